@@ -1,0 +1,13 @@
+//! The only place of this crate that names the types of the Cosmos DB SDK.
+
+mod connect;
+mod container;
+mod error;
+mod feed;
+mod leases;
+
+pub use connect::connect;
+pub use container::Container;
+pub use error::{Error, ErrorKind};
+pub(crate) use feed::{FeedPage, Position, RangeContinuation};
+pub(crate) use leases::LeaseStore;

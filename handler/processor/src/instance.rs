@@ -1,0 +1,106 @@
+//! One running instance: takes leases, processes them, and gives them back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::Utc;
+use futures::future::{BoxFuture, join_all};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::balance::leases_to_take;
+use crate::builder::Settings;
+use crate::change::Change;
+use crate::context::Context;
+use crate::cosmos::{Container, Error, LeaseStore};
+use crate::lease::Lease;
+use crate::partition::process;
+use crate::renewal::HeldLease;
+
+pub(crate) type HandlerError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Handler =
+    Box<dyn Fn(Context, Vec<Change>) -> BoxFuture<'static, Result<(), HandlerError>> + Send + Sync>;
+
+pub(crate) struct Instance {
+    pub settings: Settings,
+    pub monitored: Container,
+    pub leases: LeaseStore,
+    pub handler: Handler,
+    /// Asks for the next look at the leases at once.
+    pub rebalance: Notify,
+}
+
+/// A processor at work. Dropping it stops it too, without waiting.
+#[derive(Debug)]
+pub struct RunningProcessor {
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+impl RunningProcessor {
+    pub(crate) fn start(instance: Instance) -> Self {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(Arc::new(instance), stop.clone()));
+        Self { stop, task: Some(task) }
+    }
+
+    /// Stops reading, waits for the handlers that are at work, records what they finished, and gives the leases back.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Some(Err(error)) = match self.task.take() {
+            Some(task) => Some(task.await),
+            None => None,
+        } {
+            log::error!("the processor ended unexpectedly: {error}");
+        }
+    }
+}
+
+impl Drop for RunningProcessor {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn run(instance: Arc<Instance>, stop: CancellationToken) {
+    let mut held: HashMap<String, JoinHandle<()>> = HashMap::new();
+    while !stop.is_cancelled() {
+        held.retain(|_, task| !task.is_finished());
+        if let Err(error) = take_leases(&instance, &mut held, &stop).await {
+            log::warn!("leases could not be balanced: {error}");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = instance.rebalance.notified() => {}
+            () = tokio::time::sleep(instance.settings.lease_acquire_interval) => {}
+        }
+    }
+    join_all(held.into_values()).await;
+}
+
+async fn take_leases(
+    instance: &Arc<Instance>,
+    held: &mut HashMap<String, JoinHandle<()>>,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let settings = &instance.settings;
+    let all = instance.leases.all().await?;
+    // Leases in this instance's name that it does not process are from a run before this one, or from a task that died.
+    let own = |lease: &&Lease| lease.owner.as_deref() == Some(&settings.instance_name) && !held.contains_key(&lease.id);
+    let mut wanted: Vec<Lease> = all.iter().filter(own).cloned().collect();
+    let expiration = chrono::Duration::from_std(settings.lease_expiration_interval).unwrap_or(chrono::Duration::MAX);
+    for lease in leases_to_take(&all, &settings.instance_name, Utc::now(), expiration) {
+        if !held.contains_key(&lease.id) && wanted.iter().all(|other| other.id != lease.id) {
+            wanted.push(lease);
+        }
+    }
+    for lease in wanted {
+        if let Some(acquired) = HeldLease::acquire(&instance.leases, &lease, &settings.instance_name).await? {
+            log::debug!("lease {} acquired", lease.lease_token);
+            let (instance, stop) = (Arc::clone(instance), stop.clone());
+            held.insert(lease.id, tokio::spawn(async move { process(&instance, &acquired, &stop).await }));
+        }
+    }
+    Ok(())
+}

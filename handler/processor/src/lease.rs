@@ -1,0 +1,176 @@
+//! The lease document, as the .NET change feed processor (version 3) writes it.
+//!
+//! Source of names and order: `Microsoft.Azure.Cosmos/src/ChangeFeedProcessor/LeaseManagement` of the .NET SDK.
+//! A lease without an owner is free. `timestamp` is written on every update and decides whether a lease has expired;
+//! `ContinuationToken` is the feed's etag, quotes included, and stays away until the first checkpoint.
+
+use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A lease keyed by a partition key range id (`"0"`).
+pub(crate) const VERSION_PARTITION_KEY_RANGE: i64 = 0;
+/// A lease keyed by the bounds of its range (`"05C1…-FF"`).
+pub(crate) const VERSION_EPK_RANGE: i64 = 1;
+
+/// A lease: who reads which range of the monitored container, and how far that is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lease {
+    /// `<prefix>..<lease token>`.
+    pub id: String,
+    /// 0: `lease_token` is a partition key range id; 1: it is the bounds of the range.
+    #[serde(default)]
+    pub version: i64,
+    /// The etag of the document, for conditional updates.
+    #[serde(rename = "_etag", default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// Names the range within the container.
+    #[serde(rename = "LeaseToken", alias = "PartitionId")]
+    pub lease_token: String,
+    /// The range; absent on leases of old processors.
+    #[serde(rename = "FeedRange", default, skip_serializing_if = "Option::is_none")]
+    pub feed_range: Option<RangeEnvelope>,
+    /// The instance that holds the lease.
+    #[serde(rename = "Owner", default)]
+    pub owner: Option<String>,
+    /// The feed's etag after the last checkpoint, quotes included.
+    #[serde(rename = "ContinuationToken", default)]
+    pub continuation_token: Option<String>,
+    /// Free for the user of the processor.
+    #[serde(default)]
+    pub properties: Map<String, Value>,
+    /// When the lease was last written.
+    #[serde(default, with = "timestamp", skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<DateTime<Utc>>,
+    /// When the service last wrote the document, in seconds since 1970.
+    #[serde(rename = "_ts", default, skip_serializing_if = "Option::is_none")]
+    pub ts: Option<i64>,
+    /// The mode of the feed that the continuation token is of.
+    #[serde(rename = "Mode", default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<LeaseMode>,
+    /// The value of the lease container's key when that is `/partitionKey`: the id.
+    #[serde(rename = "partitionKey", default, skip_serializing_if = "Option::is_none")]
+    pub partition_key: Option<String>,
+}
+
+/// The mode of the feed that a lease's continuation token belongs to; a missing one means [`LeaseMode::Incremental`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LeaseMode {
+    /// LatestVersion.
+    #[serde(rename = "Incremental Feed")]
+    Incremental,
+    /// AllVersionsAndDeletes.
+    #[serde(rename = "Full-Fidelity Feed")]
+    FullFidelity,
+}
+
+/// The outer object of `FeedRange` in a lease document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeEnvelope {
+    /// The bounds.
+    #[serde(rename = "Range")]
+    pub range: FeedRange,
+}
+
+/// A range of effective partition keys, `min` inclusive and `max` exclusive, in upper-case hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FeedRange {
+    /// The lower bound; empty for the start of the container.
+    pub min: String,
+    /// The upper bound; `FF` for the end of the container.
+    pub max: String,
+}
+
+impl FeedRange {
+    /// The lease token of a lease keyed by range.
+    pub(crate) fn token(&self) -> String {
+        format!("{}-{}", self.min, self.max)
+    }
+}
+
+impl Lease {
+    /// The range of a lease: as recorded, or read out of the token of a lease that is keyed by range.
+    pub fn range(&self) -> Option<FeedRange> {
+        if let Some(envelope) = &self.feed_range {
+            return Some(envelope.range.clone());
+        }
+        let (min, max) = self.lease_token.split_once('-')?;
+        Some(FeedRange { min: min.to_owned(), max: max.to_owned() })
+    }
+
+    /// Whether nobody holds the lease at `now`: it has no owner, or the owner has not renewed it for `expiration`.
+    pub fn is_expired(&self, now: DateTime<Utc>, expiration: Duration) -> bool {
+        let written = self.timestamp.or_else(|| DateTime::from_timestamp(self.ts?, 0));
+        self.owner.as_deref().unwrap_or_default().is_empty() || written.is_none_or(|written| written + expiration < now)
+    }
+}
+
+mod timestamp {
+    use super::{DateTime, SecondsFormat, Utc};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(time) => serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| {
+            // A local time without a zone, as some writers leave it, is taken as UTC.
+            DateTime::parse_from_rfc3339(&text)
+                .or_else(|_| DateTime::parse_from_rfc3339(&format!("{text}Z")))
+                .map(|time| time.to_utc())
+                .map_err(serde::de::Error::custom)
+        })
+        .transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_lease_that_dotnet_wrote_is_read_and_written_back_with_the_same_fields() {
+        for version in [
+            json!({"id": "a_b_c..0", "version": 0, "_etag": "\"1\"", "LeaseToken": "0",
+                "FeedRange": {"Range": {"min": "", "max": "FF"}}, "Owner": "5c1c6b1e", "ContinuationToken": "\"1234\"",
+                "properties": {}, "timestamp": "2026-08-01T12:00:00.123456Z", "_ts": 1785585600, "Mode": "Incremental Feed"}),
+            json!({"id": "a_b_c..05C1-FF", "version": 1, "_etag": "\"1\"", "LeaseToken": "05C1-FF", "Owner": null,
+                "ContinuationToken": null, "properties": {}, "timestamp": "2026-08-01T12:00:00.123456Z"}),
+        ] {
+            let lease: Lease = serde_json::from_value(version.clone()).expect("lease");
+            assert_eq!(serde_json::to_value(&lease).expect("json"), version);
+        }
+    }
+
+    #[test]
+    fn a_lease_migrated_from_version_2_names_its_range_partition_id() {
+        let lease: Lease = serde_json::from_value(
+            json!({"id": "x..3", "PartitionId": "3", "timestamp": "2026-08-01T12:00:00.1234567Z"}),
+        )
+        .expect("lease");
+        assert_eq!(lease.lease_token, "3");
+        assert_eq!(lease.range(), None);
+    }
+
+    #[test]
+    fn a_lease_expires_by_its_timestamp_and_by_ts_when_it_has_none() {
+        let now = DateTime::parse_from_rfc3339("2026-08-01T12:01:00Z").expect("time").to_utc();
+        let minute = Duration::seconds(60);
+        let lease = |fields: Value| -> Lease {
+            let mut document = json!({"id": "x..0", "LeaseToken": "0", "Owner": "me"});
+            document.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
+            serde_json::from_value(document).expect("lease")
+        };
+        assert!(!lease(json!({"timestamp": "2026-08-01T12:00:00Z"})).is_expired(now, minute));
+        assert!(lease(json!({"timestamp": "2026-08-01T11:59:59Z"})).is_expired(now, minute));
+        assert!(!lease(json!({"_ts": now.timestamp() - 59})).is_expired(now, minute));
+        assert!(lease(json!({"_ts": now.timestamp() - 61})).is_expired(now, minute));
+        assert!(lease(json!({"Owner": "", "_ts": now.timestamp()})).is_expired(now, minute));
+    }
+}

@@ -1,0 +1,16 @@
+//! Where a lease that has no bookmark yet starts to read.
+
+use chrono::{DateTime, Utc};
+
+/// The start of the change feed for leases without a continuation token. A lease that has one goes on from there,
+/// whatever is configured here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartFrom {
+    /// The moment at which the processor was started: earlier changes are not delivered.
+    #[default]
+    Now,
+    /// The first change that the container still has.
+    Beginning,
+    /// Changes after this time (the service compares whole seconds).
+    Time(DateTime<Utc>),
+}
