@@ -1,1 +1,25 @@
-//! x
+//! An embedded Azure Cosmos DB endpoint on a loopback port, for development and tests.
+//!
+//! Documents, queries and partitions are served by the in-memory emulator that the official Rust SDK carries; any SDK,
+//! and the Functions host, can use it. What that emulator lacks is added around it: a change feed that is read from a log
+//! of the writes, time to live, the service's page limits, and account keys.
+//!
+//! Nothing is stored: the data ends with the [`Endpoint`].
+
+mod change_feed;
+mod change_log;
+mod container;
+mod emulator;
+mod endpoint;
+mod expiry;
+mod gateway;
+mod keys;
+mod limits;
+mod operation;
+mod paging;
+mod reply;
+mod usage;
+
+pub use endpoint::{Endpoint, Options, StartError};
+pub use keys::EMULATOR_KEY;
+pub use usage::Usage;

@@ -52,7 +52,8 @@ impl HeldLease {
         self.update(|lease| lease.owner = None).await
     }
 
-    /// Renews the lease every `interval`, first after half of it, until it is lost.
+    /// Renews the lease every `interval`, first after half of it, for as long as it is held. Never returns: a handler
+    /// that is at work when the lease is lost is told so, not torn down.
     pub(crate) async fn keep(&self, interval: Duration) {
         let mut pause = interval / 2;
         while !self.lost.is_cancelled() {
@@ -62,6 +63,7 @@ impl HeldLease {
             }
             pause = interval;
         }
+        std::future::pending().await
     }
 
     async fn update(&self, change: impl Fn(&mut Lease)) -> Result<(), Error> {

@@ -1,0 +1,248 @@
+//! The order of a container's writes, from which its change feed is served.
+//!
+//! Entries are numbered over the whole container in the order in which they were committed. A change feed position is
+//! such a number, so that it stays valid for any part of the container's key space: a physical partition, a logical one,
+//! what a split makes of a range. `_lsn` is the emulator's number within the physical partition.
+//!
+//! In LatestVersion mode an item appears once, at its newest write: an overwrite moves it to the end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// A write that is an item's newest.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The item's effective partition key, in hexadecimal digits.
+    pub epk: String,
+    pub id: String,
+    /// The partition key as the request header has it: a JSON array.
+    pub key: String,
+    pub etag: String,
+    /// Seconds since 1970.
+    pub ts: i64,
+    /// The item's own time to live in seconds; -1 for never.
+    pub ttl: Option<i64>,
+    pub lsn: u64,
+    /// The stored JSON object.
+    pub body: Vec<u8>,
+}
+
+/// A part of the key space, `min` inclusive and `max` exclusive, as hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyRange {
+    pub min: String,
+    pub max: String,
+}
+
+impl KeyRange {
+    pub(crate) fn all() -> Self {
+        Self { min: String::new(), max: "FF".into() }
+    }
+
+    fn contains(&self, epk: &str) -> bool {
+        // A logical partition is a range of one key.
+        self.min.as_str() <= epk && (epk < self.max.as_str() || self.min == self.max && epk == self.min)
+    }
+
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.min < other.max && other.min < self.max || self.min == self.max && other.contains(&self.min)
+    }
+}
+
+/// Where a change feed starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Start {
+    Beginning,
+    Now,
+    /// After this second since 1970.
+    AfterTime(i64),
+    /// After the entry of this number.
+    AfterEntry(u64),
+}
+
+/// What is read of the change feed at once.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub entries: Vec<Arc<Entry>>,
+    /// Where the next page starts.
+    pub next: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ChangeLog {
+    last: u64,
+    latest: BTreeMap<u64, Logged>,
+    numbers: HashMap<(String, String), u64>,
+    /// Time of expiry and number.
+    expiries: BTreeSet<(i64, u64)>,
+}
+
+#[derive(Debug)]
+struct Logged {
+    entry: Arc<Entry>,
+    /// Entries of one transaction have the same; they are never on different pages.
+    transaction: u64,
+    expires_at: Option<i64>,
+}
+
+impl ChangeLog {
+    /// Adds the writes of one transaction.
+    pub(crate) fn append(&mut self, entries: Vec<Entry>, default_ttl: Option<i64>) {
+        let transaction = self.last + 1;
+        for entry in entries {
+            self.remove(&entry.epk, &entry.id);
+            self.last += 1;
+            let expires_at = expires_at(&entry, default_ttl);
+            self.numbers.insert((entry.epk.clone(), entry.id.clone()), self.last);
+            self.expiries.extend(expires_at.map(|time| (time, self.last)));
+            self.latest.insert(self.last, Logged { entry: Arc::new(entry), transaction, expires_at });
+        }
+    }
+
+    /// Forgets a deleted item.
+    pub(crate) fn remove(&mut self, epk: &str, id: &str) {
+        let Some(number) = self.numbers.remove(&(epk.to_owned(), id.to_owned())) else { return };
+        if let Some(Logged { expires_at: Some(time), .. }) = self.latest.remove(&number) {
+            self.expiries.remove(&(time, number));
+        }
+    }
+
+    /// Reads up to `max_items` and `max_bytes`, at least one entry if there is one, and no transaction in part.
+    pub(crate) fn page(&self, range: &KeyRange, start: Start, max_items: usize, max_bytes: usize) -> Page {
+        let after = match start {
+            Start::Beginning | Start::AfterTime(_) => 0,
+            Start::Now => self.last,
+            Start::AfterEntry(number) => number,
+        };
+        let not_before = if let Start::AfterTime(time) = start { time + 1 } else { i64::MIN };
+        let mut page = Page { entries: Vec::new(), next: after.max(self.last) };
+        let (mut bytes, mut transaction, mut number_before) = (0, 0, after);
+        for (number, logged) in self.latest.range(after + 1..) {
+            let entry = &logged.entry;
+            if range.contains(&entry.epk) && entry.ts >= not_before {
+                let full = page.entries.len() >= max_items || bytes + entry.body.len() > max_bytes;
+                if full && !page.entries.is_empty() && logged.transaction != transaction {
+                    page.next = number_before;
+                    break;
+                }
+                bytes += entry.body.len();
+                transaction = logged.transaction;
+                page.entries.push(Arc::clone(entry));
+            }
+            number_before = *number;
+        }
+        page
+    }
+
+    /// Entries whose time to live has run out at `now` (seconds since 1970).
+    pub(crate) fn expired(&self, now: i64) -> Vec<Arc<Entry>> {
+        let due = self.expiries.iter().take_while(|(time, _)| *time <= now);
+        due.filter_map(|(_, number)| Some(Arc::clone(&self.latest.get(number)?.entry))).collect()
+    }
+
+    /// Works out all times of expiry anew, after the container's default has changed.
+    pub(crate) fn set_default_ttl(&mut self, default_ttl: Option<i64>) {
+        self.expiries.clear();
+        for (number, logged) in &mut self.latest {
+            logged.expires_at = expires_at(&logged.entry, default_ttl);
+            self.expiries.extend(logged.expires_at.map(|time| (time, *number)));
+        }
+    }
+}
+
+/// When an entry expires. Without a default on the container (`None`) time to live is off; with -1 only items that have
+/// their own expire.
+fn expires_at(entry: &Entry, default_ttl: Option<i64>) -> Option<i64> {
+    let ttl = entry.ttl.unwrap_or(default_ttl?);
+    default_ttl.is_some().then_some(ttl).filter(|ttl| *ttl > 0).map(|ttl| entry.ts + ttl)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(id: &str, ts: i64, ttl: Option<i64>) -> Entry {
+        let epk = if id < "m" { "10" } else { "50" };
+        Entry {
+            epk: epk.into(),
+            id: id.into(),
+            key: "[]".into(),
+            etag: String::new(),
+            ts,
+            ttl,
+            lsn: 0,
+            body: b"{}".to_vec(),
+        }
+    }
+
+    fn ids(page: &Page) -> Vec<&str> {
+        page.entries.iter().map(|entry| entry.id.as_str()).collect()
+    }
+
+    fn log(ids: &[&str]) -> ChangeLog {
+        let mut log = ChangeLog::default();
+        for (index, id) in ids.iter().enumerate() {
+            log.append(vec![entry(id, 100 + index as i64, None)], None);
+        }
+        log
+    }
+
+    #[test]
+    fn an_overwritten_item_appears_once_at_its_newest_write() {
+        let log = log(&["a", "b", "a", "c"]);
+        let page = log.page(&KeyRange::all(), Start::Beginning, 10, 1000);
+        assert_eq!((ids(&page), page.next), (vec!["b", "a", "c"], 4));
+    }
+
+    #[test]
+    fn pages_cover_every_entry_once_and_stay_valid_for_a_part_of_the_range() {
+        let log = log(&["a", "x", "b", "y", "c", "z"]);
+        let first = log.page(&KeyRange::all(), Start::Beginning, 2, 1000);
+        assert_eq!(ids(&first), ["a", "x"]);
+        let upper = KeyRange { min: "40".into(), max: "FF".into() };
+        let rest = log.page(&upper, Start::AfterEntry(first.next), 10, 1000);
+        assert_eq!((ids(&rest), rest.next), (vec!["y", "z"], 6));
+        assert_eq!(log.page(&upper, Start::AfterEntry(6), 10, 1000).entries.len(), 0);
+    }
+
+    #[test]
+    fn a_transaction_is_not_cut() {
+        let mut log = log(&["a"]);
+        log.append(vec![entry("b", 1, None), entry("c", 1, None), entry("d", 1, None)], None);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::AfterEntry(1), 1, 1000)), ["b", "c", "d"]);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 2, 1000)), ["a", "b", "c", "d"]);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 1, 1000)), ["a"]);
+    }
+
+    #[test]
+    fn a_start_by_time_takes_what_came_after_that_second_and_now_takes_nothing() {
+        let log = log(&["a", "b", "c"]);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::AfterTime(101), 10, 1000)), ["c"]);
+        let now = log.page(&KeyRange::all(), Start::Now, 10, 1000);
+        assert_eq!((ids(&now), now.next), (vec![], 3));
+    }
+
+    #[test]
+    fn items_expire_by_their_own_time_to_live_or_the_containers_or_never() {
+        let mut log = ChangeLog::default();
+        log.append(
+            vec![entry("own", 100, Some(3)), entry("never", 100, Some(-1)), entry("default", 100, None)],
+            Some(10),
+        );
+        let expired = |log: &ChangeLog, now| log.expired(now).iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
+        assert_eq!(expired(&log, 102), Vec::<String>::new());
+        assert_eq!(expired(&log, 103), ["own"]);
+        assert_eq!(expired(&log, 110), ["own", "default"]);
+        log.set_default_ttl(Some(-1));
+        assert_eq!(expired(&log, 1000), ["own"]);
+        log.set_default_ttl(None);
+        assert_eq!(expired(&log, 1000), Vec::<String>::new());
+    }
+
+    #[test]
+    fn deleted_items_are_gone_from_the_feed() {
+        let mut log = log(&["a", "b"]);
+        log.remove("10", "a");
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 10, 1000)), ["b"]);
+    }
+}

@@ -1,0 +1,87 @@
+//! The SDK's in-memory emulator, asked as a function from request to reply.
+
+use azure_core::http::headers::{HeaderName, HeaderValue};
+use azure_core::http::{Method, Request};
+use azure_data_cosmos_driver::in_memory_emulator::{InMemoryEmulatorHttpClient, VirtualAccountConfig, VirtualRegion};
+use url::Url;
+
+use crate::reply::Reply;
+
+/// A request, taken off the wire.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    pub method: Method,
+    /// Without a trailing slash.
+    pub url: Url,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Incoming {
+    pub(crate) fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.header(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    pub(crate) fn set_header(&mut self, name: &str, value: impl Into<String>) {
+        self.remove_header(name);
+        self.headers.push((name.to_owned(), value.into()));
+    }
+
+    pub(crate) fn remove_header(&mut self, name: &str) {
+        self.headers.retain(|(key, _)| key != name);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Emulator {
+    client: InMemoryEmulatorHttpClient,
+    url: Url,
+}
+
+impl Emulator {
+    /// `url` is the one that clients dial: the emulator tells them so.
+    pub(crate) fn new(url: Url) -> Result<Self, String> {
+        let region = VirtualRegion::new("Local", url.clone());
+        let config = VirtualAccountConfig::new(vec![region]).map_err(|error| error.to_string())?;
+        let client = InMemoryEmulatorHttpClient::try_new(config).map_err(|error| error.to_string())?;
+        Ok(Self { client, url })
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(crate) async fn execute(&self, incoming: &Incoming) -> Reply {
+        let mut request = Request::new(incoming.url.clone(), incoming.method);
+        for (name, value) in &incoming.headers {
+            request.headers_mut().insert(HeaderName::from(name.clone()), HeaderValue::from(value.clone()));
+        }
+        request.set_body(incoming.body.clone());
+        let unavailable = |error: String| Reply::error(503, "ServiceUnavailable", error);
+        let response = match self.client.execute_request(&request).await {
+            Ok(response) => response,
+            Err(error) => return unavailable(error.to_string()),
+        };
+        match response.try_into_raw_response().await {
+            Ok(raw) => Reply {
+                status: u16::from(raw.status()),
+                headers: raw
+                    .headers()
+                    .iter()
+                    .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
+                    .collect(),
+                body: raw.body().as_ref().to_vec(),
+            },
+            Err(error) => unavailable(error.to_string()),
+        }
+    }
+}

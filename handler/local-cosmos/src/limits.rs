@@ -1,0 +1,12 @@
+//! The service's limits that the endpoint keeps, in one place.
+//!
+//! Source: "Azure Cosmos DB service quotas" in Microsoft's documentation.
+
+/// The most items of a page, whatever a client asks for.
+pub(crate) const MAX_PAGE_ITEMS: usize = 1_000;
+/// The items of a change feed page for which no number is asked.
+pub(crate) const DEFAULT_CHANGE_FEED_ITEMS: usize = 100;
+/// The most bytes of a page's body.
+pub(crate) const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes of a request's body: an item of 2 MB, a batch of 2 MB, and room for what encodes them.
+pub(crate) const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;

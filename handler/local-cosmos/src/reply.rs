@@ -1,0 +1,65 @@
+//! A reply on its way from the emulator, or from what is built around it, to the client.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use serde_json::json;
+
+/// Status, headers and body of a reply.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+pub(crate) mod header {
+    pub const CONTINUATION: &str = "x-ms-continuation";
+    pub const ETAG: &str = "etag";
+    pub const ITEM_COUNT: &str = "x-ms-item-count";
+    pub const LSN: &str = "lsn";
+    pub const PARTITION_KEY_RANGE_ID: &str = "x-ms-documentdb-partitionkeyrangeid";
+    pub const REQUEST_CHARGE: &str = "x-ms-request-charge";
+    pub const SESSION_TOKEN: &str = "x-ms-session-token";
+    pub const SUBSTATUS: &str = "x-ms-substatus";
+}
+
+impl Reply {
+    pub(crate) fn new(status: u16) -> Self {
+        Self { status, headers: vec![("content-type".into(), "application/json".into())], body: Vec::new() }
+    }
+
+    /// An error in the service's form.
+    pub(crate) fn error(status: u16, code: &str, message: impl AsRef<str>) -> Self {
+        let body = json!({"code": code, "message": message.as_ref()}).to_string().into_bytes();
+        Self { body, ..Self::new(status).with(header::REQUEST_CHARGE, "0") }
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    pub(crate) fn request_charge(&self) -> f64 {
+        self.header(header::REQUEST_CHARGE).and_then(|charge| charge.parse().ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn into_http(self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::build(status);
+        for (name, value) in self.headers {
+            // The server frames the body itself.
+            if name != "content-length" && name != "transfer-encoding" {
+                response.insert_header((name, value));
+            }
+        }
+        response.body(self.body)
+    }
+}

@@ -1,0 +1,878 @@
+"""What the Python SDK for Azure Cosmos DB must find at an endpoint: each check says it in its name.
+
+The endpoint's connection string is read from COSMOS_CONNECTION_STRING. Every check makes its own database or container
+under a random name, so that checks do not disturb each other. Nothing here is special to the embedded endpoint: what is
+asked for is what the service does.
+
+    COSMOS_CONNECTION_STRING=... python conformance.py [Class | Class.check ...]
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+import unittest
+import uuid
+from datetime import datetime, timezone
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from azure.core import MatchConditions
+from azure.cosmos import CosmosClient, PartitionKey, exceptions
+from azure.cosmos.aio import CosmosClient as AsyncCosmosClient
+from azure.cosmos.partition_key import NonePartitionKeyValue, NullPartitionKeyValue
+
+CONNECTION_STRING = os.environ["COSMOS_CONNECTION_STRING"]
+SYSTEM_PROPERTIES = {"_rid", "_self", "_etag", "_attachments", "_ts"}
+PAGE_BYTES = 4 * 1024 * 1024
+# How long after its time an expired document may still be seen: `_ts` is in whole seconds, and the poll takes its time.
+EXPIRY_LAG_SECONDS = 1.5
+
+
+class Reply(NamedTuple):
+    method: str
+    path: str
+    status: int
+    headers: dict
+    bytes: int
+
+    @property
+    def charge(self):
+        return float(self.headers.get("x-ms-request-charge", 0))
+
+
+class Wire(list):
+    """Every reply that a client has had, in order."""
+
+    def record(self, response):
+        http = response.http_response
+        path = urlsplit(response.http_request.url).path
+        self.append(Reply(response.http_request.method, path, http.status_code, dict(http.headers), len(http.body())))
+
+
+WIRE = Wire()
+CLIENT = CosmosClient.from_connection_string(CONNECTION_STRING, raw_response_hook=WIRE.record)
+
+
+def random_name(prefix):
+    return f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+
+def body(item):
+    """A document without what the service adds to it."""
+    return {name: value for name, value in item.items() if name not in SYSTEM_PROPERTIES | {"_lsn"}}
+
+
+def ids(items):
+    return sorted(item["id"] for item in items)
+
+
+class Checks(unittest.TestCase):
+    maxDiff = 2000
+
+    @classmethod
+    def setUpClass(cls):
+        cls.database = CLIENT.create_database(random_name("conformance-py"))
+
+    @classmethod
+    def tearDownClass(cls):
+        CLIENT.delete_database(cls.database)
+
+    def container(self, path="/pk", **options):
+        return self.database.create_container(random_name("container"), PartitionKey(path=path), **options)
+
+    def filled_container(self, count, keys=10):
+        container = self.container()
+        for number in range(count):
+            container.create_item({"id": f"item-{number:04}", "pk": f"key-{number % keys}", "number": number})
+        return container
+
+    def refused(self, status, call, *arguments, **options):
+        """Calls what must be refused with this status; gives the error."""
+        with self.assertRaises(exceptions.CosmosHttpResponseError) as raised:
+            call(*arguments, **options)
+        self.assertEqual(raised.exception.status_code, status, raised.exception.message)
+        return raised.exception
+
+    def query(self, container, query, parameters=(), **options):
+        if "partition_key" not in options:
+            options["enable_cross_partition_query"] = True
+        named = [{"name": name, "value": value} for name, value in dict(parameters).items()]
+        return list(container.query_items(query, parameters=named, **options))
+
+    def pages(self, pager):
+        return [list(page) for page in pager.by_page()]
+
+    def changes(self, container, **options):
+        """The pages of a change feed up to its present end, and the continuation from there."""
+        pages = self.pages(container.query_items_change_feed(**options))
+        return pages, container.client_connection.last_response_headers["etag"]
+
+    def changed(self, container, **options):
+        pages, _ = self.changes(container, **options)
+        return [item for page in pages for item in page]
+
+
+class Databases(Checks):
+    def new_database(self):
+        database = CLIENT.create_database(random_name("database"))
+        self.addCleanup(self.drop, database)
+        return database
+
+    def drop(self, database):
+        try:
+            CLIENT.delete_database(database)
+        except exceptions.CosmosResourceNotFoundError:
+            pass
+
+    def test_a_created_database_can_be_read_and_is_in_the_list(self):
+        database = self.new_database()
+        self.assertEqual(database.read()["id"], database.id)
+        self.assertIn(database.id, [each["id"] for each in CLIENT.list_databases()])
+
+    def test_a_second_create_is_refused_with_409(self):
+        self.refused(409, CLIENT.create_database, self.new_database().id)
+
+    def test_create_if_not_exists_gives_the_one_that_is_there(self):
+        database = self.new_database()
+        self.assertEqual(CLIENT.create_database_if_not_exists(database.id).read()["_rid"], database.read()["_rid"])
+
+    def test_a_missing_database_is_404(self):
+        missing = CLIENT.get_database_client(random_name("missing"))
+        self.refused(404, missing.read)
+        self.refused(404, CLIENT.delete_database, missing)
+
+    def test_a_deleted_database_is_gone_with_its_containers(self):
+        database = self.new_database()
+        container = database.create_container("items", PartitionKey(path="/pk"))
+        container.create_item({"id": "1", "pk": "a"})
+        CLIENT.delete_database(database)
+        self.assertNotIn(database.id, [each["id"] for each in CLIENT.list_databases()])
+        self.refused(404, database.read)
+        CLIENT.create_database(database.id)
+        self.assertEqual(list(database.list_containers()), [])
+
+
+class Containers(Checks):
+    def test_a_created_container_can_be_read_and_is_in_the_list(self):
+        container = self.container("/deep/key", default_ttl=3600)
+        properties = container.read()
+        self.assertEqual(properties["id"], container.id)
+        self.assertEqual(properties["partitionKey"]["paths"], ["/deep/key"])
+        self.assertEqual(properties["defaultTtl"], 3600)
+        self.assertIn(container.id, [each["id"] for each in self.database.list_containers()])
+
+    def test_a_second_create_is_refused_with_409(self):
+        container = self.container()
+        self.refused(409, self.database.create_container, container.id, PartitionKey(path="/pk"))
+
+    def test_a_missing_container_is_404(self):
+        missing = self.database.get_container_client(random_name("missing"))
+        self.refused(404, missing.read)
+        self.refused(404, self.database.delete_container, missing)
+        self.refused(404, missing.create_item, {"id": "1", "pk": "a"})
+
+    def test_a_container_made_anew_under_an_old_name_is_empty(self):
+        container = self.filled_container(5)
+        self.database.delete_container(container)
+        self.refused(404, container.read)
+        anew = self.database.create_container(container.id, PartitionKey(path="/pk"))
+        self.assertEqual(self.query(anew, "SELECT * FROM c"), [])
+        self.assertEqual(self.changed(anew, start_time="Beginning"), [])
+
+
+class Items(Checks):
+    def test_a_created_item_is_read_back_with_its_system_properties(self):
+        container = self.container()
+        item = {"id": "1", "pk": "a", "name": "Davidson"}
+        created = container.create_item(item)
+        self.assertEqual(WIRE[-1].status, 201)
+        self.assertLessEqual(SYSTEM_PROPERTIES, created.keys())
+        self.assertLess(abs(created["_ts"] - time.time()), 60)
+        read = container.read_item("1", "a")
+        self.assertEqual(WIRE[-1].status, 200)
+        self.assertEqual(body(read), item)
+        self.assertEqual(read, created)
+
+    def test_a_second_create_is_409_and_changes_nothing(self):
+        container = self.container()
+        container.create_item({"id": "1", "pk": "a", "number": 1})
+        error = self.refused(409, container.create_item, {"id": "1", "pk": "a", "number": 2})
+        self.assertIsInstance(error, exceptions.CosmosResourceExistsError)
+        self.assertEqual(container.read_item("1", "a")["number"], 1)
+
+    def test_upsert_creates_with_201_and_replaces_with_200(self):
+        container = self.container()
+        first = container.upsert_item({"id": "1", "pk": "a", "number": 1})
+        self.assertEqual(WIRE[-1].status, 201)
+        second = container.upsert_item({"id": "1", "pk": "a", "other": 2})
+        self.assertEqual(WIRE[-1].status, 200)
+        self.assertNotEqual(first["_etag"], second["_etag"])
+        self.assertEqual(first["_rid"], second["_rid"])
+        self.assertEqual(body(container.read_item("1", "a")), {"id": "1", "pk": "a", "other": 2})
+
+    def test_replace_puts_the_whole_body_in_place(self):
+        container = self.container()
+        container.create_item({"id": "1", "pk": "a", "number": 1})
+        container.replace_item("1", {"id": "1", "pk": "a", "other": 2})
+        self.assertEqual(body(container.read_item("1", "a")), {"id": "1", "pk": "a", "other": 2})
+
+    def test_a_deleted_item_is_404(self):
+        container = self.container()
+        container.create_item({"id": "1", "pk": "a"})
+        container.delete_item("1", "a")
+        self.assertEqual(WIRE[-1].status, 204)
+        self.refused(404, container.read_item, "1", "a")
+
+    def test_what_is_not_there_cannot_be_read_replaced_or_deleted(self):
+        container = self.container()
+        self.refused(404, container.read_item, "1", "a")
+        self.refused(404, container.replace_item, "1", {"id": "1", "pk": "a"})
+        self.refused(404, container.delete_item, "1", "a")
+
+    def test_one_id_in_two_partitions_is_two_items(self):
+        container = self.container()
+        container.create_item({"id": "1", "pk": "a", "number": 1})
+        container.create_item({"id": "1", "pk": "b", "number": 2})
+        container.delete_item("1", "a")
+        self.assertEqual(container.read_item("1", "b")["number"], 2)
+
+    def test_values_of_every_kind_come_back_as_they_were(self):
+        container = self.container()
+        item = {
+            "id": "1",
+            "pk": "a",
+            "unicode": "Zürich, Ελλάδα, 東京, \U0001f600, e\u0301, \u2028, \"quoted\" \\ / \b\f\n\r\t",
+            "empty": {"text": "", "object": {}, "array": [], "null": None},
+            "nested": {"a": {"b": [{"c": [[1, [2]], {"d": None}]}]}},
+            "numbers": [0, -1, 1.5, 0.1, -273.15, 1e-7, 1.7976931348623157e308, 5e-324, 9007199254740991],
+            "booleans": [True, False],
+            "times": ["2020-06-23T15:33:27.8120000Z", "2020-06-23T17:33:27+02:00", "2020-06-23"],
+            "names": {"with space": 1, "dot.ted": 2, "$dollar": 3, "[0]": 4, "ключ": 5, "a\"b": 6},
+            "long": "x" * 100_000,
+        }
+        container.create_item(item)
+        self.assertEqual(body(container.read_item("1", "a")), item)
+        self.assertEqual([body(each) for each in self.query(container, "SELECT * FROM c")], [item])
+        self.assertEqual([body(each) for each in self.changed(container, start_time="Beginning")], [item])
+
+    def test_ids_of_any_letters_are_found_again(self):
+        container = self.container()
+        names = ["naïve", "東京", "\U0001f600", "two words", "a+b", "a&b=c", "a:b@c", "(a)", "x" * 255]
+        for name in names:
+            container.create_item({"id": name, "pk": name})
+        self.assertEqual([container.read_item(name, name)["id"] for name in names], names)
+
+
+class Preconditions(Checks):
+    def test_every_write_gives_a_new_etag(self):
+        container = self.container()
+        etags = {container.upsert_item({"id": "1", "pk": "a", "number": 1})["_etag"] for _ in range(5)}
+        self.assertEqual(len(etags), 5)
+        self.assertIn(container.read_item("1", "a")["_etag"], etags)
+        self.assertEqual(WIRE[-1].headers["etag"], container.read_item("1", "a")["_etag"])
+
+    def test_a_write_with_a_stale_etag_is_refused_with_412(self):
+        container = self.container()
+        stale = container.create_item({"id": "1", "pk": "a", "number": 1})["_etag"]
+        current = container.upsert_item({"id": "1", "pk": "a", "number": 2})["_etag"]
+        only_if = {"match_condition": MatchConditions.IfNotModified}
+        item = {"id": "1", "pk": "a", "number": 3}
+        error = self.refused(412, container.replace_item, "1", item, etag=stale, **only_if)
+        self.assertIsInstance(error, exceptions.CosmosAccessConditionFailedError)
+        self.refused(412, container.upsert_item, item, etag=stale, **only_if)
+        self.refused(412, container.delete_item, "1", "a", etag=stale, **only_if)
+        self.assertEqual(container.read_item("1", "a")["number"], 2)
+        container.replace_item("1", item, etag=current, **only_if)
+        self.assertEqual(container.read_item("1", "a")["number"], 3)
+
+    def test_a_delete_with_the_current_etag_is_done(self):
+        container = self.container()
+        etag = container.create_item({"id": "1", "pk": "a"})["_etag"]
+        container.delete_item("1", "a", etag=etag, match_condition=MatchConditions.IfNotModified)
+        self.refused(404, container.read_item, "1", "a")
+
+    def test_a_read_of_the_version_one_has_is_304_without_a_body(self):
+        container = self.container()
+        old = container.create_item({"id": "1", "pk": "a", "number": 1})["_etag"]
+        for etag in (old, "*"):
+            read = container.read_item("1", "a", initial_headers={"If-None-Match": etag})
+            self.assertEqual((WIRE[-1].status, WIRE[-1].bytes, dict(read)), (304, 0, {}))
+        container.upsert_item({"id": "1", "pk": "a", "number": 2})
+        read = container.read_item("1", "a", initial_headers={"If-None-Match": old})
+        self.assertEqual((WIRE[-1].status, read["number"]), (200, 2))
+
+
+class Batches(Checks):
+    def test_all_operations_of_a_batch_are_done(self):
+        container = self.container()
+        for name in ("replaced", "deleted", "read"):
+            container.create_item({"id": name, "pk": "a", "number": 1})
+        results = container.execute_item_batch(
+            [
+                ("create", ({"id": "created", "pk": "a"},)),
+                ("upsert", ({"id": "upserted", "pk": "a"},)),
+                ("replace", ("replaced", {"id": "replaced", "pk": "a", "number": 2})),
+                ("read", ("read",)),
+                ("delete", ("deleted",)),
+            ],
+            partition_key="a",
+        )
+        self.assertEqual([result["statusCode"] for result in results], [201, 201, 200, 200, 204])
+        self.assertEqual(results[3]["resourceBody"]["number"], 1)
+        self.assertEqual(ids(self.query(container, "SELECT * FROM c")), ["created", "read", "replaced", "upserted"])
+        self.assertEqual(container.read_item("replaced", "a")["number"], 2)
+
+    def test_nothing_of_a_batch_is_done_when_one_operation_fails(self):
+        container = self.container()
+        container.create_item({"id": "there", "pk": "a", "number": 1})
+        with self.assertRaises(exceptions.CosmosBatchOperationError) as raised:
+            container.execute_item_batch(
+                [
+                    ("create", ({"id": "before", "pk": "a"},)),
+                    ("create", ({"id": "there", "pk": "a", "number": 2},)),
+                    ("upsert", ({"id": "after", "pk": "a"},)),
+                ],
+                partition_key="a",
+            )
+        error = raised.exception
+        self.assertEqual((error.status_code, error.error_index), (409, 1))
+        self.assertEqual([each["statusCode"] for each in error.operation_responses], [424, 409, 424])
+        self.assertEqual(ids(self.query(container, "SELECT * FROM c")), ["there"])
+        self.assertEqual(container.read_item("there", "a")["number"], 1)
+
+    def test_a_stale_etag_fails_the_batch_with_412(self):
+        container = self.container()
+        stale = container.create_item({"id": "1", "pk": "a"})["_etag"]
+        container.upsert_item({"id": "1", "pk": "a", "number": 2})
+        with self.assertRaises(exceptions.CosmosBatchOperationError) as raised:
+            container.execute_item_batch(
+                [
+                    ("create", ({"id": "2", "pk": "a"},)),
+                    ("replace", ("1", {"id": "1", "pk": "a", "number": 3}), {"if_match_etag": stale}),
+                ],
+                partition_key="a",
+            )
+        self.assertEqual([each["statusCode"] for each in raised.exception.operation_responses], [424, 412])
+        self.refused(404, container.read_item, "2", "a")
+
+    def test_more_than_a_hundred_operations_are_refused_with_400(self):
+        container = self.container()
+        operations = [("create", ({"id": str(number), "pk": "a"},)) for number in range(101)]
+        self.refused(400, container.execute_item_batch, operations, partition_key="a")
+        self.assertEqual(self.query(container, "SELECT * FROM c"), [])
+
+    def test_the_items_of_one_batch_share_a_log_sequence_number(self):
+        container = self.container()
+        container.create_item({"id": "before", "pk": "a"})
+        container.execute_item_batch(
+            [("create", ({"id": f"batch-{number}", "pk": "a"},)) for number in range(10)], partition_key="a"
+        )
+        container.create_item({"id": "after", "pk": "a"})
+        changes = self.changed(container, start_time="Beginning", partition_key="a")
+        sequence = {item["id"]: item["_lsn"] for item in changes}
+        batch = {sequence[f"batch-{number}"] for number in range(10)}
+        self.assertEqual(len(batch), 1)
+        self.assertLess(sequence["before"], min(batch))
+        self.assertLess(max(batch), sequence["after"])
+
+
+class ManyAtOnce(Checks):
+    def test_five_hundred_concurrent_writes_all_arrive(self):
+        container = self.container()
+
+        async def write():
+            async with AsyncCosmosClient.from_connection_string(CONNECTION_STRING) as client:
+                target = client.get_database_client(self.database.id).get_container_client(container.id)
+                await asyncio.gather(
+                    *(target.create_item({"id": f"{n:03}", "pk": f"key-{n % 37}", "number": n}) for n in range(500))
+                )
+                await asyncio.gather(
+                    *(target.upsert_item({"id": f"{n:03}", "pk": f"key-{n % 37}", "number": -n}) for n in range(500))
+                )
+
+        asyncio.run(write())
+        found = self.query(container, "SELECT c.id, c.number FROM c")
+        self.assertEqual({item["id"]: item["number"] for item in found}, {f"{n:03}": -n for n in range(500)})
+
+    def test_of_twenty_concurrent_creates_of_one_item_one_succeeds(self):
+        container = self.container()
+
+        async def create():
+            async with AsyncCosmosClient.from_connection_string(CONNECTION_STRING) as client:
+                target = client.get_database_client(self.database.id).get_container_client(container.id)
+                tries = (target.create_item({"id": "1", "pk": "a", "number": n}) for n in range(20))
+                return await asyncio.gather(*tries, return_exceptions=True)
+
+        results = asyncio.run(create())
+        refused = [each for each in results if isinstance(each, exceptions.CosmosResourceExistsError)]
+        self.assertEqual(len(refused), 19)
+
+
+class Queries(Checks):
+    def test_parameters_stand_for_values_of_every_kind(self):
+        container = self.container()
+        container.create_item({"id": "1", "pk": "a", "text": "O'Hara \"x\" \\ 東京", "number": 1.5, "flag": True})
+        container.create_item({"id": "2", "pk": "b", "text": "other", "number": 2, "flag": None, "tags": ["a", "b"]})
+
+        def found(condition, value):
+            return ids(self.query(container, f"SELECT * FROM c WHERE {condition}", {"@value": value}))
+
+        self.assertEqual(found("c.text = @value", "O'Hara \"x\" \\ 東京"), ["1"])
+        self.assertEqual(found("c.text = @value", "x' OR true"), [])
+        self.assertEqual(found("c.number >= @value", 1.75), ["2"])
+        self.assertEqual(found("c.number = @value", 1.5), ["1"])
+        self.assertEqual(found("c.flag = @value", True), ["1"])
+        self.assertEqual(found("c.flag = @value", None), ["2"])
+        self.assertEqual(found("ARRAY_CONTAINS(@value, c.id)", ["1", "2", "3"]), ["1", "2"])
+        self.assertEqual(found("CONTAINS(c.text, @value)", "Hara"), ["1"])
+        self.assertEqual(found("ARRAY_CONTAINS(c.tags, @value)", "b"), ["2"])
+        self.assertEqual(found("IS_DEFINED(c.tags) AND c.id != @value", "1"), ["2"])
+
+    def test_a_query_of_one_partition_sees_that_partition_only(self):
+        container = self.filled_container(30, keys=3)
+        found = self.query(container, "SELECT * FROM c", partition_key="key-1")
+        self.assertEqual(len(found), 10)
+        self.assertEqual({item["pk"] for item in found}, {"key-1"})
+
+    def test_order_by_sorts_across_partitions(self):
+        container = self.container()
+        for number in range(60):
+            container.create_item({"id": f"{number:02}", "pk": f"key-{number % 11}", "number": number * 7 % 60})
+        for direction, expected in (("ASC", list(range(60))), ("DESC", list(range(59, -1, -1)))):
+            found = self.query(container, f"SELECT * FROM c ORDER BY c.number {direction}", max_item_count=7)
+            self.assertEqual([item["number"] for item in found], expected)
+
+    def test_pages_by_continuation_bring_every_document_once(self):
+        container = self.filled_container(75)
+        continuation, found, pages = None, [], 0
+        while True:
+            pager = container.query_items(
+                "SELECT * FROM c", enable_cross_partition_query=True, max_item_count=10
+            ).by_page(continuation)
+            page = list(next(pager, []))
+            self.assertLessEqual(len(page), 10)
+            found += page
+            pages += 1
+            continuation = pager.continuation_token
+            if not continuation or not page:
+                break
+        self.assertGreaterEqual(pages, 8)
+        self.assertEqual(ids(found), [f"item-{number:04}" for number in range(75)])
+
+    def test_pages_of_one_partition_go_on_from_a_continuation(self):
+        container = self.filled_container(25, keys=1)
+        query = {"query": "SELECT * FROM c", "partition_key": "key-0", "max_item_count": 10}
+        first = container.query_items(**query).by_page()
+        start = list(next(first))
+        rest = [list(page) for page in container.query_items(**query).by_page(first.continuation_token)]
+        self.assertEqual([len(start)] + [len(page) for page in rest], [10, 10, 5])
+        self.assertEqual(ids(start + sum(rest, [])), [f"item-{number:04}" for number in range(25)])
+
+    def test_aggregates_count_every_partition(self):
+        container = self.filled_container(50)
+        for expression, expected in (
+            ("COUNT(1)", 50),
+            ("SUM(c.number)", 1225),
+            ("MIN(c.number)", 0),
+            ("MAX(c.number)", 49),
+            ("AVG(c.number)", 24.5),
+        ):
+            with self.subTest(expression):
+                self.assertEqual(self.query(container, f"SELECT VALUE {expression} FROM c"), [expected])
+        count = "SELECT VALUE COUNT(1) FROM c WHERE c.number < @below"
+        self.assertEqual(self.query(container, count, {"@below": 20}), [20])
+        self.assertEqual(self.query(container, count, {"@below": 20}, partition_key="key-3"), [2])
+
+    def test_offset_and_limit_cut_a_window_out_of_the_order(self):
+        container = self.filled_container(40)
+        window = self.query(container, "SELECT VALUE c.number FROM c ORDER BY c.number OFFSET 15 LIMIT 10")
+        self.assertEqual(window, list(range(15, 25)))
+        self.assertEqual(self.query(container, "SELECT VALUE c.number FROM c ORDER BY c.number OFFSET 99 LIMIT 10"), [])
+
+    def test_projections_give_the_values_asked_for(self):
+        container = self.filled_container(6, keys=3)
+        self.assertEqual(sorted(self.query(container, "SELECT DISTINCT VALUE c.pk FROM c")), ["key-0", "key-1", "key-2"])
+        top = self.query(container, "SELECT TOP 2 c.id, c.number AS n FROM c ORDER BY c.number DESC")
+        self.assertEqual(top, [{"id": "item-0005", "n": 5}, {"id": "item-0004", "n": 4}])
+
+    def test_a_query_of_one_feed_range_sees_that_range_only(self):
+        container = self.filled_container(40)
+        ranges = list(container.read_feed_ranges())
+        found = [self.query(container, "SELECT * FROM c", feed_range=each) for each in ranges]
+        self.assertEqual(ids(sum(found, [])), [f"item-{number:04}" for number in range(40)])
+
+
+class PartitionKeys(Checks):
+    KEYS = {
+        "text": "1", "empty": "", "unicode": "東京 \"x\"", "number": 1, "fraction": -1.5, "zero": 0,
+        "true": True, "false": False, "null": None,
+    }
+
+    def test_keys_of_every_kind_are_kept_apart(self):
+        container = self.container()
+        for kind, key in self.KEYS.items():
+            container.create_item({"id": "same", "pk": key, "kind": kind})
+        container.create_item({"id": "same", "kind": "none"})
+        for kind, key in {**self.KEYS, "null": NullPartitionKeyValue, "none": NonePartitionKeyValue}.items():
+            with self.subTest(kind):
+                self.assertEqual(container.read_item("same", key)["kind"], kind)
+                found = self.query(container, "SELECT VALUE c.kind FROM c", partition_key=key)
+                self.assertEqual(found, [kind])
+                changes = self.changed(container, start_time="Beginning", partition_key=key)
+                self.assertEqual([item["kind"] for item in changes], [kind])
+
+    def test_a_document_without_the_key_can_be_replaced_and_deleted(self):
+        container = self.container("/deep/key")
+        container.create_item({"id": "1", "deep": {}})
+        container.upsert_item({"id": "1", "number": 2})
+        self.assertEqual(body(container.read_item("1", NonePartitionKeyValue)), {"id": "1", "number": 2})
+        self.refused(404, container.read_item, "1", NullPartitionKeyValue)
+        container.delete_item("1", NonePartitionKeyValue)
+        self.assertEqual(self.query(container, "SELECT * FROM c"), [])
+
+
+class HierarchicalKeys(Checks):
+    def tenants(self):
+        path = ["/tenant", "/user"]
+        key = PartitionKey(path=path, kind="MultiHash")
+        container = self.database.create_container(random_name("container"), key)
+        for tenant in ("acme", "umbrella", "initech"):
+            for user in range(4):
+                for name in ("first", "second"):
+                    container.create_item({"id": name, "tenant": tenant, "user": f"user-{user}"})
+        return container
+
+    def test_the_definition_is_kept(self):
+        definition = self.tenants().read()["partitionKey"]
+        self.assertEqual((definition["kind"], definition["paths"]), ("MultiHash", ["/tenant", "/user"]))
+
+    def test_a_point_read_needs_the_whole_key(self):
+        container = self.tenants()
+        item = container.read_item("first", ["acme", "user-2"])
+        self.assertEqual((item["tenant"], item["user"]), ("acme", "user-2"))
+        self.refused(404, container.read_item, "first", ["acme", "user-9"])
+        container.delete_item("first", ["acme", "user-2"])
+        self.refused(404, container.read_item, "first", ["acme", "user-2"])
+        self.assertEqual(container.read_item("first", ["umbrella", "user-2"])["tenant"], "umbrella")
+
+    def test_a_prefix_query_sees_everything_under_the_prefix(self):
+        container = self.tenants()
+        found = self.query(container, "SELECT * FROM c", partition_key=["acme"])
+        self.assertEqual([item["tenant"] for item in found], ["acme"] * 8)
+        found = self.query(container, "SELECT * FROM c", partition_key=["acme", "user-1"])
+        self.assertEqual([(item["tenant"], item["user"]) for item in found], [("acme", "user-1")] * 2)
+
+    def test_the_change_feed_of_a_key_and_of_a_prefix(self):
+        container = self.tenants()
+        whole = self.changed(container, start_time="Beginning", partition_key=["initech", "user-3"])
+        self.assertEqual([(item["tenant"], item["user"]) for item in whole], [("initech", "user-3")] * 2)
+        prefix = self.changed(container, start_time="Beginning", partition_key=["initech"])
+        self.assertEqual([item["tenant"] for item in prefix], ["initech"] * 8)
+
+
+class ChangeFeed(Checks):
+    def test_from_the_beginning_every_document_comes_once_in_its_latest_version(self):
+        container = self.filled_container(20)
+        for number in range(3):
+            container.upsert_item({"id": "item-0004", "pk": "key-4", "number": 100 + number})
+        container.delete_item("item-0005", "key-5")
+        changes = self.changed(container, start_time="Beginning")
+        self.assertEqual(ids(changes), [f"item-{number:04}" for number in range(20) if number != 5])
+        latest = container.read_item("item-0004", "key-4")
+        change = next(item for item in changes if item["id"] == "item-0004")
+        self.assertEqual((change["number"], change["_etag"], change["_ts"]), (102, latest["_etag"], latest["_ts"]))
+
+    def test_from_now_only_later_changes_come(self):
+        container = self.filled_container(10)
+        pages, continuation = self.changes(container, start_time="Now")
+        self.assertEqual(pages, [])
+        container.create_item({"id": "later", "pk": "key-1"})
+        container.upsert_item({"id": "item-0002", "pk": "key-2", "number": -1})
+        self.assertEqual(ids(self.changed(container, continuation=continuation)), ["item-0002", "later"])
+
+    def test_a_continuation_brings_what_changed_since(self):
+        container = self.filled_container(10)
+        _, continuation = self.changes(container, start_time="Beginning")
+        self.assertEqual(self.changed(container, continuation=continuation), [])
+        for number in range(10, 15):
+            container.create_item({"id": f"item-{number}", "pk": f"key-{number}"})
+        pages, continuation = self.changes(container, continuation=continuation)
+        self.assertEqual(ids(sum(pages, [])), [f"item-{number}" for number in range(10, 15)])
+        self.assertEqual(self.changed(container, continuation=continuation), [])
+
+    def test_reading_can_stop_after_any_page_and_go_on(self):
+        container = self.filled_container(30)
+        pager = container.query_items_change_feed(start_time="Beginning", max_item_count=4).by_page()
+        start = list(next(pager))
+        rest = self.changed(container, continuation=pager.continuation_token, max_item_count=4)
+        self.assertEqual(ids(start + rest), [f"item-{number:04}" for number in range(30)])
+
+    def test_from_a_time_only_changes_since_then_come(self):
+        container = self.filled_container(5)
+        time.sleep(2.1)
+        moment = datetime.now(timezone.utc)
+        time.sleep(1.1)
+        container.create_item({"id": "later", "pk": "key-1"})
+        self.assertEqual(ids(self.changed(container, start_time=moment)), ["later"])
+
+    def test_a_page_has_at_most_a_hundred_items_when_nothing_is_asked(self):
+        container = self.filled_container(250, keys=1)
+        pages, _ = self.changes(container, start_time="Beginning")
+        self.assertLessEqual(max(len(page) for page in pages), 100)
+        self.assertEqual(ids(sum(pages, [])), [f"item-{number:04}" for number in range(250)])
+
+    def test_a_page_has_at_most_as_many_items_as_asked_for(self):
+        container = self.filled_container(50)
+        pages, _ = self.changes(container, start_time="Beginning", max_item_count=7)
+        self.assertLessEqual(max(len(page) for page in pages), 7)
+        self.assertEqual(ids(sum(pages, [])), [f"item-{number:04}" for number in range(50)])
+
+    def test_feed_ranges_divide_the_container(self):
+        container = self.filled_container(60)
+        ranges = list(container.read_feed_ranges())
+        self.assertGreaterEqual(len(ranges), 1)
+        changes = [self.changed(container, start_time="Beginning", feed_range=each) for each in ranges]
+        self.assertEqual(ids(sum(changes, [])), [f"item-{number:04}" for number in range(60)])
+
+    def test_the_feed_range_of_a_key_has_the_changes_of_that_key(self):
+        container = self.filled_container(30)
+        feed_range = container.feed_range_from_partition_key("key-3")
+        changes = self.changed(container, start_time="Beginning", feed_range=feed_range)
+        self.assertEqual({item["pk"] for item in changes}, {"key-3"})
+        self.assertEqual(ids(changes), ["item-0003", "item-0013", "item-0023"])
+
+    def test_log_sequence_numbers_grow_within_a_feed_range(self):
+        container = self.filled_container(60)
+        container.upsert_item({"id": "item-0000", "pk": "key-0", "number": 100})
+        for feed_range in container.read_feed_ranges():
+            changes = self.changed(container, start_time="Beginning", feed_range=feed_range, max_item_count=5)
+            sequence = [item["_lsn"] for item in changes]
+            self.assertTrue(all(isinstance(each, int) for each in sequence))
+            self.assertEqual(sequence, sorted(set(sequence)))
+
+    def test_changes_of_one_key_come_in_the_order_of_the_writes(self):
+        container = self.filled_container(30, keys=3)
+        container.upsert_item({"id": "item-0001", "pk": "key-1", "number": 100})
+        changes = self.changed(container, start_time="Beginning", partition_key="key-1")
+        self.assertEqual([item["number"] for item in changes], [4, 7, 10, 13, 16, 19, 22, 25, 28, 100])
+        sequence = [item["_lsn"] for item in changes]
+        self.assertEqual(sequence, sorted(set(sequence)))
+
+    def test_a_point_read_has_no_log_sequence_number(self):
+        container = self.filled_container(1)
+        self.assertNotIn("_lsn", container.read_item("item-0000", "key-0"))
+
+
+class AllVersionsAndDeletes(Checks):
+    MODE = {"mode": "AllVersionsAndDeletes"}
+
+    def test_every_version_and_every_delete_comes_in_order(self):
+        container = self.container()
+        _, continuation = self.changes(container, start_time="Now", **self.MODE)
+        container.create_item({"id": "1", "pk": "a", "number": 1})
+        container.upsert_item({"id": "1", "pk": "a", "number": 2})
+        container.replace_item("1", {"id": "1", "pk": "a", "number": 3})
+        container.delete_item("1", "a")
+        changes = self.changed(container, continuation=continuation)
+        found = [(each["metadata"]["operationType"], each.get("current", {}).get("number")) for each in changes]
+        self.assertEqual(found, [("create", 1), ("replace", 2), ("replace", 3), ("delete", None)])
+        self.assertTrue(all(isinstance(each["metadata"]["lsn"], int) for each in changes))
+
+    def test_the_mode_cannot_start_from_the_beginning(self):
+        container = self.filled_container(1)
+        with self.assertRaises((ValueError, exceptions.CosmosHttpResponseError)) as raised:
+            self.changed(container, start_time="Beginning", **self.MODE)
+        self.assertEqual(getattr(raised.exception, "status_code", 400), 400)
+
+
+class TimeToLive(Checks):
+    def there(self, container, item_id):
+        """Whether the item is there; a read, a query and a count must agree on it."""
+        try:
+            container.read_item(item_id, "a")
+            read = True
+        except exceptions.CosmosResourceNotFoundError:
+            read = False
+        condition = "FROM c WHERE c.id = @id"
+        queried = self.query(container, f"SELECT * {condition}", {"@id": item_id})
+        counted = self.query(container, f"SELECT VALUE COUNT(1) {condition}", {"@id": item_id}, partition_key="a")
+        if not read:
+            self.assertEqual((ids(queried), counted), ([], [0]), "a query sees what a read does not")
+        return read
+
+    def assert_expires(self, container, item_id, seconds, since):
+        while self.there(container, item_id):
+            age = time.monotonic() - since
+            self.assertLess(age, seconds + EXPIRY_LAG_SECONDS, f"{item_id} has outlived its time")
+            time.sleep(0.1)
+        self.assertGreater(time.monotonic() - since, seconds - 1.1, f"{item_id} has gone too early")
+
+    def test_the_default_of_the_container_applies_unless_the_document_says_otherwise(self):
+        container = self.container(default_ttl=2)
+        since = time.monotonic()
+        container.create_item({"id": "by default", "pk": "a"})
+        container.create_item({"id": "longer", "pk": "a", "ttl": 4})
+        container.create_item({"id": "for ever", "pk": "a", "ttl": -1})
+        self.assert_expires(container, "by default", 2, since)
+        self.assertTrue(self.there(container, "longer"))
+        self.assert_expires(container, "longer", 4, since)
+        self.assertTrue(self.there(container, "for ever"))
+
+    def test_without_a_default_only_documents_with_a_time_to_live_expire(self):
+        container = self.container(default_ttl=-1)
+        since = time.monotonic()
+        container.create_item({"id": "plain", "pk": "a"})
+        container.create_item({"id": "short", "pk": "a", "ttl": 2})
+        self.assert_expires(container, "short", 2, since)
+        self.assertTrue(self.there(container, "plain"))
+
+    def test_where_it_is_not_enabled_a_time_to_live_does_nothing(self):
+        container = self.container()
+        container.create_item({"id": "1", "pk": "a", "ttl": 1})
+        time.sleep(2.5)
+        self.assertTrue(self.there(container, "1"))
+
+    def test_a_write_starts_the_time_anew(self):
+        container = self.container(default_ttl=3)
+        container.create_item({"id": "1", "pk": "a"})
+        time.sleep(2)
+        since = time.monotonic()
+        container.upsert_item({"id": "1", "pk": "a", "number": 2})
+        time.sleep(1.3)
+        self.assertTrue(self.there(container, "1"))
+        self.assert_expires(container, "1", 3, since)
+
+    def test_an_expired_document_is_absent_from_the_change_feed_and_free_to_create(self):
+        container = self.container(default_ttl=-1)
+        since = time.monotonic()
+        container.create_item({"id": "1", "pk": "a", "ttl": 1})
+        self.assertEqual(ids(self.changed(container, start_time="Beginning")), ["1"])
+        self.assert_expires(container, "1", 1, since)
+        self.assertEqual(self.changed(container, start_time="Beginning"), [])
+        self.refused(404, container.replace_item, "1", {"id": "1", "pk": "a"})
+        self.refused(404, container.delete_item, "1", "a")
+        container.create_item({"id": "1", "pk": "a", "number": 2})
+        self.assertEqual(WIRE[-1].status, 201)
+        self.assertEqual(container.read_item("1", "a")["number"], 2)
+
+
+class Limits(Checks):
+    def large_container(self, count, item):
+        container = self.container()
+        for start in range(0, count, 100):
+            batch = [("create", (item(number),)) for number in range(start, min(start + 100, count))]
+            container.execute_item_batch(batch, partition_key="a")
+        return container
+
+    def test_a_page_has_at_most_a_thousand_documents(self):
+        container = self.large_container(1500, lambda number: {"id": f"{number:04}", "pk": "a"})
+        for pages in (
+            self.pages(container.query_items("SELECT * FROM c", partition_key="a", max_item_count=5000)),
+            self.pages(container.query_items_change_feed(start_time="Beginning", max_item_count=5000)),
+        ):
+            self.assertLessEqual(max(len(page) for page in pages), 1000)
+            self.assertEqual(ids(sum(pages, [])), [f"{number:04}" for number in range(1500)])
+
+    def test_a_page_is_at_most_four_megabytes(self):
+        container = self.container()
+        for number in range(20):
+            container.create_item({"id": f"{number:02}", "pk": "a", "filling": "x" * 400_000})
+        for query in (
+            lambda: container.query_items("SELECT * FROM c", partition_key="a", max_item_count=100),
+            lambda: container.query_items_change_feed(start_time="Beginning", max_item_count=100),
+        ):
+            start = len(WIRE)
+            pages = self.pages(query())
+            self.assertLessEqual(max(reply.bytes for reply in WIRE[start:]), PAGE_BYTES)
+            self.assertEqual(ids(sum(pages, [])), [f"{number:02}" for number in range(20)])
+
+    def test_an_item_over_two_megabytes_is_refused_with_413(self):
+        container = self.container()
+        container.create_item({"id": "fits", "pk": "a", "filling": "x" * (2 * 1024 * 1024 - 2048)})
+        too_large = {"id": "too large", "pk": "a", "filling": "x" * (2 * 1024 * 1024 + 1)}
+        self.refused(413, container.create_item, too_large)
+        self.refused(413, container.upsert_item, too_large)
+        self.refused(413, container.replace_item, "fits", {**too_large, "id": "fits"})
+        self.assertEqual(self.query(container, "SELECT VALUE c.id FROM c"), ["fits"])
+
+    def test_an_id_with_a_slash_is_refused(self):
+        container = self.container()
+        for item_id in ("a/b", "a\\b"):
+            with self.assertRaises((ValueError, exceptions.CosmosHttpResponseError)) as raised:
+                container.create_item({"id": item_id, "pk": "a"})
+            self.assertEqual(getattr(raised.exception, "status_code", 400), 400)
+        self.assertEqual(self.query(container, "SELECT * FROM c"), [])
+
+    def test_an_id_over_1023_bytes_is_refused_with_400(self):
+        container = self.container()
+        container.create_item({"id": "x" * 1023, "pk": "a"})
+        self.refused(400, container.create_item, {"id": "x" * 1024, "pk": "a"})
+
+
+class Errors(Checks):
+    def test_a_missing_item_is_404_without_a_sub_status(self):
+        error = self.refused(404, self.container().read_item, "1", "a")
+        self.assertIsInstance(error, exceptions.CosmosResourceNotFoundError)
+        self.assertIn(error.sub_status, (None, 0))
+
+    def test_an_item_of_a_container_that_has_gone_is_404_with_sub_status_1003(self):
+        container = self.filled_container(1)
+        CosmosClient.from_connection_string(CONNECTION_STRING).get_database_client(self.database.id).delete_container(
+            container.id
+        )
+        self.assertEqual(self.refused(404, container.read_item, "item-0000", "key-0").sub_status, 1003)
+
+    def test_a_container_of_a_missing_database_is_404_with_sub_status_1003(self):
+        missing = CLIENT.get_database_client(random_name("missing")).get_container_client("items")
+        self.assertEqual(self.refused(404, missing.read).sub_status, 1003)
+
+    def test_a_bad_query_is_400(self):
+        container = self.container()
+        self.refused(400, self.query, container, "SELEC * FRM c")
+        self.refused(400, self.query, container, "SELECT * FROM c WHERE", partition_key="a")
+
+    def test_an_item_without_an_id_is_400(self):
+        container = self.container()
+        self.refused(400, container.create_item, {"pk": "a"})
+        self.refused(400, container.upsert_item, {"pk": "a"})
+
+    def test_every_reply_tells_its_request_charge(self):
+        wire = Wire()
+        client = CosmosClient.from_connection_string(CONNECTION_STRING, raw_response_hook=wire.record)
+        database = client.create_database(random_name("database"))
+        self.addCleanup(client.delete_database, database)
+        container = database.create_container("items", PartitionKey(path="/pk"))
+        container.read()
+        etag = container.create_item({"id": "1", "pk": "a"})["_etag"]
+        container.upsert_item({"id": "1", "pk": "a"})
+        container.replace_item("1", {"id": "1", "pk": "a"})
+        container.read_item("1", "a")
+        container.execute_item_batch([("create", ({"id": "2", "pk": "a"},))], partition_key="a")
+        list(container.query_items("SELECT * FROM c", partition_key="a"))
+        list(container.query_items_change_feed(start_time="Beginning"))
+        container.delete_item("1", "a")
+        self.refused(404, container.read_item, "1", "a")
+        self.refused(409, container.create_item, {"id": "2", "pk": "a"})
+        stale = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        self.refused(412, container.replace_item, "2", {"id": "2", "pk": "a"}, **stale)
+        self.refused(400, self.query, container, "SELEC", partition_key="a")
+        # The account and the routing table are not charged for.
+        charged = [reply for reply in wire if reply.path != "/" and not reply.path.strip("/").endswith("pkranges")]
+        free = [(reply.method, reply.path, reply.status) for reply in charged if reply.charge <= 0]
+        self.assertGreater(len(charged), 15)
+        self.assertEqual(free, [])
+
+
+if __name__ == "__main__":
+    suite = unittest.defaultTestLoader
+    names = sys.argv[1:]
+    module = sys.modules["__main__"]
+    tests = suite.loadTestsFromNames(names, module) if names else suite.loadTestsFromModule(module)
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(tests)
+    bad = (getattr(test, "test_case", test) for test, _ in result.failures + result.errors)
+    failed = {test.id() for test in bad if isinstance(test, Checks)}
+    passed = result.testsRun - len(failed)
+    print(f"{passed} passed, {tests.countTestCases() - passed} failed")
+    sys.exit(0 if result.wasSuccessful() else 1)
