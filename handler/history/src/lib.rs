@@ -1,1 +1,30 @@
-//! x
+//! Versions of the documents of an Azure Cosmos DB container: captured from its change feed, kept in a container of their
+//! own, and read back.
+//!
+//! Everything starts from a [`Store`]: the containers of one database, reached when they are first needed.
+
+mod capture;
+mod cosmos;
+mod enclose;
+mod limits;
+mod policy;
+mod populate;
+mod progress;
+mod provision;
+mod query;
+mod sample;
+mod status;
+mod store;
+mod truncate;
+mod version;
+
+pub use capture::{Batch, CaptureReport, DeliveryError, decode_delivery};
+pub use cosmos::{Client, Connect, Error, ErrorKind, Key, KeyComponent};
+pub use populate::{PopulateReport, PopulateRequest};
+pub use progress::Progress;
+pub use provision::{Provisioned, identity_commands};
+pub use query::{QueryPage, QueryRequest};
+pub use status::{ContainerState, ContainerStatus};
+pub use store::{ContainerNames, Role, Store, StoreOptions};
+pub use truncate::{TruncateReport, TruncateRequest};
+pub use version::{Operation, Version};

@@ -1,0 +1,95 @@
+//! Which delivered values may not be what was stored.
+//!
+//! The Functions host parses documents with a JSON library that recognises date-time strings and writes them anew: with
+//! another zone, without trailing zeros of the fraction, or out of the form `/Date(…)/`. What it writes always has the
+//! form `YYYY-MM-DDThh:mm:ss[.f…][Z|±hh:mm]`, so a string of that form may have been another. Numbers go through a
+//! double: one that was stored with more digits than a double holds comes out with 17.
+
+use serde_json::Value;
+
+/// Digits that a double needs at the most to be told from its neighbours.
+const DOUBLE_DIGITS: usize = 17;
+
+/// Whether any value in the document may have been rewritten.
+pub(super) fn may_be_rewritten(value: &Value) -> bool {
+    match value {
+        Value::String(text) => has_date_time_form(text),
+        Value::Number(number) => number.is_f64() && significant_digits(&number.to_string()) >= DOUBLE_DIGITS,
+        Value::Array(items) => items.iter().any(may_be_rewritten),
+        Value::Object(properties) => {
+            let own = |name: &&String| !crate::version::SYSTEM_PROPERTIES.contains(&name.as_str());
+            properties.iter().any(|(name, value)| own(&name) && may_be_rewritten(value))
+        }
+        Value::Null | Value::Bool(_) => false,
+    }
+}
+
+fn has_date_time_form(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let date_time = b"0000-00-00T00:00:00";
+    let matches = |byte: &u8, form: &u8| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    bytes.len() >= date_time.len()
+        && bytes.iter().zip(date_time).all(|(byte, form)| matches(byte, form))
+        && is_fraction_and_zone(&bytes[date_time.len()..])
+}
+
+fn is_fraction_and_zone(bytes: &[u8]) -> bool {
+    let zone = match bytes.strip_prefix(b".") {
+        Some(fraction) => {
+            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if digits == 0 {
+                return false;
+            }
+            &fraction[digits..]
+        }
+        None => bytes,
+    };
+    match zone {
+        [] | [b'Z'] => true,
+        [b'+' | b'-', h1, h2, b':', m1, m2] => [h1, h2, m1, m2].into_iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+fn significant_digits(number: &str) -> usize {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_start_matches('0').trim_end_matches('0').len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_rewritten;
+    use serde_json::json;
+
+    #[test]
+    fn values_in_the_form_that_the_host_writes_are_suspicious() {
+        for value in [
+            json!("2024-01-01T08:00:00+00:00"),
+            json!("2024-01-01T00:00:00Z"),
+            json!("2024-01-01T00:00:00"),
+            json!("1970-01-01T00:00:00.001Z"),
+            json!({"a": [1, {"b": "2024-01-01T00:00:00.1234567-05:30"}]}),
+            json!(0.12345678901234568),
+        ] {
+            assert!(may_be_rewritten(&value), "{value}");
+        }
+    }
+
+    #[test]
+    fn ordinary_values_cost_no_read() {
+        for value in [
+            json!("2024-01-01"),
+            json!("2024-01-01 00:00:00"),
+            json!("2024-01-01T00:00"),
+            json!("2024-01-01T00:00:00."),
+            json!("2024-01-01T00:00:00 and more"),
+            json!("/Date(1)/"),
+            json!({"latitude": 35.4995, "longitude": -80.8487, "seq": 12345678901234567u64, "half": 0.5, "hundred": 100.0}),
+            json!({"2024-01-01T00:00:00Z": 1}),
+            json!(null),
+        ] {
+            assert!(!may_be_rewritten(&value), "{value}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Items of one container.
+
+use std::num::NonZeroU32;
+
+use azure_core::http::Etag;
+use azure_data_cosmos::clients::ContainerClient;
+use azure_data_cosmos::feed::{ContinuationToken, FeedScope};
+use azure_data_cosmos::models::{ItemResponse, ResponseHeaders, TimeToLive};
+use azure_data_cosmos::options::{ItemWriteOptions, MaxItemCountHint, Precondition, QueryOptions};
+use azure_data_cosmos::{CosmosError, Query};
+use futures::StreamExt;
+use serde_json::{Map, Value};
+
+use super::account::Account;
+use super::error::Error;
+use super::key::Key;
+
+/// An open container.
+#[derive(Clone)]
+pub(crate) struct Container {
+    client: ContainerClient,
+    name: String,
+    key_paths: Vec<String>,
+    default_ttl: Option<i64>,
+}
+
+/// What a write cost, and what it made.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub request_charge: f64,
+    /// Whether there was no such item before.
+    pub created: bool,
+}
+
+/// A page of a query.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub items: Vec<Value>,
+    /// Absent after the last page.
+    pub continuation: Option<String>,
+    pub request_charge: f64,
+}
+
+impl std::fmt::Debug for Container {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Container")
+            .field("name", &self.name)
+            .field("key_paths", &self.key_paths)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Container {
+    pub(crate) async fn open(account: &Account, database: &str, name: &str) -> Result<Self, Error> {
+        let failed = |error| Error::from_sdk(format!("opening container {name} of database {database}"), error);
+        let database_client = account.client().await?.database_client(database.to_owned());
+        let client = database_client.container_client(name.to_owned(), None).await.map_err(failed)?;
+        let properties = client.read(None).await.and_then(|response| response.into_model()).map_err(failed)?;
+        let key_paths = properties.partition_key.paths().iter().map(ToString::to_string).collect();
+        let default_ttl = match properties.default_ttl {
+            TimeToLive::NoDefault => Some(-1),
+            TimeToLive::Seconds(seconds) => Some(i64::from(seconds)),
+            _ => None,
+        };
+        Ok(Self { client, name: name.to_owned(), key_paths, default_ttl })
+    }
+
+    /// The paths of the partition key, `/pk` or `/a/b`, one for each component.
+    pub(crate) fn key_paths(&self) -> &[String] {
+        &self.key_paths
+    }
+
+    /// The time to live of items without one of their own, in seconds: -1 for ever, `None` where time to live is off.
+    pub(crate) fn default_ttl(&self) -> Option<i64> {
+        self.default_ttl
+    }
+
+    /// Creates an item; [`ErrorKind::Conflict`](super::ErrorKind::Conflict) when there is one of this id.
+    pub(crate) async fn create(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
+        let response = self.client.create_item(key.to_sdk()?, id, item, None).await;
+        response.map(|response| written(&response)).map_err(|error| self.failed("creating", id, error))
+    }
+
+    pub(crate) async fn upsert(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
+        let response = self.client.upsert_item(key.to_sdk()?, id, item, None).await;
+        response.map(|response| written(&response)).map_err(|error| self.failed("upserting", id, error))
+    }
+
+    /// Reads an item; `None` when there is none.
+    pub(crate) async fn read(&self, key: &Key, id: &str) -> Result<Option<Value>, Error> {
+        match self.client.read_item(key.to_sdk()?, id, None).await {
+            Ok(response) => response.into_model().map(Some).map_err(|error| self.failed("reading", id, error)),
+            Err(error) if error.status().is_not_found() => Ok(None),
+            Err(error) => Err(self.failed("reading", id, error)),
+        }
+    }
+
+    /// Deletes an item, if it has this etag where one is given. The charge; `None` when there is no such item.
+    pub(crate) async fn delete(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Option<f64>, Error> {
+        let mut options = ItemWriteOptions::default();
+        if let Some(etag) = etag {
+            options = options.with_precondition(Precondition::IfMatch(Etag::from(etag.to_owned())));
+        }
+        match self.client.delete_item(key.to_sdk()?, id, Some(options)).await {
+            Ok(response) => Ok(Some(charge(response.headers()))),
+            Err(error) if error.status().is_not_found() => Ok(None),
+            Err(error) => Err(self.failed("deleting", id, error)),
+        }
+    }
+
+    /// One page of a query, over one partition key value or over all.
+    pub(crate) async fn query(
+        &self,
+        text: &str,
+        parameters: &Map<String, Value>,
+        key: Option<&Key>,
+        max_items: NonZeroU32,
+        continuation: Option<&str>,
+    ) -> Result<Page, Error> {
+        let failed = |error| Error::from_sdk(format!("querying container {}", self.name), error);
+        let mut query = Query::from(text);
+        for (name, value) in parameters {
+            query = query.with_parameter(name.clone(), value).map_err(failed)?;
+        }
+        let scope = match key {
+            Some(key) => FeedScope::partition(key.to_sdk()?),
+            None => FeedScope::full_container(),
+        };
+        let mut options = QueryOptions::default().with_max_item_count(MaxItemCountHint::Limit(max_items));
+        if let Some(token) = continuation {
+            options = options.with_continuation_token(ContinuationToken::from_string(token.to_owned()));
+        }
+        let items = self.client.query_items::<Value>(query, scope, Some(options)).await.map_err(failed)?;
+        let mut pages = items.into_pages();
+        let Some(page) = pages.next().await.transpose().map_err(failed)? else {
+            return Ok(Page { items: Vec::new(), continuation: None, request_charge: 0.0 });
+        };
+        let request_charge = charge(page.headers());
+        let continuation = pages.to_continuation_token().ok().map(|token| token.as_str().to_owned());
+        Ok(Page { items: page.into_items(), continuation, request_charge })
+    }
+
+    /// How many items there are, counted range by range.
+    pub(crate) async fn count(&self) -> Result<u64, Error> {
+        let failed = |error| Error::from_sdk(format!("counting container {}", self.name), error);
+        let mut count = 0;
+        for range in self.client.read_feed_ranges(None).await.map_err(failed)? {
+            let query = "SELECT VALUE COUNT(1) FROM c";
+            let counts = self.client.query_items::<u64>(query, FeedScope::range(range), None).await.map_err(failed)?;
+            let mut counts = std::pin::pin!(counts);
+            while let Some(part) = counts.next().await.transpose().map_err(failed)? {
+                count += part;
+            }
+        }
+        Ok(count)
+    }
+
+    fn failed(&self, action: &str, id: &str, error: CosmosError) -> Error {
+        Error::from_sdk(format!("{action} item {id} of container {}", self.name), error)
+    }
+}
+
+fn written(response: &ItemResponse) -> Written {
+    Written { request_charge: charge(response.headers()), created: u16::from(response.status().status_code()) == 201 }
+}
+
+fn charge(headers: &ResponseHeaders) -> f64 {
+    headers.request_charge().map_or(0.0, |charge| charge.value())
+}

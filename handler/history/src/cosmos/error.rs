@@ -1,0 +1,68 @@
+//! Errors of the service and of the SDK, reduced to what a caller branches on.
+
+use azure_data_cosmos::CosmosError;
+
+/// What kind of failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// 404.
+    NotFound,
+    /// 409.
+    Conflict,
+    /// 412: the etag was another one.
+    PreconditionFailed,
+    /// 429, after the SDK's own retries.
+    Throttled,
+    /// 413.
+    TooLarge,
+    /// 410.
+    Gone,
+    /// 408, 449, 5xx, or no connection: may pass.
+    Unavailable,
+    /// 401 and 403.
+    Forbidden,
+    /// 400 and anything else that would fail again.
+    Invalid,
+}
+
+/// A failed operation: its kind, what was being done, and the SDK's error as the source.
+#[derive(Debug, thiserror::Error)]
+#[error("{action}: {message}")]
+pub struct Error {
+    kind: ErrorKind,
+    action: String,
+    message: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// The kind of the failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Another kind of failure than the service's, in what `action` says.
+    pub fn new(kind: ErrorKind, action: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind, action: action.into(), message: message.into(), source: None }
+    }
+
+    pub(crate) fn invalid(action: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, action, message)
+    }
+
+    pub(super) fn from_sdk(action: impl Into<String>, error: CosmosError) -> Self {
+        let kind = match u16::from(error.status().status_code()) {
+            404 => ErrorKind::NotFound,
+            409 => ErrorKind::Conflict,
+            410 => ErrorKind::Gone,
+            412 => ErrorKind::PreconditionFailed,
+            413 => ErrorKind::TooLarge,
+            429 => ErrorKind::Throttled,
+            401 | 403 => ErrorKind::Forbidden,
+            408 | 449 | 500.. => ErrorKind::Unavailable,
+            _ => ErrorKind::Invalid,
+        };
+        Self { kind, action: action.into(), message: error.to_string(), source: Some(Box::new(error)) }
+    }
+}

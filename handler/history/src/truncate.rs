@@ -1,0 +1,121 @@
+//! Deletes documents of the monitored or the changes container.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::cosmos::{Container, Error, Key};
+use crate::limits::{MAX_PAGE_ITEMS, MAX_TRUNCATE};
+use crate::progress::Progress;
+use crate::store::{Role, Store};
+
+/// What to delete.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TruncateRequest {
+    /// The name of the monitored or the changes container.
+    pub container: String,
+    /// The most documents to delete.
+    pub max: u64,
+}
+
+/// What was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TruncateReport {
+    /// Documents deleted.
+    pub deleted: u64,
+    /// Request units.
+    pub request_charge: f64,
+}
+
+impl Store {
+    /// Deletes up to `max` documents. LatestVersion mode does not tell of deletes: their versions stay, without an end.
+    ///
+    /// # Errors
+    /// When the container is another one, and when a delete fails; what was deleted stays deleted.
+    pub async fn truncate(&self, request: &TruncateRequest, progress: Progress<'_>) -> Result<TruncateReport, Error> {
+        let role = self.names.role_of(&request.container, &[Role::Monitored, Role::Changes])?;
+        if !(1..=MAX_TRUNCATE).contains(&request.max) {
+            return Err(Error::invalid(
+                "truncating",
+                format!("max is {}; allowed are 1 to {MAX_TRUNCATE}", request.max),
+            ));
+        }
+        let container = self.container(role).await?;
+        let query = ids_and_keys(container.key_paths());
+        let done = AtomicU64::new(0);
+        let mut report = TruncateReport::default();
+        // Each round asks anew: what the round before deleted is gone from the first page.
+        while report.deleted < request.max {
+            let wanted = u32::try_from(request.max - report.deleted).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS);
+            let items = self.first_items(container, &query, wanted, &mut report).await?;
+            if items.is_empty() {
+                break;
+            }
+            let delete = |item: Value| {
+                let done = &done;
+                async move {
+                    let (id, key) = id_and_key(item, container.key_paths().len())?;
+                    let charge = container.delete(&key, &id, None).await?;
+                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, request.max);
+                    Ok::<_, Error>(charge)
+                }
+            };
+            let charges: Vec<Option<f64>> = futures::stream::iter(items)
+                .map(delete)
+                .buffer_unordered(self.options.concurrency)
+                .try_collect()
+                .await?;
+            report.deleted += charges.iter().flatten().count() as u64;
+            report.request_charge += charges.iter().flatten().sum::<f64>();
+        }
+        Ok(report)
+    }
+
+    /// The first items of the container; pages of empty ranges are passed over.
+    async fn first_items(
+        &self,
+        container: &Container,
+        query: &str,
+        wanted: u32,
+        report: &mut TruncateReport,
+    ) -> Result<Vec<Value>, Error> {
+        let page_size = NonZeroU32::new(wanted).unwrap_or(NonZeroU32::MIN);
+        let mut continuation = None;
+        loop {
+            let page = container.query(query, &Map::new(), None, page_size, continuation.as_deref()).await?;
+            report.request_charge += page.request_charge;
+            if !page.items.is_empty() || page.continuation.is_none() {
+                return Ok(page.items);
+            }
+            continuation = page.continuation;
+        }
+    }
+}
+
+/// Selects the id and each component of the partition key: `[id, {"k": …}, …]`, without `k` where there is none.
+fn ids_and_keys(key_paths: &[String]) -> String {
+    let components: String = key_paths.iter().map(|path| format!(", {{\"k\": c{}}}", property(path))).collect();
+    format!("SELECT VALUE [c.id{components}] FROM c")
+}
+
+/// `["a"]["b"]` for `/a/b`.
+fn property(path: &str) -> String {
+    path.split('/').skip(1).map(|name| format!("[{}]", Value::String(name.trim_matches('"').to_owned()))).collect()
+}
+
+fn id_and_key(item: Value, components: usize) -> Result<(String, Key), Error> {
+    let unexpected = |item: &Value| Error::invalid("truncating", format!("the query answered {item}"));
+    let Some([id, key @ ..]) = item.as_array().map(Vec::as_slice) else { return Err(unexpected(&item)) };
+    let id = id.as_str().ok_or_else(|| unexpected(&item))?.to_owned();
+    if key.len() != components {
+        return Err(unexpected(&item));
+    }
+    let component = |wrapped: &Value| wrapped.get("k").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    let key = Value::Array(key.iter().map(component).collect());
+    Ok((id, serde_json::from_value(key).map_err(|error| Error::invalid("truncating", error.to_string()))?))
+}

@@ -1,0 +1,168 @@
+//! The record of a version in the changes container. `docs/format.md` specifies it.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::cosmos::{Key, KeyComponent};
+
+/// The format written here.
+pub const SCHEMA: u32 = 1;
+
+/// What happened to the source document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// Created or replaced: LatestVersion mode does not tell them apart.
+    Write,
+    /// Created.
+    Create,
+    /// Replaced.
+    Replace,
+    /// Deleted.
+    Delete,
+    /// Deleted by time to live.
+    Expire,
+}
+
+impl Operation {
+    /// Whether the document is gone after it.
+    pub fn is_removal(self) -> bool {
+        matches!(self, Self::Delete | Self::Expire)
+    }
+}
+
+/// One version of one document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// See [`version_id`].
+    pub id: String,
+    /// The value of the source's partition key; the JSON text of all components when there are several, absent when the
+    /// source document has none. The first level of the changes container's own key.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
+    pub pk: Option<Value>,
+    /// The id of the source document; the second level of the key.
+    pub source_id: String,
+    /// The source's partition key, always as the array of its components.
+    pub partition_key: Key,
+    /// What happened.
+    pub operation: Operation,
+    /// The time of the change in seconds since 1970: the source's `_ts`.
+    pub source_ts: i64,
+    /// The logical sequence number of the change within its physical partition.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lsn: Option<i64>,
+    /// The source's `_etag`, quotes included; absent for removals.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub etag: Option<String>,
+    /// When the document expires by a time to live of its own, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires_at: Option<i64>,
+    /// When the version was captured, RFC 3339 in UTC with milliseconds.
+    pub captured_at: String,
+    /// What captured it: the invocation id.
+    pub captured_by: String,
+    /// Whether `document` is the stored body to the letter, or may hold values that the Functions host rewrote.
+    pub exact: bool,
+    /// The format of the record.
+    pub schema: u32,
+    /// The document without the service's system properties.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub document: Option<Value>,
+    /// The document before the change, where the feed carries it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub previous: Option<Value>,
+}
+
+/// `null` is a value of its own, not a missing one.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// The properties that the service adds to every document. They are not part of a version's document: what matters of
+/// them has fields of its own.
+pub const SYSTEM_PROPERTIES: [&str; 6] = ["_rid", "_self", "_etag", "_attachments", "_ts", "_lsn"];
+
+/// The id of a version: the same version always has the same, however often and by whichever way it is captured. Ten
+/// digits of seconds, a dash, and the etag without its quotes.
+pub fn version_id(source_ts: i64, etag: &str) -> String {
+    format!("{source_ts:010}-{}", etag.trim_matches('"'))
+}
+
+/// The id of a removal, which has no etag.
+pub fn removal_id(source_ts: i64, lsn: i64) -> String {
+    format!("{source_ts:010}-delete-{lsn}")
+}
+
+/// `pk` of a version, from the source's partition key.
+pub fn pk_of(key: &Key) -> Option<Value> {
+    match key.components() {
+        [KeyComponent::Undefined] => None,
+        [only] => Some(only.clone().into()),
+        _ => Some(Value::String(key.to_string())),
+    }
+}
+
+/// The time as records have it.
+pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Takes the service's system properties off a document.
+pub fn without_system_properties(mut document: Value) -> Value {
+    if let Value::Object(properties) = &mut document {
+        properties.retain(|name, _| !SYSTEM_PROPERTIES.contains(&name.as_str()));
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_same_version_has_the_same_id_and_ids_sort_by_time() {
+        assert_eq!(version_id(1592926406, "\"0000-5ef2\""), "1592926406-0000-5ef2");
+        assert_eq!(removal_id(1592926406, 20591), "1592926406-delete-20591");
+        assert!(version_id(999_999_999, "\"f\"") < version_id(1_000_000_000, "\"0\""));
+    }
+
+    #[test]
+    fn pk_is_the_value_of_a_single_key_and_the_json_text_of_several() {
+        let pk = |text: &str| pk_of(&serde_json::from_str(text).expect("key"));
+        assert_eq!(pk(r#"["28036"]"#), Some(json!("28036")));
+        assert_eq!(pk("[7]"), Some(json!(7)));
+        assert_eq!(pk("[null]"), Some(json!(null)));
+        assert_eq!(pk("[{}]"), None);
+        assert_eq!(pk(r#"["a",1]"#), Some(json!(r#"["a",1]"#)));
+    }
+
+    #[test]
+    fn system_properties_are_taken_off_and_everything_else_stays_in_order() {
+        let document = json!({"_type": "x", "id": "1", "_ts": 5, "_etag": "e", "b": {"_ts": 1}, "_rid": "", "_self": "",
+            "_attachments": "", "_lsn": 3, "a": null});
+        let stripped = without_system_properties(document);
+        assert_eq!(stripped.to_string(), r#"{"_type":"x","id":"1","b":{"_ts":1},"a":null}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_is_read_back_as_it_was_written(
+            pk in prop_oneof![any::<String>().prop_map(|text| json!([text])), Just(json!([null])), Just(json!([{}])), Just(json!([1, true]))],
+            id in any::<String>(), ts in 0i64..4_000_000_000, lsn in proptest::option::of(any::<i64>()),
+            expires in proptest::option::of(any::<i64>()), exact in any::<bool>(), text in any::<String>(),
+        ) {
+            let key: Key = serde_json::from_value(pk).expect("key");
+            let version = Version {
+                id: version_id(ts, "\"e\""), pk: pk_of(&key), source_id: id, partition_key: key, operation: Operation::Write,
+                source_ts: ts, lsn, etag: Some("\"e\"".into()), expires_at: expires, captured_at: "t".into(),
+                captured_by: "i".into(), exact, schema: SCHEMA, document: Some(json!({"text": text})), previous: None,
+            };
+            let json = serde_json::to_string(&version).expect("json");
+            prop_assert_eq!(serde_json::from_str::<Version>(&json).expect("version"), version);
+        }
+    }
+}
