@@ -50,6 +50,8 @@ pub(crate) struct FeedPage {
     pub continuations: Vec<RangeContinuation>,
     pub request_charge: f64,
     pub partition_key_range_id: Option<String>,
+    /// The newest sequence number of the physical partition.
+    pub session_lsn: Option<i64>,
 }
 
 /// A document that can be taken out of the SDK's item without a copy.
@@ -111,11 +113,13 @@ impl Container {
         let headers = page.headers();
         let request_charge = headers.request_charge().map_or(0.0, |charge| charge.value());
         let partition_key_range_id = headers.partition_key_range_id().map(str::to_owned);
+        let session_lsn = headers.session_token().and_then(|token| session_lsn(token.as_str()));
         Ok(FeedPage {
             changes: page.into_items().into_iter().map(change).collect(),
             continuations: continuations(&pages.to_continuation_token().map_err(failed)?)?,
             request_charge,
             partition_key_range_id,
+            session_lsn,
         })
     }
 
@@ -127,6 +131,15 @@ impl Container {
         }
         ContinuationToken::from_string(format!("c1.{}", URL_SAFE_NO_PAD.encode(token.to_string())))
     }
+}
+
+/// The global sequence number in a session token, `<range id>:<version>#<number>#<region>=<number>…`; in the older form
+/// `<range id>:<number>`.
+fn session_lsn(token: &str) -> Option<i64> {
+    let (_, numbers) = token.split(',').next()?.split_once(':')?;
+    let mut numbers = numbers.split('#');
+    let first = numbers.next()?;
+    numbers.next().unwrap_or(first).parse().ok()
 }
 
 fn sdk_range(range: &FeedRange) -> Result<SdkFeedRange, Error> {
@@ -189,4 +202,17 @@ fn change(item: ChangeFeedItem<Shared>) -> Change {
     let previous = item.previous().map(|document| document.0.clone());
     drop(item);
     Change { current: current.map(Arc::unwrap_or_clone), metadata, previous: previous.map(Arc::unwrap_or_clone) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::session_lsn;
+
+    #[test]
+    fn the_sequence_number_is_read_out_of_a_session_token() {
+        assert_eq!(session_lsn("0:-1#42"), Some(42));
+        assert_eq!(session_lsn("3:1#1234#1=1200#2=1100"), Some(1234));
+        assert_eq!(session_lsn("0:77"), Some(77));
+        assert_eq!(session_lsn("nonsense"), None);
+    }
 }

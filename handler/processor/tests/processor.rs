@@ -1,0 +1,266 @@
+//! The processor over the wire, against the embedded endpoint.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use azure_data_cosmos::CosmosClient;
+use azure_data_cosmos::clients::ContainerClient;
+use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
+use changefeed_processor::{
+    Change, ChangeFeedEstimator, ChangeFeedProcessor, Container, ProcessorBuilder, RunningProcessor, StartFrom, connect,
+};
+use futures::TryStreamExt;
+use local_cosmos::{Endpoint, Options};
+use serde_json::{Value, json};
+
+struct Shop {
+    _endpoint: Endpoint,
+    client: CosmosClient,
+    cart: ContainerClient,
+}
+
+type Seen = Arc<Mutex<Vec<String>>>;
+
+impl Shop {
+    async fn open() -> Self {
+        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+        let client = connect(&endpoint.connection_string()).await.expect("client");
+        client.create_database("acme-webstore", None).await.expect("database");
+        create(&client, "cart", "/cartId").await;
+        create(&client, "lease", "/id").await;
+        let cart = client.database_client("acme-webstore").container_client("cart", None).await.expect("cart");
+        Self { _endpoint: endpoint, client, cart }
+    }
+
+    async fn renew_leases(&self) {
+        let leases = self.client.database_client("acme-webstore").container_client("lease", None).await.expect("lease");
+        leases.delete(None).await.expect("delete");
+        create(&self.client, "lease", "/id").await;
+    }
+
+    async fn put(&self, id: &str, quantity: u32) {
+        let item = json!({"id": id, "cartId": id, "quantity": quantity});
+        self.cart.upsert_item(id.to_owned(), id, item, None).await.expect("upsert");
+    }
+
+    async fn container(&self, name: &str) -> Container {
+        Container::open(&self.client, "acme-webstore", name).await.expect("container")
+    }
+
+    async fn builder(&self) -> ProcessorBuilder {
+        ChangeFeedProcessor::builder("p", self.container("cart").await, self.container("lease").await)
+            .poll_delay(Duration::from_millis(20))
+            .lease_acquire_interval(Duration::from_millis(100))
+    }
+
+    async fn start(&self, from: StartFrom, seen: &Seen) -> RunningProcessor {
+        let seen = Arc::clone(seen);
+        let processor = self.builder().await.start_from(from).build(move |_, changes| {
+            let seen = Arc::clone(&seen);
+            async move {
+                seen.lock().expect("seen").extend(changes.iter().map(describe));
+                Ok::<(), std::io::Error>(())
+            }
+        });
+        processor.start().await.expect("started")
+    }
+
+    async fn leases(&self) -> Vec<Value> {
+        let leases = self.client.database_client("acme-webstore").container_client("lease", None).await.expect("lease");
+        let query = "SELECT * FROM c WHERE IS_DEFINED(c.LeaseToken)";
+        let items = leases
+            .query_items::<Value>(query, azure_data_cosmos::FeedScope::full_container(), None)
+            .await
+            .expect("query");
+        items.try_collect().await.expect("leases")
+    }
+}
+
+async fn create(client: &CosmosClient, name: &'static str, key: &'static str) {
+    let properties =
+        ContainerProperties::new(name, PartitionKeyDefinition::from(key)).with_default_ttl(TimeToLive::NoDefault);
+    client.database_client("acme-webstore").create_container(properties, None).await.expect("container");
+}
+
+fn describe(change: &Change) -> String {
+    let document = change.current.as_ref().expect("current");
+    format!("{}={}", document["id"].as_str().expect("id"), document["quantity"])
+}
+
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "{what}: not within 30 seconds");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn until_seen(seen: &Seen, expected: &[&str]) {
+    until(&format!("{expected:?}"), async || seen.lock().expect("seen").len() >= expected.len()).await;
+    let mut found = seen.lock().expect("seen").split_off(0);
+    found.sort();
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_processor_starts_from_now_and_its_bookmark_wins_over_any_start() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.put("surface-pro", 2).await;
+    let running = shop.start(StartFrom::Now, &seen).await;
+    shop.put("surface-book", 8).await;
+    until_seen(&seen, &["surface-book=8"]).await;
+    running.stop().await;
+
+    shop.put("surface-go", 1).await;
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until_seen(&seen, &["surface-go=1"]).await;
+    running.stop().await;
+
+    shop.renew_leases().await;
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until_seen(&seen, &["surface-book=8", "surface-go=1", "surface-pro=2"]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_from_now_is_pinned_even_if_nothing_happens_before_a_restart() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.start(StartFrom::Now, &seen).await.stop().await;
+    shop.put("while-away", 1).await;
+    let running = shop.start(StartFrom::Now, &seen).await;
+    until_seen(&seen, &["while-away=1"]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_by_time_takes_only_what_came_after() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.put("early", 1).await;
+    let early: Value = shop.cart.read_item("early", "early", None).await.expect("read").into_model().expect("item");
+    let written = early["_ts"].as_i64().expect("_ts");
+    until("the next second", async || chrono::Utc::now().timestamp() > written).await;
+    shop.put("late", 2).await;
+    let start = StartFrom::Time(chrono::DateTime::from_timestamp(written, 0).expect("time"));
+    let running = shop.start(start, &seen).await;
+    until_seen(&seen, &["late=2"]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_failing_handler_gets_its_batch_again_and_only_its_lease_waits() {
+    let shop = Shop::open().await;
+    for number in 0..40 {
+        shop.put(&format!("item-{number}"), number).await;
+    }
+    let (attempts, seen) = (Arc::new(AtomicUsize::new(0)), Seen::default());
+    let (handler_attempts, handler_seen) = (Arc::clone(&attempts), Arc::clone(&seen));
+    let processor = shop.builder().await.start_from(StartFrom::Beginning).build(move |context, changes| {
+        let (attempts, seen) = (Arc::clone(&handler_attempts), Arc::clone(&handler_seen));
+        async move {
+            if context.lease_token() == "0" && attempts.fetch_add(1, Ordering::SeqCst) == 0 {
+                return Err("not yet");
+            }
+            assert!(
+                context.lease_token() != "1" || attempts.fetch_add(1, Ordering::SeqCst) > 1,
+                "a panic is a failure too"
+            );
+            seen.lock().expect("seen").extend(changes.iter().map(describe));
+            Ok(())
+        }
+    });
+    let running = processor.start().await.expect("started");
+    until("every change", async || seen.lock().expect("seen").len() >= 40).await;
+    running.stop().await;
+    let mut found = seen.lock().expect("seen").clone();
+    found.sort();
+    found.dedup();
+    assert_eq!(found.len(), 40);
+}
+
+#[tokio::test]
+async fn leases_are_dotnet_documents_that_are_released_on_stop_with_their_bookmarks() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    shop.put("a", 1).await;
+    until_seen(&seen, &["a=1"]).await;
+    let held = shop.leases().await;
+    assert!(held.iter().all(|lease| lease["Owner"].is_string()), "{held:?}");
+    running.stop().await;
+
+    let released = shop.leases().await;
+    assert_eq!(released.len(), 4);
+    for lease in &released {
+        let token = lease["LeaseToken"].as_str().expect("token");
+        let id = lease["id"].as_str().expect("id");
+        assert!(id.starts_with("p127.0.0.1_") && id.ends_with(&format!("..{token}")), "{id}");
+        assert_eq!(
+            (&lease["version"], &lease["Mode"], &lease["Owner"]),
+            (&json!(0), &json!("Incremental Feed"), &Value::Null)
+        );
+        assert!(lease["ContinuationToken"].as_str().is_some_and(|token| token.starts_with('"')), "{lease}");
+        assert!(
+            lease["FeedRange"]["Range"]["max"].is_string()
+                && lease["timestamp"].is_string()
+                && lease["properties"].is_object()
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_leases_of_an_instance_that_was_killed_are_taken_over_after_they_expired() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.start(StartFrom::Beginning, &seen).await.stop().await;
+    let leases = shop.client.database_client("acme-webstore").container_client("lease", None).await.expect("lease");
+    for mut lease in shop.leases().await {
+        lease["Owner"] = json!("killed");
+        lease["timestamp"] = json!(chrono::Utc::now().to_rfc3339());
+        let id = lease["id"].as_str().expect("id").to_owned();
+        leases.replace_item(id.clone(), &id, lease, None).await.expect("replace");
+    }
+    shop.put("a", 1).await;
+    let handler_seen = Arc::clone(&seen);
+    let builder =
+        shop.builder().await.start_from(StartFrom::Beginning).lease_expiration_interval(Duration::from_secs(2));
+    let processor = builder.build(move |_, changes| {
+        handler_seen.lock().expect("seen").extend(changes.iter().map(describe));
+        std::future::ready(Ok::<(), std::io::Error>(()))
+    });
+    let running = processor.start().await.expect("started");
+    until_seen(&seen, &["a=1"]).await;
+    until("the new owner", async || shop.leases().await.iter().all(|lease| lease["Owner"] != "killed")).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_estimator_counts_what_is_not_handled_yet() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.start(StartFrom::Now, &seen).await.stop().await;
+    for number in 0..25 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    let estimator =
+        ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await).expect("estimator");
+    let lags = estimator.estimate().await.expect("lags");
+    assert_eq!(lags.iter().filter_map(|lease| lease.lag).sum::<i64>(), 25, "{lags:?}");
+    let running = shop.start(StartFrom::Now, &seen).await;
+    until("all caught up", async || estimator.estimate().await.expect("lags").iter().all(|lease| lease.lag == Some(0)))
+        .await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_container_with_another_key_is_refused_by_name() {
+    let shop = Shop::open().await;
+    create(&shop.client, "wrong", "/pk").await;
+    let processor = ChangeFeedProcessor::builder("p", shop.container("cart").await, shop.container("wrong").await)
+        .build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    let error = processor.start().await.expect_err("refused").to_string();
+    assert!(error.contains("wrong") && error.contains("/pk") && error.contains("/id"), "{error}");
+}
