@@ -1,2 +1,11 @@
-//! x
-fn main() {}
+//! `changefeed`: keeps every version of every document of an Azure Cosmos DB container.
+
+mod cli;
+mod config;
+mod functions;
+mod http;
+mod service;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

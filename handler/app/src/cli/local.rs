@@ -1,0 +1,104 @@
+//! `changefeed local`: everything on this machine. The embedded endpoint and the stand-in host run in this process, the
+//! functions in a child, as under the real host. One JSON line on stdout tells where they are.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use changefeed_history::PopulateRequest;
+use local_cosmos::Endpoint;
+use local_host::{Host, HostOptions, RunningHost};
+use serde_json::json;
+
+use super::arguments::LocalArguments;
+use super::output::print_line;
+use super::progress::bar;
+use crate::config::{SETTINGS, Settings, Source};
+use crate::service::Service;
+
+/// Runs until Ctrl-C or SIGTERM.
+pub async fn run(arguments: LocalArguments, source: &Source) -> Result<ExitCode> {
+    let options = local_cosmos::Options { port: arguments.cosmos_port, ..Default::default() };
+    let endpoint =
+        Endpoint::start(options).await.context("choose another with --cosmos-port, or 0 for any that is free")?;
+    if arguments.cosmos_only {
+        let ready =
+            json!({"event": "ready", "cosmos": endpoint.url(), "connectionString": endpoint.connection_string()});
+        print_line(&ready.to_string())?;
+        interrupted().await?;
+        endpoint.stop().await;
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let settings = app_settings(source, &endpoint);
+    let service = Service::new(Settings::read(&Source::from(settings.clone()))?);
+    service.store.provision().await.context("provisioning the embedded endpoint")?;
+    let host = Host::start(HostOptions {
+        script_root: arguments.script_root.clone(),
+        port: arguments.host_port,
+        settings,
+        require_keys: arguments.require_keys,
+        executable: Some(std::env::current_exe().context("finding this executable")?),
+        // Whoever develops ends the handler on purpose, as often as they like.
+        restart_limit: None,
+        ..HostOptions::default()
+    })
+    .await
+    .with_context(|| {
+        format!(
+            "starting the stand-in Functions host in {} (see --script-root, --host-port)",
+            arguments.script_root.display()
+        )
+    })?;
+    let outcome = tokio::select! {
+        outcome = serve(&arguments, &endpoint, &host, &service) => outcome,
+        failure = host.failed() => bail!("the stand-in Functions host ended: {failure}"),
+        interrupted = interrupted() => interrupted,
+    };
+    host.stop().await;
+    endpoint.stop().await;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHost, service: &Service) -> Result<()> {
+    host.wait_until_ready().await?;
+    if let Some(count) = arguments.populate {
+        let bar = bar("Writing", count);
+        let request = PopulateRequest { count, seed: arguments.seed, rate_per_second: None };
+        service.store.populate(&request, &|done, _| bar.set_position(done)).await?;
+        bar.finish_and_clear();
+    }
+    let mut ready = json!({
+        "event": "ready",
+        "api": host.api_url(),
+        "cosmos": endpoint.url(),
+        "connectionString": endpoint.connection_string(),
+    });
+    if let Some(key) = host.function_key() {
+        ready["functionKey"] = json!(key);
+    }
+    print_line(&ready.to_string())?;
+    std::future::pending().await
+}
+
+/// The settings of the functions: those of the environment, the defaults for the others, and the embedded endpoint.
+fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    for setting in SETTINGS.iter().filter(|setting| setting.name.starts_with("CHANGEFEED_")) {
+        let default = Some(setting.default).filter(|default| *default != "-");
+        settings.extend(source.get(setting.name).or(default).map(|value| (setting.name.to_owned(), value.to_owned())));
+    }
+    // Both names, because the trigger looks at the longer one first.
+    for name in ["AzureWebJobsCosmosDB", "CosmosDB"] {
+        settings.insert(name.to_owned(), endpoint.connection_string());
+    }
+    settings
+}
+
+async fn interrupted() -> Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => Ok(result?),
+        _ = terminate.recv() => Ok(()),
+    }
+}

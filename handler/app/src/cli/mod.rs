@@ -1,0 +1,77 @@
+//! The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 done with conflicts or damage found.
+
+mod arguments;
+#[cfg(feature = "local")]
+mod local;
+mod output;
+mod populate;
+mod progress;
+mod provision;
+mod query;
+mod status;
+mod truncate;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use crate::config::{Settings, Source};
+use crate::http::serve;
+use crate::service::Service;
+use arguments::{Arguments, Command};
+
+/// Reads the arguments and runs the subcommand.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logging(&arguments.command);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(arguments)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The handler logs to stdout, because the host reports what is on stderr as errors. Commands leave stdout to their
+/// answer, and log only what went wrong unless `RUST_LOG` asks for more.
+fn start_logging(command: &Command) {
+    let (target, level) = match command {
+        Command::Serve(_) => (env_logger::Target::Stdout, "info"),
+        #[cfg(feature = "local")]
+        Command::Local(_) => (env_logger::Target::Stderr, "info"),
+        _ => (env_logger::Target::Stderr, "warn"),
+    };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).target(target).init();
+}
+
+async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
+    let source = match &arguments.settings {
+        Some(path) => Source::environment().with_file(path)?,
+        None => Source::environment(),
+    };
+    let service = || Settings::read(&source).map(Service::new);
+    match arguments.command {
+        Command::Serve(serve_arguments) => {
+            let settings = Settings::read(&source)?;
+            let port = serve_arguments.port.unwrap_or(settings.port);
+            serve(Service::new(settings), port).await.context("serving")?;
+        }
+        #[cfg(feature = "local")]
+        Command::Local(local) => return local::run(local, &source).await,
+        Command::Provision(provision) => provision::run(&service()?, &provision).await?,
+        Command::Populate(populate) => populate::run(&service()?, &populate).await?,
+        Command::Truncate(truncate) => truncate::run(&service()?, &truncate).await?,
+        Command::Query(query) => query::run(&service()?, &query).await?,
+        Command::Status(status) => status::run(&service()?, &status).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,22 @@
+//! `changefeed provision`.
+
+use anyhow::Result;
+
+use super::arguments::{Output, OutputArguments};
+use super::output::{print_json, print_table};
+use crate::service::Service;
+
+/// Makes what is missing.
+pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<()> {
+    let provisioned = service.store.provision().await?;
+    match arguments.output {
+        Output::Json => print_json(&provisioned),
+        Output::Table => {
+            let state = |created| if created { "created" } else { "there already" };
+            let rows = provisioned
+                .into_iter()
+                .map(|item| vec![item.kind.to_owned(), item.name, state(item.created).to_owned()]);
+            print_table(&["Kind", "Name", "State"], rows)
+        }
+    }
+}

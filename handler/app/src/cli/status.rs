@@ -1,0 +1,31 @@
+//! `changefeed status`.
+
+use anyhow::Result;
+use changefeed_history::ContainerState;
+
+use super::arguments::{Output, OutputArguments};
+use super::output::{print_json, print_table};
+use crate::service::Service;
+
+/// Shows containers and leases.
+pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<()> {
+    let status = service.status().await;
+    if arguments.output == Output::Json {
+        return print_json(&status);
+    }
+    let container = |container: changefeed_history::ContainerStatus| {
+        let (key, items) = match container.state {
+            ContainerState::Ready { partition_key_paths, items } => (partition_key_paths.join(" "), items.to_string()),
+            ContainerState::Missing => (String::new(), "missing: run changefeed provision".to_owned()),
+            ContainerState::Failed { message } => (String::new(), message),
+        };
+        vec![format!("{:?}", container.role), container.name, key, items]
+    };
+    print_table(&["Role", "Container", "Key", "Items"], status.containers.into_iter().map(container))?;
+    let unknown = || "-".to_owned();
+    let rows = status.leases.into_iter().map(|lease| {
+        let lag = lease.lag.map_or_else(unknown, |lag| lag.to_string());
+        vec![lease.lease_token, lease.owner.unwrap_or_else(unknown), lag, lease.last_written.unwrap_or_else(unknown)]
+    });
+    print_table(&["Lease", "Owner", "Lag", "Last written"], rows)
+}

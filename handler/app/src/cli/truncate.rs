@@ -1,0 +1,48 @@
+//! `changefeed truncate`.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use anyhow::{Result, bail};
+use changefeed_history::TruncateRequest;
+
+use super::arguments::{Output, TruncateArguments};
+use super::output::{print_json, print_line};
+use super::progress::bar;
+use crate::service::Service;
+
+/// Deletes documents, after a question.
+pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<()> {
+    if !arguments.yes {
+        confirm(&format!(
+            "Delete up to {} documents of container {} of database {}?",
+            arguments.max,
+            arguments.container,
+            service.store.names().database
+        ))?;
+    }
+    let request = TruncateRequest { container: arguments.container.clone(), max: arguments.max };
+    let bar = bar("Deleting", arguments.max);
+    let report = service.store.truncate(&request, &|done, _| bar.set_position(done)).await;
+    bar.finish_and_clear();
+    let report = report?;
+    match arguments.output.output {
+        Output::Json => print_json(&report),
+        Output::Table => {
+            print_line(&format!("{} documents deleted for {:.0} RU", report.deleted, report.request_charge))
+        }
+    }
+}
+
+fn confirm(question: &str) -> Result<()> {
+    if !std::io::stdin().is_terminal() {
+        bail!("{question} There is no terminal to ask on: give --yes");
+    }
+    eprint!("{question} [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if !matches!(answer.trim(), "y" | "Y" | "yes") {
+        bail!("nothing was deleted");
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! App settings, read once into typed values.
+
+mod connection;
+mod settings;
+mod source;
+
+pub use connection::{ConnectionSettings, connect};
+#[cfg(any(test, feature = "local"))]
+pub use settings::SETTINGS;
+pub use settings::Settings;
+pub use source::Source;

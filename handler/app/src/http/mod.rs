@@ -1,0 +1,10 @@
+//! The server that the Functions host calls.
+
+mod body;
+mod error;
+mod routes;
+mod server;
+
+pub use body::{check_content_type, json};
+pub use error::ApiError;
+pub use server::serve;

@@ -1,0 +1,40 @@
+//! Every path, in one place. The host passes HTTP triggers through with their path under `/api`; a Cosmos DB trigger is
+//! called by the name of its folder.
+
+use actix_web::http::Method;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+
+use super::error::ApiError;
+use crate::functions;
+
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(resource("/", "GET").route(web::get().to(root)))
+        .service(resource("/CosmosChangeFeed", "POST").route(web::post().to(functions::capture::post)))
+        .service(resource("/api/populate", "POST").route(web::post().to(functions::populate::post)))
+        .service(resource("/api/truncate", "POST").route(web::post().to(functions::truncate::post)))
+        .service(resource("/api/query", "POST").route(web::post().to(functions::query::post)))
+        .service(resource("/api/status", "GET").route(web::get().to(functions::status::get)))
+        .default_service(web::to(no_such_path));
+}
+
+/// The host asks for this until there is an answer, any answer: it must not wait for anything.
+async fn root() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}))
+}
+
+async fn no_such_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::no_such_path(request.path()))
+}
+
+/// The methods that a resource answers to, for whoever uses another.
+struct Allowed(&'static str);
+
+fn resource(path: &'static str, allowed: &'static str) -> Resource {
+    web::resource(path).app_data(Data::new(Allowed(allowed))).default_service(web::to(wrong_method))
+}
+
+async fn wrong_method(request: HttpRequest, method: Method, allowed: Data<Allowed>) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::wrong_method(method.as_str(), request.path(), allowed.0))
+}

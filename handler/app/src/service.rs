@@ -1,0 +1,122 @@
+//! What functions and subcommands work with.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use changefeed_history::{CaptureReport, ContainerStatus, Store};
+use changefeed_processor::{ChangeFeedEstimator, Container, LeaseLag};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::config::{ConnectionSettings, Settings, connect};
+
+/// A store over the settings, and what this process has done with it.
+#[derive(Debug)]
+pub struct Service {
+    /// The monitored container and its history.
+    pub store: Store,
+    settings: Settings,
+    counters: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    batches: AtomicU64,
+    failed_batches: AtomicU64,
+    versions: AtomicU64,
+    dead_letters: AtomicU64,
+}
+
+/// The answer of `status`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    version: &'static str,
+    settings: Value,
+    /// Every container and how much is in it.
+    pub containers: Vec<ContainerStatus>,
+    /// Every lease of the trigger, with its lag.
+    pub leases: Vec<LeaseStatus>,
+    /// Why the leases could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leases_error: Option<String>,
+    since_start: Value,
+}
+
+/// A lease and how far behind it is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseStatus {
+    /// The range of the monitored container.
+    pub lease_token: String,
+    /// The instance that reads it.
+    pub owner: Option<String>,
+    /// Changes (transactions) that are not captured yet; unknown before the first checkpoint.
+    pub lag: Option<i64>,
+    /// When the lease was last renewed or moved forward.
+    pub last_written: Option<String>,
+}
+
+impl Service {
+    /// Sets up a service; Cosmos DB is reached when it is first needed.
+    pub fn new(settings: Settings) -> Self {
+        let store = Store::new(connect(settings.connection.clone()), settings.names.clone(), settings.store_options());
+        Self { store, settings, counters: Counters::default() }
+    }
+
+    /// Counts a batch for [`Self::status`].
+    pub fn count(&self, batch: Result<&CaptureReport, ()>) {
+        let add = |counter: &AtomicU64, number| counter.fetch_add(number, Ordering::Relaxed);
+        add(&self.counters.batches, 1);
+        match batch {
+            Ok(report) => {
+                add(&self.counters.versions, report.stored);
+                add(&self.counters.dead_letters, report.dead_lettered);
+            }
+            Err(()) => {
+                add(&self.counters.failed_batches, 1);
+            }
+        }
+    }
+
+    /// Version, settings without secrets, containers, leases, and what happened since the start.
+    pub async fn status(&self) -> Status {
+        let (containers, leases) = tokio::join!(self.store.container_status(), self.leases());
+        let (leases, leases_error) = match leases {
+            Ok(leases) => (leases, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            settings: self.settings.display(),
+            containers,
+            leases,
+            leases_error,
+            since_start: serde_json::json!({
+                "batches": read(&self.counters.batches),
+                "failedBatches": read(&self.counters.failed_batches),
+                "versions": read(&self.counters.versions),
+                "deadLetters": read(&self.counters.dead_letters),
+            }),
+        }
+    }
+
+    async fn leases(&self) -> anyhow::Result<Vec<LeaseStatus>> {
+        let names = &self.settings.names;
+        let client = (connect(self.connection()))().await?;
+        let monitored = Container::open(&client, &names.database, &names.monitored).await?;
+        let leases = Container::open(&client, &names.database, &names.leases).await?;
+        let estimator = ChangeFeedEstimator::new("", monitored, leases)?;
+        let status = |lease: LeaseLag| LeaseStatus {
+            lease_token: lease.lease_token,
+            owner: lease.owner,
+            lag: lease.lag,
+            last_written: lease.last_written.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)),
+        };
+        Ok(estimator.estimate().await?.into_iter().map(status).collect())
+    }
+
+    fn connection(&self) -> ConnectionSettings {
+        self.settings.connection.clone()
+    }
+}

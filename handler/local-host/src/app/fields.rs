@@ -1,0 +1,144 @@
+//! Typed reading of one JSON object, so that every refusal names the file, the field, what was found and what is allowed.
+//!
+//! As in the host, names are matched whatever their case, unknown ones are ignored, and texts stand for numbers and flags.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::time_span;
+use crate::error::HostError;
+
+pub(crate) struct Fields {
+    file: PathBuf,
+    path: String,
+    object: Map<String, Value>,
+}
+
+impl Fields {
+    /// Reads a file that holds a JSON object.
+    pub(crate) fn read(file: &Path) -> Result<Self, HostError> {
+        let text =
+            std::fs::read_to_string(file).map_err(|source| HostError::Unreadable { file: file.to_owned(), source })?;
+        let json = serde_json::from_str(text.trim_start_matches('\u{feff}'))
+            .map_err(|source| HostError::NotJson { file: file.to_owned(), source })?;
+        Self::of(file, String::new(), json)
+    }
+
+    fn of(file: &Path, path: String, value: Value) -> Result<Self, HostError> {
+        match value {
+            Value::Object(object) => Ok(Self { file: file.to_owned(), path, object }),
+            other => Err(HostError::Configuration {
+                file: file.to_owned(),
+                field: if path.is_empty() { "the file".to_owned() } else { path },
+                found: other.to_string(),
+                allowed: "an object".to_owned(),
+            }),
+        }
+    }
+
+    /// The same object with every text replaced, as `change` says.
+    pub(crate) fn with_texts(mut self, change: impl Fn(&str) -> Option<String>) -> Result<Self, HostError> {
+        let names: Vec<String> = self.object.keys().cloned().collect();
+        for name in names {
+            if let Some(Value::String(text)) = self.object.get(&name) {
+                let changed =
+                    change(text).ok_or_else(|| self.wrong(&name, "the name of an app setting that exists"))?;
+                self.object.insert(name, Value::String(changed));
+            }
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn section(&self, name: &str) -> Result<Option<Self>, HostError> {
+        self.get(name).map(|value| Self::of(&self.file, self.path_of(name), value.clone())).transpose()
+    }
+
+    pub(crate) fn sections(&self, name: &str) -> Result<Vec<Self>, HostError> {
+        let section = |(index, value): (usize, &Value)| {
+            Self::of(&self.file, format!("{}[{index}]", self.path_of(name)), value.clone())
+        };
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => values.iter().enumerate().map(section).collect(),
+            Some(_) => Err(self.wrong(name, "an array of objects")),
+        }
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, HostError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(_) => Err(self.wrong(name, "a text")),
+        }
+    }
+
+    pub(crate) fn required_text(&self, name: &str) -> Result<String, HostError> {
+        self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| self.wrong(name, "a text that is not empty"))
+    }
+
+    pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, HostError> {
+        let allowed = || self.wrong(name, "an array of texts");
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Array(values)) => {
+                let texts = values.iter().map(|value| value.as_str().map(str::to_owned));
+                texts.collect::<Option<Vec<_>>>().map(Some).ok_or_else(allowed)
+            }
+            Some(_) => Err(allowed()),
+        }
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, HostError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            Some(_) => Err(self.wrong(name, "true or false")),
+        }
+    }
+
+    pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, HostError> {
+        let read = match self.get(name) {
+            None => return Ok(None),
+            Some(Value::Number(number)) => number.as_i64(),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(_) => None,
+        };
+        read.map(Some).ok_or_else(|| self.wrong(name, "an integer"))
+    }
+
+    pub(crate) fn time_span(&self, name: &str) -> Result<Option<Duration>, HostError> {
+        let span = |text: &str| time_span::parse(text).ok_or_else(|| self.wrong(name, time_span::SYNTAX));
+        self.text(name)?.as_deref().map(span).transpose()
+    }
+
+    /// One of `allowed` pairs of a text, whose case does not matter, and what it stands for.
+    pub(crate) fn choice<T: Copy>(&self, name: &str, allowed: &[(&str, T)]) -> Result<Option<T>, HostError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let chosen = allowed.iter().find(|(value, _)| value.eq_ignore_ascii_case(&text)).map(|(_, meaning)| *meaning);
+        let values: Vec<&str> = allowed.iter().map(|(value, _)| *value).collect();
+        chosen.map(Some).ok_or_else(|| self.wrong(name, &values.join(", ")))
+    }
+
+    pub(crate) fn wrong(&self, name: &str, allowed: &str) -> HostError {
+        HostError::Configuration {
+            file: self.file.clone(),
+            field: self.path_of(name),
+            found: self.get(name).map_or_else(|| "missing".to_owned(), Value::to_string),
+            allowed: allowed.to_owned(),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        let matching = || self.object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        self.object.get(name).or_else(matching).filter(|value| !value.is_null())
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+}

@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use changefeed_processor::StartFrom;
+use serde_json::{Value, json};
+
+use super::{AuthLevel, CosmosTrigger, Function, HttpTrigger, Trigger};
+use crate::app::Settings;
+
+fn read(name: &str, function: &Value) -> Result<Option<Function>, String> {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join(name);
+    std::fs::create_dir(&folder).expect("a folder");
+    let file = folder.join("function.json");
+    std::fs::write(&file, function.to_string()).expect("a file");
+    let pairs = [("CosmosDB", "one"), ("Other", "two"), ("Database", "dev"), ("Max", "7")];
+    let settings = Settings::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    Function::read(&folder, &file, &settings)
+        .map_err(|error| error.to_string().replace(&format!("{}", file.display()), "function.json"))
+}
+
+fn cosmos(more: Value) -> Result<CosmosTrigger, String> {
+    let mut binding = json!({"type": "cosmosDBTrigger", "direction": "in", "name": "documents",
+        "databaseName": "%Database%", "containerName": "events"});
+    if let (Some(binding), Value::Object(more)) = (binding.as_object_mut(), more) {
+        binding.extend(more);
+    }
+    match read("OnChange", &json!({"bindings": [binding]}))?.expect("a function").trigger {
+        Trigger::Cosmos(trigger) => Ok(trigger),
+        Trigger::Http(_) => panic!("not an HTTP trigger"),
+    }
+}
+
+fn http(more: Value) -> Result<HttpTrigger, String> {
+    let mut binding = json!({"type": "httpTrigger", "direction": "in", "name": "req"});
+    if let (Some(binding), Value::Object(more)) = (binding.as_object_mut(), more) {
+        binding.extend(more);
+    }
+    let output = json!({"type": "http", "direction": "out", "name": "$return"});
+    match read("Query", &json!({"bindings": [binding, output]}))?.expect("a function").trigger {
+        Trigger::Http(trigger) => Ok(trigger),
+        Trigger::Cosmos(_) => panic!("not a Cosmos DB trigger"),
+    }
+}
+
+#[test]
+fn a_cosmos_trigger_has_the_extensions_defaults() {
+    let trigger = cosmos(json!({})).expect("a trigger");
+    assert_eq!((trigger.name.as_str(), trigger.connection.as_str()), ("documents", "CosmosDB"));
+    assert_eq!((trigger.connection_string.as_str(), trigger.lease_connection_string.as_str()), ("one", "one"));
+    assert_eq!((trigger.database.as_str(), trigger.container.as_str()), ("dev", "events"));
+    assert_eq!((trigger.lease_database.as_str(), trigger.lease_container.as_str()), ("dev", "leases"));
+    assert_eq!((trigger.lease_prefix.as_str(), trigger.create_lease_container), ("", false));
+    assert_eq!((trigger.poll_delay, trigger.max_items, trigger.start_from), (None, None, StartFrom::Now));
+}
+
+#[test]
+fn every_property_of_a_cosmos_trigger_is_read_whatever_the_case_of_its_name() {
+    let trigger = cosmos(json!({
+        "leaseConnection": "Other", "LeaseDatabaseName": "state", "leasecontainername": "l", "leaseContainerPrefix": "p-",
+        "feedPollDelay": 100, "leaseAcquireInterval": "1000", "leaseExpirationInterval": 0, "leaseRenewInterval": 300,
+        "maxItemsPerInvocation": "%Max%", "startFromBeginning": true, "createLeaseContainerIfNotExists": "true",
+        "changeFeedMode": "LatestVersion", "preferredLocations": "West Europe",
+    }))
+    .expect("a trigger");
+    assert_eq!((trigger.connection_string.as_str(), trigger.lease_connection_string.as_str()), ("one", "two"));
+    assert_eq!((trigger.lease_database.as_str(), trigger.lease_container.as_str()), ("state", "l"));
+    assert_eq!((trigger.lease_prefix.as_str(), trigger.create_lease_container), ("p-", true));
+    assert_eq!(trigger.poll_delay, Some(Duration::from_millis(100)));
+    assert_eq!(trigger.lease_acquire_interval, Some(Duration::from_secs(1)));
+    assert_eq!(trigger.lease_expiration_interval, None);
+    assert_eq!(trigger.lease_renew_interval, Some(Duration::from_millis(300)));
+    assert_eq!(trigger.max_items.map(u32::from), Some(7));
+    assert_eq!(trigger.start_from, StartFrom::Beginning);
+}
+
+#[test]
+fn a_start_time_is_utc_when_it_names_no_zone_and_excludes_the_beginning() {
+    for text in ["2021-02-16T14:19:29Z", "2021-02-16T15:19:29+01:00", "2021-02-16T14:19:29"] {
+        let start = cosmos(json!({"startFromTime": text})).expect("a trigger").start_from;
+        assert_eq!(start, StartFrom::Time("2021-02-16T14:19:29Z".parse().expect("a time")), "{text}");
+    }
+    let error = cosmos(json!({"startFromTime": "yesterday"})).expect_err("no time");
+    assert_eq!(
+        error,
+        "function.json: bindings[0].startFromTime is \"yesterday\"; allowed: a time such as 2021-02-16T14:19:29Z"
+    );
+    let both = json!({"startFromTime": "2021-02-16T14:19:29Z", "startFromBeginning": true});
+    assert!(cosmos(both).expect_err("both").contains("startFromBeginning is true"));
+}
+
+#[test]
+fn a_wrong_cosmos_trigger_is_refused() {
+    for (more, expected) in [
+        (json!({"containerName": ""}), "bindings[0].containerName is \"\"; allowed: a text that is not empty"),
+        (json!({"databaseName": null}), "bindings[0].databaseName is missing; allowed: a text that is not empty"),
+        (json!({"databaseName": "%Nowhere%"}), "is \"%Nowhere%\"; allowed: the name of an app setting that exists"),
+        (json!({"feedPollDelay": "often"}), "bindings[0].feedPollDelay is \"often\"; allowed: an integer"),
+        (json!({"startFromBeginning": 3}), "bindings[0].startFromBeginning is 3; allowed: true or false"),
+        (json!({"changeFeedMode": "AllVersionsAndDeletes"}), "allowed: LatestVersion, the only mode"),
+        (json!({"connection": "Nowhere"}), "function OnChange: connection Nowhere: there is no app setting"),
+    ] {
+        let error = cosmos(more).expect_err(expected);
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn an_http_trigger_defaults_to_the_folders_name_every_method_and_a_key() {
+    let trigger = http(json!({})).expect("a trigger");
+    assert_eq!((trigger.route.as_str(), trigger.methods, trigger.auth_level), ("Query", None, AuthLevel::Key));
+    let trigger = http(json!({"route": "query/{*rest}", "methods": ["get", "POST"], "authLevel": "Anonymous"}))
+        .expect("a trigger");
+    assert_eq!(trigger.route, "query/{*rest}");
+    assert_eq!(trigger.methods, Some(vec!["GET".to_owned(), "POST".to_owned()]));
+    assert_eq!(trigger.auth_level, AuthLevel::Anonymous);
+    let error = http(json!({"authLevel": "everyone"})).expect_err("no level");
+    assert!(error.contains("authLevel is \"everyone\"; allowed: anonymous, function, admin"), "{error}");
+}
+
+#[test]
+fn functions_that_this_host_cannot_run_are_left_out() {
+    let timer = json!({"bindings": [{"type": "timerTrigger", "name": "timer", "schedule": "0 * * * * *"}]});
+    assert!(read("Timer", &timer).expect("readable").is_none());
+    let envelope = json!({"bindings": [{"type": "httpTrigger", "name": "req"}, {"type": "queue", "direction": "out"}]});
+    assert!(read("Enqueue", &envelope).expect("readable").is_none());
+}
+
+#[test]
+fn a_function_needs_a_trigger_and_a_proper_name() {
+    let error = read("Nothing", &json!({"bindings": []})).expect_err("no trigger");
+    assert_eq!(error, "function.json: bindings is []; allowed: an array with a trigger");
+    let error = read("1st", &json!({"bindings": []})).expect_err("no name");
+    assert!(error.contains("the folder's name"), "{error}");
+}
+
+#[test]
+fn the_retry_policy_of_the_function_is_read() {
+    let retry = json!({"strategy": "exponentialBackoff", "maxRetryCount": -1, "minimumInterval": "00:00:01",
+        "maximumInterval": "00:05:00"});
+    let binding = json!({"type": "cosmosDBTrigger", "name": "d", "databaseName": "a", "containerName": "b"});
+    let function = read("OnChange", &json!({"bindings": [binding], "retry": retry})).expect("readable");
+    assert_eq!(function.and_then(|function| function.retry).map(|retry| retry.max_retry_count), Some(None));
+}

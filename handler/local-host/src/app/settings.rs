@@ -1,0 +1,112 @@
+//! App settings: what `%Setting%`, `%VAR%` and the `connection` of a trigger refer to.
+
+use std::collections::BTreeMap;
+
+/// App settings on top of this process's environment, which is how the real host sees them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings(BTreeMap<String, String>);
+
+impl Settings {
+    pub(crate) fn new(settings: BTreeMap<String, String>) -> Self {
+        Self(settings)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned().or_else(|| std::env::var(name).ok())
+    }
+
+    pub(crate) fn app_settings(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
+    /// A trigger property: `%Setting%` as a whole stands for the setting's value. `None` when there is no such setting.
+    pub(crate) fn resolve(&self, text: &str) -> Option<String> {
+        let name = text.strip_prefix('%').and_then(|rest| rest.strip_suffix('%'));
+        match name.filter(|name| !name.is_empty() && !name.contains('%')) {
+            Some(name) => self.get(name),
+            None => Some(text.to_owned()),
+        }
+    }
+
+    /// Replaces every `%VAR%` that is set, and leaves the others.
+    pub(crate) fn expand(&self, text: &str) -> String {
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('%') {
+            expanded.push_str(before);
+            match after.split_once('%').and_then(|(name, after)| Some((self.get(name)?, after))) {
+                Some((value, after)) => {
+                    expanded.push_str(&value);
+                    rest = after;
+                }
+                None => {
+                    expanded.push('%');
+                    rest = after;
+                }
+            }
+        }
+        expanded + rest
+    }
+
+    /// The connection string that a `connection` of this name means: `AzureWebJobs<name>` before `<name>`, each first
+    /// among connection strings.
+    ///
+    /// # Errors
+    /// Says what is wrong when there is none, or when the connection is an identity-based one.
+    pub(crate) fn connection_string(&self, name: &str) -> Result<String, String> {
+        for candidate in [format!("AzureWebJobs{name}"), name.to_owned()] {
+            let value = self.get(&format!("ConnectionStrings__{candidate}")).or_else(|| self.get(&candidate));
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                return Ok(value);
+            }
+            if self.get(&format!("{candidate}__accountEndpoint")).is_some() {
+                return Err(format!(
+                    "{candidate}__accountEndpoint makes it an identity-based connection; the stand-in host takes \
+                     connection strings only: set {name} to AccountEndpoint=…;AccountKey=…;"
+                ));
+            }
+        }
+        Err(format!("there is no app setting of this name: set {name} to AccountEndpoint=…;AccountKey=…;"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Settings;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        Settings::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_property_is_resolved_as_a_whole_or_not_at_all() {
+        let settings = settings(&[("Database", "dev")]);
+        assert_eq!(settings.resolve("%Database%").as_deref(), Some("dev"));
+        assert_eq!(settings.resolve("a-%Database%").as_deref(), Some("a-%Database%"));
+        assert_eq!(settings.resolve("%"), Some("%".to_owned()));
+        assert_eq!(settings.resolve("%NoSuchSettingAnywhere%"), None);
+    }
+
+    #[test]
+    fn variables_are_expanded_wherever_they_stand() {
+        let settings = settings(&[("BIN", "target/debug"), ("NAME", "handler")]);
+        assert_eq!(settings.expand("%BIN%/%NAME%"), "target/debug/handler");
+        assert_eq!(settings.expand("100% of %NAME%, %NoSuchVariable%"), "100% of handler, %NoSuchVariable%");
+    }
+
+    #[test]
+    fn a_connection_is_looked_up_with_the_prefix_first() {
+        let both = settings(&[("AzureWebJobsCosmosDB", "first"), ("CosmosDB", "second")]);
+        assert_eq!(both.connection_string("CosmosDB"), Ok("first".to_owned()));
+        assert_eq!(settings(&[("CosmosDB", "second")]).connection_string("CosmosDB"), Ok("second".to_owned()));
+    }
+
+    #[test]
+    fn an_identity_based_connection_is_refused_with_the_way_out() {
+        let settings = settings(&[("CosmosDB__accountEndpoint", "https://example.invalid/")]);
+        let problem = settings.connection_string("CosmosDB").expect_err("no connection string");
+        assert!(problem.contains("identity-based") && problem.contains("connection strings only"), "{problem}");
+        let problem = settings.connection_string("Other").expect_err("no setting");
+        assert!(problem.contains("set Other to"), "{problem}");
+    }
+}

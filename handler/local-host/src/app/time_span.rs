@@ -1,0 +1,67 @@
+//! Time spans as .NET writes them: `hh:mm:ss`, with days before and a fraction after where needed.
+
+use std::time::Duration;
+
+/// What a time span looks like, for messages.
+pub(crate) const SYNTAX: &str = "a time span such as 00:30:00 ([days.]hours:minutes[:seconds[.fraction]])";
+
+/// `None` when the text is no time span or a negative one.
+pub(crate) fn parse(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let Some((head, minutes_and_seconds)) = text.split_once(':') else {
+        return days(text);
+    };
+    let (days, hours) = match head.split_once('.') {
+        Some((number, hours)) => (days(number)?, hours),
+        None => (Duration::ZERO, head),
+    };
+    let (minutes, seconds) = minutes_and_seconds.split_once(':').unwrap_or((minutes_and_seconds, "0"));
+    let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
+    let clock = below(hours, 24)? * 3600 + below(minutes, 60)? * 60 + below(seconds, 60)?;
+    Some(days + Duration::from_secs(clock) + ticks(fraction)?)
+}
+
+fn days(text: &str) -> Option<Duration> {
+    below(text, 10_675_200).map(|days| Duration::from_secs(days * 24 * 3600))
+}
+
+fn below(text: &str, limit: u64) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok())?.filter(|value| *value < limit)
+}
+
+/// A fraction of a second of one to seven digits.
+fn ticks(text: &str) -> Option<Duration> {
+    let value = below(text, 10_000_000).filter(|_| text.len() <= 7)?;
+    let scale = 10_u64.pow(9 - u32::try_from(text.len()).ok()?);
+    Some(Duration::from_nanos(value * scale))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::parse;
+
+    #[test]
+    fn the_forms_of_dotnet_are_read() {
+        for (text, expected) in [
+            ("00:30:00", Duration::from_secs(1800)),
+            ("00:00:00.5", Duration::from_millis(500)),
+            ("00:00:01.0000001", Duration::new(1, 100)),
+            ("01:30", Duration::from_secs(5400)),
+            ("1.02:00:00", Duration::from_secs(26 * 3600)),
+            ("2", Duration::from_secs(48 * 3600)),
+        ] {
+            assert_eq!(parse(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for text in ["", "-1", "-00:00:01", "24:00:00", "00:60:00", "00:00:60", "1 minute", "00:00:00.", "1.5", "a:b:c"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

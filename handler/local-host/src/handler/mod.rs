@@ -1,0 +1,183 @@
+//! The handler process: started, found ready, watched, started again, killed.
+//!
+//! One task owns the process; everybody else sees its state and can ask for a restart. The port stays the same over
+//! restarts. An exit is judged by its code, as the real host does: 0 is the handler's own wish and nothing starts it
+//! again, 200 asks for another process, everything else is an error and counts. A handler is never asked to end: it is
+//! killed.
+
+mod arguments;
+mod command;
+mod output;
+mod process;
+mod readiness;
+mod restart_rule;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use command::HandlerCommand;
+pub(crate) use output::OutputReader;
+use process::Supervisor;
+use readiness::Readiness;
+use restart_rule::RestartRule;
+
+use crate::error::{HostError, HostFailure};
+
+/// An invocation waits this many initialization timeouts for a handler.
+const PATIENCE: u32 = 4;
+
+/// The handler, whichever process it is at the moment.
+#[derive(Clone)]
+pub(crate) struct Handler(Arc<Shared>);
+
+struct Shared {
+    url: String,
+    state: watch::Sender<State>,
+    restarts: mpsc::UnboundedSender<()>,
+    stop: CancellationToken,
+    patience: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum State {
+    Starting {
+        pid: Option<u32>,
+    },
+    Ready {
+        pid: Option<u32>,
+    },
+    /// It ended with code 0; connections are refused from now on.
+    Ended,
+    Failed(HostFailure),
+}
+
+pub(crate) struct HandlerSettings {
+    pub command: HandlerCommand,
+    pub output: OutputReader,
+    pub port: u16,
+    pub initialization_timeout: Duration,
+    pub restart_limit: Option<u32>,
+    pub client: reqwest::Client,
+}
+
+impl Handler {
+    /// Starts the first process; it need not be ready yet.
+    pub(crate) fn start(settings: HandlerSettings) -> Result<Self, HostError> {
+        let child = settings.command.spawn()?;
+        let url = format!("http://127.0.0.1:{}", settings.port);
+        let (state, _) = watch::channel(State::Starting { pid: child.id() });
+        let (restarts, requests) = mpsc::unbounded_channel();
+        let patience = settings.initialization_timeout * PATIENCE;
+        let handler =
+            Self(Arc::new(Shared { url: url.clone(), state, restarts, stop: CancellationToken::new(), patience }));
+        let supervisor = Supervisor {
+            state: handler.0.state.clone(),
+            stop: handler.0.stop.clone(),
+            requests,
+            readiness: Readiness { client: settings.client, url, timeout: settings.initialization_timeout },
+            rule: RestartRule::new(settings.restart_limit),
+            command: settings.command,
+            output: settings.output,
+        };
+        tokio::spawn(supervisor.run(child));
+        Ok(handler)
+    }
+
+    /// `http://127.0.0.1:<port>`.
+    pub(crate) fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        match &*self.0.state.borrow() {
+            State::Starting { pid } | State::Ready { pid } => *pid,
+            State::Ended | State::Failed(_) => None,
+        }
+    }
+
+    /// Waits for a handler that takes requests, or has ended for good, so that requests fail by themselves. Waiting too
+    /// long shuts the host down.
+    pub(crate) async fn ready(&self) -> Result<(), HostFailure> {
+        let mut states = self.0.state.subscribe();
+        let settled = states.wait_for(|state| !matches!(state, State::Starting { .. }));
+        match tokio::time::timeout(self.0.patience, settled).await {
+            Ok(Ok(state)) => match &*state {
+                State::Failed(failure) => Err(failure.clone()),
+                _ => Ok(()),
+            },
+            Ok(Err(_)) => Err(HostFailure::Stopped),
+            Err(_) => {
+                let failure = HostFailure::InitializationTimedOut { waited: self.0.patience };
+                self.fail(failure.clone());
+                Err(failure)
+            }
+        }
+    }
+
+    /// Kills the process and starts another, without counting an error.
+    pub(crate) fn restart(&self) {
+        self.0.state.send_if_modified(|state| {
+            let up = matches!(state, State::Ready { .. } | State::Ended);
+            if up {
+                *state = State::Starting { pid: None };
+            }
+            up
+        });
+        if self.0.restarts.send(()).is_err() {
+            log::debug!("the host is shutting down; the handler is not started again");
+        }
+    }
+
+    /// Waits until the host has to shut down because of the handler.
+    pub(crate) async fn failed(&self) -> HostFailure {
+        let mut states = self.0.state.subscribe();
+        match states.wait_for(|state| matches!(state, State::Failed(_))).await.as_deref() {
+            Ok(State::Failed(failure)) => failure.clone(),
+            _ => HostFailure::Stopped,
+        }
+    }
+
+    /// Kills the process and waits until it is gone.
+    pub(crate) async fn stop(&self) {
+        self.fail(HostFailure::Stopped);
+        self.0.restarts.closed().await;
+    }
+
+    /// Tells the process's task to kill it, without waiting.
+    pub(crate) fn stop_token(&self) -> CancellationToken {
+        self.0.stop.clone()
+    }
+
+    fn fail(&self, failure: HostFailure) {
+        log_failure(&failure);
+        self.0.state.send_if_modified(|state| {
+            let first = !matches!(state, State::Failed(_));
+            if first {
+                *state = State::Failed(failure);
+            }
+            first
+        });
+        self.0.stop.cancel();
+    }
+}
+
+fn log_failure(failure: &HostFailure) {
+    if *failure != HostFailure::Stopped {
+        log::error!("{failure}");
+    }
+}
+
+/// A port that is free now: the fixed one, or any.
+pub(crate) fn free_port(fixed: Option<u16>) -> Result<u16, HostError> {
+    let wanted = fixed.unwrap_or(0);
+    let listener = TcpListener::bind(("127.0.0.1", wanted)).map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => HostError::PortInUse { port: wanted },
+        _ => HostError::Listen { port: wanted, source },
+    })?;
+    let address = listener.local_addr().map_err(|source| HostError::Listen { port: wanted, source })?;
+    Ok(address.port())
+}

@@ -1,0 +1,10 @@
+//! HTTP-triggered functions: requests from outside are passed through to the handler.
+
+mod forward;
+mod gateway;
+mod headers;
+mod route;
+mod upload;
+
+pub(crate) use gateway::{Gateway, HttpServer};
+pub(crate) use route::Routes;

@@ -1,0 +1,270 @@
+//! Strings that Newtonsoft.Json takes for dates, and how it writes them again.
+//!
+//! Two forms are dates: ISO 8601 with a time of day, and `/Date(milliseconds)/`. The ISO parser is more lenient than the
+//! standard in places (an offset may lack its colon or its minutes, digits after the seconds may be taken for minutes of
+//! an offset without a sign); such strings are rewritten too, so the leniency is reproduced.
+
+use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, Timelike};
+
+/// A `DateTime` counts in ticks of 100 nanoseconds.
+const FRACTION_DIGITS: usize = 7;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Unspecified,
+    Utc,
+    Local,
+}
+
+/// The string as the host writes it if it is a date, whether or not that changes it.
+pub(super) fn rewritten(text: &str) -> Option<String> {
+    let (time, kind) = if text.starts_with('/') { microsoft(text)? } else { iso(text)? };
+    Some(formatted(time, kind))
+}
+
+/// The time in UTC as .NET writes a `DateTime` of kind Utc.
+pub(crate) fn utc(time: DateTime<chrono::Utc>) -> String {
+    formatted(time.naive_utc(), Kind::Utc)
+}
+
+fn formatted(time: NaiveDateTime, kind: Kind) -> String {
+    let ticks = time.nanosecond() / 100;
+    let fraction = if ticks == 0 { String::new() } else { format!(".{ticks:07}") };
+    let zone = match kind {
+        Kind::Unspecified => "",
+        Kind::Utc => "Z",
+        Kind::Local => "+00:00",
+    };
+    format!("{}{}{zone}", time.format("%Y-%m-%dT%H:%M:%S"), fraction.trim_end_matches('0'))
+}
+
+fn iso(text: &str) -> Option<(NaiveDateTime, Kind)> {
+    if !(19..=40).contains(&text.len()) || !text.is_ascii() {
+        return None;
+    }
+    let mut rest = Cursor(text.as_bytes());
+    let year = rest.digits(4).filter(|year| *year >= 1)?;
+    let month = rest.eat(b'-').then(|| rest.digits(2))??;
+    let day = rest.eat(b'-').then(|| rest.digits(2))??;
+    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+
+    let hour = rest.eat(b'T').then(|| rest.digits(2))??;
+    let minute = rest.eat(b':').then(|| rest.digits(2))??;
+    let second = rest.eat(b':').then(|| rest.digits(2))??;
+    let ticks = if rest.eat(b'.') { rest.fraction()? } else { 0 };
+    let midnight_at_the_end = (hour, minute, second, ticks) == (24, 0, 0, 0);
+    let time = if midnight_at_the_end {
+        date.succ_opt()?.and_hms_opt(0, 0, 0)?
+    } else {
+        date.and_hms_nano_opt(hour, minute, second, ticks * 100)?
+    };
+
+    let (east, kind) = rest.zone();
+    if !rest.0.is_empty() || time > latest() {
+        return None;
+    }
+    let local = time - Duration::minutes(i64::from(east));
+    Some((local.clamp(earliest(), latest()), kind))
+}
+
+fn microsoft(text: &str) -> Option<(NaiveDateTime, Kind)> {
+    let inner = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
+    let after_sign = inner.get(1..)?;
+    let offset = after_sign.find('+').or_else(|| after_sign.find('-')).map(|index| index + 1);
+    let milliseconds = &inner[..offset.unwrap_or(inner.len())];
+    if milliseconds.starts_with('+') {
+        return None;
+    }
+    let time = DateTime::from_timestamp_millis(milliseconds.parse().ok()?)?.naive_utc();
+    let kind = match offset {
+        Some(sign) if is_offset(&inner.as_bytes()[sign + 1..]) => Kind::Local,
+        Some(_) => return None,
+        None => Kind::Utc,
+    };
+    (earliest()..=latest()).contains(&time).then_some((time, kind))
+}
+
+/// Two digits of hours, and two of minutes if anything follows; the rest is not looked at. The value does not matter:
+/// the milliseconds are UTC already.
+fn is_offset(text: &[u8]) -> bool {
+    let mut rest = Cursor(text);
+    rest.digits(2).is_some() && (rest.0.is_empty() || rest.digits(2).is_some())
+}
+
+fn earliest() -> NaiveDateTime {
+    NaiveDate::from_ymd_opt(1, 1, 1).and_then(|day| day.and_hms_opt(0, 0, 0)).unwrap_or(NaiveDateTime::MIN)
+}
+
+fn latest() -> NaiveDateTime {
+    let day = NaiveDate::from_ymd_opt(9999, 12, 31);
+    day.and_then(|day| day.and_hms_nano_opt(23, 59, 59, 999_999_900)).unwrap_or(NaiveDateTime::MAX)
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.0.first() == Some(&byte);
+        if found {
+            self.0 = &self.0[1..];
+        }
+        found
+    }
+
+    /// Exactly `count` digits, or nothing is read.
+    fn digits(&mut self, count: usize) -> Option<u32> {
+        let digits = self.0.get(..count).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+        self.0 = &self.0[count..];
+        Some(value(digits))
+    }
+
+    /// Up to seven digits, in ticks.
+    fn fraction(&mut self) -> Option<u32> {
+        let count = self.0.iter().take(FRACTION_DIGITS).take_while(|byte| byte.is_ascii_digit()).count();
+        let ticks = self.digits(count).filter(|_| count > 0)?;
+        Some(ticks * 10_u32.pow((FRACTION_DIGITS - count) as u32))
+    }
+
+    /// Minutes east of UTC. What cannot be read is left, which makes the string no date.
+    fn zone(&mut self) -> (i32, Kind) {
+        if self.eat(b'Z') || self.eat(b'z') {
+            return (0, Kind::Utc);
+        }
+        let sign = match self.0 {
+            [b'+', tens, ones, ..] if tens.is_ascii_digit() && ones.is_ascii_digit() => 1,
+            [b'-', tens, ones, ..] if tens.is_ascii_digit() && ones.is_ascii_digit() => -1,
+            _ => 0,
+        };
+        let hours = if sign == 0 { 0 } else { value(&self.0[1..3]) };
+        self.0 = &self.0[if sign == 0 { 0 } else { 3 }..];
+        self.eat(b':');
+        let minutes = self.digits(2).unwrap_or(0);
+        let east = sign * i32::try_from(hours * 60 + minutes).unwrap_or(0);
+        (east, if sign == 0 { Kind::Unspecified } else { Kind::Local })
+    }
+}
+
+fn value(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rewritten;
+
+    fn delivered(stored: &str) -> String {
+        rewritten(stored).unwrap_or_else(|| stored.to_owned())
+    }
+
+    #[test]
+    fn utc_times_keep_their_z_and_lose_trailing_zeros() {
+        for (stored, expected) in [
+            ("2024-01-01T00:00:00.0000000Z", "2024-01-01T00:00:00Z"),
+            ("2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
+            ("2024-01-01T00:00:00z", "2024-01-01T00:00:00Z"),
+            ("2024-01-01T12:34:56.100Z", "2024-01-01T12:34:56.1Z"),
+            ("2024-01-01T12:34:56.1234567Z", "2024-01-01T12:34:56.1234567Z"),
+            ("2024-01-01T12:34:56.0000001Z", "2024-01-01T12:34:56.0000001Z"),
+            ("2024-02-29T12:00:00Z", "2024-02-29T12:00:00Z"),
+        ] {
+            assert_eq!(delivered(stored), expected, "{stored}");
+        }
+    }
+
+    #[test]
+    fn times_with_an_offset_are_converted_to_the_hosts_zone() {
+        for (stored, expected) in [
+            ("2024-01-01T10:00:00+02:00", "2024-01-01T08:00:00+00:00"),
+            ("2024-01-01T10:00:00.250-05:30", "2024-01-01T15:30:00.25+00:00"),
+            ("2024-01-01T00:30:00+01:00", "2023-12-31T23:30:00+00:00"),
+            ("2024-01-01T10:00:00+00:00", "2024-01-01T10:00:00+00:00"),
+            ("2024-01-01T10:00:00-00:00", "2024-01-01T10:00:00+00:00"),
+            ("2024-01-01T10:00:00+0200", "2024-01-01T08:00:00+00:00"),
+            ("2024-01-01T10:00:00+02", "2024-01-01T08:00:00+00:00"),
+            ("2024-01-01T10:00:00+02:", "2024-01-01T08:00:00+00:00"),
+            ("0001-01-01T00:00:00+02:00", "0001-01-01T00:00:00+00:00"),
+            ("9999-12-31T23:59:59-02:00", "9999-12-31T23:59:59.9999999+00:00"),
+        ] {
+            assert_eq!(delivered(stored), expected, "{stored}");
+        }
+    }
+
+    #[test]
+    fn times_without_a_zone_stay_without_one() {
+        for (stored, expected) in [
+            ("2024-01-01T00:00:00", "2024-01-01T00:00:00"),
+            ("2024-01-01T00:00:00.1200000", "2024-01-01T00:00:00.12"),
+            ("2024-01-01T24:00:00", "2024-01-02T00:00:00"),
+            ("2024-01-01T00:00:00.123456789", "2024-01-01T00:00:00.1234567"),
+            ("2024-01-01T00:00:0012", "2024-01-01T00:00:00"),
+            ("2024-01-01T00:00:00:12", "2024-01-01T00:00:00"),
+        ] {
+            assert_eq!(delivered(stored), expected, "{stored}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_stays() {
+        for stored in [
+            "",
+            "2024-01-01",
+            "2024-01-01T00:00",
+            "2024-01-01 00:00:00Z",
+            "2024-01-01t00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2023-02-29T00:00:00Z",
+            "0000-01-01T00:00:00Z",
+            "2024-01-01T25:00:00Z",
+            "2024-01-01T24:00:01Z",
+            "2024-01-01T24:00:00.1Z",
+            "2024-01-01T00:60:00Z",
+            "2024-01-01T00:00:60Z",
+            "2024-01-01T00:00:00.Z",
+            "2024-01-01T00:00:00.12345678Z",
+            "2024-01-01T00:00:00.123456789Z",
+            "2024-01-01T00:00:00Z ",
+            " 2024-01-01T00:00:00Z",
+            "2024-01-01T00:00:00+2",
+            "2024-01-01T00:00:00+02:0",
+            "2024-01-01T00:00:00 02:00",
+            "2024-01-01T00:00:00ZZ",
+            "2024-01-01T00:00:00é",
+            "9999-12-31T24:00:00Z",
+            "Mon, 01 Jan 2024 00:00:00 GMT",
+        ] {
+            assert_eq!(delivered(stored), stored);
+            assert_eq!(rewritten(stored), None, "{stored}");
+        }
+    }
+
+    #[test]
+    fn microsoft_dates_become_iso_dates() {
+        for (stored, expected) in [
+            ("/Date(1)/", "1970-01-01T00:00:00.001Z"),
+            ("/Date(0)/", "1970-01-01T00:00:00Z"),
+            ("/Date(-1)/", "1969-12-31T23:59:59.999Z"),
+            ("/Date(1704067200000)/", "2024-01-01T00:00:00Z"),
+            ("/Date(1704067200000+0200)/", "2024-01-01T00:00:00+00:00"),
+            ("/Date(1704067200000-0530)/", "2024-01-01T00:00:00+00:00"),
+            ("/Date(-1-0530)/", "1969-12-31T23:59:59.999+00:00"),
+            ("/Date(1704067200000+02)/", "2024-01-01T00:00:00+00:00"),
+        ] {
+            assert_eq!(delivered(stored), expected, "{stored}");
+        }
+        for stored in [
+            "/Date()/",
+            "/Date(x)/",
+            "/Date(+1)/",
+            "/Date(1.5)/",
+            "/Date(1)",
+            "Date(1)/",
+            "/Date(1+2)/",
+            "/Date(1+02:00)/",
+            "/Date(99999999999999999999)/",
+            "/Date(999999999999999999)/",
+            "/date(1)/",
+        ] {
+            assert_eq!(delivered(stored), stored);
+        }
+    }
+}

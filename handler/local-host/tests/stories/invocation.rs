@@ -1,0 +1,246 @@
+//! Batches of a Cosmos DB trigger.
+
+use std::time::Duration;
+
+use local_host::{Delivery, Framing, InvocationError};
+use serde_json::{Value, json};
+
+use crate::stage::{App, Stage, within};
+
+fn app() -> App {
+    App::new(json!({})).with_cosmos("OnChange", Value::Null)
+}
+
+fn app_with_retry(retry: Value) -> App {
+    App::new(json!({})).with_cosmos("OnChange", retry)
+}
+
+fn fixed_delay(max_retry_count: i64) -> Value {
+    json!({"strategy": "fixedDelay", "maxRetryCount": max_retry_count, "delayInterval": "00:00:00.01"})
+}
+
+/// The documents in the body of an invocation.
+fn documents(body: &Value) -> Value {
+    let once = body["Data"]["documents"].as_str().expect("a string");
+    let twice: String = serde_json::from_str(once).expect("a string in a string");
+    serde_json::from_str(&twice).expect("an array in a string in a string")
+}
+
+#[tokio::test]
+async fn a_batch_is_posted_to_the_function_with_the_hosts_headers_and_encoded_three_times() {
+    let stage = Stage::set(app()).await;
+    let batch = [json!({"id": "1", "at": "2024-01-01T10:00:00.000+02:00"}), json!({"id": "2", "n": 1e2})];
+    let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &batch), async {
+        let mut call = stage.call().await;
+        assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/OnChange"));
+        assert_eq!(call.header("content-type"), Some("application/json; charset=utf-8"));
+        assert!(call.header("x-azure-functions-hostversion").is_some_and(|version| version.starts_with("4.")));
+        assert!(call.header("user-agent").is_some_and(|agent| agent.starts_with("Azure-Functions-Host/4.")));
+        assert_eq!(call.header("x-azure-functions-invocationid").map(str::len), Some(36));
+        let body = call.json().await;
+        assert_eq!(documents(&body), json!([{"id": "1", "at": "2024-01-01T08:00:00+00:00"}, {"id": "2", "n": 100.0}]));
+        assert_eq!(body["Metadata"]["sys"]["MethodName"], "OnChange");
+        assert_eq!(body["Metadata"].get("RetryContext"), None);
+        call.succeed().await;
+    });
+    assert_eq!(delivery.expect("a function"), Delivery::Succeeded);
+}
+
+#[tokio::test]
+async fn bodies_are_framed_in_both_ways_in_turn_unless_one_is_asked_for() {
+    for (framing, expected) in [
+        (Framing::Alternate, ["chunked", "length", "chunked", "length"]),
+        (Framing::Chunked, ["chunked"; 4]),
+        (Framing::ContentLength, ["length"; 4]),
+    ] {
+        let stage = Stage::set_with(app(), &[], |options| options.framing = framing).await;
+        let text = "x".repeat(100_000);
+        for expected in expected {
+            let batch = [json!({"id": "1", "text": text})];
+            let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &batch), async {
+                let mut call = stage.call().await;
+                let (chunked, length) = (call.header("transfer-encoding"), call.header("content-length"));
+                let framing = if chunked.is_some() { "chunked" } else { "length" };
+                assert_eq!((framing, chunked.is_some()), (expected, length.is_none()));
+                assert_eq!(documents(&call.json().await), json!(batch));
+                call.succeed().await;
+            });
+            assert_eq!(delivery.expect("a function"), Delivery::Succeeded);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failure_without_a_retry_policy_skips_the_batch() {
+    let stage = Stage::set(app()).await;
+    let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
+        let mut call = stage.call().await;
+        call.body().await;
+        call.answer("503 Service Unavailable", &["Content-Type: application/json"], "{}").await;
+    });
+    let error = InvocationError::Status { status: 503, reason: "Service Unavailable".to_owned() };
+    assert_eq!(delivery.expect("a function"), Delivery::Skipped(error));
+}
+
+#[tokio::test]
+async fn attempts_share_one_invocation_id_and_tell_how_the_last_one_failed() {
+    let stage = Stage::set(app_with_retry(fixed_delay(2))).await;
+    let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
+        let mut ids = Vec::new();
+        for attempt in 0..3 {
+            let mut call = stage.call().await;
+            ids.push(call.header("x-azure-functions-invocationid").map(str::to_owned));
+            let retry = &call.json().await["Metadata"]["RetryContext"];
+            assert_eq!((&retry["RetryCount"], &retry["MaxRetryCount"]), (&json!(attempt), &json!(2)));
+            assert_eq!((&retry["Instance"], &retry["State"]), (&Value::Null, &json!({})));
+            let exception = &retry["Exception"];
+            match attempt {
+                0 => assert_eq!(exception, &Value::Null),
+                _ => {
+                    assert_eq!(exception["ClassName"], "System.Net.Http.HttpRequestException");
+                    assert_eq!(
+                        exception["Message"],
+                        "Response status code does not indicate success: 500 (Internal Server Error)."
+                    );
+                    assert!(exception["StackTraceString"].is_string() && exception["WatsonBuckets"].is_null());
+                }
+            }
+            match attempt {
+                2 => call.succeed().await,
+                _ => call.answer("500 Internal Server Error", &[], "").await,
+            }
+        }
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    });
+    assert_eq!(delivery.expect("a function"), Delivery::Succeeded);
+}
+
+#[tokio::test]
+async fn a_batch_is_skipped_once_its_retries_are_used_up_and_another_has_its_own() {
+    let stage = Stage::set(app_with_retry(fixed_delay(1))).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
+            for attempt in 0..2 {
+                let mut call = stage.call().await;
+                assert_eq!(call.json().await["Metadata"]["RetryContext"]["RetryCount"], attempt);
+                ids.push(call.header("x-azure-functions-invocationid").map(str::to_owned));
+                call.answer("400 Bad Request", &["Content-Type: text/plain"], "no").await;
+            }
+        });
+        assert!(matches!(delivery, Ok(Delivery::Skipped(InvocationError::Status { status: 400, .. }))));
+    }
+    assert!(ids[0] == ids[1] && ids[2] == ids[3] && ids[0] != ids[2], "{ids:?}");
+}
+
+#[tokio::test]
+async fn the_policy_of_host_json_stands_in_for_a_missing_one() {
+    let app =
+        App::new(json!({"retry": fixed_delay(7)})).with_cosmos("Own", fixed_delay(3)).with_cosmos("Other", Value::Null);
+    let stage = Stage::set(app).await;
+    for (function, expected) in [("Own", 3), ("Other", 7)] {
+        let (delivery, ()) = tokio::join!(stage.host.deliver(function, &[]), async {
+            let mut call = stage.call().await;
+            assert_eq!(call.json().await["Metadata"]["RetryContext"]["MaxRetryCount"], expected);
+            call.succeed().await;
+        });
+        assert_eq!(delivery.expect("a function"), Delivery::Succeeded);
+    }
+}
+
+#[tokio::test]
+async fn unlimited_retries_go_on_until_the_host_is_stopped() {
+    let stage = Stage::set(app_with_retry(fixed_delay(-1))).await;
+    let delivery = stage.host.deliver("OnChange", &[]);
+    let attempts = async {
+        for attempt in 0..5 {
+            let mut call = stage.call().await;
+            let retry = &call.json().await["Metadata"]["RetryContext"];
+            assert_eq!((&retry["RetryCount"], &retry["MaxRetryCount"]), (&json!(attempt), &json!(-1)));
+            call.answer("500 Internal Server Error", &[], "").await;
+        }
+    };
+    tokio::select! {
+        delivery = delivery => panic!("{delivery:?}"),
+        () = attempts => {}
+    }
+    within(stage.host.stop()).await;
+}
+
+#[tokio::test]
+async fn answers_that_are_no_result_fail_the_invocation() {
+    let stage = Stage::set(app()).await;
+    for (headers, body, problem) in [
+        (vec!["Content-Type: text/plain"], "{}", "media type 'text/plain'"),
+        (vec![], "{}", "media type 'application/octet-stream'"),
+        (vec!["Content-Type: application/json"], "{", "not JSON"),
+        (vec!["Content-Type: application/json"], "[]", "not a JSON object"),
+        (vec!["Content-Type: application/json"], r#"{"Logs":[{}]}"#, "Logs"),
+        (vec!["Content-Type: application/json"], r#"{"Outputs":[]}"#, "Outputs"),
+    ] {
+        let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
+            let mut call = stage.call().await;
+            call.body().await;
+            call.answer("200 OK", &headers, body).await;
+        });
+        let Ok(Delivery::Skipped(error)) = delivery else { panic!("{delivery:?}") };
+        assert!(error.to_string().contains(problem), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_fails_the_invocation() {
+    let stage = Stage::set(app()).await;
+    let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
+        let mut call = stage.call().await;
+        call.body().await;
+        drop(call);
+    });
+    assert!(matches!(delivery, Ok(Delivery::Skipped(InvocationError::Transport(_)))), "{delivery:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_means_nothing_hangs_until_the_timeout_and_the_handler_is_killed_uncounted() {
+    let timeout = Duration::from_millis(200);
+    let set = |options: &mut local_host::HostOptions| {
+        options.function_timeout = Some(timeout);
+        options.restart_limit = Some(2);
+    };
+    let stage = Stage::set_with(app(), &[], set).await;
+    let answers = [("204 No Content", ""), ("200 OK", ""), ("200 OK", "null"), ("200 OK", " \n")]
+        .map(|(status, body)| (status, body));
+    for (status, body) in answers {
+        let process = stage.process().await;
+        let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
+            let mut call = stage.call().await;
+            call.body().await;
+            call.answer(status, &["Content-Type: application/json"], body).await;
+        });
+        assert_eq!(
+            delivery.expect("a function"),
+            Delivery::Skipped(InvocationError::Timeout(timeout)),
+            "{status} {body}"
+        );
+        process.gone().await;
+    }
+    stage.process().await;
+    let (delivery, ()) =
+        tokio::join!(stage.host.deliver("OnChange", &[]), async { stage.call().await.succeed().await });
+    assert_eq!(delivery.expect("a function"), Delivery::Succeeded);
+}
+
+#[tokio::test]
+async fn a_stop_leaves_the_batch_in_flight_undelivered() {
+    let stage = Stage::set(app_with_retry(fixed_delay(-1))).await;
+    let delivery = stage.host.deliver("Other", &[]).await;
+    assert!(delivery.expect_err("no function").to_string().contains("no function Other"));
+    let call = {
+        let delivery = stage.host.deliver("OnChange", &[]);
+        tokio::select! {
+            delivery = delivery => panic!("{delivery:?}"),
+            call = stage.call() => call,
+        }
+    };
+    within(stage.host.stop()).await;
+    call.abandoned().await;
+}

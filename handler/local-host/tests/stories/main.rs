@@ -1,0 +1,9 @@
+//! The host over the wire. The handler is a puppet: a child process that relays its connections to the test, which sees
+//! every byte that the host sends and answers as the story wants.
+
+mod http;
+mod invocation;
+mod process;
+mod puppet;
+mod refusals;
+mod stage;

@@ -1,0 +1,322 @@
+//! What a story takes place on: an app in a folder of its own, a host, and the test's end of the puppet.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use local_host::{Host, HostError, HostOptions, RunningHost};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+
+use crate::puppet;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a wait comes to, or the end of the story.
+pub async fn within<T>(wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, wait).await.expect("it happens before the deadline")
+}
+
+/// The files of an app.
+pub struct App(pub TempDir);
+
+impl App {
+    /// An app whose host.json has these properties too.
+    pub fn new(host: Value) -> Self {
+        let app = Self(tempfile::tempdir().expect("a folder"));
+        let mut whole = json!({"version": "2.0", "customHandler": {"enableProxyingHttpRequest": true,
+            "description": {"defaultExecutablePath": "handler"}}});
+        merge(&mut whole, host);
+        app.write("host.json", &whole);
+        app
+    }
+
+    pub fn with_cosmos(self, function: &str, retry: Value) -> Self {
+        let binding = json!({"type": "cosmosDBTrigger", "direction": "in", "name": "documents",
+            "databaseName": "dev", "containerName": "events"});
+        self.with_function(function, json!({"bindings": [binding], "retry": retry}))
+    }
+
+    pub fn with_http(self, function: &str, mut trigger: Value) -> Self {
+        merge(&mut trigger, json!({"type": "httpTrigger", "direction": "in", "name": "req"}));
+        let output = json!({"type": "http", "direction": "out", "name": "$return"});
+        self.with_function(function, json!({"bindings": [trigger, output]}))
+    }
+
+    pub fn with_function(self, function: &str, content: Value) -> Self {
+        std::fs::create_dir(self.root().join(function)).expect("a folder");
+        self.write(&format!("{function}/function.json"), &content);
+        self
+    }
+
+    pub fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, file: &str, content: &Value) {
+        std::fs::write(self.root().join(file), content.to_string()).expect("a file");
+    }
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (name, value) in from {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// A host with a puppet for a handler.
+pub struct Stage {
+    pub host: RunningHost,
+    pub app: App,
+    processes: AsyncMutex<mpsc::UnboundedReceiver<Process>>,
+    calls: AsyncMutex<mpsc::UnboundedReceiver<Call>>,
+}
+
+/// The test's end of the puppet, before there is a host.
+pub struct Backstage {
+    pub options: HostOptions,
+    processes: mpsc::UnboundedReceiver<Process>,
+    calls: mpsc::UnboundedReceiver<Call>,
+}
+
+impl Backstage {
+    /// Every puppet is told one of `first_commands` as soon as it reports; `listen` when there are none left, and
+    /// nothing for an empty one.
+    pub async fn new(app: &App, first_commands: &[&str]) -> Self {
+        let first_commands: VecDeque<String> = first_commands.iter().map(|&command| command.to_owned()).collect();
+        let (control, relay) = (listener().await, listener().await);
+        let variables = [(puppet::CONTROL_VARIABLE, &control), (puppet::RELAY_VARIABLE, &relay)];
+        let mut settings: BTreeMap<String, String> =
+            variables.map(|(name, listener)| (name.to_owned(), port(listener).to_string())).into();
+        // Nothing listens there, so that triggers keep trying.
+        settings.insert("CosmosDB".to_owned(), "AccountEndpoint=http://127.0.0.1:9/;AccountKey=a2V5;".to_owned());
+
+        let (process, processes) = mpsc::unbounded_channel();
+        tokio::spawn(take_reports(control, Arc::new(Mutex::new(first_commands)), process));
+        let (call, calls) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = relay.accept().await {
+                tokio::spawn(serve(BufReader::new(connection), call.clone()));
+            }
+        });
+        let options = HostOptions {
+            script_root: app.root().to_owned(),
+            port: 0,
+            settings,
+            executable: Some(std::env::current_exe().expect("this executable")),
+            arguments: Some(puppet::ARGUMENTS.map(str::to_owned).into()),
+            ..HostOptions::default()
+        };
+        Self { options, processes, calls }
+    }
+
+    pub async fn start(self, app: App) -> Result<Stage, HostError> {
+        let host = Host::start(self.options).await?;
+        Ok(Stage { host, app, processes: AsyncMutex::new(self.processes), calls: AsyncMutex::new(self.calls) })
+    }
+}
+
+impl Stage {
+    pub async fn set(app: App) -> Self {
+        Self::set_with(app, &[], |_| ()).await
+    }
+
+    pub async fn set_with(app: App, first_commands: &[&str], change: impl FnOnce(&mut HostOptions)) -> Self {
+        let mut backstage = Backstage::new(&app, first_commands).await;
+        change(&mut backstage.options);
+        backstage.start(app).await.expect("a host")
+    }
+
+    /// The next handler process that was started.
+    pub async fn process(&self) -> Process {
+        within(async { self.processes.lock().await.recv().await }).await.expect("a process")
+    }
+
+    /// The next request that reached the handler, other than those for readiness.
+    pub async fn call(&self) -> Call {
+        within(async { self.calls.lock().await.recv().await }).await.expect("a call")
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.host.address())
+    }
+}
+
+/// A handler process.
+pub struct Process {
+    pub report: Value,
+    control: BufReader<TcpStream>,
+}
+
+impl Process {
+    pub async fn command(&mut self, command: &str) {
+        self.control.write_all(format!("{command}\n").as_bytes()).await.expect("a process that listens");
+    }
+
+    /// Waits until the process is gone.
+    pub async fn gone(mut self) {
+        let mut rest = Vec::new();
+        // A killed process may reset its connection.
+        drop(within(self.control.read_to_end(&mut rest)).await);
+    }
+
+    pub fn pid(&self) -> u64 {
+        self.report["pid"].as_u64().expect("a number")
+    }
+
+    pub fn variable(&self, name: &str) -> &str {
+        self.report["environment"][name].as_str().unwrap_or_default()
+    }
+}
+
+/// A request that reached the handler, to be answered by the test.
+pub struct Call {
+    pub method: String,
+    /// With the query.
+    pub path: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    connection: BufReader<TcpStream>,
+    calls: mpsc::UnboundedSender<Call>,
+}
+
+impl Call {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The whole body.
+    pub async fn body(&mut self) -> Vec<u8> {
+        if self.header("transfer-encoding") == Some("chunked") {
+            let mut body = Vec::new();
+            while let Some(chunk) = self.chunk().await {
+                body.extend(chunk);
+            }
+            return body;
+        }
+        let length = self.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+        let mut body = vec![0; length];
+        within(self.connection.read_exact(&mut body)).await.expect("the whole body");
+        body
+    }
+
+    /// The next chunk of a chunked body.
+    pub async fn chunk(&mut self) -> Option<Vec<u8>> {
+        let size = line(&mut self.connection).await.expect("a chunk's size");
+        let size = usize::from_str_radix(&size, 16).expect("a size");
+        let mut chunk = vec![0; size + 2];
+        within(self.connection.read_exact(&mut chunk)).await.expect("a whole chunk");
+        chunk.truncate(size);
+        (size > 0).then_some(chunk)
+    }
+
+    pub async fn json(&mut self) -> Value {
+        serde_json::from_slice(&self.body().await).expect("JSON")
+    }
+
+    /// Answers as a function that succeeded.
+    pub async fn succeed(self) {
+        self.answer("200 OK", &["Content-Type: application/json"], "{}").await;
+    }
+
+    pub async fn answer(mut self, status: &str, headers: &[&str], body: &str) {
+        let length = format!("Content-Length: {}", body.len());
+        let headers = [headers, &[&length]].concat();
+        self.head(status, &headers).await;
+        self.send(body).await;
+        self.done();
+    }
+
+    /// The head of an answer whose body the test sends itself.
+    pub async fn head(&mut self, status: &str, headers: &[&str]) {
+        let lines: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        self.send(&format!("HTTP/1.1 {status}\r\n{lines}\r\n")).await;
+    }
+
+    pub async fn send(&mut self, text: &str) {
+        self.connection.write_all(text.as_bytes()).await.expect("a host that listens");
+    }
+
+    /// Goes on with the next request of the connection.
+    pub fn done(self) {
+        tokio::spawn(serve(self.connection, self.calls));
+    }
+
+    /// Waits until the host has closed the connection.
+    pub async fn abandoned(mut self) {
+        let mut rest = Vec::new();
+        drop(within(self.connection.read_to_end(&mut rest)).await);
+    }
+}
+
+async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.expect("a free port")
+}
+
+fn port(listener: &TcpListener) -> u16 {
+    listener.local_addr().expect("an address").port()
+}
+
+async fn take_reports(
+    control: TcpListener,
+    first_commands: Arc<Mutex<VecDeque<String>>>,
+    processes: mpsc::UnboundedSender<Process>,
+) {
+    while let Ok((connection, _)) = control.accept().await {
+        let mut control = BufReader::new(connection);
+        // A process that was killed before it could report does not count.
+        let Ok(report) = line(&mut control).await else { continue };
+        let report = serde_json::from_str(&report).expect("a report");
+        let mut process = Process { report, control };
+        let command = first_commands.lock().expect("unpoisoned").pop_front().unwrap_or_else(|| "listen".to_owned());
+        if !command.is_empty() {
+            process.command(&command).await;
+        }
+        if processes.send(process).is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes requests of one connection until one is for the test.
+async fn serve(mut connection: BufReader<TcpStream>, calls: mpsc::UnboundedSender<Call>) {
+    while let Ok(request_line) = line(&mut connection).await {
+        let mut parts = request_line.split(' ');
+        let (method, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let mut headers = Vec::new();
+        while let Ok(header) = line(&mut connection).await
+            && let Some((name, value)) = header.split_once(':')
+        {
+            headers.push((name.to_lowercase(), value.trim().to_owned()));
+        }
+        if (method, path) == ("GET", "/") {
+            let answer = connection.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+            if answer.is_err() {
+                return;
+            }
+            continue;
+        }
+        let (method, path) = (method.to_owned(), path.to_owned());
+        // A story that is over does not listen any more.
+        drop(calls.send(Call { method, path, headers, connection, calls: calls.clone() }));
+        return;
+    }
+}
+
+async fn line(connection: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+    let mut line = String::new();
+    match connection.read_line(&mut line).await? {
+        0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(line.trim_end().to_owned()),
+    }
+}
