@@ -26,8 +26,8 @@ pub enum ContainerState {
     Ready {
         /// The paths of its partition key.
         partition_key_paths: Vec<String>,
-        /// Items in it.
-        items: u64,
+        /// Items in it, where the service tells.
+        items: Option<u64>,
     },
     /// There is none of this name.
     Missing,

@@ -134,6 +134,11 @@ impl ChangeLog {
         page
     }
 
+    /// How many items there are.
+    pub(crate) fn items(&self) -> usize {
+        self.latest.len()
+    }
+
     /// Entries whose time to live has run out at `now` (seconds since 1970).
     pub(crate) fn expired(&self, now: i64) -> Vec<Arc<Entry>> {
         let due = self.expiries.iter().take_while(|(time, _)| *time <= now);

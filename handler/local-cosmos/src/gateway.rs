@@ -67,6 +67,7 @@ impl Gateway {
             Operation::Batch(name) => self.batch(&name, incoming).await,
             Operation::ChangeFeed(name) => self.change_feed(&name, incoming).await,
             Operation::Page(_) => paging::execute(&self.emulator, incoming).await,
+            Operation::ReadContainer(name) => self.read_container(&name, incoming).await,
             Operation::AlterContainer(name) => {
                 let reply = self.emulator.execute(&incoming).await;
                 let known = self.registry().get(&name).cloned();
@@ -175,6 +176,18 @@ impl Gateway {
         let Some(container) = self.container(name).await else { return self.emulator.execute(&incoming).await };
         let partitions = read_partition_key_ranges(&self.emulator, name).await;
         change_feed::read(&container, &partitions, &incoming)
+    }
+
+    async fn read_container(&self, name: &ContainerName, incoming: Incoming) -> Reply {
+        let reply = self.emulator.execute(&incoming).await;
+        if !reply.is_success() || !incoming.flag("x-ms-documentdb-populatequotainfo") {
+            return reply;
+        }
+        let items = match self.container(name).await {
+            Some(container) => container.log().items(),
+            None => 0,
+        };
+        reply.with("x-ms-resource-usage", format!("documentsCount={items};"))
     }
 
     async fn container(&self, name: &ContainerName) -> Option<Arc<Container>> {

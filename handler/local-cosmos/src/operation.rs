@@ -21,6 +21,7 @@ pub(crate) enum Operation {
     ChangeFeed(ContainerName),
     /// A query or a read of all items, answered in pages.
     Page(ContainerName),
+    ReadContainer(ContainerName),
     /// Replace or delete of a container: what was known of it is out of date.
     AlterContainer(ContainerName),
     DropContainer(ContainerName),
@@ -58,6 +59,7 @@ impl Operation {
                 Self::ChangeFeed(name(database, container))
             }
             (Method::Get, ["dbs", database, "colls", container, "docs"]) => Self::Page(name(database, container)),
+            (Method::Get, ["dbs", database, "colls", container]) => Self::ReadContainer(name(database, container)),
             (Method::Put, ["dbs", database, "colls", container]) => Self::AlterContainer(name(database, container)),
             (Method::Delete, ["dbs", database, "colls", container]) => Self::DropContainer(name(database, container)),
             (Method::Delete, ["dbs", database]) => Self::DropDatabase((*database).to_owned()),

@@ -35,6 +35,7 @@ impl Reply {
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(key, _)| key != name);
         self.headers.push((name.to_owned(), value.into()));
         self
     }

@@ -32,7 +32,8 @@ async fn start() -> (Endpoint, CosmosClient) {
 }
 
 async fn changes(container: &ContainerClient, start: ChangeFeedStartFrom, page: u32) -> Vec<Vec<Value>> {
-    let options = ChangeFeedOptions::default().with_max_item_count(MaxItemCountHint::Limit(page.try_into().expect("page")));
+    let options =
+        ChangeFeedOptions::default().with_max_item_count(MaxItemCountHint::Limit(page.try_into().expect("page")));
     let mut pages =
         container.query_change_feed::<Value>(FeedScope::partition("p"), start, Some(options)).await.expect("feed");
     let mut read = Vec::new();
@@ -98,7 +99,8 @@ async fn expired_items_vanish_from_reads_queries_and_the_change_feed_within_a_se
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(created.elapsed() >= Duration::from_secs(1), "it expired after {:?}", created.elapsed());
-    let query = container.query_items::<Value>("SELECT * FROM c", FeedScope::partition("p"), None).await.expect("query");
+    let query =
+        container.query_items::<Value>("SELECT * FROM c", FeedScope::partition("p"), None).await.expect("query");
     let found: Vec<Value> = query.try_collect().await.expect("items");
     assert_eq!(found.iter().map(|item| item["id"].clone()).collect::<Vec<_>>(), ["stays"]);
     assert_eq!(changes(&container, ChangeFeedStartFrom::Beginning, 10).await.concat().len(), 1);
@@ -108,7 +110,11 @@ async fn expired_items_vanish_from_reads_queries_and_the_change_feed_within_a_se
 async fn a_wrong_key_is_refused_when_keys_are_checked() {
     let endpoint = Endpoint::start(Options { require_key: true, ..Options::default() }).await.expect("endpoint");
     let right = client(&endpoint, EMULATOR_KEY).await.expect("client");
-    container(&right, "/pk", TimeToLive::Forever).await.create_item("p", "a", json!({"id": "a", "pk": "p"}), None).await.expect("create");
+    container(&right, "/pk", TimeToLive::Forever)
+        .await
+        .create_item("p", "a", json!({"id": "a", "pk": "p"}), None)
+        .await
+        .expect("create");
     let error = client(&endpoint, "d3Jvbmcga2V5").await.expect_err("refused");
     assert_eq!(u16::from(error.status().status_code()), 401, "{error}");
 }

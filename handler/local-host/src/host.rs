@@ -197,7 +197,7 @@ fn triggers(
             retry: function.retry.or(app.host.retry),
             stop: stop.clone(),
         };
-        listeners.push(Listener::start(trigger, deliverer.clone()));
+        listeners.push(Listener::start(*trigger, deliverer.clone()));
         deliverers.insert(function.name, deliverer);
     }
     (deliverers, listeners)

@@ -41,16 +41,22 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The handler logs to stdout, because the host reports what is on stderr as errors. Commands leave stdout to their
-/// answer, and log only what went wrong unless `RUST_LOG` asks for more.
+/// The handler logs to stdout, because the host reports what is on stderr as errors; it leaves the time to the host.
+/// Commands leave stdout to their answer, and log only what went wrong unless `RUST_LOG` asks for more.
 fn start_logging(command: &Command) {
-    let (target, level) = match command {
-        Command::Serve(_) => (env_logger::Target::Stdout, "info"),
+    const SERVING: &str = "info,actix_server=warn,azure_data_cosmos_driver=warn";
+    const COMMAND: &str = "warn,azure_data_cosmos_driver=error";
+    let (target, filter) = match command {
+        Command::Serve(_) => (env_logger::Target::Stdout, SERVING),
         #[cfg(feature = "local")]
-        Command::Local(_) => (env_logger::Target::Stderr, "info"),
-        _ => (env_logger::Target::Stderr, "warn"),
+        Command::Local(_) => (env_logger::Target::Stderr, SERVING),
+        _ => (env_logger::Target::Stderr, COMMAND),
     };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).target(target).init();
+    let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter));
+    if matches!(command, Command::Serve(_)) {
+        builder.format_timestamp(None);
+    }
+    builder.target(target).init();
 }
 
 async fn dispatch(arguments: Arguments) -> Result<ExitCode> {

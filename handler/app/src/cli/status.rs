@@ -15,7 +15,9 @@ pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<()> {
     }
     let container = |container: changefeed_history::ContainerStatus| {
         let (key, items) = match container.state {
-            ContainerState::Ready { partition_key_paths, items } => (partition_key_paths.join(" "), items.to_string()),
+            ContainerState::Ready { partition_key_paths, items } => {
+                (partition_key_paths.join(" "), items.map_or_else(|| "?".to_owned(), |items| items.to_string()))
+            }
             ContainerState::Missing => (String::new(), "missing: run changefeed provision".to_owned()),
             ContainerState::Failed { message } => (String::new(), message),
         };

@@ -1,18 +1,21 @@
 //! `CosmosChangeFeed`: the Cosmos DB trigger on the monitored container.
 
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use changefeed_history::{Batch, decode_delivery};
 use serde_json::json;
 
-use crate::http::{ApiError, check_content_type};
+use crate::http::{ApiError, RawJson};
 use crate::service::Service;
 
 const FUNCTION: &str = "CosmosChangeFeed";
 
 /// `POST /CosmosChangeFeed`: stores a batch. Always answers with a JSON object: the host waits for ever on an empty body.
-pub async fn post(request: HttpRequest, service: Data<Service>, body: Bytes) -> Result<HttpResponse, ApiError> {
-    check_content_type(&request)?;
+pub async fn post(
+    request: HttpRequest,
+    service: Data<Service>,
+    RawJson(body): RawJson,
+) -> Result<HttpResponse, ApiError> {
     let documents = decode_delivery(&body).map_err(|error| ApiError::bad_request(error.to_string()))?;
     drop(body);
     let invocation_id = request.headers().get("x-azure-functions-invocationid");

@@ -1,13 +1,13 @@
 //! `Populate`: writes sample documents.
 
-use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use changefeed_history::PopulateRequest;
 
-use crate::http::{ApiError, json};
+use crate::http::{ApiError, Json};
 use crate::service::Service;
 
 /// `POST /api/populate` `{count, seed?, ratePerSecond?}`.
-pub async fn post(request: HttpRequest, service: Data<Service>, body: Bytes) -> Result<HttpResponse, ApiError> {
-    let populate = json(&request, &body)?;
+pub async fn post(service: Data<Service>, Json(populate): Json<PopulateRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.store.populate(&populate, &|_, _| ()).await?))
 }

@@ -1,13 +1,13 @@
 //! `Query`: a Cosmos DB SQL query against one of the containers.
 
-use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use changefeed_history::QueryRequest;
 
-use crate::http::{ApiError, json};
+use crate::http::{ApiError, Json};
 use crate::service::Service;
 
 /// `POST /api/query` `{container, query, parameters?, partitionKey?, maxItems?, continuation?}`.
-pub async fn post(request: HttpRequest, service: Data<Service>, body: Bytes) -> Result<HttpResponse, ApiError> {
-    let query = json(&request, &body)?;
+pub async fn post(service: Data<Service>, Json(query): Json<QueryRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.store.query(&query).await?))
 }

@@ -1,13 +1,13 @@
 //! `Truncate`: deletes documents of the monitored or the changes container.
 
-use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use changefeed_history::TruncateRequest;
 
-use crate::http::{ApiError, json};
+use crate::http::{ApiError, Json};
 use crate::service::Service;
 
 /// `POST /api/truncate` `{container, max}`.
-pub async fn post(request: HttpRequest, service: Data<Service>, body: Bytes) -> Result<HttpResponse, ApiError> {
-    let truncate = json(&request, &body)?;
+pub async fn post(service: Data<Service>, Json(truncate): Json<TruncateRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.store.truncate(&truncate, &|_, _| ()).await?))
 }

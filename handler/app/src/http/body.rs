@@ -1,8 +1,12 @@
 //! Request bodies.
 
-use actix_web::HttpRequest;
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
@@ -11,17 +15,45 @@ use super::error::ApiError;
 /// be some ten times that.
 pub const MAX_BODY_BYTES: usize = 128 * 1024 * 1024;
 
-/// Reads a JSON body. Unknown properties are the type's to refuse.
-///
-/// # Errors
-/// 415 for another content type, 400 for what is not JSON or has another shape.
-pub fn json<T: DeserializeOwned>(request: &HttpRequest, body: &Bytes) -> Result<T, ApiError> {
-    check_content_type(request)?;
-    serde_json::from_slice(body).map_err(|error| ApiError::bad_request(format!("the body: {error}")))
+/// A body that claims to be JSON, not read yet. 415 for another content type, 413 when it is too large.
+pub struct RawJson(pub Bytes);
+
+/// A JSON body. Unknown properties are the type's to refuse; 400 for what is not JSON or has another shape.
+pub struct Json<T>(pub T);
+
+impl FromRequest for RawJson {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let content_type = check_content_type(request);
+        let body = Bytes::from_request(request, payload);
+        Box::pin(async move {
+            content_type?;
+            body.await.map(Self).map_err(|error| match error.as_response_error().status_code().as_u16() {
+                413 => ApiError::too_large(MAX_BODY_BYTES),
+                _ => ApiError::bad_request(format!("the body: {error}")),
+            })
+        })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Json<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let raw = RawJson::from_request(request, payload);
+        Box::pin(async move {
+            let RawJson(body) = raw.await?;
+            let value = serde_json::from_slice(&body);
+            value.map(Self).map_err(|error| ApiError::bad_request(format!("the body: {error}")))
+        })
+    }
 }
 
 /// Accepts JSON under its own name, without a name, and under the one that `curl -d` gives to everything.
-pub fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
+fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
     let Some(value) = request.headers().get(CONTENT_TYPE) else { return Ok(()) };
     let value = String::from_utf8_lossy(value.as_bytes());
     let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -5,6 +5,6 @@ mod error;
 mod routes;
 mod server;
 
-pub use body::{check_content_type, json};
+pub use body::{Json, RawJson};
 pub use error::ApiError;
 pub use server::serve;

@@ -1,19 +1,28 @@
 //! Items of one container.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use azure_core::http::Etag;
+use azure_core::http::headers::{HeaderName, HeaderValue};
 use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::feed::{ContinuationToken, FeedScope};
 use azure_data_cosmos::models::{ItemResponse, ResponseHeaders, TimeToLive};
-use azure_data_cosmos::options::{ItemWriteOptions, MaxItemCountHint, Precondition, QueryOptions};
+use azure_data_cosmos::options::{
+    ItemWriteOptions, MaxItemCountHint, Precondition, QueryOptions, ReadContainerOptions,
+};
 use azure_data_cosmos::{CosmosError, Query};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::StreamExt;
 use serde_json::{Map, Value};
 
 use super::account::Account;
 use super::error::Error;
 use super::key::Key;
+
+/// Asks the service to tell with a container how much is in it.
+const POPULATE_QUOTA_INFO: &str = "x-ms-documentdb-populatequotainfo";
 
 /// An open container.
 #[derive(Clone)]
@@ -137,28 +146,37 @@ impl Container {
             return Ok(Page { items: Vec::new(), continuation: None, request_charge: 0.0 });
         };
         let request_charge = charge(page.headers());
-        let continuation = pages.to_continuation_token().ok().map(|token| token.as_str().to_owned());
+        let continuation = pages.to_continuation_token().ok().filter(|token| !is_drained(token));
+        let continuation = continuation.map(|token| token.as_str().to_owned());
         Ok(Page { items: page.into_items(), continuation, request_charge })
     }
 
-    /// How many items there are, counted range by range.
-    pub(crate) async fn count(&self) -> Result<u64, Error> {
-        let failed = |error| Error::from_sdk(format!("counting container {}", self.name), error);
-        let mut count = 0;
-        for range in self.client.read_feed_ranges(None).await.map_err(failed)? {
-            let query = "SELECT VALUE COUNT(1) FROM c";
-            let counts = self.client.query_items::<u64>(query, FeedScope::range(range), None).await.map_err(failed)?;
-            let mut counts = std::pin::pin!(counts);
-            while let Some(part) = counts.next().await.transpose().map_err(failed)? {
-                count += part;
-            }
-        }
-        Ok(count)
+    /// How many items there are, as far as the service has counted them: writes of the last moments may be missing.
+    pub(crate) async fn count(&self) -> Result<Option<u64>, Error> {
+        let failed = |error| Error::from_sdk(format!("reading container {}", self.name), error);
+        let mut options = ReadContainerOptions::default();
+        options.operation.custom_headers =
+            Some(HashMap::from([(HeaderName::from_static(POPULATE_QUOTA_INFO), HeaderValue::from_static("true"))]));
+        let response = self.client.read(Some(options)).await.map_err(failed)?;
+        Ok(response.headers().resource_usage().and_then(documents_count))
     }
 
     fn failed(&self, action: &str, id: &str, error: CosmosError) -> Error {
         Error::from_sdk(format!("{action} item {id} of container {}", self.name), error)
     }
+}
+
+/// Whether nothing comes after this token. The SDK gives one after the last page too; it is base64url JSON after `c1.`.
+fn is_drained(token: &ContinuationToken) -> bool {
+    let json = token.as_str().strip_prefix("c1.").and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok());
+    let token: Option<Value> = json.and_then(|json| serde_json::from_slice(&json).ok());
+    token.is_some_and(|token| token["root"]["kind"] == "drained")
+}
+
+/// The number of documents in `documentSize=0;documentsSize=5;documentsCount=17;…`.
+fn documents_count(resource_usage: &str) -> Option<u64> {
+    let count = resource_usage.split(';').find_map(|part| part.strip_prefix("documentsCount="))?;
+    count.parse().ok()
 }
 
 fn written(response: &ItemResponse) -> Written {

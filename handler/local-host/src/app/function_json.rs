@@ -22,7 +22,7 @@ pub(crate) struct Function {
 
 #[derive(Debug)]
 pub(crate) enum Trigger {
-    Cosmos(CosmosTrigger),
+    Cosmos(Box<CosmosTrigger>),
     Http(HttpTrigger),
 }
 
@@ -86,7 +86,7 @@ impl Function {
         let (kind, _, binding) = bindings.swap_remove(position);
         let binding = binding.with_texts(|text| settings.resolve(text))?;
         let trigger = match kind.as_str() {
-            "cosmosdbtrigger" => Trigger::Cosmos(CosmosTrigger::of(&binding, &name, settings)?),
+            "cosmosdbtrigger" => Trigger::Cosmos(Box::new(CosmosTrigger::of(&binding, &name, settings)?)),
             "httptrigger" if only_http_output && inputs == 1 => Trigger::Http(HttpTrigger::of(&binding, &name)?),
             "httptrigger" => {
                 log::warn!("function {name} is left out: the stand-in host needs an httpTrigger and one http output");

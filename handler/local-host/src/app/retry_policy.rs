@@ -24,6 +24,7 @@ enum Strategy {
 pub(crate) struct Delays {
     strategy: Strategy,
     exponent: i32,
+    last: Duration,
 }
 
 impl RetryPolicy {
@@ -51,7 +52,7 @@ impl RetryPolicy {
     }
 
     pub(crate) fn delays(&self) -> Delays {
-        Delays { strategy: self.strategy, exponent: 0 }
+        Delays { strategy: self.strategy, exponent: 0, last: Duration::ZERO }
     }
 
     /// `-1` for any number, as the handler is told.
@@ -63,21 +64,20 @@ impl RetryPolicy {
 impl Delays {
     /// The next pause: growing powers of two of the minimum, each off by up to a fifth, never above the maximum.
     pub(crate) fn next(&mut self) -> Duration {
-        match self.strategy {
-            Strategy::FixedDelay(delay) => delay,
-            Strategy::ExponentialBackoff { minimum, maximum } => {
-                let growth = match self.exponent {
-                    0 => 0.0,
-                    exponent => rand::random_range(0.8..1.2) * 2_f64.powi(exponent - 1),
-                };
-                let delay = minimum.as_secs_f64() * (1.0 + growth);
-                if delay >= maximum.as_secs_f64() {
-                    return maximum;
-                }
-                self.exponent += 1;
-                Duration::from_secs_f64(delay)
-            }
+        let (minimum, maximum) = match self.strategy {
+            Strategy::FixedDelay(delay) => return delay,
+            Strategy::ExponentialBackoff { minimum, maximum } => (minimum, maximum),
+        };
+        if self.last != maximum {
+            let growth = match self.exponent {
+                0 => 0.0,
+                exponent => rand::random_range(0.8..1.2) * 2_f64.powi(exponent - 1),
+            };
+            let delay = minimum.as_secs_f64() * (1.0 + growth);
+            self.last = if delay < maximum.as_secs_f64() { Duration::from_secs_f64(delay) } else { maximum };
+            self.exponent += 1;
         }
+        self.last
     }
 }
 

@@ -137,15 +137,14 @@ async fn a_download_reaches_the_client_while_the_handler_still_sends_it() {
 async fn a_client_that_leaves_takes_the_request_with_it() {
     let stage = Stage::set(app()).await;
     let request = client().get(stage.url("/api/events"));
-    let (answer, mut call) = tokio::join!(within(request.send()), async {
+    let (answer, call) = tokio::join!(within(request.send()), async {
         let mut call = stage.call().await;
         call.head("200 OK", &["Transfer-Encoding: chunked"]).await;
         call.send("5\r\nfirst\r\n").await;
         call
     });
     drop(answer.expect("an answer"));
-    call.send("6\r\nsecond\r\n").await;
-    call.abandoned().await;
+    call.send_until_abandoned("4\r\nmore\r\n").await;
 }
 
 #[tokio::test]

@@ -187,6 +187,7 @@ pub struct Call {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     connection: BufReader<TcpStream>,
+    body_is_read: bool,
     calls: mpsc::UnboundedSender<Call>,
 }
 
@@ -197,6 +198,7 @@ impl Call {
 
     /// The whole body.
     pub async fn body(&mut self) -> Vec<u8> {
+        self.body_is_read = true;
         if self.header("transfer-encoding") == Some("chunked") {
             let mut body = Vec::new();
             while let Some(chunk) = self.chunk().await {
@@ -217,6 +219,7 @@ impl Call {
         let mut chunk = vec![0; size + 2];
         within(self.connection.read_exact(&mut chunk)).await.expect("a whole chunk");
         chunk.truncate(size);
+        self.body_is_read |= size == 0;
         (size > 0).then_some(chunk)
     }
 
@@ -230,6 +233,9 @@ impl Call {
     }
 
     pub async fn answer(mut self, status: &str, headers: &[&str], body: &str) {
+        if !self.body_is_read {
+            self.body().await;
+        }
         let length = format!("Content-Length: {}", body.len());
         let headers = [headers, &[&length]].concat();
         self.head(status, &headers).await;
@@ -245,6 +251,11 @@ impl Call {
 
     pub async fn send(&mut self, text: &str) {
         self.connection.write_all(text.as_bytes()).await.expect("a host that listens");
+    }
+
+    /// Sends the same text until nobody is there to read it.
+    pub async fn send_until_abandoned(mut self, text: &str) {
+        within(async { while self.connection.write_all(text.as_bytes()).await.is_ok() {} }).await;
     }
 
     /// Goes on with the next request of the connection.
@@ -308,7 +319,7 @@ async fn serve(mut connection: BufReader<TcpStream>, calls: mpsc::UnboundedSende
         }
         let (method, path) = (method.to_owned(), path.to_owned());
         // A story that is over does not listen any more.
-        drop(calls.send(Call { method, path, headers, connection, calls: calls.clone() }));
+        drop(calls.send(Call { method, path, headers, connection, body_is_read: false, calls: calls.clone() }));
         return;
     }
 }

@@ -25,7 +25,7 @@ fn cosmos(more: Value) -> Result<CosmosTrigger, String> {
         binding.extend(more);
     }
     match read("OnChange", &json!({"bindings": [binding]}))?.expect("a function").trigger {
-        Trigger::Cosmos(trigger) => Ok(trigger),
+        Trigger::Cosmos(trigger) => Ok(*trigger),
         Trigger::Http(_) => panic!("not an HTTP trigger"),
     }
 }
