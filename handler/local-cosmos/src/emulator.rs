@@ -80,6 +80,7 @@ impl Emulator {
                     .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
                     .collect(),
                 body: raw.body().as_ref().to_vec(),
+                is_lost: false,
             },
             Err(error) => unavailable(error.to_string()),
         }

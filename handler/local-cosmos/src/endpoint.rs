@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::emulator::{Emulator, Incoming};
 use crate::expiry::sweep;
+use crate::faults::Fault;
 use crate::gateway::Gateway;
 use crate::keys::EMULATOR_KEY;
 use crate::limits::MAX_REQUEST_BYTES;
@@ -97,6 +98,11 @@ impl Endpoint {
     /// Requests and request units so far.
     pub fn usage(&self) -> Usage {
         self.gateway.usage.read()
+    }
+
+    /// Lets requests fail.
+    pub fn inject(&self, fault: Fault) {
+        self.gateway.faults.add(fault);
     }
 
     /// Closes the port and ends all connections.

@@ -3,21 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::change_feed;
-use crate::change_log::Entry;
 use crate::container::{Container, read_partition_key_ranges};
 use crate::emulator::{Emulator, Incoming};
+use crate::faults::{Effect, Faults};
 use crate::keys::is_signed;
-use crate::operation::{ContainerName, Operation, item_id};
+use crate::operation::{ContainerName, Operation};
 use crate::paging;
 use crate::reply::{Reply, header};
 use crate::usage::UsageMeter;
+use crate::writes;
 
-const PARTITION_KEY: &str = "x-ms-documentdb-partitionkey";
-const CONTENT_RESPONSE: &str = "x-ms-cosmos-populate-content-response-on-write";
+/// Sub-status of a 404: the database or the container is missing, not the item.
+const OWNER_NOT_FOUND: &str = "1003";
 
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -26,23 +24,12 @@ pub(crate) struct Gateway {
     /// The key that requests must be signed with, if they must be.
     key: Option<String>,
     pub usage: UsageMeter,
-}
-
-/// What the log needs of a stored item.
-#[derive(Deserialize)]
-struct Stored {
-    id: String,
-    #[serde(rename = "_ts")]
-    ts: i64,
-    #[serde(rename = "_etag")]
-    etag: String,
-    #[serde(default)]
-    ttl: serde_json::Value,
+    pub faults: Faults,
 }
 
 impl Gateway {
     pub(crate) fn new(emulator: Emulator, key: Option<String>) -> Self {
-        Self { emulator, containers: Mutex::default(), key, usage: UsageMeter::new() }
+        Self { emulator, containers: Mutex::default(), key, usage: UsageMeter::new(), faults: Faults::default() }
     }
 
     pub(crate) fn emulator(&self) -> &Emulator {
@@ -61,10 +48,33 @@ impl Gateway {
         }
         // Text is what every client reads; the log keeps text too.
         incoming.remove_header("x-ms-cosmos-supported-serialization-formats");
-        let reply = match Operation::of(&incoming) {
-            Operation::Write(name) => self.write(&name, incoming).await,
-            Operation::Delete(name) => self.delete(&name, incoming).await,
-            Operation::Batch(name) => self.batch(&name, incoming).await,
+        let operation = Operation::of(&incoming);
+        let effect = self.faults.next(&operation);
+        match effect {
+            Some(Effect::Status { status, substatus }) => {
+                let reply = Reply::error(status, "Fault", "This failure was asked for.");
+                return reply.with(header::SUBSTATUS, substatus.to_string());
+            }
+            Some(Effect::Delay(delay)) => tokio::time::sleep(delay).await,
+            Some(Effect::LoseReply) | None => {}
+        }
+        let mut reply = match operation {
+            Operation::Write(name) => match self.container(&name).await {
+                Some(container) => writes::write(&self.emulator, &container, incoming).await,
+                None => self.without_owner(&incoming).await,
+            },
+            Operation::Delete(name) => match self.container(&name).await {
+                Some(container) => writes::delete(&self.emulator, &container, incoming).await,
+                None => self.without_owner(&incoming).await,
+            },
+            Operation::Batch(name) => match self.container(&name).await {
+                Some(container) => writes::batch(&self.emulator, &container, incoming).await,
+                None => self.without_owner(&incoming).await,
+            },
+            Operation::Read(name) => match self.container(&name).await {
+                Some(_) => self.emulator.execute(&incoming).await,
+                None => self.without_owner(&incoming).await,
+            },
             Operation::ChangeFeed(name) => self.change_feed(&name, incoming).await,
             Operation::Page(_) => paging::execute(&self.emulator, incoming).await,
             Operation::ReadContainer(name) => self.read_container(&name, incoming).await,
@@ -90,9 +100,14 @@ impl Gateway {
                 }
                 reply
             }
+            Operation::CreateContainer => self.without_owner(&incoming).await,
             Operation::Other => self.emulator.execute(&incoming).await,
         };
+        if reply.status == 404 && reply.header(header::REQUEST_CHARGE).is_none_or(|charge| charge == "0") {
+            reply = reply.with(header::REQUEST_CHARGE, "1");
+        }
         self.usage.count(reply.request_charge());
+        reply.is_lost = effect == Some(Effect::LoseReply);
         reply
     }
 
@@ -102,80 +117,21 @@ impl Gateway {
         is_signed(key, incoming.method.as_str(), incoming.url.path(), date, authorization)
     }
 
-    async fn write(&self, name: &ContainerName, mut incoming: Incoming) -> Reply {
-        let Some(container) = self.container(name).await else { return self.emulator.execute(&incoming).await };
-        let wants_body = wants_body(&incoming);
-        incoming.set_header(CONTENT_RESPONSE, "true");
-        let _writes = container.writes.lock().await;
-        let mut reply = self.emulator.execute(&incoming).await;
-        if reply.is_success() {
-            let body = std::mem::take(&mut reply.body);
-            if wants_body {
-                reply.body.clone_from(&body);
-            }
-            let key = incoming.header(PARTITION_KEY).map(str::to_owned);
-            append(&container, &reply, [(key, body)]);
-        }
-        reply
-    }
-
-    async fn delete(&self, name: &ContainerName, incoming: Incoming) -> Reply {
-        let Some(container) = self.container(name).await else { return self.emulator.execute(&incoming).await };
-        let _writes = container.writes.lock().await;
-        let reply = self.emulator.execute(&incoming).await;
-        if reply.is_success() {
-            let key = incoming.header(PARTITION_KEY).unwrap_or_default();
-            remove(&container, key, &item_id(&incoming));
-            remember_session(&container, &reply);
-        }
-        reply
-    }
-
-    async fn batch(&self, name: &ContainerName, mut incoming: Incoming) -> Reply {
-        #[derive(Deserialize)]
-        struct BatchOperation {
-            #[serde(rename = "operationType")]
-            kind: String,
-            id: Option<String>,
-        }
-        #[derive(Deserialize)]
-        struct BatchResult {
-            #[serde(rename = "statusCode")]
-            status: u16,
-            #[serde(rename = "resourceBody")]
-            body: Option<Box<RawValue>>,
-        }
-        let Some(container) = self.container(name).await else { return self.emulator.execute(&incoming).await };
-        incoming.set_header(CONTENT_RESPONSE, "true");
-        let _writes = container.writes.lock().await;
-        let reply = self.emulator.execute(&incoming).await;
-        let operations: Vec<BatchOperation> = serde_json::from_slice(&incoming.body).unwrap_or_default();
-        let results: Vec<BatchResult> = serde_json::from_slice(&reply.body).unwrap_or_default();
-        let key = incoming.header(PARTITION_KEY).unwrap_or_default().to_owned();
-        let mut written = Vec::new();
-        for (operation, result) in
-            operations.iter().zip(results).filter(|(_, result)| (200..300).contains(&result.status))
-        {
-            match (operation.kind.as_str(), result.body) {
-                ("Read", _) => {}
-                ("Delete", _) => remove(&container, &key, operation.id.as_deref().unwrap_or_default()),
-                (_, Some(body)) => written.push((Some(key.clone()), body.get().as_bytes().to_vec())),
-                (kind, None) => log::error!("{kind} in a batch answered without its item; the change feed lacks it"),
-            }
-        }
-        append(&container, &reply, written);
-        reply
-    }
-
     async fn change_feed(&self, name: &ContainerName, incoming: Incoming) -> Reply {
         let full_fidelity = incoming.header("a-im").is_some_and(|mode| mode.eq_ignore_ascii_case("Full-Fidelity Feed"));
         if full_fidelity {
             let message = "AllVersionsAndDeletes mode needs continuous backup, which this endpoint does not have.";
             return Reply::error(400, "BadRequest", message);
         }
-        let Some(container) = self.container(name).await else { return self.emulator.execute(&incoming).await };
+        let Some(container) = self.container(name).await else { return self.without_owner(&incoming).await };
         let partitions = read_partition_key_ranges(&self.emulator, name).await;
         change_feed::read(&container, &partitions, &incoming)
+    }
+
+    /// Answers a request whose database or container may be missing: the service tells that by a sub-status.
+    async fn without_owner(&self, incoming: &Incoming) -> Reply {
+        let reply = self.emulator.execute(incoming).await;
+        if reply.status == 404 { reply.with(header::SUBSTATUS, OWNER_NOT_FOUND) } else { reply }
     }
 
     async fn read_container(&self, name: &ContainerName, incoming: Incoming) -> Reply {
@@ -200,47 +156,5 @@ impl Gateway {
 
     fn registry(&self) -> std::sync::MutexGuard<'_, BTreeMap<ContainerName, Arc<Container>>> {
         self.containers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether the client wants to see what it wrote.
-fn wants_body(incoming: &Incoming) -> bool {
-    match incoming.header(CONTENT_RESPONSE) {
-        Some(value) => value.eq_ignore_ascii_case("true"),
-        None => !incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal")),
-    }
-}
-
-/// Logs the items that one request wrote: partition key header (taken from the item if there was none) and body.
-fn append(container: &Container, reply: &Reply, written: impl IntoIterator<Item = (Option<String>, Vec<u8>)>) {
-    let definition = container.definition();
-    let lsn = reply.header(header::LSN).and_then(|lsn| lsn.parse().ok()).unwrap_or_default();
-    let entry = |(key, body): (Option<String>, Vec<u8>)| -> Result<Entry, String> {
-        let stored: Stored = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
-        let key = match key {
-            Some(key) => key,
-            None => definition.key_header(&serde_json::from_slice(&body).map_err(|error| error.to_string())?),
-        };
-        let epk = definition.key_range(&key)?.min;
-        Ok(Entry { epk, id: stored.id, key, etag: stored.etag, ts: stored.ts, ttl: stored.ttl.as_i64(), lsn, body })
-    };
-    match written.into_iter().map(entry).collect::<Result<Vec<_>, _>>() {
-        Ok(entries) => container.log().append(entries, definition.default_ttl),
-        Err(error) => log::error!("a write is missing in the change feed: {error}"),
-    }
-    remember_session(container, reply);
-}
-
-fn remove(container: &Container, key: &str, id: &str) {
-    if let Ok(range) = container.definition().key_range(key) {
-        container.log().remove(&range.min, id);
-    }
-}
-
-fn remember_session(container: &Container, reply: &Reply) {
-    if let (Some(partition), Some(token)) =
-        (reply.header(header::PARTITION_KEY_RANGE_ID), reply.header(header::SESSION_TOKEN))
-    {
-        container.remember_session(partition, token);
     }
 }

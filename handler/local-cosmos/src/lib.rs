@@ -6,12 +6,14 @@
 //!
 //! Nothing is stored: the data ends with the [`Endpoint`].
 
+mod bulk;
 mod change_feed;
 mod change_log;
 mod container;
 mod emulator;
 mod endpoint;
 mod expiry;
+mod faults;
 mod gateway;
 mod keys;
 mod limits;
@@ -19,7 +21,9 @@ mod operation;
 mod paging;
 mod reply;
 mod usage;
+mod writes;
 
 pub use endpoint::{Endpoint, Options, StartError};
+pub use faults::{Effect, Fault, RequestKind};
 pub use keys::EMULATOR_KEY;
 pub use usage::Usage;

@@ -10,3 +10,5 @@ pub(crate) const DEFAULT_CHANGE_FEED_ITEMS: usize = 100;
 pub(crate) const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// The most bytes of a request's body: an item of 2 MB, a batch of 2 MB, and room for what encodes them.
 pub(crate) const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes of an item's id.
+pub(crate) const MAX_ID_BYTES: usize = 1023;

@@ -16,11 +16,14 @@ pub(crate) enum Operation {
     /// Create, upsert, replace or patch of one item.
     Write(ContainerName),
     Delete(ContainerName),
+    /// Read of one item.
+    Read(ContainerName),
     /// A transactional or bulk batch.
     Batch(ContainerName),
     ChangeFeed(ContainerName),
     /// A query or a read of all items, answered in pages.
     Page(ContainerName),
+    CreateContainer,
     ReadContainer(ContainerName),
     /// Replace or delete of a container: what was known of it is out of date.
     AlterContainer(ContainerName),
@@ -52,6 +55,7 @@ impl Operation {
             (Method::Put | Method::Patch, ["dbs", database, "colls", container, "docs", _]) => {
                 Self::Write(name(database, container))
             }
+            (Method::Get, ["dbs", database, "colls", container, "docs", _]) => Self::Read(name(database, container)),
             (Method::Delete, ["dbs", database, "colls", container, "docs", _]) => {
                 Self::Delete(name(database, container))
             }
@@ -59,6 +63,7 @@ impl Operation {
                 Self::ChangeFeed(name(database, container))
             }
             (Method::Get, ["dbs", database, "colls", container, "docs"]) => Self::Page(name(database, container)),
+            (Method::Post, ["dbs", _, "colls"]) => Self::CreateContainer,
             (Method::Get, ["dbs", database, "colls", container]) => Self::ReadContainer(name(database, container)),
             (Method::Put, ["dbs", database, "colls", container]) => Self::AlterContainer(name(database, container)),
             (Method::Delete, ["dbs", database, "colls", container]) => Self::DropContainer(name(database, container)),

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
 use serde_json::json;
 
 /// Status, headers and body of a reply.
@@ -10,6 +11,8 @@ pub(crate) struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Whether the connection breaks before the body has arrived.
+    pub is_lost: bool,
 }
 
 pub(crate) mod header {
@@ -25,7 +28,12 @@ pub(crate) mod header {
 
 impl Reply {
     pub(crate) fn new(status: u16) -> Self {
-        Self { status, headers: vec![("content-type".into(), "application/json".into())], body: Vec::new() }
+        Self {
+            status,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: Vec::new(),
+            is_lost: false,
+        }
     }
 
     /// An error in the service's form.
@@ -60,6 +68,10 @@ impl Reply {
             if name != "content-length" && name != "transfer-encoding" {
                 response.insert_header((name, value));
             }
+        }
+        if self.is_lost {
+            let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+            return response.streaming(futures::stream::iter([Err::<Bytes, _>(broken)]));
         }
         response.body(self.body)
     }

@@ -9,7 +9,7 @@ use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, Tim
 use azure_data_cosmos::options::{ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint};
 use azure_data_cosmos::{AccountReference, CosmosClient, RoutingStrategy, TransactionalBatch};
 use futures::{StreamExt, TryStreamExt};
-use local_cosmos::{EMULATOR_KEY, Endpoint, Options, StartError};
+use local_cosmos::{EMULATOR_KEY, Effect, Endpoint, Fault, Options, RequestKind, StartError};
 use serde_json::{Value, json};
 
 async fn client(endpoint: &Endpoint, key: &str) -> azure_data_cosmos::Result<CosmosClient> {
@@ -135,4 +135,27 @@ async fn requests_and_request_units_are_counted() {
     container.create_item("p", "a", json!({"id": "a", "pk": "p"}), None).await.expect("create");
     let after = endpoint.usage();
     assert!(after.requests > before.requests && after.request_units > before.request_units, "{after:?}");
+}
+
+#[tokio::test]
+async fn failures_happen_as_often_as_asked_to_the_kind_and_container_that_was_named() {
+    let (endpoint, client) = start().await;
+    let container = container(&client, "/pk", TimeToLive::Forever).await;
+    let fault = |kind, times, effect| endpoint.inject(Fault { container: Some("c".into()), kind, times, effect });
+    let create = |id: &'static str| container.create_item("p", id, json!({"id": id, "pk": "p"}), None);
+
+    fault(RequestKind::Write, 1, Effect::Status { status: 400, substatus: 0 });
+    container.read_item("p", "a", None).await.expect_err("there is none");
+    assert_eq!(u16::from(create("a").await.expect_err("refused").status().status_code()), 400);
+    create("a").await.expect("the second time");
+
+    fault(RequestKind::Read, 1, Effect::Delay(Duration::from_millis(300)));
+    let before = Instant::now();
+    container.read_item("p", "a", None).await.expect("read");
+    assert!(before.elapsed() >= Duration::from_millis(300));
+
+    fault(RequestKind::Write, 1, Effect::LoseReply);
+    // The SDK may try again by itself, and find what it wrote; either way the item is there.
+    let _ = create("b").await;
+    container.read_item("p", "b", None).await.expect("it was written");
 }

@@ -36,9 +36,15 @@ impl App {
         app
     }
 
+    /// A function with a trigger on `dev/events` that looks for changes often.
     pub fn with_cosmos(self, function: &str, retry: Value) -> Self {
-        let binding = json!({"type": "cosmosDBTrigger", "direction": "in", "name": "documents",
-            "databaseName": "dev", "containerName": "events"});
+        self.with_trigger(function, json!({}), retry)
+    }
+
+    pub fn with_trigger(self, function: &str, more: Value, retry: Value) -> Self {
+        let mut binding = json!({"type": "cosmosDBTrigger", "direction": "in", "name": "documents",
+            "databaseName": "dev", "containerName": "events", "feedPollDelay": 20, "leaseAcquireInterval": 100});
+        merge(&mut binding, more);
         self.with_function(function, json!({"bindings": [binding], "retry": retry}))
     }
 

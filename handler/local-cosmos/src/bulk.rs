@@ -1,0 +1,103 @@
+//! Bulk requests: a batch that is not atomic, as SDKs send it to one physical partition. The emulator knows only the
+//! atomic kind, so each operation is executed as the request that it stands for.
+
+use azure_core::http::Method;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::container::Container;
+use crate::emulator::{Emulator, Incoming};
+use crate::reply::{Reply, header};
+use crate::writes;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BulkOperation {
+    operation_type: String,
+    id: Option<String>,
+    /// The JSON array of the components, as text.
+    partition_key: Option<String>,
+    resource_body: Option<Box<RawValue>>,
+    if_match: Option<String>,
+    if_none_match: Option<String>,
+}
+
+/// Executes every operation; the answer has a result for each, and is 207 when any failed.
+pub(crate) async fn execute(emulator: &Emulator, container: &Container, incoming: Incoming) -> Reply {
+    let operations: Vec<BulkOperation> = match serde_json::from_slice(&incoming.body) {
+        Ok(operations) => operations,
+        Err(error) => return Reply::error(400, "BadRequest", format!("The bulk request is not valid: {error}")),
+    };
+    let mut results = Vec::with_capacity(operations.len());
+    let mut session_tokens = None;
+    for operation in operations {
+        let reply = match request(&incoming, &operation) {
+            Some(request) if request.method == Method::Delete => writes::delete(emulator, container, request).await,
+            Some(request) if request.method == Method::Get => emulator.execute(&request).await,
+            Some(request) => writes::write(emulator, container, request).await,
+            None => Reply::error(
+                400,
+                "BadRequest",
+                format!("{} is no operation of a bulk request.", operation.operation_type),
+            ),
+        };
+        session_tokens = reply.header(header::SESSION_TOKEN).map(str::to_owned).or(session_tokens);
+        results.push(result(&reply));
+    }
+    let failed = results.iter().any(|result| result["statusCode"].as_u64().is_none_or(|status| status >= 300));
+    let charge: f64 = results.iter().filter_map(|result| result["requestCharge"].as_f64()).sum();
+    let mut reply = Reply::new(if failed { 207 } else { 200 })
+        .with(header::REQUEST_CHARGE, charge.to_string())
+        .with(header::ITEM_COUNT, results.len().to_string());
+    if let Some(token) = session_tokens {
+        reply = reply.with(header::SESSION_TOKEN, token);
+    }
+    reply.body = Value::Array(results).to_string().into_bytes();
+    reply
+}
+
+fn request(incoming: &Incoming, operation: &BulkOperation) -> Option<Incoming> {
+    let method = match operation.operation_type.as_str() {
+        "Create" | "Upsert" => Method::Post,
+        "Replace" => Method::Put,
+        "Patch" => Method::Patch,
+        "Delete" => Method::Delete,
+        "Read" => Method::Get,
+        _ => return None,
+    };
+    let mut url = incoming.url.clone();
+    if method != Method::Post {
+        url.path_segments_mut().ok()?.push(operation.id.as_deref()?);
+    }
+    let mut request = Incoming::new(method, url);
+    request.body = operation.resource_body.as_ref().map(|body| body.get().as_bytes().to_vec()).unwrap_or_default();
+    let headers = [
+        ("x-ms-documentdb-partitionkey", operation.partition_key.as_deref()),
+        ("x-ms-documentdb-is-upsert", (operation.operation_type == "Upsert").then_some("true")),
+        ("if-match", operation.if_match.as_deref()),
+        ("if-none-match", operation.if_none_match.as_deref()),
+    ];
+    for (name, value) in headers {
+        if let Some(value) = value {
+            request.set_header(name, value);
+        }
+    }
+    Some(request)
+}
+
+fn result(reply: &Reply) -> Value {
+    let mut result = json!({"statusCode": reply.status, "requestCharge": reply.request_charge()});
+    if let Some(substatus) = reply.header(header::SUBSTATUS).and_then(|substatus| substatus.parse::<u32>().ok()) {
+        result["subStatusCode"] = json!(substatus);
+    }
+    if let Some(etag) = reply.header(header::ETAG) {
+        result["eTag"] = json!(etag);
+    }
+    if reply.is_success()
+        && let Ok(body) = serde_json::from_slice::<Value>(&reply.body)
+    {
+        result["resourceBody"] = body;
+    }
+    result
+}

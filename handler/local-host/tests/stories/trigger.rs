@@ -1,0 +1,174 @@
+//! Cosmos DB triggers, from a container to the handler and to the lease.
+
+use serde_json::{Value, json};
+
+use crate::cosmos::Account;
+use crate::stage::{App, Call, Stage, within};
+
+fn app(retry: Value) -> App {
+    App::new(json!({})).with_cosmos("OnChange", retry)
+}
+
+fn unlimited() -> Value {
+    json!({"strategy": "fixedDelay", "maxRetryCount": -1, "delayInterval": "00:00:00.05"})
+}
+
+async fn set(account: &Account, app: App) -> Stage {
+    let stage = Stage::set_with(app, &[], |options| {
+        account.connect(options);
+        options.restart_limit = None;
+    })
+    .await;
+    within(stage.host.wait_until_ready()).await.expect("a host");
+    stage
+}
+
+/// The documents of the batch, without what the service adds.
+async fn batch(call: &mut Call) -> Vec<Value> {
+    let body = call.json().await;
+    let text: String = serde_json::from_str(body["Data"]["documents"].as_str().expect("text")).expect("text in text");
+    let mut documents: Vec<Value> = serde_json::from_str(&text).expect("an array");
+    for document in &mut documents {
+        assert!(document["_etag"].is_string() && document["_ts"].is_i64() && document["_lsn"].is_i64(), "{document}");
+        document.as_object_mut().expect("an object").retain(|name, _| !name.starts_with('_'));
+    }
+    documents
+}
+
+/// The ids in the batch of the next call, which succeeds.
+async fn next_ids(stage: &Stage) -> Vec<String> {
+    let mut call = stage.call().await;
+    let documents = batch(&mut call).await;
+    call.succeed().await;
+    documents.iter().map(|document| document["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_change_reaches_the_function_with_what_newtonsoft_makes_of_it() {
+    let account = Account::new().await;
+    let stage = set(&account, app(Value::Null)).await;
+    account.write(json!({"id": "1", "pk": "a", "at": "2024-01-01T00:00:00.000Z", "n": 12.50})).await;
+    let mut call = stage.call().await;
+    assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/OnChange"));
+    assert_eq!(batch(&mut call).await, [json!({"id": "1", "pk": "a", "at": "2024-01-01T00:00:00Z", "n": 12.5})]);
+    call.succeed().await;
+    within(stage.host.stop()).await;
+}
+
+#[tokio::test]
+async fn changes_from_before_the_first_start_are_delivered_only_when_asked_for() {
+    let account = Account::new().await;
+    account.write(json!({"id": "before", "pk": "a"})).await;
+    let all = json!({"startFromBeginning": true, "leaseContainerPrefix": "all-", "name": "documents"});
+    let app = App::new(json!({})).with_cosmos("OnlyNew", Value::Null).with_trigger("All", all, Value::Null);
+    let stage = set(&account, app).await;
+    let mut call = stage.call().await;
+    assert_eq!(call.path, "/All");
+    assert_eq!(batch(&mut call).await, [json!({"id": "before", "pk": "a"})]);
+    call.succeed().await;
+    account.write(json!({"id": "after", "pk": "a"})).await;
+    let mut functions = Vec::new();
+    for _ in 0..2 {
+        let mut call = stage.call().await;
+        assert_eq!(batch(&mut call).await, [json!({"id": "after", "pk": "a"})]);
+        functions.push(call.path.clone());
+        call.succeed().await;
+    }
+    functions.sort();
+    assert_eq!(functions, ["/All", "/OnlyNew"]);
+    within(stage.host.stop()).await;
+}
+
+#[tokio::test]
+async fn a_batch_that_succeeded_is_not_delivered_again_to_the_next_host() {
+    let account = Account::new().await;
+    let first = set(&account, app(Value::Null)).await;
+    account.write(json!({"id": "1", "pk": "a"})).await;
+    assert_eq!(next_ids(&first).await, ["1"]);
+    account.write(json!({"id": "2", "pk": "a"})).await;
+    // The second batch comes after the first was checkpointed.
+    let call = first.call().await;
+    within(first.host.stop()).await;
+    call.abandoned().await;
+    let leases = account.leases().await;
+    assert!(!leases.is_empty() && leases.iter().all(|lease| lease["Owner"].is_null()), "{leases:?}");
+    let second = set(&account, app(Value::Null)).await;
+    assert_eq!(next_ids(&second).await, ["2"]);
+    within(second.host.stop()).await;
+}
+
+#[tokio::test]
+async fn a_batch_that_failed_without_a_policy_is_gone() {
+    let account = Account::new().await;
+    let stage = set(&account, app(Value::Null)).await;
+    account.write(json!({"id": "lost", "pk": "a"})).await;
+    let mut call = stage.call().await;
+    call.body().await;
+    call.answer("500 Internal Server Error", &[], "").await;
+    account.write(json!({"id": "kept", "pk": "a"})).await;
+    assert_eq!(next_ids(&stage).await, ["kept"]);
+    within(stage.host.stop()).await;
+}
+
+#[tokio::test]
+async fn a_batch_in_flight_when_the_host_stops_is_delivered_by_the_next_host() {
+    let account = Account::new().await;
+    let first = set(&account, app(unlimited())).await;
+    account.write(json!({"id": "1", "pk": "a"})).await;
+    let mut call = first.call().await;
+    let first_id = call.header("x-azure-functions-invocationid").map(str::to_owned);
+    assert_eq!(batch(&mut call).await.len(), 1);
+    within(first.host.stop()).await;
+    call.abandoned().await;
+
+    let second = set(&account, app(unlimited())).await;
+    let mut call = second.call().await;
+    assert_ne!(call.header("x-azure-functions-invocationid").map(str::to_owned), first_id);
+    assert_eq!(batch(&mut call).await, [json!({"id": "1", "pk": "a"})]);
+    call.succeed().await;
+    within(second.host.stop()).await;
+}
+
+#[tokio::test]
+async fn a_batch_survives_a_killed_handler_under_a_retry_policy() {
+    let account = Account::new().await;
+    let stage = set(&account, app(unlimited())).await;
+    let mut process = stage.process().await;
+    account.write(json!({"id": "1", "pk": "a"})).await;
+    let mut call = stage.call().await;
+    let id = call.header("x-azure-functions-invocationid").map(str::to_owned);
+    call.body().await;
+    process.command("abort").await;
+    process.gone().await;
+    stage.process().await;
+    let mut call = stage.call().await;
+    assert_eq!(call.header("x-azure-functions-invocationid").map(str::to_owned), id);
+    assert_eq!(batch(&mut call).await, [json!({"id": "1", "pk": "a"})]);
+    call.succeed().await;
+    within(stage.host.stop()).await;
+}
+
+#[tokio::test]
+async fn batches_are_no_larger_than_asked_for() {
+    let account = Account::new().await;
+    for id in ["1", "2", "3"] {
+        account.write(json!({"id": id, "pk": "a"})).await;
+    }
+    let trigger = json!({"startFromBeginning": true, "maxItemsPerInvocation": 2});
+    let stage = set(&account, App::new(json!({})).with_trigger("OnChange", trigger, Value::Null)).await;
+    assert_eq!(next_ids(&stage).await, ["1", "2"]);
+    assert_eq!(next_ids(&stage).await, ["3"]);
+    within(stage.host.stop()).await;
+}
+
+#[tokio::test]
+async fn a_trigger_waits_for_its_containers() {
+    let account = Account::empty().await;
+    let stage = Stage::set_with(app(Value::Null), &[], |options| account.connect(options)).await;
+    within(stage.host.wait_until_handler_ready()).await.expect("a handler");
+    account.create_containers().await;
+    within(stage.host.wait_until_ready()).await.expect("a host");
+    account.write(json!({"id": "1", "pk": "a"})).await;
+    assert_eq!(next_ids(&stage).await, ["1"]);
+    within(stage.host.stop()).await;
+}
