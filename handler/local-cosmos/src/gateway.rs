@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use azure_core::http::Method;
+
 use crate::change_feed;
 use crate::container::{Container, read_partition_key_ranges};
 use crate::emulator::{Emulator, Incoming};
@@ -103,7 +105,7 @@ impl Gateway {
             Operation::CreateContainer => self.without_owner(&incoming).await,
             Operation::Other => self.emulator.execute(&incoming).await,
         };
-        if reply.status == 404 && reply.header(header::REQUEST_CHARGE).is_none_or(|charge| charge == "0") {
+        if reply.status == 404 && reply.request_charge() == 0.0 {
             reply = reply.with(header::REQUEST_CHARGE, "1");
         }
         self.usage.count(reply.request_charge());
@@ -136,6 +138,9 @@ impl Gateway {
 
     async fn read_container(&self, name: &ContainerName, incoming: Incoming) -> Reply {
         let reply = self.emulator.execute(&incoming).await;
+        if reply.status == 404 && !self.database_exists(&name.database).await {
+            return reply.with(header::SUBSTATUS, OWNER_NOT_FOUND);
+        }
         if !reply.is_success() || !incoming.flag("x-ms-documentdb-populatequotainfo") {
             return reply;
         }
@@ -144,6 +149,14 @@ impl Gateway {
             None => 0,
         };
         reply.with("x-ms-resource-usage", format!("documentsCount={items};"))
+    }
+
+    async fn database_exists(&self, name: &str) -> bool {
+        let mut url = self.emulator.url().clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().extend(["dbs", name]);
+        }
+        self.emulator.execute(&Incoming::new(Method::Get, url)).await.is_success()
     }
 
     async fn container(&self, name: &ContainerName) -> Option<Arc<Container>> {

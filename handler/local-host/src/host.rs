@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
 use futures::future::join_all;
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::Value;
@@ -12,10 +13,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::{FunctionApp, Settings, Trigger};
 use crate::error::{HostError, HostFailure};
-use crate::handler::{Handler, HandlerCommand, HandlerSettings, OutputReader, free_port};
+use crate::handler::{Handler, HandlerCommand, HandlerSettings, OutputReader};
 use crate::http::{Gateway, HttpServer, Routes};
 use crate::invocation::{Deliverer, Delivery, Invoker};
 use crate::options::HostOptions;
+use crate::port;
 use crate::trigger::Listener;
 
 /// How long a proxied connection may be silent.
@@ -27,7 +29,7 @@ const KEY_LENGTH: usize = 56;
 #[derive(Debug)]
 pub struct Host;
 
-/// A running host. Dropping it kills the handler and stops the triggers too, without waiting.
+/// A running host. Dropping it does what [`RunningHost::stop`] does, without waiting.
 pub struct RunningHost {
     address: SocketAddr,
     route_prefix: String,
@@ -64,8 +66,8 @@ impl Host {
             found: Value::from(route.route).to_string(),
             allowed: route.problem.to_owned(),
         })?;
-        let listener = HttpServer::bind(options.port)?;
-        let handler_port = free_port(app.host.handler_port)?;
+        let listener = port::listen(options.port)?;
+        let handler_port = port::free(app.host.handler_port)?;
         let command = HandlerCommand::new(&options, &app.host.description, &script_root, &settings, handler_port)?;
         let client = client(reqwest::redirect::Policy::limited(MOST_REDIRECTS)).build()?;
         let handler = Handler::start(HandlerSettings {
@@ -80,7 +82,7 @@ impl Host {
             client: client.clone(),
         })?;
         let stop_triggers = CancellationToken::new();
-        let on_drop = [stop_triggers.clone().drop_guard(), handler.stop_token().drop_guard()];
+        let handler_guard = handler.stop_token().drop_guard();
 
         let timeout = options.function_timeout.or(app.host.function_timeout);
         let key = options.require_keys.then(|| Alphanumeric.sample_string(&mut rand::rng(), KEY_LENGTH));
@@ -92,12 +94,13 @@ impl Host {
         let route_prefix = app.host.route_prefix.clone();
         let invoker = Arc::new(Invoker::new(handler.clone(), client, options.framing, timeout));
         let (deliverers, listeners) = triggers(app, &invoker, &stop_triggers);
-        shut_down_on_failure(&handler, &stop_triggers, &server);
+        let dropped = CancellationToken::new();
+        tokio::spawn(shut_down(handler.clone(), stop_triggers.clone(), server.handle(), dropped.clone()));
         Ok(RunningHost {
             address: server.address(),
             route_prefix,
             key,
-            _on_drop: on_drop,
+            _on_drop: [dropped.drop_guard(), handler_guard],
             handler,
             deliverers,
             listeners,
@@ -203,11 +206,17 @@ fn triggers(
     (deliverers, listeners)
 }
 
-fn shut_down_on_failure(handler: &Handler, stop_triggers: &CancellationToken, server: &HttpServer) {
-    let (handler, stop_triggers, server) = (handler.clone(), stop_triggers.clone(), server.handle());
-    tokio::spawn(async move {
-        handler.failed().await;
-        stop_triggers.cancel();
-        server.stop(false).await;
-    });
+/// Does so when the handler has failed for good, or the host is dropped.
+async fn shut_down(
+    handler: Handler,
+    stop_triggers: CancellationToken,
+    server: ServerHandle,
+    dropped: CancellationToken,
+) {
+    tokio::select! {
+        _ = handler.failed() => {}
+        () = dropped.cancelled() => {}
+    }
+    stop_triggers.cancel();
+    server.stop(false).await;
 }

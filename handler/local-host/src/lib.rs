@@ -26,6 +26,7 @@ mod http;
 mod invocation;
 mod newtonsoft;
 mod options;
+mod port;
 mod trigger;
 mod version;
 

@@ -124,6 +124,7 @@ impl CosmosTrigger {
         let database = binding.required_text("databaseName")?;
         let max_items = binding.integer("maxItemsPerInvocation")?.unwrap_or_default().max(0);
         only_latest_version(binding)?;
+        only_text(binding)?;
         Ok(Self {
             name: binding.required_text("name")?,
             connection_string: connection_string(&connection)?,
@@ -173,6 +174,17 @@ fn only_latest_version(binding: &Fields) -> Result<(), HostError> {
         Some(false) => Err(binding.wrong("changeFeedMode", "LatestVersion, the only mode of the stand-in host")),
         _ => Ok(()),
     }
+}
+
+/// The trigger binds a batch to a text; asked for anything else, the real one does not work.
+fn only_text(binding: &Fields) -> Result<(), HostError> {
+    if binding.text("cardinality")?.is_some_and(|cardinality| !cardinality.eq_ignore_ascii_case("one")) {
+        return Err(binding.wrong("cardinality", "nothing: a custom handler gets a batch as a text"));
+    }
+    if binding.text("dataType")?.is_some_and(|data_type| !data_type.eq_ignore_ascii_case("string")) {
+        return Err(binding.wrong("dataType", "nothing: a custom handler gets a batch as a text"));
+    }
+    Ok(())
 }
 
 fn start_from(binding: &Fields) -> Result<StartFrom, HostError> {

@@ -7,8 +7,11 @@ use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::output::LastErrors;
-use super::{HandlerCommand, OutputReader, Readiness, RestartRule, State, log_failure};
+use super::command::HandlerCommand;
+use super::output::{LastErrors, OutputReader};
+use super::readiness::Readiness;
+use super::restart_rule::RestartRule;
+use super::state::{State, enter};
 use crate::error::HostFailure;
 
 /// The code by which a handler asks to be started again.
@@ -48,7 +51,7 @@ impl Supervisor {
                 End::Stopped => return,
                 End::Restart => self.restart().await,
                 End::Done => {
-                    self.state.send_if_modified(|state| enter(state, State::Ended));
+                    enter(&self.state, State::Ended);
                     tokio::select! {
                         () = self.stop.cancelled() => return,
                         Some(()) = self.requests.recv() => self.restart().await,
@@ -67,10 +70,10 @@ impl Supervisor {
         let pid = child.id();
         let initialized = async {
             if !self.readiness.poll().await {
-                return "Initializing HttpWorker timed out.".to_owned();
+                return "did not answer in time: Initializing HttpWorker timed out.".to_owned();
             }
             log::debug!("the handler is ready");
-            self.state.send_if_modified(|state| enter(state, State::Ready { pid }));
+            enter(&self.state, State::Ready { pid });
             std::future::pending().await
         };
         tokio::select! {
@@ -79,7 +82,7 @@ impl Supervisor {
             Some(()) = self.requests.recv() => End::Restart,
             status = child.wait() => match status {
                 Ok(status) => judge(status, errors),
-                Err(error) => End::Error(format!("it could not be waited for: {error}")),
+                Err(error) => End::Error(format!("could not be waited for: {error}")),
             },
             reason = initialized => End::Error(reason),
         }
@@ -88,7 +91,7 @@ impl Supervisor {
     async fn restart_after(&mut self, reason: String) -> Option<Child> {
         log::error!("the handler {reason}");
         if let Err(errors) = self.rule.count(Instant::now()) {
-            self.fail(HostFailure::RestartLimit { errors, last: reason });
+            enter(&self.state, State::Failed(HostFailure::RestartLimit { errors, last: reason }));
             return None;
         }
         let was_ready = matches!(&*self.state.borrow(), State::Ready { .. });
@@ -102,33 +105,21 @@ impl Supervisor {
     }
 
     async fn restart(&mut self) -> Option<Child> {
-        self.state.send_if_modified(|state| enter(state, State::Starting { pid: None }));
+        enter(&self.state, State::Starting { pid: None });
+        // Whoever asked by now meant the process that is gone.
+        while self.requests.try_recv().is_ok() {}
         match self.command.spawn() {
             Ok(child) => {
                 log::info!("the handler was started again");
-                self.state.send_if_modified(|state| enter(state, State::Starting { pid: child.id() }));
+                enter(&self.state, State::Starting { pid: child.id() });
                 Some(child)
             }
             Err(error) => {
-                self.fail(HostFailure::Spawn(error.to_string()));
+                enter(&self.state, State::Failed(HostFailure::Spawn(error.to_string())));
                 None
             }
         }
     }
-
-    fn fail(&self, failure: HostFailure) {
-        log_failure(&failure);
-        self.state.send_if_modified(|state| enter(state, State::Failed(failure)));
-    }
-}
-
-/// Changes the state, unless the host has failed.
-fn enter(state: &mut State, next: State) -> bool {
-    let open = !matches!(state, State::Failed(_));
-    if open {
-        *state = next;
-    }
-    open
 }
 
 fn judge(status: ExitStatus, errors: &LastErrors) -> End {

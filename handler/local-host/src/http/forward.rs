@@ -32,7 +32,7 @@ impl Forwarder {
     /// the function timeout, upon which it is killed.
     pub(super) async fn forward(&self, function: &str, request: &HttpRequest, payload: Payload) -> HttpResponse {
         let upload = Upload::of(request, payload, self.body_limit);
-        let answer = self.answer(request, upload);
+        let answer = self.answer(request, upload.as_ref());
         let answered = match self.timeout {
             None => answer.await,
             Some(timeout) => match tokio::time::timeout(timeout, answer).await {
@@ -46,6 +46,7 @@ impl Forwarder {
         };
         match answered {
             Ok(answer) => streamed(answer),
+            Err(_) if upload.as_ref().is_some_and(Upload::is_too_long) => HttpResponse::PayloadTooLarge().finish(),
             Err(error) => {
                 log::error!("a request of function {function} could not be passed on: {error}");
                 HttpResponse::BadGateway().finish()
@@ -56,7 +57,7 @@ impl Forwarder {
     async fn answer(
         &self,
         request: &HttpRequest,
-        upload: Option<Upload>,
+        upload: Option<&Upload>,
     ) -> Result<reqwest::Response, Box<dyn std::error::Error>> {
         let method = Method::from_bytes(request.method().as_str().as_bytes())?;
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
@@ -66,14 +67,14 @@ impl Forwarder {
         for attempt in 1.. {
             self.handler.ready().await?;
             let mut outgoing = self.client.request(method.clone(), &url).headers(headers.clone());
-            if let Some(upload) = &upload {
+            if let Some(upload) = upload {
                 outgoing = outgoing.body(upload.body());
             }
             let error = match outgoing.send().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let is_lost = upload.as_ref().is_some_and(Upload::is_taken);
+            let is_lost = upload.is_some_and(Upload::is_taken);
             if attempt == ATTEMPTS || is_lost || error.is_timeout() || error.is_builder() {
                 return Err(error.into());
             }

@@ -12,7 +12,6 @@ use super::forward::Forwarder;
 use super::route::Routes;
 use super::upload::content_length;
 use crate::app::{AuthLevel, Settings};
-use crate::error::HostError;
 use crate::handler::Handler;
 
 const WORKERS: usize = 2;
@@ -77,13 +76,6 @@ pub(crate) struct HttpServer {
 }
 
 impl HttpServer {
-    pub(crate) fn bind(port: u16) -> Result<TcpListener, HostError> {
-        TcpListener::bind(("127.0.0.1", port)).map_err(|source| match source.kind() {
-            std::io::ErrorKind::AddrInUse => HostError::PortInUse { port },
-            _ => HostError::Listen { port, source },
-        })
-    }
-
     pub(crate) fn start(listener: TcpListener, gateway: Gateway) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let gateway = Data::new(gateway);

@@ -20,6 +20,7 @@ pub(super) struct Upload(Arc<Shared>);
 struct Shared {
     chunks: Mutex<mpsc::Receiver<Chunk>>,
     taken: AtomicBool,
+    too_long: AtomicBool,
 }
 
 impl Upload {
@@ -30,8 +31,13 @@ impl Upload {
             return None;
         }
         let (sender, chunks) = mpsc::channel(1);
-        actix_web::rt::spawn(pump(payload, sender, limit));
-        Some(Self(Arc::new(Shared { chunks: Mutex::new(chunks), taken: AtomicBool::new(false) })))
+        let shared = Arc::new(Shared {
+            chunks: Mutex::new(chunks),
+            taken: AtomicBool::default(),
+            too_long: AtomicBool::default(),
+        });
+        actix_web::rt::spawn(pump(payload, sender, limit, Arc::clone(&shared)));
+        Some(Self(shared))
     }
 
     pub(super) fn body(&self) -> reqwest::Body {
@@ -42,6 +48,11 @@ impl Upload {
     pub(super) fn is_taken(&self) -> bool {
         self.0.taken.load(Ordering::Relaxed)
     }
+
+    /// Whether the body broke off because it was longer than allowed.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.0.too_long.load(Ordering::Relaxed)
+    }
 }
 
 /// The length that the client announced, in bytes.
@@ -49,12 +60,13 @@ pub(super) fn content_length(request: &HttpRequest) -> Option<u64> {
     request.headers().get("content-length")?.to_str().ok()?.parse().ok()
 }
 
-async fn pump(mut payload: Payload, sender: mpsc::Sender<Chunk>, limit: u64) {
+async fn pump(mut payload: Payload, sender: mpsc::Sender<Chunk>, limit: u64, shared: Arc<Shared>) {
     let mut length = 0;
     while let Some(chunk) = payload.next().await {
         let mut chunk = chunk.map_err(std::io::Error::other);
         length += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
         if length > limit {
+            shared.too_long.store(true, Ordering::Relaxed);
             chunk = Err(std::io::Error::other(format!("the body is longer than {limit} bytes")));
         }
         let failed = chunk.is_err();

@@ -306,4 +306,9 @@ async fn a_body_over_the_limit_is_refused() {
     let stage = Stage::set_with(app(), &[], |options| options.settings.extend([limit])).await;
     let answer = within(client().post(stage.url("/api/x")).body("x".repeat(11)).send()).await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let chunks = ["12345", "67890", "1"].map(Ok::<_, std::io::Error>);
+    let chunked = client().post(stage.url("/api/x")).body(Body::wrap_stream(futures::stream::iter(chunks)));
+    let (answer, call) = tokio::join!(within(chunked.send()), stage.call());
+    assert_eq!(answer.expect("an answer").status(), StatusCode::PAYLOAD_TOO_LARGE);
+    call.abandoned().await;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use local_host::{Delivery, Framing, InvocationError};
 use serde_json::{Value, json};
 
+use crate::log_book::{self, Entry};
 use crate::stage::{App, Stage, within};
 
 fn app() -> App {
@@ -186,6 +187,25 @@ async fn answers_that_are_no_result_fail_the_invocation() {
         let Ok(Delivery::Skipped(error)) = delivery else { panic!("{delivery:?}") };
         assert!(error.to_string().contains(problem), "{error}");
     }
+}
+
+#[tokio::test]
+async fn the_logs_of_a_success_are_logged_and_those_of_a_failure_are_not() {
+    log_book::open();
+    let stage = Stage::set(App::new(json!({})).with_cosmos("Logging", Value::Null)).await;
+    for (status, text) in [("200 OK", "stored 17 versions"), ("500 Internal Server Error", "stored 18 versions")] {
+        let (delivery, ()) = tokio::join!(stage.host.deliver("Logging", &[]), async {
+            let body = json!({"Outputs": {}, "Logs": [text], "ReturnValue": null}).to_string();
+            stage.call().await.answer(status, &["Content-Type: application/json"], &body).await;
+        });
+        delivery.expect("a function");
+    }
+    let message = "Logging: stored 17 versions".to_owned();
+    let expected = Entry { target: "function".to_owned(), level: log::Level::Info, message };
+    assert_eq!(log_book::entries("stored 17 versions"), [expected]);
+    assert_eq!(log_book::entries("stored 18 versions"), []);
+    let warnings = log_book::entries("Lease 0 encountered an unhandled user exception during processing.");
+    assert!(warnings.iter().any(|entry| entry.level == log::Level::Warn));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod cosmos;
 mod http;
 mod invocation;
+mod log_book;
 mod process;
 mod puppet;
 mod refusals;

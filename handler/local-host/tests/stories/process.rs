@@ -172,11 +172,10 @@ async fn an_invocation_in_flight_fails_when_the_handler_is_killed() {
 
 #[tokio::test]
 async fn a_handler_that_never_listens_is_started_again_and_counts_as_failing() {
-    let app = App::new(json!({"customHandler": {"initializationTimeout": "00:00:01"}}));
+    let app = App::new(json!({"customHandler": {"initializationTimeout": "00:00:00.3"}}));
     let app = app.with_cosmos("OnChange", Value::Null);
     let set = |options: &mut local_host::HostOptions| options.restart_limit = Some(2);
     let stage = Stage::set_with(app, &["", ""], set).await;
-    let _processes = (stage.process().await, stage.process().await);
     let failure = within(stage.host.failed()).await;
     let last = "Initializing HttpWorker timed out.".to_owned();
     assert!(matches!(failure, HostFailure::RestartLimit { errors: 2, last: error } if error.contains(&last)));
@@ -239,7 +238,8 @@ async fn a_stop_kills_the_handler_and_closes_the_port() {
 async fn a_host_that_is_dropped_takes_its_handler_with_it() {
     let app = app();
     let stage = Backstage::new(&app, &[]).await.start(app).await.expect("a host");
-    let process = stage.process().await;
+    let (process, address) = (stage.process().await, stage.host.address());
     drop(stage);
     process.gone().await;
+    within(async { while tokio::net::TcpStream::connect(address).await.is_ok() {} }).await;
 }

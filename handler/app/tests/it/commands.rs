@@ -1,0 +1,96 @@
+//! The command line, straight at Cosmos DB.
+
+use std::process::{Command, Output};
+
+use local_cosmos::{Endpoint, Options};
+use serde_json::{Value, json};
+
+struct Shell {
+    endpoint: Endpoint,
+}
+
+impl Shell {
+    async fn new() -> Self {
+        Self { endpoint: Endpoint::start(Options::default()).await.expect("endpoint") }
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        command.args(arguments).env("CosmosDB", self.endpoint.connection_string());
+        tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run")
+    }
+
+    async fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--output", "json"]].concat()).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+}
+
+#[tokio::test]
+async fn provisioning_is_repeatable_and_follows_the_design_of_the_changes_container() {
+    let shell = Shell::new().await;
+    let first = shell.json(&["provision"]).await;
+    assert!(first.as_array().expect("array").iter().all(|item| item["created"] == true), "{first}");
+    let second = shell.json(&["provision"]).await;
+    assert!(second.as_array().expect("array").iter().all(|item| item["created"] == false), "{second}");
+    assert_eq!(first.as_array().map(Vec::len), Some(6));
+
+    let client = changefeed_processor::connect(&shell.endpoint.connection_string()).await.expect("client");
+    let changes = client.database_client("dev").container_client("changes", None).await.expect("changes");
+    let definition = changes.read(None).await.expect("read").into_model().expect("definition");
+    let definition = serde_json::to_value(definition).expect("json");
+    assert_eq!(
+        (&definition["partitionKey"]["paths"], &definition["partitionKey"]["kind"]),
+        (&json!(["/pk", "/sourceId"]), &json!("MultiHash"))
+    );
+    assert_eq!(definition["indexingPolicy"]["excludedPaths"][0]["path"], "/*");
+    assert_eq!(definition["indexingPolicy"]["includedPaths"].as_array().map(Vec::len), Some(5));
+}
+
+#[tokio::test]
+async fn sample_documents_are_written_queried_and_deleted_again() {
+    let shell = Shell::new().await;
+    shell.json(&["provision"]).await;
+    let report = shell.json(&["populate", "--count", "200", "--seed", "1"]).await;
+    assert_eq!(report["upserted"], 200);
+    let status = shell.json(&["status"]).await;
+    let events = &status["containers"][0];
+    assert_eq!((&events["name"], events["items"].as_u64()), (&json!("events"), report["created"].as_u64()));
+
+    let query =
+        ["query", "--container", "events", "--parameter", "@seq=200", "SELECT c.id, c.seq FROM c WHERE c.seq = @seq"];
+    let found = shell.json(&query).await;
+    assert_eq!(found["seq"], 200);
+    let table = shell.run(&query).await;
+    assert!(String::from_utf8_lossy(&table.stdout).contains("seq"), "{}", String::from_utf8_lossy(&table.stdout));
+
+    let refused = shell.run(&["truncate", "--container", "events", "--max", "50"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--yes"));
+    let report = shell.json(&["truncate", "--container", "events", "--max", "50", "--yes"]).await;
+    assert_eq!(report["deleted"], 50);
+    let rest = shell.json(&["truncate", "--container", "events", "--max", "1000", "--yes"]).await;
+    assert_eq!(rest["deleted"].as_u64().map(|deleted| deleted + 50), events["items"].as_u64());
+}
+
+#[tokio::test]
+async fn wrong_usage_is_told_apart_from_failure_by_the_exit_code() {
+    let shell = Shell::new().await;
+    assert_eq!(shell.run(&["populate"]).await.status.code(), Some(2));
+    assert_eq!(shell.run(&["nothing"]).await.status.code(), Some(2));
+    let missing = shell.run(&["query", "--container", "events", "SELECT * FROM c"]).await;
+    assert_eq!(missing.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(message.contains("events"), "{message}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_with_the_option_that_changes_it() {
+    let shell = Shell::new().await;
+    let port = shell.endpoint.url().trim_end_matches('/').rsplit(':').next().expect("port").to_owned();
+    let output = shell.run(&["local", "--cosmos-only", "--cosmos-port", &port]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains(&port) && message.contains("--cosmos-port"), "{message}");
+}

@@ -1,0 +1,131 @@
+//! The files of the functions app agree with the program, and so does the README.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{Handler, World};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read_json(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The folders with a function.json, and its first binding.
+fn functions() -> Vec<(String, Value)> {
+    let entries = std::fs::read_dir(root()).expect("root").map(|entry| entry.expect("entry").path());
+    let with_function = entries.filter(|path| path.join("function.json").exists());
+    with_function
+        .map(|path| {
+            (path.file_name().expect("name").to_string_lossy().into_owned(), read_json(&path.join("function.json")))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_function_of_the_app_is_served_on_its_route_and_method() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let functions = functions();
+    assert!(functions.len() >= 5);
+    for (name, function) in functions {
+        let binding = &function["bindings"][0];
+        let (path, methods) = match binding["type"].as_str() {
+            Some("cosmosDBTrigger") => (format!("/{name}"), vec!["POST".to_owned()]),
+            Some("httpTrigger") => {
+                let methods = binding["methods"].as_array().expect("methods").iter();
+                let methods = methods.map(|method| method.as_str().expect("method").to_uppercase()).collect();
+                (format!("/api/{}", binding["route"].as_str().expect("route")), methods)
+            }
+            other => panic!("{name}: {other:?}"),
+        };
+        for method in methods {
+            let (status, answer) = handler.send(method.parse().expect("method"), &path, "application/json", "").await;
+            assert!(![404, 405].contains(&status.as_u16()), "{name}: {method} {path}: {status} {answer}");
+        }
+    }
+}
+
+#[test]
+fn the_trigger_never_gives_a_batch_up() {
+    let trigger = read_json(&root().join("CosmosChangeFeed/function.json"));
+    assert_eq!(
+        (&trigger["retry"]["maxRetryCount"], &trigger["retry"]["strategy"]),
+        (&Value::from(-1), &Value::from("exponentialBackoff"))
+    );
+    assert_eq!(trigger["bindings"][0]["connection"], "CosmosDB");
+}
+
+#[test]
+fn the_readme_and_the_sample_settings_have_every_setting() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let sample = read_json(&root().join("local.settings.json.sample"));
+    let sample: BTreeSet<&str> = sample["Values"].as_object().expect("Values").keys().map(String::as_str).collect();
+    let source = std::fs::read_to_string(root().join("handler/app/src/config/settings.rs")).expect("settings.rs");
+    let settings: Vec<(&str, &str)> = source
+        .lines()
+        .filter_map(|line| line.split_once("Setting { name: \"")?.1.split_once("\", default: \""))
+        .map(|(name, rest)| (name, rest.split('"').next().expect("default")))
+        .collect();
+    assert!(settings.len() > 8, "{settings:?}");
+    for (name, default) in settings {
+        let row = readme
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}`")))
+            .unwrap_or_else(|| panic!("no row for {name} in the README"));
+        let cell = row.split('|').nth(2).expect("default").trim().trim_matches('`');
+        assert_eq!(cell, default, "{name} in the README");
+        assert!(
+            sample.contains(name) || name == "FUNCTIONS_CUSTOMHANDLER_PORT",
+            "{name} in local.settings.json.sample"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_by_its_name() {
+    let start = |settings: &[(&str, &str)]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_changefeed"))
+            .arg("serve")
+            .env_remove("CosmosDB")
+            .envs(settings.iter().copied())
+            .output()
+            .expect("serve");
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let connection = ("CosmosDB", "AccountEndpoint=http://127.0.0.1:1/;AccountKey=c2VjcmV0;");
+    assert!(start(&[]).contains("CosmosDB__accountEndpoint"));
+    let message = start(&[connection, ("CHANGEFEED_CONCURRENCY", "0")]);
+    assert!(message.contains("CHANGEFEED_CONCURRENCY is \"0\"; allowed are whole numbers from 1 to 1000"), "{message}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+    let port = taken.local_addr().expect("address").port().to_string();
+    let message = start(&[connection, ("FUNCTIONS_CUSTOMHANDLER_PORT", &port)]);
+    assert!(message.contains(&port) && message.contains("FUNCTIONS_CUSTOMHANDLER_PORT"), "{message}");
+}
+
+#[tokio::test]
+async fn the_status_shows_settings_without_secrets_containers_and_counts() {
+    let world = World::new().await;
+    let handler: Handler = world.handler();
+    let stored = world.put("a", serde_json::json!({"id": "1", "pk": "a"})).await;
+    handler.invoke(&crate::support::delivered(&[stored]), false).await;
+    let (_, status) = handler.get("/api/status").await;
+    assert!(!status.to_string().contains(local_cosmos::EMULATOR_KEY));
+    assert_eq!(status["settings"]["CHANGEFEED_CHANGES_CONTAINER"], "changes");
+    let container = |name: &str| {
+        let containers = status["containers"].as_array().expect("containers");
+        containers.iter().find(|container| container["name"] == name).expect("container").clone()
+    };
+    assert_eq!(
+        (&container("changes")["state"], &container("changes")["items"]),
+        (&Value::from("ready"), &Value::from(1))
+    );
+    assert_eq!(container("jobs")["state"], "missing");
+    assert_eq!(status["sinceStart"]["versions"], 1);
+}

@@ -1,0 +1,10 @@
+//! The whole program over the real wire: the executable against the embedded endpoint.
+
+mod capture;
+mod commands;
+mod contract;
+mod davidson;
+mod faults;
+mod local;
+mod refusals;
+mod support;

@@ -1,0 +1,101 @@
+//! `changefeed serve` as the host starts it, called as the host calls it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+/// A running handler; killed when dropped.
+pub struct Handler {
+    child: Child,
+    url: String,
+    client: reqwest::Client,
+}
+
+impl Handler {
+    /// Starts the handler with these settings, on a free port.
+    pub fn start(settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        command
+            .args(["serve", "--port", "0"])
+            .stdout(Stdio::piped())
+            .env("RUST_LOG", "info,azure_data_cosmos_driver=warn");
+        command.envs(settings.iter().copied());
+        let mut child = command.spawn().expect("changefeed serve");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        let url = loop {
+            let line = lines.next().expect("the handler ended before it listened").expect("line");
+            if let Some((_, url)) = line.split_once("listening on ") {
+                break url.to_owned();
+            }
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url, client: reqwest::Client::builder().no_proxy().build().expect("client") }
+    }
+
+    /// Sends any request.
+    pub async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (StatusCode, Value) {
+        let request =
+            self.client.request(method, format!("{}{path}", self.url)).header("content-type", content_type).body(body);
+        let response = request.send().await.expect("an answer");
+        let status = response.status();
+        let text = response.text().await.expect("body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.send(reqwest::Method::GET, path, "", "").await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.send(reqwest::Method::POST, path, "application/json", body.to_string()).await
+    }
+
+    /// Hands over a batch as the host does: encoded three times, with the invocation's id, chunked or with its length.
+    pub async fn invoke(&self, documents: &str, chunked: bool) -> (StatusCode, Value) {
+        let once = Value::String(documents.to_owned()).to_string();
+        let body =
+            json!({"Data": {"documents": once}, "Metadata": {"sys": {"MethodName": "CosmosChangeFeed"}}}).to_string();
+        let request = self
+            .client
+            .post(format!("{}/CosmosChangeFeed", self.url))
+            .header("content-type", "application/json; charset=utf-8")
+            .header("x-azure-functions-invocationid", "3b1a5a3e-0000-4000-8000-000000000001");
+        let request = if chunked {
+            let chunks: Vec<Result<Vec<u8>, std::io::Error>> =
+                body.as_bytes().chunks(1000).map(|chunk| Ok(chunk.to_vec())).collect();
+            request.body(reqwest::Body::wrap_stream(futures::stream::iter(chunks)))
+        } else {
+            request.body(body)
+        };
+        let response = request.send().await.expect("an answer");
+        let status = response.status();
+        (status, response.json().await.expect("a JSON answer"))
+    }
+
+    /// Hands over a batch until it is taken, as the host's retry policy does.
+    pub async fn invoke_until_taken(&self, documents: &str) -> Value {
+        loop {
+            let (status, answer) = self.invoke(documents, false).await;
+            match status {
+                StatusCode::OK => return answer,
+                StatusCode::SERVICE_UNAVAILABLE => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                other => panic!("{other}: {answer}"),
+            }
+        }
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

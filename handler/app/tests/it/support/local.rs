@@ -1,0 +1,117 @@
+//! `changefeed local`, started as a user starts it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use azure_data_cosmos::CosmosClient;
+use serde_json::{Value, json};
+
+use super::until;
+
+/// A running `changefeed local`; told to end when dropped.
+pub struct Local {
+    child: Child,
+    pub ready: Value,
+    pub client: CosmosClient,
+    http: reqwest::Client,
+}
+
+impl Local {
+    /// Starts it with these arguments on free ports, and waits for the ready line.
+    pub async fn start(arguments: &[&str]) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_changefeed"))
+            .args(["local", "--cosmos-port", "0", "--host-port", "0", "--script-root"])
+            .arg(root)
+            .args(arguments)
+            .env("RUST_LOG", "warn,azure_data_cosmos_driver=error")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("changefeed local");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("the ready line");
+        let ready: Value = serde_json::from_str(&line).expect("the ready line is JSON");
+        assert_eq!(ready["event"], "ready");
+        let connection_string = ready["connectionString"].as_str().expect("connectionString");
+        let client = changefeed_processor::connect(connection_string).await.expect("client");
+        Self { child, ready, client, http: reqwest::Client::builder().no_proxy().build().expect("client") }
+    }
+
+    /// Calls a function as a user does.
+    pub async fn post(&self, function: &str, body: Value) -> Value {
+        let url = format!("{}/{function}", self.ready["api"].as_str().expect("api"));
+        let response = self.http.post(url).body(body.to_string()).send().await.expect("an answer");
+        let status = response.status();
+        let answer: Value = response.json().await.expect("a JSON answer");
+        assert!(status.is_success(), "{status}: {answer}");
+        answer
+    }
+
+    /// Every item that a query selects, over all pages.
+    pub async fn query(&self, container: &str, query: &str) -> Vec<Value> {
+        let mut request = json!({"container": container, "query": query, "maxItems": 1000});
+        let mut items = Vec::new();
+        loop {
+            let page = self.post("query", request.clone()).await;
+            items.extend(page["items"].as_array().expect("items").clone());
+            match page.get("continuation") {
+                Some(continuation) => request["continuation"] = continuation.clone(),
+                None => return items,
+            }
+        }
+    }
+
+    /// Waits until every document of `events` has a version with its current etag, and checks that no two versions have
+    /// the same id.
+    pub async fn until_all_captured(&self, within: Duration) {
+        until("every document has its current version", within, async || {
+            let etags = self.query("events", "SELECT VALUE c._etag FROM c").await;
+            let captured: std::collections::HashSet<String> = self
+                .query("changes", "SELECT VALUE c.etag FROM c")
+                .await
+                .into_iter()
+                .filter_map(|etag| Some(etag.as_str()?.to_owned()))
+                .collect();
+            !etags.is_empty() && etags.iter().all(|etag| captured.contains(etag.as_str().expect("etag")))
+        })
+        .await;
+        let mut ids: Vec<String> =
+            self.query("changes", "SELECT VALUE c.id FROM c").await.iter().map(Value::to_string).collect();
+        let count = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "two versions have the same id");
+    }
+
+    /// The process id of the handler, the child of the stand-in host.
+    pub fn handler_pid(&self) -> Option<u32> {
+        let own = self.child.id();
+        let children = std::fs::read_dir(format!("/proc/{own}/task")).ok()?.filter_map(|task| {
+            let children = std::fs::read_to_string(task.ok()?.path().join("children")).ok()?;
+            children.split_whitespace().next()?.parse().ok()
+        });
+        children.into_iter().next()
+    }
+
+    /// Ends it as Ctrl-C does, and waits.
+    pub fn interrupt(mut self) -> std::process::ExitStatus {
+        signal("-INT", self.child.id());
+        self.child.wait().expect("it ended")
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            signal("-TERM", self.child.id());
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Sends a signal to a process that a test started.
+pub fn signal(signal: &str, pid: u32) {
+    let _ = Command::new("kill").args([signal, &pid.to_string()]).status();
+}

@@ -1,0 +1,96 @@
+//! An embedded endpoint with the containers, and a client that sees them from outside.
+
+use std::collections::BTreeMap;
+
+use azure_data_cosmos::clients::ContainerClient;
+use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
+use azure_data_cosmos::options::{ContentResponseOnWrite, ItemWriteOptions};
+use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
+use futures::TryStreamExt;
+use local_cosmos::{Endpoint, Options};
+use serde_json::Value;
+
+use super::Handler;
+
+/// The endpoint and what is in it.
+pub struct World {
+    pub endpoint: Endpoint,
+    pub client: CosmosClient,
+}
+
+impl World {
+    /// An endpoint with the containers of the default settings: `events` by `/pk`, `changes` as provisioned.
+    pub async fn new() -> Self {
+        Self::with_keys(&["/pk"], &["/pk", "/sourceId"]).await
+    }
+
+    /// An endpoint whose `events` and `changes` have these keys.
+    pub async fn with_keys(events: &[&'static str], changes: &[&'static str]) -> Self {
+        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+        let client = changefeed_processor::connect(&endpoint.connection_string()).await.expect("client");
+        let world = Self { endpoint, client };
+        world.client.create_database("dev", None).await.expect("database");
+        world.create("events", events).await;
+        world.create("changes", changes).await;
+        world.create("dead-letters", &["/id"]).await;
+        world
+    }
+
+    pub async fn create(&self, name: &'static str, key: &[&'static str]) {
+        let key = PartitionKeyDefinition::new(key.iter().copied().map(Into::into).collect());
+        let properties = ContainerProperties::new(name, key).with_default_ttl(TimeToLive::NoDefault);
+        self.client.database_client("dev").create_container(properties, None).await.expect("container");
+    }
+
+    /// A handler on this endpoint.
+    pub fn handler(&self) -> Handler {
+        Handler::start(&[("CosmosDB", &self.endpoint.connection_string())])
+    }
+
+    pub async fn container(&self, name: &str) -> ContainerClient {
+        self.client.database_client("dev").container_client(name.to_owned(), None).await.expect("container")
+    }
+
+    /// Writes a document into `events`, and returns it as it is stored.
+    pub async fn put(&self, key: impl Into<PartitionKey>, document: Value) -> Value {
+        let mut options = ItemWriteOptions::default();
+        options.operation.content_response_on_write = Some(ContentResponseOnWrite::Enabled);
+        let id = document["id"].as_str().expect("id").to_owned();
+        let response =
+            self.container("events").await.upsert_item(key, &id, document, Some(options)).await.expect("upsert");
+        response.into_model().expect("document")
+    }
+
+    /// Every item of a container that the query selects.
+    pub async fn query(&self, container: &str, query: &str) -> Vec<Value> {
+        let items = self.container(container).await;
+        let items = items.query_items::<Value>(query, FeedScope::full_container(), None).await.expect("query");
+        items.try_collect().await.expect("items")
+    }
+
+    /// Every version, by its id; fails if two have the same.
+    pub async fn versions(&self) -> BTreeMap<String, Value> {
+        let found = self.query("changes", "SELECT * FROM c WHERE NOT IS_DEFINED(c.partOf)").await;
+        let count = found.len();
+        let versions: BTreeMap<String, Value> =
+            found.into_iter().map(|version| (version["id"].as_str().expect("id").to_owned(), version)).collect();
+        assert_eq!(versions.len(), count, "two versions have the same id");
+        versions
+    }
+
+    /// The only version that there is.
+    pub async fn only_version(&self) -> Value {
+        let mut versions = self.versions().await;
+        assert_eq!(versions.len(), 1, "{versions:?}");
+        versions.pop_first().expect("a version").1
+    }
+
+    pub async fn dead_letters(&self) -> Vec<Value> {
+        self.query("dead-letters", "SELECT * FROM c").await
+    }
+}
+
+/// Documents as the text of a batch.
+pub fn delivered(documents: &[Value]) -> String {
+    Value::Array(documents.to_vec()).to_string()
+}

@@ -1,0 +1,33 @@
+//! All files of an app together.
+
+use std::path::Path;
+
+use super::function_json::Function;
+use super::host_json::HostJson;
+use super::settings::Settings;
+use crate::error::HostError;
+
+/// Everything the files say that matters to this host.
+#[derive(Debug)]
+pub(crate) struct FunctionApp {
+    pub host: HostJson,
+    /// In the order of their names, which is also the precedence of their routes.
+    pub functions: Vec<Function>,
+}
+
+impl FunctionApp {
+    pub(crate) fn read(script_root: &Path, settings: &Settings) -> Result<Self, HostError> {
+        let host = HostJson::read(&script_root.join("host.json"))?;
+        let unreadable = |source| HostError::Unreadable { file: script_root.to_owned(), source };
+        let mut functions = Vec::new();
+        for entry in std::fs::read_dir(script_root).map_err(unreadable)? {
+            let folder = entry.map_err(unreadable)?.path();
+            let file = folder.join("function.json");
+            if file.is_file() {
+                functions.extend(Function::read(&folder, &file, settings)?);
+            }
+        }
+        functions.sort_by_key(|function| function.name.to_lowercase());
+        Ok(Self { host, functions })
+    }
+}

@@ -1,0 +1,95 @@
+//! JSON text without whitespace, with the values rewritten.
+
+use serde_json::Value;
+
+use super::{date, number};
+
+/// Writes `value` without whitespace. Dates are those of a host whose local time zone is UTC.
+pub(crate) fn to_json(value: &Value) -> String {
+    let mut json = String::new();
+    write(value, &mut json);
+    json
+}
+
+fn write(value: &Value, json: &mut String) {
+    match value {
+        Value::Null => json.push_str("null"),
+        Value::Bool(flag) => json.push_str(if *flag { "true" } else { "false" }),
+        Value::Number(number) => json.push_str(&number::rewritten(number)),
+        Value::String(text) => match date::rewritten(text) {
+            Some(date) => write_string(&date, json),
+            None => write_string(text, json),
+        },
+        Value::Array(items) => {
+            json.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    json.push(',');
+                }
+                write(item, json);
+            }
+            json.push(']');
+        }
+        Value::Object(properties) => {
+            json.push('{');
+            for (index, (name, item)) in properties.iter().enumerate() {
+                if index > 0 {
+                    json.push(',');
+                }
+                write_string(name, json);
+                json.push(':');
+                write(item, json);
+            }
+            json.push('}');
+        }
+    }
+}
+
+fn write_string(text: &str, json: &mut String) {
+    json.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            '\u{8}' => json.push_str("\\b"),
+            '\u{c}' => json.push_str("\\f"),
+            '\0'..=' ' | '\u{85}' | '\u{2028}' | '\u{2029}' if character != ' ' => {
+                json.push_str(&format!("\\u{:04x}", u32::from(character)));
+            }
+            _ => json.push(character),
+        }
+    }
+    json.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::to_json;
+
+    #[test]
+    fn values_are_rewritten_at_any_depth_and_property_names_never() {
+        let document = json!({
+            "2024-01-01T00:00:00.000Z": {"list": ["2024-01-01T00:00:00.0000000Z", 100.0, true, null]},
+        });
+        assert_eq!(
+            to_json(&document),
+            r#"{"2024-01-01T00:00:00.000Z":{"list":["2024-01-01T00:00:00Z",100.0,true,null]}}"#
+        );
+    }
+
+    #[test]
+    fn the_order_of_properties_is_kept() {
+        assert_eq!(to_json(&json!({"z": 1, "a": 2, "m": {}, "b": []})), r#"{"z":1,"a":2,"m":{},"b":[]}"#);
+    }
+
+    #[test]
+    fn control_characters_and_unicode_line_ends_are_escaped_and_nothing_else() {
+        let text = "\"\\/\u{1}\u{1f}\n\r\t\u{8}\u{c}\u{7f}\u{85}\u{2028}\u{2029}é€😀";
+        assert_eq!(to_json(&json!(text)), "\"\\\"\\\\/\\u0001\\u001f\\n\\r\\t\\b\\f\u{7f}\\u0085\\u2028\\u2029é€😀\"");
+    }
+}
