@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::cosmos::{Container, Error, Key};
+use crate::cosmos::{Container, Error, ErrorKind, Key};
 use crate::limits::{MAX_PAGE_ITEMS, MAX_TRUNCATE};
 use crate::progress::Progress;
 use crate::store::{Role, Store};
@@ -70,7 +70,16 @@ impl Store {
                 .buffer_unordered(self.options.concurrency)
                 .try_collect()
                 .await?;
-            report.deleted += charges.iter().flatten().count() as u64;
+            let deleted = charges.iter().flatten().count() as u64;
+            if deleted == 0 {
+                // Somebody else deletes too, or the items are not where their keys say: asking again would not end.
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "truncating",
+                    "none of the items that were found was there to delete",
+                ));
+            }
+            report.deleted += deleted;
             report.request_charge += charges.iter().flatten().sum::<f64>();
         }
         Ok(report)
@@ -99,13 +108,14 @@ impl Store {
 
 /// Selects the id and each component of the partition key: `[id, {"k": …}, …]`, without `k` where there is none.
 fn ids_and_keys(key_paths: &[String]) -> String {
-    let components: String = key_paths.iter().map(|path| format!(", {{\"k\": c{}}}", property(path))).collect();
+    let components: String = key_paths.iter().map(|path| format!(", {{k: c{}}}", property(path))).collect();
     format!("SELECT VALUE [c.id{components}] FROM c")
 }
 
-/// `["a"]["b"]` for `/a/b`.
+/// `['a']['b']` for `/a/b`.
 fn property(path: &str) -> String {
-    path.split('/').skip(1).map(|name| format!("[{}]", Value::String(name.trim_matches('"').to_owned()))).collect()
+    let quoted = |name: &str| name.trim_matches('"').replace('\\', "\\\\").replace('\'', "\\'");
+    path.split('/').skip(1).map(|name| format!("['{}']", quoted(name))).collect()
 }
 
 fn id_and_key(item: Value, components: usize) -> Result<(String, Key), Error> {
@@ -118,4 +128,23 @@ fn id_and_key(item: Value, components: usize) -> Result<(String, Key), Error> {
     let component = |wrapped: &Value| wrapped.get("k").cloned().unwrap_or_else(|| Value::Object(Map::new()));
     let key = Value::Array(key.iter().map(component).collect());
     Ok((id, serde_json::from_value(key).map_err(|error| Error::invalid("truncating", error.to_string()))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_of_key_properties_are_quoted_in_the_query() {
+        assert_eq!(ids_and_keys(&["/a/b".to_owned()]), "SELECT VALUE [c.id, {k: c['a']['b']}] FROM c");
+        assert_eq!(property("/it's\\"), "['it\\'s\\\\']");
+    }
+
+    #[test]
+    fn a_missing_component_of_a_key_is_told_from_null() {
+        let (id, key) = id_and_key(json!(["1", {"k": null}, {}]), 2).expect("item");
+        assert_eq!((id.as_str(), key.to_string().as_str()), ("1", "[null,{}]"));
+        assert!(id_and_key(json!(["1"]), 1).is_err());
+    }
 }

@@ -54,6 +54,8 @@ async fn read_and_deliver(instance: &Instance, held: &HeldLease, stop: &Cancella
             Ok(Delivered::More) => Duration::ZERO,
             Ok(Delivered::CaughtUp) => instance.settings.poll_delay,
             Ok(Delivered::Split) => return,
+            // A handler may give up when it is told to stop.
+            Err(_) if stop.is_cancelled() || held.lost().is_cancelled() => return,
             Err(message) => {
                 let token = held.lease().await.lease_token;
                 log::warn!("lease {token}: {message}; tried again in {} s", retry.as_secs());

@@ -92,6 +92,8 @@ fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String
     for name in ["AzureWebJobsCosmosDB", "CosmosDB"] {
         settings.insert(name.to_owned(), endpoint.connection_string());
     }
+    // The SDK would ask for the metadata of an Azure machine, which this is not.
+    settings.insert("COSMOS_DISABLE_IMDS".to_owned(), "1".to_owned());
     settings
 }
 

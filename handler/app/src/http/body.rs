@@ -46,8 +46,14 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
         let raw = RawJson::from_request(request, payload);
         Box::pin(async move {
             let RawJson(body) = raw.await?;
-            let value = serde_json::from_slice(&body);
-            value.map(Self).map_err(|error| ApiError::bad_request(format!("the body: {error}")))
+            let mut deserializer = serde_json::Deserializer::from_slice(&body);
+            let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                let path = error.path().to_string();
+                let place = if path == "." { "the body" } else { &path };
+                ApiError::bad_request(format!("{place}: {}", error.inner()))
+            })?;
+            deserializer.end().map_err(|error| ApiError::bad_request(format!("the body: {error}")))?;
+            Ok(Self(value))
         })
     }
 }

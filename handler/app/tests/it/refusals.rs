@@ -49,7 +49,7 @@ async fn functions_name_the_property_that_is_wrong_and_what_is_allowed() {
         ("truncate", json!({"container": "leases", "max": 1}), "events, changes"),
         ("truncate", json!({"container": "events", "max": 0}), "max is 0"),
         ("query", json!({"container": "nothing", "query": "SELECT 1"}), "events, changes, leases, jobs, dead-letters"),
-        ("query", json!({"container": "events", "query": "SELEKT"}), "SELEKT"),
+        ("query", json!({"container": "events", "query": "SELEKT"}), "expected SELECT"),
         (
             "query",
             json!({"container": "events", "query": "SELECT * FROM c", "maxItems": 5000}),

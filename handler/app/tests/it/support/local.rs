@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use azure_data_cosmos::CosmosClient;
+use azure_data_cosmos::{CosmosClient, FeedScope};
+use futures::TryStreamExt;
 use serde_json::{Value, json};
 
 use super::until;
@@ -61,6 +62,27 @@ impl Local {
                 None => return items,
             }
         }
+    }
+
+    /// How many items a container has, asked past the handler.
+    pub async fn count(&self, container: &str) -> usize {
+        let container =
+            self.client.database_client("dev").container_client(container.to_owned(), None).await.expect("container");
+        let ids = container
+            .query_items::<Value>("SELECT c.id FROM c", FeedScope::full_container(), None)
+            .await
+            .expect("query");
+        ids.try_fold(0, |count, _| async move { Ok(count + 1) }).await.expect("items")
+    }
+
+    /// Writes sample documents from another process, so many a second.
+    pub fn populate_beside(&self, count: &str, rate: &str) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_changefeed"))
+            .args(["populate", "--count", count, "--rate-per-second", rate])
+            .env("CosmosDB", self.ready["connectionString"].as_str().expect("connectionString"))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("changefeed populate")
     }
 
     /// Waits until every document of `events` has a version with its current etag, and checks that no two versions have
