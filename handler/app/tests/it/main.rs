@@ -6,5 +6,6 @@ mod contract;
 mod davidson;
 mod faults;
 mod local;
+mod model;
 mod refusals;
 mod support;

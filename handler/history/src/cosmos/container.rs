@@ -138,6 +138,12 @@ impl Container {
         };
         let mut options = QueryOptions::default().with_max_item_count(MaxItemCountHint::Limit(max_items));
         if let Some(token) = continuation {
+            if decoded(token).is_none_or(|token| token["op"] != "Query") {
+                return Err(Error::invalid(
+                    format!("querying container {}", self.name),
+                    "the continuation is not one that a query gave",
+                ));
+            }
             options = options.with_continuation_token(ContinuationToken::from_string(token.to_owned()));
         }
         let items = self.client.query_items::<Value>(query, scope, Some(options)).await.map_err(failed)?;
@@ -166,11 +172,15 @@ impl Container {
     }
 }
 
-/// Whether nothing comes after this token. The SDK gives one after the last page too; it is base64url JSON after `c1.`.
+/// What is in a token of the SDK: base64url JSON after `c1.`.
+fn decoded(token: &str) -> Option<Value> {
+    let json = URL_SAFE_NO_PAD.decode(token.strip_prefix("c1.")?).ok()?;
+    serde_json::from_slice(&json).ok()
+}
+
+/// Whether nothing comes after this token. The SDK gives one after the last page too.
 fn is_drained(token: &ContinuationToken) -> bool {
-    let json = token.as_str().strip_prefix("c1.").and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok());
-    let token: Option<Value> = json.and_then(|json| serde_json::from_slice(&json).ok());
-    token.is_some_and(|token| token["root"]["kind"] == "drained")
+    decoded(token.as_str()).is_some_and(|token| token["root"]["kind"] == "drained")
 }
 
 /// The number of documents in `documentSize=0;documentsSize=5;documentsCount=17;…`.
