@@ -26,7 +26,6 @@ pub(crate) fn cut(encoded: &str) -> Vec<&str> {
 ///
 /// # Errors
 /// Says what is wrong with the text.
-#[cfg_attr(not(test), expect(dead_code, reason = "versions are read back by the history, which comes next"))]
 pub(crate) fn decompress(encoded: &str, max_bytes: usize) -> Result<String, String> {
     let compressed = STANDARD.decode(encoded).map_err(|error| format!("not base64: {error}"))?;
     let bytes = zstd::bulk::decompress(&compressed, max_bytes).map_err(|error| format!("not zstd: {error}"))?;

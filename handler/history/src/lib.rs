@@ -5,13 +5,18 @@
 
 mod capture;
 mod cosmos;
+mod difference;
 mod enclose;
+mod filter;
 mod limits;
+mod moment;
 mod policy;
 mod populate;
 mod progress;
 mod provision;
 mod query;
+mod read;
+mod restore;
 mod sample;
 mod status;
 mod store;
@@ -20,10 +25,18 @@ mod version;
 
 pub use capture::{Batch, CaptureReport, DeliveryError, decode_delivery};
 pub use cosmos::{Client, Connect, Error, ErrorKind, Key, KeyComponent};
+pub use difference::FieldChange;
+pub use filter::Filter;
+pub use moment::Moment;
 pub use populate::{PopulateReport, PopulateRequest};
 pub use progress::Progress;
 pub use provision::{Provisioned, identity_commands};
 pub use query::{QueryPage, QueryRequest};
+pub use read::{AsOf, Difference, DocumentName, SearchRequest, SearchRow, SearchRows, VersionPage, VersionsRequest};
+pub use restore::{
+    Action, Counts, FilterOn, Plan, PlannedItem, RestoreList, RestoreRecord, RestoreReport, RestoreRequest,
+    RestoreState, Selection, Target, UndoRequest,
+};
 pub use status::{ContainerState, ContainerStatus};
 pub use store::{ContainerNames, Role, Store, StoreOptions};
 pub use truncate::{TruncateReport, TruncateRequest};

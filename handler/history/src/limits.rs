@@ -17,3 +17,15 @@ pub const MAX_TRUNCATE: u64 = 10_000_000;
 pub const MAX_POPULATE: u64 = 10_000_000;
 /// Items on a page of a query.
 pub const MAX_PAGE_ITEMS: u32 = 1000;
+/// The longest filter, in bytes.
+pub const MAX_FILTER_BYTES: usize = 12_000;
+/// Filters of one search.
+pub const MAX_FILTERS: usize = 20;
+/// Documents restored within one request.
+pub const MAX_RESTORED: usize = 1000;
+/// What a compressed document may unpack to: an item of the service in JSON, escapes included, with room.
+pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
+/// Documents that are looked at for one restore.
+pub const MAX_CANDIDATES: usize = 10_000;
+/// Differences of a document that a plan shows.
+pub const MAX_SHOWN_CHANGES: usize = 50;

@@ -1,6 +1,13 @@
-//! The one place that decides what follows from a failed write of a version.
+//! The one place that decides what follows from a failed operation.
 
-use crate::cosmos::ErrorKind;
+use std::time::{Duration, Instant};
+
+use crate::cosmos::{Error, ErrorKind};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+/// Attempts after failures that are not throttling.
+const ATTEMPTS: u32 = 4;
 
 /// What to do with a version whose write failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,5 +30,28 @@ pub(crate) fn decide(kind: ErrorKind) -> Decision {
         ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Gone => Decision::Retry,
         ErrorKind::TooLarge | ErrorKind::Invalid => Decision::DeadLetter,
         ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::PreconditionFailed => Decision::Fail,
+    }
+}
+
+/// Tries again what may pass: throttling until the deadline, other failures a few times.
+pub(crate) async fn retry<T, F>(deadline: Instant, operation: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut pause = FIRST_PAUSE;
+    let mut attempts = 0;
+    loop {
+        let error = match operation().await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        attempts += u32::from(error.kind() != ErrorKind::Throttled);
+        let in_time = Instant::now() + pause < deadline;
+        if decide(error.kind()) != Decision::Retry || attempts >= ATTEMPTS || !in_time {
+            return Err(error);
+        }
+        log::debug!("tried again in {} ms: {error}", pause.as_millis());
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
     }
 }

@@ -79,6 +79,8 @@ pub struct StoreOptions {
     pub batch_timeout: std::time::Duration,
     /// Property paths of documents (`city_name`, `address.city`) that the changes container indexes.
     pub indexed_fields: Vec<String>,
+    /// The field of a restored document that gets the time of the restore, in seconds since 1970; none without.
+    pub restored_at_field: Option<String>,
 }
 
 /// A monitored container and its history.

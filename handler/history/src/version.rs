@@ -36,7 +36,8 @@ impl Operation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
-    /// See [`version_id`].
+    /// The same for the same version, however often and by whichever way it is captured: ten digits of seconds, a dash,
+    /// and the etag without its quotes.
     pub id: String,
     /// The value of the source's partition key; the JSON text of all components when there are several, absent when the
     /// source document has none. The first level of the changes container's own key.
@@ -84,8 +85,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 /// them has fields of its own.
 pub const SYSTEM_PROPERTIES: [&str; 6] = ["_rid", "_self", "_etag", "_attachments", "_ts", "_lsn"];
 
-/// The id of a version: the same version always has the same, however often and by whichever way it is captured. Ten
-/// digits of seconds, a dash, and the etag without its quotes.
+/// The id of a version that is no removal.
 pub fn version_id(source_ts: i64, etag: &str) -> String {
     format!("{source_ts:010}-{}", etag.trim_matches('"'))
 }
@@ -107,6 +107,18 @@ pub fn pk_of(key: &Key) -> Option<Value> {
 /// The time as records have it.
 pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+impl Version {
+    /// Orders the versions of one document: by the source's time, then by its sequence number. Never by the time of capture.
+    pub fn order(&self) -> (i64, i64) {
+        (self.source_ts, self.lsn.unwrap_or_default())
+    }
+
+    /// Whether the document exists after this version at a second since 1970: it was not removed, and had not expired.
+    pub fn exists_at(&self, second: i64) -> bool {
+        !self.operation.is_removal() && self.expires_at.is_none_or(|expires| expires > second)
+    }
 }
 
 /// Takes the service's system properties off a document.

@@ -27,11 +27,12 @@ const DEAD_LETTERS: Setting = Setting { name: "CHANGEFEED_DEAD_LETTERS_CONTAINER
 const CONCURRENCY: Setting = Setting { name: "CHANGEFEED_CONCURRENCY", default: "64" };
 const BATCH_TIMEOUT: Setting = Setting { name: "CHANGEFEED_BATCH_TIMEOUT_SECONDS", default: "240" };
 const INDEXED_FIELDS: Setting = Setting { name: "CHANGEFEED_INDEXED_FIELDS", default: "-" };
+const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_FIELD", default: "restored_at" };
 const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
 const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings, in the order of the README's table, without the connection's.
-pub const SETTINGS: [Setting; 11] = [
+pub const SETTINGS: [Setting; 12] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -41,6 +42,7 @@ pub const SETTINGS: [Setting; 11] = [
     CONCURRENCY,
     BATCH_TIMEOUT,
     INDEXED_FIELDS,
+    RESTORED_AT_FIELD,
     PORT,
     RUST_LOG,
 ];
@@ -61,6 +63,8 @@ pub struct Settings {
     pub batch_timeout: Duration,
     /// Property paths of documents that the changes container indexes.
     pub indexed_fields: Vec<String>,
+    /// The field of a restored document that gets the time of the restore; none without.
+    pub restored_at_field: Option<String>,
     /// The port that the Functions host calls.
     pub port: u16,
 }
@@ -93,6 +97,7 @@ impl Settings {
             concurrency: number(&CONCURRENCY, &text(&CONCURRENCY), CONCURRENCY_RANGE)?,
             batch_timeout: Duration::from_secs(number(&BATCH_TIMEOUT, &text(&BATCH_TIMEOUT), BATCH_TIMEOUT_RANGE)?),
             indexed_fields: indexed_fields(source.get(INDEXED_FIELDS.name).unwrap_or_default())?,
+            restored_at_field: restored_at_field(source)?,
             port: number(&PORT, &text(&PORT), 0..=u16::MAX)?,
         })
     }
@@ -103,6 +108,7 @@ impl Settings {
             concurrency: self.concurrency,
             batch_timeout: self.batch_timeout,
             indexed_fields: self.indexed_fields.clone(),
+            restored_at_field: self.restored_at_field.clone(),
         }
     }
 
@@ -119,6 +125,7 @@ impl Settings {
             CONCURRENCY.name: self.concurrency,
             BATCH_TIMEOUT.name: self.batch_timeout.as_secs(),
             INDEXED_FIELDS.name: self.indexed_fields,
+            RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
             PORT.name: self.port,
         })
     }
@@ -185,6 +192,18 @@ fn indexed_fields(text: &str) -> Result<Vec<String>> {
     fields.map(field).collect()
 }
 
+/// The field must not be one that the document is found by.
+fn restored_at_field(source: &Source) -> Result<Option<String>> {
+    let field = source.get_even_empty(RESTORED_AT_FIELD.name).unwrap_or(RESTORED_AT_FIELD.default);
+    if ["id", "ttl"].contains(&field) || field.starts_with('_') {
+        bail!(
+            "setting {} is {field:?}; allowed is any name but id, ttl and those with _ at the start, or nothing for no stamp",
+            RESTORED_AT_FIELD.name
+        );
+    }
+    Ok(Some(field.to_owned()).filter(|field| !field.is_empty()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +244,7 @@ mod tests {
                 .contains("CHANGEFEED_MONITORED_CONTAINER and CHANGEFEED_CHANGES_CONTAINER")
         );
         assert!(refused("CHANGEFEED_INDEXED_FIELDS", "a,b..c").contains("b..c"));
+        assert!(refused("CHANGEFEED_RESTORED_AT_FIELD", "id").contains("CHANGEFEED_RESTORED_AT_FIELD"));
     }
 
     #[test]

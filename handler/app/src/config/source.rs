@@ -42,6 +42,11 @@ impl Source {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The value of a setting for which an empty one has a meaning.
+    pub fn get_even_empty(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// The names that begin with `prefix`.
     pub fn names(&self, prefix: &str) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str).filter(move |name| name.starts_with(prefix))

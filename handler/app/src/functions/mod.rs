@@ -1,7 +1,9 @@
 //! One function of the app a file: what the host calls.
 
 pub mod capture;
+pub mod history;
 pub mod populate;
 pub mod query;
+pub mod restores;
 pub mod status;
 pub mod truncate;

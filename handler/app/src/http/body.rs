@@ -46,6 +46,8 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
         let raw = RawJson::from_request(request, payload);
         Box::pin(async move {
             let RawJson(body) = raw.await?;
+            // No body says as much as an empty object.
+            let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
             let mut deserializer = serde_json::Deserializer::from_slice(&body);
             let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
                 let path = error.path().to_string();

@@ -2,9 +2,11 @@
 
 mod body;
 mod error;
+mod parameters;
 mod routes;
 mod server;
 
 pub use body::{Json, RawJson};
 pub use error::ApiError;
+pub use parameters::Parameters;
 pub use server::serve;

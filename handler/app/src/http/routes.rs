@@ -15,6 +15,18 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/api/populate", "POST").route(web::post().to(functions::populate::post)))
         .service(resource("/api/truncate", "POST").route(web::post().to(functions::truncate::post)))
         .service(resource("/api/query", "POST").route(web::post().to(functions::query::post)))
+        .service(resource("/api/history/versions", "GET").route(web::get().to(functions::history::versions)))
+        .service(resource("/api/history/versions/{id}", "GET").route(web::get().to(functions::history::version)))
+        .service(resource("/api/history/document", "GET").route(web::get().to(functions::history::document)))
+        .service(resource("/api/history/diff", "GET").route(web::get().to(functions::history::diff)))
+        .service(resource("/api/history/search", "GET").route(web::get().to(functions::history::search)))
+        .service(
+            resource("/api/restores", "GET, POST")
+                .route(web::get().to(functions::restores::list))
+                .route(web::post().to(functions::restores::post)),
+        )
+        .service(resource("/api/restores/{id}", "GET").route(web::get().to(functions::restores::show)))
+        .service(resource("/api/restores/{id}/undo", "POST").route(web::post().to(functions::restores::undo)))
         .service(resource("/api/status", "GET").route(web::get().to(functions::status::get)))
         .default_service(web::to(no_such_path));
 }

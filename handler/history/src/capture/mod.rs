@@ -8,29 +8,24 @@
 mod dead_letter;
 mod delivery;
 mod fidelity;
-mod observed;
-mod record;
+pub(crate) mod observed;
+pub(crate) mod record;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub use delivery::{DeliveryError, decode_delivery};
 
-use crate::cosmos::{Container, Error, ErrorKind, Key};
-use crate::policy::{Decision, decide};
+use crate::cosmos::{Container, Error, Key};
+use crate::policy::{Decision, decide, retry};
 use crate::store::{Role, Store};
+use crate::version::Version;
 use dead_letter::DeadLetter;
 use observed::{Observed, Unusable};
 use record::Item;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
-/// Attempts after failures that are not throttling; then the batch is given back.
-const ATTEMPTS: u32 = 4;
 
 /// Where a batch comes from.
 #[derive(Clone, Debug)]
@@ -110,12 +105,11 @@ impl Context<'_> {
             Err(unusable) => return self.bury(&payload, unusable).await,
         };
         let (observed, exact) = self.exact(observed).await?;
-        let items = match record::items(observed, self.monitored.default_ttl(), exact, self.batch, Utc::now()) {
-            Ok(items) => items,
-            Err(unusable) => return self.bury(&payload, unusable).await,
-        };
-        match self.create_all(&items).await {
-            Ok(outcome) => Ok(outcome),
+        let captured_by = &self.batch.invocation_id;
+        let version = record::version(observed, self.monitored.default_ttl(), exact, captured_by, Utc::now());
+        match keep(self.changes, &version, self.deadline).await {
+            Ok(Some(request_charge)) => Ok(Outcome::Stored(request_charge)),
+            Ok(None) => Ok(Outcome::AlreadyStored),
             Err(error) if decide(error.kind()) == Decision::DeadLetter => {
                 self.bury(&payload, Unusable { code: "refused", message: error.to_string() }).await
             }
@@ -133,7 +127,7 @@ impl Context<'_> {
         let previous_suspicious = observed.previous.as_ref().is_some_and(fidelity::may_be_rewritten);
         let mut exact = false;
         if let (Some(_), Some(etag)) = (&observed.document, &observed.etag) {
-            let stored = self.retry(|| self.monitored.read(&observed.partition_key, &observed.id)).await?;
+            let stored = retry(self.deadline, || self.monitored.read(&observed.partition_key, &observed.id)).await?;
             if let Some(stored) = stored.filter(|stored| stored["_etag"].as_str() == Some(etag)) {
                 observed.document = Some(stored);
                 exact = !previous_suspicious;
@@ -142,56 +136,37 @@ impl Context<'_> {
         Ok((observed, exact))
     }
 
-    /// Creates the parts of a version before the version itself, so that one that can be seen is whole.
-    async fn create_all(&self, items: &[Item]) -> Result<Outcome, Error> {
-        let mut request_charge = 0.0;
-        let mut stored = false;
-        for item in items {
-            match self.create(self.changes, &item.id, &item.body).await? {
-                Some(charge) => (stored, request_charge) = (true, request_charge + charge),
-                None => stored = false,
-            }
-        }
-        Ok(if stored { Outcome::Stored(request_charge) } else { Outcome::AlreadyStored })
-    }
-
     async fn bury(&self, payload: &RawValue, unusable: Unusable) -> Result<Outcome, Error> {
         log::error!("a document cannot be kept as a version and goes to the dead letters: {unusable}");
         let dead_letters = self.store.container(Role::DeadLetters).await?;
         let mut request_charge = 0.0;
         for item in DeadLetter::new(payload.get(), &unusable, self.batch, Utc::now()).items()? {
-            request_charge += self.create(dead_letters, &item.id, &item.body).await?.unwrap_or_default();
+            request_charge += create(dead_letters, &item, self.deadline).await?.unwrap_or_default();
         }
         Ok(Outcome::DeadLettered(request_charge))
     }
+}
 
-    /// Creates an item: the charge, or `None` if it is there already.
-    async fn create(&self, container: &Container, id: &str, body: &Value) -> Result<Option<f64>, Error> {
-        let key = Key::of(body, container.key_paths())?;
-        match self.retry(|| container.create(&key, id, body)).await {
-            Ok(written) => Ok(Some(written.request_charge)),
-            Err(error) if decide(error.kind()) == Decision::AlreadyStored => Ok(None),
-            Err(error) => Err(error),
-        }
+/// Stores a version: the charge, or `None` if it is there already. Its parts come first, so that a version that can be
+/// seen is whole.
+pub(crate) async fn keep(changes: &Container, version: &Version, deadline: Instant) -> Result<Option<f64>, Error> {
+    let items =
+        record::items(version).map_err(|message| Error::invalid(format!("storing version {}", version.id), message))?;
+    let mut request_charge = 0.0;
+    let mut created = None;
+    for item in items {
+        created = create(changes, &item, deadline).await?;
+        request_charge += created.unwrap_or_default();
     }
+    Ok(created.map(|_| request_charge))
+}
 
-    /// Tries again what may pass: throttling until the batch's time is over, other failures a few times.
-    async fn retry<T, F: Future<Output = Result<T, Error>>>(&self, operation: impl Fn() -> F) -> Result<T, Error> {
-        let mut pause = FIRST_PAUSE;
-        let mut attempts = 0;
-        loop {
-            let error = match operation().await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            attempts += u32::from(error.kind() != ErrorKind::Throttled);
-            let in_time = Instant::now() + pause < self.deadline;
-            if decide(error.kind()) != Decision::Retry || attempts >= ATTEMPTS || !in_time {
-                return Err(error);
-            }
-            log::debug!("tried again in {} ms: {error}", pause.as_millis());
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LAST_PAUSE);
-        }
+/// Creates an item: the charge, or `None` if it is there already.
+async fn create(container: &Container, item: &Item, deadline: Instant) -> Result<Option<f64>, Error> {
+    let key = Key::of(&item.body, container.key_paths())?;
+    match retry(deadline, || container.create(&key, &item.id, &item.body)).await {
+        Ok(written) => Ok(Some(written.request_charge)),
+        Err(error) if decide(error.kind()) == Decision::AlreadyStored => Ok(None),
+        Err(error) => Err(error),
     }
 }

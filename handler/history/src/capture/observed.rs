@@ -10,7 +10,7 @@ use crate::version::Operation;
 
 /// What was seen to happen to one document.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Observed {
+pub(crate) struct Observed {
     pub id: String,
     pub partition_key: Key,
     pub operation: Operation,
@@ -28,7 +28,7 @@ pub(super) struct Observed {
 
 /// Why a document can never be kept as a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unusable {
+pub(crate) struct Unusable {
     /// For programs: `not-json`, `not-an-object`, `no-id`, `invalid-id`, `invalid-key`, `no-etag`, `no-time`, `refused`.
     pub code: &'static str,
     /// For people.
@@ -112,7 +112,8 @@ impl Observed {
         })
     }
 
-    fn of_document(
+    /// A document with its system properties. `lsn` where it is known from elsewhere.
+    pub(crate) fn of_document(
         document: Value,
         operation: Operation,
         lsn: Option<i64>,

@@ -4,35 +4,33 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::Batch;
-use super::observed::{Observed, Unusable};
+use super::observed::Observed;
 use crate::enclose::{compress, cut};
 use crate::limits::MAX_RECORD_BYTES;
 use crate::version::{SCHEMA, Version, pk_of, removal_id, timestamp, version_id, without_system_properties};
 
 /// An item to create.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(crate) struct Item {
     pub id: String,
     pub body: Value,
 }
 
-/// The items of a version: the record, after the parts of what is too large for it. `default_ttl` is the monitored
-/// container's, `None` where time to live is off.
-pub(super) fn items(
+/// The version that was observed. `default_ttl` is the monitored container's, `None` where time to live is off.
+pub(crate) fn version(
     observed: Observed,
     default_ttl: Option<i64>,
     exact: bool,
-    batch: &Batch,
+    captured_by: &str,
     now: DateTime<Utc>,
-) -> Result<Vec<Item>, Unusable> {
+) -> Version {
     let id = match (&observed.etag, observed.lsn) {
         (Some(etag), _) => version_id(observed.source_ts, etag),
         (None, lsn) => removal_id(observed.source_ts, lsn.unwrap_or_default()),
     };
     let ttl = default_ttl.map(|default| observed.ttl.unwrap_or(default)).filter(|ttl| *ttl > 0);
     let expires_at = ttl.filter(|_| observed.document.is_some()).map(|ttl| observed.source_ts.saturating_add(ttl));
-    let version = Version {
+    Version {
         id,
         pk: pk_of(&observed.partition_key),
         source_id: observed.id,
@@ -43,21 +41,24 @@ pub(super) fn items(
         etag: observed.etag,
         expires_at,
         captured_at: timestamp(now),
-        captured_by: batch.invocation_id.clone(),
+        captured_by: captured_by.to_owned(),
         exact,
         schema: SCHEMA,
         document: observed.document.map(without_system_properties),
         previous: observed.previous.map(without_system_properties),
-    };
+    }
+}
+
+/// The items of a version: the record, after the parts of what is too large for it.
+pub(crate) fn items(version: &Version) -> Result<Vec<Item>, String> {
     let mut owner = Map::from_iter([("sourceId".to_owned(), json!(version.source_id))]);
     owner.extend(version.pk.clone().map(|pk| ("pk".to_owned(), pk)));
-    enclosed(&version, &version.id, &["document", "previous"], &owner)
-        .map_err(|message| Unusable { code: "refused", message })
+    enclosed(version, &version.id, &["document", "previous"], &owner)
 }
 
 /// The items for a record of which the `bulky` fields may be too large: they are compressed, and spread over part items
 /// that carry the properties of `owner`, as `enclose` specifies.
-pub(super) fn enclosed(
+pub(crate) fn enclosed(
     record: &impl Serialize,
     id: &str,
     bulky: &[&str],
@@ -127,8 +128,7 @@ mod tests {
     }
 
     fn captured(document: Value) -> Vec<Item> {
-        let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: true };
-        items(observed(document), Some(-1), true, &batch, DateTime::UNIX_EPOCH).expect("items")
+        items(&version(observed(document), Some(-1), true, "i", DateTime::UNIX_EPOCH)).expect("items")
     }
 
     #[test]
@@ -149,11 +149,9 @@ mod tests {
 
     #[test]
     fn a_version_expires_by_its_own_time_to_live_or_the_containers_unless_that_is_off() {
-        let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: true };
         let expires_at = |ttl: Value, default_ttl| {
             let document = json!({"id": "1", "pk": "a", "ttl": ttl, "_etag": "e", "_ts": 100});
-            let items = items(observed(document), default_ttl, true, &batch, DateTime::UNIX_EPOCH).expect("items");
-            items[0].body["expiresAt"].as_i64()
+            version(observed(document), default_ttl, true, "i", DateTime::UNIX_EPOCH).expires_at
         };
         assert_eq!(expires_at(json!(3), Some(-1)), Some(103));
         assert_eq!(expires_at(json!(null), Some(10)), Some(110));

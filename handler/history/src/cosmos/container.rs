@@ -15,6 +15,8 @@ use azure_data_cosmos::{CosmosError, Query};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::StreamExt;
+use futures::stream::BoxStream;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::account::Account;
@@ -39,6 +41,17 @@ pub(crate) struct Written {
     pub request_charge: f64,
     /// Whether there was no such item before.
     pub created: bool,
+    /// The item's etag after it.
+    pub etag: Option<String>,
+}
+
+/// A stored item.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    /// With the service's system properties.
+    pub document: Value,
+    /// The logical sequence number of the write.
+    pub lsn: Option<i64>,
 }
 
 /// A page of a query.
@@ -105,13 +118,42 @@ impl Container {
         }
     }
 
+    /// Reads an item with its sequence number, which the service tells beside it.
+    pub(crate) async fn read_stored(&self, key: &Key, id: &str) -> Result<Option<Stored>, Error> {
+        let failed = |error| self.failed("reading", id, error);
+        match self.client.read_item(key.to_sdk()?, id, None).await {
+            Ok(response) => {
+                let lsn = response.headers().item_lsn().and_then(|lsn| i64::try_from(lsn).ok());
+                Ok(Some(Stored { document: response.into_model().map_err(failed)?, lsn }))
+            }
+            Err(error) if error.status().is_not_found() => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Replaces an item that still has this etag.
+    pub(crate) async fn replace(&self, key: &Key, id: &str, item: &Value, etag: &str) -> Result<Written, Error> {
+        let response = self.client.replace_item(key.to_sdk()?, id, item, Some(if_match(etag))).await;
+        response.map(|response| written(&response)).map_err(|error| self.failed("replacing", id, error))
+    }
+
+    /// Every item that a query selects, over one partition key value or over all.
+    pub(crate) async fn select<T: DeserializeOwned + Send + 'static>(
+        &self,
+        text: &str,
+        parameters: &Map<String, Value>,
+        key: Option<&Key>,
+    ) -> Result<BoxStream<'static, Result<T, Error>>, Error> {
+        let name = self.name.clone();
+        let failed = move |error| Error::from_sdk(format!("querying container {name}"), error);
+        let (query, scope) = self.prepared(text, parameters, key)?;
+        let items = self.client.query_items::<T>(query, scope, None).await.map_err(&failed)?;
+        Ok(items.map(move |item| item.map_err(&failed)).boxed())
+    }
+
     /// Deletes an item, if it has this etag where one is given. The charge; `None` when there is no such item.
     pub(crate) async fn delete(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Option<f64>, Error> {
-        let mut options = ItemWriteOptions::default();
-        if let Some(etag) = etag {
-            options = options.with_precondition(Precondition::IfMatch(Etag::from(etag.to_owned())));
-        }
-        match self.client.delete_item(key.to_sdk()?, id, Some(options)).await {
+        match self.client.delete_item(key.to_sdk()?, id, etag.map(if_match)).await {
             Ok(response) => Ok(Some(charge(response.headers()))),
             Err(error) if error.status().is_not_found() => Ok(None),
             Err(error) => Err(self.failed("deleting", id, error)),
@@ -128,14 +170,7 @@ impl Container {
         continuation: Option<&str>,
     ) -> Result<Page, Error> {
         let failed = |error| Error::from_sdk(format!("querying container {}", self.name), error);
-        let mut query = Query::from(text);
-        for (name, value) in parameters {
-            query = query.with_parameter(name.clone(), value).map_err(failed)?;
-        }
-        let scope = match key {
-            Some(key) => FeedScope::partition(key.to_sdk()?),
-            None => FeedScope::full_container(),
-        };
+        let (query, scope) = self.prepared(text, parameters, key)?;
         let mut options = QueryOptions::default().with_max_item_count(MaxItemCountHint::Limit(max_items));
         if let Some(token) = continuation {
             if decoded(token).is_none_or(|token| token["op"] != "Query") {
@@ -167,6 +202,25 @@ impl Container {
         Ok(response.headers().resource_usage().and_then(documents_count))
     }
 
+    fn prepared(
+        &self,
+        text: &str,
+        parameters: &Map<String, Value>,
+        key: Option<&Key>,
+    ) -> Result<(Query, FeedScope), Error> {
+        let mut query = Query::from(text);
+        for (name, value) in parameters {
+            let with_parameter = query.with_parameter(name.clone(), value);
+            query =
+                with_parameter.map_err(|error| Error::from_sdk(format!("querying container {}", self.name), error))?;
+        }
+        let scope = match key {
+            Some(key) => FeedScope::partition(key.to_sdk()?),
+            None => FeedScope::full_container(),
+        };
+        Ok((query, scope))
+    }
+
     fn failed(&self, action: &str, id: &str, error: CosmosError) -> Error {
         Error::from_sdk(format!("{action} item {id} of container {}", self.name), error)
     }
@@ -189,8 +243,16 @@ fn documents_count(resource_usage: &str) -> Option<u64> {
     count.parse().ok()
 }
 
+fn if_match(etag: &str) -> ItemWriteOptions {
+    ItemWriteOptions::default().with_precondition(Precondition::IfMatch(Etag::from(etag.to_owned())))
+}
+
 fn written(response: &ItemResponse) -> Written {
-    Written { request_charge: charge(response.headers()), created: u16::from(response.status().status_code()) == 201 }
+    Written {
+        request_charge: charge(response.headers()),
+        created: u16::from(response.status().status_code()) == 201,
+        etag: response.headers().etag().map(|etag| etag.as_ref().to_owned()),
+    }
 }
 
 fn charge(headers: &ResponseHeaders) -> f64 {

@@ -1,0 +1,92 @@
+//! A document as of a time.
+//!
+//! The answer is the newest version whose source time is not after the moment, unless it was a removal or had expired by
+//! then. The live document counts as a version, so that the answer is right while capture lags behind.
+
+use serde::Serialize;
+
+use super::versions::DocumentName;
+use crate::cosmos::Error;
+use crate::moment::Moment;
+use crate::store::Store;
+use crate::version::{Operation, Version};
+
+/// What is known of a document at a moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+pub enum AsOf {
+    /// It was this.
+    Version {
+        /// The version.
+        version: Box<Version>,
+    },
+    /// It did not exist.
+    Absent {
+        /// The version that says so: a removal, one that had expired, or the creation that came later.
+        because: String,
+    },
+    /// The moment is before the first version that is known.
+    Unknown {
+        /// The second since 1970 that the history of the document reaches back to; absent if it has none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        since: Option<i64>,
+    },
+}
+
+impl Store {
+    /// The document as of a moment.
+    ///
+    /// # Errors
+    /// When the containers cannot be read.
+    pub async fn document_as_of(&self, document: &DocumentName, moment: Moment) -> Result<AsOf, Error> {
+        self.document_at(document, moment.second(), moment.second()).await
+    }
+
+    /// The document after its last change not after `last_change`, as it was at `second`; both in seconds since 1970.
+    pub(crate) async fn document_at(
+        &self,
+        document: &DocumentName,
+        last_change: i64,
+        second: i64,
+    ) -> Result<AsOf, Error> {
+        let captured = self.versions_until(document, last_change).await?.next().await?;
+        let live = self.live(document).await?;
+        self.state_at(document, captured, live, last_change, second).await
+    }
+
+    /// [`Self::document_at`] with the newest captured version and the live document at hand.
+    pub(crate) async fn state_at(
+        &self,
+        document: &DocumentName,
+        captured: Option<Version>,
+        live: Option<Version>,
+        last_change: i64,
+        second: i64,
+    ) -> Result<AsOf, Error> {
+        // The live document is the newest version, unless another was captured after it had been read.
+        let live = live.filter(|live| live.source_ts <= last_change);
+        let newest = match (captured, live) {
+            (Some(captured), Some(live)) if captured.order() > (live.source_ts, live.lsn.unwrap_or(i64::MAX)) => {
+                Some(captured)
+            }
+            (captured, live) => live.or(captured),
+        };
+        match newest {
+            Some(version) if version.exists_at(second) => Ok(AsOf::Version { version: Box::new(version) }),
+            Some(version) => Ok(AsOf::Absent { because: version.id }),
+            None => self.before_first_version(document).await,
+        }
+    }
+
+    async fn before_first_version(&self, document: &DocumentName) -> Result<AsOf, Error> {
+        let mut versions = self.versions_until(document, i64::MAX).await?;
+        let mut first = None;
+        while let Some(version) = versions.next().await? {
+            first = Some(version);
+        }
+        Ok(match first {
+            Some(first) if first.operation == Operation::Create => AsOf::Absent { because: first.id },
+            first => AsOf::Unknown { since: first.map(|first| first.source_ts) },
+        })
+    }
+}

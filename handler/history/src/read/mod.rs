@@ -1,0 +1,13 @@
+//! Reads the history: versions, a document as of a time, differences, search.
+
+mod as_of;
+mod diff;
+mod live;
+pub(crate) mod record;
+mod search;
+mod versions;
+
+pub use as_of::AsOf;
+pub use diff::Difference;
+pub use search::{SearchRequest, SearchRow, SearchRows};
+pub use versions::{DocumentName, VersionPage, VersionsRequest};

@@ -1,0 +1,200 @@
+//! The versions of one document, newest first.
+
+use std::collections::VecDeque;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::stream::BoxStream;
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::record::version_of;
+use crate::cosmos::{Container, Error, ErrorKind, Key, KeyComponent};
+use crate::limits::MAX_PAGE_ITEMS;
+use crate::store::{Role, Store};
+use crate::version::{Version, pk_of};
+
+const DEFAULT_PAGE_ITEMS: usize = 20;
+
+/// A document of the monitored container: its id and its partition key value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DocumentName {
+    /// The id.
+    pub id: String,
+    /// The components of the partition key value.
+    pub partition_key: Key,
+}
+
+/// Which versions to list.
+#[derive(Clone, Debug)]
+pub struct VersionsRequest {
+    /// The document.
+    pub document: DocumentName,
+    /// The most on a page, 1 to 1,000; 20 without.
+    pub max_items: Option<u32>,
+    /// From the page before.
+    pub continuation: Option<String>,
+}
+
+/// A page of versions.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionPage {
+    /// Newest first.
+    pub items: Vec<Version>,
+    /// For the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<String>,
+}
+
+/// After which version a page starts.
+#[derive(Serialize, Deserialize)]
+struct Continuation {
+    ts: i64,
+    id: String,
+}
+
+/// Versions of one second, sorted, out of a row that is sorted by second only.
+pub(crate) struct Versions<'a> {
+    changes: &'a Container,
+    document: &'a DocumentName,
+    records: BoxStream<'static, Result<Value, Error>>,
+    ahead: Option<Version>,
+    ready: VecDeque<Version>,
+}
+
+impl Store {
+    /// Lists the versions of a document, newest first.
+    ///
+    /// # Errors
+    /// When the request is out of bounds, and when the changes container cannot be read.
+    pub async fn versions(&self, request: &VersionsRequest) -> Result<VersionPage, Error> {
+        let refused = |message: String| Error::invalid("listing versions", message);
+        let max_items = request.max_items.map_or(DEFAULT_PAGE_ITEMS, |items| items as usize);
+        if !(1..=MAX_PAGE_ITEMS as usize).contains(&max_items) {
+            return Err(refused(format!("maxItems is {max_items}; allowed are 1 to {MAX_PAGE_ITEMS}")));
+        }
+        let after = match &request.continuation {
+            Some(token) => {
+                Some(decode(token).ok_or_else(|| refused("the continuation is not one that this list gave".into()))?)
+            }
+            None => None,
+        };
+        let newest = after.as_ref().map_or(i64::MAX, |after| after.ts);
+        let mut versions = self.versions_until(&request.document, newest).await?;
+        let mut items = Vec::new();
+        let mut skipping = after.is_some();
+        while let Some(version) = versions.next().await? {
+            match &after {
+                // Versions of the same second that the page before had.
+                Some(after) if skipping && version.source_ts == after.ts => skipping = version.id != after.id,
+                _ if items.len() == max_items => {
+                    let last =
+                        items.last().map(|last: &Version| Continuation { ts: last.source_ts, id: last.id.clone() });
+                    return Ok(VersionPage { continuation: last.map(|last| encode(&last)), items });
+                }
+                _ => items.push(version),
+            }
+        }
+        Ok(VersionPage { items, continuation: None })
+    }
+
+    /// One version of a document.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when the document has no version of this id.
+    pub async fn version(&self, document: &DocumentName, id: &str) -> Result<Version, Error> {
+        let missing = || {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("reading version {id}"),
+                format!("document {} has no such version", document.id),
+            )
+        };
+        let seconds: i64 = id.get(..10).and_then(|seconds| seconds.parse().ok()).ok_or_else(missing)?;
+        let mut versions = self.versions_until(document, seconds).await?;
+        while let Some(version) = versions.next().await? {
+            if version.id == id {
+                return Ok(version);
+            }
+            if version.source_ts < seconds {
+                break;
+            }
+        }
+        Err(missing())
+    }
+
+    /// The versions of a document whose time is at most this second since 1970, newest first.
+    pub(crate) async fn versions_until<'a>(
+        &'a self,
+        document: &'a DocumentName,
+        second: i64,
+    ) -> Result<Versions<'a>, Error> {
+        let changes = self.container(Role::Changes).await?;
+        let query = "SELECT * FROM c WHERE c.sourceId = @id AND c.sourceTs <= @second ORDER BY c.sourceTs DESC";
+        let parameters =
+            Map::from_iter([("@id".to_owned(), json!(document.id)), ("@second".to_owned(), json!(second))]);
+        let scope = scope(changes, document);
+        let records = changes.select(query, &parameters, scope.as_ref()).await?;
+        Ok(Versions { changes, document, records, ahead: None, ready: VecDeque::new() })
+    }
+}
+
+impl Versions<'_> {
+    /// The next older version.
+    pub(crate) async fn next(&mut self) -> Result<Option<Version>, Error> {
+        while self.ready.is_empty() {
+            let Some(first) = self.take().await? else { return Ok(None) };
+            let second = first.source_ts;
+            let mut same_second = vec![first];
+            while let Some(version) = self.take().await? {
+                if version.source_ts == second {
+                    same_second.push(version);
+                } else {
+                    self.ahead = Some(version);
+                    break;
+                }
+            }
+            same_second.sort_by_key(|version| std::cmp::Reverse(version.order()));
+            self.ready = same_second.into();
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    async fn take(&mut self) -> Result<Option<Version>, Error> {
+        if let Some(version) = self.ahead.take() {
+            return Ok(Some(version));
+        }
+        while let Some(record) = self.records.try_next().await? {
+            let version = version_of(self.changes, record).await?;
+            // Where the changes container has another key, documents of one id and different keys lie together.
+            if version.partition_key == self.document.partition_key {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The key under which the versions of a document lie; `None` when that cannot be told from the document's name.
+pub(super) fn scope(changes: &Container, document: &DocumentName) -> Option<Key> {
+    let mut record = json!({"sourceId": document.id});
+    if let Some(pk) = pk_of(&document.partition_key) {
+        record["pk"] = pk;
+    }
+    let names = ["/pk", "/sourceId"];
+    let known = changes.key_paths().iter().all(|path| names.contains(&path.as_str()));
+    let key = Key::of(&record, changes.key_paths()).ok().filter(|_| known)?;
+    // A missing first component is the name of a key too; a query over all partitions finds it as well.
+    (key.components().first() != Some(&KeyComponent::Undefined)).then_some(key)
+}
+
+fn encode(continuation: &Continuation) -> String {
+    URL_SAFE_NO_PAD.encode(json!(continuation).to_string())
+}
+
+fn decode(token: &str) -> Option<Continuation> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()
+}

@@ -1,0 +1,215 @@
+//! Does what a plan says, and only that.
+//!
+//! Every write carries the etag that the plan saw, or creates. A document that is another one by then is left alone,
+//! unless the restore is forced. What is overwritten is made sure to be in the history first, read at that moment: capture
+//! may lag or be off. A write whose reply was lost shows as a changed etag; the document then says what was to be written,
+//! and that is no conflict.
+
+use std::time::Instant;
+
+use chrono::Utc;
+use futures::StreamExt;
+use serde_json::Value;
+
+use super::plan::{Action, Plan, PlannedItem, check_size};
+use super::record::{RestoreRecord, RestoreReport};
+use super::request::RestoreRequest;
+use crate::capture::keep;
+use crate::cosmos::{Container, Error, ErrorKind, Key, Written};
+use crate::policy::retry;
+use crate::read::DocumentName;
+use crate::store::{Role, Store};
+use crate::version::Version;
+
+/// Attempts of a forced write against others who write too.
+const FORCED_ATTEMPTS: usize = 5;
+
+impl Store {
+    /// Plans a restore and, unless it is a dry run, executes it.
+    ///
+    /// # Errors
+    /// As [`Store::plan_restore`] and [`Store::execute_restore`].
+    pub async fn run_restore(&self, request: &RestoreRequest) -> Result<RestoreReport, Error> {
+        let plan = self.plan_restore(request).await?;
+        if request.dry_run { Ok(plan.report()) } else { self.execute_restore(plan).await }
+    }
+
+    /// Executes a plan. What becomes of each document is in the report; the restore is on record before the first write.
+    ///
+    /// # Errors
+    /// When the plan is too large, and when the record cannot be saved.
+    pub async fn execute_restore(&self, plan: Plan) -> Result<RestoreReport, Error> {
+        check_size(&plan)?;
+        let container = self.target_container(plan.into.as_deref()).await?;
+        let now = Utc::now();
+        let id = format!("{:010}-{:08x}", now.timestamp(), rand::random::<u32>());
+        let mut record = RestoreRecord::start(id, &plan, now);
+        self.save_restore(&record).await?;
+
+        let execution = Execution {
+            store: self,
+            container: &container,
+            monitored: plan.into.is_none(),
+            force: plan.force,
+            restore_id: &record.id,
+            second: now.timestamp(),
+            deadline: Instant::now() + self.options.batch_timeout,
+        };
+        let results: Vec<(PlannedItem, f64)> = futures::stream::iter(plan.items)
+            .map(|item| execution.apply(item))
+            .buffered(self.options.concurrency)
+            .collect()
+            .await;
+        let request_charge = results.iter().map(|(_, charge)| charge).sum();
+        record.finish(results.into_iter().map(|(item, _)| item).collect(), request_charge, Utc::now());
+        self.save_restore(&record).await?;
+        if let Some(undone) = &record.undo_of {
+            let mut original = self.restore(undone).await?;
+            original.undone_by = Some(record.id.clone());
+            self.save_restore(&original).await?;
+        }
+        Ok(record.report())
+    }
+}
+
+struct Execution<'a> {
+    store: &'a Store,
+    container: &'a Container,
+    /// Whether it writes to the monitored container, whose documents have a history.
+    monitored: bool,
+    force: bool,
+    restore_id: &'a str,
+    /// When it began, in seconds since 1970: the stamp.
+    second: i64,
+    deadline: Instant,
+}
+
+/// What became of a write.
+enum Outcome {
+    Written(Option<String>, f64),
+    Conflict(String),
+}
+
+impl Execution<'_> {
+    async fn apply(&self, mut item: PlannedItem) -> (PlannedItem, f64) {
+        if !item.action.is_write() {
+            return (item, 0.0);
+        }
+        match self.write(&mut item).await {
+            Ok(Outcome::Written(etag, charge)) => {
+                item.restored_etag = etag;
+                (item, charge)
+            }
+            Ok(Outcome::Conflict(message)) => {
+                (item.action, item.message) = (Action::Conflict, Some(message));
+                (item, 0.0)
+            }
+            Err(error) => {
+                (item.action, item.message) = (Action::Failed, Some(error.to_string()));
+                (item, 0.0)
+            }
+        }
+    }
+
+    async fn write(&self, item: &mut PlannedItem) -> Result<Outcome, Error> {
+        let name = DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
+        let body = match (item.action, &item.version) {
+            (Action::Delete, _) => None,
+            (_, Some(version)) => Some(self.stamped(self.store.version(&name, version).await?)),
+            (_, None) => return Err(Error::invalid("restoring", "the plan names no version")),
+        };
+        let key = match &body {
+            Some(body) => Key::of(body, self.container.key_paths())?,
+            None => name.partition_key.clone(),
+        };
+        let mut expected = item.live_etag.clone();
+        for attempt in 1.. {
+            let live = self.store.live_in(self.container, &name, self.restore_id).await?;
+            let seen = live.as_ref().and_then(|live| live.etag.clone());
+            if self.is_done(&live, &body, &expected) {
+                return Ok(Outcome::Written(seen, 0.0));
+            }
+            if seen != expected && !self.force {
+                return Ok(Outcome::Conflict(changed(&live)));
+            }
+            expected = seen;
+            if let Some(live) = &live {
+                item.replaced_version = Some(live.id.clone());
+                if self.monitored {
+                    keep(self.store.container(Role::Changes).await?, live, self.deadline).await?;
+                }
+            }
+            item.action = match (&live, &body) {
+                (_, None) => Action::Delete,
+                (None, Some(_)) => Action::Create,
+                (Some(_), Some(_)) => Action::Replace,
+            };
+            match self.write_once(&key, &name, body.as_ref(), expected.as_deref()).await {
+                Ok((etag, charge)) => return Ok(Outcome::Written(etag, charge)),
+                Err(error) if is_changed(&error) => {
+                    let live = self.store.live_in(self.container, &name, self.restore_id).await?;
+                    if self.is_done(&live, &body, &expected) {
+                        return Ok(Outcome::Written(live.and_then(|live| live.etag), 0.0));
+                    }
+                    if !self.force || attempt == FORCED_ATTEMPTS {
+                        return Ok(Outcome::Conflict(changed(&live)));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::invalid("restoring", "no attempt was made"))
+    }
+
+    async fn write_once(
+        &self,
+        key: &Key,
+        name: &DocumentName,
+        body: Option<&Value>,
+        etag: Option<&str>,
+    ) -> Result<(Option<String>, f64), Error> {
+        let written = |written: Written| (written.etag, written.request_charge);
+        match (body, etag) {
+            (Some(body), Some(etag)) => {
+                retry(self.deadline, || self.container.replace(key, &name.id, body, etag)).await.map(written)
+            }
+            (Some(body), None) => {
+                retry(self.deadline, || self.container.create(key, &name.id, body)).await.map(written)
+            }
+            (None, etag) => {
+                let charge = retry(self.deadline, || self.container.delete(key, &name.id, etag)).await?;
+                Ok((None, charge.unwrap_or_default()))
+            }
+        }
+    }
+
+    /// The version's body with the stamp of the restore.
+    fn stamped(&self, version: Version) -> Value {
+        let mut body = version.document.unwrap_or_default();
+        if let (Value::Object(properties), Some(field)) = (&mut body, &self.store.options.restored_at_field) {
+            properties.insert(field.clone(), self.second.into());
+        }
+        body
+    }
+
+    /// Whether the document already is what this restore writes, by a write of its own whose reply was lost.
+    fn is_done(&self, live: &Option<Version>, body: &Option<Value>, expected: &Option<String>) -> bool {
+        match (live, body) {
+            (Some(live), Some(body)) => live.etag != *expected && live.document.as_ref() == Some(body),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Whether a write failed because the document is not what was expected.
+fn is_changed(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::Conflict | ErrorKind::NotFound)
+}
+
+fn changed(live: &Option<Version>) -> String {
+    match live {
+        Some(live) => format!("it has changed since the plan; its live version is {}", live.id),
+        None => "it was deleted since the plan".to_owned(),
+    }
+}

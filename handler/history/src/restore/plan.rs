@@ -1,0 +1,316 @@
+//! What a restore would do.
+
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::request::{FilterOn, RestoreRequest, Selection, Target};
+use crate::cosmos::{Container, Error, Key};
+use crate::difference::{FieldChange, changes};
+use crate::filter::Filter;
+use crate::limits::{MAX_RESTORED, MAX_SHOWN_CHANGES};
+use crate::read::{AsOf, DocumentName};
+use crate::store::{Role, Store};
+use crate::version::Version;
+
+/// What is done with a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// It comes back.
+    Create,
+    /// It is overwritten.
+    Replace,
+    /// It goes away.
+    Delete,
+    /// It is as it should be, or is left alone because it did not exist at the target.
+    Unchanged,
+    /// The history does not reach back to the target; it is left alone.
+    Unknown,
+    /// It is not what the plan saw; it is left alone.
+    Conflict,
+    /// It could not be written.
+    Failed,
+}
+
+impl Action {
+    /// Whether something is written.
+    pub fn is_write(self) -> bool {
+        matches!(self, Self::Create | Self::Replace | Self::Delete)
+    }
+}
+
+/// What is done with one document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedItem {
+    /// The document's id.
+    pub id: String,
+    /// Its partition key value.
+    pub partition_key: Key,
+    /// What is done.
+    pub action: Action,
+    /// The version that it goes back to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<String>,
+    /// The version that is live when it is overwritten or deleted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replaced_version: Option<String>,
+    /// What changes, from the live document to the restored one; the first fifty fields.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub changes: Vec<FieldChange>,
+    /// Why, where the action alone does not tell.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+    /// The document's etag after the restore.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub restored_etag: Option<String>,
+    /// The etag that the plan saw; none when there was no document.
+    #[serde(skip)]
+    pub(crate) live_etag: Option<String>,
+}
+
+/// How many documents each action is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Counts {
+    /// [`Action::Create`].
+    pub create: u64,
+    /// [`Action::Replace`].
+    pub replace: u64,
+    /// [`Action::Delete`].
+    pub delete: u64,
+    /// [`Action::Unchanged`].
+    pub unchanged: u64,
+    /// [`Action::Unknown`].
+    pub unknown: u64,
+    /// [`Action::Conflict`].
+    pub conflict: u64,
+    /// [`Action::Failed`].
+    pub failed: u64,
+}
+
+impl Counts {
+    /// Counts the actions of items.
+    pub fn of(items: &[PlannedItem]) -> Self {
+        items.iter().fold(Self::default(), |mut counts, item| {
+            *match item.action {
+                Action::Create => &mut counts.create,
+                Action::Replace => &mut counts.replace,
+                Action::Delete => &mut counts.delete,
+                Action::Unchanged => &mut counts.unchanged,
+                Action::Unknown => &mut counts.unknown,
+                Action::Conflict => &mut counts.conflict,
+                Action::Failed => &mut counts.failed,
+            } += 1;
+            counts
+        })
+    }
+
+    /// Documents that are written.
+    pub fn writes(&self) -> u64 {
+        self.create + self.replace + self.delete
+    }
+}
+
+/// A restore that can be executed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What was asked for.
+    pub request: Value,
+    /// The restore that this one undoes.
+    pub undo_of: Option<String>,
+    /// What is done, document by document, in the order of their keys and ids.
+    pub items: Vec<PlannedItem>,
+    pub(crate) force: bool,
+    pub(crate) into: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) requested_by: Option<String>,
+}
+
+impl Store {
+    /// Plans a restore. Nothing is written.
+    ///
+    /// # Errors
+    /// When the request is out of bounds, holds more documents than one request may restore, or names a version or a
+    /// container that is none, and when the containers cannot be read.
+    pub async fn plan_restore(&self, request: &RestoreRequest) -> Result<Plan, Error> {
+        let written = self.target_container(request.into.as_deref()).await?;
+        let (last_change, _) = request.target.seconds().unwrap_or((i64::MAX, i64::MAX));
+        let candidates = self.candidates(&request.selection, last_change).await?;
+        let plan = |name: DocumentName| {
+            let written = &written;
+            async move { self.plan_item(request, name, written).await }
+        };
+        let items: Vec<Option<PlannedItem>> = futures::stream::iter(candidates)
+            .map(plan)
+            .buffer_unordered(self.options.concurrency)
+            .try_collect()
+            .await?;
+        let plan = Plan {
+            request: serde_json::to_value(request.clone())
+                .map_err(|error| Error::invalid("planning a restore", error.to_string()))?,
+            undo_of: None,
+            items: sorted(items.into_iter().flatten().collect()),
+            force: request.force,
+            into: request.into.clone(),
+            reason: request.reason.clone(),
+            requested_by: request.requested_by.clone(),
+        };
+        check_size(&plan)?;
+        Ok(plan)
+    }
+
+    /// The container that is written to: the monitored one, or another that is none of the history's own.
+    pub(super) async fn target_container(&self, into: Option<&str>) -> Result<Container, Error> {
+        let Some(name) = into else { return self.container(Role::Monitored).await.cloned() };
+        if let Some(role) = Role::ALL.into_iter().find(|role| self.names.of(*role) == name) {
+            return Err(Error::invalid(
+                "planning a restore",
+                format!("into is {name:?}, the {role:?} container; name another one"),
+            ));
+        }
+        Container::open(&self.account, &self.names.database, name).await
+    }
+
+    async fn plan_item(
+        &self,
+        request: &RestoreRequest,
+        name: DocumentName,
+        written: &Container,
+    ) -> Result<Option<PlannedItem>, Error> {
+        let monitored_live = self.live(&name).await?;
+        let state = match &request.target {
+            Target::Version(id) => {
+                let version = self.version(&name, id).await?;
+                if version.operation.is_removal() {
+                    AsOf::Absent { because: version.id }
+                } else {
+                    AsOf::Version { version: Box::new(version) }
+                }
+            }
+            Target::AsOf(_) | Target::Before(_) => {
+                let (last_change, second) = request.target.seconds().unwrap_or_default();
+                let captured = self.versions_until(&name, last_change).await?.next().await?;
+                self.state_at(&name, captured, monitored_live.clone(), last_change, second).await?
+            }
+        };
+        if let Selection::Filter { filters, on } = &request.selection {
+            let judged = match (on, &state) {
+                (FilterOn::Live, _) => monitored_live.as_ref().and_then(|live| live.document.as_ref()),
+                (FilterOn::Target, AsOf::Version { version }) => version.document.as_ref(),
+                // What is not known may be meant: it is shown as unknown if it meets the filter now.
+                (FilterOn::Target, AsOf::Unknown { .. }) => {
+                    monitored_live.as_ref().and_then(|live| live.document.as_ref())
+                }
+                (FilterOn::Target, AsOf::Absent { .. }) if request.delete_created_after => {
+                    monitored_live.as_ref().and_then(|live| live.document.as_ref())
+                }
+                (FilterOn::Target, AsOf::Absent { .. }) => None,
+            };
+            if !judged.is_some_and(|document| meets(filters, document)) {
+                return Ok(None);
+            }
+        }
+        let live = if request.into.is_some() { self.live_in(written, &name, "live").await? } else { monitored_live };
+        let into = request.into.is_some();
+        Ok(Some(match state {
+            AsOf::Version { version } => self.planned(name, Some(*version), live, into && !request.force),
+            AsOf::Absent { because } if request.delete_created_after => {
+                let item = self.planned(name, None, live, false);
+                PlannedItem { message: Some(format!("it did not exist then: {because}")), ..item }
+            }
+            AsOf::Absent { because } => PlannedItem {
+                message: Some(format!("it did not exist then: {because}")),
+                ..untouched(name, Action::Unchanged)
+            },
+            AsOf::Unknown { since } => {
+                let reach = since.map_or("the document has no versions".to_owned(), |since| {
+                    format!("the first version is of {}", time(since))
+                });
+                PlannedItem { message: Some(reach), ..untouched(name, Action::Unknown) }
+            }
+        }))
+    }
+
+    /// What takes a document from `live` to `target`; to nothing without one.
+    pub(super) fn planned(
+        &self,
+        name: DocumentName,
+        target: Option<Version>,
+        live: Option<Version>,
+        keep_what_is_there: bool,
+    ) -> PlannedItem {
+        let body = |version: &Option<Version>| version.as_ref().and_then(|version| version.document.clone());
+        let (before, after) = (body(&live), body(&target));
+        let same = match (&before, &after) {
+            (Some(before), Some(after)) => self.without_stamp(before.clone()) == self.without_stamp(after.clone()),
+            (None, None) => true,
+            _ => false,
+        };
+        let action = match (&before, &after) {
+            _ if same => Action::Unchanged,
+            (Some(_), Some(_)) if keep_what_is_there => Action::Conflict,
+            (None, _) => Action::Create,
+            (Some(_), Some(_)) => Action::Replace,
+            (Some(_), None) => Action::Delete,
+        };
+        let mut shown = changes(&before.unwrap_or_default(), &after.unwrap_or_default());
+        shown.truncate(MAX_SHOWN_CHANGES);
+        PlannedItem {
+            version: target.map(|target| target.id),
+            replaced_version: live.as_ref().map(|live| live.id.clone()),
+            changes: if action.is_write() || action == Action::Conflict { shown } else { Vec::new() },
+            message: (action == Action::Conflict).then(|| "there is another document of this id".to_owned()),
+            live_etag: live.and_then(|live| live.etag),
+            ..untouched(name, action)
+        }
+    }
+
+    /// A document without the stamp of restores, to tell whether two say the same.
+    pub(super) fn without_stamp(&self, mut document: Value) -> Value {
+        if let (Value::Object(properties), Some(field)) = (&mut document, &self.options.restored_at_field) {
+            properties.shift_remove(field);
+        }
+        document
+    }
+}
+
+pub(super) fn untouched(name: DocumentName, action: Action) -> PlannedItem {
+    PlannedItem {
+        id: name.id,
+        partition_key: name.partition_key,
+        action,
+        version: None,
+        replaced_version: None,
+        changes: Vec::new(),
+        message: None,
+        restored_etag: None,
+        live_etag: None,
+    }
+}
+
+pub(super) fn sorted(mut items: Vec<PlannedItem>) -> Vec<PlannedItem> {
+    items.sort_by_cached_key(|item| (item.partition_key.to_string(), item.id.clone()));
+    items
+}
+
+/// Refuses a plan that is too large for one request.
+pub(super) fn check_size(plan: &Plan) -> Result<(), Error> {
+    let writes = Counts::of(&plan.items).writes();
+    if writes as usize > MAX_RESTORED {
+        let message = format!(
+            "{writes} documents would be written; one request writes at most {MAX_RESTORED}: select fewer, by a filter or a partition"
+        );
+        return Err(Error::invalid("planning a restore", message));
+    }
+    Ok(())
+}
+
+fn meets(filters: &[Filter], document: &Value) -> bool {
+    filters.iter().all(|filter| filter.matches(document))
+}
+
+fn time(second: i64) -> String {
+    chrono::DateTime::from_timestamp(second, 0).unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}

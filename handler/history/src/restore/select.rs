@@ -1,0 +1,120 @@
+//! From a selection to the names of documents that may be meant.
+
+use futures::{StreamExt, TryStreamExt};
+use serde_json::{Map, Value, json};
+
+use super::request::{FilterOn, Selection};
+use crate::cosmos::{Container, Error, Key};
+use crate::filter::Filter;
+use crate::limits::MAX_CANDIDATES;
+use crate::read::DocumentName;
+use crate::store::{Role, Store};
+use crate::version::pk_of;
+
+/// Names of documents, each once.
+#[derive(Default)]
+struct Names(indexmap::IndexMap<(String, String), DocumentName>);
+
+impl Names {
+    fn add(&mut self, name: DocumentName) -> Result<(), Error> {
+        self.0.entry((name.partition_key.to_string(), name.id.clone())).or_insert(name);
+        if self.0.len() > MAX_CANDIDATES {
+            let message = format!(
+                "the selection holds more than {MAX_CANDIDATES} documents; select fewer, by a filter or a partition"
+            );
+            return Err(Error::invalid("planning a restore", message));
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The documents that the selection may mean, live and past. `last_change` bounds the versions that are looked at.
+    pub(super) async fn candidates(&self, selection: &Selection, last_change: i64) -> Result<Vec<DocumentName>, Error> {
+        let mut names = Names::default();
+        match selection {
+            Selection::Documents(documents) => documents.iter().cloned().try_for_each(|name| names.add(name))?,
+            Selection::Partition(key) => {
+                self.check_key(key).await?;
+                self.live_names(&mut names, &[], Some(key)).await?;
+                self.past_names(&mut names, &[], Some(key), last_change).await?;
+            }
+            Selection::Filter { filters, on } => {
+                self.live_names(&mut names, filters, None).await?;
+                if *on == FilterOn::Target {
+                    self.past_names(&mut names, filters, None, last_change).await?;
+                }
+            }
+            Selection::All => {
+                self.live_names(&mut names, &[], None).await?;
+                self.past_names(&mut names, &[], None, last_change).await?;
+            }
+        }
+        Ok(names.0.into_values().collect())
+    }
+
+    async fn check_key(&self, key: &Key) -> Result<(), Error> {
+        let paths = self.container(Role::Monitored).await?.key_paths();
+        if key.components().len() == paths.len() {
+            return Ok(());
+        }
+        let message = format!(
+            "partitionKey {key} has {} components; the container's key has {}: {}",
+            key.components().len(),
+            paths.len(),
+            paths.join(", ")
+        );
+        Err(Error::invalid("planning a restore", message))
+    }
+
+    async fn live_names(&self, names: &mut Names, filters: &[Filter], key: Option<&Key>) -> Result<(), Error> {
+        let monitored = self.container(Role::Monitored).await?;
+        let mut parameters = Map::new();
+        let conditions: Vec<String> = filters.iter().map(|filter| filter.condition("c", &mut parameters)).collect();
+        let condition =
+            if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        let query = format!("SELECT * FROM c{condition}");
+        let mut documents = monitored.select::<Value>(&query, &parameters, key).await?;
+        while let Some(document) = documents.try_next().await? {
+            let partition_key = Key::of(&document, monitored.key_paths())?;
+            names.add(DocumentName { id: document["id"].as_str().unwrap_or_default().to_owned(), partition_key })?;
+        }
+        Ok(())
+    }
+
+    async fn past_names(
+        &self,
+        names: &mut Names,
+        filters: &[Filter],
+        key: Option<&Key>,
+        last_change: i64,
+    ) -> Result<(), Error> {
+        let changes: &Container = self.container(Role::Changes).await?;
+        let mut parameters = Map::from_iter([("@last".to_owned(), json!(last_change))]);
+        let mut conditions = vec!["c.sourceTs <= @last".to_owned()];
+        match key.map(pk_of) {
+            Some(Some(pk)) => {
+                parameters.insert("@pk".to_owned(), pk);
+                conditions.push("c.pk = @pk".to_owned());
+            }
+            Some(None) => conditions.push("NOT IS_DEFINED(c.pk)".to_owned()),
+            None => {}
+        }
+        if !filters.is_empty() {
+            let fields: Vec<String> =
+                filters.iter().map(|filter| filter.condition("c.document", &mut parameters)).collect();
+            conditions.push(format!(
+                "({} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))",
+                fields.join(" AND ")
+            ));
+        }
+        let query = format!("SELECT c.sourceId AS id, c.partitionKey FROM c WHERE {}", conditions.join(" AND "));
+        let mut found = changes.select::<DocumentName>(&query, &parameters, None).await?.fuse();
+        while let Some(name) = found.try_next().await? {
+            if key.is_none_or(|key| *key == name.partition_key) {
+                names.add(name)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! Undoing a restore is another restore: every document that it wrote goes back to the version that it replaced, or away
+//! if there was none. A document that has changed since is a conflict.
+
+use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::plan::{Action, Plan, PlannedItem, sorted};
+use super::record::{RestoreRecord, RestoreReport};
+use crate::cosmos::{Container, Error};
+use crate::read::DocumentName;
+use crate::store::Store;
+use crate::version::Version;
+
+/// A request to undo a restore.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct UndoRequest {
+    /// Only plan.
+    pub dry_run: bool,
+    /// Overwrite documents that have changed since the restore.
+    pub force: bool,
+    /// Why, for the record.
+    pub reason: Option<String>,
+    /// Who, for the record.
+    pub requested_by: Option<String>,
+}
+
+impl Store {
+    /// Plans the undoing of a restore and, unless it is a dry run, executes it.
+    ///
+    /// # Errors
+    /// As [`Store::plan_undo`] and [`Store::execute_restore`].
+    pub async fn run_undo(&self, id: &str, request: &UndoRequest) -> Result<RestoreReport, Error> {
+        let plan = self.plan_undo(id, request).await?;
+        if request.dry_run { Ok(plan.report()) } else { self.execute_restore(plan).await }
+    }
+
+    /// Plans the undoing of a restore. Nothing is written.
+    ///
+    /// # Errors
+    /// When there is no such restore, and when the containers cannot be read.
+    pub async fn plan_undo(&self, id: &str, request: &UndoRequest) -> Result<Plan, Error> {
+        let record = self.restore(id).await?;
+        let container = self.target_container(record.into.as_deref()).await?;
+        let written = record.items.iter().filter(|item| item.action.is_write());
+        let plan = |item: &PlannedItem| {
+            let (item, container, record) = (item.clone(), &container, &record);
+            async move { self.plan_undo_item(item, container, record, request.force).await }
+        };
+        let items: Vec<PlannedItem> = futures::stream::iter(written.map(plan).collect::<Vec<_>>())
+            .buffer_unordered(self.options.concurrency)
+            .try_collect()
+            .await?;
+        Ok(Plan {
+            request: json!({"undo": id}),
+            undo_of: Some(record.id),
+            items: sorted(items),
+            force: request.force,
+            into: record.into,
+            reason: request.reason.clone(),
+            requested_by: request.requested_by.clone(),
+        })
+    }
+
+    async fn plan_undo_item(
+        &self,
+        done: PlannedItem,
+        container: &Container,
+        record: &RestoreRecord,
+        force: bool,
+    ) -> Result<PlannedItem, Error> {
+        let name = DocumentName { id: done.id.clone(), partition_key: done.partition_key.clone() };
+        let live = self.live_in(container, &name, "live").await?;
+        let before = match &done.replaced_version {
+            Some(version) if done.action != Action::Create && record.into.is_none() => {
+                Some(self.version(&name, version).await?)
+            }
+            _ => None,
+        };
+        let changed = !self.is_as_restored(&done, &name, live.as_ref()).await?;
+        let item = self.planned(name, before, live, false);
+        if !item.action.is_write() {
+            return Ok(item);
+        }
+        if record.into.is_some() && done.action == Action::Replace {
+            let message =
+                format!("what it replaced in container {} is not kept", record.into.as_deref().unwrap_or_default());
+            return Ok(PlannedItem { action: Action::Unknown, message: Some(message), ..item });
+        }
+        if changed && !force {
+            return Ok(PlannedItem {
+                action: Action::Conflict,
+                message: Some("it has changed since the restore".to_owned()),
+                ..item
+            });
+        }
+        Ok(item)
+    }
+
+    /// Whether a document is still what the restore made of it. A restore that was interrupted has no etags on record;
+    /// then the document itself tells.
+    async fn is_as_restored(
+        &self,
+        done: &PlannedItem,
+        name: &DocumentName,
+        live: Option<&Version>,
+    ) -> Result<bool, Error> {
+        let (Some(live), true) = (live, done.action != Action::Delete) else {
+            return Ok(live.is_none() == (done.action == Action::Delete));
+        };
+        if let Some(etag) = &done.restored_etag {
+            return Ok(live.etag.as_ref() == Some(etag));
+        }
+        let Some(version) = &done.version else { return Ok(false) };
+        let restored = self.version(name, version).await?.document.unwrap_or_default();
+        Ok(self.without_stamp(live.document.clone().unwrap_or_default()) == self.without_stamp(restored))
+    }
+}
