@@ -105,6 +105,11 @@ impl Endpoint {
         self.gateway.faults.add(fault);
     }
 
+    /// How many failures are still to come.
+    pub fn pending_faults(&self) -> u32 {
+        self.gateway.faults.pending()
+    }
+
     /// Closes the port and ends all connections.
     pub async fn stop(self) {
         self.server.stop(false).await;

@@ -59,6 +59,11 @@ impl Faults {
         self.lock().push_back(fault);
     }
 
+    /// How many are still to come.
+    pub(crate) fn pending(&self) -> u32 {
+        self.lock().iter().map(|fault| fault.times).sum()
+    }
+
     /// Takes the effect that is due for this request.
     pub(crate) fn next(&self, operation: &Operation) -> Option<Effect> {
         let mut faults = self.lock();

@@ -132,6 +132,6 @@ async fn the_status_shows_settings_without_secrets_containers_and_counts() {
         (&container("changes")["state"], &container("changes")["items"]),
         (&Value::from("ready"), &Value::from(1))
     );
-    assert_eq!(container("jobs")["state"], "missing");
+    assert_eq!(container("leases")["state"], "missing");
     assert_eq!(status["sinceStart"]["versions"], 1);
 }

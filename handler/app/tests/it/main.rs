@@ -8,4 +8,6 @@ mod faults;
 mod local;
 mod model;
 mod refusals;
+mod restore;
+mod restore_model;
 mod support;

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{Handler, World};
+use crate::support::{Handler, World, delivered};
 
 const BATCH: &str = "/CosmosChangeFeed";
 
@@ -61,7 +61,7 @@ async fn functions_name_the_property_that_is_wrong_and_what_is_allowed() {
             json!({"container": "events", "query": "SELECT * FROM c", "continuation": "c1.nonsense"}),
             "continuation",
         ),
-        ("query", json!({"container": "jobs", "query": "SELECT * FROM c"}), "jobs"),
+        ("query", json!({"container": "leases", "query": "SELECT * FROM c"}), "leases"),
     ] {
         let (status, message) =
             refused(&handler, &format!("/api/{function}"), "application/json", &body.to_string()).await;
@@ -78,4 +78,80 @@ async fn a_path_or_method_that_is_none_is_told() {
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::NOT_FOUND, &json!("NotFound")));
     let (status, answer) = handler.get("/api/populate").await;
     assert_eq!((status, &answer["error"]["details"]["allowed"]), (StatusCode::METHOD_NOT_ALLOWED, &json!("POST")));
+}
+
+#[tokio::test]
+async fn questions_to_the_history_name_the_parameter_that_is_wrong() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let long = format!("/api/history/search?filter=a%3D{}", "x".repeat(20_000));
+    for (path, named) in [
+        ("/api/history/versions", "id is missing"),
+        ("/api/history/versions?id=1", "pk"),
+        ("/api/history/versions?id=1&pk=a&partitionKey=[1]", "one of pk"),
+        ("/api/history/versions?id=1&partitionKey=[[1]]", "partitionKey"),
+        ("/api/history/versions?id=1&pk=a&maxItems=0", "allowed are 1 to 1000"),
+        ("/api/history/versions?id=1&pk=a&colour=red", "colour"),
+        ("/api/history/versions?id=1&pk=a&continuation=x", "continuation"),
+        ("/api/history/document?id=1&pk=a", "asOf"),
+        ("/api/history/document?id=1&pk=a&asOf=noon", "RFC 3339"),
+        ("/api/history/diff?id=1&pk=a&from=live", "to is missing"),
+        ("/api/history/search?filter=c.x%3B%20DROP%3D1", "no field"),
+        ("/api/history/search?filter=a%5B%27b%27%5D%3D1", "no field"),
+        ("/api/history/search?filter=a%22%3D1", "no field"),
+        (&long, "bytes"),
+    ] {
+        let (status, answer) = handler.get(path).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == StatusCode::BAD_REQUEST && message.contains(named), "{path}: {status} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn hostile_values_of_filters_find_only_what_has_them() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let hostile = "'] OR true -- \" \\ [c.x] {\"$ne\": 1}";
+    let long = "y".repeat(10_000);
+    let mut documents = Vec::new();
+    for (id, name) in [("plain", "x"), ("hostile", hostile), ("long", &long)] {
+        documents.push(world.put("a", json!({"id": id, "pk": "a", "name": name})).await);
+    }
+    handler.invoke(&delivered(&documents), false).await;
+    for (value, found) in [(hostile, "hostile"), (&long, "long")] {
+        let request = json!({"filter": [format!("name={value}")], "asOf": "-0s", "dryRun": true});
+        let (status, plan) = handler.post("/api/restores", &request).await;
+        assert_eq!(status, StatusCode::OK, "{plan}");
+        let ids: Vec<&str> =
+            plan["items"].as_array().expect("items").iter().filter_map(|item| item["id"].as_str()).collect();
+        assert_eq!(ids, [found]);
+    }
+}
+
+#[tokio::test]
+async fn a_restore_that_says_too_little_or_too_much_is_refused() {
+    let world = World::new().await;
+    let handler = world.handler();
+    for (request, named) in [
+        (json!({}), "exactly one of: id and partitionKey"),
+        (json!({"all": true}), "asOf, before, version"),
+        (json!({"all": true, "asOf": "noon"}), "RFC 3339"),
+        (json!({"id": "1", "asOf": 1}), "partitionKey"),
+        (json!({"filter": ["a b c"], "asOf": 1}), "filter"),
+        (json!({"all": true, "asOf": 1, "into": "changes"}), "into is \"changes\""),
+        (json!({"partitionKey": ["a", "b"], "asOf": 1}), "2 components"),
+        (json!({"all": true, "asOf": 1, "speed": 1}), "speed"),
+    ] {
+        let (status, answer) = handler.post("/api/restores", &request).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == StatusCode::BAD_REQUEST && message.contains(named), "{request}: {status} {answer}");
+    }
+    let missing = json!({"id": "1", "partitionKey": ["a"], "version": "1592926406-nothing"});
+    assert_eq!(handler.post("/api/restores", &missing).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        handler.post("/api/restores", &json!({"all": true, "asOf": 1, "into": "nowhere"})).await.0,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(handler.get("/api/restores/nothing").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(handler.post("/api/restores/nothing/undo", &json!({})).await.0, StatusCode::NOT_FOUND);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 pub use handler::Handler;
 pub use local::{Local, signal};
-pub use world::{World, delivered};
+pub use world::{Feed, World, delivered};
 
 /// Every wait is for a condition; this is how long it may take on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);

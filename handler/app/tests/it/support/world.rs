@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use azure_data_cosmos::clients::ContainerClient;
-use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
-use azure_data_cosmos::options::{ContentResponseOnWrite, ItemWriteOptions};
+use azure_data_cosmos::feed::ChangeFeedPageIterator;
+use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKeyDefinition, TimeToLive};
+use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
 use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use local_cosmos::{Endpoint, Options};
 use serde_json::Value;
 
@@ -33,6 +34,7 @@ impl World {
         world.create("events", events).await;
         world.create("changes", changes).await;
         world.create("dead-letters", &["/id"]).await;
+        world.create("jobs", &["/id"]).await;
         world
     }
 
@@ -61,6 +63,22 @@ impl World {
         response.into_model().expect("document")
     }
 
+    /// Reads a document of `events` as it is stored.
+    pub async fn live(&self, key: impl Into<PartitionKey>, id: &str) -> Option<Value> {
+        match self.container("events").await.read_item(key, id, None).await {
+            Ok(response) => Some(response.into_model().expect("document")),
+            Err(error) if error.status().is_not_found() => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The change feed of `events` from the beginning.
+    pub async fn feed(&self) -> Feed {
+        let events = self.container("events").await;
+        let start = ChangeFeedStartFrom::Beginning;
+        Feed { pages: events.query_change_feed(FeedScope::full_container(), start, None).await.expect("feed") }
+    }
+
     /// Every item of a container that the query selects.
     pub async fn query(&self, container: &str, query: &str) -> Vec<Value> {
         let items = self.container(container).await;
@@ -87,6 +105,26 @@ impl World {
 
     pub async fn dead_letters(&self) -> Vec<Value> {
         self.query("dead-letters", "SELECT * FROM c").await
+    }
+}
+
+/// A change feed that is read step by step.
+pub struct Feed {
+    pages: ChangeFeedPageIterator<ChangeFeedItem<Value>>,
+}
+
+impl Feed {
+    /// What has changed since the last call, with `_lsn`.
+    pub async fn changed(&mut self) -> Vec<Value> {
+        let mut changed = Vec::new();
+        // A page is of one of the four ranges; twice around without a change is the end.
+        let mut empty = 0;
+        while empty < 8 {
+            let page = self.pages.next().await.expect("page").expect("page").into_items();
+            empty = if page.is_empty() { empty + 1 } else { 0 };
+            changed.extend(page.iter().filter_map(|item| item.current().cloned()));
+        }
+        changed
     }
 }
 

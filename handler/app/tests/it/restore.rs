@@ -1,0 +1,318 @@
+//! Seeing past versions and putting them back.
+
+use local_cosmos::{Effect, Fault, RequestKind};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Handler, World, delivered};
+
+/// Delivers versions of one document that was written at these times, each with `n` and an etag of its own.
+async fn deliver(handler: &Handler, id: &str, times: &[(i64, i64)]) {
+    for (n, (ts, lsn)) in times.iter().enumerate() {
+        let version = json!({"id": id, "pk": "a", "n": n, "_ts": ts, "_lsn": lsn, "_etag": format!("\"{ts}-{lsn}\"")});
+        let (status, answer) = handler.invoke(&delivered(&[version]), false).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+}
+
+async fn plan(handler: &Handler, request: Value) -> Value {
+    let mut request = request;
+    request["dryRun"] = json!(true);
+    let (status, plan) = handler.post("/api/restores", &request).await;
+    assert_eq!(status, StatusCode::OK, "{plan}");
+    plan
+}
+
+async fn restore(handler: &Handler, request: &Value) -> Value {
+    let (status, report) = handler.post("/api/restores", request).await;
+    assert_eq!(status, StatusCode::OK, "{report}");
+    report
+}
+
+/// Writes a document and captures it; the stored document.
+async fn put(world: &World, handler: &Handler, document: Value) -> Value {
+    let stored = world.put(document["pk"].as_str().expect("pk").to_owned(), document).await;
+    handler.invoke(&delivered(std::slice::from_ref(&stored)), false).await;
+    stored
+}
+
+fn version_of(stored: &Value) -> String {
+    format!(
+        "{:010}-{}",
+        stored["_ts"].as_i64().expect("_ts"),
+        stored["_etag"].as_str().expect("_etag").trim_matches('"')
+    )
+}
+
+#[tokio::test]
+async fn the_last_change_before_the_moment_is_chosen_not_the_oldest_and_not_the_last_captured() {
+    let world = World::new().await;
+    let handler = world.handler();
+    // Captured in the wrong order; two of them in one second.
+    deliver(&handler, "28036", &[(1_592_927_008, 40), (1_592_926_427, 10), (1_592_926_494, 31), (1_592_926_494, 30)])
+        .await;
+    for (target, moment, chosen) in [
+        ("before", 1_592_926_509, "1592926494-1592926494-31"),
+        ("asOf", 1_592_926_509, "1592926494-1592926494-31"),
+        ("asOf", 1_592_926_494, "1592926494-1592926494-31"),
+        ("before", 1_592_926_494, "1592926427-1592926427-10"),
+        ("asOf", 1_592_927_008, "1592927008-1592927008-40"),
+    ] {
+        let plan = plan(&handler, json!({"id": "28036", "partitionKey": ["a"], target: moment})).await;
+        assert_eq!(plan["items"][0]["version"], chosen, "{target} {moment}: {plan}");
+    }
+    let (_, page) = handler.get("/api/history/versions?id=28036&pk=a&maxItems=3").await;
+    let ids = |page: &Value| -> Vec<String> {
+        page["items"]
+            .as_array()
+            .expect("items")
+            .iter()
+            .map(|version| version["etag"].as_str().expect("etag").to_owned())
+            .collect()
+    };
+    assert_eq!(ids(&page), ["\"1592927008-40\"", "\"1592926494-31\"", "\"1592926494-30\""]);
+    let continuation = page["continuation"].as_str().expect("continuation");
+    let (_, rest) =
+        handler.get(&format!("/api/history/versions?id=28036&pk=a&maxItems=3&continuation={continuation}")).await;
+    assert_eq!((ids(&rest), rest.get("continuation")), (vec!["\"1592926427-10\"".to_owned()], None));
+}
+
+#[tokio::test]
+async fn a_document_as_of_a_time_is_a_version_absent_or_unknown() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let version = |ts: i64, ttl: Value| json!({"id": "1", "pk": "a", "ttl": ttl, "_ts": ts, "_lsn": ts, "_etag": format!("\"{ts}\"")});
+    handler.invoke(&delivered(&[version(1000, json!(-1)), version(2000, json!(100))]), false).await;
+    let delete = json!({"current": null, "metadata": {"crts": 500.0, "lsn": 5, "operationType": "delete", "id": "2", "partitionKey": {"pk": "a"}}});
+    handler.invoke(&delivered(&[delete]), false).await;
+    let as_of =
+        async |id: &str, second: i64| handler.get(&format!("/api/history/document?id={id}&pk=a&asOf={second}")).await.1;
+    assert_eq!(as_of("1", 999).await, json!({"state": "unknown", "since": 1000}));
+    assert_eq!(as_of("1", 1000).await["version"]["sourceTs"], 1000);
+    assert_eq!(as_of("1", 1999).await["version"]["sourceTs"], 1000);
+    assert_eq!(as_of("1", 2099).await["version"]["sourceTs"], 2000);
+    assert_eq!(as_of("1", 2100).await, json!({"state": "absent", "because": "0000002000-2000"}), "it had expired");
+    assert_eq!(as_of("2", 600).await, json!({"state": "absent", "because": "0000000500-delete-5"}));
+    assert_eq!(as_of("nobody", 600).await, json!({"state": "unknown"}));
+}
+
+#[tokio::test]
+async fn differences_are_told_as_a_patch_and_field_by_field() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let first = put(&world, &handler, json!({"id": "1", "pk": "a", "city": "Davidson", "tags": [1]})).await;
+    put(&world, &handler, json!({"id": "1", "pk": "a", "city": "Charlotte", "tags": [1], "new": null})).await;
+    let (_, difference) =
+        handler.get(&format!("/api/history/diff?id=1&pk=a&from={}&to=live", version_of(&first))).await;
+    assert_eq!(
+        difference["changes"],
+        json!([{"path": "city", "before": "Davidson", "after": "Charlotte"}, {"path": "new", "after": null}])
+    );
+    assert_eq!(difference["patch"][0], json!({"op": "replace", "path": "/city", "value": "Charlotte"}));
+}
+
+#[tokio::test]
+async fn a_restored_document_is_the_version_and_the_stamp_and_undo_brings_back_what_was_replaced() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let good = json!({"id": "1", "pk": "a", "z": [1.5, {"ü": ""}, []], "big": 9_007_199_254_740_993_i64, "n": null, "_type": "x", "e": {}});
+    let stored = put(&world, &handler, good.clone()).await;
+    put(&world, &handler, json!({"id": "1", "pk": "a", "z": "wrong"})).await;
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored), "reason": "a wrong release", "requestedBy": "me"});
+    let report = restore(&handler, &request).await;
+    assert_eq!((&report["state"], &report["counts"]["replace"]), (&json!("done"), &json!(1)), "{report}");
+
+    let mut live = world.live("a", "1").await.expect("live");
+    assert_eq!(report["items"][0]["restoredEtag"], live["_etag"]);
+    let properties = live.as_object_mut().expect("object");
+    properties.retain(|name, _| !["_rid", "_self", "_etag", "_ts", "_attachments"].contains(&name.as_str()));
+    assert!(properties.shift_remove("restored_at").is_some_and(|stamp| stamp.is_i64()));
+    assert_eq!(live.to_string(), good.to_string(), "the same values in the same order");
+
+    let id = report["id"].as_str().expect("id");
+    let (_, record) = handler.get(&format!("/api/restores/{id}")).await;
+    assert_eq!(
+        (&record["reason"], &record["requestedBy"], &record["request"]["version"]),
+        (&json!("a wrong release"), &json!("me"), &request["version"])
+    );
+    let (_, undone) = handler.post(&format!("/api/restores/{id}/undo"), &json!({})).await;
+    assert_eq!(undone["counts"]["replace"], 1, "{undone}");
+    assert_eq!(world.live("a", "1").await.expect("live")["z"], "wrong");
+    let (_, list) = handler.get("/api/restores").await;
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(2));
+    assert_eq!(handler.get(&format!("/api/restores/{id}")).await.1["undoneBy"], undone["id"]);
+}
+
+#[tokio::test]
+async fn what_is_overwritten_is_in_the_history_first_even_if_nothing_captured_it() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
+    let uncaptured = world.put("a", json!({"id": "1", "pk": "a", "n": 2})).await;
+    let report = restore(&handler, &json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored)})).await;
+    let kept = world.versions().await.remove(&version_of(&uncaptured)).expect("the overwritten version");
+    assert_eq!((&kept["document"]["n"], &kept["capturedBy"]), (&json!(2), &report["id"]));
+    handler.invoke(&delivered(&[uncaptured]), false).await;
+    assert_eq!(world.versions().await.len(), 2, "captured later, it is the same version");
+}
+
+#[tokio::test]
+async fn a_deleted_document_comes_back_and_undo_takes_it_away_again() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
+    world.container("events").await.delete_item("a", "1", None).await.expect("delete");
+    let report = restore(&handler, &json!({"partitionKey": ["a"], "asOf": stored["_ts"]})).await;
+    assert_eq!(report["counts"]["create"], 1, "{report}");
+    assert_eq!(world.live("a", "1").await.expect("live")["n"], 1);
+    let undo = format!("/api/restores/{}/undo", report["id"].as_str().expect("id"));
+    let (_, undone) = handler.post(&undo, &json!({})).await;
+    assert_eq!(undone["counts"]["delete"], 1, "{undone}");
+    assert!(world.live("a", "1").await.is_none());
+}
+
+#[tokio::test]
+async fn documents_that_did_not_exist_then_are_left_alone_unless_asked_for() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let stored = world.put("a", json!({"id": "1", "pk": "a"})).await;
+    let created = json!({"current": stored, "metadata": {"lsn": 1, "operationType": "create", "crts": stored["_ts"]}});
+    handler.invoke(&delivered(&[created]), false).await;
+    let before = stored["_ts"].as_i64().expect("_ts") - 10;
+    let left = restore(&handler, &json!({"all": true, "asOf": before})).await;
+    assert_eq!(left["counts"]["unchanged"], 1, "{left}");
+    let deleted = restore(&handler, &json!({"all": true, "asOf": before, "deleteCreatedAfter": true})).await;
+    assert_eq!(deleted["counts"]["delete"], 1, "{deleted}");
+    assert!(world.live("a", "1").await.is_none());
+    let undo = format!("/api/restores/{}/undo", deleted["id"].as_str().expect("id"));
+    assert_eq!(handler.post(&undo, &json!({})).await.1["counts"]["create"], 1);
+    assert!(world.live("a", "1").await.is_some());
+}
+
+#[tokio::test]
+async fn a_document_that_changes_between_plan_and_execution_is_a_conflict_unless_forced() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
+    put(&world, &handler, json!({"id": "1", "pk": "a", "n": 2})).await;
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored)});
+    // The record of the restore is written between the two: held up, it leaves time for another writer.
+    let hold = || Fault {
+        container: Some("jobs".into()),
+        kind: RequestKind::Write,
+        times: 1,
+        effect: Effect::Delay(std::time::Duration::from_millis(1500)),
+    };
+    let meddle = async |n: i64| {
+        crate::support::until("the record is being written", crate::support::DEADLINE, async || {
+            world.endpoint.pending_faults() == 0
+        })
+        .await;
+        world.put("a", json!({"id": "1", "pk": "a", "n": n})).await
+    };
+    world.endpoint.inject(hold());
+    let (report, _) = tokio::join!(restore(&handler, &request), meddle(3));
+    assert_eq!(
+        (&report["state"], &report["items"][0]["action"]),
+        (&json!("conflicts"), &json!("conflict")),
+        "{report}"
+    );
+    assert_eq!(world.live("a", "1").await.expect("live")["n"], 3);
+
+    let mut forced = request.clone();
+    forced["force"] = json!(true);
+    world.endpoint.inject(hold());
+    let (report, overwritten) = tokio::join!(restore(&handler, &forced), meddle(4));
+    assert_eq!(report["state"], "done", "{report}");
+    assert_eq!(world.live("a", "1").await.expect("live")["n"], 1);
+    assert!(world.versions().await.contains_key(&version_of(&overwritten)), "what was overwritten is kept");
+}
+
+#[tokio::test]
+async fn a_restore_whose_reply_is_lost_is_reported_as_it_happened_and_happens_once() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
+    put(&world, &handler, json!({"id": "1", "pk": "a", "n": 2})).await;
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored)});
+    for times in [1, 2, 3] {
+        world.endpoint.inject(Fault {
+            container: Some("events".into()),
+            kind: RequestKind::Write,
+            times,
+            effect: Effect::LoseReply,
+        });
+        let report = restore(&handler, &request).await;
+        assert_eq!(
+            (&report["state"], &report["items"][0]["action"]),
+            (&json!("done"), &json!("replace")),
+            "{times}: {report}"
+        );
+        let live = world.live("a", "1").await.expect("live");
+        assert_eq!((&live["n"], &live["_etag"]), (&json!(1), &report["items"][0]["restoredEtag"]));
+        let again = restore(&handler, &request).await;
+        assert_eq!(again["counts"]["unchanged"], 1, "{again}");
+        assert_eq!(world.live("a", "1").await.expect("live")["_etag"], live["_etag"]);
+        let undo = format!("/api/restores/{}/undo", report["id"].as_str().expect("id"));
+        assert_eq!(handler.post(&undo, &json!({})).await.1["state"], "done");
+    }
+}
+
+#[tokio::test]
+async fn a_restore_into_another_container_leaves_the_live_documents_alone() {
+    let world = World::new().await;
+    let handler = world.handler();
+    world.create("look", &["/pk"]).await;
+    let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
+    put(&world, &handler, json!({"id": "1", "pk": "a", "n": 2})).await;
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored), "into": "look"});
+    let report = restore(&handler, &request).await;
+    assert_eq!(report["counts"]["create"], 1, "{report}");
+    let copy: Value =
+        world.container("look").await.read_item("a", "1", None).await.expect("read").into_model().expect("copy");
+    assert_eq!((&copy["n"], &world.live("a", "1").await.expect("live")["n"]), (&json!(1), &json!(2)));
+    let undo = format!("/api/restores/{}/undo", report["id"].as_str().expect("id"));
+    assert_eq!(handler.post(&undo, &json!({})).await.1["counts"]["delete"], 1);
+}
+
+#[tokio::test]
+async fn live_documents_and_versions_are_found_together_in_time_order() {
+    let world = World::new().await;
+    let handler = world.handler();
+    deliver(&handler, "28035", &[(1000, 1), (3000, 3)]).await;
+    deliver(&handler, "28036", &[(2000, 2)]).await;
+    let live = put(&world, &handler, json!({"id": "28036", "pk": "a", "n": 0})).await;
+    let (_, first) = handler.get("/api/history/search?filter=n%3E%3D0&maxItems=2").await;
+    let rows = |page: &Value| -> Vec<(i64, String)> {
+        let items = page["items"].as_array().expect("items").iter();
+        items
+            .map(|row| (row["sourceTs"].as_i64().expect("sourceTs"), row["kind"].as_str().expect("kind").to_owned()))
+            .collect()
+    };
+    assert_eq!(rows(&first), [(1000, "version".to_owned()), (2000, "version".to_owned())]);
+    let continuation = first["continuation"].as_str().expect("continuation");
+    let (_, rest) = handler.get(&format!("/api/history/search?filter=n%3E%3D0&continuation={continuation}")).await;
+    let ts = live["_ts"].as_i64().expect("_ts");
+    assert_eq!(rows(&rest), [(3000, "version".to_owned()), (ts, "version".to_owned()), (ts, "live".to_owned())]);
+    let (_, bounded) = handler.get("/api/history/search?filter=n%3D0&from=500&to=2500").await;
+    assert_eq!(rows(&bounded), [(1000, "version".to_owned()), (2000, "version".to_owned())]);
+}
+
+#[tokio::test]
+async fn more_than_a_request_may_write_is_refused_before_anything_is_written() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let versions: Vec<Value> = (0..1001)
+        .map(|n| json!({"id": format!("item-{n}"), "pk": "a", "_ts": 1000, "_lsn": n, "_etag": format!("\"{n}\"")}))
+        .collect();
+    handler.invoke(&delivered(&versions), false).await;
+    let (status, answer) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("1001") && message.contains("at most 1000")),
+        "{answer}"
+    );
+    assert!(world.live("a", "item-1").await.is_none());
+}
