@@ -38,7 +38,7 @@ pub struct Status {
     pub leases: Vec<LeaseStatus>,
     /// Why the leases could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    leases_error: Option<String>,
+    pub leases_error: Option<String>,
     since_start: Value,
 }
 

@@ -2,10 +2,12 @@
 //! and spread over part items. Nothing is ever cut short.
 //!
 //! Format: a field `x` becomes `xZstd`, the base64 (standard alphabet, padded) of the zstd frame of its JSON text; or
-//! `xParts`, the number of part items whose `data`, put together in order, is that base64 text.
+//! `xParts`, the number of part items whose `data`, put together in order, is that base64 text, and `xDigest`, which those
+//! parts bear: parts that an interrupted write left behind are never taken for them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 
 use crate::limits::MAX_PART_BYTES;
 
@@ -14,6 +16,11 @@ const LEVEL: i32 = 3;
 /// Compresses a text to base64.
 pub(crate) fn compress(text: &str) -> std::io::Result<String> {
     Ok(STANDARD.encode(zstd::bulk::compress(text.as_bytes(), LEVEL)?))
+}
+
+/// A short name for a text that tells it from others: the first eight bytes of its SHA-256, in hexadecimal digits.
+pub(crate) fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Cuts base64 text into the data of part items.

@@ -25,7 +25,7 @@ mod version;
 
 pub use capture::{Batch, CaptureReport, DeliveryError, decode_delivery};
 pub use cosmos::{Client, Connect, Error, ErrorKind, Key, KeyComponent};
-pub use difference::FieldChange;
+pub use difference::{FieldChange, changes};
 pub use filter::Filter;
 pub use moment::Moment;
 pub use populate::{PopulateReport, PopulateRequest};

@@ -18,6 +18,8 @@ use crate::store::{Role, Store};
 
 /// How many documents are made before they are written, so that memory does not grow with their number.
 const CHUNK: u64 = 10_000;
+/// Documents a second that can be asked for.
+const RATES: std::ops::RangeInclusive<f64> = 0.1..=1_000_000.0;
 
 /// What to write.
 #[derive(Clone, Debug, Deserialize)]
@@ -62,8 +64,9 @@ impl Store {
                 format!("count is {}; allowed are 1 to {MAX_POPULATE}", request.count),
             ));
         }
-        if request.rate_per_second.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
-            return Err(Error::invalid("populating", "ratePerSecond must be a number above 0"));
+        if let Some(rate) = request.rate_per_second.filter(|rate| !RATES.contains(rate)) {
+            let allowed = format!("allowed are {} to {}", RATES.start(), RATES.end());
+            return Err(Error::invalid("populating", format!("ratePerSecond is {rate}; {allowed}")));
         }
         let container = self.container(Role::Monitored).await?;
         let start = Instant::now();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use changefeed_history::{Filter, Key, Moment};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keeps every version of every document of an Azure Cosmos DB container.
@@ -30,8 +31,207 @@ pub enum Command {
     Truncate(TruncateArguments),
     /// Ask one of the containers with a Cosmos DB SQL query
     Query(QueryArguments),
+    /// Look at the versions of documents
+    #[command(subcommand)]
+    History(HistoryCommand),
+    /// Put documents back, and undo that
+    #[command(subcommand)]
+    Restore(RestoreCommand),
     /// Show settings, containers, leases and their lag
     Status(OutputArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HistoryCommand {
+    /// The versions of a document, newest first
+    Versions {
+        #[command(flatten)]
+        document: DocumentArguments,
+        /// The most versions to show; all without
+        #[arg(long)]
+        max_items: Option<usize>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// One version
+    Show {
+        /// The id of the version
+        version: String,
+        #[command(flatten)]
+        document: DocumentArguments,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// The document as of a time
+    Document {
+        #[command(flatten)]
+        document: DocumentArguments,
+        /// The time: 2026-11-20T10:31:00Z, seconds since 1970, or -10m
+        #[arg(long, allow_hyphen_values = true, value_parser = moment)]
+        as_of: Moment,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// What differs between two versions, or a version and the live document
+    Diff {
+        #[command(flatten)]
+        document: DocumentArguments,
+        /// The id of a version, or live
+        #[arg(long)]
+        from: String,
+        /// The id of a version, or live
+        #[arg(long, default_value = "live")]
+        to: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Live documents and versions that meet conditions, in time order
+    Search {
+        /// A condition: city_name=Davidson; = != < <= > >= contains; several must all be met
+        #[arg(long = "filter", required = true, value_parser = Filter::parse)]
+        filters: Vec<Filter>,
+        /// Only changes not before this time
+        #[arg(long, allow_hyphen_values = true, value_parser = moment)]
+        from: Option<Moment>,
+        /// Only changes not after this time
+        #[arg(long, allow_hyphen_values = true, value_parser = moment)]
+        to: Option<Moment>,
+        /// The most rows to show; all without
+        #[arg(long)]
+        max_items: Option<usize>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RestoreCommand {
+    /// Show what a restore would do, ask, and do it
+    Run(Box<RestoreArguments>),
+    /// The restores, newest first
+    List(OutputArguments),
+    /// One restore, document by document
+    Show {
+        /// The id of the restore
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Show what undoing a restore would do, ask, and do it
+    Undo {
+        /// The id of the restore
+        id: String,
+        #[command(flatten)]
+        how: HowArguments,
+    },
+}
+
+/// A document.
+#[derive(Debug, Args)]
+pub struct DocumentArguments {
+    /// The id of the document
+    #[arg(long)]
+    pub id: String,
+    #[command(flatten)]
+    pub key: KeyArguments,
+}
+
+/// A partition key value.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct KeyArguments {
+    /// The partition key value, if it is one text
+    #[arg(long)]
+    pub pk: Option<String>,
+    /// The partition key value: the JSON array of its components
+    #[arg(long, value_name = "JSON", value_parser = key)]
+    pub partition_key: Option<Key>,
+}
+
+impl KeyArguments {
+    /// The key that was given.
+    pub fn key(&self) -> Option<Key> {
+        self.pk.as_ref().map(Key::text).or_else(|| self.partition_key.clone())
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("target").required(true)))]
+pub struct RestoreArguments {
+    /// The document of this id; with --pk or --partition-key
+    #[arg(long)]
+    pub id: Option<String>,
+    /// The partition key value, if it is one text; without --id every document of it
+    #[arg(long)]
+    pub pk: Option<String>,
+    /// The partition key value: the JSON array of its components
+    #[arg(long, value_name = "JSON", value_parser = key, conflicts_with = "pk")]
+    pub partition_key: Option<Key>,
+    /// Documents that meet this condition: city_name=Davidson; several must all be met
+    #[arg(long = "filter", value_parser = Filter::parse)]
+    pub filters: Vec<Filter>,
+    /// In which state documents must meet the conditions
+    #[arg(long, value_enum, requires = "filters")]
+    pub filter_on: Option<FilterOnArgument>,
+    /// Every document
+    #[arg(long)]
+    pub all: bool,
+    /// Back to the newest version not after this time: 2026-11-20T10:31:00Z, seconds since 1970, or -10m
+    #[arg(long, group = "target", allow_hyphen_values = true, value_parser = moment)]
+    pub as_of: Option<Moment>,
+    /// Back to the last version before this time
+    #[arg(long, group = "target", allow_hyphen_values = true, value_parser = moment)]
+    pub before: Option<Moment>,
+    /// Back to this version
+    #[arg(long, group = "target")]
+    pub version: Option<String>,
+    /// Delete documents that are known not to have existed then
+    #[arg(long)]
+    pub delete_created_after: bool,
+    /// Write into another container instead
+    #[arg(long, value_name = "CONTAINER")]
+    pub into: Option<String>,
+    #[command(flatten)]
+    pub how: HowArguments,
+}
+
+/// How a restore is executed.
+#[derive(Debug, Args)]
+pub struct HowArguments {
+    /// Only show what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Overwrite documents that have changed meanwhile
+    #[arg(long)]
+    pub force: bool,
+    /// Why, for the record
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Who, for the record; by default the user's name
+    #[arg(long, env = "USER")]
+    pub requested_by: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+/// In which state a document must meet a condition.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FilterOnArgument {
+    /// As it was at the target
+    Target,
+    /// As it is now
+    Live,
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    Moment::parse(text, chrono::Utc::now())
+}
+
+fn key(text: &str) -> Result<Key, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Args)]

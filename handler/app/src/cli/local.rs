@@ -26,6 +26,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<ExitCode>
             json!({"event": "ready", "cosmos": endpoint.url(), "connectionString": endpoint.connection_string()});
         print_line(&ready.to_string())?;
         interrupted().await?;
+        tell_usage(&endpoint);
         endpoint.stop().await;
         return Ok(ExitCode::SUCCESS);
     }
@@ -56,6 +57,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<ExitCode>
         interrupted = interrupted() => interrupted,
     };
     host.stop().await;
+    tell_usage(&endpoint);
     endpoint.stop().await;
     outcome.map(|()| ExitCode::SUCCESS)
 }
@@ -95,6 +97,11 @@ fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String
     // The SDK would ask for the metadata of an Azure machine, which this is not.
     settings.insert("COSMOS_DISABLE_IMDS".to_owned(), "1".to_owned());
     settings
+}
+
+fn tell_usage(endpoint: &Endpoint) {
+    let usage = endpoint.usage();
+    log::info!("the embedded endpoint answered {} requests for {:.0} RU", usage.requests, usage.request_units);
 }
 
 async fn interrupted() -> Result<()> {

@@ -1,6 +1,8 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 done with conflicts or damage found.
 
 mod arguments;
+mod confirm;
+mod history;
 #[cfg(feature = "local")]
 mod local;
 mod output;
@@ -8,6 +10,7 @@ mod populate;
 mod progress;
 mod provision;
 mod query;
+mod restore;
 mod status;
 mod truncate;
 
@@ -77,6 +80,8 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Command::Populate(populate) => populate::run(&service()?, &populate).await?,
         Command::Truncate(truncate) => truncate::run(&service()?, &truncate).await?,
         Command::Query(query) => query::run(&service()?, &query).await?,
+        Command::History(history) => history::run(&service()?, &history).await?,
+        Command::Restore(restore) => return restore::run(&service()?, &restore).await,
         Command::Status(status) => status::run(&service()?, &status).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,18 +1,25 @@
 //! `changefeed status`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use changefeed_history::ContainerState;
 
 use super::arguments::{Output, OutputArguments};
-use super::output::{print_json, print_table};
-use crate::service::Service;
+use super::output::{print_json, print_line, print_table};
+use crate::service::{Service, Status};
 
-/// Shows containers and leases.
+/// Shows containers and leases; fails when any of them cannot be read.
 pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<()> {
     let status = service.status().await;
+    let failed = status.containers.iter().any(|container| matches!(container.state, ContainerState::Failed { .. }));
     if arguments.output == Output::Json {
-        return print_json(&status);
+        print_json(&status)?;
+    } else {
+        print_status(status)?;
     }
+    if failed { bail!("not every container can be read") } else { Ok(()) }
+}
+
+fn print_status(status: Status) -> Result<()> {
     let container = |container: changefeed_history::ContainerStatus| {
         let (key, items) = match container.state {
             ContainerState::Ready { partition_key_paths, items } => {
@@ -29,5 +36,9 @@ pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<()> {
         let lag = lease.lag.map_or_else(unknown, |lag| lag.to_string());
         vec![lease.lease_token, lease.owner.unwrap_or_else(unknown), lag, lease.last_written.unwrap_or_else(unknown)]
     });
-    print_table(&["Lease", "Owner", "Lag", "Last written"], rows)
+    print_table(&["Lease", "Owner", "Lag", "Last written"], rows)?;
+    match status.leases_error {
+        Some(error) => print_line(&format!("The leases cannot be read: {error}")),
+        None => Ok(()),
+    }
 }

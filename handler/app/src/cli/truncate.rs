@@ -1,11 +1,10 @@
 //! `changefeed truncate`.
 
-use std::io::{BufRead, IsTerminal, Write};
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 use changefeed_history::TruncateRequest;
 
 use super::arguments::{Output, TruncateArguments};
+use super::confirm::confirm;
 use super::output::{print_json, print_line};
 use super::progress::bar;
 use crate::service::Service;
@@ -13,12 +12,15 @@ use crate::service::Service;
 /// Deletes documents, after a question.
 pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<()> {
     if !arguments.yes {
-        confirm(&format!(
-            "Delete up to {} documents of container {} of database {}?",
-            arguments.max,
-            arguments.container,
-            service.store.names().database
-        ))?;
+        confirm(
+            &format!(
+                "Delete up to {} documents of container {} of database {}?",
+                arguments.max,
+                arguments.container,
+                service.store.names().database
+            ),
+            "nothing was deleted",
+        )?;
     }
     let request = TruncateRequest { container: arguments.container.clone(), max: arguments.max };
     let bar = bar("Deleting", arguments.max);
@@ -31,18 +33,4 @@ pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<()>
             print_line(&format!("{} documents deleted for {:.0} RU", report.deleted, report.request_charge))
         }
     }
-}
-
-fn confirm(question: &str) -> Result<()> {
-    if !std::io::stdin().is_terminal() {
-        bail!("{question} There is no terminal to ask on: give --yes");
-    }
-    eprint!("{question} [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    if !matches!(answer.trim(), "y" | "Y" | "yes") {
-        bail!("nothing was deleted");
-    }
-    Ok(())
 }

@@ -221,3 +221,53 @@ async fn what_can_never_be_a_version_is_a_dead_letter_and_the_rest_of_the_batch_
         assert_eq!(letter["invocationId"], "3b1a5a3e-0000-4000-8000-000000000001");
     }
 }
+
+#[tokio::test]
+async fn a_document_whose_id_and_key_look_like_times_is_filed_under_its_own_name() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let time = "2024-01-01T10:00:00+02:00";
+    let stored = world.put(time, json!({"id": time, "pk": time, "n": 1})).await;
+    let rewritten = |stored: &Value| {
+        let mut document = stored.clone();
+        (document["id"], document["pk"]) = (json!("2024-01-01T08:00:00+00:00"), json!("2024-01-01T08:00:00+00:00"));
+        document
+    };
+    handler.invoke(&delivered(&[rewritten(&stored)]), false).await;
+    let version = world.only_version().await;
+    assert_eq!((&version["sourceId"], &version["pk"], &version["exact"]), (&json!(time), &json!(time), &json!(true)));
+    let mut late = rewritten(&world.put(time, json!({"id": time, "pk": time, "n": 2})).await);
+    late["_etag"] = json!("\"missed\"");
+    handler.invoke(&delivered(&[late]), false).await;
+    let missed =
+        world.versions().await.into_values().find(|version| version["etag"] == "\"missed\"").expect("a version");
+    assert_eq!(
+        (&missed["sourceId"], &missed["partitionKey"], &missed["exact"]),
+        (&json!(time), &json!([time]), &json!(false))
+    );
+}
+
+#[tokio::test]
+async fn deletes_of_one_transaction_are_kept_apart_whatever_the_key_of_the_changes_container() {
+    for key in [&["/pk", "/sourceId"][..], &["/pk"]] {
+        let world = World::with_keys(&["/pk"], key).await;
+        let delete = |id: &str| json!({"current": null, "metadata": {"crts": 1_700_000_000.0, "lsn": 9, "operationType": "delete", "id": id, "partitionKey": {"pk": "a"}}});
+        let (status, answer) = world.handler().invoke(&delivered(&[delete("1"), delete("2")]), false).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(world.query("changes", "SELECT * FROM c").await.len(), 2, "{key:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_expires_by_the_containers_time_to_live_says_so() {
+    let world = World::new().await;
+    let events = world.container("events").await;
+    let properties = events.read(None).await.expect("read").into_model().expect("properties");
+    events
+        .replace(properties.with_default_ttl(azure_data_cosmos::models::TimeToLive::Seconds(500)), None)
+        .await
+        .expect("replace");
+    let stored = world.put("a", put("1", 1)).await;
+    world.handler().invoke(&delivered(std::slice::from_ref(&stored)), false).await;
+    assert_eq!(world.only_version().await["expiresAt"].as_i64(), stored["_ts"].as_i64().map(|ts| ts + 500));
+}

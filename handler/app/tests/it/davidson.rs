@@ -6,15 +6,15 @@ use crate::support::{DEADLINE, Local};
 
 #[tokio::test]
 async fn the_sample_is_populated_and_every_change_of_it_is_consumed_into_the_history() {
-    let local = Local::start(&["--populate", "1200", "--seed", "7"]).await;
+    let local = Local::start(&["--populate", "5000", "--seed", "7"]).await;
 
     let documents = local.query("events", "SELECT * FROM c").await;
-    assert!(documents.len() < 1200, "most writes are updates");
+    assert!(documents.len() < 5000, "most writes are updates");
     for document in &documents {
         assert_eq!((&document["id"], &document["doctype"]), (&document["postal_cd"], &json!("zipcode")));
         assert_eq!(document["pk"], document["id"]);
         assert_eq!(document["location"]["coordinates"], json!([document["longitude"], document["latitude"]]));
-        assert!(document["seq"].as_i64().is_some_and(|seq| (1..=1200).contains(&seq)));
+        assert!(document["seq"].as_i64().is_some_and(|seq| (1..=5000).contains(&seq)));
     }
 
     local.until_all_captured(DEADLINE).await;

@@ -115,4 +115,8 @@ async fn a_wrong_key_is_told_apart_from_a_failure_that_may_pass() {
     let (status, answer) =
         handler.post("/api/query", &json!({"container": "events", "query": "SELECT * FROM c"})).await;
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_GATEWAY, &json!("CosmosForbidden")), "{answer}");
+    let (status, answer) = handler.invoke("[]", false).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "the batch comes again when the key is right: {answer}");
+    let (_, answer) = handler.get("/api/status").await;
+    assert_eq!(answer["containers"][0]["state"], "failed", "{answer}");
 }

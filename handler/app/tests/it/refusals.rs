@@ -46,6 +46,18 @@ async fn functions_name_the_property_that_is_wrong_and_what_is_allowed() {
         ("populate", json!({"count": -1}), "count"),
         ("populate", json!({"count": 1, "speed": 2}), "speed"),
         ("populate", json!({"count": 1, "ratePerSecond": 0}), "ratePerSecond"),
+        ("populate", json!({"count": 1, "ratePerSecond": 1e-300}), "allowed are 0.1 to"),
+        ("query", json!({"container": "events", "query": "SELECT * FROM c", "partitionKey": []}), "0 components"),
+        (
+            "query",
+            json!({"container": "events", "query": "SELECT * FROM c", "partitionKey": ["a", "b"]}),
+            "2 components",
+        ),
+        (
+            "query",
+            json!({"container": "events", "query": "SELECT VALUE COUNT(1) FROM c"}),
+            "within one partition key value",
+        ),
         ("truncate", json!({"container": "leases", "max": 1}), "events, changes"),
         ("truncate", json!({"container": "events", "max": 0}), "max is 0"),
         ("query", json!({"container": "nothing", "query": "SELECT 1"}), "events, changes, leases, jobs, dead-letters"),

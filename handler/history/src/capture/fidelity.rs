@@ -7,24 +7,32 @@
 
 use serde_json::Value;
 
+use crate::version::SYSTEM_PROPERTIES;
+
 /// Digits that a double needs at the most to be told from its neighbours.
 const DOUBLE_DIGITS: usize = 17;
 
-/// Whether any value in the document may have been rewritten.
-pub(super) fn may_be_rewritten(value: &Value) -> bool {
+/// Whether any value in the document may have been rewritten, the service's own properties aside.
+pub(super) fn may_be_rewritten(document: &Value) -> bool {
+    let own = |name: &&String| !SYSTEM_PROPERTIES.contains(&name.as_str());
+    match document {
+        Value::Object(properties) => properties.iter().any(|(name, value)| own(&name) && is_suspicious(value)),
+        other => is_suspicious(other),
+    }
+}
+
+fn is_suspicious(value: &Value) -> bool {
     match value {
         Value::String(text) => has_date_time_form(text),
         Value::Number(number) => number.is_f64() && significant_digits(&number.to_string()) >= DOUBLE_DIGITS,
-        Value::Array(items) => items.iter().any(may_be_rewritten),
-        Value::Object(properties) => {
-            let own = |name: &&String| !crate::version::SYSTEM_PROPERTIES.contains(&name.as_str());
-            properties.iter().any(|(name, value)| own(&name) && may_be_rewritten(value))
-        }
+        Value::Array(items) => items.iter().any(is_suspicious),
+        Value::Object(properties) => properties.values().any(is_suspicious),
         Value::Null | Value::Bool(_) => false,
     }
 }
 
-fn has_date_time_form(text: &str) -> bool {
+/// Whether a text has the form that the host writes.
+pub(super) fn has_date_time_form(text: &str) -> bool {
     let bytes = text.as_bytes();
     let date_time = b"0000-00-00T00:00:00";
     let matches = |byte: &u8, form: &u8| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
@@ -71,6 +79,7 @@ mod tests {
             json!("1970-01-01T00:00:00.001Z"),
             json!({"a": [1, {"b": "2024-01-01T00:00:00.1234567-05:30"}]}),
             json!(0.12345678901234568),
+            json!({"nested": {"_ts": "2024-01-01T00:00:00Z"}}),
         ] {
             assert!(may_be_rewritten(&value), "{value}");
         }
@@ -87,6 +96,7 @@ mod tests {
             json!("/Date(1)/"),
             json!({"latitude": 35.4995, "longitude": -80.8487, "seq": 12345678901234567u64, "half": 0.5, "hundred": 100.0}),
             json!({"2024-01-01T00:00:00Z": 1}),
+            json!({"_etag": "2024-01-01T00:00:00Z"}),
             json!(null),
         ] {
             assert!(!may_be_rewritten(&value), "{value}");

@@ -16,10 +16,12 @@ use std::time::Instant;
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 pub use delivery::{DeliveryError, decode_delivery};
 
-use crate::cosmos::{Container, Error, Key};
+use crate::cosmos::{Container, Error, Key, KeyComponent};
+use crate::enclose::digest;
 use crate::policy::{Decision, decide, retry};
 use crate::store::{Role, Store};
 use crate::version::Version;
@@ -106,7 +108,12 @@ impl Context<'_> {
         };
         let (observed, exact) = self.exact(observed).await?;
         let captured_by = &self.batch.invocation_id;
-        let version = record::version(observed, self.monitored.default_ttl(), exact, captured_by, Utc::now());
+        let default_ttl = self.monitored.default_ttl().await;
+        let mut version = record::version(observed, default_ttl, exact, captured_by, Utc::now());
+        if version.operation.is_removal() && !self.changes.key_paths().iter().any(|path| path == "/sourceId") {
+            // Removals of one transaction have one time and sequence number; here they would share a partition too.
+            version.id = format!("{}-{}", version.id, digest(&version.source_id));
+        }
         match keep(self.changes, &version, self.deadline).await {
             Ok(Some(request_charge)) => Ok(Outcome::Stored(request_charge)),
             Ok(None) => Ok(Outcome::AlreadyStored),
@@ -117,23 +124,50 @@ impl Context<'_> {
         }
     }
 
-    /// Replaces a body that the host may have rewritten by the stored one, while that is still the same version.
+    /// Replaces a body that the host may have rewritten by the stored one, while that is still the same version. The
+    /// version's document is exact, or it is told that it may not be.
     async fn exact(&self, mut observed: Observed) -> Result<(Observed, bool), Error> {
-        let suspicious = self.batch.rewritten_by_host
-            && [&observed.document, &observed.previous].into_iter().flatten().any(fidelity::may_be_rewritten);
-        if !suspicious {
+        if !self.batch.rewritten_by_host {
             return Ok((observed, true));
         }
         let previous_suspicious = observed.previous.as_ref().is_some_and(fidelity::may_be_rewritten);
-        let mut exact = false;
-        if let (Some(_), Some(etag)) = (&observed.document, &observed.etag) {
-            let stored = retry(self.deadline, || self.monitored.read(&observed.partition_key, &observed.id)).await?;
-            if let Some(stored) = stored.filter(|stored| stored["_etag"].as_str() == Some(etag)) {
-                observed.document = Some(stored);
-                exact = !previous_suspicious;
-            }
+        let Some(document) = observed.document.as_ref().filter(|document| fidelity::may_be_rewritten(document)) else {
+            return Ok((observed, !previous_suspicious));
+        };
+        let stored = match self.stored(&observed, document).await {
+            Ok(stored) => stored,
+            // What can be read never, must not hold up what can be kept.
+            Err(error) if decide(error.kind()) == Decision::DeadLetter => None,
+            Err(error) => return Err(error),
+        };
+        let Some(stored) = stored else { return Ok((observed, false)) };
+        let (operation, lsn, paths) = (observed.operation, observed.lsn, self.monitored.key_paths());
+        let Ok(current) = Observed::of_document(stored, operation, lsn, paths) else { return Ok((observed, false)) };
+        // Id and key never change while it is the same item, so they are right even if its content has moved on.
+        if current.etag == observed.etag {
+            let previous = observed.previous.take();
+            return Ok((Observed { previous, ..current }, !previous_suspicious));
         }
-        Ok((observed, exact))
+        (observed.id, observed.partition_key) = (current.id, current.partition_key);
+        Ok((observed, false))
+    }
+
+    /// The stored item: by its id and key, or by its resource id where the host may have rewritten those.
+    async fn stored(&self, observed: &Observed, document: &Value) -> Result<Option<Value>, Error> {
+        let texts = observed.partition_key.components().iter().filter_map(|component| match component {
+            KeyComponent::Text(text) => Some(text),
+            _ => None,
+        });
+        if !texts.chain([&observed.id]).any(|text| fidelity::has_date_time_form(text)) {
+            return retry(self.deadline, || self.monitored.read(&observed.partition_key, &observed.id)).await;
+        }
+        let parameters = Map::from_iter([("@rid".to_owned(), document["_rid"].clone())]);
+        retry(self.deadline, || async {
+            let items =
+                self.monitored.select::<Value>("SELECT * FROM c WHERE c._rid = @rid", &parameters, None).await?;
+            items.boxed().try_next().await
+        })
+        .await
     }
 
     async fn bury(&self, payload: &RawValue, unusable: Unusable) -> Result<Outcome, Error> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::cosmos::{Key, KeyComponent};
+use crate::cosmos::Key;
 use crate::limits::MAX_ID_BYTES;
 use crate::version::Operation;
 
@@ -90,13 +90,10 @@ impl Observed {
             .or_else(|| image["id"].as_str())
             .ok_or_else(|| unusable("no-id", "the delete names no id"))?;
         let partition_key = match &metadata["partitionKey"] {
-            Value::Object(properties) => {
-                let components: Result<Vec<KeyComponent>, String> =
-                    properties.values().cloned().map(KeyComponent::try_from).collect();
-                Key::new(components.map_err(|message| unusable("invalid-key", message))?)
-            }
-            _ => Key::of(&image, key_paths).map_err(|error| unusable("invalid-key", error.to_string()))?,
+            Value::Object(properties) => Key::of(&Value::Object(by_path(properties, key_paths)), key_paths),
+            _ => Key::of(&image, key_paths),
         };
+        let partition_key = partition_key.map_err(|error| unusable("invalid-key", error.to_string()))?;
         let time = metadata["crts"].as_f64().ok_or_else(|| unusable("no-time", "the delete has no crts"))?;
         let lsn = metadata["lsn"].as_i64().ok_or_else(|| unusable("no-time", "the delete has no lsn"))?;
         Ok(Self {
@@ -147,6 +144,31 @@ fn is_envelope(object: &Map<String, Value>) -> bool {
             || object["metadata"].get("operationType").is_some())
 }
 
+/// The key properties of a delete as they would stand in the document. The feed names them by their paths; a nested one
+/// comes as its path or by its last name.
+fn by_path(properties: &Map<String, Value>, key_paths: &[String]) -> Map<String, Value> {
+    let mut document = Value::Object(Map::new());
+    for path in key_paths {
+        let names: Vec<&str> = path.split('/').skip(1).collect();
+        let nested = names.iter().try_fold(None, |found: Option<&Value>, name| match found {
+            None => properties.get(*name).map(Some),
+            Some(value) => value.get(name).map(Some),
+        });
+        let flat = || properties.get(path.trim_start_matches('/')).or_else(|| properties.get(*names.last()?));
+        if let Some(value) = nested.flatten().filter(|value| !value.is_object()).or_else(flat) {
+            let mut place = &mut document;
+            for name in &names {
+                place = &mut place[*name];
+            }
+            *place = value.clone();
+        }
+    }
+    match document {
+        Value::Object(properties) => properties,
+        _ => Map::new(),
+    }
+}
+
 fn is_document(value: &Value) -> bool {
     value.as_object().is_some_and(|object| !object.is_empty())
 }
@@ -155,8 +177,8 @@ fn checked_id(id: &str) -> Result<String, Unusable> {
     if id.is_empty() || id.len() > MAX_ID_BYTES {
         return Err(unusable("invalid-id", format!("the id has {} bytes; allowed are 1 to {MAX_ID_BYTES}", id.len())));
     }
-    if let Some(character) = id.chars().find(|character| matches!(character, '/' | '\\' | '?' | '#')) {
-        return Err(unusable("invalid-id", format!("the id holds {character:?}, which an id may not: / \\ ? #")));
+    if let Some(character) = id.chars().find(|character| matches!(character, '/' | '\\')) {
+        return Err(unusable("invalid-id", format!("the id holds {character:?}, which an id may not")));
     }
     Ok(id.to_owned())
 }
@@ -211,12 +233,28 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_a_delete_follows_the_paths_of_the_container_not_the_order_of_the_properties() {
+        let delete = |key: Value, paths: &[&str]| {
+            let metadata = json!({"crts": 1.0, "lsn": 2, "operationType": "delete", "id": "1", "partitionKey": key});
+            let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+            let observed =
+                Observed::parse(&json!({"current": null, "metadata": metadata}).to_string(), &paths).expect("delete");
+            observed.partition_key.to_string()
+        };
+        assert_eq!(delete(json!({"b": 1, "a": "x"}), &["/a", "/b"]), r#"["x",1]"#);
+        assert_eq!(delete(json!({}), &["/pk"]), "[{}]");
+        assert_eq!(delete(json!({"user": {"id": 5}}), &["/user/id"]), "[5]");
+        assert_eq!(delete(json!({"id": 5}), &["/user/id"]), "[5]");
+    }
+
+    #[test]
     fn what_can_never_be_a_version_is_named() {
         let code = |value: Value| parse(value).expect_err("unusable").code;
         assert_eq!(code(json!(5)), "not-an-object");
         assert_eq!(code(json!({"pk": "a", "_ts": 1, "_etag": "e"})), "no-id");
         assert_eq!(code(json!({"id": 7, "_ts": 1, "_etag": "e"})), "no-id");
         assert_eq!(code(json!({"id": "a/b", "_ts": 1, "_etag": "e"})), "invalid-id");
+        assert!(parse(json!({"id": "what? #1", "pk": "a", "_ts": 1, "_etag": "e"})).is_ok());
         assert_eq!(code(json!({"id": "x".repeat(1024), "_ts": 1, "_etag": "e"})), "invalid-id");
         assert_eq!(code(json!({"id": "1", "pk": "k".repeat(2049), "_ts": 1, "_etag": "e"})), "invalid-key");
         assert_eq!(code(json!({"id": "1", "pk": [1], "_ts": 1, "_etag": "e"})), "invalid-key");

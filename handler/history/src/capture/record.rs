@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::observed::Observed;
-use crate::enclose::{compress, cut};
+use crate::enclose::{compress, cut, digest};
 use crate::limits::MAX_RECORD_BYTES;
 use crate::version::{SCHEMA, Version, pk_of, removal_id, timestamp, version_id, without_system_properties};
 
@@ -81,10 +81,11 @@ pub(crate) fn enclosed(
             else {
                 continue;
             };
-            let parts = cut(&encoded);
+            let (parts, digest) = (cut(&encoded), digest(&encoded));
             body[format!("{field}Parts")] = json!(parts.len());
+            body[format!("{field}Digest")] = json!(digest);
             for (number, data) in parts.into_iter().enumerate() {
-                items.push(part(id, field, number, data, owner));
+                items.push(part(id, field, &digest, number, data, owner));
             }
         }
     }
@@ -92,9 +93,10 @@ pub(crate) fn enclosed(
     Ok(items)
 }
 
-fn part(id: &str, field: &str, number: usize, data: &str, owner: &Map<String, Value>) -> Item {
-    let id_of_part = format!("{id}-{field}-{number:04}");
-    let mut body = json!({"id": id_of_part, "partOf": id, "field": field, "number": number, "data": data});
+fn part(id: &str, field: &str, digest: &str, number: usize, data: &str, owner: &Map<String, Value>) -> Item {
+    let id_of_part = format!("{id}-{field}-{digest}-{number:04}");
+    let mut body =
+        json!({"id": id_of_part, "partOf": id, "field": field, "digest": digest, "number": number, "data": data});
     if let Some(body) = body.as_object_mut() {
         body.extend(owner.clone());
     }

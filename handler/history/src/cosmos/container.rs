@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use azure_core::http::Etag;
 use azure_core::http::headers::{HeaderName, HeaderValue};
 use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::feed::{ContinuationToken, FeedScope};
-use azure_data_cosmos::models::{ItemResponse, ResponseHeaders, TimeToLive};
+use azure_data_cosmos::models::{ContainerProperties, ItemResponse, ResponseHeaders, TimeToLive};
 use azure_data_cosmos::options::{
     ItemWriteOptions, MaxItemCountHint, Precondition, QueryOptions, ReadContainerOptions,
 };
@@ -18,11 +20,14 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::sync::Mutex;
 
 use super::account::Account;
 use super::error::Error;
 use super::key::Key;
 
+/// How long a container's definition is believed.
+const DEFINITION_AGE: Duration = Duration::from_secs(60);
 /// Asks the service to tell with a container how much is in it.
 const POPULATE_QUOTA_INFO: &str = "x-ms-documentdb-populatequotainfo";
 
@@ -32,7 +37,8 @@ pub(crate) struct Container {
     client: ContainerClient,
     name: String,
     key_paths: Vec<String>,
-    default_ttl: Option<i64>,
+    /// Read again when it is older than [`DEFINITION_AGE`].
+    default_ttl: Arc<Mutex<(Instant, Option<i64>)>>,
 }
 
 /// What a write cost, and what it made.
@@ -80,11 +86,7 @@ impl Container {
         let client = database_client.container_client(name.to_owned(), None).await.map_err(failed)?;
         let properties = client.read(None).await.and_then(|response| response.into_model()).map_err(failed)?;
         let key_paths = properties.partition_key.paths().iter().map(ToString::to_string).collect();
-        let default_ttl = match properties.default_ttl {
-            TimeToLive::NoDefault => Some(-1),
-            TimeToLive::Seconds(seconds) => Some(i64::from(seconds)),
-            _ => None,
-        };
+        let default_ttl = Arc::new(Mutex::new((Instant::now(), ttl_of(&properties))));
         Ok(Self { client, name: name.to_owned(), key_paths, default_ttl })
     }
 
@@ -93,9 +95,17 @@ impl Container {
         &self.key_paths
     }
 
-    /// The time to live of items without one of their own, in seconds: -1 for ever, `None` where time to live is off.
-    pub(crate) fn default_ttl(&self) -> Option<i64> {
-        self.default_ttl
+    /// The time to live of items without one of their own, in seconds: -1 for ever, `None` where time to live is off. It
+    /// can be changed at any time, and is known here after a minute.
+    pub(crate) async fn default_ttl(&self) -> Option<i64> {
+        let mut known = self.default_ttl.lock().await;
+        if known.0.elapsed() > DEFINITION_AGE {
+            match self.client.read(None).await.and_then(|response| response.into_model()) {
+                Ok(properties) => *known = (Instant::now(), ttl_of(&properties)),
+                Err(error) => log::warn!("the definition of container {} cannot be read: {error}", self.name),
+            }
+        }
+        known.1
     }
 
     /// Creates an item; [`ErrorKind::Conflict`](super::ErrorKind::Conflict) when there is one of this id.
@@ -208,6 +218,17 @@ impl Container {
         parameters: &Map<String, Value>,
         key: Option<&Key>,
     ) -> Result<(Query, FeedScope), Error> {
+        if let Some(key) = key
+            && !(1..=self.key_paths.len()).contains(&key.components().len())
+        {
+            let (found, paths) = (key.components().len(), &self.key_paths);
+            let message = format!(
+                "partition key {key} has {found} components; the container has {}: {}",
+                paths.len(),
+                paths.join(", ")
+            );
+            return Err(Error::invalid(format!("querying container {}", self.name), message));
+        }
         let mut query = Query::from(text);
         for (name, value) in parameters {
             let with_parameter = query.with_parameter(name.clone(), value);
@@ -241,6 +262,14 @@ fn is_drained(token: &ContinuationToken) -> bool {
 fn documents_count(resource_usage: &str) -> Option<u64> {
     let count = resource_usage.split(';').find_map(|part| part.strip_prefix("documentsCount="))?;
     count.parse().ok()
+}
+
+fn ttl_of(properties: &ContainerProperties) -> Option<i64> {
+    match properties.default_ttl {
+        TimeToLive::NoDefault => Some(-1),
+        TimeToLive::Seconds(seconds) => Some(i64::from(seconds)),
+        _ => None,
+    }
 }
 
 fn if_match(etag: &str) -> ItemWriteOptions {

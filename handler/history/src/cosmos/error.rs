@@ -2,6 +2,9 @@
 
 use azure_data_cosmos::CosmosError;
 
+/// The SDK's own sub-status for what it cannot ask all partitions for.
+const UNSUPPORTED_QUERY: u16 = 20113;
+
 /// What kind of failure it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -63,6 +66,12 @@ impl Error {
             408 | 449 | 500.. => ErrorKind::Unavailable,
             _ => ErrorKind::Invalid,
         };
-        Self { kind, action: action.into(), message: error.to_string(), source: Some(Box::new(error)) }
+        let unsupported = error.status().sub_status().is_some_and(|code| code.value() == UNSUPPORTED_QUERY);
+        let hint = if unsupported {
+            " (COUNT and other aggregates are possible within one partition key value: give it)"
+        } else {
+            ""
+        };
+        Self { kind, action: action.into(), message: format!("{error}{hint}"), source: Some(Box::new(error)) }
     }
 }

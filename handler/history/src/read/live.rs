@@ -25,6 +25,6 @@ impl Store {
         let Some(stored) = container.read_stored(&document.partition_key, &document.id).await? else { return Ok(None) };
         let observed = Observed::of_document(stored.document, Operation::Write, stored.lsn, container.key_paths())
             .map_err(|unusable| Error::invalid(format!("reading document {}", document.id), unusable.to_string()))?;
-        Ok(Some(record::version(observed, container.default_ttl(), true, captured_by, Utc::now())))
+        Ok(Some(record::version(observed, container.default_ttl().await, true, captured_by, Utc::now())))
     }
 }

@@ -36,8 +36,13 @@ pub(crate) async fn whole(container: &Container, record: Value, bulky: &[&str]) 
 }
 
 async fn read_parts(container: &Container, record: &Value, id: &str, field: &str, parts: u64) -> Result<String, Error> {
-    let query = "SELECT c.number, c.data FROM c WHERE c.partOf = @id AND c.field = @field";
-    let parameters = Map::from_iter([("@id".to_owned(), json!(id)), ("@field".to_owned(), json!(field))]);
+    let query = "SELECT c.number, c.data FROM c WHERE c.partOf = @id AND c.field = @field AND c.digest = @digest";
+    let digest = record[format!("{field}Digest")].clone();
+    let parameters = Map::from_iter([
+        ("@id".to_owned(), json!(id)),
+        ("@field".to_owned(), json!(field)),
+        ("@digest".to_owned(), digest),
+    ]);
     // A part lies beside its record unless the container is partitioned by id.
     let by_id = container.key_paths().iter().any(|path| path == "/id");
     let key = if by_id { None } else { Some(Key::of(record, container.key_paths())?) };

@@ -1,0 +1,192 @@
+//! `changefeed restore`: shows the plan, asks, executes.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use changefeed_history::{
+    Action, Counts, DocumentName, FilterOn, Plan, PlannedItem, RestoreReport, RestoreRequest, RestoreState, Selection,
+    Target, UndoRequest,
+};
+
+use super::arguments::{FilterOnArgument, HowArguments, Output, RestoreArguments, RestoreCommand};
+use super::confirm::confirm;
+use super::output::{describe, print_json, print_line, print_table, time, version_time};
+use crate::service::Service;
+
+/// Done, but some documents had changed and were left alone.
+const CONFLICTS: u8 = 3;
+
+/// Puts documents back.
+pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode> {
+    match command {
+        RestoreCommand::Run(arguments) => {
+            let plan = service.store.plan_restore(&request(arguments)?).await?;
+            execute(service, plan, &arguments.how).await
+        }
+        RestoreCommand::Undo { id, how } => {
+            let request = UndoRequest {
+                dry_run: how.dry_run,
+                force: how.force,
+                reason: how.reason.clone(),
+                requested_by: how.requested_by.clone(),
+            };
+            let plan = service.store.plan_undo(id, &request).await?;
+            execute(service, plan, how).await
+        }
+        RestoreCommand::List(output) => {
+            let list = service.store.restores().await?;
+            match output.output {
+                Output::Json => print_json(&list)?,
+                Output::Table => {
+                    let text = |text: Option<String>| text.unwrap_or_default();
+                    let rows = list.items.into_iter().map(|record| {
+                        let undone = record.undone_by.map(|by| format!("undone by {by}"));
+                        let undo = record.undo_of.map(|of| format!("undo of {of}"));
+                        vec![
+                            record.id,
+                            record.started_at,
+                            format!("{:?}", record.state).to_lowercase(),
+                            summary(&record.counts, true),
+                            text(record.requested_by),
+                            text(record.reason),
+                            text(undone.or(undo)),
+                        ]
+                    });
+                    print_table(&["Id", "Started", "State", "Documents", "Who", "Why", ""], rows)?;
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        RestoreCommand::Show { id, output } => {
+            let record = service.store.restore(id).await?;
+            match output.output {
+                Output::Json => print_json(&record)?,
+                Output::Table => {
+                    print_line(&format!(
+                        "{}  {}  {:?}  {}",
+                        record.id,
+                        record.started_at,
+                        record.state,
+                        summary(&record.counts, true)
+                    ))?;
+                    print_items(&record.items)?;
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
+    let key = arguments.pk.as_ref().map(changefeed_history::Key::text).or_else(|| arguments.partition_key.clone());
+    let selection = match (&arguments.id, key, arguments.filters.as_slice(), arguments.all) {
+        (Some(id), Some(partition_key), [], false) => {
+            Selection::Documents(vec![DocumentName { id: id.clone(), partition_key }])
+        }
+        (Some(_), None, ..) => bail!("--id needs --pk or --partition-key"),
+        (None, Some(key), [], false) => Selection::Partition(key),
+        (None, None, [], true) => Selection::All,
+        (None, None, filters @ [_, ..], false) => {
+            let on = match arguments.filter_on {
+                Some(FilterOnArgument::Live) => FilterOn::Live,
+                Some(FilterOnArgument::Target) | None => FilterOn::Target,
+            };
+            Selection::Filter { filters: filters.to_vec(), on }
+        }
+        _ => bail!("give exactly one of: --id with --pk or --partition-key; --pk or --partition-key; --filter; --all"),
+    };
+    let target = match (arguments.as_of, arguments.before, &arguments.version, &selection) {
+        (Some(moment), None, None, _) => Target::AsOf(moment),
+        (None, Some(moment), None, _) => Target::Before(moment),
+        (None, None, Some(version), Selection::Documents(_)) => Target::Version(version.clone()),
+        (None, None, Some(_), _) => bail!("--version goes with --id"),
+        _ => bail!("give exactly one of --as-of, --before and --version"),
+    };
+    Ok(RestoreRequest {
+        selection,
+        target,
+        dry_run: arguments.how.dry_run,
+        force: arguments.how.force,
+        delete_created_after: arguments.delete_created_after,
+        into: arguments.into.clone(),
+        reason: arguments.how.reason.clone(),
+        requested_by: arguments.how.requested_by.clone(),
+    })
+}
+
+async fn execute(service: &Service, plan: Plan, how: &HowArguments) -> Result<ExitCode> {
+    let counts = Counts::of(&plan.items);
+    let people = how.output.output == Output::Table;
+    if people {
+        print_items(&plan.items)?;
+        print_line(&summary(&counts, false))?;
+    }
+    if how.dry_run || counts.writes() == 0 {
+        if !people {
+            print_json(&plan.report())?;
+        }
+        return Ok(exit_code(if counts.conflict > 0 { RestoreState::Conflicts } else { RestoreState::Done }));
+    }
+    if !how.yes {
+        confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
+    }
+    let report = service.store.execute_restore(plan).await?;
+    if people {
+        print_report(&report)?
+    } else {
+        print_json(&report)?
+    }
+    Ok(exit_code(report.state))
+}
+
+fn print_report(report: &RestoreReport) -> Result<()> {
+    let left: Vec<PlannedItem> =
+        report.items.iter().filter(|item| matches!(item.action, Action::Conflict | Action::Failed)).cloned().collect();
+    if !left.is_empty() {
+        print_items(&left)?;
+    }
+    let id = report.id.as_deref().unwrap_or_default();
+    print_line(&format!("Restore {id}: {} for {:.0} RU", summary(&report.counts, true), report.request_charge))?;
+    print_line(&format!("To undo it: changefeed restore undo {id}"))
+}
+
+fn print_items(items: &[PlannedItem]) -> Result<()> {
+    let row = |item: &PlannedItem| {
+        let what = item.message.clone().unwrap_or_else(|| describe(&item.changes));
+        let back_to = item.version.as_deref().and_then(version_time).map(time).unwrap_or_default();
+        vec![
+            item.id.clone(),
+            item.partition_key.to_string(),
+            format!("{:?}", item.action).to_lowercase(),
+            back_to,
+            what,
+        ]
+    };
+    print_table(&["Id", "Partition key", "Action", "Back to", "What changes"], items.iter().map(row))
+}
+
+/// The counts in words: what is to be done, or was.
+fn summary(counts: &Counts, done: bool) -> String {
+    let [create, replace, delete] =
+        if done { ["created", "replaced", "deleted"] } else { ["to create", "to replace", "to delete"] };
+    let parts = [
+        (counts.create, create),
+        (counts.replace, replace),
+        (counts.delete, delete),
+        (counts.unchanged, "unchanged"),
+        (counts.unknown, "unknown"),
+        (counts.conflict, "in conflict"),
+        (counts.failed, "failed"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
+    if parts.is_empty() { "no documents".to_owned() } else { parts.join(", ") }
+}
+
+fn exit_code(state: RestoreState) -> ExitCode {
+    match state {
+        RestoreState::Failed => ExitCode::FAILURE,
+        RestoreState::Conflicts => ExitCode::from(CONFLICTS),
+        RestoreState::Planned | RestoreState::Running | RestoreState::Done => ExitCode::SUCCESS,
+    }
+}
