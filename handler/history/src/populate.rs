@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::cosmos::{Container, Error, Key, Written};
 use crate::limits::MAX_POPULATE;
 use crate::progress::Progress;
-use crate::sample::Sample;
+use crate::sample::{Sample, is_timeless, set_time};
 use crate::store::{Role, Store};
 
 /// How many documents are made before they are written, so that memory does not grow with their number.
@@ -80,7 +80,7 @@ impl Store {
             let mut lanes: Vec<Vec<Sampled>> = Vec::new();
             lanes.resize_with(self.options.concurrency.max(1), Vec::new);
             for number in first..last {
-                let (id, document) = sample.next(Utc::now());
+                let (id, document) = sample.next();
                 let due = request.rate_per_second.map(|rate| start + Duration::from_secs_f64(number as f64 / rate));
                 let lane = lane_of(&id, lanes.len());
                 lanes[lane].push(Sampled { id, document, due });
@@ -111,9 +111,12 @@ async fn write_lane(
     tell: &(dyn Fn() + Sync),
 ) -> Result<Vec<Written>, Error> {
     let mut written = Vec::with_capacity(lane.len());
-    for Sampled { id, document, due } in lane {
+    for Sampled { id, mut document, due } in lane {
         if let Some(due) = due {
             tokio::time::sleep_until(due.into()).await;
+        }
+        if is_timeless(&document) {
+            set_time(&mut document, Utc::now());
         }
         let key = Key::of(&document, container.key_paths())?;
         written.push(container.upsert(&key, &id, &document).await?);

@@ -1,8 +1,6 @@
 //! Sample documents: postal codes of North Carolina. The same seed gives the same documents.
 
-use std::fmt::Write;
-
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
@@ -42,17 +40,13 @@ impl Sample {
         Ok(Self { postal_codes, random, seeded: seed.is_some(), seq: 0 })
     }
 
-    /// The next document: its id, which is also its partition key `pk`, and the document.
-    pub(crate) fn next(&mut self, now: DateTime<Utc>) -> (String, Value) {
+    /// The next document: its id, which is also its partition key `pk`, and the document. Without a seed it bears no time
+    /// yet: see [`set_time`].
+    pub(crate) fn next(&mut self) -> (String, Value) {
         self.seq += 1;
         let postal_code = &self.postal_codes[self.random.random_range(0..self.postal_codes.len())];
-        let seeded = DateTime::from_timestamp(SEEDED_EPOCH, 0).unwrap_or(now) + TimeDelta::seconds(self.seq);
-        let time = if self.seeded { seeded } else { now };
-        let mut timestamp = String::new();
-        // Writing into a String cannot fail.
-        let _ = write!(timestamp, "{}", time.format("%Y-%m-%d %H:%M:%S"));
         let id = postal_code.postal_cd.clone();
-        let document = json!({
+        let mut document = json!({
             "location": postal_code.location,
             "postal_cd": postal_code.postal_cd,
             "country_cd": postal_code.country_cd,
@@ -64,11 +58,25 @@ impl Sample {
             "pk": id,
             "seq": self.seq,
             "doctype": "zipcode",
-            "timestamp": timestamp,
-            "epoch": time.timestamp(),
+            "timestamp": null,
+            "epoch": null,
         });
+        if self.seeded {
+            set_time(&mut document, DateTime::from_timestamp(SEEDED_EPOCH + self.seq, 0).unwrap_or_default());
+        }
         (id, document)
     }
+}
+
+/// Whether a document bears no time yet.
+pub(crate) fn is_timeless(document: &Value) -> bool {
+    document["epoch"].is_null()
+}
+
+/// Puts the time of its writing into a document.
+pub(crate) fn set_time(document: &mut Value, time: DateTime<Utc>) {
+    document["timestamp"] = json!(time.format("%Y-%m-%d %H:%M:%S").to_string());
+    document["epoch"] = json!(time.timestamp());
 }
 
 #[cfg(test)]
@@ -77,19 +85,21 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_documents_and_another_seed_others() {
-        let row = |seed, now: i64| {
+        let row = |seed| {
             let mut sample = Sample::new(Some(seed)).expect("sample");
-            let now = DateTime::from_timestamp(now, 0).expect("time");
-            std::iter::repeat_with(|| sample.next(now).1).take(50).collect::<Vec<_>>()
+            std::iter::repeat_with(|| sample.next().1).take(50).collect::<Vec<_>>()
         };
-        assert_eq!(row(7, 0), row(7, 1_000_000));
-        assert_ne!(row(7, 0), row(8, 0));
+        assert_eq!(row(7), row(7));
+        assert_ne!(row(7), row(8));
+        assert!(!is_timeless(&row(7)[0]));
     }
 
     #[test]
     fn a_document_has_the_fields_of_the_sample_data() {
         let now = DateTime::from_timestamp(1_592_926_406, 0).expect("time");
-        let (id, document) = Sample::new(None).expect("sample").next(now);
+        let (id, mut document) = Sample::new(None).expect("sample").next();
+        assert!(is_timeless(&document));
+        set_time(&mut document, now);
         assert_eq!((&document["id"], &document["pk"], &document["postal_cd"]), (&json!(id), &json!(id), &json!(id)));
         assert_eq!((&document["seq"], &document["doctype"]), (&json!(1), &json!("zipcode")));
         assert_eq!(

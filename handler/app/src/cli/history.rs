@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::arguments::{DocumentArguments, HistoryCommand, Output};
-use super::output::{describe, print_json, print_line, print_table, shorten, time};
+use super::output::{cell, describe, print_json, print_line, print_table, shorten, time};
 use crate::service::Service;
 
 /// How wide a document may be in a table.
@@ -98,14 +98,13 @@ async fn search(service: &Service, mut request: SearchRequest, max_items: usize,
         for row in &page.items {
             let SearchRow { source_ts, container, id, partition_key, version_id, document, .. } = row;
             let more = rows.add(row, || {
-                let document: String = document.to_string().chars().take(DOCUMENT_WIDTH).collect();
                 vec![
                     time(*source_ts),
                     container.clone(),
                     id.clone(),
                     partition_key.to_string(),
                     version_id.clone(),
-                    document,
+                    brief(document),
                 ]
             })?;
             if !more {
@@ -117,6 +116,23 @@ async fn search(service: &Service, mut request: SearchRequest, max_items: usize,
             None => return rows.print(&header),
         }
     }
+}
+
+/// The plain fields of a document, as many as fit.
+fn brief(document: &Value) -> String {
+    let properties =
+        document.as_object().into_iter().flatten().filter(|(name, _)| !["id", "pk"].contains(&name.as_str()));
+    let plain = properties.filter(|(_, value)| !value.is_object() && !value.is_array());
+    let mut text = String::new();
+    for (name, value) in plain {
+        let part = format!("{name}: {}", cell(value));
+        if text.len() + part.len() > DOCUMENT_WIDTH {
+            text.push('…');
+            break;
+        }
+        text = if text.is_empty() { part } else { format!("{text}, {part}") };
+    }
+    text
 }
 
 fn describe_change(older: &Version, newer: &Version) -> String {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Local};
+use crate::support::{DEADLINE, Local, until};
 
 #[tokio::test]
 async fn the_sample_is_populated_and_every_change_of_it_is_consumed_into_the_history() {
@@ -36,6 +36,80 @@ async fn the_sample_is_populated_and_every_change_of_it_is_consumed_into_the_his
         !davidson.is_empty()
             && davidson.iter().all(|version| ["28035", "28036"].contains(&version["pk"].as_str().expect("pk")))
     );
+}
+
+#[tokio::test]
+async fn the_documents_of_davidson_are_found_restored_to_before_a_moment_and_brought_back() {
+    let local = Local::start(&["--populate", "5000", "--seed", "11"]).await;
+    local.until_all_captured(DEADLINE).await;
+    let good = local.davidson().await;
+    let newest = good.iter().filter_map(|document| document["_ts"].as_i64()).max().expect("a document");
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > newest).await;
+    // The wrong release: it writes both documents again, and wrong.
+    let moment = newest + 1;
+    for document in &good {
+        local.put_wrong(document, -1).await;
+    }
+    local.until_all_captured(DEADLINE).await;
+
+    let found = local.get("history/search?filter=city_name%3DDavidson").await;
+    let rows = found["items"].as_array().expect("items");
+    assert!(rows.is_sorted_by_key(|row| row["sourceTs"].as_i64()));
+    assert!(
+        rows.iter().any(|row| row["kind"] == "version")
+            && rows.iter().all(|row| row["document"]["city_name"] == "Davidson")
+    );
+
+    let request = json!({"filter": ["city_name=Davidson"], "before": moment, "reason": "the wrong release"});
+    let mut dry = request.clone();
+    dry["dryRun"] = json!(true);
+    let plan = local.post("restores", dry).await;
+    assert_eq!((&plan["state"], &plan["counts"]["replace"]), (&json!("planned"), &json!(2)), "{plan}");
+    assert!(plan["items"][0]["changes"].as_array().expect("changes").iter().any(|change| change["path"] == "seq"));
+    assert_eq!(local.davidson().await[0]["seq"], -1, "a dry run writes nothing");
+
+    let report = local.post("restores", request).await;
+    assert_eq!(report["state"], "done", "{report}");
+    for (document, restored) in good.iter().zip(local.davidson().await) {
+        for field in ["seq", "timestamp", "epoch", "location", "city_name"] {
+            assert_eq!(restored[field], document[field], "{field}");
+        }
+        assert!(restored["restored_at"].is_i64());
+        for field in ["sourceId", "sourceTs", "capturedAt", "exact", "operation", "schema", "document", "lsn"] {
+            assert!(restored.get(field).is_none(), "{field}");
+        }
+    }
+    // A restore is a change like any other.
+    local.until_all_captured(DEADLINE).await;
+    let undone = local.post(&format!("restores/{}/undo", report["id"].as_str().expect("id")), json!({})).await;
+    assert_eq!(undone["counts"]["replace"], 2, "{undone}");
+    assert!(local.davidson().await.iter().all(|document| document["seq"] == -1));
+
+    // The same on the command line.
+    let run = local.command(&[
+        "restore",
+        "run",
+        "--filter",
+        "city_name=Davidson",
+        "--before",
+        &moment.to_string(),
+        "--output",
+        "json",
+    ]);
+    assert!(run(&["--dry-run"]).status.success());
+    let refused = run(&[]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--yes"), "it asks first");
+    let report = run(&["--yes"]);
+    let report: Value = serde_json::from_slice(&report.stdout).expect("JSON");
+    assert_eq!(report["counts"]["replace"], 2, "{report}");
+    assert_eq!(local.davidson().await[0]["seq"], good[0]["seq"]);
+    local.put_wrong(&good[0], -2).await;
+    let undo = local.command(&["restore", "undo", report["id"].as_str().expect("id"), "--yes"]);
+    assert_eq!(undo(&[]).status.code(), Some(3), "one document has changed since");
+    assert!(undo(&["--force"]).status.success());
+    let versions = local.command(&["history", "versions", "--id", "28036", "--pk", "28036"])(&[]);
+    let table = String::from_utf8_lossy(&versions.stdout).into_owned();
+    assert!(versions.status.success() && table.contains("UTC") && table.contains("seq: "), "{table}");
 }
 
 #[tokio::test]

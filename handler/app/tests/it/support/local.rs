@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use azure_data_cosmos::{CosmosClient, FeedScope};
@@ -48,6 +48,40 @@ impl Local {
         let answer: Value = response.json().await.expect("a JSON answer");
         assert!(status.is_success(), "{status}: {answer}");
         answer
+    }
+
+    /// Asks a function as a user does.
+    pub async fn get(&self, path: &str) -> Value {
+        let url = format!("{}/{path}", self.ready["api"].as_str().expect("api"));
+        self.http.get(url).send().await.expect("an answer").json().await.expect("a JSON answer")
+    }
+
+    /// A subcommand on the same containers; to be called with more arguments.
+    pub fn command(&self, arguments: &[&str]) -> impl Fn(&[&str]) -> Output + use<> {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let connection_string = self.ready["connectionString"].as_str().expect("connectionString").to_owned();
+        move |more| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+            command.args(&arguments).args(more).env("CosmosDB", &connection_string).stdin(Stdio::null());
+            command.output().expect("changefeed")
+        }
+    }
+
+    /// The documents of Davidson as they are stored.
+    pub async fn davidson(&self) -> Vec<Value> {
+        let mut documents = self.query("events", "SELECT * FROM c WHERE c.city_name = 'Davidson'").await;
+        documents.sort_by_key(|document| document["id"].as_str().map(str::to_owned));
+        assert_eq!(documents.len(), 2);
+        documents
+    }
+
+    /// Writes a document again with a wrong `seq`.
+    pub async fn put_wrong(&self, document: &Value, seq: i64) {
+        let events = self.client.database_client("dev").container_client("events", None).await.expect("events");
+        let id = document["id"].as_str().expect("id").to_owned();
+        let mut wrong = document.clone();
+        wrong["seq"] = json!(seq);
+        events.upsert_item(id.clone(), &id, wrong, None).await.expect("upsert");
     }
 
     /// Every item that a query selects, over all pages.
