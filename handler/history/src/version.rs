@@ -111,8 +111,9 @@ pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
 
 impl Version {
     /// Orders the versions of one document: by the source's time, then by its sequence number. Never by the time of capture.
-    pub fn order(&self) -> (i64, i64) {
-        (self.source_ts, self.lsn.unwrap_or_default())
+    /// Of two records of one version the exact one counts.
+    pub fn order(&self) -> (i64, i64, bool) {
+        (self.source_ts, self.lsn.unwrap_or_default(), self.exact)
     }
 
     /// Whether the document exists after this version at a second since 1970: it was not removed, and had not expired.

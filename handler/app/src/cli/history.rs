@@ -26,7 +26,12 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<()> {
             let state = service.store.document_as_of(&name(document), *as_of).await?;
             match (&state, output.output) {
                 (_, Output::Json) => print_json(&state),
-                (AsOf::Version { version }, _) => print_version(version, Output::Table),
+                (AsOf::Version { version, may_be_deleted }, _) => {
+                    if *may_be_deleted {
+                        print_line("It is gone now, and may have been deleted before then.")?;
+                    }
+                    print_version(version, Output::Table)
+                }
                 (AsOf::Absent { because }, _) => print_line(&format!("It did not exist: {because}")),
                 (AsOf::Unknown { since: Some(since) }, _) => {
                     print_line(&format!("Unknown: the history of the document reaches back to {}", time(*since)))

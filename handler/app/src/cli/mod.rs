@@ -24,6 +24,21 @@ use crate::http::serve;
 use crate::service::Service;
 use arguments::{Arguments, Command};
 
+/// The exit code for arguments that do not go together; clap's own.
+const USAGE: u8 = 2;
+
+/// Arguments that do not go together.
+#[derive(Debug)]
+struct UsageError(&'static str);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
 /// Reads the arguments and runs the subcommand.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
@@ -39,7 +54,7 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<UsageError>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }

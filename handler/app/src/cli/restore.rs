@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use changefeed_history::{
     Action, Counts, DocumentName, FilterOn, Plan, PlannedItem, RestoreReport, RestoreRequest, RestoreState, Selection,
     Target, UndoRequest,
 };
 
+use super::UsageError;
 use super::arguments::{FilterOnArgument, HowArguments, Output, RestoreArguments, RestoreCommand};
 use super::confirm::confirm;
 use super::output::{describe, print_json, print_line, print_table, time, version_time};
@@ -77,13 +78,17 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
     }
 }
 
+fn usage(message: &'static str) -> anyhow::Error {
+    anyhow::Error::new(UsageError(message))
+}
+
 fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
     let key = arguments.pk.as_ref().map(changefeed_history::Key::text).or_else(|| arguments.partition_key.clone());
     let selection = match (&arguments.id, key, arguments.filters.as_slice(), arguments.all) {
         (Some(id), Some(partition_key), [], false) => {
             Selection::Documents(vec![DocumentName { id: id.clone(), partition_key }])
         }
-        (Some(_), None, ..) => bail!("--id needs --pk or --partition-key"),
+        (Some(_), None, ..) => return Err(usage("--id needs --pk or --partition-key")),
         (None, Some(key), [], false) => Selection::Partition(key),
         (None, None, [], true) => Selection::All,
         (None, None, filters @ [_, ..], false) => {
@@ -93,14 +98,18 @@ fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
             };
             Selection::Filter { filters: filters.to_vec(), on }
         }
-        _ => bail!("give exactly one of: --id with --pk or --partition-key; --pk or --partition-key; --filter; --all"),
+        _ => {
+            return Err(usage(
+                "give exactly one of: --id with --pk or --partition-key; --pk or --partition-key; --filter; --all",
+            ));
+        }
     };
     let target = match (arguments.as_of, arguments.before, &arguments.version, &selection) {
         (Some(moment), None, None, _) => Target::AsOf(moment),
         (None, Some(moment), None, _) => Target::Before(moment),
         (None, None, Some(version), Selection::Documents(_)) => Target::Version(version.clone()),
-        (None, None, Some(_), _) => bail!("--version goes with --id"),
-        _ => bail!("give exactly one of --as-of, --before and --version"),
+        (None, None, Some(_), _) => return Err(usage("--version goes with --id")),
+        _ => return Err(usage("give exactly one of --as-of, --before and --version")),
     };
     Ok(RestoreRequest {
         selection,

@@ -80,6 +80,7 @@ async fn wrong_usage_is_told_apart_from_failure_by_the_exit_code() {
     assert_eq!(shell.run(&["populate"]).await.status.code(), Some(2));
     assert_eq!(shell.run(&["nothing"]).await.status.code(), Some(2));
     assert_eq!(shell.run(&["restore", "run", "--all"]).await.status.code(), Some(2));
+    assert_eq!(shell.run(&["restore", "run", "--before", "1"]).await.status.code(), Some(2));
     assert_eq!(shell.run(&["history", "versions", "--id", "1"]).await.status.code(), Some(2));
     assert_eq!(shell.run(&["history", "search", "--filter", "c.x; DROP=1"]).await.status.code(), Some(2));
     let missing = shell.run(&["query", "--container", "events", "SELECT * FROM c"]).await;

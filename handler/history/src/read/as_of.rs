@@ -13,12 +13,16 @@ use crate::version::{Operation, Version};
 
 /// What is known of a document at a moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "state")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "state")]
 pub enum AsOf {
     /// It was this.
     Version {
         /// The version.
         version: Box<Version>,
+        /// The document is gone now, this is its last version, and no delete is on record (LatestVersion mode tells of
+        /// none): it may have been deleted before the moment.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        may_be_deleted: bool,
     },
     /// It did not exist.
     Absent {
@@ -63,16 +67,21 @@ impl Store {
         last_change: i64,
         second: i64,
     ) -> Result<AsOf, Error> {
+        let gone = live.is_none();
         // The live document is the newest version, unless another was captured after it had been read.
         let live = live.filter(|live| live.source_ts <= last_change);
         let newest = match (captured, live) {
-            (Some(captured), Some(live)) if captured.order() > (live.source_ts, live.lsn.unwrap_or(i64::MAX)) => {
+            (Some(captured), Some(live)) if captured.order() > (live.source_ts, live.lsn.unwrap_or(i64::MAX), true) => {
                 Some(captured)
             }
             (captured, live) => live.or(captured),
         };
         match newest {
-            Some(version) if version.exists_at(second) => Ok(AsOf::Version { version: Box::new(version) }),
+            Some(version) if version.exists_at(second) => {
+                let last = if gone { self.versions_until(document, i64::MAX).await?.next().await? } else { None };
+                let may_be_deleted = last.is_some_and(|last| last.id == version.id);
+                Ok(AsOf::Version { version: Box::new(version), may_be_deleted })
+            }
             Some(version) => Ok(AsOf::Absent { because: version.id }),
             None => self.before_first_version(document).await,
         }

@@ -69,11 +69,12 @@ pub struct SearchRows {
 
 /// The order of rows, and where a page ended.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Place(i64, i64, String, String);
+struct Place(i64, i64, String, String, String, String);
 
 impl SearchRow {
     fn place(&self) -> Place {
-        Place(self.source_ts, self.lsn, self.version_id.clone(), self.kind.to_owned())
+        let key = self.partition_key.to_string();
+        Place(self.source_ts, self.lsn, self.version_id.clone(), key, self.id.clone(), self.kind.to_owned())
     }
 }
 

@@ -12,14 +12,14 @@ use futures::StreamExt;
 use serde_json::Value;
 
 use super::plan::{Action, Plan, PlannedItem, check_size};
-use super::record::{RestoreRecord, RestoreReport};
+use super::record::{RestoreRecord, RestoreReport, RestoreState};
 use super::request::RestoreRequest;
 use crate::capture::keep;
 use crate::cosmos::{Container, Error, ErrorKind, Key, Written};
 use crate::policy::retry;
 use crate::read::DocumentName;
 use crate::store::{Role, Store};
-use crate::version::Version;
+use crate::version::{Operation, Version};
 
 /// Attempts of a forced write against others who write too.
 const FORCED_ATTEMPTS: usize = 5;
@@ -63,7 +63,8 @@ impl Store {
         let request_charge = results.iter().map(|(_, charge)| charge).sum();
         record.finish(results.into_iter().map(|(item, _)| item).collect(), request_charge, Utc::now());
         self.save_restore(&record).await?;
-        if let Some(undone) = &record.undo_of {
+        let undid = record.state == RestoreState::Done && record.counts.writes() > 0;
+        if let Some(undone) = record.undo_of.as_ref().filter(|_| undid) {
             let mut original = self.restore(undone).await?;
             original.undone_by = Some(record.id.clone());
             self.save_restore(&original).await?;
@@ -87,6 +88,8 @@ struct Execution<'a> {
 /// What became of a write.
 enum Outcome {
     Written(Option<String>, f64),
+    /// It was as it should be before anything was written.
+    AsWanted,
     Conflict(String),
 }
 
@@ -99,6 +102,10 @@ impl Execution<'_> {
             Ok(Outcome::Written(etag, charge)) => {
                 item.restored_etag = etag;
                 (item, charge)
+            }
+            Ok(Outcome::AsWanted) => {
+                (item.action, item.message) = (Action::Unchanged, Some("somebody else did the same".to_owned()));
+                (item, 0.0)
             }
             Ok(Outcome::Conflict(message)) => {
                 (item.action, item.message) = (Action::Conflict, Some(message));
@@ -124,9 +131,12 @@ impl Execution<'_> {
         };
         let mut expected = item.live_etag.clone();
         for attempt in 1.. {
-            let live = self.store.live_in(self.container, &name, self.restore_id).await?;
+            let live = self.live(&name).await?;
             let seen = live.as_ref().and_then(|live| live.etag.clone());
-            if self.is_done(&live, &body, &expected) {
+            if attempt == 1 && live.is_none() && body.is_none() {
+                return Ok(Outcome::AsWanted);
+            }
+            if attempt > 1 && self.is_done(&live, &body, &expected) {
                 return Ok(Outcome::Written(seen, 0.0));
             }
             if seen != expected && !self.force {
@@ -134,10 +144,7 @@ impl Execution<'_> {
             }
             expected = seen;
             if let Some(live) = &live {
-                item.replaced_version = Some(live.id.clone());
-                if self.monitored {
-                    keep(self.store.container(Role::Changes).await?, live, self.deadline).await?;
-                }
+                item.replaced_version = Some(self.kept(&name, live).await?);
             }
             item.action = match (&live, &body) {
                 (_, None) => Action::Delete,
@@ -145,10 +152,15 @@ impl Execution<'_> {
                 (Some(_), Some(_)) => Action::Replace,
             };
             match self.write_once(&key, &name, body.as_ref(), expected.as_deref()).await {
-                Ok((etag, charge)) => return Ok(Outcome::Written(etag, charge)),
+                Ok((etag, charge)) => {
+                    self.keep_removal(&live, &body).await?;
+                    return Ok(Outcome::Written(etag, charge));
+                }
                 Err(error) if is_changed(&error) => {
-                    let live = self.store.live_in(self.container, &name, self.restore_id).await?;
+                    let replaced = live;
+                    let live = self.live(&name).await?;
                     if self.is_done(&live, &body, &expected) {
+                        self.keep_removal(&replaced, &body).await?;
                         return Ok(Outcome::Written(live.and_then(|live| live.etag), 0.0));
                     }
                     if !self.force || attempt == FORCED_ATTEMPTS {
@@ -159,6 +171,44 @@ impl Execution<'_> {
             }
         }
         Err(Error::invalid("restoring", "no attempt was made"))
+    }
+
+    async fn live(&self, name: &DocumentName) -> Result<Option<Version>, Error> {
+        retry(self.deadline, || self.store.live_in(self.container, name, self.restore_id)).await
+    }
+
+    /// Makes sure that the version that is about to be overwritten is in the history, and exactly so. Its id there.
+    async fn kept(&self, name: &DocumentName, live: &Version) -> Result<String, Error> {
+        if !self.monitored {
+            return Ok(live.id.clone());
+        }
+        let changes = self.store.container(Role::Changes).await?;
+        let was_there = keep(changes, live, self.deadline).await?.is_none();
+        if was_there && !self.store.version(name, &live.id).await?.exact {
+            let twin = Version { id: format!("{}-exact", live.id), ..live.clone() };
+            keep(changes, &twin, self.deadline).await?;
+            return Ok(twin.id);
+        }
+        Ok(live.id.clone())
+    }
+
+    /// Records a delete of this restore: the feed may not tell of it.
+    async fn keep_removal(&self, removed: &Option<Version>, body: &Option<Value>) -> Result<(), Error> {
+        let (Some(removed), None, true) = (removed, body, self.monitored) else { return Ok(()) };
+        let second = Utc::now().timestamp().max(removed.source_ts);
+        let removal = Version {
+            id: format!("{second:010}-delete-{}", self.restore_id),
+            operation: Operation::Delete,
+            source_ts: second,
+            // Somewhere after the version that it removed.
+            lsn: removed.lsn.map(|lsn| lsn + 1),
+            etag: None,
+            expires_at: None,
+            document: None,
+            previous: None,
+            ..removed.clone()
+        };
+        keep(self.store.container(Role::Changes).await?, &removal, self.deadline).await.map(drop)
     }
 
     async fn write_once(

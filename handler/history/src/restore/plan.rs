@@ -170,7 +170,17 @@ impl Store {
                 format!("into is {name:?}, the {role:?} container; name another one"),
             ));
         }
-        Container::open(&self.account, &self.names.database, name).await
+        let container = Container::open(&self.account, &self.names.database, name).await?;
+        let expected = self.container(Role::Monitored).await?.key_paths();
+        if container.key_paths() != expected {
+            let message = format!(
+                "into is {name:?}, whose partition key is {}; it must be {}",
+                container.key_paths().join(", "),
+                expected.join(", ")
+            );
+            return Err(Error::invalid("planning a restore", message));
+        }
+        Ok(container)
     }
 
     async fn plan_item(
@@ -186,7 +196,7 @@ impl Store {
                 if version.operation.is_removal() {
                     AsOf::Absent { because: version.id }
                 } else {
-                    AsOf::Version { version: Box::new(version) }
+                    AsOf::Version { version: Box::new(version), may_be_deleted: false }
                 }
             }
             Target::AsOf(_) | Target::Before(_) => {
@@ -198,7 +208,7 @@ impl Store {
         if let Selection::Filter { filters, on } = &request.selection {
             let judged = match (on, &state) {
                 (FilterOn::Live, _) => monitored_live.as_ref().and_then(|live| live.document.as_ref()),
-                (FilterOn::Target, AsOf::Version { version }) => version.document.as_ref(),
+                (FilterOn::Target, AsOf::Version { version, .. }) => version.document.as_ref(),
                 // What is not known may be meant: it is shown as unknown if it meets the filter now.
                 (FilterOn::Target, AsOf::Unknown { .. }) => {
                     monitored_live.as_ref().and_then(|live| live.document.as_ref())
@@ -215,7 +225,11 @@ impl Store {
         let live = if request.into.is_some() { self.live_in(written, &name, "live").await? } else { monitored_live };
         let into = request.into.is_some();
         Ok(Some(match state {
-            AsOf::Version { version } => self.planned(name, Some(*version), live, into && !request.force),
+            AsOf::Version { version, may_be_deleted } => {
+                let exact = version.exact;
+                let item = self.planned(name, Some(*version), live, into && !request.force);
+                warned(item, exact, may_be_deleted, request.force)
+            }
             AsOf::Absent { because } if request.delete_created_after => {
                 let item = self.planned(name, None, live, false);
                 PlannedItem { message: Some(format!("it did not exist then: {because}")), ..item }
@@ -274,6 +288,21 @@ impl Store {
         }
         document
     }
+}
+
+/// Tells what is doubtful about a target. A body that may have been rewritten is written only by force.
+fn warned(item: PlannedItem, exact: bool, may_be_deleted: bool, force: bool) -> PlannedItem {
+    if !item.action.is_write() {
+        return item;
+    }
+    if !exact {
+        let message =
+            Some("date-time strings of this version may have been rewritten by the Functions host".to_owned());
+        let action = if force { item.action } else { Action::Conflict };
+        return PlannedItem { action, message, ..item };
+    }
+    let message = may_be_deleted.then(|| "it is gone now and may have been deleted before then".to_owned());
+    PlannedItem { message: message.or(item.message.clone()), ..item }
 }
 
 pub(super) fn untouched(name: DocumentName, action: Action) -> PlannedItem {

@@ -16,6 +16,8 @@ use crate::store::{Role, Store};
 use crate::version::{SCHEMA, timestamp};
 
 const KIND: &str = "restore";
+/// The most bytes of JSON that the changes of one document take in a record.
+const MAX_RECORDED_CHANGES: usize = 2000;
 /// Restores on a page of the list.
 const LISTED: usize = 100;
 
@@ -219,7 +221,15 @@ impl Store {
         serde_json::from_value(record).map_err(|error| Error::invalid(action(), error.to_string()))
     }
 
+    /// Saves a record. Changes that are long to tell are left out of it: the versions that it names tell them too.
     pub(super) async fn save_restore(&self, record: &RestoreRecord) -> Result<(), Error> {
+        let mut record = record.clone();
+        for item in &mut record.items {
+            if json!(item.changes).to_string().len() > MAX_RECORDED_CHANGES {
+                item.changes.clear();
+            }
+        }
+        let record = &record;
         let jobs = self.container(Role::Jobs).await?;
         let refused = |message| Error::invalid(format!("saving restore {}", record.id), message);
         let deadline = Instant::now() + self.options.batch_timeout;

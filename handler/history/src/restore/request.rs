@@ -154,6 +154,9 @@ impl TryFrom<Flat> for RestoreRequest {
         if flat.filter_on.is_some() && !matches!(selection, Selection::Filter { .. }) {
             return Err("filterOn goes with filter".into());
         }
+        if flat.into.is_some() && flat.delete_created_after {
+            return Err("deleteCreatedAfter does not go with into: what is in another container has no history".into());
+        }
         let target = match (flat.as_of, flat.before, flat.version) {
             (Some(moment), None, None) => Target::AsOf(moment),
             (None, Some(moment), None) => Target::Before(moment),
@@ -219,7 +222,7 @@ mod tests {
             json!({"documents": [{"id": "1", "partitionKey": ["a"]}, {"id": "2", "partitionKey": [null]}], "asOf": "2026-11-20T10:30:00Z"}),
             json!({"partitionKey": ["a", 1], "before": "2026-11-20T10:30:00Z", "force": true}),
             json!({"filter": ["city_name=Davidson"], "filterOn": "live", "before": "2026-11-20T10:30:00Z", "reason": "x"}),
-            json!({"all": true, "asOf": "2026-11-20T10:30:00Z", "dryRun": true, "deleteCreatedAfter": true, "into": "look"}),
+            json!({"all": true, "asOf": "2026-11-20T10:30:00Z", "dryRun": true, "into": "look"}),
         ] {
             let read: RestoreRequest = serde_json::from_value(request.clone()).expect("request");
             assert_eq!(serde_json::to_value(read).expect("json"), request);

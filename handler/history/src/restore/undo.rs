@@ -5,12 +5,22 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::plan::{Action, Plan, PlannedItem, sorted};
+use super::plan::{Action, Plan, PlannedItem, sorted, untouched};
 use super::record::{RestoreRecord, RestoreReport};
-use crate::cosmos::{Container, Error};
+use crate::cosmos::{Container, Error, ErrorKind};
 use crate::read::DocumentName;
 use crate::store::Store;
 use crate::version::Version;
+
+/// What was to be done with a document, also where it failed.
+fn intended(item: &PlannedItem) -> Action {
+    match (item.action, &item.version, &item.replaced_version) {
+        (Action::Failed, Some(_), None) => Action::Create,
+        (Action::Failed, Some(_), Some(_)) => Action::Replace,
+        (Action::Failed, None, _) => Action::Delete,
+        (action, ..) => action,
+    }
+}
 
 /// A request to undo a restore.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,7 +53,8 @@ impl Store {
     pub async fn plan_undo(&self, id: &str, request: &UndoRequest) -> Result<Plan, Error> {
         let record = self.restore(id).await?;
         let container = self.target_container(record.into.as_deref()).await?;
-        let written = record.items.iter().filter(|item| item.action.is_write());
+        // What failed may have been written all the same, by a write whose reply was lost.
+        let written = record.items.iter().filter(|item| item.action.is_write() || item.action == Action::Failed);
         let plan = |item: &PlannedItem| {
             let (item, container, record) = (item.clone(), &container, &record);
             async move { self.plan_undo_item(item, container, record, request.force).await }
@@ -71,10 +82,22 @@ impl Store {
         force: bool,
     ) -> Result<PlannedItem, Error> {
         let name = DocumentName { id: done.id.clone(), partition_key: done.partition_key.clone() };
+        let done = PlannedItem { action: intended(&done), ..done };
         let live = self.live_in(container, &name, "live").await?;
+        let live_id = live.as_ref().map(|live| &live.id);
+        if live_id.is_some() && live_id == done.replaced_version.as_ref() {
+            return Ok(untouched(name, Action::Unchanged));
+        }
         let before = match &done.replaced_version {
             Some(version) if done.action != Action::Create && record.into.is_none() => {
-                Some(self.version(&name, version).await?)
+                match self.version(&name, version).await {
+                    Ok(version) => Some(version),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        let message = "the restore was interrupted before it kept what it was to replace".to_owned();
+                        return Ok(PlannedItem { message: Some(message), ..untouched(name, Action::Unknown) });
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             _ => None,
         };
