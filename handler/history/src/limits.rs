@@ -5,6 +5,8 @@
 /// The most bytes of JSON that a record is stored with. The service takes items of 2 MB as *it* encodes them; the rest is
 /// room for that, and for its system properties.
 pub const MAX_RECORD_BYTES: usize = 1_900_000;
+/// The most levels of nesting that a record is stored with. The service takes 128, the SDK reads a few less.
+pub const MAX_RECORD_DEPTH: usize = 120;
 /// The most bytes of base64 text in a part item, which has little else.
 pub const MAX_PART_BYTES: usize = 1_800_000;
 /// The longest id, in bytes.

@@ -7,6 +7,7 @@
 //! In LatestVersion mode an item appears once, at its newest write: an overwrite moves it to the end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// A write that is an item's newest.
@@ -25,6 +26,13 @@ pub(crate) struct Entry {
     pub lsn: u64,
     /// The stored JSON object.
     pub body: Vec<u8>,
+}
+
+/// What one operation did to an item.
+#[derive(Debug)]
+pub(crate) enum Write {
+    Put(Entry),
+    Delete { epk: String, id: String },
 }
 
 /// A part of the key space, `min` inclusive and `max` exclusive, as hexadecimal digits.
@@ -86,10 +94,17 @@ struct Logged {
 }
 
 impl ChangeLog {
-    /// Adds the writes of one transaction.
-    pub(crate) fn append(&mut self, entries: Vec<Entry>, default_ttl: Option<i64>) {
+    /// Adds the writes of one transaction, in their order: of an item, the last one counts.
+    pub(crate) fn append(&mut self, writes: Vec<Write>, default_ttl: Option<i64>) {
         let transaction = self.last + 1;
-        for entry in entries {
+        for write in writes {
+            let entry = match write {
+                Write::Put(entry) => entry,
+                Write::Delete { epk, id } => {
+                    self.remove(&epk, &id);
+                    continue;
+                }
+            };
             self.remove(&entry.epk, &entry.id);
             self.last += 1;
             let expires_at = expires_at(&entry, default_ttl);
@@ -117,7 +132,7 @@ impl ChangeLog {
         let not_before = if let Start::AfterTime(time) = start { time + 1 } else { i64::MIN };
         let mut page = Page { entries: Vec::new(), next: after.max(self.last) };
         let (mut bytes, mut transaction, mut number_before) = (0, 0, after);
-        for (number, logged) in self.latest.range(after + 1..) {
+        for (number, logged) in self.latest.range((Bound::Excluded(after), Bound::Unbounded)) {
             let entry = &logged.entry;
             if range.contains(&entry.epk) && entry.ts >= not_before {
                 let full = page.entries.len() >= max_items || bytes + entry.body.len() > max_bytes;
@@ -159,7 +174,7 @@ impl ChangeLog {
 /// their own expire.
 fn expires_at(entry: &Entry, default_ttl: Option<i64>) -> Option<i64> {
     let ttl = entry.ttl.unwrap_or(default_ttl?);
-    default_ttl.is_some().then_some(ttl).filter(|ttl| *ttl > 0).map(|ttl| entry.ts + ttl)
+    default_ttl.is_some().then_some(ttl).filter(|ttl| *ttl > 0).map(|ttl| entry.ts.saturating_add(ttl))
 }
 
 #[cfg(test)]
@@ -187,7 +202,7 @@ mod tests {
     fn log(ids: &[&str]) -> ChangeLog {
         let mut log = ChangeLog::default();
         for (index, id) in ids.iter().enumerate() {
-            log.append(vec![entry(id, 100 + index as i64, None)], None);
+            log.append(vec![Write::Put(entry(id, 100 + index as i64, None))], None);
         }
         log
     }
@@ -207,13 +222,15 @@ mod tests {
         let upper = KeyRange { min: "40".into(), max: "FF".into() };
         let rest = log.page(&upper, Start::AfterEntry(first.next), 10, 1000);
         assert_eq!((ids(&rest), rest.next), (vec!["y", "z"], 6));
-        assert_eq!(log.page(&upper, Start::AfterEntry(6), 10, 1000).entries.len(), 0);
+        for last in [6, u64::MAX] {
+            assert_eq!(log.page(&upper, Start::AfterEntry(last), 10, 1000).entries.len(), 0);
+        }
     }
 
     #[test]
     fn a_transaction_is_not_cut() {
         let mut log = log(&["a"]);
-        log.append(vec![entry("b", 1, None), entry("c", 1, None), entry("d", 1, None)], None);
+        log.append(["b", "c", "d"].map(|id| Write::Put(entry(id, 1, None))).into(), None);
         assert_eq!(ids(&log.page(&KeyRange::all(), Start::AfterEntry(1), 1, 1000)), ["b", "c", "d"]);
         assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 2, 1000)), ["a", "b", "c", "d"]);
         assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 1, 1000)), ["a"]);
@@ -230,10 +247,8 @@ mod tests {
     #[test]
     fn items_expire_by_their_own_time_to_live_or_the_containers_or_never() {
         let mut log = ChangeLog::default();
-        log.append(
-            vec![entry("own", 100, Some(3)), entry("never", 100, Some(-1)), entry("default", 100, None)],
-            Some(10),
-        );
+        let entries = [entry("own", 100, Some(3)), entry("never", 100, Some(-1)), entry("default", 100, None)];
+        log.append(entries.map(Write::Put).into(), Some(10));
         let expired = |log: &ChangeLog, now| log.expired(now).iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
         assert_eq!(expired(&log, 102), Vec::<String>::new());
         assert_eq!(expired(&log, 103), ["own"]);
@@ -249,5 +264,21 @@ mod tests {
         let mut log = log(&["a", "b"]);
         log.remove("10", "a");
         assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 10, 1000)), ["b"]);
+    }
+
+    #[test]
+    fn of_the_writes_of_one_transaction_to_an_item_the_last_one_counts() {
+        let put = |id| Write::Put(entry(id, 1, None));
+        let delete = |id: &str| Write::Delete { epk: "10".into(), id: id.into() };
+        let mut log = log(&["b"]);
+        log.append(vec![put("a"), delete("a"), delete("b"), put("b"), put("c"), put("c")], None);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 10, 1000)), ["b", "c"]);
+    }
+
+    #[test]
+    fn a_time_to_live_beyond_all_time_never_runs_out() {
+        let mut log = ChangeLog::default();
+        log.append(vec![Write::Put(entry("a", 100, Some(i64::MAX)))], Some(-1));
+        assert_eq!(log.expired(i64::MAX - 1).len(), 0);
     }
 }

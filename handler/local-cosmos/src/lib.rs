@@ -15,6 +15,7 @@ mod endpoint;
 mod expiry;
 mod faults;
 mod gateway;
+mod item_rules;
 mod keys;
 mod limits;
 mod operation;

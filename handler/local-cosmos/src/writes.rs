@@ -1,24 +1,37 @@
 //! Writes: done by the emulator, then put into the log, one after the other for each container.
 
+use azure_core::http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::bulk;
-use crate::change_log::Entry;
-use crate::container::Container;
+use crate::change_log::{Entry, Write};
+use crate::container::{Container, Definition};
 use crate::emulator::{Emulator, Incoming};
-use crate::limits::MAX_ID_BYTES;
+use crate::item_rules::{check_id, check_item, check_patch, time_to_live};
 use crate::operation::item_id;
 use crate::reply::{Reply, header};
 
 const PARTITION_KEY: &str = "x-ms-documentdb-partitionkey";
 const CONTENT_RESPONSE: &str = "x-ms-cosmos-populate-content-response-on-write";
 
+/// What an operation did to an item, under which partition key header (if there was one).
+enum Done {
+    /// The item as it is stored now.
+    Stored(Option<String>, Vec<u8>),
+    /// The id of an item that is gone.
+    Deleted(String, String),
+}
+
 /// Create, upsert, replace or patch of one item.
 pub(crate) async fn write(emulator: &Emulator, container: &Container, mut incoming: Incoming) -> Reply {
-    if let Err(reply) = check_id(&incoming) {
-        return reply;
+    let checked = match incoming.method {
+        Method::Patch => check_patch(&incoming.body),
+        _ => check_item(&incoming.body),
+    };
+    if let Err(message) = checked {
+        return refused(message);
     }
     let wants_body = wants_body(&incoming);
     incoming.set_header(CONTENT_RESPONSE, "true");
@@ -30,7 +43,7 @@ pub(crate) async fn write(emulator: &Emulator, container: &Container, mut incomi
             reply.body.clone_from(&body);
         }
         let key = incoming.header(PARTITION_KEY).map(str::to_owned);
-        append(container, &reply, [(key, body)]);
+        append(container, &reply, [Done::Stored(key, body)]);
     }
     reply
 }
@@ -40,21 +53,24 @@ pub(crate) async fn delete(emulator: &Emulator, container: &Container, incoming:
     let _writes = container.writes.lock().await;
     let reply = emulator.execute(&incoming).await;
     if reply.is_success() {
-        remove(container, incoming.header(PARTITION_KEY).unwrap_or_default(), &item_id(&incoming));
-        remember_session(container, &reply);
+        let key = incoming.header(PARTITION_KEY).unwrap_or_default().to_owned();
+        append(container, &reply, [Done::Deleted(key, item_id(&incoming))]);
     }
     reply
+}
+
+#[derive(Deserialize)]
+struct BatchOperation {
+    #[serde(rename = "operationType")]
+    kind: String,
+    id: Option<String>,
+    #[serde(rename = "resourceBody")]
+    body: Option<Box<RawValue>>,
 }
 
 /// A transactional batch, all or nothing within one partition key value; or a bulk request, of which each operation
 /// stands for itself.
 pub(crate) async fn batch(emulator: &Emulator, container: &Container, mut incoming: Incoming) -> Reply {
-    #[derive(Deserialize)]
-    struct BatchOperation {
-        #[serde(rename = "operationType")]
-        kind: String,
-        id: Option<String>,
-    }
     #[derive(Deserialize)]
     struct BatchResult {
         #[serde(rename = "statusCode")]
@@ -65,40 +81,45 @@ pub(crate) async fn batch(emulator: &Emulator, container: &Container, mut incomi
     if incoming.header("x-ms-cosmos-batch-atomic").is_some_and(|atomic| atomic.eq_ignore_ascii_case("false")) {
         return bulk::execute(emulator, container, incoming).await;
     }
+    let operations = match operations(&incoming.body) {
+        Ok(operations) => operations,
+        Err(message) => return refused(message),
+    };
     incoming.set_header(CONTENT_RESPONSE, "true");
     let _writes = container.writes.lock().await;
     let reply = emulator.execute(&incoming).await;
-    let operations: Vec<BatchOperation> = serde_json::from_slice(&incoming.body).unwrap_or_default();
     let results: Vec<BatchResult> = serde_json::from_slice(&reply.body).unwrap_or_default();
     let key = incoming.header(PARTITION_KEY).unwrap_or_default().to_owned();
-    let mut written = Vec::new();
-    for (operation, result) in operations.iter().zip(results).filter(|(_, result)| (200..300).contains(&result.status))
+    let mut done = Vec::new();
+    for (operation, result) in
+        operations.into_iter().zip(results).filter(|(_, result)| (200..300).contains(&result.status))
     {
         match (operation.kind.as_str(), result.body) {
             ("Read", _) => {}
-            ("Delete", _) => remove(container, &key, operation.id.as_deref().unwrap_or_default()),
-            (_, Some(body)) => written.push((Some(key.clone()), body.get().as_bytes().to_vec())),
+            ("Delete", _) => done.push(Done::Deleted(key.clone(), operation.id.unwrap_or_default())),
+            (_, Some(body)) => done.push(Done::Stored(Some(key.clone()), body.get().as_bytes().to_vec())),
             (kind, None) => log::error!("{kind} in a batch answered without its item; the change feed lacks it"),
         }
     }
-    append(container, &reply, written);
+    append(container, &reply, done);
     reply
 }
 
-/// Refuses an id that is too long; the emulator takes it.
-fn check_id(incoming: &Incoming) -> Result<(), Reply> {
-    #[derive(Deserialize)]
-    struct WithId {
-        #[serde(default)]
-        id: Value,
+/// The operations of a transactional batch, if all that they would store can be.
+fn operations(body: &[u8]) -> Result<Vec<BatchOperation>, String> {
+    let operations: Vec<BatchOperation> =
+        serde_json::from_slice(body).map_err(|error| format!("The batch is not valid: {error}"))?;
+    for (index, operation) in operations.iter().enumerate() {
+        let Some(item) = &operation.body else { continue };
+        check_item(item.get().as_bytes())
+            .and_then(|()| operation.id.as_deref().map_or(Ok(()), check_id))
+            .map_err(|message| format!("Operation {index} of the batch: {message}"))?;
     }
-    let id = serde_json::from_slice::<WithId>(&incoming.body).ok().and_then(|item| Some(item.id.as_str()?.len()));
-    match id {
-        Some(length) if length > MAX_ID_BYTES => {
-            Err(Reply::error(400, "BadRequest", format!("The id has {length} bytes; it can have {MAX_ID_BYTES}.")))
-        }
-        _ => Ok(()),
-    }
+    Ok(operations)
+}
+
+fn refused(message: String) -> Reply {
+    Reply::error(400, "BadRequest", message)
 }
 
 /// Whether the client wants to see what it wrote.
@@ -109,8 +130,23 @@ fn wants_body(incoming: &Incoming) -> bool {
     }
 }
 
-/// Logs the items that one request wrote: partition key header (taken from the item if there was none) and body.
-fn append(container: &Container, reply: &Reply, written: impl IntoIterator<Item = (Option<String>, Vec<u8>)>) {
+/// Logs what one request did, in the order in which it was done.
+fn append(container: &Container, reply: &Reply, done: impl IntoIterator<Item = Done>) {
+    let definition = container.definition();
+    let lsn = reply.header(header::LSN).and_then(|lsn| lsn.parse().ok()).unwrap_or_default();
+    let write = |done| match done {
+        Done::Stored(key, body) => entry(&definition, lsn, key, body).map(Write::Put),
+        Done::Deleted(key, id) => Ok(Write::Delete { epk: definition.key_range(&key)?.min, id }),
+    };
+    match done.into_iter().map(write).collect::<Result<Vec<_>, String>>() {
+        Ok(writes) => container.log().append(writes, definition.default_ttl),
+        Err(error) => log::error!("a write is missing in the change feed: {error}"),
+    }
+    remember_session(container, reply);
+}
+
+/// The entry of a stored item; its partition key is taken from the item where the request did not name it.
+fn entry(definition: &Definition, lsn: u64, key: Option<String>, body: Vec<u8>) -> Result<Entry, String> {
     /// What the log needs of a stored item.
     #[derive(Deserialize)]
     struct Stored {
@@ -122,28 +158,14 @@ fn append(container: &Container, reply: &Reply, written: impl IntoIterator<Item 
         #[serde(default)]
         ttl: Value,
     }
-    let definition = container.definition();
-    let lsn = reply.header(header::LSN).and_then(|lsn| lsn.parse().ok()).unwrap_or_default();
-    let entry = |(key, body): (Option<String>, Vec<u8>)| -> Result<Entry, String> {
-        let stored: Stored = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
-        let key = match key {
-            Some(key) => key,
-            None => definition.key_header(&serde_json::from_slice(&body).map_err(|error| error.to_string())?),
-        };
-        let epk = definition.key_range(&key)?.min;
-        Ok(Entry { epk, id: stored.id, key, etag: stored.etag, ts: stored.ts, ttl: stored.ttl.as_i64(), lsn, body })
+    let stored: Stored = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+    let key = match key {
+        Some(key) => key,
+        None => definition.key_header(&serde_json::from_slice(&body).map_err(|error| error.to_string())?),
     };
-    match written.into_iter().map(entry).collect::<Result<Vec<_>, _>>() {
-        Ok(entries) => container.log().append(entries, definition.default_ttl),
-        Err(error) => log::error!("a write is missing in the change feed: {error}"),
-    }
-    remember_session(container, reply);
-}
-
-fn remove(container: &Container, key: &str, id: &str) {
-    if let Ok(range) = container.definition().key_range(key) {
-        container.log().remove(&range.min, id);
-    }
+    let epk = definition.key_range(&key)?.min;
+    let ttl = time_to_live(&stored.ttl).ok().flatten();
+    Ok(Entry { epk, id: stored.id, key, etag: stored.etag, ts: stored.ts, ttl, lsn, body })
 }
 
 fn remember_session(container: &Container, reply: &Reply) {

@@ -9,8 +9,17 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::lease::Lease;
 
-/// The leases of `all` that `instance` should try to take now.
-pub(crate) fn leases_to_take(all: &[Lease], instance: &str, now: DateTime<Utc>, expiration: Duration) -> Vec<Lease> {
+/// What an instance should try to take now.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
+    /// How many leases it lacks.
+    pub missing: usize,
+    /// Those that it may take, more than it lacks where there are more: one of them may fail it.
+    pub candidates: Vec<Lease>,
+}
+
+/// The share of `all` that `instance` lacks.
+pub(crate) fn missing_share(all: &[Lease], instance: &str, now: DateTime<Utc>, expiration: Duration) -> Share {
     let (expired, held): (Vec<&Lease>, Vec<&Lease>) = all.iter().partition(|lease| lease.is_expired(now, expiration));
     let mut held_by: BTreeMap<&str, Vec<&Lease>> = BTreeMap::from([(instance, Vec::new())]);
     for lease in held {
@@ -18,16 +27,17 @@ pub(crate) fn leases_to_take(all: &[Lease], instance: &str, now: DateTime<Utc>, 
     }
     let target = if all.len() > held_by.len() { all.len().div_ceil(held_by.len()) } else { 1 };
     let Some(missing) = target.checked_sub(held_by[instance].len()).filter(|missing| *missing > 0) else {
-        return Vec::new();
+        return Share::default();
     };
+    let share = |missing, leases: &[&Lease]| Share { missing, candidates: leases.iter().copied().cloned().collect() };
     if !expired.is_empty() {
-        return expired.into_iter().take(missing).cloned().collect();
+        return share(missing, &expired);
     }
     let spare = target - usize::from(missing > 1);
     let richest = held_by.iter().filter(|(owner, _)| **owner != instance).max_by_key(|(_, leases)| leases.len());
     match richest {
-        Some((_, leases)) if leases.len() > spare => leases.iter().take(1).map(|lease| (*lease).clone()).collect(),
-        _ => Vec::new(),
+        Some((_, leases)) if leases.len() > spare => share(1, leases),
+        _ => Share::default(),
     }
 }
 
@@ -38,7 +48,7 @@ mod tests {
 
     fn leases(owners: &[&str]) -> Vec<Lease> {
         let lease = |(index, owner): (usize, &&str)| {
-            serde_json::from_value(json!({"id": format!("x..{index}"), "LeaseToken": index.to_string(), "Owner": owner,
+            Lease::read(json!({"id": format!("x..{index}"), "LeaseToken": index.to_string(), "Owner": owner,
                 "timestamp": "2026-08-01T12:00:00Z"}))
             .expect("lease")
         };
@@ -47,7 +57,9 @@ mod tests {
 
     fn taken(owners: &[&str], instance: &str, seconds_later: i64) -> usize {
         let now = DateTime::parse_from_rfc3339("2026-08-01T12:00:00Z").expect("time").to_utc();
-        leases_to_take(&leases(owners), instance, now + Duration::seconds(seconds_later), Duration::seconds(60)).len()
+        let now = now + Duration::seconds(seconds_later);
+        let share = missing_share(&leases(owners), instance, now, Duration::seconds(60));
+        share.missing.min(share.candidates.len())
     }
 
     #[test]
@@ -74,5 +86,12 @@ mod tests {
     fn more_instances_than_leases_leave_one_lease_each() {
         assert_eq!(taken(&["a", "b"], "c", 0), 0);
         assert_eq!(taken(&["a", ""], "c", 0), 1);
+    }
+
+    #[test]
+    fn there_are_more_candidates_than_are_missing_for_one_may_be_stuck() {
+        let now = DateTime::parse_from_rfc3339("2026-08-01T12:00:00Z").expect("time").to_utc();
+        let share = missing_share(&leases(&["a", "b", "", ""]), "a", now, Duration::seconds(60));
+        assert_eq!((share.missing, share.candidates.len()), (1, 2));
     }
 }

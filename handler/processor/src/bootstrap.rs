@@ -24,13 +24,13 @@ pub(crate) async fn bootstrap(
     mode: LeaseMode,
 ) -> Result<(), Error> {
     while !leases.is_initialized().await? {
-        if !leases.lock(Utc::now()).await? {
+        let Some(lock) = leases.lock(Utc::now()).await? else {
             tokio::time::sleep(WAIT_FOR_OTHERS).await;
             continue;
-        }
+        };
         create_leases(monitored, leases, start, mode).await?;
         leases.mark_initialized().await?;
-        leases.unlock().await?;
+        leases.unlock(lock).await?;
     }
     Ok(())
 }
@@ -89,5 +89,6 @@ pub(crate) fn new_lease(
         ts: None,
         mode: Some(mode),
         partition_key: None,
+        other: serde_json::Map::new(),
     }
 }

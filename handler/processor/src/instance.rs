@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::balance::leases_to_take;
+use crate::balance::missing_share;
 use crate::builder::Settings;
 use crate::change::Change;
 use crate::context::Context;
@@ -87,20 +87,44 @@ async fn take_leases(
     let settings = &instance.settings;
     let all = instance.leases.all().await?;
     // Leases in this instance's name that it does not process are from a run before this one, or from a task that died.
-    let own = |lease: &&Lease| lease.owner.as_deref() == Some(&settings.instance_name) && !held.contains_key(&lease.id);
-    let mut wanted: Vec<Lease> = all.iter().filter(own).cloned().collect();
-    let expiration = chrono::Duration::from_std(settings.lease_expiration_interval).unwrap_or(chrono::Duration::MAX);
-    for lease in leases_to_take(&all, &settings.instance_name, Utc::now(), expiration) {
-        if !held.contains_key(&lease.id) && wanted.iter().all(|other| other.id != lease.id) {
-            wanted.push(lease);
+    for lease in &all {
+        if lease.owner.as_deref() == Some(&settings.instance_name) && !held.contains_key(&lease.id) {
+            take(instance, held, stop, lease).await;
         }
     }
-    for lease in wanted {
-        if let Some(acquired) = HeldLease::acquire(&instance.leases, &lease, &settings.instance_name).await? {
-            log::debug!("lease {} acquired", lease.lease_token);
-            let (instance, stop) = (Arc::clone(instance), stop.clone());
-            held.insert(lease.id, tokio::spawn(async move { process(&instance, &acquired, &stop).await }));
+    let expiration = chrono::Duration::from_std(settings.lease_expiration_interval).unwrap_or(chrono::Duration::MAX);
+    let mut share = missing_share(&all, &settings.instance_name, Utc::now(), expiration);
+    for lease in &share.candidates {
+        if share.missing == 0 {
+            break;
+        }
+        if held.contains_key(&lease.id) || take(instance, held, stop, lease).await {
+            share.missing -= 1;
         }
     }
     Ok(())
+}
+
+/// Takes a lease and starts to process it. A lease that cannot be had, for whatever reason, does not keep the others
+/// waiting.
+async fn take(
+    instance: &Arc<Instance>,
+    held: &mut HashMap<String, JoinHandle<()>>,
+    stop: &CancellationToken,
+    lease: &Lease,
+) -> bool {
+    match HeldLease::acquire(&instance.leases, lease, &instance.settings.instance_name).await {
+        Ok(Some(acquired)) => {
+            log::debug!("lease {} acquired", lease.lease_token);
+            let (instance, stop) = (Arc::clone(instance), stop.clone());
+            let task = tokio::spawn(async move { process(&instance, &acquired, &stop).await });
+            held.insert(lease.id.clone(), task);
+            true
+        }
+        Ok(None) => false,
+        Err(error) => {
+            log::warn!("lease {} could not be acquired: {error}", lease.lease_token);
+            false
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub struct Lease {
     #[serde(rename = "_etag", default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
     /// Names the range within the container.
-    #[serde(rename = "LeaseToken", alias = "PartitionId")]
+    #[serde(rename = "LeaseToken")]
     pub lease_token: String,
     /// The range; absent on leases of old processors.
     #[serde(rename = "FeedRange", default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +51,9 @@ pub struct Lease {
     /// The value of the lease container's key when that is `/partitionKey`: the id.
     #[serde(rename = "partitionKey", default, skip_serializing_if = "Option::is_none")]
     pub partition_key: Option<String>,
+    /// Whatever else the document has, kept as it is.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// The mode of the feed that a lease's continuation token belongs to; a missing one means [`LeaseMode::Incremental`].
@@ -89,6 +92,21 @@ impl FeedRange {
 }
 
 impl Lease {
+    /// Reads a lease document. One that was migrated from version 2 has its token as `PartitionId`, beside or instead of
+    /// `LeaseToken`.
+    pub(crate) fn read(mut document: Value) -> Result<Self, serde_json::Error> {
+        if let Some(fields) = document.as_object_mut() {
+            // The service's own, of no use in a replace.
+            for name in ["_rid", "_self", "_attachments"] {
+                fields.remove(name);
+            }
+            if let Some(token) = fields.get("PartitionId").filter(|token| !token.is_null()).cloned() {
+                fields.insert("LeaseToken".to_owned(), token);
+            }
+        }
+        serde_json::from_value(document)
+    }
+
     /// The range of a lease: as recorded, or read out of the token of a lease that is keyed by range.
     pub fn range(&self) -> Option<FeedRange> {
         if let Some(envelope) = &self.feed_range {
@@ -143,19 +161,30 @@ mod tests {
             json!({"id": "a_b_c..05C1-FF", "version": 1, "_etag": "\"1\"", "LeaseToken": "05C1-FF", "Owner": null,
                 "ContinuationToken": null, "properties": {}, "timestamp": "2026-08-01T12:00:00.123456Z"}),
         ] {
-            let lease: Lease = serde_json::from_value(version.clone()).expect("lease");
+            let lease = Lease::read(version.clone()).expect("lease");
             assert_eq!(serde_json::to_value(&lease).expect("json"), version);
         }
     }
 
     #[test]
-    fn a_lease_migrated_from_version_2_names_its_range_partition_id() {
-        let lease: Lease = serde_json::from_value(
-            json!({"id": "x..3", "PartitionId": "3", "timestamp": "2026-08-01T12:00:00.1234567Z"}),
-        )
-        .expect("lease");
-        assert_eq!(lease.lease_token, "3");
-        assert_eq!(lease.range(), None);
+    fn a_lease_migrated_from_version_2_names_its_range_partition_id_and_keeps_it() {
+        for fields in [json!({"PartitionId": "3"}), json!({"LeaseToken": "3", "PartitionId": "3"})] {
+            let mut document = json!({"id": "x..3", "timestamp": "2026-08-01T12:00:00.1234567Z"});
+            document.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
+            let lease = Lease::read(document).expect("lease");
+            assert_eq!((lease.lease_token.as_str(), lease.range()), ("3", None));
+            let written = serde_json::to_value(&lease).expect("json");
+            assert_eq!((&written["LeaseToken"], &written["PartitionId"]), (&json!("3"), &json!("3")));
+        }
+    }
+
+    #[test]
+    fn fields_that_are_not_known_are_kept_and_those_of_the_service_are_not() {
+        let document =
+            json!({"id": "x..3", "LeaseToken": "3", "new": {"a": [1]}, "_rid": "r", "_self": "s", "_attachments": "a"});
+        let written = serde_json::to_value(Lease::read(document).expect("lease")).expect("json");
+        assert_eq!(written["new"], json!({"a": [1]}));
+        assert!(written.as_object().expect("object").keys().all(|name| !name.starts_with('_')), "{written}");
     }
 
     #[test]
@@ -165,7 +194,7 @@ mod tests {
         let lease = |fields: Value| -> Lease {
             let mut document = json!({"id": "x..0", "LeaseToken": "0", "Owner": "me"});
             document.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
-            serde_json::from_value(document).expect("lease")
+            Lease::read(document).expect("lease")
         };
         assert!(!lease(json!({"timestamp": "2026-08-01T12:00:00Z"})).is_expired(now, minute));
         assert!(lease(json!({"timestamp": "2026-08-01T11:59:59Z"})).is_expired(now, minute));

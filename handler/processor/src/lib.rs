@@ -39,6 +39,7 @@ mod cosmos;
 mod estimator;
 mod instance;
 mod lease;
+mod locate;
 mod partition;
 mod renewal;
 mod start_from;

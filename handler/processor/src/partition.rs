@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
+use log::Level;
 use tokio_util::sync::CancellationToken;
 
 use crate::bootstrap::new_lease;
@@ -14,6 +15,7 @@ use crate::context::Context;
 use crate::cosmos::{Error, ErrorKind, FeedPage, Position, RangeContinuation};
 use crate::instance::Instance;
 use crate::lease::{FeedRange, LeaseMode, VERSION_EPK_RANGE};
+use crate::locate::locate;
 use crate::renewal::HeldLease;
 use crate::start_from::StartFrom;
 
@@ -47,8 +49,10 @@ async fn read_and_deliver(instance: &Instance, held: &HeldLease, stop: &Cancella
             step = next_page(instance, held) => step,
         };
         let result = match step {
-            Ok((range, page)) => deliver(instance, held, stop, &range, page).await,
-            Err(error) => Err(error.to_string()),
+            Ok((range, page)) => {
+                deliver(instance, held, stop, &range, page).await.map_err(|message| (Level::Warn, message))
+            }
+            Err(error) => Err(not_read(&error)),
         };
         let pause = match result {
             Ok(Delivered::More) => Duration::ZERO,
@@ -56,9 +60,9 @@ async fn read_and_deliver(instance: &Instance, held: &HeldLease, stop: &Cancella
             Ok(Delivered::Split) => return,
             // A handler may give up when it is told to stop.
             Err(_) if stop.is_cancelled() || held.lost().is_cancelled() => return,
-            Err(message) => {
+            Err((level, message)) => {
                 let token = held.lease().await.lease_token;
-                log::warn!("lease {token}: {message}; tried again in {} s", retry.as_secs());
+                log::log!(level, "lease {token}: {message}; tried again in {} s", retry.as_secs());
                 let pause = retry;
                 retry = (retry * 2).min(LAST_RETRY);
                 wait(pause, held, stop).await;
@@ -70,6 +74,16 @@ async fn read_and_deliver(instance: &Instance, held: &HeldLease, stop: &Cancella
     }
 }
 
+/// How a page that was not read is reported. One that cannot be read is never skipped: its range waits until it can be.
+fn not_read(error: &Error) -> (Level, String) {
+    match error.kind() {
+        ErrorKind::Invalid => {
+            (Level::Error, format!("its range stands still, for the next page cannot be read: {error}"))
+        }
+        _ => (Level::Warn, error.to_string()),
+    }
+}
+
 enum Delivered {
     More,
     CaughtUp,
@@ -78,9 +92,14 @@ enum Delivered {
 
 async fn next_page(instance: &Instance, held: &HeldLease) -> Result<(FeedRange, FeedPage), Error> {
     let lease = held.lease().await;
-    let range = lease
-        .range()
-        .ok_or_else(|| Error::new(ErrorKind::Invalid, format!("reading lease {}", lease.id), "it names no range"))?;
+    let range = match lease.range() {
+        Some(range) => range,
+        None => {
+            let range = locate(&instance.monitored, &lease, instance.settings.mode).await?;
+            held.record_range(&range).await?;
+            range
+        }
+    };
     let position = match (lease.continuation_token, instance.settings.start_from) {
         (Some(continuation), _) => Position::Continuation(continuation),
         (None, StartFrom::Now) => Position::Now,

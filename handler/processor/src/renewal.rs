@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::cosmos::{Error, LeaseStore};
-use crate::lease::Lease;
+use crate::lease::{FeedRange, Lease, RangeEnvelope};
 
 pub(crate) struct HeldLease {
     store: LeaseStore,
@@ -45,6 +45,11 @@ impl HeldLease {
     /// Records that everything up to `continuation` was handled.
     pub(crate) async fn checkpoint(&self, continuation: &str) -> Result<(), Error> {
         self.update(|lease| lease.continuation_token = Some(continuation.to_owned())).await
+    }
+
+    /// Records the range of a lease that did not tell it.
+    pub(crate) async fn record_range(&self, range: &FeedRange) -> Result<(), Error> {
+        self.update(|lease| lease.feed_range = Some(RangeEnvelope { range: range.clone() })).await
     }
 
     /// Gives the lease back, with its bookmark.

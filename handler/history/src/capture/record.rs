@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::observed::Observed;
 use crate::enclose::{compress, cut, digest};
-use crate::limits::MAX_RECORD_BYTES;
+use crate::limits::{MAX_RECORD_BYTES, MAX_RECORD_DEPTH};
 use crate::version::{SCHEMA, Version, pk_of, removal_id, timestamp, version_id, without_system_properties};
 
 /// An item to create.
@@ -66,7 +66,7 @@ pub(crate) fn enclosed(
 ) -> Result<Vec<Item>, String> {
     let mut body = serde_json::to_value(record).map_err(|error| error.to_string())?;
     let mut items = Vec::new();
-    if size(&body) > MAX_RECORD_BYTES {
+    if size(&body) > MAX_RECORD_BYTES || depth(&body) > MAX_RECORD_DEPTH {
         for field in bulky {
             if let Some(value) = body.as_object_mut().and_then(|object| object.shift_remove(*field)) {
                 let encoded = compress(&value.to_string()).map_err(|error| error.to_string())?;
@@ -101,6 +101,15 @@ fn part(id: &str, field: &str, digest: &str, number: usize, data: &str, owner: &
         body.extend(owner.clone());
     }
     Item { id: id_of_part, body }
+}
+
+/// The levels of nesting. What is measured was parsed, so they are few.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(properties) => 1 + properties.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
 }
 
 fn size(body: &Value) -> usize {
@@ -170,6 +179,15 @@ mod tests {
         assert!(items.len() == 1 && record.get("document").is_none() && size(record) < MAX_RECORD_BYTES);
         let json = decompress(record["documentZstd"].as_str().expect("zstd"), 10_000_000).expect("text");
         assert_eq!(serde_json::from_str::<Value>(&json).expect("json")["text"], text);
+    }
+
+    #[test]
+    fn a_document_that_is_nested_as_deep_as_may_be_is_compressed_because_its_record_would_be_deeper() {
+        let nested = |levels: usize| (1..levels).fold(json!(1), |inner, _| json!([inner]));
+        let items = captured(json!({"id": "1", "pk": "a", "x": nested(MAX_RECORD_DEPTH), "_etag": "e", "_ts": 1}));
+        assert!(items[0].body.get("document").is_none() && items[0].body["documentZstd"].is_string());
+        let items = captured(json!({"id": "1", "pk": "a", "x": nested(50), "_etag": "e", "_ts": 1}));
+        assert!(items[0].body["document"].is_object());
     }
 
     #[test]

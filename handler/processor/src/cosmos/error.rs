@@ -1,6 +1,9 @@
 //! Errors of the service and of the SDK, reduced to what a caller branches on.
 
-use azure_data_cosmos::CosmosError;
+use azure_data_cosmos::{CosmosError, SubStatusCode};
+
+/// The SDK's own sub-status of a 500: what the service sent cannot be read.
+const RESPONSE_BODY_INVALID: SubStatusCode = SubStatusCode::new(20020);
 
 /// What kind of failure it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub enum ErrorKind {
     Unavailable,
     /// 401 and 403.
     Forbidden,
-    /// Anything else: the same request would fail again.
+    /// Anything else, and answers that cannot be read: the same request would fail again.
     Invalid,
 }
 
@@ -56,9 +59,27 @@ impl Error {
             413 => ErrorKind::TooLarge,
             429 => ErrorKind::Throttled,
             401 | 403 => ErrorKind::Forbidden,
+            500 if status.sub_status() == Some(RESPONSE_BODY_INVALID) => ErrorKind::Invalid,
             408 | 449 | 500.. => ErrorKind::Unavailable,
             _ => ErrorKind::Invalid,
         };
         Self { kind, action: action.into(), message: error.to_string(), source: Some(Box::new(error)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use azure_core::http::StatusCode;
+    use azure_data_cosmos::CosmosStatus;
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_told_from_a_service_that_fails() {
+        let kind = |status: CosmosStatus| {
+            Error::from_sdk("reading", CosmosError::builder().with_status(status).with_message("x").build()).kind()
+        };
+        let failed = CosmosStatus::new(StatusCode::InternalServerError);
+        assert_eq!(kind(failed), ErrorKind::Unavailable);
+        assert_eq!(kind(failed.with_sub_status(20020)), ErrorKind::Invalid);
     }
 }

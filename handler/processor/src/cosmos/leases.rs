@@ -21,6 +21,12 @@ const UPDATE_ATTEMPTS: usize = 6;
 /// After this time a lock is the remains of an instance that was killed.
 const LOCK_SECONDS: i64 = 30;
 
+/// The lock under which leases are made, as this instance took it.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    etag: Option<String>,
+}
+
 /// The leases of one processor on one monitored container.
 #[derive(Clone, Debug)]
 pub(crate) struct LeaseStore {
@@ -46,24 +52,25 @@ impl LeaseStore {
         format!("{}..{lease_token}", self.prefix)
     }
 
-    /// Every lease of this processor.
+    /// Every lease of this processor. A document that is no lease does not stop the others.
     pub(crate) async fn all(&self) -> Result<Vec<Lease>, Error> {
         let failed = |error| self.failed("reading the leases", error);
         let query = Query::from("SELECT * FROM c WHERE STARTSWITH(c.id, @prefix)")
             .with_parameter("@prefix", format!("{}..", self.prefix))
             .map_err(failed)?;
-        let leases = self
+        let documents = self
             .container
             .client
-            .query_items::<Lease>(query, FeedScope::full_container(), None)
+            .query_items::<Value>(query, FeedScope::full_container(), None)
             .await
             .map_err(failed)?;
-        leases.try_collect().await.map_err(failed)
+        let documents: Vec<Value> = documents.try_collect().await.map_err(failed)?;
+        Ok(documents.into_iter().filter_map(|document| self.parse_or_skip(document)).collect())
     }
 
     /// Creates a lease; false when there is one already.
     pub(crate) async fn create(&self, lease: &Lease) -> Result<bool, Error> {
-        self.create_document(&lease.id, lease).await
+        Ok(self.create_document(&lease.id, lease).await?.is_some())
     }
 
     /// Applies `change` to the lease as it is stored now. `None` when it is gone or `change` declines what it finds.
@@ -116,11 +123,11 @@ impl LeaseStore {
         self.create_document(&id, &json!({"id": id})).await.map(drop)
     }
 
-    /// Takes the lock under which leases are made; false when another instance has it.
-    pub(crate) async fn lock(&self, now: DateTime<Utc>) -> Result<bool, Error> {
+    /// Takes the lock under which leases are made; `None` when another instance has it.
+    pub(crate) async fn lock(&self, now: DateTime<Utc>) -> Result<Option<Lock>, Error> {
         let id = self.lock_id();
-        if self.create_document(&id, &json!({"id": id, "ttl": LOCK_SECONDS})).await? {
-            return Ok(true);
+        if let Some(created) = self.create_document(&id, &json!({"id": id, "ttl": LOCK_SECONDS})).await? {
+            return Ok(Some(Lock { etag: created.headers().etag().map(|etag| etag.as_ref().to_owned()) }));
         }
         // A container without time to live would keep the lock of a killed instance for ever.
         if let Some(lock) = self.read(&id).await?
@@ -128,13 +135,18 @@ impl LeaseStore {
                 .as_i64()
                 .is_some_and(|written| now - Duration::seconds(LOCK_SECONDS) > from_timestamp(written))
         {
-            self.delete(&id, lock["_etag"].as_str()).await?;
+            self.unlock(Lock { etag: lock["_etag"].as_str().map(str::to_owned) }).await?;
         }
-        Ok(false)
+        Ok(None)
     }
 
-    pub(crate) async fn unlock(&self) -> Result<(), Error> {
-        self.delete(&self.lock_id(), None).await
+    /// Gives a lock back. One that expired meanwhile, and may be another instance's by now, is left alone.
+    pub(crate) async fn unlock(&self, lock: Lock) -> Result<(), Error> {
+        let Some(etag) = lock.etag else { return Ok(()) };
+        match self.delete(&self.lock_id(), Some(&etag)).await {
+            Err(error) if error.kind() == ErrorKind::PreconditionFailed => Ok(()),
+            result => result,
+        }
     }
 
     fn marker_id(&self) -> String {
@@ -145,15 +157,16 @@ impl LeaseStore {
         format!("{}.lock", self.prefix)
     }
 
-    async fn create_document(&self, id: &str, document: &impl Serialize) -> Result<bool, Error> {
+    /// Creates a document; `None` when there is one already.
+    async fn create_document(&self, id: &str, document: &impl Serialize) -> Result<Option<ItemResponse>, Error> {
         let mut document = serde_json::to_value(document)
             .map_err(|error| Error::new(ErrorKind::Invalid, "writing a lease", error.to_string()))?;
         if self.container.partition_key_path == "/partitionKey" {
             document["partitionKey"] = Value::from(id);
         }
         match self.container.client.create_item(id.to_owned(), id, &document, None).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.status().is_conflict() => Ok(false),
+            Ok(response) => Ok(Some(response)),
+            Err(error) if error.status().is_conflict() => Ok(None),
             Err(error) => Err(self.failed("creating a lease", error)),
         }
     }
@@ -172,8 +185,13 @@ impl LeaseStore {
     }
 
     fn parse(&self, document: Value) -> Result<Lease, Error> {
-        serde_json::from_value(document)
-            .map_err(|error| Error::new(ErrorKind::Invalid, "reading a lease", error.to_string()))
+        Lease::read(document).map_err(|error| Error::new(ErrorKind::Invalid, "reading a lease", error.to_string()))
+    }
+
+    fn parse_or_skip(&self, document: Value) -> Option<Lease> {
+        let id = document["id"].as_str().unwrap_or_default().to_owned();
+        let skip = |error| log::error!("{id} in {} is no lease and is passed over: {error}", self.container.name);
+        self.parse(document).map_err(skip).ok()
     }
 
     fn failed(&self, action: &str, error: CosmosError) -> Error {
@@ -191,4 +209,55 @@ fn conditional(etag: Option<&str>) -> ItemWriteOptions {
 
 fn from_timestamp(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cosmos::connect;
+    use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition};
+    use local_cosmos::{Endpoint, Options};
+
+    async fn open() -> (Endpoint, LeaseStore) {
+        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+        let client = connect(&endpoint.connection_string()).await.expect("client");
+        client.create_database("db", None).await.expect("database");
+        let properties = ContainerProperties::new("lease", PartitionKeyDefinition::from("/id"));
+        client.database_client("db").create_container(properties, None).await.expect("container");
+        let container = Container::open(&client, "db", "lease").await.expect("open");
+        (endpoint, LeaseStore::new(container, "p".into()).expect("store"))
+    }
+
+    #[tokio::test]
+    async fn a_lock_is_given_back_by_who_took_it_and_left_alone_when_it_is_another_instances() {
+        let (_endpoint, store) = open().await;
+        let first = store.lock(Utc::now()).await.expect("lock").expect("free");
+        assert!(store.lock(Utc::now()).await.expect("lock").is_none());
+        let later = Utc::now() + Duration::seconds(LOCK_SECONDS + 2);
+        assert!(store.lock(later).await.expect("lock").is_none(), "the expired lock is removed first");
+        let second = store.lock(later).await.expect("lock").expect("free");
+
+        store.unlock(first).await.expect("unlock");
+        assert!(store.read("p.lock").await.expect("read").is_some(), "the second instance still has it");
+        store.unlock(second).await.expect("unlock");
+        assert!(store.read("p.lock").await.expect("read").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_document_that_is_no_lease_does_not_hide_the_others() {
+        let (_endpoint, store) = open().await;
+        for document in [
+            json!({"id": "p..0", "LeaseToken": "0"}),
+            json!({"id": "p..1", "LeaseToken": "1", "timestamp": "yesterday"}),
+            json!({"id": "p..2", "LeaseToken": "2", "PartitionId": "2"}),
+            json!({"id": "p..3"}),
+        ] {
+            let id = document["id"].as_str().expect("id").to_owned();
+            store.create_document(&id, &document).await.expect("create");
+        }
+        let mut tokens: Vec<_> =
+            store.all().await.expect("leases").into_iter().map(|lease| lease.lease_token).collect();
+        tokens.sort();
+        assert_eq!(tokens, ["0", "2"]);
+    }
 }

@@ -1,107 +1,13 @@
-//! The processor over the wire, against the embedded endpoint.
+//! Starting, handling, stopping, and going on.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use azure_data_cosmos::CosmosClient;
-use azure_data_cosmos::clients::ContainerClient;
-use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
-use changefeed_processor::{
-    Change, ChangeFeedEstimator, ChangeFeedProcessor, Container, ProcessorBuilder, RunningProcessor, StartFrom, connect,
-};
-use futures::TryStreamExt;
-use local_cosmos::{Endpoint, Options};
+use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, StartFrom};
 use serde_json::{Value, json};
 
-struct Shop {
-    _endpoint: Endpoint,
-    client: CosmosClient,
-    cart: ContainerClient,
-}
-
-type Seen = Arc<Mutex<Vec<String>>>;
-
-impl Shop {
-    async fn open() -> Self {
-        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
-        let client = connect(&endpoint.connection_string()).await.expect("client");
-        client.create_database("acme-webstore", None).await.expect("database");
-        create(&client, "cart", "/cartId").await;
-        create(&client, "lease", "/id").await;
-        let cart = client.database_client("acme-webstore").container_client("cart", None).await.expect("cart");
-        Self { _endpoint: endpoint, client, cart }
-    }
-
-    async fn renew_leases(&self) {
-        let leases = self.client.database_client("acme-webstore").container_client("lease", None).await.expect("lease");
-        leases.delete(None).await.expect("delete");
-        create(&self.client, "lease", "/id").await;
-    }
-
-    async fn put(&self, id: &str, quantity: u32) {
-        let item = json!({"id": id, "cartId": id, "quantity": quantity});
-        self.cart.upsert_item(id.to_owned(), id, item, None).await.expect("upsert");
-    }
-
-    async fn container(&self, name: &str) -> Container {
-        Container::open(&self.client, "acme-webstore", name).await.expect("container")
-    }
-
-    async fn builder(&self) -> ProcessorBuilder {
-        ChangeFeedProcessor::builder("p", self.container("cart").await, self.container("lease").await)
-            .poll_delay(Duration::from_millis(20))
-            .lease_acquire_interval(Duration::from_millis(100))
-    }
-
-    async fn start(&self, from: StartFrom, seen: &Seen) -> RunningProcessor {
-        let seen = Arc::clone(seen);
-        let processor = self.builder().await.start_from(from).build(move |_, changes| {
-            let seen = Arc::clone(&seen);
-            async move {
-                seen.lock().expect("seen").extend(changes.iter().map(describe));
-                Ok::<(), std::io::Error>(())
-            }
-        });
-        processor.start().await.expect("started")
-    }
-
-    async fn leases(&self) -> Vec<Value> {
-        let leases = self.client.database_client("acme-webstore").container_client("lease", None).await.expect("lease");
-        let query = "SELECT * FROM c WHERE IS_DEFINED(c.LeaseToken)";
-        let items = leases
-            .query_items::<Value>(query, azure_data_cosmos::FeedScope::full_container(), None)
-            .await
-            .expect("query");
-        items.try_collect().await.expect("leases")
-    }
-}
-
-async fn create(client: &CosmosClient, name: &'static str, key: &'static str) {
-    let properties =
-        ContainerProperties::new(name, PartitionKeyDefinition::from(key)).with_default_ttl(TimeToLive::NoDefault);
-    client.database_client("acme-webstore").create_container(properties, None).await.expect("container");
-}
-
-fn describe(change: &Change) -> String {
-    let document = change.current.as_ref().expect("current");
-    format!("{}={}", document["id"].as_str().expect("id"), document["quantity"])
-}
-
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition().await {
-        assert!(Instant::now() < deadline, "{what}: not within 30 seconds");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-async fn until_seen(seen: &Seen, expected: &[&str]) {
-    until(&format!("{expected:?}"), async || seen.lock().expect("seen").len() >= expected.len()).await;
-    let mut found = seen.lock().expect("seen").split_off(0);
-    found.sort();
-    assert_eq!(found, expected);
-}
+use crate::shop::{Seen, Shop, create, describe, until, until_seen};
 
 #[tokio::test]
 async fn a_processor_starts_from_now_and_its_bookmark_wins_over_any_start() {
@@ -216,12 +122,12 @@ async fn the_leases_of_an_instance_that_was_killed_are_taken_over_after_they_exp
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.start(StartFrom::Beginning, &seen).await.stop().await;
-    let leases = shop.client.database_client("acme-webstore").container_client("lease", None).await.expect("lease");
-    for mut lease in shop.leases().await {
-        lease["Owner"] = json!("killed");
-        lease["timestamp"] = json!(chrono::Utc::now().to_rfc3339());
-        let id = lease["id"].as_str().expect("id").to_owned();
-        leases.replace_item(id.clone(), &id, lease, None).await.expect("replace");
+    for lease in shop.leases().await {
+        let killed = |lease: &mut Value| {
+            lease["Owner"] = json!("killed");
+            lease["timestamp"] = json!(chrono::Utc::now().to_rfc3339());
+        };
+        shop.change_lease(lease, killed).await;
     }
     shop.put("a", 1).await;
     let handler_seen = Arc::clone(&seen);

@@ -1,0 +1,158 @@
+//! What the service asks of an item before it is stored and the emulator does not.
+//!
+//! A body is text or, from the Rust SDK, binary JSON; either is judged by what it decodes to.
+
+use azure_data_cosmos_driver::binary_json::{BinaryError, decode, is_binary, transcode_to_binary};
+use azure_data_cosmos_driver::models::{PatchInstructions, PatchOperation};
+use serde_json::Value;
+
+use crate::limits::{MAX_ID_BYTES, MAX_ITEM_DEPTH, MAX_TTL_SECONDS};
+
+/// Checks the item of a create, upsert or replace. The error is a message for the client.
+pub(crate) fn check_item(body: &[u8]) -> Result<(), String> {
+    let item = parse(body)?;
+    if let Some(id) = item["id"].as_str() {
+        check_id(id)?;
+    }
+    time_to_live(&item["ttl"])?;
+    check_depth(depth(&item))
+}
+
+/// Checks what the operations of a patch say by themselves. A body that is no patch is left to the emulator to refuse.
+pub(crate) fn check_patch(body: &[u8]) -> Result<(), String> {
+    let patch: PatchInstructions = serde_json::from_slice(body).unwrap_or_default();
+    for operation in &patch.operations {
+        if let PatchOperation::Add { path, value }
+        | PatchOperation::Set { path, value }
+        | PatchOperation::Replace { path, value } = operation
+        {
+            if path == "/ttl" {
+                time_to_live(value)?;
+            }
+            check_depth(path.matches('/').count() + depth(value))?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks an id: its length and its characters.
+pub(crate) fn check_id(id: &str) -> Result<(), String> {
+    if id.len() > MAX_ID_BYTES {
+        return Err(format!("The id has {} bytes; it can have {MAX_ID_BYTES}.", id.len()));
+    }
+    if id.contains(['/', '\\']) {
+        return Err(format!("The id is {id}; it cannot have the characters / and \\."));
+    }
+    Ok(())
+}
+
+/// Reads an item's `ttl`: seconds, -1 for never, `None` where it has none of its own.
+pub(crate) fn time_to_live(ttl: &Value) -> Result<Option<i64>, String> {
+    if ttl.is_null() {
+        return Ok(None);
+    }
+    // Binary JSON has whole numbers as doubles too.
+    let whole = || ttl.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as i64);
+    match ttl.as_i64().or_else(whole) {
+        Some(seconds) if seconds == -1 || (1..=MAX_TTL_SECONDS).contains(&seconds) => Ok(Some(seconds)),
+        _ => Err(format!("The ttl is {ttl}; it can be -1 or a number of seconds from 1 to {MAX_TTL_SECONDS}.")),
+    }
+}
+
+fn check_depth(depth: usize) -> Result<(), String> {
+    if depth > MAX_ITEM_DEPTH {
+        return Err(format!("The item is nested {depth} levels deep; it can have {MAX_ITEM_DEPTH}."));
+    }
+    Ok(())
+}
+
+/// Levels of objects and arrays; an item without any within has 1.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        Value::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Value, String> {
+    let decoded = if is_binary(body) {
+        decode(body)
+    } else {
+        match serde_json::from_slice(body) {
+            Ok(item) => return Ok(item),
+            // The decoder of binary JSON goes deeper, and tells too deep from malformed.
+            Err(_) => transcode_to_binary(body).and_then(|binary| decode(&binary)),
+        }
+    };
+    decoded.map_err(|error| match error {
+        BinaryError::DepthLimitExceeded { limit } => {
+            format!("The item is nested more than {limit} levels deep; it can have {MAX_ITEM_DEPTH}.")
+        }
+        error => format!("The item is not valid JSON: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use azure_data_cosmos_driver::binary_json::encode;
+    use serde_json::json;
+
+    /// An item of so many levels.
+    fn nested(levels: usize) -> String {
+        let arrays = levels - 1;
+        format!("{{\"id\":\"a\",\"deep\":{}{}}}", "[".repeat(arrays), "]".repeat(arrays))
+    }
+
+    fn check(item: &Value) -> Result<(), String> {
+        let text = check_item(item.to_string().as_bytes());
+        assert_eq!(check_item(&encode(item)), text, "text and binary are judged alike");
+        text
+    }
+
+    #[test]
+    fn a_time_to_live_is_absent_or_never_or_a_positive_32_bit_number() {
+        for ttl in [json!(null), json!(-1), json!(1), json!(10.0), json!(2_147_483_647)] {
+            check(&json!({"id": "a", "ttl": ttl})).expect("allowed");
+        }
+        for ttl in [json!(0), json!(-2), json!(1.5), json!(2_147_483_648_i64), json!(i64::MAX), json!("1"), json!({})] {
+            let message = check(&json!({"id": "a", "ttl": ttl})).expect_err("refused");
+            assert!(message.contains("ttl") && message.contains("2147483647"), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_no_slashes_and_at_most_1023_bytes() {
+        for id in ["a?b", "a#b", "ü", &"x".repeat(1023)] {
+            check(&json!({"id": id})).expect("allowed");
+        }
+        for id in ["a/b", "a\\b", &"x".repeat(1024)] {
+            check(&json!({"id": id})).expect_err("refused");
+        }
+    }
+
+    #[test]
+    fn nesting_beyond_the_limit_is_refused_with_the_depth_however_deep() {
+        check_item(nested(MAX_ITEM_DEPTH).as_bytes()).expect("allowed");
+        for levels in [MAX_ITEM_DEPTH + 1, 127, 128, 200, 300] {
+            let message = check_item(nested(levels).as_bytes()).expect_err("refused");
+            assert!(message.contains("nested") && message.contains(&MAX_ITEM_DEPTH.to_string()), "{message}");
+        }
+        let message = check_item(b"{\"id\":").expect_err("refused");
+        assert!(message.contains("not valid JSON"), "{message}");
+    }
+
+    #[test]
+    fn a_patch_cannot_set_what_an_item_cannot_have() {
+        let patch = |path: &str, value: &Value| {
+            let operations = json!({"operations": [{"op": "set", "path": path, "value": value}]});
+            check_patch(operations.to_string().as_bytes())
+        };
+        let deep = serde_json::from_str::<Value>(&nested(MAX_ITEM_DEPTH - 2)).expect("item");
+        patch("/ttl", &json!(5)).expect("allowed");
+        patch("/a/b", &deep).expect("allowed");
+        patch("/ttl", &json!(0)).expect_err("refused");
+        patch("/a/b/c", &deep).expect_err("refused");
+    }
+}

@@ -1,0 +1,118 @@
+//! Items that the service would not take are not taken, whichever way they are sent.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use azure_core::credentials::Secret;
+use azure_data_cosmos::clients::ContainerClient;
+use azure_data_cosmos::feed::FeedScope;
+use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
+use azure_data_cosmos::options::ChangeFeedStartFrom;
+use azure_data_cosmos::{AccountReference, CosmosClient, CosmosError, RoutingStrategy, TransactionalBatch};
+use futures::StreamExt;
+use local_cosmos::{EMULATOR_KEY, Endpoint, Options};
+use serde_json::{Value, json};
+
+async fn start() -> (Endpoint, ContainerClient) {
+    let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+    let url = endpoint.url().parse().expect("url");
+    let account = AccountReference::with_authentication_key(url, Secret::new(EMULATOR_KEY));
+    let routing = RoutingStrategy::PreferredRegions(Vec::new());
+    let client = CosmosClient::builder().build(account, routing).await.expect("client");
+    client.create_database("db", None).await.expect("database");
+    let properties = ContainerProperties::new("c", PartitionKeyDefinition::from("/pk"));
+    let database = client.database_client("db");
+    database.create_container(properties.with_default_ttl(TimeToLive::NoDefault), None).await.expect("container");
+    (endpoint, database.container_client("c", None).await.expect("client"))
+}
+
+/// Sends text to the container's items and gives the status and the body of the answer.
+async fn rest(endpoint: &Endpoint, method: &str, path: &str, headers: &str, body: &Value) -> (u16, String) {
+    let address = endpoint.url().trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let body = body.to_string();
+    let request = format!(
+        "{method} /dbs/db/colls/c/docs{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         x-ms-documentdb-partitionkey: [\"p\"]\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let exchange = move || {
+        let mut stream = TcpStream::connect(address).expect("connection");
+        stream.write_all(request.as_bytes()).expect("request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answer");
+        answer
+    };
+    let answer = tokio::task::spawn_blocking(exchange).await.expect("exchange");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("head");
+    (head[9..12].parse().expect("status"), body.to_owned())
+}
+
+async fn fed(container: &ContainerClient) -> Vec<String> {
+    let start = ChangeFeedStartFrom::Beginning;
+    let mut pages =
+        container.query_change_feed::<Value>(FeedScope::partition("p"), start, None).await.expect("change feed");
+    let items = pages.next().await.expect("page").expect("page").into_items();
+    items.iter().filter_map(|item| Some(item.current()?["id"].as_str()?.to_owned())).collect()
+}
+
+fn is_bad_request<T>(result: Result<T, CosmosError>, word: &str) -> bool {
+    result.is_err_and(|error| u16::from(error.status().status_code()) == 400 && error.to_string().contains(word))
+}
+
+fn item(id: &str, ttl: i64) -> Value {
+    json!({"id": id, "pk": "p", "ttl": ttl})
+}
+
+#[tokio::test]
+async fn a_time_to_live_or_an_id_that_no_item_can_have_is_refused_before_it_is_written() {
+    let (endpoint, container) = start().await;
+    for (id, ttl, word) in [("a", i64::MAX, "ttl"), ("a", 0, "ttl"), ("a/b", 1, "id"), ("a\\b", 1, "id")] {
+        let refused = item(id, ttl);
+        assert!(is_bad_request(container.create_item("p", id, &refused, None).await, word), "create of {refused}");
+        assert!(is_bad_request(container.upsert_item("p", id, &refused, None).await, word), "upsert of {refused}");
+        let (status, body) = rest(&endpoint, "POST", "", "", &refused).await;
+        assert!(status == 400 && body.contains(word), "{status} {body}");
+    }
+    container.create_item("p", "a?#", item("a?#", 2_147_483_647), None).await.expect("create");
+    assert!(is_bad_request(container.replace_item("p", "a?#", item("a?#", -2), None).await, "ttl"));
+    assert_eq!(fed(&container).await, ["a?#"]);
+}
+
+#[tokio::test]
+async fn a_batch_is_refused_as_a_whole_and_a_bulk_request_operation_by_operation() {
+    let (endpoint, container) = start().await;
+    let batch = TransactionalBatch::new("p").create_item(item("good", 1000)).expect("operation");
+    let batch = batch.upsert_item(item("bad/", 1000), None).expect("operation");
+    assert!(is_bad_request(container.execute_transactional_batch(batch, None).await, "Operation 1"));
+    assert_eq!(fed(&container).await, Vec::<String>::new());
+
+    let headers = "x-ms-cosmos-is-batch-request: true\r\nx-ms-cosmos-batch-atomic: false\r\n";
+    let operation = |item: Value| json!({"operationType": "Create", "partitionKey": "[\"p\"]", "resourceBody": item});
+    let bulk = json!([operation(item("bad", 0)), operation(item("good", 1000))]);
+    let (status, body) = rest(&endpoint, "POST", "", headers, &bulk).await;
+    let results: Vec<Value> = serde_json::from_str(&body).expect("results");
+    let statuses: Vec<_> = results.iter().map(|result| result["statusCode"].as_u64()).collect();
+    assert_eq!((status, statuses), (207, vec![Some(400), Some(201)]));
+    assert_eq!(fed(&container).await, ["good"]);
+}
+
+#[tokio::test]
+async fn a_patch_to_a_time_to_live_that_no_item_can_have_is_refused() {
+    let (endpoint, container) = start().await;
+    container.create_item("p", "a", item("a", 1000), None).await.expect("create");
+    let patch = |ttl: i64| json!({"operations": [{"op": "set", "path": "/ttl", "value": ttl}]});
+    let (status, body) = rest(&endpoint, "PATCH", "/a", "", &patch(i64::MAX)).await;
+    assert!(status == 400 && body.contains("ttl"), "{status} {body}");
+    let (status, body) = rest(&endpoint, "PATCH", "/a", "", &patch(2000)).await;
+    assert_eq!(status, 200, "{body}");
+}
+
+#[tokio::test]
+async fn an_item_that_a_batch_creates_and_deletes_leaves_nothing_in_the_change_feed() {
+    let (_endpoint, container) = start().await;
+    let batch = TransactionalBatch::new("p").create_item(item("gone", 1000)).expect("operation");
+    let batch = batch.delete_item("gone", None).create_item(item("stays", 1000)).expect("operation");
+    container.execute_transactional_batch(batch, None).await.expect("batch");
+    container.read_item("p", "gone", None).await.expect_err("it was deleted");
+    assert_eq!(fed(&container).await, ["stays"]);
+}

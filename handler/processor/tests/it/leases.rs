@@ -1,0 +1,93 @@
+//! Leases that others wrote, hold, or keep from being taken.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use changefeed_processor::StartFrom;
+use local_cosmos::{Effect, Fault, RequestKind};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::shop::{Seen, Shop, until};
+
+fn by_token<'a>(leases: &'a [Value], token: &str) -> &'a Value {
+    leases.iter().find(|lease| lease["LeaseToken"] == token).expect("lease")
+}
+
+#[tokio::test]
+async fn leases_of_older_processors_are_read_and_keep_what_they_have() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.start(StartFrom::Beginning, &seen).await.stop().await;
+    let before = shop.leases().await;
+    for lease in before.clone() {
+        let aged = |lease: &mut Value| {
+            let token = lease["LeaseToken"].clone();
+            let fields = lease.as_object_mut().expect("object");
+            fields.remove("FeedRange");
+            fields.insert("PartitionId".into(), token);
+            fields.insert("unknown".into(), json!({"kept": true}));
+        };
+        shop.change_lease(lease, aged).await;
+    }
+    for number in 0..20 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until("every change", async || seen.lock().expect("seen").len() >= 20).await;
+    running.stop().await;
+
+    let after = shop.leases().await;
+    assert_eq!(after.len(), 4);
+    for lease in &before {
+        let now = by_token(&after, lease["LeaseToken"].as_str().expect("token"));
+        assert_eq!((&now["FeedRange"], &now["PartitionId"]), (&lease["FeedRange"], &lease["LeaseToken"]));
+        assert_eq!(now["unknown"], json!({"kept": true}));
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_no_lease_and_a_lease_that_cannot_be_taken_do_not_keep_the_others_waiting() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.start(StartFrom::Beginning, &seen).await.stop().await;
+    shop.change_lease(shop.leases().await.remove(0), |lease| lease["timestamp"] = json!("yesterday")).await;
+    let effect = Effect::Status { status: 400, substatus: 0 };
+    shop.endpoint.inject(Fault { container: Some("lease".into()), kind: RequestKind::Write, times: 1, effect });
+    let builder = shop.builder().await.lease_acquire_interval(Duration::from_secs(3600));
+    let processor = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    let running = processor.start().await.expect("started");
+    let held = async || shop.leases().await.iter().filter(|lease| lease["Owner"].is_string()).count();
+    until("the two that are left", async || held().await == 2).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_was_lost_while_the_handler_was_at_work_is_not_moved_forward() {
+    let shop = Shop::open().await;
+    shop.put("a", 1).await;
+    let (at_work, go_on) = (Arc::new(Mutex::new(None)), Arc::new(Notify::new()));
+    let (handler_at_work, handler_go_on) = (Arc::clone(&at_work), Arc::clone(&go_on));
+    let builder = shop.builder().await.start_from(StartFrom::Beginning);
+    let processor = builder.build(move |context, _| {
+        let (at_work, go_on) = (Arc::clone(&handler_at_work), Arc::clone(&handler_go_on));
+        async move {
+            *at_work.lock().expect("token") = Some(context.lease_token().to_owned());
+            go_on.notified().await;
+            *at_work.lock().expect("token") = None;
+            Ok::<(), std::io::Error>(())
+        }
+    });
+    let running = processor.start().await.expect("started");
+    until("the handler", async || at_work.lock().expect("token").is_some()).await;
+    let token = at_work.lock().expect("token").clone().expect("token");
+    let before = by_token(&shop.leases().await, &token).clone();
+    shop.change_lease(before.clone(), |lease| lease["Owner"] = json!("other")).await;
+    go_on.notify_one();
+    until("the end of the handler", async || at_work.lock().expect("token").is_none()).await;
+    running.stop().await;
+
+    let after = by_token(&shop.leases().await, &token).clone();
+    assert_eq!(after["Owner"], "other");
+    assert_eq!(after["ContinuationToken"], before["ContinuationToken"]);
+}

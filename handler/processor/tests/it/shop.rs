@@ -1,0 +1,115 @@
+//! What the stories are played in.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use azure_data_cosmos::CosmosClient;
+use azure_data_cosmos::clients::ContainerClient;
+use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
+use changefeed_processor::{
+    Change, ChangeFeedProcessor, Container, ProcessorBuilder, RunningProcessor, StartFrom, connect,
+};
+use futures::TryStreamExt;
+use local_cosmos::{Endpoint, Options};
+use serde_json::{Value, json};
+
+/// A monitored container, `cart`, and one for leases.
+pub struct Shop {
+    pub endpoint: Endpoint,
+    pub client: CosmosClient,
+    pub cart: ContainerClient,
+}
+
+pub type Seen = Arc<Mutex<Vec<String>>>;
+
+impl Shop {
+    pub async fn open() -> Self {
+        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+        let client = connect(&endpoint.connection_string()).await.expect("client");
+        client.create_database("acme-webstore", None).await.expect("database");
+        create(&client, "cart", "/cartId").await;
+        create(&client, "lease", "/id").await;
+        let cart = client.database_client("acme-webstore").container_client("cart", None).await.expect("cart");
+        Self { endpoint, client, cart }
+    }
+
+    pub async fn renew_leases(&self) {
+        let leases = self.lease_container().await;
+        leases.delete(None).await.expect("delete");
+        create(&self.client, "lease", "/id").await;
+    }
+
+    pub async fn lease_container(&self) -> ContainerClient {
+        self.client.database_client("acme-webstore").container_client("lease", None).await.expect("lease")
+    }
+
+    /// Overwrites a lease document after a change to it.
+    pub async fn change_lease(&self, mut lease: Value, change: impl FnOnce(&mut Value)) {
+        change(&mut lease);
+        let id = lease["id"].as_str().expect("id").to_owned();
+        self.lease_container().await.replace_item(id.clone(), &id, lease, None).await.expect("replace");
+    }
+
+    pub async fn put(&self, id: &str, quantity: u32) {
+        let item = json!({"id": id, "cartId": id, "quantity": quantity});
+        self.cart.upsert_item(id.to_owned(), id, item, None).await.expect("upsert");
+    }
+
+    pub async fn container(&self, name: &str) -> Container {
+        Container::open(&self.client, "acme-webstore", name).await.expect("container")
+    }
+
+    pub async fn builder(&self) -> ProcessorBuilder {
+        ChangeFeedProcessor::builder("p", self.container("cart").await, self.container("lease").await)
+            .poll_delay(Duration::from_millis(20))
+            .lease_acquire_interval(Duration::from_millis(100))
+    }
+
+    pub async fn start(&self, from: StartFrom, seen: &Seen) -> RunningProcessor {
+        let seen = Arc::clone(seen);
+        let processor = self.builder().await.start_from(from).build(move |_, changes| {
+            let seen = Arc::clone(&seen);
+            async move {
+                seen.lock().expect("seen").extend(changes.iter().map(describe));
+                Ok::<(), std::io::Error>(())
+            }
+        });
+        processor.start().await.expect("started")
+    }
+
+    pub async fn leases(&self) -> Vec<Value> {
+        let leases = self.lease_container().await;
+        let query = "SELECT * FROM c WHERE IS_DEFINED(c.LeaseToken)";
+        let items = leases
+            .query_items::<Value>(query, azure_data_cosmos::FeedScope::full_container(), None)
+            .await
+            .expect("query");
+        items.try_collect().await.expect("leases")
+    }
+}
+
+pub async fn create(client: &CosmosClient, name: &'static str, key: &'static str) {
+    let properties =
+        ContainerProperties::new(name, PartitionKeyDefinition::from(key)).with_default_ttl(TimeToLive::NoDefault);
+    client.database_client("acme-webstore").create_container(properties, None).await.expect("container");
+}
+
+pub fn describe(change: &Change) -> String {
+    let document = change.current.as_ref().expect("current");
+    format!("{}={}", document["id"].as_str().expect("id"), document["quantity"])
+}
+
+pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "{what}: not within 30 seconds");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub async fn until_seen(seen: &Seen, expected: &[&str]) {
+    until(&format!("{expected:?}"), async || seen.lock().expect("seen").len() >= expected.len()).await;
+    let mut found = seen.lock().expect("seen").split_off(0);
+    found.sort();
+    assert_eq!(found, expected);
+}
