@@ -26,6 +26,8 @@ struct State {
     lsn: i64,
     body: Value,
     expires_at: Option<i64>,
+    /// For a removal by a restore: the last second at which it may have happened. `ts` is the first.
+    removed_until: Option<i64>,
 }
 
 struct Story {
@@ -111,6 +113,7 @@ impl Story {
                 ts: change["_ts"].as_i64().expect("_ts"),
                 lsn: change["_lsn"].as_i64().expect("_lsn"),
                 body: plain(&change),
+                removed_until: None,
                 expires_at: change["ttl"].as_i64().map(|ttl| change["_ts"].as_i64().expect("_ts") + ttl),
             };
             self.model.entry(self.name(&change)).or_default().push(state);
@@ -160,6 +163,7 @@ impl Story {
         request["asOf"] = json!(second);
         request["deleteCreatedAfter"] = json!(delete);
         let before = self.live(&names).await;
+        let begun = chrono::Utc::now().timestamp();
         let (status, report) = self.handler.post("/api/restores", &request).await;
         assert_eq!(status.as_u16(), 200, "{request}: {report}");
         for item in report["items"].as_array().expect("items").iter().filter(|item| item["action"] == "conflict") {
@@ -169,8 +173,9 @@ impl Story {
         }
         let after = self.live(&names).await;
         self.observe().await;
+        self.remove(&report, begun);
         for name in &names {
-            let expected = self.at(name, second);
+            let Ok(expected) = self.at(name, second) else { continue };
             let selected = match &request {
                 request if request.get("all").is_some() => true,
                 request if request.get("filter").is_some() => {
@@ -198,10 +203,12 @@ impl Story {
         }
         if self.random.random_bool(0.7) {
             let undo = format!("/api/restores/{}/undo", report["id"].as_str().expect("id"));
+            let begun = chrono::Utc::now().timestamp();
             let (status, undone) = self.handler.post(&undo, &json!({})).await;
             assert_eq!(status.as_u16(), 200, "{undone}");
             let again = self.live(&names).await;
             self.observe().await;
+            self.remove(&undone, begun);
             for item in report["items"].as_array().expect("items") {
                 let name = names.iter().find(|name| is(item, name)).expect("a document");
                 let written = ["create", "replace", "delete"].contains(&item["action"].as_str().expect("action"));
@@ -226,10 +233,26 @@ impl Story {
         live
     }
 
-    /// What the model says: the body, if there was a document.
-    fn at(&self, name: &Name, second: i64) -> Option<Value> {
-        let state = self.model[name].iter().rfind(|state| state.ts <= second)?;
-        state.expires_at.is_none_or(|expires| expires > second).then(|| state.body.clone())
+    /// Takes the removals of a restore into the model: the feed does not tell of them.
+    fn remove(&mut self, report: &Value, begun: i64) {
+        let ended = chrono::Utc::now().timestamp();
+        for (name, states) in &mut self.model {
+            let removed = |item: &Value| is(item, name) && item["action"] == "delete";
+            if report["items"].as_array().expect("items").iter().any(removed) {
+                let lsn = states.last().expect("a state").lsn;
+                states.push(State { ts: begun, lsn, body: Value::Null, expires_at: None, removed_until: Some(ended) });
+            }
+        }
+    }
+
+    /// What the model says: the body, if there was a document. `Err` within the time of a removal.
+    fn at(&self, name: &Name, second: i64) -> Result<Option<Value>, ()> {
+        let Some(state) = self.model[name].iter().rfind(|state| state.ts <= second) else { return Ok(None) };
+        match state.removed_until {
+            Some(until) if second < until => Err(()),
+            Some(_) => Ok(None),
+            None => Ok(state.expires_at.is_none_or(|expires| expires > second).then(|| state.body.clone())),
+        }
     }
 
     async fn check_every_second(&mut self, seed: u64) {
@@ -255,7 +278,7 @@ impl Story {
                     }
                 };
                 // A newest version that expired before it was captured is lost to this feed mode.
-                if found != self.at(name, second) {
+                if self.at(name, second).is_ok_and(|expected| expected != found) {
                     let lost =
                         self.pending.iter().any(|change| self.name(change) == *name && change.get("ttl").is_some());
                     assert!(lost, "seed {seed}, {name:?} as of {second}: {answer}, {:?}", self.model[name]);
