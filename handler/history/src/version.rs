@@ -90,6 +90,9 @@ pub fn version_id(source_ts: i64, etag: &str) -> String {
     format!("{source_ts:010}-{}", etag.trim_matches('"'))
 }
 
+/// What is added to the id of a version for an exact record beside an inexact one.
+pub const EXACT_SUFFIX: &str = "-exact";
+
 /// The id of a removal, which has no etag.
 pub fn removal_id(source_ts: i64, lsn: i64) -> String {
     format!("{source_ts:010}-delete-{lsn}")

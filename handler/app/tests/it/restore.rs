@@ -357,6 +357,25 @@ async fn a_delete_by_a_restore_is_in_the_history() {
 }
 
 #[tokio::test]
+async fn deletes_of_one_restore_are_all_kept_in_a_changes_container_of_one_key() {
+    let world = World::with_keys(&["/pk"], &["/pk"]).await;
+    let handler = world.handler();
+    let mut created = Vec::new();
+    for id in ["1", "2", "3"] {
+        let stored = world.put("a", json!({"id": id, "pk": "a"})).await;
+        created
+            .push(json!({"current": stored, "metadata": {"lsn": 1, "operationType": "create", "crts": stored["_ts"]}}));
+    }
+    handler.invoke(&delivered(&created), false).await;
+    let report = restore(&handler, &json!({"all": true, "asOf": 1000, "deleteCreatedAfter": true})).await;
+    assert_eq!(report["counts"]["delete"], 3, "{report}");
+    for id in ["1", "2", "3"] {
+        let (_, now) = handler.get(&format!("/api/history/document?id={id}&pk=a&asOf=-0s")).await;
+        assert_eq!(now["state"], "absent", "{now}");
+    }
+}
+
+#[tokio::test]
 async fn a_restore_of_large_documents_can_be_read_and_undone() {
     let world = World::new().await;
     let handler = world.handler();

@@ -16,10 +16,11 @@ use super::record::{RestoreRecord, RestoreReport, RestoreState};
 use super::request::RestoreRequest;
 use crate::capture::keep;
 use crate::cosmos::{Container, Error, ErrorKind, Key, Written};
+use crate::enclose::digest;
 use crate::policy::retry;
 use crate::read::DocumentName;
 use crate::store::{Role, Store};
-use crate::version::{Operation, Version};
+use crate::version::{EXACT_SUFFIX, Operation, Version};
 
 /// Attempts of a forced write against others who write too.
 const FORCED_ATTEMPTS: usize = 5;
@@ -185,7 +186,7 @@ impl Execution<'_> {
         let changes = self.store.container(Role::Changes).await?;
         let was_there = keep(changes, live, self.deadline).await?.is_none();
         if was_there && !self.store.version(name, &live.id).await?.exact {
-            let twin = Version { id: format!("{}-exact", live.id), ..live.clone() };
+            let twin = Version { id: format!("{}{EXACT_SUFFIX}", live.id), ..live.clone() };
             keep(changes, &twin, self.deadline).await?;
             return Ok(twin.id);
         }
@@ -197,7 +198,8 @@ impl Execution<'_> {
         let (Some(removed), None, true) = (removed, body, self.monitored) else { return Ok(()) };
         let second = Utc::now().timestamp().max(removed.source_ts);
         let removal = Version {
-            id: format!("{second:010}-delete-{}", self.restore_id),
+            // Where the changes container is partitioned by pk alone, removals of one restore lie together.
+            id: format!("{second:010}-delete-{}-{}", self.restore_id, digest(&removed.source_id)),
             operation: Operation::Delete,
             source_ts: second,
             // Somewhere after the version that it removed.

@@ -10,7 +10,7 @@ use super::record::{RestoreRecord, RestoreReport};
 use crate::cosmos::{Container, Error, ErrorKind};
 use crate::read::DocumentName;
 use crate::store::Store;
-use crate::version::Version;
+use crate::version::{EXACT_SUFFIX, Version};
 
 /// What was to be done with a document, also where it failed.
 fn intended(item: &PlannedItem) -> Action {
@@ -84,8 +84,8 @@ impl Store {
         let name = DocumentName { id: done.id.clone(), partition_key: done.partition_key.clone() };
         let done = PlannedItem { action: intended(&done), ..done };
         let live = self.live_in(container, &name, "live").await?;
-        let live_id = live.as_ref().map(|live| &live.id);
-        if live_id.is_some() && live_id == done.replaced_version.as_ref() {
+        let replaced = done.replaced_version.as_deref().map(|id| id.trim_end_matches(EXACT_SUFFIX));
+        if replaced.is_some() && live.as_ref().map(|live| live.id.as_str()) == replaced {
             return Ok(untouched(name, Action::Unchanged));
         }
         let before = match &done.replaced_version {
