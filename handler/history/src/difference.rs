@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::version::present;
+
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
@@ -14,11 +16,6 @@ pub struct FieldChange {
     /// The value after; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
     pub after: Option<Value>,
-}
-
-/// `null` is a value of its own, not a missing one.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 /// The fields that differ, in the order of `before` and then of what is new in `after`.

@@ -76,8 +76,8 @@ pub struct Version {
     pub previous: Option<Value>,
 }
 
-/// `null` is a value of its own, not a missing one.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+/// Reads a field whose `null` is a value of its own, not a missing one.
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
