@@ -2,10 +2,13 @@
 
 use tokio_util::sync::CancellationToken;
 
+use crate::lease::FeedRange;
+
 /// The circumstances of one batch.
 #[derive(Clone, Debug)]
 pub struct Context {
     pub(crate) lease_token: String,
+    pub(crate) range: FeedRange,
     pub(crate) request_charge: f64,
     pub(crate) stop: CancellationToken,
     pub(crate) lost: CancellationToken,
@@ -15,6 +18,11 @@ impl Context {
     /// The token of the lease that the batch belongs to.
     pub fn lease_token(&self) -> &str {
         &self.lease_token
+    }
+
+    /// The range of the monitored container that the lease is of.
+    pub fn feed_range(&self) -> &FeedRange {
+        &self.range
     }
 
     /// Request units that reading the batch cost.

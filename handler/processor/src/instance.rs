@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::Utc;
 use futures::future::{BoxFuture, join_all};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -12,21 +11,23 @@ use tokio_util::sync::CancellationToken;
 use crate::balance::missing_share;
 use crate::builder::Settings;
 use crate::change::Change;
+use crate::checkpoint::Checkpointer;
 use crate::context::Context;
 use crate::cosmos::{Container, Error, LeaseStore};
+use crate::health::{HandlerError, Notifications, ProcessingError};
 use crate::lease::Lease;
 use crate::partition::process;
 use crate::renewal::HeldLease;
 
-pub(crate) type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Handler =
-    Box<dyn Fn(Context, Vec<Change>) -> BoxFuture<'static, Result<(), HandlerError>> + Send + Sync>;
+    Box<dyn Fn(Context, Vec<Change>, Checkpointer) -> BoxFuture<'static, Result<(), HandlerError>> + Send + Sync>;
 
 pub(crate) struct Instance {
     pub settings: Settings,
     pub monitored: Container,
     pub leases: LeaseStore,
     pub handler: Handler,
+    pub notifications: Notifications,
     /// Asks for the next look at the leases at once.
     pub rebalance: Notify,
 }
@@ -68,12 +69,12 @@ async fn run(instance: Arc<Instance>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         held.retain(|_, task| !task.is_finished());
         if let Err(error) = take_leases(&instance, &mut held, &stop).await {
-            log::warn!("leases could not be balanced: {error}");
+            instance.notifications.error(None, &ProcessingError::Lease(error), "; leases are balanced later");
         }
         tokio::select! {
             () = stop.cancelled() => {}
             () = instance.rebalance.notified() => {}
-            () = tokio::time::sleep(instance.settings.lease_acquire_interval) => {}
+            () = instance.settings.clock.sleep(instance.settings.lease_acquire_interval) => {}
         }
     }
     join_all(held.into_values()).await;
@@ -92,8 +93,8 @@ async fn take_leases(
             take(instance, held, stop, lease).await;
         }
     }
-    let expiration = chrono::Duration::from_std(settings.lease_expiration_interval).unwrap_or(chrono::Duration::MAX);
-    let mut share = missing_share(&all, &settings.instance_name, Utc::now(), expiration);
+    let now = settings.clock.now();
+    let mut share = missing_share(&all, &settings.instance_name, now, settings.lease_expiration_interval);
     for lease in &share.candidates {
         if share.missing == 0 {
             break;
@@ -115,15 +116,16 @@ async fn take(
 ) -> bool {
     match HeldLease::acquire(&instance.leases, lease, &instance.settings.instance_name).await {
         Ok(Some(acquired)) => {
-            log::debug!("lease {} acquired", lease.lease_token);
+            instance.notifications.acquired(&lease.lease_token);
             let (instance, stop) = (Arc::clone(instance), stop.clone());
-            let task = tokio::spawn(async move { process(&instance, &acquired, &stop).await });
+            let task = tokio::spawn(async move { process(&instance, Arc::new(acquired), &stop).await });
             held.insert(lease.id.clone(), task);
             true
         }
         Ok(None) => false,
         Err(error) => {
-            log::warn!("lease {} could not be acquired: {error}", lease.lease_token);
+            let error = ProcessingError::Lease(error);
+            instance.notifications.error(Some(&lease.lease_token), &error, "; it was not taken");
             false
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use azure_data_cosmos::FeedScope;
 use azure_data_cosmos::feed::{ContinuationToken, FeedRange as SdkFeedRange};
 use azure_data_cosmos::models::{ChangeFeedItem, ChangeFeedOperationType};
-use azure_data_cosmos::options::{ChangeFeedMode, ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint};
+use azure_data_cosmos::options::{ChangeFeedMode as SdkMode, ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use super::container::Container;
 use super::error::{Error, ErrorKind};
 use crate::change::{Change, ChangeMetadata, OperationType};
-use crate::lease::{FeedRange, LeaseMode};
+use crate::lease::FeedRange;
+use crate::mode::ChangeFeedMode;
 
 /// Where a page starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +44,7 @@ pub(crate) struct RangeContinuation {
     pub continuation: String,
 }
 
-/// A page of changes; empty when there is nothing new.
+/// A page of changes; empty when there is nothing new. There is at least one continuation.
 #[derive(Debug)]
 pub(crate) struct FeedPage {
     pub changes: Vec<Change>,
@@ -81,13 +82,13 @@ impl Container {
         &self,
         range: &FeedRange,
         position: &Position,
-        mode: LeaseMode,
+        mode: ChangeFeedMode,
         max_items: Option<NonZeroU32>,
     ) -> Result<FeedPage, Error> {
         let failed = |error| Error::from_sdk(format!("reading the change feed of {}", self.name), error);
         let mut options = ChangeFeedOptions::default().with_mode(match mode {
-            LeaseMode::Incremental => ChangeFeedMode::LatestVersion,
-            LeaseMode::FullFidelity => ChangeFeedMode::AllVersionsAndDeletes,
+            ChangeFeedMode::LatestVersion => SdkMode::LatestVersion,
+            ChangeFeedMode::AllVersionsAndDeletes => SdkMode::AllVersionsAndDeletes,
         });
         if let Some(max_items) = max_items {
             options = options.with_max_item_count(MaxItemCountHint::Limit(max_items));
@@ -123,10 +124,10 @@ impl Container {
         })
     }
 
-    fn token(&self, range: &FeedRange, etag: &str, mode: LeaseMode) -> ContinuationToken {
+    fn token(&self, range: &FeedRange, etag: &str, mode: ChangeFeedMode) -> ContinuationToken {
         let mut token = json!({"op": "ChangeFeed", "rid": self.rid, "root": {"kind": "unordered_merge", "active_tokens": [
             {"min_epk": range.min, "max_epk": range.max, "server_continuation": etag}]}});
-        if mode == LeaseMode::FullFidelity {
+        if mode == ChangeFeedMode::AllVersionsAndDeletes {
             token["cfm"] = Value::Bool(true);
         }
         ContinuationToken::from_string(format!("c1.{}", URL_SAFE_NO_PAD.encode(token.to_string())))
@@ -180,6 +181,9 @@ fn continuations(token: &ContinuationToken) -> Result<Vec<RangeContinuation>, Er
     let encoded = token.as_str().strip_prefix("c1.").ok_or_else(|| unreadable("it is not of version 1".into()))?;
     let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|error| unreadable(error.to_string()))?;
     let token: Token = serde_json::from_slice(&json).map_err(|error| unreadable(error.to_string()))?;
+    if token.root.active_tokens.is_empty() {
+        return Err(unreadable("it names no range".into()));
+    }
     Ok(token.root.active_tokens)
 }
 

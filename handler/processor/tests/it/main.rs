@@ -1,7 +1,10 @@
 //! The processor over the wire, against the embedded endpoint.
 
+mod dotnet;
+mod lease_set;
 mod leases;
 mod log_book;
+mod manual;
 mod processor;
 mod shop;
 mod unreadable;

@@ -1,0 +1,63 @@
+//! What becomes of a lease when the physical partition it is named after is split or merged away.
+//!
+//! As the .NET processor does it. A lease whose range is now in several partitions is replaced by one for each part: named
+//! after the partition where the parent was (version 0) and the part is all of it, by its bounds otherwise. A lease named
+//! after a partition that was merged into another is replaced by one for the same range, named by its bounds; one that is
+//! named by bounds stays. New leases are made before the old one is deleted, so that an instance that is killed in
+//! between loses nothing: the old lease is read again, and finds them made.
+
+use std::num::NonZeroU32;
+
+use crate::bootstrap::NewLease;
+use crate::cosmos::{Error, FeedPage, Position, RangeContinuation};
+use crate::instance::Instance;
+use crate::lease::{FeedRange, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
+use crate::renewal::HeldLease;
+
+/// Whether `page` shows that the lease's partition is gone: it was split, or the lease's name is not that of the
+/// partition any more.
+pub(crate) async fn has_changed(held: &HeldLease, page: &FeedPage) -> bool {
+    let lease = held.lease().await;
+    let renamed = lease.version == VERSION_PARTITION_KEY_RANGE
+        && page.partition_key_range_id.as_ref().is_some_and(|id| *id != lease.lease_token);
+    page.continuations.len() > 1 || renamed
+}
+
+/// Replaces the lease. `parts` are what the range consists of now and where each goes on; the lease's own bookmark counts
+/// instead when `handled` is false: what the page held is not safe yet.
+pub(crate) async fn replace(
+    instance: &Instance,
+    held: &HeldLease,
+    parts: &[RangeContinuation],
+    handled: bool,
+) -> Result<(), Error> {
+    let parent = held.lease().await;
+    let partitions = instance.monitored.feed_ranges().await?;
+    for part in parts {
+        let range = FeedRange { min: part.min_epk.clone(), max: part.max_epk.clone() };
+        let named_after_partition =
+            parts.len() > 1 && parent.version == VERSION_PARTITION_KEY_RANGE && partitions.contains(&range);
+        let mut id = None;
+        if named_after_partition {
+            let position = Position::Continuation(part.continuation.clone());
+            let page = instance.monitored.read_feed(&range, &position, parent.mode(), Some(NonZeroU32::MIN)).await?;
+            id = page.partition_key_range_id;
+        }
+        let (version, lease_token) = match id {
+            Some(id) => (VERSION_PARTITION_KEY_RANGE, id),
+            None => (VERSION_EPK_RANGE, range.token()),
+        };
+        let continuation_token =
+            if handled { Some(part.continuation.clone()) } else { parent.continuation_token.clone() };
+        let child = NewLease {
+            version,
+            lease_token,
+            range,
+            continuation_token,
+            mode: parent.mode(),
+            properties: parent.properties.clone(),
+        };
+        instance.leases.create(&child.build(&instance.leases)).await?;
+    }
+    held.delete().await
+}
