@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod functions;
 mod http;
+mod process;
 mod service;
 
 fn main() -> std::process::ExitCode {

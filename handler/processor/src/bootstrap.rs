@@ -4,7 +4,8 @@
 //! that is killed meanwhile leaves a lock that expires, and leases that the next one finds and keeps.
 //!
 //! With [`StartFrom::Now`] the position of every range is written into its lease here, so that all ranges start at the
-//! same moment, whichever instance comes to read them, and whenever.
+//! same moment, whichever instance comes to read them, and whenever. It is no bookmark: as long as nothing was handled, a
+//! processor that is started from elsewhere starts from there.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -84,13 +85,19 @@ async fn first_lease(
     // The SDK names ranges by their bounds; .NET names first leases by the id of the partition key range, which the
     // service sends with every page.
     let page = monitored.read_feed(&range, &Position::Now, mode, Some(NonZeroU32::MIN)).await?;
-    let pinned = page.continuations.first().filter(|_| start == StartFrom::Now).map(|part| part.continuation.clone());
+    let now = page.continuations.first().filter(|_| start == StartFrom::Now).map(|part| part.continuation.clone());
     let (version, lease_token) = match page.partition_key_range_id {
         Some(id) => (VERSION_PARTITION_KEY_RANGE, id),
         None => (VERSION_EPK_RANGE, range.token()),
     };
-    let lease = NewLease { version, lease_token, range, continuation_token: pinned, mode, properties: Map::new() };
-    Ok(lease.build(leases))
+    let mut lease =
+        NewLease { version, lease_token, range, continuation_token: None, mode, properties: Map::new() }.build(leases);
+    match mode {
+        // There is no other start that somebody could still choose.
+        ChangeFeedMode::AllVersionsAndDeletes => lease.continuation_token = now,
+        ChangeFeedMode::LatestVersion => now.iter().for_each(|continuation| lease.fix_now(continuation)),
+    }
+    Ok(lease)
 }
 
 /// What differs from one lease that is made to the next.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -19,7 +20,7 @@ use crate::start_from::StartFrom;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub instance_name: String,
+    pub instance_name: Arc<str>,
     pub start_from: StartFrom,
     pub mode: ChangeFeedMode,
     pub max_items: Option<NonZeroU32>,
@@ -68,7 +69,7 @@ impl ChangeFeedProcessor {
             monitored,
             leases,
             settings: Settings {
-                instance_name: uuid::Uuid::new_v4().to_string(),
+                instance_name: uuid::Uuid::new_v4().to_string().into(),
                 start_from: StartFrom::Now,
                 mode: ChangeFeedMode::LatestVersion,
                 max_items: None,
@@ -110,7 +111,7 @@ impl ChangeFeedProcessor {
 impl ProcessorBuilder {
     /// The name that this instance's leases bear; by default a new UUID. Each instance needs its own: an instance takes
     /// the leases that bear its name for its own from before a restart.
-    pub fn instance_name(mut self, name: impl Into<String>) -> Self {
+    pub fn instance_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.settings.instance_name = name.into();
         self
     }

@@ -106,10 +106,11 @@ impl ChangeFeedEstimator {
 
     /// The lag, and since when the oldest change that is not handled waits.
     async fn read_lag(&self, lease: &Lease) -> Result<(Option<i64>, Option<DateTime<Utc>>), Error> {
-        let (Some(range), Some(continuation)) = (lease.range(), &lease.continuation_token) else {
+        let (Some(range), Some(continuation)) = (lease.range(), lease.continuation_token.as_deref().or(lease.now()))
+        else {
             return Ok((None, None));
         };
-        let position = Position::Continuation(continuation.clone());
+        let position = Position::Continuation(continuation.to_owned());
         let one = Some(NonZeroU32::MIN);
         let page = match self.leases.monitored.read_feed(&range, &position, lease.mode(), one).await {
             Ok(page) => page,

@@ -35,6 +35,7 @@ pub(crate) struct Instance {
 /// A processor at work. Dropping it stops it too, without waiting.
 #[derive(Debug)]
 pub struct RunningProcessor {
+    instance_name: Arc<str>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
@@ -42,8 +43,14 @@ pub struct RunningProcessor {
 impl RunningProcessor {
     pub(crate) fn start(instance: Instance) -> Self {
         let stop = CancellationToken::new();
+        let instance_name = Arc::clone(&instance.settings.instance_name);
         let task = tokio::spawn(run(Arc::new(instance), stop.clone()));
-        Self { stop, task: Some(task) }
+        Self { instance_name, stop, task: Some(task) }
+    }
+
+    /// The name that this instance's leases bear.
+    pub fn instance_name(&self) -> &str {
+        &self.instance_name
     }
 
     /// Stops reading, waits for the handlers that are at work, records what they finished, and gives the leases back.
@@ -89,7 +96,7 @@ async fn take_leases(
     let all = instance.leases.all().await?;
     // Leases in this instance's name that it does not process are from a run before this one, or from a task that died.
     for lease in &all {
-        if lease.owner.as_deref() == Some(&settings.instance_name) && !held.contains_key(&lease.id) {
+        if lease.owner.as_deref() == Some(&*settings.instance_name) && !held.contains_key(&lease.id) {
             take(instance, held, stop, lease).await;
         }
     }

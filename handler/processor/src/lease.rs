@@ -22,6 +22,7 @@ const LAST_CHECKPOINT: &str = "LastCheckpoint";
 const FAILING_SINCE: &str = "FailingSince";
 const FAILURE: &str = "Failure";
 const RESET_TO: &str = "ResetTo";
+const NOW: &str = "Now";
 const MAX_FAILURE_CHARS: usize = 500;
 
 /// A lease: who reads which range of the monitored container, and how far that is.
@@ -48,8 +49,8 @@ pub struct Lease {
     #[serde(rename = "ContinuationToken", default)]
     pub continuation_token: Option<String>,
     /// Texts that .NET processors keep and do not read. This crate notes there when the lease last moved forward
-    /// (`LastCheckpoint`), since when and why it does not (`FailingSince`, `Failure`), and where to start again
-    /// (`ResetTo`), times as RFC 3339.
+    /// (`LastCheckpoint`), since when and why it does not (`FailingSince`, `Failure`), where to start again
+    /// (`ResetTo`), and the continuation token that a start from now means (`Now`); times are RFC 3339.
     #[serde(default)]
     pub properties: Map<String, Value>,
     /// When the lease was last written.
@@ -145,9 +146,19 @@ impl Lease {
         self.time(RESET_TO)
     }
 
+    /// Where a start from now begins, if that was fixed already.
+    pub(crate) fn now(&self) -> Option<&str> {
+        self.properties.get(NOW)?.as_str()
+    }
+
+    /// Fixes where a start from now begins.
+    pub(crate) fn fix_now(&mut self, continuation: &str) {
+        self.properties.insert(NOW.to_owned(), continuation.into());
+    }
+
     /// Forgets the bookmark, and how it was to go on from there.
     pub(crate) fn reset(&mut self, to: Option<DateTime<Utc>>) {
-        for name in [LAST_CHECKPOINT, FAILING_SINCE, FAILURE, RESET_TO] {
+        for name in [LAST_CHECKPOINT, FAILING_SINCE, FAILURE, RESET_TO, NOW] {
             self.properties.remove(name);
         }
         self.continuation_token = None;

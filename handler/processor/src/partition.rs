@@ -20,6 +20,7 @@ use crate::health::ProcessingError;
 use crate::instance::Instance;
 use crate::lease::{FeedRange, Lease};
 use crate::locate::locate;
+use crate::mode::ChangeFeedMode;
 use crate::renewal::HeldLease;
 use crate::start_from::StartFrom;
 use crate::topology;
@@ -137,13 +138,28 @@ impl RangeReader<'_> {
     }
 
     fn position(&self, lease: Lease) -> Position {
-        let bookmark = self.read_up_to.clone().or(lease.continuation_token.clone());
-        let reset_to = lease.reset_to().map(StartFrom::at);
-        match (bookmark, reset_to.unwrap_or(self.instance.settings.start_from)) {
+        let start = self.start(&lease);
+        let fixed_now = lease.now().filter(|_| start == StartFrom::Now).map(str::to_owned);
+        match (self.read_up_to.clone().or(lease.continuation_token).or(fixed_now), start) {
             (Some(continuation), _) => Position::Continuation(continuation),
             (None, StartFrom::Now) => Position::Now,
             (None, StartFrom::Beginning) => Position::Beginning,
             (None, StartFrom::Time(time)) => Position::Time(time),
+        }
+    }
+
+    /// Where a lease without a bookmark starts.
+    fn start(&self, lease: &Lease) -> StartFrom {
+        lease.reset_to().map_or(self.instance.settings.start_from, StartFrom::at)
+    }
+
+    /// Records that there was nothing to handle up to `continuation`, so that a restart does not move the start. A start
+    /// from now makes no bookmark: until something was handled, another start can be chosen.
+    async fn record_start(&self, lease: &Lease, continuation: &str) -> Result<(), Error> {
+        match (self.start(lease), lease.mode()) {
+            (StartFrom::Now, ChangeFeedMode::LatestVersion) if lease.now().is_some() => Ok(()),
+            (StartFrom::Now, ChangeFeedMode::LatestVersion) => self.held.fix_now(continuation).await,
+            _ => self.held.checkpoint(self.pages, continuation).await,
         }
     }
 
@@ -166,6 +182,7 @@ impl RangeReader<'_> {
                 return Ok(Progress::Replaced);
             }
             let context = Context {
+                instance_name: Arc::clone(&self.instance.settings.instance_name),
                 lease_token: lease.lease_token.clone(),
                 range: range.clone(),
                 request_charge: page.request_charge,
@@ -194,12 +211,15 @@ impl RangeReader<'_> {
             return Ok(Progress::Replaced);
         }
         if let Some(continuation) = only {
-            // An empty page still pins a start from now, so that a restart does not move it.
-            let pins = caught_up && lease.continuation_token.is_none() && self.read_up_to.is_none();
             let automatic = self.instance.settings.checkpointing == Checkpointing::Automatic;
-            if pins || (automatic && !caught_up) {
-                self.held.checkpoint(self.pages, &continuation).await.map_err(ProcessingError::Lease)?;
-            }
+            let recorded = if caught_up && self.read_up_to.is_none() && lease.continuation_token.is_none() {
+                self.record_start(&lease, &continuation).await
+            } else if automatic && !caught_up {
+                self.held.checkpoint(self.pages, &continuation).await
+            } else {
+                Ok(())
+            };
+            recorded.map_err(ProcessingError::Lease)?;
             self.read_up_to = Some(continuation);
         }
         Ok(if caught_up { Progress::CaughtUp } else { Progress::More })

@@ -71,6 +71,12 @@ impl HeldLease {
         self.update(&mut state, |lease| lease.feed_range = Some(RangeEnvelope { range: range.clone() })).await
     }
 
+    /// Records where a start from now begins.
+    pub(crate) async fn fix_now(&self, continuation: &str) -> Result<(), Error> {
+        let mut state = self.state.lock().await;
+        self.update(&mut state, |lease| lease.fix_now(continuation)).await
+    }
+
     /// Records why the lease does not move forward, or that it does again.
     pub(crate) async fn note_failure(&self, failure: Option<&str>) -> Result<(), Error> {
         let mut state = self.state.lock().await;

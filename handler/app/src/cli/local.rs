@@ -11,6 +11,7 @@ use local_host::{Host, HostOptions, RunningHost};
 use serde_json::json;
 
 use super::arguments::LocalArguments;
+use super::interrupt::interrupted;
 use super::output::print_line;
 use super::progress::bar;
 use crate::config::{SETTINGS, Settings, Source};
@@ -33,7 +34,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<ExitCode>
 
     let settings = app_settings(source, &endpoint);
     let service = Service::new(Settings::read(&Source::from(settings.clone()))?);
-    service.store.provision().await.context("provisioning the embedded endpoint")?;
+    service.store.provision(&["/pk".to_owned()]).await.context("provisioning the embedded endpoint")?;
     let host = Host::start(HostOptions {
         script_root: arguments.script_root.clone(),
         port: arguments.host_port,
@@ -102,12 +103,4 @@ fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String
 fn tell_usage(endpoint: &Endpoint) {
     let usage = endpoint.usage();
     log::info!("the embedded endpoint answered {} requests for {:.0} RU", usage.requests, usage.request_units);
-}
-
-async fn interrupted() -> Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => Ok(result?),
-        _ = terminate.recv() => Ok(()),
-    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use changefeed_history::{ContainerNames, StoreOptions};
+use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
 use super::connection::ConnectionSettings;
@@ -29,10 +30,12 @@ const BATCH_TIMEOUT: Setting = Setting { name: "CHANGEFEED_BATCH_TIMEOUT_SECONDS
 const INDEXED_FIELDS: Setting = Setting { name: "CHANGEFEED_INDEXED_FIELDS", default: "-" };
 const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_FIELD", default: "restored_at" };
 const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
+const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
+const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
 const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings, in the order of the README's table, without the connection's.
-pub const SETTINGS: [Setting; 12] = [
+pub const SETTINGS: [Setting; 14] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -43,10 +46,13 @@ pub const SETTINGS: [Setting; 12] = [
     BATCH_TIMEOUT,
     INDEXED_FIELDS,
     RESTORED_AT_FIELD,
+    MODE,
+    LEASE_PREFIX,
     PORT,
     RUST_LOG,
 ];
 
+const MAX_LEASE_PREFIX_BYTES: usize = 200;
 const CONCURRENCY_RANGE: std::ops::RangeInclusive<usize> = 1..=1000;
 const BATCH_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 1..=86_400;
 
@@ -65,6 +71,10 @@ pub struct Settings {
     pub indexed_fields: Vec<String>,
     /// The field of a restored document that gets the time of the restore; none without.
     pub restored_at_field: Option<String>,
+    /// What the change feed tells, to whoever captures without the Functions host.
+    pub mode: ChangeFeedMode,
+    /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
+    pub lease_prefix: String,
     /// The port that the Functions host calls.
     pub port: u16,
 }
@@ -98,6 +108,8 @@ impl Settings {
             batch_timeout: Duration::from_secs(number(&BATCH_TIMEOUT, &text(&BATCH_TIMEOUT), BATCH_TIMEOUT_RANGE)?),
             indexed_fields: indexed_fields(source.get(INDEXED_FIELDS.name).unwrap_or_default())?,
             restored_at_field: restored_at_field(source)?,
+            mode: mode(&text(&MODE))?,
+            lease_prefix: lease_prefix(source)?,
             port: number(&PORT, &text(&PORT), 0..=u16::MAX)?,
         })
     }
@@ -126,6 +138,8 @@ impl Settings {
             BATCH_TIMEOUT.name: self.batch_timeout.as_secs(),
             INDEXED_FIELDS.name: self.indexed_fields,
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
+            MODE.name: self.mode.to_string(),
+            LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
             PORT.name: self.port,
         })
     }
@@ -192,6 +206,25 @@ fn indexed_fields(text: &str) -> Result<Vec<String>> {
     fields.map(field).collect()
 }
 
+fn mode(text: &str) -> Result<ChangeFeedMode> {
+    match text.parse() {
+        Ok(mode) => Ok(mode),
+        Err(_) => bail!("setting {} is {text:?}; allowed are LatestVersion and AllVersionsAndDeletes", MODE.name),
+    }
+}
+
+/// It becomes part of an item's id.
+fn lease_prefix(source: &Source) -> Result<String> {
+    let prefix = source.get(LEASE_PREFIX.name).unwrap_or_default();
+    if prefix.len() > MAX_LEASE_PREFIX_BYTES || prefix.contains(['/', '\\', '#', '?']) {
+        bail!(
+            "setting {} is {prefix:?}; allowed are up to {MAX_LEASE_PREFIX_BYTES} bytes without / \\ # ?",
+            LEASE_PREFIX.name
+        );
+    }
+    Ok(prefix.to_owned())
+}
+
 /// The field must not be one that the document is found by.
 fn restored_at_field(source: &Source) -> Result<Option<String>> {
     let field = source.get_even_empty(RESTORED_AT_FIELD.name).unwrap_or(RESTORED_AT_FIELD.default);
@@ -244,6 +277,8 @@ mod tests {
                 .contains("CHANGEFEED_MONITORED_CONTAINER and CHANGEFEED_CHANGES_CONTAINER")
         );
         assert!(refused("CHANGEFEED_INDEXED_FIELDS", "a,b..c").contains("b..c"));
+        assert!(refused("CHANGEFEED_MODE", "Everything").contains("LatestVersion and AllVersionsAndDeletes"));
+        assert!(refused("CHANGEFEED_LEASE_PREFIX", "a/b").contains("CHANGEFEED_LEASE_PREFIX"));
         assert!(refused("CHANGEFEED_RESTORED_AT_FIELD", "id").contains("CHANGEFEED_RESTORED_AT_FIELD"));
     }
 

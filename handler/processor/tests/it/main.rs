@@ -7,4 +7,5 @@ mod log_book;
 mod manual;
 mod processor;
 mod shop;
+mod story;
 mod unreadable;

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use changefeed_processor::{Checkpointer, ErrorKind, StartFrom};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::shop::{Shop, describe, until};
@@ -24,8 +24,7 @@ async fn started(shop: &Shop) -> (changefeed_processor::RunningProcessor, Batche
 
 async fn one_key(shop: &Shop, numbers: std::ops::Range<u32>) {
     for number in numbers {
-        let item = json!({"id": format!("n{number}"), "cartId": "one", "quantity": number});
-        shop.cart.upsert_item("one", &format!("n{number}"), item, None).await.expect("upsert");
+        shop.put_into("one", &format!("n{number}"), number).await;
     }
 }
 

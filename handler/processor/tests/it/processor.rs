@@ -13,13 +13,13 @@ use crate::shop::{Seen, Shop, create, describe, until, until_seen};
 async fn a_processor_starts_from_now_and_its_bookmark_wins_over_any_start() {
     let shop = Shop::open().await;
     let seen = Seen::default();
-    shop.put("surface-pro", 2).await;
+    shop.put_into("cart", "surface-pro", 2).await;
     let running = shop.start(StartFrom::Now, &seen).await;
-    shop.put("surface-book", 8).await;
+    shop.put_into("cart", "surface-book", 8).await;
     until_seen(&seen, &["surface-book=8"]).await;
     running.stop().await;
 
-    shop.put("surface-go", 1).await;
+    shop.put_into("cart", "surface-go", 1).await;
     let running = shop.start(StartFrom::Beginning, &seen).await;
     until_seen(&seen, &["surface-go=1"]).await;
     running.stop().await;

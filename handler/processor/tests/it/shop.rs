@@ -51,8 +51,12 @@ impl Shop {
     }
 
     pub async fn put(&self, id: &str, quantity: u32) {
-        let item = json!({"id": id, "cartId": id, "quantity": quantity});
-        self.cart.upsert_item(id.to_owned(), id, item, None).await.expect("upsert");
+        self.put_into(id, id, quantity).await;
+    }
+
+    pub async fn put_into(&self, cart: &str, id: &str, quantity: u32) {
+        let item = json!({"id": id, "cartId": cart, "quantity": quantity});
+        self.cart.upsert_item(cart.to_owned(), id, item, None).await.expect("upsert");
     }
 
     pub async fn container(&self, name: &str) -> Container {
