@@ -8,6 +8,8 @@ mod cosmos;
 mod difference;
 mod enclose;
 mod filter;
+mod ids_and_keys;
+mod jobs;
 mod limits;
 mod moment;
 mod policy;
@@ -27,6 +29,7 @@ pub use capture::{Batch, CaptureReport, DeliveryError, decode_delivery};
 pub use cosmos::{Client, Connect, Error, ErrorKind, Key, KeyComponent};
 pub use difference::{FieldChange, changes};
 pub use filter::Filter;
+pub use jobs::{Claim, Job, JobKind, JobOptions, JobProgress, JobState, SliceEnd, Work, job_to_run};
 pub use moment::Moment;
 pub use populate::{PopulateReport, PopulateRequest};
 pub use progress::Progress;
@@ -34,8 +37,8 @@ pub use provision::{Provisioned, identity_commands};
 pub use query::{QueryPage, QueryRequest};
 pub use read::{AsOf, Difference, DocumentName, SearchRequest, SearchRow, SearchRows, VersionPage, VersionsRequest};
 pub use restore::{
-    Action, Counts, FilterOn, Plan, PlannedItem, RestoreList, RestoreRecord, RestoreReport, RestoreRequest,
-    RestoreState, Selection, Target, UndoRequest,
+    Action, Counts, FilterOn, Plan, PlannedItem, RestoreItems, RestoreList, RestoreRecord, RestoreReport,
+    RestoreRequest, RestoreView, Restored, Selection, Target, UndoRequest,
 };
 pub use status::{ContainerState, ContainerStatus};
 pub use store::{ContainerNames, Role, Store, StoreOptions};

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod confirm;
+mod follow;
 mod history;
 mod interrupt;
 #[cfg(feature = "local")]
@@ -13,6 +14,7 @@ mod progress;
 mod provision;
 mod query;
 mod restore;
+mod restore_job;
 mod status;
 mod truncate;
 

@@ -5,5 +5,6 @@ pub mod history;
 pub mod populate;
 pub mod query;
 pub mod restores;
+pub mod run_jobs;
 pub mod status;
 pub mod truncate;

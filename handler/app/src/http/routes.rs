@@ -12,6 +12,7 @@ pub fn configure(config: &mut ServiceConfig) {
     config
         .service(resource("/", "GET").route(web::get().to(root)))
         .service(resource("/CosmosChangeFeed", "POST").route(web::post().to(functions::capture::post)))
+        .service(resource("/RunJobs", "POST").route(web::post().to(functions::run_jobs::post)))
         .service(resource("/api/populate", "POST").route(web::post().to(functions::populate::post)))
         .service(resource("/api/truncate", "POST").route(web::post().to(functions::truncate::post)))
         .service(resource("/api/query", "POST").route(web::post().to(functions::query::post)))
@@ -26,6 +27,8 @@ pub fn configure(config: &mut ServiceConfig) {
                 .route(web::post().to(functions::restores::post)),
         )
         .service(resource("/api/restores/{id}", "GET").route(web::get().to(functions::restores::show)))
+        .service(resource("/api/restores/{id}/items", "GET").route(web::get().to(functions::restores::items)))
+        .service(resource("/api/restores/{id}/cancel", "POST").route(web::post().to(functions::restores::cancel)))
         .service(resource("/api/restores/{id}/undo", "POST").route(web::post().to(functions::restores::undo)))
         .service(resource("/api/status", "GET").route(web::get().to(functions::status::get)))
         .default_service(web::to(no_such_path));

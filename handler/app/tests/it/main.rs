@@ -5,6 +5,7 @@ mod commands;
 mod contract;
 mod davidson;
 mod faults;
+mod jobs;
 mod local;
 mod model;
 mod refusals;
