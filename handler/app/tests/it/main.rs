@@ -6,6 +6,7 @@ mod contract;
 mod davidson;
 mod faults;
 mod jobs;
+mod jobs_model;
 mod local;
 mod model;
 mod refusals;
