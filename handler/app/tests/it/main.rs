@@ -12,4 +12,5 @@ mod model;
 mod refusals;
 mod restore;
 mod restore_model;
+mod run_jobs;
 mod support;
