@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Bytes, Data, PayloadConfig};
@@ -9,22 +10,37 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use azure_core::http::Method;
 use url::Url;
 
+use crate::control::{self, ControlError, ItemScope, Partition};
 use crate::emulator::{Emulator, Incoming};
 use crate::expiry::sweep;
 use crate::faults::Fault;
 use crate::gateway::Gateway;
 use crate::keys::EMULATOR_KEY;
 use crate::limits::MAX_REQUEST_BYTES;
+use crate::operation::ContainerName;
 use crate::reply::Reply;
 use crate::usage::Usage;
 
 /// How to start an [`Endpoint`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The loopback port to listen on; 0 for any that is free.
     pub port: u16,
     /// Whether requests must be signed with [`EMULATOR_KEY`].
     pub require_key: bool,
+    /// How long the change feed's AllVersionsAndDeletes mode reaches back: 7 days, as a continuous backup of the service's
+    /// cheapest tier does.
+    pub change_feed_retention: Duration,
+    /// Whether the change feed's AllVersionsAndDeletes mode has what was replaced or deleted. A container can be told
+    /// otherwise by [`Endpoint::keep_previous_images`].
+    pub previous_images: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let change_feed_retention = Duration::from_secs(7 * 24 * 60 * 60);
+        Self { port: 0, require_key: false, change_feed_retention, previous_images: false }
+    }
 }
 
 /// Why an endpoint could not be started.
@@ -62,8 +78,7 @@ impl Endpoint {
         let address = listener.local_addr().map_err(|source| StartError::Port { port, source })?;
         let url = Url::parse(&format!("http://{address}/")).map_err(|error| StartError::Other(error.to_string()))?;
         let emulator = Emulator::new(url.clone()).map_err(StartError::Other)?;
-        let key = options.require_key.then(|| EMULATOR_KEY.to_owned());
-        let gateway = Arc::new(Gateway::new(emulator, key));
+        let gateway = Arc::new(Gateway::new(emulator, &options));
 
         let data = Data::from(Arc::clone(&gateway));
         let app = move || {
@@ -108,6 +123,81 @@ impl Endpoint {
     /// How many failures are still to come.
     pub fn pending_faults(&self) -> u32 {
         self.gateway.faults.pending()
+    }
+
+    /// The physical partitions of a container, in the order of their keys.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`].
+    pub async fn partitions(&self, database: &str, container: &str) -> Result<Vec<Partition>, ControlError> {
+        control::list_partitions(&self.gateway, &ContainerName::new(database, container)).await
+    }
+
+    /// Splits a physical partition in the middle of its key range; the one with the most items if none is named. While it
+    /// lasts, for `duration` at least, the partition answers 410 with sub-status 1007; afterwards it is gone (1002). Gives
+    /// the two that come of it.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`], [`ControlError::NoPartition`], [`ControlError::Busy`].
+    pub async fn split(
+        &self,
+        database: &str,
+        container: &str,
+        partition: Option<&str>,
+        duration: Duration,
+    ) -> Result<Vec<Partition>, ControlError> {
+        control::split(&self.gateway, &ContainerName::new(database, container), partition, duration).await
+    }
+
+    /// Merges two physical partitions that are next to each other. While it lasts, for `duration` at least, they answer 410
+    /// with sub-status 1007; afterwards they are gone (1002). Gives the one that comes of it.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`], [`ControlError::NoPartition`], [`ControlError::NotAdjacent`], [`ControlError::Busy`].
+    pub async fn merge(
+        &self,
+        database: &str,
+        container: &str,
+        partitions: [&str; 2],
+        duration: Duration,
+    ) -> Result<Partition, ControlError> {
+        control::merge(&self.gateway, &ContainerName::new(database, container), partitions, duration).await
+    }
+
+    /// Limits a container's request units a second: what is over it is answered 429. `None` or 0 lifts the limit.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`], [`ControlError::Invalid`].
+    pub async fn throttle(
+        &self,
+        database: &str,
+        container: &str,
+        request_units_per_second: Option<f64>,
+    ) -> Result<(), ControlError> {
+        let name = ContainerName::new(database, container);
+        control::throttle(&self.gateway, &name, request_units_per_second).await
+    }
+
+    /// Lets items expire now that have a time to live, whenever it would run out. Gives their number.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`], [`ControlError::NoItem`] if an id is named, [`ControlError::Invalid`] for the partition
+    /// key, [`ControlError::Busy`] during a split or merge.
+    pub async fn expire_now(&self, database: &str, container: &str, scope: ItemScope) -> Result<usize, ControlError> {
+        control::expire_now(&self.gateway, &ContainerName::new(database, container), scope).await
+    }
+
+    /// Whether the container's AllVersionsAndDeletes mode has what is replaced or deleted from now on.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`].
+    pub async fn keep_previous_images(
+        &self,
+        database: &str,
+        container: &str,
+        enabled: bool,
+    ) -> Result<(), ControlError> {
+        control::keep_previous_images(&self.gateway, &ContainerName::new(database, container), enabled).await
     }
 
     /// Closes the port and ends all connections.

@@ -83,13 +83,14 @@ impl Faults {
 }
 
 fn matches(fault: &Fault, operation: &Operation) -> bool {
-    let (kind, name) = match operation {
-        Operation::Write(name) | Operation::Delete(name) | Operation::Batch(name) => (RequestKind::Write, name),
-        Operation::Read(name) => (RequestKind::Read, name),
-        Operation::Page(name) => (RequestKind::Query, name),
-        Operation::ChangeFeed(name) => (RequestKind::ChangeFeed, name),
+    let kind = match operation {
+        Operation::Write(_) | Operation::Delete(_) | Operation::Batch(_) => RequestKind::Write,
+        Operation::Read(_) => RequestKind::Read,
+        Operation::Page(_) => RequestKind::Query,
+        Operation::ChangeFeed(_) => RequestKind::ChangeFeed,
         _ => return false,
     };
+    let name = operation.items_of().map(|name| &name.container);
     (fault.kind == RequestKind::Any || fault.kind == kind)
-        && fault.container.as_ref().is_none_or(|container| *container == name.container)
+        && (fault.container.is_none() || fault.container.as_ref() == name)
 }
