@@ -34,12 +34,14 @@ pub struct Options {
     /// Whether the change feed's AllVersionsAndDeletes mode has what was replaced or deleted. A container can be told
     /// otherwise by [`Endpoint::keep_previous_images`].
     pub previous_images: bool,
+    /// The loopback port of the control interface; 0 for any that is free, none for no such interface.
+    pub control_port: Option<u16>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let change_feed_retention = Duration::from_secs(7 * 24 * 60 * 60);
-        Self { port: 0, require_key: false, change_feed_retention, previous_images: false }
+        Self { port: 0, require_key: false, change_feed_retention, previous_images: false, control_port: None }
     }
 }
 
@@ -65,18 +67,25 @@ pub struct Endpoint {
     url: Url,
     gateway: Arc<Gateway>,
     server: ServerHandle,
+    control: Option<Control>,
+}
+
+/// The control interface.
+#[derive(Debug)]
+struct Control {
+    url: Url,
+    server: ServerHandle,
 }
 
 impl Endpoint {
     /// Starts an endpoint on a loopback port. It speaks HTTP/1.1 and cleartext HTTP/2.
     ///
     /// # Errors
-    /// [`StartError::Port`] when the port is in use.
+    /// [`StartError::Port`] when a port is in use.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let port = options.port;
-        let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|source| StartError::Port { port, source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Port { port, source })?;
-        let url = Url::parse(&format!("http://{address}/")).map_err(|error| StartError::Other(error.to_string()))?;
+        let (listener, url) = listen(port)?;
+        let control_listener = options.control_port.map(listen).transpose()?;
         let emulator = Emulator::new(url.clone()).map_err(StartError::Other)?;
         let gateway = Arc::new(Gateway::new(emulator, &options));
 
@@ -96,13 +105,24 @@ impl Endpoint {
             .run();
         let handle = server.handle();
         tokio::spawn(server);
+        let control = control_listener.map(|(listener, url)| {
+            let port = url.port().unwrap_or_default();
+            let server = control::serve(&gateway, listener).map_err(|source| StartError::Port { port, source })?;
+            Ok(Control { url, server })
+        });
+        let control = control.transpose()?;
         tokio::spawn(sweep(Arc::downgrade(&gateway)));
-        Ok(Self { url, gateway, server: handle })
+        Ok(Self { url, gateway, server: handle, control })
     }
 
     /// `http://127.0.0.1:<port>/`.
     pub fn url(&self) -> &str {
         self.url.as_str()
+    }
+
+    /// The control interface, if there is one: `http://127.0.0.1:<port>/`.
+    pub fn control_url(&self) -> Option<&str> {
+        self.control.as_ref().map(|control| control.url.as_str())
     }
 
     /// The connection string that SDKs and the Functions host take.
@@ -200,8 +220,16 @@ impl Endpoint {
         control::keep_previous_images(&self.gateway, &ContainerName::new(database, container), enabled).await
     }
 
-    /// Closes the port and ends all connections.
+    /// Forgets the failures that are still to come.
+    pub fn clear_faults(&self) {
+        self.gateway.faults.clear();
+    }
+
+    /// Closes the ports and ends all connections.
     pub async fn stop(self) {
+        if let Some(control) = &self.control {
+            control.server.stop(false).await;
+        }
         self.server.stop(false).await;
     }
 }
@@ -210,7 +238,15 @@ impl Drop for Endpoint {
     fn drop(&mut self) {
         // Not awaited: the command is queued at once.
         drop(self.server.stop(false));
+        drop(self.control.as_ref().map(|control| control.server.stop(false)));
     }
+}
+
+fn listen(port: u16) -> Result<(TcpListener, Url), StartError> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|source| StartError::Port { port, source })?;
+    let address = listener.local_addr().map_err(|source| StartError::Port { port, source })?;
+    let url = Url::parse(&format!("http://{address}/")).map_err(|error| StartError::Other(error.to_string()))?;
+    Ok((listener, url))
 }
 
 async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes, actix_web::Error>) -> HttpResponse {

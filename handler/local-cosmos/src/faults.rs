@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::operation::Operation;
 
 /// A failure of the next requests that match.
@@ -20,7 +22,8 @@ pub struct Fault {
 }
 
 /// A kind of request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RequestKind {
     /// Any request for a container's items.
     Any,
@@ -62,6 +65,14 @@ impl Faults {
     /// How many are still to come.
     pub(crate) fn pending(&self) -> u32 {
         self.lock().iter().map(|fault| fault.times).sum()
+    }
+
+    pub(crate) fn list(&self) -> Vec<Fault> {
+        self.lock().iter().filter(|fault| fault.times > 0).cloned().collect()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
     }
 
     /// Takes the effect that is due for this request.

@@ -4,12 +4,10 @@
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum ControlError {
     /// There is no such container.
-    #[error("there is no container {container} in the database {database}; there are: {}", list(known))]
+    #[error("there is no container {name}; there are: {}", list(known))]
     NoContainer {
-        /// The database that was named.
-        database: String,
-        /// The container that was named.
-        container: String,
+        /// What was named: `database/container`, or the container alone.
+        name: String,
         /// The containers that there are, each as `database/container`.
         known: Vec<String>,
     },

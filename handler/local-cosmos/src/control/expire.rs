@@ -1,10 +1,35 @@
 //! Lets items expire whose time to live has not run out yet.
 
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
 use super::partitions::known;
-use super::{ControlError, ItemScope};
+use super::{ControlError, ItemScope, body};
 use crate::expiry::remove_expired;
 use crate::gateway::Gateway;
 use crate::operation::ContainerName;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Body {
+    database: String,
+    container: String,
+    id: Option<String>,
+    /// Null is a key, too.
+    #[serde(default, deserialize_with = "present")]
+    partition_key: Option<Value>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+pub(super) async fn answer(gateway: &Gateway, body: &[u8]) -> Result<Value, ControlError> {
+    let body: Body = body::read(body)?;
+    let scope = ItemScope { id: body.id, partition_key: body.partition_key };
+    let expired = expire_now(gateway, &ContainerName::new(body.database, body.container), scope).await?;
+    Ok(json!({"expired": expired}))
+}
 
 /// Expires the items that are meant and have a time to live, whenever it would run out. Gives their number.
 pub(crate) async fn expire_now(

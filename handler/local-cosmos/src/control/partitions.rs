@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use actix_web::web::Query;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::ControlError;
 use crate::container::Container;
@@ -33,16 +35,27 @@ pub(crate) async fn list(gateway: &Gateway, name: &ContainerName) -> Result<Vec<
     Ok(in_order(gateway, name).await.iter().map(Partition::from).collect())
 }
 
+pub(super) async fn answer(gateway: &Gateway, query: &str) -> Result<Value, ControlError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Parameters {
+        database: String,
+        container: String,
+    }
+    let query = Query::<Parameters>::from_query(query)
+        .map_err(|error| ControlError::Invalid(format!("the query string is not as expected: {error}")))?
+        .into_inner();
+    let partitions = list(gateway, &ContainerName::new(query.database, query.container)).await?;
+    Ok(json!({"partitions": partitions}))
+}
+
 /// The container of this name.
 pub(super) async fn known(gateway: &Gateway, name: &ContainerName) -> Result<Arc<Container>, ControlError> {
     if let Some(container) = gateway.container(name).await {
         return Ok(container);
     }
-    Err(ControlError::NoContainer {
-        database: name.database.clone(),
-        container: name.container.clone(),
-        known: gateway.emulator().container_names().await.iter().map(ToString::to_string).collect(),
-    })
+    let known = gateway.emulator().container_names().await.iter().map(ToString::to_string).collect();
+    Err(ControlError::NoContainer { name: name.to_string(), known })
 }
 
 pub(super) async fn in_order(gateway: &Gateway, name: &ContainerName) -> Vec<PartitionKeyRange> {

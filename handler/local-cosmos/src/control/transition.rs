@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_data_cosmos_driver::in_memory_emulator::{ManualControlPlaneOperation, ManualControlPlaneResult};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::ControlError;
 use super::partitions::{Partition, find, in_order, known};
+use super::{ControlError, body};
 use crate::container::Container;
 use crate::emulator::Emulator;
 use crate::gateway::Gateway;
@@ -48,6 +50,42 @@ pub(crate) async fn merge(
     let [one, other] = partitions.map(str::to_owned);
     let merged = run(gateway, name, Transition::Merge(one, other), duration).await?;
     merged.into_iter().next().ok_or_else(|| ControlError::Failed("the merged partition is missing".into()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SplitBody {
+    database: String,
+    container: String,
+    partition: Option<String>,
+    #[serde(default)]
+    duration_milliseconds: u64,
+}
+
+pub(super) async fn answer_split(gateway: &Arc<Gateway>, body: &[u8]) -> Result<Value, ControlError> {
+    let body: SplitBody = body::read(body)?;
+    let duration = Duration::from_millis(body.duration_milliseconds);
+    let name = ContainerName::new(body.database, body.container);
+    let partitions = split(gateway, &name, body.partition.as_deref(), duration).await?;
+    Ok(json!({"partitions": partitions}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MergeBody {
+    database: String,
+    container: String,
+    partitions: [String; 2],
+    #[serde(default)]
+    duration_milliseconds: u64,
+}
+
+pub(super) async fn answer_merge(gateway: &Arc<Gateway>, body: &[u8]) -> Result<Value, ControlError> {
+    let body: MergeBody = body::read(body)?;
+    let duration = Duration::from_millis(body.duration_milliseconds);
+    let name = ContainerName::new(body.database, body.container);
+    let partition = merge(gateway, &name, body.partitions.each_ref().map(String::as_str), duration).await?;
+    Ok(json!({"partitions": [partition]}))
 }
 
 async fn run(

@@ -89,14 +89,17 @@ impl Reader {
 
     /// What came since the last time.
     pub async fn read(&mut self) -> Vec<ChangeFeedItem<Value>> {
-        self.try_read().await.expect("change feed")
+        let mut read = Vec::new();
+        self.try_read(&mut read).await.expect("change feed");
+        read
     }
 
-    pub async fn try_read(&mut self) -> azure_data_cosmos::Result<Vec<ChangeFeedItem<Value>>> {
+    /// Adds what came since the last time to what was read; that is also so where it fails in between.
+    pub async fn try_read(&mut self, read: &mut Vec<ChangeFeedItem<Value>>) -> azure_data_cosmos::Result<()> {
         // Pages come of one physical partition after the other: a whole round without any is the end.
         let refreshed = ReadFeedRangesOptions::default().with_force_refresh(true);
         let round = self.container.read_feed_ranges(Some(refreshed)).await?.len() + 1;
-        let (mut read, mut empty) = (Vec::new(), 0);
+        let mut empty = 0;
         let limit = MaxItemCountHint::Limit(self.page.try_into().expect("page"));
         let mut options = ChangeFeedOptions::default().with_mode(self.mode).with_max_item_count(limit);
         if let Some(token) = self.token.clone() {
@@ -109,7 +112,7 @@ impl Reader {
             self.token = Some(pages.to_continuation_token()?);
             empty = if items.is_empty() { empty + 1 } else { 0 };
             if empty == round {
-                return Ok(read);
+                return Ok(());
             }
             read.extend(items);
         }

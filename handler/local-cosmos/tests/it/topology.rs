@@ -192,7 +192,7 @@ async fn what_cannot_be_split_or_merged_is_named() {
     let scene = Scene::start().await;
     let ids: Vec<String> = partitions(&scene).await.into_iter().map(|partition| partition.id).collect();
     let refused = scene.endpoint.split("db", "missing", None, Duration::ZERO).await.expect_err("refused");
-    assert_eq!(refused.to_string(), "there is no container missing in the database db; there are: db/c");
+    assert_eq!(refused.to_string(), "there is no container db/missing; there are: db/c");
     let refused = scene.endpoint.split("db", "c", Some("99"), Duration::ZERO).await.expect_err("refused");
     assert!(refused.to_string().starts_with("the container has no partition 99; it has: "), "{refused}");
     for pair in [[&ids[0], &ids[2]], [&ids[0], &ids[0]]] {
