@@ -1,0 +1,65 @@
+//! The physical partitions of a container, as the emulator has them.
+
+use azure_core::http::Method;
+use serde::Deserialize;
+
+use crate::change_log::KeyRange;
+use crate::emulator::{Emulator, Incoming};
+use crate::operation::ContainerName;
+use crate::reply::{Reply, header};
+
+/// A physical partition.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct PartitionKeyRange {
+    pub id: String,
+    #[serde(rename = "minInclusive")]
+    pub min: String,
+    #[serde(rename = "maxExclusive")]
+    pub max: String,
+}
+
+impl PartitionKeyRange {
+    pub(crate) fn range(&self) -> KeyRange {
+        KeyRange { min: self.min.clone(), max: self.max.clone() }
+    }
+}
+
+/// The container's physical partitions.
+pub(crate) async fn read_partition_key_ranges(emulator: &Emulator, name: &ContainerName) -> Vec<PartitionKeyRange> {
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(rename = "PartitionKeyRanges")]
+        ranges: Vec<PartitionKeyRange>,
+    }
+    let Some(request) = get(emulator, name, "/pkranges") else { return Vec::new() };
+    let reply = emulator.execute(&request).await;
+    serde_json::from_slice::<Body>(&reply.body).map(|body| body.ranges).unwrap_or_default()
+}
+
+/// A reply with the session token that a partition has now, for one that was not written to since it came to be.
+pub(crate) async fn ask_for_session(emulator: &Emulator, name: &ContainerName, partition: &str) -> Option<Reply> {
+    let mut request = get(emulator, name, "/docs")?;
+    request.set_header(header::PARTITION_KEY_RANGE_ID, partition);
+    request.set_header("x-ms-max-item-count", "1");
+    let reply = emulator.execute(&request).await;
+    reply.is_success().then(|| reply.with(header::PARTITION_KEY_RANGE_ID, partition))
+}
+
+/// The answer to a request for a partition that was split or merged.
+pub(crate) fn gone(partition: &str) -> Reply {
+    let message = format!("The partition key range {partition} is gone: it was split or merged.");
+    Reply::error(410, "Gone", message).with(header::SUBSTATUS, "1002")
+}
+
+/// The answer to a request for a partition that is being split or merged.
+pub(crate) fn in_transition() -> Reply {
+    Reply::error(410, "Gone", "The partition is being split or merged.").with(header::SUBSTATUS, "1007")
+}
+
+/// A request for the container or, with a suffix, for something below it.
+pub(crate) fn get(emulator: &Emulator, name: &ContainerName, suffix: &str) -> Option<Incoming> {
+    let mut url = emulator.url().clone();
+    url.path_segments_mut().ok()?.clear().extend(["dbs", &name.database, "colls", &name.container]);
+    url.set_path(&format!("{}{suffix}", url.path()));
+    Some(Incoming::new(Method::Get, url))
+}
