@@ -166,7 +166,7 @@ impl RangeReader<'_> {
     async fn deliver(&mut self, range: &FeedRange, page: FeedPage) -> Result<Progress, ProcessingError> {
         let lease = self.held.lease().await;
         let only = match page.continuations.as_slice() {
-            [only] => Some(only.continuation.clone()),
+            [only] => only.continuation.clone(),
             _ => None,
         };
         let is_replaced = topology::has_changed(self.held, &page).await;
