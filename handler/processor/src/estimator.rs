@@ -12,9 +12,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::change::Change;
 use crate::clock::{Clock, later};
-use crate::cosmos::{Container, Error, ErrorKind, Position};
-use crate::lease::Lease;
+use crate::cosmos::{Container, Error, ErrorKind, FeedPage, Position};
+use crate::lease::{FeedRange, Lease};
 use crate::lease_set::LeaseSet;
+use crate::mode::ChangeFeedMode;
 
 /// Reads of the change feed at the same time.
 const CONCURRENCY: usize = 16;
@@ -111,19 +112,37 @@ impl ChangeFeedEstimator {
             return Ok((None, None));
         };
         let position = Position::Continuation(continuation.to_owned());
-        let one = Some(NonZeroU32::MIN);
-        let page = match self.leases.monitored.read_feed(&range, &position, lease.mode(), one).await {
+        let page = match self.read_one(&range, &position, lease.mode()).await {
             Ok(page) => page,
             // Split or merged this moment: something is behind.
             Err(error) if error.kind() == ErrorKind::Gone => return Ok((Some(1), None)),
             Err(error) => return Err(error),
         };
-        let first = page.changes.first();
-        let lag = match (first.map(Change::lsn), page.session_lsn) {
-            (None, _) => 0,
-            (Some(Some(first)), Some(newest)) => (newest - first + 1).max(1),
-            (Some(_), _) => 1,
-        };
-        Ok((Some(lag), first.and_then(Change::time)))
+        if page.continuations.len() == 1 {
+            let (lag, since) = lag_of(&page);
+            return Ok((Some(lag), since));
+        }
+        // The range is in several partitions, and the page is of one of them.
+        let (mut total, mut oldest) = (0, None);
+        for part in &page.continuations {
+            let (lag, since) = lag_of(&self.read_one(&part.range, &position, lease.mode()).await?);
+            total += lag;
+            oldest = oldest.into_iter().chain(since).min();
+        }
+        Ok((Some(total), oldest))
     }
+
+    async fn read_one(&self, range: &FeedRange, position: &Position, mode: ChangeFeedMode) -> Result<FeedPage, Error> {
+        self.leases.monitored.read_feed(range, position, mode, Some(NonZeroU32::MIN)).await
+    }
+}
+
+fn lag_of(page: &FeedPage) -> (i64, Option<DateTime<Utc>>) {
+    let first = page.changes.first();
+    let lag = match (first.map(Change::lsn), page.session_lsn) {
+        (None, _) => 0,
+        (Some(Some(first)), Some(newest)) => (newest - first + 1).max(1),
+        (Some(_), _) => 1,
+    };
+    (lag, first.and_then(Change::time))
 }

@@ -31,7 +31,8 @@ pub(crate) async fn replace(
     parts: &[RangeContinuation],
     handled: bool,
 ) -> Result<(), Error> {
-    let parent = held.lease().await;
+    let mut parent = held.lease().await;
+    parent.note_failure(None, instance.settings.clock.now());
     let partitions = instance.monitored.feed_ranges().await?;
     for RangeContinuation { range, continuation } in parts {
         let goes_on = continuation.as_ref().filter(|_| handled).or(parent.continuation_token.as_ref());
@@ -41,7 +42,8 @@ pub(crate) async fn replace(
         if named_after_partition {
             let one = Some(NonZeroU32::MIN);
             let page = instance.monitored.read_feed(range, &Position::Now, parent.mode(), one).await?;
-            id = page.partition_key_range_id;
+            // The ranges that are known may be old: what is in several partitions by now has no name of its own.
+            id = page.partition_key_range_id.filter(|_| page.continuations.len() == 1);
         }
         let (version, lease_token) = match id {
             Some(id) => (VERSION_PARTITION_KEY_RANGE, id),

@@ -1,6 +1,7 @@
 //! The processor over the wire, against the embedded endpoint.
 
 mod balance;
+mod chaos;
 mod dotnet;
 mod isolated;
 mod lease_set;
