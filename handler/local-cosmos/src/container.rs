@@ -12,7 +12,7 @@ use crate::change_log::{ChangeLog, KeyRange};
 use crate::emulator::{Emulator, Incoming};
 use crate::lsn::LogSequence;
 use crate::operation::ContainerName;
-use crate::partitions::{ask_for_session, get};
+use crate::partitions::{Lineage, ask_for_session, get};
 use crate::reply::Reply;
 use crate::throttle::Budget;
 
@@ -26,6 +26,7 @@ pub(crate) struct Container {
     /// and their numbers as they are before or after. Taken after `writes`.
     pub topology: tokio::sync::RwLock<()>,
     sequence: Mutex<LogSequence>,
+    lineage: Mutex<Lineage>,
     /// Held while partitions are being split or merged: one transition at a time.
     pub transition: tokio::sync::Mutex<()>,
     /// The partitions that are being split or merged.
@@ -52,6 +53,7 @@ impl Container {
             writes: tokio::sync::Mutex::default(),
             topology: tokio::sync::RwLock::default(),
             sequence: Mutex::default(),
+            lineage: Mutex::default(),
             transition: tokio::sync::Mutex::default(),
             transitions: Mutex::default(),
             budget: Mutex::default(),
@@ -84,6 +86,10 @@ impl Container {
 
     pub(crate) fn sequence(&self) -> MutexGuard<'_, LogSequence> {
         lock(&self.sequence)
+    }
+
+    pub(crate) fn lineage(&self) -> MutexGuard<'_, Lineage> {
+        lock(&self.lineage)
     }
 
     /// The newest session token of a partition. Asked for under `topology`.

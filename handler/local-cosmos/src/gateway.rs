@@ -126,6 +126,14 @@ impl Gateway {
                 None => self.without_owner(&incoming).await,
             },
             Operation::ReadContainer(name) => self.read_container(&name, incoming).await,
+            Operation::ReadPartitions(name) => match self.container(&name).await {
+                Some(container) => {
+                    let _topology = container.topology.read().await;
+                    let reply = self.emulator.execute(&incoming).await;
+                    container.lineage().complete(reply)
+                }
+                None => self.emulator.execute(&incoming).await,
+            },
             Operation::AlterContainer(name) => {
                 let reply = self.emulator.execute(&incoming).await;
                 let known = self.registry().get(&name).cloned();

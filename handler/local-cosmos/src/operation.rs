@@ -37,6 +37,8 @@ pub(crate) enum Operation {
     Page(ContainerName),
     CreateContainer,
     ReadContainer(ContainerName),
+    /// The list of a container's physical partitions.
+    ReadPartitions(ContainerName),
     /// Replace or delete of a container: what was known of it is out of date.
     AlterContainer(ContainerName),
     DropContainer(ContainerName),
@@ -76,6 +78,9 @@ impl Operation {
             (Method::Get, ["dbs", database, "colls", container, "docs"]) => Self::Page(name(database, container)),
             (Method::Post, ["dbs", _, "colls"]) => Self::CreateContainer,
             (Method::Get, ["dbs", database, "colls", container]) => Self::ReadContainer(name(database, container)),
+            (Method::Get, ["dbs", database, "colls", container, "pkranges"]) => {
+                Self::ReadPartitions(name(database, container))
+            }
             (Method::Put, ["dbs", database, "colls", container]) => Self::AlterContainer(name(database, container)),
             (Method::Delete, ["dbs", database, "colls", container]) => Self::DropContainer(name(database, container)),
             (Method::Delete, ["dbs", database]) => Self::DropDatabase((*database).to_owned()),

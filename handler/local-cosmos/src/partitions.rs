@@ -1,7 +1,10 @@
 //! The physical partitions of a container, as the emulator has them.
 
+use std::collections::{BTreeSet, HashMap};
+
 use azure_core::http::Method;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::change_log::KeyRange;
 use crate::emulator::{Emulator, Incoming};
@@ -34,6 +37,38 @@ pub(crate) async fn read_partition_key_ranges(emulator: &Emulator, name: &Contai
     let Some(request) = get(emulator, name, "/pkranges") else { return Vec::new() };
     let reply = emulator.execute(&request).await;
     serde_json::from_slice::<Body>(&reply.body).map(|body| body.ranges).unwrap_or_default()
+}
+
+/// Where the partitions of a container come from.
+///
+/// The emulator names the parents of a partition, the service all that it descends from. A client that has not looked for a
+/// while needs them all, to know which of those that it knows have been replaced.
+#[derive(Debug, Default)]
+pub(crate) struct Lineage(HashMap<String, BTreeSet<String>>);
+
+impl Lineage {
+    /// Notes that `parents` were replaced by `children`.
+    pub(crate) fn replace(&mut self, parents: &[String], children: &[String]) {
+        let mut ancestors: BTreeSet<String> =
+            parents.iter().filter_map(|parent| self.0.remove(parent)).flatten().collect();
+        ancestors.extend(parents.iter().cloned());
+        self.0.extend(children.iter().map(|child| (child.clone(), ancestors.clone())));
+    }
+
+    /// Names all ancestors in a list of partitions.
+    pub(crate) fn complete(&self, mut reply: Reply) -> Reply {
+        if self.0.is_empty() || !reply.is_success() {
+            return reply;
+        }
+        let Ok(mut body) = serde_json::from_slice::<Value>(&reply.body) else { return reply };
+        for range in body["PartitionKeyRanges"].as_array_mut().into_iter().flatten() {
+            if let Some(ancestors) = range["id"].as_str().and_then(|id| self.0.get(id)) {
+                range["parents"] = json!(ancestors);
+            }
+        }
+        reply.body = body.to_string().into_bytes();
+        reply
+    }
 }
 
 /// A reply with the session token that a partition has now, for one that was not written to since it came to be.

@@ -185,6 +185,7 @@ async fn carry_on(
         let reply = sequence.to_client(reply);
         sequence.remember(&reply);
     }
+    container.lineage().replace(parents, children);
     let mut sequence = container.sequence();
     parents.iter().for_each(|parent| sequence.forget(parent));
 }
