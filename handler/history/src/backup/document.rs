@@ -120,6 +120,17 @@ mod tests {
     }
 
     #[test]
+    fn a_version_gives_the_document_that_was_live() {
+        let version = json!({"id": "5-e", "sourceId": "1", "partitionKey": ["a"], "operation": "write", "sourceTs": 5,
+            "etag": "\"e\"", "capturedAt": "t", "capturedBy": "i", "exact": true, "schema": 1, "document": {"id": "1", "a": 1}});
+        let mut version: Version = serde_json::from_value(version).expect("version");
+        let document = BackupDocument::of_version(&version).expect("document");
+        assert_eq!(document.encode(), br#"{"id":"1","a":1,"_ts":5,"_etag":"\"e\""}"#);
+        version.document = None;
+        assert!(BackupDocument::of_version(&version).is_err());
+    }
+
+    #[test]
     fn what_is_no_document_is_told() {
         for (line, expected) in [
             ("", "not JSON"),

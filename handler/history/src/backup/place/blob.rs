@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind as SdkErrorKind;
-use azure_core::http::{ClientOptions, HttpClientOptions, Transport, Url, new_http_client};
+use azure_core::http::{
+    ClientOptions, ExponentialRetryOptions, HttpClientOptions, RetryOptions, Transport, Url, new_http_client,
+};
 use azure_storage_blob::models::{
     BlobClientDownloadOptions, BlobClientUploadOptions, BlobContainerClientListBlobsOptions,
 };
@@ -24,6 +26,8 @@ use crate::cosmos::{Error, ErrorKind};
 const DOWNLOAD_BYTES: NonZero<usize> = NonZero::new(4 * 1024 * 1024).expect("not zero");
 /// Beyond what is ever written: every file is one request, and so is there whole or not at all.
 const UPLOAD_BYTES: NonZero<u64> = NonZero::new(256 * 1024 * 1024).expect("not zero");
+/// Some seconds: whoever waits longer should know.
+const RETRIES: u32 = 5;
 
 /// The blobs whose names start with a prefix.
 #[derive(Clone)]
@@ -101,6 +105,8 @@ impl Blobs {
         container_url.path_segments_mut().map_err(|()| refused("not a URL of blobs"))?.clear().extend(&parts);
         let transport = HttpClientOptions { automatic_decompression: false };
         options.transport.get_or_insert_with(|| Transport::new(new_http_client(Some(transport))));
+        let retry = ExponentialRetryOptions { max_retries: RETRIES, ..Default::default() };
+        options.retry = RetryOptions::exponential(retry);
         Ok(Self { container_url, folders, identity, options })
     }
 
@@ -257,7 +263,12 @@ fn failure(action: String, error: &azure_core::Error) -> Error {
         _ => ErrorKind::Invalid,
     };
     // The SDK's error is not kept as the source: it may hold the URL, and so a SAS.
-    Error::new(kind, action, scrub(&error.to_string()))
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let message = causes.fold(error.to_string(), |message, cause| {
+        let cause = cause.to_string();
+        if message.contains(&cause) { message } else { format!("{message}: {cause}") }
+    });
+    Error::new(kind, action, scrub(&message))
 }
 
 /// Takes the signatures of SAS out of a text.
@@ -325,5 +336,15 @@ mod tests {
             scrub("url (https://x/y?se=1&sig=abc%3D&sp=r) failed sig=z"),
             "url (https://x/y?se=1&sig=…&sp=r) failed sig=…"
         );
+    }
+
+    #[test]
+    fn a_failure_says_its_causes_without_secrets() {
+        let cause = std::io::Error::other("no route to https://x/y?sig=c2VjcmV0");
+        let error = azure_core::Error::with_error(SdkErrorKind::Io, cause, "not sent");
+        let error = failure("reading x".into(), &error);
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.to_string(), "reading x: not sent: no route to https://x/y?sig=…");
+        assert!(!format!("{error:?}").contains("c2VjcmV0"));
     }
 }
