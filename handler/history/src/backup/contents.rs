@@ -11,10 +11,10 @@ use crate::cosmos::Error;
 pub(crate) struct Contents {
     pub has_manifest: bool,
     pub has_progress: bool,
-    /// Segments and the sizes of their files.
-    pub segments: Vec<(SegmentName, u64)>,
+    /// Segments and their files.
+    pub segments: Vec<(SegmentName, Entry)>,
     /// What a writer that broke off may leave behind.
-    pub temporary: Vec<String>,
+    pub temporary: Vec<Entry>,
     /// Names of segments or of the other two files, but no files.
     pub no_files: Vec<String>,
     pub foreign: Vec<String>,
@@ -27,16 +27,17 @@ impl Contents {
 
     fn of(entries: Vec<Entry>) -> Self {
         let mut contents = Self::default();
-        for Entry { name, size, kind } in entries {
+        for entry in entries {
+            let name = entry.name.as_str();
             let segment = name.parse::<SegmentName>();
             let known = segment.is_ok() || name == MANIFEST || name == PROGRESS;
-            match (kind, segment) {
-                (EntryKind::File, Ok(segment)) => contents.segments.push((segment, size)),
+            match (entry.kind, segment) {
+                (EntryKind::File, Ok(segment)) => contents.segments.push((segment, entry)),
                 (EntryKind::File, _) if name == MANIFEST => contents.has_manifest = true,
                 (EntryKind::File, _) if name == PROGRESS => contents.has_progress = true,
-                (EntryKind::File, _) if is_temporary(&name) => contents.temporary.push(name),
-                _ if known => contents.no_files.push(name),
-                _ => contents.foreign.push(name),
+                (EntryKind::File, _) if is_temporary(name) => contents.temporary.push(entry),
+                _ if known => contents.no_files.push(entry.name),
+                _ => contents.foreign.push(entry.name),
             }
         }
         contents
@@ -62,7 +63,7 @@ mod tests {
 
     #[test]
     fn entries_are_told_apart() {
-        let entry = |name: &str, kind| Entry { name: name.into(), size: 1, kind };
+        let entry = |name: &str, kind| Entry { name: name.into(), size: 1, kind, revision: None };
         let contents = Contents::of(vec![
             entry("manifest.json", EntryKind::File),
             entry("progress.json", EntryKind::Other),

@@ -16,7 +16,7 @@ use super::contents::Contents;
 use super::deletion::Deletion;
 use super::document::BackupDocument;
 use super::manifest::{BackupHeader, MANIFEST, Manifest};
-use super::place::{Place, Revision};
+use super::place::{Entry, Place, Revision};
 use super::progress::{PROGRESS, Progress};
 use super::segment::{SegmentKind, SegmentRecord};
 use super::segment_name::SegmentName;
@@ -102,8 +102,8 @@ impl BackupWriter {
         let progress = Progress::decode(&text);
         let progress = progress.map_err(|message| Error::invalid(action(), format!("{PROGRESS}: {message}")))?;
         for record in &progress.segments {
-            let is_there = contents.segments.contains(&(record.name, record.compressed_bytes));
-            if !is_there {
+            let file = contents.segments.iter().find(|(name, _)| *name == record.name);
+            if file.is_none_or(|(_, file)| file.size != record.compressed_bytes) {
                 let message = format!("{} is missing, or has not {} bytes", record.name, record.compressed_bytes);
                 return Err(Error::invalid(action(), message));
             }
@@ -124,9 +124,8 @@ impl BackupWriter {
             let action = format!("discarding the unfinished backup in {place}");
             return Err(Error::new(ErrorKind::Conflict, action, "it is finished"));
         }
-        let segments: Vec<String> = contents.segments.iter().map(|(name, _)| name.to_string()).collect();
         if contents.has_progress {
-            delete_all(place, &segments).await?;
+            delete_all(place, contents.segments.iter().map(|(_, file)| file)).await?;
         }
         delete_all(place, &contents.temporary).await?;
         place.delete(PROGRESS).await
@@ -210,7 +209,9 @@ impl BackupWriter {
     /// When it cannot be written; `PreconditionFailed` when another writer has gone on with the backup.
     pub async fn finish(mut self, end: Value, created_at: DateTime<Utc>) -> Result<Manifest, Error> {
         self.suspend(end).await?;
-        self.clean(Contents::list(&self.place).await?).await?;
+        let contents = Contents::list(&self.place).await?;
+        self.check_alone().await?;
+        self.clean(contents).await?;
         let manifest = Manifest::new(self.progress.backup, created_at.into(), self.progress.segments);
         let text = encoded(manifest.encode().map(|(text, _)| text))?;
         if let Err(error) = self.place.create(MANIFEST, text.clone()).await {
@@ -224,8 +225,7 @@ impl BackupWriter {
     async fn clean(&self, contents: Contents) -> Result<(), Error> {
         let first = SegmentName::numbered(self.progress.segments.len());
         let left_over = contents.segments.iter().filter(|(name, _)| first.is_some_and(|first| *name >= first));
-        let left_over: Vec<String> = left_over.map(|(name, _)| name.to_string()).collect();
-        delete_all(&self.place, &left_over).await?;
+        delete_all(&self.place, left_over.map(|(_, file)| file)).await?;
         delete_all(&self.place, &contents.temporary).await
     }
 
@@ -262,18 +262,22 @@ impl BackupWriter {
         if error.kind() != ErrorKind::Conflict {
             return Err(error);
         }
-        match own(&self.place, &name, &file, error).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                // Left by a former writer, if this one still is the writer.
-                let (text, _) = self.place.read(PROGRESS, MAX_MANIFEST_BYTES).await?;
-                if Progress::decode(&text).map(|progress| progress.writer).as_ref() != Ok(&self.progress.writer) {
-                    return Err(overtaken(&self.place));
-                }
-                self.place.delete(&name).await?;
-                self.place.create(&name, file).await.map(|_| ())
-            }
-            Err(error) => Err(error),
+        let (found, revision) = self.place.read(&name, MAX_SEGMENT_BYTES).await?;
+        if found == file {
+            return Ok(());
+        }
+        // Left by a former writer, if this one still is the writer.
+        self.check_alone().await?;
+        self.place.delete_seen(&name, &revision).await?;
+        self.place.create(&name, file).await.map(|_| ())
+    }
+
+    /// Whether no other writer has gone on: what is older than this look is no newer writer's.
+    async fn check_alone(&self) -> Result<(), Error> {
+        match self.place.read(PROGRESS, MAX_MANIFEST_BYTES).await {
+            Ok((text, _)) if Progress::decode(&text).is_ok_and(|found| found.writer == self.progress.writer) => Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Err(overtaken(&self.place)),
         }
     }
 
@@ -295,8 +299,7 @@ async fn own(place: &Place, name: &str, bytes: &Bytes, error: Error) -> Result<R
     if !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::PreconditionFailed) {
         return Err(error);
     }
-    let limit = bytes.len().min(MAX_SEGMENT_BYTES.max(MAX_MANIFEST_BYTES));
-    match place.read(name, limit).await {
+    match place.read(name, bytes.len()).await {
         Ok((found, revision)) if found == *bytes => Ok(revision),
         Err(other) if !matches!(other.kind(), ErrorKind::TooLarge | ErrorKind::NotFound | ErrorKind::Conflict) => {
             Err(other)
@@ -305,9 +308,13 @@ async fn own(place: &Place, name: &str, bytes: &Bytes, error: Error) -> Result<R
     }
 }
 
-async fn delete_all(place: &Place, names: &[String]) -> Result<(), Error> {
-    for name in names {
-        place.delete(name).await?;
+/// Deletes files as they were listed. One that is another one by now is a newer writer's.
+async fn delete_all(place: &Place, files: impl IntoIterator<Item = &Entry>) -> Result<(), Error> {
+    for file in files {
+        match &file.revision {
+            Some(revision) => place.delete_seen(&file.name, revision).await?,
+            None => place.delete(&file.name).await?,
+        }
     }
     Ok(())
 }

@@ -87,7 +87,10 @@ async fn a_blob_is_created_once_and_replaced_as_it_was_seen() {
         );
         assert_eq!(place.read("x", 10).await.expect("read"), ("3".into(), second.clone()));
         assert_eq!(place.read("x", 0).await.expect_err("large").kind(), ErrorKind::TooLarge);
-        place.delete("x").await.expect("deleted");
+        assert_eq!(place.list().await.expect("listed")[0].revision, Some(second.clone()));
+        assert_eq!(place.delete_seen("x", &first).await.expect_err("changed").kind(), ErrorKind::PreconditionFailed);
+        place.delete_seen("x", &second).await.expect("deleted");
+        place.delete_seen("x", &second).await.expect("deleted");
         place.delete("x").await.expect("deleted");
         assert_eq!(
             place.replace("x", "5".into(), &second).await.expect_err("gone").kind(),

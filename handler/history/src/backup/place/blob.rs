@@ -10,7 +10,7 @@ use azure_core::http::{
     ClientOptions, ExponentialRetryOptions, HttpClientOptions, RetryOptions, Transport, Url, new_http_client,
 };
 use azure_storage_blob::models::{
-    BlobClientDownloadOptions, BlobClientUploadOptions, BlobContainerClientListBlobsOptions,
+    BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientUploadOptions, BlobContainerClientListBlobsOptions,
 };
 use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
 use bytes::Bytes;
@@ -134,10 +134,16 @@ impl Blobs {
         while let Some(blob) = blobs.try_next().await.map_err(|error| failure(action(), &error))? {
             let name = blob.name.unwrap_or_default();
             let Some(name) = name.strip_prefix(&prefix) else { continue };
-            let size = blob.properties.and_then(|properties| properties.content_length).unwrap_or_default();
+            let properties = blob.properties.unwrap_or_default();
+            let size = properties.content_length.unwrap_or_default();
             let entry = match name.split_once('/') {
-                None => Entry { name: name.to_owned(), size, kind: EntryKind::File },
-                Some((folder, _)) => Entry { name: folder.to_owned(), size: 0, kind: EntryKind::Folder },
+                None => {
+                    let etag = properties.etag.map(|etag| etag.to_string());
+                    Entry { name: name.to_owned(), size, kind: EntryKind::File, revision: etag.map(quoted) }
+                }
+                Some((folder, _)) => {
+                    Entry { name: folder.to_owned(), size: 0, kind: EntryKind::Folder, revision: None }
+                }
             };
             // Blobs come by name, and so those of a folder one after the other.
             if entries.last() != Some(&entry) {
@@ -196,12 +202,19 @@ impl Blobs {
         Ok(revision(result.etag.map(|etag| etag.to_string())))
     }
 
-    pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
-        let deleted = self.blob(name)?.delete(None).await;
-        match deleted.map_err(|error| failure(format!("deleting {name} in {self}"), &error)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+    pub(super) async fn delete(&self, name: &str, seen: Option<&Revision>) -> Result<(), Error> {
+        let if_match = seen.map(|revision| revision.0.as_str().into());
+        let options = BlobClientDeleteOptions { if_match, ..Default::default() };
+        let action = || format!("deleting {name} in {self}");
+        let blob = self.blob(name)?;
+        let Err(error) = blob.delete(Some(options)).await.map_err(|error| failure(action(), &error)) else {
+            return Ok(());
+        };
+        // A condition fails on what is not there too: on what a request deleted whose reply was lost.
+        let is_gone = error.kind() == ErrorKind::NotFound
+            || error.kind() == ErrorKind::PreconditionFailed
+                && !blob.exists().await.map_err(|error| failure(action(), &error))?;
+        if is_gone { Ok(()) } else { Err(error) }
     }
 
     fn blob(&self, name: &str) -> Result<BlobClient, Error> {
@@ -248,7 +261,12 @@ fn refused(message: impl Into<String>) -> Error {
 }
 
 fn revision(etag: Option<String>) -> Revision {
-    Revision(etag.unwrap_or_default())
+    quoted(etag.unwrap_or_default())
+}
+
+/// Headers have quotes about an etag, listings have not.
+fn quoted(etag: String) -> Revision {
+    Revision(if etag.starts_with('"') { etag } else { format!("\"{etag}\"") })
 }
 
 fn failure(action: String, error: &azure_core::Error) -> Error {

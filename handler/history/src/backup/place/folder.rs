@@ -65,7 +65,7 @@ impl Folder {
             };
             let size = if kind == EntryKind::File { metadata.len() } else { 0 };
             let name = entry.file_name().to_string_lossy().into_owned();
-            add(&mut found, Entry { name, size, kind }, || self.to_string())?;
+            add(&mut found, Entry { name, size, kind, revision: None }, || self.to_string())?;
         }
         Ok(found)
     }
@@ -111,28 +111,39 @@ impl Folder {
     }
 
     pub(super) async fn replace(&self, name: &str, bytes: Bytes, revision: &Revision) -> Result<Revision, Error> {
-        let changed = || {
-            let message = "it is not the file any more that was read";
-            Error::new(ErrorKind::PreconditionFailed, format!("replacing {name} in {self}"), message)
-        };
         let (folder, path, revision) = (self.path.clone(), self.path.join(name), revision.clone());
         let replaced = self.write("replacing", name, move || {
-            match std::fs::read(&path) {
-                Ok(found) if Self::revision(&found) == revision => (),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => return Ok(None),
+            if is_in(&path, &revision)? != Some(true) {
+                return Ok(None);
             }
             let temporary = write_temporary(&folder, &path, &bytes)?;
             std::fs::rename(&temporary, &path)?;
             sync(&folder)?;
             Ok(Some(Self::revision(&bytes)))
         });
-        replaced.await?.ok_or_else(changed)
+        replaced.await?.ok_or_else(|| self.changed("replacing", name))
     }
 
     pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
         let path = self.path.join(name);
         self.write("deleting", name, move || remove(&path)).await
+    }
+
+    pub(super) async fn delete_seen(&self, name: &str, revision: &Revision) -> Result<(), Error> {
+        let (path, revision) = (self.path.join(name), revision.clone());
+        let deleted = self.write("deleting", name, move || {
+            let is_seen = is_in(&path, &revision)?;
+            if is_seen == Some(true) {
+                remove(&path)?;
+            }
+            Ok(is_seen != Some(false))
+        });
+        if deleted.await? { Ok(()) } else { Err(self.changed("deleting", name)) }
+    }
+
+    fn changed(&self, what: &str, name: &str) -> Error {
+        let message = "it is not the file any more that was read";
+        Error::new(ErrorKind::PreconditionFailed, format!("{what} {name} in {self}"), message)
     }
 
     async fn write<T: Send + 'static>(
@@ -149,6 +160,15 @@ impl Folder {
 impl fmt::Display for Folder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.path.display().fmt(formatter)
+    }
+}
+
+/// Whether a file is in a state; nothing if there is none.
+fn is_in(path: &Path, revision: &Revision) -> io::Result<Option<bool>> {
+    match std::fs::read(path) {
+        Ok(found) => Ok(Some(Folder::revision(&found) == *revision)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Entry {
     pub size: u64,
     /// What it is.
     pub kind: EntryKind,
+    /// Its state, where a listing says it: in blobs.
+    pub revision: Option<Revision>,
 }
 
 /// What an entry is.
@@ -184,7 +186,19 @@ impl Place {
         check_name(name)?;
         match self {
             Self::Folder(folder) => folder.delete(name).await,
-            Self::Blobs(blobs) => blobs.delete(name).await,
+            Self::Blobs(blobs) => blobs.delete(name, None).await,
+        }
+    }
+
+    /// Deletes a file that is still in this state.
+    ///
+    /// # Errors
+    /// `PreconditionFailed` when it is in another one. It is no error when there is none.
+    pub async fn delete_seen(&self, name: &str, revision: &Revision) -> Result<(), Error> {
+        check_name(name)?;
+        match self {
+            Self::Folder(folder) => folder.delete_seen(name, revision).await,
+            Self::Blobs(blobs) => blobs.delete(name, Some(revision)).await,
         }
     }
 
