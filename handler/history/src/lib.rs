@@ -3,6 +3,7 @@
 //!
 //! Everything starts from a [`Store`]: the containers of one database, reached when they are first needed.
 
+pub mod backup;
 mod capture;
 mod cosmos;
 mod difference;
