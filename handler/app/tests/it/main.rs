@@ -7,6 +7,7 @@ mod davidson;
 mod faults;
 mod local;
 mod model;
+mod process;
 mod refusals;
 mod restore;
 mod restore_model;
