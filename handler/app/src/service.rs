@@ -53,7 +53,7 @@ pub struct LeaseStatus {
     pub owner: Option<String>,
     /// Whether nobody holds the lease: it was given back, or not renewed in time.
     pub is_free: bool,
-    /// Changes (transactions) that are not captured yet; unknown before the first checkpoint.
+    /// Changes (transactions) that are not captured yet, where that can be told.
     pub lag: Option<i64>,
     /// The age in seconds of the oldest change that is not captured yet.
     pub lag_seconds: Option<i64>,

@@ -37,7 +37,7 @@ pub struct LeaseLag {
     pub owner: Option<String>,
     /// Whether nobody holds the lease: it was given back, or not renewed in time.
     pub is_free: bool,
-    /// Transactions not handled yet; `None` when it cannot be told: before the first checkpoint.
+    /// Transactions not handled yet; before the first checkpoint all that there are. `None` when it cannot be told.
     pub lag: Option<i64>,
     /// The age in seconds of the oldest change that is not handled yet; 0 when there is none.
     pub lag_seconds: Option<i64>,
@@ -88,7 +88,9 @@ impl ChangeFeedEstimator {
             .chain(last_checkpoint)
             .max()
             .is_some_and(|since| later(since, self.expiration) < now);
-        let behind = lag.is_none_or(|lag| lag > 0);
+        // A lease that was just made has no bookmark, and nobody yet.
+        let is_old = lease.timestamp.is_none_or(|written| later(written, self.expiration) < now);
+        let behind = lag.map_or(is_old, |lag| lag > 0);
         Ok(LeaseLag {
             is_stuck: failure.is_some() || behind && (is_free || waits_too_long),
             lag_seconds: match lag {
@@ -107,11 +109,12 @@ impl ChangeFeedEstimator {
 
     /// The lag, and since when the oldest change that is not handled waits.
     async fn read_lag(&self, lease: &Lease) -> Result<(Option<i64>, Option<DateTime<Utc>>), Error> {
-        let (Some(range), Some(continuation)) = (lease.range(), lease.continuation_token.as_deref().or(lease.now()))
-        else {
-            return Ok((None, None));
+        let Some(range) = lease.range() else { return Ok((None, None)) };
+        let position = match (lease.continuation_token.as_deref().or(lease.now()), lease.mode()) {
+            (Some(continuation), _) => Position::Continuation(continuation.to_owned()),
+            (None, ChangeFeedMode::AllVersionsAndDeletes) => return Ok((None, None)),
+            (None, ChangeFeedMode::LatestVersion) => lease.reset_to().map_or(Position::Beginning, Position::Time),
         };
-        let position = Position::Continuation(continuation.to_owned());
         let page = match self.read_one(&range, &position, lease.mode()).await {
             Ok(page) => page,
             // Split or merged this moment: something is behind.
