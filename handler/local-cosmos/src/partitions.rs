@@ -98,3 +98,24 @@ pub(crate) fn get(emulator: &Emulator, name: &ContainerName, suffix: &str) -> Op
     url.set_path(&format!("{}{suffix}", url.path()));
     Some(Incoming::new(Method::Get, url))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_names_all_that_it_descends_from() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let mut lineage = Lineage::default();
+        lineage.replace(&names(&["0"]), &names(&["4", "5"]));
+        lineage.replace(&names(&["5", "1"]), &names(&["6"]));
+        lineage.replace(&names(&["6"]), &names(&["7", "8"]));
+        let mut reply = Reply::new(200);
+        let ranges = ["2", "4", "7", "8"].map(|id| json!({"id": id, "parents": []}));
+        reply.body = json!({"PartitionKeyRanges": ranges}).to_string().into_bytes();
+        let body: Value = serde_json::from_slice(&lineage.complete(reply).body).expect("JSON");
+        let parents: Vec<&Value> = (0..4).map(|index| &body["PartitionKeyRanges"][index]["parents"]).collect();
+        let descended = json!(["0", "1", "5", "6"]);
+        assert_eq!(parents, [&json!([]), &json!(["0"]), &descended, &descended]);
+    }
+}

@@ -328,6 +328,9 @@ pub struct LocalArguments {
     /// The port of the embedded Cosmos DB endpoint; 0 for any that is free
     #[arg(long, default_value_t = 8081)]
     pub cosmos_port: u16,
+    /// Also serve the endpoint's control interface, on this port; 0 for any that is free
+    #[arg(long, value_name = "PORT")]
+    pub control_port: Option<u16>,
     /// Write this many sample documents before reporting to be ready
     #[arg(long, value_name = "COUNT")]
     pub populate: Option<u64>,

@@ -123,7 +123,6 @@ impl Reader {
 fn ranges(token: &ContinuationToken) -> usize {
     let encoded = token.as_str().strip_prefix("c1.").expect("version 1");
     let decoded = URL_SAFE_NO_PAD.decode(encoded).expect("base64");
-    let ranges = String::from_utf8_lossy(&decoded).matches("min_epk").count();
-    assert!(ranges > 0, "{}", String::from_utf8_lossy(&decoded));
-    ranges
+    // That of a logical partition names no range.
+    String::from_utf8_lossy(&decoded).matches("min_epk").count().max(1)
 }
