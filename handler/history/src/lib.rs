@@ -5,6 +5,7 @@
 
 mod capture;
 mod cosmos;
+mod dead_letters;
 mod difference;
 mod enclose;
 mod filter;
@@ -25,6 +26,7 @@ mod version;
 
 pub use capture::{Batch, CaptureReport, DeliveryError, decode_delivery};
 pub use cosmos::{Client, Connect, Error, ErrorKind, Key, KeyComponent};
+pub use dead_letters::{DeadLetter, DeadLetterPage, DeadLettersRequest, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
 pub use filter::Filter;
 pub use moment::Moment;
