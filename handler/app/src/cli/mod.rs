@@ -2,6 +2,7 @@
 
 mod arguments;
 mod confirm;
+mod dead_letters;
 mod history;
 #[cfg(feature = "local")]
 mod local;
@@ -97,6 +98,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Command::Query(query) => query::run(&service()?, &query).await?,
         Command::History(history) => history::run(&service()?, &history).await?,
         Command::Restore(restore) => return restore::run(&service()?, &restore).await,
+        Command::DeadLetters(dead_letters) => return dead_letters::run(&service()?, &dead_letters).await,
         Command::Status(status) => status::run(&service()?, &status).await?,
     }
     Ok(ExitCode::SUCCESS)

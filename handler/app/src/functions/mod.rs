@@ -1,6 +1,7 @@
 //! One function of the app a file: what the host calls.
 
 pub mod capture;
+pub mod dead_letters;
 pub mod history;
 pub mod populate;
 pub mod query;

@@ -27,6 +27,15 @@ pub fn configure(config: &mut ServiceConfig) {
         )
         .service(resource("/api/restores/{id}", "GET").route(web::get().to(functions::restores::show)))
         .service(resource("/api/restores/{id}/undo", "POST").route(web::post().to(functions::restores::undo)))
+        .service(resource("/api/dead-letters", "GET").route(web::get().to(functions::dead_letters::list)))
+        .service(
+            resource("/api/dead-letters/{id}", "GET, DELETE")
+                .route(web::get().to(functions::dead_letters::show))
+                .route(web::delete().to(functions::dead_letters::remove)),
+        )
+        .service(
+            resource("/api/dead-letters/{id}/replay", "POST").route(web::post().to(functions::dead_letters::replay)),
+        )
         .service(resource("/api/status", "GET").route(web::get().to(functions::status::get)))
         .default_service(web::to(no_such_path));
 }

@@ -4,6 +4,7 @@ mod capture;
 mod commands;
 mod contract;
 mod davidson;
+mod dead_letters;
 mod faults;
 mod local;
 mod model;

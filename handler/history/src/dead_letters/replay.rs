@@ -64,8 +64,7 @@ impl Store {
         match self.capture_again(&letter.batch(), payload).await? {
             Ok(kept) => {
                 self.remove_dead_letter(id).await?;
-                let outcome =
-                    if kept.charge.is_some() { ReplayOutcome::Stored } else { ReplayOutcome::AlreadyStored };
+                let outcome = if kept.charge.is_some() { ReplayOutcome::Stored } else { ReplayOutcome::AlreadyStored };
                 Ok(Replay {
                     id: letter.id,
                     outcome,
