@@ -10,6 +10,7 @@ mod difference;
 mod enclose;
 mod filter;
 mod limits;
+mod located;
 mod moment;
 mod policy;
 mod populate;
@@ -18,6 +19,7 @@ mod provision;
 mod query;
 mod read;
 mod restore;
+mod retention;
 mod sample;
 mod status;
 mod store;
@@ -39,6 +41,7 @@ pub use restore::{
     Action, Counts, FilterOn, Plan, PlannedItem, RestoreList, RestoreRecord, RestoreReport, RestoreRequest,
     RestoreState, Selection, Target, UndoRequest,
 };
+pub use retention::{RetentionStatus, SweepReport, SweepRequest, SweepState};
 pub use status::{ContainerState, ContainerStatus};
 pub use store::{ContainerNames, Role, Store, StoreOptions};
 pub use truncate::{TruncateReport, TruncateRequest};

@@ -31,3 +31,12 @@ pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 pub const MAX_CANDIDATES: usize = 10_000;
 /// Differences of a document that a plan shows.
 pub const MAX_SHOWN_CHANGES: usize = 50;
+/// How much longer than the retention a superseded version is kept, in seconds: clocks differ, and a restore to the edge of
+/// the window needs time between its plan and its last write.
+pub const RETENTION_GRACE: i64 = 3600;
+/// Rows after which a sweep of the retention finishes what it has read, at the end of the second that it is in.
+pub const SWEEP_ROWS: usize = 1000;
+/// Versions of one document that a sweep reads before it deletes them.
+pub const SWEEP_VERSIONS: usize = 500;
+/// Versions with parts that are removed at a time.
+pub const SWEEP_SPLIT_VERSIONS: usize = 50;

@@ -40,6 +40,8 @@ pub enum Command {
     /// Look at documents that could not be kept as versions, try them again, give them up
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Remove versions that have expired, as the function Retention does every hour
+    Retention(RetentionArguments),
     /// Show settings, containers, leases and their lag
     Status(OutputArguments),
 }
@@ -357,6 +359,18 @@ pub struct TruncateArguments {
     #[arg(long)]
     pub max: u64,
     /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct RetentionArguments {
+    /// Only count what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not count first, and do not ask
     #[arg(long)]
     pub yes: bool,
     #[command(flatten)]

@@ -12,6 +12,7 @@ mod progress;
 mod provision;
 mod query;
 mod restore;
+mod retention;
 mod status;
 mod truncate;
 
@@ -99,6 +100,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Command::History(history) => history::run(&service()?, &history).await?,
         Command::Restore(restore) => return restore::run(&service()?, &restore).await,
         Command::DeadLetters(dead_letters) => return dead_letters::run(&service()?, &dead_letters).await,
+        Command::Retention(retention) => retention::run(&service()?, &retention).await?,
         Command::Status(status) => status::run(&service()?, &status).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -28,11 +28,12 @@ const CONCURRENCY: Setting = Setting { name: "CHANGEFEED_CONCURRENCY", default: 
 const BATCH_TIMEOUT: Setting = Setting { name: "CHANGEFEED_BATCH_TIMEOUT_SECONDS", default: "240" };
 const INDEXED_FIELDS: Setting = Setting { name: "CHANGEFEED_INDEXED_FIELDS", default: "-" };
 const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_FIELD", default: "restored_at" };
+const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS", default: "-" };
 const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
 const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings, in the order of the README's table, without the connection's.
-pub const SETTINGS: [Setting; 12] = [
+pub const SETTINGS: [Setting; 13] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -42,6 +43,7 @@ pub const SETTINGS: [Setting; 12] = [
     CONCURRENCY,
     BATCH_TIMEOUT,
     INDEXED_FIELDS,
+    RETENTION_DAYS,
     RESTORED_AT_FIELD,
     PORT,
     RUST_LOG,
@@ -49,6 +51,7 @@ pub const SETTINGS: [Setting; 12] = [
 
 const CONCURRENCY_RANGE: std::ops::RangeInclusive<usize> = 1..=1000;
 const BATCH_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 1..=86_400;
+const RETENTION_RANGE: std::ops::RangeInclusive<u32> = 1..=36_500;
 
 /// The settings of a process.
 #[derive(Clone, Debug)]
@@ -63,6 +66,8 @@ pub struct Settings {
     pub batch_timeout: Duration,
     /// Property paths of documents that the changes container indexes.
     pub indexed_fields: Vec<String>,
+    /// For how many days a version is kept after it has been superseded; for ever without.
+    pub retention_days: Option<u32>,
     /// The field of a restored document that gets the time of the restore; none without.
     pub restored_at_field: Option<String>,
     /// The port that the Functions host calls.
@@ -97,6 +102,7 @@ impl Settings {
             concurrency: number(&CONCURRENCY, &text(&CONCURRENCY), CONCURRENCY_RANGE)?,
             batch_timeout: Duration::from_secs(number(&BATCH_TIMEOUT, &text(&BATCH_TIMEOUT), BATCH_TIMEOUT_RANGE)?),
             indexed_fields: indexed_fields(source.get(INDEXED_FIELDS.name).unwrap_or_default())?,
+            retention_days: retention_days(source)?,
             restored_at_field: restored_at_field(source)?,
             port: number(&PORT, &text(&PORT), 0..=u16::MAX)?,
         })
@@ -109,6 +115,7 @@ impl Settings {
             batch_timeout: self.batch_timeout,
             indexed_fields: self.indexed_fields.clone(),
             restored_at_field: self.restored_at_field.clone(),
+            retention_days: self.retention_days,
         }
     }
 
@@ -125,6 +132,7 @@ impl Settings {
             CONCURRENCY.name: self.concurrency,
             BATCH_TIMEOUT.name: self.batch_timeout.as_secs(),
             INDEXED_FIELDS.name: self.indexed_fields,
+            RETENTION_DAYS.name: self.retention_days,
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
             PORT.name: self.port,
         })
@@ -192,6 +200,12 @@ fn indexed_fields(text: &str) -> Result<Vec<String>> {
     fields.map(field).collect()
 }
 
+fn retention_days(source: &Source) -> Result<Option<u32>> {
+    let Some(text) = source.get(RETENTION_DAYS.name) else { return Ok(None) };
+    let days = number(&RETENTION_DAYS, text, RETENTION_RANGE);
+    days.map(Some).map_err(|error| anyhow::anyhow!("{error}, or nothing to keep everything"))
+}
+
 /// The field must not be one that the document is found by.
 fn restored_at_field(source: &Source) -> Result<Option<String>> {
     let field = source.get_even_empty(RESTORED_AT_FIELD.name).unwrap_or(RESTORED_AT_FIELD.default);
@@ -224,6 +238,7 @@ mod tests {
             let value = match &shown[setting.name] {
                 Value::String(text) => text.clone(),
                 Value::Array(values) if values.is_empty() => "-".to_owned(),
+                Value::Null => "-".to_owned(),
                 other => other.to_string(),
             };
             assert_eq!(value, setting.default, "{}", setting.name);
@@ -244,6 +259,13 @@ mod tests {
                 .contains("CHANGEFEED_MONITORED_CONTAINER and CHANGEFEED_CHANGES_CONTAINER")
         );
         assert!(refused("CHANGEFEED_INDEXED_FIELDS", "a,b..c").contains("b..c"));
+        for wrong in ["0", "-1", "1.5", "30d", "36501", "none"] {
+            let message = refused("CHANGEFEED_RETENTION_DAYS", wrong);
+            assert!(
+                message.contains(&format!("is {wrong:?}; allowed are whole numbers from 1 to 36500, or nothing")),
+                "{message}"
+            );
+        }
         assert!(refused("CHANGEFEED_RESTORED_AT_FIELD", "id").contains("CHANGEFEED_RESTORED_AT_FIELD"));
     }
 

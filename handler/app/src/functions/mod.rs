@@ -6,5 +6,6 @@ pub mod history;
 pub mod populate;
 pub mod query;
 pub mod restores;
+pub mod retention;
 pub mod status;
 pub mod truncate;

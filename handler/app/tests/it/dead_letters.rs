@@ -6,7 +6,7 @@ use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World, delivered};
+use crate::support::{Handler, World, delivered, noise};
 
 const REFUSAL: Effect = Effect::Status { status: 413, substatus: 0 };
 
@@ -37,16 +37,6 @@ async fn replay(handler: &Handler, id: &str) -> (StatusCode, Value) {
 
 async fn delete(handler: &Handler, id: &str) -> (StatusCode, Value) {
     handler.send(Method::DELETE, &format!("/api/dead-letters/{id}"), "", "").await
-}
-
-/// Text that no compression makes small.
-fn noise(characters: usize) -> String {
-    let mut state = 1_u64;
-    let character = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        char::from_u32(33 + (state >> 33) as u32 % 50_000).unwrap_or('x')
-    };
-    std::iter::repeat_with(character).take(characters).collect()
 }
 
 #[tokio::test]

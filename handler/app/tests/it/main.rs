@@ -11,4 +11,6 @@ mod model;
 mod refusals;
 mod restore;
 mod restore_model;
+mod retention;
+mod retention_model;
 mod support;
