@@ -36,7 +36,7 @@ async fn every_function_of_the_app_is_served_on_its_route_and_method() {
     for (name, function) in functions {
         let binding = &function["bindings"][0];
         let (path, methods) = match binding["type"].as_str() {
-            Some("cosmosDBTrigger") => (format!("/{name}"), vec!["POST".to_owned()]),
+            Some("cosmosDBTrigger" | "timerTrigger") => (format!("/{name}"), vec!["POST".to_owned()]),
             Some("httpTrigger") => {
                 let methods = binding["methods"].as_array().expect("methods").iter();
                 let methods = methods.map(|method| method.as_str().expect("method").to_uppercase()).collect();
