@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Handler, World, delivered, until};
+use crate::support::{DEADLINE, Handler, World, delivered, noise, until};
 
 const DAY: i64 = 86_400;
 
@@ -163,6 +163,26 @@ async fn two_sweeps_at_the_same_time_and_throttling_do_no_harm() {
         // The four of the last day, and the one that was current seven days ago.
         assert_eq!(numbers(&world, &format!("item-{n}")).await.len(), 5);
     }
+}
+
+#[tokio::test]
+async fn the_parts_of_a_version_go_with_it_even_if_the_sweep_is_killed_between() {
+    let world = World::new().await;
+    let handler = handler(&world, "30");
+    let mut large = version("1", 300.0, 1);
+    large["text"] = json!(noise(750_000));
+    handler.invoke_until_taken(&delivered(&[large, version("1", 200.0, 2)])).await;
+    let parts = async || world.query("changes", "SELECT VALUE c.id FROM c WHERE IS_DEFINED(c.partOf)").await.len();
+    assert!(parts().await >= 2);
+    // The record goes, the first part does not.
+    for effect in [Effect::Delay(std::time::Duration::ZERO), Effect::Status { status: 403, substatus: 0 }] {
+        world.endpoint.inject(Fault { container: Some("changes".into()), kind: RequestKind::Write, times: 1, effect });
+    }
+    let (status, answer) = handler.post("/Retention", &json!({})).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+    assert!(numbers(&world, "1").await == [2] && parts().await >= 2);
+    sweep(&handler).await;
+    assert_eq!(parts().await, 0);
 }
 
 fn run(world: &World, days: &str, arguments: &[&str]) -> Output {

@@ -39,7 +39,7 @@ impl Store {
     /// What the restores pin that began after this second.
     pub(super) async fn pinned_after(&self, second: i64) -> Result<Pinned, Error> {
         let mut pinned = Pinned::default();
-        let unfinished = "c.startedAt > @from AND c.state IN ('running', 'failed')";
+        let unfinished = "c.startedAt > @from AND NOT (c.state IN ('done', 'conflicts'))";
         for id in self.restore_ids(unfinished, second, i64::MAX).await? {
             for item in self.restore(&id).await?.items {
                 pinned.add(item);

@@ -45,10 +45,10 @@ impl Store {
         let warning = days.and_then(|days| {
             let swept_at = progress.swept_at.as_deref().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
             if swept_at.is_none_or(|swept_at| now.signed_duration_since(swept_at) > OVERDUE) {
-                return Some("there was no sweep lately: is the function Retention deployed?".to_owned());
+                return Some("no sweep has run in the last hours: is the function Retention deployed?".to_owned());
             }
             let behind = TimeDelta::seconds(cutoff(now, days).saturating_sub(progress.swept_to));
-            (behind > BEHIND).then(|| format!("the sweep is {} days behind; it goes on every hour", behind.num_days()))
+            (behind > BEHIND).then(|| "the sweep is more than a day behind; it goes on every hour".to_owned())
         });
         let horizon = Some(progress.horizon).filter(|horizon| *horizon != NEVER);
         Ok(RetentionStatus {

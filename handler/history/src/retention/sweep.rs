@@ -25,8 +25,12 @@ use crate::store::{Role, Store};
 use crate::version::timestamp;
 
 const DAY: i64 = 86_400;
-/// Documents that are looked at together. Each deletes its versions with its share of the writes in flight.
+/// Documents that are looked at together.
 const DOCUMENTS: usize = 8;
+/// The part of the writes in flight that a sweep takes: capture is not to wait for it.
+const SHARE_OF_WRITES: usize = 4;
+/// How long throttling of one delete is waited out, at the most.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How to sweep.
 #[derive(Clone, Copy, Debug)]
@@ -348,7 +352,7 @@ impl Sweep<'_> {
                     (counts.versions + 1, counts.request_charge + request_charge);
                 Ok::<(), Stop>(())
             };
-            let share = (self.store.options.concurrency / DOCUMENTS).max(1);
+            let share = (self.store.options.concurrency / SHARE_OF_WRITES / DOCUMENTS).max(1);
             futures::stream::iter(whole).map(delete).buffer_unordered(share).try_collect::<()>().await?;
             if !more {
                 return Ok(split);
@@ -422,7 +426,7 @@ impl Sweep<'_> {
     }
 
     fn remover(&self) -> Remover<'_> {
-        Remover { changes: self.changes, patience: self.store.options.batch_timeout }
+        Remover { changes: self.changes, patience: self.store.options.batch_timeout.min(PATIENCE) }
     }
 
     async fn save(&mut self) -> Result<(), Stop> {
