@@ -6,10 +6,12 @@
 pub mod backup;
 mod capture;
 mod cosmos;
+mod dead_letters;
 mod difference;
 mod enclose;
 mod filter;
 mod limits;
+mod located;
 mod moment;
 mod policy;
 mod populate;
@@ -18,6 +20,7 @@ mod provision;
 mod query;
 mod read;
 mod restore;
+mod retention;
 mod sample;
 mod status;
 mod store;
@@ -26,6 +29,7 @@ mod version;
 
 pub use capture::{Batch, CaptureReport, DeliveryError, decode_delivery};
 pub use cosmos::{Client, Connect, Error, ErrorKind, Key, KeyComponent};
+pub use dead_letters::{DeadLetter, DeadLetterPage, DeadLettersRequest, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
 pub use filter::Filter;
 pub use moment::Moment;
@@ -38,6 +42,7 @@ pub use restore::{
     Action, Counts, FilterOn, Plan, PlannedItem, RestoreList, RestoreRecord, RestoreReport, RestoreRequest,
     RestoreState, Selection, Target, UndoRequest,
 };
+pub use retention::{RetentionStatus, SweepReport, SweepRequest, SweepState};
 pub use status::{ContainerState, ContainerStatus};
 pub use store::{ContainerNames, Role, Store, StoreOptions};
 pub use truncate::{TruncateReport, TruncateRequest};

@@ -51,3 +51,12 @@ pub const MAX_WINDOW_LOG: u32 = 23;
 pub const MAX_MANIFEST_BYTES: usize = 40 * 1024 * 1024;
 /// Damages that a report names.
 pub const MAX_DAMAGES: usize = 1000;
+/// How much longer than the retention a superseded version is kept, in seconds: clocks differ, and a restore to the edge of
+/// the window needs time between its plan and its last write.
+pub const RETENTION_GRACE: i64 = 3600;
+/// Rows after which a sweep of the retention finishes what it has read, at the end of the second that it is in.
+pub const SWEEP_ROWS: usize = 1000;
+/// Versions of one document that a sweep reads before it deletes them.
+pub const SWEEP_VERSIONS: usize = 500;
+/// Versions with parts that are removed at a time.
+pub const SWEEP_SPLIT_VERSIONS: usize = 50;

@@ -7,8 +7,9 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::cosmos::{Container, Error, ErrorKind, Key};
+use crate::cosmos::{Container, Error, ErrorKind};
 use crate::limits::{MAX_PAGE_ITEMS, MAX_TRUNCATE};
+use crate::located::{id_and_key, read_id_and_key};
 use crate::progress::Progress;
 use crate::store::{Role, Store};
 
@@ -46,7 +47,7 @@ impl Store {
             ));
         }
         let container = self.container(role).await?;
-        let query = ids_and_keys(container.key_paths());
+        let query = format!("SELECT VALUE {} FROM c", id_and_key(container.key_paths()));
         let done = AtomicU64::new(0);
         let mut report = TruncateReport::default();
         // Each round asks anew: what the round before deleted is gone from the first page.
@@ -59,7 +60,8 @@ impl Store {
             let delete = |item: Value| {
                 let done = &done;
                 async move {
-                    let (id, key) = id_and_key(item, container.key_paths().len())?;
+                    let (id, key) = read_id_and_key(&item, container.key_paths())
+                        .map_err(|message| Error::invalid("truncating", message))?;
                     let charge = container.delete(&key, &id, None).await?;
                     progress(done.fetch_add(1, Ordering::Relaxed) + 1, request.max);
                     Ok::<_, Error>(charge)
@@ -103,48 +105,5 @@ impl Store {
             }
             continuation = page.continuation;
         }
-    }
-}
-
-/// Selects the id and each component of the partition key: `[id, {"k": …}, …]`, without `k` where there is none.
-fn ids_and_keys(key_paths: &[String]) -> String {
-    let components: String = key_paths.iter().map(|path| format!(", {{k: c{}}}", property(path))).collect();
-    format!("SELECT VALUE [c.id{components}] FROM c")
-}
-
-/// `['a']['b']` for `/a/b`.
-fn property(path: &str) -> String {
-    let quoted = |name: &str| name.trim_matches('"').replace('\\', "\\\\").replace('\'', "\\'");
-    path.split('/').skip(1).map(|name| format!("['{}']", quoted(name))).collect()
-}
-
-fn id_and_key(item: Value, components: usize) -> Result<(String, Key), Error> {
-    let unexpected = |item: &Value| Error::invalid("truncating", format!("the query answered {item}"));
-    let Some([id, key @ ..]) = item.as_array().map(Vec::as_slice) else { return Err(unexpected(&item)) };
-    let id = id.as_str().ok_or_else(|| unexpected(&item))?.to_owned();
-    if key.len() != components {
-        return Err(unexpected(&item));
-    }
-    let component = |wrapped: &Value| wrapped.get("k").cloned().unwrap_or_else(|| Value::Object(Map::new()));
-    let key = Value::Array(key.iter().map(component).collect());
-    Ok((id, serde_json::from_value(key).map_err(|error| Error::invalid("truncating", error.to_string()))?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn names_of_key_properties_are_quoted_in_the_query() {
-        assert_eq!(ids_and_keys(&["/a/b".to_owned()]), "SELECT VALUE [c.id, {k: c['a']['b']}] FROM c");
-        assert_eq!(property("/it's\\"), "['it\\'s\\\\']");
-    }
-
-    #[test]
-    fn a_missing_component_of_a_key_is_told_from_null() {
-        let (id, key) = id_and_key(json!(["1", {"k": null}, {}]), 2).expect("item");
-        assert_eq!((id.as_str(), key.to_string().as_str()), ("1", "[null,{}]"));
-        assert!(id_and_key(json!(["1"]), 1).is_err());
     }
 }

@@ -22,6 +22,10 @@ fn intended(item: &PlannedItem) -> Action {
     }
 }
 
+fn unknown(name: DocumentName, message: &str) -> PlannedItem {
+    PlannedItem { message: Some(message.to_owned()), ..untouched(name, Action::Unknown) }
+}
+
 /// A request to undo a restore.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -93,15 +97,25 @@ impl Store {
                 match self.version(&name, version).await {
                     Ok(version) => Some(version),
                     Err(error) if error.kind() == ErrorKind::NotFound => {
-                        let message = "the restore was interrupted before it kept what it was to replace".to_owned();
-                        return Ok(PlannedItem { message: Some(message), ..untouched(name, Action::Unknown) });
+                        let message = "what it replaced is not in the history: the restore was interrupted before it kept it, or it has expired";
+                        return Ok(unknown(name, message));
                     }
                     Err(error) => return Err(error),
                 }
             }
             _ => None,
         };
-        let changed = !self.is_as_restored(&done, &name, live.as_ref()).await?;
+        let changed = match self.is_as_restored(&done, &name, live.as_ref()).await {
+            Ok(as_restored) => !as_restored,
+            Err(error) if error.kind() == ErrorKind::NotFound && !force => {
+                return Ok(unknown(
+                    name,
+                    "the version that it went back to has expired, so nothing tells whether it has changed",
+                ));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => true,
+            Err(error) => return Err(error),
+        };
         let item = self.planned(name, before, live, false);
         if !item.action.is_write() {
             return Ok(item);

@@ -23,3 +23,13 @@ pub async fn until(what: &str, within: Duration, condition: impl AsyncFn() -> bo
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// Text that no compression makes small.
+pub fn noise(characters: usize) -> String {
+    let mut state = 1_u64;
+    let character = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from_u32(33 + (state >> 33) as u32 % 50_000).unwrap_or('x')
+    };
+    std::iter::repeat_with(character).take(characters).collect()
+}
