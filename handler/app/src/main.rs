@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod functions;
 mod http;
+mod jobs;
 mod process;
 mod service;
 

@@ -125,6 +125,16 @@ pub enum RestoreCommand {
     Show {
         /// The id of the restore
         id: String,
+        /// Of a large restore: show how it goes on, and work on it where nobody does; Ctrl-C detaches
+        #[arg(long)]
+        follow: bool,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// End a large restore before it is done; what was done stays done
+    Cancel {
+        /// The id of the restore
+        id: String,
         #[command(flatten)]
         output: OutputArguments,
     },
@@ -249,6 +259,9 @@ pub struct RestoreArguments {
     /// Write into another container instead
     #[arg(long, value_name = "CONTAINER")]
     pub into: Option<String>,
+    /// Make a job of it, however small it is
+    #[arg(long)]
+    pub job: bool,
     #[command(flatten)]
     pub how: HowArguments,
 }
@@ -271,6 +284,9 @@ pub struct HowArguments {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// The most request units to use in a second; it makes a job of a restore
+    #[arg(long, value_name = "RU")]
+    pub ru_per_second: Option<f64>,
     #[command(flatten)]
     pub output: OutputArguments,
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod confirm;
 mod dead_letters;
+mod follow;
 mod history;
 mod interrupt;
 #[cfg(feature = "local")]
@@ -14,6 +15,7 @@ mod progress;
 mod provision;
 mod query;
 mod restore;
+mod restore_job;
 mod retention;
 mod status;
 mod truncate;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use changefeed_history::{ContainerNames, StoreOptions};
+use changefeed_history::{ContainerNames, JobOptions, StoreOptions};
 use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
@@ -128,6 +128,7 @@ impl Settings {
             indexed_fields: self.indexed_fields.clone(),
             restored_at_field: self.restored_at_field.clone(),
             retention_days: self.retention_days,
+            jobs: JobOptions::default(),
         }
     }
 

@@ -6,6 +6,7 @@ mod contract;
 mod davidson;
 mod dead_letters;
 mod faults;
+mod jobs;
 mod local;
 mod model;
 mod process;

@@ -1,6 +1,7 @@
 //! What the stories are told with.
 
 mod handler;
+pub mod jobs;
 mod local;
 mod process;
 mod world;
