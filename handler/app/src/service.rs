@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use changefeed_history::{CaptureReport, ContainerStatus, Store};
+use changefeed_history::{CaptureReport, ContainerStatus, RetentionStatus, Store};
 use changefeed_processor::{ChangeFeedEstimator, Container, LeaseLag};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -40,6 +40,12 @@ pub struct Status {
     /// Why the leases could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leases_error: Option<String>,
+    /// How the retention is doing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionStatus>,
+    /// Why that cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_error: Option<String>,
     since_start: Value,
 }
 
@@ -53,7 +59,7 @@ pub struct LeaseStatus {
     pub owner: Option<String>,
     /// Whether nobody holds the lease: it was given back, or not renewed in time.
     pub is_free: bool,
-    /// Changes (transactions) that are not captured yet; unknown before the first checkpoint.
+    /// Changes (transactions) that are not captured yet, where that can be told.
     pub lag: Option<i64>,
     /// The age in seconds of the oldest change that is not captured yet.
     pub lag_seconds: Option<i64>,
@@ -99,6 +105,11 @@ impl Service {
         Self { store, settings, counters: Counters::default() }
     }
 
+    /// How long one invocation may take.
+    pub fn time_limit(&self) -> std::time::Duration {
+        self.settings.batch_timeout
+    }
+
     /// Counts a batch for [`Self::status`].
     pub fn count(&self, batch: Result<&CaptureReport, ()>) {
         let add = |counter: &AtomicU64, number| counter.fetch_add(number, Ordering::Relaxed);
@@ -116,10 +127,15 @@ impl Service {
 
     /// Version, settings without secrets, containers, leases, and what happened since the start.
     pub async fn status(&self) -> Status {
-        let (containers, leases) = tokio::join!(self.store.container_status(), self.leases());
+        let (containers, leases, retention) =
+            tokio::join!(self.store.container_status(), self.leases(), self.store.retention_status(chrono::Utc::now()));
         let (leases, leases_error) = match leases {
             Ok(leases) => (leases, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        let (retention, retention_error) = match retention {
+            Ok(retention) => (Some(retention), None),
+            Err(error) => (None, Some(error.to_string())),
         };
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Status {
@@ -128,6 +144,8 @@ impl Service {
             containers,
             leases,
             leases_error,
+            retention,
+            retention_error,
             since_start: serde_json::json!({
                 "batches": read(&self.counters.batches),
                 "failedBatches": read(&self.counters.failed_batches),

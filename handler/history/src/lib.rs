@@ -3,14 +3,16 @@
 //!
 //! Everything starts from a [`Store`]: the containers of one database, reached when they are first needed.
 
+pub mod backup;
 mod capture;
 mod cosmos;
+mod dead_letters;
 mod difference;
 mod enclose;
 mod filter;
-mod ids_and_keys;
 mod jobs;
 mod limits;
+mod located;
 mod moment;
 mod policy;
 mod populate;
@@ -19,6 +21,7 @@ mod provision;
 mod query;
 mod read;
 mod restore;
+mod retention;
 mod sample;
 mod status;
 mod store;
@@ -27,6 +30,7 @@ mod version;
 
 pub use capture::{Batch, CaptureReport, DeliveryError, decode_delivery};
 pub use cosmos::{Client, Connect, Error, ErrorKind, Key, KeyComponent};
+pub use dead_letters::{DeadLetter, DeadLetterPage, DeadLettersRequest, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
 pub use filter::Filter;
 pub use jobs::{Claim, Job, JobKind, JobOptions, JobProgress, JobState, SliceEnd, Work, job_to_run};
@@ -40,6 +44,7 @@ pub use restore::{
     Action, Counts, FilterOn, Plan, PlannedItem, RestoreItems, RestoreList, RestoreRecord, RestoreReport,
     RestoreRequest, RestoreView, Restored, Selection, Target, UndoRequest,
 };
+pub use retention::{RetentionStatus, SweepReport, SweepRequest, SweepState};
 pub use status::{ContainerState, ContainerStatus};
 pub use store::{ContainerNames, Role, Store, StoreOptions};
 pub use truncate::{TruncateReport, TruncateRequest};

@@ -82,6 +82,8 @@ pub struct StoreOptions {
     pub indexed_fields: Vec<String>,
     /// The field of a restored document that gets the time of the restore, in seconds since 1970; none without.
     pub restored_at_field: Option<String>,
+    /// For how many days a version is kept after it has been superseded; for ever without.
+    pub retention_days: Option<u32>,
     /// How long work is done.
     pub jobs: JobOptions,
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cosmos::{Container, Error, ErrorKind};
-use crate::ids_and_keys::{id_and_key, ids_and_keys};
 use crate::limits::{MAX_PAGE_ITEMS, MAX_TRUNCATE};
+use crate::located::{id_and_key, read_id_and_key};
 use crate::progress::Progress;
 use crate::store::{Role, Store};
 
@@ -47,7 +47,7 @@ impl Store {
             ));
         }
         let container = self.container(role).await?;
-        let query = format!("{} FROM c", ids_and_keys(container.key_paths()));
+        let query = format!("SELECT VALUE {} FROM c", id_and_key(container.key_paths()));
         let done = AtomicU64::new(0);
         let mut report = TruncateReport::default();
         // Each round asks anew: what the round before deleted is gone from the first page.
@@ -60,7 +60,8 @@ impl Store {
             let delete = |item: Value| {
                 let done = &done;
                 async move {
-                    let (id, key) = id_and_key(item, container.key_paths().len())?;
+                    let (id, key) = read_id_and_key(&item, container.key_paths())
+                        .map_err(|message| Error::invalid("truncating", message))?;
                     let charge = container.delete(&key, &id, None).await?;
                     progress(done.fetch_add(1, Ordering::Relaxed) + 1, request.max);
                     Ok::<_, Error>(charge)

@@ -18,6 +18,7 @@ use crate::http::{Gateway, HttpServer, Routes};
 use crate::invocation::{Deliverer, Delivery, Invoker};
 use crate::options::HostOptions;
 use crate::port;
+use crate::timer::Timer;
 use crate::trigger::Listener;
 
 /// How long a proxied connection may be silent.
@@ -37,6 +38,7 @@ pub struct RunningHost {
     handler: Handler,
     deliverers: BTreeMap<String, Deliverer>,
     listeners: Vec<Listener>,
+    timers: Vec<Timer>,
     stop_triggers: CancellationToken,
     server: HttpServer,
     _on_drop: [DropGuard; 2],
@@ -93,7 +95,7 @@ impl Host {
 
         let route_prefix = app.host.route_prefix.clone();
         let invoker = Arc::new(Invoker::new(handler.clone(), client, options.framing, timeout));
-        let (deliverers, listeners) = triggers(app, &invoker, &stop_triggers);
+        let (deliverers, listeners, timers) = triggers(app, &invoker, &stop_triggers);
         let dropped = CancellationToken::new();
         tokio::spawn(shut_down(handler.clone(), stop_triggers.clone(), server.handle(), dropped.clone()));
         Ok(RunningHost {
@@ -104,6 +106,7 @@ impl Host {
             handler,
             deliverers,
             listeners,
+            timers,
             stop_triggers,
             server,
         })
@@ -176,6 +179,7 @@ impl RunningHost {
     pub async fn stop(self) {
         self.stop_triggers.cancel();
         join_all(self.listeners.into_iter().map(Listener::stopped)).await;
+        join_all(self.timers.into_iter().map(Timer::stopped)).await;
         self.handler.stop().await;
         self.server.stop().await;
     }
@@ -189,21 +193,30 @@ fn triggers(
     app: FunctionApp,
     invoker: &Arc<Invoker>,
     stop: &CancellationToken,
-) -> (BTreeMap<String, Deliverer>, Vec<Listener>) {
-    let (mut deliverers, mut listeners) = (BTreeMap::new(), Vec::new());
+) -> (BTreeMap<String, Deliverer>, Vec<Listener>, Vec<Timer>) {
+    let (mut deliverers, mut listeners, mut timers) = (BTreeMap::new(), Vec::new(), Vec::new());
     for function in app.functions {
-        let Trigger::Cosmos(trigger) = function.trigger else { continue };
-        let deliverer = Deliverer {
+        let deliverer = |binding: &str| Deliverer {
             invoker: Arc::clone(invoker),
             function: function.name.clone(),
-            binding: trigger.name.clone(),
+            binding: binding.to_owned(),
             retry: function.retry.or(app.host.retry),
             stop: stop.clone(),
         };
-        listeners.push(Listener::start(*trigger, deliverer.clone()));
-        deliverers.insert(function.name, deliverer);
+        match function.trigger {
+            Trigger::Cosmos(trigger) => {
+                let deliverer = deliverer(&trigger.name);
+                listeners.push(Listener::start(*trigger, deliverer.clone()));
+                deliverers.insert(function.name, deliverer);
+            }
+            Trigger::Timer(trigger) => {
+                let deliverer = deliverer(&trigger.name);
+                timers.push(Timer::start(trigger, deliverer));
+            }
+            Trigger::Http(_) => {}
+        }
     }
-    (deliverers, listeners)
+    (deliverers, listeners, timers)
 }
 
 /// Does so when the handler has failed for good, or the host is dropped.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position};
+use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position, RangeContinuation};
 use crate::lease::{FeedRange, Lease, RangeEnvelope, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
@@ -37,7 +37,13 @@ pub(crate) async fn bootstrap(
             leases.clock().sleep(WAIT_FOR_OTHERS).await;
             continue;
         };
-        create_leases(monitored, leases, start, mode).await?;
+        // A partition may be split between the read of its range and that of its position.
+        while let Err(error) = create_leases(monitored, leases, start, mode).await {
+            if error.kind() != ErrorKind::Gone {
+                return Err(error);
+            }
+            leases.clock().sleep(WAIT_FOR_OTHERS).await;
+        }
         leases.mark_initialized().await?;
         leases.unlock(lock).await?;
     }
@@ -85,7 +91,10 @@ async fn first_lease(
     // The SDK names ranges by their bounds; .NET names first leases by the id of the partition key range, which the
     // service sends with every page.
     let page = monitored.read_feed(&range, &Position::Now, mode, Some(NonZeroU32::MIN)).await?;
-    let now = page.continuations.first().filter(|_| start == StartFrom::Now).map(|part| part.continuation.clone());
+    let [RangeContinuation { continuation, .. }] = page.continuations.as_slice() else {
+        return Err(Error::new(ErrorKind::Gone, "making the leases", "a partition was split meanwhile"));
+    };
+    let now = continuation.clone().filter(|_| start == StartFrom::Now);
     let (version, lease_token) = match page.partition_key_range_id {
         Some(id) => (VERSION_PARTITION_KEY_RANGE, id),
         None => (VERSION_EPK_RANGE, range.token()),

@@ -12,9 +12,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::change::Change;
 use crate::clock::{Clock, later};
-use crate::cosmos::{Container, Error, ErrorKind, Position};
-use crate::lease::Lease;
+use crate::cosmos::{Container, Error, ErrorKind, FeedPage, Position};
+use crate::lease::{FeedRange, Lease};
 use crate::lease_set::LeaseSet;
+use crate::mode::ChangeFeedMode;
 
 /// Reads of the change feed at the same time.
 const CONCURRENCY: usize = 16;
@@ -36,7 +37,7 @@ pub struct LeaseLag {
     pub owner: Option<String>,
     /// Whether nobody holds the lease: it was given back, or not renewed in time.
     pub is_free: bool,
-    /// Transactions not handled yet; `None` when it cannot be told: before the first checkpoint.
+    /// Transactions not handled yet; before the first checkpoint all that there are. `None` when it cannot be told.
     pub lag: Option<i64>,
     /// The age in seconds of the oldest change that is not handled yet; 0 when there is none.
     pub lag_seconds: Option<i64>,
@@ -87,7 +88,9 @@ impl ChangeFeedEstimator {
             .chain(last_checkpoint)
             .max()
             .is_some_and(|since| later(since, self.expiration) < now);
-        let behind = lag.is_none_or(|lag| lag > 0);
+        // A lease that was just made has no bookmark, and nobody yet.
+        let is_old = lease.timestamp.is_none_or(|written| later(written, self.expiration) < now);
+        let behind = lag.map_or(is_old, |lag| lag > 0);
         Ok(LeaseLag {
             is_stuck: failure.is_some() || behind && (is_free || waits_too_long),
             lag_seconds: match lag {
@@ -106,24 +109,43 @@ impl ChangeFeedEstimator {
 
     /// The lag, and since when the oldest change that is not handled waits.
     async fn read_lag(&self, lease: &Lease) -> Result<(Option<i64>, Option<DateTime<Utc>>), Error> {
-        let (Some(range), Some(continuation)) = (lease.range(), lease.continuation_token.as_deref().or(lease.now()))
-        else {
-            return Ok((None, None));
+        let Some(range) = lease.range() else { return Ok((None, None)) };
+        let position = match (lease.continuation_token.as_deref().or(lease.now()), lease.mode()) {
+            (Some(continuation), _) => Position::Continuation(continuation.to_owned()),
+            (None, ChangeFeedMode::AllVersionsAndDeletes) => return Ok((None, None)),
+            (None, ChangeFeedMode::LatestVersion) => lease.reset_to().map_or(Position::Beginning, Position::Time),
         };
-        let position = Position::Continuation(continuation.to_owned());
-        let one = Some(NonZeroU32::MIN);
-        let page = match self.leases.monitored.read_feed(&range, &position, lease.mode(), one).await {
+        let page = match self.read_one(&range, &position, lease.mode()).await {
             Ok(page) => page,
             // Split or merged this moment: something is behind.
             Err(error) if error.kind() == ErrorKind::Gone => return Ok((Some(1), None)),
             Err(error) => return Err(error),
         };
-        let first = page.changes.first();
-        let lag = match (first.map(Change::lsn), page.session_lsn) {
-            (None, _) => 0,
-            (Some(Some(first)), Some(newest)) => (newest - first + 1).max(1),
-            (Some(_), _) => 1,
-        };
-        Ok((Some(lag), first.and_then(Change::time)))
+        if page.continuations.len() == 1 {
+            let (lag, since) = lag_of(&page);
+            return Ok((Some(lag), since));
+        }
+        // The range is in several partitions, and the page is of one of them.
+        let (mut total, mut oldest) = (0, None);
+        for part in &page.continuations {
+            let (lag, since) = lag_of(&self.read_one(&part.range, &position, lease.mode()).await?);
+            total += lag;
+            oldest = oldest.into_iter().chain(since).min();
+        }
+        Ok((Some(total), oldest))
     }
+
+    async fn read_one(&self, range: &FeedRange, position: &Position, mode: ChangeFeedMode) -> Result<FeedPage, Error> {
+        self.leases.monitored.read_feed(range, position, mode, Some(NonZeroU32::MIN)).await
+    }
+}
+
+fn lag_of(page: &FeedPage) -> (i64, Option<DateTime<Utc>>) {
+    let first = page.changes.first();
+    let lag = match (first.map(Change::lsn), page.session_lsn) {
+        (None, _) => 0,
+        (Some(Some(first)), Some(newest)) => (newest - first + 1).max(1),
+        (Some(_), _) => 1,
+    };
+    (lag, first.and_then(Change::time))
 }

@@ -67,7 +67,9 @@ enum Progress {
 impl RangeReader<'_> {
     async fn run(&mut self, token: &str) {
         let settings = &self.instance.settings;
-        let (mut failures, mut retry_delay) = (0_u32, settings.first_retry_delay);
+        // A failure that the last owner noted is over when this one succeeds.
+        let noted = self.held.lease().await.failure().is_some();
+        let (mut failures, mut retry_delay) = (if noted { 2 } else { 0_u32 }, settings.first_retry_delay);
         loop {
             let page = tokio::select! {
                 biased;
@@ -166,7 +168,7 @@ impl RangeReader<'_> {
     async fn deliver(&mut self, range: &FeedRange, page: FeedPage) -> Result<Progress, ProcessingError> {
         let lease = self.held.lease().await;
         let only = match page.continuations.as_slice() {
-            [only] => Some(only.continuation.clone()),
+            [only] => only.continuation.clone(),
             _ => None,
         };
         let is_replaced = topology::has_changed(self.held, &page).await;

@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use crate::bootstrap::NewLease;
 use crate::cosmos::{Error, FeedPage, Position, RangeContinuation};
 use crate::instance::Instance;
-use crate::lease::{FeedRange, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
+use crate::lease::{VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
 use crate::renewal::HeldLease;
 
 /// Whether `page` shows that the lease's partition is gone: it was split, or the lease's name is not that of the
@@ -31,29 +31,29 @@ pub(crate) async fn replace(
     parts: &[RangeContinuation],
     handled: bool,
 ) -> Result<(), Error> {
-    let parent = held.lease().await;
+    let mut parent = held.lease().await;
+    parent.note_failure(None, instance.settings.clock.now());
     let partitions = instance.monitored.feed_ranges().await?;
-    for part in parts {
-        let range = FeedRange { min: part.min_epk.clone(), max: part.max_epk.clone() };
+    for RangeContinuation { range, continuation } in parts {
+        let goes_on = continuation.as_ref().filter(|_| handled).or(parent.continuation_token.as_ref());
         let named_after_partition =
-            parts.len() > 1 && parent.version == VERSION_PARTITION_KEY_RANGE && partitions.contains(&range);
+            parts.len() > 1 && parent.version == VERSION_PARTITION_KEY_RANGE && partitions.contains(range);
         let mut id = None;
         if named_after_partition {
-            let position = Position::Continuation(part.continuation.clone());
-            let page = instance.monitored.read_feed(&range, &position, parent.mode(), Some(NonZeroU32::MIN)).await?;
-            id = page.partition_key_range_id;
+            let one = Some(NonZeroU32::MIN);
+            let page = instance.monitored.read_feed(range, &Position::Now, parent.mode(), one).await?;
+            // The ranges that are known may be old: what is in several partitions by now has no name of its own.
+            id = page.partition_key_range_id.filter(|_| page.continuations.len() == 1);
         }
         let (version, lease_token) = match id {
             Some(id) => (VERSION_PARTITION_KEY_RANGE, id),
             None => (VERSION_EPK_RANGE, range.token()),
         };
-        let continuation_token =
-            if handled { Some(part.continuation.clone()) } else { parent.continuation_token.clone() };
         let child = NewLease {
             version,
             lease_token,
-            range,
-            continuation_token,
+            range: range.clone(),
+            continuation_token: goes_on.cloned(),
             mode: parent.mode(),
             properties: parent.properties.clone(),
         };

@@ -43,6 +43,11 @@ pub enum Command {
     /// Put documents back, and undo that
     #[command(subcommand)]
     Restore(RestoreCommand),
+    /// Look at documents that could not be kept as versions, try them again, give them up
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Remove versions that have expired, as the function Retention does every hour
+    Retention(RetentionArguments),
     /// Show settings, containers, leases and their lag
     Status(OutputArguments),
 }
@@ -140,6 +145,53 @@ pub enum RestoreCommand {
         #[command(flatten)]
         how: HowArguments,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeadLettersCommand {
+    /// The dead letters, newest first
+    List {
+        /// The most to show; all without
+        #[arg(long)]
+        max_items: Option<usize>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// One dead letter, with its payload as it came
+    Show {
+        /// The id of the dead letter
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Capture their documents once more; what is stored now is no dead letter any more
+    Replay {
+        #[command(flatten)]
+        which: WhichArguments,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Give them up; their payloads are gone for good
+    Drop {
+        #[command(flatten)]
+        which: WhichArguments,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+/// Dead letters.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct WhichArguments {
+    /// The ids of dead letters
+    pub ids: Vec<String>,
+    /// Every one
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// A document.
@@ -344,6 +396,9 @@ pub struct LocalArguments {
     /// The port of the embedded Cosmos DB endpoint; 0 for any that is free
     #[arg(long, default_value_t = 8081)]
     pub cosmos_port: u16,
+    /// Also serve the endpoint's control interface, on this port; 0 for any that is free
+    #[arg(long, value_name = "PORT")]
+    pub control_port: Option<u16>,
     /// Write this many sample documents before reporting to be ready
     #[arg(long, value_name = "COUNT")]
     pub populate: Option<u64>,
@@ -401,6 +456,18 @@ pub struct TruncateArguments {
     #[arg(long)]
     pub max: u64,
     /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct RetentionArguments {
+    /// Only count what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not count first, and do not ask
     #[arg(long)]
     pub yes: bool,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod confirm;
+mod dead_letters;
 mod follow;
 mod history;
 mod interrupt;
@@ -15,6 +16,7 @@ mod provision;
 mod query;
 mod restore;
 mod restore_job;
+mod retention;
 mod status;
 mod truncate;
 
@@ -103,6 +105,8 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Command::Query(query) => query::run(&service()?, &query).await?,
         Command::History(history) => history::run(&service()?, &history).await?,
         Command::Restore(restore) => return restore::run(&service()?, &restore).await,
+        Command::DeadLetters(dead_letters) => return dead_letters::run(&service()?, &dead_letters).await,
+        Command::Retention(retention) => retention::run(&service()?, &retention).await?,
         Command::Status(status) => status::run(&service()?, &status).await?,
     }
     Ok(ExitCode::SUCCESS)

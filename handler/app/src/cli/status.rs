@@ -1,7 +1,7 @@
 //! `changefeed status`.
 
 use anyhow::{Result, bail};
-use changefeed_history::ContainerState;
+use changefeed_history::{ContainerState, RetentionStatus};
 
 use super::arguments::{Output, OutputArguments};
 use super::output::{print_json, print_line, print_table};
@@ -45,10 +45,26 @@ fn print_status(status: Status) -> Result<()> {
         ]
     });
     print_table(&["Lease", "Owner", "Lag", "Behind", "Last checkpoint", "State"], rows)?;
-    match status.leases_error {
-        Some(error) => print_line(&format!("The leases cannot be read: {error}")),
-        None => Ok(()),
+    if let Some(error) = status.leases_error {
+        print_line(&format!("The leases cannot be read: {error}"))?;
     }
+    match (status.retention, status.retention_error) {
+        (Some(retention), _) => print_line(&describe(&retention)),
+        (None, Some(error)) => print_line(&format!("How the retention is doing cannot be read: {error}")),
+        (None, None) => Ok(()),
+    }
+}
+
+fn describe(retention: &RetentionStatus) -> String {
+    let kept = match retention.days {
+        Some(days) => format!("Superseded versions are kept for {days} days"),
+        None => "Versions are kept for ever".to_owned(),
+    };
+    let removed = retention.complete_since.as_ref().map_or_else(String::new, |since| {
+        format!("; {} were removed so far, and the history is complete since {since}", retention.removed_versions)
+    });
+    let warning = retention.warning.as_ref().map_or_else(String::new, |warning| format!(". Warning: {warning}"));
+    format!("{kept}{removed}{warning}")
 }
 
 fn lease_state(lease: &LeaseStatus) -> String {

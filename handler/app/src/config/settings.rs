@@ -29,13 +29,14 @@ const CONCURRENCY: Setting = Setting { name: "CHANGEFEED_CONCURRENCY", default: 
 const BATCH_TIMEOUT: Setting = Setting { name: "CHANGEFEED_BATCH_TIMEOUT_SECONDS", default: "240" };
 const INDEXED_FIELDS: Setting = Setting { name: "CHANGEFEED_INDEXED_FIELDS", default: "-" };
 const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_FIELD", default: "restored_at" };
+const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS", default: "-" };
 const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
 const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
 const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
 const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings, in the order of the README's table, without the connection's.
-pub const SETTINGS: [Setting; 14] = [
+pub const SETTINGS: [Setting; 15] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -45,6 +46,7 @@ pub const SETTINGS: [Setting; 14] = [
     CONCURRENCY,
     BATCH_TIMEOUT,
     INDEXED_FIELDS,
+    RETENTION_DAYS,
     RESTORED_AT_FIELD,
     MODE,
     LEASE_PREFIX,
@@ -55,6 +57,7 @@ pub const SETTINGS: [Setting; 14] = [
 const MAX_LEASE_PREFIX_BYTES: usize = 200;
 const CONCURRENCY_RANGE: std::ops::RangeInclusive<usize> = 1..=1000;
 const BATCH_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 1..=86_400;
+const RETENTION_RANGE: std::ops::RangeInclusive<u32> = 1..=36_500;
 
 /// The settings of a process.
 #[derive(Clone, Debug)]
@@ -69,6 +72,8 @@ pub struct Settings {
     pub batch_timeout: Duration,
     /// Property paths of documents that the changes container indexes.
     pub indexed_fields: Vec<String>,
+    /// For how many days a version is kept after it has been superseded; for ever without.
+    pub retention_days: Option<u32>,
     /// The field of a restored document that gets the time of the restore; none without.
     pub restored_at_field: Option<String>,
     /// What the change feed tells, to whoever captures without the Functions host.
@@ -107,6 +112,7 @@ impl Settings {
             concurrency: number(&CONCURRENCY, &text(&CONCURRENCY), CONCURRENCY_RANGE)?,
             batch_timeout: Duration::from_secs(number(&BATCH_TIMEOUT, &text(&BATCH_TIMEOUT), BATCH_TIMEOUT_RANGE)?),
             indexed_fields: indexed_fields(source.get(INDEXED_FIELDS.name).unwrap_or_default())?,
+            retention_days: retention_days(source)?,
             restored_at_field: restored_at_field(source)?,
             mode: mode(&text(&MODE))?,
             lease_prefix: lease_prefix(source)?,
@@ -121,6 +127,7 @@ impl Settings {
             batch_timeout: self.batch_timeout,
             indexed_fields: self.indexed_fields.clone(),
             restored_at_field: self.restored_at_field.clone(),
+            retention_days: self.retention_days,
             jobs: JobOptions::default(),
         }
     }
@@ -138,6 +145,7 @@ impl Settings {
             CONCURRENCY.name: self.concurrency,
             BATCH_TIMEOUT.name: self.batch_timeout.as_secs(),
             INDEXED_FIELDS.name: self.indexed_fields,
+            RETENTION_DAYS.name: self.retention_days,
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
             MODE.name: self.mode.to_string(),
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
@@ -226,6 +234,12 @@ fn lease_prefix(source: &Source) -> Result<String> {
     Ok(prefix.to_owned())
 }
 
+fn retention_days(source: &Source) -> Result<Option<u32>> {
+    let Some(text) = source.get(RETENTION_DAYS.name) else { return Ok(None) };
+    let days = number(&RETENTION_DAYS, text, RETENTION_RANGE);
+    days.map(Some).map_err(|error| anyhow::anyhow!("{error}, or nothing to keep everything"))
+}
+
 /// The field must not be one that the document is found by.
 fn restored_at_field(source: &Source) -> Result<Option<String>> {
     let field = source.get_even_empty(RESTORED_AT_FIELD.name).unwrap_or(RESTORED_AT_FIELD.default);
@@ -258,6 +272,7 @@ mod tests {
             let value = match &shown[setting.name] {
                 Value::String(text) => text.clone(),
                 Value::Array(values) if values.is_empty() => "-".to_owned(),
+                Value::Null => "-".to_owned(),
                 other => other.to_string(),
             };
             assert_eq!(value, setting.default, "{}", setting.name);
@@ -280,6 +295,13 @@ mod tests {
         assert!(refused("CHANGEFEED_INDEXED_FIELDS", "a,b..c").contains("b..c"));
         assert!(refused("CHANGEFEED_MODE", "Everything").contains("LatestVersion and AllVersionsAndDeletes"));
         assert!(refused("CHANGEFEED_LEASE_PREFIX", "a/b").contains("CHANGEFEED_LEASE_PREFIX"));
+        for wrong in ["0", "-1", "1.5", "30d", "36501", "none"] {
+            let message = refused("CHANGEFEED_RETENTION_DAYS", wrong);
+            assert!(
+                message.contains(&format!("is {wrong:?}; allowed are whole numbers from 1 to 36500, or nothing")),
+                "{message}"
+            );
+        }
         assert!(refused("CHANGEFEED_RESTORED_AT_FIELD", "id").contains("CHANGEFEED_RESTORED_AT_FIELD"));
     }
 

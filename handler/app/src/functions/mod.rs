@@ -1,10 +1,12 @@
 //! One function of the app a file: what the host calls.
 
 pub mod capture;
+pub mod dead_letters;
 pub mod history;
 pub mod populate;
 pub mod query;
 pub mod restores;
+pub mod retention;
 pub mod run_jobs;
 pub mod status;
 pub mod truncate;

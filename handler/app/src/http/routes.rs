@@ -1,5 +1,5 @@
-//! Every path, in one place. The host passes HTTP triggers through with their path under `/api`; a Cosmos DB trigger is
-//! called by the name of its folder.
+//! Every path, in one place. The host passes HTTP triggers through with their path under `/api`; any other trigger is called
+//! by the name of its folder.
 
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -12,6 +12,7 @@ pub fn configure(config: &mut ServiceConfig) {
     config
         .service(resource("/", "GET").route(web::get().to(root)))
         .service(resource("/CosmosChangeFeed", "POST").route(web::post().to(functions::capture::post)))
+        .service(resource("/Retention", "POST").route(web::post().to(functions::retention::post)))
         .service(resource("/RunJobs", "POST").route(web::post().to(functions::run_jobs::post)))
         .service(resource("/api/populate", "POST").route(web::post().to(functions::populate::post)))
         .service(resource("/api/truncate", "POST").route(web::post().to(functions::truncate::post)))
@@ -30,6 +31,15 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/api/restores/{id}/items", "GET").route(web::get().to(functions::restores::items)))
         .service(resource("/api/restores/{id}/cancel", "POST").route(web::post().to(functions::restores::cancel)))
         .service(resource("/api/restores/{id}/undo", "POST").route(web::post().to(functions::restores::undo)))
+        .service(resource("/api/dead-letters", "GET").route(web::get().to(functions::dead_letters::list)))
+        .service(
+            resource("/api/dead-letters/{id}", "GET, DELETE")
+                .route(web::get().to(functions::dead_letters::show))
+                .route(web::delete().to(functions::dead_letters::remove)),
+        )
+        .service(
+            resource("/api/dead-letters/{id}/replay", "POST").route(web::post().to(functions::dead_letters::replay)),
+        )
         .service(resource("/api/status", "GET").route(web::get().to(functions::status::get)))
         .default_service(web::to(no_such_path));
 }

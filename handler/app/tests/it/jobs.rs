@@ -50,7 +50,7 @@ async fn bodies(world: &World) -> Vec<Value> {
 #[tokio::test]
 async fn a_restore_of_all_beyond_the_limits_is_a_job_that_does_what_a_request_would_do_and_can_be_undone() {
     let world = World::new().await;
-    let (large, ample) = (world.store(small()).await, world.store(Default::default()).await);
+    let (large, ample) = (world.store(|options| options.jobs = small()), world.store(|_| ()));
     let second = written(&world, &large, 60).await;
     let good = bodies(&world).await;
     spoiled(&world, 60).await;

@@ -5,7 +5,6 @@
 //! They hold because a version's id follows from the version alone, versions are created and never changed, and the
 //! caller acknowledges only after [`Store::capture`] has returned.
 
-mod dead_letter;
 mod delivery;
 mod fidelity;
 pub(crate) mod observed;
@@ -21,11 +20,11 @@ use serde_json::{Map, Value};
 pub use delivery::{DeliveryError, decode_delivery};
 
 use crate::cosmos::{Container, Error, Key, KeyComponent};
+use crate::dead_letters::DeadLetter;
 use crate::enclose::digest;
 use crate::policy::{Decision, decide, retry};
 use crate::store::{Role, Store};
 use crate::version::Version;
-use dead_letter::DeadLetter;
 use observed::{Observed, Unusable};
 use record::Item;
 
@@ -54,9 +53,16 @@ pub struct CaptureReport {
 }
 
 enum Outcome {
-    Stored(f64),
-    AlreadyStored,
+    Kept(Kept),
     DeadLettered(f64),
+}
+
+/// A version that is in the history.
+pub(crate) struct Kept {
+    /// Its id.
+    pub version: String,
+    /// What it cost; none if it was there already.
+    pub charge: Option<f64>,
 }
 
 impl Store {
@@ -77,10 +83,10 @@ impl Store {
             .await;
         let add = |mut report: CaptureReport, outcome| async move {
             match outcome {
-                Outcome::Stored(charge) => {
+                Outcome::Kept(Kept { charge: Some(charge), .. }) => {
                     (report.stored, report.request_charge) = (report.stored + 1, report.request_charge + charge)
                 }
-                Outcome::AlreadyStored => report.already_stored += 1,
+                Outcome::Kept(Kept { charge: None, .. }) => report.already_stored += 1,
                 Outcome::DeadLettered(charge) => {
                     (report.dead_lettered, report.request_charge) =
                         (report.dead_lettered + 1, report.request_charge + charge);
@@ -89,6 +95,14 @@ impl Store {
             Ok(report)
         };
         futures::stream::iter(outcomes).try_fold(CaptureReport::default(), add).await
+    }
+
+    /// Stores a document that a batch brought earlier, or says why that still cannot be. It does not go to the dead letters.
+    pub(crate) async fn capture_again(&self, batch: &Batch, payload: &str) -> Result<Result<Kept, Unusable>, Error> {
+        let deadline = Instant::now() + self.options.batch_timeout;
+        let monitored = self.container(Role::Monitored).await?;
+        let changes = self.container(Role::Changes).await?;
+        Context { store: self, batch, deadline, monitored, changes }.store_one(payload).await
     }
 }
 
@@ -102,9 +116,16 @@ struct Context<'a> {
 
 impl Context<'_> {
     async fn capture_one(&self, payload: Box<RawValue>) -> Result<Outcome, Error> {
-        let observed = match Observed::parse(payload.get(), self.monitored.key_paths()) {
+        match self.store_one(payload.get()).await? {
+            Ok(kept) => Ok(Outcome::Kept(kept)),
+            Err(unusable) => self.bury(&payload, unusable).await,
+        }
+    }
+
+    async fn store_one(&self, payload: &str) -> Result<Result<Kept, Unusable>, Error> {
+        let observed = match Observed::parse(payload, self.monitored.key_paths()) {
             Ok(observed) => observed,
-            Err(unusable) => return self.bury(&payload, unusable).await,
+            Err(unusable) => return Ok(Err(unusable)),
         };
         let (observed, exact) = self.exact(observed).await?;
         let captured_by = &self.batch.invocation_id;
@@ -115,10 +136,9 @@ impl Context<'_> {
             version.id = format!("{}-{}", version.id, digest(&version.source_id));
         }
         match keep(self.changes, &version, self.deadline).await {
-            Ok(Some(request_charge)) => Ok(Outcome::Stored(request_charge)),
-            Ok(None) => Ok(Outcome::AlreadyStored),
+            Ok(charge) => Ok(Ok(Kept { version: version.id, charge })),
             Err(error) if decide(error.kind()) == Decision::DeadLetter => {
-                self.bury(&payload, Unusable { code: "refused", message: error.to_string() }).await
+                Ok(Err(Unusable { code: "refused", message: error.to_string() }))
             }
             Err(error) => Err(error),
         }

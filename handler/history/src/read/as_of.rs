@@ -1,7 +1,8 @@
 //! A document as of a time.
 //!
 //! The answer is the newest version whose source time is not after the moment, unless it was a removal or had expired by
-//! then. The live document counts as a version, so that the answer is right while capture lags behind.
+//! then. The live document counts as a version, so that the answer is right while capture lags behind. Before the horizon of
+//! the retention, only the version that was current at the horizon is sure to be the right one; what came before it is unknown.
 
 use serde::Serialize;
 
@@ -29,9 +30,10 @@ pub enum AsOf {
         /// The version that says so: a removal, one that had expired, or the creation that came later.
         because: String,
     },
-    /// The moment is before the first version that is known.
+    /// The moment is before the first version that is known, or was before versions that have expired.
     Unknown {
-        /// The second since 1970 that the history of the document reaches back to; absent if it has none.
+        /// The second since 1970 that the history of the document reaches back to, as far as it is complete; absent if it
+        /// has none.
         #[serde(skip_serializing_if = "Option::is_none")]
         since: Option<i64>,
     },
@@ -55,10 +57,12 @@ impl Store {
     ) -> Result<AsOf, Error> {
         let captured = self.versions_until(document, last_change).await?.next().await?;
         let live = self.live(document).await?;
-        self.state_at(document, captured, live, last_change, second).await
+        let horizon = self.horizon().await?;
+        self.state_at(document, captured, live, last_change, second, horizon).await
     }
 
-    /// [`Self::document_at`] with the newest captured version and the live document at hand.
+    /// [`Self::document_at`] with the newest captured version and the live document at hand. `horizon` is the retention's
+    /// and must have been asked for after they were read, or hold still.
     pub(crate) async fn state_at(
         &self,
         document: &DocumentName,
@@ -66,7 +70,14 @@ impl Store {
         live: Option<Version>,
         last_change: i64,
         second: i64,
+        horizon: i64,
     ) -> Result<AsOf, Error> {
+        if last_change < horizon
+            && let Some(since) = self.current_at(document, live.as_ref(), horizon).await?
+            && since > last_change
+        {
+            return Ok(AsOf::Unknown { since: Some(since) });
+        }
         let gone = live.is_none();
         // The live document is the newest version, unless another was captured after it had been read.
         let live = live.filter(|live| live.source_ts <= last_change);
@@ -85,6 +96,18 @@ impl Store {
             Some(version) => Ok(AsOf::Absent { because: version.id }),
             None => self.before_first_version(document).await,
         }
+    }
+
+    /// The second of the version that was current at the horizon. What lies before it may be gone; it is not.
+    async fn current_at(
+        &self,
+        document: &DocumentName,
+        live: Option<&Version>,
+        horizon: i64,
+    ) -> Result<Option<i64>, Error> {
+        let captured = self.versions_until(document, horizon).await?.next().await?.map(|version| version.source_ts);
+        let live = live.map(|live| live.source_ts).filter(|second| *second <= horizon);
+        Ok(captured.max(live))
     }
 
     async fn before_first_version(&self, document: &DocumentName) -> Result<AsOf, Error> {

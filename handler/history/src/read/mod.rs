@@ -10,4 +10,5 @@ mod versions;
 pub use as_of::AsOf;
 pub use diff::Difference;
 pub use search::{SearchRequest, SearchRow, SearchRows};
+pub(crate) use versions::scope;
 pub use versions::{DocumentName, VersionPage, VersionsRequest};

@@ -179,7 +179,7 @@ impl Versions<'_> {
 }
 
 /// The key under which the versions of a document lie; `None` when that cannot be told from the document's name.
-pub(super) fn scope(changes: &Container, document: &DocumentName) -> Option<Key> {
+pub(crate) fn scope(changes: &Container, document: &DocumentName) -> Option<Key> {
     let mut record = json!({"sourceId": document.id});
     if let Some(pk) = pk_of(&document.partition_key) {
         record["pk"] = pk;

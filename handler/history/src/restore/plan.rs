@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::request::{FilterOn, RestoreRequest, Selection, Target};
-use crate::cosmos::{Container, Error, Key};
+use crate::cosmos::{Container, Error, ErrorKind, Key};
 use crate::difference::{FieldChange, changes};
 use crate::filter::Filter;
 use crate::limits::MAX_SHOWN_CHANGES;
 use crate::read::{AsOf, DocumentName};
 use crate::store::{Role, Store};
 use crate::version::Version;
+
+/// How often a plan is made anew because a sweep of the retention has passed its target meanwhile.
+const PLANS_UNDER_SWEEP: usize = 3;
 
 /// What is done with a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -148,15 +151,37 @@ impl Store {
     /// Plans a restore. Nothing is written. `None` when it is too large for one request: then it is a job.
     ///
     /// # Errors
-    /// When the request is out of bounds, or names a version or a container that is none, and when the containers cannot
-    /// be read.
+    /// When the request is out of bounds, or names a version or a
+    /// container that is none, and when the containers cannot be read.
     pub async fn plan_restore(&self, request: &RestoreRequest) -> Result<Option<Plan>, Error> {
-        let written = self.target_container(request.into.as_deref()).await?;
         let (last_change, _) = request.target.seconds().unwrap_or((i64::MAX, i64::MAX));
-        let Some(candidates) = self.candidates(&request.selection, last_change).await? else { return Ok(None) };
+        let mut horizon = self.horizon().await?;
+        for _ in 0..PLANS_UNDER_SWEEP {
+            let plan = self.plan_at(request, last_change, horizon).await?;
+            // Versions may have gone while the plan was made; they were announced before.
+            let announced = self.horizon().await?;
+            if announced == horizon || announced <= last_change {
+                return Ok(plan);
+            }
+            horizon = announced;
+        }
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            "planning a restore",
+            "versions of the target time are being removed by the retention; try again later, or choose a later time",
+        ))
+    }
+
+    /// A plan that believes the history from `horizon` on.
+    async fn plan_at(&self, request: &RestoreRequest, last_change: i64, horizon: i64) -> Result<Option<Plan>, Error> {
+        let written = self.target_container(request.into.as_deref()).await?;
+        // Documents whose versions of that time are gone are told as unknown.
+        let Some(candidates) = self.candidates(&request.selection, last_change.max(horizon)).await? else {
+            return Ok(None);
+        };
         let plan = |name: DocumentName| {
             let written = &written;
-            async move { self.plan_item(request, name, written).await }
+            async move { self.plan_item(request, name, written, horizon).await }
         };
         let mut planned = futures::stream::iter(candidates).map(plan).buffer_unordered(self.options.concurrency);
         let (mut items, mut writes) = (Vec::new(), 0);
@@ -205,9 +230,10 @@ impl Store {
         request: &RestoreRequest,
         name: DocumentName,
         written: &Container,
+        horizon: i64,
     ) -> Result<Option<PlannedItem>, Error> {
         let monitored_live = self.live(&name).await?;
-        self.plan_from(request, name, monitored_live, None, written).await
+        self.plan_from(request, name, monitored_live, None, written, horizon).await
     }
 
     /// [`Self::plan_item`] with the live document at hand, and perhaps the newest version that is not after the target.
@@ -218,6 +244,7 @@ impl Store {
         monitored_live: Option<Version>,
         newest: Option<Option<Version>>,
         written: &Container,
+        horizon: i64,
     ) -> Result<Option<PlannedItem>, Error> {
         let state = match &request.target {
             Target::Version(id) => {
@@ -234,7 +261,7 @@ impl Store {
                     Some(newest) => newest,
                     None => self.versions_until(&name, last_change).await?.next().await?,
                 };
-                self.state_at(&name, captured, monitored_live.clone(), last_change, second).await?
+                self.state_at(&name, captured, monitored_live.clone(), last_change, second, horizon).await?
             }
         };
         if let Selection::Filter { filters, on } = &request.selection {
@@ -272,7 +299,7 @@ impl Store {
             },
             AsOf::Unknown { since } => {
                 let reach = since.map_or("the document has no versions".to_owned(), |since| {
-                    format!("the first version is of {}", time(since))
+                    format!("the history of the document reaches back to {}", time(since))
                 });
                 PlannedItem { message: Some(reach), ..untouched(name, Action::Unknown) }
             }

@@ -14,7 +14,7 @@ use super::request::{FilterOn, RestoreRequest, Selection};
 use super::seen::{Seen, Sight};
 use crate::cosmos::{Container, Error, Key, KeyRange, Page};
 use crate::filter::Filter;
-use crate::ids_and_keys::{id_and_key, ids_and_keys};
+use crate::located::{id_and_key, read_id_and_key};
 use crate::policy::{Decision, decide};
 use crate::read::DocumentName;
 use crate::store::{Role, Store};
@@ -29,6 +29,8 @@ pub(super) struct Scan<'a> {
     pub request: &'a RestoreRequest,
     /// The container that is written to.
     pub written: &'a Container,
+    /// From which second on the history is believed.
+    pub horizon: i64,
     pub job_id: &'a str,
     /// The second since 1970 at which the job began.
     pub second: i64,
@@ -65,7 +67,10 @@ impl Scan<'_> {
         let page: Vec<DocumentName> = documents.iter().skip(first).take(self.page_items).cloned().collect();
         let end = first + page.len();
         let plan = |name: DocumentName| async move {
-            self.store.plan_item(self.request, name.clone(), self.written).await.or_else(|error| failed(name, error))
+            self.store
+                .plan_item(self.request, name.clone(), self.written, self.horizon)
+                .await
+                .or_else(|error| failed(name, error))
         };
         let looked_at = page.len() as u64;
         let items = self.each(page, plan).await?;
@@ -80,11 +85,12 @@ impl Scan<'_> {
             self.filters().iter().map(|filter| filter.condition("c", &mut parameters)).collect();
         let condition =
             if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        let query = format!("{} FROM c{condition}", ids_and_keys(monitored.key_paths()));
-        let components = monitored.key_paths().len();
+        let query = format!("SELECT VALUE {} FROM c{condition}", id_and_key(monitored.key_paths()));
         let names = |page: Page| {
-            let name =
-                |item| id_and_key(item, components).map(|(id, partition_key)| DocumentName { id, partition_key });
+            let name = |item: Value| match read_id_and_key(&item, monitored.key_paths()) {
+                Ok((id, partition_key)) => Ok(DocumentName { id, partition_key }),
+                Err(message) => Err(Error::invalid("listing documents", message)),
+            };
             page.items.into_iter().map(name).collect()
         };
         let plan =
@@ -96,7 +102,7 @@ impl Scan<'_> {
     pub(super) async fn past(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found, Error> {
         let changes = self.store.container(Role::Changes).await?;
         let (mut conditions, mut parameters) = (vec!["c.sourceTs <= @last".to_owned()], Map::new());
-        parameters.insert("@last".to_owned(), json!(self.last_change()));
+        parameters.insert("@last".to_owned(), json!(self.looks_back_to()));
         let key = self.key();
         let pk = key.and_then(pk_of);
         // Under the first level of the usual key, a partition's history lies together.
@@ -179,7 +185,7 @@ impl Scan<'_> {
         // What is gone since, or meets the filter no more, is met among the versions.
         match self.store.live(&name).await? {
             Some(live) if self.is_met_live(&live) => {
-                self.store.plan_from(self.request, name, Some(live), None, self.written).await
+                self.store.plan_from(self.request, name, Some(live), None, self.written, self.horizon).await
             }
             _ => Ok(None),
         }
@@ -195,14 +201,16 @@ impl Scan<'_> {
                     self.seen.insert(&name, Sight::IsLive);
                     return Ok(None);
                 }
-                let newest = self.store.versions_until(&name, self.last_change()).await?.next().await?;
+                let newest = self.store.versions_until(&name, self.looks_back_to()).await?.next().await?;
                 let id = newest.as_ref().map(|newest| newest.id.clone());
                 self.seen.insert(&name, Sight::GoesBackTo(id.clone()));
                 (id.as_deref() == Some(version)).then_some((live, newest))
             }
         };
         let Some((live, newest)) = goes_back_to else { return Ok(None) };
-        self.store.plan_from(self.request, name, live, Some(newest), self.written).await
+        // Beyond the horizon the version that goes with the target is another one.
+        let newest = Some(newest).filter(|_| self.horizon <= self.last_change());
+        self.store.plan_from(self.request, name, live, newest, self.written, self.horizon).await
     }
 
     /// Whether a document is one of those that are met live.
@@ -245,6 +253,12 @@ impl Scan<'_> {
 
     fn last_change(&self) -> i64 {
         self.request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change)
+    }
+
+    /// The last second of versions by which documents are met. Those whose versions of the target time are gone are told as
+    /// unknown.
+    fn looks_back_to(&self) -> i64 {
+        self.last_change().max(self.horizon)
     }
 
     /// Whether documents that are not live may be meant.

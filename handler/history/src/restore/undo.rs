@@ -25,6 +25,10 @@ fn intended(item: &PlannedItem) -> Action {
     }
 }
 
+fn unknown(name: DocumentName, message: &str) -> PlannedItem {
+    PlannedItem { message: Some(message.to_owned()), ..untouched(name, Action::Unknown) }
+}
+
 /// Whether something was written for an item, or may have been, by a write whose reply was lost.
 pub(super) fn is_attempted(item: &PlannedItem) -> bool {
     let failed = item.action == Action::Failed && (item.version.is_some() || item.replaced_version.is_some());
@@ -134,15 +138,25 @@ impl Store {
                 match self.version(&name, version).await {
                     Ok(version) => Some(version),
                     Err(error) if error.kind() == ErrorKind::NotFound => {
-                        let message = "the restore was interrupted before it kept what it was to replace".to_owned();
-                        return Ok(PlannedItem { message: Some(message), ..untouched(name, Action::Unknown) });
+                        let message = "what it replaced is not in the history: the restore was interrupted before it kept it, or it has expired";
+                        return Ok(unknown(name, message));
                     }
                     Err(error) => return Err(error),
                 }
             }
             _ => None,
         };
-        let changed = !self.is_as_restored(&done, &name, live.as_ref()).await?;
+        let changed = match self.is_as_restored(&done, &name, live.as_ref()).await {
+            Ok(as_restored) => !as_restored,
+            Err(error) if error.kind() == ErrorKind::NotFound && !force => {
+                return Ok(unknown(
+                    name,
+                    "the version that it went back to has expired, so nothing tells whether it has changed",
+                ));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => true,
+            Err(error) => return Err(error),
+        };
         let item = self.planned(name, before, live, false);
         if !item.action.is_write() {
             return Ok(item);

@@ -58,6 +58,8 @@ impl Phase {
 struct Cursor {
     phase: Phase,
     parts: Parts,
+    /// From which second on the history was believed when the job began.
+    horizon: i64,
 }
 
 /// What the work is about.
@@ -78,21 +80,26 @@ struct Worker<'a> {
     page_items: usize,
     parallel: usize,
     seen: Seen,
+    horizon: i64,
 }
 
 /// Works on a restore until it is done or the run is stopping.
 pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
-    let worker = Worker::new(run).await?;
+    let mut worker = Worker::new(run).await?;
     let mut counts: Counts = run.counts()?;
     let mut cursor = match run.cursor::<Cursor>()? {
         Some(cursor) => cursor,
-        None => worker.begin(worker.first_phase()).await?,
+        None => {
+            worker.horizon = run.store.horizon().await?;
+            worker.begin(worker.first_phase()).await?
+        }
     };
+    worker.horizon = cursor.horizon;
     loop {
         let phase = cursor.phase;
         let moved = |parts: &Parts, (page, looked_at): (Counts, u64)| {
             counts.add(page);
-            run.advance(&Cursor { phase, parts: parts.clone() }, &counts, looked_at)
+            run.advance(&Cursor { phase, parts: parts.clone(), horizon: worker.horizon }, &counts, looked_at)
         };
         let parts = cursor.parts.clone();
         let page = |part: Part, may_be_begun| worker.page(phase, &parts, part, may_be_begun);
@@ -138,6 +145,7 @@ impl<'a> Worker<'a> {
             page_items: page_items.max(1),
             parallel: parallel.max(1),
             seen: Seen::default(),
+            horizon: i64::MIN,
         })
     }
 
@@ -188,7 +196,7 @@ impl<'a> Worker<'a> {
                 Parts::of(self.store.container(Role::Jobs).await?, Some(pages * 10), 100).await?
             }
         };
-        Ok(Cursor { phase, parts })
+        Ok(Cursor { phase, parts, horizon: self.horizon })
     }
 
     async fn page(
@@ -238,12 +246,29 @@ impl<'a> Worker<'a> {
         let (range, continuation) = (parts.range(part), part.continuation.as_deref());
         match &self.subject {
             Subject::Undo(undo) => self.plan_undo(undo, &range, continuation).await,
-            Subject::Restore(request) => match (phase, &request.selection) {
-                (_, Selection::Documents(documents)) => self.scan(request).documents(documents, continuation).await,
-                (Phase::Past, _) => self.scan(request).past(&range, continuation).await,
-                _ => self.scan(request).live(&range, continuation).await,
-            },
+            Subject::Restore(request) => {
+                let found = match (phase, &request.selection) {
+                    (_, Selection::Documents(documents)) => self.scan(request).documents(documents, continuation).await,
+                    (Phase::Past, _) => self.scan(request).past(&range, continuation).await,
+                    _ => self.scan(request).live(&range, continuation).await,
+                }?;
+                self.believe(request).await?;
+                Ok(found)
+            }
         }
+    }
+
+    /// Fails when versions that a plan counted on may have been removed while it was made; that is announced before.
+    async fn believe(&self, request: &RestoreRequest) -> Result<(), Error> {
+        let announced = self.store.horizon().await?;
+        let last_change = request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change);
+        if announced == self.horizon || announced <= last_change {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "planning a restore",
+            "versions of the target time are being removed by the retention; choose a later time",
+        ))
     }
 
     fn scan<'b>(&'b self, request: &'b RestoreRequest) -> Scan<'b> {
@@ -251,6 +276,7 @@ impl<'a> Worker<'a> {
             store: self.store,
             request,
             written: &self.written,
+            horizon: self.horizon,
             job_id: &self.job_id,
             second: self.run.second(),
             page_items: self.page_items,

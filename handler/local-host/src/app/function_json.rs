@@ -9,6 +9,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::fields::Fields;
 use super::retry_policy::RetryPolicy;
+use super::schedule::{self, Schedule};
 use super::settings::Settings;
 use crate::error::HostError;
 
@@ -24,6 +25,7 @@ pub(crate) struct Function {
 pub(crate) enum Trigger {
     Cosmos(Box<CosmosTrigger>),
     Http(HttpTrigger),
+    Timer(TimerTrigger),
 }
 
 #[derive(Debug)]
@@ -57,6 +59,14 @@ pub(crate) struct HttpTrigger {
     pub auth_level: AuthLevel,
 }
 
+#[derive(Debug)]
+pub(crate) struct TimerTrigger {
+    /// The binding's name, which is the key in `Data`.
+    pub name: String,
+    pub schedule: Schedule,
+    pub run_on_startup: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuthLevel {
     Anonymous,
@@ -88,6 +98,7 @@ impl Function {
         let binding = binding.with_texts(|text| settings.resolve(text))?;
         let trigger = match kind.as_str() {
             "cosmosdbtrigger" => Trigger::Cosmos(Box::new(CosmosTrigger::of(&binding, &name, settings)?)),
+            "timertrigger" => Trigger::Timer(TimerTrigger::of(&binding)?),
             "httptrigger" if only_http_output && inputs == 1 => Trigger::Http(HttpTrigger::of(&binding, &name)?),
             "httptrigger" => {
                 log::warn!("function {name} is left out: the stand-in host needs an httpTrigger and one http output");
@@ -159,6 +170,17 @@ impl HttpTrigger {
             route: route.unwrap_or_else(|| function.to_owned()),
             methods: binding.texts("methods")?.map(upper_case),
             auth_level: level.unwrap_or(AuthLevel::Key),
+        })
+    }
+}
+
+impl TimerTrigger {
+    fn of(binding: &Fields) -> Result<Self, HostError> {
+        let schedule = Schedule::parse(&binding.required_text("schedule")?);
+        Ok(Self {
+            name: binding.required_text("name")?,
+            schedule: schedule.ok_or_else(|| binding.wrong("schedule", schedule::SYNTAX))?,
+            run_on_startup: binding.flag("runOnStartup")?.unwrap_or(false),
         })
     }
 }

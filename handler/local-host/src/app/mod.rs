@@ -5,11 +5,12 @@ mod function_app;
 mod function_json;
 mod host_json;
 mod retry_policy;
+mod schedule;
 mod settings;
 mod time_span;
 
 pub(crate) use function_app::FunctionApp;
-pub(crate) use function_json::{AuthLevel, CosmosTrigger, Function, Trigger};
+pub(crate) use function_json::{AuthLevel, CosmosTrigger, Function, TimerTrigger, Trigger};
 pub(crate) use host_json::Description;
 pub(crate) use retry_policy::{Delays, RetryPolicy};
 pub(crate) use settings::Settings;

@@ -24,12 +24,12 @@ impl RetryContext {
 }
 
 /// The value of `Data.<binding>`: a JSON string that holds a JSON string that holds the array of documents.
-pub(super) fn trigger_data(documents: &[Value]) -> String {
+pub(super) fn trigger_data(documents: &[Value]) -> Value {
     let array: Vec<String> = documents.iter().map(newtonsoft::to_json).collect();
-    Value::String(format!("[{}]", array.join(","))).to_string()
+    Value::String(Value::String(format!("[{}]", array.join(","))).to_string())
 }
 
-pub(super) fn body(function: &str, binding: &str, data: &str, retry: Option<&RetryContext>) -> String {
+pub(super) fn body(function: &str, binding: &str, data: &Value, retry: Option<&RetryContext>) -> String {
     let mut metadata = json!({"sys": {
         "MethodName": function,
         "UtcNow": newtonsoft::utc(Utc::now()),

@@ -39,19 +39,24 @@ pub(crate) struct Deliverer {
 impl Deliverer {
     /// Runs the function on the batch, in as many attempts as its retry policy asks for, all under one invocation id.
     pub(crate) async fn deliver(&self, lease_token: &str, documents: &[Value]) -> Delivery {
-        let delivery = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Delivery::Stopped,
-            delivery = self.attempts(documents) => delivery,
-        };
+        let delivery = self.fire(trigger_data(documents)).await;
         if let Delivery::Skipped(_) = &delivery {
             log::warn!("Lease {lease_token} encountered an unhandled user exception during processing.");
         }
         delivery
     }
 
-    async fn attempts(&self, documents: &[Value]) -> Delivery {
-        let (id, data) = (Uuid::new_v4(), trigger_data(documents));
+    /// Runs the function with this value of its trigger, in as many attempts as its retry policy asks for.
+    pub(crate) async fn fire(&self, data: Value) -> Delivery {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Delivery::Stopped,
+            delivery = self.attempts(data) => delivery,
+        }
+    }
+
+    async fn attempts(&self, data: Value) -> Delivery {
+        let id = Uuid::new_v4();
         let mut retry = self.retry.map(|policy| (RetryContext::first(policy), policy.delays()));
         loop {
             let context = retry.as_ref().map(|(context, _)| context);

@@ -9,4 +9,5 @@ mod process;
 mod puppet;
 mod refusals;
 mod stage;
+mod timer;
 mod trigger;

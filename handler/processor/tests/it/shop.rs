@@ -33,6 +33,13 @@ impl Shop {
         Self { endpoint, client, cart }
     }
 
+    /// Splits every physical partition of the cart.
+    pub async fn split_all(&self) {
+        for partition in self.endpoint.partitions("acme-webstore", "cart").await.expect("partitions") {
+            self.endpoint.split("acme-webstore", "cart", Some(&partition.id), Duration::ZERO).await.expect("split");
+        }
+    }
+
     pub async fn renew_leases(&self) {
         let leases = self.lease_container().await;
         leases.delete(None).await.expect("delete");

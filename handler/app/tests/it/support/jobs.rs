@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use changefeed_history::{
-    Batch, ContainerNames, JobOptions, JobState, RestoreRequest, RestoreView, Restored, SliceEnd, Store, StoreOptions,
-};
+use changefeed_history::{Batch, JobOptions, JobState, RestoreRequest, RestoreView, Restored, SliceEnd, Store};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
-
-use super::World;
 
 /// Limits that a few documents exceed.
 pub fn small() -> JobOptions {
@@ -21,34 +17,6 @@ pub fn small() -> JobOptions {
         claim: Duration::from_millis(1500),
         save_interval: Duration::from_millis(100),
         slice: Duration::from_secs(10),
-    }
-}
-
-impl World {
-    /// A store on this endpoint, in this process.
-    pub async fn store(&self, jobs: JobOptions) -> Store {
-        let connection_string = self.endpoint.connection_string();
-        let connect = Box::new(move || {
-            let connection_string = connection_string.clone();
-            let client = async move { Ok(changefeed_processor::connect(&connection_string).await.expect("client")) };
-            Box::pin(client) as futures::future::BoxFuture<'static, _>
-        });
-        let names = ContainerNames {
-            database: "dev".into(),
-            monitored: "events".into(),
-            changes: "changes".into(),
-            leases: "leases".into(),
-            jobs: "jobs".into(),
-            dead_letters: "dead-letters".into(),
-        };
-        let options = StoreOptions {
-            concurrency: 16,
-            batch_timeout: Duration::from_secs(60),
-            indexed_fields: Vec::new(),
-            restored_at_field: Some("restored_at".into()),
-            jobs,
-        };
-        Store::new(connect, names, options)
     }
 }
 

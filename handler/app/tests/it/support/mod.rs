@@ -3,12 +3,14 @@
 mod handler;
 pub mod jobs;
 mod local;
+mod process;
 mod world;
 
 use std::time::{Duration, Instant};
 
 pub use handler::Handler;
 pub use local::{Local, signal};
+pub use process::Instance;
 pub use world::{Feed, World, delivered};
 
 /// Every wait is for a condition; this is how long it may take on a busy machine.
@@ -21,4 +23,14 @@ pub async fn until(what: &str, within: Duration, condition: impl AsyncFn() -> bo
         assert!(start.elapsed() < within, "{what}: not within {within:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Text that no compression makes small.
+pub fn noise(characters: usize) -> String {
+    let mut state = 1_u64;
+    let character = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from_u32(33 + (state >> 33) as u32 % 50_000).unwrap_or('x')
+    };
+    std::iter::repeat_with(character).take(characters).collect()
 }

@@ -7,6 +7,7 @@ use azure_data_cosmos::feed::ChangeFeedPageIterator;
 use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKeyDefinition, TimeToLive};
 use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
 use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
+use changefeed_history::{ContainerNames, JobOptions, Store, StoreOptions};
 use futures::{StreamExt, TryStreamExt};
 use local_cosmos::{Endpoint, Options};
 use serde_json::Value;
@@ -47,6 +48,34 @@ impl World {
     /// A handler on this endpoint.
     pub fn handler(&self) -> Handler {
         Handler::start(&[("CosmosDB", &self.endpoint.connection_string())])
+    }
+
+    /// The library on this endpoint, for what needs a clock of its own.
+    pub fn store(&self, change: impl FnOnce(&mut StoreOptions)) -> Store {
+        let client = self.client.clone();
+        let connect = move || {
+            let client = client.clone();
+            Box::pin(async move { Ok(client) }) as futures::future::BoxFuture<'static, _>
+        };
+        let name = str::to_owned;
+        let names = ContainerNames {
+            database: name("dev"),
+            monitored: name("events"),
+            changes: name("changes"),
+            leases: name("leases"),
+            jobs: name("jobs"),
+            dead_letters: name("dead-letters"),
+        };
+        let mut options = StoreOptions {
+            concurrency: 16,
+            batch_timeout: std::time::Duration::from_secs(30),
+            indexed_fields: Vec::new(),
+            restored_at_field: Some(name("restored_at")),
+            retention_days: None,
+            jobs: JobOptions::default(),
+        };
+        change(&mut options);
+        Store::new(Box::new(connect), names, options)
     }
 
     pub async fn container(&self, name: &str) -> ContainerClient {

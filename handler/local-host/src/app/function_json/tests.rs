@@ -26,7 +26,7 @@ fn cosmos(more: Value) -> Result<CosmosTrigger, String> {
     }
     match read("OnChange", &json!({"bindings": [binding]}))?.expect("a function").trigger {
         Trigger::Cosmos(trigger) => Ok(*trigger),
-        Trigger::Http(_) => panic!("not an HTTP trigger"),
+        other => panic!("not {other:?}"),
     }
 }
 
@@ -38,7 +38,7 @@ fn http(more: Value) -> Result<HttpTrigger, String> {
     let output = json!({"type": "http", "direction": "out", "name": "$return"});
     match read("Query", &json!({"bindings": [binding, output]}))?.expect("a function").trigger {
         Trigger::Http(trigger) => Ok(trigger),
-        Trigger::Cosmos(_) => panic!("not a Cosmos DB trigger"),
+        other => panic!("not {other:?}"),
     }
 }
 
@@ -120,9 +120,23 @@ fn an_http_trigger_defaults_to_the_folders_name_every_method_and_a_key() {
 }
 
 #[test]
+fn a_timer_trigger_has_a_schedule() {
+    let timer = |schedule: Value| {
+        let binding = json!({"type": "timerTrigger", "name": "timer", "schedule": schedule, "runOnStartup": "true"});
+        read("Timer", &json!({"bindings": [binding]}))
+    };
+    match timer(json!("0 * * * * *")).expect("readable").expect("a function").trigger {
+        Trigger::Timer(trigger) => assert!(trigger.name == "timer" && trigger.run_on_startup),
+        other => panic!("not {other:?}"),
+    }
+    let error = timer(json!("hourly")).expect_err("no schedule");
+    assert!(error.contains("bindings[0].schedule is \"hourly\"; allowed: six NCRONTAB fields"), "{error}");
+}
+
+#[test]
 fn functions_that_this_host_cannot_run_are_left_out() {
-    let timer = json!({"bindings": [{"type": "timerTrigger", "name": "timer", "schedule": "0 * * * * *"}]});
-    assert!(read("Timer", &timer).expect("readable").is_none());
+    let queue = json!({"bindings": [{"type": "queueTrigger", "name": "item", "queueName": "items"}]});
+    assert!(read("Dequeue", &queue).expect("readable").is_none());
     let envelope = json!({"bindings": [{"type": "httpTrigger", "name": "req"}, {"type": "queue", "direction": "out"}]});
     assert!(read("Enqueue", &envelope).expect("readable").is_none());
 }

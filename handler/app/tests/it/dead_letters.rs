@@ -1,0 +1,270 @@
+//! Documents that could not be kept: listed, looked at, tried again, given up.
+
+use std::process::{Command, Output};
+
+use local_cosmos::{Effect, Fault, RequestKind};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Handler, World, delivered, noise};
+
+const REFUSAL: Effect = Effect::Status { status: 413, substatus: 0 };
+
+fn inject(world: &World, container: &str, times: u32, effect: Effect) {
+    world.endpoint.inject(Fault { container: Some(container.into()), kind: RequestKind::Write, times, effect });
+}
+
+/// A stored document whose version was refused once, and the id of its dead letter.
+async fn refused(world: &World, handler: &Handler, document: Value) -> (Value, String) {
+    let known = world.dead_letters().await.len();
+    let stored = world.put("a", document).await;
+    inject(world, "changes", 1, REFUSAL);
+    handler.invoke_until_taken(&delivered(std::slice::from_ref(&stored))).await;
+    let letters = list(handler, "").await;
+    assert!(world.dead_letters().await.len() > known);
+    (stored, letters["items"][0]["id"].as_str().expect("id").to_owned())
+}
+
+async fn list(handler: &Handler, query: &str) -> Value {
+    let (status, page) = handler.get(&format!("/api/dead-letters{query}")).await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    page
+}
+
+async fn replay(handler: &Handler, id: &str) -> (StatusCode, Value) {
+    handler.post(&format!("/api/dead-letters/{id}/replay"), &json!({})).await
+}
+
+async fn delete(handler: &Handler, id: &str) -> (StatusCode, Value) {
+    handler.send(Method::DELETE, &format!("/api/dead-letters/{id}"), "", "").await
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_page_by_page_newest_first_and_each_has_its_payload_as_it_came() {
+    let world = World::new().await;
+    let handler = world.handler();
+    // Two batches, so that some came at the same instant and some did not.
+    let payloads: Vec<String> = (0..9).map(|n| format!("{{\"n\" : {n}.50,  \"pk\":\"a\"}}")).collect();
+    handler.invoke(&format!("[{}]", payloads[..6].join(",")), false).await;
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    handler.invoke(&format!("[{}]", payloads[6..].join(",")), true).await;
+
+    let (mut letters, mut query) = (Vec::new(), "?maxItems=2".to_owned());
+    loop {
+        let page = list(&handler, &query).await;
+        letters.extend(page["items"].as_array().expect("items").clone());
+        assert!(letters.len() <= 9, "{page}");
+        match page["continuation"].as_str() {
+            Some(continuation) => query = format!("?maxItems=2&continuation={continuation}"),
+            None => break,
+        }
+    }
+    assert_eq!(letters.len(), 9);
+    assert!(letters.is_sorted_by(|newer, older| newer["capturedAt"].as_str() >= older["capturedAt"].as_str()));
+    let mut seen = Vec::new();
+    for letter in &letters {
+        assert!(letter.get("payload").is_none() && letter["reason"] == "no-id" && letter["attempts"] == 0, "{letter}");
+        let (status, whole) = handler.get(&format!("/api/dead-letters/{}", letter["id"].as_str().expect("id"))).await;
+        assert_eq!(status, StatusCode::OK);
+        seen.push(whole["payload"].as_str().expect("payload").to_owned());
+    }
+    seen.sort();
+    assert_eq!(seen, payloads);
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_can_be_stored_now_becomes_the_version_that_it_would_have_been() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let document = json!({"id": "1", "pk": "a", "at": "2024-01-01T10:00:00+02:00"});
+    let (mut stored, id) = refused(&world, &handler, document).await;
+    assert_eq!(world.versions().await.len(), 0);
+    let (status, answer) = replay(&handler, &id).await;
+    assert_eq!((status, &answer["outcome"]), (StatusCode::OK, &json!("stored")), "{answer}");
+    let version = world.only_version().await;
+    assert_eq!(
+        (&version["id"], &version["capturedBy"]),
+        (&answer["version"], &json!("3b1a5a3e-0000-4000-8000-000000000001"))
+    );
+    assert_eq!((&version["exact"], &version["document"]["at"]), (&json!(true), &json!("2024-01-01T10:00:00+02:00")));
+    assert_eq!(world.dead_letters().await, Vec::<Value>::new());
+    assert_eq!(replay(&handler, &id).await.0, StatusCode::NOT_FOUND);
+
+    // The document has moved on, so what the host may have rewritten is not exact, as it would not have been then.
+    stored["_etag"] = json!("\"missed\"");
+    inject(&world, "changes", 1, REFUSAL);
+    handler.invoke_until_taken(&delivered(&[stored])).await;
+    let id = list(&handler, "").await["items"][0]["id"].as_str().expect("id").to_owned();
+    let (_, answer) = replay(&handler, &id).await;
+    let missed = world.versions().await[answer["version"].as_str().expect("version")].clone();
+    assert_eq!((&missed["exact"], &missed["etag"]), (&json!(false), &json!("\"missed\"")));
+}
+
+#[tokio::test]
+async fn what_still_cannot_be_stored_stays_with_the_new_reason_and_the_number_of_attempts() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let (_, id) = refused(&world, &handler, json!({"id": "1", "pk": "a"})).await;
+    let before = handler.get(&format!("/api/dead-letters/{id}")).await.1;
+    for attempt in 1..=2 {
+        inject(&world, "changes", 1, REFUSAL);
+        // The note of the attempt gets through, its reply does not.
+        inject(&world, "dead-letters", 1, Effect::LoseReply);
+        let (status, answer) = replay(&handler, &id).await;
+        assert_eq!((status, &answer["outcome"]), (StatusCode::OK, &json!("stillDead")), "{answer}");
+        assert_eq!((&answer["attempts"], &answer["reason"]), (&json!(attempt), &json!("refused")));
+    }
+    let after = handler.get(&format!("/api/dead-letters/{id}")).await.1;
+    assert_eq!((&after["payload"], &after["capturedAt"]), (&before["payload"], &before["capturedAt"]));
+    assert!(after["attempts"] == 2 && after["attemptedAt"].is_string(), "{after}");
+    assert_eq!(world.dead_letters().await.len(), 1);
+    // A failure that may pass changes nothing.
+    inject(&world, "changes", 100, Effect::Status { status: 503, substatus: 0 });
+    assert_eq!(replay(&handler, &id).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(handler.get(&format!("/api/dead-letters/{id}")).await.1, after);
+}
+
+#[tokio::test]
+async fn replays_at_the_same_time_and_with_lost_replies_double_nothing() {
+    let world = World::new().await;
+    let handler = world.handler();
+    for n in 0..5 {
+        let (_, id) = refused(&world, &handler, json!({"id": n.to_string(), "pk": "a"})).await;
+        inject(&world, "changes", 2, Effect::LoseReply);
+        inject(&world, "dead-letters", 2, Effect::LoseReply);
+        let answers = tokio::join!(replay(&handler, &id), replay(&handler, &id), replay(&handler, &id));
+        for (status, answer) in [answers.0, answers.1, answers.2] {
+            assert!([StatusCode::OK, StatusCode::NOT_FOUND].contains(&status), "{answer}");
+        }
+        assert_eq!(world.versions().await.len(), n + 1);
+        assert_eq!(world.dead_letters().await, Vec::<Value>::new());
+    }
+}
+
+#[tokio::test]
+async fn replays_of_the_same_hopeless_letter_at_the_same_time_are_all_counted() {
+    let world = World::new().await;
+    let handler = world.handler();
+    handler.invoke("[5]", false).await;
+    let id = list(&handler, "").await["items"][0]["id"].as_str().expect("id").to_owned();
+    let answers = tokio::join!(replay(&handler, &id), replay(&handler, &id), replay(&handler, &id));
+    assert!([answers.0, answers.1, answers.2].iter().all(|(_, answer)| answer["outcome"] == "stillDead"));
+    let letters = list(&handler, "").await;
+    assert_eq!((letters["items"].as_array().map(Vec::len), &letters["items"][0]["attempts"]), (Some(1), &json!(3)));
+}
+
+#[tokio::test]
+async fn a_payload_larger_than_an_item_comes_back_whole_and_leaves_nothing_behind() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let hopeless = json!({"pk": "a", "text": noise(1_500_000)}).to_string();
+    handler.invoke(&format!("[{hopeless}]"), true).await;
+    assert!(world.dead_letters().await.len() > 2, "a record and its parts");
+    let letters = list(&handler, "").await;
+    assert_eq!(letters["items"].as_array().map(Vec::len), Some(1));
+    let id = letters["items"][0]["id"].as_str().expect("id");
+    assert_eq!(replay(&handler, id).await.1["outcome"], "stillDead");
+    let (_, letter) = handler.get(&format!("/api/dead-letters/{id}")).await;
+    assert!(letter["payload"].as_str() == Some(&hopeless) && letter["attempts"] == 1);
+    assert_eq!(delete(&handler, id).await.0, StatusCode::OK);
+    assert_eq!(world.dead_letters().await, Vec::<Value>::new());
+
+    // Larger than a part, as a document and as its dead letter.
+    let (stored, id) = refused(&world, &handler, json!({"id": "1", "pk": "a", "text": noise(650_000)})).await;
+    assert_eq!(replay(&handler, &id).await.1["outcome"], "stored");
+    let version = world.only_version().await;
+    let path = format!("/api/history/versions/{}?id=1&pk=a", version["id"].as_str().expect("id"));
+    assert!(handler.get(&path).await.1["document"]["text"] == stored["text"]);
+    assert_eq!(world.dead_letters().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_letter_that_was_written_before_there_were_replays_is_read_and_replayed() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let stored = world.put("a", json!({"id": "1", "pk": "a"})).await;
+    let letter = json!({"id": "ab", "reason": "refused", "message": "m", "function": "CosmosChangeFeed", "invocationId": "i",
+        "capturedAt": "2026-01-01T00:00:00.000Z", "schema": 1, "payload": stored.to_string()});
+    world.container("dead-letters").await.create_item("ab", "ab", &letter, None).await.expect("create");
+    assert_eq!(list(&handler, "").await["items"][0]["id"], "ab");
+    assert_eq!(replay(&handler, "ab").await.1["outcome"], "stored");
+    assert_eq!(world.only_version().await["capturedBy"], "i");
+}
+
+#[tokio::test]
+async fn unknown_letters_and_wrong_requests_are_told_apart() {
+    let world = World::new().await;
+    let handler = world.handler();
+    for (status, answer) in [
+        handler.get("/api/dead-letters/nothing").await,
+        replay(&handler, "nothing").await,
+        delete(&handler, "nothing").await,
+    ] {
+        let message = answer["error"]["message"].as_str().expect("message");
+        assert!(status == StatusCode::NOT_FOUND && message.contains("dead letter nothing"), "{answer}");
+    }
+    for (path, named) in [
+        ("/api/dead-letters?maxItems=0", "allowed are 1 to 1000"),
+        ("/api/dead-letters?continuation=x", "continuation"),
+        ("/api/dead-letters?colour=red", "colour"),
+    ] {
+        let (status, answer) = handler.get(path).await;
+        let message = answer["error"]["message"].as_str().expect("message");
+        assert!(status == StatusCode::BAD_REQUEST && message.contains(named), "{answer}");
+    }
+    let (status, _) = handler.post("/api/dead-letters/nothing/replay", &json!({"force": true})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(delete(&handler, "").await.0, StatusCode::NOT_FOUND);
+}
+
+fn run(world: &World, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    command.arg("dead-letters").args(arguments).env("CosmosDB", world.endpoint.connection_string());
+    command.stdin(std::process::Stdio::null());
+    tokio::task::block_in_place(|| command.output().expect("changefeed"))
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_lists_shows_replays_and_drops() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let (_, id) = refused(&world, &handler, json!({"id": "1", "pk": "a"})).await;
+    handler.invoke("[5,6]", false).await;
+    assert_eq!(lines(&run(&world, &["list", "--output", "json"])).len(), 3);
+    assert_eq!(lines(&run(&world, &["list", "--max-items", "2", "--output", "json"])).len(), 2);
+    assert_eq!(lines(&run(&world, &["show", &id, "--output", "json"]))[0]["id"], json!(id));
+    let shown = run(&world, &["show", &id]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("invocation 3b1a5a3e"));
+    assert_eq!(run(&world, &["show", "nothing"]).status.code(), Some(1));
+    assert_eq!(run(&world, &["replay"]).status.code(), Some(2));
+    assert_eq!(run(&world, &["replay", &id, "--all"]).status.code(), Some(2));
+
+    let replayed = run(&world, &["replay", "--all", "--output", "json"]);
+    assert_eq!(replayed.status.code(), Some(3), "{}", String::from_utf8_lossy(&replayed.stderr));
+    let mut outcomes: Vec<Value> = lines(&replayed).iter().map(|line| line["outcome"].clone()).collect();
+    outcomes.sort_by_key(Value::to_string);
+    assert_eq!(outcomes, ["stillDead", "stillDead", "stored"]);
+    assert_eq!(world.only_version().await["sourceId"], "1");
+    // One that is unknown does not keep the others from it.
+    let rest: Vec<String> = list(&handler, "").await["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|letter| letter["id"].as_str().expect("id").to_owned())
+        .collect();
+    let output = run(&world, &["replay", "nothing", &rest[0]]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("still dead"));
+
+    let refused = run(&world, &["drop", "--all"]);
+    assert!(refused.status.code() == Some(1) && String::from_utf8_lossy(&refused.stderr).contains("--yes"));
+    assert_eq!(lines(&run(&world, &["drop", &rest[0], "--yes", "--output", "json"]))[0]["dropped"], 1);
+    assert_eq!(lines(&run(&world, &["drop", "--all", "--yes", "--output", "json"]))[0]["dropped"], 1);
+    assert_eq!(world.dead_letters().await, Vec::<Value>::new());
+    assert_eq!(run(&world, &["replay", "--all"]).status.code(), Some(0));
+}

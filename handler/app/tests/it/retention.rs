@@ -1,0 +1,259 @@
+//! Versions that are let go: by the timer, on the command line, and what reading says of it.
+
+use std::process::{Command, Output};
+
+use changefeed_history::{Batch, SweepRequest, SweepState};
+use chrono::Utc;
+use local_cosmos::{Effect, Fault, RequestKind};
+use reqwest::StatusCode;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::support::{DEADLINE, Handler, World, delivered, noise, until};
+
+const DAY: i64 = 86_400;
+
+fn handler(world: &World, days: &str) -> Handler {
+    Handler::start(&[("CosmosDB", &world.endpoint.connection_string()), ("CHANGEFEED_RETENTION_DAYS", days)])
+}
+
+/// A version of document `id` from some days ago.
+fn version(id: &str, days_ago: f64, n: i64) -> Value {
+    let ts = Utc::now().timestamp() - (days_ago * DAY as f64) as i64;
+    json!({"id": id, "pk": "a", "n": n, "_ts": ts, "_etag": format!("\"{id}-{n}\""), "_lsn": n})
+}
+
+/// Calls the function as the host's timer does.
+async fn sweep(handler: &Handler) -> String {
+    let body = json!({"Data": {"timer": {"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false}},
+        "Metadata": {"sys": {"MethodName": "Retention"}}});
+    let (status, answer) = handler.post("/Retention", &body).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    answer["Logs"][0].as_str().expect("a log").to_owned()
+}
+
+async fn numbers(world: &World, id: &str) -> Vec<i64> {
+    let versions = world.versions().await;
+    versions.values().filter(|version| version["sourceId"] == id).filter_map(|v| v["document"]["n"].as_i64()).collect()
+}
+
+#[tokio::test]
+async fn a_version_goes_when_its_successor_is_older_than_the_window_and_not_by_its_own_age() {
+    let world = World::new().await;
+    let handler = handler(&world, "30");
+    let changes = [
+        version("1", 300.0, 1),
+        version("1", 200.0, 2),
+        version("1", 31.0, 3),
+        version("1", 10.0, 4),
+        version("old", 900.0, 5),
+        version("edge", 50.0, 6),
+        version("edge", 29.0, 7),
+    ];
+    handler.invoke_until_taken(&delivered(&changes)).await;
+    let summary = sweep(&handler).await;
+    assert!(
+        summary.starts_with("2 expired versions removed") && summary.ends_with("nothing expired is left"),
+        "{summary}"
+    );
+    assert_eq!(numbers(&world, "1").await, [3, 4]);
+    assert_eq!((numbers(&world, "old").await, numbers(&world, "edge").await), (vec![5], vec![6, 7]));
+    assert!(sweep(&handler).await.starts_with("0 expired versions removed"));
+
+    // Thirty days ago version 3 was current; what was before it is not known any more, not even that there was none.
+    let as_of = async |time: String| handler.get(&format!("/api/history/document?id=1&pk=a&asOf={time}")).await.1;
+    assert_eq!(as_of("-30d".to_owned()).await["version"]["document"]["n"], 3);
+    let since = changes[2]["_ts"].as_i64().expect("ts");
+    for days in [40, 250, 400] {
+        let answer = as_of(format!("-{days}d")).await;
+        assert_eq!((&answer["state"], &answer["since"]), (&json!("unknown"), &json!(since)), "{days}");
+    }
+    let plan = json!({"partitionKey": ["a"], "asOf": "-250d", "deleteCreatedAfter": true, "dryRun": true});
+    let (_, plan) = handler.post("/api/restores", &plan).await;
+    let action = |id: &str| {
+        let items = plan["items"].as_array().expect("items");
+        items.iter().find(|item| item["id"] == id).map(|item| item["action"].clone())
+    };
+    assert_eq!((action("1"), action("old")), (Some(json!("unknown")), Some(json!("create"))), "{plan}");
+
+    let (_, status) = handler.get("/api/status").await;
+    let retention = &status["retention"];
+    assert!(
+        retention["days"] == 30 && retention["removedVersions"] == 2 && retention.get("warning").is_none(),
+        "{status}"
+    );
+    assert_eq!(status["settings"]["CHANGEFEED_RETENTION_DAYS"], 30);
+}
+
+#[tokio::test]
+async fn without_a_retention_nothing_goes_and_nothing_is_asked_of_cosmos_db() {
+    let world = World::new().await;
+    let handler = world.handler();
+    handler.invoke_until_taken(&delivered(&[version("1", 300.0, 1), version("1", 200.0, 2)])).await;
+    let usage = world.endpoint.usage();
+    assert!(sweep(&handler).await.contains("no retention is set"));
+    assert_eq!(format!("{:?}", world.endpoint.usage()), format!("{usage:?}"));
+    assert_eq!(numbers(&world, "1").await, [1, 2]);
+    let (_, status) = handler.get("/api/status").await;
+    assert!(status["retention"].get("days").is_none() && status["retention"].get("warning").is_none(), "{status}");
+}
+
+#[tokio::test]
+async fn what_arrives_late_is_found_and_costs_no_look_at_everything_else() {
+    let world = World::new().await;
+    let store = world.store(|options| options.retention_days = Some(30));
+    let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: false };
+    let capture = async |changes: &[Value]| {
+        let raw = |change: &Value| RawValue::from_string(change.to_string()).expect("JSON");
+        store.capture(&batch, changes.iter().map(raw).collect()).await.expect("captured");
+    };
+    let sweep = async || {
+        let request = SweepRequest { now: Utc::now(), dry_run: false, time_limit: None };
+        let report = store.sweep(&request).await.expect("a report");
+        assert_eq!(report.state, SweepState::Done);
+        (report.documents, report.versions)
+    };
+    let many: Vec<Value> = (0..50).map(|n| version(&format!("item-{n}"), 100.0, n)).collect();
+    capture(&many).await;
+    capture(&[version("1", 200.0, 1), version("1", 100.0, 3)]).await;
+    assert_eq!(sweep().await, (51, 1));
+    // What was captured within the last hour is looked at again; as if that were over:
+    let jobs = world.container("jobs").await;
+    let mut progress: Value =
+        jobs.read_item("retention", "retention", None).await.expect("read").into_model().expect("progress");
+    let now = Utc::now().timestamp();
+    progress["lateTo"] = json!(now);
+    jobs.upsert_item("retention", "retention", &progress, None).await.expect("upsert");
+    assert_eq!(sweep().await, (0, 0));
+    until("the next second", DEADLINE, async || Utc::now().timestamp() > now).await;
+    // One between, and the one that had gone.
+    capture(&[version("1", 150.0, 2), version("1", 200.0, 1)]).await;
+    assert_eq!(sweep().await, (1, 2));
+    assert_eq!(numbers(&world, "1").await, [3]);
+}
+
+#[tokio::test]
+async fn two_sweeps_at_the_same_time_and_throttling_do_no_harm() {
+    let world = World::new().await;
+    let handlers = [handler(&world, "30"), handler(&world, "7")];
+    let changes: Vec<Value> = (0..40)
+        .flat_map(|n| {
+            [90.0, 60.0, 20.0, 1.0].map(|days| {
+                version(
+                    &format!("item-{}", n % 10),
+                    days + f64::from(n) / 100.0,
+                    1000 - (days * 10.0) as i64 + i64::from(n),
+                )
+            })
+        })
+        .collect();
+    handlers[0].invoke_until_taken(&delivered(&changes)).await;
+    for (container, status) in [("changes", 429), ("jobs", 429)] {
+        world.endpoint.inject(Fault {
+            container: Some(container.into()),
+            kind: RequestKind::Write,
+            times: 20,
+            effect: Effect::Status { status, substatus: 3200 },
+        });
+    }
+    tokio::join!(sweep(&handlers[0]), sweep(&handlers[1]));
+    let last = sweep(&handlers[1]).await;
+    assert!(last.ends_with("nothing expired is left"), "{last}");
+    for n in 0..10 {
+        // The four of the last day, and the one that was current seven days ago.
+        assert_eq!(numbers(&world, &format!("item-{n}")).await.len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn the_parts_of_a_version_go_with_it_even_if_the_sweep_is_killed_between() {
+    let world = World::new().await;
+    let handler = handler(&world, "30");
+    let mut large = version("1", 300.0, 1);
+    large["text"] = json!(noise(750_000));
+    handler.invoke_until_taken(&delivered(&[large, version("1", 200.0, 2)])).await;
+    let parts = async || world.query("changes", "SELECT VALUE c.id FROM c WHERE IS_DEFINED(c.partOf)").await.len();
+    assert!(parts().await >= 2);
+    // The record goes, the first part does not.
+    for effect in [Effect::Delay(std::time::Duration::ZERO), Effect::Status { status: 403, substatus: 0 }] {
+        world.endpoint.inject(Fault { container: Some("changes".into()), kind: RequestKind::Write, times: 1, effect });
+    }
+    let (status, answer) = handler.post("/Retention", &json!({})).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+    assert!(numbers(&world, "1").await == [2] && parts().await >= 2);
+    sweep(&handler).await;
+    assert_eq!(parts().await, 0);
+}
+
+fn run(world: &World, days: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).env("CHANGEFEED_RETENTION_DAYS", days);
+    command.stdin(std::process::Stdio::null());
+    tokio::task::block_in_place(|| command.output().expect("changefeed"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_counts_asks_and_removes() {
+    let world = World::new().await;
+    world.handler().invoke_until_taken(&delivered(&[version("1", 300.0, 1), version("1", 200.0, 2)])).await;
+    let json = |output: Output| -> Value { serde_json::from_slice(&output.stdout).expect("JSON") };
+    let plan = json(run(&world, "30", &["retention", "--dry-run", "--output", "json"]));
+    assert_eq!((&plan["versions"], &plan["dryRun"], &plan["retentionDays"]), (&json!(1), &json!(true), &json!(30)));
+    let asked = run(&world, "30", &["retention"]);
+    assert!(asked.status.code() == Some(1) && String::from_utf8_lossy(&asked.stderr).contains("--yes"));
+    assert_eq!(numbers(&world, "1").await, [1, 2]);
+    let off = run(&world, "", &["retention", "--yes"]);
+    assert!(off.status.success() && String::from_utf8_lossy(&off.stdout).contains("everything is kept"));
+    let report = json(run(&world, "30", &["retention", "--yes", "--output", "json"]));
+    assert_eq!((&report["versions"], &report["state"]), (&json!(1), &json!("done")));
+    assert_eq!(numbers(&world, "1").await, [2]);
+    let nothing = run(&world, "30", &["retention"]);
+    assert!(
+        nothing.status.success() && String::from_utf8_lossy(&nothing.stdout).starts_with("0 versions have expired")
+    );
+    let status = String::from_utf8_lossy(&run(&world, "30", &["status"]).stdout).into_owned();
+    assert!(status.contains("Superseded versions are kept for 30 days; 1 were removed so far"), "{status}");
+    let wrong = run(&world, "0", &["status"]);
+    assert!(
+        String::from_utf8_lossy(&wrong.stderr)
+            .contains("CHANGEFEED_RETENTION_DAYS is \"0\"; allowed are whole numbers from 1 to 36500, or nothing")
+    );
+}
+
+#[tokio::test]
+async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_interrupted() {
+    let world = World::new().await;
+    let handler = handler(&world, "30");
+    let live = world.put("a", json!({"id": "1", "pk": "a", "n": 9})).await;
+    handler.invoke_until_taken(&delivered(&[version("1", 300.0, 1), version("1", 40.0, 2), live])).await;
+    let first = world.versions().await.keys().next().expect("a version").clone();
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": first});
+    let (status, report) = handler.post("/api/restores", &request).await;
+    assert_eq!((status, &report["state"]), (StatusCode::OK, &json!("done")), "{report}");
+    // Killed after the write, before the end was on record.
+    let id = report["id"].as_str().expect("id").to_owned();
+    let jobs = world.container("jobs").await;
+    let mut record: Value = jobs.read_item(id.clone(), &id, None).await.expect("read").into_model().expect("record");
+    record["state"] = json!("running");
+    record["items"][0].as_object_mut().expect("an item").remove("restoredEtag");
+    jobs.upsert_item(id.clone(), &id, &record, None).await.expect("upsert");
+
+    assert!(sweep(&handler).await.starts_with("0 expired"));
+    assert!(world.versions().await.contains_key(&first));
+    let (_, undone) = handler.post(&format!("/api/restores/{id}/undo"), &json!({})).await;
+    assert_eq!(undone["state"], "done", "{undone}");
+    assert_eq!(world.live("a", "1").await.expect("live")["n"], 9);
+
+    // Out of the window it pins nothing any more.
+    record["startedAt"] =
+        json!((Utc::now() - chrono::TimeDelta::days(32)).to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+    jobs.upsert_item(id.clone(), &id, &record, None).await.expect("upsert");
+    let mut progress: Value =
+        jobs.read_item("retention", "retention", None).await.expect("read").into_model().expect("progress");
+    progress["releasedTo"] = json!(Utc::now().timestamp() - 33 * DAY);
+    jobs.upsert_item("retention", "retention", &progress, None).await.expect("upsert");
+    assert!(sweep(&handler).await.starts_with("1 expired"));
+    let (_, undone) = handler.post(&format!("/api/restores/{id}/undo"), &json!({"dryRun": true})).await;
+    let message = undone["items"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("expired"), "{undone}");
+}

@@ -1,0 +1,295 @@
+//! What the retention may take away and what not, held against a naive model that never forgets.
+//!
+//! Random histories of several documents, some of them deleted and created again, several versions in one second, some too
+//! large for one item; captured late, in any order, and again when they are long gone. Sweeps under a clock that the test
+//! moves, under a retention that is lengthened, shortened and removed, killed at any instant. After every one of them:
+//!
+//! * within the window every document at every second is what it was;
+//! * before it the answer is right, or unknown;
+//! * the newest version of every document is there, and nothing went that the present setting keeps;
+//! * whatever can be seen has its parts.
+//!
+//! After a sweep that came to its end, everything that has expired is gone, parts included.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use changefeed_history::{AsOf, Batch, DocumentName, Key, Moment, Store, SweepRequest, SweepState};
+use chrono::DateTime;
+use futures::StreamExt;
+use local_cosmos::{Effect, Fault, RequestKind};
+use rand::rngs::SmallRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{RngExt, SeedableRng};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::support::{World, noise};
+
+const STEPS: usize = 20;
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+/// What a version is kept longer than the retention says.
+const GRACE: i64 = HOUR;
+
+/// Key and id of a document.
+type Name = (&'static str, &'static str);
+
+const NAMES: [Name; 5] = [("a", "1"), ("a", "2"), ("b", "1"), ("b", "3"), ("c", "1")];
+
+/// A version that was captured at some time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Known {
+    ts: i64,
+    lsn: i64,
+    id: String,
+    removal: bool,
+    create: bool,
+}
+
+struct Story {
+    world: World,
+    random: SmallRng,
+    /// Whether removals have a digest of the document's id at the end of theirs.
+    digests: bool,
+    clock: i64,
+    lsn: i64,
+    /// What happened and was not captured yet, and what was.
+    pending: Vec<(Name, Known, Value)>,
+    delivered: Vec<(Name, Known, Value)>,
+    known: BTreeMap<Name, BTreeSet<Known>>,
+    exists: BTreeSet<Name>,
+    /// The largest cutoff of any sweep.
+    horizon: i64,
+    /// Too large for one item.
+    noise: String,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_is_needed_goes_and_everything_else_does_in_the_end() {
+    let stories = (0..3).map(|seed| async move {
+        let keys: &[&str] = [&["/pk", "/sourceId"][..], &["/pk"], &["/id"]][seed as usize];
+        let mut story = Story::begin(seed, keys).await;
+        for _ in 0..STEPS {
+            story.step().await;
+        }
+        story.end().await;
+    });
+    futures::future::join_all(stories).await;
+}
+
+impl Story {
+    async fn begin(seed: u64, keys: &[&'static str]) -> Self {
+        Self {
+            world: World::with_keys(&["/pk"], keys).await,
+            random: SmallRng::seed_from_u64(seed),
+            digests: !keys.contains(&"/sourceId"),
+            clock: chrono::Utc::now().timestamp() - 100 * DAY,
+            lsn: 0,
+            pending: Vec::new(),
+            delivered: Vec::new(),
+            known: BTreeMap::new(),
+            exists: BTreeSet::new(),
+            horizon: i64::MIN,
+            noise: noise(750_000),
+        }
+    }
+
+    async fn step(&mut self) {
+        self.clock += self.random.random_range(0..2 * DAY);
+        for _ in 0..self.random.random_range(0..6) {
+            self.change();
+        }
+        self.capture(0.7).await;
+        if self.random.random_bool(0.6) {
+            let days = *[None, Some(1), Some(3), Some(10), Some(30)].choose(&mut self.random).expect("a setting");
+            self.sweep(days).await;
+        }
+    }
+
+    async fn end(&mut self) {
+        self.capture(1.0).await;
+        self.clock += 40 * DAY;
+        self.sweep_to_the_end(1).await;
+        for (name, known) in &self.known {
+            // All that is left is the newest.
+            let left = self.versions().await;
+            let left: Vec<&Known> = known.iter().filter(|version| left.contains(&version.id)).collect();
+            assert_eq!(left, known.last().into_iter().collect::<Vec<_>>(), "{name:?}");
+        }
+    }
+
+    /// Something happens to a document, maybe in the same second as what happened before.
+    fn change(&mut self) {
+        if self.random.random_bool(0.7) {
+            self.clock += self.random.random_range(1..6 * HOUR);
+        }
+        self.lsn += 1;
+        let name = *NAMES.choose(&mut self.random).expect("a name");
+        let (ts, lsn) = (self.clock, self.lsn);
+        let removal = self.exists.contains(&name) && self.random.random_bool(0.15);
+        let create = !removal && self.exists.insert(name) && self.random.random_bool(0.5);
+        let (id, change) = if removal {
+            self.exists.remove(&name);
+            let metadata = json!({"crts": ts as f64, "lsn": lsn, "operationType": "delete", "id": name.1, "partitionKey": {"pk": name.0}});
+            (format!("{ts:010}-delete-{lsn}"), json!({"current": null, "metadata": metadata}))
+        } else {
+            let text = if self.random.random_bool(0.03) { self.noise.as_str() } else { "" };
+            let document = json!({"id": name.1, "pk": name.0, "n": lsn, "text": text, "_ts": ts, "_etag": format!("\"e{lsn}\""), "_lsn": lsn});
+            let metadata = json!({"crts": ts as f64, "lsn": lsn, "operationType": "create"});
+            let change = if create { json!({"current": document, "metadata": metadata}) } else { document };
+            (format!("{ts:010}-e{lsn}"), change)
+        };
+        self.pending.push((name, Known { ts, lsn, id, removal, create }, change));
+    }
+
+    /// Captures some of what is pending in any order, and some of what was captured long ago once more.
+    async fn capture(&mut self, share: f64) {
+        let pending = std::mem::take(&mut self.pending);
+        let (mut now, later): (Vec<_>, Vec<_>) = pending.into_iter().partition(|_| self.random.random_bool(share));
+        self.pending = later;
+        self.delivered.extend(now.iter().cloned());
+        for _ in 0..self.random.random_range(0..3) {
+            now.extend(self.delivered.choose(&mut self.random).cloned());
+        }
+        now.shuffle(&mut self.random);
+        let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: false };
+        let raw = |change: &Value| RawValue::from_string(change.to_string()).expect("JSON");
+        let documents = now.iter().map(|(.., change)| raw(change)).collect();
+        let store = self.store(None);
+        let report = store.capture(&batch, documents).await.expect("captured");
+        assert_eq!(report.dead_lettered, 0);
+        let stored = self.versions().await;
+        for (name, mut version, _) in now {
+            if version.removal && self.digests {
+                let beginning = format!("{}-", version.id);
+                version.id = stored.iter().find(|id| id.starts_with(&beginning)).expect("a removal").clone();
+            }
+            self.known.entry(name).or_default().insert(version);
+        }
+    }
+
+    fn store(&self, retention_days: Option<u32>) -> Store {
+        self.world.store(|options| options.retention_days = retention_days)
+    }
+
+    fn request(&self, time_limit: Option<Duration>) -> SweepRequest {
+        let now = DateTime::from_timestamp(self.clock, 0).expect("a time");
+        SweepRequest { now, dry_run: false, time_limit }
+    }
+
+    async fn sweep(&mut self, days: Option<u32>) {
+        let before = self.versions().await;
+        let cutoff = days.map(|days| self.clock - i64::from(days) * DAY - GRACE);
+        let interrupted = self.random.random_bool(0.5);
+        if interrupted {
+            self.interrupted(days).await;
+        } else if let Some(days) = days {
+            self.sweep_to_the_end(days).await;
+        } else {
+            let report = self.store(None).sweep(&self.request(None)).await.expect("a report");
+            assert_eq!((report.state, report.versions), (SweepState::Off, 0));
+        }
+        self.horizon = self.horizon.max(cutoff.unwrap_or(i64::MIN));
+        let after = self.versions().await;
+        for gone in before.difference(&after) {
+            assert!(cutoff.is_some_and(|cutoff| self.is_expired(gone, cutoff)), "{gone} went under {days:?}");
+        }
+        self.check().await;
+    }
+
+    /// A sweep that is killed, runs out of time, or loses replies.
+    async fn interrupted(&mut self, days: Option<u32>) {
+        for container in ["changes", "jobs"] {
+            if self.random.random_bool(0.3) {
+                let fault = Fault {
+                    container: Some(container.into()),
+                    kind: RequestKind::Write,
+                    times: 1,
+                    effect: Effect::LoseReply,
+                };
+                self.world.endpoint.inject(fault);
+            }
+        }
+        let (store, micros) = (self.store(days), self.random.random_range(0..150_000));
+        let limit = Duration::from_micros(micros);
+        if self.random.random_bool(0.3) {
+            store.sweep(&self.request(Some(limit))).await.expect("a report");
+        } else {
+            // Dropped in the middle of whatever it does.
+            let _ = tokio::time::timeout(limit, store.sweep(&self.request(None))).await;
+        }
+    }
+
+    async fn sweep_to_the_end(&mut self, days: u32) {
+        let (store, cutoff) = (self.store(Some(days)), self.clock - i64::from(days) * DAY - GRACE);
+        let counted = store.sweep(&SweepRequest { dry_run: true, ..self.request(None) }).await.expect("a plan");
+        let before = self.versions().await;
+        let report = store.sweep(&self.request(None)).await.expect("a report");
+        assert_eq!((report.state, report.superseded_until), (SweepState::Done, Some(cutoff)));
+        self.horizon = self.horizon.max(cutoff);
+        let left = self.versions().await;
+        assert_eq!(report.versions, before.difference(&left).count() as u64);
+        assert!(counted.versions >= report.versions, "{counted:?} {report:?}");
+        for known in self.known.values() {
+            // A successor that went under a shorter retention does not tell of itself any more.
+            let old: Vec<&Known> =
+                known.iter().filter(|version| left.contains(&version.id) && version.ts <= cutoff).collect();
+            assert!(old.len() <= 1, "{old:?} are left under {days} days at {}", self.clock);
+        }
+        let parts = self.world.query("changes", "SELECT VALUE c.partOf FROM c WHERE IS_DEFINED(c.partOf)").await;
+        assert!(parts.iter().all(|of| left.contains(of.as_str().expect("id"))), "{parts:?}");
+    }
+
+    async fn versions(&self) -> BTreeSet<String> {
+        let ids = self.world.query("changes", "SELECT VALUE c.id FROM c WHERE NOT IS_DEFINED(c.partOf)").await;
+        ids.iter().map(|id| id.as_str().expect("id").to_owned()).collect()
+    }
+
+    fn is_expired(&self, id: &str, cutoff: i64) -> bool {
+        let of = |known: &&BTreeSet<Known>| known.iter().any(|version| version.id == id);
+        let known = self.known.values().find(of).expect("a known version");
+        let successor = known.iter().skip_while(|version| version.id != id).nth(1);
+        successor.is_some_and(|successor| successor.ts <= cutoff)
+    }
+
+    async fn check(&mut self) {
+        let stored = self.versions().await;
+        let store = self.store(Some(1));
+        let mut questions = Vec::new();
+        for (name, known) in &self.known {
+            assert!(stored.contains(&known.last().expect("a version").id), "the newest of {name:?} is gone");
+            let mut seconds: BTreeSet<i64> =
+                (0..2).map(|_| self.clock - self.random.random_range(0..60 * DAY)).collect();
+            for version in known.iter().filter(|_| self.random.random_bool(0.2)) {
+                seconds.extend([version.ts - 1, version.ts]);
+            }
+            seconds.extend([self.horizon, self.horizon.saturating_add(1)].into_iter().filter(|second| *second > 0));
+            questions.extend(seconds.into_iter().map(|second| (*name, known, second)));
+        }
+        let ask = |(name, known, second)| self.check_second(&store, name, known, second);
+        futures::stream::iter(questions).map(ask).buffer_unordered(8).collect::<()>().await;
+        for record in self.world.query("changes", "SELECT * FROM c WHERE IS_DEFINED(c.documentParts)").await {
+            let query = format!("SELECT VALUE c.id FROM c WHERE c.partOf = '{}'", record["id"].as_str().expect("id"));
+            let parts = self.world.query("changes", &query).await.len() as u64;
+            assert_eq!(record["documentParts"].as_u64(), Some(parts), "{}", record["id"]);
+        }
+    }
+
+    async fn check_second(&self, store: &Store, name: Name, known: &BTreeSet<Known>, second: i64) {
+        let document = DocumentName { id: name.1.to_owned(), partition_key: Key::text(name.0) };
+        let moment = Moment::from(DateTime::from_timestamp(second, 0).expect("a time"));
+        let found = store.document_as_of(&document, moment).await.expect("an answer");
+        let truth = known.iter().rfind(|version| version.ts <= second);
+        let never = known.first().is_some_and(|first| first.create);
+        let is_true = match (&found, truth) {
+            (AsOf::Version { version, .. }, Some(truth)) => version.id == truth.id && !truth.removal,
+            (AsOf::Absent { because }, Some(truth)) => *because == truth.id && truth.removal,
+            (AsOf::Absent { .. }, None) => never,
+            (AsOf::Unknown { .. }, None) => !never || second < self.horizon,
+            (AsOf::Unknown { since }, Some(_)) => second < self.horizon && since.is_some_and(|since| since > second),
+            (AsOf::Version { .. }, None) => false,
+        };
+        assert!(is_true, "{name:?} as of {second}, horizon {}: {found:?}, not {truth:?}", self.horizon);
+    }
+}

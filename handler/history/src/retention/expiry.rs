@@ -1,0 +1,143 @@
+//! Which versions of a document were superseded up to a time.
+
+use std::collections::VecDeque;
+
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::cosmos::{Container, Error, Key};
+use crate::located::{id_and_key, read_id_and_key};
+use crate::read::{DocumentName, scope};
+use crate::version::EXACT_SUFFIX;
+
+/// A version as far as its expiry is concerned.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    pub id: String,
+    /// Where its record lies.
+    pub key: Key,
+    pub source_ts: i64,
+    pub lsn: Option<i64>,
+    /// Whether there are part items.
+    pub split: bool,
+}
+
+/// The versions of a document that have a successor not after a time, newest first.
+pub(super) struct Superseded {
+    rows: BoxStream<'static, Result<Value, Error>>,
+    document: DocumentName,
+    key_paths: Vec<String>,
+    ahead: VecDeque<Row>,
+    /// The second of the version that was current at that time; none if the document has none so old.
+    pub newest: Option<i64>,
+}
+
+impl Superseded {
+    /// Asks for the versions superseded at `second` or before.
+    pub(super) async fn at(changes: &Container, document: &DocumentName, second: i64) -> Result<Self, Error> {
+        let query = format!(
+            "SELECT VALUE {{at: {}, sourceTs: c.sourceTs, lsn: c.lsn, partitionKey: c.partitionKey, \
+             documentParts: c.documentParts, previousParts: c.previousParts}} \
+             FROM c WHERE c.sourceId = @id AND c.sourceTs <= @second ORDER BY c.sourceTs DESC",
+            id_and_key(changes.key_paths())
+        );
+        let parameters =
+            Map::from_iter([("@id".to_owned(), json!(document.id)), ("@second".to_owned(), json!(second))]);
+        let rows = changes.select(&query, &parameters, scope(changes, document).as_ref()).await?;
+        let (document, key_paths) = (document.clone(), changes.key_paths().to_vec());
+        let mut superseded = Self { rows, document, key_paths, ahead: VecDeque::new(), newest: None };
+        superseded.pass_current().await?;
+        Ok(superseded)
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<Row>, Error> {
+        match self.ahead.pop_front() {
+            Some(row) => Ok(Some(row)),
+            None => self.read().await,
+        }
+    }
+
+    /// Reads the newest second, and leaves out what is or may be the current version.
+    async fn pass_current(&mut self) -> Result<(), Error> {
+        let Some(first) = self.read().await? else { return Ok(()) };
+        let second = first.source_ts;
+        self.newest = Some(second);
+        let mut newest = vec![first];
+        let mut next = None;
+        while let Some(row) = self.read().await? {
+            if row.source_ts != second {
+                next = Some(row);
+                break;
+            }
+            newest.push(row);
+        }
+        self.ahead = superseded_within(newest).into_iter().chain(next).collect();
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Option<Row>, Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Selected {
+            at: Value,
+            source_ts: i64,
+            lsn: Option<i64>,
+            partition_key: Key,
+            document_parts: Option<u64>,
+            previous_parts: Option<u64>,
+        }
+        while let Some(selected) = self.rows.try_next().await? {
+            let read = Selected::deserialize(&selected).map_err(|error| error.to_string()).and_then(|row| {
+                let (id, key) = read_id_and_key(&row.at, &self.key_paths)?;
+                Ok((row, id, key))
+            });
+            match read {
+                Ok((row, id, key)) if row.partition_key == self.document.partition_key => {
+                    let split = row.document_parts.is_some() || row.previous_parts.is_some();
+                    return Ok(Some(Row { id, key, source_ts: row.source_ts, lsn: row.lsn, split }));
+                }
+                // Where the changes container has another key, documents of one id and different keys lie together.
+                Ok(_) => {}
+                Err(error) => log::warn!("an item of the changes container is no version and is left alone: {error}"),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Of the versions of one second, those that were surely followed by another. Sequence numbers tell; without them none is
+/// surely the last. Records of one version are one.
+fn superseded_within(rows: Vec<Row>) -> Vec<Row> {
+    let Some(lsns) = rows.iter().map(|row| row.lsn).collect::<Option<Vec<i64>>>() else { return Vec::new() };
+    let last = lsns.into_iter().max();
+    let version = |row: &Row| row.id.trim_end_matches(EXACT_SUFFIX).to_owned();
+    let current: Vec<String> = rows.iter().filter(|row| row.lsn == last).map(version).collect();
+    rows.into_iter().filter(|row| !current.contains(&version(row))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn superseded(rows: &[(&str, Option<i64>)]) -> Vec<String> {
+        let row = |(id, lsn): &(&str, Option<i64>)| Row {
+            id: (*id).to_owned(),
+            key: Key::text("a"),
+            source_ts: 5,
+            lsn: *lsn,
+            split: false,
+        };
+        superseded_within(rows.iter().map(row).collect()).into_iter().map(|row| row.id).collect()
+    }
+
+    #[test]
+    fn of_one_second_the_version_of_the_highest_sequence_number_stays_and_every_record_of_it() {
+        assert_eq!(superseded(&[("a", Some(1)), ("b", Some(3)), ("c", Some(2))]), ["a", "c"]);
+        assert_eq!(superseded(&[("a", Some(1)), ("b", Some(3)), ("c", Some(3))]), ["a"]);
+        assert_eq!(superseded(&[("a-exact", Some(4)), ("a", Some(3)), ("b", Some(2))]), ["b"]);
+        assert_eq!(superseded(&[("a", None), ("b", Some(3))]), Vec::<String>::new());
+        assert_eq!(superseded(&[("a", None)]), Vec::<String>::new());
+    }
+}

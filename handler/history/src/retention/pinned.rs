@@ -1,0 +1,68 @@
+//! Versions that the undo of a recent restore may need although they were superseded long ago.
+//!
+//! What a restore replaced was live when it ran, so the window covers it as long as it covers the restore. The version that
+//! it went back to may be as old as the window. A finished restore knows its documents by the etags that it wrote; of one
+//! that was interrupted, only that version tells whether a document is still as it left it.
+
+use std::collections::HashSet;
+
+use chrono::DateTime;
+use futures::TryStreamExt;
+use serde_json::{Map, Value, json};
+
+use crate::cosmos::Error;
+use crate::read::DocumentName;
+use crate::restore::{Action, PlannedItem};
+use crate::store::{Role, Store};
+use crate::version::timestamp;
+
+/// Versions that must not go yet.
+#[derive(Debug, Default)]
+pub(super) struct Pinned(HashSet<(String, String, String)>);
+
+impl Pinned {
+    pub(super) fn holds(&self, document: &DocumentName, version: &str) -> bool {
+        // There is hardly ever any.
+        !self.0.is_empty()
+            && self.0.contains(&(document.partition_key.to_string(), document.id.clone(), version.to_owned()))
+    }
+
+    fn add(&mut self, item: PlannedItem) {
+        let may_have_been_written = item.action.is_write() || item.action == Action::Failed;
+        if let (Some(version), None, true) = (item.version, item.restored_etag, may_have_been_written) {
+            self.0.insert((item.partition_key.to_string(), item.id, version));
+        }
+    }
+}
+
+impl Store {
+    /// What the restores pin that began after this second.
+    pub(super) async fn pinned_after(&self, second: i64) -> Result<Pinned, Error> {
+        let mut pinned = Pinned::default();
+        let unfinished = "c.startedAt > @from AND NOT (c.state IN ('done', 'conflicts'))";
+        for id in self.restore_ids(unfinished, second, i64::MAX).await? {
+            for item in self.restore(&id).await?.items {
+                pinned.add(item);
+            }
+        }
+        Ok(pinned)
+    }
+
+    /// The restores that began after the one second and not after the other.
+    pub(super) async fn restores_between(&self, after: i64, until: i64) -> Result<Vec<String>, Error> {
+        self.restore_ids("c.startedAt > @from AND c.startedAt <= @to", after, until).await
+    }
+
+    async fn restore_ids(&self, condition: &str, from: i64, to: i64) -> Result<Vec<String>, Error> {
+        let jobs = self.container(Role::Jobs).await?;
+        // The last instant of the second: records have milliseconds.
+        let text = |second: i64| {
+            let millis = second.saturating_mul(1000).saturating_add(999);
+            DateTime::from_timestamp_millis(millis).map_or_else(|| "9999".to_owned(), timestamp)
+        };
+        let parameters = Map::from_iter([("@from".to_owned(), json!(text(from))), ("@to".to_owned(), json!(text(to)))]);
+        let query = format!("SELECT VALUE c.id FROM c WHERE c.kind = 'restore' AND {condition}");
+        let ids: Vec<Value> = jobs.select(&query, &parameters, None).await?.try_collect().await?;
+        Ok(ids.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+}
