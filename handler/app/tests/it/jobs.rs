@@ -99,7 +99,7 @@ async fn ready(world: &World, store: &Store, more: Value) -> (String, Vec<Value>
 #[tokio::test]
 async fn two_runners_at_once_do_everything_once() {
     let world = World::new().await;
-    let store = world.store(small()).await;
+    let store = world.store(|all| all.jobs = small());
     let (id, good) = ready(&world, &store, json!({})).await;
     let (one, other) = tokio::join!(finish(&store, &id), finish(&store, &id));
     assert_eq!((one, other), (JobState::Done, JobState::Done));
@@ -108,14 +108,17 @@ async fn two_runners_at_once_do_everything_once() {
     assert_eq!((done.record.items.len(), bodies(&world).await), (65, good));
     for item in done.record.items.iter().filter(|item| item.action.is_write()) {
         let key = format!("key-{}", item.id[5..].parse::<usize>().expect("number") % 4);
-        assert_eq!(item.restored_etag, world.live(key, &item.id).await.expect("live")["_etag"].as_str().map(str::to_owned));
+        assert_eq!(
+            item.restored_etag,
+            world.live(key, &item.id).await.expect("live")["_etag"].as_str().map(str::to_owned)
+        );
     }
 }
 
 #[tokio::test]
 async fn a_runner_that_only_seems_dead_does_no_harm() {
     let world = World::new().await;
-    let store = world.store(small()).await;
+    let store = world.store(|all| all.jobs = small());
     let (id, good) = ready(&world, &store, json!({})).await;
     // Its saves are held up for longer than its claim lasts; its writes are not.
     world.endpoint.inject(Fault {
@@ -137,7 +140,7 @@ async fn a_runner_that_only_seems_dead_does_no_harm() {
 #[tokio::test]
 async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_done_can_be_undone() {
     let world = World::new().await;
-    let store = world.store(small()).await;
+    let store = world.store(|all| all.jobs = small());
     let (id, _) = ready(&world, &store, json!({})).await;
     assert_eq!(store.cancel_job(&id).await.expect("cancelled").state, JobState::Cancelled);
     assert_eq!(finish(&store, &id).await, JobState::Cancelled);
@@ -147,11 +150,12 @@ async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_d
     let second = store.restore(&id).await.expect("record").request["asOf"].clone();
     let id = start(&store, json!({"all": true, "asOf": second, "ruPerSecond": 400})).await;
     let (state, ()) = tokio::join!(finish(&store, &id), async {
-        until("something is done", DEADLINE, async || {
-            store.restore(&id).await.expect("record").counts.writes() > 0
-        })
-        .await;
-        assert_eq!(store.run_undo(&id, &UndoRequest::default()).await.expect_err("running").kind(), changefeed_history::ErrorKind::Conflict);
+        until("something is done", DEADLINE, async || store.restore(&id).await.expect("record").counts.writes() > 0)
+            .await;
+        assert_eq!(
+            store.run_undo(&id, &UndoRequest::default()).await.expect_err("running").kind(),
+            changefeed_history::ErrorKind::Conflict
+        );
         store.cancel_job(&id).await.expect("cancelled");
     });
     assert_eq!(state, JobState::Cancelled);
@@ -168,7 +172,7 @@ async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_d
 #[tokio::test]
 async fn a_job_keeps_to_its_budget_of_request_units_and_knows_what_it_used() {
     let world = World::new().await;
-    let store = world.store(JobOptions { parallel: 8, page_items: 100, ..small() }).await;
+    let store = world.store(|all| all.jobs = JobOptions { parallel: 8, page_items: 100, ..small() });
     let (id, good) = ready(&world, &store, json!({"ruPerSecond": 400})).await;
     let used_before = world.endpoint.usage().request_units;
     assert_eq!(finish(&store, &id).await, JobState::Done);
@@ -187,7 +191,7 @@ async fn a_job_keeps_to_its_budget_of_request_units_and_knows_what_it_used() {
 #[tokio::test]
 async fn a_job_that_cannot_go_on_says_why_and_one_that_may_is_tried_again() {
     let world = World::new().await;
-    let store = world.store(small()).await;
+    let store = world.store(|all| all.jobs = small());
     let (id, good) = ready(&world, &store, json!({})).await;
     let broken = |status| Fault {
         container: Some("changes".into()),
@@ -196,7 +200,8 @@ async fn a_job_that_cannot_go_on_says_why_and_one_that_may_is_tried_again() {
         effect: Effect::Status { status, substatus: 0 },
     };
     world.endpoint.inject(broken(503));
-    let slice = tokio::time::timeout(Duration::from_secs(60), store.run_slice(&id, "test", std::future::pending())).await;
+    let slice =
+        tokio::time::timeout(Duration::from_secs(60), store.run_slice(&id, "test", std::future::pending())).await;
     assert!(slice.expect("in time").is_err());
     let job = store.job(&id).await.expect("job");
     assert!((job.state, job.job.failures) == (JobState::Running, 1) && job.job.message.is_some(), "{job:?}");
@@ -211,7 +216,7 @@ async fn a_job_that_cannot_go_on_says_why_and_one_that_may_is_tried_again() {
 async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
     let instants = [150, 500, 900, 1500, 2300].map(|after| async move {
         let world = World::new().await;
-        let store = world.store(small()).await;
+        let store = world.store(|all| all.jobs = small());
         let (id, good) = ready(&world, &store, json!({})).await;
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_changefeed"))
             .args(["restore", "show", &id, "--follow"])
@@ -238,7 +243,7 @@ async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
 #[tokio::test]
 async fn a_slice_ends_in_time_and_the_next_goes_on() {
     let world = World::new().await;
-    let store = world.store(small()).await;
+    let store = world.store(|all| all.jobs = small());
     let (id, good) = ready(&world, &store, json!({})).await;
     let mut slices = 0;
     loop {

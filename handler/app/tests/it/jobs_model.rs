@@ -54,7 +54,7 @@ impl Story {
         let changes: &[&str] = if seed % 4 < 2 { &["/pk", "/sourceId"] } else { &["/pk"] };
         let world = World::with_keys(keys, changes).await;
         let options = JobOptions { claim: Duration::from_millis(400), ..small() };
-        let (large, ample) = (world.store(options).await, world.store(JobOptions::default()).await);
+        let (large, ample) = (world.store(|all| all.jobs = options), world.store(|_| ()));
         let feed = world.feed().await;
         let random = SmallRng::seed_from_u64(seed);
         Self { world, large, ample, feed, random, hierarchical, seconds: Vec::new(), lsn: BTreeMap::new() }

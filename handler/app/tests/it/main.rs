@@ -14,7 +14,7 @@ mod process;
 mod refusals;
 mod restore;
 mod restore_model;
-mod run_jobs;
 mod retention;
 mod retention_model;
+mod run_jobs;
 mod support;

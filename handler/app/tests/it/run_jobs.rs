@@ -102,7 +102,8 @@ async fn a_job_is_asked_for_cancelled_and_refused_over_http() {
     let (status, answer) = handler.get(&format!("/api/restores/{id}/items?continuation=x")).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
     // Whatever else lies in the container is passed over, and so is what is gone.
-    let others = json!([{"id": "x", "kind": "restore-items"}, 5, {"id": "y", "job": {}, "state": "queued"}]).to_string();
+    let others =
+        json!([{"id": "x", "kind": "restore-items"}, 5, {"id": "y", "job": {}, "state": "queued"}]).to_string();
     let (status, answer) = handler.invoke_function("RunJobs", &others, true).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
 }
@@ -164,7 +165,7 @@ async fn run(world: &World, arguments: &[&str]) -> Output {
 async fn an_instance_of_process_works_on_jobs_and_gives_them_back_when_it_stops() {
     let world = World::new().await;
     world.create("leases", &["/id"]).await;
-    let store = world.store(small()).await;
+    let store = world.store(|all| all.jobs = small());
     capture(&store, &versions(60)).await;
     let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": 400})).await;
     let intervals = ["--poll-delay-ms", "100", "--lease-acquire-interval-ms", "200"];
@@ -186,7 +187,7 @@ async fn an_instance_of_process_works_on_jobs_and_gives_them_back_when_it_stops(
 #[tokio::test]
 async fn the_command_line_plans_a_large_restore_by_a_job_and_does_it_by_another() {
     let world = World::new().await;
-    let store = world.store(small()).await;
+    let store = world.store(|all| all.jobs = small());
     capture(&store, &versions(60)).await;
     let dry = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job", "--dry-run"]).await;
     let told = String::from_utf8_lossy(&dry.stdout).into_owned();
@@ -209,7 +210,7 @@ async fn the_command_line_plans_a_large_restore_by_a_job_and_does_it_by_another(
 #[tokio::test]
 async fn whoever_follows_a_job_may_leave_and_come_back() {
     let world = World::new().await;
-    let store = world.store(small()).await;
+    let store = world.store(|all| all.jobs = small());
     capture(&store, &versions(60)).await;
     let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": 300})).await;
     let mut following =

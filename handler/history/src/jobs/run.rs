@@ -113,6 +113,12 @@ impl Run {
         Ok(())
     }
 
+    /// Moves to what later steps depend on: how the work is cut into parts, say. It is saved before they begin.
+    pub async fn begin(&self, cursor: &impl Serialize, counts: &impl Serialize) -> Result<(), Error> {
+        self.advance(cursor, counts, 0)?;
+        self.save(|_| ()).await.map(drop)
+    }
+
     /// Whether to begin nothing more: the slice is over, or the job is to end.
     pub fn is_stopping(&self) -> bool {
         *self.stop.borrow()

@@ -91,7 +91,9 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
         Some(cursor) => cursor,
         None => {
             worker.horizon = run.store.horizon().await?;
-            worker.begin(worker.first_phase()).await?
+            let cursor = worker.begin(worker.first_phase()).await?;
+            run.begin(&cursor, &counts).await?;
+            cursor
         }
     };
     worker.horizon = cursor.horizon;
@@ -109,7 +111,7 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
         }
         let Some(next) = worker.phase_after(phase) else { break };
         cursor = worker.begin(next).await?;
-        run.advance(&cursor, &counts, 0)?;
+        run.begin(&cursor, &counts).await?;
     }
     worker.conclude(&counts).await
 }
