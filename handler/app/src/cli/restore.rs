@@ -48,7 +48,8 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
                 Output::Json => print_json(&list)?,
                 Output::Table => {
                     let text = |text: Option<String>| text.unwrap_or_default();
-                    let rows = list.items.into_iter().map(|record| {
+                    let rows = list.items.into_iter().map(|view| {
+                        let record = view.record;
                         let undone = record.undone_by.map(|by| format!("undone by {by}"));
                         let undo = record.undo_of.map(|of| format!("undo of {of}"));
                         vec![

@@ -76,6 +76,22 @@ async fn more_than_a_request_may_write_is_accepted_as_a_job_that_the_trigger_doe
 }
 
 #[tokio::test]
+async fn a_list_of_documents_that_is_long_and_names_some_twice_is_restored_once() {
+    let world = World::new().await;
+    let handler = world.handler();
+    handler.invoke(&delivered(&versions(300)), false).await;
+    let mut documents: Vec<Value> =
+        versions(300).iter().map(|version| json!({"id": version["id"], "partitionKey": [version["pk"]]})).collect();
+    documents.extend_from_within(..50);
+    let asked = json!({"documents": documents, "asOf": 2000, "job": true});
+    let (status, accepted) = handler.post("/api/restores", &asked).await;
+    assert_eq!((status, &accepted["request"]["documents"]), (StatusCode::ACCEPTED, &json!(350)), "{accepted}");
+    let shown = drive(&world, &handler, accepted["id"].as_str().expect("id")).await;
+    assert_eq!((&shown["state"], &shown["counts"]["create"]), (&json!("done"), &json!(300)), "{shown}");
+    assert_eq!(world.query("events", "SELECT c.id FROM c").await.len(), 300);
+}
+
+#[tokio::test]
 async fn a_job_is_asked_for_cancelled_and_refused_over_http() {
     let world = World::new().await;
     let handler = world.handler();

@@ -1,17 +1,27 @@
 //! Restores that answer at once, and those that become jobs.
 
+use std::collections::HashSet;
+
 use chrono::Utc;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::plan::Counts;
 use super::record::{KIND, RestoreRecord, RestoreReport};
 use super::request::{RestoreRequest, Selection, check_budget};
 use super::undo::UndoRequest;
 use super::work::undo_request;
+use crate::capture::record::enclosed;
 use crate::cosmos::{Error, ErrorKind, Key};
 use crate::jobs::{JobState, Work, new_id};
+use crate::read::DocumentName;
+use crate::read::record::whole;
 use crate::store::{Role, Store};
 use crate::version::{SCHEMA, timestamp};
+
+/// Documents in a list that a job's record holds itself: the record is written often.
+const MAX_LISTED: usize = 100;
+/// Seconds that a plan is kept.
+pub(super) const PLAN_TTL: u64 = 7 * 86_400;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,13 +67,19 @@ impl Store {
         if let Selection::Partition(key) = &request.selection {
             self.check_key(key).await?;
         }
-        self.create_job(RestoreRecord {
+        let mut record = RestoreRecord {
             into: request.into.clone(),
             requested_by: request.requested_by.clone(),
             reason: request.reason.clone(),
             ..queued(request.recorded()?, request.ru_per_second)
-        })
-        .await
+        };
+        if let Selection::Documents(documents) = &request.selection
+            && documents.len() > MAX_LISTED
+        {
+            self.store_list(&record.id, documents, request.dry_run).await?;
+            record.request["documents"] = json!(documents.len());
+        }
+        self.create_job(record).await
     }
 
     /// Makes a job of undoing a restore that was a job.
@@ -91,9 +107,45 @@ impl Store {
         .await
     }
 
+    /// Stores a long list of documents beside the job that restores them.
+    async fn store_list(&self, job_id: &str, documents: &[DocumentName], dry_run: bool) -> Result<(), Error> {
+        let id = list_id(job_id);
+        let mut list =
+            json!({"id": id, "kind": "restore-documents", "jobId": job_id, "documents": documents, "schema": SCHEMA});
+        if dry_run {
+            list["ttl"] = json!(PLAN_TTL);
+        }
+        let refused = |message| Error::invalid("storing the documents of a restore", message);
+        let jobs = self.container(Role::Jobs).await?;
+        for item in enclosed(&list, &id, &["documents"], &Map::new()).map_err(refused)? {
+            jobs.upsert(&Key::text(&item.id), &item.id, &item.body).await?;
+        }
+        Ok(())
+    }
+
+    /// The request of a job, with its list of documents, each once.
+    pub(super) async fn request_of(&self, job_id: &str, mut recorded: Value) -> Result<RestoreRequest, Error> {
+        if recorded["documents"].is_number() {
+            let (jobs, id) = (self.container(Role::Jobs).await?, list_id(job_id));
+            let missing = || Error::new(ErrorKind::NotFound, format!("reading {id}"), "the list of documents is gone");
+            let list = jobs.read(&Key::text(&id), &id).await?.ok_or_else(missing)?;
+            recorded["documents"] = whole(jobs, list, &["documents"]).await?["documents"].take();
+        }
+        let mut request: RestoreRequest = serde_json::from_value(recorded)
+            .map_err(|error| Error::invalid("reading a restore's request", error.to_string()))?;
+        if let Selection::Documents(documents) = &mut request.selection {
+            let mut seen = HashSet::new();
+            documents.retain(|name| seen.insert((name.partition_key.to_string(), name.id.clone())));
+        }
+        Ok(request)
+    }
+
     async fn create_job(&self, record: RestoreRecord) -> Result<RestoreRecord, Error> {
         let refused = |message: String| Error::invalid("storing a restore", message);
-        let body = serde_json::to_value(&record).map_err(|error| refused(error.to_string()))?;
+        let mut body = serde_json::to_value(&record).map_err(|error| refused(error.to_string()))?;
+        if record.request["dryRun"] == true {
+            body["ttl"] = json!(PLAN_TTL);
+        }
         let jobs = self.container(Role::Jobs).await?;
         match jobs.create(&Key::text(&record.id), &record.id, &body).await {
             // The id is random: it is the same job, and the reply was lost.
@@ -101,6 +153,10 @@ impl Store {
             _ => Ok(record),
         }
     }
+}
+
+fn list_id(job_id: &str) -> String {
+    format!("{job_id}-documents")
 }
 
 fn queued(request: Value, ru_per_second: Option<f64>) -> RestoreRecord {

@@ -27,8 +27,8 @@ use crate::store::{Role, Store};
 const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// What a document's restore costs, about: planning and writing it.
 const DOCUMENT_UNITS: f64 = 40.0;
-/// Seconds that a plan is kept.
-const PLAN_TTL: u64 = 7 * 86_400;
+/// Pages of an undone restore in each part that they are cut into.
+const PART_PAGES: u64 = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -122,10 +122,7 @@ impl<'a> Worker<'a> {
         let request = run.property("request");
         let subject = match request["undo"].as_str() {
             Some(id) => Subject::Undo(Box::new(store.undo_of(id).await?)),
-            None => Subject::Restore(Box::new(
-                serde_json::from_value(request.clone())
-                    .map_err(|error| Error::invalid("reading a restore's request", error.to_string()))?,
-            )),
+            None => Subject::Restore(Box::new(store.request_of(&run.id(), request.clone()).await?)),
         };
         let into = run.property("into").as_str().map(str::to_owned);
         let flag = |name: &str| request[name] == true;
@@ -195,7 +192,7 @@ impl<'a> Worker<'a> {
             (Subject::Undo(undo), _) => {
                 run.set_total(Some(undo.documents()));
                 let pages = undo.documents().div_ceil(self.store.options.jobs.page_items as u64);
-                Parts::of(self.store.container(Role::Jobs).await?, Some(pages * 10), 100).await?
+                Parts::of(self.store.container(Role::Jobs).await?, Some(pages), PART_PAGES).await?
             }
         };
         Ok(Cursor { phase, parts, horizon: self.horizon })
@@ -229,7 +226,7 @@ impl<'a> Worker<'a> {
                 let page = ItemsPage {
                     next: found.next,
                     looked_at: found.looked_at,
-                    ttl: self.dry_run.then_some(PLAN_TTL),
+                    ttl: self.dry_run.then_some(super::create_job::PLAN_TTL),
                     ..ItemsPage::planned(id, self.job_id.clone(), found.items)
                 };
                 self.store.create_items_page(page, deadline).await?

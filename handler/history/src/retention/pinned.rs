@@ -41,7 +41,7 @@ impl Store {
         let mut pinned = Pinned::default();
         let unfinished = "c.startedAt > @from AND NOT (c.state IN ('done', 'conflicts'))";
         for id in self.restore_ids(unfinished, second, i64::MAX).await? {
-            for item in self.restore(&id).await?.items {
+            for item in self.unfinished_items(&id).await? {
                 pinned.add(item);
             }
         }
