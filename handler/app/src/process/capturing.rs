@@ -86,7 +86,10 @@ impl Processing {
                 let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
                 async move { capturing.capture(invocation_id, changes).await }
             });
-        let running = processor.start().await.context("starting the change feed processor")?;
+        let running = processor
+            .start()
+            .await
+            .context("starting the change feed processor, whose name is CHANGEFEED_LEASE_PREFIX")?;
         Ok(Self { metrics, estimator, running, ready: Arc::new(AtomicBool::new(true)) })
     }
 
