@@ -683,11 +683,7 @@ class AllVersionsAndDeletes(Checks):
 
     def test_every_version_and_every_delete_comes_in_order(self):
         container = self.container()
-        try:
-            _, continuation = self.changes(container, start_time="Now", **self.MODE)
-        except exceptions.CosmosHttpResponseError as error:
-            self.assertEqual(error.status_code, 400)
-            self.skipTest("the account does not have this mode")
+        _, continuation = self.changes(container, start_time="Now", **self.MODE)
         container.create_item({"id": "1", "pk": "a", "number": 1})
         container.upsert_item({"id": "1", "pk": "a", "number": 2})
         container.replace_item("1", {"id": "1", "pk": "a", "number": 3})

@@ -4,6 +4,8 @@ mod cli;
 mod config;
 mod functions;
 mod http;
+mod jobs;
+mod process;
 mod service;
 
 fn main() -> std::process::ExitCode {

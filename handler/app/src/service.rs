@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use changefeed_history::{CaptureReport, ContainerStatus, RetentionStatus, Store};
 use changefeed_processor::{ChangeFeedEstimator, Container, LeaseLag};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::{ConnectionSettings, Settings, connect};
+use crate::config::{Settings, connect};
 
 /// A store over the settings, and what this process has done with it.
 #[derive(Debug)]
@@ -56,10 +57,45 @@ pub struct LeaseStatus {
     pub lease_token: String,
     /// The instance that reads it.
     pub owner: Option<String>,
-    /// Changes (transactions) that are not captured yet; unknown before the first checkpoint.
+    /// Whether nobody holds the lease: it was given back, or not renewed in time.
+    pub is_free: bool,
+    /// Changes (transactions) that are not captured yet, where that can be told.
     pub lag: Option<i64>,
+    /// The age in seconds of the oldest change that is not captured yet.
+    pub lag_seconds: Option<i64>,
     /// When the lease was last renewed or moved forward.
     pub last_written: Option<String>,
+    /// When the lease was last moved forward; the Functions trigger does not tell.
+    pub last_checkpoint: Option<String>,
+    /// Whether there is something to capture and nobody gets on with it.
+    pub is_stuck: bool,
+    /// Since when and why its owner does not get on with it.
+    pub failure: Option<LeaseFailure>,
+}
+
+/// Why a lease does not get on.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseFailure {
+    pub since: String,
+    pub message: String,
+}
+
+impl From<LeaseLag> for LeaseStatus {
+    fn from(lease: LeaseLag) -> Self {
+        let rfc3339 = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        Self {
+            lease_token: lease.lease_token,
+            owner: lease.owner,
+            is_free: lease.is_free,
+            lag: lease.lag,
+            lag_seconds: lease.lag_seconds,
+            last_written: lease.last_written.map(rfc3339),
+            last_checkpoint: lease.last_checkpoint.map(rfc3339),
+            is_stuck: lease.is_stuck,
+            failure: lease.failure.map(|(since, message)| LeaseFailure { since: rfc3339(since), message }),
+        }
+    }
 }
 
 impl Service {
@@ -120,21 +156,21 @@ impl Service {
     }
 
     async fn leases(&self) -> anyhow::Result<Vec<LeaseStatus>> {
-        let names = &self.settings.names;
-        let client = (connect(self.connection()))().await?;
-        let monitored = Container::open(&client, &names.database, &names.monitored).await?;
-        let leases = Container::open(&client, &names.database, &names.leases).await?;
-        let estimator = ChangeFeedEstimator::new("", monitored, leases)?;
-        let status = |lease: LeaseLag| LeaseStatus {
-            lease_token: lease.lease_token,
-            owner: lease.owner,
-            lag: lease.lag,
-            last_written: lease.last_written.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)),
-        };
-        Ok(estimator.estimate().await?.into_iter().map(status).collect())
+        let (monitored, leases) = self.feed_containers().await?;
+        let estimator = ChangeFeedEstimator::new(&self.settings.lease_prefix, monitored, leases)?;
+        Ok(estimator.estimate().await?.into_iter().map(LeaseStatus::from).collect())
     }
 
-    fn connection(&self) -> ConnectionSettings {
-        self.settings.connection.clone()
+    /// The monitored container and the one with its leases, for a change feed processor.
+    pub async fn feed_containers(&self) -> anyhow::Result<(Container, Container)> {
+        let names = &self.settings.names;
+        let client = (connect(self.settings.connection.clone()))().await?;
+        let monitored = Container::open(&client, &names.database, &names.monitored).await?;
+        let leases = Container::open(&client, &names.database, &names.leases).await?;
+        Ok((monitored, leases))
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 }

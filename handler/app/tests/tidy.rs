@@ -61,6 +61,8 @@ fn sdk_types_are_named_in_the_rooms_at_the_edge_only() {
         for (path, text) in sources(folder) {
             let at_edge = edges.iter().any(|edge| path.starts_with(edge));
             assert!(at_edge || !text.contains("azure_data_cosmos::"), "{path} names the SDK");
+            let at_blobs = path == "handler/history/src/backup/place/blob.rs";
+            assert!(at_blobs || !text.contains("azure_storage_blob::"), "{path} names the storage SDK");
         }
     }
 }

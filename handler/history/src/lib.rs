@@ -3,12 +3,14 @@
 //!
 //! Everything starts from a [`Store`]: the containers of one database, reached when they are first needed.
 
+pub mod backup;
 mod capture;
 mod cosmos;
 mod dead_letters;
 mod difference;
 mod enclose;
 mod filter;
+mod jobs;
 mod limits;
 mod located;
 mod moment;
@@ -31,6 +33,7 @@ pub use cosmos::{Client, Connect, Error, ErrorKind, Key, KeyComponent};
 pub use dead_letters::{DeadLetter, DeadLetterPage, DeadLettersRequest, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
 pub use filter::Filter;
+pub use jobs::{Claim, Job, JobKind, JobOptions, JobProgress, JobState, SliceEnd, Work, job_to_run};
 pub use moment::Moment;
 pub use populate::{PopulateReport, PopulateRequest};
 pub use progress::Progress;
@@ -38,8 +41,8 @@ pub use provision::{Provisioned, identity_commands};
 pub use query::{QueryPage, QueryRequest};
 pub use read::{AsOf, Difference, DocumentName, SearchRequest, SearchRow, SearchRows, VersionPage, VersionsRequest};
 pub use restore::{
-    Action, Counts, FilterOn, Plan, PlannedItem, RestoreList, RestoreRecord, RestoreReport, RestoreRequest,
-    RestoreState, Selection, Target, UndoRequest,
+    Action, Counts, FilterOn, Plan, PlannedItem, RestoreItems, RestoreList, RestoreRecord, RestoreReport,
+    RestoreRequest, RestoreView, Restored, Selection, Target, UndoRequest,
 };
 pub use retention::{RetentionStatus, SweepReport, SweepRequest, SweepState};
 pub use status::{ContainerState, ContainerStatus};

@@ -48,6 +48,11 @@ impl Moment {
         (0.0..=253_402_300_799.0).contains(&seconds).then(|| Self { millis: (seconds * 1000.0).round() as i64 })
     }
 
+    /// The moment as a time.
+    pub fn time(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.millis).unwrap_or_default()
+    }
+
     /// The last second that has begun at this moment, since 1970.
     pub fn second(self) -> i64 {
         self.millis.div_euclid(1000)

@@ -18,34 +18,39 @@ pub struct Provisioned {
 }
 
 impl Store {
-    /// Makes what is missing of the database and the containers.
+    /// Makes what is missing of the database and the containers; the monitored one is partitioned by `monitored_key`.
     ///
     /// # Errors
     /// [`ErrorKind::Forbidden`] with an identity: only account keys may make databases and containers. The message says
     /// what to run instead.
-    pub async fn provision(&self) -> Result<Vec<Provisioned>, Error> {
+    pub async fn provision(&self, monitored_key: &[String]) -> Result<Vec<Provisioned>, Error> {
         let names = &self.names;
-        let database =
-            create_database(&self.account, &names.database).await.map_err(|error| explained(error, names))?;
+        let database = create_database(&self.account, &names.database)
+            .await
+            .map_err(|error| explained(error, names, monitored_key))?;
         let provisioned =
             |kind, name: &str, created| Provisioned { kind, name: name.to_owned(), created: created == Created::Now };
         let mut all = vec![provisioned("database", &names.database, database)];
         for role in Role::ALL {
-            let spec = spec(role, names, &self.options.indexed_fields);
+            let spec = spec(role, names, monitored_key, &self.options.indexed_fields);
             let created = create_container(&self.account, &names.database, &spec).await;
-            all.push(provisioned("container", &spec.name, created.map_err(|error| explained(error, names))?));
+            all.push(provisioned(
+                "container",
+                &spec.name,
+                created.map_err(|error| explained(error, names, monitored_key))?,
+            ));
         }
         Ok(all)
     }
 }
 
-fn spec(role: Role, names: &ContainerNames, indexed_fields: &[String]) -> ContainerSpec {
+fn spec(role: Role, names: &ContainerNames, monitored_key: &[String], indexed_fields: &[String]) -> ContainerSpec {
     let name = names.of(role).to_owned();
-    let key_paths: &[&str] = match role {
-        Role::Monitored => &["/pk"],
+    let key_paths = match role {
+        Role::Monitored => monitored_key.to_vec(),
         // A hot document's history is not held to the 20 GB of a logical partition.
-        Role::Changes => &["/pk", "/sourceId"],
-        Role::Leases | Role::Jobs | Role::DeadLetters => &["/id"],
+        Role::Changes => vec!["/pk".to_owned(), "/sourceId".to_owned()],
+        Role::Leases | Role::Jobs | Role::DeadLetters => vec!["/id".to_owned()],
     };
     let (indexed_paths, ordered_paths) = match role {
         Role::Changes => (changes_indexes(indexed_fields), vec![["/sourceTs", "/lsn"]]),
@@ -65,24 +70,24 @@ fn changes_indexes(indexed_fields: &[String]) -> Vec<String> {
     own.into_iter().chain(indexed_fields.iter().map(field)).collect()
 }
 
-fn explained(error: Error, names: &ContainerNames) -> Error {
+fn explained(error: Error, names: &ContainerNames, monitored_key: &[String]) -> Error {
     if error.kind() != ErrorKind::Forbidden {
         return error;
     }
     let message = format!(
         "{error}\nDatabases and containers can be made with an account key, not with an identity. Use a connection string, or run:\n{}",
-        identity_commands(names)
+        identity_commands(names, monitored_key)
     );
     Error::new(ErrorKind::Forbidden, "provisioning", message)
 }
 
 /// The Azure CLI commands that make the same database and containers for an identity, which cannot.
-pub fn identity_commands(names: &ContainerNames) -> String {
+pub fn identity_commands(names: &ContainerNames, monitored_key: &[String]) -> String {
     let account = "--account-name <account> --resource-group <group>";
     let mut commands = vec![format!("az cosmosdb sql database create {account} --name {}", names.database)];
     for role in Role::ALL {
-        let spec = spec(role, names, &[]);
-        let key = match spec.key_paths {
+        let spec = spec(role, names, monitored_key, &[]);
+        let key = match spec.key_paths.as_slice() {
             [only] => format!("--partition-key-path {only}"),
             levels => format!("--partition-key-path {} --partition-key-kind MultiHash", levels.join(" ")),
         };

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use crate::cosmos::{Account, Connect, Container, Error};
+use crate::cosmos::{Account, Connect, Container, Error, Meter};
+use crate::jobs::JobOptions;
 
 /// What a container is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -83,6 +84,8 @@ pub struct StoreOptions {
     pub restored_at_field: Option<String>,
     /// For how many days a version is kept after it has been superseded; for ever without.
     pub retention_days: Option<u32>,
+    /// How long work is done.
+    pub jobs: JobOptions,
 }
 
 /// A monitored container and its history.
@@ -99,6 +102,21 @@ impl Store {
     pub fn new(connect: Connect, names: ContainerNames, options: StoreOptions) -> Self {
         let containers = Role::ALL.into_iter().map(|role| (role, OnceCell::new())).collect();
         Self { account: Account::new(connect), names, options, containers }
+    }
+
+    /// The same store with a meter of its own, that counts nothing but what is done through it.
+    pub(crate) fn metered(&self) -> Self {
+        let account = self.account.metered();
+        let reopened = |(role, cell): (&Role, &OnceCell<Container>)| {
+            let container = cell.get().map(|container| container.counted_by(account.meter()));
+            (*role, OnceCell::new_with(container))
+        };
+        let containers = self.containers.iter().map(reopened).collect();
+        Self { account, names: self.names.clone(), options: self.options.clone(), containers }
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        self.account.meter()
     }
 
     /// The names of the containers.

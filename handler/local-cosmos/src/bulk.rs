@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::container::Container;
 use crate::emulator::{Emulator, Incoming};
+use crate::operation::ContainerName;
+use crate::partitions::{gone, in_transition, read_partition_key_ranges};
 use crate::reply::{Reply, header};
 use crate::writes;
 
@@ -24,7 +26,21 @@ struct BulkOperation {
 }
 
 /// Executes every operation; the answer has a result for each, and is 207 when any failed.
-pub(crate) async fn execute(emulator: &Emulator, container: &Container, incoming: Incoming) -> Reply {
+pub(crate) async fn execute(
+    emulator: &Emulator,
+    name: &ContainerName,
+    container: &Container,
+    incoming: Incoming,
+) -> Reply {
+    if let Some(partition) = incoming.header(header::PARTITION_KEY_RANGE_ID) {
+        let partitions = read_partition_key_ranges(emulator, name).await;
+        if partitions.iter().all(|known| known.id != partition) {
+            return gone(partition);
+        }
+        if container.is_in_transition(partition) {
+            return in_transition();
+        }
+    }
     let operations: Vec<BulkOperation> = match serde_json::from_slice(&incoming.body) {
         Ok(operations) => operations,
         Err(error) => return Reply::error(400, "BadRequest", format!("The bulk request is not valid: {error}")),
@@ -34,7 +50,7 @@ pub(crate) async fn execute(emulator: &Emulator, container: &Container, incoming
     for operation in operations {
         let reply = match request(&incoming, &operation) {
             Some(request) if request.method == Method::Delete => writes::delete(emulator, container, request).await,
-            Some(request) if request.method == Method::Get => emulator.execute(&request).await,
+            Some(request) if request.method == Method::Get => container.execute(emulator, &request).await,
             Some(request) => writes::write(emulator, container, request).await,
             None => Reply::error(
                 400,

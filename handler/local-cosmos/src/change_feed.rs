@@ -1,51 +1,132 @@
-//! `GET …/docs` with `A-IM: Incremental Feed`: a page of the change feed, from the log.
-
-use std::sync::Arc;
+//! `GET …/docs` with an `A-IM` header: a page of the change feed, from the log.
+//!
+//! `Incremental Feed` is LatestVersion mode. `Full-Fidelity Feed` is AllVersionsAndDeletes mode, which the service starts
+//! only from now or from an etag, and which it answers with 400 where the etag is older than the retention window (both
+//! stated in Microsoft's reference of `ChangeFeedMode.AllVersionsAndDeletes` and `ChangeFeedPolicy`).
 
 use chrono::DateTime;
 
-use crate::change_log::{Entry, KeyRange, Start};
-use crate::container::{Container, Definition, PartitionKeyRange};
-use crate::emulator::Incoming;
+use crate::change_log::{KeyRange, Start};
+use crate::container::{Container, Definition};
+use crate::emulator::{Emulator, Incoming};
+use crate::envelope;
 use crate::limits::{DEFAULT_CHANGE_FEED_ITEMS, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
+use crate::operation::ContainerName;
+use crate::page::PageLimit;
+use crate::partitions::{PartitionKeyRange, gone, in_transition, read_partition_key_ranges};
 use crate::reply::{Reply, header};
 
 /// Bytes kept free on a page for what encloses the items.
 const ENVELOPE_BYTES: usize = 64 * 1024;
 
-/// Answers a request for a page. `partitions` are the container's physical partitions.
-pub(crate) fn read(container: &Container, partitions: &[PartitionKeyRange], incoming: &Incoming) -> Reply {
+/// What a page has.
+struct Found {
+    entries: usize,
+    next: u64,
+    body: Vec<u8>,
+}
+
+/// Answers a request for a page.
+pub(crate) async fn read(
+    emulator: &Emulator,
+    name: &ContainerName,
+    container: &Container,
+    incoming: &Incoming,
+) -> Reply {
+    let _topology = container.topology.read().await;
+    let partitions = read_partition_key_ranges(emulator, name).await;
     let definition = container.definition();
-    let range = match requested_range(&definition, partitions, incoming) {
+    let range = match requested_range(&definition, &partitions, incoming) {
         Ok(range) => range,
         Err(reply) => return reply,
     };
-    let start = match requested_start(incoming) {
-        Ok(start) => start,
+    let overlapping: Vec<_> = partitions.iter().filter(|partition| partition.range().overlaps(&range)).collect();
+    if overlapping.iter().any(|partition| container.is_in_transition(&partition.id)) {
+        return in_transition();
+    }
+    let found = requested_start(incoming).and_then(|start| {
+        if is_full_fidelity(incoming) {
+            all_versions(container, &definition, &range, start, incoming)
+        } else {
+            Ok(latest_versions(container, &definition, &range, start, incoming))
+        }
+    });
+    let found = match found {
+        Ok(found) => found,
         Err(reply) => return reply,
     };
-    let asked: Option<usize> = incoming.header("x-ms-max-item-count").and_then(|count| count.trim().parse().ok());
-    let max_items = asked.filter(|count| *count > 0).unwrap_or(DEFAULT_CHANGE_FEED_ITEMS).min(MAX_PAGE_ITEMS);
-    let page = container.log().page(&range, start, max_items, MAX_PAGE_BYTES - ENVELOPE_BYTES);
 
-    let status = if page.entries.is_empty() { 304 } else { 200 };
-    let mut reply = Reply::new(status)
-        .with(header::ETAG, format!("\"{}\"", page.next))
-        .with(header::ITEM_COUNT, page.entries.len().to_string())
+    let mut reply = Reply::new(if found.entries == 0 { 304 } else { 200 })
+        .with(header::ETAG, format!("\"{}\"", found.next))
+        .with(header::ITEM_COUNT, found.entries.to_string())
         // About what the service charges: 2 a call and 1 a document.
-        .with(header::REQUEST_CHARGE, format!("{}", 2 + page.entries.len()));
-    let mut overlapping = partitions.iter().filter(|partition| partition.range().overlaps(&range));
-    if let (Some(partition), None) = (overlapping.next(), overlapping.next()) {
+        .with(header::REQUEST_CHARGE, format!("{}", 2 + found.entries));
+    if let [partition] = overlapping.as_slice() {
         reply = reply.with(header::PARTITION_KEY_RANGE_ID, &partition.id);
-        if let Some(token) = container.session_token(&partition.id) {
+        if let Some(token) = container.session_token(emulator, name, &partition.id).await {
             reply = reply.with(header::SESSION_TOKEN, token);
         }
     }
-    if !page.entries.is_empty() {
-        let enveloped = incoming.header("x-ms-cosmos-changefeed-wire-format-version").is_some();
-        reply.body = body(&definition.rid, &page.entries, enveloped);
-    }
+    reply.body = found.body;
     reply
+}
+
+fn is_full_fidelity(incoming: &Incoming) -> bool {
+    incoming.header("a-im").is_some_and(|mode| mode.eq_ignore_ascii_case("Full-Fidelity Feed"))
+}
+
+fn latest_versions(
+    container: &Container,
+    definition: &Definition,
+    range: &KeyRange,
+    start: Start,
+    incoming: &Incoming,
+) -> Found {
+    let page = container.log().page(range, start, limit(incoming));
+    let enveloped = incoming.header("x-ms-cosmos-changefeed-wire-format-version").is_some();
+    let body = match page.entries.as_slice() {
+        [] => Vec::new(),
+        entries => envelope::latest_versions(&definition.rid, entries, enveloped),
+    };
+    Found { entries: page.entries.len(), next: page.next, body }
+}
+
+fn all_versions(
+    container: &Container,
+    definition: &Definition,
+    range: &KeyRange,
+    start: Start,
+    incoming: &Incoming,
+) -> Result<Found, Reply> {
+    let refused = |message: String| Err(Reply::error(400, "BadRequest", message));
+    let not_from = |what: &str| {
+        refused(format!("AllVersionsAndDeletes mode cannot start from {what}; start from now or from a continuation."))
+    };
+    let page = {
+        let log = container.log();
+        let after = match start {
+            _ if incoming.header("if-modified-since").is_some() => return not_from("a time"),
+            Start::Beginning | Start::AfterTime(_) => return not_from("the beginning"),
+            Start::Now => log.versions().last(),
+            Start::AfterEntry(number) => number,
+        };
+        log.versions().page(range, after, limit(incoming))
+    };
+    let Ok(page) = page else {
+        return refused("The continuation is older than what is retained for AllVersionsAndDeletes mode.".into());
+    };
+    let paths: Vec<String> = definition.partition_key.paths().iter().map(|path| path.to_string()).collect();
+    let body = match page.entries.as_slice() {
+        [] => Vec::new(),
+        versions => envelope::all_versions(&definition.rid, versions, &paths),
+    };
+    Ok(Found { entries: page.entries.len(), next: page.next, body })
+}
+
+fn limit(incoming: &Incoming) -> PageLimit {
+    let asked: Option<usize> = incoming.header("x-ms-max-item-count").and_then(|count| count.trim().parse().ok());
+    let items = asked.filter(|count| *count > 0).unwrap_or(DEFAULT_CHANGE_FEED_ITEMS).min(MAX_PAGE_ITEMS);
+    PageLimit { items, bytes: MAX_PAGE_BYTES - ENVELOPE_BYTES }
 }
 
 fn requested_range(
@@ -56,10 +137,8 @@ fn requested_range(
     let bad = |message: String| Reply::error(400, "BadRequest", message);
     let mut range = match incoming.header(header::PARTITION_KEY_RANGE_ID) {
         Some(id) => {
-            partitions.iter().find(|partition| partition.id == id).map(PartitionKeyRange::range).ok_or_else(|| {
-                Reply::error(410, "Gone", format!("The partition key range {id} is gone."))
-                    .with(header::SUBSTATUS, "1002")
-            })?
+            let partition = partitions.iter().find(|partition| partition.id == id);
+            partition.map(PartitionKeyRange::range).ok_or_else(|| gone(id))?
         }
         None => KeyRange::all(),
     };
@@ -95,27 +174,4 @@ fn requested_start(incoming: &Incoming) -> Result<Start, Reply> {
         Reply::error(400, "BadRequest", format!("If-Modified-Since is {time}; it must be an HTTP date."))
     })?;
     Ok(Start::AfterTime(parsed.timestamp()))
-}
-
-fn body(rid: &str, entries: &[Arc<Entry>], enveloped: bool) -> Vec<u8> {
-    let mut body = format!("{{\"_rid\":\"{rid}\",\"Documents\":[").into_bytes();
-    for (index, entry) in entries.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        if enveloped {
-            body.extend_from_slice(b"{\"current\":");
-        }
-        // The stored object, with the feed's own property put in before its closing brace.
-        let open = entry.body.strip_suffix(b"}").unwrap_or(&entry.body);
-        body.extend_from_slice(open);
-        body.extend_from_slice(format!(",\"_lsn\":{}}}", entry.lsn).as_bytes());
-        if enveloped {
-            body.extend_from_slice(
-                format!(",\"metadata\":{{\"lsn\":{},\"crts\":{}}}}}", entry.lsn, entry.ts).as_bytes(),
-            );
-        }
-    }
-    body.extend_from_slice(format!("],\"_count\":{}}}", entries.len()).as_bytes());
-    body
 }

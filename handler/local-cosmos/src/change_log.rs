@@ -4,11 +4,15 @@
 //! such a number, so that it stays valid for any part of the container's key space: a physical partition, a logical one,
 //! what a split makes of a range. `_lsn` is the emulator's number within the physical partition.
 //!
-//! In LatestVersion mode an item appears once, at its newest write: an overwrite moves it to the end.
+//! In LatestVersion mode an item appears once, at its newest write: an overwrite moves it to the end. Every write also goes
+//! to the [version log](crate::version_log), from which AllVersionsAndDeletes mode is served.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
+
+use crate::page::{Candidate, Page, PageLimit};
+use crate::version_log::{Change, Removal, Version, VersionLog};
 
 /// A write that is an item's newest.
 #[derive(Debug)]
@@ -32,7 +36,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) enum Write {
     Put(Entry),
-    Delete { epk: String, id: String },
+    Delete(Removal),
 }
 
 /// A part of the key space, `min` inclusive and `max` exclusive, as hexadecimal digits.
@@ -47,7 +51,7 @@ impl KeyRange {
         Self { min: String::new(), max: "FF".into() }
     }
 
-    fn contains(&self, epk: &str) -> bool {
+    pub(crate) fn contains(&self, epk: &str) -> bool {
         // A logical partition is a range of one key.
         self.min.as_str() <= epk && (epk < self.max.as_str() || self.min == self.max && epk == self.min)
     }
@@ -68,14 +72,6 @@ pub(crate) enum Start {
     AfterEntry(u64),
 }
 
-/// What is read of the change feed at once.
-#[derive(Debug)]
-pub(crate) struct Page {
-    pub entries: Vec<Arc<Entry>>,
-    /// Where the next page starts.
-    pub next: u64,
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct ChangeLog {
     last: u64,
@@ -83,6 +79,8 @@ pub(crate) struct ChangeLog {
     numbers: HashMap<(String, String), u64>,
     /// Time of expiry and number.
     expiries: BTreeSet<(i64, u64)>,
+    versions: VersionLog,
+    keeps_previous_images: bool,
 }
 
 #[derive(Debug)]
@@ -94,64 +92,93 @@ struct Logged {
 }
 
 impl ChangeLog {
-    /// Adds the writes of one transaction, in their order: of an item, the last one counts.
-    pub(crate) fn append(&mut self, writes: Vec<Write>, default_ttl: Option<i64>) {
+    /// Adds the writes of one transaction, in their order: of an item, the last one counts, and every one is a version.
+    /// `now` is in milliseconds since 1970.
+    pub(crate) fn append(&mut self, writes: Vec<Write>, default_ttl: Option<i64>, now: i64) {
         let transaction = self.last + 1;
+        let mut versions = Vec::with_capacity(writes.len());
         for write in writes {
-            let entry = match write {
-                Write::Put(entry) => entry,
-                Write::Delete { epk, id } => {
-                    self.remove(&epk, &id);
-                    continue;
+            let (change, previous) = match write {
+                Write::Put(entry) => {
+                    let previous = self.remove(&entry.epk, &entry.id);
+                    let entry = self.put(entry, transaction, default_ttl);
+                    (if previous.is_some() { Change::Replaced(entry) } else { Change::Created(entry) }, previous)
+                }
+                Write::Delete(removal) => {
+                    let previous = self.remove(&removal.epk, &removal.id);
+                    (Change::Deleted(removal), previous)
                 }
             };
-            self.remove(&entry.epk, &entry.id);
-            self.last += 1;
-            let expires_at = expires_at(&entry, default_ttl);
-            self.numbers.insert((entry.epk.clone(), entry.id.clone()), self.last);
-            self.expiries.extend(expires_at.map(|time| (time, self.last)));
-            self.latest.insert(self.last, Logged { entry: Arc::new(entry), transaction, expires_at });
+            let previous_lsn = previous.as_ref().map(|previous| previous.lsn);
+            let previous = previous.filter(|_| self.keeps_previous_images);
+            versions.push(Version { change, previous_lsn, previous });
         }
+        self.versions.append(versions, now);
     }
 
-    /// Forgets a deleted item.
-    pub(crate) fn remove(&mut self, epk: &str, id: &str) {
-        let Some(number) = self.numbers.remove(&(epk.to_owned(), id.to_owned())) else { return };
-        if let Some(Logged { expires_at: Some(time), .. }) = self.latest.remove(&number) {
+    fn put(&mut self, entry: Entry, transaction: u64, default_ttl: Option<i64>) -> Arc<Entry> {
+        self.last += 1;
+        let expires_at = expires_at(&entry, default_ttl);
+        self.numbers.insert((entry.epk.clone(), entry.id.clone()), self.last);
+        self.expiries.extend(expires_at.map(|time| (time, self.last)));
+        let entry = Arc::new(entry);
+        self.latest.insert(self.last, Logged { entry: Arc::clone(&entry), transaction, expires_at });
+        entry
+    }
+
+    /// Forgets an item that is no more, and gives its newest write.
+    pub(crate) fn remove(&mut self, epk: &str, id: &str) -> Option<Arc<Entry>> {
+        let number = self.numbers.remove(&(epk.to_owned(), id.to_owned()))?;
+        let logged = self.latest.remove(&number)?;
+        if let Some(time) = logged.expires_at {
             self.expiries.remove(&(time, number));
         }
+        Some(logged.entry)
     }
 
-    /// Reads up to `max_items` and `max_bytes`, at least one entry if there is one, and no transaction in part.
-    pub(crate) fn page(&self, range: &KeyRange, start: Start, max_items: usize, max_bytes: usize) -> Page {
+    /// Reads a page of LatestVersion mode.
+    pub(crate) fn page(&self, range: &KeyRange, start: Start, limit: PageLimit) -> Page<Arc<Entry>> {
         let after = match start {
             Start::Beginning | Start::AfterTime(_) => 0,
             Start::Now => self.last,
             Start::AfterEntry(number) => number,
         };
         let not_before = if let Start::AfterTime(time) = start { time + 1 } else { i64::MIN };
-        let mut page = Page { entries: Vec::new(), next: after.max(self.last) };
-        let (mut bytes, mut transaction, mut number_before) = (0, 0, after);
-        for (number, logged) in self.latest.range((Bound::Excluded(after), Bound::Unbounded)) {
+        let log = self.latest.range((Bound::Excluded(after), Bound::Unbounded)).map(|(number, logged)| {
             let entry = &logged.entry;
-            if range.contains(&entry.epk) && entry.ts >= not_before {
-                let full = page.entries.len() >= max_items || bytes + entry.body.len() > max_bytes;
-                if full && !page.entries.is_empty() && logged.transaction != transaction {
-                    page.next = number_before;
-                    break;
-                }
-                bytes += entry.body.len();
-                transaction = logged.transaction;
-                page.entries.push(Arc::clone(entry));
-            }
-            number_before = *number;
-        }
-        page
+            let candidate = (range.contains(&entry.epk) && entry.ts >= not_before).then(|| Candidate {
+                entry: Arc::clone(entry),
+                bytes: entry.body.len(),
+                transaction: logged.transaction,
+            });
+            (*number, candidate)
+        });
+        Page::fill(log, after, self.last, limit)
+    }
+
+    /// Every write, for AllVersionsAndDeletes mode.
+    pub(crate) fn versions(&self) -> &VersionLog {
+        &self.versions
+    }
+
+    /// Forgets versions that were logged before `time`, in milliseconds since 1970.
+    pub(crate) fn forget_versions_before(&mut self, time: i64) {
+        self.versions.forget_before(time);
+    }
+
+    /// Whether versions to come carry what they replace or remove.
+    pub(crate) fn keep_previous_images(&mut self, enabled: bool) {
+        self.keeps_previous_images = enabled;
     }
 
     /// How many items there are.
     pub(crate) fn items(&self) -> usize {
         self.latest.len()
+    }
+
+    /// How many items a part of the key space has.
+    pub(crate) fn items_in(&self, range: &KeyRange) -> usize {
+        self.latest.values().filter(|logged| range.contains(&logged.entry.epk)).count()
     }
 
     /// Entries whose time to live has run out at `now` (seconds since 1970).
@@ -195,14 +222,22 @@ mod tests {
         }
     }
 
-    fn ids(page: &Page) -> Vec<&str> {
+    fn removal(id: &str) -> Removal {
+        Removal { epk: "10".into(), id: id.into(), key: "[]".into(), ts: 1, lsn: 0, is_expired: false }
+    }
+
+    fn limit(items: usize) -> PageLimit {
+        PageLimit { items, bytes: 1000 }
+    }
+
+    fn ids(page: &Page<Arc<Entry>>) -> Vec<&str> {
         page.entries.iter().map(|entry| entry.id.as_str()).collect()
     }
 
     fn log(ids: &[&str]) -> ChangeLog {
         let mut log = ChangeLog::default();
         for (index, id) in ids.iter().enumerate() {
-            log.append(vec![Write::Put(entry(id, 100 + index as i64, None))], None);
+            log.append(vec![Write::Put(entry(id, 100 + index as i64, None))], None, 0);
         }
         log
     }
@@ -210,37 +245,37 @@ mod tests {
     #[test]
     fn an_overwritten_item_appears_once_at_its_newest_write() {
         let log = log(&["a", "b", "a", "c"]);
-        let page = log.page(&KeyRange::all(), Start::Beginning, 10, 1000);
+        let page = log.page(&KeyRange::all(), Start::Beginning, limit(10));
         assert_eq!((ids(&page), page.next), (vec!["b", "a", "c"], 4));
     }
 
     #[test]
     fn pages_cover_every_entry_once_and_stay_valid_for_a_part_of_the_range() {
         let log = log(&["a", "x", "b", "y", "c", "z"]);
-        let first = log.page(&KeyRange::all(), Start::Beginning, 2, 1000);
+        let first = log.page(&KeyRange::all(), Start::Beginning, limit(2));
         assert_eq!(ids(&first), ["a", "x"]);
         let upper = KeyRange { min: "40".into(), max: "FF".into() };
-        let rest = log.page(&upper, Start::AfterEntry(first.next), 10, 1000);
+        let rest = log.page(&upper, Start::AfterEntry(first.next), limit(10));
         assert_eq!((ids(&rest), rest.next), (vec!["y", "z"], 6));
         for last in [6, u64::MAX] {
-            assert_eq!(log.page(&upper, Start::AfterEntry(last), 10, 1000).entries.len(), 0);
+            assert_eq!(log.page(&upper, Start::AfterEntry(last), limit(10)).entries.len(), 0);
         }
     }
 
     #[test]
     fn a_transaction_is_not_cut() {
         let mut log = log(&["a"]);
-        log.append(["b", "c", "d"].map(|id| Write::Put(entry(id, 1, None))).into(), None);
-        assert_eq!(ids(&log.page(&KeyRange::all(), Start::AfterEntry(1), 1, 1000)), ["b", "c", "d"]);
-        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 2, 1000)), ["a", "b", "c", "d"]);
-        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 1, 1000)), ["a"]);
+        log.append(["b", "c", "d"].map(|id| Write::Put(entry(id, 1, None))).into(), None, 0);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::AfterEntry(1), limit(1))), ["b", "c", "d"]);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, limit(2))), ["a", "b", "c", "d"]);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, limit(1))), ["a"]);
     }
 
     #[test]
     fn a_start_by_time_takes_what_came_after_that_second_and_now_takes_nothing() {
         let log = log(&["a", "b", "c"]);
-        assert_eq!(ids(&log.page(&KeyRange::all(), Start::AfterTime(101), 10, 1000)), ["c"]);
-        let now = log.page(&KeyRange::all(), Start::Now, 10, 1000);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::AfterTime(101), limit(10))), ["c"]);
+        let now = log.page(&KeyRange::all(), Start::Now, limit(10));
         assert_eq!((ids(&now), now.next), (vec![], 3));
     }
 
@@ -248,7 +283,7 @@ mod tests {
     fn items_expire_by_their_own_time_to_live_or_the_containers_or_never() {
         let mut log = ChangeLog::default();
         let entries = [entry("own", 100, Some(3)), entry("never", 100, Some(-1)), entry("default", 100, None)];
-        log.append(entries.map(Write::Put).into(), Some(10));
+        log.append(entries.map(Write::Put).into(), Some(10), 0);
         let expired = |log: &ChangeLog, now| log.expired(now).iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
         assert_eq!(expired(&log, 102), Vec::<String>::new());
         assert_eq!(expired(&log, 103), ["own"]);
@@ -263,22 +298,57 @@ mod tests {
     fn deleted_items_are_gone_from_the_feed() {
         let mut log = log(&["a", "b"]);
         log.remove("10", "a");
-        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 10, 1000)), ["b"]);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, limit(10))), ["b"]);
     }
 
     #[test]
     fn of_the_writes_of_one_transaction_to_an_item_the_last_one_counts() {
         let put = |id| Write::Put(entry(id, 1, None));
-        let delete = |id: &str| Write::Delete { epk: "10".into(), id: id.into() };
+        let delete = |id| Write::Delete(removal(id));
         let mut log = log(&["b"]);
-        log.append(vec![put("a"), delete("a"), delete("b"), put("b"), put("c"), put("c")], None);
-        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, 10, 1000)), ["b", "c"]);
+        log.append(vec![put("a"), delete("a"), delete("b"), put("b"), put("c"), put("c")], None, 0);
+        assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, limit(10))), ["b", "c"]);
     }
 
     #[test]
     fn a_time_to_live_beyond_all_time_never_runs_out() {
         let mut log = ChangeLog::default();
-        log.append(vec![Write::Put(entry("a", 100, Some(i64::MAX)))], Some(-1));
+        log.append(vec![Write::Put(entry("a", 100, Some(i64::MAX)))], Some(-1), 0);
         assert_eq!(log.expired(i64::MAX - 1).len(), 0);
+    }
+
+    #[test]
+    fn every_write_is_a_version_that_knows_what_it_replaces() {
+        let put = |lsn| Write::Put(Entry { lsn, ..entry("a", 1, None) });
+        let delete = |lsn| Write::Delete(Removal { lsn, ..removal("a") });
+        let mut log = ChangeLog::default();
+        log.append(vec![put(1)], None, 0);
+        log.keep_previous_images(true);
+        log.append(vec![put(2), delete(2), put(2)], None, 0);
+        log.keep_previous_images(false);
+        log.append(vec![delete(3)], None, 0);
+        let page = log.versions().page(&KeyRange::all(), 0, PageLimit { items: 10, bytes: 10_000 }).expect("page");
+        let seen: Vec<_> = page
+            .entries
+            .iter()
+            .map(|version| {
+                let operation = match version.change {
+                    Change::Created(_) => "create",
+                    Change::Replaced(_) => "replace",
+                    Change::Deleted(_) => "delete",
+                };
+                (operation, version.previous_lsn, version.previous.as_ref().map(|previous| previous.lsn))
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("create", None, None),
+                ("replace", Some(1), Some(1)),
+                ("delete", Some(2), Some(2)),
+                ("create", None, None),
+                ("delete", Some(2), None),
+            ]
+        );
     }
 }

@@ -1,16 +1,20 @@
 //! What the endpoint knows of a container beside what the emulator keeps: its definition and the log of its writes.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use azure_core::http::Method;
 use azure_data_cosmos_driver::models::{FeedRange, PartitionKey, PartitionKeyDefinition, PartitionKeyValue};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::change_log::{ChangeLog, KeyRange};
 use crate::emulator::{Emulator, Incoming};
+use crate::lsn::LogSequence;
 use crate::operation::ContainerName;
+use crate::partitions::{Lineage, ask_for_session, get};
+use crate::reply::Reply;
+use crate::throttle::Budget;
 
 #[derive(Debug)]
 pub(crate) struct Container {
@@ -18,8 +22,16 @@ pub(crate) struct Container {
     log: Mutex<ChangeLog>,
     /// Held from before a write until it is in the log, so that the log has the order of the commits.
     pub writes: tokio::sync::Mutex<()>,
-    /// The newest session token of each physical partition.
-    session_tokens: Mutex<HashMap<String, String>>,
+    /// Held while partitions are replaced by what a split or a merge makes of them; shared by whoever needs to see them
+    /// and their numbers as they are before or after. Taken after `writes`.
+    pub topology: tokio::sync::RwLock<()>,
+    sequence: Mutex<LogSequence>,
+    lineage: Mutex<Lineage>,
+    /// Held while partitions are being split or merged: one transition at a time.
+    pub transition: tokio::sync::Mutex<()>,
+    /// The partitions that are being split or merged.
+    transitions: Mutex<BTreeSet<String>>,
+    budget: Mutex<Option<Budget>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -32,22 +44,6 @@ pub(crate) struct Definition {
     pub default_ttl: Option<i64>,
 }
 
-/// A physical partition.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct PartitionKeyRange {
-    pub id: String,
-    #[serde(rename = "minInclusive")]
-    pub min: String,
-    #[serde(rename = "maxExclusive")]
-    pub max: String,
-}
-
-impl PartitionKeyRange {
-    pub(crate) fn range(&self) -> KeyRange {
-        KeyRange { min: self.min.clone(), max: self.max.clone() }
-    }
-}
-
 impl Container {
     /// Reads the definition of a container; `None` if there is no such container.
     pub(crate) async fn load(emulator: &Emulator, name: &ContainerName) -> Option<Self> {
@@ -55,8 +51,21 @@ impl Container {
             definition: Mutex::new(read_definition(emulator, name).await?),
             log: Mutex::default(),
             writes: tokio::sync::Mutex::default(),
-            session_tokens: Mutex::default(),
+            topology: tokio::sync::RwLock::default(),
+            sequence: Mutex::default(),
+            lineage: Mutex::default(),
+            transition: tokio::sync::Mutex::default(),
+            transitions: Mutex::default(),
+            budget: Mutex::default(),
         })
+    }
+
+    /// Lets the emulator do a request for the container's items.
+    pub(crate) async fn execute(&self, emulator: &Emulator, incoming: &Incoming) -> Reply {
+        let _topology = self.topology.read().await;
+        let changed = self.sequence().to_emulator(incoming);
+        let reply = emulator.execute(changed.as_ref().unwrap_or(incoming)).await;
+        self.sequence().to_client(reply)
     }
 
     /// Reads the definition again after it was replaced.
@@ -75,12 +84,56 @@ impl Container {
         lock(&self.log)
     }
 
-    pub(crate) fn remember_session(&self, partition: &str, token: &str) {
-        lock(&self.session_tokens).insert(partition.to_owned(), token.to_owned());
+    pub(crate) fn sequence(&self) -> MutexGuard<'_, LogSequence> {
+        lock(&self.sequence)
     }
 
-    pub(crate) fn session_token(&self, partition: &str) -> Option<String> {
-        lock(&self.session_tokens).get(partition).cloned()
+    pub(crate) fn lineage(&self) -> MutexGuard<'_, Lineage> {
+        lock(&self.lineage)
+    }
+
+    /// The newest session token of a partition. Asked for under `topology`.
+    pub(crate) async fn session_token(
+        &self,
+        emulator: &Emulator,
+        name: &ContainerName,
+        partition: &str,
+    ) -> Option<String> {
+        let known = self.sequence().session_token(partition);
+        if known.is_some() {
+            return known;
+        }
+        let reply = ask_for_session(emulator, name, partition).await?;
+        let mut sequence = self.sequence();
+        let reply = sequence.to_client(reply);
+        if sequence.session_token(partition).is_none() {
+            sequence.remember(&reply);
+        }
+        sequence.session_token(partition)
+    }
+
+    /// Limits request units a second, or does not any more.
+    pub(crate) fn set_budget(&self, per_second: Option<f64>) {
+        *lock(&self.budget) = per_second.map(|per_second| Budget::new(per_second, Instant::now()));
+    }
+
+    /// How long a request has to wait until there are request units for it; none if it may be done.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        lock(&self.budget).as_mut()?.wait(Instant::now())
+    }
+
+    pub(crate) fn spend(&self, request_units: f64) {
+        if let Some(budget) = lock(&self.budget).as_mut() {
+            budget.spend(request_units);
+        }
+    }
+
+    pub(crate) fn transitions(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        lock(&self.transitions)
+    }
+
+    pub(crate) fn is_in_transition(&self, partition: &str) -> bool {
+        self.transitions().contains(partition)
     }
 }
 
@@ -119,25 +172,6 @@ fn component(value: Value) -> Result<PartitionKeyValue, String> {
 async fn read_definition(emulator: &Emulator, name: &ContainerName) -> Option<Definition> {
     let reply = emulator.execute(&get(emulator, name, "")?).await;
     reply.is_success().then(|| serde_json::from_slice(&reply.body).ok()).flatten()
-}
-
-/// The container's physical partitions.
-pub(crate) async fn read_partition_key_ranges(emulator: &Emulator, name: &ContainerName) -> Vec<PartitionKeyRange> {
-    #[derive(Deserialize)]
-    struct Body {
-        #[serde(rename = "PartitionKeyRanges")]
-        ranges: Vec<PartitionKeyRange>,
-    }
-    let Some(request) = get(emulator, name, "/pkranges") else { return Vec::new() };
-    let reply = emulator.execute(&request).await;
-    serde_json::from_slice::<Body>(&reply.body).map(|body| body.ranges).unwrap_or_default()
-}
-
-fn get(emulator: &Emulator, name: &ContainerName, suffix: &str) -> Option<Incoming> {
-    let mut url = emulator.url().clone();
-    url.path_segments_mut().ok()?.clear().extend(["dbs", &name.database, "colls", &name.container]);
-    url.set_path(&format!("{}{suffix}", url.path()));
-    Some(Incoming::new(Method::Get, url))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

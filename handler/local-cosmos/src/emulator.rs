@@ -2,9 +2,13 @@
 
 use azure_core::http::headers::{HeaderName, HeaderValue};
 use azure_core::http::{Method, Request};
-use azure_data_cosmos_driver::in_memory_emulator::{InMemoryEmulatorHttpClient, VirtualAccountConfig, VirtualRegion};
+use azure_data_cosmos_driver::in_memory_emulator::{
+    InMemoryEmulatorHttpClient, ManualControlPlaneOperation, VirtualAccountConfig, VirtualRegion,
+};
+use serde_json::Value;
 use url::Url;
 
+use crate::operation::ContainerName;
 use crate::reply::Reply;
 
 /// A request, taken off the wire.
@@ -60,6 +64,51 @@ impl Emulator {
         &self.url
     }
 
+    /// Starts to split a partition in the middle of its key range. It is locked until the operation is completed.
+    pub(crate) fn begin_split(
+        &self,
+        name: &ContainerName,
+        partition: &str,
+    ) -> Result<ManualControlPlaneOperation, String> {
+        let (store, partition) = (self.client.store(), number(partition)?);
+        let middle = store.midpoint_split_epk(&name.database, &name.container, partition).map_err(text)?;
+        store.validate_split_epk(&name.database, &name.container, partition, &middle).map_err(text)?;
+        store.begin_manual_split_partition(&name.database, &name.container, partition, middle).map_err(text)
+    }
+
+    /// Starts to merge two partitions. They are locked until the operation is completed.
+    pub(crate) fn begin_merge(
+        &self,
+        name: &ContainerName,
+        one: &str,
+        other: &str,
+    ) -> Result<ManualControlPlaneOperation, String> {
+        let (one, other) = (number(one)?, number(other)?);
+        self.client.store().begin_manual_merge_partitions(&name.database, &name.container, one, other).map_err(text)
+    }
+
+    /// The containers of all databases.
+    pub(crate) async fn container_names(&self) -> Vec<ContainerName> {
+        let mut names = Vec::new();
+        for database in self.ids(&["dbs"], "Databases").await {
+            for container in self.ids(&["dbs", &database, "colls"], "DocumentCollections").await {
+                names.push(ContainerName { database: database.clone(), container });
+            }
+        }
+        names
+    }
+
+    async fn ids(&self, path: &[&str], member: &str) -> Vec<String> {
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear().extend(path);
+        }
+        let reply = self.execute(&Incoming::new(Method::Get, url)).await;
+        let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let resources = body[member].as_array().into_iter().flatten();
+        resources.filter_map(|resource| resource["id"].as_str().map(str::to_owned)).collect()
+    }
+
     pub(crate) async fn execute(&self, incoming: &Incoming) -> Reply {
         let mut request = Request::new(incoming.url.clone(), incoming.method);
         for (name, value) in &incoming.headers {
@@ -85,4 +134,12 @@ impl Emulator {
             Err(error) => unavailable(error.to_string()),
         }
     }
+}
+
+fn number(partition: &str) -> Result<u32, String> {
+    partition.parse().map_err(|_| format!("{partition} is no partition"))
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }

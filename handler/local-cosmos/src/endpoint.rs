@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Bytes, Data, PayloadConfig};
@@ -9,22 +10,39 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use azure_core::http::Method;
 use url::Url;
 
+use crate::control::{self, ControlError, ItemScope, Partition};
 use crate::emulator::{Emulator, Incoming};
 use crate::expiry::sweep;
 use crate::faults::Fault;
 use crate::gateway::Gateway;
 use crate::keys::EMULATOR_KEY;
 use crate::limits::MAX_REQUEST_BYTES;
+use crate::operation::ContainerName;
 use crate::reply::Reply;
 use crate::usage::Usage;
 
 /// How to start an [`Endpoint`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The loopback port to listen on; 0 for any that is free.
     pub port: u16,
     /// Whether requests must be signed with [`EMULATOR_KEY`].
     pub require_key: bool,
+    /// How long the change feed's AllVersionsAndDeletes mode reaches back: 7 days, as a continuous backup of the service's
+    /// cheapest tier does.
+    pub change_feed_retention: Duration,
+    /// Whether the change feed's AllVersionsAndDeletes mode has what was replaced or deleted. A container can be told
+    /// otherwise by [`Endpoint::keep_previous_images`].
+    pub previous_images: bool,
+    /// The loopback port of the control interface; 0 for any that is free, none for no such interface.
+    pub control_port: Option<u16>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let change_feed_retention = Duration::from_secs(7 * 24 * 60 * 60);
+        Self { port: 0, require_key: false, change_feed_retention, previous_images: false, control_port: None }
+    }
 }
 
 /// Why an endpoint could not be started.
@@ -49,21 +67,27 @@ pub struct Endpoint {
     url: Url,
     gateway: Arc<Gateway>,
     server: ServerHandle,
+    control: Option<Control>,
+}
+
+/// The control interface.
+#[derive(Debug)]
+struct Control {
+    url: Url,
+    server: ServerHandle,
 }
 
 impl Endpoint {
     /// Starts an endpoint on a loopback port. It speaks HTTP/1.1 and cleartext HTTP/2.
     ///
     /// # Errors
-    /// [`StartError::Port`] when the port is in use.
+    /// [`StartError::Port`] when a port is in use.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let port = options.port;
-        let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|source| StartError::Port { port, source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Port { port, source })?;
-        let url = Url::parse(&format!("http://{address}/")).map_err(|error| StartError::Other(error.to_string()))?;
+        let (listener, url) = listen(port)?;
+        let control_listener = options.control_port.map(listen).transpose()?;
         let emulator = Emulator::new(url.clone()).map_err(StartError::Other)?;
-        let key = options.require_key.then(|| EMULATOR_KEY.to_owned());
-        let gateway = Arc::new(Gateway::new(emulator, key));
+        let gateway = Arc::new(Gateway::new(emulator, &options));
 
         let data = Data::from(Arc::clone(&gateway));
         let app = move || {
@@ -81,13 +105,24 @@ impl Endpoint {
             .run();
         let handle = server.handle();
         tokio::spawn(server);
+        let control = control_listener.map(|(listener, url)| {
+            let port = url.port().unwrap_or_default();
+            let server = control::serve(&gateway, listener).map_err(|source| StartError::Port { port, source })?;
+            Ok(Control { url, server })
+        });
+        let control = control.transpose()?;
         tokio::spawn(sweep(Arc::downgrade(&gateway)));
-        Ok(Self { url, gateway, server: handle })
+        Ok(Self { url, gateway, server: handle, control })
     }
 
     /// `http://127.0.0.1:<port>/`.
     pub fn url(&self) -> &str {
         self.url.as_str()
+    }
+
+    /// The control interface, if there is one: `http://127.0.0.1:<port>/`.
+    pub fn control_url(&self) -> Option<&str> {
+        self.control.as_ref().map(|control| control.url.as_str())
     }
 
     /// The connection string that SDKs and the Functions host take.
@@ -110,8 +145,91 @@ impl Endpoint {
         self.gateway.faults.pending()
     }
 
-    /// Closes the port and ends all connections.
+    /// The physical partitions of a container, in the order of their keys.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`].
+    pub async fn partitions(&self, database: &str, container: &str) -> Result<Vec<Partition>, ControlError> {
+        control::list_partitions(&self.gateway, &ContainerName::new(database, container)).await
+    }
+
+    /// Splits a physical partition in the middle of its key range; the one with the most items if none is named. While it
+    /// lasts, for `duration` at least, the partition answers 410 with sub-status 1007; afterwards it is gone (1002). Gives
+    /// the two that come of it.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`], [`ControlError::NoPartition`], [`ControlError::Busy`].
+    pub async fn split(
+        &self,
+        database: &str,
+        container: &str,
+        partition: Option<&str>,
+        duration: Duration,
+    ) -> Result<Vec<Partition>, ControlError> {
+        control::split(&self.gateway, &ContainerName::new(database, container), partition, duration).await
+    }
+
+    /// Merges two physical partitions that are next to each other. While it lasts, for `duration` at least, they answer 410
+    /// with sub-status 1007; afterwards they are gone (1002). Gives the one that comes of it.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`], [`ControlError::NoPartition`], [`ControlError::NotAdjacent`], [`ControlError::Busy`].
+    pub async fn merge(
+        &self,
+        database: &str,
+        container: &str,
+        partitions: [&str; 2],
+        duration: Duration,
+    ) -> Result<Partition, ControlError> {
+        control::merge(&self.gateway, &ContainerName::new(database, container), partitions, duration).await
+    }
+
+    /// Limits a container's request units a second: what is over it is answered 429. `None` or 0 lifts the limit.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`], [`ControlError::Invalid`].
+    pub async fn throttle(
+        &self,
+        database: &str,
+        container: &str,
+        request_units_per_second: Option<f64>,
+    ) -> Result<(), ControlError> {
+        let name = ContainerName::new(database, container);
+        control::throttle(&self.gateway, &name, request_units_per_second).await
+    }
+
+    /// Lets items expire now that have a time to live, whenever it would run out. Gives their number.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`], [`ControlError::NoItem`] if an id is named, [`ControlError::Invalid`] for the partition
+    /// key, [`ControlError::Busy`] during a split or merge.
+    pub async fn expire_now(&self, database: &str, container: &str, scope: ItemScope) -> Result<usize, ControlError> {
+        control::expire_now(&self.gateway, &ContainerName::new(database, container), scope).await
+    }
+
+    /// Whether the container's AllVersionsAndDeletes mode has what is replaced or deleted from now on.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`].
+    pub async fn keep_previous_images(
+        &self,
+        database: &str,
+        container: &str,
+        enabled: bool,
+    ) -> Result<(), ControlError> {
+        control::keep_previous_images(&self.gateway, &ContainerName::new(database, container), enabled).await
+    }
+
+    /// Forgets the failures that are still to come.
+    pub fn clear_faults(&self) {
+        self.gateway.faults.clear();
+    }
+
+    /// Closes the ports and ends all connections.
     pub async fn stop(self) {
+        if let Some(control) = &self.control {
+            control.server.stop(false).await;
+        }
         self.server.stop(false).await;
     }
 }
@@ -120,7 +238,15 @@ impl Drop for Endpoint {
     fn drop(&mut self) {
         // Not awaited: the command is queued at once.
         drop(self.server.stop(false));
+        drop(self.control.as_ref().map(|control| control.server.stop(false)));
     }
+}
+
+fn listen(port: u16) -> Result<(TcpListener, Url), StartError> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).map_err(|source| StartError::Port { port, source })?;
+    let address = listener.local_addr().map_err(|source| StartError::Port { port, source })?;
+    let url = Url::parse(&format!("http://{address}/")).map_err(|error| StartError::Other(error.to_string()))?;
+    Ok((listener, url))
 }
 
 async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes, actix_web::Error>) -> HttpResponse {

@@ -1,47 +1,50 @@
-//! Time to live: deletes what has expired, within a fraction of a second.
+//! What time does: items whose time to live has run out are deleted, within a fraction of a second, and versions that are
+//! older than the retention window are forgotten.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use azure_core::http::Method;
 use chrono::Utc;
 
+use crate::change_log::Entry;
 use crate::container::Container;
-use crate::emulator::{Emulator, Incoming};
+use crate::emulator::Emulator;
 use crate::gateway::Gateway;
 use crate::operation::ContainerName;
+use crate::writes;
 
 const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Sweeps until the gateway is gone.
 pub(crate) async fn sweep(gateway: Weak<Gateway>) {
     while let Some(gateway) = gateway.upgrade() {
+        let now = Utc::now();
+        let retained_since = now.timestamp_millis().saturating_sub(gateway.retention_ms());
         for (name, container) in gateway.containers() {
-            remove_expired(gateway.emulator(), &name, &container).await;
+            remove_expired(gateway.emulator(), &name, &container, now.timestamp(), |_| true).await;
+            container.log().forget_versions_before(retained_since);
         }
         drop(gateway);
         tokio::time::sleep(SWEEP_INTERVAL).await;
     }
 }
 
-async fn remove_expired(emulator: &Emulator, name: &ContainerName, container: &Arc<Container>) {
-    let now = Utc::now().timestamp();
+/// Deletes the items that are meant and whose time to live has run out at `now` (seconds since 1970), and counts them.
+pub(crate) async fn remove_expired(
+    emulator: &Emulator,
+    name: &ContainerName,
+    container: &Arc<Container>,
+    now: i64,
+    is_meant: impl Fn(&Entry) -> bool,
+) -> usize {
     if container.log().expired(now).is_empty() {
-        return;
+        return 0;
     }
     let _writes = container.writes.lock().await;
     let expired = container.log().expired(now);
-    for entry in expired {
-        let mut url = emulator.url().clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.clear().extend(["dbs", &name.database, "colls", &name.container, "docs", &entry.id]);
-        }
-        let mut delete = Incoming::new(Method::Delete, url);
-        delete.set_header("x-ms-documentdb-partitionkey", &entry.key);
-        delete.set_header("if-match", &entry.etag);
-        let reply = emulator.execute(&delete).await;
-        if reply.is_success() || reply.status == 404 {
-            container.log().remove(&entry.epk, &entry.id);
-        }
+    let mut removed = 0;
+    for entry in expired.iter().filter(|entry| is_meant(entry)) {
+        removed += usize::from(writes::expire(emulator, container, name, entry).await);
     }
+    removed
 }

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::operation::Operation;
 
 /// A failure of the next requests that match.
@@ -20,7 +22,8 @@ pub struct Fault {
 }
 
 /// A kind of request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RequestKind {
     /// Any request for a container's items.
     Any,
@@ -64,6 +67,14 @@ impl Faults {
         self.lock().iter().map(|fault| fault.times).sum()
     }
 
+    pub(crate) fn list(&self) -> Vec<Fault> {
+        self.lock().iter().filter(|fault| fault.times > 0).cloned().collect()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
     /// Takes the effect that is due for this request.
     pub(crate) fn next(&self, operation: &Operation) -> Option<Effect> {
         let mut faults = self.lock();
@@ -83,13 +94,14 @@ impl Faults {
 }
 
 fn matches(fault: &Fault, operation: &Operation) -> bool {
-    let (kind, name) = match operation {
-        Operation::Write(name) | Operation::Delete(name) | Operation::Batch(name) => (RequestKind::Write, name),
-        Operation::Read(name) => (RequestKind::Read, name),
-        Operation::Page(name) => (RequestKind::Query, name),
-        Operation::ChangeFeed(name) => (RequestKind::ChangeFeed, name),
+    let kind = match operation {
+        Operation::Write(_) | Operation::Delete(_) | Operation::Batch(_) => RequestKind::Write,
+        Operation::Read(_) => RequestKind::Read,
+        Operation::Page(_) => RequestKind::Query,
+        Operation::ChangeFeed(_) => RequestKind::ChangeFeed,
         _ => return false,
     };
+    let name = operation.items_of().map(|name| &name.container);
     (fault.kind == RequestKind::Any || fault.kind == kind)
-        && fault.container.as_ref().is_none_or(|container| *container == name.container)
+        && (fault.container.is_none() || fault.container.as_ref() == name)
 }

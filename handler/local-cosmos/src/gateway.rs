@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use azure_core::http::Method;
 
 use crate::change_feed;
-use crate::container::{Container, read_partition_key_ranges};
+use crate::container::Container;
 use crate::emulator::{Emulator, Incoming};
+use crate::endpoint::Options;
 use crate::faults::{Effect, Faults};
-use crate::keys::is_signed;
+use crate::keys::{EMULATOR_KEY, is_signed};
 use crate::operation::{ContainerName, Operation};
 use crate::paging;
 use crate::reply::{Reply, header};
+use crate::throttle::too_many_requests;
 use crate::usage::UsageMeter;
 use crate::writes;
 
@@ -25,17 +28,33 @@ pub(crate) struct Gateway {
     containers: Mutex<BTreeMap<ContainerName, Arc<Container>>>,
     /// The key that requests must be signed with, if they must be.
     key: Option<String>,
+    /// How long AllVersionsAndDeletes mode reaches back.
+    retention: Duration,
+    /// Whether containers keep previous images, until they are told otherwise.
+    previous_images: bool,
     pub usage: UsageMeter,
     pub faults: Faults,
 }
 
 impl Gateway {
-    pub(crate) fn new(emulator: Emulator, key: Option<String>) -> Self {
-        Self { emulator, containers: Mutex::default(), key, usage: UsageMeter::new(), faults: Faults::default() }
+    pub(crate) fn new(emulator: Emulator, options: &Options) -> Self {
+        Self {
+            emulator,
+            containers: Mutex::default(),
+            key: options.require_key.then(|| EMULATOR_KEY.to_owned()),
+            retention: options.change_feed_retention,
+            previous_images: options.previous_images,
+            usage: UsageMeter::new(),
+            faults: Faults::default(),
+        }
     }
 
     pub(crate) fn emulator(&self) -> &Emulator {
         &self.emulator
+    }
+
+    pub(crate) fn retention_ms(&self) -> i64 {
+        i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn containers(&self) -> Vec<(ContainerName, Arc<Container>)> {
@@ -60,7 +79,28 @@ impl Gateway {
             Some(Effect::Delay(delay)) => tokio::time::sleep(delay).await,
             Some(Effect::LoseReply) | None => {}
         }
-        let mut reply = match operation {
+        let container = match operation.items_of() {
+            Some(name) => self.container(name).await,
+            None => None,
+        };
+        let wait = container.as_ref().and_then(|container| container.wait());
+        let mut reply = match wait {
+            Some(wait) => too_many_requests(wait),
+            None => self.execute(operation, incoming).await,
+        };
+        if reply.status == 404 && reply.request_charge() == 0.0 {
+            reply = reply.with(header::REQUEST_CHARGE, "1");
+        }
+        if let Some(container) = container {
+            container.spend(reply.request_charge());
+        }
+        self.usage.count(reply.request_charge());
+        reply.is_lost = effect == Some(Effect::LoseReply);
+        reply
+    }
+
+    async fn execute(&self, operation: Operation, incoming: Incoming) -> Reply {
+        match operation {
             Operation::Write(name) => match self.container(&name).await {
                 Some(container) => writes::write(&self.emulator, &container, incoming).await,
                 None => self.without_owner(&incoming).await,
@@ -70,16 +110,30 @@ impl Gateway {
                 None => self.without_owner(&incoming).await,
             },
             Operation::Batch(name) => match self.container(&name).await {
-                Some(container) => writes::batch(&self.emulator, &container, incoming).await,
+                Some(container) => writes::batch(&self.emulator, &name, &container, incoming).await,
                 None => self.without_owner(&incoming).await,
             },
             Operation::Read(name) => match self.container(&name).await {
-                Some(_) => self.emulator.execute(&incoming).await,
+                Some(container) => container.execute(&self.emulator, &incoming).await,
                 None => self.without_owner(&incoming).await,
             },
-            Operation::ChangeFeed(name) => self.change_feed(&name, incoming).await,
-            Operation::Page(_) => paging::execute(&self.emulator, incoming).await,
+            Operation::ChangeFeed(name) => match self.container(&name).await {
+                Some(container) => change_feed::read(&self.emulator, &name, &container, &incoming).await,
+                None => self.without_owner(&incoming).await,
+            },
+            Operation::Page(name) => match self.container(&name).await {
+                Some(container) => paging::execute(&self.emulator, &container, incoming).await,
+                None => self.without_owner(&incoming).await,
+            },
             Operation::ReadContainer(name) => self.read_container(&name, incoming).await,
+            Operation::ReadPartitions(name) => match self.container(&name).await {
+                Some(container) => {
+                    let _topology = container.topology.read().await;
+                    let reply = self.emulator.execute(&incoming).await;
+                    container.lineage().complete(reply)
+                }
+                None => self.emulator.execute(&incoming).await,
+            },
             Operation::AlterContainer(name) => {
                 let reply = self.emulator.execute(&incoming).await;
                 let known = self.registry().get(&name).cloned();
@@ -104,30 +158,13 @@ impl Gateway {
             }
             Operation::CreateContainer => self.without_owner(&incoming).await,
             Operation::Other => self.emulator.execute(&incoming).await,
-        };
-        if reply.status == 404 && reply.request_charge() == 0.0 {
-            reply = reply.with(header::REQUEST_CHARGE, "1");
         }
-        self.usage.count(reply.request_charge());
-        reply.is_lost = effect == Some(Effect::LoseReply);
-        reply
     }
 
     fn is_authorized(&self, key: &str, incoming: &Incoming) -> bool {
         let date = incoming.header("x-ms-date").or_else(|| incoming.header("date")).unwrap_or_default();
         let authorization = incoming.header("authorization").unwrap_or_default();
         is_signed(key, incoming.method.as_str(), incoming.url.path(), date, authorization)
-    }
-
-    async fn change_feed(&self, name: &ContainerName, incoming: Incoming) -> Reply {
-        let full_fidelity = incoming.header("a-im").is_some_and(|mode| mode.eq_ignore_ascii_case("Full-Fidelity Feed"));
-        if full_fidelity {
-            let message = "AllVersionsAndDeletes mode needs continuous backup, which this endpoint does not have.";
-            return Reply::error(400, "BadRequest", message);
-        }
-        let Some(container) = self.container(name).await else { return self.without_owner(&incoming).await };
-        let partitions = read_partition_key_ranges(&self.emulator, name).await;
-        change_feed::read(&container, &partitions, &incoming)
     }
 
     /// Answers a request whose database or container may be missing: the service tells that by a sub-status.
@@ -159,11 +196,12 @@ impl Gateway {
         self.emulator.execute(&Incoming::new(Method::Get, url)).await.is_success()
     }
 
-    async fn container(&self, name: &ContainerName) -> Option<Arc<Container>> {
+    pub(crate) async fn container(&self, name: &ContainerName) -> Option<Arc<Container>> {
         if let Some(container) = self.registry().get(name) {
             return Some(Arc::clone(container));
         }
         let loaded = Arc::new(Container::load(&self.emulator, name).await?);
+        loaded.log().keep_previous_images(self.previous_images);
         Some(Arc::clone(self.registry().entry(name.clone()).or_insert(loaded)))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Documents, queries and partitions are served by the in-memory emulator that the official Rust SDK carries; any SDK,
 //! and the Functions host, can use it. What that emulator lacks is added around it: a change feed that is read from a log
-//! of the writes, time to live, the service's page limits, and account keys.
+//! of the writes, in both modes, time to live, the service's page limits, and account keys. What happens to a container in
+//! production happens here on demand: splits and merges of its partitions, throttling, failures.
 //!
 //! Nothing is stored: the data ends with the [`Endpoint`].
 
@@ -10,20 +11,28 @@ mod bulk;
 mod change_feed;
 mod change_log;
 mod container;
+mod control;
 mod emulator;
 mod endpoint;
+mod envelope;
 mod expiry;
 mod faults;
 mod gateway;
 mod item_rules;
 mod keys;
 mod limits;
+mod lsn;
 mod operation;
+mod page;
 mod paging;
+mod partitions;
 mod reply;
+mod throttle;
 mod usage;
+mod version_log;
 mod writes;
 
+pub use control::{ControlError, ItemScope, Partition};
 pub use endpoint::{Endpoint, Options, StartError};
 pub use faults::{Effect, Fault, RequestKind};
 pub use keys::EMULATOR_KEY;

@@ -11,6 +11,18 @@ pub(crate) struct ContainerName {
     pub container: String,
 }
 
+impl ContainerName {
+    pub(crate) fn new(database: impl Into<String>, container: impl Into<String>) -> Self {
+        Self { database: database.into(), container: container.into() }
+    }
+}
+
+impl std::fmt::Display for ContainerName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.database, self.container)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// Create, upsert, replace or patch of one item.
@@ -25,6 +37,8 @@ pub(crate) enum Operation {
     Page(ContainerName),
     CreateContainer,
     ReadContainer(ContainerName),
+    /// The list of a container's physical partitions.
+    ReadPartitions(ContainerName),
     /// Replace or delete of a container: what was known of it is out of date.
     AlterContainer(ContainerName),
     DropContainer(ContainerName),
@@ -37,8 +51,7 @@ impl Operation {
         let path = incoming.url.path();
         let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let name =
-            |database: &str, container: &str| ContainerName { database: database.into(), container: container.into() };
+        let name = |database: &str, container: &str| ContainerName::new(database, container);
         match (incoming.method, segments.as_slice()) {
             (Method::Post, ["dbs", database, "colls", container, "docs"]) => {
                 let container = name(database, container);
@@ -65,10 +78,26 @@ impl Operation {
             (Method::Get, ["dbs", database, "colls", container, "docs"]) => Self::Page(name(database, container)),
             (Method::Post, ["dbs", _, "colls"]) => Self::CreateContainer,
             (Method::Get, ["dbs", database, "colls", container]) => Self::ReadContainer(name(database, container)),
+            (Method::Get, ["dbs", database, "colls", container, "pkranges"]) => {
+                Self::ReadPartitions(name(database, container))
+            }
             (Method::Put, ["dbs", database, "colls", container]) => Self::AlterContainer(name(database, container)),
             (Method::Delete, ["dbs", database, "colls", container]) => Self::DropContainer(name(database, container)),
             (Method::Delete, ["dbs", database]) => Self::DropDatabase((*database).to_owned()),
             _ => Self::Other,
+        }
+    }
+
+    /// The container whose items the request is for.
+    pub(crate) fn items_of(&self) -> Option<&ContainerName> {
+        match self {
+            Self::Write(name)
+            | Self::Delete(name)
+            | Self::Read(name)
+            | Self::Batch(name)
+            | Self::ChangeFeed(name)
+            | Self::Page(name) => Some(name),
+            _ => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Pages of queries and of reads of all items, held to the service's limits.
 
+use crate::container::Container;
 use crate::emulator::{Emulator, Incoming};
 use crate::limits::{MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
 use crate::reply::{Reply, header};
@@ -8,12 +9,12 @@ const MAX_ITEM_COUNT: &str = "x-ms-max-item-count";
 
 /// Executes a query with at most as many items a page as the service gives, and fewer where they would be too large
 /// together.
-pub(crate) async fn execute(emulator: &Emulator, mut incoming: Incoming) -> Reply {
+pub(crate) async fn execute(emulator: &Emulator, container: &Container, mut incoming: Incoming) -> Reply {
     let asked: Option<usize> = incoming.header(MAX_ITEM_COUNT).and_then(|count| count.trim().parse().ok());
     let mut items = asked.filter(|count| *count > 0).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS);
     loop {
         incoming.set_header(MAX_ITEM_COUNT, items.to_string());
-        let reply = emulator.execute(&incoming).await;
+        let reply = container.execute(emulator, &incoming).await;
         if reply.body.len() <= MAX_PAGE_BYTES || items == 1 {
             return reply;
         }

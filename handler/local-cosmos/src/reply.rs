@@ -52,6 +52,10 @@ impl Reply {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    pub(crate) fn session_token(&self) -> Option<&str> {
+        self.header(header::SESSION_TOKEN)
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }

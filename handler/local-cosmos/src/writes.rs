@@ -1,6 +1,7 @@
 //! Writes: done by the emulator, then put into the log, one after the other for each container.
 
 use azure_core::http::Method;
+use chrono::Utc;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -10,8 +11,9 @@ use crate::change_log::{Entry, Write};
 use crate::container::{Container, Definition};
 use crate::emulator::{Emulator, Incoming};
 use crate::item_rules::{check_id, check_item, check_patch, time_to_live};
-use crate::operation::item_id;
+use crate::operation::{ContainerName, item_id};
 use crate::reply::{Reply, header};
+use crate::version_log::Removal;
 
 const PARTITION_KEY: &str = "x-ms-documentdb-partitionkey";
 const CONTENT_RESPONSE: &str = "x-ms-cosmos-populate-content-response-on-write";
@@ -22,6 +24,8 @@ enum Done {
     Stored(Option<String>, Vec<u8>),
     /// The id of an item that is gone.
     Deleted(String, String),
+    /// The id of an item whose time to live ran out.
+    Expired(String, String),
 }
 
 /// Create, upsert, replace or patch of one item.
@@ -36,7 +40,7 @@ pub(crate) async fn write(emulator: &Emulator, container: &Container, mut incomi
     let wants_body = wants_body(&incoming);
     incoming.set_header(CONTENT_RESPONSE, "true");
     let _writes = container.writes.lock().await;
-    let mut reply = emulator.execute(&incoming).await;
+    let mut reply = container.execute(emulator, &incoming).await;
     if reply.is_success() {
         let body = std::mem::take(&mut reply.body);
         if wants_body {
@@ -51,12 +55,30 @@ pub(crate) async fn write(emulator: &Emulator, container: &Container, mut incomi
 /// Delete of one item.
 pub(crate) async fn delete(emulator: &Emulator, container: &Container, incoming: Incoming) -> Reply {
     let _writes = container.writes.lock().await;
-    let reply = emulator.execute(&incoming).await;
+    let reply = container.execute(emulator, &incoming).await;
     if reply.is_success() {
         let key = incoming.header(PARTITION_KEY).unwrap_or_default().to_owned();
         append(container, &reply, [Done::Deleted(key, item_id(&incoming))]);
     }
     reply
+}
+
+/// Delete of the item that an entry of the log tells of, unless it was written since. The caller holds `writes`.
+pub(crate) async fn expire(emulator: &Emulator, container: &Container, name: &ContainerName, entry: &Entry) -> bool {
+    let mut url = emulator.url().clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.clear().extend(["dbs", &name.database, "colls", &name.container, "docs", &entry.id]);
+    }
+    let mut delete = Incoming::new(Method::Delete, url);
+    delete.set_header(PARTITION_KEY, &entry.key);
+    delete.set_header("if-match", &entry.etag);
+    let reply = container.execute(emulator, &delete).await;
+    if reply.is_success() {
+        append(container, &reply, [Done::Expired(entry.key.clone(), entry.id.clone())]);
+    } else if reply.status == 404 {
+        container.log().remove(&entry.epk, &entry.id);
+    }
+    reply.is_success()
 }
 
 #[derive(Deserialize)]
@@ -70,7 +92,12 @@ struct BatchOperation {
 
 /// A transactional batch, all or nothing within one partition key value; or a bulk request, of which each operation
 /// stands for itself.
-pub(crate) async fn batch(emulator: &Emulator, container: &Container, mut incoming: Incoming) -> Reply {
+pub(crate) async fn batch(
+    emulator: &Emulator,
+    name: &ContainerName,
+    container: &Container,
+    mut incoming: Incoming,
+) -> Reply {
     #[derive(Deserialize)]
     struct BatchResult {
         #[serde(rename = "statusCode")]
@@ -79,7 +106,7 @@ pub(crate) async fn batch(emulator: &Emulator, container: &Container, mut incomi
         body: Option<Box<RawValue>>,
     }
     if incoming.header("x-ms-cosmos-batch-atomic").is_some_and(|atomic| atomic.eq_ignore_ascii_case("false")) {
-        return bulk::execute(emulator, container, incoming).await;
+        return bulk::execute(emulator, name, container, incoming).await;
     }
     let operations = match operations(&incoming.body) {
         Ok(operations) => operations,
@@ -87,7 +114,7 @@ pub(crate) async fn batch(emulator: &Emulator, container: &Container, mut incomi
     };
     incoming.set_header(CONTENT_RESPONSE, "true");
     let _writes = container.writes.lock().await;
-    let reply = emulator.execute(&incoming).await;
+    let reply = container.execute(emulator, &incoming).await;
     let results: Vec<BatchResult> = serde_json::from_slice(&reply.body).unwrap_or_default();
     let key = incoming.header(PARTITION_KEY).unwrap_or_default().to_owned();
     let mut done = Vec::new();
@@ -134,15 +161,21 @@ fn wants_body(incoming: &Incoming) -> bool {
 fn append(container: &Container, reply: &Reply, done: impl IntoIterator<Item = Done>) {
     let definition = container.definition();
     let lsn = reply.header(header::LSN).and_then(|lsn| lsn.parse().ok()).unwrap_or_default();
+    let now = Utc::now();
+    let removal = |key: String, id, is_expired| {
+        let epk = definition.key_range(&key)?.min;
+        Ok(Write::Delete(Removal { epk, id, key, ts: now.timestamp(), lsn, is_expired }))
+    };
     let write = |done| match done {
         Done::Stored(key, body) => entry(&definition, lsn, key, body).map(Write::Put),
-        Done::Deleted(key, id) => Ok(Write::Delete { epk: definition.key_range(&key)?.min, id }),
+        Done::Deleted(key, id) => removal(key, id, false),
+        Done::Expired(key, id) => removal(key, id, true),
     };
     match done.into_iter().map(write).collect::<Result<Vec<_>, String>>() {
-        Ok(writes) => container.log().append(writes, definition.default_ttl),
+        Ok(writes) => container.log().append(writes, definition.default_ttl, now.timestamp_millis()),
         Err(error) => log::error!("a write is missing in the change feed: {error}"),
     }
-    remember_session(container, reply);
+    container.sequence().remember(reply);
 }
 
 /// The entry of a stored item; its partition key is taken from the item where the request did not name it.
@@ -166,12 +199,4 @@ fn entry(definition: &Definition, lsn: u64, key: Option<String>, body: Vec<u8>) 
     let epk = definition.key_range(&key)?.min;
     let ttl = time_to_live(&stored.ttl).ok().flatten();
     Ok(Entry { epk, id: stored.id, key, etag: stored.etag, ts: stored.ts, ttl, lsn, body })
-}
-
-fn remember_session(container: &Container, reply: &Reply) {
-    if let (Some(partition), Some(token)) =
-        (reply.header(header::PARTITION_KEY_RANGE_ID), reply.header(header::SESSION_TOKEN))
-    {
-        container.remember_session(partition, token);
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedProcessor, Container, ErrorKind, RunningProcessor, connect};
+use changefeed_processor::{ChangeFeedMode, ChangeFeedProcessor, Container, ErrorKind, RunningProcessor, connect};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -19,8 +19,12 @@ pub(crate) struct Listener {
 
 /// The batch was not delivered: its lease must not move on.
 #[derive(Debug, thiserror::Error)]
-#[error("the host is being stopped")]
-struct HostStopped;
+enum NotDelivered {
+    #[error("the host is being stopped")]
+    HostStopped,
+    #[error("a change cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
 
 impl Listener {
     /// Starts in the background, and tries again every second as long as a container is missing or the account cannot
@@ -84,8 +88,9 @@ async fn processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Result<Run
         .await
         .map_err(|error| missing(trigger, error, true))?;
 
-    let mut builder =
-        ChangeFeedProcessor::builder(&trigger.lease_prefix, monitored, leases).start_from(trigger.start_from);
+    let mut builder = ChangeFeedProcessor::builder(&trigger.lease_prefix, monitored, leases)
+        .start_from(trigger.start_from)
+        .mode(trigger.mode);
     if let Some(delay) = trigger.poll_delay {
         builder = builder.poll_delay(delay);
     }
@@ -101,14 +106,19 @@ async fn processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Result<Run
     if let Some(max_items) = trigger.max_items {
         builder = builder.max_items(max_items);
     }
-    let deliverer = deliverer.clone();
+    let (deliverer, mode) = (deliverer.clone(), trigger.mode);
     let processor = builder.build(move |context, changes| {
         let deliverer = deliverer.clone();
         async move {
-            let documents: Vec<_> = changes.into_iter().filter_map(|change| change.current).collect();
+            let documents: Vec<_> = match mode {
+                ChangeFeedMode::LatestVersion => changes.into_iter().filter_map(|change| change.current).collect(),
+                ChangeFeedMode::AllVersionsAndDeletes => {
+                    changes.iter().map(serde_json::to_value).collect::<Result<_, _>>()?
+                }
+            };
             match deliverer.deliver(context.lease_token(), &documents).await {
                 Delivery::Succeeded | Delivery::Skipped(_) => Ok(()),
-                Delivery::Stopped => Err(HostStopped),
+                Delivery::Stopped => Err(NotDelivered::HostStopped),
             }
         }
     });

@@ -4,8 +4,9 @@
 //! missing to an equal share; if there is none, one lease from the instance that has the most.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::lease::Lease;
 
@@ -57,8 +58,8 @@ mod tests {
 
     fn taken(owners: &[&str], instance: &str, seconds_later: i64) -> usize {
         let now = DateTime::parse_from_rfc3339("2026-08-01T12:00:00Z").expect("time").to_utc();
-        let now = now + Duration::seconds(seconds_later);
-        let share = missing_share(&leases(owners), instance, now, Duration::seconds(60));
+        let now = now + chrono::Duration::seconds(seconds_later);
+        let share = missing_share(&leases(owners), instance, now, Duration::from_secs(60));
         share.missing.min(share.candidates.len())
     }
 
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn there_are_more_candidates_than_are_missing_for_one_may_be_stuck() {
         let now = DateTime::parse_from_rfc3339("2026-08-01T12:00:00Z").expect("time").to_utc();
-        let share = missing_share(&leases(&["a", "b", "", ""]), "a", now, Duration::seconds(60));
+        let share = missing_share(&leases(&["a", "b", "", ""]), "a", now, Duration::from_secs(60));
         assert_eq!((share.missing, share.candidates.len()), (1, 2));
     }
 }

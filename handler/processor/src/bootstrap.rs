@@ -4,15 +4,17 @@
 //! that is killed meanwhile leaves a lock that expires, and leases that the next one finds and keeps.
 //!
 //! With [`StartFrom::Now`] the position of every range is written into its lease here, so that all ranges start at the
-//! same moment, whichever instance comes to read them, and whenever.
+//! same moment, whichever instance comes to read them, and whenever. It is no bookmark: as long as nothing was handled, a
+//! processor that is started from elsewhere starts from there.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use chrono::Utc;
+use serde_json::{Map, Value};
 
-use crate::cosmos::{Container, Error, LeaseStore, Position};
-use crate::lease::{FeedRange, Lease, LeaseMode, RangeEnvelope, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
+use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position, RangeContinuation};
+use crate::lease::{FeedRange, Lease, RangeEnvelope, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
+use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(1);
@@ -21,27 +23,56 @@ pub(crate) async fn bootstrap(
     monitored: &Container,
     leases: &LeaseStore,
     start: StartFrom,
-    mode: LeaseMode,
+    mode: ChangeFeedMode,
 ) -> Result<(), Error> {
+    if mode == ChangeFeedMode::AllVersionsAndDeletes && start != StartFrom::Now {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "starting the processor",
+            "AllVersionsAndDeletes mode starts from now, or where its leases are; it knows no beginning and no time",
+        ));
+    }
     while !leases.is_initialized().await? {
-        let Some(lock) = leases.lock(Utc::now()).await? else {
-            tokio::time::sleep(WAIT_FOR_OTHERS).await;
+        let Some(lock) = leases.lock(leases.clock().now()).await? else {
+            leases.clock().sleep(WAIT_FOR_OTHERS).await;
             continue;
         };
-        create_leases(monitored, leases, start, mode).await?;
+        // A partition may be split between the read of its range and that of its position.
+        while let Err(error) = create_leases(monitored, leases, start, mode).await {
+            if error.kind() != ErrorKind::Gone {
+                return Err(error);
+            }
+            leases.clock().sleep(WAIT_FOR_OTHERS).await;
+        }
         leases.mark_initialized().await?;
         leases.unlock(lock).await?;
     }
-    Ok(())
+    same_mode(&leases.all().await?, mode)
+}
+
+/// A bookmark of one mode means nothing to the other.
+fn same_mode(leases: &[Lease], mode: ChangeFeedMode) -> Result<(), Error> {
+    let Some(other) = leases.iter().find(|lease| lease.mode() != mode) else { return Ok(()) };
+    Err(Error::new(
+        ErrorKind::Invalid,
+        format!("starting the processor in {mode} mode"),
+        format!(
+            "lease {} is of {} mode, and its bookmark cannot be read in another; give the processor another name \
+             (for the Functions trigger: leaseContainerPrefix), or delete the leases and lose their bookmarks",
+            other.id,
+            other.mode()
+        ),
+    ))
 }
 
 async fn create_leases(
     monitored: &Container,
     leases: &LeaseStore,
     start: StartFrom,
-    mode: LeaseMode,
+    mode: ChangeFeedMode,
 ) -> Result<(), Error> {
     let present = leases.all().await?;
+    same_mode(&present, mode)?;
     for range in monitored.feed_ranges().await? {
         if !present.iter().any(|lease| lease.range().as_ref() == Some(&range)) {
             leases.create(&first_lease(monitored, leases, range, start, mode).await?).await?;
@@ -55,40 +86,55 @@ async fn first_lease(
     leases: &LeaseStore,
     range: FeedRange,
     start: StartFrom,
-    mode: LeaseMode,
+    mode: ChangeFeedMode,
 ) -> Result<Lease, Error> {
     // The SDK names ranges by their bounds; .NET names first leases by the id of the partition key range, which the
     // service sends with every page.
     let page = monitored.read_feed(&range, &Position::Now, mode, Some(NonZeroU32::MIN)).await?;
-    let pinned = page.continuations.first().filter(|_| start == StartFrom::Now).map(|part| part.continuation.clone());
-    let (version, token) = match page.partition_key_range_id {
+    let [RangeContinuation { continuation, .. }] = page.continuations.as_slice() else {
+        return Err(Error::new(ErrorKind::Gone, "making the leases", "a partition was split meanwhile"));
+    };
+    let now = continuation.clone().filter(|_| start == StartFrom::Now);
+    let (version, lease_token) = match page.partition_key_range_id {
         Some(id) => (VERSION_PARTITION_KEY_RANGE, id),
         None => (VERSION_EPK_RANGE, range.token()),
     };
-    Ok(new_lease(leases, version, token, range, pinned, mode))
+    let mut lease =
+        NewLease { version, lease_token, range, continuation_token: None, mode, properties: Map::new() }.build(leases);
+    match mode {
+        // There is no other start that somebody could still choose.
+        ChangeFeedMode::AllVersionsAndDeletes => lease.continuation_token = now,
+        ChangeFeedMode::LatestVersion => now.iter().for_each(|continuation| lease.fix_now(continuation)),
+    }
+    Ok(lease)
 }
 
-pub(crate) fn new_lease(
-    leases: &LeaseStore,
-    version: i64,
-    lease_token: String,
-    range: FeedRange,
-    continuation_token: Option<String>,
-    mode: LeaseMode,
-) -> Lease {
-    Lease {
-        id: leases.lease_id(&lease_token),
-        version,
-        etag: None,
-        lease_token,
-        feed_range: Some(RangeEnvelope { range }),
-        owner: None,
-        continuation_token,
-        properties: serde_json::Map::new(),
-        timestamp: Some(Utc::now()),
-        ts: None,
-        mode: Some(mode),
-        partition_key: None,
-        other: serde_json::Map::new(),
+/// What differs from one lease that is made to the next.
+pub(crate) struct NewLease {
+    pub version: i64,
+    pub lease_token: String,
+    pub range: FeedRange,
+    pub continuation_token: Option<String>,
+    pub mode: ChangeFeedMode,
+    pub properties: Map<String, Value>,
+}
+
+impl NewLease {
+    pub(crate) fn build(self, leases: &LeaseStore) -> Lease {
+        Lease {
+            id: leases.lease_id(&self.lease_token),
+            version: self.version,
+            etag: None,
+            lease_token: self.lease_token,
+            feed_range: Some(RangeEnvelope { range: self.range }),
+            owner: None,
+            continuation_token: self.continuation_token,
+            properties: self.properties,
+            timestamp: Some(leases.clock().now()),
+            ts: None,
+            mode: Some(self.mode),
+            partition_key: None,
+            other: Map::new(),
+        }
     }
 }

@@ -2,28 +2,45 @@
 
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 
 use crate::bootstrap::bootstrap;
 use crate::change::Change;
+use crate::checkpoint::Checkpointer;
+use crate::clock::Clock;
 use crate::context::Context;
 use crate::cosmos::{Container, Error, LeaseStore};
-use crate::instance::{Handler, HandlerError, Instance, RunningProcessor};
-use crate::lease::LeaseMode;
+use crate::health::{HandlerError, Notifications, ProcessingError};
+use crate::instance::{Handler, Instance, RunningProcessor};
+use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub instance_name: String,
+    pub instance_name: Arc<str>,
     pub start_from: StartFrom,
-    pub mode: LeaseMode,
+    pub mode: ChangeFeedMode,
     pub max_items: Option<NonZeroU32>,
     pub poll_delay: Duration,
     pub lease_acquire_interval: Duration,
     pub lease_expiration_interval: Duration,
     pub lease_renew_interval: Duration,
+    pub first_retry_delay: Duration,
+    pub last_retry_delay: Duration,
+    pub checkpointing: Checkpointing,
+    pub clock: Clock,
+}
+
+/// Who moves bookmarks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checkpointing {
+    /// The processor, after each batch.
+    Automatic,
+    /// The handler.
+    Manual,
 }
 
 /// Sets up a [`ChangeFeedProcessor`].
@@ -33,6 +50,7 @@ pub struct ProcessorBuilder {
     monitored: Container,
     leases: Container,
     settings: Settings,
+    notifications: Notifications,
 }
 
 /// A processor that can be started.
@@ -51,37 +69,49 @@ impl ChangeFeedProcessor {
             monitored,
             leases,
             settings: Settings {
-                instance_name: uuid::Uuid::new_v4().to_string(),
+                instance_name: uuid::Uuid::new_v4().to_string().into(),
                 start_from: StartFrom::Now,
-                mode: LeaseMode::Incremental,
+                mode: ChangeFeedMode::LatestVersion,
                 max_items: None,
                 poll_delay: Duration::from_secs(5),
                 lease_acquire_interval: Duration::from_secs(13),
                 lease_expiration_interval: Duration::from_secs(60),
                 lease_renew_interval: Duration::from_secs(17),
+                first_retry_delay: Duration::from_secs(1),
+                last_retry_delay: Duration::from_secs(60),
+                checkpointing: Checkpointing::Automatic,
+                clock: Clock::default(),
             },
+            notifications: Notifications::default(),
         }
     }
 
     /// Makes the leases if there are none yet, and starts.
     ///
     /// # Errors
-    /// When the lease container is not partitioned by `/id` or `/partitionKey`, and when the leases cannot be made.
-    /// Once it runs, a processor tries again whatever fails.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the lease container is not partitioned by `/id` or
+    /// `/partitionKey`, when there are leases of the other mode, and when [`ChangeFeedMode::AllVersionsAndDeletes`] is
+    /// to start from anything but now. Any kind when the leases cannot be made. Once it runs, a processor tries again
+    /// whatever fails.
     pub async fn start(self) -> Result<RunningProcessor, Error> {
-        let ProcessorBuilder { processor_name, monitored, leases, settings } = self.builder;
-        let prefix = format!("{processor_name}{}", monitored.lease_prefix());
-        let leases = LeaseStore::new(leases, prefix)?;
+        let ProcessorBuilder { processor_name, monitored, leases, settings, notifications } = self.builder;
+        let leases = LeaseStore::new(leases, monitored.lease_prefix(&processor_name), settings.clock.clone())?;
         bootstrap(&monitored, &leases, settings.start_from, settings.mode).await?;
-        let instance =
-            Instance { settings, monitored, leases, handler: self.handler, rebalance: tokio::sync::Notify::new() };
-        Ok(RunningProcessor::start(instance))
+        Ok(RunningProcessor::start(Instance {
+            settings,
+            monitored,
+            leases,
+            handler: self.handler,
+            notifications,
+            rebalance: tokio::sync::Notify::new(),
+        }))
     }
 }
 
 impl ProcessorBuilder {
-    /// The name that this instance's leases bear; by default a new UUID.
-    pub fn instance_name(mut self, name: impl Into<String>) -> Self {
+    /// The name that this instance's leases bear; by default a new UUID. Each instance needs its own: an instance takes
+    /// the leases that bear its name for its own from before a restart.
+    pub fn instance_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.settings.instance_name = name.into();
         self
     }
@@ -89,6 +119,12 @@ impl ProcessorBuilder {
     /// Where leases without a bookmark start; by default [`StartFrom::Now`].
     pub fn start_from(mut self, start_from: StartFrom) -> Self {
         self.settings.start_from = start_from;
+        self
+    }
+
+    /// What the feed tells; by default [`ChangeFeedMode::LatestVersion`].
+    pub fn mode(mut self, mode: ChangeFeedMode) -> Self {
+        self.settings.mode = mode;
         self
     }
 
@@ -122,16 +158,66 @@ impl ProcessorBuilder {
         self
     }
 
+    /// How long to wait after a failure before trying again, doubled with each further one; by default from 1 second up
+    /// to 60.
+    pub fn retry_delay(mut self, first: Duration, last: Duration) -> Self {
+        (self.settings.first_retry_delay, self.settings.last_retry_delay) = (first, last.max(first));
+        self
+    }
+
+    /// The clock by which leases are renewed and expire; by default the system's.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.settings.clock = clock.into();
+        self
+    }
+
+    /// Calls `notify` with the token of each lease that this instance takes.
+    pub fn on_lease_acquired(mut self, notify: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.notifications.acquired = Some(Box::new(notify));
+        self
+    }
+
+    /// Calls `notify` with the token of each lease that this instance held and no longer holds: given back, lost, or
+    /// replaced after a split or merge.
+    pub fn on_lease_released(mut self, notify: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.notifications.released = Some(Box::new(notify));
+        self
+    }
+
+    /// Calls `notify` with everything that fails while the processor runs, and the token of the lease that it holds up,
+    /// if it is one.
+    pub fn on_error(mut self, notify: impl Fn(Option<&str>, &ProcessingError) + Send + Sync + 'static) -> Self {
+        self.notifications.error = Some(Box::new(notify));
+        self
+    }
+
     /// Completes the processor with the function that is called with each batch of changes. When it fails, or panics,
-    /// the batch is delivered again later.
+    /// the batch is delivered again later; when it succeeds, the lease's bookmark is moved behind the batch.
     pub fn build<F, Fut, E>(self, handler: F) -> ChangeFeedProcessor
     where
         F: Fn(Context, Vec<Change>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<HandlerError> + 'static,
     {
-        let handler: Handler = Box::new(move |context, changes| {
+        let handler: Handler = Box::new(move |context, changes, _| {
             let handled = handler(context, changes);
+            async move { handled.await.map_err(Into::into) }.boxed()
+        });
+        ChangeFeedProcessor { builder: self, handler }
+    }
+
+    /// As [`Self::build`], but bookmarks move only where the handler's [`Checkpointer`] moves them: for a handler that
+    /// gathers several batches before it stores them. A handler that fails gets everything again since the last
+    /// checkpoint.
+    pub fn build_with_manual_checkpoint<F, Fut, E>(mut self, handler: F) -> ChangeFeedProcessor
+    where
+        F: Fn(Context, Vec<Change>, Checkpointer) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<HandlerError> + 'static,
+    {
+        self.settings.checkpointing = Checkpointing::Manual;
+        let handler: Handler = Box::new(move |context, changes, checkpointer| {
+            let handled = handler(context, changes, checkpointer);
             async move { handled.await.map_err(Into::into) }.boxed()
         });
         ChangeFeedProcessor { builder: self, handler }

@@ -1,5 +1,6 @@
 //! One change, as the feed delivers it.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -63,5 +64,12 @@ impl Change {
     pub fn lsn(&self) -> Option<i64> {
         let from_metadata = self.metadata.as_ref().and_then(|metadata| metadata.lsn);
         from_metadata.or_else(|| self.current.as_ref()?.get("_lsn")?.as_i64())
+    }
+
+    /// When it happened: from the metadata, or the document's `_ts`. The service keeps whole seconds.
+    pub fn time(&self) -> Option<DateTime<Utc>> {
+        let from_metadata = self.metadata.as_ref().and_then(|metadata| metadata.crts).map(|seconds| seconds as i64);
+        let seconds = from_metadata.or_else(|| self.current.as_ref()?.get("_ts")?.as_i64())?;
+        DateTime::from_timestamp(seconds, 0)
     }
 }

@@ -5,42 +5,67 @@
 //! documents.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::future::try_join_all;
+use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::cosmos::{Container, Error, LeaseStore, Position};
-use crate::lease::{Lease, LeaseMode};
+use crate::change::Change;
+use crate::clock::{Clock, later};
+use crate::cosmos::{Container, Error, ErrorKind, FeedPage, Position};
+use crate::lease::{FeedRange, Lease};
+use crate::lease_set::LeaseSet;
+use crate::mode::ChangeFeedMode;
+
+/// Reads of the change feed at the same time.
+const CONCURRENCY: usize = 16;
 
 /// Estimates the lag of the leases of one processor, without touching them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ChangeFeedEstimator {
-    monitored: Container,
-    leases: LeaseStore,
+    leases: LeaseSet,
+    expiration: Duration,
+    clock: Clock,
 }
 
-/// The lag of one lease.
+/// How far one lease is behind, and how it is doing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeaseLag {
     /// The lease's token.
     pub lease_token: String,
-    /// The instance that holds it.
+    /// The instance that holds it, or held it last if it has expired.
     pub owner: Option<String>,
-    /// Transactions not handled yet; `None` before the first checkpoint.
+    /// Whether nobody holds the lease: it was given back, or not renewed in time.
+    pub is_free: bool,
+    /// Transactions not handled yet; before the first checkpoint all that there are. `None` when it cannot be told.
     pub lag: Option<i64>,
-    /// When the lease was last written.
+    /// The age in seconds of the oldest change that is not handled yet; 0 when there is none.
+    pub lag_seconds: Option<i64>,
+    /// When the lease was last written: taken, renewed or moved forward.
     pub last_written: Option<DateTime<Utc>>,
+    /// When the lease last moved forward, if this crate moved it.
+    pub last_checkpoint: Option<DateTime<Utc>>,
+    /// Since when and why it does not move forward, if its owner tried more than once.
+    pub failure: Option<(DateTime<Utc>, String)>,
+    /// Whether there is something to handle and nobody gets on with it: nobody holds the lease, its owner fails, or
+    /// nothing has moved for as long as it takes a lease to expire.
+    pub is_stuck: bool,
 }
 
 impl ChangeFeedEstimator {
     /// An estimator for the processor of this name, on the same containers.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the lease container is not partitioned by `/id` or
-    /// `/partitionKey`.
+    /// [`ErrorKind::Invalid`] when the lease container is not partitioned by `/id` or `/partitionKey`.
     pub fn new(processor_name: &str, monitored: Container, leases: Container) -> Result<Self, Error> {
-        let prefix = format!("{processor_name}{}", monitored.lease_prefix());
-        Ok(Self { leases: LeaseStore::new(leases, prefix)?, monitored })
+        let leases = LeaseSet::open(processor_name, monitored, leases)?;
+        Ok(Self { leases, expiration: Duration::from_secs(60), clock: Clock::default() })
+    }
+
+    /// After what time without renewal a lease is free for others; by default 60 seconds, as for the processor.
+    pub fn lease_expiration_interval(mut self, interval: Duration) -> Self {
+        self.expiration = interval;
+        self
     }
 
     /// The lag of every lease, in the order of their tokens; empty when the processor never ran.
@@ -48,25 +73,79 @@ impl ChangeFeedEstimator {
     /// # Errors
     /// When the leases or the change feed cannot be read.
     pub async fn estimate(&self) -> Result<Vec<LeaseLag>, Error> {
-        let mut leases = self.leases.all().await?;
-        leases.sort_by(|left, right| left.lease_token.cmp(&right.lease_token));
-        try_join_all(leases.into_iter().map(|lease| self.lag(lease))).await
+        let leases = self.leases.all().await?;
+        stream::iter(leases.into_iter().map(|lease| self.lag(lease))).buffered(CONCURRENCY).try_collect().await
     }
 
     async fn lag(&self, lease: Lease) -> Result<LeaseLag, Error> {
-        let lag = match (lease.range(), &lease.continuation_token) {
-            (Some(range), Some(continuation)) => {
-                let position = Position::Continuation(continuation.clone());
-                let mode = lease.mode.unwrap_or(LeaseMode::Incremental);
-                let page = self.monitored.read_feed(&range, &position, mode, Some(NonZeroU32::MIN)).await?;
-                match (page.changes.first().and_then(|change| change.lsn()), page.session_lsn) {
-                    (None, _) => Some(0),
-                    (Some(first), Some(newest)) => Some((newest - first + 1).max(0)),
-                    (Some(_), None) => Some(1),
-                }
-            }
-            _ => None,
-        };
-        Ok(LeaseLag { lease_token: lease.lease_token, owner: lease.owner, lag, last_written: lease.timestamp })
+        let now = self.clock.now();
+        let (lag, waiting_since) = self.read_lag(&lease).await?;
+        let is_free = lease.is_expired(now, self.expiration);
+        let failure = lease.failure().map(|(since, failure)| (since, failure.to_owned()));
+        let last_checkpoint = lease.last_checkpoint();
+        let waits_too_long = waiting_since
+            .into_iter()
+            .chain(last_checkpoint)
+            .max()
+            .is_some_and(|since| later(since, self.expiration) < now);
+        // A lease that was just made has no bookmark, and nobody yet.
+        let is_old = lease.timestamp.is_none_or(|written| later(written, self.expiration) < now);
+        let behind = lag.map_or(is_old, |lag| lag > 0);
+        Ok(LeaseLag {
+            is_stuck: failure.is_some() || behind && (is_free || waits_too_long),
+            lag_seconds: match lag {
+                Some(0) => Some(0),
+                _ => waiting_since.map(|since| (now - since).num_seconds().max(0)),
+            },
+            lease_token: lease.lease_token,
+            owner: lease.owner,
+            is_free,
+            lag,
+            last_written: lease.timestamp,
+            last_checkpoint,
+            failure,
+        })
     }
+
+    /// The lag, and since when the oldest change that is not handled waits.
+    async fn read_lag(&self, lease: &Lease) -> Result<(Option<i64>, Option<DateTime<Utc>>), Error> {
+        let Some(range) = lease.range() else { return Ok((None, None)) };
+        let position = match (lease.continuation_token.as_deref().or(lease.now()), lease.mode()) {
+            (Some(continuation), _) => Position::Continuation(continuation.to_owned()),
+            (None, ChangeFeedMode::AllVersionsAndDeletes) => return Ok((None, None)),
+            (None, ChangeFeedMode::LatestVersion) => lease.reset_to().map_or(Position::Beginning, Position::Time),
+        };
+        let page = match self.read_one(&range, &position, lease.mode()).await {
+            Ok(page) => page,
+            // Split or merged this moment: something is behind.
+            Err(error) if error.kind() == ErrorKind::Gone => return Ok((Some(1), None)),
+            Err(error) => return Err(error),
+        };
+        if page.continuations.len() == 1 {
+            let (lag, since) = lag_of(&page);
+            return Ok((Some(lag), since));
+        }
+        // The range is in several partitions, and the page is of one of them.
+        let (mut total, mut oldest) = (0, None);
+        for part in &page.continuations {
+            let (lag, since) = lag_of(&self.read_one(&part.range, &position, lease.mode()).await?);
+            total += lag;
+            oldest = oldest.into_iter().chain(since).min();
+        }
+        Ok((Some(total), oldest))
+    }
+
+    async fn read_one(&self, range: &FeedRange, position: &Position, mode: ChangeFeedMode) -> Result<FeedPage, Error> {
+        self.leases.monitored.read_feed(range, position, mode, Some(NonZeroU32::MIN)).await
+    }
+}
+
+fn lag_of(page: &FeedPage) -> (i64, Option<DateTime<Utc>>) {
+    let first = page.changes.first();
+    let lag = match (first.map(Change::lsn), page.session_lsn) {
+        (None, _) => 0,
+        (Some(Some(first)), Some(newest)) => (newest - first + 1).max(1),
+        (Some(_), _) => 1,
+    };
+    (lag, first.and_then(Change::time))
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::Utc;
 use futures::future::{BoxFuture, join_all};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -12,21 +11,23 @@ use tokio_util::sync::CancellationToken;
 use crate::balance::missing_share;
 use crate::builder::Settings;
 use crate::change::Change;
+use crate::checkpoint::Checkpointer;
 use crate::context::Context;
 use crate::cosmos::{Container, Error, LeaseStore};
+use crate::health::{HandlerError, Notifications, ProcessingError};
 use crate::lease::Lease;
 use crate::partition::process;
 use crate::renewal::HeldLease;
 
-pub(crate) type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Handler =
-    Box<dyn Fn(Context, Vec<Change>) -> BoxFuture<'static, Result<(), HandlerError>> + Send + Sync>;
+    Box<dyn Fn(Context, Vec<Change>, Checkpointer) -> BoxFuture<'static, Result<(), HandlerError>> + Send + Sync>;
 
 pub(crate) struct Instance {
     pub settings: Settings,
     pub monitored: Container,
     pub leases: LeaseStore,
     pub handler: Handler,
+    pub notifications: Notifications,
     /// Asks for the next look at the leases at once.
     pub rebalance: Notify,
 }
@@ -34,6 +35,7 @@ pub(crate) struct Instance {
 /// A processor at work. Dropping it stops it too, without waiting.
 #[derive(Debug)]
 pub struct RunningProcessor {
+    instance_name: Arc<str>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
@@ -41,8 +43,14 @@ pub struct RunningProcessor {
 impl RunningProcessor {
     pub(crate) fn start(instance: Instance) -> Self {
         let stop = CancellationToken::new();
+        let instance_name = Arc::clone(&instance.settings.instance_name);
         let task = tokio::spawn(run(Arc::new(instance), stop.clone()));
-        Self { stop, task: Some(task) }
+        Self { instance_name, stop, task: Some(task) }
+    }
+
+    /// The name that this instance's leases bear.
+    pub fn instance_name(&self) -> &str {
+        &self.instance_name
     }
 
     /// Stops reading, waits for the handlers that are at work, records what they finished, and gives the leases back.
@@ -68,12 +76,12 @@ async fn run(instance: Arc<Instance>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         held.retain(|_, task| !task.is_finished());
         if let Err(error) = take_leases(&instance, &mut held, &stop).await {
-            log::warn!("leases could not be balanced: {error}");
+            instance.notifications.error(None, &ProcessingError::Lease(error), "; leases are balanced later");
         }
         tokio::select! {
             () = stop.cancelled() => {}
             () = instance.rebalance.notified() => {}
-            () = tokio::time::sleep(instance.settings.lease_acquire_interval) => {}
+            () = instance.settings.clock.sleep(instance.settings.lease_acquire_interval) => {}
         }
     }
     join_all(held.into_values()).await;
@@ -88,12 +96,12 @@ async fn take_leases(
     let all = instance.leases.all().await?;
     // Leases in this instance's name that it does not process are from a run before this one, or from a task that died.
     for lease in &all {
-        if lease.owner.as_deref() == Some(&settings.instance_name) && !held.contains_key(&lease.id) {
+        if lease.owner.as_deref() == Some(&*settings.instance_name) && !held.contains_key(&lease.id) {
             take(instance, held, stop, lease).await;
         }
     }
-    let expiration = chrono::Duration::from_std(settings.lease_expiration_interval).unwrap_or(chrono::Duration::MAX);
-    let mut share = missing_share(&all, &settings.instance_name, Utc::now(), expiration);
+    let now = settings.clock.now();
+    let mut share = missing_share(&all, &settings.instance_name, now, settings.lease_expiration_interval);
     for lease in &share.candidates {
         if share.missing == 0 {
             break;
@@ -115,15 +123,16 @@ async fn take(
 ) -> bool {
     match HeldLease::acquire(&instance.leases, lease, &instance.settings.instance_name).await {
         Ok(Some(acquired)) => {
-            log::debug!("lease {} acquired", lease.lease_token);
+            instance.notifications.acquired(&lease.lease_token);
             let (instance, stop) = (Arc::clone(instance), stop.clone());
-            let task = tokio::spawn(async move { process(&instance, &acquired, &stop).await });
+            let task = tokio::spawn(async move { process(&instance, Arc::new(acquired), &stop).await });
             held.insert(lease.id.clone(), task);
             true
         }
         Ok(None) => false,
         Err(error) => {
-            log::warn!("lease {} could not be acquired: {error}", lease.lease_token);
+            let error = ProcessingError::Lease(error);
+            instance.notifications.error(Some(&lease.lease_token), &error, "; it was not taken");
             false
         }
     }

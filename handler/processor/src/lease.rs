@@ -4,14 +4,26 @@
 //! A lease without an owner is free. `timestamp` is written on every update and decides whether a lease has expired;
 //! `ContinuationToken` is the feed's etag, quotes included, and stays away until the first checkpoint.
 
-use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::clock::later;
+use crate::mode::ChangeFeedMode;
 
 /// A lease keyed by a partition key range id (`"0"`).
 pub(crate) const VERSION_PARTITION_KEY_RANGE: i64 = 0;
 /// A lease keyed by the bounds of its range (`"05C1…-FF"`).
 pub(crate) const VERSION_EPK_RANGE: i64 = 1;
+
+const LAST_CHECKPOINT: &str = "LastCheckpoint";
+const FAILING_SINCE: &str = "FailingSince";
+const FAILURE: &str = "Failure";
+const RESET_TO: &str = "ResetTo";
+const NOW: &str = "Now";
+const MAX_FAILURE_CHARS: usize = 500;
 
 /// A lease: who reads which range of the monitored container, and how far that is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +48,9 @@ pub struct Lease {
     /// The feed's etag after the last checkpoint, quotes included.
     #[serde(rename = "ContinuationToken", default)]
     pub continuation_token: Option<String>,
-    /// Free for the user of the processor.
+    /// Texts that .NET processors keep and do not read. This crate notes there when the lease last moved forward
+    /// (`LastCheckpoint`), since when and why it does not (`FailingSince`, `Failure`), where to start again
+    /// (`ResetTo`), and the continuation token that a start from now means (`Now`); times are RFC 3339.
     #[serde(default)]
     pub properties: Map<String, Value>,
     /// When the lease was last written.
@@ -47,24 +61,13 @@ pub struct Lease {
     pub ts: Option<i64>,
     /// The mode of the feed that the continuation token is of.
     #[serde(rename = "Mode", default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<LeaseMode>,
+    pub mode: Option<ChangeFeedMode>,
     /// The value of the lease container's key when that is `/partitionKey`: the id.
     #[serde(rename = "partitionKey", default, skip_serializing_if = "Option::is_none")]
     pub partition_key: Option<String>,
     /// Whatever else the document has, kept as it is.
     #[serde(flatten)]
     pub other: Map<String, Value>,
-}
-
-/// The mode of the feed that a lease's continuation token belongs to; a missing one means [`LeaseMode::Incremental`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LeaseMode {
-    /// LatestVersion.
-    #[serde(rename = "Incremental Feed")]
-    Incremental,
-    /// AllVersionsAndDeletes.
-    #[serde(rename = "Full-Fidelity Feed")]
-    FullFidelity,
 }
 
 /// The outer object of `FeedRange` in a lease document.
@@ -119,8 +122,77 @@ impl Lease {
     /// Whether nobody holds the lease at `now`: it has no owner, or the owner has not renewed it for `expiration`.
     pub fn is_expired(&self, now: DateTime<Utc>, expiration: Duration) -> bool {
         let written = self.timestamp.or_else(|| DateTime::from_timestamp(self.ts?, 0));
-        self.owner.as_deref().unwrap_or_default().is_empty() || written.is_none_or(|written| written + expiration < now)
+        self.owner.as_deref().unwrap_or_default().is_empty()
+            || written.is_none_or(|written| later(written, expiration) < now)
     }
+
+    /// The mode of the feed that the bookmark is of.
+    pub fn mode(&self) -> ChangeFeedMode {
+        self.mode.unwrap_or_default()
+    }
+
+    /// When the lease last moved forward, if this crate moved it.
+    pub fn last_checkpoint(&self) -> Option<DateTime<Utc>> {
+        self.time(LAST_CHECKPOINT)
+    }
+
+    /// Since when and why the lease does not move forward, if it was tried more than once.
+    pub fn failure(&self) -> Option<(DateTime<Utc>, &str)> {
+        Some((self.time(FAILING_SINCE)?, self.properties.get(FAILURE)?.as_str()?))
+    }
+
+    /// Where a lease that was set back starts.
+    pub(crate) fn reset_to(&self) -> Option<DateTime<Utc>> {
+        self.time(RESET_TO)
+    }
+
+    /// Where a start from now begins, if that was fixed already.
+    pub(crate) fn now(&self) -> Option<&str> {
+        self.properties.get(NOW)?.as_str()
+    }
+
+    /// Fixes where a start from now begins.
+    pub(crate) fn fix_now(&mut self, continuation: &str) {
+        self.properties.insert(NOW.to_owned(), continuation.into());
+    }
+
+    /// Forgets the bookmark, and how it was to go on from there.
+    pub(crate) fn reset(&mut self, to: Option<DateTime<Utc>>) {
+        for name in [LAST_CHECKPOINT, FAILING_SINCE, FAILURE, RESET_TO, NOW] {
+            self.properties.remove(name);
+        }
+        self.continuation_token = None;
+        if let Some(time) = to {
+            self.properties.insert(RESET_TO.to_owned(), rfc3339(time));
+        }
+    }
+
+    /// Moves the bookmark to `continuation`.
+    pub(crate) fn move_to(&mut self, continuation: &str, now: DateTime<Utc>) {
+        self.reset(None);
+        self.continuation_token = Some(continuation.to_owned());
+        self.properties.insert(LAST_CHECKPOINT.to_owned(), rfc3339(now));
+    }
+
+    /// Notes why the lease does not move forward, or that it does again.
+    pub(crate) fn note_failure(&mut self, failure: Option<&str>, now: DateTime<Utc>) {
+        let Some(failure) = failure else {
+            self.properties.remove(FAILING_SINCE);
+            self.properties.remove(FAILURE);
+            return;
+        };
+        self.properties.entry(FAILING_SINCE).or_insert_with(|| rfc3339(now));
+        let failure: String = failure.chars().take(MAX_FAILURE_CHARS).collect();
+        self.properties.insert(FAILURE.to_owned(), failure.into());
+    }
+
+    fn time(&self, property: &str) -> Option<DateTime<Utc>> {
+        Some(DateTime::parse_from_rfc3339(self.properties.get(property)?.as_str()?).ok()?.to_utc())
+    }
+}
+
+fn rfc3339(time: DateTime<Utc>) -> Value {
+    Value::from(time.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
 mod timestamp {
@@ -190,7 +262,7 @@ mod tests {
     #[test]
     fn a_lease_expires_by_its_timestamp_and_by_ts_when_it_has_none() {
         let now = DateTime::parse_from_rfc3339("2026-08-01T12:01:00Z").expect("time").to_utc();
-        let minute = Duration::seconds(60);
+        let minute = Duration::from_secs(60);
         let lease = |fields: Value| -> Lease {
             let mut document = json!({"id": "x..0", "LeaseToken": "0", "Owner": "me"});
             document.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
@@ -201,5 +273,22 @@ mod tests {
         assert!(!lease(json!({"_ts": now.timestamp() - 59})).is_expired(now, minute));
         assert!(lease(json!({"_ts": now.timestamp() - 61})).is_expired(now, minute));
         assert!(lease(json!({"Owner": "", "_ts": now.timestamp()})).is_expired(now, minute));
+        assert!(!lease(json!({"timestamp": "2026-08-01T11:59:59Z"})).is_expired(now, Duration::MAX), "no overflow");
+    }
+
+    #[test]
+    fn a_lease_notes_its_failure_until_it_moves_on() {
+        let mut lease =
+            Lease::read(json!({"id": "x..0", "LeaseToken": "0", "properties": {"mine": "kept"}})).expect("lease");
+        let time = |seconds| DateTime::from_timestamp(seconds, 0).expect("time");
+        lease.note_failure(Some("first"), time(10));
+        lease.note_failure(Some("second"), time(20));
+        assert_eq!((lease.failure(), lease.last_checkpoint()), (Some((time(10), "second")), None));
+        lease.move_to("\"7\"", time(30));
+        assert_eq!((lease.failure(), lease.last_checkpoint()), (None, Some(time(30))));
+        lease.reset(Some(time(5)));
+        assert_eq!((lease.continuation_token.as_deref(), lease.reset_to()), (None, Some(time(5))));
+        lease.move_to("\"8\"", time(40));
+        assert_eq!((lease.reset_to(), &lease.properties["mine"]), (None, &json!("kept")));
     }
 }

@@ -4,10 +4,11 @@
 use std::num::NonZeroU32;
 
 use crate::cosmos::{Container, Error, ErrorKind, Position};
-use crate::lease::{FeedRange, Lease, LeaseMode};
+use crate::lease::{FeedRange, Lease};
+use crate::mode::ChangeFeedMode;
 
 /// The current range with the partition key range id that the lease names.
-pub(crate) async fn locate(monitored: &Container, lease: &Lease, mode: LeaseMode) -> Result<FeedRange, Error> {
+pub(crate) async fn locate(monitored: &Container, lease: &Lease, mode: ChangeFeedMode) -> Result<FeedRange, Error> {
     for range in monitored.feed_ranges().await? {
         let page = monitored.read_feed(&range, &Position::Now, mode, Some(NonZeroU32::MIN)).await?;
         if page.partition_key_range_id.as_ref() == Some(&lease.lease_token) {

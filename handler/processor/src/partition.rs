@@ -1,171 +1,237 @@
 //! Reads one lease's range and hands the changes to the handler, batch by batch.
 //!
 //! The bookmark moves only after the handler has succeeded. A batch whose handler fails is read again from the bookmark
-//! after a pause that grows; other leases go on meanwhile.
+//! after a pause that grows; other leases go on meanwhile. From the second failure in a row on, the lease notes why it
+//! does not get on, for whoever looks at the leases.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
-use log::Level;
 use tokio_util::sync::CancellationToken;
 
-use crate::bootstrap::new_lease;
+use crate::builder::Checkpointing;
+use crate::checkpoint::Checkpointer;
 use crate::context::Context;
-use crate::cosmos::{Error, ErrorKind, FeedPage, Position, RangeContinuation};
+use crate::cosmos::{Error, ErrorKind, FeedPage, Position};
+use crate::health::ProcessingError;
 use crate::instance::Instance;
-use crate::lease::{FeedRange, LeaseMode, VERSION_EPK_RANGE};
+use crate::lease::{FeedRange, Lease};
 use crate::locate::locate;
+use crate::mode::ChangeFeedMode;
 use crate::renewal::HeldLease;
 use crate::start_from::StartFrom;
+use crate::topology;
 
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(60);
-
-/// Processes the lease until it is lost, split, or `stop` is cancelled; in the last case it is given back.
-pub(crate) async fn process(instance: &Instance, held: &HeldLease, stop: &CancellationToken) {
+/// Processes the lease until it is lost, replaced by others, or `stop` is cancelled; in the last case it is given back.
+pub(crate) async fn process(instance: &Instance, held: Arc<HeldLease>, stop: &CancellationToken) {
     let token = held.lease().await.lease_token;
+    let not_renewed = |error| {
+        instance.notifications.error(Some(&token), &ProcessingError::Lease(error), "; it will be renewed later")
+    };
+    let mut reader = RangeReader { instance, held: &held, stop, read_up_to: None, pages: 0 };
     // The whole run: a handler may still be at work when the processor is told to stop, and the lease must not expire.
     tokio::select! {
-        () = held.keep(instance.settings.lease_renew_interval) => {}
-        () = read_and_deliver(instance, held, stop) => {}
+        () = held.keep(instance.settings.lease_renew_interval, not_renewed) => {}
+        () = reader.run(&token) => {}
     }
     if held.lost().is_cancelled() {
         log::info!("lease {token} was lost to another instance");
     } else if stop.is_cancelled()
         && let Err(error) = held.release().await
     {
-        log::warn!("lease {token} could not be released and will expire: {error}");
+        instance.notifications.error(Some(&token), &ProcessingError::Lease(error), "; it will expire");
     }
+    instance.notifications.released(&token);
 }
 
-async fn read_and_deliver(instance: &Instance, held: &HeldLease, stop: &CancellationToken) {
-    let mut retry = FIRST_RETRY;
-    loop {
-        let step = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            () = held.lost().cancelled() => return,
-            step = next_page(instance, held) => step,
-        };
-        let result = match step {
-            Ok((range, page)) => {
-                deliver(instance, held, stop, &range, page).await.map_err(|message| (Level::Warn, message))
-            }
-            Err(error) => Err(not_read(&error)),
-        };
-        let pause = match result {
-            Ok(Delivered::More) => Duration::ZERO,
-            Ok(Delivered::CaughtUp) => instance.settings.poll_delay,
-            Ok(Delivered::Split) => return,
-            // A handler may give up when it is told to stop.
-            Err(_) if stop.is_cancelled() || held.lost().is_cancelled() => return,
-            Err((level, message)) => {
-                let token = held.lease().await.lease_token;
-                log::log!(level, "lease {token}: {message}; tried again in {} s", retry.as_secs());
-                let pause = retry;
-                retry = (retry * 2).min(LAST_RETRY);
-                wait(pause, held, stop).await;
-                continue;
-            }
-        };
-        retry = FIRST_RETRY;
-        wait(pause, held, stop).await;
-    }
+struct RangeReader<'a> {
+    instance: &'a Instance,
+    held: &'a Arc<HeldLease>,
+    stop: &'a CancellationToken,
+    /// The continuation to go on from; none to go on from the lease's bookmark.
+    read_up_to: Option<String>,
+    /// How many pages were handed over.
+    pages: u64,
 }
 
-/// How a page that was not read is reported. One that cannot be read is never skipped: its range waits until it can be.
-fn not_read(error: &Error) -> (Level, String) {
-    match error.kind() {
-        ErrorKind::Invalid => {
-            (Level::Error, format!("its range stands still, for the next page cannot be read: {error}"))
-        }
-        _ => (Level::Warn, error.to_string()),
-    }
-}
-
-enum Delivered {
+enum Progress {
     More,
     CaughtUp,
-    Split,
+    /// Other leases have taken this one's place.
+    Replaced,
 }
 
-async fn next_page(instance: &Instance, held: &HeldLease) -> Result<(FeedRange, FeedPage), Error> {
-    let lease = held.lease().await;
-    let range = match lease.range() {
-        Some(range) => range,
-        None => {
-            let range = locate(&instance.monitored, &lease, instance.settings.mode).await?;
-            held.record_range(&range).await?;
-            range
+impl RangeReader<'_> {
+    async fn run(&mut self, token: &str) {
+        let settings = &self.instance.settings;
+        // A failure that the last owner noted is over when this one succeeds.
+        let noted = self.held.lease().await.failure().is_some();
+        let (mut failures, mut retry_delay) = (if noted { 2 } else { 0_u32 }, settings.first_retry_delay);
+        loop {
+            let page = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                () = self.held.lost().cancelled() => return,
+                page = self.next_page() => page,
+            };
+            let progress = match page {
+                Ok((range, page)) => self.deliver(&range, page).await,
+                Err(error) => Err(not_read(error)),
+            };
+            let pause = match progress {
+                Ok(Progress::Replaced) => return,
+                Ok(progress) => {
+                    if failures > 1 {
+                        self.note_failure(None).await;
+                    }
+                    (failures, retry_delay) = (0, settings.first_retry_delay);
+                    if matches!(progress, Progress::CaughtUp) { settings.poll_delay } else { Duration::ZERO }
+                }
+                // A handler may give up when it is told to stop.
+                Err(_) if self.stop.is_cancelled() || self.held.lost().is_cancelled() => return,
+                Err(error) => {
+                    let note = format!("; tried again in {:.1} s", retry_delay.as_secs_f64());
+                    self.instance.notifications.error(Some(token), &error, &note);
+                    if matches!(error, ProcessingError::Handler(_) | ProcessingError::HandlerPanicked) {
+                        // What the handler was given since the last checkpoint may have failed with this batch.
+                        self.read_up_to = None;
+                    }
+                    failures += 1;
+                    if failures > 1 {
+                        self.note_failure(Some(&error.to_string())).await;
+                    }
+                    let pause = retry_delay;
+                    retry_delay = (retry_delay * 2).min(settings.last_retry_delay);
+                    pause
+                }
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.held.lost().cancelled() => {}
+                () = settings.clock.sleep(pause) => {}
+            }
         }
-    };
-    let position = match (lease.continuation_token, instance.settings.start_from) {
-        (Some(continuation), _) => Position::Continuation(continuation),
-        (None, StartFrom::Now) => Position::Now,
-        (None, StartFrom::Beginning) => Position::Beginning,
-        (None, StartFrom::Time(time)) => Position::Time(time),
-    };
-    let page =
-        instance.monitored.read_feed(&range, &position, instance.settings.mode, instance.settings.max_items).await?;
-    Ok((range, page))
-}
+    }
 
-async fn deliver(
-    instance: &Instance,
-    held: &HeldLease,
-    stop: &CancellationToken,
-    range: &FeedRange,
-    page: FeedPage,
-) -> Result<Delivered, String> {
-    let lease = held.lease().await;
-    let caught_up = page.changes.is_empty();
-    if !caught_up {
-        let context = Context {
-            lease_token: lease.lease_token.clone(),
-            request_charge: page.request_charge,
-            stop: stop.clone(),
-            lost: held.lost().clone(),
+    async fn note_failure(&self, failure: Option<&str>) {
+        // The lease's state is for people to look at; what happens does not depend on it.
+        if let Err(error) = self.held.note_failure(failure).await {
+            log::debug!("the state of a lease was not noted: {error}");
+        }
+    }
+
+    async fn next_page(&self) -> Result<(FeedRange, FeedPage), Error> {
+        let lease = self.held.lease().await;
+        let settings = &self.instance.settings;
+        let range = match lease.range() {
+            Some(range) => range,
+            None => {
+                let range = locate(&self.instance.monitored, &lease, settings.mode).await?;
+                self.held.record_range(&range).await?;
+                range
+            }
         };
-        let handled = AssertUnwindSafe((instance.handler)(context, page.changes)).catch_unwind().await;
-        handled
-            .map_err(|_| "the handler panicked".to_owned())?
-            .map_err(|error| format!("the handler failed: {error}"))?;
+        let position = self.position(lease);
+        let page = self.instance.monitored.read_feed(&range, &position, settings.mode, settings.max_items).await?;
+        Ok((range, page))
     }
-    match page.continuations.as_slice() {
-        // An empty page still pins a start from now, so that a restart does not move it.
-        [only] if !caught_up || lease.continuation_token.is_none() => {
-            held.checkpoint(&only.continuation).await.map_err(|error| error.to_string())?;
-        }
-        [_] | [] => {}
-        parts => {
-            log::info!("range {}-{} was split into {}", range.min, range.max, parts.len());
-            split(instance, held, parts).await.map_err(|error| error.to_string())?;
-            return Ok(Delivered::Split);
+
+    fn position(&self, lease: Lease) -> Position {
+        let start = self.start(&lease);
+        let fixed_now = lease.now().filter(|_| start == StartFrom::Now).map(str::to_owned);
+        match (self.read_up_to.clone().or(lease.continuation_token).or(fixed_now), start) {
+            (Some(continuation), _) => Position::Continuation(continuation),
+            (None, StartFrom::Now) => Position::Now,
+            (None, StartFrom::Beginning) => Position::Beginning,
+            (None, StartFrom::Time(time)) => Position::Time(time),
         }
     }
-    Ok(if caught_up { Delivered::CaughtUp } else { Delivered::More })
-}
 
-/// Replaces the lease by one for each part of its range.
-async fn split(instance: &Instance, held: &HeldLease, parts: &[RangeContinuation]) -> Result<(), Error> {
-    let parent = held.lease().await;
-    for part in parts {
-        let range = FeedRange { min: part.min_epk.clone(), max: part.max_epk.clone() };
-        let mode = parent.mode.unwrap_or(LeaseMode::Incremental);
-        let continuation = Some(part.continuation.clone());
-        let child = new_lease(&instance.leases, VERSION_EPK_RANGE, range.token(), range, continuation, mode);
-        instance.leases.create(&child).await?;
+    /// Where a lease without a bookmark starts.
+    fn start(&self, lease: &Lease) -> StartFrom {
+        lease.reset_to().map_or(self.instance.settings.start_from, StartFrom::at)
     }
-    instance.leases.delete(&parent.id, parent.etag.as_deref()).await?;
-    instance.rebalance.notify_one();
-    Ok(())
+
+    /// Records that there was nothing to handle up to `continuation`, so that a restart does not move the start. A start
+    /// from now makes no bookmark: until something was handled, another start can be chosen.
+    async fn record_start(&self, lease: &Lease, continuation: &str) -> Result<(), Error> {
+        match (self.start(lease), lease.mode()) {
+            (StartFrom::Now, ChangeFeedMode::LatestVersion) if lease.now().is_some() => Ok(()),
+            (StartFrom::Now, ChangeFeedMode::LatestVersion) => self.held.fix_now(continuation).await,
+            _ => self.held.checkpoint(self.pages, continuation).await,
+        }
+    }
+
+    async fn deliver(&mut self, range: &FeedRange, page: FeedPage) -> Result<Progress, ProcessingError> {
+        let lease = self.held.lease().await;
+        let only = match page.continuations.as_slice() {
+            [only] => only.continuation.clone(),
+            _ => None,
+        };
+        let is_replaced = topology::has_changed(self.held, &page).await;
+        let caught_up = page.changes.is_empty();
+        self.pages += 1;
+        let mut handled = true;
+        if !caught_up {
+            self.held
+                .confirm(self.instance.settings.lease_expiration_interval)
+                .await
+                .map_err(ProcessingError::Lease)?;
+            if self.held.lost().is_cancelled() {
+                return Ok(Progress::Replaced);
+            }
+            let context = Context {
+                instance_name: Arc::clone(&self.instance.settings.instance_name),
+                lease_token: lease.lease_token.clone(),
+                range: range.clone(),
+                request_charge: page.request_charge,
+                stop: self.stop.clone(),
+                lost: self.held.lost().clone(),
+            };
+            let reached = Arc::new(AtomicBool::new(false));
+            let checkpointer = Checkpointer {
+                held: Arc::clone(self.held),
+                page: self.pages,
+                continuation: only.clone(),
+                reached: Arc::clone(&reached),
+            };
+            let running = AssertUnwindSafe((self.instance.handler)(context, page.changes, checkpointer)).catch_unwind();
+            running.await.map_err(|_| ProcessingError::HandlerPanicked)?.map_err(ProcessingError::Handler)?;
+            handled =
+                self.instance.settings.checkpointing == Checkpointing::Automatic || reached.load(Ordering::SeqCst);
+        }
+        if is_replaced {
+            let parts = page.continuations.len();
+            log::info!("the partition of lease {} is gone; its range is in {parts} part(s)", lease.lease_token);
+            topology::replace(self.instance, self.held, &page.continuations, handled)
+                .await
+                .map_err(ProcessingError::Lease)?;
+            self.instance.rebalance.notify_one();
+            return Ok(Progress::Replaced);
+        }
+        if let Some(continuation) = only {
+            let automatic = self.instance.settings.checkpointing == Checkpointing::Automatic;
+            let recorded = if caught_up && self.read_up_to.is_none() && lease.continuation_token.is_none() {
+                self.record_start(&lease, &continuation).await
+            } else if automatic && !caught_up {
+                self.held.checkpoint(self.pages, &continuation).await
+            } else {
+                Ok(())
+            };
+            recorded.map_err(ProcessingError::Lease)?;
+            self.read_up_to = Some(continuation);
+        }
+        Ok(if caught_up { Progress::CaughtUp } else { Progress::More })
+    }
 }
 
-async fn wait(pause: Duration, held: &HeldLease, stop: &CancellationToken) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = held.lost().cancelled() => {}
-        () = tokio::time::sleep(pause) => {}
+/// A page that cannot be read is never skipped: its range waits until it can be.
+fn not_read(error: Error) -> ProcessingError {
+    match error.kind() {
+        ErrorKind::Invalid => ProcessingError::UnreadablePage(error),
+        _ => ProcessingError::ChangeFeed(error),
     }
 }

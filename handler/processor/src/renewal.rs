@@ -1,21 +1,30 @@
 //! A lease that this instance holds: renewed, moved forward, given back, or found to be lost.
 //!
 //! Checkpoints and renewals of one lease take turns, so that each knows the etag the other left. A lease is lost as soon
-//! as its document is gone or names another owner; what runs under it is told by a cancellation token.
+//! as its document is gone or names another owner; what runs under it is told by a cancellation token. Bookmarks only
+//! move forward: pages are numbered in the order in which they were read, and the checkpoint of an earlier page after
+//! that of a later one changes nothing.
 
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::later;
 use crate::cosmos::{Error, LeaseStore};
 use crate::lease::{FeedRange, Lease, RangeEnvelope};
 
 pub(crate) struct HeldLease {
     store: LeaseStore,
     owner: String,
-    lease: Mutex<Lease>,
+    state: Mutex<State>,
     lost: CancellationToken,
+}
+
+struct State {
+    lease: Lease,
+    /// The number of the page that the bookmark is of.
+    page: u64,
 }
 
 impl HeldLease {
@@ -28,7 +37,7 @@ impl HeldLease {
         Ok(acquired.await?.map(|lease| Self {
             store: store.clone(),
             owner: owner.to_owned(),
-            lease: Mutex::new(lease),
+            state: Mutex::new(State { lease, page: 0 }),
             lost: CancellationToken::new(),
         }))
     }
@@ -39,47 +48,93 @@ impl HeldLease {
     }
 
     pub(crate) async fn lease(&self) -> Lease {
-        self.lease.lock().await.clone()
+        self.state.lock().await.lease.clone()
     }
 
-    /// Records that everything up to `continuation` was handled.
-    pub(crate) async fn checkpoint(&self, continuation: &str) -> Result<(), Error> {
-        self.update(|lease| lease.continuation_token = Some(continuation.to_owned())).await
+    /// Records that everything up to `continuation`, which page number `page` came with, was handled.
+    pub(crate) async fn checkpoint(&self, page: u64, continuation: &str) -> Result<(), Error> {
+        let mut state = self.state.lock().await;
+        if page <= state.page {
+            return Ok(());
+        }
+        let now = self.store.clock().now();
+        self.update(&mut state, |lease| lease.move_to(continuation, now)).await?;
+        if !self.lost.is_cancelled() {
+            state.page = page;
+        }
+        Ok(())
     }
 
     /// Records the range of a lease that did not tell it.
     pub(crate) async fn record_range(&self, range: &FeedRange) -> Result<(), Error> {
-        self.update(|lease| lease.feed_range = Some(RangeEnvelope { range: range.clone() })).await
+        let mut state = self.state.lock().await;
+        self.update(&mut state, |lease| lease.feed_range = Some(RangeEnvelope { range: range.clone() })).await
+    }
+
+    /// Records where a start from now begins.
+    pub(crate) async fn fix_now(&self, continuation: &str) -> Result<(), Error> {
+        let mut state = self.state.lock().await;
+        self.update(&mut state, |lease| lease.fix_now(continuation)).await
+    }
+
+    /// Records why the lease does not move forward, or that it does again.
+    pub(crate) async fn note_failure(&self, failure: Option<&str>) -> Result<(), Error> {
+        let mut state = self.state.lock().await;
+        let now = self.store.clock().now();
+        self.update(&mut state, |lease| lease.note_failure(failure, now)).await
     }
 
     /// Gives the lease back, with its bookmark.
     pub(crate) async fn release(&self) -> Result<(), Error> {
-        self.update(|lease| lease.owner = None).await
+        let mut state = self.state.lock().await;
+        self.update(&mut state, |lease| lease.owner = None).await
+    }
+
+    /// Deletes the lease, after others have taken its place.
+    pub(crate) async fn delete(&self) -> Result<(), Error> {
+        let mut state = self.state.lock().await;
+        // The etag must be the newest one, and the lease still this instance's.
+        self.update(&mut state, |_| ()).await?;
+        if self.lost.is_cancelled() {
+            return Ok(());
+        }
+        self.store.delete(&state.lease.id, state.lease.etag.as_deref()).await
+    }
+
+    /// Makes sure that an instance that was held up for longer than `expiration`, and may have lost the lease without
+    /// knowing it, does not hand over what it read before. Whether it did shows in [`Self::lost`].
+    pub(crate) async fn confirm(&self, expiration: Duration) -> Result<(), Error> {
+        let mut state = self.state.lock().await;
+        let written = state.lease.timestamp.unwrap_or_default();
+        if later(written, expiration) < self.store.clock().now() {
+            self.update(&mut state, |_| ()).await?;
+        }
+        Ok(())
     }
 
     /// Renews the lease every `interval`, first after half of it, for as long as it is held. Never returns: a handler
     /// that is at work when the lease is lost is told so, not torn down.
-    pub(crate) async fn keep(&self, interval: Duration) {
+    pub(crate) async fn keep(&self, interval: Duration, on_error: impl Fn(Error)) {
         let mut pause = interval / 2;
         while !self.lost.is_cancelled() {
-            tokio::time::sleep(pause).await;
-            if let Err(error) = self.update(|_| ()).await {
-                log::warn!("lease {} could not be renewed: {error}", self.lease().await.lease_token);
+            self.store.clock().sleep(pause).await;
+            let mut state = self.state.lock().await;
+            if let Err(error) = self.update(&mut state, |_| ()).await {
+                on_error(error);
             }
             pause = interval;
         }
         std::future::pending().await
     }
 
-    async fn update(&self, change: impl Fn(&mut Lease)) -> Result<(), Error> {
-        let mut lease = self.lease.lock().await;
-        let updated = self.store.update(&lease, |current| {
+    async fn update(&self, state: &mut MutexGuard<'_, State>, change: impl Fn(&mut Lease)) -> Result<(), Error> {
+        let updated = self.store.update(&state.lease, |current| {
             let mut next = current.clone();
             change(&mut next);
             (current.owner.as_deref() == Some(&self.owner)).then_some(next)
         });
         match updated.await? {
-            Some(updated) => *lease = updated,
+            Some(updated) => state.lease = updated,
             None => self.lost.cancel(),
         }
         Ok(())

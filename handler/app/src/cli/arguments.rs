@@ -1,8 +1,12 @@
 //! The arguments of every subcommand.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use changefeed_history::{Filter, Key, Moment};
+use changefeed_processor::ChangeFeedMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keeps every version of every document of an Azure Cosmos DB container.
@@ -23,8 +27,10 @@ pub enum Command {
     /// Run everything without Azure: an embedded Cosmos DB endpoint, a stand-in Functions host, and the functions
     #[cfg(feature = "local")]
     Local(LocalArguments),
+    /// Capture without the Functions host, as one of any number of instances that share the work
+    Process(ProcessArguments),
     /// Make the database and the containers; what is there already stays as it is
-    Provision(OutputArguments),
+    Provision(ProvisionArguments),
     /// Write sample documents into the monitored container
     Populate(PopulateArguments),
     /// Delete documents of the monitored or the changes container
@@ -117,6 +123,16 @@ pub enum RestoreCommand {
     List(OutputArguments),
     /// One restore, document by document
     Show {
+        /// The id of the restore
+        id: String,
+        /// Of a large restore: show how it goes on, and work on it where nobody does; Ctrl-C detaches
+        #[arg(long)]
+        follow: bool,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// End a large restore before it is done; what was done stays done
+    Cancel {
         /// The id of the restore
         id: String,
         #[command(flatten)]
@@ -243,6 +259,9 @@ pub struct RestoreArguments {
     /// Write into another container instead
     #[arg(long, value_name = "CONTAINER")]
     pub into: Option<String>,
+    /// Make a job of it, however small it is
+    #[arg(long)]
+    pub job: bool,
     #[command(flatten)]
     pub how: HowArguments,
 }
@@ -265,6 +284,9 @@ pub struct HowArguments {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// The most request units to use in a second; it makes a job of a restore
+    #[arg(long, value_name = "RU")]
+    pub ru_per_second: Option<f64>,
     #[command(flatten)]
     pub output: OutputArguments,
 }
@@ -293,6 +315,78 @@ pub struct ServeArguments {
     pub port: Option<u16>,
 }
 
+#[derive(Debug, Args)]
+pub struct ProcessArguments {
+    /// What the change feed tells: LatestVersion or AllVersionsAndDeletes; without it CHANGEFEED_MODE
+    #[arg(long, value_parser = ChangeFeedMode::from_str)]
+    pub mode: Option<ChangeFeedMode>,
+    /// Where to start when there are no leases yet: now, beginning, or a time; without it the beginning, or now in
+    /// AllVersionsAndDeletes mode
+    #[arg(long, allow_hyphen_values = true, value_parser = From::parse)]
+    pub from: Option<From>,
+    /// The name in the leases, of its own for each instance; without it a random one
+    #[arg(long, value_name = "NAME")]
+    pub instance: Option<String>,
+    /// Serve /live, /ready and /metrics on this port; 0 for any that is free
+    #[arg(long, value_name = "PORT")]
+    pub health_port: Option<u16>,
+    /// The address to serve them on: 0.0.0.0 in a container
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", requires = "health_port")]
+    pub health_address: IpAddr,
+    /// Print every change that was captured, as a line of JSON
+    #[arg(long)]
+    pub print: bool,
+    /// The most changes in a batch; the service's default is 100
+    #[arg(long)]
+    pub max_items: Option<NonZeroU32>,
+    /// How long to wait where there was nothing new [default: 5000]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub poll_delay_ms: Option<u64>,
+    /// How often to look for leases to take [default: 13000]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub lease_acquire_interval_ms: Option<u64>,
+    /// After what time without renewal a lease is free for other instances [default: 60000]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub lease_expiration_interval_ms: Option<u64>,
+    /// How often to renew a lease [default: 17000]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub lease_renew_interval_ms: Option<u64>,
+}
+
+/// A start of the change feed.
+#[derive(Clone, Copy, Debug)]
+pub enum From {
+    Now,
+    Beginning,
+    Time(Moment),
+}
+
+impl From {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "now" => Ok(Self::Now),
+            "beginning" => Ok(Self::Beginning),
+            time => moment(time).map(Self::Time).map_err(|error| format!("{error}; or now, or beginning")),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct ProvisionArguments {
+    /// The partition key of the monitored container, if it is made; up to three paths for a hierarchical key
+    #[arg(long = "partition-key", value_name = "PATH", default_value = "/pk", num_args = 1..=3, value_parser = key_path)]
+    pub partition_key: Vec<String>,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+fn key_path(text: &str) -> Result<String, String> {
+    match text.strip_prefix('/') {
+        Some(name) if !name.is_empty() => Ok(text.to_owned()),
+        _ => Err("a path starts with a slash: /cartId".to_owned()),
+    }
+}
+
 #[cfg(feature = "local")]
 #[derive(Debug, Args)]
 pub struct LocalArguments {
@@ -302,6 +396,9 @@ pub struct LocalArguments {
     /// The port of the embedded Cosmos DB endpoint; 0 for any that is free
     #[arg(long, default_value_t = 8081)]
     pub cosmos_port: u16,
+    /// Also serve the endpoint's control interface, on this port; 0 for any that is free
+    #[arg(long, value_name = "PORT")]
+    pub control_port: Option<u16>,
     /// Write this many sample documents before reporting to be ready
     #[arg(long, value_name = "COUNT")]
     pub populate: Option<u64>,

@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail};
 use changefeed_history::PopulateRequest;
 use local_cosmos::Endpoint;
 use local_host::{Host, HostOptions, RunningHost};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::arguments::LocalArguments;
+use super::interrupt::interrupted;
 use super::output::print_line;
 use super::progress::bar;
 use crate::config::{SETTINGS, Settings, Source};
@@ -18,13 +19,15 @@ use crate::service::Service;
 
 /// Runs until Ctrl-C or SIGTERM.
 pub async fn run(arguments: LocalArguments, source: &Source) -> Result<ExitCode> {
-    let options = local_cosmos::Options { port: arguments.cosmos_port, ..Default::default() };
-    let endpoint =
-        Endpoint::start(options).await.context("choose another with --cosmos-port, or 0 for any that is free")?;
+    let options = local_cosmos::Options {
+        port: arguments.cosmos_port,
+        control_port: arguments.control_port,
+        ..Default::default()
+    };
+    let choose = "choose another with --cosmos-port or --control-port, or 0 for any that is free";
+    let endpoint = Endpoint::start(options).await.context(choose)?;
     if arguments.cosmos_only {
-        let ready =
-            json!({"event": "ready", "cosmos": endpoint.url(), "connectionString": endpoint.connection_string()});
-        print_line(&ready.to_string())?;
+        print_line(&ready(&endpoint, None).to_string())?;
         interrupted().await?;
         tell_usage(&endpoint);
         endpoint.stop().await;
@@ -33,7 +36,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<ExitCode>
 
     let settings = app_settings(source, &endpoint);
     let service = Service::new(Settings::read(&Source::from(settings.clone()))?);
-    service.store.provision().await.context("provisioning the embedded endpoint")?;
+    service.store.provision(&["/pk".to_owned()]).await.context("provisioning the embedded endpoint")?;
     let host = Host::start(HostOptions {
         script_root: arguments.script_root.clone(),
         port: arguments.host_port,
@@ -70,17 +73,26 @@ async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHo
         service.store.populate(&request, &|done, _| bar.set_position(done)).await?;
         bar.finish_and_clear();
     }
-    let mut ready = json!({
-        "event": "ready",
-        "api": host.api_url(),
-        "cosmos": endpoint.url(),
-        "connectionString": endpoint.connection_string(),
-    });
+    let mut ready = ready(endpoint, Some(&host.api_url()));
     if let Some(key) = host.function_key() {
         ready["functionKey"] = json!(key);
     }
     print_line(&ready.to_string())?;
     std::future::pending().await
+}
+
+/// What the ready line says.
+fn ready(endpoint: &Endpoint, api: Option<&str>) -> Value {
+    let mut ready = json!({"event": "ready"});
+    if let Some(api) = api {
+        ready["api"] = json!(api);
+    }
+    ready["cosmos"] = json!(endpoint.url());
+    if let Some(control) = endpoint.control_url() {
+        ready["control"] = json!(control);
+    }
+    ready["connectionString"] = json!(endpoint.connection_string());
+    ready
 }
 
 /// The settings of the functions: those of the environment, the defaults for the others, and the embedded endpoint.
@@ -102,12 +114,4 @@ fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String
 fn tell_usage(endpoint: &Endpoint) {
     let usage = endpoint.usage();
     log::info!("the embedded endpoint answered {} requests for {:.0} RU", usage.requests, usage.request_units);
-}
-
-async fn interrupted() -> Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => Ok(result?),
-        _ = terminate.recv() => Ok(()),
-    }
 }

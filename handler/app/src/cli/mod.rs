@@ -3,15 +3,19 @@
 mod arguments;
 mod confirm;
 mod dead_letters;
+mod follow;
 mod history;
+mod interrupt;
 #[cfg(feature = "local")]
 mod local;
 mod output;
 mod populate;
+mod process;
 mod progress;
 mod provision;
 mod query;
 mod restore;
+mod restore_job;
 mod retention;
 mod status;
 mod truncate;
@@ -70,6 +74,7 @@ fn start_logging(command: &Command) {
         Command::Serve(_) => (env_logger::Target::Stdout, SERVING),
         #[cfg(feature = "local")]
         Command::Local(_) => (env_logger::Target::Stderr, SERVING),
+        Command::Process(_) => (env_logger::Target::Stderr, SERVING),
         _ => (env_logger::Target::Stderr, COMMAND),
     };
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter));
@@ -93,6 +98,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         }
         #[cfg(feature = "local")]
         Command::Local(local) => return local::run(local, &source).await,
+        Command::Process(process) => process::run(service()?, process).await?,
         Command::Provision(provision) => provision::run(&service()?, &provision).await?,
         Command::Populate(populate) => populate::run(&service()?, &populate).await?,
         Command::Truncate(truncate) => truncate::run(&service()?, &truncate).await?,

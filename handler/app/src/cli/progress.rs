@@ -1,14 +1,42 @@
 //! Progress bars, on a terminal only.
 
+use changefeed_history::JobProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar for work of `total` items, on stderr; nothing shows when that is no terminal.
 pub fn bar(action: &'static str, total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total).with_message(action);
-    let template = "{msg} [{bar:40}] {human_pos}/{human_len} {per_sec} {eta} left";
-    bar.set_style(
-        ProgressStyle::with_template(template)
-            .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> ")),
-    );
+    bar.set_style(style(TEMPLATE));
     bar
+}
+
+const TEMPLATE: &str = "{msg} [{bar:40}] {human_pos}/{human_len} {per_sec} {eta} left";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
+}
+
+/// A bar for a job, on stderr; nothing shows when that is no terminal.
+pub struct JobBar(ProgressBar);
+
+/// How far a job is; without a total until that is known.
+pub fn job_bar(action: &'static str) -> JobBar {
+    let bar = ProgressBar::no_length().with_message(action);
+    bar.set_style(style("{msg} {human_pos} looked at, {per_sec}"));
+    JobBar(bar)
+}
+
+impl JobBar {
+    pub fn show(&self, progress: &JobProgress) {
+        if let Some(total) = progress.total.filter(|total| self.0.length() != Some(*total)) {
+            self.0.set_length(total);
+            self.0.set_style(style(TEMPLATE));
+        }
+        self.0.set_position(progress.done);
+    }
+
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
+    }
 }

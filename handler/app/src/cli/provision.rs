@@ -2,14 +2,14 @@
 
 use anyhow::Result;
 
-use super::arguments::{Output, OutputArguments};
+use super::arguments::{Output, ProvisionArguments};
 use super::output::{print_json, print_table};
 use crate::service::Service;
 
 /// Makes what is missing.
-pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<()> {
-    let provisioned = service.store.provision().await?;
-    match arguments.output {
+pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<()> {
+    let provisioned = service.store.provision(&arguments.partition_key).await?;
+    match arguments.output.output {
         Output::Json => print_json(&provisioned),
         Output::Table => {
             let state = |created| if created { "created" } else { "there already" };

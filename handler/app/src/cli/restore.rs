@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use changefeed_history::{
-    Action, Counts, DocumentName, FilterOn, Plan, PlannedItem, RestoreReport, RestoreRequest, RestoreState, Selection,
+    Action, Counts, DocumentName, FilterOn, JobState, Plan, PlannedItem, RestoreReport, RestoreRequest, Selection,
     Target, UndoRequest,
 };
 
@@ -12,6 +12,7 @@ use super::UsageError;
 use super::arguments::{FilterOnArgument, HowArguments, Output, RestoreArguments, RestoreCommand};
 use super::confirm::confirm;
 use super::output::{describe, print_json, print_line, print_table, time, version_time};
+use super::restore_job::{Large, follow_to_end, run_large, show};
 use crate::service::Service;
 
 /// Done, but some documents had changed and were left alone.
@@ -21,8 +22,12 @@ const CONFLICTS: u8 = 3;
 pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode> {
     match command {
         RestoreCommand::Run(arguments) => {
-            let plan = service.store.plan_restore(&request(arguments)?).await?;
-            execute(service, plan, &arguments.how).await
+            let request = request(arguments)?;
+            let plan = if request.is_job() { None } else { service.store.plan_restore(&request).await? };
+            match plan {
+                Some(plan) => execute(service, plan, &arguments.how).await,
+                None => run_large(service, Large::Restore(Box::new(request)), &arguments.how).await,
+            }
         }
         RestoreCommand::Undo { id, how } => {
             let request = UndoRequest {
@@ -30,9 +35,12 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
                 force: how.force,
                 reason: how.reason.clone(),
                 requested_by: how.requested_by.clone(),
+                ru_per_second: how.ru_per_second,
             };
-            let plan = service.store.plan_undo(id, &request).await?;
-            execute(service, plan, how).await
+            match service.store.plan_undo(id, &request).await? {
+                Some(plan) => execute(service, plan, how).await,
+                None => run_large(service, Large::Undo(id.clone(), request), how).await,
+            }
         }
         RestoreCommand::List(output) => {
             let list = service.store.restores().await?;
@@ -58,21 +66,17 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
             }
             Ok(ExitCode::SUCCESS)
         }
-        RestoreCommand::Show { id, output } => {
-            let record = service.store.restore(id).await?;
-            match output.output {
-                Output::Json => print_json(&record)?,
-                Output::Table => {
-                    print_line(&format!(
-                        "{}  {}  {:?}  {}",
-                        record.id,
-                        record.started_at,
-                        record.state,
-                        summary(&record.counts, true)
-                    ))?;
-                    print_items(&record.items)?;
-                }
+        RestoreCommand::Show { id, follow, output } => {
+            if *follow && let Some(code) = follow_to_end(service, id).await? {
+                return Ok(code);
             }
+            let view = service.store.show_restore(id).await?;
+            show(&view, output.output)?;
+            Ok(if *follow { exit_code(view.record.state) } else { ExitCode::SUCCESS })
+        }
+        RestoreCommand::Cancel { id, output } => {
+            service.store.cancel_job(id).await?;
+            show(&service.store.show_restore(id).await?, output.output)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -120,6 +124,8 @@ fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
         into: arguments.into.clone(),
         reason: arguments.how.reason.clone(),
         requested_by: arguments.how.requested_by.clone(),
+        job: arguments.job,
+        ru_per_second: arguments.how.ru_per_second,
     })
 }
 
@@ -134,7 +140,7 @@ async fn execute(service: &Service, plan: Plan, how: &HowArguments) -> Result<Ex
         if !people {
             print_json(&plan.report())?;
         }
-        return Ok(exit_code(if counts.conflict > 0 { RestoreState::Conflicts } else { RestoreState::Done }));
+        return Ok(exit_code(if counts.conflict > 0 { JobState::Conflicts } else { JobState::Done }));
     }
     if !how.yes {
         confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
@@ -159,7 +165,7 @@ fn print_report(report: &RestoreReport) -> Result<()> {
     print_line(&format!("To undo it: changefeed restore undo {id}"))
 }
 
-fn print_items(items: &[PlannedItem]) -> Result<()> {
+pub fn print_items(items: &[PlannedItem]) -> Result<()> {
     let row = |item: &PlannedItem| {
         let what = item.message.clone().unwrap_or_else(|| describe(&item.changes));
         let back_to = item.version.as_deref().and_then(version_time).map(time).unwrap_or_default();
@@ -175,7 +181,7 @@ fn print_items(items: &[PlannedItem]) -> Result<()> {
 }
 
 /// The counts in words: what is to be done, or was.
-fn summary(counts: &Counts, done: bool) -> String {
+pub fn summary(counts: &Counts, done: bool) -> String {
     let [create, replace, delete] =
         if done { ["created", "replaced", "deleted"] } else { ["to create", "to replace", "to delete"] };
     let parts = [
@@ -192,10 +198,11 @@ fn summary(counts: &Counts, done: bool) -> String {
     if parts.is_empty() { "no documents".to_owned() } else { parts.join(", ") }
 }
 
-fn exit_code(state: RestoreState) -> ExitCode {
+pub fn exit_code(state: JobState) -> ExitCode {
     match state {
-        RestoreState::Failed => ExitCode::FAILURE,
-        RestoreState::Conflicts => ExitCode::from(CONFLICTS),
-        RestoreState::Planned | RestoreState::Running | RestoreState::Done => ExitCode::SUCCESS,
+        JobState::Failed => ExitCode::FAILURE,
+        JobState::Conflicts => ExitCode::from(CONFLICTS),
+        JobState::Cancelled => ExitCode::FAILURE,
+        JobState::Planned | JobState::Queued | JobState::Running | JobState::Done => ExitCode::SUCCESS,
     }
 }

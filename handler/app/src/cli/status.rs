@@ -5,7 +5,7 @@ use changefeed_history::{ContainerState, RetentionStatus};
 
 use super::arguments::{Output, OutputArguments};
 use super::output::{print_json, print_line, print_table};
-use crate::service::{Service, Status};
+use crate::service::{LeaseStatus, Service, Status};
 
 /// Shows containers and leases; fails when any of them cannot be read.
 pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<()> {
@@ -33,10 +33,18 @@ fn print_status(status: Status) -> Result<()> {
     print_table(&["Role", "Container", "Key", "Items"], status.containers.into_iter().map(container))?;
     let unknown = || "-".to_owned();
     let rows = status.leases.into_iter().map(|lease| {
-        let lag = lease.lag.map_or_else(unknown, |lag| lag.to_string());
-        vec![lease.lease_token, lease.owner.unwrap_or_else(unknown), lag, lease.last_written.unwrap_or_else(unknown)]
+        let state = lease_state(&lease);
+        let number = |number: Option<i64>| number.map_or_else(unknown, |number| number.to_string());
+        vec![
+            lease.lease_token,
+            lease.owner.unwrap_or_else(unknown),
+            number(lease.lag),
+            lease.lag_seconds.map_or_else(unknown, |seconds| format!("{seconds} s")),
+            lease.last_checkpoint.or(lease.last_written).unwrap_or_else(unknown),
+            state,
+        ]
     });
-    print_table(&["Lease", "Owner", "Lag", "Last written"], rows)?;
+    print_table(&["Lease", "Owner", "Lag", "Behind", "Last checkpoint", "State"], rows)?;
     if let Some(error) = status.leases_error {
         print_line(&format!("The leases cannot be read: {error}"))?;
     }
@@ -57,4 +65,14 @@ fn describe(retention: &RetentionStatus) -> String {
     });
     let warning = retention.warning.as_ref().map_or_else(String::new, |warning| format!(". Warning: {warning}"));
     format!("{kept}{removed}{warning}")
+}
+
+fn lease_state(lease: &LeaseStatus) -> String {
+    match (&lease.failure, lease.is_stuck, lease.is_free) {
+        (Some(failure), ..) => format!("STUCK since {}: {}", failure.since, failure.message),
+        (None, true, true) => "STUCK: nobody reads it".to_owned(),
+        (None, true, false) => "STUCK: does not move forward".to_owned(),
+        (None, false, true) => "free".to_owned(),
+        (None, false, false) => "ok".to_owned(),
+    }
 }

@@ -4,7 +4,7 @@ mod connection;
 mod settings;
 mod source;
 
-pub use connection::{ConnectionSettings, connect};
+pub use connection::connect;
 #[cfg(any(test, feature = "local"))]
 pub use settings::SETTINGS;
 pub use settings::Settings;

@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use changefeed_history::{ContainerNames, StoreOptions};
+use changefeed_history::{ContainerNames, JobOptions, StoreOptions};
+use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
 use super::connection::ConnectionSettings;
@@ -30,10 +31,12 @@ const INDEXED_FIELDS: Setting = Setting { name: "CHANGEFEED_INDEXED_FIELDS", def
 const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_FIELD", default: "restored_at" };
 const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS", default: "-" };
 const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
+const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
+const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
 const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings, in the order of the README's table, without the connection's.
-pub const SETTINGS: [Setting; 13] = [
+pub const SETTINGS: [Setting; 15] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -45,10 +48,13 @@ pub const SETTINGS: [Setting; 13] = [
     INDEXED_FIELDS,
     RETENTION_DAYS,
     RESTORED_AT_FIELD,
+    MODE,
+    LEASE_PREFIX,
     PORT,
     RUST_LOG,
 ];
 
+const MAX_LEASE_PREFIX_BYTES: usize = 200;
 const CONCURRENCY_RANGE: std::ops::RangeInclusive<usize> = 1..=1000;
 const BATCH_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 1..=86_400;
 const RETENTION_RANGE: std::ops::RangeInclusive<u32> = 1..=36_500;
@@ -70,6 +76,10 @@ pub struct Settings {
     pub retention_days: Option<u32>,
     /// The field of a restored document that gets the time of the restore; none without.
     pub restored_at_field: Option<String>,
+    /// What the change feed tells, to whoever captures without the Functions host.
+    pub mode: ChangeFeedMode,
+    /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
+    pub lease_prefix: String,
     /// The port that the Functions host calls.
     pub port: u16,
 }
@@ -104,6 +114,8 @@ impl Settings {
             indexed_fields: indexed_fields(source.get(INDEXED_FIELDS.name).unwrap_or_default())?,
             retention_days: retention_days(source)?,
             restored_at_field: restored_at_field(source)?,
+            mode: mode(&text(&MODE))?,
+            lease_prefix: lease_prefix(source)?,
             port: number(&PORT, &text(&PORT), 0..=u16::MAX)?,
         })
     }
@@ -116,6 +128,7 @@ impl Settings {
             indexed_fields: self.indexed_fields.clone(),
             restored_at_field: self.restored_at_field.clone(),
             retention_days: self.retention_days,
+            jobs: JobOptions::default(),
         }
     }
 
@@ -134,6 +147,8 @@ impl Settings {
             INDEXED_FIELDS.name: self.indexed_fields,
             RETENTION_DAYS.name: self.retention_days,
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
+            MODE.name: self.mode.to_string(),
+            LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
             PORT.name: self.port,
         })
     }
@@ -200,6 +215,25 @@ fn indexed_fields(text: &str) -> Result<Vec<String>> {
     fields.map(field).collect()
 }
 
+fn mode(text: &str) -> Result<ChangeFeedMode> {
+    match text.parse() {
+        Ok(mode) => Ok(mode),
+        Err(_) => bail!("setting {} is {text:?}; allowed are LatestVersion and AllVersionsAndDeletes", MODE.name),
+    }
+}
+
+/// It becomes part of an item's id.
+fn lease_prefix(source: &Source) -> Result<String> {
+    let prefix = source.get(LEASE_PREFIX.name).unwrap_or_default();
+    if prefix.len() > MAX_LEASE_PREFIX_BYTES || prefix.contains(['/', '\\', '#', '?']) {
+        bail!(
+            "setting {} is {prefix:?}; allowed are up to {MAX_LEASE_PREFIX_BYTES} bytes without / \\ # ?",
+            LEASE_PREFIX.name
+        );
+    }
+    Ok(prefix.to_owned())
+}
+
 fn retention_days(source: &Source) -> Result<Option<u32>> {
     let Some(text) = source.get(RETENTION_DAYS.name) else { return Ok(None) };
     let days = number(&RETENTION_DAYS, text, RETENTION_RANGE);
@@ -259,6 +293,8 @@ mod tests {
                 .contains("CHANGEFEED_MONITORED_CONTAINER and CHANGEFEED_CHANGES_CONTAINER")
         );
         assert!(refused("CHANGEFEED_INDEXED_FIELDS", "a,b..c").contains("b..c"));
+        assert!(refused("CHANGEFEED_MODE", "Everything").contains("LatestVersion and AllVersionsAndDeletes"));
+        assert!(refused("CHANGEFEED_LEASE_PREFIX", "a/b").contains("CHANGEFEED_LEASE_PREFIX"));
         for wrong in ["0", "-1", "1.5", "30d", "36501", "none"] {
             let message = refused("CHANGEFEED_RETENTION_DAYS", wrong);
             assert!(

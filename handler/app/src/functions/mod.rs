@@ -7,5 +7,6 @@ pub mod populate;
 pub mod query;
 pub mod restores;
 pub mod retention;
+pub mod run_jobs;
 pub mod status;
 pub mod truncate;

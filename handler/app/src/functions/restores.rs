@@ -1,15 +1,16 @@
 //! `Restores`: puts documents back, and undoes that.
 
 use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
-use changefeed_history::{RestoreRequest, UndoRequest};
+use changefeed_history::{RestoreRequest, RestoreView, Restored, UndoRequest};
 
-use crate::http::{ApiError, Json};
+use crate::http::{ApiError, Json, Parameters};
 use crate::service::Service;
 
-/// `POST /api/restores`: plans a restore and executes it, unless `dryRun` is given.
+/// `POST /api/restores`: plans a restore and executes it, unless `dryRun` is given. One that is too large becomes a job.
 pub async fn post(service: Data<Service>, Json(request): Json<RestoreRequest>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.store.run_restore(&request).await?))
+    Ok(answer(service.store.run_restore(&request).await?))
 }
 
 /// `GET /api/restores`: the restores, newest first.
@@ -17,9 +18,27 @@ pub async fn list(service: Data<Service>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.store.restores().await?))
 }
 
-/// `GET /api/restores/{id}`: one restore, document by document.
+/// `GET /api/restores/{id}`: one restore, document by document; of a job how far it is, and the first documents.
 pub async fn show(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.store.restore(&id).await?))
+    Ok(HttpResponse::Ok().json(service.store.show_restore(&id).await?))
+}
+
+/// `GET /api/restores/{id}/items?continuation=`: its documents, page by page.
+pub async fn items(
+    service: Data<Service>,
+    id: Path<String>,
+    mut parameters: Parameters,
+) -> Result<HttpResponse, ApiError> {
+    let continuation = parameters.optional("continuation")?;
+    parameters.finish()?;
+    Ok(HttpResponse::Ok().json(service.store.restore_items(&id, continuation.as_deref()).await?))
+}
+
+/// `POST /api/restores/{id}/cancel`: ends a job before it is done. What was done stays done.
+pub async fn cancel(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    service.store.cancel_job(&id).await?;
+    let view = service.store.restore(&id).await?.view();
+    Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { accepted(view) })
 }
 
 /// `POST /api/restores/{id}/undo` `{dryRun?, force?, reason?, requestedBy?}`: puts back what the restore replaced.
@@ -28,5 +47,18 @@ pub async fn undo(
     id: Path<String>,
     Json(request): Json<UndoRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.store.run_undo(&id, &request).await?))
+    Ok(answer(service.store.run_undo(&id, &request).await?))
+}
+
+fn answer(restored: Restored) -> HttpResponse {
+    match restored {
+        Restored::Report(report) => HttpResponse::Ok().json(report),
+        Restored::Job(record) => accepted(record.view()),
+    }
+}
+
+/// What is under way, and where to look for it.
+fn accepted(view: RestoreView) -> HttpResponse {
+    let location = format!("/api/restores/{}", view.record.id);
+    HttpResponse::Accepted().insert_header((LOCATION, location)).json(view)
 }

@@ -13,6 +13,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/", "GET").route(web::get().to(root)))
         .service(resource("/CosmosChangeFeed", "POST").route(web::post().to(functions::capture::post)))
         .service(resource("/Retention", "POST").route(web::post().to(functions::retention::post)))
+        .service(resource("/RunJobs", "POST").route(web::post().to(functions::run_jobs::post)))
         .service(resource("/api/populate", "POST").route(web::post().to(functions::populate::post)))
         .service(resource("/api/truncate", "POST").route(web::post().to(functions::truncate::post)))
         .service(resource("/api/query", "POST").route(web::post().to(functions::query::post)))
@@ -27,6 +28,8 @@ pub fn configure(config: &mut ServiceConfig) {
                 .route(web::post().to(functions::restores::post)),
         )
         .service(resource("/api/restores/{id}", "GET").route(web::get().to(functions::restores::show)))
+        .service(resource("/api/restores/{id}/items", "GET").route(web::get().to(functions::restores::items)))
+        .service(resource("/api/restores/{id}/cancel", "POST").route(web::post().to(functions::restores::cancel)))
         .service(resource("/api/restores/{id}/undo", "POST").route(web::post().to(functions::restores::undo)))
         .service(resource("/api/dead-letters", "GET").route(web::get().to(functions::dead_letters::list)))
         .service(

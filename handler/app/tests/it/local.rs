@@ -63,3 +63,14 @@ async fn functions_are_called_with_a_key_when_keys_are_required() {
     assert_eq!(client.get(format!("{status}?code={key}")).send().await.expect("answer").status(), 200);
     assert_eq!(client.get(&status).header("x-functions-key", key).send().await.expect("answer").status(), 200);
 }
+
+#[tokio::test]
+async fn the_control_interface_is_there_where_it_is_asked_for_and_the_ready_line_tells_where() {
+    assert!(Local::start(&[]).await.ready.get("control").is_none());
+    let local = Local::start(&["--control-port", "0"]).await;
+    let control = local.ready["control"].as_str().expect("control");
+    let url = format!("{control}partitions?database=dev&container=events");
+    let client = reqwest::Client::builder().no_proxy().build().expect("client");
+    let answer: serde_json::Value = client.get(url).send().await.expect("answer").json().await.expect("JSON");
+    assert_eq!(answer["partitions"][0]["min"], "", "{answer}");
+}

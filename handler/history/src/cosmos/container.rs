@@ -16,8 +16,8 @@ use azure_data_cosmos::options::{
 use azure_data_cosmos::{CosmosError, Query};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
@@ -25,6 +25,8 @@ use tokio::sync::Mutex;
 use super::account::Account;
 use super::error::Error;
 use super::key::Key;
+use super::meter::Meter;
+use super::range::KeyRange;
 
 /// How long a container's definition is believed.
 const DEFINITION_AGE: Duration = Duration::from_secs(60);
@@ -39,6 +41,7 @@ pub(crate) struct Container {
     key_paths: Vec<String>,
     /// Read again when it is older than [`DEFINITION_AGE`].
     default_ttl: Arc<Mutex<(Instant, Option<i64>)>>,
+    meter: Meter,
 }
 
 /// What a write cost, and what it made.
@@ -87,7 +90,12 @@ impl Container {
         let properties = client.read(None).await.and_then(|response| response.into_model()).map_err(failed)?;
         let key_paths = properties.partition_key.paths().iter().map(ToString::to_string).collect();
         let default_ttl = Arc::new(Mutex::new((Instant::now(), ttl_of(&properties))));
-        Ok(Self { client, name: name.to_owned(), key_paths, default_ttl })
+        Ok(Self { client, name: name.to_owned(), key_paths, default_ttl, meter: account.meter().clone() })
+    }
+
+    /// The same container, counted by another meter.
+    pub(crate) fn counted_by(&self, meter: &Meter) -> Self {
+        Self { meter: meter.clone(), ..self.clone() }
     }
 
     /// The paths of the partition key, `/pk` or `/a/b`, one for each component.
@@ -111,19 +119,25 @@ impl Container {
     /// Creates an item; [`ErrorKind::Conflict`](super::ErrorKind::Conflict) when there is one of this id.
     pub(crate) async fn create(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
         let response = self.client.create_item(key.to_sdk()?, id, item, None).await;
-        response.map(|response| written(&response)).map_err(|error| self.failed("creating", id, error))
+        response.map(|response| self.written(&response)).map_err(|error| self.failed("creating", id, error))
     }
 
     pub(crate) async fn upsert(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
         let response = self.client.upsert_item(key.to_sdk()?, id, item, None).await;
-        response.map(|response| written(&response)).map_err(|error| self.failed("upserting", id, error))
+        response.map(|response| self.written(&response)).map_err(|error| self.failed("upserting", id, error))
     }
 
     /// Reads an item; `None` when there is none.
     pub(crate) async fn read(&self, key: &Key, id: &str) -> Result<Option<Value>, Error> {
         match self.client.read_item(key.to_sdk()?, id, None).await {
-            Ok(response) => response.into_model().map(Some).map_err(|error| self.failed("reading", id, error)),
-            Err(error) if error.status().is_not_found() => Ok(None),
+            Ok(response) => {
+                self.charge(response.headers());
+                response.into_model().map(Some).map_err(|error| self.failed("reading", id, error))
+            }
+            Err(error) if error.status().is_not_found() => {
+                self.charge_failed(&error);
+                Ok(None)
+            }
             Err(error) => Err(self.failed("reading", id, error)),
         }
     }
@@ -133,10 +147,14 @@ impl Container {
         let failed = |error| self.failed("reading", id, error);
         match self.client.read_item(key.to_sdk()?, id, None).await {
             Ok(response) => {
+                self.charge(response.headers());
                 let lsn = response.headers().item_lsn().and_then(|lsn| i64::try_from(lsn).ok());
                 Ok(Some(Stored { document: response.into_model().map_err(failed)?, lsn }))
             }
-            Err(error) if error.status().is_not_found() => Ok(None),
+            Err(error) if error.status().is_not_found() => {
+                self.charge_failed(&error);
+                Ok(None)
+            }
             Err(error) => Err(failed(error)),
         }
     }
@@ -144,7 +162,7 @@ impl Container {
     /// Replaces an item that still has this etag.
     pub(crate) async fn replace(&self, key: &Key, id: &str, item: &Value, etag: &str) -> Result<Written, Error> {
         let response = self.client.replace_item(key.to_sdk()?, id, item, Some(if_match(etag))).await;
-        response.map(|response| written(&response)).map_err(|error| self.failed("replacing", id, error))
+        response.map(|response| self.written(&response)).map_err(|error| self.failed("replacing", id, error))
     }
 
     /// Every item that a query selects, over one partition key value or over all.
@@ -157,15 +175,24 @@ impl Container {
         let name = self.name.clone();
         let failed = move |error| Error::from_sdk(format!("querying container {name}"), error);
         let (query, scope) = self.prepared(text, parameters, key)?;
-        let items = self.client.query_items::<T>(query, scope, None).await.map_err(&failed)?;
-        Ok(items.map(move |item| item.map_err(&failed)).boxed())
+        let pages = self.client.query_items::<T>(query, scope, None).await.map_err(&failed)?.into_pages();
+        let meter = self.meter.clone();
+        let items = pages.map(move |page| {
+            let page = page.map_err(&failed)?;
+            meter.add(charge(page.headers()));
+            Ok(futures::stream::iter(page.into_items().into_iter().map(Ok)))
+        });
+        Ok(items.try_flatten().boxed())
     }
 
     /// Deletes an item, if it has this etag where one is given. The charge; `None` when there is no such item.
     pub(crate) async fn delete(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Option<f64>, Error> {
         match self.client.delete_item(key.to_sdk()?, id, etag.map(if_match)).await {
-            Ok(response) => Ok(Some(charge(response.headers()))),
-            Err(error) if error.status().is_not_found() => Ok(None),
+            Ok(response) => Ok(Some(self.charge(response.headers()))),
+            Err(error) if error.status().is_not_found() => {
+                self.charge_failed(&error);
+                Ok(None)
+            }
             Err(error) => Err(self.failed("deleting", id, error)),
         }
     }
@@ -179,8 +206,32 @@ impl Container {
         max_items: NonZeroU32,
         continuation: Option<&str>,
     ) -> Result<Page, Error> {
-        let failed = |error| Error::from_sdk(format!("querying container {}", self.name), error);
         let (query, scope) = self.prepared(text, parameters, key)?;
+        self.page(query, scope, max_items, continuation).await
+    }
+
+    /// One page of a query over a range. A query without an order goes on from a continuation at the same place, whatever
+    /// was written since.
+    pub(crate) async fn query_range(
+        &self,
+        text: &str,
+        parameters: &Map<String, Value>,
+        range: &KeyRange,
+        max_items: NonZeroU32,
+        continuation: Option<&str>,
+    ) -> Result<Page, Error> {
+        let (query, _) = self.prepared(text, parameters, None)?;
+        self.page(query, FeedScope::range(range.to_sdk()?), max_items, continuation).await
+    }
+
+    async fn page(
+        &self,
+        query: Query,
+        scope: FeedScope,
+        max_items: NonZeroU32,
+        continuation: Option<&str>,
+    ) -> Result<Page, Error> {
+        let failed = |error| Error::from_sdk(format!("querying container {}", self.name), error);
         let mut options = QueryOptions::default().with_max_item_count(MaxItemCountHint::Limit(max_items));
         if let Some(token) = continuation {
             if decoded(token).is_none_or(|token| token["op"] != "Query") {
@@ -196,10 +247,17 @@ impl Container {
         let Some(page) = pages.next().await.transpose().map_err(failed)? else {
             return Ok(Page { items: Vec::new(), continuation: None, request_charge: 0.0 });
         };
-        let request_charge = charge(page.headers());
+        let request_charge = self.charge(page.headers());
         let continuation = pages.to_continuation_token().ok().filter(|token| !is_drained(token));
         let continuation = continuation.map(|token| token.as_str().to_owned());
         Ok(Page { items: page.into_items(), continuation, request_charge })
+    }
+
+    /// The ranges of the physical partitions.
+    pub(crate) async fn ranges(&self) -> Result<Vec<KeyRange>, Error> {
+        let failed = |error| Error::from_sdk(format!("reading the ranges of container {}", self.name), error);
+        let ranges = self.client.read_feed_ranges(None).await.map_err(failed)?;
+        Ok(ranges.iter().map(KeyRange::of).collect())
     }
 
     /// How many items there are, as far as the service has counted them: writes of the last moments may be missing.
@@ -242,7 +300,29 @@ impl Container {
         Ok((query, scope))
     }
 
+    fn written(&self, response: &ItemResponse) -> Written {
+        Written {
+            request_charge: self.charge(response.headers()),
+            created: u16::from(response.status().status_code()) == 201,
+            etag: response.headers().etag().map(|etag| etag.as_ref().to_owned()),
+        }
+    }
+
+    /// Counts and tells what a request cost.
+    fn charge(&self, headers: &ResponseHeaders) -> f64 {
+        let charge = charge(headers);
+        self.meter.add(charge);
+        charge
+    }
+
+    fn charge_failed(&self, error: &CosmosError) {
+        if let Some(response) = error.response() {
+            self.meter.add(response.headers().request_charge.map_or(0.0, |charge| charge.value()));
+        }
+    }
+
     fn failed(&self, action: &str, id: &str, error: CosmosError) -> Error {
+        self.charge_failed(&error);
         Error::from_sdk(format!("{action} item {id} of container {}", self.name), error)
     }
 }
@@ -274,14 +354,6 @@ fn ttl_of(properties: &ContainerProperties) -> Option<i64> {
 
 fn if_match(etag: &str) -> ItemWriteOptions {
     ItemWriteOptions::default().with_precondition(Precondition::IfMatch(Etag::from(etag.to_owned())))
-}
-
-fn written(response: &ItemResponse) -> Written {
-    Written {
-        request_charge: charge(response.headers()),
-        created: u16::from(response.status().status_code()) == 201,
-        etag: response.headers().etag().map(|etag| etag.as_ref().to_owned()),
-    }
 }
 
 fn charge(headers: &ResponseHeaders) -> f64 {

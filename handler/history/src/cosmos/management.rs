@@ -14,7 +14,7 @@ use super::error::Error;
 pub(crate) struct ContainerSpec {
     pub name: String,
     /// One path, or the levels of a hierarchical key.
-    pub key_paths: &'static [&'static str],
+    pub key_paths: Vec<String>,
     /// The only paths to index (`/a/?`); all when there are none.
     pub indexed_paths: Vec<String>,
     /// Pairs of paths to order by, both ascending and both descending.
@@ -38,7 +38,7 @@ pub(crate) async fn create_container(
     database: &str,
     spec: &ContainerSpec,
 ) -> Result<Created, Error> {
-    let key = PartitionKeyDefinition::new(spec.key_paths.iter().copied().map(Into::into).collect());
+    let key = PartitionKeyDefinition::new(spec.key_paths.iter().cloned().map(Into::into).collect());
     let mut properties = ContainerProperties::new(spec.name.clone(), key).with_default_ttl(TimeToLive::NoDefault);
     if !spec.indexed_paths.is_empty() {
         let mut policy = IndexingPolicy::default().with_indexing_mode(IndexingMode::Consistent);

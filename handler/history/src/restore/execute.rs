@@ -11,13 +11,13 @@ use chrono::Utc;
 use futures::StreamExt;
 use serde_json::Value;
 
-use super::plan::{Action, Plan, PlannedItem, check_size};
-use super::record::{RestoreRecord, RestoreReport, RestoreState};
-use super::request::RestoreRequest;
+use super::plan::{Action, Plan, PlannedItem};
+use super::record::{RestoreRecord, RestoreReport};
 use crate::capture::keep;
 use crate::cosmos::{Container, Error, ErrorKind, Key, Written};
 use crate::enclose::digest;
-use crate::policy::retry;
+use crate::jobs::{JobState, new_id};
+use crate::policy::{Decision, decide, retry};
 use crate::read::DocumentName;
 use crate::store::{Role, Store};
 use crate::version::{EXACT_SUFFIX, Operation, Version};
@@ -26,25 +26,14 @@ use crate::version::{EXACT_SUFFIX, Operation, Version};
 const FORCED_ATTEMPTS: usize = 5;
 
 impl Store {
-    /// Plans a restore and, unless it is a dry run, executes it.
-    ///
-    /// # Errors
-    /// As [`Store::plan_restore`] and [`Store::execute_restore`].
-    pub async fn run_restore(&self, request: &RestoreRequest) -> Result<RestoreReport, Error> {
-        let plan = self.plan_restore(request).await?;
-        if request.dry_run { Ok(plan.report()) } else { self.execute_restore(plan).await }
-    }
-
     /// Executes a plan. What becomes of each document is in the report; the restore is on record before the first write.
     ///
     /// # Errors
-    /// When the plan is too large, and when the record cannot be saved.
+    /// When the record cannot be saved.
     pub async fn execute_restore(&self, plan: Plan) -> Result<RestoreReport, Error> {
-        check_size(&plan)?;
         let container = self.target_container(plan.into.as_deref()).await?;
         let now = Utc::now();
-        let id = format!("{:010}-{:08x}", now.timestamp(), rand::random::<u32>());
-        let mut record = RestoreRecord::start(id, &plan, now);
+        let mut record = RestoreRecord::start(new_id(now), &plan, now);
         self.save_restore(&record).await?;
 
         let execution = Execution {
@@ -55,6 +44,7 @@ impl Store {
             restore_id: &record.id,
             second: now.timestamp(),
             deadline: Instant::now() + self.options.batch_timeout,
+            again: false,
         };
         let results: Vec<(PlannedItem, f64)> = futures::stream::iter(plan.items)
             .map(|item| execution.apply(item))
@@ -64,26 +54,26 @@ impl Store {
         let request_charge = results.iter().map(|(_, charge)| charge).sum();
         record.finish(results.into_iter().map(|(item, _)| item).collect(), request_charge, Utc::now());
         self.save_restore(&record).await?;
-        let undid = record.state == RestoreState::Done && record.counts.writes() > 0;
+        let undid = record.state == JobState::Done && record.counts.writes() > 0;
         if let Some(undone) = record.undo_of.as_ref().filter(|_| undid) {
-            let mut original = self.restore(undone).await?;
-            original.undone_by = Some(record.id.clone());
-            self.save_restore(&original).await?;
+            self.mark_undone(undone, &record.id).await?;
         }
         Ok(record.report())
     }
 }
 
-struct Execution<'a> {
-    store: &'a Store,
-    container: &'a Container,
+pub(super) struct Execution<'a> {
+    pub store: &'a Store,
+    pub container: &'a Container,
     /// Whether it writes to the monitored container, whose documents have a history.
-    monitored: bool,
-    force: bool,
-    restore_id: &'a str,
+    pub monitored: bool,
+    pub force: bool,
+    pub restore_id: &'a str,
     /// When it began, in seconds since 1970: the stamp.
-    second: i64,
-    deadline: Instant,
+    pub second: i64,
+    pub deadline: Instant,
+    /// Whether somebody may have begun to execute the same plan.
+    pub again: bool,
 }
 
 /// What became of a write.
@@ -94,29 +84,41 @@ enum Outcome {
     Conflict(String),
 }
 
+/// An item with what became of it, and what that cost.
+fn concluded(mut item: PlannedItem, outcome: Result<Outcome, Error>) -> (PlannedItem, f64) {
+    let (action, message) = match outcome {
+        Ok(Outcome::Written(etag, charge)) => {
+            item.restored_etag = etag;
+            return (item, charge);
+        }
+        Ok(Outcome::AsWanted) => (Action::Unchanged, "somebody else did the same".to_owned()),
+        Ok(Outcome::Conflict(message)) => (Action::Conflict, message),
+        Err(error) => (Action::Failed, error.to_string()),
+    };
+    (PlannedItem { action, message: Some(message), ..item }, 0.0)
+}
+
 impl Execution<'_> {
+    /// Does what is planned for a document.
+    ///
+    /// # Errors
+    /// When it failed in a way that may pass.
+    pub(super) async fn apply_or_fail(&self, mut item: PlannedItem) -> Result<PlannedItem, Error> {
+        if !item.action.is_write() {
+            return Ok(item);
+        }
+        match self.write(&mut item).await {
+            Err(error) if decide(error.kind()) == Decision::Retry => Err(error),
+            outcome => Ok(concluded(item, outcome).0),
+        }
+    }
+
     async fn apply(&self, mut item: PlannedItem) -> (PlannedItem, f64) {
         if !item.action.is_write() {
             return (item, 0.0);
         }
-        match self.write(&mut item).await {
-            Ok(Outcome::Written(etag, charge)) => {
-                item.restored_etag = etag;
-                (item, charge)
-            }
-            Ok(Outcome::AsWanted) => {
-                (item.action, item.message) = (Action::Unchanged, Some("somebody else did the same".to_owned()));
-                (item, 0.0)
-            }
-            Ok(Outcome::Conflict(message)) => {
-                (item.action, item.message) = (Action::Conflict, Some(message));
-                (item, 0.0)
-            }
-            Err(error) => {
-                (item.action, item.message) = (Action::Failed, Some(error.to_string()));
-                (item, 0.0)
-            }
-        }
+        let outcome = self.write(&mut item).await;
+        concluded(item, outcome)
     }
 
     async fn write(&self, item: &mut PlannedItem) -> Result<Outcome, Error> {
@@ -134,10 +136,13 @@ impl Execution<'_> {
         for attempt in 1.. {
             let live = self.live(&name).await?;
             let seen = live.as_ref().and_then(|live| live.etag.clone());
-            if attempt == 1 && live.is_none() && body.is_none() {
+            if attempt == 1 && !self.again && live.is_none() && body.is_none() {
                 return Ok(Outcome::AsWanted);
             }
-            if attempt > 1 && self.is_done(&live, &body, &expected) {
+            if (attempt > 1 || self.again) && self.is_done(&live, &body, &expected) {
+                if attempt == 1 {
+                    self.catch_up(item, &name, &body).await?;
+                }
                 return Ok(Outcome::Written(seen, 0.0));
             }
             if seen != expected && !self.force {
@@ -191,6 +196,34 @@ impl Execution<'_> {
             return Ok(twin.id);
         }
         Ok(live.id.clone())
+    }
+
+    /// Completes what an interrupted runner did with a document that it has written.
+    async fn catch_up(&self, item: &mut PlannedItem, name: &DocumentName, body: &Option<Value>) -> Result<(), Error> {
+        let (Some(replaced), true) = (&item.replaced_version, self.monitored) else { return Ok(()) };
+        // It was kept before it was overwritten: beside an inexact record there is an exact one.
+        let kept = self.store.version(name, replaced).await?;
+        let removed = if kept.exact {
+            kept
+        } else {
+            let twin = self.store.version(name, &format!("{replaced}{EXACT_SUFFIX}")).await?;
+            item.replaced_version = Some(twin.id.clone());
+            twin
+        };
+        if body.is_some() {
+            return Ok(());
+        }
+        let removal = format!("-delete-{}-", self.restore_id);
+        let mut versions = self.store.versions_until(name, i64::MAX).await?;
+        while let Some(version) = versions.next().await? {
+            if version.id.contains(&removal) {
+                return Ok(());
+            }
+            if version.source_ts < removed.source_ts {
+                break;
+            }
+        }
+        self.keep_removal(&Some(removed), body).await
     }
 
     /// Records a delete of this restore: the feed may not tell of it.

@@ -2,16 +2,27 @@
 //!
 //! A restore is a plan, then its execution. The plan is a value that can be shown; it says for each document what would be
 //! done and carries the etag that it saw. Execution writes only over what the plan saw, after making sure that what it
-//! overwrites is in the history, and records what it did, so that it can be undone.
+//! overwrites is in the history, and records what it did, so that it can be undone. What is too large for a request is a
+//! job, which does the same page by page.
 
+mod create_job;
 mod execute;
+mod pages;
 mod plan;
 mod record;
 mod request;
+mod scan;
+mod seen;
 mod select;
+mod show;
 mod undo;
+mod work;
 
+pub use create_job::Restored;
 pub use plan::{Action, Counts, Plan, PlannedItem};
-pub use record::{RestoreList, RestoreRecord, RestoreReport, RestoreState};
+pub(crate) use record::KIND;
+pub use record::{RestoreList, RestoreRecord, RestoreReport};
 pub use request::{FilterOn, RestoreRequest, Selection, Target};
+pub use show::{RestoreItems, RestoreView};
 pub use undo::UndoRequest;
+pub(crate) use work::work;

@@ -8,7 +8,7 @@ use super::request::{FilterOn, RestoreRequest, Selection, Target};
 use crate::cosmos::{Container, Error, ErrorKind, Key};
 use crate::difference::{FieldChange, changes};
 use crate::filter::Filter;
-use crate::limits::{MAX_RESTORED, MAX_SHOWN_CHANGES};
+use crate::limits::MAX_SHOWN_CHANGES;
 use crate::read::{AsOf, DocumentName};
 use crate::store::{Role, Store};
 use crate::version::Version;
@@ -110,6 +110,22 @@ impl Counts {
         })
     }
 
+    /// Adds others.
+    pub(super) fn add(&mut self, other: Self) {
+        self.create += other.create;
+        self.replace += other.replace;
+        self.delete += other.delete;
+        self.unchanged += other.unchanged;
+        self.unknown += other.unknown;
+        self.conflict += other.conflict;
+        self.failed += other.failed;
+    }
+
+    /// All documents.
+    pub fn total(&self) -> u64 {
+        self.writes() + self.unchanged + self.unknown + self.conflict + self.failed
+    }
+
     /// Documents that are written.
     pub fn writes(&self) -> u64 {
         self.create + self.replace + self.delete
@@ -132,12 +148,12 @@ pub struct Plan {
 }
 
 impl Store {
-    /// Plans a restore. Nothing is written.
+    /// Plans a restore. Nothing is written. `None` when it is too large for one request: then it is a job.
     ///
     /// # Errors
-    /// When the request is out of bounds, holds more documents than one request may restore, or names a version or a
+    /// When the request is out of bounds, or names a version or a
     /// container that is none, and when the containers cannot be read.
-    pub async fn plan_restore(&self, request: &RestoreRequest) -> Result<Plan, Error> {
+    pub async fn plan_restore(&self, request: &RestoreRequest) -> Result<Option<Plan>, Error> {
         let (last_change, _) = request.target.seconds().unwrap_or((i64::MAX, i64::MAX));
         let mut horizon = self.horizon().await?;
         for _ in 0..PLANS_UNDER_SWEEP {
@@ -157,31 +173,34 @@ impl Store {
     }
 
     /// A plan that believes the history from `horizon` on.
-    async fn plan_at(&self, request: &RestoreRequest, last_change: i64, horizon: i64) -> Result<Plan, Error> {
+    async fn plan_at(&self, request: &RestoreRequest, last_change: i64, horizon: i64) -> Result<Option<Plan>, Error> {
         let written = self.target_container(request.into.as_deref()).await?;
         // Documents whose versions of that time are gone are told as unknown.
-        let candidates = self.candidates(&request.selection, last_change.max(horizon)).await?;
+        let Some(candidates) = self.candidates(&request.selection, last_change.max(horizon)).await? else {
+            return Ok(None);
+        };
         let plan = |name: DocumentName| {
             let written = &written;
             async move { self.plan_item(request, name, written, horizon).await }
         };
-        let items: Vec<Option<PlannedItem>> = futures::stream::iter(candidates)
-            .map(plan)
-            .buffer_unordered(self.options.concurrency)
-            .try_collect()
-            .await?;
-        let plan = Plan {
-            request: serde_json::to_value(request.clone())
-                .map_err(|error| Error::invalid("planning a restore", error.to_string()))?,
+        let mut planned = futures::stream::iter(candidates).map(plan).buffer_unordered(self.options.concurrency);
+        let (mut items, mut writes) = (Vec::new(), 0);
+        while let Some(item) = planned.try_next().await? {
+            writes += usize::from(item.as_ref().is_some_and(|item| item.action.is_write()));
+            items.extend(item);
+            if writes > self.options.jobs.max_restored {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Plan {
+            request: request.recorded()?,
             undo_of: None,
-            items: sorted(items.into_iter().flatten().collect()),
+            items: sorted(items),
             force: request.force,
             into: request.into.clone(),
             reason: request.reason.clone(),
             requested_by: request.requested_by.clone(),
-        };
-        check_size(&plan)?;
-        Ok(plan)
+        }))
     }
 
     /// The container that is written to: the monitored one, or another that is none of the history's own.
@@ -206,7 +225,7 @@ impl Store {
         Ok(container)
     }
 
-    async fn plan_item(
+    pub(super) async fn plan_item(
         &self,
         request: &RestoreRequest,
         name: DocumentName,
@@ -214,6 +233,19 @@ impl Store {
         horizon: i64,
     ) -> Result<Option<PlannedItem>, Error> {
         let monitored_live = self.live(&name).await?;
+        self.plan_from(request, name, monitored_live, None, written, horizon).await
+    }
+
+    /// [`Self::plan_item`] with the live document at hand, and perhaps the newest version that is not after the target.
+    pub(super) async fn plan_from(
+        &self,
+        request: &RestoreRequest,
+        name: DocumentName,
+        monitored_live: Option<Version>,
+        newest: Option<Option<Version>>,
+        written: &Container,
+        horizon: i64,
+    ) -> Result<Option<PlannedItem>, Error> {
         let state = match &request.target {
             Target::Version(id) => {
                 let version = self.version(&name, id).await?;
@@ -225,7 +257,10 @@ impl Store {
             }
             Target::AsOf(_) | Target::Before(_) => {
                 let (last_change, second) = request.target.seconds().unwrap_or_default();
-                let captured = self.versions_until(&name, last_change).await?.next().await?;
+                let captured = match newest {
+                    Some(newest) => newest,
+                    None => self.versions_until(&name, last_change).await?.next().await?,
+                };
                 self.state_at(&name, captured, monitored_live.clone(), last_change, second, horizon).await?
             }
         };
@@ -348,19 +383,7 @@ pub(super) fn sorted(mut items: Vec<PlannedItem>) -> Vec<PlannedItem> {
     items
 }
 
-/// Refuses a plan that is too large for one request.
-pub(super) fn check_size(plan: &Plan) -> Result<(), Error> {
-    let writes = Counts::of(&plan.items).writes();
-    if writes as usize > MAX_RESTORED {
-        let message = format!(
-            "{writes} documents would be written; one request writes at most {MAX_RESTORED}: select fewer, by a filter or a partition"
-        );
-        return Err(Error::invalid("planning a restore", message));
-    }
-    Ok(())
-}
-
-fn meets(filters: &[Filter], document: &Value) -> bool {
+pub(super) fn meets(filters: &[Filter], document: &Value) -> bool {
     filters.iter().all(|filter| filter.matches(document))
 }
 

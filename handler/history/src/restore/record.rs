@@ -7,43 +7,27 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::pages::shortened;
 use super::plan::{Counts, Plan, PlannedItem};
 use crate::capture::record::enclosed;
 use crate::cosmos::{Error, ErrorKind, Key};
+use crate::jobs::{JobState, Work};
 use crate::policy::retry;
 use crate::read::record::whole;
 use crate::store::{Role, Store};
 use crate::version::{SCHEMA, timestamp};
 
-const KIND: &str = "restore";
-/// The most bytes of JSON that the changes of one document take in a record.
-const MAX_RECORDED_CHANGES: usize = 2000;
+/// The kind of restores among the jobs.
+pub(crate) const KIND: &str = "restore";
 /// Restores on a page of the list.
 const LISTED: usize = 100;
 
-/// How far a restore is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum RestoreState {
-    /// A dry run: nothing is written.
-    Planned,
-    /// It is being executed, or was interrupted while it was.
-    Running,
-    /// Every document is as planned.
-    Done,
-    /// Some documents had changed and were left alone.
-    Conflicts,
-    /// Some documents could not be written.
-    Failed,
-}
-
-impl RestoreState {
-    fn of(counts: &Counts) -> Self {
-        match counts {
-            Counts { failed: 1.., .. } => Self::Failed,
-            Counts { conflict: 1.., .. } => Self::Conflicts,
-            _ => Self::Done,
-        }
+/// How a restore ended.
+pub(super) fn state_of(counts: &Counts) -> JobState {
+    match counts {
+        Counts { failed: 1.., .. } => JobState::Failed,
+        Counts { conflict: 1.., .. } => JobState::Conflicts,
+        _ => JobState::Done,
     }
 }
 
@@ -55,7 +39,7 @@ pub struct RestoreReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// How far it is.
-    pub state: RestoreState,
+    pub state: JobState,
     /// Whether it was only planned.
     pub dry_run: bool,
     /// How many documents each action is for.
@@ -75,7 +59,7 @@ pub struct RestoreRecord {
     /// `restore`: jobs of other kinds lie beside it.
     pub kind: String,
     /// How far it is.
-    pub state: RestoreState,
+    pub state: JobState,
     /// What was asked for.
     pub request: Value,
     /// The restore that this one undid.
@@ -103,8 +87,11 @@ pub struct RestoreRecord {
     /// Document by document; not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub items: Vec<PlannedItem>,
-    /// Request units of the writes.
+    /// Request units of the writes; of everything that was done, where the restore is a job.
     pub request_charge: f64,
+    /// How far the work is, where the restore is a job. Then its items are documents of their own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub job: Option<Work>,
     /// The format of the record.
     pub schema: u32,
 }
@@ -121,7 +108,7 @@ impl RestoreRecord {
         Self {
             id,
             kind: KIND.to_owned(),
-            state: RestoreState::Running,
+            state: JobState::Running,
             request: plan.request.clone(),
             undo_of: plan.undo_of.clone(),
             undone_by: None,
@@ -133,13 +120,14 @@ impl RestoreRecord {
             counts: Counts::of(&plan.items),
             items: plan.items.clone(),
             request_charge: 0.0,
+            job: None,
             schema: SCHEMA,
         }
     }
 
     pub(super) fn finish(&mut self, items: Vec<PlannedItem>, request_charge: f64, now: DateTime<Utc>) {
         self.counts = Counts::of(&items);
-        self.state = RestoreState::of(&self.counts);
+        self.state = state_of(&self.counts);
         self.items = items;
         self.request_charge = request_charge;
         self.finished_at = Some(timestamp(now));
@@ -162,7 +150,7 @@ impl Plan {
     pub fn report(self) -> RestoreReport {
         RestoreReport {
             id: None,
-            state: RestoreState::Planned,
+            state: JobState::Planned,
             dry_run: true,
             counts: Counts::of(&self.items),
             items: self.items,
@@ -193,6 +181,7 @@ impl Store {
             "finishedAt",
             "counts",
             "requestCharge",
+            "job",
             "schema",
         ];
         let fields: Vec<String> = fields.iter().map(|field| format!("c.{field}")).collect();
@@ -224,11 +213,7 @@ impl Store {
     /// Saves a record. Changes that are long to tell are left out of it: the versions that it names tell them too.
     pub(super) async fn save_restore(&self, record: &RestoreRecord) -> Result<(), Error> {
         let mut record = record.clone();
-        for item in &mut record.items {
-            if json!(item.changes).to_string().len() > MAX_RECORDED_CHANGES {
-                item.changes.clear();
-            }
-        }
+        record.items = record.items.into_iter().map(shortened).collect();
         let record = &record;
         let jobs = self.container(Role::Jobs).await?;
         let refused = |message| Error::invalid(format!("saving restore {}", record.id), message);

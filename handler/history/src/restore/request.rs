@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cosmos::Key;
+use crate::cosmos::{Error, Key};
 use crate::filter::{Filter, check_count};
 use crate::limits::MAX_CANDIDATES;
 use crate::moment::Moment;
 use crate::read::DocumentName;
+
+/// The request units a second that a job may be held to.
+const BUDGET: std::ops::RangeInclusive<f64> = 10.0..=10_000_000.0;
 
 /// A request for a restore. In JSON it is flat: one selection (`id` and `partitionKey`; `documents`; `partitionKey`;
 /// `filter` and perhaps `filterOn`; `all`), one target (`asOf`, `before` or `version`), and the rest.
@@ -29,6 +32,10 @@ pub struct RestoreRequest {
     pub reason: Option<String>,
     /// Who, for the record.
     pub requested_by: Option<String>,
+    /// Make a job of it, however small it is.
+    pub job: bool,
+    /// The most request units to use in a second. It makes a job of it.
+    pub ru_per_second: Option<f64>,
 }
 
 /// Which documents to restore.
@@ -116,6 +123,10 @@ struct Flat {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     requested_by: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    job: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ru_per_second: Option<f64>,
 }
 
 impl TryFrom<Flat> for RestoreRequest {
@@ -157,6 +168,7 @@ impl TryFrom<Flat> for RestoreRequest {
         if flat.into.is_some() && flat.delete_created_after {
             return Err("deleteCreatedAfter does not go with into: what is in another container has no history".into());
         }
+        check_budget(flat.ru_per_second)?;
         let target = match (flat.as_of, flat.before, flat.version) {
             (Some(moment), None, None) => Target::AsOf(moment),
             (None, Some(moment), None) => Target::Before(moment),
@@ -175,7 +187,33 @@ impl TryFrom<Flat> for RestoreRequest {
             into: flat.into,
             reason: flat.reason,
             requested_by: flat.requested_by,
+            job: flat.job,
+            ru_per_second: flat.ru_per_second,
         })
+    }
+}
+
+/// Checks a budget of request units a second.
+pub(super) fn check_budget(ru_per_second: Option<f64>) -> Result<(), String> {
+    match ru_per_second {
+        Some(budget) if !BUDGET.contains(&budget) => Err(format!(
+            "ruPerSecond is {budget}; allowed are {} to {} request units a second",
+            BUDGET.start(),
+            BUDGET.end()
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl RestoreRequest {
+    /// Whether a job is asked for.
+    pub fn is_job(&self) -> bool {
+        self.job || self.ru_per_second.is_some()
+    }
+
+    /// The request as it is recorded.
+    pub(super) fn recorded(&self) -> Result<serde_json::Value, Error> {
+        serde_json::to_value(self.clone()).map_err(|error| Error::invalid("recording a restore", error.to_string()))
     }
 }
 
@@ -188,6 +226,8 @@ impl From<RestoreRequest> for Flat {
             into: request.into,
             reason: request.reason,
             requested_by: request.requested_by,
+            job: request.job,
+            ru_per_second: request.ru_per_second,
             ..Self::default()
         };
         match request.selection {
@@ -223,6 +263,7 @@ mod tests {
             json!({"partitionKey": ["a", 1], "before": "2026-11-20T10:30:00Z", "force": true}),
             json!({"filter": ["city_name=Davidson"], "filterOn": "live", "before": "2026-11-20T10:30:00Z", "reason": "x"}),
             json!({"all": true, "asOf": "2026-11-20T10:30:00Z", "dryRun": true, "into": "look"}),
+            json!({"all": true, "asOf": "2026-11-20T10:30:00Z", "job": true, "ruPerSecond": 400.0}),
         ] {
             let read: RestoreRequest = serde_json::from_value(request.clone()).expect("request");
             assert_eq!(serde_json::to_value(read).expect("json"), request);
@@ -241,6 +282,7 @@ mod tests {
         assert!(refused(json!({"all": true, "version": "v"})).contains("one document"));
         assert!(refused(json!({"filter": [], "asOf": 1})).contains("all: true"));
         assert!(refused(json!({"filter": ["a; DROP=1"], "asOf": 1})).contains("no field"));
+        assert!(refused(json!({"all": true, "asOf": 1, "ruPerSecond": 1})).contains("allowed are 10 to"));
         assert!(refused(json!({"all": true, "asOf": "noon"})).contains("RFC 3339"));
         assert!(refused(json!({"all": true, "asOf": 1, "colour": 2})).contains("colour"));
     }

@@ -6,34 +6,37 @@ use serde_json::{Map, Value, json};
 use super::request::{FilterOn, Selection};
 use crate::cosmos::{Container, Error, Key};
 use crate::filter::Filter;
-use crate::limits::MAX_CANDIDATES;
 use crate::read::DocumentName;
 use crate::store::{Role, Store};
 use crate::version::pk_of;
 
-/// Names of documents, each once.
-#[derive(Default)]
-struct Names(indexmap::IndexMap<(String, String), DocumentName>);
+/// Names of documents, each once, while there are not too many.
+struct Names {
+    names: indexmap::IndexMap<(String, String), DocumentName>,
+    max: usize,
+}
 
 impl Names {
-    fn add(&mut self, name: DocumentName) -> Result<(), Error> {
-        self.0.entry((name.partition_key.to_string(), name.id.clone())).or_insert(name);
-        if self.0.len() > MAX_CANDIDATES {
-            let message = format!(
-                "the selection holds more than {MAX_CANDIDATES} documents; select fewer, by a filter or a partition"
-            );
-            return Err(Error::invalid("planning a restore", message));
-        }
-        Ok(())
+    fn add(&mut self, name: DocumentName) {
+        self.names.entry((name.partition_key.to_string(), name.id.clone())).or_insert(name);
+    }
+
+    fn are_too_many(&self) -> bool {
+        self.names.len() > self.max
     }
 }
 
 impl Store {
-    /// The documents that the selection may mean, live and past. `last_change` bounds the versions that are looked at.
-    pub(super) async fn candidates(&self, selection: &Selection, last_change: i64) -> Result<Vec<DocumentName>, Error> {
-        let mut names = Names::default();
+    /// The documents that the selection may mean, live and past; `None` when they are too many for one request.
+    /// `last_change` bounds the versions that are looked at.
+    pub(super) async fn candidates(
+        &self,
+        selection: &Selection,
+        last_change: i64,
+    ) -> Result<Option<Vec<DocumentName>>, Error> {
+        let mut names = Names { names: indexmap::IndexMap::new(), max: self.options.jobs.max_candidates };
         match selection {
-            Selection::Documents(documents) => documents.iter().cloned().try_for_each(|name| names.add(name))?,
+            Selection::Documents(documents) => documents.iter().cloned().for_each(|name| names.add(name)),
             Selection::Partition(key) => {
                 self.check_key(key).await?;
                 self.live_names(&mut names, &[], Some(key)).await?;
@@ -50,10 +53,10 @@ impl Store {
                 self.past_names(&mut names, &[], None, last_change).await?;
             }
         }
-        Ok(names.0.into_values().collect())
+        Ok((!names.are_too_many()).then(|| names.names.into_values().collect()))
     }
 
-    async fn check_key(&self, key: &Key) -> Result<(), Error> {
+    pub(super) async fn check_key(&self, key: &Key) -> Result<(), Error> {
         let paths = self.container(Role::Monitored).await?.key_paths();
         if key.components().len() == paths.len() {
             return Ok(());
@@ -77,7 +80,10 @@ impl Store {
         let mut documents = monitored.select::<Value>(&query, &parameters, key).await?;
         while let Some(document) = documents.try_next().await? {
             let partition_key = Key::of(&document, monitored.key_paths())?;
-            names.add(DocumentName { id: document["id"].as_str().unwrap_or_default().to_owned(), partition_key })?;
+            names.add(DocumentName { id: document["id"].as_str().unwrap_or_default().to_owned(), partition_key });
+            if names.are_too_many() {
+                break;
+            }
         }
         Ok(())
     }
@@ -112,7 +118,10 @@ impl Store {
         let mut found = changes.select::<DocumentName>(&query, &parameters, None).await?.fuse();
         while let Some(name) = found.try_next().await? {
             if key.is_none_or(|key| *key == name.partition_key) {
-                names.add(name)?;
+                names.add(name);
+            }
+            if names.are_too_many() {
+                break;
             }
         }
         Ok(())

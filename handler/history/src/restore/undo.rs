@@ -1,16 +1,19 @@
 //! Undoing a restore is another restore: every document that it wrote goes back to the version that it replaced, or away
 //! if there was none. A document that has changed since is a conflict.
 
+use std::time::Instant;
+
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::plan::{Action, Plan, PlannedItem, sorted, untouched};
-use super::record::{RestoreRecord, RestoreReport};
-use crate::cosmos::{Container, Error, ErrorKind};
+use super::record::RestoreRecord;
+use crate::cosmos::{Container, Error, ErrorKind, Key};
+use crate::policy::retry;
 use crate::read::DocumentName;
-use crate::store::Store;
-use crate::version::{EXACT_SUFFIX, Version};
+use crate::store::{Role, Store};
+use crate::version::{EXACT_SUFFIX, Version, without_system_properties};
 
 /// What was to be done with a document, also where it failed.
 fn intended(item: &PlannedItem) -> Action {
@@ -26,6 +29,24 @@ fn unknown(name: DocumentName, message: &str) -> PlannedItem {
     PlannedItem { message: Some(message.to_owned()), ..untouched(name, Action::Unknown) }
 }
 
+/// Whether something was written for an item, or may have been, by a write whose reply was lost.
+pub(super) fn is_attempted(item: &PlannedItem) -> bool {
+    let failed = item.action == Action::Failed && (item.version.is_some() || item.replaced_version.is_some());
+    item.action.is_write() || failed
+}
+
+/// A restore that is undone by a job.
+pub(super) struct UndoOf {
+    pub record: RestoreRecord,
+}
+
+impl UndoOf {
+    /// How many documents there are to look at, about.
+    pub fn documents(&self) -> u64 {
+        self.record.counts.total()
+    }
+}
+
 /// A request to undo a restore.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -38,36 +59,31 @@ pub struct UndoRequest {
     pub reason: Option<String>,
     /// Who, for the record.
     pub requested_by: Option<String>,
+    /// The most request units to use in a second, where the undo is a job.
+    pub ru_per_second: Option<f64>,
 }
 
 impl Store {
-    /// Plans the undoing of a restore and, unless it is a dry run, executes it.
+    /// Plans the undoing of a restore. Nothing is written. `None` when the restore was a job: then this is one too.
     ///
     /// # Errors
-    /// As [`Store::plan_undo`] and [`Store::execute_restore`].
-    pub async fn run_undo(&self, id: &str, request: &UndoRequest) -> Result<RestoreReport, Error> {
-        let plan = self.plan_undo(id, request).await?;
-        if request.dry_run { Ok(plan.report()) } else { self.execute_restore(plan).await }
-    }
-
-    /// Plans the undoing of a restore. Nothing is written.
-    ///
-    /// # Errors
-    /// When there is no such restore, and when the containers cannot be read.
-    pub async fn plan_undo(&self, id: &str, request: &UndoRequest) -> Result<Plan, Error> {
+    /// When there is no such restore, or it is not over, and when the containers cannot be read.
+    pub async fn plan_undo(&self, id: &str, request: &UndoRequest) -> Result<Option<Plan>, Error> {
         let record = self.restore(id).await?;
+        if record.job.is_some() {
+            return Ok(None);
+        }
         let container = self.target_container(record.into.as_deref()).await?;
-        // What failed may have been written all the same, by a write whose reply was lost.
-        let written = record.items.iter().filter(|item| item.action.is_write() || item.action == Action::Failed);
+        let attempted = record.items.iter().filter(|item| is_attempted(item));
         let plan = |item: &PlannedItem| {
             let (item, container, record) = (item.clone(), &container, &record);
             async move { self.plan_undo_item(item, container, record, request.force).await }
         };
-        let items: Vec<PlannedItem> = futures::stream::iter(written.map(plan).collect::<Vec<_>>())
+        let items: Vec<PlannedItem> = futures::stream::iter(attempted.map(plan).collect::<Vec<_>>())
             .buffer_unordered(self.options.concurrency)
             .try_collect()
             .await?;
-        Ok(Plan {
+        Ok(Some(Plan {
             request: json!({"undo": id}),
             undo_of: Some(record.id),
             items: sorted(items),
@@ -75,10 +91,35 @@ impl Store {
             into: record.into,
             reason: request.reason.clone(),
             requested_by: request.requested_by.clone(),
-        })
+        }))
     }
 
-    async fn plan_undo_item(
+    /// The restore that a job undoes.
+    pub(super) async fn undo_of(&self, id: &str) -> Result<UndoOf, Error> {
+        Ok(UndoOf { record: self.restore(id).await? })
+    }
+
+    /// Notes on a restore's record that it was undone.
+    pub(super) async fn mark_undone(&self, id: &str, by: &str) -> Result<(), Error> {
+        let jobs = self.container(Role::Jobs).await?;
+        let key = Key::text(id);
+        let deadline = Instant::now() + self.options.batch_timeout;
+        loop {
+            let Some(record) = retry(deadline, || jobs.read(&key, id)).await? else { return Ok(()) };
+            let etag = record["_etag"].as_str().unwrap_or_default().to_owned();
+            let mut record = without_system_properties(record);
+            if record["undoneBy"] == by {
+                return Ok(());
+            }
+            record["undoneBy"] = json!(by);
+            match retry(deadline, || jobs.replace(&key, id, &record, &etag)).await {
+                Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
+                written => return written.map(drop),
+            }
+        }
+    }
+
+    pub(super) async fn plan_undo_item(
         &self,
         done: PlannedItem,
         container: &Container,

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
-use changefeed_processor::StartFrom;
+use changefeed_processor::{ChangeFeedMode, StartFrom};
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::fields::Fields;
@@ -48,6 +48,7 @@ pub(crate) struct CosmosTrigger {
     pub lease_renew_interval: Option<Duration>,
     pub max_items: Option<NonZeroU32>,
     pub start_from: StartFrom,
+    pub mode: ChangeFeedMode,
 }
 
 #[derive(Debug)]
@@ -134,7 +135,6 @@ impl CosmosTrigger {
         };
         let database = binding.required_text("databaseName")?;
         let max_items = binding.integer("maxItemsPerInvocation")?.unwrap_or_default().max(0);
-        only_latest_version(binding)?;
         only_text(binding)?;
         Ok(Self {
             name: binding.required_text("name")?,
@@ -151,6 +151,7 @@ impl CosmosTrigger {
             lease_renew_interval: milliseconds("leaseRenewInterval")?,
             max_items: NonZeroU32::new(u32::try_from(max_items).unwrap_or(u32::MAX)),
             start_from: start_from(binding)?,
+            mode: mode(binding)?,
             connection,
             database,
         })
@@ -190,12 +191,15 @@ fn direction(binding: &Fields) -> Result<bool, HostError> {
     Ok(input.unwrap_or(true))
 }
 
-fn only_latest_version(binding: &Fields) -> Result<(), HostError> {
-    let latest = [("LatestVersion", true), ("0", true), ("AllVersionsAndDeletes", false), ("1", false)];
-    match binding.choice("changeFeedMode", &latest)? {
-        Some(false) => Err(binding.wrong("changeFeedMode", "LatestVersion, the only mode of the stand-in host")),
-        _ => Ok(()),
-    }
+fn mode(binding: &Fields) -> Result<ChangeFeedMode, HostError> {
+    use ChangeFeedMode::{AllVersionsAndDeletes, LatestVersion};
+    let modes = [
+        ("LatestVersion", LatestVersion),
+        ("0", LatestVersion),
+        ("AllVersionsAndDeletes", AllVersionsAndDeletes),
+        ("1", AllVersionsAndDeletes),
+    ];
+    Ok(binding.choice("changeFeedMode", &modes)?.unwrap_or_default())
 }
 
 /// The trigger binds a batch to a text; asked for anything else, the real one does not work.

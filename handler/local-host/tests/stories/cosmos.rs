@@ -46,6 +46,14 @@ impl Account {
         self.send(request.header("x-ms-documentdb-is-upsert", "True"), document).await;
     }
 
+    /// Deletes a document of `dev/events`.
+    pub async fn delete(&self, pk: &str, id: &str) {
+        let request = self.request(Method::DELETE, &format!("dbs/dev/colls/events/docs/{id}"));
+        let request = request.header("x-ms-documentdb-partitionkey", json!([pk]).to_string());
+        let answer = within(request.send()).await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
     /// The documents of `dev/leases` that are leases.
     pub async fn leases(&self) -> Vec<Value> {
         let request = self.request(Method::GET, "dbs/dev/colls/leases/docs");

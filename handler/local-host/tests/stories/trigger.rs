@@ -80,6 +80,30 @@ async fn changes_from_before_the_first_start_are_delivered_only_when_asked_for()
 }
 
 #[tokio::test]
+async fn every_version_and_delete_reaches_the_function_in_its_envelope() {
+    let account = Account::new().await;
+    let mode = json!({"changeFeedMode": "AllVersionsAndDeletes"});
+    let app = App::new(json!({})).with_trigger("OnChange", mode, unlimited());
+    let stage = set(&account, app).await;
+    account.write(json!({"id": "1", "pk": "a", "n": 1})).await;
+    account.write(json!({"id": "1", "pk": "a", "n": 2})).await;
+    account.delete("a", "1").await;
+    let mut changes = Vec::new();
+    while changes.len() < 3 {
+        let mut call = stage.call().await;
+        let body = call.json().await;
+        let text: String = serde_json::from_str(body["Data"]["documents"].as_str().expect("text")).expect("text");
+        changes.extend(serde_json::from_str::<Vec<Value>>(&text).expect("an array"));
+        call.succeed().await;
+    }
+    let told: Vec<(&Value, &Value)> =
+        changes.iter().map(|change| (&change["metadata"]["operationType"], &change["current"]["n"])).collect();
+    assert_eq!(told, [(&json!("create"), &json!(1)), (&json!("replace"), &json!(2)), (&json!("delete"), &Value::Null)]);
+    assert_eq!((&changes[2]["metadata"]["id"], &changes[2]["current"]), (&json!("1"), &Value::Null));
+    within(stage.host.stop()).await;
+}
+
+#[tokio::test]
 async fn a_batch_that_succeeded_is_not_delivered_again_to_the_next_host() {
     let account = Account::new().await;
     let first = set(&account, app(Value::Null)).await;

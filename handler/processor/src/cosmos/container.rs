@@ -53,9 +53,10 @@ impl Container {
         })
     }
 
-    /// `<account host>_<database rid>_<container rid>`: what the ids of this container's leases start with.
-    pub(crate) fn lease_prefix(&self) -> &str {
-        &self.lease_prefix
+    /// `<processor name><account host>_<database rid>_<container rid>`: what the ids of the leases of a processor on
+    /// this container start with.
+    pub(crate) fn lease_prefix(&self, processor_name: &str) -> String {
+        format!("{processor_name}{}", self.lease_prefix)
     }
 
     /// `<database>/<container>`.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use azure_data_cosmos::FeedScope;
 use azure_data_cosmos::feed::{ContinuationToken, FeedRange as SdkFeedRange};
 use azure_data_cosmos::models::{ChangeFeedItem, ChangeFeedOperationType};
-use azure_data_cosmos::options::{ChangeFeedMode, ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint};
+use azure_data_cosmos::options::{ChangeFeedMode as SdkMode, ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use super::container::Container;
 use super::error::{Error, ErrorKind};
 use crate::change::{Change, ChangeMetadata, OperationType};
-use crate::lease::{FeedRange, LeaseMode};
+use crate::lease::FeedRange;
+use crate::mode::ChangeFeedMode;
 
 /// Where a page starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,15 +36,14 @@ pub(crate) enum Position {
 }
 
 /// A part of the range that was read and the etag to go on from; more than one part after a split.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RangeContinuation {
-    pub min_epk: String,
-    pub max_epk: String,
-    #[serde(rename = "server_continuation")]
-    pub continuation: String,
+    pub range: FeedRange,
+    /// `None` for a part that was not read yet: it goes on where the page was to start.
+    pub continuation: Option<String>,
 }
 
-/// A page of changes; empty when there is nothing new.
+/// A page of changes; empty when there is nothing new. The continuations cover the range that was read.
 #[derive(Debug)]
 pub(crate) struct FeedPage {
     pub changes: Vec<Change>,
@@ -81,13 +81,13 @@ impl Container {
         &self,
         range: &FeedRange,
         position: &Position,
-        mode: LeaseMode,
+        mode: ChangeFeedMode,
         max_items: Option<NonZeroU32>,
     ) -> Result<FeedPage, Error> {
         let failed = |error| Error::from_sdk(format!("reading the change feed of {}", self.name), error);
         let mut options = ChangeFeedOptions::default().with_mode(match mode {
-            LeaseMode::Incremental => ChangeFeedMode::LatestVersion,
-            LeaseMode::FullFidelity => ChangeFeedMode::AllVersionsAndDeletes,
+            ChangeFeedMode::LatestVersion => SdkMode::LatestVersion,
+            ChangeFeedMode::AllVersionsAndDeletes => SdkMode::AllVersionsAndDeletes,
         });
         if let Some(max_items) = max_items {
             options = options.with_max_item_count(MaxItemCountHint::Limit(max_items));
@@ -116,17 +116,17 @@ impl Container {
         let session_lsn = headers.session_token().and_then(|token| session_lsn(token.as_str()));
         Ok(FeedPage {
             changes: page.into_items().into_iter().map(change).collect(),
-            continuations: continuations(&pages.to_continuation_token().map_err(failed)?)?,
+            continuations: continuations(range, &pages.to_continuation_token().map_err(failed)?)?,
             request_charge,
             partition_key_range_id,
             session_lsn,
         })
     }
 
-    fn token(&self, range: &FeedRange, etag: &str, mode: LeaseMode) -> ContinuationToken {
+    fn token(&self, range: &FeedRange, etag: &str, mode: ChangeFeedMode) -> ContinuationToken {
         let mut token = json!({"op": "ChangeFeed", "rid": self.rid, "root": {"kind": "unordered_merge", "active_tokens": [
             {"min_epk": range.min, "max_epk": range.max, "server_continuation": etag}]}});
-        if mode == LeaseMode::FullFidelity {
+        if mode == ChangeFeedMode::AllVersionsAndDeletes {
             token["cfm"] = Value::Bool(true);
         }
         ContinuationToken::from_string(format!("c1.{}", URL_SAFE_NO_PAD.encode(token.to_string())))
@@ -166,7 +166,8 @@ fn sdk_range(range: &FeedRange) -> Result<SdkFeedRange, Error> {
         .map_err(|error| Error::from_sdk(format!("reading the feed range {}", range.token()), error))
 }
 
-fn continuations(token: &ContinuationToken) -> Result<Vec<RangeContinuation>, Error> {
+/// Where each part of `range` goes on. The SDK's token leaves out what it has not begun to read.
+fn continuations(range: &FeedRange, token: &ContinuationToken) -> Result<Vec<RangeContinuation>, Error> {
     #[derive(Deserialize)]
     struct Token {
         root: Root,
@@ -174,13 +175,37 @@ fn continuations(token: &ContinuationToken) -> Result<Vec<RangeContinuation>, Er
     #[derive(Deserialize)]
     struct Root {
         #[serde(default)]
-        active_tokens: Vec<RangeContinuation>,
+        active_tokens: Vec<ActiveToken>,
+    }
+    #[derive(Deserialize)]
+    struct ActiveToken {
+        min_epk: String,
+        max_epk: String,
+        server_continuation: String,
     }
     let unreadable = |message: String| Error::new(ErrorKind::Invalid, "reading the SDK's continuation token", message);
     let encoded = token.as_str().strip_prefix("c1.").ok_or_else(|| unreadable("it is not of version 1".into()))?;
     let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|error| unreadable(error.to_string()))?;
-    let token: Token = serde_json::from_slice(&json).map_err(|error| unreadable(error.to_string()))?;
-    Ok(token.root.active_tokens)
+    let Token { root: Root { mut active_tokens } } =
+        serde_json::from_slice(&json).map_err(|error| unreadable(error.to_string()))?;
+    active_tokens.sort_by(|left, right| left.min_epk.cmp(&right.min_epk));
+    let mut parts = Vec::new();
+    let mut covered = range.min.clone();
+    for token in active_tokens {
+        if covered < token.min_epk {
+            parts.push(RangeContinuation {
+                range: FeedRange { min: covered.clone(), max: token.min_epk.clone() },
+                continuation: None,
+            });
+        }
+        covered.clone_from(&token.max_epk);
+        let range = FeedRange { min: token.min_epk, max: token.max_epk };
+        parts.push(RangeContinuation { range, continuation: Some(token.server_continuation) });
+    }
+    if covered < range.max {
+        parts.push(RangeContinuation { range: FeedRange { min: covered, max: range.max.clone() }, continuation: None });
+    }
+    Ok(parts)
 }
 
 fn change(item: ChangeFeedItem<Shared>) -> Change {
@@ -206,7 +231,31 @@ fn change(item: ChangeFeedItem<Shared>) -> Change {
 
 #[cfg(test)]
 mod tests {
-    use super::session_lsn;
+    use super::*;
+
+    #[test]
+    fn what_the_sdk_has_not_begun_to_read_is_a_part_of_its_own() {
+        let token = |tokens: Value| {
+            let token = json!({"root": {"kind": "unordered_merge", "active_tokens": tokens}}).to_string();
+            ContinuationToken::from_string(format!("c1.{}", URL_SAFE_NO_PAD.encode(token)))
+        };
+        let range = FeedRange { min: String::new(), max: "40".into() };
+        let parts = |tokens| {
+            let parts = continuations(&range, &token(tokens)).expect("parts");
+            let part =
+                |part: RangeContinuation| (part.range.min, part.range.max, part.continuation.unwrap_or_default());
+            parts.into_iter().map(part).collect::<Vec<_>>()
+        };
+        let read = |min: &str, max: &str| json!({"min_epk": min, "max_epk": max, "server_continuation": "1"});
+        let part = |min: &str, max: &str, etag: &str| (min.to_owned(), max.to_owned(), etag.to_owned());
+        assert_eq!(parts(json!([read("", "40")])), [part("", "40", "1")]);
+        assert_eq!(parts(json!([read("", "20")])), [part("", "20", "1"), part("20", "40", "")]);
+        assert_eq!(
+            parts(json!([read("30", "40"), read("10", "20")])),
+            [part("", "10", ""), part("10", "20", "1"), part("20", "30", ""), part("30", "40", "1")]
+        );
+        assert_eq!(parts(json!([])), [part("", "40", "")]);
+    }
 
     #[test]
     fn the_sequence_number_is_read_out_of_a_session_token() {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::container::Container;
 use super::error::{Error, ErrorKind};
+use crate::clock::Clock;
 use crate::lease::Lease;
 
 const UPDATE_ATTEMPTS: usize = 6;
@@ -32,20 +33,26 @@ pub(crate) struct Lock {
 pub(crate) struct LeaseStore {
     container: Container,
     prefix: String,
+    clock: Clock,
 }
 
 impl LeaseStore {
     /// # Errors
     /// [`ErrorKind::Invalid`] when the lease container is not partitioned by `/id` or `/partitionKey`.
-    pub(crate) fn new(container: Container, prefix: String) -> Result<Self, Error> {
+    pub(crate) fn new(container: Container, prefix: String, clock: Clock) -> Result<Self, Error> {
         match container.partition_key_path.as_str() {
-            "/id" | "/partitionKey" => Ok(Self { container, prefix }),
+            "/id" | "/partitionKey" => Ok(Self { container, prefix, clock }),
             other => Err(Error::new(
                 ErrorKind::Invalid,
                 format!("opening lease container {}", container.name),
                 format!("its partition key is {other}; it must be /id or /partitionKey"),
             )),
         }
+    }
+
+    /// The clock that leases are written by.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn lease_id(&self, lease_token: &str) -> String {
@@ -82,7 +89,7 @@ impl LeaseStore {
         let mut current = lease.clone();
         for _ in 0..UPDATE_ATTEMPTS {
             let Some(mut next) = change(&current) else { return Ok(None) };
-            next.timestamp = Some(Utc::now());
+            next.timestamp = Some(self.clock.now());
             next.ts = None;
             match self.replace(&next, current.etag.as_deref()).await {
                 Ok(response) => {
@@ -225,7 +232,7 @@ mod tests {
         let properties = ContainerProperties::new("lease", PartitionKeyDefinition::from("/id"));
         client.database_client("db").create_container(properties, None).await.expect("container");
         let container = Container::open(&client, "db", "lease").await.expect("open");
-        (endpoint, LeaseStore::new(container, "p".into()).expect("store"))
+        (endpoint, LeaseStore::new(container, "p".into(), Clock::default()).expect("store"))
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Starting, handling, stopping, and going on.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, StartFrom};
@@ -13,13 +13,13 @@ use crate::shop::{Seen, Shop, create, describe, until, until_seen};
 async fn a_processor_starts_from_now_and_its_bookmark_wins_over_any_start() {
     let shop = Shop::open().await;
     let seen = Seen::default();
-    shop.put("surface-pro", 2).await;
+    shop.put_into("cart", "surface-pro", 2).await;
     let running = shop.start(StartFrom::Now, &seen).await;
-    shop.put("surface-book", 8).await;
+    shop.put_into("cart", "surface-book", 8).await;
     until_seen(&seen, &["surface-book=8"]).await;
     running.stop().await;
 
-    shop.put("surface-go", 1).await;
+    shop.put_into("cart", "surface-go", 1).await;
     let running = shop.start(StartFrom::Beginning, &seen).await;
     until_seen(&seen, &["surface-go=1"]).await;
     running.stop().await;
@@ -169,4 +169,57 @@ async fn a_lease_container_with_another_key_is_refused_by_name() {
         .build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
     let error = processor.start().await.expect_err("refused").to_string();
     assert!(error.contains("wrong") && error.contains("/pk") && error.contains("/id"), "{error}");
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_on_one_document_stops_its_lease_only_visibly_and_goes_on_when_repaired() {
+    let shop = Shop::open().await;
+    let (broken, told, seen) = (Arc::new(AtomicBool::new(true)), Arc::<Mutex<Vec<String>>>::default(), Seen::default());
+    let (handler_broken, handler_told, handler_seen) = (Arc::clone(&broken), Arc::clone(&told), Arc::clone(&seen));
+    let builder = shop
+        .builder()
+        .await
+        .start_from(StartFrom::Beginning)
+        .retry_delay(Duration::from_millis(20), Duration::from_millis(100))
+        .on_error(move |token, error| {
+            handler_told.lock().expect("told").push(format!("{}: {error}", token.unwrap_or_default()));
+        });
+    let processor = builder.build(move |_, changes| {
+        let changes: Vec<String> = changes.iter().map(describe).collect();
+        let fails = handler_broken.load(Ordering::SeqCst) && changes.iter().any(|change| change == "poison=1");
+        if !fails {
+            handler_seen.lock().expect("seen").extend(changes);
+        }
+        std::future::ready(if fails { Err("the poison") } else { Ok(()) })
+    });
+    let running = processor.start().await.expect("started");
+    shop.put("poison", 1).await;
+    let estimator =
+        ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await).expect("estimator");
+    let stuck = async || {
+        let leases = estimator.estimate().await.expect("lags");
+        leases.into_iter().filter(|lease| lease.is_stuck).collect::<Vec<_>>()
+    };
+    until("the stuck lease", async || stuck().await.iter().any(|lease| lease.failure.is_some())).await;
+    let lease = stuck().await.remove(0);
+    let (_, failure) = lease.failure.expect("failure");
+    assert_eq!((failure.as_str(), lease.lag), ("the handler failed: the poison", Some(1)));
+    assert!(told.lock().expect("told").contains(&format!("{}: the handler failed: the poison", lease.lease_token)));
+
+    // Behind the poison, its lease stands still; the others go on.
+    for number in 0..20 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    until("the other leases", async || {
+        let leases = estimator.estimate().await.expect("lags");
+        leases.iter().filter(|other| other.lease_token != lease.lease_token).all(|other| other.lag == Some(0))
+    })
+    .await;
+    assert!(!seen.lock().expect("seen").is_empty());
+    assert_eq!(stuck().await.len(), 1);
+
+    broken.store(false, Ordering::SeqCst);
+    until("every change", async || seen.lock().expect("seen").len() == 21).await;
+    until("no stuck lease", async || stuck().await.is_empty()).await;
+    running.stop().await;
 }

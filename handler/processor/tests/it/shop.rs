@@ -33,6 +33,13 @@ impl Shop {
         Self { endpoint, client, cart }
     }
 
+    /// Splits every physical partition of the cart.
+    pub async fn split_all(&self) {
+        for partition in self.endpoint.partitions("acme-webstore", "cart").await.expect("partitions") {
+            self.endpoint.split("acme-webstore", "cart", Some(&partition.id), Duration::ZERO).await.expect("split");
+        }
+    }
+
     pub async fn renew_leases(&self) {
         let leases = self.lease_container().await;
         leases.delete(None).await.expect("delete");
@@ -51,8 +58,12 @@ impl Shop {
     }
 
     pub async fn put(&self, id: &str, quantity: u32) {
-        let item = json!({"id": id, "cartId": id, "quantity": quantity});
-        self.cart.upsert_item(id.to_owned(), id, item, None).await.expect("upsert");
+        self.put_into(id, id, quantity).await;
+    }
+
+    pub async fn put_into(&self, cart: &str, id: &str, quantity: u32) {
+        let item = json!({"id": id, "cartId": cart, "quantity": quantity});
+        self.cart.upsert_item(cart.to_owned(), id, item, None).await.expect("upsert");
     }
 
     pub async fn container(&self, name: &str) -> Container {

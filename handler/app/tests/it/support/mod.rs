@@ -1,13 +1,16 @@
 //! What the stories are told with.
 
 mod handler;
+pub mod jobs;
 mod local;
+mod process;
 mod world;
 
 use std::time::{Duration, Instant};
 
 pub use handler::Handler;
 pub use local::{Local, signal};
+pub use process::Instance;
 pub use world::{Feed, World, delivered};
 
 /// Every wait is for a condition; this is how long it may take on a busy machine.

@@ -7,7 +7,7 @@ use azure_data_cosmos::feed::ChangeFeedPageIterator;
 use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKeyDefinition, TimeToLive};
 use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
 use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
-use changefeed_history::{ContainerNames, Store, StoreOptions};
+use changefeed_history::{ContainerNames, JobOptions, Store, StoreOptions};
 use futures::{StreamExt, TryStreamExt};
 use local_cosmos::{Endpoint, Options};
 use serde_json::Value;
@@ -72,6 +72,7 @@ impl World {
             indexed_fields: Vec::new(),
             restored_at_field: Some(name("restored_at")),
             retention_days: None,
+            jobs: JobOptions::default(),
         };
         change(&mut options);
         Store::new(Box::new(connect), names, options)

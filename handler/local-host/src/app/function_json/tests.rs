@@ -96,7 +96,7 @@ fn a_wrong_cosmos_trigger_is_refused() {
         (json!({"databaseName": "%Nowhere%"}), "is \"%Nowhere%\"; allowed: the name of an app setting that exists"),
         (json!({"feedPollDelay": "often"}), "bindings[0].feedPollDelay is \"often\"; allowed: an integer"),
         (json!({"startFromBeginning": 3}), "bindings[0].startFromBeginning is 3; allowed: true or false"),
-        (json!({"changeFeedMode": "AllVersionsAndDeletes"}), "allowed: LatestVersion, the only mode"),
+        (json!({"changeFeedMode": "Everything"}), "bindings[0].changeFeedMode is \"Everything\"; allowed: "),
         (json!({"cardinality": "many"}), "bindings[0].cardinality is \"many\"; allowed: nothing"),
         (json!({"dataType": "binary"}), "bindings[0].dataType is \"binary\"; allowed: nothing"),
         (json!({"connection": "Nowhere"}), "function OnChange: connection Nowhere: there is no app setting"),

@@ -1,0 +1,132 @@
+//! Restores that are jobs: planned by a job, then done by another, with a progress bar.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use changefeed_history::{JobState, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
+
+use super::arguments::{HowArguments, Output};
+use super::confirm::confirm;
+use super::follow::{Followed, follow};
+use super::output::{print_json, print_line};
+use super::restore::{exit_code, print_items, summary};
+use crate::service::Service;
+
+/// What is too large for one request.
+pub enum Large {
+    Restore(Box<RestoreRequest>),
+    Undo(String, UndoRequest),
+}
+
+impl Large {
+    async fn start(&self, service: &Service, dry_run: bool) -> Result<RestoreRecord> {
+        Ok(match self {
+            Self::Restore(request) => {
+                let request = RestoreRequest { dry_run, ..RestoreRequest::clone(request) };
+                service.store.create_restore_job(&request).await?
+            }
+            Self::Undo(id, request) => {
+                let request = UndoRequest { dry_run, ..request.clone() };
+                service.store.create_undo_job(id, &request).await?
+            }
+        })
+    }
+}
+
+/// Plans, shows the plan, asks, and does it. Whoever does not want to be asked is not shown a plan either.
+pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> Result<ExitCode> {
+    let people = how.output.output == Output::Table;
+    if how.dry_run || !how.yes {
+        let record = large.start(service, true).await?;
+        if follow(service, &record.id, "Planning").await? == Followed::Detached {
+            service.store.cancel_job(&record.id).await?;
+            print_line("nothing was written")?;
+            return Ok(ExitCode::FAILURE);
+        }
+        let view = service.store.show_restore(&record.id).await?;
+        let counts = view.record.counts;
+        if people {
+            show(&view, Output::Table)?;
+        }
+        if how.dry_run || counts.writes() == 0 || view.record.state != JobState::Planned {
+            if !people {
+                print_json(&view)?;
+            }
+            let state = if view.record.state != JobState::Planned {
+                view.record.state
+            } else if counts.conflict > 0 {
+                JobState::Conflicts
+            } else {
+                JobState::Done
+            };
+            return Ok(exit_code(state));
+        }
+        confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
+    }
+    let record = large.start(service, false).await?;
+    if let Some(code) = follow_to_end(service, &record.id).await? {
+        return Ok(code);
+    }
+    let view = service.store.show_restore(&record.id).await?;
+    if people {
+        let record = &view.record;
+        if let Some(message) = view.progress.as_ref().and_then(|progress| progress.message.as_ref()) {
+            print_line(message)?;
+        }
+        print_line(&format!(
+            "Restore {}: {} for {:.0} RU",
+            record.id,
+            summary(&record.counts, true),
+            record.request_charge
+        ))?;
+        print_line(&format!("To undo it: changefeed restore undo {}", record.id))?;
+    } else {
+        print_json(&view)?;
+    }
+    Ok(exit_code(view.record.state))
+}
+
+/// Follows a restore to its end. The exit code of whoever left before.
+pub async fn follow_to_end(service: &Service, id: &str) -> Result<Option<ExitCode>> {
+    if service.store.restore(id).await?.job.is_none() {
+        return Ok(None);
+    }
+    if follow(service, id, "Restoring").await? == Followed::Detached {
+        eprintln!(
+            "The restore goes on where RunJobs or `changefeed process` runs.\n\
+             To see it, and to go on with it here: changefeed restore show {id} --follow\n\
+             To end it: changefeed restore cancel {id}"
+        );
+        return Ok(Some(ExitCode::SUCCESS));
+    }
+    Ok(None)
+}
+
+/// Shows a restore: how far it is, and its first documents.
+pub fn show(view: &RestoreView, output: Output) -> Result<()> {
+    if output == Output::Json {
+        return print_json(view);
+    }
+    let record = &view.record;
+    let done = record.state != JobState::Planned;
+    print_items(&record.items)?;
+    if view.continuation.is_some() {
+        print_line("… and more; --output json has a continuation")?;
+    }
+    print_line(&format!(
+        "{}  {}  {}  {}",
+        record.id,
+        record.started_at,
+        format!("{:?}", record.state).to_lowercase(),
+        summary(&record.counts, done)
+    ))?;
+    if let Some(progress) = view.progress.as_ref().filter(|_| !record.state.is_end()) {
+        let of = progress.total.map(|total| format!(" of {total}")).unwrap_or_default();
+        let left = progress.seconds_left.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
+        print_line(&format!("{}{of} looked at{left}", progress.done))?;
+    }
+    if let Some(message) = view.progress.as_ref().and_then(|progress| progress.message.as_ref()) {
+        print_line(message)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! Capture without the Functions host: the change feed processor in this process, as one of any number of instances.
+
+mod capturing;
+mod health;
+mod metrics;
+
+pub use capturing::{ProcessOptions, Processing};
+pub use health::serve_health;

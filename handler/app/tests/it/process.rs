@@ -1,0 +1,259 @@
+//! Capture without the Functions host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use azure_data_cosmos::options::{ContentResponseOnWrite, ItemWriteOptions};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::support::{DEADLINE, Instance, World, until};
+
+async fn shop() -> World {
+    let world = World::with_keys(&["/cartId"], &["/pk", "/sourceId"]).await;
+    world.create("leases", &["/id"]).await;
+    world
+}
+
+fn start(world: &World, arguments: &[&str]) -> Instance {
+    Instance::start(&world.endpoint.connection_string(), arguments).expect("started")
+}
+
+fn cart(id: &str, quantity: u32) -> Value {
+    json!({"id": id, "cartId": "cart-1", "quantity": quantity})
+}
+
+async fn operations(world: &World, id: &str) -> Vec<String> {
+    let mut versions: Vec<Value> =
+        world.versions().await.into_values().filter(|version| version["sourceId"] == id).collect();
+    versions.sort_by_key(|version| (version["sourceTs"].as_i64(), version["lsn"].as_i64()));
+    versions.iter().map(|version| version["operation"].as_str().expect("operation").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_item_that_expires_is_kept_with_its_time_and_comes_back() {
+    let world = shop().await;
+    let instance = start(&world, &["--from", "beginning"]);
+    let mut book = cart("book", 9);
+    book["ttl"] = json!(3);
+    let stored = world.put("cart-1", book.clone()).await;
+    until("the version", DEADLINE, async || world.versions().await.len() == 1).await;
+    let version = world.only_version().await;
+    let written = stored["_ts"].as_i64().expect("_ts");
+    assert_eq!(version["expiresAt"], written + 3);
+    until("the expiry", DEADLINE, async || world.live("cart-1", "book").await.is_none()).await;
+
+    let handler = world.handler();
+    let as_of = async |time: i64| {
+        let path = format!("/api/history/document?id=book&partitionKey=%5B%22cart-1%22%5D&asOf={time}");
+        handler.get(&path).await.1
+    };
+    assert_eq!(as_of(written + 2).await["state"], "version");
+    assert_eq!(as_of(written + 3).await["state"], "absent");
+    let request = json!({"id": "book", "partitionKey": ["cart-1"], "version": version["id"]});
+    let (_, report) = handler.post("/api/restores", &request).await;
+    assert_eq!(report["counts"]["create"], 1, "{report}");
+    assert_eq!(world.live("cart-1", "book").await.expect("restored")["quantity"], 9);
+    assert!(instance.end("-TERM").await.success());
+}
+
+#[tokio::test]
+async fn every_version_and_delete_is_kept_and_a_deleted_document_comes_back() {
+    let world = shop().await;
+    let instance = start(&world, &["--mode", "AllVersionsAndDeletes"]);
+    assert_eq!(instance.ready["mode"], "AllVersionsAndDeletes");
+    world.put("cart-1", cart("pro", 2)).await;
+    world.put("cart-1", cart("book", 8)).await;
+    world.put("cart-1", cart("pro", 3)).await;
+    let events = world.container("events").await;
+    events.delete_item("cart-1", "book", None).await.expect("delete");
+    let mut short = cart("short", 1);
+    short["ttl"] = json!(1);
+    world.put("cart-1", short).await;
+    until("every version", DEADLINE, async || world.versions().await.len() == 6).await;
+    assert_eq!(operations(&world, "pro").await, ["create", "replace"]);
+    assert_eq!(operations(&world, "book").await, ["create", "delete"]);
+    assert_eq!(operations(&world, "short").await, ["create", "expire"]);
+    let printed = instance.printed();
+    let deleted = printed.iter().find(|line| line["operation"] == "delete").expect("the delete is printed");
+    assert_eq!(deleted["id"], "book");
+
+    let versions = world.versions().await;
+    let of = |operation: &str| {
+        let version =
+            versions.values().find(|version| version["sourceId"] == "book" && version["operation"] == operation);
+        version.expect("version")["id"].clone()
+    };
+    let handler = world.handler();
+    for (version, quantity) in [(of("create"), Some(8)), (of("delete"), None)] {
+        let request = json!({"id": "book", "partitionKey": ["cart-1"], "version": version, "deleteCreatedAfter": true});
+        let (status, report) = handler.post("/api/restores", &request).await;
+        assert_eq!((status.as_u16(), report["state"].as_str()), (200, Some("done")), "{report}");
+        let live = world.live("cart-1", "book").await;
+        assert_eq!(live.and_then(|live| live["quantity"].as_i64()), quantity);
+    }
+    // The restore's own writes come round as versions.
+    until("the restored ones", DEADLINE, async || {
+        operations(&world, "book").await.iter().filter(|operation| *operation == "create").count() == 2
+    })
+    .await;
+    assert!(instance.end("-INT").await.success());
+}
+
+#[tokio::test]
+async fn instances_share_the_leases_show_their_health_and_give_them_back() {
+    let world = shop().await;
+    let first = start(&world, &["--instance", "first", "--health-port", "0"]);
+    let second = start(&world, &["--instance", "second"]);
+    let handler = world.handler();
+    let leases = async || handler.get("/api/status").await.1["leases"].as_array().expect("leases").clone();
+    let held_by = async |name: &str| leases().await.iter().filter(|lease| lease["owner"] == name).count();
+    until("two each", DEADLINE, async || held_by("first").await == 2 && held_by("second").await == 2).await;
+    assert_eq!((first.ready["instance"].as_str(), first.health("/live").await.0), (Some("first"), 200));
+    assert_eq!(first.health("/ready").await.0, 200);
+
+    for number in 0..20 {
+        world.put(format!("cart-{number}"), json!({"id": "item", "cartId": format!("cart-{number}")})).await;
+    }
+    until("the versions", DEADLINE, async || world.versions().await.len() == 20).await;
+    assert!(second.end("-TERM").await.success());
+    until("all of them", DEADLINE, async || held_by("first").await == 4).await;
+    let (_, metrics) = first.health("/metrics").await;
+    for expected in ["changefeed_leases_held 4", "changefeed_lease_lag_transactions{lease=\"0\"} 0", "# EOF"] {
+        assert!(metrics.contains(expected), "{expected}: {metrics}");
+    }
+    let stored = metrics.lines().find_map(|line| line.strip_prefix("changefeed_versions_stored_total "));
+    assert!(stored.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0), "{metrics}");
+
+    assert!(first.end("-TERM").await.success());
+    assert!(leases().await.iter().all(|lease| lease["isFree"] == true && lease["isStuck"] == false));
+    world.put("cart-1", json!({"id": "late", "cartId": "cart-1"})).await;
+    let stuck: Vec<Value> = leases().await.into_iter().filter(|lease| lease["isStuck"] == true).collect();
+    assert_eq!(stuck.len(), 1, "nobody reads what was written: {stuck:?}");
+    assert_eq!(stuck[0]["lag"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_started_says_why() {
+    let world = shop().await;
+    let connection_string = world.endpoint.connection_string();
+    let refused = |arguments: &[&str]| match Instance::start(&connection_string, arguments) {
+        Ok(_) => panic!("{arguments:?} was taken"),
+        Err(refused) => (refused.status.code(), refused.stderr),
+    };
+    for (arguments, expected) in [
+        (["--mode", "Everything"], "AllVersionsAndDeletes"),
+        (["--from", "yesterday"], "beginning"),
+        (["--health-port", "70000"], "65535"),
+        (["--lease-acquire-interval-ms", "0"], "--lease-acquire-interval-ms"),
+    ] {
+        let (code, said) = refused(&arguments);
+        assert!(code == Some(2) && said.contains(expected), "{arguments:?}: {said}");
+    }
+    let (code, said) = refused(&["--mode", "AllVersionsAndDeletes", "--from", "beginning"]);
+    assert!(code == Some(1) && said.contains("starts from now"), "{said}");
+    assert!(start(&world, &[]).end("-TERM").await.success());
+    let (code, said) = refused(&["--mode", "AllVersionsAndDeletes"]);
+    assert!(code == Some(1) && said.contains("LatestVersion") && said.contains("another name"), "{said}");
+
+    let empty = local_cosmos::Endpoint::start(local_cosmos::Options::default()).await.expect("endpoint");
+    let refused = Instance::start(&empty.connection_string(), &[]).err().expect("no containers");
+    assert!(refused.stderr.contains("changefeed provision"), "{}", refused.stderr);
+}
+
+/// Writes and deletes, in a known order, and what became of them.
+struct Writer {
+    random: StdRng,
+    etags: BTreeSet<String>,
+    deletes: BTreeMap<String, usize>,
+}
+
+impl Writer {
+    async fn write(&mut self, world: &World, count: usize) {
+        for _ in 0..count {
+            let key = format!("cart-{}", self.random.random_range(0..8));
+            if self.random.random_ratio(1, 6) {
+                if world.container("events").await.delete_item(key.clone(), "item", None).await.is_ok() {
+                    *self.deletes.entry(key).or_default() += 1;
+                }
+                continue;
+            }
+            let mut options = ItemWriteOptions::default();
+            options.operation.content_response_on_write = Some(ContentResponseOnWrite::Enabled);
+            let item = json!({"id": "item", "cartId": key, "number": self.random.random_range(0..1_000_000)});
+            let events = world.container("events").await;
+            let stored: Value =
+                events.upsert_item(key, "item", item, Some(options)).await.expect("upsert").into_model().expect("item");
+            self.etags.insert(stored["_etag"].as_str().expect("etag").to_owned());
+        }
+    }
+}
+
+/// Instances that are started, stopped, killed and held up, while documents change and partitions split and merge.
+async fn captured_whatever_happens(seed: u64, mode: &str) {
+    let world = shop().await;
+    let mut writer = Writer { random: StdRng::seed_from_u64(seed), etags: BTreeSet::new(), deletes: BTreeMap::new() };
+    let mut instances = vec![start(&world, &["--mode", mode])];
+    for _ in 0..16 {
+        writer.write(&world, 12).await;
+        let victim = writer.random.random_range(0..instances.len().max(1));
+        match writer.random.random_range(0..8) {
+            0..=2 if instances.len() < 3 => instances.push(start(&world, &["--mode", mode])),
+            3 if !instances.is_empty() => drop(instances.swap_remove(victim).end("-KILL").await),
+            4 if !instances.is_empty() => assert!(instances.swap_remove(victim).end("-TERM").await.success()),
+            5 if !instances.is_empty() => {
+                instances[victim].signal("-STOP");
+                // Longer than its leases last.
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+                writer.write(&world, 5).await;
+                instances[victim].signal("-CONT");
+            }
+            6 => drop(world.endpoint.split("dev", "events", None, Duration::from_millis(50)).await),
+            _ => {
+                let partitions = world.endpoint.partitions("dev", "events").await.expect("partitions");
+                if let [first, second, ..] = partitions.as_slice() {
+                    let pair = [first.id.as_str(), second.id.as_str()];
+                    world.endpoint.merge("dev", "events", pair, Duration::from_millis(50)).await.expect("merge");
+                }
+            }
+        }
+    }
+    instances.push(start(&world, &["--mode", mode]));
+    let newest: Vec<String> = world
+        .query("events", "SELECT * FROM c")
+        .await
+        .iter()
+        .map(|document| document["_etag"].as_str().expect("etag").to_owned())
+        .collect();
+    let expected: BTreeSet<String> = match mode {
+        "LatestVersion" => newest.into_iter().collect(),
+        _ => newest.into_iter().chain(writer.etags).collect(),
+    };
+    let deletes: usize = if mode == "LatestVersion" { 0 } else { writer.deletes.values().sum() };
+    until(&format!("seed {seed}, {mode}: every change"), DEADLINE, async || {
+        let versions = world.query("changes", "SELECT * FROM c").await;
+        let kept: BTreeSet<&str> = versions.iter().filter_map(|version| version["etag"].as_str()).collect();
+        let removals = versions.iter().filter(|version| version["operation"] == "delete").count();
+        // Deletes of two partitions may have the same time and number; a document's own never do.
+        let unique: BTreeSet<_> =
+            versions.iter().map(|version| (version["pk"].as_str(), version["id"].as_str())).collect();
+        assert_eq!(unique.len(), versions.len(), "a version is kept once");
+        expected.iter().all(|etag| kept.contains(etag.as_str())) && removals == deletes
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_newest_version_of_every_document_is_kept_whatever_happens() {
+    for seed in 0..2 {
+        captured_whatever_happens(seed, "LatestVersion").await;
+    }
+}
+
+#[tokio::test]
+async fn every_version_and_delete_is_kept_whatever_happens() {
+    for seed in 10..12 {
+        captured_whatever_happens(seed, "AllVersionsAndDeletes").await;
+    }
+}

@@ -1,0 +1,42 @@
+//! How jobs are done.
+
+use std::time::Duration;
+
+use crate::limits::{MAX_CANDIDATES, MAX_RESTORED};
+
+/// What is a job and what is not, and how long its steps are. The defaults are for the service; tests make small what is
+/// large.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobOptions {
+    /// Documents that one request looks at; a restore of more is a job.
+    pub max_candidates: usize,
+    /// Documents that one request writes; a restore of more is a job.
+    pub max_restored: usize,
+    /// Documents that are planned and then written before the cursor moves.
+    pub page_items: usize,
+    /// Items of a container for each part that it is cut into.
+    pub part_items: u64,
+    /// Parts that are worked on side by side.
+    pub parallel: usize,
+    /// After what time without a sign of life another runner takes a job over.
+    pub claim: Duration,
+    /// How often a running job is saved.
+    pub save_interval: Duration,
+    /// How long a slice is.
+    pub slice: Duration,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            max_candidates: MAX_CANDIDATES,
+            max_restored: MAX_RESTORED,
+            page_items: 100,
+            part_items: 2000,
+            parallel: 8,
+            claim: Duration::from_secs(30),
+            save_interval: Duration::from_secs(2),
+            slice: Duration::from_secs(50),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A job that this runner has claimed.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use chrono::Utc;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::job::{Claim, Job, Read};
+use super::kind::{JobKind, Step};
+use super::pace::Pace;
+use crate::cosmos::{Error, ErrorKind};
+use crate::policy::retry;
+use crate::store::Store;
+use crate::version::timestamp;
+
+/// How much the last interval counts for the rate.
+const RATE_WEIGHT: f64 = 0.3;
+
+/// A job that is being worked on. Its store counts what the work costs.
+pub(crate) struct Run {
+    /// Everything is done through this one.
+    pub store: Store,
+    kind: JobKind,
+    by: String,
+    /// What the slices before cost.
+    charged_before: f64,
+    state: Mutex<State>,
+    pace: Option<Mutex<Pace>>,
+    /// Whether to stop at the next step.
+    stop: watch::Sender<bool>,
+    /// Of two saves the second waits for the etag of the first.
+    saving: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    job: Job,
+    etag: String,
+    saved_at: Instant,
+    saved_done: u64,
+}
+
+impl Run {
+    pub(super) fn new(store: Store, kind: JobKind, by: String, job: Job, etag: String) -> Self {
+        let budget = job.job.ru_per_second;
+        let pace = budget.map(|budget| Mutex::new(Pace::new(budget, job.job.paid_until, seconds())));
+        let stop = watch::Sender::new(job.job.cancel);
+        let (charged_before, saved_done) = (job.request_charge, job.job.done);
+        let state = Mutex::new(State { job, etag, saved_at: Instant::now(), saved_done });
+        Self { store, kind, by, charged_before, state, pace, stop, saving: tokio::sync::Mutex::default() }
+    }
+
+    /// The job's id.
+    pub fn id(&self) -> String {
+        self.state().job.id.clone()
+    }
+
+    /// The second since 1970 that the job was asked for: the same in every slice.
+    pub fn second(&self) -> i64 {
+        self.state().job.second()
+    }
+
+    /// A property that only this kind of job has.
+    pub fn property(&self, name: &str) -> Value {
+        self.state().job.other.get(name).cloned().unwrap_or_default()
+    }
+
+    /// The most request units to use in a second.
+    pub fn ru_per_second(&self) -> Option<f64> {
+        self.state().job.job.ru_per_second
+    }
+
+    /// Where to go on; `None` in the first slice.
+    pub fn cursor<C: DeserializeOwned>(&self) -> Result<Option<C>, Error> {
+        let cursor = self.state().job.job.cursor.clone();
+        serde_json::from_value(cursor).map_err(|error| Error::invalid("reading a job's cursor", error.to_string()))
+    }
+
+    /// What came of the job so far.
+    pub fn counts<C: DeserializeOwned + Default>(&self) -> Result<C, Error> {
+        let counts = self.state().job.counts.clone();
+        let counts = Some(counts).filter(|counts| !counts.is_null()).map(serde_json::from_value).transpose();
+        counts
+            .map(Option::unwrap_or_default)
+            .map_err(|error| Error::invalid("reading a job's counts", error.to_string()))
+    }
+
+    /// Notes how many items there are to look at.
+    pub fn set_total(&self, total: Option<u64>) {
+        self.state().job.job.total = total;
+    }
+
+    /// Items that were looked at.
+    pub fn done(&self) -> u64 {
+        self.state().job.job.done
+    }
+
+    /// Moves on: from here the work goes on if this runner is killed after the next save.
+    pub fn advance(&self, cursor: &impl Serialize, counts: &impl Serialize, looked_at: u64) -> Result<(), Error> {
+        let json = |value: serde_json::Result<Value>| {
+            value.map_err(|error| Error::invalid("saving a job's cursor", error.to_string()))
+        };
+        let (cursor, counts) = (json(serde_json::to_value(cursor))?, json(serde_json::to_value(counts))?);
+        let mut state = self.state();
+        let job = &mut state.job;
+        (job.job.cursor, job.counts) = (cursor, counts);
+        job.job.done += looked_at;
+        job.job.total = job.job.total.map(|total| total.max(job.job.done));
+        (job.job.failures, job.job.message) = (0, None);
+        Ok(())
+    }
+
+    /// Whether to begin nothing more: the slice is over, or the job is to end.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Waits until the budget allows more, or there is to be no more.
+    pub async fn pace(&self) {
+        let Some(pace) = &self.pace else { return };
+        let wait = {
+            let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
+            let wait = pace.wait(self.store.meter().total(), seconds());
+            self.state().job.job.paid_until = Some(pace.paid_until());
+            wait
+        };
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    pub(super) async fn work(&self) -> Result<Step, Error> {
+        self.kind.work(self).await
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.state().job.job.cancel
+    }
+
+    /// Saves the job every few seconds, which renews the claim. Ends only when that fails.
+    pub(super) async fn keep_saving(&self) -> Error {
+        loop {
+            tokio::time::sleep(self.store.options.jobs.save_interval).await;
+            if let Err(error) = self.save(|_| ()).await {
+                return error;
+            }
+        }
+    }
+
+    /// Saves the job after a change of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PreconditionFailed`] when another runner has taken it over.
+    pub(super) async fn save(&self, change: impl FnOnce(&mut Job)) -> Result<Job, Error> {
+        let _saving = self.saving.lock().await;
+        self.note(change);
+        let deadline = Instant::now() + self.store.options.jobs.claim;
+        loop {
+            let (job, etag) = {
+                let state = self.state();
+                (state.job.clone(), state.etag.clone())
+            };
+            match retry(deadline, || self.store.replace_job(&job, &etag)).await {
+                Ok(etag) => {
+                    self.state().etag = etag;
+                    return Ok(job);
+                }
+                Err(error) if error.kind() == ErrorKind::PreconditionFailed => self.look_again().await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes into the job when it is saved, what it cost, and how fast it goes.
+    fn note(&self, change: impl FnOnce(&mut Job)) {
+        let now = Utc::now();
+        let mut state = self.state();
+        let State { job, saved_at, saved_done, .. } = &mut *state;
+        let (elapsed, done) = (saved_at.elapsed().as_secs_f64(), job.job.done.saturating_sub(*saved_done) as f64);
+        if elapsed > 0.5 {
+            let rate = done / elapsed;
+            let before = job.job.rate_per_second.unwrap_or(rate);
+            job.job.rate_per_second = Some(before + (rate - before) * RATE_WEIGHT);
+            (*saved_at, *saved_done) = (Instant::now(), job.job.done);
+        }
+        job.request_charge = self.charged_before + self.store.meter().total();
+        job.job.updated_at = timestamp(now);
+        job.job.claim = Some(Claim { by: self.by.clone(), until: timestamp(now + self.store.options.jobs.claim) });
+        change(job);
+    }
+
+    /// Looks at what somebody else has done with the job: asked for its end, or taken it over.
+    async fn look_again(&self) -> Result<(), Error> {
+        let action = || format!("saving job {}", self.id());
+        let lost = |message: &str| Error::new(ErrorKind::PreconditionFailed, action(), message);
+        let Some(Read { job, etag }) = self.store.read_job(&self.id()).await? else {
+            return Err(lost("it is gone"));
+        };
+        // A save of this runner whose reply was lost may have given the claim back.
+        let claim = job.job.claim.as_ref();
+        let own = claim.is_some_and(|claim| claim.by == self.by);
+        if !own && (claim.is_some() || job.job.updated_at != self.state().job.job.updated_at) {
+            return Err(lost("another runner has taken it over"));
+        }
+        let mut state = self.state();
+        state.etag = etag;
+        state.job.job.cancel |= job.job.cancel;
+        state.job.other = job.other;
+        if state.job.job.cancel {
+            self.stop.send_replace(true);
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn seconds() -> f64 {
+    Utc::now().timestamp_millis() as f64 / 1000.0
+}

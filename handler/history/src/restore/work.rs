@@ -1,0 +1,360 @@
+//! A restore as a job: a slice of it.
+//!
+//! Documents are gone through in phases, each in parts that are worked on side by side, page by page. A page is planned,
+//! the plan is stored, then it is executed, then what became of it is stored, and then the cursor moves: whoever is killed
+//! at whatever instant, the next runner comes to the same documents, the same counts and the same records for the undo.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::execute::Execution;
+use super::pages::{ItemsPage, PageState, StoredPage};
+use super::plan::{Counts, PlannedItem};
+use super::record::state_of;
+use super::request::{RestoreRequest, Selection};
+use super::scan::{Found, Scan};
+use super::seen::Seen;
+use super::undo::UndoOf;
+use crate::cosmos::{Container, Error};
+use crate::jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
+use crate::policy::retry;
+use crate::store::{Role, Store};
+
+/// How long a page's requests are tried again within a slice.
+const PAGE_PATIENCE: Duration = Duration::from_secs(20);
+/// What a document's restore costs, about: planning and writing it.
+const DOCUMENT_UNITS: f64 = 40.0;
+/// Seconds that a plan is kept.
+const PLAN_TTL: u64 = 7 * 86_400;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Phase {
+    /// The documents of a list.
+    Documents,
+    /// The live documents.
+    Live,
+    /// Those that are not live, by their versions.
+    Past,
+    /// The pages of the restore that is undone.
+    Undo,
+}
+
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Documents => "documents",
+            Self::Live => "live",
+            Self::Past => "past",
+            Self::Undo => "undo",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Cursor {
+    phase: Phase,
+    parts: Parts,
+    /// From which second on the history was believed when the job began.
+    horizon: i64,
+}
+
+/// What the work is about.
+enum Subject {
+    Restore(Box<RestoreRequest>),
+    Undo(Box<UndoOf>),
+}
+
+struct Worker<'a> {
+    run: &'a Run,
+    store: &'a Store,
+    job_id: String,
+    subject: Subject,
+    written: Container,
+    into: bool,
+    dry_run: bool,
+    force: bool,
+    page_items: usize,
+    parallel: usize,
+    seen: Seen,
+    horizon: i64,
+}
+
+/// Works on a restore until it is done or the run is stopping.
+pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
+    let mut worker = Worker::new(run).await?;
+    let mut counts: Counts = run.counts()?;
+    let mut cursor = match run.cursor::<Cursor>()? {
+        Some(cursor) => cursor,
+        None => {
+            worker.horizon = run.store.horizon().await?;
+            worker.begin(worker.first_phase()).await?
+        }
+    };
+    worker.horizon = cursor.horizon;
+    loop {
+        let phase = cursor.phase;
+        let moved = |parts: &Parts, (page, looked_at): (Counts, u64)| {
+            counts.add(page);
+            run.advance(&Cursor { phase, parts: parts.clone(), horizon: worker.horizon }, &counts, looked_at)
+        };
+        let parts = cursor.parts.clone();
+        let page = |part: Part, may_be_begun| worker.page(phase, &parts, part, may_be_begun);
+        cursor.parts = read_parts(run, cursor.parts.clone(), worker.parallel, page, moved).await?;
+        if !cursor.parts.is_done() {
+            return Ok(Step::More);
+        }
+        let Some(next) = worker.phase_after(phase) else { break };
+        cursor = worker.begin(next).await?;
+        run.advance(&cursor, &counts, 0)?;
+    }
+    worker.conclude(&counts).await
+}
+
+impl<'a> Worker<'a> {
+    async fn new(run: &'a Run) -> Result<Self, Error> {
+        let store = &run.store;
+        let request = run.property("request");
+        let subject = match request["undo"].as_str() {
+            Some(id) => Subject::Undo(Box::new(store.undo_of(id).await?)),
+            None => Subject::Restore(Box::new(
+                serde_json::from_value(request.clone())
+                    .map_err(|error| Error::invalid("reading a restore's request", error.to_string()))?,
+            )),
+        };
+        let into = run.property("into").as_str().map(str::to_owned);
+        let flag = |name: &str| request[name] == true;
+        let (options, budget) = (&store.options.jobs, run.ru_per_second());
+        // A small budget is not spent in one breath.
+        let page_items = budget
+            .map_or(options.page_items, |budget| options.page_items.min(((budget / DOCUMENT_UNITS) as usize).max(1)));
+        let parallel =
+            budget.map_or(options.parallel, |budget| options.parallel.min((budget / 1000.0).ceil() as usize));
+        Ok(Self {
+            run,
+            store,
+            job_id: run.id(),
+            subject,
+            written: store.target_container(into.as_deref()).await?,
+            into: into.is_some(),
+            dry_run: flag("dryRun"),
+            force: flag("force"),
+            page_items: page_items.max(1),
+            parallel: parallel.max(1),
+            seen: Seen::default(),
+            horizon: i64::MIN,
+        })
+    }
+
+    fn first_phase(&self) -> Phase {
+        match &self.subject {
+            Subject::Undo(_) => Phase::Undo,
+            Subject::Restore(request) => match request.selection {
+                Selection::Documents(_) => Phase::Documents,
+                _ => Phase::Live,
+            },
+        }
+    }
+
+    fn phase_after(&self, phase: Phase) -> Option<Phase> {
+        match &self.subject {
+            Subject::Restore(request) if phase == Phase::Live => self.scan(request).has_past().then_some(Phase::Past),
+            _ => None,
+        }
+    }
+
+    /// The parts of a phase, and how much there is to look at.
+    async fn begin(&self, phase: Phase) -> Result<Cursor, Error> {
+        let (run, part_items) = (self.run, self.store.options.jobs.part_items);
+        let parts = match (&self.subject, phase) {
+            (Subject::Restore(request), Phase::Documents) => {
+                if let Selection::Documents(documents) = &request.selection {
+                    run.set_total(Some(documents.len() as u64));
+                }
+                Parts::one()
+            }
+            (Subject::Restore(request), _) if matches!(request.selection, Selection::Partition(_)) => Parts::one(),
+            (Subject::Restore(request), _) => {
+                let role = if phase == Phase::Live { Role::Monitored } else { Role::Changes };
+                let container = self.store.container(role).await?;
+                let items = container.count().await?;
+                if request.selection == Selection::All {
+                    let versions = match phase {
+                        Phase::Live => self.store.container(Role::Changes).await?.count().await?,
+                        _ => Some(run.done()),
+                    };
+                    run.set_total(items.zip(versions).map(|(items, others)| items + others));
+                }
+                Parts::of(container, items, part_items).await?
+            }
+            (Subject::Undo(undo), _) => {
+                run.set_total(Some(undo.documents()));
+                let pages = undo.documents().div_ceil(self.store.options.jobs.page_items as u64);
+                Parts::of(self.store.container(Role::Jobs).await?, Some(pages * 10), 100).await?
+            }
+        };
+        Ok(Cursor { phase, parts, horizon: self.horizon })
+    }
+
+    async fn page(
+        &self,
+        phase: Phase,
+        parts: &Parts,
+        part: Part,
+        may_be_begun: bool,
+    ) -> Result<Option<PartPage<(Counts, u64)>>, Error> {
+        let id = format!("{}-items-{}-{:03}-{:05}", self.job_id, phase.name(), part.number, part.page);
+        let deadline = Instant::now() + PAGE_PATIENCE;
+        let begun = if may_be_begun { retry(deadline, || self.store.items_page(&id)).await? } else { None };
+        let was_begun = begun.is_some();
+        let (stored, is_new) = match begun {
+            Some(stored) => (stored, false),
+            None => {
+                if !self.run.is_stopping() {
+                    self.run.pace().await;
+                }
+                if self.run.is_stopping() {
+                    return Ok(None);
+                }
+                let found = retry(deadline, || self.plan(phase, parts, &part)).await?;
+                if found.items.is_empty() {
+                    let result = (Counts::default(), found.looked_at);
+                    return Ok(Some(PartPage { continuation: found.next, is_numbered: false, was_begun, result }));
+                }
+                let page = ItemsPage {
+                    next: found.next,
+                    looked_at: found.looked_at,
+                    ttl: self.dry_run.then_some(PLAN_TTL),
+                    ..ItemsPage::planned(id, self.job_id.clone(), found.items)
+                };
+                self.store.create_items_page(page, deadline).await?
+            }
+        };
+        let page = if stored.page.state == PageState::Done || self.dry_run {
+            stored.page
+        } else {
+            self.execute(stored, !is_new, deadline).await?
+        };
+        let result = (Counts::of(&page.items()), page.looked_at);
+        Ok(Some(PartPage { continuation: page.next, is_numbered: true, was_begun: !is_new, result }))
+    }
+
+    async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<Found, Error> {
+        let (range, continuation) = (parts.range(part), part.continuation.as_deref());
+        match &self.subject {
+            Subject::Undo(undo) => self.plan_undo(undo, &range, continuation).await,
+            Subject::Restore(request) => {
+                let found = match (phase, &request.selection) {
+                    (_, Selection::Documents(documents)) => self.scan(request).documents(documents, continuation).await,
+                    (Phase::Past, _) => self.scan(request).past(&range, continuation).await,
+                    _ => self.scan(request).live(&range, continuation).await,
+                }?;
+                self.believe(request).await?;
+                Ok(found)
+            }
+        }
+    }
+
+    /// Fails when versions that a plan counted on may have been removed while it was made; that is announced before.
+    async fn believe(&self, request: &RestoreRequest) -> Result<(), Error> {
+        let announced = self.store.horizon().await?;
+        let last_change = request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change);
+        if announced == self.horizon || announced <= last_change {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "planning a restore",
+            "versions of the target time are being removed by the retention; choose a later time",
+        ))
+    }
+
+    fn scan<'b>(&'b self, request: &'b RestoreRequest) -> Scan<'b> {
+        Scan {
+            store: self.store,
+            request,
+            written: &self.written,
+            horizon: self.horizon,
+            job_id: &self.job_id,
+            second: self.run.second(),
+            page_items: self.page_items,
+            concurrency: self.concurrency(),
+            seen: &self.seen,
+        }
+    }
+
+    /// Plans the undoing of one page of the restore.
+    async fn plan_undo(
+        &self,
+        undo: &UndoOf,
+        range: &crate::cosmos::KeyRange,
+        continuation: Option<&str>,
+    ) -> Result<Found, Error> {
+        let (pages, next) = self.store.pages_of(&undo.record.id, range, continuation).await?;
+        let items: Vec<PlannedItem> = pages.iter().flat_map(ItemsPage::items).collect();
+        let looked_at = items.len() as u64;
+        let plan = |item: PlannedItem| {
+            let store = self.store;
+            async move { store.plan_undo_item(item, &self.written, &undo.record, self.force).await }
+        };
+        let attempted: Vec<PlannedItem> = items.into_iter().filter(super::undo::is_attempted).collect();
+        let items =
+            futures::stream::iter(attempted).map(plan).buffered(self.concurrency()).try_collect::<Vec<_>>().await?;
+        Ok(Found { items, next, looked_at })
+    }
+
+    async fn execute(&self, stored: StoredPage, again: bool, deadline: Instant) -> Result<ItemsPage, Error> {
+        let execution = Execution {
+            store: self.store,
+            container: &self.written,
+            monitored: !self.into,
+            force: self.force,
+            restore_id: &self.job_id,
+            second: self.run.second(),
+            deadline,
+            again,
+        };
+        let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(stored.page.items())
+            .map(|item| execution.apply_or_fail(item))
+            .buffered(self.concurrency())
+            .collect()
+            .await;
+        // Every write under way has ended; what failed for now is tried again with the same plan.
+        let items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
+        let page =
+            ItemsPage { state: PageState::Done, items: items.into_iter().map(Into::into).collect(), ..stored.page };
+        self.store.finish_items_page(StoredPage { page, etag: stored.etag }, deadline).await
+    }
+
+    fn concurrency(&self) -> usize {
+        (self.store.options.concurrency / self.parallel).max(1)
+    }
+
+    /// How the restore ended.
+    async fn conclude(&self, counts: &Counts) -> Result<Step, Error> {
+        if self.dry_run {
+            return Ok(Step::Ended(JobState::Planned));
+        }
+        let state = state_of(counts);
+        if let Subject::Undo(undo) = &self.subject
+            && state == JobState::Done
+            && counts.writes() > 0
+        {
+            self.store.mark_undone(&undo.record.id, &self.job_id).await?;
+        }
+        Ok(Step::Ended(state))
+    }
+}
+
+/// The request of an undo as it is recorded.
+pub(super) fn undo_request(id: &str, dry_run: bool, force: bool) -> Value {
+    let mut request = json!({ "undo": id });
+    for (name, flag) in [("dryRun", dry_run), ("force", force)] {
+        if flag {
+            request[name] = Value::Bool(true);
+        }
+    }
+    request
+}

@@ -1,0 +1,110 @@
+//! Files of other tools.
+
+use std::io::Write;
+
+use changefeed_history::backup::{ForeignDocument, ForeignError, ForeignReader, Place};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use crate::shelf::folder;
+
+async fn read(place: Place) -> Result<Vec<ForeignDocument>, ForeignError> {
+    let mut reader = ForeignReader::open(place).await?;
+    let mut documents = Vec::new();
+    while let Some(document) = reader.next().await? {
+        documents.push(document);
+    }
+    Ok(documents)
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).expect("packed");
+    encoder.finish().expect("packed")
+}
+
+#[tokio::test]
+async fn the_files_of_a_folder_are_read_by_name_whatever_they_hold() {
+    let (folder, place) = folder();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("written");
+    write("a.json", b"[\n {\"id\": \"1\"},\n {\"id\": \"2\"}\n]\n");
+    write("b.ndjson.gz", &gzip(b"{\"id\": \"3\"}\r\n\r\n{\"id\": \"4\"}\r\n"));
+    write("c.JSONL.zst", &zstd::bulk::compress(b"\xef\xbb\xbf{\"id\": \"5\"}", 3).expect("packed"));
+    write("d.json", b"");
+    write("readme.txt", b"not a document");
+    write(".hidden.json", b"not a document");
+    let documents = read(place).await.expect("read");
+    let places: Vec<(&str, u64, u64)> =
+        documents.iter().map(|document| (document.file.as_str(), document.line, document.offset)).collect();
+    assert_eq!(
+        places,
+        [("a.json", 2, 3), ("a.json", 3, 17), ("b.ndjson.gz", 1, 0), ("b.ndjson.gz", 3, 15), ("c.JSONL.zst", 1, 3)]
+    );
+    let ids: Vec<&Value> = documents.iter().map(|document| &document.document["id"]).collect();
+    assert_eq!(json!(ids), json!(["1", "2", "3", "4", "5"]));
+}
+
+#[tokio::test]
+async fn a_single_file_may_have_any_name() {
+    let (folder, _) = folder();
+    let path = folder.path().join("export");
+    std::fs::write(&path, "{\"id\": \"1\"}").expect("written");
+    assert_eq!(read(Place::folder(&path)).await.expect("read").len(), 1);
+}
+
+#[tokio::test]
+async fn a_large_file_is_read_as_it_comes() {
+    let (folder, _) = folder();
+    let path = folder.path().join("large.json");
+    let documents: Vec<String> =
+        (0..20_000).map(|number| json!({"id": number.to_string(), "x": "y".repeat(100)}).to_string()).collect();
+    std::fs::write(&path, format!("[{}]", documents.join(",\n"))).expect("written");
+    let read = read(Place::folder(&path)).await.expect("read");
+    assert_eq!((read.len(), read[19_999].line), (20_000, 20_000));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_with_its_place_and_the_next_file_is_read() {
+    let (folder, place) = folder();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("written");
+    write("a.ndjson", b"{\"id\": \"1\"}\n{\"id\": oops}\n{\"id\": \"2\"}\n");
+    write("b.json", b"[{\"id\": \"3\"}, 7]");
+    let packed = gzip(b"{\"id\": \"4\"}\n");
+    write("c.json.gz", &packed[..packed.len() - 3]);
+    write("d.json", b"{\"id\": \"\xff\"}");
+    write("e.json", b"{\"id\": \"5\"}");
+    let mut reader = ForeignReader::open(place).await.expect("open");
+    let mut story = Vec::new();
+    loop {
+        match reader.next().await {
+            Ok(None) => break,
+            Ok(Some(document)) => story.push(document.document["id"].as_str().expect("id").to_owned()),
+            Err(error) => story.push(error.to_string()),
+        }
+    }
+    let expected = [
+        "1",
+        "a.ndjson, line 2 (byte 12): not JSON",
+        "3",
+        "b.json, line 1 (byte 14): '7'",
+        "4",
+        "c.json.gz",
+        "d.json, line 1",
+        "5",
+    ];
+    assert_eq!(story.len(), expected.len(), "{story:?}");
+    for (found, expected) in story.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_nothing_to_read_it_is_told() {
+    let (folder, place) = folder();
+    std::fs::write(folder.path().join("readme.txt"), "x").expect("written");
+    for place in [place, Place::folder(folder.path().join("none"))] {
+        let error = read(place).await.expect_err("nothing");
+        assert!(matches!(error, ForeignError::NoFiles { .. }) && error.to_string().contains(".ndjson"), "{error}");
+    }
+}

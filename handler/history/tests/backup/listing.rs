@@ -1,0 +1,41 @@
+//! Several backups below one place.
+
+use changefeed_history::backup::{Damage, ListedState, Place, list};
+use serde_json::json;
+
+use crate::shelf::{create, document, folder, header, write};
+
+#[tokio::test]
+async fn backups_are_listed_with_what_they_are() {
+    let (folder, place) = folder();
+    let below = |name: &str| place.below(name).expect("place");
+    write(&below("a"), header("first"), 0..5).await;
+    let mut writer = create(&below("b"), header("second")).await;
+    writer.push(&document(0)).await.expect("pushed");
+    writer.suspend(json!(1)).await.expect("suspended");
+    write(&below("c"), header("third"), 0..1).await;
+    std::fs::write(folder.path().join("c/manifest.json"), "{").expect("written");
+    std::fs::create_dir(folder.path().join("d")).expect("folder");
+    std::fs::write(folder.path().join("notes.txt"), "x").expect("written");
+    let listed = list(&place).await.expect("listed");
+    assert_eq!(listed.iter().map(|backup| backup.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    match &listed[0].state {
+        ListedState::Finished { backup, documents, .. } => assert_eq!((backup.id.as_str(), *documents), ("first", 5)),
+        other => panic!("{other:?}"),
+    }
+    match &listed[1].state {
+        ListedState::Unfinished { backup, documents } => assert_eq!((backup.id.as_str(), *documents), ("second", 1)),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(&listed[2].state, ListedState::Damaged { damage: Damage::ManifestNotJson { .. } }));
+    let shown = serde_json::to_value(&listed).expect("json");
+    assert_eq!((&shown[0]["state"], &shown[0]["documents"]), (&json!("finished"), &json!(5)));
+    assert_eq!((&shown[2]["state"], &shown[2]["damage"]), (&json!("damaged"), &json!("manifestNotJson")));
+}
+
+#[tokio::test]
+async fn where_there_is_nothing_there_are_no_backups() {
+    let (folder, place) = folder();
+    assert_eq!(list(&place).await.expect("listed"), []);
+    assert_eq!(list(&Place::folder(folder.path().join("none"))).await.expect("listed"), []);
+}

@@ -1,0 +1,10 @@
+//! What requests of the control interface say, checked.
+
+use serde::de::DeserializeOwned;
+
+use super::ControlError;
+
+/// Reads a request's body.
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ControlError> {
+    serde_json::from_slice(body).map_err(|error| ControlError::Invalid(format!("the body is not as expected: {error}")))
+}

@@ -1,0 +1,70 @@
+//! What the control interface can do.
+
+use serde_json::{Value, json};
+
+use crate::gateway::Gateway;
+
+/// Method, path, what it takes and what it does.
+const REQUESTS: [(&str, &str, &str, &str); 10] = [
+    ("GET", "/", "", "This description."),
+    (
+        "GET",
+        "/partitions",
+        "?database=&container=",
+        "The physical partitions of a container, in the order of their keys.",
+    ),
+    (
+        "POST",
+        "/split",
+        r#"{"database", "container", "partition"?, "durationMilliseconds"?}"#,
+        "Splits a physical partition in the middle; without partition the one with the most items. Answered when it is done.",
+    ),
+    (
+        "POST",
+        "/merge",
+        r#"{"database", "container", "partitions": [a, b], "durationMilliseconds"?}"#,
+        "Merges two physical partitions that are next to each other. Answered when it is done.",
+    ),
+    (
+        "POST",
+        "/throttle",
+        r#"{"database", "container", "requestUnitsPerSecond"}"#,
+        "Answers requests with 429 once a second's request units are spent; 0 or null lifts the limit.",
+    ),
+    (
+        "POST",
+        "/faults",
+        r#"{"container"?, "kind": "any"|"write"|"read"|"query"|"changeFeed", "times"?, and one of "status" (with "substatus"?), "delayMilliseconds", "loseReply": true}"#,
+        "Lets the next requests fail, be late, or be done without an answer.",
+    ),
+    ("GET", "/faults", "", "The failures that are still to come."),
+    ("DELETE", "/faults", "", "Forgets them."),
+    (
+        "POST",
+        "/expire",
+        r#"{"database", "container", "id"?, "partitionKey"?}"#,
+        "Lets items expire now that have a time to live: all, or those of an id, of a partition key (the array of its components), or both.",
+    ),
+    (
+        "POST",
+        "/previous-images",
+        r#"{"database", "container", "enabled"}"#,
+        "Whether the change feed's AllVersionsAndDeletes mode has what is replaced or deleted from now on.",
+    ),
+];
+
+/// The methods that a path takes.
+pub(super) fn methods(path: &str) -> Vec<&'static str> {
+    REQUESTS.iter().filter(|(_, known, ..)| *known == path).map(|(method, ..)| *method).collect()
+}
+
+pub(super) fn describe(gateway: &Gateway) -> Value {
+    let requests = REQUESTS.iter().map(|(method, path, takes, does)| {
+        let mut request = json!({"request": format!("{method} {path}"), "does": does});
+        if !takes.is_empty() {
+            request["takes"] = json!(takes);
+        }
+        request
+    });
+    json!({"cosmos": gateway.emulator().url().as_str(), "requests": requests.collect::<Vec<_>>()})
+}

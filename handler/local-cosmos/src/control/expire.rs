@@ -1,0 +1,48 @@
+//! Lets items expire whose time to live has not run out yet.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::partitions::known;
+use super::{ControlError, ItemScope, body};
+use crate::expiry::remove_expired;
+use crate::gateway::Gateway;
+use crate::operation::ContainerName;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Body {
+    database: String,
+    container: String,
+    id: Option<String>,
+    /// Null is a key, too.
+    #[serde(default, deserialize_with = "present")]
+    partition_key: Option<Value>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+pub(super) async fn answer(gateway: &Gateway, body: &[u8]) -> Result<Value, ControlError> {
+    let body: Body = body::read(body)?;
+    let scope = ItemScope { id: body.id, partition_key: body.partition_key };
+    let expired = expire_now(gateway, &ContainerName::new(body.database, body.container), scope).await?;
+    Ok(json!({"expired": expired}))
+}
+
+/// Expires the items that are meant and have a time to live, whenever it would run out. Gives their number.
+pub(crate) async fn expire_now(
+    gateway: &Gateway,
+    name: &ContainerName,
+    scope: ItemScope,
+) -> Result<usize, ControlError> {
+    let container = known(gateway, name).await?;
+    let missing = scope.id.clone().map(ControlError::NoItem);
+    let is_meant = scope.matcher(&container.definition())?;
+    let _settled = container.transition.try_lock().map_err(|_| ControlError::Busy)?;
+    match (remove_expired(gateway.emulator(), name, &container, i64::MAX, is_meant).await, missing) {
+        (0, Some(missing)) => Err(missing),
+        (expired, _) => Ok(expired),
+    }
+}

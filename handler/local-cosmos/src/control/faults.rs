@@ -1,0 +1,94 @@
+//! Scripted failures, over the control interface.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{ControlError, body};
+use crate::faults::{Effect, Fault, RequestKind};
+use crate::gateway::Gateway;
+use crate::limits::{MAX_FAULT_DELAY, MAX_FAULT_TIMES};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Body {
+    container: Option<String>,
+    kind: RequestKind,
+    #[serde(default = "once")]
+    times: u32,
+    status: Option<u16>,
+    substatus: Option<u32>,
+    delay_milliseconds: Option<u64>,
+    lose_reply: Option<bool>,
+}
+
+fn once() -> u32 {
+    1
+}
+
+pub(super) async fn add(gateway: &Gateway, body: &[u8]) -> Result<Value, ControlError> {
+    let body: Body = body::read(body)?;
+    let effect = effect(&body)?;
+    if !(1..=MAX_FAULT_TIMES).contains(&body.times) {
+        return Err(invalid(format!("times is {}; it can be 1 to {MAX_FAULT_TIMES}", body.times)));
+    }
+    if let Some(container) = &body.container {
+        let known = gateway.emulator().container_names().await;
+        if known.iter().all(|name| name.container != *container) {
+            let known = known.iter().map(ToString::to_string).collect();
+            return Err(ControlError::NoContainer { name: container.clone(), known });
+        }
+    }
+    gateway.faults.add(Fault { container: body.container, kind: body.kind, times: body.times, effect });
+    Ok(pending(gateway))
+}
+
+pub(super) fn pending(gateway: &Gateway) -> Value {
+    json!({"faults": gateway.faults.list().iter().map(describe).collect::<Vec<_>>()})
+}
+
+pub(super) fn clear(gateway: &Gateway) -> Value {
+    gateway.faults.clear();
+    pending(gateway)
+}
+
+fn effect(body: &Body) -> Result<Effect, ControlError> {
+    let substatus = body.substatus.unwrap_or_default();
+    if body.substatus.is_some() && body.status.is_none() {
+        return Err(invalid("substatus goes with status".into()));
+    }
+    match (body.status, body.delay_milliseconds, body.lose_reply) {
+        (Some(status), None, None) if (400..=599).contains(&status) => Ok(Effect::Status { status, substatus }),
+        (Some(status), None, None) => Err(invalid(format!("status is {status}; it can be 400 to 599"))),
+        (None, Some(milliseconds), None) if Duration::from_millis(milliseconds) <= MAX_FAULT_DELAY => {
+            Ok(Effect::Delay(Duration::from_millis(milliseconds)))
+        }
+        (None, Some(milliseconds), None) => {
+            let most = MAX_FAULT_DELAY.as_millis();
+            Err(invalid(format!("delayMilliseconds is {milliseconds}; it can be at most {most}")))
+        }
+        (None, None, Some(true)) => Ok(Effect::LoseReply),
+        _ => Err(invalid("exactly one of status, delayMilliseconds and loseReply: true says what happens".into())),
+    }
+}
+
+fn describe(fault: &Fault) -> Value {
+    let mut described = json!({"kind": fault.kind, "times": fault.times});
+    if let Some(container) = &fault.container {
+        described["container"] = json!(container);
+    }
+    match fault.effect {
+        Effect::Status { status, substatus } => {
+            described["status"] = json!(status);
+            described["substatus"] = json!(substatus);
+        }
+        Effect::Delay(delay) => described["delayMilliseconds"] = json!(delay.as_millis() as u64),
+        Effect::LoseReply => described["loseReply"] = json!(true),
+    }
+    described
+}
+
+fn invalid(message: String) -> ControlError {
+    ControlError::Invalid(message)
+}

@@ -1,0 +1,25 @@
+//! What can be done to containers beside what clients of Cosmos DB do, so that a program can be tried against it: by calls,
+//! and over HTTP.
+
+mod body;
+mod description;
+mod error;
+mod expire;
+mod faults;
+mod item_scope;
+mod partitions;
+mod previous_images;
+mod server;
+mod throttle;
+mod transition;
+
+pub use error::ControlError;
+pub use item_scope::ItemScope;
+pub use partitions::Partition;
+
+pub(crate) use expire::expire_now;
+pub(crate) use partitions::list as list_partitions;
+pub(crate) use previous_images::keep_previous_images;
+pub(crate) use server::serve;
+pub(crate) use throttle::throttle;
+pub(crate) use transition::{merge, split};

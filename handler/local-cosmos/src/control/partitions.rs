@@ -1,0 +1,72 @@
+//! The physical partitions of a container.
+
+use std::sync::Arc;
+
+use actix_web::web::Query;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::ControlError;
+use crate::container::Container;
+use crate::gateway::Gateway;
+use crate::operation::ContainerName;
+use crate::partitions::{PartitionKeyRange, read_partition_key_ranges};
+
+/// A physical partition of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Partition {
+    /// The partition key range id.
+    pub id: String,
+    /// The lowest effective partition key, as hexadecimal digits; empty for the lowest of all.
+    pub min: String,
+    /// The effective partition key after the highest; `FF` for the highest of all.
+    pub max: String,
+}
+
+impl From<&PartitionKeyRange> for Partition {
+    fn from(range: &PartitionKeyRange) -> Self {
+        Self { id: range.id.clone(), min: range.min.clone(), max: range.max.clone() }
+    }
+}
+
+/// The container's physical partitions, in the order of their keys.
+pub(crate) async fn list(gateway: &Gateway, name: &ContainerName) -> Result<Vec<Partition>, ControlError> {
+    known(gateway, name).await?;
+    Ok(in_order(gateway, name).await.iter().map(Partition::from).collect())
+}
+
+pub(super) async fn answer(gateway: &Gateway, query: &str) -> Result<Value, ControlError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Parameters {
+        database: String,
+        container: String,
+    }
+    let query = Query::<Parameters>::from_query(query)
+        .map_err(|error| ControlError::Invalid(format!("the query string is not as expected: {error}")))?
+        .into_inner();
+    let partitions = list(gateway, &ContainerName::new(query.database, query.container)).await?;
+    Ok(json!({"partitions": partitions}))
+}
+
+/// The container of this name.
+pub(super) async fn known(gateway: &Gateway, name: &ContainerName) -> Result<Arc<Container>, ControlError> {
+    if let Some(container) = gateway.container(name).await {
+        return Ok(container);
+    }
+    let known = gateway.emulator().container_names().await.iter().map(ToString::to_string).collect();
+    Err(ControlError::NoContainer { name: name.to_string(), known })
+}
+
+pub(super) async fn in_order(gateway: &Gateway, name: &ContainerName) -> Vec<PartitionKeyRange> {
+    let mut partitions = read_partition_key_ranges(gateway.emulator(), name).await;
+    partitions.sort_by(|one, other| one.min.cmp(&other.min));
+    partitions
+}
+
+pub(super) fn find(partitions: &[PartitionKeyRange], id: &str) -> Result<usize, ControlError> {
+    partitions.iter().position(|partition| partition.id == id).ok_or_else(|| ControlError::NoPartition {
+        partition: id.to_owned(),
+        known: partitions.iter().map(|partition| partition.id.clone()).collect(),
+    })
+}

@@ -1,0 +1,90 @@
+//! The control interface: HTTP and JSON on a loopback port of its own.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::StatusCode;
+use actix_web::http::header::ALLOW;
+use actix_web::web::{self, Bytes, Data};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use serde_json::{Value, json};
+
+use super::{ControlError, description, expire, faults, partitions, previous_images, throttle, transition};
+use crate::gateway::Gateway;
+use crate::limits::MAX_CONTROL_REQUEST_BYTES;
+
+/// Serves on a port that is listened on already, until the handle or the runtime stops it.
+pub(crate) fn serve(gateway: &Arc<Gateway>, listener: TcpListener) -> std::io::Result<ServerHandle> {
+    let data = Data::from(Arc::clone(gateway));
+    let app = move || {
+        App::new()
+            .app_data(data.clone())
+            .app_data(web::PayloadConfig::new(MAX_CONTROL_REQUEST_BYTES))
+            .default_service(web::to(answer))
+    };
+    let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(0).listen(listener)?.run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(handle)
+}
+
+async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes, actix_web::Error>) -> HttpResponse {
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return refuse(error.as_response_error().status_code(), "BadRequest", error.to_string()),
+    };
+    let allowed = description::methods(request.path());
+    if allowed.is_empty() {
+        let message = format!("there is no {}; GET / tells what there is", request.path());
+        return refuse(StatusCode::NOT_FOUND, "NotFound", message);
+    }
+    if !allowed.contains(&request.method().as_str()) {
+        let allowed = allowed.join(", ");
+        let message = format!("{} takes {allowed}, not {}", request.path(), request.method());
+        return HttpResponse::MethodNotAllowed()
+            .insert_header((ALLOW, allowed))
+            .json(error("MethodNotAllowed", &message));
+    }
+    match execute(&gateway.into_inner(), &request, &body).await {
+        Ok(value) => HttpResponse::Ok().json(value),
+        Err(error) => {
+            let (status, code) = status(&error);
+            refuse(status, code, error.to_string())
+        }
+    }
+}
+
+async fn execute(gateway: &Arc<Gateway>, request: &HttpRequest, body: &[u8]) -> Result<Value, ControlError> {
+    match (request.method().as_str(), request.path()) {
+        ("GET", "/partitions") => partitions::answer(gateway, request.query_string()).await,
+        ("POST", "/split") => transition::answer_split(gateway, body).await,
+        ("POST", "/merge") => transition::answer_merge(gateway, body).await,
+        ("POST", "/throttle") => throttle::answer(gateway, body).await,
+        ("POST", "/faults") => faults::add(gateway, body).await,
+        ("GET", "/faults") => Ok(faults::pending(gateway)),
+        ("DELETE", "/faults") => Ok(faults::clear(gateway)),
+        ("POST", "/expire") => expire::answer(gateway, body).await,
+        ("POST", "/previous-images") => previous_images::answer(gateway, body).await,
+        _ => Ok(description::describe(gateway)),
+    }
+}
+
+fn status(error: &ControlError) -> (StatusCode, &'static str) {
+    match error {
+        ControlError::NoContainer { .. } | ControlError::NoPartition { .. } | ControlError::NoItem(_) => {
+            (StatusCode::NOT_FOUND, "NotFound")
+        }
+        ControlError::NotAdjacent(..) | ControlError::Invalid(_) => (StatusCode::BAD_REQUEST, "BadRequest"),
+        ControlError::Busy => (StatusCode::CONFLICT, "Conflict"),
+        ControlError::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+    }
+}
+
+fn refuse(status: StatusCode, code: &str, message: String) -> HttpResponse {
+    HttpResponse::build(status).json(error(code, &message))
+}
+
+fn error(code: &str, message: &str) -> Value {
+    json!({"error": {"code": code, "message": message}})
+}

@@ -1,0 +1,41 @@
+//! Limits a container's request units a second.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::partitions::known;
+use super::{ControlError, body};
+use crate::gateway::Gateway;
+use crate::operation::ContainerName;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Body {
+    database: String,
+    container: String,
+    /// It can be null, but must be there.
+    #[serde(deserialize_with = "Option::deserialize")]
+    request_units_per_second: Option<f64>,
+}
+
+pub(super) async fn answer(gateway: &Gateway, body: &[u8]) -> Result<Value, ControlError> {
+    let body: Body = body::read(body)?;
+    let limit = body.request_units_per_second;
+    throttle(gateway, &ContainerName::new(body.database, body.container), limit).await?;
+    Ok(json!({"requestUnitsPerSecond": limit.filter(|limit| *limit > 0.0)}))
+}
+
+/// Limits the container's request units a second; `None` or 0 lifts the limit.
+pub(crate) async fn throttle(
+    gateway: &Gateway,
+    name: &ContainerName,
+    request_units_per_second: Option<f64>,
+) -> Result<(), ControlError> {
+    let limit = request_units_per_second.unwrap_or_default();
+    if !limit.is_finite() || limit < 0.0 {
+        let message = format!("requestUnitsPerSecond is {limit}; it can be a positive number, or 0 or null for none");
+        return Err(ControlError::Invalid(message));
+    }
+    known(gateway, name).await?.set_budget((limit > 0.0).then_some(limit));
+    Ok(())
+}

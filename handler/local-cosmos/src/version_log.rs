@@ -1,0 +1,179 @@
+//! Every write of a container in the order of the commits, for the change feed's AllVersionsAndDeletes mode.
+//!
+//! The log reaches back as far as the retention window: what is older is forgotten, and a position from before that is
+//! refused, because what came after it is not known any more. Positions are container-wide numbers, as those of the
+//! [change log](crate::change_log) are, and outlive splits and merges of partitions.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::change_log::{Entry, KeyRange};
+use crate::page::{Candidate, Page, PageLimit};
+
+/// One write of one item.
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub change: Change,
+    /// The `_lsn` of the version that this one replaces or removes.
+    pub previous_lsn: Option<u64>,
+    /// That version, where previous images are kept.
+    pub previous: Option<Arc<Entry>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Change {
+    Created(Arc<Entry>),
+    Replaced(Arc<Entry>),
+    Deleted(Removal),
+}
+
+/// The end of an item.
+#[derive(Clone, Debug)]
+pub(crate) struct Removal {
+    /// The item's effective partition key, in hexadecimal digits.
+    pub epk: String,
+    pub id: String,
+    /// The partition key as the request header has it: a JSON array.
+    pub key: String,
+    /// Seconds since 1970.
+    pub ts: i64,
+    pub lsn: u64,
+    /// Whether its time to live ran out.
+    pub is_expired: bool,
+}
+
+impl Version {
+    fn epk(&self) -> &str {
+        match &self.change {
+            Change::Created(entry) | Change::Replaced(entry) => &entry.epk,
+            Change::Deleted(removal) => &removal.epk,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        const METADATA: usize = 200;
+        let current = match &self.change {
+            Change::Created(entry) | Change::Replaced(entry) => entry.body.len(),
+            Change::Deleted(removal) => removal.id.len() + removal.key.len(),
+        };
+        METADATA + current + self.previous.as_ref().map_or(0, |previous| previous.body.len())
+    }
+}
+
+/// A position from before the log.
+#[derive(Debug, PartialEq)]
+pub(crate) struct TooOld;
+
+#[derive(Debug, Default)]
+pub(crate) struct VersionLog {
+    /// The number of the newest version that was forgotten: the first one here has the next.
+    forgotten: u64,
+    versions: VecDeque<Logged>,
+    last_transaction: u64,
+}
+
+#[derive(Debug)]
+struct Logged {
+    version: Arc<Version>,
+    transaction: u64,
+    /// Milliseconds since 1970.
+    logged_at: i64,
+}
+
+impl VersionLog {
+    /// Adds the writes of one transaction. `now` is in milliseconds since 1970.
+    pub(crate) fn append(&mut self, versions: Vec<Version>, now: i64) {
+        self.last_transaction += 1;
+        let transaction = self.last_transaction;
+        let logged = |version| Logged { version: Arc::new(version), transaction, logged_at: now };
+        self.versions.extend(versions.into_iter().map(logged));
+    }
+
+    /// Forgets what was logged before `time`, in milliseconds since 1970.
+    pub(crate) fn forget_before(&mut self, time: i64) {
+        while self.versions.front().is_some_and(|oldest| oldest.logged_at < time) {
+            self.versions.pop_front();
+            self.forgotten += 1;
+        }
+        if self.versions.len() < self.versions.capacity() / 4 {
+            self.versions.shrink_to_fit();
+        }
+    }
+
+    /// The number of the newest version.
+    pub(crate) fn last(&self) -> u64 {
+        self.forgotten + self.versions.len() as u64
+    }
+
+    /// Reads what came after the version of the number `after`.
+    pub(crate) fn page(&self, range: &KeyRange, after: u64, limit: PageLimit) -> Result<Page<Arc<Version>>, TooOld> {
+        let skip = after.checked_sub(self.forgotten).ok_or(TooOld)?;
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.versions.len());
+        let log = (after.saturating_add(1)..).zip(self.versions.range(skip..)).map(|(number, logged)| {
+            let candidate = range.contains(logged.version.epk()).then(|| Candidate {
+                entry: Arc::clone(&logged.version),
+                bytes: logged.version.bytes(),
+                transaction: logged.transaction,
+            });
+            (number, candidate)
+        });
+        Ok(Page::fill(log, after, self.last(), limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: PageLimit = PageLimit { items: 10, bytes: 100_000 };
+
+    fn deleted(epk: &str, id: &str) -> Version {
+        let removal = Removal { epk: epk.into(), id: id.into(), key: "[]".into(), ts: 0, lsn: 1, is_expired: false };
+        Version { change: Change::Deleted(removal), previous_lsn: None, previous: None }
+    }
+
+    fn ids(page: &Page<Arc<Version>>) -> Vec<&str> {
+        page.entries
+            .iter()
+            .map(|version| match &version.change {
+                Change::Created(entry) | Change::Replaced(entry) => entry.id.as_str(),
+                Change::Deleted(removal) => removal.id.as_str(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_older_than_the_window_is_forgotten_and_positions_before_it_are_refused() {
+        let mut log = VersionLog::default();
+        for (index, id) in ["a", "b", "c"].into_iter().enumerate() {
+            log.append(vec![deleted("10", id)], 100 + index as i64);
+        }
+        log.forget_before(102);
+        for (after, expected) in [(2, vec!["c"]), (3, vec![]), (99, vec![])] {
+            let page = log.page(&KeyRange::all(), after, LIMIT).expect("known");
+            assert_eq!((ids(&page), page.next), (expected, after.max(3)));
+        }
+        for after in [0, 1] {
+            assert_eq!(log.page(&KeyRange::all(), after, LIMIT).expect_err("too old"), TooOld);
+        }
+    }
+
+    #[test]
+    fn pages_have_every_version_once_in_order_and_no_transaction_in_part() {
+        let mut log = VersionLog::default();
+        log.append(vec![deleted("10", "a")], 0);
+        log.append(vec![deleted("10", "b"), deleted("50", "x"), deleted("10", "b"), deleted("10", "c")], 0);
+        log.append(vec![deleted("10", "d")], 0);
+        let low = KeyRange { min: String::new(), max: "40".into() };
+        let (mut after, mut pages) = (0, Vec::new());
+        loop {
+            let page = log.page(&low, after, PageLimit { items: 2, ..LIMIT }).expect("known");
+            if page.entries.is_empty() {
+                break;
+            }
+            after = page.next;
+            pages.push(ids(&page).join(""));
+        }
+        assert_eq!((pages, after), (vec!["abbc".to_owned(), "d".to_owned()], 6));
+    }
+}

@@ -1,0 +1,128 @@
+//! An endpoint with one container, and a reader of its change feed that goes on from tokens.
+
+use azure_core::credentials::Secret;
+use azure_data_cosmos::clients::ContainerClient;
+use azure_data_cosmos::feed::{ContinuationToken, FeedScope};
+use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKeyDefinition, TimeToLive};
+use azure_data_cosmos::options::{ChangeFeedMode, ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint};
+use azure_data_cosmos::{AccountReference, CosmosClient, RoutingStrategy};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::StreamExt;
+use local_cosmos::{EMULATOR_KEY, Endpoint, Options};
+use serde_json::{Value, json};
+
+use crate::rest::{self, Answer};
+
+/// An endpoint with the container `c` in the database `db`, in which items may have a time to live.
+pub struct Scene {
+    pub endpoint: Endpoint,
+    pub container: ContainerClient,
+}
+
+impl Scene {
+    pub async fn start() -> Self {
+        Self::with(Options::default(), PartitionKeyDefinition::from("/pk")).await
+    }
+
+    pub async fn with(options: Options, key: PartitionKeyDefinition) -> Self {
+        let endpoint = Endpoint::start(options).await.expect("endpoint");
+        let client = client(&endpoint).await;
+        client.create_database("db", None).await.expect("database");
+        let database = client.database_client("db");
+        let properties = ContainerProperties::new("c", key).with_default_ttl(TimeToLive::NoDefault);
+        database.create_container(properties, None).await.expect("container");
+        Self { container: database.container_client("c", None).await.expect("client"), endpoint }
+    }
+
+    pub async fn upsert(&self, pk: &str, id: &str, n: i64) {
+        let item = json!({"id": id, "pk": pk, "n": n});
+        self.container.upsert_item(pk.to_owned(), id, item, None).await.expect("upsert");
+    }
+
+    pub async fn delete(&self, pk: &str, id: &str) {
+        self.container.delete_item(pk.to_owned(), id, None).await.expect("delete");
+    }
+
+    /// The items' part of the REST interface.
+    pub async fn docs(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        rest::send(self.endpoint.url(), method, "/dbs/db/colls/c/docs", headers, body).await
+    }
+}
+
+/// Another client, with caches of its own.
+pub async fn client(endpoint: &Endpoint) -> CosmosClient {
+    let url = endpoint.url().parse().expect("url");
+    let account = AccountReference::with_authentication_key(url, Secret::new(EMULATOR_KEY));
+    CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new())).await.expect("client")
+}
+
+/// Reads the change feed of a scope to its end, again and again.
+pub struct Reader {
+    container: ContainerClient,
+    scope: FeedScope,
+    mode: ChangeFeedMode,
+    start: ChangeFeedStartFrom,
+    page: u32,
+    token: Option<ContinuationToken>,
+}
+
+impl Reader {
+    /// Reads everything from the beginning.
+    pub fn of_latest_versions(container: &ContainerClient, scope: FeedScope) -> Self {
+        let (mode, start) = (ChangeFeedMode::LatestVersion, ChangeFeedStartFrom::Beginning);
+        Self { container: container.clone(), scope, mode, start, page: 10, token: None }
+    }
+
+    /// Reads what comes after this call.
+    pub async fn of_all_versions(container: &ContainerClient, scope: FeedScope) -> Self {
+        let (mode, start) = (ChangeFeedMode::AllVersionsAndDeletes, ChangeFeedStartFrom::Now);
+        let mut reader = Self { container: container.clone(), scope, mode, start, page: 10, token: None };
+        assert_eq!(reader.read().await.len(), 0);
+        reader
+    }
+
+    pub fn with_pages_of(mut self, items: u32) -> Self {
+        self.page = items;
+        self
+    }
+
+    /// What came since the last time.
+    pub async fn read(&mut self) -> Vec<ChangeFeedItem<Value>> {
+        let mut read = Vec::new();
+        self.try_read(&mut read).await.expect("change feed");
+        read
+    }
+
+    /// Adds what came since the last time to what was read; that is also so where it fails in between.
+    pub async fn try_read(&mut self, read: &mut Vec<ChangeFeedItem<Value>>) -> azure_data_cosmos::Result<()> {
+        let mut empty = 0;
+        let limit = MaxItemCountHint::Limit(self.page.try_into().expect("page"));
+        let mut options = ChangeFeedOptions::default().with_mode(self.mode).with_max_item_count(limit);
+        if let Some(token) = self.token.clone() {
+            options = options.with_continuation_token(token);
+        }
+        let mut pages =
+            self.container.query_change_feed::<Value>(self.scope.clone(), self.start.clone(), Some(options)).await?;
+        loop {
+            let items = pages.next().await.expect("a change feed has no end")?.into_items();
+            let token = pages.to_continuation_token()?;
+            let round = ranges(&token);
+            self.token = Some(token);
+            empty = if items.is_empty() { empty + 1 } else { 0 };
+            // Pages come of one range after the other: a whole round without any item is the end.
+            if empty > round {
+                return Ok(());
+            }
+            read.extend(items);
+        }
+    }
+}
+
+/// How many ranges a token has a position in.
+fn ranges(token: &ContinuationToken) -> usize {
+    let encoded = token.as_str().strip_prefix("c1.").expect("version 1");
+    let decoded = URL_SAFE_NO_PAD.decode(encoded).expect("base64");
+    // That of a logical partition names no range.
+    String::from_utf8_lossy(&decoded).matches("min_epk").count().max(1)
+}

@@ -1,0 +1,47 @@
+//! Manual checkpoints: the handler says when what it was given is safe.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::cosmos::{Error, ErrorKind};
+use crate::renewal::HeldLease;
+
+/// Moves a lease's bookmark behind the batch that it came with. It may be kept and used after the handler has returned,
+/// also in another task: checkpoints that come in another order than the batches never move a bookmark backward.
+pub struct Checkpointer {
+    pub(crate) held: Arc<HeldLease>,
+    pub(crate) page: u64,
+    /// What the page came with; `None` for one after which the range goes on in several.
+    pub(crate) continuation: Option<String>,
+    pub(crate) reached: Arc<AtomicBool>,
+}
+
+impl Checkpointer {
+    /// Records that this batch, and with it every earlier one of the lease, was handled.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PreconditionFailed`] when the lease was lost: its new owner gets the batch again. Any other kind as
+    /// the service answers.
+    pub async fn checkpoint(&self) -> Result<(), Error> {
+        if let Some(continuation) = &self.continuation {
+            self.held.checkpoint(self.page, continuation).await?;
+        }
+        if self.held.lost().is_cancelled() {
+            let lease = self.held.lease().await;
+            let message = "it is another instance's now, or was split or merged";
+            return Err(Error::new(
+                ErrorKind::PreconditionFailed,
+                format!("checkpointing lease {}", lease.lease_token),
+                message,
+            ));
+        }
+        self.reached.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Checkpointer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Checkpointer").field("continuation", &self.continuation).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,123 @@
+//! The time by which leases are renewed and expire. A test, of this crate or of a program that uses it, passes in a
+//! clock that it moves itself, so that it can see what happens in a minute without waiting for one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
+
+/// Where a processor takes the time from, and what it waits by; by default the system.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Option<ManualClock>);
+
+impl Clock {
+    /// The time now.
+    pub fn now(&self) -> DateTime<Utc> {
+        match &self.0 {
+            Some(manual) => manual.lock().now,
+            None => Utc::now(),
+        }
+    }
+
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        match &self.0 {
+            Some(manual) => manual.sleep(duration).await,
+            None => tokio::time::sleep(duration).await,
+        }
+    }
+}
+
+impl From<&ManualClock> for Clock {
+    fn from(manual: &ManualClock) -> Self {
+        Self(Some(manual.clone()))
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    now: DateTime<Utc>,
+    sleepers: Vec<(DateTime<Utc>, oneshot::Sender<()>)>,
+}
+
+impl ManualClock {
+    /// A clock that stands at `now`.
+    pub fn new(now: DateTime<Utc>) -> Self {
+        Self(Arc::new(Mutex::new(State { now, sleepers: Vec::new() })))
+    }
+
+    /// Moves the clock forward and wakes who has slept long enough.
+    pub fn advance(&self, duration: Duration) {
+        let mut state = self.lock();
+        state.now = later(state.now, duration);
+        let now = state.now;
+        for (_, wake) in state.sleepers.extract_if(.., |(until, _)| *until <= now) {
+            // Who no longer waits is not told.
+            let _ = wake.send(());
+        }
+    }
+
+    /// The times until which somebody sleeps by this clock now: when an instance has nothing to do, it sleeps.
+    pub fn sleepers(&self) -> Vec<DateTime<Utc>> {
+        let mut state = self.lock();
+        state.sleepers.retain(|(_, wake)| !wake.is_closed());
+        state.sleepers.iter().map(|(until, _)| *until).collect()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let (wake, woken) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            let until = later(state.now, duration);
+            if until <= state.now {
+                return;
+            }
+            state.sleepers.push((until, wake));
+        }
+        // An error would mean that the clock is gone, and this one holds it.
+        let _ = woken.await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `time` and `duration`, or the end of all time.
+pub(crate) fn later(time: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
+    let duration = chrono::Duration::from_std(duration).unwrap_or(chrono::Duration::MAX);
+    time.checked_add_signed(duration).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn who_sleeps_is_woken_when_the_clock_has_moved_far_enough() {
+        let manual = ManualClock::new(DateTime::UNIX_EPOCH);
+        let clock = Clock::from(&manual);
+        let mut sleeps = Box::pin(clock.sleep(Duration::from_secs(13)));
+        assert_eq!(sleeps.as_mut().now_or_never(), None);
+        manual.advance(Duration::from_secs(12));
+        assert_eq!(sleeps.as_mut().now_or_never(), None);
+        assert_eq!(manual.sleepers(), [DateTime::UNIX_EPOCH + chrono::Duration::seconds(13)]);
+        manual.advance(Duration::from_secs(1));
+        assert_eq!(sleeps.now_or_never(), Some(()));
+        assert_eq!((clock.now().timestamp(), manual.sleepers().len()), (13, 0));
+    }
+
+    #[tokio::test]
+    async fn who_gave_up_sleeping_is_forgotten_and_no_time_is_too_long() {
+        let manual = ManualClock::new(DateTime::UNIX_EPOCH);
+        let clock = Clock::from(&manual);
+        assert_eq!(clock.sleep(Duration::MAX).now_or_never(), None);
+        assert!(manual.sleepers().is_empty());
+        assert_eq!(clock.sleep(Duration::ZERO).now_or_never(), Some(()));
+    }
+}

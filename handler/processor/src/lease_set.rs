@@ -1,0 +1,150 @@
+//! The leases of one processor, to look at, to carry to another lease container, and to set back.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position};
+use crate::lease::Lease;
+use crate::mode::ChangeFeedMode;
+use crate::start_from::StartFrom;
+
+/// After this time without renewal a lease is taken for nobody's.
+const DEFAULT_EXPIRATION: Duration = Duration::from_secs(60);
+
+/// The leases of one processor. Nothing here needs, or starts, a running instance.
+#[derive(Clone, Debug)]
+pub struct LeaseSet {
+    pub(crate) monitored: Container,
+    pub(crate) leases: LeaseStore,
+}
+
+impl LeaseSet {
+    /// The leases of the processor of this name on these containers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the lease container is not partitioned by `/id` or `/partitionKey`.
+    pub fn open(processor_name: &str, monitored: Container, leases: Container) -> Result<Self, Error> {
+        let leases = LeaseStore::new(leases, monitored.lease_prefix(processor_name), Clock::default())?;
+        Ok(Self { monitored, leases })
+    }
+
+    /// All leases, in the order of their tokens; none when the processor never ran.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn all(&self) -> Result<Vec<Lease>, Error> {
+        let mut leases = self.leases.all().await?;
+        leases.sort_by(|left, right| left.lease_token.cmp(&right.lease_token));
+        Ok(leases)
+    }
+
+    /// The lease documents, as they are stored, without an owner: for [`Self::import`] into another lease container.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn export(&self) -> Result<Vec<Value>, Error> {
+        let document = |mut lease: Lease| {
+            (lease.owner, lease.etag, lease.ts) = (None, None, None);
+            serde_json::to_value(lease)
+                .map_err(|error| Error::new(ErrorKind::Invalid, "exporting the leases", error.to_string()))
+        };
+        self.all().await?.into_iter().map(document).collect()
+    }
+
+    /// Stores leases that were exported, ours or a .NET processor's, of the same monitored container. The processor's
+    /// name may be another one than theirs. Tells how many were stored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when a document is no lease or of another monitored container, [`ErrorKind::Conflict`]
+    /// when there are leases already and `overwrite` is not set, or when an instance holds one of them. Nothing is
+    /// stored in these cases.
+    pub async fn import(&self, documents: Vec<Value>, overwrite: bool) -> Result<usize, Error> {
+        const ACTION: &str = "importing leases";
+        let mut imported = Vec::new();
+        for document in documents {
+            let mut lease = Lease::read(document)
+                .map_err(|error| Error::new(ErrorKind::Invalid, ACTION, format!("a document is no lease: {error}")))?;
+            if !lease.id.contains(&self.monitored.lease_prefix("")) {
+                let message = format!("{} is not a lease of {}", lease.id, self.monitored.name());
+                return Err(Error::new(ErrorKind::Invalid, ACTION, message));
+            }
+            lease.id = self.leases.lease_id(&lease.lease_token);
+            (lease.owner, lease.etag, lease.ts, lease.partition_key) = (None, None, None, None);
+            lease.timestamp = Some(self.leases.clock().now());
+            imported.push(lease);
+        }
+        let present = self.leases.all().await?;
+        if !present.is_empty() && !overwrite {
+            let message = format!("there are {} leases already, and they are not to be overwritten", present.len());
+            return Err(Error::new(ErrorKind::Conflict, ACTION, message));
+        }
+        self.nobody_holds(&present, ACTION)?;
+        for lease in &present {
+            self.leases.delete(&lease.id, lease.etag.as_deref()).await?;
+        }
+        for lease in &imported {
+            self.leases.create(lease).await?;
+        }
+        self.leases.mark_initialized().await?;
+        Ok(imported.len())
+    }
+
+    /// Sets every lease back, or forward, to `start`: their bookmarks are forgotten, and whichever instance of this
+    /// crate comes next reads from there. (A .NET processor reads from its own configured start.) Tells how many leases
+    /// there are.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when an instance holds a lease, and renewed it within a minute: stop it first. [`ErrorKind::Invalid`] for leases of
+    /// [`ChangeFeedMode::AllVersionsAndDeletes`] and any `start` but now.
+    pub async fn reset(&self, start: StartFrom) -> Result<usize, Error> {
+        const ACTION: &str = "setting the leases back";
+        let leases = self.leases.all().await?;
+        self.nobody_holds(&leases, ACTION)?;
+        let all_versions = |lease: &&Lease| lease.mode() == ChangeFeedMode::AllVersionsAndDeletes;
+        if start != StartFrom::Now
+            && let Some(lease) = leases.iter().find(all_versions)
+        {
+            let message = format!("lease {} is of AllVersionsAndDeletes mode, which can only start from now", lease.id);
+            return Err(Error::new(ErrorKind::Invalid, ACTION, message));
+        }
+        for lease in &leases {
+            let now = self.leases.clock().now();
+            let (time, continuation) = match start {
+                StartFrom::Beginning => (DateTime::UNIX_EPOCH, None),
+                StartFrom::Time(time) => (time, None),
+                StartFrom::Now => (now, self.newest(lease).await?),
+            };
+            let updated = self.leases.update(lease, |current| {
+                let mut next = current.clone();
+                next.reset(Some(time).filter(|_| continuation.is_none()));
+                next.owner = None;
+                next.continuation_token.clone_from(&continuation);
+                (current.owner == lease.owner).then_some(next)
+            });
+            if updated.await?.is_none() {
+                let message = format!("lease {} was taken meanwhile; stop every instance first", lease.id);
+                return Err(Error::new(ErrorKind::Conflict, ACTION, message));
+            }
+        }
+        Ok(leases.len())
+    }
+
+    /// The bookmark of a lease that has handled everything; none when its range is in several partitions by now.
+    async fn newest(&self, lease: &Lease) -> Result<Option<String>, Error> {
+        let Some(range) = lease.range() else { return Ok(None) };
+        let one = Some(std::num::NonZeroU32::MIN);
+        let page = self.monitored.read_feed(&range, &Position::Now, lease.mode(), one).await?;
+        Ok(<[_; 1]>::try_from(page.continuations).ok().and_then(|[only]| only.continuation))
+    }
+
+    fn nobody_holds(&self, leases: &[Lease], action: &str) -> Result<(), Error> {
+        let now = self.leases.clock().now();
+        let Some(held) = leases.iter().find(|lease| !lease.is_expired(now, DEFAULT_EXPIRATION)) else { return Ok(()) };
+        let owner = held.owner.as_deref().unwrap_or_default();
+        let message = format!("instance {owner} holds lease {}; stop every instance first", held.id);
+        Err(Error::new(ErrorKind::Conflict, action, message))
+    }
+}

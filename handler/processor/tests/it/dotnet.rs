@@ -1,0 +1,101 @@
+//! Leases as the .NET change feed processor and the Functions trigger write them, in both versions of the format, are
+//! taken over where they are; and what this crate makes of them is what those read.
+
+use changefeed_processor::StartFrom;
+use serde_json::{Value, json};
+
+use crate::shop::{Seen, Shop, until_seen};
+
+/// The documents of a .NET processor that stopped, or was killed, after `continuation` on every range.
+async fn written_by_dotnet(shop: &Shop, version: i64, continuation: &str) -> Vec<Value> {
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    let ours = shop.leases().await;
+    shop.renew_leases().await;
+    let leases = shop.lease_container().await;
+    let prefix = ours[0]["id"].as_str().expect("id").split("..").next().expect("prefix").to_owned();
+    let info = format!("{prefix}.info");
+    leases.create_item(info.clone(), &info, json!({"id": info}), None).await.expect("info");
+    let mut written = Vec::new();
+    for (index, lease) in ours.iter().enumerate() {
+        let range = &lease["FeedRange"]["Range"];
+        let token = match version {
+            0 => lease["LeaseToken"].as_str().expect("token").to_owned(),
+            _ => format!("{}-{}", range["min"].as_str().expect("min"), range["max"].as_str().expect("max")),
+        };
+        let id = format!("{prefix}..{token}");
+        let mut document = json!({"id": id, "version": version, "_etag": "\"00000000-0000-0000-0000-000000000000\"",
+            "LeaseToken": token, "FeedRange": {"Range": range},
+            "Owner": null, "ContinuationToken": continuation, "properties": {},
+            "timestamp": "2026-08-01T12:00:00.1234567Z", "Mode": "Incremental Feed"});
+        match index {
+            // Killed while it held the lease.
+            0 => document["Owner"] = json!("5c1c6b1e-3c57-4b35-a7c5-0b8f5b3a2f10"),
+            // Of a release before modes.
+            1 => drop(document.as_object_mut().expect("object").remove("Mode")),
+            // Of a release before feed ranges: the range is the partition's, or in the token.
+            2 => drop(document.as_object_mut().expect("object").remove("FeedRange")),
+            _ => {}
+        }
+        leases.create_item(id.clone(), &id, document.clone(), None).await.expect("lease");
+        written.push(document);
+    }
+    written
+}
+
+async fn taken_over(version: i64) {
+    let shop = Shop::open().await;
+    shop.put("handled-by-dotnet", 1).await;
+    let written = written_by_dotnet(&shop, version, "\"1\"").await;
+    for number in 0..20 {
+        shop.put(&format!("item-{number:02}"), 1).await;
+    }
+    let seen = Seen::default();
+    let expected: Vec<String> = (0..20).map(|number| format!("item-{number:02}=1")).collect();
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until_seen(&seen, &expected.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    running.stop().await;
+
+    let now = shop.leases().await;
+    assert_eq!(now.len(), written.len(), "no lease was made beside them");
+    for before in &written {
+        let after = now.iter().find(|lease| lease["id"] == before["id"]).expect("the same id");
+        for field in ["version", "LeaseToken"] {
+            assert_eq!(after[field], before[field], "{field}");
+        }
+        let token = after["ContinuationToken"].as_str().expect("token");
+        assert!(token.starts_with('"') && token.ends_with('"') && token != "\"1\"", "the feed's etag: {token}");
+        let known = [
+            "id",
+            "version",
+            "_etag",
+            "LeaseToken",
+            "FeedRange",
+            "Owner",
+            "ContinuationToken",
+            "properties",
+            "timestamp",
+            "_ts",
+            "Mode",
+            "_rid",
+            "_self",
+            "_attachments",
+            "_lsn",
+        ];
+        let fields: Vec<&String> = after.as_object().expect("object").keys().collect();
+        assert!(fields.iter().all(|field| known.contains(&field.as_str())), "{fields:?}");
+        let properties = after["properties"].as_object().expect("properties");
+        assert!(properties.values().all(Value::is_string), ".NET reads texts only: {properties:?}");
+        let range_is_told = after["FeedRange"].is_object() || version == 1;
+        assert!(range_is_told && after["Owner"].is_null(), "{after}");
+    }
+}
+
+#[tokio::test]
+async fn leases_named_after_partitions_are_taken_over_where_they_are() {
+    taken_over(0).await;
+}
+
+#[tokio::test]
+async fn leases_named_by_their_bounds_are_taken_over_where_they_are() {
+    taken_over(1).await;
+}

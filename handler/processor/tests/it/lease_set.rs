@@ -1,0 +1,106 @@
+//! Leases carried to another lease container, and set back.
+
+use std::time::Duration;
+
+use changefeed_processor::{ChangeFeedMode, ChangeFeedProcessor, ErrorKind, LeaseSet, StartFrom};
+use serde_json::{Value, json};
+
+use crate::shop::{Seen, Shop, create, until, until_seen};
+
+async fn lease_set(shop: &Shop, name: &str, leases: &str) -> LeaseSet {
+    LeaseSet::open(name, shop.container("cart").await, shop.container(leases).await).expect("leases")
+}
+
+#[tokio::test]
+async fn exported_leases_go_on_in_another_container_under_another_name() {
+    let shop = Shop::open().await;
+    create(&shop.client, "elsewhere", "/partitionKey").await;
+    let seen = Seen::default();
+    shop.put("before", 1).await;
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until_seen(&seen, &["before=1"]).await;
+    running.stop().await;
+
+    let exported = lease_set(&shop, "p", "lease").await.export().await.expect("export");
+    assert_eq!(exported.len(), 4);
+    assert!(exported.iter().all(|lease| lease["Owner"].is_null() && lease.get("_etag").is_none()), "{exported:?}");
+    let elsewhere = lease_set(&shop, "moved", "elsewhere").await;
+    assert_eq!(elsewhere.import(exported.clone(), false).await.expect("import"), 4);
+    let error = elsewhere.import(exported.clone(), false).await.expect_err("there already");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_eq!(elsewhere.import(exported, true).await.expect("overwritten"), 4);
+
+    shop.put("after", 2).await;
+    let handler_seen = seen.clone();
+    let processor =
+        ChangeFeedProcessor::builder("moved", shop.container("cart").await, shop.container("elsewhere").await)
+            .poll_delay(Duration::from_millis(20))
+            .start_from(StartFrom::Beginning)
+            .build(move |_, changes| {
+                handler_seen.lock().expect("seen").extend(changes.iter().map(crate::shop::describe));
+                std::future::ready(Ok::<(), std::io::Error>(()))
+            });
+    let running = processor.start().await.expect("started");
+    until_seen(&seen, &["after=2"]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn leases_of_another_container_and_what_is_no_lease_are_not_imported() {
+    let shop = Shop::open().await;
+    create(&shop.client, "other", "/cartId").await;
+    let set = lease_set(&shop, "p", "lease").await;
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    let exported = set.export().await.expect("export");
+    let other = LeaseSet::open("p", shop.container("other").await, shop.container("lease").await).expect("leases");
+    let error = other.import(exported, false).await.expect_err("another container's");
+    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("other"), "{error}");
+    let error = set.import(vec![json!({"id": 3})], true).await.expect_err("no lease");
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    assert_eq!(set.all().await.expect("leases").len(), 4);
+}
+
+#[tokio::test]
+async fn leases_are_set_back_to_the_beginning_to_a_time_and_forward_to_now() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    let set = lease_set(&shop, "p", "lease").await;
+    shop.put("early", 1).await;
+    let early: Value = shop.cart.read_item("early", "early", None).await.expect("read").into_model().expect("item");
+    let written = early["_ts"].as_i64().expect("_ts");
+    until("the next second", async || chrono::Utc::now().timestamp() > written).await;
+    shop.put("late", 2).await;
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until_seen(&seen, &["early=1", "late=2"]).await;
+    let error = set.reset(StartFrom::Beginning).await.expect_err("held");
+    assert!(error.kind() == ErrorKind::Conflict && error.to_string().contains("stop every instance"), "{error}");
+    running.stop().await;
+
+    let time = StartFrom::Time(chrono::DateTime::from_timestamp(written, 0).expect("time"));
+    for (start, expected) in [(StartFrom::Beginning, vec!["early=1", "late=2"]), (time, vec!["late=2"])] {
+        assert_eq!(set.reset(start).await.expect("reset"), 4);
+        // The start that is configured counts for leases that were never set back only.
+        let running = shop.start(StartFrom::Now, &seen).await;
+        until_seen(&seen, &expected).await;
+        running.stop().await;
+    }
+    shop.put("missed", 3).await;
+    set.reset(StartFrom::Now).await.expect("reset");
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    shop.put("newest", 4).await;
+    until_seen(&seen, &["newest=4"]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn leases_of_one_mode_are_refused_to_the_other_with_what_to_do() {
+    let shop = Shop::open().await;
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    let idle = |_, _| std::future::ready(Ok::<(), std::io::Error>(()));
+    let builder = shop.builder().await.mode(ChangeFeedMode::AllVersionsAndDeletes);
+    let error = builder.build(idle).start().await.expect_err("another mode").to_string();
+    assert!(error.contains("LatestVersion") && error.contains("leaseContainerPrefix"), "{error}");
+    let builder = shop.builder().await.mode(ChangeFeedMode::AllVersionsAndDeletes).start_from(StartFrom::Beginning);
+    let error = builder.build(idle).start().await.expect_err("no beginning").to_string();
+    assert!(error.contains("starts from now"), "{error}");
+}

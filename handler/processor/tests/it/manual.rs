@@ -1,0 +1,88 @@
+//! Bookmarks that the handler moves.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+
+use changefeed_processor::{Checkpointer, ErrorKind, StartFrom};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::shop::{Shop, describe, until};
+
+/// What the handler was given, batch by batch, with the checkpointer of each.
+type Batches = mpsc::UnboundedReceiver<(Vec<String>, Checkpointer)>;
+
+async fn started(shop: &Shop) -> (changefeed_processor::RunningProcessor, Batches) {
+    let (send, batches) = mpsc::unbounded_channel();
+    let builder = shop.builder().await.start_from(StartFrom::Beginning).max_items(NonZeroU32::MIN);
+    let processor = builder.build_with_manual_checkpoint(move |_, changes, checkpointer| {
+        let sent = send.send((changes.iter().map(describe).collect(), checkpointer));
+        std::future::ready(sent.map_err(|_| "nobody listens"))
+    });
+    (processor.start().await.expect("started"), batches)
+}
+
+async fn one_key(shop: &Shop, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        shop.put_into("one", &format!("n{number}"), number).await;
+    }
+}
+
+async fn bookmarks(shop: &Shop) -> Vec<Value> {
+    shop.leases().await.iter().map(|lease| lease["ContinuationToken"].clone()).collect()
+}
+
+#[tokio::test]
+async fn what_was_not_checkpointed_comes_again_and_what_was_does_not() {
+    let shop = Shop::open().await;
+    one_key(&shop, 0..4).await;
+    let (running, mut batches) = started(&shop).await;
+    let mut checkpointers = Vec::new();
+    for number in 0..4 {
+        let (batch, checkpointer) = batches.recv().await.expect("batch");
+        assert_eq!(batch, [format!("n{number}={number}")]);
+        checkpointers.push(checkpointer);
+    }
+    checkpointers[1].checkpoint().await.expect("checkpoint");
+    let reached = bookmarks(&shop).await;
+    checkpointers[0].checkpoint().await.expect("an earlier one changes nothing");
+    assert_eq!(bookmarks(&shop).await, reached);
+    running.stop().await;
+
+    let late = checkpointers[3].checkpoint().await.expect_err("the lease was given back");
+    assert_eq!(late.kind(), ErrorKind::PreconditionFailed);
+    let (running, mut batches) = started(&shop).await;
+    let (again, _) = batches.recv().await.expect("batch");
+    assert_eq!(again, ["n2=2"]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_gets_everything_since_the_last_checkpoint() {
+    let shop = Shop::open().await;
+    one_key(&shop, 0..4).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let handler_seen = Arc::clone(&seen);
+    let builder = shop.builder().await.start_from(StartFrom::Beginning).max_items(NonZeroU32::MIN);
+    let processor = builder.build_with_manual_checkpoint(move |_, changes, checkpointer| {
+        let seen = Arc::clone(&handler_seen);
+        async move {
+            let change = describe(&changes[0]);
+            let times = {
+                let mut seen = seen.lock().expect("seen");
+                seen.push(change.clone());
+                seen.iter().filter(|one| **one == change).count()
+            };
+            match (change.as_str(), times) {
+                ("n0=0", _) => checkpointer.checkpoint().await.map_err(|error| error.to_string()),
+                ("n3=3", 1) => Err("not yet".to_owned()),
+                _ => Ok(()),
+            }
+        }
+    });
+    let running = processor.start().await.expect("started");
+    let expected = ["n0=0", "n1=1", "n2=2", "n3=3", "n1=1", "n2=2", "n3=3"];
+    until("the second round", async || seen.lock().expect("seen").len() >= expected.len()).await;
+    running.stop().await;
+    assert_eq!(*seen.lock().expect("seen"), expected);
+}

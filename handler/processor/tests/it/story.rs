@@ -1,0 +1,108 @@
+//! The shopping cart: what a change feed processor does, from the first start to an item that expires.
+
+use changefeed_processor::StartFrom;
+use serde_json::{Value, json};
+
+use crate::shop::{Seen, Shop, until};
+
+const CART: &str = "cart-1";
+
+impl Shop {
+    async fn write(&self, item: Value) {
+        let id = item["id"].as_str().expect("id").to_owned();
+        self.cart.upsert_item(CART, &id, item, None).await.expect("upsert");
+    }
+
+    /// Starts a host, does `while_it_runs`, waits until every lease has caught up, and stops it; the changes it printed.
+    async fn host(&self, from: StartFrom, while_it_runs: impl AsyncFnOnce(&Seen)) -> Vec<String> {
+        let seen = Seen::default();
+        let running = self.start(from, &seen).await;
+        while_it_runs(&seen).await;
+        self.caught_up().await;
+        running.stop().await;
+        seen.lock().expect("seen").split_off(0)
+    }
+
+    async fn caught_up(&self) {
+        let estimator = changefeed_processor::ChangeFeedEstimator::new(
+            "p",
+            self.container("cart").await,
+            self.container("lease").await,
+        )
+        .expect("estimator");
+        let at_end = async || {
+            let lags = estimator.estimate().await.expect("lags");
+            !lags.is_empty() && lags.iter().all(|lease| lease.lag == Some(0) && !lease.is_free)
+        };
+        until("the end of the feed", at_end).await;
+    }
+}
+
+async fn nothing(_: &Seen) {}
+
+async fn printed(seen: &Seen, change: &str) {
+    until(change, async || seen.lock().expect("seen").iter().any(|seen| seen == change)).await;
+}
+
+fn surface_pro(quantity: u32) -> Value {
+    json!({"id": "pro", "cartId": CART, "item": "Surface Pro", "quantity": quantity})
+}
+
+fn surface_book(ttl: Option<u32>) -> Value {
+    let mut item = json!({"id": "book", "cartId": CART, "item": "Surface Book", "quantity": 8});
+    if let Some(ttl) = ttl {
+        (item["ttl"], item["quantity"]) = (json!(ttl), json!(9));
+    }
+    item
+}
+
+#[tokio::test]
+async fn the_shopping_cart_in_latest_version_mode() {
+    let shop = Shop::open().await;
+    let (now, beginning) = (StartFrom::Now, StartFrom::Beginning);
+
+    // 1. A processor starts from now.
+    shop.write(surface_pro(2)).await;
+    assert!(shop.host(now, nothing).await.is_empty());
+    // 2. From the beginning of time.
+    assert_eq!(shop.host(beginning, nothing).await, ["pro=2"]);
+    // 3. The bookmark wins over the start.
+    assert!(shop.host(beginning, nothing).await.is_empty());
+    // 4. Without leases everything comes again.
+    shop.renew_leases().await;
+    // 5. A second document comes while the host runs.
+    let changes = shop.host(beginning, async |seen: &Seen| {
+        printed(seen, "pro=2").await;
+        shop.write(surface_book(None)).await;
+        printed(seen, "book=8").await;
+    });
+    assert_eq!(changes.await, ["pro=2", "book=8"]);
+    // 6. Both, in the order of their changes.
+    shop.renew_leases().await;
+    assert_eq!(shop.host(beginning, nothing).await, ["pro=2", "book=8"]);
+    // 7. A replaced document comes at once; anew, the version in between is not told.
+    let changes = shop.host(beginning, async |seen: &Seen| {
+        shop.write(surface_pro(3)).await;
+        printed(seen, "pro=3").await;
+    });
+    assert_eq!(changes.await, ["pro=3"]);
+    shop.renew_leases().await;
+    assert_eq!(shop.host(beginning, nothing).await, ["book=8", "pro=3"]);
+    // 8. Deletes are not told; what comes after them is.
+    let changes = shop.host(beginning, async |_: &Seen| {
+        shop.cart.delete_item(CART, "book", None).await.expect("delete");
+    });
+    assert!(changes.await.is_empty());
+    // 9. An item with a time to live comes, and is gone three seconds later.
+    let changes = shop.host(beginning, async |seen: &Seen| {
+        shop.write(surface_book(None)).await;
+        printed(seen, "book=8").await;
+        shop.write(surface_book(Some(3))).await;
+        printed(seen, "book=9").await;
+        until("the expiry", async || shop.cart.read_item(CART, "book", None).await.is_err()).await;
+    });
+    assert_eq!(changes.await, ["book=8", "book=9"]);
+    // 10. Only what is there is told.
+    shop.renew_leases().await;
+    assert_eq!(shop.host(beginning, nothing).await, ["pro=3"]);
+}

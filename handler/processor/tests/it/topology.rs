@@ -1,0 +1,160 @@
+//! Physical partitions that split and merge under a processor.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use changefeed_processor::{ChangeFeedMode, StartFrom};
+use serde_json::{Value, json};
+
+use crate::shop::{Seen, Shop, describe, until};
+
+const DATABASE: &str = "acme-webstore";
+
+async fn tokens(shop: &Shop) -> BTreeSet<String> {
+    shop.leases().await.iter().map(|lease| lease["LeaseToken"].as_str().expect("token").to_owned()).collect()
+}
+
+async fn partitions(shop: &Shop) -> BTreeSet<String> {
+    let partitions = shop.endpoint.partitions(DATABASE, "cart").await.expect("partitions");
+    partitions.into_iter().map(|partition| partition.id).collect()
+}
+
+async fn each_once(seen: &Seen, expected: usize) {
+    until("every change", async || seen.lock().expect("seen").len() >= expected).await;
+    let mut found = seen.lock().expect("seen").clone();
+    found.sort();
+    let all = found.len();
+    found.dedup();
+    assert_eq!((found.len(), all), (expected, expected), "each change once");
+}
+
+#[tokio::test]
+async fn a_split_gives_each_part_a_lease_named_after_its_partition_and_keeps_what_the_parent_had() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    for number in 0..30 {
+        shop.put(&format!("before-{number}"), 1).await;
+    }
+    shop.start(StartFrom::Beginning, &seen).await.stop().await;
+    for lease in shop.leases().await {
+        shop.change_lease(lease, |lease| lease["properties"]["mine"] = json!("kept")).await;
+    }
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until("the first changes", async || seen.lock().expect("seen").len() >= 30).await;
+    shop.split_all().await;
+    for number in 0..30 {
+        shop.put(&format!("after-{number}"), 1).await;
+    }
+    until("leases of the parts", async || tokens(&shop).await == partitions(&shop).await).await;
+    each_once(&seen, 60).await;
+    running.stop().await;
+    for lease in shop.leases().await {
+        assert_eq!((&lease["version"], &lease["properties"]["mine"]), (&json!(0), &json!("kept")), "{lease}");
+        assert!(lease["ContinuationToken"].is_string() && lease["FeedRange"].is_object(), "{lease}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_merge_the_leases_go_on_with_their_ranges_named_by_bounds() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    for number in 0..30 {
+        shop.put(&format!("before-{number}"), 1).await;
+    }
+    each_once(&seen, 30).await;
+    shop.endpoint.merge(DATABASE, "cart", ["0", "1"], Duration::ZERO).await.expect("merge");
+    for number in 0..30 {
+        shop.put(&format!("after-{number}"), 1).await;
+    }
+    each_once(&seen, 60).await;
+    let renamed = |leases: &[Value]| leases.iter().filter(|lease| lease["version"] == 1).count();
+    until("two leases named by bounds", async || renamed(&shop.leases().await) == 2).await;
+    assert_eq!(shop.leases().await.len(), 4);
+
+    // The merged partition is split again, elsewhere or not: leases that are named by bounds stay, or are split.
+    shop.split_all().await;
+    for number in 0..30 {
+        shop.put(&format!("later-{number}"), 1).await;
+    }
+    each_once(&seen, 90).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_was_killed_in_the_middle_of_a_split_leaves_nothing_behind() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.put("a", 1).await;
+    shop.start(StartFrom::Beginning, &seen).await.stop().await;
+    shop.split_all().await;
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until("leases of the parts", async || tokens(&shop).await == partitions(&shop).await).await;
+    running.stop().await;
+    // What a killed instance leaves: the children were made, and one parent was not deleted.
+    let child = shop.leases().await.remove(0);
+    let id = child["id"].as_str().expect("id").to_owned();
+    let prefix = id.split("..").next().expect("prefix").to_owned();
+    let mut parent = child.clone();
+    parent["id"] = json!(format!("{prefix}..0"));
+    parent["LeaseToken"] = json!("0");
+    parent["FeedRange"]["Range"] = json!({"min": "", "max": "10000000000000000000000000000000"});
+    let parent_id = parent["id"].as_str().expect("id").to_owned();
+    shop.lease_container().await.create_item(parent_id.clone(), &parent_id, parent, None).await.expect("parent");
+
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until("no parent", async || tokens(&shop).await == partitions(&shop).await).await;
+    shop.put("b", 2).await;
+    until("b", async || seen.lock().expect("seen").iter().any(|change| change == "b=2")).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn every_version_and_delete_comes_once_through_splits_and_merges() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    let handler_seen = seen.clone();
+    let builder = shop.builder().await.mode(ChangeFeedMode::AllVersionsAndDeletes);
+    let processor = builder.build(move |_, changes| {
+        let told = changes.iter().map(|change| match &change.current {
+            Some(_) => describe(change),
+            None => format!("{} deleted", change.metadata.as_ref().expect("metadata").id.as_deref().expect("id")),
+        });
+        handler_seen.lock().expect("seen").extend(told);
+        std::future::ready(Ok::<(), std::io::Error>(()))
+    });
+    let running = processor.start().await.expect("started");
+    let mut expected = 0;
+    for round in 0..4 {
+        for number in 0..10 {
+            let id = format!("item-{number}-{round}");
+            shop.put(&id, 1).await;
+            shop.put(&id, 2).await;
+            shop.cart.delete_item(id.clone(), &id, None).await.expect("delete");
+            expected += 3;
+            match (round, number) {
+                (0, 5) => shop.split_all().await,
+                (2, 5) => {
+                    let all: Vec<String> = partitions(&shop).await.into_iter().collect();
+                    let pair = [all[0].as_str(), all[1].as_str()];
+                    // Whether they are neighbours or not, there is something to merge.
+                    if shop.endpoint.merge(DATABASE, "cart", pair, Duration::ZERO).await.is_err() {
+                        let partitions = shop.endpoint.partitions(DATABASE, "cart").await.expect("partitions");
+                        let pair = [partitions[0].id.as_str(), partitions[1].id.as_str()];
+                        shop.endpoint.merge(DATABASE, "cart", pair, Duration::ZERO).await.expect("merge");
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    each_once(&seen, expected).await;
+    let seen = seen.lock().expect("seen").clone();
+    for round in 0..4 {
+        let of = |change: &str| seen.iter().position(|seen| *seen == change.replace('#', &format!("item-3-{round}")));
+        assert!(of("#=1") < of("#=2") && of("#=2") < of("# deleted"), "in order");
+    }
+    running.stop().await;
+    let modes: Vec<Value> = shop.leases().await.iter().map(|lease| lease["Mode"].clone()).collect();
+    assert!(modes.iter().all(|mode| mode == "Full-Fidelity Feed"), "{modes:?}");
+}
