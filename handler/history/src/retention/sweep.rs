@@ -254,9 +254,12 @@ impl Sweep<'_> {
     async fn release(&mut self) -> Result<(), Stop> {
         let until = self.swept();
         for id in self.store.restores_between(self.saved.progress.released_to, self.cutoff).await? {
-            let items = self.store.restore(&id).await?.items;
-            let name = |item: PlannedItem| DocumentName { id: item.id, partition_key: item.partition_key };
-            self.sweep_documents(items.into_iter().map(name).collect(), until).await?;
+            let mut items = self.store.items_of(id);
+            while let Some(page) = items.next().await? {
+                self.check_time()?;
+                let name = |item: PlannedItem| DocumentName { id: item.id, partition_key: item.partition_key };
+                self.sweep_documents(page.into_iter().map(name).collect(), until).await?;
+            }
         }
         self.saved.progress.released_to = self.cutoff;
         Ok(())
