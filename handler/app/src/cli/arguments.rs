@@ -131,6 +131,13 @@ pub enum RestoreCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Every document of a restore, however many there are; as JSON a line each
+    Items {
+        /// The id of the restore
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// End a large restore before it is done; what was done stays done
     Cancel {
         /// The id of the restore

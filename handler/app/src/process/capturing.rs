@@ -98,7 +98,10 @@ impl Processing {
                 let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
                 async move { capturing.capture(invocation_id, changes).await }
             });
-        let running = processor.start().await.context("starting the change feed processor")?;
+        let running = processor
+            .start()
+            .await
+            .context("starting the change feed processor, whose name is CHANGEFEED_LEASE_PREFIX")?;
         let working = Working::start(service, &options, running.instance_name()).await?;
         Ok(Self { metrics, estimator, running, working, ready: Arc::new(AtomicBool::new(true)) })
     }

@@ -214,6 +214,9 @@ async fn the_command_line_plans_a_large_restore_by_a_job_and_does_it_by_another(
     let done = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job", "--yes", "--output", "json"]).await;
     let report: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     assert!(done.status.success() && report["counts"]["create"] == 60, "{report}");
+    let items = run(&world, &["restore", "items", report["id"].as_str().expect("id"), "--output", "json"]).await;
+    let lines = String::from_utf8_lossy(&items.stdout).into_owned();
+    assert_eq!(lines.lines().filter(|line| line.contains("\"action\":\"create\"")).count(), 60, "{lines}");
 
     // Somebody changes one of them: it is a conflict for the undo.
     world.put("key-1", json!({"id": "item-1", "pk": "key-1", "n": 1})).await;

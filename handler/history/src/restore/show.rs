@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 
-use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::{Map, json};
 
@@ -74,22 +73,6 @@ impl Store {
             return Ok(RestoreItems { items: record.items, continuation: None });
         }
         self.job_items(id, continuation).await
-    }
-
-    /// The items of a restore that may have been written without a record of it. Of a job they are few.
-    pub(crate) async fn unfinished_items(&self, id: &str) -> Result<Vec<PlannedItem>, Error> {
-        let record = self.restore(id).await?;
-        if record.job.is_none() || record.request["dryRun"] == true {
-            return Ok(record.items);
-        }
-        let jobs = self.container(Role::Jobs).await?;
-        let (query, parameters) = pages_query(id);
-        let mut records = jobs.select(&format!("{query} AND c.state = 'planned'"), &parameters, None).await?;
-        let mut items = Vec::new();
-        while let Some(record) = records.try_next().await? {
-            items.extend(self.items_page_of(record).await?.page.items());
-        }
-        Ok(items)
     }
 
     async fn job_items(&self, id: &str, continuation: Option<&str>) -> Result<RestoreItems, Error> {
