@@ -260,3 +260,23 @@ async fn a_slice_ends_in_time_and_the_next_goes_on() {
     assert_eq!(bodies(&world).await, good);
     assert_eq!(shown(&store, &id).await.record.counts.total(), 65);
 }
+
+#[tokio::test]
+async fn a_large_restore_into_another_container_leaves_the_live_documents_alone() {
+    let world = World::new().await;
+    world.create("look", &["/pk"]).await;
+    let store = world.store(|all| all.jobs = small());
+    let second = written(&world, &store, 30).await;
+    spoiled(&world, 30).await;
+    let bad = bodies(&world).await;
+    let id = start(&store, json!({"all": true, "asOf": second, "into": "look"})).await;
+    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(store.restore(&id).await.expect("record").counts.create, 30);
+    let looked = world.query("look", "SELECT VALUE c.v FROM c").await;
+    assert_eq!((looked, bodies(&world).await), (vec![json!(1); 30], bad));
+    let Restored::Job(undo) = store.run_undo(&id, &UndoRequest::default()).await.expect("undo") else {
+        panic!("the undo of a job is a job");
+    };
+    assert_eq!(finish(&store, &undo.id).await, JobState::Done);
+    assert_eq!(world.query("look", "SELECT * FROM c").await, Vec::<Value>::new());
+}

@@ -63,6 +63,7 @@ impl Store {
     /// # Errors
     /// When the request is out of bounds, and when the job cannot be stored.
     pub async fn create_restore_job(&self, request: &RestoreRequest) -> Result<RestoreRecord, Error> {
+        check_budget(request.ru_per_second).map_err(|message| Error::invalid("planning a restore", message))?;
         self.target_container(request.into.as_deref()).await?;
         if let Selection::Partition(key) = &request.selection {
             self.check_key(key).await?;
@@ -79,7 +80,7 @@ impl Store {
             self.store_list(&record.id, documents, request.dry_run).await?;
             record.request["documents"] = json!(documents.len());
         }
-        self.create_job(record).await
+        self.create_restore(record).await
     }
 
     /// Makes a job of undoing a restore that was a job.
@@ -97,7 +98,7 @@ impl Store {
         if record.state == JobState::Planned {
             return Err(refused(ErrorKind::Invalid, "it was only planned: there is nothing to undo"));
         }
-        self.create_job(RestoreRecord {
+        self.create_restore(RestoreRecord {
             undo_of: Some(record.id),
             into: record.into,
             requested_by: request.requested_by.clone(),
@@ -140,18 +141,14 @@ impl Store {
         Ok(request)
     }
 
-    async fn create_job(&self, record: RestoreRecord) -> Result<RestoreRecord, Error> {
-        let refused = |message: String| Error::invalid("storing a restore", message);
-        let mut body = serde_json::to_value(&record).map_err(|error| refused(error.to_string()))?;
+    async fn create_restore(&self, record: RestoreRecord) -> Result<RestoreRecord, Error> {
+        let mut body =
+            serde_json::to_value(&record).map_err(|error| Error::invalid("storing a restore", error.to_string()))?;
         if record.request["dryRun"] == true {
             body["ttl"] = json!(PLAN_TTL);
         }
-        let jobs = self.container(Role::Jobs).await?;
-        match jobs.create(&Key::text(&record.id), &record.id, &body).await {
-            // The id is random: it is the same job, and the reply was lost.
-            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
-            _ => Ok(record),
-        }
+        self.create_job(&record.id, &body).await?;
+        Ok(record)
     }
 }
 
@@ -176,7 +173,7 @@ fn queued(request: Value, ru_per_second: Option<f64>) -> RestoreRecord {
         counts: Counts::default(),
         items: Vec::new(),
         request_charge: 0.0,
-        job: Some(Work { ru_per_second, updated_at: timestamp(now), ..Work::default() }),
+        job: Some(Work::queued(ru_per_second)),
         schema: SCHEMA,
     }
 }

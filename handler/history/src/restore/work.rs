@@ -15,12 +15,13 @@ use super::pages::{ItemsPage, PageState, StoredPage};
 use super::plan::{Counts, PlannedItem};
 use super::record::state_of;
 use super::request::{RestoreRequest, Selection};
-use super::scan::{Found, Scan};
+use super::scan::{Found, Scan, failed};
 use super::seen::Seen;
 use super::undo::UndoOf;
-use crate::cosmos::{Container, Error};
+use crate::cosmos::{Container, Error, KeyRange};
 use crate::jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
 use crate::policy::retry;
+use crate::read::DocumentName;
 use crate::store::{Role, Store};
 
 /// How long a page's requests are tried again within a slice.
@@ -285,23 +286,22 @@ impl<'a> Worker<'a> {
     }
 
     /// Plans the undoing of one page of the restore.
-    async fn plan_undo(
-        &self,
-        undo: &UndoOf,
-        range: &crate::cosmos::KeyRange,
-        continuation: Option<&str>,
-    ) -> Result<Found, Error> {
+    async fn plan_undo(&self, undo: &UndoOf, range: &KeyRange, continuation: Option<&str>) -> Result<Found, Error> {
         let (pages, next) = self.store.pages_of(&undo.record.id, range, continuation).await?;
         let items: Vec<PlannedItem> = pages.iter().flat_map(ItemsPage::items).collect();
         let looked_at = items.len() as u64;
         let plan = |item: PlannedItem| {
             let store = self.store;
-            async move { store.plan_undo_item(item, &self.written, &undo.record, self.force).await }
+            let name = DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
+            async move {
+                let planned = store.plan_undo_item(item, &self.written, &undo.record, self.force).await;
+                planned.map(Some).or_else(|error| failed(name, error))
+            }
         };
         let attempted: Vec<PlannedItem> = items.into_iter().filter(super::undo::is_attempted).collect();
-        let items =
-            futures::stream::iter(attempted).map(plan).buffered(self.concurrency()).try_collect::<Vec<_>>().await?;
-        Ok(Found { items, next, looked_at })
+        let planned: Vec<Option<PlannedItem>> =
+            futures::stream::iter(attempted).map(plan).buffered(self.concurrency()).try_collect().await?;
+        Ok(Found { items: planned.into_iter().flatten().collect(), next, looked_at })
     }
 
     async fn execute(&self, stored: StoredPage, again: bool, deadline: Instant) -> Result<ItemsPage, Error> {
