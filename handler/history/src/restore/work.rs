@@ -15,13 +15,13 @@ use super::pages::{ItemsPage, PageState, StoredPage};
 use super::plan::{Counts, PlannedItem};
 use super::record::state_of;
 use super::request::{RestoreRequest, Selection};
-use super::scan::{Found, Scan, failed};
-use super::seen::Seen;
+use super::scanned::{Scanned, failed, has_past};
 use super::undo::UndoOf;
 use crate::cosmos::{Container, Error, KeyRange};
 use crate::jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
 use crate::policy::retry;
 use crate::read::DocumentName;
+use crate::scan::{Found, Remover, Scan, Seen};
 use crate::store::{Role, Store};
 
 /// How long a page's requests are tried again within a slice.
@@ -161,7 +161,7 @@ impl<'a> Worker<'a> {
 
     fn phase_after(&self, phase: Phase) -> Option<Phase> {
         match &self.subject {
-            Subject::Restore(request) if phase == Phase::Live => self.scan(request).has_past().then_some(Phase::Past),
+            Subject::Restore(request) if phase == Phase::Live => has_past(request).then_some(Phase::Past),
             _ => None,
         }
     }
@@ -242,7 +242,7 @@ impl<'a> Worker<'a> {
         Ok(Some(PartPage { continuation: page.next, is_numbered: true, was_begun: !is_new, result }))
     }
 
-    async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<Found, Error> {
+    async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<Found<PlannedItem>, Error> {
         let (range, continuation) = (parts.range(part), part.continuation.as_deref());
         match &self.subject {
             Subject::Undo(undo) => self.plan_undo(undo, &range, continuation).await,
@@ -271,22 +271,34 @@ impl<'a> Worker<'a> {
         ))
     }
 
-    fn scan<'b>(&'b self, request: &'b RestoreRequest) -> Scan<'b> {
-        Scan {
+    fn scan<'b>(&'b self, request: &'b RestoreRequest) -> Scanned<'b> {
+        let (filters, key): (&[_], _) = match &request.selection {
+            Selection::Filter { filters, .. } => (filters, None),
+            Selection::Partition(key) => (&[], Some(key)),
+            Selection::Documents(_) | Selection::All => (&[], None),
+        };
+        let remover = Remover { job_id: &self.job_id, second: self.run.second() };
+        let scan = Scan {
             store: self.store,
-            request,
-            written: &self.written,
+            filters,
+            key,
+            last_change: request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change),
             horizon: self.horizon,
-            job_id: &self.job_id,
-            second: self.run.second(),
+            removed_by: request.delete_created_after.then_some(remover),
             page_items: self.page_items,
             concurrency: self.concurrency(),
             seen: &self.seen,
-        }
+        };
+        Scanned { request, scan, written: &self.written }
     }
 
     /// Plans the undoing of one page of the restore.
-    async fn plan_undo(&self, undo: &UndoOf, range: &KeyRange, continuation: Option<&str>) -> Result<Found, Error> {
+    async fn plan_undo(
+        &self,
+        undo: &UndoOf,
+        range: &KeyRange,
+        continuation: Option<&str>,
+    ) -> Result<Found<PlannedItem>, Error> {
         let (pages, next) = self.store.pages_of(&undo.record.id, range, continuation).await?;
         let items: Vec<PlannedItem> = pages.iter().flat_map(ItemsPage::items).collect();
         let looked_at = items.len() as u64;

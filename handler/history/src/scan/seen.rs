@@ -19,7 +19,7 @@ pub(super) enum Sight {
 
 /// Remembers the documents that were met last: those of the current generation, and those of the one before.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<Generations>);
+pub(crate) struct Seen(Mutex<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
