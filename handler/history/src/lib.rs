@@ -23,6 +23,7 @@ mod read;
 mod restore;
 mod retention;
 mod sample;
+mod scan;
 mod status;
 mod store;
 mod truncate;

@@ -7,14 +7,13 @@
 
 mod create_job;
 mod execute;
-mod pages;
 mod plan;
 mod record;
 mod request;
 mod scan;
-mod seen;
 mod select;
 mod show;
+mod stored_item;
 mod undo;
 mod work;
 

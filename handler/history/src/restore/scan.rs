@@ -3,25 +3,20 @@
 //! Every document is to be met exactly once, in memory that does not grow. A live document is met among the live ones. One
 //! that is not live any more is met at one of its versions: the newest that is not after the target.
 
-use std::num::NonZeroU32;
-
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::plan::{Action, PlannedItem, meets, untouched};
 use super::request::{FilterOn, RestoreRequest, Selection};
-use super::seen::{Seen, Sight};
-use crate::cosmos::{Container, Error, Key, KeyRange, Page};
+use crate::cosmos::{Container, Error, Key, KeyRange};
 use crate::filter::Filter;
 use crate::located::{id_and_key, read_id_and_key};
 use crate::policy::{Decision, decide};
 use crate::read::DocumentName;
+use crate::scan::{Looked, Seen, Sight, Source};
 use crate::store::{Role, Store};
-use crate::version::{Version, pk_of};
-
-/// Pages of names that are looked at for one page of items, where few of the names are meant.
-const MAX_LOOKS: usize = 10;
+use crate::version::Version;
 
 /// What a scan is told of.
 pub(super) struct Scan<'a> {
@@ -41,11 +36,7 @@ pub(super) struct Scan<'a> {
 }
 
 /// A planned page.
-pub(super) struct Found {
-    pub items: Vec<PlannedItem>,
-    pub next: Option<String>,
-    pub looked_at: u64,
-}
+pub(super) type Found = Looked<PlannedItem>;
 
 /// A version's record, by what it is found by.
 #[derive(Deserialize)]
@@ -81,53 +72,40 @@ impl Scan<'_> {
     pub(super) async fn live(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found, Error> {
         let monitored = self.store.container(Role::Monitored).await?;
         let mut parameters = Map::new();
-        let conditions: Vec<String> =
-            self.filters().iter().map(|filter| filter.condition("c", &mut parameters)).collect();
-        let condition =
-            if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        let query = format!("SELECT VALUE {} FROM c{condition}", id_and_key(monitored.key_paths()));
-        let names = |page: Page| {
-            let name = |item: Value| match read_id_and_key(&item, monitored.key_paths()) {
-                Ok((id, partition_key)) => Ok(DocumentName { id, partition_key }),
-                Err(message) => Err(Error::invalid("listing documents", message)),
-            };
-            page.items.into_iter().map(name).collect()
+        let source = Source {
+            container: monitored,
+            select: format!("SELECT VALUE {}", id_and_key(monitored.key_paths())),
+            conditions: self.filters().iter().map(|filter| filter.condition("c", &mut parameters)).collect(),
+            key: self.key().cloned(),
+            page_items: self.page_items,
+            concurrency: self.concurrency,
+            parameters,
+        };
+        let name = |item: Value| match read_id_and_key(&item, monitored.key_paths()) {
+            Ok((id, partition_key)) => Ok(DocumentName { id, partition_key }),
+            Err(message) => Err(Error::invalid("listing documents", message)),
         };
         let plan =
             |name: DocumentName| async move { self.plan_live(name.clone()).await.or_else(|error| failed(name, error)) };
-        self.look(monitored, &query, &parameters, range, self.key(), continuation, names, plan).await
+        source.look(range, continuation, name, plan).await
     }
 
     /// Plans a page of documents that are not live, by a range of their versions.
     pub(super) async fn past(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found, Error> {
         let changes = self.store.container(Role::Changes).await?;
-        let (mut conditions, mut parameters) = (vec!["c.sourceTs <= @last".to_owned()], Map::new());
-        parameters.insert("@last".to_owned(), json!(self.looks_back_to()));
-        let key = self.key();
-        let pk = key.and_then(pk_of);
-        // Under the first level of the usual key, a partition's history lies together.
-        let prefix = pk.as_ref().and_then(|pk| Key::of(&json!({ "pk": pk }), &["/pk".to_owned()]).ok());
-        let prefix = prefix.filter(|_| changes.key_paths().first().is_some_and(|path| path == "/pk"));
-        match (&key, pk) {
-            (Some(_), Some(pk)) => {
-                parameters.insert("@pk".to_owned(), pk);
-                conditions.push("c.pk = @pk".to_owned());
-            }
-            (Some(_), None) => conditions.push("NOT IS_DEFINED(c.pk)".to_owned()),
-            (None, _) => {}
-        }
+        let select = "SELECT c.id, c.sourceId, c.partitionKey".to_owned();
+        let (page_items, concurrency) = (self.page_items, self.concurrency);
+        let mut source = Source { page_items, concurrency, ..Source::of_versions(changes, select, self.key()) };
+        source.conditions.push("c.sourceTs <= @last".to_owned());
+        source.parameters.insert("@last".to_owned(), json!(self.looks_back_to()));
         if !self.filters().is_empty() {
             let fields: Vec<String> =
-                self.filters().iter().map(|filter| filter.condition("c.document", &mut parameters)).collect();
+                self.filters().iter().map(|filter| filter.condition("c.document", &mut source.parameters)).collect();
             let fields = fields.join(" AND ");
-            conditions.push(format!("({fields} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))"));
+            source.conditions.push(format!("({fields} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))"));
         }
-        let query = format!("SELECT c.id, c.sourceId, c.partitionKey FROM c WHERE {}", conditions.join(" AND "));
-        let rows = |page: Page| {
-            let row = |item: Value| {
-                serde_json::from_value(item).map_err(|error| Error::invalid("listing versions", error.to_string()))
-            };
-            page.items.into_iter().map(row).collect()
+        let row = |item: Value| {
+            serde_json::from_value(item).map_err(|error| Error::invalid("listing versions", error.to_string()))
         };
         let plan = |row: Row| async move {
             let name = DocumentName { id: row.source_id, partition_key: row.partition_key };
@@ -136,39 +114,7 @@ impl Scan<'_> {
             }
             self.plan_past(name.clone(), &row.id).await.or_else(|error| failed(name, error))
         };
-        self.look(changes, &query, &parameters, range, prefix.as_ref(), continuation, rows, plan).await
-    }
-
-    /// Asks for pages of a range, or of a partition key value, until there is enough for a page of items.
-    #[expect(clippy::too_many_arguments, reason = "a query, where it goes on, and what is made of its rows")]
-    async fn look<T, F: Future<Output = Result<Option<PlannedItem>, Error>>>(
-        &self,
-        container: &Container,
-        query: &str,
-        parameters: &Map<String, Value>,
-        range: &KeyRange,
-        key: Option<&Key>,
-        continuation: Option<&str>,
-        read: impl Fn(Page) -> Result<Vec<T>, Error>,
-        plan: impl Fn(T) -> F,
-    ) -> Result<Found, Error> {
-        let max_items = NonZeroU32::new(self.page_items as u32).unwrap_or(NonZeroU32::MIN);
-        let mut found = Found { items: Vec::new(), next: continuation.map(str::to_owned), looked_at: 0 };
-        for _ in 0..MAX_LOOKS {
-            let next = found.next.as_deref();
-            let page = match key {
-                Some(_) => container.query(query, parameters, key, max_items, next).await?,
-                None => container.query_range(query, parameters, range, max_items, next).await?,
-            };
-            found.next.clone_from(&page.continuation);
-            let rows = read(page)?;
-            found.looked_at += rows.len() as u64;
-            found.items.extend(self.each(rows, &plan).await?);
-            if found.next.is_none() || found.items.len() >= self.page_items.div_ceil(2) {
-                break;
-            }
-        }
-        Ok(found)
+        source.look(range, continuation, row, plan).await
     }
 
     async fn each<T, F: Future<Output = Result<Option<PlannedItem>, Error>>>(
@@ -194,8 +140,8 @@ impl Scan<'_> {
     async fn plan_past(&self, name: DocumentName, version: &str) -> Result<Option<PlannedItem>, Error> {
         let goes_back_to = match self.seen.get(&name) {
             Some(Sight::IsLive) => return Ok(None),
-            Some(Sight::GoesBackTo(id)) if id.as_deref() != Some(version) => return Ok(None),
-            Some(Sight::GoesBackTo(_)) | None => {
+            Some(Sight::MetBy(id)) if id.as_deref() != Some(version) => return Ok(None),
+            Some(Sight::MetBy(_)) | None => {
                 let live = self.store.live(&name).await?;
                 if live.as_ref().is_some_and(|live| self.is_met_live(live)) || self.is_removed_by_this(&name).await? {
                     self.seen.insert(&name, Sight::IsLive);
@@ -203,7 +149,7 @@ impl Scan<'_> {
                 }
                 let newest = self.store.versions_until(&name, self.looks_back_to()).await?.next().await?;
                 let id = newest.as_ref().map(|newest| newest.id.clone());
-                self.seen.insert(&name, Sight::GoesBackTo(id.clone()));
+                self.seen.insert(&name, Sight::MetBy(id.clone()));
                 (id.as_deref() == Some(version)).then_some((live, newest))
             }
         };

@@ -1,0 +1,9 @@
+//! How jobs go through containers of any size, in memory that does not grow: page by page, with what was found stored.
+
+mod look;
+mod pages;
+mod seen;
+
+pub(crate) use look::{Looked, Source};
+pub(crate) use pages::{ItemsPage, PageState, Planned, StoredPage, plan_page};
+pub(crate) use seen::{Seen, Sight};
