@@ -27,6 +27,7 @@ mod scan;
 mod status;
 mod store;
 mod truncate;
+mod verify;
 mod version;
 
 pub use capture::{Batch, CaptureReport, DeliveryError, decode_delivery};
@@ -49,4 +50,5 @@ pub use retention::{RetentionStatus, SweepReport, SweepRequest, SweepState};
 pub use status::{ContainerState, ContainerStatus};
 pub use store::{ContainerNames, Role, Store, StoreOptions};
 pub use truncate::{TruncateReport, TruncateRequest};
+pub use verify::{Finding, FindingKind, Findings, VerifyCounts, VerifyList, VerifyRecord, VerifyRequest, VerifyView};
 pub use version::{Operation, Version};

@@ -20,8 +20,8 @@ pub enum AsOf {
     Version {
         /// The version.
         version: Box<Version>,
-        /// The document is gone now, this is its last version, and no delete is on record (LatestVersion mode tells of
-        /// none): it may have been deleted before the moment.
+        /// No delete is on record (LatestVersion mode tells of none), and yet the document is gone now and this is its last
+        /// version, or it was found to be gone later: it may have been deleted before the moment.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         may_be_deleted: bool,
     },
@@ -96,6 +96,7 @@ impl Store {
             return Ok(AsOf::Unknown { since: Some(since) });
         }
         let gone = live.is_none();
+        let live_id = live.as_ref().map(|live| live.id.clone());
         // The live document is the newest version, unless another was captured after it had been read.
         let live = live.filter(|live| live.source_ts <= last_change);
         let newest = match (captured, live) {
@@ -106,8 +107,10 @@ impl Store {
         };
         match newest {
             Some(version) if version.exists_at(second) => {
-                let last = if gone { self.versions_until(document, i64::MAX).await?.next().await? } else { None };
-                let may_be_deleted = last.is_some_and(|last| last.id == version.id);
+                // Nothing comes after the version that is live.
+                let is_live = live_id.is_some_and(|id| id == version.id);
+                let next = if is_live { None } else { self.first_outline_after(document, last_change).await? };
+                let may_be_deleted = next.map_or(gone, |next| next.inferred);
                 Ok(AsOf::Version { version: Box::new(version), may_be_deleted })
             }
             Some(version) => Ok(AsOf::Absent { because: version.id }),
