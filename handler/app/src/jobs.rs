@@ -5,10 +5,15 @@ use std::collections::BTreeSet;
 use changefeed_history::{Error, SliceEnd, Store};
 use futures::FutureExt;
 
+/// The name of this machine.
+pub fn host() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    host.trim().to_owned()
+}
+
 /// The name of this process in claims.
 pub fn runner() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}:{}", host.trim(), std::process::id())
+    format!("{}:{}", host(), std::process::id())
 }
 
 /// Works on these jobs, side by side, for a slice each or until `stop`. What is said of them.

@@ -51,19 +51,7 @@ impl BackupWriter {
     /// # Errors
     /// `Conflict` when there is something, which the message names.
     pub async fn create(place: Place, header: BackupHeader) -> Result<Self, Error> {
-        let contents = Contents::list(&place).await?;
-        let occupied =
-            |message: String| Err(Error::new(ErrorKind::Conflict, format!("beginning a backup in {place}"), message));
-        if contents.has_manifest {
-            return occupied("there is a backup already".into());
-        }
-        if contents.has_progress {
-            return occupied("there is an unfinished backup: continue it, or discard it".into());
-        }
-        let segment = contents.segments.first().map(|(name, _)| name.to_string());
-        if let Some(name) = contents.stranger().map(str::to_owned).or(segment) {
-            return occupied(format!("it is not empty: {name:?} is there"));
-        }
+        let contents = check_empty(&place).await?;
         delete_all(&place, &contents.temporary).await?;
         let progress = Progress::new(header);
         let text = encoded(progress.encode())?;
@@ -292,6 +280,27 @@ impl BackupWriter {
         };
         Ok(())
     }
+}
+
+/// Looks whether a backup can begin in a place.
+///
+/// # Errors
+/// `Conflict` when there is something, which the message names.
+pub(super) async fn check_empty(place: &Place) -> Result<Contents, Error> {
+    let contents = Contents::list(place).await?;
+    let occupied =
+        |message: String| Err(Error::new(ErrorKind::Conflict, format!("beginning a backup in {place}"), message));
+    if contents.has_manifest {
+        return occupied("there is a backup already".into());
+    }
+    if contents.has_progress {
+        return occupied("there is an unfinished backup: continue it, or discard it".into());
+    }
+    let segment = contents.segments.first().map(|(name, _)| name.to_string());
+    if let Some(name) = contents.stranger().map(str::to_owned).or(segment) {
+        return occupied(format!("it is not empty: {name:?} is there"));
+    }
+    Ok(contents)
 }
 
 /// After a failure that may be a lost reply: whether the file is what was to be written.

@@ -63,6 +63,9 @@ pub struct Work {
     /// Until when what was used is within that, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paid_until: Option<f64>,
+    /// The only machine that can do it: it has files there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only_on: Option<String>,
     /// Whether it is to end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancel: bool,
@@ -165,6 +168,17 @@ impl Store {
         Ok(Some(Read { job, etag }))
     }
 
+    /// Stores a new job.
+    pub(crate) async fn create_job(&self, id: &str, job: &impl Serialize) -> Result<(), Error> {
+        let action = || format!("storing job {id}");
+        let body = serde_json::to_value(job).map_err(|error| Error::invalid(action(), error.to_string()))?;
+        match self.container(Role::Jobs).await?.create(&Key::text(id), id, &body).await {
+            // The id is random: it is the same job, and the reply was lost.
+            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Saves a job that still has this etag; its new one.
     pub(super) async fn replace_job(&self, job: &Job, etag: &str) -> Result<String, Error> {
         let body = serde_json::to_value(job)
@@ -175,10 +189,12 @@ impl Store {
     }
 }
 
-/// The id of the job that a changed item of the jobs container is, if there is anything to do for it.
+/// The id of the job that a changed item of the jobs container is, if there is anything to do for it. What only one machine
+/// can do is left to the command line there.
 pub fn job_to_run(item: &Value) -> Option<&str> {
     let state = JobState::deserialize(&item["state"]).ok()?;
-    item["id"].as_str().filter(|_| item["job"].is_object() && !state.is_end())
+    let is_for_all = item["job"].is_object() && item["job"].get("onlyOn").is_none();
+    item["id"].as_str().filter(|_| is_for_all && !state.is_end())
 }
 
 /// A new id, that sorts by time.

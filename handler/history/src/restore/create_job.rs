@@ -3,14 +3,15 @@
 use chrono::Utc;
 use serde_json::Value;
 
+use super::backup_files::BackupFiles;
 use super::plan::Counts;
 use super::record::{KIND, RestoreRecord, RestoreReport};
-use super::request::{RestoreRequest, Selection, check_budget};
+use super::request::{RestoreRequest, Selection, Target};
 use super::undo::UndoRequest;
 use super::work::undo_request;
-use crate::cosmos::{Error, ErrorKind, Key};
-use crate::jobs::{JobState, Work, new_id};
-use crate::store::{Role, Store};
+use crate::cosmos::{Error, ErrorKind};
+use crate::jobs::{JobState, Work, check_budget, new_id};
+use crate::store::Store;
 use crate::version::{SCHEMA, timestamp};
 
 /// What became of a request.
@@ -53,17 +54,26 @@ impl Store {
     /// # Errors
     /// When the request is out of bounds, and when the job cannot be stored.
     pub async fn create_restore_job(&self, request: &RestoreRequest) -> Result<RestoreRecord, Error> {
-        self.target_container(request.into.as_deref()).await?;
+        let written = self.target_container(request.into.as_deref()).await?;
+        let mut only_on = None;
+        if let Target::Backup(places) = &request.target {
+            let files = BackupFiles::find(self, places).await?;
+            files.check_target(written.key_paths(), request.delete_created_after)?;
+            only_on = self.options.places.only_on(places.iter().map(String::as_str));
+        }
         if let Selection::Partition(key) = &request.selection {
             self.check_key(key).await?;
         }
-        self.create_job(RestoreRecord {
+        let mut record = RestoreRecord {
             into: request.into.clone(),
             requested_by: request.requested_by.clone(),
             reason: request.reason.clone(),
             ..queued(request.recorded()?, request.ru_per_second)
-        })
-        .await
+        };
+        if let Some(work) = &mut record.job {
+            work.only_on = only_on;
+        }
+        self.create_restore(record).await
     }
 
     /// Makes a job of undoing a restore that was a job.
@@ -81,7 +91,7 @@ impl Store {
         if record.state == JobState::Planned {
             return Err(refused(ErrorKind::Invalid, "it was only planned: there is nothing to undo"));
         }
-        self.create_job(RestoreRecord {
+        self.create_restore(RestoreRecord {
             undo_of: Some(record.id),
             into: record.into,
             requested_by: request.requested_by.clone(),
@@ -91,15 +101,9 @@ impl Store {
         .await
     }
 
-    async fn create_job(&self, record: RestoreRecord) -> Result<RestoreRecord, Error> {
-        let refused = |message: String| Error::invalid("storing a restore", message);
-        let body = serde_json::to_value(&record).map_err(|error| refused(error.to_string()))?;
-        let jobs = self.container(Role::Jobs).await?;
-        match jobs.create(&Key::text(&record.id), &record.id, &body).await {
-            // The id is random: it is the same job, and the reply was lost.
-            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
-            _ => Ok(record),
-        }
+    async fn create_restore(&self, record: RestoreRecord) -> Result<RestoreRecord, Error> {
+        self.create_job(&record.id, &record).await?;
+        Ok(record)
     }
 }
 

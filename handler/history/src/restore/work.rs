@@ -10,11 +10,13 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::backup_files::BackupFiles;
 use super::execute::Execution;
+use super::from_backup::{Bodies, FromBackup};
 use super::pages::{ItemsPage, PageState, StoredPage};
 use super::plan::{Counts, PlannedItem};
 use super::record::state_of;
-use super::request::{RestoreRequest, Selection};
+use super::request::{RestoreRequest, Selection, Target};
 use super::scanned::{Scanned, has_past};
 use super::undo::UndoOf;
 use crate::cosmos::{Container, Error};
@@ -41,6 +43,10 @@ enum Phase {
     Past,
     /// The pages of the restore that is undone.
     Undo,
+    /// The files of a backup, read once before anything is written: what is damaged is not restored.
+    Check,
+    /// The documents of a backup.
+    Backup,
 }
 
 impl Phase {
@@ -50,6 +56,8 @@ impl Phase {
             Self::Live => "live",
             Self::Past => "past",
             Self::Undo => "undo",
+            Self::Check => "check",
+            Self::Backup => "backup",
         }
     }
 }
@@ -65,6 +73,8 @@ struct Cursor {
 /// What the work is about.
 enum Subject {
     Restore(Box<RestoreRequest>),
+    /// A restore from a backup.
+    Backup(Box<RestoreRequest>, Box<BackupFiles>),
     Undo(Box<UndoOf>),
 }
 
@@ -120,10 +130,18 @@ impl<'a> Worker<'a> {
         let request = run.property("request");
         let subject = match request["undo"].as_str() {
             Some(id) => Subject::Undo(Box::new(store.undo_of(id).await?)),
-            None => Subject::Restore(Box::new(
-                serde_json::from_value(request.clone())
-                    .map_err(|error| Error::invalid("reading a restore's request", error.to_string()))?,
-            )),
+            None => {
+                let request: Box<RestoreRequest> = serde_json::from_value(request.clone())
+                    .map_err(|error| Error::invalid("reading a restore's request", error.to_string()))?;
+                match &request.target {
+                    Target::Backup(places) => {
+                        let mut files = BackupFiles::find(store, places).await?;
+                        files.decide().await?;
+                        Subject::Backup(request, Box::new(files))
+                    }
+                    _ => Subject::Restore(request),
+                }
+            }
         };
         let into = run.property("into").as_str().map(str::to_owned);
         let flag = |name: &str| request[name] == true;
@@ -152,6 +170,9 @@ impl<'a> Worker<'a> {
     fn first_phase(&self) -> Phase {
         match &self.subject {
             Subject::Undo(_) => Phase::Undo,
+            // A plan finds the damage too.
+            Subject::Backup(..) if self.dry_run => Phase::Backup,
+            Subject::Backup(..) => Phase::Check,
             Subject::Restore(request) => match request.selection {
                 Selection::Documents(_) => Phase::Documents,
                 _ => Phase::Live,
@@ -161,6 +182,7 @@ impl<'a> Worker<'a> {
 
     fn phase_after(&self, phase: Phase) -> Option<Phase> {
         match &self.subject {
+            Subject::Backup(..) => (phase == Phase::Check).then_some(Phase::Backup),
             Subject::Restore(request) if phase == Phase::Live => has_past(request).then_some(Phase::Past),
             _ => None,
         }
@@ -190,6 +212,10 @@ impl<'a> Worker<'a> {
                 }
                 Parts::of(container, items, part_items).await?
             }
+            (Subject::Backup(_, files), _) => {
+                run.set_total(files.total());
+                Parts::numbered(files.count())
+            }
             (Subject::Undo(undo), _) => {
                 run.set_total(Some(undo.documents()));
                 let pages = undo.documents().div_ceil(self.store.options.jobs.page_items as u64);
@@ -206,10 +232,19 @@ impl<'a> Worker<'a> {
         part: Part,
         may_be_begun: bool,
     ) -> Result<Option<PartPage<(Counts, u64)>>, Error> {
+        if let (Subject::Backup(_, files), Phase::Check) = (&self.subject, phase) {
+            if self.run.is_stopping() {
+                return Ok(None);
+            }
+            files.check(part.number).await?;
+            let result = (Counts::default(), 0);
+            return Ok(Some(PartPage { continuation: None, is_numbered: false, was_begun: false, result }));
+        }
         let id = format!("{}-items-{}-{:03}-{:05}", self.job_id, phase.name(), part.number, part.page);
         let deadline = Instant::now() + PAGE_PATIENCE;
         let begun = if may_be_begun { retry(deadline, || self.store.items_page(&id)).await? } else { None };
         let was_begun = begun.is_some();
+        let (mut bodies, continuation) = (Bodies::new(), part.continuation.clone());
         let (stored, is_new) = match begun {
             Some(stored) => (stored, false),
             None => {
@@ -219,7 +254,8 @@ impl<'a> Worker<'a> {
                 if self.run.is_stopping() {
                     return Ok(None);
                 }
-                let found = retry(deadline, || self.plan(phase, parts, &part)).await?;
+                let (found, of_page) = retry(deadline, || self.plan(phase, parts, &part)).await?;
+                bodies = of_page;
                 if found.items.is_empty() {
                     let result = (Counts::default(), found.looked_at);
                     return Ok(Some(PartPage { continuation: found.next, is_numbered: false, was_begun, result }));
@@ -236,16 +272,40 @@ impl<'a> Worker<'a> {
         let page = if stored.page.state == PageState::Done || self.dry_run {
             stored.page
         } else {
-            self.execute(stored, !is_new, deadline).await?
+            if let (Some(backup), false) = (self.backup(), is_new) {
+                bodies = backup.bodies(part.number, continuation.as_deref(), stored.page.next.as_deref()).await?;
+            }
+            self.execute(stored, &bodies, !is_new, deadline).await?
         };
         let result = (Counts::of(&page.items()), page.looked_at);
         Ok(Some(PartPage { continuation: page.next, is_numbered: true, was_begun: !is_new, result }))
     }
 
-    async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<Found<PlannedItem>, Error> {
+    /// Plans a page; and the bodies that it puts back, where they are in no version.
+    async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<(Found<PlannedItem>, Bodies), Error> {
+        if let Some(backup) = self.backup() {
+            return backup.page(part.number, part.continuation.as_deref()).await;
+        }
+        self.plan_versions(phase, parts, part).await.map(|found| (found, Bodies::new()))
+    }
+
+    fn backup(&self) -> Option<FromBackup<'_>> {
+        let Subject::Backup(request, files) = &self.subject else { return None };
+        Some(FromBackup {
+            store: self.store,
+            request,
+            files,
+            written: &self.written,
+            page_items: self.page_items,
+            concurrency: self.concurrency(),
+        })
+    }
+
+    async fn plan_versions(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<Found<PlannedItem>, Error> {
         let (range, continuation) = (parts.range(part), part.continuation.as_deref());
         match &self.subject {
             Subject::Undo(undo) => self.plan_undo(undo, &range, continuation).await,
+            Subject::Backup(..) => Err(Error::invalid("planning a restore", "a backup has no versions")),
             Subject::Restore(request) => {
                 let found = match (phase, &request.selection) {
                     (_, Selection::Documents(documents)) => self.scan(request).documents(documents, continuation).await,
@@ -312,7 +372,13 @@ impl<'a> Worker<'a> {
         Ok(Found { items, next, looked_at })
     }
 
-    async fn execute(&self, stored: StoredPage, again: bool, deadline: Instant) -> Result<ItemsPage, Error> {
+    async fn execute(
+        &self,
+        stored: StoredPage,
+        bodies: &Bodies,
+        again: bool,
+        deadline: Instant,
+    ) -> Result<ItemsPage, Error> {
         let execution = Execution {
             store: self.store,
             container: &self.written,
@@ -322,6 +388,7 @@ impl<'a> Worker<'a> {
             second: self.run.second(),
             deadline,
             again,
+            bodies,
         };
         let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(stored.page.items())
             .map(|item| execution.apply_or_fail(item))
