@@ -67,6 +67,7 @@ mod checkpoint;
 mod clock;
 mod context;
 mod cosmos;
+mod coverage;
 mod estimator;
 mod health;
 mod instance;
