@@ -23,9 +23,11 @@ mod read;
 mod restore;
 mod retention;
 mod sample;
+mod scan;
 mod status;
 mod store;
 mod truncate;
+mod verify;
 mod version;
 
 pub use capture::{Batch, CaptureReport, DeliveryError, decode_delivery};
@@ -48,4 +50,5 @@ pub use retention::{RetentionStatus, SweepReport, SweepRequest, SweepState};
 pub use status::{ContainerState, ContainerStatus};
 pub use store::{ContainerNames, Role, Store, StoreOptions};
 pub use truncate::{TruncateReport, TruncateRequest};
+pub use verify::{Finding, FindingKind, Findings, VerifyCounts, VerifyList, VerifyRecord, VerifyRequest, VerifyView};
 pub use version::{Operation, Version};

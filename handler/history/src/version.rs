@@ -66,6 +66,10 @@ pub struct Version {
     pub captured_by: String,
     /// Whether `document` is the stored body to the letter, or may hold values that the Functions host rewrote.
     pub exact: bool,
+    /// Of a delete: nobody told of it, but the document was seen to be gone at `sourceTs`. It was there until some time after
+    /// the version before.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub inferred: bool,
     /// The format of the record.
     pub schema: u32,
     /// The document without the service's system properties.
@@ -92,6 +96,15 @@ pub fn version_id(source_ts: i64, etag: &str) -> String {
 
 /// What is added to the id of a version for an exact record beside an inexact one.
 pub const EXACT_SUFFIX: &str = "-exact";
+
+/// What is added to the id of the last known version of a document for the inferred delete that follows it: there is one at
+/// most, whoever records it, and whenever.
+pub const GONE_SUFFIX: &str = "-gone";
+
+/// The id of a version without what tells its records apart.
+pub(crate) fn plain_id(id: &str) -> &str {
+    id.strip_suffix(EXACT_SUFFIX).unwrap_or(id)
+}
 
 /// The id of a removal, which has no etag.
 pub fn removal_id(source_ts: i64, lsn: i64) -> String {
@@ -175,7 +188,7 @@ mod tests {
             let version = Version {
                 id: version_id(ts, "\"e\""), pk: pk_of(&key), source_id: id, partition_key: key, operation: Operation::Write,
                 source_ts: ts, lsn, etag: Some("\"e\"".into()), expires_at: expires, captured_at: "t".into(),
-                captured_by: "i".into(), exact, schema: SCHEMA, document: Some(json!({"text": text})), previous: None,
+                captured_by: "i".into(), exact, inferred: !exact, schema: SCHEMA, document: Some(json!({"text": text})), previous: None,
             };
             let json = serde_json::to_string(&version).expect("json");
             prop_assert_eq!(serde_json::from_str::<Version>(&json).expect("version"), version);

@@ -9,6 +9,8 @@ use changefeed_history::{Filter, Key, Moment};
 use changefeed_processor::ChangeFeedMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::verify_arguments::VerifyArguments;
+
 /// Keeps every version of every document of an Azure Cosmos DB container.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 120)]
@@ -48,6 +50,8 @@ pub enum Command {
     DeadLetters(DeadLettersCommand),
     /// Remove versions that have expired, as the function Retention does every hour
     Retention(RetentionArguments),
+    /// Hold the live documents against the history, and repair what differs
+    Verify(VerifyArguments),
     /// Show settings, containers, leases and their lag
     Status(OutputArguments),
 }

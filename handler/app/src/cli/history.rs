@@ -63,6 +63,11 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<()> {
     }
 }
 
+fn operation(version: &Version) -> String {
+    let operation = format!("{:?}", version.operation).to_lowercase();
+    if version.inferred { format!("{operation} (inferred)") } else { operation }
+}
+
 fn name(document: &DocumentArguments) -> DocumentName {
     // The arguments' group makes sure that one of them is there.
     let partition_key = document.key.key().unwrap_or_else(|| changefeed_history::Key::text(""));
@@ -76,14 +81,8 @@ async fn versions(service: &Service, document: &DocumentArguments, max_items: us
         let page = service.store.versions(&request).await?;
         for (version, older) in page.items.iter().zip(page.items.iter().skip(1).map(Some).chain([None])) {
             let changed = older.map_or_else(String::new, |older| describe_change(older, version));
-            let more = rows.add(version, || {
-                vec![
-                    time(version.source_ts),
-                    format!("{:?}", version.operation).to_lowercase(),
-                    version.id.clone(),
-                    changed,
-                ]
-            })?;
+            let more =
+                rows.add(version, || vec![time(version.source_ts), operation(version), version.id.clone(), changed])?;
             if !more {
                 return rows.print(&["Time", "What", "Version", "Changes"]);
             }

@@ -19,6 +19,8 @@ mod restore_job;
 mod retention;
 mod status;
 mod truncate;
+mod verify;
+mod verify_arguments;
 
 use std::process::ExitCode;
 
@@ -107,6 +109,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Command::Restore(restore) => return restore::run(&service()?, &restore).await,
         Command::DeadLetters(dead_letters) => return dead_letters::run(&service()?, &dead_letters).await,
         Command::Retention(retention) => retention::run(&service()?, &retention).await?,
+        Command::Verify(verify) => return verify::run(&service()?, &verify).await,
         Command::Status(status) => status::run(&service()?, &status).await?,
     }
     Ok(ExitCode::SUCCESS)

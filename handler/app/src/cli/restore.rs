@@ -206,7 +206,7 @@ pub fn summary(counts: &Counts, done: bool) -> String {
 pub fn exit_code(state: JobState) -> ExitCode {
     match state {
         JobState::Failed => ExitCode::FAILURE,
-        JobState::Conflicts => ExitCode::from(CONFLICTS),
+        JobState::Conflicts | JobState::Findings => ExitCode::from(CONFLICTS),
         JobState::Cancelled => ExitCode::FAILURE,
         JobState::Planned | JobState::Queued | JobState::Running | JobState::Done => ExitCode::SUCCESS,
     }

@@ -10,3 +10,4 @@ pub mod retention;
 pub mod run_jobs;
 pub mod status;
 pub mod truncate;
+pub mod verify;

@@ -40,6 +40,14 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(
             resource("/api/dead-letters/{id}/replay", "POST").route(web::post().to(functions::dead_letters::replay)),
         )
+        .service(
+            resource("/api/verify", "GET, POST")
+                .route(web::get().to(functions::verify::list))
+                .route(web::post().to(functions::verify::post)),
+        )
+        .service(resource("/api/verify/{id}", "GET").route(web::get().to(functions::verify::show)))
+        .service(resource("/api/verify/{id}/findings", "GET").route(web::get().to(functions::verify::findings)))
+        .service(resource("/api/verify/{id}/cancel", "POST").route(web::post().to(functions::verify::cancel)))
         .service(resource("/api/status", "GET").route(web::get().to(functions::status::get)))
         .default_service(web::to(no_such_path));
 }

@@ -6,6 +6,7 @@
 //! caller acknowledges only after [`Store::capture`] has returned.
 
 mod delivery;
+mod exactly;
 mod fidelity;
 pub(crate) mod observed;
 pub(crate) mod record;

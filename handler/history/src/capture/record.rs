@@ -43,6 +43,7 @@ pub(crate) fn version(
         captured_at: timestamp(now),
         captured_by: captured_by.to_owned(),
         exact,
+        inferred: false,
         schema: SCHEMA,
         document: observed.document.map(without_system_properties),
         previous: observed.previous.map(without_system_properties),

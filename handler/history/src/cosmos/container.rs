@@ -106,8 +106,13 @@ impl Container {
     /// The time to live of items without one of their own, in seconds: -1 for ever, `None` where time to live is off. It
     /// can be changed at any time, and is known here after a minute.
     pub(crate) async fn default_ttl(&self) -> Option<i64> {
+        self.default_ttl_since(Instant::now().checked_sub(DEFINITION_AGE)).await
+    }
+
+    /// [`Self::default_ttl`] as it was at this instant or after.
+    pub(crate) async fn default_ttl_since(&self, since: Option<Instant>) -> Option<i64> {
         let mut known = self.default_ttl.lock().await;
-        if known.0.elapsed() > DEFINITION_AGE {
+        if since.is_some_and(|since| known.0 < since) {
             match self.client.read(None).await.and_then(|response| response.into_model()) {
                 Ok(properties) => *known = (Instant::now(), ttl_of(&properties)),
                 Err(error) => log::warn!("the definition of container {} cannot be read: {error}", self.name),

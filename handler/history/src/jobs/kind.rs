@@ -8,13 +8,15 @@
 use super::run::Run;
 use super::state::JobState;
 use crate::cosmos::Error;
-use crate::restore;
+use crate::{restore, verify};
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {
     /// Puts documents back, or undoes that.
     Restore,
+    /// Holds the live documents against the history.
+    Verify,
 }
 
 /// What a slice came to.
@@ -31,6 +33,7 @@ impl JobKind {
     pub fn named(name: &str) -> Option<Self> {
         match name {
             restore::KIND => Some(Self::Restore),
+            verify::KIND => Some(Self::Verify),
             _ => None,
         }
     }
@@ -38,6 +41,7 @@ impl JobKind {
     pub(super) async fn work(self, run: &Run) -> Result<Step, Error> {
         match self {
             Self::Restore => restore::work(run).await,
+            Self::Verify => verify::work(run).await,
         }
     }
 }

@@ -26,6 +26,16 @@ pub struct JobOptions {
     pub slice: Duration,
 }
 
+impl JobOptions {
+    /// Items on a page and parts side by side within a budget of request units a second, where an item costs about so much:
+    /// a small budget is not spent in one breath.
+    pub(crate) fn within(&self, budget: Option<f64>, item_units: f64) -> (usize, usize) {
+        let Some(budget) = budget else { return (self.page_items.max(1), self.parallel.max(1)) };
+        let page_items = self.page_items.min((budget / item_units) as usize);
+        (page_items.max(1), self.parallel.min((budget / 1000.0).ceil() as usize).max(1))
+    }
+}
+
 impl Default for JobOptions {
     fn default() -> Self {
         Self {

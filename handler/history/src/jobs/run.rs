@@ -1,7 +1,7 @@
 //! A job that this runner has claimed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use serde::Serialize;
@@ -133,6 +133,11 @@ impl Run {
             self.state().job.job.paid_until = Some(pace.paid_until());
             wait
         };
+        self.rest(wait).await;
+    }
+
+    /// Waits for so long, or until there is to be no more.
+    pub async fn rest(&self, wait: Duration) {
         let mut stop = self.stop.subscribe();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -160,6 +165,14 @@ impl Run {
                 return error;
             }
         }
+    }
+
+    /// Saves how far it is, for what must not begin before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PreconditionFailed`] when another runner has taken it over.
+    pub async fn save_progress(&self) -> Result<(), Error> {
+        self.save(|_| ()).await.map(drop)
     }
 
     /// Saves the job after a change of it.

@@ -16,6 +16,8 @@ pub enum JobState {
     Done,
     /// Some documents had changed and were left alone.
     Conflicts,
+    /// It was looked for what is wrong, and something is.
+    Findings,
     /// Some of it, or all, could not be done.
     Failed,
     /// It was ended before it was done; what was done stays done.

@@ -20,8 +20,8 @@ pub enum AsOf {
     Version {
         /// The version.
         version: Box<Version>,
-        /// The document is gone now, this is its last version, and no delete is on record (LatestVersion mode tells of
-        /// none): it may have been deleted before the moment.
+        /// No delete is on record (LatestVersion mode tells of none), and yet the document is gone now and this is its last
+        /// version, or it was found to be gone later: it may have been deleted before the moment.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         may_be_deleted: bool,
     },
@@ -61,6 +61,23 @@ impl Store {
         self.state_at(document, captured, live, last_change, second, horizon).await
     }
 
+    /// [`Self::state_at`], where the newest captured version may be at hand or not.
+    pub(crate) async fn state_from(
+        &self,
+        document: &DocumentName,
+        newest: Option<Option<Version>>,
+        live: Option<Version>,
+        last_change: i64,
+        second: i64,
+        horizon: i64,
+    ) -> Result<AsOf, Error> {
+        let captured = match newest {
+            Some(newest) => newest,
+            None => self.versions_until(document, last_change).await?.next().await?,
+        };
+        self.state_at(document, captured, live, last_change, second, horizon).await
+    }
+
     /// [`Self::document_at`] with the newest captured version and the live document at hand. `horizon` is the retention's
     /// and must have been asked for after they were read, or hold still.
     pub(crate) async fn state_at(
@@ -79,6 +96,7 @@ impl Store {
             return Ok(AsOf::Unknown { since: Some(since) });
         }
         let gone = live.is_none();
+        let live_id = live.as_ref().map(|live| live.id.clone());
         // The live document is the newest version, unless another was captured after it had been read.
         let live = live.filter(|live| live.source_ts <= last_change);
         let newest = match (captured, live) {
@@ -89,8 +107,10 @@ impl Store {
         };
         match newest {
             Some(version) if version.exists_at(second) => {
-                let last = if gone { self.versions_until(document, i64::MAX).await?.next().await? } else { None };
-                let may_be_deleted = last.is_some_and(|last| last.id == version.id);
+                // Nothing comes after the version that is live.
+                let is_live = live_id.is_some_and(|id| id == version.id);
+                let next = if is_live { None } else { self.first_outline_after(document, last_change).await? };
+                let may_be_deleted = next.map_or(gone, |next| next.inferred);
                 Ok(AsOf::Version { version: Box::new(version), may_be_deleted })
             }
             Some(version) => Ok(AsOf::Absent { because: version.id }),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::cosmos::{Container, Error, Key};
-use crate::enclose::decompress;
+use crate::enclose::{decompress, digest};
 use crate::limits::MAX_DOCUMENT_BYTES;
 use crate::version::{Version, without_system_properties};
 
@@ -37,11 +37,10 @@ pub(crate) async fn whole(container: &Container, record: Value, bulky: &[&str]) 
 
 async fn read_parts(container: &Container, record: &Value, id: &str, field: &str, parts: u64) -> Result<String, Error> {
     let query = "SELECT c.number, c.data FROM c WHERE c.partOf = @id AND c.field = @field AND c.digest = @digest";
-    let digest = record[format!("{field}Digest")].clone();
     let parameters = Map::from_iter([
         ("@id".to_owned(), json!(id)),
         ("@field".to_owned(), json!(field)),
-        ("@digest".to_owned(), digest),
+        ("@digest".to_owned(), record[format!("{field}Digest")].clone()),
     ]);
     // A part lies beside its record unless the container is partitioned by id.
     let by_id = container.key_paths().iter().any(|path| path == "/id");
@@ -54,5 +53,12 @@ async fn read_parts(container: &Container, record: &Value, id: &str, field: &str
             format!("{} of {parts} parts of its {field} are there", found.len()),
         ));
     }
-    Ok(found.iter().filter_map(|part| part["data"].as_str()).collect())
+    let encoded: String = found.iter().filter_map(|part| part["data"].as_str()).collect();
+    if digest(&encoded) != record[format!("{field}Digest")] {
+        return Err(Error::invalid(
+            format!("reading record {id}"),
+            format!("the parts of its {field} are not what was stored"),
+        ));
+    }
+    Ok(encoded)
 }

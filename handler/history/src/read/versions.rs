@@ -13,7 +13,7 @@ use super::record::version_of;
 use crate::cosmos::{Container, Error, ErrorKind, Key, KeyComponent};
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::store::{Role, Store};
-use crate::version::{Version, pk_of};
+use crate::version::{GONE_SUFFIX, Version, pk_of};
 
 const DEFAULT_PAGE_ITEMS: usize = 20;
 
@@ -114,7 +114,9 @@ impl Store {
             )
         };
         let seconds: i64 = id.get(..10).and_then(|seconds| seconds.parse().ok()).ok_or_else(missing)?;
-        let mut versions = self.versions_until(document, seconds).await?;
+        // An inferred delete is named after the version before it.
+        let newest = if id.ends_with(GONE_SUFFIX) { i64::MAX } else { seconds };
+        let mut versions = self.versions_until(document, newest).await?;
         while let Some(version) = versions.next().await? {
             if version.id == id {
                 return Ok(version);

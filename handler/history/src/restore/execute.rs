@@ -186,14 +186,7 @@ impl Execution<'_> {
         if !self.monitored {
             return Ok(live.id.clone());
         }
-        let changes = self.store.container(Role::Changes).await?;
-        let was_there = keep(changes, live, self.deadline).await?.is_none();
-        if was_there && !self.store.version(name, &live.id).await?.exact {
-            let twin = Version { id: format!("{}{EXACT_SUFFIX}", live.id), ..live.clone() };
-            keep(changes, &twin, self.deadline).await?;
-            return Ok(twin.id);
-        }
-        Ok(live.id.clone())
+        self.store.keep_exactly(name, live, self.deadline).await
     }
 
     /// Completes what an interrupted runner did with a document that it has written. False when it was somebody else: what

@@ -7,14 +7,13 @@
 
 mod create_job;
 mod execute;
-mod pages;
 mod plan;
 mod record;
 mod request;
-mod scan;
-mod seen;
+mod scanned;
 mod select;
 mod show;
+mod stored_item;
 mod undo;
 mod work;
 
@@ -22,6 +21,7 @@ pub use create_job::Restored;
 pub use plan::{Action, Counts, Plan, PlannedItem};
 pub(crate) use record::KIND;
 pub use record::{RestoreList, RestoreRecord, RestoreReport};
+pub(crate) use request::check_budget;
 pub use request::{FilterOn, RestoreRequest, Selection, Target};
 pub use show::{RestoreItems, RestoreView};
 pub use undo::UndoRequest;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::request::{FilterOn, RestoreRequest, Selection, Target};
 use crate::cosmos::{Container, Error, ErrorKind, Key};
 use crate::difference::{FieldChange, changes};
-use crate::filter::Filter;
+use crate::filter::meets;
 use crate::limits::MAX_SHOWN_CHANGES;
 use crate::read::{AsOf, DocumentName};
 use crate::store::{Role, Store};
@@ -257,11 +257,7 @@ impl Store {
             }
             Target::AsOf(_) | Target::Before(_) => {
                 let (last_change, second) = request.target.seconds().unwrap_or_default();
-                let captured = match newest {
-                    Some(newest) => newest,
-                    None => self.versions_until(&name, last_change).await?.next().await?,
-                };
-                self.state_at(&name, captured, monitored_live.clone(), last_change, second, horizon).await?
+                self.state_from(&name, newest, monitored_live.clone(), last_change, second, horizon).await?
             }
         };
         if let Selection::Filter { filters, on } = &request.selection {
@@ -381,10 +377,6 @@ pub(super) fn untouched(name: DocumentName, action: Action) -> PlannedItem {
 pub(super) fn sorted(mut items: Vec<PlannedItem>) -> Vec<PlannedItem> {
     items.sort_by_cached_key(|item| (item.partition_key.to_string(), item.id.clone()));
     items
-}
-
-pub(super) fn meets(filters: &[Filter], document: &Value) -> bool {
-    filters.iter().all(|filter| filter.matches(document))
 }
 
 fn time(second: i64) -> String {

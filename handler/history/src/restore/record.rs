@@ -7,9 +7,9 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::pages::shortened;
 use super::plan::{Counts, Plan, PlannedItem};
 use super::show::RestoreView;
+use super::stored_item::shortened;
 use crate::capture::record::enclosed;
 use crate::cosmos::{Error, ErrorKind, Key};
 use crate::jobs::{JobState, Work};

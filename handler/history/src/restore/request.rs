@@ -194,7 +194,7 @@ impl TryFrom<Flat> for RestoreRequest {
 }
 
 /// Checks a budget of request units a second.
-pub(super) fn check_budget(ru_per_second: Option<f64>) -> Result<(), String> {
+pub(crate) fn check_budget(ru_per_second: Option<f64>) -> Result<(), String> {
     match ru_per_second {
         Some(budget) if !BUDGET.contains(&budget) => Err(format!(
             "ruPerSecond is {budget}; allowed are {} to {} request units a second",

@@ -56,7 +56,7 @@ impl Store {
         Ok((!names.are_too_many()).then(|| names.names.into_values().collect()))
     }
 
-    pub(super) async fn check_key(&self, key: &Key) -> Result<(), Error> {
+    pub(crate) async fn check_key(&self, key: &Key) -> Result<(), Error> {
         let paths = self.container(Role::Monitored).await?.key_paths();
         if key.components().len() == paths.len() {
             return Ok(());
@@ -67,7 +67,7 @@ impl Store {
             paths.len(),
             paths.join(", ")
         );
-        Err(Error::invalid("planning a restore", message))
+        Err(Error::invalid("reading the request", message))
     }
 
     async fn live_names(&self, names: &mut Names, filters: &[Filter], key: Option<&Key>) -> Result<(), Error> {

@@ -11,17 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::execute::Execution;
-use super::pages::{ItemsPage, PageState, StoredPage};
 use super::plan::{Counts, PlannedItem};
 use super::record::state_of;
 use super::request::{RestoreRequest, Selection};
-use super::scan::{Found, Scan, failed};
-use super::seen::Seen;
+use super::scanned::{Scanned, failed, has_past};
+use super::stored_item::{PAGE_KIND, RestorePage, StoredItem};
 use super::undo::UndoOf;
 use crate::cosmos::{Container, Error, KeyRange};
 use crate::jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
-use crate::policy::retry;
 use crate::read::DocumentName;
+use crate::scan::{Found, PageState, Planned, Remover, Scan, Seen, StoredPage, plan_page};
 use crate::store::{Role, Store};
 
 /// How long a page's requests are tried again within a slice.
@@ -128,11 +127,7 @@ impl<'a> Worker<'a> {
         let into = run.property("into").as_str().map(str::to_owned);
         let flag = |name: &str| request[name] == true;
         let (options, budget) = (&store.options.jobs, run.ru_per_second());
-        // A small budget is not spent in one breath.
-        let page_items = budget
-            .map_or(options.page_items, |budget| options.page_items.min(((budget / DOCUMENT_UNITS) as usize).max(1)));
-        let parallel =
-            budget.map_or(options.parallel, |budget| options.parallel.min((budget / 1000.0).ceil() as usize));
+        let (page_items, parallel) = options.within(budget, DOCUMENT_UNITS);
         Ok(Self {
             run,
             store,
@@ -142,8 +137,8 @@ impl<'a> Worker<'a> {
             into: into.is_some(),
             dry_run: flag("dryRun"),
             force: flag("force"),
-            page_items: page_items.max(1),
-            parallel: parallel.max(1),
+            page_items,
+            parallel,
             seen: Seen::default(),
             horizon: i64::MIN,
         })
@@ -161,7 +156,7 @@ impl<'a> Worker<'a> {
 
     fn phase_after(&self, phase: Phase) -> Option<Phase> {
         match &self.subject {
-            Subject::Restore(request) if phase == Phase::Live => self.scan(request).has_past().then_some(Phase::Past),
+            Subject::Restore(request) if phase == Phase::Live => has_past(request).then_some(Phase::Past),
             _ => None,
         }
     }
@@ -208,41 +203,27 @@ impl<'a> Worker<'a> {
     ) -> Result<Option<PartPage<(Counts, u64)>>, Error> {
         let id = format!("{}-items-{}-{:03}-{:05}", self.job_id, phase.name(), part.number, part.page);
         let deadline = Instant::now() + PAGE_PATIENCE;
-        let begun = if may_be_begun { retry(deadline, || self.store.items_page(&id)).await? } else { None };
-        let was_begun = begun.is_some();
-        let (stored, is_new) = match begun {
-            Some(stored) => (stored, false),
-            None => {
-                if !self.run.is_stopping() {
-                    self.run.pace().await;
-                }
-                if self.run.is_stopping() {
-                    return Ok(None);
-                }
-                let found = retry(deadline, || self.plan(phase, parts, &part)).await?;
-                if found.items.is_empty() {
-                    let result = (Counts::default(), found.looked_at);
-                    return Ok(Some(PartPage { continuation: found.next, is_numbered: false, was_begun, result }));
-                }
-                let page = ItemsPage {
-                    next: found.next,
-                    looked_at: found.looked_at,
-                    ttl: self.dry_run.then_some(super::create_job::PLAN_TTL),
-                    ..ItemsPage::planned(id, self.job_id.clone(), found.items)
-                };
-                self.store.create_items_page(page, deadline).await?
-            }
+        let plan = || async {
+            let found = self.plan(phase, parts, &part).await?;
+            let items = found.items.into_iter().map(StoredItem::from).collect();
+            let page = RestorePage::planned(id.clone(), PAGE_KIND, self.job_id.clone(), items);
+            let ttl = self.dry_run.then_some(super::create_job::PLAN_TTL);
+            Ok(RestorePage { next: found.next, looked_at: found.looked_at, ttl, ..page })
+        };
+        let (stored, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
+            Planned::Stored(stored, was_begun) => (stored, was_begun),
+            Planned::Empty(page) => return Ok(Some(page.moved(false, false, (Counts::default(), page.looked_at)))),
+            Planned::Stopping => return Ok(None),
         };
         let page = if stored.page.state == PageState::Done || self.dry_run {
             stored.page
         } else {
-            self.execute(stored, !is_new, deadline).await?
+            self.execute(stored, was_begun, deadline).await?
         };
-        let result = (Counts::of(&page.items()), page.looked_at);
-        Ok(Some(PartPage { continuation: page.next, is_numbered: true, was_begun: !is_new, result }))
+        Ok(Some(page.moved(true, was_begun, (Counts::of(&page.planned_items()), page.looked_at))))
     }
 
-    async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<Found, Error> {
+    async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<Found<PlannedItem>, Error> {
         let (range, continuation) = (parts.range(part), part.continuation.as_deref());
         match &self.subject {
             Subject::Undo(undo) => self.plan_undo(undo, &range, continuation).await,
@@ -271,24 +252,37 @@ impl<'a> Worker<'a> {
         ))
     }
 
-    fn scan<'b>(&'b self, request: &'b RestoreRequest) -> Scan<'b> {
-        Scan {
+    fn scan<'b>(&'b self, request: &'b RestoreRequest) -> Scanned<'b> {
+        let (filters, key): (&[_], _) = match &request.selection {
+            Selection::Filter { filters, .. } => (filters, None),
+            Selection::Partition(key) => (&[], Some(key)),
+            Selection::Documents(_) | Selection::All => (&[], None),
+        };
+        let remover = Remover { job_id: &self.job_id, second: self.run.second() };
+        let scan = Scan {
             store: self.store,
-            request,
-            written: &self.written,
+            filters,
+            key,
+            last_change: request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change),
             horizon: self.horizon,
-            job_id: &self.job_id,
-            second: self.run.second(),
+            removed_by: request.delete_created_after.then_some(remover),
             page_items: self.page_items,
             concurrency: self.concurrency(),
             seen: &self.seen,
-        }
+        };
+        Scanned { request, scan, written: &self.written }
     }
 
     /// Plans the undoing of one page of the restore.
-    async fn plan_undo(&self, undo: &UndoOf, range: &KeyRange, continuation: Option<&str>) -> Result<Found, Error> {
-        let (pages, next) = self.store.pages_of(&undo.record.id, range, continuation).await?;
-        let items: Vec<PlannedItem> = pages.iter().flat_map(ItemsPage::items).collect();
+    async fn plan_undo(
+        &self,
+        undo: &UndoOf,
+        range: &KeyRange,
+        continuation: Option<&str>,
+    ) -> Result<Found<PlannedItem>, Error> {
+        let (pages, next) = self.store.pages_of(PAGE_KIND, &undo.record.id, range, continuation).await?;
+        let items: Vec<PlannedItem> =
+            pages.iter().flat_map(|stored: &StoredPage<StoredItem>| stored.page.planned_items()).collect();
         let looked_at = items.len() as u64;
         let plan = |item: PlannedItem| {
             let store = self.store;
@@ -304,7 +298,12 @@ impl<'a> Worker<'a> {
         Ok(Found { items: planned.into_iter().flatten().collect(), next, looked_at })
     }
 
-    async fn execute(&self, stored: StoredPage, again: bool, deadline: Instant) -> Result<ItemsPage, Error> {
+    async fn execute(
+        &self,
+        stored: StoredPage<StoredItem>,
+        again: bool,
+        deadline: Instant,
+    ) -> Result<RestorePage, Error> {
         let execution = Execution {
             store: self.store,
             container: &self.written,
@@ -315,7 +314,7 @@ impl<'a> Worker<'a> {
             deadline,
             again,
         };
-        let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(stored.page.items())
+        let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(stored.page.planned_items())
             .map(|item| execution.apply_or_fail(item))
             .buffered(self.concurrency())
             .collect()
@@ -323,8 +322,8 @@ impl<'a> Worker<'a> {
         // Every write under way has ended; what failed for now is tried again with the same plan.
         let items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
         let page =
-            ItemsPage { state: PageState::Done, items: items.into_iter().map(Into::into).collect(), ..stored.page };
-        self.store.finish_items_page(StoredPage { page, etag: stored.etag }, deadline).await
+            RestorePage { state: PageState::Done, items: items.into_iter().map(Into::into).collect(), ..stored.page };
+        self.store.finish_items_page(StoredPage { page, etag: stored.etag, second: stored.second }, deadline).await
     }
 
     fn concurrency(&self) -> usize {

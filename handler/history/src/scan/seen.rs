@@ -10,16 +10,16 @@ const GENERATION: usize = 25_000;
 
 /// Why a version is acted on or not.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Sight {
+pub(crate) enum Sight {
     /// The document was met among the live ones.
     IsLive,
-    /// The version that it goes back to.
-    GoesBackTo(Option<String>),
+    /// The version by which it is met.
+    MetBy(Option<String>),
 }
 
 /// Remembers the documents that were met last: those of the current generation, and those of the one before.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<Generations>);
+pub(crate) struct Seen(Mutex<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
@@ -28,13 +28,13 @@ struct Generations {
 }
 
 impl Seen {
-    pub(super) fn get(&self, name: &DocumentName) -> Option<Sight> {
+    pub(crate) fn get(&self, name: &DocumentName) -> Option<Sight> {
         let seen = self.lock();
         let key = key(name);
         seen.current.get(&key).or_else(|| seen.before.get(&key)).cloned()
     }
 
-    pub(super) fn insert(&self, name: &DocumentName, sight: Sight) {
+    pub(crate) fn insert(&self, name: &DocumentName, sight: Sight) {
         let mut seen = self.lock();
         if seen.current.len() >= GENERATION {
             seen.before = std::mem::take(&mut seen.current);

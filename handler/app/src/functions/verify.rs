@@ -1,0 +1,49 @@
+//! `Verify`: holds the live documents against the history, and repairs what differs.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Path};
+use changefeed_history::{VerifyRequest, VerifyView};
+
+use crate::http::{ApiError, Json, Parameters};
+use crate::service::Service;
+
+/// `POST /api/verify` `{repair?, partitionKey?, graceSeconds?, ruPerSecond?, requestedBy?}`: makes a job of it.
+pub async fn post(service: Data<Service>, Json(request): Json<VerifyRequest>) -> Result<HttpResponse, ApiError> {
+    Ok(accepted(service.store.create_verification(&request).await?.view()))
+}
+
+/// `GET /api/verify`: the verifications, newest first.
+pub async fn list(service: Data<Service>) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(service.store.verifications().await?))
+}
+
+/// `GET /api/verify/{id}`: how far one is, and its first findings.
+pub async fn show(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(service.store.show_verification(&id).await?))
+}
+
+/// `GET /api/verify/{id}/findings?continuation=`: its findings, page by page.
+pub async fn findings(
+    service: Data<Service>,
+    id: Path<String>,
+    mut parameters: Parameters,
+) -> Result<HttpResponse, ApiError> {
+    let continuation = parameters.optional("continuation")?;
+    parameters.finish()?;
+    Ok(HttpResponse::Ok().json(service.store.findings(&id, continuation.as_deref()).await?))
+}
+
+/// `POST /api/verify/{id}/cancel`: ends one before it is done. What was repaired stays repaired.
+pub async fn cancel(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    service.store.verification(&id).await?;
+    service.store.cancel_job(&id).await?;
+    let view = service.store.show_verification(&id).await?;
+    Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { accepted(view) })
+}
+
+/// What is under way, and where to look for it.
+fn accepted(view: VerifyView) -> HttpResponse {
+    let location = format!("/api/verify/{}", view.record.id);
+    HttpResponse::Accepted().insert_header((LOCATION, location)).json(view)
+}
