@@ -105,6 +105,12 @@ impl Service {
         Self { store, settings, counters: Counters::default() }
     }
 
+    /// The same for a command, to which this machine's folders are places too.
+    pub fn of_command(mut settings: Settings) -> Self {
+        settings.places.host = Some(crate::jobs::host());
+        Self::new(settings)
+    }
+
     /// How long one invocation may take.
     pub fn time_limit(&self) -> std::time::Duration {
         self.settings.batch_timeout

@@ -9,6 +9,8 @@ use changefeed_history::{Filter, Key, Moment};
 use changefeed_processor::ChangeFeedMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::backup_arguments::BackupCommand;
+use super::dead_letters_arguments::DeadLettersCommand;
 use super::verify_arguments::VerifyArguments;
 
 /// Keeps every version of every document of an Azure Cosmos DB container.
@@ -45,6 +47,9 @@ pub enum Command {
     /// Put documents back, and undo that
     #[command(subcommand)]
     Restore(RestoreCommand),
+    /// Write backups as files, look at them, restore them
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Look at documents that could not be kept as versions, try them again, give them up
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -158,53 +163,6 @@ pub enum RestoreCommand {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub enum DeadLettersCommand {
-    /// The dead letters, newest first
-    List {
-        /// The most to show; all without
-        #[arg(long)]
-        max_items: Option<usize>,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// One dead letter, with its payload as it came
-    Show {
-        /// The id of the dead letter
-        id: String,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// Capture their documents once more; what is stored now is no dead letter any more
-    Replay {
-        #[command(flatten)]
-        which: WhichArguments,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// Give them up; their payloads are gone for good
-    Drop {
-        #[command(flatten)]
-        which: WhichArguments,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-}
-
-/// Dead letters.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct WhichArguments {
-    /// The ids of dead letters
-    pub ids: Vec<String>,
-    /// Every one
-    #[arg(long)]
-    pub all: bool,
-}
-
 /// A document.
 #[derive(Debug, Args)]
 pub struct DocumentArguments {
@@ -311,7 +269,7 @@ pub enum FilterOnArgument {
     Live,
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+pub fn moment(text: &str) -> Result<Moment, String> {
     Moment::parse(text, chrono::Utc::now())
 }
 

@@ -26,6 +26,7 @@ pub use job::{Claim, Job, JobProgress, Work, job_to_run};
 pub use kind::JobKind;
 pub(crate) use kind::Step;
 pub use options::JobOptions;
+pub(crate) use pace::check_budget;
 pub(crate) use parts::{Part, PartPage, Parts, PartsReader, read_parts};
 pub(crate) use run::Run;
 pub use slice::SliceEnd;
