@@ -57,7 +57,7 @@ impl Story {
         let world = World::with_keys(keys, changes).await;
         // Half of the runners die before they have saved anything but the pages of their items.
         let save_interval = Duration::from_millis(if seed < 2 { 100 } else { 30_000 });
-        let options = JobOptions { claim: Duration::from_millis(300), save_interval, ..small() };
+        let options = JobOptions { claim: Duration::from_millis(30), save_interval, ..small() };
         let (large, ample) = (world.store(|all| all.jobs = options), world.store(|_| ()));
         let feed = world.feed().await;
         let random = SmallRng::seed_from_u64(seed);
@@ -228,12 +228,15 @@ impl Story {
                 self.world.endpoint.inject(fault(&mut self.random));
             }
             // Every few slices somebody lives long enough to get on.
-            let most = if slice % 8 == 7 { 4000 } else { 300 };
+            let most = if slice % 16 == 15 { 4000 } else { 400 };
             let life = Duration::from_millis(self.random.random_range(20..most));
             let runner = format!("runner-{slice}");
             let sliced = tokio::time::timeout(life, self.large.run_slice(id, &runner, std::future::pending())).await;
             match sliced {
-                Ok(Ok(SliceEnd::Ended(state))) => return state,
+                Ok(Ok(SliceEnd::Ended(state))) => {
+                    self.world.endpoint.clear_faults();
+                    return state;
+                }
                 Ok(Ok(_)) | Err(_) => {}
                 Ok(Err(error)) => assert!(slice < 200, "{error}"),
             }
