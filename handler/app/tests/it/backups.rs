@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use changefeed_history::backup::{ListedState, Place, list};
-use changefeed_history::{JobState, SliceEnd, Store, UndoRequest};
+use changefeed_history::{JobOptions, JobState, SliceEnd, Store, UndoRequest};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -25,7 +25,8 @@ struct Story {
 impl Story {
     async fn begin(seed: u64) -> Self {
         let world = World::new().await;
-        let store = world.store(|options| options.jobs = small());
+        let claim = Duration::from_millis(500);
+        let store = world.store(|options| options.jobs = JobOptions { claim, page_items: 10, ..small() });
         let folder = tempfile::tempdir().expect("folder");
         Self { world, store, random: SmallRng::seed_from_u64(seed), folder, lsn: 1_000_000 }
     }
@@ -41,7 +42,11 @@ impl Story {
             let (key, id) = (format!("key-{}", self.random.random_range(0..5)), self.random.random_range(0..30));
             let document = json!({"id": format!("item-{id}"), "pk": key, "n": n, "group": self.random.random_range(0..3),
                 "nested": {"list": [null, 1.25, "ü"], "empty": {}}});
-            changes.push(self.world.put(key, document).await);
+            let mut stored = self.world.put(key, document).await;
+            // The feed tells the order within a second.
+            self.lsn += 1;
+            stored["_lsn"] = json!(self.lsn);
+            changes.push(stored);
         }
         for (_, document) in live(&self.world).await {
             if self.random.random_bool(0.15) {
@@ -69,7 +74,7 @@ impl Story {
 
 #[tokio::test]
 async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_deleted() {
-    for seed in 0..2 {
+    for seed in 0..1 {
         let mut story = Story::begin(seed).await;
         let mut states = Vec::new();
         let mut chain: Vec<String> = Vec::new();
@@ -131,7 +136,7 @@ async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_dele
 
 /// Works on a job in slices that are dropped at random instants, and then to its end.
 async fn killed_often(story: &mut Story, id: &str) -> JobState {
-    for _ in 0..12 {
+    for _ in 0..6 {
         let instant = Duration::from_micros(story.random.random_range(0..150_000));
         let slice = story.store.run_slice(id, "killed", std::future::pending());
         match tokio::time::timeout(instant, slice).await {
@@ -145,7 +150,7 @@ async fn killed_often(story: &mut Story, id: &str) -> JobState {
 
 #[tokio::test]
 async fn a_writer_and_a_reader_that_are_killed_at_any_instant_neither_lose_nor_double_a_document() {
-    for seed in 10..13 {
+    for seed in 10..11 {
         let mut story = Story::begin(seed).await;
         let second = story.change(120).await;
         let state = live(&story.world).await;
