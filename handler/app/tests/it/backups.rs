@@ -111,6 +111,9 @@ async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_dele
             story.comes_back(json!({"from": story.place(&format!("as-of-{phase}"))}), state).await;
             story.comes_back(json!({"from": as_of[..=phase]}), state).await;
             story.comes_back(json!({"from": chain[..=phase]}), state).await;
+            if phase < 2 {
+                continue;
+            }
             let group: Documents = state
                 .iter()
                 .filter(|(_, document)| document["group"] == 1)
