@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use changefeed_history::backup::{BackupRequest, BackupView, BackupWriter, PlaceAccess};
+use changefeed_history::backup::{BackupRequest, BackupView, BackupWriter, PlaceAccess, unfinished};
 use changefeed_history::{FilterOn, JobState, RestoreRequest, Selection, Target};
 
 use super::arguments::Output;
@@ -78,7 +78,7 @@ async fn under_way(service: &Service, request: &BackupRequest, discard: bool) ->
     let place = service.settings().places.open(&request.to)?;
     let backups = service.store.backups().await?.items;
     let open = backups.into_iter().find(|backup| !backup.state.is_end() && backup.place() == request.to);
-    let unfinished = service.store.unfinished_backup(&place).await?;
+    let unfinished = unfinished(&place).await?;
     if discard {
         if let Some(open) = &open {
             service.store.cancel_job(&open.id).await?;
@@ -89,7 +89,7 @@ async fn under_way(service: &Service, request: &BackupRequest, discard: bool) ->
         return Ok(None);
     }
     let Some(open) = open else {
-        let Some((backup, _)) = unfinished else { return Ok(None) };
+        let Some(backup) = unfinished else { return Ok(None) };
         bail!("in {place} is backup {}, which was given up unfinished; give --discard to begin anew", backup.id);
     };
     let asked: BackupRequest = serde_json::from_value(open.request.clone()).context("reading a backup's request")?;

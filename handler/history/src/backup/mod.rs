@@ -32,7 +32,7 @@ pub use deletion::Deletion;
 pub use digest::Digest;
 pub use document::BackupDocument;
 pub use foreign::{ForeignDocument, ForeignError, ForeignReader};
-pub use job::{BackupCounts, BackupList, BackupRequest, BackupView};
+pub use job::{BackupCounts, BackupList, BackupRequest, BackupView, unfinished};
 pub(crate) use job::{KIND, work};
 pub use list::{ListedBackup, ListedState, list};
 pub use manifest::{BackupHeader, Content, Earlier, Manifest, Source};

@@ -9,7 +9,7 @@ use crate::backup::damage::{Damage, ReadError};
 use crate::backup::manifest::{BackupHeader, Content, Earlier, Source};
 use crate::backup::place::Place;
 use crate::backup::{read, write};
-use crate::cosmos::{Error, ErrorKind};
+use crate::cosmos::Error;
 use crate::filter::{Filter, check_count};
 use crate::jobs::{Job, JobState, Work, check_budget, new_id};
 use crate::moment::Moment;
@@ -53,7 +53,7 @@ impl Store {
     /// Makes a job of a backup, for whoever runs jobs; one into a folder, for this machine.
     ///
     /// # Errors
-    /// When the request is out of bounds; [`ErrorKind::Conflict`] when there is something in the place already; and when
+    /// When the request is out of bounds; [`Conflict`](crate::ErrorKind::Conflict) when there is something in the place already; and when
     /// the job cannot be stored.
     pub async fn create_backup_job(&self, request: &BackupRequest) -> Result<BackupView, Error> {
         check_budget(request.ru_per_second).map_err(refused)?;
@@ -84,20 +84,6 @@ impl Store {
         };
         self.create_job(&job.id, &job).await?;
         Ok(BackupView::of(job))
-    }
-
-    /// The unfinished backup in a place: what it is to be, and its job, if that is still under way.
-    ///
-    /// # Errors
-    /// When the place or the jobs container cannot be read.
-    pub async fn unfinished_backup(&self, place: &Place) -> Result<Option<(BackupHeader, Option<BackupView>)>, Error> {
-        let Some(progress) = unfinished(place).await? else { return Ok(None) };
-        let job = match self.backup(&progress.id).await {
-            Ok(view) => Some(view).filter(|view| !view.state.is_end()),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        Ok(Some((progress, job)))
     }
 
     /// What a backup is to be that begins now.
@@ -155,8 +141,11 @@ impl Store {
     }
 }
 
-/// What an unfinished backup is to be; none where there is none.
-async fn unfinished(place: &Place) -> Result<Option<BackupHeader>, Error> {
+/// What the unfinished backup in a place is to be; none where there is none.
+///
+/// # Errors
+/// When the place cannot be read.
+pub async fn unfinished(place: &Place) -> Result<Option<BackupHeader>, Error> {
     match read::manifest(place).await {
         Err(ReadError::Damage(Damage::Unfinished { .. })) => {}
         Err(ReadError::Place(error)) => return Err(error),
