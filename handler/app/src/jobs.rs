@@ -1,9 +1,10 @@
 //! Slices of jobs, for whatever brings the changes of the jobs container.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use changefeed_history::{Error, SliceEnd, Store};
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 
 /// The name of this process in claims.
 pub fn runner() -> String {
@@ -11,7 +12,12 @@ pub fn runner() -> String {
     format!("{}:{}", host.trim(), std::process::id())
 }
 
-/// Works on these jobs, side by side, for a slice each or until `stop`. What is said of them.
+/// Jobs that are worked on side by side.
+const PARALLEL: usize = 4;
+/// The least time for each.
+const LEAST_SLICE: Duration = Duration::from_secs(2);
+
+/// Works on these jobs, some side by side, for about a slice in all or until `stop`. What is said of them.
 ///
 /// # Errors
 /// The first failure, after the others have ended: the jobs must be brought again.
@@ -22,12 +28,14 @@ pub async fn run_jobs(
 ) -> Result<Vec<String>, Error> {
     let runner = runner();
     let stop = stop.shared();
+    let rounds = u32::try_from(ids.len().div_ceil(PARALLEL)).unwrap_or(u32::MAX).max(1);
+    let slice_duration = (store.slice_duration() / rounds).max(LEAST_SLICE);
     let slice = |id: String| {
         let (runner, stop) = (&runner, stop.clone());
         async move {
             let until = async move {
                 tokio::select! {
-                    () = tokio::time::sleep(store.slice_duration()) => {}
+                    () = tokio::time::sleep(slice_duration) => {}
                     () = stop => {}
                 }
             };
@@ -40,6 +48,7 @@ pub async fn run_jobs(
             })
         }
     };
-    let ends: Vec<Result<String, Error>> = futures::future::join_all(ids.into_iter().map(slice)).await;
+    let ends: Vec<Result<String, Error>> =
+        futures::stream::iter(ids).map(slice).buffer_unordered(PARALLEL).collect().await;
     ends.into_iter().collect()
 }

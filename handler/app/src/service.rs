@@ -170,6 +170,15 @@ impl Service {
         Ok((monitored, leases))
     }
 
+    /// The jobs container and the one with its leases, for a change feed processor.
+    pub async fn job_containers(&self) -> anyhow::Result<(Container, Container)> {
+        let names = &self.settings.names;
+        let client = (connect(self.settings.connection.clone()))().await?;
+        let jobs = Container::open(&client, &names.database, &names.jobs).await?;
+        let leases = Container::open(&client, &names.database, &names.leases).await?;
+        Ok((jobs, leases))
+    }
+
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -55,7 +55,11 @@ fn spec(role: Role, names: &ContainerNames, monitored_key: &[String], indexed_fi
     let (indexed_paths, ordered_paths) = match role {
         Role::Changes => (changes_indexes(indexed_fields), vec![["/sourceTs", "/lsn"]]),
         Role::DeadLetters => (vec!["/reason/?".to_owned(), "/capturedAt/?".to_owned()], Vec::new()),
-        Role::Monitored | Role::Leases | Role::Jobs => (Vec::new(), Vec::new()),
+        // Pages of items are large, and only asked for by what they belong to.
+        Role::Jobs => {
+            (["/kind/?", "/state/?", "/startedAt/?", "/jobId/?", "/partOf/?"].map(str::to_owned).to_vec(), Vec::new())
+        }
+        Role::Monitored | Role::Leases => (Vec::new(), Vec::new()),
     };
     ContainerSpec { name, key_paths, indexed_paths, ordered_paths }
 }

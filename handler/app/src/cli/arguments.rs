@@ -9,6 +9,7 @@ use changefeed_history::{Filter, Key, Moment};
 use changefeed_processor::ChangeFeedMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::dead_letters_arguments::DeadLettersCommand;
 use super::verify_arguments::VerifyArguments;
 
 /// Keeps every version of every document of an Azure Cosmos DB container.
@@ -135,6 +136,13 @@ pub enum RestoreCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Every document of a restore, however many there are; as JSON a line each
+    Items {
+        /// The id of the restore
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// End a large restore before it is done; what was done stays done
     Cancel {
         /// The id of the restore
@@ -149,53 +157,6 @@ pub enum RestoreCommand {
         #[command(flatten)]
         how: HowArguments,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum DeadLettersCommand {
-    /// The dead letters, newest first
-    List {
-        /// The most to show; all without
-        #[arg(long)]
-        max_items: Option<usize>,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// One dead letter, with its payload as it came
-    Show {
-        /// The id of the dead letter
-        id: String,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// Capture their documents once more; what is stored now is no dead letter any more
-    Replay {
-        #[command(flatten)]
-        which: WhichArguments,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// Give them up; their payloads are gone for good
-    Drop {
-        #[command(flatten)]
-        which: WhichArguments,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-}
-
-/// Dead letters.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct WhichArguments {
-    /// The ids of dead letters
-    pub ids: Vec<String>,
-    /// Every one
-    #[arg(long)]
-    pub all: bool,
 }
 
 /// A document.

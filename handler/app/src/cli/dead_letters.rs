@@ -6,8 +6,9 @@ use anyhow::{Result, bail};
 use changefeed_history::{DeadLetter, DeadLettersRequest, Error, ErrorKind, Replay, ReplayOutcome};
 use serde_json::json;
 
-use super::arguments::{DeadLettersCommand, Output, WhichArguments};
+use super::arguments::Output;
 use super::confirm::confirm;
+use super::dead_letters_arguments::{DeadLettersCommand, WhichArguments};
 use super::output::{print_json, print_line, print_table, shorten};
 use crate::service::Service;
 

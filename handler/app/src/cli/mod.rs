@@ -3,6 +3,7 @@
 mod arguments;
 mod confirm;
 mod dead_letters;
+mod dead_letters_arguments;
 mod follow;
 mod history;
 mod interrupt;

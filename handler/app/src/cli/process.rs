@@ -1,4 +1,4 @@
-//! `changefeed process`: capture on the change feed processor, until Ctrl-C or SIGTERM.
+//! `changefeed process`: capture and jobs on the change feed processor, until Ctrl-C or SIGTERM.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use super::UsageError;
 use super::arguments::{FilterOnArgument, HowArguments, Output, RestoreArguments, RestoreCommand};
 use super::confirm::confirm;
 use super::output::{describe, print_json, print_line, print_table, time, version_time};
-use super::restore_job::{Large, follow_to_end, run_large, show};
+use super::restore_job::{Large, follow_to_end, items, run_large, show};
 use crate::service::Service;
 
 /// Done, but some documents had changed and were left alone.
@@ -48,7 +48,8 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
                 Output::Json => print_json(&list)?,
                 Output::Table => {
                     let text = |text: Option<String>| text.unwrap_or_default();
-                    let rows = list.items.into_iter().map(|record| {
+                    let rows = list.items.into_iter().map(|view| {
+                        let record = view.record;
                         let undone = record.undone_by.map(|by| format!("undone by {by}"));
                         let undo = record.undo_of.map(|of| format!("undo of {of}"));
                         vec![
@@ -73,6 +74,10 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
             let view = service.store.show_restore(id).await?;
             show(&view, output.output)?;
             Ok(if *follow { exit_code(view.record.state) } else { ExitCode::SUCCESS })
+        }
+        RestoreCommand::Items { id, output } => {
+            items(service, id, output.output).await?;
+            Ok(ExitCode::SUCCESS)
         }
         RestoreCommand::Cancel { id, output } => {
             service.store.cancel_job(id).await?;

@@ -111,7 +111,7 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
     let done = record.state != JobState::Planned;
     print_items(&record.items)?;
     if view.continuation.is_some() {
-        print_line("… and more; --output json has a continuation")?;
+        print_line(&format!("… and more: changefeed restore items {}", record.id))?;
     }
     print_line(&format!(
         "{}  {}  {}  {}",
@@ -129,4 +129,20 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
         print_line(message)?;
     }
     Ok(())
+}
+
+/// Shows every document of a restore, page by page.
+pub async fn items(service: &Service, id: &str, output: Output) -> Result<()> {
+    let mut continuation = None;
+    loop {
+        let page = service.store.restore_items(id, continuation.as_deref()).await?;
+        match output {
+            Output::Json => page.items.iter().try_for_each(print_json)?,
+            Output::Table => print_items(&page.items)?,
+        }
+        continuation = page.continuation;
+        if continuation.is_none() {
+            return Ok(());
+        }
+    }
 }

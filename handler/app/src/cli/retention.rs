@@ -41,5 +41,5 @@ fn summary(report: &SweepReport) -> String {
         SweepState::OutOfTime => "; there may be more",
         SweepState::Done | SweepState::Off => "",
     };
-    format!("{done}: superseded {days} days ago, until {}{end}", time(until))
+    format!("{done}: superseded not after {}, {days} days and an hour ago{end}", time(until))
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use changefeed_history::{Batch, CaptureReport, ContainerState};
 use changefeed_processor::{
-    Change, ChangeFeedEstimator, ChangeFeedMode, ChangeFeedProcessor, RunningProcessor, StartFrom,
+    Change, ChangeFeedEstimator, ChangeFeedMode, ChangeFeedProcessor, ProcessorBuilder, RunningProcessor, StartFrom,
 };
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::metrics::Metrics;
+use super::working::Working;
 use crate::service::Service;
 
 /// The function name in dead letters.
@@ -32,16 +33,33 @@ pub struct ProcessOptions {
     pub on_captured: Option<fn(&[Change])>,
 }
 
+impl ProcessOptions {
+    /// The intervals that were given.
+    pub fn lease_intervals(&self, mut builder: ProcessorBuilder) -> ProcessorBuilder {
+        if let Some(interval) = self.lease_acquire_interval {
+            builder = builder.lease_acquire_interval(interval);
+        }
+        if let Some(interval) = self.lease_renew_interval {
+            builder = builder.lease_renew_interval(interval);
+        }
+        if let Some(interval) = self.lease_expiration_interval {
+            builder = builder.lease_expiration_interval(interval);
+        }
+        builder
+    }
+}
+
 /// An instance, from its start to its stop.
 pub struct Processing {
     pub metrics: Arc<Metrics>,
     pub estimator: ChangeFeedEstimator,
     running: RunningProcessor,
+    working: Working,
     ready: Arc<AtomicBool>,
 }
 
 impl Processing {
-    /// Makes the leases if there are none, and starts to capture.
+    /// Makes the leases if there are none, and starts to capture and to work on jobs.
     pub async fn start(service: Arc<Service>, options: ProcessOptions) -> Result<Self> {
         containers_exist(&service).await?;
         let metrics = Arc::new(Metrics::new());
@@ -60,19 +78,13 @@ impl Processing {
         if let Some(delay) = options.poll_delay {
             builder = builder.poll_delay(delay);
         }
-        if let Some(interval) = options.lease_acquire_interval {
-            builder = builder.lease_acquire_interval(interval);
-        }
-        if let Some(interval) = options.lease_renew_interval {
-            builder = builder.lease_renew_interval(interval);
-        }
+        builder = options.lease_intervals(builder);
         if let Some(interval) = options.lease_expiration_interval {
-            builder = builder.lease_expiration_interval(interval);
             estimator = estimator.lease_expiration_interval(interval);
         }
         let (acquired, released, failed) = (Arc::clone(&metrics), Arc::clone(&metrics), Arc::clone(&metrics));
         let capturing = Arc::new(Capturing {
-            service,
+            service: Arc::clone(&service),
             metrics: Arc::clone(&metrics),
             mode: options.mode,
             on_captured: options.on_captured,
@@ -86,8 +98,12 @@ impl Processing {
                 let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
                 async move { capturing.capture(invocation_id, changes).await }
             });
-        let running = processor.start().await.context("starting the change feed processor")?;
-        Ok(Self { metrics, estimator, running, ready: Arc::new(AtomicBool::new(true)) })
+        let running = processor
+            .start()
+            .await
+            .context("starting the change feed processor, whose name is CHANGEFEED_LEASE_PREFIX")?;
+        let working = Working::start(service, &options, running.instance_name()).await?;
+        Ok(Self { metrics, estimator, running, working, ready: Arc::new(AtomicBool::new(true)) })
     }
 
     /// The name that this instance's leases bear.
@@ -100,10 +116,10 @@ impl Processing {
         Arc::clone(&self.ready)
     }
 
-    /// Finishes the batches under way and gives the leases back.
+    /// Finishes the batches under way, has jobs saved, and gives the leases back.
     pub async fn stop(self) {
         self.ready.store(false, Ordering::SeqCst);
-        self.running.stop().await;
+        tokio::join!(self.running.stop(), self.working.stop());
     }
 }
 

@@ -3,6 +3,7 @@
 mod capturing;
 mod health;
 mod metrics;
+mod working;
 
 pub use capturing::{ProcessOptions, Processing};
 pub use health::serve_health;

@@ -1,13 +1,16 @@
 //! Restores that are too large for a request.
 
-use changefeed_history::{JobState, Restored, UndoRequest};
+use std::time::Duration;
+
+use changefeed_history::{JobOptions, JobState, Restored, SliceEnd, Store, UndoRequest};
+use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
 use crate::support::jobs::{capture, finish, outline, request, shown, small, start};
 use crate::support::{DEADLINE, World, until};
 
 /// Documents `0..count`, written and captured; the second after.
-async fn written(world: &World, store: &changefeed_history::Store, count: usize) -> i64 {
+async fn written(world: &World, store: &Store, count: usize) -> i64 {
     let mut stored = Vec::new();
     for n in 0..count {
         let key = format!("key-{}", n % 4);
@@ -79,4 +82,201 @@ async fn a_restore_of_all_beyond_the_limits_is_a_job_that_does_what_a_request_wo
     assert_eq!(finish(&large, &undo.id).await, JobState::Done);
     assert_eq!(bodies(&world).await, bad);
     assert_eq!(large.restore(&id).await.expect("record").undone_by, Some(undo.id));
+}
+
+/// A job that restores sixty documents, and the bodies that it is to come to.
+async fn ready(world: &World, store: &Store, more: Value) -> (String, Vec<Value>) {
+    let second = written(world, store, 60).await;
+    let mut good = bodies(world).await;
+    spoiled(world, 60).await;
+    good.extend((0..5).map(|n| json!({"id": format!("new-{n}"), "pk": "new", "v": 2})));
+    good.sort_by_key(ToString::to_string);
+    let mut asked = json!({"all": true, "asOf": second});
+    asked.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
+    (start(store, asked).await, good)
+}
+
+#[tokio::test]
+async fn two_runners_at_once_do_everything_once() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = small());
+    let (id, good) = ready(&world, &store, json!({})).await;
+    let (one, other) = tokio::join!(finish(&store, &id), finish(&store, &id));
+    assert_eq!((one, other), (JobState::Done, JobState::Done));
+    let done = shown(&store, &id).await;
+    assert_eq!((done.record.counts.total(), done.record.counts.writes()), (65, 40));
+    assert_eq!((done.record.items.len(), bodies(&world).await), (65, good));
+    for item in done.record.items.iter().filter(|item| item.action.is_write()) {
+        let key = format!("key-{}", item.id[5..].parse::<usize>().expect("number") % 4);
+        assert_eq!(
+            item.restored_etag,
+            world.live(key, &item.id).await.expect("live")["_etag"].as_str().map(str::to_owned)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_runner_that_only_seems_dead_does_no_harm() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = small());
+    let (id, good) = ready(&world, &store, json!({})).await;
+    // Its saves are held up for longer than its claim lasts; its writes are not.
+    world.endpoint.inject(Fault {
+        container: Some("jobs".into()),
+        kind: RequestKind::Write,
+        times: 12,
+        effect: Effect::Delay(Duration::from_millis(2500)),
+    });
+    let (one, other) = tokio::join!(finish(&store, &id), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        finish(&store, &id).await
+    });
+    assert_eq!((one, other), (JobState::Done, JobState::Done));
+    let done = shown(&store, &id).await;
+    assert_eq!((done.record.counts.total(), done.record.counts.writes()), (65, 40), "{}", json!(done));
+    assert_eq!((done.record.items.len(), bodies(&world).await), (65, good));
+}
+
+#[tokio::test]
+async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_done_can_be_undone() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = small());
+    let (id, _) = ready(&world, &store, json!({})).await;
+    assert_eq!(store.cancel_job(&id).await.expect("cancelled").state, JobState::Cancelled);
+    assert_eq!(finish(&store, &id).await, JobState::Cancelled);
+    assert_eq!(shown(&store, &id).await.record.counts.total(), 0);
+
+    let bad = bodies(&world).await;
+    let second = store.restore(&id).await.expect("record").request["asOf"].clone();
+    let id = start(&store, json!({"all": true, "asOf": second, "ruPerSecond": 400})).await;
+    let (state, ()) = tokio::join!(finish(&store, &id), async {
+        until("something is done", DEADLINE, async || store.restore(&id).await.expect("record").counts.writes() > 0)
+            .await;
+        assert_eq!(
+            store.run_undo(&id, &UndoRequest::default()).await.expect_err("running").kind(),
+            changefeed_history::ErrorKind::Conflict
+        );
+        store.cancel_job(&id).await.expect("cancelled");
+    });
+    assert_eq!(state, JobState::Cancelled);
+    let counts = store.restore(&id).await.expect("record").counts;
+    assert!((1..40).contains(&counts.writes()), "{counts:?}");
+    assert_ne!(bodies(&world).await, bad);
+    let Restored::Job(undo) = store.run_undo(&id, &UndoRequest::default()).await.expect("undo") else {
+        panic!("the undo of a job is a job");
+    };
+    assert_eq!(finish(&store, &undo.id).await, JobState::Done);
+    assert_eq!(bodies(&world).await, bad);
+}
+
+#[tokio::test]
+async fn a_job_keeps_to_its_budget_of_request_units_and_knows_what_it_used() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = JobOptions { parallel: 8, page_items: 100, ..small() });
+    let (id, good) = ready(&world, &store, json!({"ruPerSecond": 400})).await;
+    let used_before = world.endpoint.usage().request_units;
+    assert_eq!(finish(&store, &id).await, JobState::Done);
+    let used = world.endpoint.usage().request_units - used_before;
+    let record = store.restore(&id).await.expect("record");
+    let time = |text: &str| chrono::DateTime::parse_from_rfc3339(text).expect("time");
+    let took = time(record.finished_at.as_deref().expect("finished")) - time(&record.started_at);
+    let seconds = took.num_milliseconds() as f64 / 1000.0;
+    let charge = record.request_charge;
+    // A page is under way when the budget is used up.
+    assert!(charge <= 400.0 * seconds + 800.0, "{charge} RU in {seconds} s");
+    assert!(charge > 1200.0 && (0.8 * used..=1.05 * used).contains(&charge), "{charge} of {used}");
+    assert_eq!(bodies(&world).await, good);
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_go_on_says_why_and_one_that_may_is_tried_again() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = small());
+    let (id, good) = ready(&world, &store, json!({})).await;
+    let broken = |status| Fault {
+        container: Some("changes".into()),
+        kind: RequestKind::Query,
+        times: 1000,
+        effect: Effect::Status { status, substatus: 0 },
+    };
+    world.endpoint.inject(broken(503));
+    let slice =
+        tokio::time::timeout(Duration::from_secs(60), store.run_slice(&id, "test", std::future::pending())).await;
+    assert!(slice.expect("in time").is_err());
+    let job = store.job(&id).await.expect("job");
+    assert!((job.state, job.job.failures) == (JobState::Running, 1) && job.job.message.is_some(), "{job:?}");
+    world.endpoint.clear_faults();
+    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(bodies(&world).await, good);
+    assert_eq!(store.job(&id).await.expect("job").job.message, None);
+}
+
+/// A runner that is killed with its process, at an instant of its own.
+#[tokio::test]
+async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
+    let instants = [150, 500, 900, 1500, 2300].map(|after| async move {
+        let world = World::new().await;
+        let store = world.store(|all| all.jobs = small());
+        let (id, good) = ready(&world, &store, json!({})).await;
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_changefeed"))
+            .args(["restore", "show", &id, "--follow"])
+            .env("CosmosDB", world.endpoint.connection_string())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("changefeed");
+        until("it is claimed", DEADLINE, async || store.job(&id).await.expect("job").state != JobState::Queued).await;
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        assert_eq!(finish(&store, &id).await, JobState::Done, "after {after} ms");
+        let done = shown(&store, &id).await;
+        assert_eq!((done.record.counts.total(), done.record.counts.writes()), (65, 40), "after {after} ms");
+        assert_eq!((done.record.items.len(), bodies(&world).await), (65, good), "after {after} ms");
+        let undo = store.run_undo(&id, &UndoRequest::default()).await.expect("undo");
+        let Restored::Job(undo) = undo else { panic!("the undo of a job is a job") };
+        assert_eq!(finish(&store, &undo.id).await, JobState::Done);
+        assert_eq!(undo.undo_of, Some(id));
+    });
+    futures::future::join_all(instants).await;
+}
+
+#[tokio::test]
+async fn a_slice_ends_in_time_and_the_next_goes_on() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = small());
+    let (id, good) = ready(&world, &store, json!({})).await;
+    let mut slices = 0;
+    loop {
+        let slice = store.run_slice(&id, "test", tokio::time::sleep(Duration::from_millis(100))).await;
+        match slice.expect("slice") {
+            SliceEnd::Ended(state) => break assert_eq!(state, JobState::Done),
+            end => assert_eq!(end, SliceEnd::More),
+        }
+        let job = store.job(&id).await.expect("job");
+        assert!(job.job.claim.is_none(), "it is given back");
+        slices += 1;
+    }
+    assert!(slices > 2, "{slices}");
+    assert_eq!(bodies(&world).await, good);
+    assert_eq!(shown(&store, &id).await.record.counts.total(), 65);
+}
+
+#[tokio::test]
+async fn a_large_restore_into_another_container_leaves_the_live_documents_alone() {
+    let world = World::new().await;
+    world.create("look", &["/pk"]).await;
+    let store = world.store(|all| all.jobs = small());
+    let second = written(&world, &store, 30).await;
+    spoiled(&world, 30).await;
+    let bad = bodies(&world).await;
+    let id = start(&store, json!({"all": true, "asOf": second, "into": "look"})).await;
+    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(store.restore(&id).await.expect("record").counts.create, 30);
+    let looked = world.query("look", "SELECT VALUE c.v FROM c").await;
+    assert_eq!((looked, bodies(&world).await), (vec![json!(1); 30], bad));
+    let Restored::Job(undo) = store.run_undo(&id, &UndoRequest::default()).await.expect("undo") else {
+        panic!("the undo of a job is a job");
+    };
+    assert_eq!(finish(&store, &undo.id).await, JobState::Done);
+    assert_eq!(world.query("look", "SELECT * FROM c").await, Vec::<Value>::new());
 }

@@ -459,22 +459,3 @@ async fn what_differs_in_type_is_found_as_different_and_no_row_of_a_second_is_lo
     }
     assert_eq!(ids, ["a", "b", "c"]);
 }
-
-#[tokio::test]
-async fn more_than_a_request_may_write_is_refused_before_anything_is_written() {
-    let world = World::new().await;
-    let handler = world.handler();
-    let versions: Vec<Value> = (0..1001)
-        .map(|n| json!({"id": format!("item-{n}"), "pk": "a", "_ts": 1000, "_lsn": n, "_etag": format!("\"{n}\"")}))
-        .collect();
-    handler.invoke(&delivered(&versions), false).await;
-    let (status, answer) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000})).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert!(
-        answer["error"]["message"]
-            .as_str()
-            .is_some_and(|message| message.contains("1001") && message.contains("at most 1000")),
-        "{answer}"
-    );
-    assert!(world.live("a", "item-1").await.is_none());
-}

@@ -289,14 +289,14 @@ impl Story {
 }
 
 /// A document without what the service and restores add.
-fn plain(document: &Value) -> Value {
+pub fn plain(document: &Value) -> Value {
     let mut document = document.clone();
     let added = ["_rid", "_self", "_etag", "_attachments", "_ts", "_lsn", "restored_at"];
     document.as_object_mut().expect("object").retain(|name, _| !added.contains(&name.as_str()));
     document
 }
 
-fn parsed(text: &str) -> Value {
+pub fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
@@ -308,7 +308,7 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-fn sdk_key(key: &Value) -> PartitionKey {
+pub fn sdk_key(key: &Value) -> PartitionKey {
     let component = |value: &Value| match value {
         Value::String(text) => PartitionKeyValue::from(text),
         Value::Bool(flag) => PartitionKeyValue::from(*flag),

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use crate::support::{World, noise};
 
-const STEPS: usize = 20;
+const STEPS: usize = 16;
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 /// What a version is kept longer than the retention says.

@@ -11,6 +11,7 @@
 
 mod cancel;
 mod claim;
+mod create;
 mod job;
 mod kind;
 mod options;

@@ -113,6 +113,12 @@ impl Run {
         Ok(())
     }
 
+    /// Moves to what later steps depend on: how the work is cut into parts, say. It is saved before they begin.
+    pub async fn begin(&self, cursor: &impl Serialize, counts: &impl Serialize) -> Result<(), Error> {
+        self.advance(cursor, counts, 0)?;
+        self.save(|_| ()).await.map(drop)
+    }
+
     /// Whether to begin nothing more: the slice is over, or the job is to end.
     pub fn is_stopping(&self) -> bool {
         *self.stop.borrow()
@@ -159,14 +165,6 @@ impl Run {
                 return error;
             }
         }
-    }
-
-    /// Saves how far it is, for what must not begin before.
-    ///
-    /// # Errors
-    /// [`ErrorKind::PreconditionFailed`] when another runner has taken it over.
-    pub async fn save_progress(&self) -> Result<(), Error> {
-        self.save(|_| ()).await.map(drop)
     }
 
     /// Saves the job after a change of it.

@@ -1,17 +1,27 @@
 //! Restores that answer at once, and those that become jobs.
 
+use std::collections::HashSet;
+
 use chrono::Utc;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::plan::Counts;
 use super::record::{KIND, RestoreRecord, RestoreReport};
 use super::request::{RestoreRequest, Selection, check_budget};
 use super::undo::UndoRequest;
 use super::work::undo_request;
+use crate::capture::record::enclosed;
 use crate::cosmos::{Error, ErrorKind, Key};
 use crate::jobs::{JobState, Work, new_id};
+use crate::read::DocumentName;
+use crate::read::record::whole;
 use crate::store::{Role, Store};
 use crate::version::{SCHEMA, timestamp};
+
+/// Documents in a list that a job's record holds itself: the record is written often.
+const MAX_LISTED: usize = 100;
+/// Seconds that a plan is kept.
+pub(super) const PLAN_TTL: u64 = 7 * 86_400;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,17 +63,24 @@ impl Store {
     /// # Errors
     /// When the request is out of bounds, and when the job cannot be stored.
     pub async fn create_restore_job(&self, request: &RestoreRequest) -> Result<RestoreRecord, Error> {
+        check_budget(request.ru_per_second).map_err(|message| Error::invalid("planning a restore", message))?;
         self.target_container(request.into.as_deref()).await?;
         if let Selection::Partition(key) = &request.selection {
             self.check_key(key).await?;
         }
-        self.create_job(RestoreRecord {
+        let mut record = RestoreRecord {
             into: request.into.clone(),
             requested_by: request.requested_by.clone(),
             reason: request.reason.clone(),
             ..queued(request.recorded()?, request.ru_per_second)
-        })
-        .await
+        };
+        if let Selection::Documents(documents) = &request.selection
+            && documents.len() > MAX_LISTED
+        {
+            self.store_list(&record.id, documents, request.dry_run).await?;
+            record.request["documents"] = json!(documents.len());
+        }
+        self.create_restore(record).await
     }
 
     /// Makes a job of undoing a restore that was a job.
@@ -81,7 +98,7 @@ impl Store {
         if record.state == JobState::Planned {
             return Err(refused(ErrorKind::Invalid, "it was only planned: there is nothing to undo"));
         }
-        self.create_job(RestoreRecord {
+        self.create_restore(RestoreRecord {
             undo_of: Some(record.id),
             into: record.into,
             requested_by: request.requested_by.clone(),
@@ -91,16 +108,52 @@ impl Store {
         .await
     }
 
-    async fn create_job(&self, record: RestoreRecord) -> Result<RestoreRecord, Error> {
-        let refused = |message: String| Error::invalid("storing a restore", message);
-        let body = serde_json::to_value(&record).map_err(|error| refused(error.to_string()))?;
-        let jobs = self.container(Role::Jobs).await?;
-        match jobs.create(&Key::text(&record.id), &record.id, &body).await {
-            // The id is random: it is the same job, and the reply was lost.
-            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
-            _ => Ok(record),
+    /// Stores a long list of documents beside the job that restores them.
+    async fn store_list(&self, job_id: &str, documents: &[DocumentName], dry_run: bool) -> Result<(), Error> {
+        let id = list_id(job_id);
+        let mut list =
+            json!({"id": id, "kind": "restore-documents", "jobId": job_id, "documents": documents, "schema": SCHEMA});
+        if dry_run {
+            list["ttl"] = json!(PLAN_TTL);
         }
+        let refused = |message| Error::invalid("storing the documents of a restore", message);
+        let jobs = self.container(Role::Jobs).await?;
+        for item in enclosed(&list, &id, &["documents"], &Map::new()).map_err(refused)? {
+            jobs.upsert(&Key::text(&item.id), &item.id, &item.body).await?;
+        }
+        Ok(())
     }
+
+    /// The request of a job, with its list of documents, each once.
+    pub(super) async fn request_of(&self, job_id: &str, mut recorded: Value) -> Result<RestoreRequest, Error> {
+        if recorded["documents"].is_number() {
+            let (jobs, id) = (self.container(Role::Jobs).await?, list_id(job_id));
+            let missing = || Error::new(ErrorKind::NotFound, format!("reading {id}"), "the list of documents is gone");
+            let list = jobs.read(&Key::text(&id), &id).await?.ok_or_else(missing)?;
+            recorded["documents"] = whole(jobs, list, &["documents"]).await?["documents"].take();
+        }
+        let mut request: RestoreRequest = serde_json::from_value(recorded)
+            .map_err(|error| Error::invalid("reading a restore's request", error.to_string()))?;
+        if let Selection::Documents(documents) = &mut request.selection {
+            let mut seen = HashSet::new();
+            documents.retain(|name| seen.insert((name.partition_key.to_string(), name.id.clone())));
+        }
+        Ok(request)
+    }
+
+    async fn create_restore(&self, record: RestoreRecord) -> Result<RestoreRecord, Error> {
+        let mut body =
+            serde_json::to_value(&record).map_err(|error| Error::invalid("storing a restore", error.to_string()))?;
+        if record.request["dryRun"] == true {
+            body["ttl"] = json!(PLAN_TTL);
+        }
+        self.create_job(&record.id, &body).await?;
+        Ok(record)
+    }
+}
+
+fn list_id(job_id: &str) -> String {
+    format!("{job_id}-documents")
 }
 
 fn queued(request: Value, ru_per_second: Option<f64>) -> RestoreRecord {
@@ -120,7 +173,7 @@ fn queued(request: Value, ru_per_second: Option<f64>) -> RestoreRecord {
         counts: Counts::default(),
         items: Vec::new(),
         request_charge: 0.0,
-        job: Some(Work { ru_per_second, updated_at: timestamp(now), ..Work::default() }),
+        job: Some(Work::queued(ru_per_second)),
         schema: SCHEMA,
     }
 }

@@ -140,10 +140,8 @@ impl Execution<'_> {
                 return Ok(Outcome::AsWanted);
             }
             if (attempt > 1 || self.again) && self.is_done(&live, &body, &expected) {
-                if attempt == 1 {
-                    self.catch_up(item, &name, &body).await?;
-                }
-                return Ok(Outcome::Written(seen, 0.0));
+                let is_own = attempt > 1 || self.catch_up(item, &name, &body).await?;
+                return Ok(if is_own { Outcome::Written(seen, 0.0) } else { Outcome::AsWanted });
             }
             if seen != expected && !self.force {
                 return Ok(Outcome::Conflict(changed(&live)));
@@ -191,32 +189,39 @@ impl Execution<'_> {
         self.store.keep_exactly(name, live, self.deadline).await
     }
 
-    /// Completes what an interrupted runner did with a document that it has written.
-    async fn catch_up(&self, item: &mut PlannedItem, name: &DocumentName, body: &Option<Value>) -> Result<(), Error> {
-        let (Some(replaced), true) = (&item.replaced_version, self.monitored) else { return Ok(()) };
-        // It was kept before it was overwritten: beside an inexact record there is an exact one.
-        let kept = self.store.version(name, replaced).await?;
-        let removed = if kept.exact {
-            kept
-        } else {
-            let twin = self.store.version(name, &format!("{replaced}{EXACT_SUFFIX}")).await?;
-            item.replaced_version = Some(twin.id.clone());
-            twin
+    /// Completes what an interrupted runner did with a document that it has written. False when it was somebody else: what
+    /// is overwritten is kept first.
+    async fn catch_up(&self, item: &mut PlannedItem, name: &DocumentName, body: &Option<Value>) -> Result<bool, Error> {
+        let (Some(replaced), true) = (&item.replaced_version, self.monitored) else { return Ok(true) };
+        // Beside an inexact record there is an exact one.
+        let removed = match self.version_if_kept(name, replaced).await? {
+            Some(kept) if !kept.exact => self.version_if_kept(name, &format!("{replaced}{EXACT_SUFFIX}")).await?,
+            kept => kept,
         };
+        let Some(removed) = removed else { return Ok(false) };
+        item.replaced_version = Some(removed.id.clone());
         if body.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         let removal = format!("-delete-{}-", self.restore_id);
         let mut versions = self.store.versions_until(name, i64::MAX).await?;
         while let Some(version) = versions.next().await? {
             if version.id.contains(&removal) {
-                return Ok(());
+                return Ok(true);
             }
             if version.source_ts < removed.source_ts {
                 break;
             }
         }
-        self.keep_removal(&Some(removed), body).await
+        self.keep_removal(&Some(removed), body).await.map(|()| true)
+    }
+
+    async fn version_if_kept(&self, name: &DocumentName, id: &str) -> Result<Option<Version>, Error> {
+        match self.store.version(name, id).await {
+            Ok(version) => Ok(Some(version)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Records a delete of this restore: the feed may not tell of it.

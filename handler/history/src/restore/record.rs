@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::plan::{Counts, Plan, PlannedItem};
+use super::show::RestoreView;
 use super::stored_item::shortened;
 use crate::capture::record::enclosed;
 use crate::cosmos::{Error, ErrorKind, Key};
@@ -100,7 +101,7 @@ pub struct RestoreRecord {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RestoreList {
     /// Newest first, without their items; at most a hundred.
-    pub items: Vec<RestoreRecord>,
+    pub items: Vec<RestoreView>,
 }
 
 impl RestoreRecord {
@@ -189,7 +190,7 @@ impl Store {
         let mut records = jobs.select::<RestoreRecord>(&query, &parameters, None).await?;
         let mut items = Vec::new();
         while let Some(record) = records.try_next().await? {
-            items.push(record);
+            items.push(record.view());
             if items.len() == LISTED {
                 break;
             }

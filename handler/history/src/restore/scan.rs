@@ -214,7 +214,7 @@ impl Scan<'_> {
 }
 
 /// What cannot be planned for good is told; what may pass is tried again.
-fn failed(name: DocumentName, error: Error) -> Result<Option<PlannedItem>, Error> {
+pub(super) fn failed(name: DocumentName, error: Error) -> Result<Option<PlannedItem>, Error> {
     if decide(error.kind()) == Decision::Retry {
         return Err(error);
     }

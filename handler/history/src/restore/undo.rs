@@ -73,6 +73,10 @@ impl Store {
         if record.job.is_some() {
             return Ok(None);
         }
+        if request.ru_per_second.is_some() {
+            let message = "ruPerSecond goes with a restore that was a job";
+            return Err(Error::invalid(format!("undoing restore {id}"), message));
+        }
         let container = self.target_container(record.into.as_deref()).await?;
         let attempted = record.items.iter().filter(|item| is_attempted(item));
         let plan = |item: &PlannedItem| {

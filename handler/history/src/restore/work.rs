@@ -14,11 +14,12 @@ use super::execute::Execution;
 use super::plan::{Counts, PlannedItem};
 use super::record::state_of;
 use super::request::{RestoreRequest, Selection};
-use super::scan::{Found, Scan};
+use super::scan::{Found, Scan, failed};
 use super::stored_item::{PAGE_KIND, RestorePage, StoredItem};
 use super::undo::UndoOf;
-use crate::cosmos::{Container, Error};
+use crate::cosmos::{Container, Error, KeyRange};
 use crate::jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
+use crate::read::DocumentName;
 use crate::scan::{PageState, Planned, Seen, StoredPage, plan_page};
 use crate::store::{Role, Store};
 
@@ -26,8 +27,8 @@ use crate::store::{Role, Store};
 const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// What a document's restore costs, about: planning and writing it.
 const DOCUMENT_UNITS: f64 = 40.0;
-/// Seconds that a plan is kept.
-const PLAN_TTL: u64 = 7 * 86_400;
+/// Pages of an undone restore in each part that they are cut into.
+const PART_PAGES: u64 = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -90,7 +91,9 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
         Some(cursor) => cursor,
         None => {
             worker.horizon = run.store.horizon().await?;
-            worker.begin(worker.first_phase()).await?
+            let cursor = worker.begin(worker.first_phase()).await?;
+            run.begin(&cursor, &counts).await?;
+            cursor
         }
     };
     worker.horizon = cursor.horizon;
@@ -108,7 +111,7 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
         }
         let Some(next) = worker.phase_after(phase) else { break };
         cursor = worker.begin(next).await?;
-        run.advance(&cursor, &counts, 0)?;
+        run.begin(&cursor, &counts).await?;
     }
     worker.conclude(&counts).await
 }
@@ -119,10 +122,7 @@ impl<'a> Worker<'a> {
         let request = run.property("request");
         let subject = match request["undo"].as_str() {
             Some(id) => Subject::Undo(Box::new(store.undo_of(id).await?)),
-            None => Subject::Restore(Box::new(
-                serde_json::from_value(request.clone())
-                    .map_err(|error| Error::invalid("reading a restore's request", error.to_string()))?,
-            )),
+            None => Subject::Restore(Box::new(store.request_of(&run.id(), request.clone()).await?)),
         };
         let into = run.property("into").as_str().map(str::to_owned);
         let flag = |name: &str| request[name] == true;
@@ -188,7 +188,7 @@ impl<'a> Worker<'a> {
             (Subject::Undo(undo), _) => {
                 run.set_total(Some(undo.documents()));
                 let pages = undo.documents().div_ceil(self.store.options.jobs.page_items as u64);
-                Parts::of(self.store.container(Role::Jobs).await?, Some(pages * 10), 100).await?
+                Parts::of(self.store.container(Role::Jobs).await?, Some(pages), PART_PAGES).await?
             }
         };
         Ok(Cursor { phase, parts, horizon: self.horizon })
@@ -207,7 +207,7 @@ impl<'a> Worker<'a> {
             let found = self.plan(phase, parts, &part).await?;
             let items = found.items.into_iter().map(StoredItem::from).collect();
             let page = RestorePage::planned(id.clone(), PAGE_KIND, self.job_id.clone(), items);
-            let ttl = self.dry_run.then_some(PLAN_TTL);
+            let ttl = self.dry_run.then_some(super::create_job::PLAN_TTL);
             Ok(RestorePage { next: found.next, looked_at: found.looked_at, ttl, ..page })
         };
         let (stored, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
@@ -267,24 +267,23 @@ impl<'a> Worker<'a> {
     }
 
     /// Plans the undoing of one page of the restore.
-    async fn plan_undo(
-        &self,
-        undo: &UndoOf,
-        range: &crate::cosmos::KeyRange,
-        continuation: Option<&str>,
-    ) -> Result<Found, Error> {
+    async fn plan_undo(&self, undo: &UndoOf, range: &KeyRange, continuation: Option<&str>) -> Result<Found, Error> {
         let (pages, next) = self.store.pages_of(PAGE_KIND, &undo.record.id, range, continuation).await?;
         let items: Vec<PlannedItem> =
             pages.iter().flat_map(|stored: &StoredPage<StoredItem>| stored.page.planned_items()).collect();
         let looked_at = items.len() as u64;
         let plan = |item: PlannedItem| {
             let store = self.store;
-            async move { store.plan_undo_item(item, &self.written, &undo.record, self.force).await }
+            let name = DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
+            async move {
+                let planned = store.plan_undo_item(item, &self.written, &undo.record, self.force).await;
+                planned.map(Some).or_else(|error| failed(name, error))
+            }
         };
         let attempted: Vec<PlannedItem> = items.into_iter().filter(super::undo::is_attempted).collect();
-        let items =
-            futures::stream::iter(attempted).map(plan).buffered(self.concurrency()).try_collect::<Vec<_>>().await?;
-        Ok(Found { items, next, looked_at })
+        let planned: Vec<Option<PlannedItem>> =
+            futures::stream::iter(attempted).map(plan).buffered(self.concurrency()).try_collect().await?;
+        Ok(Found { items: planned.into_iter().flatten().collect(), next, looked_at })
     }
 
     async fn execute(

@@ -12,6 +12,7 @@
 //! * A version that can be seen has its parts, and parts do not outlive their version for long.
 //! * What came late, after the sweep had passed its time, is found by the time of its capture.
 
+mod count;
 mod expiry;
 mod pinned;
 mod removal;

@@ -35,14 +35,33 @@ impl Pinned {
     }
 }
 
+/// The items of a restore, page by page: it may be a job with any number of them.
+pub(super) struct Items<'a> {
+    store: &'a Store,
+    restore: String,
+    /// Where the next page is; `None` after the last.
+    next: Option<Option<String>>,
+}
+
+impl Items<'_> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<PlannedItem>>, Error> {
+        let Some(continuation) = self.next.take() else { return Ok(None) };
+        let page = self.store.restore_items(&self.restore, continuation.as_deref()).await?;
+        self.next = page.continuation.map(Some);
+        Ok(Some(page.items))
+    }
+}
+
 impl Store {
     /// What the restores pin that began after this second.
     pub(super) async fn pinned_after(&self, second: i64) -> Result<Pinned, Error> {
         let mut pinned = Pinned::default();
-        let unfinished = "c.startedAt > @from AND NOT (c.state IN ('done', 'conflicts'))";
+        let unfinished = "c.startedAt > @from AND NOT (c.state IN ('done', 'conflicts', 'planned')) \
+             AND (NOT IS_DEFINED(c.request.dryRun) OR c.request.dryRun != true)";
         for id in self.restore_ids(unfinished, second, i64::MAX).await? {
-            for item in self.restore(&id).await?.items {
-                pinned.add(item);
+            let mut items = self.items_of(id);
+            while let Some(page) = items.next().await? {
+                page.into_iter().for_each(|item| pinned.add(item));
             }
         }
         Ok(pinned)
@@ -53,6 +72,10 @@ impl Store {
         self.restore_ids("c.startedAt > @from AND c.startedAt <= @to", after, until).await
     }
 
+    pub(super) fn items_of(&self, restore: String) -> Items<'_> {
+        Items { store: self, restore, next: Some(None) }
+    }
+
     async fn restore_ids(&self, condition: &str, from: i64, to: i64) -> Result<Vec<String>, Error> {
         let jobs = self.container(Role::Jobs).await?;
         // The last instant of the second: records have milliseconds.
@@ -61,7 +84,9 @@ impl Store {
             DateTime::from_timestamp_millis(millis).map_or_else(|| "9999".to_owned(), timestamp)
         };
         let parameters = Map::from_iter([("@from".to_owned(), json!(text(from))), ("@to".to_owned(), json!(text(to)))]);
-        let query = format!("SELECT VALUE c.id FROM c WHERE c.kind = 'restore' AND {condition}");
+        // A dry run restores nothing, and the service removes it soon.
+        let query =
+            format!("SELECT VALUE c.id FROM c WHERE c.kind = 'restore' AND c.state != 'planned' AND {condition}");
         let ids: Vec<Value> = jobs.select(&query, &parameters, None).await?.try_collect().await?;
         Ok(ids.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     }

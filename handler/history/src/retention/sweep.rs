@@ -80,7 +80,7 @@ pub struct SweepReport {
 }
 
 /// Why a sweep does not go on.
-enum Stop {
+pub(super) enum Stop {
     OutOfTime,
     Yielded,
     Failed(Error),
@@ -104,7 +104,7 @@ impl From<Error> for Stop {
 
 /// By which time a step moves on.
 #[derive(Clone, Copy)]
-enum Order {
+pub(super) enum Order {
     /// Versions in the order of their source times.
     SourceTime,
     /// Those of source times not after the second, in the order of their capture.
@@ -112,16 +112,16 @@ enum Order {
 }
 
 /// Documents of some seconds.
-struct Step {
-    names: Vec<DocumentName>,
+pub(super) struct Step {
+    pub names: Vec<DocumentName>,
     /// The last second.
-    last: i64,
+    pub last: i64,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Counts {
-    documents: u64,
-    versions: u64,
+pub(super) struct Counts {
+    pub documents: u64,
+    pub versions: u64,
     request_charge: f64,
 }
 
@@ -167,15 +167,16 @@ pub(super) fn cutoff(now: DateTime<Utc>, days: u32) -> i64 {
     now.timestamp() - i64::from(days) * DAY - RETENTION_GRACE
 }
 
-struct Sweep<'a> {
+/// A sweep under way.
+pub(super) struct Sweep<'a> {
     store: &'a Store,
-    changes: &'a Container,
+    pub(super) changes: &'a Container,
     jobs: &'a Container,
-    saved: Saved,
-    pinned: Pinned,
+    pub(super) saved: Saved,
+    pub(super) pinned: Pinned,
     now: i64,
     /// What was superseded at this second or before has expired.
-    cutoff: i64,
+    pub(super) cutoff: i64,
     deadline: Option<Instant>,
     counts: Mutex<Counts>,
 }
@@ -205,7 +206,7 @@ impl Sweep<'_> {
     }
 
     /// The second up to which nothing that was superseded is to be found, after the retention was lengthened too.
-    fn swept(&self) -> i64 {
+    pub(super) fn swept(&self) -> i64 {
         self.cutoff.min(self.saved.progress.swept_to)
     }
 
@@ -253,9 +254,12 @@ impl Sweep<'_> {
     async fn release(&mut self) -> Result<(), Stop> {
         let until = self.swept();
         for id in self.store.restores_between(self.saved.progress.released_to, self.cutoff).await? {
-            let items = self.store.restore(&id).await?.items;
-            let name = |item: PlannedItem| DocumentName { id: item.id, partition_key: item.partition_key };
-            self.sweep_documents(items.into_iter().map(name).collect(), until).await?;
+            let mut items = self.store.items_of(id);
+            while let Some(page) = items.next().await? {
+                self.check_time()?;
+                let name = |item: PlannedItem| DocumentName { id: item.id, partition_key: item.partition_key };
+                self.sweep_documents(page.into_iter().map(name).collect(), until).await?;
+            }
         }
         self.saved.progress.released_to = self.cutoff;
         Ok(())
@@ -263,7 +267,7 @@ impl Sweep<'_> {
 
     /// The documents of the next seconds after one, some [`SWEEP_ROWS`] versions of them; `None` when there are no more.
     /// A second is never cut, so that memory follows from what is written within one.
-    async fn step(&self, order: Order, after: i64) -> Result<Option<Step>, Stop> {
+    pub(super) async fn step(&self, order: Order, after: i64) -> Result<Option<Step>, Stop> {
         self.check_time()?;
         let (time, until) = match order {
             Order::SourceTime => ("c.sourceTs", self.cutoff),
@@ -373,58 +377,6 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Counts what [`Self::run`] would remove, without a trace.
-    async fn count(&mut self) -> Result<(), Stop> {
-        let (swept_to, until) = (self.saved.progress.swept_to, self.swept());
-        let mut captured = self.saved.progress.late_to;
-        while swept_to != NEVER
-            && let Some(step) = self.step(Order::Capture { until }, captured).await?
-        {
-            self.count_documents(step.names, until, |_| true, NEVER).await?;
-            captured = step.last;
-        }
-        let mut after = swept_to;
-        while after < self.cutoff
-            && let Some(step) = self.step(Order::SourceTime, after).await?
-        {
-            // A document counts in the step that has its current version; what lies further back was counted already.
-            let in_step = |second| second > after && second <= step.last;
-            self.count_documents(step.names, self.cutoff, in_step, swept_to).await?;
-            after = step.last;
-        }
-        Ok(())
-    }
-
-    async fn count_documents(
-        &self,
-        names: Vec<DocumentName>,
-        until: i64,
-        counts: impl Fn(i64) -> bool,
-        back_to: i64,
-    ) -> Result<(), Stop> {
-        for name in names {
-            self.check_time()?;
-            let mut superseded = Superseded::at(self.changes, &name, until).await?;
-            if !superseded.newest.is_some_and(&counts) {
-                continue;
-            }
-            let (mut versions, mut oldest) = (0, None);
-            while let Some(row) = superseded.next().await? {
-                if oldest.is_some_and(|oldest| row.source_ts < oldest) {
-                    break;
-                }
-                if row.source_ts <= back_to {
-                    // It was current when the sweep stopped, with whatever else there is of its second.
-                    oldest = Some(row.source_ts);
-                }
-                versions += u64::from(!self.pinned.holds(&name, &row.id));
-            }
-            let mut counts = self.counts();
-            (counts.documents, counts.versions) = (counts.documents + 1, counts.versions + versions);
-        }
-        Ok(())
-    }
-
     fn remover(&self) -> Remover<'_> {
         Remover { changes: self.changes, patience: self.store.options.batch_timeout.min(PATIENCE) }
     }
@@ -438,14 +390,14 @@ impl Sweep<'_> {
         if self.saved.save(self.jobs, deadline).await? { Ok(()) } else { Err(Stop::Yielded) }
     }
 
-    fn check_time(&self) -> Result<(), Stop> {
+    pub(super) fn check_time(&self) -> Result<(), Stop> {
         match self.deadline {
             Some(deadline) if Instant::now() >= deadline => Err(Stop::OutOfTime),
             _ => Ok(()),
         }
     }
 
-    fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
+    pub(super) fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -60,12 +60,16 @@ impl Handler {
 
     /// Hands over a batch as the host does: encoded three times, with the invocation's id, chunked or with its length.
     pub async fn invoke(&self, documents: &str, chunked: bool) -> (StatusCode, Value) {
+        self.invoke_function("CosmosChangeFeed", documents, chunked).await
+    }
+
+    /// Hands over a batch to any function that a change feed triggers.
+    pub async fn invoke_function(&self, function: &str, documents: &str, chunked: bool) -> (StatusCode, Value) {
         let once = Value::String(documents.to_owned()).to_string();
-        let body =
-            json!({"Data": {"documents": once}, "Metadata": {"sys": {"MethodName": "CosmosChangeFeed"}}}).to_string();
+        let body = json!({"Data": {"documents": once}, "Metadata": {"sys": {"MethodName": function}}}).to_string();
         let request = self
             .client
-            .post(format!("{}/CosmosChangeFeed", self.url))
+            .post(format!("{}/{function}", self.url))
             .header("content-type", "application/json; charset=utf-8")
             .header("x-azure-functions-invocationid", "3b1a5a3e-0000-4000-8000-000000000001");
         let request = if chunked {

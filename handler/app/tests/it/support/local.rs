@@ -37,7 +37,9 @@ impl Local {
         assert_eq!(ready["event"], "ready");
         let connection_string = ready["connectionString"].as_str().expect("connectionString");
         let client = changefeed_processor::connect(connection_string).await.expect("client");
-        Self { child, ready, client, http: reqwest::Client::builder().no_proxy().build().expect("client") }
+        // The host closes connections that are idle for five seconds; on a busy machine a request may be on its way then.
+        let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1));
+        Self { child, ready, client, http: http.build().expect("client") }
     }
 
     /// Calls a function as a user does.

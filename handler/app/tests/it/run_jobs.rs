@@ -1,0 +1,250 @@
+//! Jobs from outside: the HTTP functions, the trigger, `changefeed process` and the command line.
+
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use changefeed_history::JobState;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::jobs::{capture, small, start};
+use crate::support::{DEADLINE, Handler, Local, World, delivered, signal, until};
+
+/// A job's document, as the change feed of the jobs container brings it.
+async fn event(world: &World, id: &str) -> String {
+    delivered(&world.query("jobs", &format!("SELECT * FROM c WHERE c.id = '{id}'")).await)
+}
+
+/// Calls the trigger with a job's changes until the job has ended.
+async fn drive(world: &World, handler: &Handler, id: &str) -> Value {
+    loop {
+        let (status, answer) = handler.invoke_function("RunJobs", &event(world, id).await, false).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert!(answer["Logs"].is_array() && answer["Outputs"].is_object(), "never empty: {answer}");
+        let (_, shown) = handler.get(&format!("/api/restores/{id}")).await;
+        if !["queued", "running"].contains(&shown["state"].as_str().expect("state")) {
+            return shown;
+        }
+    }
+}
+
+fn versions(count: usize) -> Vec<Value> {
+    let version = |n: usize| json!({"id": format!("item-{n}"), "pk": format!("key-{}", n % 7), "_ts": 1000, "_lsn": n, "_etag": format!("\"{n}\"")});
+    (0..count).map(version).collect()
+}
+
+#[tokio::test]
+async fn more_than_a_request_may_write_is_accepted_as_a_job_that_the_trigger_does() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let (status, answer) = handler.invoke(&delivered(&versions(1001)), false).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let (status, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "reason": "r"})).await;
+    assert_eq!((status, &accepted["state"]), (StatusCode::ACCEPTED, &json!("queued")), "{accepted}");
+    assert!(accepted["progress"].is_object() && accepted.get("job").is_none(), "{accepted}");
+    assert!(world.live("key-1", "item-1").await.is_none(), "nobody has begun");
+
+    let id = accepted["id"].as_str().expect("id").to_owned();
+    let shown = drive(&world, &handler, &id).await;
+    assert_eq!((&shown["state"], &shown["counts"]["create"]), (&json!("done"), &json!(1001)), "{shown}");
+    assert_eq!((&shown["reason"], &shown["progress"]["done"]), (&json!("r"), &json!(1001)), "{shown}");
+    assert_eq!(world.query("events", "SELECT c.id FROM c").await.len(), 1001);
+
+    let mut items = shown["items"].as_array().expect("items").clone();
+    assert!((1..=200).contains(&items.len()), "{}", items.len());
+    let mut continuation = shown["continuation"].as_str().map(str::to_owned);
+    while let Some(token) = continuation {
+        let (_, page) = handler.get(&format!("/api/restores/{id}/items?continuation={token}")).await;
+        items.extend(page["items"].as_array().expect("items").clone());
+        continuation = page["continuation"].as_str().map(str::to_owned);
+    }
+    let mut ids: Vec<&str> = items.iter().map(|item| item["id"].as_str().expect("id")).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((items.len(), ids.len()), (1001, 1001));
+    assert!(items.iter().all(|item| item["action"] == "create" && item.get("liveEtag").is_none()));
+
+    let (status, undo) = handler.post(&format!("/api/restores/{id}/undo"), &json!({})).await;
+    assert_eq!((status, &undo["undoOf"]), (StatusCode::ACCEPTED, &json!(id)), "{undo}");
+    let undone = drive(&world, &handler, undo["id"].as_str().expect("id")).await;
+    assert_eq!((&undone["state"], &undone["counts"]["delete"]), (&json!("done"), &json!(1001)), "{undone}");
+    assert_eq!(world.query("events", "SELECT c.id FROM c").await, Vec::<Value>::new());
+    let (_, list) = handler.get("/api/restores").await;
+    let listed = list["items"].as_array().expect("items");
+    assert_eq!(listed.iter().find(|restore| restore["id"] == id).expect("listed")["undoneBy"], undo["id"], "{list}");
+    assert!(listed.iter().all(|restore| restore.get("job").is_none() && restore["progress"].is_object()), "{list}");
+}
+
+#[tokio::test]
+async fn a_list_of_documents_that_is_long_and_names_some_twice_is_restored_once() {
+    let world = World::new().await;
+    let handler = world.handler();
+    handler.invoke(&delivered(&versions(300)), false).await;
+    let mut documents: Vec<Value> =
+        versions(300).iter().map(|version| json!({"id": version["id"], "partitionKey": [version["pk"]]})).collect();
+    documents.extend_from_within(..50);
+    let asked = json!({"documents": documents, "asOf": 2000, "job": true});
+    let (status, accepted) = handler.post("/api/restores", &asked).await;
+    assert_eq!((status, &accepted["request"]["documents"]), (StatusCode::ACCEPTED, &json!(350)), "{accepted}");
+    let shown = drive(&world, &handler, accepted["id"].as_str().expect("id")).await;
+    assert_eq!((&shown["state"], &shown["counts"]["create"]), (&json!("done"), &json!(300)), "{shown}");
+    assert_eq!(world.query("events", "SELECT c.id FROM c").await.len(), 300);
+}
+
+#[tokio::test]
+async fn a_job_is_asked_for_cancelled_and_refused_over_http() {
+    let world = World::new().await;
+    let handler = world.handler();
+    handler.invoke(&delivered(&versions(3)), false).await;
+    let refused = async |path: &str, body: Value, status: u16, part: &str| {
+        let (found, answer) = handler.post(path, &body).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(found.as_u16() == status && message.contains(part), "{found} {answer}");
+    };
+    refused("/api/restores", json!({"all": true, "asOf": 1, "ruPerSecond": 1}), 400, "ruPerSecond").await;
+    refused("/api/restores", json!({"all": true, "asOf": 1, "jobs": true}), 400, "jobs").await;
+    refused("/api/restores", json!({"partitionKey": ["a", 1], "asOf": 1, "job": true}), 400, "2 components").await;
+    refused("/api/restores/none/cancel", json!({}), 404, "no such").await;
+    let (_, small) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000})).await;
+    assert_eq!((&small["state"], &small["counts"]["create"]), (&json!("done"), &json!(3)), "a small one is none");
+    refused(&format!("/api/restores/{}/cancel", small["id"].as_str().expect("id")), json!({}), 404, "no such").await;
+
+    let (status, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "job": true})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{accepted}");
+    let id = accepted["id"].as_str().expect("id");
+    refused(&format!("/api/restores/{id}/undo"), json!({}), 409, "not over").await;
+    let (status, cancelled) = handler.post(&format!("/api/restores/{id}/cancel"), &json!({})).await;
+    assert_eq!((status, &cancelled["state"]), (StatusCode::OK, &json!("cancelled")), "{cancelled}");
+    let (status, answer) = handler.get(&format!("/api/restores/{id}/items?continuation=x")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    // Whatever else lies in the container is passed over, and so is what is gone.
+    let others =
+        json!([{"id": "x", "kind": "restore-items"}, 5, {"id": "y", "job": {}, "state": "queued"}]).to_string();
+    let (status, answer) = handler.invoke_function("RunJobs", &others, true).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+}
+
+#[tokio::test]
+async fn a_slice_that_fails_for_now_is_given_back_to_the_trigger() {
+    let world = World::new().await;
+    let handler = world.handler();
+    handler.invoke(&delivered(&versions(3)), false).await;
+    let (_, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "job": true})).await;
+    let id = accepted["id"].as_str().expect("id");
+    let event = event(&world, id).await;
+    world.endpoint.inject(local_cosmos::Fault {
+        container: Some("jobs".into()),
+        kind: local_cosmos::RequestKind::Read,
+        times: 50,
+        effect: local_cosmos::Effect::Status { status: 503, substatus: 0 },
+    });
+    let (status, answer) = handler.invoke_function("RunJobs", &event, false).await;
+    assert_eq!((status, &answer["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("TryAgain")));
+    world.endpoint.clear_faults();
+    assert_eq!(drive(&world, &handler, id).await["state"], "done");
+}
+
+#[tokio::test]
+async fn the_change_feed_drives_a_job_to_its_end_in_the_functions_app() {
+    let local = Local::start(&["--populate", "400", "--seed", "3"]).await;
+    local.until_all_captured(DEADLINE).await;
+    let newest = local.query("events", "SELECT VALUE c._ts FROM c").await.iter().filter_map(Value::as_i64).max();
+    let newest = newest.expect("a document");
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > newest).await;
+    local.post("populate", json!({"count": 300, "seed": 4})).await;
+    local.until_all_captured(DEADLINE).await;
+    let job = local.post("restores", json!({"all": true, "asOf": newest, "job": true})).await;
+    let path = format!("restores/{}", job["id"].as_str().expect("id"));
+    until("the job is done", DEADLINE, async || local.get(&path).await["state"] == "done").await;
+    let plan = local.post("restores", json!({"all": true, "asOf": newest, "dryRun": true})).await;
+    assert_eq!((&plan["counts"]["create"], &plan["counts"]["replace"]), (&json!(0), &json!(0)), "{}", plan["counts"]);
+
+    let undo = local.post(&format!("{path}/undo"), json!({})).await;
+    let path = format!("restores/{}", undo["id"].as_str().expect("id"));
+    until("it is undone", DEADLINE, async || local.get(&path).await["state"] == "done").await;
+    let exit = local.interrupt();
+    assert!(exit.success(), "{exit}");
+}
+
+fn changefeed(world: &World, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).stdin(Stdio::null());
+    command
+}
+
+async fn run(world: &World, arguments: &[&str]) -> Output {
+    let mut command = changefeed(world, arguments);
+    tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run")
+}
+
+#[tokio::test]
+async fn an_instance_of_process_works_on_jobs_and_gives_them_back_when_it_stops() {
+    let world = World::new().await;
+    world.create("leases", &["/id"]).await;
+    let store = world.store(|all| all.jobs = small());
+    capture(&store, &versions(60)).await;
+    let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": 400})).await;
+    let intervals = ["--poll-delay-ms", "100", "--lease-acquire-interval-ms", "200"];
+    let arguments = [&["process"][..], &intervals].concat();
+    let mut process = changefeed(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
+    until("it works", DEADLINE, async || store.restore(&id).await.expect("record").counts.total() > 0).await;
+    signal("-TERM", process.id());
+    assert!(process.wait().expect("ended").success());
+    let job = store.job(&id).await.expect("job");
+    assert!(job.state == JobState::Running && job.job.claim.is_none(), "{job:?}");
+
+    let mut process = changefeed(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
+    until("the job is done", DEADLINE, async || store.job(&id).await.expect("job").state == JobState::Done).await;
+    signal("-TERM", process.id());
+    assert!(process.wait().expect("ended").success());
+    assert_eq!(store.restore(&id).await.expect("record").counts.create, 60);
+}
+
+#[tokio::test]
+async fn the_command_line_plans_a_large_restore_by_a_job_and_does_it_by_another() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = small());
+    capture(&store, &versions(60)).await;
+    let dry = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job", "--dry-run"]).await;
+    let told = String::from_utf8_lossy(&dry.stdout).into_owned();
+    assert!(dry.status.success() && told.contains("60 to create") && told.contains("item-1"), "{told}");
+    let asks = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job"]).await;
+    assert!(String::from_utf8_lossy(&asks.stderr).contains("Write 60 documents?"), "{asks:?}");
+    assert_eq!((asks.status.code(), world.query("events", "SELECT * FROM c").await.len()), (Some(1), 0));
+    let done = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job", "--yes", "--output", "json"]).await;
+    let report: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert!(done.status.success() && report["counts"]["create"] == 60, "{report}");
+    let items = run(&world, &["restore", "items", report["id"].as_str().expect("id"), "--output", "json"]).await;
+    let lines = String::from_utf8_lossy(&items.stdout).into_owned();
+    assert_eq!(lines.lines().filter(|line| line.contains("\"action\":\"create\"")).count(), 60, "{lines}");
+
+    // Somebody changes one of them: it is a conflict for the undo.
+    world.put("key-1", json!({"id": "item-1", "pk": "key-1", "n": 1})).await;
+    let id = report["id"].as_str().expect("id");
+    let undone = run(&world, &["restore", "undo", id, "--yes"]).await;
+    let told = String::from_utf8_lossy(&undone.stdout).into_owned();
+    assert!(undone.status.code() == Some(3) && told.contains("59 deleted, 1 in conflict"), "{undone:?}");
+}
+
+#[tokio::test]
+async fn whoever_follows_a_job_may_leave_and_come_back() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = small());
+    capture(&store, &versions(60)).await;
+    let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": 300})).await;
+    let mut following =
+        changefeed(&world, &["restore", "show", &id, "--follow"]).stderr(Stdio::piped()).spawn().expect("follow");
+    until("it works", DEADLINE, async || store.restore(&id).await.expect("record").counts.total() > 0).await;
+    signal("-INT", following.id());
+    let left = tokio::task::spawn_blocking(move || {
+        let mut told = String::new();
+        std::io::Read::read_to_string(&mut following.stderr.take().expect("stderr"), &mut told).expect("told");
+        (following.wait().expect("ended"), told)
+    });
+    let (exit, told) = tokio::time::timeout(Duration::from_secs(30), left).await.expect("soon").expect("ended");
+    assert!(exit.success() && told.contains(&format!("restore show {id} --follow")), "{told}");
+    assert_eq!(store.job(&id).await.expect("job").state, JobState::Running);
+    let back = run(&world, &["restore", "show", &id, "--follow", "--output", "json"]).await;
+    let shown: Value = serde_json::from_slice(&back.stdout).expect("JSON");
+    assert!(back.status.success() && shown["state"] == "done" && shown["counts"]["create"] == 60, "{shown}");
+}

@@ -1,0 +1,60 @@
+//! What a sweep would remove.
+
+use super::expiry::Superseded;
+use super::state::NEVER;
+use super::sweep::{Order, Stop, Sweep};
+use crate::read::DocumentName;
+
+impl Sweep<'_> {
+    /// Counts what would be removed, without a trace.
+    pub(super) async fn count(&mut self) -> Result<(), Stop> {
+        let (swept_to, until) = (self.saved.progress.swept_to, self.swept());
+        let mut captured = self.saved.progress.late_to;
+        while swept_to != NEVER
+            && let Some(step) = self.step(Order::Capture { until }, captured).await?
+        {
+            self.count_documents(step.names, until, |_| true, NEVER).await?;
+            captured = step.last;
+        }
+        let mut after = swept_to;
+        while after < self.cutoff
+            && let Some(step) = self.step(Order::SourceTime, after).await?
+        {
+            // A document counts in the step that has its current version; what lies further back was counted already.
+            let in_step = |second| second > after && second <= step.last;
+            self.count_documents(step.names, self.cutoff, in_step, swept_to).await?;
+            after = step.last;
+        }
+        Ok(())
+    }
+
+    async fn count_documents(
+        &self,
+        names: Vec<DocumentName>,
+        until: i64,
+        counts: impl Fn(i64) -> bool,
+        back_to: i64,
+    ) -> Result<(), Stop> {
+        for name in names {
+            self.check_time()?;
+            let mut superseded = Superseded::at(self.changes, &name, until).await?;
+            if !superseded.newest.is_some_and(&counts) {
+                continue;
+            }
+            let (mut versions, mut oldest) = (0, None);
+            while let Some(row) = superseded.next().await? {
+                if oldest.is_some_and(|oldest| row.source_ts < oldest) {
+                    break;
+                }
+                if row.source_ts <= back_to {
+                    // It was current when the sweep stopped, with whatever else there is of its second.
+                    oldest = Some(row.source_ts);
+                }
+                versions += u64::from(!self.pinned.holds(&name, &row.id));
+            }
+            let mut counts = self.counts();
+            (counts.documents, counts.versions) = (counts.documents + 1, counts.versions + versions);
+        }
+        Ok(())
+    }
+}
