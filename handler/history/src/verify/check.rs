@@ -96,7 +96,8 @@ impl Check<'_> {
             Standing::Exact(_) => Ok(None),
             Standing::Inexact => suspected(FindingKind::Inexact),
             Standing::Absent if Utc::now().timestamp() - row.ts < self.grace => Ok(Some(Suspicion::Pending)),
-            Standing::Absent => suspected(FindingKind::Missing),
+            Standing::Absent if self.store.last_outline(&row.name).await?.is_some() => suspected(FindingKind::Missing),
+            Standing::Absent => suspected(FindingKind::NeverCaptured),
         }
     }
 
