@@ -148,12 +148,7 @@ fn print_version(version: &Version, output: Output) -> Result<()> {
     if output == Output::Json {
         return print_json(version);
     }
-    print_line(&format!(
-        "{}  {}  {}",
-        version.id,
-        time(version.source_ts),
-        format!("{:?}", version.operation).to_lowercase()
-    ))?;
+    print_line(&format!("{}  {}  {}", version.id, time(version.source_ts), operation(version)))?;
     if !version.exact {
         print_line("Date-time strings in it may have been rewritten by the Functions host.")?;
     }

@@ -245,7 +245,7 @@ impl Story {
     }
 }
 
-fn fault(random: &mut SmallRng) -> Fault {
+pub fn fault(random: &mut SmallRng) -> Fault {
     let effects = [
         Effect::LoseReply,
         Effect::Status { status: 429, substatus: 3200 },

@@ -21,3 +21,6 @@ mod retention;
 mod retention_model;
 mod run_jobs;
 mod support;
+mod verify;
+mod verify_model;
+mod verify_story;

@@ -172,14 +172,6 @@ impl Run {
         }
     }
 
-    /// Saves how far it is, for what must not begin before.
-    ///
-    /// # Errors
-    /// [`ErrorKind::PreconditionFailed`] when another runner has taken it over.
-    pub async fn save_progress(&self) -> Result<(), Error> {
-        self.save(|_| ()).await.map(drop)
-    }
-
     /// Saves the job after a change of it.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::look::{Looked, Source};
+use super::look::{Found, Source};
 use super::seen::{Seen, Sight};
 use crate::cosmos::{Error, Key, KeyRange};
 use crate::filter::{Filter, meets};
@@ -74,7 +74,7 @@ impl Scan<'_> {
         range: &KeyRange,
         continuation: Option<&str>,
         each: impl Fn(Candidate) -> F,
-    ) -> Result<Looked<T>, Error> {
+    ) -> Result<Found<T>, Error> {
         let monitored = self.store.container(Role::Monitored).await?;
         let mut parameters = Map::new();
         let conditions = self.filters.iter().map(|filter| filter.condition("c", &mut parameters)).collect();
@@ -100,7 +100,7 @@ impl Scan<'_> {
         range: &KeyRange,
         continuation: Option<&str>,
         each: impl Fn(Candidate) -> F,
-    ) -> Result<Looked<T>, Error> {
+    ) -> Result<Found<T>, Error> {
         let changes = self.store.container(Role::Changes).await?;
         let select = "SELECT c.id, c.sourceId, c.partitionKey".to_owned();
         let mut source = Source {

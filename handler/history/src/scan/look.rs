@@ -28,7 +28,7 @@ pub(crate) struct Source<'a> {
 }
 
 /// What came of a look.
-pub(crate) struct Looked<I> {
+pub(crate) struct Found<I> {
     pub items: Vec<I>,
     pub next: Option<String>,
     pub looked_at: u64,
@@ -60,7 +60,7 @@ impl<'a> Source<'a> {
         continuation: Option<&str>,
         read: impl Fn(Value) -> Result<T, Error>,
         plan: impl Fn(T) -> F,
-    ) -> Result<Looked<I>, Error> {
+    ) -> Result<Found<I>, Error> {
         let conditions = if self.conditions.is_empty() {
             String::new()
         } else {
@@ -68,7 +68,7 @@ impl<'a> Source<'a> {
         };
         let query = format!("{} FROM c{conditions}", self.select);
         let max_items = NonZeroU32::new(self.page_items as u32).unwrap_or(NonZeroU32::MIN);
-        let mut looked = Looked { items: Vec::new(), next: continuation.map(str::to_owned), looked_at: 0 };
+        let mut looked = Found { items: Vec::new(), next: continuation.map(str::to_owned), looked_at: 0 };
         for _ in 0..MAX_LOOKS {
             let (next, container) = (looked.next.as_deref(), self.container);
             let page = match &self.key {

@@ -6,6 +6,6 @@ mod pages;
 mod seen;
 
 pub(crate) use documents::{Candidate, Met, Remover, Scan};
-pub(crate) use look::{Looked, Looked as Found, Source};
+pub(crate) use look::{Found, Source};
 pub(crate) use pages::{ItemsPage, PageState, Planned, StoredPage, plan_page};
 pub(crate) use seen::{Seen, Sight};

@@ -9,7 +9,7 @@ use super::finding::{Finding, FindingKind};
 use crate::cosmos::{Error, Key, KeyRange};
 use crate::located::{id_and_key, read_id_and_key};
 use crate::read::{DocumentName, Outline, outline};
-use crate::scan::{Looked, Seen, Sight, Source};
+use crate::scan::{Found, Seen, Sight, Source};
 use crate::store::{Role, Store};
 use crate::version::{plain_id, version_id};
 
@@ -66,7 +66,7 @@ impl Standing {
 
 impl Check<'_> {
     /// Looks at a page of live documents of a range.
-    pub(super) async fn live(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Looked<Suspicion>, Error> {
+    pub(super) async fn live(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found<Suspicion>, Error> {
         let monitored = self.store.container(Role::Monitored).await?;
         let paths = monitored.key_paths();
         let source = Source {
@@ -96,12 +96,13 @@ impl Check<'_> {
             Standing::Exact(_) => Ok(None),
             Standing::Inexact => suspected(FindingKind::Inexact),
             Standing::Absent if Utc::now().timestamp() - row.ts < self.grace => Ok(Some(Suspicion::Pending)),
-            Standing::Absent => suspected(FindingKind::Missing),
+            Standing::Absent if self.store.last_outline(&row.name).await?.is_some() => suspected(FindingKind::Missing),
+            Standing::Absent => suspected(FindingKind::NeverCaptured),
         }
     }
 
     /// Looks at a page of versions of a range.
-    pub(super) async fn past(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Looked<Suspicion>, Error> {
+    pub(super) async fn past(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found<Suspicion>, Error> {
         let changes = self.store.container(Role::Changes).await?;
         let (page_items, concurrency) = (self.page_items, self.concurrency);
         let mut source = Source { page_items, concurrency, ..Source::of_versions(changes, outline(), self.key) };

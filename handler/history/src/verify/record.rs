@@ -77,16 +77,11 @@ impl Store {
             finished_at: None,
             counts: VerifyCounts::default(),
             request_charge: 0.0,
-            job: Some(Work { ru_per_second: request.ru_per_second, updated_at: timestamp(now), ..Work::default() }),
+            job: Some(Work::queued(request.ru_per_second)),
             schema: SCHEMA,
         };
-        let body = serde_json::to_value(&record)
-            .map_err(|error| Error::invalid("storing a verification", error.to_string()))?;
-        match self.container(Role::Jobs).await?.create(&Key::text(&record.id), &record.id, &body).await {
-            // The id is random: it is the same job, and the reply was lost.
-            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
-            _ => Ok(record),
-        }
+        self.create_job(&record.id, &record).await?;
+        Ok(record)
     }
 
     /// The verifications, newest first.

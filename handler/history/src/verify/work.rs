@@ -62,7 +62,11 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
     let mut counts: VerifyCounts = run.counts()?;
     let mut cursor = match run.cursor::<Cursor>()? {
         Some(cursor) => cursor,
-        None => worker.begin(Phase::Live).await?,
+        None => {
+            let first = worker.begin(Phase::Live).await?;
+            run.begin(&first, &counts).await?;
+            first
+        }
     };
     loop {
         let phase = cursor.phase;
@@ -82,11 +86,8 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
             Phase::Confirm => break,
         };
         cursor = worker.begin(next).await?;
-        run.advance(&cursor, &counts, 0)?;
-        if next == Phase::Confirm {
-            // Pages change from here on: nobody is to come upon them again by the scans.
-            run.save_progress().await?;
-        }
+        // Pages change while they are confirmed: nobody is to come upon them by the scans again.
+        run.begin(&cursor, &counts).await?;
     }
     Ok(Step::Ended(if counts.found() > counts.repaired { JobState::Findings } else { JobState::Done }))
 }

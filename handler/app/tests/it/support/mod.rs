@@ -5,6 +5,7 @@ mod handler;
 pub mod jobs;
 mod local;
 mod process;
+pub mod verify;
 mod world;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,88 @@
+//! Verifications, and the damage that they are to find.
+
+use azure_data_cosmos::PartitionKey;
+use azure_data_cosmos::models::PartitionKeyValue;
+use changefeed_history::{Finding, Store, VerifyRecord};
+use serde_json::{Value, json};
+
+use super::World;
+use super::jobs::finish;
+
+/// Asks for a verification with this request, and works on it to its end: how it ended, and every finding.
+pub async fn verify(store: &Store, request: Value) -> (VerifyRecord, Vec<Finding>) {
+    let id = asked(store, request).await;
+    finish(store, &id).await;
+    verified(store, &id).await
+}
+
+/// Asks for a verification; its id. Without another, there is no grace time.
+pub async fn asked(store: &Store, mut request: Value) -> String {
+    if request.get("graceSeconds").is_none() {
+        request["graceSeconds"] = json!(0);
+    }
+    let request = serde_json::from_value(request).expect("request");
+    store.create_verification(&request).await.expect("a job").id
+}
+
+/// What a verification came to.
+pub async fn verified(store: &Store, id: &str) -> (VerifyRecord, Vec<Finding>) {
+    let mut view = store.show_verification(id).await.expect("a verification");
+    while let Some(continuation) = view.continuation.take() {
+        let more = store.findings(id, Some(&continuation)).await.expect("findings");
+        view.findings.extend(more.items);
+        view.continuation = more.continuation;
+    }
+    (view.record, view.findings)
+}
+
+/// Kind, id and version of each finding, in order.
+pub fn outline(findings: &[Finding]) -> Vec<(String, String, String)> {
+    let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
+    let line = |finding: &Finding| (text(json!(finding.kind)), finding.id.clone(), finding.version.clone());
+    let mut lines: Vec<_> = findings.iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+/// The id of the version that a stored document is.
+pub fn version_of(stored: &Value) -> String {
+    changed_version(stored["_ts"].as_i64().expect("_ts"), stored["_etag"].as_str().expect("_etag"))
+}
+
+fn changed_version(ts: i64, etag: &str) -> String {
+    format!("{ts:010}-{}", etag.trim_matches('"'))
+}
+
+/// The key of a record in `changes`.
+pub fn record_key(record: &Value) -> PartitionKey {
+    let text = |name: &str| PartitionKeyValue::from(record[name].as_str().expect("text").to_owned());
+    PartitionKey::try_from(vec![text("pk"), text("sourceId")]).expect("key")
+}
+
+/// Takes a record out of `changes`.
+pub async fn lose(world: &World, record: &Value) {
+    let id = record["id"].as_str().expect("id");
+    world.container("changes").await.delete_item(record_key(record), id, None).await.expect("delete");
+}
+
+/// Writes over a record of `changes`.
+pub async fn rewrite(world: &World, record: Value) {
+    let (key, id) = (record_key(&record), record["id"].as_str().expect("id").to_owned());
+    world.container("changes").await.upsert_item(key, &id, record, None).await.expect("upsert");
+}
+
+/// The parts of versions.
+pub async fn parts(world: &World) -> Vec<Value> {
+    world.query("changes", "SELECT * FROM c WHERE IS_DEFINED(c.partOf)").await
+}
+
+/// Text that fits into a document, and its version into no record: the version has parts.
+pub fn large_text() -> String {
+    let mut state = 7_u64;
+    let character = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // The printable ones that JSON does not escape.
+        char::from_u32(35 + (state >> 33) as u32 % 57).unwrap_or('x')
+    };
+    std::iter::repeat_with(character).take(1_940_000).collect()
+}

@@ -1,0 +1,286 @@
+//! The promise of a verification, held against a naive one that has everything in memory: over random histories with random
+//! losses the findings are the same, each once, whatever happens to its runners; after a repair there is nothing to find but
+//! what nobody can bring back, and the history tells of every document what became of it.
+//!
+//! Documents are written, deleted, and expire, under keys of every kind, several times in a second; captured or not; and then
+//! records are lost, emptied, or made inexact.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use changefeed_history::{AsOf, DocumentName, JobOptions, JobState, Moment, SliceEnd, Store};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::jobs_model::fault;
+use crate::restore_model::{parsed, sdk_key};
+use crate::support::jobs::{capture, small};
+use crate::support::verify::{asked, outline, verified, version_of};
+use crate::support::{DEADLINE, Feed, World, until};
+
+type Name = (String, String);
+type Outline = (String, String, String);
+
+struct Story {
+    seed: u64,
+    world: World,
+    store: Store,
+    feed: Feed,
+    random: SmallRng,
+    hierarchical: bool,
+    changes_key: &'static [&'static str],
+    lsn: BTreeMap<Name, i64>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_findings_are_those_of_a_naive_verification_and_a_repair_leaves_nothing_to_find() {
+    let stories = (0..6).map(|seed| async move {
+        let mut story = Story::begin(seed).await;
+        for round in 0..2 {
+            for step in 0..40 {
+                story.step(round * 100 + step).await;
+            }
+            story.damage().await;
+            story.rest().await;
+            story.verify().await;
+        }
+    });
+    futures::future::join_all(stories).await;
+}
+
+impl Story {
+    async fn begin(seed: u64) -> Self {
+        let hierarchical = seed % 2 == 1;
+        let keys: &[&str] = if hierarchical { &["/tenant", "/user"] } else { &["/pk"] };
+        let changes_key: &[&str] = [&["/pk", "/sourceId"][..], &["/pk"], &["/id"]][seed as usize % 3];
+        let world = World::with_keys(keys, changes_key).await;
+        let options = JobOptions { claim: Duration::from_millis(400), ..small() };
+        let store = world.store(|all| all.jobs = options);
+        let feed = world.feed().await;
+        let random = SmallRng::seed_from_u64(seed);
+        Self { seed, world, store, feed, random, hierarchical, changes_key, lsn: BTreeMap::new() }
+    }
+
+    async fn step(&mut self, step: usize) {
+        let keys = if self.hierarchical {
+            vec![json!(["acme", 1]), json!(["acme", null]), json!(["other", true])]
+        } else {
+            vec![json!(["a"]), json!([7]), json!([1.5]), json!([false]), json!([null])]
+        };
+        let key = keys.choose(&mut self.random).expect("key").clone();
+        let id = format!("item-{}", self.random.random_range(0..8));
+        if self.random.random_bool(0.2) {
+            self.delete(&key, &id).await;
+            return;
+        }
+        let mut document = json!({"id": id, "step": step});
+        if self.hierarchical {
+            (document["tenant"], document["user"]) = (key[0].clone(), key[1].clone());
+        } else {
+            document["pk"] = key[0].clone();
+        }
+        if self.random.random_bool(0.1) {
+            document["ttl"] = json!(1);
+        }
+        self.world.put(sdk_key(&key), document).await;
+        // Some versions are seen by nobody, others are not captured.
+        if self.random.random_bool(0.8) {
+            let captured = if self.random.random_bool(0.8) { 1.0 } else { 0.0 };
+            self.observe(captured).await;
+        }
+    }
+
+    async fn observe(&mut self, captured: f64) {
+        let mut taken = Vec::new();
+        for change in self.feed.changed().await {
+            self.lsn.insert(self.name(&change), change["_lsn"].as_i64().expect("_lsn"));
+            if self.random.random_bool(captured) {
+                taken.push(change);
+            }
+        }
+        capture(&self.store, &taken).await;
+    }
+
+    fn name(&self, document: &Value) -> Name {
+        let key =
+            if self.hierarchical { json!([document["tenant"], document["user"]]) } else { json!([document["pk"]]) };
+        (key.to_string(), document["id"].as_str().expect("id").to_owned())
+    }
+
+    /// Deletes a document; half of the deletes are told.
+    async fn delete(&mut self, key: &Value, id: &str) {
+        self.observe(0.8).await;
+        let deleted = self.world.container("events").await.delete_item(sdk_key(key), id, None).await;
+        if deleted.is_err() || self.random.random_bool(0.5) {
+            return;
+        }
+        let lsn = self.lsn.get(&(key.to_string(), id.to_owned())).copied().unwrap_or_default() + 1;
+        let paths: &[&str] = if self.hierarchical { &["tenant", "user"] } else { &["pk"] };
+        let properties = paths.iter().zip(key.as_array().expect("key"));
+        let partition_key: serde_json::Map<String, Value> =
+            properties.map(|(path, value)| ((*path).to_owned(), value.clone())).collect();
+        let metadata = json!({"crts": chrono::Utc::now().timestamp(), "lsn": lsn, "operationType": "delete", "id": id,
+            "partitionKey": partition_key});
+        capture(&self.store, &[json!({"current": null, "metadata": metadata})]).await;
+    }
+
+    /// Loses records, empties them, makes them inexact.
+    async fn damage(&mut self) {
+        for (id, mut record) in self.world.versions().await {
+            let paths = self.changes_key.iter();
+            let key: Vec<Value> = paths.map(|path| record[path.trim_start_matches('/')].clone()).collect();
+            let changes = self.world.container("changes").await;
+            match self.random.random_range(0..20) {
+                0..2 => drop(changes.delete_item(sdk_key(&json!(key)), &id, None).await.expect("delete")),
+                2..5 if record["document"].is_object() => {
+                    if self.random.random_bool(0.3) {
+                        record.as_object_mut().expect("object").shift_remove("document");
+                    } else {
+                        record["exact"] = json!(false);
+                    }
+                    changes.upsert_item(sdk_key(&json!(key)), &id, record, None).await.expect("upsert");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What has a time to live has gone.
+    async fn rest(&self) {
+        let second = chrono::Utc::now().timestamp() + 2;
+        until("what expires has expired", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+    }
+
+    async fn live(&self) -> BTreeMap<Name, Value> {
+        let documents = self.world.query("events", "SELECT * FROM c").await;
+        documents.into_iter().map(|document| (self.name(&document), document)).collect()
+    }
+
+    /// What is to be found, by everything that there is.
+    async fn expected(&self) -> Vec<Outline> {
+        let (live, records) = (self.live().await, self.world.versions().await);
+        let mut versions: BTreeMap<Name, Vec<&Value>> = BTreeMap::new();
+        for record in records.values() {
+            let name = (record["partitionKey"].to_string(), record["sourceId"].as_str().expect("id").to_owned());
+            versions.entry(name).or_default().push(record);
+        }
+        let mut expected = Vec::new();
+        let mut expect = |kind: &str, id: &str, version: &str| {
+            expected.push((kind.to_owned(), id.to_owned(), version.to_owned()));
+        };
+        for (name, document) in &live {
+            let version = version_of(document);
+            let known = versions.get(name).map(Vec::as_slice).unwrap_or_default();
+            let of_it = |record: &&&Value| record["id"].as_str().is_some_and(|id| id.replace("-exact", "") == version);
+            if known.is_empty() {
+                expect("neverCaptured", &name.1, &version);
+            } else if !known.iter().any(|record| of_it(&record)) {
+                expect("missing", &name.1, &version);
+            } else if !known.iter().filter(of_it).any(|record| record["exact"] == true) {
+                expect("inexact", &name.1, &version);
+            }
+        }
+        for (name, known) in &versions {
+            let order = |record: &&&Value| {
+                let exact = record["exact"] == true;
+                (record["sourceTs"].as_i64().expect("ts"), record["lsn"].as_i64().unwrap_or_default(), exact)
+            };
+            let is_removal = |record: &Value| record["operation"] == "delete" || record["operation"] == "expire";
+            let newest = known.iter().max_by_key(order).expect("a version");
+            let has_expired =
+                newest["expiresAt"].as_i64().is_some_and(|expires| expires <= chrono::Utc::now().timestamp());
+            if !live.contains_key(name) && !is_removal(newest) && !has_expired {
+                expect("gone", &name.1, newest["id"].as_str().expect("id"));
+            }
+            for record in known.iter().filter(|record| !is_removal(record) && !record["document"].is_object()) {
+                expect("incomplete", &name.1, record["id"].as_str().expect("id"));
+            }
+        }
+        expected.sort();
+        expected
+    }
+
+    async fn verify(&mut self) {
+        let seed = self.seed;
+        let expected = self.expected().await;
+        assert!(!expected.is_empty(), "seed {seed}: nothing is wrong");
+        for repair in [false, true] {
+            let id = asked(&self.store, json!({ "repair": repair })).await;
+            let state = self.finish(&id).await;
+            let (record, findings) = verified(&self.store, &id).await;
+            assert_eq!(outline(&findings), expected, "seed {seed}, repair {repair}");
+            assert_eq!(record.counts.found(), expected.len() as u64, "seed {seed}, repair {repair}");
+            let left: Vec<_> = findings.iter().filter(|finding| !finding.repaired).collect();
+            assert_eq!(record.counts.repaired, (findings.len() - left.len()) as u64, "seed {seed}");
+            let incomplete = |kind| json!(kind) == "incomplete";
+            assert!(!repair || left.iter().all(|finding| incomplete(finding.kind)), "seed {seed}: {left:?}");
+            assert_eq!(state, if left.is_empty() { JobState::Done } else { JobState::Findings }, "seed {seed}");
+        }
+        let left: Vec<Outline> = expected.into_iter().filter(|(kind, ..)| kind == "incomplete").collect();
+        assert_eq!(self.expected().await, left, "seed {seed}: a naive verification finds the same");
+        self.check_answers().await;
+    }
+
+    /// What became of every document that there is anything of.
+    async fn check_answers(&self) {
+        let (live, versions) = (self.live().await, self.world.versions().await);
+        let now = chrono::Utc::now().timestamp();
+        for record in versions.values() {
+            let name = (record["partitionKey"].to_string(), record["sourceId"].as_str().expect("id").to_owned());
+            let at_the_end = self.as_of(&name, now).await;
+            match (live.get(&name), at_the_end) {
+                (Some(document), AsOf::Version { version, may_be_deleted: false }) => {
+                    assert_eq!(version.id.replace("-exact", ""), version_of(document), "{name:?}");
+                }
+                (None, AsOf::Absent { .. }) => {}
+                (live, answer) => panic!("seed {}: {name:?} is {live:?}, and the answer {answer:?}", self.seed),
+            }
+            if record["inferred"] == true {
+                let second = record["sourceTs"].as_i64().expect("ts");
+                if !versions.values().any(|other| is_after_within(other, record)) {
+                    assert!(matches!(self.as_of(&name, second).await, AsOf::Absent { .. }), "{record}");
+                }
+                if let AsOf::Version { may_be_deleted, version } = self.as_of(&name, second - 1).await {
+                    assert!(may_be_deleted, "seed {}: {version:?} before {record}", self.seed);
+                }
+            }
+        }
+    }
+
+    async fn as_of(&self, name: &Name, second: i64) -> AsOf {
+        let partition_key = serde_json::from_value(parsed(&name.0)).expect("key");
+        let name = DocumentName { id: name.1.clone(), partition_key };
+        let moment: Moment = serde_json::from_value(json!(second)).expect("moment");
+        self.store.document_as_of(&name, moment).await.expect("an answer")
+    }
+
+    /// Works on a job with runners that do not live long, and a service that has its moods.
+    async fn finish(&mut self, id: &str) -> JobState {
+        for slice in 0.. {
+            if self.random.random_bool(0.3) {
+                self.world.endpoint.inject(fault(&mut self.random));
+            }
+            let most = if slice % 4 == 3 { 4000 } else { 600 };
+            let life = Duration::from_millis(self.random.random_range(20..most));
+            let runner = format!("runner-{slice}");
+            let sliced = tokio::time::timeout(life, self.store.run_slice(id, &runner, std::future::pending())).await;
+            match sliced {
+                Ok(Ok(SliceEnd::Ended(state))) => {
+                    self.world.endpoint.clear_faults();
+                    return state;
+                }
+                Ok(Ok(_)) | Err(_) => {}
+                Ok(Err(error)) => assert!(slice < 200, "{error}"),
+            }
+        }
+        unreachable!("a job ends")
+    }
+}
+
+/// Whether a version is of the same document and second as another, and after it.
+fn is_after_within(other: &Value, record: &Value) -> bool {
+    let same = |field: &str| other[field] == record[field];
+    same("partitionKey") && same("sourceId") && same("sourceTs") && other["lsn"].as_i64() > record["lsn"].as_i64()
+}
