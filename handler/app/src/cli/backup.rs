@@ -38,6 +38,7 @@ pub async fn run(source: &Source, command: &BackupCommand) -> Result<ExitCode> {
 
 /// A place as it is stored: the whole path of a folder.
 pub fn whole(place: &str) -> Result<String> {
+    let place = if place.len() > 1 { place.trim_end_matches('/') } else { place };
     if place.contains("://") {
         return Ok(place.to_owned());
     }
@@ -77,8 +78,11 @@ async fn create(service: &Service, arguments: &CreateArguments) -> Result<ExitCo
 async fn under_way(service: &Service, request: &BackupRequest, discard: bool) -> Result<Option<String>> {
     let place = service.settings().places.open(&request.to)?;
     let backups = service.store.backups().await?.items;
-    let open = backups.into_iter().find(|backup| !backup.state.is_end() && backup.place() == request.to);
     let unfinished = unfinished(&place).await?;
+    let is_here = |backup: &BackupView| {
+        backup.place() == request.to || unfinished.as_ref().is_some_and(|unfinished| unfinished.id == backup.id)
+    };
+    let open = backups.into_iter().find(|backup| !backup.state.is_end() && is_here(backup));
     if discard {
         if let Some(open) = &open {
             service.store.cancel_job(&open.id).await?;

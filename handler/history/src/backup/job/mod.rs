@@ -6,8 +6,8 @@
 //! whatever instant, the next runner goes on from the writer's cursor, and no document is lost or doubled.
 //!
 //! The race to mind: a document may be deleted or made again while its container is read. A live backup has each document
-//! as it was when it was read. One as of a moment meets a document that is deleted meanwhile perhaps twice, with the same
-//! body.
+//! as it was when it was read. One as of a moment may meet a document that is deleted meanwhile twice, with the same body; and
+//! not at all one that is deleted before it is read and then made again before its versions are.
 
 mod collect;
 mod cursor;
