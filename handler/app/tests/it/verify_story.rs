@@ -74,7 +74,7 @@ async fn writers_and_a_capture_that_lags_give_no_findings() {
             step += 1;
             let id = format!("item-{}", step * 7 % 40);
             world.put("a", json!({"id": id, "pk": "a", "v": step})).await;
-            if step % 3 == 0 {
+            if step.is_multiple_of(3) {
                 // Capture lags by some writes, and more by deletes.
                 let changed = feed.changed().await;
                 let lsn = changed.iter().filter_map(|change| change["_lsn"].as_i64()).max().expect("a write");
