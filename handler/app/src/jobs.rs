@@ -6,10 +6,15 @@ use std::time::Duration;
 use changefeed_history::{Error, SliceEnd, Store};
 use futures::{FutureExt, StreamExt};
 
+/// The name of this machine.
+pub fn host() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    host.trim().to_owned()
+}
+
 /// The name of this process in claims.
 pub fn runner() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}:{}", host.trim(), std::process::id())
+    format!("{}:{}", host(), std::process::id())
 }
 
 /// Jobs that are worked on side by side.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use changefeed_history::{CaptureReport, ContainerStatus, RetentionStatus, Store};
-use changefeed_processor::{ChangeFeedEstimator, Container, LeaseLag};
+use changefeed_processor::{ChangeFeedEstimator, Container, LeaseLag, LeaseSet};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -37,6 +37,9 @@ pub struct Status {
     pub containers: Vec<ContainerStatus>,
     /// Every lease of the trigger, with its lag.
     pub leases: Vec<LeaseStatus>,
+    /// The first range of the monitored container that no lease covers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leases_gap: Option<String>,
     /// Why the leases could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leases_error: Option<String>,
@@ -105,6 +108,12 @@ impl Service {
         Self { store, settings, counters: Counters::default() }
     }
 
+    /// The same for a command, to which this machine's folders are places too.
+    pub fn of_command(mut settings: Settings) -> Self {
+        settings.places.host = Some(crate::jobs::host());
+        Self::new(settings)
+    }
+
     /// How long one invocation may take.
     pub fn time_limit(&self) -> std::time::Duration {
         self.settings.batch_timeout
@@ -129,9 +138,9 @@ impl Service {
     pub async fn status(&self) -> Status {
         let (containers, leases, retention) =
             tokio::join!(self.store.container_status(), self.leases(), self.store.retention_status(chrono::Utc::now()));
-        let (leases, leases_error) = match leases {
-            Ok(leases) => (leases, None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
+        let (leases, leases_gap, leases_error) = match leases {
+            Ok((leases, gap)) => (leases, gap, None),
+            Err(error) => (Vec::new(), None, Some(error.to_string())),
         };
         let (retention, retention_error) = match retention {
             Ok(retention) => (Some(retention), None),
@@ -143,6 +152,7 @@ impl Service {
             settings: self.settings.display(),
             containers,
             leases,
+            leases_gap,
             leases_error,
             retention,
             retention_error,
@@ -155,10 +165,13 @@ impl Service {
         }
     }
 
-    async fn leases(&self) -> anyhow::Result<Vec<LeaseStatus>> {
+    /// The leases, and what none of them covers.
+    async fn leases(&self) -> anyhow::Result<(Vec<LeaseStatus>, Option<String>)> {
         let (monitored, leases) = self.feed_containers().await?;
-        let estimator = ChangeFeedEstimator::new(&self.settings.lease_prefix, monitored, leases)?;
-        Ok(estimator.estimate().await?.into_iter().map(LeaseStatus::from).collect())
+        let prefix = &self.settings.lease_prefix;
+        let gap = LeaseSet::open(prefix, monitored.clone(), leases.clone())?.gap().await?;
+        let leases = ChangeFeedEstimator::new(prefix, monitored, leases)?.estimate().await?;
+        Ok((leases.into_iter().map(LeaseStatus::from).collect(), gap.map(|range| range.to_string())))
     }
 
     /// The monitored container and the one with its leases, for a change feed processor.

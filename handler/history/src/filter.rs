@@ -106,6 +106,11 @@ impl Filter {
     }
 }
 
+/// Whether a document meets every condition.
+pub(crate) fn meets(filters: &[Filter], document: &Value) -> bool {
+    filters.iter().all(|filter| filter.matches(document))
+}
+
 /// Checks the number of filters.
 pub(crate) fn check_count(filters: &[Filter]) -> Result<(), String> {
     if filters.len() > MAX_FILTERS {

@@ -43,7 +43,7 @@ pub use provision::{Provisioned, identity_commands};
 pub use query::{QueryPage, QueryRequest};
 pub use read::{AsOf, Difference, DocumentName, SearchRequest, SearchRow, SearchRows, VersionPage, VersionsRequest};
 pub use restore::{
-    Action, Counts, FilterOn, Plan, PlannedItem, RestoreItems, RestoreList, RestoreRecord, RestoreReport,
+    Action, BackupLine, Counts, FilterOn, Plan, PlannedItem, RestoreItems, RestoreList, RestoreRecord, RestoreReport,
     RestoreRequest, RestoreView, Restored, Selection, Target, UndoRequest,
 };
 pub use retention::{RetentionStatus, SweepReport, SweepRequest, SweepState};

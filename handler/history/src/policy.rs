@@ -33,7 +33,7 @@ pub(crate) fn decide(kind: ErrorKind) -> Decision {
     }
 }
 
-/// Tries again what may pass: throttling until the deadline, other failures a few times.
+/// Tries again what may pass: throttling, splits and merges until the deadline, other failures a few times.
 pub(crate) async fn retry<T, F>(deadline: Instant, operation: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
@@ -45,7 +45,8 @@ where
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        attempts += u32::from(error.kind() != ErrorKind::Throttled);
+        // A split or merge passes, as throttling does.
+        attempts += u32::from(!matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Gone));
         let in_time = Instant::now() + pause < deadline;
         if decide(error.kind()) != Decision::Retry || attempts >= ATTEMPTS || !in_time {
             return Err(error);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
+use crate::backup::PlaceAccess;
 use crate::cosmos::{Account, Connect, Container, Error, Meter};
 use crate::jobs::JobOptions;
 
@@ -86,6 +87,8 @@ pub struct StoreOptions {
     pub retention_days: Option<u32>,
     /// How long work is done.
     pub jobs: JobOptions,
+    /// How the places of backups are reached.
+    pub places: PlaceAccess,
 }
 
 /// A monitored container and its history.

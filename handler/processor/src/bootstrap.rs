@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position, RangeContinuation};
+use crate::coverage::gap;
 use crate::lease::{FeedRange, Lease, RangeEnvelope, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
@@ -34,20 +35,33 @@ pub(crate) async fn bootstrap(
     }
     while !leases.is_initialized().await? {
         let Some(lock) = leases.lock(leases.clock().now()).await? else {
+            log::info!(
+                "another instance is making the leases, or was killed while it did; waiting for up to 30 seconds"
+            );
             leases.clock().sleep(WAIT_FOR_OTHERS).await;
             continue;
         };
-        // A partition may be split between the read of its range and that of its position.
-        while let Err(error) = create_leases(monitored, leases, start, mode).await {
-            if error.kind() != ErrorKind::Gone {
-                return Err(error);
-            }
-            leases.clock().sleep(WAIT_FOR_OTHERS).await;
-        }
-        leases.mark_initialized().await?;
+        let created = create_all(monitored, leases, start, mode).await;
         leases.unlock(lock).await?;
+        created?;
     }
     same_mode(&leases.all().await?, mode)
+}
+
+/// Makes leases until they cover the container: partitions may be split and merged meanwhile.
+async fn create_all(
+    monitored: &Container,
+    leases: &LeaseStore,
+    start: StartFrom,
+    mode: ChangeFeedMode,
+) -> Result<(), Error> {
+    loop {
+        match create_leases(monitored, leases, start, mode).await {
+            Ok(()) if gap(&leases.all().await?).is_none() => return leases.mark_initialized().await,
+            Err(error) if error.kind() != ErrorKind::Gone => return Err(error),
+            Ok(()) | Err(_) => leases.clock().sleep(WAIT_FOR_OTHERS).await,
+        }
+    }
 }
 
 /// A bookmark of one mode means nothing to the other.
@@ -75,7 +89,7 @@ async fn create_leases(
     same_mode(&present, mode)?;
     for range in monitored.feed_ranges().await? {
         if !present.iter().any(|lease| lease.range().as_ref() == Some(&range)) {
-            leases.create(&first_lease(monitored, leases, range, start, mode).await?).await?;
+            create(leases, first_lease(monitored, leases, range, start, mode).await?).await?;
         }
     }
     Ok(())
@@ -107,6 +121,23 @@ async fn first_lease(
         ChangeFeedMode::LatestVersion => now.iter().for_each(|continuation| lease.fix_now(continuation)),
     }
     Ok(lease)
+}
+
+/// Creates a lease, if there is none for its range. The name of a partition may be taken by a lease of another range: two
+/// partitions that were merged while their leases were made, for instance. Then the range itself is the name.
+pub(crate) async fn create(leases: &LeaseStore, mut lease: Lease) -> Result<(), Error> {
+    if leases.create(&lease).await? {
+        return Ok(());
+    }
+    let is_same = |there: &Lease| there.id == lease.id && there.range() == lease.range();
+    if leases.all().await?.iter().any(is_same) {
+        return Ok(());
+    }
+    if let Some(range) = lease.range() {
+        lease.lease_token = range.token();
+        (lease.id, lease.version) = (leases.lease_id(&lease.lease_token), VERSION_EPK_RANGE);
+    }
+    leases.create(&lease).await.map(drop)
 }
 
 /// What differs from one lease that is made to the next.

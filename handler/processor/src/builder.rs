@@ -12,11 +12,13 @@ use crate::change::Change;
 use crate::checkpoint::Checkpointer;
 use crate::clock::Clock;
 use crate::context::Context;
-use crate::cosmos::{Container, Error, LeaseStore};
+use crate::cosmos::{Container, Error, ErrorKind, LeaseStore};
 use crate::health::{HandlerError, Notifications, ProcessingError};
 use crate::instance::{Handler, Instance, RunningProcessor};
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
+
+const STARTING: &str = "starting the processor";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -90,11 +92,21 @@ impl ChangeFeedProcessor {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the lease container is not partitioned by `/id` or
-    /// `/partitionKey`, when there are leases of the other mode, and when [`ChangeFeedMode::AllVersionsAndDeletes`] is
+    /// `/partitionKey`, when leases would expire before they are renewed, when there are leases of the other mode, and when [`ChangeFeedMode::AllVersionsAndDeletes`] is
     /// to start from anything but now. Any kind when the leases cannot be made. Once it runs, a processor tries again
     /// whatever fails.
     pub async fn start(self) -> Result<RunningProcessor, Error> {
         let ProcessorBuilder { processor_name, monitored, leases, settings, notifications } = self.builder;
+        if settings.instance_name.is_empty() {
+            return Err(Error::new(ErrorKind::Invalid, STARTING, "the instance's name is empty"));
+        }
+        if settings.lease_expiration_interval <= settings.lease_renew_interval {
+            let message = format!(
+                "leases expire after {:?} and are renewed every {:?} only; they must be renewed before they expire",
+                settings.lease_expiration_interval, settings.lease_renew_interval
+            );
+            return Err(Error::new(ErrorKind::Invalid, STARTING, message));
+        }
         let leases = LeaseStore::new(leases, monitored.lease_prefix(&processor_name), settings.clock.clone())?;
         bootstrap(&monitored, &leases, settings.start_from, settings.mode).await?;
         Ok(RunningProcessor::start(Instance {

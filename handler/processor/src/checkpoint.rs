@@ -20,15 +20,15 @@ impl Checkpointer {
     /// Records that this batch, and with it every earlier one of the lease, was handled.
     ///
     /// # Errors
-    /// [`ErrorKind::PreconditionFailed`] when the lease was lost: its new owner gets the batch again. Any other kind as
+    /// [`ErrorKind::PreconditionFailed`] when the lease is not held any more: what was not checkpointed comes again. Any other kind as
     /// the service answers.
     pub async fn checkpoint(&self) -> Result<(), Error> {
         if let Some(continuation) = &self.continuation {
             self.held.checkpoint(self.page, continuation).await?;
         }
-        if self.held.lost().is_cancelled() {
+        if self.held.is_over().await {
             let lease = self.held.lease().await;
-            let message = "it is another instance's now, or was split or merged";
+            let message = "it was given back, lost to another instance, split or merged";
             return Err(Error::new(
                 ErrorKind::PreconditionFailed,
                 format!("checkpointing lease {}", lease.lease_token),

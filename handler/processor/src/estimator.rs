@@ -83,11 +83,10 @@ impl ChangeFeedEstimator {
         let is_free = lease.is_expired(now, self.expiration);
         let failure = lease.failure().map(|(since, failure)| (since, failure.to_owned()));
         let last_checkpoint = lease.last_checkpoint();
-        let waits_too_long = waiting_since
-            .into_iter()
-            .chain(last_checkpoint)
-            .max()
-            .is_some_and(|since| later(since, self.expiration) < now);
+        // A .NET processor does not tell when it moved a lease.
+        let moved = lease.held_since().map(|since| last_checkpoint.map_or(since, |moved| moved.max(since)));
+        let waits_too_long =
+            moved.zip(waiting_since).is_some_and(|(moved, waiting)| later(moved.max(waiting), self.expiration) < now);
         // A lease that was just made has no bookmark, and nobody yet.
         let is_old = lease.timestamp.is_none_or(|written| later(written, self.expiration) < now);
         let behind = lag.map_or(is_old, |lag| lag > 0);

@@ -1,6 +1,7 @@
 //! What a processor tells of itself while it runs.
 
 use crate::cosmos::Error;
+use crate::lease::FeedRange;
 
 /// An error of a handler.
 pub(crate) type HandlerError = Box<dyn std::error::Error + Send + Sync>;
@@ -20,6 +21,9 @@ pub enum ProcessingError {
     /// The next page of the change feed would not be read the next time either. It is never skipped.
     #[error("its range stands still, for the next page cannot be read: {0}")]
     UnreadablePage(#[source] Error),
+    /// No lease covers this range of the monitored container: nobody reads it. Leases were deleted, or others make them.
+    #[error("no lease covers the range {0}: what changes there is not delivered; if leases were deleted, start anew")]
+    Gap(FeedRange),
     /// A lease was not read, taken, renewed, moved or given back.
     #[error("{0}")]
     Lease(#[source] Error),
@@ -28,7 +32,7 @@ pub enum ProcessingError {
 impl ProcessingError {
     /// Whether it would fail again without somebody who repairs something: worth an error in the log.
     pub(crate) fn needs_repair(&self) -> bool {
-        matches!(self, Self::UnreadablePage(_))
+        matches!(self, Self::UnreadablePage(_) | Self::Gap(_))
     }
 }
 

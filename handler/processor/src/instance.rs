@@ -14,8 +14,9 @@ use crate::change::Change;
 use crate::checkpoint::Checkpointer;
 use crate::context::Context;
 use crate::cosmos::{Container, Error, LeaseStore};
+use crate::coverage::gap;
 use crate::health::{HandlerError, Notifications, ProcessingError};
-use crate::lease::Lease;
+use crate::lease::{FeedRange, Lease};
 use crate::partition::process;
 use crate::renewal::HeldLease;
 
@@ -73,9 +74,10 @@ impl Drop for RunningProcessor {
 
 async fn run(instance: Arc<Instance>, stop: CancellationToken) {
     let mut held: HashMap<String, JoinHandle<()>> = HashMap::new();
+    let mut gaps = Gaps::default();
     while !stop.is_cancelled() {
         held.retain(|_, task| !task.is_finished());
-        if let Err(error) = take_leases(&instance, &mut held, &stop).await {
+        if let Err(error) = take_leases(&instance, &mut held, &mut gaps, &stop).await {
             instance.notifications.error(None, &ProcessingError::Lease(error), "; leases are balanced later");
         }
         tokio::select! {
@@ -90,10 +92,14 @@ async fn run(instance: Arc<Instance>, stop: CancellationToken) {
 async fn take_leases(
     instance: &Arc<Instance>,
     held: &mut HashMap<String, JoinHandle<()>>,
+    gaps: &mut Gaps,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let settings = &instance.settings;
     let all = instance.leases.all().await?;
+    if let Some(gap) = gaps.seen(gap(&all)) {
+        instance.notifications.error(None, &ProcessingError::Gap(gap), "");
+    }
     // Leases in this instance's name that it does not process are from a run before this one, or from a task that died.
     for lease in &all {
         if lease.owner.as_deref() == Some(&*settings.instance_name) && !held.contains_key(&lease.id) {
@@ -113,6 +119,24 @@ async fn take_leases(
     Ok(())
 }
 
+/// Tells of a gap between the leases once, when it is seen a second time: the leases are not read at one moment, and one
+/// may be replaced by others meanwhile.
+#[derive(Default)]
+struct Gaps {
+    last: Option<FeedRange>,
+    told: bool,
+}
+
+impl Gaps {
+    fn seen(&mut self, gap: Option<FeedRange>) -> Option<FeedRange> {
+        let again = gap.is_some() && self.last == gap;
+        let tells = again && !self.told;
+        self.told = again;
+        self.last.clone_from(&gap);
+        gap.filter(|_| tells)
+    }
+}
+
 /// Takes a lease and starts to process it. A lease that cannot be had, for whatever reason, does not keep the others
 /// waiting.
 async fn take(
@@ -125,7 +149,7 @@ async fn take(
         Ok(Some(acquired)) => {
             instance.notifications.acquired(&lease.lease_token);
             let (instance, stop) = (Arc::clone(instance), stop.clone());
-            let task = tokio::spawn(async move { process(&instance, Arc::new(acquired), &stop).await });
+            let task = tokio::spawn(async move { process(instance, Arc::new(acquired), &stop).await });
             held.insert(lease.id.clone(), task);
             true
         }

@@ -23,6 +23,8 @@ const FAILING_SINCE: &str = "FailingSince";
 const FAILURE: &str = "Failure";
 const RESET_TO: &str = "ResetTo";
 const NOW: &str = "Now";
+const HOLDER: &str = "Holder";
+const HELD_SINCE: &str = "HeldSince";
 const MAX_FAILURE_CHARS: usize = 500;
 
 /// A lease: who reads which range of the monitored container, and how far that is.
@@ -48,7 +50,8 @@ pub struct Lease {
     /// The feed's etag after the last checkpoint, quotes included.
     #[serde(rename = "ContinuationToken", default)]
     pub continuation_token: Option<String>,
-    /// Texts that .NET processors keep and do not read. This crate notes there when the lease last moved forward
+    /// Texts that .NET processors keep and do not read. This crate notes there who holds the lease since when
+    /// (`Holder`, `HeldSince`), when it last moved forward
     /// (`LastCheckpoint`), since when and why it does not (`FailingSince`, `Failure`), where to start again
     /// (`ResetTo`), and the continuation token that a start from now means (`Now`); times are RFC 3339.
     #[serde(default)]
@@ -87,6 +90,12 @@ pub struct FeedRange {
     pub max: String,
 }
 
+impl std::fmt::Display for FeedRange {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.token())
+    }
+}
+
 impl FeedRange {
     /// The lease token of a lease keyed by range.
     pub(crate) fn token(&self) -> String {
@@ -119,6 +128,11 @@ impl Lease {
         Some(FeedRange { min: min.to_owned(), max: max.to_owned() })
     }
 
+    /// The value of the lease container's key: the id, except where .NET before 3.59 wrote a random `partitionKey`.
+    pub(crate) fn key(&self) -> &str {
+        self.partition_key.as_deref().unwrap_or(&self.id)
+    }
+
     /// Whether nobody holds the lease at `now`: it has no owner, or the owner has not renewed it for `expiration`.
     pub fn is_expired(&self, now: DateTime<Utc>, expiration: Duration) -> bool {
         let written = self.timestamp.or_else(|| DateTime::from_timestamp(self.ts?, 0));
@@ -129,6 +143,18 @@ impl Lease {
     /// The mode of the feed that the bookmark is of.
     pub fn mode(&self) -> ChangeFeedMode {
         self.mode.unwrap_or_default()
+    }
+
+    /// Notes who takes the lease, and when.
+    pub(crate) fn note_holder(&mut self, now: DateTime<Utc>) {
+        self.properties.insert(HOLDER.to_owned(), self.owner.clone().into());
+        self.properties.insert(HELD_SINCE.to_owned(), rfc3339(now));
+    }
+
+    /// Since when the owner has held the lease, if it is an instance of this crate.
+    pub(crate) fn held_since(&self) -> Option<DateTime<Utc>> {
+        let is_holder = self.properties.get(HOLDER)?.as_str() == self.owner.as_deref();
+        self.time(HELD_SINCE).filter(|_| is_holder)
     }
 
     /// When the lease last moved forward, if this crate moved it.

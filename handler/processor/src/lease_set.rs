@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position};
-use crate::lease::Lease;
+use crate::coverage::gap;
+use crate::lease::{FeedRange, Lease};
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 
@@ -41,6 +42,16 @@ impl LeaseSet {
         Ok(leases)
     }
 
+    /// The first part of the monitored container that no lease covers: nobody reads it. `None` also where there are no
+    /// leases, or one does not tell its range.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn gap(&self) -> Result<Option<FeedRange>, Error> {
+        let leases = self.leases.all().await?;
+        Ok(gap(&leases).filter(|_| !leases.is_empty()))
+    }
+
     /// The lease documents, as they are stored, without an owner: for [`Self::import`] into another lease container.
     ///
     /// # Errors
@@ -58,9 +69,9 @@ impl LeaseSet {
     /// name may be another one than theirs. Tells how many were stored.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when a document is no lease or of another monitored container, [`ErrorKind::Conflict`]
-    /// when there are leases already and `overwrite` is not set, or when an instance holds one of them. Nothing is
-    /// stored in these cases.
+    /// [`ErrorKind::Invalid`] when a document is no lease or of another monitored container, or when they do not cover it;
+    /// [`ErrorKind::Conflict`] when there are leases already and `overwrite` is not set, or when an instance holds one of
+    /// them. Nothing is stored in these cases, unless an instance starts meanwhile.
     pub async fn import(&self, documents: Vec<Value>, overwrite: bool) -> Result<usize, Error> {
         const ACTION: &str = "importing leases";
         let mut imported = Vec::new();
@@ -82,11 +93,29 @@ impl LeaseSet {
             return Err(Error::new(ErrorKind::Conflict, ACTION, message));
         }
         self.nobody_holds(&present, ACTION)?;
-        for lease in &present {
-            self.leases.delete(&lease.id, lease.etag.as_deref()).await?;
+        if let Some(gap) = gap(&imported) {
+            let message = format!("the documents leave out the range {gap} of {}", self.monitored.name());
+            return Err(Error::new(ErrorKind::Invalid, ACTION, message));
         }
+        let taken = |lease: &Lease| {
+            let message = format!("lease {} was taken meanwhile; stop every instance first", lease.id);
+            Error::new(ErrorKind::Conflict, ACTION, message)
+        };
         for lease in &imported {
-            self.leases.create(lease).await?;
+            match present.iter().find(|there| there.id == lease.id) {
+                Some(there) => {
+                    let kept = Lease { partition_key: there.partition_key.clone(), ..lease.clone() };
+                    let replaced = self.leases.update(there, |current| {
+                        let next = Lease { etag: current.etag.clone(), ..kept.clone() };
+                        (current.owner == there.owner).then_some(next)
+                    });
+                    replaced.await?.ok_or_else(|| taken(lease))?;
+                }
+                None => drop(self.leases.create(lease).await?),
+            }
+        }
+        for lease in present.iter().filter(|there| imported.iter().all(|lease| lease.id != there.id)) {
+            self.leases.delete(lease).await?;
         }
         self.leases.mark_initialized().await?;
         Ok(imported.len())

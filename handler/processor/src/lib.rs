@@ -52,8 +52,8 @@
 //! # Beside .NET and the Functions trigger
 //!
 //! Lease documents have the names, fields and continuation tokens of the .NET change feed processor (version 3), which
-//! are also those of the Azure Functions trigger: a lease passes between them and this crate without a gap. A partition
-//! that is split or merged is followed as they do it.
+//! are also those of the Azure Functions trigger: a lease passes between them and this crate without a gap, once it has a
+//! bookmark. A partition that is split or merged is followed as they do it.
 //!
 //! # Tests of programs that use it
 //!
@@ -67,6 +67,7 @@ mod checkpoint;
 mod clock;
 mod context;
 mod cosmos;
+mod coverage;
 mod estimator;
 mod health;
 mod instance;

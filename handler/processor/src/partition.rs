@@ -26,19 +26,16 @@ use crate::start_from::StartFrom;
 use crate::topology;
 
 /// Processes the lease until it is lost, replaced by others, or `stop` is cancelled; in the last case it is given back.
-pub(crate) async fn process(instance: &Instance, held: Arc<HeldLease>, stop: &CancellationToken) {
+pub(crate) async fn process(instance: Arc<Instance>, held: Arc<HeldLease>, stop: &CancellationToken) {
     let token = held.lease().await.lease_token;
-    let not_renewed = |error| {
-        instance.notifications.error(Some(&token), &ProcessingError::Lease(error), "; it will be renewed later")
-    };
-    let mut reader = RangeReader { instance, held: &held, stop, read_up_to: None, pages: 0 };
-    // The whole run: a handler may still be at work when the processor is told to stop, and the lease must not expire.
-    tokio::select! {
-        () = held.keep(instance.settings.lease_renew_interval, not_renewed) => {}
-        () = reader.run(&token) => {}
-    }
+    // In a task of its own: a handler that blocks its thread must not hold up the renewal. For the whole run: a handler
+    // may still be at work when the processor is told to stop, and the lease must not expire.
+    let keeping = tokio::spawn(keep(Arc::clone(&instance), Arc::clone(&held), token.clone()));
+    let mut reader = RangeReader { instance: &instance, held: &held, stop, read_up_to: None, pages: 0, handed_over: 0 };
+    reader.run(&token).await;
+    keeping.abort();
     if held.lost().is_cancelled() {
-        log::info!("lease {token} was lost to another instance");
+        log::info!("lease {token} was lost: another instance has it, or it was deleted");
     } else if stop.is_cancelled()
         && let Err(error) = held.release().await
     {
@@ -47,14 +44,23 @@ pub(crate) async fn process(instance: &Instance, held: Arc<HeldLease>, stop: &Ca
     instance.notifications.released(&token);
 }
 
+async fn keep(instance: Arc<Instance>, held: Arc<HeldLease>, token: String) {
+    let not_renewed = |error| {
+        instance.notifications.error(Some(&token), &ProcessingError::Lease(error), "; it will be renewed later")
+    };
+    held.keep(instance.settings.lease_renew_interval, not_renewed).await;
+}
+
 struct RangeReader<'a> {
     instance: &'a Instance,
     held: &'a Arc<HeldLease>,
     stop: &'a CancellationToken,
     /// The continuation to go on from; none to go on from the lease's bookmark.
     read_up_to: Option<String>,
-    /// How many pages were handed over.
+    /// How many pages were read.
     pages: u64,
+    /// The number of the last page that was handed over.
+    handed_over: u64,
 }
 
 enum Progress {
@@ -174,8 +180,11 @@ impl RangeReader<'_> {
         let is_replaced = topology::has_changed(self.held, &page).await;
         let caught_up = page.changes.is_empty();
         self.pages += 1;
-        let mut handled = true;
+        let automatic = self.instance.settings.checkpointing == Checkpointing::Automatic;
+        // What was handed over before this page may not be safe yet.
+        let mut handled = automatic || self.held.page().await >= self.handed_over;
         if !caught_up {
+            self.handed_over = self.pages;
             self.held
                 .confirm(self.instance.settings.lease_expiration_interval)
                 .await
@@ -200,8 +209,7 @@ impl RangeReader<'_> {
             };
             let running = AssertUnwindSafe((self.instance.handler)(context, page.changes, checkpointer)).catch_unwind();
             running.await.map_err(|_| ProcessingError::HandlerPanicked)?.map_err(ProcessingError::Handler)?;
-            handled =
-                self.instance.settings.checkpointing == Checkpointing::Automatic || reached.load(Ordering::SeqCst);
+            handled = automatic || reached.load(Ordering::SeqCst);
         }
         if is_replaced {
             let parts = page.continuations.len();
@@ -213,7 +221,6 @@ impl RangeReader<'_> {
             return Ok(Progress::Replaced);
         }
         if let Some(continuation) = only {
-            let automatic = self.instance.settings.checkpointing == Checkpointing::Automatic;
             let recorded = if caught_up && self.read_up_to.is_none() && lease.continuation_token.is_none() {
                 self.record_start(&lease, &continuation).await
             } else if automatic && !caught_up {

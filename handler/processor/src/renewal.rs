@@ -25,6 +25,8 @@ struct State {
     lease: Lease,
     /// The number of the page that the bookmark is of.
     page: u64,
+    /// Whether the lease was given back or deleted: it may be held anew by then, and is not this one's to write.
+    over: bool,
 }
 
 impl HeldLease {
@@ -32,12 +34,14 @@ impl HeldLease {
     pub(crate) async fn acquire(store: &LeaseStore, lease: &Lease, owner: &str) -> Result<Option<Self>, Error> {
         let seen = lease.owner.clone();
         let acquired = store.update(lease, |current| {
-            (current.owner == seen).then(|| Lease { owner: Some(owner.to_owned()), ..current.clone() })
+            let mut taken = Lease { owner: Some(owner.to_owned()), ..current.clone() };
+            taken.note_holder(store.clock().now());
+            (current.owner == seen).then_some(taken)
         });
         Ok(acquired.await?.map(|lease| Self {
             store: store.clone(),
             owner: owner.to_owned(),
-            state: Mutex::new(State { lease, page: 0 }),
+            state: Mutex::new(State { lease, page: 0, over: false }),
             lost: CancellationToken::new(),
         }))
     }
@@ -45,6 +49,16 @@ impl HeldLease {
     /// Cancelled once the lease is lost.
     pub(crate) fn lost(&self) -> &CancellationToken {
         &self.lost
+    }
+
+    /// Whether the lease is not held any more, for whatever reason.
+    pub(crate) async fn is_over(&self) -> bool {
+        self.lost.is_cancelled() || self.state.lock().await.over
+    }
+
+    /// The number of the page that the bookmark is of.
+    pub(crate) async fn page(&self) -> u64 {
+        self.state.lock().await.page
     }
 
     pub(crate) async fn lease(&self) -> Lease {
@@ -59,7 +73,7 @@ impl HeldLease {
         }
         let now = self.store.clock().now();
         self.update(&mut state, |lease| lease.move_to(continuation, now)).await?;
-        if !self.lost.is_cancelled() {
+        if !self.lost.is_cancelled() && !state.over {
             state.page = page;
         }
         Ok(())
@@ -87,7 +101,9 @@ impl HeldLease {
     /// Gives the lease back, with its bookmark.
     pub(crate) async fn release(&self) -> Result<(), Error> {
         let mut state = self.state.lock().await;
-        self.update(&mut state, |lease| lease.owner = None).await
+        self.update(&mut state, |lease| lease.owner = None).await?;
+        state.over = true;
+        Ok(())
     }
 
     /// Deletes the lease, after others have taken its place.
@@ -98,7 +114,9 @@ impl HeldLease {
         if self.lost.is_cancelled() {
             return Ok(());
         }
-        self.store.delete(&state.lease.id, state.lease.etag.as_deref()).await
+        self.store.delete(&state.lease).await?;
+        state.over = true;
+        Ok(())
     }
 
     /// Makes sure that an instance that was held up for longer than `expiration`, and may have lost the lease without
@@ -112,11 +130,10 @@ impl HeldLease {
         Ok(())
     }
 
-    /// Renews the lease every `interval`, first after half of it, for as long as it is held. Never returns: a handler
-    /// that is at work when the lease is lost is told so, not torn down.
+    /// Renews the lease every `interval`, first after half of it, for as long as it is held.
     pub(crate) async fn keep(&self, interval: Duration, on_error: impl Fn(Error)) {
         let mut pause = interval / 2;
-        while !self.lost.is_cancelled() {
+        while !self.is_over().await {
             self.store.clock().sleep(pause).await;
             let mut state = self.state.lock().await;
             if let Err(error) = self.update(&mut state, |_| ()).await {
@@ -124,10 +141,12 @@ impl HeldLease {
             }
             pause = interval;
         }
-        std::future::pending().await
     }
 
     async fn update(&self, state: &mut MutexGuard<'_, State>, change: impl Fn(&mut Lease)) -> Result<(), Error> {
+        if self.lost.is_cancelled() || state.over {
+            return Ok(());
+        }
         let updated = self.store.update(&state.lease, |current| {
             let mut next = current.clone();
             change(&mut next);

@@ -8,7 +8,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::bootstrap::NewLease;
+use crate::bootstrap::{NewLease, create};
 use crate::cosmos::{Error, FeedPage, Position, RangeContinuation};
 use crate::instance::Instance;
 use crate::lease::{VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
@@ -57,7 +57,7 @@ pub(crate) async fn replace(
             mode: parent.mode(),
             properties: parent.properties.clone(),
         };
-        instance.leases.create(&child.build(&instance.leases)).await?;
+        create(&instance.leases, child.build(&instance.leases)).await?;
     }
     held.delete().await
 }

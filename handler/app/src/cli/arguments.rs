@@ -9,6 +9,7 @@ use changefeed_history::{Filter, Key, Moment};
 use changefeed_processor::ChangeFeedMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::backup_arguments::BackupCommand;
 use super::dead_letters_arguments::DeadLettersCommand;
 use super::verify_arguments::VerifyArguments;
 
@@ -46,6 +47,9 @@ pub enum Command {
     /// Put documents back, and undo that
     #[command(subcommand)]
     Restore(RestoreCommand),
+    /// Write backups as files, look at them, restore them
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Look at documents that could not be kept as versions, try them again, give them up
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -265,7 +269,7 @@ pub enum FilterOnArgument {
     Live,
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+pub fn moment(text: &str) -> Result<Moment, String> {
     Moment::parse(text, chrono::Utc::now())
 }
 
@@ -290,7 +294,7 @@ pub struct ProcessArguments {
     #[arg(long, allow_hyphen_values = true, value_parser = From::parse)]
     pub from: Option<From>,
     /// The name in the leases, of its own for each instance; without it a random one
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub instance: Option<String>,
     /// Serve /live, /ready and /metrics on this port; 0 for any that is free
     #[arg(long, value_name = "PORT")]
@@ -305,16 +309,16 @@ pub struct ProcessArguments {
     #[arg(long)]
     pub max_items: Option<NonZeroU32>,
     /// How long to wait where there was nothing new [default: 5000]
-    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub poll_delay_ms: Option<u64>,
     /// How often to look for leases to take [default: 13000]
-    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub lease_acquire_interval_ms: Option<u64>,
     /// After what time without renewal a lease is free for other instances [default: 60000]
-    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub lease_expiration_interval_ms: Option<u64>,
     /// How often to renew a lease [default: 17000]
-    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub lease_renew_interval_ms: Option<u64>,
 }
 
@@ -331,7 +335,11 @@ impl From {
         match text {
             "now" => Ok(Self::Now),
             "beginning" => Ok(Self::Beginning),
-            time => moment(time).map(Self::Time).map_err(|error| format!("{error}; or now, or beginning")),
+            time => match moment(time) {
+                Ok(moment) if moment.time() > chrono::Utc::now() => Err(format!("{time} is not over yet")),
+                Ok(moment) => Ok(Self::Time(moment)),
+                Err(error) => Err(format!("{error}; or now, or beginning")),
+            },
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 done with conflicts or damage found.
 
 mod arguments;
+mod backup;
+mod backup_arguments;
+mod backup_verify;
 mod confirm;
 mod dead_letters;
 mod dead_letters_arguments;
@@ -92,7 +95,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Some(path) => Source::environment().with_file(path)?,
         None => Source::environment(),
     };
-    let service = || Settings::read(&source).map(Service::new);
+    let service = || Settings::read(&source).map(Service::of_command);
     match arguments.command {
         Command::Serve(serve_arguments) => {
             let settings = Settings::read(&source)?;
@@ -107,6 +110,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Command::Truncate(truncate) => truncate::run(&service()?, &truncate).await?,
         Command::Query(query) => query::run(&service()?, &query).await?,
         Command::History(history) => history::run(&service()?, &history).await?,
+        Command::Backup(backup) => return backup::run(&source, &backup).await,
         Command::Restore(restore) => return restore::run(&service()?, &restore).await,
         Command::DeadLetters(dead_letters) => return dead_letters::run(&service()?, &dead_letters).await,
         Command::Retention(retention) => retention::run(&service()?, &retention).await?,

@@ -8,9 +8,9 @@ use changefeed_processor::{Change, ChangeFeedMode, StartFrom};
 use serde_json::{Value, json};
 
 use super::arguments::{From, ProcessArguments};
-use super::interrupt::interrupted;
+use super::interrupt::Interrupts;
 use super::output::print_line;
-use crate::process::{ProcessOptions, Processing, serve_health};
+use crate::process::{HealthPort, ProcessOptions, Processing};
 use crate::service::Service;
 
 /// Captures until it is told to stop; then finishes what is under way and gives its leases back. Told a second time, it
@@ -18,25 +18,29 @@ use crate::service::Service;
 pub async fn run(service: Service, arguments: ProcessArguments) -> Result<()> {
     let options = options(&service, &arguments);
     let mode = options.mode;
+    let mut interrupts = Interrupts::listen()?;
+    // Before anything is started: a port that is taken is a mistake.
+    let health_port = match arguments.health_port {
+        Some(port) => Some(HealthPort::bind(arguments.health_address, port)?),
+        None => None,
+    };
     let processing = tokio::select! {
         processing = Processing::start(Arc::new(service), options) => processing?,
-        interrupted = interrupted() => return interrupted,
+        () = interrupts.next() => return Ok(()),
     };
     let mut ready = json!({"event": "ready", "instance": processing.instance_name(), "mode": mode.to_string()});
     let mut health = None;
-    if let Some(port) = arguments.health_port {
-        let (handle, address) = serve_health(&processing, arguments.health_address, port)?;
-        ready["health"] = json!(format!("http://{address}"));
-        health = Some(handle);
+    if let Some(port) = health_port {
+        ready["health"] = json!(format!("http://{}", port.address()));
+        health = Some(port.serve(&processing)?);
     }
     print_line(&ready.to_string())?;
 
-    interrupted().await?;
+    interrupts.next().await;
     log::info!("stopping: batches under way are finished, then the leases are given back");
     tokio::select! {
         () = processing.stop() => {}
-        again = interrupted() => {
-            again?;
+        () = interrupts.next() => {
             log::warn!("stopped at once: the leases expire, and batches under way come again");
         }
     }

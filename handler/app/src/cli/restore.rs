@@ -173,7 +173,8 @@ fn print_report(report: &RestoreReport) -> Result<()> {
 pub fn print_items(items: &[PlannedItem]) -> Result<()> {
     let row = |item: &PlannedItem| {
         let what = item.message.clone().unwrap_or_else(|| describe(&item.changes));
-        let back_to = item.version.as_deref().and_then(version_time).map(time).unwrap_or_default();
+        let line = item.backup_line.as_ref().map(|line| format!("{}, line {}", line.file, line.number));
+        let back_to = item.version.as_deref().and_then(version_time).map(time).or(line).unwrap_or_default();
         vec![
             item.id.clone(),
             item.partition_key.to_string(),

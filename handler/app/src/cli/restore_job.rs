@@ -92,9 +92,11 @@ pub async fn follow_to_end(service: &Service, id: &str) -> Result<Option<ExitCod
         return Ok(None);
     }
     if follow(service, id, "Restoring").await? == Followed::Detached {
+        if service.store.job(id).await?.job.only_on.is_none() {
+            eprintln!("The restore goes on where RunJobs or `changefeed process` runs.");
+        }
         eprintln!(
-            "The restore goes on where RunJobs or `changefeed process` runs.\n\
-             To see it, and to go on with it here: changefeed restore show {id} --follow\n\
+            "To see it, and to go on with it here: changefeed restore show {id} --follow\n\
              To end it: changefeed restore cancel {id}"
         );
         return Ok(Some(ExitCode::SUCCESS));

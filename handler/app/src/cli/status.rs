@@ -40,11 +40,14 @@ fn print_status(status: Status) -> Result<()> {
             lease.owner.unwrap_or_else(unknown),
             number(lease.lag),
             lease.lag_seconds.map_or_else(unknown, |seconds| format!("{seconds} s")),
-            lease.last_checkpoint.or(lease.last_written).unwrap_or_else(unknown),
+            lease.last_checkpoint.unwrap_or_else(unknown),
             state,
         ]
     });
     print_table(&["Lease", "Owner", "Lag", "Behind", "Last checkpoint", "State"], rows)?;
+    if let Some(range) = status.leases_gap {
+        print_line(&format!("GAP: no lease covers the range {range}; what changes there is not captured"))?;
+    }
     if let Some(error) = status.leases_error {
         print_line(&format!("The leases cannot be read: {error}"))?;
     }

@@ -160,6 +160,16 @@ async fn client(connection: ConnectionSettings) -> Result<CosmosClient, Error> {
     }
 }
 
+/// Who to be towards other services: whoever Cosmos DB is reached as, where that is by an identity.
+pub fn identity(source: &Source) -> Option<Arc<dyn TokenCredential>> {
+    let credential = match ConnectionSettings::read(source) {
+        Ok(ConnectionSettings::Identity { credential, .. }) => credential,
+        _ if in_azure(source) => CredentialSettings::ManagedIdentity(None),
+        _ => CredentialSettings::DeveloperTools,
+    };
+    token_credential(credential).ok()
+}
+
 fn token_credential(settings: CredentialSettings) -> azure_core::Result<Arc<dyn TokenCredential>> {
     Ok(match settings {
         CredentialSettings::ManagedIdentity(client_id) => {

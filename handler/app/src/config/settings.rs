@@ -4,12 +4,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use changefeed_history::backup::PlaceAccess;
 use changefeed_history::{ContainerNames, JobOptions, StoreOptions};
 use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
 use super::connection::ConnectionSettings;
 use super::source::Source;
+use super::storage::places;
 
 /// A setting as the README's table has it.
 pub struct Setting {
@@ -33,10 +35,11 @@ const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS", def
 const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
 const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
 const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
+pub(super) const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
 const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings, in the order of the README's table, without the connection's.
-pub const SETTINGS: [Setting; 15] = [
+pub const SETTINGS: [Setting; 16] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -50,6 +53,7 @@ pub const SETTINGS: [Setting; 15] = [
     RESTORED_AT_FIELD,
     MODE,
     LEASE_PREFIX,
+    BACKUP_STORAGE,
     PORT,
     RUST_LOG,
 ];
@@ -80,6 +84,8 @@ pub struct Settings {
     pub mode: ChangeFeedMode,
     /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
     pub lease_prefix: String,
+    /// How the places of backups are reached.
+    pub places: PlaceAccess,
     /// The port that the Functions host calls.
     pub port: u16,
 }
@@ -116,6 +122,7 @@ impl Settings {
             restored_at_field: restored_at_field(source)?,
             mode: mode(&text(&MODE))?,
             lease_prefix: lease_prefix(source)?,
+            places: places(source)?,
             port: number(&PORT, &text(&PORT), 0..=u16::MAX)?,
         })
     }
@@ -129,6 +136,7 @@ impl Settings {
             restored_at_field: self.restored_at_field.clone(),
             retention_days: self.retention_days,
             jobs: JobOptions::default(),
+            places: self.places.clone(),
         }
     }
 
@@ -149,6 +157,7 @@ impl Settings {
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
             MODE.name: self.mode.to_string(),
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
+            BACKUP_STORAGE.name: self.places.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
             PORT.name: self.port,
         })
     }
@@ -294,6 +303,8 @@ mod tests {
         );
         assert!(refused("CHANGEFEED_INDEXED_FIELDS", "a,b..c").contains("b..c"));
         assert!(refused("CHANGEFEED_MODE", "Everything").contains("LatestVersion and AllVersionsAndDeletes"));
+        let message = refused("CHANGEFEED_BACKUP_STORAGE", "AccountName=a;AccountKey");
+        assert!(message.contains("setting CHANGEFEED_BACKUP_STORAGE"), "{message}");
         assert!(refused("CHANGEFEED_LEASE_PREFIX", "a/b").contains("CHANGEFEED_LEASE_PREFIX"));
         for wrong in ["0", "-1", "1.5", "30d", "36501", "none"] {
             let message = refused("CHANGEFEED_RETENTION_DAYS", wrong);

@@ -1,5 +1,6 @@
 //! One function of the app a file: what the host calls.
 
+pub mod backups;
 pub mod capture;
 pub mod dead_letters;
 pub mod history;

@@ -31,6 +31,14 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/api/restores/{id}/items", "GET").route(web::get().to(functions::restores::items)))
         .service(resource("/api/restores/{id}/cancel", "POST").route(web::post().to(functions::restores::cancel)))
         .service(resource("/api/restores/{id}/undo", "POST").route(web::post().to(functions::restores::undo)))
+        .service(
+            resource("/api/backups", "GET, POST")
+                .route(web::get().to(functions::backups::list))
+                .route(web::post().to(functions::backups::post)),
+        )
+        .service(resource("/api/backups/{id}", "GET").route(web::get().to(functions::backups::show)))
+        .service(resource("/api/backups/{id}/verify", "POST").route(web::post().to(functions::backups::verify)))
+        .service(resource("/api/backups/{id}/cancel", "POST").route(web::post().to(functions::backups::cancel)))
         .service(resource("/api/dead-letters", "GET").route(web::get().to(functions::dead_letters::list)))
         .service(
             resource("/api/dead-letters/{id}", "GET, DELETE")

@@ -12,6 +12,7 @@ use changefeed_processor::{
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::metrics::Metrics;
+use super::sweeping::Sweeping;
 use super::working::Working;
 use crate::service::Service;
 
@@ -54,6 +55,7 @@ pub struct Processing {
     pub metrics: Arc<Metrics>,
     pub estimator: ChangeFeedEstimator,
     running: RunningProcessor,
+    _sweeping: Sweeping,
     working: Working,
     ready: Arc<AtomicBool>,
 }
@@ -102,8 +104,9 @@ impl Processing {
             .start()
             .await
             .context("starting the change feed processor, whose name is CHANGEFEED_LEASE_PREFIX")?;
-        let working = Working::start(service, &options, running.instance_name()).await?;
-        Ok(Self { metrics, estimator, running, working, ready: Arc::new(AtomicBool::new(true)) })
+        let working = Working::start(Arc::clone(&service), &options, running.instance_name()).await?;
+        let sweeping = Sweeping::start(service);
+        Ok(Self { metrics, estimator, running, working, _sweeping: sweeping, ready: Arc::new(AtomicBool::new(true)) })
     }
 
     /// The name that this instance's leases bear.

@@ -1,6 +1,6 @@
 //! `GET /live`, `/ready` and `/metrics`, for whoever keeps the process running.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,33 +27,45 @@ struct Health {
     leases: Mutex<Option<(Instant, Vec<LeaseLag>)>>,
 }
 
-/// Listens until the handle is told to stop; tells where.
-pub fn serve_health(processing: &Processing, address: IpAddr, port: u16) -> Result<(ServerHandle, SocketAddr)> {
-    let health = Data::new(Health {
-        ready: processing.readiness(),
-        metrics: Arc::clone(&processing.metrics),
-        estimator: processing.estimator.clone(),
-        leases: Mutex::default(),
-    });
-    let app = move || {
-        App::new()
-            .app_data(health.clone())
-            .route("/live", web::get().to(live))
-            .route("/ready", web::get().to(ready))
-            .route("/metrics", web::get().to(metrics))
-    };
-    let address = SocketAddr::from((address, port));
-    let server = HttpServer::new(app)
-        .workers(1)
-        .disable_signals()
-        .shutdown_timeout(1)
-        .bind(address)
-        .with_context(|| format!("{address} cannot be used for health (choose another --health-port)"))?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    let server = server.run();
-    let handle = server.handle();
-    tokio::spawn(server);
-    Ok((handle, bound))
+/// Where health is asked for.
+pub struct HealthPort {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl HealthPort {
+    /// Takes the port. Who asks before [`Self::serve`] waits.
+    pub fn bind(address: IpAddr, port: u16) -> Result<Self> {
+        let address = SocketAddr::from((address, port));
+        let listener = TcpListener::bind(address)
+            .with_context(|| format!("{address} cannot be used for health (choose another --health-port)"))?;
+        Ok(Self { address: listener.local_addr()?, listener })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until the handle is told to stop.
+    pub fn serve(self, processing: &Processing) -> Result<ServerHandle> {
+        let health = Data::new(Health {
+            ready: processing.readiness(),
+            metrics: Arc::clone(&processing.metrics),
+            estimator: processing.estimator.clone(),
+            leases: Mutex::default(),
+        });
+        let app = move || {
+            App::new()
+                .app_data(health.clone())
+                .route("/live", web::get().to(live))
+                .route("/ready", web::get().to(ready))
+                .route("/metrics", web::get().to(metrics))
+        };
+        let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1).listen(self.listener)?.run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Ok(handle)
+    }
 }
 
 /// That this answers is the answer.

@@ -3,7 +3,8 @@
 mod capturing;
 mod health;
 mod metrics;
+mod sweeping;
 mod working;
 
 pub use capturing::{ProcessOptions, Processing};
-pub use health::serve_health;
+pub use health::HealthPort;

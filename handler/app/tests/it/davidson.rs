@@ -113,6 +113,35 @@ async fn the_documents_of_davidson_are_found_restored_to_before_a_moment_and_bro
 }
 
 #[tokio::test]
+async fn the_documents_of_davidson_come_back_from_a_backup_after_everything_was_deleted() {
+    let local = Local::start(&["--populate", "2000", "--seed", "13"]).await;
+    local.until_all_captured(DEADLINE).await;
+    let good = local.davidson().await;
+    let folder = tempfile::tempdir().expect("folder");
+    let place = folder.path().join("davidson").to_string_lossy().into_owned();
+    let answer = |output: std::process::Output| -> Value {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let create = local.command(&["backup", "create", "--to", &place, "--filter", "city_name=Davidson"]);
+    assert_eq!(answer(create(&["--output", "json"]))["counts"]["documents"], 2);
+    local.post("truncate", json!({"container": "events", "max": 100_000})).await;
+    assert_eq!(local.count("events").await, 0);
+
+    let restore = local.command(&["backup", "restore", &place, "--yes", "--output", "json"]);
+    assert_eq!(answer(restore(&[]))["counts"]["create"], 2);
+    let plain = |mut document: Value| {
+        document.as_object_mut().expect("object").retain(|name, _| !name.starts_with('_') && name != "restored_at");
+        document
+    };
+    let restored = local.davidson().await;
+    assert!(restored.iter().all(|document| document["restored_at"].is_i64()));
+    let bodies = |documents: Vec<Value>| documents.into_iter().map(plain).collect::<Vec<_>>();
+    assert_eq!(bodies(restored), bodies(good));
+    assert_eq!(local.count("events").await, 2);
+}
+
+#[tokio::test]
 async fn the_same_seed_writes_the_same_documents() {
     let mut runs = Vec::new();
     for _ in 0..2 {

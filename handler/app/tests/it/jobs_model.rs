@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use changefeed_history::{JobOptions, JobState, PlannedItem, Restored, SliceEnd, Store, UndoRequest};
+use changefeed_history::{
+    Action, AsOf, DocumentName, JobOptions, JobState, Moment, PlannedItem, Restored, SliceEnd, Store, UndoRequest,
+};
 use local_cosmos::{Effect, Fault, RequestKind};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -53,7 +55,9 @@ impl Story {
         let keys: &[&str] = if hierarchical { &["/tenant", "/user"] } else { &["/pk"] };
         let changes: &[&str] = if seed % 4 < 2 { &["/pk", "/sourceId"] } else { &["/pk"] };
         let world = World::with_keys(keys, changes).await;
-        let options = JobOptions { claim: Duration::from_millis(400), ..small() };
+        // Half of the runners die before they have saved anything but the pages of their items.
+        let save_interval = Duration::from_millis(if seed < 2 { 100 } else { 30_000 });
+        let options = JobOptions { claim: Duration::from_millis(30), save_interval, ..small() };
         let (large, ample) = (world.store(|all| all.jobs = options), world.store(|_| ()));
         let feed = world.feed().await;
         let random = SmallRng::seed_from_u64(seed);
@@ -203,9 +207,14 @@ impl Story {
         live.insert(name, plain(&version.document.expect("document")));
     }
 
-    /// What a record says was written is what is there.
+    /// What a record says was written is what is there, and what was removed is known to be gone.
     async fn check_etags(&self, items: &[PlannedItem]) {
         for item in items.iter().filter(|item| item.action.is_write()) {
+            if item.action == Action::Delete {
+                let name = DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
+                let now = self.ample.document_as_of(&name, Moment::from(chrono::Utc::now())).await.expect("as of");
+                assert!(matches!(now, AsOf::Absent { .. }), "{item:?}: {now:?}");
+            }
             let live = self.world.live(sdk_key(&parsed(&item.partition_key.to_string())), &item.id).await;
             let etag = live.and_then(|live| Some(live["_etag"].as_str()?.to_owned()));
             assert_eq!(item.restored_etag, etag, "{item:?}");
@@ -219,12 +228,15 @@ impl Story {
                 self.world.endpoint.inject(fault(&mut self.random));
             }
             // Every few slices somebody lives long enough to get on.
-            let most = if slice % 4 == 3 { 4000 } else { 600 };
+            let most = if slice % 16 == 15 { 4000 } else { 400 };
             let life = Duration::from_millis(self.random.random_range(20..most));
             let runner = format!("runner-{slice}");
             let sliced = tokio::time::timeout(life, self.large.run_slice(id, &runner, std::future::pending())).await;
             match sliced {
-                Ok(Ok(SliceEnd::Ended(state))) => return state,
+                Ok(Ok(SliceEnd::Ended(state))) => {
+                    self.world.endpoint.clear_faults();
+                    return state;
+                }
                 Ok(Ok(_)) | Err(_) => {}
                 Ok(Err(error)) => assert!(slice < 200, "{error}"),
             }

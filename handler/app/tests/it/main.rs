@@ -1,5 +1,8 @@
 //! The whole program over the real wire: the executable against the embedded endpoint.
 
+mod backup_blobs;
+mod backup_commands;
+mod backups;
 mod capture;
 mod commands;
 mod contract;

@@ -3,6 +3,7 @@
 //! A backup is a folder of compressed segments and a manifest, written last. `docs/backup-format.md` specifies the files.
 //! Nothing read from one is believed before its digest is, and nothing in one makes the reader use more than bounded memory.
 
+mod access;
 mod chain;
 mod contents;
 mod damage;
@@ -10,6 +11,7 @@ mod deletion;
 mod digest;
 mod document;
 mod foreign;
+mod job;
 mod list;
 mod manifest;
 mod place;
@@ -23,12 +25,15 @@ mod segment_writer;
 mod verify;
 mod write;
 
+pub use access::PlaceAccess;
 pub use chain::check_chain;
 pub use damage::{Damage, ReadError};
 pub use deletion::Deletion;
 pub use digest::Digest;
 pub use document::BackupDocument;
 pub use foreign::{ForeignDocument, ForeignError, ForeignReader};
+pub use job::{BackupCounts, BackupList, BackupRequest, BackupView, unfinished};
+pub(crate) use job::{KIND, work};
 pub use list::{ListedBackup, ListedState, list};
 pub use manifest::{BackupHeader, Content, Earlier, Manifest, Source};
 pub use place::{Chunks, Entry, EntryKind, Place, Revision};

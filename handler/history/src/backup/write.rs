@@ -51,19 +51,7 @@ impl BackupWriter {
     /// # Errors
     /// `Conflict` when there is something, which the message names.
     pub async fn create(place: Place, header: BackupHeader) -> Result<Self, Error> {
-        let contents = Contents::list(&place).await?;
-        let occupied =
-            |message: String| Err(Error::new(ErrorKind::Conflict, format!("beginning a backup in {place}"), message));
-        if contents.has_manifest {
-            return occupied("there is a backup already".into());
-        }
-        if contents.has_progress {
-            return occupied("there is an unfinished backup: continue it, or discard it".into());
-        }
-        let segment = contents.segments.first().map(|(name, _)| name.to_string());
-        if let Some(name) = contents.stranger().map(str::to_owned).or(segment) {
-            return occupied(format!("it is not empty: {name:?} is there"));
-        }
+        let contents = check_empty(&place).await?;
         delete_all(&place, &contents.temporary).await?;
         let progress = Progress::new(header);
         let text = encoded(progress.encode())?;
@@ -125,7 +113,8 @@ impl BackupWriter {
             return Err(Error::new(ErrorKind::Conflict, action, "it is finished"));
         }
         if contents.has_progress {
-            delete_all(place, contents.segments.iter().map(|(_, file)| file)).await?;
+            let segments: Vec<Entry> = contents.segments.into_iter().map(|(_, file)| file).collect();
+            delete_all(place, &segments).await?;
         }
         delete_all(place, &contents.temporary).await?;
         place.delete(PROGRESS).await
@@ -224,8 +213,9 @@ impl BackupWriter {
     /// Deletes what former writers left.
     async fn clean(&self, contents: Contents) -> Result<(), Error> {
         let first = SegmentName::numbered(self.progress.segments.len());
-        let left_over = contents.segments.iter().filter(|(name, _)| first.is_some_and(|first| *name >= first));
-        delete_all(&self.place, left_over.map(|(_, file)| file)).await?;
+        let left_over = contents.segments.into_iter().filter(|(name, _)| first.is_some_and(|first| *name >= first));
+        let left_over: Vec<Entry> = left_over.map(|(_, file)| file).collect();
+        delete_all(&self.place, &left_over).await?;
         delete_all(&self.place, &contents.temporary).await
     }
 
@@ -294,6 +284,27 @@ impl BackupWriter {
     }
 }
 
+/// Looks whether a backup can begin in a place.
+///
+/// # Errors
+/// `Conflict` when there is something, which the message names.
+pub(super) async fn check_empty(place: &Place) -> Result<Contents, Error> {
+    let contents = Contents::list(place).await?;
+    let occupied =
+        |message: String| Err(Error::new(ErrorKind::Conflict, format!("beginning a backup in {place}"), message));
+    if contents.has_manifest {
+        return occupied("there is a backup already".into());
+    }
+    if contents.has_progress {
+        return occupied("there is an unfinished backup: continue it, or discard it".into());
+    }
+    let segment = contents.segments.first().map(|(name, _)| name.to_string());
+    if let Some(name) = contents.stranger().map(str::to_owned).or(segment) {
+        return occupied(format!("it is not empty: {name:?} is there"));
+    }
+    Ok(contents)
+}
+
 /// After a failure that may be a lost reply: whether the file is what was to be written.
 async fn own(place: &Place, name: &str, bytes: &Bytes, error: Error) -> Result<Revision, Error> {
     if !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::PreconditionFailed) {
@@ -309,7 +320,7 @@ async fn own(place: &Place, name: &str, bytes: &Bytes, error: Error) -> Result<R
 }
 
 /// Deletes files as they were listed. One that is another one by now is a newer writer's.
-async fn delete_all(place: &Place, files: impl IntoIterator<Item = &Entry>) -> Result<(), Error> {
+async fn delete_all(place: &Place, files: &[Entry]) -> Result<(), Error> {
     for file in files {
         match &file.revision {
             Some(revision) => place.delete_seen(&file.name, revision).await?,

@@ -40,6 +40,13 @@ impl Account {
         self.connection.client.get_or_try_init(|| (self.connection.connect)()).await
     }
 
+    /// Its host, and the port if that is none of the usual ones.
+    pub(crate) async fn host(&self) -> Result<String, Error> {
+        let endpoint = self.client().await?.endpoint();
+        let host = endpoint.host_str().unwrap_or_default();
+        Ok(endpoint.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+
     /// Counts what is done through this account.
     pub(crate) fn meter(&self) -> &Meter {
         &self.meter

@@ -28,15 +28,15 @@ pub enum ErrorKind {
     Invalid,
 }
 
-/// A failed operation: its kind, what was being done, and the SDK's error as the source.
+/// A failed operation: its kind, what was being done, and what the SDK says.
 #[derive(Debug, thiserror::Error)]
 #[error("{action}: {message}")]
 pub struct Error {
     kind: ErrorKind,
     action: String,
     message: String,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// Its text is in the message: it is not the source, which would tell it twice.
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -45,9 +45,14 @@ impl Error {
         self.kind
     }
 
+    /// The SDK's error.
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.cause.as_deref()
+    }
+
     /// Another kind of failure than the service's, in what `action` says.
     pub fn new(kind: ErrorKind, action: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, action: action.into(), message: message.into(), source: None }
+        Self { kind, action: action.into(), message: message.into(), cause: None }
     }
 
     pub(crate) fn invalid(action: impl Into<String>, message: impl Into<String>) -> Self {
@@ -72,6 +77,6 @@ impl Error {
         } else {
             ""
         };
-        Self { kind, action: action.into(), message: format!("{error}{hint}"), source: Some(Box::new(error)) }
+        Self { kind, action: action.into(), message: format!("{error}{hint}"), cause: Some(Box::new(error)) }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn cut(mut physical: Vec<KeyRange>, parts: usize) -> Vec<String> {
         let (min, max) = (position(&range.min), if range.max == END { HASHES } else { position(&range.max) });
         let size = max.saturating_sub(min);
         // Its share of the parts, by its share of the hashes.
-        let share = (size * wanted).div_ceil(HASHES).max(1);
+        let share = ((size * wanted + HASHES / 2) / HASHES).max(1);
         let inner = (1..share).map(|part| format!("{:08X}", min + size * part / share));
         bounds.extend(inner.filter(|bound| *bound > range.min && *bound < range.max));
     }

@@ -46,6 +46,11 @@ impl Store {
             if job.state.is_end() {
                 return Ok(Claimed::Not(SliceEnd::Ended(job.state)));
             }
+            if let Some(host) = job.job.only_on.as_ref().filter(|host| Some(*host) != self.options.places.host.as_ref())
+            {
+                let message = format!("only {host} can do it: it has files there");
+                return Err(Error::new(ErrorKind::Invalid, format!("working on job {id}"), message));
+            }
             if job.job.claim.as_ref().is_some_and(|claim| claim.by == by) {
                 return Ok(Claimed::Run(Box::new(Run::new(self.metered(), kind, by, job, etag))));
             }

@@ -63,6 +63,9 @@ pub struct Work {
     /// Until when what was used is within that, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paid_until: Option<f64>,
+    /// The only machine that can do it: it has files there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only_on: Option<String>,
     /// Whether it is to end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancel: bool,
@@ -175,10 +178,12 @@ impl Store {
     }
 }
 
-/// The id of the job that a changed item of the jobs container is, if there is anything to do for it.
+/// The id of the job that a changed item of the jobs container is, if there is anything to do for it. What only one machine
+/// can do is left to the command line there.
 pub fn job_to_run(item: &Value) -> Option<&str> {
     let state = JobState::deserialize(&item["state"]).ok()?;
-    item["id"].as_str().filter(|_| item["job"].is_object() && !state.is_end())
+    let is_for_all = item["job"].is_object() && item["job"].get("onlyOn").is_none();
+    item["id"].as_str().filter(|_| is_for_all && !state.is_end())
 }
 
 /// A new id, that sorts by time.

@@ -8,13 +8,15 @@
 use super::run::Run;
 use super::state::JobState;
 use crate::cosmos::Error;
-use crate::{restore, verify};
+use crate::{backup, restore, verify};
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {
     /// Puts documents back, or undoes that.
     Restore,
+    /// Writes a backup.
+    Backup,
     /// Holds the live documents against the history.
     Verify,
 }
@@ -33,6 +35,7 @@ impl JobKind {
     pub fn named(name: &str) -> Option<Self> {
         match name {
             restore::KIND => Some(Self::Restore),
+            backup::KIND => Some(Self::Backup),
             verify::KIND => Some(Self::Verify),
             _ => None,
         }
@@ -41,6 +44,7 @@ impl JobKind {
     pub(super) async fn work(self, run: &Run) -> Result<Step, Error> {
         match self {
             Self::Restore => restore::work(run).await,
+            Self::Backup => backup::work(run).await,
             Self::Verify => verify::work(run).await,
         }
     }

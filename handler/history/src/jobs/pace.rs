@@ -5,6 +5,21 @@ use std::time::Duration;
 /// Use that is behind the budget may be caught up with for this long.
 const CREDIT_SECONDS: f64 = 3.0;
 
+/// The request units a second that a job may be held to.
+const BUDGET: std::ops::RangeInclusive<f64> = 10.0..=10_000_000.0;
+
+/// Checks a budget of request units a second.
+pub(crate) fn check_budget(ru_per_second: Option<f64>) -> Result<(), String> {
+    match ru_per_second {
+        Some(budget) if !BUDGET.contains(&budget) => Err(format!(
+            "ruPerSecond is {budget}; allowed are {} to {} request units a second",
+            BUDGET.start(),
+            BUDGET.end()
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What was used, as time that it takes at the budget's rate.
 #[derive(Debug)]
 pub(super) struct Pace {

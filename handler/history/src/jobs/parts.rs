@@ -1,7 +1,8 @@
 //! A container in parts that are read side by side, page by page; and where each of them is.
 
+use futures::StreamExt;
+use futures::future::{Join, Ready, join, ready};
 use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::run::Run;
@@ -16,7 +17,11 @@ const MAX_PARTS: u64 = 256;
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Parts {
     /// Where one part ends and the next begins, as effective partition keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     bounds: Vec<String>,
+    /// How many parts there are, where they have no bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<usize>,
     /// The number of the first part that was not begun.
     next: usize,
     active: Vec<Part>,
@@ -53,6 +58,11 @@ impl Parts {
         Self { bounds: vec![String::new(), "FF".to_owned()], ..Self::default() }
     }
 
+    /// So many parts, that are told apart by their numbers.
+    pub fn numbered(count: usize) -> Self {
+        Self { count: Some(count), ..Self::default() }
+    }
+
     /// The parts of a container: at least its physical partitions, and more when there is much in it.
     pub async fn of(container: &Container, items: Option<u64>, part_items: u64) -> Result<Self, Error> {
         let wanted = items.unwrap_or_default().div_ceil(part_items.max(1)).min(MAX_PARTS);
@@ -67,12 +77,16 @@ impl Parts {
 
     /// Whether every part was read to its end.
     pub fn is_done(&self) -> bool {
-        self.active.is_empty() && self.next + 1 >= self.bounds.len()
+        self.active.is_empty() && self.next >= self.count()
+    }
+
+    fn count(&self) -> usize {
+        self.count.unwrap_or_else(|| self.bounds.len().saturating_sub(1))
     }
 
     fn begin(&mut self) -> Option<Part> {
         let part = Part { number: self.next, page: 0, continuation: None };
-        if self.next + 1 >= self.bounds.len() {
+        if self.next >= self.count() {
             return None;
         }
         self.next += 1;
@@ -95,43 +109,70 @@ impl Parts {
 }
 
 /// Reads the parts, several side by side, until all are done or the run is stopping. `page` does one page of a part, and
-/// `None` when the run is stopping; it is told whether an interrupted runner may have begun with it. After each, `moved` is told where the parts are and what came of it.
+/// `None` when the run is stopping; it is told whether an interrupted runner may have begun with it. After each, `moved` is
+/// told where the parts are and what came of it.
 ///
 /// # Errors
 /// The first failure of a page, after those beside it have ended.
 pub(crate) async fn read_parts<T, F: Future<Output = Result<Option<PartPage<T>>, Error>>>(
     run: &Run,
-    mut parts: Parts,
+    parts: Parts,
     parallel: usize,
     page: impl Fn(Part, bool) -> F,
     mut moved: impl FnMut(&Parts, T) -> Result<(), Error>,
 ) -> Result<Parts, Error> {
-    let start = |part: Part, may_be_begun: bool| {
+    let mut reader = PartsReader::new(run, parts, parallel, page);
+    while let Some(result) = reader.next().await? {
+        moved(&reader.parts, result)?;
+    }
+    Ok(reader.parts)
+}
+
+/// [`read_parts`] for whoever has to wait between pages.
+pub(crate) struct PartsReader<'a, P, F: Future> {
+    run: &'a Run,
+    pub parts: Parts,
+    parallel: usize,
+    page: P,
+    pages: FuturesUnordered<Join<Ready<usize>, F>>,
+    failure: Option<Error>,
+}
+
+impl<'a, T, P: Fn(Part, bool) -> F, F: Future<Output = Result<Option<PartPage<T>>, Error>>> PartsReader<'a, P, F> {
+    pub fn new(run: &'a Run, parts: Parts, parallel: usize, page: P) -> Self {
+        let reader = Self { run, parts, parallel, page, pages: FuturesUnordered::new(), failure: None };
+        reader.parts.active.iter().for_each(|part| reader.start(part.clone(), true));
+        reader
+    }
+
+    fn start(&self, part: Part, may_be_begun: bool) {
         let number = part.number;
-        page(part, may_be_begun).map(move |done| (number, done))
-    };
-    let mut pages: FuturesUnordered<_> = parts.active.clone().into_iter().map(|part| start(part, true)).collect();
-    let mut failure = None;
-    loop {
-        while failure.is_none() && !run.is_stopping() && pages.len() < parallel {
-            let Some(part) = parts.begin() else { break };
-            pages.push(start(part, true));
-        }
-        let Some((number, done)) = pages.next().await else { break };
-        match done {
-            Ok(Some(done)) => {
-                let (next, was_begun) = (parts.advance(number, &done), done.was_begun);
-                moved(&parts, done.result)?;
-                if let Some(part) = next.filter(|_| failure.is_none() && !run.is_stopping()) {
-                    pages.push(start(part, was_begun));
-                }
+        self.pages.push(join(ready(number), (self.page)(part, may_be_begun)));
+    }
+
+    /// What came of the next page that is done; `parts` is then where it is safe to go on from. None at the end, and when
+    /// the run is stopping.
+    pub async fn next(&mut self) -> Result<Option<T>, Error> {
+        loop {
+            while self.goes_on() && self.pages.len() < self.parallel {
+                let Some(part) = self.parts.begin() else { break };
+                self.start(part, true);
             }
-            Ok(None) => {}
-            Err(error) => failure = failure.or(Some(error)),
+            match self.pages.next().await {
+                Some((number, Ok(Some(done)))) => {
+                    if let Some(part) = self.parts.advance(number, &done).filter(|_| self.goes_on()) {
+                        self.start(part, done.was_begun);
+                    }
+                    return Ok(Some(done.result));
+                }
+                Some((_, Ok(None))) => {}
+                Some((_, Err(error))) => self.failure = self.failure.take().or(Some(error)),
+                None => return self.failure.take().map_or(Ok(None), Err),
+            }
         }
     }
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(parts),
+
+    fn goes_on(&self) -> bool {
+        self.failure.is_none() && !self.run.is_stopping()
     }
 }

@@ -93,6 +93,11 @@ impl Run {
         self.state().job.job.total = total;
     }
 
+    /// Notes how many items were looked at, where that is known better than from the last save.
+    pub fn set_done(&self, done: u64) {
+        self.state().job.job.done = done;
+    }
+
     /// Items that were looked at.
     pub fn done(&self) -> u64 {
         self.state().job.job.done

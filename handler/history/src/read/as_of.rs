@@ -61,6 +61,23 @@ impl Store {
         self.state_at(document, captured, live, last_change, second, horizon).await
     }
 
+    /// [`Self::state_at`], where the newest captured version may be at hand or not.
+    pub(crate) async fn state_from(
+        &self,
+        document: &DocumentName,
+        newest: Option<Option<Version>>,
+        live: Option<Version>,
+        last_change: i64,
+        second: i64,
+        horizon: i64,
+    ) -> Result<AsOf, Error> {
+        let captured = match newest {
+            Some(newest) => newest,
+            None => self.versions_until(document, last_change).await?.next().await?,
+        };
+        self.state_at(document, captured, live, last_change, second, horizon).await
+    }
+
     /// [`Self::document_at`] with the newest captured version and the live document at hand. `horizon` is the retention's
     /// and must have been asked for after they were read, or hold still.
     pub(crate) async fn state_at(

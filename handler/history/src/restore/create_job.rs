@@ -5,14 +5,15 @@ use std::collections::HashSet;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
+use super::backup_files::BackupFiles;
 use super::plan::Counts;
 use super::record::{KIND, RestoreRecord, RestoreReport};
-use super::request::{RestoreRequest, Selection, check_budget};
+use super::request::{RestoreRequest, Selection, Target};
 use super::undo::UndoRequest;
 use super::work::undo_request;
 use crate::capture::record::enclosed;
 use crate::cosmos::{Error, ErrorKind, Key};
-use crate::jobs::{JobState, Work, new_id};
+use crate::jobs::{JobState, Work, check_budget, new_id};
 use crate::read::DocumentName;
 use crate::read::record::whole;
 use crate::store::{Role, Store};
@@ -64,7 +65,13 @@ impl Store {
     /// When the request is out of bounds, and when the job cannot be stored.
     pub async fn create_restore_job(&self, request: &RestoreRequest) -> Result<RestoreRecord, Error> {
         check_budget(request.ru_per_second).map_err(|message| Error::invalid("planning a restore", message))?;
-        self.target_container(request.into.as_deref()).await?;
+        let written = self.target_container(request.into.as_deref()).await?;
+        let mut only_on = None;
+        if let Target::Backup(places) = &request.target {
+            let files = BackupFiles::find(self, places).await?;
+            files.check_target(written.key_paths(), request.delete_created_after)?;
+            only_on = self.options.places.only_on(places.iter().map(String::as_str));
+        }
         if let Selection::Partition(key) = &request.selection {
             self.check_key(key).await?;
         }
@@ -79,6 +86,9 @@ impl Store {
         {
             self.store_list(&record.id, documents, request.dry_run).await?;
             record.request["documents"] = json!(documents.len());
+        }
+        if let Some(work) = &mut record.job {
+            work.only_on = only_on;
         }
         self.create_restore(record).await
     }

@@ -11,6 +11,7 @@ use chrono::Utc;
 use futures::StreamExt;
 use serde_json::Value;
 
+use super::from_backup::Bodies;
 use super::plan::{Action, Plan, PlannedItem};
 use super::record::{RestoreRecord, RestoreReport};
 use crate::capture::keep;
@@ -45,6 +46,7 @@ impl Store {
             second: now.timestamp(),
             deadline: Instant::now() + self.options.batch_timeout,
             again: false,
+            bodies: &Bodies::new(),
         };
         let results: Vec<(PlannedItem, f64)> = futures::stream::iter(plan.items)
             .map(|item| execution.apply(item))
@@ -74,6 +76,8 @@ pub(super) struct Execution<'a> {
     pub deadline: Instant,
     /// Whether somebody may have begun to execute the same plan.
     pub again: bool,
+    /// What lines of backups hold.
+    pub bodies: &'a Bodies,
 }
 
 /// What became of a write.
@@ -123,10 +127,16 @@ impl Execution<'_> {
 
     async fn write(&self, item: &mut PlannedItem) -> Result<Outcome, Error> {
         let name = DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
-        let body = match (item.action, &item.version) {
-            (Action::Delete, _) => None,
-            (_, Some(version)) => Some(self.stamped(self.store.version(&name, version).await?)),
-            (_, None) => return Err(Error::invalid("restoring", "the plan names no version")),
+        let body = match (item.action, &item.version, &item.backup_line) {
+            (Action::Delete, ..) => None,
+            (_, Some(version), _) => {
+                Some(self.stamped(self.store.version(&name, version).await?.document.unwrap_or_default()))
+            }
+            (_, None, Some(line)) => match self.bodies.get(&line.number) {
+                Some(body) => Some(self.stamped(body.clone())),
+                None => return Err(Error::invalid("restoring", "the backup is not the one that was planned with")),
+            },
+            (_, None, None) => return Err(Error::invalid("restoring", "the plan names no version")),
         };
         let key = match &body {
             Some(body) => Key::of(body, self.container.key_paths())?,
@@ -266,9 +276,8 @@ impl Execution<'_> {
         }
     }
 
-    /// The version's body with the stamp of the restore.
-    fn stamped(&self, version: Version) -> Value {
-        let mut body = version.document.unwrap_or_default();
+    /// A body with the stamp of the restore.
+    fn stamped(&self, mut body: Value) -> Value {
         if let (Value::Object(properties), Some(field)) = (&mut body, &self.store.options.restored_at_field) {
             properties.insert(field.clone(), self.second.into());
         }

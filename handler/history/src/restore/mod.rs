@@ -5,12 +5,14 @@
 //! overwrites is in the history, and records what it did, so that it can be undone. What is too large for a request is a
 //! job, which does the same page by page.
 
+mod backup_files;
 mod create_job;
 mod execute;
+mod from_backup;
 mod plan;
 mod record;
 mod request;
-mod scan;
+mod scanned;
 mod select;
 mod show;
 mod stored_item;
@@ -18,10 +20,9 @@ mod undo;
 mod work;
 
 pub use create_job::Restored;
-pub use plan::{Action, Counts, Plan, PlannedItem};
+pub use plan::{Action, BackupLine, Counts, Plan, PlannedItem};
 pub(crate) use record::KIND;
 pub use record::{RestoreList, RestoreRecord, RestoreReport};
-pub(crate) use request::check_budget;
 pub use request::{FilterOn, RestoreRequest, Selection, Target};
 pub use show::{RestoreItems, RestoreView};
 pub use undo::UndoRequest;

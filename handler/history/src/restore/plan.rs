@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::request::{FilterOn, RestoreRequest, Selection, Target};
 use crate::cosmos::{Container, Error, ErrorKind, Key};
 use crate::difference::{FieldChange, changes};
-use crate::filter::Filter;
+use crate::filter::meets;
 use crate::limits::MAX_SHOWN_CHANGES;
 use crate::read::{AsOf, DocumentName};
 use crate::store::{Role, Store};
@@ -56,6 +56,9 @@ pub struct PlannedItem {
     /// The version that it goes back to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub version: Option<String>,
+    /// The line of a backup that it goes back to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub backup_line: Option<BackupLine>,
     /// The version that is live when it is overwritten or deleted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replaced_version: Option<String>,
@@ -71,6 +74,19 @@ pub struct PlannedItem {
     /// The etag that the plan saw; none when there was no document.
     #[serde(skip)]
     pub(crate) live_etag: Option<String>,
+}
+
+/// A line of a backup, or a document of a file that another tool wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupLine {
+    /// Which backup, from 0, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub backup: Option<usize>,
+    /// The name of the file.
+    pub file: String,
+    /// From 1.
+    pub number: u64,
 }
 
 /// How many documents each action is for.
@@ -255,13 +271,15 @@ impl Store {
                     AsOf::Version { version: Box::new(version), may_be_deleted: false }
                 }
             }
+            Target::Backup(_) => {
+                return Err(Error::invalid(
+                    "planning a restore",
+                    "what is in a backup is not looked for in the history",
+                ));
+            }
             Target::AsOf(_) | Target::Before(_) => {
                 let (last_change, second) = request.target.seconds().unwrap_or_default();
-                let captured = match newest {
-                    Some(newest) => newest,
-                    None => self.versions_until(&name, last_change).await?.next().await?,
-                };
-                self.state_at(&name, captured, monitored_live.clone(), last_change, second, horizon).await?
+                self.state_from(&name, newest, monitored_live.clone(), last_change, second, horizon).await?
             }
         };
         if let Selection::Filter { filters, on } = &request.selection {
@@ -314,8 +332,20 @@ impl Store {
         live: Option<Version>,
         keep_what_is_there: bool,
     ) -> PlannedItem {
-        let body = |version: &Option<Version>| version.as_ref().and_then(|version| version.document.clone());
-        let (before, after) = (body(&live), body(&target));
+        let version = target.as_ref().map(|target| target.id.clone());
+        let body = target.and_then(|target| target.document);
+        PlannedItem { version, ..self.planned_body(name, body, live, keep_what_is_there) }
+    }
+
+    /// What takes a document from `live` to this body; to nothing without one.
+    pub(super) fn planned_body(
+        &self,
+        name: DocumentName,
+        after: Option<Value>,
+        live: Option<Version>,
+        keep_what_is_there: bool,
+    ) -> PlannedItem {
+        let before = live.as_ref().and_then(|live| live.document.clone());
         let same = match (&before, &after) {
             (Some(before), Some(after)) => self.without_stamp(before.clone()) == self.without_stamp(after.clone()),
             (None, None) => true,
@@ -331,7 +361,6 @@ impl Store {
         let mut shown = changes(&before.unwrap_or_default(), &after.unwrap_or_default());
         shown.truncate(MAX_SHOWN_CHANGES);
         PlannedItem {
-            version: target.map(|target| target.id),
             replaced_version: live.as_ref().map(|live| live.id.clone()),
             changes: if action.is_write() || action == Action::Conflict { shown } else { Vec::new() },
             message: (action == Action::Conflict).then(|| "there is another document of this id".to_owned()),
@@ -370,6 +399,7 @@ pub(super) fn untouched(name: DocumentName, action: Action) -> PlannedItem {
         partition_key: name.partition_key,
         action,
         version: None,
+        backup_line: None,
         replaced_version: None,
         changes: Vec::new(),
         message: None,
@@ -378,13 +408,19 @@ pub(super) fn untouched(name: DocumentName, action: Action) -> PlannedItem {
     }
 }
 
+/// Whether a document of a backup is meant; of one that is gone there is only its name.
+pub(super) fn meets_selection(selection: &Selection, name: &DocumentName, document: Option<&Value>) -> bool {
+    match selection {
+        Selection::All => true,
+        Selection::Documents(documents) => documents.contains(name),
+        Selection::Partition(key) => *key == name.partition_key,
+        Selection::Filter { filters, .. } => document.is_some_and(|document| meets(filters, document)),
+    }
+}
+
 pub(super) fn sorted(mut items: Vec<PlannedItem>) -> Vec<PlannedItem> {
     items.sort_by_cached_key(|item| (item.partition_key.to_string(), item.id.clone()));
     items
-}
-
-pub(super) fn meets(filters: &[Filter], document: &Value) -> bool {
-    filters.iter().all(|filter| filter.matches(document))
 }
 
 fn time(second: i64) -> String {

@@ -4,15 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::cosmos::{Error, Key};
 use crate::filter::{Filter, check_count};
+use crate::jobs::check_budget;
 use crate::limits::MAX_CANDIDATES;
 use crate::moment::Moment;
 use crate::read::DocumentName;
 
-/// The request units a second that a job may be held to.
-const BUDGET: std::ops::RangeInclusive<f64> = 10.0..=10_000_000.0;
+/// Backups of a chain.
+const MAX_CHAIN: usize = 1000;
 
 /// A request for a restore. In JSON it is flat: one selection (`id` and `partitionKey`; `documents`; `partitionKey`;
-/// `filter` and perhaps `filterOn`; `all`), one target (`asOf`, `before` or `version`), and the rest.
+/// `filter` and perhaps `filterOn`; `all`), one target (`asOf`, `before`, `version` or `from`), and the rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Flat", into = "Flat")]
 pub struct RestoreRequest {
@@ -76,6 +77,8 @@ pub enum Target {
     Before(Moment),
     /// This version, of one document.
     Version(String),
+    /// What these places hold: a full backup and its increments in order, or files of documents.
+    Backup(Vec<String>),
 }
 
 impl Target {
@@ -84,7 +87,7 @@ impl Target {
         match self {
             Self::AsOf(moment) => Some((moment.second(), moment.second())),
             Self::Before(moment) => Some((moment.second_before(), moment.second_before())),
-            Self::Version(_) => None,
+            Self::Version(_) | Self::Backup(_) => None,
         }
     }
 }
@@ -111,6 +114,8 @@ struct Flat {
     before: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Places>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -127,6 +132,14 @@ struct Flat {
     job: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     ru_per_second: Option<f64>,
+}
+
+/// A place, or several.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Places {
+    One(String),
+    Several(Vec<String>),
 }
 
 impl TryFrom<Flat> for RestoreRequest {
@@ -156,6 +169,8 @@ impl TryFrom<Flat> for RestoreRequest {
                 Selection::Filter { filters, on: flat.filter_on.unwrap_or_default() }
             }
             (None, None, None, None, true) => Selection::All,
+            // A backup is restored whole unless something else is said.
+            (None, None, None, None, false) if flat.from.is_some() => Selection::All,
             _ => {
                 return Err(
                     "give exactly one of: id and partitionKey; documents; partitionKey; filter; all: true".into()
@@ -169,14 +184,27 @@ impl TryFrom<Flat> for RestoreRequest {
             return Err("deleteCreatedAfter does not go with into: what is in another container has no history".into());
         }
         check_budget(flat.ru_per_second)?;
+        if flat.filter_on == Some(FilterOn::Live) && flat.from.is_some() {
+            return Err(
+                "filterOn is live; with from, documents are held against the filter as the backup has them".into()
+            );
+        }
         let target = match (flat.as_of, flat.before, flat.version) {
+            (None, None, None) if let Some(from) = flat.from => match from {
+                Places::One(place) => Target::Backup(vec![place]),
+                Places::Several(places) if (1..=MAX_CHAIN).contains(&places.len()) => Target::Backup(places),
+                Places::Several(places) => {
+                    return Err(format!("from has {} places; allowed are 1 to {MAX_CHAIN}", places.len()));
+                }
+            },
+            _ if flat.from.is_some() => return Err("from goes with none of: asOf, before, version".into()),
             (Some(moment), None, None) => Target::AsOf(moment),
             (None, Some(moment), None) => Target::Before(moment),
             (None, None, Some(version)) if matches!(&selection, Selection::Documents(documents) if documents.len() == 1) => {
                 Target::Version(version)
             }
             (None, None, Some(_)) => return Err("version goes with one document: id and partitionKey".into()),
-            _ => return Err("give exactly one of: asOf, before, version".into()),
+            _ => return Err("give exactly one of: asOf, before, version, from".into()),
         };
         Ok(Self {
             selection,
@@ -193,22 +221,10 @@ impl TryFrom<Flat> for RestoreRequest {
     }
 }
 
-/// Checks a budget of request units a second.
-pub(crate) fn check_budget(ru_per_second: Option<f64>) -> Result<(), String> {
-    match ru_per_second {
-        Some(budget) if !BUDGET.contains(&budget) => Err(format!(
-            "ruPerSecond is {budget}; allowed are {} to {} request units a second",
-            BUDGET.start(),
-            BUDGET.end()
-        )),
-        _ => Ok(()),
-    }
-}
-
 impl RestoreRequest {
-    /// Whether a job is asked for.
+    /// Whether a job is asked for, or it takes one.
     pub fn is_job(&self) -> bool {
-        self.job || self.ru_per_second.is_some()
+        matches!(self.target, Target::Backup(_)) || self.job || self.ru_per_second.is_some()
     }
 
     /// The request as it is recorded.
@@ -245,6 +261,12 @@ impl From<RestoreRequest> for Flat {
             Target::AsOf(moment) => flat.as_of = Some(moment),
             Target::Before(moment) => flat.before = Some(moment),
             Target::Version(version) => flat.version = Some(version),
+            Target::Backup(places) => {
+                flat.from = Some(match <[String; 1]>::try_from(places) {
+                    Ok([place]) => Places::One(place),
+                    Err(places) => Places::Several(places),
+                });
+            }
         }
         flat
     }
@@ -264,6 +286,8 @@ mod tests {
             json!({"filter": ["city_name=Davidson"], "filterOn": "live", "before": "2026-11-20T10:30:00Z", "reason": "x"}),
             json!({"all": true, "asOf": "2026-11-20T10:30:00Z", "dryRun": true, "into": "look"}),
             json!({"all": true, "asOf": "2026-11-20T10:30:00Z", "job": true, "ruPerSecond": 400.0}),
+            json!({"all": true, "from": "/backups/b"}),
+            json!({"filter": ["city_name=Davidson"], "filterOn": "target", "from": ["https://a/b", "https://a/c"]}),
         ] {
             let read: RestoreRequest = serde_json::from_value(request.clone()).expect("request");
             assert_eq!(serde_json::to_value(read).expect("json"), request);
@@ -280,6 +304,8 @@ mod tests {
         assert!(refused(json!({"all": true, "filter": ["a=1"], "asOf": 1})).contains("exactly one of"));
         assert!(refused(json!({"all": true})).contains("asOf, before, version"));
         assert!(refused(json!({"all": true, "version": "v"})).contains("one document"));
+        assert!(refused(json!({"from": "/b", "asOf": 1})).contains("from goes with none"));
+        assert!(refused(json!({"from": []})).contains("1 to"));
         assert!(refused(json!({"filter": [], "asOf": 1})).contains("all: true"));
         assert!(refused(json!({"filter": ["a; DROP=1"], "asOf": 1})).contains("no field"));
         assert!(refused(json!({"all": true, "asOf": 1, "ruPerSecond": 1})).contains("allowed are 10 to"));

@@ -17,10 +17,11 @@ use crate::version::{EXACT_SUFFIX, Version, without_system_properties};
 
 /// What was to be done with a document, also where it failed.
 fn intended(item: &PlannedItem) -> Action {
-    match (item.action, &item.version, &item.replaced_version) {
-        (Action::Failed, Some(_), None) => Action::Create,
-        (Action::Failed, Some(_), Some(_)) => Action::Replace,
-        (Action::Failed, None, _) => Action::Delete,
+    let goes_back = item.version.is_some() || item.backup_line.is_some();
+    match (item.action, goes_back, &item.replaced_version) {
+        (Action::Failed, true, None) => Action::Create,
+        (Action::Failed, true, Some(_)) => Action::Replace,
+        (Action::Failed, false, _) => Action::Delete,
         (action, ..) => action,
     }
 }
@@ -31,7 +32,8 @@ fn unknown(name: DocumentName, message: &str) -> PlannedItem {
 
 /// Whether something was written for an item, or may have been, by a write whose reply was lost.
 pub(super) fn is_attempted(item: &PlannedItem) -> bool {
-    let failed = item.action == Action::Failed && (item.version.is_some() || item.replaced_version.is_some());
+    let goes_back = item.version.is_some() || item.backup_line.is_some();
+    let failed = item.action == Action::Failed && (goes_back || item.replaced_version.is_some());
     item.action.is_write() || failed
 }
 

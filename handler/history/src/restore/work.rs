@@ -4,23 +4,26 @@
 //! the plan is stored, then it is executed, then what became of it is stored, and then the cursor moves: whoever is killed
 //! at whatever instant, the next runner comes to the same documents, the same counts and the same records for the undo.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::backup_files::BackupFiles;
 use super::execute::Execution;
+use super::from_backup::{Bodies, FromBackup};
 use super::plan::{Counts, PlannedItem};
 use super::record::state_of;
-use super::request::{RestoreRequest, Selection};
-use super::scan::{Found, Scan, failed};
+use super::request::{RestoreRequest, Selection, Target};
+use super::scanned::{Scanned, failed, has_past};
 use super::stored_item::{PAGE_KIND, RestorePage, StoredItem};
 use super::undo::UndoOf;
 use crate::cosmos::{Container, Error, KeyRange};
 use crate::jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
 use crate::read::DocumentName;
-use crate::scan::{PageState, Planned, Seen, StoredPage, plan_page};
+use crate::scan::{Found, PageState, Planned, Remover, Scan, Seen, StoredPage, plan_page};
 use crate::store::{Role, Store};
 
 /// How long a page's requests are tried again within a slice.
@@ -41,6 +44,10 @@ enum Phase {
     Past,
     /// The pages of the restore that is undone.
     Undo,
+    /// The files of a backup, read once before anything is written: what is damaged is not restored.
+    Check,
+    /// The documents of a backup.
+    Backup,
 }
 
 impl Phase {
@@ -50,6 +57,8 @@ impl Phase {
             Self::Live => "live",
             Self::Past => "past",
             Self::Undo => "undo",
+            Self::Check => "check",
+            Self::Backup => "backup",
         }
     }
 }
@@ -65,6 +74,8 @@ struct Cursor {
 /// What the work is about.
 enum Subject {
     Restore(Box<RestoreRequest>),
+    /// A restore from a backup.
+    Backup(Box<RestoreRequest>, Box<BackupFiles>),
     Undo(Box<UndoOf>),
 }
 
@@ -122,7 +133,17 @@ impl<'a> Worker<'a> {
         let request = run.property("request");
         let subject = match request["undo"].as_str() {
             Some(id) => Subject::Undo(Box::new(store.undo_of(id).await?)),
-            None => Subject::Restore(Box::new(store.request_of(&run.id(), request.clone()).await?)),
+            None => {
+                let request = Box::new(store.request_of(&run.id(), request.clone()).await?);
+                match &request.target {
+                    Target::Backup(places) => {
+                        let mut files = BackupFiles::find(store, places).await?;
+                        files.decide().await?;
+                        Subject::Backup(request, Box::new(files))
+                    }
+                    _ => Subject::Restore(request),
+                }
+            }
         };
         let into = run.property("into").as_str().map(str::to_owned);
         let flag = |name: &str| request[name] == true;
@@ -147,6 +168,9 @@ impl<'a> Worker<'a> {
     fn first_phase(&self) -> Phase {
         match &self.subject {
             Subject::Undo(_) => Phase::Undo,
+            // A plan finds the damage too.
+            Subject::Backup(..) if self.dry_run => Phase::Backup,
+            Subject::Backup(..) => Phase::Check,
             Subject::Restore(request) => match request.selection {
                 Selection::Documents(_) => Phase::Documents,
                 _ => Phase::Live,
@@ -156,7 +180,8 @@ impl<'a> Worker<'a> {
 
     fn phase_after(&self, phase: Phase) -> Option<Phase> {
         match &self.subject {
-            Subject::Restore(request) if phase == Phase::Live => self.scan(request).has_past().then_some(Phase::Past),
+            Subject::Backup(..) => (phase == Phase::Check).then_some(Phase::Backup),
+            Subject::Restore(request) if phase == Phase::Live => has_past(request).then_some(Phase::Past),
             _ => None,
         }
     }
@@ -185,6 +210,10 @@ impl<'a> Worker<'a> {
                 }
                 Parts::of(container, items, part_items).await?
             }
+            (Subject::Backup(_, files), _) => {
+                run.set_total(files.total());
+                Parts::numbered(files.count())
+            }
             (Subject::Undo(undo), _) => {
                 run.set_total(Some(undo.documents()));
                 let pages = undo.documents().div_ceil(self.store.options.jobs.page_items as u64);
@@ -201,10 +230,21 @@ impl<'a> Worker<'a> {
         part: Part,
         may_be_begun: bool,
     ) -> Result<Option<PartPage<(Counts, u64)>>, Error> {
+        if let (Subject::Backup(_, files), Phase::Check) = (&self.subject, phase) {
+            if self.run.is_stopping() {
+                return Ok(None);
+            }
+            files.check(part.number).await?;
+            let result = (Counts::default(), 0);
+            return Ok(Some(PartPage { continuation: None, is_numbered: false, was_begun: false, result }));
+        }
         let id = format!("{}-items-{}-{:03}-{:05}", self.job_id, phase.name(), part.number, part.page);
         let deadline = Instant::now() + PAGE_PATIENCE;
+        let planned_bodies = Mutex::new(Bodies::new());
+        let continuation = part.continuation.clone();
         let plan = || async {
-            let found = self.plan(phase, parts, &part).await?;
+            let (found, bodies) = self.plan(phase, parts, &part).await?;
+            *planned_bodies.lock().unwrap_or_else(PoisonError::into_inner) = bodies;
             let items = found.items.into_iter().map(StoredItem::from).collect();
             let page = RestorePage::planned(id.clone(), PAGE_KIND, self.job_id.clone(), items);
             let ttl = self.dry_run.then_some(super::create_job::PLAN_TTL);
@@ -218,15 +258,42 @@ impl<'a> Worker<'a> {
         let page = if stored.page.state == PageState::Done || self.dry_run {
             stored.page
         } else {
-            self.execute(stored, was_begun, deadline).await?
+            let bodies = match self.backup() {
+                Some(backup) if was_begun => {
+                    backup.bodies(part.number, continuation.as_deref(), stored.page.next.as_deref()).await?
+                }
+                _ => planned_bodies.into_inner().unwrap_or_else(PoisonError::into_inner),
+            };
+            self.execute(stored, &bodies, was_begun, deadline).await?
         };
         Ok(Some(page.moved(true, was_begun, (Counts::of(&page.planned_items()), page.looked_at))))
     }
 
-    async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<Found, Error> {
+    /// Plans a page; and the bodies that it puts back, where they are in no version.
+    async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<(Found<PlannedItem>, Bodies), Error> {
+        if let Some(backup) = self.backup() {
+            return backup.page(part.number, part.continuation.as_deref()).await;
+        }
+        self.plan_versions(phase, parts, part).await.map(|found| (found, Bodies::new()))
+    }
+
+    fn backup(&self) -> Option<FromBackup<'_>> {
+        let Subject::Backup(request, files) = &self.subject else { return None };
+        Some(FromBackup {
+            store: self.store,
+            request,
+            files,
+            written: &self.written,
+            page_items: self.page_items,
+            concurrency: self.concurrency(),
+        })
+    }
+
+    async fn plan_versions(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<Found<PlannedItem>, Error> {
         let (range, continuation) = (parts.range(part), part.continuation.as_deref());
         match &self.subject {
             Subject::Undo(undo) => self.plan_undo(undo, &range, continuation).await,
+            Subject::Backup(..) => Err(Error::invalid("planning a restore", "a backup has no versions")),
             Subject::Restore(request) => {
                 let found = match (phase, &request.selection) {
                     (_, Selection::Documents(documents)) => self.scan(request).documents(documents, continuation).await,
@@ -252,22 +319,34 @@ impl<'a> Worker<'a> {
         ))
     }
 
-    fn scan<'b>(&'b self, request: &'b RestoreRequest) -> Scan<'b> {
-        Scan {
+    fn scan<'b>(&'b self, request: &'b RestoreRequest) -> Scanned<'b> {
+        let (filters, key): (&[_], _) = match &request.selection {
+            Selection::Filter { filters, .. } => (filters, None),
+            Selection::Partition(key) => (&[], Some(key)),
+            Selection::Documents(_) | Selection::All => (&[], None),
+        };
+        let remover = Remover { job_id: &self.job_id, second: self.run.second() };
+        let scan = Scan {
             store: self.store,
-            request,
-            written: &self.written,
+            filters,
+            key,
+            last_change: request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change),
             horizon: self.horizon,
-            job_id: &self.job_id,
-            second: self.run.second(),
+            removed_by: request.delete_created_after.then_some(remover),
             page_items: self.page_items,
             concurrency: self.concurrency(),
             seen: &self.seen,
-        }
+        };
+        Scanned { request, scan, written: &self.written }
     }
 
     /// Plans the undoing of one page of the restore.
-    async fn plan_undo(&self, undo: &UndoOf, range: &KeyRange, continuation: Option<&str>) -> Result<Found, Error> {
+    async fn plan_undo(
+        &self,
+        undo: &UndoOf,
+        range: &KeyRange,
+        continuation: Option<&str>,
+    ) -> Result<Found<PlannedItem>, Error> {
         let (pages, next) = self.store.pages_of(PAGE_KIND, &undo.record.id, range, continuation).await?;
         let items: Vec<PlannedItem> =
             pages.iter().flat_map(|stored: &StoredPage<StoredItem>| stored.page.planned_items()).collect();
@@ -289,6 +368,7 @@ impl<'a> Worker<'a> {
     async fn execute(
         &self,
         stored: StoredPage<StoredItem>,
+        bodies: &Bodies,
         again: bool,
         deadline: Instant,
     ) -> Result<RestorePage, Error> {
@@ -301,6 +381,7 @@ impl<'a> Worker<'a> {
             second: self.run.second(),
             deadline,
             again,
+            bodies,
         };
         let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(stored.page.planned_items())
             .map(|item| execution.apply_or_fail(item))

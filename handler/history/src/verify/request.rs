@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::cosmos::Key;
-use crate::restore::check_budget;
+use crate::jobs::check_budget;
 
 /// The grace time without another, in seconds.
 const GRACE_SECONDS: u32 = 60;

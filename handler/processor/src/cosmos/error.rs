@@ -5,6 +5,9 @@ use azure_data_cosmos::{CosmosError, SubStatusCode};
 /// The SDK's own sub-status of a 500: what the service sent cannot be read.
 const RESPONSE_BODY_INVALID: SubStatusCode = SubStatusCode::new(20020);
 
+/// The SDK's own sub-status of a 500: a partition that is being split or merged is not there yet.
+const SPLIT_RETRIES_EXHAUSTED: SubStatusCode = SubStatusCode::new(20206);
+
 /// What kind of failure it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -28,15 +31,15 @@ pub enum ErrorKind {
     Invalid,
 }
 
-/// A failed operation: its kind, what was being done, and the SDK's error as the source.
+/// A failed operation: its kind, what was being done, and what the SDK says.
 #[derive(Debug, thiserror::Error)]
 #[error("{action}: {message}")]
 pub struct Error {
     kind: ErrorKind,
     action: String,
     message: String,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// Its text is in the message: it is not the source, which would tell it twice.
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -45,8 +48,13 @@ impl Error {
         self.kind
     }
 
+    /// The SDK's error.
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.cause.as_deref()
+    }
+
     pub(crate) fn new(kind: ErrorKind, action: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, action: action.into(), message: message.into(), source: None }
+        Self { kind, action: action.into(), message: message.into(), cause: None }
     }
 
     pub(crate) fn from_sdk(action: impl Into<String>, error: CosmosError) -> Self {
@@ -60,10 +68,11 @@ impl Error {
             429 => ErrorKind::Throttled,
             401 | 403 => ErrorKind::Forbidden,
             500 if status.sub_status() == Some(RESPONSE_BODY_INVALID) => ErrorKind::Invalid,
+            500 if status.sub_status() == Some(SPLIT_RETRIES_EXHAUSTED) => ErrorKind::Gone,
             408 | 449 | 500.. => ErrorKind::Unavailable,
             _ => ErrorKind::Invalid,
         };
-        Self { kind, action: action.into(), message: error.to_string(), source: Some(Box::new(error)) }
+        Self { kind, action: action.into(), message: error.to_string(), cause: Some(Box::new(error)) }
     }
 }
 

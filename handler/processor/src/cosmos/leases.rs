@@ -96,10 +96,12 @@ impl LeaseStore {
                     next.etag = response.headers().etag().map(|etag| etag.as_ref().to_owned());
                     return Ok(Some(next));
                 }
-                Err(error) if error.status().is_precondition_failed() => match self.read(&current.id).await? {
-                    Some(document) => current = self.parse(document)?,
-                    None => return Ok(None),
-                },
+                Err(error) if error.status().is_precondition_failed() => {
+                    match self.read(current.key(), &current.id).await? {
+                        Some(document) => current = self.parse(document)?,
+                        None => return Ok(None),
+                    }
+                }
                 Err(error) if error.status().is_not_found() => return Ok(None),
                 Err(error) => return Err(self.failed("updating a lease", error)),
             }
@@ -112,8 +114,12 @@ impl LeaseStore {
     }
 
     /// Deletes a lease that was split or merged away, or a document that is gone already.
-    pub(crate) async fn delete(&self, id: &str, etag: Option<&str>) -> Result<(), Error> {
-        match self.container.client.delete_item(id.to_owned(), id, Some(conditional(etag))).await {
+    pub(crate) async fn delete(&self, lease: &Lease) -> Result<(), Error> {
+        self.delete_document(lease.key(), &lease.id, lease.etag.as_deref()).await
+    }
+
+    async fn delete_document(&self, key: &str, id: &str, etag: Option<&str>) -> Result<(), Error> {
+        match self.container.client.delete_item(key.to_owned(), id, Some(conditional(etag))).await {
             Ok(_) => Ok(()),
             Err(error) if error.status().is_not_found() => Ok(()),
             Err(error) => Err(self.failed("deleting a lease", error)),
@@ -122,7 +128,8 @@ impl LeaseStore {
 
     /// Whether every lease was made, by whichever instance.
     pub(crate) async fn is_initialized(&self) -> Result<bool, Error> {
-        Ok(self.read(&self.marker_id()).await?.is_some())
+        let id = self.marker_id();
+        Ok(self.read(&id, &id).await?.is_some())
     }
 
     pub(crate) async fn mark_initialized(&self) -> Result<(), Error> {
@@ -137,7 +144,7 @@ impl LeaseStore {
             return Ok(Some(Lock { etag: created.headers().etag().map(|etag| etag.as_ref().to_owned()) }));
         }
         // A container without time to live would keep the lock of a killed instance for ever.
-        if let Some(lock) = self.read(&id).await?
+        if let Some(lock) = self.read(&id, &id).await?
             && lock["_ts"]
                 .as_i64()
                 .is_some_and(|written| now - Duration::seconds(LOCK_SECONDS) > from_timestamp(written))
@@ -150,7 +157,8 @@ impl LeaseStore {
     /// Gives a lock back. One that expired meanwhile, and may be another instance's by now, is left alone.
     pub(crate) async fn unlock(&self, lock: Lock) -> Result<(), Error> {
         let Some(etag) = lock.etag else { return Ok(()) };
-        match self.delete(&self.lock_id(), Some(&etag)).await {
+        let id = self.lock_id();
+        match self.delete_document(&id, &id, Some(&etag)).await {
             Err(error) if error.kind() == ErrorKind::PreconditionFailed => Ok(()),
             result => result,
         }
@@ -179,12 +187,12 @@ impl LeaseStore {
     }
 
     async fn replace(&self, lease: &Lease, etag: Option<&str>) -> Result<ItemResponse, CosmosError> {
-        self.container.client.replace_item(lease.id.clone(), &lease.id, lease, Some(conditional(etag))).await
+        self.container.client.replace_item(lease.key().to_owned(), &lease.id, lease, Some(conditional(etag))).await
     }
 
-    async fn read(&self, id: &str) -> Result<Option<Value>, Error> {
+    async fn read(&self, key: &str, id: &str) -> Result<Option<Value>, Error> {
         let failed = |error| self.failed("reading a lease", error);
-        match self.container.client.read_item(id.to_owned(), id, None).await {
+        match self.container.client.read_item(key.to_owned(), id, None).await {
             Ok(response) => response.into_model().map(Some).map_err(failed),
             Err(error) if error.status().is_not_found() => Ok(None),
             Err(error) => Err(failed(error)),
@@ -245,9 +253,9 @@ mod tests {
         let second = store.lock(later).await.expect("lock").expect("free");
 
         store.unlock(first).await.expect("unlock");
-        assert!(store.read("p.lock").await.expect("read").is_some(), "the second instance still has it");
+        assert!(store.read("p.lock", "p.lock").await.expect("read").is_some(), "the second instance still has it");
         store.unlock(second).await.expect("unlock");
-        assert!(store.read("p.lock").await.expect("read").is_none());
+        assert!(store.read("p.lock", "p.lock").await.expect("read").is_none());
     }
 
     #[tokio::test]

@@ -1,10 +1,14 @@
 //! Leases as the .NET change feed processor and the Functions trigger write them, in both versions of the format, are
 //! taken over where they are; and what this crate makes of them is what those read.
 
-use changefeed_processor::StartFrom;
+use std::time::Duration;
+
+use azure_data_cosmos::FeedScope;
+use changefeed_processor::{ChangeFeedProcessor, StartFrom};
+use futures::TryStreamExt;
 use serde_json::{Value, json};
 
-use crate::shop::{Seen, Shop, until_seen};
+use crate::shop::{Seen, Shop, create, describe, until_seen};
 
 /// The documents of a .NET processor that stopped, or was killed, after `continuation` on every range.
 async fn written_by_dotnet(shop: &Shop, version: i64, continuation: &str) -> Vec<Value> {
@@ -98,4 +102,33 @@ async fn leases_named_after_partitions_are_taken_over_where_they_are() {
 #[tokio::test]
 async fn leases_named_by_their_bounds_are_taken_over_where_they_are() {
     taken_over(1).await;
+}
+
+#[tokio::test]
+async fn leases_that_lie_under_a_random_partition_key_are_taken_over_where_they_are() {
+    let shop = Shop::open().await;
+    create(&shop.client, "random", "/partitionKey").await;
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    let random = shop.client.database_client("acme-webstore").container_client("random", None).await.expect("random");
+    for mut lease in shop.leases().await {
+        let (id, key) = (lease["id"].as_str().expect("id").to_owned(), format!("guid-{}", lease["LeaseToken"]));
+        lease["partitionKey"] = json!(key);
+        random.create_item(key, &id, lease, None).await.expect("lease");
+    }
+    shop.put("a", 1).await;
+    let seen = Seen::default();
+    let handler_seen = seen.clone();
+    let processor = ChangeFeedProcessor::builder("p", shop.container("cart").await, shop.container("random").await)
+        .poll_delay(Duration::from_millis(20))
+        .build(move |_, changes| {
+            handler_seen.lock().expect("seen").extend(changes.iter().map(describe));
+            std::future::ready(Ok::<(), std::io::Error>(()))
+        });
+    let running = processor.start().await.expect("started");
+    until_seen(&seen, &["a=1"]).await;
+    running.stop().await;
+    let query = "SELECT * FROM c WHERE IS_DEFINED(c.LeaseToken)";
+    let leases = random.query_items::<Value>(query, FeedScope::full_container(), None).await.expect("query");
+    let leases: Vec<Value> = leases.try_collect().await.expect("leases");
+    assert!(leases.len() == 4 && leases.iter().all(|lease| lease["partitionKey"] != lease["id"]), "{leases:?}");
 }

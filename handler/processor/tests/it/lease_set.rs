@@ -57,7 +57,13 @@ async fn leases_of_another_container_and_what_is_no_lease_are_not_imported() {
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("other"), "{error}");
     let error = set.import(vec![json!({"id": 3})], true).await.expect_err("no lease");
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    let some = set.export().await.expect("export").split_off(1);
+    for part in [some, Vec::new()] {
+        let error = set.import(part, true).await.expect_err("not the whole container");
+        assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("leave out"), "{error}");
+    }
     assert_eq!(set.all().await.expect("leases").len(), 4);
+    assert_eq!(set.gap().await.expect("gap"), None);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use changefeed_processor::{Checkpointer, ErrorKind, StartFrom};
 use serde_json::Value;
@@ -14,7 +15,8 @@ type Batches = mpsc::UnboundedReceiver<(Vec<String>, Checkpointer)>;
 
 async fn started(shop: &Shop) -> (changefeed_processor::RunningProcessor, Batches) {
     let (send, batches) = mpsc::unbounded_channel();
-    let builder = shop.builder().await.start_from(StartFrom::Beginning).max_items(NonZeroU32::MIN);
+    let builder =
+        shop.builder().await.instance_name("same").start_from(StartFrom::Beginning).max_items(NonZeroU32::MIN);
     let processor = builder.build_with_manual_checkpoint(move |_, changes, checkpointer| {
         let sent = send.send((changes.iter().map(describe).collect(), checkpointer));
         std::future::ready(sent.map_err(|_| "nobody listens"))
@@ -85,4 +87,53 @@ async fn a_handler_that_fails_gets_everything_since_the_last_checkpoint() {
     until("the second round", async || seen.lock().expect("seen").len() >= expected.len()).await;
     running.stop().await;
     assert_eq!(*seen.lock().expect("seen"), expected);
+}
+
+#[tokio::test]
+async fn what_was_gathered_before_a_split_comes_again_when_it_was_not_checkpointed() {
+    for merges in [false, true] {
+        let shop = Shop::open().await;
+        one_key(&shop, 0..3).await;
+        let (running, mut batches) = started(&shop).await;
+        let mut gathered = Vec::new();
+        for _ in 0..3 {
+            gathered.push(batches.recv().await.expect("batch"));
+        }
+        let tokens = async || {
+            let leases = shop.leases().await;
+            leases.iter().map(|lease| lease["LeaseToken"].clone()).collect::<Vec<_>>()
+        };
+        let before = tokens().await;
+        if merges {
+            shop.endpoint.merge("acme-webstore", "cart", ["0", "1"], Duration::ZERO).await.expect("merge");
+            shop.endpoint.merge("acme-webstore", "cart", ["2", "3"], Duration::ZERO).await.expect("merge");
+        } else {
+            shop.split_all().await;
+        }
+        until("new leases", async || tokens().await.iter().all(|token| !before.contains(token))).await;
+        let late = gathered[2].1.checkpoint().await.expect_err("its lease is gone");
+        assert_eq!(late.kind(), ErrorKind::PreconditionFailed);
+        for (batch, _) in gathered {
+            let (again, _) = batches.recv().await.expect("batch");
+            assert_eq!(again, batch);
+        }
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_late_checkpoint_does_not_move_a_lease_that_was_lost_and_won_again() {
+    let shop = Shop::open().await;
+    one_key(&shop, 0..2).await;
+    let (running, mut batches) = started(&shop).await;
+    let (_, first) = batches.recv().await.expect("batch");
+    running.stop().await;
+    let (running, mut batches) = started(&shop).await;
+    batches.recv().await.expect("batch");
+    let (_, second) = batches.recv().await.expect("batch");
+    second.checkpoint().await.expect("checkpoint");
+    let reached = bookmarks(&shop).await;
+    first.checkpoint().await.expect_err("of the lease as it was held before");
+    assert_eq!(bookmarks(&shop).await, reached);
+    running.stop().await;
 }

@@ -133,6 +133,7 @@ async fn the_leases_of_an_instance_that_was_killed_are_taken_over_after_they_exp
     let handler_seen = Arc::clone(&seen);
     let builder =
         shop.builder().await.start_from(StartFrom::Beginning).lease_expiration_interval(Duration::from_secs(2));
+    let builder = builder.lease_renew_interval(Duration::from_millis(500));
     let processor = builder.build(move |_, changes| {
         handler_seen.lock().expect("seen").extend(changes.iter().map(describe));
         std::future::ready(Ok::<(), std::io::Error>(()))
@@ -221,5 +222,33 @@ async fn a_handler_that_fails_on_one_document_stops_its_lease_only_visibly_and_g
     broken.store(false, Ordering::SeqCst);
     until("every change", async || seen.lock().expect("seen").len() == 21).await;
     until("no stuck lease", async || stuck().await.is_empty()).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn leases_that_would_expire_before_they_are_renewed_and_an_instance_without_a_name_are_refused() {
+    let shop = Shop::open().await;
+    let idle = |_, _| std::future::ready(Ok::<(), std::io::Error>(()));
+    let builder = shop.builder().await.lease_expiration_interval(Duration::from_secs(17));
+    let error = builder.build(idle).start().await.expect_err("refused").to_string();
+    assert!(error.contains("renewed every 17s"), "{error}");
+    let error = shop.builder().await.instance_name("").build(idle).start().await.expect_err("refused").to_string();
+    assert!(error.contains("name is empty"), "{error}");
+}
+
+#[tokio::test]
+async fn leases_that_are_deleted_while_a_processor_runs_are_missed_aloud() {
+    let shop = Shop::open().await;
+    let told = Arc::<Mutex<Vec<String>>>::default();
+    let handler_told = Arc::clone(&told);
+    let builder =
+        shop.builder().await.on_error(move |_, error| handler_told.lock().expect("told").push(error.to_string()));
+    let processor = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    let running = processor.start().await.expect("started");
+    shop.renew_leases().await;
+    until("the report", async || {
+        told.lock().expect("told").iter().any(|error| error.contains("no lease covers the range -FF"))
+    })
+    .await;
     running.stop().await;
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use changefeed_processor::{ChangeFeedMode, StartFrom};
+use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
 use crate::shop::{Seen, Shop, describe, until};
@@ -157,4 +158,25 @@ async fn every_version_and_delete_comes_once_through_splits_and_merges() {
     running.stop().await;
     let modes: Vec<Value> = shop.leases().await.iter().map(|lease| lease["Mode"].clone()).collect();
     assert!(modes.iter().all(|mode| mode == "Full-Fidelity Feed"), "{modes:?}");
+}
+
+#[tokio::test]
+async fn partitions_that_merge_while_the_leases_are_made_lose_nothing() {
+    let shop = Shop::open().await;
+    for number in 0..60 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    // The first pages, which tell the names of the partitions, come after the merge.
+    let effect = Effect::Delay(Duration::from_millis(1500));
+    let late = Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 4, effect };
+    shop.endpoint.inject(late);
+    let seen = Seen::default();
+    let starting = shop.start(StartFrom::Beginning, &seen);
+    let merging = async {
+        until("the first page", async || shop.endpoint.pending_faults() < 4).await;
+        shop.endpoint.merge(DATABASE, "cart", ["2", "3"], Duration::ZERO).await.expect("merge");
+    };
+    let (running, ()) = tokio::join!(starting, merging);
+    each_once(&seen, 60).await;
+    running.stop().await;
 }

@@ -1,5 +1,6 @@
 //! What the stories are told with.
 
+pub mod backups;
 mod handler;
 pub mod jobs;
 mod local;

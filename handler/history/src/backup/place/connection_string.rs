@@ -15,7 +15,7 @@ const DEVELOPMENT_ENDPOINT: &str = "http://127.0.0.1:10000/devstoreaccount1";
 
 /// Where an account's blobs are and how they are reached.
 #[derive(PartialEq)]
-pub(super) struct StorageAccount {
+pub(crate) struct StorageAccount {
     /// Without a slash at the end.
     pub blob_endpoint: String,
     pub access: Access,
@@ -23,7 +23,7 @@ pub(super) struct StorageAccount {
 
 /// How an account is reached.
 #[derive(PartialEq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     Key { account: String, key: Vec<u8> },
     SharedAccessSignature(String),
 }
@@ -31,7 +31,7 @@ pub(super) enum Access {
 impl StorageAccount {
     /// # Errors
     /// Says what is missing; never what is there.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let parts = text.split(';').filter_map(|part| part.trim().split_once('='));
         let parts: Vec<(String, &str)> = parts.map(|(name, value)| (name.to_lowercase(), value)).collect();
         let part = |name: &str| {

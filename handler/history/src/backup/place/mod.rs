@@ -20,6 +20,7 @@ use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
 use self::blob::Blobs;
+pub(super) use self::connection_string::StorageAccount;
 use self::folder::Folder;
 use crate::cosmos::{Error, ErrorKind};
 use crate::limits::MAX_ENTRIES;

@@ -1,0 +1,159 @@
+//! `changefeed backup`: writes backups and restores them.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use changefeed_history::backup::{BackupRequest, BackupView, BackupWriter, PlaceAccess, unfinished};
+use changefeed_history::{FilterOn, JobState, RestoreRequest, Selection, Target};
+
+use super::arguments::Output;
+use super::backup_arguments::{BackupCommand, CreateArguments, FromArguments};
+use super::backup_verify;
+use super::follow::{Followed, follow};
+use super::output::{print_json, print_line};
+use super::restore::exit_code;
+use super::restore_job::{Large, run_large};
+use crate::config::{Settings, Source, places};
+use crate::jobs::host;
+use crate::service::Service;
+
+/// Writes, reads and restores backups. Cosmos DB is not needed to look at one.
+pub async fn run(source: &Source, command: &BackupCommand) -> Result<ExitCode> {
+    let service = || Settings::read(source).map(Service::of_command);
+    let access = || places(source).map(|places| PlaceAccess { host: Some(host()), ..places });
+    match command {
+        BackupCommand::Create(arguments) => create(&service()?, arguments).await,
+        BackupCommand::Restore(arguments) => restore(&service()?, arguments).await,
+        BackupCommand::Verify { place, output } => backup_verify::verify(&access()?, place, output.output).await,
+        BackupCommand::List { place, output } => backup_verify::list(&access()?, place, output.output).await,
+        BackupCommand::Cancel { id, output } => {
+            let service = service()?;
+            service.store.backup(id).await?;
+            service.store.cancel_job(id).await?;
+            print(&service.store.backup(id).await?, output.output)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// A place as it is stored: the whole path of a folder.
+pub fn whole(place: &str) -> Result<String> {
+    if place.contains("://") {
+        return Ok(place.to_owned());
+    }
+    let path = std::path::absolute(place).with_context(|| format!("{place:?} is no place"))?;
+    path.into_os_string().into_string().map_err(|_| anyhow::anyhow!("{place:?} is not UTF-8"))
+}
+
+async fn create(service: &Service, arguments: &CreateArguments) -> Result<ExitCode> {
+    let request = BackupRequest {
+        to: whole(&arguments.to)?,
+        as_of: arguments.as_of,
+        filter: arguments.filters.clone(),
+        incremental_from: arguments.incremental_from.as_deref().map(whole).transpose()?,
+        reason: arguments.reason.clone(),
+        requested_by: arguments.requested_by.clone(),
+        ru_per_second: arguments.ru_per_second,
+    };
+    let id = match under_way(service, &request, arguments.discard).await? {
+        Some(id) => id,
+        None => service.store.create_backup_job(&request).await?.id,
+    };
+    let followed = follow(service, &id, "Backing up").await?;
+    let view = service.store.backup(&id).await?;
+    if followed == Followed::Detached {
+        match &view.only_on {
+            Some(_) => eprintln!("To go on with it, give the same command again."),
+            None => eprintln!("The backup goes on where RunJobs or `changefeed process` runs, or by the same command."),
+        }
+        eprintln!("To end it: changefeed backup cancel {id}");
+        return Ok(ExitCode::FAILURE);
+    }
+    print(&view, arguments.output.output)?;
+    Ok(exit_code(view.state))
+}
+
+/// The backup that goes on in a place; none when one can begin there.
+async fn under_way(service: &Service, request: &BackupRequest, discard: bool) -> Result<Option<String>> {
+    let place = service.settings().places.open(&request.to)?;
+    let backups = service.store.backups().await?.items;
+    let open = backups.into_iter().find(|backup| !backup.state.is_end() && backup.place() == request.to);
+    let unfinished = unfinished(&place).await?;
+    if discard {
+        if let Some(open) = &open {
+            service.store.cancel_job(&open.id).await?;
+        }
+        if unfinished.is_some() {
+            BackupWriter::discard(&place).await?;
+        }
+        return Ok(None);
+    }
+    let Some(open) = open else {
+        let Some(backup) = unfinished else { return Ok(None) };
+        bail!("in {place} is backup {}, which was given up unfinished; give --discard to begin anew", backup.id);
+    };
+    let asked: BackupRequest = serde_json::from_value(open.request.clone()).context("reading a backup's request")?;
+    let same = asked.as_of.is_some() == request.as_of.is_some()
+        && asked.filter == request.filter
+        && asked.incremental_from == request.incremental_from;
+    if !same {
+        bail!(
+            "in {place} is backup {}, unfinished, of something else; give what was asked for then, or --discard to \
+             begin anew",
+            open.id
+        );
+    }
+    eprintln!("Going on with backup {}, begun {}", open.id, open.started_at);
+    Ok(Some(open.id))
+}
+
+fn print(view: &BackupView, output: Output) -> Result<()> {
+    if output == Output::Json {
+        return print_json(view);
+    }
+    if let Some(message) = &view.progress.message {
+        print_line(message)?;
+    }
+    let counts = &view.counts;
+    let mut parts = vec![format!("{} documents", counts.documents)];
+    let more = [
+        (counts.deletions, "deletions"),
+        (counts.unknown, "left out, because the history does not reach back to them"),
+        (counts.inexact, "with date-time strings that may have been rewritten by the Functions host"),
+    ];
+    parts.extend(more.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
+    let state = match view.state {
+        JobState::Done => String::new(),
+        state => format!("{}: ", format!("{state:?}").to_lowercase()),
+    };
+    print_line(&format!(
+        "Backup {}: {state}{}, {} in {} for {:.0} RU",
+        view.id,
+        parts.join(", "),
+        indicatif::HumanBytes(counts.bytes),
+        view.place(),
+        view.request_charge
+    ))
+}
+
+async fn restore(service: &Service, arguments: &FromArguments) -> Result<ExitCode> {
+    let selection = match arguments.filters.as_slice() {
+        [] => Selection::All,
+        filters => Selection::Filter { filters: filters.to_vec(), on: FilterOn::Target },
+    };
+    let places = arguments.places.iter().map(|place| whole(place)).collect::<Result<_>>()?;
+    let how = &arguments.how;
+    let request = RestoreRequest {
+        selection,
+        target: Target::Backup(places),
+        dry_run: how.dry_run,
+        force: how.force,
+        delete_created_after: arguments.delete_created_after,
+        into: arguments.into.clone(),
+        reason: how.reason.clone(),
+        requested_by: how.requested_by.clone(),
+        job: true,
+        ru_per_second: how.ru_per_second,
+    };
+    run_large(service, Large::Restore(Box::new(request)), how).await
+}

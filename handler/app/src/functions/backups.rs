@@ -1,0 +1,91 @@
+//! `Backups`: writes backups into blobs, and reads them.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Path};
+use changefeed_history::backup::{BackupRequest, BackupView, Verification, verify_listing, verify_segment};
+use serde::{Deserialize, Serialize};
+
+use crate::http::{ApiError, Json};
+use crate::service::Service;
+
+/// Compressed bytes that one request verifies.
+const VERIFIED_BYTES: u64 = 256 * 1024 * 1024;
+
+/// `POST /api/backups`: asks for a backup, which is a job.
+pub async fn post(service: Data<Service>, Json(request): Json<BackupRequest>) -> Result<HttpResponse, ApiError> {
+    Ok(accepted(service.store.create_backup_job(&request).await?))
+}
+
+/// `GET /api/backups`: the backups that were asked for, newest first.
+pub async fn list(service: Data<Service>) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(service.store.backups().await?))
+}
+
+/// `GET /api/backups/{id}`: one of them, and how far it is.
+pub async fn show(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(service.store.backup(&id).await?))
+}
+
+/// `POST /api/backups/{id}/cancel`: ends it before it is done.
+pub async fn cancel(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    service.store.backup(&id).await?;
+    service.store.cancel_job(&id).await?;
+    let view = service.store.backup(&id).await?;
+    Ok(if view.state.is_end() { HttpResponse::Ok().json(view) } else { accepted(view) })
+}
+
+/// Where to go on with a verification.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRequest {
+    #[serde(default)]
+    continuation: Option<String>,
+}
+
+/// What was found in a part of a backup.
+#[derive(Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    verification: Verification,
+    sound: bool,
+    /// For the rest; absent when everything was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continuation: Option<String>,
+}
+
+/// `POST /api/backups/{id}/verify` `{continuation?}`: reads all of a backup, of a large one as much as a request may take.
+pub async fn verify(
+    service: Data<Service>,
+    id: Path<String>,
+    Json(request): Json<VerifyRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let backup = service.store.backup(&id).await?;
+    let place = service.settings().places.open(backup.place())?;
+    let first = match request.continuation.as_deref().map(str::parse::<usize>) {
+        None => 0,
+        Some(Ok(first)) => first,
+        Some(Err(_)) => return Err(ApiError::bad_request("the continuation is not one that a verification gave")),
+    };
+    let mut verification = verify_listing(&place).await?;
+    let segments = verification.manifest.as_mut().map(|manifest| std::mem::take(&mut manifest.segments));
+    let (mut bytes, mut continuation) = (0, None);
+    for (number, segment) in segments.into_iter().flatten().enumerate().skip(first) {
+        if bytes >= VERIFIED_BYTES {
+            continuation = Some(number.to_string());
+            break;
+        }
+        bytes += segment.compressed_bytes;
+        verification.add(verify_segment(&place, segment).await?);
+    }
+    let sound = verification.is_sound();
+    // The manifest is long, and its numbers are told.
+    verification.manifest = None;
+    Ok(HttpResponse::Ok().json(Verified { verification, sound, continuation }))
+}
+
+/// What is under way, and where to look for it.
+fn accepted(view: BackupView) -> HttpResponse {
+    let location = format!("/api/backups/{}", view.id);
+    HttpResponse::Accepted().insert_header((LOCATION, location)).json(view)
+}

@@ -1,0 +1,178 @@
+//! Backups on the command line: written, interrupted, killed, verified, restored.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use rand::RngExt;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::backups::{Documents, live};
+use crate::support::{DEADLINE, World, signal, until};
+
+/// A world with documents, and a folder.
+struct Shop {
+    world: World,
+    folder: TempDir,
+}
+
+impl Shop {
+    async fn open(documents: usize) -> Self {
+        let world = World::new().await;
+        let puts = (0..documents).map(|n| {
+            let key = format!("key-{}", n % 7);
+            world.put(key.clone(), json!({"id": format!("item-{n}"), "pk": key, "n": n, "even": n % 2 == 0}))
+        });
+        futures::future::join_all(puts).await;
+        Self { world, folder: tempfile::tempdir().expect("folder") }
+    }
+
+    fn place(&self, name: &str) -> String {
+        self.folder.path().join(name).to_string_lossy().into_owned()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        command.args(arguments).env("CosmosDB", self.world.endpoint.connection_string()).stdin(Stdio::null());
+        command
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("joined")
+    }
+
+    /// The JSON that a command answers with; it must end with this code.
+    async fn answer(&self, code: i32, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--output", "json"]].concat()).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    /// Starts a command and sends it a signal after a random while; whether it had ended before.
+    async fn interrupted(&self, name: &str, arguments: &[&str]) -> bool {
+        let child = self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("changefeed");
+        tokio::time::sleep(Duration::from_millis(rand::rng().random_range(50..700))).await;
+        signal(name, child.id());
+        let child = std::sync::Mutex::new(child);
+        let ended = std::sync::Mutex::new(None);
+        until("its end", DEADLINE, async || {
+            let status = child.lock().expect("child").try_wait().expect("wait");
+            *ended.lock().expect("status") = status;
+            status.is_some()
+        })
+        .await;
+        let ended = ended.into_inner().expect("status");
+        ended.is_some_and(|status| status.success())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_written_verified_listed_and_restored_by_commands() {
+    let shop = Shop::open(300).await;
+    let before = live(&shop.world).await;
+    let place = shop.place("first");
+    let backup = shop.answer(0, &["backup", "create", "--to", &place, "--reason", "before the release"]).await;
+    assert_eq!((&backup["state"], &backup["counts"]["documents"]), (&json!("done"), &json!(300)), "{backup}");
+    let verified = shop.answer(0, &["backup", "verify", &place]).await;
+    assert_eq!((&verified["documents"], &verified["damages"]), (&json!(300), &json!([])));
+    let listed = shop.answer(0, &["backup", "list", &shop.folder.path().to_string_lossy()]).await;
+    assert_eq!(listed["items"][0]["name"], "first");
+
+    // What is changed, deleted and made again afterwards is in the next one.
+    shop.world.put("key-1", json!({"id": "item-1", "pk": "key-1", "n": -1, "even": false})).await;
+    shop.world.put("key-0", json!({"id": "new", "pk": "key-0", "n": -2, "even": true})).await;
+    let after = live(&shop.world).await;
+    let second = shop.place("second");
+    shop.answer(0, &["backup", "create", "--to", &second, "--incremental-from", &place]).await;
+    assert_eq!(shop.run(&["truncate", "--container", "events", "--max", "1000", "--yes"]).await.status.code(), Some(0));
+
+    let asked = shop.run(&["backup", "restore", &place]).await;
+    let shown = String::from_utf8_lossy(&asked.stdout).into_owned();
+    assert!(!asked.status.success() && shown.contains("300 to create") && shown.contains("item-"), "{shown}");
+    assert_eq!(live(&shop.world).await, Documents::new(), "it asks first");
+    let even = shop.answer(0, &["backup", "restore", &place, "--filter", "even=true", "--yes"]).await;
+    assert_eq!(even["counts"]["create"], 150, "{even}");
+    let restored = shop.answer(0, &["backup", "restore", &place, "--yes"]).await;
+    assert_eq!((&restored["counts"]["create"], &restored["counts"]["unchanged"]), (&json!(150), &json!(150)));
+    assert_eq!(live(&shop.world).await, before);
+    shop.answer(0, &["backup", "restore", &place, &second, "--yes"]).await;
+    assert_eq!(live(&shop.world).await, after);
+    let undone = shop.answer(0, &["restore", "undo", restored["id"].as_str().expect("id"), "--yes", "--force"]).await;
+    assert_eq!(undone["counts"]["delete"], 150, "{undone}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_are_killed_go_on_where_they_were() {
+    let shop = Shop::open(4000).await;
+    let before = live(&shop.world).await;
+    let place = shop.place("b");
+    let create = ["backup", "create", "--to", &place, "--ru-per-second", "100000"];
+    let mut finished = false;
+    for name in ["-KILL", "-INT", "-KILL"] {
+        finished = finished || shop.interrupted(name, &create).await;
+    }
+    if !finished {
+        shop.answer(0, &create).await;
+    }
+    let jobs = shop.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'backup'").await;
+    assert_eq!((jobs.len(), &jobs[0]["state"]), (1, &json!("done")), "one job, however often it was asked for");
+    let verified = shop.answer(0, &["backup", "verify", &place]).await;
+    assert_eq!(verified["documents"], 4000);
+
+    shop.answer(0, &["truncate", "--container", "events", "--max", "10000", "--yes"]).await;
+    shop.interrupted("-KILL", &["backup", "restore", &place, "--yes"]).await;
+    let restores = shop.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'restore'").await;
+    if let Some(restore) = restores.first() {
+        let id = restore["id"].as_str().expect("id").to_owned();
+        for _ in 0..2 {
+            shop.interrupted("-KILL", &["restore", "show", &id, "--follow"]).await;
+        }
+        let done = shop.answer(0, &["restore", "show", &id, "--follow"]).await;
+        assert_eq!((&done["state"], &done["counts"]["create"]), (&json!("done"), &json!(4000)), "{}", done["counts"]);
+    } else {
+        shop.answer(0, &["backup", "restore", &place, "--yes"]).await;
+    }
+    assert_eq!(live(&shop.world).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_and_wrong_places_are_told_by_their_names_and_exit_codes() {
+    let shop = Shop::open(50).await;
+    let place = shop.place("b");
+    shop.answer(0, &["backup", "create", "--to", &place]).await;
+    let again = shop.run(&["backup", "create", "--to", &place]).await;
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("there is a backup already"));
+    let segment = Path::new(&place).join("part-00000.ndjson.zst");
+    let mut bytes = std::fs::read(&segment).expect("segment");
+    bytes[40] ^= 1;
+    std::fs::write(&segment, bytes).expect("written");
+    let found = shop.answer(3, &["backup", "verify", &place]).await;
+    assert!(found["damages"][0].to_string().contains("part-00000.ndjson.zst"), "{found}");
+    for more in [&["--dry-run"][..], &["--yes"]] {
+        let refused = shop.run(&[&["backup", "restore", &place], more].concat()).await;
+        assert_ne!(refused.status.code(), Some(0));
+        assert!(String::from_utf8_lossy(&refused.stdout).contains("part-00000.ndjson.zst has SHA-256"));
+    }
+    for arguments in [["backup", "verify", "/nowhere"], ["backup", "restore", "/nowhere"]] {
+        let refused = shop.run(&arguments).await;
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no backup"), "{refused:?}");
+    }
+    // Without Cosmos DB, backups can be looked at.
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let output = verify.args(["backup", "verify", &place]).env_remove("CosmosDB").output().expect("changefeed");
+    assert_eq!(output.status.code(), Some(3));
+
+    let handler = shop.world.handler();
+    let (status, answer) = handler.post("/api/backups", &json!({"to": "/somewhere"})).await;
+    assert_eq!(status.as_u16(), 400);
+    assert!(answer["error"]["message"].as_str().expect("message").contains("URL of blobs"), "{answer}");
+    let (_, listed) = handler.get("/api/backups").await;
+    let id = listed["items"][0]["id"].as_str().expect("id");
+    assert_eq!(handler.get(&format!("/api/backups/{id}")).await.1["counts"]["documents"], 50);
+    assert_eq!(handler.post("/api/restores", &json!({"from": place})).await.0.as_u16(), 400);
+}

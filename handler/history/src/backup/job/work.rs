@@ -1,0 +1,223 @@
+//! A slice of a backup: reads, writes, and leaves where to go on in the writer's hands.
+
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use super::collect::{Collected, Collector};
+use super::cursor::{Cursor, Phase};
+use super::record::BackupCounts;
+use super::request::BackupRequest;
+use crate::backup::damage::{Damage, ReadError};
+use crate::backup::manifest::{Content, Manifest};
+use crate::backup::place::Place;
+use crate::backup::read;
+use crate::backup::segment::{SegmentKind, SegmentRecord};
+use crate::backup::segment_reader::Line;
+use crate::backup::write::{BackupWriter, Resumed};
+use crate::cosmos::{Error, ErrorKind};
+use crate::jobs::{JobState, Part, PartPage, Parts, PartsReader, Run, Step};
+use crate::policy::retry;
+use crate::scan::Seen;
+use crate::store::Role;
+
+/// How long a page's requests are tried again within a slice.
+const PAGE_PATIENCE: Duration = Duration::from_secs(20);
+/// What a document costs, about: to read it; to find out what it was at a moment.
+const LIVE_UNITS: f64 = 2.0;
+const PAST_UNITS: f64 = 10.0;
+/// Whole documents are held for a page: of those that are met one by one, fewer.
+const WHOLE_SHARE: usize = 4;
+
+/// What was found in the job's place.
+enum Opened {
+    Writer(Box<BackupWriter>),
+    Finished(Box<Manifest>),
+}
+
+/// Works on a backup until it is done or the run is stopping.
+pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
+    let request: BackupRequest = serde_json::from_value(run.property("request"))
+        .map_err(|error| Error::invalid("reading a backup's request", error.to_string()))?;
+    let mut writer = match open(run, &request).await? {
+        Opened::Writer(writer) => writer,
+        Opened::Finished(manifest) => {
+            let counts = finished(&manifest, run.counts()?);
+            run.advance(&Value::Null, &counts, 0)?;
+            return Ok(Step::Ended(JobState::Done));
+        }
+    };
+    let header = writer.header().clone();
+    let (store, seen, options, budget) = (&run.store, Seen::default(), &run.store.options.jobs, run.ru_per_second());
+    let is_live = matches!(header.content, Content::Live {});
+    let most = if is_live { options.page_items } else { options.page_items.div_ceil(WHOLE_SHARE) };
+    let units = if is_live && header.incremental_from.is_none() { LIVE_UNITS } else { PAST_UNITS };
+    let page_items = budget.map_or(most, |budget| most.min(((budget / units) as usize).max(1)));
+    let parallel = budget.map_or(options.parallel, |budget| options.parallel.min((budget / 1000.0).ceil() as usize));
+    let mut collector = Collector {
+        store,
+        header: &header,
+        horizon: i64::MIN,
+        page_items: page_items.max(1),
+        concurrency: (store.options.concurrency / parallel.max(1)).max(1),
+        seen: &seen,
+    };
+    let mut cursor = match serde_json::from_value::<Option<Cursor>>(writer.cursor().clone()) {
+        Ok(Some(cursor)) => cursor,
+        Ok(None) => {
+            let horizon = store.horizon().await?;
+            let parts = parts(run, &collector, Phase::Live, 0).await?;
+            Cursor { phase: Phase::Live, parts, horizon, done: 0, counts: BackupCounts::default() }
+        }
+        Err(error) => return Err(Error::invalid("reading where a backup goes on", error.to_string())),
+    };
+    // What the job says may be ahead of what was written.
+    cursor.counts.bytes = bytes(writer.segments());
+    run.set_done(cursor.done);
+    run.advance(&at(&writer), &cursor.counts, 0)?;
+    collector.horizon = cursor.horizon;
+    loop {
+        let (phase, parts_before) = (cursor.phase, cursor.parts.clone());
+        let page = |part: Part, _| page(run, &collector, phase, &parts_before, part);
+        let mut reader = PartsReader::new(run, cursor.parts.clone(), parallel.max(1), page);
+        loop {
+            let collected = match reader.next().await {
+                Ok(Some(collected)) => collected,
+                Ok(None) => break,
+                Err(error) => {
+                    // What was read is not read again.
+                    writer.suspend(json!(cursor)).await?;
+                    return Err(error);
+                }
+            };
+            push(&mut writer, &mut cursor, collected.lines).await?;
+            cursor.counts.unknown += collected.counts.unknown;
+            cursor.counts.inexact += collected.counts.inexact;
+            cursor.done += collected.looked_at;
+            cursor.parts = reader.parts.clone();
+            writer.mark(json!(cursor)).await?;
+            cursor.counts.bytes = bytes(writer.segments());
+            run.advance(&at(&writer), &cursor.counts, collected.looked_at)?;
+        }
+        if !cursor.parts.is_done() {
+            writer.suspend(json!(cursor)).await?;
+            cursor.counts.bytes = bytes(writer.segments());
+            run.advance(&at(&writer), &cursor.counts, 0)?;
+            return Ok(Step::More);
+        }
+        if phase == Phase::Past || !collector.has_past() {
+            break;
+        }
+        let parts = parts(run, &collector, Phase::Past, cursor.done).await?;
+        cursor = Cursor { phase: Phase::Past, parts, ..cursor };
+    }
+    let manifest = writer.finish(json!(cursor), Utc::now()).await?;
+    run.advance(&Value::Null, &finished(&manifest, cursor.counts), 0)?;
+    Ok(Step::Ended(JobState::Done))
+}
+
+/// Finds the job's backup in its place, or begins it.
+async fn open(run: &Run, request: &BackupRequest) -> Result<Opened, Error> {
+    let (place, id) = (run.store.options.places.open(&request.to)?, run.id());
+    let other = |other: &str| {
+        let message = format!("there is another backup, {other}");
+        Error::new(ErrorKind::Conflict, format!("writing the backup in {place}"), message)
+    };
+    match read::manifest(&place).await {
+        Ok((manifest, _)) if manifest.backup.id != id => Err(other(&manifest.backup.id)),
+        Ok(_) => resume(place).await,
+        Err(ReadError::Damage(Damage::Unfinished { .. })) => match read::progress(&place).await {
+            Ok(Some(progress)) if progress.backup.id != id => Err(other(&progress.backup.id)),
+            Ok(_) => resume(place).await,
+            Err(ReadError::Place(error)) => Err(error),
+            Err(ReadError::Damage(damage)) => Err(Error::invalid(format!("reading {place}"), damage.to_string())),
+        },
+        Err(ReadError::Damage(Damage::NoManifest)) => {
+            let header = run.store.backup_header(request, &id).await?;
+            BackupWriter::create(place, header).await.map(|writer| Opened::Writer(Box::new(writer)))
+        }
+        Err(ReadError::Damage(damage)) => Err(Error::invalid(format!("reading {place}"), damage.to_string())),
+        Err(ReadError::Place(error)) => Err(error),
+    }
+}
+
+async fn resume(place: Place) -> Result<Opened, Error> {
+    Ok(match BackupWriter::resume(place).await? {
+        Resumed::Unfinished(writer) => Opened::Writer(writer),
+        Resumed::Finished(manifest) => Opened::Finished(manifest),
+    })
+}
+
+/// The parts of a phase, and how much there is to look at in all.
+async fn parts(run: &Run, collector: &Collector<'_>, phase: Phase, done: u64) -> Result<Parts, Error> {
+    let (store, part_items) = (&run.store, run.store.options.jobs.part_items);
+    let container = store.container(if phase == Phase::Live { Role::Monitored } else { Role::Changes }).await?;
+    let items = container.count().await?;
+    let others = match phase {
+        Phase::Live if collector.has_past() => store.container(Role::Changes).await?.count().await?,
+        _ => Some(done),
+    };
+    // How many meet conditions is not known before.
+    if collector.header.filter.is_empty() && (phase == Phase::Past || collector.header.incremental_from.is_none()) {
+        run.set_total(items.zip(others).map(|(items, others)| items + others));
+    }
+    Parts::of(container, items, part_items).await
+}
+
+async fn page(
+    run: &Run,
+    collector: &Collector<'_>,
+    phase: Phase,
+    parts: &Parts,
+    part: Part,
+) -> Result<Option<PartPage<Collected>>, Error> {
+    if !run.is_stopping() {
+        run.pace().await;
+    }
+    if run.is_stopping() {
+        return Ok(None);
+    }
+    let deadline = Instant::now() + PAGE_PATIENCE;
+    let range = parts.range(&part);
+    let mut collected = retry(deadline, || collector.page(phase, &range, &part)).await?;
+    let continuation = collected.next.take();
+    Ok(Some(PartPage { continuation, is_numbered: false, was_begun: false, result: collected }))
+}
+
+async fn push(writer: &mut BackupWriter, cursor: &mut Cursor, lines: Vec<Line>) -> Result<(), Error> {
+    for line in lines {
+        match line {
+            Line::Document(document) => {
+                writer.push(&document).await?;
+                cursor.counts.documents += 1;
+            }
+            Line::Deletion(deletion) => {
+                writer.push_deletion(&deletion).await?;
+                cursor.counts.deletions += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the job keeps: the writer has the cursor.
+fn at(writer: &BackupWriter) -> Value {
+    json!({"segments": writer.segments().len()})
+}
+
+fn bytes(segments: &[SegmentRecord]) -> u64 {
+    segments.iter().map(|segment| segment.compressed_bytes).sum()
+}
+
+fn finished(manifest: &Manifest, counts: BackupCounts) -> BackupCounts {
+    let total = |kind: SegmentKind| {
+        manifest.segments.iter().filter(|segment| segment.kind == kind).map(|segment| segment.count).sum()
+    };
+    BackupCounts {
+        documents: total(SegmentKind::Documents),
+        deletions: total(SegmentKind::Deletions),
+        bytes: manifest.compressed_bytes(),
+        ..counts
+    }
+}

@@ -1,0 +1,331 @@
+//! The files that a restore from a backup reads: the segments of a full backup and the increments after it, or files that
+//! other tools wrote.
+//!
+//! They are read page by page, several files side by side, from wherever an earlier runner came to. Of a chain of backups,
+//! each document is met once, as the newest backup that has it says: the names in the increments are held in memory, whose
+//! number is limited.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::backup::{
+    BackupReader, Damage, ForeignDocument, ForeignError, ForeignReader, Line, Manifest, Place, ReadError,
+    SegmentReader, SegmentRecord, check_chain, verify_segment,
+};
+use crate::cosmos::{Error, Key};
+use crate::limits::{MAX_CHAIN_NAMES, PAGE_BYTES};
+use crate::read::DocumentName;
+use crate::store::Store;
+use crate::version::without_system_properties;
+
+/// What a restore reads.
+pub(super) struct BackupFiles {
+    files: Vec<File>,
+    chain: Vec<Link>,
+    /// What the increments decide: the rank of the last line of a name.
+    decided: HashMap<u128, u32>,
+    /// Readers that stand where a page ended.
+    open: Mutex<HashMap<usize, Open>>,
+}
+
+/// A backup of a chain.
+struct Link {
+    place: Place,
+    manifest: Manifest,
+}
+
+enum File {
+    Segment { link: usize, record: SegmentRecord },
+    Foreign { above: Place, name: String },
+}
+
+struct Open {
+    reader: FileReader,
+    /// Lines given away.
+    position: u64,
+}
+
+enum FileReader {
+    Segment(Box<SegmentReader>),
+    Foreign(Box<ForeignReader>),
+}
+
+/// A line of a file.
+pub(super) enum Content {
+    Document(Value),
+    Deletion(DocumentName),
+}
+
+/// Lines of a file, by their numbers.
+pub(super) struct Lines {
+    pub lines: Vec<(u64, Content)>,
+    /// Where the next page starts; none at the end.
+    pub next: Option<u64>,
+    pub looked_at: u64,
+}
+
+fn damaged(place: impl std::fmt::Display, error: impl std::fmt::Display) -> Error {
+    Error::invalid(format!("restoring from {place}"), error.to_string())
+}
+
+fn unread(place: &Place, error: ReadError) -> Error {
+    match error {
+        ReadError::Damage(damage) => damaged(place, damage),
+        ReadError::Place(error) => error,
+    }
+}
+
+impl BackupFiles {
+    /// Finds the files in these places: a full backup and its increments in order; or files of other tools, in one place.
+    ///
+    /// # Errors
+    /// When there is no backup, it is not whole, or the chain has a gap.
+    pub(super) async fn find(store: &Store, places: &[String]) -> Result<Self, Error> {
+        let mut chain = Vec::new();
+        let mut backups = Vec::new();
+        for name in places {
+            let place = store.options.places.open(name)?;
+            if places.len() == 1 && place.as_file().await?.is_some() {
+                return Self::foreign(place).await;
+            }
+            match BackupReader::open(place.clone()).await {
+                Ok(reader) => {
+                    backups.push((reader.manifest().clone(), reader.digest()));
+                    chain.push(Link { place, manifest: reader.manifest().clone() });
+                }
+                Err(ReadError::Damage(Damage::NoManifest)) if places.len() == 1 => return Self::foreign(place).await,
+                Err(error) => return Err(unread(&place, error)),
+            }
+        }
+        check_chain(&backups).map_err(|message| Error::invalid("restoring from backups", message))?;
+        let segments = chain.iter().enumerate().flat_map(|(link, Link { manifest, .. })| {
+            manifest.segments.iter().map(move |record| File::Segment { link, record: record.clone() })
+        });
+        Ok(Self { files: segments.collect(), chain, decided: HashMap::new(), open: Mutex::default() })
+    }
+
+    async fn foreign(place: Place) -> Result<Self, Error> {
+        let reader = ForeignReader::open(place.clone()).await.map_err(|error| match error {
+            ForeignError::NoFiles { .. } => damaged(&place, format!("there is no backup: no manifest.json; {error}")),
+            ForeignError::Place(error) => error,
+            ForeignError::Content { .. } => damaged(&place, error),
+        })?;
+        let above = place.as_file().await?.map_or(place, |(above, _)| above);
+        let files = reader.files().map(|name| File::Foreign { above: above.clone(), name: name.to_owned() });
+        Ok(Self { files: files.collect(), chain: Vec::new(), decided: HashMap::new(), open: Mutex::default() })
+    }
+
+    /// Checks that they go with a container of these key paths.
+    pub(super) fn check_target(&self, key_paths: &[String], deletes: bool) -> Result<(), Error> {
+        let refused = |message: String| Err(Error::invalid("restoring from a backup", message));
+        let Some(Link { manifest, .. }) = self.chain.first() else {
+            return if deletes {
+                refused("deleteCreatedAfter goes with incremental backups, which say what was deleted".into())
+            } else {
+                Ok(())
+            };
+        };
+        let backup = &manifest.backup;
+        if backup.source.partition_key_paths != key_paths {
+            let paths = backup.source.partition_key_paths.join(", ");
+            return refused(format!("its partition key is {paths}; that of the container is {}", key_paths.join(", ")));
+        }
+        if deletes && !backup.filter.is_empty() {
+            // A deletion there may be a document that only meets the conditions no more.
+            return refused("deleteCreatedAfter does not go with a backup that has a filter".into());
+        }
+        Ok(())
+    }
+
+    /// Reads what the increments decide. Needed before lines are read.
+    pub(super) async fn decide(&mut self) -> Result<(), Error> {
+        let names: u64 = self.chain.iter().skip(1).map(|link| link.manifest.documents + link.manifest.deletions).sum();
+        if names > MAX_CHAIN_NAMES {
+            let message =
+                format!("the increments have {names} lines; allowed are {MAX_CHAIN_NAMES}: make a full backup");
+            return Err(Error::invalid("restoring from backups", message));
+        }
+        for (number, link) in self.chain.iter().enumerate().skip(1) {
+            let reader = BackupReader::open(link.place.clone()).await;
+            let mut reader = reader.map_err(|error| unread(&link.place, error))?;
+            while let Some(line) = reader.next().await.map_err(|error| unread(&link.place, error))? {
+                let rank = rank(number, &line);
+                let name = link.name(&line)?;
+                self.decided.entry(name).and_modify(|last| *last = rank.max(*last)).or_insert(rank);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// How many lines there are, where that is known.
+    pub(super) fn total(&self) -> Option<u64> {
+        let lines = self.chain.iter().map(|link| link.manifest.documents + link.manifest.deletions).sum();
+        (!self.chain.is_empty()).then_some(lines)
+    }
+
+    /// The name of a file, and the number of its backup in the chain.
+    pub(super) fn name(&self, file: usize) -> (Option<usize>, String) {
+        match self.files.get(file) {
+            Some(File::Segment { link, record }) => {
+                (Some(*link).filter(|_| self.chain.len() > 1), record.name.to_string())
+            }
+            Some(File::Foreign { name, .. }) => (None, name.clone()),
+            None => (None, String::new()),
+        }
+    }
+
+    /// Reads all of a file, to find damage before anything is written.
+    pub(super) async fn check(&self, file: usize) -> Result<(), Error> {
+        match self.files.get(file) {
+            Some(File::Segment { link, record }) => {
+                let place = &self.chain[*link].place;
+                let found = verify_segment(place, record.clone()).await?;
+                found.damages.first().map_or(Ok(()), |damage| Err(damaged(place, damage)))
+            }
+            Some(File::Foreign { above, .. }) => {
+                let mut reader = self.open_file(file).await?;
+                while reader.next(above).await?.is_some() {}
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Lines of a file from `from` on: so many, or those before `until`.
+    pub(super) async fn lines(
+        &self,
+        file: usize,
+        from: u64,
+        most: usize,
+        until: Option<Option<u64>>,
+    ) -> Result<Lines, Error> {
+        let standing = self.open().remove(&file).filter(|open| open.position == from);
+        let place = match self.files.get(file) {
+            Some(File::Segment { link, .. }) => &self.chain[*link].place,
+            Some(File::Foreign { above, .. }) => above,
+            None => return Ok(Lines { lines: Vec::new(), next: None, looked_at: 0 }),
+        };
+        let mut open = match standing {
+            Some(open) => open,
+            None => {
+                let mut open = Open { reader: self.open_file(file).await?, position: 0 };
+                while open.position < from && open.reader.next(place).await?.is_some() {
+                    open.position += 1;
+                }
+                open
+            }
+        };
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        loop {
+            let is_full = match until {
+                Some(until) => until.is_some_and(|until| open.position >= until),
+                None => open.position - from >= most as u64 || bytes >= PAGE_BYTES,
+            };
+            if is_full {
+                let (next, looked_at) = (Some(open.position), open.position - from);
+                self.open().insert(file, open);
+                return Ok(Lines { lines, next, looked_at });
+            }
+            let Some(line) = open.reader.next(place).await? else {
+                return Ok(Lines { lines, next: None, looked_at: open.position - from });
+            };
+            open.position += 1;
+            let content = match line {
+                Read::Line(line) if self.is_superseded(file, &line)? => continue,
+                Read::Line(Line::Document(document)) => Content::Document(document.into_body()),
+                Read::Line(Line::Deletion(gone)) => {
+                    Content::Deletion(DocumentName { id: gone.id, partition_key: gone.partition_key })
+                }
+                Read::Foreign(document) => Content::Document(without_system_properties(document)),
+            };
+            if let Content::Document(body) = &content {
+                bytes += body.to_string().len();
+            }
+            lines.push((open.position, content));
+        }
+    }
+
+    async fn open_file(&self, file: usize) -> Result<FileReader, Error> {
+        match self.files.get(file) {
+            Some(File::Segment { link, record }) => {
+                let place = &self.chain[*link].place;
+                let reader = SegmentReader::open(place, record.clone()).await;
+                Ok(FileReader::Segment(Box::new(reader.map_err(|error| unread(place, error))?)))
+            }
+            Some(File::Foreign { above, name }) => {
+                let reader = ForeignReader::open(above.below(name)?).await.map_err(|error| wrong(above, error))?;
+                Ok(FileReader::Foreign(Box::new(reader)))
+            }
+            None => Err(Error::invalid("restoring from a backup", "it has no such file")),
+        }
+    }
+
+    /// Whether a later line of the chain says what becomes of the document.
+    fn is_superseded(&self, file: usize, line: &Line) -> Result<bool, Error> {
+        let Some(File::Segment { link, .. }) = self.files.get(file) else { return Ok(false) };
+        if self.decided.is_empty() {
+            return Ok(false);
+        }
+        let last = self.decided.get(&self.chain[*link].name(line)?);
+        Ok(last.is_some_and(|last| *last != rank(*link, line)))
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<usize, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The order of lines within a chain: of each backup, deletions go before documents.
+fn rank(link: usize, line: &Line) -> u32 {
+    (link as u32) * 2 + u32::from(matches!(line, Line::Document(_)))
+}
+
+impl Link {
+    /// A short name of what a line is about.
+    fn name(&self, line: &Line) -> Result<u128, Error> {
+        let of = |id: &str, key: &Key| {
+            let digest = Sha256::digest(format!("{key}\0{id}"));
+            digest.iter().take(16).fold(0, |name, byte| name << 8 | u128::from(*byte))
+        };
+        Ok(match line {
+            Line::Document(document) => {
+                of(document.id(), &document.key(&self.manifest.backup.source.partition_key_paths)?)
+            }
+            Line::Deletion(gone) => of(&gone.id, &gone.partition_key),
+        })
+    }
+}
+
+/// A line as its file has it.
+enum Read {
+    Line(Line),
+    Foreign(Value),
+}
+
+impl FileReader {
+    async fn next(&mut self, place: &Place) -> Result<Option<Read>, Error> {
+        match self {
+            Self::Segment(reader) => {
+                reader.next().map(|line| line.map(Read::Line)).map_err(|damage| damaged(place, damage))
+            }
+            Self::Foreign(reader) => {
+                let document = reader.next().await.map_err(|error| wrong(place, error))?;
+                Ok(document.map(|ForeignDocument { document, .. }| Read::Foreign(document)))
+            }
+        }
+    }
+}
+
+fn wrong(place: &Place, error: ForeignError) -> Error {
+    match error {
+        ForeignError::Place(error) => error,
+        other => damaged(place, other),
+    }
+}
