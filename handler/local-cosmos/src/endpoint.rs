@@ -97,6 +97,7 @@ impl Endpoint {
                 .default_service(web::to(answer))
         };
         let server = HttpServer::new(app)
+            .tcp_nodelay(true)
             .workers(2)
             .disable_signals()
             .shutdown_timeout(0)

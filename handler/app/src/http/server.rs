@@ -17,7 +17,7 @@ pub async fn serve(service: Service, port: u16) -> Result<()> {
         App::new().app_data(service.clone()).app_data(PayloadConfig::new(MAX_BODY_BYTES)).configure(routes::configure)
     };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let server = HttpServer::new(app).bind(address).with_context(|| {
+    let server = HttpServer::new(app).tcp_nodelay(true).bind(address).with_context(|| {
         format!("port {port} on 127.0.0.1 cannot be used (set FUNCTIONS_CUSTOMHANDLER_PORT to another)")
     })?;
     for address in server.addrs() {

@@ -61,7 +61,13 @@ impl HealthPort {
                 .route("/ready", web::get().to(ready))
                 .route("/metrics", web::get().to(metrics))
         };
-        let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1).listen(self.listener)?.run();
+        let server = HttpServer::new(app)
+            .tcp_nodelay(true)
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(1)
+            .listen(self.listener)?
+            .run();
         let handle = server.handle();
         tokio::spawn(server);
         Ok(handle)

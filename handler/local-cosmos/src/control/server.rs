@@ -23,7 +23,8 @@ pub(crate) fn serve(gateway: &Arc<Gateway>, listener: TcpListener) -> std::io::R
             .app_data(web::PayloadConfig::new(MAX_CONTROL_REQUEST_BYTES))
             .default_service(web::to(answer))
     };
-    let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(0).listen(listener)?.run();
+    let server =
+        HttpServer::new(app).tcp_nodelay(true).workers(1).disable_signals().shutdown_timeout(0).listen(listener)?.run();
     let handle = server.handle();
     tokio::spawn(server);
     Ok(handle)
