@@ -36,8 +36,12 @@ pub enum BackupCommand {
 
 #[derive(Debug, Args)]
 pub struct CreateArguments {
-    /// Where to: a folder, or a URL of blobs (https://account.blob.core.windows.net/container/prefix)
-    #[arg(long, value_name = "PLACE")]
+    /// The place.
+    #[arg(
+        long,
+        value_name = "PLACE",
+        help = "Where to: a folder, or a URL of blobs (https://account.blob.core.windows.net/container/prefix)"
+    )]
     pub to: String,
     /// The documents as of this time: 2026-11-20T10:31:00Z, seconds since 1970, or -10m; without it as they are now
     #[arg(long, allow_hyphen_values = true, value_parser = moment)]
