@@ -1,12 +1,11 @@
 //! `Backups`: writes backups into blobs, and reads them.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
 use changefeed_history::backup::{BackupRequest, BackupView, Verification, verify_listing, verify_segment};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{ApiError, Json};
+use crate::http::{ApiError, Json, accepted};
 use crate::service::Service;
 
 /// Compressed bytes that one request verifies.
@@ -14,7 +13,7 @@ const VERIFIED_BYTES: u64 = 256 * 1024 * 1024;
 
 /// `POST /api/backups`: asks for a backup, which is a job.
 pub async fn post(service: Data<Service>, Json(request): Json<BackupRequest>) -> Result<HttpResponse, ApiError> {
-    Ok(accepted(service.store.create_backup_job(&request).await?))
+    Ok(under_way(service.store.create_backup_job(&request).await?))
 }
 
 /// `GET /api/backups`: the backups that were asked for, newest first.
@@ -32,7 +31,7 @@ pub async fn cancel(service: Data<Service>, id: Path<String>) -> Result<HttpResp
     service.store.backup(&id).await?;
     service.store.cancel_job(&id).await?;
     let view = service.store.backup(&id).await?;
-    Ok(if view.state.is_end() { HttpResponse::Ok().json(view) } else { accepted(view) })
+    Ok(if view.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
 }
 
 /// Where to go on with a verification.
@@ -85,7 +84,6 @@ pub async fn verify(
 }
 
 /// What is under way, and where to look for it.
-fn accepted(view: BackupView) -> HttpResponse {
-    let location = format!("/api/backups/{}", view.id);
-    HttpResponse::Accepted().insert_header((LOCATION, location)).json(view)
+fn under_way(view: BackupView) -> HttpResponse {
+    accepted(format!("/api/backups/{}", view.id), view)
 }

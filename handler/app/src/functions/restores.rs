@@ -1,11 +1,10 @@
 //! `Restores`: puts documents back, and undoes that.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
 use changefeed_history::{RestoreRequest, RestoreView, Restored, UndoRequest};
 
-use crate::http::{ApiError, Json, Parameters};
+use crate::http::{ApiError, Json, Parameters, accepted};
 use crate::service::Service;
 
 /// `POST /api/restores`: plans a restore and executes it, unless `dryRun` is given. One that is too large becomes a job.
@@ -38,7 +37,7 @@ pub async fn items(
 pub async fn cancel(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     service.store.cancel_job(&id).await?;
     let view = service.store.restore(&id).await?.view();
-    Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { accepted(view) })
+    Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
 }
 
 /// `POST /api/restores/{id}/undo` `{dryRun?, force?, reason?, requestedBy?}`: puts back what the restore replaced.
@@ -53,12 +52,11 @@ pub async fn undo(
 fn answer(restored: Restored) -> HttpResponse {
     match restored {
         Restored::Report(report) => HttpResponse::Ok().json(report),
-        Restored::Job(record) => accepted(record.view()),
+        Restored::Job(record) => under_way(record.view()),
     }
 }
 
 /// What is under way, and where to look for it.
-fn accepted(view: RestoreView) -> HttpResponse {
-    let location = format!("/api/restores/{}", view.record.id);
-    HttpResponse::Accepted().insert_header((LOCATION, location)).json(view)
+fn under_way(view: RestoreView) -> HttpResponse {
+    accepted(format!("/api/restores/{}", view.record.id), view)
 }

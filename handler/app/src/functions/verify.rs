@@ -1,16 +1,15 @@
 //! `Verify`: holds the live documents against the history, and repairs what differs.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
 use changefeed_history::{VerifyRequest, VerifyView};
 
-use crate::http::{ApiError, Json, Parameters};
+use crate::http::{ApiError, Json, Parameters, accepted};
 use crate::service::Service;
 
 /// `POST /api/verify` `{repair?, partitionKey?, graceSeconds?, ruPerSecond?, requestedBy?}`: makes a job of it.
 pub async fn post(service: Data<Service>, Json(request): Json<VerifyRequest>) -> Result<HttpResponse, ApiError> {
-    Ok(accepted(service.store.create_verification(&request).await?.view()))
+    Ok(under_way(service.store.create_verification(&request).await?.view()))
 }
 
 /// `GET /api/verify`: the verifications, newest first.
@@ -39,11 +38,10 @@ pub async fn cancel(service: Data<Service>, id: Path<String>) -> Result<HttpResp
     service.store.verification(&id).await?;
     service.store.cancel_job(&id).await?;
     let view = service.store.show_verification(&id).await?;
-    Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { accepted(view) })
+    Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
 }
 
 /// What is under way, and where to look for it.
-fn accepted(view: VerifyView) -> HttpResponse {
-    let location = format!("/api/verify/{}", view.record.id);
-    HttpResponse::Accepted().insert_header((LOCATION, location)).json(view)
+fn under_way(view: VerifyView) -> HttpResponse {
+    accepted(format!("/api/verify/{}", view.record.id), view)
 }
