@@ -14,6 +14,7 @@ mod jobs;
 mod limits;
 mod located;
 mod moment;
+mod paging;
 mod policy;
 mod populate;
 mod progress;

@@ -1,14 +1,12 @@
 //! The dead letters, newest first, and one of them with its payload.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::record::{DeadLetter, LISTED_FIELDS};
 use crate::cosmos::{Error, ErrorKind, Key};
-use crate::limits::MAX_PAGE_ITEMS;
+use crate::paging::{continuation, page_items, place};
 use crate::read::record::whole;
 use crate::store::{Role, Store};
 
@@ -52,17 +50,8 @@ impl Store {
     /// # Errors
     /// When the request is out of bounds, and when the container cannot be read.
     pub async fn dead_letters(&self, request: &DeadLettersRequest) -> Result<DeadLetterPage, Error> {
-        let refused = |message: String| Error::invalid("listing dead letters", message);
-        let max_items = request.max_items.map_or(DEFAULT_PAGE_ITEMS, |items| items as usize);
-        if !(1..=MAX_PAGE_ITEMS as usize).contains(&max_items) {
-            return Err(refused(format!("maxItems is {max_items}; allowed are 1 to {MAX_PAGE_ITEMS}")));
-        }
-        let after = match &request.continuation {
-            Some(token) => {
-                Some(decode(token).ok_or_else(|| refused("the continuation is not one that this list gave".into()))?)
-            }
-            None => None,
-        };
+        let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "listing dead letters")?;
+        let after: Option<Place> = place(request.continuation.as_deref(), "listing dead letters")?;
         let container = self.container(Role::DeadLetters).await?;
         let fields: Vec<String> = LISTED_FIELDS.iter().map(|field| format!("c.{field}")).collect();
         // Parts of a letter have no time.
@@ -85,7 +74,7 @@ impl Store {
         items.sort_by_cached_key(Place::of);
         let more = items.len() > max_items;
         items.truncate(max_items);
-        let continuation = items.last().filter(|_| more).map(|last| encode(&Place::of(last)));
+        let continuation = items.last().filter(|_| more).map(|last| continuation(&Place::of(last))).transpose()?;
         Ok(DeadLetterPage { items, continuation })
     }
 
@@ -114,12 +103,4 @@ impl Store {
 pub(super) fn missing(doing: &str, id: &str) -> Error {
     let message = "there is none of this id: it may have been replayed or dropped already";
     Error::new(ErrorKind::NotFound, format!("{doing} dead letter {id}"), message)
-}
-
-fn encode(place: &Place) -> String {
-    URL_SAFE_NO_PAD.encode(json!(place).to_string())
-}
-
-fn decode(token: &str) -> Option<Place> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()
 }

@@ -1,7 +1,5 @@
 //! Live documents and versions together, in time order: the candidates of a restore.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::stream::{BoxStream, Peekable};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -10,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::record::version_of;
 use crate::cosmos::{Error, Key};
 use crate::filter::{Filter, check_count};
-use crate::limits::MAX_PAGE_ITEMS;
 use crate::moment::Moment;
+use crate::paging::{continuation, page_items, place};
 use crate::store::{Role, Store};
 use crate::version::{Operation, without_system_properties};
 
@@ -88,16 +86,8 @@ impl Store {
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchRows, Error> {
         let refused = |message: String| Error::invalid("searching", message);
         check_count(&request.filters).map_err(refused)?;
-        let max_items = request.max_items.map_or(DEFAULT_PAGE_ITEMS, |items| items as usize);
-        if !(1..=MAX_PAGE_ITEMS as usize).contains(&max_items) {
-            return Err(refused(format!("maxItems is {max_items}; allowed are 1 to {MAX_PAGE_ITEMS}")));
-        }
-        let after: Option<Place> = match &request.continuation {
-            Some(token) => {
-                Some(decode(token).ok_or_else(|| refused("the continuation is not one that a search gave".into()))?)
-            }
-            None => None,
-        };
+        let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "searching")?;
+        let after: Option<Place> = place(request.continuation.as_deref(), "searching")?;
         let first = after.as_ref().map_or(i64::MIN, |place| place.0).max(request.from.map_or(i64::MIN, Moment::second));
         let mut live = self.live_rows(request, first).await?;
         let mut versions = self.version_rows(request, first).await?;
@@ -117,7 +107,7 @@ impl Store {
             items.extend(rows);
             if items.len() > max_items {
                 items.truncate(max_items);
-                let continuation = items.last().map(|last| encode(&last.place()));
+                let continuation = items.last().map(|last| continuation(&last.place())).transpose()?;
                 return Ok(SearchRows { items, continuation });
             }
         }
@@ -234,12 +224,4 @@ async fn second_of(rows: &mut Rows) -> Result<Option<i64>, Error> {
         Some(Err(_)) => rows.try_next().await.map(|_| None),
         None => Ok(None),
     }
-}
-
-fn encode(place: &Place) -> String {
-    URL_SAFE_NO_PAD.encode(json!(place).to_string())
-}
-
-fn decode(token: &str) -> Option<Place> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()
 }

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -11,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::record::version_of;
 use crate::cosmos::{Container, Error, ErrorKind, Key, KeyComponent};
-use crate::limits::MAX_PAGE_ITEMS;
+use crate::paging::{continuation, page_items, place};
 use crate::store::{Role, Store};
 use crate::version::{GONE_SUFFIX, Version, pk_of};
 
@@ -71,17 +69,8 @@ impl Store {
     /// # Errors
     /// When the request is out of bounds, and when the changes container cannot be read.
     pub async fn versions(&self, request: &VersionsRequest) -> Result<VersionPage, Error> {
-        let refused = |message: String| Error::invalid("listing versions", message);
-        let max_items = request.max_items.map_or(DEFAULT_PAGE_ITEMS, |items| items as usize);
-        if !(1..=MAX_PAGE_ITEMS as usize).contains(&max_items) {
-            return Err(refused(format!("maxItems is {max_items}; allowed are 1 to {MAX_PAGE_ITEMS}")));
-        }
-        let after = match &request.continuation {
-            Some(token) => {
-                Some(decode(token).ok_or_else(|| refused("the continuation is not one that this list gave".into()))?)
-            }
-            None => None,
-        };
+        let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "listing versions")?;
+        let after: Option<Continuation> = place(request.continuation.as_deref(), "listing versions")?;
         let newest = after.as_ref().map_or(i64::MAX, |after| after.ts);
         let mut versions = self.versions_until(&request.document, newest).await?;
         let mut items = Vec::new();
@@ -93,7 +82,7 @@ impl Store {
                 _ if items.len() == max_items => {
                     let last =
                         items.last().map(|last: &Version| Continuation { ts: last.source_ts, id: last.id.clone() });
-                    return Ok(VersionPage { continuation: last.map(|last| encode(&last)), items });
+                    return Ok(VersionPage { continuation: last.map(|last| continuation(&last)).transpose()?, items });
                 }
                 _ => items.push(version),
             }
@@ -191,12 +180,4 @@ pub(crate) fn scope(changes: &Container, document: &DocumentName) -> Option<Key>
     let key = Key::of(&record, changes.key_paths()).ok().filter(|_| known)?;
     // A missing first component is the name of a key too; a query over all partitions finds it as well.
     (key.components().first() != Some(&KeyComponent::Undefined)).then_some(key)
-}
-
-fn encode(continuation: &Continuation) -> String {
-    URL_SAFE_NO_PAD.encode(json!(continuation).to_string())
-}
-
-fn decode(token: &str) -> Option<Continuation> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()
 }
