@@ -91,3 +91,21 @@ async fn a_lease_that_was_lost_while_the_handler_was_at_work_is_not_moved_forwar
     assert_eq!(after["Owner"], "other");
     assert_eq!(after["ContinuationToken"], before["ContinuationToken"]);
 }
+
+#[tokio::test]
+async fn a_start_that_fails_gives_its_lock_back() {
+    let shop = Shop::open().await;
+    let effect = Effect::Status { status: 400, substatus: 0 };
+    shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 1, effect });
+    let idle = |_, _| std::future::ready(Ok::<(), std::io::Error>(()));
+    shop.builder().await.build(idle).start().await.expect_err("the first page cannot be read");
+    let locks = async || {
+        let leases = shop.lease_container().await;
+        let query = "SELECT * FROM c WHERE ENDSWITH(c.id, '.lock')";
+        let scope = azure_data_cosmos::FeedScope::full_container();
+        let locks = leases.query_items::<Value>(query, scope, None).await.expect("query");
+        futures::TryStreamExt::try_collect::<Vec<Value>>(locks).await.expect("locks")
+    };
+    assert!(locks().await.is_empty(), "the next start need not wait until a lock expires");
+    shop.builder().await.build(idle).start().await.expect("started").stop().await;
+}

@@ -180,3 +180,30 @@ async fn partitions_that_merge_while_the_leases_are_made_lose_nothing() {
     each_once(&seen, 60).await;
     running.stop().await;
 }
+
+#[tokio::test]
+async fn parts_that_are_merged_while_their_leases_are_named_lose_nothing() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.start(StartFrom::Beginning, &seen).await.stop().await;
+    let parts = shop.endpoint.split(DATABASE, "cart", Some("3"), Duration::ZERO).await.expect("split");
+    for number in 0..60 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    // The pages that name the parts come after these were merged again.
+    let effect = Effect::Delay(Duration::from_millis(700));
+    let late = Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 16, effect };
+    shop.endpoint.inject(late);
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    // The parent's own page has been read when its first change is handled.
+    until("the first changes", async || !seen.lock().expect("seen").is_empty()).await;
+    let pair = [parts[0].id.as_str(), parts[1].id.as_str()];
+    shop.endpoint.merge(DATABASE, "cart", pair, Duration::ZERO).await.expect("merge");
+    shop.endpoint.clear_faults();
+    until("every change", async || seen.lock().expect("seen").iter().collect::<BTreeSet<_>>().len() == 60).await;
+    for number in 0..60 {
+        shop.put(&format!("after-{number}"), 1).await;
+    }
+    until("every later change", async || seen.lock().expect("seen").iter().collect::<BTreeSet<_>>().len() == 120).await;
+    running.stop().await;
+}
