@@ -112,6 +112,23 @@ async fn versions_of(world: &World, id: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn what_somebody_made_inexact_twice_is_not_taken_for_repaired() {
+    let world = World::new().await;
+    let store = world.store(|options| options.jobs = small());
+    let stored = world.put("a", document("item", 1)).await;
+    capture(&store, std::slice::from_ref(&stored)).await;
+    let mut record = world.only_version().await;
+    record["exact"] = json!(false);
+    rewrite(&world, record.clone()).await;
+    record["id"] = json!(format!("{}-exact", version_of(&stored)));
+    rewrite(&world, record).await;
+    let (verified, findings) = verify(&store, json!({"repair": true})).await;
+    assert_eq!(outline(&findings), [found("inexact", "item", &version_of(&stored))]);
+    assert_eq!((verified.state, verified.counts.repaired), (JobState::Findings, 0));
+    assert!(findings[0].message.as_deref().is_some_and(|message| message.contains("exact")), "{findings:?}");
+}
+
+#[tokio::test]
 async fn a_delete_that_nobody_told_of_is_inferred_and_a_document_that_comes_to_life_again_is_right_again() {
     let world = World::new().await;
     let store = world.store(|options| options.jobs = small());

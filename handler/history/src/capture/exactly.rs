@@ -9,8 +9,11 @@ use crate::store::{Role, Store};
 use crate::version::{EXACT_SUFFIX, Version};
 
 impl Store {
-    /// Makes sure that a version is in the history, and exactly so: beside an inexact record there is an exact one then. The
-    /// id of the exact record.
+    /// Makes sure that a version is in the history, and exactly so: beside a record that is not exact, or that cannot be read
+    /// back, there is an exact one then. The id of the exact record.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) when both records are there and neither is exact: somebody changed the history.
     pub(crate) async fn keep_exactly(
         &self,
         name: &DocumentName,
@@ -18,12 +21,14 @@ impl Store {
         deadline: Instant,
     ) -> Result<String, Error> {
         let changes = self.container(Role::Changes).await?;
-        let was_there = keep(changes, version, deadline).await?.is_none();
-        if was_there && !self.version(name, &version.id).await?.exact {
-            let twin = Version { id: format!("{}{EXACT_SUFFIX}", version.id), ..version.clone() };
-            keep(changes, &twin, deadline).await?;
-            return Ok(twin.id);
+        let twin = Version { id: format!("{}{EXACT_SUFFIX}", version.id), ..version.clone() };
+        for record in [version, &twin] {
+            let was_there = keep(changes, record, deadline).await?.is_none();
+            if !was_there || self.read_back(name, &record.id).await?.is_some_and(|read| read.is_ok_and(|it| it.exact)) {
+                return Ok(record.id.clone());
+            }
         }
-        Ok(version.id.clone())
+        let message = format!("it is there already, as {} too, and neither record is exact", twin.id);
+        Err(Error::invalid(format!("keeping version {}", version.id), message))
     }
 }
