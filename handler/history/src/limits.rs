@@ -49,8 +49,8 @@ pub const MAX_UNPACKED_SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
 pub const MAX_WINDOW_LOG: u32 = 23;
 /// The largest manifest: one of the greatest number of segments.
 pub const MAX_MANIFEST_BYTES: usize = 40 * 1024 * 1024;
-/// Lines of the increments of a chain of backups, whose names a restore holds in memory.
-pub const MAX_CHAIN_NAMES: u64 = 5_000_000;
+/// Lines of the increments of a chain of backups: a restore holds sixteen bytes of each in memory.
+pub const MAX_CHAIN_LINES: u64 = 5_000_000;
 /// Bytes of documents of a backup after which a page of a restore is full.
 pub const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Damages that a report names.

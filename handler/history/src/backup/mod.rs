@@ -31,7 +31,7 @@ pub use damage::{Damage, ReadError};
 pub use deletion::Deletion;
 pub use digest::Digest;
 pub use document::BackupDocument;
-pub use foreign::{ForeignDocument, ForeignError, ForeignReader};
+pub use foreign::{ForeignDocument, ForeignError, ForeignMark, ForeignReader};
 pub use job::{BackupCounts, BackupList, BackupRequest, BackupView, unfinished};
 pub(crate) use job::{KIND, work};
 pub use list::{ListedBackup, ListedState, list};

@@ -22,9 +22,16 @@ impl Store {
     ) -> Result<String, Error> {
         let changes = self.container(Role::Changes).await?;
         let twin = Version { id: format!("{}{EXACT_SUFFIX}", version.id), ..version.clone() };
+        let is_exact = async |id: &str| -> Result<bool, Error> {
+            Ok(self.read_back(name, id).await?.is_some_and(|read| read.is_ok_and(|version| version.exact)))
+        };
         for record in [version, &twin] {
+            // Captured already, most of the time.
+            if is_exact(&record.id).await? {
+                return Ok(record.id.clone());
+            }
             let was_there = keep(changes, record, deadline).await?.is_none();
-            if !was_there || self.read_back(name, &record.id).await?.is_some_and(|read| read.is_ok_and(|it| it.exact)) {
+            if !was_there || is_exact(&record.id).await? {
                 return Ok(record.id.clone());
             }
         }

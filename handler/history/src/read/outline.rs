@@ -126,38 +126,23 @@ impl Store {
         Ok(found)
     }
 
-    /// Reads a version back, whole: `None` when its record is gone, and what is wrong with it when it cannot be. A record that
-    /// does not say of which document it is has an empty id or key.
+    /// Reads a version back, whole: `None` when its record is gone, and what is wrong with it when it cannot be.
     pub(crate) async fn read_back(
         &self,
         document: &DocumentName,
         id: &str,
     ) -> Result<Option<Result<Version, String>>, Error> {
         let changes = self.container(Role::Changes).await?;
-        let (mut query, mut parameters) = ("SELECT * FROM c WHERE c.id = @id".to_owned(), Map::new());
-        parameters.insert("@id".to_owned(), json!(id));
-        let is_named = !document.id.is_empty() && !document.partition_key.components().is_empty();
-        if is_named {
-            query.push_str(" AND c.sourceId = @sourceId");
-            parameters.insert("@sourceId".to_owned(), json!(document.id));
-        }
-        let scope = scope(changes, document).filter(|_| is_named);
-        let mut records = changes.select::<Value>(&query, &parameters, scope.as_ref()).await?;
-        while let Some(record) = records.try_next().await? {
-            if Key::deserialize(&record["partitionKey"]).is_ok_and(|key| key != document.partition_key) {
-                continue;
+        let Some(record) = self.record_of(document, id).await? else { return Ok(None) };
+        match version_of(changes, record).await {
+            Ok(version)
+                if !version.operation.is_removal() && !version.document.as_ref().is_some_and(Value::is_object) =>
+            {
+                Ok(Some(Err("it has no document".to_owned())))
             }
-            return match version_of(changes, record).await {
-                Ok(version)
-                    if !version.operation.is_removal() && !version.document.as_ref().is_some_and(Value::is_object) =>
-                {
-                    Ok(Some(Err("it has no document".to_owned())))
-                }
-                Ok(version) => Ok(Some(Ok(version))),
-                Err(error) if error.kind() == ErrorKind::Invalid => Ok(Some(Err(error.to_string()))),
-                Err(error) => Err(error),
-            };
+            Ok(version) => Ok(Some(Ok(version))),
+            Err(error) if error.kind() == ErrorKind::Invalid => Ok(Some(Err(error.to_string()))),
+            Err(error) => Err(error),
         }
-        Ok(None)
     }
 }

@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::record::version_of;
 use crate::cosmos::{Container, Error, ErrorKind, Key, KeyComponent};
+use crate::limits::MAX_ID_BYTES;
 use crate::paging::{continuation, page_items, place};
 use crate::store::{Role, Store};
-use crate::version::{GONE_SUFFIX, Version, pk_of};
+use crate::version::{Version, pk_of};
 
 const DEFAULT_PAGE_ITEMS: usize = 20;
 
@@ -95,26 +96,44 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::NotFound`] when the document has no version of this id.
     pub async fn version(&self, document: &DocumentName, id: &str) -> Result<Version, Error> {
-        let missing = || {
-            Error::new(
+        let changes = self.container(Role::Changes).await?;
+        match self.record_of(document, id).await? {
+            Some(record) => version_of(changes, record).await,
+            None => Err(Error::new(
                 ErrorKind::NotFound,
                 format!("reading version {id}"),
                 format!("document {} has no such version", document.id),
-            )
+            )),
+        }
+    }
+
+    /// A version's record, as it is stored; `None` when there is none. Where its key is known it costs a point read. A
+    /// record that does not say of which document it is has an empty id or key.
+    pub(crate) async fn record_of(&self, document: &DocumentName, id: &str) -> Result<Option<Value>, Error> {
+        let changes = self.container(Role::Changes).await?;
+        let is_meant = |record: &Value| {
+            let of_another_key =
+                Key::deserialize(&record["partitionKey"]).is_ok_and(|key| key != document.partition_key);
+            let of_another_id = record["sourceId"].as_str().is_some_and(|id| is_named(document) && id != document.id);
+            record.get("partOf").is_none() && !of_another_key && !of_another_id
         };
-        let seconds: i64 = id.get(..10).and_then(|seconds| seconds.parse().ok()).ok_or_else(missing)?;
-        // An inferred delete is named after the version before it.
-        let newest = if id.ends_with(GONE_SUFFIX) { i64::MAX } else { seconds };
-        let mut versions = self.versions_until(document, newest).await?;
-        while let Some(version) = versions.next().await? {
-            if version.id == id {
-                return Ok(version);
-            }
-            if version.source_ts < seconds {
-                break;
+        if let Some(key) = record_key(changes, document, id) {
+            return Ok(changes.read(&key, id).await?.filter(is_meant));
+        }
+        let (mut query, mut parameters) = ("SELECT * FROM c WHERE c.id = @id".to_owned(), Map::new());
+        parameters.insert("@id".to_owned(), json!(id));
+        if is_named(document) {
+            query.push_str(" AND c.sourceId = @sourceId");
+            parameters.insert("@sourceId".to_owned(), json!(document.id));
+        }
+        let scope = scope(changes, document).filter(|_| is_named(document));
+        let mut records = changes.select::<Value>(&query, &parameters, scope.as_ref()).await?;
+        while let Some(record) = records.try_next().await? {
+            if is_meant(&record) {
+                return Ok(Some(record));
             }
         }
-        Err(missing())
+        Ok(None)
     }
 
     /// The versions of a document whose time is at most this second since 1970, newest first.
@@ -171,13 +190,29 @@ impl Versions<'_> {
 
 /// The key under which the versions of a document lie; `None` when that cannot be told from the document's name.
 pub(crate) fn scope(changes: &Container, document: &DocumentName) -> Option<Key> {
-    let mut record = json!({"sourceId": document.id});
-    if let Some(pk) = pk_of(&document.partition_key) {
-        record["pk"] = pk;
-    }
-    let names = ["/pk", "/sourceId"];
-    let known = changes.key_paths().iter().all(|path| names.contains(&path.as_str()));
-    let key = Key::of(&record, changes.key_paths()).ok().filter(|_| known)?;
-    // A missing first component is the name of a key too; a query over all partitions finds it as well.
-    (key.components().first() != Some(&KeyComponent::Undefined)).then_some(key)
+    known_key(changes, document, None)
+}
+
+/// The key of a version's record; `None` when it cannot be told, or when the id is none that a record has.
+fn record_key(changes: &Container, document: &DocumentName, id: &str) -> Option<Key> {
+    let is_id = (1..=MAX_ID_BYTES).contains(&id.len()) && !id.contains(['/', '\\', '?', '#']);
+    known_key(changes, document, Some(id)).filter(|_| is_id && is_named(document))
+}
+
+fn known_key(changes: &Container, document: &DocumentName, id: Option<&str>) -> Option<Key> {
+    let properties = [
+        ("pk", pk_of(&document.partition_key)),
+        ("sourceId", Some(json!(document.id))),
+        ("id", id.map(|id| json!(id))),
+    ];
+    let record: Map<String, Value> =
+        properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    let key = Key::of(&Value::Object(record), changes.key_paths()).ok()?;
+    // What is not known here is not missing there. A missing first component is the name of a key too; a query over all
+    // partitions finds it as well.
+    (!key.components().contains(&KeyComponent::Undefined)).then_some(key)
+}
+
+fn is_named(document: &DocumentName) -> bool {
+    !document.id.is_empty() && !document.partition_key.components().is_empty()
 }

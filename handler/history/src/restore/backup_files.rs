@@ -2,31 +2,35 @@
 //! other tools wrote.
 //!
 //! They are read page by page, several files side by side, from wherever an earlier runner came to. Of a chain of backups,
-//! each document is met once, as the newest backup that has it says: the names in the increments are held in memory, whose
-//! number is limited.
+//! each document is met once, as the newest backup that has it says.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
+use super::last_words::{LastWords, Word};
 use crate::backup::{
-    BackupReader, Damage, ForeignDocument, ForeignError, ForeignReader, Line, Manifest, Place, ReadError,
+    BackupReader, Damage, ForeignDocument, ForeignError, ForeignMark, ForeignReader, Line, Manifest, Place, ReadError,
     SegmentReader, SegmentRecord, check_chain, verify_segment,
 };
-use crate::cosmos::{Error, Key};
-use crate::limits::{MAX_CHAIN_NAMES, PAGE_BYTES};
+use crate::cosmos::Error;
+use crate::limits::{MAX_CHAIN_LINES, PAGE_BYTES};
 use crate::read::DocumentName;
 use crate::store::Store;
 use crate::version::without_system_properties;
+
+/// Lines of a file of another tool that are checked in one go.
+const CHECKED_LINES: usize = 10_000;
 
 /// What a restore reads.
 pub(super) struct BackupFiles {
     files: Vec<File>,
     chain: Vec<Link>,
-    /// What the increments decide: the rank of the last line of a name.
-    decided: HashMap<u128, u32>,
+    /// What the increments decide.
+    last_words: LastWords,
     /// Readers that stand where a page ended.
     open: Mutex<HashMap<usize, Open>>,
 }
@@ -45,7 +49,17 @@ enum File {
 struct Open {
     reader: FileReader,
     /// Lines given away.
-    position: u64,
+    lines: u64,
+}
+
+/// Where a page of a file begins.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct FilePosition {
+    /// Lines before it.
+    lines: u64,
+    /// The same, as a file of another tool is opened there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    mark: Option<ForeignMark>,
 }
 
 enum FileReader {
@@ -63,8 +77,23 @@ pub(super) enum Content {
 pub(super) struct Lines {
     pub lines: Vec<(u64, Content)>,
     /// Where the next page starts; none at the end.
-    pub next: Option<u64>,
+    pub next: Option<FilePosition>,
     pub looked_at: u64,
+}
+
+impl FilePosition {
+    /// As it stands in a cursor; the start of the file where there is nothing.
+    pub(super) fn of(continuation: Option<&str>) -> Result<Self, Error> {
+        let Some(continuation) = continuation else { return Ok(Self::default()) };
+        serde_json::from_str(continuation)
+            .map_err(|error| Error::invalid("reading where a restore goes on", error.to_string()))
+    }
+}
+
+impl fmt::Display for FilePosition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
 }
 
 fn damaged(place: impl std::fmt::Display, error: impl std::fmt::Display) -> Error {
@@ -104,7 +133,7 @@ impl BackupFiles {
         let segments = chain.iter().enumerate().flat_map(|(link, Link { manifest, .. })| {
             manifest.segments.iter().map(move |record| File::Segment { link, record: record.clone() })
         });
-        Ok(Self { files: segments.collect(), chain, decided: HashMap::new(), open: Mutex::default() })
+        Ok(Self { files: segments.collect(), chain, last_words: LastWords::default(), open: Mutex::default() })
     }
 
     async fn foreign(place: Place) -> Result<Self, Error> {
@@ -115,7 +144,7 @@ impl BackupFiles {
         })?;
         let above = place.as_file().await?.map_or(place, |(above, _)| above);
         let files = reader.files().map(|name| File::Foreign { above: above.clone(), name: name.to_owned() });
-        Ok(Self { files: files.collect(), chain: Vec::new(), decided: HashMap::new(), open: Mutex::default() })
+        Ok(Self { files: files.collect(), chain: Vec::new(), last_words: LastWords::default(), open: Mutex::default() })
     }
 
     /// Checks that they go with a container of these key paths.
@@ -142,21 +171,21 @@ impl BackupFiles {
 
     /// Reads what the increments decide. Needed before lines are read.
     pub(super) async fn decide(&mut self) -> Result<(), Error> {
-        let names: u64 = self.chain.iter().skip(1).map(|link| link.manifest.documents + link.manifest.deletions).sum();
-        if names > MAX_CHAIN_NAMES {
+        let lines: u64 = self.chain.iter().skip(1).map(|link| link.manifest.documents + link.manifest.deletions).sum();
+        if lines > MAX_CHAIN_LINES {
             let message =
-                format!("the increments have {names} lines; allowed are {MAX_CHAIN_NAMES}: make a full backup");
+                format!("the increments have {lines} lines; allowed are {MAX_CHAIN_LINES}: make a full backup");
             return Err(Error::invalid("restoring from backups", message));
         }
+        let mut words = LastWords::of_at_most(lines);
         for (number, link) in self.chain.iter().enumerate().skip(1) {
             let reader = BackupReader::open(link.place.clone()).await;
             let mut reader = reader.map_err(|error| unread(&link.place, error))?;
             while let Some(line) = reader.next().await.map_err(|error| unread(&link.place, error))? {
-                let rank = rank(number, &line);
-                let name = link.name(&line)?;
-                self.decided.entry(name).and_modify(|last| *last = rank.max(*last)).or_insert(rank);
+                words.add(link.word(number, &line)?);
             }
         }
+        self.last_words = words.sorted();
         Ok(())
     }
 
@@ -181,20 +210,25 @@ impl BackupFiles {
         }
     }
 
-    /// Reads all of a file, to find damage before anything is written.
-    pub(super) async fn check(&self, file: usize) -> Result<(), Error> {
+    /// Reads a file, or a good piece of a long one, to find damage before anything is written. Where to go on.
+    pub(super) async fn check(&self, file: usize, from: FilePosition) -> Result<Option<FilePosition>, Error> {
         match self.files.get(file) {
             Some(File::Segment { link, record }) => {
                 let place = &self.chain[*link].place;
                 let found = verify_segment(place, record.clone()).await?;
-                found.damages.first().map_or(Ok(()), |damage| Err(damaged(place, damage)))
+                found.damages.first().map_or(Ok(None), |damage| Err(damaged(place, damage)))
             }
             Some(File::Foreign { above, .. }) => {
-                let mut reader = self.open_file(file).await?;
-                while reader.next(above).await?.is_some() {}
-                Ok(())
+                let mut open = self.take(file, from).await?;
+                for _ in 0..CHECKED_LINES {
+                    if open.reader.next(above).await?.is_none() {
+                        return Ok(None);
+                    }
+                    open.lines += 1;
+                }
+                Ok(Some(self.leave(file, open)))
             }
-            None => Ok(()),
+            None => Ok(None),
         }
     }
 
@@ -202,41 +236,31 @@ impl BackupFiles {
     pub(super) async fn lines(
         &self,
         file: usize,
-        from: u64,
+        from: FilePosition,
         most: usize,
-        until: Option<Option<u64>>,
+        until: Option<Option<FilePosition>>,
     ) -> Result<Lines, Error> {
-        let standing = self.open().remove(&file).filter(|open| open.position == from);
         let place = match self.files.get(file) {
             Some(File::Segment { link, .. }) => &self.chain[*link].place,
             Some(File::Foreign { above, .. }) => above,
             None => return Ok(Lines { lines: Vec::new(), next: None, looked_at: 0 }),
         };
-        let mut open = match standing {
-            Some(open) => open,
-            None => {
-                let mut open = Open { reader: self.open_file(file).await?, position: 0 };
-                while open.position < from && open.reader.next(place).await?.is_some() {
-                    open.position += 1;
-                }
-                open
-            }
-        };
+        let first = from.lines;
+        let mut open = self.take(file, from).await?;
         let (mut lines, mut bytes) = (Vec::new(), 0);
         loop {
-            let is_full = match until {
-                Some(until) => until.is_some_and(|until| open.position >= until),
-                None => open.position - from >= most as u64 || bytes >= PAGE_BYTES,
+            let is_full = match &until {
+                Some(until) => until.as_ref().is_some_and(|until| open.lines >= until.lines),
+                None => open.lines - first >= most as u64 || bytes >= PAGE_BYTES,
             };
+            let looked_at = open.lines - first;
             if is_full {
-                let (next, looked_at) = (Some(open.position), open.position - from);
-                self.open().insert(file, open);
-                return Ok(Lines { lines, next, looked_at });
+                return Ok(Lines { lines, next: Some(self.leave(file, open)), looked_at });
             }
             let Some(line) = open.reader.next(place).await? else {
-                return Ok(Lines { lines, next: None, looked_at: open.position - from });
+                return Ok(Lines { lines, next: None, looked_at });
             };
-            open.position += 1;
+            open.lines += 1;
             let content = match line {
                 Read::Line(line) if self.is_superseded(file, &line)? => continue,
                 Read::Line(Line::Document(document)) => Content::Document(document.into_body()),
@@ -248,20 +272,49 @@ impl BackupFiles {
             if let Content::Document(body) = &content {
                 bytes += body.to_string().len();
             }
-            lines.push((open.position, content));
+            lines.push((open.lines, content));
         }
     }
 
-    async fn open_file(&self, file: usize) -> Result<FileReader, Error> {
+    /// A reader that stands there: the one that was left, or another.
+    async fn take(&self, file: usize, from: FilePosition) -> Result<Open, Error> {
+        let left = self.open().remove(&file).filter(|open| open.lines == from.lines);
+        match left {
+            Some(open) => Ok(open),
+            None => self.open_file(file, from).await,
+        }
+    }
+
+    /// Leaves a reader for the next page; where it stands.
+    fn leave(&self, file: usize, open: Open) -> FilePosition {
+        let mark = match &open.reader {
+            FileReader::Segment(_) => None,
+            FileReader::Foreign(reader) => reader.mark(),
+        };
+        let position = FilePosition { lines: open.lines, mark };
+        self.open().insert(file, open);
+        position
+    }
+
+    async fn open_file(&self, file: usize, from: FilePosition) -> Result<Open, Error> {
         match self.files.get(file) {
             Some(File::Segment { link, record }) => {
                 let place = &self.chain[*link].place;
                 let reader = SegmentReader::open(place, record.clone()).await;
-                Ok(FileReader::Segment(Box::new(reader.map_err(|error| unread(place, error))?)))
+                let mut reader = reader.map_err(|error| unread(place, error))?;
+                let mut lines = 0;
+                while lines < from.lines && reader.next().map_err(|damage| damaged(place, damage))?.is_some() {
+                    lines += 1;
+                }
+                Ok(Open { reader: FileReader::Segment(Box::new(reader)), lines })
             }
             Some(File::Foreign { above, name }) => {
-                let reader = ForeignReader::open(above.below(name)?).await.map_err(|error| wrong(above, error))?;
-                Ok(FileReader::Foreign(Box::new(reader)))
+                let reader = match &from.mark {
+                    Some(mark) => ForeignReader::resume(above.clone(), name.clone(), mark).await,
+                    None => ForeignReader::open(above.below(name)?).await,
+                };
+                let reader = Box::new(reader.map_err(|error| wrong(above, error))?);
+                Ok(Open { reader: FileReader::Foreign(reader), lines: from.lines })
             }
             None => Err(Error::invalid("restoring from a backup", "it has no such file")),
         }
@@ -270,11 +323,10 @@ impl BackupFiles {
     /// Whether a later line of the chain says what becomes of the document.
     fn is_superseded(&self, file: usize, line: &Line) -> Result<bool, Error> {
         let Some(File::Segment { link, .. }) = self.files.get(file) else { return Ok(false) };
-        if self.decided.is_empty() {
+        if self.last_words.is_empty() {
             return Ok(false);
         }
-        let last = self.decided.get(&self.chain[*link].name(line)?);
-        Ok(last.is_some_and(|last| *last != rank(*link, line)))
+        Ok(self.last_words.supersede(self.chain[*link].word(*link, line)?))
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<usize, Open>> {
@@ -282,23 +334,15 @@ impl BackupFiles {
     }
 }
 
-/// The order of lines within a chain: of each backup, deletions go before documents.
-fn rank(link: usize, line: &Line) -> u32 {
-    (link as u32) * 2 + u32::from(matches!(line, Line::Document(_)))
-}
-
 impl Link {
-    /// A short name of what a line is about.
-    fn name(&self, line: &Line) -> Result<u128, Error> {
-        let of = |id: &str, key: &Key| {
-            let digest = Sha256::digest(format!("{key}\0{id}"));
-            digest.iter().take(16).fold(0, |name, byte| name << 8 | u128::from(*byte))
-        };
+    /// What a line of this backup, of this number in the chain, says.
+    fn word(&self, number: usize, line: &Line) -> Result<Word, Error> {
         Ok(match line {
             Line::Document(document) => {
-                of(document.id(), &document.key(&self.manifest.backup.source.partition_key_paths)?)
+                let key = document.key(&self.manifest.backup.source.partition_key_paths)?;
+                Word::of(number, true, document.id(), &key)
             }
-            Line::Deletion(gone) => of(&gone.id, &gone.partition_key),
+            Line::Deletion(gone) => Word::of(number, false, &gone.id, &gone.partition_key),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
-use super::backup_files::{BackupFiles, Content, Lines};
+use super::backup_files::{BackupFiles, Content, FilePosition, Lines};
 use super::plan::{Action, BackupLine, PlannedItem, meets_selection, untouched};
 use super::request::RestoreRequest;
 use super::scanned::failed;
@@ -42,7 +42,7 @@ impl FromBackup<'_> {
         continuation: Option<&str>,
     ) -> Result<(Found<PlannedItem>, Bodies), Error> {
         let Lines { lines, next, looked_at } =
-            self.files.lines(file, position(continuation), self.page_items, None).await?;
+            self.files.lines(file, FilePosition::of(continuation)?, self.page_items, None).await?;
         let (mut meant, mut items) = (Vec::new(), Vec::new());
         for (number, content) in lines {
             match self.meant(number, content) {
@@ -77,8 +77,8 @@ impl FromBackup<'_> {
         continuation: Option<&str>,
         next: Option<&str>,
     ) -> Result<Bodies, Error> {
-        let until = next.map(|next| position(Some(next)));
-        let page = self.files.lines(file, position(continuation), self.page_items, Some(until)).await?;
+        let until = next.map(|next| FilePosition::of(Some(next))).transpose()?;
+        let page = self.files.lines(file, FilePosition::of(continuation)?, self.page_items, Some(until)).await?;
         let body = |(number, content)| match content {
             Content::Document(body) => Some((number, body)),
             Content::Deletion(_) => None,
@@ -123,8 +123,4 @@ impl FromBackup<'_> {
         let (backup, file) = self.files.name(file);
         BackupLine { backup, file, number }
     }
-}
-
-fn position(continuation: Option<&str>) -> u64 {
-    continuation.and_then(|number| number.parse().ok()).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ mod backup_files;
 mod create_job;
 mod execute;
 mod from_backup;
+mod last_words;
 mod plan;
 mod record;
 mod request;

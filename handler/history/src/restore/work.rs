@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::backup_files::BackupFiles;
+use super::backup_files::{BackupFiles, FilePosition};
 use super::execute::Execution;
 use super::from_backup::{Bodies, FromBackup};
 use super::plan::{Counts, PlannedItem};
@@ -234,9 +234,9 @@ impl<'a> Worker<'a> {
             if self.run.is_stopping() {
                 return Ok(None);
             }
-            files.check(part.number).await?;
-            let result = (Counts::default(), 0);
-            return Ok(Some(PartPage { continuation: None, is_numbered: false, was_begun: false, result }));
+            let next = files.check(part.number, FilePosition::of(part.continuation.as_deref())?).await?;
+            let (continuation, result) = (next.map(|next| next.to_string()), (Counts::default(), 0));
+            return Ok(Some(PartPage { continuation, is_numbered: false, was_begun: false, result }));
         }
         let id = format!("{}-items-{}-{:03}-{:05}", self.job_id, phase.name(), part.number, part.page);
         let deadline = Instant::now() + PAGE_PATIENCE;

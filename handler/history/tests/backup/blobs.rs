@@ -111,8 +111,16 @@ async fn files_of_other_tools_in_blobs_are_read() {
     for place in places() {
         place.create("a.json", "[{\"id\":\"1\"},{\"id\":\"2\"}]".into()).await.expect("created");
         for place in [place.clone(), place.below("a.json").expect("place")] {
-            let mut reader = ForeignReader::open(place).await.expect("open");
+            let mut reader = ForeignReader::open(place.clone()).await.expect("open");
             assert_eq!(reader.next().await.expect("document").expect("one").document, json!({"id": "1"}));
+            let mark = reader.mark().expect("a mark");
+            let (above, name) = place.as_file().await.expect("place").unwrap_or((place.clone(), "a.json".to_owned()));
+            let mut rest = ForeignReader::resume(above.clone(), name.clone(), &mark).await.expect("resumed");
+            assert_eq!(rest.next().await.expect("document").expect("one").document, json!({"id": "2"}));
+            assert_eq!(rest.next().await.expect("the end"), None);
+            let (bytes, revision) = above.read(&name, 100).await.expect("read");
+            above.replace(&name, bytes, &revision).await.expect("replaced");
+            assert!(ForeignReader::resume(above, name, &mark).await.is_err(), "it was changed");
         }
     }
 }

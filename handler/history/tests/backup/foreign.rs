@@ -65,6 +65,54 @@ async fn a_large_file_is_read_as_it_comes() {
 }
 
 #[tokio::test]
+async fn reading_goes_on_after_any_document_in_every_form() {
+    let (folder, place) = folder();
+    let texts: Vec<String> = (0..30).map(|n| json!({"id": n.to_string(), "x": "[}\n".repeat(n)}).to_string()).collect();
+    let (array, lines) = (format!("\u{feff}[\n{}\n]\n", texts.join(",\n")), texts.join("\n\n"));
+    let zstd = |text: &str| zstd::bulk::compress(text.as_bytes(), 3).expect("packed");
+    let forms: [(&str, Vec<u8>); 5] = [
+        ("array", array.clone().into()),
+        ("lines", lines.clone().into()),
+        ("array.gz", gzip(array.as_bytes())),
+        ("lines.gz", [gzip(lines[..500].as_bytes()), gzip(lines[500..].as_bytes())].concat()),
+        ("lines.zst", [zstd(&lines[..500]), zstd(&lines[500..])].concat()),
+    ];
+    for (name, bytes) in forms {
+        std::fs::write(folder.path().join(name), bytes).expect("written");
+        let whole = read(place.below(name).expect("place")).await.expect("read");
+        assert_eq!(whole.len(), texts.len(), "{name}");
+        let mut reader = ForeignReader::open(place.below(name).expect("place")).await.expect("open");
+        assert!(reader.mark().is_none());
+        for read in 1..=whole.len() {
+            assert_eq!(reader.next().await.expect("read").as_ref(), whole.get(read - 1), "{name}");
+            let mark = serde_json::to_string(&reader.mark().expect("a mark")).expect("text");
+            let mark = serde_json::from_str(&mark).expect("a mark");
+            let mut rest = ForeignReader::resume(place.clone(), name.to_owned(), &mark).await.expect("resumed");
+            for expected in &whole[read..] {
+                assert_eq!(rest.next().await.expect("read").as_ref(), Some(expected), "{name} after {read}");
+            }
+            assert_eq!(rest.next().await.expect("the end"), None, "{name} after {read}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn reading_does_not_go_on_in_another_file_of_the_same_name() {
+    let (folder, place) = folder();
+    let write = |text: &str| std::fs::write(folder.path().join("a.json"), text).expect("written");
+    write("[{\"id\": \"1\"}, {\"id\": \"2\"}]");
+    let mut reader = ForeignReader::open(place.clone()).await.expect("open");
+    reader.next().await.expect("read");
+    let mark = reader.mark().expect("a mark");
+    for (text, expected) in [("[{\"id\": \"1\"}, {\"id\": \"23\"}]", "it was changed"), ("[]", "it ends before byte")] {
+        write(text);
+        let resumed = ForeignReader::resume(place.clone(), "a.json".to_owned(), &mark).await;
+        let error = resumed.err().expect("refused").to_string();
+        assert!(error.contains(expected) && error.contains("a.json"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_told_with_its_place_and_the_next_file_is_read() {
     let (folder, place) = folder();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("written");

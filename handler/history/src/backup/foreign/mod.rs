@@ -1,8 +1,10 @@
 //! Documents in files that other tools wrote: JSON arrays, or one JSON object after the other, plain or packed by gzip or
 //! zstd. What a file is shows in its first bytes, not in its name.
 //!
-//! Memory is bounded by the longest document that is allowed, whatever the file holds.
+//! Memory is bounded by the longest document that is allowed, whatever the file holds. Reading can stop after a document and
+//! go on from there another time: at once where the file is plain, and after unpacking what comes before where it is packed.
 
+mod mark;
 mod split;
 mod unpack;
 
@@ -11,6 +13,7 @@ use std::collections::VecDeque;
 use futures::TryStreamExt;
 use serde_json::Value;
 
+pub use self::mark::ForeignMark;
 use self::split::{Piece, Splitter};
 use self::unpack::Unpacker;
 use super::place::{Chunks, EntryKind, Place};
@@ -69,7 +72,10 @@ pub struct ForeignReader {
 struct OpenFile {
     name: String,
     chunks: Chunks,
+    stamp: String,
     unpacker: Unpacker,
+    /// Unpacked bytes before what is wanted.
+    skip: u64,
     splitter: Splitter,
     /// Everything has been unpacked.
     ended: bool,
@@ -92,6 +98,20 @@ impl ForeignReader {
             return Err(ForeignError::NoFiles { place: place.to_string() });
         }
         Ok(Self { place, files, current: None })
+    }
+
+    /// Goes on with this file alone, from a mark in it.
+    ///
+    /// # Errors
+    /// When the file was changed since, or cannot be reached.
+    pub async fn resume(place: Place, name: String, mark: &ForeignMark) -> Result<Self, ForeignError> {
+        let file = OpenFile::resume(&place, name, mark).await?;
+        Ok(Self { place, files: VecDeque::new(), current: Some(file) })
+    }
+
+    /// Where to go on after the last document: none at the start of a file.
+    pub fn mark(&self) -> Option<ForeignMark> {
+        self.current.as_ref().map(OpenFile::mark)
     }
 
     /// The files that are still to be read.
@@ -122,15 +142,33 @@ impl ForeignReader {
 
 impl OpenFile {
     async fn open(place: &Place, name: String) -> Result<Self, Error> {
-        let chunks = place.open(&name).await?;
+        let (chunks, stamp) = place.open_from(&name, 0).await?;
         Ok(Self {
             name,
             chunks,
+            stamp,
             unpacker: Unpacker::default(),
+            skip: 0,
             splitter: Splitter::default(),
             ended: false,
             failed: None,
         })
+    }
+
+    async fn resume(place: &Place, name: String, mark: &ForeignMark) -> Result<Self, Error> {
+        let ForeignMark { stamp, is_packed, spot } = mark;
+        let (from, skip) = if *is_packed { (0, spot.offset) } else { (spot.offset, 0) };
+        let (chunks, found) = place.open_from(&name, from).await?;
+        if found != *stamp {
+            return Err(Error::invalid(format!("reading {}", place.file(&name)), "it was changed while it was read"));
+        }
+        let unpacker = if *is_packed { Unpacker::default() } else { Unpacker::plain() };
+        let splitter = Splitter::after(*spot);
+        Ok(Self { name, chunks, stamp: found, unpacker, skip, splitter, ended: false, failed: None })
+    }
+
+    fn mark(&self) -> ForeignMark {
+        ForeignMark { stamp: self.stamp.clone(), is_packed: self.unpacker.is_packed(), spot: self.splitter.spot() }
     }
 
     async fn next(&mut self) -> Result<Option<ForeignDocument>, ForeignError> {
@@ -165,7 +203,9 @@ impl OpenFile {
         } else {
             self.unpacker.step(&mut text)
         };
-        self.splitter.add(&text);
+        let skipped = text.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+        self.skip -= skipped as u64;
+        self.splitter.add(&text[skipped..]);
         self.failed = unpacked.err();
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Only strings and brackets are looked at; whether a piece is JSON is for its parser to say. serde_json itself reads no
 //! array by its elements, and the crates that do so are young or parse a second time as slowly.
 
+use super::mark::Spot;
 use crate::limits::MAX_LINE_BYTES;
 
 /// An object's text and where it begins.
@@ -54,6 +55,18 @@ pub(super) struct Splitter {
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 impl Splitter {
+    /// For the text after an object that another splitter cut off.
+    pub(super) fn after(spot: Spot) -> Self {
+        let state = if spot.in_array { State::AfterElement } else { State::Stream };
+        Self { state, lines: spot.line.saturating_sub(1), before: spot.offset, ..Self::default() }
+    }
+
+    /// Where the text goes on after the object that was cut off last.
+    pub(super) fn spot(&self) -> Spot {
+        let in_array = self.state == State::AfterElement;
+        Spot { line: self.lines + 1, offset: self.before + self.at as u64, in_array }
+    }
+
     pub(super) fn add(&mut self, text: &[u8]) {
         self.text.drain(..self.start);
         self.before += self.start as u64;

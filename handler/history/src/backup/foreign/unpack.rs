@@ -37,6 +37,16 @@ enum Way {
 }
 
 impl Unpacker {
+    /// For the rest of a file that is not packed.
+    pub(super) fn plain() -> Self {
+        Self { packed: Bytes::new(), way: Way::Plain }
+    }
+
+    /// Whether the file is packed, as far as it is known.
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.way, Way::Gzip(_) | Way::Zstd { .. })
+    }
+
     pub(super) fn wants_more(&self) -> bool {
         match self.way {
             Way::Unknown => self.packed.len() < ZSTD.len(),

@@ -153,11 +153,12 @@ impl Blobs {
         Ok(entries)
     }
 
-    pub(super) async fn open(&self, name: &str) -> Result<(Chunks, Revision), Error> {
+    pub(super) async fn open(&self, name: &str, offset: u64) -> Result<(Chunks, Revision), Error> {
         let action = format!("reading {name} in {self}");
         let options = BlobClientDownloadOptions {
             parallel: Some(NonZero::<usize>::MIN),
             partition_size: Some(DOWNLOAD_BYTES),
+            range: (offset > 0).then(|| (offset..).into()),
             ..Default::default()
         };
         let result = self.blob(name)?.download(Some(options)).await;

@@ -8,10 +8,11 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::{Chunks, Entry, EntryKind, Revision, add};
 use crate::backup::digest::Digest;
@@ -70,21 +71,29 @@ impl Folder {
         Ok(found)
     }
 
-    pub(super) async fn open(&self, name: &str) -> Result<Chunks, Error> {
+    /// The file's stamp is its length and when it was modified.
+    pub(super) async fn open(&self, name: &str, offset: u64) -> Result<(Chunks, String), Error> {
         let path = self.path.join(name);
         let action = format!("reading {}", path.display());
         let metadata = tokio::fs::symlink_metadata(&path).await.map_err(|error| failure(action.clone(), &error))?;
         if !metadata.is_file() {
             return Err(Error::new(ErrorKind::Conflict, action, "it is no regular file"));
         }
-        let file = tokio::fs::File::open(&path).await.map_err(|error| failure(action.clone(), &error))?;
+        let mut file = tokio::fs::File::open(&path).await.map_err(|error| failure(action.clone(), &error))?;
+        let metadata = file.metadata().await.map_err(|error| failure(action.clone(), &error))?;
+        if metadata.len() < offset {
+            return Err(Error::invalid(action, format!("it ends before byte {offset}")));
+        }
+        file.seek(io::SeekFrom::Start(offset)).await.map_err(|error| failure(action.clone(), &error))?;
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let stamp = format!("{}-{}", metadata.len(), modified.unwrap_or_default().as_nanos());
         let chunks = stream::try_unfold((file, action), |(mut file, action)| async move {
             let mut chunk = vec![0; CHUNK_BYTES];
             let length = file.read(&mut chunk).await.map_err(|error| failure(action.clone(), &error))?;
             chunk.truncate(length);
             Ok((length > 0).then(|| (Bytes::from(chunk), (file, action))))
         });
-        Ok(chunks.boxed())
+        Ok((chunks.boxed(), stamp))
     }
 
     pub(super) fn revision(bytes: &[u8]) -> Revision {

@@ -129,10 +129,18 @@ impl Place {
     /// # Errors
     /// When there is no such file, it cannot be read, or (`Conflict`) what bears the name is no regular file.
     pub async fn open(&self, name: &str) -> Result<Chunks, Error> {
+        Ok(self.open_from(name, 0).await?.0)
+    }
+
+    /// A file's bytes from an offset on, as they come; and a text that tells it from what may be written in its stead.
+    ///
+    /// # Errors
+    /// As [`Place::open`], and `Invalid` when the file ends before the offset.
+    pub async fn open_from(&self, name: &str, offset: u64) -> Result<(Chunks, String), Error> {
         check_name(name)?;
         match self {
-            Self::Folder(folder) => folder.open(name).await,
-            Self::Blobs(blobs) => Ok(blobs.open(name).await?.0),
+            Self::Folder(folder) => folder.open(name, offset).await,
+            Self::Blobs(blobs) => blobs.open(name, offset).await.map(|(chunks, revision)| (chunks, revision.0)),
         }
     }
 
@@ -144,12 +152,12 @@ impl Place {
         check_name(name)?;
         match self {
             Self::Folder(folder) => {
-                let bytes = whole(folder.open(name).await?, max_bytes, || self.file(name)).await?;
+                let bytes = whole(folder.open(name, 0).await?.0, max_bytes, || self.file(name)).await?;
                 let revision = Folder::revision(&bytes);
                 Ok((bytes, revision))
             }
             Self::Blobs(blobs) => {
-                let (chunks, revision) = blobs.open(name).await?;
+                let (chunks, revision) = blobs.open(name, 0).await?;
                 Ok((whole(chunks, max_bytes, || self.file(name)).await?, revision))
             }
         }
