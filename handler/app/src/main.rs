@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod feed;
 mod functions;
 mod http;
 mod jobs;

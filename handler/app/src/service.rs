@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::{Settings, connect};
+use crate::feed::Feed;
 
 /// A store over the settings, and what this process has done with it.
 #[derive(Debug)]
@@ -35,9 +36,9 @@ pub struct Status {
     settings: Value,
     /// Every container and how much is in it.
     pub containers: Vec<ContainerStatus>,
-    /// Every lease of the trigger, with its lag.
+    /// Every lease of the monitored container's change feed and of the jobs', with its lag.
     pub leases: Vec<LeaseStatus>,
-    /// The first range of the monitored container that no lease covers.
+    /// A range that no lease of a feed covers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leases_gap: Option<String>,
     /// Why the leases could not be read.
@@ -56,7 +57,9 @@ pub struct Status {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeaseStatus {
-    /// The range of the monitored container.
+    /// Which change feed it is of.
+    pub feed: Feed,
+    /// The range of the container.
     pub lease_token: String,
     /// The instance that reads it.
     pub owner: Option<String>,
@@ -84,10 +87,11 @@ pub struct LeaseFailure {
     pub message: String,
 }
 
-impl From<LeaseLag> for LeaseStatus {
-    fn from(lease: LeaseLag) -> Self {
+impl LeaseStatus {
+    fn of(feed: Feed, lease: LeaseLag) -> Self {
         let rfc3339 = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         Self {
+            feed,
             lease_token: lease.lease_token,
             owner: lease.owner,
             is_free: lease.is_free,
@@ -136,12 +140,24 @@ impl Service {
 
     /// Version, settings without secrets, containers, leases, and what happened since the start.
     pub async fn status(&self) -> Status {
-        let (containers, leases, retention) =
-            tokio::join!(self.store.container_status(), self.leases(), self.store.retention_status(chrono::Utc::now()));
-        let (leases, leases_gap, leases_error) = match leases {
-            Ok((leases, gap)) => (leases, gap, None),
-            Err(error) => (Vec::new(), None, Some(error.to_string())),
-        };
+        let (containers, captured, jobs, retention) = tokio::join!(
+            self.store.container_status(),
+            self.leases(Feed::Capture),
+            self.leases(Feed::Jobs),
+            self.store.retention_status(chrono::Utc::now())
+        );
+        let (mut leases, mut leases_gap, mut leases_error) = (Vec::new(), None, None);
+        for (feed, read) in [(Feed::Capture, captured), (Feed::Jobs, jobs)] {
+            match read {
+                Ok((of_feed, gap)) => {
+                    leases.extend(of_feed);
+                    leases_gap = leases_gap.or(gap);
+                }
+                Err(error) => {
+                    leases_error = leases_error.or_else(|| Some(format!("those of {}: {error}", feed.name())));
+                }
+            }
+        }
         let (retention, retention_error) = match retention {
             Ok(retention) => (Some(retention), None),
             Err(error) => (None, Some(error.to_string())),
@@ -165,31 +181,27 @@ impl Service {
         }
     }
 
-    /// The leases, and what none of them covers.
-    async fn leases(&self) -> anyhow::Result<(Vec<LeaseStatus>, Option<String>)> {
-        let (monitored, leases) = self.feed_containers().await?;
+    /// The leases of a feed, and what none of them covers.
+    async fn leases(&self, feed: Feed) -> anyhow::Result<(Vec<LeaseStatus>, Option<String>)> {
+        let (container, leases) = self.feed_containers(feed).await?;
         let prefix = &self.settings.lease_prefix;
-        let gap = LeaseSet::open(prefix, monitored.clone(), leases.clone())?.gap().await?;
-        let leases = ChangeFeedEstimator::new(prefix, monitored, leases)?.estimate().await?;
-        Ok((leases.into_iter().map(LeaseStatus::from).collect(), gap.map(|range| range.to_string())))
+        let gap = LeaseSet::open(prefix, container.clone(), leases.clone())?.gap().await?;
+        let leases = ChangeFeedEstimator::new(prefix, container, leases)?.estimate().await?;
+        let leases = leases.into_iter().map(|lease| LeaseStatus::of(feed, lease)).collect();
+        Ok((leases, gap.map(|range| format!("{range} of {}", feed.name()))))
     }
 
-    /// The monitored container and the one with its leases, for a change feed processor.
-    pub async fn feed_containers(&self) -> anyhow::Result<(Container, Container)> {
+    /// The container whose change feed it is, and the one with its leases, for a change feed processor.
+    pub async fn feed_containers(&self, feed: Feed) -> anyhow::Result<(Container, Container)> {
         let names = &self.settings.names;
         let client = (connect(self.settings.connection.clone()))().await?;
-        let monitored = Container::open(&client, &names.database, &names.monitored).await?;
+        let read = match feed {
+            Feed::Capture => &names.monitored,
+            Feed::Jobs => &names.jobs,
+        };
+        let container = Container::open(&client, &names.database, read).await?;
         let leases = Container::open(&client, &names.database, &names.leases).await?;
-        Ok((monitored, leases))
-    }
-
-    /// The jobs container and the one with its leases, for a change feed processor.
-    pub async fn job_containers(&self) -> anyhow::Result<(Container, Container)> {
-        let names = &self.settings.names;
-        let client = (connect(self.settings.connection.clone()))().await?;
-        let jobs = Container::open(&client, &names.database, &names.jobs).await?;
-        let leases = Container::open(&client, &names.database, &names.leases).await?;
-        Ok((jobs, leases))
+        Ok((container, leases))
     }
 
     pub fn settings(&self) -> &Settings {

@@ -14,6 +14,8 @@ pub(crate) const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
 /// The most bytes of an item's id.
 pub(crate) const MAX_ID_BYTES: usize = 1023;
+/// The most bytes of versions of a container that AllVersionsAndDeletes mode keeps. The service bounds only the time.
+pub(crate) const MAX_VERSION_LOG_BYTES: usize = 128 * 1024 * 1024;
 /// The most seconds of an item's time to live.
 pub(crate) const MAX_TTL_SECONDS: i64 = i32::MAX as i64;
 /// The most levels of objects and arrays in an item, itself included. The service has 128; this is what a reader of JSON

@@ -1,13 +1,14 @@
 //! Every write of a container in the order of the commits, for the change feed's AllVersionsAndDeletes mode.
 //!
-//! The log reaches back as far as the retention window: what is older is forgotten, and a position from before that is
-//! refused, because what came after it is not known any more. Positions are container-wide numbers, as those of the
+//! The log reaches back as far as the retention window, or as far as its memory goes: what is older is forgotten, and a position
+//! from before that is refused, because what came after it is not known any more. Positions are container-wide numbers, as those of the
 //! [change log](crate::change_log) are, and outlive splits and merges of partitions.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::change_log::{Entry, KeyRange};
+use crate::limits::MAX_VERSION_LOG_BYTES;
 use crate::page::{Candidate, Page, PageLimit};
 
 /// One write of one item.
@@ -69,6 +70,8 @@ pub(crate) struct VersionLog {
     /// The number of the newest version that was forgotten: the first one here has the next.
     forgotten: u64,
     versions: VecDeque<Logged>,
+    /// Of all versions here.
+    bytes: usize,
     last_transaction: u64,
 }
 
@@ -85,15 +88,26 @@ impl VersionLog {
     pub(crate) fn append(&mut self, versions: Vec<Version>, now: i64) {
         self.last_transaction += 1;
         let transaction = self.last_transaction;
-        let logged = |version| Logged { version: Arc::new(version), transaction, logged_at: now };
-        self.versions.extend(versions.into_iter().map(logged));
+        for version in versions {
+            self.bytes += version.bytes();
+            self.versions.push_back(Logged { version: Arc::new(version), transaction, logged_at: now });
+        }
+        while self.bytes > MAX_VERSION_LOG_BYTES && self.forget_oldest() {}
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let oldest = self.versions.pop_front();
+        if let Some(oldest) = &oldest {
+            self.bytes -= oldest.version.bytes();
+            self.forgotten += 1;
+        }
+        oldest.is_some()
     }
 
     /// Forgets what was logged before `time`, in milliseconds since 1970.
     pub(crate) fn forget_before(&mut self, time: i64) {
         while self.versions.front().is_some_and(|oldest| oldest.logged_at < time) {
-            self.versions.pop_front();
-            self.forgotten += 1;
+            self.forget_oldest();
         }
         if self.versions.len() < self.versions.capacity() / 4 {
             self.versions.shrink_to_fit();
@@ -156,6 +170,20 @@ mod tests {
         for after in [0, 1] {
             assert_eq!(log.page(&KeyRange::all(), after, LIMIT).expect_err("too old"), TooOld);
         }
+    }
+
+    #[test]
+    fn what_there_is_no_memory_for_is_forgotten() {
+        let mut log = VersionLog::default();
+        let large = "x".repeat(1_000_000);
+        for _ in 0..200 {
+            log.append(vec![deleted("10", &large)], 0);
+        }
+        assert!(log.bytes <= MAX_VERSION_LOG_BYTES && log.versions.len() > 100, "{}", log.versions.len());
+        assert_eq!((log.last(), log.page(&KeyRange::all(), 0, LIMIT).expect_err("too old")), (200, TooOld));
+        assert_eq!(log.page(&KeyRange::all(), 199, LIMIT).expect("known").entries.len(), 1);
+        log.forget_before(1);
+        assert_eq!(log.bytes, 0);
     }
 
     #[test]

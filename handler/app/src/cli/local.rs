@@ -89,7 +89,7 @@ fn ready(endpoint: &Endpoint, api: Option<&str>) -> Value {
     }
     ready["cosmos"] = json!(endpoint.url());
     if let Some(control) = endpoint.control_url() {
-        ready["control"] = json!(control);
+        ready["control"] = json!(control.trim_end_matches('/'));
     }
     ready["connectionString"] = json!(endpoint.connection_string());
     ready

@@ -115,7 +115,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Command::DeadLetters(dead_letters) => return dead_letters::run(&service()?, &dead_letters).await,
         Command::Retention(retention) => retention::run(&service()?, &retention).await?,
         Command::Verify(verify) => return verify::run(&service()?, &verify).await,
-        Command::Status(status) => status::run(&service()?, &status).await?,
+        Command::Status(status) => return status::run(&service()?, &status).await,
     }
     Ok(ExitCode::SUCCESS)
 }

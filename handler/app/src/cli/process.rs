@@ -1,17 +1,20 @@
 //! `changefeed process`: capture and jobs on the change feed processor, until Ctrl-C or SIGTERM.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use changefeed_processor::{Change, ChangeFeedMode, StartFrom};
 use serde_json::{Value, json};
 
 use super::arguments::{From, ProcessArguments};
 use super::interrupt::Interrupts;
 use super::output::print_line;
-use crate::process::{HealthPort, ProcessOptions, Processing};
+use crate::process::{Health, HealthPort, ProcessOptions, Processing};
 use crate::service::Service;
+
+/// Whoever stops a process and its group sends two signals: within this time they count as one.
+const ONE_SIGNAL: Duration = Duration::from_secs(2);
 
 /// Captures until it is told to stop; then finishes what is under way and gives its leases back. Told a second time, it
 /// stops at once.
@@ -19,33 +22,34 @@ pub async fn run(service: Service, arguments: ProcessArguments) -> Result<()> {
     let options = options(&service, &arguments);
     let mode = options.mode;
     let mut interrupts = Interrupts::listen()?;
+    let health = Health::new();
     // Before anything is started: a port that is taken is a mistake.
     let health_port = match arguments.health_port {
-        Some(port) => Some(HealthPort::bind(arguments.health_address, port)?),
+        Some(port) => Some(HealthPort::serve(arguments.health_address, port, &health)?),
         None => None,
     };
-    let processing = tokio::select! {
-        processing = Processing::start(Arc::new(service), options) => processing?,
-        () = interrupts.next() => return Ok(()),
-    };
+    let processing = Processing::start(Arc::new(service), options, &health, interrupts.next()).await?;
+    let Some(processing) = processing else { return Ok(()) };
     let mut ready = json!({"event": "ready", "instance": processing.instance_name(), "mode": mode.to_string()});
-    let mut health = None;
-    if let Some(port) = health_port {
+    if let Some(port) = &health_port {
         ready["health"] = json!(format!("http://{}", port.address()));
-        health = Some(port.serve(&processing)?);
     }
     print_line(&ready.to_string())?;
 
     interrupts.next().await;
+    let told = Instant::now();
     log::info!("stopping: batches under way are finished, then the leases are given back");
-    tokio::select! {
-        () = processing.stop() => {}
-        () = interrupts.next() => {
-            log::warn!("stopped at once: the leases expire, and batches under way come again");
+    let again = async {
+        while told.elapsed() < ONE_SIGNAL {
+            interrupts.next().await;
         }
+    };
+    tokio::select! {
+        () = processing.stop(&health) => {}
+        () = again => bail!("stopped at once: the leases expire, and batches under way come again"),
     }
-    if let Some(handle) = health {
-        handle.stop(false).await;
+    if let Some(port) = health_port {
+        port.close().await;
     }
     Ok(())
 }

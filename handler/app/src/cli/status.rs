@@ -1,5 +1,7 @@
 //! `changefeed status`.
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 use changefeed_history::{ContainerState, RetentionStatus};
 
@@ -7,16 +9,28 @@ use super::arguments::{Output, OutputArguments};
 use super::output::{print_json, print_line, print_table};
 use crate::service::{LeaseStatus, Service, Status};
 
-/// Shows containers and leases; fails when any of them cannot be read.
-pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<()> {
+/// The exit code when there is a gap between leases, or one is stuck.
+const FOUND: u8 = 3;
+
+/// Shows containers and leases; fails when any of them cannot be read. A gap between leases, or one that is stuck, is a
+/// finding.
+pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<ExitCode> {
     let status = service.status().await;
+    let is_missing = status.containers.iter().any(|container| matches!(container.state, ContainerState::Missing));
     let failed = status.containers.iter().any(|container| matches!(container.state, ContainerState::Failed { .. }));
+    // Leases need containers.
+    let failed = failed || status.leases_error.is_some() && !is_missing;
+    let found = status.leases_gap.is_some() || status.leases.iter().any(|lease| lease.is_stuck);
     if arguments.output == Output::Json {
         print_json(&status)?;
     } else {
         print_status(status)?;
     }
-    if failed { bail!("not every container can be read") } else { Ok(()) }
+    match (failed, found) {
+        (true, _) => bail!("not everything can be read"),
+        (false, true) => Ok(ExitCode::from(FOUND)),
+        (false, false) => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn print_status(status: Status) -> Result<()> {
@@ -36,6 +50,7 @@ fn print_status(status: Status) -> Result<()> {
         let state = lease_state(&lease);
         let number = |number: Option<i64>| number.map_or_else(unknown, |number| number.to_string());
         vec![
+            lease.feed.name().to_owned(),
             lease.lease_token,
             lease.owner.unwrap_or_else(unknown),
             number(lease.lag),
@@ -44,7 +59,7 @@ fn print_status(status: Status) -> Result<()> {
             state,
         ]
     });
-    print_table(&["Lease", "Owner", "Lag", "Behind", "Last checkpoint", "State"], rows)?;
+    print_table(&["Feed", "Lease", "Owner", "Lag", "Behind", "Last checkpoint", "State"], rows)?;
     if let Some(range) = status.leases_gap {
         print_line(&format!("GAP: no lease covers the range {range}; what changes there is not captured"))?;
     }

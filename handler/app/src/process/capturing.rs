@@ -1,7 +1,6 @@
 //! A running instance that captures: the processor's handler is the history's capture.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -11,9 +10,11 @@ use changefeed_processor::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::health::Health;
 use super::metrics::Metrics;
 use super::sweeping::Sweeping;
-use super::working::Working;
+use super::working::RunningJobs;
+use crate::feed::Feed;
 use crate::service::Service;
 
 /// The function name in dead letters.
@@ -48,82 +49,103 @@ impl ProcessOptions {
         }
         builder
     }
+
+    /// What tells the lag of a feed's leases.
+    pub async fn estimator(&self, service: &Service, feed: Feed) -> Result<ChangeFeedEstimator> {
+        let (container, leases) = service.feed_containers(feed).await?;
+        let estimator = ChangeFeedEstimator::new(&service.settings().lease_prefix, container, leases)?;
+        Ok(match self.lease_expiration_interval {
+            Some(interval) => estimator.lease_expiration_interval(interval),
+            None => estimator,
+        })
+    }
 }
 
 /// An instance, from its start to its stop.
 pub struct Processing {
-    pub metrics: Arc<Metrics>,
-    pub estimator: ChangeFeedEstimator,
-    running: RunningProcessor,
+    capturing: RunningProcessor,
+    working: RunningJobs,
     _sweeping: Sweeping,
-    working: Working,
-    ready: Arc<AtomicBool>,
 }
 
 impl Processing {
-    /// Makes the leases if there are none, and starts to capture and to work on jobs.
-    pub async fn start(service: Arc<Service>, options: ProcessOptions) -> Result<Self> {
-        containers_exist(&service).await?;
-        let metrics = Arc::new(Metrics::new());
-        let (monitored, leases) = service.feed_containers().await?;
-        let processor_name = service.settings().lease_prefix.clone();
-        let mut estimator = ChangeFeedEstimator::new(&processor_name, monitored.clone(), leases.clone())?;
-        let mut builder = ChangeFeedProcessor::builder(processor_name, monitored, leases)
-            .mode(options.mode)
-            .start_from(options.start_from);
-        if let Some(name) = &options.instance_name {
-            builder = builder.instance_name(name.as_str());
+    /// Makes the leases if there are none, and starts to capture and to work on jobs. `None` when it is told to stop before.
+    ///
+    /// # Errors
+    /// When containers are missing, or a processor cannot be started. Leases that were taken are given back.
+    pub async fn start(
+        service: Arc<Service>,
+        options: ProcessOptions,
+        health: &Health,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Option<Self>> {
+        tokio::pin!(stop);
+        let capture = async {
+            containers_exist(&service).await?;
+            let capture = capture(&service, &options, health).await?.start().await;
+            capture.context("starting the change feed processor, whose name is CHANGEFEED_LEASE_PREFIX")
+        };
+        let capturing = tokio::select! {
+            capturing = capture => capturing?,
+            () = &mut stop => return Ok(None),
+        };
+        let working = tokio::select! {
+            working = RunningJobs::start(&service, &options, capturing.instance_name(), health) => working.map(Some),
+            () = &mut stop => Ok(None),
+        };
+        match working {
+            Ok(Some(working)) => {
+                health.is_ready();
+                Ok(Some(Self { capturing, working, _sweeping: Sweeping::start(service) }))
+            }
+            not_started => {
+                capturing.stop().await;
+                not_started.map(|_| None)
+            }
         }
-        if let Some(max_items) = options.max_items {
-            builder = builder.max_items(max_items);
-        }
-        if let Some(delay) = options.poll_delay {
-            builder = builder.poll_delay(delay);
-        }
-        builder = options.lease_intervals(builder);
-        if let Some(interval) = options.lease_expiration_interval {
-            estimator = estimator.lease_expiration_interval(interval);
-        }
-        let (acquired, released, failed) = (Arc::clone(&metrics), Arc::clone(&metrics), Arc::clone(&metrics));
-        let capturing = Arc::new(Capturing {
-            service: Arc::clone(&service),
-            metrics: Arc::clone(&metrics),
-            mode: options.mode,
-            on_captured: options.on_captured,
-        });
-        let processor = builder
-            .on_lease_acquired(move |token| acquired.lease_acquired(token))
-            .on_lease_released(move |token| released.lease_released(token))
-            .on_error(move |_, _| failed.lease_failed())
-            .build(move |context, changes| {
-                let capturing = Arc::clone(&capturing);
-                let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
-                async move { capturing.capture(invocation_id, changes).await }
-            });
-        let running = processor
-            .start()
-            .await
-            .context("starting the change feed processor, whose name is CHANGEFEED_LEASE_PREFIX")?;
-        let working = Working::start(Arc::clone(&service), &options, running.instance_name()).await?;
-        let sweeping = Sweeping::start(service);
-        Ok(Self { metrics, estimator, running, working, _sweeping: sweeping, ready: Arc::new(AtomicBool::new(true)) })
     }
 
     /// The name that this instance's leases bear.
     pub fn instance_name(&self) -> &str {
-        self.running.instance_name()
-    }
-
-    /// Whether it captures: started, and not being stopped.
-    pub fn readiness(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.ready)
+        self.capturing.instance_name()
     }
 
     /// Finishes the batches under way, has jobs saved, and gives the leases back.
-    pub async fn stop(self) {
-        self.ready.store(false, Ordering::SeqCst);
-        tokio::join!(self.running.stop(), self.working.stop());
+    pub async fn stop(self, health: &Health) {
+        health.is_stopping();
+        tokio::join!(self.capturing.stop(), self.working.stop());
     }
+}
+
+/// The processor that captures.
+async fn capture(service: &Arc<Service>, options: &ProcessOptions, health: &Health) -> Result<ChangeFeedProcessor> {
+    let (monitored, leases) = service.feed_containers(Feed::Capture).await?;
+    let processor_name = service.settings().lease_prefix.clone();
+    let mut builder = ChangeFeedProcessor::builder(processor_name, monitored, leases)
+        .mode(options.mode)
+        .start_from(options.start_from);
+    if let Some(name) = &options.instance_name {
+        builder = builder.instance_name(name.as_str());
+    }
+    if let Some(max_items) = options.max_items {
+        builder = builder.max_items(max_items);
+    }
+    if let Some(delay) = options.poll_delay {
+        builder = builder.poll_delay(delay);
+    }
+    let capturing = Arc::new(Capturing {
+        service: Arc::clone(service),
+        metrics: health.metrics(),
+        mode: options.mode,
+        on_captured: options.on_captured,
+    });
+    health.watch(Feed::Capture, options.estimator(service, Feed::Capture).await?);
+    let builder = health.metrics().watch(Feed::Capture, options.lease_intervals(builder));
+    Ok(builder.build(move |context, changes| {
+        let capturing = Arc::clone(&capturing);
+        let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
+        async move { capturing.capture(invocation_id, changes).await }
+    }))
 }
 
 async fn containers_exist(service: &Service) -> Result<()> {

@@ -1,8 +1,7 @@
-//! `GET /live`, `/ready` and `/metrics`, for whoever keeps the process running.
+//! `GET /live`, `/ready` and `/metrics`, for whoever keeps the process running. They are answered from the first moment on.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
@@ -10,50 +9,107 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::{Context, Result};
 use changefeed_processor::{ChangeFeedEstimator, LeaseLag};
-use tokio::sync::Mutex;
 
-use super::Processing;
 use super::metrics::Metrics;
+use crate::feed::Feed;
 
 /// How long the state of the leases is taken for current: reading it costs request units.
 const LAG_AGE: Duration = Duration::from_secs(10);
+/// How long the state of the leases is waited for: the counters are worth having without it.
+const LAG_PATIENCE: Duration = Duration::from_secs(3);
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-struct Health {
-    ready: Arc<AtomicBool>,
+/// How an instance is.
+#[derive(Clone)]
+pub struct Health(Arc<State>);
+
+struct State {
+    stage: Mutex<Stage>,
     metrics: Arc<Metrics>,
-    estimator: ChangeFeedEstimator,
-    leases: Mutex<Option<(Instant, Vec<LeaseLag>)>>,
+    estimators: Mutex<Vec<(Feed, ChangeFeedEstimator)>>,
+    leases: tokio::sync::Mutex<Option<(Instant, Leases)>>,
+}
+
+/// The leases of the feeds, as far as they can be told.
+type Leases = Vec<(Feed, Vec<LeaseLag>)>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Starting,
+    Ready,
+    Stopping,
+}
+
+impl Health {
+    /// Of an instance that is starting.
+    pub fn new() -> Self {
+        Self(Arc::new(State {
+            stage: Mutex::new(Stage::Starting),
+            metrics: Arc::new(Metrics::new()),
+            estimators: Mutex::default(),
+            leases: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.0.metrics)
+    }
+
+    /// Has the lag of a feed's leases told.
+    pub fn watch(&self, feed: Feed, estimator: ChangeFeedEstimator) {
+        lock(&self.0.estimators).push((feed, estimator));
+    }
+
+    /// It captures.
+    pub fn is_ready(&self) {
+        *lock(&self.0.stage) = Stage::Ready;
+    }
+
+    /// It captures no more.
+    pub fn is_stopping(&self) {
+        *lock(&self.0.stage) = Stage::Stopping;
+    }
+
+    /// The leases, not much older than they are.
+    async fn leases(&self) -> Leases {
+        let mut known = self.0.leases.lock().await;
+        if let Some((read, leases)) = known.as_ref().filter(|(read, _)| read.elapsed() < LAG_AGE) {
+            log::trace!("the leases as they were {:?} ago", read.elapsed());
+            return leases.clone();
+        }
+        let estimators = lock(&self.0.estimators).clone();
+        let mut leases = Leases::new();
+        for (feed, estimator) in estimators {
+            match tokio::time::timeout(LAG_PATIENCE, estimator.estimate()).await {
+                Ok(Ok(estimated)) => leases.push((feed, estimated)),
+                Ok(Err(error)) => log::warn!("the lag of the leases of {} cannot be told: {error}", feed.name()),
+                Err(_) => log::warn!("the lag of the leases of {} takes long to tell", feed.name()),
+            }
+        }
+        *known = Some((Instant::now(), leases.clone()));
+        leases
+    }
 }
 
 /// Where health is asked for.
 pub struct HealthPort {
-    listener: TcpListener,
     address: SocketAddr,
+    handle: ServerHandle,
 }
 
 impl HealthPort {
-    /// Takes the port. Who asks before [`Self::serve`] waits.
-    pub fn bind(address: IpAddr, port: u16) -> Result<Self> {
+    /// Answers until it is closed.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub fn serve(address: IpAddr, port: u16, health: &Health) -> Result<Self> {
         let address = SocketAddr::from((address, port));
         let listener = TcpListener::bind(address)
             .with_context(|| format!("{address} cannot be used for health (choose another --health-port)"))?;
-        Ok(Self { address: listener.local_addr()?, listener })
-    }
-
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Answers until the handle is told to stop.
-    pub fn serve(self, processing: &Processing) -> Result<ServerHandle> {
-        let health = Data::new(Health {
-            ready: processing.readiness(),
-            metrics: Arc::clone(&processing.metrics),
-            estimator: processing.estimator.clone(),
-            leases: Mutex::default(),
-        });
+        let address = listener.local_addr()?;
+        let health = Data::new(health.clone());
         let app = move || {
             App::new()
                 .app_data(health.clone())
@@ -66,11 +122,20 @@ impl HealthPort {
             .workers(1)
             .disable_signals()
             .shutdown_timeout(1)
-            .listen(self.listener)?
+            .listen(listener)?
             .run();
         let handle = server.handle();
         tokio::spawn(server);
-        Ok(handle)
+        Ok(Self { address, handle })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers no more.
+    pub async fn close(self) {
+        self.handle.stop(false).await;
     }
 }
 
@@ -80,28 +145,21 @@ async fn live() -> HttpResponse {
 }
 
 async fn ready(health: Data<Health>) -> HttpResponse {
-    if health.ready.load(Ordering::SeqCst) {
-        HttpResponse::Ok().body("ready\n")
-    } else {
-        HttpResponse::ServiceUnavailable().body("stopping\n")
+    let stage = *lock(&health.0.stage);
+    match stage {
+        Stage::Ready => HttpResponse::Ok().body("ready\n"),
+        Stage::Starting => HttpResponse::ServiceUnavailable().body("starting\n"),
+        Stage::Stopping => HttpResponse::ServiceUnavailable().body("stopping\n"),
     }
 }
 
 async fn metrics(health: Data<Health>) -> HttpResponse {
-    let mut leases = health.leases.lock().await;
-    if leases.as_ref().is_none_or(|(read, _)| read.elapsed() > LAG_AGE) {
-        match health.estimator.estimate().await {
-            Ok(estimated) => *leases = Some((Instant::now(), estimated)),
-            // The counters are worth having without it.
-            Err(error) => {
-                log::warn!("the lag of the leases cannot be told: {error}");
-                *leases = None;
-            }
-        }
-    }
-    let known = leases.as_ref().map_or(&[][..], |(_, leases)| leases);
-    match health.metrics.text(known) {
+    match health.0.metrics.text(&health.leases().await) {
         Ok(text) => HttpResponse::Ok().content_type(METRICS_TYPE).body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

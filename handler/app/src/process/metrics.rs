@@ -1,18 +1,21 @@
 //! What a monitoring system asks for, as Prometheus text.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
 
 use changefeed_history::CaptureReport;
-use changefeed_processor::LeaseLag;
+use changefeed_processor::{LeaseLag, ProcessorBuilder};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-type ByLease = Family<Vec<(String, String)>, Gauge>;
+use crate::feed::Feed;
+
+/// By feed and, where it is of a lease, by lease.
+type Labels = Vec<(String, String)>;
+type Gauges = Family<Labels, Gauge>;
 
 /// Counters of this instance, and the state of all leases.
 pub struct Metrics {
@@ -23,12 +26,11 @@ pub struct Metrics {
     already_stored: Counter,
     dead_lettered: Counter,
     request_units: Counter<f64, AtomicU64>,
-    lease_errors: Counter,
-    held: Mutex<BTreeSet<String>>,
-    leases_held: Gauge,
-    lag: ByLease,
-    lag_seconds: ByLease,
-    stuck: ByLease,
+    lease_errors: Family<Labels, Counter>,
+    leases_held: Gauges,
+    lag: Gauges,
+    lag_seconds: Gauges,
+    stuck: Gauges,
 }
 
 impl Metrics {
@@ -41,9 +43,8 @@ impl Metrics {
             already_stored: Counter::default(),
             dead_lettered: Counter::default(),
             request_units: Counter::default(),
-            lease_errors: Counter::default(),
-            held: Mutex::default(),
-            leases_held: Gauge::default(),
+            lease_errors: Family::default(),
+            leases_held: Family::default(),
             lag: Family::default(),
             lag_seconds: Family::default(),
             stuck: Family::default(),
@@ -81,34 +82,34 @@ impl Metrics {
         self.request_units.inc_by(report.request_charge);
     }
 
-    pub fn lease_acquired(&self, token: &str) {
-        self.change_held(|held| held.insert(token.to_owned()));
-    }
-
-    pub fn lease_released(&self, token: &str) {
-        self.change_held(|held| held.remove(token));
-    }
-
-    pub fn lease_failed(&self) {
-        self.lease_errors.inc();
-    }
-
-    fn change_held(&self, change: impl FnOnce(&mut BTreeSet<String>) -> bool) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut held);
-        self.leases_held.set(i64::try_from(held.len()).unwrap_or(i64::MAX));
+    /// Counts the leases that a feed's processor takes and gives back, and what fails.
+    pub fn watch(self: Arc<Self>, feed: Feed, builder: ProcessorBuilder) -> ProcessorBuilder {
+        let label = vec![label_of(feed)];
+        let errors = self.lease_errors.get_or_create_owned(&label);
+        let held = self.leases_held.get_or_create_owned(&label);
+        let released = held.clone();
+        builder
+            .on_lease_acquired(move |_| {
+                held.inc();
+            })
+            .on_lease_released(move |_| {
+                released.dec();
+            })
+            .on_error(move |_, _| {
+                errors.inc();
+            })
     }
 
     /// All metrics as Prometheus text, the leases as they are now.
-    pub fn text(&self, leases: &[LeaseLag]) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, leases: &[(Feed, Vec<LeaseLag>)]) -> Result<String, std::fmt::Error> {
         for family in [&self.lag, &self.lag_seconds, &self.stuck] {
             family.clear();
         }
-        for lease in leases {
-            let label = vec![("lease".to_owned(), lease.lease_token.clone())];
-            let set = |family: &ByLease, value: Option<i64>| {
+        for (feed, lease) in leases.iter().flat_map(|(feed, leases)| leases.iter().map(move |lease| (*feed, lease))) {
+            let labels = vec![label_of(feed), ("lease".to_owned(), lease.lease_token.clone())];
+            let set = |family: &Gauges, value: Option<i64>| {
                 if let Some(value) = value {
-                    family.get_or_create(&label).set(value);
+                    family.get_or_create(&labels).set(value);
                 }
             };
             set(&self.lag, lease.lag);
@@ -119,4 +120,8 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+fn label_of(feed: Feed) -> (String, String) {
+    ("feed".to_owned(), feed.name().to_owned())
 }

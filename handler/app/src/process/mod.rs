@@ -7,4 +7,4 @@ mod sweeping;
 mod working;
 
 pub use capturing::{ProcessOptions, Processing};
-pub use health::HealthPort;
+pub use health::{Health, HealthPort};

@@ -9,6 +9,8 @@ use changefeed_processor::{ChangeFeedProcessor, RunningProcessor, StartFrom};
 use tokio::sync::watch;
 
 use super::capturing::ProcessOptions;
+use super::health::Health;
+use crate::feed::Feed;
 use crate::jobs::run_jobs;
 use crate::service::Service;
 
@@ -16,22 +18,30 @@ use crate::service::Service;
 const POLL_DELAY: Duration = Duration::from_secs(1);
 
 /// The part of an instance that works on jobs.
-pub struct Working {
+pub struct RunningJobs {
     running: RunningProcessor,
     stop: watch::Sender<bool>,
 }
 
-impl Working {
+impl RunningJobs {
     /// Makes the leases if there are none, and starts.
-    pub async fn start(service: Arc<Service>, options: &ProcessOptions, instance_name: &str) -> Result<Self> {
-        let (jobs, leases) = service.job_containers().await?;
+    pub async fn start(
+        service: &Arc<Service>,
+        options: &ProcessOptions,
+        instance_name: &str,
+        health: &Health,
+    ) -> Result<Self> {
+        let (jobs, leases) = service.feed_containers(Feed::Jobs).await?;
+        health.watch(Feed::Jobs, options.estimator(service, Feed::Jobs).await?);
         let builder = ChangeFeedProcessor::builder(service.settings().lease_prefix.clone(), jobs, leases)
             .instance_name(instance_name)
             .start_from(StartFrom::Beginning)
             .poll_delay(options.poll_delay.unwrap_or(POLL_DELAY));
+        let builder = health.metrics().watch(Feed::Jobs, options.lease_intervals(builder));
         let stop = watch::Sender::new(false);
         let stopped = stop.subscribe();
-        let processor = options.lease_intervals(builder).build(move |_, changes| {
+        let service = Arc::clone(service);
+        let processor = builder.build(move |_, changes| {
             let (service, mut stopped) = (Arc::clone(&service), stopped.clone());
             async move {
                 let ids = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?)).map(str::to_owned);

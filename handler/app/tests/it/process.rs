@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Instance, World, until};
+use crate::support::{DEADLINE, Instance, Starting, World, until};
 
 async fn shop() -> World {
     let world = World::with_keys(&["/cartId"], &["/pk", "/sourceId"]).await;
@@ -108,7 +108,9 @@ async fn instances_share_the_leases_show_their_health_and_give_them_back() {
     let first = start(&world, &["--instance", "first", "--health-port", "0"]);
     let second = start(&world, &["--instance", "second"]);
     let handler = world.handler();
-    let leases = async || handler.get("/api/status").await.1["leases"].as_array().expect("leases").clone();
+    let all_leases = async || handler.get("/api/status").await.1["leases"].as_array().expect("leases").clone();
+    let leases =
+        async || -> Vec<Value> { all_leases().await.into_iter().filter(|lease| lease["feed"] == "capture").collect() };
     let held_by = async |name: &str| leases().await.iter().filter(|lease| lease["owner"] == name).count();
     until("two each", DEADLINE, async || held_by("first").await == 2 && held_by("second").await == 2).await;
     assert_eq!((first.ready["instance"].as_str(), first.health("/live").await.0), (Some("first"), 200));
@@ -121,18 +123,59 @@ async fn instances_share_the_leases_show_their_health_and_give_them_back() {
     assert!(second.end("-TERM").await.success());
     until("all of them", DEADLINE, async || held_by("first").await == 4).await;
     let (_, metrics) = first.health("/metrics").await;
-    for expected in ["changefeed_leases_held 4", "changefeed_lease_lag_transactions{lease=\"0\"} 0", "# EOF"] {
+    for expected in [
+        "changefeed_leases_held{feed=\"capture\"} 4",
+        "changefeed_lease_lag_transactions{feed=\"capture\",lease=\"0\"} 0",
+        "changefeed_lease_stuck{feed=\"jobs\",lease=\"0\"} 0",
+        "# EOF",
+    ] {
         assert!(metrics.contains(expected), "{expected}: {metrics}");
     }
     let stored = metrics.lines().find_map(|line| line.strip_prefix("changefeed_versions_stored_total "));
     assert!(stored.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0), "{metrics}");
 
     assert!(first.end("-TERM").await.success());
-    assert!(leases().await.iter().all(|lease| lease["isFree"] == true && lease["isStuck"] == false));
+    let given_back = all_leases().await;
+    assert!(given_back.iter().all(|lease| lease["isFree"] == true && lease["isStuck"] == false), "{given_back:?}");
+    assert!(given_back.iter().any(|lease| lease["feed"] == "jobs"), "{given_back:?}");
     world.put("cart-1", json!({"id": "late", "cartId": "cart-1"})).await;
-    let stuck: Vec<Value> = leases().await.into_iter().filter(|lease| lease["isStuck"] == true).collect();
-    assert_eq!(stuck.len(), 1, "nobody reads what was written: {stuck:?}");
-    assert_eq!(stuck[0]["lag"], 1);
+    let stuck =
+        async || -> Vec<Value> { leases().await.into_iter().filter(|lease| lease["isStuck"] == true).collect() };
+    until("nobody reads what was written", DEADLINE, async || !stuck().await.is_empty()).await;
+    assert_eq!(stuck().await.iter().map(|lease| lease["lag"].as_i64()).collect::<Vec<_>>(), [Some(1)]);
+}
+
+/// Leases that somebody else is making are waited for, for as long as the lock lasts.
+#[tokio::test]
+async fn an_instance_that_is_told_to_stop_while_it_starts_answers_meanwhile_and_gives_its_leases_back() {
+    let world = shop().await;
+    assert!(start(&world, &[]).end("-TERM").await.success());
+    let leases = world.query("leases", "SELECT * FROM c").await;
+    let jobs = world.client.database_client("dev").container_client("jobs".to_owned(), None).await.expect("container");
+    let rid =
+        jobs.read(None).await.expect("read").into_model().expect("model").system_properties.resource_id.expect("rid");
+    let info = leases.iter().filter_map(|lease| lease["id"].as_str());
+    let info = info.filter(|id| id.ends_with(".info") && id.contains(&*rid)).collect::<Vec<_>>();
+    assert_eq!(info.len(), 1, "{leases:?}");
+    let container = world.container("leases").await;
+    container.delete_item(info[0].to_owned(), info[0], None).await.expect("delete");
+    let lock = info[0].replace(".info", ".lock");
+    container.create_item(lock.clone(), &lock, json!({"id": lock}), None).await.expect("lock");
+
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("port").local_addr().expect("address").port();
+    let starting = Starting::new(&world.endpoint.connection_string(), &["--health-port", &port.to_string()]);
+    let ready = async || {
+        let answer = reqwest::get(format!("http://127.0.0.1:{port}/ready")).await.ok()?;
+        answer.text().await.ok()
+    };
+    until("an answer", DEADLINE, async || ready().await.as_deref() == Some("starting\n")).await;
+    let held = async || {
+        let leases = world.query("leases", "SELECT * FROM c WHERE IS_STRING(c.Owner)").await;
+        leases.len()
+    };
+    until("it has the leases of the capture", DEADLINE, async || held().await == 4).await;
+    assert!(starting.end("-TERM").await.success());
+    assert_eq!(held().await, 0, "they are given back");
 }
 
 #[tokio::test(flavor = "multi_thread")]

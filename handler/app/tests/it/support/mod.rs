@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use handler::Handler;
 pub use local::{Local, signal};
-pub use process::Instance;
+pub use process::{Instance, Starting};
 pub use world::{Feed, World, delivered};
 
 /// Every wait is for a condition; this is how long it may take on a busy machine.

@@ -16,6 +16,9 @@ pub struct Instance {
     pub ready: Value,
 }
 
+/// An instance that was started and may not be ready; killed when dropped.
+pub struct Starting(Child);
+
 /// An instance that could not start: what it said, and how it ended.
 #[derive(Debug)]
 pub struct NotStarted {
@@ -26,27 +29,27 @@ pub struct NotStarted {
 impl Instance {
     /// Starts an instance with short intervals on the account of this connection string.
     pub fn start(connection_string: &str, arguments: &[&str]) -> Result<Self, NotStarted> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
-        command
-            .args(["process", "--print", "--poll-delay-ms", "20", "--lease-acquire-interval-ms", "100"])
-            .args(["--lease-renew-interval-ms", "200", "--lease-expiration-interval-ms", "1000"])
-            .args(arguments)
-            .env("CosmosDB", connection_string)
-            .env("COSMOS_DISABLE_IMDS", "1")
-            .env("RUST_LOG", "warn,azure_data_cosmos_driver=error")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("changefeed process");
+        let mut command = command(connection_string, arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("changefeed process");
         let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
         let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-        let Some(first) = lines.next() else {
+        let printed = Arc::<Mutex<Vec<Value>>>::default();
+        let mut parsed =
+            lines.by_ref().map_while(Result::ok).map(|line| serde_json::from_str(&line).expect("a JSON line"));
+        // Changes may be printed before.
+        let ready = parsed.by_ref().find(|line: &Value| {
+            let is_ready = line["event"] == "ready";
+            if !is_ready {
+                printed.lock().expect("printed").push(line.clone());
+            }
+            is_ready
+        });
+        let Some(ready) = ready else {
             let mut said = String::new();
             std::io::Read::read_to_string(&mut stderr, &mut said).expect("stderr");
             return Err(NotStarted { stderr: said, status: child.wait().expect("status") });
         };
         std::thread::spawn(move || stderr.lines().for_each(drop));
-        let ready = serde_json::from_str(&first.expect("line")).expect("a JSON line");
-        let printed = Arc::<Mutex<Vec<Value>>>::default();
         let lines_printed = Arc::clone(&printed);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
@@ -67,16 +70,7 @@ impl Instance {
 
     /// Sends the signal and waits for the end.
     pub async fn end(mut self, by: &str) -> ExitStatus {
-        self.signal(by);
-        let ended = Mutex::new(None);
-        let child = Mutex::new(&mut self.child);
-        until("the end of the instance", DEADLINE, async || {
-            let status = child.lock().expect("child").try_wait().expect("wait");
-            *ended.lock().expect("status") = status;
-            status.is_some()
-        })
-        .await;
-        ended.into_inner().expect("status").expect("ended")
+        end(&mut self.child, by).await
     }
 
     /// `GET` of its health server.
@@ -85,6 +79,48 @@ impl Instance {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().expect("client");
         let response = client.get(url).send().await.expect("an answer");
         (response.status().as_u16(), response.text().await.expect("text"))
+    }
+}
+
+impl Starting {
+    pub fn new(connection_string: &str, arguments: &[&str]) -> Self {
+        Self(command(connection_string, arguments).stdout(Stdio::null()).spawn().expect("changefeed process"))
+    }
+
+    /// Sends the signal and waits for the end.
+    pub async fn end(mut self, by: &str) -> ExitStatus {
+        end(&mut self.0, by).await
+    }
+}
+
+fn command(connection_string: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    command
+        .args(["process", "--print", "--poll-delay-ms", "20", "--lease-acquire-interval-ms", "100"])
+        .args(["--lease-renew-interval-ms", "200", "--lease-expiration-interval-ms", "1000"])
+        .args(arguments)
+        .env("CosmosDB", connection_string)
+        .env("COSMOS_DISABLE_IMDS", "1")
+        .env("RUST_LOG", "warn,azure_data_cosmos_driver=error");
+    command
+}
+
+async fn end(child: &mut Child, by: &str) -> ExitStatus {
+    signal(by, child.id());
+    let (child, ended) = (Mutex::new(child), Mutex::new(None));
+    until("the end of the instance", DEADLINE, async || {
+        let status = child.lock().expect("child").try_wait().expect("wait");
+        *ended.lock().expect("status") = status;
+        status.is_some()
+    })
+    .await;
+    ended.into_inner().expect("status").expect("ended")
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
