@@ -12,6 +12,7 @@ mod faults;
 mod jobs;
 mod jobs_model;
 mod local;
+mod met_once;
 mod model;
 mod process;
 mod refusals;

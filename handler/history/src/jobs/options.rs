@@ -24,6 +24,8 @@ pub struct JobOptions {
     pub save_interval: Duration,
     /// How long a slice is.
     pub slice: Duration,
+    /// How long after a second that is over by one clock of the service it is over by all of them, and by more than a second.
+    pub settle: Duration,
 }
 
 impl JobOptions {
@@ -47,6 +49,7 @@ impl Default for JobOptions {
             claim: Duration::from_secs(30),
             save_interval: Duration::from_secs(2),
             slice: Duration::from_secs(50),
+            settle: Duration::from_secs(2),
         }
     }
 }

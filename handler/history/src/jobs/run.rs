@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use super::job::{Claim, Job, Read};
 use super::kind::{JobKind, Step};
 use super::pace::Pace;
-use crate::cosmos::{Error, ErrorKind};
+use crate::cosmos::{Error, ErrorKind, Key};
 use crate::policy::retry;
-use crate::store::Store;
+use crate::store::{Role, Store};
 use crate::version::timestamp;
 
 /// How much the last interval counts for the rate.
@@ -139,6 +139,19 @@ impl Run {
             wait
         };
         self.rest(wait).await;
+    }
+
+    /// A second since 1970, by the service's clock, that is over: whatever is written from now on is later.
+    pub async fn settled_second(&self) -> Result<i64, Error> {
+        let id = self.id();
+        let deadline = Instant::now() + self.store.options.jobs.claim;
+        let jobs = self.store.container(Role::Jobs).await?;
+        let key = Key::text(&id);
+        let record = retry(deadline, || jobs.read(&key, &id)).await?;
+        let second = record.and_then(|record| record["_ts"].as_i64());
+        let second = second.ok_or_else(|| Error::invalid(format!("reading job {id}"), "it is gone"))?;
+        tokio::time::sleep(self.store.options.jobs.settle).await;
+        Ok(second)
     }
 
     /// Waits for so long, or until there is to be no more.

@@ -23,7 +23,7 @@ use super::undo::UndoOf;
 use crate::cosmos::{Container, Error, KeyRange};
 use crate::jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
 use crate::read::DocumentName;
-use crate::scan::{Found, PageState, Planned, Remover, Scan, Seen, StoredPage, plan_page};
+use crate::scan::{Found, PageState, Planned, Scan, Seen, StoredPage, plan_page};
 use crate::store::{Role, Store};
 
 /// How long a page's requests are tried again within a slice.
@@ -69,6 +69,9 @@ struct Cursor {
     parts: Parts,
     /// From which second on the history was believed when the job began.
     horizon: i64,
+    /// The last second of records by which documents are met.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    recorded_until: Option<i64>,
 }
 
 /// What the work is about.
@@ -92,6 +95,7 @@ struct Worker<'a> {
     parallel: usize,
     seen: Seen,
     horizon: i64,
+    recorded_until: Option<i64>,
 }
 
 /// Works on a restore until it is done or the run is stopping.
@@ -102,17 +106,20 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
         Some(cursor) => cursor,
         None => {
             worker.horizon = run.store.horizon().await?;
+            if worker.has_past() {
+                worker.recorded_until = Some(run.settled_second().await?);
+            }
             let cursor = worker.begin(worker.first_phase()).await?;
             run.begin(&cursor, &counts).await?;
             cursor
         }
     };
-    worker.horizon = cursor.horizon;
+    (worker.horizon, worker.recorded_until) = (cursor.horizon, cursor.recorded_until);
     loop {
         let phase = cursor.phase;
         let moved = |parts: &Parts, (page, looked_at): (Counts, u64)| {
             counts.add(page);
-            run.advance(&Cursor { phase, parts: parts.clone(), horizon: worker.horizon }, &counts, looked_at)
+            run.advance(&worker.cursor(phase, parts.clone()), &counts, looked_at)
         };
         let parts = cursor.parts.clone();
         let page = |part: Part, may_be_begun| worker.page(phase, &parts, part, may_be_begun);
@@ -162,7 +169,20 @@ impl<'a> Worker<'a> {
             parallel,
             seen: Seen::default(),
             horizon: i64::MIN,
+            recorded_until: None,
         })
+    }
+
+    fn cursor(&self, phase: Phase, parts: Parts) -> Cursor {
+        Cursor { phase, parts, horizon: self.horizon, recorded_until: self.recorded_until }
+    }
+
+    /// Whether documents are met by their versions.
+    fn has_past(&self) -> bool {
+        match &self.subject {
+            Subject::Restore(request) => self.first_phase() == Phase::Live && has_past(request),
+            Subject::Backup(..) | Subject::Undo(_) => false,
+        }
     }
 
     fn first_phase(&self) -> Phase {
@@ -181,7 +201,7 @@ impl<'a> Worker<'a> {
     fn phase_after(&self, phase: Phase) -> Option<Phase> {
         match &self.subject {
             Subject::Backup(..) => (phase == Phase::Check).then_some(Phase::Backup),
-            Subject::Restore(request) if phase == Phase::Live => has_past(request).then_some(Phase::Past),
+            Subject::Restore(_) if phase == Phase::Live => self.has_past().then_some(Phase::Past),
             _ => None,
         }
     }
@@ -220,7 +240,7 @@ impl<'a> Worker<'a> {
                 Parts::of(self.store.container(Role::Jobs).await?, Some(pages), PART_PAGES).await?
             }
         };
-        Ok(Cursor { phase, parts, horizon: self.horizon })
+        Ok(self.cursor(phase, parts))
     }
 
     async fn page(
@@ -325,14 +345,13 @@ impl<'a> Worker<'a> {
             Selection::Partition(key) => (&[], Some(key)),
             Selection::Documents(_) | Selection::All => (&[], None),
         };
-        let remover = Remover { job_id: &self.job_id, second: self.run.second() };
         let scan = Scan {
             store: self.store,
             filters,
             key,
             last_change: request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change),
             horizon: self.horizon,
-            removed_by: request.delete_created_after.then_some(remover),
+            recorded_until: self.recorded_until,
             page_items: self.page_items,
             concurrency: self.concurrency(),
             seen: &self.seen,

@@ -1,8 +1,13 @@
 //! Goes through the documents that a restore or a backup may mean, page by page: first those that are live, then those that
-//! were.
+//! the history tells of.
 //!
-//! Every document is to be met exactly once, in memory that does not grow. A live document is met among the live ones. One
-//! that is not live any more is met at one of its versions: the newest that is not after the target.
+//! Every document is to be met exactly once, in memory that does not grow, whoever writes, deletes and captures meanwhile. So
+//! what decides where a document is met must not change while the job goes on: the history as it was recorded when the job
+//! began. A document of which it had a version that is not after the target is met at the newest of them, whether it is live
+//! or not; any other is met among the live ones. What became of the document is then asked anew, of both sides.
+//!
+//! A document that was in no such history, and is deleted before it is met, is met nowhere: nothing told of it when the job
+//! began.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -27,20 +32,12 @@ pub(crate) struct Scan<'a> {
     pub last_change: i64,
     /// From which second on the history is believed.
     pub horizon: i64,
-    /// A job that removes documents while it scans.
-    pub removed_by: Option<Remover<'a>>,
+    /// The second up to which records decide where a document is met; `None` where all are met among the live ones.
+    pub recorded_until: Option<i64>,
     pub page_items: usize,
     /// Documents that are looked at side by side.
     pub concurrency: usize,
     pub seen: &'a Seen,
-}
-
-/// A job that removes documents.
-#[derive(Clone, Copy)]
-pub(crate) struct Remover<'a> {
-    pub job_id: &'a str,
-    /// The second since 1970 at which the job began.
-    pub second: i64,
 }
 
 /// A document that a page names: one that is live, or one that has a version.
@@ -108,8 +105,9 @@ impl Scan<'_> {
             concurrency: self.concurrency,
             ..Source::of_versions(changes, select, self.key)
         };
-        source.conditions.push("c.sourceTs <= @last".to_owned());
+        source.conditions.push("c.sourceTs <= @last AND c._ts <= @recorded".to_owned());
         source.parameters.insert("@last".to_owned(), json!(self.looks_back_to()));
+        source.parameters.insert("@recorded".to_owned(), json!(self.recorded_until));
         if !self.filters.is_empty() {
             let fields: Vec<String> =
                 self.filters.iter().map(|filter| filter.condition("c.document", &mut source.parameters)).collect();
@@ -137,56 +135,59 @@ impl Scan<'_> {
     }
 
     async fn meet_live(&self, name: DocumentName) -> Result<Option<Met>, Error> {
-        // What is gone since, or meets the filter no more, is met among the versions.
-        let live = self.store.live(&name).await?.filter(|live| self.is_met_live(live));
-        Ok(live.map(|live| Met { name, live: Some(live), newest: None }))
+        let live = self.store.live(&name).await?;
+        let Some(live) = live.filter(|live| self.meets(live.document.as_ref())) else { return Ok(None) };
+        if self.is_met_past(&name).await? {
+            return Ok(None);
+        }
+        Ok(Some(Met { name, live: Some(live), newest: None }))
+    }
+
+    /// Whether [`Self::past`] comes upon the document at a version.
+    async fn is_met_past(&self, name: &DocumentName) -> Result<bool, Error> {
+        let Some(recorded_until) = self.recorded_until else { return Ok(false) };
+        let sight = self.store.outlines_until(name, self.looks_back_to(), recorded_until).await?;
+        let Some(version) = sight.recorded.filter(|version| self.key.is_none_or(|key| *key == version.partition_key))
+        else {
+            return Ok(false);
+        };
+        if self.filters.is_empty() || version.is_enclosed {
+            return Ok(true);
+        }
+        let record = self.store.record_of(name, &version.id).await?;
+        Ok(self.meets(record.as_ref().and_then(|record| record.get("document"))))
     }
 
     async fn meet_past(&self, name: DocumentName, version: &str) -> Result<Option<Met>, Error> {
         if self.key.is_some_and(|key| *key != name.partition_key) {
             return Ok(None);
         }
-        let goes_back_to = match self.seen.get(&name) {
-            Some(Sight::IsLive) => return Ok(None),
+        let newest = match self.seen.get(&name) {
             Some(Sight::MetBy(id)) if id.as_deref() != Some(version) => return Ok(None),
-            Some(Sight::MetBy(_)) | None => {
-                let live = self.store.live(&name).await?;
-                if live.as_ref().is_some_and(|live| self.is_met_live(live)) || self.is_removed_by_job(&name).await? {
-                    self.seen.insert(&name, Sight::IsLive);
+            // A runner before this one came no further, or the same version is in two pages.
+            Some(_) => self.store.versions_until(&name, self.looks_back_to()).await?.next().await?,
+            None => {
+                let recorded_until = self.recorded_until.unwrap_or(i64::MAX);
+                let sight = self.store.outlines_until(&name, self.looks_back_to(), recorded_until).await?;
+                let met_by = sight.recorded.map(|recorded| recorded.id);
+                self.seen.insert(&name, Sight::MetBy(met_by.clone()));
+                if met_by.as_deref() != Some(version) {
                     return Ok(None);
                 }
-                let newest = self.store.versions_until(&name, self.looks_back_to()).await?.next().await?;
-                let id = newest.as_ref().map(|newest| newest.id.clone());
-                self.seen.insert(&name, Sight::MetBy(id.clone()));
-                (id.as_deref() == Some(version)).then_some((live, newest))
+                match sight.newest {
+                    Some(newest) => Some(self.store.version(&name, &newest.id).await?),
+                    None => None,
+                }
             }
         };
-        let Some((live, newest)) = goes_back_to else { return Ok(None) };
+        let live = self.store.live(&name).await?;
         // Beyond the horizon the version that goes with the target is another one.
         let newest = Some(newest).filter(|_| self.horizon <= self.last_change);
         Ok(Some(Met { name, live, newest }))
     }
 
-    /// Whether a document is one of those that are met live.
-    fn is_met_live(&self, live: &Version) -> bool {
-        let document = live.document.as_ref();
+    fn meets(&self, document: Option<&Value>) -> bool {
         self.filters.is_empty() || document.is_some_and(|document| meets(self.filters, document))
-    }
-
-    /// Whether it was live when the job began, and the job removed it.
-    async fn is_removed_by_job(&self, name: &DocumentName) -> Result<bool, Error> {
-        let Some(Remover { job_id, second }) = self.removed_by else { return Ok(false) };
-        let mut versions = self.store.versions_until(name, i64::MAX).await?;
-        let removal = format!("-delete-{job_id}-");
-        while let Some(version) = versions.next().await? {
-            if version.source_ts < second {
-                break;
-            }
-            if version.id.contains(&removal) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// The last second of versions by which documents are met. Those whose versions of the target time are gone are told as

@@ -5,7 +5,7 @@ mod look;
 mod pages;
 mod seen;
 
-pub(crate) use documents::{Candidate, Met, Remover, Scan};
+pub(crate) use documents::{Candidate, Met, Scan};
 pub(crate) use look::{Found, Source};
 pub(crate) use pages::{ItemsPage, PageState, Planned, StoredPage, plan_page};
 pub(crate) use seen::{Seen, Sight};

@@ -17,6 +17,8 @@ pub fn small() -> JobOptions {
         claim: Duration::from_millis(1500),
         save_interval: Duration::from_millis(100),
         slice: Duration::from_secs(10),
+        // The endpoint has one clock.
+        settle: Duration::from_millis(1010),
     }
 }
 

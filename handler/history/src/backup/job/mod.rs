@@ -6,8 +6,7 @@
 //! whatever instant, the next runner goes on from the writer's cursor, and no document is lost or doubled.
 //!
 //! The race to mind: a document may be deleted or made again while its container is read. A live backup has each document
-//! as it was when it was read. One as of a moment may meet a document that is deleted meanwhile twice, with the same body; and
-//! not at all one that is deleted before it is read and then made again before its versions are.
+//! as it was when it was read. One as of a moment has each document once, as `scan` meets it.
 
 mod collect;
 mod cursor;
