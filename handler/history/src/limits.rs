@@ -52,7 +52,7 @@ pub const MAX_MANIFEST_BYTES: usize = 40 * 1024 * 1024;
 /// Lines of the increments of a chain of backups: a restore holds sixteen bytes of each in memory.
 pub const MAX_CHAIN_LINES: u64 = 5_000_000;
 /// Bytes of documents of a backup after which a page of a restore is full.
-pub const PAGE_BYTES: usize = 8 * 1024 * 1024;
+pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// Damages that a report names.
 pub const MAX_DAMAGES: usize = 1000;
 /// How much longer than the retention a superseded version is kept, in seconds: clocks differ, and a restore to the edge of

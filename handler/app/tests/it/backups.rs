@@ -280,3 +280,19 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
     let item = story.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'backup' AND c.state = 'queued'").await;
     assert_eq!((item.len(), changefeed_history::job_to_run(&item[0])), (1, None));
 }
+
+#[tokio::test]
+async fn of_a_document_in_several_files_of_another_tool_the_last_by_name_counts() {
+    let story = Story::begin(0).await;
+    let text = |v: u32| {
+        let line = |n: u32| json!({"id": format!("item-{n}"), "pk": "a", "v": v}).to_string();
+        (0..40).map(line).collect::<Vec<_>>().join("\n")
+    };
+    for (name, v) in [("b.ndjson", 2), ("a.ndjson", 1), ("c.ndjson", 3)] {
+        std::fs::write(story.folder.path().join(name), text(v)).expect("written");
+    }
+    let id = restore_from(&story.store, json!({"from": story.place("")})).await;
+    assert!(live(&story.world).await.values().all(|document| document["v"] == 3));
+    let counts = story.store.restore(&id).await.expect("record").counts;
+    assert_eq!((counts.create, counts.replace, counts.conflict), (40, 80, 0));
+}

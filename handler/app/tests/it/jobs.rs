@@ -211,10 +211,29 @@ async fn a_job_that_cannot_go_on_says_why_and_one_that_may_is_tried_again() {
     assert_eq!(store.job(&id).await.expect("job").job.message, None);
 }
 
+#[tokio::test]
+async fn a_backup_that_gets_nowhere_counts_its_failures() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = small());
+    written(&world, &store, 10).await;
+    let folder = tempfile::tempdir().expect("folder");
+    let request = serde_json::from_value(json!({"to": folder.path().join("backup")})).expect("request");
+    let id = store.create_backup_job(&request).await.expect("a job").id;
+    let effect = Effect::Status { status: 503, substatus: 0 };
+    let broken = Fault { container: Some("events".into()), kind: RequestKind::Query, times: 10_000, effect };
+    world.endpoint.inject(broken);
+    for failures in 1..=2 {
+        assert!(store.run_slice(&id, "test", std::future::pending()).await.is_err());
+        assert_eq!(store.job(&id).await.expect("job").job.failures, failures);
+    }
+    world.endpoint.clear_faults();
+    assert_eq!(finish(&store, &id).await, JobState::Done);
+}
+
 /// A runner that is killed with its process, at an instant of its own.
 #[tokio::test]
 async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
-    let instants = [150, 500, 900, 1500, 2300].map(|after| async move {
+    let instants = [150, 1500, 2200, 2500, 3200].map(|after| async move {
         let world = World::new().await;
         let store = world.store(|all| all.jobs = small());
         let (id, good) = ready(&world, &store, json!({})).await;

@@ -32,8 +32,18 @@ pub(crate) struct Run {
     pace: Option<Mutex<Pace>>,
     /// Whether to stop at the next step.
     stop: watch::Sender<bool>,
+    setup: Mutex<Setup>,
     /// Of two saves the second waits for the etag of the first.
     saving: tokio::sync::Mutex<()>,
+}
+
+/// What has to be done before a slice can begin with a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Setup {
+    Done,
+    UnderWay,
+    /// It took as long as a slice may take: one step is made all the same, or the job would never move.
+    Overdue,
 }
 
 struct State {
@@ -50,7 +60,8 @@ impl Run {
         let stop = watch::Sender::new(job.job.cancel);
         let (charged_before, saved_done) = (job.request_charge, job.job.done);
         let state = Mutex::new(State { job, etag, saved_at: Instant::now(), saved_done });
-        Self { store, kind, by, charged_before, state, pace, stop, saving: tokio::sync::Mutex::default() }
+        let (setup, saving) = (Mutex::new(Setup::Done), tokio::sync::Mutex::default());
+        Self { store, kind, by, charged_before, state, pace, stop, setup, saving }
     }
 
     /// The job's id.
@@ -103,18 +114,34 @@ impl Run {
         self.state().job.job.done
     }
 
+    /// Does what has to be done before the first step, however long it takes.
+    pub async fn set_up<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        *self.setup() = Setup::UnderWay;
+        let done = work.await;
+        let mut setup = self.setup();
+        if *setup == Setup::UnderWay {
+            *setup = Setup::Done;
+        }
+        done
+    }
+
     /// Moves on: from here the work goes on if this runner is killed after the next save.
     pub fn advance(&self, cursor: &impl Serialize, counts: &impl Serialize, looked_at: u64) -> Result<(), Error> {
         let json = |value: serde_json::Result<Value>| {
             value.map_err(|error| Error::invalid("saving a job's cursor", error.to_string()))
         };
         let (cursor, counts) = (json(serde_json::to_value(cursor))?, json(serde_json::to_value(counts))?);
+        if *self.setup() == Setup::Overdue {
+            self.stop.send_replace(true);
+        }
         let mut state = self.state();
         let job = &mut state.job;
+        if job.job.cursor != cursor || looked_at > 0 {
+            (job.job.failures, job.job.message) = (0, None);
+        }
         (job.job.cursor, job.counts) = (cursor, counts);
         job.job.done += looked_at;
         job.job.total = job.job.total.map(|total| total.max(job.job.done));
-        (job.job.failures, job.job.message) = (0, None);
         Ok(())
     }
 
@@ -168,7 +195,12 @@ impl Run {
     }
 
     pub(super) fn stop(&self) {
-        self.stop.send_replace(true);
+        let mut setup = self.setup();
+        if *setup == Setup::Done {
+            self.stop.send_replace(true);
+        } else {
+            *setup = Setup::Overdue;
+        }
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -248,6 +280,10 @@ impl Run {
             self.stop.send_replace(true);
         }
         Ok(())
+    }
+
+    fn setup(&self) -> MutexGuard<'_, Setup> {
+        self.setup.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

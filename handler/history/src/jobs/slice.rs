@@ -93,12 +93,14 @@ async fn conclude(run: &Run, stepped: Result<Step, Error>) -> Result<SliceEnd, E
             let job = run.save(|job| {
                 job.job.failures += 1;
                 (job.job.message, job.job.claim) = (Some(message.clone()), None);
-                if decide(error.kind()) != Decision::Retry || job.job.failures >= MAX_FAILURES {
+                if job.job.cancel {
+                    job.end(JobState::Cancelled, Utc::now());
+                } else if decide(error.kind()) != Decision::Retry || job.job.failures >= MAX_FAILURES {
                     job.end(JobState::Failed, Utc::now());
                 }
             });
             return match (job.await?.state, stepped) {
-                (JobState::Failed, _) => Ok(SliceEnd::Ended(JobState::Failed)),
+                (state, _) if state.is_end() => Ok(SliceEnd::Ended(state)),
                 (_, Err(error)) => Err(error),
                 (_, Ok(_)) => Ok(SliceEnd::More),
             };

@@ -25,6 +25,9 @@ use crate::version::without_system_properties;
 /// Lines of a file of another tool that are checked in one go.
 const CHECKED_LINES: usize = 10_000;
 
+/// Segments that are read side by side.
+const SEGMENTS_AT_ONCE: usize = 4;
+
 /// What a restore reads.
 pub(super) struct BackupFiles {
     files: Vec<File>,
@@ -187,6 +190,12 @@ impl BackupFiles {
         }
         self.last_words = words.sorted();
         Ok(())
+    }
+
+    /// How many files to read side by side. A segment is held in memory; and of files of other tools the later one, by name,
+    /// has the last word on a document that is in both.
+    pub(super) fn at_once(&self) -> usize {
+        if self.chain.is_empty() { 1 } else { SEGMENTS_AT_ONCE }
     }
 
     pub(super) fn count(&self) -> usize {

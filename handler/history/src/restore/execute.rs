@@ -45,7 +45,7 @@ impl Store {
             restore_id: &record.id,
             second: now.timestamp(),
             deadline: Instant::now() + self.options.batch_timeout,
-            again: false,
+            shared: false,
             bodies: &Bodies::new(),
         };
         let results: Vec<(PlannedItem, f64)> = futures::stream::iter(plan.items)
@@ -74,8 +74,8 @@ pub(super) struct Execution<'a> {
     /// When it began, in seconds since 1970: the stamp.
     pub second: i64,
     pub deadline: Instant,
-    /// Whether somebody may have begun to execute the same plan.
-    pub again: bool,
+    /// Whether others may execute the same plan: a job's runner that was taken for dead and is not, and the one after it.
+    pub shared: bool,
     /// What lines of backups hold.
     pub bodies: &'a Bodies,
 }
@@ -146,10 +146,10 @@ impl Execution<'_> {
         for attempt in 1.. {
             let live = self.live(&name).await?;
             let seen = live.as_ref().and_then(|live| live.etag.clone());
-            if attempt == 1 && !self.again && live.is_none() && body.is_none() {
+            if attempt == 1 && !self.shared && live.is_none() && body.is_none() {
                 return Ok(Outcome::AsWanted);
             }
-            if (attempt > 1 || self.again) && self.is_done(&live, &body, &expected) {
+            if (attempt > 1 || self.shared) && self.is_done(&live, &body, &expected) {
                 let is_own = attempt > 1 || self.catch_up(item, &name, &body).await?;
                 return Ok(if is_own { Outcome::Written(seen, 0.0) } else { Outcome::AsWanted });
             }

@@ -144,9 +144,12 @@ impl<'a> Worker<'a> {
                 let request = Box::new(store.request_of(&run.id(), request.clone()).await?);
                 match &request.target {
                     Target::Backup(places) => {
-                        let mut files = BackupFiles::find(store, places).await?;
-                        files.decide().await?;
-                        Subject::Backup(request, Box::new(files))
+                        let files = async {
+                            let mut files = BackupFiles::find(store, places).await?;
+                            files.decide().await.map(|()| files)
+                        };
+                        let files = Box::new(run.set_up(files).await?);
+                        Subject::Backup(request, files)
                     }
                     _ => Subject::Restore(request),
                 }
@@ -156,6 +159,10 @@ impl<'a> Worker<'a> {
         let flag = |name: &str| request[name] == true;
         let (options, budget) = (&store.options.jobs, run.ru_per_second());
         let (page_items, parallel) = options.within(budget, DOCUMENT_UNITS);
+        let parallel = match &subject {
+            Subject::Backup(_, files) => parallel.min(files.at_once()),
+            Subject::Restore(_) | Subject::Undo(_) => parallel,
+        };
         Ok(Self {
             run,
             store,
@@ -284,7 +291,7 @@ impl<'a> Worker<'a> {
                 }
                 _ => planned_bodies.into_inner().unwrap_or_else(PoisonError::into_inner),
             };
-            self.execute(stored, &bodies, was_begun, deadline).await?
+            self.execute(stored, &bodies, deadline).await?
         };
         Ok(Some(page.moved(true, was_begun, (Counts::of(&page.planned_items()), page.looked_at))))
     }
@@ -388,7 +395,6 @@ impl<'a> Worker<'a> {
         &self,
         stored: StoredPage<StoredItem>,
         bodies: &Bodies,
-        again: bool,
         deadline: Instant,
     ) -> Result<RestorePage, Error> {
         let execution = Execution {
@@ -399,7 +405,7 @@ impl<'a> Worker<'a> {
             restore_id: &self.job_id,
             second: self.run.second(),
             deadline,
-            again,
+            shared: true,
             bodies,
         };
         let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(stored.page.planned_items())
