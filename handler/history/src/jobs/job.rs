@@ -57,6 +57,10 @@ pub struct Work {
     pub rate_per_second: Option<f64>,
     /// Times that somebody worked on it.
     pub slices: u64,
+    /// The second since 1970, by the service's clock, at which it began: what was recorded later does not decide by which
+    /// version it meets a document. Absent where nothing depends on that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun_second: Option<i64>,
     /// The most request units to use in a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ru_per_second: Option<f64>,

@@ -168,17 +168,29 @@ impl Run {
         self.rest(wait).await;
     }
 
-    /// A second since 1970, by the service's clock, that is over: whatever is written from now on is later.
-    pub async fn settled_second(&self) -> Result<i64, Error> {
-        let id = self.id();
+    /// The second at which a job began that [settles](Self::settle), in seconds since 1970 by the service's clock.
+    pub fn begun_second(&self) -> Option<i64> {
+        self.state().job.job.begun_second
+    }
+
+    /// Notes the second at which the job begins, and waits until it is over: whatever is written afterwards is later. A slice
+    /// that is interrupted meanwhile has not waited for nothing.
+    pub async fn settle(&self) -> Result<(), Error> {
+        let (id, settle) = (self.id(), self.store.options.jobs.settle);
         let deadline = Instant::now() + self.store.options.jobs.claim;
-        let jobs = self.store.container(Role::Jobs).await?;
-        let key = Key::text(&id);
+        let (jobs, key) = (self.store.container(Role::Jobs).await?, Key::text(&id));
+        // It was saved just now, when it was claimed.
         let record = retry(deadline, || jobs.read(&key, &id)).await?;
-        let second = record.and_then(|record| record["_ts"].as_i64());
-        let second = second.ok_or_else(|| Error::invalid(format!("reading job {id}"), "it is gone"))?;
-        tokio::time::sleep(self.store.options.jobs.settle).await;
-        Ok(second)
+        let now = record.and_then(|record| record["_ts"].as_i64());
+        let now = now.ok_or_else(|| Error::invalid(format!("reading job {id}"), "it is gone"))?;
+        let begun = self.begun_second();
+        if begun.is_none() {
+            self.save(|job| job.job.begun_second = Some(now)).await?;
+        }
+        if now.saturating_sub(begun.unwrap_or(now)) <= settle.as_secs().cast_signed() {
+            tokio::time::sleep(settle).await;
+        }
+        Ok(())
     }
 
     /// Waits for so long, or until there is to be no more.

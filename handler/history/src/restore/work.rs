@@ -69,9 +69,6 @@ struct Cursor {
     parts: Parts,
     /// From which second on the history was believed when the job began.
     horizon: i64,
-    /// The last second of records by which documents are met.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    recorded_until: Option<i64>,
 }
 
 /// What the work is about.
@@ -95,7 +92,6 @@ struct Worker<'a> {
     parallel: usize,
     seen: Seen,
     horizon: i64,
-    recorded_until: Option<i64>,
 }
 
 /// Works on a restore until it is done or the run is stopping.
@@ -107,19 +103,19 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
         None => {
             worker.horizon = run.store.horizon().await?;
             if worker.has_past() {
-                worker.recorded_until = Some(run.settled_second().await?);
+                run.settle().await?;
             }
             let cursor = worker.begin(worker.first_phase()).await?;
             run.begin(&cursor, &counts).await?;
             cursor
         }
     };
-    (worker.horizon, worker.recorded_until) = (cursor.horizon, cursor.recorded_until);
+    worker.horizon = cursor.horizon;
     loop {
         let phase = cursor.phase;
         let moved = |parts: &Parts, (page, looked_at): (Counts, u64)| {
             counts.add(page);
-            run.advance(&worker.cursor(phase, parts.clone()), &counts, looked_at)
+            run.advance(&Cursor { phase, parts: parts.clone(), horizon: worker.horizon }, &counts, looked_at)
         };
         let parts = cursor.parts.clone();
         let page = |part: Part, may_be_begun| worker.page(phase, &parts, part, may_be_begun);
@@ -176,12 +172,7 @@ impl<'a> Worker<'a> {
             parallel,
             seen: Seen::default(),
             horizon: i64::MIN,
-            recorded_until: None,
         })
-    }
-
-    fn cursor(&self, phase: Phase, parts: Parts) -> Cursor {
-        Cursor { phase, parts, horizon: self.horizon, recorded_until: self.recorded_until }
     }
 
     /// Whether documents are met by their versions.
@@ -247,7 +238,7 @@ impl<'a> Worker<'a> {
                 Parts::of(self.store.container(Role::Jobs).await?, Some(pages), PART_PAGES).await?
             }
         };
-        Ok(self.cursor(phase, parts))
+        Ok(Cursor { phase, parts, horizon: self.horizon })
     }
 
     async fn page(
@@ -358,7 +349,7 @@ impl<'a> Worker<'a> {
             key,
             last_change: request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change),
             horizon: self.horizon,
-            recorded_until: self.recorded_until,
+            recorded_until: self.run.begun_second(),
             page_items: self.page_items,
             concurrency: self.concurrency(),
             seen: &self.seen,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use changefeed_history::{Batch, JobOptions, JobState, RestoreRequest, RestoreView, Restored, SliceEnd, Store};
+use changefeed_history::{
+    Batch, ErrorKind, JobOptions, JobState, RestoreRequest, RestoreView, Restored, SliceEnd, Store,
+};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
@@ -44,10 +46,12 @@ pub async fn start(store: &Store, asked: Value) -> String {
 /// Works on a job until it has ended.
 pub async fn finish(store: &Store, id: &str) -> JobState {
     loop {
-        match store.run_slice(id, "test", tokio::time::sleep(Duration::from_secs(10))).await.expect("slice") {
-            SliceEnd::Ended(state) => return state,
-            SliceEnd::More | SliceEnd::Busy => {}
-            SliceEnd::NoJob => panic!("no job {id}"),
+        match store.run_slice(id, "test", tokio::time::sleep(Duration::from_secs(10))).await {
+            Ok(SliceEnd::Ended(state)) => return state,
+            Ok(SliceEnd::More | SliceEnd::Busy) => {}
+            Ok(SliceEnd::NoJob) => panic!("no job {id}"),
+            // Whoever has it took all of the slice.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
         }
     }
 }

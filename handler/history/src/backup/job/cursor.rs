@@ -23,9 +23,6 @@ pub(super) struct Cursor {
     pub parts: Parts,
     /// From which second on the history was believed when the backup began.
     pub horizon: i64,
-    /// The last second of records by which documents are met.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub recorded_until: Option<i64>,
     /// Documents and versions that were looked at.
     pub done: u64,
     pub counts: BackupCounts,

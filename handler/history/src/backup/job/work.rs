@@ -59,7 +59,7 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
         store,
         header: &header,
         horizon: i64::MIN,
-        recorded_until: None,
+        recorded_until: run.begun_second(),
         page_items: page_items.max(1),
         concurrency: (store.options.concurrency / parallel.max(1)).max(1),
         seen: &seen,
@@ -68,10 +68,13 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
         Ok(Some(cursor)) => cursor,
         Ok(None) => {
             let horizon = store.horizon().await?;
-            let recorded_until = if collector.has_past() { Some(run.settled_second().await?) } else { None };
+            if collector.has_past() {
+                run.settle().await?;
+                collector.recorded_until = run.begun_second();
+            }
             let parts = parts(run, &collector, Phase::Live, 0).await?;
             let counts = BackupCounts::default();
-            Cursor { phase: Phase::Live, parts, horizon, recorded_until, done: 0, counts }
+            Cursor { phase: Phase::Live, parts, horizon, done: 0, counts }
         }
         Err(error) => return Err(Error::invalid("reading where a backup goes on", error.to_string())),
     };
@@ -79,7 +82,7 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
     cursor.counts.bytes = bytes(writer.segments());
     run.set_done(cursor.done);
     run.advance(&at(&writer), &cursor.counts, 0)?;
-    (collector.horizon, collector.recorded_until) = (cursor.horizon, cursor.recorded_until);
+    collector.horizon = cursor.horizon;
     loop {
         let (phase, parts_before) = (cursor.phase, cursor.parts.clone());
         let page = |part: Part, _| page(run, &collector, phase, &parts_before, part);
