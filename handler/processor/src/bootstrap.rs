@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position, RangeContinuation};
+use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position};
 use crate::coverage::gap;
 use crate::lease::{FeedRange, Lease, RangeEnvelope, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
 use crate::mode::ChangeFeedMode;
@@ -105,10 +105,10 @@ async fn first_lease(
     // The SDK names ranges by their bounds; .NET names first leases by the id of the partition key range, which the
     // service sends with every page.
     let page = monitored.read_feed(&range, &Position::Now, mode, Some(NonZeroU32::MIN)).await?;
-    let [RangeContinuation { continuation, .. }] = page.continuations.as_slice() else {
+    let Some(continuation) = page.continuation else {
         return Err(Error::new(ErrorKind::Gone, "making the leases", "a partition was split meanwhile"));
     };
-    let now = continuation.clone().filter(|_| start == StartFrom::Now);
+    let now = Some(continuation).filter(|_| start == StartFrom::Now);
     let (version, lease_token) = match page.partition_key_range_id {
         Some(id) => (VERSION_PARTITION_KEY_RANGE, id),
         None => (VERSION_EPK_RANGE, range.token()),

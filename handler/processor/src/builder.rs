@@ -92,9 +92,9 @@ impl ChangeFeedProcessor {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the lease container is not partitioned by `/id` or
-    /// `/partitionKey`, when leases would expire before they are renewed, when there are leases of the other mode, and when [`ChangeFeedMode::AllVersionsAndDeletes`] is
-    /// to start from anything but now. Any kind when the leases cannot be made. Once it runs, a processor tries again
-    /// whatever fails.
+    /// `/partitionKey`, when leases would expire before they are renewed, when there are leases of the other mode, and
+    /// when [`ChangeFeedMode::AllVersionsAndDeletes`] is to start from anything but now. Any kind when the leases cannot
+    /// be made. Once it runs, a processor tries again whatever fails.
     pub async fn start(self) -> Result<RunningProcessor, Error> {
         let ProcessorBuilder { processor_name, monitored, leases, settings, notifications } = self.builder;
         if settings.instance_name.is_empty() {
@@ -211,9 +211,11 @@ impl ProcessorBuilder {
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<HandlerError> + 'static,
     {
+        let handler = Arc::new(handler);
+        // A handler may panic before it returns its future: it is called within the one that is watched.
         let handler: Handler = Box::new(move |context, changes, _| {
-            let handled = handler(context, changes);
-            async move { handled.await.map_err(Into::into) }.boxed()
+            let handler = Arc::clone(&handler);
+            async move { handler(context, changes).await.map_err(Into::into) }.boxed()
         });
         ChangeFeedProcessor { builder: self, handler }
     }
@@ -228,9 +230,10 @@ impl ProcessorBuilder {
         E: Into<HandlerError> + 'static,
     {
         self.settings.checkpointing = Checkpointing::Manual;
+        let handler = Arc::new(handler);
         let handler: Handler = Box::new(move |context, changes, checkpointer| {
-            let handled = handler(context, changes, checkpointer);
-            async move { handled.await.map_err(Into::into) }.boxed()
+            let handler = Arc::clone(&handler);
+            async move { handler(context, changes, checkpointer).await.map_err(Into::into) }.boxed()
         });
         ChangeFeedProcessor { builder: self, handler }
     }

@@ -1,7 +1,6 @@
 //! Manual checkpoints: the handler says when what it was given is safe.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cosmos::{Error, ErrorKind};
 use crate::renewal::HeldLease;
@@ -11,21 +10,18 @@ use crate::renewal::HeldLease;
 pub struct Checkpointer {
     pub(crate) held: Arc<HeldLease>,
     pub(crate) page: u64,
-    /// What the page came with; `None` for one after which the range goes on in several.
-    pub(crate) continuation: Option<String>,
-    pub(crate) reached: Arc<AtomicBool>,
+    /// What the page came with.
+    pub(crate) continuation: String,
 }
 
 impl Checkpointer {
     /// Records that this batch, and with it every earlier one of the lease, was handled.
     ///
     /// # Errors
-    /// [`ErrorKind::PreconditionFailed`] when the lease is not held any more: what was not checkpointed comes again. Any other kind as
-    /// the service answers.
+    /// [`ErrorKind::PreconditionFailed`] when the lease is not held any more: what was not checkpointed comes again. Any
+    /// other kind as the service answers.
     pub async fn checkpoint(&self) -> Result<(), Error> {
-        if let Some(continuation) = &self.continuation {
-            self.held.checkpoint(self.page, continuation).await?;
-        }
+        self.held.checkpoint(self.page, &self.continuation).await?;
         if self.held.is_over().await {
             let lease = self.held.lease().await;
             let message = "it was given back, lost to another instance, split or merged";
@@ -35,7 +31,6 @@ impl Checkpointer {
                 message,
             ));
         }
-        self.reached.store(true, Ordering::SeqCst);
         Ok(())
     }
 }

@@ -120,14 +120,14 @@ impl ChangeFeedEstimator {
             Err(error) if error.kind() == ErrorKind::Gone => return Ok((Some(1), None)),
             Err(error) => return Err(error),
         };
-        if page.continuations.len() == 1 {
+        if page.continuation.is_some() {
             let (lag, since) = lag_of(&page);
             return Ok((Some(lag), since));
         }
         // The range is in several partitions, and the page is of one of them.
         let (mut total, mut oldest) = (0, None);
-        for part in &page.continuations {
-            let (lag, since) = lag_of(&self.read_one(&part.range, &position, lease.mode()).await?);
+        for part in &page.parts {
+            let (lag, since) = lag_of(&self.read_one(part, &position, lease.mode()).await?);
             total += lag;
             oldest = oldest.into_iter().chain(since).min();
         }

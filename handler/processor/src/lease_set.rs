@@ -166,7 +166,7 @@ impl LeaseSet {
         let Some(range) = lease.range() else { return Ok(None) };
         let one = Some(std::num::NonZeroU32::MIN);
         let page = self.monitored.read_feed(&range, &Position::Now, lease.mode(), one).await?;
-        Ok(<[_; 1]>::try_from(page.continuations).ok().and_then(|[only]| only.continuation))
+        Ok(page.continuation)
     }
 
     fn nobody_holds(&self, leases: &[Lease], action: &str) -> Result<(), Error> {

@@ -56,11 +56,6 @@ impl HeldLease {
         self.lost.is_cancelled() || self.state.lock().await.over
     }
 
-    /// The number of the page that the bookmark is of.
-    pub(crate) async fn page(&self) -> u64 {
-        self.state.lock().await.page
-    }
-
     pub(crate) async fn lease(&self) -> Lease {
         self.state.lock().await.lease.clone()
     }
@@ -119,15 +114,15 @@ impl HeldLease {
         Ok(())
     }
 
-    /// Makes sure that an instance that was held up for longer than `expiration`, and may have lost the lease without
-    /// knowing it, does not hand over what it read before. Whether it did shows in [`Self::lost`].
-    pub(crate) async fn confirm(&self, expiration: Duration) -> Result<(), Error> {
+    /// Whether the lease is still this instance's. One that was held up for longer than `expiration` may have lost it
+    /// without knowing: it asks, before it does what only the owner may.
+    pub(crate) async fn confirm(&self, expiration: Duration) -> Result<bool, Error> {
         let mut state = self.state.lock().await;
         let written = state.lease.timestamp.unwrap_or_default();
         if later(written, expiration) < self.store.clock().now() {
             self.update(&mut state, |_| ()).await?;
         }
-        Ok(())
+        Ok(!self.lost.is_cancelled())
     }
 
     /// Renews the lease every `interval`, first after half of it, for as long as it is held.

@@ -9,5 +9,5 @@ mod leases;
 pub use connect::connect;
 pub use container::Container;
 pub use error::{Error, ErrorKind};
-pub(crate) use feed::{FeedPage, Position, RangeContinuation};
+pub(crate) use feed::{FeedPage, Position};
 pub(crate) use leases::LeaseStore;

@@ -234,13 +234,16 @@ impl Chaos {
         };
         self.check_order(seed, &first);
         let numbers: BTreeSet<u64> = first.iter().filter_map(|handled| handled.number).collect();
+        let mut newest = BTreeSet::new();
         for ((cart, item), written) in &self.written {
             let live: Option<serde_json::Value> = match self.shop.cart.read_item(cart.clone(), item, None).await {
                 Ok(response) => Some(response.into_model().expect("item")),
-                Err(_) => None,
+                Err(error) if error.status().is_not_found() => None,
+                Err(error) => panic!("seed {seed}: {cart}/{item}: {error}"),
             };
             if let Some(live) = live {
                 let number = live["number"].as_u64().expect("number");
+                newest.insert(number);
                 assert!(
                     numbers.contains(&number),
                     "seed {seed}: {cart}/{item}: the newest write, {number}, is missing"
@@ -256,6 +259,10 @@ impl Chaos {
                 assert!(found >= deletes, "seed {seed}: {cart}/{item}: {found} of {deletes} deletes");
             }
         }
+        self.check_last_words(seed, &log, |handled| match self.mode {
+            ChangeFeedMode::LatestVersion => handled.number.is_some_and(|number| newest.contains(&number)),
+            ChangeFeedMode::AllVersionsAndDeletes => true,
+        });
         assert_eq!(self.log.lock().expect("log").len(), log.len(), "seed {seed}: handled after everything stopped");
     }
 
@@ -265,6 +272,19 @@ impl Chaos {
         for handled in first {
             if let Some(before) = newest.insert(&handled.cart, handled) {
                 assert!(before.lsn <= handled.lsn, "seed {seed}: {handled:?} after {before:?}");
+            }
+        }
+    }
+
+    /// After a step back, everything newer of the partition key that the feed still tells comes again.
+    fn check_last_words(&self, seed: u64, log: &[Handled], is_still_told: impl Fn(&Handled) -> bool) {
+        let mut known = BTreeSet::new();
+        let mut oldest: BTreeMap<&str, &Handled> = BTreeMap::new();
+        for handled in log.iter().rev().filter(|handled| known.insert(*handled)) {
+            let later = oldest.entry(&handled.cart).or_insert(handled);
+            assert!(handled.lsn <= later.lsn || !is_still_told(handled), "seed {seed}: {later:?} after {handled:?}");
+            if handled.lsn < later.lsn {
+                *later = handled;
             }
         }
     }

@@ -88,6 +88,31 @@ async fn a_failing_handler_gets_its_batch_again_and_only_its_lease_waits() {
 }
 
 #[tokio::test]
+async fn a_handler_that_panics_before_it_returns_its_future_gets_its_batch_again_too() {
+    let shop = Shop::open().await;
+    shop.put("a", 1).await;
+    let (calls, told, seen) = (AtomicUsize::new(0), Arc::<Mutex<Vec<String>>>::default(), Seen::default());
+    let (handler_told, handler_seen) = (Arc::clone(&told), Arc::clone(&seen));
+    let builder = shop.builder().await.start_from(StartFrom::Beginning);
+    let processor = builder
+        // Nobody takes the lease anew.
+        .lease_acquire_interval(Duration::from_secs(3600))
+        .retry_delay(Duration::from_millis(20), Duration::from_millis(100))
+        .on_error(move |_, error| handler_told.lock().expect("told").push(error.to_string()))
+        .build(move |_, changes| {
+            assert!(calls.fetch_add(1, Ordering::SeqCst) > 1, "twice");
+            handler_seen.lock().expect("seen").extend(changes.iter().map(describe));
+            std::future::ready(Ok::<(), std::io::Error>(()))
+        });
+    let running = processor.start().await.expect("started");
+    until_seen(&seen, &["a=1"]).await;
+    running.stop().await;
+    assert_eq!(*told.lock().expect("told"), ["the handler panicked", "the handler panicked"]);
+    let leases = shop.leases().await;
+    assert!(leases.iter().all(|lease| lease["Owner"].is_null() && lease["properties"].get("Failure").is_none()));
+}
+
+#[tokio::test]
 async fn leases_are_dotnet_documents_that_are_released_on_stop_with_their_bookmarks() {
     let shop = Shop::open().await;
     let seen = Seen::default();

@@ -1,9 +1,11 @@
 //! Physical partitions that split and merge under a processor.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedMode, StartFrom};
+use changefeed_processor::{ChangeFeedMode, RunningProcessor, StartFrom};
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
@@ -18,6 +20,17 @@ async fn tokens(shop: &Shop) -> BTreeSet<String> {
 async fn partitions(shop: &Shop) -> BTreeSet<String> {
     let partitions = shop.endpoint.partitions(DATABASE, "cart").await.expect("partitions");
     partitions.into_iter().map(|partition| partition.id).collect()
+}
+
+/// Starts an instance that is given one change at a time.
+async fn start_one_by_one(shop: &Shop, seen: &Seen) -> RunningProcessor {
+    let seen = seen.clone();
+    let builder = shop.builder().await.start_from(StartFrom::Beginning).max_items(NonZeroU32::MIN);
+    let processor = builder.build(move |_, changes| {
+        seen.lock().expect("seen").extend(changes.iter().map(describe));
+        std::future::ready(Ok::<(), std::io::Error>(()))
+    });
+    processor.start().await.expect("started")
 }
 
 async fn each_once(seen: &Seen, expected: usize) {
@@ -83,31 +96,66 @@ async fn after_a_merge_the_leases_go_on_with_their_ranges_named_by_bounds() {
 }
 
 #[tokio::test]
-async fn an_instance_that_was_killed_in_the_middle_of_a_split_leaves_nothing_behind() {
+async fn an_instance_that_was_killed_in_the_middle_of_a_split_leaves_nothing_behind_and_nothing_old_comes_last() {
     let shop = Shop::open().await;
     let seen = Seen::default();
-    shop.put("a", 1).await;
-    shop.start(StartFrom::Beginning, &seen).await.stop().await;
+    let handled =
+        async |expected: &[&str]| until("the changes", async || *seen.lock().expect("seen") == expected).await;
+    shop.put_into("one", "a", 1).await;
+    let running = start_one_by_one(&shop, &seen).await;
+    handled(&["a=1"]).await;
+    running.stop().await;
+    let parents = shop.leases().await;
     shop.split_all().await;
-    let running = shop.start(StartFrom::Beginning, &seen).await;
+    shop.put_into("one", "b", 2).await;
+    shop.put_into("one", "c", 3).await;
+    let running = start_one_by_one(&shop, &seen).await;
+    handled(&["a=1", "b=2", "c=3"]).await;
     until("leases of the parts", async || tokens(&shop).await == partitions(&shop).await).await;
     running.stop().await;
-    // What a killed instance leaves: the children were made, and one parent was not deleted.
-    let child = shop.leases().await.remove(0);
-    let id = child["id"].as_str().expect("id").to_owned();
-    let prefix = id.split("..").next().expect("prefix").to_owned();
-    let mut parent = child.clone();
-    parent["id"] = json!(format!("{prefix}..0"));
-    parent["LeaseToken"] = json!("0");
-    parent["FeedRange"]["Range"] = json!({"min": "", "max": "10000000000000000000000000000000"});
-    let parent_id = parent["id"].as_str().expect("id").to_owned();
-    shop.lease_container().await.create_item(parent_id.clone(), &parent_id, parent, None).await.expect("parent");
+    // What a killed instance leaves: the children were made, and the parents were not deleted.
+    for parent in parents {
+        let id = parent["id"].as_str().expect("id").to_owned();
+        shop.lease_container().await.create_item(id.clone(), &id, parent, None).await.expect("parent");
+    }
 
-    let running = shop.start(StartFrom::Beginning, &seen).await;
-    until("no parent", async || tokens(&shop).await == partitions(&shop).await).await;
-    shop.put("b", 2).await;
-    until("b", async || seen.lock().expect("seen").iter().any(|change| change == "b=2")).await;
+    let running = start_one_by_one(&shop, &seen).await;
+    until("no parents", async || tokens(&shop).await == partitions(&shop).await).await;
+    shop.put_into("one", "d", 4).await;
+    handled(&["a=1", "b=2", "c=3", "d=4"]).await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_lost_a_lease_while_it_replaced_it_makes_no_others() {
+    let shop = Shop::open().await;
+    shop.start(StartFrom::Beginning, &Seen::default()).await.stop().await;
+    for lease in shop.leases().await.into_iter().filter(|lease| lease["LeaseToken"] != "3") {
+        let held = |lease: &mut Value| {
+            (lease["Owner"], lease["timestamp"]) = (json!("other"), json!(chrono::Utc::now().to_rfc3339()));
+        };
+        shop.change_lease(lease, held).await;
+    }
+    shop.endpoint.split(DATABASE, "cart", Some("3"), Duration::ZERO).await.expect("split");
+    // The page that shows the split comes at once, the one that names the first part late.
+    for delay in [Duration::ZERO, Duration::from_secs(2)] {
+        let effect = Effect::Delay(delay);
+        shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 1, effect });
+    }
+    let released = Arc::<Mutex<Vec<String>>>::default();
+    let told = Arc::clone(&released);
+    let builder = shop.builder().await.lease_acquire_interval(Duration::from_secs(3600));
+    let processor = builder
+        .lease_renew_interval(Duration::from_millis(50))
+        .on_lease_released(move |token| told.lock().expect("told").push(token.to_owned()))
+        .build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    let running = processor.start().await.expect("started");
+    until("the part to be named", async || shop.endpoint.pending_faults() == 0).await;
+    let lost = shop.leases().await.into_iter().find(|lease| lease["LeaseToken"] == "3").expect("lease");
+    shop.change_lease(lost, |lease| lease["Owner"] = json!("other")).await;
+    until("the end of the lease", async || *released.lock().expect("told") == ["3"]).await;
+    running.stop().await;
+    assert_eq!(tokens(&shop).await, ["0", "1", "2", "3"].map(str::to_owned).into());
 }
 
 #[tokio::test]
