@@ -85,7 +85,7 @@ pub use change::{Change, ChangeMetadata, OperationType};
 pub use checkpoint::Checkpointer;
 pub use clock::{Clock, ManualClock};
 pub use context::Context;
-pub use cosmos::{Container, Error, ErrorKind, connect};
+pub use cosmos::{Container, CosmosClient, Error, ErrorKind, connect};
 pub use estimator::{ChangeFeedEstimator, LeaseLag};
 pub use health::ProcessingError;
 pub use instance::RunningProcessor;

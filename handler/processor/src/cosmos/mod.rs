@@ -6,6 +6,7 @@ mod error;
 mod feed;
 mod leases;
 
+pub use azure_data_cosmos::CosmosClient;
 pub use connect::connect;
 pub use container::Container;
 pub use error::{Error, ErrorKind};
