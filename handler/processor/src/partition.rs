@@ -131,7 +131,10 @@ impl RangeReader<'_> {
     }
 
     async fn next_page(&self) -> Result<(FeedRange, FeedPage), Error> {
-        let lease = self.held.lease().await;
+        let lease = match self.read_up_to {
+            Some(_) => self.held.lease().await,
+            None => self.held.read_anew(self.pages).await,
+        };
         let settings = &self.instance.settings;
         let range = match lease.range() {
             Some(range) => range,

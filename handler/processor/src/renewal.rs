@@ -2,8 +2,8 @@
 //!
 //! Checkpoints and renewals of one lease take turns, so that each knows the etag the other left. A lease is lost as soon
 //! as its document is gone or names another owner; what runs under it is told by a cancellation token. Bookmarks only
-//! move forward: pages are numbered in the order in which they were read, and the checkpoint of an earlier page after
-//! that of a later one changes nothing.
+//! move forward: pages are numbered in the order in which they were read, the checkpoint of an earlier page after that of
+//! a later one changes nothing, and one of a page from before the range was read anew from the bookmark is refused.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::later;
-use crate::cosmos::{Error, LeaseStore};
+use crate::cosmos::{Error, ErrorKind, LeaseStore};
 use crate::lease::{FeedRange, Lease, RangeEnvelope};
 
 pub(crate) struct HeldLease {
@@ -25,6 +25,8 @@ struct State {
     lease: Lease,
     /// The number of the page that the bookmark is of.
     page: u64,
+    /// Pages up to this one are void: the range was read anew since.
+    void: u64,
     /// Whether the lease was given back or deleted: it may be held anew by then, and is not this one's to write.
     over: bool,
 }
@@ -41,7 +43,7 @@ impl HeldLease {
         Ok(acquired.await?.map(|lease| Self {
             store: store.clone(),
             owner: owner.to_owned(),
-            state: Mutex::new(State { lease, page: 0, over: false }),
+            state: Mutex::new(State { lease, page: 0, void: 0, over: false }),
             lost: CancellationToken::new(),
         }))
     }
@@ -60,9 +62,21 @@ impl HeldLease {
         self.state.lock().await.lease.clone()
     }
 
+    /// The lease, to read its range anew from the bookmark after `pages` pages.
+    pub(crate) async fn read_anew(&self, pages: u64) -> Lease {
+        let mut state = self.state.lock().await;
+        state.void = pages;
+        state.lease.clone()
+    }
+
     /// Records that everything up to `continuation`, which page number `page` came with, was handled.
     pub(crate) async fn checkpoint(&self, page: u64, continuation: &str) -> Result<(), Error> {
         let mut state = self.state.lock().await;
+        if page <= state.void {
+            let action = format!("checkpointing lease {}", state.lease.lease_token);
+            let message = "the handler failed since, and what it was given before comes again";
+            return Err(Error::new(ErrorKind::PreconditionFailed, action, message));
+        }
         if page <= state.page {
             return Ok(());
         }
