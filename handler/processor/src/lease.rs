@@ -97,6 +97,11 @@ impl std::fmt::Display for FeedRange {
 }
 
 impl FeedRange {
+    /// Whether `other` is a part of this range, and not all of it.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        self != other && self.min <= other.min && other.max <= self.max
+    }
+
     /// The lease token of a lease keyed by range.
     pub(crate) fn token(&self) -> String {
         format!("{}-{}", self.min, self.max)

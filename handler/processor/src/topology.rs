@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 
 use crate::bootstrap::{NewLease, create};
 use crate::cosmos::{Container, Error, FeedPage, LeaseStore, Position};
+use crate::coverage::uncovered;
 use crate::instance::Instance;
 use crate::lease::{FeedRange, Lease, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
 use crate::renewal::HeldLease;
@@ -24,7 +25,12 @@ pub(crate) fn is_renamed(lease: &Lease, page: &FeedPage) -> bool {
 pub(crate) async fn replace(instance: &Instance, held: &HeldLease, parts: &[FeedRange]) -> Result<(), Error> {
     let parent = held.lease().await;
     log::info!("the partition of lease {} is gone; its range is in {} part(s)", parent.lease_token, parts.len());
-    for part in successors(&instance.monitored, &instance.leases, &parent, parts).await? {
+    // What the range was in before, and is not any more, may have leases already: of an instance that was killed here.
+    let within = |lease: &Lease| lease.range().zip(parent.range()).is_some_and(|(range, whole)| whole.holds(&range));
+    let present: Vec<Lease> = instance.leases.all().await?.into_iter().filter(within).collect();
+    let missing = parts.iter().flat_map(|part| uncovered(part, &present));
+    let missing = missing.map(|part| (part, parent.continuation_token.clone())).collect();
+    for part in successors(&instance.monitored, &instance.leases, &parent, missing).await? {
         // An instance that was held up must not make anew what others have replaced since.
         if !held.confirm(instance.settings.lease_expiration_interval).await? {
             return Ok(());
@@ -34,24 +40,23 @@ pub(crate) async fn replace(instance: &Instance, held: &HeldLease, parts: &[Feed
     held.delete().await
 }
 
-/// The leases for the parts that a lease's range is in now, each with its bookmark.
+/// The leases for `parts` of a lease's range, each with its bookmark.
 pub(crate) async fn successors(
     monitored: &Container,
     leases: &LeaseStore,
     parent: &Lease,
-    parts: &[FeedRange],
+    parts: Vec<(FeedRange, Option<String>)>,
 ) -> Result<Vec<Lease>, Error> {
     let mut parent = parent.clone();
     parent.note_failure(None, leases.clock().now());
     let partitions = monitored.feed_ranges().await?;
     let mut successors = Vec::new();
-    for range in parts {
-        let named_after_partition =
-            parts.len() > 1 && parent.version == VERSION_PARTITION_KEY_RANGE && partitions.contains(range);
+    for (range, continuation_token) in parts {
+        let is_partition = parent.range().as_ref() != Some(&range) && partitions.contains(&range);
         let mut id = None;
-        if named_after_partition {
+        if is_partition && parent.version == VERSION_PARTITION_KEY_RANGE {
             let one = Some(NonZeroU32::MIN);
-            let page = monitored.read_feed(range, &Position::Now, parent.mode(), one).await?;
+            let page = monitored.read_feed(&range, &Position::Now, parent.mode(), one).await?;
             // The ranges that are known may be old: what is in several partitions by now has no name of its own.
             id = page.partition_key_range_id.filter(|_| page.continuation.is_some());
         }
@@ -62,8 +67,8 @@ pub(crate) async fn successors(
         let successor = NewLease {
             version,
             lease_token,
-            range: range.clone(),
-            continuation_token: parent.continuation_token.clone(),
+            range,
+            continuation_token,
             mode: parent.mode(),
             properties: parent.properties.clone(),
         };

@@ -277,3 +277,25 @@ async fn leases_that_are_deleted_while_a_processor_runs_are_missed_aloud() {
     .await;
     running.stop().await;
 }
+
+#[tokio::test]
+async fn leases_that_overlap_are_told() {
+    let shop = Shop::open().await;
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    let mut twice = shop.leases().await.remove(0);
+    let range = twice["FeedRange"]["Range"].clone();
+    let token = format!("{}-{}", range["min"].as_str().expect("min"), range["max"].as_str().expect("max"));
+    let prefix = twice["id"].as_str().expect("id").split("..").next().expect("prefix").to_owned();
+    let id = format!("{prefix}..{token}");
+    (twice["id"], twice["LeaseToken"], twice["version"]) = (json!(id), json!(token), json!(1));
+    shop.lease_container().await.create_item(id.clone(), &id, twice, None).await.expect("lease");
+    let told = Arc::<Mutex<Vec<String>>>::default();
+    let handler_told = Arc::clone(&told);
+    let builder =
+        shop.builder().await.on_error(move |_, error| handler_told.lock().expect("told").push(error.to_string()));
+    let processor = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    let running = processor.start().await.expect("started");
+    let report = format!("more than one lease covers the range {token}");
+    until("the report", async || told.lock().expect("told").iter().any(|error| error.contains(&report))).await;
+    running.stop().await;
+}

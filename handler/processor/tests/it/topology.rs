@@ -5,13 +5,15 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedMode, RunningProcessor, StartFrom};
+use changefeed_processor::{ChangeFeedEstimator, ChangeFeedMode, LeaseSet, RunningProcessor, StartFrom};
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
 use crate::shop::{Seen, Shop, describe, until};
 
 const DATABASE: &str = "acme-webstore";
+/// More refusals than the SDK takes for one read.
+const GONE: u32 = 20;
 
 async fn tokens(shop: &Shop) -> BTreeSet<String> {
     shop.leases().await.iter().map(|lease| lease["LeaseToken"].as_str().expect("token").to_owned()).collect()
@@ -31,6 +33,27 @@ async fn start_one_by_one(shop: &Shop, seen: &Seen) -> RunningProcessor {
         std::future::ready(Ok::<(), std::io::Error>(()))
     });
     processor.start().await.expect("started")
+}
+
+/// Splits partition 3, whose lease is the only one that is free: the page that shows it comes at once, the one that names
+/// the first part late. The names of the parts.
+async fn split_under_an_instance(shop: &Shop) -> Vec<String> {
+    for lease in shop.leases().await.into_iter().filter(|lease| lease["LeaseToken"] != "3") {
+        let held = |lease: &mut Value| {
+            (lease["Owner"], lease["timestamp"]) = (json!("other"), json!(chrono::Utc::now().to_rfc3339()));
+        };
+        shop.change_lease(lease, held).await;
+    }
+    let parts = shop.endpoint.split(DATABASE, "cart", Some("3"), Duration::ZERO).await.expect("split");
+    // From here on the client knows of the split: each read is one request.
+    let estimator =
+        ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await).expect("estimator");
+    estimator.estimate().await.expect("lags");
+    for delay in [Duration::ZERO, Duration::from_secs(2)] {
+        let effect = Effect::Delay(delay);
+        shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 1, effect });
+    }
+    parts.into_iter().map(|part| part.id).collect()
 }
 
 async fn each_once(seen: &Seen, expected: usize) {
@@ -130,18 +153,7 @@ async fn an_instance_that_was_killed_in_the_middle_of_a_split_leaves_nothing_beh
 async fn an_instance_that_lost_a_lease_while_it_replaced_it_makes_no_others() {
     let shop = Shop::open().await;
     shop.start(StartFrom::Beginning, &Seen::default()).await.stop().await;
-    for lease in shop.leases().await.into_iter().filter(|lease| lease["LeaseToken"] != "3") {
-        let held = |lease: &mut Value| {
-            (lease["Owner"], lease["timestamp"]) = (json!("other"), json!(chrono::Utc::now().to_rfc3339()));
-        };
-        shop.change_lease(lease, held).await;
-    }
-    shop.endpoint.split(DATABASE, "cart", Some("3"), Duration::ZERO).await.expect("split");
-    // The page that shows the split comes at once, the one that names the first part late.
-    for delay in [Duration::ZERO, Duration::from_secs(2)] {
-        let effect = Effect::Delay(delay);
-        shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 1, effect });
-    }
+    split_under_an_instance(&shop).await;
     let released = Arc::<Mutex<Vec<String>>>::default();
     let told = Arc::clone(&released);
     let builder = shop.builder().await.lease_acquire_interval(Duration::from_secs(3600));
@@ -234,24 +246,81 @@ async fn parts_that_are_merged_while_their_leases_are_named_lose_nothing() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.start(StartFrom::Beginning, &seen).await.stop().await;
-    let parts = shop.endpoint.split(DATABASE, "cart", Some("3"), Duration::ZERO).await.expect("split");
     for number in 0..60 {
         shop.put(&format!("item-{number}"), 1).await;
     }
-    // The pages that name the parts come after these were merged again.
-    let effect = Effect::Delay(Duration::from_millis(700));
-    let late = Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 16, effect };
-    shop.endpoint.inject(late);
+    let parts = split_under_an_instance(&shop).await;
+    let handler_seen = seen.clone();
+    let builder = shop.builder().await.lease_acquire_interval(Duration::from_secs(3600));
+    let processor = builder.build(move |_, changes| {
+        handler_seen.lock().expect("seen").extend(changes.iter().map(describe));
+        std::future::ready(Ok::<(), std::io::Error>(()))
+    });
+    let running = processor.start().await.expect("started");
+    until("the part to be named", async || shop.endpoint.pending_faults() == 0).await;
+    shop.endpoint.merge(DATABASE, "cart", [parts[0].as_str(), parts[1].as_str()], Duration::ZERO).await.expect("merge");
+    until("leases of the parts", async || !tokens(&shop).await.contains("3")).await;
+    let named = tokens(&shop).await;
+    assert!(named.len() == 5 && parts.iter().all(|part| !named.contains(part)), "merged before: {named:?}");
+    running.stop().await;
+
+    for lease in shop.leases().await {
+        shop.change_lease(lease, |lease| lease["Owner"] = Value::Null).await;
+    }
     let running = shop.start(StartFrom::Beginning, &seen).await;
-    // The parent's own page has been read when its first change is handled.
-    until("the first changes", async || !seen.lock().expect("seen").is_empty()).await;
-    let pair = [parts[0].id.as_str(), parts[1].id.as_str()];
-    shop.endpoint.merge(DATABASE, "cart", pair, Duration::ZERO).await.expect("merge");
-    shop.endpoint.clear_faults();
-    until("every change", async || seen.lock().expect("seen").iter().collect::<BTreeSet<_>>().len() == 60).await;
+    each_once(&seen, 60).await;
     for number in 0..60 {
         shop.put(&format!("after-{number}"), 1).await;
     }
-    until("every later change", async || seen.lock().expect("seen").iter().collect::<BTreeSet<_>>().len() == 120).await;
+    each_once(&seen, 120).await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn leases_of_merged_partitions_are_kept_by_a_start_that_makes_leases() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    shop.endpoint.merge(DATABASE, "cart", ["0", "1"], Duration::ZERO).await.expect("merge");
+    let renamed = async || shop.leases().await.iter().filter(|lease| lease["version"] == 1).count();
+    until("two leases named by bounds", async || renamed().await == 2).await;
+    running.stop().await;
+    let before = tokens(&shop).await;
+    let leases = shop.lease_container().await;
+    let lease = shop.leases().await.remove(0);
+    let marker = format!("{}.info", lease["id"].as_str().expect("id").split("..").next().expect("prefix"));
+    leases.delete_item(marker.clone(), &marker, None).await.expect("delete");
+
+    for number in 0..30 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    each_once(&seen, 30).await;
+    running.stop().await;
+    assert_eq!(tokens(&shop).await, before);
+}
+
+#[tokio::test]
+async fn a_partition_that_is_merged_into_another_while_the_leases_are_made_is_read_once() {
+    let shop = Shop::open().await;
+    // The lease of the first partition is made; the second is not there.
+    let gone = Effect::Status { status: 410, substatus: 1002 };
+    for (times, effect) in [(1, Effect::Delay(Duration::ZERO)), (GONE, gone)] {
+        shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times, effect });
+    }
+    let seen = Seen::default();
+    let starting = shop.start(StartFrom::Beginning, &seen);
+    let merging = async {
+        until("the second partition", async || shop.endpoint.pending_faults() < GONE).await;
+        assert_eq!(tokens(&shop).await, ["0".to_owned()].into());
+        shop.endpoint.merge(DATABASE, "cart", ["0", "1"], Duration::ZERO).await.expect("merge");
+    };
+    let (running, ()) = tokio::join!(starting, merging);
+    for number in 0..60 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    each_once(&seen, 60).await;
+    running.stop().await;
+    let set = LeaseSet::open("p", shop.container("cart").await, shop.container("lease").await).expect("leases");
+    assert_eq!((set.gap().await.expect("leases"), set.overlap().await.expect("leases")), (None, None));
 }
