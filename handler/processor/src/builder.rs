@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::cosmos::{Container, Error, ErrorKind, LeaseStore};
 use crate::health::{HandlerError, Notifications, ProcessingError};
 use crate::instance::{Handler, Instance, RunningProcessor};
+use crate::lease::DEFAULT_EXPIRATION;
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 
@@ -77,7 +78,7 @@ impl ChangeFeedProcessor {
                 max_items: None,
                 poll_delay: Duration::from_secs(5),
                 lease_acquire_interval: Duration::from_secs(13),
-                lease_expiration_interval: Duration::from_secs(60),
+                lease_expiration_interval: DEFAULT_EXPIRATION,
                 lease_renew_interval: Duration::from_secs(17),
                 first_retry_delay: Duration::from_secs(1),
                 last_retry_delay: Duration::from_secs(60),

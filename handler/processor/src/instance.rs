@@ -155,7 +155,10 @@ async fn take(
     stop: &CancellationToken,
     lease: &Lease,
 ) -> bool {
-    match HeldLease::acquire(&instance.leases, lease, &instance.settings.instance_name).await {
+    let settings = &instance.settings;
+    let acquired =
+        HeldLease::acquire(&instance.leases, lease, &settings.instance_name, settings.lease_expiration_interval);
+    match acquired.await {
         Ok(Some(acquired)) => {
             instance.notifications.acquired(&lease.lease_token);
             let (instance, stop) = (Arc::clone(instance), stop.clone());

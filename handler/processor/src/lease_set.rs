@@ -1,7 +1,6 @@
 //! The leases of one processor, to look at, to carry to another lease container, and to set back.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use chrono::DateTime;
 use serde_json::Value;
@@ -10,14 +9,11 @@ use crate::bootstrap::create;
 use crate::clock::Clock;
 use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position};
 use crate::coverage::{gap, overlap};
-use crate::lease::{FeedRange, Lease};
+use crate::lease::{DEFAULT_EXPIRATION, FeedRange, Lease};
 use crate::locate::locate;
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 use crate::topology::successors;
-
-/// After this time without renewal a lease is taken for nobody's.
-const DEFAULT_EXPIRATION: Duration = Duration::from_secs(60);
 
 /// The leases of one processor. Nothing here needs, or starts, a running instance.
 #[derive(Clone, Debug)]
@@ -34,6 +30,11 @@ impl LeaseSet {
     pub fn open(processor_name: &str, monitored: Container, leases: Container) -> Result<Self, Error> {
         let leases = LeaseStore::new(leases, monitored.lease_prefix(processor_name), Clock::default())?;
         Ok(Self { monitored, leases })
+    }
+
+    /// The clock by which leases expire; by default the system's.
+    pub fn clock(self, clock: impl Into<Clock>) -> Self {
+        Self { leases: self.leases.with_clock(clock.into()), ..self }
     }
 
     /// All leases, in the order of their tokens; none when the processor never ran.
@@ -210,7 +211,8 @@ impl LeaseSet {
 
     fn nobody_holds(&self, leases: &[Lease], action: &str) -> Result<(), Error> {
         let now = self.leases.clock().now();
-        let Some(held) = leases.iter().find(|lease| !lease.is_expired(now, DEFAULT_EXPIRATION)) else { return Ok(()) };
+        let is_held = |lease: &&Lease| !lease.is_expired(now, lease.expiration().unwrap_or(DEFAULT_EXPIRATION));
+        let Some(held) = leases.iter().find(is_held) else { return Ok(()) };
         let owner = held.owner.as_deref().unwrap_or_default();
         let message = format!("instance {owner} holds lease {}; stop every instance first", held.id);
         Err(Error::new(ErrorKind::Conflict, action, message))

@@ -32,13 +32,19 @@ struct State {
 }
 
 impl HeldLease {
-    /// Takes a lease; `None` when another instance was faster.
-    pub(crate) async fn acquire(store: &LeaseStore, lease: &Lease, owner: &str) -> Result<Option<Self>, Error> {
+    /// Takes a lease, to be renewed within `expiration`; `None` when another instance was faster.
+    pub(crate) async fn acquire(
+        store: &LeaseStore,
+        lease: &Lease,
+        owner: &str,
+        expiration: Duration,
+    ) -> Result<Option<Self>, Error> {
         let seen = lease.owner.clone();
         let acquired = store.update(lease, |current| {
             let mut taken = Lease { owner: Some(owner.to_owned()), ..current.clone() };
-            taken.note_holder(store.clock().now());
-            (current.owner == seen).then_some(taken)
+            taken.note_holder(store.clock().now(), expiration);
+            // Its own name is there when it has taken the lease, and the reply was lost.
+            (current.owner == seen || current.owner == taken.owner).then_some(taken)
         });
         Ok(acquired.await?.map(|lease| Self {
             store: store.clone(),

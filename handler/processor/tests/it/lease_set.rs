@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedMode, ChangeFeedProcessor, ErrorKind, LeaseSet, StartFrom};
+use changefeed_processor::{
+    ChangeFeedEstimator, ChangeFeedMode, ChangeFeedProcessor, ErrorKind, LeaseSet, ManualClock, StartFrom,
+};
 use serde_json::{Value, json};
 
 use crate::shop::{Seen, Shop, create, until, until_seen};
@@ -108,6 +110,43 @@ async fn leases_of_partitions_that_were_split_meanwhile_are_set_forward_to_now_p
         until_seen(&seen, &["newest=4"]).await;
         running.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_lease_is_held_for_as_long_as_its_owner_noted_and_for_a_minute_without_a_note() {
+    let shop = Shop::open().await;
+    let builder = shop.builder().await.lease_expiration_interval(Duration::from_secs(600));
+    let idle = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    let running = idle.start().await.expect("started");
+    until("every lease to be taken", async || shop.leases().await.iter().all(|lease| lease["Owner"].is_string())).await;
+    running.stop().await;
+    let now = chrono::Utc::now();
+    let hold = async |note: bool| {
+        for lease in shop.leases().await {
+            let killed = |lease: &mut Value| {
+                lease["timestamp"] = json!(now.to_rfc3339());
+                lease["Owner"] = if note { lease["properties"]["Holder"].clone() } else { json!("dotnet") };
+            };
+            shop.change_lease(lease, killed).await;
+        }
+    };
+    for (note, seconds) in [(true, 600), (false, 60)] {
+        hold(note).await;
+        let clock = ManualClock::new(now);
+        let set = lease_set(&shop, "p", "lease").await.clock(&clock);
+        let estimator = estimator(&shop).await.clock(&clock);
+        let free = async || estimator.estimate().await.expect("lags").iter().all(|lease| lease.is_free);
+        clock.advance(Duration::from_secs(seconds));
+        let error = set.reset(StartFrom::Now).await.expect_err("held");
+        assert!(error.kind() == ErrorKind::Conflict && !free().await, "{error}");
+        clock.advance(Duration::from_secs(1));
+        assert!(free().await);
+        set.reset(StartFrom::Now).await.expect("free");
+    }
+}
+
+async fn estimator(shop: &Shop) -> ChangeFeedEstimator {
+    ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await).expect("estimator")
 }
 
 #[tokio::test]

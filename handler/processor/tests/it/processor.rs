@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, StartFrom};
+use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, Clock, ManualClock, StartFrom};
+use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
 use crate::shop::{Seen, Shop, create, describe, until, until_seen};
@@ -185,6 +186,57 @@ async fn the_estimator_counts_what_is_not_handled_yet() {
     until("all caught up", async || estimator.estimate().await.expect("lags").iter().all(|lease| lease.lag == Some(0)))
         .await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_whose_feed_cannot_be_read_says_so_and_the_others_tell_their_lag() {
+    let shop = Shop::open().await;
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    let effect = Effect::Status { status: 400, substatus: 0 };
+    shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 1, effect });
+    let estimator =
+        ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await).expect("estimator");
+    let lags = estimator.estimate().await.expect("lags");
+    let (failed, told): (Vec<_>, Vec<_>) = lags.iter().partition(|lease| lease.error.is_some());
+    assert!(failed.len() == 1 && failed[0].lag.is_none() && failed[0].last_written.is_some(), "{lags:?}");
+    assert!(told.len() == 3 && told.iter().all(|lease| lease.lag == Some(0)), "{lags:?}");
+}
+
+#[tokio::test]
+async fn a_lease_is_stuck_when_nobody_held_it_for_a_minute_and_by_a_failure_of_its_owner_only() {
+    let shop = Shop::open().await;
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    for number in 0..25 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    let clock = ManualClock::new(chrono::Utc::now());
+    let estimator = ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await)
+        .expect("estimator")
+        .clock(&clock);
+    let stuck = async || {
+        let lags = estimator.estimate().await.expect("lags");
+        assert!(lags.iter().all(|lease| lease.lag > Some(0)), "{lags:?}");
+        lags.iter().filter(|lease| lease.is_stuck).count()
+    };
+    assert_eq!(stuck().await, 0, "given back a moment ago");
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(stuck().await, 4);
+    let held_by = async |owner: &str| {
+        for lease in shop.leases().await {
+            let failed = |lease: &mut Value| {
+                (lease["Owner"], lease["properties"]["Holder"]) = (json!(owner), json!("ours"));
+                lease["properties"]["HeldSince"] = json!(Clock::from(&clock).now().to_rfc3339());
+                lease["timestamp"] = lease["properties"]["HeldSince"].clone();
+                lease["properties"]["FailingSince"] = json!("2026-08-01T12:00:00Z");
+                lease["properties"]["Failure"] = json!("the poison");
+            };
+            shop.change_lease(lease, failed).await;
+        }
+    };
+    held_by("ours").await;
+    assert_eq!(stuck().await, 4);
+    held_by("dotnet").await;
+    assert_eq!(stuck().await, 0, "what failed for another");
 }
 
 #[tokio::test]
