@@ -126,8 +126,8 @@ async fn first_lease(
     Ok(lease)
 }
 
-/// Creates a lease, if there is none of its name and range. The name of a partition may be taken by a lease of another range: two
-/// partitions that were merged while their leases were made, for instance. Then the range itself is the name.
+/// Creates a lease, if there is none of its name and range. The name of a partition may be taken by a lease of another
+/// range: two partitions that were merged while their leases were made, for instance. Then the range itself is the name.
 pub(crate) async fn create(leases: &LeaseStore, mut lease: Lease) -> Result<(), Error> {
     if leases.create(&lease).await? {
         return Ok(());

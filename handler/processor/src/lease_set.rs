@@ -84,8 +84,9 @@ impl LeaseSet {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] when a document is no lease or of another monitored container, when they do not cover it, each
-    /// part of it once, or when they are of different modes; [`ErrorKind::Conflict`] when there are leases already and `overwrite` is not set, or when an instance holds one of
-    /// them. Nothing is stored in these cases, unless an instance starts meanwhile.
+    /// part of it once, or when they are of different modes; [`ErrorKind::Conflict`] when there are leases already and
+    /// `overwrite` is not set, or when an instance holds one of them. Nothing is stored in these cases, unless an instance
+    /// starts meanwhile.
     pub async fn import(&self, documents: Vec<Value>, overwrite: bool) -> Result<usize, Error> {
         const ACTION: &str = "importing leases";
         let mut imported = Vec::new();

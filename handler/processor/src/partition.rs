@@ -1,11 +1,13 @@
 //! Reads one lease's range and hands the changes to the handler, batch by batch.
 //!
-//! The bookmark moves only after the handler has succeeded. A page that shows that the partition was split or merged is
-//! not handed over: other leases take this one's place, start at its bookmark, and read the page themselves. A page whose
-//! changes came before theirs, from an instance that died in between, would bring old versions after newer ones. A batch
-//! whose handler fails is read again from the bookmark
+//! The bookmark moves only after the handler has succeeded. A batch whose handler fails is read again from the bookmark
 //! after a pause that grows; other leases go on meanwhile. From the second failure in a row on, the lease notes why it
 //! does not get on, for whoever looks at the leases.
+//!
+//! A page that shows that the partition was split or merged is not handed over: other leases take this one's place, start
+//! at its bookmark, and read what the page held. The race to mind: an instance is killed when it has made the others and
+//! not yet deleted this one. They go on; this lease is taken later, and what it would hand over would be older than what
+//! they did.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -25,7 +25,7 @@ pub(crate) fn is_renamed(lease: &Lease, page: &FeedPage) -> bool {
 pub(crate) async fn replace(instance: &Instance, held: &HeldLease, parts: &[FeedRange]) -> Result<(), Error> {
     let parent = held.lease().await;
     log::info!("the partition of lease {} is gone; its range is in {} part(s)", parent.lease_token, parts.len());
-    // What the range was in before, and is not any more, may have leases already: of an instance that was killed here.
+    // An instance that was killed here may have left leases, also of parts that the range is not in any more.
     let within = |lease: &Lease| lease.range().zip(parent.range()).is_some_and(|(range, whole)| whole.holds(&range));
     let present: Vec<Lease> = instance.leases.all().await?.into_iter().filter(within).collect();
     let missing = parts.iter().flat_map(|part| uncovered(part, &present));

@@ -1,7 +1,7 @@
 //! Everything at once: instances come, go, are killed and held up; partitions split and merge; the service throttles,
 //! fails and loses replies; handlers fail. What must hold in the end: every change was handled, in the order of its
-//! partition key; the newest version of every document in LatestVersion mode, and every version and delete in
-//! AllVersionsAndDeletes mode.
+//! partition key, and whatever came again was followed again by what is newer; the newest version of every document in
+//! LatestVersion mode, and every version and delete in AllVersionsAndDeletes mode.
 //!
 //! What happens follows from a seed. `CHAOS_SEEDS=FIRST..END` plays others than the few that every run of the tests plays;
 //! a failure names its seed.
