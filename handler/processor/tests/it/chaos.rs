@@ -39,7 +39,16 @@ struct Handled {
     number: Option<u64>,
 }
 
-type Log = Arc<Mutex<Vec<Handled>>>;
+/// What was handled, and by which instance each lease was taken last.
+#[derive(Default)]
+struct LogBook {
+    handled: Vec<Handled>,
+    /// For each that was handled whether its instance had lost the lease by then, as it may not have known yet.
+    late: Vec<bool>,
+    owners: BTreeMap<String, String>,
+}
+
+type Log = Arc<Mutex<LogBook>>;
 
 fn seeds(default: Range<u64>) -> Range<u64> {
     let Ok(text) = std::env::var("CHAOS_SEEDS") else { return default };
@@ -83,6 +92,7 @@ struct Chaos {
     written: BTreeMap<(String, String), Vec<u64>>,
     deletes: BTreeMap<(String, String), usize>,
     next: u64,
+    started: usize,
     handler_calls: Arc<AtomicU64>,
 }
 
@@ -97,6 +107,7 @@ impl Chaos {
             written: BTreeMap::new(),
             deletes: BTreeMap::new(),
             next: 1,
+            started: 0,
             handler_calls: Arc::default(),
         }
     }
@@ -105,7 +116,15 @@ impl Chaos {
     async fn start_instance(&mut self) -> bool {
         let (mode, log, calls) = (self.mode, Arc::clone(&self.log), Arc::clone(&self.handler_calls));
         let fails = self.random.random_range(7..40);
-        let build = move |builder: ProcessorBuilder| settings(builder, mode).build(handler(log, calls, fails));
+        self.started += 1;
+        let (name, owned) = (format!("instance-{}", self.started), Arc::clone(&self.log));
+        let build = move |builder: ProcessorBuilder| {
+            let builder = settings(builder, mode).instance_name(name.as_str());
+            let builder = builder.on_lease_acquired(move |token| {
+                owned.lock().expect("log").owners.insert(token.to_owned(), name.clone());
+            });
+            builder.build(handler(log, calls, fails))
+        };
         let started = Isolated::start(self.shop.endpoint.connection_string(), build).await.ok();
         let is_started = started.is_some();
         self.instances.extend(started);
@@ -227,7 +246,11 @@ impl Chaos {
     }
 
     async fn check(&self, seed: u64) {
-        let log = self.log.lock().expect("log").clone();
+        let (log, in_time) = {
+            let book = self.log.lock().expect("log");
+            let in_time = book.handled.iter().zip(&book.late).filter(|(_, late)| !**late);
+            (book.handled.clone(), in_time.map(|(handled, _)| handled.clone()).collect::<Vec<_>>())
+        };
         let first: Vec<Handled> = {
             let mut known = BTreeSet::new();
             log.iter().filter(|handled| known.insert((*handled).clone())).cloned().collect()
@@ -259,11 +282,15 @@ impl Chaos {
                 assert!(found >= deletes, "seed {seed}: {cart}/{item}: {found} of {deletes} deletes");
             }
         }
-        self.check_last_words(seed, &log, |handled| match self.mode {
+        self.check_last_words(seed, &in_time, |handled| match self.mode {
             ChangeFeedMode::LatestVersion => handled.number.is_some_and(|number| newest.contains(&number)),
             ChangeFeedMode::AllVersionsAndDeletes => true,
         });
-        assert_eq!(self.log.lock().expect("log").len(), log.len(), "seed {seed}: handled after everything stopped");
+        assert_eq!(
+            self.log.lock().expect("log").handled.len(),
+            log.len(),
+            "seed {seed}: handled after everything stopped"
+        );
     }
 
     /// Seen for the first time, the changes of a partition key are in the order in which they happened.
@@ -276,7 +303,8 @@ impl Chaos {
         }
     }
 
-    /// After a step back, everything newer of the partition key that the feed still tells comes again.
+    /// After a step back, everything newer of the partition key that the feed still tells comes again. A page that an
+    /// instance had read when its lease was taken from it may come beside what the next one reads.
     fn check_last_words(&self, seed: u64, log: &[Handled], is_still_told: impl Fn(&Handled) -> bool) {
         let mut known = BTreeSet::new();
         let mut oldest: BTreeMap<&str, &Handled> = BTreeMap::new();
@@ -315,13 +343,18 @@ fn handler(
 + Send
 + Sync
 + 'static {
-    move |_, changes| {
+    move |context, changes| {
         let (log, call) = (Arc::clone(&log), calls.fetch_add(1, Ordering::SeqCst));
         Box::pin(async move {
             if call % fails == 3 {
                 return Err("before".to_owned());
             }
-            log.lock().expect("log").extend(changes.iter().map(handled));
+            {
+                let mut book = log.lock().expect("log");
+                let is_late = book.owners.get(context.lease_token()).is_none_or(|it| it != context.instance_name());
+                book.handled.extend(changes.iter().map(handled));
+                book.late.extend(changes.iter().map(|_| is_late));
+            }
             if call % fails == 5 {
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
