@@ -1,7 +1,8 @@
 //! Shows how far behind a processor is, lease by lease.
 //!
 //! ```sh
-//! COSMOS_CONNECTION='AccountEndpoint=…;AccountKey=…;' cargo run --example lag -- print-changes store cart leases
+//! export COSMOS_CONNECTION='AccountEndpoint=…;AccountKey=…;'
+//! cargo run -p changefeed-processor --example lag -- print-changes store cart leases
 //! ```
 
 use changefeed_processor::{ChangeFeedEstimator, Container, connect};

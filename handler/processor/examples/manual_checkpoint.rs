@@ -2,7 +2,8 @@
 //! moves the lease's bookmark. Killed in between, the changes that were not stored come again.
 //!
 //! ```sh
-//! COSMOS_CONNECTION='AccountEndpoint=…;AccountKey=…;' cargo run --example manual_checkpoint -- store cart leases
+//! export COSMOS_CONNECTION='AccountEndpoint=…;AccountKey=…;'
+//! cargo run -p changefeed-processor --example manual_checkpoint -- store cart leases
 //! ```
 
 use std::collections::HashMap;

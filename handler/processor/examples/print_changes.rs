@@ -1,7 +1,8 @@
 //! Prints every change of a container, from the beginning, until Ctrl-C.
 //!
 //! ```sh
-//! COSMOS_CONNECTION='AccountEndpoint=…;AccountKey=…;' cargo run --example print_changes -- store cart leases
+//! export COSMOS_CONNECTION='AccountEndpoint=…;AccountKey=…;'
+//! cargo run -p changefeed-processor --example print_changes -- store cart leases
 //! ```
 //!
 //! Start it twice, in two terminals: the two share the leases. Stop one, or kill it: the other goes on where it was.

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position, RangeContinuation};
-use crate::coverage::gap;
+use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position};
+use crate::coverage::{gap, uncovered};
 use crate::lease::{FeedRange, Lease, RangeEnvelope, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
@@ -48,7 +48,8 @@ pub(crate) async fn bootstrap(
     same_mode(&leases.all().await?, mode)
 }
 
-/// Makes leases until they cover the container: partitions may be split and merged meanwhile.
+/// Makes leases until they cover the container: partitions may be split and merged meanwhile. What a lease covers already
+/// gets no other, however partitions have been merged since.
 async fn create_all(
     monitored: &Container,
     leases: &LeaseStore,
@@ -88,8 +89,9 @@ async fn create_leases(
     let present = leases.all().await?;
     same_mode(&present, mode)?;
     for range in monitored.feed_ranges().await? {
-        if !present.iter().any(|lease| lease.range().as_ref() == Some(&range)) {
-            create(leases, first_lease(monitored, leases, range, start, mode).await?).await?;
+        for part in uncovered(&range, &present) {
+            let is_partition = part == range;
+            create(leases, first_lease(monitored, leases, part, is_partition, start, mode).await?).await?;
         }
     }
     Ok(())
@@ -99,17 +101,18 @@ async fn first_lease(
     monitored: &Container,
     leases: &LeaseStore,
     range: FeedRange,
+    is_partition: bool,
     start: StartFrom,
     mode: ChangeFeedMode,
 ) -> Result<Lease, Error> {
     // The SDK names ranges by their bounds; .NET names first leases by the id of the partition key range, which the
     // service sends with every page.
     let page = monitored.read_feed(&range, &Position::Now, mode, Some(NonZeroU32::MIN)).await?;
-    let [RangeContinuation { continuation, .. }] = page.continuations.as_slice() else {
+    let Some(continuation) = page.continuation else {
         return Err(Error::new(ErrorKind::Gone, "making the leases", "a partition was split meanwhile"));
     };
-    let now = continuation.clone().filter(|_| start == StartFrom::Now);
-    let (version, lease_token) = match page.partition_key_range_id {
+    let now = Some(continuation).filter(|_| start == StartFrom::Now);
+    let (version, lease_token) = match page.partition_key_range_id.filter(|_| is_partition) {
         Some(id) => (VERSION_PARTITION_KEY_RANGE, id),
         None => (VERSION_EPK_RANGE, range.token()),
     };
@@ -123,13 +126,14 @@ async fn first_lease(
     Ok(lease)
 }
 
-/// Creates a lease, if there is none for its range. The name of a partition may be taken by a lease of another range: two
-/// partitions that were merged while their leases were made, for instance. Then the range itself is the name.
+/// Creates a lease, if there is none of its name and range. The name of a partition may be taken by a lease of another
+/// range: two partitions that were merged while their leases were made, for instance. Then the range itself is the name.
 pub(crate) async fn create(leases: &LeaseStore, mut lease: Lease) -> Result<(), Error> {
     if leases.create(&lease).await? {
         return Ok(());
     }
-    let is_same = |there: &Lease| there.id == lease.id && there.range() == lease.range();
+    let is_same =
+        |there: &Lease| there.id == lease.id && there.range().is_none_or(|range| Some(range) == lease.range());
     if leases.all().await?.iter().any(is_same) {
         return Ok(());
     }

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::cosmos::{Container, Error, ErrorKind, LeaseStore};
 use crate::health::{HandlerError, Notifications, ProcessingError};
 use crate::instance::{Handler, Instance, RunningProcessor};
+use crate::lease::DEFAULT_EXPIRATION;
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 
@@ -77,7 +78,7 @@ impl ChangeFeedProcessor {
                 max_items: None,
                 poll_delay: Duration::from_secs(5),
                 lease_acquire_interval: Duration::from_secs(13),
-                lease_expiration_interval: Duration::from_secs(60),
+                lease_expiration_interval: DEFAULT_EXPIRATION,
                 lease_renew_interval: Duration::from_secs(17),
                 first_retry_delay: Duration::from_secs(1),
                 last_retry_delay: Duration::from_secs(60),
@@ -92,9 +93,9 @@ impl ChangeFeedProcessor {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the lease container is not partitioned by `/id` or
-    /// `/partitionKey`, when leases would expire before they are renewed, when there are leases of the other mode, and when [`ChangeFeedMode::AllVersionsAndDeletes`] is
-    /// to start from anything but now. Any kind when the leases cannot be made. Once it runs, a processor tries again
-    /// whatever fails.
+    /// `/partitionKey`, when leases would expire before they are renewed, when there are leases of the other mode, and
+    /// when [`ChangeFeedMode::AllVersionsAndDeletes`] is to start from anything but now. Any kind when the leases cannot
+    /// be made. Once it runs, a processor tries again whatever fails.
     pub async fn start(self) -> Result<RunningProcessor, Error> {
         let ProcessorBuilder { processor_name, monitored, leases, settings, notifications } = self.builder;
         if settings.instance_name.is_empty() {
@@ -211,9 +212,11 @@ impl ProcessorBuilder {
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<HandlerError> + 'static,
     {
+        let handler = Arc::new(handler);
+        // A handler may panic before it returns its future: it is called within the one that is watched.
         let handler: Handler = Box::new(move |context, changes, _| {
-            let handled = handler(context, changes);
-            async move { handled.await.map_err(Into::into) }.boxed()
+            let handler = Arc::clone(&handler);
+            async move { handler(context, changes).await.map_err(Into::into) }.boxed()
         });
         ChangeFeedProcessor { builder: self, handler }
     }
@@ -228,9 +231,10 @@ impl ProcessorBuilder {
         E: Into<HandlerError> + 'static,
     {
         self.settings.checkpointing = Checkpointing::Manual;
+        let handler = Arc::new(handler);
         let handler: Handler = Box::new(move |context, changes, checkpointer| {
-            let handled = handler(context, changes, checkpointer);
-            async move { handled.await.map_err(Into::into) }.boxed()
+            let handler = Arc::clone(&handler);
+            async move { handler(context, changes, checkpointer).await.map_err(Into::into) }.boxed()
         });
         ChangeFeedProcessor { builder: self, handler }
     }

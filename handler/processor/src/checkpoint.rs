@@ -1,31 +1,28 @@
 //! Manual checkpoints: the handler says when what it was given is safe.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cosmos::{Error, ErrorKind};
 use crate::renewal::HeldLease;
 
 /// Moves a lease's bookmark behind the batch that it came with. It may be kept and used after the handler has returned,
-/// also in another task: checkpoints that come in another order than the batches never move a bookmark backward.
+/// also in another task: checkpoints that come in another order than the batches never move a bookmark backward. When the
+/// handler fails, everything since the last checkpoint comes again with new checkpointers, and the old ones are refused.
 pub struct Checkpointer {
     pub(crate) held: Arc<HeldLease>,
     pub(crate) page: u64,
-    /// What the page came with; `None` for one after which the range goes on in several.
-    pub(crate) continuation: Option<String>,
-    pub(crate) reached: Arc<AtomicBool>,
+    /// What the page came with.
+    pub(crate) continuation: String,
 }
 
 impl Checkpointer {
     /// Records that this batch, and with it every earlier one of the lease, was handled.
     ///
     /// # Errors
-    /// [`ErrorKind::PreconditionFailed`] when the lease is not held any more: what was not checkpointed comes again. Any other kind as
-    /// the service answers.
+    /// [`ErrorKind::PreconditionFailed`] when the lease is not held any more, or the handler has failed since: what was
+    /// not checkpointed comes again. Any other kind as the service answers.
     pub async fn checkpoint(&self) -> Result<(), Error> {
-        if let Some(continuation) = &self.continuation {
-            self.held.checkpoint(self.page, continuation).await?;
-        }
+        self.held.checkpoint(self.page, &self.continuation).await?;
         if self.held.is_over().await {
             let lease = self.held.lease().await;
             let message = "it was given back, lost to another instance, split or merged";
@@ -35,7 +32,6 @@ impl Checkpointer {
                 message,
             ));
         }
-        self.reached.store(true, Ordering::SeqCst);
         Ok(())
     }
 }

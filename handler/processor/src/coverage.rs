@@ -1,19 +1,49 @@
-//! Whether leases cover the whole container. What no lease covers is read by nobody, and nothing else would tell.
+//! Whether leases cover the whole container, each part of it once. What no lease covers is read by nobody, and nothing else
+//! would tell; what two cover is delivered twice, and by one of them later than by the other.
 
 use crate::lease::{FeedRange, Lease};
 
 /// The first part of the container that none of the leases covers. `None` also where a lease does not tell its range.
 pub(crate) fn gap(leases: &[Lease]) -> Option<FeedRange> {
-    let mut ranges: Vec<FeedRange> = leases.iter().map(Lease::range).collect::<Option<_>>()?;
-    ranges.sort_by(|left, right| left.min.cmp(&right.min));
-    let mut covered = String::new();
-    for range in ranges {
-        if covered < range.min {
-            return Some(FeedRange { min: covered, max: range.min });
-        }
-        covered = covered.max(range.max);
+    if leases.iter().any(|lease| lease.range().is_none()) {
+        return None;
     }
-    (covered.as_str() < "FF").then(|| FeedRange { min: covered, max: "FF".to_owned() })
+    uncovered(&FeedRange { min: String::new(), max: "FF".to_owned() }, leases).into_iter().next()
+}
+
+/// The parts of `range` that none of the leases covers, as far as they tell their ranges.
+pub(crate) fn uncovered(range: &FeedRange, leases: &[Lease]) -> Vec<FeedRange> {
+    let mut parts = Vec::new();
+    let mut covered = range.min.clone();
+    for lease in ranges(leases) {
+        let next = lease.min.min(range.max.clone());
+        if covered < next {
+            parts.push(FeedRange { min: covered.clone(), max: next });
+        }
+        covered = covered.max(lease.max);
+    }
+    if covered < range.max {
+        parts.push(FeedRange { min: covered, max: range.max.clone() });
+    }
+    parts
+}
+
+/// The first part of the container that more than one of the leases covers, as far as they tell their ranges.
+pub(crate) fn overlap(leases: &[Lease]) -> Option<FeedRange> {
+    let mut covered = String::new();
+    for range in ranges(leases) {
+        if range.min < covered {
+            return Some(FeedRange { min: range.min, max: range.max.min(covered) });
+        }
+        covered = range.max;
+    }
+    None
+}
+
+fn ranges(leases: &[Lease]) -> Vec<FeedRange> {
+    let mut ranges: Vec<FeedRange> = leases.iter().filter_map(Lease::range).collect();
+    ranges.sort_by(|left, right| left.min.cmp(&right.min));
+    ranges
 }
 
 #[cfg(test)]
@@ -41,5 +71,27 @@ mod tests {
         assert_eq!(first(&[]), part("", "FF"));
         let unknown = Lease::read(json!({"id": "x..0", "LeaseToken": "0"})).expect("lease");
         assert_eq!(gap(&[unknown]), None);
+    }
+    #[test]
+    fn what_no_lease_covers_of_a_range_is_told_part_by_part() {
+        let range = FeedRange { min: "10".into(), max: "40".into() };
+        let parts = |ranges: &[(&str, &str)]| {
+            uncovered(&range, &leases(ranges)).iter().map(FeedRange::token).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(parts(&[]), "10-40");
+        assert_eq!(parts(&[("", "10"), ("40", "FF")]), "10-40");
+        assert_eq!(parts(&[("", "20"), ("30", "FF")]), "20-30");
+        assert_eq!(parts(&[("30", "35"), ("15", "20")]), "10-15 20-30 35-40");
+        assert_eq!(parts(&[("10", "25"), ("25", "40")]), "");
+        assert_eq!(parts(&[("", "FF"), ("20", "30")]), "");
+    }
+
+    #[test]
+    fn the_first_range_that_two_leases_cover_is_told() {
+        let first = |ranges: &[(&str, &str)]| overlap(&leases(ranges)).map(|range| range.token());
+        assert_eq!(first(&[("", "10"), ("10", "FF")]), None);
+        assert_eq!(first(&[("10", "FF"), ("", "20")]), Some("10-20".to_owned()));
+        assert_eq!(first(&[("", "FF"), ("10", "20")]), Some("10-20".to_owned()));
+        assert_eq!(first(&[("", "10"), ("10", "20"), ("10", "20")]), Some("10-20".to_owned()));
     }
 }

@@ -24,6 +24,10 @@ pub enum ProcessingError {
     /// No lease covers this range of the monitored container: nobody reads it. Leases were deleted, or others make them.
     #[error("no lease covers the range {0}: what changes there is not delivered; if leases were deleted, start anew")]
     Gap(FeedRange),
+    /// More than one lease covers this range of the monitored container. It passes where an instance was killed while it
+    /// replaced a lease by others; leases that were made by hand stay so.
+    #[error("more than one lease covers the range {0}: what changes there is delivered by each of them")]
+    Overlap(FeedRange),
     /// A lease was not read, taken, renewed, moved or given back.
     #[error("{0}")]
     Lease(#[source] Error),

@@ -14,7 +14,7 @@ use crate::change::Change;
 use crate::checkpoint::Checkpointer;
 use crate::context::Context;
 use crate::cosmos::{Container, Error, LeaseStore};
-use crate::coverage::gap;
+use crate::coverage::{gap, overlap};
 use crate::health::{HandlerError, Notifications, ProcessingError};
 use crate::lease::{FeedRange, Lease};
 use crate::partition::process;
@@ -74,10 +74,10 @@ impl Drop for RunningProcessor {
 
 async fn run(instance: Arc<Instance>, stop: CancellationToken) {
     let mut held: HashMap<String, JoinHandle<()>> = HashMap::new();
-    let mut gaps = Gaps::default();
+    let mut faults = Faults::default();
     while !stop.is_cancelled() {
         held.retain(|_, task| !task.is_finished());
-        if let Err(error) = take_leases(&instance, &mut held, &mut gaps, &stop).await {
+        if let Err(error) = take_leases(&instance, &mut held, &mut faults, &stop).await {
             instance.notifications.error(None, &ProcessingError::Lease(error), "; leases are balanced later");
         }
         tokio::select! {
@@ -92,13 +92,16 @@ async fn run(instance: Arc<Instance>, stop: CancellationToken) {
 async fn take_leases(
     instance: &Arc<Instance>,
     held: &mut HashMap<String, JoinHandle<()>>,
-    gaps: &mut Gaps,
+    faults: &mut Faults,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let settings = &instance.settings;
     let all = instance.leases.all().await?;
-    if let Some(gap) = gaps.seen(gap(&all)) {
+    if let Some(gap) = faults.gap.seen(gap(&all)) {
         instance.notifications.error(None, &ProcessingError::Gap(gap), "");
+    }
+    if let Some(overlap) = faults.overlap.seen(overlap(&all)) {
+        instance.notifications.error(None, &ProcessingError::Overlap(overlap), "");
     }
     // Leases in this instance's name that it does not process are from a run before this one, or from a task that died.
     for lease in &all {
@@ -119,21 +122,28 @@ async fn take_leases(
     Ok(())
 }
 
-/// Tells of a gap between the leases once, when it is seen a second time: the leases are not read at one moment, and one
-/// may be replaced by others meanwhile.
+/// What is wrong with the leases taken together.
 #[derive(Default)]
-struct Gaps {
+struct Faults {
+    gap: Fault,
+    overlap: Fault,
+}
+
+/// Tells of a range once, when it is seen a second time: the leases are not read at one moment, and one may be replaced by
+/// others meanwhile.
+#[derive(Default)]
+struct Fault {
     last: Option<FeedRange>,
     told: bool,
 }
 
-impl Gaps {
-    fn seen(&mut self, gap: Option<FeedRange>) -> Option<FeedRange> {
-        let again = gap.is_some() && self.last == gap;
+impl Fault {
+    fn seen(&mut self, range: Option<FeedRange>) -> Option<FeedRange> {
+        let again = range.is_some() && self.last == range;
         let tells = again && !self.told;
         self.told = again;
-        self.last.clone_from(&gap);
-        gap.filter(|_| tells)
+        self.last.clone_from(&range);
+        range.filter(|_| tells)
     }
 }
 
@@ -145,7 +155,10 @@ async fn take(
     stop: &CancellationToken,
     lease: &Lease,
 ) -> bool {
-    match HeldLease::acquire(&instance.leases, lease, &instance.settings.instance_name).await {
+    let settings = &instance.settings;
+    let acquired =
+        HeldLease::acquire(&instance.leases, lease, &settings.instance_name, settings.lease_expiration_interval);
+    match acquired.await {
         Ok(Some(acquired)) => {
             instance.notifications.acquired(&lease.lease_token);
             let (instance, stop) = (Arc::clone(instance), stop.clone());

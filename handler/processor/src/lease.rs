@@ -13,6 +13,9 @@ use serde_json::{Map, Value};
 use crate::clock::later;
 use crate::mode::ChangeFeedMode;
 
+/// After what time without renewal a lease is free for others, where nothing else is set or noted.
+pub(crate) const DEFAULT_EXPIRATION: Duration = Duration::from_secs(60);
+
 /// A lease keyed by a partition key range id (`"0"`).
 pub(crate) const VERSION_PARTITION_KEY_RANGE: i64 = 0;
 /// A lease keyed by the bounds of its range (`"05C1…-FF"`).
@@ -25,6 +28,7 @@ const RESET_TO: &str = "ResetTo";
 const NOW: &str = "Now";
 const HOLDER: &str = "Holder";
 const HELD_SINCE: &str = "HeldSince";
+const EXPIRATION_INTERVAL_MS: &str = "ExpirationIntervalMs";
 const MAX_FAILURE_CHARS: usize = 500;
 
 /// A lease: who reads which range of the monitored container, and how far that is.
@@ -50,10 +54,10 @@ pub struct Lease {
     /// The feed's etag after the last checkpoint, quotes included.
     #[serde(rename = "ContinuationToken", default)]
     pub continuation_token: Option<String>,
-    /// Texts that .NET processors keep and do not read. This crate notes there who holds the lease since when
-    /// (`Holder`, `HeldSince`), when it last moved forward
-    /// (`LastCheckpoint`), since when and why it does not (`FailingSince`, `Failure`), where to start again
-    /// (`ResetTo`), and the continuation token that a start from now means (`Now`); times are RFC 3339.
+    /// Texts that .NET processors keep and do not read. This crate notes there who holds the lease, since when, and
+    /// after how many milliseconds without renewal no more (`Holder`, `HeldSince`, `ExpirationIntervalMs`), when it last
+    /// moved forward (`LastCheckpoint`), since when and why it does not (`FailingSince`, `Failure`), where to start
+    /// again (`ResetTo`), and the continuation token that a start from now means (`Now`); times are RFC 3339.
     #[serde(default)]
     pub properties: Map<String, Value>,
     /// When the lease was last written.
@@ -97,6 +101,11 @@ impl std::fmt::Display for FeedRange {
 }
 
 impl FeedRange {
+    /// Whether `other` is a part of this range, and not all of it.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        self != other && self.min <= other.min && other.max <= self.max
+    }
+
     /// The lease token of a lease keyed by range.
     pub(crate) fn token(&self) -> String {
         format!("{}-{}", self.min, self.max)
@@ -135,9 +144,13 @@ impl Lease {
 
     /// Whether nobody holds the lease at `now`: it has no owner, or the owner has not renewed it for `expiration`.
     pub fn is_expired(&self, now: DateTime<Utc>, expiration: Duration) -> bool {
+        self.owner.as_deref().unwrap_or_default().is_empty() || self.is_older(now, expiration)
+    }
+
+    /// Whether the lease was not written for `duration`.
+    pub(crate) fn is_older(&self, now: DateTime<Utc>, duration: Duration) -> bool {
         let written = self.timestamp.or_else(|| DateTime::from_timestamp(self.ts?, 0));
-        self.owner.as_deref().unwrap_or_default().is_empty()
-            || written.is_none_or(|written| later(written, expiration) < now)
+        written.is_none_or(|written| later(written, duration) < now)
     }
 
     /// The mode of the feed that the bookmark is of.
@@ -145,16 +158,27 @@ impl Lease {
         self.mode.unwrap_or_default()
     }
 
-    /// Notes who takes the lease, and when.
-    pub(crate) fn note_holder(&mut self, now: DateTime<Utc>) {
+    /// Notes who takes the lease, when, and for how long without renewal.
+    pub(crate) fn note_holder(&mut self, now: DateTime<Utc>, expiration: Duration) {
         self.properties.insert(HOLDER.to_owned(), self.owner.clone().into());
         self.properties.insert(HELD_SINCE.to_owned(), rfc3339(now));
+        self.properties.insert(EXPIRATION_INTERVAL_MS.to_owned(), expiration.as_millis().to_string().into());
+    }
+
+    /// Whether what is noted of a holder is of the owner. Processors of other makes leave the notes as they are.
+    pub(crate) fn is_noted_by_owner(&self) -> bool {
+        self.owner.is_some() && self.properties.get(HOLDER).and_then(Value::as_str) == self.owner.as_deref()
+    }
+
+    /// After what time without renewal the lease is free for others, if its owner noted it.
+    pub(crate) fn expiration(&self) -> Option<Duration> {
+        let noted = self.properties.get(EXPIRATION_INTERVAL_MS)?.as_str()?.parse().ok()?;
+        Some(Duration::from_millis(noted)).filter(|_| self.is_noted_by_owner())
     }
 
     /// Since when the owner has held the lease, if it is an instance of this crate.
     pub(crate) fn held_since(&self) -> Option<DateTime<Utc>> {
-        let is_holder = self.properties.get(HOLDER)?.as_str() == self.owner.as_deref();
-        self.time(HELD_SINCE).filter(|_| is_holder)
+        self.time(HELD_SINCE).filter(|_| self.is_noted_by_owner())
     }
 
     /// When the lease last moved forward, if this crate moved it.

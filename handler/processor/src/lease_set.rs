@@ -1,19 +1,19 @@
 //! The leases of one processor, to look at, to carry to another lease container, and to set back.
 
-use std::time::Duration;
+use std::num::NonZeroU32;
 
 use chrono::DateTime;
 use serde_json::Value;
 
+use crate::bootstrap::create;
 use crate::clock::Clock;
 use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position};
-use crate::coverage::gap;
-use crate::lease::{FeedRange, Lease};
+use crate::coverage::{gap, overlap};
+use crate::lease::{DEFAULT_EXPIRATION, FeedRange, Lease};
+use crate::locate::locate;
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
-
-/// After this time without renewal a lease is taken for nobody's.
-const DEFAULT_EXPIRATION: Duration = Duration::from_secs(60);
+use crate::topology::successors;
 
 /// The leases of one processor. Nothing here needs, or starts, a running instance.
 #[derive(Clone, Debug)]
@@ -30,6 +30,11 @@ impl LeaseSet {
     pub fn open(processor_name: &str, monitored: Container, leases: Container) -> Result<Self, Error> {
         let leases = LeaseStore::new(leases, monitored.lease_prefix(processor_name), Clock::default())?;
         Ok(Self { monitored, leases })
+    }
+
+    /// The clock by which leases expire; by default the system's.
+    pub fn clock(self, clock: impl Into<Clock>) -> Self {
+        Self { leases: self.leases.with_clock(clock.into()), ..self }
     }
 
     /// All leases, in the order of their tokens; none when the processor never ran.
@@ -52,6 +57,15 @@ impl LeaseSet {
         Ok(gap(&leases).filter(|_| !leases.is_empty()))
     }
 
+    /// The first part of the monitored container that more than one lease covers: what changes there is delivered by each
+    /// of them. `None` also where leases do not tell their ranges.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn overlap(&self) -> Result<Option<FeedRange>, Error> {
+        Ok(overlap(&self.leases.all().await?))
+    }
+
     /// The lease documents, as they are stored, without an owner: for [`Self::import`] into another lease container.
     ///
     /// # Errors
@@ -69,9 +83,10 @@ impl LeaseSet {
     /// name may be another one than theirs. Tells how many were stored.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when a document is no lease or of another monitored container, or when they do not cover it;
-    /// [`ErrorKind::Conflict`] when there are leases already and `overwrite` is not set, or when an instance holds one of
-    /// them. Nothing is stored in these cases, unless an instance starts meanwhile.
+    /// [`ErrorKind::Invalid`] when a document is no lease or of another monitored container, when they do not cover it, each
+    /// part of it once, or when they are of different modes; [`ErrorKind::Conflict`] when there are leases already and
+    /// `overwrite` is not set, or when an instance holds one of them. Nothing is stored in these cases, unless an instance
+    /// starts meanwhile.
     pub async fn import(&self, documents: Vec<Value>, overwrite: bool) -> Result<usize, Error> {
         const ACTION: &str = "importing leases";
         let mut imported = Vec::new();
@@ -93,8 +108,8 @@ impl LeaseSet {
             return Err(Error::new(ErrorKind::Conflict, ACTION, message));
         }
         self.nobody_holds(&present, ACTION)?;
-        if let Some(gap) = gap(&imported) {
-            let message = format!("the documents leave out the range {gap} of {}", self.monitored.name());
+        if let Some(flaw) = flaw(&imported) {
+            let message = format!("the documents {flaw}; they are of {}", self.monitored.name());
             return Err(Error::new(ErrorKind::Invalid, ACTION, message));
         }
         let taken = |lease: &Lease| {
@@ -126,7 +141,7 @@ impl LeaseSet {
     /// there are.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when an instance holds a lease, and renewed it within a minute: stop it first. [`ErrorKind::Invalid`] for leases of
+    /// [`ErrorKind::Conflict`] when an instance holds a lease: stop it first. [`ErrorKind::Invalid`] for leases of
     /// [`ChangeFeedMode::AllVersionsAndDeletes`] and any `start` but now.
     pub async fn reset(&self, start: StartFrom) -> Result<usize, Error> {
         const ACTION: &str = "setting the leases back";
@@ -139,41 +154,84 @@ impl LeaseSet {
             let message = format!("lease {} is of AllVersionsAndDeletes mode, which can only start from now", lease.id);
             return Err(Error::new(ErrorKind::Invalid, ACTION, message));
         }
+        let taken = |lease: &Lease| {
+            let message = format!("lease {} was taken meanwhile; stop every instance first", lease.id);
+            Error::new(ErrorKind::Conflict, ACTION, message)
+        };
+        let mut count = 0;
         for lease in &leases {
-            let now = self.leases.clock().now();
-            let (time, continuation) = match start {
-                StartFrom::Beginning => (DateTime::UNIX_EPOCH, None),
-                StartFrom::Time(time) => (time, None),
-                StartFrom::Now => (now, self.newest(lease).await?),
+            let (time, mut parts) = match start {
+                StartFrom::Beginning => (Some(DateTime::UNIX_EPOCH), Vec::new()),
+                StartFrom::Time(time) => (Some(time), Vec::new()),
+                StartFrom::Now => (None, self.newest(lease).await?),
             };
+            if parts.len() > 1 {
+                let mut parent = lease.clone();
+                parent.reset(None);
+                count += parts.len();
+                for part in successors(&self.monitored, &self.leases, &parent, parts).await? {
+                    create(&self.leases, part).await?;
+                }
+                match self.leases.delete(lease).await {
+                    Err(error) if error.kind() == ErrorKind::PreconditionFailed => return Err(taken(lease)),
+                    deleted => deleted?,
+                }
+                continue;
+            }
+            let continuation = parts.pop().and_then(|(_, continuation)| continuation);
             let updated = self.leases.update(lease, |current| {
                 let mut next = current.clone();
-                next.reset(Some(time).filter(|_| continuation.is_none()));
+                next.reset(time);
                 next.owner = None;
                 next.continuation_token.clone_from(&continuation);
                 (current.owner == lease.owner).then_some(next)
             });
-            if updated.await?.is_none() {
-                let message = format!("lease {} was taken meanwhile; stop every instance first", lease.id);
-                return Err(Error::new(ErrorKind::Conflict, ACTION, message));
-            }
+            updated.await?.ok_or_else(|| taken(lease))?;
+            count += 1;
         }
-        Ok(leases.len())
+        Ok(count)
     }
 
-    /// The bookmark of a lease that has handled everything; none when its range is in several partitions by now.
-    async fn newest(&self, lease: &Lease) -> Result<Option<String>, Error> {
-        let Some(range) = lease.range() else { return Ok(None) };
-        let one = Some(std::num::NonZeroU32::MIN);
-        let page = self.monitored.read_feed(&range, &Position::Now, lease.mode(), one).await?;
-        Ok(<[_; 1]>::try_from(page.continuations).ok().and_then(|[only]| only.continuation))
+    /// The bookmarks of a lease that has handled everything: one for each part that its range is in by now.
+    async fn newest(&self, lease: &Lease) -> Result<Vec<(FeedRange, Option<String>)>, Error> {
+        let mut ranges = match lease.range() {
+            Some(range) => vec![range],
+            None => vec![locate(&self.monitored, lease, lease.mode()).await?],
+        };
+        let mut newest = Vec::new();
+        while let Some(range) = ranges.pop() {
+            let one = Some(NonZeroU32::MIN);
+            let page = self.monitored.read_feed(&range, &Position::Now, lease.mode(), one).await?;
+            match page.continuation {
+                Some(continuation) => newest.push((range, Some(continuation))),
+                None => ranges.extend(page.parts),
+            }
+        }
+        Ok(newest)
     }
 
     fn nobody_holds(&self, leases: &[Lease], action: &str) -> Result<(), Error> {
         let now = self.leases.clock().now();
-        let Some(held) = leases.iter().find(|lease| !lease.is_expired(now, DEFAULT_EXPIRATION)) else { return Ok(()) };
+        let is_held = |lease: &&Lease| !lease.is_expired(now, lease.expiration().unwrap_or(DEFAULT_EXPIRATION));
+        let Some(held) = leases.iter().find(is_held) else { return Ok(()) };
         let owner = held.owner.as_deref().unwrap_or_default();
         let message = format!("instance {owner} holds lease {}; stop every instance first", held.id);
         Err(Error::new(ErrorKind::Conflict, action, message))
     }
+}
+
+/// Why leases could not be those of one processor.
+fn flaw(leases: &[Lease]) -> Option<String> {
+    if let Some(gap) = gap(leases) {
+        return Some(format!("leave out the range {gap}"));
+    }
+    if let Some(overlap) = overlap(leases) {
+        return Some(format!("cover the range {overlap} more than once"));
+    }
+    let is_there_before = |(index, lease): &(usize, &Lease)| leases[..*index].iter().any(|other| other.id == lease.id);
+    if let Some((_, twice)) = leases.iter().enumerate().find(is_there_before) {
+        return Some(format!("have the lease {} more than once", twice.lease_token));
+    }
+    let mixed = leases.iter().any(|lease| lease.mode() != leases[0].mode());
+    mixed.then(|| "are leases of different modes".to_owned())
 }

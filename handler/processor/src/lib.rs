@@ -7,7 +7,8 @@
 //! [a minute](ProcessorBuilder::lease_expiration_interval).
 //!
 //! Changes are delivered **at least once**, in order within a partition key value. A batch whose handler fails is delivered
-//! again, later and later, and never skipped; the other leases go on meanwhile.
+//! again, later and later, and never skipped; the other leases go on meanwhile. When a lease changes hands, a batch that its
+//! last owner had read may still be at its handler, beside what the next owner reads.
 //!
 //! ```no_run
 //! use changefeed_processor::{ChangeFeedProcessor, Container, StartFrom, connect};
@@ -85,7 +86,7 @@ pub use change::{Change, ChangeMetadata, OperationType};
 pub use checkpoint::Checkpointer;
 pub use clock::{Clock, ManualClock};
 pub use context::Context;
-pub use cosmos::{Container, Error, ErrorKind, connect};
+pub use cosmos::{Container, CosmosClient, Error, ErrorKind, connect};
 pub use estimator::{ChangeFeedEstimator, LeaseLag};
 pub use health::ProcessingError;
 pub use instance::RunningProcessor;

@@ -3,13 +3,18 @@
 //! The bookmark moves only after the handler has succeeded. A batch whose handler fails is read again from the bookmark
 //! after a pause that grows; other leases go on meanwhile. From the second failure in a row on, the lease notes why it
 //! does not get on, for whoever looks at the leases.
+//!
+//! A page that shows that the partition was split or merged is not handed over: other leases take this one's place, start
+//! at its bookmark, and read what the page held. The race to mind: an instance is killed when it has made the others and
+//! not yet deleted this one. They go on; this lease is taken later, and what it would hand over would be older than what
+//! they did.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::builder::Checkpointing;
@@ -30,10 +35,10 @@ pub(crate) async fn process(instance: Arc<Instance>, held: Arc<HeldLease>, stop:
     let token = held.lease().await.lease_token;
     // In a task of its own: a handler that blocks its thread must not hold up the renewal. For the whole run: a handler
     // may still be at work when the processor is told to stop, and the lease must not expire.
-    let keeping = tokio::spawn(keep(Arc::clone(&instance), Arc::clone(&held), token.clone()));
-    let mut reader = RangeReader { instance: &instance, held: &held, stop, read_up_to: None, pages: 0, handed_over: 0 };
-    reader.run(&token).await;
-    keeping.abort();
+    let mut keeping = JoinSet::new();
+    keeping.spawn(keep(Arc::clone(&instance), Arc::clone(&held), token.clone()));
+    RangeReader { instance: &instance, held: &held, stop, read_up_to: None, pages: 0 }.run(&token).await;
+    drop(keeping);
     if held.lost().is_cancelled() {
         log::info!("lease {token} was lost: another instance has it, or it was deleted");
     } else if stop.is_cancelled()
@@ -59,15 +64,13 @@ struct RangeReader<'a> {
     read_up_to: Option<String>,
     /// How many pages were read.
     pages: u64,
-    /// The number of the last page that was handed over.
-    handed_over: u64,
 }
 
 enum Progress {
     More,
     CaughtUp,
-    /// Other leases have taken this one's place.
-    Replaced,
+    /// The lease is not this instance's any more: other leases have taken its place, or another instance has it.
+    Over,
 }
 
 impl RangeReader<'_> {
@@ -88,7 +91,7 @@ impl RangeReader<'_> {
                 Err(error) => Err(not_read(error)),
             };
             let pause = match progress {
-                Ok(Progress::Replaced) => return,
+                Ok(Progress::Over) => return,
                 Ok(progress) => {
                     if failures > 1 {
                         self.note_failure(None).await;
@@ -130,7 +133,10 @@ impl RangeReader<'_> {
     }
 
     async fn next_page(&self) -> Result<(FeedRange, FeedPage), Error> {
-        let lease = self.held.lease().await;
+        let lease = match self.read_up_to {
+            Some(_) => self.held.lease().await,
+            None => self.held.read_anew(self.pages).await,
+        };
         let settings = &self.instance.settings;
         let range = match lease.range() {
             Some(range) => range,
@@ -173,24 +179,20 @@ impl RangeReader<'_> {
 
     async fn deliver(&mut self, range: &FeedRange, page: FeedPage) -> Result<Progress, ProcessingError> {
         let lease = self.held.lease().await;
-        let only = match page.continuations.as_slice() {
-            [only] => only.continuation.clone(),
-            _ => None,
+        let continuation = match page.continuation.clone().filter(|_| !topology::is_renamed(&lease, &page)) {
+            Some(continuation) => continuation,
+            None => {
+                topology::replace(self.instance, self.held, &page.parts).await.map_err(ProcessingError::Lease)?;
+                self.instance.rebalance.notify_one();
+                return Ok(Progress::Over);
+            }
         };
-        let is_replaced = topology::has_changed(self.held, &page).await;
-        let caught_up = page.changes.is_empty();
         self.pages += 1;
-        let automatic = self.instance.settings.checkpointing == Checkpointing::Automatic;
-        // What was handed over before this page may not be safe yet.
-        let mut handled = automatic || self.held.page().await >= self.handed_over;
+        let caught_up = page.changes.is_empty();
         if !caught_up {
-            self.handed_over = self.pages;
-            self.held
-                .confirm(self.instance.settings.lease_expiration_interval)
-                .await
-                .map_err(ProcessingError::Lease)?;
-            if self.held.lost().is_cancelled() {
-                return Ok(Progress::Replaced);
+            let expiration = self.instance.settings.lease_expiration_interval;
+            if !self.held.confirm(expiration).await.map_err(ProcessingError::Lease)? {
+                return Ok(Progress::Over);
             }
             let context = Context {
                 instance_name: Arc::clone(&self.instance.settings.instance_name),
@@ -200,37 +202,20 @@ impl RangeReader<'_> {
                 stop: self.stop.clone(),
                 lost: self.held.lost().clone(),
             };
-            let reached = Arc::new(AtomicBool::new(false));
-            let checkpointer = Checkpointer {
-                held: Arc::clone(self.held),
-                page: self.pages,
-                continuation: only.clone(),
-                reached: Arc::clone(&reached),
-            };
+            let checkpointer =
+                Checkpointer { held: Arc::clone(self.held), page: self.pages, continuation: continuation.clone() };
             let running = AssertUnwindSafe((self.instance.handler)(context, page.changes, checkpointer)).catch_unwind();
             running.await.map_err(|_| ProcessingError::HandlerPanicked)?.map_err(ProcessingError::Handler)?;
-            handled = automatic || reached.load(Ordering::SeqCst);
         }
-        if is_replaced {
-            let parts = page.continuations.len();
-            log::info!("the partition of lease {} is gone; its range is in {parts} part(s)", lease.lease_token);
-            topology::replace(self.instance, self.held, &page.continuations, handled)
-                .await
-                .map_err(ProcessingError::Lease)?;
-            self.instance.rebalance.notify_one();
-            return Ok(Progress::Replaced);
-        }
-        if let Some(continuation) = only {
-            let recorded = if caught_up && self.read_up_to.is_none() && lease.continuation_token.is_none() {
-                self.record_start(&lease, &continuation).await
-            } else if automatic && !caught_up {
-                self.held.checkpoint(self.pages, &continuation).await
-            } else {
-                Ok(())
-            };
-            recorded.map_err(ProcessingError::Lease)?;
-            self.read_up_to = Some(continuation);
-        }
+        let recorded = if caught_up && self.read_up_to.is_none() && lease.continuation_token.is_none() {
+            self.record_start(&lease, &continuation).await
+        } else if !caught_up && self.instance.settings.checkpointing == Checkpointing::Automatic {
+            self.held.checkpoint(self.pages, &continuation).await
+        } else {
+            Ok(())
+        };
+        recorded.map_err(ProcessingError::Lease)?;
+        self.read_up_to = Some(continuation);
         Ok(if caught_up { Progress::CaughtUp } else { Progress::More })
     }
 }

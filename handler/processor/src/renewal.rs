@@ -2,8 +2,8 @@
 //!
 //! Checkpoints and renewals of one lease take turns, so that each knows the etag the other left. A lease is lost as soon
 //! as its document is gone or names another owner; what runs under it is told by a cancellation token. Bookmarks only
-//! move forward: pages are numbered in the order in which they were read, and the checkpoint of an earlier page after
-//! that of a later one changes nothing.
+//! move forward: pages are numbered in the order in which they were read, the checkpoint of an earlier page after that of
+//! a later one changes nothing, and one of a page from before the range was read anew from the bookmark is refused.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::later;
-use crate::cosmos::{Error, LeaseStore};
+use crate::cosmos::{Error, ErrorKind, LeaseStore};
 use crate::lease::{FeedRange, Lease, RangeEnvelope};
 
 pub(crate) struct HeldLease {
@@ -25,23 +25,31 @@ struct State {
     lease: Lease,
     /// The number of the page that the bookmark is of.
     page: u64,
+    /// Pages up to this one are void: the range was read anew since.
+    void: u64,
     /// Whether the lease was given back or deleted: it may be held anew by then, and is not this one's to write.
     over: bool,
 }
 
 impl HeldLease {
-    /// Takes a lease; `None` when another instance was faster.
-    pub(crate) async fn acquire(store: &LeaseStore, lease: &Lease, owner: &str) -> Result<Option<Self>, Error> {
+    /// Takes a lease, to be renewed within `expiration`; `None` when another instance was faster.
+    pub(crate) async fn acquire(
+        store: &LeaseStore,
+        lease: &Lease,
+        owner: &str,
+        expiration: Duration,
+    ) -> Result<Option<Self>, Error> {
         let seen = lease.owner.clone();
         let acquired = store.update(lease, |current| {
             let mut taken = Lease { owner: Some(owner.to_owned()), ..current.clone() };
-            taken.note_holder(store.clock().now());
-            (current.owner == seen).then_some(taken)
+            taken.note_holder(store.clock().now(), expiration);
+            // Its own name is there when it has taken the lease, and the reply was lost.
+            (current.owner == seen || current.owner == taken.owner).then_some(taken)
         });
         Ok(acquired.await?.map(|lease| Self {
             store: store.clone(),
             owner: owner.to_owned(),
-            state: Mutex::new(State { lease, page: 0, over: false }),
+            state: Mutex::new(State { lease, page: 0, void: 0, over: false }),
             lost: CancellationToken::new(),
         }))
     }
@@ -56,18 +64,25 @@ impl HeldLease {
         self.lost.is_cancelled() || self.state.lock().await.over
     }
 
-    /// The number of the page that the bookmark is of.
-    pub(crate) async fn page(&self) -> u64 {
-        self.state.lock().await.page
-    }
-
     pub(crate) async fn lease(&self) -> Lease {
         self.state.lock().await.lease.clone()
+    }
+
+    /// The lease, to read its range anew from the bookmark after `pages` pages.
+    pub(crate) async fn read_anew(&self, pages: u64) -> Lease {
+        let mut state = self.state.lock().await;
+        state.void = pages;
+        state.lease.clone()
     }
 
     /// Records that everything up to `continuation`, which page number `page` came with, was handled.
     pub(crate) async fn checkpoint(&self, page: u64, continuation: &str) -> Result<(), Error> {
         let mut state = self.state.lock().await;
+        if page <= state.void {
+            let action = format!("checkpointing lease {}", state.lease.lease_token);
+            let message = "the handler failed since, and what it was given before comes again";
+            return Err(Error::new(ErrorKind::PreconditionFailed, action, message));
+        }
         if page <= state.page {
             return Ok(());
         }
@@ -119,15 +134,15 @@ impl HeldLease {
         Ok(())
     }
 
-    /// Makes sure that an instance that was held up for longer than `expiration`, and may have lost the lease without
-    /// knowing it, does not hand over what it read before. Whether it did shows in [`Self::lost`].
-    pub(crate) async fn confirm(&self, expiration: Duration) -> Result<(), Error> {
+    /// Whether the lease is still this instance's. One that was held up for longer than `expiration` may have lost it
+    /// without knowing: it asks, before it does what only the owner may.
+    pub(crate) async fn confirm(&self, expiration: Duration) -> Result<bool, Error> {
         let mut state = self.state.lock().await;
         let written = state.lease.timestamp.unwrap_or_default();
         if later(written, expiration) < self.store.clock().now() {
             self.update(&mut state, |_| ()).await?;
         }
-        Ok(())
+        Ok(!self.lost.is_cancelled())
     }
 
     /// Renews the lease every `interval`, first after half of it, for as long as it is held.

@@ -24,6 +24,16 @@ impl std::fmt::Debug for Container {
 impl Container {
     /// Opens a container of a database and reads its definition.
     ///
+    /// The client is the SDK's own: [`connect`](crate::connect) makes one of a connection string. With Entra ID, make it of
+    /// a credential, with `azure_data_cosmos` in the version that this crate uses:
+    ///
+    /// ```ignore
+    /// let credential = azure_identity::ManagedIdentityCredential::new(None)?;
+    /// let account = AccountReference::with_credential("https://….documents.azure.com/".parse()?, credential);
+    /// let regions = RoutingStrategy::PreferredRegions(Vec::new());
+    /// let client = CosmosClient::builder().build(account, regions).await?;
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such container, and any other kind as the service answers.
     pub async fn open(client: &CosmosClient, database: &str, container: &str) -> Result<Self, Error> {

@@ -35,19 +35,14 @@ pub(crate) enum Position {
     Continuation(String),
 }
 
-/// A part of the range that was read and the etag to go on from; more than one part after a split.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RangeContinuation {
-    pub range: FeedRange,
-    /// `None` for a part that was not read yet: it goes on where the page was to start.
-    pub continuation: Option<String>,
-}
-
-/// A page of changes; empty when there is nothing new. The continuations cover the range that was read.
+/// A page of changes; empty when there is nothing new.
 #[derive(Debug)]
 pub(crate) struct FeedPage {
     pub changes: Vec<Change>,
-    pub continuations: Vec<RangeContinuation>,
+    /// What the range consists of now: after a split of several parts, of which one was read.
+    pub parts: Vec<FeedRange>,
+    /// The etag to go on from; `None` when the range is in several parts.
+    pub continuation: Option<String>,
     pub request_charge: f64,
     pub partition_key_range_id: Option<String>,
     /// The newest sequence number of the physical partition.
@@ -114,9 +109,11 @@ impl Container {
         let request_charge = headers.request_charge().map_or(0.0, |charge| charge.value());
         let partition_key_range_id = headers.partition_key_range_id().map(str::to_owned);
         let session_lsn = headers.session_token().and_then(|token| session_lsn(token.as_str()));
+        let (parts, continuation) = parts(range, &pages.to_continuation_token().map_err(failed)?)?;
         Ok(FeedPage {
             changes: page.into_items().into_iter().map(change).collect(),
-            continuations: continuations(range, &pages.to_continuation_token().map_err(failed)?)?,
+            parts,
+            continuation,
             request_charge,
             partition_key_range_id,
             session_lsn,
@@ -166,8 +163,8 @@ fn sdk_range(range: &FeedRange) -> Result<SdkFeedRange, Error> {
         .map_err(|error| Error::from_sdk(format!("reading the feed range {}", range.token()), error))
 }
 
-/// Where each part of `range` goes on. The SDK's token leaves out what it has not begun to read.
-fn continuations(range: &FeedRange, token: &ContinuationToken) -> Result<Vec<RangeContinuation>, Error> {
+/// The parts of `range`, and where it goes on if it is whole. The SDK's token leaves out what it has not begun to read.
+fn parts(range: &FeedRange, token: &ContinuationToken) -> Result<(Vec<FeedRange>, Option<String>), Error> {
     #[derive(Deserialize)]
     struct Token {
         root: Root,
@@ -191,21 +188,21 @@ fn continuations(range: &FeedRange, token: &ContinuationToken) -> Result<Vec<Ran
     active_tokens.sort_by(|left, right| left.min_epk.cmp(&right.min_epk));
     let mut parts = Vec::new();
     let mut covered = range.min.clone();
+    let mut last = None;
     for token in active_tokens {
         if covered < token.min_epk {
-            parts.push(RangeContinuation {
-                range: FeedRange { min: covered.clone(), max: token.min_epk.clone() },
-                continuation: None,
-            });
+            parts.push(FeedRange { min: covered, max: token.min_epk.clone() });
         }
-        covered.clone_from(&token.max_epk);
-        let range = FeedRange { min: token.min_epk, max: token.max_epk };
-        parts.push(RangeContinuation { range, continuation: Some(token.server_continuation) });
+        covered = token.max_epk.clone();
+        parts.push(FeedRange { min: token.min_epk, max: token.max_epk });
+        last = Some(token.server_continuation);
     }
     if covered < range.max {
-        parts.push(RangeContinuation { range: FeedRange { min: covered, max: range.max.clone() }, continuation: None });
+        parts.push(FeedRange { min: covered, max: range.max.clone() });
     }
-    Ok(parts)
+    let continuation = last.ok_or_else(|| unreadable("it tells of no range".into()))?;
+    let is_whole = parts.len() == 1;
+    Ok((parts, is_whole.then_some(continuation)))
 }
 
 fn change(item: ChangeFeedItem<Shared>) -> Change {
@@ -240,21 +237,15 @@ mod tests {
             ContinuationToken::from_string(format!("c1.{}", URL_SAFE_NO_PAD.encode(token)))
         };
         let range = FeedRange { min: String::new(), max: "40".into() };
-        let parts = |tokens| {
-            let parts = continuations(&range, &token(tokens)).expect("parts");
-            let part =
-                |part: RangeContinuation| (part.range.min, part.range.max, part.continuation.unwrap_or_default());
-            parts.into_iter().map(part).collect::<Vec<_>>()
+        let read_parts = |tokens| {
+            let (parts, continuation) = parts(&range, &token(tokens)).expect("parts");
+            (parts.iter().map(FeedRange::token).collect::<Vec<_>>().join(" "), continuation)
         };
         let read = |min: &str, max: &str| json!({"min_epk": min, "max_epk": max, "server_continuation": "1"});
-        let part = |min: &str, max: &str, etag: &str| (min.to_owned(), max.to_owned(), etag.to_owned());
-        assert_eq!(parts(json!([read("", "40")])), [part("", "40", "1")]);
-        assert_eq!(parts(json!([read("", "20")])), [part("", "20", "1"), part("20", "40", "")]);
-        assert_eq!(
-            parts(json!([read("30", "40"), read("10", "20")])),
-            [part("", "10", ""), part("10", "20", "1"), part("20", "30", ""), part("30", "40", "1")]
-        );
-        assert_eq!(parts(json!([])), [part("", "40", "")]);
+        assert_eq!(read_parts(json!([read("", "40")])), ("-40".to_owned(), Some("1".to_owned())));
+        assert_eq!(read_parts(json!([read("", "20")])), ("-20 20-40".to_owned(), None));
+        assert_eq!(read_parts(json!([read("30", "40"), read("10", "20")])), ("-10 10-20 20-30 30-40".to_owned(), None));
+        assert!(parts(&range, &token(json!([]))).is_err());
     }
 
     #[test]

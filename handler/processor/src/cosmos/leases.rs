@@ -50,6 +50,10 @@ impl LeaseStore {
         }
     }
 
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
     /// The clock that leases are written by.
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock

@@ -11,6 +11,7 @@ use crate::shop::{Shop, until};
 
 const ACQUIRE: Duration = Duration::from_secs(13);
 const EXPIRATION: Duration = Duration::from_secs(60);
+const RENEW: Duration = Duration::from_secs(17);
 
 /// Instances over the eight partitions of a shop.
 struct Fleet {
@@ -59,6 +60,18 @@ impl Fleet {
         }
     }
 
+    /// Lets time pass until every lease is renewed, and waits until it is.
+    async fn renewed(&self) {
+        self.clock.advance(RENEW);
+        self.balanced().await;
+        let now = changefeed_processor::Clock::from(&self.clock).now();
+        let written = |lease: &Value| {
+            let written = chrono::DateTime::parse_from_rfc3339(lease["timestamp"].as_str().expect("timestamp"));
+            written.expect("time").timestamp_micros() == now.timestamp_micros()
+        };
+        until("every lease to be renewed", async || self.shop.leases().await.iter().all(written)).await;
+    }
+
     /// How many leases each has, sorted by name.
     async fn shares(&self) -> Vec<(String, usize)> {
         let mut shares = std::collections::BTreeMap::new();
@@ -92,7 +105,8 @@ async fn two_share_eight_leases_a_third_joins_and_one_dies() {
     fleet.pass(2).await;
     assert_eq!(fleet.shares().await, now, "and so it stays");
 
-    // Killed: its leases expire, and are taken at the next look.
+    // Killed when every lease was renewed: its leases expire, and are taken at the next look.
+    fleet.renewed().await;
     let dead = now.iter().find(|(name, _)| name == "a").expect("a").1;
     a.kill();
     fleet.alive -= 1;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedMode, ChangeFeedProcessor, ErrorKind, LeaseSet, StartFrom};
+use changefeed_processor::{
+    ChangeFeedEstimator, ChangeFeedMode, ChangeFeedProcessor, ErrorKind, LeaseSet, ManualClock, StartFrom,
+};
 use serde_json::{Value, json};
 
 use crate::shop::{Seen, Shop, create, until, until_seen};
@@ -52,6 +54,7 @@ async fn leases_of_another_container_and_what_is_no_lease_are_not_imported() {
     let set = lease_set(&shop, "p", "lease").await;
     shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
     let exported = set.export().await.expect("export");
+    let set_of_four = exported.clone();
     let other = LeaseSet::open("p", shop.container("other").await, shop.container("lease").await).expect("leases");
     let error = other.import(exported, false).await.expect_err("another container's");
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("other"), "{error}");
@@ -62,8 +65,88 @@ async fn leases_of_another_container_and_what_is_no_lease_are_not_imported() {
         let error = set.import(part, true).await.expect_err("not the whole container");
         assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("leave out"), "{error}");
     }
+    let changed = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut documents = set_of_four.clone();
+        change(&mut documents);
+        documents
+    };
+    for (documents, flaw) in [
+        (changed(&|all| all.push(all[0].clone())), "more than once"),
+        (changed(&|all| all[1]["FeedRange"]["Range"]["min"] = json!("")), "more than once"),
+        (changed(&|all| all[1]["Mode"] = json!("Full-Fidelity Feed")), "different modes"),
+    ] {
+        let error = set.import(documents, true).await.expect_err(flaw);
+        assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains(flaw), "{error}");
+    }
     assert_eq!(set.all().await.expect("leases").len(), 4);
-    assert_eq!(set.gap().await.expect("gap"), None);
+    assert_eq!((set.gap().await.expect("gap"), set.overlap().await.expect("overlap")), (None, None));
+}
+
+#[tokio::test]
+async fn leases_of_partitions_that_were_split_meanwhile_are_set_forward_to_now_part_by_part() {
+    for mode in [ChangeFeedMode::LatestVersion, ChangeFeedMode::AllVersionsAndDeletes] {
+        let shop = Shop::open().await;
+        let seen = Seen::default();
+        let started = async || {
+            let handler_seen = seen.clone();
+            let processor = shop.builder().await.mode(mode).build(move |_, changes| {
+                handler_seen.lock().expect("seen").extend(changes.iter().map(crate::shop::describe));
+                std::future::ready(Ok::<(), std::io::Error>(()))
+            });
+            processor.start().await.expect("started")
+        };
+        started().await.stop().await;
+        shop.split_all().await;
+        for number in 0..20 {
+            shop.put(&format!("missed-{number}"), 1).await;
+        }
+        let set = lease_set(&shop, "p", "lease").await;
+        assert_eq!(set.reset(StartFrom::Now).await.expect("reset"), 8, "{mode}");
+        let leases = shop.leases().await;
+        let starts = |lease: &Value| lease["ContinuationToken"].is_string() && lease["version"] == 0;
+        assert!(leases.len() == 8 && leases.iter().all(starts), "{mode}: {leases:?}");
+        shop.put("newest", 4).await;
+        let running = started().await;
+        until_seen(&seen, &["newest=4"]).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_held_for_as_long_as_its_owner_noted_and_for_a_minute_without_a_note() {
+    let shop = Shop::open().await;
+    let builder = shop.builder().await.lease_expiration_interval(Duration::from_secs(600));
+    let idle = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    let running = idle.start().await.expect("started");
+    until("every lease to be taken", async || shop.leases().await.iter().all(|lease| lease["Owner"].is_string())).await;
+    running.stop().await;
+    let now = chrono::Utc::now();
+    let hold = async |note: bool| {
+        for lease in shop.leases().await {
+            let killed = |lease: &mut Value| {
+                lease["timestamp"] = json!(now.to_rfc3339());
+                lease["Owner"] = if note { lease["properties"]["Holder"].clone() } else { json!("dotnet") };
+            };
+            shop.change_lease(lease, killed).await;
+        }
+    };
+    for (note, seconds) in [(true, 600), (false, 60)] {
+        hold(note).await;
+        let clock = ManualClock::new(now);
+        let set = lease_set(&shop, "p", "lease").await.clock(&clock);
+        let estimator = estimator(&shop).await.clock(&clock);
+        let free = async || estimator.estimate().await.expect("lags").iter().all(|lease| lease.is_free);
+        clock.advance(Duration::from_secs(seconds));
+        let error = set.reset(StartFrom::Now).await.expect_err("held");
+        assert!(error.kind() == ErrorKind::Conflict && !free().await, "{error}");
+        clock.advance(Duration::from_secs(1));
+        assert!(free().await);
+        set.reset(StartFrom::Now).await.expect("free");
+    }
+}
+
+async fn estimator(shop: &Shop) -> ChangeFeedEstimator {
+    ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await).expect("estimator")
 }
 
 #[tokio::test]

@@ -63,6 +63,31 @@ async fn a_document_that_is_no_lease_and_a_lease_that_cannot_be_taken_do_not_kee
 }
 
 #[tokio::test]
+async fn a_lease_that_was_taken_without_an_answer_is_processed_at_once() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.start(StartFrom::Beginning, &seen).await.stop().await;
+    for number in 0..20 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    shop.endpoint.inject(Fault {
+        container: Some("lease".into()),
+        kind: RequestKind::Write,
+        times: 1,
+        effect: Effect::LoseReply,
+    });
+    let handler_seen = seen.clone();
+    let builder = shop.builder().await.start_from(StartFrom::Beginning);
+    let processor = builder.lease_acquire_interval(Duration::from_secs(3600)).build(move |_, changes| {
+        handler_seen.lock().expect("seen").extend(changes.iter().map(crate::shop::describe));
+        std::future::ready(Ok::<(), std::io::Error>(()))
+    });
+    let running = processor.start().await.expect("started");
+    until("every change", async || seen.lock().expect("seen").len() == 20).await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_lease_that_was_lost_while_the_handler_was_at_work_is_not_moved_forward() {
     let shop = Shop::open().await;
     shop.put("a", 1).await;

@@ -1,6 +1,7 @@
 //! Bookmarks that the handler moves.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -87,6 +88,38 @@ async fn a_handler_that_fails_gets_everything_since_the_last_checkpoint() {
     until("the second round", async || seen.lock().expect("seen").len() >= expected.len()).await;
     running.stop().await;
     assert_eq!(*seen.lock().expect("seen"), expected);
+}
+
+#[tokio::test]
+async fn a_checkpoint_from_before_the_handler_failed_is_refused_so_that_no_later_one_moves_back() {
+    let shop = Shop::open().await;
+    one_key(&shop, 0..4).await;
+    let (send, mut batches) = mpsc::unbounded_channel();
+    let failed = AtomicBool::new(false);
+    let builder = shop.builder().await.start_from(StartFrom::Beginning).max_items(NonZeroU32::MIN);
+    let builder = builder.retry_delay(Duration::from_millis(20), Duration::from_millis(20));
+    let processor = builder.build_with_manual_checkpoint(move |_, changes, checkpointer| {
+        let change = describe(&changes[0]);
+        let fails = change == "n3=3" && !failed.swap(true, Ordering::SeqCst);
+        let sent = send.send((change, checkpointer)).map_err(|_| "nobody listens");
+        std::future::ready(if fails { Err("not yet") } else { sent })
+    });
+    let running = processor.start().await.expect("started");
+    let mut given: Vec<(String, Checkpointer)> = Vec::new();
+    while given.len() < 8 {
+        given.push(batches.recv().await.expect("batch"));
+    }
+    assert_eq!((given[2].0.as_str(), given[4].0.as_str(), given[7].0.as_str()), ("n2=2", "n0=0", "n3=3"));
+    let untouched = bookmarks(&shop).await;
+    let error = given[2].1.checkpoint().await.expect_err("it comes again");
+    assert_eq!(error.kind(), ErrorKind::PreconditionFailed, "{error}");
+    assert_eq!(bookmarks(&shop).await, untouched);
+    given[5].1.checkpoint().await.expect("checkpoint");
+    let reached = bookmarks(&shop).await;
+    assert_ne!(reached, untouched);
+    given[4].1.checkpoint().await.expect("an earlier one changes nothing");
+    assert_eq!(bookmarks(&shop).await, reached);
+    running.stop().await;
 }
 
 #[tokio::test]

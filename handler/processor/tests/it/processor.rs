@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, StartFrom};
+use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, Clock, ManualClock, StartFrom};
+use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
 use crate::shop::{Seen, Shop, create, describe, until, until_seen};
@@ -88,6 +89,31 @@ async fn a_failing_handler_gets_its_batch_again_and_only_its_lease_waits() {
 }
 
 #[tokio::test]
+async fn a_handler_that_panics_before_it_returns_its_future_gets_its_batch_again_too() {
+    let shop = Shop::open().await;
+    shop.put("a", 1).await;
+    let (calls, told, seen) = (AtomicUsize::new(0), Arc::<Mutex<Vec<String>>>::default(), Seen::default());
+    let (handler_told, handler_seen) = (Arc::clone(&told), Arc::clone(&seen));
+    let builder = shop.builder().await.start_from(StartFrom::Beginning);
+    let processor = builder
+        // Nobody takes the lease anew.
+        .lease_acquire_interval(Duration::from_secs(3600))
+        .retry_delay(Duration::from_millis(20), Duration::from_millis(100))
+        .on_error(move |_, error| handler_told.lock().expect("told").push(error.to_string()))
+        .build(move |_, changes| {
+            assert!(calls.fetch_add(1, Ordering::SeqCst) > 1, "twice");
+            handler_seen.lock().expect("seen").extend(changes.iter().map(describe));
+            std::future::ready(Ok::<(), std::io::Error>(()))
+        });
+    let running = processor.start().await.expect("started");
+    until_seen(&seen, &["a=1"]).await;
+    running.stop().await;
+    assert_eq!(*told.lock().expect("told"), ["the handler panicked", "the handler panicked"]);
+    let leases = shop.leases().await;
+    assert!(leases.iter().all(|lease| lease["Owner"].is_null() && lease["properties"].get("Failure").is_none()));
+}
+
+#[tokio::test]
 async fn leases_are_dotnet_documents_that_are_released_on_stop_with_their_bookmarks() {
     let shop = Shop::open().await;
     let seen = Seen::default();
@@ -160,6 +186,57 @@ async fn the_estimator_counts_what_is_not_handled_yet() {
     until("all caught up", async || estimator.estimate().await.expect("lags").iter().all(|lease| lease.lag == Some(0)))
         .await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_whose_feed_cannot_be_read_says_so_and_the_others_tell_their_lag() {
+    let shop = Shop::open().await;
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    let effect = Effect::Status { status: 400, substatus: 0 };
+    shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 1, effect });
+    let estimator =
+        ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await).expect("estimator");
+    let lags = estimator.estimate().await.expect("lags");
+    let (failed, told): (Vec<_>, Vec<_>) = lags.iter().partition(|lease| lease.error.is_some());
+    assert!(failed.len() == 1 && failed[0].lag.is_none() && failed[0].last_written.is_some(), "{lags:?}");
+    assert!(told.len() == 3 && told.iter().all(|lease| lease.lag == Some(0)), "{lags:?}");
+}
+
+#[tokio::test]
+async fn a_lease_is_stuck_when_nobody_held_it_for_a_minute_and_by_a_failure_of_its_owner_only() {
+    let shop = Shop::open().await;
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    for number in 0..25 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    let clock = ManualClock::new(chrono::Utc::now());
+    let estimator = ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await)
+        .expect("estimator")
+        .clock(&clock);
+    let stuck = async || {
+        let lags = estimator.estimate().await.expect("lags");
+        assert!(lags.iter().all(|lease| lease.lag > Some(0)), "{lags:?}");
+        lags.iter().filter(|lease| lease.is_stuck).count()
+    };
+    assert_eq!(stuck().await, 0, "given back a moment ago");
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(stuck().await, 4);
+    let held_by = async |owner: &str| {
+        for lease in shop.leases().await {
+            let failed = |lease: &mut Value| {
+                (lease["Owner"], lease["properties"]["Holder"]) = (json!(owner), json!("ours"));
+                lease["properties"]["HeldSince"] = json!(Clock::from(&clock).now().to_rfc3339());
+                lease["timestamp"] = lease["properties"]["HeldSince"].clone();
+                lease["properties"]["FailingSince"] = json!("2026-08-01T12:00:00Z");
+                lease["properties"]["Failure"] = json!("the poison");
+            };
+            shop.change_lease(lease, failed).await;
+        }
+    };
+    held_by("ours").await;
+    assert_eq!(stuck().await, 4);
+    held_by("dotnet").await;
+    assert_eq!(stuck().await, 0, "what failed for another");
 }
 
 #[tokio::test]
@@ -250,5 +327,27 @@ async fn leases_that_are_deleted_while_a_processor_runs_are_missed_aloud() {
         told.lock().expect("told").iter().any(|error| error.contains("no lease covers the range -FF"))
     })
     .await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn leases_that_overlap_are_told() {
+    let shop = Shop::open().await;
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    let mut twice = shop.leases().await.remove(0);
+    let range = twice["FeedRange"]["Range"].clone();
+    let token = format!("{}-{}", range["min"].as_str().expect("min"), range["max"].as_str().expect("max"));
+    let prefix = twice["id"].as_str().expect("id").split("..").next().expect("prefix").to_owned();
+    let id = format!("{prefix}..{token}");
+    (twice["id"], twice["LeaseToken"], twice["version"]) = (json!(id), json!(token), json!(1));
+    shop.lease_container().await.create_item(id.clone(), &id, twice, None).await.expect("lease");
+    let told = Arc::<Mutex<Vec<String>>>::default();
+    let handler_told = Arc::clone(&told);
+    let builder =
+        shop.builder().await.on_error(move |_, error| handler_told.lock().expect("told").push(error.to_string()));
+    let processor = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    let running = processor.start().await.expect("started");
+    let report = format!("more than one lease covers the range {token}");
+    until("the report", async || told.lock().expect("told").iter().any(|error| error.contains(&report))).await;
     running.stop().await;
 }

@@ -1,15 +1,19 @@
 //! Physical partitions that split and merge under a processor.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedMode, StartFrom};
+use changefeed_processor::{ChangeFeedEstimator, ChangeFeedMode, LeaseSet, RunningProcessor, StartFrom};
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
 use crate::shop::{Seen, Shop, describe, until};
 
 const DATABASE: &str = "acme-webstore";
+/// More refusals than the SDK takes for one read.
+const GONE: u32 = 20;
 
 async fn tokens(shop: &Shop) -> BTreeSet<String> {
     shop.leases().await.iter().map(|lease| lease["LeaseToken"].as_str().expect("token").to_owned()).collect()
@@ -18,6 +22,38 @@ async fn tokens(shop: &Shop) -> BTreeSet<String> {
 async fn partitions(shop: &Shop) -> BTreeSet<String> {
     let partitions = shop.endpoint.partitions(DATABASE, "cart").await.expect("partitions");
     partitions.into_iter().map(|partition| partition.id).collect()
+}
+
+/// Starts an instance that is given one change at a time.
+async fn start_one_by_one(shop: &Shop, seen: &Seen) -> RunningProcessor {
+    let seen = seen.clone();
+    let builder = shop.builder().await.start_from(StartFrom::Beginning).max_items(NonZeroU32::MIN);
+    let processor = builder.build(move |_, changes| {
+        seen.lock().expect("seen").extend(changes.iter().map(describe));
+        std::future::ready(Ok::<(), std::io::Error>(()))
+    });
+    processor.start().await.expect("started")
+}
+
+/// Splits partition 3, whose lease is the only one that is free: the page that shows it comes at once, the one that names
+/// the first part late. The names of the parts.
+async fn split_under_an_instance(shop: &Shop) -> Vec<String> {
+    for lease in shop.leases().await.into_iter().filter(|lease| lease["LeaseToken"] != "3") {
+        let held = |lease: &mut Value| {
+            (lease["Owner"], lease["timestamp"]) = (json!("other"), json!(chrono::Utc::now().to_rfc3339()));
+        };
+        shop.change_lease(lease, held).await;
+    }
+    let parts = shop.endpoint.split(DATABASE, "cart", Some("3"), Duration::ZERO).await.expect("split");
+    // From here on the client knows of the split: each read is one request.
+    let estimator =
+        ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await).expect("estimator");
+    estimator.estimate().await.expect("lags");
+    for delay in [Duration::ZERO, Duration::from_secs(2)] {
+        let effect = Effect::Delay(delay);
+        shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 1, effect });
+    }
+    parts.into_iter().map(|part| part.id).collect()
 }
 
 async fn each_once(seen: &Seen, expected: usize) {
@@ -83,31 +119,55 @@ async fn after_a_merge_the_leases_go_on_with_their_ranges_named_by_bounds() {
 }
 
 #[tokio::test]
-async fn an_instance_that_was_killed_in_the_middle_of_a_split_leaves_nothing_behind() {
+async fn an_instance_that_was_killed_in_the_middle_of_a_split_leaves_nothing_behind_and_nothing_old_comes_last() {
     let shop = Shop::open().await;
     let seen = Seen::default();
-    shop.put("a", 1).await;
-    shop.start(StartFrom::Beginning, &seen).await.stop().await;
+    let handled =
+        async |expected: &[&str]| until("the changes", async || *seen.lock().expect("seen") == expected).await;
+    shop.put_into("one", "a", 1).await;
+    let running = start_one_by_one(&shop, &seen).await;
+    handled(&["a=1"]).await;
+    running.stop().await;
+    let parents = shop.leases().await;
     shop.split_all().await;
-    let running = shop.start(StartFrom::Beginning, &seen).await;
+    shop.put_into("one", "b", 2).await;
+    shop.put_into("one", "c", 3).await;
+    let running = start_one_by_one(&shop, &seen).await;
+    handled(&["a=1", "b=2", "c=3"]).await;
     until("leases of the parts", async || tokens(&shop).await == partitions(&shop).await).await;
     running.stop().await;
-    // What a killed instance leaves: the children were made, and one parent was not deleted.
-    let child = shop.leases().await.remove(0);
-    let id = child["id"].as_str().expect("id").to_owned();
-    let prefix = id.split("..").next().expect("prefix").to_owned();
-    let mut parent = child.clone();
-    parent["id"] = json!(format!("{prefix}..0"));
-    parent["LeaseToken"] = json!("0");
-    parent["FeedRange"]["Range"] = json!({"min": "", "max": "10000000000000000000000000000000"});
-    let parent_id = parent["id"].as_str().expect("id").to_owned();
-    shop.lease_container().await.create_item(parent_id.clone(), &parent_id, parent, None).await.expect("parent");
+    // What a killed instance leaves: the children were made, and the parents were not deleted.
+    for parent in parents {
+        let id = parent["id"].as_str().expect("id").to_owned();
+        shop.lease_container().await.create_item(id.clone(), &id, parent, None).await.expect("parent");
+    }
 
-    let running = shop.start(StartFrom::Beginning, &seen).await;
-    until("no parent", async || tokens(&shop).await == partitions(&shop).await).await;
-    shop.put("b", 2).await;
-    until("b", async || seen.lock().expect("seen").iter().any(|change| change == "b=2")).await;
+    let running = start_one_by_one(&shop, &seen).await;
+    until("no parents", async || tokens(&shop).await == partitions(&shop).await).await;
+    shop.put_into("one", "d", 4).await;
+    handled(&["a=1", "b=2", "c=3", "d=4"]).await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_lost_a_lease_while_it_replaced_it_makes_no_others() {
+    let shop = Shop::open().await;
+    shop.start(StartFrom::Beginning, &Seen::default()).await.stop().await;
+    split_under_an_instance(&shop).await;
+    let released = Arc::<Mutex<Vec<String>>>::default();
+    let told = Arc::clone(&released);
+    let builder = shop.builder().await.lease_acquire_interval(Duration::from_secs(3600));
+    let processor = builder
+        .lease_renew_interval(Duration::from_millis(50))
+        .on_lease_released(move |token| told.lock().expect("told").push(token.to_owned()))
+        .build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    let running = processor.start().await.expect("started");
+    until("the part to be named", async || shop.endpoint.pending_faults() == 0).await;
+    let lost = shop.leases().await.into_iter().find(|lease| lease["LeaseToken"] == "3").expect("lease");
+    shop.change_lease(lost, |lease| lease["Owner"] = json!("other")).await;
+    until("the end of the lease", async || *released.lock().expect("told") == ["3"]).await;
+    running.stop().await;
+    assert_eq!(tokens(&shop).await, ["0", "1", "2", "3"].map(str::to_owned).into());
 }
 
 #[tokio::test]
@@ -186,24 +246,81 @@ async fn parts_that_are_merged_while_their_leases_are_named_lose_nothing() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.start(StartFrom::Beginning, &seen).await.stop().await;
-    let parts = shop.endpoint.split(DATABASE, "cart", Some("3"), Duration::ZERO).await.expect("split");
     for number in 0..60 {
         shop.put(&format!("item-{number}"), 1).await;
     }
-    // The pages that name the parts come after these were merged again.
-    let effect = Effect::Delay(Duration::from_millis(700));
-    let late = Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 16, effect };
-    shop.endpoint.inject(late);
+    let parts = split_under_an_instance(&shop).await;
+    let handler_seen = seen.clone();
+    let builder = shop.builder().await.lease_acquire_interval(Duration::from_secs(3600));
+    let processor = builder.build(move |_, changes| {
+        handler_seen.lock().expect("seen").extend(changes.iter().map(describe));
+        std::future::ready(Ok::<(), std::io::Error>(()))
+    });
+    let running = processor.start().await.expect("started");
+    until("the part to be named", async || shop.endpoint.pending_faults() == 0).await;
+    shop.endpoint.merge(DATABASE, "cart", [parts[0].as_str(), parts[1].as_str()], Duration::ZERO).await.expect("merge");
+    until("leases of the parts", async || !tokens(&shop).await.contains("3")).await;
+    let named = tokens(&shop).await;
+    assert!(named.len() == 5 && parts.iter().all(|part| !named.contains(part)), "merged before: {named:?}");
+    running.stop().await;
+
+    for lease in shop.leases().await {
+        shop.change_lease(lease, |lease| lease["Owner"] = Value::Null).await;
+    }
     let running = shop.start(StartFrom::Beginning, &seen).await;
-    // The parent's own page has been read when its first change is handled.
-    until("the first changes", async || !seen.lock().expect("seen").is_empty()).await;
-    let pair = [parts[0].id.as_str(), parts[1].id.as_str()];
-    shop.endpoint.merge(DATABASE, "cart", pair, Duration::ZERO).await.expect("merge");
-    shop.endpoint.clear_faults();
-    until("every change", async || seen.lock().expect("seen").iter().collect::<BTreeSet<_>>().len() == 60).await;
+    each_once(&seen, 60).await;
     for number in 0..60 {
         shop.put(&format!("after-{number}"), 1).await;
     }
-    until("every later change", async || seen.lock().expect("seen").iter().collect::<BTreeSet<_>>().len() == 120).await;
+    each_once(&seen, 120).await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn leases_of_merged_partitions_are_kept_by_a_start_that_makes_leases() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    shop.endpoint.merge(DATABASE, "cart", ["0", "1"], Duration::ZERO).await.expect("merge");
+    let renamed = async || shop.leases().await.iter().filter(|lease| lease["version"] == 1).count();
+    until("two leases named by bounds", async || renamed().await == 2).await;
+    running.stop().await;
+    let before = tokens(&shop).await;
+    let leases = shop.lease_container().await;
+    let lease = shop.leases().await.remove(0);
+    let marker = format!("{}.info", lease["id"].as_str().expect("id").split("..").next().expect("prefix"));
+    leases.delete_item(marker.clone(), &marker, None).await.expect("delete");
+
+    for number in 0..30 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    each_once(&seen, 30).await;
+    running.stop().await;
+    assert_eq!(tokens(&shop).await, before);
+}
+
+#[tokio::test]
+async fn a_partition_that_is_merged_into_another_while_the_leases_are_made_is_read_once() {
+    let shop = Shop::open().await;
+    // The lease of the first partition is made; the second is not there.
+    let gone = Effect::Status { status: 410, substatus: 1002 };
+    for (times, effect) in [(1, Effect::Delay(Duration::ZERO)), (GONE, gone)] {
+        shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times, effect });
+    }
+    let seen = Seen::default();
+    let starting = shop.start(StartFrom::Beginning, &seen);
+    let merging = async {
+        until("the second partition", async || shop.endpoint.pending_faults() < GONE).await;
+        assert_eq!(tokens(&shop).await, ["0".to_owned()].into());
+        shop.endpoint.merge(DATABASE, "cart", ["0", "1"], Duration::ZERO).await.expect("merge");
+    };
+    let (running, ()) = tokio::join!(starting, merging);
+    for number in 0..60 {
+        shop.put(&format!("item-{number}"), 1).await;
+    }
+    each_once(&seen, 60).await;
+    running.stop().await;
+    let set = LeaseSet::open("p", shop.container("cart").await, shop.container("lease").await).expect("leases");
+    assert_eq!((set.gap().await.expect("leases"), set.overlap().await.expect("leases")), (None, None));
 }

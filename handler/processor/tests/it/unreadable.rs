@@ -1,12 +1,15 @@
 //! Pages that cannot be read, and items that are as deep as a page can have them.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use changefeed_processor::{ProcessingError, StartFrom};
 use local_cosmos::{Effect, Fault, RequestKind};
 use log::Level;
 use serde_json::{Value, json};
 
 use crate::log_book;
-use crate::shop::{Seen, Shop, until, until_seen};
-use changefeed_processor::StartFrom;
+use crate::shop::{Seen, Shop, describe, until, until_seen};
 
 /// As many levels as the endpoint takes.
 const DEEPEST: usize = 124;
@@ -43,10 +46,21 @@ async fn a_page_that_cannot_be_read_is_an_error_in_the_log_and_is_read_again_not
     let effect = Effect::Status { status: 400, substatus: 0 };
     let unreadable = Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 4, effect };
     shop.endpoint.inject(unreadable);
-    let running = shop.start(StartFrom::Beginning, &seen).await;
-    let reported = || log_book::entries(Level::Error, "the next page cannot be read");
-    until("a report for every lease", async || reported().len() >= 4).await;
-    assert!(reported().iter().all(|message| message.starts_with("lease ")), "{:?}", reported());
+    let (told, handler_seen) = (Arc::<Mutex<BTreeMap<String, String>>>::default(), seen.clone());
+    let handler_told = Arc::clone(&told);
+    let builder = shop.builder().await.start_from(StartFrom::Beginning).on_error(move |token, error| {
+        assert!(matches!(error, ProcessingError::UnreadablePage(_)), "{error}");
+        handler_told.lock().expect("told").insert(token.expect("token").to_owned(), error.to_string());
+    });
+    let processor = builder.build(move |_, changes| {
+        handler_seen.lock().expect("seen").extend(changes.iter().map(describe));
+        std::future::ready(Ok::<(), std::io::Error>(()))
+    });
+    let running = processor.start().await.expect("started");
+    until("a report for every lease", async || told.lock().expect("told").len() == 4).await;
+    for (token, error) in told.lock().expect("told").iter() {
+        assert!(!log_book::entries(Level::Error, &format!("lease {token}: {error}")).is_empty(), "{error}");
+    }
     until_seen(&seen, &["behind=1"]).await;
     running.stop().await;
 }
