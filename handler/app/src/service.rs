@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use changefeed_history::{CaptureReport, ContainerStatus, RetentionStatus, Store};
-use changefeed_processor::{ChangeFeedEstimator, Container, LeaseLag, LeaseSet};
+use changefeed_processor::{ChangeFeedEstimator, Container, FeedRange, LeaseLag, LeaseSet};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -41,6 +41,9 @@ pub struct Status {
     /// A range that no lease of a feed covers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leases_gap: Option<String>,
+    /// A range that several leases of a feed cover.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leases_overlap: Option<String>,
     /// Why the leases could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leases_error: Option<String>,
@@ -77,6 +80,16 @@ pub struct LeaseStatus {
     pub is_stuck: bool,
     /// Since when and why its owner does not get on with it.
     pub failure: Option<LeaseFailure>,
+    /// Why the lag cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The leases of a feed as they were read.
+struct Leases {
+    lags: Vec<LeaseLag>,
+    gap: Option<FeedRange>,
+    overlap: Option<FeedRange>,
 }
 
 /// Why a lease does not get on.
@@ -100,6 +113,7 @@ impl LeaseStatus {
             last_written: lease.last_written.map(rfc3339),
             last_checkpoint: lease.last_checkpoint.map(rfc3339),
             is_stuck: lease.is_stuck,
+            error: lease.error,
             failure: lease.failure.map(|(since, message)| LeaseFailure { since: rfc3339(since), message }),
         }
     }
@@ -146,12 +160,14 @@ impl Service {
             self.leases(Feed::Jobs),
             self.store.retention_status(chrono::Utc::now())
         );
-        let (mut leases, mut leases_gap, mut leases_error) = (Vec::new(), None, None);
+        let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
         for (feed, read) in [(Feed::Capture, captured), (Feed::Jobs, jobs)] {
             match read {
-                Ok((of_feed, gap)) => {
-                    leases.extend(of_feed);
-                    leases_gap = leases_gap.or(gap);
+                Ok(read) => {
+                    let range = |range: FeedRange| format!("{range} of {}", feed.name());
+                    leases.extend(read.lags.into_iter().map(|lease| LeaseStatus::of(feed, lease)));
+                    leases_gap = leases_gap.or(read.gap.map(range));
+                    leases_overlap = leases_overlap.or(read.overlap.map(range));
                 }
                 Err(error) => {
                     leases_error = leases_error.or_else(|| Some(format!("those of {}: {error}", feed.name())));
@@ -169,6 +185,7 @@ impl Service {
             containers,
             leases,
             leases_gap,
+            leases_overlap,
             leases_error,
             retention,
             retention_error,
@@ -181,14 +198,17 @@ impl Service {
         }
     }
 
-    /// The leases of a feed, and what none of them covers.
-    async fn leases(&self, feed: Feed) -> anyhow::Result<(Vec<LeaseStatus>, Option<String>)> {
+    async fn leases(&self, feed: Feed) -> anyhow::Result<Leases> {
         let (container, leases) = self.feed_containers(feed).await?;
-        let prefix = &self.settings.lease_prefix;
-        let gap = LeaseSet::open(prefix, container.clone(), leases.clone())?.gap().await?;
-        let leases = ChangeFeedEstimator::new(prefix, container, leases)?.estimate().await?;
-        let leases = leases.into_iter().map(|lease| LeaseStatus::of(feed, lease)).collect();
-        Ok((leases, gap.map(|range| format!("{range} of {}", feed.name()))))
+        let lags = ChangeFeedEstimator::new(&self.settings.lease_prefix, container, leases)?.estimate().await?;
+        let set = self.lease_set(feed).await?;
+        Ok(Leases { lags, gap: set.gap().await?, overlap: set.overlap().await? })
+    }
+
+    /// The leases of a feed, to look at and to change.
+    pub async fn lease_set(&self, feed: Feed) -> anyhow::Result<LeaseSet> {
+        let (container, leases) = self.feed_containers(feed).await?;
+        Ok(LeaseSet::open(&self.settings.lease_prefix, container, leases)?)
     }
 
     /// The container whose change feed it is, and the one with its leases, for a change feed processor.

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use chrono::DateTime;
 use serde_json::Value;
 
-use crate::bootstrap::create;
+use crate::bootstrap::{bootstrap, create};
 use crate::clock::Clock;
 use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position};
 use crate::coverage::{gap, overlap};
@@ -134,6 +134,19 @@ impl LeaseSet {
         }
         self.leases.mark_initialized().await?;
         Ok(imported.len())
+    }
+
+    /// Makes leases for what none covers: somebody deleted some. They start from `start`; the others keep their bookmarks.
+    /// Instances may run meanwhile, and take them. Tells how many were made.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for leases of [`ChangeFeedMode::AllVersionsAndDeletes`] and any `start` but now.
+    pub async fn repair(&self, start: StartFrom) -> Result<usize, Error> {
+        let present = self.leases.all().await?;
+        let mode = present.first().map_or(ChangeFeedMode::LatestVersion, Lease::mode);
+        self.leases.forget_initialized().await?;
+        bootstrap(&self.monitored, &self.leases, start, mode).await?;
+        Ok(self.leases.all().await?.len().saturating_sub(present.len()))
     }
 
     /// Sets every lease back, or forward, to `start`: their bookmarks are forgotten, and whichever instance of this

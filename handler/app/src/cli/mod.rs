@@ -10,6 +10,7 @@ mod dead_letters_arguments;
 mod follow;
 mod history;
 mod interrupt;
+mod leases;
 #[cfg(feature = "local")]
 mod local;
 mod output;
@@ -116,6 +117,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Command::Retention(retention) => retention::run(&service()?, &retention).await?,
         Command::Verify(verify) => return verify::run(&service()?, &verify).await,
         Command::Status(status) => return status::run(&service()?, &status).await,
+        Command::Leases(leases) => leases::run(&service()?, &leases).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

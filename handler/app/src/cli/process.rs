@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use changefeed_processor::{Change, ChangeFeedMode, StartFrom};
 use serde_json::{Value, json};
 
-use super::arguments::{From, ProcessArguments};
+use super::arguments::ProcessArguments;
 use super::interrupt::Interrupts;
 use super::output::print_line;
 use crate::process::{Health, HealthPort, ProcessOptions, Processing};
@@ -57,9 +57,9 @@ pub async fn run(service: Service, arguments: ProcessArguments) -> Result<()> {
 fn options(service: &Service, arguments: &ProcessArguments) -> ProcessOptions {
     let mode = arguments.mode.unwrap_or(service.settings().mode);
     let start_from = match (arguments.from, mode) {
-        (Some(From::Now), _) | (None, ChangeFeedMode::AllVersionsAndDeletes) => StartFrom::Now,
-        (Some(From::Beginning), _) | (None, ChangeFeedMode::LatestVersion) => StartFrom::Beginning,
-        (Some(From::Time(moment)), _) => StartFrom::Time(moment.time()),
+        (Some(from), _) => from.start(),
+        (None, ChangeFeedMode::AllVersionsAndDeletes) => StartFrom::Now,
+        (None, ChangeFeedMode::LatestVersion) => StartFrom::Beginning,
     };
     let milliseconds = |value: Option<u64>| value.map(Duration::from_millis);
     ProcessOptions {

@@ -9,18 +9,19 @@ use super::arguments::{Output, OutputArguments};
 use super::output::{print_json, print_line, print_table};
 use crate::service::{LeaseStatus, Service, Status};
 
-/// The exit code when there is a gap between leases, or one is stuck.
+/// The exit code when leases leave something out or overlap, or one is stuck or cannot be read.
 const FOUND: u8 = 3;
 
-/// Shows containers and leases; fails when any of them cannot be read. A gap between leases, or one that is stuck, is a
-/// finding.
+/// Shows containers and leases; fails when any of them cannot be read. A gap between leases, or one that is stuck, is
+/// a finding.
 pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<ExitCode> {
     let status = service.status().await;
     let is_missing = status.containers.iter().any(|container| matches!(container.state, ContainerState::Missing));
     let failed = status.containers.iter().any(|container| matches!(container.state, ContainerState::Failed { .. }));
     // Leases need containers.
     let failed = failed || status.leases_error.is_some() && !is_missing;
-    let found = status.leases_gap.is_some() || status.leases.iter().any(|lease| lease.is_stuck);
+    let is_flawed = status.leases_gap.is_some() || status.leases_overlap.is_some();
+    let found = is_flawed || status.leases.iter().any(|lease| lease.is_stuck || lease.error.is_some());
     if arguments.output == Output::Json {
         print_json(&status)?;
     } else {
@@ -61,7 +62,12 @@ fn print_status(status: Status) -> Result<()> {
     });
     print_table(&["Feed", "Lease", "Owner", "Lag", "Behind", "Last checkpoint", "State"], rows)?;
     if let Some(range) = status.leases_gap {
-        print_line(&format!("GAP: no lease covers the range {range}; what changes there is not captured"))?;
+        print_line(&format!(
+            "GAP: no lease covers the range {range}; what changes there is not seen. To make one: changefeed leases repair"
+        ))?;
+    }
+    if let Some(range) = status.leases_overlap {
+        print_line(&format!("OVERLAP: more than one lease covers the range {range}; what changes there comes twice"))?;
     }
     if let Some(error) = status.leases_error {
         print_line(&format!("The leases cannot be read: {error}"))?;
@@ -86,6 +92,9 @@ fn describe(retention: &RetentionStatus) -> String {
 }
 
 fn lease_state(lease: &LeaseStatus) -> String {
+    if let (None, Some(error)) = (&lease.failure, &lease.error) {
+        return format!("UNREADABLE: {error}");
+    }
     match (&lease.failure, lease.is_stuck, lease.is_free) {
         (Some(failure), ..) => format!("STUCK since {}: {}", failure.since, failure.message),
         (None, true, true) => "STUCK: nobody reads it".to_owned(),

@@ -145,6 +145,45 @@ async fn instances_share_the_leases_show_their_health_and_give_them_back() {
     assert_eq!(stuck().await.iter().map(|lease| lease["lag"].as_i64()).collect::<Vec<_>>(), [Some(1)]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_that_somebody_deleted_are_made_anew_and_all_of_them_are_carried_and_set_back() {
+    let world = shop().await;
+    assert!(start(&world, &[]).end("-TERM").await.success());
+    let command = |arguments: &[&str]| {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_changefeed"))
+            .args(arguments)
+            .env("CosmosDB", world.endpoint.connection_string())
+            .env("COSMOS_DISABLE_IMDS", "1")
+            .output()
+            .expect("changefeed");
+        (run.status.code(), String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr))
+    };
+    assert_eq!(command(&["status"]).0, Some(0));
+    let (code, exported) = command(&["leases", "export"]);
+    assert_eq!(code, Some(0), "{exported}");
+    let exported: Value = serde_json::from_str(&exported).expect("JSON");
+    let lost = &exported[1];
+    let id = lost["id"].as_str().expect("id");
+    world.container("leases").await.delete_item(id.to_owned(), id, None).await.expect("delete");
+    let (code, said) = command(&["status"]);
+    assert!(code == Some(3) && said.contains("changefeed leases repair"), "{said}");
+    assert_eq!(command(&["leases", "repair"]), (Some(0), "1 leases were made\n".to_owned()));
+    assert_eq!(command(&["status"]).0, Some(0));
+
+    let (code, said) = command(&["leases", "reset", "--to", "-1h"]);
+    assert!(code == Some(1) && said.contains("--yes"), "{said}");
+    assert_eq!(command(&["leases", "reset", "--to", "now", "--yes"]), (Some(0), "4 leases were set\n".to_owned()));
+    let file = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(file.path(), exported.to_string()).expect("written");
+    let path = file.path().to_str().expect("a path");
+    let (code, said) = command(&["leases", "import", path]);
+    assert!(code == Some(1) && said.contains("4 leases already"), "{said}");
+    assert_eq!(command(&["leases", "import", path, "--overwrite"]), (Some(0), "4 leases were stored\n".to_owned()));
+    std::fs::write(file.path(), json!([lost]).to_string()).expect("written");
+    let (code, said) = command(&["leases", "import", path, "--overwrite"]);
+    assert!(code == Some(1) && said.contains("leave out the range"), "{said}");
+}
+
 /// Leases that somebody else is making are waited for, for as long as the lock lasts.
 #[tokio::test]
 async fn an_instance_that_is_told_to_stop_while_it_starts_answers_meanwhile_and_gives_its_leases_back() {

@@ -141,6 +141,12 @@ impl LeaseStore {
         self.create_document(&id, &json!({"id": id})).await.map(drop)
     }
 
+    /// Has the leases looked at again by whoever starts next.
+    pub(crate) async fn forget_initialized(&self) -> Result<(), Error> {
+        let id = self.marker_id();
+        self.delete_document(&id, &id, None).await
+    }
+
     /// Takes the lock under which leases are made; `None` when another instance has it.
     pub(crate) async fn lock(&self, now: DateTime<Utc>) -> Result<Option<Lock>, Error> {
         let id = self.lock_id();
