@@ -37,7 +37,9 @@ pub(crate) async fn process(instance: Arc<Instance>, held: Arc<HeldLease>, stop:
     // may still be at work when the processor is told to stop, and the lease must not expire.
     let mut keeping = JoinSet::new();
     keeping.spawn(keep(Arc::clone(&instance), Arc::clone(&held), token.clone()));
-    RangeReader { instance: &instance, held: &held, stop, read_up_to: None, pages: 0 }.run(&token).await;
+    RangeReader { instance: &instance, held: &held, stop, read_up_to: None, pages: 0, is_whole: false }
+        .run(&token)
+        .await;
     drop(keeping);
     if held.lost().is_cancelled() {
         log::info!("lease {token} was lost: another instance has it, or it was deleted");
@@ -64,6 +66,8 @@ struct RangeReader<'a> {
     read_up_to: Option<String>,
     /// How many pages were read.
     pages: u64,
+    /// Whether no other lease is known to be within this one's range.
+    is_whole: bool,
 }
 
 enum Progress {
@@ -87,7 +91,8 @@ impl RangeReader<'_> {
                 page = self.next_page() => page,
             };
             let progress = match page {
-                Ok((range, page)) => self.deliver(&range, page).await,
+                Ok(Some((range, page))) => self.deliver(&range, page).await,
+                Ok(None) => Ok(self.replaced()),
                 Err(error) => Err(not_read(error)),
             };
             let pause = match progress {
@@ -132,7 +137,14 @@ impl RangeReader<'_> {
         }
     }
 
-    async fn next_page(&self) -> Result<(FeedRange, FeedPage), Error> {
+    /// The next page; none when an instance that was killed had begun to replace the lease, and that is finished now.
+    async fn next_page(&mut self) -> Result<Option<(FeedRange, FeedPage)>, Error> {
+        if !self.is_whole {
+            if topology::finish_replacing(self.instance, self.held).await? {
+                return Ok(None);
+            }
+            self.is_whole = true;
+        }
         let lease = match self.read_up_to {
             Some(_) => self.held.lease().await,
             None => self.held.read_anew(self.pages).await,
@@ -148,7 +160,12 @@ impl RangeReader<'_> {
         };
         let position = self.position(lease);
         let page = self.instance.monitored.read_feed(&range, &position, settings.mode, settings.max_items).await?;
-        Ok((range, page))
+        Ok(Some((range, page)))
+    }
+
+    fn replaced(&self) -> Progress {
+        self.instance.rebalance.notify_one();
+        Progress::Over
     }
 
     fn position(&self, lease: Lease) -> Position {
@@ -183,8 +200,7 @@ impl RangeReader<'_> {
             Some(continuation) => continuation,
             None => {
                 topology::replace(self.instance, self.held, &page.parts).await.map_err(ProcessingError::Lease)?;
-                self.instance.rebalance.notify_one();
-                return Ok(Progress::Over);
+                return Ok(self.replaced());
             }
         };
         self.pages += 1;

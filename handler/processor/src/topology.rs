@@ -40,6 +40,18 @@ pub(crate) async fn replace(instance: &Instance, held: &HeldLease, parts: &[Feed
     held.delete().await
 }
 
+/// Replaces a lease by those that are within its range, and others for the rest of it: an instance that was killed had begun
+/// to do so, and the parts that it made leases for may be one partition again, which no page shows. Whether there were any.
+pub(crate) async fn finish_replacing(instance: &Instance, held: &HeldLease) -> Result<bool, Error> {
+    let Some(range) = held.lease().await.range() else { return Ok(false) };
+    let is_within = |lease: &Lease| lease.range().is_some_and(|other| range.holds(&other));
+    let has_begun = instance.leases.all().await?.iter().any(is_within);
+    if has_begun {
+        replace(instance, held, std::slice::from_ref(&range)).await?;
+    }
+    Ok(has_begun)
+}
+
 /// The leases for `parts` of a lease's range, each with its bookmark.
 pub(crate) async fn successors(
     monitored: &Container,

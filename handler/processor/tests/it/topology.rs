@@ -149,6 +149,43 @@ async fn an_instance_that_was_killed_in_the_middle_of_a_split_leaves_nothing_beh
     running.stop().await;
 }
 
+/// An instance was killed while it replaced a lease by two, and then their partitions were merged: no page shows that the
+/// lease is the old one.
+#[tokio::test]
+async fn a_lease_beside_those_that_were_made_in_its_place_goes_also_after_a_merge() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    for n in 0..12 {
+        shop.put_into(&format!("cart-{n}"), &format!("item-{n:02}"), n).await;
+    }
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until("every change", async || seen.lock().expect("seen").len() == 12).await;
+    running.stop().await;
+    let leases = shop.leases().await;
+    let of = |token: &str| leases.iter().find(|lease| lease["LeaseToken"] == token).expect("lease").clone();
+    let (mut old, upper) = (of("0"), of("1"));
+    let (min, max) = (&old["FeedRange"]["Range"]["min"], &upper["FeedRange"]["Range"]["max"]);
+    let token = format!("{}-{}", min.as_str().expect("min"), max.as_str().expect("max"));
+    let id = old["id"].as_str().expect("id").replace("..0", &format!("..{token}"));
+    old["FeedRange"] = json!({"Range": {"min": min, "max": max}});
+    (old["id"], old["LeaseToken"], old["version"]) = (json!(id), json!(token), json!(1));
+    old["ContinuationToken"] = Value::Null;
+    shop.lease_container().await.create_item(id.clone(), &id, old, None).await.expect("the old lease");
+    shop.endpoint.merge(DATABASE, "cart", ["0", "1"], Duration::ZERO).await.expect("merge");
+
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until("the end of the old lease", async || !tokens(&shop).await.contains(&token)).await;
+    for n in 12..24 {
+        shop.put_into(&format!("cart-{n}"), &format!("item-{n:02}"), n).await;
+    }
+    until("every change", async || seen.lock().expect("seen").len() >= 24).await;
+    running.stop().await;
+    let seen = seen.lock().expect("seen");
+    assert_eq!((seen.len(), seen.iter().collect::<BTreeSet<_>>().len()), (24, 24), "each came once: {seen:?}");
+    let set = LeaseSet::open("p", shop.container("cart").await, shop.container("lease").await).expect("leases");
+    assert_eq!((set.gap().await.expect("leases"), set.overlap().await.expect("leases")), (None, None));
+}
+
 #[tokio::test]
 async fn an_instance_that_lost_a_lease_while_it_replaced_it_makes_no_others() {
     let shop = Shop::open().await;
