@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use changefeed_history::{Batch, JobOptions, JobState, RestoreRequest, RestoreView, Restored, SliceEnd, Store};
+use futures::FutureExt;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
+
+use super::{DEADLINE, until};
 
 /// Limits that a few documents exceed.
 pub fn small() -> JobOptions {
@@ -48,6 +51,21 @@ pub async fn finish(store: &Store, id: &str) -> JobState {
             SliceEnd::NoJob => panic!("no job {id}"),
         }
     }
+}
+
+/// Works on a job until the condition holds: then the slice ends.
+pub async fn slice_until(store: &Store, id: &str, condition: impl AsyncFn() -> bool) -> SliceEnd {
+    let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+    let slice = store.run_slice(id, "test", is_over.map(drop));
+    tokio::pin!(slice);
+    let end = tokio::select! {
+        end = &mut slice => end,
+        () = until("the slice is over", DEADLINE, condition) => {
+            over.send(()).expect("a slice");
+            slice.await
+        }
+    };
+    end.expect("slice")
 }
 
 /// A restore as it is shown, with all of its items.
