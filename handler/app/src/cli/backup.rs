@@ -9,7 +9,7 @@ use changefeed_history::{FilterOn, JobState, RestoreRequest, Selection, Target};
 use super::arguments::Output;
 use super::backup_arguments::{BackupCommand, CreateArguments, FromArguments};
 use super::backup_verify;
-use super::follow::{Followed, follow};
+use super::follow::{Followed, Following, follow};
 use super::output::{print_json, print_line};
 use super::restore::exit_code;
 use super::restore_job::{Large, run_large};
@@ -60,7 +60,9 @@ async fn create(service: &Service, arguments: &CreateArguments) -> Result<ExitCo
         Some(id) => id,
         None => service.store.create_backup_job(&request).await?.id,
     };
-    let followed = follow(service, &id, "Backing up").await?;
+    let people = arguments.output.output == Output::Table;
+    let following = Following { id: &id, action: "Backing up", phase: None, people };
+    let followed = follow(service, following).await?;
     let view = service.store.backup(&id).await?;
     if followed == Followed::Detached {
         match &view.only_on {

@@ -68,8 +68,8 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
         RestoreCommand::Show { id, follow, output } => {
-            if *follow && let Some(code) = follow_to_end(service, id).await? {
-                return Ok(code);
+            if *follow && !follow_to_end(service, id, output.output).await? {
+                return Ok(ExitCode::FAILURE);
             }
             let view = service.store.show_restore(id).await?;
             show(&view, output.output)?;

@@ -7,7 +7,7 @@ use changefeed_history::{JobState, RestoreRecord, RestoreRequest, RestoreView, U
 
 use super::arguments::{HowArguments, Output};
 use super::confirm::confirm;
-use super::follow::{Followed, follow};
+use super::follow::{Followed, Following, follow};
 use super::output::{print_json, print_line};
 use super::restore::{exit_code, print_items, summary};
 use crate::service::Service;
@@ -38,7 +38,8 @@ pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> R
     let people = how.output.output == Output::Table;
     if how.dry_run || !how.yes {
         let record = large.start(service, true).await?;
-        if follow(service, &record.id, "Planning").await? == Followed::Detached {
+        let following = Following { id: &record.id, action: "Planning", phase: None, people };
+        if follow(service, following).await? == Followed::Detached {
             service.store.cancel_job(&record.id).await?;
             print_line("nothing was written")?;
             return Ok(ExitCode::FAILURE);
@@ -64,8 +65,8 @@ pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> R
         confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
     }
     let record = large.start(service, false).await?;
-    if let Some(code) = follow_to_end(service, &record.id).await? {
-        return Ok(code);
+    if !follow_to_end(service, &record.id, how.output.output).await? {
+        return Ok(ExitCode::FAILURE);
     }
     let view = service.store.show_restore(&record.id).await?;
     if people {
@@ -86,12 +87,13 @@ pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> R
     Ok(exit_code(view.record.state))
 }
 
-/// Follows a restore to its end. The exit code of whoever left before.
-pub async fn follow_to_end(service: &Service, id: &str) -> Result<Option<ExitCode>> {
+/// Follows a restore, whether to its end: somebody may leave before.
+pub async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bool> {
     if service.store.restore(id).await?.job.is_none() {
-        return Ok(None);
+        return Ok(true);
     }
-    if follow(service, id, "Restoring").await? == Followed::Detached {
+    let following = Following { id, action: "Restoring", phase: None, people: output == Output::Table };
+    if follow(service, following).await? == Followed::Detached {
         if service.store.job(id).await?.job.only_on.is_none() {
             eprintln!("The restore goes on where RunJobs or `changefeed process` runs.");
         }
@@ -99,9 +101,9 @@ pub async fn follow_to_end(service: &Service, id: &str) -> Result<Option<ExitCod
             "To see it, and to go on with it here: changefeed restore show {id} --follow\n\
              To end it: changefeed restore cancel {id}"
         );
-        return Ok(Some(ExitCode::SUCCESS));
+        return Ok(false);
     }
-    Ok(None)
+    Ok(true)
 }
 
 /// Shows a restore: how far it is, and its first documents.
