@@ -205,6 +205,15 @@ async fn damage_and_wrong_places_are_told_by_their_names_and_exit_codes() {
         assert_eq!(refused.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no backup"), "{refused:?}");
     }
+    // What can never be a document is told by its reason, in the plan and in the end.
+    let odd = shop.place("dump-10:30.ndjson");
+    std::fs::write(&odd, "{\"pk\": \"key-0\"}\n").expect("written");
+    for more in ["--dry-run", "--yes"] {
+        let failed = shop.run(&["backup", "restore", &odd, more]).await;
+        let told = String::from_utf8_lossy(&failed.stdout).into_owned();
+        assert_eq!(failed.status.code(), Some(1), "{more}: {told}");
+        assert!(told.contains("it has no id") && !told.contains("To undo it"), "{told}");
+    }
     // Without Cosmos DB, backups can be looked at.
     let mut verify = Command::new(env!("CARGO_BIN_EXE_changefeed"));
     let output = verify.args(["backup", "verify", &place]).env_remove("CosmosDB").output().expect("changefeed");
