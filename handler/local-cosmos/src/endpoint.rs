@@ -136,6 +136,11 @@ impl Endpoint {
         self.gateway.usage.read()
     }
 
+    /// Requests that are being answered now.
+    pub fn requests_under_way(&self) -> u64 {
+        self.gateway.requests_under_way()
+    }
+
     /// Lets requests fail.
     pub fn inject(&self, fault: Fault) {
         self.gateway.faults.add(fault);

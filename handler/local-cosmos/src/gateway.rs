@@ -1,6 +1,7 @@
 //! Every request goes through here: to the emulator, to the log, or to both.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,23 @@ pub(crate) struct Gateway {
     previous_images: bool,
     pub usage: UsageMeter,
     pub faults: Faults,
+    under_way: AtomicU64,
+}
+
+/// A request that is being answered, or whose client went away while it was.
+struct UnderWay<'a>(&'a AtomicU64);
+
+impl<'a> UnderWay<'a> {
+    fn begin(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Gateway {
@@ -46,7 +64,12 @@ impl Gateway {
             previous_images: options.previous_images,
             usage: UsageMeter::new(),
             faults: Faults::default(),
+            under_way: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn requests_under_way(&self) -> u64 {
+        self.under_way.load(Ordering::SeqCst)
     }
 
     pub(crate) fn emulator(&self) -> &Emulator {
@@ -62,6 +85,7 @@ impl Gateway {
     }
 
     pub(crate) async fn answer(&self, mut incoming: Incoming) -> Reply {
+        let _under_way = UnderWay::begin(&self.under_way);
         if let Some(key) = &self.key
             && !self.is_authorized(key, &incoming)
         {

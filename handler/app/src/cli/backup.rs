@@ -1,21 +1,25 @@
 //! `changefeed backup`: writes backups and restores them.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use changefeed_history::backup::{BackupRequest, BackupView, BackupWriter, PlaceAccess, unfinished};
 use changefeed_history::{FilterOn, JobState, RestoreRequest, Selection, Target};
 
 use super::arguments::Output;
-use super::backup_arguments::{BackupCommand, CreateArguments, FromArguments};
+use super::backup_arguments::{AsOfArgument, BackupCommand, CreateArguments, FromArguments};
 use super::backup_verify;
-use super::follow::{Followed, follow};
+use super::follow::{Followed, Following, follow};
 use super::output::{print_json, print_line};
 use super::restore::exit_code;
 use super::restore_job::{Large, run_large};
 use crate::config::{Settings, Source, places};
 use crate::jobs::host;
 use crate::service::Service;
+
+/// How often a backup that is to end is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Writes, reads and restores backups. Cosmos DB is not needed to look at one.
 pub async fn run(source: &Source, command: &BackupCommand) -> Result<ExitCode> {
@@ -49,18 +53,20 @@ pub fn whole(place: &str) -> Result<String> {
 async fn create(service: &Service, arguments: &CreateArguments) -> Result<ExitCode> {
     let request = BackupRequest {
         to: whole(&arguments.to)?,
-        as_of: arguments.as_of,
+        as_of: arguments.as_of.map(|as_of| as_of.moment),
         filter: arguments.filters.clone(),
         incremental_from: arguments.incremental_from.as_deref().map(whole).transpose()?,
         reason: arguments.reason.clone(),
         requested_by: arguments.requested_by.clone(),
         ru_per_second: arguments.ru_per_second,
     };
-    let id = match under_way(service, &request, arguments.discard).await? {
+    let id = match under_way(service, &request, arguments.as_of, arguments.discard).await? {
         Some(id) => id,
         None => service.store.create_backup_job(&request).await?.id,
     };
-    let followed = follow(service, &id, "Backing up").await?;
+    let people = arguments.output.output == Output::Table;
+    let following = Following { id: &id, action: "Backing up", phase: None, people };
+    let followed = follow(service, following).await?;
     let view = service.store.backup(&id).await?;
     if followed == Followed::Detached {
         match &view.only_on {
@@ -75,40 +81,84 @@ async fn create(service: &Service, arguments: &CreateArguments) -> Result<ExitCo
 }
 
 /// The backup that goes on in a place; none when one can begin there.
-async fn under_way(service: &Service, request: &BackupRequest, discard: bool) -> Result<Option<String>> {
+async fn under_way(
+    service: &Service,
+    request: &BackupRequest,
+    as_of: Option<AsOfArgument>,
+    discard: bool,
+) -> Result<Option<String>> {
     let place = service.settings().places.open(&request.to)?;
     let backups = service.store.backups().await?.items;
     let unfinished = unfinished(&place).await?;
     let is_here = |backup: &BackupView| {
         backup.place() == request.to || unfinished.as_ref().is_some_and(|unfinished| unfinished.id == backup.id)
     };
-    let open = backups.into_iter().find(|backup| !backup.state.is_end() && is_here(backup));
+    let mut open = backups.into_iter().filter(|backup| !backup.state.is_end() && is_here(backup));
     if discard {
-        if let Some(open) = &open {
-            service.store.cancel_job(&open.id).await?;
+        for open in open {
+            end(service, &open.id).await?;
         }
         if unfinished.is_some() {
             BackupWriter::discard(&place).await?;
         }
         return Ok(None);
     }
-    let Some(open) = open else {
+    let Some(open) = open.find(|backup| !backup.progress.cancelling) else {
         let Some(backup) = unfinished else { return Ok(None) };
         bail!("in {place} is backup {}, which was given up unfinished; give --discard to begin anew", backup.id);
     };
     let asked: BackupRequest = serde_json::from_value(open.request.clone()).context("reading a backup's request")?;
-    let same = asked.as_of.is_some() == request.as_of.is_some()
-        && asked.filter == request.filter
-        && asked.incremental_from == request.incremental_from;
-    if !same {
+    let same_moment = match as_of {
+        Some(AsOfArgument { is_relative: true, .. }) => asked.as_of.is_some(),
+        _ => asked.as_of == request.as_of,
+    };
+    if !same_moment || asked.filter != request.filter || asked.incremental_from != request.incremental_from {
         bail!(
-            "in {place} is backup {}, unfinished, of something else; give what was asked for then, or --discard to \
+            "in {place} is backup {}, unfinished, of something else{}; give what was asked for then, or --discard to \
              begin anew",
-            open.id
+            open.id,
+            of(&open)
         );
     }
-    eprintln!("Going on with backup {}, begun {}", open.id, open.started_at);
+    eprintln!("Going on with backup {}, begun {}{}", open.id, open.started_at, of(&open));
+    keep_budget(service, &open.id, request.ru_per_second).await?;
     Ok(Some(open.id))
+}
+
+/// Ends a backup: at once, or when its runner next saves it, or else when its runner may be taken for dead.
+async fn end(service: &Service, id: &str) -> Result<()> {
+    let mut is_told = false;
+    loop {
+        let job = service.store.cancel_job(id).await?;
+        if job.state.is_end() {
+            return Ok(());
+        }
+        if let Some(claim) = job.job.claim.filter(|_| !is_told) {
+            eprintln!("waiting for {}, which has backup {id} until {}", claim.by, claim.until);
+            is_told = true;
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// Holds a backup that is gone on with to this budget, where that can be.
+async fn keep_budget(service: &Service, id: &str, asked: Option<f64>) -> Result<()> {
+    let job = match asked {
+        Some(budget) => service.store.set_job_budget(id, budget).await?,
+        None => service.store.job(id).await?,
+    };
+    if job.job.ru_per_second != asked {
+        let kept = job.job.ru_per_second.map_or("none".to_owned(), |budget| format!("{budget} RU a second"));
+        let why = if asked.is_some() { ", because somebody works on it" } else { "" };
+        eprintln!("It keeps its budget{why}: {kept}");
+    }
+    Ok(())
+}
+
+/// The moment of a backup, to be added to a sentence; nothing for one of the live documents.
+fn of(view: &BackupView) -> String {
+    let as_of = &view.request["asOf"];
+    as_of.as_str().map(|moment| format!(", as of {moment}")).unwrap_or_default()
 }
 
 fn print(view: &BackupView, output: Output) -> Result<()> {
@@ -131,9 +181,10 @@ fn print(view: &BackupView, output: Output) -> Result<()> {
         state => format!("{}: ", format!("{state:?}").to_lowercase()),
     };
     print_line(&format!(
-        "Backup {}: {state}{}, {} in {} for {:.0} RU",
+        "Backup {}: {state}{}{}, {} in {} for {:.0} RU",
         view.id,
         parts.join(", "),
+        of(view),
         indicatif::HumanBytes(counts.bytes),
         view.place(),
         view.request_charge

@@ -34,6 +34,19 @@ pub enum BackupCommand {
     },
 }
 
+/// A moment, and whether it was given as a time before now: then the same words mean another one the next time.
+#[derive(Clone, Copy, Debug)]
+pub struct AsOfArgument {
+    pub moment: Moment,
+    pub is_relative: bool,
+}
+
+impl AsOfArgument {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self { moment: moment(text)?, is_relative: text.trim_start().starts_with('-') })
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct CreateArguments {
     /// The place.
@@ -44,8 +57,8 @@ pub struct CreateArguments {
     )]
     pub to: String,
     /// The documents as of this time: 2026-11-20T10:31:00Z, seconds since 1970, or -10m; without it as they are now
-    #[arg(long, allow_hyphen_values = true, value_parser = moment)]
-    pub as_of: Option<Moment>,
+    #[arg(long, allow_hyphen_values = true, value_parser = AsOfArgument::parse)]
+    pub as_of: Option<AsOfArgument>,
     /// Only documents that meet this condition: city_name=Davidson; several must all be met
     #[arg(long = "filter", value_parser = Filter::parse)]
     pub filters: Vec<Filter>,

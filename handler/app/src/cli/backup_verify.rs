@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use changefeed_history::backup::{
-    BackupReader, Content, Damage, ListedBackup, ListedState, Place, PlaceAccess, ReadError, verify_listing,
-    verify_segment,
+    Content, Damage, ListedBackup, ListedState, Place, PlaceAccess, look, verify_listing, verify_segment,
 };
+
+use serde_json::json;
 
 use super::arguments::Output;
 use super::backup::whole;
@@ -60,32 +61,36 @@ pub async fn verify(access: &PlaceAccess, place: &str, output: Output) -> Result
     Ok(if verification.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) })
 }
 
-/// Lists the backups below a place, or the one that is there.
+/// Lists the backups below a place, or the one that is there. What could not be looked at is listed too, and makes it fail.
 pub async fn list(access: &PlaceAccess, place: &str, output: Output) -> Result<ExitCode> {
     let place = open(access, place)?;
     let backups = changefeed_history::backup::list(&place).await?;
-    match output {
-        Output::Json => print_json(&serde_json::json!({ "items": backups }))?,
-        Output::Table if backups.is_empty() => {
-            if place.as_file().await?.is_some() {
-                bail!("{place} is a file");
-            }
-            match BackupReader::open(place.clone()).await {
-                Ok(reader) => print_line(&format!(
-                    "{place} is itself backup {} of {} documents",
-                    reader.manifest().backup.id,
-                    reader.manifest().documents
-                ))?,
-                Err(ReadError::Damage(Damage::NoManifest)) => print_line(&format!("there are no backups in {place}"))?,
-                Err(error) => bail!("{place}: {error}"),
-            }
+    if backups.is_empty() && place.as_file().await?.is_some() {
+        bail!("{place} is a file");
+    }
+    let itself = if backups.is_empty() { look(&place).await? } else { None };
+    if let Some(ListedState::Damaged { damage }) = &itself {
+        bail!("{place}: {damage}");
+    }
+    match (output, &itself) {
+        (Output::Json, Some(itself)) => print_json(&json!({ "items": backups, "itself": itself }))?,
+        (Output::Json, None) => print_json(&json!({ "items": backups }))?,
+        (Output::Table, Some(itself)) => {
+            let (what, backup, documents) = match itself {
+                ListedState::Finished { backup, documents, .. } => ("backup", backup, documents),
+                ListedState::Unfinished { backup, documents } => ("unfinished backup", backup, documents),
+                ListedState::Damaged { .. } | ListedState::Unreadable { .. } => bail!("{place} cannot be read"),
+            };
+            print_line(&format!("{place} is itself {what} {} of {documents} documents", backup.id))?;
         }
-        Output::Table => {
+        (Output::Table, None) if backups.is_empty() => print_line(&format!("there are no backups in {place}"))?,
+        (Output::Table, None) => {
             let header = ["Name", "State", "Of", "Content", "Begun", "Documents", "Deletions", "Size"];
             print_table(&header, backups.iter().map(row))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    let is_whole = !backups.iter().any(|backup| matches!(backup.state, ListedState::Unreadable { .. }));
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn row(listed: &ListedBackup) -> Vec<String> {
@@ -98,6 +103,7 @@ fn row(listed: &ListedBackup) -> Vec<String> {
             ("unfinished".to_owned(), Some(backup), [documents.to_string(), String::new(), String::new()])
         }
         ListedState::Damaged { damage } => (damage.to_string(), None, Default::default()),
+        ListedState::Unreadable { message } => (message.clone(), None, Default::default()),
     };
     let [of, content, begun] = backup.map_or_else(Default::default, |backup| {
         let mut content = match backup.content {

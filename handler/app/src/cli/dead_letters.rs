@@ -124,28 +124,26 @@ fn is_gone(error: &anyhow::Error) -> bool {
 }
 
 async fn replay(service: &Service, which: &WhichArguments, output: Output) -> Result<ExitCode> {
-    let mut rows = Vec::new();
-    let mut still_dead = false;
+    let (mut done, mut still_dead) = (0_u64, 0_u64);
     let replayed = for_each(which, service, async |id| {
         let replay = service.store.replay_dead_letter(id).await?;
-        still_dead |= replay.outcome == ReplayOutcome::StillDead;
+        let counted = if replay.outcome == ReplayOutcome::StillDead { &mut still_dead } else { &mut done };
+        *counted += 1;
         match output {
             Output::Json => print_json(&replay),
-            Output::Table => {
-                rows.push(row(replay));
-                Ok(())
-            }
+            Output::Table => print_line(&line(replay)),
         }
     })
     .await;
     if output == Output::Table {
-        print_table(&["Id", "Outcome", "Version or reason"], rows)?;
+        print_line(&format!("{done} dead letters are stored, {still_dead} still dead"))?;
     }
     replayed?;
-    Ok(if still_dead { ExitCode::from(STILL_DEAD) } else { ExitCode::SUCCESS })
+    Ok(if still_dead > 0 { ExitCode::from(STILL_DEAD) } else { ExitCode::SUCCESS })
 }
 
-fn row(replay: Replay) -> Vec<String> {
+/// What became of a dead letter, told at once: there may be many.
+fn line(replay: Replay) -> String {
     let outcome = match replay.outcome {
         ReplayOutcome::Stored => "stored",
         ReplayOutcome::AlreadyStored => "was stored already",
@@ -155,7 +153,7 @@ fn row(replay: Replay) -> Vec<String> {
         let text = |text: Option<String>| text.unwrap_or_default();
         format!("{}: {}", text(replay.reason), text(replay.message))
     };
-    vec![replay.id, outcome.to_owned(), replay.version.unwrap_or_else(reason)]
+    format!("{}  {outcome}  {}", replay.id, replay.version.unwrap_or_else(reason))
 }
 
 async fn drop(service: &Service, which: &WhichArguments, yes: bool, output: Output) -> Result<()> {

@@ -1,15 +1,16 @@
-//! Shows how a job goes on, and works on it where nobody else does.
+//! Shows how a job goes on, and works on it where nobody else does. A claim of another runner is waited for within a slice,
+//! which takes the job over from one that was killed.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use changefeed_history::{ErrorKind, JobState, SliceEnd};
+use changefeed_history::{ErrorKind, Job, JobState, SliceEnd};
 use chrono::Utc;
 use tokio::sync::watch;
 
 use super::interrupt::interrupted;
-use super::progress::job_bar;
-use crate::jobs::runner;
+use super::progress::{JobBar, job_bar};
+use crate::jobs::{host, runner};
 use crate::service::Service;
 
 /// How often it is looked at.
@@ -24,14 +25,28 @@ const MAX_FAILURES: u32 = 10;
 pub enum Followed {
     /// The job did.
     Ended(JobState),
-    /// Ctrl-C: the job goes on where somebody runs jobs.
+    /// Ctrl-C: the job goes on where somebody runs jobs. Whoever leaves has not seen its end: that is no success.
     Detached,
 }
 
+/// A job to follow, and how people are told of it.
+pub struct Following<'a> {
+    pub id: &'a str,
+    /// What the bar says.
+    pub action: &'static str,
+    /// What is told once when the job comes to the phase of this name.
+    pub phase: Option<(&'static str, String)>,
+    /// Whether people read along: then the id is told first.
+    pub people: bool,
+}
+
 /// Follows a job to its end, with a progress bar on a terminal. Ctrl-C detaches, a second time at once.
-pub async fn follow(service: &Service, id: &str, action: &'static str) -> Result<Followed> {
+pub async fn follow(service: &Service, job: Following<'_>) -> Result<Followed> {
     let stop = watch::Sender::new(false);
-    let following = drive(service, id, action, &stop);
+    if job.people {
+        eprintln!("{}: job {}", job.action, job.id);
+    }
+    let following = drive(service, job, &stop);
     tokio::pin!(following);
     tokio::select! {
         ended = &mut following => return ended,
@@ -45,22 +60,23 @@ pub async fn follow(service: &Service, id: &str, action: &'static str) -> Result
     }
 }
 
-async fn drive(service: &Service, id: &str, action: &'static str, stop: &watch::Sender<bool>) -> Result<Followed> {
-    let bar = job_bar(action);
+async fn drive(service: &Service, job: Following<'_>, stop: &watch::Sender<bool>) -> Result<Followed> {
+    let (id, runner) = (job.id, runner());
+    let mut told = Told { bar: job_bar(job.action), own: format!("{runner}/"), phase: job.phase, is_waiting: false };
     let mut failures = 0;
-    let runner = runner();
     loop {
         let job = service.store.job(id).await?;
-        bar.show(&job.job.progress());
+        told.show(&job);
         if job.state.is_end() {
-            bar.finish();
+            told.bar.finish();
             return Ok(Followed::Ended(job.state));
         }
         if *stop.borrow() {
-            bar.finish();
+            told.bar.finish();
             return Ok(Followed::Detached);
         }
-        if job.job.is_claimed(Utc::now()) {
+        // Where only another machine can work on it, and does, there is only to look.
+        if job.job.only_on.as_ref().is_some_and(|only| *only != host()) && job.job.is_claimed(Utc::now()) {
             tokio::time::sleep(LOOK_INTERVAL).await;
             continue;
         }
@@ -75,7 +91,7 @@ async fn drive(service: &Service, id: &str, action: &'static str, stop: &watch::
             loop {
                 tokio::time::sleep(LOOK_INTERVAL).await;
                 if let Ok(job) = service.store.job(id).await {
-                    bar.show(&job.job.progress());
+                    told.show(&job);
                 }
             }
         };
@@ -85,15 +101,43 @@ async fn drive(service: &Service, id: &str, action: &'static str, stop: &watch::
         };
         match end {
             Ok(SliceEnd::More | SliceEnd::Ended(_) | SliceEnd::Busy | SliceEnd::NoJob) => failures = 0,
+            // It was waiting for another runner's claim, perhaps.
+            Err(error) if may_pass(error.kind()) && *stop.borrow() => {}
             Err(error) if may_pass(error.kind()) && failures < MAX_FAILURES => {
                 failures += 1;
                 log::warn!("tried again: {error}");
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) => {
-                bar.finish();
+                told.bar.finish();
                 return Err(error.into());
             }
+        }
+    }
+}
+
+/// What people are told of a job while it goes on.
+struct Told {
+    bar: JobBar,
+    /// How claims of this process begin.
+    own: String,
+    phase: Option<(&'static str, String)>,
+    /// Whether it was told who else has the job.
+    is_waiting: bool,
+}
+
+impl Told {
+    fn show(&mut self, job: &Job) {
+        let progress = job.job.progress();
+        self.bar.show(&progress);
+        let claim = job.job.claim.as_ref().filter(|claim| !claim.by.starts_with(&self.own));
+        if let Some(claim) = claim.filter(|_| !self.is_waiting && job.job.is_claimed(Utc::now())) {
+            self.is_waiting = true;
+            let runner = claim.by.rsplit_once('/').map_or(claim.by.as_str(), |(runner, _)| runner);
+            self.bar.say(&format!("waiting for {runner}, which has the job until {}", claim.until));
+        }
+        if let Some((_, text)) = self.phase.take_if(|(phase, _)| progress.phase.as_deref() == Some(*phase)) {
+            self.bar.say(&text);
         }
     }
 }

@@ -36,6 +36,11 @@ impl JobBar {
         self.0.set_position(progress.done);
     }
 
+    /// Tells something beside the bar, on stderr.
+    pub fn say(&self, line: &str) {
+        self.0.suspend(|| eprintln!("{line}"));
+    }
+
     pub fn finish(&self) {
         self.0.finish_and_clear();
     }

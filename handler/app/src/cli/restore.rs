@@ -12,7 +12,7 @@ use super::UsageError;
 use super::arguments::{FilterOnArgument, HowArguments, Output, RestoreArguments, RestoreCommand};
 use super::confirm::confirm;
 use super::output::{describe, print_json, print_line, print_table, time, version_time};
-use super::restore_job::{Large, follow_to_end, items, run_large, show};
+use super::restore_job::{Large, follow_to_end, items, print_left, run_large, show};
 use crate::service::Service;
 
 /// Done, but some documents had changed and were left alone.
@@ -68,11 +68,14 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
         RestoreCommand::Show { id, follow, output } => {
-            if *follow && let Some(code) = follow_to_end(service, id).await? {
-                return Ok(code);
+            if *follow && !follow_to_end(service, id, output.output).await? {
+                return Ok(ExitCode::FAILURE);
             }
             let view = service.store.show_restore(id).await?;
             show(&view, output.output)?;
+            if *follow && output.output == Output::Table && view.continuation.is_some() {
+                print_left(service, &view.record).await?;
+            }
             Ok(if *follow { exit_code(view.record.state) } else { ExitCode::SUCCESS })
         }
         RestoreCommand::Items { id, output } => {
@@ -145,7 +148,7 @@ async fn execute(service: &Service, plan: Plan, how: &HowArguments) -> Result<Ex
         if !people {
             print_json(&plan.report())?;
         }
-        return Ok(exit_code(if counts.conflict > 0 { JobState::Conflicts } else { JobState::Done }));
+        return Ok(planned_exit_code(&counts));
     }
     if !how.yes {
         confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
@@ -167,6 +170,9 @@ fn print_report(report: &RestoreReport) -> Result<()> {
     }
     let id = report.id.as_deref().unwrap_or_default();
     print_line(&format!("Restore {id}: {} for {:.0} RU", summary(&report.counts, true), report.request_charge))?;
+    if report.counts.writes() == 0 {
+        return Ok(());
+    }
     print_line(&format!("To undo it: changefeed restore undo {id}"))
 }
 
@@ -202,6 +208,15 @@ pub fn summary(counts: &Counts, done: bool) -> String {
     let parts: Vec<String> =
         parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
     if parts.is_empty() { "no documents".to_owned() } else { parts.join(", ") }
+}
+
+/// The exit code of a plan: that of a run in which everything that is planned to be written is.
+pub fn planned_exit_code(counts: &Counts) -> ExitCode {
+    exit_code(match counts {
+        Counts { failed: 1.., .. } => JobState::Failed,
+        Counts { conflict: 1.., .. } => JobState::Conflicts,
+        _ => JobState::Done,
+    })
 }
 
 pub fn exit_code(state: JobState) -> ExitCode {

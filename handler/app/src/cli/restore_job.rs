@@ -3,14 +3,17 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use changefeed_history::{JobState, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
+use changefeed_history::{Action, JobState, PlannedItem, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
 
 use super::arguments::{HowArguments, Output};
 use super::confirm::confirm;
-use super::follow::{Followed, follow};
+use super::follow::{Followed, Following, follow};
 use super::output::{print_json, print_line};
-use super::restore::{exit_code, print_items, summary};
+use super::restore::{exit_code, planned_exit_code, print_items, summary};
 use crate::service::Service;
+
+/// Documents that were left alone or failed, of those that are shown at the end.
+const SHOWN: usize = 20;
 
 /// What is too large for one request.
 pub enum Large {
@@ -38,7 +41,8 @@ pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> R
     let people = how.output.output == Output::Table;
     if how.dry_run || !how.yes {
         let record = large.start(service, true).await?;
-        if follow(service, &record.id, "Planning").await? == Followed::Detached {
+        let following = Following { id: &record.id, action: "Planning", phase: None, people };
+        if follow(service, following).await? == Followed::Detached {
             service.store.cancel_job(&record.id).await?;
             print_line("nothing was written")?;
             return Ok(ExitCode::FAILURE);
@@ -47,29 +51,29 @@ pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> R
         let counts = view.record.counts;
         if people {
             show(&view, Output::Table)?;
+            if view.continuation.is_some() {
+                print_left(service, &view.record).await?;
+            }
         }
         if how.dry_run || counts.writes() == 0 || view.record.state != JobState::Planned {
             if !people {
                 print_json(&view)?;
             }
-            let state = if view.record.state != JobState::Planned {
-                view.record.state
-            } else if counts.conflict > 0 {
-                JobState::Conflicts
-            } else {
-                JobState::Done
-            };
-            return Ok(exit_code(state));
+            return Ok(match view.record.state {
+                JobState::Planned => planned_exit_code(&counts),
+                ended => exit_code(ended),
+            });
         }
         confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
     }
     let record = large.start(service, false).await?;
-    if let Some(code) = follow_to_end(service, &record.id).await? {
-        return Ok(code);
+    if !follow_to_end(service, &record.id, how.output.output).await? {
+        return Ok(ExitCode::FAILURE);
     }
     let view = service.store.show_restore(&record.id).await?;
     if people {
         let record = &view.record;
+        print_left(service, record).await?;
         if let Some(message) = view.progress.as_ref().and_then(|progress| progress.message.as_ref()) {
             print_line(message)?;
         }
@@ -79,19 +83,46 @@ pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> R
             summary(&record.counts, true),
             record.request_charge
         ))?;
-        print_line(&format!("To undo it: changefeed restore undo {}", record.id))?;
+        if record.counts.writes() > 0 {
+            print_line(&format!("To undo it: changefeed restore undo {}", record.id))?;
+        }
     } else {
         print_json(&view)?;
     }
     Ok(exit_code(view.record.state))
 }
 
-/// Follows a restore to its end. The exit code of whoever left before.
-pub async fn follow_to_end(service: &Service, id: &str) -> Result<Option<ExitCode>> {
-    if service.store.restore(id).await?.job.is_none() {
-        return Ok(None);
+/// Prints documents that were left alone or failed, with the reasons: the first of them.
+pub async fn print_left(service: &Service, record: &RestoreRecord) -> Result<()> {
+    let all = usize::try_from(record.counts.conflict + record.counts.failed).unwrap_or(usize::MAX);
+    let mut left: Vec<PlannedItem> = Vec::new();
+    let mut continuation = None;
+    while left.len() < all.min(SHOWN) {
+        let page = service.store.restore_items(&record.id, continuation.as_deref()).await?;
+        left.extend(page.items.into_iter().filter(|item| matches!(item.action, Action::Conflict | Action::Failed)));
+        continuation = page.continuation;
+        if continuation.is_none() {
+            break;
+        }
     }
-    if follow(service, id, "Restoring").await? == Followed::Detached {
+    if left.is_empty() {
+        return Ok(());
+    }
+    left.truncate(SHOWN);
+    print_items(&left)?;
+    if all > left.len() {
+        print_line(&format!("… and {} more; to see all: changefeed restore items {}", all - left.len(), record.id))?;
+    }
+    Ok(())
+}
+
+/// Follows a restore, whether to its end: somebody may leave before.
+pub async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bool> {
+    if service.store.restore(id).await?.job.is_none() {
+        return Ok(true);
+    }
+    let following = Following { id, action: "Restoring", phase: None, people: output == Output::Table };
+    if follow(service, following).await? == Followed::Detached {
         if service.store.job(id).await?.job.only_on.is_none() {
             eprintln!("The restore goes on where RunJobs or `changefeed process` runs.");
         }
@@ -99,9 +130,9 @@ pub async fn follow_to_end(service: &Service, id: &str) -> Result<Option<ExitCod
             "To see it, and to go on with it here: changefeed restore show {id} --follow\n\
              To end it: changefeed restore cancel {id}"
         );
-        return Ok(Some(ExitCode::SUCCESS));
+        return Ok(false);
     }
-    Ok(None)
+    Ok(true)
 }
 
 /// Shows a restore: how far it is, and its first documents.

@@ -7,7 +7,7 @@ use changefeed_history::{Finding, FindingKind, JobState, Key, VerifyCounts, Veri
 
 use super::arguments::Output;
 use super::confirm::confirm;
-use super::follow::{Followed, follow};
+use super::follow::{Followed, Following, follow};
 use super::output::{print_json, print_line, print_table, time, version_time};
 use super::verify_arguments::{VerifyArguments, VerifyCommand, VerifyRunArguments};
 use crate::service::Service;
@@ -16,6 +16,8 @@ use crate::service::Service;
 const FOUND: u8 = 3;
 /// Findings that are shown where not all are asked for.
 const SHOWN: usize = 20;
+/// The grace time without another, in seconds.
+const GRACE_SECONDS: u32 = 60;
 
 /// Verifies, or shows what was verified.
 pub async fn run(service: &Service, arguments: &VerifyArguments) -> Result<ExitCode> {
@@ -28,8 +30,8 @@ pub async fn run(service: &Service, arguments: &VerifyArguments) -> Result<ExitC
         Some(VerifyCommand::Show { id, follow, all, output }) => {
             // Whatever the id is of: it must be a verification.
             service.store.verification(id).await?;
-            if *follow && !follow_to_end(service, id).await? {
-                return Ok(ExitCode::SUCCESS);
+            if *follow && !follow_to_end(service, id, output.output).await? {
+                return Ok(ExitCode::FAILURE);
             }
             let view = shown(service, id, *all).await?;
             show(&view, *all, output.output)?;
@@ -54,7 +56,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
     };
     let output = arguments.output.output;
     if !arguments.repair || !arguments.yes {
-        let Some(view) = verified(service, &request(false)).await? else { return Ok(ExitCode::SUCCESS) };
+        let Some(view) = verified(service, &request(false), output).await? else { return Ok(ExitCode::FAILURE) };
         let ends_here = !arguments.repair || view.record.state != JobState::Findings;
         if ends_here || output == Output::Table {
             show(&view, false, output)?;
@@ -65,23 +67,27 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
         let question = format!("Record what is missing of {} findings?", view.record.counts.found());
         confirm(&question, "nothing was recorded")?;
     }
-    let Some(view) = verified(service, &request(true)).await? else { return Ok(ExitCode::SUCCESS) };
+    let Some(view) = verified(service, &request(true), output).await? else { return Ok(ExitCode::FAILURE) };
     show(&view, false, output)?;
     Ok(exit_code(view.record.state))
 }
 
 /// Verifies to the end; `None` for whoever left before.
-async fn verified(service: &Service, request: &VerifyRequest) -> Result<Option<VerifyView>> {
+async fn verified(service: &Service, request: &VerifyRequest, output: Output) -> Result<Option<VerifyView>> {
     let id = service.store.create_verification(request).await?.id;
-    if !follow_to_end(service, &id).await? {
+    if !follow_to_end(service, &id, output).await? {
         return Ok(None);
     }
     shown(service, &id, false).await.map(Some)
 }
 
 /// Whether it came to its end.
-async fn follow_to_end(service: &Service, id: &str) -> Result<bool> {
-    if follow(service, id, "Verifying").await? == Followed::Detached {
+async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bool> {
+    let grace = service.store.verification(id).await?.request.grace_seconds.unwrap_or(GRACE_SECONDS);
+    let waits = format!("What differs is looked at again, and what is gone {grace} s after it was met");
+    let phase = (output == Output::Table).then_some(("confirm", waits));
+    let following = Following { id, action: "Verifying", phase, people: output == Output::Table };
+    if follow(service, following).await? == Followed::Detached {
         eprintln!(
             "The verification goes on where RunJobs or `changefeed process` runs.\n\
              To see it, and to go on with it here: changefeed verify show {id} --follow\n\

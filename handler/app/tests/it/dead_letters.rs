@@ -259,7 +259,8 @@ async fn the_command_line_lists_shows_replays_and_drops() {
         .collect();
     let output = run(&world, &["replay", "nothing", &rest[0]]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("still dead"));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("still dead") && told.ends_with("0 dead letters are stored, 1 still dead\n"), "{told}");
 
     let refused = run(&world, &["drop", "--all"]);
     assert!(refused.status.code() == Some(1) && String::from_utf8_lossy(&refused.stderr).contains("--yes"));

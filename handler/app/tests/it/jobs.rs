@@ -6,7 +6,7 @@ use changefeed_history::{JobOptions, JobState, Restored, SliceEnd, Store, UndoRe
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
-use crate::support::jobs::{capture, finish, outline, request, shown, small, start};
+use crate::support::jobs::{capture, finish, outline, request, shown, slice_until, small, start};
 use crate::support::{DEADLINE, World, until};
 
 /// Documents `0..count`, written and captured; the second after.
@@ -169,6 +169,51 @@ async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_d
     assert_eq!(bodies(&world).await, bad);
 }
 
+/// A runner that works on the job until something of it is done, and then is dropped in the middle of whatever it does.
+async fn abandoned(store: &Store, id: &str) {
+    let begun =
+        until("something is done", DEADLINE, async || store.restore(id).await.expect("record").counts.writes() > 0);
+    tokio::select! {
+        end = store.run_slice(id, "killed", std::future::pending()) => panic!("{end:?}"),
+        () = begun => {}
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_runner_is_dead_ends_when_it_is_cancelled_after_its_claim_has_run_out() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = small());
+    let (id, _) = ready(&world, &store, json!({"ruPerSecond": 100})).await;
+    abandoned(&store, &id).await;
+    until("it is cancelled", DEADLINE, async || {
+        let job = store.cancel_job(&id).await.expect("cancelled");
+        assert!(job.job.cancel && (job.state == JobState::Running) == job.job.claim.is_some(), "{job:?}");
+        job.state == JobState::Cancelled
+    })
+    .await;
+    let Restored::Job(undo) = store.run_undo(&id, &UndoRequest::default()).await.expect("undo") else {
+        panic!("the undo of a job is a job");
+    };
+    assert_eq!(finish(&store, &undo.id).await, JobState::Done);
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_works_on_can_be_given_another_budget() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = small());
+    let (id, good) = ready(&world, &store, json!({"ruPerSecond": 50})).await;
+    abandoned(&store, &id).await;
+    let kept = store.set_job_budget(&id, 100_000.0).await.expect("a job");
+    assert_eq!(kept.job.ru_per_second, Some(50.0), "somebody has it");
+    assert!(store.set_job_budget(&id, 1.0).await.is_err());
+    until("the claim has run out", DEADLINE, async || {
+        store.set_job_budget(&id, 100_000.0).await.expect("a job").job.ru_per_second == Some(100_000.0)
+    })
+    .await;
+    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(bodies(&world).await, good);
+}
+
 #[tokio::test]
 async fn a_job_keeps_to_its_budget_of_request_units_and_knows_what_it_used() {
     let world = World::new().await;
@@ -263,11 +308,16 @@ async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
 async fn a_slice_ends_in_time_and_the_next_goes_on() {
     let world = World::new().await;
     let store = world.store(|all| all.jobs = small());
-    let (id, good) = ready(&world, &store, json!({})).await;
+    // The budget has it take longer than three slices, however fast the machine is.
+    let (id, good) = ready(&world, &store, json!({"ruPerSecond": 400})).await;
     let mut slices = 0;
     loop {
-        let slice = store.run_slice(&id, "test", tokio::time::sleep(Duration::from_millis(100))).await;
-        match slice.expect("slice") {
+        let before = store.restore(&id).await.expect("record").counts.total();
+        let moved = async || {
+            let record = store.restore(&id).await.expect("record");
+            record.state.is_end() || record.counts.total() > before
+        };
+        match slice_until(&store, &id, moved).await {
             SliceEnd::Ended(state) => break assert_eq!(state, JobState::Done),
             end => assert_eq!(end, SliceEnd::More),
         }

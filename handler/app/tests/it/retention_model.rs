@@ -218,6 +218,16 @@ impl Story {
         } else {
             // Dropped in the middle of whatever it does.
             let _ = tokio::time::timeout(limit, store.sweep(&self.request(None))).await;
+            self.settled().await;
+        }
+    }
+
+    /// Waits until what a dropped sweep had sent is answered: it may still remove something.
+    async fn settled(&self) {
+        let mut looks = 0;
+        while looks < 5 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            looks = if self.world.endpoint.requests_under_way() == 0 { looks + 1 } else { 0 };
         }
     }
 

@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use changefeed_history::JobState;
+use changefeed_history::{JobOptions, JobState};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -27,6 +27,9 @@ async fn drive(world: &World, handler: &Handler, id: &str) -> Value {
         }
     }
 }
+
+/// A budget of request units a second with which a restore of sixty documents takes most of a minute.
+const SLOW: u32 = 20;
 
 fn versions(count: usize) -> Vec<Value> {
     let version = |n: usize| json!({"id": format!("item-{n}"), "pk": format!("key-{}", n % 7), "_ts": 1000, "_lsn": n, "_etag": format!("\"{n}\"")});
@@ -183,7 +186,7 @@ async fn an_instance_of_process_works_on_jobs_and_gives_them_back_when_it_stops(
     world.create("leases", &["/id"]).await;
     let store = world.store(|all| all.jobs = small());
     capture(&store, &versions(60)).await;
-    let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": 400})).await;
+    let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": SLOW})).await;
     let intervals = ["--poll-delay-ms", "100", "--lease-acquire-interval-ms", "200"];
     let arguments = [&["process"][..], &intervals].concat();
     let mut process = changefeed(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
@@ -192,6 +195,7 @@ async fn an_instance_of_process_works_on_jobs_and_gives_them_back_when_it_stops(
     assert!(process.wait().expect("ended").success());
     let job = store.job(&id).await.expect("job");
     assert!(job.state == JobState::Running && job.job.claim.is_none(), "{job:?}");
+    store.set_job_budget(&id, 100_000.0).await.expect("nobody works on it");
 
     let mut process = changefeed(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
     until("the job is done", DEADLINE, async || store.job(&id).await.expect("job").state == JobState::Done).await;
@@ -227,11 +231,29 @@ async fn the_command_line_plans_a_large_restore_by_a_job_and_does_it_by_another(
 }
 
 #[tokio::test]
+async fn whoever_follows_a_job_of_a_runner_that_was_killed_is_told_whom_it_waits_for() {
+    let world = World::new().await;
+    let store = world.store(|all| all.jobs = JobOptions { claim: Duration::from_secs(3), ..small() });
+    capture(&store, &versions(20)).await;
+    let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": 100})).await;
+    let claimed = until("it is claimed", DEADLINE, async || store.job(&id).await.expect("job").job.claim.is_some());
+    tokio::select! {
+        end = store.run_slice(&id, "elsewhere:1", std::future::pending()) => panic!("{end:?}"),
+        () = claimed => {}
+    }
+    let back = run(&world, &["restore", "show", &id, "--follow"]).await;
+    let told = String::from_utf8_lossy(&back.stderr).into_owned();
+    assert!(back.status.success(), "{told}");
+    assert_eq!(told.matches("waiting for elsewhere:1, which has the job until ").count(), 1, "{told}");
+    assert!(told.contains(&format!("Restoring: job {id}")), "{told}");
+}
+
+#[tokio::test]
 async fn whoever_follows_a_job_may_leave_and_come_back() {
     let world = World::new().await;
     let store = world.store(|all| all.jobs = small());
     capture(&store, &versions(60)).await;
-    let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": 300})).await;
+    let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": SLOW})).await;
     let mut following =
         changefeed(&world, &["restore", "show", &id, "--follow"]).stderr(Stdio::piped()).spawn().expect("follow");
     until("it works", DEADLINE, async || store.restore(&id).await.expect("record").counts.total() > 0).await;
@@ -242,8 +264,9 @@ async fn whoever_follows_a_job_may_leave_and_come_back() {
         (following.wait().expect("ended"), told)
     });
     let (exit, told) = tokio::time::timeout(Duration::from_secs(30), left).await.expect("soon").expect("ended");
-    assert!(exit.success() && told.contains(&format!("restore show {id} --follow")), "{told}");
+    assert!(exit.code() == Some(1) && told.contains(&format!("restore show {id} --follow")), "{told}");
     assert_eq!(store.job(&id).await.expect("job").state, JobState::Running);
+    store.set_job_budget(&id, 100_000.0).await.expect("nobody works on it");
     let back = run(&world, &["restore", "show", &id, "--follow", "--output", "json"]).await;
     let shown: Value = serde_json::from_slice(&back.stdout).expect("JSON");
     assert!(back.status.success() && shown["state"] == "done" && shown["counts"]["create"] == 60, "{shown}");

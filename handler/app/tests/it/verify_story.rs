@@ -1,13 +1,13 @@
 //! Verifications while others write, and from outside: the HTTP functions, the trigger, and the command line.
 
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use changefeed_history::{JobState, Store};
+use changefeed_history::{JobState, SliceEnd, Store};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::jobs::{capture, finish, small};
+use crate::support::jobs::{capture, finish, slice_until, small};
 use crate::support::verify::{asked, outline, verified, verify, version_of};
 use crate::support::{DEADLINE, World, delivered, signal, until};
 
@@ -29,26 +29,25 @@ fn removal(id: &str, lsn: i64) -> Value {
     json!({"current": null, "metadata": metadata})
 }
 
-async fn pages(world: &World, id: &str) -> usize {
-    world.query("jobs", &format!("SELECT c.id FROM c WHERE c.kind = 'findings' AND c.jobId = '{id}'")).await.len()
-}
-
 #[tokio::test]
 async fn what_happens_between_the_two_looks_is_seen() {
     let world = World::new().await;
     let store = world.store(|options| options.jobs = small());
     let stored = gone(&world, &store, 5).await;
-    let id = asked(&store, json!({"graceSeconds": 3, "repair": true})).await;
-    let meanwhile = async {
-        until("all are suspected", DEADLINE, async || pages(&world, &id).await > 0).await;
-        // One delete is told late, one document comes to life, another does and is captured and is gone again.
-        capture(&store, &[removal("gone-00", 1_000_000)]).await;
-        world.put("a", json!({"id": "gone-01", "pk": "a"})).await;
-        let reborn = world.put("a", json!({"id": "gone-02", "pk": "a", "again": true})).await;
-        capture(&store, &[reborn]).await;
-        world.container("events").await.delete_item("a", "gone-02", None).await.expect("delete");
-    };
-    let (state, ()) = tokio::join!(finish(&store, &id), meanwhile);
+    let id = asked(&store, json!({"graceSeconds": 4, "repair": true})).await;
+    // The slice ends between the two looks, so that nothing depends on how long what follows takes.
+    let all_are_suspected =
+        async || store.job(&id).await.expect("job").job.progress().phase.as_deref() == Some("confirm");
+    assert_eq!(slice_until(&store, &id, all_are_suspected).await, SliceEnd::More);
+    let (record, _) = verified(&store, &id).await;
+    assert_eq!((record.counts.repaired, record.counts.pending), (0, 0), "the second look was to come later");
+    // One delete is told late, one document comes to life, another does and is captured and is gone again.
+    capture(&store, &[removal("gone-00", 1_000_000)]).await;
+    world.put("a", json!({"id": "gone-01", "pk": "a"})).await;
+    let reborn = world.put("a", json!({"id": "gone-02", "pk": "a", "again": true})).await;
+    capture(&store, &[reborn]).await;
+    world.container("events").await.delete_item("a", "gone-02", None).await.expect("delete");
+    let state = finish(&store, &id).await;
     let (record, findings) = verified(&store, &id).await;
     let expected: Vec<_> = stored[3..]
         .iter()
@@ -60,6 +59,17 @@ async fn what_happens_between_the_two_looks_is_seen() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_and_a_capture_that_lags_give_no_findings() {
+    // On a machine that is too busy to capture within the grace time, a longer one has to do.
+    for grace in [3, 12, 48] {
+        if writers_and_a_capture_that_lags(grace).await {
+            return;
+        }
+    }
+    panic!("capture lags for most of a minute");
+}
+
+/// False when capture lagged for longer than the grace time, so that findings are right.
+async fn writers_and_a_capture_that_lags(grace: u64) -> bool {
     let world = World::new().await;
     let store = world.store(|options| options.jobs = small());
     let mut feed = world.feed().await;
@@ -69,7 +79,7 @@ async fn writers_and_a_capture_that_lags_give_no_findings() {
     capture(&store, &feed.changed().await).await;
     let over = std::sync::atomic::AtomicBool::new(false);
     let writing = async {
-        let mut step = 0_usize;
+        let (mut step, mut lag, mut captured_at) = (0_usize, Duration::ZERO, Instant::now());
         while !over.load(std::sync::atomic::Ordering::Relaxed) {
             step += 1;
             let id = format!("item-{}", step * 7 % 40);
@@ -80,6 +90,8 @@ async fn writers_and_a_capture_that_lags_give_no_findings() {
                 let lsn = changed.iter().filter_map(|change| change["_lsn"].as_i64()).max().expect("a write");
                 let deleted = world.container("events").await.delete_item("a", &id, None).await;
                 capture(&store, &changed).await;
+                lag = lag.max(captured_at.elapsed());
+                captured_at = Instant::now();
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 if deleted.is_ok() {
                     capture(&store, &[removal(&id, lsn + 1)]).await;
@@ -87,19 +99,30 @@ async fn writers_and_a_capture_that_lags_give_no_findings() {
             }
         }
         capture(&store, &feed.changed().await).await;
+        lag.max(captured_at.elapsed())
     };
     let verifying = async {
+        let mut verified = Vec::new();
         for repair in [false, true, true] {
-            let (record, findings) = verify(&store, json!({"graceSeconds": 3, "repair": repair})).await;
-            assert_eq!((record.state, findings), (JobState::Done, Vec::new()));
+            let (record, findings) = verify(&store, json!({"graceSeconds": grace, "repair": repair})).await;
+            verified.push((record.state, findings));
         }
         over.store(true, std::sync::atomic::Ordering::Relaxed);
+        verified
     };
-    tokio::join!(writing, verifying);
+    let (lag, verified) = tokio::join!(writing, verifying);
+    // Times of documents are whole seconds.
+    if lag + Duration::from_secs(1) >= Duration::from_secs(grace) {
+        return false;
+    }
+    for one in verified {
+        assert_eq!(one, (JobState::Done, Vec::new()));
+    }
     let (record, findings) = verify(&store, json!({})).await;
     assert_eq!((record.state, findings, record.counts.pending), (JobState::Done, Vec::new(), 0));
     let inferred = world.versions().await.into_values().filter(|version| version["inferred"] == true);
     assert_eq!(inferred.count(), 0);
+    true
 }
 
 #[tokio::test]
@@ -185,7 +208,8 @@ async fn the_command_line_finds_shows_asks_and_repairs_and_its_exit_code_says_so
     let (found, told) = run(&world, &["verify", "--grace", "0"]).await;
     assert_eq!(found.status.code(), Some(3), "{told}");
     assert!(told.contains("30 gone") && told.contains("gone-0") && told.contains("--all"), "{told}");
-    let id = told.lines().last().and_then(|line| line.split(' ').next()).expect("id").to_owned();
+    let answer = String::from_utf8_lossy(&found.stdout).into_owned();
+    let id = answer.lines().last().and_then(|line| line.split(' ').next()).expect("id").to_owned();
     let (all, told) = run(&world, &["verify", "show", &id, "--all"]).await;
     assert!(all.status.success() && (0..30).all(|n| told.contains(&format!("gone-{n:02}"))), "{told}");
     let (list, told) = run(&world, &["verify", "list"]).await;
@@ -224,7 +248,8 @@ async fn whoever_follows_a_verification_may_leave_and_come_back() {
         (following.wait().expect("ended"), told)
     });
     let (exit, told) = left.await.expect("ended");
-    assert!(exit.success(), "{told}");
+    assert_eq!(exit.code(), Some(1), "nothing is known yet: {told}");
+    assert!(told.contains("Verifying: job ") && told.contains("8 s after"), "{told}");
     let id = told.split("verify show ").nth(1).and_then(|rest| rest.split(' ').next()).expect("how to go on");
     assert_eq!(store.job(id).await.expect("job").state, JobState::Running);
     let (back, told) = run(&world, &["verify", "show", id, "--follow", "--output", "json"]).await;

@@ -1,6 +1,6 @@
 //! The backups below a place.
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use serde::Serialize;
 
 use super::damage::{Damage, ReadError};
@@ -55,24 +55,38 @@ pub enum ListedState {
         #[serde(flatten)]
         damage: Damage,
     },
+    /// It could not be looked at.
+    Unreadable {
+        /// Why.
+        message: String,
+    },
 }
 
-/// Lists the backups directly below a place, by name. What is none is passed over.
+/// Lists the backups directly below a place, by name. What is none is passed over; what cannot be looked at is told.
 ///
 /// # Errors
 /// When the place cannot be reached.
 pub async fn list(place: &Place) -> Result<Vec<ListedBackup>, Error> {
     let folders = place.list().await?.into_iter().filter(|entry| entry.kind == EntryKind::Folder);
     let backups = stream::iter(folders.map(|entry| listed(place, entry.name))).buffered(CONCURRENCY);
-    backups.try_filter_map(|backup| async { Ok(backup) }).try_collect().await
+    Ok(backups.filter_map(|backup| async { backup }).collect().await)
 }
 
-async fn listed(place: &Place, name: String) -> Result<Option<ListedBackup>, Error> {
-    let below = place.below(&name)?;
-    let state = match read::manifest(&below).await {
+async fn listed(place: &Place, name: String) -> Option<ListedBackup> {
+    let looked = async { look(&place.below(&name)?).await }.await;
+    let state = looked.unwrap_or_else(|error| Some(ListedState::Unreadable { message: error.to_string() }));
+    state.map(|state| ListedBackup { name, state })
+}
+
+/// What the backup in a place is; none where there is none.
+///
+/// # Errors
+/// When the place cannot be reached.
+pub async fn look(place: &Place) -> Result<Option<ListedState>, Error> {
+    Ok(Some(match read::manifest(place).await {
         Ok((manifest, _)) => finished(manifest),
         Err(ReadError::Damage(Damage::NoManifest)) => return Ok(None),
-        Err(ReadError::Damage(Damage::Unfinished { segments })) => match read::progress(&below).await {
+        Err(ReadError::Damage(Damage::Unfinished { segments })) => match read::progress(place).await {
             Ok(Some(progress)) => {
                 let documents = progress.segments.iter().filter(|segment| segment.kind == SegmentKind::Documents);
                 let documents = documents.fold(0u64, |sum, segment| sum.saturating_add(segment.count));
@@ -84,8 +98,7 @@ async fn listed(place: &Place, name: String) -> Result<Option<ListedBackup>, Err
         },
         Err(ReadError::Damage(damage)) => ListedState::Damaged { damage },
         Err(ReadError::Place(error)) => return Err(error),
-    };
-    Ok(Some(ListedBackup { name, state }))
+    }))
 }
 
 fn finished(manifest: Manifest) -> ListedState {

@@ -34,7 +34,7 @@ pub use document::BackupDocument;
 pub use foreign::{ForeignDocument, ForeignError, ForeignMark, ForeignReader};
 pub use job::{BackupCounts, BackupList, BackupRequest, BackupView, unfinished};
 pub(crate) use job::{KIND, work};
-pub use list::{ListedBackup, ListedState, list};
+pub use list::{ListedBackup, ListedState, list, look};
 pub use manifest::{BackupHeader, Content, Earlier, Manifest, Source};
 pub use place::{Chunks, Entry, EntryKind, Place, Revision};
 pub use read::BackupReader;

@@ -8,8 +8,8 @@ use crate::cosmos::{Error, ErrorKind};
 use crate::store::Store;
 
 impl Store {
-    /// Asks for the end of a job. One that nobody has begun with ends at once; a running one when its runner next saves it.
-    /// What was done stays done. The job as it is then; one that has ended before is left as it is.
+    /// Asks for the end of a job. One that nobody works on ends at once, as far as its claim tells; a running one when its
+    /// runner next saves it. What was done stays done. The job as it is then; one that has ended before is left as it is.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such job, and when the jobs container cannot be read or written.
@@ -17,12 +17,14 @@ impl Store {
         let missing = || Error::new(ErrorKind::NotFound, format!("cancelling job {id}"), "there is no such job");
         loop {
             let Read { mut job, etag } = self.read_job(id).await?.ok_or_else(missing)?;
-            if job.state.is_end() || job.job.cancel {
+            let now = Utc::now();
+            let is_claimed = job.job.is_claimed(now);
+            if job.state.is_end() || (job.job.cancel && is_claimed) {
                 return Ok(job);
             }
             job.job.cancel = true;
-            if job.state == JobState::Queued {
-                job.end(JobState::Cancelled, Utc::now());
+            if !is_claimed {
+                job.end(JobState::Cancelled, now);
             }
             match self.replace_job(&job, &etag).await {
                 Ok(_) => return Ok(job),

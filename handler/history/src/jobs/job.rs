@@ -112,6 +112,9 @@ pub struct JobProgress {
     /// How long it may still take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_left: Option<u64>,
+    /// What is being done, as the kind of job names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
     /// Who is doing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runner: Option<String>,
@@ -139,6 +142,7 @@ impl Work {
             total: self.total,
             rate_per_second: rate,
             seconds_left: left.zip(rate).map(|(left, rate)| (left / rate).ceil() as u64),
+            phase: self.cursor["phase"].as_str().map(str::to_owned),
             runner: self.claim.as_ref().map(|claim| claim.by.clone()),
             cancelling: self.cancel,
             message: self.message.clone(),

@@ -9,6 +9,7 @@
 //!
 //! A kind of job is a cursor, a function that works through a slice, and counts: see [`kind`].
 
+mod budget;
 mod cancel;
 mod claim;
 mod create;

@@ -68,6 +68,7 @@ impl Store {
         let written = self.target_container(request.into.as_deref()).await?;
         let mut only_on = None;
         if let Target::Backup(places) = &request.target {
+            self.check_several(places).await?;
             let files = BackupFiles::find(self, places).await?;
             files.check_target(written.key_paths(), request.delete_created_after)?;
             only_on = self.options.places.only_on(places.iter().map(String::as_str));
@@ -91,6 +92,21 @@ impl Store {
             work.only_on = only_on;
         }
         self.create_restore(record).await
+    }
+
+    /// Files of other tools are restored from one place.
+    async fn check_several(&self, places: &[String]) -> Result<(), Error> {
+        for name in places.iter().filter(|_| places.len() > 1) {
+            let place = self.options.places.open(name)?;
+            if place.as_file().await?.is_some() {
+                let message = format!(
+                    "{place} is a file; several places must be backups, a full one and after it its increments in \
+                     order. Of several files, name the folder or restore one after the other"
+                );
+                return Err(Error::invalid("restoring from backups", message));
+            }
+        }
+        Ok(())
     }
 
     /// Makes a job of undoing a restore that was a job.

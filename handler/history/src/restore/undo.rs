@@ -30,8 +30,12 @@ fn unknown(name: DocumentName, message: &str) -> PlannedItem {
     PlannedItem { message: Some(message.to_owned()), ..untouched(name, Action::Unknown) }
 }
 
-/// Whether something was written for an item, or may have been, by a write whose reply was lost.
+/// Whether something was written for an item, or may have been, by a write whose reply was lost. Never for a line of a backup
+/// that names no document.
 pub(super) fn is_attempted(item: &PlannedItem) -> bool {
+    if item.id.is_empty() || item.partition_key.components().is_empty() {
+        return false;
+    }
     let goes_back = item.version.is_some() || item.backup_line.is_some();
     let failed = item.action == Action::Failed && (goes_back || item.replaced_version.is_some());
     item.action.is_write() || failed

@@ -74,7 +74,7 @@ async fn reading_goes_on_after_any_document_in_every_form() {
         ("array", array.clone().into()),
         ("lines", lines.clone().into()),
         ("array.gz", gzip(array.as_bytes())),
-        ("lines.gz", [gzip(lines[..500].as_bytes()), gzip(lines[500..].as_bytes())].concat()),
+        ("lines.gz", [gzip(&lines.as_bytes()[..500]), gzip(&lines.as_bytes()[500..])].concat()),
         ("lines.zst", [zstd(&lines[..500]), zstd(&lines[500..])].concat()),
     ];
     for (name, bytes) in forms {

@@ -34,6 +34,26 @@ async fn backups_are_listed_with_what_they_are() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_looked_at_keeps_nobody_from_the_others() {
+    let (folder, place) = folder();
+    write(&place.below("2026-11-27T10-00").expect("place"), header("first"), 0..2).await;
+    std::fs::create_dir(folder.path().join("\u{1}")).expect("folder");
+    let listed = list(&place).await.expect("listed");
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    assert!(matches!(&listed[0].state, ListedState::Unreadable { message } if message.contains("no name of a file")));
+    assert!(matches!(&listed[1].state, ListedState::Finished { documents: 2, .. }));
+}
+
+#[cfg(not(windows))]
+#[tokio::test]
+async fn a_backup_may_be_named_after_a_time() {
+    let (folder, place) = folder();
+    write(&Place::folder(folder.path().join("2026-11-27T10:00")), header("first"), 0..2).await;
+    let listed = list(&place).await.expect("listed");
+    assert!(matches!(&listed[..], [one] if one.name == "2026-11-27T10:00"), "{listed:?}");
+}
+
+#[tokio::test]
 async fn where_there_is_nothing_there_are_no_backups() {
     let (folder, place) = folder();
     assert_eq!(list(&place).await.expect("listed"), []);

@@ -180,7 +180,7 @@ async fn a_lease_beside_those_that_were_made_in_its_place_goes_also_after_a_merg
     }
     until("every change", async || seen.lock().expect("seen").len() >= 24).await;
     running.stop().await;
-    let seen = seen.lock().expect("seen");
+    let seen = seen.lock().expect("seen").clone();
     assert_eq!((seen.len(), seen.iter().collect::<BTreeSet<_>>().len()), (24, 24), "each came once: {seen:?}");
     let set = LeaseSet::open("p", shop.container("cart").await, shop.container("lease").await).expect("leases");
     assert_eq!((set.gap().await.expect("leases"), set.overlap().await.expect("leases")), (None, None));

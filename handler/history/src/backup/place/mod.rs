@@ -241,11 +241,12 @@ async fn whole(mut chunks: Chunks, max_bytes: usize, file: impl Fn() -> String) 
     Ok(bytes.into())
 }
 
-/// A name that stays directly below its place.
+/// A name that stays directly below its place. Elsewhere than on Windows, a time may be in one.
 fn check_name(name: &str) -> Result<(), Error> {
+    let leads = |character| character == '/' || (cfg!(windows) && matches!(character, '\\' | ':'));
     let leads_elsewhere = matches!(name, "" | "." | "..")
         || name.len() > 255
-        || name.chars().any(|character| matches!(character, '/' | '\\' | ':') || character.is_control());
+        || name.chars().any(|character| leads(character) || character.is_control());
     if leads_elsewhere {
         let shown: String = name.chars().take(80).collect();
         Err(Error::invalid("reading a name", format!("{shown:?} is no name of a file")))
@@ -276,8 +277,11 @@ mod tests {
         for name in ["manifest.json", "part-00000.ndjson.zst", ".hidden", "ä b"] {
             assert!(check_name(name).is_ok(), "{name}");
         }
-        for name in ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "C:x", "a\0b", &"x".repeat(300)] {
+        for name in ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0b", &"x".repeat(300)] {
             assert!(check_name(name).is_err(), "{name}");
+        }
+        for name in ["a\\b", "C:x", "2026-11-27T10:00"] {
+            assert_eq!(check_name(name).is_err(), cfg!(windows), "{name}");
         }
     }
 }
