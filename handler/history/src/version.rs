@@ -127,9 +127,10 @@ pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
 
 impl Version {
     /// Orders the versions of one document: by the source's time, then by its sequence number. Never by the time of capture.
-    /// Of two records of one version the exact one counts.
+    /// Of two records of one version the exact one counts; and what is not known to be before a delete that was inferred is
+    /// after it.
     pub fn order(&self) -> (i64, i64, bool) {
-        (self.source_ts, self.lsn.unwrap_or_default(), self.exact)
+        (self.source_ts, self.lsn.unwrap_or_default(), self.exact && !self.inferred)
     }
 
     /// Whether the document exists after this version at a second since 1970: it was not removed, and had not expired.

@@ -43,7 +43,7 @@ pub(crate) struct Outline {
 impl Outline {
     /// See [`Version::order`].
     pub(crate) fn order(&self) -> (i64, i64, bool) {
-        (self.source_ts, self.lsn.unwrap_or_default(), self.exact)
+        (self.source_ts, self.lsn.unwrap_or_default(), self.exact && !self.inferred)
     }
 }
 
@@ -109,8 +109,8 @@ impl Store {
                 return Ok(found);
             }
             let recorded = same_second.iter().filter(|version| version.recorded_at <= recorded_until);
-            found.recorded = recorded.max_by_key(|version| version.order()).cloned();
-            found.newest = found.newest.or_else(|| same_second.into_iter().max_by_key(Outline::order));
+            found.recorded = newest(recorded).cloned();
+            found.newest = found.newest.or_else(|| newest(same_second.iter()).cloned());
             if found.recorded.is_some() {
                 return Ok(found);
             }
@@ -168,6 +168,11 @@ impl Store {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The newest of versions; of those that nothing tells apart the first, as where versions are listed.
+fn newest<'a>(versions: impl Iterator<Item = &'a Outline>) -> Option<&'a Outline> {
+    versions.reduce(|newest, other| if other.order() > newest.order() { other } else { newest })
 }
 
 /// Versions of a document, those of one second at a time.
