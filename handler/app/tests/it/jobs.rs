@@ -183,7 +183,7 @@ async fn abandoned(store: &Store, id: &str) {
 async fn a_job_whose_runner_is_dead_ends_when_it_is_cancelled_after_its_claim_has_run_out() {
     let world = World::new().await;
     let store = world.store(|all| all.jobs = small());
-    let (id, _) = ready(&world, &store, json!({"ruPerSecond": 100})).await;
+    let (id, _) = ready(&world, &store, json!({"ruPerSecond": 200})).await;
     abandoned(&store, &id).await;
     until("it is cancelled", DEADLINE, async || {
         let job = store.cancel_job(&id).await.expect("cancelled");
@@ -201,10 +201,10 @@ async fn a_job_whose_runner_is_dead_ends_when_it_is_cancelled_after_its_claim_ha
 async fn a_job_that_nobody_works_on_can_be_given_another_budget() {
     let world = World::new().await;
     let store = world.store(|all| all.jobs = small());
-    let (id, good) = ready(&world, &store, json!({"ruPerSecond": 50})).await;
+    let (id, good) = ready(&world, &store, json!({"ruPerSecond": 200})).await;
     abandoned(&store, &id).await;
     let kept = store.set_job_budget(&id, 100_000.0).await.expect("a job");
-    assert_eq!(kept.job.ru_per_second, Some(50.0), "somebody has it");
+    assert_eq!(kept.job.ru_per_second, Some(200.0), "somebody has it");
     assert!(store.set_job_budget(&id, 1.0).await.is_err());
     until("the claim has run out", DEADLINE, async || {
         store.set_job_budget(&id, 100_000.0).await.expect("a job").job.ru_per_second == Some(100_000.0)

@@ -69,7 +69,7 @@ async fn the_control_interface_is_there_where_it_is_asked_for_and_the_ready_line
     assert!(Local::start(&[]).await.ready.get("control").is_none());
     let local = Local::start(&["--control-port", "0"]).await;
     let control = local.ready["control"].as_str().expect("control");
-    let url = format!("{control}partitions?database=dev&container=events");
+    let url = format!("{control}/partitions?database=dev&container=events");
     let client = reqwest::Client::builder().no_proxy().build().expect("client");
     let answer: serde_json::Value = client.get(url).send().await.expect("answer").json().await.expect("JSON");
     assert_eq!(answer["partitions"][0]["min"], "", "{answer}");
