@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::backup_arguments::BackupCommand;
 use super::dead_letters_arguments::DeadLettersCommand;
+use super::leases_arguments::LeasesCommand;
 use super::verify_arguments::VerifyArguments;
 
 /// Keeps every version of every document of an Azure Cosmos DB container.
@@ -62,58 +63,6 @@ pub enum Command {
     /// Repair the leases of the change feeds, carry them elsewhere, or set them back
     #[command(subcommand)]
     Leases(LeasesCommand),
-}
-
-#[derive(Debug, Subcommand)]
-pub enum LeasesCommand {
-    /// Make leases for what none covers; instances may run
-    Repair {
-        /// Where they start: now, beginning, or a time
-        #[arg(long, value_parser = From::parse, default_value = "beginning", allow_hyphen_values = true)]
-        from: From,
-        #[command(flatten)]
-        feed: FeedArguments,
-    },
-    /// Print the leases as JSON, for `import`
-    Export {
-        #[command(flatten)]
-        feed: FeedArguments,
-    },
-    /// Store leases that were exported, of this prefix or another; no instance may run
-    Import {
-        /// The file, or - for standard input
-        file: std::path::PathBuf,
-        /// Replace the leases that there are
-        #[arg(long)]
-        overwrite: bool,
-        #[command(flatten)]
-        feed: FeedArguments,
-    },
-    /// Set all leases back, or forward; no instance may run
-    Reset {
-        /// now, beginning, or a time
-        #[arg(long, value_parser = From::parse, allow_hyphen_values = true)]
-        to: From,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-        #[command(flatten)]
-        feed: FeedArguments,
-    },
-}
-
-/// Which leases are meant.
-#[derive(Debug, Args)]
-pub struct FeedArguments {
-    /// The leases of the jobs instead of those of the capture
-    #[arg(long)]
-    pub jobs: bool,
-}
-
-impl FeedArguments {
-    pub fn feed(&self) -> crate::feed::Feed {
-        if self.jobs { crate::feed::Feed::Jobs } else { crate::feed::Feed::Capture }
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -394,7 +343,7 @@ impl From {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "now" => Ok(Self::Now),
             "beginning" => Ok(Self::Beginning),

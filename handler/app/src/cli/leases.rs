@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::arguments::LeasesCommand;
 use super::confirm::confirm;
+use super::leases_arguments::LeasesCommand;
 use super::output::{print_json, print_line};
 use crate::service::Service;
 

@@ -11,6 +11,7 @@ mod follow;
 mod history;
 mod interrupt;
 mod leases;
+mod leases_arguments;
 #[cfg(feature = "local")]
 mod local;
 mod output;

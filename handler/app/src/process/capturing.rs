@@ -95,7 +95,7 @@ impl Processing {
         };
         match working {
             Ok(Some(working)) => {
-                health.is_ready();
+                health.set_ready();
                 Ok(Some(Self { capturing, working, _sweeping: Sweeping::start(service) }))
             }
             not_started => {
@@ -112,7 +112,7 @@ impl Processing {
 
     /// Finishes the batches under way, has jobs saved, and gives the leases back.
     pub async fn stop(self, health: &Health) {
-        health.is_stopping();
+        health.set_stopping();
         tokio::join!(self.capturing.stop(), self.working.stop());
     }
 }

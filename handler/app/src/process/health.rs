@@ -63,20 +63,19 @@ impl Health {
     }
 
     /// It captures.
-    pub fn is_ready(&self) {
+    pub fn set_ready(&self) {
         *lock(&self.0.stage) = Stage::Ready;
     }
 
     /// It captures no more.
-    pub fn is_stopping(&self) {
+    pub fn set_stopping(&self) {
         *lock(&self.0.stage) = Stage::Stopping;
     }
 
     /// The leases, not much older than they are.
     async fn leases(&self) -> Leases {
         let mut known = self.0.leases.lock().await;
-        if let Some((read, leases)) = known.as_ref().filter(|(read, _)| read.elapsed() < LAG_AGE) {
-            log::trace!("the leases as they were {:?} ago", read.elapsed());
+        if let Some((_, leases)) = known.as_ref().filter(|(read, _)| read.elapsed() < LAG_AGE) {
             return leases.clone();
         }
         let estimators = lock(&self.0.estimators).clone();

@@ -107,7 +107,7 @@ impl Scan<'_> {
         };
         source.conditions.push("c.sourceTs <= @last AND c._ts <= @recorded".to_owned());
         source.parameters.insert("@last".to_owned(), json!(self.looks_back_to()));
-        source.parameters.insert("@recorded".to_owned(), json!(self.recorded_until));
+        source.parameters.insert("@recorded".to_owned(), json!(self.recorded_until.unwrap_or(i64::MAX)));
         if !self.filters.is_empty() {
             let fields: Vec<String> =
                 self.filters.iter().map(|filter| filter.condition("c.document", &mut source.parameters)).collect();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, Clock, ManualClock, StartFrom};
+use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, Clock, ManualClock, RunningProcessor, StartFrom};
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
@@ -313,15 +313,19 @@ async fn leases_that_would_expire_before_they_are_renewed_and_an_instance_withou
     assert!(error.contains("name is empty"), "{error}");
 }
 
+/// An instance that does nothing with changes, and what it reports.
+async fn start_telling(shop: &Shop) -> (RunningProcessor, Arc<Mutex<Vec<String>>>) {
+    let told = Arc::<Mutex<Vec<String>>>::default();
+    let reported = Arc::clone(&told);
+    let builder = shop.builder().await.on_error(move |_, error| reported.lock().expect("told").push(error.to_string()));
+    let processor = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    (processor.start().await.expect("started"), told)
+}
+
 #[tokio::test]
 async fn leases_that_are_deleted_while_a_processor_runs_are_missed_aloud() {
     let shop = Shop::open().await;
-    let told = Arc::<Mutex<Vec<String>>>::default();
-    let handler_told = Arc::clone(&told);
-    let builder =
-        shop.builder().await.on_error(move |_, error| handler_told.lock().expect("told").push(error.to_string()));
-    let processor = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
-    let running = processor.start().await.expect("started");
+    let (running, told) = start_telling(&shop).await;
     shop.renew_leases().await;
     until("the report", async || {
         told.lock().expect("told").iter().any(|error| error.contains("no lease covers the range -FF"))
@@ -341,12 +345,7 @@ async fn leases_that_overlap_are_told() {
     let id = format!("{prefix}..{token}");
     (twice["id"], twice["LeaseToken"], twice["version"]) = (json!(id), json!(token), json!(1));
     shop.lease_container().await.create_item(id.clone(), &id, twice, None).await.expect("lease");
-    let told = Arc::<Mutex<Vec<String>>>::default();
-    let handler_told = Arc::clone(&told);
-    let builder =
-        shop.builder().await.on_error(move |_, error| handler_told.lock().expect("told").push(error.to_string()));
-    let processor = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
-    let running = processor.start().await.expect("started");
+    let (running, told) = start_telling(&shop).await;
     let report = format!("more than one lease covers the range {token}");
     until("the report", async || told.lock().expect("told").iter().any(|error| error.contains(&report))).await;
     running.stop().await;
