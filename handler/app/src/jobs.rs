@@ -22,10 +22,11 @@ const PARALLEL: usize = 4;
 /// The least time for each.
 const LEAST_SLICE: Duration = Duration::from_secs(2);
 
-/// Works on these jobs, some side by side, for about a slice in all or until `stop`. What is said of them.
+/// Works on these jobs, some side by side, for about a slice in all or until `stop`. What is said of them. One whose slice
+/// failed is rested, and comes again by itself: it does not hold up those that come after it.
 ///
 /// # Errors
-/// The first failure, after the others have ended: the jobs must be brought again.
+/// The first that could not be claimed or saved, after the others have ended: the jobs must be brought again.
 pub async fn run_jobs(
     store: &Store,
     ids: BTreeSet<String>,
@@ -38,16 +39,20 @@ pub async fn run_jobs(
     let slice = |id: String| {
         let (runner, stop) = (&runner, stop.clone());
         async move {
-            let until = async move {
+            let sleep = async |duration| {
                 tokio::select! {
-                    () = tokio::time::sleep(slice_duration) => {}
-                    () = stop => {}
+                    () = tokio::time::sleep(duration) => {}
+                    () = stop.clone() => {}
                 }
             };
-            let end = store.run_slice(&id, runner, until).await?;
-            Ok(match end {
+            Ok(match store.run_slice(&id, runner, sleep(slice_duration)).await? {
                 SliceEnd::Ended(state) => format!("job {id}: {}", format!("{state:?}").to_lowercase()),
                 SliceEnd::More => format!("job {id}: there is more to do"),
+                SliceEnd::Failing { failures, message } => {
+                    log::warn!("job {id} has failed, {failures} times in a row, and will be tried again: {message}");
+                    sleep(pause_after(failures).min(slice_duration)).await;
+                    format!("job {id}: will be tried again: {message}")
+                }
                 SliceEnd::Busy => format!("job {id}: somebody else works on it"),
                 SliceEnd::NoJob => format!("job {id}: there is none"),
             })
@@ -56,4 +61,9 @@ pub async fn run_jobs(
     let ends: Vec<Result<String, Error>> =
         futures::stream::iter(ids).map(slice).buffer_unordered(PARALLEL).collect().await;
     ends.into_iter().collect()
+}
+
+/// How long a job rests that has failed so many times in a row.
+fn pause_after(failures: u32) -> Duration {
+    Duration::from_secs(1) * 2_u32.saturating_pow(failures.saturating_sub(1))
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use changefeed_history::{ErrorKind, Job, JobState, SliceEnd};
 use chrono::Utc;
 use tokio::sync::watch;
@@ -104,9 +104,12 @@ async fn drive(service: &Service, job: Following<'_>, stop: &watch::Sender<bool>
             // It was waiting for another runner's claim, perhaps.
             Err(error) if may_pass(error.kind()) && *stop.borrow() => {}
             Err(error) if may_pass(error.kind()) && failures < MAX_FAILURES => {
-                failures += 1;
-                log::warn!("tried again: {error}");
-                tokio::time::sleep(PAUSE).await;
+                pause(&mut failures, &error.to_string()).await;
+            }
+            Ok(SliceEnd::Failing { message, .. }) if failures < MAX_FAILURES => pause(&mut failures, &message).await,
+            Ok(SliceEnd::Failing { message, .. }) => {
+                told.bar.finish();
+                bail!("{message}");
             }
             Err(error) => {
                 told.bar.finish();
@@ -114,6 +117,12 @@ async fn drive(service: &Service, job: Following<'_>, stop: &watch::Sender<bool>
             }
         }
     }
+}
+
+async fn pause(failures: &mut u32, message: &str) {
+    *failures += 1;
+    log::warn!("tried again: {message}");
+    tokio::time::sleep(PAUSE).await;
 }
 
 /// What people are told of a job while it goes on.

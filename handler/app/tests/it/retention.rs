@@ -2,13 +2,14 @@
 
 use std::process::{Command, Output};
 
-use changefeed_history::{Batch, SweepRequest, SweepState};
+use changefeed_history::{Batch, JobState, SweepRequest, SweepState};
 use chrono::Utc;
 use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::support::jobs::{capture, finish, request};
 use crate::support::{DEADLINE, Handler, World, delivered, noise, until};
 
 const DAY: i64 = 86_400;
@@ -256,4 +257,28 @@ async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_i
     let (_, undone) = handler.post(&format!("/api/restores/{id}/undo"), &json!({"dryRun": true})).await;
     let message = undone["items"][0]["message"].as_str().unwrap_or_default();
     assert!(message.contains("expired"), "{undone}");
+}
+
+#[tokio::test]
+async fn what_was_within_the_window_when_a_job_began_stays_until_it_has_ended() {
+    let world = World::new().await;
+    let store = world.store(|options| options.retention_days = Some(30));
+    capture(&store, &[version("1", 40.0, 1), version("1", 29.9, 2), version("2", 40.0, 3), version("2", 29.9, 4)])
+        .await;
+    let sweep = async |hours: i64| {
+        let request =
+            SweepRequest { now: Utc::now() + chrono::TimeDelta::hours(hours), dry_run: false, time_limit: None };
+        store.sweep(&request).await.expect("a report").versions
+    };
+    let restore = json!({"all": true, "asOf": "-43128m"});
+    let restore = async || store.create_restore_job(&request(restore.clone())).await.expect("a job").id;
+    let id = restore().await;
+    assert_eq!(sweep(5).await, 0);
+    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(world.live("a", "1").await.expect("live")["n"], 1);
+    assert_eq!((sweep(5).await, numbers(&world, "1").await), (2, vec![2]));
+    // A job that nobody works on holds nothing up for ever.
+    capture(&store, &[version("3", 40.0, 5), version("3", 29.5, 6)]).await;
+    let _never = restore().await;
+    assert_eq!((sweep(20).await, sweep(26).await), (0, 1));
 }

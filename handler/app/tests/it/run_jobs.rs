@@ -148,6 +148,33 @@ async fn a_slice_that_fails_for_now_is_given_back_to_the_trigger() {
 }
 
 #[tokio::test]
+async fn a_job_that_fails_for_now_does_not_hold_up_those_that_come_after_it() {
+    let world = World::new().await;
+    let handler = world.handler();
+    handler.invoke(&delivered(&versions(3)), false).await;
+    let restore = async || {
+        let (_, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "job": true})).await;
+        accepted["id"].as_str().expect("id").to_owned()
+    };
+    let failing = restore().await;
+    world.endpoint.inject(local_cosmos::Fault {
+        container: Some("changes".into()),
+        kind: local_cosmos::RequestKind::Query,
+        times: 1000,
+        effect: local_cosmos::Effect::Status { status: 503, substatus: 0 },
+    });
+    let before = event(&world, &failing).await;
+    let (status, answer) = handler.invoke_function("RunJobs", &before, false).await;
+    assert_eq!(status, StatusCode::OK, "acknowledged: {answer}");
+    assert!(answer["Logs"][0].as_str().expect("said").contains("will be tried again"), "{answer}");
+    assert_ne!(event(&world, &failing).await, before, "it was saved, which brings it again");
+    world.endpoint.clear_faults();
+    let next = restore().await;
+    assert_eq!(drive(&world, &handler, &next).await["state"], "done");
+    assert_eq!(drive(&world, &handler, &failing).await["state"], "done");
+}
+
+#[tokio::test]
 async fn the_change_feed_drives_a_job_to_its_end_in_the_functions_app() {
     let local = Local::start(&["--populate", "400", "--seed", "3"]).await;
     local.until_all_captured(DEADLINE).await;

@@ -275,6 +275,7 @@ impl Story {
                     self.world.endpoint.clear_faults();
                     return state;
                 }
+                Ok(Ok(SliceEnd::Failing { message, .. })) => assert!(slice < 200, "{message}"),
                 Ok(Ok(_)) | Err(_) => {}
                 Ok(Err(error)) => assert!(slice < 200, "{error}"),
             }

@@ -210,6 +210,10 @@ impl Job {
         self.finished_at = Some(timestamp(now));
         self.job.claim = None;
         self.job.rate_per_second = None;
+        if !matches!(state, JobState::Failed | JobState::Cancelled) {
+            // Versions that are after the target, say, were counted and not looked at.
+            self.job.total = self.job.total.map(|_| self.job.done);
+        }
         if state != JobState::Failed {
             self.job.cursor = Value::Null;
         }

@@ -11,13 +11,21 @@ use crate::policy::{Decision, decide};
 use crate::store::Store;
 
 /// Slices in a row that may fail without getting anywhere.
-const MAX_FAILURES: u32 = 30;
+const MAX_FAILURES: u32 = 60;
 
 /// What came of a slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SliceEnd {
     /// There is more to do. The job was saved, which brings an event of the change feed.
     More,
+    /// Something failed that may pass. The job was saved with the failure, which brings an event: after a pause another
+    /// slice is to be tried.
+    Failing {
+        /// Slices in a row that failed.
+        failures: u32,
+        /// What failed.
+        message: String,
+    },
     /// The job has ended, now or before.
     Ended(JobState),
     /// Another runner works on it.
@@ -36,7 +44,7 @@ impl Store {
     /// the job again, or has run out. It may be dropped at any instant: another slice goes on from what was saved.
     ///
     /// # Errors
-    /// When something failed that may pass, the jobs container included; another slice is to be tried.
+    /// When the job could not be claimed or saved, which brings no event: another slice is to be tried.
     pub async fn run_slice(
         &self,
         id: &str,
@@ -99,11 +107,13 @@ async fn conclude(run: &Run, stepped: Result<Step, Error>) -> Result<SliceEnd, E
                     job.end(JobState::Failed, Utc::now());
                 }
             });
-            return match (job.await?.state, stepped) {
-                (state, _) if state.is_end() => Ok(SliceEnd::Ended(state)),
-                (_, Err(error)) => Err(error),
-                (_, Ok(_)) => Ok(SliceEnd::More),
-            };
+            let job = job.await?;
+            let failures = job.job.failures;
+            return Ok(if job.state.is_end() {
+                SliceEnd::Ended(job.state)
+            } else {
+                SliceEnd::Failing { failures, message }
+            });
         }
     };
     let save = run.save(|job| match ended {

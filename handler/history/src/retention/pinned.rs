@@ -3,10 +3,12 @@
 //! What a restore replaced was live when it ran, so the window covers it as long as it covers the restore. The version that
 //! it went back to may be as old as the window. A finished restore knows its documents by the etags that it wrote; of one
 //! that was interrupted, only that version tells whether a document is still as it left it.
+//!
+//! A job that goes on has the window of its beginning, however long it takes.
 
 use std::collections::HashSet;
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +17,9 @@ use crate::read::DocumentName;
 use crate::restore::{Action, PlannedItem};
 use crate::store::{Role, Store};
 use crate::version::timestamp;
+
+/// A job that nobody has worked on for so long may never go on.
+const ABANDONED: TimeDelta = TimeDelta::days(1);
 
 /// Versions that must not go yet.
 #[derive(Debug, Default)]
@@ -70,6 +75,17 @@ impl Store {
     /// The restores that began after the one second and not after the other.
     pub(super) async fn restores_between(&self, after: i64, until: i64) -> Result<Vec<String>, Error> {
         self.restore_ids("c.startedAt > @from AND c.startedAt <= @to", after, until).await
+    }
+
+    /// When the oldest job began that goes on. One that nobody has worked on for a day holds nothing up.
+    pub(super) async fn oldest_going_on(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+        let jobs = self.container(Role::Jobs).await?;
+        let query =
+            "SELECT VALUE c.startedAt FROM c WHERE c.state IN ('queued', 'running') AND c.job.updatedAt > @after";
+        let parameters = Map::from_iter([("@after".to_owned(), json!(timestamp(now - ABANDONED)))]);
+        let begun: Vec<Value> = jobs.select(query, &parameters, None).await?.try_collect().await?;
+        let begun = begun.iter().filter_map(|begun| DateTime::parse_from_rfc3339(begun.as_str()?).ok());
+        Ok(begun.min().map(|begun| begun.to_utc()))
     }
 
     pub(super) fn items_of(&self, restore: String) -> Items<'_> {

@@ -126,7 +126,8 @@ pub(super) struct Counts {
 }
 
 impl Store {
-    /// Removes versions that have expired, or counts them. It is safe at any time, repeatedly and concurrently.
+    /// Removes versions that have expired, or counts them. It is safe at any time, repeatedly and concurrently: of a job that
+    /// goes on, what was within the window when it began stays there.
     ///
     /// # Errors
     /// When the containers cannot be read or written; what was removed stays removed, and the next sweep goes on.
@@ -143,7 +144,9 @@ impl Store {
         let Some(days) = self.options.retention_days else {
             return Ok(report(SweepState::Off, None, Counts::default()));
         };
-        let (now, cutoff) = (request.now.timestamp(), cutoff(request.now, days));
+        let now = request.now.timestamp();
+        let going_on = self.oldest_going_on(request.now).await?;
+        let cutoff = cutoff(going_on.map_or(request.now, |begun| begun.min(request.now)), days);
         let jobs = self.container(Role::Jobs).await?;
         let mut sweep = Sweep {
             store: self,

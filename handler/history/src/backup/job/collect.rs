@@ -6,6 +6,7 @@ use futures::FutureExt;
 use serde_json::{Map, Value, json};
 
 use super::cursor::Phase;
+use super::fit::Fit;
 use super::record::BackupCounts;
 use crate::backup::deletion::Deletion;
 use crate::backup::document::BackupDocument;
@@ -28,6 +29,7 @@ pub(super) struct Collector<'a> {
     pub page_items: usize,
     pub concurrency: usize,
     pub seen: &'a Seen,
+    pub fit: &'a Fit,
 }
 
 /// A page of a backup.
@@ -74,7 +76,9 @@ impl Collector<'_> {
             Phase::Past => scan.past(range, continuation, each).await?,
         };
         self.believe().await?;
-        Ok(collected(found))
+        let collected = collected(found);
+        self.fit.note(collected.lines.iter().map(size));
+        Ok(collected)
     }
 
     fn scan(&self) -> Scan<'_> {
@@ -86,7 +90,7 @@ impl Collector<'_> {
             last_change: self.last_change(),
             horizon: self.horizon,
             recorded_until: self.recorded_until,
-            page_items: self.page_items,
+            page_items: self.fit.items(self.page_items),
             concurrency: self.concurrency,
             seen: self.seen,
         }
@@ -204,6 +208,13 @@ fn document(version: &Version) -> Result<Entry, Error> {
     let document = BackupDocument::of_version(version)
         .map_err(|message| Error::invalid(format!("backing up version {}", version.id), message))?;
     Ok(if version.exact { Entry::Line(Line::Document(document)) } else { Entry::Inexact(document) })
+}
+
+fn size(line: &Line) -> usize {
+    match line {
+        Line::Document(document) => document.encode().len(),
+        Line::Deletion(_) => 0,
+    }
 }
 
 fn deletion(name: DocumentName, deleted_ts: Option<i64>) -> Deletion {

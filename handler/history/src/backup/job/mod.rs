@@ -10,6 +10,7 @@
 
 mod collect;
 mod cursor;
+mod fit;
 mod record;
 mod request;
 mod work;

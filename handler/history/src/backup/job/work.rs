@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::collect::{Collected, Collector};
 use super::cursor::{Cursor, Phase};
+use super::fit::Fit;
 use super::record::BackupCounts;
 use super::request::BackupRequest;
 use crate::backup::damage::{Damage, ReadError};
@@ -55,6 +56,7 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
     let units = if is_live && header.incremental_from.is_none() { LIVE_UNITS } else { PAST_UNITS };
     let page_items = budget.map_or(most, |budget| most.min(((budget / units) as usize).max(1)));
     let parallel = budget.map_or(options.parallel, |budget| options.parallel.min((budget / 1000.0).ceil() as usize));
+    let fit = Fit::default();
     let mut collector = Collector {
         store,
         header: &header,
@@ -63,6 +65,7 @@ pub(crate) async fn work(run: &Run) -> Result<Step, Error> {
         page_items: page_items.max(1),
         concurrency: (store.options.concurrency / parallel.max(1)).max(1),
         seen: &seen,
+        fit: &fit,
     };
     let mut cursor = match serde_json::from_value::<Option<Cursor>>(writer.cursor().clone()) {
         Ok(Some(cursor)) => cursor,
