@@ -1,6 +1,7 @@
 //! Versions that are let go: by the timer, on the command line, and what reading says of it.
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use changefeed_history::{Batch, JobState, SweepRequest, SweepState};
 use chrono::Utc;
@@ -9,7 +10,7 @@ use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::support::jobs::{capture, finish, request};
+use crate::support::jobs::{capture, finish, request, small, start};
 use crate::support::{DEADLINE, Handler, World, delivered, noise, until};
 
 const DAY: i64 = 86_400;
@@ -281,4 +282,39 @@ async fn what_was_within_the_window_when_a_job_began_stays_until_it_has_ended() 
     capture(&store, &[version("3", 40.0, 5), version("3", 29.5, 6)]).await;
     let _never = restore().await;
     assert_eq!((sweep(20).await, sweep(26).await), (0, 1));
+}
+
+#[tokio::test]
+async fn a_restore_of_any_size_is_let_go_in_as_many_sweeps_as_it_takes() {
+    const COUNT: usize = 100;
+    let world = World::new().await;
+    let store = world.store(|options| (options.retention_days, options.jobs) = (Some(30), small()));
+    let changes: Vec<Value> = (0..COUNT).map(|n| version(&format!("item-{n}"), 100.0, n as i64)).collect();
+    capture(&store, &changes).await;
+    let sweep = async |days: i64, time_limit| {
+        let now = Utc::now() + chrono::TimeDelta::days(days);
+        store.sweep(&SweepRequest { now, dry_run: false, time_limit }).await.expect("a report")
+    };
+    assert_eq!(sweep(0, None).await.documents, COUNT as u64);
+    let id = start(&store, json!({"all": true, "asOf": "-1d"})).await;
+    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(sweep(30, None).await.state, SweepState::Done);
+
+    let slow = Effect::Delay(Duration::from_millis(60));
+    world.endpoint.inject(Fault {
+        container: Some("changes".into()),
+        kind: RequestKind::Query,
+        times: 10_000,
+        effect: slow,
+    });
+    let (mut sweeps, mut documents, mut state) = (0, 0, SweepState::OutOfTime);
+    while state == SweepState::OutOfTime {
+        assert!(sweeps < 100, "it gets nowhere");
+        let report = sweep(31, Some(Duration::from_secs(1))).await;
+        (sweeps, documents, state) = (sweeps + 1, documents + report.documents, report.state);
+    }
+    assert_eq!(state, SweepState::Done);
+    assert!(sweeps > 1, "its time was too long for the story");
+    // Of each sweep, the page that was under way when its time was up is gone through again.
+    assert!((COUNT as u64..=(COUNT + sweeps * 5) as u64).contains(&documents), "{documents} in {sweeps} sweeps");
 }

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
-use crate::cosmos::Error;
+use crate::cosmos::{Error, ErrorKind};
 use crate::read::DocumentName;
 use crate::restore::{Action, PlannedItem};
 use crate::store::{Role, Store};
@@ -51,9 +51,21 @@ pub(super) struct Items<'a> {
 impl Items<'_> {
     pub(super) async fn next(&mut self) -> Result<Option<Vec<PlannedItem>>, Error> {
         let Some(continuation) = self.next.take() else { return Ok(None) };
-        let page = self.store.restore_items(&self.restore, continuation.as_deref()).await?;
+        let page = match self.store.restore_items(&self.restore, continuation.as_deref()).await {
+            // What leads nowhere by now, a later sweep would be led to again.
+            Err(error) if error.kind() == ErrorKind::Invalid && continuation.is_some() => {
+                log::warn!("the items of restore {} are gone through from the first again: {error}", self.restore);
+                self.store.restore_items(&self.restore, None).await?
+            }
+            page => page?,
+        };
         self.next = page.continuation.map(Some);
         Ok(Some(page.items))
+    }
+
+    /// Where the next page is; nothing before the first and after the last.
+    pub(super) fn continuation(&self) -> Option<String> {
+        self.next.clone().flatten()
     }
 }
 
@@ -64,7 +76,7 @@ impl Store {
         let unfinished = "c.startedAt > @from AND NOT (c.state IN ('done', 'conflicts', 'planned')) \
              AND (NOT IS_DEFINED(c.request.dryRun) OR c.request.dryRun != true)";
         for id in self.restore_ids(unfinished, second, i64::MAX).await? {
-            let mut items = self.items_of(id);
+            let mut items = self.items_of(id, None);
             while let Some(page) = items.next().await? {
                 page.into_iter().for_each(|item| pinned.add(item));
             }
@@ -72,7 +84,7 @@ impl Store {
         Ok(pinned)
     }
 
-    /// The restores that began after the one second and not after the other.
+    /// The restores that began after the one second and not after the other, in the order of their ids.
     pub(super) async fn restores_between(&self, after: i64, until: i64) -> Result<Vec<String>, Error> {
         self.restore_ids("c.startedAt > @from AND c.startedAt <= @to", after, until).await
     }
@@ -88,8 +100,9 @@ impl Store {
         Ok(begun.min().map(|begun| begun.to_utc()))
     }
 
-    pub(super) fn items_of(&self, restore: String) -> Items<'_> {
-        Items { store: self, restore, next: Some(None) }
+    /// The items of a restore from a place on.
+    pub(super) fn items_of(&self, restore: String, continuation: Option<String>) -> Items<'_> {
+        Items { store: self, restore, next: Some(continuation) }
     }
 
     async fn restore_ids(&self, condition: &str, from: i64, to: i64) -> Result<Vec<String>, Error> {
@@ -104,6 +117,8 @@ impl Store {
         let query =
             format!("SELECT VALUE c.id FROM c WHERE c.kind = 'restore' AND c.state != 'planned' AND {condition}");
         let ids: Vec<Value> = jobs.select(&query, &parameters, None).await?.try_collect().await?;
-        Ok(ids.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        let mut ids: Vec<String> = ids.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        ids.sort_unstable();
+        Ok(ids)
     }
 }

@@ -32,6 +32,9 @@ pub(super) struct Progress {
     pub late_to: i64,
     /// Restores that began up to this time pin no version any more.
     pub released_to: i64,
+    /// The restore among them that is being let go, the largest in more than one sweep.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub releasing: Option<Releasing>,
     /// Versions with parts that are being removed.
     #[serde(default)]
     pub removing: Vec<Removing>,
@@ -42,6 +45,17 @@ pub(super) struct Progress {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub swept_at: Option<String>,
     pub schema: u32,
+}
+
+/// How far the items of a restore have been gone through that pins nothing any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Releasing {
+    /// The id of the restore; those of smaller ids are done.
+    pub restore: String,
+    /// Where its next items are; nothing at the first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub continuation: Option<String>,
 }
 
 /// A version whose record goes first and its parts after that.
@@ -63,6 +77,7 @@ impl Default for Progress {
             swept_to: NEVER,
             late_to: NEVER,
             released_to: NEVER,
+            releasing: None,
             removing: Vec::new(),
             removed: 0,
             swept_at: None,
@@ -146,8 +161,9 @@ mod tests {
     proptest! {
         #[test]
         fn progress_is_read_back_as_it_was_written(horizon in any::<i64>(), swept_to in any::<i64>(), id in any::<String>()) {
+            let releasing = Some(Releasing { restore: id.clone(), continuation: Some(id.clone()) });
             let removing = vec![Removing { id, key: Key::text("a") }];
-            let progress = Progress { horizon, swept_to, removing, swept_at: Some("t".into()), ..Progress::default() };
+            let progress = Progress { horizon, swept_to, releasing, removing, swept_at: Some("t".into()), ..Progress::default() };
             let json = serde_json::to_string(&progress).expect("json");
             prop_assert_eq!(progress_of(serde_json::from_str(&json).expect("value")).expect("progress"), progress);
         }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::expiry::{Row, Superseded};
 use super::pinned::Pinned;
 use super::removal::Remover;
-use super::state::{NEVER, Removing, Saved};
+use super::state::{NEVER, Releasing, Removing, Saved};
 use crate::cosmos::{Container, Error};
 use crate::limits::{RETENTION_GRACE, SWEEP_ROWS, SWEEP_SPLIT_VERSIONS, SWEEP_VERSIONS};
 use crate::read::DocumentName;
@@ -256,15 +256,25 @@ impl Sweep<'_> {
     /// Documents of restores that pin nothing any more.
     async fn release(&mut self) -> Result<(), Stop> {
         let until = self.swept();
-        for id in self.store.restores_between(self.saved.progress.released_to, self.cutoff).await? {
-            let mut items = self.store.items_of(id);
-            while let Some(page) = items.next().await? {
+        let begun = self.saved.progress.releasing.clone();
+        for restore in self.store.restores_between(self.saved.progress.released_to, self.cutoff).await? {
+            let mut continuation = match &begun {
+                Some(begun) if restore < begun.restore => continue,
+                Some(begun) if restore == begun.restore => begun.continuation.clone(),
+                _ => None,
+            };
+            let mut items = self.store.items_of(restore.clone(), continuation.clone());
+            loop {
                 self.check_time()?;
+                self.saved.progress.releasing = Some(Releasing { restore: restore.clone(), continuation });
+                self.save().await?;
+                let Some(page) = items.next().await? else { break };
                 let name = |item: PlannedItem| DocumentName { id: item.id, partition_key: item.partition_key };
                 self.sweep_documents(page.into_iter().map(name).collect(), until).await?;
+                continuation = items.continuation();
             }
         }
-        self.saved.progress.released_to = self.cutoff;
+        (self.saved.progress.released_to, self.saved.progress.releasing) = (self.cutoff, None);
         Ok(())
     }
 
