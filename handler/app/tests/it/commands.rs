@@ -36,7 +36,7 @@ async fn provisioning_is_repeatable_and_follows_the_design_of_the_changes_contai
     assert!(second.as_array().expect("array").iter().all(|item| item["created"] == false), "{second}");
     assert_eq!(first.as_array().map(Vec::len), Some(6));
 
-    let client = changefeed_processor::connect(&shell.endpoint.connection_string()).await.expect("client");
+    let client = crate::support::client(shell.endpoint.url()).await;
     let changes = client.database_client("dev").container_client("changes", None).await.expect("changes");
     let definition = changes.read(None).await.expect("read").into_model().expect("definition");
     let definition = serde_json::to_value(definition).expect("json");

@@ -91,11 +91,11 @@ impl Store {
 
 /// Saves what became of the job, and gives the claim back.
 async fn conclude(run: &Run, stepped: Result<Step, Error>) -> Result<SliceEnd, Error> {
-    let ended = match &stepped {
-        Ok(Step::Ended(state)) => Some((*state, None)),
-        Ok(Step::More) if run.is_cancelled() => Some((JobState::Cancelled, None)),
+    let ended = match stepped {
+        Ok(Step::Ended(state)) => Some(state),
+        Ok(Step::More) if run.is_cancelled() => Some(JobState::Cancelled),
         Ok(Step::More) => None,
-        Err(error) if error.kind() == ErrorKind::PreconditionFailed => return Err(stepped.err().unwrap_or_else(lost)),
+        Err(error) if error.kind() == ErrorKind::PreconditionFailed => return Err(error),
         Err(error) => {
             let message = error.to_string();
             let job = run.save(|job| {
@@ -117,16 +117,12 @@ async fn conclude(run: &Run, stepped: Result<Step, Error>) -> Result<SliceEnd, E
         }
     };
     let save = run.save(|job| match ended {
-        Some((state, message)) => {
-            job.job.message = message;
+        Some(state) => {
+            job.job.message = None;
             job.end(state, Utc::now());
         }
         None => job.job.claim = None,
     });
     let job = save.await?;
     Ok(if job.state.is_end() { SliceEnd::Ended(job.state) } else { SliceEnd::More })
-}
-
-fn lost() -> Error {
-    Error::new(ErrorKind::PreconditionFailed, "working on a job", "another runner has taken it over")
 }

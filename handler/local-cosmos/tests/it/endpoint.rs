@@ -2,20 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use azure_core::credentials::Secret;
 use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::feed::FeedScope;
 use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
 use azure_data_cosmos::options::{ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint};
-use azure_data_cosmos::{AccountReference, CosmosClient, RoutingStrategy, TransactionalBatch};
+use azure_data_cosmos::{CosmosClient, TransactionalBatch};
 use futures::{StreamExt, TryStreamExt};
 use local_cosmos::{EMULATOR_KEY, Effect, Endpoint, Fault, Options, RequestKind, StartError};
 use serde_json::{Value, json};
 
-async fn client(endpoint: &Endpoint, key: &str) -> azure_data_cosmos::Result<CosmosClient> {
-    let account = AccountReference::with_authentication_key(endpoint.url().parse()?, Secret::new(key.to_owned()));
-    CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new())).await
-}
+use crate::scene::connect;
 
 async fn container(client: &CosmosClient, key: &'static str, ttl: TimeToLive) -> ContainerClient {
     client.create_database("db", None).await.expect("database");
@@ -27,7 +23,7 @@ async fn container(client: &CosmosClient, key: &'static str, ttl: TimeToLive) ->
 
 async fn start() -> (Endpoint, CosmosClient) {
     let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
-    let client = client(&endpoint, EMULATOR_KEY).await.expect("client");
+    let client = connect(&endpoint, EMULATOR_KEY).await.expect("client");
     (endpoint, client)
 }
 
@@ -109,13 +105,13 @@ async fn expired_items_vanish_from_reads_queries_and_the_change_feed_within_a_se
 #[tokio::test]
 async fn a_wrong_key_is_refused_when_keys_are_checked() {
     let endpoint = Endpoint::start(Options { require_key: true, ..Options::default() }).await.expect("endpoint");
-    let right = client(&endpoint, EMULATOR_KEY).await.expect("client");
+    let right = connect(&endpoint, EMULATOR_KEY).await.expect("client");
     container(&right, "/pk", TimeToLive::Forever)
         .await
         .create_item("p", "a", json!({"id": "a", "pk": "p"}), None)
         .await
         .expect("create");
-    let error = client(&endpoint, "d3Jvbmcga2V5").await.expect_err("refused");
+    let error = connect(&endpoint, "d3Jvbmcga2V5").await.expect_err("refused");
     assert_eq!(u16::from(error.status().status_code()), 401, "{error}");
 }
 

@@ -3,22 +3,20 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use azure_core::credentials::Secret;
 use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::feed::FeedScope;
 use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
 use azure_data_cosmos::options::ChangeFeedStartFrom;
-use azure_data_cosmos::{AccountReference, CosmosClient, CosmosError, RoutingStrategy, TransactionalBatch};
+use azure_data_cosmos::{CosmosError, TransactionalBatch};
 use futures::StreamExt;
-use local_cosmos::{EMULATOR_KEY, Endpoint, Options};
+use local_cosmos::{Endpoint, Options};
 use serde_json::{Value, json};
+
+use crate::scene::client;
 
 async fn start() -> (Endpoint, ContainerClient) {
     let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
-    let url = endpoint.url().parse().expect("url");
-    let account = AccountReference::with_authentication_key(url, Secret::new(EMULATOR_KEY));
-    let routing = RoutingStrategy::PreferredRegions(Vec::new());
-    let client = CosmosClient::builder().build(account, routing).await.expect("client");
+    let client = client(&endpoint).await;
     client.create_database("db", None).await.expect("database");
     let properties = ContainerProperties::new("c", PartitionKeyDefinition::from("/pk"));
     let database = client.database_client("db");

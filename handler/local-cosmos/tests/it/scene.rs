@@ -5,7 +5,7 @@ use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::feed::{ContinuationToken, FeedScope};
 use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKeyDefinition, TimeToLive};
 use azure_data_cosmos::options::{ChangeFeedMode, ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint};
-use azure_data_cosmos::{AccountReference, CosmosClient, RoutingStrategy};
+use azure_data_cosmos::{AccountReference, CosmosClient, CosmosRuntime, RoutingStrategy};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::StreamExt;
@@ -50,11 +50,18 @@ impl Scene {
     }
 }
 
-/// Another client, with caches of its own.
+/// Another client.
 pub async fn client(endpoint: &Endpoint) -> CosmosClient {
-    let url = endpoint.url().parse().expect("url");
-    let account = AccountReference::with_authentication_key(url, Secret::new(EMULATOR_KEY));
-    CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new())).await.expect("client")
+    connect(endpoint, EMULATOR_KEY).await.expect("client")
+}
+
+/// A client with caches of its own: those of the process remember containers by their names and the endpoint's address, and an
+/// endpoint may get the port of one that is gone.
+pub async fn connect(endpoint: &Endpoint, key: &str) -> azure_data_cosmos::Result<CosmosClient> {
+    let account = AccountReference::with_authentication_key(endpoint.url().parse()?, Secret::new(key.to_owned()));
+    let runtime = CosmosRuntime::builder().build().await?;
+    let routing = RoutingStrategy::PreferredRegions(Vec::new());
+    CosmosClient::builder().with_runtime(runtime).build(account, routing).await
 }
 
 /// Reads the change feed of a scope to its end, again and again.

@@ -9,7 +9,7 @@ use azure_data_cosmos::{CosmosClient, FeedScope};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 
-use super::until;
+use super::{client, until};
 
 /// A running `changefeed local`; told to end when dropped.
 pub struct Local {
@@ -35,8 +35,7 @@ impl Local {
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("the ready line");
         let ready: Value = serde_json::from_str(&line).expect("the ready line is JSON");
         assert_eq!(ready["event"], "ready");
-        let connection_string = ready["connectionString"].as_str().expect("connectionString");
-        let client = changefeed_processor::connect(connection_string).await.expect("client");
+        let client = client(ready["cosmos"].as_str().expect("cosmos")).await;
         // The host closes connections that are idle for five seconds; on a busy machine a request may be on its way then.
         let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1));
         Self { child, ready, client, http: http.build().expect("client") }

@@ -1,6 +1,7 @@
 //! What the stories are told with.
 
 pub mod backups;
+mod client;
 mod handler;
 pub mod jobs;
 mod local;
@@ -10,6 +11,7 @@ mod world;
 
 use std::time::{Duration, Instant};
 
+pub use client::client;
 pub use handler::Handler;
 pub use local::{Local, signal};
 pub use process::{Instance, Starting};

@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt};
 use local_cosmos::{Endpoint, Options};
 use serde_json::Value;
 
-use super::Handler;
+use super::{Handler, client};
 
 /// The endpoint and what is in it.
 pub struct World {
@@ -30,7 +30,7 @@ impl World {
     /// An endpoint whose `events` and `changes` have these keys.
     pub async fn with_keys(events: &[&'static str], changes: &[&'static str]) -> Self {
         let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
-        let client = changefeed_processor::connect(&endpoint.connection_string()).await.expect("client");
+        let client = client(endpoint.url()).await;
         let world = Self { endpoint, client };
         world.client.create_database("dev", None).await.expect("database");
         world.create("events", events).await;
