@@ -306,3 +306,68 @@ impl Run {
 fn seconds() -> f64 {
     Utc::now().timestamp_millis() as f64 / 1000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::JobOptions;
+    use crate::store::{ContainerNames, StoreOptions};
+    use serde_json::json;
+
+    /// A job that was claimed, on an account that is never reached.
+    fn run() -> Run {
+        let connect = || Box::pin(async { Err(Error::invalid("connecting", "nobody does")) }) as _;
+        let name = str::to_owned;
+        let names = ContainerNames {
+            database: name("dev"),
+            monitored: name("events"),
+            changes: name("changes"),
+            leases: name("leases"),
+            jobs: name("jobs"),
+            dead_letters: name("dead-letters"),
+        };
+        let options = StoreOptions {
+            concurrency: 1,
+            batch_timeout: Duration::from_secs(1),
+            indexed_fields: Vec::new(),
+            restored_at_field: None,
+            retention_days: None,
+            jobs: JobOptions::default(),
+            places: crate::backup::PlaceAccess::default(),
+        };
+        let job =
+            json!({"id": "1", "kind": "backup", "state": "running", "startedAt": "2026-11-01T00:00:00Z", "job": {}});
+        let job = serde_json::from_value(job).expect("a job");
+        Run::new(Store::new(Box::new(connect), names, options), JobKind::Backup, "by".into(), job, "etag".into())
+    }
+
+    #[test]
+    fn a_slice_that_is_over_ends_at_once() {
+        let run = run();
+        run.stop();
+        assert!(run.is_stopping());
+    }
+
+    #[tokio::test]
+    async fn a_slice_that_is_over_before_all_is_set_up_makes_one_step_all_the_same() {
+        let run = run();
+        let set_up = async {
+            run.stop();
+            Ok(5)
+        };
+        assert_eq!(run.set_up(set_up).await.expect("set up"), 5);
+        assert!(!run.is_stopping(), "or it would never move");
+        run.advance(&json!({"page": 1}), &json!({}), 1).expect("moved");
+        assert!(run.is_stopping());
+    }
+
+    #[tokio::test]
+    async fn what_takes_less_than_a_slice_to_set_up_does_not_make_it_longer() {
+        let run = run();
+        run.set_up(async { Ok(()) }).await.expect("set up");
+        run.advance(&json!({"page": 1}), &json!({}), 1).expect("moved");
+        assert!(!run.is_stopping());
+        run.stop();
+        assert!(run.is_stopping());
+    }
+}
