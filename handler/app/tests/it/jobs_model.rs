@@ -8,16 +8,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use changefeed_history::{
-    Action, AsOf, DocumentName, JobOptions, JobState, Moment, PlannedItem, Restored, SliceEnd, Store, UndoRequest,
+    Action, AsOf, DocumentName, JobOptions, JobState, Moment, PlannedItem, Restored, Store, UndoRequest,
 };
-use local_cosmos::{Effect, Fault, RequestKind};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::restore_model::{parsed, plain, sdk_key};
-use crate::support::jobs::{capture, outline, request, shown, small, start};
+use crate::support::jobs::{capture, finish_in_peril, outline, request, shown, small, start};
 use crate::support::{DEADLINE, Feed, World, until};
 
 const ROUNDS: usize = 4;
@@ -221,40 +220,9 @@ impl Story {
         }
     }
 
-    /// Works on a job with runners that do not live long, and a service that has its moods.
+    /// Works on a job with runners that do not live long; every few slices somebody lives long enough to get on.
     async fn finish(&mut self, id: &str) -> JobState {
-        for slice in 0.. {
-            if self.random.random_bool(0.3) {
-                self.world.endpoint.inject(fault(&mut self.random));
-            }
-            // Every few slices somebody lives long enough to get on.
-            let most = if slice % 16 == 15 { 4000 } else { 400 };
-            let life = Duration::from_millis(self.random.random_range(20..most));
-            let runner = format!("runner-{slice}");
-            let sliced = tokio::time::timeout(life, self.large.run_slice(id, &runner, std::future::pending())).await;
-            match sliced {
-                Ok(Ok(SliceEnd::Ended(state))) => {
-                    self.world.endpoint.clear_faults();
-                    return state;
-                }
-                Ok(Ok(SliceEnd::Failing { message, .. })) => assert!(slice < 200, "{message}"),
-                Ok(Ok(_)) | Err(_) => {}
-                Ok(Err(error)) => assert!(slice < 200, "{error}"),
-            }
-        }
-        unreachable!("a job ends")
+        let life = |slice| 20..if slice % 16 == 15 { 4000 } else { 400 };
+        finish_in_peril(&self.world, &self.large, id, &mut self.random, life).await
     }
-}
-
-pub fn fault(random: &mut SmallRng) -> Fault {
-    let effects = [
-        Effect::LoseReply,
-        Effect::Status { status: 429, substatus: 3200 },
-        Effect::Status { status: 503, substatus: 0 },
-        Effect::Delay(Duration::from_millis(30)),
-    ];
-    let container = ["events", "changes", "jobs"].choose(random).map(|name| (*name).to_owned());
-    let kind = if random.random_bool(0.7) { RequestKind::Write } else { RequestKind::Any };
-    let effect = effects.choose(random).expect("an effect").clone();
-    Fault { container, kind, times: random.random_range(1..10), effect }
 }

@@ -8,15 +8,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use changefeed_history::{AsOf, DocumentName, JobOptions, JobState, Moment, SliceEnd, Store};
+use changefeed_history::{AsOf, DocumentName, JobOptions, JobState, Moment, Store};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::jobs_model::fault;
 use crate::restore_model::{parsed, sdk_key};
-use crate::support::jobs::{capture, small};
+use crate::support::jobs::{capture, finish_in_peril, small};
 use crate::support::verify::{asked, outline, verified, version_of};
 use crate::support::{DEADLINE, Feed, World, until};
 
@@ -260,27 +259,10 @@ impl Story {
         self.store.document_as_of(&name, moment).await.expect("an answer")
     }
 
-    /// Works on a job with runners that do not live long, and a service that has its moods.
+    /// Works on a job with runners that do not live long.
     async fn finish(&mut self, id: &str) -> JobState {
-        for slice in 0.. {
-            if self.random.random_bool(0.3) {
-                self.world.endpoint.inject(fault(&mut self.random));
-            }
-            let most = if slice % 4 == 3 { 4000 } else { 600 };
-            let life = Duration::from_millis(self.random.random_range(20..most));
-            let runner = format!("runner-{slice}");
-            let sliced = tokio::time::timeout(life, self.store.run_slice(id, &runner, std::future::pending())).await;
-            match sliced {
-                Ok(Ok(SliceEnd::Ended(state))) => {
-                    self.world.endpoint.clear_faults();
-                    return state;
-                }
-                Ok(Ok(SliceEnd::Failing { message, .. })) => assert!(slice < 200, "{message}"),
-                Ok(Ok(_)) | Err(_) => {}
-                Ok(Err(error)) => assert!(slice < 200, "{error}"),
-            }
-        }
-        unreachable!("a job ends")
+        let life = |slice| 20..if slice % 4 == 3 { 4000 } else { 600 };
+        finish_in_peril(&self.world, &self.store, id, &mut self.random, life).await
     }
 }
 

@@ -1,13 +1,18 @@
 //! A history whose jobs are small: what is large elsewhere is a dozen of documents here.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use changefeed_history::{Batch, JobOptions, JobState, RestoreRequest, RestoreView, Restored, SliceEnd, Store};
 use futures::FutureExt;
+use local_cosmos::{Effect, Fault, RequestKind};
+use rand::RngExt;
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
-use super::{DEADLINE, until};
+use super::{DEADLINE, World, until};
 
 /// Limits that a few documents exceed.
 pub fn small() -> JobOptions {
@@ -57,6 +62,46 @@ pub async fn finish(store: &Store, id: &str) -> JobState {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// Works on a job until it has ended, with runners that live for so many milliseconds, and a service that has its moods.
+pub async fn finish_in_peril(
+    world: &World,
+    store: &Store,
+    id: &str,
+    random: &mut SmallRng,
+    life: impl Fn(u32) -> Range<u64>,
+) -> JobState {
+    for slice in 0.. {
+        if random.random_bool(0.3) {
+            world.endpoint.inject(fault(random));
+        }
+        let life = Duration::from_millis(random.random_range(life(slice)));
+        let runner = format!("runner-{slice}");
+        match tokio::time::timeout(life, store.run_slice(id, &runner, std::future::pending())).await {
+            Ok(Ok(SliceEnd::Ended(state))) => {
+                world.endpoint.clear_faults();
+                return state;
+            }
+            Ok(Ok(SliceEnd::Failing { message, .. })) => assert!(slice < 200, "{message}"),
+            Ok(Ok(_)) | Err(_) => {}
+            Ok(Err(error)) => assert!(slice < 200, "{error}"),
+        }
+    }
+    unreachable!("a job ends")
+}
+
+fn fault(random: &mut SmallRng) -> Fault {
+    let effects = [
+        Effect::LoseReply,
+        Effect::Status { status: 429, substatus: 3200 },
+        Effect::Status { status: 503, substatus: 0 },
+        Effect::Delay(Duration::from_millis(30)),
+    ];
+    let container = ["events", "changes", "jobs"].choose(random).map(|name| (*name).to_owned());
+    let kind = if random.random_bool(0.7) { RequestKind::Write } else { RequestKind::Any };
+    let effect = effects.choose(random).expect("an effect").clone();
+    Fault { container, kind, times: random.random_range(1..10), effect }
 }
 
 /// Works on a job until the condition holds: then the slice ends.
