@@ -51,8 +51,7 @@ pub const MAX_WINDOW_LOG: u32 = 23;
 pub const MAX_MANIFEST_BYTES: usize = 40 * 1024 * 1024;
 /// Lines of the increments of a chain of backups: a restore holds sixteen bytes of each in memory.
 pub const MAX_CHAIN_LINES: u64 = 5_000_000;
-/// Bytes of documents of a backup after which a page of a restore is full; and what a page of one that is written as of a
-/// time is to hold.
+/// Bytes of documents of a backup after which a page of a restore is full.
 pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// Damages that a report names.
 pub const MAX_DAMAGES: usize = 1000;

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::limits::PAGE_BYTES;
-
+/// Bytes of documents on a page. Several pages are read side by side, and a page for each document would be slow.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Documents of the first page, of whose sizes nothing is known.
 const FIRST: usize = 4;
 
