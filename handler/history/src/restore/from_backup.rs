@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::backup_files::{BackupFiles, Content, FilePosition, Lines};
 use super::plan::{Action, BackupLine, PlannedItem, meets_selection, untouched};
 use super::request::RestoreRequest;
-use super::scanned::failed;
+use super::scanned::told;
 use crate::cosmos::{Container, Error, Key};
 use crate::read::DocumentName;
 use crate::scan::Found;
@@ -58,7 +58,7 @@ impl FromBackup<'_> {
         let plan = |line: &Meant| {
             let (name, number, body) = (line.name.clone(), line.number, line.body.clone());
             async move {
-                let planned = self.plan(name.clone(), body).await.or_else(|error| failed(name, error))?;
+                let planned = told(name.clone(), self.plan(name, body).await)?;
                 Ok::<_, Error>(planned.map(|item| PlannedItem { backup_line: Some(self.line(file, number)), ..item }))
             }
         };

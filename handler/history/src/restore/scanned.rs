@@ -4,6 +4,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::plan::{Action, PlannedItem, untouched};
 use super::request::{FilterOn, RestoreRequest, Selection};
+use super::stored_item::shortened;
 use crate::cosmos::{Container, Error, KeyRange};
 use crate::policy::{Decision, decide};
 use crate::read::DocumentName;
@@ -30,7 +31,7 @@ impl Scanned<'_> {
         let end = first + page.len();
         let plan = |name: DocumentName| async move {
             let planned = scan.store.plan_item(self.request, name.clone(), self.written, scan.horizon).await;
-            planned.or_else(|error| failed(name, error))
+            told(name, planned)
         };
         let looked_at = page.len() as u64;
         let items: Vec<Option<PlannedItem>> =
@@ -56,7 +57,7 @@ impl Scanned<'_> {
             let Some(met) = scan.meet(candidate).await? else { return Ok(None) };
             scan.store.plan_from(self.request, met.name, met.live, met.newest, self.written, scan.horizon).await
         };
-        planned.await.or_else(|error| failed(name, error))
+        told(name, planned.await)
     }
 }
 
@@ -65,10 +66,15 @@ pub(super) fn has_past(request: &RestoreRequest) -> bool {
     !matches!(&request.selection, Selection::Filter { on: FilterOn::Live, .. })
 }
 
-/// What cannot be planned for good is told; what may pass is tried again.
-pub(super) fn failed(name: DocumentName, error: Error) -> Result<Option<PlannedItem>, Error> {
-    if decide(error.kind()) == Decision::Retry {
-        return Err(error);
+/// What a page tells of a document: no more of its changes than is stored, for pages hold many documents. What cannot be planned
+/// for good is told too; what may pass is tried again.
+pub(super) fn told(
+    name: DocumentName,
+    planned: Result<Option<PlannedItem>, Error>,
+) -> Result<Option<PlannedItem>, Error> {
+    match planned {
+        Ok(item) => Ok(item.map(shortened)),
+        Err(error) if decide(error.kind()) == Decision::Retry => Err(error),
+        Err(error) => Ok(Some(PlannedItem { message: Some(error.to_string()), ..untouched(name, Action::Failed) })),
     }
-    Ok(Some(PlannedItem { message: Some(error.to_string()), ..untouched(name, Action::Failed) }))
 }

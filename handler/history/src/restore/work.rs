@@ -17,7 +17,7 @@ use super::from_backup::{Bodies, FromBackup};
 use super::plan::{Counts, PlannedItem};
 use super::record::state_of;
 use super::request::{RestoreRequest, Selection, Target};
-use super::scanned::{Scanned, failed, has_past};
+use super::scanned::{Scanned, has_past, told};
 use super::stored_item::{PAGE_KIND, RestorePage, StoredItem};
 use super::undo::UndoOf;
 use crate::cosmos::{Container, Error, KeyRange};
@@ -373,7 +373,7 @@ impl<'a> Worker<'a> {
             let name = DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
             async move {
                 let planned = store.plan_undo_item(item, &self.written, &undo.record, self.force).await;
-                planned.map(Some).or_else(|error| failed(name, error))
+                told(name, planned.map(Some))
             }
         };
         let attempted: Vec<PlannedItem> = items.into_iter().filter(super::undo::is_attempted).collect();
