@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use changefeed_history::{Error, SliceEnd, Store};
+use changefeed_cosmos::Error;
+use changefeed_jobs::SliceEnd;
+use changefeed_operations::Changefeed;
 use futures::{FutureExt, StreamExt};
 
 /// The name of this machine.
@@ -28,14 +30,14 @@ const LEAST_SLICE: Duration = Duration::from_secs(2);
 /// # Errors
 /// The first that could not be claimed or saved, after the others have ended: the jobs must be brought again.
 pub async fn run_jobs(
-    store: &Store,
+    store: &Changefeed,
     ids: BTreeSet<String>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Vec<String>, Error> {
     let runner = runner();
     let stop = stop.shared();
     let rounds = u32::try_from(ids.len().div_ceil(PARALLEL)).unwrap_or(u32::MAX).max(1);
-    let slice_duration = (store.slice_duration() / rounds).max(LEAST_SLICE);
+    let slice_duration = (store.runner.slice_duration() / rounds).max(LEAST_SLICE);
     let slice = |id: String| {
         let (runner, stop) = (&runner, stop.clone());
         async move {
@@ -45,7 +47,7 @@ pub async fn run_jobs(
                     () = stop.clone() => {}
                 }
             };
-            Ok(match store.run_slice(&id, runner, sleep(slice_duration)).await? {
+            Ok(match store.runner.run_slice(&id, runner, sleep(slice_duration)).await? {
                 SliceEnd::Ended(state) => format!("job {id}: {}", format!("{state:?}").to_lowercase()),
                 SliceEnd::More => format!("job {id}: there is more to do"),
                 SliceEnd::Failing { failures, message } => {

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use changefeed_history::{CaptureReport, ContainerStatus, RetentionStatus, Store};
+use changefeed_cosmos::Account;
+use changefeed_history::{CaptureReport, ContainerStatus, RetentionStatus};
+use changefeed_operations::Changefeed;
 use changefeed_processor::{ChangeFeedEstimator, Container, FeedRange, LeaseLag, LeaseSet};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -15,7 +17,7 @@ use crate::feed::Feed;
 #[derive(Debug)]
 pub struct Service {
     /// The monitored container and its history.
-    pub store: Store,
+    pub changefeed: Changefeed,
     settings: Settings,
     counters: Counters,
 }
@@ -122,8 +124,9 @@ impl LeaseStatus {
 impl Service {
     /// Sets up a service; Cosmos DB is reached when it is first needed.
     pub fn new(settings: Settings) -> Self {
-        let store = Store::new(connect(settings.connection.clone()), settings.names.clone(), settings.store_options());
-        Self { store, settings, counters: Counters::default() }
+        let account = Account::new(connect(settings.connection.clone()));
+        let changefeed = Changefeed::new(&account, settings.names.clone(), settings.changefeed_options());
+        Self { changefeed, settings, counters: Counters::default() }
     }
 
     /// The same for a command, to which this machine's folders are places too.
@@ -155,10 +158,10 @@ impl Service {
     /// Version, settings without secrets, containers, leases, and what happened since the start.
     pub async fn status(&self) -> Status {
         let (containers, captured, jobs, retention) = tokio::join!(
-            self.store.container_status(),
+            self.changefeed.containers.status(),
             self.leases(Feed::Capture),
             self.leases(Feed::Jobs),
-            self.store.retention_status(chrono::Utc::now())
+            self.changefeed.retention.status(chrono::Utc::now())
         );
         let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
         for (feed, read) in [(Feed::Capture, captured), (Feed::Jobs, jobs)] {

@@ -86,7 +86,7 @@ impl Filter {
     }
 
     /// The condition as query text on the document at `root` (`c` or `c.document`); its parameters are added.
-    pub(crate) fn condition(&self, root: &str, parameters: &mut Map<String, Value>) -> String {
+    pub fn condition(&self, root: &str, parameters: &mut Map<String, Value>) -> String {
         let field: String = self.path.iter().map(|name| format!("['{name}']")).collect();
         let conditions: Vec<String> = self
             .values
@@ -107,12 +107,12 @@ impl Filter {
 }
 
 /// Whether a document meets every condition.
-pub(crate) fn meets(filters: &[Filter], document: &Value) -> bool {
+pub fn matches_all(filters: &[Filter], document: &Value) -> bool {
     filters.iter().all(|filter| filter.matches(document))
 }
 
 /// Checks the number of filters.
-pub(crate) fn check_count(filters: &[Filter]) -> Result<(), String> {
+pub fn check_filter_count(filters: &[Filter]) -> Result<(), String> {
     if filters.len() > MAX_FILTERS {
         Err(format!("{} filters; allowed are {MAX_FILTERS}", filters.len()))
     } else {

@@ -1,55 +1,49 @@
-//! Versions of the documents of an Azure Cosmos DB container: captured from its change feed, kept in a container of their
+//! Versions of the documents of an Azure Cosmos DB container: captured from its change feed, stored in a container of their
 //! own, and read back.
 //!
-//! Everything starts from a [`Store`]: the containers of one database, reached when they are first needed.
+//! [`Containers`] names the containers. [`Capture`] stores versions, [`History`] reads them, [`DeadLetters`] has the documents
+//! that cannot be stored, and [`Retention`] removes versions that are no longer needed.
 
 pub mod backup;
 mod capture;
-mod cosmos;
+mod container_status;
+mod containers;
+mod dead_letter;
 mod dead_letters;
 mod difference;
-mod enclose;
 mod filter;
-mod jobs;
+mod history;
 mod limits;
-mod located;
 mod moment;
-mod paging;
-mod policy;
-mod populate;
-mod progress;
+mod observed;
 mod provision;
-mod query;
 mod read;
-mod restore;
+mod record;
 mod retention;
-mod sample;
-mod scan;
-mod status;
-mod store;
-mod truncate;
-mod verify;
+mod retention_record;
+mod store_version;
 mod version;
+mod version_id;
 
-pub use capture::{Batch, CaptureReport, DeliveryError, decode_delivery};
-pub use cosmos::{Client, Connect, Error, ErrorKind, Key, KeyComponent};
-pub use dead_letters::{DeadLetter, DeadLetterPage, DeadLettersRequest, Replay, ReplayOutcome};
+pub(crate) use changefeed_cosmos as cosmos;
+
+pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, decode_delivery};
+pub use container_status::{ContainerState, ContainerStatus};
+pub use containers::{ContainerNames, Containers, Role};
+pub use dead_letter::DeadLetter;
+pub use dead_letters::{DeadLetterPage, DeadLetters, DeadLettersRequest, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
-pub use filter::Filter;
-pub use jobs::{Claim, Job, JobKind, JobOptions, JobProgress, JobState, SliceEnd, Work, job_to_run};
+pub use filter::{Filter, check_filter_count, matches_all};
+pub use history::History;
 pub use moment::Moment;
-pub use populate::{PopulateReport, PopulateRequest};
-pub use progress::Progress;
-pub use provision::{Provisioned, identity_commands};
-pub use query::{QueryPage, QueryRequest};
-pub use read::{AsOf, Difference, DocumentName, SearchRequest, SearchRow, SearchRows, VersionPage, VersionsRequest};
-pub use restore::{
-    Action, BackupLine, Counts, FilterOn, Plan, PlannedItem, RestoreItems, RestoreList, RestoreRecord, RestoreReport,
-    RestoreRequest, RestoreView, Restored, Selection, Target, UndoRequest,
+pub use observed::Batch;
+pub use provision::{Provisioned, container_spec, identity_commands};
+pub use read::{
+    AsOf, Difference, NewestVersions, Outline, SearchRequest, SearchRow, SearchRows, VersionPage, VersionsRequest,
+    outline_fields,
 };
-pub use retention::{RetentionStatus, SweepReport, SweepRequest, SweepState};
-pub use status::{ContainerState, ContainerStatus};
-pub use store::{ContainerNames, Role, Store, StoreOptions};
-pub use truncate::{TruncateReport, TruncateRequest};
-pub use verify::{Finding, FindingKind, Findings, VerifyCounts, VerifyList, VerifyRecord, VerifyRequest, VerifyView};
-pub use version::{Operation, Version};
+pub use retention::{
+    HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
+};
+pub use version::{Operation, SCHEMA, Version, pk_of};
+pub use version_id::VersionId;

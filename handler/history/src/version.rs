@@ -1,10 +1,11 @@
 //! The record of a version in the changes container. `docs/format.md` specifies it.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use changefeed_cosmos::{Key, KeyComponent};
+pub use changefeed_cosmos::{SYSTEM_PROPERTIES, without_system_properties};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::cosmos::{Key, KeyComponent};
+use crate::version_id::VersionId;
 
 /// The format written here.
 pub const SCHEMA: u32 = 1;
@@ -13,7 +14,7 @@ pub const SCHEMA: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
-    /// Created or replaced: LatestVersion mode does not tell them apart.
+    /// Created or replaced: LatestVersion mode does not distinguish them.
     Write,
     /// Created.
     Create,
@@ -26,7 +27,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether the document is gone after it.
+    /// Whether the document does not exist after it.
     pub fn is_removal(self) -> bool {
         matches!(self, Self::Delete | Self::Expire)
     }
@@ -36,9 +37,8 @@ impl Operation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
-    /// The same for the same version, however often and by whichever way it is captured: ten digits of seconds, a dash,
-    /// and the etag without its quotes.
-    pub id: String,
+    /// The same for the same version, however often and in whichever way it is captured.
+    pub id: VersionId,
     /// The value of the source's partition key; the JSON text of all components when there are several, absent when the
     /// source document has none. The first level of the changes container's own key.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
@@ -64,9 +64,9 @@ pub struct Version {
     pub captured_at: String,
     /// What captured it: the invocation id.
     pub captured_by: String,
-    /// Whether `document` is the stored body to the letter, or may hold values that the Functions host rewrote.
+    /// Whether `document` is exactly the stored body. If not, it may have values that the Functions host rewrote.
     pub exact: bool,
-    /// Of a delete: nobody told of it, but the document was seen to be gone at `sourceTs`. It was there until some time after
+    /// Whether a delete was not reported: the document was found to be missing at `sourceTs`. It existed until some time after
     /// the version before.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub inferred: bool,
@@ -80,35 +80,9 @@ pub struct Version {
     pub previous: Option<Value>,
 }
 
-/// Reads a field whose `null` is a value of its own, not a missing one.
-pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+/// Reads a field where `null` is a value and not a missing field.
+pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
-}
-
-/// The properties that the service adds to every document. They are not part of a version's document: what matters of
-/// them has fields of its own.
-pub const SYSTEM_PROPERTIES: [&str; 6] = ["_rid", "_self", "_etag", "_attachments", "_ts", "_lsn"];
-
-/// The id of a version that is no removal.
-pub fn version_id(source_ts: i64, etag: &str) -> String {
-    format!("{source_ts:010}-{}", etag.trim_matches('"'))
-}
-
-/// What is added to the id of a version for an exact record beside an inexact one.
-pub const EXACT_SUFFIX: &str = "-exact";
-
-/// What is added to the id of the last known version of a document for the inferred delete that follows it: there is one at
-/// most, whoever records it, and whenever.
-pub const GONE_SUFFIX: &str = "-gone";
-
-/// The id of a version without what tells its records apart.
-pub(crate) fn plain_id(id: &str) -> &str {
-    id.strip_suffix(EXACT_SUFFIX).unwrap_or(id)
-}
-
-/// The id of a removal, which has no etag.
-pub fn removal_id(source_ts: i64, lsn: i64) -> String {
-    format!("{source_ts:010}-delete-{lsn}")
 }
 
 /// `pk` of a version, from the source's partition key.
@@ -120,15 +94,10 @@ pub fn pk_of(key: &Key) -> Option<Value> {
     }
 }
 
-/// The time as records have it.
-pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
 impl Version {
     /// Orders the versions of one document: by the source's time, then by its sequence number. Never by the time of capture.
-    /// Of two records of one version the exact one counts; and what is not known to be before a delete that was inferred is
-    /// after it.
+    /// Of two records of one version the exact one is newer, and a version that is not known to precede an inferred delete
+    /// follows it.
     pub fn order(&self) -> (i64, i64, bool) {
         (self.source_ts, self.lsn.unwrap_or_default(), self.exact && !self.inferred)
     }
@@ -139,26 +108,11 @@ impl Version {
     }
 }
 
-/// Takes the service's system properties off a document.
-pub fn without_system_properties(mut document: Value) -> Value {
-    if let Value::Object(properties) = &mut document {
-        properties.retain(|name, _| !SYSTEM_PROPERTIES.contains(&name.as_str()));
-    }
-    document
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
-
-    #[test]
-    fn the_same_version_has_the_same_id_and_ids_sort_by_time() {
-        assert_eq!(version_id(1592926406, "\"0000-5ef2\""), "1592926406-0000-5ef2");
-        assert_eq!(removal_id(1592926406, 20591), "1592926406-delete-20591");
-        assert!(version_id(999_999_999, "\"f\"") < version_id(1_000_000_000, "\"0\""));
-    }
 
     #[test]
     fn pk_is_the_value_of_a_single_key_and_the_json_text_of_several() {
@@ -170,14 +124,6 @@ mod tests {
         assert_eq!(pk(r#"["a",1]"#), Some(json!(r#"["a",1]"#)));
     }
 
-    #[test]
-    fn system_properties_are_taken_off_and_everything_else_stays_in_order() {
-        let document = json!({"_type": "x", "id": "1", "_ts": 5, "_etag": "e", "b": {"_ts": 1}, "_rid": "", "_self": "",
-            "_attachments": "", "_lsn": 3, "a": null});
-        let stripped = without_system_properties(document);
-        assert_eq!(stripped.to_string(), r#"{"_type":"x","id":"1","b":{"_ts":1},"a":null}"#);
-    }
-
     proptest! {
         #[test]
         fn a_record_is_read_back_as_it_was_written(
@@ -187,7 +133,7 @@ mod tests {
         ) {
             let key: Key = serde_json::from_value(pk).expect("key");
             let version = Version {
-                id: version_id(ts, "\"e\""), pk: pk_of(&key), source_id: id, partition_key: key, operation: Operation::Write,
+                id: VersionId::of_write(ts, "\"e\""), pk: pk_of(&key), source_id: id, partition_key: key, operation: Operation::Write,
                 source_ts: ts, lsn, etag: Some("\"e\"".into()), expires_at: expires, captured_at: "t".into(),
                 captured_by: "i".into(), exact, inferred: !exact, schema: SCHEMA, document: Some(json!({"text": text})), previous: None,
             };

@@ -5,7 +5,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use changefeed_history::{Filter, Key, Moment};
+use changefeed_cosmos::Key;
+use changefeed_history::{Filter, Moment};
 use changefeed_processor::ChangeFeedMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 

@@ -4,8 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use changefeed_history::backup::{BackupRequest, BackupView, BackupWriter, PlaceAccess, unfinished};
-use changefeed_history::{FilterOn, JobState, RestoreRequest, Selection, Target};
+use changefeed_history::backup::{BackupWriter, PlaceAccess};
+use changefeed_jobs::JobState;
+use changefeed_operations::BACKUP;
+use changefeed_operations::{BackupRequest, BackupView, unfinished};
+use changefeed_operations::{FilterOn, RestoreRequest, Selection, Target};
 
 use super::arguments::Output;
 use super::backup_arguments::{AsOfArgument, BackupCommand, CreateArguments, FromArguments};
@@ -32,9 +35,9 @@ pub async fn run(source: &Source, command: &BackupCommand) -> Result<ExitCode> {
         BackupCommand::List { place, output } => backup_verify::list(&access()?, place, output.output).await,
         BackupCommand::Cancel { id, output } => {
             let service = service()?;
-            service.store.backup(id).await?;
-            service.store.cancel_job(id).await?;
-            print(&service.store.backup(id).await?, output.output)?;
+            service.changefeed.backups.show(id).await?;
+            service.changefeed.jobs.cancel(BACKUP, id).await?;
+            print(&service.changefeed.backups.show(id).await?, output.output)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -62,12 +65,12 @@ async fn create(service: &Service, arguments: &CreateArguments) -> Result<ExitCo
     };
     let id = match under_way(service, &request, arguments.as_of, arguments.discard).await? {
         Some(id) => id,
-        None => service.store.create_backup_job(&request).await?.id,
+        None => service.changefeed.backups.create_job(&request).await?.id,
     };
     let people = arguments.output.output == Output::Table;
     let following = Following { id: &id, action: "Backing up", phase: None, people };
     let followed = follow(service, following).await?;
-    let view = service.store.backup(&id).await?;
+    let view = service.changefeed.backups.show(&id).await?;
     if followed == Followed::Detached {
         match &view.only_on {
             Some(_) => eprintln!("To go on with it, give the same command again."),
@@ -88,7 +91,7 @@ async fn under_way(
     discard: bool,
 ) -> Result<Option<String>> {
     let place = service.settings().places.open(&request.to)?;
-    let backups = service.store.backups().await?.items;
+    let backups = service.changefeed.backups.list().await?.items;
     let unfinished = unfinished(&place).await?;
     let is_here = |backup: &BackupView| {
         backup.place() == request.to || unfinished.as_ref().is_some_and(|unfinished| unfinished.id == backup.id)
@@ -129,7 +132,7 @@ async fn under_way(
 async fn end(service: &Service, id: &str) -> Result<()> {
     let mut is_told = false;
     loop {
-        let job = service.store.cancel_job(id).await?;
+        let job = service.changefeed.jobs.cancel(BACKUP, id).await?;
         if job.state.is_end() {
             return Ok(());
         }
@@ -144,8 +147,8 @@ async fn end(service: &Service, id: &str) -> Result<()> {
 /// Holds a backup that is gone on with to this budget, where that can be.
 async fn keep_budget(service: &Service, id: &str, asked: Option<f64>) -> Result<()> {
     let job = match asked {
-        Some(budget) => service.store.set_job_budget(id, budget).await?,
-        None => service.store.job(id).await?,
+        Some(budget) => service.changefeed.jobs.set_budget(id, budget).await?,
+        None => service.changefeed.jobs.job(id).await?,
     };
     if job.job.ru_per_second != asked {
         let kept = job.job.ru_per_second.map_or("none".to_owned(), |budget| format!("{budget} RU a second"));

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use changefeed_history::{DeadLetter, DeadLettersRequest, Error, ErrorKind, Replay, ReplayOutcome};
+use changefeed_cosmos::{Error, ErrorKind};
+use changefeed_history::{DeadLetter, DeadLettersRequest, Replay, ReplayOutcome};
 use serde_json::json;
 
 use super::arguments::Output;
@@ -22,7 +23,7 @@ pub async fn run(service: &Service, command: &DeadLettersCommand) -> Result<Exit
     match command {
         DeadLettersCommand::List { max_items, output } => list(service, *max_items, output.output).await?,
         DeadLettersCommand::Show { id, output } => {
-            let letter = service.store.dead_letter(id).await?;
+            let letter = service.changefeed.dead_letters.show(id).await?;
             match output.output {
                 Output::Json => print_json(&letter)?,
                 Output::Table => print_letter(&letter)?,
@@ -47,7 +48,7 @@ impl<'a> Pages<'a> {
 
     async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>> {
         let Some(request) = self.next.take() else { return Ok(None) };
-        let page = self.service.store.dead_letters(&request).await?;
+        let page = self.service.changefeed.dead_letters.list(&request).await?;
         let request = |continuation| DeadLettersRequest { continuation: Some(continuation), ..request };
         self.next = page.continuation.map(request);
         Ok(Some(page.items))
@@ -126,7 +127,7 @@ fn is_gone(error: &anyhow::Error) -> bool {
 async fn replay(service: &Service, which: &WhichArguments, output: Output) -> Result<ExitCode> {
     let (mut done, mut still_dead) = (0_u64, 0_u64);
     let replayed = for_each(which, service, async |id| {
-        let replay = service.store.replay_dead_letter(id).await?;
+        let replay = service.changefeed.dead_letters.replay(id).await?;
         let counted = if replay.outcome == ReplayOutcome::StillDead { &mut still_dead } else { &mut done };
         *counted += 1;
         match output {
@@ -169,7 +170,7 @@ async fn drop(service: &Service, which: &WhichArguments, yes: bool, output: Outp
     }
     let mut count = 0;
     let dropped = for_each(which, service, async |id| {
-        service.store.drop_dead_letter(id).await?;
+        service.changefeed.dead_letters.discard(id).await?;
         count += 1;
         Ok(())
     })

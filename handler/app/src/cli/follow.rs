@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use changefeed_history::{ErrorKind, Job, JobState, SliceEnd};
+use changefeed_cosmos::ErrorKind;
+use changefeed_jobs::{Job, JobState, SliceEnd};
 use chrono::Utc;
 use tokio::sync::watch;
 
@@ -65,7 +66,7 @@ async fn drive(service: &Service, job: Following<'_>, stop: &watch::Sender<bool>
     let mut told = Told { bar: job_bar(job.action), own: format!("{runner}/"), phase: job.phase, is_waiting: false };
     let mut failures = 0;
     loop {
-        let job = service.store.job(id).await?;
+        let job = service.changefeed.jobs.job(id).await?;
         told.show(&job);
         if job.state.is_end() {
             told.bar.finish();
@@ -83,20 +84,20 @@ async fn drive(service: &Service, job: Following<'_>, stop: &watch::Sender<bool>
         let until = async {
             let mut stopping = stop.subscribe();
             tokio::select! {
-                () = tokio::time::sleep(service.store.slice_duration()) => {}
+                () = tokio::time::sleep(service.changefeed.runner.slice_duration()) => {}
                 _ = stopping.wait_for(|stop| *stop) => {}
             }
         };
         let looking = async {
             loop {
                 tokio::time::sleep(LOOK_INTERVAL).await;
-                if let Ok(job) = service.store.job(id).await {
+                if let Ok(job) = service.changefeed.jobs.job(id).await {
                     told.show(&job);
                 }
             }
         };
         let end = tokio::select! {
-            end = service.store.run_slice(id, &runner, until) => end,
+            end = service.changefeed.runner.run_slice(id, &runner, until) => end,
             () = looking => continue,
         };
         match end {

@@ -1,7 +1,8 @@
 //! `changefeed history`.
 
 use anyhow::Result;
-use changefeed_history::{AsOf, DocumentName, SearchRequest, SearchRow, Version, VersionsRequest};
+use changefeed_cosmos::DocumentName;
+use changefeed_history::{AsOf, SearchRequest, SearchRow, Version, VersionsRequest};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,11 +20,11 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<()> {
             versions(service, document, max_items.unwrap_or(usize::MAX), output.output).await
         }
         HistoryCommand::Show { version, document, output } => {
-            let version = service.store.version(&name(document), version).await?;
+            let version = service.changefeed.history.version(&name(document), version).await?;
             print_version(&version, output.output)
         }
         HistoryCommand::Document { document, as_of, output } => {
-            let state = service.store.document_as_of(&name(document), *as_of).await?;
+            let state = service.changefeed.history.document_as_of(&name(document), *as_of).await?;
             match (&state, output.output) {
                 (_, Output::Json) => print_json(&state),
                 (AsOf::Version { version, may_be_deleted }, _) => {
@@ -40,7 +41,7 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<()> {
             }
         }
         HistoryCommand::Diff { document, from, to, output } => {
-            let difference = service.store.difference(&name(document), from, to).await?;
+            let difference = service.changefeed.history.difference(&name(document), from, to).await?;
             match output.output {
                 Output::Json => print_json(&difference),
                 Output::Table if difference.changes.is_empty() => print_line("They are the same"),
@@ -70,7 +71,7 @@ fn operation(version: &Version) -> String {
 
 fn name(document: &DocumentArguments) -> DocumentName {
     // The arguments' group makes sure that one of them is there.
-    let partition_key = document.key.key().unwrap_or_else(|| changefeed_history::Key::text(""));
+    let partition_key = document.key.key().unwrap_or_else(|| changefeed_cosmos::Key::text(""));
     DocumentName { id: document.id.clone(), partition_key }
 }
 
@@ -78,11 +79,11 @@ async fn versions(service: &Service, document: &DocumentArguments, max_items: us
     let mut request = VersionsRequest { document: name(document), max_items: Some(100), continuation: None };
     let mut rows = Rows::new(output, max_items);
     loop {
-        let page = service.store.versions(&request).await?;
+        let page = service.changefeed.history.versions(&request).await?;
         for (version, older) in page.items.iter().zip(page.items.iter().skip(1).map(Some).chain([None])) {
             let changed = older.map_or_else(String::new, |older| describe_change(older, version));
-            let more =
-                rows.add(version, || vec![time(version.source_ts), operation(version), version.id.clone(), changed])?;
+            let more = rows
+                .add(version, || vec![time(version.source_ts), operation(version), version.id.to_string(), changed])?;
             if !more {
                 return rows.print(&["Time", "What", "Version", "Changes"]);
             }
@@ -98,7 +99,7 @@ async fn search(service: &Service, mut request: SearchRequest, max_items: usize,
     let header = ["Time", "Container", "Id", "Partition key", "Version", "Document"];
     let mut rows = Rows::new(output, max_items);
     loop {
-        let page = service.store.search(&request).await?;
+        let page = service.changefeed.history.search(&request).await?;
         for row in &page.items {
             let SearchRow { source_ts, container, id, partition_key, version_id, document, .. } = row;
             let more = rows.add(row, || {

@@ -22,7 +22,7 @@ pub enum LeasesCommand {
         #[command(flatten)]
         feed: FeedArguments,
     },
-    /// Store leases that were exported, of this prefix or another; no instance may run
+    /// Changefeed leases that were exported, of this prefix or another; no instance may run
     Import {
         /// The file, or - for standard input
         file: PathBuf,

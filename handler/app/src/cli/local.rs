@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use changefeed_history::PopulateRequest;
+use changefeed_operations::PopulateRequest;
 use local_cosmos::Endpoint;
 use local_host::{Host, HostOptions, RunningHost};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<ExitCode>
 
     let settings = app_settings(source, &endpoint);
     let service = Service::new(Settings::read(&Source::from(settings.clone()))?);
-    service.store.provision(&["/pk".to_owned()]).await.context("provisioning the embedded endpoint")?;
+    service.changefeed.containers.provision(&["/pk".to_owned()]).await.context("provisioning the embedded endpoint")?;
     let host = Host::start(HostOptions {
         script_root: arguments.script_root.clone(),
         port: arguments.host_port,
@@ -70,7 +70,7 @@ async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHo
     if let Some(count) = arguments.populate {
         let bar = bar("Writing", count);
         let request = PopulateRequest { count, seed: arguments.seed, rate_per_second: None };
-        service.store.populate(&request, &|done, _| bar.set_position(done)).await?;
+        service.changefeed.documents.populate(&request, &|done, _| bar.set_position(done)).await?;
         bar.finish_and_clear();
     }
     let mut ready = ready(endpoint, Some(&host.api_url()));

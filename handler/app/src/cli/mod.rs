@@ -31,6 +31,7 @@ mod verify_arguments;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use changefeed_cosmos::{COMMAND_LOG_FILTER, SERVING_LOG_FILTER};
 use clap::Parser;
 
 use crate::config::{Settings, Source};
@@ -76,14 +77,14 @@ pub fn run() -> ExitCode {
 /// The handler logs to stdout, because the host reports what is on stderr as errors; it leaves the time to the host.
 /// Commands leave stdout to their answer, and log only what went wrong unless `RUST_LOG` asks for more.
 fn start_logging(command: &Command) {
-    const SERVING: &str = "info,actix_server=warn,azure_data_cosmos_driver=warn";
-    const COMMAND: &str = "warn,azure_data_cosmos_driver=error";
+    let serving = format!("info,actix_server=warn,{SERVING_LOG_FILTER}");
+    let command_filter = format!("warn,{COMMAND_LOG_FILTER}");
     let (target, filter) = match command {
-        Command::Serve(_) => (env_logger::Target::Stdout, SERVING),
+        Command::Serve(_) => (env_logger::Target::Stdout, serving),
         #[cfg(feature = "local")]
-        Command::Local(_) => (env_logger::Target::Stderr, SERVING),
-        Command::Process(_) => (env_logger::Target::Stderr, SERVING),
-        _ => (env_logger::Target::Stderr, COMMAND),
+        Command::Local(_) => (env_logger::Target::Stderr, serving),
+        Command::Process(_) => (env_logger::Target::Stderr, serving),
+        _ => (env_logger::Target::Stderr, command_filter),
     };
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter));
     if matches!(command, Command::Serve(_)) {

@@ -1,7 +1,7 @@
 //! `changefeed populate`.
 
 use anyhow::Result;
-use changefeed_history::PopulateRequest;
+use changefeed_operations::PopulateRequest;
 
 use super::arguments::{Output, PopulateArguments};
 use super::output::{print_json, print_line};
@@ -13,7 +13,7 @@ pub async fn run(service: &Service, arguments: &PopulateArguments) -> Result<()>
     let request =
         PopulateRequest { count: arguments.count, seed: arguments.seed, rate_per_second: arguments.rate_per_second };
     let bar = bar("Writing", arguments.count);
-    let report = service.store.populate(&request, &|done, _| bar.set_position(done)).await;
+    let report = service.changefeed.documents.populate(&request, &|done, _| bar.set_position(done)).await;
     bar.finish_and_clear();
     let report = report?;
     match arguments.output.output {

@@ -1,6 +1,6 @@
 //! Progress bars, on a terminal only.
 
-use changefeed_history::JobProgress;
+use changefeed_jobs::JobProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar for work of `total` items, on stderr; nothing shows when that is no terminal.

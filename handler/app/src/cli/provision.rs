@@ -8,7 +8,7 @@ use crate::service::Service;
 
 /// Makes what is missing.
 pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<()> {
-    let provisioned = service.store.provision(&arguments.partition_key).await?;
+    let provisioned = service.changefeed.containers.provision(&arguments.partition_key).await?;
     match arguments.output.output {
         Output::Json => print_json(&provisioned),
         Output::Table => {

@@ -1,7 +1,7 @@
 //! `changefeed query`.
 
 use anyhow::{Context, Result, bail};
-use changefeed_history::QueryRequest;
+use changefeed_operations::QueryRequest;
 use serde_json::{Map, Value};
 
 use super::arguments::{Output, QueryArguments};
@@ -24,7 +24,7 @@ pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<()> {
     let mut left = arguments.max_items.unwrap_or(usize::MAX);
     let mut items = Vec::new();
     loop {
-        let page = service.store.query(&request).await?;
+        let page = service.changefeed.documents.query(&request).await?;
         for item in page.items.into_iter().take(left) {
             left -= 1;
             match arguments.output.output {

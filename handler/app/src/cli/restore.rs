@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use changefeed_history::{
-    Action, Counts, DocumentName, FilterOn, JobState, Plan, PlannedItem, RestoreReport, RestoreRequest, Selection,
-    Target, UndoRequest,
+use changefeed_cosmos::DocumentName;
+use changefeed_jobs::JobState;
+use changefeed_operations::RESTORE;
+use changefeed_operations::{
+    Action, Counts, FilterOn, Plan, PlannedItem, RestoreReport, RestoreRequest, Selection, Target, UndoRequest,
 };
 
 use super::UsageError;
@@ -23,7 +25,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
     match command {
         RestoreCommand::Run(arguments) => {
             let request = request(arguments)?;
-            let plan = if request.is_job() { None } else { service.store.plan_restore(&request).await? };
+            let plan = if request.is_job() { None } else { service.changefeed.restores.plan(&request).await? };
             match plan {
                 Some(plan) => execute(service, plan, &arguments.how).await,
                 None => run_large(service, Large::Restore(Box::new(request)), &arguments.how).await,
@@ -37,13 +39,13 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
                 requested_by: how.requested_by.clone(),
                 ru_per_second: how.ru_per_second,
             };
-            match service.store.plan_undo(id, &request).await? {
+            match service.changefeed.restores.plan_undo(id, &request).await? {
                 Some(plan) => execute(service, plan, how).await,
                 None => run_large(service, Large::Undo(id.clone(), request), how).await,
             }
         }
         RestoreCommand::List(output) => {
-            let list = service.store.restores().await?;
+            let list = service.changefeed.restores.list().await?;
             match output.output {
                 Output::Json => print_json(&list)?,
                 Output::Table => {
@@ -71,7 +73,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
             if *follow && !follow_to_end(service, id, output.output).await? {
                 return Ok(ExitCode::FAILURE);
             }
-            let view = service.store.show_restore(id).await?;
+            let view = service.changefeed.restores.show(id).await?;
             show(&view, output.output)?;
             if *follow && output.output == Output::Table && view.continuation.is_some() {
                 print_left(service, &view.record).await?;
@@ -83,8 +85,8 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
         RestoreCommand::Cancel { id, output } => {
-            service.store.cancel_job(id).await?;
-            show(&service.store.show_restore(id).await?, output.output)?;
+            service.changefeed.jobs.cancel(RESTORE, id).await?;
+            show(&service.changefeed.restores.show(id).await?, output.output)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -95,7 +97,7 @@ fn usage(message: &'static str) -> anyhow::Error {
 }
 
 fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
-    let key = arguments.pk.as_ref().map(changefeed_history::Key::text).or_else(|| arguments.partition_key.clone());
+    let key = arguments.pk.as_ref().map(changefeed_cosmos::Key::text).or_else(|| arguments.partition_key.clone());
     let selection = match (&arguments.id, key, arguments.filters.as_slice(), arguments.all) {
         (Some(id), Some(partition_key), [], false) => {
             Selection::Documents(vec![DocumentName { id: id.clone(), partition_key }])
@@ -153,7 +155,7 @@ async fn execute(service: &Service, plan: Plan, how: &HowArguments) -> Result<Ex
     if !how.yes {
         confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
     }
-    let report = service.store.execute_restore(plan).await?;
+    let report = service.changefeed.restores.execute(plan).await?;
     if people {
         print_report(&report)?
     } else {

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use changefeed_history::{Action, JobState, PlannedItem, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
+use changefeed_jobs::JobState;
+use changefeed_operations::RESTORE;
+use changefeed_operations::{Action, PlannedItem, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
 
 use super::arguments::{HowArguments, Output};
 use super::confirm::confirm;
@@ -26,11 +28,11 @@ impl Large {
         Ok(match self {
             Self::Restore(request) => {
                 let request = RestoreRequest { dry_run, ..RestoreRequest::clone(request) };
-                service.store.create_restore_job(&request).await?
+                service.changefeed.restores.create_job(&request).await?
             }
             Self::Undo(id, request) => {
                 let request = UndoRequest { dry_run, ..request.clone() };
-                service.store.create_undo_job(id, &request).await?
+                service.changefeed.restores.create_undo_job(id, &request).await?
             }
         })
     }
@@ -43,11 +45,11 @@ pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> R
         let record = large.start(service, true).await?;
         let following = Following { id: &record.id, action: "Planning", phase: None, people };
         if follow(service, following).await? == Followed::Detached {
-            service.store.cancel_job(&record.id).await?;
+            service.changefeed.jobs.cancel(RESTORE, &record.id).await?;
             print_line("nothing was written")?;
             return Ok(ExitCode::FAILURE);
         }
-        let view = service.store.show_restore(&record.id).await?;
+        let view = service.changefeed.restores.show(&record.id).await?;
         let counts = view.record.counts;
         if people {
             show(&view, Output::Table)?;
@@ -70,7 +72,7 @@ pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> R
     if !follow_to_end(service, &record.id, how.output.output).await? {
         return Ok(ExitCode::FAILURE);
     }
-    let view = service.store.show_restore(&record.id).await?;
+    let view = service.changefeed.restores.show(&record.id).await?;
     if people {
         let record = &view.record;
         print_left(service, record).await?;
@@ -98,7 +100,7 @@ pub async fn print_left(service: &Service, record: &RestoreRecord) -> Result<()>
     let mut left: Vec<PlannedItem> = Vec::new();
     let mut continuation = None;
     while left.len() < all.min(SHOWN) {
-        let page = service.store.restore_items(&record.id, continuation.as_deref()).await?;
+        let page = service.changefeed.restores.items(&record.id, continuation.as_deref()).await?;
         left.extend(page.items.into_iter().filter(|item| matches!(item.action, Action::Conflict | Action::Failed)));
         continuation = page.continuation;
         if continuation.is_none() {
@@ -118,12 +120,12 @@ pub async fn print_left(service: &Service, record: &RestoreRecord) -> Result<()>
 
 /// Follows a restore, whether to its end: somebody may leave before.
 pub async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bool> {
-    if service.store.restore(id).await?.job.is_none() {
+    if service.changefeed.restores.record(id).await?.job.is_none() {
         return Ok(true);
     }
     let following = Following { id, action: "Restoring", phase: None, people: output == Output::Table };
     if follow(service, following).await? == Followed::Detached {
-        if service.store.job(id).await?.job.only_on.is_none() {
+        if service.changefeed.jobs.job(id).await?.job.only_on.is_none() {
             eprintln!("The restore goes on where RunJobs or `changefeed process` runs.");
         }
         eprintln!(
@@ -168,7 +170,7 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
 pub async fn items(service: &Service, id: &str, output: Output) -> Result<()> {
     let mut continuation = None;
     loop {
-        let page = service.store.restore_items(id, continuation.as_deref()).await?;
+        let page = service.changefeed.restores.items(id, continuation.as_deref()).await?;
         match output {
             Output::Json => page.items.iter().try_for_each(print_json)?,
             Output::Table => print_items(&page.items)?,

@@ -14,7 +14,7 @@ pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<()
     let sweep = |dry_run| SweepRequest { now: Utc::now(), dry_run, time_limit: None };
     let people = arguments.output.output == Output::Table;
     if arguments.dry_run || !arguments.yes {
-        let plan = service.store.sweep(&sweep(true)).await?;
+        let plan = service.changefeed.retention.sweep(&sweep(true)).await?;
         if arguments.dry_run || plan.versions == 0 {
             return if people { print_line(&summary(&plan)) } else { print_json(&plan) };
         }
@@ -23,7 +23,7 @@ pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<()
         }
         confirm(&format!("Remove {} versions for good?", plan.versions), "nothing was removed")?;
     }
-    let report = service.store.sweep(&sweep(false)).await?;
+    let report = service.changefeed.retention.sweep(&sweep(false)).await?;
     if people { print_line(&summary(&report)) } else { print_json(&report) }
 }
 

@@ -1,7 +1,7 @@
 //! `changefeed truncate`.
 
 use anyhow::Result;
-use changefeed_history::TruncateRequest;
+use changefeed_operations::TruncateRequest;
 
 use super::arguments::{Output, TruncateArguments};
 use super::confirm::confirm;
@@ -17,14 +17,14 @@ pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<()>
                 "Delete up to {} documents of container {} of database {}?",
                 arguments.max,
                 arguments.container,
-                service.store.names().database
+                service.changefeed.containers.names().database
             ),
             "nothing was deleted",
         )?;
     }
     let request = TruncateRequest { container: arguments.container.clone(), max: arguments.max };
     let bar = bar("Deleting", arguments.max);
-    let report = service.store.truncate(&request, &|done, _| bar.set_position(done)).await;
+    let report = service.changefeed.documents.truncate(&request, &|done, _| bar.set_position(done)).await;
     bar.finish_and_clear();
     let report = report?;
     match arguments.output.output {

@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use changefeed_history::{Finding, FindingKind, JobState, Key, VerifyCounts, VerifyRequest, VerifyView};
+use changefeed_cosmos::Key;
+use changefeed_jobs::JobState;
+use changefeed_operations::VERIFY;
+use changefeed_operations::{Finding, FindingKind, VerifyCounts, VerifyRequest, VerifyView};
 
 use super::arguments::Output;
 use super::confirm::confirm;
@@ -29,7 +32,7 @@ pub async fn run(service: &Service, arguments: &VerifyArguments) -> Result<ExitC
         }
         Some(VerifyCommand::Show { id, follow, all, output }) => {
             // Whatever the id is of: it must be a verification.
-            service.store.verification(id).await?;
+            service.changefeed.verifications.record(id).await?;
             if *follow && !follow_to_end(service, id, output.output).await? {
                 return Ok(ExitCode::FAILURE);
             }
@@ -38,8 +41,8 @@ pub async fn run(service: &Service, arguments: &VerifyArguments) -> Result<ExitC
             Ok(if *follow { exit_code(view.record.state) } else { ExitCode::SUCCESS })
         }
         Some(VerifyCommand::Cancel { id, output }) => {
-            service.store.verification(id).await?;
-            service.store.cancel_job(id).await?;
+            service.changefeed.verifications.record(id).await?;
+            service.changefeed.jobs.cancel(VERIFY, id).await?;
             show(&shown(service, id, false).await?, false, output.output)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -74,7 +77,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
 
 /// Verifies to the end; `None` for whoever left before.
 async fn verified(service: &Service, request: &VerifyRequest, output: Output) -> Result<Option<VerifyView>> {
-    let id = service.store.create_verification(request).await?.id;
+    let id = service.changefeed.verifications.create_job(request).await?.id;
     if !follow_to_end(service, &id, output).await? {
         return Ok(None);
     }
@@ -83,7 +86,7 @@ async fn verified(service: &Service, request: &VerifyRequest, output: Output) ->
 
 /// Whether it came to its end.
 async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bool> {
-    let grace = service.store.verification(id).await?.request.grace_seconds.unwrap_or(GRACE_SECONDS);
+    let grace = service.changefeed.verifications.record(id).await?.request.grace_seconds.unwrap_or(GRACE_SECONDS);
     let waits = format!("What differs is looked at again, and what is gone {grace} s after it was met");
     let phase = (output == Output::Table).then_some(("confirm", waits));
     let following = Following { id, action: "Verifying", phase, people: output == Output::Table };
@@ -100,10 +103,10 @@ async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bo
 
 /// A verification with enough findings to show, or with all.
 async fn shown(service: &Service, id: &str, all: bool) -> Result<VerifyView> {
-    let mut view = service.store.show_verification(id).await?;
+    let mut view = service.changefeed.verifications.show(id).await?;
     while view.findings.len() < SHOWN || all {
         let Some(continuation) = view.continuation.take() else { break };
-        let more = service.store.findings(id, Some(&continuation)).await?;
+        let more = service.changefeed.verifications.findings(id, Some(&continuation)).await?;
         view.findings.extend(more.items);
         view.continuation = more.continuation;
     }
@@ -111,7 +114,7 @@ async fn shown(service: &Service, id: &str, all: bool) -> Result<VerifyView> {
 }
 
 async fn list(service: &Service, output: Output) -> Result<()> {
-    let list = service.store.verifications().await?;
+    let list = service.changefeed.verifications.list().await?;
     if output == Output::Json {
         return print_json(&list);
     }
@@ -167,7 +170,7 @@ fn row(finding: &Finding) -> Vec<String> {
     };
     let since = version_time(&finding.version).map(time).unwrap_or_default();
     let key = finding.partition_key.to_string();
-    vec![found.to_owned(), finding.id.clone(), key, since, finding.version.clone(), message]
+    vec![found.to_owned(), finding.id.clone(), key, since, finding.version.to_string(), message]
 }
 
 fn state(state: JobState) -> String {

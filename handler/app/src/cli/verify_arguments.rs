@@ -1,6 +1,6 @@
 //! The arguments of `changefeed verify`.
 
-use changefeed_history::Key;
+use changefeed_cosmos::Key;
 use clap::{Args, Subcommand};
 
 use super::arguments::OutputArguments;

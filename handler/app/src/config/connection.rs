@@ -11,7 +11,7 @@ use azure_identity::{
     ClientSecretCredential, DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
     UserAssignedId,
 };
-use changefeed_history::{Connect, Error, ErrorKind};
+use changefeed_cosmos::{Connect, Error, ErrorKind};
 use futures::FutureExt;
 
 use super::source::Source;

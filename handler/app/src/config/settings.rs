@@ -4,8 +4,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use changefeed_history::ContainerNames;
 use changefeed_history::backup::PlaceAccess;
-use changefeed_history::{ContainerNames, JobOptions, StoreOptions};
+use changefeed_jobs::JobOptions;
+use changefeed_operations::ChangefeedOptions;
 use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
@@ -128,8 +130,8 @@ impl Settings {
     }
 
     /// What the history needs of them.
-    pub fn store_options(&self) -> StoreOptions {
-        StoreOptions {
+    pub fn changefeed_options(&self) -> ChangefeedOptions {
+        ChangefeedOptions {
             concurrency: self.concurrency,
             batch_timeout: self.batch_timeout,
             indexed_fields: self.indexed_fields.clone(),

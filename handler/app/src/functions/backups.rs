@@ -2,7 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use changefeed_history::backup::{BackupRequest, BackupView, Verification, verify_listing, verify_segment};
+use changefeed_history::backup::{Verification, verify_listing, verify_segment};
+use changefeed_operations::BACKUP;
+use changefeed_operations::{BackupRequest, BackupView};
 use serde::{Deserialize, Serialize};
 
 use crate::http::{ApiError, Json, accepted};
@@ -13,24 +15,24 @@ const VERIFIED_BYTES: u64 = 256 * 1024 * 1024;
 
 /// `POST /api/backups`: asks for a backup, which is a job.
 pub async fn post(service: Data<Service>, Json(request): Json<BackupRequest>) -> Result<HttpResponse, ApiError> {
-    Ok(under_way(service.store.create_backup_job(&request).await?))
+    Ok(under_way(service.changefeed.backups.create_job(&request).await?))
 }
 
 /// `GET /api/backups`: the backups that were asked for, newest first.
 pub async fn list(service: Data<Service>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.store.backups().await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.backups.list().await?))
 }
 
 /// `GET /api/backups/{id}`: one of them, and how far it is.
 pub async fn show(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.store.backup(&id).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.backups.show(&id).await?))
 }
 
 /// `POST /api/backups/{id}/cancel`: ends it before it is done.
 pub async fn cancel(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    service.store.backup(&id).await?;
-    service.store.cancel_job(&id).await?;
-    let view = service.store.backup(&id).await?;
+    service.changefeed.backups.show(&id).await?;
+    service.changefeed.jobs.cancel(BACKUP, &id).await?;
+    let view = service.changefeed.backups.show(&id).await?;
     Ok(if view.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
 }
 
@@ -59,7 +61,7 @@ pub async fn verify(
     id: Path<String>,
     Json(request): Json<VerifyRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let backup = service.store.backup(&id).await?;
+    let backup = service.changefeed.backups.show(&id).await?;
     let place = service.settings().places.open(backup.place())?;
     let first = match request.continuation.as_deref().map(str::parse::<usize>) {
         None => 0,

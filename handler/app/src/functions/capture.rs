@@ -24,7 +24,7 @@ pub async fn post(
         invocation_id: invocation_id.and_then(|id| id.to_str().ok()).unwrap_or("unknown").to_owned(),
         rewritten_by_host: true,
     };
-    let report = match service.store.capture(&batch, documents).await {
+    let report = match service.changefeed.capture.capture(&batch, documents).await {
         Ok(report) => report,
         Err(error) => {
             service.count(Err(()));

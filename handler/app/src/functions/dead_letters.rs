@@ -20,13 +20,13 @@ pub async fn list(service: Data<Service>, mut parameters: Parameters) -> Result<
         continuation: parameters.optional("continuation")?,
     };
     parameters.finish()?;
-    Ok(HttpResponse::Ok().json(service.store.dead_letters(&request).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.list(&request).await?))
 }
 
 /// `GET /api/dead-letters/{id}`: one dead letter, with its payload as it came.
 pub async fn show(service: Data<Service>, id: Path<String>, parameters: Parameters) -> Result<HttpResponse, ApiError> {
     parameters.finish()?;
-    Ok(HttpResponse::Ok().json(service.store.dead_letter(&id).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.show(&id).await?))
 }
 
 /// `POST /api/dead-letters/{id}/replay`: captures its document once more.
@@ -37,7 +37,7 @@ pub async fn replay(
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<HttpResponse, ApiError> {
     parameters.finish()?;
-    Ok(HttpResponse::Ok().json(service.store.replay_dead_letter(&id).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.replay(&id).await?))
 }
 
 /// `DELETE /api/dead-letters/{id}`: gives it up.
@@ -47,6 +47,6 @@ pub async fn remove(
     parameters: Parameters,
 ) -> Result<HttpResponse, ApiError> {
     parameters.finish()?;
-    service.store.drop_dead_letter(&id).await?;
+    service.changefeed.dead_letters.discard(&id).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({"id": *id, "dropped": true})))
 }

@@ -15,7 +15,7 @@ pub async fn versions(service: Data<Service>, mut parameters: Parameters) -> Res
         continuation: parameters.optional("continuation")?,
     };
     parameters.finish()?;
-    Ok(HttpResponse::Ok().json(service.store.versions(&request).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.history.versions(&request).await?))
 }
 
 /// `GET /api/history/versions/{versionId}?id=&pk=`: one version.
@@ -26,7 +26,7 @@ pub async fn version(
 ) -> Result<HttpResponse, ApiError> {
     let document = parameters.document()?;
     parameters.finish()?;
-    Ok(HttpResponse::Ok().json(service.store.version(&document, &id).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.history.version(&document, &id).await?))
 }
 
 /// `GET /api/history/document?id=&pk=&asOf=`: the document as of a time.
@@ -35,7 +35,7 @@ pub async fn document(service: Data<Service>, mut parameters: Parameters) -> Res
     let moment =
         parameters.moment("asOf")?.ok_or_else(|| ApiError::bad_request("asOf is missing in the query string"))?;
     parameters.finish()?;
-    Ok(HttpResponse::Ok().json(service.store.document_as_of(&document, moment).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.history.document_as_of(&document, moment).await?))
 }
 
 /// `GET /api/history/diff?id=&pk=&from=&to=`: what differs between two versions, or one and `live`.
@@ -43,7 +43,7 @@ pub async fn diff(service: Data<Service>, mut parameters: Parameters) -> Result<
     let document = parameters.document()?;
     let (from, to) = (parameters.required("from")?, parameters.required("to")?);
     parameters.finish()?;
-    Ok(HttpResponse::Ok().json(service.store.difference(&document, &from, &to).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.history.difference(&document, &from, &to).await?))
 }
 
 /// `GET /api/history/search?filter=&from=&to=`: live documents and versions together, in time order.
@@ -56,5 +56,5 @@ pub async fn search(service: Data<Service>, mut parameters: Parameters) -> Resul
         continuation: parameters.optional("continuation")?,
     };
     parameters.finish()?;
-    Ok(HttpResponse::Ok().json(service.store.search(&request).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.history.search(&request).await?))
 }

@@ -2,12 +2,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use changefeed_history::PopulateRequest;
+use changefeed_operations::PopulateRequest;
 
 use crate::http::{ApiError, Json};
 use crate::service::Service;
 
 /// `POST /api/populate` `{count, seed?, ratePerSecond?}`.
 pub async fn post(service: Data<Service>, Json(populate): Json<PopulateRequest>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.store.populate(&populate, &|_, _| ()).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.documents.populate(&populate, &|_, _| ()).await?))
 }

@@ -2,12 +2,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use changefeed_history::QueryRequest;
+use changefeed_operations::QueryRequest;
 
 use crate::http::{ApiError, Json};
 use crate::service::Service;
 
 /// `POST /api/query` `{container, query, parameters?, partitionKey?, maxItems?, continuation?}`.
 pub async fn post(service: Data<Service>, Json(query): Json<QueryRequest>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.store.query(&query).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.documents.query(&query).await?))
 }

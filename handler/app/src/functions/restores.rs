@@ -2,24 +2,25 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use changefeed_history::{RestoreRequest, RestoreView, Restored, UndoRequest};
+use changefeed_operations::RESTORE;
+use changefeed_operations::{RestoreRequest, RestoreView, Restored, UndoRequest};
 
 use crate::http::{ApiError, Json, Parameters, accepted};
 use crate::service::Service;
 
 /// `POST /api/restores`: plans a restore and executes it, unless `dryRun` is given. One that is too large becomes a job.
 pub async fn post(service: Data<Service>, Json(request): Json<RestoreRequest>) -> Result<HttpResponse, ApiError> {
-    Ok(answer(service.store.run_restore(&request).await?))
+    Ok(answer(service.changefeed.restores.run(&request).await?))
 }
 
 /// `GET /api/restores`: the restores, newest first.
 pub async fn list(service: Data<Service>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.store.restores().await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.restores.list().await?))
 }
 
 /// `GET /api/restores/{id}`: one restore, document by document; of a job how far it is, and the first documents.
 pub async fn show(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.store.show_restore(&id).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.restores.show(&id).await?))
 }
 
 /// `GET /api/restores/{id}/items?continuation=`: its documents, page by page.
@@ -30,13 +31,13 @@ pub async fn items(
 ) -> Result<HttpResponse, ApiError> {
     let continuation = parameters.optional("continuation")?;
     parameters.finish()?;
-    Ok(HttpResponse::Ok().json(service.store.restore_items(&id, continuation.as_deref()).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.restores.items(&id, continuation.as_deref()).await?))
 }
 
 /// `POST /api/restores/{id}/cancel`: ends a job before it is done. What was done stays done.
 pub async fn cancel(service: Data<Service>, id: Path<String>) -> Result<HttpResponse, ApiError> {
-    service.store.cancel_job(&id).await?;
-    let view = service.store.restore(&id).await?.view();
+    service.changefeed.jobs.cancel(RESTORE, &id).await?;
+    let view = service.changefeed.restores.record(&id).await?.view();
     Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
 }
 
@@ -46,7 +47,7 @@ pub async fn undo(
     id: Path<String>,
     Json(request): Json<UndoRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(answer(service.store.run_undo(&id, &request).await?))
+    Ok(answer(service.changefeed.restores.undo(&id, &request).await?))
 }
 
 fn answer(restored: Restored) -> HttpResponse {

@@ -13,7 +13,7 @@ use crate::service::Service;
 /// the last one stopped. Always answers with a JSON object: the host waits for ever on an empty body.
 pub async fn post(service: Data<Service>, _: RawJson) -> Result<HttpResponse, ApiError> {
     let request = SweepRequest { now: Utc::now(), dry_run: false, time_limit: Some(service.time_limit()) };
-    let report = service.store.sweep(&request).await.map_err(|error| {
+    let report = service.changefeed.retention.sweep(&request).await.map_err(|error| {
         log::warn!("the retention could not be kept, and will be tried again: {error}");
         ApiError::try_again(&error)
     })?;

@@ -2,7 +2,8 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use changefeed_history::{decode_delivery, job_to_run};
+use changefeed_history::decode_delivery;
+use changefeed_jobs::job_to_run;
 use serde_json::{Value, json};
 
 use crate::http::{ApiError, RawJson};
@@ -17,7 +18,7 @@ pub async fn post(service: Data<Service>, RawJson(body): RawJson) -> Result<Http
         let document: Value = serde_json::from_str(document.get()).ok()?;
         job_to_run(&document).map(str::to_owned)
     });
-    let logs = run_jobs(&service.store, ids.collect(), std::future::pending()).await.map_err(|error| {
+    let logs = run_jobs(&service.changefeed, ids.collect(), std::future::pending()).await.map_err(|error| {
         log::warn!("a job could not be worked on and will be tried again: {error}");
         ApiError::try_again(&error)
     })?;

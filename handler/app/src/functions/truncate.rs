@@ -2,12 +2,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use changefeed_history::TruncateRequest;
+use changefeed_operations::TruncateRequest;
 
 use crate::http::{ApiError, Json};
 use crate::service::Service;
 
 /// `POST /api/truncate` `{container, max}`.
 pub async fn post(service: Data<Service>, Json(truncate): Json<TruncateRequest>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.store.truncate(&truncate, &|_, _| ()).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.documents.truncate(&truncate, &|_, _| ()).await?))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
-use changefeed_history::{Error, ErrorKind};
+use changefeed_cosmos::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 /// An error on its way to the client.
@@ -68,7 +68,9 @@ impl From<Error> for ApiError {
             ErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge"),
             ErrorKind::Throttled => (StatusCode::TOO_MANY_REQUESTS, "Throttled"),
             ErrorKind::Gone | ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
-            // It is this program that Cosmos DB refused, not its caller.
+            ErrorKind::Corrupt => (StatusCode::INTERNAL_SERVER_ERROR, "CorruptData"),
+            ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+            // Cosmos DB refused this program, not its caller.
             ErrorKind::Forbidden => (StatusCode::BAD_GATEWAY, "CosmosForbidden"),
         };
         Self::new(status, code, error.to_string())

@@ -4,7 +4,8 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
-use changefeed_history::{DocumentName, Filter, Key, Moment};
+use changefeed_cosmos::{DocumentName, Key};
+use changefeed_history::{Filter, Moment};
 use chrono::Utc;
 
 use super::error::ApiError;

@@ -149,11 +149,11 @@ async fn capture(service: &Arc<Service>, options: &ProcessOptions, health: &Heal
 }
 
 async fn containers_exist(service: &Service) -> Result<()> {
-    for container in service.store.container_status().await {
+    for container in service.changefeed.containers.status().await {
         match container.state {
             ContainerState::Ready { .. } => {}
             ContainerState::Missing => {
-                let database = &service.store.names().database;
+                let database = &service.changefeed.containers.names().database;
                 bail!("container {database}/{} does not exist; run `changefeed provision` first", container.name)
             }
             ContainerState::Failed { message } => bail!("container {} cannot be read: {message}", container.name),
@@ -173,7 +173,7 @@ impl Capturing {
     async fn capture(&self, invocation_id: String, changes: Vec<Change>) -> Result<(), CaptureError> {
         let documents = changes.iter().map(|change| payload(self.mode, change)).collect::<Result<_, _>>()?;
         let batch = Batch { function: FUNCTION.to_owned(), invocation_id, rewritten_by_host: false };
-        let captured = self.service.store.capture(&batch, documents).await;
+        let captured = self.service.changefeed.capture.capture(&batch, documents).await;
         self.metrics.batch(captured.as_ref().ok());
         let CaptureReport { stored, already_stored, dead_lettered, request_charge } = captured?;
         log::info!(
@@ -191,7 +191,7 @@ impl Capturing {
 #[derive(Debug, thiserror::Error)]
 enum CaptureError {
     #[error(transparent)]
-    Store(#[from] changefeed_history::Error),
+    Store(#[from] changefeed_cosmos::Error),
     #[error("a change cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }

@@ -28,7 +28,7 @@ impl Sweeping {
                 tokio::time::sleep(pause).await;
                 pause = INTERVAL;
                 let request = SweepRequest { now: Utc::now(), dry_run: false, time_limit: Some(INTERVAL / 2) };
-                match service.store.sweep(&request).await {
+                match service.changefeed.retention.sweep(&request).await {
                     Ok(report) => {
                         log::info!("{} expired versions removed, {:.1} RU", report.versions, report.request_charge)
                     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use changefeed_history::job_to_run;
+use changefeed_jobs::job_to_run;
 use changefeed_processor::{ChangeFeedProcessor, RunningProcessor, StartFrom};
 use tokio::sync::watch;
 
@@ -46,10 +46,10 @@ impl RunningJobs {
             async move {
                 let ids = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?)).map(str::to_owned);
                 let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
-                for said in run_jobs(&service.store, ids.collect(), stop).await? {
+                for said in run_jobs(&service.changefeed, ids.collect(), stop).await? {
                     log::info!("{said}");
                 }
-                Ok::<(), changefeed_history::Error>(())
+                Ok::<(), changefeed_cosmos::Error>(())
             }
         });
         let running = processor.start().await.context("starting the change feed processor of the jobs")?;

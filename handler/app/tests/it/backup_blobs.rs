@@ -2,7 +2,8 @@
 
 use std::process::{Command, Output, Stdio};
 
-use changefeed_history::{SliceEnd, Store, job_to_run};
+use changefeed_jobs::{SliceEnd, job_to_run};
+use changefeed_operations::Changefeed;
 use serde_json::{Value, json};
 
 use crate::support::backups::{Documents, live};
@@ -65,11 +66,13 @@ async fn commands_write_verify_and_restore_a_backup_in_blobs() {
 }
 
 /// Works on every job that is for all, as the trigger does.
-async fn run_jobs(world: &World, store: &Store) {
+async fn run_jobs(world: &World, store: &Changefeed) {
     for item in world.query("jobs", "SELECT * FROM c").await {
         let Some(id) = job_to_run(&item) else { continue };
-        while !matches!(store.run_slice(id, "test", std::future::pending()).await.expect("slice"), SliceEnd::Ended(_)) {
-        }
+        while !matches!(
+            store.runner.run_slice(id, "test", std::future::pending()).await.expect("slice"),
+            SliceEnd::Ended(_)
+        ) {}
     }
 }
 

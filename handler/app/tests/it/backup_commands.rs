@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use changefeed_history::JobState;
+use changefeed_jobs::JobState;
 use futures::StreamExt;
 use local_cosmos::{Effect, Fault, RequestKind};
 use rand::rngs::SmallRng;
@@ -159,7 +159,7 @@ async fn only_the_same_backup_is_gone_on_with_and_a_discarded_one_has_ended() {
     let shop = Shop::open(20).await;
     let (store, place) = (shop.world.store(|_| ()), shop.place("2026-11-27T10:00"));
     let request = json!({"to": place, "asOf": 2000, "ruPerSecond": 500});
-    let begun = store.create_backup_job(&serde_json::from_value(request).expect("request")).await.expect("a job");
+    let begun = store.backups.create_job(&serde_json::from_value(request).expect("request")).await.expect("a job");
     let create = ["backup", "create", "--to", &place];
     for other in [&["--as-of", "3000"][..], &[], &["--as-of", "2000", "--filter", "a=1"]] {
         let refused = shop.run(&[&create[..], other].concat()).await;
@@ -174,11 +174,11 @@ async fn only_the_same_backup_is_gone_on_with_and_a_discarded_one_has_ended() {
         let kept = "It keeps its budget: 500 RU a second";
         assert!(told.contains(&format!("Going on with backup {}, begun ", begun.id)), "{told}");
         assert!(told.contains("as of 1970-01-01T00:33:20Z") && told.contains(kept) == (budget == 500.0), "{told}");
-        assert_eq!(store.job(&begun.id).await.expect("job").job.ru_per_second, Some(budget));
+        assert_eq!(store.jobs.job(&begun.id).await.expect("job").job.ru_per_second, Some(budget));
     }
     let anew = shop.answer(0, &[&create[..], &["--discard"]].concat()).await;
     assert_eq!((&anew["state"], &anew["counts"]["documents"]), (&json!("done"), &json!(20)));
-    assert_eq!(store.job(&begun.id).await.expect("job").state, JobState::Cancelled);
+    assert_eq!(store.jobs.job(&begun.id).await.expect("job").state, JobState::Cancelled);
     let listed = shop.answer(0, &["backup", "list", &shop.folder.path().to_string_lossy()]).await;
     assert_eq!(listed["items"][0]["name"], "2026-11-27T10:00", "{listed}");
 }

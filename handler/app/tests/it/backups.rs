@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use changefeed_history::backup::{ListedState, Place, list};
-use changefeed_history::{JobOptions, JobState, SliceEnd, Store, UndoRequest};
+use changefeed_jobs::{JobOptions, JobState, SliceEnd};
+use changefeed_operations::{Changefeed, UndoRequest};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use crate::support::{DEADLINE, World, noise, until};
 
 struct Story {
     world: World,
-    store: Store,
+    store: Changefeed,
     random: SmallRng,
     folder: TempDir,
     lsn: i64,
@@ -67,7 +68,7 @@ impl Story {
         truncate(&self.store).await;
         let id = restore_from(&self.store, request.clone()).await;
         assert_eq!(live(&self.world).await, *expected, "{request}");
-        let record = self.store.restore(&id).await.expect("restore");
+        let record = self.store.restores.record(&id).await.expect("restore");
         assert_eq!(record.counts.create, expected.len() as u64, "{request}: {record:?}");
     }
 }
@@ -126,7 +127,7 @@ async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_dele
     let mut expected = last.clone();
     expected.extend(before.iter().filter(|((pk, _), _)| pk == "\"new\"").map(|(n, d)| (n.clone(), d.clone())));
     assert_eq!(live(&story.world).await, expected);
-    let undo = story.store.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
+    let undo = story.store.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
     assert_eq!(finish(&story.store, &undo.id).await, JobState::Done);
     assert_eq!(live(&story.world).await, before, "undone");
 }
@@ -135,7 +136,7 @@ async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_dele
 async fn killed_often(story: &mut Story, id: &str) -> JobState {
     for _ in 0..6 {
         let instant = Duration::from_micros(story.random.random_range(0..150_000));
-        let slice = story.store.run_slice(id, "killed", std::future::pending());
+        let slice = story.store.runner.run_slice(id, "killed", std::future::pending());
         match tokio::time::timeout(instant, slice).await {
             Ok(Ok(SliceEnd::Ended(state))) => return state,
             Ok(end) => drop(end),
@@ -154,9 +155,9 @@ async fn a_writer_and_a_reader_that_are_killed_at_any_instant_neither_lose_nor_d
         let mut request = request;
         request["to"] = json!(story.place(name));
         let request = serde_json::from_value(request).expect("request");
-        let job = story.store.create_backup_job(&request).await.expect("backup");
+        let job = story.store.backups.create_job(&request).await.expect("backup");
         assert_eq!(killed_often(&mut story, &job.id).await, JobState::Done);
-        let backup = story.store.backup(&job.id).await.expect("backup");
+        let backup = story.store.backups.show(&job.id).await.expect("backup");
         assert_sound(&backup).await;
         assert_eq!(backup.counts.documents, state.len() as u64, "{name}");
 
@@ -166,7 +167,7 @@ async fn a_writer_and_a_reader_that_are_killed_at_any_instant_neither_lose_nor_d
         let restored = shown(&story.store, &id).await.record;
         assert_eq!((restored.counts.create, restored.items.len()), (state.len() as u64, state.len()));
         assert_eq!(live(&story.world).await, state, "{name}");
-        let undo = story.store.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
+        let undo = story.store.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
         assert_eq!(killed_often(&mut story, &undo.id).await, JobState::Done);
         assert_eq!(live(&story.world).await, Documents::new(), "{name}: undone");
         restore_from(&story.store, json!({"from": story.place(name)})).await;
@@ -188,7 +189,7 @@ async fn nothing_is_written_from_a_damaged_backup_and_the_damage_is_named() {
     for request in [json!({"from": place}), json!({"from": place, "dryRun": true})] {
         let id = start(&story.store, request).await;
         assert_eq!(finish(&story.store, &id).await, JobState::Failed);
-        let message = story.store.job(&id).await.expect("job").job.message.expect("a message");
+        let message = story.store.jobs.job(&id).await.expect("job").job.message.expect("a message");
         assert!(message.contains("part-00000.ndjson.zst has SHA-256"), "{message}");
     }
     assert_eq!(live(&story.world).await, Documents::new());
@@ -215,9 +216,9 @@ async fn files_of_other_tools_are_restored_like_backups() {
     // What is live is replaced, and what is the same is left as it is.
     story.world.put("key-0", json!({"id": "item-0", "pk": "key-0", "n": "wrong"})).await;
     let id = restore_from(&story.store, json!({"from": story.place("array.json")})).await;
-    let counts = story.store.restore(&id).await.expect("restore").counts;
+    let counts = story.store.restores.record(&id).await.expect("restore").counts;
     assert_eq!((counts.replace, counts.unchanged), (1, 22));
-    let undo = story.store.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
+    let undo = story.store.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
     assert_eq!(finish(&story.store, &undo.id).await, JobState::Done);
     assert_eq!(story.world.live("key-0", "item-0").await.expect("live")["n"], "wrong");
     // What can never be a document is told, and the rest is written.
@@ -229,7 +230,7 @@ async fn files_of_other_tools_are_restored_like_backups() {
     assert!(items.iter().any(|item| item.message.as_deref() == Some("it has no id")), "{items:?}");
     assert!(story.world.live("key-0", "odd").await.is_some());
     // Nothing was written for it: there is nothing to undo.
-    let undo = story.store.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
+    let undo = story.store.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
     assert_eq!(finish(&story.store, &undo.id).await, JobState::Done);
     assert!(story.world.live("key-0", "odd").await.is_none());
 }
@@ -240,7 +241,7 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
     story.change(20).await;
     let refused = async |request: Value| {
         let request = serde_json::from_value(request).expect("request");
-        story.store.create_backup_job(&request).await.expect_err("refused").to_string()
+        story.store.backups.create_job(&request).await.expect_err("refused").to_string()
     };
     std::fs::write(story.place("file"), "x").expect("written");
     assert!(refused(json!({"to": story.place("file")})).await.contains("is a file"));
@@ -257,7 +258,7 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
 
     let unrestorable = async |from: Value| {
         let request = serde_json::from_value(json!({ "from": from })).expect("request");
-        story.store.run_restore(&request).await.expect_err("refused").to_string()
+        story.store.restores.run(&request).await.expect_err("refused").to_string()
     };
     assert!(unrestorable(json!(story.place("none"))).await.contains("there is no backup"));
     let increment = back_up(&story.store, json!({"to": story.place("i"), "incrementalFrom": story.place("b")})).await;
@@ -272,11 +273,11 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
     // What only one machine can do is left alone by every other one.
     let elsewhere = story.world.store(|options| options.places.host = Some("elsewhere".into()));
     let request = serde_json::from_value(json!({"to": story.place("d")})).expect("request");
-    let job = story.store.create_backup_job(&request).await.expect("job");
-    let error = elsewhere.run_slice(&job.id, "elsewhere:1", std::future::pending()).await.expect_err("refused");
+    let job = story.store.backups.create_job(&request).await.expect("job");
+    let error = elsewhere.runner.run_slice(&job.id, "elsewhere:1", std::future::pending()).await.expect_err("refused");
     assert!(error.to_string().contains("only here"), "{error}");
     let item = story.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'backup' AND c.state = 'queued'").await;
-    assert_eq!((item.len(), changefeed_history::job_to_run(&item[0])), (1, None));
+    assert_eq!((item.len(), changefeed_jobs::job_to_run(&item[0])), (1, None));
 }
 
 #[tokio::test]
@@ -291,6 +292,6 @@ async fn of_a_document_in_several_files_of_another_tool_the_last_by_name_counts(
     }
     let id = restore_from(&story.store, json!({"from": story.place("")})).await;
     assert!(live(&story.world).await.values().all(|document| document["v"] == 3));
-    let counts = story.store.restore(&id).await.expect("record").counts;
+    let counts = story.store.restores.record(&id).await.expect("record").counts;
     assert_eq!((counts.create, counts.replace, counts.conflict), (40, 80, 0));
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use changefeed_history::{JobOptions, JobState, Restored, SliceEnd, Store, UndoRequest};
+use changefeed_jobs::{JobOptions, JobState, SliceEnd};
+use changefeed_operations::RESTORE;
+use changefeed_operations::{Changefeed, Restored, UndoRequest};
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
@@ -10,7 +12,7 @@ use crate::support::jobs::{capture, finish, outline, request, shown, slice_until
 use crate::support::{DEADLINE, World, until};
 
 /// Documents `0..count`, written and captured; the second after.
-async fn written(world: &World, store: &Store, count: usize) -> i64 {
+async fn written(world: &World, store: &Changefeed, count: usize) -> i64 {
     let mut stored = Vec::new();
     for n in 0..count {
         let key = format!("key-{}", n % 4);
@@ -57,7 +59,7 @@ async fn a_restore_of_all_beyond_the_limits_is_a_job_that_does_what_a_request_wo
     let bad = bodies(&world).await;
 
     let asked = json!({"all": true, "asOf": second});
-    let expected = ample.plan_restore(&request(asked.clone())).await.expect("plan").expect("within the limits");
+    let expected = ample.restores.plan(&request(asked.clone())).await.expect("plan").expect("within the limits");
     let dry = start(&large, json!({"all": true, "asOf": second, "dryRun": true})).await;
     assert_eq!(finish(&large, &dry).await, JobState::Planned);
     let plan = shown(&large, &dry).await;
@@ -65,7 +67,7 @@ async fn a_restore_of_all_beyond_the_limits_is_a_job_that_does_what_a_request_wo
     assert_eq!(bodies(&world).await, bad, "a dry run writes nothing");
 
     let id = start(&large, asked).await;
-    assert_eq!(large.restore(&id).await.expect("record").state, JobState::Queued);
+    assert_eq!(large.restores.record(&id).await.expect("record").state, JobState::Queued);
     assert_eq!(finish(&large, &id).await, JobState::Done);
     let done = shown(&large, &id).await;
     assert_eq!(outline(&done.record.items), outline(&expected.items));
@@ -76,16 +78,16 @@ async fn a_restore_of_all_beyond_the_limits_is_a_job_that_does_what_a_request_wo
     let restored = bodies(&world).await;
     assert!(good.iter().all(|document| restored.contains(document)) && restored.len() == good.len() + 5);
 
-    let Restored::Job(undo) = large.run_undo(&id, &UndoRequest::default()).await.expect("undo") else {
+    let Restored::Job(undo) = large.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo of a job is a job");
     };
     assert_eq!(finish(&large, &undo.id).await, JobState::Done);
     assert_eq!(bodies(&world).await, bad);
-    assert_eq!(large.restore(&id).await.expect("record").undone_by, Some(undo.id));
+    assert_eq!(large.restores.record(&id).await.expect("record").undone_by, Some(undo.id));
 }
 
 /// A job that restores sixty documents, and the bodies that it is to come to.
-async fn ready(world: &World, store: &Store, more: Value) -> (String, Vec<Value>) {
+async fn ready(world: &World, store: &Changefeed, more: Value) -> (String, Vec<Value>) {
     let second = written(world, store, 60).await;
     let mut good = bodies(world).await;
     spoiled(world, 60).await;
@@ -142,27 +144,29 @@ async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_d
     let world = World::new().await;
     let store = world.store(|all| all.jobs = small());
     let (id, _) = ready(&world, &store, json!({})).await;
-    assert_eq!(store.cancel_job(&id).await.expect("cancelled").state, JobState::Cancelled);
+    assert_eq!(store.jobs.cancel(RESTORE, &id).await.expect("cancelled").state, JobState::Cancelled);
     assert_eq!(finish(&store, &id).await, JobState::Cancelled);
     assert_eq!(shown(&store, &id).await.record.counts.total(), 0);
 
     let bad = bodies(&world).await;
-    let second = store.restore(&id).await.expect("record").request["asOf"].clone();
+    let second = store.restores.record(&id).await.expect("record").request["asOf"].clone();
     let id = start(&store, json!({"all": true, "asOf": second, "ruPerSecond": 400})).await;
     let (state, ()) = tokio::join!(finish(&store, &id), async {
-        until("something is done", DEADLINE, async || store.restore(&id).await.expect("record").counts.writes() > 0)
-            .await;
+        until("something is done", DEADLINE, async || {
+            store.restores.record(&id).await.expect("record").counts.writes() > 0
+        })
+        .await;
         assert_eq!(
-            store.run_undo(&id, &UndoRequest::default()).await.expect_err("running").kind(),
-            changefeed_history::ErrorKind::Conflict
+            store.restores.undo(&id, &UndoRequest::default()).await.expect_err("running").kind(),
+            changefeed_cosmos::ErrorKind::Conflict
         );
-        store.cancel_job(&id).await.expect("cancelled");
+        store.jobs.cancel(RESTORE, &id).await.expect("cancelled");
     });
     assert_eq!(state, JobState::Cancelled);
-    let counts = store.restore(&id).await.expect("record").counts;
+    let counts = store.restores.record(&id).await.expect("record").counts;
     assert!((1..40).contains(&counts.writes()), "{counts:?}");
     assert_ne!(bodies(&world).await, bad);
-    let Restored::Job(undo) = store.run_undo(&id, &UndoRequest::default()).await.expect("undo") else {
+    let Restored::Job(undo) = store.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo of a job is a job");
     };
     assert_eq!(finish(&store, &undo.id).await, JobState::Done);
@@ -170,11 +174,12 @@ async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_d
 }
 
 /// A runner that works on the job until something of it is done, and then is dropped in the middle of whatever it does.
-async fn abandoned(store: &Store, id: &str) {
-    let begun =
-        until("something is done", DEADLINE, async || store.restore(id).await.expect("record").counts.writes() > 0);
+async fn abandoned(store: &Changefeed, id: &str) {
+    let begun = until("something is done", DEADLINE, async || {
+        store.restores.record(id).await.expect("record").counts.writes() > 0
+    });
     tokio::select! {
-        end = store.run_slice(id, "killed", std::future::pending()) => panic!("{end:?}"),
+        end = store.runner.run_slice(id, "killed", std::future::pending()) => panic!("{end:?}"),
         () = begun => {}
     }
 }
@@ -186,12 +191,12 @@ async fn a_job_whose_runner_is_dead_ends_when_it_is_cancelled_after_its_claim_ha
     let (id, _) = ready(&world, &store, json!({"ruPerSecond": 200})).await;
     abandoned(&store, &id).await;
     until("it is cancelled", DEADLINE, async || {
-        let job = store.cancel_job(&id).await.expect("cancelled");
+        let job = store.jobs.cancel(RESTORE, &id).await.expect("cancelled");
         assert!(job.job.cancel && (job.state == JobState::Running) == job.job.claim.is_some(), "{job:?}");
         job.state == JobState::Cancelled
     })
     .await;
-    let Restored::Job(undo) = store.run_undo(&id, &UndoRequest::default()).await.expect("undo") else {
+    let Restored::Job(undo) = store.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo of a job is a job");
     };
     assert_eq!(finish(&store, &undo.id).await, JobState::Done);
@@ -203,11 +208,11 @@ async fn a_job_that_nobody_works_on_can_be_given_another_budget() {
     let store = world.store(|all| all.jobs = small());
     let (id, good) = ready(&world, &store, json!({"ruPerSecond": 200})).await;
     abandoned(&store, &id).await;
-    let kept = store.set_job_budget(&id, 100_000.0).await.expect("a job");
+    let kept = store.jobs.set_budget(&id, 100_000.0).await.expect("a job");
     assert_eq!(kept.job.ru_per_second, Some(200.0), "somebody has it");
-    assert!(store.set_job_budget(&id, 1.0).await.is_err());
+    assert!(store.jobs.set_budget(&id, 1.0).await.is_err());
     until("the claim has run out", DEADLINE, async || {
-        store.set_job_budget(&id, 100_000.0).await.expect("a job").job.ru_per_second == Some(100_000.0)
+        store.jobs.set_budget(&id, 100_000.0).await.expect("a job").job.ru_per_second == Some(100_000.0)
     })
     .await;
     assert_eq!(finish(&store, &id).await, JobState::Done);
@@ -222,7 +227,7 @@ async fn a_job_keeps_to_its_budget_of_request_units_and_knows_what_it_used() {
     let used_before = world.endpoint.usage().request_units;
     assert_eq!(finish(&store, &id).await, JobState::Done);
     let used = world.endpoint.usage().request_units - used_before;
-    let record = store.restore(&id).await.expect("record");
+    let record = store.restores.record(&id).await.expect("record");
     let time = |text: &str| chrono::DateTime::parse_from_rfc3339(text).expect("time");
     let took = time(record.finished_at.as_deref().expect("finished")) - time(&record.started_at);
     let seconds = took.num_milliseconds() as f64 / 1000.0;
@@ -246,14 +251,15 @@ async fn a_job_that_cannot_go_on_says_why_and_one_that_may_is_tried_again() {
     };
     world.endpoint.inject(broken(503));
     let slice =
-        tokio::time::timeout(Duration::from_secs(60), store.run_slice(&id, "test", std::future::pending())).await;
+        tokio::time::timeout(Duration::from_secs(60), store.runner.run_slice(&id, "test", std::future::pending()))
+            .await;
     assert!(matches!(slice.expect("in time"), Ok(SliceEnd::Failing { failures: 1, .. })));
-    let job = store.job(&id).await.expect("job");
+    let job = store.jobs.job(&id).await.expect("job");
     assert!((job.state, job.job.failures) == (JobState::Running, 1) && job.job.message.is_some(), "{job:?}");
     world.endpoint.clear_faults();
     assert_eq!(finish(&store, &id).await, JobState::Done);
     assert_eq!(bodies(&world).await, good);
-    assert_eq!(store.job(&id).await.expect("job").job.message, None);
+    assert_eq!(store.jobs.job(&id).await.expect("job").job.message, None);
 }
 
 #[tokio::test]
@@ -263,14 +269,14 @@ async fn a_backup_that_gets_nowhere_counts_its_failures() {
     written(&world, &store, 10).await;
     let folder = tempfile::tempdir().expect("folder");
     let request = serde_json::from_value(json!({"to": folder.path().join("backup")})).expect("request");
-    let id = store.create_backup_job(&request).await.expect("a job").id;
+    let id = store.backups.create_job(&request).await.expect("a job").id;
     let effect = Effect::Status { status: 503, substatus: 0 };
     let broken = Fault { container: Some("events".into()), kind: RequestKind::Query, times: 10_000, effect };
     world.endpoint.inject(broken);
     for failures in 1..=2 {
-        let end = store.run_slice(&id, "test", std::future::pending()).await.expect("saved");
+        let end = store.runner.run_slice(&id, "test", std::future::pending()).await.expect("saved");
         assert!(matches!(end, SliceEnd::Failing { failures: counted, .. } if counted == failures), "{end:?}");
-        assert_eq!(store.job(&id).await.expect("job").job.failures, failures);
+        assert_eq!(store.jobs.job(&id).await.expect("job").job.failures, failures);
     }
     world.endpoint.clear_faults();
     assert_eq!(finish(&store, &id).await, JobState::Done);
@@ -289,7 +295,8 @@ async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
             .stdout(std::process::Stdio::null())
             .spawn()
             .expect("changefeed");
-        until("it is claimed", DEADLINE, async || store.job(&id).await.expect("job").state != JobState::Queued).await;
+        until("it is claimed", DEADLINE, async || store.jobs.job(&id).await.expect("job").state != JobState::Queued)
+            .await;
         tokio::time::sleep(Duration::from_millis(after)).await;
         child.kill().expect("killed");
         child.wait().expect("ended");
@@ -297,7 +304,7 @@ async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
         let done = shown(&store, &id).await;
         assert_eq!((done.record.counts.total(), done.record.counts.writes()), (65, 40), "after {after} ms");
         assert_eq!((done.record.items.len(), bodies(&world).await), (65, good), "after {after} ms");
-        let undo = store.run_undo(&id, &UndoRequest::default()).await.expect("undo");
+        let undo = store.restores.undo(&id, &UndoRequest::default()).await.expect("undo");
         let Restored::Job(undo) = undo else { panic!("the undo of a job is a job") };
         assert_eq!(finish(&store, &undo.id).await, JobState::Done);
         assert_eq!(undo.undo_of, Some(id));
@@ -313,16 +320,16 @@ async fn a_slice_ends_in_time_and_the_next_goes_on() {
     let (id, good) = ready(&world, &store, json!({"ruPerSecond": 400})).await;
     let mut slices = 0;
     loop {
-        let before = store.restore(&id).await.expect("record").counts.total();
+        let before = store.restores.record(&id).await.expect("record").counts.total();
         let moved = async || {
-            let record = store.restore(&id).await.expect("record");
+            let record = store.restores.record(&id).await.expect("record");
             record.state.is_end() || record.counts.total() > before
         };
         match slice_until(&store, &id, moved).await {
             SliceEnd::Ended(state) => break assert_eq!(state, JobState::Done),
             end => assert_eq!(end, SliceEnd::More),
         }
-        let job = store.job(&id).await.expect("job");
+        let job = store.jobs.job(&id).await.expect("job");
         assert!(job.job.claim.is_none(), "it is given back");
         slices += 1;
     }
@@ -341,10 +348,10 @@ async fn a_large_restore_into_another_container_leaves_the_live_documents_alone(
     let bad = bodies(&world).await;
     let id = start(&store, json!({"all": true, "asOf": second, "into": "look"})).await;
     assert_eq!(finish(&store, &id).await, JobState::Done);
-    assert_eq!(store.restore(&id).await.expect("record").counts.create, 30);
+    assert_eq!(store.restores.record(&id).await.expect("record").counts.create, 30);
     let looked = world.query("look", "SELECT VALUE c.v FROM c").await;
     assert_eq!((looked, bodies(&world).await), (vec![json!(1); 30], bad));
-    let Restored::Job(undo) = store.run_undo(&id, &UndoRequest::default()).await.expect("undo") else {
+    let Restored::Job(undo) = store.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo of a job is a job");
     };
     assert_eq!(finish(&store, &undo.id).await, JobState::Done);

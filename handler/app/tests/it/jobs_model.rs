@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use changefeed_history::{
-    Action, AsOf, DocumentName, JobOptions, JobState, Moment, PlannedItem, Restored, Store, UndoRequest,
-};
+use changefeed_cosmos::DocumentName;
+use changefeed_history::{AsOf, Moment};
+use changefeed_jobs::{JobOptions, JobState};
+use changefeed_operations::{Action, Changefeed, PlannedItem, Restored, UndoRequest};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -25,8 +26,8 @@ type Name = (String, String);
 
 struct Story {
     world: World,
-    large: Store,
-    ample: Store,
+    large: Changefeed,
+    ample: Changefeed,
     feed: Feed,
     random: SmallRng,
     hierarchical: bool,
@@ -158,14 +159,14 @@ impl Story {
             asked["deleteCreatedAfter"] = json!(true);
         }
         let before = self.live().await;
-        let expected = self.ample.plan_restore(&request(asked.clone())).await.expect("plan").expect("small enough");
+        let expected = self.ample.restores.plan(&request(asked.clone())).await.expect("plan").expect("small enough");
         let id = start(&self.large, asked.clone()).await;
         let state = self.finish(&id).await;
         let done = shown(&self.large, &id).await;
         let told = || format!("seed {seed}: {asked} {id}");
         assert_eq!(state, JobState::Done, "{}: {}", told(), json!(done));
         assert_eq!(outline(&done.record.items), outline(&expected.items), "{}", told());
-        assert_eq!(done.record.counts, changefeed_history::Counts::of(&expected.items), "{}", told());
+        assert_eq!(done.record.counts, changefeed_operations::Counts::of(&expected.items), "{}", told());
         let mut should_be = before.clone();
         for item in &expected.items {
             self.apply(item, &mut should_be).await;
@@ -174,7 +175,7 @@ impl Story {
         assert_eq!(after, should_be, "{}", told());
         self.check_etags(&done.record.items).await;
 
-        let Restored::Job(undo) = self.large.run_undo(&id, &UndoRequest::default()).await.expect("undo") else {
+        let Restored::Job(undo) = self.large.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
             panic!("the undo of a job is a job");
         };
         let state = self.finish(&undo.id).await;
@@ -201,8 +202,8 @@ impl Story {
             return;
         };
         let document =
-            changefeed_history::DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
-        let version = self.ample.version(&document, version).await.expect("version");
+            changefeed_cosmos::DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
+        let version = self.ample.history.version(&document, version).await.expect("version");
         live.insert(name, plain(&version.document.expect("document")));
     }
 
@@ -211,7 +212,8 @@ impl Story {
         for item in items.iter().filter(|item| item.action.is_write()) {
             if item.action == Action::Delete {
                 let name = DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
-                let now = self.ample.document_as_of(&name, Moment::from(chrono::Utc::now())).await.expect("as of");
+                let now =
+                    self.ample.history.document_as_of(&name, Moment::from(chrono::Utc::now())).await.expect("as of");
                 assert!(matches!(now, AsOf::Absent { .. }), "{item:?}: {now:?}");
             }
             let live = self.world.live(sdk_key(&parsed(&item.partition_key.to_string())), &item.id).await;

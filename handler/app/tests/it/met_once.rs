@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use changefeed_history::backup::{BackupReader, Line, Place};
-use changefeed_history::{JobOptions, JobState, SliceEnd, Store};
+use changefeed_jobs::{JobOptions, JobState, SliceEnd};
+use changefeed_operations::Changefeed;
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ async fn delete(world: &World, n: usize) {
 }
 
 /// Documents that are all there and captured; the second after which things change.
-async fn all_there(world: &World, store: &Store) -> i64 {
+async fn all_there(world: &World, store: &Changefeed) -> i64 {
     let mut stored = Vec::new();
     for n in 0..COUNT {
         stored.push(put(world, n, 1).await);
@@ -40,7 +41,7 @@ async fn all_there(world: &World, store: &Store) -> i64 {
 
 /// Works on a job until `is_past` says that the live documents have been gone through; then makes those anew that were
 /// deleted before, deletes others, and works on to the end.
-async fn run_while_documents_come_and_go(world: &World, store: &Store, id: &str, is_past: impl AsyncFn() -> bool) {
+async fn run_while_documents_come_and_go(world: &World, store: &Changefeed, id: &str, is_past: impl AsyncFn() -> bool) {
     let slow = Effect::Delay(Duration::from_millis(20));
     let query = Fault { container: Some("changes".into()), kind: RequestKind::Query, times: 10_000, effect: slow };
     world.endpoint.inject(query);
@@ -50,7 +51,7 @@ async fn run_while_documents_come_and_go(world: &World, store: &Store, id: &str,
         }
     };
     let (told, until_told) = tokio::sync::oneshot::channel::<()>();
-    let slice = store.run_slice(id, "first", async { drop(until_told.await) });
+    let slice = store.runner.run_slice(id, "first", async { drop(until_told.await) });
     let (end, ()) = tokio::join!(slice, async {
         past.await;
         drop(told);
@@ -62,7 +63,7 @@ async fn run_while_documents_come_and_go(world: &World, store: &Store, id: &str,
         delete(world, COUNT / 3 + n).await;
     }
     loop {
-        match store.run_slice(id, "second", std::future::pending()).await.expect("slice") {
+        match store.runner.run_slice(id, "second", std::future::pending()).await.expect("slice") {
             SliceEnd::Ended(state) => {
                 break assert!(matches!(state, JobState::Done | JobState::Conflicts), "{state:?}");
             }
@@ -71,7 +72,7 @@ async fn run_while_documents_come_and_go(world: &World, store: &Store, id: &str,
     }
 }
 
-fn options(world: &World) -> Store {
+fn options(world: &World) -> Changefeed {
     world.store(|all| all.jobs = JobOptions { parallel: 1, ..small() })
 }
 
@@ -84,7 +85,7 @@ async fn a_restore_plans_every_document_once() {
         delete(&world, n).await;
     }
     let job = start(&store, json!({"all": true, "asOf": second})).await;
-    let is_past = async || store.job(&job).await.expect("job").job.cursor["phase"] == "past";
+    let is_past = async || store.jobs.job(&job).await.expect("job").job.cursor["phase"] == "past";
     run_while_documents_come_and_go(&world, &store, &job, is_past).await;
     let items = shown(&store, &job).await.record.items;
     let mut met: BTreeMap<String, usize> = BTreeMap::new();
@@ -110,9 +111,9 @@ async fn a_backup_as_of_a_time_has_every_document_once() {
     let folder = tempfile::tempdir().expect("folder");
     let to = folder.path().join("backup");
     let request = serde_json::from_value(json!({"to": to, "asOf": second})).expect("request");
-    let job = store.create_backup_job(&request).await.expect("a job").id;
+    let job = store.backups.create_job(&request).await.expect("a job").id;
     let live = (COUNT - COUNT / 3) as u64;
-    let is_past = async || store.job(&job).await.expect("job").job.done >= live;
+    let is_past = async || store.jobs.job(&job).await.expect("job").job.done >= live;
     run_while_documents_come_and_go(&world, &store, &job, is_past).await;
     let mut reader = BackupReader::open(Place::folder(&to)).await.expect("open");
     let mut found = BTreeMap::new();

@@ -3,7 +3,8 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use changefeed_history::{Batch, JobState, SweepRequest, SweepState};
+use changefeed_history::{Batch, SweepRequest, SweepState};
+use changefeed_jobs::JobState;
 use chrono::Utc;
 use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
@@ -107,11 +108,11 @@ async fn what_arrives_late_is_found_and_costs_no_look_at_everything_else() {
     let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: false };
     let capture = async |changes: &[Value]| {
         let raw = |change: &Value| RawValue::from_string(change.to_string()).expect("JSON");
-        store.capture(&batch, changes.iter().map(raw).collect()).await.expect("captured");
+        store.capture.capture(&batch, changes.iter().map(raw).collect()).await.expect("captured");
     };
     let sweep = async || {
         let request = SweepRequest { now: Utc::now(), dry_run: false, time_limit: None };
-        let report = store.sweep(&request).await.expect("a report");
+        let report = store.retention.sweep(&request).await.expect("a report");
         assert_eq!(report.state, SweepState::Done);
         (report.documents, report.versions)
     };
@@ -269,10 +270,10 @@ async fn what_was_within_the_window_when_a_job_began_stays_until_it_has_ended() 
     let sweep = async |hours: i64| {
         let request =
             SweepRequest { now: Utc::now() + chrono::TimeDelta::hours(hours), dry_run: false, time_limit: None };
-        store.sweep(&request).await.expect("a report").versions
+        store.retention.sweep(&request).await.expect("a report").versions
     };
     let restore = json!({"all": true, "asOf": "-43128m"});
-    let restore = async || store.create_restore_job(&request(restore.clone())).await.expect("a job").id;
+    let restore = async || store.restores.create_job(&request(restore.clone())).await.expect("a job").id;
     let id = restore().await;
     assert_eq!(sweep(5).await, 0);
     assert_eq!(finish(&store, &id).await, JobState::Done);
@@ -293,7 +294,7 @@ async fn a_restore_of_any_size_is_let_go_in_as_many_sweeps_as_it_takes() {
     capture(&store, &changes).await;
     let sweep = async |days: i64, time_limit| {
         let now = Utc::now() + chrono::TimeDelta::days(days);
-        store.sweep(&SweepRequest { now, dry_run: false, time_limit }).await.expect("a report")
+        store.retention.sweep(&SweepRequest { now, dry_run: false, time_limit }).await.expect("a report")
     };
     assert_eq!(sweep(0, None).await.documents, COUNT as u64);
     let id = start(&store, json!({"all": true, "asOf": "-1d"})).await;

@@ -14,7 +14,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use changefeed_history::{AsOf, Batch, DocumentName, Key, Moment, Store, SweepRequest, SweepState};
+use changefeed_cosmos::{DocumentName, Key};
+use changefeed_history::{AsOf, Batch, Moment, SweepRequest, SweepState};
+use changefeed_operations::Changefeed;
 use chrono::DateTime;
 use futures::StreamExt;
 use local_cosmos::{Effect, Fault, RequestKind};
@@ -157,7 +159,7 @@ impl Story {
         let raw = |change: &Value| RawValue::from_string(change.to_string()).expect("JSON");
         let documents = now.iter().map(|(.., change)| raw(change)).collect();
         let store = self.store(None);
-        let report = store.capture(&batch, documents).await.expect("captured");
+        let report = store.capture.capture(&batch, documents).await.expect("captured");
         assert_eq!(report.dead_lettered, 0);
         let stored = self.versions().await;
         for (name, mut version, _) in now {
@@ -169,7 +171,7 @@ impl Story {
         }
     }
 
-    fn store(&self, retention_days: Option<u32>) -> Store {
+    fn store(&self, retention_days: Option<u32>) -> Changefeed {
         self.world.store(|options| options.retention_days = retention_days)
     }
 
@@ -187,7 +189,7 @@ impl Story {
         } else if let Some(days) = days {
             self.sweep_to_the_end(days).await;
         } else {
-            let report = self.store(None).sweep(&self.request(None)).await.expect("a report");
+            let report = self.store(None).retention.sweep(&self.request(None)).await.expect("a report");
             assert_eq!((report.state, report.versions), (SweepState::Off, 0));
         }
         self.horizon = self.horizon.max(cutoff.unwrap_or(i64::MIN));
@@ -214,10 +216,10 @@ impl Story {
         let (store, micros) = (self.store(days), self.random.random_range(0..150_000));
         let limit = Duration::from_micros(micros);
         if self.random.random_bool(0.3) {
-            store.sweep(&self.request(Some(limit))).await.expect("a report");
+            store.retention.sweep(&self.request(Some(limit))).await.expect("a report");
         } else {
             // Dropped in the middle of whatever it does.
-            let _ = tokio::time::timeout(limit, store.sweep(&self.request(None))).await;
+            let _ = tokio::time::timeout(limit, store.retention.sweep(&self.request(None))).await;
             self.settled().await;
         }
     }
@@ -233,9 +235,10 @@ impl Story {
 
     async fn sweep_to_the_end(&mut self, days: u32) {
         let (store, cutoff) = (self.store(Some(days)), self.clock - i64::from(days) * DAY - GRACE);
-        let counted = store.sweep(&SweepRequest { dry_run: true, ..self.request(None) }).await.expect("a plan");
+        let counted =
+            store.retention.sweep(&SweepRequest { dry_run: true, ..self.request(None) }).await.expect("a plan");
         let before = self.versions().await;
-        let report = store.sweep(&self.request(None)).await.expect("a report");
+        let report = store.retention.sweep(&self.request(None)).await.expect("a report");
         assert_eq!((report.state, report.superseded_until), (SweepState::Done, Some(cutoff)));
         self.horizon = self.horizon.max(cutoff);
         let left = self.versions().await;
@@ -286,10 +289,10 @@ impl Story {
         }
     }
 
-    async fn check_second(&self, store: &Store, name: Name, known: &BTreeSet<Known>, second: i64) {
+    async fn check_second(&self, store: &Changefeed, name: Name, known: &BTreeSet<Known>, second: i64) {
         let document = DocumentName { id: name.1.to_owned(), partition_key: Key::text(name.0) };
         let moment = Moment::from(DateTime::from_timestamp(second, 0).expect("a time"));
-        let found = store.document_as_of(&document, moment).await.expect("an answer");
+        let found = store.history.document_as_of(&document, moment).await.expect("an answer");
         let truth = known.iter().rfind(|version| version.ts <= second);
         let never = known.first().is_some_and(|first| first.create);
         let is_true = match (&found, truth) {

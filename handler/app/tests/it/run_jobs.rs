@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use changefeed_history::{JobOptions, JobState};
+use changefeed_jobs::{JobOptions, JobState};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -217,18 +217,18 @@ async fn an_instance_of_process_works_on_jobs_and_gives_them_back_when_it_stops(
     let intervals = ["--poll-delay-ms", "100", "--lease-acquire-interval-ms", "200"];
     let arguments = [&["process"][..], &intervals].concat();
     let mut process = changefeed(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
-    until("it works", DEADLINE, async || store.restore(&id).await.expect("record").counts.total() > 0).await;
+    until("it works", DEADLINE, async || store.restores.record(&id).await.expect("record").counts.total() > 0).await;
     signal("-TERM", process.id());
     assert!(process.wait().expect("ended").success());
-    let job = store.job(&id).await.expect("job");
+    let job = store.jobs.job(&id).await.expect("job");
     assert!(job.state == JobState::Running && job.job.claim.is_none(), "{job:?}");
-    store.set_job_budget(&id, 100_000.0).await.expect("nobody works on it");
+    store.jobs.set_budget(&id, 100_000.0).await.expect("nobody works on it");
 
     let mut process = changefeed(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
-    until("the job is done", DEADLINE, async || store.job(&id).await.expect("job").state == JobState::Done).await;
+    until("the job is done", DEADLINE, async || store.jobs.job(&id).await.expect("job").state == JobState::Done).await;
     signal("-TERM", process.id());
     assert!(process.wait().expect("ended").success());
-    assert_eq!(store.restore(&id).await.expect("record").counts.create, 60);
+    assert_eq!(store.restores.record(&id).await.expect("record").counts.create, 60);
 }
 
 #[tokio::test]
@@ -263,9 +263,10 @@ async fn whoever_follows_a_job_of_a_runner_that_was_killed_is_told_whom_it_waits
     let store = world.store(|all| all.jobs = JobOptions { claim: Duration::from_secs(3), ..small() });
     capture(&store, &versions(20)).await;
     let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": 100})).await;
-    let claimed = until("it is claimed", DEADLINE, async || store.job(&id).await.expect("job").job.claim.is_some());
+    let claimed =
+        until("it is claimed", DEADLINE, async || store.jobs.job(&id).await.expect("job").job.claim.is_some());
     tokio::select! {
-        end = store.run_slice(&id, "elsewhere:1", std::future::pending()) => panic!("{end:?}"),
+        end = store.runner.run_slice(&id, "elsewhere:1", std::future::pending()) => panic!("{end:?}"),
         () = claimed => {}
     }
     let back = run(&world, &["restore", "show", &id, "--follow"]).await;
@@ -283,7 +284,7 @@ async fn whoever_follows_a_job_may_leave_and_come_back() {
     let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": SLOW})).await;
     let mut following =
         changefeed(&world, &["restore", "show", &id, "--follow"]).stderr(Stdio::piped()).spawn().expect("follow");
-    until("it works", DEADLINE, async || store.restore(&id).await.expect("record").counts.total() > 0).await;
+    until("it works", DEADLINE, async || store.restores.record(&id).await.expect("record").counts.total() > 0).await;
     signal("-INT", following.id());
     let left = tokio::task::spawn_blocking(move || {
         let mut told = String::new();
@@ -292,8 +293,8 @@ async fn whoever_follows_a_job_may_leave_and_come_back() {
     });
     let (exit, told) = tokio::time::timeout(Duration::from_secs(30), left).await.expect("soon").expect("ended");
     assert!(exit.code() == Some(1) && told.contains(&format!("restore show {id} --follow")), "{told}");
-    assert_eq!(store.job(&id).await.expect("job").state, JobState::Running);
-    store.set_job_budget(&id, 100_000.0).await.expect("nobody works on it");
+    assert_eq!(store.jobs.job(&id).await.expect("job").state, JobState::Running);
+    store.jobs.set_budget(&id, 100_000.0).await.expect("nobody works on it");
     let back = run(&world, &["restore", "show", &id, "--follow", "--output", "json"]).await;
     let shown: Value = serde_json::from_slice(&back.stdout).expect("JSON");
     assert!(back.status.success() && shown["state"] == "done" && shown["counts"]["create"] == 60, "{shown}");

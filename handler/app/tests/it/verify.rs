@@ -1,6 +1,9 @@
 //! Each kind of difference between the live documents and the history: made by hand, found, repaired.
 
-use changefeed_history::{AsOf, DocumentName, JobState, Key, Moment, Operation, RestoreRequest, Restored};
+use changefeed_cosmos::{DocumentName, Key};
+use changefeed_history::{AsOf, Moment, Operation};
+use changefeed_jobs::JobState;
+use changefeed_operations::{RestoreRequest, Restored};
 use serde_json::{Value, json};
 
 use crate::support::jobs::{capture, small};
@@ -66,7 +69,7 @@ async fn each_kind_of_difference_is_found_once_and_is_gone_after_its_repair() {
         inexact["exact"] = json!(false);
         rewrite(&world, inexact).await;
     }
-    store.difference(&name("twins"), "live", "live").await.expect("there");
+    store.history.difference(&name("twins"), "live", "live").await.expect("there");
     // A restore that overwrites it leaves an exact twin beside it.
     let mut twin = versions_of(&world, "twins").await.remove(0);
     (twin["id"], twin["exact"]) = (json!(format!("{}-exact", version_of(&captured[5]))), json!(true));
@@ -92,7 +95,7 @@ async fn each_kind_of_difference_is_found_once_and_is_gone_after_its_repair() {
     assert_eq!(outline(&findings), expected);
     assert!(findings.iter().all(|finding| finding.repaired && finding.recorded.is_some()), "{findings:?}");
     assert_eq!((record.state, record.counts.found(), record.counts.repaired), (JobState::Done, 6, 6));
-    let repaired = store.version(&name("missing"), &version_of(&missing)).await.expect("a version");
+    let repaired = store.history.version(&name("missing"), &version_of(&missing)).await.expect("a version");
     assert_eq!((repaired.exact, repaired.captured_by.as_str()), (true, record.id.as_str()));
     assert!(repaired.lsn.is_some());
 
@@ -141,7 +144,7 @@ async fn a_delete_that_nobody_told_of_is_inferred_and_a_document_that_comes_to_l
     let (_, findings) = verify(&store, json!({"repair": true})).await;
     let recorded = findings[0].recorded.clone().expect("a version");
     assert_eq!(recorded, format!("{}-gone", version_of(&first)));
-    let inferred = store.version(&name("item"), &recorded).await.expect("a version");
+    let inferred = store.history.version(&name("item"), &recorded).await.expect("a version");
     assert_eq!((inferred.operation, inferred.inferred), (Operation::Delete, true));
     assert!((begun..=chrono::Utc::now().timestamp()).contains(&inferred.source_ts), "{inferred:?}");
     assert_eq!(serde_json::to_value(&inferred).expect("json")["inferred"], true);
@@ -152,30 +155,30 @@ async fn a_delete_that_nobody_told_of_is_inferred_and_a_document_that_comes_to_l
     next_second().await;
     let at = async |second: i64| {
         let moment: Moment = serde_json::from_value(json!(second)).expect("moment");
-        store.document_as_of(&name("item"), moment).await.expect("an answer")
+        store.history.document_as_of(&name("item"), moment).await.expect("an answer")
     };
     for moment in written..inferred.source_ts {
         let AsOf::Version { version, may_be_deleted } = at(moment).await else { panic!("as of {moment}") };
-        assert_eq!((version.id, may_be_deleted), (version_of(&first), true), "as of {moment}");
+        assert_eq!((version.id.to_string(), may_be_deleted), (version_of(&first), true), "as of {moment}");
     }
     let reborn = second["_ts"].as_i64().expect("_ts");
     for moment in inferred.source_ts..reborn {
         assert_eq!(at(moment).await, AsOf::Absent { because: recorded.clone() }, "as of {moment}");
     }
     let AsOf::Version { version, may_be_deleted } = at(reborn).await else { panic!("as of {reborn}") };
-    assert_eq!((version.id, may_be_deleted), (version_of(&second), false));
+    assert_eq!((version.id.to_string(), may_be_deleted), (version_of(&second), false));
     assert_eq!(verify(&store, json!({})).await.1, Vec::new());
 
     // Deleted once more, it is inferred once more.
     delete(&world, "item").await;
     let (_, findings) = verify(&store, json!({"repair": true})).await;
-    assert_eq!(findings[0].recorded, Some(format!("{}-gone", version_of(&second))));
+    assert_eq!(findings[0].recorded.as_deref(), Some(format!("{}-gone", version_of(&second)).as_str()));
     // A restore knows that it was deleted.
     let request =
         json!({"all": true, "asOf": chrono::Utc::now().timestamp(), "deleteCreatedAfter": true, "dryRun": true});
     let request: RestoreRequest = serde_json::from_value(request).expect("request");
     let ample = world.store(|_| ());
-    let Restored::Report(report) = ample.run_restore(&request).await.expect("plan") else { panic!("a job") };
+    let Restored::Report(report) = ample.restores.run(&request).await.expect("plan") else { panic!("a job") };
     assert_eq!(report.counts.writes(), 0, "{report:?}");
 }
 
@@ -277,7 +280,7 @@ async fn one_partition_key_value_can_be_looked_at_alone() {
     assert_eq!(outline(&findings), expected);
     assert_eq!((record.counts.documents, record.counts.versions), (10, 10));
     let wrong = serde_json::from_value(json!({"partitionKey": ["b", 1]})).expect("request");
-    assert!(store.create_verification(&wrong).await.is_err());
+    assert!(store.verifications.create_job(&wrong).await.is_err());
     let wrong = serde_json::from_value(json!({"graceSeconds": 1_000_000})).expect("request");
-    assert!(store.create_verification(&wrong).await.expect_err("refused").to_string().contains("0 to 86400"));
+    assert!(store.verifications.create_job(&wrong).await.expect_err("refused").to_string().contains("0 to 86400"));
 }

@@ -8,7 +8,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use changefeed_history::{AsOf, DocumentName, JobOptions, JobState, Moment, Store};
+use changefeed_cosmos::DocumentName;
+use changefeed_history::{AsOf, Moment};
+use changefeed_jobs::{JobOptions, JobState};
+use changefeed_operations::Changefeed;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -25,7 +28,7 @@ type Outline = (String, String, String);
 struct Story {
     seed: u64,
     world: World,
-    store: Store,
+    store: Changefeed,
     feed: Feed,
     random: SmallRng,
     hierarchical: bool,
@@ -256,7 +259,7 @@ impl Story {
         let partition_key = serde_json::from_value(parsed(&name.0)).expect("key");
         let name = DocumentName { id: name.1.clone(), partition_key };
         let moment: Moment = serde_json::from_value(json!(second)).expect("moment");
-        self.store.document_as_of(&name, moment).await.expect("an answer")
+        self.store.history.document_as_of(&name, moment).await.expect("an answer")
     }
 
     /// Works on a job with runners that do not live long.

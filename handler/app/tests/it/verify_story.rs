@@ -3,7 +3,8 @@
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use changefeed_history::{JobState, SliceEnd, Store};
+use changefeed_jobs::{JobState, SliceEnd};
+use changefeed_operations::Changefeed;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::support::jobs::{capture, finish, slice_until, small};
 use crate::support::verify::{asked, outline, verified, verify, version_of};
 use crate::support::{DEADLINE, World, delivered, signal, until};
 
-async fn gone(world: &World, store: &Store, count: usize) -> Vec<Value> {
+async fn gone(world: &World, store: &Changefeed, count: usize) -> Vec<Value> {
     let mut stored = Vec::new();
     for n in 0..count {
         stored.push(world.put("a", json!({"id": format!("gone-{n:02}"), "pk": "a"})).await);
@@ -37,7 +38,7 @@ async fn what_happens_between_the_two_looks_is_seen() {
     let id = asked(&store, json!({"graceSeconds": 4, "repair": true})).await;
     // The slice ends between the two looks, so that nothing depends on how long what follows takes.
     let all_are_suspected =
-        async || store.job(&id).await.expect("job").job.progress().phase.as_deref() == Some("confirm");
+        async || store.jobs.job(&id).await.expect("job").job.progress().phase.as_deref() == Some("confirm");
     assert_eq!(slice_until(&store, &id, all_are_suspected).await, SliceEnd::More);
     let (record, _) = verified(&store, &id).await;
     assert_eq!((record.counts.repaired, record.counts.pending), (0, 0), "the second look was to come later");
@@ -251,7 +252,7 @@ async fn whoever_follows_a_verification_may_leave_and_come_back() {
     assert_eq!(exit.code(), Some(1), "nothing is known yet: {told}");
     assert!(told.contains("Verifying: job ") && told.contains("8 s after"), "{told}");
     let id = told.split("verify show ").nth(1).and_then(|rest| rest.split(' ').next()).expect("how to go on");
-    assert_eq!(store.job(id).await.expect("job").state, JobState::Running);
+    assert_eq!(store.jobs.job(id).await.expect("job").state, JobState::Running);
     let (back, told) = run(&world, &["verify", "show", id, "--follow", "--output", "json"]).await;
     let view: Value = serde_json::from_slice(&back.stdout).expect("JSON");
     assert_eq!((back.status.code(), &view["counts"]["gone"]), (Some(3), &json!(3)), "{told}");

@@ -59,7 +59,7 @@ impl PlaceAccess {
     }
 
     /// The only machine that reaches all of these places, if there are folders among them.
-    pub(crate) fn only_on<'a>(&self, mut places: impl Iterator<Item = &'a str>) -> Option<String> {
+    pub fn only_on<'a>(&self, mut places: impl Iterator<Item = &'a str>) -> Option<String> {
         places.any(is_folder).then(|| self.host.clone()).flatten()
     }
 }

@@ -8,7 +8,7 @@ use crate::cosmos::Error;
 
 /// The entries of a place.
 #[derive(Debug, Default)]
-pub(crate) struct Contents {
+pub struct Contents {
     pub has_manifest: bool,
     pub has_progress: bool,
     /// Segments and their files.

@@ -44,12 +44,12 @@ impl BackupDocument {
     }
 
     /// Reads a line.
-    pub(crate) fn decode(line: &str) -> Result<Self, String> {
+    pub fn decode(line: &str) -> Result<Self, String> {
         Self::checked(serde_json::from_str(line).map_err(|error| format!("not JSON: {error}"))?)
     }
 
     /// The line, without its end.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         self.document.to_string().into_bytes()
     }
 

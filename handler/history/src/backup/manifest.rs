@@ -13,7 +13,7 @@ use crate::limits::{MAX_SEGMENT_BYTES, MAX_UNPACKED_SEGMENT_BYTES};
 use crate::moment::Moment;
 
 /// The name of the file.
-pub(crate) const MANIFEST: &str = "manifest.json";
+pub const MANIFEST: &str = "manifest.json";
 
 /// A whole backup.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -185,7 +185,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    pub(crate) fn header() -> BackupHeader {
+    pub fn header() -> BackupHeader {
         BackupHeader {
             id: "b".into(),
             source: Source {

@@ -5,25 +5,24 @@
 
 mod access;
 mod chain;
-mod contents;
+pub mod contents;
 mod damage;
 mod deletion;
 mod digest;
 mod document;
 mod foreign;
-mod job;
 mod list;
 mod manifest;
 mod place;
-mod progress;
-mod read;
+pub mod progress;
+pub mod read;
 mod sealed;
 mod segment;
 mod segment_name;
 mod segment_reader;
 mod segment_writer;
 mod verify;
-mod write;
+pub mod write;
 
 pub use access::PlaceAccess;
 pub use chain::check_chain;
@@ -32,8 +31,6 @@ pub use deletion::Deletion;
 pub use digest::Digest;
 pub use document::BackupDocument;
 pub use foreign::{ForeignDocument, ForeignError, ForeignMark, ForeignReader};
-pub use job::{BackupCounts, BackupList, BackupRequest, BackupView, unfinished};
-pub(crate) use job::{KIND, work};
 pub use list::{ListedBackup, ListedState, list, look};
 pub use manifest::{BackupHeader, Content, Earlier, Manifest, Source};
 pub use place::{Chunks, Entry, EntryKind, Place, Revision};

@@ -86,7 +86,7 @@ impl BackupReader {
 }
 
 /// The manifest of a place.
-pub(crate) async fn manifest(place: &Place) -> Result<(Manifest, Digest), ReadError> {
+pub async fn manifest(place: &Place) -> Result<(Manifest, Digest), ReadError> {
     match place.read(MANIFEST, MAX_MANIFEST_BYTES).await {
         Ok((text, _)) => Ok(Manifest::decode(&text)?),
         Err(error) => Err(match error.kind() {
@@ -102,7 +102,7 @@ pub(crate) async fn manifest(place: &Place) -> Result<(Manifest, Digest), ReadEr
 }
 
 /// The progress of a place, if it can be read.
-pub(crate) async fn progress(place: &Place) -> Result<Option<Progress>, ReadError> {
+pub async fn progress(place: &Place) -> Result<Option<Progress>, ReadError> {
     match place.read(PROGRESS, MAX_MANIFEST_BYTES).await {
         Ok((text, _)) => Ok(Progress::decode(&text).ok()),
         Err(error) => match error.kind() {

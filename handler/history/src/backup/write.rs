@@ -288,7 +288,7 @@ impl BackupWriter {
 ///
 /// # Errors
 /// `Conflict` when there is something, which the message names.
-pub(super) async fn check_empty(place: &Place) -> Result<Contents, Error> {
+pub async fn check_empty(place: &Place) -> Result<Contents, Error> {
     let contents = Contents::list(place).await?;
     let occupied =
         |message: String| Err(Error::new(ErrorKind::Conflict, format!("beginning a backup in {place}"), message));

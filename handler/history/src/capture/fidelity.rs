@@ -5,9 +5,8 @@
 //! form `YYYY-MM-DDThh:mm:ss[.f…][Z|±hh:mm]`, so a string of that form may have been another. Numbers go through a
 //! double: one that was stored with more digits than a double holds comes out with 17.
 
+use changefeed_cosmos::SYSTEM_PROPERTIES;
 use serde_json::Value;
-
-use crate::version::SYSTEM_PROPERTIES;
 
 /// Digits that a double needs at the most to be told from its neighbours.
 const DOUBLE_DIGITS: usize = 17;

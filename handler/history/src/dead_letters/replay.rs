@@ -1,31 +1,29 @@
-//! Tries once more to keep a dead letter's document as a version.
+//! Captures the document of a dead letter again.
 
 use std::time::Instant;
 
+use changefeed_cosmos::{Error, ErrorKind, Key, retry, timestamp, without_system_properties};
 use chrono::Utc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::DeadLetters;
 use super::list::missing;
-use super::record::DeadLetter;
-use crate::capture::observed::Unusable;
-use crate::cosmos::{Error, ErrorKind, Key};
-use crate::policy::retry;
-use crate::store::{Role, Store};
-use crate::version::{timestamp, without_system_properties};
+use crate::dead_letter::DeadLetter;
+use crate::observed::Unusable;
 
-/// What names an attempt in the record, so that a write whose reply was lost is known for one's own.
+/// The property that identifies an attempt, so that a write whose reply was lost is recognised.
 const ATTEMPT: &str = "attempt";
 
-/// What became of a dead letter.
+/// The outcome of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ReplayOutcome {
-    /// It is a version now, and no dead letter any more.
+    /// The document is stored as a version, and is removed from the dead letters.
     Stored,
-    /// There was such a version already; it is no dead letter any more.
+    /// The version was stored before; the document is removed from the dead letters.
     AlreadyStored,
-    /// It still cannot be stored, and stays.
+    /// The document still cannot be stored, and stays a dead letter.
     StillDead,
 }
 
@@ -35,15 +33,15 @@ pub enum ReplayOutcome {
 pub struct Replay {
     /// The dead letter.
     pub id: String,
-    /// What became of it.
+    /// The outcome.
     pub outcome: ReplayOutcome,
-    /// The id of the version that it is now.
+    /// The id of the version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Why it still cannot be stored, for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The same for people.
+    /// The same for display.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Replays that have failed, this one included.
@@ -52,27 +50,28 @@ pub struct Replay {
     pub request_charge: f64,
 }
 
-impl Store {
-    /// Captures a dead letter's document again, as it was captured when it came. Repeating it is harmless.
+impl DeadLetters {
+    /// Captures the document of a dead letter again, as it was delivered. A replay can be repeated.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such dead letter. Any other leaves it as it was.
-    pub async fn replay_dead_letter(&self, id: &str) -> Result<Replay, Error> {
-        let record = self.dead_letter_record(id).await?.ok_or_else(|| missing("replaying", id))?;
+    pub async fn replay(&self, id: &str) -> Result<Replay, Error> {
+        let record = self.record(id).await?.ok_or_else(|| missing("replaying", id))?;
         let letter = self.letter_of(record.clone()).await?;
         let payload = letter.payload.as_deref().unwrap_or_default();
-        match self.capture_again(&letter.batch(), payload).await? {
-            Ok(kept) => {
-                self.remove_dead_letter(id).await?;
-                let outcome = if kept.charge.is_some() { ReplayOutcome::Stored } else { ReplayOutcome::AlreadyStored };
+        match self.capture.capture_again(&letter.batch(), payload).await? {
+            Ok(stored) => {
+                self.remove(id).await?;
+                let outcome =
+                    if stored.charge.is_some() { ReplayOutcome::Stored } else { ReplayOutcome::AlreadyStored };
                 Ok(Replay {
                     id: letter.id,
                     outcome,
-                    version: Some(kept.version),
+                    version: Some(stored.version.into()),
                     reason: None,
                     message: None,
                     attempts: letter.attempts,
-                    request_charge: kept.charge.unwrap_or_default(),
+                    request_charge: stored.charge.unwrap_or_default(),
                 })
             }
             Err(unusable) => {
@@ -90,11 +89,11 @@ impl Store {
         }
     }
 
-    /// Writes the new reason into the record, whose payload stays as it is stored. The failed attempts.
+    /// Writes the new reason into the record, without its payload. Returns the number of failed attempts.
     async fn note_attempt(&self, letter: DeadLetter, mut record: Value, unusable: &Unusable) -> Result<u32, Error> {
-        let container = self.container(Role::DeadLetters).await?;
+        let container = self.container.open().await?;
         let (id, key) = (letter.id.as_str(), Key::text(&letter.id));
-        let deadline = Instant::now() + self.options.batch_timeout;
+        let deadline = Instant::now() + self.timeout;
         let attempt = format!("{:016x}", rand::random::<u64>());
         let attempts = |record: &Value| record["attempts"].as_u64().and_then(|count| u32::try_from(count).ok());
         loop {
@@ -108,9 +107,9 @@ impl Store {
             noted[ATTEMPT] = json!(attempt);
             match retry(deadline, || container.replace(&key, id, &noted, &etag)).await {
                 Ok(_) => return Ok(failed),
-                // Another replay was faster, or this one's reply was lost.
+                // Another replay was faster, or the reply to this one was lost.
                 Err(error) if matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound) => {
-                    record = self.dead_letter_record(id).await?.ok_or_else(|| missing("replaying", id))?;
+                    record = self.record(id).await?.ok_or_else(|| missing("replaying", id))?;
                     if record[ATTEMPT] == attempt.as_str() {
                         return Ok(attempts(&record).unwrap_or_default());
                     }

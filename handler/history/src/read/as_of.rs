@@ -4,33 +4,36 @@
 //! then. The live document counts as a version, so that the answer is right while capture lags behind. Before the horizon of
 //! the retention, only the version that was current at the horizon is sure to be the right one; what came before it is unknown.
 
+use changefeed_cosmos::{DocumentName, Error};
 use serde::Serialize;
 
-use super::versions::DocumentName;
-use crate::cosmos::Error;
+use crate::history::History;
 use crate::moment::Moment;
-use crate::store::Store;
 use crate::version::{Operation, Version};
+use crate::version_id::VersionId;
 
-/// What is known of a document at a moment.
+/// Versions that are read to find the newest: those of one second have no order in the query.
+const NEWEST: usize = 4;
+
+/// What is known of a document as of a time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "state")]
 pub enum AsOf {
-    /// It was this.
+    /// It was this version.
     Version {
         /// The version.
         version: Box<Version>,
-        /// No delete is on record (LatestVersion mode tells of none), and yet the document is gone now and this is its last
-        /// version, or it was found to be gone later: it may have been deleted before the moment.
+        /// No delete is recorded (LatestVersion mode reports none), but the document does not exist now and this is its last
+        /// version, or it was found to be missing later: it may have been deleted before the requested time.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         may_be_deleted: bool,
     },
     /// It did not exist.
     Absent {
-        /// The version that says so: a removal, one that had expired, or the creation that came later.
-        because: String,
+        /// The version that shows it: a removal, one that had expired, or the later creation.
+        because: VersionId,
     },
-    /// The moment is before the first version that is known, or was before versions that have expired.
+    /// The time is before the first known version, or before the retention horizon.
     Unknown {
         /// The second since 1970 that the history of the document reaches back to, as far as it is complete; absent if it
         /// has none.
@@ -39,7 +42,7 @@ pub enum AsOf {
     },
 }
 
-impl Store {
+impl History {
     /// The document as of a moment.
     ///
     /// # Errors
@@ -48,21 +51,31 @@ impl Store {
         self.document_at(document, moment.second(), moment.second()).await
     }
 
+    /// The second since 1970 from which on the history is complete, as far as it was captured; before every version if none
+    /// was ever removed. It is valid for what was read *before* this call: it is recorded before a version is removed.
+    ///
+    /// # Errors
+    /// When the retention record cannot be read.
+    pub async fn horizon(&self) -> Result<i64, Error> {
+        self.horizon.second().await
+    }
+
     /// The document after its last change not after `last_change`, as it was at `second`; both in seconds since 1970.
-    pub(crate) async fn document_at(
-        &self,
-        document: &DocumentName,
-        last_change: i64,
-        second: i64,
-    ) -> Result<AsOf, Error> {
-        let captured = self.versions_until(document, last_change).await?.next().await?;
+    ///
+    /// # Errors
+    /// When the containers cannot be read.
+    pub async fn document_at(&self, document: &DocumentName, last_change: i64, second: i64) -> Result<AsOf, Error> {
+        let captured = self.versions_until(document, last_change, NEWEST).await?.next().await?;
         let live = self.live(document).await?;
         let horizon = self.horizon().await?;
         self.state_at(document, captured, live, last_change, second, horizon).await
     }
 
-    /// [`Self::state_at`], where the newest captured version may be at hand or not.
-    pub(crate) async fn state_from(
+    /// [`Self::state_at`], where the newest captured version may be known or not.
+    ///
+    /// # Errors
+    /// When the containers cannot be read.
+    pub async fn state_from(
         &self,
         document: &DocumentName,
         newest: Option<Option<Version>>,
@@ -73,14 +86,17 @@ impl Store {
     ) -> Result<AsOf, Error> {
         let captured = match newest {
             Some(newest) => newest,
-            None => self.versions_until(document, last_change).await?.next().await?,
+            None => self.versions_until(document, last_change, NEWEST).await?.next().await?,
         };
         self.state_at(document, captured, live, last_change, second, horizon).await
     }
 
-    /// [`Self::document_at`] with the newest captured version and the live document at hand. `horizon` is the retention's
-    /// and must have been asked for after they were read, or hold still.
-    pub(crate) async fn state_at(
+    /// [`Self::document_at`] with the newest captured version and the live document. `horizon` is the retention's and must have
+    /// been read after them, or not have changed since.
+    ///
+    /// # Errors
+    /// When the containers cannot be read.
+    pub async fn state_at(
         &self,
         document: &DocumentName,
         captured: Option<Version>,
@@ -118,25 +134,21 @@ impl Store {
         }
     }
 
-    /// The second of the version that was current at the horizon. What lies before it may be gone; it is not.
+    /// The second of the version that was current at the horizon. Earlier versions may have been removed; this one was not.
     async fn current_at(
         &self,
         document: &DocumentName,
         live: Option<&Version>,
         horizon: i64,
     ) -> Result<Option<i64>, Error> {
-        let captured = self.versions_until(document, horizon).await?.next().await?.map(|version| version.source_ts);
+        let captured =
+            self.versions_until(document, horizon, NEWEST).await?.next().await?.map(|version| version.source_ts);
         let live = live.map(|live| live.source_ts).filter(|second| *second <= horizon);
         Ok(captured.max(live))
     }
 
     async fn before_first_version(&self, document: &DocumentName) -> Result<AsOf, Error> {
-        let mut versions = self.versions_until(document, i64::MAX).await?;
-        let mut first = None;
-        while let Some(version) = versions.next().await? {
-            first = Some(version);
-        }
-        Ok(match first {
+        Ok(match self.first_outline_after(document, i64::MIN).await? {
             Some(first) if first.operation == Operation::Create => AsOf::Absent { because: first.id },
             first => AsOf::Unknown { since: first.map(|first| first.source_ts) },
         })

@@ -1,12 +1,11 @@
-//! What differs between two versions of a document, or a version and the live document.
+//! The difference between two versions of a document, or between a version and the live document.
 
+use changefeed_cosmos::{DocumentName, Error};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::versions::DocumentName;
-use crate::cosmos::{Error, ErrorKind};
 use crate::difference::{FieldChange, changes};
-use crate::store::Store;
+use crate::history::History;
 
 /// Names the live document in place of a version.
 const LIVE: &str = "live";
@@ -16,23 +15,23 @@ const LIVE: &str = "live";
 pub struct Difference {
     /// Where it starts: a version's id or `live`.
     pub from: String,
-    /// Where it leads.
+    /// Where it ends.
     pub to: String,
-    /// For programs: a JSON Patch (RFC 6902) that makes the second of the first.
+    /// For programs: a JSON Patch (RFC 6902) that turns the first into the second.
     pub patch: Value,
-    /// For people: field by field.
+    /// For display: field by field.
     pub changes: Vec<FieldChange>,
 }
 
-impl Store {
-    /// The difference between two states, each a version's id or `live`. A document that is not there is `null`.
+impl History {
+    /// The difference between two states, each a version's id or `live`. A document that does not exist is `null`.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when the document has no such version.
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when the document has no such version.
     pub async fn difference(&self, document: &DocumentName, from: &str, to: &str) -> Result<Difference, Error> {
         let (before, after) = (self.state(document, from).await?, self.state(document, to).await?);
         let patch = serde_json::to_value(json_patch::diff(&before, &after))
-            .map_err(|error| Error::new(ErrorKind::Invalid, "comparing versions", error.to_string()))?;
+            .map_err(|error| Error::internal("comparing versions", error))?;
         Ok(Difference { from: from.to_owned(), to: to.to_owned(), patch, changes: changes(&before, &after) })
     }
 

@@ -1,22 +1,27 @@
-//! The live document, as what it is to the history: its newest version.
+//! The live document as the newest version of its history.
 
+use changefeed_cosmos::{Container, DocumentName, Error};
 use chrono::Utc;
 
-use super::versions::DocumentName;
-use crate::capture::observed::Observed;
-use crate::capture::record;
-use crate::cosmos::{Container, Error};
-use crate::store::{Role, Store};
+use crate::history::History;
+use crate::observed::Observed;
+use crate::record::version_of;
 use crate::version::{Operation, Version};
 
-impl Store {
-    /// The version that the monitored container holds now.
-    pub(crate) async fn live(&self, document: &DocumentName) -> Result<Option<Version>, Error> {
-        self.live_in(self.container(Role::Monitored).await?, document, "live").await
+impl History {
+    /// The live document as a version; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// When the monitored container cannot be read.
+    pub async fn live(&self, document: &DocumentName) -> Result<Option<Version>, Error> {
+        self.live_in(&self.monitored.open().await?, document, "live").await
     }
 
-    /// The version that a container holds now, as captured by `captured_by`.
-    pub(crate) async fn live_in(
+    /// The live document of a container as a version captured by `captured_by`; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// When the container cannot be read.
+    pub async fn live_in(
         &self,
         container: &Container,
         document: &DocumentName,
@@ -24,7 +29,7 @@ impl Store {
     ) -> Result<Option<Version>, Error> {
         let Some(stored) = container.read_stored(&document.partition_key, &document.id).await? else { return Ok(None) };
         let observed = Observed::of_document(stored.document, Operation::Write, stored.lsn, container.key_paths())
-            .map_err(|unusable| Error::invalid(format!("reading document {}", document.id), unusable.to_string()))?;
-        Ok(Some(record::version(observed, container.default_ttl().await, true, captured_by, Utc::now())))
+            .map_err(|unusable| Error::corrupt(format!("reading document {}", document.id), unusable))?;
+        Ok(Some(version_of(observed, container.default_ttl(), true, captured_by, Utc::now())))
     }
 }

@@ -4,13 +4,12 @@ mod as_of;
 mod diff;
 mod live;
 mod outline;
-pub(crate) mod record;
 mod search;
 mod versions;
 
 pub use as_of::AsOf;
 pub use diff::Difference;
-pub(crate) use outline::{Outline, outline};
+pub use outline::{NewestVersions, Outline, outline_fields};
 pub use search::{SearchRequest, SearchRow, SearchRows};
 pub(crate) use versions::scope;
-pub use versions::{DocumentName, VersionPage, VersionsRequest};
+pub use versions::{VersionPage, VersionsRequest};

@@ -1,48 +1,62 @@
-//! Versions without their documents: what there is, and in which order.
+//! Versions without their documents, in their order.
 
+use changefeed_cosmos::{DocumentName, Error, ErrorKind, Key};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::record::version_of;
-use super::versions::{DocumentName, scope};
-use crate::cosmos::{Error, ErrorKind, Key};
-use crate::store::{Role, Store};
+use super::versions::scope;
+use crate::history::History;
+use crate::record::read_version;
 use crate::version::{Operation, Version};
+use crate::version_id::VersionId;
+
+/// Outlines on a page where only the first ones are needed.
+const FEW: usize = 10;
 
 /// A version without its document.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Outline {
-    pub id: String,
+pub struct Outline {
+    /// The id of the version.
+    pub id: VersionId,
+    /// The id of the source document.
     pub source_id: String,
+    /// The source's partition key.
     pub partition_key: Key,
+    /// What happened.
     pub operation: Operation,
+    /// The time of the change in seconds since 1970.
     pub source_ts: i64,
+    /// The logical sequence number of the change.
     #[serde(default)]
     pub lsn: Option<i64>,
+    /// When the document expires, in seconds since 1970.
     #[serde(default)]
     pub expires_at: Option<i64>,
+    /// What captured it.
     #[serde(default)]
     pub captured_by: String,
+    /// Whether the document is exactly the stored body.
     pub exact: bool,
+    /// Whether a delete was not reported.
     #[serde(default)]
     pub inferred: bool,
     /// When the record was written, in seconds since 1970 by the service's clock.
     #[serde(default)]
     pub recorded_at: i64,
-    /// Whether the document is in the record as it is.
+    /// Whether the record has the document uncompressed.
     #[serde(default)]
     pub is_plain: bool,
-    /// Whether something of it was compressed.
+    /// Whether one of its fields is compressed or split.
     #[serde(default)]
-    pub is_enclosed: bool,
+    pub is_large: bool,
 }
 
 impl Outline {
     /// See [`Version::order`].
-    pub(crate) fn order(&self) -> (i64, i64, bool) {
+    pub fn order(&self) -> (i64, i64, bool) {
         (self.source_ts, self.lsn.unwrap_or_default(), self.exact && !self.inferred)
     }
 }
@@ -57,8 +71,8 @@ enum Which {
     After(i64),
 }
 
-/// What a query selects for an [`Outline`].
-pub(crate) fn outline() -> String {
+/// The text before `FROM` of a query for outlines.
+pub fn outline_fields() -> String {
     let fields = [
         "id",
         "sourceId",
@@ -73,35 +87,41 @@ pub(crate) fn outline() -> String {
     ];
     let fields: Vec<String> = fields.iter().map(|field| format!("{field}: c.{field}")).collect();
     let fields = format!("{}, recordedAt: c._ts", fields.join(", "));
-    let enclosed = ["documentZstd", "documentParts", "previousZstd", "previousParts"];
-    let enclosed: Vec<String> = enclosed.iter().map(|field| format!("IS_DEFINED(c.{field})")).collect();
-    format!("SELECT VALUE {{{fields}, isPlain: IS_OBJECT(c.document), isEnclosed: ({})}}", enclosed.join(" OR "))
+    let large = ["documentZstd", "documentParts", "previousZstd", "previousParts"];
+    let large: Vec<String> = large.iter().map(|field| format!("IS_DEFINED(c.{field})")).collect();
+    format!("SELECT VALUE {{{fields}, isPlain: IS_OBJECT(c.document), isLarge: ({})}}", large.join(" OR "))
 }
 
-/// The newest versions of a document that are not after a moment.
+/// The newest versions of a document that are not after a time.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct NewestUntil {
+pub struct NewestVersions {
     /// The newest of all.
     pub newest: Option<Outline>,
-    /// The newest of those that were recorded in time.
+    /// The newest of those that were recorded by a second time.
     pub recorded: Option<Outline>,
 }
 
-impl Store {
+impl History {
     /// The newest version of a document.
-    pub(crate) async fn last_outline(&self, document: &DocumentName) -> Result<Option<Outline>, Error> {
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn last_outline(&self, document: &DocumentName) -> Result<Option<Outline>, Error> {
         Ok(self.outlines_until(document, i64::MAX, i64::MAX).await?.newest)
     }
 
     /// The newest versions of a document that are not after `second`, of all and of those that were recorded not after
     /// `recorded_until`; both in seconds since 1970.
-    pub(crate) async fn outlines_until(
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn outlines_until(
         &self,
         document: &DocumentName,
         second: i64,
         recorded_until: i64,
-    ) -> Result<NewestUntil, Error> {
-        let mut found = NewestUntil::default();
+    ) -> Result<NewestVersions, Error> {
+        let mut found = NewestVersions::default();
         let mut rows = self.outlines(document, &Which::Until(second)).await?;
         loop {
             let same_second = rows.next().await?;
@@ -118,22 +138,24 @@ impl Store {
     }
 
     /// The first version of a document after a second since 1970.
-    pub(crate) async fn first_outline_after(
-        &self,
-        document: &DocumentName,
-        second: i64,
-    ) -> Result<Option<Outline>, Error> {
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn first_outline_after(&self, document: &DocumentName, second: i64) -> Result<Option<Outline>, Error> {
         let found = self.outlines(document, &Which::After(second)).await?.next().await?;
         Ok(found.into_iter().min_by_key(Outline::order))
     }
 
     /// The versions of a document of one second since 1970.
-    pub(crate) async fn outlines_at(&self, document: &DocumentName, second: i64) -> Result<Vec<Outline>, Error> {
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn outlines_at(&self, document: &DocumentName, second: i64) -> Result<Vec<Outline>, Error> {
         self.outlines(document, &Which::At(second)).await?.next().await
     }
 
     async fn outlines<'a>(&self, document: &'a DocumentName, which: &Which) -> Result<Outlines<'a>, Error> {
-        let changes = self.container(Role::Changes).await?;
+        let changes = self.changes.open().await?;
         let (condition, order, second) = match which {
             Which::Until(second) => ("<=", "DESC", second),
             Which::At(second) => ("=", "ASC", second),
@@ -141,41 +163,40 @@ impl Store {
         };
         let query = format!(
             "{} FROM c WHERE c.sourceId = @id AND c.sourceTs {condition} @second ORDER BY c.sourceTs {order}",
-            outline()
+            outline_fields()
         );
         let parameters =
             Map::from_iter([("@id".to_owned(), json!(document.id)), ("@second".to_owned(), json!(second))]);
-        let rows = changes.select::<Value>(&query, &parameters, scope(changes, document).as_ref()).await?;
+        let rows = changes.select_few::<Value>(&query, &parameters, scope(&changes, document).as_ref(), FEW).await?;
         Ok(Outlines { document, rows, ahead: None })
     }
 
-    /// Reads a version back, whole: `None` when its record is gone, and what is wrong with it when it cannot be.
-    pub(crate) async fn read_back(
-        &self,
-        document: &DocumentName,
-        id: &str,
-    ) -> Result<Option<Result<Version, String>>, Error> {
-        let changes = self.container(Role::Changes).await?;
+    /// Reads a version back, whole: `None` when its record does not exist, and the reason when it is damaged.
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn read_back(&self, document: &DocumentName, id: &str) -> Result<Option<Result<Version, String>>, Error> {
+        let changes = self.changes.open().await?;
         let Some(record) = self.record_of(document, id).await? else { return Ok(None) };
-        match version_of(changes, record).await {
+        match read_version(&changes, record).await {
             Ok(version)
                 if !version.operation.is_removal() && !version.document.as_ref().is_some_and(Value::is_object) =>
             {
                 Ok(Some(Err("it has no document".to_owned())))
             }
             Ok(version) => Ok(Some(Ok(version))),
-            Err(error) if error.kind() == ErrorKind::Invalid => Ok(Some(Err(error.to_string()))),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Some(Err(error.to_string()))),
             Err(error) => Err(error),
         }
     }
 }
 
-/// The newest of versions; of those that nothing tells apart the first, as where versions are listed.
+/// The newest of versions; of those with equal order the first, as in lists of versions.
 fn newest<'a>(versions: impl Iterator<Item = &'a Outline>) -> Option<&'a Outline> {
     versions.reduce(|newest, other| if other.order() > newest.order() { other } else { newest })
 }
 
-/// Versions of a document, those of one second at a time.
+/// The versions of a document, grouped by second.
 struct Outlines<'a> {
     document: &'a DocumentName,
     rows: BoxStream<'static, Result<Value, Error>>,
@@ -183,11 +204,11 @@ struct Outlines<'a> {
 }
 
 impl Outlines<'_> {
-    /// Those of the next second, in no order; none at the end.
+    /// Those of the next second, in no order; empty at the end.
     async fn next(&mut self) -> Result<Vec<Outline>, Error> {
         let mut found: Vec<Outline> = self.ahead.take().into_iter().collect();
         while let Some(row) = self.rows.try_next().await? {
-            // What is no version is none of this document's; a scan of all tells of it.
+            // An item that is not a version is skipped here; a verification reports it.
             let Ok(row) = Outline::deserialize(&row) else { continue };
             if row.partition_key != self.document.partition_key {
                 continue;

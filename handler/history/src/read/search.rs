@@ -1,17 +1,17 @@
 //! Live documents and versions together, in time order: the candidates of a restore.
 
+use changefeed_cosmos::{Error, Key, page_items, page_token, read_page_token, without_system_properties};
 use futures::stream::{BoxStream, Peekable};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::record::version_of;
-use crate::cosmos::{Error, Key};
-use crate::filter::{Filter, check_count};
+use crate::filter::{Filter, check_filter_count};
+use crate::history::History;
 use crate::moment::Moment;
-use crate::paging::{continuation, page_items, place};
-use crate::store::{Role, Store};
-use crate::version::{Operation, without_system_properties};
+use crate::record::read_version;
+use crate::version::Operation;
+use crate::version_id::VersionId;
 
 const DEFAULT_PAGE_ITEMS: usize = 100;
 
@@ -67,28 +67,29 @@ pub struct SearchRows {
 
 /// The order of rows, and where a page ended.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Place(i64, i64, String, String, String, String);
+struct Position(i64, i64, String, String, String, String);
 
 impl SearchRow {
-    fn place(&self) -> Place {
+    fn position(&self) -> Position {
         let key = self.partition_key.to_string();
-        Place(self.source_ts, self.lsn, self.version_id.clone(), key, self.id.clone(), self.kind.to_owned())
+        Position(self.source_ts, self.lsn, self.version_id.clone(), key, self.id.clone(), self.kind.to_owned())
     }
 }
 
 type Rows = Peekable<BoxStream<'static, Result<Vec<SearchRow>, Error>>>;
 
-impl Store {
+impl History {
     /// Searches live documents and versions by the values of their fields.
     ///
     /// # Errors
     /// When the request is out of bounds, and when the containers cannot be read.
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchRows, Error> {
         let refused = |message: String| Error::invalid("searching", message);
-        check_count(&request.filters).map_err(refused)?;
+        check_filter_count(&request.filters).map_err(refused)?;
         let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "searching")?;
-        let after: Option<Place> = place(request.continuation.as_deref(), "searching")?;
-        let first = after.as_ref().map_or(i64::MIN, |place| place.0).max(request.from.map_or(i64::MIN, Moment::second));
+        let after: Option<Position> = read_page_token(request.continuation.as_deref(), "searching")?;
+        let first =
+            after.as_ref().map_or(i64::MIN, |position| position.0).max(request.from.map_or(i64::MIN, Moment::second));
         let mut live = self.live_rows(request, first).await?;
         let mut versions = self.version_rows(request, first).await?;
         let mut items: Vec<SearchRow> = Vec::new();
@@ -102,12 +103,12 @@ impl Store {
                     rows.extend(source.try_next().await?.unwrap_or_default());
                 }
             }
-            rows.sort_by_key(SearchRow::place);
-            rows.retain(|row| after.as_ref().is_none_or(|after| row.place() > *after));
+            rows.sort_by_key(SearchRow::position);
+            rows.retain(|row| after.as_ref().is_none_or(|after| row.position() > *after));
             items.extend(rows);
             if items.len() > max_items {
                 items.truncate(max_items);
-                let continuation = items.last().map(|last| continuation(&last.place())).transpose()?;
+                let continuation = items.last().map(|last| page_token(&last.position())).transpose()?;
                 return Ok(SearchRows { items, continuation });
             }
         }
@@ -115,13 +116,13 @@ impl Store {
     }
 
     async fn live_rows(&self, request: &SearchRequest, first: i64) -> Result<Rows, Error> {
-        let monitored = self.container(Role::Monitored).await?;
+        let monitored = self.monitored.open().await?;
         let (mut parameters, mut conditions) = times(request, "c._ts", first);
         conditions.extend(request.filters.iter().map(|filter| filter.condition("c", &mut parameters)));
         let query = format!("SELECT * FROM c WHERE {} ORDER BY c._ts", conditions.join(" AND "));
         let documents: BoxStream<'static, Result<Value, Error>> = monitored.select(&query, &parameters, None).await?;
         let (name, key_paths, filters) =
-            (self.names.monitored.clone(), monitored.key_paths().to_vec(), request.filters.clone());
+            (self.monitored.name().to_owned(), monitored.key_paths().to_vec(), request.filters.clone());
         let row = move |document: Value| {
             let partition_key = Key::of(&document, &key_paths)?;
             let source_ts = document["_ts"].as_i64().unwrap_or_default();
@@ -132,7 +133,7 @@ impl Store {
                 container: name.clone(),
                 id: document["id"].as_str().unwrap_or_default().to_owned(),
                 partition_key,
-                version_id: crate::version::version_id(source_ts, etag),
+                version_id: VersionId::of_write(source_ts, etag).into(),
                 operation: None,
                 lsn: i64::MAX,
                 document: without_system_properties(document),
@@ -143,7 +144,7 @@ impl Store {
     }
 
     async fn version_rows(&self, request: &SearchRequest, first: i64) -> Result<Rows, Error> {
-        let changes = self.container(Role::Changes).await?.clone();
+        let changes = self.changes.open().await?;
         let (mut parameters, mut conditions) = times(request, "c.sourceTs", first);
         if !request.filters.is_empty() {
             let fields: Vec<String> =
@@ -156,11 +157,11 @@ impl Store {
         }
         let query = format!("SELECT * FROM c WHERE {} ORDER BY c.sourceTs", conditions.join(" AND "));
         let records: BoxStream<'static, Result<Value, Error>> = changes.select(&query, &parameters, None).await?;
-        let (name, filters) = (self.names.changes.clone(), request.filters.clone());
+        let (name, filters) = (self.changes.name().to_owned(), request.filters.clone());
         let rows = records.and_then(move |record| {
             let (changes, name, filters) = (changes.clone(), name.clone(), filters.clone());
             async move {
-                let version = version_of(&changes, record).await?;
+                let version = read_version(&changes, record).await?;
                 let document = version.document.unwrap_or_default();
                 let row = SearchRow {
                     kind: "version",
@@ -168,7 +169,7 @@ impl Store {
                     container: name,
                     id: version.source_id,
                     partition_key: version.partition_key,
-                    version_id: version.id,
+                    version_id: version.id.into(),
                     operation: Some(version.operation),
                     lsn: version.lsn.unwrap_or_default(),
                     document,

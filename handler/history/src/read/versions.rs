@@ -2,29 +2,20 @@
 
 use std::collections::VecDeque;
 
+use changefeed_cosmos::{
+    Container, DocumentName, Error, Key, KeyComponent, MAX_ID_BYTES, page_items, page_token, read_page_token,
+};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::record::version_of;
-use crate::cosmos::{Container, Error, ErrorKind, Key, KeyComponent};
-use crate::limits::MAX_ID_BYTES;
-use crate::paging::{continuation, page_items, place};
-use crate::store::{Role, Store};
+use crate::history::History;
+use crate::record::read_version;
 use crate::version::{Version, pk_of};
+use crate::version_id::VersionId;
 
 const DEFAULT_PAGE_ITEMS: usize = 20;
-
-/// A document of the monitored container: its id and its partition key value.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DocumentName {
-    /// The id.
-    pub id: String,
-    /// The components of the partition key value.
-    pub partition_key: Key,
-}
 
 /// Which versions to list.
 #[derive(Clone, Debug)]
@@ -48,32 +39,32 @@ pub struct VersionPage {
     pub continuation: Option<String>,
 }
 
-/// After which version a page starts.
+/// The last version of the page before.
 #[derive(Serialize, Deserialize)]
-struct Continuation {
+struct Position {
     ts: i64,
-    id: String,
+    id: VersionId,
 }
 
-/// Versions of one second, sorted, out of a row that is sorted by second only.
-pub(crate) struct Versions<'a> {
-    changes: &'a Container,
+/// The versions of a document, newest first, from a query that sorts by second only.
+pub struct Versions<'a> {
+    changes: Container,
     document: &'a DocumentName,
     records: BoxStream<'static, Result<Value, Error>>,
     ahead: Option<Version>,
     ready: VecDeque<Version>,
 }
 
-impl Store {
+impl History {
     /// Lists the versions of a document, newest first.
     ///
     /// # Errors
     /// When the request is out of bounds, and when the changes container cannot be read.
     pub async fn versions(&self, request: &VersionsRequest) -> Result<VersionPage, Error> {
         let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "listing versions")?;
-        let after: Option<Continuation> = place(request.continuation.as_deref(), "listing versions")?;
+        let after: Option<Position> = read_page_token(request.continuation.as_deref(), "listing versions")?;
         let newest = after.as_ref().map_or(i64::MAX, |after| after.ts);
-        let mut versions = self.versions_until(&request.document, newest).await?;
+        let mut versions = self.versions_until(&request.document, newest, max_items + 1).await?;
         let mut items = Vec::new();
         let mut skipping = after.is_some();
         while let Some(version) = versions.next().await? {
@@ -81,9 +72,8 @@ impl Store {
                 // Versions of the same second that the page before had.
                 Some(after) if skipping && version.source_ts == after.ts => skipping = version.id != after.id,
                 _ if items.len() == max_items => {
-                    let last =
-                        items.last().map(|last: &Version| Continuation { ts: last.source_ts, id: last.id.clone() });
-                    return Ok(VersionPage { continuation: last.map(|last| continuation(&last)).transpose()?, items });
+                    let last = items.last().map(|last: &Version| Position { ts: last.source_ts, id: last.id.clone() });
+                    return Ok(VersionPage { continuation: last.map(|last| page_token(&last)).transpose()?, items });
                 }
                 _ => items.push(version),
             }
@@ -94,30 +84,32 @@ impl Store {
     /// One version of a document.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when the document has no version of this id.
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when the document has no version of this id.
     pub async fn version(&self, document: &DocumentName, id: &str) -> Result<Version, Error> {
-        let changes = self.container(Role::Changes).await?;
+        let changes = self.changes.open().await?;
         match self.record_of(document, id).await? {
-            Some(record) => version_of(changes, record).await,
-            None => Err(Error::new(
-                ErrorKind::NotFound,
+            Some(record) => read_version(&changes, record).await,
+            None => Err(Error::not_found(
                 format!("reading version {id}"),
                 format!("document {} has no such version", document.id),
             )),
         }
     }
 
-    /// A version's record, as it is stored; `None` when there is none. Where its key is known it costs a point read. A
-    /// record that does not say of which document it is has an empty id or key.
-    pub(crate) async fn record_of(&self, document: &DocumentName, id: &str) -> Result<Option<Value>, Error> {
-        let changes = self.container(Role::Changes).await?;
+    /// A version's record as it is stored; `None` when it does not exist. It costs a point read where its key is known. The
+    /// name of a record that does not name its document has an empty id or key.
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn record_of(&self, document: &DocumentName, id: &str) -> Result<Option<Value>, Error> {
+        let changes = self.changes.open().await?;
         let is_meant = |record: &Value| {
             let of_another_key =
                 Key::deserialize(&record["partitionKey"]).is_ok_and(|key| key != document.partition_key);
             let of_another_id = record["sourceId"].as_str().is_some_and(|id| is_named(document) && id != document.id);
             record.get("partOf").is_none() && !of_another_key && !of_another_id
         };
-        if let Some(key) = record_key(changes, document, id) {
+        if let Some(key) = record_key(&changes, document, id) {
             return Ok(changes.read(&key, id).await?.filter(is_meant));
         }
         let (mut query, mut parameters) = ("SELECT * FROM c WHERE c.id = @id".to_owned(), Map::new());
@@ -126,8 +118,8 @@ impl Store {
             query.push_str(" AND c.sourceId = @sourceId");
             parameters.insert("@sourceId".to_owned(), json!(document.id));
         }
-        let scope = scope(changes, document).filter(|_| is_named(document));
-        let mut records = changes.select::<Value>(&query, &parameters, scope.as_ref()).await?;
+        let scope = scope(&changes, document).filter(|_| is_named(document));
+        let mut records = changes.select_few::<Value>(&query, &parameters, scope.as_ref(), 2).await?;
         while let Some(record) = records.try_next().await? {
             if is_meant(&record) {
                 return Ok(Some(record));
@@ -136,25 +128,33 @@ impl Store {
         Ok(None)
     }
 
-    /// The versions of a document whose time is at most this second since 1970, newest first.
-    pub(crate) async fn versions_until<'a>(
-        &'a self,
+    /// The versions of a document whose time is at most this second since 1970, newest first. `expected` is how many the
+    /// caller expects to need: a page of the query has as many.
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn versions_until<'a>(
+        &self,
         document: &'a DocumentName,
         second: i64,
+        expected: usize,
     ) -> Result<Versions<'a>, Error> {
-        let changes = self.container(Role::Changes).await?;
+        let changes = self.changes.open().await?;
         let query = "SELECT * FROM c WHERE c.sourceId = @id AND c.sourceTs <= @second ORDER BY c.sourceTs DESC";
         let parameters =
             Map::from_iter([("@id".to_owned(), json!(document.id)), ("@second".to_owned(), json!(second))]);
-        let scope = scope(changes, document);
-        let records = changes.select(query, &parameters, scope.as_ref()).await?;
+        let scope = scope(&changes, document);
+        let records = changes.select_few(query, &parameters, scope.as_ref(), expected).await?;
         Ok(Versions { changes, document, records, ahead: None, ready: VecDeque::new() })
     }
 }
 
 impl Versions<'_> {
     /// The next older version.
-    pub(crate) async fn next(&mut self) -> Result<Option<Version>, Error> {
+    ///
+    /// # Errors
+    /// When the changes container cannot be read, and when a record is damaged.
+    pub async fn next(&mut self) -> Result<Option<Version>, Error> {
         while self.ready.is_empty() {
             let Some(first) = self.take().await? else { return Ok(None) };
             let second = first.source_ts;
@@ -178,8 +178,8 @@ impl Versions<'_> {
             return Ok(Some(version));
         }
         while let Some(record) = self.records.try_next().await? {
-            let version = version_of(self.changes, record).await?;
-            // Where the changes container has another key, documents of one id and different keys lie together.
+            let version = read_version(&self.changes, record).await?;
+            // Where the changes container has another key, one partition has documents of one id and different keys.
             if version.partition_key == self.document.partition_key {
                 return Ok(Some(version));
             }
@@ -188,12 +188,12 @@ impl Versions<'_> {
     }
 }
 
-/// The key under which the versions of a document lie; `None` when that cannot be told from the document's name.
-pub(crate) fn scope(changes: &Container, document: &DocumentName) -> Option<Key> {
+/// The partition key value of the versions of a document; `None` when it does not follow from the document's name.
+pub fn scope(changes: &Container, document: &DocumentName) -> Option<Key> {
     known_key(changes, document, None)
 }
 
-/// The key of a version's record; `None` when it cannot be told, or when the id is none that a record has.
+/// The key of a version's record; `None` when it is not known, or when no record can have the id.
 fn record_key(changes: &Container, document: &DocumentName, id: &str) -> Option<Key> {
     let is_id = (1..=MAX_ID_BYTES).contains(&id.len()) && !id.contains(['/', '\\', '?', '#']);
     known_key(changes, document, Some(id)).filter(|_| is_id && is_named(document))
@@ -208,8 +208,7 @@ fn known_key(changes: &Container, document: &DocumentName, id: Option<&str>) -> 
     let record: Map<String, Value> =
         properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     let key = Key::of(&Value::Object(record), changes.key_paths()).ok()?;
-    // What is not known here is not missing there. A missing first component is the name of a key too; a query over all
-    // partitions finds it as well.
+    // A component that is not known here may be present there. A query over all partitions finds the records too.
     (!key.components().contains(&KeyComponent::Undefined)).then_some(key)
 }
 

@@ -1,9 +1,10 @@
 //! What a sweep would remove.
 
+use changefeed_cosmos::DocumentName;
+
 use super::expiry::Superseded;
-use super::state::NEVER;
 use super::sweep::{Order, Stop, Sweep};
-use crate::read::DocumentName;
+use crate::retention_record::NEVER;
 
 impl Sweep<'_> {
     /// Counts what would be removed, without a trace.
@@ -37,7 +38,7 @@ impl Sweep<'_> {
     ) -> Result<(), Stop> {
         for name in names {
             self.check_time()?;
-            let mut superseded = Superseded::at(self.changes, &name, until).await?;
+            let mut superseded = Superseded::at(&self.changes, &name, until).await?;
             if !superseded.newest.is_some_and(&counts) {
                 continue;
             }
@@ -50,7 +51,7 @@ impl Sweep<'_> {
                     // It was current when the sweep stopped, with whatever else there is of its second.
                     oldest = Some(row.source_ts);
                 }
-                versions += u64::from(!self.pinned.holds(&name, &row.id));
+                versions += u64::from(!self.pinned.contains(&name, &row.id));
             }
             let mut counts = self.counts();
             (counts.documents, counts.versions) = (counts.documents + 1, counts.versions + versions);

@@ -2,20 +2,19 @@
 
 use std::collections::VecDeque;
 
+use changefeed_cosmos::{Container, DocumentName, Error, Key, read_id_and_key, select_id_and_key};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::cosmos::{Container, Error, Key};
-use crate::located::{id_and_key, read_id_and_key};
-use crate::read::{DocumentName, scope};
-use crate::version::EXACT_SUFFIX;
+use crate::read::scope;
+use crate::version_id::VersionId;
 
 /// A version as far as its expiry is concerned.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
-    pub id: String,
+    pub id: VersionId,
     /// Where its record lies.
     pub key: Key,
     pub source_ts: i64,
@@ -41,7 +40,7 @@ impl Superseded {
             "SELECT VALUE {{at: {}, sourceTs: c.sourceTs, lsn: c.lsn, partitionKey: c.partitionKey, \
              documentParts: c.documentParts, previousParts: c.previousParts}} \
              FROM c WHERE c.sourceId = @id AND c.sourceTs <= @second ORDER BY c.sourceTs DESC",
-            id_and_key(changes.key_paths())
+            select_id_and_key(changes.key_paths())
         );
         let parameters =
             Map::from_iter([("@id".to_owned(), json!(document.id)), ("@second".to_owned(), json!(second))]);
@@ -90,17 +89,18 @@ impl Superseded {
         }
         while let Some(selected) = self.rows.try_next().await? {
             let read = Selected::deserialize(&selected).map_err(|error| error.to_string()).and_then(|row| {
-                let (id, key) = read_id_and_key(&row.at, &self.key_paths)?;
-                Ok((row, id, key))
+                let at = read_id_and_key(&row.at, &self.key_paths).map_err(|error| error.to_string())?;
+                Ok((row, at))
             });
             match read {
-                Ok((row, id, key)) if row.partition_key == self.document.partition_key => {
+                Ok((row, at)) if row.partition_key == self.document.partition_key => {
                     let split = row.document_parts.is_some() || row.previous_parts.is_some();
-                    return Ok(Some(Row { id, key, source_ts: row.source_ts, lsn: row.lsn, split }));
+                    let id = VersionId::from(at.id.as_str());
+                    return Ok(Some(Row { id, key: at.partition_key, source_ts: row.source_ts, lsn: row.lsn, split }));
                 }
                 // Where the changes container has another key, documents of one id and different keys lie together.
                 Ok(_) => {}
-                Err(error) => log::warn!("an item of the changes container is no version and is left alone: {error}"),
+                Err(error) => log::warn!("an item of the changes container is not a version and is skipped: {error}"),
             }
         }
         Ok(None)
@@ -112,9 +112,8 @@ impl Superseded {
 fn superseded_within(rows: Vec<Row>) -> Vec<Row> {
     let Some(lsns) = rows.iter().map(|row| row.lsn).collect::<Option<Vec<i64>>>() else { return Vec::new() };
     let last = lsns.into_iter().max();
-    let version = |row: &Row| row.id.trim_end_matches(EXACT_SUFFIX).to_owned();
-    let current: Vec<String> = rows.iter().filter(|row| row.lsn == last).map(version).collect();
-    rows.into_iter().filter(|row| !current.contains(&version(row))).collect()
+    let current: Vec<VersionId> = rows.iter().filter(|row| row.lsn == last).map(|row| row.id.clone()).collect();
+    rows.into_iter().filter(|row| !current.iter().any(|id| id.is_same_version(&row.id))).collect()
 }
 
 #[cfg(test)]
@@ -123,13 +122,13 @@ mod tests {
 
     fn superseded(rows: &[(&str, Option<i64>)]) -> Vec<String> {
         let row = |(id, lsn): &(&str, Option<i64>)| Row {
-            id: (*id).to_owned(),
+            id: VersionId::from(*id),
             key: Key::text("a"),
             source_ts: 5,
             lsn: *lsn,
             split: false,
         };
-        superseded_within(rows.iter().map(row).collect()).into_iter().map(|row| row.id).collect()
+        superseded_within(rows.iter().map(row).collect()).into_iter().map(|row| row.id.into()).collect()
     }
 
     #[test]

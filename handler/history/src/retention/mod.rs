@@ -16,9 +16,11 @@ mod count;
 mod expiry;
 mod pinned;
 mod removal;
-mod state;
+mod retention;
 mod status;
 mod sweep;
 
+pub use pinned::{HeldVersions, PinnedVersions};
+pub use retention::{Retention, RetentionOptions};
 pub use status::RetentionStatus;
 pub use sweep::{SweepReport, SweepRequest, SweepState};

@@ -7,13 +7,11 @@
 
 use std::time::{Duration, Instant};
 
+use changefeed_cosmos::{Container, Error, Key, KeyComponent, read_id_and_key, retry, select_id_and_key};
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
-use super::state::Removing;
-use crate::cosmos::{Container, Error, Key, KeyComponent};
-use crate::located::{id_and_key, read_id_and_key};
-use crate::policy::retry;
+use crate::retention_record::Removing;
 
 /// What deletes items of the changes container.
 #[derive(Clone, Copy)]
@@ -56,8 +54,10 @@ impl Remover<'_> {
     async fn delete_parts(&self, version: &Removing) -> Result<f64, Error> {
         let paths = self.changes.key_paths();
         // Ids are indexed, what the parts are of is not.
-        let query =
-            format!("SELECT VALUE {} FROM c WHERE STARTSWITH(c.id, @prefix) AND c.partOf = @id", id_and_key(paths));
+        let query = format!(
+            "SELECT VALUE {} FROM c WHERE STARTSWITH(c.id, @prefix) AND c.partOf = @id",
+            select_id_and_key(paths)
+        );
         let parameters = Map::from_iter([
             ("@prefix".to_owned(), json!(format!("{}-", version.id))),
             ("@id".to_owned(), json!(version.id)),
@@ -66,9 +66,8 @@ impl Remover<'_> {
             self.changes.select(&query, &parameters, self.scope_of_parts(&version.key)).await?.try_collect().await?;
         let mut request_charge = 0.0;
         for part in &parts {
-            let (id, key) =
-                read_id_and_key(part, paths).map_err(|message| Error::invalid("removing parts", message))?;
-            request_charge += self.delete(&id, &key).await?;
+            let part = read_id_and_key(part, paths)?;
+            request_charge += self.delete(&part.id, &part.partition_key).await?;
         }
         Ok(request_charge)
     }

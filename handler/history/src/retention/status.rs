@@ -1,13 +1,12 @@
 //! How the retention is doing.
 
+use changefeed_cosmos::{Error, timestamp};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::state::NEVER;
+use super::retention::Retention;
 use super::sweep::cutoff;
-use crate::cosmos::Error;
-use crate::store::Store;
-use crate::version::timestamp;
+use crate::retention_record::NEVER;
 
 /// How long after a sweep the next one is missed.
 const OVERDUE: TimeDelta = TimeDelta::hours(6);
@@ -34,14 +33,14 @@ pub struct RetentionStatus {
     pub warning: Option<String>,
 }
 
-impl Store {
+impl Retention {
     /// How the retention is doing at this time.
     ///
     /// # Errors
     /// When the jobs container cannot be read.
-    pub async fn retention_status(&self, now: DateTime<Utc>) -> Result<RetentionStatus, Error> {
-        let progress = self.retention_progress().await?;
-        let days = self.options.retention_days;
+    pub async fn status(&self, now: DateTime<Utc>) -> Result<RetentionStatus, Error> {
+        let progress = self.record.progress().await?;
+        let days = self.options.days;
         let warning = days.and_then(|days| {
             let swept_at = progress.swept_at.as_deref().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
             if swept_at.is_none_or(|swept_at| now.signed_duration_since(swept_at) > OVERDUE) {

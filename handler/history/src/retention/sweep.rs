@@ -8,21 +8,18 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use changefeed_cosmos::{Container, DocumentName, Error, timestamp};
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::expiry::{Row, Superseded};
-use super::pinned::Pinned;
+use super::pinned::PinnedVersions;
 use super::removal::Remover;
-use super::state::{NEVER, Releasing, Removing, Saved};
-use crate::cosmos::{Container, Error};
+use super::retention::Retention;
 use crate::limits::{RETENTION_GRACE, SWEEP_ROWS, SWEEP_SPLIT_VERSIONS, SWEEP_VERSIONS};
-use crate::read::DocumentName;
-use crate::restore::PlannedItem;
-use crate::store::{Role, Store};
-use crate::version::timestamp;
+use crate::retention_record::{NEVER, Releasing, Removing, Saved};
 
 const DAY: i64 = 86_400;
 /// Documents that are looked at together.
@@ -125,7 +122,7 @@ pub(super) struct Counts {
     request_charge: f64,
 }
 
-impl Store {
+impl Retention {
     /// Removes versions that have expired, or counts them. It is safe at any time, repeatedly and concurrently: of a job that
     /// goes on, what was within the window when it began stays there.
     ///
@@ -135,25 +132,25 @@ impl Store {
         let report = |state, until, counts: Counts| SweepReport {
             state,
             dry_run: request.dry_run,
-            retention_days: self.options.retention_days,
+            retention_days: self.options.days,
             superseded_until: until,
             documents: counts.documents,
             versions: counts.versions,
             request_charge: counts.request_charge,
         };
-        let Some(days) = self.options.retention_days else {
+        let Some(days) = self.options.days else {
             return Ok(report(SweepState::Off, None, Counts::default()));
         };
         let now = request.now.timestamp();
-        let going_on = self.oldest_going_on(request.now).await?;
-        let cutoff = cutoff(going_on.map_or(request.now, |begun| begun.min(request.now)), days);
-        let jobs = self.container(Role::Jobs).await?;
+        let unfinished = self.held.oldest_unfinished(request.now).await?;
+        let cutoff = cutoff(unfinished.map_or(request.now, |begun| begun.min(request.now)), days);
+        let jobs = self.record.jobs().open().await?;
         let mut sweep = Sweep {
-            store: self,
-            changes: self.container(Role::Changes).await?,
+            retention: self,
+            changes: self.changes.open().await?,
+            saved: Saved::load(&jobs).await?,
             jobs,
-            saved: Saved::load(jobs).await?,
-            pinned: self.pinned_after(cutoff).await?,
+            pinned: self.held.pinned_after(cutoff).await?,
             now,
             cutoff,
             deadline: request.time_limit.map(|limit| Instant::now() + limit),
@@ -172,11 +169,11 @@ pub(super) fn cutoff(now: DateTime<Utc>, days: u32) -> i64 {
 
 /// A sweep under way.
 pub(super) struct Sweep<'a> {
-    store: &'a Store,
-    pub(super) changes: &'a Container,
-    jobs: &'a Container,
+    retention: &'a Retention,
+    pub(super) changes: Container,
+    jobs: Container,
     pub(super) saved: Saved,
-    pub(super) pinned: Pinned,
+    pub(super) pinned: PinnedVersions,
     now: i64,
     /// What was superseded at this second or before has expired.
     pub(super) cutoff: i64,
@@ -257,21 +254,23 @@ impl Sweep<'_> {
     async fn release(&mut self) -> Result<(), Stop> {
         let until = self.swept();
         let begun = self.saved.progress.releasing.clone();
-        for restore in self.store.restores_between(self.saved.progress.released_to, self.cutoff).await? {
+        for restore in self.retention.held.restores_between(self.saved.progress.released_to, self.cutoff).await? {
             let mut continuation = match &begun {
                 Some(begun) if restore < begun.restore => continue,
                 Some(begun) if restore == begun.restore => begun.continuation.clone(),
                 _ => None,
             };
-            let mut items = self.store.items_of(restore.clone(), continuation.clone());
             loop {
                 self.check_time()?;
-                self.saved.progress.releasing = Some(Releasing { restore: restore.clone(), continuation });
+                let releasing = Releasing { restore: restore.clone(), continuation: continuation.clone() };
+                self.saved.progress.releasing = Some(releasing);
                 self.save().await?;
-                let Some(page) = items.next().await? else { break };
-                let name = |item: PlannedItem| DocumentName { id: item.id, partition_key: item.partition_key };
-                self.sweep_documents(page.into_iter().map(name).collect(), until).await?;
-                continuation = items.continuation();
+                let (documents, next) = self.retention.held.documents_of(&restore, continuation.as_deref()).await?;
+                self.sweep_documents(documents, until).await?;
+                if next.is_none() {
+                    break;
+                }
+                continuation = next;
             }
         }
         (self.saved.progress.released_to, self.saved.progress.releasing) = (self.cutoff, None);
@@ -291,7 +290,7 @@ impl Sweep<'_> {
              WHERE {time} > @after AND c.sourceTs <= @until ORDER BY {time}"
         );
         let parameters = Map::from_iter([("@after".to_owned(), json!(after)), ("@until".to_owned(), json!(until))]);
-        let mut rows = self.changes.select::<Value>(&query, &parameters, None).await?;
+        let mut rows = self.changes.select_few::<Value>(&query, &parameters, None, SWEEP_ROWS).await?;
         let mut names = indexmap::IndexMap::new();
         let (mut count, mut last) = (0, None);
         while let Some(mut row) = rows.try_next().await? {
@@ -307,7 +306,7 @@ impl Sweep<'_> {
                 Ok(name) => {
                     names.entry((name.partition_key.to_string(), name.id.clone())).or_insert(name);
                 }
-                Err(error) => log::warn!("an item of the changes container is no version and is left alone: {error}"),
+                Err(error) => log::warn!("an item of the changes container is not a version and is skipped: {error}"),
             }
         }
         Ok(last.map(|last| Step { names: names.into_values().collect(), last }))
@@ -343,13 +342,13 @@ impl Sweep<'_> {
         loop {
             self.check_time()?;
             let (mut whole, mut split) = (Vec::new(), Vec::new());
-            let mut superseded = Superseded::at(self.changes, &name, until).await?;
+            let mut superseded = Superseded::at(&self.changes, &name, until).await?;
             while let Some(row) = superseded.next().await? {
                 match row {
-                    row if self.pinned.holds(&name, &row.id) => {}
+                    row if self.pinned.contains(&name, &row.id) => {}
                     row if !row.split => whole.push(row),
                     row if split.len() < SWEEP_SPLIT_VERSIONS => {
-                        split.push((name.clone(), Removing { id: row.id, key: row.key }));
+                        split.push((name.clone(), Removing { id: row.id.into(), key: row.key }));
                     }
                     _ => {}
                 }
@@ -369,7 +368,7 @@ impl Sweep<'_> {
                     (counts.versions + 1, counts.request_charge + request_charge);
                 Ok::<(), Stop>(())
             };
-            let share = (self.store.options.concurrency / SHARE_OF_WRITES / DOCUMENTS).max(1);
+            let share = (self.retention.options.concurrency / SHARE_OF_WRITES / DOCUMENTS).max(1);
             futures::stream::iter(whole).map(delete).buffer_unordered(share).try_collect::<()>().await?;
             if !more {
                 return Ok(split);
@@ -391,7 +390,7 @@ impl Sweep<'_> {
     }
 
     fn remover(&self) -> Remover<'_> {
-        Remover { changes: self.changes, patience: self.store.options.batch_timeout.min(PATIENCE) }
+        Remover { changes: &self.changes, patience: self.retention.options.timeout.min(PATIENCE) }
     }
 
     async fn save(&mut self) -> Result<(), Stop> {
@@ -399,8 +398,8 @@ impl Sweep<'_> {
         let before = self.saved.progress.removed;
         self.saved.progress.removed = before + removed - self.saved.counted;
         self.saved.counted = removed;
-        let deadline = Instant::now() + self.store.options.batch_timeout;
-        if self.saved.save(self.jobs, deadline).await? { Ok(()) } else { Err(Stop::Yielded) }
+        let deadline = Instant::now() + self.retention.options.timeout;
+        if self.saved.save(&self.jobs, deadline).await? { Ok(()) } else { Err(Stop::Yielded) }
     }
 
     pub(super) fn check_time(&self) -> Result<(), Stop> {

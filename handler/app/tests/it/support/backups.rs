@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use changefeed_history::backup::{BackupCounts, BackupView, Place, verify};
-use changefeed_history::{JobState, Progress, Store, TruncateRequest};
+use changefeed_history::backup::{Place, verify};
+use changefeed_jobs::JobState;
+use changefeed_operations::{BackupCounts, BackupView};
+use changefeed_operations::{Changefeed, Progress, TruncateRequest};
 use serde_json::{Value, json};
 
 use super::World;
@@ -30,11 +32,11 @@ pub fn plain(mut document: Value) -> Value {
 }
 
 /// Backs up, to the end.
-pub async fn back_up(store: &Store, request: Value) -> BackupView {
+pub async fn back_up(store: &Changefeed, request: Value) -> BackupView {
     let request = serde_json::from_value(request).expect("request");
-    let view = store.create_backup_job(&request).await.expect("backup");
+    let view = store.backups.create_job(&request).await.expect("backup");
     finish(store, &view.id).await;
-    let view = store.backup(&view.id).await.expect("backup");
+    let view = store.backups.show(&view.id).await.expect("backup");
     assert_eq!(view.state, JobState::Done, "{view:?}");
     view
 }
@@ -48,17 +50,17 @@ pub async fn assert_sound(view: &BackupView) {
 }
 
 /// Restores from places, to the end. The id of the restore.
-pub async fn restore_from(store: &Store, request: Value) -> String {
+pub async fn restore_from(store: &Changefeed, request: Value) -> String {
     let id = start(store, request).await;
-    assert_eq!(finish(store, &id).await, JobState::Done, "{:?}", store.restore(&id).await);
+    assert_eq!(finish(store, &id).await, JobState::Done, "{:?}", store.restores.record(&id).await);
     id
 }
 
 /// Deletes every document.
-pub async fn truncate(store: &Store) {
+pub async fn truncate(store: &Changefeed) {
     let nothing: Progress<'_> = &|_, _| ();
     let request = TruncateRequest { container: "events".into(), max: 100_000 };
-    store.truncate(&request, nothing).await.expect("truncated");
+    store.documents.truncate(&request, nothing).await.expect("truncated");
 }
 
 /// A delete as AllVersionsAndDeletes mode tells of it.

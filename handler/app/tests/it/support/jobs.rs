@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use changefeed_history::{Batch, JobOptions, JobState, RestoreRequest, RestoreView, Restored, SliceEnd, Store};
+use changefeed_history::Batch;
+use changefeed_jobs::{JobOptions, JobState, SliceEnd};
+use changefeed_operations::{Changefeed, RestoreRequest, RestoreView, Restored};
 use futures::FutureExt;
 use local_cosmos::{Effect, Fault, RequestKind};
 use rand::RngExt;
@@ -31,10 +33,10 @@ pub fn small() -> JobOptions {
 }
 
 /// Captures documents as they were delivered.
-pub async fn capture(store: &Store, documents: &[Value]) {
+pub async fn capture(store: &Changefeed, documents: &[Value]) {
     let batch = Batch { function: "test".into(), invocation_id: "test".into(), rewritten_by_host: false };
     let documents = documents.iter().map(|document| to_raw_value(document).expect("raw")).collect();
-    store.capture(&batch, documents).await.expect("captured");
+    store.capture.capture(&batch, documents).await.expect("captured");
 }
 
 pub fn request(request: Value) -> RestoreRequest {
@@ -42,17 +44,17 @@ pub fn request(request: Value) -> RestoreRequest {
 }
 
 /// Asks for a restore, which must be one that becomes a job; its id.
-pub async fn start(store: &Store, asked: Value) -> String {
-    match store.run_restore(&request(asked)).await.expect("restore") {
+pub async fn start(store: &Changefeed, asked: Value) -> String {
+    match store.restores.run(&request(asked)).await.expect("restore") {
         Restored::Job(record) => record.id,
         Restored::Report(report) => panic!("no job: {report:?}"),
     }
 }
 
 /// Works on a job until it has ended.
-pub async fn finish(store: &Store, id: &str) -> JobState {
+pub async fn finish(store: &Changefeed, id: &str) -> JobState {
     loop {
-        match store.run_slice(id, "test", tokio::time::sleep(Duration::from_secs(10))).await {
+        match store.runner.run_slice(id, "test", tokio::time::sleep(Duration::from_secs(10))).await {
             Ok(SliceEnd::Ended(state)) => return state,
             Ok(SliceEnd::More | SliceEnd::Busy) => {}
             Ok(SliceEnd::NoJob) => panic!("no job {id}"),
@@ -67,7 +69,7 @@ pub async fn finish(store: &Store, id: &str) -> JobState {
 /// Works on a job until it has ended, with runners that live for so many milliseconds, and a service that has its moods.
 pub async fn finish_in_peril(
     world: &World,
-    store: &Store,
+    store: &Changefeed,
     id: &str,
     random: &mut SmallRng,
     life: impl Fn(u32) -> Range<u64>,
@@ -78,7 +80,7 @@ pub async fn finish_in_peril(
         }
         let life = Duration::from_millis(random.random_range(life(slice)));
         let runner = format!("runner-{slice}");
-        match tokio::time::timeout(life, store.run_slice(id, &runner, std::future::pending())).await {
+        match tokio::time::timeout(life, store.runner.run_slice(id, &runner, std::future::pending())).await {
             Ok(Ok(SliceEnd::Ended(state))) => {
                 world.endpoint.clear_faults();
                 return state;
@@ -105,9 +107,9 @@ fn fault(random: &mut SmallRng) -> Fault {
 }
 
 /// Works on a job until the condition holds: then the slice ends.
-pub async fn slice_until(store: &Store, id: &str, condition: impl AsyncFn() -> bool) -> SliceEnd {
+pub async fn slice_until(store: &Changefeed, id: &str, condition: impl AsyncFn() -> bool) -> SliceEnd {
     let (over, is_over) = tokio::sync::oneshot::channel::<()>();
-    let slice = store.run_slice(id, "test", is_over.map(drop));
+    let slice = store.runner.run_slice(id, "test", is_over.map(drop));
     tokio::pin!(slice);
     let end = tokio::select! {
         end = &mut slice => end,
@@ -120,10 +122,10 @@ pub async fn slice_until(store: &Store, id: &str, condition: impl AsyncFn() -> b
 }
 
 /// A restore as it is shown, with all of its items.
-pub async fn shown(store: &Store, id: &str) -> RestoreView {
-    let mut view = store.show_restore(id).await.expect("restore");
+pub async fn shown(store: &Changefeed, id: &str) -> RestoreView {
+    let mut view = store.restores.show(id).await.expect("restore");
     while let Some(continuation) = view.continuation.take() {
-        let more = store.restore_items(id, Some(&continuation)).await.expect("items");
+        let more = store.restores.items(id, Some(&continuation)).await.expect("items");
         view.record.items.extend(more.items);
         view.continuation = more.continuation;
     }
@@ -131,8 +133,8 @@ pub async fn shown(store: &Store, id: &str) -> RestoreView {
 }
 
 /// What is done with each document: its name, the action and the version, in order.
-pub fn outline(items: &[changefeed_history::PlannedItem]) -> Vec<String> {
-    let line = |item: &changefeed_history::PlannedItem| {
+pub fn outline(items: &[changefeed_operations::PlannedItem]) -> Vec<String> {
+    let line = |item: &changefeed_operations::PlannedItem| {
         json!([item.partition_key, item.id, item.action, item.version, item.changes]).to_string()
     };
     let mut lines: Vec<String> = items.iter().map(line).collect();

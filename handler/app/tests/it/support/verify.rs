@@ -2,33 +2,33 @@
 
 use azure_data_cosmos::PartitionKey;
 use azure_data_cosmos::models::PartitionKeyValue;
-use changefeed_history::{Finding, Store, VerifyRecord};
+use changefeed_operations::{Changefeed, Finding, VerifyRecord};
 use serde_json::{Value, json};
 
 use super::World;
 use super::jobs::finish;
 
 /// Asks for a verification with this request, and works on it to its end: how it ended, and every finding.
-pub async fn verify(store: &Store, request: Value) -> (VerifyRecord, Vec<Finding>) {
+pub async fn verify(store: &Changefeed, request: Value) -> (VerifyRecord, Vec<Finding>) {
     let id = asked(store, request).await;
     finish(store, &id).await;
     verified(store, &id).await
 }
 
 /// Asks for a verification; its id. Without another, there is no grace time.
-pub async fn asked(store: &Store, mut request: Value) -> String {
+pub async fn asked(store: &Changefeed, mut request: Value) -> String {
     if request.get("graceSeconds").is_none() {
         request["graceSeconds"] = json!(0);
     }
     let request = serde_json::from_value(request).expect("request");
-    store.create_verification(&request).await.expect("a job").id
+    store.verifications.create_job(&request).await.expect("a job").id
 }
 
 /// What a verification came to.
-pub async fn verified(store: &Store, id: &str) -> (VerifyRecord, Vec<Finding>) {
-    let mut view = store.show_verification(id).await.expect("a verification");
+pub async fn verified(store: &Changefeed, id: &str) -> (VerifyRecord, Vec<Finding>) {
+    let mut view = store.verifications.show(id).await.expect("a verification");
     while let Some(continuation) = view.continuation.take() {
-        let more = store.findings(id, Some(&continuation)).await.expect("findings");
+        let more = store.verifications.findings(id, Some(&continuation)).await.expect("findings");
         view.findings.extend(more.items);
         view.continuation = more.continuation;
     }
@@ -38,7 +38,7 @@ pub async fn verified(store: &Store, id: &str) -> (VerifyRecord, Vec<Finding>) {
 /// Kind, id and version of each finding, in order.
 pub fn outline(findings: &[Finding]) -> Vec<(String, String, String)> {
     let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
-    let line = |finding: &Finding| (text(json!(finding.kind)), finding.id.clone(), finding.version.clone());
+    let line = |finding: &Finding| (text(json!(finding.kind)), finding.id.clone(), finding.version.to_string());
     let mut lines: Vec<_> = findings.iter().map(line).collect();
     lines.sort();
     lines

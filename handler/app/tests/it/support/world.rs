@@ -7,8 +7,11 @@ use azure_data_cosmos::feed::ChangeFeedPageIterator;
 use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKeyDefinition, TimeToLive};
 use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
 use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
+use changefeed_cosmos::Account;
+use changefeed_history::ContainerNames;
 use changefeed_history::backup::PlaceAccess;
-use changefeed_history::{ContainerNames, JobOptions, Store, StoreOptions};
+use changefeed_jobs::JobOptions;
+use changefeed_operations::{Changefeed, ChangefeedOptions};
 use futures::{StreamExt, TryStreamExt};
 use local_cosmos::{Endpoint, Options};
 use serde_json::Value;
@@ -52,12 +55,7 @@ impl World {
     }
 
     /// The library on this endpoint, for what needs a clock of its own.
-    pub fn store(&self, change: impl FnOnce(&mut StoreOptions)) -> Store {
-        let client = self.client.clone();
-        let connect = move || {
-            let client = client.clone();
-            Box::pin(async move { Ok(client) }) as futures::future::BoxFuture<'static, _>
-        };
+    pub fn store(&self, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
         let name = str::to_owned;
         let names = ContainerNames {
             database: name("dev"),
@@ -67,7 +65,7 @@ impl World {
             jobs: name("jobs"),
             dead_letters: name("dead-letters"),
         };
-        let mut options = StoreOptions {
+        let mut options = ChangefeedOptions {
             concurrency: 16,
             batch_timeout: std::time::Duration::from_secs(30),
             indexed_fields: Vec::new(),
@@ -77,7 +75,7 @@ impl World {
             places: PlaceAccess { host: Some(name("here")), ..PlaceAccess::default() },
         };
         change(&mut options);
-        Store::new(Box::new(connect), names, options)
+        Changefeed::new(&Account::connected(self.client.clone()), names, options)
     }
 
     pub async fn container(&self, name: &str) -> ContainerClient {

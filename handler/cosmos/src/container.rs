@@ -1,0 +1,239 @@
+//! Items of one container.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use azure_core::http::Etag;
+use azure_core::http::headers::{HeaderName, HeaderValue};
+use azure_data_cosmos::CosmosError;
+use azure_data_cosmos::clients::ContainerClient;
+use azure_data_cosmos::models::{ItemResponse, ResponseHeaders};
+use azure_data_cosmos::options::{ItemWriteOptions, Precondition, ReadContainerOptions};
+use serde_json::Value;
+
+use crate::definition::{Definition, Staleness};
+use crate::error::Error;
+use crate::key::Key;
+use crate::key_range::KeyRange;
+use crate::meter::Meter;
+
+/// Asks the service to report the number of items with a container's definition.
+const POPULATE_QUOTA_INFO: &str = "x-ms-documentdb-populatequotainfo";
+
+/// An open container, with its definition as it was when it was opened.
+#[derive(Clone)]
+pub struct Container {
+    pub(crate) client: ContainerClient,
+    pub(crate) name: String,
+    definition: Arc<Definition>,
+    staleness: Staleness,
+    pub(crate) meter: Meter,
+}
+
+/// The answer to a write.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Request units.
+    pub request_charge: f64,
+    /// Whether the item is new.
+    pub created: bool,
+    /// The item's etag after the write.
+    pub etag: Option<String>,
+}
+
+/// A stored item.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// With the service's system properties.
+    pub document: Value,
+    /// The logical sequence number of the write.
+    pub lsn: Option<i64>,
+}
+
+impl std::fmt::Debug for Container {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Container")
+            .field("name", &self.name)
+            .field("definition", &self.definition)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Container {
+    pub(crate) fn new(
+        client: ContainerClient,
+        name: String,
+        definition: Arc<Definition>,
+        staleness: Staleness,
+        meter: Meter,
+    ) -> Self {
+        Self { client, name, definition, staleness, meter }
+    }
+
+    /// The container's definition.
+    pub fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    /// The container's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The paths of the partition key, `/pk` or `/a/b`, one for each component.
+    pub fn key_paths(&self) -> &[String] {
+        &self.definition.key_paths
+    }
+
+    /// The time to live of items without one of their own, in seconds: -1 is forever, `None` where time to live is off.
+    pub fn default_ttl(&self) -> Option<i64> {
+        self.definition.default_ttl
+    }
+
+    /// Creates an item.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::ErrorKind::Conflict) when an item of this id exists.
+    pub async fn create(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
+        let response = self.client.create_item(key.to_sdk()?, id, item, None).await;
+        response.map(|response| self.written(&response)).map_err(|error| self.write_failed("creating", id, error))
+    }
+
+    /// Creates or replaces an item.
+    ///
+    /// # Errors
+    /// As the service answers.
+    pub async fn upsert(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
+        let response = self.client.upsert_item(key.to_sdk()?, id, item, None).await;
+        response.map(|response| self.written(&response)).map_err(|error| self.write_failed("upserting", id, error))
+    }
+
+    /// Reads an item; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// As the service answers.
+    pub async fn read(&self, key: &Key, id: &str) -> Result<Option<Value>, Error> {
+        Ok(self.read_stored(key, id).await?.map(|stored| stored.document))
+    }
+
+    /// Reads an item with the sequence number of its last write; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// As the service answers.
+    pub async fn read_stored(&self, key: &Key, id: &str) -> Result<Option<Stored>, Error> {
+        match self.client.read_item(key.to_sdk()?, id, None).await {
+            Ok(response) => {
+                self.charge(response.headers());
+                let lsn = response.headers().item_lsn().and_then(|lsn| i64::try_from(lsn).ok());
+                let document = response.into_model().map_err(|error| self.failed("reading", id, error))?;
+                Ok(Some(Stored { document, lsn }))
+            }
+            Err(error) => self.absent_or("reading", id, error),
+        }
+    }
+
+    /// Replaces an item that still has this etag.
+    ///
+    /// # Errors
+    /// [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed) when it has another one.
+    pub async fn replace(&self, key: &Key, id: &str, item: &Value, etag: &str) -> Result<Written, Error> {
+        let response = self.client.replace_item(key.to_sdk()?, id, item, Some(if_match(etag))).await;
+        response.map(|response| self.written(&response)).map_err(|error| self.write_failed("replacing", id, error))
+    }
+
+    /// Deletes an item, if it has this etag where one is given. The charge; `None` when the item does not exist.
+    ///
+    /// # Errors
+    /// [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed) when it has another etag.
+    pub async fn delete(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Option<f64>, Error> {
+        match self.client.delete_item(key.to_sdk()?, id, etag.map(if_match)).await {
+            Ok(response) => Ok(Some(self.charge(response.headers()))),
+            Err(error) if error.status().is_not_found() => self.absent_or("deleting", id, error),
+            Err(error) => Err(self.write_failed("deleting", id, error)),
+        }
+    }
+
+    /// The ranges of the physical partitions.
+    ///
+    /// # Errors
+    /// As the service answers.
+    pub async fn ranges(&self) -> Result<Vec<KeyRange>, Error> {
+        let failed = |error| Error::from_sdk(format!("reading the ranges of container {}", self.name), error);
+        let ranges = self.client.read_feed_ranges(None).await.map_err(failed)?;
+        Ok(ranges.iter().map(KeyRange::of).collect())
+    }
+
+    /// The number of items as the service counted them last: writes of the last moments may be missing.
+    ///
+    /// # Errors
+    /// As the service answers.
+    pub async fn count(&self) -> Result<Option<u64>, Error> {
+        let failed = |error| Error::from_sdk(format!("reading container {}", self.name), error);
+        let mut options = ReadContainerOptions::default();
+        options.operation.custom_headers =
+            Some(HashMap::from([(HeaderName::from_static(POPULATE_QUOTA_INFO), HeaderValue::from_static("true"))]));
+        let response = self.client.read(Some(options)).await.map_err(failed)?;
+        Ok(response.headers().resource_usage().and_then(documents_count))
+    }
+
+    fn written(&self, response: &ItemResponse) -> Written {
+        Written {
+            request_charge: self.charge(response.headers()),
+            created: u16::from(response.status().status_code()) == 201,
+            etag: response.headers().etag().map(|etag| etag.as_ref().to_owned()),
+        }
+    }
+
+    /// Counts what a request cost.
+    pub(crate) fn charge(&self, headers: &ResponseHeaders) -> f64 {
+        let charge = charge(headers);
+        self.meter.add(charge);
+        charge
+    }
+
+    fn charge_failed(&self, error: &CosmosError) {
+        if let Some(response) = error.response() {
+            self.meter.add(response.headers().request_charge.map_or(0.0, |charge| charge.value()));
+        }
+    }
+
+    /// `None` when the item does not exist. A container that does not exist, or is another one by now, is an error.
+    fn absent_or<T>(&self, action: &str, id: &str, error: CosmosError) -> Result<Option<T>, Error> {
+        let is_not_found = error.status().is_not_found();
+        let error = self.failed(action, id, error);
+        if is_not_found && !error.definition_is_stale() { Ok(None) } else { Err(error) }
+    }
+
+    fn failed(&self, action: &str, id: &str, error: CosmosError) -> Error {
+        self.charge_failed(&error);
+        self.noted(Error::from_sdk(format!("{action} item {id} of container {}", self.name), error))
+    }
+
+    fn write_failed(&self, action: &str, id: &str, error: CosmosError) -> Error {
+        self.charge_failed(&error);
+        self.noted(Error::of_write(format!("{action} item {id} of container {}", self.name), error))
+    }
+
+    /// An error, after its hint that the definition has changed was noted.
+    pub(crate) fn noted(&self, error: Error) -> Error {
+        if error.definition_is_stale() {
+            self.staleness.report();
+        }
+        error
+    }
+}
+
+/// The number of documents in `documentSize=0;documentsSize=5;documentsCount=17;…`.
+fn documents_count(resource_usage: &str) -> Option<u64> {
+    let count = resource_usage.split(';').find_map(|part| part.strip_prefix("documentsCount="))?;
+    count.parse().ok()
+}
+
+fn if_match(etag: &str) -> ItemWriteOptions {
+    ItemWriteOptions::default().with_precondition(Precondition::IfMatch(Etag::from(etag.to_owned())))
+}
+
+pub(crate) fn charge(headers: &ResponseHeaders) -> f64 {
+    headers.request_charge().map_or(0.0, |charge| charge.value())
+}

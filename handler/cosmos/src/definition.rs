@@ -1,0 +1,45 @@
+//! The definition of a container, and whether it must be read again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use azure_data_cosmos::models::{ContainerProperties, TimeToLive};
+
+/// The parts of a container's definition that this program uses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    /// The paths of the partition key, `/pk` or `/a/b`, one for each component.
+    pub key_paths: Vec<String>,
+    /// The time to live of items without one of their own, in seconds: -1 is forever, `None` where time to live is off.
+    pub default_ttl: Option<i64>,
+    /// The resource id: a container that is deleted and created again under the same name has another one.
+    pub resource_id: String,
+}
+
+impl Definition {
+    pub(crate) fn of(properties: &ContainerProperties) -> Self {
+        Self {
+            key_paths: properties.partition_key.paths().iter().map(ToString::to_string).collect(),
+            default_ttl: match properties.default_ttl {
+                TimeToLive::NoDefault => Some(-1),
+                TimeToLive::Seconds(seconds) => Some(i64::from(seconds)),
+                _ => None,
+            },
+            resource_id: properties.system_properties.resource_id.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// Whether the definition must be read before it is used again. Every container that was opened with it shares the flag.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Staleness(Arc<AtomicBool>);
+
+impl Staleness {
+    pub(crate) fn report(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_reported(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

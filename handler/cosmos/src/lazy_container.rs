@@ -1,0 +1,184 @@
+//! A container that is opened when a request first needs it, with a definition that is kept up to date.
+//!
+//! A definition is read again when it is a minute old, when the service answers that the container is another one, and when
+//! a document shows it. Many callers may ask at once: one of them reads, the others go on with the definition that is known.
+//! A read that fails leaves it in place, and the next attempt waits a while, so that throttled metadata holds up no batch.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use azure_data_cosmos::clients::ContainerClient;
+use tokio::sync::Mutex;
+
+use crate::account::Account;
+use crate::container::Container;
+use crate::definition::{Definition, Staleness};
+use crate::error::Error;
+use crate::meter::Meter;
+
+/// For how long a definition is used before it is read again.
+const MAX_AGE: Duration = Duration::from_secs(60);
+/// The pause after a failed read of a definition, while an older one is known.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// A container of a database. Clones share the definition and count into the same meter.
+#[derive(Clone, Debug)]
+pub struct LazyContainer {
+    account: Account,
+    database: String,
+    name: String,
+    meter: Meter,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    known: RwLock<Option<Known>>,
+    /// Held while the definition is read.
+    reading: Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Known {
+    client: ContainerClient,
+    definition: Arc<Definition>,
+    staleness: Staleness,
+    /// When the request for it was sent.
+    read_at: Instant,
+    /// When reading it again failed.
+    failed_at: Option<Instant>,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.definition.fmt(formatter)
+    }
+}
+
+impl Known {
+    fn is_due(&self, needed_since: Option<Instant>) -> bool {
+        match needed_since {
+            Some(since) => self.read_at < since,
+            None => {
+                let is_old = self.read_at.elapsed() >= MAX_AGE || self.staleness.is_reported();
+                is_old && self.failed_at.is_none_or(|failed_at| failed_at.elapsed() >= PAUSE_AFTER_FAILURE)
+            }
+        }
+    }
+}
+
+impl LazyContainer {
+    /// The container of this name. Nothing is sent before it is needed.
+    pub fn new(account: Account, database: impl Into<String>, name: impl Into<String>) -> Self {
+        let shared = Arc::default();
+        Self { account, database: database.into(), name: name.into(), meter: Meter::default(), shared }
+    }
+
+    /// The same container, whose requests another meter counts.
+    pub fn metered(&self, meter: &Meter) -> Self {
+        Self { meter: meter.clone(), ..self.clone() }
+    }
+
+    /// The container's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of the container's database.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The account.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Another container of the same database, whose requests the same meter counts.
+    pub fn sibling(&self, name: impl Into<String>) -> Self {
+        let other = Self::new(self.account.clone(), self.database.clone(), name);
+        Self { meter: self.meter.clone(), ..other }
+    }
+
+    /// The container with its definition as it is known, which is at most a minute old unless it cannot be read.
+    ///
+    /// # Errors
+    /// When the definition was never read and cannot be.
+    pub async fn open(&self) -> Result<Container, Error> {
+        self.open_since(None).await
+    }
+
+    /// The definition as it was at `since` or later. Where it cannot be read, the one that is known.
+    ///
+    /// # Errors
+    /// When the definition was never read and cannot be.
+    pub async fn definition_since(&self, since: Instant) -> Result<Arc<Definition>, Error> {
+        Ok(Arc::clone(self.open_since(Some(since)).await?.definition()))
+    }
+
+    /// Makes the next [`Self::open`] read the definition, because a document or an answer shows that it has changed.
+    pub fn report_stale(&self) {
+        if let Some(known) = self.known() {
+            known.staleness.report();
+        }
+    }
+
+    async fn open_since(&self, needed_since: Option<Instant>) -> Result<Container, Error> {
+        if let Some(known) = self.known().filter(|known| !known.is_due(needed_since)) {
+            return Ok(self.container(known));
+        }
+        let _reading = match (self.known(), self.shared.reading.try_lock()) {
+            (_, Ok(reading)) => reading,
+            // Another caller reads it; what is known serves until then, unless it must be newer.
+            (Some(known), Err(_)) if needed_since.is_none() && !known.staleness.is_reported() => {
+                return Ok(self.container(known));
+            }
+            (_, Err(_)) => self.shared.reading.lock().await,
+        };
+        let before = self.known();
+        if let Some(known) = before.clone().filter(|known| !known.is_due(needed_since)) {
+            return Ok(self.container(known));
+        }
+        let read_at = Instant::now();
+        let known = match (self.read().await, before) {
+            (Ok((client, definition)), _) => {
+                let definition = Arc::new(definition);
+                Known { client, definition, staleness: Staleness::default(), read_at, failed_at: None }
+            }
+            (Err(error), Some(before)) if error.is_transient() => {
+                log::warn!("{error}; using the definition that was read {} s ago", before.read_at.elapsed().as_secs());
+                Known { failed_at: Some(Instant::now()), ..before }
+            }
+            (Err(error), _) => return Err(error),
+        };
+        if let Some(replaced) =
+            self.known().filter(|before| before.definition.resource_id != known.definition.resource_id)
+        {
+            log::warn!(
+                "container {} was deleted and created again: its resource id was {} and is {}",
+                self.name,
+                replaced.definition.resource_id,
+                known.definition.resource_id
+            );
+        }
+        *self.shared.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+        Ok(self.container(known))
+    }
+
+    async fn read(&self) -> Result<(ContainerClient, Definition), Error> {
+        let failed =
+            |error| Error::from_sdk(format!("opening container {} of database {}", self.name, self.database), error);
+        let database = self.account.client().await?.database_client(self.database.clone());
+        let client = database.container_client(self.name.clone(), None).await.map_err(failed)?;
+        let properties = client.read(None).await.and_then(|response| response.into_model()).map_err(failed)?;
+        Ok((client, Definition::of(&properties)))
+    }
+
+    fn known(&self) -> Option<Known> {
+        self.shared.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn container(&self, known: Known) -> Container {
+        Container::new(known.client, self.name.clone(), known.definition, known.staleness, self.meter.clone())
+    }
+}

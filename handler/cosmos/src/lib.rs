@@ -1,0 +1,43 @@
+//! The client layer of Azure Cosmos DB: connections, containers, items, keys, queries, errors and retries.
+//!
+//! This crate, the part of the change feed processor that reads the feed, and the embedded endpoint are the only places that
+//! name the types of the SDK. Everything starts from an [`Account`], which connects when a request first needs it, and a
+//! [`LazyContainer`], which reads its definition when a request first needs it and keeps it up to date.
+
+mod account;
+mod connection;
+mod container;
+mod definition;
+mod document_name;
+mod error;
+mod key;
+mod key_range;
+mod large_values;
+mod lazy_container;
+mod limits;
+mod log_filter;
+mod management;
+mod meter;
+mod page_token;
+mod query;
+mod retry;
+mod system_properties;
+
+pub use account::{Account, Client, Connect};
+pub use connection::{Connection, ConnectionString, Identity, TokenCredential, connect, token_credential};
+pub use container::{Container, Stored, Written};
+pub use definition::Definition;
+pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key};
+pub use error::{Error, ErrorKind};
+pub use key::{Key, KeyComponent};
+pub use key_range::{KeyRange, split_ranges};
+pub use large_values::{Item, compress, decompress, digest, reassemble, split_large_record};
+pub use lazy_container::LazyContainer;
+pub use limits::{MAX_DOCUMENT_BYTES, MAX_FAN_OUT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_PAGE_ITEMS, MAX_RECORD_BYTES};
+pub use log_filter::{COMMAND_LOG_FILTER, SERVING_LOG_FILTER};
+pub use management::{ContainerSpec, Created, IndexPolicy, create_container, create_database};
+pub use meter::Meter;
+pub use page_token::{page_items, page_token, read_page_token};
+pub use query::Page;
+pub use retry::retry;
+pub use system_properties::{SYSTEM_PROPERTIES, timestamp, without_system_properties};

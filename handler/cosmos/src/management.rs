@@ -1,0 +1,118 @@
+//! Creates databases and containers. Only account keys can do so.
+
+use azure_data_cosmos::CosmosError;
+use azure_data_cosmos::models::{
+    CompositeIndex, CompositeIndexOrder, CompositeIndexProperty, ContainerProperties, IndexingMode, IndexingPolicy,
+    PartitionKeyDefinition, TimeToLive,
+};
+use serde_json::{Value, json};
+
+use crate::account::Account;
+use crate::error::Error;
+
+/// What a container indexes: the one value that the SDK call, the Azure CLI text and the templates are made of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IndexPolicy {
+    /// The only paths to index (`/a/?`); every path when there are none.
+    pub indexed_paths: Vec<String>,
+    /// Pairs of paths to order by, both ascending and both descending.
+    pub ordered_paths: Vec<[&'static str; 2]>,
+}
+
+impl IndexPolicy {
+    /// The policy as the service's JSON; `None` where the service's default applies.
+    pub fn to_json(&self) -> Option<Value> {
+        if self.indexed_paths.is_empty() {
+            return None;
+        }
+        let paths = |paths: &[String]| paths.iter().map(|path| json!({ "path": path })).collect::<Vec<Value>>();
+        let mut policy = json!({
+            "indexingMode": "consistent",
+            "automatic": true,
+            "includedPaths": paths(&self.indexed_paths),
+            "excludedPaths": [{"path": "/*"}],
+        });
+        let composite = |order: &str| {
+            let index = |pair: &[&str; 2]| json!(pair.map(|path| json!({"path": path, "order": order})));
+            self.ordered_paths.iter().map(index).collect::<Vec<Value>>()
+        };
+        let composites = [composite("ascending"), composite("descending")].concat();
+        if !composites.is_empty() {
+            policy["compositeIndexes"] = json!(composites);
+        }
+        Some(policy)
+    }
+
+    fn to_sdk(&self) -> Option<IndexingPolicy> {
+        if self.indexed_paths.is_empty() {
+            return None;
+        }
+        let mut policy = IndexingPolicy::default().with_indexing_mode(IndexingMode::Consistent);
+        policy.automatic = true;
+        for path in &self.indexed_paths {
+            policy = policy.with_included_path(path.clone());
+        }
+        policy = policy.with_excluded_path("/*");
+        for order in [CompositeIndexOrder::Ascending, CompositeIndexOrder::Descending] {
+            for paths in &self.ordered_paths {
+                let property = |path: &str| CompositeIndexProperty::new(path.to_owned(), order.clone());
+                let [first, second] = paths.map(property);
+                policy =
+                    policy.with_composite_index(CompositeIndex::default().with_property(first).with_property(second));
+            }
+        }
+        Some(policy)
+    }
+}
+
+/// How a container is created. Time to live is always on, without a default.
+#[derive(Clone, Debug)]
+pub struct ContainerSpec {
+    /// Its name.
+    pub name: String,
+    /// One path, or the levels of a hierarchical key.
+    pub key_paths: Vec<String>,
+    /// What it indexes.
+    pub index: IndexPolicy,
+}
+
+/// The outcome of a creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is new.
+    Now,
+    /// It existed before and is unchanged.
+    Before,
+}
+
+/// Creates a database unless it exists.
+///
+/// # Errors
+/// As the service answers.
+pub async fn create_database(account: &Account, name: &str) -> Result<Created, Error> {
+    let response = account.client().await?.create_database(name, None).await;
+    outcome(response, format!("creating database {name}"))
+}
+
+/// Creates a container unless it exists.
+///
+/// # Errors
+/// As the service answers.
+pub async fn create_container(account: &Account, database: &str, spec: &ContainerSpec) -> Result<Created, Error> {
+    let key = PartitionKeyDefinition::new(spec.key_paths.iter().cloned().map(Into::into).collect());
+    let mut properties = ContainerProperties::new(spec.name.clone(), key).with_default_ttl(TimeToLive::NoDefault);
+    if let Some(policy) = spec.index.to_sdk() {
+        properties = properties.with_indexing_policy(policy);
+    }
+    let database_client = account.client().await?.database_client(database.to_owned());
+    let response = database_client.create_container(properties, None).await;
+    outcome(response, format!("creating container {} of database {database}", spec.name))
+}
+
+fn outcome<T>(response: Result<T, CosmosError>, action: String) -> Result<Created, Error> {
+    match response {
+        Ok(_) => Ok(Created::Now),
+        Err(error) if error.status().is_conflict() => Ok(Created::Before),
+        Err(error) => Err(Error::of_write(action, error)),
+    }
+}

@@ -1,0 +1,125 @@
+//! The containers of a history, by their roles.
+
+use changefeed_cosmos::{Account, Error, LazyContainer};
+use serde::Serialize;
+
+/// What a container is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The container whose documents are captured.
+    Monitored,
+    /// The container of the versions.
+    Changes,
+    /// The leases of the change feeds.
+    Leases,
+    /// The records of jobs.
+    Jobs,
+    /// Documents that could not be captured.
+    DeadLetters,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Monitored, Self::Changes, Self::Leases, Self::Jobs, Self::DeadLetters];
+}
+
+/// The names of the database and its containers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerNames {
+    /// The database that all containers are in.
+    pub database: String,
+    /// See [`Role::Monitored`].
+    pub monitored: String,
+    /// See [`Role::Changes`].
+    pub changes: String,
+    /// See [`Role::Leases`].
+    pub leases: String,
+    /// See [`Role::Jobs`].
+    pub jobs: String,
+    /// See [`Role::DeadLetters`].
+    pub dead_letters: String,
+}
+
+impl ContainerNames {
+    /// The name of the container with this role.
+    pub fn of(&self, role: Role) -> &str {
+        match role {
+            Role::Monitored => &self.monitored,
+            Role::Changes => &self.changes,
+            Role::Leases => &self.leases,
+            Role::Jobs => &self.jobs,
+            Role::DeadLetters => &self.dead_letters,
+        }
+    }
+
+    /// The role of the container with this name among `roles`.
+    ///
+    /// # Errors
+    /// When there is none; the message has the allowed names.
+    pub fn role_of(&self, name: &str, roles: &[Role]) -> Result<Role, Error> {
+        roles.iter().copied().find(|role| self.of(*role) == name).ok_or_else(|| {
+            let allowed: Vec<&str> = roles.iter().map(|role| self.of(*role)).collect();
+            Error::invalid(
+                "choosing a container",
+                format!("unknown container {name:?}; allowed are {}", allowed.join(", ")),
+            )
+        })
+    }
+}
+
+/// The containers by their roles. They are opened when a request first needs them.
+#[derive(Clone, Debug)]
+pub struct Containers {
+    names: ContainerNames,
+    indexed_fields: Vec<String>,
+    pub(crate) monitored: LazyContainer,
+    pub(crate) changes: LazyContainer,
+    leases: LazyContainer,
+    pub(crate) jobs: LazyContainer,
+    pub(crate) dead_letters: LazyContainer,
+}
+
+impl Containers {
+    /// The containers of these names. Nothing is sent before it is needed. `indexed_fields` are property paths of documents
+    /// (`city_name`, `address.city`) that the changes container indexes.
+    pub fn new(account: &Account, names: ContainerNames, indexed_fields: Vec<String>) -> Self {
+        let container = |name: &String| LazyContainer::new(account.clone(), names.database.clone(), name.clone());
+        Self {
+            monitored: container(&names.monitored),
+            changes: container(&names.changes),
+            leases: container(&names.leases),
+            jobs: container(&names.jobs),
+            dead_letters: container(&names.dead_letters),
+            names,
+            indexed_fields,
+        }
+    }
+
+    /// Their names.
+    pub fn names(&self) -> &ContainerNames {
+        &self.names
+    }
+
+    /// Property paths of documents that the changes container indexes.
+    pub fn indexed_fields(&self) -> &[String] {
+        &self.indexed_fields
+    }
+
+    /// The account.
+    pub fn account(&self) -> &Account {
+        self.monitored.account()
+    }
+
+    /// The container with this role.
+    pub fn of(&self, role: Role) -> &LazyContainer {
+        match role {
+            Role::Monitored => &self.monitored,
+            Role::Changes => &self.changes,
+            Role::Leases => &self.leases,
+            Role::Jobs => &self.jobs,
+            Role::DeadLetters => &self.dead_letters,
+        }
+    }
+}

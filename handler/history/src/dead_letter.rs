@@ -1,0 +1,119 @@
+//! The record of a document that can never be stored as a version. `docs/format.md` specifies it.
+
+use changefeed_cosmos::{Error, Item, split_large_record, timestamp};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use sha2::{Digest, Sha256};
+
+use crate::observed::{Batch, Unusable};
+use crate::version::SCHEMA;
+
+/// A payload, and why it could not be stored as a version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// From the payload alone: a redelivered document is the same dead letter.
+    pub id: String,
+    /// For programs, as of the last attempt: `not-json`, `not-an-object`, `no-id`, `invalid-id`, `invalid-key`, `no-etag`,
+    /// `no-time`, `refused`.
+    pub reason: String,
+    /// The same for display.
+    pub message: String,
+    /// The function that received it.
+    pub function: String,
+    /// The invocation that delivered it.
+    pub invocation_id: String,
+    /// When it was delivered, RFC 3339 in UTC with milliseconds.
+    pub captured_at: String,
+    /// Whether values may have been rewritten on the way, as the Functions host does with date-time strings. Letters
+    /// without this field all came through the host.
+    #[serde(default = "through_host")]
+    pub rewritten_by_host: bool,
+    /// Replays that failed.
+    #[serde(default)]
+    pub attempts: u32,
+    /// When the last of them was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attempted_at: Option<String>,
+    /// The format of the record.
+    pub schema: u32,
+    /// The JSON text as it was delivered; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payload: Option<String>,
+}
+
+/// The fields of a letter in a list.
+pub(crate) const LISTED_FIELDS: [&str; 10] = [
+    "id",
+    "reason",
+    "message",
+    "function",
+    "invocationId",
+    "capturedAt",
+    "rewrittenByHost",
+    "attempts",
+    "attemptedAt",
+    "schema",
+];
+
+fn through_host() -> bool {
+    true
+}
+
+impl DeadLetter {
+    pub(crate) fn new(payload: &str, unusable: &Unusable, batch: &Batch, now: DateTime<Utc>) -> Self {
+        let digest = Sha256::digest(payload.as_bytes());
+        Self {
+            id: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            reason: unusable.code.to_owned(),
+            message: unusable.message.clone(),
+            function: batch.function.clone(),
+            invocation_id: batch.invocation_id.clone(),
+            captured_at: timestamp(now),
+            rewritten_by_host: batch.rewritten_by_host,
+            attempts: 0,
+            attempted_at: None,
+            schema: SCHEMA,
+            payload: Some(payload.to_owned()),
+        }
+    }
+
+    pub(crate) fn items(&self) -> Result<Vec<Item>, Error> {
+        split_large_record(self, &self.id, &["payload"], &Map::new())
+    }
+
+    /// The batch that delivered it.
+    pub(crate) fn batch(&self) -> Batch {
+        Batch {
+            function: self.function.clone(),
+            invocation_id: self.invocation_id.clone(),
+            rewritten_by_host: self.rewritten_by_host,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    proptest! {
+        #[test]
+        fn a_letter_is_read_back_as_it_was_written(payload in any::<String>(), message in any::<String>(), host in any::<bool>()) {
+            let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: host };
+            let letter = DeadLetter::new(&payload, &Unusable { code: "no-id", message }, &batch, DateTime::UNIX_EPOCH);
+            let items = letter.items().expect("items");
+            prop_assert_eq!(serde_json::from_value::<DeadLetter>(items[0].body.clone()).expect("letter"), letter);
+        }
+    }
+
+    #[test]
+    fn a_letter_from_before_replays_came_through_the_host_and_was_never_tried_again() {
+        let old = json!({"id": "ab", "reason": "no-id", "message": "m", "function": "CosmosChangeFeed", "invocationId": "i",
+            "capturedAt": "2026-01-01T00:00:00.000Z", "schema": 1, "payload": "{}"});
+        let letter: DeadLetter = serde_json::from_value(old).expect("letter");
+        assert!(letter.rewritten_by_host && letter.attempts == 0 && letter.payload.as_deref() == Some("{}"));
+    }
+}

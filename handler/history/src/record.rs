@@ -1,0 +1,110 @@
+//! From an observed change to the items of its version, and back from a record to the version.
+
+use changefeed_cosmos::{Container, Error, Item, reassemble, split_large_record, timestamp, without_system_properties};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::observed::Observed;
+use crate::version::{SCHEMA, Version, pk_of};
+use crate::version_id::VersionId;
+
+/// The fields of a version that may be stored in parts.
+const LARGE_FIELDS: [&str; 2] = ["document", "previous"];
+
+/// The version of an observed change. `default_ttl` is the monitored container's, `None` where time to live is off.
+pub fn version_of(
+    observed: Observed,
+    default_ttl: Option<i64>,
+    exact: bool,
+    captured_by: &str,
+    now: DateTime<Utc>,
+) -> Version {
+    let id = match (&observed.etag, observed.lsn) {
+        (Some(etag), _) => VersionId::of_write(observed.source_ts, etag),
+        (None, lsn) => VersionId::of_removal(observed.source_ts, lsn.unwrap_or_default(), None),
+    };
+    let ttl = default_ttl.map(|default| observed.ttl.unwrap_or(default)).filter(|ttl| *ttl > 0);
+    let expires_at = ttl.filter(|_| observed.document.is_some()).map(|ttl| observed.source_ts.saturating_add(ttl));
+    Version {
+        id,
+        pk: pk_of(&observed.partition_key),
+        source_id: observed.id,
+        partition_key: observed.partition_key,
+        operation: observed.operation,
+        source_ts: observed.source_ts,
+        lsn: observed.lsn,
+        etag: observed.etag,
+        expires_at,
+        captured_at: timestamp(now),
+        captured_by: captured_by.to_owned(),
+        exact,
+        inferred: false,
+        schema: SCHEMA,
+        document: observed.document.map(without_system_properties),
+        previous: observed.previous.map(without_system_properties),
+    }
+}
+
+/// The items of a version: the record, after the parts of what is too large for it.
+///
+/// # Errors
+/// [`Internal`](changefeed_cosmos::ErrorKind::Internal) when the version is not JSON.
+pub fn items(version: &Version) -> Result<Vec<Item>, Error> {
+    let mut owner = Map::from_iter([("sourceId".to_owned(), json!(version.source_id))]);
+    owner.extend(version.pk.clone().map(|pk| ("pk".to_owned(), pk)));
+    split_large_record(version, &version.id, &LARGE_FIELDS, &owner)
+}
+
+/// Reads a version's record, and the parts of what is too large for it.
+///
+/// # Errors
+/// [`Corrupt`](changefeed_cosmos::ErrorKind::Corrupt) when the record or its parts are damaged.
+pub async fn read_version(changes: &Container, record: Value) -> Result<Version, Error> {
+    let record = reassemble(changes, record, &LARGE_FIELDS).await?;
+    Version::deserialize(&record).map_err(|error| {
+        Error::corrupt(format!("reading version {}", record["id"].as_str().unwrap_or("without an id")), error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observed(document: Value) -> Observed {
+        Observed::parse(&document.to_string(), &["/pk".to_owned()]).expect("observed")
+    }
+
+    fn captured(document: Value) -> Vec<Item> {
+        items(&version_of(observed(document), Some(-1), true, "i", DateTime::UNIX_EPOCH)).expect("items")
+    }
+
+    #[test]
+    fn a_record_has_the_fields_of_the_format_and_the_document_none_of_the_services() {
+        let items = captured(
+            json!({"id": "28036", "pk": "28036", "city_name": "Davidson", "ttl": 3, "_rid": "r", "_self": "s",
+            "_etag": "\"0059\"", "_attachments": "a", "_ts": 1592926406, "_lsn": 20591}),
+        );
+        assert_eq!(items.len(), 1);
+        assert_eq!(
+            items[0].body,
+            json!({"id": "1592926406-0059", "pk": "28036", "sourceId": "28036", "partitionKey": ["28036"],
+                "operation": "write", "sourceTs": 1592926406, "lsn": 20591, "etag": "\"0059\"", "expiresAt": 1592926409,
+                "capturedAt": "1970-01-01T00:00:00.000Z", "capturedBy": "i", "exact": true, "schema": 1,
+                "document": {"id": "28036", "pk": "28036", "city_name": "Davidson", "ttl": 3}})
+        );
+    }
+
+    #[test]
+    fn a_version_expires_by_its_own_time_to_live_or_the_containers_unless_that_is_off() {
+        let expires_at = |ttl: Value, default_ttl| {
+            let document = json!({"id": "1", "pk": "a", "ttl": ttl, "_etag": "e", "_ts": 100});
+            version_of(observed(document), default_ttl, true, "i", DateTime::UNIX_EPOCH).expires_at
+        };
+        assert_eq!(expires_at(json!(3), Some(-1)), Some(103));
+        assert_eq!(expires_at(json!(null), Some(10)), Some(110));
+        assert_eq!(expires_at(json!(-1), Some(10)), None);
+        assert_eq!(expires_at(json!(null), Some(-1)), None);
+        assert_eq!(expires_at(json!(3), None), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! Stores versions. They are created and never replaced.
+
+use std::time::Instant;
+
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Item, Key, retry};
+
+use crate::history::History;
+use crate::record::items;
+use crate::version::Version;
+use crate::version_id::VersionId;
+
+impl History {
+    /// Stores a version: the charge, or `None` if it is stored already. Its parts come first, so that a version that can be
+    /// read is whole.
+    ///
+    /// # Errors
+    /// When it could not be stored before the deadline.
+    pub async fn store_version(&self, version: &Version, deadline: Instant) -> Result<Option<f64>, Error> {
+        let changes = self.changes.open().await?;
+        let mut request_charge = 0.0;
+        let mut created = None;
+        for item in items(version)? {
+            created = create_item(&changes, &item, deadline).await?;
+            request_charge += created.unwrap_or_default();
+        }
+        Ok(created.map(|_| request_charge))
+    }
+
+    /// Ensures that a version is stored exactly: beside a record that is not exact, or that cannot be read, an exact one is
+    /// created. Returns the id of the exact record.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when both records exist and neither is exact: something else has changed the history.
+    pub async fn ensure_stored_exactly(
+        &self,
+        name: &DocumentName,
+        version: &Version,
+        deadline: Instant,
+    ) -> Result<VersionId, Error> {
+        let twin = Version { id: version.id.exact(), ..version.clone() };
+        let is_exact = async |id: &VersionId| -> Result<bool, Error> {
+            Ok(self.read_back(name, id).await?.is_some_and(|read| read.is_ok_and(|version| version.exact)))
+        };
+        for record in [version, &twin] {
+            // Captured already, most of the time.
+            if is_exact(&record.id).await? {
+                return Ok(record.id.clone());
+            }
+            let was_stored = self.store_version(record, deadline).await?.is_none();
+            if !was_stored || is_exact(&record.id).await? {
+                return Ok(record.id.clone());
+            }
+        }
+        let message = format!("it is stored, as {} too, and neither record is exact", twin.id);
+        Err(Error::corrupt(format!("storing version {}", version.id), message))
+    }
+}
+
+/// Creates an item: the charge, or `None` if it exists.
+pub(crate) async fn create_item(container: &Container, item: &Item, deadline: Instant) -> Result<Option<f64>, Error> {
+    let key = Key::of(&item.body, container.key_paths())?;
+    match retry(deadline, || container.create(&key, &item.id, &item.body)).await {
+        Ok(written) => Ok(Some(written.request_charge)),
+        Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
+        Err(error) => Err(error),
+    }
+}

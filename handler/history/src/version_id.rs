@@ -1,0 +1,145 @@
+//! The ids of versions. `docs/reference/format.md` specifies them.
+//!
+//! An id follows from the version alone, so that a version that is captured twice addresses one item: ten digits of the
+//! source's time in seconds, a dash, and what distinguishes the change. The suffix `-exact` marks an exact record beside one
+//! that is not exact; the suffix `-gone` marks the inferred delete after a document's last known version.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+/// Digits of the time at the start of an id.
+const TIME_DIGITS: usize = 10;
+const EXACT: &str = "-exact";
+const GONE: &str = "-gone";
+
+/// The id of a version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VersionId(String);
+
+impl VersionId {
+    /// Of a version that is not a removal: by its time in seconds since 1970 and its etag.
+    pub fn of_write(source_ts: i64, etag: &str) -> Self {
+        Self(format!("{source_ts:0TIME_DIGITS$}-{}", etag.trim_matches('"')))
+    }
+
+    /// Of a removal, which has no etag: by its time and its sequence number. Removals of one transaction share both, so
+    /// `source_digest` distinguishes them where they are stored in one partition.
+    pub fn of_removal(source_ts: i64, lsn: i64, source_digest: Option<&str>) -> Self {
+        let source = source_digest.map(|digest| format!("-{digest}")).unwrap_or_default();
+        Self(format!("{source_ts:0TIME_DIGITS$}-delete-{lsn}{source}"))
+    }
+
+    /// Of a removal by a restore, which records it itself.
+    pub fn of_removal_by(restore_id: &str, source_ts: i64, source_digest: &str) -> Self {
+        Self(format!("{source_ts:0TIME_DIGITS$}-delete-{restore_id}-{source_digest}"))
+    }
+
+    /// Whether it is the id of a removal by this restore.
+    pub fn is_removal_by(&self, restore_id: &str) -> bool {
+        self.0.contains(&format!("-delete-{restore_id}-"))
+    }
+
+    /// The id of the exact record of this version, beside one that is not exact.
+    pub fn exact(&self) -> Self {
+        Self(format!("{}{EXACT}", self.plain()))
+    }
+
+    /// The id of the inferred delete after this version. There is at most one, whichever worker records it, and whenever.
+    pub fn gone(&self) -> Self {
+        Self(format!("{}{GONE}", self.plain()))
+    }
+
+    /// The id without the suffix that distinguishes the records of one version.
+    pub fn plain(&self) -> &str {
+        self.0.strip_suffix(EXACT).unwrap_or(&self.0)
+    }
+
+    /// Whether both are ids of records of one version.
+    pub fn is_same_version(&self, other: &Self) -> bool {
+        self.plain() == other.plain()
+    }
+
+    /// The time of the version in seconds since 1970; `None` where the id has none.
+    pub fn second(&self) -> Option<i64> {
+        self.0.get(..TIME_DIGITS)?.parse().ok()
+    }
+}
+
+impl From<&str> for VersionId {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<VersionId> for String {
+    fn from(id: VersionId) -> Self {
+        id.0
+    }
+}
+
+impl Deref for VersionId {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for VersionId {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for VersionId {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl PartialEq<VersionId> for String {
+    fn eq(&self, other: &VersionId) -> bool {
+        *self == other.0
+    }
+}
+
+impl PartialEq<String> for VersionId {
+    fn eq(&self, other: &String) -> bool {
+        self.0 == *other
+    }
+}
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_version_has_the_same_id_and_ids_sort_by_time() {
+        assert_eq!(VersionId::of_write(1592926406, "\"0000-5ef2\""), "1592926406-0000-5ef2");
+        assert_eq!(VersionId::of_removal(1592926406, 20591, None), "1592926406-delete-20591");
+        assert_eq!(VersionId::of_removal(1592926406, 20591, Some("ab")), "1592926406-delete-20591-ab");
+        assert!(VersionId::of_write(999_999_999, "\"f\"") < VersionId::of_write(1_000_000_000, "\"0\""));
+    }
+
+    #[test]
+    fn the_records_of_one_version_are_recognised_by_their_ids() {
+        let id = VersionId::of_write(5, "e");
+        assert_eq!(
+            (id.exact(), id.gone()),
+            (VersionId::from("0000000005-e-exact"), VersionId::from("0000000005-e-gone"))
+        );
+        assert!(id.is_same_version(&id.exact()) && id.exact().exact() == id.exact());
+        assert_eq!((id.exact().gone(), id.second()), (id.gone(), Some(5)));
+        let removal = VersionId::of_removal_by("0000000009-abcd", 7, "ef");
+        assert!(removal.is_removal_by("0000000009-abcd") && !removal.is_removal_by("0000000009-abc"));
+    }
+}

@@ -1,0 +1,81 @@
+//! Claims a job for one worker.
+//!
+//! A claim is a write under the job's etag. A claim that is not renewed is taken over when it has expired by this clock, or
+//! when the job has not changed for as long as a claim lasts: the clocks of workers may differ. The race to mind: an event of
+//! the change feed is acknowledged only when its job has ended, is claimed here, or was saved by another worker since, which
+//! brings another event.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use changefeed_cosmos::{Error, ErrorKind, timestamp};
+use chrono::Utc;
+
+use crate::job::{Claim, Read};
+use crate::jobs::Jobs;
+use crate::kind::JobKind;
+use crate::run::Run;
+use crate::state::{JobState, SliceEnd};
+
+/// How often a job that another worker has claimed is read.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The outcome of an attempt to claim a job.
+pub(crate) enum Claimed {
+    /// It is this worker's.
+    Run(Arc<dyn JobKind>, Box<Run>),
+    /// This worker has nothing to do.
+    Not(SliceEnd),
+}
+
+/// Claims a job for this worker, or waits until that is not needed.
+pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, worker: &str) -> Result<Claimed, Error> {
+    // Distinguishes a write whose reply was lost from another worker's.
+    let by = format!("{worker}/{:08x}", rand::random::<u32>());
+    let claim_duration = jobs.options().claim;
+    let mut seen: Option<(String, Instant)> = None;
+    loop {
+        let Some(Read { mut job, etag }) = jobs.read(id).await? else {
+            return Ok(Claimed::Not(SliceEnd::NoJob));
+        };
+        let Some(kind) = kinds.iter().find(|kind| kind.kind().name == job.kind) else {
+            log::warn!("job {id} has kind {:?}, which this version cannot run; it is skipped", job.kind);
+            return Ok(Claimed::Not(SliceEnd::NoJob));
+        };
+        let run = |job, etag| Claimed::Run(Arc::clone(kind), Box::new(Run::new(jobs, by.clone(), job, etag)));
+        if job.state.is_end() {
+            return Ok(Claimed::Not(SliceEnd::Ended(job.state)));
+        }
+        if let Some(host) = job.job.only_on.as_ref().filter(|host| Some(*host) != jobs.host()) {
+            let message = format!("it needs files on machine {host} and can run only there");
+            return Err(Error::invalid(format!("running job {id}"), message));
+        }
+        if job.job.claim.as_ref().is_some_and(|claim| claim.by == by) {
+            return Ok(run(job, etag));
+        }
+        if job.job.is_claimed(Utc::now()) {
+            match &seen {
+                Some((before, _)) if *before != etag => return Ok(Claimed::Not(SliceEnd::Busy)),
+                Some((_, since)) if since.elapsed() >= claim_duration => {}
+                Some(_) => {
+                    tokio::time::sleep(LOOK_INTERVAL).await;
+                    continue;
+                }
+                None => {
+                    seen = Some((etag, Instant::now()));
+                    continue;
+                }
+            }
+        }
+        let now = Utc::now();
+        job.job.claim = Some(Claim { by: by.clone(), until: timestamp(now + claim_duration) });
+        job.job.slices += 1;
+        job.job.updated_at = timestamp(now);
+        job.state = JobState::Running;
+        match jobs.replace(&job, &etag).await {
+            Ok(etag) => return Ok(run(job, etag)),
+            Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The jobs container.
+
+use changefeed_cosmos::{Container, Error, ErrorKind, Key, LazyContainer, Meter, without_system_properties};
+use serde::Serialize;
+
+use crate::job::{Job, Read};
+use crate::options::JobOptions;
+
+/// The jobs of a container, and how they are run. Clones share the container.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    container: LazyContainer,
+    options: JobOptions,
+    host: Option<String>,
+}
+
+impl Jobs {
+    /// The jobs of a container that is partitioned by `/id`. `host` is the name of this machine, if it may run jobs that need
+    /// its files.
+    pub fn new(container: LazyContainer, options: JobOptions, host: Option<String>) -> Self {
+        Self { container, options, host }
+    }
+
+    /// The same jobs, whose requests another meter counts.
+    pub fn metered(&self, meter: &Meter) -> Self {
+        Self { container: self.container.metered(meter), ..self.clone() }
+    }
+
+    /// How jobs are run.
+    pub fn options(&self) -> &JobOptions {
+        &self.options
+    }
+
+    /// The name of this machine, if it may run jobs that need its files.
+    pub(crate) fn host(&self) -> Option<&String> {
+        self.host.as_ref()
+    }
+
+    /// The container, opened.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn open(&self) -> Result<Container, Error> {
+        self.container.open().await
+    }
+
+    /// A job of any kind.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no such job, and when the jobs container cannot be read.
+    pub async fn job(&self, id: &str) -> Result<Job, Error> {
+        let missing = || Error::not_found(format!("reading job {id}"), "there is no such job");
+        self.read(id).await?.map(|read| read.job).ok_or_else(missing)
+    }
+
+    /// Stores the record of a new job, which has at least the properties of a [`Job`].
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn create(&self, id: &str, record: &impl Serialize) -> Result<(), Error> {
+        match self.open().await?.create(&Key::text(id), id, record).await {
+            // Ids are random: it is the same job, and the reply to its creation was lost.
+            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// A job; `None` when there is none, and when the item is something else.
+    pub(crate) async fn read(&self, id: &str) -> Result<Option<Read>, Error> {
+        let record = self.open().await?.read(&Key::text(id), id).await?;
+        let Some(record) = record.filter(|record| record["job"].is_object()) else { return Ok(None) };
+        let etag = record["_etag"].as_str().unwrap_or_default().to_owned();
+        let job = serde_json::from_value(without_system_properties(record))
+            .map_err(|error| Error::corrupt(format!("reading job {id}"), error))?;
+        Ok(Some(Read { job, etag }))
+    }
+
+    /// Saves a job that still has this etag; its new one.
+    pub(crate) async fn replace(&self, job: &Job, etag: &str) -> Result<String, Error> {
+        let body =
+            serde_json::to_value(job).map_err(|error| Error::internal(format!("saving job {}", job.id), error))?;
+        let written = self.open().await?.replace(&Key::text(&job.id), &job.id, &body, etag).await?;
+        Ok(written.etag.unwrap_or_default())
+    }
+}

@@ -1,0 +1,38 @@
+//! Work that is too long for one request.
+//!
+//! A job is a document of the jobs container. A worker claims it, works for at most a minute, and saves its position together
+//! with its counts, every few seconds and at the end. That write brings the next slice through the change feed of the jobs
+//! container: no other service is needed.
+//!
+//! Properties wanted: a job resumes wherever its worker was killed; two workers never both believe that a job is theirs for
+//! longer than a claim lasts, and do no harm if they do; memory does not grow with the work.
+//!
+//! What a job does is a [`JobKind`]. This crate names none: [`JobRunner`] is given those that it may run.
+
+mod budget;
+mod cancel;
+mod claim;
+mod job;
+mod jobs;
+mod kind;
+mod list;
+mod options;
+mod pace;
+mod paged_query;
+mod pages;
+mod parts;
+mod run;
+mod runner;
+mod state;
+
+pub use job::{Claim, Job, JobProgress, Work, job_to_run, new_id};
+pub use jobs::Jobs;
+pub use kind::{JobKind, Kind, Step};
+pub use options::JobOptions;
+pub use pace::check_budget;
+pub use paged_query::{Found, PagedQuery};
+pub use pages::{ItemsPage, PageState, Planned, StoredPage, plan_page};
+pub use parts::{Part, PartPage, Parts, PartsReader, read_parts};
+pub use run::Run;
+pub use runner::JobRunner;
+pub use state::{JobState, SliceEnd};

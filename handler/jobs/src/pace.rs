@@ -1,0 +1,64 @@
+//! Keeps what a job uses within its budget of request units.
+
+use std::time::Duration;
+
+/// Use that is behind the budget may be caught up with for this long.
+const CREDIT_SECONDS: f64 = 3.0;
+
+/// The request units a second that a job may be held to.
+const BUDGET: std::ops::RangeInclusive<f64> = 10.0..=10_000_000.0;
+
+/// Checks a budget of request units a second.
+pub fn check_budget(ru_per_second: Option<f64>) -> Result<(), String> {
+    match ru_per_second {
+        Some(budget) if !BUDGET.contains(&budget) => Err(format!(
+            "ruPerSecond is {budget}; allowed are {} to {} request units a second",
+            BUDGET.start(),
+            BUDGET.end()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What was used, as time that it takes at the budget's rate.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    ru_per_second: f64,
+    /// Until when what was used is within the budget, in seconds since 1970.
+    paid_until: f64,
+    /// What was counted already.
+    counted: f64,
+}
+
+impl Pace {
+    pub(crate) fn new(ru_per_second: f64, paid_until: Option<f64>, now: f64) -> Self {
+        Self { ru_per_second, paid_until: paid_until.unwrap_or(now).max(now - CREDIT_SECONDS), counted: 0.0 }
+    }
+
+    /// Counts what was used in all, and tells how long to wait before anything more is.
+    pub(crate) fn wait(&mut self, used: f64, now: f64) -> Duration {
+        self.paid_until = self.paid_until.max(now - CREDIT_SECONDS) + (used - self.counted) / self.ru_per_second;
+        self.counted = used;
+        Duration::from_secs_f64((self.paid_until - now).clamp(0.0, 3600.0))
+    }
+
+    pub(crate) fn paid_until(&self) -> f64 {
+        self.paid_until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_uses_more_waits_until_it_is_within_the_budget_and_little_is_saved_up() {
+        let mut pace = Pace::new(100.0, None, 1000.0);
+        assert_eq!(pace.wait(0.0, 1000.0), Duration::ZERO);
+        assert_eq!(pace.wait(500.0, 1001.0), Duration::from_secs(4), "five seconds' worth in one");
+        assert_eq!(pace.wait(500.0, 1005.0), Duration::ZERO);
+        assert_eq!(pace.wait(900.0, 1100.0), Duration::from_secs(1), "three seconds were saved up");
+        let resumed = Pace::new(100.0, Some(1130.0), 1100.0).wait(0.0, 1100.0);
+        assert_eq!(resumed, Duration::from_secs(30), "what the slice before used counts");
+    }
+}

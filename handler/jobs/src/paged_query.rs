@@ -1,0 +1,75 @@
+//! A query whose rows become the items of a page: rows are read until there are enough items.
+
+use std::num::NonZeroU32;
+
+use changefeed_cosmos::{Container, Error, Key, KeyRange};
+use futures::{StreamExt, TryStreamExt};
+use serde_json::{Map, Value};
+
+/// Pages of rows that are read for one page of items, where few rows become items.
+const MAX_ROW_PAGES: usize = 10;
+
+/// A query, and how many of its rows are processed at a time.
+pub struct PagedQuery<'a> {
+    /// The container to query.
+    pub container: &'a Container,
+    /// The text before `FROM`.
+    pub select: String,
+    /// All of which must hold.
+    pub conditions: Vec<String>,
+    /// The parameters of the conditions.
+    pub parameters: Map<String, Value>,
+    /// The partition key value, or the first components of one, that the query is limited to.
+    pub key: Option<Key>,
+    /// The most rows on a page.
+    pub page_items: usize,
+    /// Rows that are processed concurrently.
+    pub concurrency: usize,
+}
+
+/// A page of items.
+pub struct Found<I> {
+    /// The items.
+    pub items: Vec<I>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<String>,
+    /// Rows that were processed for it.
+    pub processed: u64,
+}
+
+impl PagedQuery<'_> {
+    /// Reads pages of rows of a range, or of the partition key value, until there are enough items for a page.
+    pub async fn page<T, I, F: Future<Output = Result<Option<I>, Error>>>(
+        &self,
+        range: &KeyRange,
+        continuation: Option<&str>,
+        read: impl Fn(Value) -> Result<T, Error>,
+        plan: impl Fn(T) -> F,
+    ) -> Result<Found<I>, Error> {
+        let conditions = if self.conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", self.conditions.join(" AND "))
+        };
+        let query = format!("{} FROM c{conditions}", self.select);
+        let max_items = NonZeroU32::new(self.page_items as u32).unwrap_or(NonZeroU32::MIN);
+        let mut found = Found { items: Vec::new(), next: continuation.map(str::to_owned), processed: 0 };
+        for _ in 0..MAX_ROW_PAGES {
+            let (next, container) = (found.next.as_deref(), self.container);
+            let page = match &self.key {
+                Some(_) => container.query(&query, &self.parameters, self.key.as_ref(), max_items, next).await?,
+                None => container.query_range(&query, &self.parameters, range, max_items, next).await?,
+            };
+            found.next.clone_from(&page.continuation);
+            let rows = page.items.into_iter().map(&read).collect::<Result<Vec<T>, Error>>()?;
+            found.processed += rows.len() as u64;
+            let planned: Vec<Option<I>> =
+                futures::stream::iter(rows).map(&plan).buffered(self.concurrency).try_collect().await?;
+            found.items.extend(planned.into_iter().flatten());
+            if found.next.is_none() || found.items.len() >= self.page_items.div_ceil(2) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}

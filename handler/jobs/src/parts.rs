@@ -1,0 +1,186 @@
+//! A container in parts that are read concurrently, page by page, and the position in each of them.
+
+use changefeed_cosmos::{Container, Error, KeyRange, split_ranges};
+use futures::StreamExt;
+use futures::future::{Join, Ready, join, ready};
+use futures::stream::FuturesUnordered;
+use serde::{Deserialize, Serialize};
+
+use crate::run::Run;
+
+/// The most parts.
+const MAX_PARTS: u64 = 256;
+
+/// The parts, and the position in each of those that were started. Cursors consist of it: its size does not depend on how
+/// much there is to read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Parts {
+    /// Where one part ends and the next begins, as effective partition keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    bounds: Vec<String>,
+    /// The number of parts, where they have no bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<usize>,
+    /// The number of the first part that was not started.
+    next: usize,
+    active: Vec<Part>,
+}
+
+/// A part that was started and is not done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its number.
+    #[serde(rename = "part")]
+    pub number: usize,
+    /// The number of the next page.
+    pub page: u32,
+    /// Where the next page starts; `None` at the start of the part.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub continuation: Option<String>,
+}
+
+/// A page that was done.
+pub struct PartPage<T> {
+    /// Where the next page starts; `None` at the end of the part.
+    pub continuation: Option<String>,
+    /// Whether it has a number.
+    pub is_numbered: bool,
+    /// Whether an interrupted worker had started it, and perhaps the next one too.
+    pub was_begun: bool,
+    /// The outcome.
+    pub result: T,
+}
+
+impl Parts {
+    /// A single part: a partition key value, or a source that needs no bounds.
+    pub fn one() -> Self {
+        Self { bounds: vec![String::new(), "FF".to_owned()], ..Self::default() }
+    }
+
+    /// This many parts, which only their numbers distinguish.
+    pub fn numbered(count: usize) -> Self {
+        Self { count: Some(count), ..Self::default() }
+    }
+
+    /// The parts of a container: at least one for each physical partition, and more when it has many items.
+    ///
+    /// # Errors
+    /// When the ranges cannot be read.
+    pub async fn of(container: &Container, items: Option<u64>, part_items: u64) -> Result<Self, Error> {
+        let wanted = items.unwrap_or_default().div_ceil(part_items.max(1)).min(MAX_PARTS);
+        Ok(Self { bounds: split_ranges(container.ranges().await?, wanted as usize), ..Self::default() })
+    }
+
+    /// The range of a part.
+    pub fn range(&self, part: &Part) -> KeyRange {
+        let bound = |number: usize| self.bounds.get(number).cloned().unwrap_or_default();
+        KeyRange { min: bound(part.number), max: bound(part.number + 1) }
+    }
+
+    /// Whether every part was read to its end.
+    pub fn is_done(&self) -> bool {
+        self.active.is_empty() && self.next >= self.count()
+    }
+
+    fn count(&self) -> usize {
+        self.count.unwrap_or_else(|| self.bounds.len().saturating_sub(1))
+    }
+
+    fn begin(&mut self) -> Option<Part> {
+        let part = Part { number: self.next, page: 0, continuation: None };
+        if self.next >= self.count() {
+            return None;
+        }
+        self.next += 1;
+        self.active.push(part.clone());
+        Some(part)
+    }
+
+    /// Advances a part; its new position, unless it is done.
+    fn advance<T>(&mut self, number: usize, page: &PartPage<T>) -> Option<Part> {
+        let index = self.active.iter().position(|part| part.number == number)?;
+        if page.continuation.is_none() {
+            self.active.swap_remove(index);
+            return None;
+        }
+        let part = self.active.get_mut(index)?;
+        part.page += u32::from(page.is_numbered);
+        part.continuation.clone_from(&page.continuation);
+        Some(part.clone())
+    }
+}
+
+/// Reads the parts, several concurrently, until all are done or the run is stopping. `page` processes one page of a part and
+/// returns `None` when the run is stopping; its second argument is whether an interrupted worker may have started the page.
+/// After each page, `moved` gets the positions and the outcome.
+///
+/// # Errors
+/// The first failure of a page, after the pages under way have ended.
+pub async fn read_parts<T, F: Future<Output = Result<Option<PartPage<T>>, Error>>>(
+    run: &Run,
+    parts: Parts,
+    parallel: usize,
+    page: impl Fn(Part, bool) -> F,
+    mut moved: impl FnMut(&Parts, T) -> Result<(), Error>,
+) -> Result<Parts, Error> {
+    let mut reader = PartsReader::new(run, parts, parallel, page);
+    while let Some(result) = reader.next().await? {
+        moved(&reader.parts, result)?;
+    }
+    Ok(reader.parts)
+}
+
+/// [`read_parts`] for callers that await something between pages.
+pub struct PartsReader<'a, P, F: Future> {
+    run: &'a Run,
+    /// The positions.
+    pub parts: Parts,
+    parallel: usize,
+    page: P,
+    pages: FuturesUnordered<Join<Ready<usize>, F>>,
+    failure: Option<Error>,
+}
+
+impl<'a, T, P: Fn(Part, bool) -> F, F: Future<Output = Result<Option<PartPage<T>>, Error>>> PartsReader<'a, P, F> {
+    /// A reader of these parts. Parts that an interrupted worker had started come first.
+    pub fn new(run: &'a Run, parts: Parts, parallel: usize, page: P) -> Self {
+        let reader = Self { run, parts, parallel, page, pages: FuturesUnordered::new(), failure: None };
+        reader.parts.active.iter().for_each(|part| reader.start(part.clone(), true));
+        reader
+    }
+
+    fn start(&self, part: Part, may_be_begun: bool) {
+        let number = part.number;
+        self.pages.push(join(ready(number), (self.page)(part, may_be_begun)));
+    }
+
+    /// The outcome of the next page that is done; `parts` is then safe to resume from. `None` at the end, and when the run is
+    /// stopping.
+    ///
+    /// # Errors
+    /// The first failure of a page, after the pages under way have ended.
+    pub async fn next(&mut self) -> Result<Option<T>, Error> {
+        loop {
+            while self.is_running() && self.pages.len() < self.parallel {
+                let Some(part) = self.parts.begin() else { break };
+                self.start(part, true);
+            }
+            match self.pages.next().await {
+                Some((number, Ok(Some(done)))) => {
+                    if let Some(part) = self.parts.advance(number, &done).filter(|_| self.is_running()) {
+                        self.start(part, done.was_begun);
+                    }
+                    return Ok(Some(done.result));
+                }
+                Some((_, Ok(None))) => {}
+                Some((_, Err(error))) => self.failure = self.failure.take().or(Some(error)),
+                None => return self.failure.take().map_or(Ok(None), Err),
+            }
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.failure.is_none() && !self.run.is_stopping()
+    }
+}

@@ -1,0 +1,116 @@
+//! A Cosmos DB SQL query against one of the containers.
+
+use std::num::NonZeroU32;
+
+use changefeed_cosmos::{Error, Key, MAX_PAGE_ITEMS};
+use changefeed_history::Role;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::documents::Documents;
+
+const DEFAULT_PAGE_ITEMS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+
+/// What to ask.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct QueryRequest {
+    /// The name of one of the containers.
+    pub container: String,
+    /// The text of the query.
+    pub query: String,
+    /// Values for the parameters in the text: an object of names (`@city`) and values, or the service's own form, an
+    /// array of `{"name", "value"}`.
+    #[serde(default)]
+    pub parameters: Option<Value>,
+    /// The partition key value to stay within: the array of its components.
+    #[serde(default)]
+    pub partition_key: Option<Key>,
+    /// The most items on a page, 1 to 1,000; 100 without.
+    #[serde(default)]
+    pub max_items: Option<u32>,
+    /// From the page before.
+    #[serde(default)]
+    pub continuation: Option<String>,
+}
+
+/// A page of the answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryPage {
+    /// What the query selects.
+    pub items: Vec<Value>,
+    /// For the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<String>,
+    /// Request units.
+    pub request_charge: f64,
+}
+
+impl Documents {
+    /// Answers one page of a query.
+    ///
+    /// # Errors
+    /// When the request is out of bounds, and when the service refuses the query.
+    pub async fn query(&self, request: &QueryRequest) -> Result<QueryPage, Error> {
+        let role = self.containers.names().role_of(&request.container, &Role::ALL)?;
+        let max_items = match request.max_items {
+            None => DEFAULT_PAGE_ITEMS,
+            Some(items) => NonZeroU32::new(items).filter(|items| items.get() <= MAX_PAGE_ITEMS).ok_or_else(|| {
+                Error::invalid("querying", format!("maxItems is {items}; allowed are 1 to {MAX_PAGE_ITEMS}"))
+            })?,
+        };
+        let parameters = parameters(request.parameters.as_ref())?;
+        let container = self.containers.of(role).open().await?;
+        let key = request.partition_key.as_ref();
+        let mut continuation = request.continuation.clone();
+        let mut request_charge = 0.0;
+        loop {
+            let page = container.query(&request.query, &parameters, key, max_items, continuation.as_deref()).await?;
+            request_charge += page.request_charge;
+            // Ranges without a hit give empty pages in between: a caller who sees an empty page may stop too early.
+            if page.items.is_empty() && page.continuation.is_some() {
+                continuation = page.continuation;
+                continue;
+            }
+            return Ok(QueryPage { items: page.items, continuation: page.continuation, request_charge });
+        }
+    }
+}
+fn parameters(given: Option<&Value>) -> Result<Map<String, Value>, Error> {
+    let refused = |found: &Value| {
+        let form = r#"{"@name": value, …} or [{"name": "@name", "value": …}, …]"#;
+        Error::invalid("querying", format!("parameters must be {form}; found {found}"))
+    };
+    let parameters: Map<String, Value> = match given {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(parameters)) => parameters.clone(),
+        Some(Value::Array(entries)) => {
+            let entry = |entry: &Value| Some((entry.get("name")?.as_str()?.to_owned(), entry.get("value")?.clone()));
+            entries.iter().map(|item| entry(item).ok_or_else(|| refused(item))).collect::<Result<_, _>>()?
+        }
+        Some(other) => return Err(refused(other)),
+    };
+    match parameters.keys().find(|name| !name.starts_with('@')) {
+        Some(name) => Err(Error::invalid("querying", format!("parameter {name:?} must begin with @"))),
+        None => Ok(parameters),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parameters;
+    use serde_json::json;
+
+    #[test]
+    fn parameters_are_an_object_or_the_services_array() {
+        let expected = json!({"@a": 1, "@b": "x"});
+        for given in [expected.clone(), json!([{"name": "@a", "value": 1}, {"name": "@b", "value": "x"}])] {
+            assert_eq!(json!(parameters(Some(&given)).expect("parameters")), expected);
+        }
+        for (given, names) in [(json!("x"), "\"x\""), (json!([{"name": "@a"}]), "@a"), (json!({"a": 1}), "\"a\"")] {
+            let error = parameters(Some(&given)).expect_err("refused").to_string();
+            assert!(error.contains(names), "{error}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Sample documents: postal codes of North Carolina. The same seed gives the same documents.
+
+use chrono::{DateTime, Utc};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use changefeed_cosmos::Error;
+
+const POSTAL_CODES: &str = include_str!("../../../data/nc_zipcodes.json");
+/// With a seed, document 1 bears the first second after this one: 2020-01-01T00:00:00Z.
+const SEEDED_EPOCH: i64 = 1_577_836_800;
+
+#[derive(Clone, Deserialize)]
+struct PostalCode {
+    postal_cd: String,
+    country_cd: String,
+    city_name: String,
+    state_abbrv: String,
+    latitude: Value,
+    longitude: Value,
+    location: Value,
+}
+
+/// An endless row of sample documents.
+pub(crate) struct Sample {
+    postal_codes: Vec<PostalCode>,
+    random: ChaCha8Rng,
+    seeded: bool,
+    seq: i64,
+}
+
+impl Sample {
+    /// Documents in a random row, or in the row of a seed; with a seed the times in the documents follow from it too.
+    pub(crate) fn new(seed: Option<u64>) -> Result<Self, Error> {
+        let postal_codes = serde_json::from_str(POSTAL_CODES)
+            .map_err(|error| Error::invalid("reading the sample data", error.to_string()))?;
+        let random = seed.map_or_else(|| ChaCha8Rng::seed_from_u64(rand::random()), ChaCha8Rng::seed_from_u64);
+        Ok(Self { postal_codes, random, seeded: seed.is_some(), seq: 0 })
+    }
+
+    /// The next document: its id, which is also its partition key `pk`, and the document. Without a seed it bears no time
+    /// yet: see [`set_time`].
+    pub(crate) fn next(&mut self) -> (String, Value) {
+        self.seq += 1;
+        let postal_code = &self.postal_codes[self.random.random_range(0..self.postal_codes.len())];
+        let id = postal_code.postal_cd.clone();
+        let mut document = json!({
+            "location": postal_code.location,
+            "postal_cd": postal_code.postal_cd,
+            "country_cd": postal_code.country_cd,
+            "city_name": postal_code.city_name,
+            "state_abbrv": postal_code.state_abbrv,
+            "latitude": postal_code.latitude,
+            "longitude": postal_code.longitude,
+            "id": id,
+            "pk": id,
+            "seq": self.seq,
+            "doctype": "zipcode",
+            "timestamp": null,
+            "epoch": null,
+        });
+        if self.seeded {
+            set_time(&mut document, DateTime::from_timestamp(SEEDED_EPOCH + self.seq, 0).unwrap_or_default());
+        }
+        (id, document)
+    }
+}
+
+/// Whether a document bears no time yet.
+pub(crate) fn is_timeless(document: &Value) -> bool {
+    document["epoch"].is_null()
+}
+
+/// Puts the time of its writing into a document.
+pub(crate) fn set_time(document: &mut Value, time: DateTime<Utc>) {
+    document["timestamp"] = json!(time.format("%Y-%m-%d %H:%M:%S").to_string());
+    document["epoch"] = json!(time.timestamp());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_documents_and_another_seed_others() {
+        let row = |seed| {
+            let mut sample = Sample::new(Some(seed)).expect("sample");
+            std::iter::repeat_with(|| sample.next().1).take(50).collect::<Vec<_>>()
+        };
+        assert_eq!(row(7), row(7));
+        assert_ne!(row(7), row(8));
+        assert!(!is_timeless(&row(7)[0]));
+    }
+
+    #[test]
+    fn a_document_has_the_fields_of_the_sample_data() {
+        let now = DateTime::from_timestamp(1_592_926_406, 0).expect("time");
+        let (id, mut document) = Sample::new(None).expect("sample").next();
+        assert!(is_timeless(&document));
+        set_time(&mut document, now);
+        assert_eq!((&document["id"], &document["pk"], &document["postal_cd"]), (&json!(id), &json!(id), &json!(id)));
+        assert_eq!((&document["seq"], &document["doctype"]), (&json!(1), &json!("zipcode")));
+        assert_eq!(
+            (&document["timestamp"], &document["epoch"]),
+            (&json!("2020-06-23 15:33:26"), &json!(1_592_926_406))
+        );
+        assert_eq!(document["location"]["coordinates"], json!([document["longitude"], document["latitude"]]));
+    }
+
+    #[test]
+    fn the_sample_data_has_the_cities_that_the_readme_tells_of() {
+        let sample = Sample::new(None).expect("sample");
+        let davidson = sample.postal_codes.iter().filter(|postal_code| postal_code.city_name == "Davidson");
+        let codes: Vec<&str> = davidson.map(|postal_code| postal_code.postal_cd.as_str()).collect();
+        assert_eq!(codes, ["28035", "28036"]);
+        assert!(sample.postal_codes.len() > 1000);
+    }
+}

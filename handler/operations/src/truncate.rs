@@ -1,0 +1,106 @@
+//! Deletes documents of the monitored or the changes container.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use changefeed_cosmos::{Container, Error, ErrorKind, MAX_PAGE_ITEMS, read_id_and_key, select_id_and_key};
+use changefeed_history::Role;
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::Progress;
+use crate::documents::Documents;
+
+/// Documents that one request deletes.
+const MAX_TRUNCATE: u64 = 10_000_000;
+
+/// What to delete.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TruncateRequest {
+    /// The name of the monitored or the changes container.
+    pub container: String,
+    /// The most documents to delete.
+    pub max: u64,
+}
+
+/// What was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TruncateReport {
+    /// Documents deleted.
+    pub deleted: u64,
+    /// Request units.
+    pub request_charge: f64,
+}
+
+impl Documents {
+    /// Deletes up to `max` documents. LatestVersion mode does not tell of deletes: their versions stay, without an end.
+    ///
+    /// # Errors
+    /// When the container is another one, and when a delete fails; what was deleted stays deleted.
+    pub async fn truncate(&self, request: &TruncateRequest, progress: Progress<'_>) -> Result<TruncateReport, Error> {
+        let role = self.containers.names().role_of(&request.container, &[Role::Monitored, Role::Changes])?;
+        if !(1..=MAX_TRUNCATE).contains(&request.max) {
+            return Err(Error::invalid(
+                "truncating",
+                format!("max is {}; allowed are 1 to {MAX_TRUNCATE}", request.max),
+            ));
+        }
+        let container = self.containers.of(role).open().await?;
+        let query = format!("SELECT VALUE {} FROM c", select_id_and_key(container.key_paths()));
+        let done = AtomicU64::new(0);
+        let mut report = TruncateReport::default();
+        // Each round asks anew: what the round before deleted is gone from the first page.
+        while report.deleted < request.max {
+            let wanted = u32::try_from(request.max - report.deleted).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS);
+            let items = first_items(&container, &query, wanted, &mut report).await?;
+            if items.is_empty() {
+                break;
+            }
+            let delete = |item: Value| {
+                let (container, done) = (&container, &done);
+                async move {
+                    let name = read_id_and_key(&item, container.key_paths())?;
+                    let charge = container.delete(&name.partition_key, &name.id, None).await?;
+                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, request.max);
+                    Ok::<_, Error>(charge)
+                }
+            };
+            let charges: Vec<Option<f64>> =
+                futures::stream::iter(items).map(delete).buffer_unordered(self.concurrency).try_collect().await?;
+            let deleted = charges.iter().flatten().count() as u64;
+            if deleted == 0 {
+                // Somebody else deletes too, or the items are not where their keys say: asking again would not end.
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "truncating",
+                    "none of the items that were found was there to delete",
+                ));
+            }
+            report.deleted += deleted;
+            report.request_charge += charges.iter().flatten().sum::<f64>();
+        }
+        Ok(report)
+    }
+}
+
+/// The first items of the container; pages of empty ranges are passed over.
+async fn first_items(
+    container: &Container,
+    query: &str,
+    wanted: u32,
+    report: &mut TruncateReport,
+) -> Result<Vec<Value>, Error> {
+    let page_size = NonZeroU32::new(wanted).unwrap_or(NonZeroU32::MIN);
+    let mut continuation = None;
+    loop {
+        let page = container.query(query, &Map::new(), None, page_size, continuation.as_deref()).await?;
+        report.request_charge += page.request_charge;
+        if !page.items.is_empty() || page.continuation.is_none() {
+            return Ok(page.items);
+        }
+        continuation = page.continuation;
+    }
+}

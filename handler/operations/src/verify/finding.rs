@@ -1,0 +1,133 @@
+//! What differs between the live documents and the history.
+
+use changefeed_history::VersionId;
+use serde::{Deserialize, Serialize};
+
+use changefeed_cosmos::DocumentName;
+use changefeed_cosmos::Key;
+
+/// How it differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FindingKind {
+    /// The live version is not in the history; older ones are.
+    Missing,
+    /// The history has no version of the live document at all.
+    NeverCaptured,
+    /// The history ends with a version that has not expired, and there is no such document.
+    Gone,
+    /// The live version is in the history, with values that may have been rewritten.
+    Inexact,
+    /// A version cannot be read back.
+    Incomplete,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// How it differs.
+    pub kind: FindingKind,
+    /// The document.
+    pub id: String,
+    /// Its partition key value.
+    pub partition_key: Key,
+    /// The id of the version that it is about: the live one, the last that is known of a document that is gone, or the one
+    /// that cannot be read back.
+    pub version: VersionId,
+    /// The id of the version that a repair recorded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recorded: Option<VersionId>,
+    /// Whether nothing is left to do.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub repaired: bool,
+    /// What is wrong, or why it was not repaired.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+}
+
+impl Finding {
+    pub(super) fn new(kind: FindingKind, name: &DocumentName, version: &VersionId) -> Self {
+        Self {
+            kind,
+            id: name.id.clone(),
+            partition_key: name.partition_key.clone(),
+            version: version.clone(),
+            recorded: None,
+            repaired: false,
+            message: None,
+        }
+    }
+
+    pub(super) fn with_message(self, message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..self }
+    }
+
+    pub(super) fn repaired_by(self, recorded: VersionId) -> Self {
+        Self { recorded: Some(recorded), repaired: true, message: None, ..self }
+    }
+
+    pub(super) fn name(&self) -> DocumentName {
+        DocumentName { id: self.id.clone(), partition_key: self.partition_key.clone() }
+    }
+}
+
+/// How many of what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VerifyCounts {
+    /// Live documents that were looked at.
+    pub documents: u64,
+    /// Versions that were looked at.
+    pub versions: u64,
+    /// See [`FindingKind::Missing`].
+    pub missing: u64,
+    /// See [`FindingKind::NeverCaptured`].
+    pub never_captured: u64,
+    /// See [`FindingKind::Gone`].
+    pub gone: u64,
+    /// See [`FindingKind::Inexact`].
+    pub inexact: u64,
+    /// See [`FindingKind::Incomplete`].
+    pub incomplete: u64,
+    /// Of all these, how many were repaired.
+    pub repaired: u64,
+    /// Documents of which nothing can be told yet: capture may come to them.
+    pub pending: u64,
+}
+
+impl VerifyCounts {
+    /// The counts of findings, and of documents that are pending.
+    pub(super) fn of(findings: &[Finding], pending: u64) -> Self {
+        let mut counts = Self { pending, ..Self::default() };
+        for finding in findings {
+            let count = match finding.kind {
+                FindingKind::Missing => &mut counts.missing,
+                FindingKind::NeverCaptured => &mut counts.never_captured,
+                FindingKind::Gone => &mut counts.gone,
+                FindingKind::Inexact => &mut counts.inexact,
+                FindingKind::Incomplete => &mut counts.incomplete,
+            };
+            *count += 1;
+            counts.repaired += u64::from(finding.repaired);
+        }
+        counts
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.versions += other.versions;
+        self.missing += other.missing;
+        self.never_captured += other.never_captured;
+        self.gone += other.gone;
+        self.inexact += other.inexact;
+        self.incomplete += other.incomplete;
+        self.repaired += other.repaired;
+        self.pending += other.pending;
+    }
+
+    /// How many differences there are, repaired ones included.
+    pub fn found(&self) -> u64 {
+        self.missing + self.never_captured + self.gone + self.inexact + self.incomplete
+    }
+}

@@ -1,0 +1,113 @@
+//! The record of a verification in the jobs container. `docs/format.md` specifies it.
+
+use chrono::Utc;
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::finding::VerifyCounts;
+use super::request::VerifyRequest;
+use super::verifications::{VERIFY, Verifications};
+use changefeed_cosmos::timestamp;
+use changefeed_cosmos::{Error, ErrorKind, Key};
+use changefeed_history::SCHEMA;
+use changefeed_jobs::{JobState, Work, new_id};
+
+/// The record of a verification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyRecord {
+    /// The verification's id.
+    pub id: String,
+    /// `verify`: jobs of other kinds lie beside it.
+    pub kind: String,
+    /// How far it is.
+    pub state: JobState,
+    /// What was asked for.
+    pub request: VerifyRequest,
+    /// Who.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requested_by: Option<String>,
+    /// When, RFC 3339 in UTC.
+    pub started_at: String,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub finished_at: Option<String>,
+    /// What was found.
+    #[serde(default)]
+    pub counts: VerifyCounts,
+    /// Request units of everything that was done.
+    pub request_charge: f64,
+    /// How far the work is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub job: Option<Work>,
+    /// The format of the record.
+    pub schema: u32,
+}
+
+/// A list of verifications.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VerifyList {
+    /// Newest first; at most a hundred.
+    pub items: Vec<VerifyRecord>,
+}
+
+impl Verifications {
+    /// Makes a job of a verification, for whoever runs jobs.
+    ///
+    /// # Errors
+    /// When the request is out of bounds, and when the job cannot be stored.
+    pub async fn create_job(&self, request: &VerifyRequest) -> Result<VerifyRecord, Error> {
+        request.check().map_err(|message| Error::invalid("verifying", message))?;
+        if let Some(key) = &request.partition_key {
+            self.history.check_key(key).await?;
+        }
+        let now = Utc::now();
+        let record = VerifyRecord {
+            id: new_id(now),
+            kind: VERIFY.name.to_owned(),
+            state: JobState::Queued,
+            request: VerifyRequest { requested_by: None, ..request.clone() },
+            requested_by: request.requested_by.clone(),
+            started_at: timestamp(now),
+            finished_at: None,
+            counts: VerifyCounts::default(),
+            request_charge: 0.0,
+            job: Some(Work::queued(request.ru_per_second)),
+            schema: SCHEMA,
+        };
+        self.jobs.create(&record.id, &record).await?;
+        Ok(record)
+    }
+
+    /// The verifications, newest first.
+    ///
+    /// # Errors
+    /// When the jobs container cannot be read.
+    pub async fn list(&self) -> Result<VerifyList, Error> {
+        Ok(VerifyList { items: self.jobs.list(VERIFY, &LISTED_FIELDS).await? })
+    }
+
+    /// One verification.
+    ///
+    /// # Errors
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such verification.
+    pub async fn record(&self, id: &str) -> Result<VerifyRecord, Error> {
+        self.jobs.record(VERIFY, id, &[]).await
+    }
+}
+
+/// The fields of a verification's record in a list.
+const LISTED_FIELDS: [&str; 11] = [
+    "id",
+    "kind",
+    "state",
+    "request",
+    "requestedBy",
+    "startedAt",
+    "finishedAt",
+    "counts",
+    "requestCharge",
+    "job",
+    "schema",
+];

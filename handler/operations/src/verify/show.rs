@@ -1,0 +1,73 @@
+//! Verifications for people to look at: how far one is, and its findings page by page.
+
+use serde::Serialize;
+
+use super::finding::Finding;
+use super::record::VerifyRecord;
+use super::verifications::Verifications;
+use super::work::PAGE_KIND;
+use changefeed_cosmos::Error;
+use changefeed_jobs::JobProgress;
+
+/// A verification as it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyView {
+    /// Its record.
+    #[serde(flatten)]
+    pub record: VerifyRecord,
+    /// The first findings.
+    pub findings: Vec<Finding>,
+    /// How far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<JobProgress>,
+    /// For the next findings; absent when these are all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<String>,
+}
+
+/// A page of findings.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Findings {
+    /// In no order.
+    pub items: Vec<Finding>,
+    /// For the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<String>,
+}
+
+impl VerifyRecord {
+    /// The record as it is shown: how far it is, in place of what its runners need to know.
+    pub fn view(mut self) -> VerifyView {
+        let progress = self.job.take().map(|job| job.progress());
+        VerifyView { record: self, findings: Vec::new(), progress, continuation: None }
+    }
+}
+
+impl Verifications {
+    /// A verification with its first findings.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such verification.
+    pub async fn show(&self, id: &str) -> Result<VerifyView, Error> {
+        let record = self.record(id).await?;
+        let first = self.findings_page(id, None).await?;
+        Ok(VerifyView { findings: first.items, continuation: first.continuation, ..record.view() })
+    }
+
+    /// The findings of a verification, page by page: those that were confirmed so far.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such verification, and when the continuation is
+    /// none that this gave.
+    pub async fn findings(&self, id: &str, continuation: Option<&str>) -> Result<Findings, Error> {
+        self.record(id).await?;
+        self.findings_page(id, continuation).await
+    }
+
+    async fn findings_page(&self, id: &str, continuation: Option<&str>) -> Result<Findings, Error> {
+        let (items, continuation) = self.jobs.items::<Finding>(PAGE_KIND, id, true, continuation).await?;
+        Ok(Findings { items, continuation })
+    }
+}

@@ -1,0 +1,253 @@
+//! A verification as a job: a slice of it.
+
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use super::check::{Check, Suspicion};
+use super::confirm::{Confirm, Confirmed};
+use super::finding::{Finding, FindingKind, VerifyCounts};
+use super::request::VerifyRequest;
+use super::verifications::Verifications;
+use crate::scan::Seen;
+use changefeed_cosmos::retry;
+use changefeed_cosmos::{Error, KeyRange};
+use changefeed_jobs::{ItemsPage, PageState, Planned, StoredPage, plan_page};
+use changefeed_jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
+
+/// The kind of the pages of findings.
+pub(super) const PAGE_KIND: &str = "findings";
+/// How long a page's requests are tried again within a slice.
+const PAGE_PATIENCE: Duration = Duration::from_secs(20);
+/// What looking at a document or a version costs, about.
+const ROW_UNITS: f64 = 10.0;
+/// Large versions that are read side by side: each may unpack to tens of megabytes.
+const LARGE_AT_ONCE: usize = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Phase {
+    /// The live documents.
+    Live,
+    /// The versions.
+    Past,
+    /// What these came upon.
+    Confirm,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Cursor {
+    phase: Phase,
+    parts: Parts,
+}
+
+struct Worker<'a> {
+    run: &'a Run,
+    verifications: &'a Verifications,
+    job_id: String,
+    request: VerifyRequest,
+    page_items: usize,
+    parallel: usize,
+    seen: Seen,
+    large: Semaphore,
+}
+
+type Moved = Option<PartPage<(VerifyCounts, u64)>>;
+
+/// Works on a verification until it is done or the run is stopping.
+pub(super) async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
+    let worker = Worker::new(verifications, run)?;
+    let mut counts: VerifyCounts = run.counts()?;
+    let mut cursor = match run.cursor::<Cursor>()? {
+        Some(cursor) => cursor,
+        None => {
+            let first = worker.begin(Phase::Live).await?;
+            run.begin(&first, &counts).await?;
+            first
+        }
+    };
+    loop {
+        let phase = cursor.phase;
+        let moved = |parts: &Parts, (page, processed): (VerifyCounts, u64)| {
+            counts.add(page);
+            run.advance(&Cursor { phase, parts: parts.clone() }, &counts, processed)
+        };
+        let parts = cursor.parts.clone();
+        let page = |part: Part, may_be_begun| worker.page(phase, &parts, part, may_be_begun);
+        cursor.parts = read_parts(run, cursor.parts.clone(), worker.parallel, page, moved).await?;
+        if !cursor.parts.is_done() {
+            return Ok(Step::More);
+        }
+        let next = match phase {
+            Phase::Live => Phase::Past,
+            Phase::Past => Phase::Confirm,
+            Phase::Confirm => break,
+        };
+        cursor = worker.begin(next).await?;
+        // Pages change while they are confirmed: nobody is to come upon them by the scans again.
+        run.begin(&cursor, &counts).await?;
+    }
+    Ok(Step::Ended(if counts.found() > counts.repaired { JobState::Findings } else { JobState::Done }))
+}
+
+impl<'a> Worker<'a> {
+    fn new(verifications: &'a Verifications, run: &'a Run) -> Result<Self, Error> {
+        let request: VerifyRequest = serde_json::from_value(run.property("request"))
+            .map_err(|error| Error::invalid("reading a verification's request", error.to_string()))?;
+        let (page_items, parallel) = verifications.jobs.options().within(run.ru_per_second(), ROW_UNITS);
+        let large = Semaphore::new(LARGE_AT_ONCE);
+        Ok(Self { run, verifications, job_id: run.id(), request, page_items, parallel, seen: Seen::default(), large })
+    }
+
+    /// The parts of a phase, and how much there is to look at.
+    async fn begin(&self, phase: Phase) -> Result<Cursor, Error> {
+        let Verifications { history, jobs, .. } = self.verifications;
+        if self.request.partition_key.is_some() && phase != Phase::Confirm {
+            return Ok(Cursor { phase, parts: Parts::one() });
+        }
+        let container = match phase {
+            Phase::Live => history.monitored().open().await?,
+            Phase::Past => history.changes().open().await?,
+            Phase::Confirm => jobs.open().await?,
+        };
+        let items = container.count().await?;
+        let others = match phase {
+            Phase::Live => history.changes().open().await?.count().await?,
+            Phase::Past => Some(self.run.done()),
+            Phase::Confirm => None,
+        };
+        if self.request.partition_key.is_none() && phase != Phase::Confirm {
+            self.run.set_total(items.zip(others).map(|(items, others)| items + others));
+        }
+        Ok(Cursor { phase, parts: Parts::of(&container, items, jobs.options().part_items).await? })
+    }
+
+    async fn page(&self, phase: Phase, parts: &Parts, part: Part, may_be_begun: bool) -> Result<Moved, Error> {
+        match phase {
+            Phase::Live => self.suspect(phase, "live", parts, part, may_be_begun).await,
+            Phase::Past => self.suspect(phase, "past", parts, part, may_be_begun).await,
+            Phase::Confirm => self.confirm(parts, part).await,
+        }
+    }
+
+    /// The first look at a page.
+    async fn suspect(
+        &self,
+        phase: Phase,
+        phase_name: &str,
+        parts: &Parts,
+        part: Part,
+        may_be_begun: bool,
+    ) -> Result<Moved, Error> {
+        let id = format!("{}-{PAGE_KIND}-{phase_name}-{:03}-{:05}", self.job_id, part.number, part.page);
+        let deadline = Instant::now() + PAGE_PATIENCE;
+        let (range, continuation) = (parts.range(&part), part.continuation.as_deref());
+        let check = Check {
+            verifications: self.verifications,
+            key: self.request.partition_key.as_ref(),
+            grace: self.request.grace(),
+            page_items: self.page_items,
+            concurrency: self.concurrency(),
+            seen: &self.seen,
+            large: &self.large,
+        };
+        let plan = || async {
+            let looked = match phase {
+                Phase::Live => check.live(&range, continuation).await?,
+                _ => check.past(&range, continuation).await?,
+            };
+            let (mut findings, mut pending) = (Vec::new(), 0);
+            for suspicion in looked.items {
+                match suspicion {
+                    Suspicion::Suspected(suspected) => findings.extend(suspected),
+                    Suspicion::Pending => pending += 1,
+                }
+            }
+            let page = ItemsPage::planned(id.clone(), PAGE_KIND, self.job_id.clone(), findings);
+            Ok(ItemsPage { next: looked.next, processed: looked.processed, pending, ..page })
+        };
+        let (page, is_numbered, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
+            Planned::Stored(stored, was_begun) => (stored.page, true, was_begun),
+            Planned::Empty(page) => (page, false, false),
+            Planned::Stopping => return Ok(None),
+        };
+        let (documents, versions) = if phase == Phase::Live { (page.processed, 0) } else { (0, page.processed) };
+        let counts = VerifyCounts { documents, versions, pending: page.pending, ..VerifyCounts::default() };
+        Ok(Some(page.moved(is_numbered, was_begun, (counts, page.processed))))
+    }
+
+    /// The second look at what the pages of a range of the jobs container have.
+    async fn confirm(&self, parts: &Parts, part: Part) -> Result<Moved, Error> {
+        let deadline = Instant::now() + PAGE_PATIENCE;
+        let (range, continuation): (KeyRange, _) = (parts.range(&part), part.continuation.as_deref());
+        if self.run.is_stopping() {
+            return Ok(None);
+        }
+        let (pages, next) = retry(deadline, || {
+            self.verifications.jobs.pages_of::<Finding>(PAGE_KIND, &self.job_id, &range, continuation)
+        })
+        .await?;
+        let mut counts = VerifyCounts::default();
+        for stored in pages {
+            let page = match stored.page.state {
+                PageState::Done => stored.page,
+                PageState::Planned => match self.confirm_page(stored).await? {
+                    Some(page) => page,
+                    None => return Ok(None),
+                },
+            };
+            counts.add(VerifyCounts::of(&page.items, page.pending));
+        }
+        Ok(Some(PartPage { continuation: next, is_numbered: true, was_begun: true, result: (counts, 0) }))
+    }
+
+    /// The second look at a page; `None` when the run is stopping.
+    async fn confirm_page(&self, stored: StoredPage<Finding>) -> Result<Option<ItemsPage<Finding>>, Error> {
+        if stored.page.items.iter().any(|suspected| suspected.kind == FindingKind::Gone) {
+            let grace = self.request.grace();
+            let wait = (stored.second + grace - Utc::now().timestamp()).clamp(0, grace);
+            self.run.rest(Duration::from_secs(wait.unsigned_abs())).await;
+        }
+        self.run.pace().await;
+        if self.run.is_stopping() {
+            return Ok(None);
+        }
+        let deadline = Instant::now() + PAGE_PATIENCE;
+        let confirm = Confirm {
+            verifications: self.verifications,
+            job_id: &self.job_id,
+            repair: self.request.repair,
+            grace: self.request.grace(),
+            suspected_at: stored.second,
+            deadline,
+            large: &self.large,
+        };
+        let results: Vec<Result<Confirmed, Error>> = futures::stream::iter(stored.page.items.clone())
+            .map(|suspected| {
+                let confirm = &confirm;
+                async move { retry(deadline, || confirm.confirm(suspected.clone())).await }
+            })
+            .buffered(self.concurrency())
+            .collect()
+            .await;
+        // Every write under way has ended; what failed for now is looked at again.
+        let (mut items, mut pending) = (Vec::new(), 0);
+        for confirmed in results {
+            match confirmed? {
+                Confirmed::Finding(finding) => items.push(*finding),
+                Confirmed::Pending => pending += 1,
+                Confirmed::Nothing => {}
+            }
+        }
+        let page = ItemsPage { state: PageState::Done, items, pending, ..stored.page };
+        let stored = StoredPage { page, etag: stored.etag, second: stored.second };
+        self.verifications.jobs.finish_items_page(stored, deadline).await.map(Some)
+    }
+
+    fn concurrency(&self) -> usize {
+        (self.verifications.concurrency / self.parallel).max(1)
+    }
+}
