@@ -1,11 +1,11 @@
-//! Requests that are passed through to the handler.
+//! HTTP requests that are proxied to the handler.
 
 use std::time::Duration;
 
 use reqwest::{Body, Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::stage::{App, Stage, within};
+use crate::test_host::{App, TestHost, with_deadline};
 
 fn anonymous(more: Value) -> Value {
     let mut trigger = json!({"authLevel": "anonymous"});
@@ -25,27 +25,27 @@ fn client() -> Client {
 }
 
 #[tokio::test]
-async fn a_request_arrives_as_it_was_sent_with_the_hosts_headers() {
-    let stage = Stage::set(app()).await;
+async fn a_request_arrives_unchanged_with_the_hosts_headers() {
+    let host = TestHost::start(app()).await;
     let path = "/api/a%2Fb/C?x=1&x=2&y=%20z";
     let request = client()
-        .request(reqwest::Method::PATCH, stage.url(path))
+        .request(reqwest::Method::PATCH, host.url(path))
         .header("X-Custom", "one")
         .header("X-Custom", "two")
         .header("Connection", "x-hop")
-        .header("X-Hop", "gone")
+        .header("X-Hop", "dropped")
         .header("TE", "trailers")
         .header("X-Azure-Functions-InvocationId", "forged")
         .body("the body");
-    let (answer, ()) = tokio::join!(within(request.send()), async {
-        let mut call = stage.call().await;
+    let (response, ()) = tokio::join!(with_deadline(request.send()), async {
+        let mut call = host.call().await;
         assert_eq!((call.method.as_str(), call.path.as_str()), ("PATCH", path));
         let custom: Vec<_> =
             call.headers.iter().filter(|(name, _)| name == "x-custom").map(|(_, v)| v.as_str()).collect();
         assert_eq!(custom, ["one", "two"]);
         let handler_port = call.header("host").and_then(|host| host.strip_prefix("127.0.0.1:")).map(str::to_owned);
-        assert!(handler_port.is_some_and(|port| port != stage.host.port().to_string()));
-        assert_eq!(call.header("x-forwarded-host"), Some(stage.host.address().to_string().as_str()));
+        assert!(handler_port.is_some_and(|port| port != host.running.port().to_string()));
+        assert_eq!(call.header("x-forwarded-host"), Some(host.running.address().to_string().as_str()));
         assert_eq!(
             (call.header("x-forwarded-for"), call.header("x-forwarded-proto")),
             (Some("127.0.0.1"), Some("http"))
@@ -58,52 +58,52 @@ async fn a_request_arrives_as_it_was_sent_with_the_hosts_headers() {
         assert_eq!(call.body().await, b"the body");
         call.answer("204 No Content", &[], "").await;
     });
-    assert_eq!(answer.expect("an answer").status(), StatusCode::NO_CONTENT);
+    assert_eq!(response.expect("a response").status(), StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]
-async fn an_answer_comes_back_as_the_handler_gave_it() {
-    let stage = Stage::set(app()).await;
+async fn a_response_is_returned_unchanged() {
+    let host = TestHost::start(app()).await;
     for status in ["200 OK", "201 Created", "302 Found", "404 Not Found", "409 Conflict", "500 Internal Server Error"] {
-        let request = client().get(stage.url("/api/x"));
-        let (answer, ()) = tokio::join!(within(request.send()), async {
+        let request = client().get(host.url("/api/x"));
+        let (response, ()) = tokio::join!(with_deadline(request.send()), async {
             let headers = ["Set-Cookie: a=1", "Set-Cookie: b=2", "Location: /elsewhere", "Keep-Alive: timeout=5"];
-            stage.call().await.answer(status, &headers, "what it says").await;
+            host.call().await.answer(status, &headers, "the body").await;
         });
-        let answer = answer.expect("an answer");
-        assert!(status.starts_with(answer.status().as_str()));
-        let cookies: Vec<_> = answer.headers().get_all("set-cookie").iter().collect();
+        let response = response.expect("a response");
+        assert!(status.starts_with(response.status().as_str()));
+        let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
         assert_eq!(cookies, ["a=1", "b=2"]);
-        assert_eq!(answer.headers().get("location").map(|value| value.as_bytes()), Some(&b"/elsewhere"[..]));
-        assert_eq!((answer.headers().get("keep-alive"), answer.content_length()), (None, Some(12)));
-        assert_eq!(answer.text().await.expect("a body"), "what it says");
+        assert_eq!(response.headers().get("location").map(|value| value.as_bytes()), Some(&b"/elsewhere"[..]));
+        assert_eq!((response.headers().get("keep-alive"), response.content_length()), (None, Some(8)));
+        assert_eq!(response.text().await.expect("a body"), "the body");
     }
 }
 
 #[tokio::test]
-async fn an_answer_to_head_keeps_its_length_and_has_no_body() {
-    let stage = Stage::set(app()).await;
-    let request = client().head(stage.url("/api/x"));
-    let (answer, ()) = tokio::join!(within(request.send()), async {
-        let mut call = stage.call().await;
+async fn a_response_to_head_has_a_length_and_no_body() {
+    let host = TestHost::start(app()).await;
+    let request = client().head(host.url("/api/x"));
+    let (response, ()) = tokio::join!(with_deadline(request.send()), async {
+        let mut call = host.call().await;
         assert_eq!(call.method, "HEAD");
         call.head("200 OK", &["Content-Length: 12"]).await;
         call.done();
     });
-    let answer = answer.expect("an answer");
-    assert_eq!(answer.headers().get("content-length").map(|value| value.as_bytes()), Some(&b"12"[..]));
-    assert_eq!(answer.text().await.expect("no body"), "");
+    let response = response.expect("a response");
+    assert_eq!(response.headers().get("content-length").map(|value| value.as_bytes()), Some(&b"12"[..]));
+    assert_eq!(response.text().await.expect("no body"), "");
 }
 
 #[tokio::test]
-async fn an_upload_reaches_the_handler_while_it_is_still_being_sent() {
-    let stage = Stage::set(app()).await;
+async fn an_upload_is_streamed_to_the_handler() {
+    let host = TestHost::start(app()).await;
     let (mut sender, receiver) = futures::channel::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(0);
-    let request = client().post(stage.url("/api/upload")).body(Body::wrap_stream(receiver));
-    let (answer, ()) = tokio::join!(within(request.send()), async {
+    let request = client().post(host.url("/api/upload")).body(Body::wrap_stream(receiver));
+    let (response, ()) = tokio::join!(with_deadline(request.send()), async {
         use futures::SinkExt;
         sender.send(Ok(b"first".to_vec())).await.expect("a reader");
-        let mut call = stage.call().await;
+        let mut call = host.call().await;
         assert_eq!(call.header("transfer-encoding"), Some("chunked"));
         assert_eq!(call.chunk().await.as_deref(), Some(&b"first"[..]));
         sender.send(Ok(b"second".to_vec())).await.expect("a reader");
@@ -112,48 +112,48 @@ async fn an_upload_reaches_the_handler_while_it_is_still_being_sent() {
         assert_eq!(call.chunk().await, None);
         call.succeed().await;
     });
-    assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(response.expect("a response").status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_download_reaches_the_client_while_the_handler_still_sends_it() {
-    let stage = Stage::set(app()).await;
-    let request = client().get(stage.url("/api/events"));
-    let (answer, mut call) = tokio::join!(within(request.send()), async {
-        let mut call = stage.call().await;
+async fn a_download_is_streamed_to_the_client() {
+    let host = TestHost::start(app()).await;
+    let request = client().get(host.url("/api/events"));
+    let (response, mut call) = tokio::join!(with_deadline(request.send()), async {
+        let mut call = host.call().await;
         call.head("200 OK", &["Content-Type: text/event-stream", "Transfer-Encoding: chunked"]).await;
         call.send("5\r\nfirst\r\n").await;
         call
     });
-    let mut answer = answer.expect("an answer");
-    assert_eq!(within(answer.chunk()).await.expect("a chunk").as_deref(), Some(&b"first"[..]));
+    let mut response = response.expect("a response");
+    assert_eq!(with_deadline(response.chunk()).await.expect("a chunk").as_deref(), Some(&b"first"[..]));
     call.send("6\r\nsecond\r\n").await;
-    assert_eq!(within(answer.chunk()).await.expect("a chunk").as_deref(), Some(&b"second"[..]));
+    assert_eq!(with_deadline(response.chunk()).await.expect("a chunk").as_deref(), Some(&b"second"[..]));
     call.send("0\r\n\r\n").await;
-    assert_eq!(within(answer.chunk()).await.expect("the end"), None);
+    assert_eq!(with_deadline(response.chunk()).await.expect("the end"), None);
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_takes_the_request_with_it() {
-    let stage = Stage::set(app()).await;
-    let request = client().get(stage.url("/api/events"));
-    let (answer, call) = tokio::join!(within(request.send()), async {
-        let mut call = stage.call().await;
+async fn a_request_is_cancelled_when_its_client_disconnects() {
+    let host = TestHost::start(app()).await;
+    let request = client().get(host.url("/api/events"));
+    let (response, call) = tokio::join!(with_deadline(request.send()), async {
+        let mut call = host.call().await;
         call.head("200 OK", &["Transfer-Encoding: chunked"]).await;
         call.send("5\r\nfirst\r\n").await;
         call
     });
-    drop(answer.expect("an answer"));
+    drop(response.expect("a response"));
     call.send_until_abandoned("4\r\nmore\r\n").await;
 }
 
 #[tokio::test]
-async fn requests_find_their_function_by_route_and_method() {
+async fn requests_are_routed_by_path_and_method() {
     let app = App::new(json!({}))
         .with_http("Query", anonymous(json!({"methods": ["post"]})))
         .with_http("Restores", anonymous(json!({"route": "restores/{id}/{action?}"})))
         .with_http("Console", anonymous(json!({"route": "console/{*rest}", "methods": ["GET"]})));
-    let stage = Stage::set(app).await;
+    let host = TestHost::start(app).await;
     for (method, path) in [
         ("POST", "/api/Query"),
         ("POST", "/API/query/"),
@@ -162,13 +162,13 @@ async fn requests_find_their_function_by_route_and_method() {
         ("GET", "/api/console"),
         ("GET", "/api/console/a/b.js"),
     ] {
-        let request = client().request(method.parse().expect("a method"), stage.url(path));
-        let (answer, ()) = tokio::join!(within(request.send()), async {
-            let call = stage.call().await;
+        let request = client().request(method.parse().expect("a method"), host.url(path));
+        let (response, ()) = tokio::join!(with_deadline(request.send()), async {
+            let call = host.call().await;
             assert_eq!((call.method.as_str(), call.path.as_str()), (method, path));
             call.succeed().await;
         });
-        assert_eq!(answer.expect("an answer").status(), StatusCode::OK, "{method} {path}");
+        assert_eq!(response.expect("a response").status(), StatusCode::OK, "{method} {path}");
     }
     for (method, path) in [
         ("GET", "/api/Query"),
@@ -177,42 +177,42 @@ async fn requests_find_their_function_by_route_and_method() {
         ("GET", "/api"),
         ("POST", "/api/console/a"),
     ] {
-        let request = client().request(method.parse().expect("a method"), stage.url(path));
-        let answer = within(request.send()).await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{method} {path}");
-        assert_eq!(answer.text().await.expect("no body"), "");
+        let request = client().request(method.parse().expect("a method"), host.url(path));
+        let response = with_deadline(request.send()).await.expect("a response");
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{method} {path}");
+        assert_eq!(response.text().await.expect("no body"), "");
     }
-    let home = within(client().get(stage.url("/")).send()).await.expect("an answer");
+    let home = with_deadline(client().get(host.url("/")).send()).await.expect("a response");
     assert_eq!(home.status(), StatusCode::OK);
     assert!(!home.text().await.expect("a body").is_empty());
-    assert_eq!(stage.host.api_url(), stage.url("/api"));
+    assert_eq!(host.running.api_url(), host.url("/api"));
 }
 
 #[tokio::test]
-async fn the_route_prefix_can_be_another_or_none() {
+async fn the_route_prefix_is_configurable() {
     for (prefix, path) in [("", "/Query"), ("v1/app", "/v1/app/Query")] {
         let app = App::new(json!({"extensions": {"http": {"routePrefix": prefix}}}));
-        let stage = Stage::set(app.with_http("Query", anonymous(json!({})))).await;
-        assert_eq!(format!("{}/Query", stage.host.api_url()), stage.url(path));
-        let (answer, ()) = tokio::join!(within(client().get(stage.url(path)).send()), async {
-            stage.call().await.succeed().await;
+        let host = TestHost::start(app.with_http("Query", anonymous(json!({})))).await;
+        assert_eq!(format!("{}/Query", host.running.api_url()), host.url(path));
+        let (response, ()) = tokio::join!(with_deadline(client().get(host.url(path)).send()), async {
+            host.call().await.succeed().await;
         });
-        assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
-        let elsewhere = within(client().get(stage.url("/api/Query")).send()).await.expect("an answer");
+        assert_eq!(response.expect("a response").status(), StatusCode::OK);
+        let elsewhere = with_deadline(client().get(host.url("/api/Query")).send()).await.expect("a response");
         assert_eq!(elsewhere.status(), StatusCode::NOT_FOUND);
     }
 }
 
 #[tokio::test]
-async fn a_key_is_asked_for_when_the_host_requires_keys() {
+async fn functions_require_a_key_when_the_host_requires_keys() {
     let app = App::new(json!({}))
         .with_http("Open", anonymous(json!({})))
         .with_http("Closed", json!({}))
         .with_http("Admin", json!({"authLevel": "admin"}));
-    let stage = Stage::set_with(app, &[], |options| options.require_keys = true).await;
-    let key = stage.host.function_key().expect("a key").to_owned();
-    let get = |path: &str| client().get(stage.url(path));
-    for refused in [
+    let host = TestHost::start_with(app, &[], |options| options.require_keys = true).await;
+    let key = host.running.function_key().expect("a key").to_owned();
+    let get = |path: &str| client().get(host.url(path));
+    for rejected in [
         get("/api/Closed"),
         get("/api/Admin"),
         get("/api/Closed?code=wrong"),
@@ -220,95 +220,98 @@ async fn a_key_is_asked_for_when_the_host_requires_keys() {
         get("/api/Closed").header("x-functions-key", "wrong"),
         get(&format!("/api/Closed?code={key}")).header("x-functions-key", "wrong"),
     ] {
-        let answer = within(refused.send()).await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-        assert_eq!(answer.text().await.expect("no body"), "");
+        let response = with_deadline(rejected.send()).await.expect("a response");
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(response.text().await.expect("no body"), "");
     }
-    for admitted in [
+    for accepted in [
         get("/api/Open"),
         get(&format!("/api/Closed?x=1&code={key}")),
         get("/api/Admin").header("x-functions-key", &key),
     ] {
-        let (answer, ()) = tokio::join!(within(admitted.send()), async { stage.call().await.succeed().await });
-        assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
+        let (response, ()) = tokio::join!(with_deadline(accepted.send()), async { host.call().await.succeed().await });
+        assert_eq!(response.expect("a response").status(), StatusCode::OK);
     }
 }
 
 #[tokio::test]
-async fn without_required_keys_every_function_is_open() {
-    let stage = Stage::set(App::new(json!({})).with_http("Closed", json!({}))).await;
-    assert_eq!(stage.host.function_key(), None);
-    let request = client().get(stage.url("/api/Closed"));
-    let (answer, ()) = tokio::join!(within(request.send()), async { stage.call().await.succeed().await });
-    assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
+async fn functions_need_no_key_by_default() {
+    let host = TestHost::start(App::new(json!({})).with_http("Closed", json!({}))).await;
+    assert_eq!(host.running.function_key(), None);
+    let request = client().get(host.url("/api/Closed"));
+    let (response, ()) = tokio::join!(with_deadline(request.send()), async { host.call().await.succeed().await });
+    assert_eq!(response.expect("a response").status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_request_that_breaks_is_sent_again_unless_its_body_is_gone() {
-    let stage = Stage::set(app()).await;
-    let (answer, ()) = tokio::join!(within(client().get(stage.url("/api/x")).send()), async {
-        drop(stage.call().await);
-        drop(stage.call().await);
-        stage.call().await.succeed().await;
+async fn a_broken_request_is_retried_unless_its_body_was_consumed() {
+    let host = TestHost::start(app()).await;
+    let (response, ()) = tokio::join!(with_deadline(client().get(host.url("/api/x")).send()), async {
+        drop(host.call().await);
+        drop(host.call().await);
+        host.call().await.succeed().await;
     });
-    assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
-    let (answer, ()) = tokio::join!(within(client().post(stage.url("/api/x")).body("gone").send()), async {
-        let mut call = stage.call().await;
-        call.body().await;
-        drop(call);
-    });
-    assert_eq!(answer.expect("an answer").status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(response.expect("a response").status(), StatusCode::OK);
+    let (response, ()) =
+        tokio::join!(with_deadline(client().post(host.url("/api/x")).body("consumed").send()), async {
+            let mut call = host.call().await;
+            call.body().await;
+            drop(call);
+        });
+    assert_eq!(response.expect("a response").status(), StatusCode::BAD_GATEWAY);
 }
 
 #[tokio::test]
-async fn a_handler_that_is_gone_for_good_is_tried_ten_times() {
-    let stage = Stage::set(app()).await;
-    let mut process = stage.process().await;
-    within(stage.host.wait_until_handler_ready()).await.expect("a handler");
+async fn an_ended_handler_is_tried_ten_times() {
+    let host = TestHost::start(app()).await;
+    let mut process = host.process().await;
+    with_deadline(host.running.wait_until_handler_ready()).await.expect("a handler");
     process.command("exit 0").await;
-    process.gone().await;
+    process.ended().await;
     let started = std::time::Instant::now();
-    let answer = within(client().post(stage.url("/api/x")).body("kept").send()).await.expect("an answer");
-    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+    let response =
+        with_deadline(client().post(host.url("/api/x")).body("sent again").send()).await.expect("a response");
+    assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     assert!(started.elapsed() >= Duration::from_millis(50 + 100 + 200 + 6 * 250));
 }
 
 #[tokio::test]
-async fn a_request_waits_for_a_handler_that_is_being_started_again() {
-    let stage = Stage::set_with(app(), &["listen", ""], |_| ()).await;
-    stage.process().await.command("exit 200").await;
-    let mut process = stage.process().await;
-    let request = client().post(stage.url("/api/x")).body("kept");
-    let (answer, ()) = tokio::join!(within(request.send()), async {
+async fn a_request_waits_for_a_restart_of_the_handler() {
+    let host = TestHost::start_with(app(), &["listen", ""], |_| ()).await;
+    host.process().await.command("exit 200").await;
+    let mut process = host.process().await;
+    let request = client().post(host.url("/api/x")).body("sent again");
+    let (response, ()) = tokio::join!(with_deadline(request.send()), async {
         process.command("listen").await;
-        let mut call = stage.call().await;
-        assert_eq!(call.body().await, b"kept");
+        let mut call = host.call().await;
+        assert_eq!(call.body().await, b"sent again");
         call.succeed().await;
     });
-    assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(response.expect("a response").status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_function_that_takes_too_long_is_ended_with_the_handler() {
+async fn a_timeout_kills_the_handler() {
     let set = |options: &mut local_host::HostOptions| options.function_timeout = Some(Duration::from_millis(200));
-    let stage = Stage::set_with(app(), &[], set).await;
-    let process = stage.process().await;
-    let (answer, call) = tokio::join!(within(client().get(stage.url("/api/x")).send()), stage.call());
-    assert_eq!(answer.expect("an answer").status(), StatusCode::INTERNAL_SERVER_ERROR);
-    process.gone().await;
+    let host = TestHost::start_with(app(), &[], set).await;
+    let process = host.process().await;
+    let (response, call) = tokio::join!(with_deadline(client().get(host.url("/api/x")).send()), host.call());
+    assert_eq!(response.expect("a response").status(), StatusCode::INTERNAL_SERVER_ERROR);
+    process.ended().await;
     call.abandoned().await;
-    stage.process().await;
+    host.process().await;
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_refused() {
+async fn a_body_over_the_limit_is_rejected() {
     let limit = ("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT".to_owned(), "10".to_owned());
-    let stage = Stage::set_with(app(), &[], |options| options.settings.extend([limit])).await;
-    let answer = within(client().post(stage.url("/api/x")).body("x".repeat(11)).send()).await.expect("an answer");
-    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let host = TestHost::start_with(app(), &[], |options| options.settings.extend([limit])).await;
+    let response =
+        with_deadline(client().post(host.url("/api/x")).body("x".repeat(11)).send()).await.expect("a response");
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let chunks = ["12345", "67890", "1"].map(Ok::<_, std::io::Error>);
-    let chunked = client().post(stage.url("/api/x")).body(Body::wrap_stream(futures::stream::iter(chunks)));
-    let (answer, call) = tokio::join!(within(chunked.send()), stage.call());
-    assert_eq!(answer.expect("an answer").status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let chunked = client().post(host.url("/api/x")).body(Body::wrap_stream(futures::stream::iter(chunks)));
+    let (response, call) = tokio::join!(with_deadline(chunked.send()), host.call());
+    assert_eq!(response.expect("a response").status(), StatusCode::PAYLOAD_TOO_LARGE);
     call.abandoned().await;
 }

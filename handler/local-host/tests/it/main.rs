@@ -1,13 +1,13 @@
-//! The host over the wire. The handler is a puppet: a child process that relays its connections to the test, which sees
-//! every byte that the host sends and answers as the story wants.
+//! The host tested over its wire protocols. The handler is this executable, run as a child process: it relays its
+//! connections to the test, which sees every byte that the host sends and scripts the responses.
 
-mod cosmos;
-mod http;
-mod invocation;
-mod log_book;
-mod process;
-mod puppet;
-mod refusals;
-mod stage;
-mod timer;
-mod trigger;
+mod batches;
+mod captured_log;
+mod cosmos_account;
+mod cosmos_trigger;
+mod handler_process;
+mod http_requests;
+mod scripted_handler;
+mod start_errors;
+mod test_host;
+mod timer_trigger;
