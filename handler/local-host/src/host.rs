@@ -198,7 +198,7 @@ fn listen(port: u16) -> Result<TcpListener, HostError> {
     })
 }
 
-/// The configured port if it is free now, or else any free port. The handler is told to listen on it.
+/// The port for the handler to listen on: the configured one, which must be free, or any free one.
 fn handler_port(configured: Option<u16>) -> Result<u16, HostError> {
     let port = configured.unwrap_or(0);
     let address = listen(port)?.local_addr().map_err(|source| HostError::Listen { port, source })?;
