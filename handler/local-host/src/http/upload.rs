@@ -119,7 +119,7 @@ mod tests {
         for chunks in 0..3 {
             let (mut client, stream) = mpsc::channel::<Result<Bytes, PayloadError>>(8);
             let request = TestRequest::default().insert_header(("transfer-encoding", "chunked")).to_http_request();
-            let mut payload = dev::Payload::Stream { payload: Box::pin(stream) };
+            let mut payload: dev::Payload = dev::Payload::Stream { payload: Box::pin(stream) };
             let payload = Payload::from_request(&request, &mut payload).await.expect("a payload");
             for _ in 0..chunks {
                 client.send(Ok(Bytes::from_static(b"unread"))).await.expect("a reader");
