@@ -116,13 +116,13 @@ async fn a_batch_that_succeeded_is_not_delivered_again_to_the_next_host() {
     account.write(json!({"id": "2", "pk": "a"})).await;
     // A second batch arrives only after the first was checkpointed.
     let call = first.call().await;
-    with_deadline(first.host.stop()).await;
+    with_deadline(first.running.stop()).await;
     call.abandoned().await;
     let leases = account.leases().await;
     assert!(!leases.is_empty() && leases.iter().all(|lease| lease["Owner"].is_null()), "{leases:?}");
     let second = start(&account, app(Value::Null)).await;
     assert_eq!(next_ids(&second).await, ["2"]);
-    with_deadline(second.host.stop()).await;
+    with_deadline(second.running.stop()).await;
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_batch_in_flight_when_the_host_stops_is_delivered_by_the_next_host() {
     let mut call = first.call().await;
     let first_id = call.header("x-azure-functions-invocationid").map(str::to_owned);
     assert_eq!(batch(&mut call).await.len(), 1);
-    with_deadline(first.host.stop()).await;
+    with_deadline(first.running.stop()).await;
     call.abandoned().await;
 
     let second = start(&account, app(unlimited_retries())).await;
@@ -154,7 +154,7 @@ async fn a_batch_in_flight_when_the_host_stops_is_delivered_by_the_next_host() {
     assert_ne!(call.header("x-azure-functions-invocationid").map(str::to_owned), first_id);
     assert_eq!(batch(&mut call).await, [json!({"id": "1", "pk": "a"})]);
     call.succeed().await;
-    with_deadline(second.host.stop()).await;
+    with_deadline(second.running.stop()).await;
 }
 
 #[tokio::test]
