@@ -1,75 +1,75 @@
-//! Why a host does not start, and why a running one shut itself down.
+//! Why a host does not start, and why a running host shuts itself down.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A host could not be started, or was asked for something it does not have.
+/// A host could not be started, or has no such function.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// A value in host.json or a function.json that this host cannot work with.
+    /// A value in host.json or a function.json is invalid or not supported.
     #[error("{file}: {field} is {found}; allowed: {allowed}", file = file.display())]
     Configuration {
         /// The file that holds the value.
         file: PathBuf,
-        /// The property, with the ones around it: `bindings[0].feedPollDelay`.
+        /// The path of the property: `bindings[0].feedPollDelay`.
         field: String,
-        /// What the file says, or `missing`.
+        /// The value as JSON, or `missing`.
         found: String,
-        /// What could stand there.
+        /// The values that are allowed.
         allowed: String,
     },
-    /// A file that cannot be read.
-    #[error("{file}: {source}", file = file.display())]
+    /// A file or folder cannot be read.
+    #[error("cannot read {file}: {source}", file = file.display())]
     Unreadable {
-        /// The file.
+        /// The file or folder.
         file: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file that is not JSON.
-    #[error("{file}: {source}", file = file.display())]
+    /// A file is not JSON.
+    #[error("{file} is not valid JSON: {source}", file = file.display())]
     NotJson {
         /// The file.
         file: PathBuf,
-        /// Where it ceases to be JSON.
+        /// The syntax error and its position.
         source: serde_json::Error,
     },
-    /// The connection that a trigger names cannot be used.
+    /// The connection of a trigger cannot be used.
     #[error("function {function}: connection {connection}: {problem}")]
     Connection {
         /// The function's name.
         function: String,
-        /// The setting's name, as function.json has it.
+        /// The connection's name in function.json.
         connection: String,
-        /// What is wrong with it.
+        /// The problem and its remedy.
         problem: String,
     },
     /// Another program listens on the port.
-    #[error("port {port} is in use; choose another, or 0 for any free one")]
+    #[error("port {port} is in use; choose another port, or 0 for any free one")]
     PortInUse {
         /// The port.
         port: u16,
     },
-    /// The port cannot be listened on.
-    #[error("listening on port {port}: {source}")]
+    /// The host cannot listen on the port.
+    #[error("cannot listen on port {port}: {source}")]
     Listen {
         /// The port.
         port: u16,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The handler's executable cannot be started.
-    #[error("starting the handler {executable}: {source}", executable = executable.display())]
+    #[error("cannot start the handler {executable}: {source}", executable = executable.display())]
     Spawn {
         /// The executable.
         executable: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The HTTP client towards the handler cannot be set up.
-    #[error("setting up the HTTP client: {0}")]
+    /// The HTTP client for the handler cannot be created.
+    #[error("cannot create the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
-    /// There is no function of that name with a Cosmos DB trigger.
+    /// No function of this name has a Cosmos DB trigger.
     #[error("there is no function {0} with a Cosmos DB trigger")]
     UnknownFunction(String),
 }
@@ -77,24 +77,30 @@ pub enum HostError {
 /// Why a running host shut itself down.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostFailure {
-    /// The handler ended by itself once too often.
-    #[error("the handler ended {errors} times, the last time because: {last}. Shutting down the host")]
+    /// The handler failed too often.
+    #[error("the handler failed {errors} times; the last time it {last}. The host is shutting down")]
     RestartLimit {
         /// How many errors were counted.
         errors: usize,
-        /// The last of them.
+        /// The last error: `ended with code 1`.
         last: String,
     },
-    /// No handler answered in time while an invocation waited for it.
-    #[error("the handler did not answer within {waited:?}. Initialization timed out and host is shutting down")]
+    /// An invocation waited too long for the handler to become ready.
+    #[error("the handler did not become ready within {waited:?}. The host is shutting down")]
     InitializationTimedOut {
         /// How long the invocation waited.
         waited: Duration,
     },
-    /// The handler could not be started again.
-    #[error("the handler could not be started again: {0}")]
+    /// The handler could not be restarted.
+    #[error("the handler could not be restarted: {0}")]
     Spawn(String),
-    /// The host was told to stop.
+    /// The host was stopped.
     #[error("the host was stopped")]
     Stopped,
+}
+
+/// The error followed by its causes, because the message of an HTTP client's error omits them.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

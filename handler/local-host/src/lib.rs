@@ -1,10 +1,13 @@
 //! A stand-in for the Azure Functions host, for development and for contract tests of custom handlers.
 //!
-//! It reads host.json and every function.json of an app, starts the custom handler as a child process, polls Cosmos DB
-//! containers and posts the batches to the handler, runs timers, and passes HTTP requests through to it. It does so as the real host
-//! (version 4, Cosmos DB extension 4.x) does, where that is well meant and where it is not: documents lose what a round
-//! trip through Newtonsoft.Json loses, an empty answer hangs until the function timeout, a failed batch without a retry
-//! policy is skipped, and the handler is killed without a warning.
+//! It reads host.json and the function.json files of an app, starts the custom handler as a child process, delivers
+//! batches from the change feeds of Cosmos DB containers, runs timers, and proxies HTTP requests. It reproduces the real
+//! host (version 4, Cosmos DB extension 4.x), including the behavior that a handler must cope with:
+//!
+//! * documents pass through Newtonsoft.Json, which rewrites dates and numbers,
+//! * an invocation with an empty response hangs until the function timeout,
+//! * a failed batch without a retry policy is skipped,
+//! * the handler is killed without warning.
 //!
 //! ```no_run
 //! use local_host::{Host, HostOptions};
@@ -19,6 +22,7 @@
 //! ```
 
 mod app;
+mod cosmos_listener;
 mod error;
 mod handler;
 mod host;
@@ -26,10 +30,7 @@ mod http;
 mod invocation;
 mod newtonsoft;
 mod options;
-mod port;
 mod timer;
-mod trigger;
-mod version;
 
 pub use error::{HostError, HostFailure};
 pub use host::{Host, RunningHost};

@@ -1,4 +1,4 @@
-//! What a host is started with.
+//! The options of a host.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,30 +6,29 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-/// The parameters of [`Host::start`](crate::Host::start). Construct with `..HostOptions::default()`.
+/// The options of [`Host::start`](crate::Host::start). Construct with `..HostOptions::default()`.
 #[derive(Clone, Debug)]
 pub struct HostOptions {
-    /// The folder with host.json and a folder with a function.json for each function. By default the current one.
+    /// The folder that holds host.json, and one folder with a function.json per function. Default: the current folder.
     pub script_root: PathBuf,
-    /// The port on 127.0.0.1 to serve functions on; 0 is any free one. By default 7071.
+    /// The port on 127.0.0.1 that serves the functions; 0 is any free one. Default: 7071.
     pub port: u16,
-    /// App settings. The handler sees them as environment variables, on top of the ones that it inherits.
+    /// App settings. The handler receives them as environment variables, on top of the inherited ones.
     pub settings: BTreeMap<String, String>,
-    /// Whether functions of authorization level `function` and `admin` are called with a key. By default not, as
-    /// under Core Tools.
+    /// Whether functions of authorization level `function` and `admin` require a key. Default: no, as under Core Tools.
     pub require_keys: bool,
-    /// The handler's executable, in place of `customHandler.description.defaultExecutablePath`.
+    /// The handler's executable, instead of `customHandler.description.defaultExecutablePath`.
     pub executable: Option<PathBuf>,
-    /// The handler's arguments, each passed on as it is, in place of those of `customHandler.description`.
+    /// The handler's arguments, passed on unchanged, instead of those of `customHandler.description`.
     pub arguments: Option<Vec<String>>,
-    /// How long an invocation may take, in place of `functionTimeout` of host.json.
+    /// The time limit of an invocation, instead of `functionTimeout` of host.json.
     pub function_timeout: Option<Duration>,
     /// How the bodies of invocations are framed.
     pub framing: Framing,
-    /// Where the lines go that the handler prints.
+    /// Where the handler's output goes.
     pub handler_output: HandlerOutput,
-    /// How many errors of the handler within half an hour of each other shut the host down: 3 in the real host, which
-    /// is the default. `None`: any number; a handler that ends before it is ready is then started again after a second.
+    /// The number of handler errors, less than half an hour apart, that shuts the host down. Default: 3, as in the real
+    /// host. `None` is no limit; a handler that ends before it is ready is then restarted after one second.
     pub restart_limit: Option<u32>,
 }
 
@@ -50,20 +49,20 @@ impl Default for HostOptions {
     }
 }
 
-/// How the body of an invocation is framed. The host chunks it in Azure and sends its length under Core Tools; a handler
-/// has to take both.
+/// How the body of an invocation is framed. The real host sends chunks in Azure and a length under Core Tools; a handler
+/// must accept both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
     /// `Transfer-Encoding: chunked`.
     Chunked,
     /// `Content-Length`.
     ContentLength,
-    /// The two in turn, from one invocation to the next, chunked first.
+    /// Alternates between the two, chunked first.
     #[default]
     Alternate,
 }
 
-/// Where the lines go that the handler prints.
+/// Where the handler's output goes, line by line.
 #[derive(Clone, Debug, Default)]
 pub enum HandlerOutput {
     /// To the log, with target `handler`.
@@ -76,8 +75,9 @@ pub enum HandlerOutput {
 /// A line that the handler printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputLine {
-    /// Info for a line on stdout; for one on stderr error, or warning when it says so.
+    /// Info on stdout. On stderr warning if the line contains "warn", and otherwise error, or info where
+    /// `useStdErrorStreamForErrorsOnly` is false and the line reports no error.
     pub level: log::Level,
-    /// The line without its end.
+    /// The line without its line ending. A line over 64 KiB arrives in pieces.
     pub text: String,
 }

@@ -1,4 +1,4 @@
-//! Shows how far behind a processor is, lease by lease.
+//! Prints the lag of a processor, lease by lease.
 //!
 //! ```sh
 //! export COSMOS_CONNECTION='AccountEndpoint=…;AccountKey=…;'
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             lease.lease_token,
             lease.lag.map_or("?".into(), |lag| lag.to_string()),
             lease.lag_seconds.map_or("?".into(), |seconds| seconds.to_string()),
-            lease.owner.as_deref().unwrap_or("nobody"),
+            lease.owner.as_deref().unwrap_or("none"),
             if lease.is_stuck { "; STUCK" } else { "" },
         );
     }

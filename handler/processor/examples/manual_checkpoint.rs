@@ -1,5 +1,5 @@
-//! Gathers changes of each lease until there are enough of them, stores them together (here: in a file), and only then
-//! moves the lease's bookmark. Killed in between, the changes that were not stored come again.
+//! Collects the changes of each lease, stores them in large batches (here: in a file), and checkpoints the lease only then.
+//! After a crash, changes that were not stored are redelivered.
 //!
 //! ```sh
 //! export COSMOS_CONNECTION='AccountEndpoint=…;AccountKey=…;'
@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use changefeed_processor::{Change, ChangeFeedProcessor, Container, StartFrom, connect};
 
-const ENOUGH: usize = 1000;
+const BATCH_SIZE: usize = 1000;
 
-type Gathered = Arc<Mutex<HashMap<String, Vec<Change>>>>;
+type Collected = Arc<Mutex<HashMap<String, Vec<Change>>>>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,26 +23,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: manual_checkpoint DATABASE CONTAINER LEASE_CONTAINER".into());
     };
     let client = connect(&std::env::var("COSMOS_CONNECTION")?).await?;
-    let gathered = Gathered::default();
-    let forget = Arc::clone(&gathered);
+    let collected = Collected::default();
+    let released = Arc::clone(&collected);
     let processor = ChangeFeedProcessor::builder(
         "manual-checkpoint",
         Container::open(&client, database, monitored).await?,
         Container::open(&client, database, leases).await?,
     )
     .start_from(StartFrom::Beginning)
-    // Whoever reads the range next gets again what is not stored.
+    // The next owner of the lease receives the changes that are not stored.
     .on_lease_released(move |token| {
-        forget.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
+        released.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
     })
     .build_with_manual_checkpoint(move |context, changes, checkpointer| {
-        let gathered = Arc::clone(&gathered);
+        let collected = Arc::clone(&collected);
         async move {
             let ready = {
-                let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
-                let waiting = gathered.entry(context.lease_token().to_owned()).or_default();
+                let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
+                let waiting = collected.entry(context.lease_token().to_owned()).or_default();
                 waiting.extend(changes);
-                if waiting.len() < ENOUGH { Vec::new() } else { std::mem::take(waiting) }
+                if waiting.len() < BATCH_SIZE { Vec::new() } else { std::mem::take(waiting) }
             };
             if !ready.is_empty() {
                 store(&ready)?;

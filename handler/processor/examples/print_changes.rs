@@ -5,7 +5,8 @@
 //! cargo run -p changefeed-processor --example print_changes -- store cart leases
 //! ```
 //!
-//! Start it twice, in two terminals: the two share the leases. Stop one, or kill it: the other goes on where it was.
+//! Start it in two terminals: the two instances share the leases. Stop or kill one: the other resumes its leases at their
+//! last checkpoints.
 
 use std::convert::Infallible;
 
@@ -24,8 +25,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Container::open(&client, database, leases).await?,
     )
     .start_from(StartFrom::Beginning)
-    .on_lease_acquired(|token| eprintln!("lease {token} is ours"))
-    .on_lease_released(|token| eprintln!("lease {token} is not ours any more"))
+    .on_lease_acquired(|token| eprintln!("acquired lease {token}"))
+    .on_lease_released(|token| eprintln!("released lease {token}"))
     .on_error(|token, error| eprintln!("lease {}: {error}", token.unwrap_or("-")))
     .build(|context, changes| async move {
         for change in changes {

@@ -1,6 +1,7 @@
-//! Typed reading of one JSON object, so that every refusal names the file, the field, what was found and what is allowed.
+//! Typed access to the properties of a JSON object. Every error names the file, the property, its value and what is
+//! allowed.
 //!
-//! As in the host, names are matched whatever their case, unknown ones are ignored, and texts stand for numbers and flags.
+//! As in the real host, names ignore case, unknown properties are ignored, and numbers and booleans may be strings.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,10 +24,10 @@ impl Fields {
             std::fs::read_to_string(file).map_err(|source| HostError::Unreadable { file: file.to_owned(), source })?;
         let json = serde_json::from_str(text.trim_start_matches('\u{feff}'))
             .map_err(|source| HostError::NotJson { file: file.to_owned(), source })?;
-        Self::of(file, String::new(), json)
+        Self::from_value(file, String::new(), json)
     }
 
-    fn of(file: &Path, path: String, value: Value) -> Result<Self, HostError> {
+    fn from_value(file: &Path, path: String, value: Value) -> Result<Self, HostError> {
         match value {
             Value::Object(object) => Ok(Self { file: file.to_owned(), path, object }),
             other => Err(HostError::Configuration {
@@ -38,13 +39,13 @@ impl Fields {
         }
     }
 
-    /// The same object with every text replaced, as `change` says.
-    pub(crate) fn with_texts(mut self, change: impl Fn(&str) -> Option<String>) -> Result<Self, HostError> {
+    /// Replaces the values that are strings. `None` from `change` means that an app setting is missing.
+    pub(crate) fn map_strings(mut self, change: impl Fn(&str) -> Option<String>) -> Result<Self, HostError> {
         let names: Vec<String> = self.object.keys().cloned().collect();
         for name in names {
             if let Some(Value::String(text)) = self.object.get(&name) {
                 let changed =
-                    change(text).ok_or_else(|| self.wrong(&name, "the name of an app setting that exists"))?;
+                    change(text).ok_or_else(|| self.invalid(&name, "the name of an app setting that exists"))?;
                 self.object.insert(name, Value::String(changed));
             }
         }
@@ -52,79 +53,79 @@ impl Fields {
     }
 
     pub(crate) fn section(&self, name: &str) -> Result<Option<Self>, HostError> {
-        self.get(name).map(|value| Self::of(&self.file, self.path_of(name), value.clone())).transpose()
+        self.get(name).map(|value| Self::from_value(&self.file, self.path_of(name), value.clone())).transpose()
     }
 
     pub(crate) fn sections(&self, name: &str) -> Result<Vec<Self>, HostError> {
         let section = |(index, value): (usize, &Value)| {
-            Self::of(&self.file, format!("{}[{index}]", self.path_of(name)), value.clone())
+            Self::from_value(&self.file, format!("{}[{index}]", self.path_of(name)), value.clone())
         };
         match self.get(name) {
             None => Ok(Vec::new()),
             Some(Value::Array(values)) => values.iter().enumerate().map(section).collect(),
-            Some(_) => Err(self.wrong(name, "an array of objects")),
+            Some(_) => Err(self.invalid(name, "an array of objects")),
         }
     }
 
-    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, HostError> {
+    pub(crate) fn string(&self, name: &str) -> Result<Option<String>, HostError> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
-            Some(_) => Err(self.wrong(name, "a text")),
+            Some(_) => Err(self.invalid(name, "a string")),
         }
     }
 
-    pub(crate) fn required_text(&self, name: &str) -> Result<String, HostError> {
-        self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| self.wrong(name, "a text that is not empty"))
+    pub(crate) fn required_string(&self, name: &str) -> Result<String, HostError> {
+        self.string(name)?.filter(|text| !text.is_empty()).ok_or_else(|| self.invalid(name, "a non-empty string"))
     }
 
-    pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, HostError> {
-        let allowed = || self.wrong(name, "an array of texts");
+    pub(crate) fn strings(&self, name: &str) -> Result<Option<Vec<String>>, HostError> {
+        let allowed = || self.invalid(name, "an array of strings");
         match self.get(name) {
             None => Ok(None),
             Some(Value::Array(values)) => {
-                let texts = values.iter().map(|value| value.as_str().map(str::to_owned));
-                texts.collect::<Option<Vec<_>>>().map(Some).ok_or_else(allowed)
+                let strings = values.iter().map(|value| value.as_str().map(str::to_owned));
+                strings.collect::<Option<Vec<_>>>().map(Some).ok_or_else(allowed)
             }
             Some(_) => Err(allowed()),
         }
     }
 
-    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, HostError> {
+    pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, HostError> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
             Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
             Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
-            Some(_) => Err(self.wrong(name, "true or false")),
+            Some(_) => Err(self.invalid(name, "true or false")),
         }
     }
 
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, HostError> {
-        let read = match self.get(name) {
+        let value = match self.get(name) {
             None => return Ok(None),
             Some(Value::Number(number)) => number.as_i64(),
             Some(Value::String(text)) => text.trim().parse().ok(),
             Some(_) => None,
         };
-        read.map(Some).ok_or_else(|| self.wrong(name, "an integer"))
+        value.map(Some).ok_or_else(|| self.invalid(name, "an integer"))
     }
 
     pub(crate) fn time_span(&self, name: &str) -> Result<Option<Duration>, HostError> {
-        let span = |text: &str| time_span::parse(text).ok_or_else(|| self.wrong(name, time_span::SYNTAX));
-        self.text(name)?.as_deref().map(span).transpose()
+        let span = |text: &str| time_span::parse(text).ok_or_else(|| self.invalid(name, time_span::SYNTAX));
+        self.string(name)?.as_deref().map(span).transpose()
     }
 
-    /// One of `allowed` pairs of a text, whose case does not matter, and what it stands for.
+    /// `allowed` pairs each string, ignoring case, with its meaning.
     pub(crate) fn choice<T: Copy>(&self, name: &str, allowed: &[(&str, T)]) -> Result<Option<T>, HostError> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.string(name)? else { return Ok(None) };
         let chosen = allowed.iter().find(|(value, _)| value.eq_ignore_ascii_case(&text)).map(|(_, meaning)| *meaning);
         let values: Vec<&str> = allowed.iter().map(|(value, _)| *value).collect();
-        chosen.map(Some).ok_or_else(|| self.wrong(name, &values.join(", ")))
+        chosen.map(Some).ok_or_else(|| self.invalid(name, &values.join(", ")))
     }
 
-    pub(crate) fn wrong(&self, name: &str, allowed: &str) -> HostError {
+    pub(crate) fn invalid(&self, name: &str, allowed: &str) -> HostError {
         HostError::Configuration {
             file: self.file.clone(),
             field: self.path_of(name),
@@ -134,8 +135,9 @@ impl Fields {
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
-        let matching = || self.object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-        self.object.get(name).or_else(matching).filter(|value| !value.is_null())
+        let ignoring_case =
+            || self.object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        self.object.get(name).or_else(ignoring_case).filter(|value| !value.is_null())
     }
 
     fn path_of(&self, name: &str) -> String {

@@ -1,4 +1,4 @@
-//! All files of an app together.
+//! Reads all files of an app.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use super::host_json::HostJson;
 use super::settings::Settings;
 use crate::error::HostError;
 
-/// Everything the files say that matters to this host.
+/// The parts of the files that this host uses.
 #[derive(Debug)]
 pub(crate) struct FunctionApp {
     pub host: HostJson,
-    /// In the order of their names, which is also the precedence of their routes.
+    /// Sorted by name, which is also the precedence of their routes.
     pub functions: Vec<Function>,
 }
 

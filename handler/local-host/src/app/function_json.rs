@@ -1,4 +1,4 @@
-//! function.json: what starts a function.
+//! function.json: the trigger of a function and its retry policy.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -30,9 +30,9 @@ pub(crate) enum Trigger {
 
 #[derive(Debug)]
 pub(crate) struct CosmosTrigger {
-    /// The binding's name, which is the key in `Data`.
+    /// The binding's name, which is the key in `Data` of an invocation.
     pub name: String,
-    /// The name that the file gives the connection, for messages.
+    /// The connection's name, for error messages.
     pub connection: String,
     pub connection_string: String,
     pub database: String,
@@ -61,7 +61,7 @@ pub(crate) struct HttpTrigger {
 
 #[derive(Debug)]
 pub(crate) struct TimerTrigger {
-    /// The binding's name, which is the key in `Data`.
+    /// The binding's name, which is the key in `Data` of an invocation.
     pub name: String,
     pub schedule: Schedule,
     pub run_on_startup: bool,
@@ -74,53 +74,57 @@ pub(crate) enum AuthLevel {
 }
 
 impl Function {
-    /// `None` for a function that this host cannot run, which is logged.
+    /// `None` for a function that this host does not support, with a warning in the log.
     pub(crate) fn read(folder: &Path, file: &Path, settings: &Settings) -> Result<Option<Self>, HostError> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let root = Fields::read(file)?;
         if !is_function_name(&name) {
-            return Err(root.wrong("the folder's name", "a letter, then letters, digits, - and _"));
+            return Err(root.invalid("the folder's name", "a letter, then letters, digits, - and _"));
         }
         let mut bindings = Vec::new();
         for binding in root.sections("bindings")? {
-            bindings.push((binding.required_text("type")?.to_lowercase(), direction(&binding)?, binding));
+            bindings.push((binding.required_string("type")?.to_lowercase(), is_input(&binding)?, binding));
         }
         let outputs: Vec<&str> =
-            bindings.iter().filter(|(_, input, _)| !input).map(|(kind, ..)| kind.as_str()).collect();
+            bindings.iter().filter(|(_, is_input, _)| !is_input).map(|(kind, ..)| kind.as_str()).collect();
         let only_http_output = outputs == ["http"];
-        let inputs = bindings.iter().filter(|(_, input, _)| *input).count();
+        let inputs = bindings.iter().filter(|(_, is_input, _)| *is_input).count();
 
         let is_trigger = |(kind, ..): &(String, bool, Fields)| kind.ends_with("trigger");
         let Some(position) = bindings.iter().position(is_trigger) else {
-            return Err(root.wrong("bindings", "an array with a trigger"));
+            return Err(root.invalid("bindings", "an array with a trigger"));
         };
         let (kind, _, binding) = bindings.swap_remove(position);
-        let binding = binding.with_texts(|text| settings.resolve(text))?;
+        let binding = binding.map_strings(|text| settings.resolve(text))?;
         let trigger = match kind.as_str() {
-            "cosmosdbtrigger" => Trigger::Cosmos(Box::new(CosmosTrigger::of(&binding, &name, settings)?)),
-            "timertrigger" => Trigger::Timer(TimerTrigger::of(&binding)?),
-            "httptrigger" if only_http_output && inputs == 1 => Trigger::Http(HttpTrigger::of(&binding, &name)?),
+            "cosmosdbtrigger" => Trigger::Cosmos(Box::new(CosmosTrigger::from_fields(&binding, &name, settings)?)),
+            "timertrigger" => Trigger::Timer(TimerTrigger::from_fields(&binding)?),
+            "httptrigger" if only_http_output && inputs == 1 => {
+                Trigger::Http(HttpTrigger::from_fields(&binding, &name)?)
+            }
             "httptrigger" => {
-                log::warn!("function {name} is left out: the stand-in host needs an httpTrigger and one http output");
+                log::warn!(
+                    "skipping function {name}: the stand-in host supports an httpTrigger only with exactly one output of type http"
+                );
                 return Ok(None);
             }
             other => {
-                log::warn!("function {name} is left out: the stand-in host has no {other}");
+                log::warn!("skipping function {name}: the stand-in host does not support {other}");
                 return Ok(None);
             }
         };
-        let retry = root.section("retry")?.as_ref().map(RetryPolicy::of).transpose()?;
+        let retry = root.section("retry")?.as_ref().map(RetryPolicy::from_fields).transpose()?;
         Ok(Some(Self { name, trigger, retry }))
     }
 }
 
 impl CosmosTrigger {
-    fn of(binding: &Fields, function: &str, settings: &Settings) -> Result<Self, HostError> {
-        let or = |name, default: &str| {
-            binding.text(name).map(|text| text.filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned()))
+    fn from_fields(binding: &Fields, function: &str, settings: &Settings) -> Result<Self, HostError> {
+        let string_or = |name, default: &str| {
+            binding.string(name).map(|text| text.filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned()))
         };
-        let connection = or("connection", "CosmosDB")?;
-        let lease_connection = or("leaseConnection", &connection)?;
+        let connection = string_or("connection", "CosmosDB")?;
+        let lease_connection = string_or("leaseConnection", &connection)?;
         let connection_string = |name: &str| {
             settings.connection_string(name).map_err(|problem| HostError::Connection {
                 function: function.to_owned(),
@@ -128,23 +132,23 @@ impl CosmosTrigger {
                 problem,
             })
         };
-        // Zero and less mean the default, as in the trigger's listener.
+        // Zero and negative values mean the default, as in the real trigger.
         let milliseconds = |name| {
             let positive = |value: i64| u64::try_from(value).ok().filter(|value| *value > 0);
             binding.integer(name).map(|value| value.and_then(positive).map(Duration::from_millis))
         };
-        let database = binding.required_text("databaseName")?;
+        let database = binding.required_string("databaseName")?;
         let max_items = binding.integer("maxItemsPerInvocation")?.unwrap_or_default().max(0);
-        only_text(binding)?;
+        reject_other_types(binding)?;
         Ok(Self {
-            name: binding.required_text("name")?,
+            name: binding.required_string("name")?,
             connection_string: connection_string(&connection)?,
-            container: binding.required_text("containerName")?,
+            container: binding.required_string("containerName")?,
             lease_connection_string: connection_string(&lease_connection)?,
-            lease_database: or("leaseDatabaseName", &database)?,
-            lease_container: or("leaseContainerName", "leases")?,
-            create_lease_container: binding.flag("createLeaseContainerIfNotExists")?.unwrap_or(false),
-            lease_prefix: or("leaseContainerPrefix", "")?,
+            lease_database: string_or("leaseDatabaseName", &database)?,
+            lease_container: string_or("leaseContainerName", "leases")?,
+            create_lease_container: binding.boolean("createLeaseContainerIfNotExists")?.unwrap_or(false),
+            lease_prefix: string_or("leaseContainerPrefix", "")?,
             poll_delay: milliseconds("feedPollDelay")?,
             lease_acquire_interval: milliseconds("leaseAcquireInterval")?,
             lease_expiration_interval: milliseconds("leaseExpirationInterval")?,
@@ -159,34 +163,33 @@ impl CosmosTrigger {
 }
 
 impl HttpTrigger {
-    fn of(binding: &Fields, function: &str) -> Result<Self, HostError> {
+    fn from_fields(binding: &Fields, function: &str) -> Result<Self, HostError> {
         let level = binding.choice(
             "authLevel",
             &[("anonymous", AuthLevel::Anonymous), ("function", AuthLevel::Key), ("admin", AuthLevel::Key)],
         )?;
-        let route = binding.text("route")?.filter(|route| !route.is_empty());
+        let route = binding.string("route")?.filter(|route| !route.is_empty());
         let upper_case = |methods: Vec<String>| methods.iter().map(|method| method.to_uppercase()).collect();
         Ok(Self {
             route: route.unwrap_or_else(|| function.to_owned()),
-            methods: binding.texts("methods")?.map(upper_case),
+            methods: binding.strings("methods")?.map(upper_case),
             auth_level: level.unwrap_or(AuthLevel::Key),
         })
     }
 }
 
 impl TimerTrigger {
-    fn of(binding: &Fields) -> Result<Self, HostError> {
-        let schedule = Schedule::parse(&binding.required_text("schedule")?);
+    fn from_fields(binding: &Fields) -> Result<Self, HostError> {
+        let schedule = Schedule::parse(&binding.required_string("schedule")?);
         Ok(Self {
-            name: binding.required_text("name")?,
-            schedule: schedule.ok_or_else(|| binding.wrong("schedule", schedule::SYNTAX))?,
-            run_on_startup: binding.flag("runOnStartup")?.unwrap_or(false),
+            name: binding.required_string("name")?,
+            schedule: schedule.ok_or_else(|| binding.invalid("schedule", schedule::SYNTAX))?,
+            run_on_startup: binding.boolean("runOnStartup")?.unwrap_or(false),
         })
     }
 }
 
-/// Whether a binding is an input.
-fn direction(binding: &Fields) -> Result<bool, HostError> {
+fn is_input(binding: &Fields) -> Result<bool, HostError> {
     let input = binding.choice("direction", &[("in", true), ("out", false), ("inout", true)])?;
     Ok(input.unwrap_or(true))
 }
@@ -202,28 +205,28 @@ fn mode(binding: &Fields) -> Result<ChangeFeedMode, HostError> {
     Ok(binding.choice("changeFeedMode", &modes)?.unwrap_or_default())
 }
 
-/// The trigger binds a batch to a text; asked for anything else, the real one does not work.
-fn only_text(binding: &Fields) -> Result<(), HostError> {
-    if binding.text("cardinality")?.is_some_and(|cardinality| !cardinality.eq_ignore_ascii_case("one")) {
-        return Err(binding.wrong("cardinality", "nothing: a custom handler gets a batch as a text"));
+/// The real trigger binds a batch to a string, and fails with any other cardinality or type.
+fn reject_other_types(binding: &Fields) -> Result<(), HostError> {
+    if binding.string("cardinality")?.is_some_and(|cardinality| !cardinality.eq_ignore_ascii_case("one")) {
+        return Err(binding.invalid("cardinality", "nothing, because a custom handler receives a batch as a string"));
     }
-    if binding.text("dataType")?.is_some_and(|data_type| !data_type.eq_ignore_ascii_case("string")) {
-        return Err(binding.wrong("dataType", "nothing: a custom handler gets a batch as a text"));
+    if binding.string("dataType")?.is_some_and(|data_type| !data_type.eq_ignore_ascii_case("string")) {
+        return Err(binding.invalid("dataType", "nothing, because a custom handler receives a batch as a string"));
     }
     Ok(())
 }
 
 fn start_from(binding: &Fields) -> Result<StartFrom, HostError> {
-    let from_beginning = binding.flag("startFromBeginning")?.unwrap_or(false);
-    let Some(text) = binding.text("startFromTime")?.filter(|text| !text.is_empty()) else {
+    let from_beginning = binding.boolean("startFromBeginning")?.unwrap_or(false);
+    let Some(text) = binding.string("startFromTime")?.filter(|text| !text.is_empty()) else {
         return Ok(if from_beginning { StartFrom::Beginning } else { StartFrom::Now });
     };
     if from_beginning {
-        return Err(binding.wrong("startFromTime", "nothing, because startFromBeginning is true"));
+        return Err(binding.invalid("startFromTime", "nothing, because startFromBeginning is true"));
     }
-    let unzoned = || text.parse::<NaiveDateTime>().map(|time| time.and_utc());
-    let time = DateTime::parse_from_rfc3339(&text).map(|time| time.with_timezone(&Utc)).or_else(|_| unzoned());
-    time.map(StartFrom::Time).map_err(|_| binding.wrong("startFromTime", "a time such as 2021-02-16T14:19:29Z"))
+    let without_zone = || text.parse::<NaiveDateTime>().map(|time| time.and_utc());
+    let time = DateTime::parse_from_rfc3339(&text).map(|time| time.with_timezone(&Utc)).or_else(|_| without_zone());
+    time.map(StartFrom::Time).map_err(|_| binding.invalid("startFromTime", "a time such as 2021-02-16T14:19:29Z"))
 }
 
 fn is_function_name(name: &str) -> bool {

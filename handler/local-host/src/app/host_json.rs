@@ -1,4 +1,4 @@
-//! host.json.
+//! host.json: handler, timeouts, route prefix, and the default retry policy.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,14 +17,14 @@ pub(crate) struct HostJson {
     pub function_timeout: Option<Duration>,
     pub description: Description,
     pub initialization_timeout: Duration,
-    /// The handler's port, when it is fixed.
+    /// The handler's port; `None` is any free one.
     pub handler_port: Option<u16>,
     pub route_prefix: String,
-    /// For functions that have none of their own.
+    /// For functions without their own policy.
     pub retry: Option<RetryPolicy>,
 }
 
-/// `customHandler.description`, as it is written.
+/// `customHandler.description`, before variables are expanded.
 #[derive(Debug)]
 pub(crate) struct Description {
     pub executable: Option<String>,
@@ -39,73 +39,76 @@ pub(crate) struct Description {
 impl HostJson {
     pub(crate) fn read(file: &Path) -> Result<Self, HostError> {
         let root = Fields::read(file)?;
-        if root.text("version")?.as_deref() != Some("2.0") {
-            return Err(root.wrong("version", "\"2.0\""));
+        if root.string("version")?.as_deref() != Some("2.0") {
+            return Err(root.invalid("version", "\"2.0\""));
         }
-        let custom_handler = root.section("customHandler")?.ok_or_else(|| root.wrong("customHandler", "an object"))?;
-        if custom_handler.flag("enableProxyingHttpRequest")? != Some(true) {
-            return Err(custom_handler.wrong(
+        let custom_handler =
+            root.section("customHandler")?.ok_or_else(|| root.invalid("customHandler", "an object"))?;
+        if custom_handler.boolean("enableProxyingHttpRequest")? != Some(true) {
+            return Err(custom_handler.invalid(
                 "enableProxyingHttpRequest",
-                "true, the only way in which the stand-in host passes HTTP requests on",
+                "true, because the stand-in host forwards HTTP requests in this mode only",
             ));
         }
         if let Some(http) = custom_handler.section("http")?
             && !http.sections("routes")?.is_empty()
         {
-            return Err(http.wrong("routes", "none: the stand-in host takes functions from function.json files only"));
+            return Err(
+                http.invalid("routes", "none, because the stand-in host reads functions from function.json files only")
+            );
         }
         let description =
-            custom_handler.section("description")?.ok_or_else(|| custom_handler.wrong("description", "an object"))?;
+            custom_handler.section("description")?.ok_or_else(|| custom_handler.invalid("description", "an object"))?;
         Ok(Self {
             function_timeout: function_timeout(&root)?,
-            description: Description::of(&description)?,
+            description: Description::from_fields(&description)?,
             initialization_timeout: custom_handler
                 .time_span("initializationTimeout")?
                 .unwrap_or(DEFAULT_INITIALIZATION_TIMEOUT),
             handler_port: handler_port(&custom_handler)?,
             route_prefix: route_prefix(&root)?,
-            retry: root.section("retry")?.as_ref().map(RetryPolicy::of).transpose()?,
+            retry: root.section("retry")?.as_ref().map(RetryPolicy::from_fields).transpose()?,
         })
     }
 }
 
 impl Description {
-    fn of(section: &Fields) -> Result<Self, HostError> {
-        let text = |name| section.text(name).map(|text| text.filter(|text| !text.is_empty()));
+    fn from_fields(section: &Fields) -> Result<Self, HostError> {
+        let non_empty = |name| section.string(name).map(|text| text.filter(|text| !text.is_empty()));
         Ok(Self {
-            executable: text("defaultExecutablePath")?,
-            worker_path: text("defaultWorkerPath")?,
-            working_directory: text("workingDirectory")?,
-            worker_directory: text("workerDirectory")?,
-            arguments: section.texts("arguments")?.unwrap_or_default(),
-            worker_arguments: section.texts("workerArguments")?.unwrap_or_default(),
-            stderr_for_errors_only: section.flag("useStdErrorStreamForErrorsOnly")?.unwrap_or(true),
+            executable: non_empty("defaultExecutablePath")?,
+            worker_path: non_empty("defaultWorkerPath")?,
+            working_directory: non_empty("workingDirectory")?,
+            worker_directory: non_empty("workerDirectory")?,
+            arguments: section.strings("arguments")?.unwrap_or_default(),
+            worker_arguments: section.strings("workerArguments")?.unwrap_or_default(),
+            stderr_for_errors_only: section.boolean("useStdErrorStreamForErrorsOnly")?.unwrap_or(true),
         })
     }
 }
 
 fn function_timeout(root: &Fields) -> Result<Option<Duration>, HostError> {
-    let Some(text) = root.text("functionTimeout")? else { return Ok(Some(DEFAULT_FUNCTION_TIMEOUT)) };
-    let allowed = format!("-1 for no limit, or {} of at least a second", time_span::SYNTAX);
+    let Some(text) = root.string("functionTimeout")? else { return Ok(Some(DEFAULT_FUNCTION_TIMEOUT)) };
+    let allowed = format!("-1 for no limit, or {} of at least one second", time_span::SYNTAX);
     match time_span::parse(&text) {
         _ if text.trim() == "-1" => Ok(None),
         Some(timeout) if timeout >= Duration::from_secs(1) => Ok(Some(timeout)),
-        _ => Err(root.wrong("functionTimeout", &allowed)),
+        _ => Err(root.invalid("functionTimeout", &allowed)),
     }
 }
 
 fn handler_port(custom_handler: &Fields) -> Result<Option<u16>, HostError> {
     let Some(port) = custom_handler.integer("port")? else { return Ok(None) };
     let port = u16::try_from(port).ok().filter(|port| *port != 0);
-    port.map(Some).ok_or_else(|| custom_handler.wrong("port", "an integer from 1 to 65535"))
+    port.map(Some).ok_or_else(|| custom_handler.invalid("port", "an integer from 1 to 65535"))
 }
 
 fn route_prefix(root: &Fields) -> Result<String, HostError> {
     let http = root.section("extensions")?.map(|extensions| extensions.section("http")).transpose()?.flatten();
-    let prefix = http.as_ref().map(|http| http.text("routePrefix")).transpose()?.flatten();
+    let prefix = http.as_ref().map(|http| http.string("routePrefix")).transpose()?.flatten();
     match (prefix, http) {
         (Some(prefix), Some(http)) if prefix.starts_with('/') || prefix.ends_with('/') => {
-            Err(http.wrong("routePrefix", "a path without a slash at its ends, or an empty text"))
+            Err(http.invalid("routePrefix", "a path without leading or trailing slash, or an empty string"))
         }
         (prefix, _) => Ok(prefix.unwrap_or_else(|| "api".to_owned())),
     }
@@ -132,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_has_the_hosts_defaults_and_unknown_fields_are_ignored() {
+    fn missing_properties_have_the_hosts_defaults_and_unknown_ones_are_ignored() {
         let host = read(&with(r#","logging":{"x":1},"extensionBundle":{}"#)).expect("host.json");
         assert_eq!(host.function_timeout, Some(Duration::from_secs(1800)));
         assert_eq!(host.initialization_timeout, Duration::from_secs(30));
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_of_minus_one_is_no_limit() {
+    fn a_function_timeout_of_minus_one_is_no_limit() {
         assert_eq!(read(&with(r#","functionTimeout":"-1""#)).expect("host.json").function_timeout, None);
         assert_eq!(read(&with(r#","functionTimeout":-1"#)).expect("host.json").function_timeout, None);
     }
@@ -153,27 +156,27 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_refused_with_file_field_value_and_what_is_allowed() {
+    fn an_invalid_value_is_rejected_with_file_property_value_and_what_is_allowed() {
         let error = read(&with(r#","functionTimeout":"soon""#)).expect_err("no time span");
         assert_eq!(
             error,
             "host.json: functionTimeout is \"soon\"; allowed: -1 for no limit, or a time span such as 00:30:00 \
-             ([days.]hours:minutes[:seconds[.fraction]]) of at least a second"
+             ([days.]hours:minutes[:seconds[.fraction]]) of at least one second"
         );
         let error = read(&with(r#","retry":{"strategy":"fixedDelay","maxRetryCount":-2}"#)).expect_err("no count");
         assert_eq!(
             error,
-            "host.json: retry.maxRetryCount is -2; allowed: -1 for any number, or an integer of at least 0"
+            "host.json: retry.maxRetryCount is -2; allowed: -1 for no limit, or an integer of at least 0"
         );
         let error = read(&with(r#","retry":{"strategy":"never","maxRetryCount":1}"#)).expect_err("no strategy");
         assert_eq!(error, "host.json: retry.strategy is \"never\"; allowed: fixedDelay, exponentialBackoff");
         let error = read(r#"{"version":"2.0"}"#).expect_err("no handler");
         assert_eq!(error, "host.json: customHandler is missing; allowed: an object");
-        assert!(read("{").expect_err("no JSON").starts_with("host.json: EOF"));
+        assert!(read("{").expect_err("no JSON").starts_with("host.json is not valid JSON: EOF"));
     }
 
     #[test]
-    fn a_host_that_does_not_proxy_is_refused() {
+    fn an_app_without_proxied_http_requests_is_rejected() {
         let error = read(r#"{"version":"2.0","customHandler":{"description":{}}}"#).expect_err("no proxying");
         assert!(error.contains("customHandler.enableProxyingHttpRequest is missing; allowed: true"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! A function app as its files describe it: host.json and a function.json in each function's folder.
+//! The files of a function app: host.json, and a function.json in each function's folder; and the app settings.
 
 mod fields;
 mod function_app;
@@ -13,4 +13,5 @@ pub(crate) use function_app::FunctionApp;
 pub(crate) use function_json::{AuthLevel, CosmosTrigger, Function, TimerTrigger, Trigger};
 pub(crate) use host_json::Description;
 pub(crate) use retry_policy::{Delays, RetryPolicy};
+pub(crate) use schedule::Schedule;
 pub(crate) use settings::Settings;

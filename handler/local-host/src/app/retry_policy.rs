@@ -1,4 +1,4 @@
-//! When a failed invocation is tried again.
+//! When a failed invocation is retried.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::error::HostError;
 /// The `retry` section of a function.json or host.json.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct RetryPolicy {
-    /// How many attempts follow the first; `None` is any number.
+    /// Retries after the first attempt; `None` is no limit.
     pub max_retry_count: Option<u32>,
     strategy: Strategy,
 }
@@ -19,7 +19,7 @@ enum Strategy {
     ExponentialBackoff { minimum: Duration, maximum: Duration },
 }
 
-/// The pauses before the retries of one batch.
+/// The delays before the retries of one batch.
 #[derive(Debug)]
 pub(crate) struct Delays {
     strategy: Strategy,
@@ -28,25 +28,25 @@ pub(crate) struct Delays {
 }
 
 impl RetryPolicy {
-    pub(crate) fn of(section: &Fields) -> Result<Self, HostError> {
+    pub(crate) fn from_fields(section: &Fields) -> Result<Self, HostError> {
         let count = section.integer("maxRetryCount")?;
         let max_retry_count = match count {
             Some(-1) => None,
             Some(count) if count >= 0 => u32::try_from(count).ok(),
-            _ => return Err(section.wrong("maxRetryCount", "-1 for any number, or an integer of at least 0")),
+            _ => return Err(section.invalid("maxRetryCount", "-1 for no limit, or an integer of at least 0")),
         };
-        let required = |name| section.time_span(name)?.ok_or_else(|| section.wrong(name, super::time_span::SYNTAX));
+        let required = |name| section.time_span(name)?.ok_or_else(|| section.invalid(name, super::time_span::SYNTAX));
         let exponential = section.choice("strategy", &[("fixedDelay", false), ("exponentialBackoff", true)])?;
         let strategy = match exponential {
             Some(false) => Strategy::FixedDelay(required("delayInterval")?),
             Some(true) => {
                 let (minimum, maximum) = (required("minimumInterval")?, required("maximumInterval")?);
                 if minimum > maximum {
-                    return Err(section.wrong("minimumInterval", "a time span not above maximumInterval"));
+                    return Err(section.invalid("minimumInterval", "a time span of at most maximumInterval"));
                 }
                 Strategy::ExponentialBackoff { minimum, maximum }
             }
-            None => return Err(section.wrong("strategy", "fixedDelay, exponentialBackoff")),
+            None => return Err(section.invalid("strategy", "fixedDelay, exponentialBackoff")),
         };
         Ok(Self { max_retry_count, strategy })
     }
@@ -54,15 +54,10 @@ impl RetryPolicy {
     pub(crate) fn delays(&self) -> Delays {
         Delays { strategy: self.strategy, exponent: 0, last: Duration::ZERO }
     }
-
-    /// `-1` for any number, as the handler is told.
-    pub(crate) fn max_retry_count_or_minus_one(&self) -> i64 {
-        self.max_retry_count.map_or(-1, i64::from)
-    }
 }
 
 impl Delays {
-    /// The next pause: growing powers of two of the minimum, each off by up to a fifth, never above the maximum.
+    /// An exponential backoff starts at the minimum, doubles its growth with 20 % jitter, and stays at the maximum.
     pub(crate) fn next(&mut self) -> Duration {
         let (minimum, maximum) = match self.strategy {
             Strategy::FixedDelay(delay) => return delay,
@@ -88,14 +83,14 @@ mod tests {
     use super::{RetryPolicy, Strategy};
 
     #[test]
-    fn a_fixed_delay_stays() {
+    fn a_fixed_delay_does_not_change() {
         let strategy = Strategy::FixedDelay(Duration::from_secs(10));
         let mut delays = RetryPolicy { max_retry_count: Some(5), strategy }.delays();
         assert_eq!([delays.next(), delays.next(), delays.next()], [Duration::from_secs(10); 3]);
     }
 
     #[test]
-    fn a_backoff_doubles_within_a_fifth_and_ends_at_the_maximum() {
+    fn an_exponential_backoff_doubles_with_jitter_up_to_the_maximum() {
         let strategy =
             Strategy::ExponentialBackoff { minimum: Duration::from_secs(1), maximum: Duration::from_secs(20) };
         let mut delays = RetryPolicy { max_retry_count: None, strategy }.delays();

@@ -1,5 +1,5 @@
-//! When a timer is due: six NCRONTAB fields (`{second} {minute} {hour} {day} {month} {day of week}`), five without the
-//! second, or a time span between two calls. Times are UTC, as in the host without `WEBSITE_TIME_ZONE`.
+//! The schedule of a timer: six NCRONTAB fields (`{second} {minute} {hour} {day} {month} {day of week}`), five without the
+//! second, or a time span between calls. Times are in UTC, as in the real host without `WEBSITE_TIME_ZONE`.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use chrono::{DateTime, Datelike, Days, NaiveTime, Utc};
 
 use super::time_span;
 
-/// What a schedule looks like, for messages.
+/// The syntax, for error messages.
 pub(crate) const SYNTAX: &str = "six NCRONTAB fields such as 0 */5 * * * * ({second} {minute} {hour} {day} {month} {day of week}), or a time span such as 00:05:00";
 
-/// How far ahead a due time is looked for: the 29th of February is at most eight years away.
-const DAYS_AHEAD: u64 = 8 * 366;
+/// How far ahead to search: 29 February falls on a given day of the week at least once in 40 years.
+const DAYS_AHEAD: u64 = 40 * 366;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Schedule {
@@ -19,7 +19,7 @@ pub(crate) enum Schedule {
     Interval(Duration),
 }
 
-/// Of each field the values that match, as bits.
+/// The matching values of each field, as bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cron {
     seconds: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Cron {
 }
 
 impl Schedule {
-    /// `None` when the text is no schedule.
+    /// `None` for an invalid schedule.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.split_whitespace().collect();
         match fields.as_slice() {
@@ -39,12 +39,12 @@ impl Schedule {
                 let span = time_span::parse(span).filter(|span| !span.is_zero() && text.contains(':'))?;
                 Some(Self::Interval(span))
             }
-            [_, _, _, _, _] => Cron::of(&[&["0"], fields.as_slice()].concat()).map(Box::new).map(Self::Cron),
-            fields => Cron::of(fields).map(Box::new).map(Self::Cron),
+            [_, _, _, _, _] => Cron::parse(&[&["0"], fields.as_slice()].concat()).map(Box::new).map(Self::Cron),
+            fields => Cron::parse(fields).map(Box::new).map(Self::Cron),
         }
     }
 
-    /// The first due time after this one; `None` if there is none.
+    /// The first due time after `after`, if any.
     pub(crate) fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
             Self::Interval(span) => after.checked_add_signed(chrono::TimeDelta::from_std(*span).ok()?),
@@ -54,7 +54,7 @@ impl Schedule {
 }
 
 impl Cron {
-    fn of(fields: &[&str]) -> Option<Self> {
+    fn parse(fields: &[&str]) -> Option<Self> {
         const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
         const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
         let [second, minute, hour, day, month, day_of_week] = fields else { return None };
@@ -76,12 +76,12 @@ impl Cron {
         });
         let first = after.date_naive();
         let dates = (0..DAYS_AHEAD).filter_map(|days| first.checked_add_days(Days::new(days)));
-        let mut due = dates.filter(|date| {
+        let mut due_dates = dates.filter(|date| {
             has(self.days, date.day())
                 && has(self.months, date.month())
                 && has(self.days_of_week, date.weekday().num_days_from_sunday())
         });
-        due.find_map(|date| times.clone().map(|time| date.and_time(time).and_utc()).find(|time| *time > after))
+        due_dates.find_map(|date| times.clone().map(|time| date.and_time(time).and_utc()).find(|time| *time > after))
     }
 }
 
@@ -93,12 +93,12 @@ fn bits(bits: u64) -> impl Iterator<Item = u32> + Clone {
     (0..u64::BITS).filter(move |value| has(bits, *value))
 }
 
-/// The values of a field: `*`, `*/5`, `7`, `1-5`, `1-30/2`, and lists of those; names stand for numbers.
-fn field(text: &str, least: u32, most: u32, names: &[&str]) -> Option<u64> {
+/// Parses a field: `*`, `*/5`, `7`, `1-5`, `1-30/2`, or a list of these. `names` may replace numbers.
+fn field(text: &str, min: u32, max: u32, names: &[&str]) -> Option<u64> {
     let value = |text: &str| {
         let named = names.iter().position(|name| name.eq_ignore_ascii_case(text));
-        let number = named.and_then(|index| u32::try_from(index).ok()).map(|index| index + least);
-        number.or_else(|| text.parse().ok()).filter(|value| (least..=most).contains(value))
+        let number = named.and_then(|index| u32::try_from(index).ok()).map(|index| index + min);
+        number.or_else(|| text.parse().ok()).filter(|value| (min..=max).contains(value))
     };
     let mut bits = 0;
     for part in text.split(',') {
@@ -107,9 +107,9 @@ fn field(text: &str, least: u32, most: u32, names: &[&str]) -> Option<u64> {
             None => (part, None),
         };
         let (first, last) = match range.split_once('-') {
-            _ if range == "*" => (least, most),
+            _ if range == "*" => (min, max),
             Some((first, last)) => (value(first)?, value(last)?),
-            None if step.is_some() => (value(range)?, most),
+            None if step.is_some() => (value(range)?, max),
             None => (value(range)?, value(range)?),
         };
         if first > last {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_due_time_is_the_first_after_now_that_every_field_matches() {
+    fn the_next_due_time_is_the_first_that_matches_every_field() {
         for (schedule, after, expected) in [
             ("0 11 * * * *", "2026-11-20T10:31:07Z", "2026-11-20T11:11:00Z"),
             ("0 11 * * * *", "2026-11-20T23:11:00Z", "2026-11-21T00:11:00Z"),
@@ -138,6 +138,8 @@ mod tests {
             ("0 30 9 * * Mon-Fri", "2026-11-20T10:31:07Z", "2026-11-23T09:30:00Z"),
             ("0 0 0 1 jan *", "2026-11-20T10:31:07Z", "2027-01-01T00:00:00Z"),
             ("0 0 12 29 2 *", "2026-11-20T10:31:07Z", "2028-02-29T12:00:00Z"),
+            ("0 0 12 29 2 mon", "2026-11-20T10:31:07Z", "2044-02-29T12:00:00Z"),
+            ("0 0 12 29 2 mon", "2072-03-01T00:00:00Z", "2112-02-29T12:00:00Z"),
             ("5,10 0-4/2 3 * * *", "2026-11-20T03:00:10Z", "2026-11-20T03:02:05Z"),
             ("30 9 * * *", "2026-11-20T10:31:07Z", "2026-11-21T09:30:00Z"),
             ("00:05:00", "2026-11-20T10:31:07Z", "2026-11-20T10:36:07Z"),
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_schedule_is_refused() {
+    fn invalid_schedules_are_rejected() {
         for wrong in [
             "",
             "hourly",

@@ -1,8 +1,8 @@
-//! App settings: what `%Setting%`, `%VAR%` and the `connection` of a trigger refer to.
+//! App settings, which `%Setting%`, `%VAR%` and the `connection` of a trigger refer to.
 
 use std::collections::BTreeMap;
 
-/// App settings on top of this process's environment, which is how the real host sees them.
+/// App settings take precedence over this process's environment, as in the real host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings(BTreeMap<String, String>);
 
@@ -19,7 +19,7 @@ impl Settings {
         &self.0
     }
 
-    /// A trigger property: `%Setting%` as a whole stands for the setting's value. `None` when there is no such setting.
+    /// Resolves a trigger property that is `%Setting%` as a whole. `None` if that setting does not exist.
     pub(crate) fn resolve(&self, text: &str) -> Option<String> {
         let name = text.strip_prefix('%').and_then(|rest| rest.strip_suffix('%'));
         match name.filter(|name| !name.is_empty() && !name.contains('%')) {
@@ -28,7 +28,7 @@ impl Settings {
         }
     }
 
-    /// Replaces every `%VAR%` that is set, and leaves the others.
+    /// Replaces every `%VAR%` that is set; the others remain.
     pub(crate) fn expand(&self, text: &str) -> String {
         let mut expanded = String::new();
         let mut rest = text;
@@ -48,11 +48,11 @@ impl Settings {
         expanded + rest
     }
 
-    /// The connection string that a `connection` of this name means: `AzureWebJobs<name>` before `<name>`, each first
-    /// among connection strings.
+    /// The connection string of a `connection`: `AzureWebJobs<name>` takes precedence over `<name>`, and for each the
+    /// connection strings over the app settings.
     ///
     /// # Errors
-    /// Says what is wrong when there is none, or when the connection is an identity-based one.
+    /// The problem and its remedy, if there is none or the connection is identity-based.
     pub(crate) fn connection_string(&self, name: &str) -> Result<String, String> {
         for candidate in [format!("AzureWebJobs{name}"), name.to_owned()] {
             let value = self.get(&format!("ConnectionStrings__{candidate}")).or_else(|| self.get(&candidate));
@@ -61,12 +61,12 @@ impl Settings {
             }
             if self.get(&format!("{candidate}__accountEndpoint")).is_some() {
                 return Err(format!(
-                    "{candidate}__accountEndpoint makes it an identity-based connection; the stand-in host takes \
-                     connection strings only: set {name} to AccountEndpoint=…;AccountKey=…;"
+                    "{candidate}__accountEndpoint defines an identity-based connection, but the stand-in host supports \
+                     connection strings only; set {name} to AccountEndpoint=…;AccountKey=…;"
                 ));
             }
         }
-        Err(format!("there is no app setting of this name: set {name} to AccountEndpoint=…;AccountKey=…;"))
+        Err(format!("there is no app setting of this name; set {name} to AccountEndpoint=…;AccountKey=…;"))
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_property_is_resolved_as_a_whole_or_not_at_all() {
+    fn a_property_is_resolved_only_if_it_is_one_setting_as_a_whole() {
         let settings = settings(&[("Database", "dev")]);
         assert_eq!(settings.resolve("%Database%").as_deref(), Some("dev"));
         assert_eq!(settings.resolve("a-%Database%").as_deref(), Some("a-%Database%"));
@@ -88,21 +88,21 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_expanded_wherever_they_stand() {
+    fn variables_are_expanded_within_a_text() {
         let settings = settings(&[("BIN", "target/debug"), ("NAME", "handler")]);
         assert_eq!(settings.expand("%BIN%/%NAME%"), "target/debug/handler");
         assert_eq!(settings.expand("100% of %NAME%, %NoSuchVariable%"), "100% of handler, %NoSuchVariable%");
     }
 
     #[test]
-    fn a_connection_is_looked_up_with_the_prefix_first() {
+    fn a_connection_with_the_prefix_takes_precedence() {
         let both = settings(&[("AzureWebJobsCosmosDB", "first"), ("CosmosDB", "second")]);
         assert_eq!(both.connection_string("CosmosDB"), Ok("first".to_owned()));
         assert_eq!(settings(&[("CosmosDB", "second")]).connection_string("CosmosDB"), Ok("second".to_owned()));
     }
 
     #[test]
-    fn an_identity_based_connection_is_refused_with_the_way_out() {
+    fn an_identity_based_connection_is_rejected_with_the_remedy() {
         let settings = settings(&[("CosmosDB__accountEndpoint", "https://example.invalid/")]);
         let problem = settings.connection_string("CosmosDB").expect_err("no connection string");
         assert!(problem.contains("identity-based") && problem.contains("connection strings only"), "{problem}");

@@ -1,11 +1,11 @@
-//! Time spans as .NET writes them: `hh:mm:ss`, with days before and a fraction after where needed.
+//! Time spans in .NET's format: `[days.]hours:minutes[:seconds[.fraction]]`, or a number of days.
 
 use std::time::Duration;
 
-/// What a time span looks like, for messages.
+/// The syntax, for error messages.
 pub(crate) const SYNTAX: &str = "a time span such as 00:30:00 ([days.]hours:minutes[:seconds[.fraction]])";
 
-/// `None` when the text is no time span or a negative one.
+/// `None` for an invalid or negative time span.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     let Some((head, minutes_and_seconds)) = text.split_once(':') else {
@@ -17,22 +17,22 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     };
     let (minutes, seconds) = minutes_and_seconds.split_once(':').unwrap_or((minutes_and_seconds, "0"));
     let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
-    let clock = below(hours, 24)? * 3600 + below(minutes, 60)? * 60 + below(seconds, 60)?;
+    let clock = integer_below(hours, 24)? * 3600 + integer_below(minutes, 60)? * 60 + integer_below(seconds, 60)?;
     Some(days + Duration::from_secs(clock) + ticks(fraction)?)
 }
 
 fn days(text: &str) -> Option<Duration> {
-    below(text, 10_675_200).map(|days| Duration::from_secs(days * 24 * 3600))
+    integer_below(text, 10_675_200).map(|days| Duration::from_secs(days * 24 * 3600))
 }
 
-fn below(text: &str, limit: u64) -> Option<u64> {
+fn integer_below(text: &str, limit: u64) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok())?.filter(|value| *value < limit)
 }
 
-/// A fraction of a second of one to seven digits.
+/// A fraction of a second, one to seven digits.
 fn ticks(text: &str) -> Option<Duration> {
-    let value = below(text, 10_000_000).filter(|_| text.len() <= 7)?;
+    let value = integer_below(text, 10_000_000).filter(|_| text.len() <= 7)?;
     let scale = 10_u64.pow(9 - u32::try_from(text.len()).ok()?);
     Some(Duration::from_nanos(value * scale))
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn the_forms_of_dotnet_are_read() {
+    fn dotnet_time_spans_are_parsed() {
         for (text, expected) in [
             ("00:30:00", Duration::from_secs(1800)),
             ("00:00:00.5", Duration::from_millis(500)),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn other_texts_are_rejected() {
         for text in ["", "-1", "-00:00:01", "24:00:00", "00:60:00", "00:00:60", "1 minute", "00:00:00.", "1.5", "a:b:c"]
         {
             assert_eq!(parse(text), None, "{text}");

@@ -1,8 +1,8 @@
-//! The handler's command line, put together as the real host does: the arguments are joined by spaces without quotes
-//! and then split again as .NET splits a command line.
+//! The handler's command line, treated as in the real host: arguments are joined by spaces without quoting, and then
+//! split as .NET splits a command line.
 
-/// Splits at blanks outside double quotes. Backslashes are literal unless a quote follows them: then each pair is one
-/// backslash, and one left over makes the quote literal. Two quotes inside quotes are one.
+/// Splits at spaces and tabs outside double quotes. Backslashes are literal unless a quote follows: then each pair is one
+/// backslash, and an odd one makes the quote literal. A doubled quote inside quotes is one literal quote.
 pub(super) fn split(line: &str) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut argument: Option<String> = None;
@@ -42,24 +42,24 @@ pub(super) fn split(line: &str) -> Vec<String> {
     arguments
 }
 
-/// Removes every `%…%`, because what it names is not set.
+/// Removes every `%NAME%`. Those that are left at this point name variables that are not set.
 pub(super) fn without_variables(text: &str) -> String {
-    let mut kept = String::new();
+    let mut output = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
         match after.split_once('%') {
             Some((name, after)) if !name.is_empty() => {
-                kept.push_str(before);
+                output.push_str(before);
                 rest = after;
             }
             _ => {
-                kept.push_str(before);
-                kept.push('%');
+                output.push_str(before);
+                output.push('%');
                 rest = after;
             }
         }
     }
-    kept + rest
+    output + rest
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
     use super::{split, without_variables};
 
     #[test]
-    fn a_line_is_split_as_dotnet_does() {
+    fn a_command_line_is_split_as_in_dotnet() {
         for (line, expected) in [
             ("", vec![]),
             ("  a  b\tc ", vec!["a", "b", "c"]),
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn leftover_variables_vanish_and_single_percent_signs_stay() {
+    fn unset_variables_are_removed_and_single_percent_signs_are_not() {
         assert_eq!(without_variables("a %NoSuchVariable% b 100% %% c"), "a  b 100% c");
         assert_eq!(without_variables("100%"), "100%");
     }

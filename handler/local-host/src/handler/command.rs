@@ -1,4 +1,4 @@
-//! How the handler is started: executable, arguments, folder and environment.
+//! Starts handler processes: executable, arguments, folder and environment.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -23,10 +23,10 @@ pub(crate) struct HandlerCommand {
 
 #[derive(Debug)]
 enum Arguments {
-    /// As they are.
-    Given(Vec<String>),
-    /// To be expanded and split.
-    Line(String),
+    /// Passed on unchanged.
+    Verbatim(Vec<String>),
+    /// Still to be expanded and split.
+    CommandLine(String),
 }
 
 impl HandlerCommand {
@@ -43,8 +43,8 @@ impl HandlerCommand {
             None => executable(description, script_root, settings)?,
         };
         let arguments = match &options.arguments {
-            Some(arguments) => Arguments::Given(arguments.clone()),
-            None => Arguments::Line(line(description, settings)),
+            Some(arguments) => Arguments::Verbatim(arguments.clone()),
+            None => Arguments::CommandLine(command_line(description, settings)),
         };
         let directory = description.working_directory.as_deref().unwrap_or_default();
         Ok(Self {
@@ -57,16 +57,16 @@ impl HandlerCommand {
         })
     }
 
-    /// Starts a process, whose output is piped, and which ends with the returned value.
+    /// Starts a process with piped output. Dropping the returned value kills it.
     pub(crate) fn spawn(&self) -> Result<Child, HostError> {
         let variables = self.variables();
-        let replaced = |text: &str| {
+        let replace_variables = |text: &str| {
             variables.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("%{name}%"), value))
         };
-        let executable = replaced(&self.executable);
+        let executable = replace_variables(&self.executable);
         let arguments = match &self.arguments {
-            Arguments::Given(arguments) => arguments.clone(),
-            Arguments::Line(line) => split(&without_variables(&replaced(line))),
+            Arguments::Verbatim(arguments) => arguments.clone(),
+            Arguments::CommandLine(line) => split(&without_variables(&replace_variables(line))),
         };
         log::debug!("starting {executable} {arguments:?} in {}", self.working_directory.display());
         Command::new(&executable)
@@ -82,7 +82,7 @@ impl HandlerCommand {
             .map_err(|source| HostError::Spawn { executable: PathBuf::from(executable), source })
     }
 
-    /// The five variables that the host adds; the worker's id is another one for every process.
+    /// The five variables that the host adds. Every process has its own worker id.
     fn variables(&self) -> [(&'static str, String); 5] {
         let (port, id) = (self.port.to_string(), Uuid::new_v4().to_string());
         [
@@ -95,10 +95,10 @@ impl HandlerCommand {
     }
 }
 
-/// A relative path is one under the worker directory if there is such a file, and otherwise looked up in PATH.
+/// A relative path denotes a file in the worker directory if that exists; otherwise PATH is searched.
 fn executable(description: &Description, script_root: &Path, settings: &Settings) -> Result<String, HostError> {
-    let written = description.executable.as_deref().map(|path| settings.expand(path)).unwrap_or_default();
-    if written.is_empty() {
+    let configured = description.executable.as_deref().map(|path| settings.expand(path)).unwrap_or_default();
+    if configured.is_empty() {
         return Err(HostError::Configuration {
             file: script_root.join("host.json"),
             field: "customHandler.description.defaultExecutablePath".to_owned(),
@@ -107,14 +107,14 @@ fn executable(description: &Description, script_root: &Path, settings: &Settings
         });
     }
     let worker_directory = script_root.join(description.worker_directory.as_deref().unwrap_or_default());
-    let path = worker_directory.join(&written);
-    Ok(if path.is_file() { path.to_string_lossy().into_owned() } else { written })
+    let path = worker_directory.join(&configured);
+    Ok(if path.is_file() { path.to_string_lossy().into_owned() } else { configured })
 }
 
-fn line(description: &Description, settings: &Settings) -> String {
-    let expanded = |argument: &String| settings.expand(argument);
-    let mut parts: Vec<String> = description.arguments.iter().map(expanded).collect();
+fn command_line(description: &Description, settings: &Settings) -> String {
+    let expand = |argument: &String| settings.expand(argument);
+    let mut parts: Vec<String> = description.arguments.iter().map(expand).collect();
     parts.extend(description.worker_path.as_ref().map(|path| format!("\"{}\"", settings.expand(path))));
-    parts.extend(description.worker_arguments.iter().map(expanded));
+    parts.extend(description.worker_arguments.iter().map(expand));
     parts.join(" ")
 }

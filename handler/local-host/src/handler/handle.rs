@@ -1,4 +1,4 @@
-//! What the rest of the host knows of the handler.
+//! The handler as the rest of the host sees it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,25 +8,27 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::HandlerCommand;
 use super::output::OutputReader;
-use super::process::Supervisor;
-use super::readiness::Readiness;
 use super::restart_rule::RestartRule;
 use super::state::{State, enter};
+use super::supervisor::{Readiness, Supervisor};
 use crate::error::{HostError, HostFailure};
 
-/// An invocation waits this many initialization timeouts for a handler.
-const PATIENCE: u32 = 4;
+/// The version of the real host that this one reproduces, sent to the handler in the headers of requests.
+pub(crate) const HOST_VERSION: &str = "4.1052.0.0";
 
-/// The handler, whichever process it is at the moment.
+/// How many initialization timeouts an invocation waits for the handler.
+const READY_TIMEOUT_FACTOR: u32 = 4;
+
+/// The handler across restarts of its process.
 #[derive(Clone)]
 pub(crate) struct Handler(Arc<Shared>);
 
 struct Shared {
     url: String,
     state: watch::Sender<State>,
-    restarts: mpsc::UnboundedSender<()>,
+    restart_requests: mpsc::UnboundedSender<()>,
     stop: CancellationToken,
-    patience: Duration,
+    ready_timeout: Duration,
 }
 
 pub(crate) struct HandlerSettings {
@@ -39,19 +41,24 @@ pub(crate) struct HandlerSettings {
 }
 
 impl Handler {
-    /// Starts the first process; it need not be ready yet.
+    /// Starts the first process, without waiting until it is ready.
     pub(crate) fn start(settings: HandlerSettings) -> Result<Self, HostError> {
         let child = settings.command.spawn()?;
         let url = format!("http://127.0.0.1:{}", settings.port);
         let (state, _) = watch::channel(State::Starting { pid: child.id() });
-        let (restarts, requests) = mpsc::unbounded_channel();
-        let patience = settings.initialization_timeout * PATIENCE;
-        let handler =
-            Self(Arc::new(Shared { url: url.clone(), state, restarts, stop: CancellationToken::new(), patience }));
+        let (restart_sender, restart_requests) = mpsc::unbounded_channel();
+        let ready_timeout = settings.initialization_timeout * READY_TIMEOUT_FACTOR;
+        let handler = Self(Arc::new(Shared {
+            url: url.clone(),
+            state,
+            restart_requests: restart_sender,
+            stop: CancellationToken::new(),
+            ready_timeout,
+        }));
         let supervisor = Supervisor {
             state: handler.0.state.clone(),
             stop: handler.0.stop.clone(),
-            requests,
+            restart_requests,
             readiness: Readiness { client: settings.client, url, timeout: settings.initialization_timeout },
             rule: RestartRule::new(settings.restart_limit),
             command: settings.command,
@@ -73,40 +80,40 @@ impl Handler {
         }
     }
 
-    /// Waits for a handler that takes requests, or has ended for good, so that requests fail by themselves. Waiting too
-    /// long shuts the host down.
+    /// Waits until the handler accepts requests, or has ended with code 0, when requests fail with a refused connection.
+    /// A timeout shuts the host down.
     pub(crate) async fn ready(&self) -> Result<(), HostFailure> {
         let mut states = self.0.state.subscribe();
         let settled = states.wait_for(|state| !matches!(state, State::Starting { .. }));
-        match tokio::time::timeout(self.0.patience, settled).await {
+        match tokio::time::timeout(self.0.ready_timeout, settled).await {
             Ok(Ok(state)) => match &*state {
                 State::Failed(failure) => Err(failure.clone()),
                 _ => Ok(()),
             },
             Ok(Err(_)) => Err(HostFailure::Stopped),
             Err(_) => {
-                let failure = HostFailure::InitializationTimedOut { waited: self.0.patience };
+                let failure = HostFailure::InitializationTimedOut { waited: self.0.ready_timeout };
                 self.fail(failure.clone());
                 Err(failure)
             }
         }
     }
 
-    /// Kills the process and starts another, without counting an error.
+    /// Restarts the process, without counting an error.
     pub(crate) fn restart(&self) {
         self.0.state.send_if_modified(|state| {
-            let up = matches!(state, State::Ready { .. } | State::Ended);
-            if up {
+            let is_up = matches!(state, State::Ready { .. } | State::Ended);
+            if is_up {
                 *state = State::Starting { pid: None };
             }
-            up
+            is_up
         });
-        if self.0.restarts.send(()).is_err() {
-            log::debug!("the host is shutting down; the handler is not started again");
+        if self.0.restart_requests.send(()).is_err() {
+            log::debug!("the host is shutting down; the handler is not restarted");
         }
     }
 
-    /// Waits until the host has to shut down because of the handler.
+    /// Waits until the handler has failed for good, so that the host must shut down.
     pub(crate) async fn failed(&self) -> HostFailure {
         let mut states = self.0.state.subscribe();
         match states.wait_for(|state| matches!(state, State::Failed(_))).await.as_deref() {
@@ -115,13 +122,13 @@ impl Handler {
         }
     }
 
-    /// Kills the process and waits until it is gone.
+    /// Kills the process and waits until it has ended.
     pub(crate) async fn stop(&self) {
         self.fail(HostFailure::Stopped);
-        self.0.restarts.closed().await;
+        self.0.restart_requests.closed().await;
     }
 
-    /// Tells the process's task to kill it, without waiting.
+    /// Cancelling the token kills the process.
     pub(crate) fn stop_token(&self) -> CancellationToken {
         self.0.stop.clone()
     }

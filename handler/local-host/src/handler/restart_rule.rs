@@ -1,8 +1,8 @@
-//! How often a handler may end by itself before the host gives up.
+//! How many errors of the handler the host tolerates.
 
 use std::time::{Duration, Instant};
 
-/// Errors further apart than this have nothing to do with each other.
+/// A longer interval between two errors resets the count.
 const WINDOW: Duration = Duration::from_secs(30 * 60);
 
 #[derive(Debug)]
@@ -17,7 +17,10 @@ impl RestartRule {
         Self { limit: limit.map(|limit| limit as usize), errors: 0, last: None }
     }
 
-    /// Counts an error. Fails with the number of errors when the handler must not be started again.
+    /// Counts an error.
+    ///
+    /// # Errors
+    /// The number of errors, if the handler must not be restarted.
     pub(super) fn count(&mut self, now: Instant) -> Result<(), usize> {
         if self.last.is_some_and(|last| now.duration_since(last) > WINDOW) {
             self.errors = 0;
@@ -30,7 +33,6 @@ impl RestartRule {
         }
     }
 
-    /// Whether an endless cycle of errors would go on without a pause.
     pub(super) fn is_unlimited(&self) -> bool {
         self.limit.is_none()
     }
@@ -45,28 +47,28 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn the_third_error_is_one_too_many() {
+    fn the_third_error_reaches_the_limit() {
         let (mut rule, start) = (RestartRule::new(Some(3)), Instant::now());
         let counted = [0, 1, 2].map(|minute| rule.count(start + minute * MINUTE));
         assert_eq!(counted, [Ok(()), Ok(()), Err(3)]);
     }
 
     #[test]
-    fn the_window_slides_with_every_error() {
+    fn every_error_restarts_the_window() {
         let (mut rule, start) = (RestartRule::new(Some(3)), Instant::now());
         let counted = [0, 30, 60].map(|minute| rule.count(start + minute * MINUTE));
         assert_eq!(counted, [Ok(()), Ok(()), Err(3)]);
     }
 
     #[test]
-    fn errors_more_than_half_an_hour_apart_are_forgotten() {
+    fn an_interval_over_half_an_hour_resets_the_count() {
         let (mut rule, start) = (RestartRule::new(Some(3)), Instant::now());
         let counted = [0, 1, 32, 33, 34].map(|minute| rule.count(start + minute * MINUTE));
         assert_eq!(counted, [Ok(()), Ok(()), Ok(()), Ok(()), Err(3)]);
     }
 
     #[test]
-    fn without_a_limit_the_handler_always_comes_back() {
+    fn without_a_limit_every_error_allows_a_restart() {
         let (mut rule, start) = (RestartRule::new(None), Instant::now());
         assert!((0..100).all(|_| rule.count(start).is_ok()));
     }

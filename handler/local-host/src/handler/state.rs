@@ -1,4 +1,4 @@
-//! How the handler is at the moment.
+//! The state of the handler.
 
 use tokio::sync::watch;
 
@@ -12,23 +12,26 @@ pub(super) enum State {
     Ready {
         pid: Option<u32>,
     },
-    /// It ended with code 0; connections are refused from now on.
+    /// Ended with code 0: connections are refused until a restart is requested.
     Ended,
     Failed(HostFailure),
 }
 
-/// Enters a state, unless the host has failed, which is final.
+/// Enters a state, unless the handler has failed, which is final. Logs the first failure.
 pub(super) fn enter(states: &watch::Sender<State>, next: State) {
-    if let State::Failed(failure) = &next
-        && *failure != HostFailure::Stopped
-    {
-        log::error!("{failure}");
-    }
-    states.send_if_modified(|state| {
-        let open = !matches!(state, State::Failed(_));
-        if open {
+    let failure = match &next {
+        State::Failed(HostFailure::Stopped) => None,
+        State::Failed(failure) => Some(failure.clone()),
+        _ => None,
+    };
+    let entered = states.send_if_modified(|state| {
+        let is_open = !matches!(state, State::Failed(_));
+        if is_open {
             *state = next;
         }
-        open
+        is_open
     });
+    if entered && let Some(failure) = failure {
+        log::error!("{failure}");
+    }
 }

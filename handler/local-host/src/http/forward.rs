@@ -1,4 +1,4 @@
-//! One request, passed on to the handler, and the answer, streamed back.
+//! Proxies one request to the handler and streams the response back.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::headers;
 use super::upload::Upload;
+use crate::error::with_causes;
 use crate::handler::Handler;
 
 const ATTEMPTS: u32 = 10;
@@ -19,42 +20,42 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) struct Forwarder {
     pub handler: Handler,
-    /// Follows no redirects.
+    /// Does not follow redirects.
     pub client: reqwest::Client,
-    /// The function timeout: how long the head of an answer may take.
+    /// The function timeout, which limits the time until the head of the response.
     pub timeout: Option<Duration>,
-    /// The longest body, in bytes.
-    pub body_limit: u64,
+    pub body_limit_bytes: u64,
 }
 
 impl Forwarder {
-    /// Answers 502 when the handler cannot be reached or breaks off before it answers, and 500 when it takes longer than
-    /// the function timeout, upon which it is killed.
+    /// Responds 502 when the handler cannot be reached or disconnects before it responds, and 500 on a function timeout,
+    /// which also kills the handler.
     pub(super) async fn forward(&self, function: &str, request: &HttpRequest, payload: Payload) -> HttpResponse {
-        let upload = Upload::of(request, payload, self.body_limit);
-        let answer = self.answer(request, upload.as_ref());
-        let answered = match self.timeout {
-            None => answer.await,
-            Some(timeout) => match tokio::time::timeout(timeout, answer).await {
-                Ok(answered) => answered,
+        let upload = Upload::from_request(request, payload, self.body_limit_bytes);
+        let send = self.send(request, upload.as_ref());
+        let result = match self.timeout {
+            None => send.await,
+            Some(timeout) => match tokio::time::timeout(timeout, send).await {
+                Ok(result) => result,
                 Err(_) => {
-                    log::error!("function {function} took longer than {timeout:?}; the handler is killed");
+                    log::error!("function {function} exceeded the timeout of {timeout:?}; killing the handler");
                     self.handler.restart();
                     return HttpResponse::InternalServerError().finish();
                 }
             },
         };
-        match answered {
-            Ok(answer) => streamed(answer),
-            Err(_) if upload.as_ref().is_some_and(Upload::is_too_long) => HttpResponse::PayloadTooLarge().finish(),
+        match result {
+            Ok(response) => streamed(response),
+            Err(_) if upload.as_ref().is_some_and(Upload::exceeds_limit) => HttpResponse::PayloadTooLarge().finish(),
             Err(error) => {
-                log::error!("a request of function {function} could not be passed on: {error}");
+                log::error!("cannot forward a request to function {function}: {}", with_causes(error.as_ref()));
                 HttpResponse::BadGateway().finish()
             }
         }
     }
 
-    async fn answer(
+    /// Retries until some of the body has been sent.
+    async fn send(
         &self,
         request: &HttpRequest,
         upload: Option<&Upload>,
@@ -64,36 +65,37 @@ impl Forwarder {
         let url = format!("{}{path}", self.handler.url());
         let headers = headers::to_handler(request, &Uuid::new_v4().to_string());
         let mut pause = FIRST_PAUSE;
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
             self.handler.ready().await?;
             let mut outgoing = self.client.request(method.clone(), &url).headers(headers.clone());
             if let Some(upload) = upload {
                 outgoing = outgoing.body(upload.body());
             }
             let error = match outgoing.send().await {
-                Ok(answer) => return Ok(answer),
+                Ok(response) => return Ok(response),
                 Err(error) => error,
             };
-            let is_lost = upload.is_some_and(Upload::is_taken);
-            if attempt == ATTEMPTS || is_lost || error.is_timeout() || error.is_builder() {
+            let body_is_consumed = upload.is_some_and(Upload::is_consumed);
+            if attempt == ATTEMPTS || body_is_consumed || error.is_timeout() || error.is_builder() {
                 return Err(error.into());
             }
-            log::warn!("the handler could not be reached (attempt {attempt} of {ATTEMPTS}): {error}");
+            log::warn!("cannot reach the handler (attempt {attempt} of {ATTEMPTS}): {}", with_causes(&error));
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+            attempt += 1;
         }
-        Err("no attempt was made".into())
     }
 }
 
-fn streamed(answer: reqwest::Response) -> HttpResponse {
-    let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
-    let mut response = HttpResponseBuilder::new(status);
-    headers::to_client(answer.headers(), &mut response);
-    let length = answer.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = answer.bytes_stream();
+fn streamed(response: reqwest::Response) -> HttpResponse {
+    let status = StatusCode::from_u16(response.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut builder = HttpResponseBuilder::new(status);
+    headers::to_client(response.headers(), &mut builder);
+    let length = response.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = response.bytes_stream();
     match length {
-        Some(length) => response.body(SizedStream::new(length, body)),
-        None => response.streaming(body),
+        Some(length) => builder.body(SizedStream::new(length, body)),
+        None => builder.streaming(body),
     }
 }

@@ -1,4 +1,4 @@
-//! The port that clients call.
+//! The HTTP server that clients call: routing, keys, limits.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -15,18 +15,19 @@ use crate::app::{AuthLevel, Settings};
 use crate::handler::Handler;
 
 const WORKERS: usize = 2;
-/// In bytes, unless `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT` says otherwise.
-const DEFAULT_BODY_LIMIT: u64 = 100 * 1024 * 1024;
+/// The setting for the largest request body, in bytes.
+const BODY_LIMIT_SETTING: &str = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT";
+const DEFAULT_BODY_LIMIT_BYTES: u64 = 100 * 1024 * 1024;
 
 pub(crate) struct Gateway {
     routes: Routes,
-    /// What a function of level `function` or `admin` must be called with.
+    /// Required by functions of authorization level `function` and `admin`.
     key: Option<String>,
     forwarder: Forwarder,
 }
 
 impl Gateway {
-    /// `client` follows no redirects.
+    /// `client` does not follow redirects.
     pub(crate) fn new(
         routes: Routes,
         key: Option<String>,
@@ -35,29 +36,28 @@ impl Gateway {
         timeout: Option<Duration>,
         settings: &Settings,
     ) -> Self {
-        let limit = settings.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT").and_then(|limit| limit.parse().ok());
-        let body_limit = limit.unwrap_or(DEFAULT_BODY_LIMIT);
-        Self { routes, key, forwarder: Forwarder { handler, client, timeout, body_limit } }
+        let body_limit_bytes = body_limit_bytes(settings);
+        Self { routes, key, forwarder: Forwarder { handler, client, timeout, body_limit_bytes } }
     }
 
-    async fn answer(&self, request: HttpRequest, payload: Payload) -> HttpResponse {
+    async fn respond(&self, request: HttpRequest, payload: Payload) -> HttpResponse {
         let Some(route) = self.routes.find(request.method().as_str(), request.path()) else {
             return match request.path() {
                 "/" => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("The function app is up.\n"),
                 _ => HttpResponse::NotFound().finish(),
             };
         };
-        if route.auth_level == AuthLevel::Key && !self.admits(&request) {
+        if route.auth_level == AuthLevel::Key && !self.has_valid_key(&request) {
             return HttpResponse::Unauthorized().finish();
         }
-        if content_length(&request).is_some_and(|length| length > self.forwarder.body_limit) {
+        if content_length(&request).is_some_and(|length| length > self.forwarder.body_limit_bytes) {
             return HttpResponse::PayloadTooLarge().finish();
         }
         self.forwarder.forward(&route.function, &request, payload).await
     }
 
-    /// Whether the request bears the key; a header goes before the query.
-    fn admits(&self, request: &HttpRequest) -> bool {
+    /// A key in the header takes precedence over one in the query.
+    fn has_valid_key(&self, request: &HttpRequest) -> bool {
         let Some(key) = &self.key else { return true };
         if let Some(header) = request.headers().get("x-functions-key") {
             return header.as_bytes() == key.as_bytes();
@@ -66,6 +66,15 @@ impl Gateway {
         let code = parameters.filter_map(|parameter| parameter.split_once('=')).find(|(name, _)| *name == "code");
         code.is_some_and(|(_, value)| value == key)
     }
+}
+
+/// An invalid setting is ignored, as in the real host.
+fn body_limit_bytes(settings: &Settings) -> u64 {
+    let Some(text) = settings.get(BODY_LIMIT_SETTING) else { return DEFAULT_BODY_LIMIT_BYTES };
+    text.parse().unwrap_or_else(|_| {
+        log::warn!("{BODY_LIMIT_SETTING} is {text:?}, not a number of bytes; using {DEFAULT_BODY_LIMIT_BYTES}");
+        DEFAULT_BODY_LIMIT_BYTES
+    })
 }
 
 /// The running HTTP server.
@@ -82,7 +91,7 @@ impl HttpServer {
         let server = actix_web::HttpServer::new(move || {
             App::new().app_data(gateway.clone()).default_service(web::to(
                 |gateway: Data<Gateway>, request: HttpRequest, payload: Payload| async move {
-                    gateway.answer(request, payload).await
+                    gateway.respond(request, payload).await
                 },
             ))
         })
@@ -104,8 +113,10 @@ impl HttpServer {
     /// Closes the port and every connection.
     pub(crate) async fn stop(self) {
         self.server.stop(false).await;
-        if let Ok(Err(error)) = self.task.await {
-            log::warn!("the HTTP server ended with an error: {error}");
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::warn!("the HTTP server ended with an error: {error}"),
+            Err(error) => log::error!("the HTTP server ended unexpectedly: {error}"),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! The headers of a request on its way to the handler, and of the answer on its way back.
+//! The headers of a proxied request and of its response.
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponseBuilder;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::version::HOST_VERSION;
+use crate::handler::HOST_VERSION;
 
-/// What concerns one connection, not the message.
+/// Headers of one connection, which a proxy does not pass on.
 const HOP_BY_HOP: [&str; 10] = [
     "connection",
     "keep-alive",
@@ -20,13 +20,16 @@ const HOP_BY_HOP: [&str; 10] = [
     "upgrade",
 ];
 
-/// The client's headers, without those of its connection, and with those that the host adds.
+/// The client's headers, without those of its connection and with those that the host adds.
 pub(super) fn to_handler(request: &HttpRequest, invocation_id: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let of_connection = named_by_connection(request);
+    let named_in_connection = connection_headers(request);
     for (name, value) in request.headers() {
         let name = name.as_str();
-        if is_hop_by_hop(name) || of_connection.iter().any(|other| other == name) || matches!(name, "host" | "expect") {
+        if is_hop_by_hop(name)
+            || named_in_connection.iter().any(|other| other == name)
+            || matches!(name, "host" | "expect")
+        {
             continue;
         }
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value.as_bytes())) {
@@ -53,9 +56,9 @@ pub(super) fn to_handler(request: &HttpRequest, invocation_id: &str) -> HeaderMa
     headers
 }
 
-/// Copies the handler's headers, without those of its connection.
-pub(super) fn to_client(answer: &HeaderMap, response: &mut HttpResponseBuilder) {
-    for (name, value) in answer {
+/// Copies the handler's headers, without those of its connection. The body determines `content-length`.
+pub(super) fn to_client(headers: &HeaderMap, response: &mut HttpResponseBuilder) {
+    for (name, value) in headers {
         if !is_hop_by_hop(name.as_str()) && name.as_str() != "content-length" {
             response.append_header((name.as_str(), value.as_bytes()));
         }
@@ -66,7 +69,7 @@ fn is_hop_by_hop(name: &str) -> bool {
     HOP_BY_HOP.contains(&name)
 }
 
-fn named_by_connection(request: &HttpRequest) -> Vec<String> {
+fn connection_headers(request: &HttpRequest) -> Vec<String> {
     let values = request.headers().get_all("connection").filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(|name| name.trim().to_lowercase()).collect()
 }

@@ -1,4 +1,4 @@
-//! HTTP-triggered functions: requests from outside are passed through to the handler.
+//! HTTP-triggered functions: requests of clients are proxied to the handler.
 
 mod forward;
 mod gateway;

@@ -1,7 +1,7 @@
-//! Which function a request is for: route templates, matched as ASP.NET's router matches them.
+//! Finds the function of a request, by route templates as in ASP.NET's router.
 //!
-//! Literals match whatever their case, a trailing slash does not matter, and the first function in the order of names
-//! whose route and methods fit takes the request.
+//! Literals ignore case and a trailing slash is ignored. Of several functions that match route and method, the first by
+//! name is chosen.
 
 use crate::app::{AuthLevel, Function, FunctionApp, Trigger};
 
@@ -27,37 +27,37 @@ enum Segment {
     /// `{name?}`
     Optional,
     /// `{*name}`: any number of segments.
-    Rest,
+    CatchAll,
 }
 
-/// A function whose route this host cannot match, and why.
+/// A function with an invalid or unsupported route.
 #[derive(Debug, PartialEq)]
 pub(crate) struct UnsupportedRoute {
     pub function: String,
     pub route: String,
-    pub problem: &'static str,
+    pub allowed: &'static str,
 }
 
 impl Routes {
-    pub(crate) fn of(app: &FunctionApp) -> Result<Self, UnsupportedRoute> {
-        let routes = app.functions.iter().filter_map(|function| Route::of(function, &app.host.route_prefix));
+    pub(crate) fn from_app(app: &FunctionApp) -> Result<Self, UnsupportedRoute> {
+        let routes = app.functions.iter().filter_map(|function| Route::from_function(function, &app.host.route_prefix));
         routes.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The route of a request; `path` starts with a slash and is still percent-encoded.
+    /// `path` starts with a slash and is percent-encoded.
     pub(crate) fn find(&self, method: &str, path: &str) -> Option<&Route> {
         self.0.iter().find(|route| route.allows(method) && route.template.matches(path))
     }
 }
 
 impl Route {
-    fn of(function: &Function, prefix: &str) -> Option<Result<Self, UnsupportedRoute>> {
+    fn from_function(function: &Function, prefix: &str) -> Option<Result<Self, UnsupportedRoute>> {
         let Trigger::Http(trigger) = &function.trigger else { return None };
         let path = if prefix.is_empty() { trigger.route.clone() } else { format!("{prefix}/{}", trigger.route) };
-        let template = Template::parse(&path).map_err(|problem| UnsupportedRoute {
+        let template = Template::parse(&path).map_err(|allowed| UnsupportedRoute {
             function: function.name.clone(),
             route: trigger.route.clone(),
-            problem,
+            allowed,
         });
         Some(template.map(|template| Self {
             function: function.name.clone(),
@@ -79,8 +79,8 @@ impl Template {
         let last = segments.len() - 1;
         for (index, segment) in segments.iter().enumerate() {
             match segment {
-                Segment::Optional | Segment::Rest if index < last => {
-                    return Err("an optional or catch-all parameter stands at the end of a route only");
+                Segment::Optional | Segment::CatchAll if index < last => {
+                    return Err("an optional or catch-all parameter only at the end of the route");
                 }
                 _ => {}
             }
@@ -90,40 +90,40 @@ impl Template {
 
     fn matches(&self, path: &str) -> bool {
         let path = path.strip_prefix('/').unwrap_or(path);
-        let mut given = path.strip_suffix('/').unwrap_or(path).split('/').filter(|_| !path.is_empty());
+        let mut segments = path.strip_suffix('/').unwrap_or(path).split('/').filter(|_| !path.is_empty());
         for segment in &self.0 {
-            let fits = match segment {
-                Segment::Rest => return true,
-                Segment::Literal(literal) => given.next().is_some_and(|text| text.eq_ignore_ascii_case(literal)),
-                Segment::Parameter => given.next().is_some_and(|text| !text.is_empty()),
-                Segment::Optional => given.next().is_none_or(|text| !text.is_empty()),
+            let matches = match segment {
+                Segment::CatchAll => return true,
+                Segment::Literal(literal) => segments.next().is_some_and(|text| text.eq_ignore_ascii_case(literal)),
+                Segment::Parameter => segments.next().is_some_and(|text| !text.is_empty()),
+                Segment::Optional => segments.next().is_none_or(|text| !text.is_empty()),
             };
-            if !fits {
+            if !matches {
                 return false;
             }
         }
-        given.next().is_none()
+        segments.next().is_none()
     }
 }
 
 impl Segment {
     fn parse(text: &str) -> Result<Self, &'static str> {
         if text.is_empty() {
-            return Err("a route has no empty segments and does not start with a slash");
+            return Err("a route without empty segments and without a leading slash");
         }
         if !text.contains(['{', '}']) {
             return Ok(Self::Literal(text.to_owned()));
         }
         let name = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default();
         let (name, segment) = match (name.trim_start_matches('*'), name.strip_suffix('?')) {
-            (rest, _) if rest.len() < name.len() => (rest, Self::Rest),
+            (rest, _) if rest.len() < name.len() => (rest, Self::CatchAll),
             (_, Some(optional)) => (optional, Self::Optional),
             (name, None) => (name, Self::Parameter),
         };
         let is_name =
             |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
         if !is_name(name) {
-            return Err("a segment is a literal or one of {name}, {name?}, {*name}, without constraints");
+            return Err("segments that are literals or one of {name}, {name?}, {*name}, without constraints");
         }
         Ok(segment)
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_match_whatever_their_case() {
+    fn literals_ignore_case_and_a_trailing_slash() {
         assert!(matches("api/Query", "/api/Query"));
         assert!(matches("api/Query", "/API/query"));
         assert!(matches("api/Query", "/api/query/"));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_takes_exactly_one_segment() {
+    fn a_parameter_matches_exactly_one_segment() {
         assert!(matches("api/restores/{id}/undo", "/api/restores/r%2F1/undo"));
         assert!(!matches("api/restores/{id}", "/api/restores"));
         assert!(!matches("api/restores/{id}", "/api/restores/"));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_optional_parameter_takes_one_segment_or_none() {
+    fn an_optional_parameter_matches_one_segment_or_none() {
         assert!(matches("api/backups/{id?}", "/api/backups"));
         assert!(matches("api/backups/{id?}", "/api/backups/"));
         assert!(matches("api/backups/{id?}", "/api/backups/1"));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_catch_all_takes_any_number_of_segments() {
+    fn a_catch_all_parameter_matches_any_number_of_segments() {
         for path in ["/api/console", "/api/console/", "/api/console/a", "/api/console/a/b.js", "/api/Console/a//b/"] {
             assert!(matches("api/console/{*rest}", path), "{path}");
         }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_matched_is_refused() {
+    fn invalid_and_unsupported_templates_are_rejected() {
         for template in
             ["api//x", "/x", "api/{id:int}", "api/{a}-{b}", "api/{a?}/x", "api/{*a}/x", "api/{}", "api/{a", "api/v{a}"]
         {

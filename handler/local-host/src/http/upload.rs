@@ -1,7 +1,7 @@
-//! A request's body on its way to the handler.
+//! The body of a request on its way to the handler.
 //!
-//! It arrives on the thread that serves the client and leaves on the client's own connection tasks, so a channel of one
-//! chunk lies between: nothing is buffered beyond that. The body can be offered again as long as none of it was taken.
+//! It arrives on the thread that serves the client and leaves on the connection tasks of the HTTP client. A channel of one
+//! chunk connects the two, so nothing more is buffered. A retry can send the body again as long as none of it was consumed.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,43 +15,43 @@ use tokio::sync::mpsc;
 
 type Chunk = Result<Bytes, std::io::Error>;
 
-pub(super) struct Upload(Arc<Shared>);
+pub(super) struct Upload {
+    receiver: Arc<Receiver>,
+    exceeds_limit: Arc<AtomicBool>,
+}
 
-struct Shared {
+/// Shared by the bodies of all attempts. The sender must not hold it: the channel closes when the last body is dropped,
+/// which is how the sender learns that the request is over.
+struct Receiver {
     chunks: Mutex<mpsc::Receiver<Chunk>>,
-    taken: AtomicBool,
-    too_long: AtomicBool,
+    consumed: AtomicBool,
 }
 
 impl Upload {
-    /// `None` when the request has no body. A body that is longer than `limit` breaks off.
-    pub(super) fn of(request: &HttpRequest, payload: Payload, limit: u64) -> Option<Self> {
+    /// `None` when the request has no body. A body over the limit ends with an error.
+    pub(super) fn from_request(request: &HttpRequest, payload: Payload, limit_bytes: u64) -> Option<Self> {
         let headers = request.headers();
         if !headers.contains_key("transfer-encoding") && content_length(request).is_none_or(|length| length == 0) {
             return None;
         }
         let (sender, chunks) = mpsc::channel(1);
-        let shared = Arc::new(Shared {
-            chunks: Mutex::new(chunks),
-            taken: AtomicBool::default(),
-            too_long: AtomicBool::default(),
-        });
-        actix_web::rt::spawn(pump(payload, sender, limit, Arc::clone(&shared)));
-        Some(Self(shared))
+        let receiver = Arc::new(Receiver { chunks: Mutex::new(chunks), consumed: AtomicBool::default() });
+        let exceeds_limit = Arc::new(AtomicBool::default());
+        actix_web::rt::spawn(send_chunks(payload, sender, limit_bytes, Arc::clone(&exceeds_limit)));
+        Some(Self { receiver, exceeds_limit })
     }
 
     pub(super) fn body(&self) -> reqwest::Body {
-        reqwest::Body::wrap_stream(Chunks(Arc::clone(&self.0)))
+        reqwest::Body::wrap_stream(Chunks(Arc::clone(&self.receiver)))
     }
 
     /// Whether any of the body was sent, so that it cannot be sent again.
-    pub(super) fn is_taken(&self) -> bool {
-        self.0.taken.load(Ordering::Relaxed)
+    pub(super) fn is_consumed(&self) -> bool {
+        self.receiver.consumed.load(Ordering::Relaxed)
     }
 
-    /// Whether the body broke off because it was longer than allowed.
-    pub(super) fn is_too_long(&self) -> bool {
-        self.0.too_long.load(Ordering::Relaxed)
+    pub(super) fn exceeds_limit(&self) -> bool {
+        self.exceeds_limit.load(Ordering::Relaxed)
     }
 }
 
@@ -60,14 +60,25 @@ pub(super) fn content_length(request: &HttpRequest) -> Option<u64> {
     request.headers().get("content-length")?.to_str().ok()?.parse().ok()
 }
 
-async fn pump(mut payload: Payload, sender: mpsc::Sender<Chunk>, limit: u64, shared: Arc<Shared>) {
+/// Ends early when the request is over, so that an unread body does not keep the client's connection.
+async fn send_chunks(
+    mut payload: Payload,
+    sender: mpsc::Sender<Chunk>,
+    limit_bytes: u64,
+    exceeds_limit: Arc<AtomicBool>,
+) {
     let mut length = 0;
-    while let Some(chunk) = payload.next().await {
+    loop {
+        let chunk = tokio::select! {
+            () = sender.closed() => return,
+            chunk = payload.next() => chunk,
+        };
+        let Some(chunk) = chunk else { return };
         let mut chunk = chunk.map_err(std::io::Error::other);
         length += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        if length > limit {
-            shared.too_long.store(true, Ordering::Relaxed);
-            chunk = Err(std::io::Error::other(format!("the body is longer than {limit} bytes")));
+        if length > limit_bytes {
+            exceeds_limit.store(true, Ordering::Relaxed);
+            chunk = Err(std::io::Error::other(format!("the request body exceeds {limit_bytes} bytes")));
         }
         let failed = chunk.is_err();
         if sender.send(chunk).await.is_err() || failed {
@@ -76,7 +87,7 @@ async fn pump(mut payload: Payload, sender: mpsc::Sender<Chunk>, limit: u64, sha
     }
 }
 
-struct Chunks(Arc<Shared>);
+struct Chunks(Arc<Receiver>);
 
 impl Stream for Chunks {
     type Item = Chunk;
@@ -84,8 +95,49 @@ impl Stream for Chunks {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Chunk>> {
         let next = self.0.chunks.lock().unwrap_or_else(PoisonError::into_inner).poll_recv(context);
         if let Poll::Ready(Some(_)) = &next {
-            self.0.taken.store(true, Ordering::Relaxed);
+            self.0.consumed.store(true, Ordering::Relaxed);
         }
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix_web::error::PayloadError;
+    use actix_web::test::TestRequest;
+    use actix_web::web::{Bytes, Payload};
+    use actix_web::{FromRequest, dev};
+    use futures::SinkExt;
+    use futures::channel::mpsc;
+
+    use super::Upload;
+
+    #[actix_web::test]
+    async fn the_payload_is_released_when_the_request_is_over() {
+        for chunks in 0..3 {
+            let (mut client, stream) = mpsc::channel::<Result<Bytes, PayloadError>>(8);
+            let request = TestRequest::default().insert_header(("transfer-encoding", "chunked")).to_http_request();
+            let mut payload: dev::Payload = dev::Payload::Stream { payload: Box::pin(stream) };
+            let payload = Payload::from_request(&request, &mut payload).await.expect("a payload");
+            for _ in 0..chunks {
+                client.send(Ok(Bytes::from_static(b"unread"))).await.expect("a reader");
+            }
+            let upload = Upload::from_request(&request, payload, 100).expect("a body");
+            let body = upload.body();
+            // Lets the sender fill the channel.
+            for _ in 0..100 {
+                actix_web::rt::task::yield_now().await;
+            }
+            assert!(!client.is_closed(), "{chunks} chunks");
+            drop((upload, body));
+            let released = async {
+                while !client.is_closed() {
+                    actix_web::rt::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), released).await.expect("released");
+        }
     }
 }

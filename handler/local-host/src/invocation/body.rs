@@ -4,16 +4,16 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::error::InvocationError;
+use super::invocation_error::InvocationError;
 use crate::app::RetryPolicy;
 use crate::newtonsoft;
 
-/// What the handler is told about retries; only where a retry policy applies.
+/// The attempt, as the handler sees it. Sent only under a retry policy.
 #[derive(Clone, Debug)]
 pub(super) struct RetryContext {
     pub policy: RetryPolicy,
     pub retry_count: u32,
-    /// Of the attempt before.
+    /// The error of the previous attempt.
     pub exception: Option<InvocationError>,
 }
 
@@ -25,8 +25,9 @@ impl RetryContext {
 
 /// The value of `Data.<binding>`: a JSON string that holds a JSON string that holds the array of documents.
 pub(super) fn trigger_data(documents: &[Value]) -> Value {
-    let array: Vec<String> = documents.iter().map(newtonsoft::to_json).collect();
-    Value::String(Value::String(format!("[{}]", array.join(","))).to_string())
+    let documents: Vec<String> = documents.iter().map(newtonsoft::to_json).collect();
+    let array = format!("[{}]", documents.join(","));
+    Value::String(Value::String(array).to_string())
 }
 
 pub(super) fn body(function: &str, binding: &str, data: &Value, retry: Option<&RetryContext>) -> String {
@@ -38,7 +39,7 @@ pub(super) fn body(function: &str, binding: &str, data: &Value, retry: Option<&R
     if let Some(retry) = retry {
         metadata["RetryContext"] = json!({
             "RetryCount": retry.retry_count,
-            "MaxRetryCount": retry.policy.max_retry_count_or_minus_one(),
+            "MaxRetryCount": retry.policy.max_retry_count.map_or(-1, i64::from),
             "Exception": retry.exception.as_ref().map(InvocationError::exception),
             "Instance": null,
             "State": {},

@@ -1,7 +1,7 @@
-//! A batch, from its first attempt to the decision whether its lease moves on.
+//! Delivers a batch, with retries, and decides whether its lease is checkpointed.
 //!
-//! The listener of the real trigger moves the lease on whatever the function did: success, failure without a retry
-//! policy and an exhausted policy are the same to it. Only a host that is stopped leaves the lease where it was.
+//! The real trigger checkpoints the lease in every case: success, failure without a retry policy, and failure after the
+//! last retry. Only a host that stops leaves the lease unchanged.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::body::{RetryContext, body, trigger_data};
-use super::error::InvocationError;
+use super::invocation_error::InvocationError;
 use super::invoker::Invoker;
 use crate::app::{Delays, RetryPolicy};
 
-/// What became of a batch.
+/// The result of a delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delivery {
     /// The function succeeded.
     Succeeded,
-    /// The function failed as often as its retry policy allows; the batch is skipped.
+    /// The function failed and has no retries left; the batch is skipped.
     Skipped(InvocationError),
-    /// The host was stopped; the batch is to be delivered again by whoever takes the lease.
+    /// The host was stopped; the next owner of the lease delivers the batch again.
     Stopped,
 }
 
@@ -37,25 +37,25 @@ pub(crate) struct Deliverer {
 }
 
 impl Deliverer {
-    /// Runs the function on the batch, in as many attempts as its retry policy asks for, all under one invocation id.
+    /// Runs the function on the batch. Retries, if its policy asks for them, share one invocation id.
     pub(crate) async fn deliver(&self, lease_token: &str, documents: &[Value]) -> Delivery {
-        let delivery = self.fire(trigger_data(documents)).await;
+        let delivery = self.deliver_value(trigger_data(documents)).await;
         if let Delivery::Skipped(_) = &delivery {
             log::warn!("Lease {lease_token} encountered an unhandled user exception during processing.");
         }
         delivery
     }
 
-    /// Runs the function with this value of its trigger, in as many attempts as its retry policy asks for.
-    pub(crate) async fn fire(&self, data: Value) -> Delivery {
+    /// The same for any value of the function's trigger.
+    pub(crate) async fn deliver_value(&self, data: Value) -> Delivery {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Delivery::Stopped,
-            delivery = self.attempts(data) => delivery,
+            delivery = self.invoke_with_retries(data) => delivery,
         }
     }
 
-    async fn attempts(&self, data: Value) -> Delivery {
+    async fn invoke_with_retries(&self, data: Value) -> Delivery {
         let id = Uuid::new_v4();
         let mut retry = self.retry.map(|policy| (RetryContext::first(policy), policy.delays()));
         loop {
@@ -66,19 +66,23 @@ impl Deliverer {
             };
             log::error!("function {} failed (invocation {id}): {error}", self.function);
             let Some((context, delays)) = &mut retry else { return Delivery::Skipped(error) };
-            if context.policy.max_retry_count.is_some_and(|most| context.retry_count >= most) {
-                log::error!("function {} failed after {} retries", self.function, context.retry_count);
+            if context.policy.max_retry_count.is_some_and(|limit| context.retry_count >= limit) {
+                log::error!(
+                    "function {} failed after {} retries and is not retried again",
+                    self.function,
+                    context.retry_count
+                );
                 return Delivery::Skipped(error);
             }
             context.retry_count = context.retry_count.saturating_add(1);
             context.exception = Some(error);
-            pause(&self.function, context.retry_count, delays).await;
+            pause_before_retry(&self.function, context.retry_count, delays).await;
         }
     }
 }
 
-async fn pause(function: &str, retry: u32, delays: &mut Delays) {
+async fn pause_before_retry(function: &str, retry: u32, delays: &mut Delays) {
     let delay = delays.next();
-    log::info!("function {function} is tried again in {delay:?} (retry {retry})");
+    log::info!("retrying function {function} in {delay:?} (retry {retry})");
     tokio::time::sleep(delay).await;
 }

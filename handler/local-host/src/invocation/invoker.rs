@@ -1,4 +1,4 @@
-//! One attempt to have the handler run a function.
+//! One attempt to run a function in the handler.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,20 +7,20 @@ use actix_web::web::Bytes;
 use reqwest::header;
 use uuid::Uuid;
 
-use super::error::InvocationError;
-use super::response::{Verdict, judge};
-use crate::handler::Handler;
+use super::invocation_error::InvocationError;
+use super::response::{Outcome, interpret};
+use crate::error::with_causes;
+use crate::handler::{HOST_VERSION, Handler};
 use crate::options::Framing;
-use crate::version::HOST_VERSION;
 
-/// The size of the chunks that a chunked body is sent in.
+/// The size of the chunks of a chunked body.
 const CHUNK_BYTES: usize = 8 * 1024;
 
 pub(crate) struct Invoker {
     handler: Handler,
     client: reqwest::Client,
     framing: Framing,
-    /// With alternating framing, whether the next body is chunked.
+    /// Whether the next body is chunked, if the framing alternates.
     next_chunked: AtomicBool,
     timeout: Option<Duration>,
 }
@@ -31,16 +31,16 @@ impl Invoker {
         Self { handler, client, framing, next_chunked: AtomicBool::new(true), timeout }
     }
 
-    /// Posts `body` to the function, once the handler is ready. When the answer takes longer than the function timeout,
-    /// or means nothing, the handler is killed and started again.
+    /// Posts `body` to the function once the handler is ready. On a timeout the handler is killed and restarted; a response
+    /// that reads as null leads to a timeout.
     pub(crate) async fn invoke(&self, function: &str, id: Uuid, body: String) -> Result<(), InvocationError> {
         self.handler.ready().await?;
-        let answer = self.post(function, id, body);
-        let Some(timeout) = self.timeout else { return answer.await };
-        match tokio::time::timeout(timeout, answer).await {
+        let attempt = self.post(function, id, body);
+        let Some(timeout) = self.timeout else { return attempt.await };
+        match tokio::time::timeout(timeout, attempt).await {
             Ok(result) => result,
             Err(_) => {
-                log::error!("function {function} took longer than {timeout:?}; the handler is killed");
+                log::error!("function {function} exceeded the timeout of {timeout:?}; killing the handler");
                 self.handler.restart();
                 Err(InvocationError::Timeout(timeout))
             }
@@ -48,7 +48,7 @@ impl Invoker {
     }
 
     async fn post(&self, function: &str, id: Uuid, body: String) -> Result<(), InvocationError> {
-        let transport = |error: reqwest::Error| InvocationError::Transport(chain(&error));
+        let transport = |error: reqwest::Error| InvocationError::Transport(with_causes(&error));
         let response = self
             .client
             .post(format!("{}/{function}", self.handler.url()))
@@ -64,16 +64,16 @@ impl Invoker {
         let content_type = response.headers().get(header::CONTENT_TYPE).cloned();
         let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
         let body = if status.is_success() { response.bytes().await.map_err(transport)? } else { Bytes::new() };
-        match judge(status, content_type, &body)? {
-            Verdict::Succeeded { logs } => {
+        match interpret(status, content_type, &body)? {
+            Outcome::Succeeded { logs } => {
                 for line in logs {
                     log::info!(target: "function", "{function}: {line}");
                 }
                 Ok(())
             }
-            Verdict::Nothing => {
+            Outcome::Null => {
                 log::warn!(
-                    "function {function} answered {status} without a JSON object, which the host takes for no answer"
+                    "function {function} responded {status} without a JSON object; the invocation hangs until the timeout"
                 );
                 std::future::pending().await
             }
@@ -96,10 +96,4 @@ impl Invoker {
             .collect();
         reqwest::Body::wrap_stream(futures::stream::iter(chunks))
     }
-}
-
-/// The error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -1,12 +1,12 @@
-//! Invocations of functions that a Cosmos DB trigger starts.
+//! Invocations of functions by Cosmos DB and timer triggers.
 
 mod body;
 mod delivery;
-mod error;
+mod invocation_error;
 mod invoker;
 mod response;
 
 pub(crate) use delivery::Deliverer;
 pub use delivery::Delivery;
-pub use error::InvocationError;
+pub use invocation_error::InvocationError;
 pub(crate) use invoker::Invoker;

@@ -1,33 +1,33 @@
-//! What an answer of the handler means.
+//! How the host interprets a response of the handler.
 //!
-//! The real host reads the body with the media type formatters of ASP.NET Web API. An answer that they read as null has
-//! no consequence at all: the invocation goes on until the function timeout.
+//! The real host reads the body with the media type formatters of ASP.NET Web API. A body that they read as null neither
+//! completes nor fails the invocation, which hangs until the function timeout.
 
 use serde_json::{Map, Value};
 
-use super::error::InvocationError;
+use super::invocation_error::InvocationError;
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum Outcome {
     Succeeded {
         logs: Vec<String>,
     },
-    /// The host learns nothing and waits on.
-    Nothing,
+    /// The host reads null, and the invocation hangs.
+    Null,
 }
 
-/// Judges an answer. Statuses other than 2xx fail, whatever the body.
-pub(super) fn judge(
+/// A status other than 2xx fails the invocation, whatever the body.
+pub(super) fn interpret(
     status: reqwest::StatusCode,
     content_type: Option<&str>,
     body: &[u8],
-) -> Result<Verdict, InvocationError> {
+) -> Result<Outcome, InvocationError> {
     if !status.is_success() {
         let reason = status.canonical_reason().unwrap_or_default().to_owned();
         return Err(InvocationError::Status { status: status.as_u16(), reason });
     }
     if body.is_empty() {
-        return Ok(Verdict::Nothing);
+        return Ok(Outcome::Null);
     }
     let invalid = |problem: String| InvocationError::InvalidResponse {
         problem,
@@ -40,11 +40,11 @@ pub(super) fn judge(
         )));
     }
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Verdict::Nothing);
+        return Ok(Outcome::Null);
     }
     match serde_json::from_slice(body) {
-        Ok(Value::Null) => Ok(Verdict::Nothing),
-        Ok(Value::Object(result)) => logs(&result).map(|logs| Verdict::Succeeded { logs }).map_err(invalid),
+        Ok(Value::Null) => Ok(Outcome::Null),
+        Ok(Value::Object(result)) => logs(&result).map(|logs| Outcome::Succeeded { logs }).map_err(invalid),
         Ok(_) => Err(invalid("It is not a JSON object.".to_owned())),
         Err(error) => Err(invalid(format!("It is not JSON: {error}."))),
     }
@@ -55,11 +55,11 @@ fn is_json(content_type: Option<&str>) -> bool {
     ["application/json", "text/json"].iter().any(|json| media_type.eq_ignore_ascii_case(json))
 }
 
-/// The lines of `Logs`, if the result is of the shape that the host deserializes.
+/// The lines of `Logs`, if the result has the shape that the host deserializes.
 fn logs(result: &Map<String, Value>) -> Result<Vec<String>, String> {
     let member = |name: &str| {
-        let of_any_case = || result.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-        result.get(name).or_else(of_any_case).unwrap_or(&Value::Null)
+        let ignoring_case = || result.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        result.get(name).or_else(ignoring_case).unwrap_or(&Value::Null)
     };
     if !matches!(member("Outputs"), Value::Null | Value::Object(_)) {
         return Err("Outputs is not an object.".to_owned());
@@ -81,38 +81,38 @@ fn logs(result: &Map<String, Value>) -> Result<Vec<String>, String> {
 mod tests {
     use reqwest::StatusCode;
 
-    use super::{InvocationError, Verdict, judge};
+    use super::{InvocationError, Outcome, interpret};
 
-    fn json(body: &str) -> Result<Verdict, InvocationError> {
-        judge(StatusCode::OK, Some("application/json; charset=utf-8"), body.as_bytes())
+    fn json(body: &str) -> Result<Outcome, InvocationError> {
+        interpret(StatusCode::OK, Some("application/json; charset=utf-8"), body.as_bytes())
     }
 
     #[test]
     fn a_json_object_is_success() {
-        assert_eq!(json("{}"), Ok(Verdict::Succeeded { logs: Vec::new() }));
-        assert_eq!(json(r#"{"unknown":[1],"Logs":null,"Outputs":null}"#), Ok(Verdict::Succeeded { logs: Vec::new() }));
+        assert_eq!(json("{}"), Ok(Outcome::Succeeded { logs: Vec::new() }));
+        assert_eq!(json(r#"{"unknown":[1],"Logs":null,"Outputs":null}"#), Ok(Outcome::Succeeded { logs: Vec::new() }));
         let logs = vec!["a".to_owned(), "1".to_owned()];
-        assert_eq!(json(r#"{"outputs":{"x":1},"logs":["a",1],"returnValue":[2]}"#), Ok(Verdict::Succeeded { logs }));
+        assert_eq!(json(r#"{"outputs":{"x":1},"logs":["a",1],"returnValue":[2]}"#), Ok(Outcome::Succeeded { logs }));
         for media_type in ["application/json", "text/json", "Application/JSON;charset=utf-8"] {
-            let verdict = judge(StatusCode::CREATED, Some(media_type), b"{}");
-            assert_eq!(verdict, Ok(Verdict::Succeeded { logs: Vec::new() }), "{media_type}");
+            let outcome = interpret(StatusCode::CREATED, Some(media_type), b"{}");
+            assert_eq!(outcome, Ok(Outcome::Succeeded { logs: Vec::new() }), "{media_type}");
         }
     }
 
     #[test]
-    fn an_empty_answer_and_null_mean_nothing() {
-        assert_eq!(judge(StatusCode::NO_CONTENT, None, b""), Ok(Verdict::Nothing));
-        assert_eq!(judge(StatusCode::OK, None, b""), Ok(Verdict::Nothing));
-        assert_eq!(judge(StatusCode::OK, Some("text/plain"), b""), Ok(Verdict::Nothing));
-        assert_eq!(json(""), Ok(Verdict::Nothing));
-        assert_eq!(json(" \r\n"), Ok(Verdict::Nothing));
-        assert_eq!(json("null"), Ok(Verdict::Nothing));
+    fn an_empty_body_and_null_are_read_as_null() {
+        assert_eq!(interpret(StatusCode::NO_CONTENT, None, b""), Ok(Outcome::Null));
+        assert_eq!(interpret(StatusCode::OK, None, b""), Ok(Outcome::Null));
+        assert_eq!(interpret(StatusCode::OK, Some("text/plain"), b""), Ok(Outcome::Null));
+        assert_eq!(json(""), Ok(Outcome::Null));
+        assert_eq!(json(" \r\n"), Ok(Outcome::Null));
+        assert_eq!(json("null"), Ok(Outcome::Null));
     }
 
     #[test]
-    fn everything_else_is_a_failure() {
+    fn every_other_response_fails_the_invocation() {
         for content_type in [Some("text/plain"), Some("application/problem+json"), None] {
-            let failure = judge(StatusCode::OK, content_type, b"{}");
+            let failure = interpret(StatusCode::OK, content_type, b"{}");
             assert!(matches!(failure, Err(InvocationError::InvalidResponse { .. })), "{content_type:?}");
         }
         for body in
@@ -120,10 +120,10 @@ mod tests {
         {
             assert!(matches!(json(body), Err(InvocationError::InvalidResponse { .. })), "{body}");
         }
-        let failure = judge(StatusCode::BAD_REQUEST, Some("application/json"), b"{}").expect_err("a failure");
+        let failure = interpret(StatusCode::BAD_REQUEST, Some("application/json"), b"{}").expect_err("a failure");
         assert_eq!(failure.to_string(), "Response status code does not indicate success: 400 (Bad Request).");
         for status in [StatusCode::FOUND, StatusCode::NOT_FOUND, StatusCode::INTERNAL_SERVER_ERROR] {
-            assert!(matches!(judge(status, None, b""), Err(InvocationError::Status { .. })), "{status}");
+            assert!(matches!(interpret(status, None, b""), Err(InvocationError::Status { .. })), "{status}");
         }
     }
 }

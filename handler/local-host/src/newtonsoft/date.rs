@@ -1,12 +1,12 @@
-//! Strings that Newtonsoft.Json takes for dates, and how it writes them again.
+//! Strings that Newtonsoft.Json parses as dates, and how it reformats them.
 //!
 //! Two forms are dates: ISO 8601 with a time of day, and `/Date(milliseconds)/`. The ISO parser is more lenient than the
 //! standard in places (an offset may lack its colon or its minutes, digits after the seconds may be taken for minutes of
-//! an offset without a sign); such strings are rewritten too, so the leniency is reproduced.
+//! an offset without a sign); such strings are rewritten too, so this parser is as lenient.
 
 use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, Timelike};
 
-/// A `DateTime` counts in ticks of 100 nanoseconds.
+/// A .NET `DateTime` counts ticks of 100 nanoseconds.
 const FRACTION_DIGITS: usize = 7;
 
 #[derive(Clone, Copy)]
@@ -16,13 +16,13 @@ enum Kind {
     Local,
 }
 
-/// The string as the host writes it if it is a date, whether or not that changes it.
+/// The string as the host writes it; `None` if it is not a date.
 pub(super) fn rewritten(text: &str) -> Option<String> {
     let (time, kind) = if text.starts_with('/') { microsoft(text)? } else { iso(text)? };
     Some(formatted(time, kind))
 }
 
-/// The time in UTC as .NET writes a `DateTime` of kind Utc.
+/// The time as .NET writes a `DateTime` of kind Utc.
 pub(crate) fn utc(time: DateTime<chrono::Utc>) -> String {
     formatted(time.naive_utc(), Kind::Utc)
 }
@@ -84,8 +84,8 @@ fn microsoft(text: &str) -> Option<(NaiveDateTime, Kind)> {
     (earliest()..=latest()).contains(&time).then_some((time, kind))
 }
 
-/// Two digits of hours, and two of minutes if anything follows; the rest is not looked at. The value does not matter:
-/// the milliseconds are UTC already.
+/// Two digits of hours, and two of minutes if anything follows; the rest is ignored. The value is not needed, because the
+/// milliseconds are in UTC.
 fn is_offset(text: &[u8]) -> bool {
     let mut rest = Cursor(text);
     rest.digits(2).is_some() && (rest.0.is_empty() || rest.digits(2).is_some())
@@ -111,7 +111,7 @@ impl Cursor<'_> {
         found
     }
 
-    /// Exactly `count` digits, or nothing is read.
+    /// Consumes exactly `count` digits, or nothing.
     fn digits(&mut self, count: usize) -> Option<u32> {
         let digits = self.0.get(..count).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
         self.0 = &self.0[count..];
@@ -125,7 +125,7 @@ impl Cursor<'_> {
         Some(ticks * 10_u32.pow((FRACTION_DIGITS - count) as u32))
     }
 
-    /// Minutes east of UTC. What cannot be read is left, which makes the string no date.
+    /// Minutes east of UTC. The caller rejects the string if unparsed text remains.
     fn zone(&mut self) -> (i32, Kind) {
         if self.eat(b'Z') || self.eat(b'z') {
             return (0, Kind::Utc);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn utc_times_keep_their_z_and_lose_trailing_zeros() {
+    fn utc_times_retain_their_z_and_lose_trailing_zeros() {
         for (stored, expected) in [
             ("2024-01-01T00:00:00.0000000Z", "2024-01-01T00:00:00Z"),
             ("2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn times_without_a_zone_stay_without_one() {
+    fn times_without_a_zone_remain_without_one() {
         for (stored, expected) in [
             ("2024-01-01T00:00:00", "2024-01-01T00:00:00"),
             ("2024-01-01T00:00:00.1200000", "2024-01-01T00:00:00.12"),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_stays() {
+    fn other_strings_are_unchanged() {
         for stored in [
             "",
             "2024-01-01",

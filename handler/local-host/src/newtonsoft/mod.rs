@@ -1,8 +1,7 @@
-//! JSON text as the Functions host writes it: after a round trip through Newtonsoft.Json with its default settings.
+//! JSON as the Functions host writes it, after a round trip through Newtonsoft.Json with default settings.
 //!
-//! That round trip is lossy, and a handler has to live with it: strings that look like dates are parsed and written
-//! anew, numbers with a fraction or an exponent become doubles. The stand-in host loses the same, so that a handler that
-//! corrupts documents in Azure does so here first.
+//! The round trip is lossy: strings that look like dates are parsed and reformatted, and numbers with a fraction or an
+//! exponent become doubles. The stand-in host reproduces this, so that the loss shows before an app runs in Azure.
 
 mod date;
 mod number;

@@ -1,8 +1,8 @@
-//! Numbers: integers stay, everything else is a double in .NET's shortest form with at least one decimal place.
+//! Numbers: integers are unchanged; others become doubles in .NET's shortest form with at least one decimal place.
 
 use serde_json::Number;
 
-/// Below this many digits before the decimal point .NET never uses an exponent.
+/// .NET uses no exponent up to this many digits before the decimal point.
 const POSITIONAL_DIGITS: i32 = 15;
 
 pub(super) fn rewritten(number: &Number) -> String {
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_stay_as_they_are() {
+    fn integers_are_unchanged() {
         for integer in ["0", "-1", "9223372036854775807", "-9223372036854775808", "12345678901234567890"] {
             assert_eq!(delivered(integer), integer);
         }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn doubles_keep_the_shortest_digits_that_read_back_the_same() {
+    fn doubles_have_the_fewest_digits_that_read_back_the_same() {
         for (stored, expected) in [
             ("0.1234567890123456789", "0.12345678901234568"),
             ("0.1", "0.1"),
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exponent_appears_beyond_fifteen_digits_and_below_four_zeros() {
+    fn an_exponent_is_used_beyond_fifteen_digits_and_below_four_zeros() {
         for (stored, expected) in [
             ("1e14", "100000000000000.0"),
             ("1e15", "1E+15"),

@@ -1,10 +1,10 @@
-//! JSON text without whitespace, with the values rewritten.
+//! Writes JSON without whitespace, with rewritten values.
 
 use serde_json::Value;
 
 use super::{date, number};
 
-/// Writes `value` without whitespace. Dates are those of a host whose local time zone is UTC.
+/// Writes `value` as a host whose local time zone is UTC.
 pub(crate) fn to_json(value: &Value) -> String {
     let mut json = String::new();
     write(value, &mut json);
@@ -72,7 +72,7 @@ mod tests {
     use super::to_json;
 
     #[test]
-    fn values_are_rewritten_at_any_depth_and_property_names_never() {
+    fn values_are_rewritten_at_any_depth_and_property_names_are_not() {
         let document = json!({
             "2024-01-01T00:00:00.000Z": {"list": ["2024-01-01T00:00:00.0000000Z", 100.0, true, null]},
         });
@@ -83,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_properties_is_kept() {
+    fn the_order_of_properties_is_preserved() {
         assert_eq!(to_json(&json!({"z": 1, "a": 2, "m": {}, "b": []})), r#"{"z":1,"a":2,"m":{},"b":[]}"#);
     }
 
     #[test]
-    fn control_characters_and_unicode_line_ends_are_escaped_and_nothing_else() {
+    fn only_control_characters_and_unicode_line_ends_are_escaped() {
         let text = "\"\\/\u{1}\u{1f}\n\r\t\u{8}\u{c}\u{7f}\u{85}\u{2028}\u{2029}é€😀";
         assert_eq!(to_json(&json!(text)), "\"\\\"\\\\/\\u0001\\u001f\\n\\r\\t\\b\\f\u{7f}\\u0085\\u2028\\u2029é€😀\"");
     }

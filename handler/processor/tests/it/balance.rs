@@ -1,4 +1,4 @@
-//! Leases over several instances, by a clock that the story moves: what must happen within how many intervals.
+//! Balancing of leases over several instances, with a clock that the test advances.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +13,7 @@ const ACQUIRE: Duration = Duration::from_secs(13);
 const EXPIRATION: Duration = Duration::from_secs(60);
 const RENEW: Duration = Duration::from_secs(17);
 
-/// Instances over the eight partitions of a shop.
+/// Instances that share the eight leases of a shop.
 struct Fleet {
     shop: Shop,
     clock: ManualClock,
@@ -42,7 +42,7 @@ impl Fleet {
         instance
     }
 
-    /// Waits until every instance has looked at the leases and sleeps until the next time.
+    /// Waits until every instance has balanced and sleeps until its next turn.
     async fn balanced(&self) {
         let next = chrono::Duration::from_std(ACQUIRE).expect("short");
         until("every instance to have balanced", async || {
@@ -52,7 +52,7 @@ impl Fleet {
         .await;
     }
 
-    /// Lets `intervals` acquire intervals pass.
+    /// Advances the clock by some acquire intervals.
     async fn pass(&self, intervals: u32) {
         for _ in 0..intervals {
             self.clock.advance(ACQUIRE);
@@ -60,7 +60,7 @@ impl Fleet {
         }
     }
 
-    /// Lets time pass until every lease is renewed, and waits until it is.
+    /// Advances the clock until every lease is due for renewal, and waits until all are renewed.
     async fn renewed(&self) {
         self.clock.advance(RENEW);
         self.balanced().await;
@@ -72,11 +72,11 @@ impl Fleet {
         until("every lease to be renewed", async || self.shop.leases().await.iter().all(written)).await;
     }
 
-    /// How many leases each has, sorted by name.
+    /// The number of leases per owner, sorted by name.
     async fn shares(&self) -> Vec<(String, usize)> {
         let mut shares = std::collections::BTreeMap::new();
         for lease in self.shop.leases().await {
-            *shares.entry(lease["Owner"].as_str().unwrap_or("nobody").to_owned()).or_insert(0) += 1;
+            *shares.entry(lease["Owner"].as_str().unwrap_or("free").to_owned()).or_insert(0) += 1;
         }
         shares.into_iter().collect()
     }
@@ -87,12 +87,12 @@ fn shares(of: &[(&str, usize)]) -> Vec<(String, usize)> {
 }
 
 #[tokio::test]
-async fn two_share_eight_leases_a_third_joins_and_one_dies() {
+async fn eight_leases_are_balanced_when_instances_join_stop_and_are_killed() {
     let mut fleet = Fleet::over_eight_leases().await;
     let a = fleet.start("a").await;
     assert_eq!(fleet.shares().await, shares(&[("a", 8)]), "at once");
 
-    // One lease at a time, the first at once.
+    // An instance acquires one lease per interval, the first immediately.
     let b = fleet.start("b").await;
     fleet.pass(3).await;
     assert_eq!(fleet.shares().await, shares(&[("a", 4), ("b", 4)]));
@@ -103,57 +103,58 @@ async fn two_share_eight_leases_a_third_joins_and_one_dies() {
     assert_eq!(now.iter().map(|(_, count)| *count).sum::<usize>(), 8);
     assert!(now.len() == 3 && now.iter().all(|(_, count)| (2..=3).contains(count)), "{now:?}");
     fleet.pass(2).await;
-    assert_eq!(fleet.shares().await, now, "and so it stays");
+    assert_eq!(fleet.shares().await, now, "stable");
 
-    // Killed when every lease was renewed: its leases expire, and are taken at the next look.
+    // After a kill, leases expire one expiration interval after their last renewal; the next balancing acquires them.
     fleet.renewed().await;
     let dead = now.iter().find(|(name, _)| name == "a").expect("a").1;
     a.kill();
     fleet.alive -= 1;
     let until_expired = u32::try_from(EXPIRATION.as_secs() / ACQUIRE.as_secs()).expect("few");
     fleet.pass(until_expired - 1).await;
-    assert!(fleet.shares().await.contains(&("a".to_owned(), dead)), "not before they have expired");
+    assert!(fleet.shares().await.contains(&("a".to_owned(), dead)), "not before they expire");
     fleet.pass(3).await;
     assert_eq!(fleet.shares().await, shares(&[("b", 4), ("c", 4)]));
 
-    // Stopped: its leases are free at once, and taken at the next look.
+    // A stop releases leases immediately; the next balancing acquires them.
     b.stop().await;
     fleet.alive -= 1;
-    assert_eq!(fleet.shares().await, shares(&[("c", 4), ("nobody", 4)]));
+    assert_eq!(fleet.shares().await, shares(&[("c", 4), ("free", 4)]));
     fleet.pass(1).await;
     assert_eq!(fleet.shares().await, shares(&[("c", 8)]));
     c.stop().await;
 }
 
 #[tokio::test]
-async fn acquired_and_released_leases_are_told() {
+async fn acquired_and_released_leases_are_reported() {
     let mut fleet = Fleet::over_eight_leases().await;
-    let told: Arc<Mutex<Vec<String>>> = Arc::default();
-    let (on_acquired, on_released) = (Arc::clone(&told), Arc::clone(&told));
+    let events: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (on_acquired, on_released) = (Arc::clone(&events), Arc::clone(&events));
     let running = fleet
         .start_as(move |builder| {
             builder
-                .instance_name("told")
-                .on_lease_acquired(move |token| on_acquired.lock().expect("told").push(format!("+{token}")))
-                .on_lease_released(move |token| on_released.lock().expect("told").push(format!("-{token}")))
+                .instance_name("observed")
+                .on_lease_acquired(move |token| on_acquired.lock().expect("events").push(format!("+{token}")))
+                .on_lease_released(move |token| on_released.lock().expect("events").push(format!("-{token}")))
         })
         .await;
-    assert_eq!(told.lock().expect("told").len(), 8);
+    assert_eq!(events.lock().expect("events").len(), 8);
 
-    // Another takes four of them; the first sees so when it renews.
+    // Another instance takes four of them, which the first detects when it renews.
     let other = fleet.start("other").await;
     fleet.pass(6).await;
-    let released = || told.lock().expect("told").iter().filter(|event| event.starts_with('-')).count();
+    let released = || events.lock().expect("events").iter().filter(|event| event.starts_with('-')).count();
     until("four lost leases", async || released() == 4).await;
     running.stop().await;
     until("all released", async || released() == 8).await;
     let tokens = fleet.shop.leases().await;
-    let mut events: Vec<String> = told.lock().expect("told").iter().map(|event| event[1..].to_owned()).collect();
-    events.sort();
+    let mut tokens_of_events: Vec<String> =
+        events.lock().expect("events").iter().map(|event| event[1..].to_owned()).collect();
+    tokens_of_events.sort();
     let mut expected: Vec<String> =
         tokens.iter().map(|lease: &Value| lease["LeaseToken"].as_str().expect("token").to_owned()).collect();
     expected.extend(expected.clone());
     expected.sort();
-    assert_eq!(events, expected, "each once acquired and once released");
+    assert_eq!(tokens_of_events, expected, "each acquired once and released once");
     other.stop().await;
 }

@@ -1,10 +1,12 @@
-//! Everything at once: instances come, go, are killed and held up; partitions split and merge; the service throttles,
-//! fails and loses replies; handlers fail. What must hold in the end: every change was handled, in the order of its
-//! partition key, and whatever came again was followed again by what is newer; the newest version of every document in
-//! LatestVersion mode, and every version and delete in AllVersionsAndDeletes mode.
+//! Random faults, combined: instances start, stop, are killed and paused; partitions split and merge; the service
+//! throttles, fails and loses replies; handlers fail. Afterwards these properties must hold:
 //!
-//! What happens follows from a seed. `CHAOS_SEEDS=FIRST..END` plays others than the few that every run of the tests plays;
-//! a failure names its seed.
+//! * every change was handled: the newest version of each document in LatestVersion mode, and every version and delete in
+//!   AllVersionsAndDeletes mode,
+//! * the changes of a partition key were first handled in order,
+//! * a redelivered change was followed by a redelivery of everything newer.
+//!
+//! A seed determines the faults, and a failure names its seed. `CHAOS_SEEDS=FIRST..END` runs other seeds than the default.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -29,7 +31,7 @@ const MAX_INSTANCES: usize = 5;
 const MAX_PARTITIONS: usize = 10;
 const EXPIRATION: Duration = Duration::from_millis(400);
 
-/// A change as it was handled.
+/// A handled change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Handled {
     cart: String,
@@ -39,16 +41,16 @@ struct Handled {
     number: Option<u64>,
 }
 
-/// What was handled, and by which instance each lease was taken last.
+/// The handled changes, and the instance that last acquired each lease.
 #[derive(Default)]
-struct LogBook {
+struct Record {
     handled: Vec<Handled>,
-    /// For each that was handled whether its instance had lost the lease by then, as it may not have known yet.
+    /// For each handled change, whether its instance had already lost the lease, perhaps without knowing it.
     late: Vec<bool>,
     owners: BTreeMap<String, String>,
 }
 
-type Log = Arc<Mutex<LogBook>>;
+type Log = Arc<Mutex<Record>>;
 
 fn seeds(default: Range<u64>) -> Range<u64> {
     let Ok(text) = std::env::var("CHAOS_SEEDS") else { return default };
@@ -57,26 +59,26 @@ fn seeds(default: Range<u64>) -> Range<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_newest_version_of_every_document_is_handled_whatever_happens() {
+async fn the_newest_version_of_every_document_is_handled_despite_faults() {
     for seed in seeds(0..4) {
-        play(seed, ChangeFeedMode::LatestVersion).await;
+        run(seed, ChangeFeedMode::LatestVersion).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_version_and_delete_is_handled_whatever_happens() {
+async fn every_version_and_delete_is_handled_despite_faults() {
     for seed in seeds(100..104) {
-        play(seed, ChangeFeedMode::AllVersionsAndDeletes).await;
+        run(seed, ChangeFeedMode::AllVersionsAndDeletes).await;
     }
 }
 
-async fn play(seed: u64, mode: ChangeFeedMode) {
+async fn run(seed: u64, mode: ChangeFeedMode) {
     println!("seed {seed}, {mode}");
     let mut chaos = Chaos::new(seed, mode).await;
-    assert!(chaos.start_instance().await, "nothing disturbs the first");
+    assert!(chaos.start_instance().await, "no fault is active yet");
     for _ in 0..STEPS {
         chaos.write().await;
-        chaos.disturb().await;
+        chaos.inject_random_event().await;
     }
     chaos.calm_down().await;
     chaos.check(seed).await;
@@ -88,7 +90,7 @@ struct Chaos {
     mode: ChangeFeedMode,
     instances: Vec<Isolated>,
     log: Log,
-    /// What the writes gave: numbers that were acknowledged, by cart and item; deletes count too.
+    /// The numbers of acknowledged writes, by cart and item.
     written: BTreeMap<(String, String), Vec<u64>>,
     deletes: BTreeMap<(String, String), usize>,
     next: u64,
@@ -112,7 +114,7 @@ impl Chaos {
         }
     }
 
-    /// Starts an instance, unless it meets a fault.
+    /// False if a fault prevented the start.
     async fn start_instance(&mut self) -> bool {
         let (mode, log, calls) = (self.mode, Arc::clone(&self.log), Arc::clone(&self.handler_calls));
         let fails = self.random.random_range(7..40);
@@ -131,7 +133,7 @@ impl Chaos {
         is_started
     }
 
-    /// Some writes, one after the other, so that their order is known.
+    /// Writes sequentially, so that the order is known.
     async fn write(&mut self) {
         for _ in 0..self.random.random_range(3..15) {
             let cart = format!("cart-{}", self.random.random_range(0..CARTS));
@@ -139,7 +141,7 @@ impl Chaos {
             let number = self.next;
             self.next += 1;
             let name = (cart.clone(), item.clone());
-            // A write that fails may have been done all the same; only what was acknowledged is asked for.
+            // A failed write may have been executed; the check requires only acknowledged ones.
             if self.random.random_ratio(1, 5) {
                 if self.shop.cart.delete_item(cart, &item, None).await.is_ok() {
                     *self.deletes.entry(name).or_default() += 1;
@@ -153,7 +155,7 @@ impl Chaos {
         }
     }
 
-    async fn disturb(&mut self) {
+    async fn inject_random_event(&mut self) {
         match self.random.random_range(0..12) {
             0 | 1 if self.instances.len() < MAX_INSTANCES => drop(self.start_instance().await),
             2 => {
@@ -208,7 +210,7 @@ impl Chaos {
         }
     }
 
-    /// Failures of what the processor does: it reads the cart's feed, and does everything with the leases.
+    /// Affects the requests of the processor: reads of the feed, and any request for leases.
     fn inject_fault(&mut self) {
         let leases = [RequestKind::Write, RequestKind::Read, RequestKind::Query];
         let (container, kind) = match self.random.random_range(0..4) {
@@ -227,11 +229,11 @@ impl Chaos {
         self.shop.endpoint.inject(Fault { container: Some(container.to_owned()), kind, times, effect });
     }
 
-    /// Ends every disturbance; one instance, at least, goes on to the end of the feed.
+    /// Ends all faults, and lets at least one instance reach the end of the feed.
     async fn calm_down(&mut self) {
         self.shop.endpoint.clear_faults();
         self.shop.endpoint.throttle(DATABASE, "cart", None).await.expect("throttle");
-        assert!(self.start_instance().await, "nothing disturbs the last");
+        assert!(self.start_instance().await, "no fault is active any longer");
         let estimator =
             ChangeFeedEstimator::new("p", self.shop.container("cart").await, self.shop.container("lease").await)
                 .expect("estimator");
@@ -247,9 +249,9 @@ impl Chaos {
 
     async fn check(&self, seed: u64) {
         let (log, in_time) = {
-            let book = self.log.lock().expect("log");
-            let in_time = book.handled.iter().zip(&book.late).filter(|(_, late)| !**late);
-            (book.handled.clone(), in_time.map(|(handled, _)| handled.clone()).collect::<Vec<_>>())
+            let record = self.log.lock().expect("log");
+            let in_time = record.handled.iter().zip(&record.late).filter(|(_, late)| !**late);
+            (record.handled.clone(), in_time.map(|(handled, _)| handled.clone()).collect::<Vec<_>>())
         };
         let first: Vec<Handled> = {
             let mut known = BTreeSet::new();
@@ -282,7 +284,7 @@ impl Chaos {
                 assert!(found >= deletes, "seed {seed}: {cart}/{item}: {found} of {deletes} deletes");
             }
         }
-        self.check_last_words(seed, &in_time, |handled| match self.mode {
+        self.check_last_deliveries(seed, &in_time, |handled| match self.mode {
             ChangeFeedMode::LatestVersion => handled.number.is_some_and(|number| newest.contains(&number)),
             ChangeFeedMode::AllVersionsAndDeletes => true,
         });
@@ -293,7 +295,7 @@ impl Chaos {
         );
     }
 
-    /// Seen for the first time, the changes of a partition key are in the order in which they happened.
+    /// First deliveries of a partition key are in order.
     fn check_order(&self, seed: u64, first: &[Handled]) {
         let mut newest: BTreeMap<&str, &Handled> = BTreeMap::new();
         for handled in first {
@@ -303,14 +305,14 @@ impl Chaos {
         }
     }
 
-    /// After a step back, everything newer of the partition key that the feed still tells comes again. A page that an
-    /// instance had read when its lease was taken from it may come beside what the next one reads.
-    fn check_last_words(&self, seed: u64, log: &[Handled], is_still_told: impl Fn(&Handled) -> bool) {
+    /// After a redelivery, everything newer of the partition key that the feed still contains is redelivered too. Late
+    /// changes are excluded, because an instance may still handle a page after it lost the lease.
+    fn check_last_deliveries(&self, seed: u64, log: &[Handled], is_still_in_feed: impl Fn(&Handled) -> bool) {
         let mut known = BTreeSet::new();
         let mut oldest: BTreeMap<&str, &Handled> = BTreeMap::new();
         for handled in log.iter().rev().filter(|handled| known.insert(*handled)) {
             let later = oldest.entry(&handled.cart).or_insert(handled);
-            assert!(handled.lsn <= later.lsn || !is_still_told(handled), "seed {seed}: {later:?} after {handled:?}");
+            assert!(handled.lsn <= later.lsn || !is_still_in_feed(handled), "seed {seed}: {later:?} after {handled:?}");
             if handled.lsn < later.lsn {
                 *later = handled;
             }
@@ -334,7 +336,7 @@ fn settings(builder: ProcessorBuilder, mode: ChangeFeedMode) -> ProcessorBuilder
         .retry_delay(Duration::from_millis(20), Duration::from_millis(200))
 }
 
-/// Logs what it is given; now and then it fails, before or after, or takes its time.
+/// Records changes. Some calls fail before or after recording, or are slow.
 fn handler(
     log: Log,
     calls: Arc<AtomicU64>,
@@ -350,10 +352,10 @@ fn handler(
                 return Err("before".to_owned());
             }
             {
-                let mut book = log.lock().expect("log");
-                let is_late = book.owners.get(context.lease_token()).is_none_or(|it| it != context.instance_name());
-                book.handled.extend(changes.iter().map(handled));
-                book.late.extend(changes.iter().map(|_| is_late));
+                let mut record = log.lock().expect("log");
+                let is_late = record.owners.get(context.lease_token()).is_none_or(|it| it != context.instance_name());
+                record.handled.extend(changes.iter().map(handled));
+                record.late.extend(changes.iter().map(|_| is_late));
             }
             if call % fails == 5 {
                 tokio::time::sleep(Duration::from_millis(30)).await;

@@ -1,5 +1,5 @@
-//! Leases as the .NET change feed processor and the Functions trigger write them, in both versions of the format, are
-//! taken over where they are; and what this crate makes of them is what those read.
+//! Compatibility of leases with the .NET change feed processor and the Functions trigger, in both versions of the format:
+//! their leases are resumed at their bookmarks, and leases of this crate remain readable for them.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::shop::{Seen, Shop, create, describe, until_seen};
 
-/// The documents of a .NET processor that stopped, or was killed, after `continuation` on every range.
+/// The lease documents of a .NET processor that ended after `continuation` on every range.
 async fn written_by_dotnet(shop: &Shop, version: i64, continuation: &str) -> Vec<Value> {
     shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
     let ours = shop.leases().await;
-    shop.renew_leases().await;
+    shop.recreate_lease_container().await;
     let leases = shop.lease_container().await;
     let prefix = ours[0]["id"].as_str().expect("id").split("..").next().expect("prefix").to_owned();
     let info = format!("{prefix}.info");
@@ -32,11 +32,11 @@ async fn written_by_dotnet(shop: &Shop, version: i64, continuation: &str) -> Vec
             "Owner": null, "ContinuationToken": continuation, "properties": {},
             "timestamp": "2026-08-01T12:00:00.1234567Z", "Mode": "Incremental Feed"});
         match index {
-            // Killed while it held the lease.
+            // Killed while it owned the lease.
             0 => document["Owner"] = json!("5c1c6b1e-3c57-4b35-a7c5-0b8f5b3a2f10"),
-            // Of a release before modes.
+            // Written by a release before modes.
             1 => drop(document.as_object_mut().expect("object").remove("Mode")),
-            // Of a release before feed ranges: the range is the partition's, or in the token.
+            // Written by a release before feed ranges: the token implies the range.
             2 => drop(document.as_object_mut().expect("object").remove("FeedRange")),
             _ => {}
         }
@@ -46,7 +46,7 @@ async fn written_by_dotnet(shop: &Shop, version: i64, continuation: &str) -> Vec
     written
 }
 
-async fn taken_over(version: i64) {
+async fn assert_resumed(version: i64) {
     let shop = Shop::open().await;
     shop.put("handled-by-dotnet", 1).await;
     let written = written_by_dotnet(&shop, version, "\"1\"").await;
@@ -60,7 +60,7 @@ async fn taken_over(version: i64) {
     running.stop().await;
 
     let now = shop.leases().await;
-    assert_eq!(now.len(), written.len(), "no lease was made beside them");
+    assert_eq!(now.len(), written.len(), "no leases were added");
     for before in &written {
         let after = now.iter().find(|lease| lease["id"] == before["id"]).expect("the same id");
         for field in ["version", "LeaseToken"] {
@@ -88,24 +88,24 @@ async fn taken_over(version: i64) {
         let fields: Vec<&String> = after.as_object().expect("object").keys().collect();
         assert!(fields.iter().all(|field| known.contains(&field.as_str())), "{fields:?}");
         let properties = after["properties"].as_object().expect("properties");
-        assert!(properties.values().all(Value::is_string), ".NET reads texts only: {properties:?}");
-        let range_is_told = after["FeedRange"].is_object() || version == 1;
-        assert!(range_is_told && after["Owner"].is_null(), "{after}");
+        assert!(properties.values().all(Value::is_string), ".NET reads strings only: {properties:?}");
+        let has_range = after["FeedRange"].is_object() || version == 1;
+        assert!(has_range && after["Owner"].is_null(), "{after}");
     }
 }
 
 #[tokio::test]
-async fn leases_named_after_partitions_are_taken_over_where_they_are() {
-    taken_over(0).await;
+async fn leases_named_after_partitions_are_resumed() {
+    assert_resumed(0).await;
 }
 
 #[tokio::test]
-async fn leases_named_by_their_bounds_are_taken_over_where_they_are() {
-    taken_over(1).await;
+async fn leases_named_after_their_bounds_are_resumed() {
+    assert_resumed(1).await;
 }
 
 #[tokio::test]
-async fn leases_that_lie_under_a_random_partition_key_are_taken_over_where_they_are() {
+async fn leases_with_a_random_partition_key_are_resumed() {
     let shop = Shop::open().await;
     create(&shop.client, "random", "/partitionKey").await;
     shop.start(StartFrom::Now, &Seen::default()).await.stop().await;

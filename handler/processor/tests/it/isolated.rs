@@ -1,5 +1,5 @@
-//! An instance as a process of its own would be: its own thread, connections and timers, so that it can be killed, or held
-//! up with everything that it does.
+//! An instance that behaves like a separate process: it has its own thread, connections and timers, and can be killed or
+//! paused as a whole.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use changefeed_processor::{ChangeFeedProcessor, Container, Error, ProcessorBuild
 use tokio::runtime::{Builder, Runtime};
 
 pub struct Isolated {
-    /// Always there until it is dropped.
+    /// `None` only while it is dropped.
     runtime: Option<Runtime>,
     running: Option<RunningProcessor>,
 }
@@ -30,18 +30,18 @@ impl Isolated {
         Ok(isolated)
     }
 
-    /// Stops as on SIGTERM.
+    /// Stops like a process on SIGTERM.
     pub async fn stop(mut self) {
         let (Some(running), Some(runtime)) = (self.running.take(), &self.runtime) else { return };
         runtime.spawn(running.stop()).await.expect("no panic");
     }
 
-    /// Ends as on SIGKILL.
+    /// Ends like a process on SIGKILL.
     pub fn kill(mut self) {
         self.end();
     }
 
-    /// Holds up everything that it does, its timers and renewals too, for `duration`.
+    /// Blocks its only thread, and with it timers and renewals.
     pub fn pause(&self, duration: Duration) {
         if let Some(runtime) = &self.runtime {
             runtime.spawn(async move { std::thread::sleep(duration) });
@@ -52,7 +52,7 @@ impl Isolated {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-        // Its task is gone; there is nothing left to stop.
+        // Its task has ended, so there is nothing to stop.
         drop(self.running.take());
     }
 }

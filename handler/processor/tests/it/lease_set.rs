@@ -1,4 +1,4 @@
-//! Leases carried to another lease container, and set back.
+//! Export, import and reset of leases.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn lease_set(shop: &Shop, name: &str, leases: &str) -> LeaseSet {
 }
 
 #[tokio::test]
-async fn exported_leases_go_on_in_another_container_under_another_name() {
+async fn exported_leases_resume_in_another_container_under_another_name() {
     let shop = Shop::open().await;
     create(&shop.client, "elsewhere", "/partitionKey").await;
     let seen = Seen::default();
@@ -28,7 +28,7 @@ async fn exported_leases_go_on_in_another_container_under_another_name() {
     assert!(exported.iter().all(|lease| lease["Owner"].is_null() && lease.get("_etag").is_none()), "{exported:?}");
     let elsewhere = lease_set(&shop, "moved", "elsewhere").await;
     assert_eq!(elsewhere.import(exported.clone(), false).await.expect("import"), 4);
-    let error = elsewhere.import(exported.clone(), false).await.expect_err("there already");
+    let error = elsewhere.import(exported.clone(), false).await.expect_err("already present");
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     assert_eq!(elsewhere.import(exported, true).await.expect("overwritten"), 4);
 
@@ -48,7 +48,7 @@ async fn exported_leases_go_on_in_another_container_under_another_name() {
 }
 
 #[tokio::test]
-async fn leases_of_another_container_and_what_is_no_lease_are_not_imported() {
+async fn leases_of_another_container_and_invalid_or_incomplete_sets_are_not_imported() {
     let shop = Shop::open().await;
     create(&shop.client, "other", "/cartId").await;
     let set = lease_set(&shop, "p", "lease").await;
@@ -58,7 +58,7 @@ async fn leases_of_another_container_and_what_is_no_lease_are_not_imported() {
     let other = LeaseSet::open("p", shop.container("other").await, shop.container("lease").await).expect("leases");
     let error = other.import(exported, false).await.expect_err("another container's");
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("other"), "{error}");
-    let error = set.import(vec![json!({"id": 3})], true).await.expect_err("no lease");
+    let error = set.import(vec![json!({"id": 3})], true).await.expect_err("invalid");
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
     let some = set.export().await.expect("export").split_off(1);
     for part in [some, Vec::new()] {
@@ -83,7 +83,7 @@ async fn leases_of_another_container_and_what_is_no_lease_are_not_imported() {
 }
 
 #[tokio::test]
-async fn leases_of_partitions_that_were_split_meanwhile_are_set_forward_to_now_part_by_part() {
+async fn a_reset_to_now_creates_a_lease_for_each_part_of_a_split_partition() {
     for mode in [ChangeFeedMode::LatestVersion, ChangeFeedMode::AllVersionsAndDeletes] {
         let shop = Shop::open().await;
         let seen = Seen::default();
@@ -113,7 +113,7 @@ async fn leases_of_partitions_that_were_split_meanwhile_are_set_forward_to_now_p
 }
 
 #[tokio::test]
-async fn a_lease_is_held_for_as_long_as_its_owner_noted_and_for_a_minute_without_a_note() {
+async fn a_lease_expires_after_the_interval_of_its_owner_or_else_after_a_minute() {
     let shop = Shop::open().await;
     let builder = shop.builder().await.lease_expiration_interval(Duration::from_secs(600));
     let idle = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
@@ -121,17 +121,17 @@ async fn a_lease_is_held_for_as_long_as_its_owner_noted_and_for_a_minute_without
     until("every lease to be taken", async || shop.leases().await.iter().all(|lease| lease["Owner"].is_string())).await;
     running.stop().await;
     let now = chrono::Utc::now();
-    let hold = async |note: bool| {
+    let hold = async |has_interval: bool| {
         for lease in shop.leases().await {
             let killed = |lease: &mut Value| {
                 lease["timestamp"] = json!(now.to_rfc3339());
-                lease["Owner"] = if note { lease["properties"]["Holder"].clone() } else { json!("dotnet") };
+                lease["Owner"] = if has_interval { lease["properties"]["Holder"].clone() } else { json!("dotnet") };
             };
             shop.change_lease(lease, killed).await;
         }
     };
-    for (note, seconds) in [(true, 600), (false, 60)] {
-        hold(note).await;
+    for (has_interval, seconds) in [(true, 600), (false, 60)] {
+        hold(has_interval).await;
         let clock = ManualClock::new(now);
         let set = lease_set(&shop, "p", "lease").await.clock(&clock);
         let estimator = estimator(&shop).await.clock(&clock);
@@ -150,7 +150,7 @@ async fn estimator(shop: &Shop) -> ChangeFeedEstimator {
 }
 
 #[tokio::test]
-async fn leases_are_set_back_to_the_beginning_to_a_time_and_forward_to_now() {
+async fn leases_are_reset_to_the_beginning_to_a_time_and_to_now() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     let set = lease_set(&shop, "p", "lease").await;
@@ -168,7 +168,7 @@ async fn leases_are_set_back_to_the_beginning_to_a_time_and_forward_to_now() {
     let time = StartFrom::Time(chrono::DateTime::from_timestamp(written, 0).expect("time"));
     for (start, expected) in [(StartFrom::Beginning, vec!["early=1", "late=2"]), (time, vec!["late=2"])] {
         assert_eq!(set.reset(start).await.expect("reset"), 4);
-        // The start that is configured counts for leases that were never set back only.
+        // A reset takes precedence over the configured start.
         let running = shop.start(StartFrom::Now, &seen).await;
         until_seen(&seen, &expected).await;
         running.stop().await;
@@ -182,7 +182,7 @@ async fn leases_are_set_back_to_the_beginning_to_a_time_and_forward_to_now() {
 }
 
 #[tokio::test]
-async fn leases_of_one_mode_are_refused_to_the_other_with_what_to_do() {
+async fn leases_of_another_mode_are_rejected_with_the_remedy() {
     let shop = Shop::open().await;
     shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
     let idle = |_, _| std::future::ready(Ok::<(), std::io::Error>(()));

@@ -1,4 +1,4 @@
-//! Leases that others wrote, hold, or keep from being taken.
+//! Leases that other processors wrote or own, and faults while leases are acquired.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn by_token<'a>(leases: &'a [Value], token: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn leases_of_older_processors_are_read_and_keep_what_they_have() {
+async fn leases_of_older_processors_are_read_and_retain_unknown_fields() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.start(StartFrom::Beginning, &seen).await.stop().await;
@@ -47,7 +47,7 @@ async fn leases_of_older_processors_are_read_and_keep_what_they_have() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_no_lease_and_a_lease_that_cannot_be_taken_do_not_keep_the_others_waiting() {
+async fn an_invalid_lease_and_a_failed_acquisition_do_not_delay_other_leases() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.start(StartFrom::Beginning, &seen).await.stop().await;
@@ -58,12 +58,12 @@ async fn a_document_that_is_no_lease_and_a_lease_that_cannot_be_taken_do_not_kee
     let processor = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
     let running = processor.start().await.expect("started");
     let held = async || shop.leases().await.iter().filter(|lease| lease["Owner"].is_string()).count();
-    until("the two that are left", async || held().await == 2).await;
+    until("the other two leases", async || held().await == 2).await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_lease_that_was_taken_without_an_answer_is_processed_at_once() {
+async fn a_lease_is_processed_at_once_if_the_reply_to_its_acquisition_is_lost() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.start(StartFrom::Beginning, &seen).await.stop().await;
@@ -88,28 +88,28 @@ async fn a_lease_that_was_taken_without_an_answer_is_processed_at_once() {
 }
 
 #[tokio::test]
-async fn a_lease_that_was_lost_while_the_handler_was_at_work_is_not_moved_forward() {
+async fn a_lease_that_is_lost_while_the_handler_runs_is_not_checkpointed() {
     let shop = Shop::open().await;
     shop.put("a", 1).await;
-    let (at_work, go_on) = (Arc::new(Mutex::new(None)), Arc::new(Notify::new()));
-    let (handler_at_work, handler_go_on) = (Arc::clone(&at_work), Arc::clone(&go_on));
+    let (running_on, resume) = (Arc::new(Mutex::new(None)), Arc::new(Notify::new()));
+    let (handler_running_on, handler_resume) = (Arc::clone(&running_on), Arc::clone(&resume));
     let builder = shop.builder().await.start_from(StartFrom::Beginning);
     let processor = builder.build(move |context, _| {
-        let (at_work, go_on) = (Arc::clone(&handler_at_work), Arc::clone(&handler_go_on));
+        let (running_on, resume) = (Arc::clone(&handler_running_on), Arc::clone(&handler_resume));
         async move {
-            *at_work.lock().expect("token") = Some(context.lease_token().to_owned());
-            go_on.notified().await;
-            *at_work.lock().expect("token") = None;
+            *running_on.lock().expect("token") = Some(context.lease_token().to_owned());
+            resume.notified().await;
+            *running_on.lock().expect("token") = None;
             Ok::<(), std::io::Error>(())
         }
     });
     let running = processor.start().await.expect("started");
-    until("the handler", async || at_work.lock().expect("token").is_some()).await;
-    let token = at_work.lock().expect("token").clone().expect("token");
+    until("the handler", async || running_on.lock().expect("token").is_some()).await;
+    let token = running_on.lock().expect("token").clone().expect("token");
     let before = by_token(&shop.leases().await, &token).clone();
     shop.change_lease(before.clone(), |lease| lease["Owner"] = json!("other")).await;
-    go_on.notify_one();
-    until("the end of the handler", async || at_work.lock().expect("token").is_none()).await;
+    resume.notify_one();
+    until("the end of the handler", async || running_on.lock().expect("token").is_none()).await;
     running.stop().await;
 
     let after = by_token(&shop.leases().await, &token).clone();
@@ -118,7 +118,7 @@ async fn a_lease_that_was_lost_while_the_handler_was_at_work_is_not_moved_forwar
 }
 
 #[tokio::test]
-async fn a_start_that_fails_gives_its_lock_back() {
+async fn a_failed_start_releases_its_lock() {
     let shop = Shop::open().await;
     let effect = Effect::Status { status: 400, substatus: 0 };
     shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 1, effect });
@@ -131,6 +131,6 @@ async fn a_start_that_fails_gives_its_lock_back() {
         let locks = leases.query_items::<Value>(query, scope, None).await.expect("query");
         futures::TryStreamExt::try_collect::<Vec<Value>>(locks).await.expect("locks")
     };
-    assert!(locks().await.is_empty(), "the next start need not wait until a lock expires");
+    assert!(locks().await.is_empty(), "the next start does not wait for a lock to expire");
     shop.builder().await.build(idle).start().await.expect("started").stop().await;
 }

@@ -1,15 +1,15 @@
-//! The processor over the wire, against the embedded endpoint.
+//! The processor against the embedded endpoint, over HTTP.
 
 mod balance;
+mod captured_log;
 mod chaos;
 mod dotnet;
 mod isolated;
+mod latest_version;
 mod lease_set;
 mod leases;
-mod log_book;
 mod manual;
 mod processor;
 mod shop;
-mod story;
 mod topology;
 mod unreadable;

@@ -1,4 +1,4 @@
-//! Bookmarks that the handler moves.
+//! Manual checkpoints.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::shop::{Shop, describe, until};
 
-/// What the handler was given, batch by batch, with the checkpointer of each.
+/// The batches that the handler received, each with its checkpointer.
 type Batches = mpsc::UnboundedReceiver<(Vec<String>, Checkpointer)>;
 
 async fn started(shop: &Shop) -> (changefeed_processor::RunningProcessor, Batches) {
@@ -20,7 +20,7 @@ async fn started(shop: &Shop) -> (changefeed_processor::RunningProcessor, Batche
         shop.builder().await.instance_name("same").start_from(StartFrom::Beginning).max_items(NonZeroU32::MIN);
     let processor = builder.build_with_manual_checkpoint(move |_, changes, checkpointer| {
         let sent = send.send((changes.iter().map(describe).collect(), checkpointer));
-        std::future::ready(sent.map_err(|_| "nobody listens"))
+        std::future::ready(sent.map_err(|_| "the test has ended"))
     });
     (processor.start().await.expect("started"), batches)
 }
@@ -36,7 +36,7 @@ async fn bookmarks(shop: &Shop) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_was_not_checkpointed_comes_again_and_what_was_does_not() {
+async fn only_changes_after_the_checkpoint_are_redelivered() {
     let shop = Shop::open().await;
     one_key(&shop, 0..4).await;
     let (running, mut batches) = started(&shop).await;
@@ -52,7 +52,7 @@ async fn what_was_not_checkpointed_comes_again_and_what_was_does_not() {
     assert_eq!(bookmarks(&shop).await, reached);
     running.stop().await;
 
-    let late = checkpointers[3].checkpoint().await.expect_err("the lease was given back");
+    let late = checkpointers[3].checkpoint().await.expect_err("the lease was released");
     assert_eq!(late.kind(), ErrorKind::PreconditionFailed);
     let (running, mut batches) = started(&shop).await;
     let (again, _) = batches.recv().await.expect("batch");
@@ -61,7 +61,7 @@ async fn what_was_not_checkpointed_comes_again_and_what_was_does_not() {
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_gets_everything_since_the_last_checkpoint() {
+async fn a_failed_handler_receives_everything_since_the_last_checkpoint() {
     let shop = Shop::open().await;
     one_key(&shop, 0..4).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -91,7 +91,7 @@ async fn a_handler_that_fails_gets_everything_since_the_last_checkpoint() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_from_before_the_handler_failed_is_refused_so_that_no_later_one_moves_back() {
+async fn a_checkpoint_of_a_batch_before_a_failure_is_rejected() {
     let shop = Shop::open().await;
     one_key(&shop, 0..4).await;
     let (send, mut batches) = mpsc::unbounded_channel();
@@ -101,7 +101,7 @@ async fn a_checkpoint_from_before_the_handler_failed_is_refused_so_that_no_later
     let processor = builder.build_with_manual_checkpoint(move |_, changes, checkpointer| {
         let change = describe(&changes[0]);
         let fails = change == "n3=3" && !failed.swap(true, Ordering::SeqCst);
-        let sent = send.send((change, checkpointer)).map_err(|_| "nobody listens");
+        let sent = send.send((change, checkpointer)).map_err(|_| "the test has ended");
         std::future::ready(if fails { Err("not yet") } else { sent })
     });
     let running = processor.start().await.expect("started");
@@ -111,7 +111,7 @@ async fn a_checkpoint_from_before_the_handler_failed_is_refused_so_that_no_later
     }
     assert_eq!((given[2].0.as_str(), given[4].0.as_str(), given[7].0.as_str()), ("n2=2", "n0=0", "n3=3"));
     let untouched = bookmarks(&shop).await;
-    let error = given[2].1.checkpoint().await.expect_err("it comes again");
+    let error = given[2].1.checkpoint().await.expect_err("it is redelivered");
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed, "{error}");
     assert_eq!(bookmarks(&shop).await, untouched);
     given[5].1.checkpoint().await.expect("checkpoint");
@@ -123,7 +123,7 @@ async fn a_checkpoint_from_before_the_handler_failed_is_refused_so_that_no_later
 }
 
 #[tokio::test]
-async fn what_was_gathered_before_a_split_comes_again_when_it_was_not_checkpointed() {
+async fn changes_without_a_checkpoint_are_redelivered_after_a_split_or_merge() {
     for merges in [false, true] {
         let shop = Shop::open().await;
         one_key(&shop, 0..3).await;
@@ -144,7 +144,7 @@ async fn what_was_gathered_before_a_split_comes_again_when_it_was_not_checkpoint
             shop.split_all().await;
         }
         until("new leases", async || tokens().await.iter().all(|token| !before.contains(token))).await;
-        let late = gathered[2].1.checkpoint().await.expect_err("its lease is gone");
+        let late = gathered[2].1.checkpoint().await.expect_err("its lease was replaced");
         assert_eq!(late.kind(), ErrorKind::PreconditionFailed);
         for (batch, _) in gathered {
             let (again, _) = batches.recv().await.expect("batch");
@@ -155,7 +155,7 @@ async fn what_was_gathered_before_a_split_comes_again_when_it_was_not_checkpoint
 }
 
 #[tokio::test]
-async fn a_late_checkpoint_does_not_move_a_lease_that_was_lost_and_won_again() {
+async fn a_late_checkpoint_does_not_move_a_lease_that_was_acquired_again() {
     let shop = Shop::open().await;
     one_key(&shop, 0..2).await;
     let (running, mut batches) = started(&shop).await;
@@ -166,7 +166,7 @@ async fn a_late_checkpoint_does_not_move_a_lease_that_was_lost_and_won_again() {
     let (_, second) = batches.recv().await.expect("batch");
     second.checkpoint().await.expect("checkpoint");
     let reached = bookmarks(&shop).await;
-    first.checkpoint().await.expect_err("of the lease as it was held before");
+    first.checkpoint().await.expect_err("of the previous ownership");
     assert_eq!(bookmarks(&shop).await, reached);
     running.stop().await;
 }

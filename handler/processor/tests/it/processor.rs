@@ -1,4 +1,4 @@
-//! Starting, handling, stopping, and going on.
+//! Starting, handling, stopping and resuming.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::shop::{Seen, Shop, create, describe, until, until_seen};
 
 #[tokio::test]
-async fn a_processor_starts_from_now_and_its_bookmark_wins_over_any_start() {
+async fn a_bookmark_takes_precedence_over_the_configured_start() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.put_into("cart", "surface-pro", 2).await;
@@ -25,25 +25,25 @@ async fn a_processor_starts_from_now_and_its_bookmark_wins_over_any_start() {
     until_seen(&seen, &["surface-go=1"]).await;
     running.stop().await;
 
-    shop.renew_leases().await;
+    shop.recreate_lease_container().await;
     let running = shop.start(StartFrom::Beginning, &seen).await;
     until_seen(&seen, &["surface-book=8", "surface-go=1", "surface-pro=2"]).await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_start_from_now_is_pinned_even_if_nothing_happens_before_a_restart() {
+async fn a_start_from_now_is_stored_even_without_changes() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.start(StartFrom::Now, &seen).await.stop().await;
-    shop.put("while-away", 1).await;
+    shop.put("while-stopped", 1).await;
     let running = shop.start(StartFrom::Now, &seen).await;
-    until_seen(&seen, &["while-away=1"]).await;
+    until_seen(&seen, &["while-stopped=1"]).await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_start_by_time_takes_only_what_came_after() {
+async fn a_start_from_a_time_delivers_only_later_changes() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.put("early", 1).await;
@@ -58,7 +58,7 @@ async fn a_start_by_time_takes_only_what_came_after() {
 }
 
 #[tokio::test]
-async fn a_failing_handler_gets_its_batch_again_and_only_its_lease_waits() {
+async fn a_failed_batch_is_redelivered_and_only_its_lease_waits() {
     let shop = Shop::open().await;
     for number in 0..40 {
         shop.put(&format!("item-{number}"), number).await;
@@ -89,17 +89,17 @@ async fn a_failing_handler_gets_its_batch_again_and_only_its_lease_waits() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_before_it_returns_its_future_gets_its_batch_again_too() {
+async fn a_batch_is_redelivered_if_the_handler_panics_before_it_returns_a_future() {
     let shop = Shop::open().await;
     shop.put("a", 1).await;
-    let (calls, told, seen) = (AtomicUsize::new(0), Arc::<Mutex<Vec<String>>>::default(), Seen::default());
-    let (handler_told, handler_seen) = (Arc::clone(&told), Arc::clone(&seen));
+    let (calls, reported, seen) = (AtomicUsize::new(0), Arc::<Mutex<Vec<String>>>::default(), Seen::default());
+    let (handler_reported, handler_seen) = (Arc::clone(&reported), Arc::clone(&seen));
     let builder = shop.builder().await.start_from(StartFrom::Beginning);
     let processor = builder
-        // Nobody takes the lease anew.
+        // No balancing acquires the lease again.
         .lease_acquire_interval(Duration::from_secs(3600))
         .retry_delay(Duration::from_millis(20), Duration::from_millis(100))
-        .on_error(move |_, error| handler_told.lock().expect("told").push(error.to_string()))
+        .on_error(move |_, error| handler_reported.lock().expect("reported").push(error.to_string()))
         .build(move |_, changes| {
             assert!(calls.fetch_add(1, Ordering::SeqCst) > 1, "twice");
             handler_seen.lock().expect("seen").extend(changes.iter().map(describe));
@@ -108,13 +108,13 @@ async fn a_handler_that_panics_before_it_returns_its_future_gets_its_batch_again
     let running = processor.start().await.expect("started");
     until_seen(&seen, &["a=1"]).await;
     running.stop().await;
-    assert_eq!(*told.lock().expect("told"), ["the handler panicked", "the handler panicked"]);
+    assert_eq!(*reported.lock().expect("reported"), ["the handler panicked", "the handler panicked"]);
     let leases = shop.leases().await;
     assert!(leases.iter().all(|lease| lease["Owner"].is_null() && lease["properties"].get("Failure").is_none()));
 }
 
 #[tokio::test]
-async fn leases_are_dotnet_documents_that_are_released_on_stop_with_their_bookmarks() {
+async fn leases_have_the_dotnet_format_and_are_released_on_stop_with_their_bookmarks() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     let running = shop.start(StartFrom::Beginning, &seen).await;
@@ -144,7 +144,7 @@ async fn leases_are_dotnet_documents_that_are_released_on_stop_with_their_bookma
 }
 
 #[tokio::test]
-async fn the_leases_of_an_instance_that_was_killed_are_taken_over_after_they_expired() {
+async fn the_leases_of_a_killed_instance_are_acquired_after_they_expire() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.start(StartFrom::Beginning, &seen).await.stop().await;
@@ -171,7 +171,7 @@ async fn the_leases_of_an_instance_that_was_killed_are_taken_over_after_they_exp
 }
 
 #[tokio::test]
-async fn the_estimator_counts_what_is_not_handled_yet() {
+async fn the_estimator_counts_changes_that_are_not_handled_yet() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.start(StartFrom::Now, &seen).await.stop().await;
@@ -189,7 +189,7 @@ async fn the_estimator_counts_what_is_not_handled_yet() {
 }
 
 #[tokio::test]
-async fn a_lease_whose_feed_cannot_be_read_says_so_and_the_others_tell_their_lag() {
+async fn the_estimator_reports_an_unreadable_feed_and_the_lag_of_the_other_leases() {
     let shop = Shop::open().await;
     shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
     let effect = Effect::Status { status: 400, substatus: 0 };
@@ -197,13 +197,13 @@ async fn a_lease_whose_feed_cannot_be_read_says_so_and_the_others_tell_their_lag
     let estimator =
         ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await).expect("estimator");
     let lags = estimator.estimate().await.expect("lags");
-    let (failed, told): (Vec<_>, Vec<_>) = lags.iter().partition(|lease| lease.error.is_some());
+    let (failed, estimated): (Vec<_>, Vec<_>) = lags.iter().partition(|lease| lease.error.is_some());
     assert!(failed.len() == 1 && failed[0].lag.is_none() && failed[0].last_written.is_some(), "{lags:?}");
-    assert!(told.len() == 3 && told.iter().all(|lease| lease.lag == Some(0)), "{lags:?}");
+    assert!(estimated.len() == 3 && estimated.iter().all(|lease| lease.lag == Some(0)), "{lags:?}");
 }
 
 #[tokio::test]
-async fn a_lease_is_stuck_when_nobody_held_it_for_a_minute_and_by_a_failure_of_its_owner_only() {
+async fn a_lease_is_stuck_after_a_minute_without_owner_or_by_a_failure_of_its_owner() {
     let shop = Shop::open().await;
     shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
     for number in 0..25 {
@@ -218,7 +218,7 @@ async fn a_lease_is_stuck_when_nobody_held_it_for_a_minute_and_by_a_failure_of_i
         assert!(lags.iter().all(|lease| lease.lag > Some(0)), "{lags:?}");
         lags.iter().filter(|lease| lease.is_stuck).count()
     };
-    assert_eq!(stuck().await, 0, "given back a moment ago");
+    assert_eq!(stuck().await, 0, "just released");
     clock.advance(Duration::from_secs(61));
     assert_eq!(stuck().await, 4);
     let held_by = async |owner: &str| {
@@ -236,31 +236,33 @@ async fn a_lease_is_stuck_when_nobody_held_it_for_a_minute_and_by_a_failure_of_i
     held_by("ours").await;
     assert_eq!(stuck().await, 4);
     held_by("dotnet").await;
-    assert_eq!(stuck().await, 0, "what failed for another");
+    assert_eq!(stuck().await, 0, "the failure of another owner");
 }
 
 #[tokio::test]
-async fn a_lease_container_with_another_key_is_refused_by_name() {
+async fn a_lease_container_with_another_partition_key_is_rejected() {
     let shop = Shop::open().await;
     create(&shop.client, "wrong", "/pk").await;
     let processor = ChangeFeedProcessor::builder("p", shop.container("cart").await, shop.container("wrong").await)
         .build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
-    let error = processor.start().await.expect_err("refused").to_string();
+    let error = processor.start().await.expect_err("rejected").to_string();
     assert!(error.contains("wrong") && error.contains("/pk") && error.contains("/id"), "{error}");
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_on_one_document_stops_its_lease_only_visibly_and_goes_on_when_repaired() {
+async fn a_poison_document_stops_only_its_lease_until_the_handler_is_repaired() {
     let shop = Shop::open().await;
-    let (broken, told, seen) = (Arc::new(AtomicBool::new(true)), Arc::<Mutex<Vec<String>>>::default(), Seen::default());
-    let (handler_broken, handler_told, handler_seen) = (Arc::clone(&broken), Arc::clone(&told), Arc::clone(&seen));
+    let (broken, reported, seen) =
+        (Arc::new(AtomicBool::new(true)), Arc::<Mutex<Vec<String>>>::default(), Seen::default());
+    let (handler_broken, handler_reported, handler_seen) =
+        (Arc::clone(&broken), Arc::clone(&reported), Arc::clone(&seen));
     let builder = shop
         .builder()
         .await
         .start_from(StartFrom::Beginning)
         .retry_delay(Duration::from_millis(20), Duration::from_millis(100))
         .on_error(move |token, error| {
-            handler_told.lock().expect("told").push(format!("{}: {error}", token.unwrap_or_default()));
+            handler_reported.lock().expect("reported").push(format!("{}: {error}", token.unwrap_or_default()));
         });
     let processor = builder.build(move |_, changes| {
         let changes: Vec<String> = changes.iter().map(describe).collect();
@@ -282,9 +284,11 @@ async fn a_handler_that_fails_on_one_document_stops_its_lease_only_visibly_and_g
     let lease = stuck().await.remove(0);
     let (_, failure) = lease.failure.expect("failure");
     assert_eq!((failure.as_str(), lease.lag), ("the handler failed: the poison", Some(1)));
-    assert!(told.lock().expect("told").contains(&format!("{}: the handler failed: the poison", lease.lease_token)));
+    assert!(
+        reported.lock().expect("reported").contains(&format!("{}: the handler failed: the poison", lease.lease_token))
+    );
 
-    // Behind the poison, its lease stands still; the others go on.
+    // Only the lease of the poison document stops.
     for number in 0..20 {
         shop.put(&format!("item-{number}"), 1).await;
     }
@@ -303,39 +307,42 @@ async fn a_handler_that_fails_on_one_document_stops_its_lease_only_visibly_and_g
 }
 
 #[tokio::test]
-async fn leases_that_would_expire_before_they_are_renewed_and_an_instance_without_a_name_are_refused() {
+async fn an_expiration_below_the_renewal_interval_and_an_empty_name_are_rejected() {
     let shop = Shop::open().await;
     let idle = |_, _| std::future::ready(Ok::<(), std::io::Error>(()));
     let builder = shop.builder().await.lease_expiration_interval(Duration::from_secs(17));
-    let error = builder.build(idle).start().await.expect_err("refused").to_string();
+    let error = builder.build(idle).start().await.expect_err("rejected").to_string();
     assert!(error.contains("renewed every 17s"), "{error}");
-    let error = shop.builder().await.instance_name("").build(idle).start().await.expect_err("refused").to_string();
+    let error = shop.builder().await.instance_name("").build(idle).start().await.expect_err("rejected").to_string();
     assert!(error.contains("name is empty"), "{error}");
 }
 
-/// An instance that does nothing with changes, and what it reports.
-async fn start_telling(shop: &Shop) -> (RunningProcessor, Arc<Mutex<Vec<String>>>) {
-    let told = Arc::<Mutex<Vec<String>>>::default();
-    let reported = Arc::clone(&told);
-    let builder = shop.builder().await.on_error(move |_, error| reported.lock().expect("told").push(error.to_string()));
+/// An instance that ignores changes, and the errors that it reports.
+async fn start_reporting(shop: &Shop) -> (RunningProcessor, Arc<Mutex<Vec<String>>>) {
+    let reported = Arc::<Mutex<Vec<String>>>::default();
+    let handler_reported = Arc::clone(&reported);
+    let builder = shop
+        .builder()
+        .await
+        .on_error(move |_, error| handler_reported.lock().expect("reported").push(error.to_string()));
     let processor = builder.build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
-    (processor.start().await.expect("started"), told)
+    (processor.start().await.expect("started"), reported)
 }
 
 #[tokio::test]
-async fn leases_that_are_deleted_while_a_processor_runs_are_missed_aloud() {
+async fn leases_that_are_deleted_while_a_processor_runs_are_reported() {
     let shop = Shop::open().await;
-    let (running, told) = start_telling(&shop).await;
-    shop.renew_leases().await;
+    let (running, reported) = start_reporting(&shop).await;
+    shop.recreate_lease_container().await;
     until("the report", async || {
-        told.lock().expect("told").iter().any(|error| error.contains("no lease covers the range -FF"))
+        reported.lock().expect("reported").iter().any(|error| error.contains("no lease covers the range -FF"))
     })
     .await;
     running.stop().await;
 }
 
 #[tokio::test]
-async fn leases_that_overlap_are_told() {
+async fn overlapping_leases_are_reported() {
     let shop = Shop::open().await;
     shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
     let mut twice = shop.leases().await.remove(0);
@@ -345,8 +352,8 @@ async fn leases_that_overlap_are_told() {
     let id = format!("{prefix}..{token}");
     (twice["id"], twice["LeaseToken"], twice["version"]) = (json!(id), json!(token), json!(1));
     shop.lease_container().await.create_item(id.clone(), &id, twice, None).await.expect("lease");
-    let (running, told) = start_telling(&shop).await;
+    let (running, reported) = start_reporting(&shop).await;
     let report = format!("more than one lease covers the range {token}");
-    until("the report", async || told.lock().expect("told").iter().any(|error| error.contains(&report))).await;
+    until("the report", async || reported.lock().expect("reported").iter().any(|error| error.contains(&report))).await;
     running.stop().await;
 }

@@ -1,4 +1,4 @@
-//! What the stories are played in.
+//! The fixture of the tests: an embedded endpoint with a monitored container and a lease container.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ pub struct Shop {
     pub cart: ContainerClient,
 }
 
+/// The changes that a handler received, as `id=quantity`.
 pub type Seen = Arc<Mutex<Vec<String>>>;
 
 impl Shop {
@@ -40,7 +41,8 @@ impl Shop {
         }
     }
 
-    pub async fn renew_leases(&self) {
+    /// Deletes all leases.
+    pub async fn recreate_lease_container(&self) {
         let leases = self.lease_container().await;
         leases.delete(None).await.expect("delete");
         create(&self.client, "lease", "/id").await;
@@ -50,7 +52,7 @@ impl Shop {
         self.client.database_client("acme-webstore").container_client("lease", None).await.expect("lease")
     }
 
-    /// Overwrites a lease document after a change to it.
+    /// Changes a lease document and replaces it.
     pub async fn change_lease(&self, mut lease: Value, change: impl FnOnce(&mut Value)) {
         change(&mut lease);
         let id = lease["id"].as_str().expect("id").to_owned();
@@ -110,14 +112,16 @@ pub fn describe(change: &Change) -> String {
     format!("{}={}", document["id"].as_str().expect("id"), document["quantity"])
 }
 
+/// Polls until the condition holds; panics after 30 seconds.
 pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition().await {
-        assert!(Instant::now() < deadline, "{what}: not within 30 seconds");
+        assert!(Instant::now() < deadline, "{what}: timed out after 30 seconds");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
+/// Waits for as many changes, compares them in sorted order, and clears `seen`.
 pub async fn until_seen(seen: &Seen, expected: &[&str]) {
     until(&format!("{expected:?}"), async || seen.lock().expect("seen").len() >= expected.len()).await;
     let mut found = seen.lock().expect("seen").split_off(0);

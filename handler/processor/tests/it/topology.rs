@@ -1,4 +1,4 @@
-//! Physical partitions that split and merge under a processor.
+//! Splits and merges of physical partitions while a processor runs.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::shop::{Seen, Shop, describe, until};
 
 const DATABASE: &str = "acme-webstore";
-/// More refusals than the SDK takes for one read.
+/// More 410 responses than the SDK retries in one read.
 const GONE: u32 = 20;
 
 async fn tokens(shop: &Shop) -> BTreeSet<String> {
@@ -24,7 +24,7 @@ async fn partitions(shop: &Shop) -> BTreeSet<String> {
     partitions.into_iter().map(|partition| partition.id).collect()
 }
 
-/// Starts an instance that is given one change at a time.
+/// Starts an instance with one change per batch.
 async fn start_one_by_one(shop: &Shop, seen: &Seen) -> RunningProcessor {
     let seen = seen.clone();
     let builder = shop.builder().await.start_from(StartFrom::Beginning).max_items(NonZeroU32::MIN);
@@ -35,8 +35,8 @@ async fn start_one_by_one(shop: &Shop, seen: &Seen) -> RunningProcessor {
     processor.start().await.expect("started")
 }
 
-/// Splits partition 3, whose lease is the only one that is free: the page that shows it comes at once, the one that names
-/// the first part late. The names of the parts.
+/// Splits partition 3, whose lease is the only free one. The page that shows the split arrives at once, the page that names
+/// the first part is delayed. Returns the names of the parts.
 async fn split_under_an_instance(shop: &Shop) -> Vec<String> {
     for lease in shop.leases().await.into_iter().filter(|lease| lease["LeaseToken"] != "3") {
         let held = |lease: &mut Value| {
@@ -45,7 +45,7 @@ async fn split_under_an_instance(shop: &Shop) -> Vec<String> {
         shop.change_lease(lease, held).await;
     }
     let parts = shop.endpoint.split(DATABASE, "cart", Some("3"), Duration::ZERO).await.expect("split");
-    // From here on the client knows of the split: each read is one request.
+    // Makes the SDK learn of the split, so that each later read is one request.
     let estimator =
         ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await).expect("estimator");
     estimator.estimate().await.expect("lags");
@@ -66,7 +66,7 @@ async fn each_once(seen: &Seen, expected: usize) {
 }
 
 #[tokio::test]
-async fn a_split_gives_each_part_a_lease_named_after_its_partition_and_keeps_what_the_parent_had() {
+async fn a_split_creates_a_lease_per_part_with_the_properties_of_the_parent() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     for number in 0..30 {
@@ -92,7 +92,7 @@ async fn a_split_gives_each_part_a_lease_named_after_its_partition_and_keeps_wha
 }
 
 #[tokio::test]
-async fn after_a_merge_the_leases_go_on_with_their_ranges_named_by_bounds() {
+async fn after_a_merge_leases_continue_named_after_their_bounds() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     let running = shop.start(StartFrom::Beginning, &seen).await;
@@ -106,10 +106,10 @@ async fn after_a_merge_the_leases_go_on_with_their_ranges_named_by_bounds() {
     }
     each_once(&seen, 60).await;
     let renamed = |leases: &[Value]| leases.iter().filter(|lease| lease["version"] == 1).count();
-    until("two leases named by bounds", async || renamed(&shop.leases().await) == 2).await;
+    until("two leases named after bounds", async || renamed(&shop.leases().await) == 2).await;
     assert_eq!(shop.leases().await.len(), 4);
 
-    // The merged partition is split again, elsewhere or not: leases that are named by bounds stay, or are split.
+    // A split of the merged partition, at any position, retains these leases or splits them.
     shop.split_all().await;
     for number in 0..30 {
         shop.put(&format!("later-{number}"), 1).await;
@@ -119,7 +119,7 @@ async fn after_a_merge_the_leases_go_on_with_their_ranges_named_by_bounds() {
 }
 
 #[tokio::test]
-async fn an_instance_that_was_killed_in_the_middle_of_a_split_leaves_nothing_behind_and_nothing_old_comes_last() {
+async fn leases_left_by_a_kill_during_a_split_are_deleted_without_redelivery() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     let handled =
@@ -136,7 +136,7 @@ async fn an_instance_that_was_killed_in_the_middle_of_a_split_leaves_nothing_beh
     handled(&["a=1", "b=2", "c=3"]).await;
     until("leases of the parts", async || tokens(&shop).await == partitions(&shop).await).await;
     running.stop().await;
-    // What a killed instance leaves: the children were made, and the parents were not deleted.
+    // The state after a kill: children were created, and parents were not deleted.
     for parent in parents {
         let id = parent["id"].as_str().expect("id").to_owned();
         shop.lease_container().await.create_item(id.clone(), &id, parent, None).await.expect("parent");
@@ -149,10 +149,10 @@ async fn an_instance_that_was_killed_in_the_middle_of_a_split_leaves_nothing_beh
     running.stop().await;
 }
 
-/// An instance was killed while it replaced a lease by two, and then their partitions were merged: no page shows that the
-/// lease is the old one.
+/// After a kill between creating the replacements and deleting the old lease, followed by a merge, no page of the feed
+/// identifies the old lease.
 #[tokio::test]
-async fn a_lease_beside_those_that_were_made_in_its_place_goes_also_after_a_merge() {
+async fn a_replaced_lease_is_deleted_even_after_a_merge() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     for n in 0..12 {
@@ -181,44 +181,44 @@ async fn a_lease_beside_those_that_were_made_in_its_place_goes_also_after_a_merg
     until("every change", async || seen.lock().expect("seen").len() >= 24).await;
     running.stop().await;
     let seen = seen.lock().expect("seen").clone();
-    assert_eq!((seen.len(), seen.iter().collect::<BTreeSet<_>>().len()), (24, 24), "each came once: {seen:?}");
+    assert_eq!((seen.len(), seen.iter().collect::<BTreeSet<_>>().len()), (24, 24), "each change once: {seen:?}");
     let set = LeaseSet::open("p", shop.container("cart").await, shop.container("lease").await).expect("leases");
     assert_eq!((set.gap().await.expect("leases"), set.overlap().await.expect("leases")), (None, None));
 }
 
 #[tokio::test]
-async fn an_instance_that_lost_a_lease_while_it_replaced_it_makes_no_others() {
+async fn an_instance_that_loses_a_lease_while_replacing_it_creates_none() {
     let shop = Shop::open().await;
     shop.start(StartFrom::Beginning, &Seen::default()).await.stop().await;
     split_under_an_instance(&shop).await;
     let released = Arc::<Mutex<Vec<String>>>::default();
-    let told = Arc::clone(&released);
+    let handler_released = Arc::clone(&released);
     let builder = shop.builder().await.lease_acquire_interval(Duration::from_secs(3600));
     let processor = builder
         .lease_renew_interval(Duration::from_millis(50))
-        .on_lease_released(move |token| told.lock().expect("told").push(token.to_owned()))
+        .on_lease_released(move |token| handler_released.lock().expect("released").push(token.to_owned()))
         .build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
     let running = processor.start().await.expect("started");
     until("the part to be named", async || shop.endpoint.pending_faults() == 0).await;
     let lost = shop.leases().await.into_iter().find(|lease| lease["LeaseToken"] == "3").expect("lease");
     shop.change_lease(lost, |lease| lease["Owner"] = json!("other")).await;
-    until("the end of the lease", async || *released.lock().expect("told") == ["3"]).await;
+    until("the end of the lease", async || *released.lock().expect("released") == ["3"]).await;
     running.stop().await;
     assert_eq!(tokens(&shop).await, ["0", "1", "2", "3"].map(str::to_owned).into());
 }
 
 #[tokio::test]
-async fn every_version_and_delete_comes_once_through_splits_and_merges() {
+async fn every_version_and_delete_is_delivered_once_across_splits_and_merges() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     let handler_seen = seen.clone();
     let builder = shop.builder().await.mode(ChangeFeedMode::AllVersionsAndDeletes);
     let processor = builder.build(move |_, changes| {
-        let told = changes.iter().map(|change| match &change.current {
+        let described = changes.iter().map(|change| match &change.current {
             Some(_) => describe(change),
             None => format!("{} deleted", change.metadata.as_ref().expect("metadata").id.as_deref().expect("id")),
         });
-        handler_seen.lock().expect("seen").extend(told);
+        handler_seen.lock().expect("seen").extend(described);
         std::future::ready(Ok::<(), std::io::Error>(()))
     });
     let running = processor.start().await.expect("started");
@@ -235,7 +235,7 @@ async fn every_version_and_delete_comes_once_through_splits_and_merges() {
                 (2, 5) => {
                     let all: Vec<String> = partitions(&shop).await.into_iter().collect();
                     let pair = [all[0].as_str(), all[1].as_str()];
-                    // Whether they are neighbours or not, there is something to merge.
+                    // Only neighbours can be merged; the first two partitions are.
                     if shop.endpoint.merge(DATABASE, "cart", pair, Duration::ZERO).await.is_err() {
                         let partitions = shop.endpoint.partitions(DATABASE, "cart").await.expect("partitions");
                         let pair = [partitions[0].id.as_str(), partitions[1].id.as_str()];
@@ -258,12 +258,12 @@ async fn every_version_and_delete_comes_once_through_splits_and_merges() {
 }
 
 #[tokio::test]
-async fn partitions_that_merge_while_the_leases_are_made_lose_nothing() {
+async fn a_merge_while_leases_are_created_loses_nothing() {
     let shop = Shop::open().await;
     for number in 0..60 {
         shop.put(&format!("item-{number}"), 1).await;
     }
-    // The first pages, which tell the names of the partitions, come after the merge.
+    // The first pages, which name the partitions, arrive after the merge.
     let effect = Effect::Delay(Duration::from_millis(1500));
     let late = Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times: 4, effect };
     shop.endpoint.inject(late);
@@ -279,7 +279,7 @@ async fn partitions_that_merge_while_the_leases_are_made_lose_nothing() {
 }
 
 #[tokio::test]
-async fn parts_that_are_merged_while_their_leases_are_named_lose_nothing() {
+async fn a_merge_while_parts_are_named_loses_nothing() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     shop.start(StartFrom::Beginning, &seen).await.stop().await;
@@ -314,13 +314,13 @@ async fn parts_that_are_merged_while_their_leases_are_named_lose_nothing() {
 }
 
 #[tokio::test]
-async fn leases_of_merged_partitions_are_kept_by_a_start_that_makes_leases() {
+async fn a_start_that_creates_leases_retains_those_of_merged_partitions() {
     let shop = Shop::open().await;
     let seen = Seen::default();
     let running = shop.start(StartFrom::Beginning, &seen).await;
     shop.endpoint.merge(DATABASE, "cart", ["0", "1"], Duration::ZERO).await.expect("merge");
     let renamed = async || shop.leases().await.iter().filter(|lease| lease["version"] == 1).count();
-    until("two leases named by bounds", async || renamed().await == 2).await;
+    until("two leases named after bounds", async || renamed().await == 2).await;
     running.stop().await;
     let before = tokens(&shop).await;
     let leases = shop.lease_container().await;
@@ -338,9 +338,9 @@ async fn leases_of_merged_partitions_are_kept_by_a_start_that_makes_leases() {
 }
 
 #[tokio::test]
-async fn a_partition_that_is_merged_into_another_while_the_leases_are_made_is_read_once() {
+async fn a_partition_that_merges_while_leases_are_created_is_read_once() {
     let shop = Shop::open().await;
-    // The lease of the first partition is made; the second is not there.
+    // The lease of the first partition is created; the second partition responds 410.
     let gone = Effect::Status { status: 410, substatus: 1002 };
     for (times, effect) in [(1, Effect::Delay(Duration::ZERO)), (GONE, gone)] {
         shop.endpoint.inject(Fault { container: Some("cart".into()), kind: RequestKind::ChangeFeed, times, effect });

@@ -43,7 +43,7 @@ fn http(more: Value) -> Result<HttpTrigger, String> {
 }
 
 #[test]
-fn a_cosmos_trigger_has_the_extensions_defaults() {
+fn a_cosmos_trigger_has_the_defaults_of_the_extension() {
     let trigger = cosmos(json!({})).expect("a trigger");
     assert_eq!((trigger.name.as_str(), trigger.connection.as_str()), ("documents", "CosmosDB"));
     assert_eq!((trigger.connection_string.as_str(), trigger.lease_connection_string.as_str()), ("one", "one"));
@@ -54,7 +54,7 @@ fn a_cosmos_trigger_has_the_extensions_defaults() {
 }
 
 #[test]
-fn every_property_of_a_cosmos_trigger_is_read_whatever_the_case_of_its_name() {
+fn every_property_of_a_cosmos_trigger_is_read_ignoring_case() {
     let trigger = cosmos(json!({
         "leaseConnection": "Other", "LeaseDatabaseName": "state", "leasecontainername": "l", "leaseContainerPrefix": "p-",
         "feedPollDelay": 100, "leaseAcquireInterval": "1000", "leaseExpirationInterval": 0, "leaseRenewInterval": 300,
@@ -74,7 +74,7 @@ fn every_property_of_a_cosmos_trigger_is_read_whatever_the_case_of_its_name() {
 }
 
 #[test]
-fn a_start_time_is_utc_when_it_names_no_zone_and_excludes_the_beginning() {
+fn a_start_time_without_a_zone_is_utc_and_excludes_start_from_beginning() {
     for text in ["2021-02-16T14:19:29Z", "2021-02-16T15:19:29+01:00", "2021-02-16T14:19:29"] {
         let start = cosmos(json!({"startFromTime": text})).expect("a trigger").start_from;
         assert_eq!(start, StartFrom::Time("2021-02-16T14:19:29Z".parse().expect("a time")), "{text}");
@@ -89,10 +89,10 @@ fn a_start_time_is_utc_when_it_names_no_zone_and_excludes_the_beginning() {
 }
 
 #[test]
-fn a_wrong_cosmos_trigger_is_refused() {
+fn an_invalid_cosmos_trigger_is_rejected() {
     for (more, expected) in [
-        (json!({"containerName": ""}), "bindings[0].containerName is \"\"; allowed: a text that is not empty"),
-        (json!({"databaseName": null}), "bindings[0].databaseName is missing; allowed: a text that is not empty"),
+        (json!({"containerName": ""}), "bindings[0].containerName is \"\"; allowed: a non-empty string"),
+        (json!({"databaseName": null}), "bindings[0].databaseName is missing; allowed: a non-empty string"),
         (json!({"databaseName": "%Nowhere%"}), "is \"%Nowhere%\"; allowed: the name of an app setting that exists"),
         (json!({"feedPollDelay": "often"}), "bindings[0].feedPollDelay is \"often\"; allowed: an integer"),
         (json!({"startFromBeginning": 3}), "bindings[0].startFromBeginning is 3; allowed: true or false"),
@@ -107,7 +107,7 @@ fn a_wrong_cosmos_trigger_is_refused() {
 }
 
 #[test]
-fn an_http_trigger_defaults_to_the_folders_name_every_method_and_a_key() {
+fn an_http_trigger_defaults_to_the_folder_name_every_method_and_a_required_key() {
     let trigger = http(json!({})).expect("a trigger");
     assert_eq!((trigger.route.as_str(), trigger.methods, trigger.auth_level), ("Query", None, AuthLevel::Key));
     let trigger = http(json!({"route": "query/{*rest}", "methods": ["get", "POST"], "authLevel": "Anonymous"}))
@@ -134,7 +134,7 @@ fn a_timer_trigger_has_a_schedule() {
 }
 
 #[test]
-fn functions_that_this_host_cannot_run_are_left_out() {
+fn unsupported_functions_are_skipped() {
     let queue = json!({"bindings": [{"type": "queueTrigger", "name": "item", "queueName": "items"}]});
     assert!(read("Dequeue", &queue).expect("readable").is_none());
     let envelope = json!({"bindings": [{"type": "httpTrigger", "name": "req"}, {"type": "queue", "direction": "out"}]});
@@ -142,7 +142,7 @@ fn functions_that_this_host_cannot_run_are_left_out() {
 }
 
 #[test]
-fn a_function_needs_a_trigger_and_a_proper_name() {
+fn a_function_needs_a_trigger_and_a_valid_name() {
     let error = read("Nothing", &json!({"bindings": []})).expect_err("no trigger");
     assert_eq!(error, "function.json: bindings is []; allowed: an array with a trigger");
     let error = read("1st", &json!({"bindings": []})).expect_err("no name");

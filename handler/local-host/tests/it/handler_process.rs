@@ -4,17 +4,17 @@ use local_host::{Delivery, HandlerOutput, HostFailure, InvocationError, OutputLi
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::puppet;
-use crate::stage::{App, Backstage, Stage, within};
+use crate::scripted_handler;
+use crate::test_host::{App, TestHost, TestHostSetup, with_deadline};
 
 fn app() -> App {
     App::new(json!({})).with_cosmos("OnChange", Value::Null)
 }
 
-/// What becomes of a batch that any handler accepts.
-async fn delivery(stage: &Stage) -> Delivery {
+/// Delivers a batch, which succeeds.
+async fn deliver(host: &TestHost) -> Delivery {
     let (delivery, ()) =
-        tokio::join!(stage.host.deliver("OnChange", &[]), async { stage.call().await.succeed().await });
+        tokio::join!(host.running.deliver("OnChange", &[]), async { host.call().await.succeed().await });
     delivery.expect("a function")
 }
 
@@ -24,11 +24,11 @@ async fn kill(pid: u64) {
 }
 
 #[tokio::test]
-async fn the_handler_sees_the_hosts_variables_the_app_settings_and_the_apps_folder() {
+async fn the_handler_receives_the_hosts_variables_the_app_settings_and_the_apps_folder() {
     let set = |options: &mut local_host::HostOptions| drop(options.settings.insert("Setting".into(), "value".into()));
-    let stage = Stage::set_with(app(), &[], set).await;
-    let process = stage.process().await;
-    let root = stage.app.root().canonicalize().expect("a folder");
+    let host = TestHost::start_with(app(), &[], set).await;
+    let process = host.process().await;
+    let root = host.app.root().canonicalize().expect("a folder");
     assert_eq!(process.report["folder"], json!(root));
     assert_eq!(process.variable("FUNCTIONS_APP_ROOT_PATH"), root.to_string_lossy());
     assert!(process.variable("FUNCTIONS_CUSTOMHANDLER_PORT").parse::<u16>().is_ok());
@@ -37,14 +37,15 @@ async fn the_handler_sees_the_hosts_variables_the_app_settings_and_the_apps_fold
     assert_eq!(process.variable("FUNCTIONS_CUSTOMHANDLER_WORKER_ID"), process.variable("FUNCTIONS_HTTPWORKER_ID"));
     assert_eq!(process.variable("Setting"), "value");
     assert!(!process.variable("PATH").is_empty());
-    within(stage.host.wait_until_handler_ready()).await.expect("a handler");
-    assert_eq!(stage.host.handler_pid().map(u64::from), Some(process.pid()));
+    with_deadline(host.running.wait_until_handler_ready()).await.expect("a handler");
+    assert_eq!(host.running.handler_pid().map(u64::from), Some(process.pid()));
 }
 
 #[tokio::test]
 async fn the_command_line_of_host_json_is_expanded_joined_and_split_again() {
     let executable = std::env::current_exe().expect("this executable");
-    let arguments = [&puppet::ARGUMENTS[..], &["%EXTRA%", "p%FUNCTIONS_CUSTOMHANDLER_PORT%", "x%NoSuch%y"]].concat();
+    let arguments =
+        [&scripted_handler::ARGUMENTS[..], &["%EXTRA%", "p%FUNCTIONS_CUSTOMHANDLER_PORT%", "x%NoSuch%y"]].concat();
     let app = App::new(json!({"customHandler": {"description": {
         "defaultExecutablePath": "%FOLDER%/handler", "arguments": arguments, "defaultWorkerPath": "main file",
         "workerArguments": ["last"], "workingDirectory": "OnChange",
@@ -56,113 +57,113 @@ async fn the_command_line_of_host_json_is_expanded_joined_and_split_again() {
         (options.executable, options.arguments) = (None, None);
         options.settings.extend([("EXTRA", "a \"b c\""), ("FOLDER", "bin")].map(|(n, v)| (n.into(), v.into())));
     };
-    let stage = Stage::set_with(app, &[], set).await;
-    let process = stage.process().await;
+    let host = TestHost::start_with(app, &[], set).await;
+    let process = host.process().await;
     let port = format!("p{}", process.variable("FUNCTIONS_CUSTOMHANDLER_PORT"));
-    let expected = [&puppet::ARGUMENTS[..], &["a", "b c", &port, "xy", "main file", "last"]].concat();
+    let expected = [&scripted_handler::ARGUMENTS[..], &["a", "b c", &port, "xy", "main file", "last"]].concat();
     assert_eq!(process.report["arguments"], json!(expected));
     assert!(process.report["folder"].as_str().is_some_and(|folder| folder.ends_with("/OnChange")));
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_is_started_again_and_the_third_failure_shuts_the_host_down() {
-    let stage = Stage::set(app()).await;
-    let first = stage.process().await;
-    within(stage.host.wait_until_handler_ready()).await.expect("a handler");
+async fn a_failed_handler_is_restarted_and_the_third_failure_shuts_the_host_down() {
+    let host = TestHost::start(app()).await;
+    let first = host.process().await;
+    with_deadline(host.running.wait_until_handler_ready()).await.expect("a handler");
     kill(first.pid()).await;
-    let mut second = stage.process().await;
+    let mut second = host.process().await;
     assert_ne!(first.pid(), second.pid());
-    assert_eq!(delivery(&stage).await, Delivery::Succeeded);
+    assert_eq!(deliver(&host).await, Delivery::Succeeded);
     second.command("exit 7").await;
-    let mut third = stage.process().await;
-    assert_eq!(delivery(&stage).await, Delivery::Succeeded);
+    let mut third = host.process().await;
+    assert_eq!(deliver(&host).await, Delivery::Succeeded);
     third.command("abort").await;
-    let failure = within(stage.host.failed()).await;
+    let failure = with_deadline(host.running.failed()).await;
     assert_eq!(failure, HostFailure::RestartLimit { errors: 3, last: "was ended by signal 6".to_owned() });
-    assert_eq!(within(stage.host.wait_until_ready()).await, Err(failure));
-    let (address, pid) = (stage.host.address(), stage.host.handler_pid());
+    assert_eq!(with_deadline(host.running.wait_until_ready()).await, Err(failure));
+    let (address, pid) = (host.running.address(), host.running.handler_pid());
     assert_eq!(pid, None);
-    within(async { while tokio::net::TcpStream::connect(address).await.is_ok() {} }).await;
+    with_deadline(async { while tokio::net::TcpStream::connect(address).await.is_ok() {} }).await;
 }
 
 #[tokio::test]
-async fn the_last_lines_on_stderr_explain_a_failure() {
+async fn a_failure_quotes_the_last_lines_on_stderr() {
     let set = |options: &mut local_host::HostOptions| options.restart_limit = Some(1);
     let (lines, mut printed) = mpsc::unbounded_channel();
-    let stage = Stage::set_with(app(), &[], |options| {
+    let host = TestHost::start_with(app(), &[], |options| {
         set(options);
         options.handler_output = HandlerOutput::Channel(lines);
     })
     .await;
-    let mut process = stage.process().await;
-    process.command("err it broke").await;
-    within(async { while printed.recv().await.is_some_and(|line| line.text != "it broke") {} }).await;
+    let mut process = host.process().await;
+    process.command("err out of memory").await;
+    with_deadline(async { while printed.recv().await.is_some_and(|line| line.text != "out of memory") {} }).await;
     process.command("exit 5").await;
-    let failure = within(stage.host.failed()).await;
-    assert_eq!(failure, HostFailure::RestartLimit { errors: 1, last: "ended with code 5: it broke".to_owned() });
+    let failure = with_deadline(host.running.failed()).await;
+    assert_eq!(failure, HostFailure::RestartLimit { errors: 1, last: "ended with code 5: out of memory".to_owned() });
 }
 
 #[tokio::test]
-async fn without_a_limit_the_handler_comes_back_however_often_it_is_killed() {
+async fn without_a_limit_the_handler_is_always_restarted() {
     let set = |options: &mut local_host::HostOptions| options.restart_limit = None;
-    let stage = Stage::set_with(app(), &[], set).await;
+    let host = TestHost::start_with(app(), &[], set).await;
     for _ in 0..5 {
-        let process = stage.process().await;
-        assert_eq!(delivery(&stage).await, Delivery::Succeeded);
+        let process = host.process().await;
+        assert_eq!(deliver(&host).await, Delivery::Succeeded);
         kill(process.pid()).await;
     }
-    stage.process().await;
-    assert_eq!(delivery(&stage).await, Delivery::Succeeded);
+    host.process().await;
+    assert_eq!(deliver(&host).await, Delivery::Succeeded);
 }
 
 #[tokio::test]
-async fn a_handler_that_asks_for_a_restart_gets_it_uncounted() {
-    let stage = Stage::set(app()).await;
+async fn a_requested_restart_does_not_count_as_an_error() {
+    let host = TestHost::start(app()).await;
     for _ in 0..4 {
-        let mut process = stage.process().await;
-        assert_eq!(delivery(&stage).await, Delivery::Succeeded);
+        let mut process = host.process().await;
+        assert_eq!(deliver(&host).await, Delivery::Succeeded);
         process.command("exit 200").await;
     }
-    stage.process().await;
-    assert_eq!(delivery(&stage).await, Delivery::Succeeded);
+    host.process().await;
+    assert_eq!(deliver(&host).await, Delivery::Succeeded);
 }
 
 #[tokio::test]
-async fn a_handler_that_ends_with_code_0_is_not_started_again_and_invocations_fail() {
-    let stage = Stage::set(app()).await;
-    let mut process = stage.process().await;
-    assert_eq!(delivery(&stage).await, Delivery::Succeeded);
+async fn a_handler_that_ends_with_code_0_is_not_restarted_and_invocations_fail() {
+    let host = TestHost::start(app()).await;
+    let mut process = host.process().await;
+    assert_eq!(deliver(&host).await, Delivery::Succeeded);
     process.command("exit 0").await;
-    process.gone().await;
-    let delivery = within(stage.host.deliver("OnChange", &[])).await;
+    process.ended().await;
+    let delivery = with_deadline(host.running.deliver("OnChange", &[])).await;
     assert!(matches!(delivery, Ok(Delivery::Skipped(InvocationError::Transport(_)))), "{delivery:?}");
-    within(async {
-        while stage.host.handler_pid().is_some() {
+    with_deadline(async {
+        while host.running.handler_pid().is_some() {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    let answer = stage.host.deliver("OnChange", &[]).await;
-    assert!(matches!(answer, Ok(Delivery::Skipped(InvocationError::Transport(_)))), "{answer:?}");
+    let delivery = host.running.deliver("OnChange", &[]).await;
+    assert!(matches!(delivery, Ok(Delivery::Skipped(InvocationError::Transport(_)))), "{delivery:?}");
 }
 
 #[tokio::test]
-async fn an_invocation_waits_for_a_handler_that_is_being_started() {
-    let stage = Stage::set_with(app(), &[""], |_| ()).await;
-    let mut process = stage.process().await;
-    let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
+async fn an_invocation_waits_for_a_starting_handler() {
+    let host = TestHost::start_with(app(), &[""], |_| ()).await;
+    let mut process = host.process().await;
+    let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &[]), async {
         process.command("listen").await;
-        stage.call().await.succeed().await;
+        host.call().await.succeed().await;
     });
     assert_eq!(delivery.expect("a function"), Delivery::Succeeded);
 }
 
 #[tokio::test]
 async fn an_invocation_in_flight_fails_when_the_handler_is_killed() {
-    let stage = Stage::set(app()).await;
-    let process = stage.process().await;
-    let (delivery, call) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
-        let call = stage.call().await;
+    let host = TestHost::start(app()).await;
+    let process = host.process().await;
+    let (delivery, call) = tokio::join!(host.running.deliver("OnChange", &[]), async {
+        let call = host.call().await;
         kill(process.pid()).await;
         call
     });
@@ -171,38 +172,38 @@ async fn an_invocation_in_flight_fails_when_the_handler_is_killed() {
 }
 
 #[tokio::test]
-async fn a_handler_that_never_listens_is_started_again_and_counts_as_failing() {
+async fn a_handler_that_never_listens_is_restarted_and_counts_as_an_error() {
     let app = App::new(json!({"customHandler": {"initializationTimeout": "00:00:00.3"}}));
     let app = app.with_cosmos("OnChange", Value::Null);
     let set = |options: &mut local_host::HostOptions| options.restart_limit = Some(2);
-    let stage = Stage::set_with(app, &["", ""], set).await;
-    let failure = within(stage.host.failed()).await;
+    let host = TestHost::start_with(app, &["", ""], set).await;
+    let failure = with_deadline(host.running.failed()).await;
     let last = "Initializing HttpWorker timed out.".to_owned();
     assert!(matches!(failure, HostFailure::RestartLimit { errors: 2, last: error } if error.contains(&last)));
 }
 
 #[tokio::test]
-async fn an_invocation_that_waits_too_long_for_a_handler_shuts_the_host_down() {
+async fn an_invocation_that_waits_too_long_shuts_the_host_down() {
     let app = App::new(json!({"customHandler": {"initializationTimeout": "00:00:00.2"}}));
     let app = app.with_cosmos("OnChange", Value::Null);
     let set = |options: &mut local_host::HostOptions| options.restart_limit = None;
-    let stage = Stage::set_with(app, &[""; 20], set).await;
-    let delivery = within(stage.host.deliver("OnChange", &[])).await;
-    // The triggers are stopped with the host, so the delivery may hear of the one or the other first.
+    let host = TestHost::start_with(app, &[""; 20], set).await;
+    let delivery = with_deadline(host.running.deliver("OnChange", &[])).await;
+    // The triggers stop together with the host, so either may end the delivery.
     assert!(
         matches!(delivery, Ok(Delivery::Skipped(InvocationError::NoHandler(_)) | Delivery::Stopped)),
         "{delivery:?}"
     );
-    let failure = within(stage.host.failed()).await;
+    let failure = with_deadline(host.running.failed()).await;
     assert!(matches!(failure, HostFailure::InitializationTimedOut { .. }), "{failure}");
 }
 
 #[tokio::test]
-async fn what_the_handler_prints_is_passed_on_with_a_level() {
+async fn output_of_the_handler_is_passed_on_with_a_level() {
     let (lines, mut printed) = mpsc::unbounded_channel();
     let output = HandlerOutput::Channel(lines);
-    let stage = Stage::set_with(app(), &[], |options| options.handler_output = output).await;
-    let mut process = stage.process().await;
+    let host = TestHost::start_with(app(), &[], |options| options.handler_output = output).await;
+    let mut process = host.process().await;
     let expected = [
         ("out", log::Level::Info, "hello: an error"),
         ("err", log::Level::Error, "hello again"),
@@ -210,7 +211,7 @@ async fn what_the_handler_prints_is_passed_on_with_a_level() {
     ];
     for (stream, level, text) in expected {
         process.command(&format!("{stream} {text}")).await;
-        let line = within(async {
+        let line = with_deadline(async {
             loop {
                 match printed.recv().await {
                     Some(line) if line.text.ends_with(text) => return line,
@@ -225,21 +226,21 @@ async fn what_the_handler_prints_is_passed_on_with_a_level() {
 
 #[tokio::test]
 async fn a_stop_kills_the_handler_and_closes_the_port() {
-    let stage = Stage::set(app()).await;
-    let process = stage.process().await;
-    within(stage.host.wait_until_handler_ready()).await.expect("a handler");
-    let address = stage.host.address();
-    within(stage.host.stop()).await;
-    process.gone().await;
+    let host = TestHost::start(app()).await;
+    let process = host.process().await;
+    with_deadline(host.running.wait_until_handler_ready()).await.expect("a handler");
+    let address = host.running.address();
+    with_deadline(host.running.stop()).await;
+    process.ended().await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]
-async fn a_host_that_is_dropped_takes_its_handler_with_it() {
+async fn dropping_the_host_kills_the_handler_and_closes_the_port() {
     let app = app();
-    let stage = Backstage::new(&app, &[]).await.start(app).await.expect("a host");
-    let (process, address) = (stage.process().await, stage.host.address());
-    drop(stage);
-    process.gone().await;
-    within(async { while tokio::net::TcpStream::connect(address).await.is_ok() {} }).await;
+    let host = TestHostSetup::new(&app, &[]).await.start(app).await.expect("a host");
+    let (process, address) = (host.process().await, host.running.address());
+    drop(host);
+    process.ended().await;
+    with_deadline(async { while tokio::net::TcpStream::connect(address).await.is_ok() {} }).await;
 }

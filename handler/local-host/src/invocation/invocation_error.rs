@@ -1,4 +1,4 @@
-//! Why an invocation failed, in the words of the host, which a handler sees again in `RetryContext.Exception`.
+//! Why an invocation failed, in the words of the real host. The handler receives them in `RetryContext.Exception`.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use crate::error::HostFailure;
 /// A failed invocation.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InvocationError {
-    /// The handler answered with something else than success.
+    /// The handler responded with a status other than 2xx.
     #[error("Response status code does not indicate success: {status} ({reason}).")]
     Status {
         /// The status code.
         status: u16,
-        /// Its canonical reason.
+        /// The standard reason phrase of that code.
         reason: String,
     },
-    /// No answer came, or it broke off.
+    /// No response arrived, or the connection broke.
     #[error("An error occurred while sending the request. {0}")]
     Transport(String),
-    /// The answer is no JSON object of the expected shape, or of another media type.
+    /// The response is not a JSON object of the expected shape, or has another media type.
     #[error("Invalid HttpResponseMessage:\n{problem}\n {body}")]
     InvalidResponse {
-        /// What is wrong with it.
+        /// What is wrong with the response.
         problem: String,
-        /// The body.
+        /// The response body.
         body: String,
     },
-    /// The function timeout passed; the handler was killed.
+    /// The function timeout expired; the handler was killed.
     #[error("Timeout value of {0:?} exceeded by function. Initiating cancellation.")]
     Timeout(Duration),
-    /// There is no handler any more.
+    /// The host has shut down.
     #[error("{0}")]
     NoHandler(#[from] HostFailure),
 }

@@ -1,10 +1,10 @@
-//! What was logged, by all stories together.
+//! Captures the log of all tests in this process.
 
 use std::sync::{Mutex, Once};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-struct LogBook(Mutex<Vec<Entry>>);
+struct CapturedLog(Mutex<Vec<Entry>>);
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -13,24 +13,24 @@ pub struct Entry {
     pub message: String,
 }
 
-static LOG_BOOK: LogBook = LogBook(Mutex::new(Vec::new()));
-static OPENED: Once = Once::new();
+static CAPTURED_LOG: CapturedLog = CapturedLog(Mutex::new(Vec::new()));
+static STARTED: Once = Once::new();
 
-/// From now on everything is kept.
-pub fn open() {
-    OPENED.call_once(|| {
-        log::set_logger(&LOG_BOOK).expect("no other logger");
+/// Captures everything that is logged from now on.
+pub fn start() {
+    STARTED.call_once(|| {
+        log::set_logger(&CAPTURED_LOG).expect("no other logger");
         log::set_max_level(LevelFilter::Info);
     });
 }
 
 /// The entries that contain this text.
 pub fn entries(text: &str) -> Vec<Entry> {
-    let entries = LOG_BOOK.0.lock().expect("unpoisoned");
+    let entries = CAPTURED_LOG.0.lock().expect("unpoisoned");
     entries.iter().filter(|entry| entry.message.contains(text)).cloned().collect()
 }
 
-impl Log for LogBook {
+impl Log for CapturedLog {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }

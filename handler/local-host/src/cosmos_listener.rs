@@ -1,4 +1,4 @@
-//! A Cosmos DB trigger: reads the change feed of a container and has a function run on every batch.
+//! A Cosmos DB trigger: reads the change feed of a container and runs a function on every batch.
 
 use std::time::Duration;
 
@@ -11,32 +11,32 @@ use crate::invocation::{Deliverer, Delivery};
 
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// A trigger at work, or one that tries to get to work.
-pub(crate) struct Listener {
+/// A running trigger, or one that still tries to start.
+pub(crate) struct CosmosListener {
     listening: watch::Receiver<bool>,
     task: JoinHandle<()>,
 }
 
-/// The batch was not delivered: its lease must not move on.
+/// The batch was not delivered, so it must not be checkpointed.
 #[derive(Debug, thiserror::Error)]
 enum NotDelivered {
-    #[error("the host is being stopped")]
+    #[error("the host is stopping")]
     HostStopped,
-    #[error("a change cannot be written as JSON: {0}")]
+    #[error("cannot write a change as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
 
-impl Listener {
-    /// Starts in the background, and tries again every second as long as a container is missing or the account cannot
-    /// be reached. Ends when the deliverer's token says so.
+impl CosmosListener {
+    /// Starts in the background, and retries every second while a container is missing or the account cannot be
+    /// reached. Ends when the deliverer's token is cancelled.
     pub(crate) fn start(trigger: CosmosTrigger, deliverer: Deliverer) -> Self {
-        let (announce, listening) = watch::channel(false);
-        Self { listening, task: tokio::spawn(listen(trigger, deliverer, announce)) }
+        let (started, listening) = watch::channel(false);
+        Self { listening, task: tokio::spawn(listen(trigger, deliverer, started)) }
     }
 
     /// Waits until the trigger reads its container.
     pub(crate) async fn listening(&self) {
-        // A listener that ended will not get there, nor will anybody wait for it much longer.
+        // Fails only if the listener ended because the host is stopping.
         drop(self.listening.clone().wait_for(|listening| *listening).await);
     }
 
@@ -47,25 +47,28 @@ impl Listener {
     }
 }
 
-async fn listen(trigger: CosmosTrigger, deliverer: Deliverer, announce: watch::Sender<bool>) {
+async fn listen(trigger: CosmosTrigger, deliverer: Deliverer, started: watch::Sender<bool>) {
     let stop = deliverer.stop.clone();
     let running = tokio::select! {
         () = stop.cancelled() => return,
-        running = start(&trigger, &deliverer) => running,
+        running = start_processor(&trigger, &deliverer) => running,
     };
-    log::info!("function {} listens to {}/{}", deliverer.function, trigger.database, trigger.container);
-    announce.send_replace(true);
+    log::info!("function {} reads the change feed of {}/{}", deliverer.function, trigger.database, trigger.container);
+    started.send_replace(true);
     stop.cancelled().await;
     running.stop().await;
 }
 
-async fn start(trigger: &CosmosTrigger, deliverer: &Deliverer) -> RunningProcessor {
+async fn start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> RunningProcessor {
     let mut logged = String::new();
     loop {
-        match processor(trigger, deliverer).await {
+        match try_start_processor(trigger, deliverer).await {
             Ok(running) => return running,
             Err(message) if message != logged => {
-                log::error!("function {} cannot listen, and tries again every second: {message}", deliverer.function);
+                log::error!(
+                    "function {} cannot read its change feed, retrying every second: {message}",
+                    deliverer.function
+                );
                 logged = message;
             }
             Err(_) => {}
@@ -74,7 +77,7 @@ async fn start(trigger: &CosmosTrigger, deliverer: &Deliverer) -> RunningProcess
     }
 }
 
-async fn processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Result<RunningProcessor, String> {
+async fn try_start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Result<RunningProcessor, String> {
     let text = |error: changefeed_processor::Error| error.to_string();
     let client = connect(&trigger.connection_string).await.map_err(text)?;
     let lease_client = match &trigger.lease_connection_string {
@@ -83,10 +86,10 @@ async fn processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Result<Run
     };
     let monitored = Container::open(&client, &trigger.database, &trigger.container)
         .await
-        .map_err(|error| missing(trigger, error, false))?;
+        .map_err(|error| open_error(trigger, &error, Role::Monitored))?;
     let leases = Container::open(&lease_client, &trigger.lease_database, &trigger.lease_container)
         .await
-        .map_err(|error| missing(trigger, error, true))?;
+        .map_err(|error| open_error(trigger, &error, Role::Leases))?;
 
     let mut builder = ChangeFeedProcessor::builder(&trigger.lease_prefix, monitored, leases)
         .start_from(trigger.start_from)
@@ -125,19 +128,30 @@ async fn processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Result<Run
     processor.start().await.map_err(text)
 }
 
-fn missing(trigger: &CosmosTrigger, error: changefeed_processor::Error, lease: bool) -> String {
+enum Role {
+    Monitored,
+    Leases,
+}
+
+/// Names the missing container and how to create it.
+fn open_error(trigger: &CosmosTrigger, error: &changefeed_processor::Error, role: Role) -> String {
     if error.kind() != ErrorKind::NotFound {
         return error.to_string();
     }
-    let CosmosTrigger { connection, database, container, lease_database, lease_container, .. } = trigger;
-    match (lease, trigger.create_lease_container) {
-        (true, true) => format!(
-            "the lease container {lease_database}/{lease_container} does not exist, and this host does not heed \
-             createLeaseContainerIfNotExists: create the container, partitioned by /id"
+    match role {
+        Role::Monitored => format!(
+            "the container {}/{} of connection {} does not exist; create it",
+            trigger.database, trigger.container, trigger.connection
         ),
-        _ => format!(
-            "either the container {database}/{container} of connection {connection} or the lease container \
-             {lease_database}/{lease_container} does not exist; both must exist before the trigger starts"
-        ),
+        Role::Leases => {
+            let ignored = match trigger.create_lease_container {
+                true => " (the stand-in host ignores createLeaseContainerIfNotExists)",
+                false => "",
+            };
+            format!(
+                "the lease container {}/{} does not exist; create it with partition key /id{ignored}",
+                trigger.lease_database, trigger.lease_container
+            )
+        }
     }
 }

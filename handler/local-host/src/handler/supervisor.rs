@@ -9,57 +9,64 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::HandlerCommand;
 use super::output::{LastErrors, OutputReader};
-use super::readiness::Readiness;
 use super::restart_rule::RestartRule;
 use super::state::{State, enter};
 use crate::error::HostFailure;
 
-/// The code by which a handler asks to be started again.
+/// The exit code that asks for a restart.
 const INTENTIONAL_RESTART: i32 = 200;
-/// How long a killed process may take to be gone.
+/// How long the host waits for a killed process to end.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Between processes that end before they are ready, when nothing else would end the cycle.
+/// The pause before a restart without a limit, if the process ended before it was ready.
 const UNLIMITED_RESTART_PAUSE: Duration = Duration::from_secs(1);
+const READINESS_POLLING_INTERVAL: Duration = Duration::from_millis(25);
 
 pub(super) struct Supervisor {
     pub state: watch::Sender<State>,
     pub stop: CancellationToken,
-    pub requests: mpsc::UnboundedReceiver<()>,
+    pub restart_requests: mpsc::UnboundedReceiver<()>,
     pub command: HandlerCommand,
     pub output: OutputReader,
     pub readiness: Readiness,
     pub rule: RestartRule,
 }
 
-/// Why the process is, or has to be, gone.
+/// Detects that the handler accepts requests.
+pub(super) struct Readiness {
+    pub client: reqwest::Client,
+    pub url: String,
+    pub timeout: Duration,
+}
+
+/// Why the process ended, or has to end.
 enum End {
-    Stopped,
-    /// Somebody asked for a restart, or the process did.
+    HostStopped,
+    /// Requested by the host, or by the exit code.
     Restart,
-    /// With code 0.
-    Done,
+    /// Exit code 0.
+    Completed,
     Error(String),
 }
 
 impl Supervisor {
     pub(super) async fn run(mut self, mut child: Child) {
         loop {
-            let errors = self.output.drain(&mut child);
+            let errors = self.output.read(&mut child);
             let end = self.watch(&mut child, &errors).await;
             kill(&mut child).await;
-            let next = match end {
-                End::Stopped => return,
+            let restarted = match end {
+                End::HostStopped => return,
                 End::Restart => self.restart().await,
-                End::Done => {
+                End::Completed => {
                     enter(&self.state, State::Ended);
                     tokio::select! {
                         () = self.stop.cancelled() => return,
-                        Some(()) = self.requests.recv() => self.restart().await,
+                        Some(()) = self.restart_requests.recv() => self.restart().await,
                     }
                 }
-                End::Error(reason) => self.restart_after(reason).await,
+                End::Error(reason) => self.restart_after_error(reason).await,
             };
-            match next {
+            match restarted {
                 Some(process) => child = process,
                 None => return,
             }
@@ -68,8 +75,8 @@ impl Supervisor {
 
     async fn watch(&mut self, child: &mut Child, errors: &LastErrors) -> End {
         let pid = child.id();
-        let initialized = async {
-            if !self.readiness.poll().await {
+        let initialization_timeout = async {
+            if !self.readiness.wait().await {
                 return "did not answer in time: Initializing HttpWorker timed out.".to_owned();
             }
             log::debug!("the handler is ready");
@@ -78,17 +85,17 @@ impl Supervisor {
         };
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => End::Stopped,
-            Some(()) = self.requests.recv() => End::Restart,
+            () = self.stop.cancelled() => End::HostStopped,
+            Some(()) = self.restart_requests.recv() => End::Restart,
             status = child.wait() => match status {
-                Ok(status) => judge(status, errors),
+                Ok(status) => end_of(status, errors),
                 Err(error) => End::Error(format!("could not be waited for: {error}")),
             },
-            reason = initialized => End::Error(reason),
+            reason = initialization_timeout => End::Error(reason),
         }
     }
 
-    async fn restart_after(&mut self, reason: String) -> Option<Child> {
+    async fn restart_after_error(&mut self, reason: String) -> Option<Child> {
         log::error!("the handler {reason}");
         if let Err(errors) = self.rule.count(Instant::now()) {
             enter(&self.state, State::Failed(HostFailure::RestartLimit { errors, last: reason }));
@@ -106,11 +113,11 @@ impl Supervisor {
 
     async fn restart(&mut self) -> Option<Child> {
         enter(&self.state, State::Starting { pid: None });
-        // Whoever asked by now meant the process that is gone.
-        while self.requests.try_recv().is_ok() {}
+        // Requests up to now concerned the process that has ended.
+        while self.restart_requests.try_recv().is_ok() {}
         match self.command.spawn() {
             Ok(child) => {
-                log::info!("the handler was started again");
+                log::info!("the handler was restarted");
                 enter(&self.state, State::Starting { pid: child.id() });
                 Some(child)
             }
@@ -122,22 +129,45 @@ impl Supervisor {
     }
 }
 
-fn judge(status: ExitStatus, errors: &LastErrors) -> End {
+impl Readiness {
+    /// Polls `/` until any response or error other than a refused connection; false on a timeout. As in the real host,
+    /// only the pauses count towards the timeout, so a handler that accepts a connection may take any time to respond.
+    async fn wait(&self) -> bool {
+        let mut waited = Duration::ZERO;
+        while !self.is_ready().await {
+            if waited >= self.timeout {
+                return false;
+            }
+            tokio::time::sleep(READINESS_POLLING_INTERVAL).await;
+            waited += READINESS_POLLING_INTERVAL;
+        }
+        true
+    }
+
+    async fn is_ready(&self) -> bool {
+        match self.client.get(format!("{}/", self.url)).send().await {
+            Ok(_) => true,
+            Err(error) => !error.is_connect(),
+        }
+    }
+}
+
+fn end_of(status: ExitStatus, errors: &LastErrors) -> End {
     let reason = match (status.code(), signal(status)) {
         (Some(0), _) => {
-            log::warn!("the handler ended with code 0 and is not started again");
-            return End::Done;
+            log::warn!("the handler ended with code 0 and is not restarted");
+            return End::Completed;
         }
         (Some(INTENTIONAL_RESTART), _) => {
-            log::info!("the handler ended with code {INTENTIONAL_RESTART} and needs to be started again");
+            log::info!("the handler ended with code {INTENTIONAL_RESTART} to be restarted");
             return End::Restart;
         }
         (Some(code), _) => format!("ended with code {code}"),
         (None, Some(signal)) => format!("was ended by signal {signal}"),
         (None, None) => "ended".to_owned(),
     };
-    let explanation = errors.joined();
-    End::Error(if explanation.is_empty() { reason } else { format!("{reason}: {explanation}") })
+    let quoted = errors.joined();
+    End::Error(if quoted.is_empty() { reason } else { format!("{reason}: {quoted}") })
 }
 
 #[cfg(unix)]
@@ -150,11 +180,11 @@ fn signal(_: ExitStatus) -> Option<i32> {
     None
 }
 
-/// SIGKILL, to this process only and not to its children.
+/// Sends SIGKILL to this process only, not to its children, as the real host does.
 async fn kill(child: &mut Child) {
-    // It may have ended by itself.
+    // Fails only if the process has already ended.
     drop(child.start_kill());
     if tokio::time::timeout(KILL_TIMEOUT, child.wait()).await.is_err() {
-        log::warn!("the handler is still there {KILL_TIMEOUT:?} after it was killed");
+        log::warn!("the handler is still running {KILL_TIMEOUT:?} after it was killed");
     }
 }

@@ -1,8 +1,7 @@
-//! The handler process of the stories: this test executable, started again.
+//! The handler process of the tests: this test executable, run again as a child process.
 //!
-//! It reports to the test how it was started and does what the test says, a line a command: `listen`, `exit 7`,
-//! `abort`, `out some text`, `err some text`. Connections are relayed to the test byte for byte. When the test is gone,
-//! so is the puppet.
+//! It reports to the test how it was started, and then executes one command per line: `listen`, `exit 7`, `abort`,
+//! `out some text`, `err some text`. Connections are relayed to the test byte for byte. It ends when the test ends.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,15 +9,15 @@ use std::thread;
 
 use serde_json::{Map, Value, json};
 
-/// Set to the port where the test takes reports.
-pub const CONTROL_VARIABLE: &str = "PUPPET_CONTROL_PORT";
-/// Set to the port where the test takes relayed connections.
-pub const RELAY_VARIABLE: &str = "PUPPET_RELAY_PORT";
-/// The arguments that make this executable a puppet.
-pub const ARGUMENTS: [&str; 3] = ["--exact", "puppet::obeys", "--nocapture"];
+/// Holds the port where the test accepts reports and sends commands.
+pub const CONTROL_VARIABLE: &str = "SCRIPTED_HANDLER_CONTROL_PORT";
+/// Holds the port where the test accepts relayed connections.
+pub const RELAY_VARIABLE: &str = "SCRIPTED_HANDLER_RELAY_PORT";
+/// The arguments that run this executable as a handler.
+pub const ARGUMENTS: [&str; 3] = ["--exact", "scripted_handler::executes_commands", "--nocapture"];
 
 #[test]
-fn obeys() {
+fn executes_commands() {
     let Ok(control) = std::env::var(CONTROL_VARIABLE) else { return };
     let control = TcpStream::connect(("127.0.0.1", control.parse().expect("a port"))).expect("the test");
     report(&control);
@@ -29,7 +28,7 @@ fn obeys() {
             ("abort", _) => std::process::abort(),
             ("out", text) => println!("{text}"),
             ("err", text) => eprintln!("{text}"),
-            (other, _) => panic!("{other} is no command"),
+            (other, _) => panic!("unknown command {other}"),
         }
     }
     std::process::exit(3);
@@ -66,7 +65,7 @@ fn relay(host: &TcpStream) {
 }
 
 fn copy(mut from: &TcpStream, mut to: &TcpStream) {
-    // Either end may be gone at any time; then the other is told.
+    // Either end may disconnect at any time, which is passed on to the other.
     drop(std::io::copy(&mut from, &mut to));
     drop(to.shutdown(Shutdown::Write));
 }

@@ -1,12 +1,12 @@
-//! Batches of a Cosmos DB trigger.
+//! Batches of a Cosmos DB trigger: body, framing, retries and responses.
 
 use std::time::Duration;
 
 use local_host::{Delivery, Framing, InvocationError};
 use serde_json::{Value, json};
 
-use crate::log_book::{self, Entry};
-use crate::stage::{App, Stage, within};
+use crate::captured_log::{self, Entry};
+use crate::test_host::{App, TestHost, with_deadline};
 
 fn app() -> App {
     App::new(json!({})).with_cosmos("OnChange", Value::Null)
@@ -29,10 +29,10 @@ fn documents(body: &Value) -> Value {
 
 #[tokio::test]
 async fn a_batch_is_posted_to_the_function_with_the_hosts_headers_and_encoded_three_times() {
-    let stage = Stage::set(app()).await;
+    let host = TestHost::start(app()).await;
     let batch = [json!({"id": "1", "at": "2024-01-01T10:00:00.000+02:00"}), json!({"id": "2", "n": 1e2})];
-    let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &batch), async {
-        let mut call = stage.call().await;
+    let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &batch), async {
+        let mut call = host.call().await;
         assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/OnChange"));
         assert_eq!(call.header("content-type"), Some("application/json; charset=utf-8"));
         assert!(call.header("x-azure-functions-hostversion").is_some_and(|version| version.starts_with("4.")));
@@ -48,18 +48,18 @@ async fn a_batch_is_posted_to_the_function_with_the_hosts_headers_and_encoded_th
 }
 
 #[tokio::test]
-async fn bodies_are_framed_in_both_ways_in_turn_unless_one_is_asked_for() {
+async fn the_framing_of_bodies_alternates_by_default() {
     for (framing, expected) in [
         (Framing::Alternate, ["chunked", "length", "chunked", "length"]),
         (Framing::Chunked, ["chunked"; 4]),
         (Framing::ContentLength, ["length"; 4]),
     ] {
-        let stage = Stage::set_with(app(), &[], |options| options.framing = framing).await;
+        let host = TestHost::start_with(app(), &[], |options| options.framing = framing).await;
         let text = "x".repeat(100_000);
         for expected in expected {
             let batch = [json!({"id": "1", "text": text})];
-            let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &batch), async {
-                let mut call = stage.call().await;
+            let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &batch), async {
+                let mut call = host.call().await;
                 let (chunked, length) = (call.header("transfer-encoding"), call.header("content-length"));
                 let framing = if chunked.is_some() { "chunked" } else { "length" };
                 assert_eq!((framing, chunked.is_some()), (expected, length.is_none()));
@@ -73,9 +73,9 @@ async fn bodies_are_framed_in_both_ways_in_turn_unless_one_is_asked_for() {
 
 #[tokio::test]
 async fn a_failure_without_a_retry_policy_skips_the_batch() {
-    let stage = Stage::set(app()).await;
-    let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
-        let mut call = stage.call().await;
+    let host = TestHost::start(app()).await;
+    let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &[]), async {
+        let mut call = host.call().await;
         call.body().await;
         call.answer("503 Service Unavailable", &["Content-Type: application/json"], "{}").await;
     });
@@ -84,12 +84,12 @@ async fn a_failure_without_a_retry_policy_skips_the_batch() {
 }
 
 #[tokio::test]
-async fn attempts_share_one_invocation_id_and_tell_how_the_last_one_failed() {
-    let stage = Stage::set(app_with_retry(fixed_delay(2))).await;
-    let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
+async fn attempts_share_one_invocation_id_and_carry_the_previous_error() {
+    let host = TestHost::start(app_with_retry(fixed_delay(2))).await;
+    let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &[]), async {
         let mut ids = Vec::new();
         for attempt in 0..3 {
-            let mut call = stage.call().await;
+            let mut call = host.call().await;
             ids.push(call.header("x-azure-functions-invocationid").map(str::to_owned));
             let retry = &call.json().await["Metadata"]["RetryContext"];
             assert_eq!((&retry["RetryCount"], &retry["MaxRetryCount"]), (&json!(attempt), &json!(2)));
@@ -117,13 +117,13 @@ async fn attempts_share_one_invocation_id_and_tell_how_the_last_one_failed() {
 }
 
 #[tokio::test]
-async fn a_batch_is_skipped_once_its_retries_are_used_up_and_another_has_its_own() {
-    let stage = Stage::set(app_with_retry(fixed_delay(1))).await;
+async fn a_batch_is_skipped_after_its_retries_and_each_batch_has_its_own() {
+    let host = TestHost::start(app_with_retry(fixed_delay(1))).await;
     let mut ids = Vec::new();
     for _ in 0..2 {
-        let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
+        let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &[]), async {
             for attempt in 0..2 {
-                let mut call = stage.call().await;
+                let mut call = host.call().await;
                 assert_eq!(call.json().await["Metadata"]["RetryContext"]["RetryCount"], attempt);
                 ids.push(call.header("x-azure-functions-invocationid").map(str::to_owned));
                 call.answer("400 Bad Request", &["Content-Type: text/plain"], "no").await;
@@ -135,13 +135,13 @@ async fn a_batch_is_skipped_once_its_retries_are_used_up_and_another_has_its_own
 }
 
 #[tokio::test]
-async fn the_policy_of_host_json_stands_in_for_a_missing_one() {
+async fn the_retry_policy_of_host_json_is_the_default() {
     let app =
         App::new(json!({"retry": fixed_delay(7)})).with_cosmos("Own", fixed_delay(3)).with_cosmos("Other", Value::Null);
-    let stage = Stage::set(app).await;
+    let host = TestHost::start(app).await;
     for (function, expected) in [("Own", 3), ("Other", 7)] {
-        let (delivery, ()) = tokio::join!(stage.host.deliver(function, &[]), async {
-            let mut call = stage.call().await;
+        let (delivery, ()) = tokio::join!(host.running.deliver(function, &[]), async {
+            let mut call = host.call().await;
             assert_eq!(call.json().await["Metadata"]["RetryContext"]["MaxRetryCount"], expected);
             call.succeed().await;
         });
@@ -150,12 +150,12 @@ async fn the_policy_of_host_json_stands_in_for_a_missing_one() {
 }
 
 #[tokio::test]
-async fn unlimited_retries_go_on_until_the_host_is_stopped() {
-    let stage = Stage::set(app_with_retry(fixed_delay(-1))).await;
-    let delivery = stage.host.deliver("OnChange", &[]);
+async fn unlimited_retries_continue_until_the_host_stops() {
+    let host = TestHost::start(app_with_retry(fixed_delay(-1))).await;
+    let delivery = host.running.deliver("OnChange", &[]);
     let attempts = async {
         for attempt in 0..5 {
-            let mut call = stage.call().await;
+            let mut call = host.call().await;
             let retry = &call.json().await["Metadata"]["RetryContext"];
             assert_eq!((&retry["RetryCount"], &retry["MaxRetryCount"]), (&json!(attempt), &json!(-1)));
             call.answer("500 Internal Server Error", &[], "").await;
@@ -165,12 +165,12 @@ async fn unlimited_retries_go_on_until_the_host_is_stopped() {
         delivery = delivery => panic!("{delivery:?}"),
         () = attempts => {}
     }
-    within(stage.host.stop()).await;
+    with_deadline(host.running.stop()).await;
 }
 
 #[tokio::test]
-async fn answers_that_are_no_result_fail_the_invocation() {
-    let stage = Stage::set(app()).await;
+async fn invalid_responses_fail_the_invocation() {
+    let host = TestHost::start(app()).await;
     for (headers, body, problem) in [
         (vec!["Content-Type: text/plain"], "{}", "media type 'text/plain'"),
         (vec![], "{}", "media type 'application/octet-stream'"),
@@ -179,8 +179,8 @@ async fn answers_that_are_no_result_fail_the_invocation() {
         (vec!["Content-Type: application/json"], r#"{"Logs":[{}]}"#, "Logs"),
         (vec!["Content-Type: application/json"], r#"{"Outputs":[]}"#, "Outputs"),
     ] {
-        let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
-            let mut call = stage.call().await;
+        let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &[]), async {
+            let mut call = host.call().await;
             call.body().await;
             call.answer("200 OK", &headers, body).await;
         });
@@ -191,28 +191,28 @@ async fn answers_that_are_no_result_fail_the_invocation() {
 
 #[tokio::test]
 async fn the_logs_of_a_success_are_logged_and_those_of_a_failure_are_not() {
-    log_book::open();
-    let stage = Stage::set(App::new(json!({})).with_cosmos("Logging", Value::Null)).await;
+    captured_log::start();
+    let host = TestHost::start(App::new(json!({})).with_cosmos("Logging", Value::Null)).await;
     for (status, text) in [("200 OK", "stored 17 versions"), ("500 Internal Server Error", "stored 18 versions")] {
-        let (delivery, ()) = tokio::join!(stage.host.deliver("Logging", &[]), async {
+        let (delivery, ()) = tokio::join!(host.running.deliver("Logging", &[]), async {
             let body = json!({"Outputs": {}, "Logs": [text], "ReturnValue": null}).to_string();
-            stage.call().await.answer(status, &["Content-Type: application/json"], &body).await;
+            host.call().await.answer(status, &["Content-Type: application/json"], &body).await;
         });
         delivery.expect("a function");
     }
     let message = "Logging: stored 17 versions".to_owned();
     let expected = Entry { target: "function".to_owned(), level: log::Level::Info, message };
-    assert_eq!(log_book::entries("stored 17 versions"), [expected]);
-    assert_eq!(log_book::entries("stored 18 versions"), []);
-    let warnings = log_book::entries("Lease 0 encountered an unhandled user exception during processing.");
+    assert_eq!(captured_log::entries("stored 17 versions"), [expected]);
+    assert_eq!(captured_log::entries("stored 18 versions"), []);
+    let warnings = captured_log::entries("Lease 0 encountered an unhandled user exception during processing.");
     assert!(warnings.iter().any(|entry| entry.level == log::Level::Warn));
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_fails_the_invocation() {
-    let stage = Stage::set(app()).await;
-    let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
-        let mut call = stage.call().await;
+async fn a_broken_connection_fails_the_invocation() {
+    let host = TestHost::start(app()).await;
+    let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &[]), async {
+        let mut call = host.call().await;
         call.body().await;
         drop(call);
     });
@@ -220,19 +220,18 @@ async fn a_connection_that_breaks_fails_the_invocation() {
 }
 
 #[tokio::test]
-async fn an_answer_that_means_nothing_hangs_until_the_timeout_and_the_handler_is_killed_uncounted() {
+async fn a_null_response_hangs_until_the_timeout_which_kills_the_handler_without_counting_an_error() {
     let timeout = Duration::from_millis(200);
     let set = |options: &mut local_host::HostOptions| {
         options.function_timeout = Some(timeout);
         options.restart_limit = Some(2);
     };
-    let stage = Stage::set_with(app(), &[], set).await;
-    let answers = [("204 No Content", ""), ("200 OK", ""), ("200 OK", "null"), ("200 OK", " \n")]
-        .map(|(status, body)| (status, body));
-    for (status, body) in answers {
-        let process = stage.process().await;
-        let (delivery, ()) = tokio::join!(stage.host.deliver("OnChange", &[]), async {
-            let mut call = stage.call().await;
+    let host = TestHost::start_with(app(), &[], set).await;
+    let responses = [("204 No Content", ""), ("200 OK", ""), ("200 OK", "null"), ("200 OK", " \n")];
+    for (status, body) in responses {
+        let process = host.process().await;
+        let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &[]), async {
+            let mut call = host.call().await;
             call.body().await;
             call.answer(status, &["Content-Type: application/json"], body).await;
         });
@@ -241,26 +240,26 @@ async fn an_answer_that_means_nothing_hangs_until_the_timeout_and_the_handler_is
             Delivery::Skipped(InvocationError::Timeout(timeout)),
             "{status} {body}"
         );
-        process.gone().await;
+        process.ended().await;
     }
-    stage.process().await;
+    host.process().await;
     let (delivery, ()) =
-        tokio::join!(stage.host.deliver("OnChange", &[]), async { stage.call().await.succeed().await });
+        tokio::join!(host.running.deliver("OnChange", &[]), async { host.call().await.succeed().await });
     assert_eq!(delivery.expect("a function"), Delivery::Succeeded);
 }
 
 #[tokio::test]
-async fn a_stop_leaves_the_batch_in_flight_undelivered() {
-    let stage = Stage::set(app_with_retry(fixed_delay(-1))).await;
-    let delivery = stage.host.deliver("Other", &[]).await;
+async fn a_stop_abandons_the_batch_in_flight() {
+    let host = TestHost::start(app_with_retry(fixed_delay(-1))).await;
+    let delivery = host.running.deliver("Other", &[]).await;
     assert!(delivery.expect_err("no function").to_string().contains("no function Other"));
     let call = {
-        let delivery = stage.host.deliver("OnChange", &[]);
+        let delivery = host.running.deliver("OnChange", &[]);
         tokio::select! {
             delivery = delivery => panic!("{delivery:?}"),
-            call = stage.call() => call,
+            call = host.call() => call,
         }
     };
-    within(stage.host.stop()).await;
+    with_deadline(host.running.stop()).await;
     call.abandoned().await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::stage::{App, Stage, within};
+use crate::test_host::{App, TestHost, with_deadline};
 
 fn app(more: serde_json::Value) -> App {
     let mut binding = json!({"type": "timerTrigger", "direction": "in", "name": "clock"});
@@ -13,10 +13,10 @@ fn app(more: serde_json::Value) -> App {
 }
 
 #[tokio::test]
-async fn a_function_is_called_again_and_again_by_its_schedule() {
-    let stage = Stage::set(app(json!({"schedule": "* * * * * *"}))).await;
+async fn a_function_is_called_at_every_due_time() {
+    let host = TestHost::start(app(json!({"schedule": "* * * * * *"}))).await;
     for _ in 0..2 {
-        let mut call = stage.call().await;
+        let mut call = host.call().await;
         assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/Sweep"));
         assert!(call.header("x-azure-functions-invocationid").is_some());
         let body = call.json().await;
@@ -25,12 +25,12 @@ async fn a_function_is_called_again_and_again_by_its_schedule() {
         assert!(timer["ScheduleStatus"]["Next"].is_string(), "{body}");
         call.succeed().await;
     }
-    within(stage.host.stop()).await;
+    with_deadline(host.running.stop()).await;
 }
 
 #[tokio::test]
-async fn a_function_that_is_not_due_for_long_is_called_at_the_start_if_it_asks_for_that() {
-    let stage = Stage::set(app(json!({"schedule": "0 0 0 29 2 *", "runOnStartup": true}))).await;
-    stage.call().await.succeed().await;
-    within(stage.host.stop()).await;
+async fn a_function_with_run_on_startup_is_called_before_it_is_due() {
+    let host = TestHost::start(app(json!({"schedule": "0 0 0 29 2 *", "runOnStartup": true}))).await;
+    host.call().await.succeed().await;
+    with_deadline(host.running.stop()).await;
 }

@@ -1,4 +1,4 @@
-//! The shopping cart: what a change feed processor does, from the first start to an item that expires.
+//! A walk through LatestVersion mode with a shopping cart, from the first start to an item that expires.
 
 use changefeed_processor::StartFrom;
 use local_cosmos::ItemScope;
@@ -14,8 +14,8 @@ impl Shop {
         self.cart.upsert_item(CART, &id, item, None).await.expect("upsert");
     }
 
-    /// Starts a host, does `while_it_runs`, waits until every lease has caught up, and stops it; the changes it printed.
-    async fn host(&self, from: StartFrom, while_it_runs: impl AsyncFnOnce(&Seen)) -> Vec<String> {
+    /// Runs an instance during `while_it_runs` and until every lease has caught up. Returns the changes it received.
+    async fn run(&self, from: StartFrom, while_it_runs: impl AsyncFnOnce(&Seen)) -> Vec<String> {
         let seen = Seen::default();
         let running = self.start(from, &seen).await;
         while_it_runs(&seen).await;
@@ -41,7 +41,7 @@ impl Shop {
 
 async fn nothing(_: &Seen) {}
 
-async fn printed(seen: &Seen, change: &str) {
+async fn until_received(seen: &Seen, change: &str) {
     until(change, async || seen.lock().expect("seen").iter().any(|seen| seen == change)).await;
 }
 
@@ -64,49 +64,49 @@ async fn the_shopping_cart_in_latest_version_mode() {
 
     // 1. A processor starts from now.
     shop.write(surface_pro(2)).await;
-    assert!(shop.host(now, nothing).await.is_empty());
-    // 2. From the beginning of time.
-    assert_eq!(shop.host(beginning, nothing).await, ["pro=2"]);
-    // 3. The bookmark wins over the start.
-    assert!(shop.host(beginning, nothing).await.is_empty());
-    // 4. Without leases everything comes again.
-    shop.renew_leases().await;
-    // 5. A second document comes while the host runs.
-    let changes = shop.host(beginning, async |seen: &Seen| {
-        printed(seen, "pro=2").await;
+    assert!(shop.run(now, nothing).await.is_empty());
+    // 2. From the beginning.
+    assert_eq!(shop.run(beginning, nothing).await, ["pro=2"]);
+    // 3. A bookmark takes precedence over the configured start.
+    assert!(shop.run(beginning, nothing).await.is_empty());
+    // 4. Without leases, everything is delivered again.
+    shop.recreate_lease_container().await;
+    // 5. A second document is written while the instance runs.
+    let changes = shop.run(beginning, async |seen: &Seen| {
+        until_received(seen, "pro=2").await;
         shop.write(surface_book(None)).await;
-        printed(seen, "book=8").await;
+        until_received(seen, "book=8").await;
     });
     assert_eq!(changes.await, ["pro=2", "book=8"]);
-    // 6. Both, in the order of their changes.
-    shop.renew_leases().await;
-    assert_eq!(shop.host(beginning, nothing).await, ["pro=2", "book=8"]);
-    // 7. A replaced document comes at once; anew, the version in between is not told.
-    let changes = shop.host(beginning, async |seen: &Seen| {
+    // 6. Both are delivered in the order of their changes.
+    shop.recreate_lease_container().await;
+    assert_eq!(shop.run(beginning, nothing).await, ["pro=2", "book=8"]);
+    // 7. A replace is delivered at once; a later reader does not receive the version that was replaced.
+    let changes = shop.run(beginning, async |seen: &Seen| {
         shop.write(surface_pro(3)).await;
-        printed(seen, "pro=3").await;
+        until_received(seen, "pro=3").await;
     });
     assert_eq!(changes.await, ["pro=3"]);
-    shop.renew_leases().await;
-    assert_eq!(shop.host(beginning, nothing).await, ["book=8", "pro=3"]);
-    // 8. Deletes are not told; what comes after them is.
-    let changes = shop.host(beginning, async |_: &Seen| {
+    shop.recreate_lease_container().await;
+    assert_eq!(shop.run(beginning, nothing).await, ["book=8", "pro=3"]);
+    // 8. Deletes are not delivered; later changes are.
+    let changes = shop.run(beginning, async |_: &Seen| {
         shop.cart.delete_item(CART, "book", None).await.expect("delete");
     });
     assert!(changes.await.is_empty());
-    // 9. An item with a time to live comes, and is gone when that is over.
-    let changes = shop.host(beginning, async |seen: &Seen| {
+    // 9. An item with a time to live is delivered, and deleted when it expires.
+    let changes = shop.run(beginning, async |seen: &Seen| {
         shop.write(surface_book(None)).await;
-        printed(seen, "book=8").await;
+        until_received(seen, "book=8").await;
         shop.write(surface_book(Some(3600))).await;
-        printed(seen, "book=9").await;
+        until_received(seen, "book=9").await;
         let book = ItemScope { id: Some("book".to_owned()), partition_key: None };
         assert_eq!(shop.endpoint.expire_now("acme-webstore", "cart", book).await, Ok(1));
-        let gone = shop.cart.read_item(CART, "book", None).await.expect_err("expired");
-        assert!(gone.status().is_not_found(), "{gone}");
+        let error = shop.cart.read_item(CART, "book", None).await.expect_err("expired");
+        assert!(error.status().is_not_found(), "{error}");
     });
     assert_eq!(changes.await, ["book=8", "book=9"]);
-    // 10. Only what is there is told.
-    shop.renew_leases().await;
-    assert_eq!(shop.host(beginning, nothing).await, ["pro=3"]);
+    // 10. Only existing documents are delivered.
+    shop.recreate_lease_container().await;
+    assert_eq!(shop.run(beginning, nothing).await, ["pro=3"]);
 }

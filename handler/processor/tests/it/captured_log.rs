@@ -1,24 +1,24 @@
-//! What was logged, by all stories together.
+//! Captures the log of all tests in this process.
 
 use std::sync::Mutex;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-struct LogBook(Mutex<Vec<(Level, String)>>);
+struct CapturedLog(Mutex<Vec<(Level, String)>>);
 
-static LOG_BOOK: LogBook = LogBook(Mutex::new(Vec::new()));
+static CAPTURED_LOG: CapturedLog = CapturedLog(Mutex::new(Vec::new()));
 
-/// From now on warnings and errors are kept.
-pub fn open() {
-    // Only the first story to come here opens it.
-    if log::set_logger(&LOG_BOOK).is_ok() {
+/// Captures warnings and errors from now on.
+pub fn start() {
+    // Only the first call succeeds.
+    if log::set_logger(&CAPTURED_LOG).is_ok() {
         log::set_max_level(LevelFilter::Warn);
     }
 }
 
-/// The entries of this level that contain this text.
+/// The captured messages of a level that contain a text.
 pub fn entries(level: Level, text: &str) -> Vec<String> {
-    let entries = LOG_BOOK.0.lock().expect("unpoisoned");
+    let entries = CAPTURED_LOG.0.lock().expect("unpoisoned");
     entries
         .iter()
         .filter(|(at, message)| *at == level && message.contains(text))
@@ -26,7 +26,7 @@ pub fn entries(level: Level, text: &str) -> Vec<String> {
         .collect()
 }
 
-impl Log for LogBook {
+impl Log for CapturedLog {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }

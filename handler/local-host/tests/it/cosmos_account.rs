@@ -1,11 +1,11 @@
-//! A Cosmos DB account for a story, spoken to by REST.
+//! A Cosmos DB account for a test, accessed over REST.
 
 use local_cosmos::{Endpoint, Options};
 use local_host::HostOptions;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::stage::within;
+use crate::test_host::with_deadline;
 
 pub struct Account {
     endpoint: Endpoint,
@@ -34,7 +34,7 @@ impl Account {
         }
     }
 
-    /// Lets a host's connection `CosmosDB` be this account.
+    /// Sets the connection `CosmosDB` of a host to this account.
     pub fn connect(&self, options: &mut HostOptions) {
         options.settings.insert("CosmosDB".to_owned(), self.endpoint.connection_string());
     }
@@ -50,14 +50,14 @@ impl Account {
     pub async fn delete(&self, pk: &str, id: &str) {
         let request = self.request(Method::DELETE, &format!("dbs/dev/colls/events/docs/{id}"));
         let request = request.header("x-ms-documentdb-partitionkey", json!([pk]).to_string());
-        let answer = within(request.send()).await.expect("an answer");
-        assert!(answer.status().is_success(), "{}", answer.status());
+        let response = with_deadline(request.send()).await.expect("a response");
+        assert!(response.status().is_success(), "{}", response.status());
     }
 
-    /// The documents of `dev/leases` that are leases.
+    /// The leases in `dev/leases`, without its other documents.
     pub async fn leases(&self) -> Vec<Value> {
         let request = self.request(Method::GET, "dbs/dev/colls/leases/docs");
-        let documents = within(request.send()).await.expect("an answer").text().await.expect("a body");
+        let documents = with_deadline(request.send()).await.expect("a response").text().await.expect("a body");
         let mut documents: Value = serde_json::from_str(&documents).expect("JSON");
         let documents = documents["Documents"].take();
         let documents = documents.as_array().expect("documents").iter();
@@ -75,7 +75,7 @@ impl Account {
 
     async fn send(&self, request: RequestBuilder, body: Value) {
         let request = request.header("content-type", "application/json").body(body.to_string());
-        let answer = within(request.send()).await.expect("an answer");
-        assert!(answer.status().is_success(), "{answer:?}");
+        let response = with_deadline(request.send()).await.expect("a response");
+        assert!(response.status().is_success(), "{response:?}");
     }
 }

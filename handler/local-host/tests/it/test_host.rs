@@ -1,4 +1,4 @@
-//! What a story takes place on: an app in a folder of its own, a host, and the test's end of the puppet.
+//! A host for a test: an app in its own folder, the running host, and the test's side of the scripted handler.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -13,30 +13,30 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
-use crate::puppet;
+use crate::scripted_handler;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What a wait comes to, or the end of the story.
-pub async fn within<T>(wait: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, wait).await.expect("it happens before the deadline")
+/// Panics if the wait takes too long.
+pub async fn with_deadline<T>(wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, wait).await.expect("the wait ends before the deadline")
 }
 
 /// The files of an app.
 pub struct App(pub TempDir);
 
 impl App {
-    /// An app whose host.json has these properties too.
-    pub fn new(host: Value) -> Self {
+    /// An app whose host.json has these additional properties.
+    pub fn new(properties: Value) -> Self {
         let app = Self(tempfile::tempdir().expect("a folder"));
-        let mut whole = json!({"version": "2.0", "customHandler": {"enableProxyingHttpRequest": true,
+        let mut host_json = json!({"version": "2.0", "customHandler": {"enableProxyingHttpRequest": true,
             "description": {"defaultExecutablePath": "handler"}}});
-        merge(&mut whole, host);
-        app.write("host.json", &whole);
+        merge(&mut host_json, properties);
+        app.write("host.json", &host_json);
         app
     }
 
-    /// A function with a trigger on `dev/events` that looks for changes often.
+    /// A function with a trigger on `dev/events` that polls often.
     pub fn with_cosmos(self, function: &str, retry: Value) -> Self {
         self.with_trigger(function, json!({}), retry)
     }
@@ -80,35 +80,35 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-/// A host with a puppet for a handler.
-pub struct Stage {
-    pub host: RunningHost,
+/// A running host with a scripted handler.
+pub struct TestHost {
+    pub running: RunningHost,
     pub app: App,
     processes: AsyncMutex<mpsc::UnboundedReceiver<Process>>,
     calls: AsyncMutex<mpsc::UnboundedReceiver<Call>>,
 }
 
-/// The test's end of the puppet, before there is a host.
-pub struct Backstage {
+/// The test's side of the scripted handler, before the host starts.
+pub struct TestHostSetup {
     pub options: HostOptions,
     processes: mpsc::UnboundedReceiver<Process>,
     calls: mpsc::UnboundedReceiver<Call>,
 }
 
-impl Backstage {
-    /// Every puppet is told one of `first_commands` as soon as it reports; `listen` when there are none left, and
-    /// nothing for an empty one.
+impl TestHostSetup {
+    /// Every handler process receives one of `first_commands` when it reports, `listen` when none are left, and nothing
+    /// for an empty one.
     pub async fn new(app: &App, first_commands: &[&str]) -> Self {
         let first_commands: VecDeque<String> = first_commands.iter().map(|&command| command.to_owned()).collect();
         let (control, relay) = (listener().await, listener().await);
-        let variables = [(puppet::CONTROL_VARIABLE, &control), (puppet::RELAY_VARIABLE, &relay)];
+        let variables = [(scripted_handler::CONTROL_VARIABLE, &control), (scripted_handler::RELAY_VARIABLE, &relay)];
         let mut settings: BTreeMap<String, String> =
             variables.map(|(name, listener)| (name.to_owned(), port(listener).to_string())).into();
-        // Nothing listens there, so that triggers keep trying.
+        // Nothing listens on that port, so triggers keep retrying.
         settings.insert("CosmosDB".to_owned(), "AccountEndpoint=http://127.0.0.1:9/;AccountKey=a2V5;".to_owned());
 
         let (process, processes) = mpsc::unbounded_channel();
-        tokio::spawn(take_reports(control, Arc::new(Mutex::new(first_commands)), process));
+        tokio::spawn(accept_reports(control, Arc::new(Mutex::new(first_commands)), process));
         let (call, calls) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Ok((connection, _)) = relay.accept().await {
@@ -120,41 +120,41 @@ impl Backstage {
             port: 0,
             settings,
             executable: Some(std::env::current_exe().expect("this executable")),
-            arguments: Some(puppet::ARGUMENTS.map(str::to_owned).into()),
+            arguments: Some(scripted_handler::ARGUMENTS.map(str::to_owned).into()),
             ..HostOptions::default()
         };
         Self { options, processes, calls }
     }
 
-    pub async fn start(self, app: App) -> Result<Stage, HostError> {
-        let host = Host::start(self.options).await?;
-        Ok(Stage { host, app, processes: AsyncMutex::new(self.processes), calls: AsyncMutex::new(self.calls) })
+    pub async fn start(self, app: App) -> Result<TestHost, HostError> {
+        let running = Host::start(self.options).await?;
+        Ok(TestHost { running, app, processes: AsyncMutex::new(self.processes), calls: AsyncMutex::new(self.calls) })
     }
 }
 
-impl Stage {
-    pub async fn set(app: App) -> Self {
-        Self::set_with(app, &[], |_| ()).await
+impl TestHost {
+    pub async fn start(app: App) -> Self {
+        Self::start_with(app, &[], |_| ()).await
     }
 
-    pub async fn set_with(app: App, first_commands: &[&str], change: impl FnOnce(&mut HostOptions)) -> Self {
-        let mut backstage = Backstage::new(&app, first_commands).await;
-        change(&mut backstage.options);
-        backstage.start(app).await.expect("a host")
+    pub async fn start_with(app: App, first_commands: &[&str], change: impl FnOnce(&mut HostOptions)) -> Self {
+        let mut setup = TestHostSetup::new(&app, first_commands).await;
+        change(&mut setup.options);
+        setup.start(app).await.expect("a host")
     }
 
     /// The next handler process that was started.
     pub async fn process(&self) -> Process {
-        within(async { self.processes.lock().await.recv().await }).await.expect("a process")
+        with_deadline(async { self.processes.lock().await.recv().await }).await.expect("a process")
     }
 
-    /// The next request that reached the handler, other than those for readiness.
+    /// The next request to the handler, except readiness probes.
     pub async fn call(&self) -> Call {
-        within(async { self.calls.lock().await.recv().await }).await.expect("a call")
+        with_deadline(async { self.calls.lock().await.recv().await }).await.expect("a call")
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.host.address())
+        format!("http://{}{path}", self.running.address())
     }
 }
 
@@ -169,11 +169,11 @@ impl Process {
         self.control.write_all(format!("{command}\n").as_bytes()).await.expect("a process that listens");
     }
 
-    /// Waits until the process is gone.
-    pub async fn gone(mut self) {
+    /// Waits until the process has ended.
+    pub async fn ended(mut self) {
         let mut rest = Vec::new();
         // A killed process may reset its connection.
-        drop(within(self.control.read_to_end(&mut rest)).await);
+        drop(with_deadline(self.control.read_to_end(&mut rest)).await);
     }
 
     pub fn pid(&self) -> u64 {
@@ -185,7 +185,7 @@ impl Process {
     }
 }
 
-/// A request that reached the handler, to be answered by the test.
+/// A request to the handler, which the test answers.
 pub struct Call {
     pub method: String,
     /// With the query.
@@ -214,7 +214,7 @@ impl Call {
         }
         let length = self.header("content-length").map_or(0, |length| length.parse().expect("a length"));
         let mut body = vec![0; length];
-        within(self.connection.read_exact(&mut body)).await.expect("the whole body");
+        with_deadline(self.connection.read_exact(&mut body)).await.expect("the whole body");
         body
     }
 
@@ -223,7 +223,7 @@ impl Call {
         let size = line(&mut self.connection).await.expect("a chunk's size");
         let size = usize::from_str_radix(&size, 16).expect("a size");
         let mut chunk = vec![0; size + 2];
-        within(self.connection.read_exact(&mut chunk)).await.expect("a whole chunk");
+        with_deadline(self.connection.read_exact(&mut chunk)).await.expect("a whole chunk");
         chunk.truncate(size);
         self.body_is_read |= size == 0;
         (size > 0).then_some(chunk)
@@ -233,7 +233,7 @@ impl Call {
         serde_json::from_slice(&self.body().await).expect("JSON")
     }
 
-    /// Answers as a function that succeeded.
+    /// The response of a function that succeeded.
     pub async fn succeed(self) {
         self.answer("200 OK", &["Content-Type: application/json"], "{}").await;
     }
@@ -249,7 +249,7 @@ impl Call {
         self.done();
     }
 
-    /// The head of an answer whose body the test sends itself.
+    /// Sends the head of a response; the test sends the body itself.
     pub async fn head(&mut self, status: &str, headers: &[&str]) {
         let lines: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         self.send(&format!("HTTP/1.1 {status}\r\n{lines}\r\n")).await;
@@ -259,12 +259,12 @@ impl Call {
         self.connection.write_all(text.as_bytes()).await.expect("a host that listens");
     }
 
-    /// Sends the same text until nobody is there to read it.
+    /// Sends the same text until the connection breaks.
     pub async fn send_until_abandoned(mut self, text: &str) {
-        within(async { while self.connection.write_all(text.as_bytes()).await.is_ok() {} }).await;
+        with_deadline(async { while self.connection.write_all(text.as_bytes()).await.is_ok() {} }).await;
     }
 
-    /// Goes on with the next request of the connection.
+    /// Lets the connection serve its next request.
     pub fn done(self) {
         tokio::spawn(serve(self.connection, self.calls));
     }
@@ -272,7 +272,7 @@ impl Call {
     /// Waits until the host has closed the connection.
     pub async fn abandoned(mut self) {
         let mut rest = Vec::new();
-        drop(within(self.connection.read_to_end(&mut rest)).await);
+        drop(with_deadline(self.connection.read_to_end(&mut rest)).await);
     }
 }
 
@@ -284,14 +284,14 @@ fn port(listener: &TcpListener) -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-async fn take_reports(
+async fn accept_reports(
     control: TcpListener,
     first_commands: Arc<Mutex<VecDeque<String>>>,
     processes: mpsc::UnboundedSender<Process>,
 ) {
     while let Ok((connection, _)) = control.accept().await {
         let mut control = BufReader::new(connection);
-        // A process that was killed before it could report does not count.
+        // A process may be killed before it reports.
         let Ok(report) = line(&mut control).await else { continue };
         let report = serde_json::from_str(&report).expect("a report");
         let mut process = Process { report, control };
@@ -305,7 +305,7 @@ async fn take_reports(
     }
 }
 
-/// Takes requests of one connection until one is for the test.
+/// Answers readiness probes on a connection until another request arrives, which is passed to the test.
 async fn serve(mut connection: BufReader<TcpStream>, calls: mpsc::UnboundedSender<Call>) {
     while let Ok(request_line) = line(&mut connection).await {
         let mut parts = request_line.split(' ');
@@ -324,7 +324,7 @@ async fn serve(mut connection: BufReader<TcpStream>, calls: mpsc::UnboundedSende
             continue;
         }
         let (method, path) = (method.to_owned(), path.to_owned());
-        // A story that is over does not listen any more.
+        // Fails if the test is over.
         drop(calls.send(Call { method, path, headers, connection, body_is_read: false, calls: calls.clone() }));
         return;
     }
