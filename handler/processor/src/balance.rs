@@ -1,7 +1,7 @@
 //! Load balancing: which leases an instance acquires so that every instance has an equal share.
 //!
-//! The rule is that of .NET's `EqualPartitionsBalancingStrategy`: acquire unowned or expired leases first, up to an equal
-//! share. If there are none, take one lease from the instance that has the most.
+//! The rule is that of .NET's `EqualPartitionsBalancingStrategy`: acquire unowned or expired leases first, up to an
+//! equal share. If there are none, take one lease from the instance that has the most.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,11 +1,11 @@
 //! Creates the leases when a processor starts for the first time.
 //!
-//! Several instances may start at once. One creates the leases under a lock, and the others wait for its marker. If it dies,
-//! its lock expires, and the next instance keeps the leases that exist and creates the missing ones.
+//! Several instances may start at once. One creates the leases under a lock, and the others wait for its marker. If it
+//! dies, its lock expires, and the next instance keeps the leases that exist and creates the missing ones.
 //!
-//! With [`StartFrom::Now`], each lease records the current position of its range here, so that all ranges start at the same
-//! time, regardless of which instance reads them and when. This is no checkpoint: until the first checkpoint, a processor
-//! that is started with another start uses that.
+//! With [`StartFrom::Now`], each lease records the current position of its range here, so that all ranges start at the
+//! same time, regardless of which instance reads them and when. This is not a checkpoint: until the first checkpoint, a
+//! processor that is started with another start uses that.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -46,8 +46,8 @@ pub(crate) async fn bootstrap(
     check_mode(&leases.all().await?, mode)
 }
 
-/// Creates leases until they cover the container, because partitions may be split or merged at the same time. A range that
-/// has a lease gets no other one, even if its partition was merged since.
+/// Creates leases until they cover the container, because partitions may be split or merged at the same time. A range
+/// that has a lease gets no other one, even if its partition was merged since.
 async fn create_missing(
     monitored: &Container,
     leases: &LeaseStore,
@@ -125,9 +125,9 @@ async fn first_lease(
     Ok(lease)
 }
 
-/// Creates a lease unless one with its token and range exists. A lease with the same partition key range id as its token may
-/// have another range, for example if two partitions were merged while their leases were created. Then the token of the
-/// new lease consists of the bounds of its range.
+/// Creates a lease unless one with its token and range exists. A lease with the same partition key range id as its
+/// token may have another range, for example if two partitions were merged while their leases were created. Then the
+/// token of the new lease consists of the bounds of its range.
 pub(crate) async fn create(leases: &LeaseStore, mut lease: Lease) -> Result<(), Error> {
     if leases.create(&lease).await? {
         return Ok(());

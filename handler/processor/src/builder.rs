@@ -39,9 +39,9 @@ pub struct ChangeFeedProcessor {
 }
 
 impl ChangeFeedProcessor {
-    /// A processor for the container `monitored` that stores its leases in the container `leases` (partitioned by `/id`).
-    /// Instances with the same `processor_name` divide the leases; processors with other names are independent. The name
-    /// corresponds to `leaseContainerPrefix` of the Functions trigger.
+    /// A processor for the container `monitored` that stores its leases in the container `leases` (partitioned by
+    /// `/id`). Instances with the same `processor_name` divide the leases; processors with other names are independent.
+    /// The name corresponds to `leaseContainerPrefix` of the Functions trigger.
     pub fn builder(processor_name: impl Into<String>, monitored: Container, leases: Container) -> ProcessorBuilder {
         ProcessorBuilder {
             processor_name: processor_name.into(),
@@ -149,8 +149,8 @@ impl ProcessorBuilder {
         self
     }
 
-    /// The delay before the first retry after a failure, which doubles with each further failure up to `max`; 1 second and
-    /// 60 seconds by default.
+    /// The delay before the first retry after a failure, which doubles with each further failure up to `max`; 1 second
+    /// and 60 seconds by default.
     pub fn retry_delay(mut self, first: Duration, max: Duration) -> Self {
         (self.settings.first_retry_delay, self.settings.max_retry_delay) = (first, max.max(first));
         self
@@ -168,8 +168,8 @@ impl ProcessorBuilder {
         self
     }
 
-    /// Calls `notify` with the token of each lease that this instance no longer owns: it was released, lost, or replaced
-    /// after a split or merge.
+    /// Calls `notify` with the token of each lease that this instance no longer owns: it was released, lost, or
+    /// replaced after a split or merge.
     pub fn on_lease_released(mut self, notify: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.notifications.released = Some(Box::new(notify));
         self
@@ -182,8 +182,8 @@ impl ProcessorBuilder {
         self
     }
 
-    /// Builds the processor with the handler, which is called with each batch of changes. When the handler succeeds, the
-    /// processor checkpoints the lease. When it fails or panics, the batch is redelivered later.
+    /// Builds the processor with the handler, which is called with each batch of changes. When the handler succeeds,
+    /// the processor checkpoints the lease. When it fails or panics, the batch is redelivered later.
     pub fn build<F, Fut, E>(self, handler: F) -> ChangeFeedProcessor
     where
         F: Fn(Context, Vec<Change>) -> Fut + Send + Sync + 'static,
@@ -200,8 +200,8 @@ impl ProcessorBuilder {
     }
 
     /// Like [`Self::build`], but only the handler checkpoints, with its [`Checkpointer`]. This is for a handler that
-    /// collects several batches before it stores them. When the handler fails, all changes since the last checkpoint are
-    /// redelivered.
+    /// collects several batches before it stores them. When the handler fails, all changes since the last checkpoint
+    /// are redelivered.
     pub fn build_with_manual_checkpoint<F, Fut, E>(mut self, handler: F) -> ChangeFeedProcessor
     where
         F: Fn(Context, Vec<Change>, Checkpointer) -> Fut + Send + Sync + 'static,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::cosmos::{Error, ErrorKind};
 use crate::renewal::HeldLease;
 
-/// Checkpoints the batch that it was delivered with. It may be used after the handler has returned, and in another task.
-/// Checkpoints that arrive out of order never move the lease backward. When the handler fails, all changes since the last
-/// checkpoint are redelivered with new checkpointers, and the old ones return an error.
+/// Checkpoints the batch that it was delivered with. It may be used after the handler has returned, and in another
+/// task. Checkpoints that arrive out of order never move the lease backward. When the handler fails, all changes since
+/// the last checkpoint are redelivered with new checkpointers, and the old ones return an error.
 pub struct Checkpointer {
     pub(crate) held: Arc<HeldLease>,
     pub(crate) page: u64,

@@ -1,5 +1,5 @@
-//! The clock by which leases are renewed and expire. Tests pass in a clock that they advance themselves, so that they need
-//! not wait.
+//! The clock by which leases are renewed and expire. Tests pass in a clock that they advance themselves, so that they
+//! need not wait.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,7 +61,8 @@ impl ManualClock {
         }
     }
 
-    /// The wake-up times of the tasks that sleep by this clock. An idle instance sleeps, so a test can wait for it here.
+    /// The wake-up times of the tasks that sleep by this clock. An idle instance sleeps, so a test can wait for it
+    /// here.
     pub fn sleepers(&self) -> Vec<DateTime<Utc>> {
         let mut state = self.lock();
         state.sleepers.retain(|(_, wake)| !wake.is_closed());

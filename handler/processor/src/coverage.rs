@@ -1,5 +1,5 @@
-//! Whether the leases cover the whole container exactly once. No instance reads a range without a lease, and nothing else
-//! would report it. A range with two leases is delivered twice, at different times.
+//! Whether the leases cover the whole container exactly once. No instance reads a range without a lease, and nothing
+//! else would report it. A range with two leases is delivered twice, at different times.
 
 use crate::lease::{FeedRange, Lease};
 

@@ -1,7 +1,8 @@
 //! Estimates how far behind a processor is.
 //!
-//! The session token of every page contains the latest logical sequence number (LSN) of the physical partition. The first
-//! unprocessed change of a lease has an LSN too. The difference is the lag. It counts transactions, not documents.
+//! The session token of every page contains the latest logical sequence number (LSN) of the physical partition. The
+//! first unprocessed change of a lease has an LSN too. The difference is the lag. It counts transactions, not
+//! documents.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -62,8 +63,8 @@ impl ChangeFeedEstimator {
         Ok(Self { leases, expiration: DEFAULT_EXPIRATION })
     }
 
-    /// How long a lease lives without renewal; 60 seconds by default. Leases whose owner is an instance of this crate record
-    /// their own interval, which takes precedence.
+    /// How long a lease lives without renewal; 60 seconds by default. Leases whose owner is an instance of this crate
+    /// record their own interval, which takes precedence.
     pub fn lease_expiration_interval(mut self, interval: Duration) -> Self {
         self.expiration = interval;
         self
@@ -74,8 +75,8 @@ impl ChangeFeedEstimator {
         Self { leases: self.leases.clock(clock), ..self }
     }
 
-    /// The lag of every lease, ordered by lease token; empty if the processor never ran. If the change feed cannot be read
-    /// for a lease, [`LeaseLag::error`] says why.
+    /// The lag of every lease, ordered by lease token; empty if the processor never ran. If the change feed cannot be
+    /// read for a lease, [`LeaseLag::error`] says why.
     ///
     /// # Errors
     /// When the leases cannot be read.

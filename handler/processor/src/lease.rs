@@ -1,9 +1,9 @@
 //! The lease document, as the .NET change feed processor (version 3) writes it.
 //!
-//! The names and order of the fields are those of `Microsoft.Azure.Cosmos/src/ChangeFeedProcessor/LeaseManagement` in the .NET
-//! SDK. Any instance may acquire a lease without an owner. Every update writes `timestamp`, which decides whether the
-//! lease has expired. `ContinuationToken` is the etag of the change feed, including its quotes; it is null until the first
-//! checkpoint.
+//! The names and order of the fields are those of `Microsoft.Azure.Cosmos/src/ChangeFeedProcessor/LeaseManagement` in
+//! the .NET SDK. Any instance may acquire a lease without an owner. Every update writes `timestamp`, which decides
+//! whether the lease has expired. `ContinuationToken` is the etag of the change feed, including its quotes; it is null
+//! until the first checkpoint.
 
 use std::time::Duration;
 
@@ -148,8 +148,8 @@ impl Lease {
         self.partition_key.as_deref().unwrap_or(&self.id)
     }
 
-    /// Whether any instance may acquire the lease at `now`: it has no owner, or the owner has not renewed it for longer than
-    /// `expiration`.
+    /// Whether any instance may acquire the lease at `now`: it has no owner, or the owner has not renewed it for longer
+    /// than `expiration`.
     pub fn is_expired(&self, now: DateTime<Utc>, expiration: Duration) -> bool {
         self.owner.as_deref().unwrap_or_default().is_empty() || self.is_stale(now, expiration)
     }

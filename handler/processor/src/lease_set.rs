@@ -47,8 +47,8 @@ impl LeaseSet {
         Ok(leases)
     }
 
-    /// The first part of the monitored container that no lease covers, so that no instance reads it. `None` also when there
-    /// are no leases, or when a lease does not record its range.
+    /// The first part of the monitored container that no lease covers, so that no instance reads it. `None` also when
+    /// there are no leases, or when a lease does not record its range.
     ///
     /// # Errors
     /// When the leases cannot be read.
@@ -57,8 +57,8 @@ impl LeaseSet {
         Ok(gap(&leases).filter(|_| !leases.is_empty()))
     }
 
-    /// The first part of the monitored container that more than one lease covers, so that its changes are delivered more
-    /// than once. Leases that do not record their ranges are ignored.
+    /// The first part of the monitored container that more than one lease covers, so that its changes are delivered
+    /// more than once. Leases that do not record their ranges are ignored.
     ///
     /// # Errors
     /// When the leases cannot be read.
@@ -79,14 +79,14 @@ impl LeaseSet {
         self.all().await?.into_iter().map(document).collect()
     }
 
-    /// Stores exported leases of this crate or of a .NET processor for the same monitored container. Their processor name
-    /// may be different. Returns the number of leases stored.
+    /// Stores exported leases of this crate or of a .NET processor for the same monitored container. Their processor
+    /// name may be different. Returns the number of leases stored.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when a document is not a lease or belongs to another monitored container, when the leases do
-    /// not cover the container exactly once, or when their modes differ. [`ErrorKind::Conflict`] when there are leases
-    /// already and `overwrite` is not set, or when an instance owns one of them. Nothing is stored in these cases, unless
-    /// an instance starts during the import.
+    /// [`ErrorKind::Invalid`] when a document is not a lease or belongs to another monitored container, when the leases
+    /// do not cover the container exactly once, or when their modes differ. [`ErrorKind::Conflict`] when there are
+    /// leases already and `overwrite` is not set, or when an instance owns one of them. Nothing is stored in these
+    /// cases, unless an instance starts during the import.
     pub async fn import(&self, documents: Vec<Value>, overwrite: bool) -> Result<usize, Error> {
         const ACTION: &str = "importing leases";
         let mut imported = Vec::new();
@@ -133,9 +133,9 @@ impl LeaseSet {
         Ok(imported.len())
     }
 
-    /// Creates leases for the parts of the container that no lease covers, for example after leases were deleted. The new
-    /// leases start from `start`; existing leases are not changed. This is safe while instances run: they acquire the new
-    /// leases. Returns the number of leases created.
+    /// Creates leases for the parts of the container that no lease covers, for example after leases were deleted. The
+    /// new leases start from `start`; existing leases are not changed. This is safe while instances run: they acquire
+    /// the new leases. Returns the number of leases created.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for leases in [`ChangeFeedMode::AllVersionsAndDeletes`] and any `start` but now.
@@ -147,8 +147,8 @@ impl LeaseSet {
         Ok(self.leases.all().await?.len().saturating_sub(present.len()))
     }
 
-    /// Resets every lease to `start`: removes its checkpoint, so that the next owner reads from `start`. (A .NET processor
-    /// reads from its own configured start.) Returns the number of leases.
+    /// Resets every lease to `start`: removes its checkpoint, so that the next owner reads from `start`. (A .NET
+    /// processor reads from its own configured start.) Returns the number of leases.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] when an instance owns a lease: stop it first. [`ErrorKind::Invalid`] for leases in

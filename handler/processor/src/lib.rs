@@ -1,14 +1,14 @@
 //! A change feed processor for Azure Cosmos DB, modeled on the .NET and Java change feed processors.
 //!
-//! A processor reads the change feed of a *monitored container* and passes every batch of changes to a handler. It records
-//! its progress in a *lease container* (partitioned by `/id`), with one lease document for each feed range of the monitored
-//! container. A processor that stops or crashes resumes from its leases. Any number of instances divide the leases evenly
-//! among themselves. The leases of an instance that dies expire after
-//! [a minute](ProcessorBuilder::lease_expiration_interval), and other instances acquire them.
+//! A processor reads the change feed of a *monitored container* and passes every batch of changes to a handler. It
+//! records its progress in a *lease container* (partitioned by `/id`), with one lease document for each feed range of
+//! the monitored container. A processor that stops or crashes resumes from its leases. Any number of instances divide
+//! the leases evenly among themselves. The leases of an instance that dies expire after [a
+//! minute](ProcessorBuilder::lease_expiration_interval), and other instances acquire them.
 //!
 //! Changes are delivered **at least once**, in order within a partition key value. A batch whose handler fails is
-//! redelivered after a delay that increases with each failure. It is never skipped, and other leases are not affected. After
-//! a lease changes owner, the handler of the previous owner may still run while the new owner delivers changes.
+//! redelivered after a delay that increases with each failure. It is never skipped, and other leases are not affected.
+//! After a lease changes owner, the handler of the previous owner may still run while the new owner delivers changes.
 //!
 //! ```no_run
 //! use changefeed_processor::{ChangeFeedProcessor, Container, StartFrom, connect};
@@ -54,9 +54,9 @@
 //!
 //! # Compatibility with .NET and Azure Functions
 //!
-//! Lease documents have the ids, fields and continuation tokens of the .NET change feed processor (version 3), which the
-//! Azure Functions trigger uses too. Once a lease has a continuation token, any of them can take over from another without
-//! missing a change. Splits and merges of partitions are handled as in .NET.
+//! Lease documents have the ids, fields and continuation tokens of the .NET change feed processor (version 3), which
+//! the Azure Functions trigger uses too. Once a lease has a continuation token, any of them can take over from another
+//! without missing a change. Splits and merges of partitions are handled as in .NET.
 //!
 //! # Testing
 //!

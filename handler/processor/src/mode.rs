@@ -11,8 +11,9 @@ pub enum ChangeFeedMode {
     #[default]
     #[serde(rename = "Incremental Feed")]
     LatestVersion,
-    /// Every version and every delete, including expirations by time to live. Starts only from now or from a continuation
-    /// token. The account must have continuous backup; its retention period limits how far back the change feed reaches.
+    /// Every version and every delete, including expirations by time to live. Starts only from now or from a
+    /// continuation token. The account must have continuous backup; its retention period limits how far back the change
+    /// feed reaches.
     #[serde(rename = "Full-Fidelity Feed")]
     AllVersionsAndDeletes,
 }

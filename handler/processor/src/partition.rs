@@ -1,15 +1,15 @@
 //! Reads the feed range of one lease and delivers the changes to the handler, batch by batch.
 //!
-//! The lease is checkpointed only after the handler has succeeded. After a failure the reader goes back to the last
-//! checkpoint and redelivers, after a delay that increases with each failure. Other leases are not affected. From the
-//! second failure in a row on, the lease records the reason, so that the estimator can report it.
+//! The lease is checkpointed only after the handler has succeeded. After it has failed, the reader goes back to the
+//! last checkpoint and redelivers, after a delay that increases with each failure. Other leases are not affected. From
+//! the second failure in a row on, the lease records the reason, so that the estimator can report it.
 //!
 //! A page that shows a split or merge of the partition is not delivered. New leases replace this one, start at its
 //! continuation token, and read the same changes.
 //!
 //! The race to mind: an instance dies after it has created the new leases and before it has deleted this one. The new
-//! leases make progress. The next owner of this lease must not deliver from it, because its changes are older than those
-//! of the new leases.
+//! leases make progress. The next owner of this lease must not deliver from it, because its changes are older than
+//! those of the new leases.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -190,7 +190,7 @@ impl RangeReader<'_> {
     }
 
     /// Records that there were no changes up to `continuation`, so that a restart does not move the start. For a start
-    /// from now this is no checkpoint: until the first checkpoint, the operator can choose another start.
+    /// from now this is not a checkpoint: until the first checkpoint, the operator can choose another start.
     async fn record_start(&self, lease: &Lease, continuation: &str) -> Result<(), Error> {
         match (self.start(lease), lease.mode()) {
             (StartFrom::Now, ChangeFeedMode::LatestVersion) if lease.start_from_now().is_some() => Ok(()),

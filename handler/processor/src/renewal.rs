@@ -1,10 +1,10 @@
 //! A lease that this instance holds: renews it, checkpoints it, releases it, and detects its loss.
 //!
-//! A lock serializes the updates of one lease, so that each update knows the etag of the previous one. A lease is lost once
-//! its document is deleted or names another owner; a cancellation token signals this to the running handler.
+//! A lock serializes the updates of one lease, so that each update knows the etag of the previous one. A lease is lost
+//! once its document is deleted or names another owner; a cancellation token signals this to the running handler.
 //!
-//! A checkpoint never moves the lease backward. Pages are numbered in the order in which they were read. Checkpointing a
-//! page after a later page has no effect. After the reader has gone back to the last checkpoint, checkpointing a page
+//! A checkpoint never moves the lease backward. Pages are numbered in the order in which they were read. Checkpointing
+//! a page after a later page has no effect. After the reader has gone back to the last checkpoint, checkpointing a page
 //! from before that is an error.
 
 use std::time::Duration;
@@ -29,8 +29,8 @@ struct State {
     checkpointed_page: u64,
     /// Pages up to this number are redelivered: they can no longer be checkpointed.
     last_void_page: u64,
-    /// Whether the lease was released or deleted. This instance may have acquired it again as another `HeldLease`, so this
-    /// one must not update it.
+    /// Whether the lease was released or deleted. This instance may have acquired it again as another `HeldLease`, so
+    /// this one must not update it.
     ended: bool,
 }
 
@@ -137,8 +137,8 @@ impl HeldLease {
         Ok(())
     }
 
-    /// Whether this instance still owns the lease. An instance that was suspended for longer than `expiration` may have lost
-    /// it unnoticed, and checks here before it does what only the owner may do.
+    /// Whether this instance still owns the lease. An instance that was suspended for longer than `expiration` may have
+    /// lost it unnoticed, and checks here before it does what only the owner may do.
     pub(crate) async fn confirm_ownership(&self, expiration: Duration) -> Result<bool, Error> {
         let mut state = self.state.lock().await;
         let written = state.lease.timestamp.unwrap_or_default();

@@ -80,10 +80,10 @@ async fn balance_leases(
 ) -> Result<(), Error> {
     let settings = &instance.settings;
     let all = instance.leases.all().await?;
-    if let Some(gap) = checks.gap.to_report(gap(&all)) {
+    if let Some(gap) = checks.gap.observe(gap(&all)) {
         instance.notifications.error(None, &ProcessingError::Gap(gap), "");
     }
-    if let Some(overlap) = checks.overlap.to_report(overlap(&all)) {
+    if let Some(overlap) = checks.overlap.observe(overlap(&all)) {
         instance.notifications.error(None, &ProcessingError::Overlap(overlap), "");
     }
     // This instance owns leases that it does not process if it has restarted, or if a task has died.
@@ -139,8 +139,8 @@ struct CoverageChecks {
     overlap: CoverageCheck,
 }
 
-/// Reports a range once, when it is found for the second time in a row: the query over the leases is no snapshot, and a
-/// lease may be replaced during it.
+/// Reports a range once, when it is found for the second time in a row: the query over the leases is not a snapshot,
+/// and a lease may be replaced during it.
 #[derive(Default)]
 struct CoverageCheck {
     last: Option<FeedRange>,
@@ -148,7 +148,7 @@ struct CoverageCheck {
 }
 
 impl CoverageCheck {
-    fn to_report(&mut self, found: Option<FeedRange>) -> Option<FeedRange> {
+    fn observe(&mut self, found: Option<FeedRange>) -> Option<FeedRange> {
         let again = found.is_some() && self.last == found;
         let reports = again && !self.reported;
         self.reported = again;

@@ -1,9 +1,9 @@
 //! Replaces the lease of a partition that was split or merged, in the same way as the .NET processor.
 //!
-//! After a split, the lease is replaced by one lease for each part of its feed range. A new lease has a partition key range
-//! id as its token if the old lease had one (version 0) and the part is a whole partition; otherwise its token consists of
-//! the bounds of the part. After a merge, a lease whose token is a partition key range id is replaced by a lease for the
-//! same range whose token consists of its bounds. A lease that has such a token already is not changed.
+//! After a split, the lease is replaced by one lease for each part of its feed range. A new lease has a partition key
+//! range id as its token if the old lease had one (version 0) and the part is a whole partition; otherwise its token
+//! consists of the bounds of the part. After a merge, a lease whose token is a partition key range id is replaced by a
+//! lease for the same range whose token consists of its bounds. A lease that has such a token already is not changed.
 //!
 //! New leases start at the continuation token of the old one. They are created before it is deleted, so that no changes
 //! are lost if the instance dies in between: the next owner of the old lease finds the new ones and deletes it.
@@ -43,9 +43,9 @@ pub(crate) async fn replace(instance: &Instance, held: &HeldLease, parts: &[Feed
     held.delete().await
 }
 
-/// Completes a replacement that an instance began before it died: keeps the leases that it created within the range of this
-/// lease, and creates leases for the rest. The parts may have been merged since, so that no page shows the split. Returns
-/// whether there were such leases.
+/// Completes a replacement that an instance began before it died: keeps the leases that it created within the range of
+/// this lease, and creates leases for the rest. The parts may have been merged since, so that no page shows the split.
+/// Returns whether there were such leases.
 pub(crate) async fn finish_replacing(instance: &Instance, held: &HeldLease) -> Result<bool, Error> {
     let Some(range) = held.lease().await.range() else { return Ok(false) };
     let is_within = |lease: &Lease| lease.range().is_some_and(|other| range.strictly_contains(&other));
@@ -73,7 +73,7 @@ pub(crate) async fn successors(
         if is_partition && parent.version == VERSION_PARTITION_KEY_RANGE {
             let one = Some(NonZeroU32::MIN);
             let page = monitored.read_feed(&range, &Position::Now, parent.mode(), one).await?;
-            // The cached feed ranges may be outdated: a part that has been split since is no whole partition.
+            // The cached feed ranges may be outdated: a part that has been split since is not a whole partition.
             id = page.partition_key_range_id.filter(|_| page.continuation.is_some());
         }
         let (version, lease_token) = match id {
