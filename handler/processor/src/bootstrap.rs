@@ -30,7 +30,8 @@ pub(crate) async fn bootstrap(
         return Err(Error::new(
             ErrorKind::Invalid,
             "starting the processor",
-            "AllVersionsAndDeletes mode always starts from now or from existing leases; it cannot start from the beginning or a time",
+            "AllVersionsAndDeletes mode always starts from now or from existing leases; it cannot start from the \
+             beginning or from a time",
         ));
     }
     while !leases.is_initialized().await? {

@@ -25,7 +25,7 @@ impl Checkpointer {
         self.held.checkpoint(self.page, &self.continuation).await?;
         if self.held.is_ended().await {
             let lease = self.held.lease().await;
-            let message = "this instance no longer owns the lease: it was released, acquired by another instance, split or merged";
+            let message = "the lease was released, acquired by another instance, or replaced after a split or merge";
             return Err(Error::new(
                 ErrorKind::PreconditionFailed,
                 format!("checkpointing lease {}", lease.lease_token),

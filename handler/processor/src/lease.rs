@@ -59,7 +59,8 @@ pub struct Lease {
     ///
     /// | property | recorded by this crate |
     /// |---|---|
-    /// | `Holder`, `HeldSince`, `ExpirationIntervalMs` | the owner, when it acquired the lease, and how long the lease lives without renewal |
+    /// | `Holder`, `HeldSince` | the owner, and when it acquired the lease |
+    /// | `ExpirationIntervalMs` | how long the lease lives without renewal |
     /// | `LastCheckpoint` | the time of the last checkpoint |
     /// | `FailingSince`, `Failure` | since when and why the lease makes no progress |
     /// | `ResetTo` | where a reset lease starts |

@@ -3,8 +3,8 @@
 //! A processor reads the change feed of a *monitored container* and passes every batch of changes to a handler. It
 //! records its progress in a *lease container* (partitioned by `/id`), with one lease document for each feed range of
 //! the monitored container. A processor that stops or crashes resumes from its leases. Any number of instances divide
-//! the leases evenly among themselves. The leases of an instance that dies expire after [a
-//! minute](ProcessorBuilder::lease_expiration_interval), and other instances acquire them.
+//! the leases evenly among themselves. The leases of an instance that dies expire after
+//! [a minute](ProcessorBuilder::lease_expiration_interval), and other instances acquire them.
 //!
 //! Changes are delivered **at least once**, in order within a partition key value. A batch whose handler fails is
 //! redelivered after a delay that increases with each failure. It is never skipped, and other leases are not affected.
