@@ -1,7 +1,7 @@
-//! Which leases an instance takes: as many as every other instance has.
+//! Load balancing: which leases an instance acquires so that every instance has an equal share.
 //!
-//! The rule is the .NET processor's `EqualPartitionsBalancingStrategy`: leases that nobody holds first, as many as are
-//! missing to an equal share; if there is none, one lease from the instance that has the most.
+//! The rule is that of .NET's `EqualPartitionsBalancingStrategy`: acquire unowned or expired leases first, up to an
+//! equal share. If there are none, take one lease from the instance that has the most.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use chrono::{DateTime, Utc};
 
 use crate::lease::Lease;
 
-/// What an instance should try to take now.
+/// What an instance should try to acquire now.
 #[derive(Debug, Default)]
 pub(crate) struct Share {
-    /// How many leases it lacks.
+    /// How many leases the instance lacks.
     pub missing: usize,
-    /// Those that it may take, more than it lacks where there are more: one of them may fail it.
+    /// The leases that it may acquire. There can be more than it lacks, because acquiring some may fail.
     pub candidates: Vec<Lease>,
 }
 
-/// The share of `all` that `instance` lacks.
+/// What `instance` lacks of its equal share of `all`.
 pub(crate) fn missing_share(all: &[Lease], instance: &str, now: DateTime<Utc>, expiration: Duration) -> Share {
     let (expired, held): (Vec<&Lease>, Vec<&Lease>) = all.iter().partition(|lease| lease.is_expired(now, expiration));
     let mut held_by: BTreeMap<&str, Vec<&Lease>> = BTreeMap::from([(instance, Vec::new())]);
@@ -56,7 +56,7 @@ mod tests {
         owners.iter().enumerate().map(lease).collect()
     }
 
-    fn taken(owners: &[&str], instance: &str, seconds_later: i64) -> usize {
+    fn acquired(owners: &[&str], instance: &str, seconds_later: i64) -> usize {
         let now = DateTime::parse_from_rfc3339("2026-08-01T12:00:00Z").expect("time").to_utc();
         let now = now + chrono::Duration::seconds(seconds_later);
         let share = missing_share(&leases(owners), instance, now, Duration::from_secs(60));
@@ -64,33 +64,33 @@ mod tests {
     }
 
     #[test]
-    fn an_only_instance_takes_every_free_lease_and_none_twice() {
-        assert_eq!(taken(&["", "", "", ""], "a", 0), 4);
-        assert_eq!(taken(&["a", "a", "", ""], "a", 0), 2);
-        assert_eq!(taken(&["a", "a", "a", "a"], "a", 0), 0);
+    fn a_single_instance_acquires_every_available_lease_and_none_twice() {
+        assert_eq!(acquired(&["", "", "", ""], "a", 0), 4);
+        assert_eq!(acquired(&["a", "a", "", ""], "a", 0), 2);
+        assert_eq!(acquired(&["a", "a", "a", "a"], "a", 0), 0);
     }
 
     #[test]
-    fn a_second_instance_takes_its_half_one_lease_at_a_time() {
-        assert_eq!(taken(&["a", "a", "a", "a"], "b", 0), 1);
-        assert_eq!(taken(&["a", "a", "a", "b"], "b", 0), 1);
-        assert_eq!(taken(&["a", "a", "b", "b"], "b", 0), 0);
+    fn a_second_instance_acquires_its_half_one_lease_at_a_time() {
+        assert_eq!(acquired(&["a", "a", "a", "a"], "b", 0), 1);
+        assert_eq!(acquired(&["a", "a", "a", "b"], "b", 0), 1);
+        assert_eq!(acquired(&["a", "a", "b", "b"], "b", 0), 0);
     }
 
     #[test]
-    fn the_leases_of_an_instance_that_died_are_taken_once_they_have_expired() {
-        assert_eq!(taken(&["a", "a", "b", "b"], "b", 60), 0);
-        assert_eq!(taken(&["a", "a", "a", "a"], "b", 61), 4);
+    fn the_leases_of_a_dead_instance_are_acquired_once_they_have_expired() {
+        assert_eq!(acquired(&["a", "a", "b", "b"], "b", 60), 0);
+        assert_eq!(acquired(&["a", "a", "a", "a"], "b", 61), 4);
     }
 
     #[test]
-    fn more_instances_than_leases_leave_one_lease_each() {
-        assert_eq!(taken(&["a", "b"], "c", 0), 0);
-        assert_eq!(taken(&["a", ""], "c", 0), 1);
+    fn with_more_instances_than_leases_no_instance_has_more_than_one() {
+        assert_eq!(acquired(&["a", "b"], "c", 0), 0);
+        assert_eq!(acquired(&["a", ""], "c", 0), 1);
     }
 
     #[test]
-    fn there_are_more_candidates_than_are_missing_for_one_may_be_stuck() {
+    fn there_can_be_more_candidates_than_missing_leases_because_acquiring_one_may_fail() {
         let now = DateTime::parse_from_rfc3339("2026-08-01T12:00:00Z").expect("time").to_utc();
         let share = missing_share(&leases(&["a", "b", "", ""]), "a", now, Duration::from_secs(60));
         assert_eq!((share.missing, share.candidates.len()), (1, 2));

@@ -1,11 +1,11 @@
-//! Makes the leases when a processor runs for the first time.
+//! Creates the leases when a processor starts for the first time.
 //!
-//! Several instances may start at once: one makes the leases under a lock, the others wait for its marker. An instance
-//! that is killed meanwhile leaves a lock that expires, and leases that the next one finds and keeps.
+//! Several instances may start at once. One creates the leases under a lock, and the others wait for its marker. If it
+//! dies, its lock expires, and the next instance keeps the leases that exist and creates the missing ones.
 //!
-//! With [`StartFrom::Now`] the position of every range is written into its lease here, so that all ranges start at the
-//! same moment, whichever instance comes to read them, and whenever. It is no bookmark: as long as nothing was handled, a
-//! processor that is started from elsewhere starts from there.
+//! With [`StartFrom::Now`], each lease records the current position of its range here, so that all ranges start at the
+//! same time, regardless of which instance reads them and when. This is not a checkpoint: until the first checkpoint, a
+//! processor that is started with another start uses that.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -30,27 +30,26 @@ pub(crate) async fn bootstrap(
         return Err(Error::new(
             ErrorKind::Invalid,
             "starting the processor",
-            "AllVersionsAndDeletes mode starts from now, or where its leases are; it knows no beginning and no time",
+            "AllVersionsAndDeletes mode always starts from now or from existing leases; it cannot start from the \
+             beginning or from a time",
         ));
     }
     while !leases.is_initialized().await? {
         let Some(lock) = leases.lock(leases.clock().now()).await? else {
-            log::info!(
-                "another instance is making the leases, or was killed while it did; waiting for up to 30 seconds"
-            );
+            log::info!("another instance is creating the leases, or died while doing so; waiting for up to 30 seconds");
             leases.clock().sleep(WAIT_FOR_OTHERS).await;
             continue;
         };
-        let created = create_all(monitored, leases, start, mode).await;
+        let created = create_missing(monitored, leases, start, mode).await;
         leases.unlock(lock).await?;
         created?;
     }
-    same_mode(&leases.all().await?, mode)
+    check_mode(&leases.all().await?, mode)
 }
 
-/// Makes leases until they cover the container: partitions may be split and merged meanwhile. What a lease covers already
-/// gets no other, however partitions have been merged since.
-async fn create_all(
+/// Creates leases until they cover the container, because partitions may be split or merged at the same time. A range
+/// that has a lease gets no other one, even if its partition was merged since.
+async fn create_missing(
     monitored: &Container,
     leases: &LeaseStore,
     start: StartFrom,
@@ -65,15 +64,16 @@ async fn create_all(
     }
 }
 
-/// A bookmark of one mode means nothing to the other.
-fn same_mode(leases: &[Lease], mode: ChangeFeedMode) -> Result<(), Error> {
+/// The continuation token of one mode cannot be used in the other.
+fn check_mode(leases: &[Lease], mode: ChangeFeedMode) -> Result<(), Error> {
     let Some(other) = leases.iter().find(|lease| lease.mode() != mode) else { return Ok(()) };
     Err(Error::new(
         ErrorKind::Invalid,
         format!("starting the processor in {mode} mode"),
         format!(
-            "lease {} is of {} mode, and its bookmark cannot be read in another; give the processor another name \
-             (for the Functions trigger: leaseContainerPrefix), or delete the leases and lose their bookmarks",
+            "lease {} is in {} mode, and its continuation token cannot be used in another mode; give the processor \
+             another name (for the Functions trigger: leaseContainerPrefix), or delete the leases and lose their \
+             checkpoints",
             other.id,
             other.mode()
         ),
@@ -87,7 +87,7 @@ async fn create_leases(
     mode: ChangeFeedMode,
 ) -> Result<(), Error> {
     let present = leases.all().await?;
-    same_mode(&present, mode)?;
+    check_mode(&present, mode)?;
     for range in monitored.feed_ranges().await? {
         for part in uncovered(&range, &present) {
             let is_partition = part == range;
@@ -105,11 +105,11 @@ async fn first_lease(
     start: StartFrom,
     mode: ChangeFeedMode,
 ) -> Result<Lease, Error> {
-    // The SDK names ranges by their bounds; .NET names first leases by the id of the partition key range, which the
-    // service sends with every page.
+    // The token of a first lease is the partition key range id, as in .NET. The SDK knows only the bounds; the service
+    // sends the id with every page.
     let page = monitored.read_feed(&range, &Position::Now, mode, Some(NonZeroU32::MIN)).await?;
     let Some(continuation) = page.continuation else {
-        return Err(Error::new(ErrorKind::Gone, "making the leases", "a partition was split meanwhile"));
+        return Err(Error::new(ErrorKind::Gone, "creating the leases", "a partition was split at the same time"));
     };
     let now = Some(continuation).filter(|_| start == StartFrom::Now);
     let (version, lease_token) = match page.partition_key_range_id.filter(|_| is_partition) {
@@ -119,21 +119,22 @@ async fn first_lease(
     let mut lease =
         NewLease { version, lease_token, range, continuation_token: None, mode, properties: Map::new() }.build(leases);
     match mode {
-        // There is no other start that somebody could still choose.
+        // This mode has no other start, so this can be the first continuation token.
         ChangeFeedMode::AllVersionsAndDeletes => lease.continuation_token = now,
-        ChangeFeedMode::LatestVersion => now.iter().for_each(|continuation| lease.fix_now(continuation)),
+        ChangeFeedMode::LatestVersion => now.iter().for_each(|continuation| lease.record_start_from_now(continuation)),
     }
     Ok(lease)
 }
 
-/// Creates a lease, if there is none of its name and range. The name of a partition may be taken by a lease of another
-/// range: two partitions that were merged while their leases were made, for instance. Then the range itself is the name.
+/// Creates a lease unless one with its token and range exists. A lease with the same partition key range id as its
+/// token may have another range, for example if two partitions were merged while their leases were created. Then the
+/// token of the new lease consists of the bounds of its range.
 pub(crate) async fn create(leases: &LeaseStore, mut lease: Lease) -> Result<(), Error> {
     if leases.create(&lease).await? {
         return Ok(());
     }
     let is_same =
-        |there: &Lease| there.id == lease.id && there.range().is_none_or(|range| Some(range) == lease.range());
+        |other: &Lease| other.id == lease.id && other.range().is_none_or(|range| Some(range) == lease.range());
     if leases.all().await?.iter().any(is_same) {
         return Ok(());
     }
@@ -144,7 +145,7 @@ pub(crate) async fn create(leases: &LeaseStore, mut lease: Lease) -> Result<(), 
     leases.create(&lease).await.map(drop)
 }
 
-/// What differs from one lease that is made to the next.
+/// The fields in which a new lease differs from other new leases.
 pub(crate) struct NewLease {
     pub version: i64,
     pub lease_token: String,

@@ -1,4 +1,4 @@
-//! How a processor is set up. Names and defaults are those of the .NET builder.
+//! Configures a processor. The names and defaults are those of the .NET builder.
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -14,39 +14,15 @@ use crate::clock::Clock;
 use crate::context::Context;
 use crate::cosmos::{Container, Error, ErrorKind, LeaseStore};
 use crate::health::{HandlerError, Notifications, ProcessingError};
-use crate::instance::{Handler, Instance, RunningProcessor};
+use crate::instance::{Checkpointing, Handler, Instance, Settings};
 use crate::lease::DEFAULT_EXPIRATION;
 use crate::mode::ChangeFeedMode;
+use crate::running::RunningProcessor;
 use crate::start_from::StartFrom;
 
 const STARTING: &str = "starting the processor";
 
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub instance_name: Arc<str>,
-    pub start_from: StartFrom,
-    pub mode: ChangeFeedMode,
-    pub max_items: Option<NonZeroU32>,
-    pub poll_delay: Duration,
-    pub lease_acquire_interval: Duration,
-    pub lease_expiration_interval: Duration,
-    pub lease_renew_interval: Duration,
-    pub first_retry_delay: Duration,
-    pub last_retry_delay: Duration,
-    pub checkpointing: Checkpointing,
-    pub clock: Clock,
-}
-
-/// Who moves bookmarks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Checkpointing {
-    /// The processor, after each batch.
-    Automatic,
-    /// The handler.
-    Manual,
-}
-
-/// Sets up a [`ChangeFeedProcessor`].
+/// Configures a [`ChangeFeedProcessor`].
 #[derive(Debug)]
 pub struct ProcessorBuilder {
     processor_name: String,
@@ -56,16 +32,16 @@ pub struct ProcessorBuilder {
     notifications: Notifications,
 }
 
-/// A processor that can be started.
+/// A configured processor, which can be started.
 pub struct ChangeFeedProcessor {
     builder: ProcessorBuilder,
     handler: Handler,
 }
 
 impl ChangeFeedProcessor {
-    /// A processor of `monitored` that keeps its leases in `leases` (partitioned by `/id`). Instances with the same
-    /// `processor_name` share the work; others are independent. The Functions trigger's name is its
-    /// `leaseContainerPrefix`.
+    /// A processor for the container `monitored` that stores its leases in the container `leases` (partitioned by
+    /// `/id`). Instances with the same `processor_name` divide the leases; processors with other names are independent.
+    /// The name corresponds to `leaseContainerPrefix` of the Functions trigger.
     pub fn builder(processor_name: impl Into<String>, monitored: Container, leases: Container) -> ProcessorBuilder {
         ProcessorBuilder {
             processor_name: processor_name.into(),
@@ -81,7 +57,7 @@ impl ChangeFeedProcessor {
                 lease_expiration_interval: DEFAULT_EXPIRATION,
                 lease_renew_interval: Duration::from_secs(17),
                 first_retry_delay: Duration::from_secs(1),
-                last_retry_delay: Duration::from_secs(60),
+                max_retry_delay: Duration::from_secs(60),
                 checkpointing: Checkpointing::Automatic,
                 clock: Clock::default(),
             },
@@ -89,21 +65,22 @@ impl ChangeFeedProcessor {
         }
     }
 
-    /// Makes the leases if there are none yet, and starts.
+    /// Creates the leases if there are none yet, and starts the instance.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the lease container is not partitioned by `/id` or
-    /// `/partitionKey`, when leases would expire before they are renewed, when there are leases of the other mode, and
-    /// when [`ChangeFeedMode::AllVersionsAndDeletes`] is to start from anything but now. Any kind when the leases cannot
-    /// be made. Once it runs, a processor tries again whatever fails.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the instance name is empty, when the lease container is
+    /// not partitioned by `/id` or `/partitionKey`, when leases would expire before they are renewed, when existing
+    /// leases are in the other mode, and when [`ChangeFeedMode::AllVersionsAndDeletes`] should start from anything but
+    /// now. Any kind when the leases cannot be created. A running processor retries whatever fails.
     pub async fn start(self) -> Result<RunningProcessor, Error> {
         let ProcessorBuilder { processor_name, monitored, leases, settings, notifications } = self.builder;
         if settings.instance_name.is_empty() {
-            return Err(Error::new(ErrorKind::Invalid, STARTING, "the instance's name is empty"));
+            return Err(Error::new(ErrorKind::Invalid, STARTING, "the instance name is empty"));
         }
         if settings.lease_expiration_interval <= settings.lease_renew_interval {
             let message = format!(
-                "leases expire after {:?} and are renewed every {:?} only; they must be renewed before they expire",
+                "leases expire after {:?} but are renewed every {:?}; the expiration interval must be longer than the \
+                 renew interval",
                 settings.lease_expiration_interval, settings.lease_renew_interval
             );
             return Err(Error::new(ErrorKind::Invalid, STARTING, message));
@@ -122,90 +99,91 @@ impl ChangeFeedProcessor {
 }
 
 impl ProcessorBuilder {
-    /// The name that this instance's leases bear; by default a new UUID. Each instance needs its own: an instance takes
-    /// the leases that bear its name for its own from before a restart.
+    /// The name that identifies this instance as the owner of leases; a new UUID by default. Every instance needs a
+    /// different name: an instance treats leases with its name as its own from before a restart.
     pub fn instance_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.settings.instance_name = name.into();
         self
     }
 
-    /// Where leases without a bookmark start; by default [`StartFrom::Now`].
+    /// Where leases without a continuation token start; [`StartFrom::Now`] by default.
     pub fn start_from(mut self, start_from: StartFrom) -> Self {
         self.settings.start_from = start_from;
         self
     }
 
-    /// What the feed tells; by default [`ChangeFeedMode::LatestVersion`].
+    /// The change feed mode; [`ChangeFeedMode::LatestVersion`] by default.
     pub fn mode(mut self, mode: ChangeFeedMode) -> Self {
         self.settings.mode = mode;
         self
     }
 
-    /// The most changes to hand over at once (100 by the service's default). The items of one transaction stay together.
+    /// The maximum number of changes in a batch; 100 by default. A batch can have more, because the changes of one
+    /// transaction stay together.
     pub fn max_items(mut self, max_items: NonZeroU32) -> Self {
         self.settings.max_items = Some(max_items);
         self
     }
 
-    /// How long to wait before looking again at a range that had nothing new; by default 5 seconds.
+    /// How long to wait before polling a feed range again that had no new changes; 5 seconds by default.
     pub fn poll_delay(mut self, delay: Duration) -> Self {
         self.settings.poll_delay = delay;
         self
     }
 
-    /// How often to look for leases to take; by default every 13 seconds.
+    /// How often to check whether the leases are divided evenly, and to acquire leases; every 13 seconds by default.
     pub fn lease_acquire_interval(mut self, interval: Duration) -> Self {
         self.settings.lease_acquire_interval = interval;
         self
     }
 
-    /// After what time without renewal a lease is free for others; by default 60 seconds.
+    /// How long a lease lives without renewal; 60 seconds by default. Other instances may acquire an expired lease.
     pub fn lease_expiration_interval(mut self, interval: Duration) -> Self {
         self.settings.lease_expiration_interval = interval;
         self
     }
 
-    /// How often to renew a lease that is held; by default every 17 seconds.
+    /// How often to renew the leases that this instance owns; every 17 seconds by default.
     pub fn lease_renew_interval(mut self, interval: Duration) -> Self {
         self.settings.lease_renew_interval = interval;
         self
     }
 
-    /// How long to wait after a failure before trying again, doubled with each further one; by default from 1 second up
-    /// to 60.
-    pub fn retry_delay(mut self, first: Duration, last: Duration) -> Self {
-        (self.settings.first_retry_delay, self.settings.last_retry_delay) = (first, last.max(first));
+    /// The delay before the first retry after a failure, which doubles with each further failure up to `max`; 1 second
+    /// and 60 seconds by default.
+    pub fn retry_delay(mut self, first: Duration, max: Duration) -> Self {
+        (self.settings.first_retry_delay, self.settings.max_retry_delay) = (first, max.max(first));
         self
     }
 
-    /// The clock by which leases are renewed and expire; by default the system's.
+    /// The clock by which leases are renewed and expire; the system clock by default.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.settings.clock = clock.into();
         self
     }
 
-    /// Calls `notify` with the token of each lease that this instance takes.
+    /// Calls `notify` with the token of each lease that this instance acquires.
     pub fn on_lease_acquired(mut self, notify: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.notifications.acquired = Some(Box::new(notify));
         self
     }
 
-    /// Calls `notify` with the token of each lease that this instance held and no longer holds: given back, lost, or
+    /// Calls `notify` with the token of each lease that this instance no longer owns: it was released, lost, or
     /// replaced after a split or merge.
     pub fn on_lease_released(mut self, notify: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.notifications.released = Some(Box::new(notify));
         self
     }
 
-    /// Calls `notify` with everything that fails while the processor runs, and the token of the lease that it holds up,
-    /// if it is one.
+    /// Calls `notify` with every error of the running processor, and with the token of the affected lease if the error
+    /// concerns a single lease.
     pub fn on_error(mut self, notify: impl Fn(Option<&str>, &ProcessingError) + Send + Sync + 'static) -> Self {
         self.notifications.error = Some(Box::new(notify));
         self
     }
 
-    /// Completes the processor with the function that is called with each batch of changes. When it fails, or panics,
-    /// the batch is delivered again later; when it succeeds, the lease's bookmark is moved behind the batch.
+    /// Builds the processor with the handler, which is called with each batch of changes. When the handler succeeds,
+    /// the processor checkpoints the lease. When it fails or panics, the batch is redelivered later.
     pub fn build<F, Fut, E>(self, handler: F) -> ChangeFeedProcessor
     where
         F: Fn(Context, Vec<Change>) -> Fut + Send + Sync + 'static,
@@ -213,7 +191,7 @@ impl ProcessorBuilder {
         E: Into<HandlerError> + 'static,
     {
         let handler = Arc::new(handler);
-        // A handler may panic before it returns its future: it is called within the one that is watched.
+        // A handler may panic before it returns its future, so it is called inside the future that catches panics.
         let handler: Handler = Box::new(move |context, changes, _| {
             let handler = Arc::clone(&handler);
             async move { handler(context, changes).await.map_err(Into::into) }.boxed()
@@ -221,9 +199,9 @@ impl ProcessorBuilder {
         ChangeFeedProcessor { builder: self, handler }
     }
 
-    /// As [`Self::build`], but bookmarks move only where the handler's [`Checkpointer`] moves them: for a handler that
-    /// gathers several batches before it stores them. A handler that fails gets everything again since the last
-    /// checkpoint.
+    /// Like [`Self::build`], but only the handler checkpoints, with its [`Checkpointer`]. This is for a handler that
+    /// collects several batches before it stores them. When the handler fails, all changes since the last checkpoint
+    /// are redelivered.
     pub fn build_with_manual_checkpoint<F, Fut, E>(mut self, handler: F) -> ChangeFeedProcessor
     where
         F: Fn(Context, Vec<Change>, Checkpointer) -> Fut + Send + Sync + 'static,

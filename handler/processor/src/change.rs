@@ -1,4 +1,4 @@
-//! One change, as the feed delivers it.
+//! A change, as the change feed delivers it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,43 +6,43 @@ use serde_json::Value;
 
 /// One entry of the change feed, in the service's own envelope.
 ///
-/// In LatestVersion mode `current` is always there. In AllVersionsAndDeletes mode a delete has no `current`, and
-/// `metadata` names the document.
+/// In LatestVersion mode `current` is always present. In AllVersionsAndDeletes mode a delete has no `current`, and
+/// `metadata` identifies the document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// The document after the change, with the service's system properties (`_ts`, `_etag`, `_lsn`, ...).
     pub current: Option<Value>,
-    /// What happened, when the feed tells.
+    /// The kind of the change, its time and its sequence number, if the service sends them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<ChangeMetadata>,
-    /// The document before the change, where the container keeps previous images.
+    /// The document before the change, if the container has previous images enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Value>,
 }
 
-/// What the feed tells of a change beside the document.
+/// What the change feed reports about a change besides the document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeMetadata {
-    /// The time of the change in seconds since 1970 (conflict resolution timestamp).
+    /// The conflict resolution timestamp: the time of the change in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crts: Option<f64>,
     /// The logical sequence number of the change in its physical partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lsn: Option<i64>,
-    /// Only in AllVersionsAndDeletes mode.
+    /// The kind of the change; only in AllVersionsAndDeletes mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation_type: Option<OperationType>,
     /// The logical sequence number of the previous image.
     #[serde(default, rename = "previousImageLSN", skip_serializing_if = "Option::is_none")]
     pub previous_image_lsn: Option<i64>,
-    /// Whether a delete was an expiry by time to live.
+    /// Whether the document was deleted because its time to live expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_to_live_expired: Option<bool>,
     /// The id of a deleted document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The partition key of a deleted document, as an object of property and value.
+    /// The partition key of a deleted document, as an object of property names and values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition_key: Option<Value>,
 }
@@ -51,22 +51,22 @@ pub struct ChangeMetadata {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OperationType {
-    /// The document came into being.
+    /// The document was created.
     Create,
-    /// The document was overwritten.
+    /// The document was replaced.
     Replace,
-    /// The document was deleted, or expired.
+    /// The document was deleted or expired.
     Delete,
 }
 
 impl Change {
-    /// The logical sequence number: from the metadata, or the document's `_lsn`.
+    /// The logical sequence number, from the metadata or else from the document's `_lsn`.
     pub fn lsn(&self) -> Option<i64> {
         let from_metadata = self.metadata.as_ref().and_then(|metadata| metadata.lsn);
         from_metadata.or_else(|| self.current.as_ref()?.get("_lsn")?.as_i64())
     }
 
-    /// When it happened: from the metadata, or the document's `_ts`. The service keeps whole seconds.
+    /// The time of the change in whole seconds, from the metadata or else from the document's `_ts`.
     pub fn time(&self) -> Option<DateTime<Utc>> {
         let from_metadata = self.metadata.as_ref().and_then(|metadata| metadata.crts).map(|seconds| seconds as i64);
         let seconds = from_metadata.or_else(|| self.current.as_ref()?.get("_ts")?.as_i64())?;

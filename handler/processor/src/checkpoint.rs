@@ -1,31 +1,31 @@
-//! Manual checkpoints: the handler says when what it was given is safe.
+//! Manual checkpoints: the handler decides when its changes are stored safely.
 
 use std::sync::Arc;
 
 use crate::cosmos::{Error, ErrorKind};
 use crate::renewal::HeldLease;
 
-/// Moves a lease's bookmark behind the batch that it came with. It may be kept and used after the handler has returned,
-/// also in another task: checkpoints that come in another order than the batches never move a bookmark backward. When the
-/// handler fails, everything since the last checkpoint comes again with new checkpointers, and the old ones are refused.
+/// Checkpoints the batch that it was delivered with. It may be used after the handler has returned, and in another
+/// task. Checkpoints that arrive out of order never move the lease backward. When the handler fails, all changes since
+/// the last checkpoint are redelivered with new checkpointers, and the old ones return an error.
 pub struct Checkpointer {
     pub(crate) held: Arc<HeldLease>,
     pub(crate) page: u64,
-    /// What the page came with.
+    /// The continuation token that the service sent with the page.
     pub(crate) continuation: String,
 }
 
 impl Checkpointer {
-    /// Records that this batch, and with it every earlier one of the lease, was handled.
+    /// Records that this batch and every earlier batch of the lease were handled.
     ///
     /// # Errors
-    /// [`ErrorKind::PreconditionFailed`] when the lease is not held any more, or the handler has failed since: what was
-    /// not checkpointed comes again. Any other kind as the service answers.
+    /// [`ErrorKind::PreconditionFailed`] when this instance no longer owns the lease, or when the handler has failed
+    /// since: changes that were not checkpointed are redelivered. Any other kind when the service fails.
     pub async fn checkpoint(&self) -> Result<(), Error> {
         self.held.checkpoint(self.page, &self.continuation).await?;
-        if self.held.is_over().await {
+        if self.held.is_ended().await {
             let lease = self.held.lease().await;
-            let message = "it was given back, lost to another instance, split or merged";
+            let message = "the lease was released, acquired by another instance, or replaced after a split or merge";
             return Err(Error::new(
                 ErrorKind::PreconditionFailed,
                 format!("checkpointing lease {}", lease.lease_token),

@@ -1,5 +1,5 @@
-//! The time by which leases are renewed and expire. A test, of this crate or of a program that uses it, passes in a
-//! clock that it moves itself, so that it can see what happens in a minute without waiting for one.
+//! The clock by which leases are renewed and expire. Tests pass in a clock that they advance themselves, so that they
+//! need not wait.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,12 +7,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
-/// Where a processor takes the time from, and what it waits by; by default the system.
+/// The source of time and of delays for a processor; the system clock by default.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<ManualClock>);
 
 impl Clock {
-    /// The time now.
+    /// The current time.
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
             Some(manual) => manual.lock().now,
@@ -34,7 +34,7 @@ impl From<&ManualClock> for Clock {
     }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until it is advanced.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<Mutex<State>>);
 
@@ -45,23 +45,24 @@ struct State {
 }
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// A clock that shows `now`.
     pub fn new(now: DateTime<Utc>) -> Self {
         Self(Arc::new(Mutex::new(State { now, sleepers: Vec::new() })))
     }
 
-    /// Moves the clock forward and wakes who has slept long enough.
+    /// Advances the clock and wakes the tasks whose delay is over.
     pub fn advance(&self, duration: Duration) {
         let mut state = self.lock();
         state.now = later(state.now, duration);
         let now = state.now;
         for (_, wake) in state.sleepers.extract_if(.., |(until, _)| *until <= now) {
-            // Who no longer waits is not told.
+            // The receiver is gone when the task was cancelled.
             let _ = wake.send(());
         }
     }
 
-    /// The times until which somebody sleeps by this clock now: when an instance has nothing to do, it sleeps.
+    /// The wake-up times of the tasks that sleep by this clock. An idle instance sleeps, so a test can wait for it
+    /// here.
     pub fn sleepers(&self) -> Vec<DateTime<Utc>> {
         let mut state = self.lock();
         state.sleepers.retain(|(_, wake)| !wake.is_closed());
@@ -78,7 +79,7 @@ impl ManualClock {
             }
             state.sleepers.push((until, wake));
         }
-        // An error would mean that the clock is gone, and this one holds it.
+        // The sender cannot be dropped unsent: `self` keeps the clock alive.
         let _ = woken.await;
     }
 
@@ -87,7 +88,7 @@ impl ManualClock {
     }
 }
 
-/// `time` and `duration`, or the end of all time.
+/// `time` plus `duration`, or the latest time on overflow.
 pub(crate) fn later(time: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
     let duration = chrono::Duration::from_std(duration).unwrap_or(chrono::Duration::MAX);
     time.checked_add_signed(duration).unwrap_or(DateTime::<Utc>::MAX_UTC)
@@ -99,7 +100,7 @@ mod tests {
     use futures::FutureExt;
 
     #[tokio::test]
-    async fn who_sleeps_is_woken_when_the_clock_has_moved_far_enough() {
+    async fn a_sleeping_task_wakes_when_the_clock_has_advanced_far_enough() {
         let manual = ManualClock::new(DateTime::UNIX_EPOCH);
         let clock = Clock::from(&manual);
         let mut sleeps = Box::pin(clock.sleep(Duration::from_secs(13)));
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_gave_up_sleeping_is_forgotten_and_no_time_is_too_long() {
+    async fn a_cancelled_sleep_is_removed_and_no_duration_is_too_long() {
         let manual = ManualClock::new(DateTime::UNIX_EPOCH);
         let clock = Clock::from(&manual);
         assert_eq!(clock.sleep(Duration::MAX).now_or_never(), None);

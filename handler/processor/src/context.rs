@@ -1,4 +1,4 @@
-//! What a handler is told beside the changes.
+//! What the handler receives along with a batch of changes.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lease::FeedRange;
 
-/// The circumstances of one batch.
+/// The context of one batch of changes.
 #[derive(Clone, Debug)]
 pub struct Context {
     pub(crate) instance_name: Arc<str>,
@@ -18,33 +18,33 @@ pub struct Context {
 }
 
 impl Context {
-    /// The name of the instance that holds the lease.
+    /// The name of the instance that owns the lease.
     pub fn instance_name(&self) -> &str {
         &self.instance_name
     }
 
-    /// The token of the lease that the batch belongs to.
+    /// The token of the lease that the changes were read for.
     pub fn lease_token(&self) -> &str {
         &self.lease_token
     }
 
-    /// The range of the monitored container that the lease is of.
+    /// The feed range of the monitored container that the changes were read from.
     pub fn feed_range(&self) -> &FeedRange {
         &self.range
     }
 
-    /// Request units that reading the batch cost.
+    /// The request units that reading the batch consumed.
     pub fn request_charge(&self) -> f64 {
         self.request_charge
     }
 
-    /// Whether the lease was lost or the processor is being stopped. A handler may end early with an error then; its
-    /// batch is delivered again to whoever owns the lease next.
+    /// Whether the lease was lost or the processor is stopping. The handler may then return an error early; the next
+    /// owner of the lease receives the batch again.
     pub fn is_cancelled(&self) -> bool {
         self.stop.is_cancelled() || self.lost.is_cancelled()
     }
 
-    /// Waits until [`Self::is_cancelled`].
+    /// Waits until [`Self::is_cancelled`] is true.
     pub async fn cancelled(&self) {
         tokio::select! {
             () = self.stop.cancelled() => {}

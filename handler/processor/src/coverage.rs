@@ -1,9 +1,9 @@
-//! Whether leases cover the whole container, each part of it once. What no lease covers is read by nobody, and nothing else
-//! would tell; what two cover is delivered twice, and by one of them later than by the other.
+//! Whether the leases cover the whole container exactly once. No instance reads a range without a lease, and nothing
+//! else would report it. A range with two leases is delivered twice, at different times.
 
 use crate::lease::{FeedRange, Lease};
 
-/// The first part of the container that none of the leases covers. `None` also where a lease does not tell its range.
+/// The first part of the container that no lease covers. `None` also if a lease does not record its range.
 pub(crate) fn gap(leases: &[Lease]) -> Option<FeedRange> {
     if leases.iter().any(|lease| lease.range().is_none()) {
         return None;
@@ -11,7 +11,7 @@ pub(crate) fn gap(leases: &[Lease]) -> Option<FeedRange> {
     uncovered(&FeedRange { min: String::new(), max: "FF".to_owned() }, leases).into_iter().next()
 }
 
-/// The parts of `range` that none of the leases covers, as far as they tell their ranges.
+/// The parts of `range` that no lease covers. Leases that do not record their ranges are ignored.
 pub(crate) fn uncovered(range: &FeedRange, leases: &[Lease]) -> Vec<FeedRange> {
     let mut parts = Vec::new();
     let mut covered = range.min.clone();
@@ -28,7 +28,7 @@ pub(crate) fn uncovered(range: &FeedRange, leases: &[Lease]) -> Vec<FeedRange> {
     parts
 }
 
-/// The first part of the container that more than one of the leases covers, as far as they tell their ranges.
+/// The first part of the container that more than one lease covers. Leases that do not record their ranges are ignored.
 pub(crate) fn overlap(leases: &[Lease]) -> Option<FeedRange> {
     let mut covered = String::new();
     for range in ranges(leases) {
@@ -64,7 +64,7 @@ mod tests {
         let first = |ranges: &[(&str, &str)]| gap(&leases(ranges)).map(|gap| (gap.min, gap.max));
         let part = |min: &str, max: &str| Some((min.to_owned(), max.to_owned()));
         assert_eq!(first(&[("20", "FF"), ("", "20")]), None);
-        assert_eq!(first(&[("", "FF"), ("10", "20")]), None, "a parent that was not deleted yet");
+        assert_eq!(first(&[("", "FF"), ("10", "20")]), None, "a parent lease that was not deleted yet");
         assert_eq!(first(&[("10", "FF")]), part("", "10"));
         assert_eq!(first(&[("", "10"), ("20", "FF")]), part("10", "20"));
         assert_eq!(first(&[("", "10"), ("10", "20")]), part("20", "FF"));
@@ -72,8 +72,9 @@ mod tests {
         let unknown = Lease::read(json!({"id": "x..0", "LeaseToken": "0"})).expect("lease");
         assert_eq!(gap(&[unknown]), None);
     }
+
     #[test]
-    fn what_no_lease_covers_of_a_range_is_told_part_by_part() {
+    fn the_uncovered_parts_of_a_range_are_found() {
         let range = FeedRange { min: "10".into(), max: "40".into() };
         let parts = |ranges: &[(&str, &str)]| {
             uncovered(&range, &leases(ranges)).iter().map(FeedRange::token).collect::<Vec<_>>().join(" ")
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_range_that_two_leases_cover_is_told() {
+    fn the_first_range_that_two_leases_cover_is_found() {
         let first = |ranges: &[(&str, &str)]| overlap(&leases(ranges)).map(|range| range.token());
         assert_eq!(first(&[("", "10"), ("10", "FF")]), None);
         assert_eq!(first(&[("10", "FF"), ("", "20")]), Some("10-20".to_owned()));

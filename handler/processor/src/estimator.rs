@@ -1,7 +1,7 @@
-//! How far behind a processor is.
+//! Estimates how far behind a processor is.
 //!
-//! The service tells with every page the newest sequence number (LSN) of the physical partition, in the session token;
-//! the first change that a lease has not handled yet has one too. Their distance is the lag. It counts transactions, not
+//! The session token of every page contains the latest logical sequence number (LSN) of the physical partition. The
+//! first unprocessed change of a lease has an LSN too. The difference is the lag. It counts transactions, not
 //! documents.
 
 use std::num::NonZeroU32;
@@ -17,44 +17,44 @@ use crate::lease::{DEFAULT_EXPIRATION, FeedRange, Lease};
 use crate::lease_set::LeaseSet;
 use crate::mode::ChangeFeedMode;
 
-/// Reads of the change feed at the same time.
+/// The number of concurrent reads of the change feed.
 const CONCURRENCY: usize = 16;
 
-/// Estimates the lag of the leases of one processor, without touching them.
+/// Estimates the lag of the leases of one processor. It does not change the leases.
 #[derive(Clone, Debug)]
 pub struct ChangeFeedEstimator {
     leases: LeaseSet,
     expiration: Duration,
 }
 
-/// How far one lease is behind, and how it is doing.
+/// The estimated lag and the state of one lease.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeaseLag {
-    /// The lease's token.
+    /// The lease token.
     pub lease_token: String,
-    /// The instance that holds it, or held it last if it has expired.
+    /// The instance that owns the lease, even if the lease has expired.
     pub owner: Option<String>,
-    /// Whether nobody holds the lease: it was given back, or not renewed in time.
+    /// Whether any instance may acquire the lease: it has no owner or has expired.
     pub is_free: bool,
-    /// Transactions not handled yet; before the first checkpoint all that there are. `None` when it cannot be told.
+    /// The number of unprocessed transactions; before the first checkpoint all transactions. `None` when unknown.
     pub lag: Option<i64>,
-    /// Why the lag cannot be told, when the change feed cannot be read from where the lease is.
+    /// Why the lag is unknown, if the change feed cannot be read from the continuation token of the lease.
     pub error: Option<String>,
-    /// The age in seconds of the oldest change that is not handled yet; 0 when there is none.
+    /// The age in seconds of the oldest unprocessed change; 0 when there is none, `None` when unknown.
     pub lag_seconds: Option<i64>,
-    /// When the lease was last written: taken, renewed or moved forward.
+    /// When the lease was last acquired, renewed, checkpointed or released.
     pub last_written: Option<DateTime<Utc>>,
-    /// When the lease last moved forward, if this crate moved it.
+    /// The time of the last checkpoint, if this crate made it.
     pub last_checkpoint: Option<DateTime<Utc>>,
-    /// Since when and why it does not move forward, if its present owner tried more than once.
+    /// Since when and why the lease makes no progress, if its current owner failed more than once in a row.
     pub failure: Option<(DateTime<Utc>, String)>,
-    /// Whether there is something to handle and nobody gets on with it: its owner fails, or for as long as it takes a
-    /// lease to expire nobody has held it, or nothing has moved.
+    /// Whether changes wait and are not processed: the owner fails repeatedly, or the lease was not renewed or not
+    /// checkpointed for longer than the lease expiration interval.
     pub is_stuck: bool,
 }
 
 impl ChangeFeedEstimator {
-    /// An estimator for the processor of this name, on the same containers.
+    /// An estimator for the processor with this name and these containers.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] when the lease container is not partitioned by `/id` or `/partitionKey`.
@@ -63,20 +63,20 @@ impl ChangeFeedEstimator {
         Ok(Self { leases, expiration: DEFAULT_EXPIRATION })
     }
 
-    /// After what time without renewal a lease is free for others, where its owner did not note it, as an instance of this
-    /// crate does; by default 60 seconds.
+    /// How long a lease lives without renewal; 60 seconds by default. Leases whose owner is an instance of this crate
+    /// record their own interval, which takes precedence.
     pub fn lease_expiration_interval(mut self, interval: Duration) -> Self {
         self.expiration = interval;
         self
     }
 
-    /// The clock by which leases expire; by default the system's.
+    /// The clock by which leases expire; the system clock by default.
     pub fn clock(self, clock: impl Into<Clock>) -> Self {
         Self { leases: self.leases.clock(clock), ..self }
     }
 
-    /// The lag of every lease, in the order of their tokens; empty when the processor never ran. Where the change feed
-    /// cannot be read, the lease says so in [`LeaseLag::error`].
+    /// The lag of every lease, ordered by lease token; empty if the processor never ran. If the change feed cannot be
+    /// read for a lease, [`LeaseLag::error`] says why.
     ///
     /// # Errors
     /// When the leases cannot be read.
@@ -89,22 +89,23 @@ impl ChangeFeedEstimator {
         let now = self.leases.leases.clock().now();
         let (lag, waiting_since, error) = match self.read_lag(&lease).await {
             Ok((lag, since)) => (lag, since, None),
-            // Split or merged this moment: something is behind.
+            // The partition is being split or merged, so something may be unprocessed.
             Err(error) if error.kind() == ErrorKind::Gone => (Some(1), None, None),
             Err(error) => (None, None, Some(error.to_string())),
         };
         let expiration = lease.expiration().unwrap_or(self.expiration);
-        // What another noted is over with it.
-        let failure = lease.failure().filter(|_| lease.is_noted_by_owner());
+        // A failure of a previous owner says nothing about the current one.
+        let failure = lease.failure().filter(|_| lease.is_recorded_by_owner());
         let failure = failure.map(|(since, failure)| (since, failure.to_owned()));
         let last_checkpoint = lease.last_checkpoint();
-        // A .NET processor does not tell when it moved a lease.
-        let moved = lease.held_since().map(|since| last_checkpoint.map_or(since, |moved| moved.max(since)));
-        let waits_too_long =
-            moved.zip(waiting_since).is_some_and(|(moved, waiting)| later(moved.max(waiting), expiration) < now);
+        // Unknown for a .NET owner, which does not record when it checkpoints.
+        let last_progress = lease.held_since().map(|since| last_checkpoint.map_or(since, |time| time.max(since)));
+        let waits_too_long = last_progress
+            .zip(waiting_since)
+            .is_some_and(|(progress, waiting)| later(progress.max(waiting), expiration) < now);
         let is_free = lease.is_expired(now, expiration);
-        // A lease that was just made, or given back, has nobody yet.
-        let is_abandoned = lease.is_older(now, expiration);
+        // A lease that was just created or released has no owner yet, and is not abandoned.
+        let is_abandoned = lease.is_stale(now, expiration);
         LeaseLag {
             is_stuck: failure.is_some() || lag != Some(0) && (is_abandoned || waits_too_long),
             lag_seconds: match lag {
@@ -122,10 +123,10 @@ impl ChangeFeedEstimator {
         }
     }
 
-    /// The lag, and since when the oldest change that is not handled waits.
+    /// The lag, and the time of the oldest unprocessed change.
     async fn read_lag(&self, lease: &Lease) -> Result<(Option<i64>, Option<DateTime<Utc>>), Error> {
         let Some(range) = lease.range() else { return Ok((None, None)) };
-        let position = match (lease.continuation_token.as_deref().or(lease.now()), lease.mode()) {
+        let position = match (lease.continuation_token.as_deref().or(lease.start_from_now()), lease.mode()) {
             (Some(continuation), _) => Position::Continuation(continuation.to_owned()),
             (None, ChangeFeedMode::AllVersionsAndDeletes) => return Ok((None, None)),
             (None, ChangeFeedMode::LatestVersion) => lease.reset_to().map_or(Position::Beginning, Position::Time),
@@ -135,7 +136,7 @@ impl ChangeFeedEstimator {
             let (lag, since) = lag_of(&page);
             return Ok((Some(lag), since));
         }
-        // The range is in several partitions, and the page is of one of them.
+        // The range was split into several partitions, and the page is from one of them.
         let (mut total, mut oldest) = (0, None);
         for part in &page.parts {
             let (lag, since) = lag_of(&self.read_one(part, &position, lease.mode()).await?);

@@ -1,4 +1,4 @@
-//! What a processor tells of itself while it runs.
+//! What a running processor reports: acquired and released leases, and errors.
 
 use crate::cosmos::Error;
 use crate::lease::FeedRange;
@@ -6,35 +6,36 @@ use crate::lease::FeedRange;
 /// An error of a handler.
 pub(crate) type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a lease does not get on at the moment. What failed is tried again, later and later, until it succeeds.
+/// Why a lease makes no progress at the moment. The processor retries with increasing delays until it succeeds.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessingError {
-    /// The handler failed; it gets the batch again.
+    /// The handler failed. The batch is redelivered.
     #[error("the handler failed: {0}")]
     Handler(#[source] HandlerError),
-    /// The handler panicked; it gets the batch again.
+    /// The handler panicked. The batch is redelivered.
     #[error("the handler panicked")]
     HandlerPanicked,
-    /// The next page of the change feed was not read.
-    #[error("the change feed was not read: {0}")]
+    /// The next page of the change feed could not be read.
+    #[error("could not read the change feed: {0}")]
     ChangeFeed(#[source] Error),
-    /// The next page of the change feed would not be read the next time either. It is never skipped.
-    #[error("its range stands still, for the next page cannot be read: {0}")]
+    /// The next page of the change feed cannot be read, and a retry is expected to fail too. The page is never skipped.
+    #[error("the next page of the change feed cannot be read, and its feed range makes no progress: {0}")]
     UnreadablePage(#[source] Error),
-    /// No lease covers this range of the monitored container: nobody reads it. Leases were deleted, or others make them.
-    #[error("no lease covers the range {0}: what changes there is not delivered; if leases were deleted, start anew")]
+    /// No lease covers this feed range of the monitored container, so no instance reads it. Leases were deleted:
+    /// [`LeaseSet::repair`](crate::LeaseSet::repair) creates the missing ones.
+    #[error("no lease covers the range {0}: its changes are not delivered; create the missing leases again")]
     Gap(FeedRange),
-    /// More than one lease covers this range of the monitored container. It passes where an instance was killed while it
-    /// replaced a lease by others; leases that were made by hand stay so.
-    #[error("more than one lease covers the range {0}: what changes there is delivered by each of them")]
+    /// More than one lease covers this feed range of the monitored container. This resolves by itself after an instance
+    /// died while it replaced a lease; leases that were created by hand remain.
+    #[error("more than one lease covers the range {0}: each of them delivers its changes")]
     Overlap(FeedRange),
-    /// A lease was not read, taken, renewed, moved or given back.
+    /// A lease could not be read, acquired, renewed, checkpointed or released.
     #[error("{0}")]
     Lease(#[source] Error),
 }
 
 impl ProcessingError {
-    /// Whether it would fail again without somebody who repairs something: worth an error in the log.
+    /// Whether an operator has to repair something, which is logged as an error and not as a warning.
     pub(crate) fn needs_repair(&self) -> bool {
         matches!(self, Self::UnreadablePage(_) | Self::Gap(_))
     }
@@ -43,7 +44,7 @@ impl ProcessingError {
 type OnLease = Box<dyn Fn(&str) + Send + Sync>;
 type OnError = Box<dyn Fn(Option<&str>, &ProcessingError) + Send + Sync>;
 
-/// Whom to tell.
+/// The callbacks of the application.
 #[derive(Default)]
 pub(crate) struct Notifications {
     pub acquired: Option<OnLease>,
@@ -60,17 +61,17 @@ impl Notifications {
     }
 
     pub(crate) fn released(&self, lease_token: &str) {
-        log::debug!("lease {lease_token} no longer held");
+        log::debug!("lease {lease_token} released");
         if let Some(notify) = &self.released {
             notify(lease_token);
         }
     }
 
-    /// `note` says what happens next.
-    pub(crate) fn error(&self, lease_token: Option<&str>, error: &ProcessingError, note: &str) {
+    /// `next_step` says what the processor does next.
+    pub(crate) fn error(&self, lease_token: Option<&str>, error: &ProcessingError, next_step: &str) {
         let level = if error.needs_repair() { log::Level::Error } else { log::Level::Warn };
-        let place = lease_token.map(|token| format!("lease {token}: ")).unwrap_or_default();
-        log::log!(level, "{place}{error}{note}");
+        let prefix = lease_token.map(|token| format!("lease {token}: ")).unwrap_or_default();
+        log::log!(level, "{prefix}{error}{next_step}");
         if let Some(notify) = &self.error {
             notify(lease_token, error);
         }

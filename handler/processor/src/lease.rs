@@ -1,8 +1,9 @@
 //! The lease document, as the .NET change feed processor (version 3) writes it.
 //!
-//! Source of names and order: `Microsoft.Azure.Cosmos/src/ChangeFeedProcessor/LeaseManagement` of the .NET SDK.
-//! A lease without an owner is free. `timestamp` is written on every update and decides whether a lease has expired;
-//! `ContinuationToken` is the feed's etag, quotes included, and stays away until the first checkpoint.
+//! The names and order of the fields are those of `Microsoft.Azure.Cosmos/src/ChangeFeedProcessor/LeaseManagement` in
+//! the .NET SDK. Any instance may acquire a lease without an owner. Every update writes `timestamp`, which decides
+//! whether the lease has expired. `ContinuationToken` is the etag of the change feed, including its quotes; it is null
+//! until the first checkpoint.
 
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use serde_json::{Map, Value};
 use crate::clock::later;
 use crate::mode::ChangeFeedMode;
 
-/// After what time without renewal a lease is free for others, where nothing else is set or noted.
+/// How long a lease lives without renewal, unless configured or recorded otherwise.
 pub(crate) const DEFAULT_EXPIRATION: Duration = Duration::from_secs(60);
 
-/// A lease keyed by a partition key range id (`"0"`).
+/// The lease token is a partition key range id (`"0"`).
 pub(crate) const VERSION_PARTITION_KEY_RANGE: i64 = 0;
-/// A lease keyed by the bounds of its range (`"05C1…-FF"`).
+/// The lease token consists of the bounds of the feed range (`"05C1…-FF"`); EPK stands for effective partition key.
 pub(crate) const VERSION_EPK_RANGE: i64 = 1;
 
 const LAST_CHECKPOINT: &str = "LastCheckpoint";
@@ -31,48 +32,54 @@ const HELD_SINCE: &str = "HeldSince";
 const EXPIRATION_INTERVAL_MS: &str = "ExpirationIntervalMs";
 const MAX_FAILURE_CHARS: usize = 500;
 
-/// A lease: who reads which range of the monitored container, and how far that is.
+/// A lease: the owner and the progress of one feed range of the monitored container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lease {
     /// `<prefix>..<lease token>`.
     pub id: String,
-    /// 0: `lease_token` is a partition key range id; 1: it is the bounds of the range.
+    /// 0: `lease_token` is a partition key range id. 1: it consists of the bounds of the feed range.
     #[serde(default)]
     pub version: i64,
     /// The etag of the document, for conditional updates.
     #[serde(rename = "_etag", default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
-    /// Names the range within the container.
+    /// Identifies the feed range within the container.
     #[serde(rename = "LeaseToken")]
     pub lease_token: String,
-    /// The range; absent on leases of old processors.
+    /// The feed range; absent in leases of old processors.
     #[serde(rename = "FeedRange", default, skip_serializing_if = "Option::is_none")]
     pub feed_range: Option<RangeEnvelope>,
-    /// The instance that holds the lease.
+    /// The instance that owns the lease.
     #[serde(rename = "Owner", default)]
     pub owner: Option<String>,
-    /// The feed's etag after the last checkpoint, quotes included.
+    /// The continuation token of the last checkpoint: the etag of the change feed, including its quotes.
     #[serde(rename = "ContinuationToken", default)]
     pub continuation_token: Option<String>,
-    /// Texts that .NET processors keep and do not read. This crate notes there who holds the lease, since when, and
-    /// after how many milliseconds without renewal no more (`Holder`, `HeldSince`, `ExpirationIntervalMs`), when it last
-    /// moved forward (`LastCheckpoint`), since when and why it does not (`FailingSince`, `Failure`), where to start
-    /// again (`ResetTo`), and the continuation token that a start from now means (`Now`); times are RFC 3339.
+    /// Custom properties, which .NET processors preserve and do not read. All values are strings; times are RFC 3339.
+    ///
+    /// | property | recorded by this crate |
+    /// |---|---|
+    /// | `Holder`, `HeldSince` | the owner, and when it acquired the lease |
+    /// | `ExpirationIntervalMs` | how long the lease lives without renewal |
+    /// | `LastCheckpoint` | the time of the last checkpoint |
+    /// | `FailingSince`, `Failure` | since when and why the lease makes no progress |
+    /// | `ResetTo` | where a reset lease starts |
+    /// | `Now` | the continuation token at which a start from now begins |
     #[serde(default)]
     pub properties: Map<String, Value>,
     /// When the lease was last written.
     #[serde(default, with = "timestamp", skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<DateTime<Utc>>,
-    /// When the service last wrote the document, in seconds since 1970.
+    /// When the document was last written, in seconds since 1970 by the clock of the service.
     #[serde(rename = "_ts", default, skip_serializing_if = "Option::is_none")]
     pub ts: Option<i64>,
-    /// The mode of the feed that the continuation token is of.
+    /// The change feed mode of the continuation token.
     #[serde(rename = "Mode", default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ChangeFeedMode>,
-    /// The value of the lease container's key when that is `/partitionKey`: the id.
+    /// The partition key value, if the lease container is partitioned by `/partitionKey`: the id of the lease.
     #[serde(rename = "partitionKey", default, skip_serializing_if = "Option::is_none")]
     pub partition_key: Option<String>,
-    /// Whatever else the document has, kept as it is.
+    /// All other fields of the document, which are preserved.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -85,7 +92,7 @@ pub struct RangeEnvelope {
     pub range: FeedRange,
 }
 
-/// A range of effective partition keys, `min` inclusive and `max` exclusive, in upper-case hexadecimal digits.
+/// A range of effective partition keys. `min` is inclusive, `max` is exclusive; both are upper-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FeedRange {
     /// The lower bound; empty for the start of the container.
@@ -101,23 +108,23 @@ impl std::fmt::Display for FeedRange {
 }
 
 impl FeedRange {
-    /// Whether `other` is a part of this range, and not all of it.
-    pub(crate) fn holds(&self, other: &Self) -> bool {
+    /// Whether `other` is a proper part of this range.
+    pub(crate) fn strictly_contains(&self, other: &Self) -> bool {
         self != other && self.min <= other.min && other.max <= self.max
     }
 
-    /// The lease token of a lease keyed by range.
+    /// The lease token that consists of the bounds of this range.
     pub(crate) fn token(&self) -> String {
         format!("{}-{}", self.min, self.max)
     }
 }
 
 impl Lease {
-    /// Reads a lease document. One that was migrated from version 2 has its token as `PartitionId`, beside or instead of
+    /// Reads a lease document. A lease that was migrated from version 2 has its token in `PartitionId`, with or without
     /// `LeaseToken`.
     pub(crate) fn read(mut document: Value) -> Result<Self, serde_json::Error> {
         if let Some(fields) = document.as_object_mut() {
-            // The service's own, of no use in a replace.
+            // System properties of the service are not written back.
             for name in ["_rid", "_self", "_attachments"] {
                 fields.remove(name);
             }
@@ -128,7 +135,7 @@ impl Lease {
         serde_json::from_value(document)
     }
 
-    /// The range of a lease: as recorded, or read out of the token of a lease that is keyed by range.
+    /// The feed range as recorded, or else as parsed from a lease token that consists of bounds.
     pub fn range(&self) -> Option<FeedRange> {
         if let Some(envelope) = &self.feed_range {
             return Some(envelope.range.clone());
@@ -137,76 +144,77 @@ impl Lease {
         Some(FeedRange { min: min.to_owned(), max: max.to_owned() })
     }
 
-    /// The value of the lease container's key: the id, except where .NET before 3.59 wrote a random `partitionKey`.
+    /// The partition key value of the lease document: the id, unless .NET before 3.59 wrote a random `partitionKey`.
     pub(crate) fn key(&self) -> &str {
         self.partition_key.as_deref().unwrap_or(&self.id)
     }
 
-    /// Whether nobody holds the lease at `now`: it has no owner, or the owner has not renewed it for `expiration`.
+    /// Whether any instance may acquire the lease at `now`: it has no owner, or the owner has not renewed it for longer
+    /// than `expiration`.
     pub fn is_expired(&self, now: DateTime<Utc>, expiration: Duration) -> bool {
-        self.owner.as_deref().unwrap_or_default().is_empty() || self.is_older(now, expiration)
+        self.owner.as_deref().unwrap_or_default().is_empty() || self.is_stale(now, expiration)
     }
 
-    /// Whether the lease was not written for `duration`.
-    pub(crate) fn is_older(&self, now: DateTime<Utc>, duration: Duration) -> bool {
+    /// Whether the lease was last written more than `duration` before `now`.
+    pub(crate) fn is_stale(&self, now: DateTime<Utc>, duration: Duration) -> bool {
         let written = self.timestamp.or_else(|| DateTime::from_timestamp(self.ts?, 0));
         written.is_none_or(|written| later(written, duration) < now)
     }
 
-    /// The mode of the feed that the bookmark is of.
+    /// The change feed mode of the lease.
     pub fn mode(&self) -> ChangeFeedMode {
         self.mode.unwrap_or_default()
     }
 
-    /// Notes who takes the lease, when, and for how long without renewal.
-    pub(crate) fn note_holder(&mut self, now: DateTime<Utc>, expiration: Duration) {
+    /// Records the new owner, the time, and how long the lease lives without renewal.
+    pub(crate) fn record_owner(&mut self, now: DateTime<Utc>, expiration: Duration) {
         self.properties.insert(HOLDER.to_owned(), self.owner.clone().into());
         self.properties.insert(HELD_SINCE.to_owned(), rfc3339(now));
         self.properties.insert(EXPIRATION_INTERVAL_MS.to_owned(), expiration.as_millis().to_string().into());
     }
 
-    /// Whether what is noted of a holder is of the owner. Processors of other makes leave the notes as they are.
-    pub(crate) fn is_noted_by_owner(&self) -> bool {
+    /// Whether the current owner recorded the properties. A .NET processor acquires a lease and leaves them unchanged.
+    pub(crate) fn is_recorded_by_owner(&self) -> bool {
         self.owner.is_some() && self.properties.get(HOLDER).and_then(Value::as_str) == self.owner.as_deref()
     }
 
-    /// After what time without renewal the lease is free for others, if its owner noted it.
+    /// How long the lease lives without renewal, if its owner recorded that.
     pub(crate) fn expiration(&self) -> Option<Duration> {
-        let noted = self.properties.get(EXPIRATION_INTERVAL_MS)?.as_str()?.parse().ok()?;
-        Some(Duration::from_millis(noted)).filter(|_| self.is_noted_by_owner())
+        let milliseconds = self.properties.get(EXPIRATION_INTERVAL_MS)?.as_str()?.parse().ok()?;
+        Some(Duration::from_millis(milliseconds)).filter(|_| self.is_recorded_by_owner())
     }
 
-    /// Since when the owner has held the lease, if it is an instance of this crate.
+    /// When the owner acquired the lease, if the owner is an instance of this crate.
     pub(crate) fn held_since(&self) -> Option<DateTime<Utc>> {
-        self.time(HELD_SINCE).filter(|_| self.is_noted_by_owner())
+        self.time(HELD_SINCE).filter(|_| self.is_recorded_by_owner())
     }
 
-    /// When the lease last moved forward, if this crate moved it.
+    /// The time of the last checkpoint, if this crate made it.
     pub fn last_checkpoint(&self) -> Option<DateTime<Utc>> {
         self.time(LAST_CHECKPOINT)
     }
 
-    /// Since when and why the lease does not move forward, if it was tried more than once.
+    /// Since when and why the lease makes no progress, if it failed more than once in a row.
     pub fn failure(&self) -> Option<(DateTime<Utc>, &str)> {
         Some((self.time(FAILING_SINCE)?, self.properties.get(FAILURE)?.as_str()?))
     }
 
-    /// Where a lease that was set back starts.
+    /// Where a reset lease starts.
     pub(crate) fn reset_to(&self) -> Option<DateTime<Utc>> {
         self.time(RESET_TO)
     }
 
-    /// Where a start from now begins, if that was fixed already.
-    pub(crate) fn now(&self) -> Option<&str> {
+    /// The continuation token at which a start from now begins, if it is recorded.
+    pub(crate) fn start_from_now(&self) -> Option<&str> {
         self.properties.get(NOW)?.as_str()
     }
 
-    /// Fixes where a start from now begins.
-    pub(crate) fn fix_now(&mut self, continuation: &str) {
+    /// Records the continuation token at which a start from now begins.
+    pub(crate) fn record_start_from_now(&mut self, continuation: &str) {
         self.properties.insert(NOW.to_owned(), continuation.into());
     }
 
-    /// Forgets the bookmark, and how it was to go on from there.
+    /// Removes the continuation token and what was recorded about it. The lease starts at `to`, if given.
     pub(crate) fn reset(&mut self, to: Option<DateTime<Utc>>) {
         for name in [LAST_CHECKPOINT, FAILING_SINCE, FAILURE, RESET_TO, NOW] {
             self.properties.remove(name);
@@ -217,15 +225,15 @@ impl Lease {
         }
     }
 
-    /// Moves the bookmark to `continuation`.
-    pub(crate) fn move_to(&mut self, continuation: &str, now: DateTime<Utc>) {
+    /// Sets the continuation token.
+    pub(crate) fn checkpoint(&mut self, continuation: &str, now: DateTime<Utc>) {
         self.reset(None);
         self.continuation_token = Some(continuation.to_owned());
         self.properties.insert(LAST_CHECKPOINT.to_owned(), rfc3339(now));
     }
 
-    /// Notes why the lease does not move forward, or that it does again.
-    pub(crate) fn note_failure(&mut self, failure: Option<&str>, now: DateTime<Utc>) {
+    /// Records why the lease makes no progress; `None` once it makes progress again.
+    pub(crate) fn record_failure(&mut self, failure: Option<&str>, now: DateTime<Utc>) {
         let Some(failure) = failure else {
             self.properties.remove(FAILING_SINCE);
             self.properties.remove(FAILURE);
@@ -259,7 +267,7 @@ mod timestamp {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
         text.map(|text| {
-            // A local time without a zone, as some writers leave it, is taken as UTC.
+            // Some processors write a time without a time zone; it is UTC.
             DateTime::parse_from_rfc3339(&text)
                 .or_else(|_| DateTime::parse_from_rfc3339(&format!("{text}Z")))
                 .map(|time| time.to_utc())
@@ -289,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_migrated_from_version_2_names_its_range_partition_id_and_keeps_it() {
+    fn a_lease_migrated_from_version_2_has_its_token_in_partition_id_and_keeps_it() {
         for fields in [json!({"PartitionId": "3"}), json!({"LeaseToken": "3", "PartitionId": "3"})] {
             let mut document = json!({"id": "x..3", "timestamp": "2026-08-01T12:00:00.1234567Z"});
             document.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
@@ -301,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_not_known_are_kept_and_those_of_the_service_are_not() {
+    fn unknown_fields_are_preserved_and_system_properties_are_not() {
         let document =
             json!({"id": "x..3", "LeaseToken": "3", "new": {"a": [1]}, "_rid": "r", "_self": "s", "_attachments": "a"});
         let written = serde_json::to_value(Lease::read(document).expect("lease")).expect("json");
@@ -310,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_expires_by_its_timestamp_and_by_ts_when_it_has_none() {
+    fn a_lease_expires_by_its_timestamp_or_else_by_ts() {
         let now = DateTime::parse_from_rfc3339("2026-08-01T12:01:00Z").expect("time").to_utc();
         let minute = Duration::from_secs(60);
         let lease = |fields: Value| -> Lease {
@@ -327,18 +335,18 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_notes_its_failure_until_it_moves_on() {
+    fn a_lease_records_its_failure_until_the_next_checkpoint() {
         let mut lease =
             Lease::read(json!({"id": "x..0", "LeaseToken": "0", "properties": {"mine": "kept"}})).expect("lease");
         let time = |seconds| DateTime::from_timestamp(seconds, 0).expect("time");
-        lease.note_failure(Some("first"), time(10));
-        lease.note_failure(Some("second"), time(20));
+        lease.record_failure(Some("first"), time(10));
+        lease.record_failure(Some("second"), time(20));
         assert_eq!((lease.failure(), lease.last_checkpoint()), (Some((time(10), "second")), None));
-        lease.move_to("\"7\"", time(30));
+        lease.checkpoint("\"7\"", time(30));
         assert_eq!((lease.failure(), lease.last_checkpoint()), (None, Some(time(30))));
         lease.reset(Some(time(5)));
         assert_eq!((lease.continuation_token.as_deref(), lease.reset_to()), (None, Some(time(5))));
-        lease.move_to("\"8\"", time(40));
+        lease.checkpoint("\"8\"", time(40));
         assert_eq!((lease.reset_to(), &lease.properties["mine"]), (None, &json!("kept")));
     }
 }

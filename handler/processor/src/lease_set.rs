@@ -1,4 +1,4 @@
-//! The leases of one processor, to look at, to carry to another lease container, and to set back.
+//! The leases of one processor as a whole: lists, exports, imports, repairs and resets them.
 
 use std::num::NonZeroU32;
 
@@ -15,7 +15,7 @@ use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 use crate::topology::successors;
 
-/// The leases of one processor. Nothing here needs, or starts, a running instance.
+/// The leases of one processor. No method needs or starts a running instance.
 #[derive(Clone, Debug)]
 pub struct LeaseSet {
     pub(crate) monitored: Container,
@@ -23,7 +23,7 @@ pub struct LeaseSet {
 }
 
 impl LeaseSet {
-    /// The leases of the processor of this name on these containers.
+    /// Opens the leases of the processor with this name and these containers.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] when the lease container is not partitioned by `/id` or `/partitionKey`.
@@ -32,44 +32,44 @@ impl LeaseSet {
         Ok(Self { monitored, leases })
     }
 
-    /// The clock by which leases expire; by default the system's.
+    /// The clock by which leases expire; the system clock by default.
     pub fn clock(self, clock: impl Into<Clock>) -> Self {
         Self { leases: self.leases.with_clock(clock.into()), ..self }
     }
 
-    /// All leases, in the order of their tokens; none when the processor never ran.
+    /// All leases, ordered by lease token; empty if the processor never ran.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the leases cannot be read.
     pub async fn all(&self) -> Result<Vec<Lease>, Error> {
         let mut leases = self.leases.all().await?;
         leases.sort_by(|left, right| left.lease_token.cmp(&right.lease_token));
         Ok(leases)
     }
 
-    /// The first part of the monitored container that no lease covers: nobody reads it. `None` also where there are no
-    /// leases, or one does not tell its range.
+    /// The first part of the monitored container that no lease covers, so that no instance reads it. `None` also when
+    /// there are no leases, or when a lease does not record its range.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the leases cannot be read.
     pub async fn gap(&self) -> Result<Option<FeedRange>, Error> {
         let leases = self.leases.all().await?;
         Ok(gap(&leases).filter(|_| !leases.is_empty()))
     }
 
-    /// The first part of the monitored container that more than one lease covers: what changes there is delivered by each
-    /// of them. `None` also where leases do not tell their ranges.
+    /// The first part of the monitored container that more than one lease covers, so that its changes are delivered
+    /// more than once. Leases that do not record their ranges are ignored.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the leases cannot be read.
     pub async fn overlap(&self) -> Result<Option<FeedRange>, Error> {
         Ok(overlap(&self.leases.all().await?))
     }
 
-    /// The lease documents, as they are stored, without an owner: for [`Self::import`] into another lease container.
+    /// The lease documents as stored, but without an owner, for [`Self::import`] into another lease container.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the leases cannot be read.
     pub async fn export(&self) -> Result<Vec<Value>, Error> {
         let document = |mut lease: Lease| {
             (lease.owner, lease.etag, lease.ts) = (None, None, None);
@@ -79,22 +79,23 @@ impl LeaseSet {
         self.all().await?.into_iter().map(document).collect()
     }
 
-    /// Stores leases that were exported, ours or a .NET processor's, of the same monitored container. The processor's
-    /// name may be another one than theirs. Tells how many were stored.
+    /// Stores exported leases of this crate or of a .NET processor for the same monitored container. Their processor
+    /// name may be different. Returns the number of leases stored.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when a document is no lease or of another monitored container, when they do not cover it, each
-    /// part of it once, or when they are of different modes; [`ErrorKind::Conflict`] when there are leases already and
-    /// `overwrite` is not set, or when an instance holds one of them. Nothing is stored in these cases, unless an instance
-    /// starts meanwhile.
+    /// [`ErrorKind::Invalid`] when a document is not a lease or belongs to another monitored container, when the leases
+    /// do not cover the container exactly once, or when their modes differ. [`ErrorKind::Conflict`] when there are
+    /// leases already and `overwrite` is not set, or when an instance owns one of them. Nothing is stored in these
+    /// cases, unless an instance starts during the import.
     pub async fn import(&self, documents: Vec<Value>, overwrite: bool) -> Result<usize, Error> {
         const ACTION: &str = "importing leases";
         let mut imported = Vec::new();
         for document in documents {
-            let mut lease = Lease::read(document)
-                .map_err(|error| Error::new(ErrorKind::Invalid, ACTION, format!("a document is no lease: {error}")))?;
+            let mut lease = Lease::read(document).map_err(|error| {
+                Error::new(ErrorKind::Invalid, ACTION, format!("a document is not a lease: {error}"))
+            })?;
             if !lease.id.contains(&self.monitored.lease_prefix("")) {
-                let message = format!("{} is not a lease of {}", lease.id, self.monitored.name());
+                let message = format!("lease {} belongs to a container other than {}", lease.id, self.monitored.name());
                 return Err(Error::new(ErrorKind::Invalid, ACTION, message));
             }
             lease.id = self.leases.lease_id(&lease.lease_token);
@@ -104,43 +105,40 @@ impl LeaseSet {
         }
         let present = self.leases.all().await?;
         if !present.is_empty() && !overwrite {
-            let message = format!("there are {} leases already, and they are not to be overwritten", present.len());
+            let message = format!("there are {} leases already; allow overwriting to replace them", present.len());
             return Err(Error::new(ErrorKind::Conflict, ACTION, message));
         }
-        self.nobody_holds(&present, ACTION)?;
+        self.check_none_owned(&present, ACTION)?;
         if let Some(flaw) = flaw(&imported) {
-            let message = format!("the documents {flaw}; they are of {}", self.monitored.name());
+            let message = format!("the leases of {} {flaw}", self.monitored.name());
             return Err(Error::new(ErrorKind::Invalid, ACTION, message));
         }
-        let taken = |lease: &Lease| {
-            let message = format!("lease {} was taken meanwhile; stop every instance first", lease.id);
-            Error::new(ErrorKind::Conflict, ACTION, message)
-        };
         for lease in &imported {
-            match present.iter().find(|there| there.id == lease.id) {
-                Some(there) => {
-                    let kept = Lease { partition_key: there.partition_key.clone(), ..lease.clone() };
-                    let replaced = self.leases.update(there, |current| {
-                        let next = Lease { etag: current.etag.clone(), ..kept.clone() };
-                        (current.owner == there.owner).then_some(next)
+            match present.iter().find(|existing| existing.id == lease.id) {
+                Some(existing) => {
+                    let replacement = Lease { partition_key: existing.partition_key.clone(), ..lease.clone() };
+                    let replaced = self.leases.update(existing, |current| {
+                        let next = Lease { etag: current.etag.clone(), ..replacement.clone() };
+                        (current.owner == existing.owner).then_some(next)
                     });
-                    replaced.await?.ok_or_else(|| taken(lease))?;
+                    replaced.await?.ok_or_else(|| acquired_meanwhile(lease, ACTION))?;
                 }
                 None => drop(self.leases.create(lease).await?),
             }
         }
-        for lease in present.iter().filter(|there| imported.iter().all(|lease| lease.id != there.id)) {
+        for lease in present.iter().filter(|existing| imported.iter().all(|lease| lease.id != existing.id)) {
             self.leases.delete(lease).await?;
         }
         self.leases.mark_initialized().await?;
         Ok(imported.len())
     }
 
-    /// Makes leases for what none covers: somebody deleted some. They start from `start`; the others keep their bookmarks.
-    /// Instances may run meanwhile, and take them. Tells how many were made.
+    /// Creates leases for the parts of the container that no lease covers, for example after leases were deleted. The
+    /// new leases start from `start`; existing leases are not changed. This is safe while instances run: they acquire
+    /// the new leases. Returns the number of leases created.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for leases of [`ChangeFeedMode::AllVersionsAndDeletes`] and any `start` but now.
+    /// [`ErrorKind::Invalid`] for leases in [`ChangeFeedMode::AllVersionsAndDeletes`] and any `start` but now.
     pub async fn repair(&self, start: StartFrom) -> Result<usize, Error> {
         let present = self.leases.all().await?;
         let mode = present.first().map_or(ChangeFeedMode::LatestVersion, Lease::mode);
@@ -149,34 +147,29 @@ impl LeaseSet {
         Ok(self.leases.all().await?.len().saturating_sub(present.len()))
     }
 
-    /// Sets every lease back, or forward, to `start`: their bookmarks are forgotten, and whichever instance of this
-    /// crate comes next reads from there. (A .NET processor reads from its own configured start.) Tells how many leases
-    /// there are.
+    /// Resets every lease to `start`: removes its checkpoint, so that the next owner reads from `start`. (A .NET
+    /// processor reads from its own configured start.) Returns the number of leases.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when an instance holds a lease: stop it first. [`ErrorKind::Invalid`] for leases of
+    /// [`ErrorKind::Conflict`] when an instance owns a lease: stop it first. [`ErrorKind::Invalid`] for leases in
     /// [`ChangeFeedMode::AllVersionsAndDeletes`] and any `start` but now.
     pub async fn reset(&self, start: StartFrom) -> Result<usize, Error> {
-        const ACTION: &str = "setting the leases back";
+        const ACTION: &str = "resetting the leases";
         let leases = self.leases.all().await?;
-        self.nobody_holds(&leases, ACTION)?;
+        self.check_none_owned(&leases, ACTION)?;
         let all_versions = |lease: &&Lease| lease.mode() == ChangeFeedMode::AllVersionsAndDeletes;
         if start != StartFrom::Now
             && let Some(lease) = leases.iter().find(all_versions)
         {
-            let message = format!("lease {} is of AllVersionsAndDeletes mode, which can only start from now", lease.id);
+            let message = format!("lease {} is in AllVersionsAndDeletes mode, which can only start from now", lease.id);
             return Err(Error::new(ErrorKind::Invalid, ACTION, message));
         }
-        let taken = |lease: &Lease| {
-            let message = format!("lease {} was taken meanwhile; stop every instance first", lease.id);
-            Error::new(ErrorKind::Conflict, ACTION, message)
-        };
         let mut count = 0;
         for lease in &leases {
             let (time, mut parts) = match start {
                 StartFrom::Beginning => (Some(DateTime::UNIX_EPOCH), Vec::new()),
                 StartFrom::Time(time) => (Some(time), Vec::new()),
-                StartFrom::Now => (None, self.newest(lease).await?),
+                StartFrom::Now => (None, self.latest(lease).await?),
             };
             if parts.len() > 1 {
                 let mut parent = lease.clone();
@@ -186,7 +179,9 @@ impl LeaseSet {
                     create(&self.leases, part).await?;
                 }
                 match self.leases.delete(lease).await {
-                    Err(error) if error.kind() == ErrorKind::PreconditionFailed => return Err(taken(lease)),
+                    Err(error) if error.kind() == ErrorKind::PreconditionFailed => {
+                        return Err(acquired_meanwhile(lease, ACTION));
+                    }
                     deleted => deleted?,
                 }
                 continue;
@@ -199,41 +194,46 @@ impl LeaseSet {
                 next.continuation_token.clone_from(&continuation);
                 (current.owner == lease.owner).then_some(next)
             });
-            updated.await?.ok_or_else(|| taken(lease))?;
+            updated.await?.ok_or_else(|| acquired_meanwhile(lease, ACTION))?;
             count += 1;
         }
         Ok(count)
     }
 
-    /// The bookmarks of a lease that has handled everything: one for each part that its range is in by now.
-    async fn newest(&self, lease: &Lease) -> Result<Vec<(FeedRange, Option<String>)>, Error> {
+    /// The continuation tokens of a lease without unprocessed changes: one for each partition that its range is in now.
+    async fn latest(&self, lease: &Lease) -> Result<Vec<(FeedRange, Option<String>)>, Error> {
         let mut ranges = match lease.range() {
             Some(range) => vec![range],
             None => vec![locate(&self.monitored, lease, lease.mode()).await?],
         };
-        let mut newest = Vec::new();
+        let mut latest = Vec::new();
         while let Some(range) = ranges.pop() {
             let one = Some(NonZeroU32::MIN);
             let page = self.monitored.read_feed(&range, &Position::Now, lease.mode(), one).await?;
             match page.continuation {
-                Some(continuation) => newest.push((range, Some(continuation))),
+                Some(continuation) => latest.push((range, Some(continuation))),
                 None => ranges.extend(page.parts),
             }
         }
-        Ok(newest)
+        Ok(latest)
     }
 
-    fn nobody_holds(&self, leases: &[Lease], action: &str) -> Result<(), Error> {
+    fn check_none_owned(&self, leases: &[Lease], action: &str) -> Result<(), Error> {
         let now = self.leases.clock().now();
-        let is_held = |lease: &&Lease| !lease.is_expired(now, lease.expiration().unwrap_or(DEFAULT_EXPIRATION));
-        let Some(held) = leases.iter().find(is_held) else { return Ok(()) };
-        let owner = held.owner.as_deref().unwrap_or_default();
-        let message = format!("instance {owner} holds lease {}; stop every instance first", held.id);
+        let is_owned = |lease: &&Lease| !lease.is_expired(now, lease.expiration().unwrap_or(DEFAULT_EXPIRATION));
+        let Some(owned) = leases.iter().find(is_owned) else { return Ok(()) };
+        let owner = owned.owner.as_deref().unwrap_or_default();
+        let message = format!("instance {owner} owns lease {}; stop every instance first", owned.id);
         Err(Error::new(ErrorKind::Conflict, action, message))
     }
 }
 
-/// Why leases could not be those of one processor.
+fn acquired_meanwhile(lease: &Lease, action: &str) -> Error {
+    let message = format!("an instance acquired lease {} in the meantime; stop every instance first", lease.id);
+    Error::new(ErrorKind::Conflict, action, message)
+}
+
+/// Why these leases cannot be the leases of one processor; completes the sentence "the leases …".
 fn flaw(leases: &[Lease]) -> Option<String> {
     if let Some(gap) = gap(leases) {
         return Some(format!("leave out the range {gap}"));
@@ -241,10 +241,10 @@ fn flaw(leases: &[Lease]) -> Option<String> {
     if let Some(overlap) = overlap(leases) {
         return Some(format!("cover the range {overlap} more than once"));
     }
-    let is_there_before = |(index, lease): &(usize, &Lease)| leases[..*index].iter().any(|other| other.id == lease.id);
-    if let Some((_, twice)) = leases.iter().enumerate().find(is_there_before) {
-        return Some(format!("have the lease {} more than once", twice.lease_token));
+    let is_repeated = |(index, lease): &(usize, &Lease)| leases[..*index].iter().any(|other| other.id == lease.id);
+    if let Some((_, repeated)) = leases.iter().enumerate().find(is_repeated) {
+        return Some(format!("contain lease {} more than once", repeated.lease_token));
     }
     let mixed = leases.iter().any(|lease| lease.mode() != leases[0].mode());
-    mixed.then(|| "are leases of different modes".to_owned())
+    mixed.then(|| "have different modes".to_owned())
 }

@@ -1,14 +1,14 @@
-//! A change feed processor for Azure Cosmos DB, in the shape of the .NET and Java ones.
+//! A change feed processor for Azure Cosmos DB, modeled on the .NET and Java change feed processors.
 //!
-//! A processor reads the change feed of a *monitored container* and hands every batch of changes to a handler. What was
-//! handled is recorded in a *lease container* (partitioned by `/id`), one lease document for each range of the monitored
-//! container, so that a processor that stops, or is killed, goes on where it was. Any number of instances share the
-//! leases: each takes as many as every other has; those of an instance that died are free after
-//! [a minute](ProcessorBuilder::lease_expiration_interval).
+//! A processor reads the change feed of a *monitored container* and passes every batch of changes to a handler. It
+//! records its progress in a *lease container* (partitioned by `/id`), with one lease document for each feed range of
+//! the monitored container. A processor that stops or crashes resumes from its leases. Any number of instances divide
+//! the leases evenly among themselves. The leases of an instance that dies expire after
+//! [a minute](ProcessorBuilder::lease_expiration_interval), and other instances acquire them.
 //!
-//! Changes are delivered **at least once**, in order within a partition key value. A batch whose handler fails is delivered
-//! again, later and later, and never skipped; the other leases go on meanwhile. When a lease changes hands, a batch that its
-//! last owner had read may still be at its handler, beside what the next owner reads.
+//! Changes are delivered **at least once**, in order within a partition key value. A batch whose handler fails is
+//! redelivered after a delay that increases with each failure. It is never skipped, and other leases are not affected.
+//! After a lease changes owner, the handler of the previous owner may still run while the new owner delivers changes.
 //!
 //! ```no_run
 //! use changefeed_processor::{ChangeFeedProcessor, Container, StartFrom, connect};
@@ -33,32 +33,34 @@
 //! # }
 //! ```
 //!
-//! # What the feed tells
+//! # Change feed modes
 //!
-//! In [`ChangeFeedMode::LatestVersion`], the newest version of every document that was created or replaced. Versions in
-//! between may be missing, and deletes are not told. In [`ChangeFeedMode::AllVersionsAndDeletes`], everything: see
-//! [`Change`]. Leases are of one mode; a processor of the other mode needs another name.
+//! [`ChangeFeedMode::LatestVersion`] delivers the latest version of every document that was created or replaced. It may
+//! omit intermediate versions, and it does not report deletes. [`ChangeFeedMode::AllVersionsAndDeletes`] delivers every
+//! change: see [`Change`]. A lease belongs to one mode. To process a container in the other mode, use another processor
+//! name.
 //!
-//! # Bookmarks
+//! # Checkpoints
 //!
-//! After a batch was handled its lease's bookmark moves, and wins over any [`StartFrom`] from then on. A handler that
-//! gathers batches before it stores them moves bookmarks itself: [`ProcessorBuilder::build_with_manual_checkpoint`].
-//! [`LeaseSet`] carries leases to another container, and sets them back to a time.
+//! After the handler succeeds, the processor checkpoints: it stores the continuation token of the batch in the lease. A
+//! lease with a continuation token ignores [`StartFrom`]. A handler that collects several batches before it stores them
+//! checkpoints by itself: see [`ProcessorBuilder::build_with_manual_checkpoint`]. [`LeaseSet`] copies leases to another
+//! lease container and resets them to a point in time.
 //!
-//! # Watching it
+//! # Monitoring
 //!
-//! [`ChangeFeedEstimator`] tells how far behind each lease is, in transactions and in seconds, who holds it, and whether
-//! and why it is stuck. It needs no running processor.
+//! [`ChangeFeedEstimator`] reports for each lease how far behind it is, in transactions and in seconds, which instance
+//! owns it, and whether and why it is stuck. It needs no running processor.
 //!
-//! # Beside .NET and the Functions trigger
+//! # Compatibility with .NET and Azure Functions
 //!
-//! Lease documents have the names, fields and continuation tokens of the .NET change feed processor (version 3), which
-//! are also those of the Azure Functions trigger: a lease passes between them and this crate without a gap, once it has a
-//! bookmark. A partition that is split or merged is followed as they do it.
+//! Lease documents have the ids, fields and continuation tokens of the .NET change feed processor (version 3), which
+//! the Azure Functions trigger uses too. Once a lease has a continuation token, any of them can take over from another
+//! without missing a change. Splits and merges of partitions are handled as in .NET.
 //!
-//! # Tests of programs that use it
+//! # Testing
 //!
-//! [`ManualClock`] stands still until it is moved: what takes leases a minute takes a test no time.
+//! [`ManualClock`] stands still until a test advances it, so that a test of lease expiration need not wait.
 
 mod balance;
 mod bootstrap;
@@ -78,6 +80,7 @@ mod locate;
 mod mode;
 mod partition;
 mod renewal;
+mod running;
 mod start_from;
 mod topology;
 
@@ -89,8 +92,8 @@ pub use context::Context;
 pub use cosmos::{Container, CosmosClient, Error, ErrorKind, connect};
 pub use estimator::{ChangeFeedEstimator, LeaseLag};
 pub use health::ProcessingError;
-pub use instance::RunningProcessor;
 pub use lease::{FeedRange, Lease, RangeEnvelope};
 pub use lease_set::LeaseSet;
 pub use mode::ChangeFeedMode;
+pub use running::RunningProcessor;
 pub use start_from::StartFrom;

@@ -1,5 +1,5 @@
-//! Finds the range of a lease that does not tell it, as processors before `FeedRange` wrote them: such a lease is named
-//! after a partition key range, and the service sends that range's id with every page.
+//! Finds the feed range of a lease that does not record one. Processors that predate the field `FeedRange` wrote such
+//! leases: their token is a partition key range id, and the service sends that id with every page.
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,7 @@ use crate::cosmos::{Container, Error, ErrorKind, Position};
 use crate::lease::{FeedRange, Lease};
 use crate::mode::ChangeFeedMode;
 
-/// The current range with the partition key range id that the lease names.
+/// The feed range of the partition key range that the lease token names.
 pub(crate) async fn locate(monitored: &Container, lease: &Lease, mode: ChangeFeedMode) -> Result<FeedRange, Error> {
     for range in monitored.feed_ranges().await? {
         let page = monitored.read_feed(&range, &Position::Now, mode, Some(NonZeroU32::MIN)).await?;
@@ -17,7 +17,7 @@ pub(crate) async fn locate(monitored: &Container, lease: &Lease, mode: ChangeFee
     }
     Err(Error::new(
         ErrorKind::Invalid,
-        format!("finding the range of lease {}", lease.id),
-        format!("{} has no partition key range {}", monitored.name(), lease.lease_token),
+        format!("finding the feed range of lease {}", lease.id),
+        format!("container {} has no partition key range {}", monitored.name(), lease.lease_token),
     ))
 }

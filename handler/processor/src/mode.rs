@@ -1,18 +1,19 @@
-//! What the feed tells.
+//! The change feed modes of the service.
 
 use serde::{Deserialize, Serialize};
 
-/// The mode of a change feed. The serialized names are those that leases bear; a lease without one is of
+/// The mode of a change feed. The serialized names are those in lease documents; a lease without a mode is in
 /// [`Self::LatestVersion`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChangeFeedMode {
-    /// The newest version of every document that was created or replaced. Versions in between may be missing, and
-    /// deletes are not told.
+    /// The latest version of every document that was created or replaced. Intermediate versions may be missing, and
+    /// deletes are not reported.
     #[default]
     #[serde(rename = "Incremental Feed")]
     LatestVersion,
-    /// Every version, and every delete, by time to live too. Starts from now or from a bookmark only; the account must
-    /// have continuous backup, and the feed reaches as far back as that keeps.
+    /// Every version and every delete, including expirations by time to live. Starts only from now or from a
+    /// continuation token. The account must have continuous backup; its retention period limits how far back the change
+    /// feed reaches.
     #[serde(rename = "Full-Fidelity Feed")]
     AllVersionsAndDeletes,
 }
@@ -33,6 +34,8 @@ impl std::str::FromStr for ChangeFeedMode {
         [Self::LatestVersion, Self::AllVersionsAndDeletes]
             .into_iter()
             .find(|mode| mode.to_string().eq_ignore_ascii_case(text))
-            .ok_or_else(|| format!("{text} is not LatestVersion or AllVersionsAndDeletes"))
+            .ok_or_else(|| {
+                format!("invalid change feed mode {text:?}; allowed are LatestVersion and AllVersionsAndDeletes")
+            })
     }
 }

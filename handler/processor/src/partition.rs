@@ -1,13 +1,15 @@
-//! Reads one lease's range and hands the changes to the handler, batch by batch.
+//! Reads the feed range of one lease and delivers the changes to the handler, batch by batch.
 //!
-//! The bookmark moves only after the handler has succeeded. A batch whose handler fails is read again from the bookmark
-//! after a pause that grows; other leases go on meanwhile. From the second failure in a row on, the lease notes why it
-//! does not get on, for whoever looks at the leases.
+//! The lease is checkpointed only after the handler has succeeded. After it has failed, the reader goes back to the
+//! last checkpoint and redelivers, after a delay that increases with each failure. Other leases are not affected. From
+//! the second failure in a row on, the lease records the reason, so that the estimator can report it.
 //!
-//! A page that shows that the partition was split or merged is not handed over: other leases take this one's place, start
-//! at its bookmark, and read what the page held. The race to mind: an instance is killed when it has made the others and
-//! not yet deleted this one. They go on; this lease is taken later, and what it would hand over would be older than what
-//! they did.
+//! A page that shows a split or merge of the partition is not delivered. New leases replace this one, start at its
+//! continuation token, and read the same changes.
+//!
+//! The race to mind: an instance dies after it has created the new leases and before it has deleted this one. The new
+//! leases make progress. The next owner of this lease must not deliver from it, because its changes are older than
+//! those of the new leases.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,12 +19,11 @@ use futures::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::builder::Checkpointing;
 use crate::checkpoint::Checkpointer;
 use crate::context::Context;
 use crate::cosmos::{Error, ErrorKind, FeedPage, Position};
 use crate::health::ProcessingError;
-use crate::instance::Instance;
+use crate::instance::{Checkpointing, Instance};
 use crate::lease::{FeedRange, Lease};
 use crate::locate::locate;
 use crate::mode::ChangeFeedMode;
@@ -30,59 +31,63 @@ use crate::renewal::HeldLease;
 use crate::start_from::StartFrom;
 use crate::topology;
 
-/// Processes the lease until it is lost, replaced by others, or `stop` is cancelled; in the last case it is given back.
+/// Processes the lease until it is lost or replaced, or until `stop` is cancelled, in which case it is released.
 pub(crate) async fn process(instance: Arc<Instance>, held: Arc<HeldLease>, stop: &CancellationToken) {
     let token = held.lease().await.lease_token;
-    // In a task of its own: a handler that blocks its thread must not hold up the renewal. For the whole run: a handler
-    // may still be at work when the processor is told to stop, and the lease must not expire.
-    let mut keeping = JoinSet::new();
-    keeping.spawn(keep(Arc::clone(&instance), Arc::clone(&held), token.clone()));
-    RangeReader { instance: &instance, held: &held, stop, read_up_to: None, pages: 0, is_whole: false }
+    // A task of its own, because a handler may block its thread. It outlives `stop`, because a handler may still be
+    // running then and the lease must not expire.
+    let mut renewal = JoinSet::new();
+    renewal.spawn(renew(Arc::clone(&instance), Arc::clone(&held), token.clone()));
+    RangeReader { instance: &instance, held: &held, stop, read_up_to: None, pages: 0, is_sole_lease: false }
         .run(&token)
         .await;
-    drop(keeping);
+    drop(renewal);
     if held.lost().is_cancelled() {
-        log::info!("lease {token} was lost: another instance has it, or it was deleted");
+        log::info!("lease {token} was lost: another instance has acquired it, or it was deleted");
     } else if stop.is_cancelled()
         && let Err(error) = held.release().await
     {
-        instance.notifications.error(Some(&token), &ProcessingError::Lease(error), "; it will expire");
+        instance.notifications.error(
+            Some(&token),
+            &ProcessingError::Lease(error),
+            "; the lease remains owned until it expires",
+        );
     }
     instance.notifications.released(&token);
 }
 
-async fn keep(instance: Arc<Instance>, held: Arc<HeldLease>, token: String) {
-    let not_renewed = |error| {
-        instance.notifications.error(Some(&token), &ProcessingError::Lease(error), "; it will be renewed later")
+async fn renew(instance: Arc<Instance>, held: Arc<HeldLease>, token: String) {
+    let on_error = |error| {
+        instance.notifications.error(Some(&token), &ProcessingError::Lease(error), "; renewing the lease again later")
     };
-    held.keep(instance.settings.lease_renew_interval, not_renewed).await;
+    held.renew_periodically(instance.settings.lease_renew_interval, on_error).await;
 }
 
 struct RangeReader<'a> {
     instance: &'a Instance,
     held: &'a Arc<HeldLease>,
     stop: &'a CancellationToken,
-    /// The continuation to go on from; none to go on from the lease's bookmark.
+    /// The continuation token of the last page that was read; `None` to continue from the last checkpoint.
     read_up_to: Option<String>,
     /// How many pages were read.
     pages: u64,
-    /// Whether no other lease is known to be within this one's range.
-    is_whole: bool,
+    /// Whether it is established that no other lease is within the range of this one.
+    is_sole_lease: bool,
 }
 
 enum Progress {
     More,
     CaughtUp,
-    /// The lease is not this instance's any more: other leases have taken its place, or another instance has it.
-    Over,
+    /// This instance no longer owns the lease: it was replaced, or another instance has acquired it.
+    Ended,
 }
 
 impl RangeReader<'_> {
     async fn run(&mut self, token: &str) {
         let settings = &self.instance.settings;
-        // A failure that the last owner noted is over when this one succeeds.
-        let noted = self.held.lease().await.failure().is_some();
-        let (mut failures, mut retry_delay) = (if noted { 2 } else { 0_u32 }, settings.first_retry_delay);
+        // Success clears a failure that the previous owner recorded, so it counts as failed more than once.
+        let has_failed = self.held.lease().await.failure().is_some();
+        let (mut failures, mut retry_delay) = (if has_failed { 2 } else { 0_u32 }, settings.first_retry_delay);
         loop {
             let page = tokio::select! {
                 biased;
@@ -93,32 +98,32 @@ impl RangeReader<'_> {
             let progress = match page {
                 Ok(Some((range, page))) => self.deliver(&range, page).await,
                 Ok(None) => Ok(self.replaced()),
-                Err(error) => Err(not_read(error)),
+                Err(error) => Err(read_failed(error)),
             };
             let pause = match progress {
-                Ok(Progress::Over) => return,
+                Ok(Progress::Ended) => return,
                 Ok(progress) => {
                     if failures > 1 {
-                        self.note_failure(None).await;
+                        self.record_failure(None).await;
                     }
                     (failures, retry_delay) = (0, settings.first_retry_delay);
                     if matches!(progress, Progress::CaughtUp) { settings.poll_delay } else { Duration::ZERO }
                 }
-                // A handler may give up when it is told to stop.
+                // A handler may return an error when it is cancelled.
                 Err(_) if self.stop.is_cancelled() || self.held.lost().is_cancelled() => return,
                 Err(error) => {
-                    let note = format!("; tried again in {:.1} s", retry_delay.as_secs_f64());
-                    self.instance.notifications.error(Some(token), &error, &note);
+                    let next_step = format!("; retrying in {:.1} s", retry_delay.as_secs_f64());
+                    self.instance.notifications.error(Some(token), &error, &next_step);
                     if matches!(error, ProcessingError::Handler(_) | ProcessingError::HandlerPanicked) {
-                        // What the handler was given since the last checkpoint may have failed with this batch.
+                        // With manual checkpoints, earlier batches since the last checkpoint may have failed too.
                         self.read_up_to = None;
                     }
                     failures += 1;
                     if failures > 1 {
-                        self.note_failure(Some(&error.to_string())).await;
+                        self.record_failure(Some(&error.to_string())).await;
                     }
                     let pause = retry_delay;
-                    retry_delay = (retry_delay * 2).min(settings.last_retry_delay);
+                    retry_delay = (retry_delay * 2).min(settings.max_retry_delay);
                     pause
                 }
             };
@@ -130,24 +135,24 @@ impl RangeReader<'_> {
         }
     }
 
-    async fn note_failure(&self, failure: Option<&str>) {
-        // The lease's state is for people to look at; what happens does not depend on it.
-        if let Err(error) = self.held.note_failure(failure).await {
-            log::debug!("the state of a lease was not noted: {error}");
+    async fn record_failure(&self, failure: Option<&str>) {
+        // The record is for monitoring only; processing does not depend on it.
+        if let Err(error) = self.held.record_failure(failure).await {
+            log::debug!("could not record whether a lease is failing: {error}");
         }
     }
 
-    /// The next page; none when an instance that was killed had begun to replace the lease, and that is finished now.
+    /// The next page. `None` if an instance died while it replaced the lease, and the replacement is now complete.
     async fn next_page(&mut self) -> Result<Option<(FeedRange, FeedPage)>, Error> {
-        if !self.is_whole {
+        if !self.is_sole_lease {
             if topology::finish_replacing(self.instance, self.held).await? {
                 return Ok(None);
             }
-            self.is_whole = true;
+            self.is_sole_lease = true;
         }
         let lease = match self.read_up_to {
             Some(_) => self.held.lease().await,
-            None => self.held.read_anew(self.pages).await,
+            None => self.held.restart_from_checkpoint(self.pages).await,
         };
         let settings = &self.instance.settings;
         let range = match lease.range() {
@@ -165,13 +170,13 @@ impl RangeReader<'_> {
 
     fn replaced(&self) -> Progress {
         self.instance.rebalance.notify_one();
-        Progress::Over
+        Progress::Ended
     }
 
     fn position(&self, lease: Lease) -> Position {
         let start = self.start(&lease);
-        let fixed_now = lease.now().filter(|_| start == StartFrom::Now).map(str::to_owned);
-        match (self.read_up_to.clone().or(lease.continuation_token).or(fixed_now), start) {
+        let from_now = lease.start_from_now().filter(|_| start == StartFrom::Now).map(str::to_owned);
+        match (self.read_up_to.clone().or(lease.continuation_token).or(from_now), start) {
             (Some(continuation), _) => Position::Continuation(continuation),
             (None, StartFrom::Now) => Position::Now,
             (None, StartFrom::Beginning) => Position::Beginning,
@@ -179,17 +184,17 @@ impl RangeReader<'_> {
         }
     }
 
-    /// Where a lease without a bookmark starts.
+    /// Where a lease without a continuation token starts.
     fn start(&self, lease: &Lease) -> StartFrom {
         lease.reset_to().map_or(self.instance.settings.start_from, StartFrom::at)
     }
 
-    /// Records that there was nothing to handle up to `continuation`, so that a restart does not move the start. A start
-    /// from now makes no bookmark: until something was handled, another start can be chosen.
+    /// Records that there were no changes up to `continuation`, so that a restart does not move the start. For a start
+    /// from now this is not a checkpoint: until the first checkpoint, the operator can choose another start.
     async fn record_start(&self, lease: &Lease, continuation: &str) -> Result<(), Error> {
         match (self.start(lease), lease.mode()) {
-            (StartFrom::Now, ChangeFeedMode::LatestVersion) if lease.now().is_some() => Ok(()),
-            (StartFrom::Now, ChangeFeedMode::LatestVersion) => self.held.fix_now(continuation).await,
+            (StartFrom::Now, ChangeFeedMode::LatestVersion) if lease.start_from_now().is_some() => Ok(()),
+            (StartFrom::Now, ChangeFeedMode::LatestVersion) => self.held.record_start_from_now(continuation).await,
             _ => self.held.checkpoint(self.pages, continuation).await,
         }
     }
@@ -207,8 +212,8 @@ impl RangeReader<'_> {
         let caught_up = page.changes.is_empty();
         if !caught_up {
             let expiration = self.instance.settings.lease_expiration_interval;
-            if !self.held.confirm(expiration).await.map_err(ProcessingError::Lease)? {
-                return Ok(Progress::Over);
+            if !self.held.confirm_ownership(expiration).await.map_err(ProcessingError::Lease)? {
+                return Ok(Progress::Ended);
             }
             let context = Context {
                 instance_name: Arc::clone(&self.instance.settings.instance_name),
@@ -236,8 +241,8 @@ impl RangeReader<'_> {
     }
 }
 
-/// A page that cannot be read is never skipped: its range waits until it can be.
-fn not_read(error: Error) -> ProcessingError {
+/// A page that cannot be read is never skipped: its feed range makes no progress until the page can be read.
+fn read_failed(error: Error) -> ProcessingError {
     match error.kind() {
         ErrorKind::Invalid => ProcessingError::UnreadablePage(error),
         _ => ProcessingError::ChangeFeed(error),

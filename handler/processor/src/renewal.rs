@@ -1,9 +1,11 @@
-//! A lease that this instance holds: renewed, moved forward, given back, or found to be lost.
+//! A lease that this instance holds: renews it, checkpoints it, releases it, and detects its loss.
 //!
-//! Checkpoints and renewals of one lease take turns, so that each knows the etag the other left. A lease is lost as soon
-//! as its document is gone or names another owner; what runs under it is told by a cancellation token. Bookmarks only
-//! move forward: pages are numbered in the order in which they were read, the checkpoint of an earlier page after that of
-//! a later one changes nothing, and one of a page from before the range was read anew from the bookmark is refused.
+//! A lock serializes the updates of one lease, so that each update knows the etag of the previous one. A lease is lost
+//! once its document is deleted or names another owner; a cancellation token signals this to the running handler.
+//!
+//! A checkpoint never moves the lease backward. Pages are numbered in the order in which they were read. Checkpointing
+//! a page after a later page has no effect. After the reader has gone back to the last checkpoint, checkpointing a page
+//! from before that is an error.
 
 use std::time::Duration;
 
@@ -23,16 +25,17 @@ pub(crate) struct HeldLease {
 
 struct State {
     lease: Lease,
-    /// The number of the page that the bookmark is of.
-    page: u64,
-    /// Pages up to this one are void: the range was read anew since.
-    void: u64,
-    /// Whether the lease was given back or deleted: it may be held anew by then, and is not this one's to write.
-    over: bool,
+    /// The number of the page that was checkpointed last.
+    checkpointed_page: u64,
+    /// Pages up to this number are redelivered: they can no longer be checkpointed.
+    last_void_page: u64,
+    /// Whether the lease was released or deleted. This instance may have acquired it again as another `HeldLease`, so
+    /// this one must not update it.
+    ended: bool,
 }
 
 impl HeldLease {
-    /// Takes a lease, to be renewed within `expiration`; `None` when another instance was faster.
+    /// Acquires a lease that expires after `expiration` without renewal. `None` when another instance was faster.
     pub(crate) async fn acquire(
         store: &LeaseStore,
         lease: &Lease,
@@ -41,15 +44,15 @@ impl HeldLease {
     ) -> Result<Option<Self>, Error> {
         let seen = lease.owner.clone();
         let acquired = store.update(lease, |current| {
-            let mut taken = Lease { owner: Some(owner.to_owned()), ..current.clone() };
-            taken.note_holder(store.clock().now(), expiration);
-            // Its own name is there when it has taken the lease, and the reply was lost.
-            (current.owner == seen || current.owner == taken.owner).then_some(taken)
+            let mut acquired = Lease { owner: Some(owner.to_owned()), ..current.clone() };
+            acquired.record_owner(store.clock().now(), expiration);
+            // This instance is the owner already if an earlier attempt succeeded and its response was lost.
+            (current.owner == seen || current.owner == acquired.owner).then_some(acquired)
         });
         Ok(acquired.await?.map(|lease| Self {
             store: store.clone(),
             owner: owner.to_owned(),
-            state: Mutex::new(State { lease, page: 0, void: 0, over: false }),
+            state: Mutex::new(State { lease, checkpointed_page: 0, last_void_page: 0, ended: false }),
             lost: CancellationToken::new(),
         }))
     }
@@ -59,84 +62,84 @@ impl HeldLease {
         &self.lost
     }
 
-    /// Whether the lease is not held any more, for whatever reason.
-    pub(crate) async fn is_over(&self) -> bool {
-        self.lost.is_cancelled() || self.state.lock().await.over
+    /// Whether this instance no longer holds the lease: it was lost, released or deleted.
+    pub(crate) async fn is_ended(&self) -> bool {
+        self.lost.is_cancelled() || self.state.lock().await.ended
     }
 
     pub(crate) async fn lease(&self) -> Lease {
         self.state.lock().await.lease.clone()
     }
 
-    /// The lease, to read its range anew from the bookmark after `pages` pages.
-    pub(crate) async fn read_anew(&self, pages: u64) -> Lease {
+    /// The lease, to read its range from the last checkpoint again after `pages` pages.
+    pub(crate) async fn restart_from_checkpoint(&self, pages: u64) -> Lease {
         let mut state = self.state.lock().await;
-        state.void = pages;
+        state.last_void_page = pages;
         state.lease.clone()
     }
 
-    /// Records that everything up to `continuation`, which page number `page` came with, was handled.
+    /// Records that every change up to page number `page`, whose continuation token is `continuation`, was handled.
     pub(crate) async fn checkpoint(&self, page: u64, continuation: &str) -> Result<(), Error> {
         let mut state = self.state.lock().await;
-        if page <= state.void {
+        if page <= state.last_void_page {
             let action = format!("checkpointing lease {}", state.lease.lease_token);
-            let message = "the handler failed since, and what it was given before comes again";
+            let message = "the handler has failed since, and its changes are redelivered from the last checkpoint";
             return Err(Error::new(ErrorKind::PreconditionFailed, action, message));
         }
-        if page <= state.page {
+        if page <= state.checkpointed_page {
             return Ok(());
         }
         let now = self.store.clock().now();
-        self.update(&mut state, |lease| lease.move_to(continuation, now)).await?;
-        if !self.lost.is_cancelled() && !state.over {
-            state.page = page;
+        self.update(&mut state, |lease| lease.checkpoint(continuation, now)).await?;
+        if !self.lost.is_cancelled() && !state.ended {
+            state.checkpointed_page = page;
         }
         Ok(())
     }
 
-    /// Records the range of a lease that did not tell it.
+    /// Records the feed range of a lease that had none.
     pub(crate) async fn record_range(&self, range: &FeedRange) -> Result<(), Error> {
         let mut state = self.state.lock().await;
         self.update(&mut state, |lease| lease.feed_range = Some(RangeEnvelope { range: range.clone() })).await
     }
 
-    /// Records where a start from now begins.
-    pub(crate) async fn fix_now(&self, continuation: &str) -> Result<(), Error> {
+    /// Records the continuation token at which a start from now begins.
+    pub(crate) async fn record_start_from_now(&self, continuation: &str) -> Result<(), Error> {
         let mut state = self.state.lock().await;
-        self.update(&mut state, |lease| lease.fix_now(continuation)).await
+        self.update(&mut state, |lease| lease.record_start_from_now(continuation)).await
     }
 
-    /// Records why the lease does not move forward, or that it does again.
-    pub(crate) async fn note_failure(&self, failure: Option<&str>) -> Result<(), Error> {
+    /// Records why the lease makes no progress; `None` once it makes progress again.
+    pub(crate) async fn record_failure(&self, failure: Option<&str>) -> Result<(), Error> {
         let mut state = self.state.lock().await;
         let now = self.store.clock().now();
-        self.update(&mut state, |lease| lease.note_failure(failure, now)).await
+        self.update(&mut state, |lease| lease.record_failure(failure, now)).await
     }
 
-    /// Gives the lease back, with its bookmark.
+    /// Releases the lease. It keeps its continuation token.
     pub(crate) async fn release(&self) -> Result<(), Error> {
         let mut state = self.state.lock().await;
         self.update(&mut state, |lease| lease.owner = None).await?;
-        state.over = true;
+        state.ended = true;
         Ok(())
     }
 
-    /// Deletes the lease, after others have taken its place.
+    /// Deletes the lease after other leases have replaced it.
     pub(crate) async fn delete(&self) -> Result<(), Error> {
         let mut state = self.state.lock().await;
-        // The etag must be the newest one, and the lease still this instance's.
+        // Gets the latest etag, and detects whether another instance has acquired the lease.
         self.update(&mut state, |_| ()).await?;
         if self.lost.is_cancelled() {
             return Ok(());
         }
         self.store.delete(&state.lease).await?;
-        state.over = true;
+        state.ended = true;
         Ok(())
     }
 
-    /// Whether the lease is still this instance's. One that was held up for longer than `expiration` may have lost it
-    /// without knowing: it asks, before it does what only the owner may.
-    pub(crate) async fn confirm(&self, expiration: Duration) -> Result<bool, Error> {
+    /// Whether this instance still owns the lease. An instance that was suspended for longer than `expiration` may have
+    /// lost it unnoticed, and checks here before it does what only the owner may do.
+    pub(crate) async fn confirm_ownership(&self, expiration: Duration) -> Result<bool, Error> {
         let mut state = self.state.lock().await;
         let written = state.lease.timestamp.unwrap_or_default();
         if later(written, expiration) < self.store.clock().now() {
@@ -145,10 +148,10 @@ impl HeldLease {
         Ok(!self.lost.is_cancelled())
     }
 
-    /// Renews the lease every `interval`, first after half of it, for as long as it is held.
-    pub(crate) async fn keep(&self, interval: Duration, on_error: impl Fn(Error)) {
+    /// Renews the lease every `interval` while this instance holds it. The first renewal is after half of `interval`.
+    pub(crate) async fn renew_periodically(&self, interval: Duration, on_error: impl Fn(Error)) {
         let mut pause = interval / 2;
-        while !self.is_over().await {
+        while !self.is_ended().await {
             self.store.clock().sleep(pause).await;
             let mut state = self.state.lock().await;
             if let Err(error) = self.update(&mut state, |_| ()).await {
@@ -159,7 +162,7 @@ impl HeldLease {
     }
 
     async fn update(&self, state: &mut MutexGuard<'_, State>, change: impl Fn(&mut Lease)) -> Result<(), Error> {
-        if self.lost.is_cancelled() || state.over {
+        if self.lost.is_cancelled() || state.ended {
             return Ok(());
         }
         let updated = self.store.update(&state.lease, |current| {
