@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use changefeed_backup_format::LocationAccess;
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use crate::backup::PlaceAccess;
 use crate::cosmos::{Account, Connect, Container, Error, Meter};
 use crate::jobs::JobOptions;
 
@@ -88,7 +88,7 @@ pub struct StoreOptions {
     /// How long work is done.
     pub jobs: JobOptions,
     /// How the places of backups are reached.
-    pub places: PlaceAccess,
+    pub places: LocationAccess,
 }
 
 /// A monitored container and its history.

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use changefeed_history::backup::{BackupRequest, BackupView, BackupWriter, PlaceAccess, unfinished};
+use changefeed_backup_format::{BackupWriter, LocationAccess, unfinished_backup};
+use changefeed_history::backup::{BackupRequest, BackupView};
 use changefeed_history::{FilterOn, JobState, RestoreRequest, Selection, Target};
 
 use super::arguments::Output;
@@ -24,7 +25,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(300);
 /// Writes, reads and restores backups. Cosmos DB is not needed to look at one.
 pub async fn run(source: &Source, command: &BackupCommand) -> Result<ExitCode> {
     let service = || Settings::read(source).map(Service::of_command);
-    let access = || places(source).map(|places| PlaceAccess { host: Some(host()), ..places });
+    let access = || places(source).map(|places| LocationAccess { host: Some(host()), ..places });
     match command {
         BackupCommand::Create(arguments) => create(&service()?, arguments).await,
         BackupCommand::Restore(arguments) => restore(&service()?, arguments).await,
@@ -89,7 +90,7 @@ async fn under_way(
 ) -> Result<Option<String>> {
     let place = service.settings().places.open(&request.to)?;
     let backups = service.store.backups().await?.items;
-    let unfinished = unfinished(&place).await?;
+    let unfinished = unfinished_backup(&place).await?;
     let is_here = |backup: &BackupView| {
         backup.place() == request.to || unfinished.as_ref().is_some_and(|unfinished| unfinished.id == backup.id)
     };

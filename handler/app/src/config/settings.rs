@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use changefeed_history::backup::PlaceAccess;
+use changefeed_backup_format::LocationAccess;
 use changefeed_history::{ContainerNames, JobOptions, StoreOptions};
 use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
@@ -85,7 +85,7 @@ pub struct Settings {
     /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
     pub lease_prefix: String,
     /// How the places of backups are reached.
-    pub places: PlaceAccess,
+    pub places: LocationAccess,
     /// The port that the Functions host calls.
     pub port: u16,
 }

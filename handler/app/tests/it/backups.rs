@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use changefeed_history::backup::{ListedState, Place, list};
+use changefeed_backup_format::{BackupLocation, ListedState, list};
 use changefeed_history::{JobOptions, JobState, SliceEnd, Store, UndoRequest};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -267,7 +267,7 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
     std::fs::create_dir(story.place("newer")).expect("folder");
     std::fs::write(story.place("newer/manifest.json"), "{\"format\": 9}").expect("written");
     assert!(unrestorable(json!(story.place("newer"))).await.contains("has format 9"));
-    let listed = list(&Place::folder(story.folder.path())).await.expect("listed");
+    let listed = list(&BackupLocation::folder(story.folder.path())).await.expect("listed");
     assert_eq!(listed.iter().filter(|one| matches!(one.state, ListedState::Finished { .. })).count(), 2);
     // What only one machine can do is left alone by every other one.
     let elsewhere = story.world.store(|options| options.places.host = Some("elsewhere".into()));

@@ -1,46 +1,9 @@
-//! Backups as files: what a container held, live or as of a moment, where nothing of Azure is needed to read it.
-//!
-//! A backup is a folder of compressed segments and a manifest, written last. `docs/backup-format.md` specifies the files.
-//! Nothing read from one is believed before its digest is, and nothing in one makes the reader use more than bounded memory.
+//! Backups of a container, written by jobs in the format of `changefeed-backup-format`.
 
-mod access;
-mod chain;
-mod contents;
-mod damage;
-mod deletion;
-mod digest;
-mod document;
-mod foreign;
+mod convert;
 mod job;
-mod list;
-mod manifest;
-mod place;
-mod progress;
-mod read;
-mod sealed;
-mod segment;
-mod segment_name;
-mod segment_reader;
-mod segment_writer;
-mod verify;
-mod write;
 
-pub use access::PlaceAccess;
-pub use chain::check_chain;
-pub use damage::{Damage, ReadError};
-pub use deletion::Deletion;
-pub use digest::Digest;
-pub use document::BackupDocument;
-pub use foreign::{ForeignDocument, ForeignError, ForeignMark, ForeignReader};
-pub use job::{BackupCounts, BackupList, BackupRequest, BackupView, unfinished};
+pub use convert::format_error;
+pub(crate) use convert::key_from_components;
+pub use job::{BackupCounts, BackupList, BackupRequest, BackupView};
 pub(crate) use job::{KIND, work};
-pub use list::{ListedBackup, ListedState, list, look};
-pub use manifest::{BackupHeader, Content, Earlier, Manifest, Source};
-pub use place::{Chunks, Entry, EntryKind, Place, Revision};
-pub use read::BackupReader;
-pub use segment::{SegmentKind, SegmentRecord};
-pub use segment_name::SegmentName;
-pub use segment_reader::{Line, SegmentReader};
-pub use segment_writer::SegmentWriter;
-pub use verify::{Verification, verify, verify_listing, verify_segment};
-pub use write::{BackupWriter, Resumed};

@@ -333,7 +333,7 @@ mod tests {
             restored_at_field: None,
             retention_days: None,
             jobs: JobOptions::default(),
-            places: crate::backup::PlaceAccess::default(),
+            places: changefeed_backup_format::LocationAccess::default(),
         };
         let job =
             json!({"id": "1", "kind": "backup", "state": "running", "startedAt": "2026-11-01T00:00:00Z", "job": {}});

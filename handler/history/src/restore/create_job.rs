@@ -11,6 +11,7 @@ use super::record::{KIND, RestoreRecord, RestoreReport};
 use super::request::{RestoreRequest, Selection, Target};
 use super::undo::UndoRequest;
 use super::work::undo_request;
+use crate::backup::format_error;
 use crate::capture::record::enclosed;
 use crate::cosmos::{Error, ErrorKind, Key};
 use crate::jobs::{JobState, Work, check_budget, new_id};
@@ -71,7 +72,7 @@ impl Store {
             self.check_several(places).await?;
             let files = BackupFiles::find(self, places).await?;
             files.check_target(written.key_paths(), request.delete_created_after)?;
-            only_on = self.options.places.only_on(places.iter().map(String::as_str));
+            only_on = self.options.places.required_host(places.iter().map(String::as_str));
         }
         if let Selection::Partition(key) = &request.selection {
             self.check_key(key).await?;
@@ -97,8 +98,8 @@ impl Store {
     /// Files of other tools are restored from one place.
     async fn check_several(&self, places: &[String]) -> Result<(), Error> {
         for name in places.iter().filter(|_| places.len() > 1) {
-            let place = self.options.places.open(name)?;
-            if place.as_file().await?.is_some() {
+            let place = self.options.places.open(name).map_err(format_error)?;
+            if place.as_file().await.map_err(format_error)?.is_some() {
                 let message = format!(
                     "{place} is a file; several places must be backups, a full one and after it its increments in \
                      order. Of several files, name the folder or restore one after the other"

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use changefeed_history::backup::{BackupCounts, BackupView, Place, verify};
+use changefeed_backup_format::{BackupLocation, verify};
+use changefeed_history::backup::{BackupCounts, BackupView};
 use changefeed_history::{JobState, Progress, Store, TruncateRequest};
 use serde_json::{Value, json};
 
@@ -41,7 +42,7 @@ pub async fn back_up(store: &Store, request: Value) -> BackupView {
 
 /// The documents and deletions that the view counts are in the files, which are sound.
 pub async fn assert_sound(view: &BackupView) {
-    let found = verify(&Place::folder(view.place())).await.expect("verified");
+    let found = verify(&BackupLocation::folder(view.place())).await.expect("verified");
     assert!(found.is_sound(), "{:?}", found.damages);
     let BackupCounts { documents, deletions, bytes, .. } = view.counts;
     assert_eq!((found.documents, found.deletions, found.compressed_bytes), (documents, deletions, bytes));

@@ -7,7 +7,7 @@ use azure_data_cosmos::feed::ChangeFeedPageIterator;
 use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKeyDefinition, TimeToLive};
 use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
 use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
-use changefeed_history::backup::PlaceAccess;
+use changefeed_backup_format::LocationAccess;
 use changefeed_history::{ContainerNames, JobOptions, Store, StoreOptions};
 use futures::{StreamExt, TryStreamExt};
 use local_cosmos::{Endpoint, Options};
@@ -74,7 +74,7 @@ impl World {
             restored_at_field: Some(name("restored_at")),
             retention_days: None,
             jobs: JobOptions::default(),
-            places: PlaceAccess { host: Some(name("here")), ..PlaceAccess::default() },
+            places: LocationAccess { host: Some(name("here")), ..LocationAccess::default() },
         };
         change(&mut options);
         Store::new(Box::new(connect), names, options)

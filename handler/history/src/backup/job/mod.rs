@@ -17,5 +17,5 @@ mod work;
 
 pub(crate) use record::KIND;
 pub use record::{BackupCounts, BackupList, BackupView};
-pub use request::{BackupRequest, unfinished};
+pub use request::BackupRequest;
 pub(crate) use work::work;

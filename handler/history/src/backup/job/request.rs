@@ -1,14 +1,12 @@
 //! What to back up, and the job made of it.
 
+use changefeed_backup_format::{BackupHeader, Content, EarlierBackup, ReadError, Source, check_empty, read_manifest};
 use chrono::{TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::record::{BackupView, KIND};
-use crate::backup::damage::{Damage, ReadError};
-use crate::backup::manifest::{BackupHeader, Content, Earlier, Source};
-use crate::backup::place::Place;
-use crate::backup::{read, write};
+use crate::backup::convert::{filter_texts, format_error};
 use crate::cosmos::Error;
 use crate::filter::{Filter, check_count};
 use crate::jobs::{Job, JobState, Work, check_budget, new_id};
@@ -58,13 +56,13 @@ impl Store {
     pub async fn create_backup_job(&self, request: &BackupRequest) -> Result<BackupView, Error> {
         check_budget(request.ru_per_second).map_err(refused)?;
         check_count(&request.filter).map_err(refused)?;
-        let place = self.options.places.open(&request.to)?;
-        if place.as_file().await?.is_some() {
+        let place = self.options.places.open(&request.to).map_err(format_error)?;
+        if place.as_file().await.map_err(format_error)?.is_some() {
             return Err(refused(format!("{place} is a file; a backup is a folder")));
         }
         let now = Utc::now();
         self.backup_header(request, "").await?;
-        write::check_empty(&place).await?;
+        check_empty(&place).await.map_err(format_error)?;
         let places = std::iter::once(request.to.as_str()).chain(request.incremental_from.as_deref());
         let job = Job {
             id: new_id(now),
@@ -76,7 +74,7 @@ impl Store {
             request_charge: 0.0,
             job: Work {
                 ru_per_second: request.ru_per_second,
-                only_on: self.options.places.only_on(places),
+                only_on: self.options.places.required_host(places),
                 updated_at: timestamp(now),
                 ..Work::default()
             },
@@ -102,8 +100,8 @@ impl Store {
         let mut header = BackupHeader {
             id: id.to_owned(),
             source,
-            content: request.as_of.map_or(Content::Live {}, |moment| Content::AsOf { moment }),
-            filter: request.filter.clone(),
+            content: request.as_of.map_or(Content::Live {}, |moment| Content::AsOf { moment: moment.time().into() }),
+            filter: filter_texts(&request.filter),
             incremental_from: None,
             started_at: now.into(),
             created_by: format!("changefeed {}", env!("CARGO_PKG_VERSION")),
@@ -115,11 +113,11 @@ impl Store {
     }
 
     /// The backup that another one continues, as that one tells of it.
-    async fn earlier(&self, place: &str, header: &BackupHeader) -> Result<Earlier, Error> {
-        let place = self.options.places.open(place)?;
-        let (manifest, digest) = read::manifest(&place).await.map_err(|error| match error {
+    async fn earlier(&self, place: &str, header: &BackupHeader) -> Result<EarlierBackup, Error> {
+        let place = self.options.places.open(place).map_err(format_error)?;
+        let (manifest, digest) = read_manifest(&place).await.map_err(|error| match error {
             ReadError::Damage(damage) => refused(format!("the earlier backup, in {place}: {damage}")),
-            ReadError::Place(error) => error,
+            ReadError::Location(error) => format_error(error),
         })?;
         let until = manifest.complete_until();
         let earlier = manifest.as_earlier(digest);
@@ -134,26 +132,9 @@ impl Store {
                 Err(refused(format!("asOf is before {until}, until which the earlier backup, in {place}, is complete")))
             }
             _ => match manifest.backup.content {
-                Content::Live {} => Ok(Earlier { since: (until.time() - CLOCK_MARGIN).into(), ..earlier }),
+                Content::Live {} => Ok(EarlierBackup { since: (until.time() - CLOCK_MARGIN).into(), ..earlier }),
                 Content::AsOf { .. } => Ok(earlier),
             },
         }
-    }
-}
-
-/// What the unfinished backup in a place is to be; none where there is none.
-///
-/// # Errors
-/// When the place cannot be read.
-pub async fn unfinished(place: &Place) -> Result<Option<BackupHeader>, Error> {
-    match read::manifest(place).await {
-        Err(ReadError::Damage(Damage::Unfinished { .. })) => {}
-        Err(ReadError::Place(error)) => return Err(error),
-        _ => return Ok(None),
-    }
-    match read::progress(place).await {
-        Ok(progress) => Ok(progress.map(|progress| progress.backup)),
-        Err(ReadError::Place(error)) => Err(error),
-        Err(ReadError::Damage(_)) => Ok(None),
     }
 }
