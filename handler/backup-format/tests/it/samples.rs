@@ -46,4 +46,8 @@ async fn backups_of_format_1_are_read() {
     }
     assert_eq!(check_chain(&chain), Ok(()));
     assert_eq!(chain[1].0.complete_until(), time(1_592_927_000).into());
+    for (name, (manifest, digest)) in ["base", "increment"].iter().zip(&chain) {
+        let file = std::fs::read(samples().join(name).join("manifest.json")).expect("read");
+        assert_eq!(manifest.encode().expect("text"), (file, *digest), "{name} is written as before, byte for byte");
+    }
 }
