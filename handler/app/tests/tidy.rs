@@ -36,7 +36,7 @@ fn uses(name: &str) -> BTreeSet<String> {
     let manifest = read(format!("handler/{name}/Cargo.toml"));
     let dependencies =
         manifest.split("[dependencies]").nth(1).expect("dependencies").split("\n[").next().expect("section");
-    let ours = ["changefeed-history", "changefeed-processor", "local-cosmos", "local-host"];
+    let ours = ["changefeed-backup-format", "changefeed-history", "changefeed-processor", "local-cosmos", "local-host"];
     let names = dependencies.lines().filter_map(|line| line.split([' ', '.']).next());
     names.filter(|name| ours.contains(name)).map(str::to_owned).collect()
 }
@@ -46,8 +46,12 @@ fn crates_use_only_the_crates_that_the_architecture_names() {
     let expect = |name: &str, used: &[&str]| {
         assert_eq!(uses(name), used.iter().map(|name| (*name).to_owned()).collect(), "{name}")
     };
-    expect("app", &["changefeed-history", "changefeed-processor", "local-cosmos", "local-host"]);
-    expect("history", &[]);
+    expect(
+        "app",
+        &["changefeed-backup-format", "changefeed-history", "changefeed-processor", "local-cosmos", "local-host"],
+    );
+    expect("backup-format", &[]);
+    expect("history", &["changefeed-backup-format"]);
     expect("processor", &[]);
     expect("local-cosmos", &[]);
     expect("local-host", &["changefeed-processor"]);
@@ -57,11 +61,17 @@ fn crates_use_only_the_crates_that_the_architecture_names() {
 fn sdk_types_are_named_in_the_rooms_at_the_edge_only() {
     let edges =
         ["handler/history/src/cosmos/", "handler/processor/src/cosmos/", "handler/app/src/config/connection.rs"];
-    for folder in ["handler/app/src", "handler/history/src", "handler/processor/src", "handler/local-host/src"] {
+    for folder in [
+        "handler/app/src",
+        "handler/backup-format/src",
+        "handler/history/src",
+        "handler/processor/src",
+        "handler/local-host/src",
+    ] {
         for (path, text) in sources(folder) {
             let at_edge = edges.iter().any(|edge| path.starts_with(edge));
             assert!(at_edge || !text.contains("azure_data_cosmos::"), "{path} names the SDK");
-            let at_blobs = path == "handler/history/src/backup/place/blob.rs";
+            let at_blobs = path == "handler/backup-format/src/location/blob.rs";
             assert!(at_blobs || !text.contains("azure_storage_blob::"), "{path} names the storage SDK");
         }
     }
@@ -96,7 +106,7 @@ fn a_file_is_one_thing() {
 
 #[test]
 fn dependencies_are_pinned_in_the_workspace_only() {
-    for name in ["app", "history", "local-cosmos", "local-host", "processor"] {
+    for name in ["app", "backup-format", "history", "local-cosmos", "local-host", "processor"] {
         let manifest = read(format!("handler/{name}/Cargo.toml"));
         for line in manifest.lines().skip_while(|line| *line != "[dependencies]").filter(|line| line.contains('=')) {
             assert!(line.contains("workspace = true"), "{name}: {line}");

@@ -4,7 +4,6 @@
 //! [`Containers`] names the containers. [`Capture`] stores versions, [`History`] reads them, [`DeadLetters`] has the documents
 //! that cannot be stored, and [`Retention`] removes versions that are no longer needed.
 
-pub mod backup;
 mod capture;
 mod container_status;
 mod containers;
@@ -24,8 +23,6 @@ mod retention_record;
 mod store_version;
 mod version;
 mod version_id;
-
-pub(crate) use changefeed_cosmos as cosmos;
 
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, decode_delivery};
 pub use container_status::{ContainerState, ContainerStatus};

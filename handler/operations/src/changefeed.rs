@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use changefeed_cosmos::Account;
-use changefeed_history::backup::PlaceAccess;
+use changefeed_backup_format::LocationAccess;
 use changefeed_history::{
     Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, History, Retention, RetentionOptions, Role,
 };
@@ -32,7 +32,7 @@ pub struct ChangefeedOptions {
     /// How jobs are run.
     pub jobs: JobOptions,
     /// How the locations of backups are reached.
-    pub places: PlaceAccess,
+    pub places: LocationAccess,
 }
 
 /// A monitored container, its history, and what can be done with them.

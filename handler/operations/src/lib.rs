@@ -14,7 +14,7 @@ mod scan;
 mod truncate;
 mod verify;
 
-pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, unfinished};
+pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
 pub use changefeed::{Changefeed, ChangefeedOptions};
 pub use documents::Documents;
 pub use populate::{PopulateReport, PopulateRequest};

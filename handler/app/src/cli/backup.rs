@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use changefeed_history::backup::{BackupWriter, PlaceAccess};
-use changefeed_jobs::JobState;
+use changefeed_backup_format::{BackupWriter, LocationAccess, unfinished_backup};
 use changefeed_operations::BACKUP;
-use changefeed_operations::{BackupRequest, BackupView, unfinished};
+use changefeed_operations::{BackupRequest, BackupView};
+use changefeed_jobs::JobState;
 use changefeed_operations::{FilterOn, RestoreRequest, Selection, Target};
 
 use super::arguments::Output;
@@ -27,7 +27,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(300);
 /// Writes, reads and restores backups. Cosmos DB is not needed to look at one.
 pub async fn run(source: &Source, command: &BackupCommand) -> Result<ExitCode> {
     let service = || Settings::read(source).map(Service::of_command);
-    let access = || places(source).map(|places| PlaceAccess { host: Some(host()), ..places });
+    let access = || places(source).map(|places| LocationAccess { host: Some(host()), ..places });
     match command {
         BackupCommand::Create(arguments) => create(&service()?, arguments).await,
         BackupCommand::Restore(arguments) => restore(&service()?, arguments).await,
@@ -92,7 +92,7 @@ async fn under_way(
 ) -> Result<Option<String>> {
     let place = service.settings().places.open(&request.to)?;
     let backups = service.changefeed.backups.list().await?.items;
-    let unfinished = unfinished(&place).await?;
+    let unfinished = unfinished_backup(&place).await?;
     let is_here = |backup: &BackupView| {
         backup.place() == request.to || unfinished.as_ref().is_some_and(|unfinished| unfinished.id == backup.id)
     };

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use changefeed_history::backup::{
-    Content, Damage, ListedBackup, ListedState, Place, PlaceAccess, look, verify_listing, verify_segment,
+use changefeed_backup_format::{
+    BackupLocation, Content, Damage, ListedBackup, ListedState, LocationAccess, inspect, verify_listing, verify_segment,
 };
 
 use serde_json::json;
@@ -18,15 +18,15 @@ use super::progress::bar;
 const DAMAGED: u8 = 3;
 
 /// The place to look at. Nothing is stored of it, so that it may have a SAS.
-fn open(access: &PlaceAccess, place: &str) -> Result<Place> {
+fn open(access: &LocationAccess, place: &str) -> Result<BackupLocation> {
     if place.contains("://") && place.contains("sig=") {
-        return Ok(Place::blobs(place, None)?);
+        return Ok(BackupLocation::blobs(place, None)?);
     }
     Ok(access.open(&whole(place)?)?)
 }
 
 /// Reads all of a backup.
-pub async fn verify(access: &PlaceAccess, place: &str, output: Output) -> Result<ExitCode> {
+pub async fn verify(access: &LocationAccess, place: &str, output: Output) -> Result<ExitCode> {
     let place = open(access, place)?;
     let mut verification = verify_listing(&place).await?;
     if verification.damages.contains(&Damage::NoManifest) {
@@ -62,13 +62,13 @@ pub async fn verify(access: &PlaceAccess, place: &str, output: Output) -> Result
 }
 
 /// Lists the backups below a place, or the one that is there. What could not be looked at is listed too, and makes it fail.
-pub async fn list(access: &PlaceAccess, place: &str, output: Output) -> Result<ExitCode> {
+pub async fn list(access: &LocationAccess, place: &str, output: Output) -> Result<ExitCode> {
     let place = open(access, place)?;
-    let backups = changefeed_history::backup::list(&place).await?;
+    let backups = changefeed_backup_format::list(&place).await?;
     if backups.is_empty() && place.as_file().await?.is_some() {
         bail!("{place} is a file");
     }
-    let itself = if backups.is_empty() { look(&place).await? } else { None };
+    let itself = if backups.is_empty() { inspect(&place).await? } else { None };
     if let Some(ListedState::Damaged { damage }) = &itself {
         bail!("{place}: {damage}");
     }
@@ -114,7 +114,7 @@ fn row(listed: &ListedBackup) -> Vec<String> {
             content.push_str(&format!(", after {}", earlier.id));
         }
         for filter in &backup.filter {
-            content.push_str(&format!(", {}", String::from(filter.clone())));
+            content.push_str(&format!(", {filter}"));
         }
         [format!("{}/{}", backup.source.database, backup.source.container), content, backup.started_at.to_string()]
     });

@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use changefeed_backup_format::LocationAccess;
 use changefeed_history::ContainerNames;
-use changefeed_history::backup::PlaceAccess;
 use changefeed_jobs::JobOptions;
 use changefeed_operations::ChangefeedOptions;
 use changefeed_processor::ChangeFeedMode;
@@ -87,7 +87,7 @@ pub struct Settings {
     /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
     pub lease_prefix: String,
     /// How the places of backups are reached.
-    pub places: PlaceAccess,
+    pub places: LocationAccess,
     /// The port that the Functions host calls.
     pub port: u16,
 }
@@ -130,7 +130,7 @@ impl Settings {
     }
 
     /// What the history needs of them.
-    pub fn changefeed_options(&self) -> ChangefeedOptions {
+    pub fn store_options(&self) -> ChangefeedOptions {
         ChangefeedOptions {
             concurrency: self.concurrency,
             batch_timeout: self.batch_timeout,

@@ -2,7 +2,7 @@
 //! with.
 
 use anyhow::{Result, anyhow};
-use changefeed_history::backup::PlaceAccess;
+use changefeed_backup_format::LocationAccess;
 
 use super::connection::identity;
 use super::settings::BACKUP_STORAGE;
@@ -12,10 +12,10 @@ use super::source::Source;
 ///
 /// # Errors
 /// When the connection string lacks something.
-pub fn places(source: &Source) -> Result<PlaceAccess> {
+pub fn places(source: &Source) -> Result<LocationAccess> {
     let connection_string = source.get(BACKUP_STORAGE.name).map(str::to_owned);
     let identity = if connection_string.is_some() { None } else { identity(source) };
-    let places = PlaceAccess { connection_string, identity, host: None };
+    let places = LocationAccess { connection_string, identity, host: None };
     places.account().map_err(|message| {
         anyhow!(
             "setting {}: {message}; allowed is the connection string of a storage account: \

@@ -2,8 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use changefeed_history::backup::{Verification, verify_listing, verify_segment};
+use changefeed_backup_format::{Verification, verify_listing, verify_segment};
 use changefeed_operations::BACKUP;
+use changefeed_operations::format_error;
 use changefeed_operations::{BackupRequest, BackupView};
 use serde::{Deserialize, Serialize};
 
@@ -62,13 +63,13 @@ pub async fn verify(
     Json(request): Json<VerifyRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let backup = service.changefeed.backups.show(&id).await?;
-    let place = service.settings().places.open(backup.place())?;
+    let place = service.settings().places.open(backup.place()).map_err(format_error)?;
     let first = match request.continuation.as_deref().map(str::parse::<usize>) {
         None => 0,
         Some(Ok(first)) => first,
         Some(Err(_)) => return Err(ApiError::bad_request("the continuation is not one that a verification gave")),
     };
-    let mut verification = verify_listing(&place).await?;
+    let mut verification = verify_listing(&place).await.map_err(format_error)?;
     let segments = verification.manifest.as_mut().map(|manifest| std::mem::take(&mut manifest.segments));
     let (mut bytes, mut continuation) = (0, None);
     for (number, segment) in segments.into_iter().flatten().enumerate().skip(first) {
@@ -77,7 +78,7 @@ pub async fn verify(
             break;
         }
         bytes += segment.compressed_bytes;
-        verification.add(verify_segment(&place, segment).await?);
+        verification.add(verify_segment(&place, segment).await.map_err(format_error)?);
     }
     let sound = verification.is_sound();
     // The manifest is long, and its numbers are told.

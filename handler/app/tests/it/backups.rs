@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use changefeed_history::backup::{ListedState, Place, list};
+use changefeed_backup_format::{BackupLocation, ListedState, list};
 use changefeed_jobs::{JobOptions, JobState, SliceEnd};
 use changefeed_operations::{Changefeed, UndoRequest};
 use rand::rngs::SmallRng;
@@ -268,13 +268,13 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
     std::fs::create_dir(story.place("newer")).expect("folder");
     std::fs::write(story.place("newer/manifest.json"), "{\"format\": 9}").expect("written");
     assert!(unrestorable(json!(story.place("newer"))).await.contains("has format 9"));
-    let listed = list(&Place::folder(story.folder.path())).await.expect("listed");
+    let listed = list(&BackupLocation::folder(story.folder.path())).await.expect("listed");
     assert_eq!(listed.iter().filter(|one| matches!(one.state, ListedState::Finished { .. })).count(), 2);
     // What only one machine can do is left alone by every other one.
     let elsewhere = story.world.store(|options| options.places.host = Some("elsewhere".into()));
     let request = serde_json::from_value(json!({"to": story.place("d")})).expect("request");
     let job = story.store.backups.create_job(&request).await.expect("job");
-    let error = elsewhere.runner.run_slice(&job.id, "elsewhere:1", std::future::pending()).await.expect_err("refused");
+    let error = elsewhere.run_slice(&job.id, "elsewhere:1", std::future::pending()).await.expect_err("refused");
     assert!(error.to_string().contains("only here"), "{error}");
     let item = story.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'backup' AND c.state = 'queued'").await;
     assert_eq!((item.len(), changefeed_jobs::job_to_run(&item[0])), (1, None));

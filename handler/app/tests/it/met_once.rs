@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use changefeed_history::backup::{BackupReader, Line, Place};
+use changefeed_backup_format::{BackupLocation, BackupReader, Line};
 use changefeed_jobs::{JobOptions, JobState, SliceEnd};
 use changefeed_operations::Changefeed;
 use local_cosmos::{Effect, Fault, RequestKind};
@@ -115,7 +115,7 @@ async fn a_backup_as_of_a_time_has_every_document_once() {
     let live = (COUNT - COUNT / 3) as u64;
     let is_past = async || store.jobs.job(&job).await.expect("job").job.done >= live;
     run_while_documents_come_and_go(&world, &store, &job, is_past).await;
-    let mut reader = BackupReader::open(Place::folder(&to)).await.expect("open");
+    let mut reader = BackupReader::open(BackupLocation::folder(&to)).await.expect("open");
     let mut found = BTreeMap::new();
     while let Some(line) = reader.next().await.expect("line") {
         let Line::Document(document) = line else { panic!("a deletion") };

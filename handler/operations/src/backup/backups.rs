@@ -2,7 +2,7 @@
 
 use changefeed_cosmos::{Error, Meter};
 use changefeed_history::History;
-use changefeed_history::backup::PlaceAccess;
+use changefeed_backup_format::LocationAccess;
 use changefeed_jobs::{JobKind, Jobs, Kind, Run, Step};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -17,13 +17,13 @@ pub const BACKUP: Kind = Kind { name: "backup", noun: "backup" };
 pub struct Backups {
     pub(super) history: History,
     pub(super) jobs: Jobs,
-    pub(super) places: PlaceAccess,
+    pub(super) places: LocationAccess,
     pub(super) concurrency: usize,
 }
 
 impl Backups {
     /// Backups of this history; their records are in `jobs`. `concurrency` is the number of documents in flight.
-    pub fn new(history: History, jobs: Jobs, places: PlaceAccess, concurrency: usize) -> Self {
+    pub fn new(history: History, jobs: Jobs, places: LocationAccess, concurrency: usize) -> Self {
         Self { history, jobs, places, concurrency }
     }
 

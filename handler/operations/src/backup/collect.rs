@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use changefeed_backup_format::{BackupDocument, BackupHeader, Content, Deletion, Line};
 use futures::FutureExt;
 use serde_json::{Map, Value, json};
 
@@ -14,18 +15,17 @@ use changefeed_cosmos::DocumentName;
 use changefeed_cosmos::{Error, Key, KeyRange};
 use changefeed_history::AsOf;
 use changefeed_history::Version;
-use changefeed_history::backup::BackupDocument;
-use changefeed_history::backup::Deletion;
-use changefeed_history::backup::Line;
-use changefeed_history::backup::{BackupHeader, Content};
 use changefeed_history::{Filter, matches_all};
 use changefeed_jobs::Found;
 use changefeed_jobs::Part;
+use crate::backup::convert::{backup_document, key_components};
 
 /// What a page is collected by.
 pub(super) struct Collector<'a> {
     pub backups: &'a Backups,
     pub header: &'a BackupHeader,
+    /// The filters of the header.
+    pub filters: &'a [Filter],
     pub horizon: i64,
     pub recorded_until: Option<i64>,
     pub page_items: usize,
@@ -87,7 +87,7 @@ impl Collector<'_> {
         Scan {
             history: &self.backups.history,
             // What met the conditions before and does not any more is a deletion.
-            filters: if self.since().is_some() { &[] } else { &self.header.filter },
+            filters: if self.since().is_some() { &[] } else { self.filters },
             key: None,
             last_change: self.last_change(),
             horizon: self.horizon,
@@ -100,13 +100,13 @@ impl Collector<'_> {
 
     /// The first second of changes that an incremental backup has.
     fn since(&self) -> Option<i64> {
-        self.header.incremental_from.as_ref().map(|earlier| earlier.since.second())
+        self.header.incremental_from.as_ref().map(|earlier| earlier.since.time().timestamp())
     }
 
     fn last_change(&self) -> i64 {
         match self.header.content {
             Content::Live {} => i64::MAX,
-            Content::AsOf { moment } => moment.second(),
+            Content::AsOf { moment } => moment.time().timestamp(),
         }
     }
 
@@ -131,7 +131,7 @@ impl Collector<'_> {
                 parameters.insert("@since".to_owned(), json!(since));
                 vec!["c._ts >= @since".to_owned()]
             }
-            None => self.header.filter.iter().map(|filter| filter.condition("c", &mut parameters)).collect(),
+            None => self.filters.iter().map(|filter| filter.condition("c", &mut parameters)).collect(),
         };
         let condition =
             if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
@@ -149,25 +149,25 @@ impl Collector<'_> {
     fn live_line(&self, document: Value, key_paths: &[String]) -> Result<Option<Line>, Error> {
         if matches_all(self.filter(), &document) {
             let document =
-                BackupDocument::of_live(document).map_err(|message| Error::invalid("backing up", message))?;
+                BackupDocument::from_live(document).map_err(|message| Error::invalid("backing up", message))?;
             return Ok(Some(Line::Document(document)));
         }
         if self.since().is_none() {
             return Ok(None);
         }
-        let partition_key = Key::of(&document, key_paths)?;
+        let partition_key = key_components(Key::of(&document, key_paths)?);
         let id = document["id"].as_str().unwrap_or_default().to_owned();
         Ok(Some(Line::Deletion(Deletion { id, partition_key, deleted_ts: None })))
     }
 
     fn filter(&self) -> &[Filter] {
-        &self.header.filter
+        self.filters
     }
 
     async fn entry(&self, met: Met) -> Result<Option<Entry>, Error> {
         match self.header.content {
             Content::Live {} => Ok(self.gone(met).map(|deletion| Entry::Line(Line::Deletion(deletion)))),
-            Content::AsOf { moment } => self.as_of(met, moment.second()).await,
+            Content::AsOf { moment } => self.as_of(met, moment.time().timestamp()).await,
         }
     }
 
@@ -208,20 +208,19 @@ impl Collector<'_> {
 }
 
 fn document(version: &Version) -> Result<Entry, Error> {
-    let document = BackupDocument::of_version(version)
-        .map_err(|message| Error::invalid(format!("backing up version {}", version.id), message))?;
+    let document = backup_document(version)?;
     Ok(if version.exact { Entry::Line(Line::Document(document)) } else { Entry::Inexact(document) })
 }
 
 fn size(line: &Line) -> usize {
     match line {
-        Line::Document(document) => document.encode().len(),
+        Line::Document(document) => document.line_bytes(),
         Line::Deletion(_) => 0,
     }
 }
 
 fn deletion(name: DocumentName, deleted_ts: Option<i64>) -> Deletion {
-    Deletion { id: name.id, partition_key: name.partition_key, deleted_ts }
+    Deletion { id: name.id, partition_key: key_components(name.partition_key), deleted_ts }
 }
 
 /// When a document that is gone went, as far as its newest version tells.

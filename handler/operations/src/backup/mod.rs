@@ -10,6 +10,7 @@
 
 mod backups;
 mod collect;
+mod convert;
 mod cursor;
 mod fit;
 mod record;
@@ -17,5 +18,7 @@ mod request;
 mod work;
 
 pub use backups::{BACKUP, Backups};
+pub use convert::format_error;
+pub(crate) use convert::key_from_components;
 pub use record::{BackupCounts, BackupList, BackupView};
-pub use request::{BackupRequest, unfinished};
+pub use request::BackupRequest;

@@ -1,5 +1,6 @@
 //! What to back up, and the job made of it.
 
+use changefeed_backup_format::{BackupHeader, Content, EarlierBackup, ReadError, Source, check_empty, read_manifest};
 use chrono::{TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
@@ -10,12 +11,9 @@ use changefeed_cosmos::Error;
 use changefeed_cosmos::timestamp;
 use changefeed_history::Moment;
 use changefeed_history::SCHEMA;
-use changefeed_history::backup::Place;
-use changefeed_history::backup::{BackupHeader, Content, Earlier, Source};
-use changefeed_history::backup::{Damage, ReadError};
-use changefeed_history::backup::{read, write};
 use changefeed_history::{Filter, check_filter_count};
 use changefeed_jobs::{Job, JobState, Work, check_budget, new_id};
+use crate::backup::convert::{filter_texts, format_error};
 
 /// Clocks differ: an incremental backup looks back this much further than its earlier one was begun.
 const CLOCK_MARGIN: TimeDelta = TimeDelta::seconds(300);
@@ -54,18 +52,18 @@ impl Backups {
     /// Makes a job of a backup, for whoever runs jobs; one into a folder, for this machine.
     ///
     /// # Errors
-    /// When the request is out of bounds; [`Conflict`](crate::ErrorKind::Conflict) when there is something in the place already; and when
+    /// When the request is out of bounds; [`Conflict`](changefeed_cosmos::ErrorKind::Conflict) when there is something in the place already; and when
     /// the job cannot be stored.
     pub async fn create_job(&self, request: &BackupRequest) -> Result<BackupView, Error> {
         check_budget(request.ru_per_second).map_err(refused)?;
         check_filter_count(&request.filter).map_err(refused)?;
-        let place = self.places.open(&request.to)?;
-        if place.as_file().await?.is_some() {
+        let place = self.places.open(&request.to).map_err(format_error)?;
+        if place.as_file().await.map_err(format_error)?.is_some() {
             return Err(refused(format!("{place} is a file; a backup is a folder")));
         }
         let now = Utc::now();
         self.backup_header(request, "").await?;
-        write::check_empty(&place).await?;
+        check_empty(&place).await.map_err(format_error)?;
         let places = std::iter::once(request.to.as_str()).chain(request.incremental_from.as_deref());
         let job = Job {
             id: new_id(now),
@@ -77,7 +75,7 @@ impl Backups {
             request_charge: 0.0,
             job: Work {
                 ru_per_second: request.ru_per_second,
-                only_on: self.places.only_on(places),
+                only_on: self.places.required_host(places),
                 updated_at: timestamp(now),
                 ..Work::default()
             },
@@ -103,8 +101,8 @@ impl Backups {
         let mut header = BackupHeader {
             id: id.to_owned(),
             source,
-            content: request.as_of.map_or(Content::Live {}, |moment| Content::AsOf { moment }),
-            filter: request.filter.clone(),
+            content: request.as_of.map_or(Content::Live {}, |moment| Content::AsOf { moment: moment.time().into() }),
+            filter: filter_texts(&request.filter),
             incremental_from: None,
             started_at: now.into(),
             created_by: format!("changefeed {}", env!("CARGO_PKG_VERSION")),
@@ -116,11 +114,11 @@ impl Backups {
     }
 
     /// The backup that another one continues, as that one tells of it.
-    async fn earlier(&self, place: &str, header: &BackupHeader) -> Result<Earlier, Error> {
-        let place = self.places.open(place)?;
-        let (manifest, digest) = read::manifest(&place).await.map_err(|error| match error {
+    async fn earlier(&self, place: &str, header: &BackupHeader) -> Result<EarlierBackup, Error> {
+        let place = self.places.open(place).map_err(format_error)?;
+        let (manifest, digest) = read_manifest(&place).await.map_err(|error| match error {
             ReadError::Damage(damage) => refused(format!("the earlier backup, in {place}: {damage}")),
-            ReadError::Place(error) => error,
+            ReadError::Location(error) => format_error(error),
         })?;
         let until = manifest.complete_until();
         let earlier = manifest.as_earlier(digest);
@@ -135,26 +133,9 @@ impl Backups {
                 Err(refused(format!("asOf is before {until}, until which the earlier backup, in {place}, is complete")))
             }
             _ => match manifest.backup.content {
-                Content::Live {} => Ok(Earlier { since: (until.time() - CLOCK_MARGIN).into(), ..earlier }),
+                Content::Live {} => Ok(EarlierBackup { since: (until.time() - CLOCK_MARGIN).into(), ..earlier }),
                 Content::AsOf { .. } => Ok(earlier),
             },
         }
-    }
-}
-
-/// What the unfinished backup in a place is to be; none where there is none.
-///
-/// # Errors
-/// When the place cannot be read.
-pub async fn unfinished(place: &Place) -> Result<Option<BackupHeader>, Error> {
-    match read::manifest(place).await {
-        Err(ReadError::Damage(Damage::Unfinished { .. })) => {}
-        Err(ReadError::Place(error)) => return Err(error),
-        _ => return Ok(None),
-    }
-    match read::progress(place).await {
-        Ok(progress) => Ok(progress.map(|progress| progress.backup)),
-        Err(ReadError::Place(error)) => Err(error),
-        Err(ReadError::Damage(_)) => Ok(None),
     }
 }

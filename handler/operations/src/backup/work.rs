@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use changefeed_backup_format::{
+    BackupLocation, BackupWriter, Content, Damage, Line, Manifest, ReadError, Resumed, SegmentKind, SegmentRecord,
+    read_manifest, read_unfinished,
+};
 use chrono::Utc;
 use serde_json::{Value, json};
 
@@ -11,16 +15,10 @@ use super::cursor::{Cursor, Phase};
 use super::fit::Fit;
 use super::record::BackupCounts;
 use super::request::BackupRequest;
+use crate::backup::convert::{format_error, parse_filters};
 use crate::scan::Seen;
 use changefeed_cosmos::retry;
 use changefeed_cosmos::{Error, ErrorKind};
-use changefeed_history::backup::Line;
-use changefeed_history::backup::Place;
-use changefeed_history::backup::read;
-use changefeed_history::backup::{BackupWriter, Resumed};
-use changefeed_history::backup::{Content, Manifest};
-use changefeed_history::backup::{Damage, ReadError};
-use changefeed_history::backup::{SegmentKind, SegmentRecord};
 use changefeed_jobs::{JobState, Part, PartPage, Parts, PartsReader, Run, Step};
 
 /// How long a page's requests are tried again within a slice.
@@ -50,6 +48,7 @@ pub(super) async fn work(backups: &Backups, run: &Run) -> Result<Step, Error> {
         }
     };
     let header = writer.header().clone();
+    let filters = parse_filters(&header.filter)?;
     let (seen, options, budget) = (Seen::default(), backups.jobs.options(), run.ru_per_second());
     let is_live = matches!(header.content, Content::Live {});
     let most = if is_live { options.page_items } else { options.page_items.div_ceil(WHOLE_SHARE) };
@@ -60,6 +59,7 @@ pub(super) async fn work(backups: &Backups, run: &Run) -> Result<Step, Error> {
     let mut collector = Collector {
         backups,
         header: &header,
+        filters: &filters,
         horizon: i64::MIN,
         recorded_until: run.begun_second(),
         page_items: page_items.max(1),
@@ -96,7 +96,7 @@ pub(super) async fn work(backups: &Backups, run: &Run) -> Result<Step, Error> {
                 Ok(None) => break,
                 Err(error) => {
                     // What was read is not read again.
-                    writer.suspend(json!(cursor)).await?;
+                    writer.suspend(json!(cursor)).await.map_err(format_error)?;
                     return Err(error);
                 }
             };
@@ -105,12 +105,12 @@ pub(super) async fn work(backups: &Backups, run: &Run) -> Result<Step, Error> {
             cursor.counts.inexact += collected.counts.inexact;
             cursor.done += collected.processed;
             cursor.parts = reader.parts.clone();
-            writer.mark(json!(cursor)).await?;
+            writer.mark(json!(cursor)).await.map_err(format_error)?;
             cursor.counts.bytes = bytes(writer.segments());
             run.advance(&at(&writer), &cursor.counts, collected.processed)?;
         }
         if !cursor.parts.is_done() {
-            writer.suspend(json!(cursor)).await?;
+            writer.suspend(json!(cursor)).await.map_err(format_error)?;
             cursor.counts.bytes = bytes(writer.segments());
             run.advance(&at(&writer), &cursor.counts, 0)?;
             return Ok(Step::More);
@@ -121,38 +121,39 @@ pub(super) async fn work(backups: &Backups, run: &Run) -> Result<Step, Error> {
         let parts = parts(backups, run, &collector, Phase::Past, cursor.done).await?;
         cursor = Cursor { phase: Phase::Past, parts, ..cursor };
     }
-    let manifest = writer.finish(json!(cursor), Utc::now()).await?;
+    let manifest = writer.finish(json!(cursor), Utc::now()).await.map_err(format_error)?;
     run.advance(&Value::Null, &finished(&manifest, cursor.counts), 0)?;
     Ok(Step::Ended(JobState::Done))
 }
 
 /// Finds the job's backup in its place, or begins it.
 async fn open(backups: &Backups, run: &Run, request: &BackupRequest) -> Result<Opened, Error> {
-    let (place, id) = (backups.places.open(&request.to)?, run.id());
+    let (place, id) = (backups.places.open(&request.to).map_err(format_error)?, run.id());
     let other = |other: &str| {
         let message = format!("there is another backup, {other}");
         Error::new(ErrorKind::Conflict, format!("writing the backup in {place}"), message)
     };
-    match read::manifest(&place).await {
+    match read_manifest(&place).await {
         Ok((manifest, _)) if manifest.backup.id != id => Err(other(&manifest.backup.id)),
         Ok(_) => resume(place).await,
-        Err(ReadError::Damage(Damage::Unfinished { .. })) => match read::progress(&place).await {
-            Ok(Some(progress)) if progress.backup.id != id => Err(other(&progress.backup.id)),
-            Ok(_) => resume(place).await,
-            Err(ReadError::Place(error)) => Err(error),
-            Err(ReadError::Damage(damage)) => Err(Error::invalid(format!("reading {place}"), damage.to_string())),
-        },
+        Err(ReadError::Damage(Damage::Unfinished { .. })) => {
+            match read_unfinished(&place).await.map_err(format_error)? {
+                Some(header) if header.id != id => Err(other(&header.id)),
+                _ => resume(place).await,
+            }
+        }
         Err(ReadError::Damage(Damage::NoManifest)) => {
             let header = backups.backup_header(request, &id).await?;
-            BackupWriter::create(place, header).await.map(|writer| Opened::Writer(Box::new(writer)))
+            let writer = BackupWriter::create(place, header).await.map_err(format_error)?;
+            Ok(Opened::Writer(Box::new(writer)))
         }
         Err(ReadError::Damage(damage)) => Err(Error::invalid(format!("reading {place}"), damage.to_string())),
-        Err(ReadError::Place(error)) => Err(error),
+        Err(ReadError::Location(error)) => Err(format_error(error)),
     }
 }
 
-async fn resume(place: Place) -> Result<Opened, Error> {
-    Ok(match BackupWriter::resume(place).await? {
+async fn resume(place: BackupLocation) -> Result<Opened, Error> {
+    Ok(match BackupWriter::resume(place).await.map_err(format_error)? {
         Resumed::Unfinished(writer) => Opened::Writer(writer),
         Resumed::Finished(manifest) => Opened::Finished(manifest),
     })
@@ -205,11 +206,11 @@ async fn push(writer: &mut BackupWriter, cursor: &mut Cursor, lines: Vec<Line>) 
     for line in lines {
         match line {
             Line::Document(document) => {
-                writer.push(&document).await?;
+                writer.push(&document).await.map_err(format_error)?;
                 cursor.counts.documents += 1;
             }
             Line::Deletion(deletion) => {
-                writer.push_deletion(&deletion).await?;
+                writer.push_deletion(&deletion).await.map_err(format_error)?;
                 cursor.counts.deletions += 1;
             }
         }

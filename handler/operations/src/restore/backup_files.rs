@@ -8,6 +8,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use changefeed_backup_format::{
+    BackupLocation, BackupReader, Damage, JsonDocument, JsonFilesError, JsonFilesReader, Line, Manifest, ReadError,
+    ResumePoint, SegmentReader, SegmentRecord, check_chain, verify_segment,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,10 +20,8 @@ use super::restores::Restores;
 use changefeed_cosmos::DocumentName;
 use changefeed_cosmos::Error;
 use changefeed_cosmos::without_system_properties;
-use changefeed_history::backup::{
-    BackupReader, Damage, ForeignDocument, ForeignError, ForeignMark, ForeignReader, Line, Manifest, Place, ReadError,
-    SegmentReader, SegmentRecord, check_chain, verify_segment,
-};
+use changefeed_cosmos::Key;
+use crate::backup::{format_error, key_from_components};
 
 /// Lines of the increments of a chain of backups: a restore holds sixteen bytes of each in memory.
 const MAX_CHAIN_LINES: u64 = 5_000_000;
@@ -43,13 +45,13 @@ pub(super) struct BackupFiles {
 
 /// A backup of a chain.
 struct Link {
-    place: Place,
+    place: BackupLocation,
     manifest: Manifest,
 }
 
 enum File {
     Segment { link: usize, record: SegmentRecord },
-    Foreign { above: Place, name: String },
+    Foreign { above: BackupLocation, name: String },
 }
 
 struct Open {
@@ -65,12 +67,12 @@ pub(super) struct FilePosition {
     lines: u64,
     /// The same, as a file of another tool is opened there.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    mark: Option<ForeignMark>,
+    mark: Option<ResumePoint>,
 }
 
 enum FileReader {
     Segment(Box<SegmentReader>),
-    Foreign(Box<ForeignReader>),
+    Foreign(Box<JsonFilesReader>),
 }
 
 /// A line of a file.
@@ -106,10 +108,10 @@ fn damaged(place: impl std::fmt::Display, error: impl std::fmt::Display) -> Erro
     Error::invalid(format!("restoring from {place}"), error.to_string())
 }
 
-fn unread(place: &Place, error: ReadError) -> Error {
+fn unread(place: &BackupLocation, error: ReadError) -> Error {
     match error {
         ReadError::Damage(damage) => damaged(place, damage),
-        ReadError::Place(error) => error,
+        ReadError::Location(error) => format_error(error),
     }
 }
 
@@ -122,8 +124,8 @@ impl BackupFiles {
         let mut chain = Vec::new();
         let mut backups = Vec::new();
         for name in places {
-            let place = restores.places.open(name)?;
-            if places.len() == 1 && place.as_file().await?.is_some() {
+            let place = restores.places.open(name).map_err(format_error)?;
+            if places.len() == 1 && place.as_file().await.map_err(format_error)?.is_some() {
                 return Self::foreign(place).await;
             }
             match BackupReader::open(place.clone()).await {
@@ -142,13 +144,13 @@ impl BackupFiles {
         Ok(Self { files: segments.collect(), chain, last_words: LastWords::default(), open: Mutex::default() })
     }
 
-    async fn foreign(place: Place) -> Result<Self, Error> {
-        let reader = ForeignReader::open(place.clone()).await.map_err(|error| match error {
-            ForeignError::NoFiles { .. } => damaged(&place, format!("there is no backup: no manifest.json; {error}")),
-            ForeignError::Place(error) => error,
-            ForeignError::Content { .. } => damaged(&place, error),
+    async fn foreign(place: BackupLocation) -> Result<Self, Error> {
+        let reader = JsonFilesReader::open(place.clone()).await.map_err(|error| match error {
+            JsonFilesError::NoFiles { .. } => damaged(&place, format!("there is no backup: no manifest.json; {error}")),
+            JsonFilesError::Location(error) => format_error(error),
+            JsonFilesError::Content { .. } => damaged(&place, error),
         })?;
-        let above = place.as_file().await?.map_or(place, |(above, _)| above);
+        let above = place.as_file().await.map_err(format_error)?.map_or(place, |(above, _)| above);
         let files = reader.files().map(|name| File::Foreign { above: above.clone(), name: name.to_owned() });
         Ok(Self { files: files.collect(), chain: Vec::new(), last_words: LastWords::default(), open: Mutex::default() })
     }
@@ -227,7 +229,7 @@ impl BackupFiles {
         match self.files.get(file) {
             Some(File::Segment { link, record }) => {
                 let place = &self.chain[*link].place;
-                let found = verify_segment(place, record.clone()).await?;
+                let found = verify_segment(place, record.clone()).await.map_err(format_error)?;
                 found.damages.first().map_or(Ok(None), |damage| Err(damaged(place, damage)))
             }
             Some(File::Foreign { above, .. }) => {
@@ -277,7 +279,8 @@ impl BackupFiles {
                 Read::Line(line) if self.is_superseded(file, &line)? => continue,
                 Read::Line(Line::Document(document)) => Content::Document(document.into_body()),
                 Read::Line(Line::Deletion(gone)) => {
-                    Content::Deletion(DocumentName { id: gone.id, partition_key: gone.partition_key })
+                    let partition_key = key_from_components(gone.partition_key)?;
+                    Content::Deletion(DocumentName { id: gone.id, partition_key })
                 }
                 Read::Foreign(document) => Content::Document(without_system_properties(document)),
             };
@@ -301,7 +304,7 @@ impl BackupFiles {
     fn leave(&self, file: usize, open: Open) -> FilePosition {
         let mark = match &open.reader {
             FileReader::Segment(_) => None,
-            FileReader::Foreign(reader) => reader.mark(),
+            FileReader::Foreign(reader) => reader.resume_point(),
         };
         let position = FilePosition { lines: open.lines, mark };
         self.open().insert(file, open);
@@ -322,8 +325,8 @@ impl BackupFiles {
             }
             Some(File::Foreign { above, name }) => {
                 let reader = match &from.mark {
-                    Some(mark) => ForeignReader::resume(above.clone(), name.clone(), mark).await,
-                    None => ForeignReader::open(above.below(name)?).await,
+                    Some(mark) => JsonFilesReader::resume(above.clone(), name.clone(), mark).await,
+                    None => JsonFilesReader::open(above.child(name).map_err(format_error)?).await,
                 };
                 let reader = Box::new(reader.map_err(|error| wrong(above, error))?);
                 Ok(Open { reader: FileReader::Foreign(reader), lines: from.lines })
@@ -351,10 +354,12 @@ impl Link {
     fn word(&self, number: usize, line: &Line) -> Result<Word, Error> {
         Ok(match line {
             Line::Document(document) => {
-                let key = document.key(&self.manifest.backup.source.partition_key_paths)?;
+                let key = Key::of(document.value(), &self.manifest.backup.source.partition_key_paths)?;
                 Word::of(number, true, document.id(), &key)
             }
-            Line::Deletion(gone) => Word::of(number, false, &gone.id, &gone.partition_key),
+            Line::Deletion(gone) => {
+                Word::of(number, false, &gone.id, &key_from_components(gone.partition_key.clone())?)
+            }
         })
     }
 }
@@ -366,22 +371,22 @@ enum Read {
 }
 
 impl FileReader {
-    async fn next(&mut self, place: &Place) -> Result<Option<Read>, Error> {
+    async fn next(&mut self, place: &BackupLocation) -> Result<Option<Read>, Error> {
         match self {
             Self::Segment(reader) => {
                 reader.next().map(|line| line.map(Read::Line)).map_err(|damage| damaged(place, damage))
             }
             Self::Foreign(reader) => {
                 let document = reader.next().await.map_err(|error| wrong(place, error))?;
-                Ok(document.map(|ForeignDocument { document, .. }| Read::Foreign(document)))
+                Ok(document.map(|JsonDocument { document, .. }| Read::Foreign(document)))
             }
         }
     }
 }
 
-fn wrong(place: &Place, error: ForeignError) -> Error {
+fn wrong(place: &BackupLocation, error: JsonFilesError) -> Error {
     match error {
-        ForeignError::Place(error) => error,
+        JsonFilesError::Location(error) => format_error(error),
         other => damaged(place, other),
     }
 }

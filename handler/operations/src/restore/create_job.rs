@@ -19,6 +19,7 @@ use changefeed_cosmos::timestamp;
 use changefeed_cosmos::{Error, ErrorKind, Key};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work, check_budget, new_id};
+use crate::backup::format_error;
 
 /// Documents in a list that a job's record holds itself: the record is written often.
 const MAX_LISTED: usize = 100;
@@ -72,7 +73,7 @@ impl Restores {
             self.check_several(places).await?;
             let files = BackupFiles::find(self, places).await?;
             files.check_target(written.key_paths(), request.delete_created_after)?;
-            only_on = self.places.only_on(places.iter().map(String::as_str));
+            only_on = self.places.required_host(places.iter().map(String::as_str));
         }
         if let Selection::Partition(key) = &request.selection {
             self.history.check_key(key).await?;
@@ -98,8 +99,8 @@ impl Restores {
     /// Files of other tools are restored from one place.
     async fn check_several(&self, places: &[String]) -> Result<(), Error> {
         for name in places.iter().filter(|_| places.len() > 1) {
-            let place = self.places.open(name)?;
-            if place.as_file().await?.is_some() {
+            let place = self.places.open(name).map_err(format_error)?;
+            if place.as_file().await.map_err(format_error)?.is_some() {
                 let message = format!(
                     "{place} is a file; several places must be backups, a full one and after it its increments in \
                      order. Of several files, name the folder or restore one after the other"

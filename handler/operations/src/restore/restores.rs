@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use changefeed_cosmos::{Error, Meter};
-use changefeed_history::backup::PlaceAccess;
+use changefeed_backup_format::LocationAccess;
 use changefeed_history::{ContainerNames, History};
 use changefeed_jobs::{JobKind, Jobs, Kind, Run, Step};
 use futures::FutureExt;
@@ -31,7 +31,7 @@ pub struct Restores {
     pub(super) names: ContainerNames,
     pub(super) history: History,
     pub(super) jobs: Jobs,
-    pub(super) places: PlaceAccess,
+    pub(super) places: LocationAccess,
     pub(super) options: RestoreOptions,
 }
 
@@ -41,7 +41,7 @@ impl Restores {
         names: ContainerNames,
         history: History,
         jobs: Jobs,
-        places: PlaceAccess,
+        places: LocationAccess,
         options: RestoreOptions,
     ) -> Self {
         Self { names, history, jobs, places, options }

@@ -7,9 +7,9 @@ use azure_data_cosmos::feed::ChangeFeedPageIterator;
 use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKeyDefinition, TimeToLive};
 use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
 use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
+use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::Account;
 use changefeed_history::ContainerNames;
-use changefeed_history::backup::PlaceAccess;
 use changefeed_jobs::JobOptions;
 use changefeed_operations::{Changefeed, ChangefeedOptions};
 use futures::{StreamExt, TryStreamExt};
@@ -72,7 +72,7 @@ impl World {
             restored_at_field: Some(name("restored_at")),
             retention_days: None,
             jobs: JobOptions::default(),
-            places: PlaceAccess { host: Some(name("here")), ..PlaceAccess::default() },
+            places: LocationAccess { host: Some(name("here")), ..LocationAccess::default() },
         };
         change(&mut options);
         Changefeed::new(&Account::connected(self.client.clone()), names, options)
