@@ -1,5 +1,5 @@
-// Turns the npm package `zipcodes` into the sample data: the postal codes of North Carolina, a JSON array with one
-// document a line in the order of the codes. The same package gives the same bytes, so a new run shows no difference.
+// Writes the sample data: the postal codes of North Carolina from the npm package `zipcodes`, as a JSON array with one document
+// per line, sorted by postal code. The same package always gives the same bytes.
 //
 //     node scripts/sample-data.mjs <folder of the package> <file to write>
 
@@ -7,7 +7,7 @@ import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 
-const MUST_BE_THERE = { 28035: "Davidson", 28036: "Davidson" };
+const REQUIRED = { 28035: "Davidson", 28036: "Davidson" };
 
 const [packageFolder, file] = process.argv.slice(2);
 if (!packageFolder || !file) {
@@ -38,17 +38,17 @@ function check(rows) {
   for (const row of rows) {
     const { postal_cd, city_name, latitude, longitude } = row;
     const found = JSON.stringify(row);
-    if (!/^\d{5}$/.test(postal_cd)) throw new Error(`not a postal code: ${found}`);
-    if (codes.has(postal_cd)) throw new Error(`twice the same postal code: ${found}`);
-    if (typeof city_name !== "string" || city_name === "") throw new Error(`no city: ${found}`);
-    // The corners of North Carolina, widely drawn: swapped or missing coordinates fall outside.
+    if (!/^\d{5}$/.test(postal_cd)) throw new Error(`invalid postal code: ${found}`);
+    if (codes.has(postal_cd)) throw new Error(`duplicate postal code: ${found}`);
+    if (typeof city_name !== "string" || city_name === "") throw new Error(`no city name: ${found}`);
+    // A generous bounding box of North Carolina. Swapped or missing coordinates fall outside.
     const inState = latitude > 33 && latitude < 37 && longitude > -85 && longitude < -75;
     if (typeof latitude !== "number" || typeof longitude !== "number" || !inState) {
       throw new Error(`coordinates outside North Carolina: ${found}`);
     }
     codes.add(postal_cd);
   }
-  for (const [code, city] of Object.entries(MUST_BE_THERE)) {
+  for (const [code, city] of Object.entries(REQUIRED)) {
     if (!rows.some((row) => row.postal_cd === code && row.city_name === city)) {
       throw new Error(`${code} ${city} is missing`);
     }

@@ -1,11 +1,10 @@
-// What the JavaScript SDK for Azure Cosmos DB must find at an endpoint: each check says it in its name.
+// Tests that an endpoint behaves as the JavaScript SDK for Azure Cosmos DB expects of the service.
 //
-// The endpoint's connection string is read from COSMOS_CONNECTION_STRING. Every check makes its own database or
-// container under a random name, so that checks do not disturb each other. Nothing here is special to the embedded
-// endpoint: what is asked for is what the service does. The SDK is looked up from the working directory, because it is
-// installed beside the build output and not beside this file.
+// Reads the connection string of the endpoint from COSMOS_CONNECTION_STRING. Every test creates its own database or container
+// under a random name, so that tests are independent. Nothing is specific to the embedded endpoint. The SDK is loaded from the
+// working directory, because it is installed with the build output and not beside this file.
 //
-//     cd <where node_modules is> && COSMOS_CONNECTION_STRING=... node --test <this file>
+//     cd <folder with node_modules> && COSMOS_CONNECTION_STRING=... node --test <this file>
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -20,25 +19,25 @@ const { ChangeFeedMode, ChangeFeedStartFrom, CosmosClient } = require("@azure/co
 
 const SYSTEM_PROPERTIES = ["_rid", "_self", "_etag", "_attachments", "_ts"];
 const PAGE_BYTES = 4 * 1024 * 1024;
-// How long after its time an expired document may still be seen: `_ts` is in whole seconds, and polling takes time.
+// An expired document may remain visible this long, because `_ts` is in whole seconds and polling takes time.
 const EXPIRY_LAG_SECONDS = 1.5;
 const NO_KEY = {};
 
-const [client, wire] = connect();
+const [client, responses] = connect();
 const { database } = await client.databases.create({ id: randomName("conformance-js") });
 after(async () => {
   await database.delete();
   client.dispose();
 });
 
-/** A client, and every reply that it has had, in order. */
+/** A client, and all responses that it received, in order. */
 function connect() {
   const plain = createDefaultHttpClient();
-  const replies = [];
+  const responses = [];
   const httpClient = {
     async sendRequest(request) {
       const response = await plain.sendRequest(request);
-      replies.push({
+      responses.push({
         method: request.method,
         path: new URL(request.url).pathname,
         status: response.status,
@@ -48,7 +47,7 @@ function connect() {
       return response;
     },
   };
-  return [new CosmosClient({ connectionString: process.env.COSMOS_CONNECTION_STRING, httpClient }), replies];
+  return [new CosmosClient({ connectionString: process.env.COSMOS_CONNECTION_STRING, httpClient }), responses];
 }
 
 function randomName(prefix) {
@@ -77,7 +76,7 @@ function itemNames(count) {
   return Array.from({ length: count }, (_, number) => itemName(number));
 }
 
-/** A document without what the service adds to it. */
+/** A document without its system properties. */
 function body(item) {
   const entries = Object.entries(item).filter(([name]) => ![...SYSTEM_PROPERTIES, "_lsn"].includes(name));
   return Object.fromEntries(entries);
@@ -87,13 +86,13 @@ function ids(items) {
   return items.map((item) => item.id).sort();
 }
 
-/** Waits for what must be refused with this status; gives the error. */
-async function refused(status, promise) {
+/** Awaits a call that must fail with this status, and returns the error. */
+async function assertRejected(status, promise) {
   const { error } = await promise.then(
     () => ({}),
     (error) => ({ error }),
   );
-  assert.ok(error, `done, but should be refused with ${status}`);
+  assert.ok(error, `succeeded, but should fail with ${status}`);
   assert.equal(error.code, status, error.message);
   return error;
 }
@@ -114,7 +113,7 @@ async function queryPages(container, options) {
   return pages;
 }
 
-/** The pages of a change feed up to its present end, and the continuation from there. */
+/** The pages of a change feed up to its current end, and the continuation from there. */
 async function changePages(container, changeFeedStartFrom, options = {}) {
   const iterator = container.items.getChangeFeedIterator({ changeFeedStartFrom, ...options });
   const pages = [];
@@ -140,44 +139,44 @@ describe("databases", () => {
     return database;
   }
 
-  it("a created database can be read and is in the list", async (test) => {
+  it("a created database can be read and listed", async (test) => {
     const database = await newDatabase(test);
     assert.equal((await database.read()).resource.id, database.id);
     const { resources } = await client.databases.readAll().fetchAll();
     assert.ok(ids(resources).includes(database.id));
   });
 
-  it("a second create is refused with 409", async (test) => {
+  it("a second create is rejected with 409", async (test) => {
     const { id } = await newDatabase(test);
-    await refused(409, client.databases.create({ id }));
+    await assertRejected(409, client.databases.create({ id }));
   });
 
-  it("create if not exists gives the one that is there", async (test) => {
+  it("create if not exists returns the existing database", async (test) => {
     const database = await newDatabase(test);
     const { resource } = await client.databases.createIfNotExists({ id: database.id });
     assert.equal(resource._rid, (await database.read()).resource._rid);
   });
 
-  it("a missing database is 404", async () => {
+  it("a missing database returns 404", async () => {
     const missing = client.database(randomName("missing"));
-    await refused(404, missing.read());
-    await refused(404, missing.delete());
+    await assertRejected(404, missing.read());
+    await assertRejected(404, missing.delete());
   });
 
-  it("a deleted database is gone with its containers", async (test) => {
+  it("deleting a database deletes its containers", async (test) => {
     const database = await newDatabase(test);
     const { container } = await database.containers.create({ id: "items", partitionKey: "/pk" });
     await container.items.create({ id: "1", pk: "a" });
     await database.delete();
     assert.ok(!ids((await client.databases.readAll().fetchAll()).resources).includes(database.id));
-    await refused(404, database.read());
+    await assertRejected(404, database.read());
     await client.databases.create({ id: database.id });
     assert.deepEqual((await database.containers.readAll().fetchAll()).resources, []);
   });
 });
 
 describe("containers", () => {
-  it("a created container can be read and is in the list", async () => {
+  it("a created container can be read and listed", async () => {
     const container = await newContainer("/deep/key", { defaultTtl: 3600 });
     const { resource } = await container.read();
     assert.equal(resource.id, container.id);
@@ -186,25 +185,25 @@ describe("containers", () => {
     assert.ok(ids((await database.containers.readAll().fetchAll()).resources).includes(container.id));
   });
 
-  it("a second create is refused with 409", async () => {
+  it("a second create is rejected with 409", async () => {
     const { id } = await newContainer();
-    await refused(409, database.containers.create({ id, partitionKey: "/pk" }));
+    await assertRejected(409, database.containers.create({ id, partitionKey: "/pk" }));
   });
 
-  it("a missing container is 404", async () => {
+  it("a missing container returns 404", async () => {
     const missing = database.container(randomName("missing"));
-    await refused(404, missing.read());
-    await refused(404, missing.delete());
-    await refused(404, missing.items.create({ id: "1", pk: "a" }));
+    await assertRejected(404, missing.read());
+    await assertRejected(404, missing.delete());
+    await assertRejected(404, missing.items.create({ id: "1", pk: "a" }));
   });
 
-  it("a container made anew under an old name is empty", async () => {
+  it("a container created again under the same name is empty", async () => {
     const container = await filledContainer(5);
     await container.delete();
-    await refused(404, container.read());
-    const { container: anew } = await database.containers.create({ id: container.id, partitionKey: "/pk" });
-    assert.deepEqual(await query(anew, "SELECT * FROM c"), []);
-    assert.deepEqual(await changed(anew, Beginning()), []);
+    await assertRejected(404, container.read());
+    const { container: recreated } = await database.containers.create({ id: container.id, partitionKey: "/pk" });
+    assert.deepEqual(await query(recreated, "SELECT * FROM c"), []);
+    assert.deepEqual(await changed(recreated, Beginning()), []);
   });
 });
 
@@ -222,14 +221,14 @@ describe("items", () => {
     assert.deepEqual(read.resource, created.resource);
   });
 
-  it("a second create is 409 and changes nothing", async () => {
+  it("a second create returns 409 and changes nothing", async () => {
     const container = await newContainer();
     await container.items.create({ id: "1", pk: "a", number: 1 });
-    await refused(409, container.items.create({ id: "1", pk: "a", number: 2 }));
+    await assertRejected(409, container.items.create({ id: "1", pk: "a", number: 2 }));
     assert.equal((await container.item("1", "a").read()).resource.number, 1);
   });
 
-  it("upsert creates with 201 and replaces with 200", async () => {
+  it("upsert returns 201 for a create and 200 for a replace", async () => {
     const container = await newContainer();
     const first = await container.items.upsert({ id: "1", pk: "a", number: 1 });
     const second = await container.items.upsert({ id: "1", pk: "a", other: 2 });
@@ -239,7 +238,7 @@ describe("items", () => {
     assert.deepEqual(body((await container.item("1", "a").read()).resource), { id: "1", pk: "a", other: 2 });
   });
 
-  it("replace puts the whole body in place", async () => {
+  it("replace overwrites the whole document", async () => {
     const container = await newContainer();
     await container.items.create({ id: "1", pk: "a", number: 1 });
     const replaced = await container.item("1", "a").replace({ id: "1", pk: "a", other: 2 });
@@ -247,7 +246,7 @@ describe("items", () => {
     assert.deepEqual(body((await container.item("1", "a").read()).resource), { id: "1", pk: "a", other: 2 });
   });
 
-  it("a deleted item is 404", async () => {
+  it("a deleted item returns 404", async () => {
     const container = await newContainer();
     await container.items.create({ id: "1", pk: "a" });
     assert.equal((await container.item("1", "a").delete()).statusCode, 204);
@@ -255,14 +254,14 @@ describe("items", () => {
     assert.deepEqual([read.statusCode, read.resource], [404, undefined]);
   });
 
-  it("what is not there cannot be read, replaced or deleted", async () => {
+  it("a missing item cannot be read, replaced or deleted", async () => {
     const container = await newContainer();
     assert.equal((await container.item("1", "a").read()).statusCode, 404);
-    await refused(404, container.item("1", "a").replace({ id: "1", pk: "a" }));
-    await refused(404, container.item("1", "a").delete());
+    await assertRejected(404, container.item("1", "a").replace({ id: "1", pk: "a" }));
+    await assertRejected(404, container.item("1", "a").delete());
   });
 
-  it("one id in two partitions is two items", async () => {
+  it("the same id in two partitions is two items", async () => {
     const container = await newContainer();
     await container.items.create({ id: "1", pk: "a", number: 1 });
     await container.items.create({ id: "1", pk: "b", number: 2 });
@@ -270,7 +269,7 @@ describe("items", () => {
     assert.equal((await container.item("1", "b").read()).resource.number, 2);
   });
 
-  it("values of every kind come back as they were", async () => {
+  it("values of every kind are returned unchanged", async () => {
     const container = await newContainer();
     const item = {
       id: "1",
@@ -290,7 +289,7 @@ describe("items", () => {
     assert.deepEqual((await changed(container, Beginning())).map(body), [item]);
   });
 
-  it("ids of any letters are found again", async () => {
+  it("ids may contain any letters", async () => {
     const container = await newContainer();
     for (const id of ["naïve", "東京", "\u{1f600}", "two words", "a+b", "a&b=c", "a:b@c", "(a)", "x".repeat(255)]) {
       await container.items.create({ id, pk: id });
@@ -303,7 +302,7 @@ describe("preconditions", () => {
   const ifMatch = (condition) => ({ accessCondition: { type: "IfMatch", condition } });
   const ifNoneMatch = (condition) => ({ accessCondition: { type: "IfNoneMatch", condition } });
 
-  it("every write gives a new etag", async () => {
+  it("every write creates a new etag", async () => {
     const container = await newContainer();
     const etags = new Set();
     for (let count = 0; count < 5; count++) {
@@ -315,32 +314,32 @@ describe("preconditions", () => {
     assert.ok(etags.has((await container.item("1", "a").read()).etag));
   });
 
-  it("a write with a stale etag is refused with 412", async () => {
+  it("a write with a stale etag is rejected with 412", async () => {
     const container = await newContainer();
     const { etag: stale } = await container.items.create({ id: "1", pk: "a", number: 1 });
     const { etag: current } = await container.items.upsert({ id: "1", pk: "a", number: 2 });
     const replacement = { id: "1", pk: "a", number: 3 };
-    await refused(412, container.item("1", "a").replace(replacement, ifMatch(stale)));
-    await refused(412, container.items.upsert(replacement, ifMatch(stale)));
-    await refused(412, container.item("1", "a").delete(ifMatch(stale)));
+    await assertRejected(412, container.item("1", "a").replace(replacement, ifMatch(stale)));
+    await assertRejected(412, container.items.upsert(replacement, ifMatch(stale)));
+    await assertRejected(412, container.item("1", "a").delete(ifMatch(stale)));
     assert.equal((await container.item("1", "a").read()).resource.number, 2);
     await container.item("1", "a").replace(replacement, ifMatch(current));
     assert.equal((await container.item("1", "a").read()).resource.number, 3);
   });
 
-  it("a delete with the current etag is done", async () => {
+  it("a delete with the current etag succeeds", async () => {
     const container = await newContainer();
     const { etag } = await container.items.create({ id: "1", pk: "a" });
     await container.item("1", "a").delete(ifMatch(etag));
     assert.equal((await container.item("1", "a").read()).statusCode, 404);
   });
 
-  it("a read of the version one has is 304 without a body", async () => {
+  it("a read of a known version returns 304 without a body", async () => {
     const container = await newContainer();
     const { etag: old } = await container.items.create({ id: "1", pk: "a", number: 1 });
     for (const etag of [old, "*"]) {
       const read = await container.item("1", "a").read(ifNoneMatch(etag));
-      assert.deepEqual([read.statusCode, read.resource, wire.at(-1).bytes], [304, null, 0]);
+      assert.deepEqual([read.statusCode, read.resource, responses.at(-1).bytes], [304, null, 0]);
     }
     await container.items.upsert({ id: "1", pk: "a", number: 2 });
     const read = await container.item("1", "a").read(ifNoneMatch(old));
@@ -356,7 +355,7 @@ describe("batches", () => {
   };
   const statuses = (response) => response.result.map((result) => result.statusCode);
 
-  it("all operations of a batch are done", async () => {
+  it("all operations of a batch are applied", async () => {
     const container = await newContainer();
     for (const id of ["replaced", "deleted", "read"]) await container.items.create({ id, pk: "a", number: 1 });
     const response = await container.items.batch(
@@ -376,14 +375,14 @@ describe("batches", () => {
     assert.equal((await container.item("replaced", "a").read()).resource.number, 2);
   });
 
-  it("nothing of a batch is done when one operation fails", async () => {
+  it("a batch with one failing operation changes nothing", async () => {
     const container = await newContainer();
-    await container.items.create({ id: "there", pk: "a", number: 1 });
-    const response = await container.items.batch([create("before"), create("there"), upsert("after")], "a");
+    await container.items.create({ id: "existing", pk: "a", number: 1 });
+    const response = await container.items.batch([create("before"), create("existing"), upsert("after")], "a");
     assert.equal(response.code, 207);
     assert.deepEqual(statuses(response), [424, 409, 424]);
-    assert.deepEqual(ids(await query(container, "SELECT * FROM c")), ["there"]);
-    assert.equal((await container.item("there", "a").read()).resource.number, 1);
+    assert.deepEqual(ids(await query(container, "SELECT * FROM c")), ["existing"]);
+    assert.equal((await container.item("existing", "a").read()).resource.number, 1);
   });
 
   it("a stale etag fails the batch with 412", async () => {
@@ -419,7 +418,7 @@ describe("bulk", () => {
       resourceBody: { id: itemName(number), pk: `key-${number % 37}`, ...more },
     }));
 
-  it("five hundred operations over many partitions all arrive", async () => {
+  it("five hundred operations across partitions are all applied", async () => {
     const container = await newContainer();
     for (const [type, status] of [["Create", 201], ["Upsert", 200]]) {
       const results = await container.items.executeBulkOperations(operations(500, type, { type }));
@@ -434,7 +433,7 @@ describe("bulk", () => {
     assert.ok(changes.every((item) => item.type === "Upsert"));
   });
 
-  it("one operation that fails does not stop the others", async () => {
+  it("a failing operation does not stop the others", async () => {
     const container = await newContainer();
     await container.items.create({ id: itemName(7), pk: "key-7", number: 7 });
     const results = await container.items.executeBulkOperations(operations(50, "Create"));
@@ -446,7 +445,7 @@ describe("bulk", () => {
     assert.equal((await container.item(itemName(7), "key-7").read()).resource.number, 7);
   });
 
-  it("all kinds of operations go together", async () => {
+  it("operations of all kinds can be combined", async () => {
     const container = await filledContainer(3, 3);
     const written = (number) => {
       const pk = `key-${number}`;
@@ -468,14 +467,14 @@ describe("bulk", () => {
     assert.deepEqual(ids(await changed(container, Beginning())), [itemName(0), itemName(1), itemName(9)]);
   });
 
-  it("a container whose definition names no key version takes bulk writes", async () => {
+  it("a container defined without a partition key version accepts bulk writes", async () => {
     const { container } = await database.containers.create({ id: randomName("container"), partitionKey: "/pk" });
     const results = await container.items.executeBulkOperations(operations(60, "Create"));
     assert.deepEqual(new Set(results.map((result) => result.response?.statusCode)), new Set([201]));
     assert.equal((await container.item(itemName(40), "key-3").read()).resource?.id, itemName(40));
   });
 
-  it("of twenty concurrent creates of one item one succeeds", async () => {
+  it("one of twenty concurrent creates of an item succeeds", async () => {
     const container = await newContainer();
     const tries = Array.from({ length: 20 }, (_, number) => container.items.create({ id: "1", pk: "a", number }));
     const results = await Promise.allSettled(tries);
@@ -484,7 +483,7 @@ describe("bulk", () => {
 });
 
 describe("queries", () => {
-  it("parameters stand for values of every kind", async () => {
+  it("parameters accept values of every kind", async () => {
     const container = await newContainer();
     await container.items.create({ id: "1", pk: "a", text: "O'Hara \"x\" \\ 東京", number: 1.5, flag: true });
     await container.items.create({ id: "2", pk: "b", text: "other", number: 2, flag: null, tags: ["a", "b"] });
@@ -505,7 +504,7 @@ describe("queries", () => {
     }
   });
 
-  it("a query of one partition sees that partition only", async () => {
+  it("a query of one partition returns only that partition", async () => {
     const container = await filledContainer(30, 3);
     const found = await query(container, "SELECT * FROM c", {}, { partitionKey: "key-1" });
     assert.deepEqual(
@@ -530,7 +529,7 @@ describe("queries", () => {
     }
   });
 
-  it("pages by continuation bring every document once", async () => {
+  it("paging with continuations returns every document once", async () => {
     const container = await filledContainer(75);
     const found = [];
     let continuationToken;
@@ -546,7 +545,7 @@ describe("queries", () => {
     assert.deepEqual(ids(found), itemNames(75));
   });
 
-  it("pages of one partition go on from a continuation", async () => {
+  it("paging within one partition resumes from a continuation", async () => {
     const container = await filledContainer(25, 1);
     const options = { partitionKey: "key-0", maxItemCount: 10 };
     const { resources, continuationToken } = await container.items.query("SELECT * FROM c", options).fetchNext();
@@ -555,7 +554,7 @@ describe("queries", () => {
     assert.deepEqual(ids([...resources, ...rest.flat()]), itemNames(25));
   });
 
-  it("aggregates count every partition", async () => {
+  it("aggregates cover every partition", async () => {
     const container = await filledContainer(50);
     const aggregates = {
       "COUNT(1)": 50,
@@ -572,7 +571,7 @@ describe("queries", () => {
     assert.deepEqual(await query(container, count, { "@below": 20 }, { partitionKey: "key-3" }), [2]);
   });
 
-  it("offset and limit cut a window out of the order", async () => {
+  it("offset and limit select a range of the sorted documents", async () => {
     const container = await filledContainer(40);
     const ordered = "SELECT VALUE c.number FROM c ORDER BY c.number";
     const window = Array.from({ length: 10 }, (_, number) => 15 + number);
@@ -580,7 +579,7 @@ describe("queries", () => {
     assert.deepEqual(await query(container, `${ordered} OFFSET 99 LIMIT 10`), []);
   });
 
-  it("projections give the values asked for", async () => {
+  it("projections return the selected values", async () => {
     const container = await filledContainer(6, 3);
     const keys = await query(container, "SELECT DISTINCT VALUE c.pk FROM c");
     assert.deepEqual(keys.sort(), ["key-0", "key-1", "key-2"]);
@@ -604,7 +603,7 @@ describe("partition keys", () => {
     null: null,
   };
 
-  it("keys of every kind are kept apart", async () => {
+  it("partition keys of different kinds are distinct", async () => {
     const container = await newContainer();
     for (const [kind, pk] of Object.entries(KEYS)) await container.items.create({ id: "same", pk, kind });
     await container.items.create({ id: "same", kind: "none" });
@@ -621,7 +620,7 @@ describe("partition keys", () => {
     }
   });
 
-  it("a document without the key can be replaced and deleted", async () => {
+  it("a document without a partition key can be replaced and deleted", async () => {
     const container = await newContainer("/deep/key");
     await container.items.create({ id: "1", deep: {} });
     await container.items.upsert({ id: "1", number: 2 });
@@ -646,7 +645,7 @@ describe("hierarchical keys", () => {
   const owners = (items) => items.map(({ tenant, user }) => `${tenant} ${user}`);
   const tenantsOf = (items) => items.map(({ tenant }) => tenant);
 
-  it("the definition is kept", async () => {
+  it("the definition is stored", async () => {
     const { kind, paths } = (await (await tenants()).read()).resource.partitionKey;
     assert.deepEqual([kind, paths], ["MultiHash", ["/tenant", "/user"]]);
   });
@@ -661,16 +660,16 @@ describe("hierarchical keys", () => {
     assert.equal((await container.item("first", ["umbrella", "user-2"]).read()).statusCode, 200);
   });
 
-  it("a query of a prefix and of a key sees what is under it", async () => {
+  it("a query of a key or a prefix returns the documents below it", async () => {
     const container = await tenants();
-    // The SDK has no option for a prefix; the service's documentation asks for it in the query.
+    // The SDK has no option for a prefix; the documentation of the service puts it into the query.
     const prefix = await query(container, "SELECT * FROM c WHERE c.tenant = @tenant", { "@tenant": "acme" });
     assert.deepEqual(tenantsOf(prefix), Array(8).fill("acme"));
     const whole = await query(container, "SELECT * FROM c", {}, { partitionKey: ["acme", "user-1"] });
     assert.deepEqual(owners(whole), Array(2).fill("acme user-1"));
   });
 
-  it("the change feed of a key and of a prefix", async () => {
+  it("the change feed of a key or a prefix returns the changes below it", async () => {
     const container = await tenants();
     const whole = await changed(container, Beginning(["initech", "user-3"]));
     assert.deepEqual(owners(whole), Array(2).fill("initech user-3"));
@@ -682,7 +681,7 @@ describe("hierarchical keys", () => {
 describe("change feed", () => {
   const ascending = (numbers) => numbers.every((number, index) => index === 0 || numbers[index - 1] < number);
 
-  it("from the beginning every document comes once in its latest version", async () => {
+  it("from the beginning every document is returned once in its latest version", async () => {
     const container = await filledContainer(20);
     for (let number = 100; number < 103; number++) {
       await container.items.upsert({ id: itemName(4), pk: "key-4", number });
@@ -699,7 +698,7 @@ describe("change feed", () => {
     assert.deepEqual(change, resource);
   });
 
-  it("from now only later changes come", async () => {
+  it("from now only later changes are returned", async () => {
     const container = await filledContainer(10);
     const { pages, continuation } = await changePages(container, Now());
     assert.deepEqual(pages, []);
@@ -708,7 +707,7 @@ describe("change feed", () => {
     assert.deepEqual(ids(await changed(container, Continuation(continuation))), [itemName(2), "later"]);
   });
 
-  it("a continuation brings what changed since", async () => {
+  it("a continuation returns the changes since then", async () => {
     const container = await filledContainer(10);
     const { continuation } = await changePages(container, Beginning());
     assert.deepEqual(await changed(container, Continuation(continuation)), []);
@@ -720,7 +719,7 @@ describe("change feed", () => {
     assert.deepEqual(await changed(container, Continuation(next.continuation)), []);
   });
 
-  it("reading can stop after any page and go on", async () => {
+  it("reading can stop after any page and resume", async () => {
     const container = await filledContainer(30);
     const options = { maxItemCount: 4, changeFeedStartFrom: Beginning() };
     const { result, continuationToken } = await container.items.getChangeFeedIterator(options).readNext();
@@ -728,7 +727,7 @@ describe("change feed", () => {
     assert.deepEqual(ids([...result, ...rest]), itemNames(30));
   });
 
-  it("from a time only changes since then come", async () => {
+  it("from a time only changes since then are returned", async () => {
     const container = await filledContainer(5);
     await sleep(2100);
     const moment = new Date();
@@ -737,14 +736,14 @@ describe("change feed", () => {
     assert.deepEqual(ids(await changed(container, Time(moment))), ["later"]);
   });
 
-  it("a page has at most a hundred items when nothing is asked", async () => {
+  it("a page has at most a hundred items by default", async () => {
     const container = await filledContainer(250, 1);
     const { pages } = await changePages(container, Beginning());
     assert.ok(Math.max(...pages.map((page) => page.length)) <= 100);
     assert.deepEqual(ids(pages.flat()), itemNames(250));
   });
 
-  it("a page has at most as many items as asked for", async () => {
+  it("a page has at most the requested number of items", async () => {
     const container = await filledContainer(50);
     const { pages } = await changePages(container, Beginning(), { maxItemCount: 7 });
     assert.ok(Math.max(...pages.map((page) => page.length)) <= 7);
@@ -762,7 +761,7 @@ describe("change feed", () => {
     assert.deepEqual(ids(changes), itemNames(60));
   });
 
-  it("log sequence numbers grow within a feed range", async () => {
+  it("log sequence numbers increase within a feed range", async () => {
     const container = await filledContainer(60);
     await container.items.upsert({ id: itemName(0), pk: "key-0", number: 100 });
     for (const range of await container.getFeedRanges()) {
@@ -772,7 +771,7 @@ describe("change feed", () => {
     }
   });
 
-  it("changes of one key come in the order of the writes", async () => {
+  it("changes of one key are returned in the order of the writes", async () => {
     const container = await filledContainer(30, 3);
     await container.items.upsert({ id: itemName(1), pk: "key-1", number: 100 });
     const changes = await changed(container, Beginning("key-1"));
@@ -788,7 +787,7 @@ describe("change feed", () => {
     assert.ok(!("_lsn" in (await container.item(itemName(0), "key-0").read()).resource));
   });
 
-  it("the older iterator reads the same changes", async () => {
+  it("the older iterator returns the same changes", async () => {
     const container = await filledContainer(10, 1);
     const iterator = container.items.changeFeed("key-0", { startFromBeginning: true, maxItemCount: 4 });
     const changes = [];
@@ -802,8 +801,8 @@ describe("change feed", () => {
 });
 
 describe("time to live", () => {
-  /** Whether the item is there; a read, a query and a count must agree on it. */
-  async function there(container, id) {
+  /** Whether the item exists. A read, a query and a count must agree. */
+  async function exists(container, id) {
     const { statusCode } = await container.item(id, "a").read();
     const condition = "FROM c WHERE c.id = @id";
     const queried = await query(container, `SELECT * ${condition}`, { "@id": id });
@@ -814,23 +813,23 @@ describe("time to live", () => {
 
   async function assertExpires(container, id, seconds, since) {
     const age = () => (performance.now() - since) / 1000;
-    while (await there(container, id)) {
-      assert.ok(age() < seconds + EXPIRY_LAG_SECONDS, `${id} has outlived its time`);
+    while (await exists(container, id)) {
+      assert.ok(age() < seconds + EXPIRY_LAG_SECONDS, `${id} expired too late`);
       await sleep(100);
     }
-    assert.ok(age() > seconds - 1.1, `${id} has gone too early`);
+    assert.ok(age() > seconds - 1.1, `${id} expired too early`);
   }
 
-  it("the default of the container applies unless the document says otherwise", async () => {
+  it("the default of the container applies unless the document overrides it", async () => {
     const container = await newContainer("/pk", { defaultTtl: 2 });
     const since = performance.now();
     await container.items.create({ id: "by default", pk: "a" });
     await container.items.create({ id: "longer", pk: "a", ttl: 4 });
-    await container.items.create({ id: "for ever", pk: "a", ttl: -1 });
+    await container.items.create({ id: "never", pk: "a", ttl: -1 });
     await assertExpires(container, "by default", 2, since);
-    assert.ok(await there(container, "longer"));
+    assert.ok(await exists(container, "longer"));
     await assertExpires(container, "longer", 4, since);
-    assert.ok(await there(container, "for ever"));
+    assert.ok(await exists(container, "never"));
   });
 
   it("without a default only documents with a time to live expire", async () => {
@@ -839,36 +838,36 @@ describe("time to live", () => {
     await container.items.create({ id: "plain", pk: "a" });
     await container.items.create({ id: "short", pk: "a", ttl: 2 });
     await assertExpires(container, "short", 2, since);
-    assert.ok(await there(container, "plain"));
+    assert.ok(await exists(container, "plain"));
   });
 
-  it("where it is not enabled a time to live does nothing", async () => {
+  it("a time to live has no effect where it is not enabled", async () => {
     const container = await newContainer();
     await container.items.create({ id: "1", pk: "a", ttl: 1 });
     await sleep(2500);
-    assert.ok(await there(container, "1"));
+    assert.ok(await exists(container, "1"));
   });
 
-  it("a write starts the time anew", async () => {
+  it("a write restarts the time to live", async () => {
     const container = await newContainer("/pk", { defaultTtl: 3 });
     await container.items.create({ id: "1", pk: "a" });
     await sleep(2000);
     const since = performance.now();
     await container.items.upsert({ id: "1", pk: "a", number: 2 });
     await sleep(1300);
-    assert.ok(await there(container, "1"));
+    assert.ok(await exists(container, "1"));
     await assertExpires(container, "1", 3, since);
   });
 
-  it("an expired document is absent from the change feed and free to create", async () => {
+  it("an expired document is not in the change feed and can be created again", async () => {
     const container = await newContainer("/pk", { defaultTtl: -1 });
     const since = performance.now();
     await container.items.create({ id: "1", pk: "a", ttl: 1 });
     assert.deepEqual(ids(await changed(container, Beginning())), ["1"]);
     await assertExpires(container, "1", 1, since);
     assert.deepEqual(await changed(container, Beginning()), []);
-    await refused(404, container.item("1", "a").replace({ id: "1", pk: "a" }));
-    await refused(404, container.item("1", "a").delete());
+    await assertRejected(404, container.item("1", "a").replace({ id: "1", pk: "a" }));
+    await assertRejected(404, container.item("1", "a").delete());
     const { statusCode } = await container.items.create({ id: "1", pk: "a", number: 2 });
     assert.equal(statusCode, 201);
     assert.equal((await container.item("1", "a").read()).resource.number, 2);
@@ -895,28 +894,28 @@ describe("limits", () => {
     const container = await newContainer();
     const filling = "x".repeat(400_000);
     for (let n = 0; n < 20; n++) await container.items.create({ id: itemName(n), pk: "a", filling });
-    const start = wire.length;
+    const start = responses.length;
     const queried = await queryPages(container, { partitionKey: "a", maxItemCount: 100 });
     const fed = await changePages(container, Beginning(), { maxItemCount: 100 });
-    const largest = Math.max(...wire.slice(start).map((reply) => reply.bytes));
+    const largest = Math.max(...responses.slice(start).map((response) => response.bytes));
     assert.ok(largest <= PAGE_BYTES, `${largest} bytes`);
     for (const pages of [queried, fed.pages]) assert.deepEqual(ids(pages.flat()), itemNames(20));
   });
 
-  it("an item over two megabytes is refused with 413", async () => {
+  it("an item over two megabytes is rejected with 413", async () => {
     const container = await newContainer();
     await container.items.create({ id: "fits", pk: "a", filling: "x".repeat(2 * 1024 * 1024 - 2048) });
     const tooLarge = { id: "too large", pk: "a", filling: "x".repeat(2 * 1024 * 1024 + 1) };
-    await refused(413, container.items.create(tooLarge));
-    await refused(413, container.items.upsert(tooLarge));
-    await refused(413, container.item("fits", "a").replace({ ...tooLarge, id: "fits" }));
+    await assertRejected(413, container.items.create(tooLarge));
+    await assertRejected(413, container.items.upsert(tooLarge));
+    await assertRejected(413, container.item("fits", "a").replace({ ...tooLarge, id: "fits" }));
     assert.deepEqual(await query(container, "SELECT VALUE c.id FROM c"), ["fits"]);
   });
 
-  it("an id with a slash is refused", async () => {
+  it("an id with a slash is rejected", async () => {
     const container = await newContainer();
     for (const id of ["a/b", "a\\b"]) {
-      // The SDK's own refusal has a message and no code.
+      // An error raised by the SDK itself has a message and no code.
       const error = await container.items.create({ id, pk: "a" }).then(
         () => assert.fail(`${id} was created`),
         (error) => error,
@@ -926,21 +925,21 @@ describe("limits", () => {
     assert.deepEqual(await query(container, "SELECT * FROM c"), []);
   });
 
-  it("an id over 1023 bytes is refused with 400", async () => {
+  it("an id over 1023 bytes is rejected with 400", async () => {
     const container = await newContainer();
     await container.items.create({ id: "x".repeat(1023), pk: "a" });
-    await refused(400, container.items.create({ id: "x".repeat(1024), pk: "a" }));
+    await assertRejected(400, container.items.create({ id: "x".repeat(1024), pk: "a" }));
   });
 });
 
 describe("errors", () => {
-  it("a missing item is 404 without a sub-status", async () => {
+  it("a missing item returns 404 without a sub-status", async () => {
     const container = await newContainer();
     const { statusCode, substatus } = await container.item("1", "a").read();
     assert.deepEqual([statusCode, substatus ?? 0], [404, 0]);
   });
 
-  it("an item of a container that has gone is 404 with sub-status 1003", async () => {
+  it("an item of a deleted container returns 404 with sub-status 1003", async () => {
     const container = await filledContainer(1);
     const [other] = connect();
     await other.database(database.id).container(container.id).delete();
@@ -949,25 +948,25 @@ describe("errors", () => {
     assert.deepEqual([statusCode, substatus], [404, 1003]);
   });
 
-  it("a container of a missing database is 404 with sub-status 1003", async () => {
-    const error = await refused(404, client.database(randomName("missing")).container("items").read());
+  it("a container of a missing database returns 404 with sub-status 1003", async () => {
+    const error = await assertRejected(404, client.database(randomName("missing")).container("items").read());
     assert.equal(error.substatus, 1003);
   });
 
-  it("a bad query is 400", async () => {
+  it("an invalid query returns 400", async () => {
     const container = await newContainer();
-    await refused(400, query(container, "SELEC * FRM c"));
-    await refused(400, query(container, "SELECT * FROM c WHERE", {}, { partitionKey: "a" }));
+    await assertRejected(400, query(container, "SELEC * FRM c"));
+    await assertRejected(400, query(container, "SELECT * FROM c WHERE", {}, { partitionKey: "a" }));
   });
 
-  it("an item without an id is 400", async () => {
+  it("an item without an id returns 400", async () => {
     const container = await newContainer();
-    await refused(400, container.items.create({ pk: "a" }, { disableAutomaticIdGeneration: true }));
-    await refused(400, container.items.upsert({ pk: "a" }, { disableAutomaticIdGeneration: true }));
+    await assertRejected(400, container.items.create({ pk: "a" }, { disableAutomaticIdGeneration: true }));
+    await assertRejected(400, container.items.upsert({ pk: "a" }, { disableAutomaticIdGeneration: true }));
   });
 
-  it("every reply tells its request charge", async () => {
-    const [client, wire] = connect();
+  it("every response has its request charge", async () => {
+    const [client, responses] = connect();
     const { database } = await client.databases.create({ id: randomName("database") });
     const { container } = await database.containers.create({ id: "items", partitionKey: "/pk" });
     await container.read();
@@ -981,13 +980,13 @@ describe("errors", () => {
     await changed(container, Beginning());
     await container.item("1", "a").delete();
     await container.item("1", "a").read();
-    await refused(409, container.items.create({ id: "2", pk: "a" }));
+    await assertRejected(409, container.items.create({ id: "2", pk: "a" }));
     const stale = { accessCondition: { type: "IfMatch", condition } };
-    await refused(412, container.item("2", "a").replace({ id: "2", pk: "a" }, stale));
+    await assertRejected(412, container.item("2", "a").replace({ id: "2", pk: "a" }, stale));
     await database.delete();
     client.dispose();
-    // The account and the routing table are not charged for.
-    const charged = wire.filter(({ path }) => path !== "/" && !/pkranges\/?$/.test(path));
+    // Reading the account or the partition key ranges has no charge.
+    const charged = responses.filter(({ path }) => path !== "/" && !/pkranges\/?$/.test(path));
     assert.ok(charged.length > 15);
     assert.deepEqual(
       charged.filter(({ charge }) => !(charge > 0)),
@@ -997,7 +996,7 @@ describe("errors", () => {
 });
 
 describe("all versions and deletes", () => {
-  it("every version and every delete comes, in order", async () => {
+  it("every version and every delete is returned in order", async () => {
     const container = await newContainer();
     const options = { changeFeedMode: ChangeFeedMode.AllVersionsAndDeletes };
     const { continuation } = await changePages(container, Now(), options);
@@ -1016,6 +1015,6 @@ describe("all versions and deletes", () => {
   it("the mode cannot start from the beginning", async () => {
     const container = await filledContainer(1);
     const options = { changeFeedMode: ChangeFeedMode.AllVersionsAndDeletes };
-    await refused(400, changed(container, Beginning(), options));
+    await assertRejected(400, changed(container, Beginning(), options));
   });
 });

@@ -1,10 +1,9 @@
-"""What the Python SDK for Azure Cosmos DB must find at an endpoint: each check says it in its name.
+"""Tests that an endpoint behaves as the Python SDK for Azure Cosmos DB expects of the service.
 
-The endpoint's connection string is read from COSMOS_CONNECTION_STRING. Every check makes its own database or container
-under a random name, so that checks do not disturb each other. Nothing here is special to the embedded endpoint: what is
-asked for is what the service does.
+Reads the connection string of the endpoint from COSMOS_CONNECTION_STRING. Every test creates its own database or container
+under a random name, so that tests are independent. Nothing is specific to the embedded endpoint.
 
-    COSMOS_CONNECTION_STRING=... python conformance.py [Class | Class.check ...]
+    COSMOS_CONNECTION_STRING=... python conformance.py [Class | Class.test ...]
 """
 
 import asyncio
@@ -25,11 +24,11 @@ from azure.cosmos.partition_key import NonePartitionKeyValue, NullPartitionKeyVa
 CONNECTION_STRING = os.environ["COSMOS_CONNECTION_STRING"]
 SYSTEM_PROPERTIES = {"_rid", "_self", "_etag", "_attachments", "_ts"}
 PAGE_BYTES = 4 * 1024 * 1024
-# How long after its time an expired document may still be seen: `_ts` is in whole seconds, and the poll takes its time.
+# An expired document may remain visible this long, because `_ts` is in whole seconds and polling takes time.
 EXPIRY_LAG_SECONDS = 1.5
 
 
-class Reply(NamedTuple):
+class Response(NamedTuple):
     method: str
     path: str
     status: int
@@ -41,17 +40,17 @@ class Reply(NamedTuple):
         return float(self.headers.get("x-ms-request-charge", 0))
 
 
-class Wire(list):
-    """Every reply that a client has had, in order."""
+class Responses(list):
+    """All responses that a client received, in order."""
 
     def record(self, response):
         http = response.http_response
         path = urlsplit(response.http_request.url).path
-        self.append(Reply(response.http_request.method, path, http.status_code, dict(http.headers), len(http.body())))
+        self.append(Response(response.http_request.method, path, http.status_code, dict(http.headers), len(http.body())))
 
 
-WIRE = Wire()
-CLIENT = CosmosClient.from_connection_string(CONNECTION_STRING, raw_response_hook=WIRE.record)
+RESPONSES = Responses()
+CLIENT = CosmosClient.from_connection_string(CONNECTION_STRING, raw_response_hook=RESPONSES.record)
 
 
 def random_name(prefix):
@@ -59,7 +58,7 @@ def random_name(prefix):
 
 
 def body(item):
-    """A document without what the service adds to it."""
+    """A document without its system properties."""
     return {name: value for name, value in item.items() if name not in SYSTEM_PROPERTIES | {"_lsn"}}
 
 
@@ -67,7 +66,7 @@ def ids(items):
     return sorted(item["id"] for item in items)
 
 
-class Checks(unittest.TestCase):
+class EndpointTest(unittest.TestCase):
     maxDiff = 2000
 
     @classmethod
@@ -87,8 +86,8 @@ class Checks(unittest.TestCase):
             container.create_item({"id": f"item-{number:04}", "pk": f"key-{number % keys}", "number": number})
         return container
 
-    def refused(self, status, call, *arguments, **options):
-        """Calls what must be refused with this status; gives the error."""
+    def assert_rejected(self, status, call, *arguments, **options):
+        """Makes a call that must fail with this status, and returns the error."""
         with self.assertRaises(exceptions.CosmosHttpResponseError) as raised:
             call(*arguments, **options)
         self.assertEqual(raised.exception.status_code, status, raised.exception.message)
@@ -104,7 +103,7 @@ class Checks(unittest.TestCase):
         return [list(page) for page in pager.by_page()]
 
     def changes(self, container, **options):
-        """The pages of a change feed up to its present end, and the continuation from there."""
+        """The pages of a change feed up to its current end, and the continuation from there."""
         pages = self.pages(container.query_items_change_feed(**options))
         return pages, container.client_connection.last_response_headers["etag"]
 
@@ -113,7 +112,7 @@ class Checks(unittest.TestCase):
         return [item for page in pages for item in page]
 
 
-class Databases(Checks):
+class Databases(EndpointTest):
     def new_database(self):
         database = CLIENT.create_database(random_name("database"))
         self.addCleanup(self.drop, database)
@@ -125,36 +124,36 @@ class Databases(Checks):
         except exceptions.CosmosResourceNotFoundError:
             pass
 
-    def test_a_created_database_can_be_read_and_is_in_the_list(self):
+    def test_a_created_database_can_be_read_and_listed(self):
         database = self.new_database()
         self.assertEqual(database.read()["id"], database.id)
         self.assertIn(database.id, [each["id"] for each in CLIENT.list_databases()])
 
-    def test_a_second_create_is_refused_with_409(self):
-        self.refused(409, CLIENT.create_database, self.new_database().id)
+    def test_a_second_create_is_rejected_with_409(self):
+        self.assert_rejected(409, CLIENT.create_database, self.new_database().id)
 
-    def test_create_if_not_exists_gives_the_one_that_is_there(self):
+    def test_create_if_not_exists_returns_the_existing_database(self):
         database = self.new_database()
         self.assertEqual(CLIENT.create_database_if_not_exists(database.id).read()["_rid"], database.read()["_rid"])
 
-    def test_a_missing_database_is_404(self):
+    def test_a_missing_database_returns_404(self):
         missing = CLIENT.get_database_client(random_name("missing"))
-        self.refused(404, missing.read)
-        self.refused(404, CLIENT.delete_database, missing)
+        self.assert_rejected(404, missing.read)
+        self.assert_rejected(404, CLIENT.delete_database, missing)
 
-    def test_a_deleted_database_is_gone_with_its_containers(self):
+    def test_deleting_a_database_deletes_its_containers(self):
         database = self.new_database()
         container = database.create_container("items", PartitionKey(path="/pk"))
         container.create_item({"id": "1", "pk": "a"})
         CLIENT.delete_database(database)
         self.assertNotIn(database.id, [each["id"] for each in CLIENT.list_databases()])
-        self.refused(404, database.read)
+        self.assert_rejected(404, database.read)
         CLIENT.create_database(database.id)
         self.assertEqual(list(database.list_containers()), [])
 
 
-class Containers(Checks):
-    def test_a_created_container_can_be_read_and_is_in_the_list(self):
+class Containers(EndpointTest):
+    def test_a_created_container_can_be_read_and_listed(self):
         container = self.container("/deep/key", default_ttl=3600)
         properties = container.read()
         self.assertEqual(properties["id"], container.id)
@@ -162,82 +161,82 @@ class Containers(Checks):
         self.assertEqual(properties["defaultTtl"], 3600)
         self.assertIn(container.id, [each["id"] for each in self.database.list_containers()])
 
-    def test_a_second_create_is_refused_with_409(self):
+    def test_a_second_create_is_rejected_with_409(self):
         container = self.container()
-        self.refused(409, self.database.create_container, container.id, PartitionKey(path="/pk"))
+        self.assert_rejected(409, self.database.create_container, container.id, PartitionKey(path="/pk"))
 
-    def test_a_missing_container_is_404(self):
+    def test_a_missing_container_returns_404(self):
         missing = self.database.get_container_client(random_name("missing"))
-        self.refused(404, missing.read)
-        self.refused(404, self.database.delete_container, missing)
-        self.refused(404, missing.create_item, {"id": "1", "pk": "a"})
+        self.assert_rejected(404, missing.read)
+        self.assert_rejected(404, self.database.delete_container, missing)
+        self.assert_rejected(404, missing.create_item, {"id": "1", "pk": "a"})
 
-    def test_a_container_made_anew_under_an_old_name_is_empty(self):
+    def test_a_container_created_again_under_the_same_name_is_empty(self):
         container = self.filled_container(5)
         self.database.delete_container(container)
-        self.refused(404, container.read)
-        anew = self.database.create_container(container.id, PartitionKey(path="/pk"))
-        self.assertEqual(self.query(anew, "SELECT * FROM c"), [])
-        self.assertEqual(self.changed(anew, start_time="Beginning"), [])
+        self.assert_rejected(404, container.read)
+        recreated = self.database.create_container(container.id, PartitionKey(path="/pk"))
+        self.assertEqual(self.query(recreated, "SELECT * FROM c"), [])
+        self.assertEqual(self.changed(recreated, start_time="Beginning"), [])
 
 
-class Items(Checks):
+class Items(EndpointTest):
     def test_a_created_item_is_read_back_with_its_system_properties(self):
         container = self.container()
         item = {"id": "1", "pk": "a", "name": "Davidson"}
         created = container.create_item(item)
-        self.assertEqual(WIRE[-1].status, 201)
+        self.assertEqual(RESPONSES[-1].status, 201)
         self.assertLessEqual(SYSTEM_PROPERTIES, created.keys())
         self.assertLess(abs(created["_ts"] - time.time()), 60)
         read = container.read_item("1", "a")
-        self.assertEqual(WIRE[-1].status, 200)
+        self.assertEqual(RESPONSES[-1].status, 200)
         self.assertEqual(body(read), item)
         self.assertEqual(read, created)
 
-    def test_a_second_create_is_409_and_changes_nothing(self):
+    def test_a_second_create_returns_409_and_changes_nothing(self):
         container = self.container()
         container.create_item({"id": "1", "pk": "a", "number": 1})
-        error = self.refused(409, container.create_item, {"id": "1", "pk": "a", "number": 2})
+        error = self.assert_rejected(409, container.create_item, {"id": "1", "pk": "a", "number": 2})
         self.assertIsInstance(error, exceptions.CosmosResourceExistsError)
         self.assertEqual(container.read_item("1", "a")["number"], 1)
 
-    def test_upsert_creates_with_201_and_replaces_with_200(self):
+    def test_upsert_returns_201_for_a_create_and_200_for_a_replace(self):
         container = self.container()
         first = container.upsert_item({"id": "1", "pk": "a", "number": 1})
-        self.assertEqual(WIRE[-1].status, 201)
+        self.assertEqual(RESPONSES[-1].status, 201)
         second = container.upsert_item({"id": "1", "pk": "a", "other": 2})
-        self.assertEqual(WIRE[-1].status, 200)
+        self.assertEqual(RESPONSES[-1].status, 200)
         self.assertNotEqual(first["_etag"], second["_etag"])
         self.assertEqual(first["_rid"], second["_rid"])
         self.assertEqual(body(container.read_item("1", "a")), {"id": "1", "pk": "a", "other": 2})
 
-    def test_replace_puts_the_whole_body_in_place(self):
+    def test_replace_overwrites_the_whole_document(self):
         container = self.container()
         container.create_item({"id": "1", "pk": "a", "number": 1})
         container.replace_item("1", {"id": "1", "pk": "a", "other": 2})
         self.assertEqual(body(container.read_item("1", "a")), {"id": "1", "pk": "a", "other": 2})
 
-    def test_a_deleted_item_is_404(self):
+    def test_a_deleted_item_returns_404(self):
         container = self.container()
         container.create_item({"id": "1", "pk": "a"})
         container.delete_item("1", "a")
-        self.assertEqual(WIRE[-1].status, 204)
-        self.refused(404, container.read_item, "1", "a")
+        self.assertEqual(RESPONSES[-1].status, 204)
+        self.assert_rejected(404, container.read_item, "1", "a")
 
-    def test_what_is_not_there_cannot_be_read_replaced_or_deleted(self):
+    def test_a_missing_item_cannot_be_read_replaced_or_deleted(self):
         container = self.container()
-        self.refused(404, container.read_item, "1", "a")
-        self.refused(404, container.replace_item, "1", {"id": "1", "pk": "a"})
-        self.refused(404, container.delete_item, "1", "a")
+        self.assert_rejected(404, container.read_item, "1", "a")
+        self.assert_rejected(404, container.replace_item, "1", {"id": "1", "pk": "a"})
+        self.assert_rejected(404, container.delete_item, "1", "a")
 
-    def test_one_id_in_two_partitions_is_two_items(self):
+    def test_the_same_id_in_two_partitions_is_two_items(self):
         container = self.container()
         container.create_item({"id": "1", "pk": "a", "number": 1})
         container.create_item({"id": "1", "pk": "b", "number": 2})
         container.delete_item("1", "a")
         self.assertEqual(container.read_item("1", "b")["number"], 2)
 
-    def test_values_of_every_kind_come_back_as_they_were(self):
+    def test_values_of_every_kind_are_returned_unchanged(self):
         container = self.container()
         item = {
             "id": "1",
@@ -256,7 +255,7 @@ class Items(Checks):
         self.assertEqual([body(each) for each in self.query(container, "SELECT * FROM c")], [item])
         self.assertEqual([body(each) for each in self.changed(container, start_time="Beginning")], [item])
 
-    def test_ids_of_any_letters_are_found_again(self):
+    def test_ids_may_contain_any_letters(self):
         container = self.container()
         names = ["naïve", "東京", "\U0001f600", "two words", "a+b", "a&b=c", "a:b@c", "(a)", "x" * 255]
         for name in names:
@@ -264,48 +263,48 @@ class Items(Checks):
         self.assertEqual([container.read_item(name, name)["id"] for name in names], names)
 
 
-class Preconditions(Checks):
-    def test_every_write_gives_a_new_etag(self):
+class Preconditions(EndpointTest):
+    def test_every_write_creates_a_new_etag(self):
         container = self.container()
         etags = {container.upsert_item({"id": "1", "pk": "a", "number": 1})["_etag"] for _ in range(5)}
         self.assertEqual(len(etags), 5)
         self.assertIn(container.read_item("1", "a")["_etag"], etags)
-        self.assertEqual(WIRE[-1].headers["etag"], container.read_item("1", "a")["_etag"])
+        self.assertEqual(RESPONSES[-1].headers["etag"], container.read_item("1", "a")["_etag"])
 
-    def test_a_write_with_a_stale_etag_is_refused_with_412(self):
+    def test_a_write_with_a_stale_etag_is_rejected_with_412(self):
         container = self.container()
         stale = container.create_item({"id": "1", "pk": "a", "number": 1})["_etag"]
         current = container.upsert_item({"id": "1", "pk": "a", "number": 2})["_etag"]
         only_if = {"match_condition": MatchConditions.IfNotModified}
         item = {"id": "1", "pk": "a", "number": 3}
-        error = self.refused(412, container.replace_item, "1", item, etag=stale, **only_if)
+        error = self.assert_rejected(412, container.replace_item, "1", item, etag=stale, **only_if)
         self.assertIsInstance(error, exceptions.CosmosAccessConditionFailedError)
-        self.refused(412, container.upsert_item, item, etag=stale, **only_if)
-        self.refused(412, container.delete_item, "1", "a", etag=stale, **only_if)
+        self.assert_rejected(412, container.upsert_item, item, etag=stale, **only_if)
+        self.assert_rejected(412, container.delete_item, "1", "a", etag=stale, **only_if)
         self.assertEqual(container.read_item("1", "a")["number"], 2)
         container.replace_item("1", item, etag=current, **only_if)
         self.assertEqual(container.read_item("1", "a")["number"], 3)
 
-    def test_a_delete_with_the_current_etag_is_done(self):
+    def test_a_delete_with_the_current_etag_succeeds(self):
         container = self.container()
         etag = container.create_item({"id": "1", "pk": "a"})["_etag"]
         container.delete_item("1", "a", etag=etag, match_condition=MatchConditions.IfNotModified)
-        self.refused(404, container.read_item, "1", "a")
+        self.assert_rejected(404, container.read_item, "1", "a")
 
-    def test_a_read_of_the_version_one_has_is_304_without_a_body(self):
+    def test_a_read_of_a_known_version_returns_304_without_a_body(self):
         container = self.container()
         old = container.create_item({"id": "1", "pk": "a", "number": 1})["_etag"]
         unless_old = {"etag": old, "match_condition": MatchConditions.IfModified}
         for condition in (unless_old, {"match_condition": MatchConditions.IfMissing}):
             read = container.read_item("1", "a", **condition)
-            self.assertEqual((WIRE[-1].status, WIRE[-1].bytes, dict(read)), (304, 0, {}))
+            self.assertEqual((RESPONSES[-1].status, RESPONSES[-1].bytes, dict(read)), (304, 0, {}))
         container.upsert_item({"id": "1", "pk": "a", "number": 2})
         read = container.read_item("1", "a", **unless_old)
-        self.assertEqual((WIRE[-1].status, read["number"]), (200, 2))
+        self.assertEqual((RESPONSES[-1].status, read["number"]), (200, 2))
 
 
-class Batches(Checks):
-    def test_all_operations_of_a_batch_are_done(self):
+class Batches(EndpointTest):
+    def test_all_operations_of_a_batch_are_applied(self):
         container = self.container()
         for name in ("replaced", "deleted", "read"):
             container.create_item({"id": name, "pk": "a", "number": 1})
@@ -324,14 +323,14 @@ class Batches(Checks):
         self.assertEqual(ids(self.query(container, "SELECT * FROM c")), ["created", "read", "replaced", "upserted"])
         self.assertEqual(container.read_item("replaced", "a")["number"], 2)
 
-    def test_nothing_of_a_batch_is_done_when_one_operation_fails(self):
+    def test_a_batch_with_one_failing_operation_changes_nothing(self):
         container = self.container()
-        container.create_item({"id": "there", "pk": "a", "number": 1})
+        container.create_item({"id": "existing", "pk": "a", "number": 1})
         with self.assertRaises(exceptions.CosmosBatchOperationError) as raised:
             container.execute_item_batch(
                 [
                     ("create", ({"id": "before", "pk": "a"},)),
-                    ("create", ({"id": "there", "pk": "a", "number": 2},)),
+                    ("create", ({"id": "existing", "pk": "a", "number": 2},)),
                     ("upsert", ({"id": "after", "pk": "a"},)),
                 ],
                 partition_key="a",
@@ -339,8 +338,8 @@ class Batches(Checks):
         error = raised.exception
         self.assertEqual((error.status_code, error.error_index), (409, 1))
         self.assertEqual([each["statusCode"] for each in error.operation_responses], [424, 409, 424])
-        self.assertEqual(ids(self.query(container, "SELECT * FROM c")), ["there"])
-        self.assertEqual(container.read_item("there", "a")["number"], 1)
+        self.assertEqual(ids(self.query(container, "SELECT * FROM c")), ["existing"])
+        self.assertEqual(container.read_item("existing", "a")["number"], 1)
 
     def test_a_stale_etag_fails_the_batch_with_412(self):
         container = self.container()
@@ -355,12 +354,12 @@ class Batches(Checks):
                 partition_key="a",
             )
         self.assertEqual([each["statusCode"] for each in raised.exception.operation_responses], [424, 412])
-        self.refused(404, container.read_item, "2", "a")
+        self.assert_rejected(404, container.read_item, "2", "a")
 
-    def test_more_than_a_hundred_operations_are_refused_with_400(self):
+    def test_a_batch_of_more_than_a_hundred_operations_is_rejected_with_400(self):
         container = self.container()
         operations = [("create", ({"id": str(number), "pk": "a"},)) for number in range(101)]
-        self.refused(400, container.execute_item_batch, operations, partition_key="a")
+        self.assert_rejected(400, container.execute_item_batch, operations, partition_key="a")
         self.assertEqual(self.query(container, "SELECT * FROM c"), [])
 
     def test_the_items_of_one_batch_share_a_log_sequence_number(self):
@@ -378,8 +377,8 @@ class Batches(Checks):
         self.assertLess(max(batch), sequence["after"])
 
 
-class ManyAtOnce(Checks):
-    def test_five_hundred_concurrent_writes_all_arrive(self):
+class ManyAtOnce(EndpointTest):
+    def test_five_hundred_concurrent_writes_are_all_stored(self):
         container = self.container()
 
         async def write():
@@ -400,7 +399,7 @@ class ManyAtOnce(Checks):
         self.assertEqual(len(changes), 500)
         self.assertEqual({item["id"]: item["number"] for item in changes}, expected)
 
-    def test_of_twenty_concurrent_creates_of_one_item_one_succeeds(self):
+    def test_one_of_twenty_concurrent_creates_of_an_item_succeeds(self):
         container = self.container()
 
         async def create():
@@ -410,12 +409,12 @@ class ManyAtOnce(Checks):
                 return await asyncio.gather(*tries, return_exceptions=True)
 
         results = asyncio.run(create())
-        refused = [each for each in results if isinstance(each, exceptions.CosmosResourceExistsError)]
-        self.assertEqual(len(refused), 19)
+        assert_rejected = [each for each in results if isinstance(each, exceptions.CosmosResourceExistsError)]
+        self.assertEqual(len(assert_rejected), 19)
 
 
-class Queries(Checks):
-    def test_parameters_stand_for_values_of_every_kind(self):
+class Queries(EndpointTest):
+    def test_parameters_accept_values_of_every_kind(self):
         container = self.container()
         container.create_item({"id": "1", "pk": "a", "text": "O'Hara \"x\" \\ 東京", "number": 1.5, "flag": True})
         container.create_item({"id": "2", "pk": "b", "text": "other", "number": 2, "flag": None, "tags": ["a", "b"]})
@@ -434,7 +433,7 @@ class Queries(Checks):
         self.assertEqual(found("ARRAY_CONTAINS(c.tags, @value)", "b"), ["2"])
         self.assertEqual(found("IS_DEFINED(c.tags) AND c.id != @value", "1"), ["2"])
 
-    def test_a_query_of_one_partition_sees_that_partition_only(self):
+    def test_a_query_of_one_partition_returns_only_that_partition(self):
         container = self.filled_container(30, keys=3)
         found = self.query(container, "SELECT * FROM c", partition_key="key-1")
         self.assertEqual(len(found), 10)
@@ -448,7 +447,7 @@ class Queries(Checks):
             found = self.query(container, f"SELECT * FROM c ORDER BY c.number {direction}", max_item_count=7)
             self.assertEqual([item["number"] for item in found], expected)
 
-    def test_pages_by_continuation_bring_every_document_once(self):
+    def test_paging_with_continuations_returns_every_document_once(self):
         container = self.filled_container(75)
         continuation, found, pages = None, [], 0
         while True:
@@ -465,7 +464,7 @@ class Queries(Checks):
         self.assertGreaterEqual(pages, 8)
         self.assertEqual(ids(found), [f"item-{number:04}" for number in range(75)])
 
-    def test_pages_of_one_partition_go_on_from_a_continuation(self):
+    def test_paging_within_one_partition_resumes_from_a_continuation(self):
         container = self.filled_container(25, keys=1)
         query = {"query": "SELECT * FROM c", "partition_key": "key-0", "max_item_count": 10}
         first = container.query_items(**query).by_page()
@@ -474,7 +473,7 @@ class Queries(Checks):
         self.assertEqual([len(start)] + [len(page) for page in rest], [10, 10, 5])
         self.assertEqual(ids(start + sum(rest, [])), [f"item-{number:04}" for number in range(25)])
 
-    def test_aggregates_count_every_partition(self):
+    def test_aggregates_cover_every_partition(self):
         container = self.filled_container(50)
         for expression, expected in (
             ("COUNT(1)", 50),
@@ -489,33 +488,33 @@ class Queries(Checks):
         self.assertEqual(self.query(container, count, {"@below": 20}), [20])
         self.assertEqual(self.query(container, count, {"@below": 20}, partition_key="key-3"), [2])
 
-    def test_offset_and_limit_cut_a_window_out_of_the_order(self):
+    def test_offset_and_limit_select_a_range_of_the_sorted_documents(self):
         container = self.filled_container(40)
         window = self.query(container, "SELECT VALUE c.number FROM c ORDER BY c.number OFFSET 15 LIMIT 10")
         self.assertEqual(window, list(range(15, 25)))
         self.assertEqual(self.query(container, "SELECT VALUE c.number FROM c ORDER BY c.number OFFSET 99 LIMIT 10"), [])
 
-    def test_projections_give_the_values_asked_for(self):
+    def test_projections_return_the_selected_values(self):
         container = self.filled_container(6, keys=3)
         keys = self.query(container, "SELECT DISTINCT VALUE c.pk FROM c")
         self.assertEqual(sorted(keys), ["key-0", "key-1", "key-2"])
         top = self.query(container, "SELECT TOP 2 c.id, c.number AS n FROM c ORDER BY c.number DESC")
         self.assertEqual(top, [{"id": "item-0005", "n": 5}, {"id": "item-0004", "n": 4}])
 
-    def test_a_query_of_one_feed_range_sees_that_range_only(self):
+    def test_a_query_of_one_feed_range_returns_only_that_range(self):
         container = self.filled_container(40)
         ranges = list(container.read_feed_ranges())
         found = [self.query(container, "SELECT * FROM c", feed_range=each) for each in ranges]
         self.assertEqual(ids(sum(found, [])), [f"item-{number:04}" for number in range(40)])
 
 
-class PartitionKeys(Checks):
+class PartitionKeys(EndpointTest):
     KEYS = {
         "text": "1", "empty": "", "unicode": "東京 \"x\"", "number": 1, "fraction": -1.5, "zero": 0,
         "true": True, "false": False, "null": None,
     }
 
-    def test_keys_of_every_kind_are_kept_apart(self):
+    def test_partition_keys_of_different_kinds_are_distinct(self):
         container = self.container()
         for kind, key in self.KEYS.items():
             container.create_item({"id": "same", "pk": key, "kind": kind})
@@ -525,22 +524,22 @@ class PartitionKeys(Checks):
                 self.assertEqual(container.read_item("same", key)["kind"], kind)
                 found = self.query(container, "SELECT VALUE c.kind FROM c", partition_key=key)
                 self.assertEqual(found, [kind])
-                # Given as a partition key, the SDK takes keys that are false in Python for no key at all.
+                # The SDK treats a partition key that is false in Python as no partition key.
                 feed_range = container.feed_range_from_partition_key(key)
                 changes = self.changed(container, start_time="Beginning", feed_range=feed_range)
                 self.assertEqual([item["kind"] for item in changes], [kind])
 
-    def test_a_document_without_the_key_can_be_replaced_and_deleted(self):
+    def test_a_document_without_a_partition_key_can_be_replaced_and_deleted(self):
         container = self.container("/deep/key")
         container.create_item({"id": "1", "deep": {}})
         container.upsert_item({"id": "1", "number": 2})
         self.assertEqual(body(container.read_item("1", NonePartitionKeyValue)), {"id": "1", "number": 2})
-        self.refused(404, container.read_item, "1", NullPartitionKeyValue)
+        self.assert_rejected(404, container.read_item, "1", NullPartitionKeyValue)
         container.delete_item("1", NonePartitionKeyValue)
         self.assertEqual(self.query(container, "SELECT * FROM c"), [])
 
 
-class HierarchicalKeys(Checks):
+class HierarchicalKeys(EndpointTest):
     def tenants(self):
         path = ["/tenant", "/user"]
         key = PartitionKey(path=path, kind="MultiHash")
@@ -551,7 +550,7 @@ class HierarchicalKeys(Checks):
                     container.create_item({"id": name, "tenant": tenant, "user": f"user-{user}"})
         return container
 
-    def test_the_definition_is_kept(self):
+    def test_the_definition_is_stored(self):
         definition = self.tenants().read()["partitionKey"]
         self.assertEqual((definition["kind"], definition["paths"]), ("MultiHash", ["/tenant", "/user"]))
 
@@ -559,19 +558,19 @@ class HierarchicalKeys(Checks):
         container = self.tenants()
         item = container.read_item("first", ["acme", "user-2"])
         self.assertEqual((item["tenant"], item["user"]), ("acme", "user-2"))
-        self.refused(404, container.read_item, "first", ["acme", "user-9"])
+        self.assert_rejected(404, container.read_item, "first", ["acme", "user-9"])
         container.delete_item("first", ["acme", "user-2"])
-        self.refused(404, container.read_item, "first", ["acme", "user-2"])
+        self.assert_rejected(404, container.read_item, "first", ["acme", "user-2"])
         self.assertEqual(container.read_item("first", ["umbrella", "user-2"])["tenant"], "umbrella")
 
-    def test_a_prefix_query_sees_everything_under_the_prefix(self):
+    def test_a_query_of_a_prefix_returns_everything_below_it(self):
         container = self.tenants()
         found = self.query(container, "SELECT * FROM c", partition_key=["acme"])
         self.assertEqual([item["tenant"] for item in found], ["acme"] * 8)
         found = self.query(container, "SELECT * FROM c", partition_key=["acme", "user-1"])
         self.assertEqual([(item["tenant"], item["user"]) for item in found], [("acme", "user-1")] * 2)
 
-    def test_the_change_feed_of_a_key_and_of_a_prefix(self):
+    def test_the_change_feed_of_a_key_or_a_prefix_returns_the_changes_below_it(self):
         container = self.tenants()
         whole = self.changed(container, start_time="Beginning", partition_key=["initech", "user-3"])
         self.assertEqual([(item["tenant"], item["user"]) for item in whole], [("initech", "user-3")] * 2)
@@ -579,8 +578,8 @@ class HierarchicalKeys(Checks):
         self.assertEqual([item["tenant"] for item in prefix], ["initech"] * 8)
 
 
-class ChangeFeed(Checks):
-    def test_from_the_beginning_every_document_comes_once_in_its_latest_version(self):
+class ChangeFeed(EndpointTest):
+    def test_from_the_beginning_every_document_is_returned_once_in_its_latest_version(self):
         container = self.filled_container(20)
         for number in range(3):
             container.upsert_item({"id": "item-0004", "pk": "key-4", "number": 100 + number})
@@ -591,7 +590,7 @@ class ChangeFeed(Checks):
         change = next(item for item in changes if item["id"] == "item-0004")
         self.assertEqual((change["number"], change["_etag"], change["_ts"]), (102, latest["_etag"], latest["_ts"]))
 
-    def test_from_now_only_later_changes_come(self):
+    def test_from_now_only_later_changes_are_returned(self):
         container = self.filled_container(10)
         pages, continuation = self.changes(container, start_time="Now")
         self.assertEqual(pages, [])
@@ -599,7 +598,7 @@ class ChangeFeed(Checks):
         container.upsert_item({"id": "item-0002", "pk": "key-2", "number": -1})
         self.assertEqual(ids(self.changed(container, continuation=continuation)), ["item-0002", "later"])
 
-    def test_a_continuation_brings_what_changed_since(self):
+    def test_a_continuation_returns_the_changes_since_then(self):
         container = self.filled_container(10)
         _, continuation = self.changes(container, start_time="Beginning")
         self.assertEqual(self.changed(container, continuation=continuation), [])
@@ -609,10 +608,10 @@ class ChangeFeed(Checks):
         self.assertEqual(ids(sum(pages, [])), [f"item-{number}" for number in range(10, 15)])
         self.assertEqual(self.changed(container, continuation=continuation), [])
 
-    def test_reading_can_stop_after_any_page_and_go_on(self):
+    def test_reading_can_stop_after_any_page_and_resume(self):
         container = self.filled_container(60)
         found = []
-        # Range by range: the SDK refuses its own continuation while a range of it has not been read yet.
+        # One range at a time, because the SDK rejects its own continuation while one of its ranges is unread.
         for feed_range in container.read_feed_ranges():
             feed = {"start_time": "Beginning", "feed_range": feed_range, "max_item_count": 4}
             pager = container.query_items_change_feed(**feed).by_page()
@@ -622,7 +621,7 @@ class ChangeFeed(Checks):
                 found += self.changed(container, continuation=pager.continuation_token, max_item_count=4)
         self.assertEqual(ids(found), [f"item-{number:04}" for number in range(60)])
 
-    def test_from_a_time_only_changes_since_then_come(self):
+    def test_from_a_time_only_changes_since_then_are_returned(self):
         container = self.filled_container(5)
         time.sleep(2.1)
         moment = datetime.now(timezone.utc)
@@ -630,13 +629,13 @@ class ChangeFeed(Checks):
         container.create_item({"id": "later", "pk": "key-1"})
         self.assertEqual(ids(self.changed(container, start_time=moment)), ["later"])
 
-    def test_a_page_has_at_most_a_hundred_items_when_nothing_is_asked(self):
+    def test_a_page_has_at_most_a_hundred_items_by_default(self):
         container = self.filled_container(250, keys=1)
         pages, _ = self.changes(container, start_time="Beginning")
         self.assertLessEqual(max(len(page) for page in pages), 100)
         self.assertEqual(ids(sum(pages, [])), [f"item-{number:04}" for number in range(250)])
 
-    def test_a_page_has_at_most_as_many_items_as_asked_for(self):
+    def test_a_page_has_at_most_the_requested_number_of_items(self):
         container = self.filled_container(50)
         pages, _ = self.changes(container, start_time="Beginning", max_item_count=7)
         self.assertLessEqual(max(len(page) for page in pages), 7)
@@ -649,14 +648,14 @@ class ChangeFeed(Checks):
         changes = [self.changed(container, start_time="Beginning", feed_range=each) for each in ranges]
         self.assertEqual(ids(sum(changes, [])), [f"item-{number:04}" for number in range(60)])
 
-    def test_the_feed_range_of_a_key_has_the_changes_of_that_key(self):
+    def test_the_feed_range_of_a_key_returns_the_changes_of_that_key(self):
         container = self.filled_container(30)
         feed_range = container.feed_range_from_partition_key("key-3")
         changes = self.changed(container, start_time="Beginning", feed_range=feed_range)
         self.assertEqual({item["pk"] for item in changes}, {"key-3"})
         self.assertEqual(ids(changes), ["item-0003", "item-0013", "item-0023"])
 
-    def test_log_sequence_numbers_grow_within_a_feed_range(self):
+    def test_log_sequence_numbers_increase_within_a_feed_range(self):
         container = self.filled_container(60)
         container.upsert_item({"id": "item-0000", "pk": "key-0", "number": 100})
         for feed_range in container.read_feed_ranges():
@@ -665,7 +664,7 @@ class ChangeFeed(Checks):
             self.assertTrue(all(isinstance(each, int) for each in sequence))
             self.assertEqual(sequence, sorted(set(sequence)))
 
-    def test_changes_of_one_key_come_in_the_order_of_the_writes(self):
+    def test_changes_of_one_key_are_returned_in_the_order_of_the_writes(self):
         container = self.filled_container(30, keys=3)
         container.upsert_item({"id": "item-0001", "pk": "key-1", "number": 100})
         changes = self.changed(container, start_time="Beginning", partition_key="key-1")
@@ -678,10 +677,10 @@ class ChangeFeed(Checks):
         self.assertNotIn("_lsn", container.read_item("item-0000", "key-0"))
 
 
-class AllVersionsAndDeletes(Checks):
+class AllVersionsAndDeletes(EndpointTest):
     MODE = {"mode": "AllVersionsAndDeletes"}
 
-    def test_every_version_and_every_delete_comes_in_order(self):
+    def test_every_version_and_every_delete_is_returned_in_order(self):
         container = self.container()
         _, continuation = self.changes(container, start_time="Now", **self.MODE)
         container.create_item({"id": "1", "pk": "a", "number": 1})
@@ -700,9 +699,9 @@ class AllVersionsAndDeletes(Checks):
         self.assertEqual(getattr(raised.exception, "status_code", 400), 400)
 
 
-class TimeToLive(Checks):
-    def there(self, container, item_id):
-        """Whether the item is there; a read, a query and a count must agree on it."""
+class TimeToLive(EndpointTest):
+    def exists(self, container, item_id):
+        """Whether the item exists. A read, a query and a count must agree."""
         try:
             container.read_item(item_id, "a")
             read = True
@@ -716,22 +715,22 @@ class TimeToLive(Checks):
         return read
 
     def assert_expires(self, container, item_id, seconds, since):
-        while self.there(container, item_id):
+        while self.exists(container, item_id):
             age = time.monotonic() - since
-            self.assertLess(age, seconds + EXPIRY_LAG_SECONDS, f"{item_id} has outlived its time")
+            self.assertLess(age, seconds + EXPIRY_LAG_SECONDS, f"{item_id} expired too late")
             time.sleep(0.1)
-        self.assertGreater(time.monotonic() - since, seconds - 1.1, f"{item_id} has gone too early")
+        self.assertGreater(time.monotonic() - since, seconds - 1.1, f"{item_id} expired too early")
 
-    def test_the_default_of_the_container_applies_unless_the_document_says_otherwise(self):
+    def test_the_default_of_the_container_applies_unless_the_document_overrides_it(self):
         container = self.container(default_ttl=2)
         since = time.monotonic()
         container.create_item({"id": "by default", "pk": "a"})
         container.create_item({"id": "longer", "pk": "a", "ttl": 4})
-        container.create_item({"id": "for ever", "pk": "a", "ttl": -1})
+        container.create_item({"id": "never", "pk": "a", "ttl": -1})
         self.assert_expires(container, "by default", 2, since)
-        self.assertTrue(self.there(container, "longer"))
+        self.assertTrue(self.exists(container, "longer"))
         self.assert_expires(container, "longer", 4, since)
-        self.assertTrue(self.there(container, "for ever"))
+        self.assertTrue(self.exists(container, "never"))
 
     def test_without_a_default_only_documents_with_a_time_to_live_expire(self):
         container = self.container(default_ttl=-1)
@@ -739,39 +738,39 @@ class TimeToLive(Checks):
         container.create_item({"id": "plain", "pk": "a"})
         container.create_item({"id": "short", "pk": "a", "ttl": 2})
         self.assert_expires(container, "short", 2, since)
-        self.assertTrue(self.there(container, "plain"))
+        self.assertTrue(self.exists(container, "plain"))
 
-    def test_where_it_is_not_enabled_a_time_to_live_does_nothing(self):
+    def test_a_time_to_live_has_no_effect_where_it_is_not_enabled(self):
         container = self.container()
         container.create_item({"id": "1", "pk": "a", "ttl": 1})
         time.sleep(2.5)
-        self.assertTrue(self.there(container, "1"))
+        self.assertTrue(self.exists(container, "1"))
 
-    def test_a_write_starts_the_time_anew(self):
+    def test_a_write_restarts_the_time_to_live(self):
         container = self.container(default_ttl=3)
         container.create_item({"id": "1", "pk": "a"})
         time.sleep(2)
         since = time.monotonic()
         container.upsert_item({"id": "1", "pk": "a", "number": 2})
         time.sleep(1.3)
-        self.assertTrue(self.there(container, "1"))
+        self.assertTrue(self.exists(container, "1"))
         self.assert_expires(container, "1", 3, since)
 
-    def test_an_expired_document_is_absent_from_the_change_feed_and_free_to_create(self):
+    def test_an_expired_document_is_not_in_the_change_feed_and_can_be_created_again(self):
         container = self.container(default_ttl=-1)
         since = time.monotonic()
         container.create_item({"id": "1", "pk": "a", "ttl": 1})
         self.assertEqual(ids(self.changed(container, start_time="Beginning")), ["1"])
         self.assert_expires(container, "1", 1, since)
         self.assertEqual(self.changed(container, start_time="Beginning"), [])
-        self.refused(404, container.replace_item, "1", {"id": "1", "pk": "a"})
-        self.refused(404, container.delete_item, "1", "a")
+        self.assert_rejected(404, container.replace_item, "1", {"id": "1", "pk": "a"})
+        self.assert_rejected(404, container.delete_item, "1", "a")
         container.create_item({"id": "1", "pk": "a", "number": 2})
-        self.assertEqual(WIRE[-1].status, 201)
+        self.assertEqual(RESPONSES[-1].status, 201)
         self.assertEqual(container.read_item("1", "a")["number"], 2)
 
 
-class Limits(Checks):
+class Limits(EndpointTest):
     def large_container(self, count, item):
         container = self.container()
         for start in range(0, count, 100):
@@ -796,21 +795,21 @@ class Limits(Checks):
             lambda: container.query_items("SELECT * FROM c", partition_key="a", max_item_count=100),
             lambda: container.query_items_change_feed(start_time="Beginning", max_item_count=100),
         ):
-            start = len(WIRE)
+            start = len(RESPONSES)
             pages = self.pages(query())
-            self.assertLessEqual(max(reply.bytes for reply in WIRE[start:]), PAGE_BYTES)
+            self.assertLessEqual(max(response.bytes for response in RESPONSES[start:]), PAGE_BYTES)
             self.assertEqual(ids(sum(pages, [])), [f"{number:02}" for number in range(20)])
 
-    def test_an_item_over_two_megabytes_is_refused_with_413(self):
+    def test_an_item_over_two_megabytes_is_rejected_with_413(self):
         container = self.container()
         container.create_item({"id": "fits", "pk": "a", "filling": "x" * (2 * 1024 * 1024 - 2048)})
         too_large = {"id": "too large", "pk": "a", "filling": "x" * (2 * 1024 * 1024 + 1)}
-        self.refused(413, container.create_item, too_large)
-        self.refused(413, container.upsert_item, too_large)
-        self.refused(413, container.replace_item, "fits", {**too_large, "id": "fits"})
+        self.assert_rejected(413, container.create_item, too_large)
+        self.assert_rejected(413, container.upsert_item, too_large)
+        self.assert_rejected(413, container.replace_item, "fits", {**too_large, "id": "fits"})
         self.assertEqual(self.query(container, "SELECT VALUE c.id FROM c"), ["fits"])
 
-    def test_an_id_with_a_slash_is_refused(self):
+    def test_an_id_with_a_slash_is_rejected(self):
         container = self.container()
         for item_id in ("a/b", "a\\b"):
             with self.assertRaises((ValueError, exceptions.CosmosHttpResponseError)) as raised:
@@ -818,42 +817,42 @@ class Limits(Checks):
             self.assertEqual(getattr(raised.exception, "status_code", 400), 400)
         self.assertEqual(self.query(container, "SELECT * FROM c"), [])
 
-    def test_an_id_over_1023_bytes_is_refused_with_400(self):
+    def test_an_id_over_1023_bytes_is_rejected_with_400(self):
         container = self.container()
         container.create_item({"id": "x" * 1023, "pk": "a"})
-        self.refused(400, container.create_item, {"id": "x" * 1024, "pk": "a"})
+        self.assert_rejected(400, container.create_item, {"id": "x" * 1024, "pk": "a"})
 
 
-class Errors(Checks):
-    def test_a_missing_item_is_404_without_a_sub_status(self):
-        error = self.refused(404, self.container().read_item, "1", "a")
+class Errors(EndpointTest):
+    def test_a_missing_item_returns_404_without_a_sub_status(self):
+        error = self.assert_rejected(404, self.container().read_item, "1", "a")
         self.assertIsInstance(error, exceptions.CosmosResourceNotFoundError)
         self.assertIn(error.sub_status, (None, 0))
 
-    def test_an_item_of_a_container_that_has_gone_is_404_with_sub_status_1003(self):
+    def test_an_item_of_a_deleted_container_returns_404_with_sub_status_1003(self):
         container = self.filled_container(1)
         CosmosClient.from_connection_string(CONNECTION_STRING).get_database_client(self.database.id).delete_container(
             container.id
         )
-        self.assertEqual(self.refused(404, container.read_item, "item-0000", "key-0").sub_status, 1003)
+        self.assertEqual(self.assert_rejected(404, container.read_item, "item-0000", "key-0").sub_status, 1003)
 
-    def test_a_container_of_a_missing_database_is_404_with_sub_status_1003(self):
+    def test_a_container_of_a_missing_database_returns_404_with_sub_status_1003(self):
         missing = CLIENT.get_database_client(random_name("missing")).get_container_client("items")
-        self.assertEqual(self.refused(404, missing.read).sub_status, 1003)
+        self.assertEqual(self.assert_rejected(404, missing.read).sub_status, 1003)
 
-    def test_a_bad_query_is_400(self):
+    def test_an_invalid_query_returns_400(self):
         container = self.container()
-        self.refused(400, self.query, container, "SELEC * FRM c")
-        self.refused(400, self.query, container, "SELECT * FROM c WHERE", partition_key="a")
+        self.assert_rejected(400, self.query, container, "SELEC * FRM c")
+        self.assert_rejected(400, self.query, container, "SELECT * FROM c WHERE", partition_key="a")
 
-    def test_an_item_without_an_id_is_400(self):
+    def test_an_item_without_an_id_returns_400(self):
         container = self.container()
-        self.refused(400, container.create_item, {"pk": "a"})
-        self.refused(400, container.upsert_item, {"pk": "a"})
+        self.assert_rejected(400, container.create_item, {"pk": "a"})
+        self.assert_rejected(400, container.upsert_item, {"pk": "a"})
 
-    def test_every_reply_tells_its_request_charge(self):
-        wire = Wire()
-        client = CosmosClient.from_connection_string(CONNECTION_STRING, raw_response_hook=wire.record)
+    def test_every_response_has_its_request_charge(self):
+        responses = Responses()
+        client = CosmosClient.from_connection_string(CONNECTION_STRING, raw_response_hook=responses.record)
         database = client.create_database(random_name("database"))
         self.addCleanup(client.delete_database, database)
         container = database.create_container("items", PartitionKey(path="/pk"))
@@ -866,13 +865,13 @@ class Errors(Checks):
         list(container.query_items("SELECT * FROM c", partition_key="a"))
         list(container.query_items_change_feed(start_time="Beginning"))
         container.delete_item("1", "a")
-        self.refused(404, container.read_item, "1", "a")
-        self.refused(409, container.create_item, {"id": "2", "pk": "a"})
+        self.assert_rejected(404, container.read_item, "1", "a")
+        self.assert_rejected(409, container.create_item, {"id": "2", "pk": "a"})
         stale = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-        self.refused(412, container.replace_item, "2", {"id": "2", "pk": "a"}, **stale)
-        # The account and the routing table are not charged for.
-        charged = [reply for reply in wire if reply.path != "/" and not reply.path.strip("/").endswith("pkranges")]
-        free = [(reply.method, reply.path, reply.status) for reply in charged if reply.charge <= 0]
+        self.assert_rejected(412, container.replace_item, "2", {"id": "2", "pk": "a"}, **stale)
+        # Reading the account or the partition key ranges has no charge.
+        charged = [response for response in responses if response.path != "/" and not response.path.strip("/").endswith("pkranges")]
+        free = [(response.method, response.path, response.status) for response in charged if response.charge <= 0]
         self.assertGreater(len(charged), 15)
         self.assertEqual(free, [])
 
@@ -884,7 +883,7 @@ if __name__ == "__main__":
     tests = suite.loadTestsFromNames(names, module) if names else suite.loadTestsFromModule(module)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(tests)
     bad = (getattr(test, "test_case", test) for test, _ in result.failures + result.errors)
-    failed = {test.id() for test in bad if isinstance(test, Checks)}
+    failed = {test.id() for test in bad if isinstance(test, EndpointTest)}
     passed = result.testsRun - len(failed) - len(result.skipped)
     print(f"{passed} passed, {tests.countTestCases() - passed - len(result.skipped)} failed")
     sys.exit(0 if result.wasSuccessful() else 1)

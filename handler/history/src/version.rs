@@ -1,7 +1,6 @@
 //! The record of a version in the changes container. `docs/format.md` specifies it.
 
 use changefeed_cosmos::{Key, KeyComponent};
-pub use changefeed_cosmos::{SYSTEM_PROPERTIES, without_system_properties};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use changefeed_cosmos::Account;
 use changefeed_backup_format::LocationAccess;
+use changefeed_cosmos::Account;
 use changefeed_history::{
     Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, History, Retention, RetentionOptions, Role,
 };

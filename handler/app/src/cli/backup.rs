@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use changefeed_backup_format::{BackupWriter, LocationAccess, unfinished_backup};
+use changefeed_jobs::JobState;
 use changefeed_operations::BACKUP;
 use changefeed_operations::{BackupRequest, BackupView};
-use changefeed_jobs::JobState;
 use changefeed_operations::{FilterOn, RestoreRequest, Selection, Target};
 
 use super::arguments::Output;

@@ -130,7 +130,7 @@ impl Settings {
     }
 
     /// What the history needs of them.
-    pub fn store_options(&self) -> ChangefeedOptions {
+    pub fn changefeed_options(&self) -> ChangefeedOptions {
         ChangefeedOptions {
             concurrency: self.concurrency,
             batch_timeout: self.batch_timeout,

@@ -1,8 +1,8 @@
 //! What backups need.
 
+use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Error, Meter};
 use changefeed_history::History;
-use changefeed_backup_format::LocationAccess;
 use changefeed_jobs::{JobKind, Jobs, Kind, Run, Step};
 use futures::FutureExt;
 use futures::future::BoxFuture;

@@ -10,6 +10,7 @@ use super::backups::Backups;
 use super::cursor::Phase;
 use super::fit::Fit;
 use super::record::BackupCounts;
+use crate::backup::convert::{backup_document, key_components};
 use crate::scan::{Candidate, Met, Scan, Seen};
 use changefeed_cosmos::DocumentName;
 use changefeed_cosmos::{Error, Key, KeyRange};
@@ -18,7 +19,6 @@ use changefeed_history::Version;
 use changefeed_history::{Filter, matches_all};
 use changefeed_jobs::Found;
 use changefeed_jobs::Part;
-use crate::backup::convert::{backup_document, key_components};
 
 /// What a page is collected by.
 pub(super) struct Collector<'a> {

@@ -6,7 +6,6 @@ use changefeed_cosmos::{Error, ErrorKind, Key, KeyComponent};
 use changefeed_history::{Filter, Version};
 use serde_json::Value;
 
-
 /// An error of the backup format.
 pub fn format_error(error: format::Error) -> Error {
     let kind = match error.kind() {

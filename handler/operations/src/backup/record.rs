@@ -1,11 +1,10 @@
 //! Backups as jobs show them. `docs/format.md` specifies the record.
 
-use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::backups::{BACKUP, Backups};
-use changefeed_cosmos::{Error, ErrorKind};
+use changefeed_cosmos::Error;
 use changefeed_jobs::{Job, JobProgress, JobState};
 
 /// What is in a backup so far.

@@ -7,13 +7,13 @@ use serde_json::{Map, json};
 
 use super::backups::{BACKUP, Backups};
 use super::record::BackupView;
+use crate::backup::convert::{filter_texts, format_error};
 use changefeed_cosmos::Error;
 use changefeed_cosmos::timestamp;
 use changefeed_history::Moment;
 use changefeed_history::SCHEMA;
 use changefeed_history::{Filter, check_filter_count};
 use changefeed_jobs::{Job, JobState, Work, check_budget, new_id};
-use crate::backup::convert::{filter_texts, format_error};
 
 /// Clocks differ: an incremental backup looks back this much further than its earlier one was begun.
 const CLOCK_MARGIN: TimeDelta = TimeDelta::seconds(300);

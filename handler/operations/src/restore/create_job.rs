@@ -12,6 +12,7 @@ use super::request::{RestoreRequest, Selection, Target};
 use super::restores::{RESTORE, Restores};
 use super::undo::UndoRequest;
 use super::work::undo_request;
+use crate::backup::format_error;
 use changefeed_cosmos::DocumentName;
 use changefeed_cosmos::reassemble;
 use changefeed_cosmos::split_large_record;
@@ -19,7 +20,6 @@ use changefeed_cosmos::timestamp;
 use changefeed_cosmos::{Error, ErrorKind, Key};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work, check_budget, new_id};
-use crate::backup::format_error;
 
 /// Documents in a list that a job's record holds itself: the record is written often.
 const MAX_LISTED: usize = 100;

@@ -3,19 +3,17 @@
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::plan::{Counts, Plan, PlannedItem};
 use super::restores::{RESTORE, Restores};
 use super::show::RestoreView;
 use super::stored_item::shortened;
-use changefeed_cosmos::reassemble;
 use changefeed_cosmos::retry;
 use changefeed_cosmos::split_large_record;
 use changefeed_cosmos::timestamp;
-use changefeed_cosmos::{Error, ErrorKind, Key};
+use changefeed_cosmos::{Error, Key};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use changefeed_cosmos::{Error, Meter};
 use changefeed_backup_format::LocationAccess;
+use changefeed_cosmos::{Error, Meter};
 use changefeed_history::{ContainerNames, History};
 use changefeed_jobs::{JobKind, Jobs, Kind, Run, Step};
 use futures::FutureExt;

@@ -1,15 +1,13 @@
 //! The record of a verification in the jobs container. `docs/format.md` specifies it.
 
 use chrono::Utc;
-use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 
 use super::finding::VerifyCounts;
 use super::request::VerifyRequest;
 use super::verifications::{VERIFY, Verifications};
+use changefeed_cosmos::Error;
 use changefeed_cosmos::timestamp;
-use changefeed_cosmos::{Error, ErrorKind, Key};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work, new_id};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use changefeed_backup_format::{BackupLocation, verify};
-use changefeed_operations::{BackupCounts, BackupView};
 use changefeed_jobs::JobState;
-use changefeed_operations::{Progress, Changefeed, TruncateRequest};
+use changefeed_operations::{BackupCounts, BackupView};
+use changefeed_operations::{Changefeed, Progress, TruncateRequest};
 use serde_json::{Value, json};
 
 use super::World;
