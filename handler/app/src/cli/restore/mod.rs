@@ -1,45 +1,49 @@
-//! `changefeed restore`: shows the plan, asks, executes.
+//! `changefeed restore`: shows the plan of a restore, asks for confirmation, and executes it.
 
-use std::process::ExitCode;
+mod arguments;
+mod items;
+mod large;
 
 use anyhow::Result;
 use changefeed_history::{
-    Action, Counts, DocumentName, FilterOn, JobState, Plan, PlannedItem, RestoreReport, RestoreRequest, Selection,
-    Target, UndoRequest,
+    Action, Counts, DocumentName, FilterOn, Plan, PlannedItem, RestoreReport, RestoreRequest, Selection, Target,
+    UndoRequest,
 };
 
-use super::UsageError;
-use super::arguments::{FilterOnArgument, HowArguments, Output, RestoreArguments, RestoreCommand};
+pub use self::arguments::RestoreCommand;
+use self::arguments::{FilterOnArgument, RestoreArguments};
+use self::items::{print_items, summary};
+pub use self::large::{Large, run_large};
+use self::large::{follow_to_end, print_all_items, print_unwritten, show};
 use super::confirm::confirm;
-use super::output::{describe, print_json, print_line, print_table, time, version_time};
-use super::restore_job::{Large, follow_to_end, items, print_left, run_large, show};
+use super::execution_arguments::ExecutionArguments;
+use super::exit_code::{Exit, UsageError};
+use super::output::{Output, print_json, print_line, print_table};
+use super::time;
 use crate::service::Service;
 
-/// Done, but some documents had changed and were left alone.
-const CONFLICTS: u8 = 3;
-
-/// Puts documents back.
-pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode> {
+/// Runs, lists, shows, cancels or undoes restores.
+pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
     match command {
         RestoreCommand::Run(arguments) => {
             let request = request(arguments)?;
             let plan = if request.is_job() { None } else { service.store.plan_restore(&request).await? };
             match plan {
-                Some(plan) => execute(service, plan, &arguments.how).await,
-                None => run_large(service, Large::Restore(Box::new(request)), &arguments.how).await,
+                Some(plan) => execute(service, plan, &arguments.execution).await,
+                None => run_large(service, Large::Restore(Box::new(request)), &arguments.execution).await,
             }
         }
-        RestoreCommand::Undo { id, how } => {
+        RestoreCommand::Undo { id, execution } => {
             let request = UndoRequest {
-                dry_run: how.dry_run,
-                force: how.force,
-                reason: how.reason.clone(),
-                requested_by: how.requested_by.clone(),
-                ru_per_second: how.ru_per_second,
+                dry_run: execution.dry_run,
+                force: execution.force,
+                reason: execution.reason.clone(),
+                requested_by: execution.requested_by.clone(),
+                ru_per_second: execution.ru_per_second,
             };
             match service.store.plan_undo(id, &request).await? {
-                Some(plan) => execute(service, plan, how).await,
-                None => run_large(service, Large::Undo(id.clone(), request), how).await,
+                Some(plan) => execute(service, plan, execution).await,
+                None => run_large(service, Large::Undo(id.clone(), request), execution).await,
             }
         }
         RestoreCommand::List(output) => {
@@ -54,7 +58,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
                         let undo = record.undo_of.map(|of| format!("undo of {of}"));
                         vec![
                             record.id,
-                            record.started_at,
+                            time::of_text(&record.started_at),
                             format!("{:?}", record.state).to_lowercase(),
                             summary(&record.counts, true),
                             text(record.requested_by),
@@ -62,30 +66,30 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<ExitCode
                             text(undone.or(undo)),
                         ]
                     });
-                    print_table(&["Id", "Started", "State", "Documents", "Who", "Why", ""], rows)?;
+                    print_table(&["Id", "Started", "State", "Documents", "Requested by", "Reason", "Undo"], rows)?;
                 }
             }
-            Ok(ExitCode::SUCCESS)
+            Ok(Exit::Done)
         }
         RestoreCommand::Show { id, follow, output } => {
             if *follow && !follow_to_end(service, id, output.output).await? {
-                return Ok(ExitCode::FAILURE);
+                return Ok(Exit::Failed);
             }
             let view = service.store.show_restore(id).await?;
             show(&view, output.output)?;
             if *follow && output.output == Output::Table && view.continuation.is_some() {
-                print_left(service, &view.record).await?;
+                print_unwritten(service, &view.record).await?;
             }
-            Ok(if *follow { exit_code(view.record.state) } else { ExitCode::SUCCESS })
+            Ok(if *follow { Exit::of_job(view.record.state) } else { Exit::Done })
         }
         RestoreCommand::Items { id, output } => {
-            items(service, id, output.output).await?;
-            Ok(ExitCode::SUCCESS)
+            print_all_items(service, id, output.output).await?;
+            Ok(Exit::Done)
         }
         RestoreCommand::Cancel { id, output } => {
             service.store.cancel_job(id).await?;
             show(&service.store.show_restore(id).await?, output.output)?;
-            Ok(ExitCode::SUCCESS)
+            Ok(Exit::Done)
         }
     }
 }
@@ -120,53 +124,53 @@ fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
         (Some(moment), None, None, _) => Target::AsOf(moment),
         (None, Some(moment), None, _) => Target::Before(moment),
         (None, None, Some(version), Selection::Documents(_)) => Target::Version(version.clone()),
-        (None, None, Some(_), _) => return Err(usage("--version goes with --id")),
+        (None, None, Some(_), _) => return Err(usage("--version needs --id")),
         _ => return Err(usage("give exactly one of --as-of, --before and --version")),
     };
     Ok(RestoreRequest {
         selection,
         target,
-        dry_run: arguments.how.dry_run,
-        force: arguments.how.force,
+        dry_run: arguments.execution.dry_run,
+        force: arguments.execution.force,
         delete_created_after: arguments.delete_created_after,
         into: arguments.into.clone(),
-        reason: arguments.how.reason.clone(),
-        requested_by: arguments.how.requested_by.clone(),
+        reason: arguments.execution.reason.clone(),
+        requested_by: arguments.execution.requested_by.clone(),
         job: arguments.job,
-        ru_per_second: arguments.how.ru_per_second,
+        ru_per_second: arguments.execution.ru_per_second,
     })
 }
 
-async fn execute(service: &Service, plan: Plan, how: &HowArguments) -> Result<ExitCode> {
+async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) -> Result<Exit> {
     let counts = Counts::of(&plan.items);
-    let people = how.output.output == Output::Table;
-    if people {
+    let for_humans = execution.output.output == Output::Table;
+    if for_humans {
         print_items(&plan.items)?;
         print_line(&summary(&counts, false))?;
     }
-    if how.dry_run || counts.writes() == 0 {
-        if !people {
+    if execution.dry_run || counts.writes() == 0 {
+        if !for_humans {
             print_json(&plan.report())?;
         }
-        return Ok(planned_exit_code(&counts));
+        return Ok(Exit::of_plan(&counts));
     }
-    if !how.yes {
+    if !execution.yes {
         confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
     }
     let report = service.store.execute_restore(plan).await?;
-    if people {
+    if for_humans {
         print_report(&report)?
     } else {
         print_json(&report)?
     }
-    Ok(exit_code(report.state))
+    Ok(Exit::of_job(report.state))
 }
 
 fn print_report(report: &RestoreReport) -> Result<()> {
-    let left: Vec<PlannedItem> =
+    let unwritten: Vec<PlannedItem> =
         report.items.iter().filter(|item| matches!(item.action, Action::Conflict | Action::Failed)).cloned().collect();
-    if !left.is_empty() {
-        print_items(&left)?;
+    if !unwritten.is_empty() {
+        print_items(&unwritten)?;
     }
     let id = report.id.as_deref().unwrap_or_default();
     print_line(&format!("Restore {id}: {} for {:.0} RU", summary(&report.counts, true), report.request_charge))?;
@@ -174,56 +178,4 @@ fn print_report(report: &RestoreReport) -> Result<()> {
         return Ok(());
     }
     print_line(&format!("To undo it: changefeed restore undo {id}"))
-}
-
-pub fn print_items(items: &[PlannedItem]) -> Result<()> {
-    let row = |item: &PlannedItem| {
-        let what = item.message.clone().unwrap_or_else(|| describe(&item.changes));
-        let line = item.backup_line.as_ref().map(|line| format!("{}, line {}", line.file, line.number));
-        let back_to = item.version.as_deref().and_then(version_time).map(time).or(line).unwrap_or_default();
-        vec![
-            item.id.clone(),
-            item.partition_key.to_string(),
-            format!("{:?}", item.action).to_lowercase(),
-            back_to,
-            what,
-        ]
-    };
-    print_table(&["Id", "Partition key", "Action", "Back to", "What changes"], items.iter().map(row))
-}
-
-/// The counts in words: what is to be done, or was.
-pub fn summary(counts: &Counts, done: bool) -> String {
-    let [create, replace, delete] =
-        if done { ["created", "replaced", "deleted"] } else { ["to create", "to replace", "to delete"] };
-    let parts = [
-        (counts.create, create),
-        (counts.replace, replace),
-        (counts.delete, delete),
-        (counts.unchanged, "unchanged"),
-        (counts.unknown, "unknown"),
-        (counts.conflict, "in conflict"),
-        (counts.failed, "failed"),
-    ];
-    let parts: Vec<String> =
-        parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
-    if parts.is_empty() { "no documents".to_owned() } else { parts.join(", ") }
-}
-
-/// The exit code of a plan: that of a run in which everything that is planned to be written is.
-pub fn planned_exit_code(counts: &Counts) -> ExitCode {
-    exit_code(match counts {
-        Counts { failed: 1.., .. } => JobState::Failed,
-        Counts { conflict: 1.., .. } => JobState::Conflicts,
-        _ => JobState::Done,
-    })
-}
-
-pub fn exit_code(state: JobState) -> ExitCode {
-    match state {
-        JobState::Failed => ExitCode::FAILURE,
-        JobState::Conflicts | JobState::Findings => ExitCode::from(CONFLICTS),
-        JobState::Cancelled => ExitCode::FAILURE,
-        JobState::Planned | JobState::Queued | JobState::Running | JobState::Done => ExitCode::SUCCESS,
-    }
 }

@@ -1,24 +1,24 @@
-//! `changefeed dead-letters`.
+//! `changefeed dead-letters`: documents that could not be captured.
 
-use std::process::ExitCode;
+mod arguments;
 
 use anyhow::{Result, bail};
 use changefeed_history::{DeadLetter, DeadLettersRequest, Error, ErrorKind, Replay, ReplayOutcome};
 use serde_json::json;
 
-use super::arguments::Output;
+pub use self::arguments::DeadLettersCommand;
+use self::arguments::SelectionArguments;
 use super::confirm::confirm;
-use super::dead_letters_arguments::{DeadLettersCommand, WhichArguments};
-use super::output::{print_json, print_line, print_table, shorten};
+use super::exit_code::Exit;
+use super::output::{Output, print_json, print_line, print_table, shorten};
+use super::time;
 use crate::service::Service;
 
-/// Done, but some could not be replayed.
-const STILL_DEAD: u8 = 3;
-/// Dead letters that are asked for at a time.
+/// Dead letters of one page.
 const PAGE_ITEMS: u32 = 1000;
 
-/// Looks at dead letters, tries them again, gives them up.
-pub async fn run(service: &Service, command: &DeadLettersCommand) -> Result<ExitCode> {
+/// Lists, shows, replays or discards dead letters.
+pub async fn run(service: &Service, command: &DeadLettersCommand) -> Result<Exit> {
     match command {
         DeadLettersCommand::List { max_items, output } => list(service, *max_items, output.output).await?,
         DeadLettersCommand::Show { id, output } => {
@@ -28,13 +28,15 @@ pub async fn run(service: &Service, command: &DeadLettersCommand) -> Result<Exit
                 Output::Table => print_letter(&letter)?,
             }
         }
-        DeadLettersCommand::Replay { which, output } => return replay(service, which, output.output).await,
-        DeadLettersCommand::Drop { which, yes, output } => drop(service, which, *yes, output.output).await?,
+        DeadLettersCommand::Replay { selection, output } => return replay(service, selection, output.output).await,
+        DeadLettersCommand::Discard { selection, yes, output } => {
+            discard(service, selection, *yes, output.output).await?
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
-/// The dead letters that are meant, page by page. What is taken away on the way does not move the pages that follow.
+/// All dead letters, page by page. Removing letters of a page does not shift the pages after it.
 struct Pages<'a> {
     service: &'a Service,
     next: Option<DeadLettersRequest>,
@@ -66,7 +68,7 @@ async fn list(service: &Service, max_items: Option<usize>, output: Output) -> Re
             match output {
                 Output::Json => print_json(&letter)?,
                 Output::Table => rows.push(vec![
-                    letter.captured_at,
+                    time::of_text(&letter.captured_at),
                     letter.id,
                     letter.reason,
                     shorten(&letter.message),
@@ -77,57 +79,64 @@ async fn list(service: &Service, max_items: Option<usize>, output: Output) -> Re
     }
     match output {
         Output::Json => Ok(()),
-        Output::Table => print_table(&["Came", "Id", "Reason", "Message", "Replays"], rows),
+        Output::Table => print_table(&["Captured", "Id", "Reason", "Message", "Replays"], rows),
     }
 }
 
 fn print_letter(letter: &DeadLetter) -> Result<()> {
-    print_line(&format!("{}  {}  {}: {}", letter.id, letter.captured_at, letter.reason, letter.message))?;
-    print_line(&format!("Brought by invocation {} of {}", letter.invocation_id, letter.function))?;
-    if let Some(time) = &letter.attempted_at {
-        print_line(&format!("Replayed in vain {} times, the last time at {time}", letter.attempts))?;
+    print_line(&format!(
+        "{}  {}  {}: {}",
+        letter.id,
+        time::of_text(&letter.captured_at),
+        letter.reason,
+        letter.message
+    ))?;
+    print_line(&format!("Delivered by invocation {} of {}", letter.invocation_id, letter.function))?;
+    if let Some(attempted_at) = &letter.attempted_at {
+        let last = time::of_text(attempted_at);
+        print_line(&format!("Replayed {} times without success, last at {last}", letter.attempts))?;
     }
     print_line(letter.payload.as_deref().unwrap_or_default())
 }
 
-/// Does something with every letter that is meant. One that cannot be done does not keep the others from it; with
-/// `--all`, one that somebody else has taken away meanwhile is no failure.
+/// Runs an action on every selected letter and reports each failure. A failure does not stop the other letters. With
+/// `--all`, a letter that was removed concurrently is not a failure.
 async fn for_each(
-    which: &WhichArguments,
+    selection: &SelectionArguments,
     service: &Service,
     mut act: impl AsyncFnMut(&str) -> Result<()>,
 ) -> Result<()> {
     let mut failed = 0_usize;
-    let mut note = |acted: Result<()>| match acted {
-        Err(error) if !(which.all && is_gone(&error)) => {
+    let mut count = |acted: Result<()>| match acted {
+        Err(error) if !(selection.all && is_missing(&error)) => {
             eprintln!("error: {error:#}");
             failed += 1;
         }
         _ => {}
     };
-    for id in &which.ids {
-        note(act(id).await);
+    for id in &selection.ids {
+        count(act(id).await);
     }
-    if which.all {
+    if selection.all {
         let mut pages = Pages::new(service);
         while let Some(letters) = pages.next().await? {
             for letter in letters {
-                note(act(&letter.id).await);
+                count(act(&letter.id).await);
             }
         }
     }
     if failed > 0 { bail!("{failed} dead letters failed") } else { Ok(()) }
 }
 
-fn is_gone(error: &anyhow::Error) -> bool {
+fn is_missing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-async fn replay(service: &Service, which: &WhichArguments, output: Output) -> Result<ExitCode> {
-    let (mut done, mut still_dead) = (0_u64, 0_u64);
-    let replayed = for_each(which, service, async |id| {
+async fn replay(service: &Service, selection: &SelectionArguments, output: Output) -> Result<Exit> {
+    let (mut stored, mut still_dead) = (0_u64, 0_u64);
+    let replayed = for_each(selection, service, async |id| {
         let replay = service.store.replay_dead_letter(id).await?;
-        let counted = if replay.outcome == ReplayOutcome::StillDead { &mut still_dead } else { &mut done };
+        let counted = if replay.outcome == ReplayOutcome::StillDead { &mut still_dead } else { &mut stored };
         *counted += 1;
         match output {
             Output::Json => print_json(&replay),
@@ -136,18 +145,18 @@ async fn replay(service: &Service, which: &WhichArguments, output: Output) -> Re
     })
     .await;
     if output == Output::Table {
-        print_line(&format!("{done} dead letters are stored, {still_dead} still dead"))?;
+        print_line(&format!("stored {stored} dead letters, {still_dead} are still dead letters"))?;
     }
     replayed?;
-    Ok(if still_dead > 0 { ExitCode::from(STILL_DEAD) } else { ExitCode::SUCCESS })
+    Ok(if still_dead > 0 { Exit::Found } else { Exit::Done })
 }
 
-/// What became of a dead letter, told at once: there may be many.
+/// The outcome of one replay. It is printed at once, because there may be many.
 fn line(replay: Replay) -> String {
     let outcome = match replay.outcome {
         ReplayOutcome::Stored => "stored",
-        ReplayOutcome::AlreadyStored => "was stored already",
-        ReplayOutcome::StillDead => "still dead",
+        ReplayOutcome::AlreadyStored => "already stored",
+        ReplayOutcome::StillDead => "still a dead letter",
     };
     let reason = || {
         let text = |text: Option<String>| text.unwrap_or_default();
@@ -156,27 +165,30 @@ fn line(replay: Replay) -> String {
     format!("{}  {outcome}  {}", replay.id, replay.version.unwrap_or_else(reason))
 }
 
-async fn drop(service: &Service, which: &WhichArguments, yes: bool, output: Output) -> Result<()> {
+async fn discard(service: &Service, selection: &SelectionArguments, yes: bool, output: Output) -> Result<()> {
     if !yes {
-        let mut count = which.ids.len();
+        let mut count = selection.ids.len();
         let mut pages = Pages::new(service);
-        while which.all
+        while selection.all
             && let Some(letters) = pages.next().await?
         {
             count += letters.len();
         }
-        confirm(&format!("Drop {count} dead letters, with their payloads, for good?"), "nothing was dropped")?;
+        confirm(
+            &format!("Discard {count} dead letters and their payloads? This cannot be undone."),
+            "nothing was discarded",
+        )?;
     }
     let mut count = 0;
-    let dropped = for_each(which, service, async |id| {
+    let discarded = for_each(selection, service, async |id| {
         service.store.drop_dead_letter(id).await?;
         count += 1;
         Ok(())
     })
     .await;
     match output {
-        Output::Json => print_json(&json!({"dropped": count}))?,
-        Output::Table => print_line(&format!("{count} dead letters dropped"))?,
+        Output::Json => print_json(&json!({"discarded": count}))?,
+        Output::Table => print_line(&format!("discarded {count} dead letters"))?,
     }
-    dropped
+    discarded
 }

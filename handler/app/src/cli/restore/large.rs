@@ -1,21 +1,21 @@
-//! Restores that are jobs: planned by a job, then done by another, with a progress bar.
-
-use std::process::ExitCode;
+//! Restores that are jobs: one job plans, another executes, and a progress bar follows both.
 
 use anyhow::Result;
 use changefeed_history::{Action, JobState, PlannedItem, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
 
-use super::arguments::{HowArguments, Output};
-use super::confirm::confirm;
-use super::follow::{Followed, Following, follow};
-use super::output::{print_json, print_line};
-use super::restore::{exit_code, planned_exit_code, print_items, summary};
+use super::items::{print_items, summary};
+use crate::cli::confirm::confirm;
+use crate::cli::execution_arguments::ExecutionArguments;
+use crate::cli::exit_code::Exit;
+use crate::cli::follow::{Followed, Following, follow};
+use crate::cli::output::{Output, print_json, print_line};
+use crate::cli::time;
 use crate::service::Service;
 
-/// Documents that were left alone or failed, of those that are shown at the end.
+/// Documents with conflicts or failures that are shown at the end.
 const SHOWN: usize = 20;
 
-/// What is too large for one request.
+/// A restore or an undo that is too large for one request.
 pub enum Large {
     Restore(Box<RestoreRequest>),
     Undo(String, UndoRequest),
@@ -36,44 +36,44 @@ impl Large {
     }
 }
 
-/// Plans, shows the plan, asks, and does it. Whoever does not want to be asked is not shown a plan either.
-pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> Result<ExitCode> {
-    let people = how.output.output == Output::Table;
-    if how.dry_run || !how.yes {
+/// Plans, shows the plan, asks for confirmation, and executes it. With `--yes` there is no plan and no prompt.
+pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArguments) -> Result<Exit> {
+    let for_humans = execution.output.output == Output::Table;
+    if execution.dry_run || !execution.yes {
         let record = large.start(service, true).await?;
-        let following = Following { id: &record.id, action: "Planning", phase: None, people };
+        let following = Following { id: &record.id, action: "Planning", phase: None, for_humans };
         if follow(service, following).await? == Followed::Detached {
             service.store.cancel_job(&record.id).await?;
             print_line("nothing was written")?;
-            return Ok(ExitCode::FAILURE);
+            return Ok(Exit::Failed);
         }
         let view = service.store.show_restore(&record.id).await?;
         let counts = view.record.counts;
-        if people {
+        if for_humans {
             show(&view, Output::Table)?;
             if view.continuation.is_some() {
-                print_left(service, &view.record).await?;
+                print_unwritten(service, &view.record).await?;
             }
         }
-        if how.dry_run || counts.writes() == 0 || view.record.state != JobState::Planned {
-            if !people {
+        if execution.dry_run || counts.writes() == 0 || view.record.state != JobState::Planned {
+            if !for_humans {
                 print_json(&view)?;
             }
             return Ok(match view.record.state {
-                JobState::Planned => planned_exit_code(&counts),
-                ended => exit_code(ended),
+                JobState::Planned => Exit::of_plan(&counts),
+                ended => Exit::of_job(ended),
             });
         }
         confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
     }
     let record = large.start(service, false).await?;
-    if !follow_to_end(service, &record.id, how.output.output).await? {
-        return Ok(ExitCode::FAILURE);
+    if !follow_to_end(service, &record.id, execution.output.output).await? {
+        return Ok(Exit::Failed);
     }
     let view = service.store.show_restore(&record.id).await?;
-    if people {
+    if for_humans {
         let record = &view.record;
-        print_left(service, record).await?;
+        print_unwritten(service, record).await?;
         if let Some(message) = view.progress.as_ref().and_then(|progress| progress.message.as_ref()) {
             print_line(message)?;
         }
@@ -89,53 +89,58 @@ pub async fn run_large(service: &Service, large: Large, how: &HowArguments) -> R
     } else {
         print_json(&view)?;
     }
-    Ok(exit_code(view.record.state))
+    Ok(Exit::of_job(view.record.state))
 }
 
-/// Prints documents that were left alone or failed, with the reasons: the first of them.
-pub async fn print_left(service: &Service, record: &RestoreRecord) -> Result<()> {
+/// Prints the first documents with conflicts or failures, with the reasons.
+pub async fn print_unwritten(service: &Service, record: &RestoreRecord) -> Result<()> {
     let all = usize::try_from(record.counts.conflict + record.counts.failed).unwrap_or(usize::MAX);
-    let mut left: Vec<PlannedItem> = Vec::new();
+    let mut unwritten: Vec<PlannedItem> = Vec::new();
     let mut continuation = None;
-    while left.len() < all.min(SHOWN) {
+    while unwritten.len() < all.min(SHOWN) {
         let page = service.store.restore_items(&record.id, continuation.as_deref()).await?;
-        left.extend(page.items.into_iter().filter(|item| matches!(item.action, Action::Conflict | Action::Failed)));
+        unwritten
+            .extend(page.items.into_iter().filter(|item| matches!(item.action, Action::Conflict | Action::Failed)));
         continuation = page.continuation;
         if continuation.is_none() {
             break;
         }
     }
-    if left.is_empty() {
+    if unwritten.is_empty() {
         return Ok(());
     }
-    left.truncate(SHOWN);
-    print_items(&left)?;
-    if all > left.len() {
-        print_line(&format!("… and {} more; to see all: changefeed restore items {}", all - left.len(), record.id))?;
+    unwritten.truncate(SHOWN);
+    print_items(&unwritten)?;
+    if all > unwritten.len() {
+        print_line(&format!(
+            "… and {} more; to list all: changefeed restore items {}",
+            all - unwritten.len(),
+            record.id
+        ))?;
     }
     Ok(())
 }
 
-/// Follows a restore, whether to its end: somebody may leave before.
+/// Follows a restore. Whether it ended before Ctrl-C detached from it.
 pub async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bool> {
     if service.store.restore(id).await?.job.is_none() {
         return Ok(true);
     }
-    let following = Following { id, action: "Restoring", phase: None, people: output == Output::Table };
+    let following = Following { id, action: "Restoring", phase: None, for_humans: output == Output::Table };
     if follow(service, following).await? == Followed::Detached {
         if service.store.job(id).await?.job.only_on.is_none() {
-            eprintln!("The restore goes on where RunJobs or `changefeed process` runs.");
+            eprintln!("The RunJobs function or `changefeed process` continues the restore.");
         }
         eprintln!(
-            "To see it, and to go on with it here: changefeed restore show {id} --follow\n\
-             To end it: changefeed restore cancel {id}"
+            "To follow it and run it here: changefeed restore show {id} --follow\n\
+             To cancel it: changefeed restore cancel {id}"
         );
         return Ok(false);
     }
     Ok(true)
 }
 
-/// Shows a restore: how far it is, and its first documents.
+/// Shows a restore: its progress and its first documents.
 pub fn show(view: &RestoreView, output: Output) -> Result<()> {
     if output == Output::Json {
         return print_json(view);
@@ -144,19 +149,19 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
     let done = record.state != JobState::Planned;
     print_items(&record.items)?;
     if view.continuation.is_some() {
-        print_line(&format!("… and more: changefeed restore items {}", record.id))?;
+        print_line(&format!("… and more; to list all: changefeed restore items {}", record.id))?;
     }
     print_line(&format!(
         "{}  {}  {}  {}",
         record.id,
-        record.started_at,
+        time::of_text(&record.started_at),
         format!("{:?}", record.state).to_lowercase(),
         summary(&record.counts, done)
     ))?;
     if let Some(progress) = view.progress.as_ref().filter(|_| !record.state.is_end()) {
         let of = progress.total.map(|total| format!(" of {total}")).unwrap_or_default();
         let left = progress.seconds_left.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
-        print_line(&format!("{}{of} looked at{left}", progress.done))?;
+        print_line(&format!("{}{of} processed{left}", progress.done))?;
     }
     if let Some(message) = view.progress.as_ref().and_then(|progress| progress.message.as_ref()) {
         print_line(message)?;
@@ -164,8 +169,8 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
     Ok(())
 }
 
-/// Shows every document of a restore, page by page.
-pub async fn items(service: &Service, id: &str, output: Output) -> Result<()> {
+/// Prints every document of a restore, page by page.
+pub async fn print_all_items(service: &Service, id: &str, output: Output) -> Result<()> {
     let mut continuation = None;
     loop {
         let page = service.store.restore_items(id, continuation.as_deref()).await?;

@@ -1,8 +1,9 @@
 //! `changefeed local`: everything on this machine. The embedded endpoint and the stand-in host run in this process, the
-//! functions in a child, as under the real host. One JSON line on stdout tells where they are.
+//! functions in a child process, as with the real host. One JSON line on standard output reports their addresses.
+
+mod arguments;
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use changefeed_history::PopulateRequest;
@@ -10,7 +11,8 @@ use local_cosmos::Endpoint;
 use local_host::{Host, HostOptions, RunningHost};
 use serde_json::{Value, json};
 
-use super::arguments::LocalArguments;
+pub use self::arguments::LocalArguments;
+use super::exit_code::Exit;
 use super::interrupt::interrupted;
 use super::output::print_line;
 use super::progress::bar;
@@ -18,20 +20,20 @@ use crate::config::{SETTINGS, Settings, Source};
 use crate::service::Service;
 
 /// Runs until Ctrl-C or SIGTERM.
-pub async fn run(arguments: LocalArguments, source: &Source) -> Result<ExitCode> {
+pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
     let options = local_cosmos::Options {
         port: arguments.cosmos_port,
         control_port: arguments.control_port,
         ..Default::default()
     };
-    let choose = "choose another with --cosmos-port or --control-port, or 0 for any that is free";
-    let endpoint = Endpoint::start(options).await.context(choose)?;
+    let hint = "choose another port with --cosmos-port or --control-port; 0 uses any free port";
+    let endpoint = Endpoint::start(options).await.context(hint)?;
     if arguments.cosmos_only {
         print_line(&ready(&endpoint, None).to_string())?;
         interrupted().await?;
-        tell_usage(&endpoint);
+        log_usage(&endpoint);
         endpoint.stop().await;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     }
 
     let settings = app_settings(source, &endpoint);
@@ -43,14 +45,14 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<ExitCode>
         settings,
         require_keys: arguments.require_keys,
         executable: Some(std::env::current_exe().context("finding this executable")?),
-        // Whoever develops ends the handler on purpose, as often as they like.
+        // Developers restart the handler on purpose, so there is no limit.
         restart_limit: None,
         ..HostOptions::default()
     })
     .await
     .with_context(|| {
         format!(
-            "starting the stand-in Functions host in {} (see --script-root, --host-port)",
+            "starting the stand-in Functions host in {} (see --script-root and --host-port)",
             arguments.script_root.display()
         )
     })?;
@@ -60,9 +62,9 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<ExitCode>
         interrupted = interrupted() => interrupted,
     };
     host.stop().await;
-    tell_usage(&endpoint);
+    log_usage(&endpoint);
     endpoint.stop().await;
-    outcome.map(|()| ExitCode::SUCCESS)
+    outcome.map(|()| Exit::Done)
 }
 
 async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHost, service: &Service) -> Result<()> {
@@ -81,7 +83,7 @@ async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHo
     std::future::pending().await
 }
 
-/// What the ready line says.
+/// The line that reports the addresses.
 fn ready(endpoint: &Endpoint, api: Option<&str>) -> Value {
     let mut ready = json!({"event": "ready"});
     if let Some(api) = api {
@@ -95,23 +97,23 @@ fn ready(endpoint: &Endpoint, api: Option<&str>) -> Value {
     ready
 }
 
-/// The settings of the functions: those of the environment, the defaults for the others, and the embedded endpoint.
+/// The settings of the functions: the environment, defaults for the rest, and the embedded endpoint as the account.
 fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     for setting in SETTINGS.iter().filter(|setting| setting.name.starts_with("CHANGEFEED_")) {
         let default = Some(setting.default).filter(|default| *default != "-");
         settings.extend(source.get(setting.name).or(default).map(|value| (setting.name.to_owned(), value.to_owned())));
     }
-    // Both names, because the trigger looks at the longer one first.
+    // Both names, because the trigger prefers the longer one.
     for name in ["AzureWebJobsCosmosDB", "CosmosDB"] {
         settings.insert(name.to_owned(), endpoint.connection_string());
     }
-    // The SDK would ask for the metadata of an Azure machine, which this is not.
+    // Otherwise the SDK waits for the metadata service of an Azure machine.
     settings.insert("COSMOS_DISABLE_IMDS".to_owned(), "1".to_owned());
     settings
 }
 
-fn tell_usage(endpoint: &Endpoint) {
+fn log_usage(endpoint: &Endpoint) {
     let usage = endpoint.usage();
     log::info!("the embedded endpoint answered {} requests for {:.0} RU", usage.requests, usage.request_units);
 }

@@ -1,39 +1,44 @@
-//! `changefeed leases`: what may have to be done with the leases of the change feeds.
+//! `changefeed leases`: maintenance of the leases of the change feeds.
+
+mod arguments;
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+pub use self::arguments::LeasesCommand;
 use super::confirm::confirm;
-use super::leases_arguments::LeasesCommand;
+use super::exit_code::Exit;
 use super::output::{print_json, print_line};
 use crate::service::Service;
 
-pub async fn run(service: &Service, command: &LeasesCommand) -> Result<()> {
+/// Repairs, exports, imports or resets leases.
+pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
     match command {
         LeasesCommand::Repair { from, feed } => {
-            let made = service.lease_set(feed.feed()).await?.repair(from.start()).await?;
-            print_line(&format!("{made} leases were made"))
+            let created = service.lease_set(feed.feed()).await?.repair(from.for_processor()).await?;
+            print_line(&format!("created {created} leases"))
         }
         LeasesCommand::Export { feed } => print_json(&json!(service.lease_set(feed.feed()).await?.export().await?)),
         LeasesCommand::Import { file, overwrite, feed } => {
             let text = read(file).with_context(|| format!("reading {}", file.display()))?;
             let documents: Vec<Value> = serde_json::from_str(&text)
-                .with_context(|| format!("{} is no JSON array of leases", file.display()))?;
+                .with_context(|| format!("{} is not a JSON array of leases", file.display()))?;
             let stored = service.lease_set(feed.feed()).await?.import(documents, *overwrite).await?;
-            print_line(&format!("{stored} leases were stored"))
+            print_line(&format!("stored {stored} leases"))
         }
         LeasesCommand::Reset { to, yes, feed } => {
             let leases = service.lease_set(feed.feed()).await?;
             if !yes {
                 let count = leases.all().await?.len();
-                confirm(&format!("Forget the bookmarks of {count} leases?"), "nothing was changed")?;
+                confirm(&format!("Reset {count} leases and discard their checkpoints?"), "nothing was changed")?;
             }
-            let count = leases.reset(to.start()).await?;
-            print_line(&format!("{count} leases were set"))
+            let count = leases.reset(to.for_processor()).await?;
+            print_line(&format!("reset {count} leases"))
         }
-    }
+    }?;
+    Ok(Exit::Done)
 }
 
 fn read(file: &Path) -> std::io::Result<String> {

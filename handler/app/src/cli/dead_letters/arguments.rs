@@ -2,37 +2,37 @@
 
 use clap::{Args, Subcommand};
 
-use super::arguments::OutputArguments;
+use crate::cli::output::OutputArguments;
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
-    /// The dead letters, newest first
+    /// List dead letters, newest first
     List {
-        /// The most to show; all without
+        /// Maximum number of dead letters; default: all
         #[arg(long)]
         max_items: Option<usize>,
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// One dead letter, with its payload as it came
+    /// Show one dead letter with its payload as delivered
     Show {
-        /// The id of the dead letter
+        /// Id of the dead letter
         id: String,
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// Capture their documents once more; what is stored now is no dead letter any more
+    /// Capture the documents again; those that are stored are removed from the dead letters
     Replay {
         #[command(flatten)]
-        which: WhichArguments,
+        selection: SelectionArguments,
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// Give them up; their payloads are gone for good
-    Drop {
+    /// Discard dead letters and their payloads; this cannot be undone
+    Discard {
         #[command(flatten)]
-        which: WhichArguments,
-        /// Do not ask
+        selection: SelectionArguments,
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
@@ -40,13 +40,13 @@ pub enum DeadLettersCommand {
     },
 }
 
-/// Dead letters.
+/// Which dead letters.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub struct WhichArguments {
-    /// The ids of dead letters
+pub struct SelectionArguments {
+    /// Ids of dead letters
     pub ids: Vec<String>,
-    /// Every one
+    /// Every dead letter
     #[arg(long)]
     pub all: bool,
 }

@@ -1,33 +1,28 @@
-//! `changefeed backup verify` and `list`: look at backups, without Cosmos DB.
-
-use std::process::ExitCode;
+//! `changefeed backup verify` and `list`: read backups without Cosmos DB.
 
 use anyhow::{Result, bail};
 use changefeed_history::backup::{
     Content, Damage, ListedBackup, ListedState, Place, PlaceAccess, look, verify_listing, verify_segment,
 };
-
 use serde_json::json;
 
-use super::arguments::Output;
-use super::backup::whole;
-use super::output::{print_json, print_line, print_table};
-use super::progress::bar;
+use super::location::absolute;
+use crate::cli::exit_code::Exit;
+use crate::cli::output::{Output, print_json, print_line, print_table};
+use crate::cli::progress::bar;
+use crate::cli::time;
 
-/// Damage was found.
-const DAMAGED: u8 = 3;
-
-/// The place to look at. Nothing is stored of it, so that it may have a SAS.
-fn open(access: &PlaceAccess, place: &str) -> Result<Place> {
-    if place.contains("://") && place.contains("sig=") {
-        return Ok(Place::blobs(place, None)?);
+/// Opens a location. It may contain a SAS, because it is not stored anywhere.
+fn open(access: &PlaceAccess, location: &str) -> Result<Place> {
+    if location.contains("://") && location.contains("sig=") {
+        return Ok(Place::blobs(location, None)?);
     }
-    Ok(access.open(&whole(place)?)?)
+    Ok(access.open(&absolute(location)?)?)
 }
 
-/// Reads all of a backup.
-pub async fn verify(access: &PlaceAccess, place: &str, output: Output) -> Result<ExitCode> {
-    let place = open(access, place)?;
+/// Reads a whole backup and reports damage.
+pub async fn verify(access: &PlaceAccess, location: &str, output: Output) -> Result<Exit> {
+    let place = open(access, location)?;
     let mut verification = verify_listing(&place).await?;
     if verification.damages.contains(&Damage::NoManifest) {
         bail!("{place}: {}", Damage::NoManifest);
@@ -48,9 +43,9 @@ pub async fn verify(access: &PlaceAccess, place: &str, output: Output) -> Result
             if verification.omitted > 0 {
                 print_line(&format!("and {} more", verification.omitted))?;
             }
-            let found = if verification.is_sound() { "sound" } else { "damaged" };
+            let result = if verification.is_sound() { "sound" } else { "damaged" };
             print_line(&format!(
-                "{place}: {found}; {} documents and {} deletions in {} segments, {}",
+                "{place}: {result}; {} documents and {} deletions in {} segments, {}",
                 verification.documents,
                 verification.deletions,
                 verification.segments,
@@ -58,15 +53,16 @@ pub async fn verify(access: &PlaceAccess, place: &str, output: Output) -> Result
             ))?;
         }
     }
-    Ok(if verification.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) })
+    Ok(if verification.is_sound() { Exit::Done } else { Exit::Found })
 }
 
-/// Lists the backups below a place, or the one that is there. What could not be looked at is listed too, and makes it fail.
-pub async fn list(access: &PlaceAccess, place: &str, output: Output) -> Result<ExitCode> {
-    let place = open(access, place)?;
+/// Lists the backups below a location, or the one at the location itself. Unreadable ones are listed too, and the command
+/// fails then.
+pub async fn list(access: &PlaceAccess, location: &str, output: Output) -> Result<Exit> {
+    let place = open(access, location)?;
     let backups = changefeed_history::backup::list(&place).await?;
     if backups.is_empty() && place.as_file().await?.is_some() {
-        bail!("{place} is a file");
+        bail!("{place} is a file; use a folder or a blob URL");
     }
     let itself = if backups.is_empty() { look(&place).await? } else { None };
     if let Some(ListedState::Damaged { damage }) = &itself {
@@ -76,28 +72,28 @@ pub async fn list(access: &PlaceAccess, place: &str, output: Output) -> Result<E
         (Output::Json, Some(itself)) => print_json(&json!({ "items": backups, "itself": itself }))?,
         (Output::Json, None) => print_json(&json!({ "items": backups }))?,
         (Output::Table, Some(itself)) => {
-            let (what, backup, documents) = match itself {
+            let (kind, backup, documents) = match itself {
                 ListedState::Finished { backup, documents, .. } => ("backup", backup, documents),
                 ListedState::Unfinished { backup, documents } => ("unfinished backup", backup, documents),
-                ListedState::Damaged { .. } | ListedState::Unreadable { .. } => bail!("{place} cannot be read"),
+                ListedState::Damaged { .. } | ListedState::Unreadable { .. } => bail!("could not read {place}"),
             };
-            print_line(&format!("{place} is itself {what} {} of {documents} documents", backup.id))?;
+            print_line(&format!("{place} is {kind} {} with {documents} documents", backup.id))?;
         }
-        (Output::Table, None) if backups.is_empty() => print_line(&format!("there are no backups in {place}"))?,
+        (Output::Table, None) if backups.is_empty() => print_line(&format!("no backups in {place}"))?,
         (Output::Table, None) => {
-            let header = ["Name", "State", "Of", "Content", "Begun", "Documents", "Deletions", "Size"];
+            let header = ["Name", "State", "Container", "Content", "Started", "Documents", "Deletions", "Size"];
             print_table(&header, backups.iter().map(row))?;
         }
     }
-    let is_whole = !backups.iter().any(|backup| matches!(backup.state, ListedState::Unreadable { .. }));
-    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_readable = !backups.iter().any(|backup| matches!(backup.state, ListedState::Unreadable { .. }));
+    Ok(if is_readable { Exit::Done } else { Exit::Failed })
 }
 
 fn row(listed: &ListedBackup) -> Vec<String> {
     let (state, backup, numbers) = match &listed.state {
         ListedState::Finished { backup, documents, deletions, compressed_bytes, .. } => {
             let size = indicatif::HumanBytes(*compressed_bytes).to_string();
-            ("whole".to_owned(), Some(backup), [documents.to_string(), deletions.to_string(), size])
+            ("finished".to_owned(), Some(backup), [documents.to_string(), deletions.to_string(), size])
         }
         ListedState::Unfinished { backup, documents } => {
             ("unfinished".to_owned(), Some(backup), [documents.to_string(), String::new(), String::new()])
@@ -105,7 +101,7 @@ fn row(listed: &ListedBackup) -> Vec<String> {
         ListedState::Damaged { damage } => (damage.to_string(), None, Default::default()),
         ListedState::Unreadable { message } => (message.clone(), None, Default::default()),
     };
-    let [of, content, begun] = backup.map_or_else(Default::default, |backup| {
+    let [container, content, started] = backup.map_or_else(Default::default, |backup| {
         let mut content = match backup.content {
             Content::Live {} => "live".to_owned(),
             Content::AsOf { moment } => format!("as of {moment}"),
@@ -116,7 +112,11 @@ fn row(listed: &ListedBackup) -> Vec<String> {
         for filter in &backup.filter {
             content.push_str(&format!(", {}", String::from(filter.clone())));
         }
-        [format!("{}/{}", backup.source.database, backup.source.container), content, backup.started_at.to_string()]
+        [
+            format!("{}/{}", backup.source.database, backup.source.container),
+            content,
+            time::of_text(&backup.started_at.to_string()),
+        ]
     });
-    [listed.name.clone(), state, of, content, begun].into_iter().chain(numbers).collect()
+    [listed.name.clone(), state, container, content, started].into_iter().chain(numbers).collect()
 }

@@ -1,4 +1,4 @@
-//! A running instance that works on jobs: a second processor, on the jobs container, with the same leases container.
+//! The processor that runs jobs. It reads the jobs container and shares the leases container with the capture.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use changefeed_history::job_to_run;
 use changefeed_processor::{ChangeFeedProcessor, RunningProcessor, StartFrom};
 use tokio::sync::watch;
 
-use super::capturing::ProcessOptions;
 use super::health::Health;
+use super::options::ProcessOptions;
 use crate::feed::Feed;
 use crate::jobs::run_jobs;
 use crate::service::Service;
 
-/// How long to wait where there was nothing new: each slice of a job begins with an event.
+/// Wait between polls of an idle feed. Short, because each slice of a job starts with a change.
 const POLL_DELAY: Duration = Duration::from_secs(1);
 
-/// The part of an instance that works on jobs.
+/// The part of an instance that runs jobs.
 pub struct RunningJobs {
     running: RunningProcessor,
     stop: watch::Sender<bool>,
 }
 
 impl RunningJobs {
-    /// Makes the leases if there are none, and starts.
+    /// Creates missing leases and starts.
     pub async fn start(
         service: &Arc<Service>,
         options: &ProcessOptions,
@@ -46,8 +46,8 @@ impl RunningJobs {
             async move {
                 let ids = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?)).map(str::to_owned);
                 let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
-                for said in run_jobs(&service.store, ids.collect(), stop).await? {
-                    log::info!("{said}");
+                for line in run_jobs(&service.store, ids.collect(), stop).await? {
+                    log::info!("{line}");
                 }
                 Ok::<(), changefeed_history::Error>(())
             }
@@ -56,7 +56,7 @@ impl RunningJobs {
         Ok(Self { running, stop })
     }
 
-    /// Has the slices under way saved, and gives the leases back.
+    /// Saves slices in progress and releases the leases.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         self.running.stop().await;

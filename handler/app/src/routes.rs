@@ -1,12 +1,12 @@
-//! Every path, in one place. The host passes HTTP triggers through with their path under `/api`; any other trigger is called
-//! by the name of its folder.
+//! All paths. The host forwards HTTP triggers with their path under `/api`, and calls any other trigger by the name of its
+//! folder.
 
 use actix_web::http::Method;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 
-use super::error::ApiError;
 use crate::functions;
+use crate::http::{ApiError, NoQuery};
 
 pub fn configure(config: &mut ServiceConfig) {
     config
@@ -43,7 +43,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(
             resource("/api/dead-letters/{id}", "GET, DELETE")
                 .route(web::get().to(functions::dead_letters::show))
-                .route(web::delete().to(functions::dead_letters::remove)),
+                .route(web::delete().to(functions::dead_letters::discard)),
         )
         .service(
             resource("/api/dead-letters/{id}/replay", "POST").route(web::post().to(functions::dead_letters::replay)),
@@ -60,8 +60,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .default_service(web::to(no_such_path));
 }
 
-/// The host asks for this until there is an answer, any answer: it must not wait for anything.
-async fn root() -> HttpResponse {
+/// The host polls this path until it gets any answer, so it must not wait for anything.
+async fn root(_: NoQuery) -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}))
 }
 
@@ -69,7 +69,7 @@ async fn no_such_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(ApiError::no_such_path(request.path()))
 }
 
-/// The methods that a resource answers to, for whoever uses another.
+/// The methods of a resource, for the answer to any other method.
 struct Allowed(&'static str);
 
 fn resource(path: &'static str, allowed: &'static str) -> Resource {

@@ -1,5 +1,7 @@
 //! `changefeed process`: capture and jobs on the change feed processor, until Ctrl-C or SIGTERM.
 
+mod arguments;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,29 +9,30 @@ use anyhow::{Result, bail};
 use changefeed_processor::{Change, ChangeFeedMode, StartFrom};
 use serde_json::{Value, json};
 
-use super::arguments::ProcessArguments;
+pub use self::arguments::ProcessArguments;
+use super::exit_code::Exit;
 use super::interrupt::Interrupts;
 use super::output::print_line;
 use crate::process::{Health, HealthPort, ProcessOptions, Processing};
 use crate::service::Service;
 
-/// Whoever stops a process and its group sends two signals: within this time they count as one.
-const ONE_SIGNAL: Duration = Duration::from_secs(2);
+/// Stopping a process and its group sends two signals. Within this time they count as one.
+const SIGNAL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Captures until it is told to stop; then finishes what is under way and gives its leases back. Told a second time, it
-/// stops at once.
-pub async fn run(service: Service, arguments: ProcessArguments) -> Result<()> {
+/// Captures until a signal arrives, then finishes batches in progress and releases the leases. A second signal stops at
+/// once.
+pub async fn run(service: Service, arguments: ProcessArguments) -> Result<Exit> {
     let options = options(&service, &arguments);
     let mode = options.mode;
     let mut interrupts = Interrupts::listen()?;
     let health = Health::new();
-    // Before anything is started: a port that is taken is a mistake.
+    // First, so that a port in use fails before any lease is acquired.
     let health_port = match arguments.health_port {
         Some(port) => Some(HealthPort::serve(arguments.health_address, port, &health)?),
         None => None,
     };
     let processing = Processing::start(Arc::new(service), options, &health, interrupts.next()).await?;
-    let Some(processing) = processing else { return Ok(()) };
+    let Some(processing) = processing else { return Ok(Exit::Done) };
     let mut ready = json!({"event": "ready", "instance": processing.instance_name(), "mode": mode.to_string()});
     if let Some(port) = &health_port {
         ready["health"] = json!(format!("http://{}", port.address()));
@@ -37,27 +40,27 @@ pub async fn run(service: Service, arguments: ProcessArguments) -> Result<()> {
     print_line(&ready.to_string())?;
 
     interrupts.next().await;
-    let told = Instant::now();
-    log::info!("stopping: batches under way are finished, then the leases are given back");
+    let stopped_at = Instant::now();
+    log::info!("stopping: finishing batches in progress, then releasing the leases");
     let again = async {
-        while told.elapsed() < ONE_SIGNAL {
+        while stopped_at.elapsed() < SIGNAL_INTERVAL {
             interrupts.next().await;
         }
     };
     tokio::select! {
         () = processing.stop(&health) => {}
-        () = again => bail!("stopped at once: the leases expire, and batches under way come again"),
+        () = again => bail!("stopped at once: the leases expire, and batches in progress are delivered again"),
     }
     if let Some(port) = health_port {
         port.close().await;
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
 fn options(service: &Service, arguments: &ProcessArguments) -> ProcessOptions {
     let mode = arguments.mode.unwrap_or(service.settings().mode);
     let start_from = match (arguments.from, mode) {
-        (Some(from), _) => from.start(),
+        (Some(from), _) => from.for_processor(),
         (None, ChangeFeedMode::AllVersionsAndDeletes) => StartFrom::Now,
         (None, ChangeFeedMode::LatestVersion) => StartFrom::Beginning,
     };
@@ -75,7 +78,7 @@ fn options(service: &Service, arguments: &ProcessArguments) -> ProcessOptions {
     }
 }
 
-/// A line for each change.
+/// Prints a line for each change.
 fn print(changes: &[Change]) {
     for change in changes {
         let metadata = change.metadata.as_ref();
@@ -96,9 +99,9 @@ fn print(changes: &[Change]) {
             let own = document.iter().filter(|(name, _)| !name.starts_with('_'));
             line["document"] = own.map(|(name, value)| (name.clone(), value.clone())).collect();
         }
-        // A reader that has gone away does not stop the capture.
+        // A closed pipe must not stop the capture.
         if let Err(error) = print_line(&line.to_string()) {
-            log::warn!("a change could not be printed: {error}");
+            log::warn!("could not print a change: {error}");
         }
     }
 }

@@ -1,52 +1,53 @@
-//! `changefeed verify`: holds the live documents against the history; with `--repair` it shows what differs, asks, and repairs it.
+//! `changefeed verify`: compares live documents with the history. With `--repair` it shows the differences, asks for
+//! confirmation, and repairs them.
 
-use std::process::ExitCode;
+mod arguments;
 
 use anyhow::Result;
 use changefeed_history::{Finding, FindingKind, JobState, Key, VerifyCounts, VerifyRequest, VerifyView};
 
-use super::arguments::Output;
+pub use self::arguments::VerifyArguments;
+use self::arguments::{VerifyCommand, VerifyRunArguments};
 use super::confirm::confirm;
+use super::exit_code::Exit;
 use super::follow::{Followed, Following, follow};
-use super::output::{print_json, print_line, print_table, time, version_time};
-use super::verify_arguments::{VerifyArguments, VerifyCommand, VerifyRunArguments};
+use super::output::{Output, print_json, print_line, print_table, version_time};
+use super::time;
 use crate::service::Service;
 
-/// Something was found.
-const FOUND: u8 = 3;
-/// Findings that are shown where not all are asked for.
+/// Findings that are shown without `--all`.
 const SHOWN: usize = 20;
-/// The grace time without another, in seconds.
+/// Default grace time in seconds.
 const GRACE_SECONDS: u32 = 60;
 
-/// Verifies, or shows what was verified.
-pub async fn run(service: &Service, arguments: &VerifyArguments) -> Result<ExitCode> {
+/// Runs, lists, shows or cancels verifications.
+pub async fn run(service: &Service, arguments: &VerifyArguments) -> Result<Exit> {
     match &arguments.command {
         None => verify(service, &arguments.run).await,
         Some(VerifyCommand::List(output)) => {
             list(service, output.output).await?;
-            Ok(ExitCode::SUCCESS)
+            Ok(Exit::Done)
         }
         Some(VerifyCommand::Show { id, follow, all, output }) => {
-            // Whatever the id is of: it must be a verification.
+            // The id may be that of another kind of job.
             service.store.verification(id).await?;
             if *follow && !follow_to_end(service, id, output.output).await? {
-                return Ok(ExitCode::FAILURE);
+                return Ok(Exit::Failed);
             }
             let view = shown(service, id, *all).await?;
             show(&view, *all, output.output)?;
-            Ok(if *follow { exit_code(view.record.state) } else { ExitCode::SUCCESS })
+            Ok(if *follow { Exit::of_job(view.record.state) } else { Exit::Done })
         }
         Some(VerifyCommand::Cancel { id, output }) => {
             service.store.verification(id).await?;
             service.store.cancel_job(id).await?;
             show(&shown(service, id, false).await?, false, output.output)?;
-            Ok(ExitCode::SUCCESS)
+            Ok(Exit::Done)
         }
     }
 }
 
-async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<ExitCode> {
+async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exit> {
     let request = |repair| VerifyRequest {
         repair,
         partition_key: arguments.pk.as_ref().map(Key::text).or_else(|| arguments.partition_key.clone()),
@@ -56,23 +57,23 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
     };
     let output = arguments.output.output;
     if !arguments.repair || !arguments.yes {
-        let Some(view) = verified(service, &request(false), output).await? else { return Ok(ExitCode::FAILURE) };
+        let Some(view) = verified(service, &request(false), output).await? else { return Ok(Exit::Failed) };
         let ends_here = !arguments.repair || view.record.state != JobState::Findings;
         if ends_here || output == Output::Table {
             show(&view, false, output)?;
         }
         if ends_here {
-            return Ok(exit_code(view.record.state));
+            return Ok(Exit::of_job(view.record.state));
         }
-        let question = format!("Record what is missing of {} findings?", view.record.counts.found());
-        confirm(&question, "nothing was recorded")?;
+        let question = format!("Repair {} findings?", view.record.counts.found());
+        confirm(&question, "nothing was repaired")?;
     }
-    let Some(view) = verified(service, &request(true), output).await? else { return Ok(ExitCode::FAILURE) };
+    let Some(view) = verified(service, &request(true), output).await? else { return Ok(Exit::Failed) };
     show(&view, false, output)?;
-    Ok(exit_code(view.record.state))
+    Ok(Exit::of_job(view.record.state))
 }
 
-/// Verifies to the end; `None` for whoever left before.
+/// Verifies to the end. `None` when Ctrl-C detached before.
 async fn verified(service: &Service, request: &VerifyRequest, output: Output) -> Result<Option<VerifyView>> {
     let id = service.store.create_verification(request).await?.id;
     if !follow_to_end(service, &id, output).await? {
@@ -81,24 +82,25 @@ async fn verified(service: &Service, request: &VerifyRequest, output: Output) ->
     shown(service, &id, false).await.map(Some)
 }
 
-/// Whether it came to its end.
+/// Whether the verification ended before Ctrl-C detached from it.
 async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bool> {
     let grace = service.store.verification(id).await?.request.grace_seconds.unwrap_or(GRACE_SECONDS);
-    let waits = format!("What differs is looked at again, and what is gone {grace} s after it was met");
-    let phase = (output == Output::Table).then_some(("confirm", waits));
-    let following = Following { id, action: "Verifying", phase, people: output == Output::Table };
+    let for_humans = output == Output::Table;
+    let confirming = format!("Re-checking differences; missing documents are re-checked after {grace} s");
+    let phase = for_humans.then_some(("confirm", confirming));
+    let following = Following { id, action: "Verifying", phase, for_humans };
     if follow(service, following).await? == Followed::Detached {
         eprintln!(
-            "The verification goes on where RunJobs or `changefeed process` runs.\n\
-             To see it, and to go on with it here: changefeed verify show {id} --follow\n\
-             To end it: changefeed verify cancel {id}"
+            "The RunJobs function or `changefeed process` continues the verification.\n\
+             To follow it and run it here: changefeed verify show {id} --follow\n\
+             To cancel it: changefeed verify cancel {id}"
         );
         return Ok(false);
     }
     Ok(true)
 }
 
-/// A verification with enough findings to show, or with all.
+/// A verification with the findings to show: the first ones or all.
 async fn shown(service: &Service, id: &str, all: bool) -> Result<VerifyView> {
     let mut view = service.store.show_verification(id).await?;
     while view.findings.len() < SHOWN || all {
@@ -117,11 +119,11 @@ async fn list(service: &Service, output: Output) -> Result<()> {
     }
     let rows = list.items.into_iter().map(|record| {
         let counts = summary(&record.counts);
-        let what = if record.request.repair { "repair" } else { "look" };
-        let who = record.requested_by.unwrap_or_default();
-        vec![record.id, record.started_at, state(record.state), what.to_owned(), counts, who]
+        let mode = if record.request.repair { "repair" } else { "compare" };
+        let requester = record.requested_by.unwrap_or_default();
+        vec![record.id, time::of_text(&record.started_at), state(record.state), mode.to_owned(), counts, requester]
     });
-    print_table(&["Id", "Started", "State", "What for", "Found", "Who"], rows)
+    print_table(&["Id", "Started", "State", "Mode", "Findings", "Requested by"], rows)
 }
 
 fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
@@ -132,19 +134,19 @@ fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
     let limit = if all { usize::MAX } else { SHOWN };
     if !view.findings.is_empty() {
         print_table(
-            &["Found", "Id", "Partition key", "Since", "Version", ""],
+            &["Finding", "Id", "Partition key", "Version time", "Version", "Message"],
             view.findings.iter().take(limit).map(row),
         )?;
     }
     if view.continuation.is_some() || view.findings.len() > limit {
-        print_line(&format!("… and more; to see all: changefeed verify show {} --all", record.id))?;
+        print_line(&format!("… and more; to list all: changefeed verify show {} --all", record.id))?;
     }
     let charge = format!("{:.0} RU", record.request_charge);
     print_line(&format!("{}  {}  {}  {charge}", record.id, state(record.state), summary(&record.counts)))?;
     if let Some(progress) = view.progress.as_ref().filter(|_| !record.state.is_end()) {
         let of = progress.total.map(|total| format!(" of {total}")).unwrap_or_default();
         let left = progress.seconds_left.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
-        print_line(&format!("{}{of} looked at{left}", progress.done))?;
+        print_line(&format!("{}{of} processed{left}", progress.done))?;
     }
     if let Some(message) = view.progress.as_ref().and_then(|progress| progress.message.as_ref()) {
         print_line(message)?;
@@ -165,7 +167,7 @@ fn row(finding: &Finding) -> Vec<String> {
         (None, true) => "repaired".to_owned(),
         (None, false) => String::new(),
     };
-    let since = version_time(&finding.version).map(time).unwrap_or_default();
+    let since = version_time(&finding.version).map(time::of_second).unwrap_or_default();
     let key = finding.partition_key.to_string();
     vec![found.to_owned(), finding.id.clone(), key, since, finding.version.clone(), message]
 }
@@ -174,7 +176,7 @@ fn state(state: JobState) -> String {
     format!("{state:?}").to_lowercase()
 }
 
-/// The counts in words.
+/// The counts as a sentence.
 fn summary(counts: &VerifyCounts) -> String {
     let parts = [
         (counts.missing, "missing"),
@@ -182,19 +184,11 @@ fn summary(counts: &VerifyCounts) -> String {
         (counts.gone, "gone"),
         (counts.inexact, "inexact"),
         (counts.incomplete, "incomplete"),
-        (counts.repaired, "of these repaired"),
+        (counts.repaired, "repaired"),
         (counts.pending, "pending"),
     ];
     let found: Vec<String> =
         parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
-    let found = if found.is_empty() { "nothing found".to_owned() } else { found.join(", ") };
-    format!("{found}; {} documents and {} versions looked at", counts.documents, counts.versions)
-}
-
-fn exit_code(state: JobState) -> ExitCode {
-    match state {
-        JobState::Done => ExitCode::SUCCESS,
-        JobState::Findings => ExitCode::from(FOUND),
-        _ => ExitCode::FAILURE,
-    }
+    let found = if found.is_empty() { "no differences".to_owned() } else { found.join(", ") };
+    format!("{found}; compared {} documents and {} versions", counts.documents, counts.versions)
 }

@@ -1,5 +1,5 @@
-//! The retention, where no timer of the Functions host asks for it: every instance sweeps once an hour. Two that do at the
-//! same time yield to each other.
+//! The retention without the timer of the Functions host: every instance sweeps once an hour. Of two concurrent sweeps one
+//! stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,29 +10,30 @@ use tokio::task::JoinHandle;
 
 use crate::service::Service;
 
-const FIRST: Duration = Duration::from_secs(60);
+/// Delay before the first sweep.
+const FIRST_DELAY: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Sweeps until it is dropped. A sweep that is cut off goes on with the next.
+/// Sweeps until it is dropped. The next sweep resumes an interrupted one.
 pub struct Sweeping(JoinHandle<()>);
 
 impl Sweeping {
-    /// Does nothing where everything is kept.
+    /// Starts to sweep, unless versions are kept forever.
     pub fn start(service: Arc<Service>) -> Self {
         Self(tokio::spawn(async move {
             if service.settings().retention_days.is_none() {
                 return;
             }
-            let mut pause = FIRST;
+            let mut pause = FIRST_DELAY;
             loop {
                 tokio::time::sleep(pause).await;
                 pause = INTERVAL;
                 let request = SweepRequest { now: Utc::now(), dry_run: false, time_limit: Some(INTERVAL / 2) };
                 match service.store.sweep(&request).await {
                     Ok(report) => {
-                        log::info!("{} expired versions removed, {:.1} RU", report.versions, report.request_charge)
+                        log::info!("removed {} expired versions, {:.1} RU", report.versions, report.request_charge)
                     }
-                    Err(error) => log::warn!("the retention could not be kept, and will be tried again: {error}"),
+                    Err(error) => log::warn!("could not remove expired versions; the next sweep retries: {error}"),
                 }
             }
         }))

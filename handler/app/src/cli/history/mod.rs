@@ -1,49 +1,60 @@
-//! `changefeed history`.
+//! `changefeed history`: versions of documents.
+
+mod arguments;
 
 use anyhow::Result;
-use changefeed_history::{AsOf, DocumentName, SearchRequest, SearchRow, Version, VersionsRequest};
+use changefeed_history::{AsOf, SearchRequest, SearchRow, Version, VersionsRequest};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::arguments::{DocumentArguments, HistoryCommand, Output};
-use super::output::{cell, describe, print_json, print_line, print_table, shorten, time};
+pub use self::arguments::HistoryCommand;
+use super::document_arguments::DocumentArguments;
+use super::exit_code::Exit;
+use super::output::{Output, cell, describe, print_json, print_line, print_table, shorten};
+use super::time;
 use crate::service::Service;
 
-/// How wide a document may be in a table.
+/// Width of a document in a table, in bytes.
 const DOCUMENT_WIDTH: usize = 100;
 
-/// Looks at versions.
-pub async fn run(service: &Service, command: &HistoryCommand) -> Result<()> {
+const VERSIONS_HEADER: [&str; 4] = ["Time", "Operation", "Version", "Changes"];
+/// Items of one page of versions.
+const PAGE_ITEMS: u32 = 100;
+
+/// Lists, shows, compares and searches versions.
+pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
     match command {
         HistoryCommand::Versions { document, max_items, output } => {
             versions(service, document, max_items.unwrap_or(usize::MAX), output.output).await
         }
         HistoryCommand::Show { version, document, output } => {
-            let version = service.store.version(&name(document), version).await?;
+            let version = service.store.version(&document.name(), version).await?;
             print_version(&version, output.output)
         }
         HistoryCommand::Document { document, as_of, output } => {
-            let state = service.store.document_as_of(&name(document), *as_of).await?;
+            let state = service.store.document_as_of(&document.name(), *as_of).await?;
             match (&state, output.output) {
                 (_, Output::Json) => print_json(&state),
                 (AsOf::Version { version, may_be_deleted }, _) => {
                     if *may_be_deleted {
-                        print_line("It is gone now, and may have been deleted before then.")?;
+                        print_line("The document does not exist now. It may have been deleted before this time.")?;
                     }
                     print_version(version, Output::Table)
                 }
-                (AsOf::Absent { because }, _) => print_line(&format!("It did not exist: {because}")),
-                (AsOf::Unknown { since: Some(since) }, _) => {
-                    print_line(&format!("Unknown: the history of the document reaches back to {}", time(*since)))
+                (AsOf::Absent { because }, _) => {
+                    print_line(&format!("The document did not exist at this time: see version {because}"))
                 }
-                (AsOf::Unknown { since: None }, _) => print_line("Unknown: the document has no versions"),
+                (AsOf::Unknown { since: Some(since) }, _) => {
+                    print_line(&format!("Unknown: the history of this document starts at {}", time::of_second(*since)))
+                }
+                (AsOf::Unknown { since: None }, _) => print_line("Unknown: this document has no versions"),
             }
         }
         HistoryCommand::Diff { document, from, to, output } => {
-            let difference = service.store.difference(&name(document), from, to).await?;
+            let difference = service.store.difference(&document.name(), from, to).await?;
             match output.output {
                 Output::Json => print_json(&difference),
-                Output::Table if difference.changes.is_empty() => print_line("They are the same"),
+                Output::Table if difference.changes.is_empty() => print_line("No differences"),
                 Output::Table => {
                     let value = |value: &Option<Value>| {
                         value.as_ref().map_or_else(|| "-".to_owned(), |value| shorten(&value.to_string()))
@@ -60,7 +71,8 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<()> {
             let request = SearchRequest { filters: filters.clone(), from: *from, to: *to, ..SearchRequest::default() };
             search(service, request, max_items.unwrap_or(usize::MAX), output.output).await
         }
-    }
+    }?;
+    Ok(Exit::Done)
 }
 
 fn operation(version: &Version) -> String {
@@ -68,28 +80,23 @@ fn operation(version: &Version) -> String {
     if version.inferred { format!("{operation} (inferred)") } else { operation }
 }
 
-fn name(document: &DocumentArguments) -> DocumentName {
-    // The arguments' group makes sure that one of them is there.
-    let partition_key = document.key.key().unwrap_or_else(|| changefeed_history::Key::text(""));
-    DocumentName { id: document.id.clone(), partition_key }
-}
-
 async fn versions(service: &Service, document: &DocumentArguments, max_items: usize, output: Output) -> Result<()> {
-    let mut request = VersionsRequest { document: name(document), max_items: Some(100), continuation: None };
+    let mut request = VersionsRequest { document: document.name(), max_items: Some(PAGE_ITEMS), continuation: None };
     let mut rows = Rows::new(output, max_items);
     loop {
         let page = service.store.versions(&request).await?;
         for (version, older) in page.items.iter().zip(page.items.iter().skip(1).map(Some).chain([None])) {
             let changed = older.map_or_else(String::new, |older| describe_change(older, version));
-            let more =
-                rows.add(version, || vec![time(version.source_ts), operation(version), version.id.clone(), changed])?;
-            if !more {
-                return rows.print(&["Time", "What", "Version", "Changes"]);
+            let added = rows.add(version, || {
+                vec![time::of_second(version.source_ts), operation(version), version.id.clone(), changed]
+            })?;
+            if !added {
+                return rows.print(&VERSIONS_HEADER);
             }
         }
         match page.continuation {
             Some(continuation) => request.continuation = Some(continuation),
-            None => return rows.print(&["Time", "What", "Version", "Changes"]),
+            None => return rows.print(&VERSIONS_HEADER),
         }
     }
 }
@@ -101,9 +108,9 @@ async fn search(service: &Service, mut request: SearchRequest, max_items: usize,
         let page = service.store.search(&request).await?;
         for row in &page.items {
             let SearchRow { source_ts, container, id, partition_key, version_id, document, .. } = row;
-            let more = rows.add(row, || {
+            let added = rows.add(row, || {
                 vec![
-                    time(*source_ts),
+                    time::of_second(*source_ts),
                     container.clone(),
                     id.clone(),
                     partition_key.to_string(),
@@ -111,7 +118,7 @@ async fn search(service: &Service, mut request: SearchRequest, max_items: usize,
                     brief(document),
                 ]
             })?;
-            if !more {
+            if !added {
                 return rows.print(&header);
             }
         }
@@ -122,13 +129,13 @@ async fn search(service: &Service, mut request: SearchRequest, max_items: usize,
     }
 }
 
-/// The plain fields of a document, as many as fit.
+/// The scalar properties of a document, as many as fit into a table cell.
 fn brief(document: &Value) -> String {
     let properties =
         document.as_object().into_iter().flatten().filter(|(name, _)| !["id", "pk"].contains(&name.as_str()));
-    let plain = properties.filter(|(_, value)| !value.is_object() && !value.is_array());
+    let scalars = properties.filter(|(_, value)| !value.is_object() && !value.is_array());
     let mut text = String::new();
-    for (name, value) in plain {
+    for (name, value) in scalars {
         let part = format!("{name}: {}", cell(value));
         if text.len() + part.len() > DOCUMENT_WIDTH {
             text.push('…');
@@ -148,9 +155,9 @@ fn print_version(version: &Version, output: Output) -> Result<()> {
     if output == Output::Json {
         return print_json(version);
     }
-    print_line(&format!("{}  {}  {}", version.id, time(version.source_ts), operation(version)))?;
+    print_line(&format!("{}  {}  {}", version.id, time::of_second(version.source_ts), operation(version)))?;
     if !version.exact {
-        print_line("Date-time strings in it may have been rewritten by the Functions host.")?;
+        print_line("The Functions host may have rewritten date-time strings in this version.")?;
     }
     match &version.document {
         Some(document) => print_line(&serde_json::to_string_pretty(document)?),
@@ -158,7 +165,7 @@ fn print_version(version: &Version, output: Output) -> Result<()> {
     }
 }
 
-/// Rows for people, or lines of JSON as they come; up to a number.
+/// Rows of a table, or lines of JSON that are printed at once; up to a maximum number.
 struct Rows {
     output: Output,
     left: usize,
@@ -170,7 +177,7 @@ impl Rows {
         Self { output, left: max_items, cells: Vec::new() }
     }
 
-    /// Adds a row; false when no more are wanted.
+    /// Adds a row. False when the maximum was reached before.
     fn add(&mut self, value: &impl Serialize, cells: impl FnOnce() -> Vec<String>) -> Result<bool> {
         if self.left == 0 {
             return Ok(false);
