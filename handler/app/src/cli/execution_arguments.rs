@@ -10,7 +10,7 @@ pub struct ExecutionArguments {
     /// Show the plan and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Overwrite documents that were changed after the plan was made
+    /// Write documents that would otherwise be reported as conflicts
     #[arg(long)]
     pub force: bool,
     /// Reason, stored with the restore

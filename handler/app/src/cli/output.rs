@@ -16,15 +16,15 @@ const SHOWN_CHANGES: usize = 3;
 /// The form of a command's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people
+    // For people. Without a doc comment, so that the help stays in its short form.
     Table,
-    /// For programs
+    // For programs.
     Json,
 }
 
 #[derive(Debug, Args)]
 pub struct OutputArguments {
-    /// Output format
+    /// Output format: a table for people, JSON for programs
     #[arg(long, value_enum, default_value = "table")]
     pub output: Output,
 }

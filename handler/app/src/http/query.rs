@@ -28,13 +28,13 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse(request.query_string()).map(Self).map_err(|Refused(message)| ApiError::bad_request(message)))
+        ready(parse(request.query_string()).map(Self).map_err(|refused| ApiError::bad_request(refused.to_string())))
     }
 }
 
 fn parse<T: DeserializeOwned>(query_string: &str) -> Result<T, Refused> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query_string)
-        .map_err(|error| Refused(format!("invalid query string: {error}")))?;
+        .map_err(|error| Refused::Request(format!("invalid query string: {error}")))?;
     let mut parameters: Vec<Parameter> = Vec::new();
     // `code` is the function key. The host has already checked it.
     for (name, value) in pairs.into_inner().into_iter().filter(|(name, _)| name != "code") {
@@ -44,7 +44,13 @@ fn parse<T: DeserializeOwned>(query_string: &str) -> Result<T, Refused> {
         }
     }
     let entries = parameters.into_iter().map(|parameter| (parameter.name.clone(), parameter));
-    T::deserialize(MapDeserializer::new(entries))
+    serde_path_to_error::deserialize(MapDeserializer::new(entries)).map_err(|error| {
+        let path = error.path().to_string();
+        match error.into_inner() {
+            Refused::Value(message) => Refused::Request(format!("{path}: {message}")),
+            refused => refused,
+        }
+    })
 }
 
 /// A parameter with all its values. A list takes all of them, any other type exactly one.
@@ -54,10 +60,10 @@ struct Parameter {
 }
 
 impl Parameter {
-    fn only_value(self) -> Result<(String, String), Refused> {
+    fn only_value(self) -> Result<String, Refused> {
         match <[String; 1]>::try_from(self.values) {
-            Ok([value]) => Ok((self.name, value)),
-            Err(values) => Err(Refused(format!("{} is given {} times; give it once", self.name, values.len()))),
+            Ok([value]) => Ok(value),
+            Err(values) => Err(Refused::Value(format!("given {} times; give it once", values.len()))),
         }
     }
 }
@@ -74,8 +80,7 @@ impl<'de> Deserializer<'de> for Parameter {
     type Error = Refused;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        let (name, value) = self.only_value()?;
-        visitor.visit_string(value).map_err(|error: Refused| error.of(&name))
+        visitor.visit_string(self.only_value()?)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
@@ -83,16 +88,15 @@ impl<'de> Deserializer<'de> for Parameter {
     }
 
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        let (name, value) = self.only_value()?;
+        let value = self.only_value()?;
         match value.parse() {
             Ok(number) => visitor.visit_u32(number),
-            Err(_) => Err(Refused(format!("{name} is {value:?}; allowed are whole numbers"))),
+            Err(_) => Err(Refused::Value(format!("{value:?} is not a whole number"))),
         }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        let values = SeqDeserializer::new(self.values.into_iter());
-        visitor.visit_seq(values).map_err(|error: Refused| error.of(&self.name))
+        visitor.visit_seq(SeqDeserializer::new(self.values.into_iter()))
     }
 
     forward_to_deserialize_any! {
@@ -103,29 +107,29 @@ impl<'de> Deserializer<'de> for Parameter {
 
 /// Why a query string was refused.
 #[derive(Debug, PartialEq, thiserror::Error)]
-#[error("{0}")]
-struct Refused(String);
-
-impl Refused {
-    fn of(self, name: &str) -> Self {
-        Self(format!("{name}: {}", self.0))
-    }
+enum Refused {
+    /// The value of a parameter is wrong; the message does not name the parameter.
+    #[error("{0}")]
+    Value(String),
+    /// The whole message.
+    #[error("{0}")]
+    Request(String),
 }
 
 impl serde::de::Error for Refused {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        Self::Value(message.to_string())
     }
 
     fn unknown_field(name: &str, allowed: &'static [&'static str]) -> Self {
         if allowed.is_empty() {
-            return Self(format!("unknown parameter {name:?}; this request takes no parameters"));
+            return Self::Request(format!("unknown parameter {name:?}; this request takes no parameters"));
         }
-        Self(format!("unknown parameter {name:?}; allowed are {}", allowed.join(", ")))
+        Self::Request(format!("unknown parameter {name:?}; allowed are {}", allowed.join(", ")))
     }
 
     fn missing_field(name: &'static str) -> Self {
-        Self(format!("{name} is missing in the query string"))
+        Self::Request(format!("{name} is missing in the query string"))
     }
 }
 
@@ -146,7 +150,7 @@ mod tests {
     }
 
     fn refused(query_string: &str) -> String {
-        parse::<Example>(query_string).expect_err(query_string).0
+        parse::<Example>(query_string).expect_err(query_string).to_string()
     }
 
     #[test]
@@ -164,11 +168,14 @@ mod tests {
     fn what_is_wrong_is_named_with_what_is_allowed() {
         assert_eq!(refused("id=1&colour=red"), "unknown parameter \"colour\"; allowed are id, filter, asOf, maxItems");
         assert_eq!(refused("maxItems=1"), "id is missing in the query string");
-        assert_eq!(refused("id=1&id=2"), "id is given 2 times; give it once");
-        assert_eq!(refused("id=1&maxItems=many"), "maxItems is \"many\"; allowed are whole numbers");
+        assert_eq!(refused("id=1&id=2"), "id: given 2 times; give it once");
+        assert_eq!(refused("id=1&maxItems=many"), "maxItems: \"many\" is not a whole number");
         assert!(refused("id=1&asOf=noon").starts_with("asOf: "));
-        assert!(refused("id=1&filter=x%3D1&filter=a%20b%20c").starts_with("filter: "));
+        assert!(refused("id=1&filter=x%3D1&filter=a%20b%20c").starts_with("filter[1]: "));
         let none = parse::<NoParameters>("colour=red").err();
-        assert_eq!(none, Some(Refused("unknown parameter \"colour\"; this request takes no parameters".to_owned())));
+        assert_eq!(
+            none,
+            Some(Refused::Request("unknown parameter \"colour\"; this request takes no parameters".to_owned()))
+        );
     }
 }

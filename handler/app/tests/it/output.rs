@@ -6,16 +6,19 @@ use serde_json::{Value, json};
 
 use crate::support::{Handler, World, delivered, snapshots};
 
-/// Two versions of a document, the older one captured a moment ago, and a dead letter.
-async fn story() -> (World, Handler) {
+/// Two versions of a document, and a dead letter. Also the id of the older version.
+async fn story() -> (World, Handler, String) {
     let world = World::new().await;
+    world.create("leases", &["/id"]).await;
     let handler = world.handler();
     for name in ["old", "new"] {
         let stored = world.put("a", json!({"id": "1", "pk": "a", "name": name, "zip": 28036})).await;
         handler.invoke_until_taken(&delivered(&[stored])).await;
     }
     handler.invoke_until_taken("[5]").await;
-    (world, handler)
+    let (_, versions) = handler.get("/api/history/versions?id=1&pk=a").await;
+    let older = versions["items"][1]["id"].as_str().expect("a version").to_owned();
+    (world, handler, older)
 }
 
 async fn printed(world: &World, arguments: &[&str]) -> String {
@@ -33,12 +36,12 @@ async fn answered(handler: &Handler, path: &str) -> String {
 
 #[tokio::test]
 async fn tables_of_the_command_line() {
-    let (world, _handler) = story().await;
+    let (world, _handler, older) = story().await;
     for (name, arguments) in [
         ("history-versions", &["history", "versions", "--id", "1", "--pk", "a"][..]),
         ("history-search", &["history", "search", "--filter", "zip=28036"]),
         ("status", &["status"]),
-        ("restore-plan", &["restore", "run", "--all", "--before", "-0s", "--dry-run"]),
+        ("restore-plan", &["restore", "run", "--id", "1", "--pk", "a", "--version", &older, "--dry-run"]),
         ("dead-letters", &["dead-letters", "list"]),
         ("provision", &["provision"]),
     ] {
@@ -49,7 +52,7 @@ async fn tables_of_the_command_line() {
 
 #[tokio::test]
 async fn json_of_the_main_routes() {
-    let (_world, handler) = story().await;
+    let (_world, handler, older) = story().await;
     for (name, path) in [
         ("history-versions", "/api/history/versions?id=1&pk=a"),
         ("history-document", "/api/history/document?id=1&pk=a&asOf=-0s"),
@@ -65,7 +68,8 @@ async fn json_of_the_main_routes() {
         let text = answered(&handler, path).await;
         snapshots("json").bind(|| insta::assert_snapshot!(name, text));
     }
-    let (_, plan) = handler.post("/api/restores", &json!({"all": true, "asOf": "-0s", "dryRun": true})).await;
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": older, "dryRun": true});
+    let (_, plan) = handler.post("/api/restores", &request).await;
     let text = serde_json::to_string_pretty::<Value>(&plan).expect("JSON");
     snapshots("json").bind(|| insta::assert_snapshot!("restore-plan", text));
 }

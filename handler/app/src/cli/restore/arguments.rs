@@ -66,7 +66,7 @@ pub struct RestoreArguments {
     /// Restore documents that match, such as city_name=Davidson; if repeated, all must match
     #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse)]
     pub filters: Vec<Filter>,
-    /// State of a document that must match the filters; default: target
+    /// What must match the filters: the version to restore (target) or the live document; default: target
     #[arg(long, value_enum, requires = "filters")]
     pub filter_on: Option<FilterOnArgument>,
     /// Restore every document
@@ -97,8 +97,8 @@ pub struct RestoreArguments {
 /// The state of a document that must match the filters.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum FilterOnArgument {
-    /// The version to restore
+    // The version to restore. Without a doc comment, so that the help stays in its short form.
     Target,
-    /// The live document
+    // The live document.
     Live,
 }
