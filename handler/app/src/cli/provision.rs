@@ -10,7 +10,7 @@ use crate::service::Service;
 #[derive(Debug, Args)]
 #[command(after_help = "Example of a hierarchical key:\n  changefeed provision --partition-key /tenant /address/city")]
 pub struct ProvisionArguments {
-    /// Partition key of the monitored container, if it is created; up to three paths make a hierarchical key
+    /// Partition key of the monitored container, if it is created; up to three paths
     #[arg(long, value_name = "PATH", default_value = "/pk", num_args = 1..=3, value_parser = parse_key_path)]
     partition_key: Vec<String>,
     #[command(flatten)]

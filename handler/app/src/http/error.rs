@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use changefeed_history::{Error, ErrorKind};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Seconds after which a caller should retry. Cosmos DB budgets request units by the second, and the SDK has already
 /// retried for some seconds.
@@ -19,7 +19,6 @@ pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    details: Option<Value>,
     /// The methods of the path, for 405.
     allowed: Option<&'static str>,
 }
@@ -38,11 +37,7 @@ impl ApiError {
     /// 405.
     pub fn wrong_method(method: &str, path: &str, allowed: &'static str) -> Self {
         let message = format!("{method} is not supported on {path}; allowed: {allowed}");
-        Self {
-            details: Some(json!({"allowed": allowed})),
-            allowed: Some(allowed),
-            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
-        }
+        Self { allowed: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message) }
     }
 
     /// 413.
@@ -63,7 +58,7 @@ impl ApiError {
     }
 
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: None, allowed: None }
+        Self { status, code, message: message.into(), allowed: None }
     }
 }
 
@@ -97,8 +92,8 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut error = json!({"code": self.code, "message": self.message});
-        if let Some(details) = &self.details {
-            error["details"] = details.clone();
+        if let Some(allowed) = self.allowed {
+            error["details"] = json!({"allowed": allowed});
         }
         let mut response = HttpResponse::build(self.status);
         if let Some(allowed) = self.allowed {

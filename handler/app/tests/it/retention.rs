@@ -160,7 +160,7 @@ async fn two_sweeps_at_the_same_time_and_throttling_do_no_harm() {
     }
     tokio::join!(sweep(&handlers[0]), sweep(&handlers[1]));
     let last = sweep(&handlers[1]).await;
-    assert!(last.ends_with("nothing expired is left"), "{last}");
+    assert!(last.ends_with("no expired versions are left"), "{last}");
     for n in 0..10 {
         // The four of the last day, and the one that was current seven days ago.
         assert_eq!(numbers(&world, &format!("item-{n}")).await.len(), 5);
@@ -240,7 +240,7 @@ async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_i
     record["items"][0].as_object_mut().expect("an item").remove("restoredEtag");
     jobs.upsert_item(id.clone(), &id, &record, None).await.expect("upsert");
 
-    assert!(sweep(&handler).await.starts_with("0 expired"));
+    assert!(sweep(&handler).await.starts_with("removed 0 expired"));
     assert!(world.versions().await.contains_key(&first));
     let (_, undone) = handler.post(&format!("/api/restores/{id}/undo"), &json!({})).await;
     assert_eq!(undone["state"], "done", "{undone}");
@@ -254,7 +254,7 @@ async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_i
         jobs.read_item("retention", "retention", None).await.expect("read").into_model().expect("progress");
     progress["releasedTo"] = json!(Utc::now().timestamp() - 33 * DAY);
     jobs.upsert_item("retention", "retention", &progress, None).await.expect("upsert");
-    assert!(sweep(&handler).await.starts_with("1 expired"));
+    assert!(sweep(&handler).await.starts_with("removed 1 expired"));
     let (_, undone) = handler.post(&format!("/api/restores/{id}/undo"), &json!({"dryRun": true})).await;
     let message = undone["items"][0]["message"].as_str().unwrap_or_default();
     assert!(message.contains("expired"), "{undone}");

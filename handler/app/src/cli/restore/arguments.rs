@@ -66,7 +66,7 @@ pub struct RestoreArguments {
     /// Restore documents that match, such as city_name=Davidson; if repeated, all must match
     #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse)]
     pub filters: Vec<Filter>,
-    /// What must match the filters: the version to restore (target) or the live document; default: target
+    /// Document state that the filters match; default: target
     #[arg(long, value_enum, requires = "filters")]
     pub filter_on: Option<FilterOnArgument>,
     /// Restore every document
