@@ -1,4 +1,4 @@
-//! The change feeds that are read, each with leases of its own in the one leases container.
+//! The change feeds that are read. Each has leases of its own in the one leases container.
 
 use serde::Serialize;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Feed {
-    /// The monitored container's, which is captured.
+    /// The feed of the monitored container, which is captured.
     Capture,
-    /// The jobs container's, which drives the jobs.
+    /// The feed of the jobs container, which drives the jobs.
     Jobs,
 }
 
 impl Feed {
-    /// Its name for programs and people.
+    /// Its name in output and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Capture => "capture",

@@ -1,45 +1,43 @@
-//! Slices of jobs, for whatever brings the changes of the jobs container.
+//! Runs slices of the jobs whose changes were delivered, by the Functions host or by the processor.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use changefeed_cosmos::Error;
-use changefeed_jobs::SliceEnd;
-use changefeed_operations::Changefeed;
+use changefeed_jobs::{JobRunner, SliceEnd};
 use futures::{FutureExt, StreamExt};
 
 /// The name of this machine.
 pub fn host() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    host.trim().to_owned()
+    gethostname::gethostname().to_string_lossy().trim().to_owned()
 }
 
-/// The name of this process in claims.
-pub fn runner() -> String {
+/// The name of this process in claims of jobs.
+pub fn worker() -> String {
     format!("{}:{}", host(), std::process::id())
 }
 
-/// Jobs that are worked on side by side.
+/// Jobs that run concurrently.
 const PARALLEL: usize = 4;
-/// The least time for each.
-const LEAST_SLICE: Duration = Duration::from_secs(2);
+/// Minimum duration of a slice.
+const MIN_SLICE_DURATION: Duration = Duration::from_secs(2);
 
-/// Works on these jobs, some side by side, for about a slice in all or until `stop`. What is said of them. One whose slice
-/// failed is rested, and comes again by itself: it does not hold up those that come after it.
+/// Runs one slice of each job, some concurrently, for about the duration of one slice in total or until `stop`. Returns a
+/// log line for each job. A job whose slice failed pauses and is delivered again, so it does not delay later jobs.
 ///
 /// # Errors
-/// The first that could not be claimed or saved, after the others have ended: the jobs must be brought again.
+/// The first job that could not be claimed or saved, after the others have ended. The jobs must be delivered again.
 pub async fn run_jobs(
-    store: &Changefeed,
+    runner: &JobRunner,
     ids: BTreeSet<String>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Vec<String>, Error> {
-    let runner = runner();
+    let worker = worker();
     let stop = stop.shared();
     let rounds = u32::try_from(ids.len().div_ceil(PARALLEL)).unwrap_or(u32::MAX).max(1);
-    let slice_duration = (store.runner.slice_duration() / rounds).max(LEAST_SLICE);
+    let slice_duration = (runner.slice_duration() / rounds).max(MIN_SLICE_DURATION);
     let slice = |id: String| {
-        let (runner, stop) = (&runner, stop.clone());
+        let (worker, stop) = (&worker, stop.clone());
         async move {
             let sleep = async |duration| {
                 tokio::select! {
@@ -47,16 +45,16 @@ pub async fn run_jobs(
                     () = stop.clone() => {}
                 }
             };
-            Ok(match store.runner.run_slice(&id, runner, sleep(slice_duration)).await? {
+            Ok(match runner.run_slice(&id, worker, sleep(slice_duration)).await? {
                 SliceEnd::Ended(state) => format!("job {id}: {}", format!("{state:?}").to_lowercase()),
-                SliceEnd::More => format!("job {id}: there is more to do"),
+                SliceEnd::More => format!("job {id}: continues with the next slice"),
                 SliceEnd::Failing { failures, message } => {
-                    log::warn!("job {id} has failed, {failures} times in a row, and will be tried again: {message}");
+                    log::warn!("job {id} failed, {failures} times in a row, and is retried: {message}");
                     sleep(pause_after(failures).min(slice_duration)).await;
-                    format!("job {id}: will be tried again: {message}")
+                    format!("job {id}: failed and is retried: {message}")
                 }
-                SliceEnd::Busy => format!("job {id}: somebody else works on it"),
-                SliceEnd::NoJob => format!("job {id}: there is none"),
+                SliceEnd::Busy => format!("job {id}: another worker holds this job"),
+                SliceEnd::NoJob => format!("job {id}: not found"),
             })
         }
     };
@@ -65,7 +63,7 @@ pub async fn run_jobs(
     ends.into_iter().collect()
 }
 
-/// How long a job rests that has failed so many times in a row.
+/// How long a job pauses after so many consecutive failures.
 fn pause_after(failures: u32) -> Duration {
     Duration::from_secs(1) * 2_u32.saturating_pow(failures.saturating_sub(1))
 }

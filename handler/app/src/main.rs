@@ -1,4 +1,4 @@
-//! `changefeed`: keeps every version of every document of an Azure Cosmos DB container.
+//! `changefeed`: stores every version of every document of an Azure Cosmos DB container.
 
 mod cli;
 mod config;
@@ -7,7 +7,10 @@ mod functions;
 mod http;
 mod jobs;
 mod process;
+mod routes;
+mod server;
 mod service;
+mod status;
 
 fn main() -> std::process::ExitCode {
     cli::run()

@@ -12,8 +12,10 @@ const UNSUPPORTED_QUERY: SubStatusCode = SubStatusCode::new(20113);
 const SPLIT_RETRIES_EXHAUSTED: SubStatusCode = SubStatusCode::new(20206);
 /// The key in the request is not the one in the document: the container's key paths are not those that were read.
 const KEY_MISMATCH: SubStatusCode = SubStatusCode::new(1001);
-/// Of a 404: the container of this name has another resource id. 1002 is an unavailable session, which passes.
-const OWNER_NOT_FOUND: [SubStatusCode; 2] = [SubStatusCode::new(1003), SubStatusCode::new(1024)];
+/// Of a 400: the request names the resource id of a container that was deleted.
+const RESOURCE_ID_MISMATCH: SubStatusCode = SubStatusCode::new(1024);
+/// Of a 404: there is no container of this name. 1002 is an unavailable session, which passes.
+const OWNER_NOT_FOUND: SubStatusCode = SubStatusCode::new(1003);
 /// Of a 410: the name stands for another container by now.
 const NAME_CACHE_STALE: SubStatusCode = SubStatusCode::new(1000);
 
@@ -151,8 +153,8 @@ impl Error {
         };
         let is = |codes: &[SubStatusCode]| sub_status.is_some_and(|code| codes.contains(&code));
         let definition_is_stale = match u16::from(status.status_code()) {
-            400 => is(&[KEY_MISMATCH]),
-            404 => is(&OWNER_NOT_FOUND),
+            400 => is(&[KEY_MISMATCH, RESOURCE_ID_MISMATCH]),
+            404 => is(&[OWNER_NOT_FOUND]),
             410 => is(&[NAME_CACHE_STALE]),
             _ => false,
         };
@@ -204,7 +206,7 @@ mod tests {
                 .definition_is_stale()
         };
         assert!(is_stale(StatusCode::NotFound, 1003) && is_stale(StatusCode::Gone, 1000));
-        assert!(is_stale(StatusCode::BadRequest, 1001));
+        assert!(is_stale(StatusCode::BadRequest, 1001) && is_stale(StatusCode::BadRequest, 1024));
         assert!(!is_stale(StatusCode::NotFound, 1002) && !is_stale(StatusCode::Gone, 1002));
     }
 }

@@ -158,7 +158,7 @@ fn is_envelope(object: &Map<String, Value>) -> bool {
 /// comes as its path or by its last name.
 fn by_path(properties: &Map<String, Value>, key_paths: &[String]) -> Map<String, Value> {
     let mut document = Value::Object(Map::new());
-    for path in key_paths {
+    'paths: for path in key_paths {
         let names: Vec<&str> = path.split('/').skip(1).collect();
         let nested = names.iter().try_fold(None, |found: Option<&Value>, name| match found {
             None => properties.get(*name).map(Some),
@@ -166,11 +166,15 @@ fn by_path(properties: &Map<String, Value>, key_paths: &[String]) -> Map<String,
         });
         let flat = || properties.get(path.trim_start_matches('/')).or_else(|| properties.get(*names.last()?));
         if let Some(value) = nested.flatten().filter(|value| !value.is_object()).or_else(flat) {
-            let mut place = &mut document;
+            let mut property = &mut document;
             for name in &names {
-                place = &mut place[*name];
+                // A path below another path of the key: a document with a scalar there has no value at the lower path.
+                if !property.is_object() && !property.is_null() {
+                    continue 'paths;
+                }
+                property = &mut property[*name];
             }
-            *place = value.clone();
+            *property = value.clone();
         }
     }
     match document {
@@ -255,6 +259,9 @@ mod tests {
         assert_eq!(delete(json!({}), &["/pk"]), "[{}]");
         assert_eq!(delete(json!({"user": {"id": 5}}), &["/user/id"]), "[5]");
         assert_eq!(delete(json!({"id": 5}), &["/user/id"]), "[5]");
+        assert_eq!(delete(json!({"a": {"b": 1, "c": "x"}}), &["/a/b", "/a/c"]), r#"[1,"x"]"#);
+        assert_eq!(delete(json!({"c": "x", "b": 1}), &["/a/b", "/a/c"]), r#"[1,"x"]"#);
+        assert_eq!(delete(json!({"a": "x", "b": 1}), &["/a", "/a/b"]), r#"["x",{}]"#);
     }
 
     #[test]

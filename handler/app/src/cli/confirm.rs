@@ -1,20 +1,46 @@
-//! Questions before destructive work.
+//! Prompts before destructive work.
 
 use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::{Result, bail};
 
-/// Asks on the terminal; anything but yes ends the command, saying that `declined`.
-pub fn confirm(question: &str, declined: &str) -> Result<()> {
+use super::exit_code::Declined;
+
+/// Asks on the terminal. `declined` says what was left undone when the answer is not yes.
+///
+/// # Errors
+/// [`Declined`] for any other answer than `y` or `yes`; a plain error when standard input is not a terminal.
+pub fn confirm(question: &str, declined: &'static str) -> Result<()> {
     if !std::io::stdin().is_terminal() {
-        bail!("{question} There is no terminal to ask on: give --yes");
+        bail!("{question} Not a terminal; pass --yes to confirm");
     }
     eprint!("{question} [y/N] ");
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
-    if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
-        bail!("{declined}");
+    check(&answer, declined)
+}
+
+fn check(answer: &str, declined: &'static str) -> Result<()> {
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Declined(declined).into()),
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit_code::Exit;
+
+    #[test]
+    fn anything_but_yes_declines() {
+        for yes in ["y\n", "Yes\n", " YES "] {
+            assert!(check(yes, "nothing was deleted").is_ok(), "{yes:?}");
+        }
+        for no in ["", "\n", "n\n", "yes please\n"] {
+            let error = check(no, "nothing was deleted").expect_err(no);
+            assert_eq!((Exit::of_error(&error), error.to_string()), (Exit::Declined, "nothing was deleted".to_owned()));
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! Shows how a job goes on, and works on it where nobody else does. A claim of another runner is waited for within a slice,
-//! which takes the job over from one that was killed.
+//! Follows a job: shows its progress and runs it here if no other worker holds it. A slice waits for the claim of another
+//! worker, and takes the job over when that claim expires because the worker died.
 
 use std::time::Duration;
 
@@ -11,40 +11,41 @@ use tokio::sync::watch;
 
 use super::interrupt::interrupted;
 use super::progress::{JobBar, job_bar};
-use crate::jobs::{host, runner};
+use crate::jobs::{host, worker};
 use crate::service::Service;
 
-/// How often it is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(300);
-/// How long after a failure that may pass it is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Failures in a row that are borne.
+/// How often the job is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
+/// Pause before a retry after a transient failure.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Consecutive failures that are retried.
 const MAX_FAILURES: u32 = 10;
 
 /// How following a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Followed {
-    /// The job did.
+    /// The job ended.
     Ended(JobState),
-    /// Ctrl-C: the job goes on where somebody runs jobs. Whoever leaves has not seen its end: that is no success.
+    /// Ctrl-C: another worker may continue the job. Its end is unknown, so this is not a success.
     Detached,
 }
 
-/// A job to follow, and how people are told of it.
+/// A job to follow, and how it is reported.
 pub struct Following<'a> {
     pub id: &'a str,
-    /// What the bar says.
+    /// Label of the progress bar.
     pub action: &'static str,
-    /// What is told once when the job comes to the phase of this name.
+    /// A phase and a line that is printed once when the job reaches it.
     pub phase: Option<(&'static str, String)>,
-    /// Whether people read along: then the id is told first.
-    pub people: bool,
+    /// Whether a person reads the output: then the id is printed first.
+    pub for_humans: bool,
 }
 
-/// Follows a job to its end, with a progress bar on a terminal. Ctrl-C detaches, a second time at once.
+/// Follows a job to its end, with a progress bar on a terminal. Ctrl-C detaches after the work in progress is saved; a
+/// second Ctrl-C detaches at once.
 pub async fn follow(service: &Service, job: Following<'_>) -> Result<Followed> {
     let stop = watch::Sender::new(false);
-    if job.people {
+    if job.for_humans {
         eprintln!("{}: job {}", job.action, job.id);
     }
     let following = drive(service, job, &stop);
@@ -53,7 +54,6 @@ pub async fn follow(service: &Service, job: Following<'_>) -> Result<Followed> {
         ended = &mut following => return ended,
         interrupted = interrupted() => interrupted?,
     }
-    // What is under way is finished and saved.
     stop.send_replace(true);
     tokio::select! {
         ended = &mut following => ended,
@@ -62,23 +62,24 @@ pub async fn follow(service: &Service, job: Following<'_>) -> Result<Followed> {
 }
 
 async fn drive(service: &Service, job: Following<'_>, stop: &watch::Sender<bool>) -> Result<Followed> {
-    let (id, runner) = (job.id, runner());
-    let mut told = Told { bar: job_bar(job.action), own: format!("{runner}/"), phase: job.phase, is_waiting: false };
+    let (id, worker) = (job.id, worker());
+    let mut reporter =
+        Reporter { bar: job_bar(job.action), own: format!("{worker}/"), phase: job.phase, is_waiting: false };
     let mut failures = 0;
     loop {
         let job = service.changefeed.jobs.job(id).await?;
-        told.show(&job);
+        reporter.show(&job);
         if job.state.is_end() {
-            told.bar.finish();
+            reporter.bar.finish();
             return Ok(Followed::Ended(job.state));
         }
         if *stop.borrow() {
-            told.bar.finish();
+            reporter.bar.finish();
             return Ok(Followed::Detached);
         }
-        // Where only another machine can work on it, and does, there is only to look.
+        // Another machine holds a job that only it can run: this process can only watch.
         if job.job.only_on.as_ref().is_some_and(|only| *only != host()) && job.job.is_claimed(Utc::now()) {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             continue;
         }
         let until = async {
@@ -88,32 +89,32 @@ async fn drive(service: &Service, job: Following<'_>, stop: &watch::Sender<bool>
                 _ = stopping.wait_for(|stop| *stop) => {}
             }
         };
-        let looking = async {
+        let watching = async {
             loop {
-                tokio::time::sleep(LOOK_INTERVAL).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
                 if let Ok(job) = service.changefeed.jobs.job(id).await {
-                    told.show(&job);
+                    reporter.show(&job);
                 }
             }
         };
         let end = tokio::select! {
-            end = service.changefeed.runner.run_slice(id, &runner, until) => end,
-            () = looking => continue,
+            end = service.changefeed.runner.run_slice(id, &worker, until) => end,
+            () = watching => continue,
         };
         match end {
             Ok(SliceEnd::More | SliceEnd::Ended(_) | SliceEnd::Busy | SliceEnd::NoJob) => failures = 0,
-            // It was waiting for another runner's claim, perhaps.
-            Err(error) if may_pass(error.kind()) && *stop.borrow() => {}
-            Err(error) if may_pass(error.kind()) && failures < MAX_FAILURES => {
+            // The slice may have been waiting for another worker's claim when it was told to stop.
+            Err(error) if is_transient(error.kind()) && *stop.borrow() => {}
+            Err(error) if is_transient(error.kind()) && failures < MAX_FAILURES => {
                 pause(&mut failures, &error.to_string()).await;
             }
             Ok(SliceEnd::Failing { message, .. }) if failures < MAX_FAILURES => pause(&mut failures, &message).await,
             Ok(SliceEnd::Failing { message, .. }) => {
-                told.bar.finish();
+                reporter.bar.finish();
                 bail!("{message}");
             }
             Err(error) => {
-                told.bar.finish();
+                reporter.bar.finish();
                 return Err(error.into());
             }
         }
@@ -122,36 +123,36 @@ async fn drive(service: &Service, job: Following<'_>, stop: &watch::Sender<bool>
 
 async fn pause(failures: &mut u32, message: &str) {
     *failures += 1;
-    log::warn!("tried again: {message}");
-    tokio::time::sleep(PAUSE).await;
+    log::warn!("retrying after a failure: {message}");
+    tokio::time::sleep(RETRY_PAUSE).await;
 }
 
-/// What people are told of a job while it goes on.
-struct Told {
+/// Reports the progress of a job.
+struct Reporter {
     bar: JobBar,
-    /// How claims of this process begin.
+    /// Prefix of this process's claims.
     own: String,
     phase: Option<(&'static str, String)>,
-    /// Whether it was told who else has the job.
+    /// Whether the other worker that holds the job was already named.
     is_waiting: bool,
 }
 
-impl Told {
+impl Reporter {
     fn show(&mut self, job: &Job) {
         let progress = job.job.progress();
         self.bar.show(&progress);
         let claim = job.job.claim.as_ref().filter(|claim| !claim.by.starts_with(&self.own));
         if let Some(claim) = claim.filter(|_| !self.is_waiting && job.job.is_claimed(Utc::now())) {
             self.is_waiting = true;
-            let runner = claim.by.rsplit_once('/').map_or(claim.by.as_str(), |(runner, _)| runner);
-            self.bar.say(&format!("waiting for {runner}, which has the job until {}", claim.until));
+            let worker = claim.by.rsplit_once('/').map_or(claim.by.as_str(), |(worker, _)| worker);
+            self.bar.print(&format!("waiting for worker {worker}, which holds this job until {}", claim.until));
         }
         if let Some((_, text)) = self.phase.take_if(|(phase, _)| progress.phase.as_deref() == Some(*phase)) {
-            self.bar.say(&text);
+            self.bar.print(&text);
         }
     }
 }
 
-fn may_pass(kind: ErrorKind) -> bool {
+fn is_transient(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Gone)
 }

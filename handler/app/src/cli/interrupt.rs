@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Listens from when it is made, so that no signal is missed between two waits.
+/// Signals to stop. One value must live across several waits, because a signal between two listeners is lost.
 pub struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
@@ -14,7 +14,7 @@ impl Interrupts {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Waits until the process is told to stop.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -23,7 +23,7 @@ impl Interrupts {
     }
 }
 
-/// Waits until the process is told to stop, once.
+/// Waits for one signal.
 pub async fn interrupted() -> Result<()> {
     Interrupts::listen()?.next().await;
     Ok(())

@@ -1,17 +1,33 @@
-//! Answers: tables for people, JSON for programs.
+//! Output of commands: tables for people, JSON for programs.
 
 use std::io::Write;
 
 use anyhow::Result;
 use changefeed_history::FieldChange;
-use chrono::{DateTime, Local};
+use clap::{Args, ValueEnum};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Changes that are told of a document in a table.
+/// Changes of one document that a table cell shows.
 const SHOWN_CHANGES: usize = 3;
+
+/// The form of a command's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    // For people. Without a doc comment, so that the help stays in its short form.
+    Table,
+    // For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct OutputArguments {
+    /// Output format: a table for people, JSON for programs
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
 
 /// Prints a value as JSON on one line.
 pub fn print_json(value: &impl Serialize) -> Result<()> {
@@ -28,7 +44,7 @@ pub fn print_table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>)
     print_line(&table.to_string())
 }
 
-/// Prints a line. A reader that has gone away (`| head`) is not an error.
+/// Prints a line. A closed pipe (`| head`) is not an error.
 pub fn print_line(line: &str) -> Result<()> {
     match writeln!(std::io::stdout(), "{line}") {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -36,7 +52,7 @@ pub fn print_line(line: &str) -> Result<()> {
     }
 }
 
-/// A value in a cell: text without quotes.
+/// A value in a table cell: strings without quotes.
 pub fn cell(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -44,38 +60,27 @@ pub fn cell(value: &Value) -> String {
     }
 }
 
-/// A second since 1970, in local time and in UTC.
-pub fn time(second: i64) -> String {
-    let Some(utc) = DateTime::from_timestamp(second, 0) else { return second.to_string() };
-    let local = utc.with_timezone(&Local);
-    if local.offset().local_minus_utc() == 0 {
-        return utc.format("%Y-%m-%d %H:%M:%S UTC").to_string();
-    }
-    format!("{} ({})", local.format("%Y-%m-%d %H:%M:%S %:z"), utc.format("%H:%M:%S UTC"))
-}
-
-/// The second in the id of a version.
+/// The time of a version, in seconds since 1970, taken from its id.
 pub fn version_time(id: &str) -> Option<i64> {
     id.get(..10)?.parse().ok()
 }
 
-/// Changes in a few words.
+/// A short summary of the changes of a document.
 pub fn describe(changes: &[FieldChange]) -> String {
-    let value = |value: &Option<Value>| {
-        value.as_ref().map_or_else(|| "nothing".to_owned(), |value| shorten(&value.to_string()))
-    };
+    let value =
+        |value: &Option<Value>| value.as_ref().map_or_else(|| "(none)".to_owned(), |value| shorten(&value.to_string()));
     let change = |change: &FieldChange| match change.path.as_str() {
         "" if change.before == Some(Value::Null) => "the whole document".to_owned(),
         path => format!("{path}: {} \u{2192} {}", value(&change.before), value(&change.after)),
     };
-    let mut words: Vec<String> = changes.iter().take(SHOWN_CHANGES).map(change).collect();
+    let mut parts: Vec<String> = changes.iter().take(SHOWN_CHANGES).map(change).collect();
     if changes.len() > SHOWN_CHANGES {
-        words.push(format!("{} more", changes.len() - SHOWN_CHANGES));
+        parts.push(format!("{} more", changes.len() - SHOWN_CHANGES));
     }
-    words.join(", ")
+    parts.join(", ")
 }
 
-/// The beginning of a long text.
+/// The text, cut after 40 characters.
 pub fn shorten(text: &str) -> String {
     const LENGTH: usize = 40;
     match text.char_indices().nth(LENGTH) {

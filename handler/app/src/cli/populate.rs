@@ -1,15 +1,31 @@
-//! `changefeed populate`.
+//! `changefeed populate`: sample documents.
 
 use anyhow::Result;
 use changefeed_operations::PopulateRequest;
+use clap::Args;
 
-use super::arguments::{Output, PopulateArguments};
-use super::output::{print_json, print_line};
+use super::exit_code::Exit;
+use super::output::{Output, OutputArguments, print_json, print_line};
 use super::progress::bar;
 use crate::service::Service;
 
+#[derive(Debug, Args)]
+pub struct PopulateArguments {
+    /// Number of documents to write
+    #[arg(long)]
+    count: u64,
+    /// Seed of the documents; the same seed writes the same documents; default: random
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Limit in documents per second; default: no limit
+    #[arg(long)]
+    rate_per_second: Option<f64>,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
 /// Writes sample documents.
-pub async fn run(service: &Service, arguments: &PopulateArguments) -> Result<()> {
+pub async fn run(service: &Service, arguments: &PopulateArguments) -> Result<Exit> {
     let request =
         PopulateRequest { count: arguments.count, seed: arguments.seed, rate_per_second: arguments.rate_per_second };
     let bar = bar("Writing", arguments.count);
@@ -19,8 +35,9 @@ pub async fn run(service: &Service, arguments: &PopulateArguments) -> Result<()>
     match arguments.output.output {
         Output::Json => print_json(&report),
         Output::Table => print_line(&format!(
-            "{} documents written ({} new, {} replaced) in {:.1} s for {:.0} RU",
+            "wrote {} documents ({} created, {} replaced) in {:.1} s for {:.0} RU",
             report.upserted, report.created, report.replaced, report.seconds, report.request_charge
         )),
-    }
+    }?;
+    Ok(Exit::Done)
 }

@@ -1,9 +1,9 @@
-//! Progress bars, on a terminal only.
+//! Progress bars on standard error. They are invisible when it is not a terminal.
 
 use changefeed_jobs::JobProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar for work of `total` items, on stderr; nothing shows when that is no terminal.
+/// A bar for work of `total` items.
 pub fn bar(action: &'static str, total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total).with_message(action);
     bar.set_style(style(TEMPLATE));
@@ -17,13 +17,13 @@ fn style(template: &str) -> ProgressStyle {
         .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
 }
 
-/// A bar for a job, on stderr; nothing shows when that is no terminal.
+/// A bar for a job.
 pub struct JobBar(ProgressBar);
 
-/// How far a job is; without a total until that is known.
+/// A bar for a job. It shows a total as soon as the job knows it.
 pub fn job_bar(action: &'static str) -> JobBar {
     let bar = ProgressBar::no_length().with_message(action);
-    bar.set_style(style("{msg} {human_pos} looked at, {per_sec}"));
+    bar.set_style(style("{msg} {human_pos} processed, {per_sec}"));
     JobBar(bar)
 }
 
@@ -36,8 +36,8 @@ impl JobBar {
         self.0.set_position(progress.done);
     }
 
-    /// Tells something beside the bar, on stderr.
-    pub fn say(&self, line: &str) {
+    /// Prints a line above the bar.
+    pub fn print(&self, line: &str) {
         self.0.suspend(|| eprintln!("{line}"));
     }
 

@@ -1,22 +1,41 @@
-//! `changefeed provision`.
+//! `changefeed provision`: the database and the containers.
 
 use anyhow::Result;
+use clap::Args;
 
-use super::arguments::{Output, ProvisionArguments};
-use super::output::{print_json, print_table};
+use super::exit_code::Exit;
+use super::output::{Output, OutputArguments, print_json, print_table};
 use crate::service::Service;
 
-/// Makes what is missing.
-pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<()> {
+#[derive(Debug, Args)]
+#[command(after_help = "Example of a hierarchical key:\n  changefeed provision --partition-key /tenant /address/city")]
+pub struct ProvisionArguments {
+    /// Partition key of the monitored container, if it is created; up to three paths
+    #[arg(long, value_name = "PATH", default_value = "/pk", num_args = 1..=3, value_parser = parse_key_path)]
+    partition_key: Vec<String>,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+fn parse_key_path(text: &str) -> Result<String, String> {
+    match text.strip_prefix('/') {
+        Some(name) if !name.split('/').any(str::is_empty) => Ok(text.to_owned()),
+        _ => Err("a path starts with a slash and has no empty names, such as /cartId or /address/city".to_owned()),
+    }
+}
+
+/// Creates missing resources.
+pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<Exit> {
     let provisioned = service.changefeed.containers.provision(&arguments.partition_key).await?;
     match arguments.output.output {
         Output::Json => print_json(&provisioned),
         Output::Table => {
-            let state = |created| if created { "created" } else { "there already" };
+            let state = |created| if created { "created" } else { "exists" };
             let rows = provisioned
                 .into_iter()
                 .map(|item| vec![item.kind.to_owned(), item.name, state(item.created).to_owned()]);
             print_table(&["Kind", "Name", "State"], rows)
         }
-    }
+    }?;
+    Ok(Exit::Done)
 }

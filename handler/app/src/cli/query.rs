@@ -1,21 +1,47 @@
-//! `changefeed query`.
+//! `changefeed query`: a SQL query against a container.
 
 use anyhow::{Context, Result, bail};
 use changefeed_operations::QueryRequest;
+use clap::Args;
 use serde_json::{Map, Value};
 
-use super::arguments::{Output, QueryArguments};
-use super::output::{cell, print_json, print_table};
+use super::exit_code::Exit;
+use super::output::{Output, OutputArguments, cell, print_json, print_table};
 use crate::service::Service;
 
-/// Asks, and prints every page: a table, or a JSON value a line.
-pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<()> {
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  changefeed query --container events --parameter @city=Davidson \\\n    \
+    \"SELECT c.id FROM c WHERE c.city_name = @city\"")]
+pub struct QueryArguments {
+    /// Name of the container
+    #[arg(long)]
+    container: String,
+    /// Text of the query
+    query: String,
+    /// Parameter of the query; the value is JSON or plain text, such as @city=Davidson
+    #[arg(long = "parameter", value_name = "@NAME=VALUE")]
+    parameters: Vec<String>,
+    /// Query only this partition key value, a JSON array of its components
+    #[arg(long, value_name = "JSON")]
+    partition_key: Option<String>,
+    /// Maximum number of items; default: all
+    #[arg(long)]
+    max_items: Option<usize>,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Runs the query and prints every page: as a table, or as one JSON value per line.
+pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<Exit> {
     let mut request = QueryRequest {
         container: arguments.container.clone(),
         query: arguments.query.clone(),
         parameters: Some(Value::Object(parameters(&arguments.parameters)?)),
         partition_key: match &arguments.partition_key {
-            Some(text) => Some(serde_json::from_str(text).with_context(|| format!("--partition-key {text}"))?),
+            Some(text) => Some(
+                serde_json::from_str(text)
+                    .with_context(|| format!("invalid --partition-key {text:?}; use a JSON array of its components"))?,
+            ),
             None => None,
         },
         max_items: None,
@@ -37,20 +63,23 @@ pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<()> {
             _ => break,
         }
     }
-    if arguments.output.output == Output::Table { print_items(&items) } else { Ok(()) }
+    if arguments.output.output == Output::Table {
+        print_items(&items)?;
+    }
+    Ok(Exit::Done)
 }
 
 fn parameters(given: &[String]) -> Result<Map<String, Value>> {
     let parameter = |text: &String| {
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| name.starts_with('@')) else {
-            bail!("--parameter {text}: allowed is @NAME=VALUE");
+            bail!("invalid --parameter {text:?}; use @NAME=VALUE");
         };
         Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
     };
     given.iter().map(parameter).collect()
 }
 
-/// Objects become rows with a column for each property, in the order of the first object that has it.
+/// Objects become rows. Every property becomes a column, in the order in which properties first appear.
 fn print_items(items: &[Value]) -> Result<()> {
     let mut columns: Vec<&str> = Vec::new();
     for name in items.iter().filter_map(Value::as_object).flat_map(Map::keys) {

@@ -1,45 +1,62 @@
-//! `changefeed retention`: counts what has expired, asks, and removes it.
+//! `changefeed retention`: counts expired versions, asks for confirmation, and removes them.
 
 use anyhow::Result;
 use changefeed_history::{SweepReport, SweepRequest, SweepState};
 use chrono::Utc;
+use clap::Args;
 
-use super::arguments::{Output, RetentionArguments};
 use super::confirm::confirm;
-use super::output::{print_json, print_line, time};
+use super::exit_code::Exit;
+use super::output::{Output, OutputArguments, print_json, print_line};
+use super::time;
 use crate::service::Service;
 
-/// Removes versions that have expired.
-pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<()> {
+#[derive(Debug, Args)]
+pub struct RetentionArguments {
+    /// Count expired versions and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not count first and do not ask for confirmation
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Removes expired versions.
+pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<Exit> {
     let sweep = |dry_run| SweepRequest { now: Utc::now(), dry_run, time_limit: None };
-    let people = arguments.output.output == Output::Table;
+    let for_humans = arguments.output.output == Output::Table;
+    let print = |report: &SweepReport| if for_humans { print_line(&summary(report)) } else { print_json(report) };
     if arguments.dry_run || !arguments.yes {
         let plan = service.changefeed.retention.sweep(&sweep(true)).await?;
         if arguments.dry_run || plan.versions == 0 {
-            return if people { print_line(&summary(&plan)) } else { print_json(&plan) };
+            print(&plan)?;
+            return Ok(Exit::Done);
         }
-        if people {
+        if for_humans {
             print_line(&summary(&plan))?;
         }
-        confirm(&format!("Remove {} versions for good?", plan.versions), "nothing was removed")?;
+        confirm(&format!("Remove {} versions? This cannot be undone.", plan.versions), "nothing was removed")?;
     }
     let report = service.changefeed.retention.sweep(&sweep(false)).await?;
-    if people { print_line(&summary(&report)) } else { print_json(&report) }
+    print(&report)?;
+    Ok(Exit::Done)
 }
 
 fn summary(report: &SweepReport) -> String {
     let (Some(days), Some(until)) = (report.retention_days, report.superseded_until) else {
-        return "CHANGEFEED_RETENTION_DAYS is not set: everything is kept".to_owned();
+        return "CHANGEFEED_RETENTION_DAYS is not set: all versions are kept".to_owned();
     };
     let done = if report.dry_run {
-        format!("{} versions have expired", report.versions)
+        format!("found {} expired versions", report.versions)
     } else {
-        format!("{} versions removed for {:.0} RU", report.versions, report.request_charge)
+        format!("removed {} expired versions for {:.0} RU", report.versions, report.request_charge)
     };
     let end = match report.state {
-        SweepState::Yielded => "; another sweep is at work and goes on",
-        SweepState::OutOfTime => "; there may be more",
+        SweepState::Yielded => "; another sweep is running and continues",
+        SweepState::OutOfTime => "; more may have expired",
         SweepState::Done | SweepState::Off => "",
     };
-    format!("{done}: superseded not after {}, {days} days and an hour ago{end}", time(until))
+    format!("{done}, superseded at or before {} ({days} days and 1 hour ago){end}", time::of_second(until))
 }

@@ -1,16 +1,32 @@
-//! `changefeed truncate`.
+//! `changefeed truncate`: deletes documents.
 
 use anyhow::Result;
 use changefeed_operations::TruncateRequest;
+use clap::Args;
 
-use super::arguments::{Output, TruncateArguments};
 use super::confirm::confirm;
-use super::output::{print_json, print_line};
+use super::exit_code::Exit;
+use super::output::{Output, OutputArguments, print_json, print_line};
 use super::progress::bar;
 use crate::service::Service;
 
-/// Deletes documents, after a question.
-pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<()> {
+#[derive(Debug, Args)]
+pub struct TruncateArguments {
+    /// Name of the monitored or the changes container
+    #[arg(long)]
+    container: String,
+    /// Maximum number of documents to delete
+    #[arg(long)]
+    max: u64,
+    /// Do not ask for confirmation
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Asks for confirmation and deletes documents.
+pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<Exit> {
     if !arguments.yes {
         confirm(
             &format!(
@@ -30,7 +46,8 @@ pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<()>
     match arguments.output.output {
         Output::Json => print_json(&report),
         Output::Table => {
-            print_line(&format!("{} documents deleted for {:.0} RU", report.deleted, report.request_charge))
+            print_line(&format!("deleted {} documents for {:.0} RU", report.deleted, report.request_charge))
         }
-    }
+    }?;
+    Ok(Exit::Done)
 }

@@ -1,5 +1,5 @@
-//! How Cosmos DB is reached, read as the Functions trigger reads its `connection`: a connection string, or the parts of
-//! an identity-based connection.
+//! The connection to Cosmos DB, read as the Functions trigger reads its `connection`: a connection string, or the settings
+//! of an identity.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,37 +21,38 @@ const NAME: &str = "CosmosDB";
 /// A connection.
 #[derive(Clone)]
 pub enum ConnectionSettings {
-    /// `CosmosDB`: endpoint and key in one text.
+    /// `CosmosDB`: endpoint and key in one string.
     ConnectionString(String),
-    /// `CosmosDB__accountEndpoint` and what belongs to it.
+    /// `CosmosDB__accountEndpoint` and related settings.
     Identity {
         /// The account's URL.
         endpoint: String,
-        /// Who to be.
+        /// The credential.
         credential: CredentialSettings,
     },
 }
 
-/// Who to be towards the account.
+/// The credential of an identity.
 #[derive(Clone)]
 pub enum CredentialSettings {
-    /// The identity of the app in Azure, by its client id if it is a user-assigned one.
+    /// The managed identity of the app; with a client id, a user-assigned one.
     ManagedIdentity(Option<String>),
     /// An application with a secret.
     ClientSecret {
-        /// The directory.
+        /// Id of the tenant.
         tenant_id: String,
-        /// The application.
+        /// Id of the application.
         client_id: String,
-        /// Its secret.
+        /// Secret of the application.
         client_secret: String,
     },
-    /// Whoever is logged in to the developer's tools.
+    /// The account that is signed in to the developer tools.
     DeveloperTools,
 }
 
 impl ConnectionSettings {
-    /// Reads the connection: `AzureWebJobsCosmosDB` before `CosmosDB`, a connection string before an endpoint.
+    /// Reads the connection. `AzureWebJobsCosmosDB` takes precedence over `CosmosDB`, and a connection string over an
+    /// endpoint.
     pub fn read(source: &Source) -> Result<Self> {
         let sections = [format!("AzureWebJobs{NAME}"), NAME.to_owned()];
         for section in &sections {
@@ -63,7 +64,7 @@ impl ConnectionSettings {
             }
         }
         bail!(
-            "no connection: set {NAME} to a connection string, or {NAME}__accountEndpoint to the account's URL for an identity"
+            "no connection to Cosmos DB: set {NAME} to a connection string, or {NAME}__accountEndpoint to the URL of the account"
         )
     }
 
@@ -71,7 +72,7 @@ impl ConnectionSettings {
         let has = |name: &str| text.split(';').any(|part| part.trim().to_lowercase().starts_with(&format!("{name}=")));
         for part in ["AccountEndpoint", "AccountKey"] {
             if !has(&part.to_lowercase()) {
-                bail!("setting {section} has no {part}; allowed is AccountEndpoint=https://…/;AccountKey=…;");
+                bail!("setting {section} has no {part}; use AccountEndpoint=https://…/;AccountKey=…;");
             }
         }
         Ok(Self::ConnectionString(text.to_owned()))
@@ -79,7 +80,7 @@ impl ConnectionSettings {
 
     fn of_identity(source: &Source, section: &str, endpoint: &str) -> Result<Self> {
         if let Err(error) = endpoint.parse::<AccountEndpoint>() {
-            bail!("setting {section}__accountEndpoint is {endpoint:?}; allowed is a URL: {error}");
+            bail!("setting {section}__accountEndpoint is {endpoint:?}; use the URL of the account: {error}");
         }
         let part = |name: &str| source.get(&format!("{section}__{name}")).map(str::to_owned);
         let credential = match (part("credential").as_deref(), part("tenantId"), part("clientId"), part("clientSecret"))
@@ -92,14 +93,14 @@ impl ConnectionSettings {
             (None, None, client_id, None) if in_azure(source) => CredentialSettings::ManagedIdentity(client_id),
             (None, None, None, None) => CredentialSettings::DeveloperTools,
             (None, ..) => bail!(
-                "settings {section}__tenantId, {section}__clientId and {section}__clientSecret go together; for a user-assigned identity add {section}__credential=managedidentity"
+                "settings {section}__tenantId, {section}__clientId and {section}__clientSecret must be set together; for a user-assigned identity set {section}__credential=managedidentity"
             ),
         };
         Ok(Self::Identity { endpoint: endpoint.to_owned(), credential })
     }
 }
 
-/// Whether the platform offers a managed identity to this process.
+/// Whether the platform provides a managed identity.
 fn in_azure(source: &Source) -> bool {
     ["IDENTITY_ENDPOINT", "MSI_ENDPOINT"].iter().any(|name| source.get(name).is_some())
 }
@@ -117,12 +118,12 @@ impl fmt::Display for ConnectionSettings {
                 )
             }
             Self::Identity { endpoint, credential } => {
-                let who = match credential {
+                let credential = match credential {
                     CredentialSettings::ManagedIdentity(_) => "managed identity",
                     CredentialSettings::ClientSecret { .. } => "client secret",
                     CredentialSettings::DeveloperTools => "developer tools",
                 };
-                write!(formatter, "{who} at {endpoint}")
+                write!(formatter, "{credential} at {endpoint}")
             }
         }
     }
@@ -134,7 +135,7 @@ impl fmt::Debug for ConnectionSettings {
     }
 }
 
-/// The function that connects, for whoever needs a client.
+/// A function that connects to the account.
 pub fn connect(connection: ConnectionSettings) -> Connect {
     Box::new(move || client(connection.clone()).boxed())
 }
@@ -160,7 +161,7 @@ async fn client(connection: ConnectionSettings) -> Result<CosmosClient, Error> {
     }
 }
 
-/// Who to be towards other services: whoever Cosmos DB is reached as, where that is by an identity.
+/// The credential for other services: the one for Cosmos DB, if that is an identity.
 pub fn identity(source: &Source) -> Option<Arc<dyn TokenCredential>> {
     let credential = match ConnectionSettings::read(source) {
         Ok(ConnectionSettings::Identity { credential, .. }) => credential,
@@ -225,6 +226,6 @@ mod tests {
                 .expect_err("credential")
                 .contains("allowed is managedidentity")
         );
-        assert!(read([ENDPOINT, ("CosmosDB__tenantId", "t")]).expect_err("partial").contains("go together"));
+        assert!(read([ENDPOINT, ("CosmosDB__tenantId", "t")]).expect_err("partial").contains("set together"));
     }
 }

@@ -1,13 +1,14 @@
-//! App settings, read once into typed values.
+//! App settings, read once into checked values.
 
 mod connection;
 mod settings;
 mod source;
 mod storage;
+mod table;
 
 pub use connection::connect;
-#[cfg(any(test, feature = "local"))]
-pub use settings::SETTINGS;
 pub use settings::Settings;
 pub use source::Source;
-pub use storage::places;
+pub use storage::locations;
+#[cfg(feature = "local")]
+pub use table::SETTINGS;

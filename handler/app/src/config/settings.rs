@@ -1,4 +1,4 @@
-//! Every setting, with its default and meaning. The README's table and the sample settings file are held to this one.
+//! The settings, read and checked once.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,52 +13,8 @@ use serde_json::{Value, json};
 
 use super::connection::ConnectionSettings;
 use super::source::Source;
-use super::storage::places;
-
-/// A setting as the README's table has it.
-pub struct Setting {
-    /// The name of the app setting.
-    pub name: &'static str,
-    /// The value it has when it is not given; none for `-`.
-    pub default: &'static str,
-}
-
-const DATABASE: Setting = Setting { name: "CHANGEFEED_DATABASE", default: "dev" };
-const MONITORED: Setting = Setting { name: "CHANGEFEED_MONITORED_CONTAINER", default: "events" };
-const CHANGES: Setting = Setting { name: "CHANGEFEED_CHANGES_CONTAINER", default: "changes" };
-const LEASES: Setting = Setting { name: "CHANGEFEED_LEASES_CONTAINER", default: "leases" };
-const JOBS: Setting = Setting { name: "CHANGEFEED_JOBS_CONTAINER", default: "jobs" };
-const DEAD_LETTERS: Setting = Setting { name: "CHANGEFEED_DEAD_LETTERS_CONTAINER", default: "dead-letters" };
-const CONCURRENCY: Setting = Setting { name: "CHANGEFEED_CONCURRENCY", default: "64" };
-const BATCH_TIMEOUT: Setting = Setting { name: "CHANGEFEED_BATCH_TIMEOUT_SECONDS", default: "240" };
-const INDEXED_FIELDS: Setting = Setting { name: "CHANGEFEED_INDEXED_FIELDS", default: "-" };
-const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_FIELD", default: "restored_at" };
-const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS", default: "-" };
-const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
-const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
-const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
-pub(super) const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
-const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
-
-/// The settings, in the order of the README's table, without the connection's.
-pub const SETTINGS: [Setting; 16] = [
-    DATABASE,
-    MONITORED,
-    CHANGES,
-    LEASES,
-    JOBS,
-    DEAD_LETTERS,
-    CONCURRENCY,
-    BATCH_TIMEOUT,
-    INDEXED_FIELDS,
-    RETENTION_DAYS,
-    RESTORED_AT_FIELD,
-    MODE,
-    LEASE_PREFIX,
-    BACKUP_STORAGE,
-    PORT,
-    RUST_LOG,
-];
+use super::storage::locations;
+use super::table::*;
 
 const MAX_LEASE_PREFIX_BYTES: usize = 200;
 const CONCURRENCY_RANGE: std::ops::RangeInclusive<usize> = 1..=1000;
@@ -68,26 +24,26 @@ const RETENTION_RANGE: std::ops::RangeInclusive<u32> = 1..=36_500;
 /// The settings of a process.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How Cosmos DB is reached.
+    /// The connection to Cosmos DB.
     pub connection: ConnectionSettings,
     /// The database and the containers.
     pub names: ContainerNames,
-    /// Writes in flight for one batch or request.
+    /// Concurrent writes of one batch or request.
     pub concurrency: usize,
-    /// How long throttling is waited out within a batch.
+    /// How long a batch is retried when Cosmos DB throttles.
     pub batch_timeout: Duration,
     /// Property paths of documents that the changes container indexes.
     pub indexed_fields: Vec<String>,
-    /// For how many days a version is kept after it has been superseded; for ever without.
+    /// Days for which a superseded version is kept; `None`: forever.
     pub retention_days: Option<u32>,
-    /// The field of a restored document that gets the time of the restore; none without.
+    /// The property of a restored document that receives the time of the restore; `None`: no property.
     pub restored_at_field: Option<String>,
-    /// What the change feed tells, to whoever captures without the Functions host.
+    /// The mode of the change feed for `changefeed process`.
     pub mode: ChangeFeedMode,
     /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
     pub lease_prefix: String,
-    /// How the places of backups are reached.
-    pub places: LocationAccess,
+    /// Access to the locations of backups.
+    pub locations: LocationAccess,
     /// The port that the Functions host calls.
     pub port: u16,
 }
@@ -96,11 +52,11 @@ impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
-    /// Names the setting that is wrong, what was found and what is allowed.
+    /// Names the wrong setting, its value and what is allowed.
     pub fn read(source: &Source) -> Result<Self> {
         for name in source.names("CHANGEFEED_") {
             if SETTINGS.iter().all(|setting| setting.name != name) {
-                log::warn!("{name} is not a setting and is ignored; see the table in the README");
+                log::warn!("unknown setting {name} is ignored; see the table of settings in the README");
             }
         }
         let text = |setting: &Setting| source.get(setting.name).unwrap_or(setting.default).to_owned();
@@ -124,12 +80,12 @@ impl Settings {
             restored_at_field: restored_at_field(source)?,
             mode: mode(&text(&MODE))?,
             lease_prefix: lease_prefix(source)?,
-            places: places(source)?,
+            locations: locations(source)?,
             port: number(&PORT, &text(&PORT), 0..=u16::MAX)?,
         })
     }
 
-    /// What the history needs of them.
+    /// The options of the store.
     pub fn changefeed_options(&self) -> ChangefeedOptions {
         ChangefeedOptions {
             concurrency: self.concurrency,
@@ -138,11 +94,11 @@ impl Settings {
             restored_at_field: self.restored_at_field.clone(),
             retention_days: self.retention_days,
             jobs: JobOptions::default(),
-            places: self.places.clone(),
+            places: self.locations.clone(),
         }
     }
 
-    /// The settings for people to look at, without secrets.
+    /// The settings for display, without secrets.
     pub fn display(&self) -> Value {
         json!({
             "connection": self.connection.to_string(),
@@ -159,7 +115,7 @@ impl Settings {
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
             MODE.name: self.mode.to_string(),
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
-            BACKUP_STORAGE.name: self.places.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
+            BACKUP_STORAGE.name: self.locations.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
             PORT.name: self.port,
         })
     }
@@ -169,14 +125,14 @@ fn container_name(setting: &Setting, name: String) -> Result<String> {
     let wrong = |character: &char| matches!(character, '/' | '\\' | '#' | '?');
     if name.len() > 255 || name.ends_with(' ') || name.chars().any(|character| wrong(&character)) {
         bail!(
-            "setting {} is {name:?}; allowed are up to 255 characters without / \\ # ? and without a space at the end",
+            "setting {} is {name:?}; allowed are up to 255 characters without / \\ # ? that do not end with a space",
             setting.name
         );
     }
     Ok(name)
 }
 
-/// One container in two roles would capture its own writes.
+/// A container in two roles would capture its own writes.
 fn distinct(names: &ContainerNames) -> Result<()> {
     let all = [
         (&MONITORED, &names.monitored),
@@ -187,11 +143,7 @@ fn distinct(names: &ContainerNames) -> Result<()> {
     ];
     for (index, (setting, name)) in all.iter().enumerate() {
         if let Some((other, _)) = all[..index].iter().find(|(_, earlier)| earlier == name) {
-            bail!(
-                "settings {} and {} are both {name:?}; each must name a container of its own",
-                other.name,
-                setting.name
-            );
+            bail!("settings {} and {} are both {name:?}; each needs its own container", other.name, setting.name);
         }
     }
     Ok(())
@@ -217,7 +169,7 @@ fn indexed_fields(text: &str) -> Result<Vec<String>> {
     let field = |field: &str| {
         if field.split('.').any(str::is_empty) || field.contains(['"', '/', '\\', '?', '*']) {
             bail!(
-                "setting {} holds {field:?}; allowed are names of properties, nested ones with dots, separated by commas: city_name,address.city",
+                "setting {} holds {field:?}; allowed are property paths separated by commas, such as city_name,address.city",
                 INDEXED_FIELDS.name
             );
         }
@@ -233,7 +185,7 @@ fn mode(text: &str) -> Result<ChangeFeedMode> {
     }
 }
 
-/// It becomes part of an item's id.
+/// The prefix becomes part of an item's id.
 fn lease_prefix(source: &Source) -> Result<String> {
     let prefix = source.get(LEASE_PREFIX.name).unwrap_or_default();
     if prefix.len() > MAX_LEASE_PREFIX_BYTES || prefix.contains(['/', '\\', '#', '?']) {
@@ -248,15 +200,15 @@ fn lease_prefix(source: &Source) -> Result<String> {
 fn retention_days(source: &Source) -> Result<Option<u32>> {
     let Some(text) = source.get(RETENTION_DAYS.name) else { return Ok(None) };
     let days = number(&RETENTION_DAYS, text, RETENTION_RANGE);
-    days.map(Some).map_err(|error| anyhow::anyhow!("{error}, or nothing to keep everything"))
+    days.map(Some).map_err(|error| anyhow::anyhow!("{error}, or empty: keep forever"))
 }
 
-/// The field must not be one that the document is found by.
+/// The property must not be one that identifies a document.
 fn restored_at_field(source: &Source) -> Result<Option<String>> {
     let field = source.get_even_empty(RESTORED_AT_FIELD.name).unwrap_or(RESTORED_AT_FIELD.default);
     if ["id", "ttl"].contains(&field) || field.starts_with('_') {
         bail!(
-            "setting {} is {field:?}; allowed is any name but id, ttl and those with _ at the start, or nothing for no stamp",
+            "setting {} is {field:?}; allowed are names other than id, ttl and those that start with _, or empty: no property",
             RESTORED_AT_FIELD.name
         );
     }
@@ -311,7 +263,9 @@ mod tests {
         for wrong in ["0", "-1", "1.5", "30d", "36501", "none"] {
             let message = refused("CHANGEFEED_RETENTION_DAYS", wrong);
             assert!(
-                message.contains(&format!("is {wrong:?}; allowed are whole numbers from 1 to 36500, or nothing")),
+                message.contains(&format!(
+                    "is {wrong:?}; allowed are whole numbers from 1 to 36500, or empty: keep forever"
+                )),
                 "{message}"
             );
         }

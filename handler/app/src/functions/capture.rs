@@ -5,15 +5,16 @@ use actix_web::{HttpRequest, HttpResponse};
 use changefeed_history::{Batch, decode_delivery};
 use serde_json::json;
 
-use crate::http::{ApiError, RawJson};
+use crate::http::{ApiError, NoQuery, RawJson};
 use crate::service::Service;
 
 const FUNCTION: &str = "CosmosChangeFeed";
 
-/// `POST /CosmosChangeFeed`: stores a batch. Always answers with a JSON object: the host waits for ever on an empty body.
+/// `POST /CosmosChangeFeed`: captures a batch. The answer is always a JSON object, because the host hangs on an empty body.
 pub async fn post(
     request: HttpRequest,
     service: Data<Service>,
+    _: NoQuery,
     RawJson(body): RawJson,
 ) -> Result<HttpResponse, ApiError> {
     let documents = decode_delivery(&body).map_err(|error| ApiError::bad_request(error.to_string()))?;
@@ -28,13 +29,13 @@ pub async fn post(
         Ok(report) => report,
         Err(error) => {
             service.count(Err(()));
-            log::warn!("batch {} could not be stored and will come again: {error}", batch.invocation_id);
+            log::warn!("could not store batch {}; it is delivered again: {error}", batch.invocation_id);
             return Err(ApiError::try_again(&error));
         }
     };
     service.count(Ok(&report));
     let summary = format!(
-        "{} versions stored, {} there already, {} dead letters, {:.1} RU",
+        "stored {} versions, {} already present, {} dead letters, {:.1} RU",
         report.stored, report.already_stored, report.dead_lettered, report.request_charge
     );
     Ok(HttpResponse::Ok().json(json!({"Outputs": {}, "Logs": [summary], "ReturnValue": null})))

@@ -1,11 +1,11 @@
-//! `DeadLetters`: documents that could not be kept as versions, to look at, to try again and to give up.
+//! `DeadLetters`: documents that could not be captured.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_history::DeadLettersRequest;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Json, Parameters};
+use crate::http::{ApiError, Json, NoQuery, Query};
 use crate::service::Service;
 
 /// A body without properties.
@@ -13,40 +13,37 @@ use crate::service::Service;
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// `GET /api/dead-letters`: the dead letters, newest first, without their payloads.
-pub async fn list(service: Data<Service>, mut parameters: Parameters) -> Result<HttpResponse, ApiError> {
-    let request = DeadLettersRequest {
-        max_items: parameters.number("maxItems")?,
-        continuation: parameters.optional("continuation")?,
-    };
-    parameters.finish()?;
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListParameters {
+    max_items: Option<u32>,
+    continuation: Option<String>,
+}
+
+/// `GET /api/dead-letters?maxItems=&continuation=`: the dead letters, newest first, without their payloads.
+pub async fn list(service: Data<Service>, Query(parameters): Query<ListParameters>) -> Result<HttpResponse, ApiError> {
+    let ListParameters { max_items, continuation } = parameters;
+    let request = DeadLettersRequest { max_items, continuation };
     Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.list(&request).await?))
 }
 
-/// `GET /api/dead-letters/{id}`: one dead letter, with its payload as it came.
-pub async fn show(service: Data<Service>, id: Path<String>, parameters: Parameters) -> Result<HttpResponse, ApiError> {
-    parameters.finish()?;
+/// `GET /api/dead-letters/{id}`: one dead letter with its payload as delivered.
+pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.show(&id).await?))
 }
 
-/// `POST /api/dead-letters/{id}/replay`: captures its document once more.
+/// `POST /api/dead-letters/{id}/replay`: captures its document again.
 pub async fn replay(
     service: Data<Service>,
     id: Path<String>,
-    parameters: Parameters,
+    _: NoQuery,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<HttpResponse, ApiError> {
-    parameters.finish()?;
     Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.replay(&id).await?))
 }
 
-/// `DELETE /api/dead-letters/{id}`: gives it up.
-pub async fn remove(
-    service: Data<Service>,
-    id: Path<String>,
-    parameters: Parameters,
-) -> Result<HttpResponse, ApiError> {
-    parameters.finish()?;
+/// `DELETE /api/dead-letters/{id}`: discards it with its payload.
+pub async fn discard(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.dead_letters.discard(&id).await?;
-    Ok(HttpResponse::Ok().json(serde_json::json!({"id": *id, "dropped": true})))
+    Ok(HttpResponse::Ok().json(serde_json::json!({"id": *id, "discarded": true})))
 }

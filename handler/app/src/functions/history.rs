@@ -2,59 +2,125 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use changefeed_history::{SearchRequest, VersionsRequest};
+use changefeed_cosmos::{DocumentName, Key};
+use changefeed_history::{Filter, Moment, SearchRequest, VersionsRequest};
+use serde::Deserialize;
 
-use crate::http::{ApiError, Parameters};
+use crate::http::{ApiError, Query};
 use crate::service::Service;
 
-/// `GET /api/history/versions?id=&pk=`: the versions of a document, newest first.
-pub async fn versions(service: Data<Service>, mut parameters: Parameters) -> Result<HttpResponse, ApiError> {
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VersionsParameters {
+    id: String,
+    pk: Option<String>,
+    partition_key: Option<String>,
+    max_items: Option<u32>,
+    continuation: Option<String>,
+}
+
+/// `GET /api/history/versions?id=&pk=&maxItems=&continuation=`: the versions of a document, newest first.
+pub async fn versions(
+    service: Data<Service>,
+    Query(parameters): Query<VersionsParameters>,
+) -> Result<HttpResponse, ApiError> {
     let request = VersionsRequest {
-        document: parameters.document()?,
-        max_items: parameters.number("maxItems")?,
-        continuation: parameters.optional("continuation")?,
+        document: document_name(parameters.id, parameters.pk, parameters.partition_key)?,
+        max_items: parameters.max_items,
+        continuation: parameters.continuation,
     };
-    parameters.finish()?;
     Ok(HttpResponse::Ok().json(service.changefeed.history.versions(&request).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VersionParameters {
+    id: String,
+    pk: Option<String>,
+    partition_key: Option<String>,
 }
 
 /// `GET /api/history/versions/{versionId}?id=&pk=`: one version.
 pub async fn version(
     service: Data<Service>,
     id: Path<String>,
-    mut parameters: Parameters,
+    Query(parameters): Query<VersionParameters>,
 ) -> Result<HttpResponse, ApiError> {
-    let document = parameters.document()?;
-    parameters.finish()?;
+    let document = document_name(parameters.id, parameters.pk, parameters.partition_key)?;
     Ok(HttpResponse::Ok().json(service.changefeed.history.version(&document, &id).await?))
 }
 
-/// `GET /api/history/document?id=&pk=&asOf=`: the document as of a time.
-pub async fn document(service: Data<Service>, mut parameters: Parameters) -> Result<HttpResponse, ApiError> {
-    let document = parameters.document()?;
-    let moment =
-        parameters.moment("asOf")?.ok_or_else(|| ApiError::bad_request("asOf is missing in the query string"))?;
-    parameters.finish()?;
-    Ok(HttpResponse::Ok().json(service.changefeed.history.document_as_of(&document, moment).await?))
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DocumentParameters {
+    id: String,
+    pk: Option<String>,
+    partition_key: Option<String>,
+    as_of: Moment,
 }
 
-/// `GET /api/history/diff?id=&pk=&from=&to=`: what differs between two versions, or one and `live`.
-pub async fn diff(service: Data<Service>, mut parameters: Parameters) -> Result<HttpResponse, ApiError> {
-    let document = parameters.document()?;
-    let (from, to) = (parameters.required("from")?, parameters.required("to")?);
-    parameters.finish()?;
+/// `GET /api/history/document?id=&pk=&asOf=`: the document as of a time.
+pub async fn document(
+    service: Data<Service>,
+    Query(parameters): Query<DocumentParameters>,
+) -> Result<HttpResponse, ApiError> {
+    let document = document_name(parameters.id, parameters.pk, parameters.partition_key)?;
+    Ok(HttpResponse::Ok().json(service.changefeed.history.document_as_of(&document, parameters.as_of).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DiffParameters {
+    id: String,
+    pk: Option<String>,
+    partition_key: Option<String>,
+    from: String,
+    to: String,
+}
+
+/// `GET /api/history/diff?id=&pk=&from=&to=`: differences between two versions, or a version and `live`.
+pub async fn diff(service: Data<Service>, Query(parameters): Query<DiffParameters>) -> Result<HttpResponse, ApiError> {
+    let DiffParameters { id, pk, partition_key, from, to } = parameters;
+    let document = document_name(id, pk, partition_key)?;
     Ok(HttpResponse::Ok().json(service.changefeed.history.difference(&document, &from, &to).await?))
 }
 
-/// `GET /api/history/search?filter=&from=&to=`: live documents and versions together, in time order.
-pub async fn search(service: Data<Service>, mut parameters: Parameters) -> Result<HttpResponse, ApiError> {
-    let request = SearchRequest {
-        filters: parameters.filters()?,
-        from: parameters.moment("from")?,
-        to: parameters.moment("to")?,
-        max_items: parameters.number("maxItems")?,
-        continuation: parameters.optional("continuation")?,
-    };
-    parameters.finish()?;
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SearchParameters {
+    #[serde(default)]
+    filter: Vec<Filter>,
+    from: Option<Moment>,
+    to: Option<Moment>,
+    max_items: Option<u32>,
+    continuation: Option<String>,
+}
+
+/// `GET /api/history/search?filter=&from=&to=&maxItems=&continuation=`: live documents and versions together, in time
+/// order. `filter` may be repeated.
+pub async fn search(
+    service: Data<Service>,
+    Query(parameters): Query<SearchParameters>,
+) -> Result<HttpResponse, ApiError> {
+    let SearchParameters { filter, from, to, max_items, continuation } = parameters;
+    let request = SearchRequest { filters: filter, from, to, max_items, continuation };
     Ok(HttpResponse::Ok().json(service.changefeed.history.search(&request).await?))
+}
+
+/// A document: `pk` is a key of one string, `partitionKey` the JSON array of any key's components.
+fn document_name(id: String, pk: Option<String>, partition_key: Option<String>) -> Result<DocumentName, ApiError> {
+    let partition_key = match (pk, partition_key) {
+        (Some(text), None) => Key::text(text),
+        (None, Some(json)) => serde_json::from_str(&json).map_err(|error| {
+            ApiError::bad_request(format!(
+                "partitionKey is {json:?}; allowed is a JSON array of the key's components: {error}"
+            ))
+        })?,
+        _ => {
+            return Err(ApiError::bad_request(
+                "give one of pk (a string) and partitionKey (a JSON array of the key's components)",
+            ));
+        }
+    };
+    Ok(DocumentName { id, partition_key })
 }

@@ -1,4 +1,4 @@
-//! One function of the app a file: what the host calls.
+//! The functions that the host calls, one file each.
 
 pub mod backups;
 pub mod capture;

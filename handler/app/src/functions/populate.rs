@@ -4,10 +4,14 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use changefeed_operations::PopulateRequest;
 
-use crate::http::{ApiError, Json};
+use crate::http::{ApiError, Json, NoQuery};
 use crate::service::Service;
 
 /// `POST /api/populate` `{count, seed?, ratePerSecond?}`.
-pub async fn post(service: Data<Service>, Json(populate): Json<PopulateRequest>) -> Result<HttpResponse, ApiError> {
+pub async fn post(
+    service: Data<Service>,
+    _: NoQuery,
+    Json(populate): Json<PopulateRequest>,
+) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.documents.populate(&populate, &|_, _| ()).await?))
 }

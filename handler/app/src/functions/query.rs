@@ -1,13 +1,17 @@
-//! `Query`: a Cosmos DB SQL query against one of the containers.
+//! `Query`: a SQL query against a container.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use changefeed_operations::QueryRequest;
 
-use crate::http::{ApiError, Json};
+use crate::http::{ApiError, Json, NoQuery};
 use crate::service::Service;
 
 /// `POST /api/query` `{container, query, parameters?, partitionKey?, maxItems?, continuation?}`.
-pub async fn post(service: Data<Service>, Json(query): Json<QueryRequest>) -> Result<HttpResponse, ApiError> {
+pub async fn post(
+    service: Data<Service>,
+    _: NoQuery,
+    Json(query): Json<QueryRequest>,
+) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.documents.query(&query).await?))
 }

@@ -1,4 +1,4 @@
-//! `RunJobs`: the Cosmos DB trigger on the jobs container. Each change of a job brings a slice of it.
+//! `RunJobs`: the Cosmos DB trigger on the jobs container. Each change of a job runs a slice of it.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -6,20 +6,19 @@ use changefeed_history::decode_delivery;
 use changefeed_jobs::job_to_run;
 use serde_json::{Value, json};
 
-use crate::http::{ApiError, RawJson};
+use crate::http::{ApiError, NoQuery, RawJson};
 use crate::jobs::run_jobs;
 use crate::service::Service;
 
-/// `POST /RunJobs`: works on the jobs of a batch. Always answers with a JSON object: the host waits for ever on an empty
-/// body.
-pub async fn post(service: Data<Service>, RawJson(body): RawJson) -> Result<HttpResponse, ApiError> {
+/// `POST /RunJobs`: runs the jobs of a batch. The answer is always a JSON object, because the host hangs on an empty body.
+pub async fn post(service: Data<Service>, _: NoQuery, RawJson(body): RawJson) -> Result<HttpResponse, ApiError> {
     let documents = decode_delivery(&body).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let ids = documents.iter().filter_map(|document| {
         let document: Value = serde_json::from_str(document.get()).ok()?;
         job_to_run(&document).map(str::to_owned)
     });
-    let logs = run_jobs(&service.changefeed, ids.collect(), std::future::pending()).await.map_err(|error| {
-        log::warn!("a job could not be worked on and will be tried again: {error}");
+    let logs = run_jobs(&service.changefeed.runner, ids.collect(), std::future::pending()).await.map_err(|error| {
+        log::warn!("could not run a job; the batch is retried: {error}");
         ApiError::try_again(&error)
     })?;
     Ok(HttpResponse::Ok().json(json!({"Outputs": {}, "Logs": logs, "ReturnValue": null})))

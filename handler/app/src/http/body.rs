@@ -11,14 +11,14 @@ use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 
-/// The most bytes of a body. A batch of the change feed has at most 4 MB and a transaction; encoded three times it can
-/// be some ten times that.
+/// Maximum size of a body. A batch of the change feed has at most 4 MB and one transaction; the host encodes it three
+/// times, which can make it ten times as large.
 pub const MAX_BODY_BYTES: usize = 128 * 1024 * 1024;
 
-/// A body that claims to be JSON, not read yet. 415 for another content type, 413 when it is too large.
+/// A body that has not been parsed. 415 for a content type other than JSON, 413 when it is too large.
 pub struct RawJson(pub Bytes);
 
-/// A JSON body. Unknown properties are the type's to refuse; 400 for what is not JSON or has another shape.
+/// A JSON body. The type refuses unknown properties; 400 for invalid JSON or another shape.
 pub struct Json<T>(pub T);
 
 impl FromRequest for RawJson {
@@ -32,7 +32,7 @@ impl FromRequest for RawJson {
             content_type?;
             body.await.map(Self).map_err(|error| match error.as_response_error().status_code().as_u16() {
                 413 => ApiError::too_large(MAX_BODY_BYTES),
-                _ => ApiError::bad_request(format!("the body: {error}")),
+                _ => ApiError::bad_request(format!("invalid body: {error}")),
             })
         })
     }
@@ -46,21 +46,21 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
         let raw = RawJson::from_request(request, payload);
         Box::pin(async move {
             let RawJson(body) = raw.await?;
-            // No body says as much as an empty object.
+            // An empty body is the same as an empty object.
             let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
             let mut deserializer = serde_json::Deserializer::from_slice(&body);
             let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
                 let path = error.path().to_string();
-                let place = if path == "." { "the body" } else { &path };
-                ApiError::bad_request(format!("{place}: {}", error.inner()))
+                let location = if path == "." { "invalid body" } else { &path };
+                ApiError::bad_request(format!("{location}: {}", error.inner()))
             })?;
-            deserializer.end().map_err(|error| ApiError::bad_request(format!("the body: {error}")))?;
+            deserializer.end().map_err(|error| ApiError::bad_request(format!("invalid body: {error}")))?;
             Ok(Self(value))
         })
     }
 }
 
-/// Accepts JSON under its own name, without a name, and under the one that `curl -d` gives to everything.
+/// Accepts JSON under its own type, without a type, and under the type that `curl -d` always sends.
 fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
     let Some(value) = request.headers().get(CONTENT_TYPE) else { return Ok(()) };
     let value = String::from_utf8_lossy(value.as_bytes());

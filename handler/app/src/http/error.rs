@@ -1,11 +1,18 @@
-//! The one place that turns errors into HTTP: `{"error":{"code","message","details"}}`.
+//! Turns errors into HTTP answers: `{"error":{"code","message","details"}}`. 405 carries `Allow`; 429 and 503 carry
+//! `Retry-After`.
 
 use std::fmt;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use changefeed_cosmos::{Error, ErrorKind};
-use serde_json::{Value, json};
+use changefeed_operations::format_error;
+use serde_json::json;
+
+/// Seconds after which a caller should retry. Cosmos DB budgets request units by the second, and the SDK has already
+/// retried for some seconds.
+const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// An error on its way to the client.
 #[derive(Debug)]
@@ -13,7 +20,8 @@ pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    details: Option<Value>,
+    /// The methods of the path, for 405.
+    allowed: Option<&'static str>,
 }
 
 impl ApiError {
@@ -22,39 +30,36 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "InvalidRequest", message)
     }
 
-    /// 404 for a path that is none.
+    /// 404 for an unknown path.
     pub fn no_such_path(path: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("there is nothing at {path}"))
+        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("unknown path {path}"))
     }
 
     /// 405.
-    pub fn wrong_method(method: &str, path: &str, allowed: &str) -> Self {
-        let message = format!("{method} is not possible on {path}");
-        Self {
-            details: Some(json!({"allowed": allowed})),
-            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
-        }
+    pub fn wrong_method(method: &str, path: &str, allowed: &'static str) -> Self {
+        let message = format!("{method} is not supported on {path}; allowed: {allowed}");
+        Self { allowed: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message) }
     }
 
     /// 413.
     pub fn too_large(limit: usize) -> Self {
-        let message = format!("the body is larger than {limit} bytes");
+        let message = format!("the body is larger than the limit of {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
     }
 
     /// 415.
     pub fn wrong_content_type(found: &str) -> Self {
-        let message = format!("the content type is {found}; the body must be JSON, application/json");
+        let message = format!("unsupported content type {found}; use application/json");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 
-    /// 503: whoever called should call again. The host's retry policy does.
+    /// 503. The caller should retry, as the retry policy of the host does.
     pub fn try_again(error: &Error) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "TryAgain", error.to_string())
     }
 
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: None }
+        Self { status, code, message: message.into(), allowed: None }
     }
 }
 
@@ -77,6 +82,12 @@ impl From<Error> for ApiError {
     }
 }
 
+impl From<changefeed_backup_format::Error> for ApiError {
+    fn from(error: changefeed_backup_format::Error) -> Self {
+        format_error(error).into()
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}: {}", self.status.as_u16(), self.code, self.message)
@@ -90,9 +101,44 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut error = json!({"code": self.code, "message": self.message});
-        if let Some(details) = &self.details {
-            error["details"] = details.clone();
+        if let Some(allowed) = self.allowed {
+            error["details"] = json!({"allowed": allowed});
         }
-        HttpResponse::build(self.status).json(json!({"error": error}))
+        let mut response = HttpResponse::build(self.status);
+        if let Some(allowed) = self.allowed {
+            response.insert_header((ALLOW, allowed));
+        }
+        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));
+        }
+        response.json(json!({"error": error}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(error: impl Into<ApiError>, name: actix_web::http::header::HeaderName) -> Option<String> {
+        let response = error.into().error_response();
+        response.headers().get(name).map(|value| value.to_str().expect("text").to_owned())
+    }
+
+    #[test]
+    fn answers_that_ask_for_a_retry_say_when_and_others_do_not() {
+        let of_kind = |kind| Error::new(kind, "reading", "no");
+        for kind in [ErrorKind::Throttled, ErrorKind::Unavailable, ErrorKind::Gone] {
+            assert_eq!(header(of_kind(kind), RETRY_AFTER).as_deref(), Some("5"), "{kind:?}");
+        }
+        assert_eq!(header(ApiError::try_again(&of_kind(ErrorKind::Invalid)), RETRY_AFTER).as_deref(), Some("5"));
+        for kind in [ErrorKind::Invalid, ErrorKind::NotFound, ErrorKind::Forbidden] {
+            assert_eq!(header(of_kind(kind), RETRY_AFTER), None, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_answered_with_the_allowed_ones() {
+        let error = ApiError::wrong_method("PUT", "/api/restores", "GET, POST");
+        assert_eq!(header(error, ALLOW).as_deref(), Some("GET, POST"));
     }
 }

@@ -1,14 +1,11 @@
-//! The server that the Functions host calls.
+//! Requests and answers over HTTP: bodies, query strings and errors.
 
 mod accepted;
 mod body;
 mod error;
-mod parameters;
-mod routes;
-mod server;
+mod query;
 
 pub use accepted::accepted;
-pub use body::{Json, RawJson};
+pub use body::{Json, MAX_BODY_BYTES, RawJson};
 pub use error::ApiError;
-pub use parameters::Parameters;
-pub use server::serve;
+pub use query::{NoQuery, Query};

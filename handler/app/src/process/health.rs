@@ -1,10 +1,11 @@
-//! `GET /live`, `/ready` and `/metrics`, for whoever keeps the process running. They are answered from the first moment on.
+//! `GET /live`, `/ready` and `/metrics`, for orchestrators and monitoring. They are served before the instance is ready.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::{Context, Result};
@@ -13,14 +14,14 @@ use changefeed_processor::{ChangeFeedEstimator, LeaseLag};
 use super::metrics::Metrics;
 use crate::feed::Feed;
 
-/// How long the state of the leases is taken for current: reading it costs request units.
-const LAG_AGE: Duration = Duration::from_secs(10);
-/// How long the state of the leases is waited for: the counters are worth having without it.
-const LAG_PATIENCE: Duration = Duration::from_secs(3);
+/// How long the state of the leases is cached, because reading it costs request units.
+const LAG_CACHE_TIME: Duration = Duration::from_secs(10);
+/// Time limit for reading the state of the leases. Without it the counters are still served.
+const LAG_TIMEOUT: Duration = Duration::from_secs(3);
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// How an instance is.
+/// The health of an instance.
 #[derive(Clone)]
 pub struct Health(Arc<State>);
 
@@ -31,7 +32,7 @@ struct State {
     leases: tokio::sync::Mutex<Option<(Instant, Leases)>>,
 }
 
-/// The leases of the feeds, as far as they can be told.
+/// The leases of the feeds that could be read.
 type Leases = Vec<(Feed, Vec<LeaseLag>)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ enum Stage {
 }
 
 impl Health {
-    /// Of an instance that is starting.
+    /// The health of an instance that is starting.
     pub fn new() -> Self {
         Self(Arc::new(State {
             stage: Mutex::new(Stage::Starting),
@@ -52,39 +53,39 @@ impl Health {
         }))
     }
 
-    /// What is counted.
+    /// The metrics of the instance.
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.0.metrics)
     }
 
-    /// Has the lag of a feed's leases told.
+    /// Adds the lag of a feed's leases to the metrics.
     pub fn watch(&self, feed: Feed, estimator: ChangeFeedEstimator) {
         lock(&self.0.estimators).push((feed, estimator));
     }
 
-    /// It captures.
+    /// The instance captures.
     pub fn set_ready(&self) {
         *lock(&self.0.stage) = Stage::Ready;
     }
 
-    /// It captures no more.
+    /// The instance has stopped capturing.
     pub fn set_stopping(&self) {
         *lock(&self.0.stage) = Stage::Stopping;
     }
 
-    /// The leases, not much older than they are.
+    /// The leases, from the cache or read now.
     async fn leases(&self) -> Leases {
         let mut known = self.0.leases.lock().await;
-        if let Some((_, leases)) = known.as_ref().filter(|(read, _)| read.elapsed() < LAG_AGE) {
+        if let Some((_, leases)) = known.as_ref().filter(|(read, _)| read.elapsed() < LAG_CACHE_TIME) {
             return leases.clone();
         }
         let estimators = lock(&self.0.estimators).clone();
         let mut leases = Leases::new();
         for (feed, estimator) in estimators {
-            match tokio::time::timeout(LAG_PATIENCE, estimator.estimate()).await {
+            match tokio::time::timeout(LAG_TIMEOUT, estimator.estimate()).await {
                 Ok(Ok(estimated)) => leases.push((feed, estimated)),
-                Ok(Err(error)) => log::warn!("the lag of the leases of {} cannot be told: {error}", feed.name()),
-                Err(_) => log::warn!("the lag of the leases of {} takes long to tell", feed.name()),
+                Ok(Err(error)) => log::warn!("could not read the lag of the leases of {}: {error}", feed.name()),
+                Err(_) => log::warn!("reading the lag of the leases of {} timed out", feed.name()),
             }
         }
         *known = Some((Instant::now(), leases.clone()));
@@ -92,21 +93,22 @@ impl Health {
     }
 }
 
-/// Where health is asked for.
+/// The server of the health port.
 pub struct HealthPort {
     address: SocketAddr,
     handle: ServerHandle,
 }
 
 impl HealthPort {
-    /// Answers until it is closed.
+    /// Serves until it is closed.
     ///
     /// # Errors
-    /// When the port is taken.
+    /// When the port is in use.
     pub fn serve(address: IpAddr, port: u16, health: &Health) -> Result<Self> {
         let address = SocketAddr::from((address, port));
-        let listener = TcpListener::bind(address)
-            .with_context(|| format!("{address} cannot be used for health (choose another --health-port)"))?;
+        let listener = TcpListener::bind(address).with_context(|| {
+            format!("could not listen on {address}; choose another --health-port or --health-address")
+        })?;
         let address = listener.local_addr()?;
         let health = Data::new(health.clone());
         let app = move || {
@@ -132,13 +134,13 @@ impl HealthPort {
         self.address
     }
 
-    /// Answers no more.
+    /// Stops serving.
     pub async fn close(self) {
         self.handle.stop(false).await;
     }
 }
 
-/// That this answers is the answer.
+/// Any answer means that the process is alive.
 async fn live() -> HttpResponse {
     HttpResponse::Ok().body("live\n")
 }
@@ -147,9 +149,13 @@ async fn ready(health: Data<Health>) -> HttpResponse {
     let stage = *lock(&health.0.stage);
     match stage {
         Stage::Ready => HttpResponse::Ok().body("ready\n"),
-        Stage::Starting => HttpResponse::ServiceUnavailable().body("starting\n"),
-        Stage::Stopping => HttpResponse::ServiceUnavailable().body("stopping\n"),
+        Stage::Starting => not_ready("starting\n"),
+        Stage::Stopping => not_ready("stopping\n"),
     }
+}
+
+fn not_ready(stage: &'static str) -> HttpResponse {
+    HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 1)).body(stage)
 }
 
 async fn metrics(health: Data<Health>) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! What a monitoring system asks for, as Prometheus text.
+//! Metrics in the text format of Prometheus.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::feed::Feed;
 
-/// By feed and, where it is of a lease, by lease.
+/// `feed`, and `lease` for metrics of a lease.
 type Labels = Vec<(String, String)>;
 type Gauges = Family<Labels, Gauge>;
 
@@ -50,13 +50,21 @@ impl Metrics {
             stuck: Family::default(),
         };
         let registry = &mut metrics.registry;
-        registry.register("batches", "Batches that were captured", metrics.batches.clone());
-        registry.register("failed_batches", "Batches that failed, and come again", metrics.failed_batches.clone());
-        registry.register("versions_stored", "Versions that were new", metrics.stored.clone());
-        registry.register("versions_already_stored", "Versions that came again", metrics.already_stored.clone());
-        registry.register("dead_letters", "Documents that cannot be kept as versions", metrics.dead_lettered.clone());
-        registry.register("request_units", "Request units of captured versions", metrics.request_units.clone());
-        registry.register("lease_errors", "Failures that held up a lease", metrics.lease_errors.clone());
+        registry.register("batches", "Captured batches", metrics.batches.clone());
+        registry.register(
+            "failed_batches",
+            "Batches that failed and are delivered again",
+            metrics.failed_batches.clone(),
+        );
+        registry.register("versions_stored", "Versions stored", metrics.stored.clone());
+        registry.register(
+            "versions_already_stored",
+            "Versions delivered again that were already stored",
+            metrics.already_stored.clone(),
+        );
+        registry.register("dead_letters", "Documents that could not be captured", metrics.dead_lettered.clone());
+        registry.register("request_units", "Request units used to capture versions", metrics.request_units.clone());
+        registry.register("lease_errors", "Failures that delayed a lease", metrics.lease_errors.clone());
         registry.register("leases_held", "Leases that this instance holds", metrics.leases_held.clone());
         registry.register("lease_lag_transactions", "Transactions not captured yet, by lease", metrics.lag.clone());
         registry.register_with_unit(
@@ -65,11 +73,15 @@ impl Metrics {
             Unit::Seconds,
             metrics.lag_seconds.clone(),
         );
-        registry.register("lease_stuck", "1 where nobody gets on with a lease", metrics.stuck.clone());
+        registry.register(
+            "lease_stuck",
+            "1 if a lease has changes to capture and makes no progress",
+            metrics.stuck.clone(),
+        );
         metrics
     }
 
-    /// Counts a batch: what became of it, or that it failed.
+    /// Counts a captured batch, or a failed one.
     pub fn batch(&self, captured: Option<&CaptureReport>) {
         let Some(report) = captured else {
             self.failed_batches.inc();
@@ -82,7 +94,7 @@ impl Metrics {
         self.request_units.inc_by(report.request_charge);
     }
 
-    /// Counts the leases that a feed's processor takes and gives back, and what fails.
+    /// Counts the leases that a feed's processor acquires and releases, and its errors.
     pub fn watch(self: Arc<Self>, feed: Feed, builder: ProcessorBuilder) -> ProcessorBuilder {
         let label = vec![label_of(feed)];
         let errors = self.lease_errors.get_or_create_owned(&label);
@@ -100,7 +112,7 @@ impl Metrics {
             })
     }
 
-    /// All metrics as Prometheus text, the leases as they are now.
+    /// All metrics as text, with these leases.
     pub fn text(&self, leases: &[(Feed, Vec<LeaseLag>)]) -> Result<String, std::fmt::Error> {
         for family in [&self.lag, &self.lag_seconds, &self.stuck] {
             family.clear();

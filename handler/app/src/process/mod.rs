@@ -1,10 +1,13 @@
 //! Capture without the Functions host: the change feed processor in this process, as one of any number of instances.
 
-mod capturing;
+mod capture;
 mod health;
+mod instance;
+mod jobs;
 mod metrics;
-mod sweeping;
-mod working;
+mod options;
+mod retention;
 
-pub use capturing::{ProcessOptions, Processing};
 pub use health::{Health, HealthPort};
+pub use instance::Processing;
+pub use options::ProcessOptions;

@@ -17,7 +17,7 @@ async fn a_version_holds_the_document_and_where_it_comes_from() {
     let (status, answer) = world.handler().invoke(&delivered(std::slice::from_ref(&stored)), false).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!((&answer["Outputs"], &answer["ReturnValue"]), (&json!({}), &Value::Null));
-    assert!(answer["Logs"][0].as_str().is_some_and(|log| log.contains("1 versions stored")), "{answer}");
+    assert!(answer["Logs"][0].as_str().is_some_and(|log| log.contains("stored 1 versions")), "{answer}");
 
     let version = world.only_version().await;
     let etag = stored["_etag"].as_str().expect("etag");
@@ -50,7 +50,7 @@ async fn a_batch_delivered_twice_or_at_the_same_time_adds_nothing() {
     assert_eq!(versions.len(), 50);
     let (_, third) = handler.invoke(&batch, true).await;
     assert!(
-        third["Logs"][0].as_str().is_some_and(|log| log.starts_with("0 versions stored, 50 there already")),
+        third["Logs"][0].as_str().is_some_and(|log| log.starts_with("stored 0 versions, 50 already present")),
         "{third}"
     );
     assert_eq!(world.versions().await, versions);

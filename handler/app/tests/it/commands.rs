@@ -49,6 +49,18 @@ async fn provisioning_is_repeatable_and_follows_the_design_of_the_changes_contai
 }
 
 #[tokio::test]
+async fn a_hierarchical_key_may_have_nested_paths() {
+    let shell = Shell::new().await;
+    shell.json(&["provision", "--partition-key", "/a/b", "/a/c"]).await;
+    let status = shell.json(&["status"]).await;
+    assert_eq!(status["containers"][0]["partitionKeyPaths"], json!(["/a/b", "/a/c"]));
+    assert_eq!(shell.json(&["populate", "--count", "20", "--seed", "1"]).await["upserted"], 20);
+    let refused = shell.run(&["provision", "--partition-key", "/a//b"]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("/address/city"));
+}
+
+#[tokio::test]
 async fn sample_documents_are_written_queried_and_deleted_again() {
     let shell = Shell::new().await;
     shell.json(&["provision"]).await;

@@ -79,7 +79,7 @@ fn the_readme_and_the_sample_settings_have_every_setting() {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
     let sample = read_json(&root().join("local.settings.json.sample"));
     let sample: BTreeSet<&str> = sample["Values"].as_object().expect("Values").keys().map(String::as_str).collect();
-    let source = std::fs::read_to_string(root().join("handler/app/src/config/settings.rs")).expect("settings.rs");
+    let source = std::fs::read_to_string(root().join("handler/app/src/config/table.rs")).expect("table.rs");
     let settings: Vec<(&str, &str)> = source
         .lines()
         .filter_map(|line| line.split_once("Setting { name: \"")?.1.split_once("\", default: \""))

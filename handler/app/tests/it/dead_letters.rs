@@ -1,4 +1,4 @@
-//! Documents that could not be kept: listed, looked at, tried again, given up.
+//! Documents that could not be captured: listed, shown, replayed, discarded.
 
 use std::process::{Command, Output};
 
@@ -230,7 +230,7 @@ fn lines(output: &Output) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_line_lists_shows_replays_and_drops() {
+async fn the_command_line_lists_shows_replays_and_discards() {
     let world = World::new().await;
     let handler = world.handler();
     let (_, id) = refused(&world, &handler, json!({"id": "1", "pk": "a"})).await;
@@ -260,12 +260,15 @@ async fn the_command_line_lists_shows_replays_and_drops() {
     let output = run(&world, &["replay", "nothing", &rest[0]]);
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.contains("still dead") && told.ends_with("0 dead letters are stored, 1 still dead\n"), "{told}");
+    assert!(
+        told.contains("still a dead letter") && told.ends_with("stored 0 dead letters, 1 are still dead letters\n"),
+        "{told}"
+    );
 
-    let refused = run(&world, &["drop", "--all"]);
+    let refused = run(&world, &["discard", "--all"]);
     assert!(refused.status.code() == Some(1) && String::from_utf8_lossy(&refused.stderr).contains("--yes"));
-    assert_eq!(lines(&run(&world, &["drop", &rest[0], "--yes", "--output", "json"]))[0]["dropped"], 1);
-    assert_eq!(lines(&run(&world, &["drop", "--all", "--yes", "--output", "json"]))[0]["dropped"], 1);
+    assert_eq!(lines(&run(&world, &["discard", &rest[0], "--yes", "--output", "json"]))[0]["discarded"], 1);
+    assert_eq!(lines(&run(&world, &["discard", "--all", "--yes", "--output", "json"]))[0]["discarded"], 1);
     assert_eq!(world.dead_letters().await, Vec::<Value>::new());
     assert_eq!(run(&world, &["replay", "--all"]).status.code(), Some(0));
 }

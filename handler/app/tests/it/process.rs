@@ -167,18 +167,18 @@ async fn leases_that_somebody_deleted_are_made_anew_and_all_of_them_are_carried_
     world.container("leases").await.delete_item(id.to_owned(), id, None).await.expect("delete");
     let (code, said) = command(&["status"]);
     assert!(code == Some(3) && said.contains("changefeed leases repair"), "{said}");
-    assert_eq!(command(&["leases", "repair"]), (Some(0), "1 leases were made\n".to_owned()));
+    assert_eq!(command(&["leases", "repair"]), (Some(0), "created 1 leases\n".to_owned()));
     assert_eq!(command(&["status"]).0, Some(0));
 
     let (code, said) = command(&["leases", "reset", "--to", "-1h"]);
     assert!(code == Some(1) && said.contains("--yes"), "{said}");
-    assert_eq!(command(&["leases", "reset", "--to", "now", "--yes"]), (Some(0), "4 leases were set\n".to_owned()));
+    assert_eq!(command(&["leases", "reset", "--to", "now", "--yes"]), (Some(0), "reset 4 leases\n".to_owned()));
     let file = tempfile::NamedTempFile::new().expect("file");
     std::fs::write(file.path(), exported.to_string()).expect("written");
     let path = file.path().to_str().expect("a path");
     let (code, said) = command(&["leases", "import", path]);
     assert!(code == Some(1) && said.contains("4 leases already"), "{said}");
-    assert_eq!(command(&["leases", "import", path, "--overwrite"]), (Some(0), "4 leases were stored\n".to_owned()));
+    assert_eq!(command(&["leases", "import", path, "--overwrite"]), (Some(0), "stored 4 leases\n".to_owned()));
     std::fs::write(file.path(), json!([lost]).to_string()).expect("written");
     let (code, said) = command(&["leases", "import", path, "--overwrite"]);
     assert!(code == Some(1) && said.contains("leave out the range"), "{said}");

@@ -90,6 +90,7 @@ async fn a_path_or_method_that_is_none_is_told() {
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::NOT_FOUND, &json!("NotFound")));
     let (status, answer) = handler.get("/api/populate").await;
     assert_eq!((status, &answer["error"]["details"]["allowed"]), (StatusCode::METHOD_NOT_ALLOWED, &json!("POST")));
+    assert_eq!(answer["error"]["message"], "GET is not supported on /api/populate; allowed: POST");
 }
 
 #[tokio::test]

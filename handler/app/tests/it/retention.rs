@@ -56,12 +56,12 @@ async fn a_version_goes_when_its_successor_is_older_than_the_window_and_not_by_i
     handler.invoke_until_taken(&delivered(&changes)).await;
     let summary = sweep(&handler).await;
     assert!(
-        summary.starts_with("2 expired versions removed") && summary.ends_with("nothing expired is left"),
+        summary.starts_with("removed 2 expired versions") && summary.ends_with("no expired versions are left"),
         "{summary}"
     );
     assert_eq!(numbers(&world, "1").await, [3, 4]);
     assert_eq!((numbers(&world, "old").await, numbers(&world, "edge").await), (vec![5], vec![6, 7]));
-    assert!(sweep(&handler).await.starts_with("0 expired versions removed"));
+    assert!(sweep(&handler).await.starts_with("removed 0 expired versions"));
 
     // Thirty days ago version 3 was current; what was before it is not known any more, not even that there was none.
     let as_of = async |time: String| handler.get(&format!("/api/history/document?id=1&pk=a&asOf={time}")).await.1;
@@ -161,7 +161,7 @@ async fn two_sweeps_at_the_same_time_and_throttling_do_no_harm() {
     }
     tokio::join!(sweep(&handlers[0]), sweep(&handlers[1]));
     let last = sweep(&handlers[1]).await;
-    assert!(last.ends_with("nothing expired is left"), "{last}");
+    assert!(last.ends_with("no expired versions are left"), "{last}");
     for n in 0..10 {
         // The four of the last day, and the one that was current seven days ago.
         assert_eq!(numbers(&world, &format!("item-{n}")).await.len(), 5);
@@ -206,20 +206,20 @@ async fn the_command_line_counts_asks_and_removes() {
     assert!(asked.status.code() == Some(1) && String::from_utf8_lossy(&asked.stderr).contains("--yes"));
     assert_eq!(numbers(&world, "1").await, [1, 2]);
     let off = run(&world, "", &["retention", "--yes"]);
-    assert!(off.status.success() && String::from_utf8_lossy(&off.stdout).contains("everything is kept"));
+    assert!(off.status.success() && String::from_utf8_lossy(&off.stdout).contains("all versions are kept"));
     let report = json(run(&world, "30", &["retention", "--yes", "--output", "json"]));
     assert_eq!((&report["versions"], &report["state"]), (&json!(1), &json!("done")));
     assert_eq!(numbers(&world, "1").await, [2]);
     let nothing = run(&world, "30", &["retention"]);
     assert!(
-        nothing.status.success() && String::from_utf8_lossy(&nothing.stdout).starts_with("0 versions have expired")
+        nothing.status.success() && String::from_utf8_lossy(&nothing.stdout).starts_with("found 0 expired versions")
     );
     let status = String::from_utf8_lossy(&run(&world, "30", &["status"]).stdout).into_owned();
-    assert!(status.contains("Superseded versions are kept for 30 days; 1 were removed so far"), "{status}");
+    assert!(status.contains("Superseded versions are kept for 30 days; 1 removed so far"), "{status}");
     let wrong = run(&world, "0", &["status"]);
     assert!(
         String::from_utf8_lossy(&wrong.stderr)
-            .contains("CHANGEFEED_RETENTION_DAYS is \"0\"; allowed are whole numbers from 1 to 36500, or nothing")
+            .contains("CHANGEFEED_RETENTION_DAYS is \"0\"; allowed are whole numbers from 1 to 36500, or empty")
     );
 }
 
@@ -241,7 +241,7 @@ async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_i
     record["items"][0].as_object_mut().expect("an item").remove("restoredEtag");
     jobs.upsert_item(id.clone(), &id, &record, None).await.expect("upsert");
 
-    assert!(sweep(&handler).await.starts_with("0 expired"));
+    assert!(sweep(&handler).await.starts_with("removed 0 expired"));
     assert!(world.versions().await.contains_key(&first));
     let (_, undone) = handler.post(&format!("/api/restores/{id}/undo"), &json!({})).await;
     assert_eq!(undone["state"], "done", "{undone}");
@@ -255,7 +255,7 @@ async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_i
         jobs.read_item("retention", "retention", None).await.expect("read").into_model().expect("progress");
     progress["releasedTo"] = json!(Utc::now().timestamp() - 33 * DAY);
     jobs.upsert_item("retention", "retention", &progress, None).await.expect("upsert");
-    assert!(sweep(&handler).await.starts_with("1 expired"));
+    assert!(sweep(&handler).await.starts_with("removed 1 expired"));
     let (_, undone) = handler.post(&format!("/api/restores/{id}/undo"), &json!({"dryRun": true})).await;
     let message = undone["items"][0]["message"].as_str().unwrap_or_default();
     assert!(message.contains("expired"), "{undone}");

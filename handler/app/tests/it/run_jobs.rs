@@ -166,7 +166,7 @@ async fn a_job_that_fails_for_now_does_not_hold_up_those_that_come_after_it() {
     let before = event(&world, &failing).await;
     let (status, answer) = handler.invoke_function("RunJobs", &before, false).await;
     assert_eq!(status, StatusCode::OK, "acknowledged: {answer}");
-    assert!(answer["Logs"][0].as_str().expect("said").contains("will be tried again"), "{answer}");
+    assert!(answer["Logs"][0].as_str().expect("said").contains("failed and is retried"), "{answer}");
     assert_ne!(event(&world, &failing).await, before, "it was saved, which brings it again");
     world.endpoint.clear_faults();
     let next = restore().await;

@@ -50,6 +50,12 @@ impl Handler {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// Sends any request with a JSON body, for what an answer has beside its body.
+    pub async fn respond(&self, method: reqwest::Method, path: &str, body: &str) -> reqwest::Response {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        request.header("content-type", "application/json").body(body.to_owned()).send().await.expect("an answer")
+    }
+
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         self.send(reqwest::Method::GET, path, "", "").await
     }

@@ -6,6 +6,7 @@ mod handler;
 pub mod jobs;
 mod local;
 mod process;
+mod snapshots;
 pub mod verify;
 mod world;
 
@@ -15,6 +16,7 @@ pub use client::client;
 pub use handler::Handler;
 pub use local::{Local, signal};
 pub use process::{Instance, Starting};
+pub use snapshots::snapshots;
 pub use world::{Feed, World, delivered};
 
 /// Every wait is for a condition; this is how long it may take on a busy machine.

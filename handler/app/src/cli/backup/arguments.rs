@@ -1,0 +1,104 @@
+//! The arguments of `changefeed backup`.
+
+use changefeed_history::{Filter, Moment};
+use clap::{Args, Subcommand};
+
+use crate::cli::execution_arguments::ExecutionArguments;
+use crate::cli::output::OutputArguments;
+use crate::cli::time;
+
+#[derive(Debug, Subcommand)]
+pub enum BackupCommand {
+    /// Create a backup; run the same command again to resume an interrupted one
+    #[command(after_help = time::help(
+        "Locations:\n  a folder, or a blob URL: https://account.blob.core.windows.net/container/prefix\n\n\
+         Examples:\n  changefeed backup create --to backups/monday\n  \
+         changefeed backup create --to backups/tuesday --incremental-from backups/monday"
+    ))]
+    Create(Box<CreateArguments>),
+    /// Read a whole backup and report damage
+    Verify {
+        /// Folder or blob URL of the backup
+        location: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Show the plan of a restore from a backup, ask for confirmation, and execute it
+    #[command(after_help = "Example:\n  changefeed backup restore backups/monday backups/tuesday --dry-run")]
+    Restore(Box<RestoreArguments>),
+    /// List the backups in a folder or below a blob URL
+    List {
+        /// Folder or blob URL
+        location: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Cancel a backup that is still being written
+    Cancel {
+        /// Id of the backup
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+/// A time. A relative one means another time when the same command is run again.
+#[derive(Clone, Copy, Debug)]
+pub struct AsOfArgument {
+    pub moment: Moment,
+    pub is_relative: bool,
+}
+
+impl AsOfArgument {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self { moment: time::parse(text)?, is_relative: text.trim_start().starts_with('-') })
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct CreateArguments {
+    /// Folder or blob URL to write to
+    #[arg(long, value_name = "LOCATION")]
+    pub to: String,
+    /// Back up the documents as of this time; default: the live documents
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = AsOfArgument::parse)]
+    pub as_of: Option<AsOfArgument>,
+    /// Back up documents that match, such as city_name=Davidson; if repeated, all must match
+    #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse)]
+    pub filters: Vec<Filter>,
+    /// Back up only changes and known deletes since the backup at this location
+    #[arg(long, value_name = "LOCATION")]
+    pub incremental_from: Option<String>,
+    /// Discard an unfinished backup at the location and start a new one
+    #[arg(long)]
+    pub discard: bool,
+    /// Reason, stored with the backup
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Name of the requester, stored with the backup; default: the user's name
+    #[arg(long, env = "USER", hide_env_values = true)]
+    pub requested_by: Option<String>,
+    /// Limit in request units per second; default: no limit
+    #[arg(long, value_name = "RU")]
+    pub ru_per_second: Option<f64>,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// A backup and then its incremental ones in order; or a JSON or NDJSON file, or a folder of such files
+    #[arg(required = true)]
+    pub locations: Vec<String>,
+    /// Restore documents that match in the backup, such as city_name=Davidson; if repeated, all must match
+    #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse)]
+    pub filters: Vec<Filter>,
+    /// Delete documents that the incremental backups record as deleted
+    #[arg(long)]
+    pub delete_created_after: bool,
+    /// Write into this container instead of the monitored one
+    #[arg(long, value_name = "CONTAINER")]
+    pub into: Option<String>,
+    #[command(flatten)]
+    pub execution: ExecutionArguments,
+}

@@ -1,0 +1,168 @@
+//! `changefeed backup create`: creates a backup, or resumes an interrupted one.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use changefeed_backup_format::{BackupWriter, unfinished_backup};
+use changefeed_jobs::JobState;
+use changefeed_operations::BACKUP;
+use changefeed_operations::{BackupRequest, BackupView};
+
+use super::arguments::{AsOfArgument, CreateArguments};
+use super::location::absolute;
+use crate::cli::exit_code::Exit;
+use crate::cli::follow::{Followed, Following, follow};
+use crate::cli::output::{Output, print_json, print_line};
+use crate::service::Service;
+
+/// How often a backup that is being cancelled is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
+
+/// Creates or resumes a backup and follows it to its end.
+pub async fn run(service: &Service, arguments: &CreateArguments) -> Result<Exit> {
+    let request = BackupRequest {
+        to: absolute(&arguments.to)?,
+        as_of: arguments.as_of.map(|as_of| as_of.moment),
+        filter: arguments.filters.clone(),
+        incremental_from: arguments.incremental_from.as_deref().map(absolute).transpose()?,
+        reason: arguments.reason.clone(),
+        requested_by: arguments.requested_by.clone(),
+        ru_per_second: arguments.ru_per_second,
+    };
+    let id = match resumable(service, &request, arguments.as_of, arguments.discard).await? {
+        Some(id) => id,
+        None => service.changefeed.backups.create_job(&request).await?.id,
+    };
+    let for_humans = arguments.output.output == Output::Table;
+    let following = Following { id: &id, action: "Backing up", phase: None, for_humans };
+    let followed = follow(service, following).await?;
+    let view = service.changefeed.backups.show(&id).await?;
+    if followed == Followed::Detached {
+        match &view.only_on {
+            Some(_) => eprintln!("To resume the backup, run the same command again."),
+            None => eprintln!(
+                "The RunJobs function or `changefeed process` continues the backup. To follow it and run it here, run \
+                 the same command again."
+            ),
+        }
+        eprintln!("To cancel it: changefeed backup cancel {id}");
+        return Ok(Exit::Failed);
+    }
+    print(&view, arguments.output.output)?;
+    Ok(Exit::of_job(view.state))
+}
+
+/// The unfinished backup at a location that this request resumes; none when a new backup can start there.
+async fn resumable(
+    service: &Service,
+    request: &BackupRequest,
+    as_of: Option<AsOfArgument>,
+    discard: bool,
+) -> Result<Option<String>> {
+    let place = service.settings().locations.open(&request.to)?;
+    let backups = service.changefeed.backups.list().await?.items;
+    let unfinished = unfinished_backup(&place).await?;
+    let is_here = |backup: &BackupView| {
+        backup.place() == request.to || unfinished.as_ref().is_some_and(|unfinished| unfinished.id == backup.id)
+    };
+    let mut open = backups.into_iter().filter(|backup| !backup.state.is_end() && is_here(backup));
+    if discard {
+        for open in open {
+            cancel(service, &open.id).await?;
+        }
+        if unfinished.is_some() {
+            BackupWriter::discard(&place).await?;
+        }
+        return Ok(None);
+    }
+    let Some(open) = open.find(|backup| !backup.progress.cancelling) else {
+        let Some(backup) = unfinished else { return Ok(None) };
+        bail!(
+            "{place} holds backup {}, which is unfinished and cancelled; pass --discard to start a new one",
+            backup.id
+        );
+    };
+    let stored: BackupRequest = serde_json::from_value(open.request.clone()).context("reading a backup's request")?;
+    let same_moment = match as_of {
+        Some(AsOfArgument { is_relative: true, .. }) => stored.as_of.is_some(),
+        _ => stored.as_of == request.as_of,
+    };
+    if !same_moment || stored.filter != request.filter || stored.incremental_from != request.incremental_from {
+        bail!(
+            "{place} holds unfinished backup {} with other options{}; pass the same options to resume it, or --discard \
+             to start a new one",
+            open.id,
+            of(&open)
+        );
+    }
+    eprintln!("Resuming backup {}, started {}{}", open.id, open.started_at, of(&open));
+    apply_budget(service, &open.id, request.ru_per_second).await?;
+    Ok(Some(open.id))
+}
+
+/// Cancels a backup and waits for its end: at once, when its worker next saves it, or when the worker's claim expires.
+async fn cancel(service: &Service, id: &str) -> Result<()> {
+    let mut is_reported = false;
+    loop {
+        let job = service.changefeed.jobs.cancel(BACKUP, id).await?;
+        if job.state.is_end() {
+            return Ok(());
+        }
+        if let Some(claim) = job.job.claim.filter(|_| !is_reported) {
+            eprintln!("waiting for worker {}, which holds backup {id} until {}", claim.by, claim.until);
+            is_reported = true;
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// Gives a resumed backup this budget, unless another worker holds it.
+async fn apply_budget(service: &Service, id: &str, requested: Option<f64>) -> Result<()> {
+    let job = match requested {
+        Some(budget) => service.changefeed.jobs.set_budget(id, budget).await?,
+        None => service.changefeed.jobs.job(id).await?,
+    };
+    if job.job.ru_per_second != requested {
+        let budget = job.job.ru_per_second.map_or("none".to_owned(), |budget| format!("{budget} RU/s"));
+        let reason = if requested.is_some() { " because another worker holds this job" } else { "" };
+        eprintln!("The limit of request units is unchanged{reason}: {budget}");
+    }
+    Ok(())
+}
+
+/// The end of a sentence that names the time of a backup; empty for a backup of the live documents.
+fn of(view: &BackupView) -> String {
+    let as_of = &view.request["asOf"];
+    as_of.as_str().map(|moment| format!(", as of {moment}")).unwrap_or_default()
+}
+
+/// Prints the result of a backup.
+pub fn print(view: &BackupView, output: Output) -> Result<()> {
+    if output == Output::Json {
+        return print_json(view);
+    }
+    if let Some(message) = &view.progress.message {
+        print_line(message)?;
+    }
+    let counts = &view.counts;
+    let mut parts = vec![format!("{} documents", counts.documents)];
+    let more = [
+        (counts.deletions, "deletions"),
+        (counts.unknown, "left out because their history starts later"),
+        (counts.inexact, "with date-time strings that the Functions host may have rewritten"),
+    ];
+    parts.extend(more.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
+    let state = match view.state {
+        JobState::Done => String::new(),
+        state => format!("{}: ", format!("{state:?}").to_lowercase()),
+    };
+    print_line(&format!(
+        "Backup {}: {state}{}{}, {} in {} for {:.0} RU",
+        view.id,
+        parts.join(", "),
+        of(view),
+        indicatif::HumanBytes(counts.bytes),
+        view.place(),
+        view.request_charge
+    ))
+}

@@ -1,0 +1,122 @@
+//! `changefeed backup verify` and `list`: read backups without Cosmos DB.
+
+use anyhow::{Result, bail};
+use changefeed_backup_format::{
+    BackupLocation, Content, Damage, ListedBackup, ListedState, LocationAccess, inspect, verify_listing, verify_segment,
+};
+use serde_json::json;
+
+use super::location::absolute;
+use crate::cli::exit_code::Exit;
+use crate::cli::output::{Output, print_json, print_line, print_table};
+use crate::cli::progress::bar;
+use crate::cli::time;
+
+/// Opens a location. It may contain a SAS, because it is not stored anywhere.
+fn open(access: &LocationAccess, location: &str) -> Result<BackupLocation> {
+    if location.contains("://") && location.contains("sig=") {
+        return Ok(BackupLocation::blobs(location, None)?);
+    }
+    Ok(access.open(&absolute(location)?)?)
+}
+
+/// Reads a whole backup and reports damage.
+pub async fn verify(access: &LocationAccess, location: &str, output: Output) -> Result<Exit> {
+    let place = open(access, location)?;
+    let mut verification = verify_listing(&place).await?;
+    if verification.damages.contains(&Damage::NoManifest) {
+        bail!("{place}: {}", Damage::NoManifest);
+    }
+    let segments = verification.manifest.as_ref().map(|manifest| manifest.segments.clone()).unwrap_or_default();
+    let bar = bar("Reading", segments.len() as u64);
+    for segment in segments {
+        verification.add(verify_segment(&place, segment).await?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    match output {
+        Output::Json => print_json(&verification)?,
+        Output::Table => {
+            for damage in &verification.damages {
+                print_line(&damage.to_string())?;
+            }
+            if verification.omitted > 0 {
+                print_line(&format!("and {} more", verification.omitted))?;
+            }
+            let result = if verification.is_sound() { "sound" } else { "damaged" };
+            print_line(&format!(
+                "{place}: {result}; {} documents and {} deletions in {} segments, {}",
+                verification.documents,
+                verification.deletions,
+                verification.segments,
+                indicatif::HumanBytes(verification.compressed_bytes)
+            ))?;
+        }
+    }
+    Ok(if verification.is_sound() { Exit::Done } else { Exit::Found })
+}
+
+/// Lists the backups below a location, or the one at the location itself. Unreadable ones are listed too, and the command
+/// fails then.
+pub async fn list(access: &LocationAccess, location: &str, output: Output) -> Result<Exit> {
+    let place = open(access, location)?;
+    let backups = changefeed_backup_format::list(&place).await?;
+    if backups.is_empty() && place.as_file().await?.is_some() {
+        bail!("{place} is a file; use a folder or a blob URL");
+    }
+    let itself = if backups.is_empty() { inspect(&place).await? } else { None };
+    if let Some(ListedState::Damaged { damage }) = &itself {
+        bail!("{place}: {damage}");
+    }
+    match (output, &itself) {
+        (Output::Json, Some(itself)) => print_json(&json!({ "items": backups, "itself": itself }))?,
+        (Output::Json, None) => print_json(&json!({ "items": backups }))?,
+        (Output::Table, Some(itself)) => {
+            let (kind, backup, documents) = match itself {
+                ListedState::Finished { backup, documents, .. } => ("backup", backup, documents),
+                ListedState::Unfinished { backup, documents } => ("unfinished backup", backup, documents),
+                ListedState::Damaged { .. } | ListedState::Unreadable { .. } => bail!("could not read {place}"),
+            };
+            print_line(&format!("{place} is {kind} {} with {documents} documents", backup.id))?;
+        }
+        (Output::Table, None) if backups.is_empty() => print_line(&format!("no backups in {place}"))?,
+        (Output::Table, None) => {
+            let header = ["Name", "State", "Container", "Content", "Started", "Documents", "Deletions", "Size"];
+            print_table(&header, backups.iter().map(row))?;
+        }
+    }
+    let is_readable = !backups.iter().any(|backup| matches!(backup.state, ListedState::Unreadable { .. }));
+    Ok(if is_readable { Exit::Done } else { Exit::Failed })
+}
+
+fn row(listed: &ListedBackup) -> Vec<String> {
+    let (state, backup, numbers) = match &listed.state {
+        ListedState::Finished { backup, documents, deletions, compressed_bytes, .. } => {
+            let size = indicatif::HumanBytes(*compressed_bytes).to_string();
+            ("finished".to_owned(), Some(backup), [documents.to_string(), deletions.to_string(), size])
+        }
+        ListedState::Unfinished { backup, documents } => {
+            ("unfinished".to_owned(), Some(backup), [documents.to_string(), String::new(), String::new()])
+        }
+        ListedState::Damaged { damage } => (damage.to_string(), None, Default::default()),
+        ListedState::Unreadable { message } => (message.clone(), None, Default::default()),
+    };
+    let [container, content, started] = backup.map_or_else(Default::default, |backup| {
+        let mut content = match backup.content {
+            Content::Live {} => "live".to_owned(),
+            Content::AsOf { moment } => format!("as of {moment}"),
+        };
+        if let Some(earlier) = &backup.incremental_from {
+            content.push_str(&format!(", after {}", earlier.id));
+        }
+        for filter in &backup.filter {
+            content.push_str(&format!(", {}", String::from(filter.clone())));
+        }
+        [
+            format!("{}/{}", backup.source.database, backup.source.container),
+            content,
+            time::of_text(&backup.started_at.to_string()),
+        ]
+    });
+    [listed.name.clone(), state, container, content, started].into_iter().chain(numbers).collect()
+}

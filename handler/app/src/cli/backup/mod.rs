@@ -1,0 +1,36 @@
+//! `changefeed backup`: creates, inspects and restores backups. Inspecting one needs no Cosmos DB.
+
+mod arguments;
+mod create;
+mod inspect;
+mod location;
+mod restore;
+
+use anyhow::Result;
+use changefeed_backup_format::LocationAccess;
+use changefeed_operations::BACKUP;
+
+pub use self::arguments::BackupCommand;
+use super::exit_code::Exit;
+use crate::config::{Settings, Source, locations};
+use crate::jobs::host;
+use crate::service::Service;
+
+/// Creates, verifies, restores, lists or cancels backups.
+pub async fn run(source: &Source, command: &BackupCommand) -> Result<Exit> {
+    let service = || Settings::read(source).map(Service::of_command);
+    let access = || locations(source).map(|locations| LocationAccess { host: Some(host()), ..locations });
+    match command {
+        BackupCommand::Create(arguments) => create::run(&service()?, arguments).await,
+        BackupCommand::Restore(arguments) => restore::run(&service()?, arguments).await,
+        BackupCommand::Verify { location, output } => inspect::verify(&access()?, location, output.output).await,
+        BackupCommand::List { location, output } => inspect::list(&access()?, location, output.output).await,
+        BackupCommand::Cancel { id, output } => {
+            let service = service()?;
+            service.changefeed.backups.show(id).await?;
+            service.changefeed.jobs.cancel(BACKUP, id).await?;
+            create::print(&service.changefeed.backups.show(id).await?, output.output)?;
+            Ok(Exit::Done)
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! `changefeed dead-letters`: documents that could not be captured.
+
+mod arguments;
+
+use anyhow::{Result, bail};
+use changefeed_cosmos::{Error, ErrorKind};
+use changefeed_history::{DeadLetter, DeadLettersRequest, Replay, ReplayOutcome};
+use serde_json::json;
+
+pub use self::arguments::DeadLettersCommand;
+use self::arguments::SelectionArguments;
+use super::confirm::confirm;
+use super::exit_code::Exit;
+use super::output::{Output, print_json, print_line, print_table, shorten};
+use super::time;
+use crate::service::Service;
+
+/// Dead letters of one page.
+const PAGE_ITEMS: u32 = 1000;
+
+/// Lists, shows, replays or discards dead letters.
+pub async fn run(service: &Service, command: &DeadLettersCommand) -> Result<Exit> {
+    match command {
+        DeadLettersCommand::List { max_items, output } => list(service, *max_items, output.output).await?,
+        DeadLettersCommand::Show { id, output } => {
+            let letter = service.changefeed.dead_letters.show(id).await?;
+            match output.output {
+                Output::Json => print_json(&letter)?,
+                Output::Table => print_letter(&letter)?,
+            }
+        }
+        DeadLettersCommand::Replay { selection, output } => return replay(service, selection, output.output).await,
+        DeadLettersCommand::Discard { selection, yes, output } => {
+            discard(service, selection, *yes, output.output).await?
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// All dead letters, page by page. Removing letters of a page does not shift the pages after it.
+struct Pages<'a> {
+    service: &'a Service,
+    next: Option<DeadLettersRequest>,
+}
+
+impl<'a> Pages<'a> {
+    fn new(service: &'a Service) -> Self {
+        Self { service, next: Some(DeadLettersRequest { max_items: Some(PAGE_ITEMS), continuation: None }) }
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>> {
+        let Some(request) = self.next.take() else { return Ok(None) };
+        let page = self.service.changefeed.dead_letters.list(&request).await?;
+        let request = |continuation| DeadLettersRequest { continuation: Some(continuation), ..request };
+        self.next = page.continuation.map(request);
+        Ok(Some(page.items))
+    }
+}
+
+async fn list(service: &Service, max_items: Option<usize>, output: Output) -> Result<()> {
+    let mut left = max_items.unwrap_or(usize::MAX);
+    let mut rows = Vec::new();
+    let mut pages = Pages::new(service);
+    while left > 0 {
+        let Some(mut letters) = pages.next().await? else { break };
+        letters.truncate(left);
+        left -= letters.len();
+        for letter in letters {
+            match output {
+                Output::Json => print_json(&letter)?,
+                Output::Table => rows.push(vec![
+                    time::of_text(&letter.captured_at),
+                    letter.id,
+                    letter.reason,
+                    shorten(&letter.message),
+                    letter.attempts.to_string(),
+                ]),
+            }
+        }
+    }
+    match output {
+        Output::Json => Ok(()),
+        Output::Table => print_table(&["Captured", "Id", "Reason", "Message", "Replays"], rows),
+    }
+}
+
+fn print_letter(letter: &DeadLetter) -> Result<()> {
+    print_line(&format!(
+        "{}  {}  {}: {}",
+        letter.id,
+        time::of_text(&letter.captured_at),
+        letter.reason,
+        letter.message
+    ))?;
+    print_line(&format!("Delivered by invocation {} of {}", letter.invocation_id, letter.function))?;
+    if let Some(attempted_at) = &letter.attempted_at {
+        let last = time::of_text(attempted_at);
+        print_line(&format!("Replayed {} times without success, last at {last}", letter.attempts))?;
+    }
+    print_line(letter.payload.as_deref().unwrap_or_default())
+}
+
+/// Runs an action on every selected letter and reports each failure. A failure does not stop the other letters. With
+/// `--all`, a letter that was removed concurrently is not a failure.
+async fn for_each(
+    selection: &SelectionArguments,
+    service: &Service,
+    mut act: impl AsyncFnMut(&str) -> Result<()>,
+) -> Result<()> {
+    let mut failed = 0_usize;
+    let mut count = |acted: Result<()>| match acted {
+        Err(error) if !(selection.all && is_missing(&error)) => {
+            eprintln!("error: {error:#}");
+            failed += 1;
+        }
+        _ => {}
+    };
+    for id in &selection.ids {
+        count(act(id).await);
+    }
+    if selection.all {
+        let mut pages = Pages::new(service);
+        while let Some(letters) = pages.next().await? {
+            for letter in letters {
+                count(act(&letter.id).await);
+            }
+        }
+    }
+    if failed > 0 { bail!("{failed} dead letters failed") } else { Ok(()) }
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+async fn replay(service: &Service, selection: &SelectionArguments, output: Output) -> Result<Exit> {
+    let (mut stored, mut still_dead) = (0_u64, 0_u64);
+    let replayed = for_each(selection, service, async |id| {
+        let replay = service.changefeed.dead_letters.replay(id).await?;
+        let counted = if replay.outcome == ReplayOutcome::StillDead { &mut still_dead } else { &mut stored };
+        *counted += 1;
+        match output {
+            Output::Json => print_json(&replay),
+            Output::Table => print_line(&line(replay)),
+        }
+    })
+    .await;
+    if output == Output::Table {
+        print_line(&format!("stored {stored} dead letters, {still_dead} are still dead letters"))?;
+    }
+    replayed?;
+    Ok(if still_dead > 0 { Exit::Found } else { Exit::Done })
+}
+
+/// The outcome of one replay. It is printed at once, because there may be many.
+fn line(replay: Replay) -> String {
+    let outcome = match replay.outcome {
+        ReplayOutcome::Stored => "stored",
+        ReplayOutcome::AlreadyStored => "already stored",
+        ReplayOutcome::StillDead => "still a dead letter",
+    };
+    let reason = || {
+        let text = |text: Option<String>| text.unwrap_or_default();
+        format!("{}: {}", text(replay.reason), text(replay.message))
+    };
+    format!("{}  {outcome}  {}", replay.id, replay.version.unwrap_or_else(reason))
+}
+
+async fn discard(service: &Service, selection: &SelectionArguments, yes: bool, output: Output) -> Result<()> {
+    if !yes {
+        let mut count = selection.ids.len();
+        let mut pages = Pages::new(service);
+        while selection.all
+            && let Some(letters) = pages.next().await?
+        {
+            count += letters.len();
+        }
+        confirm(
+            &format!("Discard {count} dead letters and their payloads? This cannot be undone."),
+            "nothing was discarded",
+        )?;
+    }
+    let mut count = 0;
+    let discarded = for_each(selection, service, async |id| {
+        service.changefeed.dead_letters.discard(id).await?;
+        count += 1;
+        Ok(())
+    })
+    .await;
+    match output {
+        Output::Json => print_json(&json!({"discarded": count}))?,
+        Output::Table => print_line(&format!("discarded {count} dead letters"))?,
+    }
+    discarded
+}

@@ -1,0 +1,30 @@
+//! How a restore or an undo is executed.
+
+use clap::Args;
+
+use super::output::OutputArguments;
+
+/// How a restore or an undo is executed.
+#[derive(Debug, Args)]
+pub struct ExecutionArguments {
+    /// Show the plan and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write documents that would otherwise be reported as conflicts
+    #[arg(long)]
+    pub force: bool,
+    /// Reason, stored with the restore
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Name of the requester, stored with the restore; default: the user's name
+    #[arg(long, env = "USER", hide_env_values = true)]
+    pub requested_by: Option<String>,
+    /// Do not ask for confirmation
+    #[arg(long)]
+    pub yes: bool,
+    /// Limit in request units per second; runs the restore as a job
+    #[arg(long, value_name = "RU")]
+    pub ru_per_second: Option<f64>,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}

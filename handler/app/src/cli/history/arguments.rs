@@ -1,0 +1,77 @@
+//! The arguments of `changefeed history`.
+
+use changefeed_history::{Filter, Moment};
+use clap::Subcommand;
+
+use crate::cli::document_arguments::DocumentArguments;
+use crate::cli::output::OutputArguments;
+use crate::cli::time;
+
+#[derive(Debug, Subcommand)]
+pub enum HistoryCommand {
+    /// List the versions of a document, newest first
+    #[command(after_help = "Example:\n  changefeed history versions --id 28036 --pk 28036 --max-items 10")]
+    Versions {
+        #[command(flatten)]
+        document: DocumentArguments,
+        /// Maximum number of versions; default: all
+        #[arg(long)]
+        max_items: Option<usize>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Show one version
+    Show {
+        /// Id of the version
+        version: String,
+        #[command(flatten)]
+        document: DocumentArguments,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Show a document as of a time
+    #[command(after_help = time::help("Example:\n  changefeed history document --id 28036 --pk 28036 --as-of -10m"))]
+    Document {
+        #[command(flatten)]
+        document: DocumentArguments,
+        /// Time to look at
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
+        as_of: Moment,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Compare two versions, or a version with the live document
+    Diff {
+        #[command(flatten)]
+        document: DocumentArguments,
+        /// Id of the older version, or live
+        #[arg(long, value_name = "VERSION")]
+        from: String,
+        /// Id of the newer version, or live
+        #[arg(long, value_name = "VERSION", default_value = "live")]
+        to: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Search live documents and versions, in time order
+    #[command(after_help = time::help(
+        "Filters:\n  PATH OPERATOR VALUE, where OPERATOR is one of = != < <= > >= contains\n\n\
+         Example:\n  changefeed history search --filter city_name=Davidson --from -1d"
+    ))]
+    Search {
+        /// Filter, such as city_name=Davidson; if repeated, all must match
+        #[arg(long = "filter", value_name = "FILTER", required = true, value_parser = Filter::parse)]
+        filters: Vec<Filter>,
+        /// Earliest time of a change; default: no limit
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
+        from: Option<Moment>,
+        /// Latest time of a change; default: no limit
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
+        to: Option<Moment>,
+        /// Maximum number of rows; default: all
+        #[arg(long)]
+        max_items: Option<usize>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}

@@ -1,0 +1,60 @@
+//! The arguments of `changefeed leases`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::start_from::StartFrom;
+use crate::feed::Feed;
+
+#[derive(Debug, Subcommand)]
+pub enum LeasesCommand {
+    /// Create missing leases; safe while processors run
+    Repair {
+        /// Start of the new leases: now, beginning, or a time
+        #[arg(long, value_parser = StartFrom::parse, default_value = "beginning", allow_hyphen_values = true)]
+        from: StartFrom,
+        #[command(flatten)]
+        feed: FeedArguments,
+    },
+    /// Print the leases as JSON, for import
+    Export {
+        #[command(flatten)]
+        feed: FeedArguments,
+    },
+    /// Changefeed exported leases, also those of another prefix; stop all processors first
+    Import {
+        /// File to read, or - for standard input
+        file: PathBuf,
+        /// Replace existing leases
+        #[arg(long)]
+        overwrite: bool,
+        #[command(flatten)]
+        feed: FeedArguments,
+    },
+    /// Set all leases to another start; stop all processors first
+    Reset {
+        /// New start: now, beginning, or a time
+        #[arg(long, value_parser = StartFrom::parse, allow_hyphen_values = true)]
+        to: StartFrom,
+        /// Do not ask for confirmation
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        feed: FeedArguments,
+    },
+}
+
+/// Which change feed's leases.
+#[derive(Debug, Args)]
+pub struct FeedArguments {
+    /// Use the leases of the jobs instead of those of the capture
+    #[arg(long)]
+    pub jobs: bool,
+}
+
+impl FeedArguments {
+    pub fn feed(&self) -> Feed {
+        if self.jobs { Feed::Jobs } else { Feed::Capture }
+    }
+}

@@ -1,0 +1,46 @@
+//! `changefeed leases`: maintenance of the leases of the change feeds.
+
+mod arguments;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+pub use self::arguments::LeasesCommand;
+use super::confirm::confirm;
+use super::exit_code::Exit;
+use super::output::{print_json, print_line};
+use crate::service::Service;
+
+/// Repairs, exports, imports or resets leases.
+pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
+    match command {
+        LeasesCommand::Repair { from, feed } => {
+            let created = service.lease_set(feed.feed()).await?.repair(from.for_processor()).await?;
+            print_line(&format!("created {created} leases"))
+        }
+        LeasesCommand::Export { feed } => print_json(&json!(service.lease_set(feed.feed()).await?.export().await?)),
+        LeasesCommand::Import { file, overwrite, feed } => {
+            let text = read(file).with_context(|| format!("reading {}", file.display()))?;
+            let documents: Vec<Value> = serde_json::from_str(&text)
+                .with_context(|| format!("{} is not a JSON array of leases", file.display()))?;
+            let stored = service.lease_set(feed.feed()).await?.import(documents, *overwrite).await?;
+            print_line(&format!("stored {stored} leases"))
+        }
+        LeasesCommand::Reset { to, yes, feed } => {
+            let leases = service.lease_set(feed.feed()).await?;
+            if !yes {
+                let count = leases.all().await?.len();
+                confirm(&format!("Reset {count} leases and discard their checkpoints?"), "nothing was changed")?;
+            }
+            let count = leases.reset(to.for_processor()).await?;
+            print_line(&format!("reset {count} leases"))
+        }
+    }?;
+    Ok(Exit::Done)
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) }
+}

@@ -1,0 +1,33 @@
+//! The arguments of `changefeed local`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub struct LocalArguments {
+    /// Port of the stand-in Functions host; 0: any free port
+    #[arg(long, default_value_t = 7071)]
+    pub host_port: u16,
+    /// Port of the embedded Cosmos DB endpoint; 0: any free port
+    #[arg(long, default_value_t = 8081)]
+    pub cosmos_port: u16,
+    /// Serve the control interface of the endpoint on this port; 0: any free port; default: not served
+    #[arg(long, value_name = "PORT")]
+    pub control_port: Option<u16>,
+    /// Write this many sample documents before reporting ready
+    #[arg(long, value_name = "COUNT")]
+    pub populate: Option<u64>,
+    /// With --populate: seed of the documents; the same seed writes the same documents
+    #[arg(long, requires = "populate")]
+    pub seed: Option<u64>,
+    /// Run only the embedded Cosmos DB endpoint
+    #[arg(long, conflicts_with_all = ["populate", "require_keys", "host_port"])]
+    pub cosmos_only: bool,
+    /// Require function keys, as Azure does
+    #[arg(long)]
+    pub require_keys: bool,
+    /// Folder with host.json and the functions
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub script_root: PathBuf,
+}

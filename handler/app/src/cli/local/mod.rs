@@ -1,0 +1,119 @@
+//! `changefeed local`: everything on this machine. The embedded endpoint and the stand-in host run in this process, the
+//! functions in a child process, as with the real host. One JSON line on standard output reports their addresses.
+
+mod arguments;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use changefeed_operations::PopulateRequest;
+use local_cosmos::Endpoint;
+use local_host::{Host, HostOptions, RunningHost};
+use serde_json::{Value, json};
+
+pub use self::arguments::LocalArguments;
+use super::exit_code::Exit;
+use super::interrupt::interrupted;
+use super::output::print_line;
+use super::progress::bar;
+use crate::config::{SETTINGS, Settings, Source};
+use crate::service::Service;
+
+/// Runs until Ctrl-C or SIGTERM.
+pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
+    let options = local_cosmos::Options {
+        port: arguments.cosmos_port,
+        control_port: arguments.control_port,
+        ..Default::default()
+    };
+    let hint = "choose another port with --cosmos-port or --control-port; 0 uses any free port";
+    let endpoint = Endpoint::start(options).await.context(hint)?;
+    if arguments.cosmos_only {
+        print_line(&ready(&endpoint, None).to_string())?;
+        interrupted().await?;
+        log_usage(&endpoint);
+        endpoint.stop().await;
+        return Ok(Exit::Done);
+    }
+
+    let settings = app_settings(source, &endpoint);
+    let service = Service::new(Settings::read(&Source::from(settings.clone()))?);
+    service.changefeed.containers.provision(&["/pk".to_owned()]).await.context("provisioning the embedded endpoint")?;
+    let host = Host::start(HostOptions {
+        script_root: arguments.script_root.clone(),
+        port: arguments.host_port,
+        settings,
+        require_keys: arguments.require_keys,
+        executable: Some(std::env::current_exe().context("finding this executable")?),
+        // Developers restart the handler on purpose, so there is no limit.
+        restart_limit: None,
+        ..HostOptions::default()
+    })
+    .await
+    .with_context(|| {
+        format!(
+            "starting the stand-in Functions host in {} (see --script-root and --host-port)",
+            arguments.script_root.display()
+        )
+    })?;
+    let outcome = tokio::select! {
+        outcome = serve(&arguments, &endpoint, &host, &service) => outcome,
+        failure = host.failed() => bail!("the stand-in Functions host ended: {failure}"),
+        interrupted = interrupted() => interrupted,
+    };
+    host.stop().await;
+    log_usage(&endpoint);
+    endpoint.stop().await;
+    outcome.map(|()| Exit::Done)
+}
+
+async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHost, service: &Service) -> Result<()> {
+    host.wait_until_ready().await?;
+    if let Some(count) = arguments.populate {
+        let bar = bar("Writing", count);
+        let request = PopulateRequest { count, seed: arguments.seed, rate_per_second: None };
+        service.changefeed.documents.populate(&request, &|done, _| bar.set_position(done)).await?;
+        bar.finish_and_clear();
+    }
+    let mut ready = ready(endpoint, Some(&host.api_url()));
+    if let Some(key) = host.function_key() {
+        ready["functionKey"] = json!(key);
+    }
+    print_line(&ready.to_string())?;
+    std::future::pending().await
+}
+
+/// The line that reports the addresses.
+fn ready(endpoint: &Endpoint, api: Option<&str>) -> Value {
+    let mut ready = json!({"event": "ready"});
+    if let Some(api) = api {
+        ready["api"] = json!(api);
+    }
+    ready["cosmos"] = json!(endpoint.url());
+    if let Some(control) = endpoint.control_url() {
+        ready["control"] = json!(control.trim_end_matches('/'));
+    }
+    ready["connectionString"] = json!(endpoint.connection_string());
+    ready
+}
+
+/// The settings of the functions: the environment, defaults for the rest, and the embedded endpoint as the account.
+fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    for setting in SETTINGS.iter().filter(|setting| setting.name.starts_with("CHANGEFEED_")) {
+        let default = Some(setting.default).filter(|default| *default != "-");
+        settings.extend(source.get(setting.name).or(default).map(|value| (setting.name.to_owned(), value.to_owned())));
+    }
+    // Both names, because the trigger prefers the longer one.
+    for name in ["AzureWebJobsCosmosDB", "CosmosDB"] {
+        settings.insert(name.to_owned(), endpoint.connection_string());
+    }
+    // Otherwise the SDK waits for the metadata service of an Azure machine.
+    settings.insert("COSMOS_DISABLE_IMDS".to_owned(), "1".to_owned());
+    settings
+}
+
+fn log_usage(endpoint: &Endpoint) {
+    let usage = endpoint.usage();
+    log::info!("the embedded endpoint answered {} requests for {:.0} RU", usage.requests, usage.request_units);
+}

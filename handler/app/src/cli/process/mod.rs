@@ -1,0 +1,107 @@
+//! `changefeed process`: capture and jobs on the change feed processor, until Ctrl-C or SIGTERM.
+
+mod arguments;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use changefeed_processor::{Change, ChangeFeedMode, StartFrom};
+use serde_json::{Value, json};
+
+pub use self::arguments::ProcessArguments;
+use super::exit_code::Exit;
+use super::interrupt::Interrupts;
+use super::output::print_line;
+use crate::process::{Health, HealthPort, ProcessOptions, Processing};
+use crate::service::Service;
+
+/// Stopping a process and its group sends two signals. Within this time they count as one.
+const SIGNAL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Captures until a signal arrives, then finishes batches in progress and releases the leases. A second signal stops at
+/// once.
+pub async fn run(service: Service, arguments: ProcessArguments) -> Result<Exit> {
+    let options = options(&service, &arguments);
+    let mode = options.mode;
+    let mut interrupts = Interrupts::listen()?;
+    let health = Health::new();
+    // First, so that a port in use fails before any lease is acquired.
+    let health_port = match arguments.health_port {
+        Some(port) => Some(HealthPort::serve(arguments.health_address, port, &health)?),
+        None => None,
+    };
+    let processing = Processing::start(Arc::new(service), options, &health, interrupts.next()).await?;
+    let Some(processing) = processing else { return Ok(Exit::Done) };
+    let mut ready = json!({"event": "ready", "instance": processing.instance_name(), "mode": mode.to_string()});
+    if let Some(port) = &health_port {
+        ready["health"] = json!(format!("http://{}", port.address()));
+    }
+    print_line(&ready.to_string())?;
+
+    interrupts.next().await;
+    let stopped_at = Instant::now();
+    log::info!("stopping: finishing batches in progress, then releasing the leases");
+    let again = async {
+        while stopped_at.elapsed() < SIGNAL_INTERVAL {
+            interrupts.next().await;
+        }
+    };
+    tokio::select! {
+        () = processing.stop(&health) => {}
+        () = again => bail!("stopped at once: the leases expire, and batches in progress are delivered again"),
+    }
+    if let Some(port) = health_port {
+        port.close().await;
+    }
+    Ok(Exit::Done)
+}
+
+fn options(service: &Service, arguments: &ProcessArguments) -> ProcessOptions {
+    let mode = arguments.mode.unwrap_or(service.settings().mode);
+    let start_from = match (arguments.from, mode) {
+        (Some(from), _) => from.for_processor(),
+        (None, ChangeFeedMode::AllVersionsAndDeletes) => StartFrom::Now,
+        (None, ChangeFeedMode::LatestVersion) => StartFrom::Beginning,
+    };
+    let milliseconds = |value: Option<u64>| value.map(Duration::from_millis);
+    ProcessOptions {
+        instance_name: arguments.instance.clone(),
+        mode,
+        start_from,
+        max_items: arguments.max_items,
+        poll_delay: milliseconds(arguments.poll_delay_ms),
+        lease_acquire_interval: milliseconds(arguments.lease_acquire_interval_ms),
+        lease_expiration_interval: milliseconds(arguments.lease_expiration_interval_ms),
+        lease_renew_interval: milliseconds(arguments.lease_renew_interval_ms),
+        on_captured: arguments.print.then_some(print as fn(&[Change])),
+    }
+}
+
+/// Prints a line for each change.
+fn print(changes: &[Change]) {
+    for change in changes {
+        let metadata = change.metadata.as_ref();
+        let operation = match metadata.and_then(|metadata| Some((metadata.operation_type?, metadata))) {
+            Some((_, metadata)) if metadata.time_to_live_expired == Some(true) => json!("expire"),
+            Some((operation, _)) => json!(operation),
+            None => json!("write"),
+        };
+        let id = change.current.as_ref().map(|document| document["id"].clone());
+        let mut line = json!({
+            "event": "change",
+            "operation": operation,
+            "id": id.or_else(|| Some(json!(metadata?.id))),
+            "lsn": change.lsn(),
+            "time": change.time(),
+        });
+        if let Some(Value::Object(document)) = &change.current {
+            let own = document.iter().filter(|(name, _)| !name.starts_with('_'));
+            line["document"] = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+        }
+        // A closed pipe must not stop the capture.
+        if let Err(error) = print_line(&line.to_string()) {
+            log::warn!("could not print a change: {error}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The arguments of `changefeed restore`.
+
+use changefeed_cosmos::Key;
+use changefeed_history::{Filter, Moment};
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::cli::document_arguments::parse_key;
+use crate::cli::execution_arguments::ExecutionArguments;
+use crate::cli::output::OutputArguments;
+use crate::cli::time;
+
+#[derive(Debug, Subcommand)]
+pub enum RestoreCommand {
+    /// Show the plan of a restore, ask for confirmation, and execute it
+    #[command(after_help = time::help(
+        "Examples:\n  changefeed restore run --id 28036 --pk 28036 --as-of -10m\n  \
+         changefeed restore run --filter city_name=Davidson --before 2026-11-20T10:31:00Z --dry-run"
+    ))]
+    Run(Box<RestoreArguments>),
+    /// List restores, newest first
+    List(OutputArguments),
+    /// Show one restore, document by document
+    Show {
+        /// Id of the restore
+        id: String,
+        /// Follow a job to its end, and run it here if no other worker holds it; Ctrl-C detaches
+        #[arg(long)]
+        follow: bool,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// List every document of a restore; as JSON, one document per line
+    Items {
+        /// Id of the restore
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Cancel a restore that is a job; documents already written are not changed back
+    Cancel {
+        /// Id of the restore
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Show the plan of an undo, ask for confirmation, and execute it
+    Undo {
+        /// Id of the restore
+        id: String,
+        #[command(flatten)]
+        execution: ExecutionArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("target").required(true)))]
+pub struct RestoreArguments {
+    /// Restore the document with this id; needs --pk or --partition-key
+    #[arg(long)]
+    pub id: Option<String>,
+    /// Partition key value, if it is a single string; without --id, restore all its documents
+    #[arg(long)]
+    pub pk: Option<String>,
+    /// Partition key value as a JSON array of its components
+    #[arg(long, value_name = "JSON", value_parser = parse_key, conflicts_with = "pk")]
+    pub partition_key: Option<Key>,
+    /// Restore documents that match, such as city_name=Davidson; if repeated, all must match
+    #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse)]
+    pub filters: Vec<Filter>,
+    /// Document state that the filters match; default: target
+    #[arg(long, value_enum, requires = "filters")]
+    pub filter_on: Option<FilterOnArgument>,
+    /// Restore every document
+    #[arg(long)]
+    pub all: bool,
+    /// Restore the newest version at or before this time
+    #[arg(long, value_name = "TIME", group = "target", allow_hyphen_values = true, value_parser = time::parse)]
+    pub as_of: Option<Moment>,
+    /// Restore the newest version before this time
+    #[arg(long, value_name = "TIME", group = "target", allow_hyphen_values = true, value_parser = time::parse)]
+    pub before: Option<Moment>,
+    /// Restore the version with this id; needs --id
+    #[arg(long, group = "target")]
+    pub version: Option<String>,
+    /// Delete documents that are known not to have existed at that time
+    #[arg(long)]
+    pub delete_created_after: bool,
+    /// Write into this container instead of the monitored one
+    #[arg(long, value_name = "CONTAINER")]
+    pub into: Option<String>,
+    /// Run as a job even if the restore is small
+    #[arg(long)]
+    pub job: bool,
+    #[command(flatten)]
+    pub execution: ExecutionArguments,
+}
+
+/// The state of a document that must match the filters.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FilterOnArgument {
+    // The version to restore. Without a doc comment, so that the help stays in its short form.
+    Target,
+    // The live document.
+    Live,
+}

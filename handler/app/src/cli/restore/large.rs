@@ -1,0 +1,188 @@
+//! Restores that are jobs: one job plans, another executes, and a progress bar follows both.
+
+use anyhow::Result;
+use changefeed_jobs::JobState;
+use changefeed_operations::RESTORE;
+use changefeed_operations::{Action, PlannedItem, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
+
+use super::items::{print_items, summary};
+use crate::cli::confirm::confirm;
+use crate::cli::execution_arguments::ExecutionArguments;
+use crate::cli::exit_code::Exit;
+use crate::cli::follow::{Followed, Following, follow};
+use crate::cli::output::{Output, print_json, print_line};
+use crate::cli::time;
+use crate::service::Service;
+
+/// Documents with conflicts or failures that are shown at the end.
+const SHOWN: usize = 20;
+
+/// A restore or an undo that is too large for one request.
+pub enum Large {
+    Restore(Box<RestoreRequest>),
+    Undo(String, UndoRequest),
+}
+
+impl Large {
+    async fn start(&self, service: &Service, dry_run: bool) -> Result<RestoreRecord> {
+        Ok(match self {
+            Self::Restore(request) => {
+                let request = RestoreRequest { dry_run, ..RestoreRequest::clone(request) };
+                service.changefeed.restores.create_job(&request).await?
+            }
+            Self::Undo(id, request) => {
+                let request = UndoRequest { dry_run, ..request.clone() };
+                service.changefeed.restores.create_undo_job(id, &request).await?
+            }
+        })
+    }
+}
+
+/// Plans, shows the plan, asks for confirmation, and executes it. With `--yes` there is no plan and no prompt.
+pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArguments) -> Result<Exit> {
+    let for_humans = execution.output.output == Output::Table;
+    if execution.dry_run || !execution.yes {
+        let record = large.start(service, true).await?;
+        let following = Following { id: &record.id, action: "Planning", phase: None, for_humans };
+        if follow(service, following).await? == Followed::Detached {
+            service.changefeed.jobs.cancel(RESTORE, &record.id).await?;
+            print_line("nothing was written")?;
+            return Ok(Exit::Failed);
+        }
+        let view = service.changefeed.restores.show(&record.id).await?;
+        let counts = view.record.counts;
+        if for_humans {
+            show(&view, Output::Table)?;
+            if view.continuation.is_some() {
+                print_unwritten(service, &view.record).await?;
+            }
+        }
+        if execution.dry_run || counts.writes() == 0 || view.record.state != JobState::Planned {
+            if !for_humans {
+                print_json(&view)?;
+            }
+            return Ok(match view.record.state {
+                JobState::Planned => Exit::of_plan(&counts),
+                ended => Exit::of_job(ended),
+            });
+        }
+        confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
+    }
+    let record = large.start(service, false).await?;
+    if !follow_to_end(service, &record.id, execution.output.output).await? {
+        return Ok(Exit::Failed);
+    }
+    let view = service.changefeed.restores.show(&record.id).await?;
+    if for_humans {
+        let record = &view.record;
+        print_unwritten(service, record).await?;
+        if let Some(message) = view.progress.as_ref().and_then(|progress| progress.message.as_ref()) {
+            print_line(message)?;
+        }
+        print_line(&format!(
+            "Restore {}: {} for {:.0} RU",
+            record.id,
+            summary(&record.counts, true),
+            record.request_charge
+        ))?;
+        if record.counts.writes() > 0 {
+            print_line(&format!("To undo it: changefeed restore undo {}", record.id))?;
+        }
+    } else {
+        print_json(&view)?;
+    }
+    Ok(Exit::of_job(view.record.state))
+}
+
+/// Prints the first documents with conflicts or failures, with the reasons.
+pub async fn print_unwritten(service: &Service, record: &RestoreRecord) -> Result<()> {
+    let all = usize::try_from(record.counts.conflict + record.counts.failed).unwrap_or(usize::MAX);
+    let mut unwritten: Vec<PlannedItem> = Vec::new();
+    let mut continuation = None;
+    while unwritten.len() < all.min(SHOWN) {
+        let page = service.changefeed.restores.items(&record.id, continuation.as_deref()).await?;
+        unwritten
+            .extend(page.items.into_iter().filter(|item| matches!(item.action, Action::Conflict | Action::Failed)));
+        continuation = page.continuation;
+        if continuation.is_none() {
+            break;
+        }
+    }
+    if unwritten.is_empty() {
+        return Ok(());
+    }
+    unwritten.truncate(SHOWN);
+    print_items(&unwritten)?;
+    if all > unwritten.len() {
+        print_line(&format!(
+            "… and {} more; to list all: changefeed restore items {}",
+            all - unwritten.len(),
+            record.id
+        ))?;
+    }
+    Ok(())
+}
+
+/// Follows a restore. Whether it ended before Ctrl-C detached from it.
+pub async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bool> {
+    if service.changefeed.restores.record(id).await?.job.is_none() {
+        return Ok(true);
+    }
+    let following = Following { id, action: "Restoring", phase: None, for_humans: output == Output::Table };
+    if follow(service, following).await? == Followed::Detached {
+        if service.changefeed.jobs.job(id).await?.job.only_on.is_none() {
+            eprintln!("The RunJobs function or `changefeed process` continues the restore.");
+        }
+        eprintln!(
+            "To follow it and run it here: changefeed restore show {id} --follow\n\
+             To cancel it: changefeed restore cancel {id}"
+        );
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Shows a restore: its progress and its first documents.
+pub fn show(view: &RestoreView, output: Output) -> Result<()> {
+    if output == Output::Json {
+        return print_json(view);
+    }
+    let record = &view.record;
+    let done = record.state != JobState::Planned;
+    print_items(&record.items)?;
+    if view.continuation.is_some() {
+        print_line(&format!("… and more; to list all: changefeed restore items {}", record.id))?;
+    }
+    print_line(&format!(
+        "{}  {}  {}  {}",
+        record.id,
+        time::of_text(&record.started_at),
+        format!("{:?}", record.state).to_lowercase(),
+        summary(&record.counts, done)
+    ))?;
+    if let Some(progress) = view.progress.as_ref().filter(|_| !record.state.is_end()) {
+        let of = progress.total.map(|total| format!(" of {total}")).unwrap_or_default();
+        let left = progress.seconds_left.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
+        print_line(&format!("{}{of} processed{left}", progress.done))?;
+    }
+    if let Some(message) = view.progress.as_ref().and_then(|progress| progress.message.as_ref()) {
+        print_line(message)?;
+    }
+    Ok(())
+}
+
+/// Prints every document of a restore, page by page.
+pub async fn print_all_items(service: &Service, id: &str, output: Output) -> Result<()> {
+    let mut continuation = None;
+    loop {
+        let page = service.changefeed.restores.items(id, continuation.as_deref()).await?;
+        match output {
+            Output::Json => page.items.iter().try_for_each(print_json)?,
+            Output::Table => print_items(&page.items)?,
+        }
+        continuation = page.continuation;
+        if continuation.is_none() {
+            return Ok(());
+        }
+    }
+}

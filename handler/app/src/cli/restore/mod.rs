@@ -1,0 +1,182 @@
+//! `changefeed restore`: shows the plan of a restore, asks for confirmation, and executes it.
+
+mod arguments;
+mod items;
+mod large;
+
+use anyhow::Result;
+use changefeed_cosmos::DocumentName;
+use changefeed_operations::RESTORE;
+use changefeed_operations::{
+    Action, Counts, FilterOn, Plan, PlannedItem, RestoreReport, RestoreRequest, Selection, Target, UndoRequest,
+};
+
+pub use self::arguments::RestoreCommand;
+use self::arguments::{FilterOnArgument, RestoreArguments};
+use self::items::{print_items, summary};
+pub use self::large::{Large, run_large};
+use self::large::{follow_to_end, print_all_items, print_unwritten, show};
+use super::confirm::confirm;
+use super::execution_arguments::ExecutionArguments;
+use super::exit_code::{Exit, UsageError};
+use super::output::{Output, print_json, print_line, print_table};
+use super::time;
+use crate::service::Service;
+
+/// Runs, lists, shows, cancels or undoes restores.
+pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
+    match command {
+        RestoreCommand::Run(arguments) => {
+            let request = request(arguments)?;
+            let plan = if request.is_job() { None } else { service.changefeed.restores.plan(&request).await? };
+            match plan {
+                Some(plan) => execute(service, plan, &arguments.execution).await,
+                None => run_large(service, Large::Restore(Box::new(request)), &arguments.execution).await,
+            }
+        }
+        RestoreCommand::Undo { id, execution } => {
+            let request = UndoRequest {
+                dry_run: execution.dry_run,
+                force: execution.force,
+                reason: execution.reason.clone(),
+                requested_by: execution.requested_by.clone(),
+                ru_per_second: execution.ru_per_second,
+            };
+            match service.changefeed.restores.plan_undo(id, &request).await? {
+                Some(plan) => execute(service, plan, execution).await,
+                None => run_large(service, Large::Undo(id.clone(), request), execution).await,
+            }
+        }
+        RestoreCommand::List(output) => {
+            let list = service.changefeed.restores.list().await?;
+            match output.output {
+                Output::Json => print_json(&list)?,
+                Output::Table => {
+                    let text = |text: Option<String>| text.unwrap_or_default();
+                    let rows = list.items.into_iter().map(|view| {
+                        let record = view.record;
+                        let undone = record.undone_by.map(|by| format!("undone by {by}"));
+                        let undo = record.undo_of.map(|of| format!("undo of {of}"));
+                        vec![
+                            record.id,
+                            time::of_text(&record.started_at),
+                            format!("{:?}", record.state).to_lowercase(),
+                            summary(&record.counts, true),
+                            text(record.requested_by),
+                            text(record.reason),
+                            text(undone.or(undo)),
+                        ]
+                    });
+                    print_table(&["Id", "Started", "State", "Documents", "Requested by", "Reason", "Undo"], rows)?;
+                }
+            }
+            Ok(Exit::Done)
+        }
+        RestoreCommand::Show { id, follow, output } => {
+            if *follow && !follow_to_end(service, id, output.output).await? {
+                return Ok(Exit::Failed);
+            }
+            let view = service.changefeed.restores.show(id).await?;
+            show(&view, output.output)?;
+            if *follow && output.output == Output::Table && view.continuation.is_some() {
+                print_unwritten(service, &view.record).await?;
+            }
+            Ok(if *follow { Exit::of_job(view.record.state) } else { Exit::Done })
+        }
+        RestoreCommand::Items { id, output } => {
+            print_all_items(service, id, output.output).await?;
+            Ok(Exit::Done)
+        }
+        RestoreCommand::Cancel { id, output } => {
+            service.changefeed.jobs.cancel(RESTORE, id).await?;
+            show(&service.changefeed.restores.show(id).await?, output.output)?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn usage(message: &'static str) -> anyhow::Error {
+    anyhow::Error::new(UsageError(message))
+}
+
+fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
+    let key = arguments.pk.as_ref().map(changefeed_cosmos::Key::text).or_else(|| arguments.partition_key.clone());
+    let selection = match (&arguments.id, key, arguments.filters.as_slice(), arguments.all) {
+        (Some(id), Some(partition_key), [], false) => {
+            Selection::Documents(vec![DocumentName { id: id.clone(), partition_key }])
+        }
+        (Some(_), None, ..) => return Err(usage("--id needs --pk or --partition-key")),
+        (None, Some(key), [], false) => Selection::Partition(key),
+        (None, None, [], true) => Selection::All,
+        (None, None, filters @ [_, ..], false) => {
+            let on = match arguments.filter_on {
+                Some(FilterOnArgument::Live) => FilterOn::Live,
+                Some(FilterOnArgument::Target) | None => FilterOn::Target,
+            };
+            Selection::Filter { filters: filters.to_vec(), on }
+        }
+        _ => {
+            return Err(usage(
+                "give exactly one of: --id with --pk or --partition-key; --pk or --partition-key; --filter; --all",
+            ));
+        }
+    };
+    let target = match (arguments.as_of, arguments.before, &arguments.version, &selection) {
+        (Some(moment), None, None, _) => Target::AsOf(moment),
+        (None, Some(moment), None, _) => Target::Before(moment),
+        (None, None, Some(version), Selection::Documents(_)) => Target::Version(version.clone()),
+        (None, None, Some(_), _) => return Err(usage("--version needs --id")),
+        _ => return Err(usage("give exactly one of --as-of, --before and --version")),
+    };
+    Ok(RestoreRequest {
+        selection,
+        target,
+        dry_run: arguments.execution.dry_run,
+        force: arguments.execution.force,
+        delete_created_after: arguments.delete_created_after,
+        into: arguments.into.clone(),
+        reason: arguments.execution.reason.clone(),
+        requested_by: arguments.execution.requested_by.clone(),
+        job: arguments.job,
+        ru_per_second: arguments.execution.ru_per_second,
+    })
+}
+
+async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) -> Result<Exit> {
+    let counts = Counts::of(&plan.items);
+    let for_humans = execution.output.output == Output::Table;
+    if for_humans {
+        print_items(&plan.items)?;
+        print_line(&summary(&counts, false))?;
+    }
+    if execution.dry_run || counts.writes() == 0 {
+        if !for_humans {
+            print_json(&plan.report())?;
+        }
+        return Ok(Exit::of_plan(&counts));
+    }
+    if !execution.yes {
+        confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
+    }
+    let report = service.changefeed.restores.execute(plan).await?;
+    if for_humans {
+        print_report(&report)?
+    } else {
+        print_json(&report)?
+    }
+    Ok(Exit::of_job(report.state))
+}
+
+fn print_report(report: &RestoreReport) -> Result<()> {
+    let unwritten: Vec<PlannedItem> =
+        report.items.iter().filter(|item| matches!(item.action, Action::Conflict | Action::Failed)).cloned().collect();
+    if !unwritten.is_empty() {
+        print_items(&unwritten)?;
+    }
+    let id = report.id.as_deref().unwrap_or_default();
+    print_line(&format!("Restore {id}: {} for {:.0} RU", summary(&report.counts, true), report.request_charge))?;
+    if report.counts.writes() == 0 {
+        return Ok(());
+    }
+    print_line(&format!("To undo it: changefeed restore undo {id}"))
+}

@@ -1,0 +1,35 @@
+//! Where reading a change feed starts, as an argument.
+
+use changefeed_history::Moment;
+
+use super::time;
+
+/// A start of the change feed.
+#[derive(Clone, Copy, Debug)]
+pub enum StartFrom {
+    Now,
+    Beginning,
+    Time(Moment),
+}
+
+impl StartFrom {
+    pub fn for_processor(self) -> changefeed_processor::StartFrom {
+        match self {
+            Self::Now => changefeed_processor::StartFrom::Now,
+            Self::Beginning => changefeed_processor::StartFrom::Beginning,
+            Self::Time(moment) => changefeed_processor::StartFrom::Time(moment.time()),
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "now" => Ok(Self::Now),
+            "beginning" => Ok(Self::Beginning),
+            time => match time::parse(time) {
+                Ok(moment) if moment.time() > chrono::Utc::now() => Err(format!("{time} is in the future")),
+                Ok(moment) => Ok(Self::Time(moment)),
+                Err(error) => Err(format!("{error}; or now, or beginning")),
+            },
+        }
+    }
+}

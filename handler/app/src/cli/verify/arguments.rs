@@ -1,0 +1,72 @@
+//! The arguments of `changefeed verify`.
+
+use changefeed_cosmos::Key;
+use clap::{Args, Subcommand};
+
+use crate::cli::document_arguments::parse_key;
+use crate::cli::output::OutputArguments;
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit codes: 0 no differences, 1 failed, 3 differences found, 4 repair declined"
+)]
+pub struct VerifyArguments {
+    #[command(subcommand)]
+    pub command: Option<VerifyCommand>,
+    #[command(flatten)]
+    pub run: VerifyRunArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyRunArguments {
+    /// Capture missing documents and record unreported deletes; shows the differences and asks first
+    #[arg(long)]
+    pub repair: bool,
+    /// With --repair: do not show the differences and do not ask for confirmation
+    #[arg(long, requires = "repair")]
+    pub yes: bool,
+    /// Compare only documents of this partition key value, if it is a single string
+    #[arg(long, conflicts_with = "partition_key")]
+    pub pk: Option<String>,
+    /// Compare only documents of this partition key value, a JSON array of its components
+    #[arg(long, value_name = "JSON", value_parser = parse_key)]
+    pub partition_key: Option<Key>,
+    /// How long the capture may lag before a document counts as missing; default: 60
+    #[arg(long, value_name = "SECONDS")]
+    pub grace: Option<u32>,
+    /// Limit in request units per second; default: no limit
+    #[arg(long, value_name = "RU")]
+    pub ru_per_second: Option<f64>,
+    /// Name of the requester, stored with the verification; default: the user's name
+    #[arg(long, env = "USER", hide_env_values = true)]
+    pub requested_by: Option<String>,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum VerifyCommand {
+    /// List verifications, newest first
+    List(OutputArguments),
+    /// Show the progress and the findings of a verification
+    Show {
+        /// Id of the verification
+        id: String,
+        /// Follow it to its end, and run it here if no other worker holds it; Ctrl-C detaches
+        #[arg(long)]
+        follow: bool,
+        /// Show all findings; default: the first 20
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Cancel a verification; finished repairs are kept
+    Cancel {
+        /// Id of the verification
+        id: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}

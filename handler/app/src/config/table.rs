@@ -1,0 +1,46 @@
+//! Names and defaults of all settings. Tests compare the README's table and the sample settings file with this one.
+
+/// A setting.
+pub struct Setting {
+    /// The name of the app setting.
+    pub name: &'static str,
+    /// Its default; `-` for none.
+    pub default: &'static str,
+}
+
+pub const DATABASE: Setting = Setting { name: "CHANGEFEED_DATABASE", default: "dev" };
+pub const MONITORED: Setting = Setting { name: "CHANGEFEED_MONITORED_CONTAINER", default: "events" };
+pub const CHANGES: Setting = Setting { name: "CHANGEFEED_CHANGES_CONTAINER", default: "changes" };
+pub const LEASES: Setting = Setting { name: "CHANGEFEED_LEASES_CONTAINER", default: "leases" };
+pub const JOBS: Setting = Setting { name: "CHANGEFEED_JOBS_CONTAINER", default: "jobs" };
+pub const DEAD_LETTERS: Setting = Setting { name: "CHANGEFEED_DEAD_LETTERS_CONTAINER", default: "dead-letters" };
+pub const CONCURRENCY: Setting = Setting { name: "CHANGEFEED_CONCURRENCY", default: "64" };
+pub const BATCH_TIMEOUT: Setting = Setting { name: "CHANGEFEED_BATCH_TIMEOUT_SECONDS", default: "240" };
+pub const INDEXED_FIELDS: Setting = Setting { name: "CHANGEFEED_INDEXED_FIELDS", default: "-" };
+pub const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_FIELD", default: "restored_at" };
+pub const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS", default: "-" };
+pub const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
+pub const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
+pub const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
+pub const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
+pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
+
+/// The settings in the order of the README's table, without those of the connection.
+pub const SETTINGS: [Setting; 16] = [
+    DATABASE,
+    MONITORED,
+    CHANGES,
+    LEASES,
+    JOBS,
+    DEAD_LETTERS,
+    CONCURRENCY,
+    BATCH_TIMEOUT,
+    INDEXED_FIELDS,
+    RETENTION_DAYS,
+    RESTORED_AT_FIELD,
+    MODE,
+    LEASE_PREFIX,
+    BACKUP_STORAGE,
+    PORT,
+    RUST_LOG,
+];

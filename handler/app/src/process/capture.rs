@@ -1,0 +1,112 @@
+//! The processor that captures: its handler stores every batch as versions.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use changefeed_history::{Batch, CaptureReport, ContainerState};
+use changefeed_processor::{Change, ChangeFeedMode, ChangeFeedProcessor};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::health::Health;
+use super::metrics::Metrics;
+use super::options::ProcessOptions;
+use crate::feed::Feed;
+use crate::service::Service;
+
+/// The name of this function in dead letters.
+const FUNCTION: &str = "process";
+
+/// The processor that captures.
+pub async fn processor(
+    service: &Arc<Service>,
+    options: &ProcessOptions,
+    health: &Health,
+) -> Result<ChangeFeedProcessor> {
+    let (monitored, leases) = service.feed_containers(Feed::Capture).await?;
+    let processor_name = service.settings().lease_prefix.clone();
+    let mut builder = ChangeFeedProcessor::builder(processor_name, monitored, leases)
+        .mode(options.mode)
+        .start_from(options.start_from);
+    if let Some(name) = &options.instance_name {
+        builder = builder.instance_name(name.as_str());
+    }
+    if let Some(max_items) = options.max_items {
+        builder = builder.max_items(max_items);
+    }
+    if let Some(delay) = options.poll_delay {
+        builder = builder.poll_delay(delay);
+    }
+    let capturing = Arc::new(Capturing {
+        service: Arc::clone(service),
+        metrics: health.metrics(),
+        mode: options.mode,
+        on_captured: options.on_captured,
+    });
+    health.watch(Feed::Capture, options.estimator(service, Feed::Capture).await?);
+    let builder = health.metrics().watch(Feed::Capture, options.lease_intervals(builder));
+    Ok(builder.build(move |context, changes| {
+        let capturing = Arc::clone(&capturing);
+        let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
+        async move { capturing.capture(invocation_id, changes).await }
+    }))
+}
+
+/// Checks the containers before anything starts.
+///
+/// # Errors
+/// Names a container that is missing or cannot be read.
+pub async fn check_containers(service: &Service) -> Result<()> {
+    for container in service.changefeed.containers.status().await {
+        match container.state {
+            ContainerState::Ready { .. } => {}
+            ContainerState::Missing => {
+                let database = &service.changefeed.containers.names().database;
+                bail!("container {database}/{} does not exist; create it with `changefeed provision`", container.name)
+            }
+            ContainerState::Failed { message } => bail!("could not read container {}: {message}", container.name),
+        }
+    }
+    Ok(())
+}
+
+struct Capturing {
+    service: Arc<Service>,
+    metrics: Arc<Metrics>,
+    mode: ChangeFeedMode,
+    on_captured: Option<fn(&[Change])>,
+}
+
+impl Capturing {
+    async fn capture(&self, invocation_id: String, changes: Vec<Change>) -> Result<(), CaptureError> {
+        let documents = changes.iter().map(|change| payload(self.mode, change)).collect::<Result<_, _>>()?;
+        let batch = Batch { function: FUNCTION.to_owned(), invocation_id, rewritten_by_host: false };
+        let captured = self.service.changefeed.capture.capture(&batch, documents).await;
+        self.metrics.batch(captured.as_ref().ok());
+        let CaptureReport { stored, already_stored, dead_lettered, request_charge } = captured?;
+        log::info!(
+            "{}: stored {stored} versions, {already_stored} already present, {dead_lettered} dead letters, \
+             {request_charge:.1} RU",
+            batch.invocation_id
+        );
+        if let Some(on_captured) = self.on_captured {
+            on_captured(&changes);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CaptureError {
+    #[error(transparent)]
+    Store(#[from] changefeed_cosmos::Error),
+    #[error("could not write a change as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// A change as the Functions host delivers it: the document, or in AllVersionsAndDeletes mode an envelope.
+fn payload(mode: ChangeFeedMode, change: &Change) -> Result<Box<RawValue>, serde_json::Error> {
+    match (mode, &change.current) {
+        (ChangeFeedMode::LatestVersion, Some(document)) => to_raw_value(document),
+        _ => to_raw_value(change),
+    }
+}

@@ -1,0 +1,69 @@
+//! A running instance: one processor that captures, one that runs jobs, and the retention.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use changefeed_processor::RunningProcessor;
+
+use super::capture::{check_containers, processor};
+use super::health::Health;
+use super::jobs::RunningJobs;
+use super::options::ProcessOptions;
+use super::retention::Sweeping;
+use crate::service::Service;
+
+/// A running instance.
+pub struct Processing {
+    capturing: RunningProcessor,
+    working: RunningJobs,
+    _sweeping: Sweeping,
+}
+
+impl Processing {
+    /// Creates missing leases, and starts to capture and to run jobs. `None` when `stop` completes before.
+    ///
+    /// # Errors
+    /// When containers are missing, or a processor cannot start. Acquired leases are released.
+    pub async fn start(
+        service: Arc<Service>,
+        options: ProcessOptions,
+        health: &Health,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Option<Self>> {
+        tokio::pin!(stop);
+        let capture = async {
+            check_containers(&service).await?;
+            let capture = processor(&service, &options, health).await?.start().await;
+            capture.context("starting the change feed processor named by CHANGEFEED_LEASE_PREFIX")
+        };
+        let capturing = tokio::select! {
+            capturing = capture => capturing?,
+            () = &mut stop => return Ok(None),
+        };
+        let working = tokio::select! {
+            working = RunningJobs::start(&service, &options, capturing.instance_name(), health) => working.map(Some),
+            () = &mut stop => Ok(None),
+        };
+        match working {
+            Ok(Some(working)) => {
+                health.set_ready();
+                Ok(Some(Self { capturing, working, _sweeping: Sweeping::start(service) }))
+            }
+            not_started => {
+                capturing.stop().await;
+                not_started.map(|_| None)
+            }
+        }
+    }
+
+    /// The name of this instance in its leases.
+    pub fn instance_name(&self) -> &str {
+        self.capturing.instance_name()
+    }
+
+    /// Finishes batches in progress, saves jobs, and releases the leases.
+    pub async fn stop(self, health: &Health) {
+        health.set_stopping();
+        tokio::join!(self.capturing.stop(), self.working.stop());
+    }
+}

@@ -1,0 +1,64 @@
+//! The processor that runs jobs. It reads the jobs container and shares the leases container with the capture.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use changefeed_jobs::job_to_run;
+use changefeed_processor::{ChangeFeedProcessor, RunningProcessor, StartFrom};
+use tokio::sync::watch;
+
+use super::health::Health;
+use super::options::ProcessOptions;
+use crate::feed::Feed;
+use crate::jobs::run_jobs;
+use crate::service::Service;
+
+/// Wait between polls of an idle feed. Short, because each slice of a job starts with a change.
+const POLL_DELAY: Duration = Duration::from_secs(1);
+
+/// The part of an instance that runs jobs.
+pub struct RunningJobs {
+    running: RunningProcessor,
+    stop: watch::Sender<bool>,
+}
+
+impl RunningJobs {
+    /// Creates missing leases and starts.
+    pub async fn start(
+        service: &Arc<Service>,
+        options: &ProcessOptions,
+        instance_name: &str,
+        health: &Health,
+    ) -> Result<Self> {
+        let (jobs, leases) = service.feed_containers(Feed::Jobs).await?;
+        health.watch(Feed::Jobs, options.estimator(service, Feed::Jobs).await?);
+        let builder = ChangeFeedProcessor::builder(service.settings().lease_prefix.clone(), jobs, leases)
+            .instance_name(instance_name)
+            .start_from(StartFrom::Beginning)
+            .poll_delay(options.poll_delay.unwrap_or(POLL_DELAY));
+        let builder = health.metrics().watch(Feed::Jobs, options.lease_intervals(builder));
+        let stop = watch::Sender::new(false);
+        let stopped = stop.subscribe();
+        let service = Arc::clone(service);
+        let processor = builder.build(move |_, changes| {
+            let (service, mut stopped) = (Arc::clone(&service), stopped.clone());
+            async move {
+                let ids = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?)).map(str::to_owned);
+                let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
+                for line in run_jobs(&service.changefeed.runner, ids.collect(), stop).await? {
+                    log::info!("{line}");
+                }
+                Ok::<(), changefeed_cosmos::Error>(())
+            }
+        });
+        let running = processor.start().await.context("starting the change feed processor of the jobs")?;
+        Ok(Self { running, stop })
+    }
+
+    /// Saves slices in progress and releases the leases.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        self.running.stop().await;
+    }
+}

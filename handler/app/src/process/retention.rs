@@ -1,0 +1,47 @@
+//! The retention without the timer of the Functions host: every instance sweeps once an hour. Of two concurrent sweeps one
+//! stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use changefeed_history::SweepRequest;
+use chrono::Utc;
+use tokio::task::JoinHandle;
+
+use crate::service::Service;
+
+/// Delay before the first sweep.
+const FIRST_DELAY: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// Sweeps until it is dropped. The next sweep resumes an interrupted one.
+pub struct Sweeping(JoinHandle<()>);
+
+impl Sweeping {
+    /// Starts to sweep, unless versions are kept forever.
+    pub fn start(service: Arc<Service>) -> Self {
+        Self(tokio::spawn(async move {
+            if service.settings().retention_days.is_none() {
+                return;
+            }
+            let mut pause = FIRST_DELAY;
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = INTERVAL;
+                let request = SweepRequest { now: Utc::now(), dry_run: false, time_limit: Some(INTERVAL / 2) };
+                match service.changefeed.retention.sweep(&request).await {
+                    Ok(report) => {
+                        log::info!("removed {} expired versions, {:.1} RU", report.versions, report.request_charge)
+                    }
+                    Err(error) => log::warn!("could not remove expired versions; the next sweep retries: {error}"),
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,39 @@
+//! The HTTP server that the Functions host calls.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use actix_web::web::{Data, PayloadConfig};
+use actix_web::{App, HttpServer};
+use anyhow::{Context, Result};
+
+use crate::http::MAX_BODY_BYTES;
+use crate::routes;
+use crate::service::Service;
+
+/// How long a connection may be idle, between requests or within the head of one. Under load the host takes seconds to
+/// send a request, and it pools connections: closing them earlier answers it with 408 or a reset.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Serves until the process is told to stop. The host connects to 127.0.0.1 only.
+pub async fn serve(service: Service, port: u16) -> Result<()> {
+    let service = Data::new(service);
+    let app = move || {
+        App::new().app_data(service.clone()).app_data(PayloadConfig::new(MAX_BODY_BYTES)).configure(routes::configure)
+    };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let server = HttpServer::new(app)
+        .tcp_nodelay(true)
+        .keep_alive(IDLE_TIMEOUT)
+        .client_request_timeout(IDLE_TIMEOUT)
+        .bind(address)
+        .with_context(|| {
+            format!(
+                "could not listen on 127.0.0.1 port {port}; set FUNCTIONS_CUSTOMHANDLER_PORT or --port to a free port"
+            )
+        })?;
+    for address in server.addrs() {
+        log::info!("listening on http://{address}");
+    }
+    server.run().await.context("running the server")
+}

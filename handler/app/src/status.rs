@@ -1,0 +1,151 @@
+//! The status of the service: settings without secrets, containers, leases, retention and counters.
+
+use changefeed_history::{ContainerStatus, RetentionStatus};
+use changefeed_processor::{ChangeFeedEstimator, FeedRange, LeaseLag, LeaseSet};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::feed::Feed;
+use crate::service::{Counts, Service};
+
+/// The status of the service.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    version: &'static str,
+    settings: Value,
+    /// Every container with its number of items.
+    pub containers: Vec<ContainerStatus>,
+    /// Every lease of both change feeds, with its lag.
+    pub leases: Vec<LeaseStatus>,
+    /// A range that no lease covers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leases_gap: Option<String>,
+    /// A range that several leases cover.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leases_overlap: Option<String>,
+    /// Why the leases could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leases_error: Option<String>,
+    /// State of the retention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionStatus>,
+    /// Why the state of the retention could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_error: Option<String>,
+    since_start: Counts,
+}
+
+/// A lease and its lag.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseStatus {
+    /// Its change feed.
+    pub feed: Feed,
+    /// The range of the container, as the service writes it.
+    pub lease_token: String,
+    /// The instance that holds the lease.
+    pub owner: Option<String>,
+    /// Whether the lease was released or has expired.
+    pub is_free: bool,
+    /// Changes (transactions) that are not captured yet, if known.
+    pub lag: Option<i64>,
+    /// Age in seconds of the oldest change that is not captured yet, if known.
+    pub lag_seconds: Option<i64>,
+    /// When the lease was last renewed or checkpointed.
+    pub last_written: Option<String>,
+    /// When the lease was last checkpointed. The Functions trigger does not record it.
+    pub last_checkpoint: Option<String>,
+    /// Whether there are changes to capture and no instance makes progress.
+    pub is_stuck: bool,
+    /// Since when and why its owner makes no progress.
+    pub failure: Option<LeaseFailure>,
+    /// Why the lag could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The leases of one feed.
+struct Leases {
+    lags: Vec<LeaseLag>,
+    gap: Option<FeedRange>,
+    overlap: Option<FeedRange>,
+}
+
+/// Why a lease makes no progress.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseFailure {
+    pub since: String,
+    pub message: String,
+}
+
+impl LeaseStatus {
+    fn of(feed: Feed, lease: LeaseLag) -> Self {
+        let rfc3339 = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        Self {
+            feed,
+            lease_token: lease.lease_token,
+            owner: lease.owner,
+            is_free: lease.is_free,
+            lag: lease.lag,
+            lag_seconds: lease.lag_seconds,
+            last_written: lease.last_written.map(rfc3339),
+            last_checkpoint: lease.last_checkpoint.map(rfc3339),
+            is_stuck: lease.is_stuck,
+            error: lease.error,
+            failure: lease.failure.map(|(since, message)| LeaseFailure { since: rfc3339(since), message }),
+        }
+    }
+}
+
+impl Status {
+    /// Reads the status. A part that cannot be read holds the reason instead.
+    pub async fn read(service: &Service) -> Self {
+        let (containers, captured, jobs, retention) = tokio::join!(
+            service.changefeed.containers.status(),
+            leases(service, Feed::Capture),
+            leases(service, Feed::Jobs),
+            service.changefeed.retention.status(chrono::Utc::now())
+        );
+        let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
+        for (feed, read) in [(Feed::Capture, captured), (Feed::Jobs, jobs)] {
+            match read {
+                Ok(read) => {
+                    let range = |range: FeedRange| format!("{range} of {}", feed.name());
+                    leases.extend(read.lags.into_iter().map(|lease| LeaseStatus::of(feed, lease)));
+                    leases_gap = leases_gap.or(read.gap.map(range));
+                    leases_overlap = leases_overlap.or(read.overlap.map(range));
+                }
+                Err(error) => {
+                    leases_error = leases_error.or_else(|| Some(format!("leases of {}: {error}", feed.name())));
+                }
+            }
+        }
+        let (retention, retention_error) = match retention {
+            Ok(retention) => (Some(retention), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            settings: service.settings().display(),
+            containers,
+            leases,
+            leases_gap,
+            leases_overlap,
+            leases_error,
+            retention,
+            retention_error,
+            since_start: service.counts(),
+        }
+    }
+}
+
+async fn leases(service: &Service, feed: Feed) -> anyhow::Result<Leases> {
+    let (container, leases) = service.feed_containers(feed).await?;
+    let prefix = &service.settings().lease_prefix;
+    let set = LeaseSet::open(prefix, container.clone(), leases.clone())?;
+    let lags = ChangeFeedEstimator::new(prefix, container, leases)?.estimate().await?;
+    Ok(Leases { lags, gap: set.gap().await?, overlap: set.overlap().await? })
+}

@@ -1,0 +1,75 @@
+//! What people and programs read, as snapshots: the tables of the command line and the JSON of the main routes.
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::{Handler, World, delivered, snapshots};
+
+/// Two versions of a document, and a dead letter. Also the id of the older version.
+async fn story() -> (World, Handler, String) {
+    let world = World::new().await;
+    world.create("leases", &["/id"]).await;
+    let handler = world.handler();
+    for name in ["old", "new"] {
+        let stored = world.put("a", json!({"id": "1", "pk": "a", "name": name, "zip": 28036})).await;
+        handler.invoke_until_taken(&delivered(&[stored])).await;
+    }
+    handler.invoke_until_taken("[5]").await;
+    let (_, versions) = handler.get("/api/history/versions?id=1&pk=a").await;
+    let older = versions["items"][1]["id"].as_str().expect("a version").to_owned();
+    (world, handler, older)
+}
+
+async fn printed(world: &World, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).env("TZ", "UTC").stdin(Stdio::null());
+    command.env("RUST_LOG", "off").env("COSMOS_DISABLE_IMDS", "1");
+    let output = tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run");
+    format!("{}exit code {}\n", String::from_utf8_lossy(&output.stdout), output.status.code().unwrap_or(-1))
+}
+
+async fn answered(handler: &Handler, path: &str) -> String {
+    let (status, answer) = handler.get(path).await;
+    format!("{status}\n{}\n", serde_json::to_string_pretty(&answer).expect("JSON"))
+}
+
+#[tokio::test]
+async fn tables_of_the_command_line() {
+    let (world, _handler, older) = story().await;
+    for (name, arguments) in [
+        ("history-versions", &["history", "versions", "--id", "1", "--pk", "a"][..]),
+        ("history-search", &["history", "search", "--filter", "zip=28036"]),
+        ("status", &["status"]),
+        ("restore-plan", &["restore", "run", "--id", "1", "--pk", "a", "--version", &older, "--dry-run"]),
+        ("dead-letters", &["dead-letters", "list"]),
+        ("provision", &["provision"]),
+    ] {
+        let text = printed(&world, arguments).await;
+        snapshots("tables").bind(|| insta::assert_snapshot!(name, text));
+    }
+}
+
+#[tokio::test]
+async fn json_of_the_main_routes() {
+    let (_world, handler, older) = story().await;
+    for (name, path) in [
+        ("history-versions", "/api/history/versions?id=1&pk=a"),
+        ("history-document", "/api/history/document?id=1&pk=a&asOf=-0s"),
+        ("history-search", "/api/history/search?filter=zip%3D28036"),
+        ("restores", "/api/restores"),
+        ("backups", "/api/backups"),
+        ("verify", "/api/verify"),
+        ("dead-letters", "/api/dead-letters"),
+        ("status", "/api/status"),
+        ("not-found", "/api/nothing"),
+        ("unknown-parameter", "/api/history/versions?id=1&pk=a&colour=red"),
+    ] {
+        let text = answered(&handler, path).await;
+        snapshots("json").bind(|| insta::assert_snapshot!(name, text));
+    }
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": older, "dryRun": true});
+    let (_, plan) = handler.post("/api/restores", &request).await;
+    let text = serde_json::to_string_pretty::<Value>(&plan).expect("JSON");
+    snapshots("json").bind(|| insta::assert_snapshot!("restore-plan", text));
+}

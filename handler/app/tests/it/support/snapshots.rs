@@ -1,0 +1,35 @@
+//! Snapshots of text whose changing parts are replaced: times, ids, request units, addresses.
+
+/// Parts of answers that differ from run to run.
+const CHANGING: &[(&str, &str)] = &[
+    (r"\d{10}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[version]"),
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uuid]"),
+    (r"\b[0-9a-f]{32,64}\b", "[hash]"),
+    (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "[time]"),
+    (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} UTC", "[time]"),
+    (r#""(sourceTs|lsn|requestCharge)": [\d.]+"#, r#""$1": "[number]""#),
+    (r#""version": "\d+\.\d+\.\d+""#, r#""version": "[release]""#),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
+];
+
+/// The padding of tables, whose columns are as wide as what was replaced in them.
+const PADDING: &[(&str, &str)] = &[(r" {2,}", " "), (r"[─═╌]{2,}", "─")];
+
+/// The settings of the snapshots in one folder below `snapshots/`: `help`, `json` or `tables`.
+///
+/// To accept a change: `INSTA_UPDATE=always cargo test -p changefeed --test it`, then review the difference.
+pub fn snapshots(folder: &str) -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(format!("snapshots/{folder}"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let filters: &[&[(&str, &str)]] = match folder {
+        "help" => &[],
+        "tables" => &[CHANGING, PADDING],
+        _ => &[CHANGING],
+    };
+    for (changing, name) in filters.iter().copied().flatten() {
+        settings.add_filter(changing, *name);
+    }
+    settings
+}
