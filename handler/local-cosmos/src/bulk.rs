@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::container::Container;
 use crate::emulator::{Emulator, Incoming};
 use crate::operation::ContainerName;
-use crate::partitions::{gone, in_transition, read_partition_key_ranges};
+use crate::partitions::{gone, in_transition};
 use crate::reply::{Reply, header};
 use crate::writes;
 
@@ -33,7 +33,10 @@ pub(crate) async fn execute(
     incoming: Incoming,
 ) -> Reply {
     if let Some(partition) = incoming.header(header::PARTITION_KEY_RANGE_ID) {
-        let partitions = read_partition_key_ranges(emulator, name).await;
+        let partitions = {
+            let _topology = container.topology.read().await;
+            container.partitions(emulator, name).await
+        };
         if partitions.iter().all(|known| known.id != partition) {
             return gone(partition);
         }
@@ -89,7 +92,7 @@ fn request(incoming: &Incoming, operation: &BulkOperation) -> Option<Incoming> {
     let mut request = Incoming::new(method, url);
     request.body = operation.resource_body.as_ref().map(|body| body.get().as_bytes().to_vec()).unwrap_or_default();
     let headers = [
-        ("x-ms-documentdb-partitionkey", operation.partition_key.as_deref()),
+        (header::PARTITION_KEY, operation.partition_key.as_deref()),
         ("x-ms-documentdb-is-upsert", (operation.operation_type == "Upsert").then_some("true")),
         ("if-match", operation.if_match.as_deref()),
         ("if-none-match", operation.if_none_match.as_deref()),

@@ -13,7 +13,7 @@ use crate::envelope;
 use crate::limits::{DEFAULT_CHANGE_FEED_ITEMS, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
 use crate::operation::ContainerName;
 use crate::page::PageLimit;
-use crate::partitions::{PartitionKeyRange, gone, in_transition, read_partition_key_ranges};
+use crate::partitions::{PartitionKeyRange, gone, in_transition};
 use crate::reply::{Reply, header};
 
 /// Bytes kept free on a page for what encloses the items.
@@ -34,7 +34,7 @@ pub(crate) async fn read(
     incoming: &Incoming,
 ) -> Reply {
     let _topology = container.topology.read().await;
-    let partitions = read_partition_key_ranges(emulator, name).await;
+    let partitions = container.partitions(emulator, name).await;
     let definition = container.definition();
     let range = match requested_range(&definition, &partitions, incoming) {
         Ok(range) => range,
@@ -142,7 +142,7 @@ fn requested_range(
         }
         None => KeyRange::all(),
     };
-    if let Some(key) = incoming.header("x-ms-documentdb-partitionkey").filter(|key| *key != "[]") {
+    if let Some(key) = incoming.header(header::PARTITION_KEY).filter(|key| *key != "[]") {
         range = definition.key_range(key).map_err(bad)?;
     }
     if let Some(min) = incoming.header("x-ms-start-epk") {

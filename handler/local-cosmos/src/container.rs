@@ -1,7 +1,7 @@
 //! What the endpoint knows of a container beside what the emulator keeps: its definition and the log of its writes.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use azure_data_cosmos_driver::models::{FeedRange, PartitionKey, PartitionKeyDefinition, PartitionKeyValue};
@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use crate::change_log::{ChangeLog, KeyRange};
 use crate::emulator::{Emulator, Incoming};
+use crate::index_policy::IndexPolicy;
 use crate::lsn::LogSequence;
 use crate::operation::ContainerName;
-use crate::partitions::{Lineage, ask_for_session, get};
+use crate::partitions::{Lineage, PartitionKeyRange, ask_for_session, get, read_partition_key_ranges};
 use crate::reply::Reply;
 use crate::throttle::Budget;
 
@@ -27,6 +28,8 @@ pub(crate) struct Container {
     pub topology: tokio::sync::RwLock<()>,
     sequence: Mutex<LogSequence>,
     lineage: Mutex<Lineage>,
+    /// Forgotten when a split or merge replaces partitions.
+    partitions: Mutex<Option<Arc<[PartitionKeyRange]>>>,
     /// Held while partitions are being split or merged: one transition at a time.
     pub transition: tokio::sync::Mutex<()>,
     /// The partitions that are being split or merged.
@@ -42,6 +45,8 @@ pub(crate) struct Definition {
     pub partition_key: PartitionKeyDefinition,
     #[serde(rename = "defaultTtl")]
     pub default_ttl: Option<i64>,
+    #[serde(rename = "indexingPolicy", default)]
+    pub index_policy: IndexPolicy,
 }
 
 impl Container {
@@ -54,6 +59,7 @@ impl Container {
             topology: tokio::sync::RwLock::default(),
             sequence: Mutex::default(),
             lineage: Mutex::default(),
+            partitions: Mutex::default(),
             transition: tokio::sync::Mutex::default(),
             transitions: Mutex::default(),
             budget: Mutex::default(),
@@ -90,6 +96,23 @@ impl Container {
 
     pub(crate) fn lineage(&self) -> MutexGuard<'_, Lineage> {
         lock(&self.lineage)
+    }
+
+    /// The physical partitions in the order of their keys. Called with `topology` held.
+    pub(crate) async fn partitions(&self, emulator: &Emulator, name: &ContainerName) -> Arc<[PartitionKeyRange]> {
+        if let Some(partitions) = lock(&self.partitions).as_ref() {
+            return Arc::clone(partitions);
+        }
+        let mut partitions = read_partition_key_ranges(emulator, name).await;
+        partitions.sort_by(|one, other| one.min.cmp(&other.min));
+        let partitions = Arc::<[PartitionKeyRange]>::from(partitions);
+        *lock(&self.partitions) = Some(Arc::clone(&partitions));
+        partitions
+    }
+
+    /// Forgets the partitions because they were replaced. Called with `topology` held exclusively.
+    pub(crate) fn forget_partitions(&self) {
+        *lock(&self.partitions) = None;
     }
 
     /// The newest session token of a partition. Asked for under `topology`.
@@ -145,6 +168,11 @@ impl Definition {
         let key = PartitionKey::try_from(components).map_err(|error| error.to_string())?;
         let range = FeedRange::for_partition(key, &self.partition_key);
         Ok(KeyRange { min: range.min_inclusive().to_hex(), max: range.max_exclusive().to_hex() })
+    }
+
+    /// Whether a partition key header has a value for each of the key's paths.
+    pub(crate) fn is_full_key(&self, header: &str) -> bool {
+        serde_json::from_str::<Vec<Value>>(header).is_ok_and(|values| values.len() == self.partition_key.paths().len())
     }
 
     /// The partition key header that belongs to a document.

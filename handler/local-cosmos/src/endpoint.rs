@@ -13,12 +13,13 @@ use url::Url;
 use crate::control::{self, ControlError, ItemScope, Partition};
 use crate::emulator::{Emulator, Incoming};
 use crate::expiry::sweep;
-use crate::faults::Fault;
+use crate::faults::ItemFault;
 use crate::gateway::Gateway;
 use crate::keys::EMULATOR_KEY;
 use crate::limits::MAX_REQUEST_BYTES;
 use crate::operation::ContainerName;
 use crate::reply::Reply;
+use crate::request_log::LoggedRequest;
 use crate::usage::Usage;
 
 /// How to start an [`Endpoint`].
@@ -34,6 +35,9 @@ pub struct Options {
     /// Whether the change feed's AllVersionsAndDeletes mode has what was replaced or deleted. A container can be told
     /// otherwise by [`Endpoint::keep_previous_images`].
     pub previous_images: bool,
+    /// Whether a query that filters or sorts by a path without an index is answered with 400. The service executes such a
+    /// filter as a scan of all items; a test that wants to know switches this on.
+    pub refuse_unindexed_queries: bool,
     /// The loopback port of the control interface; 0 for any that is free, none for no such interface.
     pub control_port: Option<u16>,
 }
@@ -41,7 +45,14 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let change_feed_retention = Duration::from_secs(7 * 24 * 60 * 60);
-        Self { port: 0, require_key: false, change_feed_retention, previous_images: false, control_port: None }
+        Self {
+            port: 0,
+            require_key: false,
+            change_feed_retention,
+            previous_images: false,
+            refuse_unindexed_queries: false,
+            control_port: None,
+        }
     }
 }
 
@@ -141,9 +152,25 @@ impl Endpoint {
         self.gateway.requests_under_way()
     }
 
-    /// Lets requests fail.
-    pub fn inject(&self, fault: Fault) {
-        self.gateway.faults.add(fault);
+    /// Adds a fault: a [`Fault`](crate::Fault), or one that is limited to an item by [`Fault::on_item`](crate::Fault::on_item).
+    pub fn inject(&self, fault: impl Into<ItemFault>) {
+        self.gateway.faults.add(fault.into());
+    }
+
+    /// The newest requests that were answered, up to 20,000, in the order of their replies.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.gateway.requests.list()
+    }
+
+    /// The same as [`Endpoint::requests`], and clears the log.
+    pub fn take_requests(&self) -> Vec<LoggedRequest> {
+        self.gateway.requests.take()
+    }
+
+    /// Sets whether a query that filters or sorts by a path without an index is answered with 400; see
+    /// [`Options::refuse_unindexed_queries`].
+    pub fn refuse_unindexed_queries(&self, enabled: bool) {
+        self.gateway.refuse_unindexed_queries(enabled);
     }
 
     /// How many failures are still to come.
@@ -157,6 +184,20 @@ impl Endpoint {
     /// [`ControlError::NoContainer`].
     pub async fn partitions(&self, database: &str, container: &str) -> Result<Vec<Partition>, ControlError> {
         control::list_partitions(&self.gateway, &ContainerName::new(database, container)).await
+    }
+
+    /// Splits or merges physical partitions until the container has `count` of them, and returns them in the order of their
+    /// keys. A new container has four.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`], [`ControlError::Invalid`] for a count that is 0 or over 1,000, [`ControlError::Busy`].
+    pub async fn set_partition_count(
+        &self,
+        database: &str,
+        container: &str,
+        count: usize,
+    ) -> Result<Vec<Partition>, ControlError> {
+        control::set_partition_count(&self.gateway, &ContainerName::new(database, container), count).await
     }
 
     /// Splits a physical partition in the middle of its key range; the one with the most items if none is named. While it

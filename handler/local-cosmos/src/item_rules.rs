@@ -35,6 +35,11 @@ pub(crate) fn check_patch(body: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// The id of the item in a request's body.
+pub(crate) fn id_of_body(body: &[u8]) -> Option<String> {
+    parse(body).ok()?["id"].as_str().map(str::to_owned)
+}
+
 /// Checks an id: its length and its characters.
 pub(crate) fn check_id(id: &str) -> Result<(), String> {
     if id.len() > MAX_ID_BYTES {

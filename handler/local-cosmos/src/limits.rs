@@ -23,9 +23,13 @@ pub(crate) const MAX_TTL_SECONDS: i64 = i32::MAX as i64;
 pub(crate) const MAX_ITEM_DEPTH: usize = 124;
 /// The longest split or merge that can be asked for.
 pub(crate) const MAX_TRANSITION: Duration = Duration::from_secs(600);
+/// The most physical partitions that a container can be given at once.
+pub(crate) const MAX_PARTITIONS: usize = 1_000;
 /// The most bytes of a request of the control interface.
 pub(crate) const MAX_CONTROL_REQUEST_BYTES: usize = 64 * 1024;
 /// The longest that the control interface lets a request be late.
 pub(crate) const MAX_FAULT_DELAY: Duration = Duration::from_secs(600);
 /// The most requests that the control interface lets fail at once.
 pub(crate) const MAX_FAULT_TIMES: u32 = 1_000_000;
+/// The requests that the request log holds.
+pub(crate) const MAX_LOGGED_REQUESTS: usize = 20_000;

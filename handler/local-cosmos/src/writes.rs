@@ -12,10 +12,9 @@ use crate::container::{Container, Definition};
 use crate::emulator::{Emulator, Incoming};
 use crate::item_rules::{check_id, check_item, check_patch, time_to_live};
 use crate::operation::{ContainerName, item_id};
-use crate::reply::{Reply, header};
+use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::version_log::Removal;
 
-const PARTITION_KEY: &str = "x-ms-documentdb-partitionkey";
 const CONTENT_RESPONSE: &str = "x-ms-cosmos-populate-content-response-on-write";
 
 /// What an operation did to an item, under which partition key header (if there was one).
@@ -46,10 +45,17 @@ pub(crate) async fn write(emulator: &Emulator, container: &Container, mut incomi
         if wants_body {
             reply.body.clone_from(&body);
         }
-        let key = incoming.header(PARTITION_KEY).map(str::to_owned);
+        let key = incoming.header(header::PARTITION_KEY).map(str::to_owned);
         append(container, &reply, [Done::Stored(key, body)]);
+    } else if is_key_mismatch(&reply) {
+        reply = reply.with(header::SUBSTATUS, PARTITION_KEY_MISMATCH);
     }
     reply
+}
+
+/// Whether the emulator found another partition key in the item than in the request; it gives that no sub-status.
+fn is_key_mismatch(reply: &Reply) -> bool {
+    reply.status == 400 && String::from_utf8_lossy(&reply.body).contains("does not match the request header")
 }
 
 /// Delete of one item.
@@ -57,7 +63,7 @@ pub(crate) async fn delete(emulator: &Emulator, container: &Container, incoming:
     let _writes = container.writes.lock().await;
     let reply = container.execute(emulator, &incoming).await;
     if reply.is_success() {
-        let key = incoming.header(PARTITION_KEY).unwrap_or_default().to_owned();
+        let key = incoming.header(header::PARTITION_KEY).unwrap_or_default().to_owned();
         append(container, &reply, [Done::Deleted(key, item_id(&incoming))]);
     }
     reply
@@ -70,7 +76,7 @@ pub(crate) async fn expire(emulator: &Emulator, container: &Container, name: &Co
         path.clear().extend(["dbs", &name.database, "colls", &name.container, "docs", &entry.id]);
     }
     let mut delete = Incoming::new(Method::Delete, url);
-    delete.set_header(PARTITION_KEY, &entry.key);
+    delete.set_header(header::PARTITION_KEY, &entry.key);
     delete.set_header("if-match", &entry.etag);
     let reply = container.execute(emulator, &delete).await;
     if reply.is_success() {
@@ -116,7 +122,7 @@ pub(crate) async fn batch(
     let _writes = container.writes.lock().await;
     let reply = container.execute(emulator, &incoming).await;
     let results: Vec<BatchResult> = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let key = incoming.header(PARTITION_KEY).unwrap_or_default().to_owned();
+    let key = incoming.header(header::PARTITION_KEY).unwrap_or_default().to_owned();
     let mut done = Vec::new();
     for (operation, result) in
         operations.into_iter().zip(results).filter(|(_, result)| (200..300).contains(&result.status))

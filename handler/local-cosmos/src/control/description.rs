@@ -5,13 +5,19 @@ use serde_json::{Value, json};
 use crate::gateway::Gateway;
 
 /// Method, path, what it takes and what it does.
-const REQUESTS: [(&str, &str, &str, &str); 10] = [
+const REQUESTS: [(&str, &str, &str, &str); 14] = [
     ("GET", "/", "", "This description."),
     (
         "GET",
         "/partitions",
         "?database=&container=",
         "The physical partitions of a container, in the order of their keys.",
+    ),
+    (
+        "POST",
+        "/partitions",
+        r#"{"database", "container", "count"}"#,
+        "Splits or merges physical partitions until the container has this many.",
     ),
     (
         "POST",
@@ -34,11 +40,19 @@ const REQUESTS: [(&str, &str, &str, &str); 10] = [
     (
         "POST",
         "/faults",
-        r#"{"container"?, "kind": "any"|"write"|"read"|"query"|"changeFeed", "times"?, and one of "status" (with "substatus"?), "delayMilliseconds", "loseReply": true}"#,
-        "Lets the next requests fail, be late, or be done without an answer.",
+        r#"{"container"?, "item"?, "kind": "any"|"write"|"read"|"query"|"changeFeed"|"metadata", "times"?, and one of "status" (with "substatus"?), "delayMilliseconds", "loseReply": true, "garble": true}"#,
+        "Makes the next requests fail, wait, lose their reply, or get a reply whose body is not valid JSON. item limits this to requests for the item with this id and to pages that have it.",
     ),
     ("GET", "/faults", "", "The failures that are still to come."),
     ("DELETE", "/faults", "", "Forgets them."),
+    (
+        "POST",
+        "/unindexed-queries",
+        r#"{"refused"}"#,
+        "Sets whether a query that filters or sorts by a path without an index is answered with 400.",
+    ),
+    ("GET", "/requests", "", "Lists the newest requests: container, kind, items, status, request charge, query text."),
+    ("DELETE", "/requests", "", "Lists them and clears the list."),
     (
         "POST",
         "/expire",

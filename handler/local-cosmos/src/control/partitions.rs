@@ -10,7 +10,7 @@ use super::ControlError;
 use crate::container::Container;
 use crate::gateway::Gateway;
 use crate::operation::ContainerName;
-use crate::partitions::{PartitionKeyRange, read_partition_key_ranges};
+use crate::partitions::PartitionKeyRange;
 
 /// A physical partition of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,8 +31,9 @@ impl From<&PartitionKeyRange> for Partition {
 
 /// The container's physical partitions, in the order of their keys.
 pub(crate) async fn list(gateway: &Gateway, name: &ContainerName) -> Result<Vec<Partition>, ControlError> {
-    known(gateway, name).await?;
-    Ok(in_order(gateway, name).await.iter().map(Partition::from).collect())
+    let container = known(gateway, name).await?;
+    let _topology = container.topology.read().await;
+    Ok(container.partitions(gateway.emulator(), name).await.iter().map(Partition::from).collect())
 }
 
 pub(super) async fn answer(gateway: &Gateway, query: &str) -> Result<Value, ControlError> {
@@ -56,12 +57,6 @@ pub(super) async fn known(gateway: &Gateway, name: &ContainerName) -> Result<Arc
     }
     let known = gateway.emulator().container_names().await.iter().map(ToString::to_string).collect();
     Err(ControlError::NoContainer { name: name.to_string(), known })
-}
-
-pub(super) async fn in_order(gateway: &Gateway, name: &ContainerName) -> Vec<PartitionKeyRange> {
-    let mut partitions = read_partition_key_ranges(gateway.emulator(), name).await;
-    partitions.sort_by(|one, other| one.min.cmp(&other.min));
-    partitions
 }
 
 pub(super) fn find(partitions: &[PartitionKeyRange], id: &str) -> Result<usize, ControlError> {

@@ -13,7 +13,7 @@ use azure_data_cosmos_driver::in_memory_emulator::{ManualControlPlaneOperation, 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::partitions::{Partition, find, in_order, known};
+use super::partitions::{Partition, find, known};
 use super::{ControlError, body};
 use crate::container::Container;
 use crate::emulator::Emulator;
@@ -132,7 +132,8 @@ async fn execute(
     let _topology = container.topology.write().await;
     let children = complete(operation).await?;
     carry_on(emulator, name, container, &parents, &children).await;
-    let partitions = in_order(gateway, name).await;
+    container.forget_partitions();
+    let partitions = container.partitions(emulator, name).await;
     Ok(partitions.iter().filter(|partition| children.contains(&partition.id)).map(Partition::from).collect())
 }
 
@@ -142,7 +143,10 @@ async fn parents(
     container: &Container,
     transition: &Transition,
 ) -> Result<Vec<String>, ControlError> {
-    let partitions = in_order(gateway, name).await;
+    let partitions = {
+        let _topology = container.topology.read().await;
+        container.partitions(gateway.emulator(), name).await
+    };
     match transition {
         Transition::Split(Some(partition)) => Ok(vec![partitions[find(&partitions, partition)?].id.clone()]),
         Transition::Split(None) => {

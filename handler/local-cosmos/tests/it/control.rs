@@ -218,8 +218,14 @@ async fn what_is_wrong_is_named_with_what_is_allowed() {
             400,
             "unknown variant `reads`, expected one of `any`",
         ),
-        ("POST", "/faults", r#"{"kind":"read"}"#.into(), 400, "exactly one of status"),
-        ("POST", "/faults", r#"{"kind":"read","status":500,"loseReply":true}"#.into(), 400, "exactly one of status"),
+        ("POST", "/faults", r#"{"kind":"read"}"#.into(), 400, "give exactly one of status"),
+        (
+            "POST",
+            "/faults",
+            r#"{"kind":"read","status":500,"loseReply":true}"#.into(),
+            400,
+            "give exactly one of status",
+        ),
         (
             "POST",
             "/faults",

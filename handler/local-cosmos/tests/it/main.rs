@@ -3,8 +3,13 @@
 mod all_versions;
 mod control;
 mod endpoint;
+mod faults;
 mod item_rules;
+mod many_partitions;
 mod model;
+mod queries;
+mod recreation;
+mod requests;
 mod rest;
 mod scene;
 mod topology;

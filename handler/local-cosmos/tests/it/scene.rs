@@ -14,9 +14,14 @@ use serde_json::{Value, json};
 
 use crate::rest::{self, Answer};
 
+/// The SDK refuses an operation on more partitions unless it is told otherwise; its default is 100.
+pub const MAX_FAN_OUT: u32 = 1_000;
+
 /// An endpoint with the container `c` in the database `db`, in which items may have a time to live.
 pub struct Scene {
     pub endpoint: Endpoint,
+    /// The client that `container` belongs to.
+    pub client: CosmosClient,
     pub container: ContainerClient,
 }
 
@@ -32,7 +37,7 @@ impl Scene {
         let database = client.database_client("db");
         let properties = ContainerProperties::new("c", key).with_default_ttl(TimeToLive::NoDefault);
         database.create_container(properties, None).await.expect("container");
-        Self { container: database.container_client("c", None).await.expect("client"), endpoint }
+        Self { container: database.container_client("c", None).await.expect("client"), client, endpoint }
     }
 
     pub async fn upsert(&self, pk: &str, id: &str, n: i64) {
@@ -106,6 +111,7 @@ impl Reader {
         let mut empty = 0;
         let limit = MaxItemCountHint::Limit(self.page.try_into().expect("page"));
         let mut options = ChangeFeedOptions::default().with_mode(self.mode).with_max_item_count(limit);
+        options.feed = options.feed.with_max_fan_out(MAX_FAN_OUT);
         if let Some(token) = self.token.clone() {
             options = options.with_continuation_token(token);
         }
