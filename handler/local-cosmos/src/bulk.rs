@@ -1,5 +1,5 @@
-//! Bulk requests: a batch that is not atomic, as SDKs send it to one physical partition. The emulator knows only the
-//! atomic kind, so each operation is executed as the request that it stands for.
+//! Bulk requests: batches that are not atomic, which SDKs send to one physical partition. The emulator supports only atomic
+//! batches, so each operation is executed as a request of its own.
 
 use azure_core::http::Method;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ struct BulkOperation {
     if_none_match: Option<String>,
 }
 
-/// Executes every operation; the answer has a result for each, and is 207 when any failed.
+/// Executes every operation. The reply has a result for each; its status is 207 if any failed.
 pub(crate) async fn execute(
     emulator: &Emulator,
     name: &ContainerName,
@@ -58,7 +58,7 @@ pub(crate) async fn execute(
             None => Reply::error(
                 400,
                 "BadRequest",
-                format!("{} is no operation of a bulk request.", operation.operation_type),
+                format!("Unknown operation {} in a bulk request.", operation.operation_type),
             ),
         };
         session_tokens = reply.header(header::SESSION_TOKEN).map(str::to_owned).or(session_tokens);

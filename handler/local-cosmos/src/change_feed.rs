@@ -1,8 +1,8 @@
 //! `GET …/docs` with an `A-IM` header: a page of the change feed, from the log.
 //!
-//! `Incremental Feed` is LatestVersion mode. `Full-Fidelity Feed` is AllVersionsAndDeletes mode, which the service starts
-//! only from now or from an etag, and which it answers with 400 where the etag is older than the retention window (both
-//! stated in Microsoft's reference of `ChangeFeedMode.AllVersionsAndDeletes` and `ChangeFeedPolicy`).
+//! `Incremental Feed` is LatestVersion mode. `Full-Fidelity Feed` is AllVersionsAndDeletes mode, which starts only from now or
+//! from an etag. The service answers 400 if the etag is older than the retention window. Source: Microsoft's reference of
+//! `ChangeFeedMode.AllVersionsAndDeletes` and `ChangeFeedPolicy`.
 
 use chrono::DateTime;
 
@@ -16,10 +16,10 @@ use crate::page::PageLimit;
 use crate::partitions::{PartitionKeyRange, gone, in_transition};
 use crate::reply::{Reply, header};
 
-/// Bytes kept free on a page for what encloses the items.
+/// Bytes of a page that are reserved for the JSON around the items.
 const ENVELOPE_BYTES: usize = 64 * 1024;
 
-/// What a page has.
+/// A page that was read.
 struct Found {
     entries: usize,
     next: u64,
@@ -113,7 +113,7 @@ fn all_versions(
         log.versions().page(range, after, limit(incoming))
     };
     let Ok(page) = page else {
-        return refused("The continuation is older than what is retained for AllVersionsAndDeletes mode.".into());
+        return refused("The continuation is older than the retention window of AllVersionsAndDeletes mode.".into());
     };
     let paths: Vec<String> = definition.partition_key.paths().iter().map(|path| path.to_string()).collect();
     let body = match page.entries.as_slice() {

@@ -1,4 +1,4 @@
-//! What the endpoint knows of a container beside what the emulator keeps: its definition and the log of its writes.
+//! A container's state beside the emulator's: its definition, the log of its writes and its partitions.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::emulator::{Emulator, Incoming};
 use crate::index_policy::IndexPolicy;
 use crate::lsn::LogSequence;
 use crate::operation::ContainerName;
-use crate::partitions::{Lineage, PartitionKeyRange, ask_for_session, get, read_partition_key_ranges};
+use crate::partitions::{Lineage, PartitionKeyRange, get, read_partition_key_ranges, request_session_token};
 use crate::reply::Reply;
 use crate::throttle::Budget;
 
@@ -21,16 +21,16 @@ use crate::throttle::Budget;
 pub(crate) struct Container {
     definition: Mutex<Definition>,
     log: Mutex<ChangeLog>,
-    /// Held from before a write until it is in the log, so that the log has the order of the commits.
+    /// Held from before a write until it is logged, so that the log has the order of the commits.
     pub writes: tokio::sync::Mutex<()>,
-    /// Held while partitions are replaced by what a split or a merge makes of them; shared by whoever needs to see them
-    /// and their numbers as they are before or after. Taken after `writes`.
+    /// Held exclusively while a split or merge replaces partitions, and shared by every request that uses partitions and
+    /// their numbers. Taken after `writes`.
     pub topology: tokio::sync::RwLock<()>,
     sequence: Mutex<LogSequence>,
     lineage: Mutex<Lineage>,
     /// Forgotten when a split or merge replaces partitions.
     partitions: Mutex<Option<Arc<[PartitionKeyRange]>>>,
-    /// Held while partitions are being split or merged: one transition at a time.
+    /// Held during a split or merge, so that there is one at a time.
     pub transition: tokio::sync::Mutex<()>,
     /// The partitions that are being split or merged.
     transitions: Mutex<BTreeSet<String>>,
@@ -50,7 +50,7 @@ pub(crate) struct Definition {
 }
 
 impl Container {
-    /// Reads the definition of a container; `None` if there is no such container.
+    /// Reads the definition of a container; `None` if it does not exist.
     pub(crate) async fn load(emulator: &Emulator, name: &ContainerName) -> Option<Self> {
         Some(Self {
             definition: Mutex::new(read_definition(emulator, name).await?),
@@ -66,7 +66,7 @@ impl Container {
         })
     }
 
-    /// Lets the emulator do a request for the container's items.
+    /// Executes a request for the container's items in the emulator.
     pub(crate) async fn execute(&self, emulator: &Emulator, incoming: &Incoming) -> Reply {
         let _topology = self.topology.read().await;
         let changed = self.sequence().to_emulator(incoming);
@@ -115,7 +115,7 @@ impl Container {
         *lock(&self.partitions) = None;
     }
 
-    /// The newest session token of a partition. Asked for under `topology`.
+    /// The newest session token of a partition. Called with `topology` held.
     pub(crate) async fn session_token(
         &self,
         emulator: &Emulator,
@@ -126,21 +126,21 @@ impl Container {
         if known.is_some() {
             return known;
         }
-        let reply = ask_for_session(emulator, name, partition).await?;
+        let reply = request_session_token(emulator, name, partition).await?;
         let mut sequence = self.sequence();
         let reply = sequence.to_client(reply);
         if sequence.session_token(partition).is_none() {
-            sequence.remember(&reply);
+            sequence.record(&reply);
         }
         sequence.session_token(partition)
     }
 
-    /// Limits request units a second, or does not any more.
+    /// Limits request units a second; `None` lifts the limit.
     pub(crate) fn set_budget(&self, per_second: Option<f64>) {
         *lock(&self.budget) = per_second.map(|per_second| Budget::new(per_second, Instant::now()));
     }
 
-    /// How long a request has to wait until there are request units for it; none if it may be done.
+    /// The time until request units are available; `None` if a request can be executed now.
     pub(crate) fn wait(&self) -> Option<Duration> {
         lock(&self.budget).as_mut()?.wait(Instant::now())
     }
@@ -161,7 +161,7 @@ impl Container {
 }
 
 impl Definition {
-    /// The keys that a partition key header (a JSON array of components) stands for: one, or those with this prefix.
+    /// The keys that a partition key header (a JSON array of values) addresses: one key, or all keys with this prefix.
     pub(crate) fn key_range(&self, header: &str) -> Result<KeyRange, String> {
         let components: Vec<Value> = serde_json::from_str(header).map_err(|error| error.to_string())?;
         let components = components.into_iter().map(component).collect::<Result<Vec<_>, _>>()?;
@@ -193,7 +193,7 @@ fn component(value: Value) -> Result<PartitionKeyValue, String> {
             let number = number.as_f64().unwrap_or_default();
             PartitionKeyValue::try_from(number).map_err(|error| error.to_string())?
         }
-        Value::Array(_) => return Err("an array is no partition key value".into()),
+        Value::Array(_) => return Err("an array is not a partition key value".into()),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Every request passes through here: to the emulator, to the change log, or to both.
+//! Routes every request to the emulator, the change log, or both.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -118,7 +118,7 @@ impl Gateway {
         reply
     }
 
-    /// Executes a request and gives what is left to be done to its reply.
+    /// Executes a request. Returns the reply, and the effect that it still needs.
     async fn execute_with_faults(&self, operation: &Operation, incoming: Incoming) -> (Reply, Option<Effect>) {
         match self.faults.before(operation, &incoming) {
             Some(Effect::Status { status, substatus }) => (Effect::refusal(status, substatus), None),

@@ -1,7 +1,7 @@
 //! Refuses queries that filter or sort by a path without an index.
 //!
-//! The service executes a filter on such a path as a scan of every item, which is slow and expensive; only a sort is refused.
-//! A test that wants to know of either switches this on, and gets 400 for both.
+//! The service refuses such a sort, but executes such a filter as a scan of every item, which is slow and expensive. With this
+//! option both are answered 400, so that a test detects them.
 //!
 //! Source: "Indexing policies in Azure Cosmos DB" in Microsoft's documentation. `id` and `_ts` are always indexed when the
 //! indexing mode is consistent, whatever the policy says. The partition key is not: unless it is `/id`, the policy has to

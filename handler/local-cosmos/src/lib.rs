@@ -1,11 +1,12 @@
 //! An embedded Azure Cosmos DB endpoint on a loopback port, for development and tests.
 //!
-//! Documents, queries and partitions are served by the in-memory emulator that the official Rust SDK carries; any SDK,
-//! and the Functions host, can use it. What that emulator lacks is added around it: a change feed that is read from a log
-//! of the writes, in both modes, time to live, the service's page limits, and account keys. What happens to a container in
-//! production happens here on demand: splits and merges of its partitions, throttling, failures.
+//! The in-memory emulator of the official Rust SDK serves documents, queries and partitions; any SDK, and the Functions host,
+//! can use it. This crate adds what the emulator lacks: a change feed in both modes, read from a log of the writes; time to
+//! live; the service's page limits; account keys. It also does on demand what happens to a container in production: splits
+//! and merges of partitions, throttling, faults. And it helps tests: it lists the requests it has answered and can refuse
+//! queries that no index serves.
 //!
-//! Nothing is stored: the data ends with the [`Endpoint`].
+//! All data is in memory and is lost when the [`Endpoint`] ends.
 
 mod bulk;
 mod change_feed;

@@ -1,7 +1,7 @@
 //! The property paths that a query filters or sorts by, found in its text.
 //!
-//! The emulator's parser is not public. This one reads just enough of the language: clauses, aliases of the FROM clause,
-//! subqueries and paths. It does not check the query, and finds nothing in one that it cannot read; the emulator refuses those.
+//! The emulator's parser is not public. This one reads only clauses, aliases of the FROM clause, subqueries and paths. It does
+//! not validate: it finds no paths in an invalid query, which the emulator refuses.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -156,14 +156,14 @@ impl QueryPaths {
     }
 }
 
-/// A name that stands for a part of an item; `None` for the result of a subquery.
+/// A name for a part of an item. Its path is `None` if it is the result of a subquery.
 #[derive(Clone)]
 struct Alias {
     name: String,
     path: Option<Path>,
 }
 
-/// The aliases that a subquery sees. There is at least one, which tells a subquery from the query itself.
+/// The aliases of a subquery. There is at least one, which distinguishes a subquery from the query itself.
 fn marked(aliases: &[Alias]) -> Vec<Alias> {
     let mut aliases = aliases.to_vec();
     aliases.push(Alias { name: String::new(), path: None });
@@ -292,7 +292,8 @@ fn closing(tokens: &[Token]) -> usize {
     tokens.len()
 }
 
-/// The path that starts at a token and the number of its tokens; the path is `None` if the name stands for no part of an item.
+/// The path that starts at a token and the number of its tokens; the path is `None` if the name is the result of a
+/// subquery.
 fn path_at(tokens: &[Token], index: usize, aliases: &[Alias]) -> Option<(Option<Path>, usize)> {
     let Token::Word(root) = tokens.get(index)? else { return None };
     let alias = aliases.iter().rev().find(|alias| alias.name == *root)?;
@@ -371,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_stand_for_the_container_a_part_of_it_or_the_elements_of_an_array() {
+    fn aliases_name_the_container_a_part_of_it_or_the_elements_of_an_array() {
         assert_eq!(filters("SELECT * FROM items AS i WHERE i.a = 1 AND items = 1"), ["/a"]);
         assert_eq!(filters("SELECT * FROM food.parts p WHERE p.a = 1"), ["/parts/a"]);
         assert_eq!(
@@ -399,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_that_cannot_be_read_has_no_paths() {
+    fn an_invalid_query_has_no_paths() {
         for query in ["", "SELECT", "SELECT * FROM c WHERE c.a = 'open", "WHERE c.a = 1", ")))(((", "SELECT * FROM ("] {
             assert_eq!(paths(query), (vec![], vec![]), "{query}");
         }

@@ -1,4 +1,4 @@
-//! The containers that the endpoint knows, by name.
+//! The containers of the endpoint, by name.
 //!
 //! The race to mind: a container may be deleted and created again while requests for it are under way. A request uses its
 //! [`Container`] only while it shares the registry, and a creation or deletion has the registry alone, so that every write

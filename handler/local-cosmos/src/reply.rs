@@ -1,4 +1,4 @@
-//! A reply on its way from the emulator, or from what is built around it, to the client.
+//! A reply to a client, from the emulator or from this crate.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,7 +11,7 @@ pub(crate) struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Whether the connection breaks before the body has arrived.
+    /// Whether the connection breaks before the reply has arrived.
     pub is_lost: bool,
 }
 

@@ -1,10 +1,10 @@
-//! Resource ids: what tells a container from another one that had its name before.
+//! Resource ids, which distinguish a container from an earlier one of the same name.
 //!
-//! A client that has resolved a container sends the resource id that it knows as `x-ms-cosmos-intended-collection-rid`. The
-//! service refuses the request with 400 and sub-status 1024 if the container of that name has another one by now; the client
-//! then reads the container again. Sources: `StaleResourceRetryPolicy` of the Java SDK, and `COLLECTION_RID_MISMATCH` in the
-//! driver of the Rust SDK. Clients may also address databases and containers by their resource ids in the path; an unknown one
-//! is answered as an unknown name is.
+//! A client that has resolved a container sends its resource id as `x-ms-cosmos-intended-collection-rid`. If the container of
+//! that name has another one, the service refuses the request with 400 and sub-status 1024, and the client reads the
+//! container again. Sources: `StaleResourceRetryPolicy` of the Java SDK, and `COLLECTION_RID_MISMATCH` in the
+//! driver of the Rust SDK. Clients may also address databases and containers by their resource ids in the path; an unknown id
+//! has the same reply as an unknown name.
 
 use azure_core::http::Method;
 use base64::Engine;
@@ -17,11 +17,11 @@ use crate::reply::{Reply, header};
 
 const COLLECTION_RID_MISMATCH: &str = "1024";
 
-/// The refusal of a request that is meant for another container than the one with this resource id.
+/// The refusal of a request that is intended for a container with another resource id than this one.
 pub(crate) fn wrong_container(rid: &str, incoming: &Incoming) -> Option<Reply> {
     let intended = incoming.header("x-ms-cosmos-intended-collection-rid").filter(|intended| *intended != rid)?;
     let message = format!(
-        "The request is meant for the container with the resource id {intended}, but its name belongs to {rid}."
+        "The request is intended for the container with the resource id {intended}, but the container of this name has {rid}."
     );
     Some(Reply::error(400, "BadRequest", message).with(header::SUBSTATUS, COLLECTION_RID_MISMATCH))
 }
@@ -52,7 +52,7 @@ fn is_rid(text: &str, bytes: usize) -> bool {
     STANDARD.decode(text.replace('-', "/")).is_ok_and(|decoded| decoded.len() == bytes)
 }
 
-/// The name of the resource with this resource id, unless a resource has it for a name.
+/// The name of the resource with this resource id; `None` if a resource has that text as its name.
 async fn name_of(emulator: &Emulator, feed: &[&str], member: &str, rid: &str) -> Option<String> {
     let mut url = emulator.url().clone();
     url.path_segments_mut().ok()?.clear().extend(feed);

@@ -1,4 +1,4 @@
-//! Scripted failures, over the control interface.
+//! Adds, lists and removes faults.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(super) async fn add(gateway: &Gateway, body: &[u8]) -> Result<Value, Control
     let body: Body = body::read(body)?;
     let effect = effect(&body)?;
     if !(1..=MAX_FAULT_TIMES).contains(&body.times) {
-        return Err(invalid(format!("times is {}; it can be 1 to {MAX_FAULT_TIMES}", body.times)));
+        return Err(invalid(format!("times is {}; it must be 1 to {MAX_FAULT_TIMES}", body.times)));
     }
     if let Some(container) = &body.container {
         let known = gateway.emulator().container_names().await;
@@ -59,18 +59,18 @@ pub(super) fn clear(gateway: &Gateway) -> Value {
 fn effect(body: &Body) -> Result<Effect, ControlError> {
     let substatus = body.substatus.unwrap_or_default();
     if body.substatus.is_some() && body.status.is_none() {
-        return Err(invalid("substatus goes with status".into()));
+        return Err(invalid("substatus requires status".into()));
     }
     let effects = (body.status, body.delay_milliseconds, body.lose_reply, body.garble);
     match effects {
         (Some(status), None, None, None) if (400..=599).contains(&status) => Ok(Effect::Status { status, substatus }),
-        (Some(status), None, None, None) => Err(invalid(format!("status is {status}; it can be 400 to 599"))),
+        (Some(status), None, None, None) => Err(invalid(format!("status is {status}; it must be 400 to 599"))),
         (None, Some(milliseconds), None, None) if Duration::from_millis(milliseconds) <= MAX_FAULT_DELAY => {
             Ok(Effect::Delay(Duration::from_millis(milliseconds)))
         }
         (None, Some(milliseconds), None, None) => {
             let most = MAX_FAULT_DELAY.as_millis();
-            Err(invalid(format!("delayMilliseconds is {milliseconds}; it can be at most {most}")))
+            Err(invalid(format!("delayMilliseconds is {milliseconds}; it must be at most {most}")))
         }
         (None, None, Some(true), None) => Ok(Effect::LoseReply),
         (None, None, None, Some(true)) => Ok(Effect::Garble),

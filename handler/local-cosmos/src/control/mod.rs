@@ -1,5 +1,5 @@
-//! What can be done to containers beside what clients of Cosmos DB do, so that a program can be tried against it: by calls,
-//! and over HTTP.
+//! The control interface: operations that clients of Cosmos DB do not have, for tests of programs. Available as functions and
+//! over HTTP.
 
 mod body;
 mod description;

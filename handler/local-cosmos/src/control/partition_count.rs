@@ -27,14 +27,14 @@ pub(super) async fn answer(gateway: &Arc<Gateway>, body: &[u8]) -> Result<Value,
     Ok(json!({"partitions": set_partition_count(gateway, &name, body.count).await?}))
 }
 
-/// Splits or merges partitions, all of them in turn, until there are `count`. Returns them in the order of their keys.
+/// Splits or merges partitions, each of them in turn, until there are `count`. Returns them in the order of their keys.
 pub(crate) async fn set_partition_count(
     gateway: &Arc<Gateway>,
     name: &ContainerName,
     count: usize,
 ) -> Result<Vec<Partition>, ControlError> {
     if !(1..=MAX_PARTITIONS).contains(&count) {
-        return Err(ControlError::Invalid(format!("count is {count}; it can be 1 to {MAX_PARTITIONS}")));
+        return Err(ControlError::Invalid(format!("count is {count}; it must be 1 to {MAX_PARTITIONS}")));
     }
     loop {
         let partitions = list(gateway, name).await?;

@@ -1,4 +1,4 @@
-//! The physical partitions of a container.
+//! Lists the physical partitions of a container.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use crate::partitions::PartitionKeyRange;
 pub struct Partition {
     /// The partition key range id.
     pub id: String,
-    /// The lowest effective partition key, as hexadecimal digits; empty for the lowest of all.
+    /// The inclusive lower bound of the effective partition keys, in hexadecimal digits; empty if there is none.
     pub min: String,
-    /// The effective partition key after the highest; `FF` for the highest of all.
+    /// The exclusive upper bound of the effective partition keys, in hexadecimal digits; `FF` if there is none.
     pub max: String,
 }
 
@@ -31,7 +31,7 @@ impl From<&PartitionKeyRange> for Partition {
 
 /// The container's physical partitions, in the order of their keys.
 pub(crate) async fn list(gateway: &Gateway, name: &ContainerName) -> Result<Vec<Partition>, ControlError> {
-    let container = known(gateway, name).await?;
+    let container = find_container(gateway, name).await?;
     let _topology = container.topology.read().await;
     Ok(container.partitions(gateway.emulator(), name).await.iter().map(Partition::from).collect())
 }
@@ -44,14 +44,14 @@ pub(super) async fn answer(gateway: &Gateway, query: &str) -> Result<Value, Cont
         container: String,
     }
     let query = Query::<Parameters>::from_query(query)
-        .map_err(|error| ControlError::Invalid(format!("the query string is not as expected: {error}")))?
+        .map_err(|error| ControlError::Invalid(format!("invalid query string: {error}")))?
         .into_inner();
     let partitions = list(gateway, &ContainerName::new(query.database, query.container)).await?;
     Ok(json!({"partitions": partitions}))
 }
 
 /// The container of this name.
-pub(super) async fn known(gateway: &Gateway, name: &ContainerName) -> Result<Arc<Container>, ControlError> {
+pub(super) async fn find_container(gateway: &Gateway, name: &ContainerName) -> Result<Arc<Container>, ControlError> {
     if let Some(container) = gateway.container(name).await {
         return Ok(container);
     }
@@ -59,7 +59,7 @@ pub(super) async fn known(gateway: &Gateway, name: &ContainerName) -> Result<Arc
     Err(ControlError::NoContainer { name: name.to_string(), known })
 }
 
-pub(super) fn find(partitions: &[PartitionKeyRange], id: &str) -> Result<usize, ControlError> {
+pub(super) fn find_partition(partitions: &[PartitionKeyRange], id: &str) -> Result<usize, ControlError> {
     partitions.iter().position(|partition| partition.id == id).ok_or_else(|| ControlError::NoPartition {
         partition: id.to_owned(),
         known: partitions.iter().map(|partition| partition.id.clone()).collect(),

@@ -1,9 +1,9 @@
-//! Whether a container's AllVersionsAndDeletes mode has what was replaced or deleted.
+//! Sets whether a container's AllVersionsAndDeletes mode includes the replaced or deleted item.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::partitions::known;
+use super::partitions::find_container;
 use super::{ControlError, body};
 use crate::gateway::Gateway;
 use crate::operation::ContainerName;
@@ -22,12 +22,12 @@ pub(super) async fn answer(gateway: &Gateway, body: &[u8]) -> Result<Value, Cont
     Ok(json!({"enabled": body.enabled}))
 }
 
-/// Keeps previous images of the writes to come, or does not any more.
+/// Sets whether previous images of the next writes are kept.
 pub(crate) async fn keep_previous_images(
     gateway: &Gateway,
     name: &ContainerName,
     enabled: bool,
 ) -> Result<(), ControlError> {
-    known(gateway, name).await?.log().keep_previous_images(enabled);
+    find_container(gateway, name).await?.log().keep_previous_images(enabled);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The control interface: HTTP and JSON on a loopback port of its own.
+//! The control interface over HTTP and JSON, on a loopback port of its own.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::{
 use crate::gateway::Gateway;
 use crate::limits::MAX_CONTROL_REQUEST_BYTES;
 
-/// Serves on a port that is listened on already, until the handle or the runtime stops it.
+/// Serves on a listener until the handle or the runtime stops it.
 pub(crate) fn serve(gateway: &Arc<Gateway>, listener: TcpListener) -> std::io::Result<ServerHandle> {
     let data = Data::from(Arc::clone(gateway));
     let app = move || {
@@ -40,12 +40,12 @@ async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes
     };
     let allowed = description::methods(request.path());
     if allowed.is_empty() {
-        let message = format!("there is no {}; GET / tells what there is", request.path());
+        let message = format!("unknown path {}; GET / lists the requests", request.path());
         return refuse(StatusCode::NOT_FOUND, "NotFound", message);
     }
     if !allowed.contains(&request.method().as_str()) {
         let allowed = allowed.join(", ");
-        let message = format!("{} takes {allowed}, not {}", request.path(), request.method());
+        let message = format!("{} does not support {}; it supports {allowed}", request.path(), request.method());
         return HttpResponse::MethodNotAllowed()
             .insert_header((ALLOW, allowed))
             .json(error("MethodNotAllowed", &message));

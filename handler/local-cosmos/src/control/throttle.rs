@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::partitions::known;
+use super::partitions::find_container;
 use super::{ControlError, body};
 use crate::gateway::Gateway;
 use crate::operation::ContainerName;
@@ -13,7 +13,7 @@ use crate::operation::ContainerName;
 struct Body {
     database: String,
     container: String,
-    /// It can be null, but must be there.
+    /// Required; may be null.
     #[serde(deserialize_with = "Option::deserialize")]
     request_units_per_second: Option<f64>,
 }
@@ -33,9 +33,10 @@ pub(crate) async fn throttle(
 ) -> Result<(), ControlError> {
     let limit = request_units_per_second.unwrap_or_default();
     if !limit.is_finite() || limit < 0.0 {
-        let message = format!("requestUnitsPerSecond is {limit}; it can be a positive number, or 0 or null for none");
+        let message =
+            format!("requestUnitsPerSecond is {limit}; it must be a positive number, or 0 or null for no limit");
         return Err(ControlError::Invalid(message));
     }
-    known(gateway, name).await?.set_budget((limit > 0.0).then_some(limit));
+    find_container(gateway, name).await?.set_budget((limit > 0.0).then_some(limit));
     Ok(())
 }

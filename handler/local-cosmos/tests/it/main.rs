@@ -1,4 +1,4 @@
-//! The endpoint over the wire, as its clients see it.
+//! The endpoint, tested over HTTP.
 
 mod all_versions;
 mod control;

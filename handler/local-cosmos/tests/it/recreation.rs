@@ -45,7 +45,7 @@ fn status(answer: &Answer) -> (u16, &str) {
 }
 
 #[tokio::test]
-async fn every_request_that_is_meant_for_the_old_container_is_refused() {
+async fn every_request_for_the_old_container_is_refused() {
     let scene = Scene::start().await;
     scene.upsert("p", "a", 1).await;
     let old = rid(&scene).await;
@@ -83,7 +83,7 @@ async fn every_request_that_is_meant_for_the_old_container_is_refused() {
 }
 
 #[tokio::test]
-async fn a_missing_container_is_404_with_1003_and_resource_ids_in_paths_are_understood() {
+async fn resource_ids_in_paths_are_supported_and_a_missing_container_is_404_with_1003() {
     let scene = Scene::start().await;
     scene.upsert("p", "a", 1).await;
     let database = get(&scene, "/dbs/db", &[]).await.json()["_rid"].as_str().expect("rid").to_owned();
@@ -104,7 +104,7 @@ async fn a_missing_container_is_404_with_1003_and_resource_ids_in_paths_are_unde
 }
 
 #[tokio::test]
-async fn the_new_container_has_nothing_of_the_old_one() {
+async fn the_new_container_has_no_changes_of_the_old_one() {
     let scene = Scene::start().await;
     for id in ["a", "b", "c"] {
         scene.upsert("p", id, 1).await;
@@ -163,7 +163,7 @@ async fn an_sdk_client_from_before_follows_to_a_container_with_the_same_partitio
     let query = scene.container.query_items::<Value>("SELECT * FROM c", FeedScope::full_container(), None).await;
     let found: Vec<Value> = query.expect("query").try_collect().await.expect("items");
     assert_eq!(found.len(), 2);
-    assert_ne!(definition_rid(&scene.container).await, before, "the definition tells");
+    assert_ne!(definition_rid(&scene.container).await, before, "the definition has the new resource id");
 }
 
 async fn definition_rid(container: &ContainerClient) -> String {

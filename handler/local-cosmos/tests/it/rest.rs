@@ -1,4 +1,4 @@
-//! Plain HTTP, for what no SDK sends and to see what they hide.
+//! Plain HTTP, for requests that no SDK sends and details that SDKs hide.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
