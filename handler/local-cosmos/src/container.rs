@@ -8,6 +8,7 @@ use azure_data_cosmos_driver::models::{FeedRange, PartitionKey, PartitionKeyDefi
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::budget::Budget;
 use crate::change_log::{ChangeLog, KeyRange};
 use crate::emulator::{Emulator, Incoming};
 use crate::index_policy::IndexPolicy;
@@ -15,7 +16,6 @@ use crate::lsn::LogSequence;
 use crate::operation::ContainerName;
 use crate::partitions::{Lineage, PartitionKeyRange, get, read_partition_key_ranges, request_session_token};
 use crate::reply::Reply;
-use crate::throttle::Budget;
 
 #[derive(Debug)]
 pub(crate) struct Container {

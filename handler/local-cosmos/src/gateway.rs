@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use azure_core::http::Method;
 
+use crate::budget::too_many_requests;
 use crate::change_feed;
 use crate::container::Container;
 use crate::emulator::{Emulator, Incoming};
@@ -13,12 +14,11 @@ use crate::endpoint::Options;
 use crate::faults::{Effect, Faults};
 use crate::keys::{EMULATOR_KEY, is_signed};
 use crate::operation::{Action, ContainerName, Operation};
-use crate::paging;
+use crate::query_pages;
 use crate::registry::{Registry, Shared};
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::request_log::{LoggedRequest, RequestLog, query_text};
 use crate::resource_ids::{names_for_ids, wrong_container};
-use crate::throttle::too_many_requests;
 use crate::usage::UsageMeter;
 use crate::writes;
 
@@ -195,7 +195,7 @@ impl Gateway {
             Action::ChangeFeed => change_feed::read(emulator, name, container, &incoming).await,
             Action::Query => match self.unindexed(name, container, &incoming) {
                 Some(message) => Reply::error(400, "BadRequest", message),
-                None => paging::execute(emulator, container, incoming).await,
+                None => query_pages::execute(emulator, container, incoming).await,
             },
             Action::ReadContainer => {
                 let reply = emulator.execute(&incoming).await;

@@ -8,6 +8,7 @@
 //!
 //! All data is in memory and is lost when the [`Endpoint`] ends.
 
+mod budget;
 mod bulk;
 mod change_feed;
 mod change_log;
@@ -26,14 +27,13 @@ mod limits;
 mod lsn;
 mod operation;
 mod page;
-mod paging;
 mod partitions;
+mod query_pages;
 mod query_paths;
 mod registry;
 mod reply;
 mod request_log;
 mod resource_ids;
-mod throttle;
 mod usage;
 mod version_log;
 mod writes;

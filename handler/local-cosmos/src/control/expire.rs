@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::partitions::find_container;
+use super::partition_list::find_container;
 use super::{ControlError, ItemScope, body};
 use crate::expiry::remove_expired;
 use crate::gateway::Gateway;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::partitions::{Partition, list};
+use super::partition_list::{Partition, list};
 use super::transition::{merge, split};
 use super::{ControlError, body};
 use crate::gateway::Gateway;

@@ -10,10 +10,7 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use serde_json::{Value, json};
 
-use super::{
-    ControlError, description, expire, faults, partition_count, partitions, previous_images, throttle, transition,
-    unindexed_queries,
-};
+use super::{ControlError, description, expire, fault_requests, partition_count, partition_list, settings, transition};
 use crate::gateway::Gateway;
 use crate::limits::MAX_CONTROL_REQUEST_BYTES;
 
@@ -61,19 +58,19 @@ async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes
 
 async fn execute(gateway: &Arc<Gateway>, request: &HttpRequest, body: &[u8]) -> Result<Value, ControlError> {
     match (request.method().as_str(), request.path()) {
-        ("GET", "/partitions") => partitions::answer(gateway, request.query_string()).await,
+        ("GET", "/partitions") => partition_list::answer(gateway, request.query_string()).await,
         ("POST", "/partitions") => partition_count::answer(gateway, body).await,
         ("POST", "/split") => transition::answer_split(gateway, body).await,
         ("POST", "/merge") => transition::answer_merge(gateway, body).await,
-        ("POST", "/throttle") => throttle::answer(gateway, body).await,
-        ("POST", "/faults") => faults::add(gateway, body).await,
-        ("GET", "/faults") => Ok(faults::pending(gateway)),
-        ("DELETE", "/faults") => Ok(faults::clear(gateway)),
-        ("POST", "/unindexed-queries") => unindexed_queries::answer(gateway, body),
+        ("POST", "/throttle") => settings::answer_throttle(gateway, body).await,
+        ("POST", "/faults") => fault_requests::add(gateway, body).await,
+        ("GET", "/faults") => Ok(fault_requests::pending(gateway)),
+        ("DELETE", "/faults") => Ok(fault_requests::clear(gateway)),
+        ("POST", "/unindexed-queries") => settings::answer_unindexed_queries(gateway, body),
         ("GET", "/requests") => Ok(json!({"requests": gateway.requests.list()})),
         ("DELETE", "/requests") => Ok(json!({"requests": gateway.requests.take()})),
         ("POST", "/expire") => expire::answer(gateway, body).await,
-        ("POST", "/previous-images") => previous_images::answer(gateway, body).await,
+        ("POST", "/previous-images") => settings::answer_previous_images(gateway, body).await,
         _ => Ok(description::describe(gateway)),
     }
 }

@@ -13,7 +13,7 @@ use azure_data_cosmos_driver::in_memory_emulator::{ManualControlPlaneOperation, 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::partitions::{Partition, find_container, find_partition};
+use super::partition_list::{Partition, find_container, find_partition};
 use super::{ControlError, body};
 use crate::container::Container;
 use crate::emulator::Emulator;
