@@ -19,7 +19,7 @@ use crate::reply::Reply;
 
 #[derive(Debug)]
 pub(crate) struct Container {
-    definition: Mutex<Definition>,
+    definition: Mutex<Arc<Definition>>,
     log: Mutex<ChangeLog>,
     /// Held from before a write until it is logged, so that the log has the order of the commits.
     pub writes: tokio::sync::Mutex<()>,
@@ -28,7 +28,7 @@ pub(crate) struct Container {
     pub topology: tokio::sync::RwLock<()>,
     sequence: Mutex<LogSequence>,
     lineage: Mutex<Lineage>,
-    /// Forgotten when a split or merge replaces partitions.
+    /// The physical partitions, once they have been read; cleared when a split or merge replaces some.
     partitions: Mutex<Option<Arc<[PartitionKeyRange]>>>,
     /// Held during a split or merge, so that there is one at a time.
     pub transition: tokio::sync::Mutex<()>,
@@ -37,7 +37,7 @@ pub(crate) struct Container {
     budget: Mutex<Option<Budget>>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct Definition {
     #[serde(rename = "_rid")]
     pub rid: String,
@@ -53,7 +53,7 @@ impl Container {
     /// Reads the definition of a container; `None` if it does not exist.
     pub(crate) async fn load(emulator: &Emulator, name: &ContainerName) -> Option<Self> {
         Some(Self {
-            definition: Mutex::new(read_definition(emulator, name).await?),
+            definition: Mutex::new(Arc::new(read_definition(emulator, name).await?)),
             log: Mutex::default(),
             writes: tokio::sync::Mutex::default(),
             topology: tokio::sync::RwLock::default(),
@@ -78,12 +78,12 @@ impl Container {
     pub(crate) async fn reload(&self, emulator: &Emulator, name: &ContainerName) {
         if let Some(definition) = read_definition(emulator, name).await {
             self.log().set_default_ttl(definition.default_ttl);
-            *lock(&self.definition) = definition;
+            *lock(&self.definition) = Arc::new(definition);
         }
     }
 
-    pub(crate) fn definition(&self) -> Definition {
-        lock(&self.definition).clone()
+    pub(crate) fn definition(&self) -> Arc<Definition> {
+        Arc::clone(&lock(&self.definition))
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, ChangeLog> {
@@ -110,7 +110,7 @@ impl Container {
         partitions
     }
 
-    /// Forgets the partitions because they were replaced. Called with `topology` held exclusively.
+    /// Clears the list of partitions after a split or merge. Called with `topology` held exclusively.
     pub(crate) fn forget_partitions(&self) {
         *lock(&self.partitions) = None;
     }

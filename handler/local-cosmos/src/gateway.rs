@@ -15,7 +15,7 @@ use crate::faults::{Effect, Faults};
 use crate::keys::{EMULATOR_KEY, is_signed};
 use crate::operation::{Action, ContainerName, Operation};
 use crate::query_pages;
-use crate::registry::{Registry, Shared};
+use crate::registry::Registry;
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::request_log::{LoggedRequest, RequestLog, query_text};
 use crate::resource_ids::{names_for_ids, wrong_container};
@@ -156,7 +156,7 @@ impl Gateway {
         let budget = container.as_ref().filter(|_| operation.items_of().is_some());
         let mut reply = match budget.and_then(|container| container.wait()) {
             Some(wait) => too_many_requests(wait),
-            None => self.dispatch(&shared, operation, container.as_deref(), incoming).await,
+            None => self.dispatch(operation, container.as_deref(), incoming).await,
         };
         if reply.status == 404 && reply.request_charge() == 0.0 {
             reply = reply.with(header::REQUEST_CHARGE, "1");
@@ -168,13 +168,8 @@ impl Gateway {
         reply
     }
 
-    async fn dispatch(
-        &self,
-        _shared: &Shared<'_>,
-        operation: &Operation,
-        container: Option<&Container>,
-        incoming: Incoming,
-    ) -> Reply {
+    /// Executes a request within its container. Called with shared access to the registry.
+    async fn dispatch(&self, operation: &Operation, container: Option<&Container>, incoming: Incoming) -> Reply {
         let (Some(name), Some(container)) = (&operation.container, container) else {
             return self.execute_without_container(operation, &incoming).await;
         };

@@ -2,9 +2,8 @@
 //!
 //! The in-memory emulator of the official Rust SDK serves documents, queries and partitions; any SDK, and the Functions host,
 //! can use it. This crate adds what the emulator lacks: a change feed in both modes, read from a log of the writes; time to
-//! live; the service's page limits; account keys. It also does on demand what happens to a container in production: splits
-//! and merges of partitions, throttling, faults. And it helps tests: it lists the requests it has answered and can refuse
-//! queries that no index serves.
+//! live; the service's page limits; account keys. On demand it splits and merges partitions, throttles requests and injects
+//! faults. For tests it logs the requests that it answers, and it can refuse queries that need an index which does not exist.
 //!
 //! All data is in memory and is lost when the [`Endpoint`] ends.
 

@@ -49,7 +49,7 @@ impl QueryPaths {
         paths
     }
 
-    /// Reads a query from SELECT on. `outer` has the aliases of the queries around it. Returns the paths from which the FROM
+    /// Reads a query, starting at SELECT. `outer` has the aliases of the queries around it. Returns the paths from which the FROM
     /// clause takes arrays or objects.
     fn read_query(&mut self, tokens: &[Token], outer: &[Alias]) -> Vec<Path> {
         let clauses = clauses(tokens);
@@ -84,7 +84,7 @@ impl QueryPaths {
                 [Token::Word(root), ..] => {
                     let (steps, used) = steps(&rest[1..]);
                     let known = aliases.iter().rev().find(|alias| alias.name == *root);
-                    // The first source is the container, whatever name it is given.
+                    // The first source is the container; a query can give it any name.
                     let mut path = match known {
                         Some(alias) => alias.path.clone(),
                         None => Some(Path::new()),
@@ -124,7 +124,7 @@ impl QueryPaths {
         }
     }
 
-    /// Reads a WHERE clause: every path in it counts, and what a subquery in it iterates over.
+    /// Reads a WHERE clause. Every path in it is a filter, and so are the arrays that its subqueries iterate over.
     fn read_filter(&mut self, tokens: &[Token], aliases: &[Alias]) {
         let mut index = 0;
         while let Some(token) = tokens.get(index) {

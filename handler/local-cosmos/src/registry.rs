@@ -1,8 +1,8 @@
 //! The containers of the endpoint, by name.
 //!
 //! The race to mind: a container may be deleted and created again while requests for it are under way. A request uses its
-//! [`Container`] only while it shares the registry, and a creation or deletion has the registry alone, so that every write
-//! gets into the log of the container that it is stored in.
+//! [`Container`] only while it shares the registry, and a creation or deletion has exclusive access, so that every write is
+//! logged for the container that stores it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,14 +21,14 @@ pub(crate) struct Registry {
     previous_images: bool,
 }
 
-/// The right to use containers of the registry. Taken once a request: a second one would wait for a deletion that
+/// Shared access, for requests that use containers. A request takes it once: taking it again could wait for a deletion that
 /// waits for the first.
 pub(crate) struct Shared<'a> {
     registry: &'a Registry,
     _guard: RwLockReadGuard<'a, ()>,
 }
 
-/// The right to create and delete containers.
+/// Exclusive access, for requests that create or delete containers.
 pub(crate) struct Exclusive<'a> {
     registry: &'a Registry,
     _guard: RwLockWriteGuard<'a, ()>,

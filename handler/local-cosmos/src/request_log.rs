@@ -1,4 +1,4 @@
-//! The requests that were answered, so that a test can state how many a feature needs and what they return.
+//! A log of the answered requests, so that a test can assert how many a feature needs and how many items they return.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::limits::MAX_LOGGED_REQUESTS;
 use crate::operation::{Action, Operation};
 use crate::reply::{Reply, header};
 
-/// A request that was answered.
+/// An answered request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedRequest {

@@ -39,7 +39,7 @@ pub(crate) struct Removal {
     /// Seconds since 1970.
     pub ts: i64,
     pub lsn: u64,
-    /// Whether its time to live ran out.
+    /// Whether its time to live has expired.
     pub is_expired: bool,
 }
 
