@@ -1,5 +1,5 @@
-//! Bulk requests: a batch that is not atomic, as SDKs send it to one physical partition. The emulator knows only the
-//! atomic kind, so each operation is executed as the request that it stands for.
+//! Bulk requests: batches that are not atomic, which SDKs send to one physical partition. The emulator supports only atomic
+//! batches, so each operation is executed as a request of its own.
 
 use azure_core::http::Method;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::container::Container;
 use crate::emulator::{Emulator, Incoming};
 use crate::operation::ContainerName;
-use crate::partitions::{gone, in_transition, read_partition_key_ranges};
+use crate::partitions::{gone, in_transition};
 use crate::reply::{Reply, header};
 use crate::writes;
 
@@ -25,7 +25,7 @@ struct BulkOperation {
     if_none_match: Option<String>,
 }
 
-/// Executes every operation; the answer has a result for each, and is 207 when any failed.
+/// Executes every operation. The reply has a result for each; its status is 207 if any failed.
 pub(crate) async fn execute(
     emulator: &Emulator,
     name: &ContainerName,
@@ -33,7 +33,10 @@ pub(crate) async fn execute(
     incoming: Incoming,
 ) -> Reply {
     if let Some(partition) = incoming.header(header::PARTITION_KEY_RANGE_ID) {
-        let partitions = read_partition_key_ranges(emulator, name).await;
+        let partitions = {
+            let _topology = container.topology.read().await;
+            container.partitions(emulator, name).await
+        };
         if partitions.iter().all(|known| known.id != partition) {
             return gone(partition);
         }
@@ -55,7 +58,7 @@ pub(crate) async fn execute(
             None => Reply::error(
                 400,
                 "BadRequest",
-                format!("{} is no operation of a bulk request.", operation.operation_type),
+                format!("Unknown operation {} in a bulk request.", operation.operation_type),
             ),
         };
         session_tokens = reply.header(header::SESSION_TOKEN).map(str::to_owned).or(session_tokens);
@@ -89,7 +92,7 @@ fn request(incoming: &Incoming, operation: &BulkOperation) -> Option<Incoming> {
     let mut request = Incoming::new(method, url);
     request.body = operation.resource_body.as_ref().map(|body| body.get().as_bytes().to_vec()).unwrap_or_default();
     let headers = [
-        ("x-ms-documentdb-partitionkey", operation.partition_key.as_deref()),
+        (header::PARTITION_KEY, operation.partition_key.as_deref()),
         ("x-ms-documentdb-is-upsert", (operation.operation_type == "Upsert").then_some("true")),
         ("if-match", operation.if_match.as_deref()),
         ("if-none-match", operation.if_none_match.as_deref()),

@@ -1,8 +1,8 @@
 //! `GET …/docs` with an `A-IM` header: a page of the change feed, from the log.
 //!
-//! `Incremental Feed` is LatestVersion mode. `Full-Fidelity Feed` is AllVersionsAndDeletes mode, which the service starts
-//! only from now or from an etag, and which it answers with 400 where the etag is older than the retention window (both
-//! stated in Microsoft's reference of `ChangeFeedMode.AllVersionsAndDeletes` and `ChangeFeedPolicy`).
+//! `Incremental Feed` is LatestVersion mode. `Full-Fidelity Feed` is AllVersionsAndDeletes mode, which starts only from now or
+//! from an etag. The service answers 400 if the etag is older than the retention window. Source: Microsoft's reference of
+//! `ChangeFeedMode.AllVersionsAndDeletes` and `ChangeFeedPolicy`.
 
 use chrono::DateTime;
 
@@ -13,13 +13,13 @@ use crate::envelope;
 use crate::limits::{DEFAULT_CHANGE_FEED_ITEMS, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
 use crate::operation::ContainerName;
 use crate::page::PageLimit;
-use crate::partitions::{PartitionKeyRange, gone, in_transition, read_partition_key_ranges};
+use crate::partitions::{PartitionKeyRange, gone, in_transition};
 use crate::reply::{Reply, header};
 
-/// Bytes kept free on a page for what encloses the items.
+/// Bytes of a page that are reserved for the JSON around the items.
 const ENVELOPE_BYTES: usize = 64 * 1024;
 
-/// What a page has.
+/// A page that was read.
 struct Found {
     entries: usize,
     next: u64,
@@ -34,7 +34,7 @@ pub(crate) async fn read(
     incoming: &Incoming,
 ) -> Reply {
     let _topology = container.topology.read().await;
-    let partitions = read_partition_key_ranges(emulator, name).await;
+    let partitions = container.partitions(emulator, name).await;
     let definition = container.definition();
     let range = match requested_range(&definition, &partitions, incoming) {
         Ok(range) => range,
@@ -113,7 +113,7 @@ fn all_versions(
         log.versions().page(range, after, limit(incoming))
     };
     let Ok(page) = page else {
-        return refused("The continuation is older than what is retained for AllVersionsAndDeletes mode.".into());
+        return refused("The continuation is older than the retention window of AllVersionsAndDeletes mode.".into());
     };
     let paths: Vec<String> = definition.partition_key.paths().iter().map(|path| path.to_string()).collect();
     let body = match page.entries.as_slice() {
@@ -142,7 +142,7 @@ fn requested_range(
         }
         None => KeyRange::all(),
     };
-    if let Some(key) = incoming.header("x-ms-documentdb-partitionkey").filter(|key| *key != "[]") {
+    if let Some(key) = incoming.header(header::PARTITION_KEY).filter(|key| *key != "[]") {
         range = definition.key_range(key).map_err(bad)?;
     }
     if let Some(min) = incoming.header("x-ms-start-epk") {

@@ -1,8 +1,8 @@
 //! The order of a container's writes, from which its change feed is served.
 //!
-//! Entries are numbered over the whole container in the order in which they were committed. A change feed position is
-//! such a number, so that it stays valid for any part of the container's key space: a physical partition, a logical one,
-//! what a split makes of a range. `_lsn` is the emulator's number within the physical partition.
+//! Entries are numbered across the whole container in the order in which they were committed. A position in the change feed
+//! is such a number. It is valid for any part of the key space: a physical partition, a logical partition, and the partitions
+//! that a split or merge creates. `_lsn` is the emulator's number within the physical partition.
 //!
 //! In LatestVersion mode an item appears once, at its newest write: an overwrite moves it to the end. Every write also goes
 //! to the [version log](crate::version_log), from which AllVersionsAndDeletes mode is served.
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::page::{Candidate, Page, PageLimit};
 use crate::version_log::{Change, Removal, Version, VersionLog};
 
-/// A write that is an item's newest.
+/// The newest write of an item.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// The item's effective partition key, in hexadecimal digits.
@@ -32,7 +32,7 @@ pub(crate) struct Entry {
     pub body: Vec<u8>,
 }
 
-/// What one operation did to an item.
+/// The effect of one operation on an item.
 #[derive(Debug)]
 pub(crate) enum Write {
     Put(Entry),
@@ -86,13 +86,13 @@ pub(crate) struct ChangeLog {
 #[derive(Debug)]
 struct Logged {
     entry: Arc<Entry>,
-    /// Entries of one transaction have the same; they are never on different pages.
+    /// The same for all entries of a transaction; they are never on different pages.
     transaction: u64,
     expires_at: Option<i64>,
 }
 
 impl ChangeLog {
-    /// Adds the writes of one transaction, in their order: of an item, the last one counts, and every one is a version.
+    /// Adds the writes of one transaction in their order. Every write is a version; the last one of an item is its newest.
     /// `now` is in milliseconds since 1970.
     pub(crate) fn append(&mut self, writes: Vec<Write>, default_ttl: Option<i64>, now: i64) {
         let transaction = self.last + 1;
@@ -126,7 +126,7 @@ impl ChangeLog {
         entry
     }
 
-    /// Forgets an item that is no more, and gives its newest write.
+    /// Removes a deleted item and returns its newest write.
     pub(crate) fn remove(&mut self, epk: &str, id: &str) -> Option<Arc<Entry>> {
         let number = self.numbers.remove(&(epk.to_owned(), id.to_owned()))?;
         let logged = self.latest.remove(&number)?;
@@ -161,22 +161,22 @@ impl ChangeLog {
         &self.versions
     }
 
-    /// Forgets versions that were logged before `time`, in milliseconds since 1970.
-    pub(crate) fn forget_versions_before(&mut self, time: i64) {
-        self.versions.forget_before(time);
+    /// Discards versions that were logged before `time`, in milliseconds since 1970.
+    pub(crate) fn discard_versions_before(&mut self, time: i64) {
+        self.versions.discard_before(time);
     }
 
-    /// Whether versions to come carry what they replace or remove.
+    /// Sets whether the next versions include the item that they replace or delete.
     pub(crate) fn keep_previous_images(&mut self, enabled: bool) {
         self.keeps_previous_images = enabled;
     }
 
-    /// How many items there are.
+    /// The number of items.
     pub(crate) fn items(&self) -> usize {
         self.latest.len()
     }
 
-    /// How many items a part of the key space has.
+    /// The number of items in a part of the key space.
     pub(crate) fn items_in(&self, range: &KeyRange) -> usize {
         self.latest.values().filter(|logged| range.contains(&logged.entry.epk)).count()
     }
@@ -187,7 +187,7 @@ impl ChangeLog {
         due.filter_map(|(_, number)| Some(Arc::clone(&self.latest.get(number)?.entry))).collect()
     }
 
-    /// Works out all times of expiry anew, after the container's default has changed.
+    /// Recomputes all expiry times after the container's default has changed.
     pub(crate) fn set_default_ttl(&mut self, default_ttl: Option<i64>) {
         self.expiries.clear();
         for (number, logged) in &mut self.latest {
@@ -197,8 +197,8 @@ impl ChangeLog {
     }
 }
 
-/// When an entry expires. Without a default on the container (`None`) time to live is off; with -1 only items that have
-/// their own expire.
+/// The time at which an entry expires. If the container has no default (`None`), time to live is off; if it is -1, only items
+/// with a time to live of their own expire.
 fn expires_at(entry: &Entry, default_ttl: Option<i64>) -> Option<i64> {
     let ttl = entry.ttl.unwrap_or(default_ttl?);
     default_ttl.is_some().then_some(ttl).filter(|ttl| *ttl > 0).map(|ttl| entry.ts.saturating_add(ttl))
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_is_not_cut() {
+    fn a_transaction_is_never_divided_between_pages() {
         let mut log = log(&["a"]);
         log.append(["b", "c", "d"].map(|id| Write::Put(entry(id, 1, None))).into(), None, 0);
         assert_eq!(ids(&log.page(&KeyRange::all(), Start::AfterEntry(1), limit(1))), ["b", "c", "d"]);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_by_time_takes_what_came_after_that_second_and_now_takes_nothing() {
+    fn a_start_from_a_time_returns_later_seconds_and_a_start_from_now_returns_nothing() {
         let log = log(&["a", "b", "c"]);
         assert_eq!(ids(&log.page(&KeyRange::all(), Start::AfterTime(101), limit(10))), ["c"]);
         let now = log.page(&KeyRange::all(), Start::Now, limit(10));
@@ -295,14 +295,14 @@ mod tests {
     }
 
     #[test]
-    fn deleted_items_are_gone_from_the_feed() {
+    fn deleted_items_are_not_in_the_feed() {
         let mut log = log(&["a", "b"]);
         log.remove("10", "a");
         assert_eq!(ids(&log.page(&KeyRange::all(), Start::Beginning, limit(10))), ["b"]);
     }
 
     #[test]
-    fn of_the_writes_of_one_transaction_to_an_item_the_last_one_counts() {
+    fn the_last_write_of_an_item_in_a_transaction_is_its_newest() {
         let put = |id| Write::Put(entry(id, 1, None));
         let delete = |id| Write::Delete(removal(id));
         let mut log = log(&["b"]);
@@ -311,14 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_to_live_beyond_all_time_never_runs_out() {
+    fn a_time_to_live_that_overflows_never_expires() {
         let mut log = ChangeLog::default();
         log.append(vec![Write::Put(entry("a", 100, Some(i64::MAX)))], Some(-1), 0);
         assert_eq!(log.expired(i64::MAX - 1).len(), 0);
     }
 
     #[test]
-    fn every_write_is_a_version_that_knows_what_it_replaces() {
+    fn every_write_is_a_version_with_the_one_that_it_replaces() {
         let put = |lsn| Write::Put(Entry { lsn, ..entry("a", 1, None) });
         let delete = |lsn| Write::Delete(Removal { lsn, ..removal("a") });
         let mut log = ChangeLog::default();

@@ -1,4 +1,4 @@
-//! The SDK's in-memory emulator, asked as a function from request to reply.
+//! The SDK's in-memory emulator, as a function from request to reply.
 
 use azure_core::http::headers::{HeaderName, HeaderValue};
 use azure_core::http::{Method, Request};
@@ -11,7 +11,7 @@ use url::Url;
 use crate::operation::ContainerName;
 use crate::reply::Reply;
 
-/// A request, taken off the wire.
+/// A request as it was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Incoming {
     pub method: Method,
@@ -52,7 +52,7 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    /// `url` is the one that clients dial: the emulator tells them so.
+    /// `url` is the endpoint's address, which the emulator reports to clients.
     pub(crate) fn new(url: Url) -> Result<Self, String> {
         let region = VirtualRegion::new("Local", url.clone());
         let config = VirtualAccountConfig::new(vec![region]).map_err(|error| error.to_string())?;
@@ -64,7 +64,7 @@ impl Emulator {
         &self.url
     }
 
-    /// Starts to split a partition in the middle of its key range. It is locked until the operation is completed.
+    /// Starts to split a partition in the middle of its key range. The partition is locked until the operation completes.
     pub(crate) fn begin_split(
         &self,
         name: &ContainerName,
@@ -76,7 +76,7 @@ impl Emulator {
         store.begin_manual_split_partition(&name.database, &name.container, partition, middle).map_err(text)
     }
 
-    /// Starts to merge two partitions. They are locked until the operation is completed.
+    /// Starts to merge two partitions. They are locked until the operation completes.
     pub(crate) fn begin_merge(
         &self,
         name: &ContainerName,
@@ -137,7 +137,7 @@ impl Emulator {
 }
 
 fn number(partition: &str) -> Result<u32, String> {
-    partition.parse().map_err(|_| format!("{partition} is no partition"))
+    partition.parse().map_err(|_| format!("invalid partition id \"{partition}\""))
 }
 
 fn text(error: impl std::fmt::Display) -> String {

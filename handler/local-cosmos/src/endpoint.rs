@@ -13,55 +13,66 @@ use url::Url;
 use crate::control::{self, ControlError, ItemScope, Partition};
 use crate::emulator::{Emulator, Incoming};
 use crate::expiry::sweep;
-use crate::faults::Fault;
+use crate::faults::ItemFault;
 use crate::gateway::Gateway;
 use crate::keys::EMULATOR_KEY;
 use crate::limits::MAX_REQUEST_BYTES;
 use crate::operation::ContainerName;
 use crate::reply::Reply;
+use crate::request_log::LoggedRequest;
 use crate::usage::Usage;
 
 /// How to start an [`Endpoint`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The loopback port to listen on; 0 for any that is free.
+    /// The loopback port to listen on; 0 for any free port.
     pub port: u16,
     /// Whether requests must be signed with [`EMULATOR_KEY`].
     pub require_key: bool,
-    /// How long the change feed's AllVersionsAndDeletes mode reaches back: 7 days, as a continuous backup of the service's
-    /// cheapest tier does.
+    /// The retention window of the change feed's AllVersionsAndDeletes mode. By default 7 days, as with the service's cheapest
+    /// tier of continuous backup.
     pub change_feed_retention: Duration,
-    /// Whether the change feed's AllVersionsAndDeletes mode has what was replaced or deleted. A container can be told
-    /// otherwise by [`Endpoint::keep_previous_images`].
+    /// Whether the change feed's AllVersionsAndDeletes mode includes the replaced or deleted item.
+    /// [`Endpoint::keep_previous_images`] changes this for a container.
     pub previous_images: bool,
-    /// The loopback port of the control interface; 0 for any that is free, none for no such interface.
+    /// Whether a query that filters or sorts by a path without an index is answered with 400. The service executes such a
+    /// filter as a scan of all items; a test that wants to know switches this on.
+    pub refuse_unindexed_queries: bool,
+    /// The loopback port of the control interface; 0 for any free port, `None` for no control interface.
     pub control_port: Option<u16>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let change_feed_retention = Duration::from_secs(7 * 24 * 60 * 60);
-        Self { port: 0, require_key: false, change_feed_retention, previous_images: false, control_port: None }
+        Self {
+            port: 0,
+            require_key: false,
+            change_feed_retention,
+            previous_images: false,
+            refuse_unindexed_queries: false,
+            control_port: None,
+        }
     }
 }
 
-/// Why an endpoint could not be started.
+/// An error that prevents an endpoint from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The port cannot be listened on.
-    #[error("port {port} on 127.0.0.1 cannot be used: {source}")]
+    /// The endpoint cannot listen on the port.
+    #[error("cannot listen on port {port} of 127.0.0.1: {source}")]
     Port {
-        /// The port that was asked for.
+        /// The requested port.
         port: u16,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Anything else.
-    #[error("the embedded Cosmos endpoint could not be started: {0}")]
+    /// Any other error.
+    #[error("the embedded Cosmos DB endpoint could not start: {0}")]
     Other(String),
 }
 
-/// A running endpoint. It ends when it is stopped or dropped.
+/// A running endpoint. It runs until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Endpoint {
     url: Url,
@@ -78,10 +89,10 @@ struct Control {
 }
 
 impl Endpoint {
-    /// Starts an endpoint on a loopback port. It speaks HTTP/1.1 and cleartext HTTP/2.
+    /// Starts an endpoint on a loopback port, with HTTP/1.1 and cleartext HTTP/2.
     ///
     /// # Errors
-    /// [`StartError::Port`] when a port is in use.
+    /// [`StartError::Port`] if a port is in use.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let port = options.port;
         let (listener, url) = listen(port)?;
@@ -121,32 +132,48 @@ impl Endpoint {
         self.url.as_str()
     }
 
-    /// The control interface, if there is one: `http://127.0.0.1:<port>/`.
+    /// The address of the control interface, `http://127.0.0.1:<port>/`; `None` if it is off.
     pub fn control_url(&self) -> Option<&str> {
         self.control.as_ref().map(|control| control.url.as_str())
     }
 
-    /// The connection string that SDKs and the Functions host take.
+    /// The connection string for SDKs and the Functions host.
     pub fn connection_string(&self) -> String {
         format!("AccountEndpoint={};AccountKey={EMULATOR_KEY};", self.url)
     }
 
-    /// Requests and request units so far.
+    /// Requests and request units since the start.
     pub fn usage(&self) -> Usage {
         self.gateway.usage.read()
     }
 
-    /// Requests that are being answered now.
+    /// The number of requests that are being answered.
     pub fn requests_under_way(&self) -> u64 {
         self.gateway.requests_under_way()
     }
 
-    /// Lets requests fail.
-    pub fn inject(&self, fault: Fault) {
-        self.gateway.faults.add(fault);
+    /// Adds a fault: a [`Fault`](crate::Fault), or one that is limited to an item by [`Fault::on_item`](crate::Fault::on_item).
+    pub fn inject(&self, fault: impl Into<ItemFault>) {
+        self.gateway.faults.add(fault.into());
     }
 
-    /// How many failures are still to come.
+    /// The newest requests that were answered, up to 20,000, in the order of their replies.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.gateway.requests.list()
+    }
+
+    /// The same as [`Endpoint::requests`], and clears the log.
+    pub fn take_requests(&self) -> Vec<LoggedRequest> {
+        self.gateway.requests.take()
+    }
+
+    /// Sets whether a query that filters or sorts by a path without an index is answered with 400; see
+    /// [`Options::refuse_unindexed_queries`].
+    pub fn refuse_unindexed_queries(&self, enabled: bool) {
+        self.gateway.refuse_unindexed_queries(enabled);
+    }
+
+    /// The number of requests that faults are still to affect.
     pub fn pending_faults(&self) -> u32 {
         self.gateway.faults.pending()
     }
@@ -159,9 +186,23 @@ impl Endpoint {
         control::list_partitions(&self.gateway, &ContainerName::new(database, container)).await
     }
 
-    /// Splits a physical partition in the middle of its key range; the one with the most items if none is named. While it
-    /// lasts, for `duration` at least, the partition answers 410 with sub-status 1007; afterwards it is gone (1002). Gives
-    /// the two that come of it.
+    /// Splits or merges physical partitions until the container has `count` of them, and returns them in the order of their
+    /// keys. A new container has four.
+    ///
+    /// # Errors
+    /// [`ControlError::NoContainer`], [`ControlError::Invalid`] for a count that is 0 or over 1,000, [`ControlError::Busy`].
+    pub async fn set_partition_count(
+        &self,
+        database: &str,
+        container: &str,
+        count: usize,
+    ) -> Result<Vec<Partition>, ControlError> {
+        control::set_partition_count(&self.gateway, &ContainerName::new(database, container), count).await
+    }
+
+    /// Splits a physical partition in the middle of its key range; `None` selects the partition with the most items. During the
+    /// split, which takes at least `duration`, requests for the partition are answered 410 with sub-status 1007, and
+    /// afterwards with 1002. Returns the two new partitions.
     ///
     /// # Errors
     /// [`ControlError::NoContainer`], [`ControlError::NoPartition`], [`ControlError::Busy`].
@@ -175,8 +216,8 @@ impl Endpoint {
         control::split(&self.gateway, &ContainerName::new(database, container), partition, duration).await
     }
 
-    /// Merges two physical partitions that are next to each other. While it lasts, for `duration` at least, they answer 410
-    /// with sub-status 1007; afterwards they are gone (1002). Gives the one that comes of it.
+    /// Merges two adjacent physical partitions. During the merge, which takes at least `duration`, requests for them are answered
+    /// 410 with sub-status 1007, and afterwards with 1002. Returns the new partition.
     ///
     /// # Errors
     /// [`ControlError::NoContainer`], [`ControlError::NoPartition`], [`ControlError::NotAdjacent`], [`ControlError::Busy`].
@@ -190,7 +231,7 @@ impl Endpoint {
         control::merge(&self.gateway, &ContainerName::new(database, container), partitions, duration).await
     }
 
-    /// Limits a container's request units a second: what is over it is answered 429. `None` or 0 lifts the limit.
+    /// Limits a container's request units a second. Requests over the limit are answered 429. `None` or 0 lifts the limit.
     ///
     /// # Errors
     /// [`ControlError::NoContainer`], [`ControlError::Invalid`].
@@ -204,16 +245,16 @@ impl Endpoint {
         control::throttle(&self.gateway, &name, request_units_per_second).await
     }
 
-    /// Lets items expire now that have a time to live, whenever it would run out. Gives their number.
+    /// Expires the selected items that have a time to live now, and returns their number.
     ///
     /// # Errors
-    /// [`ControlError::NoContainer`], [`ControlError::NoItem`] if an id is named, [`ControlError::Invalid`] for the partition
-    /// key, [`ControlError::Busy`] during a split or merge.
+    /// [`ControlError::NoContainer`], [`ControlError::NoItem`] if the scope has an id, [`ControlError::Invalid`] for the
+    /// partition key, [`ControlError::Busy`] during a split or merge.
     pub async fn expire_now(&self, database: &str, container: &str, scope: ItemScope) -> Result<usize, ControlError> {
         control::expire_now(&self.gateway, &ContainerName::new(database, container), scope).await
     }
 
-    /// Whether the container's AllVersionsAndDeletes mode has what is replaced or deleted from now on.
+    /// Sets whether the container's AllVersionsAndDeletes mode includes the replaced or deleted item from now on.
     ///
     /// # Errors
     /// [`ControlError::NoContainer`].
@@ -226,7 +267,7 @@ impl Endpoint {
         control::keep_previous_images(&self.gateway, &ContainerName::new(database, container), enabled).await
     }
 
-    /// Forgets the failures that are still to come.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.gateway.faults.clear();
     }
@@ -242,7 +283,7 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        // Not awaited: the command is queued at once.
+        // Calling it queues the command; awaiting it is not necessary.
         drop(self.server.stop(false));
         drop(self.control.as_ref().map(|control| control.server.stop(false)));
     }

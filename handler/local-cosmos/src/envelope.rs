@@ -1,8 +1,8 @@
 //! The body of a change feed page, in either mode.
 //!
-//! What a version of AllVersionsAndDeletes mode looks like on the wire is known from Azure/azure-cosmos-dotnet-v3 pull
-//! request 3197 (creates and replaces, without `_lsn` in the document) and Azure/azure-sdk-for-java pull request 43881
-//! (deletes: `current` is `{}`, and the metadata has `id` and `partitionKey`). A member that does not apply is absent.
+//! Sources for the form of a version in AllVersionsAndDeletes mode: Azure/azure-cosmos-dotnet-v3 pull request 3197 (creates and
+//! replaces, without `_lsn` in the document) and Azure/azure-sdk-for-java pull request 43881 (deletes: `current` is `{}`, and
+//! the metadata has `id` and `partitionKey`). A member that does not apply is absent.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use crate::change_log::Entry;
 use crate::version_log::{Change, Removal, Version};
 
-/// A page of LatestVersion mode; `enveloped` when the client knows the envelope.
+/// A page of LatestVersion mode. `enveloped` if the client supports the envelope.
 pub(crate) fn latest_versions(rid: &str, entries: &[Arc<Entry>], enveloped: bool) -> Vec<u8> {
     page(rid, entries, |body, entry| {
         if enveloped {
             body.extend_from_slice(b"{\"current\":");
         }
-        // The stored object, with the feed's own property put in before its closing brace.
+        // The stored object, with the feed's property inserted before the closing brace.
         let open = entry.body.strip_suffix(b"}").unwrap_or(&entry.body);
         body.extend_from_slice(open);
         body.extend_from_slice(format!(",\"_lsn\":{}}}", entry.lsn).as_bytes());
@@ -29,7 +29,7 @@ pub(crate) fn latest_versions(rid: &str, entries: &[Arc<Entry>], enveloped: bool
     })
 }
 
-/// A page of AllVersionsAndDeletes mode. `key_paths` are those of the container's partition key.
+/// A page of AllVersionsAndDeletes mode. `key_paths` are the paths of the container's partition key.
 pub(crate) fn all_versions(rid: &str, versions: &[Arc<Version>], key_paths: &[String]) -> Vec<u8> {
     page(rid, versions, |body, version| {
         body.extend_from_slice(b"{\"current\":");
@@ -71,7 +71,7 @@ fn page<T>(rid: &str, entries: &[T], write: impl Fn(&mut Vec<u8>, &T)) -> Vec<u8
     body
 }
 
-/// The key of a deleted item as its document had it: a property for each path, absent where the document had none.
+/// The key of a deleted item in the form of its document. A property that the document did not have is absent.
 fn partition_key(removal: &Removal, key_paths: &[String]) -> Value {
     let components: Vec<Value> = serde_json::from_str(&removal.key).unwrap_or_default();
     let mut key = json!({});

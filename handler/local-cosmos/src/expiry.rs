@@ -1,5 +1,5 @@
-//! What time does: items whose time to live has run out are deleted, within a fraction of a second, and versions that are
-//! older than the retention window are forgotten.
+//! Deletes items when their time to live expires, within a fraction of a second, and discards versions that are older than the
+//! retention window.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,27 +15,27 @@ use crate::writes;
 
 const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Sweeps until the gateway is gone.
+/// Runs until the gateway is dropped.
 pub(crate) async fn sweep(gateway: Weak<Gateway>) {
     while let Some(gateway) = gateway.upgrade() {
         let now = Utc::now();
         let retained_since = now.timestamp_millis().saturating_sub(gateway.retention_ms());
         for (name, container) in gateway.containers() {
             remove_expired(gateway.emulator(), &name, &container, now.timestamp(), |_| true).await;
-            container.log().forget_versions_before(retained_since);
+            container.log().discard_versions_before(retained_since);
         }
         drop(gateway);
         tokio::time::sleep(SWEEP_INTERVAL).await;
     }
 }
 
-/// Deletes the items that are meant and whose time to live has run out at `now` (seconds since 1970), and counts them.
+/// Deletes the selected items whose time to live has expired at `now` (seconds since 1970) and returns their number.
 pub(crate) async fn remove_expired(
     emulator: &Emulator,
     name: &ContainerName,
     container: &Arc<Container>,
     now: i64,
-    is_meant: impl Fn(&Entry) -> bool,
+    is_selected: impl Fn(&Entry) -> bool,
 ) -> usize {
     if container.log().expired(now).is_empty() {
         return 0;
@@ -43,7 +43,7 @@ pub(crate) async fn remove_expired(
     let _writes = container.writes.lock().await;
     let expired = container.log().expired(now);
     let mut removed = 0;
-    for entry in expired.iter().filter(|entry| is_meant(entry)) {
+    for entry in expired.iter().filter(|entry| is_selected(entry)) {
         removed += usize::from(writes::expire(emulator, container, name, entry).await);
     }
     removed

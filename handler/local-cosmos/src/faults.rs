@@ -1,24 +1,54 @@
-//! Scripted failures: what can happen between a client and the service, on demand.
+//! Scripted faults: what can go wrong between a client and the service, on demand.
+//!
+//! Most faults are decided before a request is executed. A fault that garbles a body, and one that is limited to an item on
+//! a page, need the reply: they are decided after the execution, and only if no other fault matched before it.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::operation::Operation;
+use crate::emulator::Incoming;
+use crate::item_rules::id_of_body;
+use crate::operation::{Action, Operation, item_id};
+use crate::reply::{Reply, header};
 
-/// A failure of the next requests that match.
+/// A fault of the next requests that match.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// The container that the request must be for; any without.
+    /// The name of the container that the request addresses; `None` for any.
     pub container: Option<String>,
-    /// The kind that the request must be of.
+    /// The kind of request.
     pub kind: RequestKind,
-    /// How many requests it happens to.
+    /// The number of requests that are affected.
     pub times: u32,
     /// What happens.
     pub effect: Effect,
+}
+
+impl Fault {
+    /// Limits the fault to requests that write, read or return the item with this id. A page of a query matches if it has the
+    /// item whole or with its `id`.
+    pub fn on_item(self, id: impl Into<String>) -> ItemFault {
+        ItemFault { fault: self, item: Some(id.into()) }
+    }
+}
+
+/// A fault, limited to one item or not; see [`Fault::on_item`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemFault {
+    /// The fault.
+    pub fault: Fault,
+    /// The id of the item; `None` for no such limit.
+    pub item: Option<String>,
+}
+
+impl From<Fault> for ItemFault {
+    fn from(fault: Fault) -> Self {
+        Self { fault, item: None }
+    }
 }
 
 /// A kind of request.
@@ -35,51 +65,88 @@ pub enum RequestKind {
     Query,
     /// A page of the change feed.
     ChangeFeed,
+    /// Read of the account, a database, a container or its partition key ranges. With a container: read of that container or
+    /// its partition key ranges.
+    Metadata,
 }
 
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// It is answered with this status and sub-status, and nothing is done.
+    /// It is not executed and answered with this status and sub-status. 429 with 3200 is what throttling looks like.
     Status {
         /// The HTTP status.
         status: u16,
         /// `x-ms-substatus`; 0 for none.
         substatus: u32,
     },
-    /// It is done after this time.
+    /// It is executed after this time.
     Delay(Duration),
-    /// It is done, but the answer never arrives whole.
+    /// It is executed, but the connection breaks before the reply has arrived.
     LoseReply,
+    /// It is executed, and the reply has its status and headers but half of its body, which is not valid JSON. A reply without
+    /// a body is not affected and leaves the fault in place.
+    Garble,
 }
 
-/// The failures that are still to come.
+/// The faults that have not happened yet.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<VecDeque<Fault>>);
+pub(crate) struct Faults(Mutex<VecDeque<ItemFault>>);
 
 impl Faults {
-    pub(crate) fn add(&self, fault: Fault) {
+    pub(crate) fn add(&self, fault: ItemFault) {
         self.lock().push_back(fault);
     }
 
-    /// How many are still to come.
+    /// The number of requests that are still to be affected.
     pub(crate) fn pending(&self) -> u32 {
-        self.lock().iter().map(|fault| fault.times).sum()
+        self.lock().iter().map(|scoped| scoped.fault.times).sum()
     }
 
-    pub(crate) fn list(&self) -> Vec<Fault> {
-        self.lock().iter().filter(|fault| fault.times > 0).cloned().collect()
+    pub(crate) fn list(&self) -> Vec<ItemFault> {
+        self.lock().iter().filter(|scoped| scoped.fault.times > 0).cloned().collect()
     }
 
     pub(crate) fn clear(&self) {
         self.lock().clear();
     }
 
-    /// Takes the effect that is due for this request.
-    pub(crate) fn next(&self, operation: &Operation) -> Option<Effect> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Takes the effect that is due before a request is executed.
+    pub(crate) fn before(&self, operation: &Operation, incoming: &Incoming) -> Option<Effect> {
+        let mut ids = None;
+        self.take(|scoped| {
+            if scoped.fault.effect == Effect::Garble || !matches(&scoped.fault, operation) {
+                return false;
+            }
+            let Some(item) = &scoped.item else { return true };
+            ids.get_or_insert_with(|| requested_ids(operation, incoming)).contains(item)
+        })
+    }
+
+    /// Takes the effect that is due now that a request was executed.
+    pub(crate) fn after(&self, operation: &Operation, incoming: &Incoming, reply: &Reply) -> Option<Effect> {
+        let mut ids = None;
+        self.take(|scoped| {
+            if !matches(&scoped.fault, operation) || scoped.fault.effect == Effect::Garble && reply.body.is_empty() {
+                return false;
+            }
+            let Some(item) = &scoped.item else { return scoped.fault.effect == Effect::Garble };
+            let ids = ids.get_or_insert_with(|| match operation.action {
+                Action::Query | Action::ChangeFeed => returned_ids(reply),
+                _ => requested_ids(operation, incoming),
+            });
+            ids.contains(item)
+        })
+    }
+
+    fn take(&self, mut is_due: impl FnMut(&ItemFault) -> bool) -> Option<Effect> {
         let mut faults = self.lock();
-        let index = faults.iter().position(|fault| fault.times > 0 && matches(fault, operation))?;
-        let fault = faults.get_mut(index)?;
+        let index = faults.iter().position(|scoped| scoped.fault.times > 0 && is_due(scoped))?;
+        let fault = &mut faults.get_mut(index)?.fault;
         fault.times -= 1;
         let effect = fault.effect.clone();
         if fault.times == 0 {
@@ -88,20 +155,65 @@ impl Faults {
         Some(effect)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Fault>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<ItemFault>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Effect {
+    /// The reply in place of the one that the request would have had.
+    pub(crate) fn refusal(status: u16, substatus: u32) -> Reply {
+        Reply::error(status, "Fault", "A scripted fault caused this failure.")
+            .with(header::SUBSTATUS, substatus.to_string())
+    }
+}
+
 fn matches(fault: &Fault, operation: &Operation) -> bool {
-    let kind = match operation {
-        Operation::Write(_) | Operation::Delete(_) | Operation::Batch(_) => RequestKind::Write,
-        Operation::Read(_) => RequestKind::Read,
-        Operation::Page(_) => RequestKind::Query,
-        Operation::ChangeFeed(_) => RequestKind::ChangeFeed,
+    let kind = match operation.action {
+        Action::Read => RequestKind::Read,
+        Action::Query => RequestKind::Query,
+        Action::ChangeFeed => RequestKind::ChangeFeed,
+        _ if operation.is_write() => RequestKind::Write,
+        _ if operation.is_metadata_read() => RequestKind::Metadata,
         _ => return false,
     };
-    let name = operation.items_of().map(|name| &name.container);
-    (fault.kind == RequestKind::Any || fault.kind == kind)
-        && (fault.container.is_none() || fault.container.as_ref() == name)
+    let is_kind = fault.kind == kind || fault.kind == RequestKind::Any && kind != RequestKind::Metadata;
+    let name = operation.container.as_ref().map(|name| &name.container);
+    is_kind && (fault.container.is_none() || fault.container.as_ref() == name)
+}
+
+/// The ids of the items that a request names.
+fn requested_ids(operation: &Operation, incoming: &Incoming) -> Vec<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct BatchOperation {
+        id: Option<String>,
+        #[serde(default)]
+        resource_body: Value,
+    }
+    match operation.action {
+        Action::Read | Action::Replace | Action::Patch | Action::Delete => vec![item_id(incoming)],
+        Action::Create | Action::Upsert => id_of_body(&incoming.body).into_iter().collect(),
+        Action::Batch => {
+            let operations: Vec<BatchOperation> = serde_json::from_slice(&incoming.body).unwrap_or_default();
+            let id = |operation: BatchOperation| {
+                operation.id.or_else(|| operation.resource_body["id"].as_str().map(str::to_owned))
+            };
+            operations.into_iter().filter_map(id).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The ids of the items on a page.
+fn returned_ids(reply: &Reply) -> Vec<String> {
+    let page: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let documents = page["Documents"].as_array().into_iter().flatten();
+    // An item stands alone, in the change feed's envelope, or in that of an ordered query.
+    let ids = documents.flat_map(|document| {
+        let places =
+            [&document["id"], &document["current"]["id"], &document["metadata"]["id"], &document["payload"]["id"]];
+        places.map(|id| id.as_str().map(str::to_owned))
+    });
+    ids.flatten().collect()
 }

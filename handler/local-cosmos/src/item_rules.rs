@@ -1,6 +1,6 @@
-//! What the service asks of an item before it is stored and the emulator does not.
+//! Rules for items that the service enforces and the emulator does not.
 //!
-//! A body is text or, from the Rust SDK, binary JSON; either is judged by what it decodes to.
+//! A body is text or, from the Rust SDK, binary JSON. Both are decoded before they are checked.
 
 use azure_data_cosmos_driver::binary_json::{BinaryError, decode, is_binary, transcode_to_binary};
 use azure_data_cosmos_driver::models::{PatchInstructions, PatchOperation};
@@ -18,7 +18,7 @@ pub(crate) fn check_item(body: &[u8]) -> Result<(), String> {
     check_depth(depth(&item))
 }
 
-/// Checks what the operations of a patch say by themselves. A body that is no patch is left to the emulator to refuse.
+/// Checks the values in a patch. The emulator refuses a body that is not a patch.
 pub(crate) fn check_patch(body: &[u8]) -> Result<(), String> {
     let patch: PatchInstructions = serde_json::from_slice(body).unwrap_or_default();
     for operation in &patch.operations {
@@ -35,10 +35,15 @@ pub(crate) fn check_patch(body: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// The id of the item in a request's body.
+pub(crate) fn id_of_body(body: &[u8]) -> Option<String> {
+    parse(body).ok()?["id"].as_str().map(str::to_owned)
+}
+
 /// Checks an id: its length and its characters.
 pub(crate) fn check_id(id: &str) -> Result<(), String> {
     if id.len() > MAX_ID_BYTES {
-        return Err(format!("The id has {} bytes; it can have {MAX_ID_BYTES}.", id.len()));
+        return Err(format!("The id has {} bytes; the maximum is {MAX_ID_BYTES}.", id.len()));
     }
     if id.contains(['/', '\\']) {
         return Err(format!("The id is {id}; it cannot have the characters / and \\."));
@@ -51,7 +56,7 @@ pub(crate) fn time_to_live(ttl: &Value) -> Result<Option<i64>, String> {
     if ttl.is_null() {
         return Ok(None);
     }
-    // Binary JSON has whole numbers as doubles too.
+    // Binary JSON may encode whole numbers as doubles.
     let whole = || ttl.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as i64);
     match ttl.as_i64().or_else(whole) {
         Some(seconds) if seconds == -1 || (1..=MAX_TTL_SECONDS).contains(&seconds) => Ok(Some(seconds)),
@@ -61,12 +66,12 @@ pub(crate) fn time_to_live(ttl: &Value) -> Result<Option<i64>, String> {
 
 fn check_depth(depth: usize) -> Result<(), String> {
     if depth > MAX_ITEM_DEPTH {
-        return Err(format!("The item is nested {depth} levels deep; it can have {MAX_ITEM_DEPTH}."));
+        return Err(format!("The item is nested {depth} levels deep; the maximum is {MAX_ITEM_DEPTH}."));
     }
     Ok(())
 }
 
-/// Levels of objects and arrays; an item without any within has 1.
+/// The levels of objects and arrays; a flat item has 1.
 fn depth(value: &Value) -> usize {
     match value {
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
@@ -81,13 +86,13 @@ fn parse(body: &[u8]) -> Result<Value, String> {
     } else {
         match serde_json::from_slice(body) {
             Ok(item) => return Ok(item),
-            // The decoder of binary JSON goes deeper, and tells too deep from malformed.
+            // The decoder of binary JSON reads deeper, and distinguishes too deep from malformed.
             Err(_) => transcode_to_binary(body).and_then(|binary| decode(&binary)),
         }
     };
     decoded.map_err(|error| match error {
         BinaryError::DepthLimitExceeded { limit } => {
-            format!("The item is nested more than {limit} levels deep; it can have {MAX_ITEM_DEPTH}.")
+            format!("The item is nested more than {limit} levels deep; the maximum is {MAX_ITEM_DEPTH}.")
         }
         error => format!("The item is not valid JSON: {error}"),
     })
@@ -99,7 +104,7 @@ mod tests {
     use azure_data_cosmos_driver::binary_json::encode;
     use serde_json::json;
 
-    /// An item of so many levels.
+    /// An item with this many levels.
     fn nested(levels: usize) -> String {
         let arrays = levels - 1;
         format!("{{\"id\":\"a\",\"deep\":{}{}}}", "[".repeat(arrays), "]".repeat(arrays))
@@ -107,7 +112,7 @@ mod tests {
 
     fn check(item: &Value) -> Result<(), String> {
         let text = check_item(item.to_string().as_bytes());
-        assert_eq!(check_item(&encode(item)), text, "text and binary are judged alike");
+        assert_eq!(check_item(&encode(item)), text, "text and binary JSON have the same rules");
         text
     }
 
@@ -133,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_beyond_the_limit_is_refused_with_the_depth_however_deep() {
+    fn nesting_beyond_the_limit_is_refused_with_its_depth() {
         check_item(nested(MAX_ITEM_DEPTH).as_bytes()).expect("allowed");
         for levels in [MAX_ITEM_DEPTH + 1, 127, 128, 200, 300] {
             let message = check_item(nested(levels).as_bytes()).expect_err("refused");
@@ -144,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_cannot_set_what_an_item_cannot_have() {
+    fn a_patch_cannot_set_a_value_that_an_item_cannot_have() {
         let patch = |path: &str, value: &Value| {
             let operations = json!({"operations": [{"op": "set", "path": path, "value": value}]});
             check_patch(operations.to_string().as_bytes())

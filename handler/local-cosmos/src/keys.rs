@@ -8,11 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// The key that Microsoft's emulators share; it is public.
+/// The public key of Microsoft's emulators.
 pub const EMULATOR_KEY: &str =
     "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==";
 
-/// Whether `authorization` (as sent: URL-encoded) is this key's signature of the request.
+/// Whether `authorization`, which is URL-encoded, is the signature of the request with this key.
 pub(crate) fn is_signed(key: &str, verb: &str, path: &str, date: &str, authorization: &str) -> bool {
     let decoded = percent_decode(authorization);
     let Some(signature) = decoded.strip_prefix("type=master&ver=1.0&sig=") else { return false };
@@ -24,7 +24,7 @@ pub(crate) fn is_signed(key: &str, verb: &str, path: &str, date: &str, authoriza
     mac.verify_slice(&signature).is_ok()
 }
 
-/// The resource type and link of a path: a feed's link is that of its parent.
+/// The resource type and link of a path. A feed has the link of its parent.
 fn resource(path: &str) -> (String, String) {
     let path = percent_decode(path.trim_matches('/'));
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_is_signed_for_its_parent_and_an_item_for_itself() {
+    fn a_feed_is_signed_with_the_link_of_its_parent() {
         let link = |path| resource(path);
         assert_eq!(link("/"), (String::new(), String::new()));
         assert_eq!(link("/dbs"), ("dbs".into(), String::new()));

@@ -1,12 +1,13 @@
 //! An embedded Azure Cosmos DB endpoint on a loopback port, for development and tests.
 //!
-//! Documents, queries and partitions are served by the in-memory emulator that the official Rust SDK carries; any SDK,
-//! and the Functions host, can use it. What that emulator lacks is added around it: a change feed that is read from a log
-//! of the writes, in both modes, time to live, the service's page limits, and account keys. What happens to a container in
-//! production happens here on demand: splits and merges of its partitions, throttling, failures.
+//! The in-memory emulator of the official Rust SDK serves documents, queries and partitions; any SDK, and the Functions host,
+//! can use it. This crate adds what the emulator lacks: a change feed in both modes, read from a log of the writes; time to
+//! live; the service's page limits; account keys. On demand it splits and merges partitions, throttles requests and injects
+//! faults. For tests it logs the requests that it answers, and it can refuse queries that need an index which does not exist.
 //!
-//! Nothing is stored: the data ends with the [`Endpoint`].
+//! All data is in memory and is lost when the [`Endpoint`] ends.
 
+mod budget;
 mod bulk;
 mod change_feed;
 mod change_log;
@@ -18,22 +19,27 @@ mod envelope;
 mod expiry;
 mod faults;
 mod gateway;
+mod index_policy;
 mod item_rules;
 mod keys;
 mod limits;
 mod lsn;
 mod operation;
 mod page;
-mod paging;
 mod partitions;
+mod query_pages;
+mod query_paths;
+mod registry;
 mod reply;
-mod throttle;
+mod request_log;
+mod resource_ids;
 mod usage;
 mod version_log;
 mod writes;
 
 pub use control::{ControlError, ItemScope, Partition};
 pub use endpoint::{Endpoint, Options, StartError};
-pub use faults::{Effect, Fault, RequestKind};
+pub use faults::{Effect, Fault, ItemFault, RequestKind};
 pub use keys::EMULATOR_KEY;
+pub use request_log::{LoggedKind, LoggedRequest};
 pub use usage::Usage;

@@ -1,8 +1,8 @@
-//! Log sequence numbers of physical partitions, which never go back.
+//! Log sequence numbers of physical partitions, which never decrease.
 //!
-//! The emulator numbers the writes of each physical partition. A split goes on from the parent's number, but a merge starts
-//! anew from the count of the items, while the service's numbers go on. So the partitions that come of a merge have an
-//! offset here: it is added to what the emulator says, in replies, and taken from what clients say, in session tokens
+//! The emulator numbers the writes of each physical partition. A split continues from the parent's number, but a merge restarts
+//! from the number of items, while the service continues. Therefore a merged partition has an offset: it is added to the
+//! emulator's numbers in replies and subtracted from the clients' numbers in session tokens
 //! (`<partition>:<version>#<number>#<region>=<number>`, several separated by commas).
 
 use std::collections::HashMap;
@@ -10,13 +10,13 @@ use std::collections::HashMap;
 use crate::emulator::Incoming;
 use crate::reply::{Reply, header};
 
-/// Headers with a number of the partition that the reply is about.
+/// Headers that have a log sequence number of the reply's partition.
 const NUMBER_HEADERS: [&str; 4] = [header::LSN, "x-ms-item-lsn", "x-ms-quorum-acked-lsn", "x-ms-global-committed-lsn"];
 
 #[derive(Debug, Default)]
 pub(crate) struct LogSequence {
     offsets: HashMap<String, u64>,
-    /// The newest session token of each physical partition, as clients see it.
+    /// The newest session token of each physical partition, as sent to clients.
     session_tokens: HashMap<String, String>,
 }
 
@@ -25,7 +25,7 @@ impl LogSequence {
         self.offsets.get(partition).copied().unwrap_or_default()
     }
 
-    /// Makes the numbers of a partition those of the emulator plus `offset`.
+    /// Sets the number that is added to the emulator's numbers of a partition.
     pub(crate) fn set_offset(&mut self, partition: &str, offset: u64) {
         if offset > 0 {
             self.offsets.insert(partition.to_owned(), offset);
@@ -41,8 +41,8 @@ impl LogSequence {
         self.session_tokens.get(partition).cloned()
     }
 
-    /// Keeps the session token of a reply as the newest of its partition.
-    pub(crate) fn remember(&mut self, reply: &Reply) {
+    /// Records the session token of a reply as the newest of its partition.
+    pub(crate) fn record(&mut self, reply: &Reply) {
         if let (Some(partition), Some(token)) =
             (reply.header(header::PARTITION_KEY_RANGE_ID), reply.header(header::SESSION_TOKEN))
         {
@@ -50,7 +50,7 @@ impl LogSequence {
         }
     }
 
-    /// Takes the offsets from what a client says. `None` if there is nothing to change.
+    /// Subtracts the offsets from a client's session token. `None` if the request does not change.
     pub(crate) fn to_emulator(&self, incoming: &Incoming) -> Option<Incoming> {
         let token = incoming.header(header::SESSION_TOKEN).filter(|_| !self.offsets.is_empty())?;
         let mut changed = incoming.clone();
@@ -58,7 +58,7 @@ impl LogSequence {
         Some(changed)
     }
 
-    /// Adds the offsets to what the emulator says.
+    /// Adds the offsets to the numbers of the emulator's reply.
     pub(crate) fn to_client(&self, mut reply: Reply) -> Reply {
         if self.offsets.is_empty() {
             return reply;
@@ -100,7 +100,7 @@ mod tests {
     use azure_core::http::Method;
 
     #[test]
-    fn what_goes_out_has_the_offset_and_what_comes_in_loses_it() {
+    fn the_offset_is_added_to_replies_and_subtracted_from_requests() {
         let mut sequence = LogSequence::default();
         sequence.set_offset("5", 100);
         let reply = Reply::new(200)
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_merge_nothing_is_changed() {
+    fn without_a_merge_requests_do_not_change() {
         let mut incoming = Incoming::new(Method::Get, "http://127.0.0.1/".parse().expect("url"));
         incoming.set_header(header::SESSION_TOKEN, "0:1#5");
         assert!(LogSequence::default().to_emulator(&incoming).is_none());

@@ -1,10 +1,10 @@
-//! What a request asks for, as far as it matters around the emulator.
+//! What a request does, and to which container.
 
 use azure_core::http::Method;
 
 use crate::emulator::Incoming;
 
-/// A container, by the names in the path.
+/// A container, addressed by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ContainerName {
     pub database: String,
@@ -23,83 +23,127 @@ impl std::fmt::Display for ContainerName {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    /// Create, upsert, replace or patch of one item.
-    Write(ContainerName),
-    Delete(ContainerName),
-    /// Read of one item.
-    Read(ContainerName),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Create,
+    Upsert,
+    Replace,
+    Patch,
+    Delete,
+    /// Reads one item.
+    Read,
     /// A transactional or bulk batch.
-    Batch(ContainerName),
-    ChangeFeed(ContainerName),
+    Batch,
+    ChangeFeed,
     /// A query or a read of all items, answered in pages.
-    Page(ContainerName),
+    Query,
+    QueryPlan,
     CreateContainer,
-    ReadContainer(ContainerName),
-    /// The list of a container's physical partitions.
-    ReadPartitions(ContainerName),
-    /// Replace or delete of a container: what was known of it is out of date.
-    AlterContainer(ContainerName),
-    DropContainer(ContainerName),
-    DropDatabase(String),
+    ReadContainer,
+    ReplaceContainer,
+    DeleteContainer,
+    /// Lists a container's physical partitions.
+    ReadPartitions,
+    DeleteDatabase,
+    /// Reads the account or a database, or lists databases or containers.
+    ReadMetadata,
     Other,
+}
+
+/// A request's action and its target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Operation {
+    pub action: Action,
+    /// The database named in the path.
+    pub database: Option<String>,
+    /// The container named in the path.
+    pub container: Option<ContainerName>,
 }
 
 impl Operation {
     pub(crate) fn of(incoming: &Incoming) -> Self {
-        let path = incoming.url.path();
-        let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
+        let segments = segments(incoming);
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let name = |database: &str, container: &str| ContainerName::new(database, container);
-        match (incoming.method, segments.as_slice()) {
-            (Method::Post, ["dbs", database, "colls", container, "docs"]) => {
-                let container = name(database, container);
-                if incoming.flag("x-ms-cosmos-is-batch-request") {
-                    Self::Batch(container)
-                } else if incoming.flag("x-ms-cosmos-is-query-plan-request") {
-                    Self::Other
-                } else if incoming.flag("x-ms-documentdb-isquery") || incoming.flag("x-ms-documentdb-query") {
-                    Self::Page(container)
-                } else {
-                    Self::Write(container)
-                }
-            }
-            (Method::Put | Method::Patch, ["dbs", database, "colls", container, "docs", _]) => {
-                Self::Write(name(database, container))
-            }
-            (Method::Get, ["dbs", database, "colls", container, "docs", _]) => Self::Read(name(database, container)),
-            (Method::Delete, ["dbs", database, "colls", container, "docs", _]) => {
-                Self::Delete(name(database, container))
-            }
-            (Method::Get, ["dbs", database, "colls", container, "docs"]) if incoming.header("a-im").is_some() => {
-                Self::ChangeFeed(name(database, container))
-            }
-            (Method::Get, ["dbs", database, "colls", container, "docs"]) => Self::Page(name(database, container)),
-            (Method::Post, ["dbs", _, "colls"]) => Self::CreateContainer,
-            (Method::Get, ["dbs", database, "colls", container]) => Self::ReadContainer(name(database, container)),
-            (Method::Get, ["dbs", database, "colls", container, "pkranges"]) => {
-                Self::ReadPartitions(name(database, container))
-            }
-            (Method::Put, ["dbs", database, "colls", container]) => Self::AlterContainer(name(database, container)),
-            (Method::Delete, ["dbs", database, "colls", container]) => Self::DropContainer(name(database, container)),
-            (Method::Delete, ["dbs", database]) => Self::DropDatabase((*database).to_owned()),
-            _ => Self::Other,
-        }
+        let database = match segments.as_slice() {
+            ["dbs", database, ..] => Some((*database).to_owned()),
+            _ => None,
+        };
+        let container = match segments.as_slice() {
+            ["dbs", database, "colls", container, ..] => Some(ContainerName::new(*database, *container)),
+            _ => None,
+        };
+        Self { action: action(incoming, &segments), database, container }
     }
 
-    /// The container whose items the request is for.
+    /// The container whose items the request reads or writes.
     pub(crate) fn items_of(&self) -> Option<&ContainerName> {
-        match self {
-            Self::Write(name)
-            | Self::Delete(name)
-            | Self::Read(name)
-            | Self::Batch(name)
-            | Self::ChangeFeed(name)
-            | Self::Page(name) => Some(name),
-            _ => None,
-        }
+        self.container.as_ref().filter(|_| self.is_write() || self.is_read_of_items())
     }
+
+    pub(crate) fn is_write(&self) -> bool {
+        use Action::{Batch, Create, Delete, Patch, Replace, Upsert};
+        matches!(self.action, Create | Upsert | Replace | Patch | Delete | Batch)
+    }
+
+    /// Whether the request reads or writes items of one partition key value.
+    pub(crate) fn addresses_item(&self) -> bool {
+        self.is_write() || self.action == Action::Read
+    }
+
+    fn is_read_of_items(&self) -> bool {
+        matches!(self.action, Action::Read | Action::Query | Action::ChangeFeed)
+    }
+
+    pub(crate) fn is_metadata_read(&self) -> bool {
+        matches!(self.action, Action::ReadContainer | Action::ReadPartitions | Action::ReadMetadata)
+    }
+
+    /// Whether the request creates or deletes containers.
+    pub(crate) fn changes_registry(&self) -> bool {
+        matches!(self.action, Action::CreateContainer | Action::DeleteContainer | Action::DeleteDatabase)
+    }
+}
+
+fn action(incoming: &Incoming, segments: &[&str]) -> Action {
+    match (incoming.method, segments) {
+        (Method::Post, ["dbs", _, "colls", _, "docs"]) => {
+            if incoming.flag("x-ms-cosmos-is-batch-request") {
+                Action::Batch
+            } else if incoming.flag("x-ms-cosmos-is-query-plan-request") {
+                Action::QueryPlan
+            } else if is_query(incoming) {
+                Action::Query
+            } else if incoming.flag("x-ms-documentdb-is-upsert") {
+                Action::Upsert
+            } else {
+                Action::Create
+            }
+        }
+        (Method::Put, ["dbs", _, "colls", _, "docs", _]) => Action::Replace,
+        (Method::Patch, ["dbs", _, "colls", _, "docs", _]) => Action::Patch,
+        (Method::Delete, ["dbs", _, "colls", _, "docs", _]) => Action::Delete,
+        (Method::Get, ["dbs", _, "colls", _, "docs", _]) => Action::Read,
+        (Method::Get, ["dbs", _, "colls", _, "docs"]) if incoming.header("a-im").is_some() => Action::ChangeFeed,
+        (Method::Get, ["dbs", _, "colls", _, "docs"]) => Action::Query,
+        (Method::Post, ["dbs", _, "colls"]) if !is_query(incoming) => Action::CreateContainer,
+        (Method::Get, ["dbs", _, "colls", _]) => Action::ReadContainer,
+        (Method::Get, ["dbs", _, "colls", _, "pkranges"]) => Action::ReadPartitions,
+        (Method::Put, ["dbs", _, "colls", _]) => Action::ReplaceContainer,
+        (Method::Delete, ["dbs", _, "colls", _]) => Action::DeleteContainer,
+        (Method::Delete, ["dbs", _]) => Action::DeleteDatabase,
+        (Method::Get, [] | ["dbs"] | ["dbs", _] | ["dbs", _, "colls"]) => Action::ReadMetadata,
+        (Method::Post, ["dbs"] | ["dbs", _, "colls"]) if is_query(incoming) => Action::ReadMetadata,
+        _ => Action::Other,
+    }
+}
+
+fn is_query(incoming: &Incoming) -> bool {
+    incoming.flag("x-ms-documentdb-isquery") || incoming.flag("x-ms-documentdb-query")
+}
+
+/// The segments of the path, decoded.
+pub(crate) fn segments(incoming: &Incoming) -> Vec<String> {
+    incoming.url.path().split('/').filter(|segment| !segment.is_empty()).map(decode).collect()
 }
 
 /// The last segment of an item's path: its id.

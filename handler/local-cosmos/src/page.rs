@@ -1,31 +1,31 @@
-//! How much of a log is read at once.
+//! A page: the part of a log that one request returns.
 
-/// What is read of a change feed at once.
+/// A page of a change feed.
 #[derive(Debug)]
 pub(crate) struct Page<T> {
     pub entries: Vec<T>,
-    /// Where the next page starts.
+    /// The position of the next page.
     pub next: u64,
 }
 
-/// The most of a page. It has at least one entry if there is one, and no transaction in part.
+/// The limits of a page. A page has at least one entry if there is one, and never a part of a transaction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageLimit {
     pub items: usize,
     pub bytes: usize,
 }
 
-/// An entry that may go on a page.
+/// An entry that may be added to a page.
 pub(crate) struct Candidate<T> {
     pub entry: T,
     pub bytes: usize,
-    /// Entries of one transaction have the same; they are never on different pages.
+    /// The same for all entries of a transaction; they are never on different pages.
     pub transaction: u64,
 }
 
 impl<T> Page<T> {
-    /// Takes of `log` (numbers in order, and what of them is wanted) what fits. `after` is the number that the log is read
-    /// from, `last` its newest.
+    /// Adds entries of `log` until the page is full. `log` has numbers in ascending order, with `None` for an entry that was not
+    /// requested. `after` is the number before the first one, `last` the newest in the log.
     pub(crate) fn fill(
         log: impl Iterator<Item = (u64, Option<Candidate<T>>)>,
         after: u64,

@@ -39,15 +39,15 @@ pub(crate) async fn read_partition_key_ranges(emulator: &Emulator, name: &Contai
     serde_json::from_slice::<Body>(&reply.body).map(|body| body.ranges).unwrap_or_default()
 }
 
-/// Where the partitions of a container come from.
+/// The ancestors of a container's partitions.
 ///
-/// The emulator names the parents of a partition, the service all that it descends from. A client that has not looked for a
-/// while needs them all, to know which of those that it knows have been replaced.
+/// The emulator lists the parents of a partition, the service all its ancestors. A client with an old list needs them all to
+/// find out which of its partitions have been replaced.
 #[derive(Debug, Default)]
 pub(crate) struct Lineage(HashMap<String, BTreeSet<String>>);
 
 impl Lineage {
-    /// Notes that `parents` were replaced by `children`.
+    /// Records that `children` have replaced `parents`.
     pub(crate) fn replace(&mut self, parents: &[String], children: &[String]) {
         let mut ancestors: BTreeSet<String> =
             parents.iter().filter_map(|parent| self.0.remove(parent)).flatten().collect();
@@ -55,7 +55,7 @@ impl Lineage {
         self.0.extend(children.iter().map(|child| (child.clone(), ancestors.clone())));
     }
 
-    /// Names all ancestors in a list of partitions.
+    /// Adds all ancestors to a reply that lists partitions.
     pub(crate) fn complete(&self, mut reply: Reply) -> Reply {
         if self.0.is_empty() || !reply.is_success() {
             return reply;
@@ -71,8 +71,8 @@ impl Lineage {
     }
 }
 
-/// A reply with the session token that a partition has now, for one that was not written to since it came to be.
-pub(crate) async fn ask_for_session(emulator: &Emulator, name: &ContainerName, partition: &str) -> Option<Reply> {
+/// A reply with the current session token of a partition that has not been written since it was created.
+pub(crate) async fn request_session_token(emulator: &Emulator, name: &ContainerName, partition: &str) -> Option<Reply> {
     let mut request = get(emulator, name, "/docs")?;
     request.set_header(header::PARTITION_KEY_RANGE_ID, partition);
     request.set_header("x-ms-max-item-count", "1");
@@ -82,7 +82,7 @@ pub(crate) async fn ask_for_session(emulator: &Emulator, name: &ContainerName, p
 
 /// The answer to a request for a partition that was split or merged.
 pub(crate) fn gone(partition: &str) -> Reply {
-    let message = format!("The partition key range {partition} is gone: it was split or merged.");
+    let message = format!("The partition key range {partition} does not exist; it was split or merged.");
     Reply::error(410, "Gone", message).with(header::SUBSTATUS, "1002")
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn in_transition() -> Reply {
     Reply::error(410, "Gone", "The partition is being split or merged.").with(header::SUBSTATUS, "1007")
 }
 
-/// A request for the container or, with a suffix, for something below it.
+/// A request for the container or, with a suffix, for a resource in it.
 pub(crate) fn get(emulator: &Emulator, name: &ContainerName, suffix: &str) -> Option<Incoming> {
     let mut url = emulator.url().clone();
     url.path_segments_mut().ok()?.clear().extend(["dbs", &name.database, "colls", &name.container]);
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_partition_names_all_that_it_descends_from() {
+    fn a_partition_lists_all_its_ancestors() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let mut lineage = Lineage::default();
         lineage.replace(&names(&["0"]), &names(&["4", "5"]));

@@ -1,4 +1,4 @@
-//! A reply on its way from the emulator, or from what is built around it, to the client.
+//! A reply to a client, from the emulator or from this crate.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,15 +11,19 @@ pub(crate) struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Whether the connection breaks before the body has arrived.
+    /// Whether the connection breaks before the reply has arrived.
     pub is_lost: bool,
 }
+
+/// Sub-status of a 400: the partition key does not match the item or the container.
+pub(crate) const PARTITION_KEY_MISMATCH: &str = "1001";
 
 pub(crate) mod header {
     pub const CONTINUATION: &str = "x-ms-continuation";
     pub const ETAG: &str = "etag";
     pub const ITEM_COUNT: &str = "x-ms-item-count";
     pub const LSN: &str = "lsn";
+    pub const PARTITION_KEY: &str = "x-ms-documentdb-partitionkey";
     pub const PARTITION_KEY_RANGE_ID: &str = "x-ms-documentdb-partitionkeyrangeid";
     pub const REQUEST_CHARGE: &str = "x-ms-request-charge";
     pub const SESSION_TOKEN: &str = "x-ms-session-token";
@@ -62,6 +66,13 @@ impl Reply {
 
     pub(crate) fn request_charge(&self) -> f64 {
         self.header(header::REQUEST_CHARGE).and_then(|charge| charge.parse().ok()).unwrap_or_default()
+    }
+
+    /// Cuts the body so that it is not valid JSON.
+    pub(crate) fn garble(&mut self) {
+        self.body.truncate(self.body.len() / 2);
+        // Not valid UTF-8 either, so that no prefix of a number or text passes.
+        self.body.push(0xFF);
     }
 
     pub(crate) fn into_http(self) -> HttpResponse {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// What was asked of the endpoint since it started.
+/// The load on the endpoint since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
     /// Requests answered.

@@ -1,8 +1,8 @@
 //! Every write of a container in the order of the commits, for the change feed's AllVersionsAndDeletes mode.
 //!
-//! The log reaches back as far as the retention window, or as far as its memory goes: what is older is forgotten, and a position
-//! from before that is refused, because what came after it is not known any more. Positions are container-wide numbers, as those of the
-//! [change log](crate::change_log) are, and outlive splits and merges of partitions.
+//! The log holds the versions of the retention window, up to a limit of memory. Older versions are discarded, and positions
+//! before them are refused because the versions that follow are no longer known. Positions are numbers across the container,
+//! as in the [change log](crate::change_log), and remain valid after splits and merges.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) struct Version {
     pub change: Change,
     /// The `_lsn` of the version that this one replaces or removes.
     pub previous_lsn: Option<u64>,
-    /// That version, where previous images are kept.
+    /// That version, if the container has previous images.
     pub previous: Option<Arc<Entry>>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) enum Change {
     Deleted(Removal),
 }
 
-/// The end of an item.
+/// The delete or expiry of an item.
 #[derive(Clone, Debug)]
 pub(crate) struct Removal {
     /// The item's effective partition key, in hexadecimal digits.
@@ -39,7 +39,7 @@ pub(crate) struct Removal {
     /// Seconds since 1970.
     pub ts: i64,
     pub lsn: u64,
-    /// Whether its time to live ran out.
+    /// Whether its time to live has expired.
     pub is_expired: bool,
 }
 
@@ -67,10 +67,10 @@ pub(crate) struct TooOld;
 
 #[derive(Debug, Default)]
 pub(crate) struct VersionLog {
-    /// The number of the newest version that was forgotten: the first one here has the next.
-    forgotten: u64,
+    /// The number of the newest discarded version; the first one in the log has the next number.
+    discarded: u64,
     versions: VecDeque<Logged>,
-    /// Of all versions here.
+    /// The size of all versions in the log.
     bytes: usize,
     last_transaction: u64,
 }
@@ -92,22 +92,22 @@ impl VersionLog {
             self.bytes += version.bytes();
             self.versions.push_back(Logged { version: Arc::new(version), transaction, logged_at: now });
         }
-        while self.bytes > MAX_VERSION_LOG_BYTES && self.forget_oldest() {}
+        while self.bytes > MAX_VERSION_LOG_BYTES && self.discard_oldest() {}
     }
 
-    fn forget_oldest(&mut self) -> bool {
+    fn discard_oldest(&mut self) -> bool {
         let oldest = self.versions.pop_front();
         if let Some(oldest) = &oldest {
             self.bytes -= oldest.version.bytes();
-            self.forgotten += 1;
+            self.discarded += 1;
         }
         oldest.is_some()
     }
 
-    /// Forgets what was logged before `time`, in milliseconds since 1970.
-    pub(crate) fn forget_before(&mut self, time: i64) {
+    /// Discards versions that were logged before `time`, in milliseconds since 1970.
+    pub(crate) fn discard_before(&mut self, time: i64) {
         while self.versions.front().is_some_and(|oldest| oldest.logged_at < time) {
-            self.forget_oldest();
+            self.discard_oldest();
         }
         if self.versions.len() < self.versions.capacity() / 4 {
             self.versions.shrink_to_fit();
@@ -116,12 +116,12 @@ impl VersionLog {
 
     /// The number of the newest version.
     pub(crate) fn last(&self) -> u64 {
-        self.forgotten + self.versions.len() as u64
+        self.discarded + self.versions.len() as u64
     }
 
-    /// Reads what came after the version of the number `after`.
+    /// Reads the versions after the one with the number `after`.
     pub(crate) fn page(&self, range: &KeyRange, after: u64, limit: PageLimit) -> Result<Page<Arc<Version>>, TooOld> {
-        let skip = after.checked_sub(self.forgotten).ok_or(TooOld)?;
+        let skip = after.checked_sub(self.discarded).ok_or(TooOld)?;
         let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.versions.len());
         let log = (after.saturating_add(1)..).zip(self.versions.range(skip..)).map(|(number, logged)| {
             let candidate = range.contains(logged.version.epk()).then(|| Candidate {
@@ -157,12 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_older_than_the_window_is_forgotten_and_positions_before_it_are_refused() {
+    fn versions_before_the_window_are_discarded_and_their_positions_refused() {
         let mut log = VersionLog::default();
         for (index, id) in ["a", "b", "c"].into_iter().enumerate() {
             log.append(vec![deleted("10", id)], 100 + index as i64);
         }
-        log.forget_before(102);
+        log.discard_before(102);
         for (after, expected) in [(2, vec!["c"]), (3, vec![]), (99, vec![])] {
             let page = log.page(&KeyRange::all(), after, LIMIT).expect("known");
             assert_eq!((ids(&page), page.next), (expected, after.max(3)));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_no_memory_for_is_forgotten() {
+    fn versions_beyond_the_memory_limit_are_discarded() {
         let mut log = VersionLog::default();
         let large = "x".repeat(1_000_000);
         for _ in 0..200 {
@@ -182,7 +182,7 @@ mod tests {
         assert!(log.bytes <= MAX_VERSION_LOG_BYTES && log.versions.len() > 100, "{}", log.versions.len());
         assert_eq!((log.last(), log.page(&KeyRange::all(), 0, LIMIT).expect_err("too old")), (200, TooOld));
         assert_eq!(log.page(&KeyRange::all(), 199, LIMIT).expect("known").entries.len(), 1);
-        log.forget_before(1);
+        log.discard_before(1);
         assert_eq!(log.bytes, 0);
     }
 

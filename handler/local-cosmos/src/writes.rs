@@ -1,4 +1,4 @@
-//! Writes: done by the emulator, then put into the log, one after the other for each container.
+//! Writes: executed by the emulator, then added to the log; one at a time for each container.
 
 use azure_core::http::Method;
 use chrono::Utc;
@@ -12,30 +12,29 @@ use crate::container::{Container, Definition};
 use crate::emulator::{Emulator, Incoming};
 use crate::item_rules::{check_id, check_item, check_patch, time_to_live};
 use crate::operation::{ContainerName, item_id};
-use crate::reply::{Reply, header};
+use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::version_log::Removal;
 
-const PARTITION_KEY: &str = "x-ms-documentdb-partitionkey";
 const CONTENT_RESPONSE: &str = "x-ms-cosmos-populate-content-response-on-write";
 
-/// What an operation did to an item, under which partition key header (if there was one).
-enum Done {
-    /// The item as it is stored now.
+/// The effect of an operation on an item, with its partition key header.
+enum Effect {
+    /// The item as it is stored now. The request may have had no partition key header.
     Stored(Option<String>, Vec<u8>),
-    /// The id of an item that is gone.
+    /// The id of a deleted item.
     Deleted(String, String),
-    /// The id of an item whose time to live ran out.
+    /// The id of an item whose time to live has expired.
     Expired(String, String),
 }
 
-/// Create, upsert, replace or patch of one item.
+/// Creates, upserts, replaces or patches one item.
 pub(crate) async fn write(emulator: &Emulator, container: &Container, mut incoming: Incoming) -> Reply {
     let checked = match incoming.method {
         Method::Patch => check_patch(&incoming.body),
         _ => check_item(&incoming.body),
     };
     if let Err(message) = checked {
-        return refused(message);
+        return bad_request(message);
     }
     let wants_body = wants_body(&incoming);
     incoming.set_header(CONTENT_RESPONSE, "true");
@@ -46,35 +45,42 @@ pub(crate) async fn write(emulator: &Emulator, container: &Container, mut incomi
         if wants_body {
             reply.body.clone_from(&body);
         }
-        let key = incoming.header(PARTITION_KEY).map(str::to_owned);
-        append(container, &reply, [Done::Stored(key, body)]);
+        let key = incoming.header(header::PARTITION_KEY).map(str::to_owned);
+        append(container, &reply, [Effect::Stored(key, body)]);
+    } else if is_key_mismatch(&reply) {
+        reply = reply.with(header::SUBSTATUS, PARTITION_KEY_MISMATCH);
     }
     reply
 }
 
-/// Delete of one item.
+/// Whether the emulator found another partition key in the item than in the request; it gives that no sub-status.
+fn is_key_mismatch(reply: &Reply) -> bool {
+    reply.status == 400 && String::from_utf8_lossy(&reply.body).contains("does not match the request header")
+}
+
+/// Deletes one item.
 pub(crate) async fn delete(emulator: &Emulator, container: &Container, incoming: Incoming) -> Reply {
     let _writes = container.writes.lock().await;
     let reply = container.execute(emulator, &incoming).await;
     if reply.is_success() {
-        let key = incoming.header(PARTITION_KEY).unwrap_or_default().to_owned();
-        append(container, &reply, [Done::Deleted(key, item_id(&incoming))]);
+        let key = incoming.header(header::PARTITION_KEY).unwrap_or_default().to_owned();
+        append(container, &reply, [Effect::Deleted(key, item_id(&incoming))]);
     }
     reply
 }
 
-/// Delete of the item that an entry of the log tells of, unless it was written since. The caller holds `writes`.
+/// Deletes the item of a log entry unless it has been written since. The caller holds `writes`.
 pub(crate) async fn expire(emulator: &Emulator, container: &Container, name: &ContainerName, entry: &Entry) -> bool {
     let mut url = emulator.url().clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.clear().extend(["dbs", &name.database, "colls", &name.container, "docs", &entry.id]);
     }
     let mut delete = Incoming::new(Method::Delete, url);
-    delete.set_header(PARTITION_KEY, &entry.key);
+    delete.set_header(header::PARTITION_KEY, &entry.key);
     delete.set_header("if-match", &entry.etag);
     let reply = container.execute(emulator, &delete).await;
     if reply.is_success() {
-        append(container, &reply, [Done::Expired(entry.key.clone(), entry.id.clone())]);
+        append(container, &reply, [Effect::Expired(entry.key.clone(), entry.id.clone())]);
     } else if reply.status == 404 {
         container.log().remove(&entry.epk, &entry.id);
     }
@@ -90,8 +96,8 @@ struct BatchOperation {
     body: Option<Box<RawValue>>,
 }
 
-/// A transactional batch, all or nothing within one partition key value; or a bulk request, of which each operation
-/// stands for itself.
+/// Executes a transactional batch, which is atomic within one partition key value, or a bulk request, whose operations are
+/// independent.
 pub(crate) async fn batch(
     emulator: &Emulator,
     name: &ContainerName,
@@ -110,29 +116,31 @@ pub(crate) async fn batch(
     }
     let operations = match operations(&incoming.body) {
         Ok(operations) => operations,
-        Err(message) => return refused(message),
+        Err(message) => return bad_request(message),
     };
     incoming.set_header(CONTENT_RESPONSE, "true");
     let _writes = container.writes.lock().await;
     let reply = container.execute(emulator, &incoming).await;
     let results: Vec<BatchResult> = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let key = incoming.header(PARTITION_KEY).unwrap_or_default().to_owned();
-    let mut done = Vec::new();
+    let key = incoming.header(header::PARTITION_KEY).unwrap_or_default().to_owned();
+    let mut effects = Vec::new();
     for (operation, result) in
         operations.into_iter().zip(results).filter(|(_, result)| (200..300).contains(&result.status))
     {
         match (operation.kind.as_str(), result.body) {
             ("Read", _) => {}
-            ("Delete", _) => done.push(Done::Deleted(key.clone(), operation.id.unwrap_or_default())),
-            (_, Some(body)) => done.push(Done::Stored(Some(key.clone()), body.get().as_bytes().to_vec())),
-            (kind, None) => log::error!("{kind} in a batch answered without its item; the change feed lacks it"),
+            ("Delete", _) => effects.push(Effect::Deleted(key.clone(), operation.id.unwrap_or_default())),
+            (_, Some(body)) => effects.push(Effect::Stored(Some(key.clone()), body.get().as_bytes().to_vec())),
+            (kind, None) => {
+                log::error!("the reply to a {kind} in a batch has no item; the change feed will not include it")
+            }
         }
     }
-    append(container, &reply, done);
+    append(container, &reply, effects);
     reply
 }
 
-/// The operations of a transactional batch, if all that they would store can be.
+/// The operations of a transactional batch, if all their items can be stored.
 fn operations(body: &[u8]) -> Result<Vec<BatchOperation>, String> {
     let operations: Vec<BatchOperation> =
         serde_json::from_slice(body).map_err(|error| format!("The batch is not valid: {error}"))?;
@@ -145,11 +153,11 @@ fn operations(body: &[u8]) -> Result<Vec<BatchOperation>, String> {
     Ok(operations)
 }
 
-fn refused(message: String) -> Reply {
+fn bad_request(message: String) -> Reply {
     Reply::error(400, "BadRequest", message)
 }
 
-/// Whether the client wants to see what it wrote.
+/// Whether the client requests the written item in the reply.
 fn wants_body(incoming: &Incoming) -> bool {
     match incoming.header(CONTENT_RESPONSE) {
         Some(value) => value.eq_ignore_ascii_case("true"),
@@ -157,8 +165,8 @@ fn wants_body(incoming: &Incoming) -> bool {
     }
 }
 
-/// Logs what one request did, in the order in which it was done.
-fn append(container: &Container, reply: &Reply, done: impl IntoIterator<Item = Done>) {
+/// Logs the effects of one request, in the order in which they were applied.
+fn append(container: &Container, reply: &Reply, effects: impl IntoIterator<Item = Effect>) {
     let definition = container.definition();
     let lsn = reply.header(header::LSN).and_then(|lsn| lsn.parse().ok()).unwrap_or_default();
     let now = Utc::now();
@@ -166,21 +174,21 @@ fn append(container: &Container, reply: &Reply, done: impl IntoIterator<Item = D
         let epk = definition.key_range(&key)?.min;
         Ok(Write::Delete(Removal { epk, id, key, ts: now.timestamp(), lsn, is_expired }))
     };
-    let write = |done| match done {
-        Done::Stored(key, body) => entry(&definition, lsn, key, body).map(Write::Put),
-        Done::Deleted(key, id) => removal(key, id, false),
-        Done::Expired(key, id) => removal(key, id, true),
+    let write = |effect| match effect {
+        Effect::Stored(key, body) => entry(&definition, lsn, key, body).map(Write::Put),
+        Effect::Deleted(key, id) => removal(key, id, false),
+        Effect::Expired(key, id) => removal(key, id, true),
     };
-    match done.into_iter().map(write).collect::<Result<Vec<_>, String>>() {
+    match effects.into_iter().map(write).collect::<Result<Vec<_>, String>>() {
         Ok(writes) => container.log().append(writes, definition.default_ttl, now.timestamp_millis()),
-        Err(error) => log::error!("a write is missing in the change feed: {error}"),
+        Err(error) => log::error!("the change feed will not include a write: {error}"),
     }
-    container.sequence().remember(reply);
+    container.sequence().record(reply);
 }
 
-/// The entry of a stored item; its partition key is taken from the item where the request did not name it.
+/// The entry of a stored item. If the request had no partition key header, the item has the key.
 fn entry(definition: &Definition, lsn: u64, key: Option<String>, body: Vec<u8>) -> Result<Entry, String> {
-    /// What the log needs of a stored item.
+    /// The properties of a stored item that the log needs.
     #[derive(Deserialize)]
     struct Stored {
         id: String,

@@ -1,4 +1,4 @@
-//! What requests of the control interface say, checked.
+//! Reads the bodies of requests of the control interface.
 
 use serde::de::DeserializeOwned;
 
@@ -6,5 +6,5 @@ use super::ControlError;
 
 /// Reads a request's body.
 pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ControlError> {
-    serde_json::from_slice(body).map_err(|error| ControlError::Invalid(format!("the body is not as expected: {error}")))
+    serde_json::from_slice(body).map_err(|error| ControlError::Invalid(format!("invalid body: {error}")))
 }

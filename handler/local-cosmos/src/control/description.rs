@@ -1,59 +1,73 @@
-//! What the control interface can do.
+//! The description of the control interface.
 
 use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
 
-/// Method, path, what it takes and what it does.
-const REQUESTS: [(&str, &str, &str, &str); 10] = [
+/// Method, path, parameters and effect.
+const REQUESTS: [(&str, &str, &str, &str); 14] = [
     ("GET", "/", "", "This description."),
     (
         "GET",
         "/partitions",
         "?database=&container=",
-        "The physical partitions of a container, in the order of their keys.",
+        "Lists the physical partitions of a container in the order of their keys.",
+    ),
+    (
+        "POST",
+        "/partitions",
+        r#"{"database", "container", "count"}"#,
+        "Splits or merges physical partitions until the container has this many.",
     ),
     (
         "POST",
         "/split",
         r#"{"database", "container", "partition"?, "durationMilliseconds"?}"#,
-        "Splits a physical partition in the middle; without partition the one with the most items. Answered when it is done.",
+        "Splits a physical partition in the middle; without partition, the one with the most items. Replies when the split is complete.",
     ),
     (
         "POST",
         "/merge",
         r#"{"database", "container", "partitions": [a, b], "durationMilliseconds"?}"#,
-        "Merges two physical partitions that are next to each other. Answered when it is done.",
+        "Merges two adjacent physical partitions. Replies when the merge is complete.",
     ),
     (
         "POST",
         "/throttle",
         r#"{"database", "container", "requestUnitsPerSecond"}"#,
-        "Answers requests with 429 once a second's request units are spent; 0 or null lifts the limit.",
+        "Limits request units a second: requests over the limit are answered 429. 0 or null lifts the limit.",
     ),
     (
         "POST",
         "/faults",
-        r#"{"container"?, "kind": "any"|"write"|"read"|"query"|"changeFeed", "times"?, and one of "status" (with "substatus"?), "delayMilliseconds", "loseReply": true}"#,
-        "Lets the next requests fail, be late, or be done without an answer.",
+        r#"{"container"?, "item"?, "kind": "any"|"write"|"read"|"query"|"changeFeed"|"metadata", "times"?, and one of "status" (with "substatus"?), "delayMilliseconds", "loseReply": true, "garble": true}"#,
+        "Makes the next requests fail, wait, lose their reply, or get a reply whose body is not valid JSON. item limits this to requests for the item with this id and to pages that have it.",
     ),
-    ("GET", "/faults", "", "The failures that are still to come."),
-    ("DELETE", "/faults", "", "Forgets them."),
+    ("GET", "/faults", "", "Lists the faults that have not happened yet."),
+    ("DELETE", "/faults", "", "Removes all faults."),
+    (
+        "POST",
+        "/unindexed-queries",
+        r#"{"refused"}"#,
+        "Sets whether a query that filters or sorts by a path without an index is answered with 400.",
+    ),
+    ("GET", "/requests", "", "Lists the newest requests: container, kind, items, status, request charge, query text."),
+    ("DELETE", "/requests", "", "Lists them and clears the list."),
     (
         "POST",
         "/expire",
         r#"{"database", "container", "id"?, "partitionKey"?}"#,
-        "Lets items expire now that have a time to live: all, or those of an id, of a partition key (the array of its components), or both.",
+        "Expires items that have a time to live now: all, or those with an id, a partition key (the array of its values), or both.",
     ),
     (
         "POST",
         "/previous-images",
         r#"{"database", "container", "enabled"}"#,
-        "Whether the change feed's AllVersionsAndDeletes mode has what is replaced or deleted from now on.",
+        "Sets whether the change feed's AllVersionsAndDeletes mode includes the replaced or deleted item from now on.",
     ),
 ];
 
-/// The methods that a path takes.
+/// The methods of a path.
 pub(super) fn methods(path: &str) -> Vec<&'static str> {
     REQUESTS.iter().filter(|(_, known, ..)| *known == path).map(|(method, ..)| *method).collect()
 }

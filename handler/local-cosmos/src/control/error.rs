@@ -1,38 +1,38 @@
-//! Why something cannot be done to a container.
+//! Errors of the control interface.
 
-/// Why something cannot be done to a container.
+/// An error of an operation on a container.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum ControlError {
-    /// There is no such container.
-    #[error("there is no container {name}; there are: {}", list(known))]
+    /// The container does not exist.
+    #[error("container {name} does not exist; existing containers: {}", list(known))]
     NoContainer {
-        /// What was named: `database/container`, or the container alone.
+        /// The requested container: `database/container`, or the container's name alone.
         name: String,
-        /// The containers that there are, each as `database/container`.
+        /// The existing containers, each as `database/container`.
         known: Vec<String>,
     },
-    /// The container has no such physical partition, or none any more.
-    #[error("the container has no partition {partition}; it has: {}", list(known))]
+    /// The physical partition does not exist.
+    #[error("partition {partition} does not exist; the container's partitions: {}", list(known))]
     NoPartition {
-        /// The partition that was named.
+        /// The requested partition.
         partition: String,
-        /// The partitions that there are.
+        /// The existing partitions.
         known: Vec<String>,
     },
-    /// The container has no such item, or none with a time to live.
-    #[error("no item that has a time to live is {0}")]
+    /// No item with this id has a time to live.
+    #[error("no item with the id {0} has a time to live")]
     NoItem(String),
-    /// Only partitions whose key ranges touch can be merged.
-    #[error("the partitions {0} and {1} are not two that are next to each other; only those can be merged")]
+    /// The partitions are not adjacent.
+    #[error("partitions {0} and {1} are not adjacent; only adjacent partitions can be merged")]
     NotAdjacent(String, String),
-    /// A partition of the container is being split or merged.
-    #[error("a split or merge of this container is going on; wait until it is done")]
+    /// Another operation on the container's partitions is in progress.
+    #[error("a split or merge of this container is in progress; retry when it is complete")]
     Busy,
     /// A value is not allowed.
     #[error("{0}")]
     Invalid(String),
-    /// The emulator did not do it.
-    #[error("the emulator could not do it: {0}")]
+    /// The emulator failed.
+    #[error("the emulator failed: {0}")]
     Failed(String),
 }
 

@@ -1,9 +1,9 @@
-//! Lets items expire whose time to live has not run out yet.
+//! Expires items before their time to live does.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::partitions::known;
+use super::partition_list::find_container;
 use super::{ControlError, ItemScope, body};
 use crate::expiry::remove_expired;
 use crate::gateway::Gateway;
@@ -15,7 +15,7 @@ struct Body {
     database: String,
     container: String,
     id: Option<String>,
-    /// Null is a key, too.
+    /// Null is a valid key.
     #[serde(default, deserialize_with = "present")]
     partition_key: Option<Value>,
 }
@@ -31,17 +31,17 @@ pub(super) async fn answer(gateway: &Gateway, body: &[u8]) -> Result<Value, Cont
     Ok(json!({"expired": expired}))
 }
 
-/// Expires the items that are meant and have a time to live, whenever it would run out. Gives their number.
+/// Expires the selected items that have a time to live, and returns their number.
 pub(crate) async fn expire_now(
     gateway: &Gateway,
     name: &ContainerName,
     scope: ItemScope,
 ) -> Result<usize, ControlError> {
-    let container = known(gateway, name).await?;
+    let container = find_container(gateway, name).await?;
     let missing = scope.id.clone().map(ControlError::NoItem);
-    let is_meant = scope.matcher(&container.definition())?;
+    let is_selected = scope.matcher(&container.definition())?;
     let _settled = container.transition.try_lock().map_err(|_| ControlError::Busy)?;
-    match (remove_expired(gateway.emulator(), name, &container, i64::MAX, is_meant).await, missing) {
+    match (remove_expired(gateway.emulator(), name, &container, i64::MAX, is_selected).await, missing) {
         (0, Some(missing)) => Err(missing),
         (expired, _) => Ok(expired),
     }

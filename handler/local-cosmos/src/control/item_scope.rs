@@ -1,4 +1,4 @@
-//! Which items are meant.
+//! Selects items of a container.
 
 use serde_json::Value;
 
@@ -6,18 +6,18 @@ use super::ControlError;
 use crate::change_log::{Entry, KeyRange};
 use crate::container::Definition;
 
-/// Which items of a container are meant: all, those of a partition key, those of an id, or the one that has both.
+/// A selection of a container's items: all, those with a partition key, those with an id, or the one with both.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ItemScope {
     /// The id.
     pub id: Option<String>,
-    /// The partition key: the array of its components, or the component if it has one. For a hierarchical key also the
-    /// first of them.
+    /// The partition key: the array of its values, or the value if the key has one path. For a hierarchical key, a prefix of
+    /// the values is allowed.
     pub partition_key: Option<Value>,
 }
 
 impl ItemScope {
-    /// Whether an item is meant.
+    /// A test of whether an item is selected.
     pub(super) fn matcher(self, definition: &Definition) -> Result<impl Fn(&Entry) -> bool + use<>, ControlError> {
         let range = match self.partition_key {
             Some(key) => key_range(definition, key)?,
@@ -32,11 +32,11 @@ fn key_range(definition: &Definition, key: Value) -> Result<KeyRange, ControlErr
     let components = if let Value::Array(components) = key { components } else { vec![key] };
     let levels = definition.partition_key.paths().len();
     let invalid = |found: String| {
-        Err(ControlError::Invalid(format!("the partition key {found}; this container's has {levels} components")))
+        Err(ControlError::Invalid(format!("the partition key {found}; it must have {levels} values or fewer")))
     };
     if components.is_empty() || components.len() > levels {
-        return invalid(format!("has {} components", components.len()));
+        return invalid(format!("has {} values", components.len()));
     }
     let header = Value::Array(components).to_string();
-    definition.key_range(&header).or_else(|error| invalid(format!("{header} cannot be: {error}")))
+    definition.key_range(&header).or_else(|error| invalid(format!("{header} is invalid: {error}")))
 }

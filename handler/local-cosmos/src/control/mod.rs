@@ -1,25 +1,25 @@
-//! What can be done to containers beside what clients of Cosmos DB do, so that a program can be tried against it: by calls,
-//! and over HTTP.
+//! The control interface: operations that clients of Cosmos DB do not have, for tests of programs. Available as functions and
+//! over HTTP.
 
 mod body;
 mod description;
 mod error;
 mod expire;
-mod faults;
+mod fault_requests;
 mod item_scope;
-mod partitions;
-mod previous_images;
+mod partition_count;
+mod partition_list;
 mod server;
-mod throttle;
+mod settings;
 mod transition;
 
 pub use error::ControlError;
 pub use item_scope::ItemScope;
-pub use partitions::Partition;
+pub use partition_list::Partition;
 
 pub(crate) use expire::expire_now;
-pub(crate) use partitions::list as list_partitions;
-pub(crate) use previous_images::keep_previous_images;
+pub(crate) use partition_count::set_partition_count;
+pub(crate) use partition_list::list as list_partitions;
 pub(crate) use server::serve;
-pub(crate) use throttle::throttle;
+pub(crate) use settings::{keep_previous_images, throttle};
 pub(crate) use transition::{merge, split};

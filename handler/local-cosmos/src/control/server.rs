@@ -1,4 +1,4 @@
-//! The control interface: HTTP and JSON on a loopback port of its own.
+//! The control interface over HTTP and JSON, on a loopback port of its own.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use serde_json::{Value, json};
 
-use super::{ControlError, description, expire, faults, partitions, previous_images, throttle, transition};
+use super::{ControlError, description, expire, fault_requests, partition_count, partition_list, settings, transition};
 use crate::gateway::Gateway;
 use crate::limits::MAX_CONTROL_REQUEST_BYTES;
 
-/// Serves on a port that is listened on already, until the handle or the runtime stops it.
+/// Serves on a listener until the handle or the runtime stops it.
 pub(crate) fn serve(gateway: &Arc<Gateway>, listener: TcpListener) -> std::io::Result<ServerHandle> {
     let data = Data::from(Arc::clone(gateway));
     let app = move || {
@@ -37,12 +37,12 @@ async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes
     };
     let allowed = description::methods(request.path());
     if allowed.is_empty() {
-        let message = format!("there is no {}; GET / tells what there is", request.path());
+        let message = format!("unknown path {}; GET / lists the requests", request.path());
         return refuse(StatusCode::NOT_FOUND, "NotFound", message);
     }
     if !allowed.contains(&request.method().as_str()) {
         let allowed = allowed.join(", ");
-        let message = format!("{} takes {allowed}, not {}", request.path(), request.method());
+        let message = format!("{} does not support {}; it supports {allowed}", request.path(), request.method());
         return HttpResponse::MethodNotAllowed()
             .insert_header((ALLOW, allowed))
             .json(error("MethodNotAllowed", &message));
@@ -58,15 +58,19 @@ async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes
 
 async fn execute(gateway: &Arc<Gateway>, request: &HttpRequest, body: &[u8]) -> Result<Value, ControlError> {
     match (request.method().as_str(), request.path()) {
-        ("GET", "/partitions") => partitions::answer(gateway, request.query_string()).await,
+        ("GET", "/partitions") => partition_list::answer(gateway, request.query_string()).await,
+        ("POST", "/partitions") => partition_count::answer(gateway, body).await,
         ("POST", "/split") => transition::answer_split(gateway, body).await,
         ("POST", "/merge") => transition::answer_merge(gateway, body).await,
-        ("POST", "/throttle") => throttle::answer(gateway, body).await,
-        ("POST", "/faults") => faults::add(gateway, body).await,
-        ("GET", "/faults") => Ok(faults::pending(gateway)),
-        ("DELETE", "/faults") => Ok(faults::clear(gateway)),
+        ("POST", "/throttle") => settings::answer_throttle(gateway, body).await,
+        ("POST", "/faults") => fault_requests::add(gateway, body).await,
+        ("GET", "/faults") => Ok(fault_requests::pending(gateway)),
+        ("DELETE", "/faults") => Ok(fault_requests::clear(gateway)),
+        ("POST", "/unindexed-queries") => settings::answer_unindexed_queries(gateway, body),
+        ("GET", "/requests") => Ok(json!({"requests": gateway.requests.list()})),
+        ("DELETE", "/requests") => Ok(json!({"requests": gateway.requests.take()})),
         ("POST", "/expire") => expire::answer(gateway, body).await,
-        ("POST", "/previous-images") => previous_images::answer(gateway, body).await,
+        ("POST", "/previous-images") => settings::answer_previous_images(gateway, body).await,
         _ => Ok(description::describe(gateway)),
     }
 }

@@ -1,10 +1,10 @@
-//! Split and merge of physical partitions, as clients see them on the service.
+//! Splits and merges physical partitions as the service does.
 //!
-//! While it lasts, the partitions answer 410 with sub-status 1007; afterwards they are gone, which is 1002. Positions in the
-//! change feed stay valid, and log sequence numbers go on above the newest of the partitions that are gone.
+//! During a transition, requests for the partitions are answered 410 with sub-status 1007, and afterwards with 1002. Positions
+//! in the change feed remain valid, and log sequence numbers continue above the newest of the old partitions.
 //!
-//! The race to mind: between the emulator's new partitions and our knowledge of their numbers nobody may read or write, so
-//! both are put in place under the container's locks. A transition goes on when whoever asked for it stops waiting.
+//! The race to mind: no request may see the emulator's new partitions before their numbers are set, so both happen with the
+//! container's locks held. A transition continues if the caller stops waiting for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use azure_data_cosmos_driver::in_memory_emulator::{ManualControlPlaneOperation, 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::partitions::{Partition, find, in_order, known};
+use super::partition_list::{Partition, find_container, find_partition};
 use super::{ControlError, body};
 use crate::container::Container;
 use crate::emulator::Emulator;
@@ -21,16 +21,16 @@ use crate::gateway::Gateway;
 use crate::limits::MAX_TRANSITION;
 use crate::lsn::session_lsn;
 use crate::operation::ContainerName;
-use crate::partitions::ask_for_session;
+use crate::partitions::request_session_token;
 
-/// What is done to which partitions.
+/// A transition of partitions.
 enum Transition {
     Split(Option<String>),
     Merge(String, String),
 }
 
-/// Splits a partition in the middle of its key range; the one with the most items if none is named. `duration` is how long
-/// it takes. Gives the two that come of it.
+/// Splits a partition in the middle of its key range; `None` selects the one with the most items. The split takes `duration`.
+/// Returns the two new partitions.
 pub(crate) async fn split(
     gateway: &Arc<Gateway>,
     name: &ContainerName,
@@ -40,7 +40,7 @@ pub(crate) async fn split(
     run(gateway, name, Transition::Split(partition.map(str::to_owned)), duration).await
 }
 
-/// Merges two partitions that are next to each other. `duration` is how long it takes. Gives the one that comes of it.
+/// Merges two adjacent partitions. The merge takes `duration`. Returns the new partition.
 pub(crate) async fn merge(
     gateway: &Arc<Gateway>,
     name: &ContainerName,
@@ -96,9 +96,12 @@ async fn run(
 ) -> Result<Vec<Partition>, ControlError> {
     if duration > MAX_TRANSITION {
         let most = MAX_TRANSITION.as_millis();
-        return Err(ControlError::Invalid(format!("the duration can be at most {most} milliseconds")));
+        return Err(ControlError::Invalid(format!(
+            "durationMilliseconds is {}; it must be at most {most}",
+            duration.as_millis()
+        )));
     }
-    let container = known(gateway, name).await?;
+    let container = find_container(gateway, name).await?;
     let (gateway, name) = (Arc::clone(gateway), name.clone());
     let task = tokio::spawn(async move { execute(&gateway, &name, &container, transition, duration).await });
     task.await.map_err(|error| ControlError::Failed(error.to_string()))?
@@ -131,8 +134,9 @@ async fn execute(
     let _writes = container.writes.lock().await;
     let _topology = container.topology.write().await;
     let children = complete(operation).await?;
-    carry_on(emulator, name, container, &parents, &children).await;
-    let partitions = in_order(gateway, name).await;
+    continue_numbers(emulator, name, container, &parents, &children).await;
+    container.forget_partitions();
+    let partitions = container.partitions(emulator, name).await;
     Ok(partitions.iter().filter(|partition| children.contains(&partition.id)).map(Partition::from).collect())
 }
 
@@ -142,16 +146,19 @@ async fn parents(
     container: &Container,
     transition: &Transition,
 ) -> Result<Vec<String>, ControlError> {
-    let partitions = in_order(gateway, name).await;
+    let partitions = {
+        let _topology = container.topology.read().await;
+        container.partitions(gateway.emulator(), name).await
+    };
     match transition {
-        Transition::Split(Some(partition)) => Ok(vec![partitions[find(&partitions, partition)?].id.clone()]),
+        Transition::Split(Some(partition)) => Ok(vec![partitions[find_partition(&partitions, partition)?].id.clone()]),
         Transition::Split(None) => {
             let log = container.log();
             let fullest = partitions.iter().max_by_key(|partition| log.items_in(&partition.range()));
             Ok(fullest.into_iter().map(|partition| partition.id.clone()).collect())
         }
         Transition::Merge(one, other) => {
-            let (first, second) = (find(&partitions, one)?, find(&partitions, other)?);
+            let (first, second) = (find_partition(&partitions, one)?, find_partition(&partitions, other)?);
             if first.abs_diff(second) != 1 {
                 return Err(ControlError::NotAdjacent(one.clone(), other.clone()));
             }
@@ -168,8 +175,8 @@ async fn complete(operation: ManualControlPlaneOperation) -> Result<Vec<String>,
     }
 }
 
-/// Lets the numbers of the new partitions go on above those of the old ones.
-async fn carry_on(
+/// Sets the numbers of the new partitions above those of the old ones.
+async fn continue_numbers(
     emulator: &Emulator,
     name: &ContainerName,
     container: &Container,
@@ -178,19 +185,19 @@ async fn carry_on(
 ) {
     let newest = parents.iter().filter_map(|parent| session_lsn(&container.sequence().session_token(parent)?)).max();
     for child in children {
-        let Some(reply) = ask_for_session(emulator, name, child).await else { continue };
+        let Some(reply) = request_session_token(emulator, name, child).await else { continue };
         let number = reply.session_token().and_then(session_lsn).unwrap_or_default();
         let mut sequence = container.sequence();
         sequence.set_offset(child, (newest.unwrap_or_default() + 1).saturating_sub(number));
         let reply = sequence.to_client(reply);
-        sequence.remember(&reply);
+        sequence.record(&reply);
     }
     container.lineage().replace(parents, children);
     let mut sequence = container.sequence();
     parents.iter().for_each(|parent| sequence.forget(parent));
 }
 
-/// Marks partitions as being split or merged, for as long as it is there.
+/// Marks partitions as being split or merged until it is dropped.
 struct Mark<'a> {
     container: &'a Container,
     partitions: &'a [String],

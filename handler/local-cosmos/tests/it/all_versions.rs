@@ -30,7 +30,7 @@ async fn now(scene: &Scene) -> String {
     answer.header("etag").expect("etag").to_owned()
 }
 
-/// The metadata without what differs from run to run.
+/// The metadata without the members that differ between runs.
 fn metadata(change: &Value) -> Value {
     let mut metadata = change["metadata"].clone();
     let metadata_object = metadata.as_object_mut().expect("metadata");
@@ -42,7 +42,7 @@ fn metadata(change: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_version_and_every_delete_comes_as_the_service_sends_it() {
+async fn versions_and_deletes_have_the_form_of_the_service() {
     let scene = Scene::start().await;
     let etag = now(&scene).await;
     scene.upsert("p", "a", 1).await;
@@ -100,7 +100,7 @@ async fn a_start_from_the_beginning_or_from_a_time_is_refused() {
 }
 
 #[tokio::test]
-async fn a_transaction_comes_whole_on_one_page_with_every_write_and_one_number() {
+async fn a_transaction_is_on_one_page_with_every_write_and_one_number() {
     let scene = Scene::start().await;
     let etag = now(&scene).await;
     scene.upsert("p", "first", 0).await;
@@ -129,7 +129,7 @@ async fn a_transaction_comes_whole_on_one_page_with_every_write_and_one_number()
 }
 
 #[tokio::test]
-async fn an_item_that_expires_is_a_delete_that_says_so_with_a_newer_number() {
+async fn an_expired_item_is_a_delete_with_a_newer_number() {
     let scene = Scene::start().await;
     let etag = now(&scene).await;
     let item = json!({"id": "goes", "pk": "p", "ttl": 1});
@@ -149,7 +149,7 @@ async fn an_item_that_expires_is_a_delete_that_says_so_with_a_newer_number() {
 }
 
 #[tokio::test]
-async fn previous_images_come_where_they_are_asked_for_and_only_then() {
+async fn previous_images_are_included_only_while_they_are_enabled() {
     let options = Options { previous_images: true, ..Options::default() };
     let scene = Scene::with(options, PartitionKeyDefinition::from("/pk")).await;
     let etag = now(&scene).await;
@@ -165,7 +165,7 @@ async fn previous_images_come_where_they_are_asked_for_and_only_then() {
 }
 
 #[tokio::test]
-async fn a_continuation_from_before_the_retention_window_is_refused_and_memory_is_freed() {
+async fn a_continuation_from_before_the_retention_window_is_refused() {
     let options = Options { change_feed_retention: Duration::from_millis(300), ..Options::default() };
     let scene = Scene::with(options, PartitionKeyDefinition::from("/pk")).await;
     let old = now(&scene).await;
@@ -175,7 +175,7 @@ async fn a_continuation_from_before_the_retention_window_is_refused_and_memory_i
     loop {
         let answer = page(&scene, &old, "10").await;
         if answer.status == 400 {
-            assert!(answer.text.contains("older than what is retained"), "{}", answer.text);
+            assert!(answer.text.contains("older than the retention window"), "{}", answer.text);
             break;
         }
         assert!(Instant::now() < deadline, "still {}", answer.status);
@@ -183,23 +183,23 @@ async fn a_continuation_from_before_the_retention_window_is_refused_and_memory_i
     }
     assert_eq!(page(&scene, &current, "10").await.status, 304);
     let mut latest = Reader::of_latest_versions(&scene.container, FeedScope::full_container());
-    assert_eq!(latest.read().await.len(), 1, "the other mode keeps what is live");
+    assert_eq!(latest.read().await.len(), 1, "the other mode has the existing items");
 }
 
 #[tokio::test]
-async fn a_delete_names_every_component_of_a_hierarchical_key() {
+async fn a_delete_has_every_value_of_a_hierarchical_key() {
     let scene = Scene::with(Options::default(), PartitionKeyDefinition::from(("/tenant", "/user/id"))).await;
     let etag = now(&scene).await;
     let item = json!({"id": "a", "tenant": "t", "user": {"id": 5}, "ttl": 1000});
     scene.container.create_item(("t", 5), "a", item, None).await.expect("create");
-    let meant = ItemScope { id: Some("a".into()), partition_key: Some(json!(["t"])) };
-    assert_eq!(scene.endpoint.expire_now("db", "c", meant).await, Ok(1));
+    let scope = ItemScope { id: Some("a".into()), partition_key: Some(json!(["t"])) };
+    assert_eq!(scene.endpoint.expire_now("db", "c", scope).await, Ok(1));
     let changes = changes(&scene, &etag).await;
     assert_eq!(changes[1]["metadata"]["partitionKey"], json!({"tenant": "t", "user": {"id": 5}}));
 }
 
 #[tokio::test]
-async fn latest_version_mode_is_untouched_by_deletes_and_older_versions() {
+async fn latest_version_mode_has_no_deletes_and_no_older_versions() {
     let scene = Scene::start().await;
     for n in 0..5 {
         scene.upsert("p", "a", n).await;

@@ -19,14 +19,14 @@ async fn send(scene: &Scene, method: &str, path: &str, body: &str) -> Answer {
     rest::send(scene.endpoint.control_url().expect("control"), method, path, &[], body).await
 }
 
-/// Sends what succeeds.
+/// Sends a request that succeeds.
 async fn command(scene: &Scene, method: &str, path: &str, body: Value) -> Value {
     let answer = send(scene, method, path, &body.to_string()).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.json()
 }
 
-/// Status, code and message of what does not.
+/// Sends a request that fails; returns its status, code and message.
 async fn refused(scene: &Scene, method: &str, path: &str, body: &str) -> (u16, String, String) {
     let answer = send(scene, method, path, body).await;
     let error = answer.json()["error"].clone();
@@ -40,12 +40,12 @@ fn ids(answer: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn without_being_asked_for_there_is_no_control_interface() {
+async fn the_control_interface_is_off_by_default() {
     assert_eq!(Scene::start().await.endpoint.control_url(), None);
 }
 
 #[tokio::test]
-async fn it_tells_what_it_can_do() {
+async fn it_describes_its_requests() {
     let scene = start().await;
     let description = command(&scene, "GET", "/", json!({})).await;
     assert_eq!(description["cosmos"], json!(scene.endpoint.url()));
@@ -72,7 +72,7 @@ async fn partitions_are_listed_split_and_merged() {
 }
 
 #[tokio::test]
-async fn a_throttled_container_answers_429_in_every_way_it_is_asked_until_the_limit_is_lifted() {
+async fn a_throttled_container_answers_429_to_every_kind_of_request_until_the_limit_is_lifted() {
     let scene = start().await;
     scene.upsert("p", "a", 1).await;
     let limit = |limit: Value| json!({"database": "db", "container": "c", "requestUnitsPerSecond": limit});
@@ -99,7 +99,7 @@ async fn a_throttled_container_answers_429_in_every_way_it_is_asked_until_the_li
         let wait: u64 = answer.header("x-ms-retry-after-ms").expect("wait").parse().expect("number");
         assert!((1..=1000).contains(&wait), "{wait}");
     }
-    // The SDK waits as long as it is told.
+    // The SDK waits for the time in the reply.
     scene.upsert("p", "a", 2).await;
     for lifted in [json!(0), json!(null)] {
         command(&scene, "POST", "/throttle", limit(json!(0.5))).await;
@@ -111,7 +111,7 @@ async fn a_throttled_container_answers_429_in_every_way_it_is_asked_until_the_li
 }
 
 #[tokio::test]
-async fn failures_are_asked_for_listed_and_forgotten() {
+async fn faults_are_added_listed_and_removed() {
     let scene = start().await;
     let fault = json!({"container": "c", "kind": "changeFeed", "times": 2, "status": 503, "substatus": 1234});
     let added = command(&scene, "POST", "/faults", fault.clone()).await;
@@ -180,7 +180,7 @@ async fn previous_images_are_switched_on_and_off() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_named_with_what_is_allowed() {
+async fn an_error_names_the_value_and_the_allowed_values() {
     let scene = start().await;
     let of = |more: &str| format!(r#"{{"database":"db","container":"c"{more}}}"#);
     let bad = [
@@ -190,7 +190,7 @@ async fn what_is_wrong_is_named_with_what_is_allowed() {
             "/partitions?database=db&container=x",
             String::new(),
             404,
-            "there is no container db/x; there are: db/c",
+            "container db/x does not exist; existing containers: db/c",
         ),
         (
             "GET",
@@ -199,17 +199,29 @@ async fn what_is_wrong_is_named_with_what_is_allowed() {
             400,
             "unknown field `x`, expected `database` or",
         ),
-        ("POST", "/split", "not JSON".into(), 400, "the body is not as expected"),
+        ("POST", "/split", "not JSON".into(), 400, "invalid body"),
         ("POST", "/split", of(r#","part":"0""#), 400, "unknown field `part`, expected one of `database`"),
-        ("POST", "/split", of(r#","partition":"77""#), 404, "no partition 77; it has: 0, 1, 2, 3"),
+        (
+            "POST",
+            "/split",
+            of(r#","partition":"77""#),
+            404,
+            "partition 77 does not exist; the container's partitions: 0, 1, 2, 3",
+        ),
         ("POST", "/split", of(r#","durationMilliseconds":-1"#), 400, "invalid value: integer `-1`"),
-        ("POST", "/split", of(r#","durationMilliseconds":99999999"#), 400, "at most 600000 milliseconds"),
+        (
+            "POST",
+            "/split",
+            of(r#","durationMilliseconds":99999999"#),
+            400,
+            "durationMilliseconds is 99999999; it must be at most 600000",
+        ),
         ("POST", "/merge", of(r#","partitions":["0"]"#), 400, "expected an array of length 2"),
-        ("POST", "/merge", of(r#","partitions":["0","3"]"#), 400, "next to each other"),
+        ("POST", "/merge", of(r#","partitions":["0","3"]"#), 400, "partitions 0 and 3 are not adjacent"),
         ("POST", "/throttle", of(""), 400, "missing field `requestUnitsPerSecond`"),
-        ("POST", "/throttle", of(r#","requestUnitsPerSecond":-3"#), 400, "requestUnitsPerSecond is -3; it can be"),
+        ("POST", "/throttle", of(r#","requestUnitsPerSecond":-3"#), 400, "requestUnitsPerSecond is -3; it must be"),
         ("POST", "/previous-images", of(r#","enabled":"yes""#), 400, "expected a boolean"),
-        ("POST", "/expire", of(r#","partitionKey":["a","b"]"#), 400, "has 2 components; this container's has 1"),
+        ("POST", "/expire", of(r#","partitionKey":["a","b"]"#), 400, "has 2 values; it must have 1 values or fewer"),
         ("POST", "/expire", of(r#","id":"missing""#), 404, "missing"),
         (
             "POST",
@@ -218,21 +230,33 @@ async fn what_is_wrong_is_named_with_what_is_allowed() {
             400,
             "unknown variant `reads`, expected one of `any`",
         ),
-        ("POST", "/faults", r#"{"kind":"read"}"#.into(), 400, "exactly one of status"),
-        ("POST", "/faults", r#"{"kind":"read","status":500,"loseReply":true}"#.into(), 400, "exactly one of status"),
+        ("POST", "/faults", r#"{"kind":"read"}"#.into(), 400, "give exactly one of status"),
+        (
+            "POST",
+            "/faults",
+            r#"{"kind":"read","status":500,"loseReply":true}"#.into(),
+            400,
+            "give exactly one of status",
+        ),
         (
             "POST",
             "/faults",
             r#"{"kind":"read","loseReply":true,"substatus":1}"#.into(),
             400,
-            "substatus goes with status",
+            "substatus requires status",
         ),
-        ("POST", "/faults", r#"{"kind":"read","status":200}"#.into(), 400, "it can be 400 to 599"),
-        ("POST", "/faults", r#"{"kind":"read","status":500,"times":0}"#.into(), 400, "times is 0; it can be 1 to"),
+        ("POST", "/faults", r#"{"kind":"read","status":200}"#.into(), 400, "it must be 400 to 599"),
+        ("POST", "/faults", r#"{"kind":"read","status":500,"times":0}"#.into(), 400, "times is 0; it must be 1 to"),
         ("POST", "/faults", r#"{"kind":"read","delayMilliseconds":99999999}"#.into(), 400, "at most 600000"),
-        ("POST", "/faults", r#"{"container":"x","kind":"read","status":500}"#.into(), 404, "there is no container x"),
-        ("GET", "/nothing", String::new(), 404, "GET / tells what there is"),
-        ("PUT", "/faults", String::new(), 405, "/faults takes POST, GET, DELETE"),
+        (
+            "POST",
+            "/faults",
+            r#"{"container":"x","kind":"read","status":500}"#.into(),
+            404,
+            "container x does not exist",
+        ),
+        ("GET", "/nothing", String::new(), 404, "unknown path /nothing; GET / lists the requests"),
+        ("PUT", "/faults", String::new(), 405, "/faults does not support PUT; it supports POST, GET, DELETE"),
     ];
     for (method, path, body, status, words) in bad {
         let (found, code, message) = refused(&scene, method, path, &body).await;

@@ -1,4 +1,4 @@
-//! The endpoint as the official Rust SDK sees it.
+//! The endpoint through the official Rust SDK.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ fn numbers(pages: &[Vec<Value>]) -> Vec<Vec<i64>> {
 }
 
 #[tokio::test]
-async fn the_change_feed_has_each_item_once_at_its_newest_write_and_does_not_cut_a_transaction() {
+async fn the_change_feed_has_each_item_once_and_never_divides_a_transaction() {
     let (_endpoint, client) = start().await;
     let container = container(&client, "/pk", TimeToLive::Forever).await;
     for (id, n) in [("a", 1), ("b", 2), ("a", 3)] {
@@ -68,7 +68,7 @@ async fn the_change_feed_has_each_item_once_at_its_newest_write_and_does_not_cut
 }
 
 #[tokio::test]
-async fn an_item_is_stored_and_fed_with_every_value_as_it_was_written() {
+async fn reads_and_the_change_feed_return_an_item_as_it_was_written() {
     let (_endpoint, client) = start().await;
     let container = container(&client, "/pk", TimeToLive::Forever).await;
     let item = json!({"id": "ü", "pk": "p", "n": 1, "z": [1.5, -0.25, 1e300, 9007199254740993i64, null, true, "", {}, []],
@@ -84,7 +84,7 @@ async fn an_item_is_stored_and_fed_with_every_value_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn expired_items_vanish_from_reads_queries_and_the_change_feed_within_a_second() {
+async fn expired_items_are_removed_from_reads_queries_and_the_change_feed_within_a_second() {
     let (_endpoint, client) = start().await;
     let container = container(&client, "/pk", TimeToLive::NoDefault).await;
     container.create_item("p", "stays", json!({"id": "stays", "pk": "p"}), None).await.expect("create");
@@ -134,7 +134,7 @@ async fn requests_and_request_units_are_counted() {
 }
 
 #[tokio::test]
-async fn failures_happen_as_often_as_asked_to_the_kind_and_container_that_was_named() {
+async fn a_fault_affects_its_number_of_requests_of_its_kind_and_container() {
     let (endpoint, client) = start().await;
     let container = container(&client, "/pk", TimeToLive::Forever).await;
     let fault = |kind, times, effect| endpoint.inject(Fault { container: Some("c".into()), kind, times, effect });
@@ -151,7 +151,7 @@ async fn failures_happen_as_often_as_asked_to_the_kind_and_container_that_was_na
     assert!(before.elapsed() >= Duration::from_millis(300));
 
     fault(RequestKind::Write, 1, Effect::LoseReply);
-    // The SDK may try again by itself, and find what it wrote; either way the item is there.
+    // The SDK may retry and find its own write; in either case the item exists.
     let _ = create("b").await;
     container.read_item("p", "b", None).await.expect("it was written");
 }

@@ -1,4 +1,4 @@
-//! Items that the service would not take are not taken, whichever way they are sent.
+//! Invalid items are refused in every kind of request.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ async fn start() -> (Endpoint, ContainerClient) {
     (endpoint, database.container_client("c", None).await.expect("client"))
 }
 
-/// Sends text to the container's items and gives the status and the body of the answer.
+/// Sends a request for the container's items and returns the status and the body of the reply.
 async fn rest(endpoint: &Endpoint, method: &str, path: &str, headers: &str, body: &Value) -> (u16, String) {
     let address = endpoint.url().trim_start_matches("http://").trim_end_matches('/').to_owned();
     let body = body.to_string();
@@ -62,7 +62,7 @@ fn item(id: &str, ttl: i64) -> Value {
 }
 
 #[tokio::test]
-async fn a_time_to_live_or_an_id_that_no_item_can_have_is_refused_before_it_is_written() {
+async fn an_invalid_time_to_live_or_id_is_refused() {
     let (endpoint, container) = start().await;
     for (id, ttl, word) in [("a", i64::MAX, "ttl"), ("a", 0, "ttl"), ("a/b", 1, "id"), ("a\\b", 1, "id")] {
         let refused = item(id, ttl);
@@ -77,7 +77,7 @@ async fn a_time_to_live_or_an_id_that_no_item_can_have_is_refused_before_it_is_w
 }
 
 #[tokio::test]
-async fn a_batch_is_refused_as_a_whole_and_a_bulk_request_operation_by_operation() {
+async fn a_batch_is_refused_as_a_whole_and_a_bulk_request_by_operation() {
     let (endpoint, container) = start().await;
     let batch = TransactionalBatch::new("p").create_item(item("good", 1000)).expect("operation");
     let batch = batch.upsert_item(item("bad/", 1000), None).expect("operation");
@@ -95,7 +95,7 @@ async fn a_batch_is_refused_as_a_whole_and_a_bulk_request_operation_by_operation
 }
 
 #[tokio::test]
-async fn a_patch_to_a_time_to_live_that_no_item_can_have_is_refused() {
+async fn a_patch_to_an_invalid_time_to_live_is_refused() {
     let (endpoint, container) = start().await;
     container.create_item("p", "a", item("a", 1000), None).await.expect("create");
     let patch = |ttl: i64| json!({"operations": [{"op": "set", "path": "/ttl", "value": ttl}]});
@@ -106,7 +106,7 @@ async fn a_patch_to_a_time_to_live_that_no_item_can_have_is_refused() {
 }
 
 #[tokio::test]
-async fn an_item_that_a_batch_creates_and_deletes_leaves_nothing_in_the_change_feed() {
+async fn an_item_that_a_batch_creates_and_deletes_is_not_in_the_change_feed() {
     let (_endpoint, container) = start().await;
     let batch = TransactionalBatch::new("p").create_item(item("gone", 1000)).expect("operation");
     let batch = batch.delete_item("gone", None).create_item(item("stays", 1000)).expect("operation");

@@ -1,4 +1,4 @@
-//! Nothing is lost or doubled in either mode of the change feed, whatever is written while partitions split and merge.
+//! No change is lost or duplicated in either mode of the change feed while partitions split and merge.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::scene::{Reader, Scene};
 
-/// What happened to an item: it was written with a number, or deleted.
+/// A change of an item: written with a number, or deleted (`None`).
 type Event = Option<i64>;
 /// The events of each item, by partition key and id.
 type History = BTreeMap<(String, String), Vec<Event>>;
@@ -29,7 +29,7 @@ impl Random {
     }
 }
 
-/// Writes that are answered 410 were not done: the partition is being split or merged.
+/// Whether a request was answered 410 and not executed because the partition is being split or merged.
 fn is_in_transition<T>(result: &Result<T, CosmosError>) -> bool {
     result.as_ref().is_err_and(|error| u16::from(error.status().status_code()) == 410)
 }
@@ -45,7 +45,7 @@ async fn again<T, F: Future<Output = Result<T, CosmosError>>>(
     }
 }
 
-/// Does random writes to keys of its own, and gives what it did.
+/// Executes random writes to keys of its own, and returns its changes.
 async fn write(scene: &Scene, writer: usize, mut random: Random, operations: i64) -> History {
     const KEYS: usize = 6;
     const IDS: [&str; 3] = ["a", "b", "c"];
@@ -54,23 +54,23 @@ async fn write(scene: &Scene, writer: usize, mut random: Random, operations: i64
         let pk = format!("writer-{writer}-key-{}", random.below(KEYS));
         let id = IDS[random.below(IDS.len())];
         let item = |id: &str, n: i64| json!({"id": id, "pk": pk, "n": n, "ttl": 100_000});
-        let mut tell = |id: &str, event| history.entry((pk.clone(), id.to_owned())).or_default().push(event);
+        let mut report = |id: &str, event| history.entry((pk.clone(), id.to_owned())).or_default().push(event);
         match random.below(10) {
             0..6 => {
                 let upsert = || scene.container.upsert_item(pk.clone(), id, item(id, n), None);
                 again(upsert).await.expect("upsert");
-                tell(id, Some(n));
+                report(id, Some(n));
             }
             6 | 7 => {
                 let deleted = again(|| scene.container.delete_item(pk.clone(), id, None)).await;
                 if deleted.is_ok() {
-                    tell(id, None);
+                    report(id, None);
                 }
             }
             8 => {
-                let meant = ItemScope { id: Some(id.to_owned()), partition_key: Some(json!([pk])) };
-                match scene.endpoint.expire_now("db", "c", meant).await {
-                    Ok(expired) => (0..expired).for_each(|_| tell(id, None)),
+                let scope = ItemScope { id: Some(id.to_owned()), partition_key: Some(json!([pk])) };
+                match scene.endpoint.expire_now("db", "c", scope).await {
+                    Ok(expired) => (0..expired).for_each(|_| report(id, None)),
                     Err(ControlError::Busy | ControlError::NoItem(_)) => {}
                     Err(error) => panic!("{error}"),
                 }
@@ -84,8 +84,8 @@ async fn write(scene: &Scene, writer: usize, mut random: Random, operations: i64
                     scene.container.execute_transactional_batch(batch, None)
                 };
                 again(request).await.expect("batch");
-                IDS.iter().for_each(|id| tell(id, Some(n)));
-                tell("a", None);
+                IDS.iter().for_each(|id| report(id, Some(n)));
+                report("a", None);
             }
         }
     }
@@ -105,7 +105,7 @@ async fn split_and_merge(scene: &Scene, mut random: Random, done: &AtomicBool) -
             None => scene.endpoint.split("db", "c", Some(&partitions[at].id), duration).await.map(|_| ()),
         };
         match result {
-            // Somebody is expiring items.
+            // A writer is expiring items.
             Ok(()) | Err(ControlError::Busy) => transitions += 1,
             Err(error) => panic!("{error}"),
         }
@@ -114,7 +114,7 @@ async fn split_and_merge(scene: &Scene, mut random: Random, done: &AtomicBool) -
     transitions
 }
 
-/// Reads until a transition gets in the way; the next read goes on from the token.
+/// Reads until a transition interrupts it; the next read continues from the token.
 async fn read_on(reader: &mut Reader, seen: &mut Vec<ChangeFeedItem<Value>>) {
     let result = reader.try_read(seen).await;
     assert!(result.is_ok() || is_in_transition(&result), "{result:?}");
@@ -134,7 +134,7 @@ fn identity(item: &Value) -> (String, String) {
     (text("pk"), text("id"))
 }
 
-/// The events of each item in the order in which they were read, and no log sequence number that goes back.
+/// The events of each item in the order in which they were read. Checks that log sequence numbers do not decrease.
 fn events(read: &[ChangeFeedItem<Value>]) -> History {
     let mut events = History::new();
     let mut numbers = BTreeMap::new();
@@ -178,7 +178,7 @@ async fn run(seed: u64) {
     assert!(transitions > 5, "{transitions} transitions");
     assert_eq!(events(&versions), written, "every version once and in order, seed {seed}");
 
-    // An item that was deleted may have been read before; the last that is read of one that lives is its newest write.
+    // A deleted item may have been read before. The last read of an existing item is its newest write.
     let mut last = BTreeMap::new();
     for item in newest.iter().filter_map(ChangeFeedItem::current) {
         let before = last.insert(identity(item), item["n"].as_i64());

@@ -1,4 +1,4 @@
-//! Plain HTTP, for what no SDK sends and to see what they hide.
+//! Plain HTTP, for requests that no SDK sends and details that SDKs hide.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,8 +15,7 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        let line = self.headers.lines().filter_map(|line| line.split_once(": "));
-        line.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        header(&self.headers, name)
     }
 
     pub fn json(&self) -> Value {
@@ -24,8 +23,34 @@ impl Answer {
     }
 }
 
+/// An answer whose body may not be text.
+#[derive(Debug)]
+pub struct RawAnswer {
+    pub status: u16,
+    headers: String,
+    pub body: Vec<u8>,
+}
+
+impl RawAnswer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+}
+
+fn header<'a>(headers: &'a str, name: &str) -> Option<&'a str> {
+    let mut pairs = headers.lines().filter_map(|line| line.split_once(": "));
+    pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
 /// Sends a request to an address (`http://127.0.0.1:<port>/`) and waits for the answer.
 pub async fn send(url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let answer = send_raw(url, method, path, headers, body).await;
+    let text = String::from_utf8(answer.body).expect("text");
+    Answer { status: answer.status, headers: answer.headers, text }
+}
+
+/// The same, with a body that may not be text. A reply that was lost has the status 0.
+pub async fn send_raw(url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> RawAnswer {
     let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let request = format!(
@@ -35,12 +60,16 @@ pub async fn send(url: &str, method: &str, path: &str, headers: &[(&str, &str)],
     let exchange = move || {
         let mut stream = TcpStream::connect(address).expect("connection");
         stream.write_all(request.as_bytes()).expect("request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("answer");
+        let mut answer = Vec::new();
+        // A lost reply ends with a broken connection.
+        let _ = stream.read_to_end(&mut answer);
         answer
     };
     let answer = tokio::task::spawn_blocking(exchange).await.expect("exchange");
-    let (head, text) = answer.split_once("\r\n\r\n").expect("head");
+    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+        return RawAnswer { status: 0, headers: String::new(), body: answer };
+    };
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let status = head[9..12].parse().expect("status");
-    Answer { status, headers: head.to_owned(), text: text.to_owned() }
+    RawAnswer { status, headers: head, body: answer[end + 4..].to_vec() }
 }

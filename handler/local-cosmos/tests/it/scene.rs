@@ -1,4 +1,4 @@
-//! An endpoint with one container, and a reader of its change feed that goes on from tokens.
+//! An endpoint with one container, and a reader of its change feed that continues from tokens.
 
 use azure_core::credentials::Secret;
 use azure_data_cosmos::clients::ContainerClient;
@@ -14,9 +14,14 @@ use serde_json::{Value, json};
 
 use crate::rest::{self, Answer};
 
+/// The most partitions of one operation. The SDK refuses an operation on more; its default is 100.
+pub const MAX_FAN_OUT: u32 = 1_000;
+
 /// An endpoint with the container `c` in the database `db`, in which items may have a time to live.
 pub struct Scene {
     pub endpoint: Endpoint,
+    /// The client that `container` belongs to.
+    pub client: CosmosClient,
     pub container: ContainerClient,
 }
 
@@ -32,7 +37,7 @@ impl Scene {
         let database = client.database_client("db");
         let properties = ContainerProperties::new("c", key).with_default_ttl(TimeToLive::NoDefault);
         database.create_container(properties, None).await.expect("container");
-        Self { container: database.container_client("c", None).await.expect("client"), endpoint }
+        Self { container: database.container_client("c", None).await.expect("client"), client, endpoint }
     }
 
     pub async fn upsert(&self, pk: &str, id: &str, n: i64) {
@@ -44,7 +49,7 @@ impl Scene {
         self.container.delete_item(pk.to_owned(), id, None).await.expect("delete");
     }
 
-    /// The items' part of the REST interface.
+    /// Sends a request for the container's items over plain HTTP.
     pub async fn docs(&self, method: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         rest::send(self.endpoint.url(), method, "/dbs/db/colls/c/docs", headers, body).await
     }
@@ -55,8 +60,8 @@ pub async fn client(endpoint: &Endpoint) -> CosmosClient {
     connect(endpoint, EMULATOR_KEY).await.expect("client")
 }
 
-/// A client with caches of its own: those of the process remember containers by their names and the endpoint's address, and an
-/// endpoint may get the port of one that is gone.
+/// A client with caches of its own. The process-wide caches know containers by name and address, and a new endpoint may have
+/// the port of an earlier one.
 pub async fn connect(endpoint: &Endpoint, key: &str) -> azure_data_cosmos::Result<CosmosClient> {
     let account = AccountReference::with_authentication_key(endpoint.url().parse()?, Secret::new(key.to_owned()));
     let runtime = CosmosRuntime::builder().build().await?;
@@ -64,7 +69,7 @@ pub async fn connect(endpoint: &Endpoint, key: &str) -> azure_data_cosmos::Resul
     CosmosClient::builder().with_runtime(runtime).build(account, routing).await
 }
 
-/// Reads the change feed of a scope to its end, again and again.
+/// Reads the change feed of a scope to its end, repeatedly.
 pub struct Reader {
     container: ContainerClient,
     scope: FeedScope,
@@ -81,7 +86,7 @@ impl Reader {
         Self { container: container.clone(), scope, mode, start, page: 10, token: None }
     }
 
-    /// Reads what comes after this call.
+    /// Reads the changes after this call.
     pub async fn of_all_versions(container: &ContainerClient, scope: FeedScope) -> Self {
         let (mode, start) = (ChangeFeedMode::AllVersionsAndDeletes, ChangeFeedStartFrom::Now);
         let mut reader = Self { container: container.clone(), scope, mode, start, page: 10, token: None };
@@ -94,30 +99,31 @@ impl Reader {
         self
     }
 
-    /// What came since the last time.
+    /// The changes since the last read.
     pub async fn read(&mut self) -> Vec<ChangeFeedItem<Value>> {
         let mut read = Vec::new();
         self.try_read(&mut read).await.expect("change feed");
         read
     }
 
-    /// Adds what came since the last time to what was read; that is also so where it fails in between.
+    /// Appends the changes since the last read to `read`, also those before an error.
     pub async fn try_read(&mut self, read: &mut Vec<ChangeFeedItem<Value>>) -> azure_data_cosmos::Result<()> {
         let mut empty = 0;
         let limit = MaxItemCountHint::Limit(self.page.try_into().expect("page"));
         let mut options = ChangeFeedOptions::default().with_mode(self.mode).with_max_item_count(limit);
+        options.feed = options.feed.with_max_fan_out(MAX_FAN_OUT);
         if let Some(token) = self.token.clone() {
             options = options.with_continuation_token(token);
         }
         let mut pages =
             self.container.query_change_feed::<Value>(self.scope.clone(), self.start.clone(), Some(options)).await?;
         loop {
-            let items = pages.next().await.expect("a change feed has no end")?.into_items();
+            let items = pages.next().await.expect("a change feed never ends")?.into_items();
             let token = pages.to_continuation_token()?;
             let round = ranges(&token);
             self.token = Some(token);
             empty = if items.is_empty() { empty + 1 } else { 0 };
-            // Pages come of one range after the other: a whole round without any item is the end.
+            // Pages alternate between ranges: a round without items is the end.
             if empty > round {
                 return Ok(());
             }
@@ -126,10 +132,10 @@ impl Reader {
     }
 }
 
-/// How many ranges a token has a position in.
+/// The number of ranges in a token.
 fn ranges(token: &ContinuationToken) -> usize {
     let encoded = token.as_str().strip_prefix("c1.").expect("version 1");
     let decoded = URL_SAFE_NO_PAD.decode(encoded).expect("base64");
-    // That of a logical partition names no range.
+    // The token of a logical partition has no ranges.
     String::from_utf8_lossy(&decoded).matches("min_epk").count().max(1)
 }

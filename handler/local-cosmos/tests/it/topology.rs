@@ -53,7 +53,7 @@ async fn fill(scene: &Scene, keys: usize, n: i64) {
 }
 
 #[tokio::test]
-async fn a_split_partition_is_gone_and_two_take_its_place() {
+async fn two_partitions_replace_a_split_one() {
     let scene = Scene::start().await;
     fill(&scene, 20, 0).await;
     let before = partitions(&scene).await;
@@ -81,7 +81,7 @@ async fn a_split_partition_is_gone_and_two_take_its_place() {
 }
 
 #[tokio::test]
-async fn while_it_is_split_a_partition_answers_that_and_others_go_on() {
+async fn during_a_split_only_its_partition_is_unavailable() {
     let scene = Scene::start().await;
     fill(&scene, 20, 0).await;
     let before = partitions(&scene).await;
@@ -113,7 +113,7 @@ async fn while_it_is_split_a_partition_answers_that_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn numbers_go_on_over_splits_and_merges_and_an_idle_partition_tells_its_newest() {
+async fn numbers_continue_over_splits_and_merges_and_an_idle_partition_reports_its_newest() {
     let scene = Scene::start().await;
     fill(&scene, 40, 0).await;
     let before = partitions(&scene).await;
@@ -143,9 +143,9 @@ async fn numbers_go_on_over_splits_and_merges_and_an_idle_partition_tells_its_ne
 }
 
 #[tokio::test]
-async fn after_a_merge_sessions_are_kept_in_reads_queries_and_writes() {
+async fn sessions_remain_valid_after_a_merge() {
     let scene = Scene::start().await;
-    // Many writes of few items: the emulator would start again from few.
+    // Many writes of few items: the emulator restarts from the number of items.
     for n in 0..30 {
         fill(&scene, 4, n).await;
     }
@@ -188,13 +188,13 @@ async fn after_many_splits_old_and_new_clients_read_everything() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_split_or_merged_is_named() {
+async fn a_refused_split_or_merge_names_the_partitions() {
     let scene = Scene::start().await;
     let ids: Vec<String> = partitions(&scene).await.into_iter().map(|partition| partition.id).collect();
     let refused = scene.endpoint.split("db", "missing", None, Duration::ZERO).await.expect_err("refused");
-    assert_eq!(refused.to_string(), "there is no container db/missing; there are: db/c");
+    assert_eq!(refused.to_string(), "container db/missing does not exist; existing containers: db/c");
     let refused = scene.endpoint.split("db", "c", Some("99"), Duration::ZERO).await.expect_err("refused");
-    assert!(refused.to_string().starts_with("the container has no partition 99; it has: "), "{refused}");
+    assert!(refused.to_string().starts_with("partition 99 does not exist; the container's partitions: "), "{refused}");
     for pair in [[&ids[0], &ids[2]], [&ids[0], &ids[0]]] {
         let refused = scene.endpoint.merge("db", "c", pair.map(String::as_str), Duration::ZERO).await;
         assert_eq!(refused, Err(ControlError::NotAdjacent(pair[0].clone(), pair[1].clone())));

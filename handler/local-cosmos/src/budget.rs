@@ -1,5 +1,5 @@
-//! A container's provisioned throughput, where one is asked for: once a second's request units are spent, requests are
-//! answered 429 until the second is over. As on the service, the request that goes over the budget is still done.
+//! A container's provisioned throughput, if one is set: when the request units of a second are spent, requests are answered 429
+//! until the second is over. As on the service, the request that exceeds the budget is still executed.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::reply::{Reply, header};
 
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Request units a second, and what of this second's is spent.
+/// The request units of a second, and how many of the current second are spent.
 #[derive(Debug)]
 pub(crate) struct Budget {
     per_second: f64,
@@ -20,7 +20,7 @@ impl Budget {
         Self { per_second, window_start: now, spent: 0.0 }
     }
 
-    /// How long a request has to wait that comes `now`; none if it may be done.
+    /// The time that a request received `now` has to wait; `None` if it can be executed.
     pub(crate) fn wait(&mut self, now: Instant) -> Option<Duration> {
         let elapsed = now.saturating_duration_since(self.window_start);
         if elapsed >= WINDOW {
@@ -35,7 +35,7 @@ impl Budget {
     }
 }
 
-/// The answer to a request that has to wait. 3200 is the service's sub-status for a spent budget.
+/// The reply to a request that has to wait. 3200 is the service's sub-status for a spent budget.
 pub(crate) fn too_many_requests(wait: Duration) -> Reply {
     let milliseconds = wait.as_micros().div_ceil(1000).max(1);
     Reply::error(429, "TooManyRequests", "The request rate is too large: this second's request units are spent.")

@@ -1,4 +1,4 @@
-//! The physical partitions of a container.
+//! Lists the physical partitions of a container.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use super::ControlError;
 use crate::container::Container;
 use crate::gateway::Gateway;
 use crate::operation::ContainerName;
-use crate::partitions::{PartitionKeyRange, read_partition_key_ranges};
+use crate::partitions::PartitionKeyRange;
 
 /// A physical partition of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Partition {
     /// The partition key range id.
     pub id: String,
-    /// The lowest effective partition key, as hexadecimal digits; empty for the lowest of all.
+    /// The inclusive lower bound of the effective partition keys, in hexadecimal digits; empty if there is none.
     pub min: String,
-    /// The effective partition key after the highest; `FF` for the highest of all.
+    /// The exclusive upper bound of the effective partition keys, in hexadecimal digits; `FF` if there is none.
     pub max: String,
 }
 
@@ -31,8 +31,9 @@ impl From<&PartitionKeyRange> for Partition {
 
 /// The container's physical partitions, in the order of their keys.
 pub(crate) async fn list(gateway: &Gateway, name: &ContainerName) -> Result<Vec<Partition>, ControlError> {
-    known(gateway, name).await?;
-    Ok(in_order(gateway, name).await.iter().map(Partition::from).collect())
+    let container = find_container(gateway, name).await?;
+    let _topology = container.topology.read().await;
+    Ok(container.partitions(gateway.emulator(), name).await.iter().map(Partition::from).collect())
 }
 
 pub(super) async fn answer(gateway: &Gateway, query: &str) -> Result<Value, ControlError> {
@@ -43,14 +44,14 @@ pub(super) async fn answer(gateway: &Gateway, query: &str) -> Result<Value, Cont
         container: String,
     }
     let query = Query::<Parameters>::from_query(query)
-        .map_err(|error| ControlError::Invalid(format!("the query string is not as expected: {error}")))?
+        .map_err(|error| ControlError::Invalid(format!("invalid query string: {error}")))?
         .into_inner();
     let partitions = list(gateway, &ContainerName::new(query.database, query.container)).await?;
     Ok(json!({"partitions": partitions}))
 }
 
 /// The container of this name.
-pub(super) async fn known(gateway: &Gateway, name: &ContainerName) -> Result<Arc<Container>, ControlError> {
+pub(super) async fn find_container(gateway: &Gateway, name: &ContainerName) -> Result<Arc<Container>, ControlError> {
     if let Some(container) = gateway.container(name).await {
         return Ok(container);
     }
@@ -58,13 +59,7 @@ pub(super) async fn known(gateway: &Gateway, name: &ContainerName) -> Result<Arc
     Err(ControlError::NoContainer { name: name.to_string(), known })
 }
 
-pub(super) async fn in_order(gateway: &Gateway, name: &ContainerName) -> Vec<PartitionKeyRange> {
-    let mut partitions = read_partition_key_ranges(gateway.emulator(), name).await;
-    partitions.sort_by(|one, other| one.min.cmp(&other.min));
-    partitions
-}
-
-pub(super) fn find(partitions: &[PartitionKeyRange], id: &str) -> Result<usize, ControlError> {
+pub(super) fn find_partition(partitions: &[PartitionKeyRange], id: &str) -> Result<usize, ControlError> {
     partitions.iter().position(|partition| partition.id == id).ok_or_else(|| ControlError::NoPartition {
         partition: id.to_owned(),
         known: partitions.iter().map(|partition| partition.id.clone()).collect(),

@@ -1,4 +1,4 @@
-//! Pages of queries and of reads of all items, held to the service's limits.
+//! Pages of queries and of reads of all items, limited as on the service.
 
 use crate::container::Container;
 use crate::emulator::{Emulator, Incoming};
@@ -7,8 +7,7 @@ use crate::reply::{Reply, header};
 
 const MAX_ITEM_COUNT: &str = "x-ms-max-item-count";
 
-/// Executes a query with at most as many items a page as the service gives, and fewer where they would be too large
-/// together.
+/// Executes a query with at most as many items a page as the service returns, and with fewer if the page would be too large.
 pub(crate) async fn execute(emulator: &Emulator, container: &Container, mut incoming: Incoming) -> Reply {
     let asked: Option<usize> = incoming.header(MAX_ITEM_COUNT).and_then(|count| count.trim().parse().ok());
     let mut items = asked.filter(|count| *count > 0).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS);

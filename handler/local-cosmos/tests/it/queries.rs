@@ -1,0 +1,96 @@
+//! Queries that filter or sort by a path without an index.
+
+use azure_data_cosmos::feed::FeedScope;
+use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition};
+use futures::TryStreamExt;
+use local_cosmos::Options;
+use serde_json::{Value, json};
+
+use crate::rest;
+use crate::scene::{Scene, client};
+
+/// Indexes the partition key and `/a`, and `/a` with `/b` for sorting.
+fn policy() -> Value {
+    json!({
+        "indexingMode": "consistent",
+        "includedPaths": [{"path": "/pk/?"}, {"path": "/a/?"}],
+        "excludedPaths": [{"path": "/*"}],
+        "compositeIndexes": [[{"path": "/a", "order": "ascending"}, {"path": "/b", "order": "descending"}]],
+    })
+}
+
+async fn scene(options: Options) -> Scene {
+    let mut scene = Scene::with(options, PartitionKeyDefinition::from("/pk")).await;
+    let database = client(&scene.endpoint).await.database_client("db");
+    let properties = ContainerProperties::new("few", PartitionKeyDefinition::from("/pk"));
+    let properties = properties.with_indexing_policy(serde_json::from_value(policy()).expect("policy"));
+    database.create_container(properties, None).await.expect("container");
+    scene.container = database.container_client("few", None).await.expect("client");
+    for n in 0..4 {
+        let item = json!({"id": format!("{n}"), "pk": format!("p{n}"), "a": n % 2, "b": n, "c": n});
+        scene.container.upsert_item(format!("p{n}"), &format!("{n}"), item, None).await.expect("upsert");
+    }
+    scene
+}
+
+async fn count(scene: &Scene, query: &'static str) -> azure_data_cosmos::Result<usize> {
+    let found = scene.container.query_items::<Value>(query, FeedScope::full_container(), None).await?;
+    Ok(found.try_collect::<Vec<_>>().await?.len())
+}
+
+const INDEXED: [(&str, usize); 6] = [
+    ("SELECT * FROM c", 4),
+    ("SELECT * FROM c WHERE c.a = 1 AND c.id != '1'", 1),
+    ("SELECT * FROM c WHERE c.pk IN ('p1', 'p2') AND c._ts > 0", 2),
+    ("SELECT VALUE x.c FROM x WHERE x['a'] = 0", 2),
+    ("SELECT * FROM c ORDER BY c.a DESC", 4),
+    ("SELECT * FROM c ORDER BY c.a, c.b DESC", 4),
+];
+
+const UNINDEXED: [(&str, &str); 5] = [
+    ("SELECT * FROM c WHERE c.a = 1 AND c.c = 1", "/c"),
+    ("SELECT * FROM c WHERE NOT IS_DEFINED(c.x['y'])", "/x/y"),
+    ("SELECT * FROM c WHERE c._etag != ''", "/_etag"),
+    ("SELECT * FROM c ORDER BY c.b", "/b"),
+    ("SELECT * FROM c ORDER BY c.a, c.b", "(/a ASC, /b ASC)"),
+];
+
+#[tokio::test]
+async fn a_query_without_an_index_is_refused_with_its_path_and_container() {
+    let scene = scene(Options { refuse_unindexed_queries: true, ..Options::default() }).await;
+    for (query, expected) in INDEXED {
+        assert_eq!(count(&scene, query).await.expect(query), expected, "{query}");
+    }
+    for (query, path) in UNINDEXED {
+        let error = count(&scene, query).await.expect_err(query);
+        assert_eq!(u16::from(error.status().status_code()), 400, "{query}");
+        let message = error.to_string();
+        assert!(message.contains(path) && message.contains("db/few"), "{query}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn by_default_every_query_is_executed_and_the_control_interface_changes_that() {
+    let scene = scene(Options { control_port: Some(0), ..Options::default() }).await;
+    let control = scene.endpoint.control_url().expect("control").to_owned();
+    let (query, _) = UNINDEXED[0];
+    count(&scene, query).await.expect("executed");
+    for (refused, is_ok) in [(true, false), (false, true)] {
+        let body = json!({"refused": refused});
+        let answer = rest::send(&control, "POST", "/unindexed-queries", &[], &body.to_string()).await;
+        assert_eq!(answer.json(), body);
+        assert_eq!(count(&scene, query).await.is_ok(), is_ok);
+    }
+    scene.endpoint.refuse_unindexed_queries(true);
+    count(&scene, query).await.expect_err("refused");
+}
+
+#[tokio::test]
+async fn a_replaced_indexing_policy_counts_at_once() {
+    let scene = scene(Options { refuse_unindexed_queries: true, ..Options::default() }).await;
+    let (query, _) = UNINDEXED[0];
+    count(&scene, query).await.expect_err("refused");
+    let properties = ContainerProperties::new("few", PartitionKeyDefinition::from("/pk"));
+    scene.container.replace(properties, None).await.expect("replace");
+    count(&scene, query).await.expect("indexed by default");
+}
