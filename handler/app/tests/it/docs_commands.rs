@@ -7,7 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::{DEADLINE, Local};
+use serde_json::json;
+
+use crate::support::{DEADLINE, Local, until};
 
 /// The pages whose blocks are run, and how many blocks each has at least.
 const PAGES: [(&str, usize); 6] = [
@@ -133,8 +135,17 @@ fn run_page(page: &str, at_least: usize, local: &Local) {
 
 #[tokio::test]
 async fn the_commands_of_the_documentation_do_what_the_pages_show() {
-    let local = Local::start(&["--populate", "2500", "--seed", "11"]).await;
+    // Fewer documents than the pages say, for time, but those that the pages name.
+    let local = Local::start(&["--populate", "200"]).await;
+    for (id, latitude, longitude) in [("28035", 35.4993, -80.8486), ("28036", 35.4858, -80.794)] {
+        let document =
+            json!({"id": id, "pk": id, "city_name": "Davidson", "latitude": latitude, "longitude": longitude});
+        local.put_wrong(&document, 1).await;
+    }
     local.until_all_captured(DEADLINE).await;
+    // A time in the pages is a second, and must be after what was written here.
+    let newest = chrono::Utc::now().timestamp();
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > newest).await;
     let only = std::env::var("DOCS_PAGE").ok();
     for (page, at_least) in PAGES {
         if only.as_ref().is_none_or(|only| page.contains(only)) {

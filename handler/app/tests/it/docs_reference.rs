@@ -13,6 +13,7 @@ use crate::support::World;
 
 const COMMAND_LINE: &str = "docs/reference/command-line.md";
 const HTTP: &str = "docs/reference/http.md";
+const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 const SETTINGS: &str = "docs/reference/settings.md";
 
 const BEGIN: &str = "<!-- generated: begin -->\n";
@@ -212,4 +213,33 @@ fn the_settings_page_and_the_sample_file_have_every_setting_with_its_default() {
     for name in rows.map(|rest| format!("CHANGEFEED_{rest}")) {
         assert!(settings.iter().any(|(setting, _)| *setting == name), "{name} is in {SETTINGS} and is no setting");
     }
+}
+
+/// Parts of errors in the page that are the SDK's, or that the program fills in.
+const FOREIGN: [&str; 3] = ["AccountProperties fetch from", "error sending request", "has no AccountKey"];
+
+#[test]
+fn the_errors_of_the_troubleshooting_page_are_those_of_the_program() {
+    let mut source = String::new();
+    for folder in std::fs::read_dir(root().join("handler")).expect("handler") {
+        let folder = folder.expect("entry").path().join("src");
+        if folder.is_dir() {
+            source.extend(sources(&folder).into_iter().map(|(_, text)| text));
+        }
+    }
+    // A text may be broken over lines, with a backslash at the end of each.
+    let lines = source.lines().map(|line| line.trim().trim_end_matches('\\'));
+    let source: String = lines.flat_map(|line| [line, if line.ends_with(' ') { "" } else { "\n" }]).collect();
+    let page = read(TROUBLESHOOTING);
+    let (_, errors) = page.split_once("## By error text").expect("the section");
+    let rows = errors.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let mut checked = 0;
+    for text in rows.flat_map(|cell| cell.split('`')).flat_map(|text| text.split('…')).map(str::trim) {
+        if text.len() < 12 || FOREIGN.iter().any(|foreign| text.contains(foreign)) {
+            continue;
+        }
+        assert!(source.contains(text), "{TROUBLESHOOTING} has the error {text:?}, and the program does not");
+        checked += 1;
+    }
+    assert!(checked > 10, "{checked}");
 }
