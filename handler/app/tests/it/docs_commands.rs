@@ -12,18 +12,20 @@ use serde_json::json;
 use crate::support::{DEADLINE, Local, until};
 
 /// The pages whose blocks are run, and how many blocks each has at least.
-const PAGES: [(&str, usize); 6] = [
+const PAGES: [(&str, usize); 7] = [
     ("README.md", 2),
     ("docs/tutorial.md", 12),
     ("docs/how-to/restore-one-document.md", 6),
     ("docs/how-to/undo-a-time-window.md", 5),
     ("docs/how-to/nightly-backups.md", 5),
     ("docs/how-to/move-leases.md", 3),
+    ("docs/how-to/practise-failures.md", 6),
 ];
 
 /// The addresses that the pages show.
 const API: &str = "http://127.0.0.1:7071/api";
 const COSMOS: &str = "http://127.0.0.1:8081/";
+const CONTROL: &str = "http://127.0.0.1:7072";
 
 /// The kinds of blocks that are not run: input for other tools, and output.
 const NOT_RUN: [&str; 5] = ["console", "text", "json", "yaml", "ini"];
@@ -101,7 +103,7 @@ fn run_page(page: &str, at_least: usize, local: &Local) {
         script.push_str(&format!("printf '\\n{MARK}{}\\n'\n{}", block.line, block.text));
     }
     let own = |name: &str| local.ready[name].as_str().expect("an address").to_owned();
-    let script = script.replace(API, &own("api")).replace(COSMOS, &own("cosmos"));
+    let script = script.replace(API, &own("api")).replace(COSMOS, &own("cosmos")).replace(CONTROL, &own("control"));
     let folder = tempfile::tempdir().expect("folder");
     let program = Path::new(env!("CARGO_BIN_EXE_changefeed")).parent().expect("folder").to_owned();
     let path = std::env::var("PATH").expect("PATH");
@@ -148,7 +150,7 @@ async fn write_davidson(local: &Local) {
 
 #[tokio::test]
 async fn the_commands_of_the_documentation_do_what_the_pages_show() {
-    let local = Local::start(&["--populate", "200"]).await;
+    let local = Local::start(&["--populate", "200", "--control-port", "0"]).await;
     let only = std::env::var("DOCS_PAGE").ok();
     for (page, at_least) in PAGES {
         if only.as_ref().is_none_or(|only| page.contains(only)) {
