@@ -30,6 +30,14 @@ const CONTROL: &str = "http://127.0.0.1:7072";
 /// The kinds of blocks that are not run: input for other tools, and output.
 const NOT_RUN: [&str; 5] = ["console", "text", "json", "yaml", "ini"];
 
+/// A page sleeps so that capture catches up, which takes longer on a busy machine.
+const PRELUDE: &str = r#"set -euo pipefail
+sleep() {
+  command sleep "$1"
+  until changefeed status --output json | jq -e 'all(.leases[]; .lag == 0)' > status.json; do command sleep 0.2; done
+}
+"#;
+
 /// The line before the output of each block.
 const MARK: &str = "@@block ";
 
@@ -98,7 +106,7 @@ fn run_page(page: &str, at_least: usize, local: &Local) {
     let count = blocks.iter().filter(|block| block.kind == "sh").count();
     assert!(count >= at_least, "{page} has {count} blocks to run; there were {at_least}");
 
-    let mut script = "set -euo pipefail\n".to_owned();
+    let mut script = PRELUDE.to_owned();
     for block in blocks.iter().filter(|block| block.kind == "sh") {
         script.push_str(&format!("printf '\\n{MARK}{}\\n'\n{}", block.line, block.text));
     }
