@@ -1,6 +1,6 @@
 //! Backups of documents as files: written, read, listed and verified without Cosmos DB.
 //!
-//! A backup is a folder of compressed segments and a manifest, which is written last. `docs/backup-format.md` specifies the
+//! A backup is a folder of compressed segments and a manifest, which is written last. `docs/reference/backup-format.md` specifies the
 //! files. A reader checks a file's digest before it uses the content, and uses bounded memory whatever a file holds.
 //!
 //! The race to mind: two writers may work on one backup, because a process that was declared dead may still run. `write.rs`

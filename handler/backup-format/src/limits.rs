@@ -1,4 +1,4 @@
-//! Limits on backups and on files of documents. `docs/backup-format.md` publishes those of the format.
+//! Limits on backups and on files of documents. `docs/reference/backup-format.md` publishes those of the format.
 
 /// Entries directly below a location.
 pub const MAX_ENTRIES: usize = 200_000;

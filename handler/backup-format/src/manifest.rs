@@ -1,5 +1,5 @@
 //! `manifest.json`: what a backup contains. It is written last, so a backup that has one is complete.
-//! `docs/backup-format.md` specifies it.
+//! `docs/reference/backup-format.md` specifies it.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! The record of a document that can never be stored as a version. `docs/format.md` specifies it.
+//! The record of a document that can never be stored as a version. `docs/reference/format.md` specifies it.
 
 use changefeed_cosmos::{Error, Item, split_large_record, timestamp};
 use chrono::{DateTime, Utc};

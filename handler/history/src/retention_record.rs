@@ -1,4 +1,4 @@
-//! The progress of the retention, in the jobs container. `docs/format.md` specifies it.
+//! The progress of the retention, in the jobs container. `docs/reference/format.md` specifies it.
 //!
 //! It is replaced under its etag only: of two sweeps at the same time one notices and yields, and the horizon never moves
 //! back.

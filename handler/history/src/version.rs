@@ -1,4 +1,4 @@
-//! The record of a version in the changes container. `docs/format.md` specifies it.
+//! The record of a version in the changes container. `docs/reference/format.md` specifies it.
 
 use changefeed_cosmos::{Key, KeyComponent};
 use serde::{Deserialize, Deserializer, Serialize};

@@ -1,4 +1,4 @@
-//! A job as it is stored in the jobs container. `docs/format.md` specifies it.
+//! A job as it is stored in the jobs container. `docs/reference/format.md` specifies it.
 
 use changefeed_cosmos::timestamp;
 use chrono::{DateTime, Utc};

@@ -1,6 +1,5 @@
-//! The files of the functions app agree with the program, and so does the README.
+//! The files of the functions app agree with the program.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -72,32 +71,6 @@ fn the_trigger_never_gives_a_batch_up() {
         (&Value::from(-1), &Value::from("exponentialBackoff"))
     );
     assert_eq!(trigger["bindings"][0]["connection"], "CosmosDB");
-}
-
-#[test]
-fn the_readme_and_the_sample_settings_have_every_setting() {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
-    let sample = read_json(&root().join("local.settings.json.sample"));
-    let sample: BTreeSet<&str> = sample["Values"].as_object().expect("Values").keys().map(String::as_str).collect();
-    let source = std::fs::read_to_string(root().join("handler/app/src/config/table.rs")).expect("table.rs");
-    let settings: Vec<(&str, &str)> = source
-        .lines()
-        .filter_map(|line| line.split_once("Setting { name: \"")?.1.split_once("\", default: \""))
-        .map(|(name, rest)| (name, rest.split('"').next().expect("default")))
-        .collect();
-    assert!(settings.len() > 8, "{settings:?}");
-    for (name, default) in settings {
-        let row = readme
-            .lines()
-            .find(|line| line.starts_with(&format!("| `{name}`")))
-            .unwrap_or_else(|| panic!("no row for {name} in the README"));
-        let cell = row.split('|').nth(2).expect("default").trim().trim_matches('`');
-        assert_eq!(cell, default, "{name} in the README");
-        assert!(
-            sample.contains(name) || name == "FUNCTIONS_CUSTOMHANDLER_PORT",
-            "{name} in local.settings.json.sample"
-        );
-    }
 }
 
 #[test]

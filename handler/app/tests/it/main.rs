@@ -8,6 +8,8 @@ mod commands;
 mod contract;
 mod davidson;
 mod dead_letters;
+mod docs_commands;
+mod docs_reference;
 mod faults;
 mod help;
 mod http_contract;

@@ -1,4 +1,4 @@
-//! Backups as jobs show them. `docs/format.md` specifies the record.
+//! Backups as jobs show them. `docs/reference/format.md` specifies the record.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

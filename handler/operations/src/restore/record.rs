@@ -1,4 +1,4 @@
-//! The record of a restore in the jobs container, and the report made of it. `docs/format.md` specifies the record.
+//! The record of a restore in the jobs container, and the report made of it. `docs/reference/format.md` specifies the record.
 
 use std::time::Instant;
 

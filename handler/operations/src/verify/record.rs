@@ -1,4 +1,4 @@
-//! The record of a verification in the jobs container. `docs/format.md` specifies it.
+//! The record of a verification in the jobs container. `docs/reference/format.md` specifies it.
 
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
