@@ -6,7 +6,7 @@ use changefeed_jobs::{SliceEnd, job_to_run};
 use changefeed_operations::Changefeed;
 use serde_json::{Value, json};
 
-use crate::support::backups::{Documents, live};
+use crate::support::backups::{Documents, live_documents};
 use crate::support::{Handler, World};
 
 fn setting(name: &str) -> String {
@@ -50,7 +50,7 @@ async fn answer(world: &World, arguments: &[&str]) -> Value {
 #[ignore = "needs a storage account: scripts/azurite"]
 async fn commands_write_verify_and_restore_a_backup_in_blobs() {
     let world = world().await;
-    let before = live(&world).await;
+    let before = live_documents(&world).await;
     let place = place("b");
     let backup = answer(&world, &["backup", "create", "--to", &place]).await;
     assert_eq!((&backup["counts"]["documents"], backup.get("onlyOn")), (&json!(60), None), "{backup}");
@@ -58,19 +58,19 @@ async fn commands_write_verify_and_restore_a_backup_in_blobs() {
     let (above, _) = place.rsplit_once('/').expect("a folder");
     assert_eq!(answer(&world, &["backup", "list", above]).await["items"][0]["documents"], 60);
     answer(&world, &["truncate", "--container", "events", "--max", "1000", "--yes"]).await;
-    assert_eq!(live(&world).await, Documents::new());
+    assert_eq!(live_documents(&world).await, Documents::new());
     answer(&world, &["backup", "restore", &place, "--yes"]).await;
-    assert_eq!(live(&world).await, before);
+    assert_eq!(live_documents(&world).await, before);
     let jobs = world.query("jobs", "SELECT * FROM c").await;
     assert!(!json!(jobs).to_string().contains("AccountKey"));
 }
 
 /// Works on every job that is for all, as the trigger does.
-async fn run_jobs(world: &World, store: &Changefeed) {
+async fn run_jobs(world: &World, changefeed: &Changefeed) {
     for item in world.query("jobs", "SELECT * FROM c").await {
         let Some(id) = job_to_run(&item) else { continue };
         while !matches!(
-            store.runner.run_slice(id, "test", std::future::pending()).await.expect("slice"),
+            changefeed.runner.run_slice(id, "test", std::future::pending()).await.expect("slice"),
             SliceEnd::Ended(_)
         ) {}
     }
@@ -80,11 +80,11 @@ async fn run_jobs(world: &World, store: &Changefeed) {
 #[ignore = "needs a storage account: scripts/azurite"]
 async fn functions_write_verify_and_restore_a_backup_in_blobs() {
     let world = world().await;
-    let before = live(&world).await;
+    let before = live_documents(&world).await;
     let storage = setting("CHANGEFEED_TEST_STORAGE");
     let connection_string = world.endpoint.connection_string();
     let handler = Handler::start(&[("CosmosDB", &connection_string), ("CHANGEFEED_BACKUP_STORAGE", &storage)]);
-    let runner = world.store(|options| {
+    let runner = world.changefeed(|options| {
         options.places.connection_string = Some(storage.clone());
         options.places.host = None;
     });
@@ -101,7 +101,7 @@ async fn functions_write_verify_and_restore_a_backup_in_blobs() {
     let (status, restore) = handler.post("/api/restores", &json!({"from": place})).await;
     assert_eq!(status.as_u16(), 202, "{restore}");
     run_jobs(&world, &runner).await;
-    assert_eq!(live(&world).await, before);
+    assert_eq!(live_documents(&world).await, before);
     let (_, status) = handler.get("/api/status").await;
     assert!(!status.to_string().contains("Eby8vdM0"), "no key is shown");
 }

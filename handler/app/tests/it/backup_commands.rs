@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::backups::{Documents, live};
+use crate::support::backups::{Documents, live_documents};
 use crate::support::{DEADLINE, World, signal, until};
 
 /// A world with documents, and a folder.
@@ -83,7 +83,7 @@ impl Shop {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_written_verified_listed_and_restored_by_commands() {
     let shop = Shop::open(300).await;
-    let before = live(&shop.world).await;
+    let before = live_documents(&shop.world).await;
     let place = shop.place("first");
     let backup = shop.answer(0, &["backup", "create", "--to", &place, "--reason", "before the release"]).await;
     assert_eq!((&backup["state"], &backup["counts"]["documents"]), (&json!("done"), &json!(300)), "{backup}");
@@ -97,7 +97,7 @@ async fn a_backup_is_written_verified_listed_and_restored_by_commands() {
     // What is changed, deleted and made again afterwards is in the next one.
     shop.world.put("key-1", json!({"id": "item-1", "pk": "key-1", "n": -1, "even": false})).await;
     shop.world.put("key-0", json!({"id": "new", "pk": "key-0", "n": -2, "even": true})).await;
-    let after = live(&shop.world).await;
+    let after = live_documents(&shop.world).await;
     let second = shop.place("second");
     shop.answer(0, &["backup", "create", "--to", &second, "--incremental-from", &place]).await;
     assert_eq!(shop.run(&["truncate", "--container", "events", "--max", "1000", "--yes"]).await.status.code(), Some(0));
@@ -105,14 +105,14 @@ async fn a_backup_is_written_verified_listed_and_restored_by_commands() {
     let asked = shop.run(&["backup", "restore", &place]).await;
     let shown = String::from_utf8_lossy(&asked.stdout).into_owned();
     assert!(!asked.status.success() && shown.contains("300 to create") && shown.contains("item-"), "{shown}");
-    assert_eq!(live(&shop.world).await, Documents::new(), "it asks first");
+    assert_eq!(live_documents(&shop.world).await, Documents::new(), "it asks first");
     let even = shop.answer(0, &["backup", "restore", &place, "--filter", "even=true", "--yes"]).await;
     assert_eq!(even["counts"]["create"], 150, "{even}");
     let restored = shop.answer(0, &["backup", "restore", &place, "--yes"]).await;
     assert_eq!((&restored["counts"]["create"], &restored["counts"]["unchanged"]), (&json!(150), &json!(150)));
-    assert_eq!(live(&shop.world).await, before);
+    assert_eq!(live_documents(&shop.world).await, before);
     shop.answer(0, &["backup", "restore", &place, &second, "--yes"]).await;
-    assert_eq!(live(&shop.world).await, after);
+    assert_eq!(live_documents(&shop.world).await, after);
     let undone = shop.answer(0, &["restore", "undo", restored["id"].as_str().expect("id"), "--yes", "--force"]).await;
     assert_eq!(undone["counts"]["delete"], 150, "{undone}");
 }
@@ -120,7 +120,7 @@ async fn a_backup_is_written_verified_listed_and_restored_by_commands() {
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_are_killed_go_on_where_they_were() {
     let shop = Shop::open(2000).await;
-    let before = live(&shop.world).await;
+    let before = live_documents(&shop.world).await;
     let place = shop.place("b");
     let create = ["backup", "create", "--to", &place, "--ru-per-second", "100000"];
     let mut random = SmallRng::seed_from_u64(1);
@@ -151,15 +151,15 @@ async fn commands_that_are_killed_go_on_where_they_were() {
         shop.world.endpoint.clear_faults();
         shop.answer(0, &["backup", "restore", &place, "--yes"]).await;
     }
-    assert_eq!(live(&shop.world).await, before);
+    assert_eq!(live_documents(&shop.world).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_same_backup_is_gone_on_with_and_a_discarded_one_has_ended() {
     let shop = Shop::open(20).await;
-    let (store, place) = (shop.world.store(|_| ()), shop.place("2026-11-27T10:00"));
+    let (changefeed, place) = (shop.world.changefeed(|_| ()), shop.place("2026-11-27T10:00"));
     let request = json!({"to": place, "asOf": 2000, "ruPerSecond": 500});
-    let begun = store.backups.create_job(&serde_json::from_value(request).expect("request")).await.expect("a job");
+    let begun = changefeed.backups.create_job(&serde_json::from_value(request).expect("request")).await.expect("a job");
     let create = ["backup", "create", "--to", &place];
     for other in [&["--as-of", "3000"][..], &[], &["--as-of", "2000", "--filter", "a=1"]] {
         let refused = shop.run(&[&create[..], other].concat()).await;
@@ -174,11 +174,11 @@ async fn only_the_same_backup_is_gone_on_with_and_a_discarded_one_has_ended() {
         let kept = "The limit of request units is unchanged: 500 RU/s";
         assert!(told.contains(&format!("Resuming backup {}, started ", begun.id)), "{told}");
         assert!(told.contains("as of 1970-01-01T00:33:20Z") && told.contains(kept) == (budget == 500.0), "{told}");
-        assert_eq!(store.jobs.job(&begun.id).await.expect("job").job.ru_per_second, Some(budget));
+        assert_eq!(changefeed.jobs.job(&begun.id).await.expect("job").job.ru_per_second, Some(budget));
     }
     let anew = shop.answer(0, &[&create[..], &["--discard"]].concat()).await;
     assert_eq!((&anew["state"], &anew["counts"]["documents"]), (&json!("done"), &json!(20)));
-    assert_eq!(store.jobs.job(&begun.id).await.expect("job").state, JobState::Cancelled);
+    assert_eq!(changefeed.jobs.job(&begun.id).await.expect("job").state, JobState::Cancelled);
     let listed = shop.answer(0, &["backup", "list", &shop.folder.path().to_string_lossy()]).await;
     assert_eq!(listed["items"][0]["name"], "2026-11-27T10:00", "{listed}");
 }

@@ -4,7 +4,7 @@ use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{World, delivered};
+use crate::support::{World, batch_of};
 
 fn put(id: &str, n: i64) -> Value {
     json!({"id": id, "pk": "a", "n": n})
@@ -14,7 +14,7 @@ fn put(id: &str, n: i64) -> Value {
 async fn a_version_holds_the_document_and_where_it_comes_from() {
     let world = World::new().await;
     let stored = world.put("a", json!({"id": "1", "pk": "a", "z": 1, "b": {"ü": [null, ""]}, "ttl": 3600})).await;
-    let (status, answer) = world.handler().invoke(&delivered(std::slice::from_ref(&stored)), false).await;
+    let (status, answer) = world.handler().invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!((&answer["Outputs"], &answer["ReturnValue"]), (&json!({}), &Value::Null));
     assert!(answer["Logs"][0].as_str().is_some_and(|log| log.contains("stored 1 versions")), "{answer}");
@@ -43,7 +43,7 @@ async fn a_batch_delivered_twice_or_at_the_same_time_adds_nothing() {
     for n in 0..50 {
         documents.push(world.put("a", put(&format!("item-{n}"), n)).await);
     }
-    let batch = delivered(&documents);
+    let batch = batch_of(&documents);
     let (first, second) = tokio::join!(handler.invoke(&batch, false), handler.invoke(&batch, true));
     assert_eq!((first.0, second.0), (StatusCode::OK, StatusCode::OK));
     let versions = world.versions().await;
@@ -66,7 +66,7 @@ async fn every_version_of_a_document_is_kept_whatever_the_order_in_which_they_co
     }
     versions.rotate_left(2);
     for version in &versions {
-        handler.invoke(&delivered(std::slice::from_ref(version)), false).await;
+        handler.invoke(&batch_of(std::slice::from_ref(version)), false).await;
     }
     let mut captured: Vec<i64> =
         world.versions().await.values().filter_map(|version| version["document"]["n"].as_i64()).collect();
@@ -80,11 +80,11 @@ async fn keys_of_every_kind_are_kept_apart() {
     let handler = world.handler();
     for key in [json!("a"), json!(7), json!(1.5), json!(true), json!(null)] {
         let document = json!({"id": "1", "pk": key, "_ts": 1_700_000_000, "_etag": format!("\"{key}\""), "_lsn": 1});
-        let (status, answer) = handler.invoke(&delivered(&[document]), false).await;
+        let (status, answer) = handler.invoke(&batch_of(&[document]), false).await;
         assert_eq!(status, StatusCode::OK, "{key}: {answer}");
     }
     let without = json!({"id": "1", "_ts": 1_700_000_000, "_etag": "\"without\"", "_lsn": 1});
-    handler.invoke(&delivered(&[without]), false).await;
+    handler.invoke(&batch_of(&[without]), false).await;
     let keys: Vec<String> =
         world.versions().await.values().map(|version| version["partitionKey"].to_string()).collect();
     for expected in [r#"["a"]"#, "[7]", "[1.5]", "[true]", "[null]", "[{}]"] {
@@ -97,7 +97,7 @@ async fn keys_of_every_kind_are_kept_apart() {
 async fn a_hierarchical_key_of_the_source_is_kept_as_its_components() {
     let world = World::with_keys(&["/tenant", "/user/id"], &["/pk", "/sourceId"]).await;
     let stored = world.put(("acme", 5), json!({"id": "1", "tenant": "acme", "user": {"id": 5}})).await;
-    world.handler().invoke(&delivered(&[stored]), false).await;
+    world.handler().invoke(&batch_of(&[stored]), false).await;
     let version = world.only_version().await;
     assert_eq!((&version["partitionKey"], &version["pk"]), (&json!(["acme", 5]), &json!(r#"["acme",5]"#)));
 }
@@ -106,7 +106,7 @@ async fn a_hierarchical_key_of_the_source_is_kept_as_its_components() {
 async fn a_changes_container_of_another_key_is_followed() {
     let world = World::with_keys(&["/pk"], &["/pk"]).await;
     let stored = world.put("a", put("1", 1)).await;
-    let (status, answer) = world.handler().invoke(&delivered(&[stored]), false).await;
+    let (status, answer) = world.handler().invoke(&batch_of(&[stored]), false).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(world.only_version().await["document"]["n"], 1);
 }
@@ -115,7 +115,7 @@ async fn a_changes_container_of_another_key_is_followed() {
 async fn large_documents_are_kept_whole() {
     let world = World::new().await;
     let compressible = world.put("a", json!({"id": "1", "pk": "a", "text": "0123456789".repeat(195_000)})).await;
-    let (status, answer) = world.handler().invoke(&delivered(&[compressible]), true).await;
+    let (status, answer) = world.handler().invoke(&batch_of(&[compressible]), true).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let version = world.only_version().await;
     assert!(version.get("document").is_none() && version["documentZstd"].is_string());
@@ -129,14 +129,14 @@ async fn a_delivered_value_that_may_be_rewritten_is_read_again_unless_the_docume
     let stored = world.put("a", json!({"id": "1", "pk": "a", "at": "2024-01-01T10:00:00+02:00"})).await;
     let mut rewritten = stored.clone();
     rewritten["at"] = json!("2024-01-01T08:00:00+00:00");
-    handler.invoke(&delivered(std::slice::from_ref(&rewritten)), false).await;
+    handler.invoke(&batch_of(std::slice::from_ref(&rewritten)), false).await;
     let version = world.only_version().await;
     assert_eq!((&version["exact"], &version["document"]["at"]), (&json!(true), &json!("2024-01-01T10:00:00+02:00")));
 
     let newer = world.put("a", json!({"id": "1", "pk": "a", "at": "2024-01-02T10:00:00+02:00"})).await;
     let mut late = rewritten.clone();
     late["_etag"] = json!("\"missed\"");
-    handler.invoke(&delivered(&[late]), false).await;
+    handler.invoke(&batch_of(&[late]), false).await;
     let versions = world.versions().await;
     let missed = versions.values().find(|version| version["etag"] == "\"missed\"").expect("a version");
     assert_eq!((&missed["exact"], &missed["document"]["at"]), (&json!(false), &json!("2024-01-01T08:00:00+00:00")));
@@ -155,7 +155,7 @@ async fn a_document_without_dates_costs_no_read() {
         times: 100,
         effect: Effect::Status { status: 403, substatus: 0 },
     });
-    let (status, answer) = handler.invoke(&delivered(&[stored]), false).await;
+    let (status, answer) = handler.invoke(&batch_of(&[stored]), false).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(world.only_version().await["exact"], true);
 }
@@ -171,7 +171,7 @@ async fn envelopes_of_all_versions_and_deletes_mode_are_captured_among_documents
     let replace = json!({"current": {"id": "2", "pk": "a", "n": 2, "_ts": 1_700_000_001, "_etag": "\"r\""},
         "previous": {"id": "2", "pk": "a", "n": 1, "_ts": 1_700_000_000, "_etag": "\"c\""},
         "metadata": {"crts": 1_700_000_001.0, "lsn": 8, "operationType": "replace", "previousImageLSN": 7}});
-    let batch = delivered(&[stored, delete(false, 9), delete(true, 10), replace]);
+    let batch = batch_of(&[stored, delete(false, 9), delete(true, 10), replace]);
     let handler = world.handler();
     handler.invoke(&batch, false).await;
     handler.invoke(&batch, false).await;
@@ -233,12 +233,12 @@ async fn a_document_whose_id_and_key_look_like_times_is_filed_under_its_own_name
         (document["id"], document["pk"]) = (json!("2024-01-01T08:00:00+00:00"), json!("2024-01-01T08:00:00+00:00"));
         document
     };
-    handler.invoke(&delivered(&[rewritten(&stored)]), false).await;
+    handler.invoke(&batch_of(&[rewritten(&stored)]), false).await;
     let version = world.only_version().await;
     assert_eq!((&version["sourceId"], &version["pk"], &version["exact"]), (&json!(time), &json!(time), &json!(true)));
     let mut late = rewritten(&world.put(time, json!({"id": time, "pk": time, "n": 2})).await);
     late["_etag"] = json!("\"missed\"");
-    handler.invoke(&delivered(&[late]), false).await;
+    handler.invoke(&batch_of(&[late]), false).await;
     let missed =
         world.versions().await.into_values().find(|version| version["etag"] == "\"missed\"").expect("a version");
     assert_eq!(
@@ -252,7 +252,7 @@ async fn deletes_of_one_transaction_are_kept_apart_whatever_the_key_of_the_chang
     for key in [&["/pk", "/sourceId"][..], &["/pk"]] {
         let world = World::with_keys(&["/pk"], key).await;
         let delete = |id: &str| json!({"current": null, "metadata": {"crts": 1_700_000_000.0, "lsn": 9, "operationType": "delete", "id": id, "partitionKey": {"pk": "a"}}});
-        let (status, answer) = world.handler().invoke(&delivered(&[delete("1"), delete("2")]), false).await;
+        let (status, answer) = world.handler().invoke(&batch_of(&[delete("1"), delete("2")]), false).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         assert_eq!(world.query("changes", "SELECT * FROM c").await.len(), 2, "{key:?}");
     }
@@ -268,6 +268,6 @@ async fn a_version_that_expires_by_the_containers_time_to_live_says_so() {
         .await
         .expect("replace");
     let stored = world.put("a", put("1", 1)).await;
-    world.handler().invoke(&delivered(std::slice::from_ref(&stored)), false).await;
+    world.handler().invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
     assert_eq!(world.only_version().await["expiresAt"].as_i64(), stored["_ts"].as_i64().map(|ts| ts + 500));
 }

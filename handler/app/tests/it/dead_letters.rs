@@ -6,7 +6,7 @@ use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World, delivered, noise};
+use crate::support::{Handler, World, batch_of, noise};
 
 const REFUSAL: Effect = Effect::Status { status: 413, substatus: 0 };
 
@@ -19,7 +19,7 @@ async fn refused(world: &World, handler: &Handler, document: Value) -> (Value, S
     let known = world.dead_letters().await.len();
     let stored = world.put("a", document).await;
     inject(world, "changes", 1, REFUSAL);
-    handler.invoke_until_taken(&delivered(std::slice::from_ref(&stored))).await;
+    handler.invoke_until_accepted(&batch_of(std::slice::from_ref(&stored))).await;
     let letters = list(handler, "").await;
     assert!(world.dead_letters().await.len() > known);
     (stored, letters["items"][0]["id"].as_str().expect("id").to_owned())
@@ -93,7 +93,7 @@ async fn a_dead_letter_that_can_be_stored_now_becomes_the_version_that_it_would_
     // The document has moved on, so what the host may have rewritten is not exact, as it would not have been then.
     stored["_etag"] = json!("\"missed\"");
     inject(&world, "changes", 1, REFUSAL);
-    handler.invoke_until_taken(&delivered(&[stored])).await;
+    handler.invoke_until_accepted(&batch_of(&[stored])).await;
     let id = list(&handler, "").await["items"][0]["id"].as_str().expect("id").to_owned();
     let (_, answer) = replay(&handler, &id).await;
     let missed = world.versions().await[answer["version"].as_str().expect("version")].clone();

@@ -4,13 +4,13 @@ use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World, delivered};
+use crate::support::{Handler, World, batch_of};
 
 /// Delivers versions of one document that was written at these times, each with `n` and an etag of its own.
 async fn deliver(handler: &Handler, id: &str, times: &[(i64, i64)]) {
     for (n, (ts, lsn)) in times.iter().enumerate() {
         let version = json!({"id": id, "pk": "a", "n": n, "_ts": ts, "_lsn": lsn, "_etag": format!("\"{ts}-{lsn}\"")});
-        let (status, answer) = handler.invoke(&delivered(&[version]), false).await;
+        let (status, answer) = handler.invoke(&batch_of(&[version]), false).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
     }
 }
@@ -32,7 +32,7 @@ async fn restore(handler: &Handler, request: &Value) -> Value {
 /// Writes a document and captures it; the stored document.
 async fn put(world: &World, handler: &Handler, document: Value) -> Value {
     let stored = world.put(document["pk"].as_str().expect("pk").to_owned(), document).await;
-    handler.invoke(&delivered(std::slice::from_ref(&stored)), false).await;
+    handler.invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
     stored
 }
 
@@ -82,9 +82,9 @@ async fn a_document_as_of_a_time_is_a_version_absent_or_unknown() {
     let world = World::new().await;
     let handler = world.handler();
     let version = |ts: i64, ttl: Value| json!({"id": "1", "pk": "a", "ttl": ttl, "_ts": ts, "_lsn": ts, "_etag": format!("\"{ts}\"")});
-    handler.invoke(&delivered(&[version(1000, json!(-1)), version(2000, json!(100))]), false).await;
+    handler.invoke(&batch_of(&[version(1000, json!(-1)), version(2000, json!(100))]), false).await;
     let delete = json!({"current": null, "metadata": {"crts": 500.0, "lsn": 5, "operationType": "delete", "id": "2", "partitionKey": {"pk": "a"}}});
-    handler.invoke(&delivered(&[delete]), false).await;
+    handler.invoke(&batch_of(&[delete]), false).await;
     let as_of =
         async |id: &str, second: i64| handler.get(&format!("/api/history/document?id={id}&pk=a&asOf={second}")).await.1;
     assert_eq!(as_of("1", 999).await, json!({"state": "unknown", "since": 1000}));
@@ -152,7 +152,7 @@ async fn what_is_overwritten_is_in_the_history_first_even_if_nothing_captured_it
     let report = restore(&handler, &json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored)})).await;
     let kept = world.versions().await.remove(&version_of(&uncaptured)).expect("the overwritten version");
     assert_eq!((&kept["document"]["n"], &kept["capturedBy"]), (&json!(2), &report["id"]));
-    handler.invoke(&delivered(&[uncaptured]), false).await;
+    handler.invoke(&batch_of(&[uncaptured]), false).await;
     assert_eq!(world.versions().await.len(), 2, "captured later, it is the same version");
 }
 
@@ -177,7 +177,7 @@ async fn documents_that_did_not_exist_then_are_left_alone_unless_asked_for() {
     let handler = world.handler();
     let stored = world.put("a", json!({"id": "1", "pk": "a"})).await;
     let created = json!({"current": stored, "metadata": {"lsn": 1, "operationType": "create", "crts": stored["_ts"]}});
-    handler.invoke(&delivered(&[created]), false).await;
+    handler.invoke(&batch_of(&[created]), false).await;
     let before = stored["_ts"].as_i64().expect("_ts") - 10;
     let left = restore(&handler, &json!({"all": true, "asOf": before})).await;
     assert_eq!(left["counts"]["unchanged"], 1, "{left}");
@@ -305,7 +305,7 @@ async fn a_version_that_may_have_been_rewritten_is_restored_only_by_force() {
     let stored = world.put("a", json!({"id": "1", "pk": "a", "at": "2024-01-01T10:00:00+02:00"})).await;
     let mut late = stored.clone();
     (late["_etag"], late["at"]) = (json!("\"missed\""), json!("2024-01-01T08:00:00+00:00"));
-    handler.invoke(&delivered(&[late]), false).await;
+    handler.invoke(&batch_of(&[late]), false).await;
     let version = format!("{:010}-missed", stored["_ts"].as_i64().expect("_ts"));
     let mut request = json!({"id": "1", "partitionKey": ["a"], "version": version});
     let report = restore(&handler, &request).await;
@@ -330,7 +330,7 @@ async fn what_is_overwritten_is_kept_exactly_even_if_it_was_captured_inexactly()
     });
     let mut rewritten = second.clone();
     rewritten["at"] = json!("2024-01-01T08:00:00+00:00");
-    handler.invoke(&delivered(&[rewritten]), false).await;
+    handler.invoke(&batch_of(&[rewritten]), false).await;
     assert_eq!(world.versions().await[&version_of(&second)]["exact"], false);
 
     let report = restore(&handler, &json!({"id": "1", "partitionKey": ["a"], "version": version_of(&first)})).await;
@@ -366,7 +366,7 @@ async fn deletes_of_one_restore_are_all_kept_in_a_changes_container_of_one_key()
         created
             .push(json!({"current": stored, "metadata": {"lsn": 1, "operationType": "create", "crts": stored["_ts"]}}));
     }
-    handler.invoke(&delivered(&created), false).await;
+    handler.invoke(&batch_of(&created), false).await;
     let report = restore(&handler, &json!({"all": true, "asOf": 1000, "deleteCreatedAfter": true})).await;
     assert_eq!(report["counts"]["delete"], 3, "{report}");
     for id in ["1", "2", "3"] {
@@ -411,7 +411,7 @@ async fn an_interrupted_restore_is_undone_as_far_as_it_went() {
     let record = json!({"id": "r", "kind": "restore", "state": "running", "request": {}, "startedAt": "2026-11-20T10:00:00.000Z",
         "counts": {}, "items": [item(0), item(1)], "requestCharge": 0.0, "schema": 1});
     world.container("jobs").await.create_item("r", "r", record, None).await.expect("record");
-    handler.invoke(&delivered(&[live[0].clone()]), false).await;
+    handler.invoke(&batch_of(&[live[0].clone()]), false).await;
     world.put("a", json!({"id": "1", "pk": "a", "n": 1, "restored_at": 1})).await;
 
     let (status, undone) = handler.post("/api/restores/r/undo", &json!({})).await;
@@ -445,7 +445,7 @@ async fn what_differs_in_type_is_found_as_different_and_no_row_of_a_second_is_lo
         assert_eq!(found["items"].as_array().map(Vec::len), Some(1), "{filter}");
     }
     let delete = |id: &str| json!({"current": null, "metadata": {"crts": 500.0, "lsn": 9, "operationType": "delete", "id": id, "partitionKey": {"pk": "a"}}});
-    handler.invoke(&delivered(&[delete("a"), delete("b"), delete("c")]), false).await;
+    handler.invoke(&batch_of(&[delete("a"), delete("b"), delete("c")]), false).await;
     let (mut path, mut ids) = ("/api/history/search?to=600&maxItems=1".to_owned(), Vec::new());
     loop {
         let (_, page) = handler.get(&path).await;

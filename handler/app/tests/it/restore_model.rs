@@ -13,7 +13,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Feed, Handler, World, delivered, until};
+use crate::support::{DEADLINE, Feed, Handler, World, batch_of, until};
 
 const STEPS: usize = 60;
 
@@ -30,7 +30,7 @@ struct State {
     removed_until: Option<i64>,
 }
 
-struct Story {
+struct Scenario {
     world: World,
     handler: Handler,
     feed: Feed,
@@ -44,17 +44,17 @@ struct Story {
 
 #[tokio::test]
 async fn every_document_at_every_second_is_what_the_model_says_and_can_be_brought_back() {
-    let stories = (0..4).map(|seed| async move {
-        let mut story = Story::begin(seed, seed % 2 == 1).await;
+    let scenarios = (0..4).map(|seed| async move {
+        let mut scenario = Scenario::begin(seed, seed % 2 == 1).await;
         for step in 0..STEPS {
-            story.step(step).await;
+            scenario.step(step).await;
         }
-        story.check_every_second(seed).await;
+        scenario.check_every_second(seed).await;
     });
-    futures::future::join_all(stories).await;
+    futures::future::join_all(scenarios).await;
 }
 
-impl Story {
+impl Scenario {
     async fn begin(seed: u64, hierarchical: bool) -> Self {
         let keys: &[&str] = if hierarchical { &["/tenant", "/user"] } else { &["/pk"] };
         let world = World::with_keys(keys, &["/pk", "/sourceId"]).await;
@@ -112,7 +112,7 @@ impl Story {
             let state = State {
                 ts: change["_ts"].as_i64().expect("_ts"),
                 lsn: change["_lsn"].as_i64().expect("_lsn"),
-                body: plain(&change),
+                body: body_of(&change),
                 removed_until: None,
                 expires_at: change["ttl"].as_i64().map(|ttl| change["_ts"].as_i64().expect("_ts") + ttl),
             };
@@ -143,7 +143,7 @@ impl Story {
         now.shuffle(&mut self.random);
         let size = self.random.random_range(1..8);
         for batch in now.chunks(size) {
-            self.handler.invoke_until_taken(&delivered(batch)).await;
+            self.handler.invoke_until_accepted(&batch_of(batch)).await;
         }
     }
 
@@ -192,7 +192,7 @@ impl Story {
                     let left = ["unchanged", "conflict"].contains(&item["action"].as_str().expect("action"));
                     if !left || item["action"] == "unchanged" && expected.get("ttl").is_none() {
                         assert_eq!(
-                            after[name].as_ref().map(plain),
+                            after[name].as_ref().map(body_of),
                             Some(expected),
                             "{name:?} as of {second}: {request} {report}"
                         );
@@ -216,8 +216,8 @@ impl Story {
                 let lasting = |state: &Option<Value>| state.as_ref().is_none_or(|state| state.get("ttl").is_none());
                 if written && lasting(&before[name]) && lasting(&after[name]) {
                     assert_eq!(
-                        again[name].as_ref().map(plain),
-                        before[name].as_ref().map(plain),
+                        again[name].as_ref().map(body_of),
+                        before[name].as_ref().map(body_of),
                         "{name:?}: {report} {undone}"
                     );
                 }
@@ -266,7 +266,7 @@ impl Story {
                 let (status, answer) = self.handler.get(&path).await;
                 assert_eq!(status.as_u16(), 200, "{answer}");
                 let found = match answer["state"].as_str().expect("state") {
-                    "version" => Some(plain(&answer["version"]["document"])),
+                    "version" => Some(body_of(&answer["version"]["document"])),
                     "absent" => None,
                     _ => {
                         // Its only version may have expired before it was captured.
@@ -289,7 +289,7 @@ impl Story {
 }
 
 /// A document without what the service and restores add.
-pub fn plain(document: &Value) -> Value {
+pub fn body_of(document: &Value) -> Value {
     let mut document = document.clone();
     let added = ["_rid", "_self", "_etag", "_attachments", "_ts", "_lsn", "restored_at"];
     document.as_object_mut().expect("object").retain(|name, _| !added.contains(&name.as_str()));

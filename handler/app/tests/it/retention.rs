@@ -11,8 +11,8 @@ use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::support::jobs::{capture, finish, request, small, start};
-use crate::support::{DEADLINE, Handler, World, delivered, noise, until};
+use crate::support::jobs::{capture, finish, restore_request, small_limits, start_restore};
+use crate::support::{DEADLINE, Handler, World, batch_of, noise, until};
 
 const DAY: i64 = 86_400;
 
@@ -53,7 +53,7 @@ async fn a_version_goes_when_its_successor_is_older_than_the_window_and_not_by_i
         version("edge", 50.0, 6),
         version("edge", 29.0, 7),
     ];
-    handler.invoke_until_taken(&delivered(&changes)).await;
+    handler.invoke_until_accepted(&batch_of(&changes)).await;
     let summary = sweep(&handler).await;
     assert!(
         summary.starts_with("removed 2 expired versions") && summary.ends_with("no expired versions are left"),
@@ -92,7 +92,7 @@ async fn a_version_goes_when_its_successor_is_older_than_the_window_and_not_by_i
 async fn without_a_retention_nothing_goes_and_nothing_is_asked_of_cosmos_db() {
     let world = World::new().await;
     let handler = world.handler();
-    handler.invoke_until_taken(&delivered(&[version("1", 300.0, 1), version("1", 200.0, 2)])).await;
+    handler.invoke_until_accepted(&batch_of(&[version("1", 300.0, 1), version("1", 200.0, 2)])).await;
     let usage = world.endpoint.usage();
     assert!(sweep(&handler).await.contains("no retention is set"));
     assert_eq!(format!("{:?}", world.endpoint.usage()), format!("{usage:?}"));
@@ -104,15 +104,15 @@ async fn without_a_retention_nothing_goes_and_nothing_is_asked_of_cosmos_db() {
 #[tokio::test]
 async fn what_arrives_late_is_found_and_costs_no_look_at_everything_else() {
     let world = World::new().await;
-    let store = world.store(|options| options.retention_days = Some(30));
+    let changefeed = world.changefeed(|options| options.retention_days = Some(30));
     let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: false };
     let capture = async |changes: &[Value]| {
         let raw = |change: &Value| RawValue::from_string(change.to_string()).expect("JSON");
-        store.capture.capture(&batch, changes.iter().map(raw).collect()).await.expect("captured");
+        changefeed.capture.capture(&batch, changes.iter().map(raw).collect()).await.expect("captured");
     };
     let sweep = async || {
         let request = SweepRequest { now: Utc::now(), dry_run: false, time_limit: None };
-        let report = store.retention.sweep(&request).await.expect("a report");
+        let report = changefeed.retention.sweep(&request).await.expect("a report");
         assert_eq!(report.state, SweepState::Done);
         (report.documents, report.versions)
     };
@@ -150,7 +150,7 @@ async fn two_sweeps_at_the_same_time_and_throttling_do_no_harm() {
             })
         })
         .collect();
-    handlers[0].invoke_until_taken(&delivered(&changes)).await;
+    handlers[0].invoke_until_accepted(&batch_of(&changes)).await;
     for (container, status) in [("changes", 429), ("jobs", 429)] {
         world.endpoint.inject(Fault {
             container: Some(container.into()),
@@ -174,7 +174,7 @@ async fn the_parts_of_a_version_go_with_it_even_if_the_sweep_is_killed_between()
     let handler = handler(&world, "30");
     let mut large = version("1", 300.0, 1);
     large["text"] = json!(noise(750_000));
-    handler.invoke_until_taken(&delivered(&[large, version("1", 200.0, 2)])).await;
+    handler.invoke_until_accepted(&batch_of(&[large, version("1", 200.0, 2)])).await;
     let parts = async || world.query("changes", "SELECT VALUE c.id FROM c WHERE IS_DEFINED(c.partOf)").await.len();
     assert!(parts().await >= 2);
     // The record goes, the first part does not.
@@ -198,7 +198,7 @@ fn run(world: &World, days: &str, arguments: &[&str]) -> Output {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_counts_asks_and_removes() {
     let world = World::new().await;
-    world.handler().invoke_until_taken(&delivered(&[version("1", 300.0, 1), version("1", 200.0, 2)])).await;
+    world.handler().invoke_until_accepted(&batch_of(&[version("1", 300.0, 1), version("1", 200.0, 2)])).await;
     let json = |output: Output| -> Value { serde_json::from_slice(&output.stdout).expect("JSON") };
     let plan = json(run(&world, "30", &["retention", "--dry-run", "--output", "json"]));
     assert_eq!((&plan["versions"], &plan["dryRun"], &plan["retentionDays"]), (&json!(1), &json!(true), &json!(30)));
@@ -228,7 +228,7 @@ async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_i
     let world = World::new().await;
     let handler = handler(&world, "30");
     let live = world.put("a", json!({"id": "1", "pk": "a", "n": 9})).await;
-    handler.invoke_until_taken(&delivered(&[version("1", 300.0, 1), version("1", 40.0, 2), live])).await;
+    handler.invoke_until_accepted(&batch_of(&[version("1", 300.0, 1), version("1", 40.0, 2), live])).await;
     let first = world.versions().await.keys().next().expect("a version").clone();
     let request = json!({"id": "1", "partitionKey": ["a"], "version": first});
     let (status, report) = handler.post("/api/restores", &request).await;
@@ -264,23 +264,23 @@ async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_i
 #[tokio::test]
 async fn what_was_within_the_window_when_a_job_began_stays_until_it_has_ended() {
     let world = World::new().await;
-    let store = world.store(|options| options.retention_days = Some(30));
-    capture(&store, &[version("1", 40.0, 1), version("1", 29.9, 2), version("2", 40.0, 3), version("2", 29.9, 4)])
+    let changefeed = world.changefeed(|options| options.retention_days = Some(30));
+    capture(&changefeed, &[version("1", 40.0, 1), version("1", 29.9, 2), version("2", 40.0, 3), version("2", 29.9, 4)])
         .await;
     let sweep = async |hours: i64| {
         let request =
             SweepRequest { now: Utc::now() + chrono::TimeDelta::hours(hours), dry_run: false, time_limit: None };
-        store.retention.sweep(&request).await.expect("a report").versions
+        changefeed.retention.sweep(&request).await.expect("a report").versions
     };
     let restore = json!({"all": true, "asOf": "-43128m"});
-    let restore = async || store.restores.create_job(&request(restore.clone())).await.expect("a job").id;
+    let restore = async || changefeed.restores.create_job(&restore_request(restore.clone())).await.expect("a job").id;
     let id = restore().await;
     assert_eq!(sweep(5).await, 0);
-    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
     assert_eq!(world.live("a", "1").await.expect("live")["n"], 1);
     assert_eq!((sweep(5).await, numbers(&world, "1").await), (2, vec![2]));
     // A job that nobody works on holds nothing up for ever.
-    capture(&store, &[version("3", 40.0, 5), version("3", 29.5, 6)]).await;
+    capture(&changefeed, &[version("3", 40.0, 5), version("3", 29.5, 6)]).await;
     let _never = restore().await;
     assert_eq!((sweep(20).await, sweep(26).await), (0, 1));
 }
@@ -289,16 +289,16 @@ async fn what_was_within_the_window_when_a_job_began_stays_until_it_has_ended() 
 async fn a_restore_of_any_size_is_let_go_in_as_many_sweeps_as_it_takes() {
     const COUNT: usize = 100;
     let world = World::new().await;
-    let store = world.store(|options| (options.retention_days, options.jobs) = (Some(30), small()));
+    let changefeed = world.changefeed(|options| (options.retention_days, options.jobs) = (Some(30), small_limits()));
     let changes: Vec<Value> = (0..COUNT).map(|n| version(&format!("item-{n}"), 100.0, n as i64)).collect();
-    capture(&store, &changes).await;
+    capture(&changefeed, &changes).await;
     let sweep = async |days: i64, time_limit| {
         let now = Utc::now() + chrono::TimeDelta::days(days);
-        store.retention.sweep(&SweepRequest { now, dry_run: false, time_limit }).await.expect("a report")
+        changefeed.retention.sweep(&SweepRequest { now, dry_run: false, time_limit }).await.expect("a report")
     };
     assert_eq!(sweep(0, None).await.documents, COUNT as u64);
-    let id = start(&store, json!({"all": true, "asOf": "-1d"})).await;
-    assert_eq!(finish(&store, &id).await, JobState::Done);
+    let id = start_restore(&changefeed, json!({"all": true, "asOf": "-1d"})).await;
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
     assert_eq!(sweep(30, None).await.state, SweepState::Done);
 
     let slow = Effect::Delay(Duration::from_millis(60));
@@ -315,7 +315,7 @@ async fn a_restore_of_any_size_is_let_go_in_as_many_sweeps_as_it_takes() {
         (sweeps, documents, state) = (sweeps + 1, documents + report.documents, report.state);
     }
     assert_eq!(state, SweepState::Done);
-    assert!(sweeps > 1, "its time was too long for the story");
+    assert!(sweeps > 1, "its time was too long for the scenario");
     // Of each sweep, the page that was under way when its time was up is gone through again.
     assert!((COUNT as u64..=(COUNT + sweeps * 5) as u64).contains(&documents), "{documents} in {sweeps} sweeps");
 }

@@ -49,7 +49,7 @@ struct Known {
     create: bool,
 }
 
-struct Story {
+struct Scenario {
     world: World,
     random: SmallRng,
     /// Whether removals have a digest of the document's id at the end of theirs.
@@ -69,18 +69,18 @@ struct Story {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_is_needed_goes_and_everything_else_does_in_the_end() {
-    let stories = (0..3).map(|seed| async move {
+    let scenarios = (0..3).map(|seed| async move {
         let keys: &[&str] = [&["/pk", "/sourceId"][..], &["/pk"], &["/id"]][seed as usize];
-        let mut story = Story::begin(seed, keys).await;
+        let mut scenario = Scenario::begin(seed, keys).await;
         for _ in 0..STEPS {
-            story.step().await;
+            scenario.step().await;
         }
-        story.end().await;
+        scenario.end().await;
     });
-    futures::future::join_all(stories).await;
+    futures::future::join_all(scenarios).await;
 }
 
-impl Story {
+impl Scenario {
     async fn begin(seed: u64, keys: &[&'static str]) -> Self {
         Self {
             world: World::with_keys(&["/pk"], keys).await,
@@ -158,8 +158,8 @@ impl Story {
         let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: false };
         let raw = |change: &Value| RawValue::from_string(change.to_string()).expect("JSON");
         let documents = now.iter().map(|(.., change)| raw(change)).collect();
-        let store = self.store(None);
-        let report = store.capture.capture(&batch, documents).await.expect("captured");
+        let changefeed = self.changefeed(None);
+        let report = changefeed.capture.capture(&batch, documents).await.expect("captured");
         assert_eq!(report.dead_lettered, 0);
         let stored = self.versions().await;
         for (name, mut version, _) in now {
@@ -171,8 +171,8 @@ impl Story {
         }
     }
 
-    fn store(&self, retention_days: Option<u32>) -> Changefeed {
-        self.world.store(|options| options.retention_days = retention_days)
+    fn changefeed(&self, retention_days: Option<u32>) -> Changefeed {
+        self.world.changefeed(|options| options.retention_days = retention_days)
     }
 
     fn request(&self, time_limit: Option<Duration>) -> SweepRequest {
@@ -189,7 +189,7 @@ impl Story {
         } else if let Some(days) = days {
             self.sweep_to_the_end(days).await;
         } else {
-            let report = self.store(None).retention.sweep(&self.request(None)).await.expect("a report");
+            let report = self.changefeed(None).retention.sweep(&self.request(None)).await.expect("a report");
             assert_eq!((report.state, report.versions), (SweepState::Off, 0));
         }
         self.horizon = self.horizon.max(cutoff.unwrap_or(i64::MIN));
@@ -213,13 +213,13 @@ impl Story {
                 self.world.endpoint.inject(fault);
             }
         }
-        let (store, micros) = (self.store(days), self.random.random_range(0..150_000));
+        let (changefeed, micros) = (self.changefeed(days), self.random.random_range(0..150_000));
         let limit = Duration::from_micros(micros);
         if self.random.random_bool(0.3) {
-            store.retention.sweep(&self.request(Some(limit))).await.expect("a report");
+            changefeed.retention.sweep(&self.request(Some(limit))).await.expect("a report");
         } else {
             // Dropped in the middle of whatever it does.
-            let _ = tokio::time::timeout(limit, store.retention.sweep(&self.request(None))).await;
+            let _ = tokio::time::timeout(limit, changefeed.retention.sweep(&self.request(None))).await;
             self.settled().await;
         }
     }
@@ -234,11 +234,11 @@ impl Story {
     }
 
     async fn sweep_to_the_end(&mut self, days: u32) {
-        let (store, cutoff) = (self.store(Some(days)), self.clock - i64::from(days) * DAY - GRACE);
+        let (changefeed, cutoff) = (self.changefeed(Some(days)), self.clock - i64::from(days) * DAY - GRACE);
         let counted =
-            store.retention.sweep(&SweepRequest { dry_run: true, ..self.request(None) }).await.expect("a plan");
+            changefeed.retention.sweep(&SweepRequest { dry_run: true, ..self.request(None) }).await.expect("a plan");
         let before = self.versions().await;
-        let report = store.retention.sweep(&self.request(None)).await.expect("a report");
+        let report = changefeed.retention.sweep(&self.request(None)).await.expect("a report");
         assert_eq!((report.state, report.superseded_until), (SweepState::Done, Some(cutoff)));
         self.horizon = self.horizon.max(cutoff);
         let left = self.versions().await;
@@ -268,7 +268,7 @@ impl Story {
 
     async fn check(&mut self) {
         let stored = self.versions().await;
-        let store = self.store(Some(1));
+        let changefeed = self.changefeed(Some(1));
         let mut questions = Vec::new();
         for (name, known) in &self.known {
             assert!(stored.contains(&known.last().expect("a version").id), "the newest of {name:?} is gone");
@@ -280,7 +280,7 @@ impl Story {
             seconds.extend([self.horizon, self.horizon.saturating_add(1)].into_iter().filter(|second| *second > 0));
             questions.extend(seconds.into_iter().map(|second| (*name, known, second)));
         }
-        let ask = |(name, known, second)| self.check_second(&store, name, known, second);
+        let ask = |(name, known, second)| self.check_second(&changefeed, name, known, second);
         futures::stream::iter(questions).map(ask).buffer_unordered(8).collect::<()>().await;
         for record in self.world.query("changes", "SELECT * FROM c WHERE IS_DEFINED(c.documentParts)").await {
             let query = format!("SELECT VALUE c.id FROM c WHERE c.partOf = '{}'", record["id"].as_str().expect("id"));
@@ -289,10 +289,10 @@ impl Story {
         }
     }
 
-    async fn check_second(&self, store: &Changefeed, name: Name, known: &BTreeSet<Known>, second: i64) {
+    async fn check_second(&self, changefeed: &Changefeed, name: Name, known: &BTreeSet<Known>, second: i64) {
         let document = DocumentName { id: name.1.to_owned(), partition_key: Key::text(name.0) };
         let moment = Moment::from(DateTime::from_timestamp(second, 0).expect("a time"));
-        let found = store.history.document_as_of(&document, moment).await.expect("an answer");
+        let found = changefeed.history.document_as_of(&document, moment).await.expect("an answer");
         let truth = known.iter().rfind(|version| version.ts <= second);
         let never = known.first().is_some_and(|first| first.create);
         let is_true = match (&found, truth) {

@@ -18,17 +18,17 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::restore_model::{parsed, sdk_key};
-use crate::support::jobs::{capture, finish_in_peril, small};
-use crate::support::verify::{asked, outline, verified, version_of};
+use crate::support::jobs::{capture, finish_under_faults, small_limits};
+use crate::support::verify::{finding_summaries, start_verification, verification_result, version_of};
 use crate::support::{DEADLINE, Feed, World, until};
 
 type Name = (String, String);
-type Outline = (String, String, String);
+type Summary = (String, String, String);
 
-struct Story {
+struct Scenario {
     seed: u64,
     world: World,
-    store: Changefeed,
+    changefeed: Changefeed,
     feed: Feed,
     random: SmallRng,
     hierarchical: bool,
@@ -38,31 +38,31 @@ struct Story {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_findings_are_those_of_a_naive_verification_and_a_repair_leaves_nothing_to_find() {
-    let stories = (0..6).map(|seed| async move {
-        let mut story = Story::begin(seed).await;
+    let scenarios = (0..6).map(|seed| async move {
+        let mut scenario = Scenario::begin(seed).await;
         for round in 0..2 {
             for step in 0..40 {
-                story.step(round * 100 + step).await;
+                scenario.step(round * 100 + step).await;
             }
-            story.damage().await;
-            story.rest().await;
-            story.verify().await;
+            scenario.damage().await;
+            scenario.rest().await;
+            scenario.verify().await;
         }
     });
-    futures::future::join_all(stories).await;
+    futures::future::join_all(scenarios).await;
 }
 
-impl Story {
+impl Scenario {
     async fn begin(seed: u64) -> Self {
         let hierarchical = seed % 2 == 1;
         let keys: &[&str] = if hierarchical { &["/tenant", "/user"] } else { &["/pk"] };
         let changes_key: &[&str] = [&["/pk", "/sourceId"][..], &["/pk"], &["/id"]][seed as usize % 3];
         let world = World::with_keys(keys, changes_key).await;
-        let options = JobOptions { claim: Duration::from_millis(400), ..small() };
-        let store = world.store(|all| all.jobs = options);
+        let limits = JobOptions { claim: Duration::from_millis(400), ..small_limits() };
+        let changefeed = world.changefeed(|options| options.jobs = limits);
         let feed = world.feed().await;
         let random = SmallRng::seed_from_u64(seed);
-        Self { seed, world, store, feed, random, hierarchical, changes_key, lsn: BTreeMap::new() }
+        Self { seed, world, changefeed, feed, random, hierarchical, changes_key, lsn: BTreeMap::new() }
     }
 
     async fn step(&mut self, step: usize) {
@@ -102,7 +102,7 @@ impl Story {
                 taken.push(change);
             }
         }
-        capture(&self.store, &taken).await;
+        capture(&self.changefeed, &taken).await;
     }
 
     fn name(&self, document: &Value) -> Name {
@@ -125,7 +125,7 @@ impl Story {
             properties.map(|(path, value)| ((*path).to_owned(), value.clone())).collect();
         let metadata = json!({"crts": chrono::Utc::now().timestamp(), "lsn": lsn, "operationType": "delete", "id": id,
             "partitionKey": partition_key});
-        capture(&self.store, &[json!({"current": null, "metadata": metadata})]).await;
+        capture(&self.changefeed, &[json!({"current": null, "metadata": metadata})]).await;
     }
 
     /// Loses records, empties them, makes them inexact.
@@ -161,7 +161,7 @@ impl Story {
     }
 
     /// What is to be found, by everything that there is, and whether a repair can do something about it.
-    async fn expected(&self) -> BTreeMap<Outline, bool> {
+    async fn expected(&self) -> BTreeMap<Summary, bool> {
         let (live, records) = (self.live().await, self.world.versions().await);
         let mut versions: BTreeMap<Name, Vec<&Value>> = BTreeMap::new();
         for record in records.values() {
@@ -210,21 +210,25 @@ impl Story {
         let seed = self.seed;
         let expected = self.expected().await;
         assert!(!expected.is_empty(), "seed {seed}: nothing is wrong");
-        let outlines: Vec<Outline> = expected.keys().cloned().collect();
-        let lasting: Vec<Outline> = outlines.iter().filter(|found| !expected[found]).cloned().collect();
+        let summaries: Vec<Summary> = expected.keys().cloned().collect();
+        let lasting: Vec<Summary> = summaries.iter().filter(|found| !expected[found]).cloned().collect();
         for repair in [false, true] {
-            let id = asked(&self.store, json!({ "repair": repair })).await;
+            let id = start_verification(&self.changefeed, json!({ "repair": repair })).await;
             let state = self.finish(&id).await;
-            let (record, findings) = verified(&self.store, &id).await;
-            assert_eq!(outline(&findings), outlines, "seed {seed}, repair {repair}");
+            let (record, findings) = verification_result(&self.changefeed, &id).await;
+            assert_eq!(finding_summaries(&findings), summaries, "seed {seed}, repair {repair}");
             assert_eq!(record.counts.found(), expected.len() as u64, "seed {seed}, repair {repair}");
             let mut left = findings;
             left.retain(|finding| !finding.repaired);
             assert_eq!(record.counts.repaired, (expected.len() - left.len()) as u64, "seed {seed}");
-            assert_eq!(outline(&left), if repair { lasting.clone() } else { outlines.clone() }, "seed {seed}");
+            assert_eq!(
+                finding_summaries(&left),
+                if repair { lasting.clone() } else { summaries.clone() },
+                "seed {seed}"
+            );
             assert_eq!(state, if left.is_empty() { JobState::Done } else { JobState::Findings }, "seed {seed}");
         }
-        let left: Vec<Outline> = self.expected().await.into_keys().collect();
+        let left: Vec<Summary> = self.expected().await.into_keys().collect();
         assert_eq!(left, lasting, "seed {seed}: a naive verification finds the same");
         self.check_answers().await;
     }
@@ -259,13 +263,13 @@ impl Story {
         let partition_key = serde_json::from_value(parsed(&name.0)).expect("key");
         let name = DocumentName { id: name.1.clone(), partition_key };
         let moment: Moment = serde_json::from_value(json!(second)).expect("moment");
-        self.store.history.document_as_of(&name, moment).await.expect("an answer")
+        self.changefeed.history.document_as_of(&name, moment).await.expect("an answer")
     }
 
     /// Works on a job with runners that do not live long.
     async fn finish(&mut self, id: &str) -> JobState {
         let life = |slice| 20..if slice % 4 == 3 { 4000 } else { 600 };
-        finish_in_peril(&self.world, &self.store, id, &mut self.random, life).await
+        finish_under_faults(&self.world, &self.changefeed, id, &mut self.random, life).await
     }
 }
 

@@ -9,34 +9,34 @@ use changefeed_operations::{Changefeed, Progress, TruncateRequest};
 use serde_json::{Value, json};
 
 use super::World;
-use super::jobs::{finish, start};
+use super::jobs::{finish, start_restore};
 
 /// Documents without what the service and restores add, by key and id.
 pub type Documents = BTreeMap<(String, String), Value>;
 
 /// What is live.
-pub async fn live(world: &World) -> Documents {
+pub async fn live_documents(world: &World) -> Documents {
     let documents = world.query("events", "SELECT * FROM c").await;
-    documents.into_iter().map(|document| (name(&document), plain(document))).collect()
+    documents.into_iter().map(|document| (name_of(&document), body_of(document))).collect()
 }
 
-pub fn name(document: &Value) -> (String, String) {
+pub fn name_of(document: &Value) -> (String, String) {
     (document["pk"].to_string(), document["id"].to_string())
 }
 
 /// A document without what the service and restores add.
-pub fn plain(mut document: Value) -> Value {
+pub fn body_of(mut document: Value) -> Value {
     let fields = document.as_object_mut().expect("object");
     fields.retain(|name, _| !name.starts_with('_') && name != "restored_at");
     document
 }
 
 /// Backs up, to the end.
-pub async fn back_up(store: &Changefeed, request: Value) -> BackupView {
+pub async fn back_up(changefeed: &Changefeed, request: Value) -> BackupView {
     let request = serde_json::from_value(request).expect("request");
-    let view = store.backups.create_job(&request).await.expect("backup");
-    finish(store, &view.id).await;
-    let view = store.backups.show(&view.id).await.expect("backup");
+    let view = changefeed.backups.create_job(&request).await.expect("backup");
+    finish(changefeed, &view.id).await;
+    let view = changefeed.backups.show(&view.id).await.expect("backup");
     assert_eq!(view.state, JobState::Done, "{view:?}");
     view
 }
@@ -50,21 +50,21 @@ pub async fn assert_sound(view: &BackupView) {
 }
 
 /// Restores from places, to the end. The id of the restore.
-pub async fn restore_from(store: &Changefeed, request: Value) -> String {
-    let id = start(store, request).await;
-    assert_eq!(finish(store, &id).await, JobState::Done, "{:?}", store.restores.record(&id).await);
+pub async fn restore_from(changefeed: &Changefeed, request: Value) -> String {
+    let id = start_restore(changefeed, request).await;
+    assert_eq!(finish(changefeed, &id).await, JobState::Done, "{:?}", changefeed.restores.record(&id).await);
     id
 }
 
 /// Deletes every document.
-pub async fn truncate(store: &Changefeed) {
+pub async fn truncate(changefeed: &Changefeed) {
     let nothing: Progress<'_> = &|_, _| ();
     let request = TruncateRequest { container: "events".into(), max: 100_000 };
-    store.documents.truncate(&request, nothing).await.expect("truncated");
+    changefeed.documents.truncate(&request, nothing).await.expect("truncated");
 }
 
 /// A delete as AllVersionsAndDeletes mode tells of it.
-pub fn delete(key: &str, id: &str, lsn: i64) -> Value {
+pub fn delete_event(key: &str, id: &str, lsn: i64) -> Value {
     let metadata = json!({"crts": chrono::Utc::now().timestamp() as f64, "lsn": lsn, "operationType": "delete", "id": id,
         "partitionKey": {"pk": key}});
     json!({"current": null, "metadata": metadata})

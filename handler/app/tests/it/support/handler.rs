@@ -91,7 +91,7 @@ impl Handler {
     }
 
     /// Hands over a batch until it is taken, as the host's retry policy does.
-    pub async fn invoke_until_taken(&self, documents: &str) -> Value {
+    pub async fn invoke_until_accepted(&self, documents: &str) -> Value {
         loop {
             let (status, answer) = self.invoke(documents, false).await;
             match status {

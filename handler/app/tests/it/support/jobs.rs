@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{DEADLINE, World, until};
 
 /// Limits that a few documents exceed.
-pub fn small() -> JobOptions {
+pub fn small_limits() -> JobOptions {
     JobOptions {
         max_candidates: 12,
         max_restored: 6,
@@ -33,28 +33,28 @@ pub fn small() -> JobOptions {
 }
 
 /// Captures documents as they were delivered.
-pub async fn capture(store: &Changefeed, documents: &[Value]) {
+pub async fn capture(changefeed: &Changefeed, documents: &[Value]) {
     let batch = Batch { function: "test".into(), invocation_id: "test".into(), rewritten_by_host: false };
     let documents = documents.iter().map(|document| to_raw_value(document).expect("raw")).collect();
-    store.capture.capture(&batch, documents).await.expect("captured");
+    changefeed.capture.capture(&batch, documents).await.expect("captured");
 }
 
-pub fn request(request: Value) -> RestoreRequest {
+pub fn restore_request(request: Value) -> RestoreRequest {
     serde_json::from_value(request).expect("request")
 }
 
 /// Asks for a restore, which must be one that becomes a job; its id.
-pub async fn start(store: &Changefeed, asked: Value) -> String {
-    match store.restores.run(&request(asked)).await.expect("restore") {
+pub async fn start_restore(changefeed: &Changefeed, asked: Value) -> String {
+    match changefeed.restores.run(&restore_request(asked)).await.expect("restore") {
         Restored::Job(record) => record.id,
         Restored::Report(report) => panic!("no job: {report:?}"),
     }
 }
 
 /// Works on a job until it has ended.
-pub async fn finish(store: &Changefeed, id: &str) -> JobState {
+pub async fn finish(changefeed: &Changefeed, id: &str) -> JobState {
     loop {
-        match store.runner.run_slice(id, "test", tokio::time::sleep(Duration::from_secs(10))).await {
+        match changefeed.runner.run_slice(id, "test", tokio::time::sleep(Duration::from_secs(10))).await {
             Ok(SliceEnd::Ended(state)) => return state,
             Ok(SliceEnd::More | SliceEnd::Busy) => {}
             Ok(SliceEnd::NoJob) => panic!("no job {id}"),
@@ -67,9 +67,9 @@ pub async fn finish(store: &Changefeed, id: &str) -> JobState {
 }
 
 /// Works on a job until it has ended, with runners that live for so many milliseconds, and a service that has its moods.
-pub async fn finish_in_peril(
+pub async fn finish_under_faults(
     world: &World,
-    store: &Changefeed,
+    changefeed: &Changefeed,
     id: &str,
     random: &mut SmallRng,
     life: impl Fn(u32) -> Range<u64>,
@@ -80,7 +80,7 @@ pub async fn finish_in_peril(
         }
         let life = Duration::from_millis(random.random_range(life(slice)));
         let runner = format!("runner-{slice}");
-        match tokio::time::timeout(life, store.runner.run_slice(id, &runner, std::future::pending())).await {
+        match tokio::time::timeout(life, changefeed.runner.run_slice(id, &runner, std::future::pending())).await {
             Ok(Ok(SliceEnd::Ended(state))) => {
                 world.endpoint.clear_faults();
                 return state;
@@ -107,9 +107,9 @@ fn fault(random: &mut SmallRng) -> Fault {
 }
 
 /// Works on a job until the condition holds: then the slice ends.
-pub async fn slice_until(store: &Changefeed, id: &str, condition: impl AsyncFn() -> bool) -> SliceEnd {
+pub async fn run_slice_until(changefeed: &Changefeed, id: &str, condition: impl AsyncFn() -> bool) -> SliceEnd {
     let (over, is_over) = tokio::sync::oneshot::channel::<()>();
-    let slice = store.runner.run_slice(id, "test", is_over.map(drop));
+    let slice = changefeed.runner.run_slice(id, "test", is_over.map(drop));
     tokio::pin!(slice);
     let end = tokio::select! {
         end = &mut slice => end,
@@ -122,10 +122,10 @@ pub async fn slice_until(store: &Changefeed, id: &str, condition: impl AsyncFn()
 }
 
 /// A restore as it is shown, with all of its items.
-pub async fn shown(store: &Changefeed, id: &str) -> RestoreView {
-    let mut view = store.restores.show(id).await.expect("restore");
+pub async fn restore_view(changefeed: &Changefeed, id: &str) -> RestoreView {
+    let mut view = changefeed.restores.show(id).await.expect("restore");
     while let Some(continuation) = view.continuation.take() {
-        let more = store.restores.items(id, Some(&continuation)).await.expect("items");
+        let more = changefeed.restores.items(id, Some(&continuation)).await.expect("items");
         view.record.items.extend(more.items);
         view.continuation = more.continuation;
     }
@@ -133,7 +133,7 @@ pub async fn shown(store: &Changefeed, id: &str) -> RestoreView {
 }
 
 /// What is done with each document: its name, the action and the version, in order.
-pub fn outline(items: &[changefeed_operations::PlannedItem]) -> Vec<String> {
+pub fn item_summaries(items: &[changefeed_operations::PlannedItem]) -> Vec<String> {
     let line = |item: &changefeed_operations::PlannedItem| {
         json!([item.partition_key, item.id, item.action, item.version, item.changes]).to_string()
     };

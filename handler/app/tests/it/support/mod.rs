@@ -1,4 +1,4 @@
-//! What the stories are told with.
+//! What the scenarios are told with.
 
 pub mod backups;
 mod client;
@@ -17,7 +17,7 @@ pub use handler::Handler;
 pub use local::{Local, signal};
 pub use process::{Instance, Starting};
 pub use snapshots::snapshots;
-pub use world::{Feed, World, delivered};
+pub use world::{Feed, World, batch_of};
 
 /// Every wait is for a condition; this is how long it may take on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);

@@ -9,26 +9,26 @@ use super::World;
 use super::jobs::finish;
 
 /// Asks for a verification with this request, and works on it to its end: how it ended, and every finding.
-pub async fn verify(store: &Changefeed, request: Value) -> (VerifyRecord, Vec<Finding>) {
-    let id = asked(store, request).await;
-    finish(store, &id).await;
-    verified(store, &id).await
+pub async fn run_verification(changefeed: &Changefeed, request: Value) -> (VerifyRecord, Vec<Finding>) {
+    let id = start_verification(changefeed, request).await;
+    finish(changefeed, &id).await;
+    verification_result(changefeed, &id).await
 }
 
 /// Asks for a verification; its id. Without another, there is no grace time.
-pub async fn asked(store: &Changefeed, mut request: Value) -> String {
+pub async fn start_verification(changefeed: &Changefeed, mut request: Value) -> String {
     if request.get("graceSeconds").is_none() {
         request["graceSeconds"] = json!(0);
     }
     let request = serde_json::from_value(request).expect("request");
-    store.verifications.create_job(&request).await.expect("a job").id
+    changefeed.verifications.create_job(&request).await.expect("a job").id
 }
 
 /// What a verification came to.
-pub async fn verified(store: &Changefeed, id: &str) -> (VerifyRecord, Vec<Finding>) {
-    let mut view = store.verifications.show(id).await.expect("a verification");
+pub async fn verification_result(changefeed: &Changefeed, id: &str) -> (VerifyRecord, Vec<Finding>) {
+    let mut view = changefeed.verifications.show(id).await.expect("a verification");
     while let Some(continuation) = view.continuation.take() {
-        let more = store.verifications.findings(id, Some(&continuation)).await.expect("findings");
+        let more = changefeed.verifications.findings(id, Some(&continuation)).await.expect("findings");
         view.findings.extend(more.items);
         view.continuation = more.continuation;
     }
@@ -36,7 +36,7 @@ pub async fn verified(store: &Changefeed, id: &str) -> (VerifyRecord, Vec<Findin
 }
 
 /// Kind, id and version of each finding, in order.
-pub fn outline(findings: &[Finding]) -> Vec<(String, String, String)> {
+pub fn finding_summaries(findings: &[Finding]) -> Vec<(String, String, String)> {
     let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
     let line = |finding: &Finding| (text(json!(finding.kind)), finding.id.clone(), finding.version.to_string());
     let mut lines: Vec<_> = findings.iter().map(line).collect();
@@ -60,24 +60,24 @@ pub fn record_key(record: &Value) -> PartitionKey {
 }
 
 /// Takes a record out of `changes`.
-pub async fn lose(world: &World, record: &Value) {
+pub async fn delete_record(world: &World, record: &Value) {
     let id = record["id"].as_str().expect("id");
     world.container("changes").await.delete_item(record_key(record), id, None).await.expect("delete");
 }
 
 /// Writes over a record of `changes`.
-pub async fn rewrite(world: &World, record: Value) {
+pub async fn overwrite_record(world: &World, record: Value) {
     let (key, id) = (record_key(&record), record["id"].as_str().expect("id").to_owned());
     world.container("changes").await.upsert_item(key, &id, record, None).await.expect("upsert");
 }
 
 /// The parts of versions.
-pub async fn parts(world: &World) -> Vec<Value> {
+pub async fn version_parts(world: &World) -> Vec<Value> {
     world.query("changes", "SELECT * FROM c WHERE IS_DEFINED(c.partOf)").await
 }
 
 /// Text that fits into a document, and its version into no record: the version has parts.
-pub fn large_text() -> String {
+pub fn text_larger_than_an_item() -> String {
     let mut state = 7_u64;
     let character = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

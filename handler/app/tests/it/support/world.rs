@@ -55,7 +55,7 @@ impl World {
     }
 
     /// The library on this endpoint, for what needs a clock of its own.
-    pub fn store(&self, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
+    pub fn changefeed(&self, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
         let name = str::to_owned;
         let names = ContainerNames {
             database: name("dev"),
@@ -158,6 +158,6 @@ impl Feed {
 }
 
 /// Documents as the text of a batch.
-pub fn delivered(documents: &[Value]) -> String {
+pub fn batch_of(documents: &[Value]) -> String {
     Value::Array(documents.to_vec()).to_string()
 }

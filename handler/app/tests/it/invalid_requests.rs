@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{Handler, World, delivered};
+use crate::support::{Handler, World, batch_of};
 
 const BATCH: &str = "/CosmosChangeFeed";
 
@@ -130,7 +130,7 @@ async fn hostile_values_of_filters_find_only_what_has_them() {
     for (id, name) in [("plain", "x"), ("hostile", hostile), ("long", &long)] {
         documents.push(world.put("a", json!({"id": id, "pk": "a", "name": name})).await);
     }
-    handler.invoke(&delivered(&documents), false).await;
+    handler.invoke(&batch_of(&documents), false).await;
     for (value, found) in [(hostile, "hostile"), (&long, "long")] {
         let request = json!({"filter": [format!("name={value}")], "asOf": "-0s", "dryRun": true});
         let (status, plan) = handler.post("/api/restores", &request).await;

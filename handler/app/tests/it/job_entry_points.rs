@@ -7,12 +7,12 @@ use changefeed_jobs::{JobOptions, JobState};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::jobs::{capture, small, start};
-use crate::support::{DEADLINE, Handler, Local, World, delivered, signal, until};
+use crate::support::jobs::{capture, small_limits, start_restore};
+use crate::support::{DEADLINE, Handler, Local, World, batch_of, signal, until};
 
 /// A job's document, as the change feed of the jobs container brings it.
 async fn event(world: &World, id: &str) -> String {
-    delivered(&world.query("jobs", &format!("SELECT * FROM c WHERE c.id = '{id}'")).await)
+    batch_of(&world.query("jobs", &format!("SELECT * FROM c WHERE c.id = '{id}'")).await)
 }
 
 /// Calls the trigger with a job's changes until the job has ended.
@@ -21,9 +21,9 @@ async fn drive(world: &World, handler: &Handler, id: &str) -> Value {
         let (status, answer) = handler.invoke_function("RunJobs", &event(world, id).await, false).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         assert!(answer["Logs"].is_array() && answer["Outputs"].is_object(), "never empty: {answer}");
-        let (_, shown) = handler.get(&format!("/api/restores/{id}")).await;
-        if !["queued", "running"].contains(&shown["state"].as_str().expect("state")) {
-            return shown;
+        let (_, view) = handler.get(&format!("/api/restores/{id}")).await;
+        if !["queued", "running"].contains(&view["state"].as_str().expect("state")) {
+            return view;
         }
     }
 }
@@ -40,7 +40,7 @@ fn versions(count: usize) -> Vec<Value> {
 async fn more_than_a_request_may_write_is_accepted_as_a_job_that_the_trigger_does() {
     let world = World::new().await;
     let handler = world.handler();
-    let (status, answer) = handler.invoke(&delivered(&versions(1001)), false).await;
+    let (status, answer) = handler.invoke(&batch_of(&versions(1001)), false).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let (status, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "reason": "r"})).await;
     assert_eq!((status, &accepted["state"]), (StatusCode::ACCEPTED, &json!("queued")), "{accepted}");
@@ -48,14 +48,14 @@ async fn more_than_a_request_may_write_is_accepted_as_a_job_that_the_trigger_doe
     assert!(world.live("key-1", "item-1").await.is_none(), "nobody has begun");
 
     let id = accepted["id"].as_str().expect("id").to_owned();
-    let shown = drive(&world, &handler, &id).await;
-    assert_eq!((&shown["state"], &shown["counts"]["create"]), (&json!("done"), &json!(1001)), "{shown}");
-    assert_eq!((&shown["reason"], &shown["progress"]["done"]), (&json!("r"), &json!(1001)), "{shown}");
+    let view = drive(&world, &handler, &id).await;
+    assert_eq!((&view["state"], &view["counts"]["create"]), (&json!("done"), &json!(1001)), "{view}");
+    assert_eq!((&view["reason"], &view["progress"]["done"]), (&json!("r"), &json!(1001)), "{view}");
     assert_eq!(world.query("events", "SELECT c.id FROM c").await.len(), 1001);
 
-    let mut items = shown["items"].as_array().expect("items").clone();
+    let mut items = view["items"].as_array().expect("items").clone();
     assert!((1..=200).contains(&items.len()), "{}", items.len());
-    let mut continuation = shown["continuation"].as_str().map(str::to_owned);
+    let mut continuation = view["continuation"].as_str().map(str::to_owned);
     while let Some(token) = continuation {
         let (_, page) = handler.get(&format!("/api/restores/{id}/items?continuation={token}")).await;
         items.extend(page["items"].as_array().expect("items").clone());
@@ -82,15 +82,15 @@ async fn more_than_a_request_may_write_is_accepted_as_a_job_that_the_trigger_doe
 async fn a_list_of_documents_that_is_long_and_names_some_twice_is_restored_once() {
     let world = World::new().await;
     let handler = world.handler();
-    handler.invoke(&delivered(&versions(300)), false).await;
+    handler.invoke(&batch_of(&versions(300)), false).await;
     let mut documents: Vec<Value> =
         versions(300).iter().map(|version| json!({"id": version["id"], "partitionKey": [version["pk"]]})).collect();
     documents.extend_from_within(..50);
     let asked = json!({"documents": documents, "asOf": 2000, "job": true});
     let (status, accepted) = handler.post("/api/restores", &asked).await;
     assert_eq!((status, &accepted["request"]["documents"]), (StatusCode::ACCEPTED, &json!(350)), "{accepted}");
-    let shown = drive(&world, &handler, accepted["id"].as_str().expect("id")).await;
-    assert_eq!((&shown["state"], &shown["counts"]["create"]), (&json!("done"), &json!(300)), "{shown}");
+    let view = drive(&world, &handler, accepted["id"].as_str().expect("id")).await;
+    assert_eq!((&view["state"], &view["counts"]["create"]), (&json!("done"), &json!(300)), "{view}");
     assert_eq!(world.query("events", "SELECT c.id FROM c").await.len(), 300);
 }
 
@@ -98,7 +98,7 @@ async fn a_list_of_documents_that_is_long_and_names_some_twice_is_restored_once(
 async fn a_job_is_asked_for_cancelled_and_refused_over_http() {
     let world = World::new().await;
     let handler = world.handler();
-    handler.invoke(&delivered(&versions(3)), false).await;
+    handler.invoke(&batch_of(&versions(3)), false).await;
     let refused = async |path: &str, body: Value, status: u16, part: &str| {
         let (found, answer) = handler.post(path, &body).await;
         let message = answer["error"]["message"].as_str().unwrap_or_default().to_owned();
@@ -131,7 +131,7 @@ async fn a_job_is_asked_for_cancelled_and_refused_over_http() {
 async fn a_slice_that_fails_for_now_is_given_back_to_the_trigger() {
     let world = World::new().await;
     let handler = world.handler();
-    handler.invoke(&delivered(&versions(3)), false).await;
+    handler.invoke(&batch_of(&versions(3)), false).await;
     let (_, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "job": true})).await;
     let id = accepted["id"].as_str().expect("id");
     let event = event(&world, id).await;
@@ -151,7 +151,7 @@ async fn a_slice_that_fails_for_now_is_given_back_to_the_trigger() {
 async fn a_job_that_fails_for_now_does_not_hold_up_those_that_come_after_it() {
     let world = World::new().await;
     let handler = world.handler();
-    handler.invoke(&delivered(&versions(3)), false).await;
+    handler.invoke(&batch_of(&versions(3)), false).await;
     let restore = async || {
         let (_, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "job": true})).await;
         accepted["id"].as_str().expect("id").to_owned()
@@ -196,14 +196,14 @@ async fn the_change_feed_drives_a_job_to_its_end_in_the_functions_app() {
     assert!(exit.success(), "{exit}");
 }
 
-fn changefeed(world: &World, arguments: &[&str]) -> Command {
+fn command(world: &World, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
     command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).stdin(Stdio::null());
     command
 }
 
 async fn run(world: &World, arguments: &[&str]) -> Output {
-    let mut command = changefeed(world, arguments);
+    let mut command = command(world, arguments);
     tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run")
 }
 
@@ -211,31 +211,33 @@ async fn run(world: &World, arguments: &[&str]) -> Output {
 async fn an_instance_of_process_works_on_jobs_and_gives_them_back_when_it_stops() {
     let world = World::new().await;
     world.create("leases", &["/id"]).await;
-    let store = world.store(|all| all.jobs = small());
-    capture(&store, &versions(60)).await;
-    let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": SLOW})).await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    capture(&changefeed, &versions(60)).await;
+    let id = start_restore(&changefeed, json!({"all": true, "asOf": 2000, "ruPerSecond": SLOW})).await;
     let intervals = ["--poll-delay-ms", "100", "--lease-acquire-interval-ms", "200"];
     let arguments = [&["process"][..], &intervals].concat();
-    let mut process = changefeed(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
-    until("it works", DEADLINE, async || store.restores.record(&id).await.expect("record").counts.total() > 0).await;
+    let mut process = command(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
+    until("it works", DEADLINE, async || changefeed.restores.record(&id).await.expect("record").counts.total() > 0)
+        .await;
     signal("-TERM", process.id());
     assert!(process.wait().expect("ended").success());
-    let job = store.jobs.job(&id).await.expect("job");
+    let job = changefeed.jobs.job(&id).await.expect("job");
     assert!(job.state == JobState::Running && job.job.claim.is_none(), "{job:?}");
-    store.jobs.set_budget(&id, 100_000.0).await.expect("nobody works on it");
+    changefeed.jobs.set_budget(&id, 100_000.0).await.expect("nobody works on it");
 
-    let mut process = changefeed(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
-    until("the job is done", DEADLINE, async || store.jobs.job(&id).await.expect("job").state == JobState::Done).await;
+    let mut process = command(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
+    until("the job is done", DEADLINE, async || changefeed.jobs.job(&id).await.expect("job").state == JobState::Done)
+        .await;
     signal("-TERM", process.id());
     assert!(process.wait().expect("ended").success());
-    assert_eq!(store.restores.record(&id).await.expect("record").counts.create, 60);
+    assert_eq!(changefeed.restores.record(&id).await.expect("record").counts.create, 60);
 }
 
 #[tokio::test]
 async fn the_command_line_plans_a_large_restore_by_a_job_and_does_it_by_another() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = small());
-    capture(&store, &versions(60)).await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    capture(&changefeed, &versions(60)).await;
     let dry = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job", "--dry-run"]).await;
     let told = String::from_utf8_lossy(&dry.stdout).into_owned();
     assert!(dry.status.success() && told.contains("60 to create") && told.contains("item-1"), "{told}");
@@ -260,13 +262,14 @@ async fn the_command_line_plans_a_large_restore_by_a_job_and_does_it_by_another(
 #[tokio::test]
 async fn whoever_follows_a_job_of_a_runner_that_was_killed_is_told_whom_it_waits_for() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = JobOptions { claim: Duration::from_secs(3), ..small() });
-    capture(&store, &versions(20)).await;
-    let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": 100})).await;
+    let changefeed =
+        world.changefeed(|options| options.jobs = JobOptions { claim: Duration::from_secs(3), ..small_limits() });
+    capture(&changefeed, &versions(20)).await;
+    let id = start_restore(&changefeed, json!({"all": true, "asOf": 2000, "ruPerSecond": 100})).await;
     let claimed =
-        until("it is claimed", DEADLINE, async || store.jobs.job(&id).await.expect("job").job.claim.is_some());
+        until("it is claimed", DEADLINE, async || changefeed.jobs.job(&id).await.expect("job").job.claim.is_some());
     tokio::select! {
-        end = store.runner.run_slice(&id, "elsewhere:1", std::future::pending()) => panic!("{end:?}"),
+        end = changefeed.runner.run_slice(&id, "elsewhere:1", std::future::pending()) => panic!("{end:?}"),
         () = claimed => {}
     }
     let back = run(&world, &["restore", "show", &id, "--follow"]).await;
@@ -279,12 +282,13 @@ async fn whoever_follows_a_job_of_a_runner_that_was_killed_is_told_whom_it_waits
 #[tokio::test]
 async fn whoever_follows_a_job_may_leave_and_come_back() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = small());
-    capture(&store, &versions(60)).await;
-    let id = start(&store, json!({"all": true, "asOf": 2000, "ruPerSecond": SLOW})).await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    capture(&changefeed, &versions(60)).await;
+    let id = start_restore(&changefeed, json!({"all": true, "asOf": 2000, "ruPerSecond": SLOW})).await;
     let mut following =
-        changefeed(&world, &["restore", "show", &id, "--follow"]).stderr(Stdio::piped()).spawn().expect("follow");
-    until("it works", DEADLINE, async || store.restores.record(&id).await.expect("record").counts.total() > 0).await;
+        command(&world, &["restore", "show", &id, "--follow"]).stderr(Stdio::piped()).spawn().expect("follow");
+    until("it works", DEADLINE, async || changefeed.restores.record(&id).await.expect("record").counts.total() > 0)
+        .await;
     signal("-INT", following.id());
     let left = tokio::task::spawn_blocking(move || {
         let mut told = String::new();
@@ -293,9 +297,9 @@ async fn whoever_follows_a_job_may_leave_and_come_back() {
     });
     let (exit, told) = tokio::time::timeout(Duration::from_secs(30), left).await.expect("soon").expect("ended");
     assert!(exit.code() == Some(1) && told.contains(&format!("restore show {id} --follow")), "{told}");
-    assert_eq!(store.jobs.job(&id).await.expect("job").state, JobState::Running);
-    store.jobs.set_budget(&id, 100_000.0).await.expect("nobody works on it");
+    assert_eq!(changefeed.jobs.job(&id).await.expect("job").state, JobState::Running);
+    changefeed.jobs.set_budget(&id, 100_000.0).await.expect("nobody works on it");
     let back = run(&world, &["restore", "show", &id, "--follow", "--output", "json"]).await;
-    let shown: Value = serde_json::from_slice(&back.stdout).expect("JSON");
-    assert!(back.status.success() && shown["state"] == "done" && shown["counts"]["create"] == 60, "{shown}");
+    let view: Value = serde_json::from_slice(&back.stdout).expect("JSON");
+    assert!(back.status.success() && view["state"] == "done" && view["counts"]["create"] == 60, "{view}");
 }

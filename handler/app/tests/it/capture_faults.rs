@@ -4,14 +4,14 @@ use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World, delivered};
+use crate::support::{Handler, World, batch_of};
 
 async fn batch(world: &World, count: i64) -> String {
     let mut documents = Vec::new();
     for n in 0..count {
         documents.push(world.put("a", json!({"id": format!("item-{n}"), "pk": "a", "n": n})).await);
     }
-    delivered(&documents)
+    batch_of(&documents)
 }
 
 fn inject(world: &World, container: &str, times: u32, effect: Effect) {
@@ -24,7 +24,7 @@ async fn replies_that_are_lost_after_the_write_was_done_double_nothing() {
     let handler = world.handler();
     let batch = batch(&world, 20).await;
     inject(&world, "changes", 30, Effect::LoseReply);
-    handler.invoke_until_taken(&batch).await;
+    handler.invoke_until_accepted(&batch).await;
     assert_eq!(world.versions().await.len(), 20);
 }
 
@@ -47,7 +47,7 @@ async fn a_failure_that_may_pass_gives_the_batch_back_and_the_next_attempt_store
     inject(&world, "changes", 400, Effect::Status { status: 503, substatus: 0 });
     let (status, answer) = handler.invoke(&batch, false).await;
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("TryAgain")));
-    handler.invoke_until_taken(&batch).await;
+    handler.invoke_until_accepted(&batch).await;
     assert_eq!(world.versions().await.len(), 10);
     assert_eq!(world.dead_letters().await, Vec::<Value>::new());
 }
@@ -75,7 +75,7 @@ async fn a_batch_whose_dead_letter_cannot_be_kept_is_not_taken() {
     inject(&world, "dead-letters", 1, Effect::Status { status: 403, substatus: 0 });
     let (status, _) = handler.invoke("[5]", false).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    handler.invoke_until_taken("[5]").await;
+    handler.invoke_until_accepted("[5]").await;
     assert_eq!(world.dead_letters().await.len(), 1);
 }
 
@@ -90,7 +90,7 @@ async fn a_missing_container_is_named_and_nothing_is_lost() {
     let message = answer["error"]["message"].as_str().expect("message");
     assert!(message.contains("container changes of database dev"), "{message}");
     world.create("changes", &["/pk", "/sourceId"]).await;
-    handler.invoke_until_taken(&batch).await;
+    handler.invoke_until_accepted(&batch).await;
     assert_eq!(world.versions().await.len(), 3);
 }
 

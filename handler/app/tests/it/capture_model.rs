@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::support::{World, delivered};
+use crate::support::{World, batch_of};
 
 const SEEDS: u64 = 6;
 const STEPS: usize = 40;
@@ -44,7 +44,7 @@ async fn run(seed: u64) {
             batch.extend(written.iter().rev().take(5).cloned());
         }
         batch.shuffle(&mut random);
-        handler.invoke_until_taken(&delivered(&batch)).await;
+        handler.invoke_until_accepted(&batch_of(&batch)).await;
         for document in batch {
             let id = format!(
                 "{:010}-{}",

@@ -1,4 +1,4 @@
-//! The story of the wrong documents of Davidson, as far as the program tells it.
+//! The scenario of the wrong documents of Davidson, as far as the program tells it.
 
 use serde_json::{Value, json};
 
@@ -130,13 +130,13 @@ async fn the_documents_of_davidson_come_back_from_a_backup_after_everything_was_
 
     let restore = local.command(&["backup", "restore", &place, "--yes", "--output", "json"]);
     assert_eq!(answer(restore(&[]))["counts"]["create"], 2);
-    let plain = |mut document: Value| {
+    let body_of = |mut document: Value| {
         document.as_object_mut().expect("object").retain(|name, _| !name.starts_with('_') && name != "restored_at");
         document
     };
     let restored = local.davidson().await;
     assert!(restored.iter().all(|document| document["restored_at"].is_i64()));
-    let bodies = |documents: Vec<Value>| documents.into_iter().map(plain).collect::<Vec<_>>();
+    let bodies = |documents: Vec<Value>| documents.into_iter().map(body_of).collect::<Vec<_>>();
     assert_eq!(bodies(restored), bodies(good));
     assert_eq!(local.count("events").await, 2);
 }

@@ -16,18 +16,20 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::restore_model::{parsed, plain, sdk_key};
-use crate::support::jobs::{capture, finish_in_peril, outline, request, shown, small, start};
+use crate::restore_model::{body_of, parsed, sdk_key};
+use crate::support::jobs::{
+    capture, finish_under_faults, item_summaries, restore_request, restore_view, small_limits, start_restore,
+};
 use crate::support::{DEADLINE, Feed, World, until};
 
 const ROUNDS: usize = 4;
 
 type Name = (String, String);
 
-struct Story {
+struct Scenario {
     world: World,
-    large: Changefeed,
-    ample: Changefeed,
+    small_limits: Changefeed,
+    default_limits: Changefeed,
     feed: Feed,
     random: SmallRng,
     hierarchical: bool,
@@ -38,30 +40,40 @@ struct Story {
 
 #[tokio::test]
 async fn a_job_comes_to_what_a_request_would_come_to_whatever_happens_to_its_runners() {
-    let stories = (0..4).map(|seed| async move {
-        let mut story = Story::begin(seed, seed % 2 == 1).await;
+    let scenarios = (0..4).map(|seed| async move {
+        let mut scenario = Scenario::begin(seed, seed % 2 == 1).await;
         for round in 0..ROUNDS {
-            story.round(round).await;
+            scenario.round(round).await;
         }
         for _ in 0..3 {
-            story.restore_and_undo(seed).await;
+            scenario.restore_and_undo(seed).await;
         }
     });
-    futures::future::join_all(stories).await;
+    futures::future::join_all(scenarios).await;
 }
 
-impl Story {
+impl Scenario {
     async fn begin(seed: u64, hierarchical: bool) -> Self {
         let keys: &[&str] = if hierarchical { &["/tenant", "/user"] } else { &["/pk"] };
         let changes: &[&str] = if seed % 4 < 2 { &["/pk", "/sourceId"] } else { &["/pk"] };
         let world = World::with_keys(keys, changes).await;
         // Half of the runners die before they have saved anything but the pages of their items.
         let save_interval = Duration::from_millis(if seed < 2 { 100 } else { 30_000 });
-        let options = JobOptions { claim: Duration::from_millis(30), save_interval, ..small() };
-        let (large, ample) = (world.store(|all| all.jobs = options), world.store(|_| ()));
+        let limits = JobOptions { claim: Duration::from_millis(30), save_interval, ..small_limits() };
+        let (small_limits, default_limits) =
+            (world.changefeed(|options| options.jobs = limits), world.changefeed(|_| ()));
         let feed = world.feed().await;
         let random = SmallRng::seed_from_u64(seed);
-        Self { world, large, ample, feed, random, hierarchical, seconds: Vec::new(), lsn: BTreeMap::new() }
+        Self {
+            world,
+            small_limits,
+            default_limits,
+            feed,
+            random,
+            hierarchical,
+            seconds: Vec::new(),
+            lsn: BTreeMap::new(),
+        }
     }
 
     fn keys(&self) -> Vec<Value> {
@@ -122,7 +134,7 @@ impl Story {
                 change
             });
         }
-        capture(&self.ample, &changes).await;
+        capture(&self.default_limits, &changes).await;
     }
 
     async fn delete(&mut self, key: &Value, id: &str) {
@@ -141,7 +153,7 @@ impl Story {
             .collect();
         let metadata = json!({"crts": chrono::Utc::now().timestamp(), "lsn": lsn, "operationType": "delete", "id": id,
             "partitionKey": partition_key});
-        capture(&self.ample, &[json!({"current": null, "metadata": metadata})]).await;
+        capture(&self.default_limits, &[json!({"current": null, "metadata": metadata})]).await;
     }
 
     async fn restore_and_undo(&mut self, seed: u64) {
@@ -159,13 +171,19 @@ impl Story {
             asked["deleteCreatedAfter"] = json!(true);
         }
         let before = self.live().await;
-        let expected = self.ample.restores.plan(&request(asked.clone())).await.expect("plan").expect("small enough");
-        let id = start(&self.large, asked.clone()).await;
+        let expected = self
+            .default_limits
+            .restores
+            .plan(&restore_request(asked.clone()))
+            .await
+            .expect("plan")
+            .expect("small enough");
+        let id = start_restore(&self.small_limits, asked.clone()).await;
         let state = self.finish(&id).await;
-        let done = shown(&self.large, &id).await;
+        let done = restore_view(&self.small_limits, &id).await;
         let told = || format!("seed {seed}: {asked} {id}");
         assert_eq!(state, JobState::Done, "{}: {}", told(), json!(done));
-        assert_eq!(outline(&done.record.items), outline(&expected.items), "{}", told());
+        assert_eq!(item_summaries(&done.record.items), item_summaries(&expected.items), "{}", told());
         assert_eq!(done.record.counts, changefeed_operations::Counts::of(&expected.items), "{}", told());
         let mut should_be = before.clone();
         for item in &expected.items {
@@ -175,11 +193,12 @@ impl Story {
         assert_eq!(after, should_be, "{}", told());
         self.check_etags(&done.record.items).await;
 
-        let Restored::Job(undo) = self.large.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
+        let Restored::Job(undo) = self.small_limits.restores.undo(&id, &UndoRequest::default()).await.expect("undo")
+        else {
             panic!("the undo of a job is a job");
         };
         let state = self.finish(&undo.id).await;
-        let undone = shown(&self.large, &undo.id).await;
+        let undone = restore_view(&self.small_limits, &undo.id).await;
         assert_eq!(state, JobState::Done, "{}: {}", told(), json!(undone));
         assert_eq!(undone.record.counts.writes(), done.record.counts.writes(), "{}: {}", told(), json!(undone));
         assert_eq!(self.live().await, before, "{}", told());
@@ -188,7 +207,7 @@ impl Story {
 
     async fn live(&self) -> BTreeMap<Name, Value> {
         let documents = self.world.query("events", "SELECT * FROM c").await;
-        documents.iter().map(|document| (self.name(document), plain(document))).collect()
+        documents.iter().map(|document| (self.name(document), body_of(document))).collect()
     }
 
     /// What an item of a plan means.
@@ -203,8 +222,8 @@ impl Story {
         };
         let document =
             changefeed_cosmos::DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
-        let version = self.ample.history.version(&document, version).await.expect("version");
-        live.insert(name, plain(&version.document.expect("document")));
+        let version = self.default_limits.history.version(&document, version).await.expect("version");
+        live.insert(name, body_of(&version.document.expect("document")));
     }
 
     /// What a record says was written is what is there, and what was removed is known to be gone.
@@ -212,8 +231,12 @@ impl Story {
         for item in items.iter().filter(|item| item.action.is_write()) {
             if item.action == Action::Delete {
                 let name = DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
-                let now =
-                    self.ample.history.document_as_of(&name, Moment::from(chrono::Utc::now())).await.expect("as of");
+                let now = self
+                    .default_limits
+                    .history
+                    .document_as_of(&name, Moment::from(chrono::Utc::now()))
+                    .await
+                    .expect("as of");
                 assert!(matches!(now, AsOf::Absent { .. }), "{item:?}: {now:?}");
             }
             let live = self.world.live(sdk_key(&parsed(&item.partition_key.to_string())), &item.id).await;
@@ -225,6 +248,6 @@ impl Story {
     /// Works on a job with runners that do not live long; every few slices somebody lives long enough to get on.
     async fn finish(&mut self, id: &str) -> JobState {
         let life = |slice| 20..if slice % 16 == 15 { 4000 } else { 400 };
-        finish_in_peril(&self.world, &self.large, id, &mut self.random, life).await
+        finish_under_faults(&self.world, &self.small_limits, id, &mut self.random, life).await
     }
 }

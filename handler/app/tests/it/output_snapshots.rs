@@ -4,18 +4,18 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World, delivered, snapshots};
+use crate::support::{Handler, World, batch_of, snapshots};
 
 /// Two versions of a document, and a dead letter. Also the id of the older version.
-async fn story() -> (World, Handler, String) {
+async fn scenario() -> (World, Handler, String) {
     let world = World::new().await;
     world.create("leases", &["/id"]).await;
     let handler = world.handler();
     for name in ["old", "new"] {
         let stored = world.put("a", json!({"id": "1", "pk": "a", "name": name, "zip": 28036})).await;
-        handler.invoke_until_taken(&delivered(&[stored])).await;
+        handler.invoke_until_accepted(&batch_of(&[stored])).await;
     }
-    handler.invoke_until_taken("[5]").await;
+    handler.invoke_until_accepted("[5]").await;
     let (_, versions) = handler.get("/api/history/versions?id=1&pk=a").await;
     let older = versions["items"][1]["id"].as_str().expect("a version").to_owned();
     (world, handler, older)
@@ -36,7 +36,7 @@ async fn answered(handler: &Handler, path: &str) -> String {
 
 #[tokio::test]
 async fn tables_of_the_command_line() {
-    let (world, _handler, older) = story().await;
+    let (world, _handler, older) = scenario().await;
     for (name, arguments) in [
         ("history-versions", &["history", "versions", "--id", "1", "--pk", "a"][..]),
         ("history-search", &["history", "search", "--filter", "zip=28036"]),
@@ -52,7 +52,7 @@ async fn tables_of_the_command_line() {
 
 #[tokio::test]
 async fn json_of_the_main_routes() {
-    let (_world, handler, older) = story().await;
+    let (_world, handler, older) = scenario().await;
     for (name, path) in [
         ("history-versions", "/api/history/versions?id=1&pk=a"),
         ("history-document", "/api/history/document?id=1&pk=a&asOf=-0s"),

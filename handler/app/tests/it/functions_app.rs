@@ -100,7 +100,7 @@ async fn the_status_shows_settings_without_secrets_containers_and_counts() {
     let world = World::new().await;
     let handler: Handler = world.handler();
     let stored = world.put("a", serde_json::json!({"id": "1", "pk": "a"})).await;
-    handler.invoke(&crate::support::delivered(&[stored]), false).await;
+    handler.invoke(&crate::support::batch_of(&[stored]), false).await;
     let (_, status) = handler.get("/api/status").await;
     assert!(!status.to_string().contains(local_cosmos::EMULATOR_KEY));
     assert_eq!(status["settings"]["CHANGEFEED_CHANGES_CONTAINER"], "changes");

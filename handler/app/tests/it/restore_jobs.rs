@@ -8,17 +8,19 @@ use changefeed_operations::{Changefeed, Restored, UndoRequest};
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
-use crate::support::jobs::{capture, finish, outline, request, shown, slice_until, small, start};
+use crate::support::jobs::{
+    capture, finish, item_summaries, restore_request, restore_view, run_slice_until, small_limits, start_restore,
+};
 use crate::support::{DEADLINE, World, until};
 
 /// Documents `0..count`, written and captured; the second after.
-async fn written(world: &World, store: &Changefeed, count: usize) -> i64 {
+async fn written(world: &World, changefeed: &Changefeed, count: usize) -> i64 {
     let mut stored = Vec::new();
     for n in 0..count {
         let key = format!("key-{}", n % 4);
         stored.push(world.put(key.clone(), json!({"id": format!("item-{n:03}"), "pk": key, "n": n, "v": 1})).await);
     }
-    capture(store, &stored).await;
+    capture(changefeed, &stored).await;
     let newest = stored.iter().filter_map(|document| document["_ts"].as_i64()).max().expect("a document");
     until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > newest).await;
     newest
@@ -52,25 +54,27 @@ async fn bodies(world: &World) -> Vec<Value> {
 #[tokio::test]
 async fn a_restore_of_all_beyond_the_limits_is_a_job_that_does_what_a_request_would_do_and_can_be_undone() {
     let world = World::new().await;
-    let (large, ample) = (world.store(|options| options.jobs = small()), world.store(|_| ()));
-    let second = written(&world, &large, 60).await;
+    let (small_limits, default_limits) =
+        (world.changefeed(|options| options.jobs = small_limits()), world.changefeed(|_| ()));
+    let second = written(&world, &small_limits, 60).await;
     let good = bodies(&world).await;
     spoiled(&world, 60).await;
     let bad = bodies(&world).await;
 
     let asked = json!({"all": true, "asOf": second});
-    let expected = ample.restores.plan(&request(asked.clone())).await.expect("plan").expect("within the limits");
-    let dry = start(&large, json!({"all": true, "asOf": second, "dryRun": true})).await;
-    assert_eq!(finish(&large, &dry).await, JobState::Planned);
-    let plan = shown(&large, &dry).await;
-    assert_eq!(outline(&plan.record.items), outline(&expected.items));
+    let expected =
+        default_limits.restores.plan(&restore_request(asked.clone())).await.expect("plan").expect("within the limits");
+    let dry = start_restore(&small_limits, json!({"all": true, "asOf": second, "dryRun": true})).await;
+    assert_eq!(finish(&small_limits, &dry).await, JobState::Planned);
+    let plan = restore_view(&small_limits, &dry).await;
+    assert_eq!(item_summaries(&plan.record.items), item_summaries(&expected.items));
     assert_eq!(bodies(&world).await, bad, "a dry run writes nothing");
 
-    let id = start(&large, asked).await;
-    assert_eq!(large.restores.record(&id).await.expect("record").state, JobState::Queued);
-    assert_eq!(finish(&large, &id).await, JobState::Done);
-    let done = shown(&large, &id).await;
-    assert_eq!(outline(&done.record.items), outline(&expected.items));
+    let id = start_restore(&small_limits, asked).await;
+    assert_eq!(small_limits.restores.record(&id).await.expect("record").state, JobState::Queued);
+    assert_eq!(finish(&small_limits, &id).await, JobState::Done);
+    let done = restore_view(&small_limits, &id).await;
+    assert_eq!(item_summaries(&done.record.items), item_summaries(&expected.items));
     assert_eq!(
         json!(done.record.counts),
         json!({"create": 20, "replace": 20, "delete": 0, "unchanged": 20, "unknown": 5, "conflict": 0, "failed": 0})
@@ -78,34 +82,34 @@ async fn a_restore_of_all_beyond_the_limits_is_a_job_that_does_what_a_request_wo
     let restored = bodies(&world).await;
     assert!(good.iter().all(|document| restored.contains(document)) && restored.len() == good.len() + 5);
 
-    let Restored::Job(undo) = large.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
+    let Restored::Job(undo) = small_limits.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo of a job is a job");
     };
-    assert_eq!(finish(&large, &undo.id).await, JobState::Done);
+    assert_eq!(finish(&small_limits, &undo.id).await, JobState::Done);
     assert_eq!(bodies(&world).await, bad);
-    assert_eq!(large.restores.record(&id).await.expect("record").undone_by, Some(undo.id));
+    assert_eq!(small_limits.restores.record(&id).await.expect("record").undone_by, Some(undo.id));
 }
 
 /// A job that restores sixty documents, and the bodies that it is to come to.
-async fn ready(world: &World, store: &Changefeed, more: Value) -> (String, Vec<Value>) {
-    let second = written(world, store, 60).await;
+async fn ready(world: &World, changefeed: &Changefeed, more: Value) -> (String, Vec<Value>) {
+    let second = written(world, changefeed, 60).await;
     let mut good = bodies(world).await;
     spoiled(world, 60).await;
     good.extend((0..5).map(|n| json!({"id": format!("new-{n}"), "pk": "new", "v": 2})));
     good.sort_by_key(ToString::to_string);
     let mut asked = json!({"all": true, "asOf": second});
     asked.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
-    (start(store, asked).await, good)
+    (start_restore(changefeed, asked).await, good)
 }
 
 #[tokio::test]
 async fn two_runners_at_once_do_everything_once() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = small());
-    let (id, good) = ready(&world, &store, json!({})).await;
-    let (one, other) = tokio::join!(finish(&store, &id), finish(&store, &id));
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let (id, good) = ready(&world, &changefeed, json!({})).await;
+    let (one, other) = tokio::join!(finish(&changefeed, &id), finish(&changefeed, &id));
     assert_eq!((one, other), (JobState::Done, JobState::Done));
-    let done = shown(&store, &id).await;
+    let done = restore_view(&changefeed, &id).await;
     assert_eq!((done.record.counts.total(), done.record.counts.writes()), (65, 40));
     assert_eq!((done.record.items.len(), bodies(&world).await), (65, good));
     for item in done.record.items.iter().filter(|item| item.action.is_write()) {
@@ -120,8 +124,8 @@ async fn two_runners_at_once_do_everything_once() {
 #[tokio::test]
 async fn a_runner_that_only_seems_dead_does_no_harm() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = small());
-    let (id, good) = ready(&world, &store, json!({})).await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let (id, good) = ready(&world, &changefeed, json!({})).await;
     // Its saves are held up for longer than its claim lasts; its writes are not.
     world.endpoint.inject(Fault {
         container: Some("jobs".into()),
@@ -129,12 +133,12 @@ async fn a_runner_that_only_seems_dead_does_no_harm() {
         times: 12,
         effect: Effect::Delay(Duration::from_millis(2500)),
     });
-    let (one, other) = tokio::join!(finish(&store, &id), async {
+    let (one, other) = tokio::join!(finish(&changefeed, &id), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        finish(&store, &id).await
+        finish(&changefeed, &id).await
     });
     assert_eq!((one, other), (JobState::Done, JobState::Done));
-    let done = shown(&store, &id).await;
+    let done = restore_view(&changefeed, &id).await;
     assert_eq!((done.record.counts.total(), done.record.counts.writes()), (65, 40), "{}", json!(done));
     assert_eq!((done.record.items.len(), bodies(&world).await), (65, good));
 }
@@ -142,44 +146,44 @@ async fn a_runner_that_only_seems_dead_does_no_harm() {
 #[tokio::test]
 async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_done_can_be_undone() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = small());
-    let (id, _) = ready(&world, &store, json!({})).await;
-    assert_eq!(store.jobs.cancel(RESTORE, &id).await.expect("cancelled").state, JobState::Cancelled);
-    assert_eq!(finish(&store, &id).await, JobState::Cancelled);
-    assert_eq!(shown(&store, &id).await.record.counts.total(), 0);
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let (id, _) = ready(&world, &changefeed, json!({})).await;
+    assert_eq!(changefeed.jobs.cancel(RESTORE, &id).await.expect("cancelled").state, JobState::Cancelled);
+    assert_eq!(finish(&changefeed, &id).await, JobState::Cancelled);
+    assert_eq!(restore_view(&changefeed, &id).await.record.counts.total(), 0);
 
     let bad = bodies(&world).await;
-    let second = store.restores.record(&id).await.expect("record").request["asOf"].clone();
-    let id = start(&store, json!({"all": true, "asOf": second, "ruPerSecond": 400})).await;
-    let (state, ()) = tokio::join!(finish(&store, &id), async {
+    let second = changefeed.restores.record(&id).await.expect("record").request["asOf"].clone();
+    let id = start_restore(&changefeed, json!({"all": true, "asOf": second, "ruPerSecond": 400})).await;
+    let (state, ()) = tokio::join!(finish(&changefeed, &id), async {
         until("something is done", DEADLINE, async || {
-            store.restores.record(&id).await.expect("record").counts.writes() > 0
+            changefeed.restores.record(&id).await.expect("record").counts.writes() > 0
         })
         .await;
         assert_eq!(
-            store.restores.undo(&id, &UndoRequest::default()).await.expect_err("running").kind(),
+            changefeed.restores.undo(&id, &UndoRequest::default()).await.expect_err("running").kind(),
             changefeed_cosmos::ErrorKind::Conflict
         );
-        store.jobs.cancel(RESTORE, &id).await.expect("cancelled");
+        changefeed.jobs.cancel(RESTORE, &id).await.expect("cancelled");
     });
     assert_eq!(state, JobState::Cancelled);
-    let counts = store.restores.record(&id).await.expect("record").counts;
+    let counts = changefeed.restores.record(&id).await.expect("record").counts;
     assert!((1..40).contains(&counts.writes()), "{counts:?}");
     assert_ne!(bodies(&world).await, bad);
-    let Restored::Job(undo) = store.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
+    let Restored::Job(undo) = changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo of a job is a job");
     };
-    assert_eq!(finish(&store, &undo.id).await, JobState::Done);
+    assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
     assert_eq!(bodies(&world).await, bad);
 }
 
 /// A runner that works on the job until something of it is done, and then is dropped in the middle of whatever it does.
-async fn abandoned(store: &Changefeed, id: &str) {
+async fn abandoned(changefeed: &Changefeed, id: &str) {
     let begun = until("something is done", DEADLINE, async || {
-        store.restores.record(id).await.expect("record").counts.writes() > 0
+        changefeed.restores.record(id).await.expect("record").counts.writes() > 0
     });
     tokio::select! {
-        end = store.runner.run_slice(id, "killed", std::future::pending()) => panic!("{end:?}"),
+        end = changefeed.runner.run_slice(id, "killed", std::future::pending()) => panic!("{end:?}"),
         () = begun => {}
     }
 }
@@ -187,47 +191,48 @@ async fn abandoned(store: &Changefeed, id: &str) {
 #[tokio::test]
 async fn a_job_whose_runner_is_dead_ends_when_it_is_cancelled_after_its_claim_has_run_out() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = small());
-    let (id, _) = ready(&world, &store, json!({"ruPerSecond": 200})).await;
-    abandoned(&store, &id).await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let (id, _) = ready(&world, &changefeed, json!({"ruPerSecond": 200})).await;
+    abandoned(&changefeed, &id).await;
     until("it is cancelled", DEADLINE, async || {
-        let job = store.jobs.cancel(RESTORE, &id).await.expect("cancelled");
+        let job = changefeed.jobs.cancel(RESTORE, &id).await.expect("cancelled");
         assert!(job.job.cancel && (job.state == JobState::Running) == job.job.claim.is_some(), "{job:?}");
         job.state == JobState::Cancelled
     })
     .await;
-    let Restored::Job(undo) = store.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
+    let Restored::Job(undo) = changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo of a job is a job");
     };
-    assert_eq!(finish(&store, &undo.id).await, JobState::Done);
+    assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
 }
 
 #[tokio::test]
 async fn a_job_that_nobody_works_on_can_be_given_another_budget() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = small());
-    let (id, good) = ready(&world, &store, json!({"ruPerSecond": 200})).await;
-    abandoned(&store, &id).await;
-    let kept = store.jobs.set_budget(&id, 100_000.0).await.expect("a job");
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let (id, good) = ready(&world, &changefeed, json!({"ruPerSecond": 200})).await;
+    abandoned(&changefeed, &id).await;
+    let kept = changefeed.jobs.set_budget(&id, 100_000.0).await.expect("a job");
     assert_eq!(kept.job.ru_per_second, Some(200.0), "somebody has it");
-    assert!(store.jobs.set_budget(&id, 1.0).await.is_err());
+    assert!(changefeed.jobs.set_budget(&id, 1.0).await.is_err());
     until("the claim has run out", DEADLINE, async || {
-        store.jobs.set_budget(&id, 100_000.0).await.expect("a job").job.ru_per_second == Some(100_000.0)
+        changefeed.jobs.set_budget(&id, 100_000.0).await.expect("a job").job.ru_per_second == Some(100_000.0)
     })
     .await;
-    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
     assert_eq!(bodies(&world).await, good);
 }
 
 #[tokio::test]
 async fn a_job_keeps_to_its_budget_of_request_units_and_knows_what_it_used() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = JobOptions { parallel: 8, page_items: 100, ..small() });
-    let (id, good) = ready(&world, &store, json!({"ruPerSecond": 400})).await;
+    let changefeed =
+        world.changefeed(|options| options.jobs = JobOptions { parallel: 8, page_items: 100, ..small_limits() });
+    let (id, good) = ready(&world, &changefeed, json!({"ruPerSecond": 400})).await;
     let used_before = world.endpoint.usage().request_units;
-    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
     let used = world.endpoint.usage().request_units - used_before;
-    let record = store.restores.record(&id).await.expect("record");
+    let record = changefeed.restores.record(&id).await.expect("record");
     let time = |text: &str| chrono::DateTime::parse_from_rfc3339(text).expect("time");
     let took = time(record.finished_at.as_deref().expect("finished")) - time(&record.started_at);
     let seconds = took.num_milliseconds() as f64 / 1000.0;
@@ -241,8 +246,8 @@ async fn a_job_keeps_to_its_budget_of_request_units_and_knows_what_it_used() {
 #[tokio::test]
 async fn a_job_that_cannot_go_on_says_why_and_one_that_may_is_tried_again() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = small());
-    let (id, good) = ready(&world, &store, json!({})).await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let (id, good) = ready(&world, &changefeed, json!({})).await;
     let broken = |status| Fault {
         container: Some("changes".into()),
         kind: RequestKind::Query,
@@ -251,35 +256,35 @@ async fn a_job_that_cannot_go_on_says_why_and_one_that_may_is_tried_again() {
     };
     world.endpoint.inject(broken(503));
     let slice =
-        tokio::time::timeout(Duration::from_secs(60), store.runner.run_slice(&id, "test", std::future::pending()))
+        tokio::time::timeout(Duration::from_secs(60), changefeed.runner.run_slice(&id, "test", std::future::pending()))
             .await;
     assert!(matches!(slice.expect("in time"), Ok(SliceEnd::Failing { failures: 1, .. })));
-    let job = store.jobs.job(&id).await.expect("job");
+    let job = changefeed.jobs.job(&id).await.expect("job");
     assert!((job.state, job.job.failures) == (JobState::Running, 1) && job.job.message.is_some(), "{job:?}");
     world.endpoint.clear_faults();
-    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
     assert_eq!(bodies(&world).await, good);
-    assert_eq!(store.jobs.job(&id).await.expect("job").job.message, None);
+    assert_eq!(changefeed.jobs.job(&id).await.expect("job").job.message, None);
 }
 
 #[tokio::test]
 async fn a_backup_that_gets_nowhere_counts_its_failures() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = small());
-    written(&world, &store, 10).await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    written(&world, &changefeed, 10).await;
     let folder = tempfile::tempdir().expect("folder");
     let request = serde_json::from_value(json!({"to": folder.path().join("backup")})).expect("request");
-    let id = store.backups.create_job(&request).await.expect("a job").id;
+    let id = changefeed.backups.create_job(&request).await.expect("a job").id;
     let effect = Effect::Status { status: 503, substatus: 0 };
     let broken = Fault { container: Some("events".into()), kind: RequestKind::Query, times: 10_000, effect };
     world.endpoint.inject(broken);
     for failures in 1..=2 {
-        let end = store.runner.run_slice(&id, "test", std::future::pending()).await.expect("saved");
+        let end = changefeed.runner.run_slice(&id, "test", std::future::pending()).await.expect("saved");
         assert!(matches!(end, SliceEnd::Failing { failures: counted, .. } if counted == failures), "{end:?}");
-        assert_eq!(store.jobs.job(&id).await.expect("job").job.failures, failures);
+        assert_eq!(changefeed.jobs.job(&id).await.expect("job").job.failures, failures);
     }
     world.endpoint.clear_faults();
-    assert_eq!(finish(&store, &id).await, JobState::Done);
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
 }
 
 /// A runner that is killed with its process, at an instant of its own.
@@ -287,26 +292,28 @@ async fn a_backup_that_gets_nowhere_counts_its_failures() {
 async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
     let instants = [150, 1500, 2200, 2500, 3200].map(|after| async move {
         let world = World::new().await;
-        let store = world.store(|all| all.jobs = small());
-        let (id, good) = ready(&world, &store, json!({})).await;
+        let changefeed = world.changefeed(|options| options.jobs = small_limits());
+        let (id, good) = ready(&world, &changefeed, json!({})).await;
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_changefeed"))
             .args(["restore", "show", &id, "--follow"])
             .env("CosmosDB", world.endpoint.connection_string())
             .stdout(std::process::Stdio::null())
             .spawn()
             .expect("changefeed");
-        until("it is claimed", DEADLINE, async || store.jobs.job(&id).await.expect("job").state != JobState::Queued)
-            .await;
+        until("it is claimed", DEADLINE, async || {
+            changefeed.jobs.job(&id).await.expect("job").state != JobState::Queued
+        })
+        .await;
         tokio::time::sleep(Duration::from_millis(after)).await;
         child.kill().expect("killed");
         child.wait().expect("ended");
-        assert_eq!(finish(&store, &id).await, JobState::Done, "after {after} ms");
-        let done = shown(&store, &id).await;
+        assert_eq!(finish(&changefeed, &id).await, JobState::Done, "after {after} ms");
+        let done = restore_view(&changefeed, &id).await;
         assert_eq!((done.record.counts.total(), done.record.counts.writes()), (65, 40), "after {after} ms");
         assert_eq!((done.record.items.len(), bodies(&world).await), (65, good), "after {after} ms");
-        let undo = store.restores.undo(&id, &UndoRequest::default()).await.expect("undo");
+        let undo = changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo");
         let Restored::Job(undo) = undo else { panic!("the undo of a job is a job") };
-        assert_eq!(finish(&store, &undo.id).await, JobState::Done);
+        assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
         assert_eq!(undo.undo_of, Some(id));
     });
     futures::future::join_all(instants).await;
@@ -315,45 +322,45 @@ async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
 #[tokio::test]
 async fn a_slice_ends_in_time_and_the_next_goes_on() {
     let world = World::new().await;
-    let store = world.store(|all| all.jobs = small());
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
     // The budget has it take longer than three slices, however fast the machine is.
-    let (id, good) = ready(&world, &store, json!({"ruPerSecond": 400})).await;
+    let (id, good) = ready(&world, &changefeed, json!({"ruPerSecond": 400})).await;
     let mut slices = 0;
     loop {
-        let before = store.restores.record(&id).await.expect("record").counts.total();
+        let before = changefeed.restores.record(&id).await.expect("record").counts.total();
         let moved = async || {
-            let record = store.restores.record(&id).await.expect("record");
+            let record = changefeed.restores.record(&id).await.expect("record");
             record.state.is_end() || record.counts.total() > before
         };
-        match slice_until(&store, &id, moved).await {
+        match run_slice_until(&changefeed, &id, moved).await {
             SliceEnd::Ended(state) => break assert_eq!(state, JobState::Done),
             end => assert_eq!(end, SliceEnd::More),
         }
-        let job = store.jobs.job(&id).await.expect("job");
+        let job = changefeed.jobs.job(&id).await.expect("job");
         assert!(job.job.claim.is_none(), "it is given back");
         slices += 1;
     }
     assert!(slices > 2, "{slices}");
     assert_eq!(bodies(&world).await, good);
-    assert_eq!(shown(&store, &id).await.record.counts.total(), 65);
+    assert_eq!(restore_view(&changefeed, &id).await.record.counts.total(), 65);
 }
 
 #[tokio::test]
 async fn a_large_restore_into_another_container_leaves_the_live_documents_alone() {
     let world = World::new().await;
     world.create("look", &["/pk"]).await;
-    let store = world.store(|all| all.jobs = small());
-    let second = written(&world, &store, 30).await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let second = written(&world, &changefeed, 30).await;
     spoiled(&world, 30).await;
     let bad = bodies(&world).await;
-    let id = start(&store, json!({"all": true, "asOf": second, "into": "look"})).await;
-    assert_eq!(finish(&store, &id).await, JobState::Done);
-    assert_eq!(store.restores.record(&id).await.expect("record").counts.create, 30);
+    let id = start_restore(&changefeed, json!({"all": true, "asOf": second, "into": "look"})).await;
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
+    assert_eq!(changefeed.restores.record(&id).await.expect("record").counts.create, 30);
     let looked = world.query("look", "SELECT VALUE c.v FROM c").await;
     assert_eq!((looked, bodies(&world).await), (vec![json!(1); 30], bad));
-    let Restored::Job(undo) = store.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
+    let Restored::Job(undo) = changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo of a job is a job");
     };
-    assert_eq!(finish(&store, &undo.id).await, JobState::Done);
+    assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
     assert_eq!(world.query("look", "SELECT * FROM c").await, Vec::<Value>::new());
 }

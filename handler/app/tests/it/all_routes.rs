@@ -6,7 +6,7 @@ use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{World, delivered};
+use crate::support::{World, batch_of};
 
 /// Paths and methods as `routes.rs` has them.
 fn routes() -> Vec<(String, Vec<Method>)> {
@@ -57,7 +57,7 @@ async fn an_answer_that_asks_for_a_retry_says_when() {
     let world = World::new().await;
     let handler = world.handler();
     let stored = world.put("a", json!({"id": "1", "pk": "a"})).await;
-    let once = serde_json::Value::String(delivered(&[stored])).to_string();
+    let once = serde_json::Value::String(batch_of(&[stored])).to_string();
     let body = json!({"Data": {"documents": once}, "Metadata": {}}).to_string();
     world.endpoint.inject(Fault {
         container: Some("changes".into()),
