@@ -1,14 +1,14 @@
-//! What every route has in common: unknown parameters are refused, and headers say what a caller may do next.
+//! The behaviour of every route: unknown parameters are rejected, and headers state the allowed methods and the retry time.
 
 use std::path::Path;
 
 use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{World, batch_of};
 
-/// Paths and methods as `routes.rs` has them.
+/// The paths and methods in `routes.rs`.
 fn routes() -> Vec<(String, Vec<Method>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/routes.rs");
     let source = std::fs::read_to_string(path).expect("routes.rs");
@@ -21,7 +21,7 @@ fn routes() -> Vec<(String, Vec<Method>)> {
 }
 
 #[tokio::test]
-async fn an_unknown_parameter_is_refused_on_every_route() {
+async fn every_route_rejects_an_unknown_parameter() {
     let world = World::new().await;
     let handler = world.handler();
     let routes = routes();
@@ -40,7 +40,7 @@ async fn an_unknown_parameter_is_refused_on_every_route() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_answered_with_the_allowed_ones_on_every_route() {
+async fn every_route_answers_a_wrong_method_with_the_allowed_methods() {
     let world = World::new().await;
     let handler = world.handler();
     for (path, methods) in routes() {
@@ -53,12 +53,12 @@ async fn a_wrong_method_is_answered_with_the_allowed_ones_on_every_route() {
 }
 
 #[tokio::test]
-async fn an_answer_that_asks_for_a_retry_says_when() {
+async fn a_response_that_asks_for_a_retry_has_a_retry_time() {
     let world = World::new().await;
     let handler = world.handler();
     let stored = world.put("a", json!({"id": "1", "pk": "a"})).await;
-    let once = serde_json::Value::String(batch_of(&[stored])).to_string();
-    let body = json!({"Data": {"documents": once}, "Metadata": {}}).to_string();
+    let encoded = Value::String(batch_of(&[stored])).to_string();
+    let body = json!({"Data": {"documents": encoded}, "Metadata": {}}).to_string();
     world.endpoint.inject(Fault {
         container: Some("changes".into()),
         kind: RequestKind::Write,

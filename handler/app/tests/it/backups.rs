@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::backups::{
-    Documents, assert_sound, back_up, body_of, delete_event, live_documents, restore_from, truncate,
+    Documents, assert_sound, body_of, delete_event, live_documents, run_backup, run_restore, truncate,
 };
 use crate::support::jobs::{capture, finish, restore_view, small_limits, start_restore};
 use crate::support::{DEADLINE, World, noise, until};
@@ -69,7 +69,7 @@ impl Scenario {
     /// Deletes everything, restores from these places, and compares.
     async fn comes_back(&self, request: Value, expected: &Documents) {
         truncate(&self.changefeed).await;
-        let id = restore_from(&self.changefeed, request.clone()).await;
+        let id = run_restore(&self.changefeed, request.clone()).await;
         assert_eq!(live_documents(&self.world).await, *expected, "{request}");
         let record = self.changefeed.restores.record(&id).await.expect("restore");
         assert_eq!(record.counts.create, expected.len() as u64, "{request}: {record:?}");
@@ -89,23 +89,23 @@ async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_dele
         if let Some(earlier) = chain.last() {
             request["incrementalFrom"] = json!(earlier);
         }
-        assert_sound(&back_up(&scenario.changefeed, request).await).await;
+        assert_sound(&run_backup(&scenario.changefeed, request).await).await;
         chain.push(to);
     }
     let mut as_of: Vec<String> = Vec::new();
     for (phase, (second, state)) in states.iter().enumerate() {
         let full = json!({"to": scenario.place(&format!("as-of-{phase}")), "asOf": second});
-        let full = back_up(&scenario.changefeed, full).await;
+        let full = run_backup(&scenario.changefeed, full).await;
         assert_sound(&full).await;
         assert_eq!(full.counts.documents, state.len() as u64, "phase {phase}: {full:?}");
         let mut next = json!({"to": scenario.place(&format!("as-of-chain-{phase}")), "asOf": second});
         if let Some(earlier) = as_of.last() {
             next["incrementalFrom"] = json!(earlier);
         }
-        as_of.push(back_up(&scenario.changefeed, next).await.place().to_owned());
+        as_of.push(run_backup(&scenario.changefeed, next).await.place().to_owned());
         let filtered =
             json!({"to": scenario.place(&format!("filtered-{phase}")), "asOf": second, "filter": ["group=1"]});
-        let filtered = back_up(&scenario.changefeed, filtered).await;
+        let filtered = run_backup(&scenario.changefeed, filtered).await;
         let expected = state.values().filter(|document| document["group"] == 1).count();
         assert_eq!(filtered.counts.documents, expected as u64, "phase {phase}");
     }
@@ -124,10 +124,10 @@ async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_dele
     }
     // What is live and in no backup is left alone; what the chain knows to be deleted goes where that is asked for.
     truncate(&scenario.changefeed).await;
-    restore_from(&scenario.changefeed, json!({"from": chain[0]})).await;
+    run_restore(&scenario.changefeed, json!({"from": chain[0]})).await;
     scenario.world.put("new", json!({"id": "new", "pk": "new"})).await;
     let before = live_documents(&scenario.world).await;
-    let id = restore_from(&scenario.changefeed, json!({"from": chain, "deleteCreatedAfter": true})).await;
+    let id = run_restore(&scenario.changefeed, json!({"from": chain, "deleteCreatedAfter": true})).await;
     let mut expected = last.clone();
     expected.extend(before.iter().filter(|((pk, _), _)| pk == "\"new\"").map(|(n, d)| (n.clone(), d.clone())));
     assert_eq!(live_documents(&scenario.world).await, expected);
@@ -174,7 +174,7 @@ async fn a_writer_and_a_reader_that_are_killed_at_any_instant_neither_lose_nor_d
         let undo = scenario.changefeed.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
         assert_eq!(killed_often(&mut scenario, &undo.id).await, JobState::Done);
         assert_eq!(live_documents(&scenario.world).await, Documents::new(), "{name}: undone");
-        restore_from(&scenario.changefeed, json!({"from": scenario.place(name)})).await;
+        run_restore(&scenario.changefeed, json!({"from": scenario.place(name)})).await;
     }
 }
 
@@ -183,7 +183,7 @@ async fn nothing_is_written_from_a_damaged_backup_and_the_damage_is_named() {
     let mut scenario = Scenario::begin(20).await;
     scenario.change(60).await;
     let place = scenario.place("b");
-    back_up(&scenario.changefeed, json!({"to": place})).await;
+    run_backup(&scenario.changefeed, json!({"to": place})).await;
     let segment = std::path::Path::new(&place).join("part-00000.ndjson.zst");
     let mut bytes = std::fs::read(&segment).expect("segment");
     let middle = bytes.len() / 2;
@@ -221,7 +221,7 @@ async fn files_of_other_tools_are_restored_like_backups() {
     }
     // What is live is replaced, and what is the same is left as it is.
     scenario.world.put("key-0", json!({"id": "item-0", "pk": "key-0", "n": "wrong"})).await;
-    let id = restore_from(&scenario.changefeed, json!({"from": scenario.place("array.json")})).await;
+    let id = run_restore(&scenario.changefeed, json!({"from": scenario.place("array.json")})).await;
     let counts = scenario.changefeed.restores.record(&id).await.expect("restore").counts;
     assert_eq!((counts.replace, counts.unchanged), (1, 22));
     let undo = scenario.changefeed.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
@@ -251,7 +251,7 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
     };
     std::fs::write(scenario.place("file"), "x").expect("written");
     assert!(refused(json!({"to": scenario.place("file")})).await.contains("is a file"));
-    back_up(&scenario.changefeed, json!({"to": scenario.place("b")})).await;
+    run_backup(&scenario.changefeed, json!({"to": scenario.place("b")})).await;
     assert!(refused(json!({"to": scenario.place("b")})).await.contains("there is a backup already"));
     let none = json!({"to": scenario.place("c"), "incrementalFrom": scenario.place("none")});
     assert!(refused(none).await.contains("there is no backup"));
@@ -268,7 +268,8 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
     };
     assert!(unrestorable(json!(scenario.place("none"))).await.contains("there is no backup"));
     let increment =
-        back_up(&scenario.changefeed, json!({"to": scenario.place("i"), "incrementalFrom": scenario.place("b")})).await;
+        run_backup(&scenario.changefeed, json!({"to": scenario.place("i"), "incrementalFrom": scenario.place("b")}))
+            .await;
     assert!(unrestorable(json!(increment.place())).await.contains("is incremental"));
     let files = json!([scenario.place("file"), scenario.place("file")]);
     assert!(unrestorable(files).await.contains("several places must be backups"));
@@ -297,7 +298,7 @@ async fn of_a_document_in_several_files_of_another_tool_the_last_by_name_counts(
     for (name, v) in [("b.ndjson", 2), ("a.ndjson", 1), ("c.ndjson", 3)] {
         std::fs::write(scenario.folder.path().join(name), text(v)).expect("written");
     }
-    let id = restore_from(&scenario.changefeed, json!({"from": scenario.place("")})).await;
+    let id = run_restore(&scenario.changefeed, json!({"from": scenario.place("")})).await;
     assert!(live_documents(&scenario.world).await.values().all(|document| document["v"] == 3));
     let counts = scenario.changefeed.restores.record(&id).await.expect("record").counts;
     assert_eq!((counts.create, counts.replace, counts.conflict), (40, 80, 0));

@@ -1,17 +1,18 @@
-//! Batches in, versions kept.
+//! Batches of changes are stored as versions.
 
+use azure_data_cosmos::models::TimeToLive;
 use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{World, batch_of};
 
-fn put(id: &str, n: i64) -> Value {
+fn document(id: &str, n: i64) -> Value {
     json!({"id": id, "pk": "a", "n": n})
 }
 
 #[tokio::test]
-async fn a_version_holds_the_document_and_where_it_comes_from() {
+async fn a_version_has_the_document_and_its_origin() {
     let world = World::new().await;
     let stored = world.put("a", json!({"id": "1", "pk": "a", "z": 1, "b": {"ü": [null, ""]}, "ttl": 3600})).await;
     let (status, answer) = world.handler().invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
@@ -36,12 +37,12 @@ async fn a_version_holds_the_document_and_where_it_comes_from() {
 }
 
 #[tokio::test]
-async fn a_batch_delivered_twice_or_at_the_same_time_adds_nothing() {
+async fn a_batch_that_is_redelivered_adds_nothing() {
     let world = World::new().await;
     let handler = world.handler();
     let mut documents = Vec::new();
     for n in 0..50 {
-        documents.push(world.put("a", put(&format!("item-{n}"), n)).await);
+        documents.push(world.put("a", document(&format!("item-{n}"), n)).await);
     }
     let batch = batch_of(&documents);
     let (first, second) = tokio::join!(handler.invoke(&batch, false), handler.invoke(&batch, true));
@@ -57,12 +58,12 @@ async fn a_batch_delivered_twice_or_at_the_same_time_adds_nothing() {
 }
 
 #[tokio::test]
-async fn every_version_of_a_document_is_kept_whatever_the_order_in_which_they_come() {
+async fn every_version_of_a_document_is_captured_in_any_order_of_delivery() {
     let world = World::new().await;
     let handler = world.handler();
     let mut versions = Vec::new();
     for n in 0..4 {
-        versions.push(world.put("a", put("1", n)).await);
+        versions.push(world.put("a", document("1", n)).await);
     }
     versions.rotate_left(2);
     for version in &versions {
@@ -75,7 +76,7 @@ async fn every_version_of_a_document_is_kept_whatever_the_order_in_which_they_co
 }
 
 #[tokio::test]
-async fn keys_of_every_kind_are_kept_apart() {
+async fn partition_keys_of_every_type_are_distinguished() {
     let world = World::new().await;
     let handler = world.handler();
     for key in [json!("a"), json!(7), json!(1.5), json!(true), json!(null)] {
@@ -94,7 +95,7 @@ async fn keys_of_every_kind_are_kept_apart() {
 }
 
 #[tokio::test]
-async fn a_hierarchical_key_of_the_source_is_kept_as_its_components() {
+async fn a_hierarchical_partition_key_is_stored_as_its_components() {
     let world = World::with_keys(&["/tenant", "/user/id"], &["/pk", "/sourceId"]).await;
     let stored = world.put(("acme", 5), json!({"id": "1", "tenant": "acme", "user": {"id": 5}})).await;
     world.handler().invoke(&batch_of(&[stored]), false).await;
@@ -103,16 +104,16 @@ async fn a_hierarchical_key_of_the_source_is_kept_as_its_components() {
 }
 
 #[tokio::test]
-async fn a_changes_container_of_another_key_is_followed() {
+async fn a_changes_container_may_have_another_partition_key() {
     let world = World::with_keys(&["/pk"], &["/pk"]).await;
-    let stored = world.put("a", put("1", 1)).await;
+    let stored = world.put("a", document("1", 1)).await;
     let (status, answer) = world.handler().invoke(&batch_of(&[stored]), false).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(world.only_version().await["document"]["n"], 1);
 }
 
 #[tokio::test]
-async fn large_documents_are_kept_whole() {
+async fn a_large_document_is_compressed_into_one_record() {
     let world = World::new().await;
     let compressible = world.put("a", json!({"id": "1", "pk": "a", "text": "0123456789".repeat(195_000)})).await;
     let (status, answer) = world.handler().invoke(&batch_of(&[compressible]), true).await;
@@ -123,7 +124,7 @@ async fn large_documents_are_kept_whole() {
 }
 
 #[tokio::test]
-async fn a_delivered_value_that_may_be_rewritten_is_read_again_unless_the_document_has_moved_on() {
+async fn a_value_that_the_host_may_rewrite_is_read_from_the_document_unless_it_has_changed() {
     let world = World::new().await;
     let handler = world.handler();
     let stored = world.put("a", json!({"id": "1", "pk": "a", "at": "2024-01-01T10:00:00+02:00"})).await;
@@ -144,7 +145,7 @@ async fn a_delivered_value_that_may_be_rewritten_is_read_again_unless_the_docume
 }
 
 #[tokio::test]
-async fn a_document_without_dates_costs_no_read() {
+async fn a_document_without_dates_is_not_read_again() {
     let world = World::new().await;
     let handler = world.handler();
     let stored =
@@ -161,9 +162,9 @@ async fn a_document_without_dates_costs_no_read() {
 }
 
 #[tokio::test]
-async fn envelopes_of_all_versions_and_deletes_mode_are_captured_among_documents() {
+async fn a_batch_may_mix_documents_and_changes_of_all_versions_and_deletes_mode() {
     let world = World::new().await;
-    let stored = world.put("a", put("1", 1)).await;
+    let stored = world.put("a", document("1", 1)).await;
     let delete = |expired: bool, lsn: i64| {
         json!({"current": null, "metadata": {"crts": 1_700_000_000.0, "lsn": lsn, "operationType": "delete",
             "timeToLiveExpired": expired, "id": "2", "partitionKey": {"pk": "a"}}})
@@ -188,10 +189,10 @@ async fn envelopes_of_all_versions_and_deletes_mode_are_captured_among_documents
 }
 
 #[tokio::test]
-async fn what_can_never_be_a_version_is_a_dead_letter_and_the_rest_of_the_batch_goes_on() {
+async fn an_invalid_document_becomes_a_dead_letter_and_the_rest_of_the_batch_is_captured() {
     let world = World::new().await;
     let handler = world.handler();
-    let good = world.put("a", put("good", 1)).await;
+    let good = world.put("a", document("good", 1)).await;
     let deep = format!(
         "{{\"id\":\"deep\",\"pk\":\"a\",\"_ts\":1,\"_etag\":\"d\",\"x\":{}1{}}}",
         "[".repeat(1000),
@@ -216,14 +217,14 @@ async fn what_can_never_be_a_version_is_a_dead_letter_and_the_rest_of_the_batch_
     assert_eq!(dead_letters.len(), bad.len());
     for payload in &bad {
         let letter =
-            dead_letters.iter().find(|letter| letter["payload"] == *payload.as_str()).expect("the payload as it came");
+            dead_letters.iter().find(|letter| letter["payload"] == *payload.as_str()).expect("the delivered payload");
         assert_eq!((&letter["function"], letter["reason"].is_string()), (&json!("CosmosChangeFeed"), true));
         assert_eq!(letter["invocationId"], "3b1a5a3e-0000-4000-8000-000000000001");
     }
 }
 
 #[tokio::test]
-async fn a_document_whose_id_and_key_look_like_times_is_filed_under_its_own_name() {
+async fn a_document_whose_id_and_key_look_like_times_is_stored_under_its_id_and_key() {
     let world = World::new().await;
     let handler = world.handler();
     let time = "2024-01-01T10:00:00+02:00";
@@ -248,7 +249,7 @@ async fn a_document_whose_id_and_key_look_like_times_is_filed_under_its_own_name
 }
 
 #[tokio::test]
-async fn deletes_of_one_transaction_are_kept_apart_whatever_the_key_of_the_changes_container() {
+async fn deletes_of_one_transaction_are_distinguished_under_any_key_of_the_changes_container() {
     for key in [&["/pk", "/sourceId"][..], &["/pk"]] {
         let world = World::with_keys(&["/pk"], key).await;
         let delete = |id: &str| json!({"current": null, "metadata": {"crts": 1_700_000_000.0, "lsn": 9, "operationType": "delete", "id": id, "partitionKey": {"pk": "a"}}});
@@ -259,15 +260,12 @@ async fn deletes_of_one_transaction_are_kept_apart_whatever_the_key_of_the_chang
 }
 
 #[tokio::test]
-async fn a_version_that_expires_by_the_containers_time_to_live_says_so() {
+async fn a_version_has_the_expiry_time_of_the_containers_default_time_to_live() {
     let world = World::new().await;
     let events = world.container("events").await;
     let properties = events.read(None).await.expect("read").into_model().expect("properties");
-    events
-        .replace(properties.with_default_ttl(azure_data_cosmos::models::TimeToLive::Seconds(500)), None)
-        .await
-        .expect("replace");
-    let stored = world.put("a", put("1", 1)).await;
+    events.replace(properties.with_default_ttl(TimeToLive::Seconds(500)), None).await.expect("replace");
+    let stored = world.put("a", document("1", 1)).await;
     world.handler().invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
     assert_eq!(world.only_version().await["expiresAt"].as_i64(), stored["_ts"].as_i64().map(|ts| ts + 500));
 }

@@ -1,6 +1,6 @@
-//! What goes wrong between the handler and Cosmos DB.
+//! Capture when requests to Cosmos DB fail.
 
-use local_cosmos::{Effect, Fault, RequestKind};
+use local_cosmos::{Effect, Endpoint, Fault, Options, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn inject(world: &World, container: &str, times: u32, effect: Effect) {
 }
 
 #[tokio::test]
-async fn replies_that_are_lost_after_the_write_was_done_double_nothing() {
+async fn a_write_whose_reply_is_lost_is_not_duplicated() {
     let world = World::new().await;
     let handler = world.handler();
     let batch = batch(&world, 20).await;
@@ -29,7 +29,7 @@ async fn replies_that_are_lost_after_the_write_was_done_double_nothing() {
 }
 
 #[tokio::test]
-async fn throttling_is_waited_out() {
+async fn a_throttled_write_is_retried() {
     let world = World::new().await;
     let handler = world.handler();
     let batch = batch(&world, 10).await;
@@ -40,7 +40,7 @@ async fn throttling_is_waited_out() {
 }
 
 #[tokio::test]
-async fn a_failure_that_may_pass_gives_the_batch_back_and_the_next_attempt_stores_what_is_missing() {
+async fn a_transient_failure_returns_the_batch_and_the_next_delivery_stores_the_rest() {
     let world = World::new().await;
     let handler = world.handler();
     let batch = batch(&world, 10).await;
@@ -53,7 +53,7 @@ async fn a_failure_that_may_pass_gives_the_batch_back_and_the_next_attempt_store
 }
 
 #[tokio::test]
-async fn a_refusal_by_the_service_that_will_not_change_is_a_dead_letter_but_a_missing_permission_is_not() {
+async fn a_permanent_rejection_becomes_a_dead_letter_and_a_missing_permission_does_not() {
     let world = World::new().await;
     let handler = world.handler();
     let batch = batch(&world, 1).await;
@@ -69,7 +69,7 @@ async fn a_refusal_by_the_service_that_will_not_change_is_a_dead_letter_but_a_mi
 }
 
 #[tokio::test]
-async fn a_batch_whose_dead_letter_cannot_be_kept_is_not_taken() {
+async fn a_batch_whose_dead_letter_cannot_be_stored_is_not_accepted() {
     let world = World::new().await;
     let handler = world.handler();
     inject(&world, "dead-letters", 1, Effect::Status { status: 403, substatus: 0 });
@@ -80,7 +80,7 @@ async fn a_batch_whose_dead_letter_cannot_be_kept_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_missing_container_is_named_and_nothing_is_lost() {
+async fn a_missing_container_is_named_and_no_data_is_lost() {
     let world = World::new().await;
     let handler = world.handler();
     let batch = batch(&world, 3).await;
@@ -95,7 +95,7 @@ async fn a_missing_container_is_named_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn a_handler_is_ready_before_cosmos_db_is_reached_and_says_what_it_cannot_reach() {
+async fn a_handler_starts_without_cosmos_db_and_hides_the_key_in_its_errors() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("port").local_addr().expect("address").port();
     let connection = format!("AccountEndpoint=http://127.0.0.1:{port}/;AccountKey=c2VjcmV0;");
     let handler = Handler::start(&[("CosmosDB", &connection)]);
@@ -107,16 +107,16 @@ async fn a_handler_is_ready_before_cosmos_db_is_reached_and_says_what_it_cannot_
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_apart_from_a_failure_that_may_pass() {
-    let options = local_cosmos::Options { require_key: true, ..Default::default() };
-    let endpoint = local_cosmos::Endpoint::start(options).await.expect("endpoint");
+async fn a_wrong_key_is_distinguished_from_a_transient_failure() {
+    let options = Options { require_key: true, ..Default::default() };
+    let endpoint = Endpoint::start(options).await.expect("endpoint");
     let connection = format!("AccountEndpoint={};AccountKey=d3Jvbmcga2V5;", endpoint.url());
     let handler = Handler::start(&[("CosmosDB", &connection)]);
     let (status, answer) =
         handler.post("/api/query", &json!({"container": "events", "query": "SELECT * FROM c"})).await;
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_GATEWAY, &json!("CosmosForbidden")), "{answer}");
     let (status, answer) = handler.invoke("[]", false).await;
-    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "the batch comes again when the key is right: {answer}");
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "the host redelivers the batch: {answer}");
     let (_, answer) = handler.get("/api/status").await;
     assert_eq!(answer["containers"][0]["state"], "failed", "{answer}");
 }

@@ -1,7 +1,8 @@
-//! The promise of capture, held against a naive model: whatever is delivered, however often, in whatever order and with
-//! whatever going wrong, the history is the set of the versions that were delivered.
+//! Compares capture with a simple model: the history is the set of the delivered versions. Deliveries are random in number and
+//! order, and random requests fail.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use local_cosmos::{Effect, Fault, RequestKind};
 use rand::rngs::SmallRng;
@@ -15,7 +16,7 @@ const SEEDS: u64 = 6;
 const STEPS: usize = 40;
 
 #[tokio::test]
-async fn the_history_is_the_set_of_what_was_delivered() {
+async fn the_history_is_the_set_of_delivered_versions() {
     for seed in 0..SEEDS {
         run(seed).await;
     }
@@ -35,9 +36,9 @@ async fn run(seed: u64) {
             written.push(world.put(format!("key-{key}"), document).await);
         }
         if random.random_bool(0.3) {
-            world.endpoint.inject(fault(&mut random));
+            world.endpoint.inject(random_fault(&mut random));
         }
-        // Batches overlap with earlier ones, and their order is not that of the writes.
+        // Batches overlap with earlier ones and are not in the order of the writes.
         let mut batch: Vec<Value> =
             (0..random.random_range(1..20)).map(|_| written[random.random_range(0..written.len())].clone()).collect();
         if random.random_bool(0.7) {
@@ -60,14 +61,14 @@ async fn run(seed: u64) {
     assert_eq!(world.dead_letters().await, Vec::<Value>::new(), "seed {seed}");
 }
 
-fn fault(random: &mut SmallRng) -> Fault {
+fn random_fault(random: &mut SmallRng) -> Fault {
     let effects = [
         Effect::LoseReply,
         Effect::Status { status: 429, substatus: 3200 },
         Effect::Status { status: 503, substatus: 0 },
         Effect::Status { status: 408, substatus: 0 },
         Effect::Status { status: 449, substatus: 0 },
-        Effect::Delay(std::time::Duration::from_millis(30)),
+        Effect::Delay(Duration::from_millis(30)),
     ];
     let (container, kind) =
         if random.random_bool(0.7) { ("changes", RequestKind::Write) } else { ("events", RequestKind::Read) };

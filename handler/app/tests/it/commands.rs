@@ -1,15 +1,18 @@
-//! The command line, straight at Cosmos DB.
+//! Commands that access Cosmos DB directly: provisioning, sample documents, queries, exit codes.
 
 use std::process::{Command, Output};
 
 use local_cosmos::{Endpoint, Options};
 use serde_json::{Value, json};
 
-struct Shell {
+use crate::support::client;
+
+/// A command line with an empty account.
+struct CommandLine {
     endpoint: Endpoint,
 }
 
-impl Shell {
+impl CommandLine {
     async fn new() -> Self {
         Self { endpoint: Endpoint::start(Options::default()).await.expect("endpoint") }
     }
@@ -28,15 +31,15 @@ impl Shell {
 }
 
 #[tokio::test]
-async fn provisioning_is_repeatable_and_follows_the_design_of_the_changes_container() {
-    let shell = Shell::new().await;
-    let first = shell.json(&["provision"]).await;
+async fn provisioning_is_repeatable_and_creates_the_changes_container_as_designed() {
+    let command_line = CommandLine::new().await;
+    let first = command_line.json(&["provision"]).await;
     assert!(first.as_array().expect("array").iter().all(|item| item["created"] == true), "{first}");
-    let second = shell.json(&["provision"]).await;
+    let second = command_line.json(&["provision"]).await;
     assert!(second.as_array().expect("array").iter().all(|item| item["created"] == false), "{second}");
     assert_eq!(first.as_array().map(Vec::len), Some(6));
 
-    let client = crate::support::client(shell.endpoint.url()).await;
+    let client = client(command_line.endpoint.url()).await;
     let changes = client.database_client("dev").container_client("changes", None).await.expect("changes");
     let definition = changes.read(None).await.expect("read").into_model().expect("definition");
     let definition = serde_json::to_value(definition).expect("json");
@@ -49,63 +52,63 @@ async fn provisioning_is_repeatable_and_follows_the_design_of_the_changes_contai
 }
 
 #[tokio::test]
-async fn a_hierarchical_key_may_have_nested_paths() {
-    let shell = Shell::new().await;
-    shell.json(&["provision", "--partition-key", "/a/b", "/a/c"]).await;
-    let status = shell.json(&["status"]).await;
+async fn a_hierarchical_partition_key_may_have_nested_paths() {
+    let command_line = CommandLine::new().await;
+    command_line.json(&["provision", "--partition-key", "/a/b", "/a/c"]).await;
+    let status = command_line.json(&["status"]).await;
     assert_eq!(status["containers"][0]["partitionKeyPaths"], json!(["/a/b", "/a/c"]));
-    assert_eq!(shell.json(&["populate", "--count", "20", "--seed", "1"]).await["upserted"], 20);
-    let refused = shell.run(&["provision", "--partition-key", "/a//b"]).await;
+    assert_eq!(command_line.json(&["populate", "--count", "20", "--seed", "1"]).await["upserted"], 20);
+    let refused = command_line.run(&["provision", "--partition-key", "/a//b"]).await;
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("/address/city"));
 }
 
 #[tokio::test]
-async fn sample_documents_are_written_queried_and_deleted_again() {
-    let shell = Shell::new().await;
-    shell.json(&["provision"]).await;
-    let report = shell.json(&["populate", "--count", "200", "--seed", "1"]).await;
+async fn sample_documents_are_written_queried_and_deleted() {
+    let command_line = CommandLine::new().await;
+    command_line.json(&["provision"]).await;
+    let report = command_line.json(&["populate", "--count", "200", "--seed", "1"]).await;
     assert_eq!(report["upserted"], 200);
-    let status = shell.json(&["status"]).await;
+    let status = command_line.json(&["status"]).await;
     let events = &status["containers"][0];
     assert_eq!((&events["name"], events["items"].as_u64()), (&json!("events"), report["created"].as_u64()));
 
     let query =
         ["query", "--container", "events", "--parameter", "@seq=200", "SELECT c.id, c.seq FROM c WHERE c.seq = @seq"];
-    let found = shell.json(&query).await;
+    let found = command_line.json(&query).await;
     assert_eq!(found["seq"], 200);
-    let table = shell.run(&query).await;
+    let table = command_line.run(&query).await;
     assert!(String::from_utf8_lossy(&table.stdout).contains("seq"), "{}", String::from_utf8_lossy(&table.stdout));
 
-    let refused = shell.run(&["truncate", "--container", "events", "--max", "50"]).await;
+    let refused = command_line.run(&["truncate", "--container", "events", "--max", "50"]).await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--yes"));
-    let report = shell.json(&["truncate", "--container", "events", "--max", "50", "--yes"]).await;
+    let report = command_line.json(&["truncate", "--container", "events", "--max", "50", "--yes"]).await;
     assert_eq!(report["deleted"], 50);
-    let rest = shell.json(&["truncate", "--container", "events", "--max", "1000", "--yes"]).await;
+    let rest = command_line.json(&["truncate", "--container", "events", "--max", "1000", "--yes"]).await;
     assert_eq!(rest["deleted"].as_u64().map(|deleted| deleted + 50), events["items"].as_u64());
 }
 
 #[tokio::test]
-async fn wrong_usage_is_told_apart_from_failure_by_the_exit_code() {
-    let shell = Shell::new().await;
-    assert_eq!(shell.run(&["populate"]).await.status.code(), Some(2));
-    assert_eq!(shell.run(&["nothing"]).await.status.code(), Some(2));
-    assert_eq!(shell.run(&["restore", "run", "--all"]).await.status.code(), Some(2));
-    assert_eq!(shell.run(&["restore", "run", "--before", "1"]).await.status.code(), Some(2));
-    assert_eq!(shell.run(&["history", "versions", "--id", "1"]).await.status.code(), Some(2));
-    assert_eq!(shell.run(&["history", "search", "--filter", "c.x; DROP=1"]).await.status.code(), Some(2));
-    let missing = shell.run(&["query", "--container", "events", "SELECT * FROM c"]).await;
+async fn the_exit_code_distinguishes_wrong_usage_from_failure() {
+    let command_line = CommandLine::new().await;
+    assert_eq!(command_line.run(&["populate"]).await.status.code(), Some(2));
+    assert_eq!(command_line.run(&["nothing"]).await.status.code(), Some(2));
+    assert_eq!(command_line.run(&["restore", "run", "--all"]).await.status.code(), Some(2));
+    assert_eq!(command_line.run(&["restore", "run", "--before", "1"]).await.status.code(), Some(2));
+    assert_eq!(command_line.run(&["history", "versions", "--id", "1"]).await.status.code(), Some(2));
+    assert_eq!(command_line.run(&["history", "search", "--filter", "c.x; DROP=1"]).await.status.code(), Some(2));
+    let missing = command_line.run(&["query", "--container", "events", "SELECT * FROM c"]).await;
     assert_eq!(missing.status.code(), Some(1));
     let message = String::from_utf8_lossy(&missing.stderr).into_owned();
     assert!(message.contains("events"), "{message}");
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_named_with_the_option_that_changes_it() {
-    let shell = Shell::new().await;
-    let port = shell.endpoint.url().trim_end_matches('/').rsplit(':').next().expect("port").to_owned();
-    let output = shell.run(&["local", "--cosmos-only", "--cosmos-port", &port]).await;
+async fn an_error_about_a_port_in_use_names_the_port_and_its_option() {
+    let command_line = CommandLine::new().await;
+    let port = command_line.endpoint.url().trim_end_matches('/').rsplit(':').next().expect("port").to_owned();
+    let output = command_line.run(&["local", "--cosmos-only", "--cosmos-port", &port]).await;
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains(&port) && message.contains("--cosmos-port"), "{message}");

@@ -1,10 +1,12 @@
-//! The files of the functions app agree with the program.
+//! The files of the functions app match the executable.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Handler, World};
+use crate::support::{World, batch_of};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -15,7 +17,7 @@ fn read_json(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The folders with a function.json, and its first binding.
+/// The name and the definition of each function.
 fn functions() -> Vec<(String, Value)> {
     let entries = std::fs::read_dir(root()).expect("root").map(|entry| entry.expect("entry").path());
     let with_function = entries.filter(|path| path.join("function.json").exists());
@@ -27,7 +29,7 @@ fn functions() -> Vec<(String, Value)> {
 }
 
 #[tokio::test]
-async fn every_function_of_the_app_is_served_on_its_route_and_method() {
+async fn every_function_is_served_on_its_route_and_method() {
     let world = World::new().await;
     let handler = world.handler();
     let functions = functions();
@@ -39,7 +41,7 @@ async fn every_function_of_the_app_is_served_on_its_route_and_method() {
             Some("httpTrigger") => {
                 let methods = binding["methods"].as_array().expect("methods").iter();
                 let methods = methods.map(|method| method.as_str().expect("method").to_uppercase()).collect();
-                // Behind a catch-all the handler has paths of its own.
+                // A catch-all route stands for several paths of the handler.
                 let route = binding["route"]
                     .as_str()
                     .expect("route")
@@ -50,7 +52,7 @@ async fn every_function_of_the_app_is_served_on_its_route_and_method() {
             other => panic!("{name}: {other:?}"),
         };
         for method in methods {
-            // A dead letter that is none is not found, and the answer says so.
+            // The message distinguishes an unknown dead letter from an unknown path.
             let path = match (name.as_str(), method.as_str()) {
                 ("DeadLetters", "POST") => format!("{path}/none/replay"),
                 ("DeadLetters", "DELETE") => format!("{path}/none"),
@@ -64,7 +66,7 @@ async fn every_function_of_the_app_is_served_on_its_route_and_method() {
 }
 
 #[test]
-fn the_trigger_never_gives_a_batch_up() {
+fn the_trigger_retries_a_batch_indefinitely() {
     let trigger = read_json(&root().join("CosmosChangeFeed/function.json"));
     assert_eq!(
         (&trigger["retry"]["maxRetryCount"], &trigger["retry"]["strategy"]),
@@ -74,9 +76,9 @@ fn the_trigger_never_gives_a_batch_up() {
 }
 
 #[test]
-fn a_wrong_setting_stops_the_start_by_its_name() {
+fn a_start_with_an_invalid_setting_fails_and_names_it() {
     let start = |settings: &[(&str, &str)]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_changefeed"))
+        let output = Command::new(env!("CARGO_BIN_EXE_changefeed"))
             .arg("serve")
             .env_remove("CosmosDB")
             .envs(settings.iter().copied())
@@ -89,18 +91,18 @@ fn a_wrong_setting_stops_the_start_by_its_name() {
     assert!(start(&[]).contains("CosmosDB__accountEndpoint"));
     let message = start(&[connection, ("CHANGEFEED_CONCURRENCY", "0")]);
     assert!(message.contains("CHANGEFEED_CONCURRENCY is \"0\"; allowed are whole numbers from 1 to 1000"), "{message}");
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("port");
     let port = taken.local_addr().expect("address").port().to_string();
     let message = start(&[connection, ("FUNCTIONS_CUSTOMHANDLER_PORT", &port)]);
     assert!(message.contains(&port) && message.contains("FUNCTIONS_CUSTOMHANDLER_PORT"), "{message}");
 }
 
 #[tokio::test]
-async fn the_status_shows_settings_without_secrets_containers_and_counts() {
+async fn the_status_has_settings_without_secrets_containers_and_counts() {
     let world = World::new().await;
-    let handler: Handler = world.handler();
-    let stored = world.put("a", serde_json::json!({"id": "1", "pk": "a"})).await;
-    handler.invoke(&crate::support::batch_of(&[stored]), false).await;
+    let handler = world.handler();
+    let stored = world.put("a", json!({"id": "1", "pk": "a"})).await;
+    handler.invoke(&batch_of(&[stored]), false).await;
     let (_, status) = handler.get("/api/status").await;
     assert!(!status.to_string().contains(local_cosmos::EMULATOR_KEY));
     assert_eq!(status["settings"]["CHANGEFEED_CHANGES_CONTAINER"], "changes");

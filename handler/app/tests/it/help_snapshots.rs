@@ -1,4 +1,4 @@
-//! The help of the program and of every subcommand, as snapshots: a change of the command line is seen in review.
+//! Snapshots of the help of every command, so that changes of the command line are visible in review.
 
 use std::process::Command;
 
@@ -19,12 +19,12 @@ fn subcommands(help: &str) -> Vec<String> {
 
 #[test]
 #[cfg(feature = "local")]
-fn the_help_of_the_program() {
+fn the_main_help_matches_its_snapshot() {
     snapshots("help").bind(|| insta::assert_snapshot!("changefeed", help(&[])));
 }
 
 #[test]
-fn the_help_of_every_subcommand() {
+fn the_help_of_every_subcommand_matches_its_snapshot() {
     for command in subcommands(&help(&[])) {
         let mut text = help(&[&command]);
         for subcommand in subcommands(&text) {
@@ -35,7 +35,7 @@ fn the_help_of_every_subcommand() {
 }
 
 #[test]
-fn every_line_of_a_help_text_is_short() {
+fn help_lines_have_at_most_140_characters() {
     for command in subcommands(&help(&[])) {
         let mut paths = vec![vec![command.clone()]];
         paths.extend(subcommands(&help(&[&command])).into_iter().map(|name| vec![command.clone(), name]));

@@ -1,11 +1,11 @@
-//! `changefeed local`: the main job.
+//! `changefeed local`: capture from end to end, function keys and the control interface.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, Local, signal, until};
 
 #[tokio::test]
-async fn every_document_of_the_sample_arrives_as_a_version_and_so_does_what_is_written_later() {
+async fn sample_documents_and_later_writes_are_captured() {
     let local = Local::start(&["--populate", "300"]).await;
     local.until_all_captured(DEADLINE).await;
     let report = local.post("populate", json!({"count": 1000})).await;
@@ -16,11 +16,11 @@ async fn every_document_of_the_sample_arrives_as_a_version_and_so_does_what_is_w
 }
 
 #[tokio::test]
-async fn a_handler_that_is_killed_again_and_again_loses_nothing_and_doubles_nothing() {
+async fn a_handler_that_is_killed_repeatedly_loses_and_duplicates_no_data() {
     let local = Local::start(&[]).await;
-    let mut load = local.populate_beside("1500", "500");
+    let mut load = local.populate_in_background("1500", "500");
     for _ in 0..4 {
-        // In the middle of the work: some versions of the running batch are stored, others are not.
+        // In the middle of a batch: some of its versions are stored, others are not.
         let captured = local.count("changes").await;
         until("more versions", DEADLINE, async || local.count("changes").await > captured).await;
         let killed = local.handler_pid().expect("a handler");
@@ -32,10 +32,10 @@ async fn a_handler_that_is_killed_again_and_again_loses_nothing_and_doubles_noth
 }
 
 #[tokio::test]
-async fn what_the_host_rewrites_on_the_way_is_kept_as_it_is_stored() {
+async fn values_that_the_host_rewrites_are_captured_as_stored() {
     let local = Local::start(&[]).await;
     let events = local.client.database_client("dev").container_client("events", None).await.expect("events");
-    let document: serde_json::Value = serde_json::from_str(
+    let document: Value = serde_json::from_str(
         r#"{"id":"1","pk":"a","at":"2024-01-01T10:00:00+02:00","precise":0.1234567890123456789,"hundred":1e2,
             "midnight":"2024-01-01T00:00:00.0000000Z","old":"/Date(1)/"}"#,
     )
@@ -44,7 +44,7 @@ async fn what_the_host_rewrites_on_the_way_is_kept_as_it_is_stored() {
     local.until_all_captured(DEADLINE).await;
     let version = local.query("changes", "SELECT * FROM c").await.remove(0);
     assert_eq!(version["exact"], true);
-    let stored: serde_json::Value = events.read_item("a", "1", None).await.expect("read").into_model().expect("item");
+    let stored: Value = events.read_item("a", "1", None).await.expect("read").into_model().expect("item");
     for name in document.as_object().expect("object").keys() {
         assert_eq!(version["document"][name], stored[name], "{name}");
     }
@@ -54,7 +54,7 @@ async fn what_the_host_rewrites_on_the_way_is_kept_as_it_is_stored() {
 }
 
 #[tokio::test]
-async fn functions_are_called_with_a_key_when_keys_are_required() {
+async fn a_function_requires_a_key_when_keys_are_required() {
     let local = Local::start(&["--require-keys"]).await;
     let status = format!("{}/status", local.ready["api"].as_str().expect("api"));
     let client = reqwest::Client::builder().no_proxy().build().expect("client");
@@ -65,12 +65,12 @@ async fn functions_are_called_with_a_key_when_keys_are_required() {
 }
 
 #[tokio::test]
-async fn the_control_interface_is_there_where_it_is_asked_for_and_the_ready_line_tells_where() {
+async fn the_control_interface_is_started_on_request_and_the_ready_line_has_its_address() {
     assert!(Local::start(&[]).await.ready.get("control").is_none());
     let local = Local::start(&["--control-port", "0"]).await;
     let control = local.ready["control"].as_str().expect("control");
     let url = format!("{control}/partitions?database=dev&container=events");
     let client = reqwest::Client::builder().no_proxy().build().expect("client");
-    let answer: serde_json::Value = client.get(url).send().await.expect("answer").json().await.expect("JSON");
+    let answer: Value = client.get(url).send().await.expect("answer").json().await.expect("JSON");
     assert_eq!(answer["partitions"][0]["min"], "", "{answer}");
 }

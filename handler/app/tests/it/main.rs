@@ -1,4 +1,4 @@
-//! The whole program over the real wire: the executable against the embedded endpoint.
+//! Tests of the executable over HTTP, with the embedded Cosmos DB endpoint.
 
 mod all_routes;
 mod backup_blobs;

@@ -1,4 +1,4 @@
-//! What people and programs read, as snapshots: the tables of the command line and the JSON of the main routes.
+//! Snapshots of output: tables of the command line and JSON responses of the main routes.
 
 use std::process::{Command, Stdio};
 
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Handler, World, batch_of, snapshots};
 
-/// Two versions of a document, and a dead letter. Also the id of the older version.
-async fn scenario() -> (World, Handler, String) {
+/// A history with two versions of a document and one dead letter. Returns the id of the older version too.
+async fn history() -> (World, Handler, String) {
     let world = World::new().await;
     world.create("leases", &["/id"]).await;
     let handler = world.handler();
@@ -21,7 +21,7 @@ async fn scenario() -> (World, Handler, String) {
     (world, handler, older)
 }
 
-async fn printed(world: &World, arguments: &[&str]) -> String {
+async fn command_output(world: &World, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
     command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).env("TZ", "UTC").stdin(Stdio::null());
     command.env("RUST_LOG", "off").env("COSMOS_DISABLE_IMDS", "1");
@@ -29,14 +29,14 @@ async fn printed(world: &World, arguments: &[&str]) -> String {
     format!("{}exit code {}\n", String::from_utf8_lossy(&output.stdout), output.status.code().unwrap_or(-1))
 }
 
-async fn answered(handler: &Handler, path: &str) -> String {
+async fn response_text(handler: &Handler, path: &str) -> String {
     let (status, answer) = handler.get(path).await;
     format!("{status}\n{}\n", serde_json::to_string_pretty(&answer).expect("JSON"))
 }
 
 #[tokio::test]
-async fn tables_of_the_command_line() {
-    let (world, _handler, older) = scenario().await;
+async fn tables_match_their_snapshots() {
+    let (world, _handler, older) = history().await;
     for (name, arguments) in [
         ("history-versions", &["history", "versions", "--id", "1", "--pk", "a"][..]),
         ("history-search", &["history", "search", "--filter", "zip=28036"]),
@@ -45,14 +45,14 @@ async fn tables_of_the_command_line() {
         ("dead-letters", &["dead-letters", "list"]),
         ("provision", &["provision"]),
     ] {
-        let text = printed(&world, arguments).await;
+        let text = command_output(&world, arguments).await;
         snapshots("tables").bind(|| insta::assert_snapshot!(name, text));
     }
 }
 
 #[tokio::test]
-async fn json_of_the_main_routes() {
-    let (_world, handler, older) = scenario().await;
+async fn json_responses_match_their_snapshots() {
+    let (_world, handler, older) = history().await;
     for (name, path) in [
         ("history-versions", "/api/history/versions?id=1&pk=a"),
         ("history-document", "/api/history/document?id=1&pk=a&asOf=-0s"),
@@ -65,7 +65,7 @@ async fn json_of_the_main_routes() {
         ("not-found", "/api/nothing"),
         ("unknown-parameter", "/api/history/versions?id=1&pk=a&colour=red"),
     ] {
-        let text = answered(&handler, path).await;
+        let text = response_text(&handler, path).await;
         snapshots("json").bind(|| insta::assert_snapshot!(name, text));
     }
     let request = json!({"id": "1", "partitionKey": ["a"], "version": older, "dryRun": true});

@@ -124,7 +124,7 @@ impl Scenario {
     /// Captures what has changed, some of it as a creation.
     async fn observe(&mut self) {
         let mut changes = Vec::new();
-        for change in self.feed.changed().await {
+        for change in self.feed.changes().await {
             let (name, lsn) = (self.name(&change), change["_lsn"].as_i64().expect("_lsn"));
             let is_first = self.lsn.insert(name, lsn).is_none();
             changes.push(if is_first && self.random.random_bool(0.7) {

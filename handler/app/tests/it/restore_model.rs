@@ -108,7 +108,7 @@ impl Scenario {
 
     /// Takes what happened into the model.
     async fn observe(&mut self) {
-        for change in self.feed.changed().await {
+        for change in self.feed.changes().await {
             let state = State {
                 ts: change["_ts"].as_i64().expect("_ts"),
                 lsn: change["_lsn"].as_i64().expect("_lsn"),

@@ -79,7 +79,7 @@ async fn writers_and_a_capture_that_lags(grace: u64) -> bool {
     for n in 0..30 {
         world.put("a", json!({"id": format!("item-{n}"), "pk": "a", "v": 0})).await;
     }
-    capture(&changefeed, &feed.changed().await).await;
+    capture(&changefeed, &feed.changes().await).await;
     let over = std::sync::atomic::AtomicBool::new(false);
     let writing = async {
         let (mut step, mut lag, mut captured_at) = (0_usize, Duration::ZERO, Instant::now());
@@ -89,7 +89,7 @@ async fn writers_and_a_capture_that_lags(grace: u64) -> bool {
             world.put("a", json!({"id": id, "pk": "a", "v": step})).await;
             if step.is_multiple_of(3) {
                 // Capture lags by some writes, and more by deletes.
-                let changed = feed.changed().await;
+                let changed = feed.changes().await;
                 let lsn = changed.iter().filter_map(|change| change["_lsn"].as_i64()).max().expect("a write");
                 let deleted = world.container("events").await.delete_item("a", &id, None).await;
                 capture(&changefeed, &changed).await;
@@ -101,7 +101,7 @@ async fn writers_and_a_capture_that_lags(grace: u64) -> bool {
                 }
             }
         }
-        capture(&changefeed, &feed.changed().await).await;
+        capture(&changefeed, &feed.changes().await).await;
         lag.max(captured_at.elapsed())
     };
     let verifying = async {

@@ -96,7 +96,7 @@ impl Scenario {
 
     async fn observe(&mut self, captured: f64) {
         let mut taken = Vec::new();
-        for change in self.feed.changed().await {
+        for change in self.feed.changes().await {
             self.lsn.insert(self.name(&change), change["_lsn"].as_i64().expect("_lsn"));
             if self.random.random_bool(captured) {
                 taken.push(change);

@@ -1,11 +1,11 @@
-//! A client that sees an endpoint from outside.
+//! A Cosmos DB client that tests use directly.
 
 use azure_core::credentials::Secret;
 use azure_data_cosmos::{AccountReference, CosmosClient, CosmosRuntime, RoutingStrategy};
 use local_cosmos::EMULATOR_KEY;
 
-/// A client with caches of its own. Those of the process remember containers by their names and the endpoint's address, and
-/// an endpoint may get the port of one that is gone.
+/// A client with its own caches. The process-wide caches identify containers by name and address, and a new endpoint may get
+/// the port of an earlier one.
 pub async fn client(url: &str) -> CosmosClient {
     let account = AccountReference::with_authentication_key(url.parse().expect("url"), Secret::new(EMULATOR_KEY));
     let runtime = CosmosRuntime::builder().build().await.expect("runtime");

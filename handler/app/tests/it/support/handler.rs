@@ -1,12 +1,13 @@
-//! `changefeed serve` as the host starts it, called as the host calls it.
+//! `changefeed serve`, started and called as the Functions host does.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-/// A running handler; killed when dropped.
+/// A running handler, which is killed when dropped.
 pub struct Handler {
     child: Child,
     url: String,
@@ -25,7 +26,7 @@ impl Handler {
         let mut child = command.spawn().expect("changefeed serve");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
         let url = loop {
-            let line = lines.next().expect("the handler ended before it listened").expect("line");
+            let line = lines.next().expect("the handler exited before it listened").expect("line");
             if let Some((_, url)) = line.split_once("listening on ") {
                 break url.to_owned();
             }
@@ -34,7 +35,7 @@ impl Handler {
         Self { child, url, client: reqwest::Client::builder().no_proxy().build().expect("client") }
     }
 
-    /// Sends any request.
+    /// Sends a request; returns the status and the JSON body, or the text if the body is not JSON.
     pub async fn send(
         &self,
         method: reqwest::Method,
@@ -50,7 +51,7 @@ impl Handler {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// Sends any request with a JSON body, for what an answer has beside its body.
+    /// Sends a request with a JSON body; returns the response with its headers.
     pub async fn respond(&self, method: reqwest::Method, path: &str, body: &str) -> reqwest::Response {
         let request = self.client.request(method, format!("{}{path}", self.url));
         request.header("content-type", "application/json").body(body.to_owned()).send().await.expect("an answer")
@@ -64,22 +65,22 @@ impl Handler {
         self.send(reqwest::Method::POST, path, "application/json", body.to_string()).await
     }
 
-    /// Hands over a batch as the host does: encoded three times, with the invocation's id, chunked or with its length.
+    /// Delivers a batch as the host does: encoded three times, with the invocation id, chunked or with a content length.
     pub async fn invoke(&self, documents: &str, chunked: bool) -> (StatusCode, Value) {
         self.invoke_function("CosmosChangeFeed", documents, chunked).await
     }
 
-    /// Hands over a batch to any function that a change feed triggers.
+    /// Delivers a batch to a function that a change feed triggers.
     pub async fn invoke_function(&self, function: &str, documents: &str, chunked: bool) -> (StatusCode, Value) {
-        let once = Value::String(documents.to_owned()).to_string();
-        let body = json!({"Data": {"documents": once}, "Metadata": {"sys": {"MethodName": function}}}).to_string();
+        let encoded = Value::String(documents.to_owned()).to_string();
+        let body = json!({"Data": {"documents": encoded}, "Metadata": {"sys": {"MethodName": function}}}).to_string();
         let request = self
             .client
             .post(format!("{}/{function}", self.url))
             .header("content-type", "application/json; charset=utf-8")
             .header("x-azure-functions-invocationid", "3b1a5a3e-0000-4000-8000-000000000001");
         let request = if chunked {
-            let chunks: Vec<Result<Vec<u8>, std::io::Error>> =
+            let chunks: Vec<Result<Vec<u8>, io::Error>> =
                 body.as_bytes().chunks(1000).map(|chunk| Ok(chunk.to_vec())).collect();
             request.body(reqwest::Body::wrap_stream(futures::stream::iter(chunks)))
         } else {
@@ -90,13 +91,13 @@ impl Handler {
         (status, response.json().await.expect("a JSON answer"))
     }
 
-    /// Hands over a batch until it is taken, as the host's retry policy does.
+    /// Delivers a batch until it is accepted, as the host's retry policy does.
     pub async fn invoke_until_accepted(&self, documents: &str) -> Value {
         loop {
             let (status, answer) = self.invoke(documents, false).await;
             match status {
                 StatusCode::OK => return answer,
-                StatusCode::SERVICE_UNAVAILABLE => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                StatusCode::SERVICE_UNAVAILABLE => tokio::time::sleep(Duration::from_millis(50)).await,
                 other => panic!("{other}: {answer}"),
             }
         }

@@ -1,11 +1,11 @@
-//! A history whose jobs are small: what is large elsewhere is a dozen of documents here.
+//! Jobs with small limits, so that a few documents need several pages and slices.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use changefeed_history::Batch;
 use changefeed_jobs::{JobOptions, JobState, SliceEnd};
-use changefeed_operations::{Changefeed, RestoreRequest, RestoreView, Restored};
+use changefeed_operations::{Changefeed, PlannedItem, RestoreRequest, RestoreView, Restored};
 use futures::FutureExt;
 use local_cosmos::{Effect, Fault, RequestKind};
 use rand::RngExt;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{DEADLINE, World, until};
 
-/// Limits that a few documents exceed.
+/// Limits that a dozen documents exceed.
 pub fn small_limits() -> JobOptions {
     JobOptions {
         max_candidates: 12,
@@ -27,12 +27,12 @@ pub fn small_limits() -> JobOptions {
         claim: Duration::from_millis(1500),
         save_interval: Duration::from_millis(100),
         slice: Duration::from_secs(10),
-        // The endpoint has one clock.
+        // The endpoint has one clock, so one second and a margin are enough.
         settle: Duration::from_millis(1010),
     }
 }
 
-/// Captures documents as they were delivered.
+/// Captures a batch of documents as it was delivered.
 pub async fn capture(changefeed: &Changefeed, documents: &[Value]) {
     let batch = Batch { function: "test".into(), invocation_id: "test".into(), rewritten_by_host: false };
     let documents = documents.iter().map(|document| to_raw_value(document).expect("raw")).collect();
@@ -43,44 +43,45 @@ pub fn restore_request(request: Value) -> RestoreRequest {
     serde_json::from_value(request).expect("request")
 }
 
-/// Asks for a restore, which must be one that becomes a job; its id.
-pub async fn start_restore(changefeed: &Changefeed, asked: Value) -> String {
-    match changefeed.restores.run(&restore_request(asked)).await.expect("restore") {
+/// Starts a restore that must become a job. Returns the id of the job.
+pub async fn start_restore(changefeed: &Changefeed, request: Value) -> String {
+    match changefeed.restores.run(&restore_request(request)).await.expect("restore") {
         Restored::Job(record) => record.id,
-        Restored::Report(report) => panic!("no job: {report:?}"),
+        Restored::Report(report) => panic!("the restore did not become a job: {report:?}"),
     }
 }
 
-/// Works on a job until it has ended.
+/// Runs slices of a job until the job ends.
 pub async fn finish(changefeed: &Changefeed, id: &str) -> JobState {
     loop {
         match changefeed.runner.run_slice(id, "test", tokio::time::sleep(Duration::from_secs(10))).await {
             Ok(SliceEnd::Ended(state)) => return state,
             Ok(SliceEnd::More | SliceEnd::Busy) => {}
-            Ok(SliceEnd::NoJob) => panic!("no job {id}"),
+            Ok(SliceEnd::NoJob) => panic!("job {id} does not exist"),
             Ok(SliceEnd::Failing { message, .. }) => panic!("{message}"),
-            // Another runner had it for all of the slice: on a busy machine, or with saves that are held up.
+            // Another worker held the job for the whole slice: on a busy machine, or while saves are delayed.
             Err(error) if error.to_string().contains("what its other runner does") => {}
             Err(error) => panic!("{error}"),
         }
     }
 }
 
-/// Works on a job until it has ended, with runners that live for so many milliseconds, and a service that has its moods.
+/// Runs slices of a job until the job ends, while random faults are injected. A worker is dropped after a random time in
+/// `lifetime_ms`, which may depend on the number of the slice.
 pub async fn finish_under_faults(
     world: &World,
     changefeed: &Changefeed,
     id: &str,
     random: &mut SmallRng,
-    life: impl Fn(u32) -> Range<u64>,
+    lifetime_ms: impl Fn(u32) -> Range<u64>,
 ) -> JobState {
     for slice in 0.. {
         if random.random_bool(0.3) {
-            world.endpoint.inject(fault(random));
+            world.endpoint.inject(random_fault(random));
         }
-        let life = Duration::from_millis(random.random_range(life(slice)));
-        let runner = format!("runner-{slice}");
-        match tokio::time::timeout(life, changefeed.runner.run_slice(id, &runner, std::future::pending())).await {
+        let lifetime = Duration::from_millis(random.random_range(lifetime_ms(slice)));
+        let worker = format!("worker-{slice}");
+        match tokio::time::timeout(lifetime, changefeed.runner.run_slice(id, &worker, std::future::pending())).await {
             Ok(Ok(SliceEnd::Ended(state))) => {
                 world.endpoint.clear_faults();
                 return state;
@@ -90,10 +91,10 @@ pub async fn finish_under_faults(
             Ok(Err(error)) => assert!(slice < 200, "{error}"),
         }
     }
-    unreachable!("a job ends")
+    unreachable!("the loop returns when the job ends")
 }
 
-fn fault(random: &mut SmallRng) -> Fault {
+fn random_fault(random: &mut SmallRng) -> Fault {
     let effects = [
         Effect::LoseReply,
         Effect::Status { status: 429, substatus: 3200 },
@@ -106,22 +107,22 @@ fn fault(random: &mut SmallRng) -> Fault {
     Fault { container, kind, times: random.random_range(1..10), effect }
 }
 
-/// Works on a job until the condition holds: then the slice ends.
+/// Runs a slice of a job and stops it when the condition holds.
 pub async fn run_slice_until(changefeed: &Changefeed, id: &str, condition: impl AsyncFn() -> bool) -> SliceEnd {
-    let (over, is_over) = tokio::sync::oneshot::channel::<()>();
-    let slice = changefeed.runner.run_slice(id, "test", is_over.map(drop));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let slice = changefeed.runner.run_slice(id, "test", stopped.map(drop));
     tokio::pin!(slice);
     let end = tokio::select! {
         end = &mut slice => end,
-        () = until("the slice is over", DEADLINE, condition) => {
-            over.send(()).expect("a slice");
+        () = until("the slice is to stop", DEADLINE, condition) => {
+            stop.send(()).expect("a running slice");
             slice.await
         }
     };
     end.expect("slice")
 }
 
-/// A restore as it is shown, with all of its items.
+/// A restore with all of its items.
 pub async fn restore_view(changefeed: &Changefeed, id: &str) -> RestoreView {
     let mut view = changefeed.restores.show(id).await.expect("restore");
     while let Some(continuation) = view.continuation.take() {
@@ -132,11 +133,10 @@ pub async fn restore_view(changefeed: &Changefeed, id: &str) -> RestoreView {
     view
 }
 
-/// What is done with each document: its name, the action and the version, in order.
-pub fn item_summaries(items: &[changefeed_operations::PlannedItem]) -> Vec<String> {
-    let line = |item: &changefeed_operations::PlannedItem| {
-        json!([item.partition_key, item.id, item.action, item.version, item.changes]).to_string()
-    };
+/// The name, action, version and changes of each item, sorted.
+pub fn item_summaries(items: &[PlannedItem]) -> Vec<String> {
+    let line =
+        |item: &PlannedItem| json!([item.partition_key, item.id, item.action, item.version, item.changes]).to_string();
     let mut lines: Vec<String> = items.iter().map(line).collect();
     lines.sort();
     lines

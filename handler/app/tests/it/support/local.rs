@@ -1,8 +1,9 @@
-//! `changefeed local`, started as a user starts it.
+//! `changefeed local` as users run it.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use azure_data_cosmos::{CosmosClient, FeedScope};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{client, until};
 
-/// A running `changefeed local`; told to end when dropped.
+/// A running `changefeed local`, which is terminated when dropped.
 pub struct Local {
     child: Child,
     pub ready: Value,
@@ -20,7 +21,7 @@ pub struct Local {
 }
 
 impl Local {
-    /// Starts it with these arguments on free ports, and waits for the ready line.
+    /// Starts `changefeed local` with these arguments on free ports and waits for the ready line.
     pub async fn start(arguments: &[&str]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut child = Command::new(env!("CARGO_BIN_EXE_changefeed"))
@@ -36,12 +37,12 @@ impl Local {
         let ready: Value = serde_json::from_str(&line).expect("the ready line is JSON");
         assert_eq!(ready["event"], "ready");
         let client = client(ready["cosmos"].as_str().expect("cosmos")).await;
-        // The host closes connections that are idle for five seconds; on a busy machine a request may be on its way then.
+        // The host closes connections that are idle for five seconds. Closing them earlier here avoids a race with the next request.
         let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1));
         Self { child, ready, client, http: http.build().expect("client") }
     }
 
-    /// Calls a function as a user does.
+    /// Calls a function with `POST`; the call must succeed.
     pub async fn post(&self, function: &str, body: Value) -> Value {
         let url = format!("{}/{function}", self.ready["api"].as_str().expect("api"));
         let response = self.http.post(url).body(body.to_string()).send().await.expect("an answer");
@@ -51,13 +52,13 @@ impl Local {
         answer
     }
 
-    /// Asks a function as a user does.
+    /// Calls a function with `GET`.
     pub async fn get(&self, path: &str) -> Value {
         let url = format!("{}/{path}", self.ready["api"].as_str().expect("api"));
         self.http.get(url).send().await.expect("an answer").json().await.expect("a JSON answer")
     }
 
-    /// A subcommand on the same containers; to be called with more arguments.
+    /// A subcommand on the same containers, to which more arguments can be added.
     pub fn command(&self, arguments: &[&str]) -> impl Fn(&[&str]) -> Output + use<> {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let connection_string = self.ready["connectionString"].as_str().expect("connectionString").to_owned();
@@ -68,7 +69,7 @@ impl Local {
         }
     }
 
-    /// The documents of Davidson as they are stored.
+    /// The two live documents of the city of Davidson, sorted by id.
     pub async fn davidson(&self) -> Vec<Value> {
         let mut documents = self.query("events", "SELECT * FROM c WHERE c.city_name = 'Davidson'").await;
         documents.sort_by_key(|document| document["id"].as_str().map(str::to_owned));
@@ -76,7 +77,7 @@ impl Local {
         documents
     }
 
-    /// Writes a document again with a wrong `seq`.
+    /// Overwrites a document with a wrong `seq`.
     pub async fn put_wrong(&self, document: &Value, seq: i64) {
         let events = self.client.database_client("dev").container_client("events", None).await.expect("events");
         let id = document["id"].as_str().expect("id").to_owned();
@@ -85,7 +86,7 @@ impl Local {
         events.upsert_item(id.clone(), &id, wrong, None).await.expect("upsert");
     }
 
-    /// Every item that a query selects, over all pages.
+    /// Every item that a query selects, from all pages.
     pub async fn query(&self, container: &str, query: &str) -> Vec<Value> {
         let mut request = json!({"container": container, "query": query, "maxItems": 1000});
         let mut items = Vec::new();
@@ -99,7 +100,7 @@ impl Local {
         }
     }
 
-    /// How many items a container has, asked past the handler.
+    /// The number of items in a container, without the handler.
     pub async fn count(&self, container: &str) -> usize {
         let container =
             self.client.database_client("dev").container_client(container.to_owned(), None).await.expect("container");
@@ -110,8 +111,8 @@ impl Local {
         ids.try_fold(0, |count, _| async move { Ok(count + 1) }).await.expect("items")
     }
 
-    /// Writes sample documents from another process, so many a second.
-    pub fn populate_beside(&self, count: &str, rate: &str) -> Child {
+    /// Writes sample documents from another process, at a rate per second.
+    pub fn populate_in_background(&self, count: &str, rate: &str) -> Child {
         Command::new(env!("CARGO_BIN_EXE_changefeed"))
             .args(["populate", "--count", count, "--rate-per-second", rate])
             .env("CosmosDB", self.ready["connectionString"].as_str().expect("connectionString"))
@@ -120,12 +121,11 @@ impl Local {
             .expect("changefeed populate")
     }
 
-    /// Waits until every document of `events` has a version with its current etag, and checks that no two versions have
-    /// the same id.
+    /// Waits until the current version of every document in `events` is captured. Checks that version ids are unique.
     pub async fn until_all_captured(&self, within: Duration) {
-        until("every document has its current version", within, async || {
+        until("the current version of every document is captured", within, async || {
             let etags = self.query("events", "SELECT VALUE c._etag FROM c").await;
-            let captured: std::collections::HashSet<String> = self
+            let captured: HashSet<String> = self
                 .query("changes", "SELECT VALUE c.etag FROM c")
                 .await
                 .into_iter()
@@ -152,10 +152,10 @@ impl Local {
         children.into_iter().next()
     }
 
-    /// Ends it as Ctrl-C does, and waits.
-    pub fn interrupt(mut self) -> std::process::ExitStatus {
+    /// Interrupts the process as Ctrl-C does and waits for its end.
+    pub fn interrupt(mut self) -> ExitStatus {
         signal("-INT", self.child.id());
-        self.child.wait().expect("it ended")
+        self.child.wait().expect("exit status")
     }
 }
 

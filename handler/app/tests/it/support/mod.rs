@@ -1,4 +1,4 @@
-//! What the scenarios are told with.
+//! Helpers of the tests.
 
 pub mod backups;
 mod client;
@@ -19,7 +19,7 @@ pub use process::{Instance, Starting};
 pub use snapshots::snapshots;
 pub use world::{Feed, World, batch_of};
 
-/// Every wait is for a condition; this is how long it may take on a busy machine.
+/// How long a wait for a condition may take on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Waits until the condition holds.
@@ -31,7 +31,7 @@ pub async fn until(what: &str, within: Duration, condition: impl AsyncFn() -> bo
     }
 }
 
-/// Text that no compression makes small.
+/// Text that does not compress well.
 pub fn noise(characters: usize) -> String {
     let mut state = 1_u64;
     let character = || {

@@ -1,6 +1,6 @@
-//! `changefeed process` as somebody runs it: any number of instances, stopped, held up and killed by signals.
+//! Instances of `changefeed process`, which signals stop, suspend and kill.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,17 +9,17 @@ use serde_json::Value;
 
 use super::{DEADLINE, signal, until};
 
-/// A running instance; killed when dropped.
+/// A running instance, which is killed when dropped.
 pub struct Instance {
     child: Child,
     printed: Arc<Mutex<Vec<Value>>>,
     pub ready: Value,
 }
 
-/// An instance that was started and may not be ready; killed when dropped.
+/// An instance that may not be ready yet, which is killed when dropped.
 pub struct Starting(Child);
 
-/// An instance that could not start: what it said, and how it ended.
+/// An instance that could not start: its error output and exit status.
 #[derive(Debug)]
 pub struct NotStarted {
     pub stderr: String,
@@ -27,7 +27,7 @@ pub struct NotStarted {
 }
 
 impl Instance {
-    /// Starts an instance with short intervals on the account of this connection string.
+    /// Starts an instance with short intervals and waits for its ready line.
     pub fn start(connection_string: &str, arguments: &[&str]) -> Result<Self, NotStarted> {
         let mut command = command(connection_string, arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("changefeed process");
@@ -36,7 +36,7 @@ impl Instance {
         let printed = Arc::<Mutex<Vec<Value>>>::default();
         let mut parsed =
             lines.by_ref().map_while(Result::ok).map(|line| serde_json::from_str(&line).expect("a JSON line"));
-        // Changes may be printed before.
+        // Changes may be printed before the ready line.
         let ready = parsed.by_ref().find(|line: &Value| {
             let is_ready = line["event"] == "ready";
             if !is_ready {
@@ -45,9 +45,9 @@ impl Instance {
             is_ready
         });
         let Some(ready) = ready else {
-            let mut said = String::new();
-            std::io::Read::read_to_string(&mut stderr, &mut said).expect("stderr");
-            return Err(NotStarted { stderr: said, status: child.wait().expect("status") });
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).expect("stderr");
+            return Err(NotStarted { stderr: text, status: child.wait().expect("status") });
         };
         std::thread::spawn(move || stderr.lines().for_each(drop));
         let lines_printed = Arc::clone(&printed);
@@ -59,7 +59,7 @@ impl Instance {
         Ok(Self { child, printed, ready })
     }
 
-    /// What it printed so far.
+    /// The lines printed so far.
     pub fn printed(&self) -> Vec<Value> {
         self.printed.lock().expect("printed").clone()
     }
@@ -68,12 +68,12 @@ impl Instance {
         signal(name, self.child.id());
     }
 
-    /// Sends the signal and waits for the end.
+    /// Sends the signal and waits for the exit.
     pub async fn end(mut self, by: &str) -> ExitStatus {
         end(&mut self.child, by).await
     }
 
-    /// `GET` of its health server.
+    /// Sends a `GET` request to the health server.
     pub async fn health(&self, path: &str) -> (u16, String) {
         let url = format!("{}{path}", self.ready["health"].as_str().expect("health"));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().expect("client");
@@ -87,7 +87,7 @@ impl Starting {
         Self(command(connection_string, arguments).stdout(Stdio::null()).spawn().expect("changefeed process"))
     }
 
-    /// Sends the signal and waits for the end.
+    /// Sends the signal and waits for the exit.
     pub async fn end(mut self, by: &str) -> ExitStatus {
         end(&mut self.0, by).await
     }
@@ -108,7 +108,7 @@ fn command(connection_string: &str, arguments: &[&str]) -> Command {
 async fn end(child: &mut Child, by: &str) -> ExitStatus {
     signal(by, child.id());
     let (child, ended) = (Mutex::new(child), Mutex::new(None));
-    until("the end of the instance", DEADLINE, async || {
+    until("the exit of the instance", DEADLINE, async || {
         let status = child.lock().expect("child").try_wait().expect("wait");
         *ended.lock().expect("status") = status;
         status.is_some()

@@ -1,7 +1,7 @@
-//! Snapshots of text whose changing parts are replaced: times, ids, request units, addresses.
+//! Settings of snapshots. Values that differ between runs are replaced: times, ids, request units, addresses.
 
-/// Parts of answers that differ from run to run.
-const CHANGING: &[(&str, &str)] = &[
+/// Values that differ between runs.
+const VARIABLE: &[(&str, &str)] = &[
     (r"\d{10}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[version]"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uuid]"),
     (r"\b[0-9a-f]{32,64}\b", "[hash]"),
@@ -12,7 +12,7 @@ const CHANGING: &[(&str, &str)] = &[
     (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
 ];
 
-/// The padding of tables, whose columns are as wide as what was replaced in them.
+/// The padding of tables, whose width depends on the replaced values.
 const PADDING: &[(&str, &str)] = &[(r" {2,}", " "), (r"[─═╌]{2,}", "─")];
 
 /// The settings of the snapshots in one folder below `snapshots/`: `help`, `json` or `tables`.
@@ -25,11 +25,11 @@ pub fn snapshots(folder: &str) -> insta::Settings {
     settings.set_omit_expression(true);
     let filters: &[&[(&str, &str)]] = match folder {
         "help" => &[],
-        "tables" => &[CHANGING, PADDING],
-        _ => &[CHANGING],
+        "tables" => &[VARIABLE, PADDING],
+        _ => &[VARIABLE],
     };
-    for (changing, name) in filters.iter().copied().flatten() {
-        settings.add_filter(changing, *name);
+    for (pattern, name) in filters.iter().copied().flatten() {
+        settings.add_filter(pattern, *name);
     }
     settings
 }

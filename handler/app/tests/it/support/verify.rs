@@ -1,4 +1,4 @@
-//! Verifications, and the damage that they are to find.
+//! Verifications, and the damage that they find.
 
 use azure_data_cosmos::PartitionKey;
 use azure_data_cosmos::models::PartitionKeyValue;
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::World;
 use super::jobs::finish;
 
-/// Asks for a verification with this request, and works on it to its end: how it ended, and every finding.
+/// Runs a verification to its end. Returns its record and every finding.
 pub async fn run_verification(changefeed: &Changefeed, request: Value) -> (VerifyRecord, Vec<Finding>) {
     let id = start_verification(changefeed, request).await;
     finish(changefeed, &id).await;
     verification_result(changefeed, &id).await
 }
 
-/// Asks for a verification; its id. Without another, there is no grace time.
+/// Starts a verification, by default without a grace time. Returns the id of the job.
 pub async fn start_verification(changefeed: &Changefeed, mut request: Value) -> String {
     if request.get("graceSeconds").is_none() {
         request["graceSeconds"] = json!(0);
@@ -24,7 +24,7 @@ pub async fn start_verification(changefeed: &Changefeed, mut request: Value) -> 
     changefeed.verifications.create_job(&request).await.expect("a job").id
 }
 
-/// What a verification came to.
+/// The record of a verification and every finding.
 pub async fn verification_result(changefeed: &Changefeed, id: &str) -> (VerifyRecord, Vec<Finding>) {
     let mut view = changefeed.verifications.show(id).await.expect("a verification");
     while let Some(continuation) = view.continuation.take() {
@@ -35,7 +35,7 @@ pub async fn verification_result(changefeed: &Changefeed, id: &str) -> (VerifyRe
     (view.record, view.findings)
 }
 
-/// Kind, id and version of each finding, in order.
+/// Kind, id and version of each finding, sorted.
 pub fn finding_summaries(findings: &[Finding]) -> Vec<(String, String, String)> {
     let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
     let line = |finding: &Finding| (text(json!(finding.kind)), finding.id.clone(), finding.version.to_string());
@@ -44,12 +44,9 @@ pub fn finding_summaries(findings: &[Finding]) -> Vec<(String, String, String)> 
     lines
 }
 
-/// The id of the version that a stored document is.
+/// The id of the version of a stored document.
 pub fn version_of(stored: &Value) -> String {
-    changed_version(stored["_ts"].as_i64().expect("_ts"), stored["_etag"].as_str().expect("_etag"))
-}
-
-fn changed_version(ts: i64, etag: &str) -> String {
+    let (ts, etag) = (stored["_ts"].as_i64().expect("_ts"), stored["_etag"].as_str().expect("_etag"));
     format!("{ts:010}-{}", etag.trim_matches('"'))
 }
 
@@ -59,29 +56,29 @@ pub fn record_key(record: &Value) -> PartitionKey {
     PartitionKey::try_from(vec![text("pk"), text("sourceId")]).expect("key")
 }
 
-/// Takes a record out of `changes`.
+/// Deletes a record of `changes`.
 pub async fn delete_record(world: &World, record: &Value) {
     let id = record["id"].as_str().expect("id");
     world.container("changes").await.delete_item(record_key(record), id, None).await.expect("delete");
 }
 
-/// Writes over a record of `changes`.
+/// Overwrites a record of `changes`.
 pub async fn overwrite_record(world: &World, record: Value) {
     let (key, id) = (record_key(&record), record["id"].as_str().expect("id").to_owned());
     world.container("changes").await.upsert_item(key, &id, record, None).await.expect("upsert");
 }
 
-/// The parts of versions.
+/// The parts of large versions.
 pub async fn version_parts(world: &World) -> Vec<Value> {
     world.query("changes", "SELECT * FROM c WHERE IS_DEFINED(c.partOf)").await
 }
 
-/// Text that fits into a document, and its version into no record: the version has parts.
+/// Text that fits into a document but not into one record, so that the version has parts.
 pub fn text_larger_than_an_item() -> String {
     let mut state = 7_u64;
     let character = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // The printable ones that JSON does not escape.
+        // Printable characters that JSON does not escape.
         char::from_u32(35 + (state >> 33) as u32 % 57).unwrap_or('x')
     };
     std::iter::repeat_with(character).take(1_940_000).collect()

@@ -1,6 +1,7 @@
-//! An embedded endpoint with the containers, and a client that sees them from outside.
+//! An embedded endpoint with the containers of the default settings.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::feed::ChangeFeedPageIterator;
@@ -18,19 +19,19 @@ use serde_json::Value;
 
 use super::{Handler, client};
 
-/// The endpoint and what is in it.
+/// An endpoint with containers, and a client that accesses them directly.
 pub struct World {
     pub endpoint: Endpoint,
     pub client: CosmosClient,
 }
 
 impl World {
-    /// An endpoint with the containers of the default settings: `events` by `/pk`, `changes` as provisioned.
+    /// An endpoint whose `events` has the partition key `/pk` and whose `changes` has the provisioned one.
     pub async fn new() -> Self {
         Self::with_keys(&["/pk"], &["/pk", "/sourceId"]).await
     }
 
-    /// An endpoint whose `events` and `changes` have these keys.
+    /// An endpoint whose `events` and `changes` have these partition keys.
     pub async fn with_keys(events: &[&'static str], changes: &[&'static str]) -> Self {
         let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
         let client = client(endpoint.url()).await;
@@ -49,12 +50,12 @@ impl World {
         self.client.database_client("dev").create_container(properties, None).await.expect("container");
     }
 
-    /// A handler on this endpoint.
+    /// Starts a handler on this endpoint.
     pub fn handler(&self) -> Handler {
         Handler::start(&[("CosmosDB", &self.endpoint.connection_string())])
     }
 
-    /// The library on this endpoint, for what needs a clock of its own.
+    /// The library on this endpoint, for tests that change its options or pass a clock.
     pub fn changefeed(&self, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
         let name = str::to_owned;
         let names = ContainerNames {
@@ -67,7 +68,7 @@ impl World {
         };
         let mut options = ChangefeedOptions {
             concurrency: 16,
-            batch_timeout: std::time::Duration::from_secs(30),
+            batch_timeout: Duration::from_secs(30),
             indexed_fields: Vec::new(),
             restored_at_field: Some(name("restored_at")),
             retention_days: None,
@@ -82,7 +83,7 @@ impl World {
         self.client.database_client("dev").container_client(name.to_owned(), None).await.expect("container")
     }
 
-    /// Writes a document into `events`, and returns it as it is stored.
+    /// Upserts a document in `events`; returns the stored document.
     pub async fn put(&self, key: impl Into<PartitionKey>, document: Value) -> Value {
         let mut options = ItemWriteOptions::default();
         options.operation.content_response_on_write = Some(ContentResponseOnWrite::Enabled);
@@ -92,7 +93,7 @@ impl World {
         response.into_model().expect("document")
     }
 
-    /// Reads a document of `events` as it is stored.
+    /// Reads a document of `events`.
     pub async fn live(&self, key: impl Into<PartitionKey>, id: &str) -> Option<Value> {
         match self.container("events").await.read_item(key, id, None).await {
             Ok(response) => Some(response.into_model().expect("document")),
@@ -115,7 +116,7 @@ impl World {
         items.try_collect().await.expect("items")
     }
 
-    /// Every version, by its id; fails if two have the same.
+    /// Every version by its id. Checks that ids are unique.
     pub async fn versions(&self) -> BTreeMap<String, Value> {
         let found = self.query("changes", "SELECT * FROM c WHERE NOT IS_DEFINED(c.partOf)").await;
         let count = found.len();
@@ -125,7 +126,7 @@ impl World {
         versions
     }
 
-    /// The only version that there is.
+    /// The version, when there is exactly one.
     pub async fn only_version(&self) -> Value {
         let mut versions = self.versions().await;
         assert_eq!(versions.len(), 1, "{versions:?}");
@@ -137,27 +138,27 @@ impl World {
     }
 }
 
-/// A change feed that is read step by step.
+/// A change feed that is read in steps.
 pub struct Feed {
     pages: ChangeFeedPageIterator<ChangeFeedItem<Value>>,
 }
 
 impl Feed {
-    /// What has changed since the last call, with `_lsn`.
-    pub async fn changed(&mut self) -> Vec<Value> {
-        let mut changed = Vec::new();
-        // A page is of one of the four ranges; twice around without a change is the end.
+    /// The changes since the last call, with `_lsn`.
+    pub async fn changes(&mut self) -> Vec<Value> {
+        let mut changes = Vec::new();
+        // A page covers one of the four ranges. The feed is at its end after two rounds without a change.
         let mut empty = 0;
         while empty < 8 {
             let page = self.pages.next().await.expect("page").expect("page").into_items();
             empty = if page.is_empty() { empty + 1 } else { 0 };
-            changed.extend(page.iter().filter_map(|item| item.current().cloned()));
+            changes.extend(page.iter().filter_map(|item| item.current().cloned()));
         }
-        changed
+        changes
     }
 }
 
-/// Documents as the text of a batch.
+/// The text of a batch with these documents.
 pub fn batch_of(documents: &[Value]) -> String {
     Value::Array(documents.to_vec()).to_string()
 }
