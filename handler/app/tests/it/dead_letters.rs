@@ -1,6 +1,7 @@
 //! Documents that could not be captured: listed, shown, replayed, discarded.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::{Method, StatusCode};
@@ -8,20 +9,20 @@ use serde_json::{Value, json};
 
 use crate::support::{Handler, World, batch_of, noise};
 
-const REFUSAL: Effect = Effect::Status { status: 413, substatus: 0 };
+const REJECTION: Effect = Effect::Status { status: 413, substatus: 0 };
 
 fn inject(world: &World, container: &str, times: u32, effect: Effect) {
     world.endpoint.inject(Fault { container: Some(container.into()), kind: RequestKind::Write, times, effect });
 }
 
-/// A stored document whose version was refused once, and the id of its dead letter.
-async fn refused(world: &World, handler: &Handler, document: Value) -> (Value, String) {
-    let known = world.dead_letters().await.len();
+/// Writes a document whose version Cosmos DB rejects once. Returns the stored document and the id of its dead letter.
+async fn dead_letter(world: &World, handler: &Handler, document: Value) -> (Value, String) {
+    let before = world.dead_letters().await.len();
     let stored = world.put("a", document).await;
-    inject(world, "changes", 1, REFUSAL);
+    inject(world, "changes", 1, REJECTION);
     handler.invoke_until_accepted(&batch_of(std::slice::from_ref(&stored))).await;
     let letters = list(handler, "").await;
-    assert!(world.dead_letters().await.len() > known);
+    assert!(world.dead_letters().await.len() > before);
     (stored, letters["items"][0]["id"].as_str().expect("id").to_owned())
 }
 
@@ -40,13 +41,13 @@ async fn delete(handler: &Handler, id: &str) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn dead_letters_are_listed_page_by_page_newest_first_and_each_has_its_payload_as_it_came() {
+async fn dead_letters_are_listed_in_pages_newest_first_with_their_delivered_payloads() {
     let world = World::new().await;
     let handler = world.handler();
-    // Two batches, so that some came at the same instant and some did not.
+    // Two batches, so that some dead letters have the same time.
     let payloads: Vec<String> = (0..9).map(|n| format!("{{\"n\" : {n}.50,  \"pk\":\"a\"}}")).collect();
     handler.invoke(&format!("[{}]", payloads[..6].join(",")), false).await;
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
     handler.invoke(&format!("[{}]", payloads[6..].join(",")), true).await;
 
     let (mut letters, mut query) = (Vec::new(), "?maxItems=2".to_owned());
@@ -61,23 +62,23 @@ async fn dead_letters_are_listed_page_by_page_newest_first_and_each_has_its_payl
     }
     assert_eq!(letters.len(), 9);
     assert!(letters.is_sorted_by(|newer, older| newer["capturedAt"].as_str() >= older["capturedAt"].as_str()));
-    let mut seen = Vec::new();
+    let mut found = Vec::new();
     for letter in &letters {
         assert!(letter.get("payload").is_none() && letter["reason"] == "no-id" && letter["attempts"] == 0, "{letter}");
-        let (status, whole) = handler.get(&format!("/api/dead-letters/{}", letter["id"].as_str().expect("id"))).await;
+        let (status, full) = handler.get(&format!("/api/dead-letters/{}", letter["id"].as_str().expect("id"))).await;
         assert_eq!(status, StatusCode::OK);
-        seen.push(whole["payload"].as_str().expect("payload").to_owned());
+        found.push(full["payload"].as_str().expect("payload").to_owned());
     }
-    seen.sort();
-    assert_eq!(seen, payloads);
+    found.sort();
+    assert_eq!(found, payloads);
 }
 
 #[tokio::test]
-async fn a_dead_letter_that_can_be_stored_now_becomes_the_version_that_it_would_have_been() {
+async fn a_replayed_dead_letter_is_stored_as_the_version_of_the_original_delivery() {
     let world = World::new().await;
     let handler = world.handler();
     let document = json!({"id": "1", "pk": "a", "at": "2024-01-01T10:00:00+02:00"});
-    let (mut stored, id) = refused(&world, &handler, document).await;
+    let (mut stored, id) = dead_letter(&world, &handler, document).await;
     assert_eq!(world.versions().await.len(), 0);
     let (status, answer) = replay(&handler, &id).await;
     assert_eq!((status, &answer["outcome"]), (StatusCode::OK, &json!("stored")), "{answer}");
@@ -90,9 +91,9 @@ async fn a_dead_letter_that_can_be_stored_now_becomes_the_version_that_it_would_
     assert_eq!(world.dead_letters().await, Vec::<Value>::new());
     assert_eq!(replay(&handler, &id).await.0, StatusCode::NOT_FOUND);
 
-    // The document has moved on, so what the host may have rewritten is not exact, as it would not have been then.
+    // The document has changed, so values that the host may have rewritten cannot be read again: the version is inexact.
     stored["_etag"] = json!("\"missed\"");
-    inject(&world, "changes", 1, REFUSAL);
+    inject(&world, "changes", 1, REJECTION);
     handler.invoke_until_accepted(&batch_of(&[stored])).await;
     let id = list(&handler, "").await["items"][0]["id"].as_str().expect("id").to_owned();
     let (_, answer) = replay(&handler, &id).await;
@@ -101,14 +102,14 @@ async fn a_dead_letter_that_can_be_stored_now_becomes_the_version_that_it_would_
 }
 
 #[tokio::test]
-async fn what_still_cannot_be_stored_stays_with_the_new_reason_and_the_number_of_attempts() {
+async fn a_dead_letter_whose_replay_fails_has_the_new_reason_and_the_number_of_attempts() {
     let world = World::new().await;
     let handler = world.handler();
-    let (_, id) = refused(&world, &handler, json!({"id": "1", "pk": "a"})).await;
+    let (_, id) = dead_letter(&world, &handler, json!({"id": "1", "pk": "a"})).await;
     let before = handler.get(&format!("/api/dead-letters/{id}")).await.1;
     for attempt in 1..=2 {
-        inject(&world, "changes", 1, REFUSAL);
-        // The note of the attempt gets through, its reply does not.
+        inject(&world, "changes", 1, REJECTION);
+        // The attempt is recorded, but the reply is lost.
         inject(&world, "dead-letters", 1, Effect::LoseReply);
         let (status, answer) = replay(&handler, &id).await;
         assert_eq!((status, &answer["outcome"]), (StatusCode::OK, &json!("stillDead")), "{answer}");
@@ -118,18 +119,18 @@ async fn what_still_cannot_be_stored_stays_with_the_new_reason_and_the_number_of
     assert_eq!((&after["payload"], &after["capturedAt"]), (&before["payload"], &before["capturedAt"]));
     assert!(after["attempts"] == 2 && after["attemptedAt"].is_string(), "{after}");
     assert_eq!(world.dead_letters().await.len(), 1);
-    // A failure that may pass changes nothing.
+    // A transient failure does not change the dead letter.
     inject(&world, "changes", 100, Effect::Status { status: 503, substatus: 0 });
     assert_eq!(replay(&handler, &id).await.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(handler.get(&format!("/api/dead-letters/{id}")).await.1, after);
 }
 
 #[tokio::test]
-async fn replays_at_the_same_time_and_with_lost_replies_double_nothing() {
+async fn concurrent_replays_with_lost_replies_store_each_version_once() {
     let world = World::new().await;
     let handler = world.handler();
     for n in 0..5 {
-        let (_, id) = refused(&world, &handler, json!({"id": n.to_string(), "pk": "a"})).await;
+        let (_, id) = dead_letter(&world, &handler, json!({"id": n.to_string(), "pk": "a"})).await;
         inject(&world, "changes", 2, Effect::LoseReply);
         inject(&world, "dead-letters", 2, Effect::LoseReply);
         let answers = tokio::join!(replay(&handler, &id), replay(&handler, &id), replay(&handler, &id));
@@ -142,7 +143,7 @@ async fn replays_at_the_same_time_and_with_lost_replies_double_nothing() {
 }
 
 #[tokio::test]
-async fn replays_of_the_same_hopeless_letter_at_the_same_time_are_all_counted() {
+async fn concurrent_replays_of_an_invalid_dead_letter_are_all_counted() {
     let world = World::new().await;
     let handler = world.handler();
     handler.invoke("[5]", false).await;
@@ -154,23 +155,23 @@ async fn replays_of_the_same_hopeless_letter_at_the_same_time_are_all_counted() 
 }
 
 #[tokio::test]
-async fn a_payload_larger_than_an_item_comes_back_whole_and_leaves_nothing_behind() {
+async fn a_payload_larger_than_an_item_is_read_completely_and_deleted_completely() {
     let world = World::new().await;
     let handler = world.handler();
-    let hopeless = json!({"pk": "a", "text": noise(1_500_000)}).to_string();
-    handler.invoke(&format!("[{hopeless}]"), true).await;
+    let invalid = json!({"pk": "a", "text": noise(1_500_000)}).to_string();
+    handler.invoke(&format!("[{invalid}]"), true).await;
     assert!(world.dead_letters().await.len() > 2, "a record and its parts");
     let letters = list(&handler, "").await;
     assert_eq!(letters["items"].as_array().map(Vec::len), Some(1));
     let id = letters["items"][0]["id"].as_str().expect("id");
     assert_eq!(replay(&handler, id).await.1["outcome"], "stillDead");
     let (_, letter) = handler.get(&format!("/api/dead-letters/{id}")).await;
-    assert!(letter["payload"].as_str() == Some(&hopeless) && letter["attempts"] == 1);
+    assert!(letter["payload"].as_str() == Some(&invalid) && letter["attempts"] == 1);
     assert_eq!(delete(&handler, id).await.0, StatusCode::OK);
     assert_eq!(world.dead_letters().await, Vec::<Value>::new());
 
-    // Larger than a part, as a document and as its dead letter.
-    let (stored, id) = refused(&world, &handler, json!({"id": "1", "pk": "a", "text": noise(650_000)})).await;
+    // The document and its dead letter are both larger than one part.
+    let (stored, id) = dead_letter(&world, &handler, json!({"id": "1", "pk": "a", "text": noise(650_000)})).await;
     assert_eq!(replay(&handler, &id).await.1["outcome"], "stored");
     let version = world.only_version().await;
     let path = format!("/api/history/versions/{}?id=1&pk=a", version["id"].as_str().expect("id"));
@@ -179,7 +180,7 @@ async fn a_payload_larger_than_an_item_comes_back_whole_and_leaves_nothing_behin
 }
 
 #[tokio::test]
-async fn a_letter_that_was_written_before_there_were_replays_is_read_and_replayed() {
+async fn a_dead_letter_from_before_replays_existed_can_be_read_and_replayed() {
     let world = World::new().await;
     let handler = world.handler();
     let stored = world.put("a", json!({"id": "1", "pk": "a"})).await;
@@ -192,7 +193,7 @@ async fn a_letter_that_was_written_before_there_were_replays_is_read_and_replaye
 }
 
 #[tokio::test]
-async fn unknown_letters_and_wrong_requests_are_told_apart() {
+async fn an_unknown_dead_letter_is_distinguished_from_an_invalid_request() {
     let world = World::new().await;
     let handler = world.handler();
     for (status, answer) in [
@@ -220,7 +221,7 @@ async fn unknown_letters_and_wrong_requests_are_told_apart() {
 fn run(world: &World, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
     command.arg("dead-letters").args(arguments).env("CosmosDB", world.endpoint.connection_string());
-    command.stdin(std::process::Stdio::null());
+    command.stdin(Stdio::null());
     tokio::task::block_in_place(|| command.output().expect("changefeed"))
 }
 
@@ -233,7 +234,7 @@ fn lines(output: &Output) -> Vec<Value> {
 async fn the_command_line_lists_shows_replays_and_discards() {
     let world = World::new().await;
     let handler = world.handler();
-    let (_, id) = refused(&world, &handler, json!({"id": "1", "pk": "a"})).await;
+    let (_, id) = dead_letter(&world, &handler, json!({"id": "1", "pk": "a"})).await;
     handler.invoke("[5,6]", false).await;
     assert_eq!(lines(&run(&world, &["list", "--output", "json"])).len(), 3);
     assert_eq!(lines(&run(&world, &["list", "--max-items", "2", "--output", "json"])).len(), 2);
@@ -250,7 +251,7 @@ async fn the_command_line_lists_shows_replays_and_discards() {
     outcomes.sort_by_key(Value::to_string);
     assert_eq!(outcomes, ["stillDead", "stillDead", "stored"]);
     assert_eq!(world.only_version().await["sourceId"], "1");
-    // One that is unknown does not keep the others from it.
+    // An unknown id does not prevent the replay of the others.
     let rest: Vec<String> = list(&handler, "").await["items"]
         .as_array()
         .expect("items")
@@ -259,10 +260,11 @@ async fn the_command_line_lists_shows_replays_and_discards() {
         .collect();
     let output = run(&world, &["replay", "nothing", &rest[0]]);
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        told.contains("still a dead letter") && told.ends_with("stored 0 dead letters, 1 are still dead letters\n"),
-        "{told}"
+        printed.contains("still a dead letter")
+            && printed.ends_with("stored 0 dead letters, 1 are still dead letters\n"),
+        "{printed}"
     );
 
     let refused = run(&world, &["discard", "--all"]);

@@ -1,4 +1,4 @@
-//! Wrong input gets a clear answer, and the handler goes on.
+//! Invalid requests: the response names what is wrong and what is allowed.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -7,14 +7,14 @@ use crate::support::{Handler, World, batch_of};
 
 const BATCH: &str = "/CosmosChangeFeed";
 
-async fn refused(handler: &Handler, path: &str, content_type: &str, body: &str) -> (StatusCode, String) {
+async fn rejected(handler: &Handler, path: &str, content_type: &str, body: &str) -> (StatusCode, String) {
     let (status, answer) = handler.send(Method::POST, path, content_type, body.to_owned()).await;
     let message = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{path} {body}: {answer}")).to_owned();
     (status, message)
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_batch_is_refused_by_what_is_wrong_with_it() {
+async fn an_invalid_batch_is_rejected_with_the_reason() {
     let world = World::new().await;
     let handler = world.handler();
     for (body, named) in [
@@ -26,18 +26,18 @@ async fn a_body_that_is_no_batch_is_refused_by_what_is_wrong_with_it() {
         (r#"{"Data":{"documents":"{}"}}"#, "must be an array"),
         (r#"{"Data":{"documents":7}}"#, "must be an array"),
     ] {
-        let (status, message) = refused(&handler, BATCH, "application/json", body).await;
+        let (status, message) = rejected(&handler, BATCH, "application/json", body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
         assert!(message.contains(named), "{body}: {message}");
     }
-    let (status, message) = refused(&handler, BATCH, "application/xml", "<a/>").await;
+    let (status, message) = rejected(&handler, BATCH, "application/xml", "<a/>").await;
     assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert!(message.contains("application/xml") && message.contains("application/json"), "{message}");
     assert_eq!(handler.get("/").await.0, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn functions_name_the_property_that_is_wrong_and_what_is_allowed() {
+async fn an_invalid_request_is_rejected_with_the_property_and_the_allowed_values() {
     let world = World::new().await;
     let handler = world.handler();
     for (function, body, named) in [
@@ -76,14 +76,14 @@ async fn functions_name_the_property_that_is_wrong_and_what_is_allowed() {
         ("query", json!({"container": "leases", "query": "SELECT * FROM c"}), "leases"),
     ] {
         let (status, message) =
-            refused(&handler, &format!("/api/{function}"), "application/json", &body.to_string()).await;
+            rejected(&handler, &format!("/api/{function}"), "application/json", &body.to_string()).await;
         assert!(status.is_client_error(), "{body}: {status} {message}");
         assert!(message.contains(named), "{body}: {message}");
     }
 }
 
 #[tokio::test]
-async fn a_path_or_method_that_is_none_is_told() {
+async fn an_unknown_path_or_method_is_reported() {
     let world = World::new().await;
     let handler = world.handler();
     let (status, answer) = handler.get("/api/nothing").await;
@@ -94,7 +94,7 @@ async fn a_path_or_method_that_is_none_is_told() {
 }
 
 #[tokio::test]
-async fn questions_to_the_history_name_the_parameter_that_is_wrong() {
+async fn an_invalid_history_request_is_rejected_with_the_parameter() {
     let world = World::new().await;
     let handler = world.handler();
     let long = format!("/api/history/search?filter=a%3D{}", "x".repeat(20_000));
@@ -121,7 +121,7 @@ async fn questions_to_the_history_name_the_parameter_that_is_wrong() {
 }
 
 #[tokio::test]
-async fn hostile_values_of_filters_find_only_what_has_them() {
+async fn a_hostile_filter_value_matches_only_documents_with_this_value() {
     let world = World::new().await;
     let handler = world.handler();
     let hostile = "'] OR true -- \" \\ [c.x] {\"$ne\": 1}";
@@ -142,7 +142,7 @@ async fn hostile_values_of_filters_find_only_what_has_them() {
 }
 
 #[tokio::test]
-async fn a_restore_that_says_too_little_or_too_much_is_refused() {
+async fn an_incomplete_or_ambiguous_restore_request_is_rejected() {
     let world = World::new().await;
     let handler = world.handler();
     for (request, named) in [

@@ -1,12 +1,14 @@
-//! Seeing past versions and putting them back.
+//! Reading past versions and restoring them in a request.
+
+use std::time::Duration;
 
 use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World, batch_of};
+use crate::support::{DEADLINE, Handler, World, batch_of, until};
 
-/// Delivers versions of one document that was written at these times, each with `n` and an etag of its own.
+/// Delivers versions of one document with these times and log sequence numbers, each with its own `n` and etag.
 async fn deliver(handler: &Handler, id: &str, times: &[(i64, i64)]) {
     for (n, (ts, lsn)) in times.iter().enumerate() {
         let version = json!({"id": id, "pk": "a", "n": n, "_ts": ts, "_lsn": lsn, "_etag": format!("\"{ts}-{lsn}\"")});
@@ -29,7 +31,7 @@ async fn restore(handler: &Handler, request: &Value) -> Value {
     report
 }
 
-/// Writes a document and captures it; the stored document.
+/// Writes a document and captures it. Returns the stored document.
 async fn put(world: &World, handler: &Handler, document: Value) -> Value {
     let stored = world.put(document["pk"].as_str().expect("pk").to_owned(), document).await;
     handler.invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
@@ -45,21 +47,21 @@ fn version_of(stored: &Value) -> String {
 }
 
 #[tokio::test]
-async fn the_last_change_before_the_moment_is_chosen_not_the_oldest_and_not_the_last_captured() {
+async fn a_restore_selects_the_last_change_before_the_time_in_any_order_of_capture() {
     let world = World::new().await;
     let handler = world.handler();
-    // Captured in the wrong order; two of them in one second.
+    // Captured in the wrong order; two versions have the same second.
     deliver(&handler, "28036", &[(1_592_927_008, 40), (1_592_926_427, 10), (1_592_926_494, 31), (1_592_926_494, 30)])
         .await;
-    for (target, moment, chosen) in [
+    for (target, time, expected) in [
         ("before", 1_592_926_509, "1592926494-1592926494-31"),
         ("asOf", 1_592_926_509, "1592926494-1592926494-31"),
         ("asOf", 1_592_926_494, "1592926494-1592926494-31"),
         ("before", 1_592_926_494, "1592926427-1592926427-10"),
         ("asOf", 1_592_927_008, "1592927008-1592927008-40"),
     ] {
-        let plan = plan(&handler, json!({"id": "28036", "partitionKey": ["a"], target: moment})).await;
-        assert_eq!(plan["items"][0]["version"], chosen, "{target} {moment}: {plan}");
+        let plan = plan(&handler, json!({"id": "28036", "partitionKey": ["a"], target: time})).await;
+        assert_eq!(plan["items"][0]["version"], expected, "{target} {time}: {plan}");
     }
     let (_, page) = handler.get("/api/history/versions?id=28036&pk=a&maxItems=3").await;
     let ids = |page: &Value| -> Vec<String> {
@@ -91,13 +93,13 @@ async fn a_document_as_of_a_time_is_a_version_absent_or_unknown() {
     assert_eq!(as_of("1", 1000).await["version"]["sourceTs"], 1000);
     assert_eq!(as_of("1", 1999).await["version"]["sourceTs"], 1000);
     assert_eq!(as_of("1", 2099).await["version"]["sourceTs"], 2000);
-    assert_eq!(as_of("1", 2100).await, json!({"state": "absent", "because": "0000002000-2000"}), "it had expired");
+    assert_eq!(as_of("1", 2100).await, json!({"state": "absent", "because": "0000002000-2000"}), "expired");
     assert_eq!(as_of("2", 600).await, json!({"state": "absent", "because": "0000000500-delete-5"}));
     assert_eq!(as_of("nobody", 600).await, json!({"state": "unknown"}));
 }
 
 #[tokio::test]
-async fn differences_are_told_as_a_patch_and_field_by_field() {
+async fn a_difference_is_reported_as_a_patch_and_by_field() {
     let world = World::new().await;
     let handler = world.handler();
     let first = put(&world, &handler, json!({"id": "1", "pk": "a", "city": "Davidson", "tags": [1]})).await;
@@ -112,7 +114,7 @@ async fn differences_are_told_as_a_patch_and_field_by_field() {
 }
 
 #[tokio::test]
-async fn a_restored_document_is_the_version_and_the_stamp_and_undo_brings_back_what_was_replaced() {
+async fn a_restored_document_is_the_version_with_a_timestamp_and_undo_restores_the_replaced_one() {
     let world = World::new().await;
     let handler = world.handler();
     let good = json!({"id": "1", "pk": "a", "z": [1.5, {"ü": ""}, []], "big": 9_007_199_254_740_993_i64, "n": null, "_type": "x", "e": {}});
@@ -144,20 +146,20 @@ async fn a_restored_document_is_the_version_and_the_stamp_and_undo_brings_back_w
 }
 
 #[tokio::test]
-async fn what_is_overwritten_is_in_the_history_first_even_if_nothing_captured_it() {
+async fn a_restore_saves_an_uncaptured_document_to_the_history_before_it_overwrites_it() {
     let world = World::new().await;
     let handler = world.handler();
     let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
     let uncaptured = world.put("a", json!({"id": "1", "pk": "a", "n": 2})).await;
     let report = restore(&handler, &json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored)})).await;
-    let kept = world.versions().await.remove(&version_of(&uncaptured)).expect("the overwritten version");
-    assert_eq!((&kept["document"]["n"], &kept["capturedBy"]), (&json!(2), &report["id"]));
+    let saved = world.versions().await.remove(&version_of(&uncaptured)).expect("the overwritten version");
+    assert_eq!((&saved["document"]["n"], &saved["capturedBy"]), (&json!(2), &report["id"]));
     handler.invoke(&batch_of(&[uncaptured]), false).await;
-    assert_eq!(world.versions().await.len(), 2, "captured later, it is the same version");
+    assert_eq!(world.versions().await.len(), 2, "the later delivery adds nothing");
 }
 
 #[tokio::test]
-async fn a_deleted_document_comes_back_and_undo_takes_it_away_again() {
+async fn a_deleted_document_is_restored_and_undo_deletes_it() {
     let world = World::new().await;
     let handler = world.handler();
     let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
@@ -172,15 +174,15 @@ async fn a_deleted_document_comes_back_and_undo_takes_it_away_again() {
 }
 
 #[tokio::test]
-async fn documents_that_did_not_exist_then_are_left_alone_unless_asked_for() {
+async fn documents_created_after_the_time_are_deleted_only_on_request() {
     let world = World::new().await;
     let handler = world.handler();
     let stored = world.put("a", json!({"id": "1", "pk": "a"})).await;
     let created = json!({"current": stored, "metadata": {"lsn": 1, "operationType": "create", "crts": stored["_ts"]}});
     handler.invoke(&batch_of(&[created]), false).await;
     let before = stored["_ts"].as_i64().expect("_ts") - 10;
-    let left = restore(&handler, &json!({"all": true, "asOf": before})).await;
-    assert_eq!(left["counts"]["unchanged"], 1, "{left}");
+    let unchanged = restore(&handler, &json!({"all": true, "asOf": before})).await;
+    assert_eq!(unchanged["counts"]["unchanged"], 1, "{unchanged}");
     let deleted = restore(&handler, &json!({"all": true, "asOf": before, "deleteCreatedAfter": true})).await;
     assert_eq!(deleted["counts"]["delete"], 1, "{deleted}");
     assert!(world.live("a", "1").await.is_none());
@@ -196,22 +198,19 @@ async fn a_document_that_changes_between_plan_and_execution_is_a_conflict_unless
     let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
     put(&world, &handler, json!({"id": "1", "pk": "a", "n": 2})).await;
     let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored)});
-    // The record of the restore is written between the two: held up, it leaves time for another writer.
-    let hold = || Fault {
+    // The record of the restore is written between plan and execution. A delay of this write leaves time for another writer.
+    let delay_of_the_record = || Fault {
         container: Some("jobs".into()),
         kind: RequestKind::Write,
         times: 1,
-        effect: Effect::Delay(std::time::Duration::from_millis(1500)),
+        effect: Effect::Delay(Duration::from_millis(1500)),
     };
-    let meddle = async |n: i64| {
-        crate::support::until("the record is being written", crate::support::DEADLINE, async || {
-            world.endpoint.pending_faults() == 0
-        })
-        .await;
+    let write_meanwhile = async |n: i64| {
+        until("the record is being written", DEADLINE, async || world.endpoint.pending_faults() == 0).await;
         world.put("a", json!({"id": "1", "pk": "a", "n": n})).await
     };
-    world.endpoint.inject(hold());
-    let (report, _) = tokio::join!(restore(&handler, &request), meddle(3));
+    world.endpoint.inject(delay_of_the_record());
+    let (report, _) = tokio::join!(restore(&handler, &request), write_meanwhile(3));
     assert_eq!(
         (&report["state"], &report["items"][0]["action"]),
         (&json!("conflicts"), &json!("conflict")),
@@ -221,15 +220,18 @@ async fn a_document_that_changes_between_plan_and_execution_is_a_conflict_unless
 
     let mut forced = request.clone();
     forced["force"] = json!(true);
-    world.endpoint.inject(hold());
-    let (report, overwritten) = tokio::join!(restore(&handler, &forced), meddle(4));
+    world.endpoint.inject(delay_of_the_record());
+    let (report, overwritten) = tokio::join!(restore(&handler, &forced), write_meanwhile(4));
     assert_eq!(report["state"], "done", "{report}");
     assert_eq!(world.live("a", "1").await.expect("live")["n"], 1);
-    assert!(world.versions().await.contains_key(&version_of(&overwritten)), "what was overwritten is kept");
+    assert!(
+        world.versions().await.contains_key(&version_of(&overwritten)),
+        "the overwritten version is in the history"
+    );
 }
 
 #[tokio::test]
-async fn a_restore_whose_reply_is_lost_is_reported_as_it_happened_and_happens_once() {
+async fn a_restore_whose_replies_are_lost_is_executed_once_and_reported_as_done() {
     let world = World::new().await;
     let handler = world.handler();
     let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
@@ -250,8 +252,8 @@ async fn a_restore_whose_reply_is_lost_is_reported_as_it_happened_and_happens_on
         );
         let live = world.live("a", "1").await.expect("live");
         assert_eq!((&live["n"], &live["_etag"]), (&json!(1), &report["items"][0]["restoredEtag"]));
-        let again = restore(&handler, &request).await;
-        assert_eq!(again["counts"]["unchanged"], 1, "{again}");
+        let repeated = restore(&handler, &request).await;
+        assert_eq!(repeated["counts"]["unchanged"], 1, "{repeated}");
         assert_eq!(world.live("a", "1").await.expect("live")["_etag"], live["_etag"]);
         let undo = format!("/api/restores/{}/undo", report["id"].as_str().expect("id"));
         assert_eq!(handler.post(&undo, &json!({})).await.1["state"], "done");
@@ -259,7 +261,7 @@ async fn a_restore_whose_reply_is_lost_is_reported_as_it_happened_and_happens_on
 }
 
 #[tokio::test]
-async fn a_restore_into_another_container_leaves_the_live_documents_alone() {
+async fn a_restore_into_another_container_does_not_change_the_live_documents() {
     let world = World::new().await;
     let handler = world.handler();
     world.create("look", &["/pk"]).await;
@@ -276,7 +278,7 @@ async fn a_restore_into_another_container_leaves_the_live_documents_alone() {
 }
 
 #[tokio::test]
-async fn live_documents_and_versions_are_found_together_in_time_order() {
+async fn a_search_finds_live_documents_and_versions_in_order_of_time() {
     let world = World::new().await;
     let handler = world.handler();
     deliver(&handler, "28035", &[(1000, 1), (3000, 3)]).await;
@@ -299,7 +301,7 @@ async fn live_documents_and_versions_are_found_together_in_time_order() {
 }
 
 #[tokio::test]
-async fn a_version_that_may_have_been_rewritten_is_restored_only_by_force() {
+async fn an_inexact_version_is_restored_only_with_force() {
     let world = World::new().await;
     let handler = world.handler();
     let stored = world.put("a", json!({"id": "1", "pk": "a", "at": "2024-01-01T10:00:00+02:00"})).await;
@@ -316,12 +318,12 @@ async fn a_version_that_may_have_been_rewritten_is_restored_only_by_force() {
 }
 
 #[tokio::test]
-async fn what_is_overwritten_is_kept_exactly_even_if_it_was_captured_inexactly() {
+async fn a_restore_stores_an_exact_version_before_it_overwrites_an_inexactly_captured_document() {
     let world = World::new().await;
     let handler = world.handler();
     let first = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
     let second = world.put("a", json!({"id": "1", "pk": "a", "at": "2024-01-01T10:00:00+02:00"})).await;
-    // The read that would make it exact fails for good: it is kept as it came.
+    // The read that would make the version exact fails permanently, so it is stored as delivered.
     world.endpoint.inject(Fault {
         container: Some("events".into()),
         kind: RequestKind::Read,
@@ -345,8 +347,8 @@ async fn a_delete_by_a_restore_is_in_the_history() {
     let handler = world.handler();
     let stored = put(&world, &handler, json!({"id": "1", "pk": "a"})).await;
     world.container("events").await.delete_item("a", "1", None).await.expect("delete");
-    let (_, gone) = handler.get("/api/history/document?id=1&pk=a&asOf=-0s").await;
-    assert_eq!((&gone["state"], &gone["mayBeDeleted"]), (&json!("version"), &json!(true)), "{gone}");
+    let (_, deleted) = handler.get("/api/history/document?id=1&pk=a&asOf=-0s").await;
+    assert_eq!((&deleted["state"], &deleted["mayBeDeleted"]), (&json!("version"), &json!(true)), "{deleted}");
     let report = restore(&handler, &json!({"id": "1", "partitionKey": ["a"], "asOf": stored["_ts"]})).await;
     assert!(
         report["items"][0]["message"].as_str().is_some_and(|message| message.contains("may have been deleted")),
@@ -357,7 +359,7 @@ async fn a_delete_by_a_restore_is_in_the_history() {
 }
 
 #[tokio::test]
-async fn deletes_of_one_restore_are_all_kept_in_a_changes_container_of_one_key() {
+async fn every_delete_by_a_restore_is_stored_in_a_changes_container_with_one_key_path() {
     let world = World::with_keys(&["/pk"], &["/pk"]).await;
     let handler = world.handler();
     let mut created = Vec::new();
@@ -394,13 +396,13 @@ async fn a_restore_of_large_documents_can_be_read_and_undone() {
 }
 
 #[tokio::test]
-async fn an_interrupted_restore_is_undone_as_far_as_it_went() {
+async fn an_undo_of_an_interrupted_restore_covers_the_documents_that_it_wrote() {
     let world = World::new().await;
     let handler = world.handler();
     let mut good = Vec::new();
     for id in ["1", "2"] {
         good.push(put(&world, &handler, json!({"id": id, "pk": "a", "n": 1})).await);
-        // Not captured: an interrupted restore has not kept it for the document that it did not get to.
+        // Not captured: the interrupted restore saves only the documents that it reached.
         world.put("a", json!({"id": id, "pk": "a", "n": 2})).await;
     }
     let live = [world.live("a", "1").await.expect("live"), world.live("a", "2").await.expect("live")];
@@ -423,7 +425,7 @@ async fn an_interrupted_restore_is_undone_as_far_as_it_went() {
 }
 
 #[tokio::test]
-async fn another_container_must_have_the_same_key() {
+async fn another_container_must_have_the_same_partition_key() {
     let world = World::new().await;
     let handler = world.handler();
     world.create("third", &["/kind"]).await;
@@ -436,7 +438,7 @@ async fn another_container_must_have_the_same_key() {
 }
 
 #[tokio::test]
-async fn what_differs_in_type_is_found_as_different_and_no_row_of_a_second_is_lost() {
+async fn a_not_equal_filter_matches_other_types_and_paging_loses_no_row_of_a_second() {
     let world = World::new().await;
     let handler = world.handler();
     deliver(&handler, "1", &[(1000, 1)]).await;

@@ -1,8 +1,8 @@
-//! The promise of the history, held against a naive model: every state of every document in a map.
+//! Compares the history with a simple model that has every state of every document in a map.
 //!
-//! Random writes, expiries, restores and undos, over keys of every kind and several versions in one second. Versions are
-//! captured late, again, and in another order than they were written in; those that are live when something is asked may
-//! not be captured at all. For every document and every second, the answer as of that second is the model's.
+//! Documents are written, expire, are restored and undone at random, under partition keys of every type and several times in a
+//! second. Versions are captured late, repeatedly and in any order. Live versions may not be captured at all. For every
+//! document and every second, the answer as of that second is the one of the model.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::support::{DEADLINE, Feed, Handler, World, batch_of, until};
 
 const STEPS: usize = 60;
 
-/// A document: the JSON text of its key, and its id.
+/// The JSON text of a document's partition key, and its id.
 type Name = (String, String);
 
 #[derive(Clone, Debug)]
@@ -26,8 +26,8 @@ struct State {
     lsn: i64,
     body: Value,
     expires_at: Option<i64>,
-    /// For a removal by a restore: the last second at which it may have happened. `ts` is the first.
-    removed_until: Option<i64>,
+    /// For a delete by a restore: the last second in which it may have happened. `ts` is the first one.
+    deleted_until: Option<i64>,
 }
 
 struct Scenario {
@@ -37,13 +37,13 @@ struct Scenario {
     random: SmallRng,
     hierarchical: bool,
     model: BTreeMap<Name, Vec<State>>,
-    /// Versions that were not captured yet.
+    /// Versions that are not captured yet.
     pending: Vec<Value>,
     captured: Vec<Value>,
 }
 
 #[tokio::test]
-async fn every_document_at_every_second_is_what_the_model_says_and_can_be_brought_back() {
+async fn every_document_at_every_second_matches_the_model_and_can_be_restored() {
     let scenarios = (0..4).map(|seed| async move {
         let mut scenario = Scenario::begin(seed, seed % 2 == 1).await;
         for step in 0..STEPS {
@@ -106,14 +106,14 @@ impl Scenario {
         self.observe().await;
     }
 
-    /// Takes what happened into the model.
+    /// Adds the changes of the feed to the model.
     async fn observe(&mut self) {
         for change in self.feed.changes().await {
             let state = State {
                 ts: change["_ts"].as_i64().expect("_ts"),
                 lsn: change["_lsn"].as_i64().expect("_lsn"),
                 body: body_of(&change),
-                removed_until: None,
+                deleted_until: None,
                 expires_at: change["ttl"].as_i64().map(|ttl| change["_ts"].as_i64().expect("_ts") + ttl),
             };
             self.model.entry(self.name(&change)).or_default().push(state);
@@ -127,22 +127,22 @@ impl Scenario {
         (key.to_string(), document["id"].as_str().expect("id").to_owned())
     }
 
-    /// Captures what is pending, in any order and with repetitions; a live version only with this probability.
-    async fn capture(&mut self, live: f64) {
+    /// Captures the pending versions in any order and with repetitions. A live version is captured with this probability.
+    async fn capture(&mut self, live_probability: f64) {
         let pending = std::mem::take(&mut self.pending);
-        let (mut now, later): (Vec<Value>, Vec<Value>) = pending.into_iter().partition(|change| {
+        let (mut batch, later): (Vec<Value>, Vec<Value>) = pending.into_iter().partition(|change| {
             let is_newest =
                 self.model[&self.name(change)].last().is_some_and(|state| Some(state.lsn) == change["_lsn"].as_i64());
-            !is_newest || self.random.random_bool(live)
+            !is_newest || self.random.random_bool(live_probability)
         });
         self.pending = later;
-        self.captured.extend(now.iter().cloned());
+        self.captured.extend(batch.iter().cloned());
         for _ in 0..self.random.random_range(0..3) {
-            now.extend(self.captured.choose(&mut self.random).cloned());
+            batch.extend(self.captured.choose(&mut self.random).cloned());
         }
-        now.shuffle(&mut self.random);
+        batch.shuffle(&mut self.random);
         let size = self.random.random_range(1..8);
-        for batch in now.chunks(size) {
+        for batch in batch.chunks(size) {
             self.handler.invoke_until_accepted(&batch_of(batch)).await;
         }
     }
@@ -163,19 +163,19 @@ impl Scenario {
         request["asOf"] = json!(second);
         request["deleteCreatedAfter"] = json!(delete);
         let before = self.live(&names).await;
-        let begun = chrono::Utc::now().timestamp();
+        let started = chrono::Utc::now().timestamp();
         let (status, report) = self.handler.post("/api/restores", &request).await;
         assert_eq!(status.as_u16(), 200, "{request}: {report}");
         for item in report["items"].as_array().expect("items").iter().filter(|item| item["action"] == "conflict") {
-            // Nobody else writes; but a document may expire between plan and execution.
-            let name = names.iter().find(|name| is(item, name)).expect("a document");
+            // No other writer runs, but a document may expire between plan and execution.
+            let name = names.iter().find(|name| is_named(item, name)).expect("a document");
             assert!(before[name].as_ref().is_some_and(|state| state.get("ttl").is_some()), "{report}");
         }
         let after = self.live(&names).await;
         self.observe().await;
-        self.remove(&report, begun);
+        self.add_deletes(&report, started);
         for name in &names {
-            let Ok(expected) = self.at(name, second) else { continue };
+            let Ok(expected) = self.expected_at(name, second) else { continue };
             let selected = match &request {
                 request if request.get("all").is_some() => true,
                 request if request.get("filter").is_some() => {
@@ -186,11 +186,15 @@ impl Scenario {
             };
             match expected {
                 Some(expected) if selected => {
-                    let item =
-                        report["items"].as_array().expect("items").iter().find(|item| is(item, name)).expect("an item");
-                    // What was left as it was may expire at any moment.
-                    let left = ["unchanged", "conflict"].contains(&item["action"].as_str().expect("action"));
-                    if !left || item["action"] == "unchanged" && expected.get("ttl").is_none() {
+                    let item = report["items"]
+                        .as_array()
+                        .expect("items")
+                        .iter()
+                        .find(|item| is_named(item, name))
+                        .expect("an item");
+                    // A document that was not written may expire at any time.
+                    let not_written = ["unchanged", "conflict"].contains(&item["action"].as_str().expect("action"));
+                    if !not_written || item["action"] == "unchanged" && expected.get("ttl").is_none() {
                         assert_eq!(
                             after[name].as_ref().map(body_of),
                             Some(expected),
@@ -203,20 +207,21 @@ impl Scenario {
         }
         if self.random.random_bool(0.7) {
             let undo = format!("/api/restores/{}/undo", report["id"].as_str().expect("id"));
-            let begun = chrono::Utc::now().timestamp();
+            let started = chrono::Utc::now().timestamp();
             let (status, undone) = self.handler.post(&undo, &json!({})).await;
             assert_eq!(status.as_u16(), 200, "{undone}");
-            let again = self.live(&names).await;
+            let after_undo = self.live(&names).await;
             self.observe().await;
-            self.remove(&undone, begun);
+            self.add_deletes(&undone, started);
             for item in report["items"].as_array().expect("items") {
-                let name = names.iter().find(|name| is(item, name)).expect("a document");
+                let name = names.iter().find(|name| is_named(item, name)).expect("a document");
                 let written = ["create", "replace", "delete"].contains(&item["action"].as_str().expect("action"));
-                // What had a time to live may have expired between.
-                let lasting = |state: &Option<Value>| state.as_ref().is_none_or(|state| state.get("ttl").is_none());
-                if written && lasting(&before[name]) && lasting(&after[name]) {
+                // A document with a time to live may have expired meanwhile.
+                let does_not_expire =
+                    |state: &Option<Value>| state.as_ref().is_none_or(|state| state.get("ttl").is_none());
+                if written && does_not_expire(&before[name]) && does_not_expire(&after[name]) {
                     assert_eq!(
-                        again[name].as_ref().map(body_of),
+                        after_undo[name].as_ref().map(body_of),
                         before[name].as_ref().map(body_of),
                         "{name:?}: {report} {undone}"
                     );
@@ -233,22 +238,28 @@ impl Scenario {
         live
     }
 
-    /// Takes the removals of a restore into the model: the feed does not tell of them.
-    fn remove(&mut self, report: &Value, begun: i64) {
+    /// Adds the deletes by a restore to the model, because the feed does not report them.
+    fn add_deletes(&mut self, report: &Value, started: i64) {
         let ended = chrono::Utc::now().timestamp();
         for (name, states) in &mut self.model {
-            let removed = |item: &Value| is(item, name) && item["action"] == "delete";
-            if report["items"].as_array().expect("items").iter().any(removed) {
+            let was_deleted = |item: &Value| is_named(item, name) && item["action"] == "delete";
+            if report["items"].as_array().expect("items").iter().any(was_deleted) {
                 let lsn = states.last().expect("a state").lsn;
-                states.push(State { ts: begun, lsn, body: Value::Null, expires_at: None, removed_until: Some(ended) });
+                states.push(State {
+                    ts: started,
+                    lsn,
+                    body: Value::Null,
+                    expires_at: None,
+                    deleted_until: Some(ended),
+                });
             }
         }
     }
 
-    /// What the model says: the body, if there was a document. `Err` within the time of a removal.
-    fn at(&self, name: &Name, second: i64) -> Result<Option<Value>, ()> {
+    /// The body of a document in the model, if it existed. `Err` while a delete may have happened.
+    fn expected_at(&self, name: &Name, second: i64) -> Result<Option<Value>, ()> {
         let Some(state) = self.model[name].iter().rfind(|state| state.ts <= second) else { return Ok(None) };
-        match state.removed_until {
+        match state.deleted_until {
             Some(until) if second < until => Err(()),
             Some(_) => Ok(None),
             None => Ok(state.expires_at.is_none_or(|expires| expires > second).then(|| state.body.clone())),
@@ -261,15 +272,18 @@ impl Scenario {
         for name in self.model.keys() {
             let known_since = self.model[name].first().expect("a state").ts;
             for second in first - 1..=chrono::Utc::now().timestamp() {
-                let path =
-                    format!("/api/history/document?id={}&partitionKey={}&asOf={second}", name.1, encoded(&name.0));
+                let path = format!(
+                    "/api/history/document?id={}&partitionKey={}&asOf={second}",
+                    name.1,
+                    percent_encoded(&name.0)
+                );
                 let (status, answer) = self.handler.get(&path).await;
                 assert_eq!(status.as_u16(), 200, "{answer}");
                 let found = match answer["state"].as_str().expect("state") {
                     "version" => Some(body_of(&answer["version"]["document"])),
                     "absent" => None,
                     _ => {
-                        // Its only version may have expired before it was captured.
+                        // The only version may have expired before it was captured.
                         assert!(
                             second < known_since || self.pending.iter().any(|change| self.name(change) == *name),
                             "{name:?} as of {second}: {answer}"
@@ -277,8 +291,8 @@ impl Scenario {
                         continue;
                     }
                 };
-                // A newest version that expired before it was captured is lost to this feed mode.
-                if self.at(name, second).is_ok_and(|expected| expected != found) {
+                // This feed mode does not deliver a newest version that expired before it was captured.
+                if self.expected_at(name, second).is_ok_and(|expected| expected != found) {
                     let lost =
                         self.pending.iter().any(|change| self.name(change) == *name && change.get("ttl").is_some());
                     assert!(lost, "seed {seed}, {name:?} as of {second}: {answer}, {:?}", self.model[name]);
@@ -288,7 +302,7 @@ impl Scenario {
     }
 }
 
-/// A document without what the service and restores add.
+/// A document without the properties that the service and restores add.
 pub fn body_of(document: &Value) -> Value {
     let mut document = document.clone();
     let added = ["_rid", "_self", "_etag", "_attachments", "_ts", "_lsn", "restored_at"];
@@ -300,11 +314,11 @@ pub fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-fn is(item: &Value, name: &Name) -> bool {
+fn is_named(item: &Value, name: &Name) -> bool {
     item["partitionKey"] == parsed(&name.0) && item["id"] == name.1.as_str()
 }
 
-fn encoded(text: &str) -> String {
+fn percent_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 

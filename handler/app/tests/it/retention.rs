@@ -1,11 +1,11 @@
-//! Versions that are let go: by the timer, on the command line, and what reading says of it.
+//! Removal of expired versions by the timer and by the command line, and the answers of the history afterwards.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use changefeed_history::{Batch, SweepRequest, SweepState};
 use changefeed_jobs::JobState;
-use chrono::Utc;
+use chrono::{SecondsFormat, TimeDelta, Utc};
 use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::value::RawValue;
@@ -20,7 +20,7 @@ fn handler(world: &World, days: &str) -> Handler {
     Handler::start(&[("CosmosDB", &world.endpoint.connection_string()), ("CHANGEFEED_RETENTION_DAYS", days)])
 }
 
-/// A version of document `id` from some days ago.
+/// A version of a document, written some days ago.
 fn version(id: &str, days_ago: f64, n: i64) -> Value {
     let ts = Utc::now().timestamp() - (days_ago * DAY as f64) as i64;
     json!({"id": id, "pk": "a", "n": n, "_ts": ts, "_etag": format!("\"{id}-{n}\""), "_lsn": n})
@@ -35,13 +35,14 @@ async fn sweep(handler: &Handler) -> String {
     answer["Logs"][0].as_str().expect("a log").to_owned()
 }
 
+/// The `n` of each version of a document.
 async fn numbers(world: &World, id: &str) -> Vec<i64> {
     let versions = world.versions().await;
     versions.values().filter(|version| version["sourceId"] == id).filter_map(|v| v["document"]["n"].as_i64()).collect()
 }
 
 #[tokio::test]
-async fn a_version_goes_when_its_successor_is_older_than_the_window_and_not_by_its_own_age() {
+async fn a_version_is_removed_when_its_successor_is_older_than_the_retention() {
     let world = World::new().await;
     let handler = handler(&world, "30");
     let changes = [
@@ -63,7 +64,7 @@ async fn a_version_goes_when_its_successor_is_older_than_the_window_and_not_by_i
     assert_eq!((numbers(&world, "old").await, numbers(&world, "edge").await), (vec![5], vec![6, 7]));
     assert!(sweep(&handler).await.starts_with("removed 0 expired versions"));
 
-    // Thirty days ago version 3 was current; what was before it is not known any more, not even that there was none.
+    // Thirty days ago, version 3 was current. Earlier states are unknown, also whether the document existed.
     let as_of = async |time: String| handler.get(&format!("/api/history/document?id=1&pk=a&asOf={time}")).await.1;
     assert_eq!(as_of("-30d".to_owned()).await["version"]["document"]["n"], 3);
     let since = changes[2]["_ts"].as_i64().expect("ts");
@@ -89,7 +90,7 @@ async fn a_version_goes_when_its_successor_is_older_than_the_window_and_not_by_i
 }
 
 #[tokio::test]
-async fn without_a_retention_nothing_goes_and_nothing_is_asked_of_cosmos_db() {
+async fn without_a_retention_a_sweep_removes_no_versions_and_sends_no_requests() {
     let world = World::new().await;
     let handler = world.handler();
     handler.invoke_until_accepted(&batch_of(&[version("1", 300.0, 1), version("1", 200.0, 2)])).await;
@@ -102,7 +103,7 @@ async fn without_a_retention_nothing_goes_and_nothing_is_asked_of_cosmos_db() {
 }
 
 #[tokio::test]
-async fn what_arrives_late_is_found_and_costs_no_look_at_everything_else() {
+async fn a_sweep_finds_late_versions_without_reading_other_documents() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.retention_days = Some(30));
     let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: false };
@@ -116,11 +117,11 @@ async fn what_arrives_late_is_found_and_costs_no_look_at_everything_else() {
         assert_eq!(report.state, SweepState::Done);
         (report.documents, report.versions)
     };
-    let many: Vec<Value> = (0..50).map(|n| version(&format!("item-{n}"), 100.0, n)).collect();
-    capture(&many).await;
+    let others: Vec<Value> = (0..50).map(|n| version(&format!("item-{n}"), 100.0, n)).collect();
+    capture(&others).await;
     capture(&[version("1", 200.0, 1), version("1", 100.0, 3)]).await;
     assert_eq!(sweep().await, (51, 1));
-    // What was captured within the last hour is looked at again; as if that were over:
+    // A sweep reads again what was captured within the last hour. Move this limit to now.
     let jobs = world.container("jobs").await;
     let mut progress: Value =
         jobs.read_item("retention", "retention", None).await.expect("read").into_model().expect("progress");
@@ -129,14 +130,14 @@ async fn what_arrives_late_is_found_and_costs_no_look_at_everything_else() {
     jobs.upsert_item("retention", "retention", &progress, None).await.expect("upsert");
     assert_eq!(sweep().await, (0, 0));
     until("the next second", DEADLINE, async || Utc::now().timestamp() > now).await;
-    // One between, and the one that had gone.
+    // One version between the two, and the removed one.
     capture(&[version("1", 150.0, 2), version("1", 200.0, 1)]).await;
     assert_eq!(sweep().await, (1, 2));
     assert_eq!(numbers(&world, "1").await, [3]);
 }
 
 #[tokio::test]
-async fn two_sweeps_at_the_same_time_and_throttling_do_no_harm() {
+async fn concurrent_sweeps_with_throttling_remove_only_expired_versions() {
     let world = World::new().await;
     let handlers = [handler(&world, "30"), handler(&world, "7")];
     let changes: Vec<Value> = (0..40)
@@ -163,13 +164,13 @@ async fn two_sweeps_at_the_same_time_and_throttling_do_no_harm() {
     let last = sweep(&handlers[1]).await;
     assert!(last.ends_with("no expired versions are left"), "{last}");
     for n in 0..10 {
-        // The four of the last day, and the one that was current seven days ago.
+        // The four versions of the last day, and the one that was current seven days ago.
         assert_eq!(numbers(&world, &format!("item-{n}")).await.len(), 5);
     }
 }
 
 #[tokio::test]
-async fn the_parts_of_a_version_go_with_it_even_if_the_sweep_is_killed_between() {
+async fn the_parts_of_a_removed_version_are_removed_even_if_the_sweep_is_interrupted() {
     let world = World::new().await;
     let handler = handler(&world, "30");
     let mut large = version("1", 300.0, 1);
@@ -177,8 +178,8 @@ async fn the_parts_of_a_version_go_with_it_even_if_the_sweep_is_killed_between()
     handler.invoke_until_accepted(&batch_of(&[large, version("1", 200.0, 2)])).await;
     let parts = async || world.query("changes", "SELECT VALUE c.id FROM c WHERE IS_DEFINED(c.partOf)").await.len();
     assert!(parts().await >= 2);
-    // The record goes, the first part does not.
-    for effect in [Effect::Delay(std::time::Duration::ZERO), Effect::Status { status: 403, substatus: 0 }] {
+    // The record is removed, the first part is not.
+    for effect in [Effect::Delay(Duration::ZERO), Effect::Status { status: 403, substatus: 0 }] {
         world.endpoint.inject(Fault { container: Some("changes".into()), kind: RequestKind::Write, times: 1, effect });
     }
     let (status, answer) = handler.post("/Retention", &json!({})).await;
@@ -191,28 +192,29 @@ async fn the_parts_of_a_version_go_with_it_even_if_the_sweep_is_killed_between()
 fn run(world: &World, days: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
     command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).env("CHANGEFEED_RETENTION_DAYS", days);
-    command.stdin(std::process::Stdio::null());
+    command.stdin(Stdio::null());
     tokio::task::block_in_place(|| command.output().expect("changefeed"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_line_counts_asks_and_removes() {
+async fn the_command_line_counts_confirms_and_removes() {
     let world = World::new().await;
     world.handler().invoke_until_accepted(&batch_of(&[version("1", 300.0, 1), version("1", 200.0, 2)])).await;
     let json = |output: Output| -> Value { serde_json::from_slice(&output.stdout).expect("JSON") };
     let plan = json(run(&world, "30", &["retention", "--dry-run", "--output", "json"]));
     assert_eq!((&plan["versions"], &plan["dryRun"], &plan["retentionDays"]), (&json!(1), &json!(true), &json!(30)));
-    let asked = run(&world, "30", &["retention"]);
-    assert!(asked.status.code() == Some(1) && String::from_utf8_lossy(&asked.stderr).contains("--yes"));
+    let unconfirmed = run(&world, "30", &["retention"]);
+    assert!(unconfirmed.status.code() == Some(1) && String::from_utf8_lossy(&unconfirmed.stderr).contains("--yes"));
     assert_eq!(numbers(&world, "1").await, [1, 2]);
     let off = run(&world, "", &["retention", "--yes"]);
     assert!(off.status.success() && String::from_utf8_lossy(&off.stdout).contains("all versions are kept"));
     let report = json(run(&world, "30", &["retention", "--yes", "--output", "json"]));
     assert_eq!((&report["versions"], &report["state"]), (&json!(1), &json!("done")));
     assert_eq!(numbers(&world, "1").await, [2]);
-    let nothing = run(&world, "30", &["retention"]);
+    let none_expired = run(&world, "30", &["retention"]);
     assert!(
-        nothing.status.success() && String::from_utf8_lossy(&nothing.stdout).starts_with("found 0 expired versions")
+        none_expired.status.success()
+            && String::from_utf8_lossy(&none_expired.stdout).starts_with("found 0 expired versions")
     );
     let status = String::from_utf8_lossy(&run(&world, "30", &["status"]).stdout).into_owned();
     assert!(status.contains("Superseded versions are kept for 30 days; 1 removed so far"), "{status}");
@@ -224,7 +226,7 @@ async fn the_command_line_counts_asks_and_removes() {
 }
 
 #[tokio::test]
-async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_interrupted() {
+async fn a_restore_can_be_undone_within_the_retention_even_if_it_was_interrupted() {
     let world = World::new().await;
     let handler = handler(&world, "30");
     let live = world.put("a", json!({"id": "1", "pk": "a", "n": 9})).await;
@@ -233,7 +235,7 @@ async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_i
     let request = json!({"id": "1", "partitionKey": ["a"], "version": first});
     let (status, report) = handler.post("/api/restores", &request).await;
     assert_eq!((status, &report["state"]), (StatusCode::OK, &json!("done")), "{report}");
-    // Killed after the write, before the end was on record.
+    // As if the restore was killed after the write, before its end was recorded.
     let id = report["id"].as_str().expect("id").to_owned();
     let jobs = world.container("jobs").await;
     let mut record: Value = jobs.read_item(id.clone(), &id, None).await.expect("read").into_model().expect("record");
@@ -247,9 +249,8 @@ async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_i
     assert_eq!(undone["state"], "done", "{undone}");
     assert_eq!(world.live("a", "1").await.expect("live")["n"], 9);
 
-    // Out of the window it pins nothing any more.
-    record["startedAt"] =
-        json!((Utc::now() - chrono::TimeDelta::days(32)).to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+    // A restore that is older than the retention does not protect versions.
+    record["startedAt"] = json!((Utc::now() - TimeDelta::days(32)).to_rfc3339_opts(SecondsFormat::Millis, true));
     jobs.upsert_item(id.clone(), &id, &record, None).await.expect("upsert");
     let mut progress: Value =
         jobs.read_item("retention", "retention", None).await.expect("read").into_model().expect("progress");
@@ -262,14 +263,13 @@ async fn a_restore_can_be_undone_as_long_as_it_is_in_the_window_even_if_it_was_i
 }
 
 #[tokio::test]
-async fn what_was_within_the_window_when_a_job_began_stays_until_it_has_ended() {
+async fn versions_within_the_retention_at_the_start_of_a_job_are_not_removed_before_its_end() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.retention_days = Some(30));
     capture(&changefeed, &[version("1", 40.0, 1), version("1", 29.9, 2), version("2", 40.0, 3), version("2", 29.9, 4)])
         .await;
     let sweep = async |hours: i64| {
-        let request =
-            SweepRequest { now: Utc::now() + chrono::TimeDelta::hours(hours), dry_run: false, time_limit: None };
+        let request = SweepRequest { now: Utc::now() + TimeDelta::hours(hours), dry_run: false, time_limit: None };
         changefeed.retention.sweep(&request).await.expect("a report").versions
     };
     let restore = json!({"all": true, "asOf": "-43128m"});
@@ -279,21 +279,21 @@ async fn what_was_within_the_window_when_a_job_began_stays_until_it_has_ended() 
     assert_eq!(finish(&changefeed, &id).await, JobState::Done);
     assert_eq!(world.live("a", "1").await.expect("live")["n"], 1);
     assert_eq!((sweep(5).await, numbers(&world, "1").await), (2, vec![2]));
-    // A job that nobody works on holds nothing up for ever.
+    // A job without a worker does not protect versions indefinitely.
     capture(&changefeed, &[version("3", 40.0, 5), version("3", 29.5, 6)]).await;
-    let _never = restore().await;
+    let _without_a_worker = restore().await;
     assert_eq!((sweep(20).await, sweep(26).await), (0, 1));
 }
 
 #[tokio::test]
-async fn a_restore_of_any_size_is_let_go_in_as_many_sweeps_as_it_takes() {
+async fn a_large_expired_restore_is_released_over_several_sweeps() {
     const COUNT: usize = 100;
     let world = World::new().await;
     let changefeed = world.changefeed(|options| (options.retention_days, options.jobs) = (Some(30), small_limits()));
     let changes: Vec<Value> = (0..COUNT).map(|n| version(&format!("item-{n}"), 100.0, n as i64)).collect();
     capture(&changefeed, &changes).await;
     let sweep = async |days: i64, time_limit| {
-        let now = Utc::now() + chrono::TimeDelta::days(days);
+        let now = Utc::now() + TimeDelta::days(days);
         changefeed.retention.sweep(&SweepRequest { now, dry_run: false, time_limit }).await.expect("a report")
     };
     assert_eq!(sweep(0, None).await.documents, COUNT as u64);
@@ -310,12 +310,12 @@ async fn a_restore_of_any_size_is_let_go_in_as_many_sweeps_as_it_takes() {
     });
     let (mut sweeps, mut documents, mut state) = (0, 0, SweepState::OutOfTime);
     while state == SweepState::OutOfTime {
-        assert!(sweeps < 100, "it gets nowhere");
+        assert!(sweeps < 100, "the sweeps make no progress");
         let report = sweep(31, Some(Duration::from_secs(1))).await;
         (sweeps, documents, state) = (sweeps + 1, documents + report.documents, report.state);
     }
     assert_eq!(state, SweepState::Done);
-    assert!(sweeps > 1, "its time was too long for the scenario");
-    // Of each sweep, the page that was under way when its time was up is gone through again.
+    assert!(sweeps > 1, "one sweep was enough");
+    // The page that a sweep was reading when its time ran out is read again.
     assert!((COUNT as u64..=(COUNT + sweeps * 5) as u64).contains(&documents), "{documents} in {sweeps} sweeps");
 }

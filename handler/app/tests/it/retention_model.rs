@@ -1,15 +1,15 @@
-//! What the retention may take away and what not, held against a naive model that never forgets.
+//! Compares the retention with a simple model that has every version.
 //!
-//! Random histories of several documents, some of them deleted and created again, several versions in one second, some too
-//! large for one item; captured late, in any order, and again when they are long gone. Sweeps under a clock that the test
-//! moves, under a retention that is lengthened, shortened and removed, killed at any instant. After every one of them:
+//! Random histories of several documents: some are deleted and created again, some have several versions in one second, some
+//! are too large for one item. Versions are captured late, in any order, and again after their removal. The test sets the clock
+//! of the sweeps, changes and unsets the retention, and interrupts sweeps at random times. After every sweep:
 //!
-//! * within the window every document at every second is what it was;
-//! * before it the answer is right, or unknown;
-//! * the newest version of every document is there, and nothing went that the present setting keeps;
-//! * whatever can be seen has its parts.
+//! * within the retention, every document at every second is what it was;
+//! * before it, the answer is correct or unknown;
+//! * the newest version of every document exists, and no version was removed that the current setting keeps;
+//! * every version that can be read has its parts.
 //!
-//! After a sweep that came to its end, everything that has expired is gone, parts included.
+//! After a complete sweep, every expired version is removed with its parts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -31,15 +31,15 @@ use crate::support::{World, noise};
 const STEPS: usize = 16;
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
-/// What a version is kept longer than the retention says.
+/// A version is kept this much longer than the retention.
 const GRACE: i64 = HOUR;
 
-/// Key and id of a document.
+/// Partition key and id of a document.
 type Name = (&'static str, &'static str);
 
 const NAMES: [Name; 5] = [("a", "1"), ("a", "2"), ("b", "1"), ("b", "3"), ("c", "1")];
 
-/// A version that was captured at some time.
+/// A version that was captured.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Known {
     ts: i64,
@@ -52,23 +52,23 @@ struct Known {
 struct Scenario {
     world: World,
     random: SmallRng,
-    /// Whether removals have a digest of the document's id at the end of theirs.
+    /// Whether the id of a removal ends with a digest of the document's id.
     digests: bool,
     clock: i64,
     lsn: i64,
-    /// What happened and was not captured yet, and what was.
+    /// Changes that are not captured yet, and changes that are.
     pending: Vec<(Name, Known, Value)>,
     delivered: Vec<(Name, Known, Value)>,
     known: BTreeMap<Name, BTreeSet<Known>>,
     exists: BTreeSet<Name>,
-    /// The largest cutoff of any sweep.
+    /// The latest cutoff of all sweeps.
     horizon: i64,
-    /// Too large for one item.
+    /// Text that is too large for one item.
     noise: String,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_is_needed_goes_and_everything_else_does_in_the_end() {
+async fn a_sweep_removes_every_expired_version_and_no_other() {
     let scenarios = (0..3).map(|seed| async move {
         let keys: &[&str] = [&["/pk", "/sourceId"][..], &["/pk"], &["/id"]][seed as usize];
         let mut scenario = Scenario::begin(seed, keys).await;
@@ -112,16 +112,16 @@ impl Scenario {
     async fn end(&mut self) {
         self.capture(1.0).await;
         self.clock += 40 * DAY;
-        self.sweep_to_the_end(1).await;
+        self.complete_sweep(1).await;
         for (name, known) in &self.known {
-            // All that is left is the newest.
-            let left = self.versions().await;
-            let left: Vec<&Known> = known.iter().filter(|version| left.contains(&version.id)).collect();
-            assert_eq!(left, known.last().into_iter().collect::<Vec<_>>(), "{name:?}");
+            // Only the newest version remains.
+            let remaining = self.versions().await;
+            let remaining: Vec<&Known> = known.iter().filter(|version| remaining.contains(&version.id)).collect();
+            assert_eq!(remaining, known.last().into_iter().collect::<Vec<_>>(), "{name:?}");
         }
     }
 
-    /// Something happens to a document, maybe in the same second as what happened before.
+    /// Changes a random document, possibly in the same second as the last change.
     fn change(&mut self) {
         if self.random.random_bool(0.7) {
             self.clock += self.random.random_range(1..6 * HOUR);
@@ -145,27 +145,27 @@ impl Scenario {
         self.pending.push((name, Known { ts, lsn, id, removal, create }, change));
     }
 
-    /// Captures some of what is pending in any order, and some of what was captured long ago once more.
+    /// Captures a share of the pending changes in any order, and some captured ones again.
     async fn capture(&mut self, share: f64) {
         let pending = std::mem::take(&mut self.pending);
-        let (mut now, later): (Vec<_>, Vec<_>) = pending.into_iter().partition(|_| self.random.random_bool(share));
+        let (mut captured, later): (Vec<_>, Vec<_>) = pending.into_iter().partition(|_| self.random.random_bool(share));
         self.pending = later;
-        self.delivered.extend(now.iter().cloned());
+        self.delivered.extend(captured.iter().cloned());
         for _ in 0..self.random.random_range(0..3) {
-            now.extend(self.delivered.choose(&mut self.random).cloned());
+            captured.extend(self.delivered.choose(&mut self.random).cloned());
         }
-        now.shuffle(&mut self.random);
+        captured.shuffle(&mut self.random);
         let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: false };
         let raw = |change: &Value| RawValue::from_string(change.to_string()).expect("JSON");
-        let documents = now.iter().map(|(.., change)| raw(change)).collect();
+        let documents = captured.iter().map(|(.., change)| raw(change)).collect();
         let changefeed = self.changefeed(None);
         let report = changefeed.capture.capture(&batch, documents).await.expect("captured");
         assert_eq!(report.dead_lettered, 0);
         let stored = self.versions().await;
-        for (name, mut version, _) in now {
+        for (name, mut version, _) in captured {
             if version.removal && self.digests {
-                let beginning = format!("{}-", version.id);
-                version.id = stored.iter().find(|id| id.starts_with(&beginning)).expect("a removal").clone();
+                let prefix = format!("{}-", version.id);
+                version.id = stored.iter().find(|id| id.starts_with(&prefix)).expect("a removal").clone();
             }
             self.known.entry(name).or_default().insert(version);
         }
@@ -183,25 +183,28 @@ impl Scenario {
     async fn sweep(&mut self, days: Option<u32>) {
         let before = self.versions().await;
         let cutoff = days.map(|days| self.clock - i64::from(days) * DAY - GRACE);
-        let interrupted = self.random.random_bool(0.5);
-        if interrupted {
-            self.interrupted(days).await;
+        let is_interrupted = self.random.random_bool(0.5);
+        if is_interrupted {
+            self.interrupted_sweep(days).await;
         } else if let Some(days) = days {
-            self.sweep_to_the_end(days).await;
+            self.complete_sweep(days).await;
         } else {
             let report = self.changefeed(None).retention.sweep(&self.request(None)).await.expect("a report");
             assert_eq!((report.state, report.versions), (SweepState::Off, 0));
         }
         self.horizon = self.horizon.max(cutoff.unwrap_or(i64::MIN));
         let after = self.versions().await;
-        for gone in before.difference(&after) {
-            assert!(cutoff.is_some_and(|cutoff| self.is_expired(gone, cutoff)), "{gone} went under {days:?}");
+        for removed in before.difference(&after) {
+            assert!(
+                cutoff.is_some_and(|cutoff| self.is_expired(removed, cutoff)),
+                "{removed} was removed with a retention of {days:?} days"
+            );
         }
         self.check().await;
     }
 
-    /// A sweep that is killed, runs out of time, or loses replies.
-    async fn interrupted(&mut self, days: Option<u32>) {
+    /// Runs a sweep that is dropped, runs out of time, or loses replies.
+    async fn interrupted_sweep(&mut self, days: Option<u32>) {
         for container in ["changes", "jobs"] {
             if self.random.random_bool(0.3) {
                 let fault = Fault {
@@ -218,22 +221,22 @@ impl Scenario {
         if self.random.random_bool(0.3) {
             changefeed.retention.sweep(&self.request(Some(limit))).await.expect("a report");
         } else {
-            // Dropped in the middle of whatever it does.
+            // Drops the sweep at a random time.
             let _ = tokio::time::timeout(limit, changefeed.retention.sweep(&self.request(None))).await;
-            self.settled().await;
+            self.wait_for_requests_under_way().await;
         }
     }
 
-    /// Waits until what a dropped sweep had sent is answered: it may still remove something.
-    async fn settled(&self) {
-        let mut looks = 0;
-        while looks < 5 {
+    /// Waits until the requests of a dropped sweep are answered, because they may still remove versions.
+    async fn wait_for_requests_under_way(&self) {
+        let mut idle = 0;
+        while idle < 5 {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            looks = if self.world.endpoint.requests_under_way() == 0 { looks + 1 } else { 0 };
+            idle = if self.world.endpoint.requests_under_way() == 0 { idle + 1 } else { 0 };
         }
     }
 
-    async fn sweep_to_the_end(&mut self, days: u32) {
+    async fn complete_sweep(&mut self, days: u32) {
         let (changefeed, cutoff) = (self.changefeed(Some(days)), self.clock - i64::from(days) * DAY - GRACE);
         let counted =
             changefeed.retention.sweep(&SweepRequest { dry_run: true, ..self.request(None) }).await.expect("a plan");
@@ -241,17 +244,17 @@ impl Scenario {
         let report = changefeed.retention.sweep(&self.request(None)).await.expect("a report");
         assert_eq!((report.state, report.superseded_until), (SweepState::Done, Some(cutoff)));
         self.horizon = self.horizon.max(cutoff);
-        let left = self.versions().await;
-        assert_eq!(report.versions, before.difference(&left).count() as u64);
+        let remaining = self.versions().await;
+        assert_eq!(report.versions, before.difference(&remaining).count() as u64);
         assert!(counted.versions >= report.versions, "{counted:?} {report:?}");
         for known in self.known.values() {
-            // A successor that went under a shorter retention does not tell of itself any more.
+            // The successor may be missing, because an earlier sweep with a shorter retention removed it.
             let old: Vec<&Known> =
-                known.iter().filter(|version| left.contains(&version.id) && version.ts <= cutoff).collect();
-            assert!(old.len() <= 1, "{old:?} are left under {days} days at {}", self.clock);
+                known.iter().filter(|version| remaining.contains(&version.id) && version.ts <= cutoff).collect();
+            assert!(old.len() <= 1, "{old:?} remain with a retention of {days} days at {}", self.clock);
         }
         let parts = self.world.query("changes", "SELECT VALUE c.partOf FROM c WHERE IS_DEFINED(c.partOf)").await;
-        assert!(parts.iter().all(|of| left.contains(of.as_str().expect("id"))), "{parts:?}");
+        assert!(parts.iter().all(|of| remaining.contains(of.as_str().expect("id"))), "{parts:?}");
     }
 
     async fn versions(&self) -> BTreeSet<String> {
@@ -269,19 +272,19 @@ impl Scenario {
     async fn check(&mut self) {
         let stored = self.versions().await;
         let changefeed = self.changefeed(Some(1));
-        let mut questions = Vec::new();
+        let mut checks = Vec::new();
         for (name, known) in &self.known {
-            assert!(stored.contains(&known.last().expect("a version").id), "the newest of {name:?} is gone");
+            assert!(stored.contains(&known.last().expect("a version").id), "the newest version of {name:?} is removed");
             let mut seconds: BTreeSet<i64> =
                 (0..2).map(|_| self.clock - self.random.random_range(0..60 * DAY)).collect();
             for version in known.iter().filter(|_| self.random.random_bool(0.2)) {
                 seconds.extend([version.ts - 1, version.ts]);
             }
             seconds.extend([self.horizon, self.horizon.saturating_add(1)].into_iter().filter(|second| *second > 0));
-            questions.extend(seconds.into_iter().map(|second| (*name, known, second)));
+            checks.extend(seconds.into_iter().map(|second| (*name, known, second)));
         }
-        let ask = |(name, known, second)| self.check_second(&changefeed, name, known, second);
-        futures::stream::iter(questions).map(ask).buffer_unordered(8).collect::<()>().await;
+        let check = |(name, known, second)| self.check_second(&changefeed, name, known, second);
+        futures::stream::iter(checks).map(check).buffer_unordered(8).collect::<()>().await;
         for record in self.world.query("changes", "SELECT * FROM c WHERE IS_DEFINED(c.documentParts)").await {
             let query = format!("SELECT VALUE c.id FROM c WHERE c.partOf = '{}'", record["id"].as_str().expect("id"));
             let parts = self.world.query("changes", &query).await.len() as u64;
@@ -293,16 +296,20 @@ impl Scenario {
         let document = DocumentName { id: name.1.to_owned(), partition_key: Key::text(name.0) };
         let moment = Moment::from(DateTime::from_timestamp(second, 0).expect("a time"));
         let found = changefeed.history.document_as_of(&document, moment).await.expect("an answer");
-        let truth = known.iter().rfind(|version| version.ts <= second);
-        let never = known.first().is_some_and(|first| first.create);
-        let is_true = match (&found, truth) {
-            (AsOf::Version { version, .. }, Some(truth)) => version.id == truth.id && !truth.removal,
-            (AsOf::Absent { because }, Some(truth)) => *because == truth.id && truth.removal,
-            (AsOf::Absent { .. }, None) => never,
-            (AsOf::Unknown { .. }, None) => !never || second < self.horizon,
+        let expected = known.iter().rfind(|version| version.ts <= second);
+        let is_created_later = known.first().is_some_and(|first| first.create);
+        let is_correct = match (&found, expected) {
+            (AsOf::Version { version, .. }, Some(expected)) => version.id == expected.id && !expected.removal,
+            (AsOf::Absent { because }, Some(expected)) => *because == expected.id && expected.removal,
+            (AsOf::Absent { .. }, None) => is_created_later,
+            (AsOf::Unknown { .. }, None) => !is_created_later || second < self.horizon,
             (AsOf::Unknown { since }, Some(_)) => second < self.horizon && since.is_some_and(|since| since > second),
             (AsOf::Version { .. }, None) => false,
         };
-        assert!(is_true, "{name:?} as of {second}, horizon {}: {found:?}, not {truth:?}", self.horizon);
+        assert!(
+            is_correct,
+            "{name:?} as of {second}, horizon {}: found {found:?}, expected {expected:?}",
+            self.horizon
+        );
     }
 }
