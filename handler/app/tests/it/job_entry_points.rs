@@ -1,26 +1,31 @@
-//! Jobs from outside: the HTTP functions, the trigger, `changefeed process` and the command line.
+//! Jobs through every entry point: the HTTP functions, the trigger, `changefeed process` and the command line.
 
+use std::io::Read;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use changefeed_jobs::{JobOptions, JobState};
+use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::jobs::{capture, small_limits, start_restore};
 use crate::support::{DEADLINE, Handler, Local, World, batch_of, signal, until};
 
-/// A job's document, as the change feed of the jobs container brings it.
-async fn event(world: &World, id: &str) -> String {
+/// The batch with a job that the change feed of the jobs container delivers.
+async fn job_batch(world: &World, id: &str) -> String {
     batch_of(&world.query("jobs", &format!("SELECT * FROM c WHERE c.id = '{id}'")).await)
 }
 
-/// Calls the trigger with a job's changes until the job has ended.
-async fn drive(world: &World, handler: &Handler, id: &str) -> Value {
+/// Invokes the trigger with the changes of a job until the job ends. Returns the restore.
+async fn run_by_trigger(world: &World, handler: &Handler, id: &str) -> Value {
     loop {
-        let (status, answer) = handler.invoke_function("RunJobs", &event(world, id).await, false).await;
+        let (status, answer) = handler.invoke_function("RunJobs", &job_batch(world, id).await, false).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
-        assert!(answer["Logs"].is_array() && answer["Outputs"].is_object(), "never empty: {answer}");
+        assert!(
+            answer["Logs"].is_array() && answer["Outputs"].is_object(),
+            "the response of a function has logs and outputs: {answer}"
+        );
         let (_, view) = handler.get(&format!("/api/restores/{id}")).await;
         if !["queued", "running"].contains(&view["state"].as_str().expect("state")) {
             return view;
@@ -28,7 +33,7 @@ async fn drive(world: &World, handler: &Handler, id: &str) -> Value {
     }
 }
 
-/// A budget of request units a second with which a restore of sixty documents takes most of a minute.
+/// A budget of request units per second with which a restore of sixty documents takes most of a minute.
 const SLOW: u32 = 20;
 
 fn versions(count: usize) -> Vec<Value> {
@@ -37,7 +42,7 @@ fn versions(count: usize) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn more_than_a_request_may_write_is_accepted_as_a_job_that_the_trigger_does() {
+async fn a_restore_beyond_the_limits_of_a_request_becomes_a_job_that_the_trigger_runs() {
     let world = World::new().await;
     let handler = world.handler();
     let (status, answer) = handler.invoke(&batch_of(&versions(1001)), false).await;
@@ -45,10 +50,10 @@ async fn more_than_a_request_may_write_is_accepted_as_a_job_that_the_trigger_doe
     let (status, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "reason": "r"})).await;
     assert_eq!((status, &accepted["state"]), (StatusCode::ACCEPTED, &json!("queued")), "{accepted}");
     assert!(accepted["progress"].is_object() && accepted.get("job").is_none(), "{accepted}");
-    assert!(world.live("key-1", "item-1").await.is_none(), "nobody has begun");
+    assert!(world.live("key-1", "item-1").await.is_none(), "no worker has started");
 
     let id = accepted["id"].as_str().expect("id").to_owned();
-    let view = drive(&world, &handler, &id).await;
+    let view = run_by_trigger(&world, &handler, &id).await;
     assert_eq!((&view["state"], &view["counts"]["create"]), (&json!("done"), &json!(1001)), "{view}");
     assert_eq!((&view["reason"], &view["progress"]["done"]), (&json!("r"), &json!(1001)), "{view}");
     assert_eq!(world.query("events", "SELECT c.id FROM c").await.len(), 1001);
@@ -69,7 +74,7 @@ async fn more_than_a_request_may_write_is_accepted_as_a_job_that_the_trigger_doe
 
     let (status, undo) = handler.post(&format!("/api/restores/{id}/undo"), &json!({})).await;
     assert_eq!((status, &undo["undoOf"]), (StatusCode::ACCEPTED, &json!(id)), "{undo}");
-    let undone = drive(&world, &handler, undo["id"].as_str().expect("id")).await;
+    let undone = run_by_trigger(&world, &handler, undo["id"].as_str().expect("id")).await;
     assert_eq!((&undone["state"], &undone["counts"]["delete"]), (&json!("done"), &json!(1001)), "{undone}");
     assert_eq!(world.query("events", "SELECT c.id FROM c").await, Vec::<Value>::new());
     let (_, list) = handler.get("/api/restores").await;
@@ -79,23 +84,23 @@ async fn more_than_a_request_may_write_is_accepted_as_a_job_that_the_trigger_doe
 }
 
 #[tokio::test]
-async fn a_list_of_documents_that_is_long_and_names_some_twice_is_restored_once() {
+async fn a_long_list_of_documents_with_duplicates_restores_each_document_once() {
     let world = World::new().await;
     let handler = world.handler();
     handler.invoke(&batch_of(&versions(300)), false).await;
     let mut documents: Vec<Value> =
         versions(300).iter().map(|version| json!({"id": version["id"], "partitionKey": [version["pk"]]})).collect();
     documents.extend_from_within(..50);
-    let asked = json!({"documents": documents, "asOf": 2000, "job": true});
-    let (status, accepted) = handler.post("/api/restores", &asked).await;
+    let request = json!({"documents": documents, "asOf": 2000, "job": true});
+    let (status, accepted) = handler.post("/api/restores", &request).await;
     assert_eq!((status, &accepted["request"]["documents"]), (StatusCode::ACCEPTED, &json!(350)), "{accepted}");
-    let view = drive(&world, &handler, accepted["id"].as_str().expect("id")).await;
+    let view = run_by_trigger(&world, &handler, accepted["id"].as_str().expect("id")).await;
     assert_eq!((&view["state"], &view["counts"]["create"]), (&json!("done"), &json!(300)), "{view}");
     assert_eq!(world.query("events", "SELECT c.id FROM c").await.len(), 300);
 }
 
 #[tokio::test]
-async fn a_job_is_asked_for_cancelled_and_refused_over_http() {
+async fn a_job_is_created_cancelled_and_rejected_over_http() {
     let world = World::new().await;
     let handler = world.handler();
     handler.invoke(&batch_of(&versions(3)), false).await;
@@ -109,7 +114,11 @@ async fn a_job_is_asked_for_cancelled_and_refused_over_http() {
     refused("/api/restores", json!({"partitionKey": ["a", 1], "asOf": 1, "job": true}), 400, "2 components").await;
     refused("/api/restores/none/cancel", json!({}), 404, "no such").await;
     let (_, small) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000})).await;
-    assert_eq!((&small["state"], &small["counts"]["create"]), (&json!("done"), &json!(3)), "a small one is none");
+    assert_eq!(
+        (&small["state"], &small["counts"]["create"]),
+        (&json!("done"), &json!(3)),
+        "a small restore does not become a job"
+    );
     refused(&format!("/api/restores/{}/cancel", small["id"].as_str().expect("id")), json!({}), 404, "no such").await;
 
     let (status, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "job": true})).await;
@@ -120,7 +129,7 @@ async fn a_job_is_asked_for_cancelled_and_refused_over_http() {
     assert_eq!((status, &cancelled["state"]), (StatusCode::OK, &json!("cancelled")), "{cancelled}");
     let (status, answer) = handler.get(&format!("/api/restores/{id}/items?continuation=x")).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
-    // Whatever else lies in the container is passed over, and so is what is gone.
+    // Other items of the container and jobs that do not exist are skipped.
     let others =
         json!([{"id": "x", "kind": "restore-items"}, 5, {"id": "y", "job": {}, "state": "queued"}]).to_string();
     let (status, answer) = handler.invoke_function("RunJobs", &others, true).await;
@@ -128,27 +137,27 @@ async fn a_job_is_asked_for_cancelled_and_refused_over_http() {
 }
 
 #[tokio::test]
-async fn a_slice_that_fails_for_now_is_given_back_to_the_trigger() {
+async fn a_transient_failure_to_read_a_job_returns_the_batch_to_the_trigger() {
     let world = World::new().await;
     let handler = world.handler();
     handler.invoke(&batch_of(&versions(3)), false).await;
     let (_, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "job": true})).await;
     let id = accepted["id"].as_str().expect("id");
-    let event = event(&world, id).await;
-    world.endpoint.inject(local_cosmos::Fault {
+    let batch = job_batch(&world, id).await;
+    world.endpoint.inject(Fault {
         container: Some("jobs".into()),
-        kind: local_cosmos::RequestKind::Read,
+        kind: RequestKind::Read,
         times: 50,
-        effect: local_cosmos::Effect::Status { status: 503, substatus: 0 },
+        effect: Effect::Status { status: 503, substatus: 0 },
     });
-    let (status, answer) = handler.invoke_function("RunJobs", &event, false).await;
+    let (status, answer) = handler.invoke_function("RunJobs", &batch, false).await;
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("TryAgain")));
     world.endpoint.clear_faults();
-    assert_eq!(drive(&world, &handler, id).await["state"], "done");
+    assert_eq!(run_by_trigger(&world, &handler, id).await["state"], "done");
 }
 
 #[tokio::test]
-async fn a_job_that_fails_for_now_does_not_hold_up_those_that_come_after_it() {
+async fn a_job_with_a_transient_failure_does_not_delay_later_jobs() {
     let world = World::new().await;
     let handler = world.handler();
     handler.invoke(&batch_of(&versions(3)), false).await;
@@ -157,25 +166,25 @@ async fn a_job_that_fails_for_now_does_not_hold_up_those_that_come_after_it() {
         accepted["id"].as_str().expect("id").to_owned()
     };
     let failing = restore().await;
-    world.endpoint.inject(local_cosmos::Fault {
+    world.endpoint.inject(Fault {
         container: Some("changes".into()),
-        kind: local_cosmos::RequestKind::Query,
+        kind: RequestKind::Query,
         times: 1000,
-        effect: local_cosmos::Effect::Status { status: 503, substatus: 0 },
+        effect: Effect::Status { status: 503, substatus: 0 },
     });
-    let before = event(&world, &failing).await;
+    let before = job_batch(&world, &failing).await;
     let (status, answer) = handler.invoke_function("RunJobs", &before, false).await;
     assert_eq!(status, StatusCode::OK, "acknowledged: {answer}");
-    assert!(answer["Logs"][0].as_str().expect("said").contains("failed and is retried"), "{answer}");
-    assert_ne!(event(&world, &failing).await, before, "it was saved, which brings it again");
+    assert!(answer["Logs"][0].as_str().expect("a log").contains("failed and is retried"), "{answer}");
+    assert_ne!(job_batch(&world, &failing).await, before, "the job was saved, so the change feed redelivers it");
     world.endpoint.clear_faults();
     let next = restore().await;
-    assert_eq!(drive(&world, &handler, &next).await["state"], "done");
-    assert_eq!(drive(&world, &handler, &failing).await["state"], "done");
+    assert_eq!(run_by_trigger(&world, &handler, &next).await["state"], "done");
+    assert_eq!(run_by_trigger(&world, &handler, &failing).await["state"], "done");
 }
 
 #[tokio::test]
-async fn the_change_feed_drives_a_job_to_its_end_in_the_functions_app() {
+async fn the_change_feed_runs_a_job_to_its_end_in_the_functions_app() {
     let local = Local::start(&["--populate", "400", "--seed", "3"]).await;
     local.until_all_captured(DEADLINE).await;
     let newest = local.query("events", "SELECT VALUE c._ts FROM c").await.iter().filter_map(Value::as_i64).max();
@@ -191,7 +200,7 @@ async fn the_change_feed_drives_a_job_to_its_end_in_the_functions_app() {
 
     let undo = local.post(&format!("{path}/undo"), json!({})).await;
     let path = format!("restores/{}", undo["id"].as_str().expect("id"));
-    until("it is undone", DEADLINE, async || local.get(&path).await["state"] == "done").await;
+    until("the undo is done", DEADLINE, async || local.get(&path).await["state"] == "done").await;
     let exit = local.interrupt();
     assert!(exit.success(), "{exit}");
 }
@@ -208,7 +217,7 @@ async fn run(world: &World, arguments: &[&str]) -> Output {
 }
 
 #[tokio::test]
-async fn an_instance_of_process_works_on_jobs_and_gives_them_back_when_it_stops() {
+async fn a_process_instance_runs_jobs_and_releases_them_when_it_stops() {
     let world = World::new().await;
     world.create("leases", &["/id"]).await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
@@ -217,13 +226,15 @@ async fn an_instance_of_process_works_on_jobs_and_gives_them_back_when_it_stops(
     let intervals = ["--poll-delay-ms", "100", "--lease-acquire-interval-ms", "200"];
     let arguments = [&["process"][..], &intervals].concat();
     let mut process = command(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
-    until("it works", DEADLINE, async || changefeed.restores.record(&id).await.expect("record").counts.total() > 0)
-        .await;
+    until("a document is restored", DEADLINE, async || {
+        changefeed.restores.record(&id).await.expect("record").counts.total() > 0
+    })
+    .await;
     signal("-TERM", process.id());
     assert!(process.wait().expect("ended").success());
     let job = changefeed.jobs.job(&id).await.expect("job");
     assert!(job.state == JobState::Running && job.job.claim.is_none(), "{job:?}");
-    changefeed.jobs.set_budget(&id, 100_000.0).await.expect("nobody works on it");
+    changefeed.jobs.set_budget(&id, 100_000.0).await.expect("no worker holds the job");
 
     let mut process = command(&world, &arguments).stdout(Stdio::null()).spawn().expect("process");
     until("the job is done", DEADLINE, async || changefeed.jobs.job(&id).await.expect("job").state == JobState::Done)
@@ -234,16 +245,16 @@ async fn an_instance_of_process_works_on_jobs_and_gives_them_back_when_it_stops(
 }
 
 #[tokio::test]
-async fn the_command_line_plans_a_large_restore_by_a_job_and_does_it_by_another() {
+async fn the_command_line_plans_a_large_restore_with_one_job_and_executes_it_with_another() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     capture(&changefeed, &versions(60)).await;
     let dry = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job", "--dry-run"]).await;
-    let told = String::from_utf8_lossy(&dry.stdout).into_owned();
-    assert!(dry.status.success() && told.contains("60 to create") && told.contains("item-1"), "{told}");
-    let asks = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job"]).await;
-    assert!(String::from_utf8_lossy(&asks.stderr).contains("Write 60 documents?"), "{asks:?}");
-    assert_eq!((asks.status.code(), world.query("events", "SELECT * FROM c").await.len()), (Some(1), 0));
+    let printed = String::from_utf8_lossy(&dry.stdout).into_owned();
+    assert!(dry.status.success() && printed.contains("60 to create") && printed.contains("item-1"), "{printed}");
+    let unconfirmed = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job"]).await;
+    assert!(String::from_utf8_lossy(&unconfirmed.stderr).contains("Write 60 documents?"), "{unconfirmed:?}");
+    assert_eq!((unconfirmed.status.code(), world.query("events", "SELECT * FROM c").await.len()), (Some(1), 0));
     let done = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job", "--yes", "--output", "json"]).await;
     let report: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     assert!(done.status.success() && report["counts"]["create"] == 60, "{report}");
@@ -251,55 +262,58 @@ async fn the_command_line_plans_a_large_restore_by_a_job_and_does_it_by_another(
     let lines = String::from_utf8_lossy(&items.stdout).into_owned();
     assert_eq!(lines.lines().filter(|line| line.contains("\"action\":\"create\"")).count(), 60, "{lines}");
 
-    // Somebody changes one of them: it is a conflict for the undo.
+    // One document has changed since: a conflict for the undo.
     world.put("key-1", json!({"id": "item-1", "pk": "key-1", "n": 1})).await;
     let id = report["id"].as_str().expect("id");
     let undone = run(&world, &["restore", "undo", id, "--yes"]).await;
-    let told = String::from_utf8_lossy(&undone.stdout).into_owned();
-    assert!(undone.status.code() == Some(3) && told.contains("59 deleted, 1 in conflict"), "{undone:?}");
+    let printed = String::from_utf8_lossy(&undone.stdout).into_owned();
+    assert!(undone.status.code() == Some(3) && printed.contains("59 deleted, 1 in conflict"), "{undone:?}");
 }
 
 #[tokio::test]
-async fn whoever_follows_a_job_of_a_runner_that_was_killed_is_told_whom_it_waits_for() {
+async fn following_a_job_reports_the_worker_that_holds_it() {
     let world = World::new().await;
     let changefeed =
         world.changefeed(|options| options.jobs = JobOptions { claim: Duration::from_secs(3), ..small_limits() });
     capture(&changefeed, &versions(20)).await;
     let id = start_restore(&changefeed, json!({"all": true, "asOf": 2000, "ruPerSecond": 100})).await;
-    let claimed =
-        until("it is claimed", DEADLINE, async || changefeed.jobs.job(&id).await.expect("job").job.claim.is_some());
+    let claimed = until("the job is claimed", DEADLINE, async || {
+        changefeed.jobs.job(&id).await.expect("job").job.claim.is_some()
+    });
     tokio::select! {
         end = changefeed.runner.run_slice(&id, "elsewhere:1", std::future::pending()) => panic!("{end:?}"),
         () = claimed => {}
     }
-    let back = run(&world, &["restore", "show", &id, "--follow"]).await;
-    let told = String::from_utf8_lossy(&back.stderr).into_owned();
-    assert!(back.status.success(), "{told}");
-    assert_eq!(told.matches("waiting for elsewhere:1, which has the job until ").count(), 1, "{told}");
-    assert!(told.contains(&format!("Restoring: job {id}")), "{told}");
+    let resumed = run(&world, &["restore", "show", &id, "--follow"]).await;
+    let printed = String::from_utf8_lossy(&resumed.stderr).into_owned();
+    assert!(resumed.status.success(), "{printed}");
+    assert_eq!(printed.matches("waiting for elsewhere:1, which has the job until ").count(), 1, "{printed}");
+    assert!(printed.contains(&format!("Restoring: job {id}")), "{printed}");
 }
 
 #[tokio::test]
-async fn whoever_follows_a_job_may_leave_and_come_back() {
+async fn following_a_job_can_be_interrupted_and_resumed() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     capture(&changefeed, &versions(60)).await;
     let id = start_restore(&changefeed, json!({"all": true, "asOf": 2000, "ruPerSecond": SLOW})).await;
     let mut following =
         command(&world, &["restore", "show", &id, "--follow"]).stderr(Stdio::piped()).spawn().expect("follow");
-    until("it works", DEADLINE, async || changefeed.restores.record(&id).await.expect("record").counts.total() > 0)
-        .await;
+    until("a document is restored", DEADLINE, async || {
+        changefeed.restores.record(&id).await.expect("record").counts.total() > 0
+    })
+    .await;
     signal("-INT", following.id());
-    let left = tokio::task::spawn_blocking(move || {
-        let mut told = String::new();
-        std::io::Read::read_to_string(&mut following.stderr.take().expect("stderr"), &mut told).expect("told");
-        (following.wait().expect("ended"), told)
+    let exit = tokio::task::spawn_blocking(move || {
+        let mut printed = String::new();
+        following.stderr.take().expect("stderr").read_to_string(&mut printed).expect("stderr");
+        (following.wait().expect("ended"), printed)
     });
-    let (exit, told) = tokio::time::timeout(Duration::from_secs(30), left).await.expect("soon").expect("ended");
-    assert!(exit.code() == Some(1) && told.contains(&format!("restore show {id} --follow")), "{told}");
+    let (exit, printed) = tokio::time::timeout(Duration::from_secs(30), exit).await.expect("in time").expect("ended");
+    assert!(exit.code() == Some(1) && printed.contains(&format!("restore show {id} --follow")), "{printed}");
     assert_eq!(changefeed.jobs.job(&id).await.expect("job").state, JobState::Running);
-    changefeed.jobs.set_budget(&id, 100_000.0).await.expect("nobody works on it");
-    let back = run(&world, &["restore", "show", &id, "--follow", "--output", "json"]).await;
-    let view: Value = serde_json::from_slice(&back.stdout).expect("JSON");
-    assert!(back.status.success() && view["state"] == "done" && view["counts"]["create"] == 60, "{view}");
+    changefeed.jobs.set_budget(&id, 100_000.0).await.expect("no worker holds the job");
+    let resumed = run(&world, &["restore", "show", &id, "--follow", "--output", "json"]).await;
+    let view: Value = serde_json::from_slice(&resumed.stdout).expect("JSON");
+    assert!(resumed.status.success() && view["state"] == "done" && view["counts"]["create"] == 60, "{view}");
 }

@@ -264,14 +264,14 @@ async fn a_restore_whose_replies_are_lost_is_executed_once_and_reported_as_done(
 async fn a_restore_into_another_container_does_not_change_the_live_documents() {
     let world = World::new().await;
     let handler = world.handler();
-    world.create("look", &["/pk"]).await;
+    world.create("copies", &["/pk"]).await;
     let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
     put(&world, &handler, json!({"id": "1", "pk": "a", "n": 2})).await;
-    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored), "into": "look"});
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored), "into": "copies"});
     let report = restore(&handler, &request).await;
     assert_eq!(report["counts"]["create"], 1, "{report}");
     let copy: Value =
-        world.container("look").await.read_item("a", "1", None).await.expect("read").into_model().expect("copy");
+        world.container("copies").await.read_item("a", "1", None).await.expect("read").into_model().expect("copy");
     assert_eq!((&copy["n"], &world.live("a", "1").await.expect("live")["n"]), (&json!(1), &json!(2)));
     let undo = format!("/api/restores/{}/undo", report["id"].as_str().expect("id"));
     assert_eq!(handler.post(&undo, &json!({})).await.1["counts"]["delete"], 1);

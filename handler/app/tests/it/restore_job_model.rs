@@ -1,16 +1,16 @@
-//! The promise of large restores, held against small ones: over random histories, a job comes to what a request would come
-//! to, document by document, whatever happens to its runners; and undoing it brings everything back.
+//! Compares restore jobs with restores in a request: over random histories, a job has the same result for every document,
+//! while its workers are interrupted at random. An undo of the job restores the previous state.
 //!
-//! Documents are written, deleted, and expire, under keys of every kind; removals and creations are captured or not.
-//! Runners are dropped at random instants, requests are throttled, and replies are lost.
+//! Documents are written, deleted and expire, under partition keys of every type. Deletes and creates are captured or not.
+//! Workers are dropped at random times, requests are throttled, and replies are lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use changefeed_cosmos::DocumentName;
+use DocumentName;
 use changefeed_history::{AsOf, Moment};
 use changefeed_jobs::{JobOptions, JobState};
-use changefeed_operations::{Action, Changefeed, PlannedItem, Restored, UndoRequest};
+use changefeed_operations::{Action, Changefeed, Counts, PlannedItem, Restored, UndoRequest};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -39,7 +39,7 @@ struct Scenario {
 }
 
 #[tokio::test]
-async fn a_job_comes_to_what_a_request_would_come_to_whatever_happens_to_its_runners() {
+async fn a_job_with_interrupted_workers_has_the_result_of_a_request() {
     let scenarios = (0..4).map(|seed| async move {
         let mut scenario = Scenario::begin(seed, seed % 2 == 1).await;
         for round in 0..ROUNDS {
@@ -57,7 +57,7 @@ impl Scenario {
         let keys: &[&str] = if hierarchical { &["/tenant", "/user"] } else { &["/pk"] };
         let changes: &[&str] = if seed % 4 < 2 { &["/pk", "/sourceId"] } else { &["/pk"] };
         let world = World::with_keys(keys, changes).await;
-        // Half of the runners die before they have saved anything but the pages of their items.
+        // In half of the scenarios, workers die before they save more than the pages of their items.
         let save_interval = Duration::from_millis(if seed < 2 { 100 } else { 30_000 });
         let limits = JobOptions { claim: Duration::from_millis(30), save_interval, ..small_limits() };
         let (small_limits, default_limits) =
@@ -103,13 +103,13 @@ impl Scenario {
                 document["ttl"] = json!(1);
             }
             self.world.put(sdk_key(&key), document).await;
-            // Some versions are seen by nobody.
+            // Some versions are overwritten before the feed delivers them.
             if self.random.random_bool(0.8) {
                 self.observe().await;
             }
         }
         self.observe().await;
-        // What has a time to live is gone at the second that may be gone back to, and does not come and go meanwhile.
+        // Documents with a time to live have expired in this second, which a restore may use, and do not expire during a restore.
         let second = chrono::Utc::now().timestamp() + 2;
         self.seconds.push(second);
         until("the next round", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
@@ -121,7 +121,7 @@ impl Scenario {
         (key.to_string(), document["id"].as_str().expect("id").to_owned())
     }
 
-    /// Captures what has changed, some of it as a creation.
+    /// Captures the changes of the feed, some of them as creates.
     async fn observe(&mut self) {
         let mut changes = Vec::new();
         for change in self.feed.changes().await {
@@ -159,38 +159,38 @@ impl Scenario {
     async fn restore_and_undo(&mut self, seed: u64) {
         let second = *self.seconds.choose(&mut self.random).expect("a second");
         let key = self.keys().choose(&mut self.random).expect("key").clone();
-        let mut asked = match self.random.random_range(0..6) {
+        let mut request = match self.random.random_range(0..6) {
             0..3 => json!({"all": true}),
             3 => json!({"partitionKey": key}),
             4 => json!({"filter": ["group=1"]}),
             _ => json!({"filter": ["group!=1"], "filterOn": "live"}),
         };
-        asked["asOf"] = json!(second);
-        asked["job"] = json!(true);
+        request["asOf"] = json!(second);
+        request["job"] = json!(true);
         if self.random.random_bool(0.5) {
-            asked["deleteCreatedAfter"] = json!(true);
+            request["deleteCreatedAfter"] = json!(true);
         }
         let before = self.live().await;
         let expected = self
             .default_limits
             .restores
-            .plan(&restore_request(asked.clone()))
+            .plan(&restore_request(request.clone()))
             .await
             .expect("plan")
-            .expect("small enough");
-        let id = start_restore(&self.small_limits, asked.clone()).await;
+            .expect("within the limits");
+        let id = start_restore(&self.small_limits, request.clone()).await;
         let state = self.finish(&id).await;
         let done = restore_view(&self.small_limits, &id).await;
-        let told = || format!("seed {seed}: {asked} {id}");
-        assert_eq!(state, JobState::Done, "{}: {}", told(), json!(done));
-        assert_eq!(item_summaries(&done.record.items), item_summaries(&expected.items), "{}", told());
-        assert_eq!(done.record.counts, changefeed_operations::Counts::of(&expected.items), "{}", told());
-        let mut should_be = before.clone();
+        let context = || format!("seed {seed}: {request} {id}");
+        assert_eq!(state, JobState::Done, "{}: {}", context(), json!(done));
+        assert_eq!(item_summaries(&done.record.items), item_summaries(&expected.items), "{}", context());
+        assert_eq!(done.record.counts, Counts::of(&expected.items), "{}", context());
+        let mut expected_documents = before.clone();
         for item in &expected.items {
-            self.apply(item, &mut should_be).await;
+            self.apply(item, &mut expected_documents).await;
         }
         let after = self.live().await;
-        assert_eq!(after, should_be, "{}", told());
+        assert_eq!(after, expected_documents, "{}", context());
         self.check_etags(&done.record.items).await;
 
         let Restored::Job(undo) = self.small_limits.restores.undo(&id, &UndoRequest::default()).await.expect("undo")
@@ -199,9 +199,9 @@ impl Scenario {
         };
         let state = self.finish(&undo.id).await;
         let undone = restore_view(&self.small_limits, &undo.id).await;
-        assert_eq!(state, JobState::Done, "{}: {}", told(), json!(undone));
-        assert_eq!(undone.record.counts.writes(), done.record.counts.writes(), "{}: {}", told(), json!(undone));
-        assert_eq!(self.live().await, before, "{}", told());
+        assert_eq!(state, JobState::Done, "{}: {}", context(), json!(undone));
+        assert_eq!(undone.record.counts.writes(), done.record.counts.writes(), "{}: {}", context(), json!(undone));
+        assert_eq!(self.live().await, before, "{}", context());
         self.observe().await;
     }
 
@@ -210,7 +210,7 @@ impl Scenario {
         documents.iter().map(|document| (self.name(document), body_of(document))).collect()
     }
 
-    /// What an item of a plan means.
+    /// Applies an item of a plan to a map of documents.
     async fn apply(&self, item: &PlannedItem, live: &mut BTreeMap<Name, Value>) {
         let name = (item.partition_key.to_string(), item.id.clone());
         if !item.action.is_write() {
@@ -220,13 +220,12 @@ impl Scenario {
             live.remove(&name);
             return;
         };
-        let document =
-            changefeed_cosmos::DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
+        let document = DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
         let version = self.default_limits.history.version(&document, version).await.expect("version");
         live.insert(name, body_of(&version.document.expect("document")));
     }
 
-    /// What a record says was written is what is there, and what was removed is known to be gone.
+    /// Checks that written documents have the recorded etags and that the history has the deletes.
     async fn check_etags(&self, items: &[PlannedItem]) {
         for item in items.iter().filter(|item| item.action.is_write()) {
             if item.action == Action::Delete {
@@ -245,9 +244,9 @@ impl Scenario {
         }
     }
 
-    /// Works on a job with runners that do not live long; every few slices somebody lives long enough to get on.
+    /// Runs a job with workers that are dropped soon. Every sixteenth worker lives long enough for some progress.
     async fn finish(&mut self, id: &str) -> JobState {
-        let life = |slice| 20..if slice % 16 == 15 { 4000 } else { 400 };
-        finish_under_faults(&self.world, &self.small_limits, id, &mut self.random, life).await
+        let lifetime_ms = |slice| 20..if slice % 16 == 15 { 4000 } else { 400 };
+        finish_under_faults(&self.world, &self.small_limits, id, &mut self.random, lifetime_ms).await
     }
 }

@@ -1,10 +1,11 @@
-//! Restores that are too large for a request.
+//! Restores that are too large for a request and run as jobs.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use changefeed_cosmos::ErrorKind;
 use changefeed_jobs::{JobOptions, JobState, SliceEnd};
-use changefeed_operations::RESTORE;
-use changefeed_operations::{Changefeed, Restored, UndoRequest};
+use changefeed_operations::{Changefeed, RESTORE, Restored, UndoRequest};
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
@@ -13,8 +14,8 @@ use crate::support::jobs::{
 };
 use crate::support::{DEADLINE, World, until};
 
-/// Documents `0..count`, written and captured; the second after.
-async fn written(world: &World, changefeed: &Changefeed, count: usize) -> i64 {
+/// Writes and captures the documents `0..count`. Returns the second of the last write, which has passed.
+async fn write_and_capture(world: &World, changefeed: &Changefeed, count: usize) -> i64 {
     let mut stored = Vec::new();
     for n in 0..count {
         let key = format!("key-{}", n % 4);
@@ -26,8 +27,8 @@ async fn written(world: &World, changefeed: &Changefeed, count: usize) -> i64 {
     newest
 }
 
-/// What goes wrong: every third document is overwritten, every third is deleted, and some are new.
-async fn spoiled(world: &World, count: usize) {
+/// Overwrites every third document, deletes every third one and creates some.
+async fn change_documents(world: &World, count: usize) {
     for n in 0..count {
         let (id, key) = (format!("item-{n:03}"), format!("key-{}", n % 4));
         match n % 3 {
@@ -41,6 +42,7 @@ async fn spoiled(world: &World, count: usize) {
     }
 }
 
+/// The sorted bodies of the live documents.
 async fn bodies(world: &World) -> Vec<Value> {
     let mut documents = world.query("events", "SELECT * FROM c").await;
     for document in &mut documents {
@@ -52,25 +54,29 @@ async fn bodies(world: &World) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_restore_of_all_beyond_the_limits_is_a_job_that_does_what_a_request_would_do_and_can_be_undone() {
+async fn a_restore_beyond_the_limits_becomes_a_job_with_the_result_of_a_request_and_can_be_undone() {
     let world = World::new().await;
     let (small_limits, default_limits) =
         (world.changefeed(|options| options.jobs = small_limits()), world.changefeed(|_| ()));
-    let second = written(&world, &small_limits, 60).await;
+    let second = write_and_capture(&world, &small_limits, 60).await;
     let good = bodies(&world).await;
-    spoiled(&world, 60).await;
+    change_documents(&world, 60).await;
     let bad = bodies(&world).await;
 
-    let asked = json!({"all": true, "asOf": second});
-    let expected =
-        default_limits.restores.plan(&restore_request(asked.clone())).await.expect("plan").expect("within the limits");
+    let request = json!({"all": true, "asOf": second});
+    let expected = default_limits
+        .restores
+        .plan(&restore_request(request.clone()))
+        .await
+        .expect("plan")
+        .expect("within the limits");
     let dry = start_restore(&small_limits, json!({"all": true, "asOf": second, "dryRun": true})).await;
     assert_eq!(finish(&small_limits, &dry).await, JobState::Planned);
     let plan = restore_view(&small_limits, &dry).await;
     assert_eq!(item_summaries(&plan.record.items), item_summaries(&expected.items));
     assert_eq!(bodies(&world).await, bad, "a dry run writes nothing");
 
-    let id = start_restore(&small_limits, asked).await;
+    let id = start_restore(&small_limits, request).await;
     assert_eq!(small_limits.restores.record(&id).await.expect("record").state, JobState::Queued);
     assert_eq!(finish(&small_limits, &id).await, JobState::Done);
     let done = restore_view(&small_limits, &id).await;
@@ -90,23 +96,23 @@ async fn a_restore_of_all_beyond_the_limits_is_a_job_that_does_what_a_request_wo
     assert_eq!(small_limits.restores.record(&id).await.expect("record").undone_by, Some(undo.id));
 }
 
-/// A job that restores sixty documents, and the bodies that it is to come to.
-async fn ready(world: &World, changefeed: &Changefeed, more: Value) -> (String, Vec<Value>) {
-    let second = written(world, changefeed, 60).await;
+/// Starts a job that restores sixty documents. Returns its id and the expected bodies.
+async fn start_restore_of_sixty(world: &World, changefeed: &Changefeed, options: Value) -> (String, Vec<Value>) {
+    let second = write_and_capture(world, changefeed, 60).await;
     let mut good = bodies(world).await;
-    spoiled(world, 60).await;
+    change_documents(world, 60).await;
     good.extend((0..5).map(|n| json!({"id": format!("new-{n}"), "pk": "new", "v": 2})));
     good.sort_by_key(ToString::to_string);
-    let mut asked = json!({"all": true, "asOf": second});
-    asked.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
-    (start_restore(changefeed, asked).await, good)
+    let mut request = json!({"all": true, "asOf": second});
+    request.as_object_mut().expect("object").extend(options.as_object().expect("object").clone());
+    (start_restore(changefeed, request).await, good)
 }
 
 #[tokio::test]
-async fn two_runners_at_once_do_everything_once() {
+async fn two_concurrent_workers_process_every_document_once() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
-    let (id, good) = ready(&world, &changefeed, json!({})).await;
+    let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
     let (one, other) = tokio::join!(finish(&changefeed, &id), finish(&changefeed, &id));
     assert_eq!((one, other), (JobState::Done, JobState::Done));
     let done = restore_view(&changefeed, &id).await;
@@ -122,11 +128,11 @@ async fn two_runners_at_once_do_everything_once() {
 }
 
 #[tokio::test]
-async fn a_runner_that_only_seems_dead_does_no_harm() {
+async fn a_worker_that_outlives_its_claim_does_not_duplicate_writes() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
-    let (id, good) = ready(&world, &changefeed, json!({})).await;
-    // Its saves are held up for longer than its claim lasts; its writes are not.
+    let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
+    // Saves take longer than the claim lasts. Writes of documents are not delayed.
     world.endpoint.inject(Fault {
         container: Some("jobs".into()),
         kind: RequestKind::Write,
@@ -144,10 +150,10 @@ async fn a_runner_that_only_seems_dead_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_done_can_be_undone() {
+async fn a_queued_or_running_job_can_be_cancelled_and_its_writes_undone() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
-    let (id, _) = ready(&world, &changefeed, json!({})).await;
+    let (id, _) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
     assert_eq!(changefeed.jobs.cancel(RESTORE, &id).await.expect("cancelled").state, JobState::Cancelled);
     assert_eq!(finish(&changefeed, &id).await, JobState::Cancelled);
     assert_eq!(restore_view(&changefeed, &id).await.record.counts.total(), 0);
@@ -156,13 +162,13 @@ async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_d
     let second = changefeed.restores.record(&id).await.expect("record").request["asOf"].clone();
     let id = start_restore(&changefeed, json!({"all": true, "asOf": second, "ruPerSecond": 400})).await;
     let (state, ()) = tokio::join!(finish(&changefeed, &id), async {
-        until("something is done", DEADLINE, async || {
+        until("a document is written", DEADLINE, async || {
             changefeed.restores.record(&id).await.expect("record").counts.writes() > 0
         })
         .await;
         assert_eq!(
             changefeed.restores.undo(&id, &UndoRequest::default()).await.expect_err("running").kind(),
-            changefeed_cosmos::ErrorKind::Conflict
+            ErrorKind::Conflict
         );
         changefeed.jobs.cancel(RESTORE, &id).await.expect("cancelled");
     });
@@ -177,24 +183,24 @@ async fn a_queued_job_is_cancelled_at_once_and_a_running_one_soon_and_what_was_d
     assert_eq!(bodies(&world).await, bad);
 }
 
-/// A runner that works on the job until something of it is done, and then is dropped in the middle of whatever it does.
-async fn abandoned(changefeed: &Changefeed, id: &str) {
-    let begun = until("something is done", DEADLINE, async || {
+/// Runs a job until a document is written, and then drops the worker.
+async fn abandon_job(changefeed: &Changefeed, id: &str) {
+    let has_written = until("a document is written", DEADLINE, async || {
         changefeed.restores.record(id).await.expect("record").counts.writes() > 0
     });
     tokio::select! {
         end = changefeed.runner.run_slice(id, "killed", std::future::pending()) => panic!("{end:?}"),
-        () = begun => {}
+        () = has_written => {}
     }
 }
 
 #[tokio::test]
-async fn a_job_whose_runner_is_dead_ends_when_it_is_cancelled_after_its_claim_has_run_out() {
+async fn a_cancelled_job_whose_worker_died_ends_after_its_claim_expires() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
-    let (id, _) = ready(&world, &changefeed, json!({"ruPerSecond": 200})).await;
-    abandoned(&changefeed, &id).await;
-    until("it is cancelled", DEADLINE, async || {
+    let (id, _) = start_restore_of_sixty(&world, &changefeed, json!({"ruPerSecond": 200})).await;
+    abandon_job(&changefeed, &id).await;
+    until("the job is cancelled", DEADLINE, async || {
         let job = changefeed.jobs.cancel(RESTORE, &id).await.expect("cancelled");
         assert!(job.job.cancel && (job.state == JobState::Running) == job.job.claim.is_some(), "{job:?}");
         job.state == JobState::Cancelled
@@ -207,15 +213,15 @@ async fn a_job_whose_runner_is_dead_ends_when_it_is_cancelled_after_its_claim_ha
 }
 
 #[tokio::test]
-async fn a_job_that_nobody_works_on_can_be_given_another_budget() {
+async fn the_budget_of_a_job_without_a_worker_can_be_changed() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
-    let (id, good) = ready(&world, &changefeed, json!({"ruPerSecond": 200})).await;
-    abandoned(&changefeed, &id).await;
-    let kept = changefeed.jobs.set_budget(&id, 100_000.0).await.expect("a job");
-    assert_eq!(kept.job.ru_per_second, Some(200.0), "somebody has it");
+    let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({"ruPerSecond": 200})).await;
+    abandon_job(&changefeed, &id).await;
+    let claimed = changefeed.jobs.set_budget(&id, 100_000.0).await.expect("a job");
+    assert_eq!(claimed.job.ru_per_second, Some(200.0), "a worker holds the job");
     assert!(changefeed.jobs.set_budget(&id, 1.0).await.is_err());
-    until("the claim has run out", DEADLINE, async || {
+    until("the claim has expired", DEADLINE, async || {
         changefeed.jobs.set_budget(&id, 100_000.0).await.expect("a job").job.ru_per_second == Some(100_000.0)
     })
     .await;
@@ -224,37 +230,37 @@ async fn a_job_that_nobody_works_on_can_be_given_another_budget() {
 }
 
 #[tokio::test]
-async fn a_job_keeps_to_its_budget_of_request_units_and_knows_what_it_used() {
+async fn a_job_stays_within_its_budget_of_request_units_and_reports_its_charge() {
     let world = World::new().await;
     let changefeed =
         world.changefeed(|options| options.jobs = JobOptions { parallel: 8, page_items: 100, ..small_limits() });
-    let (id, good) = ready(&world, &changefeed, json!({"ruPerSecond": 400})).await;
+    let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({"ruPerSecond": 400})).await;
     let used_before = world.endpoint.usage().request_units;
     assert_eq!(finish(&changefeed, &id).await, JobState::Done);
     let used = world.endpoint.usage().request_units - used_before;
     let record = changefeed.restores.record(&id).await.expect("record");
     let time = |text: &str| chrono::DateTime::parse_from_rfc3339(text).expect("time");
-    let took = time(record.finished_at.as_deref().expect("finished")) - time(&record.started_at);
-    let seconds = took.num_milliseconds() as f64 / 1000.0;
+    let duration = time(record.finished_at.as_deref().expect("finished")) - time(&record.started_at);
+    let seconds = duration.num_milliseconds() as f64 / 1000.0;
     let charge = record.request_charge;
-    // A page is under way when the budget is used up.
+    // A page may be in progress when the budget is used up.
     assert!(charge <= 400.0 * seconds + 800.0, "{charge} RU in {seconds} s");
     assert!(charge > 1200.0 && (0.8 * used..=1.05 * used).contains(&charge), "{charge} of {used}");
     assert_eq!(bodies(&world).await, good);
 }
 
 #[tokio::test]
-async fn a_job_that_cannot_go_on_says_why_and_one_that_may_is_tried_again() {
+async fn a_job_with_a_transient_failure_records_the_message_and_is_retried() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
-    let (id, good) = ready(&world, &changefeed, json!({})).await;
-    let broken = |status| Fault {
+    let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
+    let failing_queries = |status| Fault {
         container: Some("changes".into()),
         kind: RequestKind::Query,
         times: 1000,
         effect: Effect::Status { status, substatus: 0 },
     };
-    world.endpoint.inject(broken(503));
+    world.endpoint.inject(failing_queries(503));
     let slice =
         tokio::time::timeout(Duration::from_secs(60), changefeed.runner.run_slice(&id, "test", std::future::pending()))
             .await;
@@ -268,16 +274,16 @@ async fn a_job_that_cannot_go_on_says_why_and_one_that_may_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_backup_that_gets_nowhere_counts_its_failures() {
+async fn a_backup_without_progress_counts_its_failures() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
-    written(&world, &changefeed, 10).await;
+    write_and_capture(&world, &changefeed, 10).await;
     let folder = tempfile::tempdir().expect("folder");
     let request = serde_json::from_value(json!({"to": folder.path().join("backup")})).expect("request");
     let id = changefeed.backups.create_job(&request).await.expect("a job").id;
     let effect = Effect::Status { status: 503, substatus: 0 };
-    let broken = Fault { container: Some("events".into()), kind: RequestKind::Query, times: 10_000, effect };
-    world.endpoint.inject(broken);
+    let failing_queries = Fault { container: Some("events".into()), kind: RequestKind::Query, times: 10_000, effect };
+    world.endpoint.inject(failing_queries);
     for failures in 1..=2 {
         let end = changefeed.runner.run_slice(&id, "test", std::future::pending()).await.expect("saved");
         assert!(matches!(end, SliceEnd::Failing { failures: counted, .. } if counted == failures), "{end:?}");
@@ -287,20 +293,20 @@ async fn a_backup_that_gets_nowhere_counts_its_failures() {
     assert_eq!(finish(&changefeed, &id).await, JobState::Done);
 }
 
-/// A runner that is killed with its process, at an instant of its own.
+/// The processes are killed at different times.
 #[tokio::test]
-async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
-    let instants = [150, 1500, 2200, 2500, 3200].map(|after| async move {
+async fn another_worker_resumes_the_job_of_a_killed_process() {
+    let kills = [150, 1500, 2200, 2500, 3200].map(|after| async move {
         let world = World::new().await;
         let changefeed = world.changefeed(|options| options.jobs = small_limits());
-        let (id, good) = ready(&world, &changefeed, json!({})).await;
-        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_changefeed"))
+        let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_changefeed"))
             .args(["restore", "show", &id, "--follow"])
             .env("CosmosDB", world.endpoint.connection_string())
-            .stdout(std::process::Stdio::null())
+            .stdout(Stdio::null())
             .spawn()
             .expect("changefeed");
-        until("it is claimed", DEADLINE, async || {
+        until("the job is claimed", DEADLINE, async || {
             changefeed.jobs.job(&id).await.expect("job").state != JobState::Queued
         })
         .await;
@@ -316,28 +322,28 @@ async fn a_killed_process_leaves_a_job_that_another_goes_on_with() {
         assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
         assert_eq!(undo.undo_of, Some(id));
     });
-    futures::future::join_all(instants).await;
+    futures::future::join_all(kills).await;
 }
 
 #[tokio::test]
-async fn a_slice_ends_in_time_and_the_next_goes_on() {
+async fn a_slice_that_is_stopped_releases_the_claim_and_the_next_slice_resumes() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
-    // The budget has it take longer than three slices, however fast the machine is.
-    let (id, good) = ready(&world, &changefeed, json!({"ruPerSecond": 400})).await;
+    // With this budget the job takes more than two slices on any machine.
+    let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({"ruPerSecond": 400})).await;
     let mut slices = 0;
     loop {
         let before = changefeed.restores.record(&id).await.expect("record").counts.total();
-        let moved = async || {
+        let has_progressed = async || {
             let record = changefeed.restores.record(&id).await.expect("record");
             record.state.is_end() || record.counts.total() > before
         };
-        match run_slice_until(&changefeed, &id, moved).await {
+        match run_slice_until(&changefeed, &id, has_progressed).await {
             SliceEnd::Ended(state) => break assert_eq!(state, JobState::Done),
             end => assert_eq!(end, SliceEnd::More),
         }
         let job = changefeed.jobs.job(&id).await.expect("job");
-        assert!(job.job.claim.is_none(), "it is given back");
+        assert!(job.job.claim.is_none(), "the claim is released");
         slices += 1;
     }
     assert!(slices > 2, "{slices}");
@@ -346,21 +352,21 @@ async fn a_slice_ends_in_time_and_the_next_goes_on() {
 }
 
 #[tokio::test]
-async fn a_large_restore_into_another_container_leaves_the_live_documents_alone() {
+async fn a_large_restore_into_another_container_does_not_change_the_live_documents() {
     let world = World::new().await;
-    world.create("look", &["/pk"]).await;
+    world.create("copies", &["/pk"]).await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
-    let second = written(&world, &changefeed, 30).await;
-    spoiled(&world, 30).await;
+    let second = write_and_capture(&world, &changefeed, 30).await;
+    change_documents(&world, 30).await;
     let bad = bodies(&world).await;
-    let id = start_restore(&changefeed, json!({"all": true, "asOf": second, "into": "look"})).await;
+    let id = start_restore(&changefeed, json!({"all": true, "asOf": second, "into": "copies"})).await;
     assert_eq!(finish(&changefeed, &id).await, JobState::Done);
     assert_eq!(changefeed.restores.record(&id).await.expect("record").counts.create, 30);
-    let looked = world.query("look", "SELECT VALUE c.v FROM c").await;
-    assert_eq!((looked, bodies(&world).await), (vec![json!(1); 30], bad));
+    let copies = world.query("copies", "SELECT VALUE c.v FROM c").await;
+    assert_eq!((copies, bodies(&world).await), (vec![json!(1); 30], bad));
     let Restored::Job(undo) = changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo of a job is a job");
     };
     assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
-    assert_eq!(world.query("look", "SELECT * FROM c").await, Vec::<Value>::new());
+    assert_eq!(world.query("copies", "SELECT * FROM c").await, Vec::<Value>::new());
 }
