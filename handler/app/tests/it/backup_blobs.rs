@@ -1,4 +1,4 @@
-//! Backups in Azure Blob Storage, or in its emulator, by the command line and by the functions: `scripts/azurite` runs them.
+//! Backups in Azure Blob Storage or its emulator, with commands and with functions. `scripts/azurite` runs these tests.
 
 use std::process::{Command, Output, Stdio};
 
@@ -13,7 +13,7 @@ fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: scripts/azurite sets it"))
 }
 
-/// A URL of a prefix that nobody else has.
+/// A URL with a unique prefix.
 fn place(name: &str) -> String {
     let storage = setting("CHANGEFEED_TEST_STORAGE");
     let (_, endpoint) = storage.split_once("BlobEndpoint=").expect("an endpoint");
@@ -21,7 +21,7 @@ fn place(name: &str) -> String {
     format!("{endpoint}/{container}/app-{}-{}/{name}", std::process::id(), rand::random::<u32>())
 }
 
-async fn world() -> World {
+async fn world_with_documents() -> World {
     let world = World::new().await;
     for n in 0..60 {
         let key = format!("key-{}", n % 5);
@@ -40,7 +40,7 @@ async fn run(world: &World, arguments: &[&str]) -> Output {
     tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("joined")
 }
 
-async fn answer(world: &World, arguments: &[&str]) -> Value {
+async fn json_output(world: &World, arguments: &[&str]) -> Value {
     let output = run(world, &[arguments, &["--output", "json"]].concat()).await;
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
@@ -48,24 +48,24 @@ async fn answer(world: &World, arguments: &[&str]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a storage account: scripts/azurite"]
-async fn commands_write_verify_and_restore_a_backup_in_blobs() {
-    let world = world().await;
+async fn commands_create_verify_and_restore_a_backup_in_blobs() {
+    let world = world_with_documents().await;
     let before = live_documents(&world).await;
     let place = place("b");
-    let backup = answer(&world, &["backup", "create", "--to", &place]).await;
+    let backup = json_output(&world, &["backup", "create", "--to", &place]).await;
     assert_eq!((&backup["counts"]["documents"], backup.get("onlyOn")), (&json!(60), None), "{backup}");
-    assert_eq!(answer(&world, &["backup", "verify", &place]).await["documents"], 60);
-    let (above, _) = place.rsplit_once('/').expect("a folder");
-    assert_eq!(answer(&world, &["backup", "list", above]).await["items"][0]["documents"], 60);
-    answer(&world, &["truncate", "--container", "events", "--max", "1000", "--yes"]).await;
+    assert_eq!(json_output(&world, &["backup", "verify", &place]).await["documents"], 60);
+    let (parent, _) = place.rsplit_once('/').expect("a folder");
+    assert_eq!(json_output(&world, &["backup", "list", parent]).await["items"][0]["documents"], 60);
+    json_output(&world, &["truncate", "--container", "events", "--max", "1000", "--yes"]).await;
     assert_eq!(live_documents(&world).await, Documents::new());
-    answer(&world, &["backup", "restore", &place, "--yes"]).await;
+    json_output(&world, &["backup", "restore", &place, "--yes"]).await;
     assert_eq!(live_documents(&world).await, before);
     let jobs = world.query("jobs", "SELECT * FROM c").await;
     assert!(!json!(jobs).to_string().contains("AccountKey"));
 }
 
-/// Works on every job that is for all, as the trigger does.
+/// Runs every job that any machine can run, as the trigger does.
 async fn run_jobs(world: &World, changefeed: &Changefeed) {
     for item in world.query("jobs", "SELECT * FROM c").await {
         let Some(id) = job_to_run(&item) else { continue };
@@ -78,8 +78,8 @@ async fn run_jobs(world: &World, changefeed: &Changefeed) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a storage account: scripts/azurite"]
-async fn functions_write_verify_and_restore_a_backup_in_blobs() {
-    let world = world().await;
+async fn functions_create_verify_and_restore_a_backup_in_blobs() {
+    let world = world_with_documents().await;
     let before = live_documents(&world).await;
     let storage = setting("CHANGEFEED_TEST_STORAGE");
     let connection_string = world.endpoint.connection_string();
@@ -103,5 +103,5 @@ async fn functions_write_verify_and_restore_a_backup_in_blobs() {
     run_jobs(&world, &runner).await;
     assert_eq!(live_documents(&world).await, before);
     let (_, status) = handler.get("/api/status").await;
-    assert!(!status.to_string().contains("Eby8vdM0"), "no key is shown");
+    assert!(!status.to_string().contains("Eby8vdM0"), "the status has no key");
 }

@@ -1,10 +1,11 @@
-//! Backups and restores from them, held against a map of documents: whatever was backed up comes back, however often its
-//! writer or its reader is killed.
+//! Compares backups and restores from them with a map of documents: every document of a backup is restored, while workers are
+//! killed at random times.
 
+use std::path::Path;
 use std::time::Duration;
 
 use changefeed_backup_format::{BackupLocation, ListedState, list};
-use changefeed_jobs::{JobOptions, JobState, SliceEnd};
+use changefeed_jobs::{JobOptions, JobState, SliceEnd, job_to_run};
 use changefeed_operations::{Changefeed, UndoRequest};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::backups::{
-    Documents, assert_sound, body_of, delete_event, live_documents, run_backup, run_restore, truncate,
+    Documents, assert_sound, body_of, delete_event, live_documents, name_of, run_backup, run_restore, truncate,
 };
 use crate::support::jobs::{capture, finish, restore_view, small_limits, start_restore};
 use crate::support::{DEADLINE, World, noise, until};
@@ -39,7 +40,7 @@ impl Scenario {
         self.folder.path().join(name).to_string_lossy().into_owned()
     }
 
-    /// Random writes and deletes, all of them captured; the second after which nothing happened any more.
+    /// Writes and deletes random documents and captures all changes. Returns the second of the last change, which has passed.
     async fn change(&mut self, count: usize) -> i64 {
         let mut changes = Vec::new();
         for n in 0..count {
@@ -47,7 +48,7 @@ impl Scenario {
             let document = json!({"id": format!("item-{id}"), "pk": key, "n": n, "group": self.random.random_range(0..3),
                 "nested": {"list": [null, 1.25, "ü"], "empty": {}}});
             let mut stored = self.world.put(key, document).await;
-            // The feed tells the order within a second.
+            // The log sequence number orders changes within a second.
             self.lsn += 1;
             stored["_lsn"] = json!(self.lsn);
             changes.push(stored);
@@ -66,8 +67,8 @@ impl Scenario {
         second
     }
 
-    /// Deletes everything, restores from these places, and compares.
-    async fn comes_back(&self, request: Value, expected: &Documents) {
+    /// Deletes every document, restores and compares.
+    async fn assert_restores(&self, request: Value, expected: &Documents) {
         truncate(&self.changefeed).await;
         let id = run_restore(&self.changefeed, request.clone()).await;
         assert_eq!(live_documents(&self.world).await, *expected, "{request}");
@@ -77,7 +78,7 @@ impl Scenario {
 }
 
 #[tokio::test]
-async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_deleted() {
+async fn full_filtered_and_incremental_backups_restore_every_document() {
     let mut scenario = Scenario::begin(0).await;
     let mut states = Vec::new();
     let mut chain: Vec<String> = Vec::new();
@@ -111,18 +112,18 @@ async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_dele
     }
     let (_, last) = &states[2];
     for (phase, (_, state)) in states.iter().enumerate() {
-        scenario.comes_back(json!({"from": scenario.place(&format!("as-of-{phase}"))}), state).await;
-        scenario.comes_back(json!({"from": as_of[..=phase]}), state).await;
-        scenario.comes_back(json!({"from": chain[..=phase]}), state).await;
+        scenario.assert_restores(json!({"from": scenario.place(&format!("as-of-{phase}"))}), state).await;
+        scenario.assert_restores(json!({"from": as_of[..=phase]}), state).await;
+        scenario.assert_restores(json!({"from": chain[..=phase]}), state).await;
         if phase < 2 {
             continue;
         }
         let group: Documents =
             state.iter().filter(|(_, document)| document["group"] == 1).map(|(n, d)| (n.clone(), d.clone())).collect();
-        scenario.comes_back(json!({"from": scenario.place(&format!("filtered-{phase}"))}), &group).await;
-        scenario.comes_back(json!({"from": chain[..=phase], "filter": ["group=1"]}), &group).await;
+        scenario.assert_restores(json!({"from": scenario.place(&format!("filtered-{phase}"))}), &group).await;
+        scenario.assert_restores(json!({"from": chain[..=phase], "filter": ["group=1"]}), &group).await;
     }
-    // What is live and in no backup is left alone; what the chain knows to be deleted goes where that is asked for.
+    // Live documents that no backup has are not changed. Deletes of the chain are restored on request.
     truncate(&scenario.changefeed).await;
     run_restore(&scenario.changefeed, json!({"from": chain[0]})).await;
     scenario.world.put("new", json!({"id": "new", "pk": "new"})).await;
@@ -136,12 +137,12 @@ async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_dele
     assert_eq!(live_documents(&scenario.world).await, before, "undone");
 }
 
-/// Works on a job in slices that are dropped at random instants, and then to its end.
-async fn killed_often(scenario: &mut Scenario, id: &str) -> JobState {
+/// Runs slices of a job that are dropped at random times, and then runs the job to its end.
+async fn finish_with_killed_workers(scenario: &mut Scenario, id: &str) -> JobState {
     for _ in 0..6 {
-        let instant = Duration::from_micros(scenario.random.random_range(0..150_000));
+        let lifetime = Duration::from_micros(scenario.random.random_range(0..150_000));
         let slice = scenario.changefeed.runner.run_slice(id, "killed", std::future::pending());
-        match tokio::time::timeout(instant, slice).await {
+        match tokio::time::timeout(lifetime, slice).await {
             Ok(Ok(SliceEnd::Ended(state))) => return state,
             Ok(end) => drop(end),
             Err(_) => {}
@@ -151,7 +152,7 @@ async fn killed_often(scenario: &mut Scenario, id: &str) -> JobState {
 }
 
 #[tokio::test]
-async fn a_writer_and_a_reader_that_are_killed_at_any_instant_neither_lose_nor_double_a_document() {
+async fn backups_and_restores_whose_workers_are_killed_lose_and_duplicate_no_document() {
     let mut scenario = Scenario::begin(10).await;
     let second = scenario.change(120).await;
     let state = live_documents(&scenario.world).await;
@@ -160,31 +161,31 @@ async fn a_writer_and_a_reader_that_are_killed_at_any_instant_neither_lose_nor_d
         request["to"] = json!(scenario.place(name));
         let request = serde_json::from_value(request).expect("request");
         let job = scenario.changefeed.backups.create_job(&request).await.expect("backup");
-        assert_eq!(killed_often(&mut scenario, &job.id).await, JobState::Done);
+        assert_eq!(finish_with_killed_workers(&mut scenario, &job.id).await, JobState::Done);
         let backup = scenario.changefeed.backups.show(&job.id).await.expect("backup");
         assert_sound(&backup).await;
         assert_eq!(backup.counts.documents, state.len() as u64, "{name}");
 
         truncate(&scenario.changefeed).await;
         let id = start_restore(&scenario.changefeed, json!({"from": scenario.place(name)})).await;
-        assert_eq!(killed_often(&mut scenario, &id).await, JobState::Done);
+        assert_eq!(finish_with_killed_workers(&mut scenario, &id).await, JobState::Done);
         let restored = restore_view(&scenario.changefeed, &id).await.record;
         assert_eq!((restored.counts.create, restored.items.len()), (state.len() as u64, state.len()));
         assert_eq!(live_documents(&scenario.world).await, state, "{name}");
         let undo = scenario.changefeed.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
-        assert_eq!(killed_often(&mut scenario, &undo.id).await, JobState::Done);
+        assert_eq!(finish_with_killed_workers(&mut scenario, &undo.id).await, JobState::Done);
         assert_eq!(live_documents(&scenario.world).await, Documents::new(), "{name}: undone");
         run_restore(&scenario.changefeed, json!({"from": scenario.place(name)})).await;
     }
 }
 
 #[tokio::test]
-async fn nothing_is_written_from_a_damaged_backup_and_the_damage_is_named() {
+async fn a_restore_from_a_damaged_backup_writes_nothing_and_names_the_damage() {
     let mut scenario = Scenario::begin(20).await;
     scenario.change(60).await;
     let place = scenario.place("b");
     run_backup(&scenario.changefeed, json!({"to": place})).await;
-    let segment = std::path::Path::new(&place).join("part-00000.ndjson.zst");
+    let segment = Path::new(&place).join("part-00000.ndjson.zst");
     let mut bytes = std::fs::read(&segment).expect("segment");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -205,10 +206,7 @@ async fn files_of_other_tools_are_restored_like_backups() {
     let documents: Vec<Value> = (0..23)
         .map(|n| json!({"id": format!("item-{n}"), "pk": format!("key-{}", n % 3), "n": n, "text": noise(50), "_ts": 5, "_etag": "\"x\"", "_rid": "r"}))
         .collect();
-    let expected: Documents = documents
-        .iter()
-        .map(|document| (crate::support::backups::name_of(document), body_of(document.clone())))
-        .collect();
+    let expected: Documents = documents.iter().map(|document| (name_of(document), body_of(document.clone()))).collect();
     let lines: String = documents.iter().map(|document| format!("{document}\n")).collect();
     std::fs::write(scenario.place("lines.ndjson"), &lines).expect("written");
     std::fs::write(scenario.place("array.json"), Value::Array(documents.clone()).to_string()).expect("written");
@@ -217,9 +215,9 @@ async fn files_of_other_tools_are_restored_like_backups() {
     std::fs::write(scenario.place("folder/1.json"), Value::Array(first.to_vec()).to_string()).expect("written");
     std::fs::write(scenario.place("folder/2.json"), Value::Array(second.to_vec()).to_string()).expect("written");
     for place in ["lines.ndjson", "array.json", "folder"] {
-        scenario.comes_back(json!({"from": scenario.place(place)}), &expected).await;
+        scenario.assert_restores(json!({"from": scenario.place(place)}), &expected).await;
     }
-    // What is live is replaced, and what is the same is left as it is.
+    // Different live documents are replaced, equal ones are not written.
     scenario.world.put("key-0", json!({"id": "item-0", "pk": "key-0", "n": "wrong"})).await;
     let id = run_restore(&scenario.changefeed, json!({"from": scenario.place("array.json")})).await;
     let counts = scenario.changefeed.restores.record(&id).await.expect("restore").counts;
@@ -227,7 +225,7 @@ async fn files_of_other_tools_are_restored_like_backups() {
     let undo = scenario.changefeed.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
     assert_eq!(finish(&scenario.changefeed, &undo.id).await, JobState::Done);
     assert_eq!(scenario.world.live("key-0", "item-0").await.expect("live")["n"], "wrong");
-    // What can never be a document is told, and the rest is written.
+    // Invalid documents are reported, and the others are restored.
     std::fs::write(scenario.place("odd.ndjson"), "{\"pk\": \"key-0\"}\n{\"id\": \"odd\", \"pk\": \"key-0\"}\n")
         .expect("written");
     let id = start_restore(&scenario.changefeed, json!({"from": scenario.place("odd.ndjson")})).await;
@@ -235,14 +233,14 @@ async fn files_of_other_tools_are_restored_like_backups() {
     let items = restore_view(&scenario.changefeed, &id).await.record.items;
     assert!(items.iter().any(|item| item.message.as_deref() == Some("it has no id")), "{items:?}");
     assert!(scenario.world.live("key-0", "odd").await.is_some());
-    // Nothing was written for it: there is nothing to undo.
+    // The undo skips the invalid document.
     let undo = scenario.changefeed.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
     assert_eq!(finish(&scenario.changefeed, &undo.id).await, JobState::Done);
     assert!(scenario.world.live("key-0", "odd").await.is_none());
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
+async fn an_impossible_backup_or_restore_is_rejected_before_a_job_is_created() {
     let mut scenario = Scenario::begin(40).await;
     scenario.change(20).await;
     let refused = async |request: Value| {
@@ -277,26 +275,26 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
     std::fs::write(scenario.place("newer/manifest.json"), "{\"format\": 9}").expect("written");
     assert!(unrestorable(json!(scenario.place("newer"))).await.contains("has format 9"));
     let listed = list(&BackupLocation::folder(scenario.folder.path())).await.expect("listed");
-    assert_eq!(listed.iter().filter(|one| matches!(one.state, ListedState::Finished { .. })).count(), 2);
-    // What only one machine can do is left alone by every other one.
+    assert_eq!(listed.iter().filter(|backup| matches!(backup.state, ListedState::Finished { .. })).count(), 2);
+    // A job that needs a folder of one machine is not run by another machine.
     let elsewhere = scenario.world.changefeed(|options| options.places.host = Some("elsewhere".into()));
     let request = serde_json::from_value(json!({"to": scenario.place("d")})).expect("request");
     let job = scenario.changefeed.backups.create_job(&request).await.expect("job");
     let error = elsewhere.runner.run_slice(&job.id, "elsewhere:1", std::future::pending()).await.expect_err("refused");
     assert!(error.to_string().contains("only here"), "{error}");
     let item = scenario.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'backup' AND c.state = 'queued'").await;
-    assert_eq!((item.len(), changefeed_jobs::job_to_run(&item[0])), (1, None));
+    assert_eq!((item.len(), job_to_run(&item[0])), (1, None));
 }
 
 #[tokio::test]
-async fn of_a_document_in_several_files_of_another_tool_the_last_by_name_counts() {
+async fn the_last_file_by_name_determines_a_document_that_several_files_have() {
     let scenario = Scenario::begin(0).await;
-    let text = |v: u32| {
+    let lines = |v: u32| {
         let line = |n: u32| json!({"id": format!("item-{n}"), "pk": "a", "v": v}).to_string();
         (0..40).map(line).collect::<Vec<_>>().join("\n")
     };
     for (name, v) in [("b.ndjson", 2), ("a.ndjson", 1), ("c.ndjson", 3)] {
-        std::fs::write(scenario.folder.path().join(name), text(v)).expect("written");
+        std::fs::write(scenario.folder.path().join(name), lines(v)).expect("written");
     }
     let id = run_restore(&scenario.changefeed, json!({"from": scenario.place("")})).await;
     assert!(live_documents(&scenario.world).await.values().all(|document| document["v"] == 3));

@@ -1,4 +1,5 @@
-//! Documents come and go while a job goes through all of them: each is met exactly once, as it was at the target.
+//! Jobs that scan all documents while documents are created and deleted: each document is processed exactly once, as of the
+//! target time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,8 +28,8 @@ async fn delete(world: &World, n: usize) {
     world.container("events").await.delete_item("a", &id(n), None).await.expect("delete");
 }
 
-/// Documents that are all there and captured; the second after which things change.
-async fn all_there(world: &World, changefeed: &Changefeed) -> i64 {
+/// Writes and captures every document. Returns the second before the changes.
+async fn write_and_capture(world: &World, changefeed: &Changefeed) -> i64 {
     let mut stored = Vec::new();
     for n in 0..COUNT {
         stored.push(put(world, n, 1).await);
@@ -39,29 +40,29 @@ async fn all_there(world: &World, changefeed: &Changefeed) -> i64 {
     second
 }
 
-/// Works on a job until `is_past` says that the live documents have been gone through; then makes those anew that were
-/// deleted before, deletes others, and works on to the end.
-async fn run_while_documents_come_and_go(
+/// Runs a job until `live_is_scanned` returns true, which means that the job has scanned the live documents. Then creates the
+/// deleted documents again, deletes others and runs the job to its end.
+async fn run_while_documents_change(
     world: &World,
     changefeed: &Changefeed,
     id: &str,
-    is_past: impl AsyncFn() -> bool,
+    live_is_scanned: impl AsyncFn() -> bool,
 ) {
     let slow = Effect::Delay(Duration::from_millis(20));
     let query = Fault { container: Some("changes".into()), kind: RequestKind::Query, times: 10_000, effect: slow };
     world.endpoint.inject(query);
-    let past = async {
-        while !is_past().await {
+    let scanned = async {
+        while !live_is_scanned().await {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    let (told, until_told) = tokio::sync::oneshot::channel::<()>();
-    let slice = changefeed.runner.run_slice(id, "first", async { drop(until_told.await) });
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let slice = changefeed.runner.run_slice(id, "first", async { drop(stopped.await) });
     let (end, ()) = tokio::join!(slice, async {
-        past.await;
-        drop(told);
+        scanned.await;
+        drop(stop);
     });
-    assert_eq!(end.expect("slice"), SliceEnd::More, "there is more to go through");
+    assert_eq!(end.expect("slice"), SliceEnd::More, "the deleted documents are not scanned yet");
     world.endpoint.clear_faults();
     for n in 0..COUNT / 3 {
         put(world, n, 3).await;
@@ -77,33 +78,34 @@ async fn run_while_documents_come_and_go(
     }
 }
 
-fn options(world: &World) -> Changefeed {
+/// Jobs with small limits that scan one range after another.
+fn sequential_changefeed(world: &World) -> Changefeed {
     world.changefeed(|options| options.jobs = JobOptions { parallel: 1, ..small_limits() })
 }
 
 #[tokio::test]
 async fn a_restore_plans_every_document_once() {
     let world = World::new().await;
-    let changefeed = options(&world);
-    let second = all_there(&world, &changefeed).await;
+    let changefeed = sequential_changefeed(&world);
+    let second = write_and_capture(&world, &changefeed).await;
     for n in 0..COUNT / 3 {
         delete(&world, n).await;
     }
     let job = start_restore(&changefeed, json!({"all": true, "asOf": second})).await;
-    let is_past = async || changefeed.jobs.job(&job).await.expect("job").job.cursor["phase"] == "past";
-    run_while_documents_come_and_go(&world, &changefeed, &job, is_past).await;
+    let live_is_scanned = async || changefeed.jobs.job(&job).await.expect("job").job.cursor["phase"] == "past";
+    run_while_documents_change(&world, &changefeed, &job, live_is_scanned).await;
     let items = restore_view(&changefeed, &job).await.record.items;
-    let mut met: BTreeMap<String, usize> = BTreeMap::new();
-    items.iter().for_each(|item| *met.entry(item.id.clone()).or_default() += 1);
-    assert_eq!(met, (0..COUNT).map(|n| (id(n), 1)).collect());
-    assert!(items.iter().all(|item| item.version.is_some()), "all of them were there: {items:?}");
+    let mut planned: BTreeMap<String, usize> = BTreeMap::new();
+    items.iter().for_each(|item| *planned.entry(item.id.clone()).or_default() += 1);
+    assert_eq!(planned, (0..COUNT).map(|n| (id(n), 1)).collect());
+    assert!(items.iter().all(|item| item.version.is_some()), "every document existed at the target time: {items:?}");
 }
 
 #[tokio::test]
 async fn a_backup_as_of_a_time_has_every_document_once() {
     let world = World::new().await;
-    let changefeed = options(&world);
-    let second = all_there(&world, &changefeed).await;
+    let changefeed = sequential_changefeed(&world);
+    let second = write_and_capture(&world, &changefeed).await;
     let expected: BTreeMap<String, Value> = world
         .query("events", "SELECT * FROM c")
         .await
@@ -118,14 +120,14 @@ async fn a_backup_as_of_a_time_has_every_document_once() {
     let request = serde_json::from_value(json!({"to": to, "asOf": second})).expect("request");
     let job = changefeed.backups.create_job(&request).await.expect("a job").id;
     let live = (COUNT - COUNT / 3) as u64;
-    let is_past = async || changefeed.jobs.job(&job).await.expect("job").job.done >= live;
-    run_while_documents_come_and_go(&world, &changefeed, &job, is_past).await;
+    let live_is_scanned = async || changefeed.jobs.job(&job).await.expect("job").job.done >= live;
+    run_while_documents_change(&world, &changefeed, &job, live_is_scanned).await;
     let mut reader = BackupReader::open(BackupLocation::folder(&to)).await.expect("open");
     let mut found = BTreeMap::new();
     while let Some(line) = reader.next().await.expect("line") {
         let Line::Document(document) = line else { panic!("a deletion") };
         let body = body_of(document.into_body());
-        assert_eq!(found.insert(body["id"].to_string(), body), None, "it is there once");
+        assert_eq!(found.insert(body["id"].to_string(), body), None, "a document is in the backup once");
     }
     assert_eq!(found, expected);
 }

@@ -1,11 +1,13 @@
-//! The scenario of the wrong documents of Davidson, as far as the program tells it.
+//! The sample data from end to end: populated, captured, searched, restored, undone and backed up.
+
+use std::process::Output;
 
 use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, Local, until};
 
 #[tokio::test]
-async fn the_sample_is_populated_and_every_change_of_it_is_consumed_into_the_history() {
+async fn the_sample_data_is_populated_and_every_change_is_captured() {
     let local = Local::start(&["--populate", "5000", "--seed", "7"]).await;
 
     let documents = local.query("events", "SELECT * FROM c").await;
@@ -20,8 +22,9 @@ async fn the_sample_is_populated_and_every_change_of_it_is_consumed_into_the_his
     local.until_all_captured(DEADLINE).await;
     let versions = local.query("changes", "SELECT * FROM c").await;
     for document in &documents {
-        let own: Vec<&Value> = versions.iter().filter(|version| version["sourceId"] == document["id"]).collect();
-        let newest = own
+        let of_document: Vec<&Value> =
+            versions.iter().filter(|version| version["sourceId"] == document["id"]).collect();
+        let newest = of_document
             .iter()
             .max_by_key(|version| (version["sourceTs"].as_i64(), version["lsn"].as_i64()))
             .expect("a version");
@@ -39,14 +42,14 @@ async fn the_sample_is_populated_and_every_change_of_it_is_consumed_into_the_his
 }
 
 #[tokio::test]
-async fn the_documents_of_davidson_are_found_restored_to_before_a_moment_and_brought_back() {
+async fn overwritten_documents_are_found_and_restored_and_the_restore_is_undone() {
     let local = Local::start(&["--populate", "5000", "--seed", "11"]).await;
     local.until_all_captured(DEADLINE).await;
     let good = local.davidson().await;
     let newest = good.iter().filter_map(|document| document["_ts"].as_i64()).max().expect("a document");
     until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > newest).await;
-    // The wrong release: it writes both documents again, and wrong.
-    let moment = newest + 1;
+    // A wrong release overwrites both documents.
+    let before = newest + 1;
     for document in &good {
         local.put_wrong(document, -1).await;
     }
@@ -60,7 +63,7 @@ async fn the_documents_of_davidson_are_found_restored_to_before_a_moment_and_bro
             && rows.iter().all(|row| row["document"]["city_name"] == "Davidson")
     );
 
-    let request = json!({"filter": ["city_name=Davidson"], "before": moment, "reason": "the wrong release"});
+    let request = json!({"filter": ["city_name=Davidson"], "before": before, "reason": "the wrong release"});
     let mut dry = request.clone();
     dry["dryRun"] = json!(true);
     let plan = local.post("restores", dry).await;
@@ -79,7 +82,7 @@ async fn the_documents_of_davidson_are_found_restored_to_before_a_moment_and_bro
             assert!(restored.get(field).is_none(), "{field}");
         }
     }
-    // A restore is a change like any other.
+    // The writes of a restore are captured like all others.
     local.until_all_captured(DEADLINE).await;
     let undone = local.post(&format!("restores/{}/undo", report["id"].as_str().expect("id")), json!({})).await;
     assert_eq!(undone["counts"]["replace"], 2, "{undone}");
@@ -92,13 +95,16 @@ async fn the_documents_of_davidson_are_found_restored_to_before_a_moment_and_bro
         "--filter",
         "city_name=Davidson",
         "--before",
-        &moment.to_string(),
+        &before.to_string(),
         "--output",
         "json",
     ]);
     assert!(run(&["--dry-run"]).status.success());
-    let refused = run(&[]);
-    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--yes"), "it asks first");
+    let unconfirmed = run(&[]);
+    assert!(
+        !unconfirmed.status.success() && String::from_utf8_lossy(&unconfirmed.stderr).contains("--yes"),
+        "no confirmation"
+    );
     let report = run(&["--yes"]);
     let report: Value = serde_json::from_slice(&report.stdout).expect("JSON");
     assert_eq!(report["counts"]["replace"], 2, "{report}");
@@ -113,23 +119,23 @@ async fn the_documents_of_davidson_are_found_restored_to_before_a_moment_and_bro
 }
 
 #[tokio::test]
-async fn the_documents_of_davidson_come_back_from_a_backup_after_everything_was_deleted() {
+async fn deleted_documents_are_restored_from_a_backup() {
     let local = Local::start(&["--populate", "2000", "--seed", "13"]).await;
     local.until_all_captured(DEADLINE).await;
     let good = local.davidson().await;
     let folder = tempfile::tempdir().expect("folder");
     let place = folder.path().join("davidson").to_string_lossy().into_owned();
-    let answer = |output: std::process::Output| -> Value {
+    let json_output = |output: Output| -> Value {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON")
     };
     let create = local.command(&["backup", "create", "--to", &place, "--filter", "city_name=Davidson"]);
-    assert_eq!(answer(create(&["--output", "json"]))["counts"]["documents"], 2);
+    assert_eq!(json_output(create(&["--output", "json"]))["counts"]["documents"], 2);
     local.post("truncate", json!({"container": "events", "max": 100_000})).await;
     assert_eq!(local.count("events").await, 0);
 
     let restore = local.command(&["backup", "restore", &place, "--yes", "--output", "json"]);
-    assert_eq!(answer(restore(&[]))["counts"]["create"], 2);
+    assert_eq!(json_output(restore(&[]))["counts"]["create"], 2);
     let body_of = |mut document: Value| {
         document.as_object_mut().expect("object").retain(|name, _| !name.starts_with('_') && name != "restored_at");
         document
