@@ -28,5 +28,6 @@ mod retention_model;
 mod sample_data;
 mod support;
 mod verify;
+mod verify_concurrency;
 mod verify_entry_points;
 mod verify_model;

@@ -1,16 +1,20 @@
-//! Capture without the Functions host.
+//! `changefeed process`: capture and jobs without the Functions host.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::process::Command;
 use std::time::Duration;
 
 use azure_data_cosmos::options::{ContentResponseOnWrite, ItemWriteOptions};
+use local_cosmos::{Endpoint, Options};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, Instance, Starting, World, until};
 
-async fn shop() -> World {
+/// Containers for carts: `events` has the partition key `/cartId`.
+async fn cart_world() -> World {
     let world = World::with_keys(&["/cartId"], &["/pk", "/sourceId"]).await;
     world.create("leases", &["/id"]).await;
     world
@@ -24,6 +28,7 @@ fn cart(id: &str, quantity: u32) -> Value {
     json!({"id": id, "cartId": "cart-1", "quantity": quantity})
 }
 
+/// The operations of the versions of a document, in order.
 async fn operations(world: &World, id: &str) -> Vec<String> {
     let mut versions: Vec<Value> =
         world.versions().await.into_values().filter(|version| version["sourceId"] == id).collect();
@@ -32,8 +37,8 @@ async fn operations(world: &World, id: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_item_that_expires_is_kept_with_its_time_and_comes_back() {
-    let world = shop().await;
+async fn an_expiring_document_is_captured_with_its_expiry_time_and_can_be_restored() {
+    let world = cart_world().await;
     let instance = start(&world, &["--from", "beginning"]);
     let mut book = cart("book", 9);
     book["ttl"] = json!(3);
@@ -59,8 +64,8 @@ async fn an_item_that_expires_is_kept_with_its_time_and_comes_back() {
 }
 
 #[tokio::test]
-async fn every_version_and_delete_is_kept_and_a_deleted_document_comes_back() {
-    let world = shop().await;
+async fn every_version_and_delete_is_captured_and_a_deleted_document_can_be_restored() {
+    let world = cart_world().await;
     let instance = start(&world, &["--mode", "AllVersionsAndDeletes"]);
     assert_eq!(instance.ready["mode"], "AllVersionsAndDeletes");
     world.put("cart-1", cart("pro", 2)).await;
@@ -93,9 +98,9 @@ async fn every_version_and_delete_is_kept_and_a_deleted_document_comes_back() {
         let live = world.live("cart-1", "book").await;
         assert_eq!(live.and_then(|live| live["quantity"].as_i64()), quantity);
     }
-    // The restore's own writes come round as versions.
-    until("the restored one", DEADLINE, async || {
-        // A create, or a write where the second restore kept it before the feed told of it.
+    // The writes of the restore are captured.
+    until("the version of the restore", DEADLINE, async || {
+        // A create, or a write when the second restore saved it before the feed delivered it.
         operations(&world, "book").await.iter().filter(|operation| *operation != "delete").count() == 2
     })
     .await;
@@ -103,16 +108,19 @@ async fn every_version_and_delete_is_kept_and_a_deleted_document_comes_back() {
 }
 
 #[tokio::test]
-async fn instances_share_the_leases_show_their_health_and_give_them_back() {
-    let world = shop().await;
+async fn instances_share_the_leases_report_their_health_and_release_their_leases() {
+    let world = cart_world().await;
     let first = start(&world, &["--instance", "first", "--health-port", "0"]);
     let second = start(&world, &["--instance", "second"]);
     let handler = world.handler();
     let all_leases = async || handler.get("/api/status").await.1["leases"].as_array().expect("leases").clone();
     let leases =
         async || -> Vec<Value> { all_leases().await.into_iter().filter(|lease| lease["feed"] == "capture").collect() };
-    let held_by = async |name: &str| leases().await.iter().filter(|lease| lease["owner"] == name).count();
-    until("two each", DEADLINE, async || held_by("first").await == 2 && held_by("second").await == 2).await;
+    let owned_by = async |name: &str| leases().await.iter().filter(|lease| lease["owner"] == name).count();
+    until("two leases for each instance", DEADLINE, async || {
+        owned_by("first").await == 2 && owned_by("second").await == 2
+    })
+    .await;
     assert_eq!((first.ready["instance"].as_str(), first.health("/live").await.0), (Some("first"), 200));
     assert_eq!(first.health("/ready").await.0, 200);
 
@@ -121,7 +129,7 @@ async fn instances_share_the_leases_show_their_health_and_give_them_back() {
     }
     until("the versions", DEADLINE, async || world.versions().await.len() == 20).await;
     assert!(second.end("-TERM").await.success());
-    until("all of them", DEADLINE, async || held_by("first").await == 4).await;
+    until("all leases for the first instance", DEADLINE, async || owned_by("first").await == 4).await;
     let (_, metrics) = first.health("/metrics").await;
     for expected in [
         "changefeed_leases_held{feed=\"capture\"} 4",
@@ -135,22 +143,22 @@ async fn instances_share_the_leases_show_their_health_and_give_them_back() {
     assert!(stored.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0), "{metrics}");
 
     assert!(first.end("-TERM").await.success());
-    let given_back = all_leases().await;
-    assert!(given_back.iter().all(|lease| lease["isFree"] == true && lease["isStuck"] == false), "{given_back:?}");
-    assert!(given_back.iter().any(|lease| lease["feed"] == "jobs"), "{given_back:?}");
+    let released = all_leases().await;
+    assert!(released.iter().all(|lease| lease["isFree"] == true && lease["isStuck"] == false), "{released:?}");
+    assert!(released.iter().any(|lease| lease["feed"] == "jobs"), "{released:?}");
     world.put("cart-1", json!({"id": "late", "cartId": "cart-1"})).await;
     let stuck =
         async || -> Vec<Value> { leases().await.into_iter().filter(|lease| lease["isStuck"] == true).collect() };
-    until("nobody reads what was written", DEADLINE, async || !stuck().await.is_empty()).await;
+    until("a lease without an owner is stuck", DEADLINE, async || !stuck().await.is_empty()).await;
     assert_eq!(stuck().await.iter().map(|lease| lease["lag"].as_i64()).collect::<Vec<_>>(), [Some(1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn leases_that_somebody_deleted_are_made_anew_and_all_of_them_are_carried_and_set_back() {
-    let world = shop().await;
+async fn leases_are_repaired_exported_imported_and_reset() {
+    let world = cart_world().await;
     assert!(start(&world, &[]).end("-TERM").await.success());
     let command = |arguments: &[&str]| {
-        let run = std::process::Command::new(env!("CARGO_BIN_EXE_changefeed"))
+        let run = Command::new(env!("CARGO_BIN_EXE_changefeed"))
             .args(arguments)
             .env("CosmosDB", world.endpoint.connection_string())
             .env("COSMOS_DISABLE_IMDS", "1")
@@ -162,32 +170,32 @@ async fn leases_that_somebody_deleted_are_made_anew_and_all_of_them_are_carried_
     let (code, exported) = command(&["leases", "export"]);
     assert_eq!(code, Some(0), "{exported}");
     let exported: Value = serde_json::from_str(&exported).expect("JSON");
-    let lost = &exported[1];
-    let id = lost["id"].as_str().expect("id");
+    let deleted = &exported[1];
+    let id = deleted["id"].as_str().expect("id");
     world.container("leases").await.delete_item(id.to_owned(), id, None).await.expect("delete");
-    let (code, said) = command(&["status"]);
-    assert!(code == Some(3) && said.contains("changefeed leases repair"), "{said}");
+    let (code, printed) = command(&["status"]);
+    assert!(code == Some(3) && printed.contains("changefeed leases repair"), "{printed}");
     assert_eq!(command(&["leases", "repair"]), (Some(0), "created 1 leases\n".to_owned()));
     assert_eq!(command(&["status"]).0, Some(0));
 
-    let (code, said) = command(&["leases", "reset", "--to", "-1h"]);
-    assert!(code == Some(1) && said.contains("--yes"), "{said}");
+    let (code, printed) = command(&["leases", "reset", "--to", "-1h"]);
+    assert!(code == Some(1) && printed.contains("--yes"), "{printed}");
     assert_eq!(command(&["leases", "reset", "--to", "now", "--yes"]), (Some(0), "reset 4 leases\n".to_owned()));
     let file = tempfile::NamedTempFile::new().expect("file");
     std::fs::write(file.path(), exported.to_string()).expect("written");
     let path = file.path().to_str().expect("a path");
-    let (code, said) = command(&["leases", "import", path]);
-    assert!(code == Some(1) && said.contains("4 leases already"), "{said}");
+    let (code, printed) = command(&["leases", "import", path]);
+    assert!(code == Some(1) && printed.contains("4 leases already"), "{printed}");
     assert_eq!(command(&["leases", "import", path, "--overwrite"]), (Some(0), "stored 4 leases\n".to_owned()));
-    std::fs::write(file.path(), json!([lost]).to_string()).expect("written");
-    let (code, said) = command(&["leases", "import", path, "--overwrite"]);
-    assert!(code == Some(1) && said.contains("leave out the range"), "{said}");
+    std::fs::write(file.path(), json!([deleted]).to_string()).expect("written");
+    let (code, printed) = command(&["leases", "import", path, "--overwrite"]);
+    assert!(code == Some(1) && printed.contains("leave out the range"), "{printed}");
 }
 
-/// Leases that somebody else is making are waited for, for as long as the lock lasts.
+/// A lock makes the instance wait for another one that creates the leases.
 #[tokio::test]
-async fn an_instance_that_is_told_to_stop_while_it_starts_answers_meanwhile_and_gives_its_leases_back() {
-    let world = shop().await;
+async fn an_instance_that_is_stopped_during_its_start_reports_its_state_and_releases_its_leases() {
+    let world = cart_world().await;
     assert!(start(&world, &[]).end("-TERM").await.success());
     let leases = world.query("leases", "SELECT * FROM c").await;
     let jobs = world.client.database_client("dev").container_client("jobs".to_owned(), None).await.expect("container");
@@ -201,28 +209,28 @@ async fn an_instance_that_is_told_to_stop_while_it_starts_answers_meanwhile_and_
     let lock = info[0].replace(".info", ".lock");
     container.create_item(lock.clone(), &lock, json!({"id": lock}), None).await.expect("lock");
 
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("port").local_addr().expect("address").port();
+    let port = TcpListener::bind("127.0.0.1:0").expect("port").local_addr().expect("address").port();
     let starting = Starting::new(&world.endpoint.connection_string(), &["--health-port", &port.to_string()]);
     let ready = async || {
         let answer = reqwest::get(format!("http://127.0.0.1:{port}/ready")).await.ok()?;
         answer.text().await.ok()
     };
     until("an answer", DEADLINE, async || ready().await.as_deref() == Some("starting\n")).await;
-    let held = async || {
+    let owned = async || {
         let leases = world.query("leases", "SELECT * FROM c WHERE IS_STRING(c.Owner)").await;
         leases.len()
     };
-    until("it has the leases of the capture", DEADLINE, async || held().await == 4).await;
+    until("the instance owns the leases of the capture", DEADLINE, async || owned().await == 4).await;
     assert!(starting.end("-TERM").await.success());
-    assert_eq!(held().await, 0, "they are given back");
+    assert_eq!(owned().await, 0, "the leases are released");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_started_says_why() {
-    let world = shop().await;
+async fn a_failed_start_reports_the_reason() {
+    let world = cart_world().await;
     let connection_string = world.endpoint.connection_string();
     let refused = |arguments: &[&str]| match Instance::start(&connection_string, arguments) {
-        Ok(_) => panic!("{arguments:?} was taken"),
+        Ok(_) => panic!("{arguments:?} was accepted"),
         Err(refused) => (refused.status.code(), refused.stderr),
     };
     for (arguments, expected) in [
@@ -231,21 +239,21 @@ async fn what_cannot_be_started_says_why() {
         (["--health-port", "70000"], "65535"),
         (["--lease-acquire-interval-ms", "0"], "--lease-acquire-interval-ms"),
     ] {
-        let (code, said) = refused(&arguments);
-        assert!(code == Some(2) && said.contains(expected), "{arguments:?}: {said}");
+        let (code, printed) = refused(&arguments);
+        assert!(code == Some(2) && printed.contains(expected), "{arguments:?}: {printed}");
     }
-    let (code, said) = refused(&["--mode", "AllVersionsAndDeletes", "--from", "beginning"]);
-    assert!(code == Some(1) && said.contains("starts from now"), "{said}");
+    let (code, printed) = refused(&["--mode", "AllVersionsAndDeletes", "--from", "beginning"]);
+    assert!(code == Some(1) && printed.contains("starts from now"), "{printed}");
     assert!(start(&world, &[]).end("-TERM").await.success());
-    let (code, said) = refused(&["--mode", "AllVersionsAndDeletes"]);
-    assert!(code == Some(1) && said.contains("LatestVersion") && said.contains("another name"), "{said}");
+    let (code, printed) = refused(&["--mode", "AllVersionsAndDeletes"]);
+    assert!(code == Some(1) && printed.contains("LatestVersion") && printed.contains("another name"), "{printed}");
 
-    let empty = local_cosmos::Endpoint::start(local_cosmos::Options::default()).await.expect("endpoint");
+    let empty = Endpoint::start(Options::default()).await.expect("endpoint");
     let refused = Instance::start(&empty.connection_string(), &[]).err().expect("no containers");
     assert!(refused.stderr.contains("changefeed provision"), "{}", refused.stderr);
 }
 
-/// Writes and deletes, in a known order, and what became of them.
+/// Writes and deletes random documents, and records the etags and the number of deletes.
 struct Writer {
     random: StdRng,
     etags: BTreeSet<String>,
@@ -273,9 +281,10 @@ impl Writer {
     }
 }
 
-/// Instances that are started, stopped, killed and held up, while documents change and partitions split and merge.
-async fn captured_whatever_happens(seed: u64, mode: &str) {
-    let world = shop().await;
+/// Starts, stops, kills and suspends instances while documents change and partitions split and merge. Checks that every change
+/// is captured.
+async fn capture_with_unreliable_instances(seed: u64, mode: &str) {
+    let world = cart_world().await;
     let mut writer = Writer { random: StdRng::seed_from_u64(seed), etags: BTreeSet::new(), deletes: BTreeMap::new() };
     let mut instances = vec![start(&world, &["--mode", mode])];
     for _ in 0..16 {
@@ -287,7 +296,7 @@ async fn captured_whatever_happens(seed: u64, mode: &str) {
             4 if !instances.is_empty() => assert!(instances.swap_remove(victim).end("-TERM").await.success()),
             5 if !instances.is_empty() => {
                 instances[victim].signal("-STOP");
-                // Longer than its leases last.
+                // Longer than the lease expiry time.
                 tokio::time::sleep(Duration::from_millis(1500)).await;
                 writer.write(&world, 5).await;
                 instances[victim].signal("-CONT");
@@ -314,29 +323,29 @@ async fn captured_whatever_happens(seed: u64, mode: &str) {
         _ => newest.into_iter().chain(writer.etags).collect(),
     };
     let deletes: usize = if mode == "LatestVersion" { 0 } else { writer.deletes.values().sum() };
-    until(&format!("seed {seed}, {mode}: every change"), DEADLINE, async || {
+    until(&format!("every change is captured (seed {seed}, {mode})"), DEADLINE, async || {
         let versions = world.query("changes", "SELECT * FROM c").await;
-        let kept: BTreeSet<&str> = versions.iter().filter_map(|version| version["etag"].as_str()).collect();
+        let captured: BTreeSet<&str> = versions.iter().filter_map(|version| version["etag"].as_str()).collect();
         let removals = versions.iter().filter(|version| version["operation"] == "delete").count();
-        // Deletes of two partitions may have the same time and number; a document's own never do.
+        // Deletes in two partitions may have the same time and number, but not deletes of one document.
         let unique: BTreeSet<_> =
             versions.iter().map(|version| (version["pk"].as_str(), version["id"].as_str())).collect();
-        assert_eq!(unique.len(), versions.len(), "a version is kept once");
-        expected.iter().all(|etag| kept.contains(etag.as_str())) && removals == deletes
+        assert_eq!(unique.len(), versions.len(), "a version is stored once");
+        expected.iter().all(|etag| captured.contains(etag.as_str())) && removals == deletes
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_newest_version_of_every_document_is_kept_whatever_happens() {
+async fn the_newest_version_of_every_document_is_captured_by_unreliable_instances() {
     for seed in 0..2 {
-        captured_whatever_happens(seed, "LatestVersion").await;
+        capture_with_unreliable_instances(seed, "LatestVersion").await;
     }
 }
 
 #[tokio::test]
-async fn every_version_and_delete_is_kept_whatever_happens() {
+async fn every_version_and_delete_is_captured_by_unreliable_instances() {
     for seed in 10..12 {
-        captured_whatever_happens(seed, "AllVersionsAndDeletes").await;
+        capture_with_unreliable_instances(seed, "AllVersionsAndDeletes").await;
     }
 }

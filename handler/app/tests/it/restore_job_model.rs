@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use DocumentName;
+use changefeed_cosmos::DocumentName;
 use changefeed_history::{AsOf, Moment};
 use changefeed_jobs::{JobOptions, JobState};
 use changefeed_operations::{Action, Changefeed, Counts, PlannedItem, Restored, UndoRequest};

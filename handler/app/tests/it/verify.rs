@@ -1,5 +1,6 @@
-//! Each kind of difference between the live documents and the history: made by hand, found, repaired.
+//! Each kind of difference between the live documents and the history is created, found and repaired.
 
+use azure_data_cosmos::models::TimeToLive;
 use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{AsOf, Moment, Operation};
 use changefeed_jobs::JobState;
@@ -30,12 +31,13 @@ async fn next_second() {
     until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > now).await;
 }
 
-fn found(kind: &str, id: &str, version: &str) -> (String, String, String) {
+/// The summary of a finding.
+fn summary(kind: &str, id: &str, version: &str) -> (String, String, String) {
     (kind.to_owned(), id.to_owned(), version.to_owned())
 }
 
 #[tokio::test]
-async fn a_history_that_has_everything_has_no_findings() {
+async fn a_complete_history_has_no_findings() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let mut stored = Vec::new();
@@ -52,7 +54,7 @@ async fn a_history_that_has_everything_has_no_findings() {
 }
 
 #[tokio::test]
-async fn each_kind_of_difference_is_found_once_and_is_gone_after_its_repair() {
+async fn each_kind_of_difference_is_found_once_and_not_after_its_repair() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let mut captured = Vec::new();
@@ -72,8 +74,8 @@ async fn each_kind_of_difference_is_found_once_and_is_gone_after_its_repair() {
         inexact["exact"] = json!(false);
         overwrite_record(&world, inexact).await;
     }
-    changefeed.history.difference(&name("twins"), "live", "live").await.expect("there");
-    // A restore that overwrites it leaves an exact twin beside it.
+    changefeed.history.difference(&name("twins"), "live", "live").await.expect("a difference");
+    // A restore that overwrites the document stores an exact version beside the inexact one.
     let mut twin = versions_of(&world, "twins").await.remove(0);
     (twin["id"], twin["exact"]) = (json!(format!("{}-exact", version_of(&captured[5]))), json!(true));
     overwrite_record(&world, twin).await;
@@ -81,18 +83,18 @@ async fn each_kind_of_difference_is_found_once_and_is_gone_after_its_repair() {
     delete_record(&world, &part).await;
 
     let expected = vec![
-        found("gone", "gone", &version_of(&captured[3])),
-        found("incomplete", "large", &version_of(&large)),
-        found("inexact", "inexact", &version_of(&captured[4])),
-        found("missing", "missing", &version_of(&missing)),
-        found("neverCaptured", "lost", &version_of(&captured[2])),
-        found("neverCaptured", "never", &version_of(&never)),
+        summary("gone", "gone", &version_of(&captured[3])),
+        summary("incomplete", "large", &version_of(&large)),
+        summary("inexact", "inexact", &version_of(&captured[4])),
+        summary("missing", "missing", &version_of(&missing)),
+        summary("neverCaptured", "lost", &version_of(&captured[2])),
+        summary("neverCaptured", "never", &version_of(&never)),
     ];
     let before = world.versions().await;
-    let (record, findings) = run_verification(&changefeed, json!({"requestedBy": "somebody"})).await;
+    let (record, findings) = run_verification(&changefeed, json!({"requestedBy": "operator"})).await;
     assert_eq!(finding_summaries(&findings), expected);
-    assert_eq!((record.state, record.requested_by.as_deref()), (JobState::Findings, Some("somebody")));
-    assert_eq!(world.versions().await, before, "nothing is written without repair");
+    assert_eq!((record.state, record.requested_by.as_deref()), (JobState::Findings, Some("operator")));
+    assert_eq!(world.versions().await, before, "a verification without repair writes nothing");
 
     let (record, findings) = run_verification(&changefeed, json!({"repair": true})).await;
     assert_eq!(finding_summaries(&findings), expected);
@@ -107,8 +109,8 @@ async fn each_kind_of_difference_is_found_once_and_is_gone_after_its_repair() {
         let (record, findings) = run_verification(&changefeed, json!({"repair": repair})).await;
         assert_eq!((record.state, findings), (JobState::Done, Vec::new()));
     }
-    assert_eq!(world.versions().await, after, "a second repair has nothing to do");
-    // Capture comes late, and adds nothing.
+    assert_eq!(world.versions().await, after, "a second repair writes nothing");
+    // A late capture adds nothing.
     capture(&changefeed, &[missing, never]).await;
     assert_eq!(world.versions().await, after);
 }
@@ -118,7 +120,7 @@ async fn versions_of(world: &World, id: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_somebody_made_inexact_twice_is_not_taken_for_repaired() {
+async fn a_version_with_two_inexact_records_is_not_reported_as_repaired() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let stored = world.put("a", document("item", 1)).await;
@@ -129,13 +131,13 @@ async fn what_somebody_made_inexact_twice_is_not_taken_for_repaired() {
     record["id"] = json!(format!("{}-exact", version_of(&stored)));
     overwrite_record(&world, record).await;
     let (verified, findings) = run_verification(&changefeed, json!({"repair": true})).await;
-    assert_eq!(finding_summaries(&findings), [found("inexact", "item", &version_of(&stored))]);
+    assert_eq!(finding_summaries(&findings), [summary("inexact", "item", &version_of(&stored))]);
     assert_eq!((verified.state, verified.counts.repaired), (JobState::Findings, 0));
     assert!(findings[0].message.as_deref().is_some_and(|message| message.contains("exact")), "{findings:?}");
 }
 
 #[tokio::test]
-async fn a_delete_that_nobody_told_of_is_inferred_and_a_document_that_comes_to_life_again_is_right_again() {
+async fn an_unreported_delete_is_inferred_and_a_document_that_is_created_again_has_no_finding() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let first = world.put("a", document("item", 1)).await;
@@ -143,40 +145,40 @@ async fn a_delete_that_nobody_told_of_is_inferred_and_a_document_that_comes_to_l
     next_second().await;
     delete(&world, "item").await;
     let written = first["_ts"].as_i64().expect("_ts");
-    let begun = chrono::Utc::now().timestamp();
+    let started = chrono::Utc::now().timestamp();
     let (_, findings) = run_verification(&changefeed, json!({"repair": true})).await;
     let recorded = findings[0].recorded.clone().expect("a version");
     assert_eq!(recorded, format!("{}-gone", version_of(&first)));
     let inferred = changefeed.history.version(&name("item"), &recorded).await.expect("a version");
     assert_eq!((inferred.operation, inferred.inferred), (Operation::Delete, true));
-    assert!((begun..=chrono::Utc::now().timestamp()).contains(&inferred.source_ts), "{inferred:?}");
+    assert!((started..=chrono::Utc::now().timestamp()).contains(&inferred.source_ts), "{inferred:?}");
     assert_eq!(serde_json::to_value(&inferred).expect("json")["inferred"], true);
 
-    // Comes to life, in whatever second.
+    // The document is created again, possibly in the same second.
     let second = world.put("a", document("item", 2)).await;
     capture(&changefeed, std::slice::from_ref(&second)).await;
     next_second().await;
-    let at = async |second: i64| {
+    let as_of = async |second: i64| {
         let moment: Moment = serde_json::from_value(json!(second)).expect("moment");
         changefeed.history.document_as_of(&name("item"), moment).await.expect("an answer")
     };
     for moment in written..inferred.source_ts {
-        let AsOf::Version { version, may_be_deleted } = at(moment).await else { panic!("as of {moment}") };
+        let AsOf::Version { version, may_be_deleted } = as_of(moment).await else { panic!("as of {moment}") };
         assert_eq!((version.id.to_string(), may_be_deleted), (version_of(&first), true), "as of {moment}");
     }
-    let reborn = second["_ts"].as_i64().expect("_ts");
-    for moment in inferred.source_ts..reborn {
-        assert_eq!(at(moment).await, AsOf::Absent { because: recorded.clone() }, "as of {moment}");
+    let recreated = second["_ts"].as_i64().expect("_ts");
+    for moment in inferred.source_ts..recreated {
+        assert_eq!(as_of(moment).await, AsOf::Absent { because: recorded.clone() }, "as of {moment}");
     }
-    let AsOf::Version { version, may_be_deleted } = at(reborn).await else { panic!("as of {reborn}") };
+    let AsOf::Version { version, may_be_deleted } = as_of(recreated).await else { panic!("as of {recreated}") };
     assert_eq!((version.id.to_string(), may_be_deleted), (version_of(&second), false));
     assert_eq!(run_verification(&changefeed, json!({})).await.1, Vec::new());
 
-    // Deleted once more, it is inferred once more.
+    // A second unreported delete is inferred too.
     delete(&world, "item").await;
     let (_, findings) = run_verification(&changefeed, json!({"repair": true})).await;
     assert_eq!(findings[0].recorded.as_deref(), Some(format!("{}-gone", version_of(&second)).as_str()));
-    // A restore knows that it was deleted.
+    // A restore takes the inferred delete into account.
     let request =
         json!({"all": true, "asOf": chrono::Utc::now().timestamp(), "deleteCreatedAfter": true, "dryRun": true});
     let request: RestoreRequest = serde_json::from_value(request).expect("request");
@@ -186,7 +188,7 @@ async fn a_delete_that_nobody_told_of_is_inferred_and_a_document_that_comes_to_l
 }
 
 #[tokio::test]
-async fn documents_that_have_expired_are_no_findings_by_whichever_time_to_live() {
+async fn expired_documents_are_not_findings_with_any_time_to_live() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let own = world.put("a", json!({"id": "own", "pk": "a", "ttl": 1})).await;
@@ -194,12 +196,12 @@ async fn documents_that_have_expired_are_no_findings_by_whichever_time_to_live()
     let long = world.put("a", json!({"id": "long", "pk": "a", "ttl": 5000})).await;
     let soon = world.put("a", json!({"id": "soon", "pk": "a", "ttl": 50})).await;
     capture(&changefeed, &[own, default.clone(), long.clone(), soon]).await;
-    // From now on documents expire by default, and nobody was told when the version was captured.
+    // From now on documents expire by default. The captured versions do not have this expiry time.
     let events = world.container("events").await;
     let properties = events.read(None).await.expect("read").into_model().expect("properties");
-    let ttl = azure_data_cosmos::models::TimeToLive::Seconds(1);
+    let ttl = TimeToLive::Seconds(1);
     events.replace(properties.with_default_ttl(ttl), None).await.expect("replace");
-    until("they have expired", DEADLINE, async || {
+    until("the documents have expired", DEADLINE, async || {
         world.live("a", "own").await.is_none() && world.live("a", "default").await.is_none()
     })
     .await;
@@ -212,7 +214,7 @@ async fn documents_that_have_expired_are_no_findings_by_whichever_time_to_live()
 }
 
 #[tokio::test]
-async fn a_document_that_capture_may_still_come_to_is_pending() {
+async fn a_document_that_may_still_be_captured_is_pending() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     world.put("a", document("young", 1)).await;
@@ -222,7 +224,7 @@ async fn a_document_that_capture_may_still_come_to_is_pending() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_back_for_good_stays_a_finding() {
+async fn a_version_that_cannot_be_repaired_remains_a_finding() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let old = world.put("a", json!({"id": "large", "pk": "a", "text": text_larger_than_an_item()})).await;
@@ -234,7 +236,7 @@ async fn what_cannot_be_read_back_for_good_stays_a_finding() {
     let all = [old.clone(), new, plain.clone(), plain_now, broken.clone(), broken_now];
     capture(&changefeed, &all).await;
     let versions = world.versions().await;
-    // Other content of the same form.
+    // Valid data with different content.
     let mut part = version_parts(&world).await.pop().expect("a part");
     let data = part["data"].as_str().expect("data").to_owned();
     let other = if &data[1000..1001] == "A" { "B" } else { "A" };
@@ -243,13 +245,13 @@ async fn what_cannot_be_read_back_for_good_stays_a_finding() {
     let mut emptied = versions[&version_of(&plain)].clone();
     emptied.as_object_mut().expect("object").shift_remove("document");
     overwrite_record(&world, emptied).await;
-    let mut nameless = versions[&version_of(&broken)].clone();
-    nameless["operation"] = json!("unheard-of");
-    overwrite_record(&world, nameless).await;
+    let mut unknown_operation = versions[&version_of(&broken)].clone();
+    unknown_operation["operation"] = json!("unheard-of");
+    overwrite_record(&world, unknown_operation).await;
     let mut expected = vec![
-        found("incomplete", "broken", &version_of(&broken)),
-        found("incomplete", "large", &version_of(&old)),
-        found("incomplete", "plain", &version_of(&plain)),
+        summary("incomplete", "broken", &version_of(&broken)),
+        summary("incomplete", "large", &version_of(&old)),
+        summary("incomplete", "plain", &version_of(&plain)),
     ];
     expected.sort();
     for repair in [false, true, true] {
@@ -261,7 +263,7 @@ async fn what_cannot_be_read_back_for_good_stays_a_finding() {
 }
 
 #[tokio::test]
-async fn one_partition_key_value_can_be_looked_at_alone() {
+async fn a_verification_can_be_limited_to_one_partition_key() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let mut expected = Vec::new();
@@ -274,7 +276,7 @@ async fn one_partition_key_value_can_be_looked_at_alone() {
             }
             if key == "b" {
                 let kind = if n % 2 == 0 { "gone" } else { "neverCaptured" };
-                expected.push(found(kind, &format!("b-{n}"), &version_of(&stored)));
+                expected.push(summary(kind, &format!("b-{n}"), &version_of(&stored)));
             }
         }
     }

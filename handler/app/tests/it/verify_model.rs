@@ -1,9 +1,9 @@
-//! The promise of a verification, held against a naive one that has everything in memory: over random histories with random
-//! losses the findings are the same, each once, whatever happens to its runners; after a repair there is nothing to find but
-//! what nobody can bring back, and the history tells of every document what became of it.
+//! Compares a verification with a simple one that has all data in memory: over random histories with random damage the findings
+//! are the same, each once, while workers are interrupted at random. After a repair only damage that cannot be repaired is
+//! found, and the history has the current state of every document.
 //!
-//! Documents are written, deleted, and expire, under keys of every kind, several times in a second; captured or not; and then
-//! records are lost, emptied, or made inexact.
+//! Documents are written, deleted and expire, under partition keys of every type and several times in a second. Changes are
+//! captured or not. Then records are deleted, emptied or made inexact.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,7 +37,7 @@ struct Scenario {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_findings_are_those_of_a_naive_verification_and_a_repair_leaves_nothing_to_find() {
+async fn findings_match_a_simple_verification_and_a_repair_removes_every_repairable_one() {
     let scenarios = (0..6).map(|seed| async move {
         let mut scenario = Scenario::begin(seed).await;
         for round in 0..2 {
@@ -45,7 +45,7 @@ async fn the_findings_are_those_of_a_naive_verification_and_a_repair_leaves_noth
                 scenario.step(round * 100 + step).await;
             }
             scenario.damage().await;
-            scenario.rest().await;
+            scenario.wait_for_expiry().await;
             scenario.verify().await;
         }
     });
@@ -87,22 +87,23 @@ impl Scenario {
             document["ttl"] = json!(1);
         }
         self.world.put(sdk_key(&key), document).await;
-        // Some versions are seen by nobody, others are not captured.
+        // Some versions are overwritten before the feed delivers them, others are not captured.
         if self.random.random_bool(0.8) {
-            let captured = if self.random.random_bool(0.8) { 1.0 } else { 0.0 };
-            self.observe(captured).await;
+            let probability = if self.random.random_bool(0.8) { 1.0 } else { 0.0 };
+            self.observe(probability).await;
         }
     }
 
-    async fn observe(&mut self, captured: f64) {
-        let mut taken = Vec::new();
+    /// Captures each change of the feed with this probability.
+    async fn observe(&mut self, probability: f64) {
+        let mut captured = Vec::new();
         for change in self.feed.changes().await {
             self.lsn.insert(self.name(&change), change["_lsn"].as_i64().expect("_lsn"));
-            if self.random.random_bool(captured) {
-                taken.push(change);
+            if self.random.random_bool(probability) {
+                captured.push(change);
             }
         }
-        capture(&self.changefeed, &taken).await;
+        capture(&self.changefeed, &captured).await;
     }
 
     fn name(&self, document: &Value) -> Name {
@@ -111,7 +112,7 @@ impl Scenario {
         (key.to_string(), document["id"].as_str().expect("id").to_owned())
     }
 
-    /// Deletes a document; half of the deletes are told.
+    /// Deletes a document. Half of the deletes are captured.
     async fn delete(&mut self, key: &Value, id: &str) {
         self.observe(0.8).await;
         let deleted = self.world.container("events").await.delete_item(sdk_key(key), id, None).await;
@@ -128,7 +129,7 @@ impl Scenario {
         capture(&self.changefeed, &[json!({"current": null, "metadata": metadata})]).await;
     }
 
-    /// Loses records, empties them, makes them inexact.
+    /// Deletes records, empties them or makes them inexact.
     async fn damage(&mut self) {
         for (id, mut record) in self.world.versions().await {
             let paths = self.changes_key.iter();
@@ -149,10 +150,11 @@ impl Scenario {
         }
     }
 
-    /// What has a time to live has gone.
-    async fn rest(&self) {
+    /// Waits until every document with a time to live has expired.
+    async fn wait_for_expiry(&self) {
         let second = chrono::Utc::now().timestamp() + 2;
-        until("what expires has expired", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+        until("documents with a time to live have expired", DEADLINE, async || chrono::Utc::now().timestamp() > second)
+            .await;
     }
 
     async fn live(&self) -> BTreeMap<Name, Value> {
@@ -160,7 +162,7 @@ impl Scenario {
         documents.into_iter().map(|document| (self.name(&document), document)).collect()
     }
 
-    /// What is to be found, by everything that there is, and whether a repair can do something about it.
+    /// The expected findings, computed from all documents and records, and whether a repair can resolve them.
     async fn expected(&self) -> BTreeMap<Summary, bool> {
         let (live, records) = (self.live().await, self.world.versions().await);
         let mut versions: BTreeMap<Name, Vec<&Value>> = BTreeMap::new();
@@ -176,14 +178,15 @@ impl Scenario {
         for (name, document) in &live {
             let version = version_of(document);
             let known = versions.get(name).map(Vec::as_slice).unwrap_or_default();
-            let of_it = |record: &&&Value| record["id"].as_str().is_some_and(|id| id.replace("-exact", "") == version);
-            let records: Vec<_> = known.iter().filter(of_it).collect();
+            let is_of_version =
+                |record: &&&Value| record["id"].as_str().is_some_and(|id| id.replace("-exact", "") == version);
+            let records: Vec<_> = known.iter().filter(is_of_version).collect();
             if known.is_empty() {
                 expect("neverCaptured", &name.1, &version, true);
             } else if records.is_empty() {
                 expect("missing", &name.1, &version, true);
             } else if !records.iter().any(|record| record["exact"] == true) {
-                // Where the record beside it was spoilt too, there is no place for an exact one.
+                // When the record beside it is inexact too, a repair cannot store an exact one.
                 expect("inexact", &name.1, &version, records.len() == 1);
             }
         }
@@ -209,47 +212,47 @@ impl Scenario {
     async fn verify(&mut self) {
         let seed = self.seed;
         let expected = self.expected().await;
-        assert!(!expected.is_empty(), "seed {seed}: nothing is wrong");
+        assert!(!expected.is_empty(), "seed {seed}: there is no damage");
         let summaries: Vec<Summary> = expected.keys().cloned().collect();
-        let lasting: Vec<Summary> = summaries.iter().filter(|found| !expected[found]).cloned().collect();
+        let unrepairable: Vec<Summary> = summaries.iter().filter(|found| !expected[found]).cloned().collect();
         for repair in [false, true] {
             let id = start_verification(&self.changefeed, json!({ "repair": repair })).await;
             let state = self.finish(&id).await;
             let (record, findings) = verification_result(&self.changefeed, &id).await;
             assert_eq!(finding_summaries(&findings), summaries, "seed {seed}, repair {repair}");
             assert_eq!(record.counts.found(), expected.len() as u64, "seed {seed}, repair {repair}");
-            let mut left = findings;
-            left.retain(|finding| !finding.repaired);
-            assert_eq!(record.counts.repaired, (expected.len() - left.len()) as u64, "seed {seed}");
+            let mut remaining = findings;
+            remaining.retain(|finding| !finding.repaired);
+            assert_eq!(record.counts.repaired, (expected.len() - remaining.len()) as u64, "seed {seed}");
             assert_eq!(
-                finding_summaries(&left),
-                if repair { lasting.clone() } else { summaries.clone() },
+                finding_summaries(&remaining),
+                if repair { unrepairable.clone() } else { summaries.clone() },
                 "seed {seed}"
             );
-            assert_eq!(state, if left.is_empty() { JobState::Done } else { JobState::Findings }, "seed {seed}");
+            assert_eq!(state, if remaining.is_empty() { JobState::Done } else { JobState::Findings }, "seed {seed}");
         }
-        let left: Vec<Summary> = self.expected().await.into_keys().collect();
-        assert_eq!(left, lasting, "seed {seed}: a naive verification finds the same");
+        let remaining: Vec<Summary> = self.expected().await.into_keys().collect();
+        assert_eq!(remaining, unrepairable, "seed {seed}: the simple verification finds the same");
         self.check_answers().await;
     }
 
-    /// What became of every document that there is anything of.
+    /// Checks the current state of every document that has a version.
     async fn check_answers(&self) {
         let (live, versions) = (self.live().await, self.world.versions().await);
         let now = chrono::Utc::now().timestamp();
         for record in versions.values() {
             let name = (record["partitionKey"].to_string(), record["sourceId"].as_str().expect("id").to_owned());
-            let at_the_end = self.as_of(&name, now).await;
-            match (live.get(&name), at_the_end) {
+            let current = self.as_of(&name, now).await;
+            match (live.get(&name), current) {
                 (Some(document), AsOf::Version { version, may_be_deleted: false }) => {
                     assert_eq!(version.id.replace("-exact", ""), version_of(document), "{name:?}");
                 }
                 (None, AsOf::Absent { .. }) => {}
-                (live, answer) => panic!("seed {}: {name:?} is {live:?}, and the answer {answer:?}", self.seed),
+                (live, answer) => panic!("seed {}: {name:?} is {live:?}, but the answer is {answer:?}", self.seed),
             }
             if record["inferred"] == true {
                 let second = record["sourceTs"].as_i64().expect("ts");
-                if !versions.values().any(|other| is_after_within(other, record)) {
+                if !versions.values().any(|other| is_later_in_second(other, record)) {
                     assert!(matches!(self.as_of(&name, second).await, AsOf::Absent { .. }), "{record}");
                 }
                 if let AsOf::Version { may_be_deleted, version } = self.as_of(&name, second - 1).await {
@@ -266,15 +269,15 @@ impl Scenario {
         self.changefeed.history.document_as_of(&name, moment).await.expect("an answer")
     }
 
-    /// Works on a job with runners that do not live long.
+    /// Runs a job with workers that are dropped soon.
     async fn finish(&mut self, id: &str) -> JobState {
-        let life = |slice| 20..if slice % 4 == 3 { 4000 } else { 600 };
-        finish_under_faults(&self.world, &self.changefeed, id, &mut self.random, life).await
+        let lifetime_ms = |slice| 20..if slice % 4 == 3 { 4000 } else { 600 };
+        finish_under_faults(&self.world, &self.changefeed, id, &mut self.random, lifetime_ms).await
     }
 }
 
-/// Whether a version is of the same document and second as another, and after it.
-fn is_after_within(other: &Value, record: &Value) -> bool {
+/// Whether a version is of the same document and second as another, and follows it.
+fn is_later_in_second(other: &Value, record: &Value) -> bool {
     let same = |field: &str| other[field] == record[field];
     same("partitionKey") && same("sourceId") && same("sourceTs") && other["lsn"].as_i64() > record["lsn"].as_i64()
 }

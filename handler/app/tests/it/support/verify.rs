@@ -6,7 +6,7 @@ use changefeed_operations::{Changefeed, Finding, VerifyRecord};
 use serde_json::{Value, json};
 
 use super::World;
-use super::jobs::finish;
+use super::jobs::{capture, finish};
 
 /// Runs a verification to its end. Returns its record and every finding.
 pub async fn run_verification(changefeed: &Changefeed, request: Value) -> (VerifyRecord, Vec<Finding>) {
@@ -82,4 +82,17 @@ pub fn text_larger_than_an_item() -> String {
         char::from_u32(35 + (state >> 33) as u32 % 57).unwrap_or('x')
     };
     std::iter::repeat_with(character).take(1_940_000).collect()
+}
+
+/// Writes, captures and deletes documents. The deletes are not captured. Returns the stored documents.
+pub async fn write_and_delete(world: &World, changefeed: &Changefeed, count: usize) -> Vec<Value> {
+    let mut stored = Vec::new();
+    for n in 0..count {
+        stored.push(world.put("a", json!({"id": format!("gone-{n:02}"), "pk": "a"})).await);
+    }
+    capture(changefeed, &stored).await;
+    for n in 0..count {
+        world.container("events").await.delete_item("a", &format!("gone-{n:02}"), None).await.expect("delete");
+    }
+    stored
 }
