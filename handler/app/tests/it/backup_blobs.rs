@@ -14,7 +14,7 @@ fn setting(name: &str) -> String {
 }
 
 /// A URL with a unique prefix.
-fn place(name: &str) -> String {
+fn location(name: &str) -> String {
     let storage = setting("CHANGEFEED_TEST_STORAGE");
     let (_, endpoint) = storage.split_once("BlobEndpoint=").expect("an endpoint");
     let container = setting("CHANGEFEED_TEST_STORAGE_CONTAINER");
@@ -51,15 +51,15 @@ async fn json_output(world: &World, arguments: &[&str]) -> Value {
 async fn commands_create_verify_and_restore_a_backup_in_blobs() {
     let world = world_with_documents().await;
     let before = live_documents(&world).await;
-    let place = place("b");
-    let backup = json_output(&world, &["backup", "create", "--to", &place]).await;
+    let location = location("b");
+    let backup = json_output(&world, &["backup", "create", "--to", &location]).await;
     assert_eq!((&backup["counts"]["documents"], backup.get("onlyOn")), (&json!(60), None), "{backup}");
-    assert_eq!(json_output(&world, &["backup", "verify", &place]).await["documents"], 60);
-    let (parent, _) = place.rsplit_once('/').expect("a folder");
+    assert_eq!(json_output(&world, &["backup", "verify", &location]).await["documents"], 60);
+    let (parent, _) = location.rsplit_once('/').expect("a folder");
     assert_eq!(json_output(&world, &["backup", "list", parent]).await["items"][0]["documents"], 60);
     json_output(&world, &["truncate", "--container", "events", "--max", "1000", "--yes"]).await;
     assert_eq!(live_documents(&world).await, Documents::new());
-    json_output(&world, &["backup", "restore", &place, "--yes"]).await;
+    json_output(&world, &["backup", "restore", &location, "--yes"]).await;
     assert_eq!(live_documents(&world).await, before);
     let jobs = world.query("jobs", "SELECT * FROM c").await;
     assert!(!json!(jobs).to_string().contains("AccountKey"));
@@ -88,8 +88,8 @@ async fn functions_create_verify_and_restore_a_backup_in_blobs() {
         options.places.connection_string = Some(storage.clone());
         options.places.host = None;
     });
-    let place = place("b");
-    let (status, backup) = handler.post("/api/backups", &json!({"to": place})).await;
+    let location = location("b");
+    let (status, backup) = handler.post("/api/backups", &json!({"to": location})).await;
     assert_eq!(status.as_u16(), 202, "{backup}");
     run_jobs(&world, &runner).await;
     let path = format!("/api/backups/{}", backup["id"].as_str().expect("id"));
@@ -98,7 +98,7 @@ async fn functions_create_verify_and_restore_a_backup_in_blobs() {
     let (_, verified) = handler.post(&format!("{path}/verify"), &json!({})).await;
     assert_eq!((&verified["sound"], &verified["documents"]), (&json!(true), &json!(60)), "{verified}");
     handler.post("/api/truncate", &json!({"container": "events", "max": 1000})).await;
-    let (status, restore) = handler.post("/api/restores", &json!({"from": place})).await;
+    let (status, restore) = handler.post("/api/restores", &json!({"from": location})).await;
     assert_eq!(status.as_u16(), 202, "{restore}");
     run_jobs(&world, &runner).await;
     assert_eq!(live_documents(&world).await, before);

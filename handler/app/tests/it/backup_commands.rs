@@ -34,7 +34,7 @@ impl Setup {
         Self { world, folder: tempfile::tempdir().expect("folder") }
     }
 
-    fn place(&self, name: &str) -> String {
+    fn location(&self, name: &str) -> String {
         self.folder.path().join(name).to_string_lossy().into_owned()
     }
 
@@ -85,40 +85,40 @@ impl Setup {
 async fn commands_create_verify_list_and_restore_a_backup() {
     let setup = Setup::with_documents(300).await;
     let before = live_documents(&setup.world).await;
-    let place = setup.place("first");
-    let backup = setup.json(0, &["backup", "create", "--to", &place, "--reason", "before the release"]).await;
+    let location = setup.location("first");
+    let backup = setup.json(0, &["backup", "create", "--to", &location, "--reason", "before the release"]).await;
     assert_eq!((&backup["state"], &backup["counts"]["documents"]), (&json!("done"), &json!(300)), "{backup}");
-    let verified = setup.json(0, &["backup", "verify", &place]).await;
+    let verified = setup.json(0, &["backup", "verify", &location]).await;
     assert_eq!((&verified["documents"], &verified["damages"]), (&json!(300), &json!([])));
     let listed = setup.json(0, &["backup", "list", &setup.folder.path().to_string_lossy()]).await;
     assert_eq!(listed["items"][0]["name"], "first");
-    let itself = setup.json(0, &["backup", "list", &place]).await;
+    let itself = setup.json(0, &["backup", "list", &location]).await;
     assert_eq!((&itself["items"], &itself["itself"]["documents"]), (&json!([]), &json!(300)), "{itself}");
 
     // The next backup has the changes since the first one.
     setup.world.put("key-1", json!({"id": "item-1", "pk": "key-1", "n": -1, "even": false})).await;
     setup.world.put("key-0", json!({"id": "new", "pk": "key-0", "n": -2, "even": true})).await;
     let after = live_documents(&setup.world).await;
-    let second = setup.place("second");
-    setup.json(0, &["backup", "create", "--to", &second, "--incremental-from", &place]).await;
+    let second = setup.location("second");
+    setup.json(0, &["backup", "create", "--to", &second, "--incremental-from", &location]).await;
     assert_eq!(
         setup.run(&["truncate", "--container", "events", "--max", "1000", "--yes"]).await.status.code(),
         Some(0)
     );
 
-    let unconfirmed = setup.run(&["backup", "restore", &place]).await;
+    let unconfirmed = setup.run(&["backup", "restore", &location]).await;
     let printed = String::from_utf8_lossy(&unconfirmed.stdout).into_owned();
     assert!(
         !unconfirmed.status.success() && printed.contains("300 to create") && printed.contains("item-"),
         "{printed}"
     );
     assert_eq!(live_documents(&setup.world).await, Documents::new(), "no confirmation");
-    let even = setup.json(0, &["backup", "restore", &place, "--filter", "even=true", "--yes"]).await;
+    let even = setup.json(0, &["backup", "restore", &location, "--filter", "even=true", "--yes"]).await;
     assert_eq!(even["counts"]["create"], 150, "{even}");
-    let restored = setup.json(0, &["backup", "restore", &place, "--yes"]).await;
+    let restored = setup.json(0, &["backup", "restore", &location, "--yes"]).await;
     assert_eq!((&restored["counts"]["create"], &restored["counts"]["unchanged"]), (&json!(150), &json!(150)));
     assert_eq!(live_documents(&setup.world).await, before);
-    setup.json(0, &["backup", "restore", &place, &second, "--yes"]).await;
+    setup.json(0, &["backup", "restore", &location, &second, "--yes"]).await;
     assert_eq!(live_documents(&setup.world).await, after);
     let undone = setup.json(0, &["restore", "undo", restored["id"].as_str().expect("id"), "--yes", "--force"]).await;
     assert_eq!(undone["counts"]["delete"], 150, "{undone}");
@@ -128,8 +128,8 @@ async fn commands_create_verify_list_and_restore_a_backup() {
 async fn killed_commands_are_resumed() {
     let setup = Setup::with_documents(2000).await;
     let before = live_documents(&setup.world).await;
-    let place = setup.place("b");
-    let create = ["backup", "create", "--to", &place, "--ru-per-second", "100000"];
+    let location = setup.location("b");
+    let create = ["backup", "create", "--to", &location, "--ru-per-second", "100000"];
     let mut random = SmallRng::seed_from_u64(1);
     setup.delay(RequestKind::Query);
     for signal_name in ["-KILL", "-INT", "-KILL"] {
@@ -139,12 +139,12 @@ async fn killed_commands_are_resumed() {
     setup.json(0, &create).await;
     let jobs = setup.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'backup'").await;
     assert_eq!((jobs.len(), &jobs[0]["state"]), (1, &json!("done")), "every run resumes the same job");
-    let verified = setup.json(0, &["backup", "verify", &place]).await;
+    let verified = setup.json(0, &["backup", "verify", &location]).await;
     assert_eq!(verified["documents"], 2000);
 
     setup.json(0, &["truncate", "--container", "events", "--max", "10000", "--yes"]).await;
     setup.delay(RequestKind::Write);
-    setup.interrupt(&mut random, "-KILL", &["backup", "restore", &place, "--yes"]).await;
+    setup.interrupt(&mut random, "-KILL", &["backup", "restore", &location, "--yes"]).await;
     let restores = setup.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'restore'").await;
     if let Some(restore) = restores.first() {
         let id = restore["id"].as_str().expect("id").to_owned();
@@ -156,7 +156,7 @@ async fn killed_commands_are_resumed() {
         assert_eq!((&done["state"], &done["counts"]["create"]), (&json!("done"), &json!(2000)), "{}", done["counts"]);
     } else {
         setup.world.endpoint.clear_faults();
-        setup.json(0, &["backup", "restore", &place, "--yes"]).await;
+        setup.json(0, &["backup", "restore", &location, "--yes"]).await;
     }
     assert_eq!(live_documents(&setup.world).await, before);
 }
@@ -164,11 +164,11 @@ async fn killed_commands_are_resumed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_resumed_only_with_the_same_options_and_a_discarded_one_is_cancelled() {
     let setup = Setup::with_documents(20).await;
-    let (changefeed, place) = (setup.world.changefeed(|_| ()), setup.place("2026-11-27T10:00"));
-    let request = json!({"to": place, "asOf": 2000, "ruPerSecond": 500});
+    let (changefeed, location) = (setup.world.changefeed(|_| ()), setup.location("2026-11-27T10:00"));
+    let request = json!({"to": location, "asOf": 2000, "ruPerSecond": 500});
     let started =
         changefeed.backups.create_job(&serde_json::from_value(request).expect("request")).await.expect("a job");
-    let create = ["backup", "create", "--to", &place];
+    let create = ["backup", "create", "--to", &location];
     for other in [&["--as-of", "3000"][..], &[], &["--as-of", "2000", "--filter", "a=1"]] {
         let refused = setup.run(&[&create[..], other].concat()).await;
         let printed = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -197,19 +197,19 @@ async fn a_backup_is_resumed_only_with_the_same_options_and_a_discarded_one_is_c
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_and_missing_backups_are_named_and_have_distinct_exit_codes() {
     let setup = Setup::with_documents(50).await;
-    let place = setup.place("b");
-    setup.json(0, &["backup", "create", "--to", &place]).await;
-    let repeated = setup.run(&["backup", "create", "--to", &place]).await;
+    let location = setup.location("b");
+    setup.json(0, &["backup", "create", "--to", &location]).await;
+    let repeated = setup.run(&["backup", "create", "--to", &location]).await;
     assert_eq!(repeated.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&repeated.stderr).contains("there is a backup already"));
-    let segment = Path::new(&place).join("part-00000.ndjson.zst");
+    let segment = Path::new(&location).join("part-00000.ndjson.zst");
     let mut bytes = std::fs::read(&segment).expect("segment");
     bytes[40] ^= 1;
     std::fs::write(&segment, bytes).expect("written");
-    let found = setup.json(3, &["backup", "verify", &place]).await;
+    let found = setup.json(3, &["backup", "verify", &location]).await;
     assert!(found["damages"][0].to_string().contains("part-00000.ndjson.zst"), "{found}");
     for more in [&["--dry-run"][..], &["--yes"]] {
-        let refused = setup.run(&[&["backup", "restore", &place], more].concat()).await;
+        let refused = setup.run(&[&["backup", "restore", &location], more].concat()).await;
         assert_ne!(refused.status.code(), Some(0));
         assert!(String::from_utf8_lossy(&refused.stdout).contains("part-00000.ndjson.zst has SHA-256"));
     }
@@ -219,7 +219,7 @@ async fn damaged_and_missing_backups_are_named_and_have_distinct_exit_codes() {
         assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no backup"), "{refused:?}");
     }
     // An invalid document is reported with the reason, in the plan and in the result.
-    let odd = setup.place("dump-10:30.ndjson");
+    let odd = setup.location("dump-10:30.ndjson");
     std::fs::write(&odd, "{\"pk\": \"key-0\"}\n").expect("written");
     for more in ["--dry-run", "--yes"] {
         let failed = setup.run(&["backup", "restore", &odd, more]).await;
@@ -229,7 +229,7 @@ async fn damaged_and_missing_backups_are_named_and_have_distinct_exit_codes() {
     }
     // Verifying a backup does not need Cosmos DB.
     let mut verify = Command::new(env!("CARGO_BIN_EXE_changefeed"));
-    let output = verify.args(["backup", "verify", &place]).env_remove("CosmosDB").output().expect("changefeed");
+    let output = verify.args(["backup", "verify", &location]).env_remove("CosmosDB").output().expect("changefeed");
     assert_eq!(output.status.code(), Some(3));
 
     let handler = setup.world.handler();
@@ -239,5 +239,5 @@ async fn damaged_and_missing_backups_are_named_and_have_distinct_exit_codes() {
     let (_, listed) = handler.get("/api/backups").await;
     let id = listed["items"][0]["id"].as_str().expect("id");
     assert_eq!(handler.get(&format!("/api/backups/{id}")).await.1["counts"]["documents"], 50);
-    assert_eq!(handler.post("/api/restores", &json!({"from": place})).await.0.as_u16(), 400);
+    assert_eq!(handler.post("/api/restores", &json!({"from": location})).await.0.as_u16(), 400);
 }

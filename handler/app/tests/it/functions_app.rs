@@ -91,8 +91,8 @@ fn a_start_with_an_invalid_setting_fails_and_names_it() {
     assert!(start(&[]).contains("CosmosDB__accountEndpoint"));
     let message = start(&[connection, ("CHANGEFEED_CONCURRENCY", "0")]);
     assert!(message.contains("CHANGEFEED_CONCURRENCY is \"0\"; allowed are whole numbers from 1 to 1000"), "{message}");
-    let taken = TcpListener::bind("127.0.0.1:0").expect("port");
-    let port = taken.local_addr().expect("address").port().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("port");
+    let port = listener.local_addr().expect("address").port().to_string();
     let message = start(&[connection, ("FUNCTIONS_CUSTOMHANDLER_PORT", &port)]);
     assert!(message.contains(&port) && message.contains("FUNCTIONS_CUSTOMHANDLER_PORT"), "{message}");
 }

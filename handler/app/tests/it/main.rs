@@ -3,7 +3,7 @@
 mod all_routes;
 mod backup_blobs;
 mod backup_commands;
-mod backups;
+mod backup_jobs;
 mod capture;
 mod capture_faults;
 mod capture_model;
@@ -27,7 +27,7 @@ mod retention;
 mod retention_model;
 mod sample_data;
 mod support;
-mod verify;
 mod verify_concurrency;
 mod verify_entry_points;
+mod verify_findings;
 mod verify_model;

@@ -95,7 +95,7 @@ async fn a_document_as_of_a_time_is_a_version_absent_or_unknown() {
     assert_eq!(as_of("1", 2099).await["version"]["sourceTs"], 2000);
     assert_eq!(as_of("1", 2100).await, json!({"state": "absent", "because": "0000002000-2000"}), "expired");
     assert_eq!(as_of("2", 600).await, json!({"state": "absent", "because": "0000000500-delete-5"}));
-    assert_eq!(as_of("nobody", 600).await, json!({"state": "unknown"}));
+    assert_eq!(as_of("unknown", 600).await, json!({"state": "unknown"}));
 }
 
 #[tokio::test]

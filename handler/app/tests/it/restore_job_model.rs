@@ -41,7 +41,7 @@ struct Scenario {
 #[tokio::test]
 async fn a_job_with_interrupted_workers_has_the_result_of_a_request() {
     let scenarios = (0..4).map(|seed| async move {
-        let mut scenario = Scenario::begin(seed, seed % 2 == 1).await;
+        let mut scenario = Scenario::start(seed, seed % 2 == 1).await;
         for round in 0..ROUNDS {
             scenario.round(round).await;
         }
@@ -53,7 +53,7 @@ async fn a_job_with_interrupted_workers_has_the_result_of_a_request() {
 }
 
 impl Scenario {
-    async fn begin(seed: u64, hierarchical: bool) -> Self {
+    async fn start(seed: u64, hierarchical: bool) -> Self {
         let keys: &[&str] = if hierarchical { &["/tenant", "/user"] } else { &["/pk"] };
         let changes: &[&str] = if seed % 4 < 2 { &["/pk", "/sourceId"] } else { &["/pk"] };
         let world = World::with_keys(keys, changes).await;

@@ -45,7 +45,7 @@ struct Scenario {
 #[tokio::test]
 async fn every_document_at_every_second_matches_the_model_and_can_be_restored() {
     let scenarios = (0..4).map(|seed| async move {
-        let mut scenario = Scenario::begin(seed, seed % 2 == 1).await;
+        let mut scenario = Scenario::start(seed, seed % 2 == 1).await;
         for step in 0..STEPS {
             scenario.step(step).await;
         }
@@ -55,7 +55,7 @@ async fn every_document_at_every_second_matches_the_model_and_can_be_restored() 
 }
 
 impl Scenario {
-    async fn begin(seed: u64, hierarchical: bool) -> Self {
+    async fn start(seed: u64, hierarchical: bool) -> Self {
         let keys: &[&str] = if hierarchical { &["/tenant", "/user"] } else { &["/pk"] };
         let world = World::with_keys(keys, &["/pk", "/sourceId"]).await;
         let handler = world.handler();

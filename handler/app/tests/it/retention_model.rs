@@ -71,7 +71,7 @@ struct Scenario {
 async fn a_sweep_removes_every_expired_version_and_no_other() {
     let scenarios = (0..3).map(|seed| async move {
         let keys: &[&str] = [&["/pk", "/sourceId"][..], &["/pk"], &["/id"]][seed as usize];
-        let mut scenario = Scenario::begin(seed, keys).await;
+        let mut scenario = Scenario::start(seed, keys).await;
         for _ in 0..STEPS {
             scenario.step().await;
         }
@@ -81,7 +81,7 @@ async fn a_sweep_removes_every_expired_version_and_no_other() {
 }
 
 impl Scenario {
-    async fn begin(seed: u64, keys: &[&'static str]) -> Self {
+    async fn start(seed: u64, keys: &[&'static str]) -> Self {
         Self {
             world: World::with_keys(&["/pk"], keys).await,
             random: SmallRng::seed_from_u64(seed),

@@ -124,17 +124,17 @@ async fn deleted_documents_are_restored_from_a_backup() {
     local.until_all_captured(DEADLINE).await;
     let good = local.davidson().await;
     let folder = tempfile::tempdir().expect("folder");
-    let place = folder.path().join("davidson").to_string_lossy().into_owned();
+    let location = folder.path().join("davidson").to_string_lossy().into_owned();
     let json_output = |output: Output| -> Value {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON")
     };
-    let create = local.command(&["backup", "create", "--to", &place, "--filter", "city_name=Davidson"]);
+    let create = local.command(&["backup", "create", "--to", &location, "--filter", "city_name=Davidson"]);
     assert_eq!(json_output(create(&["--output", "json"]))["counts"]["documents"], 2);
     local.post("truncate", json!({"container": "events", "max": 100_000})).await;
     assert_eq!(local.count("events").await, 0);
 
-    let restore = local.command(&["backup", "restore", &place, "--yes", "--output", "json"]);
+    let restore = local.command(&["backup", "restore", &location, "--yes", "--output", "json"]);
     assert_eq!(json_output(restore(&[]))["counts"]["create"], 2);
     let body_of = |mut document: Value| {
         document.as_object_mut().expect("object").retain(|name, _| !name.starts_with('_') && name != "restored_at");

@@ -39,7 +39,7 @@ struct Scenario {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn findings_match_a_simple_verification_and_a_repair_removes_every_repairable_one() {
     let scenarios = (0..6).map(|seed| async move {
-        let mut scenario = Scenario::begin(seed).await;
+        let mut scenario = Scenario::start(seed).await;
         for round in 0..2 {
             for step in 0..40 {
                 scenario.step(round * 100 + step).await;
@@ -53,7 +53,7 @@ async fn findings_match_a_simple_verification_and_a_repair_removes_every_repaira
 }
 
 impl Scenario {
-    async fn begin(seed: u64) -> Self {
+    async fn start(seed: u64) -> Self {
         let hierarchical = seed % 2 == 1;
         let keys: &[&str] = if hierarchical { &["/tenant", "/user"] } else { &["/pk"] };
         let changes_key: &[&str] = [&["/pk", "/sourceId"][..], &["/pk"], &["/id"]][seed as usize % 3];

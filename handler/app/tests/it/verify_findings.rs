@@ -58,7 +58,7 @@ async fn each_kind_of_difference_is_found_once_and_not_after_its_repair() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let mut captured = Vec::new();
-    for id in ["fine", "missing", "lost", "gone", "inexact", "twins"] {
+    for id in ["complete", "missing", "lost", "gone", "inexact", "restored"] {
         captured.push(world.put("a", document(id, 1)).await);
     }
     let large = world.put("a", json!({"id": "large", "pk": "a", "text": text_larger_than_an_item()})).await;
@@ -74,11 +74,11 @@ async fn each_kind_of_difference_is_found_once_and_not_after_its_repair() {
         inexact["exact"] = json!(false);
         overwrite_record(&world, inexact).await;
     }
-    changefeed.history.difference(&name("twins"), "live", "live").await.expect("a difference");
+    changefeed.history.difference(&name("restored"), "live", "live").await.expect("a difference");
     // A restore that overwrites the document stores an exact version beside the inexact one.
-    let mut twin = versions_of(&world, "twins").await.remove(0);
-    (twin["id"], twin["exact"]) = (json!(format!("{}-exact", version_of(&captured[5]))), json!(true));
-    overwrite_record(&world, twin).await;
+    let mut exact = versions_of(&world, "restored").await.remove(0);
+    (exact["id"], exact["exact"]) = (json!(format!("{}-exact", version_of(&captured[5]))), json!(true));
+    overwrite_record(&world, exact).await;
     let part = version_parts(&world).await.pop().expect("a part");
     delete_record(&world, &part).await;
 

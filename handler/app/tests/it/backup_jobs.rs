@@ -27,7 +27,7 @@ struct Scenario {
 }
 
 impl Scenario {
-    async fn begin(seed: u64) -> Self {
+    async fn start(seed: u64) -> Self {
         let world = World::new().await;
         let claim = Duration::from_millis(500);
         let changefeed =
@@ -36,7 +36,7 @@ impl Scenario {
         Self { world, changefeed, random: SmallRng::seed_from_u64(seed), folder, lsn: 1_000_000 }
     }
 
-    fn place(&self, name: &str) -> String {
+    fn location(&self, name: &str) -> String {
         self.folder.path().join(name).to_string_lossy().into_owned()
     }
 
@@ -79,13 +79,13 @@ impl Scenario {
 
 #[tokio::test]
 async fn full_filtered_and_incremental_backups_restore_every_document() {
-    let mut scenario = Scenario::begin(0).await;
+    let mut scenario = Scenario::start(0).await;
     let mut states = Vec::new();
     let mut chain: Vec<String> = Vec::new();
     for phase in 0..3 {
         let second = scenario.change(60).await;
         states.push((second, live_documents(&scenario.world).await));
-        let to = scenario.place(&format!("live-{phase}"));
+        let to = scenario.location(&format!("live-{phase}"));
         let mut request = json!({"to": to});
         if let Some(earlier) = chain.last() {
             request["incrementalFrom"] = json!(earlier);
@@ -95,24 +95,24 @@ async fn full_filtered_and_incremental_backups_restore_every_document() {
     }
     let mut as_of: Vec<String> = Vec::new();
     for (phase, (second, state)) in states.iter().enumerate() {
-        let full = json!({"to": scenario.place(&format!("as-of-{phase}")), "asOf": second});
+        let full = json!({"to": scenario.location(&format!("as-of-{phase}")), "asOf": second});
         let full = run_backup(&scenario.changefeed, full).await;
         assert_sound(&full).await;
         assert_eq!(full.counts.documents, state.len() as u64, "phase {phase}: {full:?}");
-        let mut next = json!({"to": scenario.place(&format!("as-of-chain-{phase}")), "asOf": second});
+        let mut next = json!({"to": scenario.location(&format!("as-of-chain-{phase}")), "asOf": second});
         if let Some(earlier) = as_of.last() {
             next["incrementalFrom"] = json!(earlier);
         }
         as_of.push(run_backup(&scenario.changefeed, next).await.place().to_owned());
         let filtered =
-            json!({"to": scenario.place(&format!("filtered-{phase}")), "asOf": second, "filter": ["group=1"]});
+            json!({"to": scenario.location(&format!("filtered-{phase}")), "asOf": second, "filter": ["group=1"]});
         let filtered = run_backup(&scenario.changefeed, filtered).await;
         let expected = state.values().filter(|document| document["group"] == 1).count();
         assert_eq!(filtered.counts.documents, expected as u64, "phase {phase}");
     }
     let (_, last) = &states[2];
     for (phase, (_, state)) in states.iter().enumerate() {
-        scenario.assert_restores(json!({"from": scenario.place(&format!("as-of-{phase}"))}), state).await;
+        scenario.assert_restores(json!({"from": scenario.location(&format!("as-of-{phase}"))}), state).await;
         scenario.assert_restores(json!({"from": as_of[..=phase]}), state).await;
         scenario.assert_restores(json!({"from": chain[..=phase]}), state).await;
         if phase < 2 {
@@ -120,7 +120,7 @@ async fn full_filtered_and_incremental_backups_restore_every_document() {
         }
         let group: Documents =
             state.iter().filter(|(_, document)| document["group"] == 1).map(|(n, d)| (n.clone(), d.clone())).collect();
-        scenario.assert_restores(json!({"from": scenario.place(&format!("filtered-{phase}"))}), &group).await;
+        scenario.assert_restores(json!({"from": scenario.location(&format!("filtered-{phase}"))}), &group).await;
         scenario.assert_restores(json!({"from": chain[..=phase], "filter": ["group=1"]}), &group).await;
     }
     // Live documents that no backup has are not changed. Deletes of the chain are restored on request.
@@ -153,12 +153,12 @@ async fn finish_with_killed_workers(scenario: &mut Scenario, id: &str) -> JobSta
 
 #[tokio::test]
 async fn backups_and_restores_whose_workers_are_killed_lose_and_duplicate_no_document() {
-    let mut scenario = Scenario::begin(10).await;
+    let mut scenario = Scenario::start(10).await;
     let second = scenario.change(120).await;
     let state = live_documents(&scenario.world).await;
     for (name, request) in [("live", json!({})), ("as-of", json!({"asOf": second}))] {
         let mut request = request;
-        request["to"] = json!(scenario.place(name));
+        request["to"] = json!(scenario.location(name));
         let request = serde_json::from_value(request).expect("request");
         let job = scenario.changefeed.backups.create_job(&request).await.expect("backup");
         assert_eq!(finish_with_killed_workers(&mut scenario, &job.id).await, JobState::Done);
@@ -167,7 +167,7 @@ async fn backups_and_restores_whose_workers_are_killed_lose_and_duplicate_no_doc
         assert_eq!(backup.counts.documents, state.len() as u64, "{name}");
 
         truncate(&scenario.changefeed).await;
-        let id = start_restore(&scenario.changefeed, json!({"from": scenario.place(name)})).await;
+        let id = start_restore(&scenario.changefeed, json!({"from": scenario.location(name)})).await;
         assert_eq!(finish_with_killed_workers(&mut scenario, &id).await, JobState::Done);
         let restored = restore_view(&scenario.changefeed, &id).await.record;
         assert_eq!((restored.counts.create, restored.items.len()), (state.len() as u64, state.len()));
@@ -175,23 +175,23 @@ async fn backups_and_restores_whose_workers_are_killed_lose_and_duplicate_no_doc
         let undo = scenario.changefeed.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
         assert_eq!(finish_with_killed_workers(&mut scenario, &undo.id).await, JobState::Done);
         assert_eq!(live_documents(&scenario.world).await, Documents::new(), "{name}: undone");
-        run_restore(&scenario.changefeed, json!({"from": scenario.place(name)})).await;
+        run_restore(&scenario.changefeed, json!({"from": scenario.location(name)})).await;
     }
 }
 
 #[tokio::test]
 async fn a_restore_from_a_damaged_backup_writes_nothing_and_names_the_damage() {
-    let mut scenario = Scenario::begin(20).await;
+    let mut scenario = Scenario::start(20).await;
     scenario.change(60).await;
-    let place = scenario.place("b");
-    run_backup(&scenario.changefeed, json!({"to": place})).await;
-    let segment = Path::new(&place).join("part-00000.ndjson.zst");
+    let location = scenario.location("b");
+    run_backup(&scenario.changefeed, json!({"to": location})).await;
+    let segment = Path::new(&location).join("part-00000.ndjson.zst");
     let mut bytes = std::fs::read(&segment).expect("segment");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&segment, bytes).expect("written");
     truncate(&scenario.changefeed).await;
-    for request in [json!({"from": place}), json!({"from": place, "dryRun": true})] {
+    for request in [json!({"from": location}), json!({"from": location, "dryRun": true})] {
         let id = start_restore(&scenario.changefeed, request).await;
         assert_eq!(finish(&scenario.changefeed, &id).await, JobState::Failed);
         let message = scenario.changefeed.jobs.job(&id).await.expect("job").job.message.expect("a message");
@@ -202,33 +202,33 @@ async fn a_restore_from_a_damaged_backup_writes_nothing_and_names_the_damage() {
 
 #[tokio::test]
 async fn files_of_other_tools_are_restored_like_backups() {
-    let scenario = Scenario::begin(30).await;
+    let scenario = Scenario::start(30).await;
     let documents: Vec<Value> = (0..23)
         .map(|n| json!({"id": format!("item-{n}"), "pk": format!("key-{}", n % 3), "n": n, "text": noise(50), "_ts": 5, "_etag": "\"x\"", "_rid": "r"}))
         .collect();
     let expected: Documents = documents.iter().map(|document| (name_of(document), body_of(document.clone()))).collect();
     let lines: String = documents.iter().map(|document| format!("{document}\n")).collect();
-    std::fs::write(scenario.place("lines.ndjson"), &lines).expect("written");
-    std::fs::write(scenario.place("array.json"), Value::Array(documents.clone()).to_string()).expect("written");
-    std::fs::create_dir(scenario.place("folder")).expect("folder");
+    std::fs::write(scenario.location("lines.ndjson"), &lines).expect("written");
+    std::fs::write(scenario.location("array.json"), Value::Array(documents.clone()).to_string()).expect("written");
+    std::fs::create_dir(scenario.location("folder")).expect("folder");
     let (first, second) = documents.split_at(10);
-    std::fs::write(scenario.place("folder/1.json"), Value::Array(first.to_vec()).to_string()).expect("written");
-    std::fs::write(scenario.place("folder/2.json"), Value::Array(second.to_vec()).to_string()).expect("written");
-    for place in ["lines.ndjson", "array.json", "folder"] {
-        scenario.assert_restores(json!({"from": scenario.place(place)}), &expected).await;
+    std::fs::write(scenario.location("folder/1.json"), Value::Array(first.to_vec()).to_string()).expect("written");
+    std::fs::write(scenario.location("folder/2.json"), Value::Array(second.to_vec()).to_string()).expect("written");
+    for location in ["lines.ndjson", "array.json", "folder"] {
+        scenario.assert_restores(json!({"from": scenario.location(location)}), &expected).await;
     }
     // Different live documents are replaced, equal ones are not written.
     scenario.world.put("key-0", json!({"id": "item-0", "pk": "key-0", "n": "wrong"})).await;
-    let id = run_restore(&scenario.changefeed, json!({"from": scenario.place("array.json")})).await;
+    let id = run_restore(&scenario.changefeed, json!({"from": scenario.location("array.json")})).await;
     let counts = scenario.changefeed.restores.record(&id).await.expect("restore").counts;
     assert_eq!((counts.replace, counts.unchanged), (1, 22));
     let undo = scenario.changefeed.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
     assert_eq!(finish(&scenario.changefeed, &undo.id).await, JobState::Done);
     assert_eq!(scenario.world.live("key-0", "item-0").await.expect("live")["n"], "wrong");
     // Invalid documents are reported, and the others are restored.
-    std::fs::write(scenario.place("odd.ndjson"), "{\"pk\": \"key-0\"}\n{\"id\": \"odd\", \"pk\": \"key-0\"}\n")
+    std::fs::write(scenario.location("odd.ndjson"), "{\"pk\": \"key-0\"}\n{\"id\": \"odd\", \"pk\": \"key-0\"}\n")
         .expect("written");
-    let id = start_restore(&scenario.changefeed, json!({"from": scenario.place("odd.ndjson")})).await;
+    let id = start_restore(&scenario.changefeed, json!({"from": scenario.location("odd.ndjson")})).await;
     assert_eq!(finish(&scenario.changefeed, &id).await, JobState::Failed);
     let items = restore_view(&scenario.changefeed, &id).await.record.items;
     assert!(items.iter().any(|item| item.message.as_deref() == Some("it has no id")), "{items:?}");
@@ -241,44 +241,46 @@ async fn files_of_other_tools_are_restored_like_backups() {
 
 #[tokio::test]
 async fn an_impossible_backup_or_restore_is_rejected_before_a_job_is_created() {
-    let mut scenario = Scenario::begin(40).await;
+    let mut scenario = Scenario::start(40).await;
     scenario.change(20).await;
     let refused = async |request: Value| {
         let request = serde_json::from_value(request).expect("request");
         scenario.changefeed.backups.create_job(&request).await.expect_err("refused").to_string()
     };
-    std::fs::write(scenario.place("file"), "x").expect("written");
-    assert!(refused(json!({"to": scenario.place("file")})).await.contains("is a file"));
-    run_backup(&scenario.changefeed, json!({"to": scenario.place("b")})).await;
-    assert!(refused(json!({"to": scenario.place("b")})).await.contains("there is a backup already"));
-    let none = json!({"to": scenario.place("c"), "incrementalFrom": scenario.place("none")});
+    std::fs::write(scenario.location("file"), "x").expect("written");
+    assert!(refused(json!({"to": scenario.location("file")})).await.contains("is a file"));
+    run_backup(&scenario.changefeed, json!({"to": scenario.location("b")})).await;
+    assert!(refused(json!({"to": scenario.location("b")})).await.contains("there is a backup already"));
+    let none = json!({"to": scenario.location("c"), "incrementalFrom": scenario.location("none")});
     assert!(refused(none).await.contains("there is no backup"));
-    let filtered = json!({"to": scenario.place("c"), "incrementalFrom": scenario.place("b"), "filter": ["a=1"]});
+    let filtered = json!({"to": scenario.location("c"), "incrementalFrom": scenario.location("b"), "filter": ["a=1"]});
     assert!(refused(filtered).await.contains("another filter"));
-    let early = json!({"to": scenario.place("c"), "incrementalFrom": scenario.place("b"), "asOf": 5});
+    let early = json!({"to": scenario.location("c"), "incrementalFrom": scenario.location("b"), "asOf": 5});
     assert!(refused(early).await.contains("asOf is before"));
-    assert!(refused(json!({"to": scenario.place("c"), "asOf": 4_000_000_000_u32})).await.contains("not over yet"));
+    assert!(refused(json!({"to": scenario.location("c"), "asOf": 4_000_000_000_u32})).await.contains("not over yet"));
     assert!(refused(json!({"to": "https://a.blob.core.windows.net/c?sig=s3cret"})).await.contains("BACKUP_STORAGE"));
 
     let unrestorable = async |from: Value| {
         let request = serde_json::from_value(json!({ "from": from })).expect("request");
         scenario.changefeed.restores.run(&request).await.expect_err("refused").to_string()
     };
-    assert!(unrestorable(json!(scenario.place("none"))).await.contains("there is no backup"));
-    let increment =
-        run_backup(&scenario.changefeed, json!({"to": scenario.place("i"), "incrementalFrom": scenario.place("b")}))
-            .await;
+    assert!(unrestorable(json!(scenario.location("none"))).await.contains("there is no backup"));
+    let increment = run_backup(
+        &scenario.changefeed,
+        json!({"to": scenario.location("i"), "incrementalFrom": scenario.location("b")}),
+    )
+    .await;
     assert!(unrestorable(json!(increment.place())).await.contains("is incremental"));
-    let files = json!([scenario.place("file"), scenario.place("file")]);
+    let files = json!([scenario.location("file"), scenario.location("file")]);
     assert!(unrestorable(files).await.contains("several places must be backups"));
-    std::fs::create_dir(scenario.place("newer")).expect("folder");
-    std::fs::write(scenario.place("newer/manifest.json"), "{\"format\": 9}").expect("written");
-    assert!(unrestorable(json!(scenario.place("newer"))).await.contains("has format 9"));
+    std::fs::create_dir(scenario.location("newer")).expect("folder");
+    std::fs::write(scenario.location("newer/manifest.json"), "{\"format\": 9}").expect("written");
+    assert!(unrestorable(json!(scenario.location("newer"))).await.contains("has format 9"));
     let listed = list(&BackupLocation::folder(scenario.folder.path())).await.expect("listed");
     assert_eq!(listed.iter().filter(|backup| matches!(backup.state, ListedState::Finished { .. })).count(), 2);
     // A job that needs a folder of one machine is not run by another machine.
     let elsewhere = scenario.world.changefeed(|options| options.places.host = Some("elsewhere".into()));
-    let request = serde_json::from_value(json!({"to": scenario.place("d")})).expect("request");
+    let request = serde_json::from_value(json!({"to": scenario.location("d")})).expect("request");
     let job = scenario.changefeed.backups.create_job(&request).await.expect("job");
     let error = elsewhere.runner.run_slice(&job.id, "elsewhere:1", std::future::pending()).await.expect_err("refused");
     assert!(error.to_string().contains("only here"), "{error}");
@@ -288,7 +290,7 @@ async fn an_impossible_backup_or_restore_is_rejected_before_a_job_is_created() {
 
 #[tokio::test]
 async fn the_last_file_by_name_determines_a_document_that_several_files_have() {
-    let scenario = Scenario::begin(0).await;
+    let scenario = Scenario::start(0).await;
     let lines = |v: u32| {
         let line = |n: u32| json!({"id": format!("item-{n}"), "pk": "a", "v": v}).to_string();
         (0..40).map(line).collect::<Vec<_>>().join("\n")
@@ -296,7 +298,7 @@ async fn the_last_file_by_name_determines_a_document_that_several_files_have() {
     for (name, v) in [("b.ndjson", 2), ("a.ndjson", 1), ("c.ndjson", 3)] {
         std::fs::write(scenario.folder.path().join(name), lines(v)).expect("written");
     }
-    let id = run_restore(&scenario.changefeed, json!({"from": scenario.place("")})).await;
+    let id = run_restore(&scenario.changefeed, json!({"from": scenario.location("")})).await;
     assert!(live_documents(&scenario.world).await.values().all(|document| document["v"] == 3));
     let counts = scenario.changefeed.restores.record(&id).await.expect("record").counts;
     assert_eq!((counts.create, counts.replace, counts.conflict), (40, 80, 0));
