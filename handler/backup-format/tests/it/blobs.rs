@@ -1,4 +1,4 @@
-//! The same stories in Azure Blob Storage, or in its emulator: `scripts/azurite` runs them.
+//! Backups in Azure Blob Storage or its emulator. `scripts/azurite` runs these tests.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,8 +51,8 @@ async fn a_backup_in_blobs_is_written_in_several_runs_and_read_back() {
         assert_eq!(read(&location).await.expect("read").0, documents(0..101));
         let verification = verify(&location).await.expect("verified");
         assert!(verification.is_sound(), "{:?}", verification.damages);
-        let again = BackupWriter::create(location, header("b")).await.map(|_| ()).expect_err("there is one");
-        assert_eq!(again.kind(), ErrorKind::Conflict);
+        let error = BackupWriter::create(location, header("b")).await.map(|_| ()).expect_err("a backup exists");
+        assert_eq!(error.kind(), ErrorKind::Conflict);
     }
 }
 
@@ -82,7 +82,7 @@ async fn backups_in_blobs_are_listed_and_their_damage_is_found() {
 async fn a_blob_is_created_once_and_replaced_only_if_unchanged() {
     for location in locations() {
         let first = location.create("x", "1".into()).await.expect("created");
-        assert_eq!(location.create("x", "2".into()).await.expect_err("there").kind(), ErrorKind::Conflict);
+        assert_eq!(location.create("x", "2".into()).await.expect_err("exists").kind(), ErrorKind::Conflict);
         let second = location.replace("x", "3".into(), &first).await.expect("replaced");
         assert_eq!(
             location.replace("x", "4".into(), &first).await.expect_err("changed").kind(),
@@ -127,7 +127,7 @@ async fn files_of_other_tools_in_blobs_are_read() {
             assert_eq!(rest.next().await.expect("the end"), None);
             let (bytes, revision) = parent.read(&name, 100).await.expect("read");
             parent.replace(&name, bytes, &revision).await.expect("replaced");
-            assert!(JsonFilesReader::resume(parent, name, &point).await.is_err(), "it was changed");
+            assert!(JsonFilesReader::resume(parent, name, &point).await.is_err(), "the blob was changed");
         }
     }
 }

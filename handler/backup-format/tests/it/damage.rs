@@ -21,7 +21,7 @@ async fn damages(location: &BackupLocation) -> Vec<Damage> {
     verify(location).await.expect("verified").damages
 }
 
-/// Whether reading ends in damage.
+/// Whether reading fails because of damage.
 async fn reading_stops(location: &BackupLocation) -> bool {
     matches!(read(location).await, Err(ReadError::Damage(_)))
 }
@@ -64,7 +64,7 @@ async fn a_flipped_bit_in_any_byte_is_found() {
 }
 
 #[tokio::test]
-async fn a_file_cut_or_grown_anywhere_is_found() {
+async fn a_truncated_or_extended_file_is_found() {
     let (folder, location) = folder();
     small(&location).await;
     for (path, bytes) in files(folder.path()) {
@@ -88,7 +88,7 @@ async fn random_damage_in_many_files_is_found_and_named() {
     let originals = files(folder.path());
     for seed in 0..60 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut touched = Vec::new();
+        let mut damaged = Vec::new();
         for (path, bytes) in &originals {
             if path.ends_with("manifest.json") || random.random_bool(0.4) {
                 continue;
@@ -103,14 +103,14 @@ async fn random_damage_in_many_files_is_found_and_named() {
             }
             if &changed != bytes {
                 std::fs::write(path, changed).expect("written");
-                touched.push(path.file_name().expect("name").to_string_lossy().into_owned());
+                damaged.push(path.file_name().expect("name").to_string_lossy().into_owned());
             }
         }
         let found = damages(&location).await;
-        for name in &touched {
+        for name in &damaged {
             assert!(found.iter().any(|damage| damage.to_string().contains(name)), "seed {seed}: {name} in {found:?}");
         }
-        assert_eq!(found.is_empty(), touched.is_empty());
+        assert_eq!(found.is_empty(), damaged.is_empty());
         originals.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).expect("written"));
     }
 }
@@ -136,7 +136,7 @@ async fn all_damages_are_found_at_once() {
     ] {
         assert!(verification.damages.contains(&expected), "{expected:?} in {:?}", verification.damages);
     }
-    assert!(verification.documents >= 200, "the sound segments are read all the same");
+    assert!(verification.documents >= 200, "the sound segments are still read");
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn symbolic_links_are_not_followed() {
     assert!(damages(&location).await.contains(&Damage::Foreign { name: "link".into() }));
 }
 
-/// A segment whose record matches its file, as a careless or hostile writer would create it.
+/// A segment whose record matches its file, as a faulty or hostile writer would create it.
 fn forged(file: Vec<u8>, bytes: u64, count: u64) -> (SegmentRecord, Vec<u8>) {
     let (name, kind) = (part(0), SegmentKind::Documents);
     let record =

@@ -125,12 +125,12 @@ async fn an_unreadable_file_is_reported_with_the_position_and_the_next_file_is_r
     write("d.json", b"{\"id\": \"\xff\"}");
     write("e.json", b"{\"id\": \"5\"}");
     let mut reader = JsonFilesReader::open(location).await.expect("open");
-    let mut story = Vec::new();
+    let mut results = Vec::new();
     loop {
         match reader.next().await {
             Ok(None) => break,
-            Ok(Some(document)) => story.push(document.document["id"].as_str().expect("id").to_owned()),
-            Err(error) => story.push(error.to_string()),
+            Ok(Some(document)) => results.push(document.document["id"].as_str().expect("id").to_owned()),
+            Err(error) => results.push(error.to_string()),
         }
     }
     let expected = [
@@ -143,8 +143,8 @@ async fn an_unreadable_file_is_reported_with_the_position_and_the_next_file_is_r
         "d.json, line 1",
         "5",
     ];
-    assert_eq!(story.len(), expected.len(), "{story:?}");
-    for (found, expected) in story.iter().zip(expected) {
+    assert_eq!(results.len(), expected.len(), "{results:?}");
+    for (found, expected) in results.iter().zip(expected) {
         assert!(found.starts_with(expected), "{found}");
     }
 }

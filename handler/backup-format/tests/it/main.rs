@@ -1,4 +1,4 @@
-//! Stories of backups as files: written in several runs, read back, damaged, resumed by another writer.
+//! Tests of backups as files: written in several runs, read back, damaged, resumed by another writer.
 
 mod blobs;
 mod damage;

@@ -1,4 +1,4 @@
-//! Writers that resume, die, or run at the same time.
+//! Writers that resume, stop without notice, or run concurrently.
 
 use changefeed_backup_format::{
     BackupDocument, BackupLocation, BackupReader, BackupWriter, ErrorKind, Resumed, SegmentKind, check_chain, verify,
@@ -119,7 +119,7 @@ async fn a_backup_does_not_start_at_a_location_that_is_not_empty() {
 }
 
 #[tokio::test]
-async fn files_that_a_dead_writer_left_behind_are_deleted() {
+async fn files_that_an_interrupted_writer_left_behind_are_deleted() {
     let (folder, location) = folder();
     let mut writer = create(&location, header("b")).await;
     writer.push(&document(0)).await.expect("pushed");
@@ -136,7 +136,7 @@ async fn files_that_a_dead_writer_left_behind_are_deleted() {
     assert_eq!(read(&location).await.expect("read").0, documents(0..2));
     match BackupWriter::resume(location).await.expect("resumed") {
         Resumed::Finished(manifest) => assert_eq!(manifest.documents, 2),
-        Resumed::Unfinished(_) => panic!("it is finished"),
+        Resumed::Unfinished(_) => panic!("the backup is finished"),
     }
 }
 
@@ -165,7 +165,7 @@ async fn an_unfinished_backup_can_be_discarded_and_a_finished_one_cannot() {
 }
 
 #[tokio::test]
-async fn the_older_of_two_writers_stops() {
+async fn the_older_of_two_concurrent_writers_stops() {
     let (_folder, location) = folder();
     let mut older = create(&location, header("b")).await;
     older.push(&document(0)).await.expect("pushed");
@@ -189,9 +189,9 @@ enum Step {
     Push(u64),
     Mark,
     Suspend,
-    /// The writer dies and another one resumes.
+    /// The writer is dropped and another one resumes.
     Die,
-    /// Another one resumes although the writer still runs.
+    /// Another writer resumes although the first one still runs.
     Overtake,
     /// A writer that was overtaken writes.
     WriteOvertaken,
@@ -209,7 +209,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..40)
 }
 
-async fn play(steps: Vec<Step>) {
+async fn run_steps(steps: Vec<Step>) {
     let (_folder, location) = folder();
     let mut writer = create(&location, header("b")).await;
     let mut overtaken = Vec::new();
@@ -251,7 +251,7 @@ fn a_finished_backup_has_each_document_once_after_any_sequence_of_writers() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
     let mut runner = TestRunner::new(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() });
     let outcome = runner.run(&steps(), |steps| {
-        runtime.block_on(play(steps));
+        runtime.block_on(run_steps(steps));
         Ok(())
     });
     outcome.expect("every backup is complete");

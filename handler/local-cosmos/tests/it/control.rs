@@ -45,7 +45,7 @@ async fn the_control_interface_is_off_by_default() {
 }
 
 #[tokio::test]
-async fn it_describes_its_requests() {
+async fn the_root_path_lists_the_requests() {
     let scene = start().await;
     let description = command(&scene, "GET", "/", json!({})).await;
     assert_eq!(description["cosmos"], json!(scene.endpoint.url()));

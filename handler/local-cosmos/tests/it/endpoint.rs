@@ -141,9 +141,9 @@ async fn a_fault_affects_its_number_of_requests_of_its_kind_and_container() {
     let create = |id: &'static str| container.create_item("p", id, json!({"id": id, "pk": "p"}), None);
 
     fault(RequestKind::Write, 1, Effect::Status { status: 400, substatus: 0 });
-    container.read_item("p", "a", None).await.expect_err("there is none");
+    container.read_item("p", "a", None).await.expect_err("missing");
     assert_eq!(u16::from(create("a").await.expect_err("refused").status().status_code()), 400);
-    create("a").await.expect("the second time");
+    create("a").await.expect("after the fault");
 
     fault(RequestKind::Read, 1, Effect::Delay(Duration::from_millis(300)));
     let before = Instant::now();

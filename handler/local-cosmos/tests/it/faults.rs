@@ -1,4 +1,4 @@
-//! Faults that garble replies, hit one item, or hit reads of metadata.
+//! Faults that garble replies, affect one item, or affect reads of metadata.
 
 use std::time::{Duration, Instant};
 
@@ -38,19 +38,19 @@ async fn a_garbled_reply_has_its_status_and_headers_and_no_valid_body() {
         ("POST", "/dbs/db/colls/c/docs", &QUERY, r#"{"query":"SELECT * FROM c"}"#),
     ];
     for (method, path, headers, body) in requests {
-        let whole = raw(&scene, method, path, headers, body).await;
-        assert_eq!(whole.status, 200);
-        serde_json::from_slice::<Value>(&whole.body).expect("valid");
+        let complete = raw(&scene, method, path, headers, body).await;
+        assert_eq!(complete.status, 200);
+        serde_json::from_slice::<Value>(&complete.body).expect("valid");
         scene.endpoint.inject(fault(RequestKind::Any, 1, Effect::Garble));
         let garbled = raw(&scene, method, path, headers, body).await;
-        assert_eq!((garbled.status, garbled.header("x-ms-item-count")), (200, whole.header("x-ms-item-count")));
+        assert_eq!((garbled.status, garbled.header("x-ms-item-count")), (200, complete.header("x-ms-item-count")));
         assert!(
-            garbled.body.len() > whole.body.len() / 4
-                && whole.body.starts_with(&garbled.body[..garbled.body.len() / 2])
+            garbled.body.len() > complete.body.len() / 4
+                && complete.body.starts_with(&garbled.body[..garbled.body.len() / 2])
         );
         serde_json::from_slice::<Value>(&garbled.body).expect_err("not valid");
         assert!(String::from_utf8(garbled.body).is_err());
-        assert_eq!(raw(&scene, method, path, headers, body).await.body.len(), whole.body.len(), "once only");
+        assert_eq!(raw(&scene, method, path, headers, body).await.body.len(), complete.body.len(), "once only");
     }
 }
 
@@ -82,7 +82,7 @@ async fn a_reply_without_a_body_leaves_the_fault_for_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_fault_of_one_item_hits_only_its_reads_its_writes_and_the_pages_that_have_it() {
+async fn a_fault_of_one_item_affects_only_its_reads_its_writes_and_the_pages_that_have_it() {
     let scene = Scene::start().await;
     for id in ["a", "b", "c"] {
         scene.upsert("p", id, 1).await;
@@ -124,7 +124,7 @@ async fn a_fault_of_one_item_hits_only_its_reads_its_writes_and_the_pages_that_h
 }
 
 #[tokio::test]
-async fn a_page_of_the_change_feed_in_the_sdk_fails_where_it_has_the_item() {
+async fn the_sdk_reports_a_garbled_page_of_the_change_feed() {
     let scene = Scene::start().await;
     scene.upsert("p", "a", 1).await;
     scene.endpoint.inject(fault(RequestKind::ChangeFeed, 1, Effect::Garble).on_item("a"));
@@ -169,7 +169,7 @@ async fn reads_of_metadata_are_refused_delayed_lost_or_garbled_and_other_request
 }
 
 #[tokio::test]
-async fn a_metadata_fault_of_one_container_spares_the_others_and_the_account() {
+async fn a_metadata_fault_of_one_container_does_not_affect_the_others_and_the_account() {
     let scene = Scene::start().await;
     scene.endpoint.inject(fault(RequestKind::Metadata, 10, Effect::Status { status: 503, substatus: 0 }));
     let status = |path: &'static str| async { raw(&scene, "GET", path, &[], "").await.status };

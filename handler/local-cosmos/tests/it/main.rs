@@ -1,15 +1,15 @@
 //! The endpoint, tested over HTTP.
 
 mod all_versions;
+mod change_feed_model;
 mod control;
 mod endpoint;
 mod faults;
-mod item_rules;
+mod invalid_items;
 mod many_partitions;
-mod model;
 mod queries;
-mod recreation;
-mod requests;
+mod recreated_container;
+mod request_log;
 mod rest;
 mod scene;
 mod topology;

@@ -24,10 +24,10 @@ async fn query(container: &ContainerClient, text: &'static str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_container_with_150_partitions_is_written_queried_and_fed() {
+async fn a_container_with_150_partitions_supports_writes_queries_and_both_change_feed_modes() {
     let scene = Scene::start().await;
     scene.upsert("before", "a", -1).await;
-    let mut every = Reader::of_all_versions(&scene.container, FeedScope::full_container()).await;
+    let mut all = Reader::of_all_versions(&scene.container, FeedScope::full_container()).await;
     let partitions = scene.endpoint.set_partition_count("db", "c", PARTITIONS).await.expect("partitions");
     assert_eq!(partitions.len(), PARTITIONS);
     assert!(partitions.windows(2).all(|pair| pair[0].max == pair[1].min), "they cover the key space");
@@ -37,7 +37,7 @@ async fn a_container_with_150_partitions_is_written_queried_and_fed() {
     for n in 0..ITEMS {
         scene.upsert(&format!("key-{n}"), "a", n as i64).await;
     }
-    // One client knows the partitions from before, the other has only seen them now.
+    // One client has cached the earlier partitions, the other is new.
     let fresh = client(&scene.endpoint).await.database_client("db").container_client("c", None).await.expect("client");
     for container in [&scene.container, &fresh] {
         let options = ReadFeedRangesOptions::default().with_force_refresh(true);
@@ -49,7 +49,7 @@ async fn a_container_with_150_partitions_is_written_queried_and_fed() {
     assert!(sorted.windows(2).all(|pair| pair[0]["n"].as_i64() > pair[1]["n"].as_i64()), "{sorted:?}");
     let mut latest = Reader::of_latest_versions(&fresh, FeedScope::full_container());
     assert_eq!(latest.read().await.len(), ITEMS + 1);
-    let changes = every.read().await;
+    let changes = all.read().await;
     let numbers: BTreeSet<_> = changes.iter().filter_map(|change| change.current()?["n"].as_i64()).collect();
     assert_eq!((changes.len(), numbers.len()), (ITEMS, ITEMS));
 }

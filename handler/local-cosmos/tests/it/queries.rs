@@ -56,7 +56,7 @@ const UNINDEXED: [(&str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn a_query_without_an_index_is_refused_with_its_path_and_container() {
+async fn a_query_without_an_index_is_rejected_with_its_path_and_container() {
     let scene = scene(Options { refuse_unindexed_queries: true, ..Options::default() }).await;
     for (query, expected) in INDEXED {
         assert_eq!(count(&scene, query).await.expect(query), expected, "{query}");
@@ -86,7 +86,7 @@ async fn by_default_every_query_is_executed_and_the_control_interface_changes_th
 }
 
 #[tokio::test]
-async fn a_replaced_indexing_policy_counts_at_once() {
+async fn a_replaced_indexing_policy_takes_effect_immediately() {
     let scene = scene(Options { refuse_unindexed_queries: true, ..Options::default() }).await;
     let (query, _) = UNINDEXED[0];
     count(&scene, query).await.expect_err("refused");

@@ -69,7 +69,7 @@ pub async fn connect(endpoint: &Endpoint, key: &str) -> azure_data_cosmos::Resul
     CosmosClient::builder().with_runtime(runtime).build(account, routing).await
 }
 
-/// Reads the change feed of a scope to its end, repeatedly.
+/// Reads the change feed of a scope to its current end, repeatedly.
 pub struct Reader {
     container: ContainerClient,
     scope: FeedScope,

@@ -45,7 +45,7 @@ fn status(answer: &Answer) -> (u16, &str) {
 }
 
 #[tokio::test]
-async fn every_request_for_the_old_container_is_refused() {
+async fn every_request_for_the_old_container_is_rejected() {
     let scene = Scene::start().await;
     scene.upsert("p", "a", 1).await;
     let old = rid(&scene).await;
@@ -131,8 +131,8 @@ async fn writes_during_a_recreation_are_in_the_feed_of_the_container_that_has_th
         let (_, ()) = tokio::join!(recreate(&scene, "/pk"), writes);
         let stored = get(&scene, "/dbs/db/colls/c/docs", &[]).await.json()["_count"].as_u64();
         let fed = get(&scene, "/dbs/db/colls/c/docs", &[("a-im", "Incremental Feed")]).await;
-        let fed = if fed.status == 304 { Some(0) } else { fed.json()["_count"].as_u64() };
-        assert_eq!(stored, fed, "round {round}");
+        let count = if fed.status == 304 { Some(0) } else { fed.json()["_count"].as_u64() };
+        assert_eq!(stored, count, "round {round}");
     }
 }
 
@@ -143,7 +143,7 @@ fn status_of(error: &CosmosError) -> (u16, Option<u32>) {
 }
 
 #[tokio::test]
-async fn an_sdk_client_from_before_follows_to_a_container_with_the_same_partition_key() {
+async fn an_existing_sdk_client_uses_the_new_container_with_the_same_partition_key() {
     let scene = Scene::start().await;
     scene.upsert("p", "a", 1).await;
     let before = definition_rid(&scene.container).await;
@@ -158,7 +158,7 @@ async fn an_sdk_client_from_before_follows_to_a_container_with_the_same_partitio
     assert_eq!(statuses.last(), Some(&(LoggedKind::Read, 404)), "retried: {statuses:?}");
     scene.container.read_item("p", "b", None).await.expect("read");
     let refused = scene.endpoint.take_requests().iter().filter(|request| request.status == 400).count();
-    assert_eq!(refused, 0, "the SDK knows the new container now");
+    assert_eq!(refused, 0, "the SDK has cached the new container");
     scene.upsert("p", "c", 3).await;
     let query = scene.container.query_items::<Value>("SELECT * FROM c", FeedScope::full_container(), None).await;
     let found: Vec<Value> = query.expect("query").try_collect().await.expect("items");
@@ -172,7 +172,7 @@ async fn definition_rid(container: &ContainerClient) -> String {
 }
 
 #[tokio::test]
-async fn an_sdk_client_from_before_cannot_continue_a_change_feed_until_it_is_made_again() {
+async fn an_existing_sdk_client_cannot_continue_a_change_feed_until_its_container_client_is_recreated() {
     let scene = Scene::start().await;
     scene.upsert("p", "a", 1).await;
     let mut reader = Reader::of_latest_versions(&scene.container, FeedScope::full_container());
@@ -194,13 +194,13 @@ async fn an_sdk_client_from_before_cannot_continue_a_change_feed_until_it_is_mad
     let refused = from_start.try_read(&mut Vec::new()).await.expect_err("even a new position");
     assert!(refused.to_string().contains("recreated"), "{refused}");
 
-    let made_again = scene.client.database_client("db").container_client("c", None).await.expect("client");
-    let mut from_start = Reader::of_latest_versions(&made_again, FeedScope::full_container());
+    let new_client = scene.client.database_client("db").container_client("c", None).await.expect("client");
+    let mut from_start = Reader::of_latest_versions(&new_client, FeedScope::full_container());
     assert_eq!((from_start.read().await.len(), from_start.read().await.len()), (1, 0));
 }
 
 #[tokio::test]
-async fn an_sdk_client_from_before_writes_with_the_old_partition_key_and_is_refused() {
+async fn an_existing_sdk_client_writes_with_the_old_partition_key_and_is_rejected() {
     let scene = Scene::start().await;
     scene.upsert("p", "a", 1).await;
     recreate(&scene, "/other").await;
@@ -212,7 +212,7 @@ async fn an_sdk_client_from_before_writes_with_the_old_partition_key_and_is_refu
 }
 
 #[tokio::test]
-async fn an_sdk_client_from_before_with_too_few_key_values_is_refused() {
+async fn an_existing_sdk_client_with_too_few_key_values_is_rejected() {
     let scene = Scene::start().await;
     scene.upsert("p", "a", 1).await;
     delete(&scene).await;
@@ -221,7 +221,7 @@ async fn an_sdk_client_from_before_with_too_few_key_values_is_refused() {
     database.create_container(properties, None).await.expect("container");
     let refused = scene.container.read_item("p", "a", None).await.expect_err("one value of two");
     assert_eq!(status_of(&refused), (400, Some(1001)), "{refused}");
-    let made_again = scene.client.database_client("db").container_client("c", None).await.expect("client");
+    let new_client = scene.client.database_client("db").container_client("c", None).await.expect("client");
     let item = json!({"id": "a", "pk": "p", "second": "s"});
-    made_again.create_item(("p", "s"), "a", item, None).await.expect("create");
+    new_client.create_item(("p", "s"), "a", item, None).await.expect("create");
 }

@@ -34,7 +34,8 @@ fn is_in_transition<T>(result: &Result<T, CosmosError>) -> bool {
     result.as_ref().is_err_and(|error| u16::from(error.status().status_code()) == 410)
 }
 
-async fn again<T, F: Future<Output = Result<T, CosmosError>>>(
+/// Repeats a request while its partition is being split or merged.
+async fn retry_in_transition<T, F: Future<Output = Result<T, CosmosError>>>(
     mut request: impl FnMut() -> F,
 ) -> Result<T, CosmosError> {
     loop {
@@ -58,11 +59,11 @@ async fn write(scene: &Scene, writer: usize, mut random: Random, operations: i64
         match random.below(10) {
             0..6 => {
                 let upsert = || scene.container.upsert_item(pk.clone(), id, item(id, n), None);
-                again(upsert).await.expect("upsert");
+                retry_in_transition(upsert).await.expect("upsert");
                 report(id, Some(n));
             }
             6 | 7 => {
-                let deleted = again(|| scene.container.delete_item(pk.clone(), id, None)).await;
+                let deleted = retry_in_transition(|| scene.container.delete_item(pk.clone(), id, None)).await;
                 if deleted.is_ok() {
                     report(id, None);
                 }
@@ -83,7 +84,7 @@ async fn write(scene: &Scene, writer: usize, mut random: Random, operations: i64
                     let batch = batch.delete_item("a", None);
                     scene.container.execute_transactional_batch(batch, None)
                 };
-                again(request).await.expect("batch");
+                retry_in_transition(request).await.expect("batch");
                 IDS.iter().for_each(|id| report(id, Some(n)));
                 report("a", None);
             }
@@ -114,19 +115,19 @@ async fn split_and_merge(scene: &Scene, mut random: Random, done: &AtomicBool) -
     transitions
 }
 
-/// Reads until a transition interrupts it; the next read continues from the token.
-async fn read_on(reader: &mut Reader, seen: &mut Vec<ChangeFeedItem<Value>>) {
-    let result = reader.try_read(seen).await;
+/// Reads until a transition interrupts it. The next read continues from the token.
+async fn read_more(reader: &mut Reader, read: &mut Vec<ChangeFeedItem<Value>>) {
+    let result = reader.try_read(read).await;
     assert!(result.is_ok() || is_in_transition(&result), "{result:?}");
 }
 
 async fn read_until(reader: &mut Reader, done: &AtomicBool) -> Vec<ChangeFeedItem<Value>> {
-    let mut seen = Vec::new();
+    let mut read = Vec::new();
     while !done.load(Ordering::Relaxed) {
-        read_on(reader, &mut seen).await;
+        read_more(reader, &mut read).await;
     }
-    reader.try_read(&mut seen).await.expect("the end");
-    seen
+    reader.try_read(&mut read).await.expect("the end");
+    read
 }
 
 fn identity(item: &Value) -> (String, String) {
@@ -161,7 +162,7 @@ async fn run(seed: u64) {
     let scene = Scene::start().await;
     let (done, seeds) = (AtomicBool::new(false), |nth: u64| Random(seed.wrapping_mul(0x9E37_79B9) + nth + 1));
     let everything = FeedScope::full_container;
-    let mut every = Reader::of_all_versions(&scene.container, everything()).await.with_pages_of(7);
+    let mut all = Reader::of_all_versions(&scene.container, everything()).await.with_pages_of(7);
     let mut latest = Reader::of_latest_versions(&scene.container, everything()).with_pages_of(7);
     let writing = async {
         let writers = (0..WRITERS).map(|writer| write(&scene, writer, seeds(writer as u64), 80));
@@ -172,7 +173,7 @@ async fn run(seed: u64) {
     let (written, transitions, versions, newest) = tokio::join!(
         writing,
         split_and_merge(&scene, seeds(100), &done),
-        read_until(&mut every, &done),
+        read_until(&mut all, &done),
         read_until(&mut latest, &done),
     );
     assert!(transitions > 5, "{transitions} transitions");
@@ -184,8 +185,8 @@ async fn run(seed: u64) {
         let before = last.insert(identity(item), item["n"].as_i64());
         assert!(before.flatten() < item["n"].as_i64(), "{item} after {before:?}, seed {seed}");
     }
-    let living = written.iter().filter_map(|(item, events)| Some((item, events.last().copied()??)));
-    for (item, n) in living {
+    let existing = written.iter().filter_map(|(item, events)| Some((item, events.last().copied()??)));
+    for (item, n) in existing {
         assert_eq!(last.get(item), Some(&Some(n)), "{item:?}, seed {seed}");
     }
     let mut fresh = Reader::of_latest_versions(&scene.container, everything());
@@ -194,7 +195,7 @@ async fn run(seed: u64) {
 }
 
 #[tokio::test]
-async fn every_version_once_and_every_newest_one_over_splits_and_merges() {
+async fn every_change_is_delivered_once_and_in_order_during_splits_and_merges() {
     for seed in 1..=2 {
         run(seed).await;
     }

@@ -45,7 +45,8 @@ async fn rest(endpoint: &Endpoint, method: &str, path: &str, headers: &str, body
     (head[9..12].parse().expect("status"), body.to_owned())
 }
 
-async fn fed(container: &ContainerClient) -> Vec<String> {
+/// The ids of the items in the change feed.
+async fn change_feed_ids(container: &ContainerClient) -> Vec<String> {
     let start = ChangeFeedStartFrom::Beginning;
     let mut pages =
         container.query_change_feed::<Value>(FeedScope::partition("p"), start, None).await.expect("change feed");
@@ -73,7 +74,7 @@ async fn an_invalid_time_to_live_or_id_is_refused() {
     }
     container.create_item("p", "a?#", item("a?#", 2_147_483_647), None).await.expect("create");
     assert!(is_bad_request(container.replace_item("p", "a?#", item("a?#", -2), None).await, "ttl"));
-    assert_eq!(fed(&container).await, ["a?#"]);
+    assert_eq!(change_feed_ids(&container).await, ["a?#"]);
 }
 
 #[tokio::test]
@@ -82,7 +83,7 @@ async fn a_batch_is_refused_as_a_whole_and_a_bulk_request_by_operation() {
     let batch = TransactionalBatch::new("p").create_item(item("good", 1000)).expect("operation");
     let batch = batch.upsert_item(item("bad/", 1000), None).expect("operation");
     assert!(is_bad_request(container.execute_transactional_batch(batch, None).await, "Operation 1"));
-    assert_eq!(fed(&container).await, Vec::<String>::new());
+    assert_eq!(change_feed_ids(&container).await, Vec::<String>::new());
 
     let headers = "x-ms-cosmos-is-batch-request: true\r\nx-ms-cosmos-batch-atomic: false\r\n";
     let operation = |item: Value| json!({"operationType": "Create", "partitionKey": "[\"p\"]", "resourceBody": item});
@@ -91,7 +92,7 @@ async fn a_batch_is_refused_as_a_whole_and_a_bulk_request_by_operation() {
     let results: Vec<Value> = serde_json::from_str(&body).expect("results");
     let statuses: Vec<_> = results.iter().map(|result| result["statusCode"].as_u64()).collect();
     assert_eq!((status, statuses), (207, vec![Some(400), Some(201)]));
-    assert_eq!(fed(&container).await, ["good"]);
+    assert_eq!(change_feed_ids(&container).await, ["good"]);
 }
 
 #[tokio::test]
@@ -112,5 +113,5 @@ async fn an_item_that_a_batch_creates_and_deletes_is_not_in_the_change_feed() {
     let batch = batch.delete_item("gone", None).create_item(item("stays", 1000)).expect("operation");
     container.execute_transactional_batch(batch, None).await.expect("batch");
     container.read_item("p", "gone", None).await.expect_err("it was deleted");
-    assert_eq!(fed(&container).await, ["stays"]);
+    assert_eq!(change_feed_ids(&container).await, ["stays"]);
 }
