@@ -32,7 +32,10 @@ impl ConnectionString {
                 .filter_map(|part| part.trim().split_once('='))
                 .find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_empty())
                 .map(|(_, value)| value.to_owned())
-                .ok_or_else(|| invalid(format!("the connection string has no part {name}=…;")))
+                .ok_or_else(|| {
+                    let form = "AccountEndpoint=https://…/;AccountKey=…;";
+                    invalid(format!("the connection string has no {name}; use {form}"))
+                })
         };
         let endpoint = part("AccountEndpoint")?;
         parse_endpoint(&endpoint)?;
@@ -119,7 +122,11 @@ pub async fn connect(connection: &Connection) -> Result<Client, Error> {
         }
     };
     let client = CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new())).await;
-    client.map_err(|error| Error::from_sdk("connecting to Cosmos DB", error))
+    client.map_err(|error| {
+        let error = Error::from_sdk("connecting to Cosmos DB", error);
+        // A 404 is the answer of a server that is not an account; the caller must not take it for a missing item.
+        if error.kind() == ErrorKind::NotFound { error.with_kind(ErrorKind::Unavailable) } else { error }
+    })
 }
 
 /// The credential of an identity, for Cosmos DB and for other services of Azure.
