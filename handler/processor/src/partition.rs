@@ -249,3 +249,19 @@ fn read_failed(error: Error) -> ProcessingError {
         _ => ProcessingError::ChangeFeed(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_page_is_distinguished_from_an_unavailable_service() {
+        let is_unreadable = |kind| {
+            let error = Error::new(kind, "reading the change feed", "x");
+            matches!(read_failed(error), ProcessingError::UnreadablePage(_))
+        };
+        assert!([ErrorKind::Invalid, ErrorKind::Corrupt, ErrorKind::Internal].into_iter().all(is_unreadable));
+        let transient = [ErrorKind::Throttled, ErrorKind::Gone, ErrorKind::Unavailable];
+        assert!(!transient.into_iter().any(is_unreadable));
+    }
+}
