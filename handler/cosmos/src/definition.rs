@@ -14,6 +14,8 @@ pub struct Definition {
     pub default_ttl: Option<i64>,
     /// The resource id: a container that is deleted and created again under the same name has another one.
     pub resource_id: String,
+    /// `dbs/<resource id of the database>/colls/<resource id>/`.
+    pub self_link: String,
 }
 
 impl Definition {
@@ -26,6 +28,7 @@ impl Definition {
                 _ => None,
             },
             resource_id: properties.system_properties.resource_id.clone().unwrap_or_default(),
+            self_link: properties.system_properties.self_link.clone().unwrap_or_default(),
         }
     }
 }
