@@ -70,9 +70,12 @@ mod tests {
             key_paths: vec!["/pk".to_owned()],
             default_ttl: None,
             resource_id: resource_id.to_owned(),
+            self_link: String::new(),
         };
         assert!(definition("AAECAwQFBgc=").has_document("AAECAwQFBgcICQoLDA0ODw=="));
         assert!(!definition("AAECAwQFBgc=").has_document("AAECA-QFBgcICQoLDA0ODw=="));
-        assert!(definition("").has_document("AAECAwQFBgcICQoLDA0ODw==") && definition("AAECAwQFBgc=").has_document("r"));
+        assert!(
+            definition("").has_document("AAECAwQFBgcICQoLDA0ODw==") && definition("AAECAwQFBgc=").has_document("r")
+        );
     }
 }

@@ -26,13 +26,18 @@ async fn an_item_whose_answer_cannot_be_parsed_does_not_block_its_batch() {
     let (status, answer) = handler.invoke(&delivered(&documents), false).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let versions = world.versions().await;
-    let exact = |id: &str| versions.values().find(|version| version["sourceId"] == id).expect("a version")["exact"].clone();
+    let exact =
+        |id: &str| versions.values().find(|version| version["sourceId"] == id).expect("a version")["exact"].clone();
     assert_eq!((exact("a"), exact("garbled"), exact("z")), (json!(true), json!(false), json!(true)));
     assert_eq!(world.dead_letters().await, Vec::<Value>::new());
 
     // A reader gets a permanent error that is not the reader's fault.
     let (status, answer) = handler.get("/api/history/diff?id=garbled&pk=a&from=live&to=live").await;
-    assert_eq!((status, &answer["error"]["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("CorruptData")), "{answer}");
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (StatusCode::INTERNAL_SERVER_ERROR, &json!("CorruptData")),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -54,14 +59,18 @@ async fn throttled_metadata_holds_up_no_batch() {
     for n in 0..100 {
         documents.push(world.put("a", json!({"id": format!("item-{n}"), "pk": "a"})).await);
     }
-    let batch =
-        changefeed_history::Batch { function: "t".into(), invocation_id: "t".into(), rewritten_by_host: false };
+    let batch = changefeed_history::Batch { function: "t".into(), invocation_id: "t".into(), rewritten_by_host: false };
     let raw = |documents: &[Value]| -> Vec<_> {
         documents.iter().map(|document| serde_json::value::to_raw_value(document).expect("raw")).collect()
     };
     changefeed.capture.capture(&batch, raw(&documents[..1])).await.expect("captured");
     for container in ["events", "changes"] {
-        world.endpoint.inject(fault(container, RequestKind::Metadata, 1000, Effect::Status { status: 503, substatus: 0 }));
+        world.endpoint.inject(fault(
+            container,
+            RequestKind::Metadata,
+            1000,
+            Effect::Status { status: 503, substatus: 0 },
+        ));
     }
     changefeed.history.monitored().report_stale();
     changefeed.history.changes().report_stale();

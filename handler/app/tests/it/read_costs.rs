@@ -73,7 +73,11 @@ async fn a_read_costs_what_its_page_holds_however_long_the_history_is() {
             ("versions", format!("versions?id={id}&pk=a&maxItems={PAGE}"), 2 * PAGE),
             ("version", format!("document?id={id}&pk=a&version={}", version(3)), 1),
             ("as of", format!("document?id={id}&pk=a&asOf={middle}"), 2 * PAGE),
-            ("as of a time before the first version", format!("document?id={id}&pk=a&asOf={}", FIRST_SECOND - 9), 2 * PAGE),
+            (
+                "as of a time before the first version",
+                format!("document?id={id}&pk=a&asOf={}", FIRST_SECOND - 9),
+                2 * PAGE,
+            ),
             ("difference", format!("diff?id={id}&pk=a&from={}&to=live", version(3)), 3),
             ("search", format!("search?filter=group={id}&maxItems={PAGE}"), 5 * PAGE),
         ];

@@ -124,8 +124,7 @@ impl Capture {
         mut payloads: impl Iterator<Item = &str>,
     ) -> Result<Context<'a>, Error> {
         let deadline = Instant::now() + self.options.batch_timeout;
-        let changes_by_source =
-            self.history.changes().open().await?.key_paths().iter().any(|path| path == "/sourceId");
+        let changes_by_source = self.history.changes().open().await?.key_paths().iter().any(|path| path == "/sourceId");
         let mut monitored = self.history.monitored().open().await?;
         // A batch is of one container. If that is not the one whose definition is known, it was deleted and created again.
         if let Some(resource_id) = payloads.find_map(resource_id)

@@ -52,12 +52,9 @@ impl World {
         let client = client(endpoint.url()).await;
         let world = Self { endpoint, client };
         world.client.create_database("dev", None).await.expect("database");
-        for (role, key) in [
-            (Role::Monitored, events),
-            (Role::Changes, changes),
-            (Role::DeadLetters, &["/id"]),
-            (Role::Jobs, &["/id"]),
-        ] {
+        for (role, key) in
+            [(Role::Monitored, events), (Role::Changes, changes), (Role::DeadLetters, &["/id"]), (Role::Jobs, &["/id"])]
+        {
             world.provision(role, key).await;
         }
         world
