@@ -122,7 +122,7 @@ async fn versions_of_a_container_that_was_recreated_with_another_key_are_stored_
     let properties = ContainerProperties::new("events", key).with_default_ttl(TimeToLive::NoDefault);
     database.create_container(properties, None).await.expect("recreated");
     let after = world.put(PartitionKey::from("west"), json!({"id": "1", "pk": "a", "region": "west"})).await;
-    handler.invoke_until_accepted(&batch_of(&[after.clone()])).await;
+    handler.invoke_until_accepted(&batch_of(std::slice::from_ref(&after))).await;
 
     let versions = world.versions().await;
     let keys: Vec<&Value> = versions.values().map(|version| &version["partitionKey"]).collect();
