@@ -65,7 +65,7 @@ impl DeadLetter {
     pub(crate) fn new(payload: &str, unusable: &Unusable, batch: &Batch, now: DateTime<Utc>) -> Self {
         let digest = Sha256::digest(payload.as_bytes());
         Self {
-            id: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            id: hex::encode(digest),
             reason: unusable.code.to_owned(),
             message: unusable.message.clone(),
             function: batch.function.clone(),
