@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::Account;
-use changefeed_history::{
-    Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, History, Retention, RetentionOptions, Role,
-};
+use changefeed_history::{Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, History, Retention, RetentionOptions, Role};
 use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
 
 use crate::backup::Backups;

@@ -1,12 +1,11 @@
 //! Sample documents: postal codes of North Carolina. The same seed gives the same documents.
 
+use changefeed_cosmos::Error;
 use chrono::{DateTime, Utc};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use changefeed_cosmos::Error;
 
 const POSTAL_CODES: &str = include_str!("../../../data/nc_zipcodes.json");
 /// With a seed, document 1 bears the first second after this one: 2020-01-01T00:00:00Z.

@@ -8,20 +8,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use changefeed_backup_format::{
-    BackupLocation, BackupReader, Damage, JsonDocument, JsonFilesError, JsonFilesReader, Line, Manifest, ReadError,
-    ResumePoint, SegmentReader, SegmentRecord, check_chain, verify_segment,
-};
+use changefeed_backup_format::{BackupLocation, BackupReader, Damage, JsonDocument, JsonFilesError, JsonFilesReader, Line, Manifest, ReadError, ResumePoint, SegmentReader, SegmentRecord, check_chain, verify_segment};
+use changefeed_cosmos::{DocumentName, Error, Key, without_system_properties};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::last_words::{LastWords, Word};
 use super::restores::Restores;
 use crate::backup::{format_error, key_from_components};
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::Error;
-use changefeed_cosmos::Key;
-use changefeed_cosmos::without_system_properties;
 
 /// Lines of the increments of a chain of backups: a restore holds sixteen bytes of each in memory.
 const MAX_CHAIN_LINES: u64 = 5_000_000;

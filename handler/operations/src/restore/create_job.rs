@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use changefeed_cosmos::{DocumentName, Error, ErrorKind, Key, reassemble, split_large_record, timestamp};
+use changefeed_history::SCHEMA;
+use changefeed_jobs::{JobState, Work, check_budget, new_id};
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
@@ -13,13 +16,6 @@ use super::restores::{RESTORE, Restores};
 use super::undo::UndoRequest;
 use super::work::undo_request;
 use crate::backup::format_error;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::reassemble;
-use changefeed_cosmos::split_large_record;
-use changefeed_cosmos::timestamp;
-use changefeed_cosmos::{Error, ErrorKind, Key};
-use changefeed_history::SCHEMA;
-use changefeed_jobs::{JobState, Work, check_budget, new_id};
 
 /// Documents in a list that a job's record holds itself: the record is written often.
 const MAX_LISTED: usize = 100;

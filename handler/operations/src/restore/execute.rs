@@ -7,6 +7,9 @@
 
 use std::time::Instant;
 
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, digest, retry};
+use changefeed_history::{Operation, Version, VersionId};
+use changefeed_jobs::{JobState, new_id};
 use chrono::Utc;
 use futures::StreamExt;
 use serde_json::Value;
@@ -15,12 +18,6 @@ use super::from_backup::Bodies;
 use super::plan::{Action, Plan, PlannedItem};
 use super::record::{RestoreRecord, RestoreReport};
 use super::restores::Restores;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::digest;
-use changefeed_cosmos::retry;
-use changefeed_cosmos::{Container, Error, ErrorKind, Key, Written};
-use changefeed_history::{Operation, Version, VersionId};
-use changefeed_jobs::{JobState, new_id};
 
 /// Versions that are expected after the one that was removed.
 const EXPECTED_SINCE: usize = 10;

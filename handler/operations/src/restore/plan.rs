@@ -1,18 +1,13 @@
 //! What a restore would do.
 
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key};
+use changefeed_history::{AsOf, FieldChange, Role, Version, changes, matches_all};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::request::{FilterOn, RestoreRequest, Selection, Target};
 use super::restores::Restores;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::{Container, Error, ErrorKind, Key};
-use changefeed_history::AsOf;
-use changefeed_history::Role;
-use changefeed_history::Version;
-use changefeed_history::matches_all;
-use changefeed_history::{FieldChange, changes};
 
 /// Differences of a document that a plan shows.
 const MAX_SHOWN_CHANGES: usize = 50;

@@ -1,14 +1,12 @@
 //! From a selection to the names of documents that may be meant.
 
+use changefeed_cosmos::{DocumentName, Error, Key};
+use changefeed_history::{Filter, pk_of};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Map, Value, json};
 
 use super::request::{FilterOn, Selection};
 use super::restores::Restores;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::{Error, Key};
-use changefeed_history::Filter;
-use changefeed_history::pk_of;
 
 /// Names of documents, each once, while there are not too many.
 struct Names {

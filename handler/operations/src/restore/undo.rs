@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, retry, without_system_properties};
+use changefeed_history::{Version, VersionId};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::json;
@@ -10,11 +12,6 @@ use serde_json::json;
 use super::plan::{Action, Plan, PlannedItem, sorted, untouched};
 use super::record::RestoreRecord;
 use super::restores::Restores;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::retry;
-use changefeed_cosmos::without_system_properties;
-use changefeed_cosmos::{Container, Error, ErrorKind, Key};
-use changefeed_history::{Version, VersionId};
 
 /// What was to be done with a document, also where it failed.
 fn intended(item: &PlannedItem) -> Action {

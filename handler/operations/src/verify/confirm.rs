@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use changefeed_cosmos::{DocumentName, Error};
+use changefeed_history::{Outline, Version, VersionId};
 use chrono::Utc;
 use tokio::sync::Semaphore;
 
@@ -9,10 +11,6 @@ use super::check::Standing;
 use super::finding::{Finding, FindingKind};
 use super::repair::is_permanent;
 use super::verifications::Verifications;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::Error;
-use changefeed_history::Outline;
-use changefeed_history::{Version, VersionId};
 
 /// How often a document that changes under the eyes is looked at.
 const ATTEMPTS: usize = 5;

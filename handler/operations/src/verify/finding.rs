@@ -1,10 +1,8 @@
 //! What differs between the live documents and the history.
 
+use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::VersionId;
 use serde::{Deserialize, Serialize};
-
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::Key;
 
 /// How it differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

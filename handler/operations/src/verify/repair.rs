@@ -1,14 +1,11 @@
 //! Records what is missing in the history. Each of these writes comes to the same when it is repeated, by whomever.
 
+use changefeed_cosmos::{DocumentName, Error, ErrorKind, timestamp};
+use changefeed_history::{Operation, Outline, SCHEMA, Version, VersionId, pk_of};
 use chrono::Utc;
 
 use super::confirm::{Confirm, Confirmed};
 use super::finding::Finding;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::timestamp;
-use changefeed_cosmos::{Error, ErrorKind};
-use changefeed_history::Outline;
-use changefeed_history::{Operation, SCHEMA, Version, VersionId, pk_of};
 
 impl Confirm<'_> {
     /// A finding, after its repair where that is asked for. `None` of the repair means that there is none.

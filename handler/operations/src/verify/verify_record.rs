@@ -1,15 +1,14 @@
 //! The record of a verification in the jobs container. `docs/reference/format.md` specifies it.
 
+use changefeed_cosmos::{Error, timestamp};
+use changefeed_history::SCHEMA;
+use changefeed_jobs::{JobState, Work, new_id};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
 use super::finding::VerifyCounts;
 use super::request::VerifyRequest;
 use super::verifications::{VERIFY, Verifications};
-use changefeed_cosmos::Error;
-use changefeed_cosmos::timestamp;
-use changefeed_history::SCHEMA;
-use changefeed_jobs::{JobState, Work, new_id};
 
 /// The record of a verification.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

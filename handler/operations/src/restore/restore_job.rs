@@ -7,6 +7,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use changefeed_cosmos::{Container, DocumentName, Error, KeyRange};
+use changefeed_jobs::{Found, JobState, PageState, Part, PartPage, Parts, Planned, Run, Step, StoredPage, plan_page, read_parts};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,10 +24,6 @@ use super::scanned::{Scanned, has_past, told};
 use super::stored_item::{PAGE_KIND, RestorePage, StoredItem, planned_items};
 use super::undo::UndoOf;
 use crate::scan::{Scan, Seen};
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::{Container, Error, KeyRange};
-use changefeed_jobs::{Found, PageState, Planned, StoredPage, plan_page};
-use changefeed_jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
 
 /// How long a page's requests are tried again within a slice.
 const PAGE_PATIENCE: Duration = Duration::from_secs(20);

@@ -1,10 +1,10 @@
 //! The items of a restore that is a job, as the jobs container has them.
 
+use changefeed_jobs::ItemsPage;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::plan::PlannedItem;
-use changefeed_jobs::ItemsPage;
 
 /// The kind of the pages.
 pub(super) const PAGE_KIND: &str = "restore-items";

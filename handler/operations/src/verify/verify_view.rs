@@ -1,13 +1,13 @@
 //! Verifications for people to look at: how far one is, and its findings page by page.
 
+use changefeed_cosmos::Error;
+use changefeed_jobs::JobProgress;
 use serde::Serialize;
 
 use super::finding::Finding;
 use super::record::VerifyRecord;
 use super::verifications::Verifications;
 use super::work::PAGE_KIND;
-use changefeed_cosmos::Error;
-use changefeed_jobs::JobProgress;
 
 /// A verification as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,12 +1,9 @@
 //! What to restore.
 
-use serde::{Deserialize, Serialize};
-
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::{Error, Key};
-use changefeed_history::Moment;
-use changefeed_history::{Filter, check_filter_count};
+use changefeed_cosmos::{DocumentName, Error, Key};
+use changefeed_history::{Filter, Moment, check_filter_count};
 use changefeed_jobs::check_budget;
+use serde::{Deserialize, Serialize};
 
 /// Documents that one request names.
 const MAX_CANDIDATES: usize = 10_000;

@@ -1,5 +1,7 @@
 //! Plans a page of what a scan meets.
 
+use changefeed_cosmos::{Container, DocumentName, Error, KeyRange};
+use changefeed_jobs::Found;
 use futures::{StreamExt, TryStreamExt};
 
 use super::plan::{Action, PlannedItem, untouched};
@@ -7,9 +9,6 @@ use super::request::{FilterOn, RestoreRequest, Selection};
 use super::restores::Restores;
 use super::stored_item::shortened;
 use crate::scan::{Candidate, Scan};
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::{Container, Error, KeyRange};
-use changefeed_jobs::Found;
 
 /// What a page is planned by.
 pub(super) struct Scanned<'a> {

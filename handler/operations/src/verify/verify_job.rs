@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use changefeed_cosmos::{Error, KeyRange, retry};
+use changefeed_jobs::{ItemsPage, JobState, PageState, Part, PartPage, Parts, Planned, Run, Step, StoredPage, plan_page, read_parts};
 use chrono::Utc;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -13,10 +15,6 @@ use super::finding::{Finding, FindingKind, VerifyCounts};
 use super::request::VerifyRequest;
 use super::verifications::Verifications;
 use crate::scan::Seen;
-use changefeed_cosmos::retry;
-use changefeed_cosmos::{Error, KeyRange};
-use changefeed_jobs::{ItemsPage, PageState, Planned, StoredPage, plan_page};
-use changefeed_jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
 
 /// The kind of the pages of findings.
 pub(super) const PAGE_KIND: &str = "findings";

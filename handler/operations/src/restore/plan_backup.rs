@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use changefeed_cosmos::{Container, DocumentName, Error, Key};
+use changefeed_jobs::Found;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
@@ -10,9 +12,6 @@ use super::plan::{Action, BackupLine, PlannedItem, meets_selection, untouched};
 use super::request::RestoreRequest;
 use super::restores::Restores;
 use super::scanned::told;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::{Container, Error, Key};
-use changefeed_jobs::Found;
 
 /// The bodies of a page, by the numbers of their lines.
 pub(super) type Bodies = HashMap<u64, Value>;

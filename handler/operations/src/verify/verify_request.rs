@@ -2,10 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use serde::{Deserialize, Serialize};
-
 use changefeed_cosmos::Key;
 use changefeed_jobs::check_budget;
+use serde::{Deserialize, Serialize};
 
 /// The grace time without another, in seconds.
 const GRACE_SECONDS: u32 = 60;

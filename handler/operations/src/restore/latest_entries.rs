@@ -3,9 +3,8 @@
 //! There may be millions of lines, so each is held in sixteen bytes, in one piece of memory: a digest of the document's name,
 //! and its rank in the order of the chain.
 
-use sha2::{Digest as _, Sha256};
-
 use changefeed_cosmos::Key;
+use sha2::{Digest as _, Sha256};
 
 /// Bits of a rank: a chain is far shorter. The others are the name's; 112 bits do not meet by chance.
 const RANK_BITS: u32 = 16;

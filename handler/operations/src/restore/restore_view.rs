@@ -1,13 +1,13 @@
 //! Restores for people to look at: how far one is, and its items page by page.
 
+use changefeed_cosmos::Error;
+use changefeed_jobs::JobProgress;
 use serde::Serialize;
 
 use super::plan::PlannedItem;
 use super::record::RestoreRecord;
 use super::restores::Restores;
 use super::stored_item::{PAGE_KIND, StoredItem};
-use changefeed_cosmos::Error;
-use changefeed_jobs::JobProgress;
 
 /// A restore as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -2,6 +2,9 @@
 
 use std::time::Instant;
 
+use changefeed_cosmos::{Error, Key, retry, split_large_record, timestamp};
+use changefeed_history::SCHEMA;
+use changefeed_jobs::{JobState, Work};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,12 +13,6 @@ use super::plan::{Counts, Plan, PlannedItem};
 use super::restores::{RESTORE, Restores};
 use super::show::RestoreView;
 use super::stored_item::shortened;
-use changefeed_cosmos::retry;
-use changefeed_cosmos::split_large_record;
-use changefeed_cosmos::timestamp;
-use changefeed_cosmos::{Error, Key};
-use changefeed_history::SCHEMA;
-use changefeed_jobs::{JobState, Work};
 
 /// How a restore ended.
 pub(super) fn state_of(counts: &Counts) -> JobState {
