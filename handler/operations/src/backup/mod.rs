@@ -20,4 +20,4 @@ pub use backup_record::{BackupCounts, BackupList, BackupView};
 pub use backup_request::BackupRequest;
 pub use backups::{BACKUP, Backups};
 pub use format_conversions::format_error;
-pub(crate) use format_conversions::key_from_components;
+pub(crate) use format_conversions::{damage_error, key_from_components, read_error};
