@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use changefeed_backup_format::{BackupLocation, BackupWriter, Content, Damage, Line, Manifest, ReadError, Resumed, SegmentKind, SegmentRecord, read_manifest, read_unfinished};
+use changefeed_backup_format::{
+    BackupLocation, BackupWriter, Content, Damage, Line, Manifest, ReadError, Resumed, SegmentKind, SegmentRecord,
+    read_manifest, read_unfinished,
+};
 use changefeed_cosmos::{Error, ErrorKind, retry};
 use changefeed_jobs::{JobKind, JobOptions, JobState, Kind, Part, PartPage, Parts, PartsReader, Run, Step};
 use chrono::Utc;

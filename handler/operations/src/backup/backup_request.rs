@@ -56,7 +56,9 @@ impl Backups {
         check_filter_count(&request.filter).map_err(invalid)?;
         let location = self.locations.open(&request.to).map_err(format_error)?;
         if location.as_file().await.map_err(format_error)?.is_some() {
-            return Err(invalid(format!("{location} is a file; a backup needs a folder of its own: use another location")));
+            return Err(invalid(format!(
+                "{location} is a file; a backup needs a folder of its own: use another location"
+            )));
         }
         let now = Utc::now();
         self.backup_header(request, "").await?;
@@ -124,12 +126,16 @@ impl Backups {
             return Err(invalid(format!("the earlier backup in {location} is of another container: {source}")));
         }
         if manifest.backup.filter != header.filter {
-            let filter = if manifest.backup.filter.is_empty() { "none".to_owned() } else { manifest.backup.filter.join(", ") };
-            return Err(invalid(format!("the earlier backup in {location} has another filter: {filter}; use the same")));
+            let filter =
+                if manifest.backup.filter.is_empty() { "none".to_owned() } else { manifest.backup.filter.join(", ") };
+            return Err(invalid(format!(
+                "the earlier backup in {location} has another filter: {filter}; use the same"
+            )));
         }
         match header.content {
             Content::AsOf { moment } if moment < until => {
-                let message = format!("asOf is before {until}, the time of the earlier backup in {location}; use a later time");
+                let message =
+                    format!("asOf is before {until}, the time of the earlier backup in {location}; use a later time");
                 Err(invalid(message))
             }
             _ => match manifest.backup.content {

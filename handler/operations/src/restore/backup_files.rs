@@ -8,7 +8,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use changefeed_backup_format::{BackupLocation, BackupReader, Damage, JsonDocument, JsonFilesError, JsonFilesReader, Line, LocationAccess, Manifest, ReadError, ResumePoint, SegmentReader, SegmentRecord, check_chain, verify_segment};
+use changefeed_backup_format::{
+    BackupLocation, BackupReader, Damage, JsonDocument, JsonFilesError, JsonFilesReader, Line, LocationAccess,
+    Manifest, ReadError, ResumePoint, SegmentReader, SegmentRecord, check_chain, verify_segment,
+};
 use changefeed_cosmos::{DocumentName, Error, Key, without_system_properties};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -45,9 +48,15 @@ struct Link {
 }
 
 enum File {
-    Segment { link: usize, record: SegmentRecord },
+    Segment {
+        link: usize,
+        record: SegmentRecord,
+    },
     /// A JSON file of another tool.
-    Json { folder: BackupLocation, name: String },
+    Json {
+        folder: BackupLocation,
+        name: String,
+    },
 }
 
 struct OpenFile {
@@ -134,12 +143,7 @@ impl BackupFiles {
         let segments = chain.iter().enumerate().flat_map(|(link, Link { manifest, .. })| {
             manifest.segments.iter().map(move |record| File::Segment { link, record: record.clone() })
         });
-        Ok(Self {
-            files: segments.collect(),
-            chain,
-            latest_entries: LatestEntries::default(),
-            open: Mutex::default(),
-        })
+        Ok(Self { files: segments.collect(), chain, latest_entries: LatestEntries::default(), open: Mutex::default() })
     }
 
     async fn find_json(location: BackupLocation) -> Result<Self, Error> {

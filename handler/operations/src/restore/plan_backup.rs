@@ -88,8 +88,7 @@ impl BackupPlanner<'_> {
     fn select(&self, number: u64, content: LineContent) -> Result<Option<SelectedLine>, Box<PlannedItem>> {
         match content {
             LineContent::Deletion(name) => {
-                let is_selected =
-                    self.request.delete_created_after && self.request.selection.includes(&name, None);
+                let is_selected = self.request.delete_created_after && self.request.selection.includes(&name, None);
                 Ok(is_selected.then_some(SelectedLine { name, number, body: None }))
             }
             LineContent::Document(body) => {

@@ -45,11 +45,8 @@ impl DocumentPlanner<'_> {
             return Ok(None);
         }
         let into = self.request.into.is_some();
-        let live = if into {
-            self.restores.history.live_in(self.written, &name, "live").await?
-        } else {
-            monitored_live
-        };
+        let live =
+            if into { self.restores.history.live_in(self.written, &name, "live").await? } else { monitored_live };
         Ok(Some(match state {
             AsOf::Version { version, may_be_deleted } => {
                 let exact = version.exact;

@@ -116,11 +116,7 @@ async fn begin(worker: &RestoreWorker<'_>, phase: Phase) -> Result<Cursor, Error
     Ok(Cursor { phase, parts, horizon: worker.horizon })
 }
 
-async fn begin_history(
-    worker: &RestoreWorker<'_>,
-    request: &RestoreRequest,
-    phase: Phase,
-) -> Result<Parts, Error> {
+async fn begin_history(worker: &RestoreWorker<'_>, request: &RestoreRequest, phase: Phase) -> Result<Parts, Error> {
     let (run, history) = (worker.run, &worker.restores.history);
     match &request.selection {
         Selection::Documents(documents) => {

@@ -193,7 +193,10 @@ impl TryFrom<RawRestoreRequest> for RestoreRequest {
             return Err("filterOn needs filter".into());
         }
         if raw.into.is_some() && raw.delete_created_after {
-            return Err("deleteCreatedAfter cannot be used with into: the documents of another container have no history".into());
+            return Err(
+                "deleteCreatedAfter cannot be used with into: the documents of another container have no history"
+                    .into(),
+            );
         }
         check_budget(raw.ru_per_second)?;
         if raw.filter_on == Some(FilterOn::Live) && raw.from.is_some() {
@@ -206,7 +209,7 @@ impl TryFrom<RawRestoreRequest> for RestoreRequest {
                 Locations::One(location) => Target::Backup(vec![location]),
                 Locations::Several(locations) if (1..=MAX_CHAIN).contains(&locations.len()) => {
                     Target::Backup(locations)
-                },
+                }
                 Locations::Several(locations) => {
                     return Err(format!("from has {} locations; allowed are 1 to {MAX_CHAIN}", locations.len()));
                 }

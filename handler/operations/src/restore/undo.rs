@@ -154,7 +154,9 @@ impl Restores {
             return Ok(PlannedItem { action: Action::Unknown, ..item }.with_message(message));
         }
         if changed && !force {
-            return Ok(PlannedItem { action: Action::Conflict, ..item }.with_message("it has changed since the restore"));
+            return Ok(
+                PlannedItem { action: Action::Conflict, ..item }.with_message("it has changed since the restore")
+            );
         }
         Ok(item)
     }

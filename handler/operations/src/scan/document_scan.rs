@@ -116,7 +116,9 @@ impl DocumentScan<'_> {
             source.conditions.push(format!("({fields} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))"));
         }
         let candidate = |item: Value| {
-            let row: Row = serde_json::from_value(item).map_err(|error| Error::corrupt(format!("listing the versions of container {}", changes.name()), error))?;
+            let row: Row = serde_json::from_value(item).map_err(|error| {
+                Error::corrupt(format!("listing the versions of container {}", changes.name()), error)
+            })?;
             let name = DocumentName { id: row.source_id, partition_key: row.partition_key };
             Ok(Candidate { name, version: Some(row.id) })
         };
@@ -147,7 +149,8 @@ impl DocumentScan<'_> {
     async fn is_observed_past(&self, name: &DocumentName) -> Result<bool, Error> {
         let Some(recorded_until) = self.recorded_until else { return Ok(false) };
         let versions = self.history.outlines_until(name, self.newest_second(), recorded_until).await?;
-        let Some(version) = versions.recorded.filter(|version| self.key.is_none_or(|key| *key == version.partition_key))
+        let Some(version) =
+            versions.recorded.filter(|version| self.key.is_none_or(|key| *key == version.partition_key))
         else {
             return Ok(false);
         };

@@ -140,8 +140,11 @@ impl Confirm<'_> {
                 // The retention has removed the version meanwhile.
                 None | Some(Ok(_)) => Ok(Confirmed::Nothing),
                 Some(Err(message)) => {
-                    self.repaired(suspected.clone().with_message(message), self.repair.store_parts(name, &suspected.version))
-                        .await
+                    self.repaired(
+                        suspected.clone().with_message(message),
+                        self.repair.store_parts(name, &suspected.version),
+                    )
+                    .await
                 }
             },
         }

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use changefeed_cosmos::{Error, KeyRange, retry};
-use changefeed_jobs::{JobKind, Kind, ItemsPage, JobState, PageState, Part, PartPage, Parts, Planned, Run, Step, StoredPage, plan_page, read_parts};
+use changefeed_jobs::{
+    ItemsPage, JobKind, JobState, Kind, PageState, Part, PartPage, Parts, Planned, Run, Step, StoredPage, plan_page,
+    read_parts,
+};
 use chrono::Utc;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -108,7 +111,16 @@ impl<'a> Worker<'a> {
             .map_err(|error| Error::corrupt(format!("reading the request of verification {}", run.id()), error))?;
         let (page_items, parallel) = verifications.jobs.options().within(run.ru_per_second(), ROW_UNITS);
         let large = Semaphore::new(CONCURRENT_LARGE);
-        Ok(Self { run, verifications, job_id: run.id(), request, page_items, parallel, states: RecentStates::default(), large })
+        Ok(Self {
+            run,
+            verifications,
+            job_id: run.id(),
+            request,
+            page_items,
+            parallel,
+            states: RecentStates::default(),
+            large,
+        })
     }
 
     /// The parts of a phase. Sets the total of the job, where it is known.

@@ -72,7 +72,7 @@ impl World {
             restored_at_field: Some(name("restored_at")),
             retention_days: None,
             jobs: JobOptions::default(),
-            places: LocationAccess { host: Some(name("here")), ..LocationAccess::default() },
+            locations: LocationAccess { host: Some(name("here")), ..LocationAccess::default() },
         };
         change(&mut options);
         Changefeed::new(&Account::connected(self.client.clone()), names, options)
