@@ -154,11 +154,12 @@ enum Locations {
     Several(Vec<String>),
 }
 
-impl TryFrom<RawRestoreRequest> for RestoreRequest {
-    type Error = String;
-
-    fn try_from(raw: RawRestoreRequest) -> Result<Self, String> {
-        let selection = match (raw.id, raw.partition_key, raw.documents, raw.filter, raw.all) {
+impl RawRestoreRequest {
+    /// The selection of the request.
+    fn selection(&mut self) -> Result<Selection, String> {
+        let (id, key, documents, filters) =
+            (self.id.take(), self.partition_key.take(), self.documents.take(), self.filter.take());
+        Ok(match (id, key, documents, filters, self.all) {
             (Some(id), Some(partition_key), None, None, false) => {
                 Selection::Documents(vec![DocumentName { id, partition_key }])
             }
@@ -178,34 +179,24 @@ impl TryFrom<RawRestoreRequest> for RestoreRequest {
             }
             (None, None, None, Some(filters), false) => {
                 check_filter_count(&filters)?;
-                Selection::Filter { filters, on: raw.filter_on.unwrap_or_default() }
+                Selection::Filter { filters, on: self.filter_on.unwrap_or_default() }
             }
             (None, None, None, None, true) => Selection::All,
             // Without a selection, the whole backup is restored.
-            (None, None, None, None, false) if raw.from.is_some() => Selection::All,
+            (None, None, None, None, false) if self.from.is_some() => Selection::All,
             _ => {
                 return Err(
                     "give exactly one of: id and partitionKey; documents; partitionKey; filter; all: true".into()
                 );
             }
-        };
-        if raw.filter_on.is_some() && !matches!(selection, Selection::Filter { .. }) {
-            return Err("filterOn needs filter".into());
-        }
-        if raw.into.is_some() && raw.delete_created_after {
-            return Err(
-                "deleteCreatedAfter cannot be used with into: the documents of another container have no history"
-                    .into(),
-            );
-        }
-        check_budget(raw.ru_per_second)?;
-        if raw.filter_on == Some(FilterOn::Live) && raw.from.is_some() {
-            return Err(
-                "filterOn is live; with from, only target is allowed: the filter is applied to the documents in the backup".into()
-            );
-        }
-        let target = match (raw.as_of, raw.before, raw.version) {
-            (None, None, None) if let Some(from) = raw.from => match from {
+        })
+    }
+
+    /// The target of the request.
+    fn target(&mut self, selection: &Selection) -> Result<Target, String> {
+        let from = self.from.take();
+        Ok(match (self.as_of.take(), self.before.take(), self.version.take(), from) {
+            (None, None, None, Some(from)) => match from {
                 Locations::One(location) => Target::Backup(vec![location]),
                 Locations::Several(locations) if (1..=MAX_CHAIN).contains(&locations.len()) => {
                     Target::Backup(locations)
@@ -214,15 +205,38 @@ impl TryFrom<RawRestoreRequest> for RestoreRequest {
                     return Err(format!("from has {} locations; allowed are 1 to {MAX_CHAIN}", locations.len()));
                 }
             },
-            _ if raw.from.is_some() => return Err("from cannot be used with asOf, before or version".into()),
-            (Some(moment), None, None) => Target::AsOf(moment),
-            (None, Some(moment), None) => Target::Before(moment),
-            (None, None, Some(version)) if matches!(&selection, Selection::Documents(documents) if documents.len() == 1) => {
-                Target::Version(version)
-            }
-            (None, None, Some(_)) => return Err("version needs one document: give its id and partitionKey".into()),
+            (_, _, _, Some(_)) => return Err("from cannot be used with asOf, before or version".into()),
+            (Some(time), None, None, None) => Target::AsOf(time),
+            (None, Some(time), None, None) => Target::Before(time),
+            (None, None, Some(version), None) => match selection {
+                Selection::Documents(documents) if documents.len() == 1 => Target::Version(version),
+                _ => return Err("version needs one document: give its id and partitionKey".into()),
+            },
             _ => return Err("give exactly one of: asOf, before, version, from".into()),
-        };
+        })
+    }
+}
+
+impl TryFrom<RawRestoreRequest> for RestoreRequest {
+    type Error = String;
+
+    fn try_from(mut raw: RawRestoreRequest) -> Result<Self, String> {
+        let selection = raw.selection()?;
+        if raw.filter_on.is_some() && !matches!(selection, Selection::Filter { .. }) {
+            return Err("filterOn needs filter".into());
+        }
+        if raw.into.is_some() && raw.delete_created_after {
+            let message =
+                "deleteCreatedAfter cannot be used with into: the documents of another container have no history";
+            return Err(message.into());
+        }
+        check_budget(raw.ru_per_second)?;
+        if raw.filter_on == Some(FilterOn::Live) && raw.from.is_some() {
+            let message =
+                "filterOn is live; with from only target is allowed: the filter applies to the backup's documents";
+            return Err(message.into());
+        }
+        let target = raw.target(&selection)?;
         Ok(Self {
             selection,
             target,
