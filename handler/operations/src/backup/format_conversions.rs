@@ -89,6 +89,18 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_backup_is_the_callers_fault_and_a_damaged_one_is_corrupt_data() {
+        let location = format::BackupLocation::folder("/backups/b");
+        let error = |damage| read_error(&location, "reading the backup", format::ReadError::Damage(damage));
+        for damage in [format::Damage::NoManifest, format::Damage::Unfinished { segments: 2 }] {
+            assert_eq!(error(damage).kind(), ErrorKind::Invalid);
+        }
+        let damaged = error(format::Damage::ManifestChanged);
+        assert_eq!(damaged.kind(), ErrorKind::Corrupt);
+        assert!(damaged.to_string().starts_with("reading the backup in /backups/b: "), "{damaged}");
+    }
+
+    #[test]
     fn filters_are_the_same_as_text_and_other_texts_are_rejected() {
         let filters = vec![Filter::parse("a=1").expect("filter"), Filter::parse("b contains x").expect("filter")];
         assert_eq!(parse_filters(&filter_texts(&filters)).expect("filters"), filters);

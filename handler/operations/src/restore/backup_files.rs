@@ -418,3 +418,18 @@ fn json_error(location: &BackupLocation, error: JsonFilesError) -> Error {
         JsonFilesError::Content { .. } => Error::corrupt(format!("{ACTION} in {location}"), error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use changefeed_cosmos::ErrorKind;
+
+    #[test]
+    fn a_position_is_the_same_as_text_and_a_damaged_one_is_corrupt_data() {
+        assert_eq!(FilePosition::parse(None).expect("position"), FilePosition::default());
+        let position = FilePosition { lines: 7, mark: None };
+        assert_eq!(FilePosition::parse(Some(&position.to_string())).expect("position"), position);
+        let error = FilePosition::parse(Some("{lines")).expect_err("damaged");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+}

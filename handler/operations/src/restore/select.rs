@@ -1,6 +1,6 @@
 //! Finds the documents that a selection may include: the candidates of a restore within one request.
 
-use changefeed_cosmos::{DocumentName, Error, Key, read_id_and_key, select_id_and_key};
+use changefeed_cosmos::{DocumentName, Error, Key, MAX_PAGE_ITEMS, read_id_and_key, select_id_and_key};
 use changefeed_history::Filter;
 use futures::TryStreamExt;
 use indexmap::IndexMap;
@@ -10,28 +10,37 @@ use super::restore_request::{FilterOn, Selection};
 use super::restores::Restores;
 use crate::scan::query_versions;
 
-/// Selects the name of a version's document. A document may have many versions: the service returns its name about once for each
-/// physical partition and page, and the SDK returns it once.
-const SELECT_DISTINCT_NAMES: &str = "SELECT DISTINCT VALUE {id: c.sourceId, partitionKey: c.partitionKey}";
+/// The versions that are read for each document that a request may plan. A version costs a part of a request unit, and a plan
+/// several. The SDK cannot run a DISTINCT query over all partitions, so a document has a row for each version.
+const VERSIONS_PER_CANDIDATE: usize = 5;
 
-/// Names of documents, each once, up to a limit.
+/// Names of documents, each once. There are too many when the documents, or the versions that were read to find them, exceed a
+/// limit.
 struct Candidates {
     names: IndexMap<String, DocumentName>,
-    max: usize,
+    max_names: usize,
+    versions: usize,
+    max_versions: usize,
 }
 
 impl Candidates {
+    fn new(max_names: usize) -> Self {
+        let max_versions = max_names.saturating_mul(VERSIONS_PER_CANDIDATE);
+        Self { names: IndexMap::new(), max_names, versions: 0, max_versions }
+    }
+
     fn add(&mut self, name: DocumentName) {
         self.names.entry(name.to_index_key()).or_insert(name);
     }
 
     fn are_too_many(&self) -> bool {
-        self.names.len() > self.max
+        self.names.len() > self.max_names || self.versions > self.max_versions
     }
 }
 
 impl Restores {
-    /// The documents that the selection may include, live and past; `None` when there are too many for one request.
+    /// The documents that the selection may include, live and past; `None` when there are too many, or too many versions of them,
+    /// for one request.
     /// `last_change` is the second since 1970 of the newest versions that count.
     ///
     /// # Errors
@@ -41,7 +50,7 @@ impl Restores {
         selection: &Selection,
         last_change: i64,
     ) -> Result<Option<Vec<DocumentName>>, Error> {
-        let mut candidates = Candidates { names: IndexMap::new(), max: self.jobs.options().max_candidates };
+        let mut candidates = Candidates::new(self.jobs.options().max_candidates);
         match selection {
             Selection::Documents(documents) => documents.iter().cloned().for_each(|name| candidates.add(name)),
             Selection::Partition(key) => {
@@ -89,7 +98,8 @@ impl Restores {
         last_change: i64,
     ) -> Result<(), Error> {
         let changes = self.history.changes().open().await?;
-        let mut versions = query_versions(&changes, SELECT_DISTINCT_NAMES.to_owned(), key);
+        let select = "SELECT VALUE {id: c.sourceId, partitionKey: c.partitionKey}".to_owned();
+        let mut versions = query_versions(&changes, select, key);
         versions.conditions.push("c.sourceTs <= @last".to_owned());
         versions.parameters.insert("@last".to_owned(), json!(last_change));
         if !filters.is_empty() {
@@ -102,10 +112,13 @@ impl Restores {
                 .push(format!("({fields} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))"));
         }
         let query = format!("{} FROM c WHERE {}", versions.select, versions.conditions.join(" AND "));
-        let mut names = changes.select::<DocumentName>(&query, &versions.parameters, versions.key.as_ref()).await?;
+        let page_items = candidates.max_versions.saturating_add(1).min(MAX_PAGE_ITEMS as usize);
+        let prefix = versions.key.as_ref();
+        let mut names = changes.select_few::<DocumentName>(&query, &versions.parameters, prefix, page_items).await?;
         while !candidates.are_too_many()
             && let Some(name) = names.try_next().await?
         {
+            candidates.versions += 1;
             if key.is_none_or(|key| *key == name.partition_key) {
                 candidates.add(name);
             }

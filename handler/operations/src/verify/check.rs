@@ -1,7 +1,7 @@
 //! The first and second phase: reads the live documents and the versions, and returns suspicions.
 
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, read_id_and_key, select_id_and_key};
-use changefeed_history::{Outline, VersionId, outline_fields};
+use changefeed_history::{History, Outline, VersionId, outline_fields};
 use changefeed_jobs::{Found, PagedQuery};
 use chrono::Utc;
 use serde::Deserialize;
@@ -9,12 +9,11 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::finding::{Finding, FindingKind};
-use super::verifications::Verifications;
 use crate::scan::{RecentStates, ScanState, query_versions};
 
 /// Checks pages of documents and versions.
 pub(super) struct Check<'a> {
-    pub verifications: &'a Verifications,
+    pub history: &'a History,
     /// The partition key value that the check is limited to.
     pub key: Option<&'a Key>,
     /// The grace time: how long capture may lag, in seconds.
@@ -66,7 +65,7 @@ impl Presence {
 impl Check<'_> {
     /// Checks a page of the live documents of a range.
     pub(super) async fn live(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found<Suspicion>, Error> {
-        let monitored = self.verifications.history.monitored().open().await?;
+        let monitored = self.history.monitored().open().await?;
         let paths = monitored.key_paths();
         let source = PagedQuery {
             container: &monitored,
@@ -90,11 +89,11 @@ impl Check<'_> {
     async fn suspect_live(&self, row: LiveRow) -> Result<Option<Suspicion>, Error> {
         let id = VersionId::of_write(row.ts, &row.etag);
         let suspected = |kind| Ok(Some(Suspicion::Suspected(vec![Finding::new(kind, &row.name, &id)])));
-        match Presence::of(&id, self.verifications.history.outlines_at(&row.name, row.ts).await?) {
+        match Presence::of(&id, self.history.outlines_at(&row.name, row.ts).await?) {
             Presence::Exact(_) => Ok(None),
             Presence::Inexact => suspected(FindingKind::Inexact),
             Presence::Absent if Utc::now().timestamp() - row.ts < self.grace => Ok(Some(Suspicion::Pending)),
-            Presence::Absent if self.verifications.history.last_outline(&row.name).await?.is_some() => {
+            Presence::Absent if self.history.last_outline(&row.name).await?.is_some() => {
                 suspected(FindingKind::Missing)
             }
             Presence::Absent => suspected(FindingKind::NeverCaptured),
@@ -103,7 +102,7 @@ impl Check<'_> {
 
     /// Checks a page of the versions of a range.
     pub(super) async fn past(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found<Suspicion>, Error> {
-        let changes = self.verifications.history.changes().open().await?;
+        let changes = self.history.changes().open().await?;
         let (page_items, concurrency) = (self.page_items, self.concurrency);
         let mut source = PagedQuery { page_items, concurrency, ..query_versions(&changes, outline_fields(), self.key) };
         // Items that hold a part of a version have no time.
@@ -142,7 +141,7 @@ impl Check<'_> {
     async fn damage(&self, name: &DocumentName, version: &Outline) -> Result<Option<String>, Error> {
         if version.is_large {
             let _permit = self.large.acquire().await;
-            return Ok(self.verifications.history.read_back(name, &version.id).await?.and_then(Result::err));
+            return Ok(self.history.read_back(name, &version.id).await?.and_then(Result::err));
         }
         let is_whole = version.is_plain || version.operation.is_removal();
         Ok((!is_whole).then(|| "it has no document".to_owned()))
@@ -159,11 +158,11 @@ impl Check<'_> {
             Some(ScanState::RepresentedBy(id)) if id.as_ref() != Some(&version.id) => return Ok(false),
             Some(ScanState::RepresentedBy(_)) | None => {}
         }
-        if self.verifications.history.live(name).await?.is_some() {
+        if self.history.live(name).await?.is_some() {
             self.states.insert(name, ScanState::IsLive);
             return Ok(false);
         }
-        let last = self.verifications.history.last_outline(name).await?.map(|last| last.id);
+        let last = self.history.last_outline(name).await?.map(|last| last.id);
         self.states.insert(name, ScanState::RepresentedBy(last.clone()));
         Ok(last.as_ref() == Some(&version.id))
     }

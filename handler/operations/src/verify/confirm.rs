@@ -3,21 +3,20 @@
 use std::time::Instant;
 
 use changefeed_cosmos::{DocumentName, Error, ErrorKind};
-use changefeed_history::{Outline, VersionId};
+use changefeed_history::{History, Outline, VersionId};
 use chrono::Utc;
 use tokio::sync::Semaphore;
 
 use super::check::Presence;
 use super::finding::{Finding, FindingKind};
 use super::repair::Repair;
-use super::verifications::Verifications;
 
 /// How often a document is compared that changes in the meantime.
 const ATTEMPTS: usize = 5;
 
 /// Confirms suspicions, and repairs what is confirmed.
 pub(super) struct Confirm<'a> {
-    pub verifications: &'a Verifications,
+    pub history: &'a History,
     pub repair: Repair<'a>,
     /// Whether to repair.
     pub is_repairing: bool,
@@ -70,8 +69,7 @@ impl Confirm<'_> {
         }
         for _ in 0..ATTEMPTS {
             let Some(live) = self.repair.read_live(name).await? else { return Ok(Confirmed::Nothing) };
-            let kind = match Presence::of(&live.id, self.verifications.history.outlines_at(name, live.source_ts).await?)
-            {
+            let kind = match Presence::of(&live.id, self.history.outlines_at(name, live.source_ts).await?) {
                 Presence::Exact(outline) if self.is_own(&outline) => {
                     return Ok(Finding { version: live.id, ..suspected.clone() }.repaired_by(outline.id).into());
                 }
@@ -80,9 +78,7 @@ impl Confirm<'_> {
                 Presence::Absent if Utc::now().timestamp() - live.source_ts < self.grace => {
                     return Ok(Confirmed::Pending);
                 }
-                Presence::Absent if self.verifications.history.last_outline(name).await?.is_some() => {
-                    FindingKind::Missing
-                }
+                Presence::Absent if self.history.last_outline(name).await?.is_some() => FindingKind::Missing,
                 Presence::Absent => FindingKind::NeverCaptured,
             };
             if self.repair.read_live(name).await?.is_some_and(|again| again.etag == live.etag) {
@@ -98,7 +94,7 @@ impl Confirm<'_> {
             return Ok(Confirmed::Nothing);
         }
         let was_absent = Instant::now();
-        let Some(last) = self.verifications.history.last_outline(name).await? else { return Ok(Confirmed::Nothing) };
+        let Some(last) = self.history.last_outline(name).await? else { return Ok(Confirmed::Nothing) };
         if last.id == suspected.version.gone() && self.is_own(&last) {
             return Ok(suspected.clone().repaired_by(last.id).into());
         }
@@ -118,11 +114,11 @@ impl Confirm<'_> {
     /// The earliest second at which a document expires: by the time to live at its capture, or by the container's time to live at
     /// `since` or later.
     async fn expires_at(&self, name: &DocumentName, last: &Outline, since: Instant) -> Result<Option<i64>, Error> {
-        let definition = self.verifications.history.monitored().definition_since(since).await?;
+        let definition = self.history.monitored().definition_since(since).await?;
         let Some(default) = definition.default_ttl else {
             return Ok(last.expires_at);
         };
-        let version = self.verifications.history.read_back(name, &last.id).await?.and_then(Result::ok);
+        let version = self.history.read_back(name, &last.id).await?.and_then(Result::ok);
         let own = version.and_then(|version| version.document?.get("ttl")?.as_i64());
         let by_now = Some(own.unwrap_or(default)).filter(|ttl| *ttl > 0).map(|ttl| last.source_ts.saturating_add(ttl));
         Ok(last.expires_at.into_iter().chain(by_now).min())
@@ -130,7 +126,7 @@ impl Confirm<'_> {
 
     async fn incomplete(&self, name: &DocumentName, suspected: &Finding) -> Result<Confirmed, Error> {
         let _one_of_few = self.large.acquire().await;
-        let read_back = async || self.verifications.history.read_back(name, &suspected.version).await;
+        let read_back = async || self.history.read_back(name, &suspected.version).await;
         match read_back().await? {
             None => Ok(Confirmed::Nothing),
             // It could not be read before: this job has repaired it, perhaps in another worker.
@@ -154,7 +150,7 @@ impl Confirm<'_> {
     async fn recorded_before(&self, name: &DocumentName, suspected: &Finding) -> Result<Option<VersionId>, Error> {
         let second = suspected.version.second();
         let Some(second) = second.filter(|_| self.is_repairing) else { return Ok(None) };
-        let presence = Presence::of(&suspected.version, self.verifications.history.outlines_at(name, second).await?);
+        let presence = Presence::of(&suspected.version, self.history.outlines_at(name, second).await?);
         Ok(match presence {
             Presence::Exact(outline) if self.is_own(&outline) => Some(outline.id),
             _ => None,

@@ -167,7 +167,7 @@ impl<'a> Worker<'a> {
         let deadline = Instant::now() + PAGE_PATIENCE;
         let (range, continuation) = (parts.range(&part), part.continuation.as_deref());
         let check = Check {
-            verifications: self.verifications,
+            history: &self.verifications.history,
             key: self.request.partition_key.as_ref(),
             grace: self.request.grace(),
             page_items: self.page_items,
@@ -238,7 +238,7 @@ impl<'a> Worker<'a> {
         }
         let deadline = Instant::now() + PAGE_PATIENCE;
         let confirm = Confirm {
-            verifications: self.verifications,
+            history: &self.verifications.history,
             repair: Repair {
                 history: &self.verifications.history,
                 job_id: &self.job_id,
