@@ -99,7 +99,7 @@ async fn what_was_backed_up_in_whatever_way_comes_back_after_everything_was_dele
         if let Some(earlier) = as_of.last() {
             next["incrementalFrom"] = json!(earlier);
         }
-        as_of.push(back_up(&story.store, next).await.place().to_owned());
+        as_of.push(back_up(&story.store, next).await.location().to_owned());
         let filtered = json!({"to": story.place(&format!("filtered-{phase}")), "asOf": second, "filter": ["group=1"]});
         let filtered = back_up(&story.store, filtered).await;
         let expected = state.values().filter(|document| document["group"] == 1).count();
@@ -262,16 +262,16 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
     };
     assert!(unrestorable(json!(story.place("none"))).await.contains("there is no backup"));
     let increment = back_up(&story.store, json!({"to": story.place("i"), "incrementalFrom": story.place("b")})).await;
-    assert!(unrestorable(json!(increment.place())).await.contains("is incremental"));
+    assert!(unrestorable(json!(increment.location())).await.contains("is incremental"));
     let files = json!([story.place("file"), story.place("file")]);
-    assert!(unrestorable(files).await.contains("several places must be backups"));
+    assert!(unrestorable(files).await.contains("several locations must be backups"));
     std::fs::create_dir(story.place("newer")).expect("folder");
     std::fs::write(story.place("newer/manifest.json"), "{\"format\": 9}").expect("written");
     assert!(unrestorable(json!(story.place("newer"))).await.contains("has format 9"));
     let listed = list(&BackupLocation::folder(story.folder.path())).await.expect("listed");
     assert_eq!(listed.iter().filter(|one| matches!(one.state, ListedState::Finished { .. })).count(), 2);
     // What only one machine can do is left alone by every other one.
-    let elsewhere = story.world.store(|options| options.places.host = Some("elsewhere".into()));
+    let elsewhere = story.world.store(|options| options.locations.host = Some("elsewhere".into()));
     let request = serde_json::from_value(json!({"to": story.place("d")})).expect("request");
     let job = story.store.backups.create_job(&request).await.expect("job");
     let error = elsewhere.runner.run_slice(&job.id, "elsewhere:1", std::future::pending()).await.expect_err("refused");

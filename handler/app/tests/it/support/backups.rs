@@ -43,7 +43,7 @@ pub async fn back_up(store: &Changefeed, request: Value) -> BackupView {
 
 /// The documents and deletions that the view counts are in the files, which are sound.
 pub async fn assert_sound(view: &BackupView) {
-    let found = verify(&BackupLocation::folder(view.place())).await.expect("verified");
+    let found = verify(&BackupLocation::folder(view.location())).await.expect("verified");
     assert!(found.is_sound(), "{:?}", found.damages);
     let BackupCounts { documents, deletions, bytes, .. } = view.counts;
     assert_eq!((found.documents, found.deletions, found.compressed_bytes), (documents, deletions, bytes));

@@ -1,15 +1,14 @@
 //! The record of a verification in the jobs container. `docs/reference/format.md` specifies it.
 
+use changefeed_cosmos::{Error, timestamp};
+use changefeed_history::SCHEMA;
+use changefeed_jobs::{JobState, Work, new_id};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
 use super::finding::VerifyCounts;
-use super::request::VerifyRequest;
 use super::verifications::{VERIFY, Verifications};
-use changefeed_cosmos::Error;
-use changefeed_cosmos::timestamp;
-use changefeed_history::SCHEMA;
-use changefeed_jobs::{JobState, Work, new_id};
+use super::verify_request::VerifyRequest;
 
 /// The record of a verification.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,26 +16,26 @@ use changefeed_jobs::{JobState, Work, new_id};
 pub struct VerifyRecord {
     /// The verification's id.
     pub id: String,
-    /// `verify`: jobs of other kinds lie beside it.
+    /// `verify`. The jobs container also has jobs of other kinds.
     pub kind: String,
-    /// How far it is.
+    /// Its state.
     pub state: JobState,
-    /// What was asked for.
+    /// The request.
     pub request: VerifyRequest,
-    /// Who.
+    /// Who requested it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub requested_by: Option<String>,
-    /// When, RFC 3339 in UTC.
+    /// When it was requested, RFC 3339 in UTC.
     pub started_at: String,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub finished_at: Option<String>,
-    /// What was found.
+    /// What was verified and found so far.
     #[serde(default)]
     pub counts: VerifyCounts,
-    /// Request units of everything that was done.
+    /// Request units of the whole job so far.
     pub request_charge: f64,
-    /// How far the work is.
+    /// The state of the job's work.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub job: Option<Work>,
     /// The format of the record.
@@ -46,15 +45,15 @@ pub struct VerifyRecord {
 /// A list of verifications.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VerifyList {
-    /// Newest first; at most a hundred.
+    /// Newest first, at most 100.
     pub items: Vec<VerifyRecord>,
 }
 
 impl Verifications {
-    /// Makes a job of a verification, for whoever runs jobs.
+    /// Creates the job of a verification.
     ///
     /// # Errors
-    /// When the request is out of bounds, and when the job cannot be stored.
+    /// When the request is invalid, and when the job cannot be stored.
     pub async fn create_job(&self, request: &VerifyRequest) -> Result<VerifyRecord, Error> {
         request.check().map_err(|message| Error::invalid("verifying", message))?;
         if let Some(key) = &request.partition_key {

@@ -1,13 +1,13 @@
-//! Goes through the documents that a restore or a backup may mean, page by page: first those that are live, then those that
-//! the history tells of.
+//! Scans the documents that a restore or a backup may select, page by page: first the live documents, then the versions.
 //!
-//! Every document is to be met exactly once, in memory that does not grow, whoever writes, deletes and captures meanwhile. So
-//! what decides where a document is met must not change while the job goes on: the history as it was recorded when the job
-//! began. A document of which it had a version that is not after the target is met at the newest of them, whether it is live
-//! or not; any other is met among the live ones. What became of the document is then asked anew, of both sides.
+//! Every document is observed exactly once, in bounded memory, while other processes write, delete and capture. What decides
+//! where a document is observed must therefore not change while the job runs. It is the history as it was recorded when the
+//! job began: a document that then had a version not after the target is represented by the newest of these versions, and is
+//! observed there, live or not. Every other document is observed among the live ones. Its state is then read again, from both
+//! containers.
 //!
-//! A document that was in no such history, and is deleted before it is met, is met nowhere: nothing told of it when the job
-//! began.
+//! A document that had no such version, and is deleted before the scan reaches it, is not observed: the history of that time
+//! does not contain it.
 
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, read_id_and_key, select_id_and_key};
 use changefeed_history::{Filter, History, Version, VersionId, matches_all};
@@ -15,47 +15,48 @@ use changefeed_jobs::{Found, PagedQuery};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::seen::{Seen, Sight};
-use super::versions::query_versions;
+use super::query_versions::query_versions;
+use super::scan_state::{RecentStates, ScanState};
 
 /// Versions that are read to find the newest: those of one second have no order in the query.
 const NEWEST: usize = 4;
 
-/// What a scan is told of.
-pub(crate) struct Scan<'a> {
+/// A scan, and what it selects.
+pub(crate) struct DocumentScan<'a> {
     pub history: &'a History,
-    /// Conditions that documents meet now, or at one of their versions.
+    /// Conditions that a document meets now, or in one of its versions.
     pub filters: &'a [Filter],
-    /// The only partition key value that is meant.
+    /// The partition key value that the scan is limited to.
     pub key: Option<&'a Key>,
-    /// The last second of changes that count.
+    /// The second since 1970 of the last change that counts.
     pub last_change: i64,
-    /// From which second on the history is believed.
+    /// The second since 1970 from which on the history is complete.
     pub horizon: i64,
-    /// The second up to which records decide where a document is met; `None` where all are met among the live ones.
+    /// The second since 1970 up to which recorded versions represent documents; `None` if none does, so that all documents are
+    /// observed among the live ones.
     pub recorded_until: Option<i64>,
     pub page_items: usize,
-    /// Documents that are looked at side by side.
+    /// Documents that are processed concurrently.
     pub concurrency: usize,
-    pub seen: &'a Seen,
+    pub states: &'a RecentStates,
 }
 
-/// A document that a page names: one that is live, or one that has a version.
+/// A document that a page names: a live one, or one that has a version.
 pub(crate) struct Candidate {
     pub name: DocumentName,
     version: Option<VersionId>,
 }
 
-/// A document that is met.
-pub(crate) struct Met {
+/// A document, where the scan observes it.
+pub(crate) struct ScannedDocument {
     pub name: DocumentName,
-    /// As it is now.
+    /// The live document.
     pub live: Option<Version>,
-    /// The newest version that is not after the last change, if that was asked for.
+    /// The newest version that is not after the last change, if it was read.
     pub newest: Option<Option<Version>>,
 }
 
-/// A version's record, by what it is found by.
+/// The fields of a version's record that identify it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -64,8 +65,8 @@ struct Row {
     partition_key: Key,
 }
 
-impl Scan<'_> {
-    /// A page of live documents of a range.
+impl DocumentScan<'_> {
+    /// Reads a page of the live documents of a range.
     pub(crate) async fn live<T, F: Future<Output = Result<Option<T>, Error>>>(
         &self,
         range: &KeyRange,
@@ -91,7 +92,7 @@ impl Scan<'_> {
         source.page(range, continuation, name, each).await
     }
 
-    /// A page of documents that are not live, by a range of their versions.
+    /// Reads a page of the versions of a range.
     pub(crate) async fn past<T, F: Future<Output = Result<Option<T>, Error>>>(
         &self,
         range: &KeyRange,
@@ -106,7 +107,7 @@ impl Scan<'_> {
             ..query_versions(&changes, select, self.key)
         };
         source.conditions.push("c.sourceTs <= @last AND c._ts <= @recorded".to_owned());
-        source.parameters.insert("@last".to_owned(), json!(self.looks_back_to()));
+        source.parameters.insert("@last".to_owned(), json!(self.newest_second()));
         source.parameters.insert("@recorded".to_owned(), json!(self.recorded_until.unwrap_or(i64::MAX)));
         if !self.filters.is_empty() {
             let fields: Vec<String> =
@@ -115,38 +116,41 @@ impl Scan<'_> {
             source.conditions.push(format!("({fields} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))"));
         }
         let candidate = |item: Value| {
-            let row: Row = serde_json::from_value(item).map_err(|error| Error::corrupt("listing versions", error))?;
+            let row: Row = serde_json::from_value(item).map_err(|error| {
+                Error::corrupt(format!("listing the versions of container {}", changes.name()), error)
+            })?;
             let name = DocumentName { id: row.source_id, partition_key: row.partition_key };
             Ok(Candidate { name, version: Some(row.id) })
         };
         source.page(range, continuation, candidate, each).await
     }
 
-    /// Whether a document that was named is met here, and what is known of it.
+    /// Observes a candidate; `None` when the document is observed elsewhere in the scan, or is not selected.
     ///
     /// # Errors
     /// When the containers cannot be read.
-    pub(crate) async fn meet(&self, candidate: Candidate) -> Result<Option<Met>, Error> {
+    pub(crate) async fn observe(&self, candidate: Candidate) -> Result<Option<ScannedDocument>, Error> {
         match candidate.version {
-            Some(version) => self.meet_past(candidate.name, &version).await,
-            None => self.meet_live(candidate.name).await,
+            Some(version) => self.observe_past(candidate.name, &version).await,
+            None => self.observe_live(candidate.name).await,
         }
     }
 
-    async fn meet_live(&self, name: DocumentName) -> Result<Option<Met>, Error> {
+    async fn observe_live(&self, name: DocumentName) -> Result<Option<ScannedDocument>, Error> {
         let live = self.history.live(&name).await?;
         let Some(live) = live.filter(|live| self.meets(live.document.as_ref())) else { return Ok(None) };
-        if self.is_met_past(&name).await? {
+        if self.is_observed_past(&name).await? {
             return Ok(None);
         }
-        Ok(Some(Met { name, live: Some(live), newest: None }))
+        Ok(Some(ScannedDocument { name, live: Some(live), newest: None }))
     }
 
-    /// Whether [`Self::past`] comes upon the document at a version.
-    async fn is_met_past(&self, name: &DocumentName) -> Result<bool, Error> {
+    /// Whether [`Self::past`] observes the document at one of its versions.
+    async fn is_observed_past(&self, name: &DocumentName) -> Result<bool, Error> {
         let Some(recorded_until) = self.recorded_until else { return Ok(false) };
-        let sight = self.history.outlines_until(name, self.looks_back_to(), recorded_until).await?;
-        let Some(version) = sight.recorded.filter(|version| self.key.is_none_or(|key| *key == version.partition_key))
+        let versions = self.history.outlines_until(name, self.newest_second(), recorded_until).await?;
+        let Some(version) =
+            versions.recorded.filter(|version| self.key.is_none_or(|key| *key == version.partition_key))
         else {
             return Ok(false);
         };
@@ -157,41 +161,41 @@ impl Scan<'_> {
         Ok(self.meets(record.as_ref().and_then(|record| record.get("document"))))
     }
 
-    async fn meet_past(&self, name: DocumentName, version: &VersionId) -> Result<Option<Met>, Error> {
+    async fn observe_past(&self, name: DocumentName, version: &VersionId) -> Result<Option<ScannedDocument>, Error> {
         if self.key.is_some_and(|key| *key != name.partition_key) {
             return Ok(None);
         }
-        let newest = match self.seen.get(&name) {
-            Some(Sight::MetBy(id)) if id.as_ref() != Some(version) => return Ok(None),
-            // A runner before this one came no further, or the same version is in two pages.
-            Some(_) => self.history.versions_until(&name, self.looks_back_to(), NEWEST).await?.next().await?,
+        let newest = match self.states.get(&name) {
+            Some(ScanState::RepresentedBy(id)) if id.as_ref() != Some(version) => return Ok(None),
+            // An interrupted worker stopped here, or the version is on two pages.
+            Some(_) => self.history.versions_until(&name, self.newest_second(), NEWEST).await?.next().await?,
             None => {
                 let recorded_until = self.recorded_until.unwrap_or(i64::MAX);
-                let sight = self.history.outlines_until(&name, self.looks_back_to(), recorded_until).await?;
-                let met_by = sight.recorded.map(|recorded| recorded.id);
-                self.seen.insert(&name, Sight::MetBy(met_by.clone()));
-                if met_by.as_ref() != Some(version) {
+                let versions = self.history.outlines_until(&name, self.newest_second(), recorded_until).await?;
+                let represented_by = versions.recorded.map(|recorded| recorded.id);
+                self.states.insert(&name, ScanState::RepresentedBy(represented_by.clone()));
+                if represented_by.as_ref() != Some(version) {
                     return Ok(None);
                 }
-                match sight.newest {
+                match versions.newest {
                     Some(newest) => Some(self.history.version(&name, &newest.id).await?),
                     None => None,
                 }
             }
         };
         let live = self.history.live(&name).await?;
-        // Beyond the horizon the version that goes with the target is another one.
+        // Before the horizon, another version decides the state at the target.
         let newest = Some(newest).filter(|_| self.horizon <= self.last_change);
-        Ok(Some(Met { name, live, newest }))
+        Ok(Some(ScannedDocument { name, live, newest }))
     }
 
     fn meets(&self, document: Option<&Value>) -> bool {
         self.filters.is_empty() || document.is_some_and(|document| matches_all(self.filters, document))
     }
 
-    /// The last second of versions by which documents are met. Those whose versions of the target time are gone are told as
-    /// unknown.
-    fn looks_back_to(&self) -> i64 {
+    /// The second since 1970 of the newest versions that represent documents. A document whose versions of the target time were
+    /// removed is reported as unknown.
+    fn newest_second(&self) -> i64 {
         self.last_change.max(self.horizon)
     }
 }

@@ -1,13 +1,12 @@
-//! Verifications for people to look at: how far one is, and its findings page by page.
+//! Verifications as they are shown: their progress, and their findings page by page.
 
-use serde::Serialize;
-
-use super::finding::Finding;
-use super::record::VerifyRecord;
-use super::verifications::Verifications;
-use super::work::PAGE_KIND;
 use changefeed_cosmos::Error;
 use changefeed_jobs::JobProgress;
+use serde::Serialize;
+
+use super::finding::{Finding, PAGE_KIND};
+use super::verifications::Verifications;
+use super::verify_record::VerifyRecord;
 
 /// A verification as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,10 +17,10 @@ pub struct VerifyView {
     pub record: VerifyRecord,
     /// The first findings.
     pub findings: Vec<Finding>,
-    /// How far it is.
+    /// Its progress.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<JobProgress>,
-    /// For the next findings; absent when these are all.
+    /// For the next findings; absent after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
 }
@@ -32,13 +31,13 @@ pub struct VerifyView {
 pub struct Findings {
     /// In no order.
     pub items: Vec<Finding>,
-    /// For the next page; absent on the last.
+    /// For the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
 }
 
 impl VerifyRecord {
-    /// The record as it is shown: how far it is, in place of what its runners need to know.
+    /// The record as it is shown: with the progress instead of the state of the work.
     pub fn view(mut self) -> VerifyView {
         let progress = self.job.take().map(|job| job.progress());
         VerifyView { record: self, findings: Vec::new(), progress, continuation: None }
@@ -56,11 +55,11 @@ impl Verifications {
         Ok(VerifyView { findings: first.items, continuation: first.continuation, ..record.view() })
     }
 
-    /// The findings of a verification, page by page: those that were confirmed so far.
+    /// A page of the findings of a verification that are confirmed so far.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such verification, and when the continuation is
-    /// none that this gave.
+    /// [`ErrorKind::NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such verification; and when the continuation
+    /// is not one of this list.
     pub async fn findings(&self, id: &str, continuation: Option<&str>) -> Result<Findings, Error> {
         self.record(id).await?;
         self.findings_page(id, continuation).await

@@ -1,23 +1,23 @@
-//! Backups as jobs show them. `docs/reference/format.md` specifies the record.
+//! The records of backups as they are shown. `docs/reference/format.md` specifies the record.
 
+use changefeed_cosmos::Error;
+use changefeed_jobs::{Job, JobProgress, JobState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::backups::{BACKUP, Backups};
-use changefeed_cosmos::Error;
-use changefeed_jobs::{Job, JobProgress, JobState};
 
-/// What is in a backup so far.
+/// What a backup contains so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackupCounts {
     /// Documents.
     pub documents: u64,
-    /// Documents that are gone, of an incremental backup.
+    /// Deletions, in an incremental backup.
     pub deletions: u64,
-    /// The size of its files.
+    /// The size of its files in bytes.
     pub bytes: u64,
-    /// Documents that are not in it because the history does not reach back to the moment.
+    /// Documents that are not in it, because the history does not reach back to the requested time.
     pub unknown: u64,
     /// Documents in it whose date-time strings the Functions host may have rewritten.
     pub inexact: u64,
@@ -27,24 +27,24 @@ pub struct BackupCounts {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupView {
-    /// Of the job, and of the backup.
+    /// The id of the job and of the backup.
     pub id: String,
-    /// How far it is.
+    /// Its state.
     pub state: JobState,
-    /// What was asked for.
+    /// The request.
     pub request: Value,
-    /// When it was asked for, RFC 3339 in UTC.
+    /// When it was requested, RFC 3339 in UTC.
     pub started_at: String,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<String>,
-    /// What is in it so far.
+    /// What it contains so far.
     pub counts: BackupCounts,
-    /// Request units of everything that was done.
+    /// Request units of the whole job so far.
     pub request_charge: f64,
-    /// How far the work is.
+    /// The progress of the job.
     pub progress: JobProgress,
-    /// The only machine that can work on it.
+    /// The only machine that can run it, because its files are there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only_on: Option<String>,
 }
@@ -52,7 +52,7 @@ pub struct BackupView {
 /// A list of backups.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BackupList {
-    /// Newest first; at most a hundred.
+    /// Newest first, at most 100.
     pub items: Vec<BackupView>,
 }
 
@@ -71,8 +71,8 @@ impl BackupView {
         }
     }
 
-    /// Where it is written.
-    pub fn place(&self) -> &str {
+    /// The location that it is written to.
+    pub fn location(&self) -> &str {
         self.request["to"].as_str().unwrap_or_default()
     }
 }

@@ -1,11 +1,12 @@
-//! A query over the versions of documents.
+//! The query for versions: of all documents, or of those with one partition key value.
 
 use changefeed_cosmos::{Container, Key};
 use changefeed_history::pk_of;
 use changefeed_jobs::PagedQuery;
 use serde_json::{Map, json};
 
-/// Reads the versions of all documents, or of those with a partition key value.
+/// A query for the versions of all documents, or of those with a partition key value. Different keys can have the same `pk`, so
+/// the caller must compare the key of each row.
 pub(crate) fn query_versions<'a>(changes: &'a Container, select: String, key: Option<&Key>) -> PagedQuery<'a> {
     let (mut conditions, mut parameters) = (Vec::new(), Map::new());
     let pk = key.and_then(pk_of);

@@ -1,23 +1,23 @@
-//! The record of a restore in the jobs container, and the report made of it. `docs/reference/format.md` specifies the record.
+//! The record of a restore in the jobs container, and the report of a restore. `docs/reference/format.md` specifies the record.
 
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
-use super::plan::{Counts, Plan, PlannedItem};
-use super::restores::{RESTORE, Restores};
-use super::show::RestoreView;
-use super::stored_item::shortened;
-use changefeed_cosmos::retry;
-use changefeed_cosmos::split_large_record;
-use changefeed_cosmos::timestamp;
-use changefeed_cosmos::{Error, Key};
+use changefeed_cosmos::{Error, ErrorKind, Key, retry, split_large_record, timestamp, without_system_properties};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
-/// How a restore ended.
+use super::plan::Plan;
+use super::planned_item::{Counts, PlannedItem};
+use super::restore_page::without_large_changes;
+use super::restores::{RESTORE, Restores};
+
+/// Seconds after which the service removes the record and the pages of a dry run.
+pub(super) const PLAN_TTL: u64 = 7 * 86_400;
+
+/// The state of a restore that has ended with these counts.
 pub(super) fn state_of(counts: &Counts) -> JobState {
     match counts {
         Counts { failed: 1.., .. } => JobState::Failed,
@@ -26,20 +26,20 @@ pub(super) fn state_of(counts: &Counts) -> JobState {
     }
 }
 
-/// What a restore did, or would do.
+/// The outcome of a restore within one request, or its plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreReport {
-    /// The restore's id; absent from a dry run, which leaves no record.
+    /// The restore's id; absent from a dry run, which has no record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// How far it is.
+    /// Its state.
     pub state: JobState,
     /// Whether it was only planned.
     pub dry_run: bool,
-    /// How many documents each action is for.
+    /// The number of documents by action.
     pub counts: Counts,
-    /// Document by document.
+    /// The items, in the order of their partition keys and ids.
     pub items: Vec<PlannedItem>,
     /// Request units of the writes.
     pub request_charge: f64,
@@ -51,11 +51,11 @@ pub struct RestoreReport {
 pub struct RestoreRecord {
     /// The restore's id.
     pub id: String,
-    /// `restore`: jobs of other kinds lie beside it.
+    /// `restore`. The jobs container also has jobs of other kinds.
     pub kind: String,
-    /// How far it is.
+    /// Its state.
     pub state: JobState,
-    /// What was asked for.
+    /// The request.
     pub request: Value,
     /// The restore that this one undid.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -63,42 +63,36 @@ pub struct RestoreRecord {
     /// The restore that undid this one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub undone_by: Option<String>,
-    /// The container that was written to, where it is not the monitored one.
+    /// The container that was written to, if it is not the monitored one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub into: Option<String>,
-    /// Who.
+    /// Who requested it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub requested_by: Option<String>,
-    /// Why.
+    /// The reason.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
-    /// When, RFC 3339 in UTC.
+    /// When it was requested, RFC 3339 in UTC.
     pub started_at: String,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub finished_at: Option<String>,
-    /// How many documents each action is for.
+    /// The number of documents by action.
     pub counts: Counts,
-    /// Document by document; not in lists.
+    /// The items; absent in lists. The items of a job are in pages of their own.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub items: Vec<PlannedItem>,
-    /// Request units of the writes; of everything that was done, where the restore is a job.
+    /// Request units of the writes; for a job, of all requests.
     pub request_charge: f64,
-    /// How far the work is, where the restore is a job. Then its items are documents of their own.
+    /// The state of the work; absent if the restore was done within one request.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub job: Option<Work>,
     /// The format of the record.
     pub schema: u32,
 }
 
-/// A list of restores.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RestoreList {
-    /// Newest first, without their items; at most a hundred.
-    pub items: Vec<RestoreView>,
-}
-
 impl RestoreRecord {
+    /// The record of a restore that is about to execute a plan.
     pub(super) fn start(id: String, plan: &Plan, now: DateTime<Utc>) -> Self {
         Self {
             id,
@@ -120,6 +114,7 @@ impl RestoreRecord {
         }
     }
 
+    /// Sets the outcome.
     pub(super) fn finish(&mut self, items: Vec<PlannedItem>, request_charge: f64, now: DateTime<Utc>) {
         self.counts = Counts::of(&items);
         self.state = state_of(&self.counts);
@@ -128,6 +123,7 @@ impl RestoreRecord {
         self.finished_at = Some(timestamp(now));
     }
 
+    /// The report of the restore.
     pub(super) fn report(self) -> RestoreReport {
         RestoreReport {
             id: Some(self.id),
@@ -155,33 +151,7 @@ impl Plan {
 }
 
 impl Restores {
-    /// The restores, newest first, without their items.
-    ///
-    /// # Errors
-    /// When the jobs container cannot be read.
-    pub async fn list(&self) -> Result<RestoreList, Error> {
-        let fields = [
-            "id",
-            "kind",
-            "state",
-            "request",
-            "undoOf",
-            "undoneBy",
-            "into",
-            "requestedBy",
-            "reason",
-            "startedAt",
-            "finishedAt",
-            "counts",
-            "requestCharge",
-            "job",
-            "schema",
-        ];
-        let records: Vec<RestoreRecord> = self.jobs.list(RESTORE, &fields).await?;
-        Ok(RestoreList { items: records.into_iter().map(RestoreRecord::view).collect() })
-    }
-
-    /// One restore, with its items.
+    /// The record of a restore, with its items if it was done within one request.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such restore.
@@ -189,10 +159,10 @@ impl Restores {
         self.jobs.record(RESTORE, id, &["items"]).await
     }
 
-    /// Saves a record. Changes that are long to tell are left out of it: the versions that it names tell them too.
+    /// Stores the record of a restore within one request, without large differences.
     pub(super) async fn save(&self, record: &RestoreRecord) -> Result<(), Error> {
         let mut record = record.clone();
-        record.items = record.items.into_iter().map(shortened).collect();
+        record.items = record.items.into_iter().map(without_large_changes).collect();
         let record = &record;
         let jobs = self.jobs.open().await?;
         let deadline = Instant::now() + self.options.timeout;
@@ -201,5 +171,25 @@ impl Restores {
             retry(deadline, || jobs.upsert(&key, &item.id, &item.body)).await?;
         }
         Ok(())
+    }
+
+    /// Records on a restore that it was undone by another one.
+    pub(super) async fn mark_undone(&self, id: &str, by: &str) -> Result<(), Error> {
+        let jobs = self.jobs.open().await?;
+        let key = Key::text(id);
+        let deadline = Instant::now() + self.options.timeout;
+        loop {
+            let Some(record) = retry(deadline, || jobs.read(&key, id)).await? else { return Ok(()) };
+            let etag = record["_etag"].as_str().unwrap_or_default().to_owned();
+            let mut record = without_system_properties(record);
+            if record["undoneBy"] == by {
+                return Ok(());
+            }
+            record["undoneBy"] = json!(by);
+            match retry(deadline, || jobs.replace(&key, id, &record, &etag)).await {
+                Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
+                written => return written.map(drop),
+            }
+        }
     }
 }

@@ -1,31 +1,32 @@
-//! A verification as a job: a slice of it.
+//! The job of a verification: a slice reads pages in three phases.
 
 use std::time::{Duration, Instant};
 
+use changefeed_cosmos::{Error, KeyRange, retry};
+use changefeed_jobs::{
+    ItemsPage, JobKind, JobState, Kind, PageState, Part, PartPage, Parts, Planned, Run, Step, StoredPage, plan_page,
+    read_parts,
+};
 use chrono::Utc;
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::check::{Check, Suspicion};
 use super::confirm::{Confirm, Confirmed};
-use super::finding::{Finding, FindingKind, VerifyCounts};
-use super::request::VerifyRequest;
-use super::verifications::Verifications;
-use crate::scan::Seen;
-use changefeed_cosmos::retry;
-use changefeed_cosmos::{Error, KeyRange};
-use changefeed_jobs::{ItemsPage, PageState, Planned, StoredPage, plan_page};
-use changefeed_jobs::{JobState, Part, PartPage, Parts, Run, Step, read_parts};
+use super::finding::{Finding, FindingKind, PAGE_KIND, VerifyCounts};
+use super::repair::Repair;
+use super::verifications::{VERIFY, Verifications};
+use super::verify_request::VerifyRequest;
+use crate::scan::RecentStates;
 
-/// The kind of the pages of findings.
-pub(super) const PAGE_KIND: &str = "findings";
-/// How long a page's requests are tried again within a slice.
+/// How long transient failures of a page are retried within a slice.
 const PAGE_PATIENCE: Duration = Duration::from_secs(20);
-/// What looking at a document or a version costs, about.
+/// The approximate request units for a document or a version.
 const ROW_UNITS: f64 = 10.0;
-/// Large versions that are read side by side: each may unpack to tens of megabytes.
-const LARGE_AT_ONCE: usize = 2;
+/// Large versions that are read concurrently: each may decompress to tens of megabytes.
+const CONCURRENT_LARGE: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,7 +35,7 @@ enum Phase {
     Live,
     /// The versions.
     Past,
-    /// What these came upon.
+    /// The suspicions of the other phases.
     Confirm,
 }
 
@@ -51,14 +52,25 @@ struct Worker<'a> {
     request: VerifyRequest,
     page_items: usize,
     parallel: usize,
-    seen: Seen,
+    states: RecentStates,
     large: Semaphore,
 }
 
-type Moved = Option<PartPage<(VerifyCounts, u64)>>;
+/// The outcome of a page; `None` when the run is stopping.
+type Advanced = Option<PartPage<(VerifyCounts, u64)>>;
+
+impl JobKind for Verifications {
+    fn kind(&self) -> Kind {
+        VERIFY
+    }
+
+    fn work<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Step, Error>> {
+        async move { work(&self.metered(run.meter()), run).await }.boxed()
+    }
+}
 
 /// Works on a verification until it is done or the run is stopping.
-pub(super) async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
+async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
     let worker = Worker::new(verifications, run)?;
     let mut counts: VerifyCounts = run.counts()?;
     let mut cursor = match run.cursor::<Cursor>()? {
@@ -71,13 +83,13 @@ pub(super) async fn work(verifications: &Verifications, run: &Run) -> Result<Ste
     };
     loop {
         let phase = cursor.phase;
-        let moved = |parts: &Parts, (page, processed): (VerifyCounts, u64)| {
+        let advance = |parts: &Parts, (page, processed): (VerifyCounts, u64)| {
             counts.add(page);
             run.advance(&Cursor { phase, parts: parts.clone() }, &counts, processed)
         };
         let parts = cursor.parts.clone();
         let page = |part: Part, may_be_begun| worker.page(phase, &parts, part, may_be_begun);
-        cursor.parts = read_parts(run, cursor.parts.clone(), worker.parallel, page, moved).await?;
+        cursor.parts = read_parts(run, cursor.parts.clone(), worker.parallel, page, advance).await?;
         if !cursor.parts.is_done() {
             return Ok(Step::More);
         }
@@ -87,7 +99,7 @@ pub(super) async fn work(verifications: &Verifications, run: &Run) -> Result<Ste
             Phase::Confirm => break,
         };
         cursor = worker.begin(next).await?;
-        // Pages change while they are confirmed: nobody is to come upon them by the scans again.
+        // From here on the pages are confirmed: no worker may add suspicions to them any more.
         run.begin(&cursor, &counts).await?;
     }
     Ok(Step::Ended(if counts.found() > counts.repaired { JobState::Findings } else { JobState::Done }))
@@ -96,13 +108,22 @@ pub(super) async fn work(verifications: &Verifications, run: &Run) -> Result<Ste
 impl<'a> Worker<'a> {
     fn new(verifications: &'a Verifications, run: &'a Run) -> Result<Self, Error> {
         let request: VerifyRequest = serde_json::from_value(run.property("request"))
-            .map_err(|error| Error::invalid("reading a verification's request", error.to_string()))?;
+            .map_err(|error| Error::corrupt(format!("reading the request of verification {}", run.id()), error))?;
         let (page_items, parallel) = verifications.jobs.options().within(run.ru_per_second(), ROW_UNITS);
-        let large = Semaphore::new(LARGE_AT_ONCE);
-        Ok(Self { run, verifications, job_id: run.id(), request, page_items, parallel, seen: Seen::default(), large })
+        let large = Semaphore::new(CONCURRENT_LARGE);
+        Ok(Self {
+            run,
+            verifications,
+            job_id: run.id(),
+            request,
+            page_items,
+            parallel,
+            states: RecentStates::default(),
+            large,
+        })
     }
 
-    /// The parts of a phase, and how much there is to look at.
+    /// The parts of a phase. Sets the total of the job, where it is known.
     async fn begin(&self, phase: Phase) -> Result<Cursor, Error> {
         let Verifications { history, jobs, .. } = self.verifications;
         if self.request.partition_key.is_some() && phase != Phase::Confirm {
@@ -125,7 +146,7 @@ impl<'a> Worker<'a> {
         Ok(Cursor { phase, parts: Parts::of(&container, items, jobs.options().part_items).await? })
     }
 
-    async fn page(&self, phase: Phase, parts: &Parts, part: Part, may_be_begun: bool) -> Result<Moved, Error> {
+    async fn page(&self, phase: Phase, parts: &Parts, part: Part, may_be_begun: bool) -> Result<Advanced, Error> {
         match phase {
             Phase::Live => self.suspect(phase, "live", parts, part, may_be_begun).await,
             Phase::Past => self.suspect(phase, "past", parts, part, may_be_begun).await,
@@ -133,7 +154,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// The first look at a page.
+    /// Checks a page, and stores its suspicions.
     async fn suspect(
         &self,
         phase: Phase,
@@ -141,33 +162,33 @@ impl<'a> Worker<'a> {
         parts: &Parts,
         part: Part,
         may_be_begun: bool,
-    ) -> Result<Moved, Error> {
+    ) -> Result<Advanced, Error> {
         let id = format!("{}-{PAGE_KIND}-{phase_name}-{:03}-{:05}", self.job_id, part.number, part.page);
         let deadline = Instant::now() + PAGE_PATIENCE;
         let (range, continuation) = (parts.range(&part), part.continuation.as_deref());
         let check = Check {
-            verifications: self.verifications,
+            history: &self.verifications.history,
             key: self.request.partition_key.as_ref(),
             grace: self.request.grace(),
             page_items: self.page_items,
             concurrency: self.concurrency(),
-            seen: &self.seen,
+            states: &self.states,
             large: &self.large,
         };
         let plan = || async {
-            let looked = match phase {
+            let found = match phase {
                 Phase::Live => check.live(&range, continuation).await?,
                 _ => check.past(&range, continuation).await?,
             };
             let (mut findings, mut pending) = (Vec::new(), 0);
-            for suspicion in looked.items {
+            for suspicion in found.items {
                 match suspicion {
                     Suspicion::Suspected(suspected) => findings.extend(suspected),
                     Suspicion::Pending => pending += 1,
                 }
             }
             let page = ItemsPage::planned(id.clone(), PAGE_KIND, self.job_id.clone(), findings);
-            Ok(ItemsPage { next: looked.next, processed: looked.processed, pending, ..page })
+            Ok(ItemsPage { next: found.next, processed: found.processed, pending, ..page })
         };
         let (page, is_numbered, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
             Planned::Stored(stored, was_begun) => (stored.page, true, was_begun),
@@ -179,8 +200,8 @@ impl<'a> Worker<'a> {
         Ok(Some(page.moved(is_numbered, was_begun, (counts, page.processed))))
     }
 
-    /// The second look at what the pages of a range of the jobs container have.
-    async fn confirm(&self, parts: &Parts, part: Part) -> Result<Moved, Error> {
+    /// Confirms the next page of suspicions of a range of the jobs container.
+    async fn confirm(&self, parts: &Parts, part: Part) -> Result<Advanced, Error> {
         let deadline = Instant::now() + PAGE_PATIENCE;
         let (range, continuation): (KeyRange, _) = (parts.range(&part), part.continuation.as_deref());
         if self.run.is_stopping() {
@@ -204,7 +225,7 @@ impl<'a> Worker<'a> {
         Ok(Some(PartPage { continuation: next, is_numbered: true, was_begun: true, result: (counts, 0) }))
     }
 
-    /// The second look at a page; `None` when the run is stopping.
+    /// Confirms the suspicions of a page; `None` when the run is stopping.
     async fn confirm_page(&self, stored: StoredPage<Finding>) -> Result<Option<ItemsPage<Finding>>, Error> {
         if stored.page.items.iter().any(|suspected| suspected.kind == FindingKind::Gone) {
             let grace = self.request.grace();
@@ -217,12 +238,15 @@ impl<'a> Worker<'a> {
         }
         let deadline = Instant::now() + PAGE_PATIENCE;
         let confirm = Confirm {
-            verifications: self.verifications,
-            job_id: &self.job_id,
-            repair: self.request.repair,
+            history: &self.verifications.history,
+            repair: Repair {
+                history: &self.verifications.history,
+                job_id: &self.job_id,
+                suspected_at: stored.second,
+                deadline,
+            },
+            is_repairing: self.request.repair,
             grace: self.request.grace(),
-            suspected_at: stored.second,
-            deadline,
             large: &self.large,
         };
         let results: Vec<Result<Confirmed, Error>> = futures::stream::iter(stored.page.items.clone())
@@ -233,7 +257,7 @@ impl<'a> Worker<'a> {
             .buffered(self.concurrency())
             .collect()
             .await;
-        // Every write under way has ended; what failed for now is looked at again.
+        // All writes have ended. After a transient failure, the page is confirmed again.
         let (mut items, mut pending) = (Vec::new(), 0);
         for confirmed in results {
             match confirmed? {

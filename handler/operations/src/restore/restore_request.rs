@@ -1,89 +1,100 @@
-//! What to restore.
+//! A request for a restore.
 
-use serde::{Deserialize, Serialize};
-
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::{Error, Key};
-use changefeed_history::Moment;
-use changefeed_history::{Filter, check_filter_count};
+use changefeed_cosmos::{DocumentName, Error, Key};
+use changefeed_history::{Filter, Moment, check_filter_count, matches_all};
 use changefeed_jobs::check_budget;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// Documents that one request names.
-const MAX_CANDIDATES: usize = 10_000;
-/// Backups of a chain.
+/// The most documents that one request names.
+const MAX_DOCUMENTS: usize = 10_000;
+/// The most backups in a chain.
 const MAX_CHAIN: usize = 1000;
 
-/// A request for a restore. In JSON it is flat: one selection (`id` and `partitionKey`; `documents`; `partitionKey`;
+/// A request for a restore. In JSON it is one flat object: one selection (`id` and `partitionKey`; `documents`; `partitionKey`;
 /// `filter` and perhaps `filterOn`; `all`), one target (`asOf`, `before`, `version` or `from`), and the rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Flat", into = "Flat")]
+#[serde(try_from = "RawRestoreRequest", into = "RawRestoreRequest")]
 pub struct RestoreRequest {
-    /// Which documents.
+    /// The documents to restore.
     pub selection: Selection,
-    /// Back to what.
+    /// The state to restore them to.
     pub target: Target,
-    /// Only plan.
+    /// Only plan; write nothing.
     pub dry_run: bool,
-    /// Overwrite documents that have changed since the plan.
+    /// Overwrite documents that have changed since the plan, and write inexact versions.
     pub force: bool,
     /// Delete documents that are known not to have existed at the target.
     pub delete_created_after: bool,
-    /// Another container to write to, in place of the monitored one.
+    /// Another container to write to, instead of the monitored one.
     pub into: Option<String>,
-    /// Why, for the record.
+    /// The reason, for the record.
     pub reason: Option<String>,
-    /// Who, for the record.
+    /// Who requests it, for the record.
     pub requested_by: Option<String>,
-    /// Make a job of it, however small it is.
+    /// Run it as a job, even if it is small.
     pub job: bool,
-    /// The most request units to use in a second. It makes a job of it.
+    /// The budget: request units a second. With a budget it is a job.
     pub ru_per_second: Option<f64>,
 }
 
-/// Which documents to restore.
+/// The documents to restore.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Selection {
-    /// These.
+    /// The documents with these names.
     Documents(Vec<DocumentName>),
-    /// Those of one partition key value.
+    /// The documents with one partition key value.
     Partition(Key),
-    /// Those that meet every condition.
+    /// The documents that meet all conditions.
     Filter {
         /// The conditions.
         filters: Vec<Filter>,
-        /// In which state they are held against them.
+        /// The state of a document that must meet them.
         on: FilterOn,
     },
     /// Every document.
     All,
 }
 
-/// In which state a document must meet a filter.
+impl Selection {
+    /// Whether the selection includes a document of a backup. A deletion has no document and meets no filter.
+    pub(super) fn includes(&self, name: &DocumentName, document: Option<&Value>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Documents(documents) => documents.contains(name),
+            Self::Partition(key) => *key == name.partition_key,
+            Self::Filter { filters, .. } => document.is_some_and(|document| matches_all(filters, document)),
+        }
+    }
+}
+
+/// The state of a document that must meet a filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FilterOn {
-    /// As it was at the target.
+    /// Its state at the target.
     #[default]
     Target,
-    /// As it is now.
+    /// Its state now.
     Live,
 }
 
-/// Back to what.
+/// The state to restore documents to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// The newest version not after the moment.
+    /// The newest version that is not after this time.
     AsOf(Moment),
-    /// The newest version before the moment.
+    /// The newest version before this time.
     Before(Moment),
-    /// This version, of one document.
+    /// The version with this id, of one document.
     Version(String),
-    /// What these places hold: a full backup and its increments in order, or files of documents.
+    /// The content of these locations: a full backup and its increments in order, or one location with JSON files.
     Backup(Vec<String>),
 }
 
 impl Target {
-    /// The last second of changes that count, and the second at which the document is looked at.
+    /// The second since 1970 of the last change that counts, and the second whose state is restored; `None` where the target is no
+    /// time.
     pub(crate) fn seconds(&self) -> Option<(i64, i64)> {
         match self {
             Self::AsOf(moment) => Some((moment.second(), moment.second())),
@@ -93,10 +104,10 @@ impl Target {
     }
 }
 
-/// The request as it is in JSON.
+/// The request as it is in JSON, before it is checked.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct Flat {
+struct RawRestoreRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,7 +127,7 @@ struct Flat {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<Places>,
+    from: Option<Locations>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -135,19 +146,20 @@ struct Flat {
     ru_per_second: Option<f64>,
 }
 
-/// A place, or several.
+/// A location, or several.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Places {
+enum Locations {
     One(String),
     Several(Vec<String>),
 }
 
-impl TryFrom<Flat> for RestoreRequest {
-    type Error = String;
-
-    fn try_from(flat: Flat) -> Result<Self, String> {
-        let selection = match (flat.id, flat.partition_key, flat.documents, flat.filter, flat.all) {
+impl RawRestoreRequest {
+    /// The selection of the request.
+    fn selection(&mut self) -> Result<Selection, String> {
+        let (id, key, documents, filters) =
+            (self.id.take(), self.partition_key.take(), self.documents.take(), self.filter.take());
+        Ok(match (id, key, documents, filters, self.all) {
             (Some(id), Some(partition_key), None, None, false) => {
                 Selection::Documents(vec![DocumentName { id, partition_key }])
             }
@@ -155,88 +167,106 @@ impl TryFrom<Flat> for RestoreRequest {
                 return Err("id needs the document's partitionKey, the array of its components".into());
             }
             (None, None, Some(documents), None, false) if documents.is_empty() => {
-                return Err("documents is empty".into());
+                return Err(format!("documents is empty; allowed are 1 to {MAX_DOCUMENTS} documents"));
             }
-            (None, None, Some(documents), None, false) if documents.len() > MAX_CANDIDATES => {
-                return Err(format!("{} documents; allowed are {MAX_CANDIDATES}", documents.len()));
+            (None, None, Some(documents), None, false) if documents.len() > MAX_DOCUMENTS => {
+                return Err(format!("documents has {} entries; allowed are 1 to {MAX_DOCUMENTS}", documents.len()));
             }
             (None, None, Some(documents), None, false) => Selection::Documents(documents),
             (None, Some(key), None, None, false) => Selection::Partition(key),
             (None, None, None, Some(filters), false) if filters.is_empty() => {
-                return Err("filter is empty; for every document give all: true".into());
+                return Err("filter is empty; to restore all documents, use all: true".into());
             }
             (None, None, None, Some(filters), false) => {
                 check_filter_count(&filters)?;
-                Selection::Filter { filters, on: flat.filter_on.unwrap_or_default() }
+                Selection::Filter { filters, on: self.filter_on.unwrap_or_default() }
             }
             (None, None, None, None, true) => Selection::All,
-            // A backup is restored whole unless something else is said.
-            (None, None, None, None, false) if flat.from.is_some() => Selection::All,
+            // Without a selection, the whole backup is restored.
+            (None, None, None, None, false) if self.from.is_some() => Selection::All,
             _ => {
                 return Err(
                     "give exactly one of: id and partitionKey; documents; partitionKey; filter; all: true".into()
                 );
             }
-        };
-        if flat.filter_on.is_some() && !matches!(selection, Selection::Filter { .. }) {
-            return Err("filterOn goes with filter".into());
-        }
-        if flat.into.is_some() && flat.delete_created_after {
-            return Err("deleteCreatedAfter does not go with into: what is in another container has no history".into());
-        }
-        check_budget(flat.ru_per_second)?;
-        if flat.filter_on == Some(FilterOn::Live) && flat.from.is_some() {
-            return Err(
-                "filterOn is live; with from, documents are held against the filter as the backup has them".into()
-            );
-        }
-        let target = match (flat.as_of, flat.before, flat.version) {
-            (None, None, None) if let Some(from) = flat.from => match from {
-                Places::One(place) => Target::Backup(vec![place]),
-                Places::Several(places) if (1..=MAX_CHAIN).contains(&places.len()) => Target::Backup(places),
-                Places::Several(places) => {
-                    return Err(format!("from has {} places; allowed are 1 to {MAX_CHAIN}", places.len()));
+        })
+    }
+
+    /// The target of the request.
+    fn target(&mut self, selection: &Selection) -> Result<Target, String> {
+        let from = self.from.take();
+        Ok(match (self.as_of.take(), self.before.take(), self.version.take(), from) {
+            (None, None, None, Some(from)) => match from {
+                Locations::One(location) => Target::Backup(vec![location]),
+                Locations::Several(locations) if (1..=MAX_CHAIN).contains(&locations.len()) => {
+                    Target::Backup(locations)
+                }
+                Locations::Several(locations) => {
+                    return Err(format!("from has {} locations; allowed are 1 to {MAX_CHAIN}", locations.len()));
                 }
             },
-            _ if flat.from.is_some() => return Err("from goes with none of: asOf, before, version".into()),
-            (Some(moment), None, None) => Target::AsOf(moment),
-            (None, Some(moment), None) => Target::Before(moment),
-            (None, None, Some(version)) if matches!(&selection, Selection::Documents(documents) if documents.len() == 1) => {
-                Target::Version(version)
-            }
-            (None, None, Some(_)) => return Err("version goes with one document: id and partitionKey".into()),
+            (_, _, _, Some(_)) => return Err("from cannot be used with asOf, before or version".into()),
+            (Some(time), None, None, None) => Target::AsOf(time),
+            (None, Some(time), None, None) => Target::Before(time),
+            (None, None, Some(version), None) => match selection {
+                Selection::Documents(documents) if documents.len() == 1 => Target::Version(version),
+                _ => return Err("version needs one document: give its id and partitionKey".into()),
+            },
             _ => return Err("give exactly one of: asOf, before, version, from".into()),
-        };
+        })
+    }
+}
+
+impl TryFrom<RawRestoreRequest> for RestoreRequest {
+    type Error = String;
+
+    fn try_from(mut raw: RawRestoreRequest) -> Result<Self, String> {
+        let selection = raw.selection()?;
+        if raw.filter_on.is_some() && !matches!(selection, Selection::Filter { .. }) {
+            return Err("filterOn needs filter".into());
+        }
+        if raw.into.is_some() && raw.delete_created_after {
+            let message =
+                "deleteCreatedAfter cannot be used with into: the documents of another container have no history";
+            return Err(message.into());
+        }
+        check_budget(raw.ru_per_second)?;
+        if raw.filter_on == Some(FilterOn::Live) && raw.from.is_some() {
+            let message =
+                "filterOn is live; with from only target is allowed: the filter applies to the backup's documents";
+            return Err(message.into());
+        }
+        let target = raw.target(&selection)?;
         Ok(Self {
             selection,
             target,
-            dry_run: flat.dry_run,
-            force: flat.force,
-            delete_created_after: flat.delete_created_after,
-            into: flat.into,
-            reason: flat.reason,
-            requested_by: flat.requested_by,
-            job: flat.job,
-            ru_per_second: flat.ru_per_second,
+            dry_run: raw.dry_run,
+            force: raw.force,
+            delete_created_after: raw.delete_created_after,
+            into: raw.into,
+            reason: raw.reason,
+            requested_by: raw.requested_by,
+            job: raw.job,
+            ru_per_second: raw.ru_per_second,
         })
     }
 }
 
 impl RestoreRequest {
-    /// Whether a job is asked for, or it takes one.
+    /// Whether the restore is a job however small it is.
     pub fn is_job(&self) -> bool {
         matches!(self.target, Target::Backup(_)) || self.job || self.ru_per_second.is_some()
     }
 
-    /// The request as it is recorded.
-    pub(super) fn recorded(&self) -> Result<serde_json::Value, Error> {
-        serde_json::to_value(self.clone()).map_err(|error| Error::invalid("recording a restore", error.to_string()))
+    /// The request as it is stored in the record.
+    pub(super) fn recorded(&self) -> Result<Value, Error> {
+        serde_json::to_value(self.clone()).map_err(|error| Error::internal("storing the request of a restore", error))
     }
 }
 
-impl From<RestoreRequest> for Flat {
+impl From<RestoreRequest> for RawRestoreRequest {
     fn from(request: RestoreRequest) -> Self {
-        let mut flat = Self {
+        let mut raw = Self {
             dry_run: request.dry_run,
             force: request.force,
             delete_created_after: request.delete_created_after,
@@ -250,26 +280,26 @@ impl From<RestoreRequest> for Flat {
         match request.selection {
             Selection::Documents(documents) => match <[DocumentName; 1]>::try_from(documents) {
                 Ok([DocumentName { id, partition_key }]) => {
-                    (flat.id, flat.partition_key) = (Some(id), Some(partition_key))
+                    (raw.id, raw.partition_key) = (Some(id), Some(partition_key))
                 }
-                Err(documents) => flat.documents = Some(documents),
+                Err(documents) => raw.documents = Some(documents),
             },
-            Selection::Partition(key) => flat.partition_key = Some(key),
-            Selection::Filter { filters, on } => (flat.filter, flat.filter_on) = (Some(filters), Some(on)),
-            Selection::All => flat.all = true,
+            Selection::Partition(key) => raw.partition_key = Some(key),
+            Selection::Filter { filters, on } => (raw.filter, raw.filter_on) = (Some(filters), Some(on)),
+            Selection::All => raw.all = true,
         }
         match request.target {
-            Target::AsOf(moment) => flat.as_of = Some(moment),
-            Target::Before(moment) => flat.before = Some(moment),
-            Target::Version(version) => flat.version = Some(version),
-            Target::Backup(places) => {
-                flat.from = Some(match <[String; 1]>::try_from(places) {
-                    Ok([place]) => Places::One(place),
-                    Err(places) => Places::Several(places),
+            Target::AsOf(moment) => raw.as_of = Some(moment),
+            Target::Before(moment) => raw.before = Some(moment),
+            Target::Version(version) => raw.version = Some(version),
+            Target::Backup(locations) => {
+                raw.from = Some(match <[String; 1]>::try_from(locations) {
+                    Ok([location]) => Locations::One(location),
+                    Err(locations) => Locations::Several(locations),
                 });
             }
         }
-        flat
+        raw
     }
 }
 
@@ -296,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_too_much_is_told() {
+    fn an_error_says_what_is_missing_or_too_much() {
         let refused = |request: serde_json::Value| {
             serde_json::from_value::<RestoreRequest>(request).expect_err("refused").to_string()
         };
@@ -305,7 +335,7 @@ mod tests {
         assert!(refused(json!({"all": true, "filter": ["a=1"], "asOf": 1})).contains("exactly one of"));
         assert!(refused(json!({"all": true})).contains("asOf, before, version"));
         assert!(refused(json!({"all": true, "version": "v"})).contains("one document"));
-        assert!(refused(json!({"from": "/b", "asOf": 1})).contains("from goes with none"));
+        assert!(refused(json!({"from": "/b", "asOf": 1})).contains("from cannot be used with"));
         assert!(refused(json!({"from": []})).contains("1 to"));
         assert!(refused(json!({"filter": [], "asOf": 1})).contains("all: true"));
         assert!(refused(json!({"filter": ["a; DROP=1"], "asOf": 1})).contains("no field"));

@@ -6,7 +6,7 @@ use changefeed_cosmos::{Error, ErrorKind, Key, KeyComponent};
 use changefeed_history::{Filter, Version};
 use serde_json::Value;
 
-/// An error of the backup format.
+/// An error of the backup format, with the same kind.
 pub fn format_error(error: format::Error) -> Error {
     let kind = match error.kind() {
         format::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -23,6 +23,25 @@ pub fn format_error(error: format::Error) -> Error {
     Error::new(kind, error.action(), error.message())
 }
 
+/// An error of reading a backup. A location without a finished backup, or with one of a later version, is the caller's fault;
+/// other damage is damage of stored data.
+pub(crate) fn read_error(location: &format::BackupLocation, action: &str, error: format::ReadError) -> Error {
+    match error {
+        format::ReadError::Location(error) => format_error(error),
+        format::ReadError::Damage(damage) => damage_error(location, action, &damage),
+    }
+}
+
+/// A damage of a backup as an error: see [`read_error`].
+pub(crate) fn damage_error(location: &format::BackupLocation, action: &str, damage: &format::Damage) -> Error {
+    use format::Damage::{NewerFormat, NoManifest, Unfinished};
+    let action = format!("{action} in {location}");
+    match damage {
+        NoManifest | Unfinished { .. } | NewerFormat { .. } => Error::invalid(action, damage.to_string()),
+        damage => Error::corrupt(action, damage),
+    }
+}
+
 /// A partition key as the JSON components of a deletion.
 pub(crate) fn key_components(key: Key) -> Vec<Value> {
     key.components().iter().cloned().map(Value::from).collect()
@@ -37,7 +56,7 @@ pub(crate) fn key_from_components(components: Vec<Value>) -> Result<Key, Error> 
 /// The filters in a backup's header.
 pub(super) fn parse_filters(texts: &[String]) -> Result<Vec<Filter>, Error> {
     let filters: Result<Vec<Filter>, String> = texts.iter().map(|text| Filter::parse(text)).collect();
-    filters.map_err(|message| Error::corrupt("reading the filters of a backup", message))
+    filters.map_err(|message| Error::corrupt("reading the filters in a backup's header", message))
 }
 
 /// Filters as a backup's header stores them.
@@ -52,7 +71,7 @@ pub(super) fn backup_document(version: &Version) -> Result<BackupDocument, Error
         Some(etag) => BackupDocument::from_parts(body, version.source_ts, etag),
         None => Err("the version has no etag".into()),
     };
-    document.map_err(|message| Error::invalid(format!("backing up version {}", version.id), message))
+    document.map_err(|message| Error::corrupt(format!("backing up version {}", version.id), message))
 }
 
 #[cfg(test)]
@@ -67,6 +86,18 @@ mod tests {
         assert_eq!(json!(components), json!(["a", 1.5, true, null, {}]));
         assert_eq!(key_from_components(components).expect("key"), key);
         assert!(key_from_components(vec![json!([1])]).is_err());
+    }
+
+    #[test]
+    fn a_missing_backup_is_the_callers_fault_and_a_damaged_one_is_corrupt_data() {
+        let location = format::BackupLocation::folder("/backups/b");
+        let error = |damage| read_error(&location, "reading the backup", format::ReadError::Damage(damage));
+        for damage in [format::Damage::NoManifest, format::Damage::Unfinished { segments: 2 }] {
+            assert_eq!(error(damage).kind(), ErrorKind::Invalid);
+        }
+        let damaged = error(format::Damage::ManifestChanged);
+        assert_eq!(damaged.kind(), ErrorKind::Corrupt);
+        assert!(damaged.to_string().starts_with("reading the backup in /backups/b: "), "{damaged}");
     }
 
     #[test]
