@@ -40,7 +40,7 @@ pub enum ErrorKind {
     Forbidden,
     /// The caller's request is wrong: 400, or refused before it was sent. The same request fails again.
     Invalid,
-    /// Stored data is damaged, or an answer cannot be parsed. The same request fails again, whoever sends it.
+    /// Stored data is damaged, or an answer cannot be parsed. Every attempt to read it fails.
     Corrupt,
     /// This program is at fault.
     Internal,

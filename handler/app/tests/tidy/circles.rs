@@ -53,12 +53,8 @@ impl Module {
     fn read(file: &File) -> Self {
         let code = code_only(&without_tests(&file.text));
         let tokens = tokens(&code);
-        let mut module = Self {
-            file: file.path.clone(),
-            imports: Vec::new(),
-            mentions: Vec::new(),
-            identifiers: BTreeSet::new(),
-        };
+        let mut module =
+            Self { file: file.path.clone(), imports: Vec::new(), mentions: Vec::new(), identifiers: BTreeSet::new() };
         let text = |at: usize| tokens.get(at).map_or("", |token: &Token<'_>| token.text);
         let mut at = 0;
         while at < tokens.len() {
@@ -169,7 +165,11 @@ impl Modules {
                 None => {
                     let import = self.0.get(from)?.import(name)?;
                     let is_itself = import.path.len() == 1 && import.path[0] == *name;
-                    return if is_itself { None } else { self.resolve(from, &[import.path.as_slice(), rest].concat(), depth + 1) };
+                    return if is_itself {
+                        None
+                    } else {
+                        self.resolve(from, &[import.path.as_slice(), rest].concat(), depth + 1)
+                    };
                 }
             },
         };
@@ -181,9 +181,8 @@ impl Modules {
             } else {
                 // A re-export, or an item of the module itself.
                 let import = self.0.get(&module).and_then(|module| module.import(name));
-                let defined = import.and_then(|import| {
-                    self.resolve(&module, &[import.path.as_slice(), after].concat(), depth + 1)
-                });
+                let defined = import
+                    .and_then(|import| self.resolve(&module, &[import.path.as_slice(), after].concat(), depth + 1));
                 return Some(defined.unwrap_or(module));
             }
             rest = after;
@@ -273,9 +272,8 @@ fn circles(files: &[File], allowed: &[(&str, &[&str])]) -> Vec<String> {
             let mut done = BTreeSet::new();
             for entry in entries.keys() {
                 let Some(circle) = way(&entries, entry, entry).filter(|_| !done.contains(&entry)) else { continue };
-                let reaches_back = |other: &&String| {
-                    way(&entries, entry, other).is_some() && way(&entries, other, entry).is_some()
-                };
+                let reaches_back =
+                    |other: &&String| way(&entries, entry, other).is_some() && way(&entries, other, entry).is_some();
                 let members: Vec<&String> = entries.keys().filter(reaches_back).collect();
                 done.extend(members.iter().copied());
                 let entry_of_list = allowed.iter().position(|(of, listed)| {
@@ -328,7 +326,10 @@ fn a_circle_of_files_is_reported_with_its_lines() {
         ("lib.rs", "mod a;\nmod b;\nmod c;\npub use a::A;\npub type Shared = u8;\n"),
         ("a.rs", "//! [`B`](crate::b::B)\nuse crate::Shared;\nuse crate::{b::B, c};\n"),
         ("b.rs", "fn b() -> super::c::C {}\n"),
-        ("c.rs", "// use crate::nothing;\npub struct C;\nfn c(a: crate::A) {}\n#[cfg(test)]\nmod tests { use crate::b::B; }\n"),
+        (
+            "c.rs",
+            "// use crate::nothing;\npub struct C;\nfn c(a: crate::A) {}\n#[cfg(test)]\nmod tests { use crate::b::B; }\n",
+        ),
     ]);
     assert_eq!(
         circles(&files, &[]),
@@ -370,7 +371,11 @@ fn an_index_is_in_a_circle_only_if_it_uses_its_child() {
         let found = with_index(index);
         assert_eq!(found.len(), 1, "{index}");
         assert!(found[0].starts_with("handler/jobs/src/read: circle (index) -> list -> (index)"), "{}", found[0]);
-        assert!(found[0].contains("handler/jobs/src/read/list.rs:1: uses handler/jobs/src/read/mod.rs"), "{}", found[0]);
+        assert!(
+            found[0].contains("handler/jobs/src/read/list.rs:1: uses handler/jobs/src/read/mod.rs"),
+            "{}",
+            found[0]
+        );
     }
 }
 

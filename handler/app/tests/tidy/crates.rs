@@ -70,7 +70,9 @@ fn unexpected_arrows(manifests: &[File]) -> Vec<String> {
             continue;
         };
         for dependency in dependencies(manifest) {
-            let Some((used, _, _)) = CRATES.iter().find(|(_, package, _)| *package == dependency.name) else { continue };
+            let Some((used, _, _)) = CRATES.iter().find(|(_, package, _)| *package == dependency.name) else {
+                continue;
+            };
             if !allowed.contains(used) && !(dependency.for_tests && FOR_TESTS.contains(used)) {
                 found.push(at(&manifest.path, dependency.line, format!("{name} must not use {used}")));
             }
@@ -127,7 +129,10 @@ fn an_arrow_that_points_up_is_reported() {
             "handler/history/Cargo.toml",
             "[dependencies]\nserde = { workspace = true }\nchangefeed-jobs.workspace = true\nchangefeed-cosmos = { workspace = true }\n",
         ),
-        File::new("handler/jobs/Cargo.toml", "[dev-dependencies]\nlocal-cosmos = { workspace = true }\nlocal-host = {}\n"),
+        File::new(
+            "handler/jobs/Cargo.toml",
+            "[dev-dependencies]\nlocal-cosmos = { workspace = true }\nlocal-host = {}\n",
+        ),
         File::new("handler/cosmos/Cargo.toml", "[target.'cfg(unix)'.dependencies.changefeed]\nworkspace = true\n"),
         File::new("handler/cosmos/Cargo.toml", "[dependencies]\nlocal-cosmos = { workspace = true }\n"),
         File::new("handler/other/Cargo.toml", ""),

@@ -84,7 +84,9 @@ fn broken_links(documents: &[File], exists: impl Fn(&str) -> bool) -> Vec<String
                 let linked = documents.iter().find(|document| document.path == path);
                 if linked.is_none() && !exists(&path) {
                     found.push(at(&document.path, line, format!("{path} does not exist")));
-                } else if !anchor.is_empty() && !linked.is_some_and(|linked| anchors(linked).iter().any(|a| a == anchor)) {
+                } else if !anchor.is_empty()
+                    && !linked.is_some_and(|linked| anchors(linked).iter().any(|a| a == anchor))
+                {
                     found.push(at(&document.path, line, format!("{path} has no heading #{anchor}")));
                 }
             }

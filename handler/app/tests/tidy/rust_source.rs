@@ -71,7 +71,8 @@ fn end_of_raw_string(text: &[char], at: usize) -> Option<usize> {
     if text.get(at + 1 + hashes) != Some(&'"') {
         return Some(at);
     }
-    let ends = |rest: &[char]| rest[0] == '"' && rest[1..].iter().take_while(|c| **c == '#').take(hashes).count() == hashes;
+    let ends =
+        |rest: &[char]| rest[0] == '"' && rest[1..].iter().take_while(|c| **c == '#').take(hashes).count() == hashes;
     position(text, at + 2 + hashes, ends).map(|end| end + 1 + hashes)
 }
 
@@ -157,5 +158,8 @@ fn comments_and_literals_are_not_code() {
 fn items_for_tests_are_left_out() {
     let text = "a;\n#[cfg(test)]\nuse b;\nc!(\"#[cfg(test)]\");\n#[cfg(test)]\nmod tests {\n fn d() { '}'; }\n}\ne";
     let code = without_tests(text);
-    assert_eq!(code.lines().map(str::trim).collect::<Vec<_>>(), ["a;", "", "", "c!(\"#[cfg(test)]\");", "", "", "", "", "e"]);
+    assert_eq!(
+        code.lines().map(str::trim).collect::<Vec<_>>(),
+        ["a;", "", "", "c!(\"#[cfg(test)]\");", "", "", "", "", "e"]
+    );
 }

@@ -80,7 +80,10 @@ fn a_text_outside_its_files_is_reported() {
     ];
     let sources = [
         File::new("handler/cosmos/src/key.rs", "use azure_data_cosmos::PartitionKey;\n"),
-        File::new("handler/app/src/cli/mod.rs", "use std::env;\nconst FILTER: &str = \"azure_data_cosmos_driver=warn\";\n"),
+        File::new(
+            "handler/app/src/cli/mod.rs",
+            "use std::env;\nconst FILTER: &str = \"azure_data_cosmos_driver=warn\";\n",
+        ),
         File::new("handler/processor/src/feed.rs", "use azure_data_cosmos::FeedScope;\n"),
         File::new("handler/processor/src/feed_page.rs", "use azure_data_cosmos::FeedScope;\n"),
         File::new("handler/history/src/history.rs", "\nuse http::StatusCode;\nuse std::env;\n"),

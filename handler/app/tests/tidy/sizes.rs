@@ -11,7 +11,8 @@ const PAGE_LINES: usize = 120;
 fn too_long(files: &[File], limit: usize) -> Vec<String> {
     let mut found = Vec::new();
     for file in files {
-        let lines = if file.path.ends_with(".rs") { lines_without_tests(&file.text) } else { file.text.lines().count() };
+        let lines =
+            if file.path.ends_with(".rs") { lines_without_tests(&file.text) } else { file.text.lines().count() };
         if lines > limit {
             found.push(at(&file.path, limit + 1, format!("{lines} lines; at most {limit} are allowed")));
         }

@@ -74,6 +74,9 @@ fn versions_are_created_and_never_replaced() {
 #[test]
 fn a_version_that_is_replaced_is_reported() {
     let path = "handler/history/src/store_version.rs";
-    let planted = [File::new(path, "\nlet written = changes.upsert(&key, &item).await?;\n"), File::new(REPLACING[0], "a.replace(b)\n")];
+    let planted = [
+        File::new(path, "\nlet written = changes.upsert(&key, &item).await?;\n"),
+        File::new(REPLACING[0], "a.replace(b)\n"),
+    ];
     assert_eq!(replaced(&planted), ["handler/history/src/store_version.rs:2: calls .upsert(…)"]);
 }

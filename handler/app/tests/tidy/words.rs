@@ -31,10 +31,8 @@ const NEVER: &[(&str, &str, &str)] = &[
     ("not", " apart", "does not distinguish"),
 ];
 
-/// Two texts that must not stand close together, in this order.
+/// Two texts that must not stand on one line or on two that follow each other, in this order.
 const NEVER_NEAR: (&str, (&str, &str)) = ("retr", ("without", " end"));
-/// Characters that count as close: about a line.
-const NEAR: usize = 120;
 
 /// The words of a text with one blank between them, and where lines begin in it. Comment marks and list marks are left out, so
 /// that a phrase is found across the end of a line.
@@ -85,13 +83,11 @@ fn hard_words(files: &[File]) -> Vec<String> {
         let (before, (first, second)) = NEVER_NEAR;
         let phrase = [first, second].concat();
         for position in prose.find(&phrase) {
-            let mut near = position.saturating_sub(NEAR);
-            while !prose.text.is_char_boundary(near) {
-                near += 1;
-            }
+            let line = prose.line(position);
+            let near = prose.lines[line.saturating_sub(2)];
             if prose.text[near..position].contains(before) {
                 let message = format!("\"{before}… {phrase}\"; plain: retry indefinitely");
-                found.push(at(&file.path, prose.line(position), message));
+                found.push(at(&file.path, line, message));
             }
         }
     }
@@ -104,16 +100,23 @@ fn texts_and_names_are_plain_english() {
     all.extend(files("docs", ".md"));
     all.extend(super::documents::at_root());
     all.extend(files("data", ".md"));
-    all.extend(["local.settings.json.sample", "Cargo.toml", "deny.toml"].iter().filter(|path| exists(path)).map(|path| file(path)));
+    all.extend(
+        ["local.settings.json.sample", "Cargo.toml", "deny.toml"]
+            .iter()
+            .filter(|path| exists(path))
+            .map(|path| file(path)),
+    );
     assert_none(&hard_words(&all));
 }
 
 #[test]
 fn hard_words_are_reported_across_lines_and_in_any_case() {
-    let text = ["//! Keeps it for\n//! ", "ever. Who", "ever reads\n/// for every one\nfn some", "body_has() {}\n"].concat();
+    let text =
+        ["//! Keeps it for\n//! ", "ever. Who", "ever reads\n/// for every one\nfn some", "body_has() {}\n"].concat();
     let near = ["Retries the batch\nwith", "out end.\n\nGrows with", "out end.\n"].concat();
     let planted = [File::new("a.rs", &text), File::new("b.md", &near)];
     let found = hard_words(&planted);
-    let places: Vec<String> = found.iter().map(|found| found.split('"').next().unwrap_or_default().to_owned()).collect();
+    let places: Vec<String> =
+        found.iter().map(|found| found.split('"').next().unwrap_or_default().to_owned()).collect();
     assert_eq!(places, ["a.rs:2: ", "a.rs:4: ", "a.rs:1: ", "b.md:2: "], "{found:?}");
 }
