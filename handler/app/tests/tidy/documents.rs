@@ -95,10 +95,10 @@ fn broken_links(documents: &[File], exists: impl Fn(&str) -> bool) -> Vec<String
     found
 }
 
-/// Whether a text between backticks is a path: it has a slash or the ending of a file. Texts with blanks or placeholders, routes of
-/// HTTP and flags are none.
+/// Whether a text between backticks is a path: it has a slash, or the ending of a source file or a document. Texts with blanks or
+/// placeholders, HTTP routes and flags are not paths.
 fn is_path(text: &str) -> bool {
-    let is_file = [".rs", ".md", ".toml", ".json", ".sample"].iter().any(|ending| text.ends_with(ending));
+    let is_file = [".rs", ".md", ".toml", ".sample"].iter().any(|ending| text.ends_with(ending));
     let is_other = text.starts_with(['/', '-', '.', '#']) || text.contains([' ', '<', '…', '*', '{', '=', '(', '"']);
     (is_file || text.contains('/')) && !is_other
 }
@@ -168,10 +168,13 @@ fn paths_in_the_documents_for_developers_exist() {
 
 #[test]
 fn a_path_that_does_not_exist_is_reported() {
-    let text = "`app/src/main.rs` and `POST /api/x`, `/api/x`, `cli/<command>/mod.rs`, `--flag`, `serde`\n`jobs/src/gone.rs`\n";
+    let text = "`app/src/main.rs` and `POST /api/x`, `/api/x`, `cli/<command>/mod.rs`, `--flag`, `serde`\n`jobs/src/gone.rs`, `lost.rs`, `manifest.json`\n";
     let exists = |path: &str| path == "handler/app/src/main.rs";
     let documents = [File::new("ARCHITECTURE.md", text)];
-    assert_eq!(missing_paths(&documents, exists), ["ARCHITECTURE.md:2: jobs/src/gone.rs does not exist"]);
+    assert_eq!(
+        missing_paths(&documents, exists),
+        ["ARCHITECTURE.md:2: jobs/src/gone.rs does not exist", "ARCHITECTURE.md:2: lost.rs does not exist"]
+    );
     let sources = [File::new("handler/jobs/src/run.rs", "\n//! See `docs/gone.md`.\nlet text = \"`docs/x.md`\";\n")];
     assert_eq!(missing_documents(&sources, exists), ["handler/jobs/src/run.rs:2: docs/gone.md does not exist"]);
 }
