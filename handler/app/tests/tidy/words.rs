@@ -5,6 +5,7 @@ use crate::tree::{File, assert_none, at, exists, file, files};
 /// A phrase in two parts, so that this file does not have it, and what to write instead.
 const NEVER: &[(&str, &str, &str)] = &[
     ("who", "ever", "name the actor: a worker, the caller"),
+    ("whom", "ever", "name the actor: a worker, the caller"),
     ("some", "body", "name the actor: another worker, the caller"),
     ("no", "body", "name the actor: no worker, no processor"),
     ("for ", "ever", "indefinitely, or: until …"),
