@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_that_uses_more_waits_until_it_is_within_the_budget_and_saves_up_little() {
+    fn whoever_uses_more_waits_until_it_is_within_the_budget_and_little_is_saved_up() {
         let mut pace = Pace::new(100.0, None, 1000.0);
         assert_eq!(pace.wait(0.0, 1000.0), Duration::ZERO);
         assert_eq!(pace.wait(500.0, 1001.0), Duration::from_secs(4), "five seconds' worth in one");

@@ -9,9 +9,12 @@ const NEVER: &[(&str, &str, &str)] = &[
     ("some", "body", "name the actor: another worker, the caller"),
     ("no", "body", "name the actor: no worker, no processor"),
     ("for ", "ever", "indefinitely, or: until …"),
-    ("gone on", " with", "resumed"),
-    ("goes on", " with", "resumes, continues"),
-    ("go on", " with", "resume, continue"),
+    ("gone", " on", "resumed"),
+    ("goes", " on", "resumes, continues"),
+    ("go", " on", "resume, continue"),
+    ("went", " on", "resumed, continued"),
+    ("come", " again", "be redelivered, return"),
+    ("comes", " again", "is redelivered, returns"),
     ("its", " kin", "related settings"),
     ("come", " upon", "find"),
     ("no dead letter", " any more", "is removed from the dead letters"),
@@ -19,11 +22,15 @@ const NEVER: &[(&str, &str, &str)] = &[
     ("held", " against", "compared with"),
     ("what is", " there already", "existing resources"),
     ("is no", " parameter", "unknown parameter"),
-    ("is", " told", "is reported, is given, receives"),
-    ("are", " told", "are reported, are given, receive"),
-    ("be", " told", "be reported, be given, receive"),
-    ("let go", " of", "release, delete"),
-    ("lets go", " of", "releases, deletes"),
+    ("to", "ld", "reported, given, received"),
+    ("tell", " of", "report"),
+    ("tells", " of", "reports"),
+    ("let", " go", "release, delete"),
+    ("lets", " go", "releases, deletes"),
+    ("is", " met", "is observed, is read"),
+    ("are", " met", "are observed, are read"),
+    ("side", " by side", "concurrently, in parallel"),
+    ("an", "ew", "again"),
     ("made", " sure", "checked, ensured"),
     ("what became", " of", "the outcome, the result"),
     ("takes", " away", "removes"),
@@ -35,8 +42,8 @@ const NEVER: &[(&str, &str, &str)] = &[
 /// Two texts that must not stand on one line or on two that follow each other, in this order.
 const NEVER_NEAR: (&str, (&str, &str)) = ("retr", ("without", " end"));
 
-/// The words of a text with one blank between them, and where lines begin in it. Comment marks and list marks are left out, so
-/// that a phrase is found across the end of a line.
+/// The words of a text with one blank between them, and where lines begin in it. An identifier is its words. Comment marks are
+/// left out, so that a phrase is found across the end of a line.
 struct Prose {
     text: String,
     /// For each line, where it begins.
@@ -49,9 +56,11 @@ impl Prose {
         for line in text.lines() {
             prose.lines.push(prose.text.len());
             let line = line.trim_start().trim_start_matches(['/', '!', '#', '>', '*']).trim_end_matches('\\');
-            for word in line.split_whitespace() {
-                prose.text += &word.to_lowercase();
-                prose.text.push(' ');
+            for word in line.split(|character: char| character.is_whitespace() || character == '_') {
+                if !word.is_empty() {
+                    prose.text += &word.to_lowercase();
+                    prose.text.push(' ');
+                }
             }
         }
         prose
