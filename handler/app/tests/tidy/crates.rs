@@ -76,7 +76,8 @@ fn unexpected_arrows(manifests: &[File]) -> Vec<String> {
             let Some((used, _, _)) = CRATES.iter().find(|(_, package, _)| *package == dependency.name) else {
                 continue;
             };
-            if !allowed.contains(used) && !(dependency.for_tests && FOR_TESTS.contains(used)) {
+            let is_allowed = allowed.contains(used) || (dependency.for_tests && FOR_TESTS.contains(used));
+            if !is_allowed {
                 found.push(at(&manifest.path, dependency.line, format!("{name} must not use {used}")));
             }
         }
