@@ -13,7 +13,6 @@ mod difference;
 mod filter;
 mod history;
 mod limits;
-mod moment;
 mod observed;
 mod provision;
 mod read;
@@ -21,6 +20,7 @@ mod record;
 mod retention;
 mod retention_record;
 mod store_version;
+mod time_expression;
 mod version;
 mod version_id;
 
@@ -32,7 +32,6 @@ pub use dead_letters::{DeadLetterPage, DeadLetters, DeadLettersRequest, Replay, 
 pub use difference::{FieldChange, changes};
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
-pub use moment::Moment;
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec, identity_commands};
 pub use read::{
@@ -42,5 +41,6 @@ pub use read::{
 pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
 };
+pub use time_expression::TimeExpression;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;

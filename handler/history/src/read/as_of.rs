@@ -8,7 +8,7 @@ use changefeed_cosmos::{DocumentName, Error};
 use serde::Serialize;
 
 use crate::history::History;
-use crate::moment::Moment;
+use crate::time_expression::TimeExpression;
 use crate::version::{Operation, Version};
 use crate::version_id::VersionId;
 
@@ -47,7 +47,7 @@ impl History {
     ///
     /// # Errors
     /// When the containers cannot be read.
-    pub async fn document_as_of(&self, document: &DocumentName, moment: Moment) -> Result<AsOf, Error> {
+    pub async fn document_as_of(&self, document: &DocumentName, moment: TimeExpression) -> Result<AsOf, Error> {
         self.document_at(document, moment.second(), moment.second()).await
     }
 

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::filter::{Filter, check_filter_count};
 use crate::history::History;
-use crate::moment::Moment;
 use crate::record::read_version;
+use crate::time_expression::TimeExpression;
 use crate::version::Operation;
 use crate::version_id::VersionId;
 
@@ -21,9 +21,9 @@ pub struct SearchRequest {
     /// Conditions, all of which a document must meet.
     pub filters: Vec<Filter>,
     /// Only changes not before this moment.
-    pub from: Option<Moment>,
+    pub from: Option<TimeExpression>,
     /// Only changes not after this moment.
-    pub to: Option<Moment>,
+    pub to: Option<TimeExpression>,
     /// The most rows on a page, 1 to 1,000; 100 without.
     pub max_items: Option<u32>,
     /// From the page before.
@@ -88,8 +88,10 @@ impl History {
         check_filter_count(&request.filters).map_err(refused)?;
         let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "searching")?;
         let after: Option<Position> = read_page_token(request.continuation.as_deref(), "searching")?;
-        let first =
-            after.as_ref().map_or(i64::MIN, |position| position.0).max(request.from.map_or(i64::MIN, Moment::second));
+        let first = after
+            .as_ref()
+            .map_or(i64::MIN, |position| position.0)
+            .max(request.from.map_or(i64::MIN, TimeExpression::second));
         let mut live = self.live_rows(request, first).await?;
         let mut versions = self.version_rows(request, first).await?;
         let mut items: Vec<SearchRow> = Vec::new();

@@ -10,8 +10,8 @@ use super::record::BackupView;
 use crate::backup::convert::{filter_texts, format_error};
 use changefeed_cosmos::Error;
 use changefeed_cosmos::timestamp;
-use changefeed_history::Moment;
 use changefeed_history::SCHEMA;
+use changefeed_history::TimeExpression;
 use changefeed_history::{Filter, check_filter_count};
 use changefeed_jobs::{Job, JobState, Work, check_budget, new_id};
 
@@ -26,7 +26,7 @@ pub struct BackupRequest {
     pub to: String,
     /// The history as of this moment, in place of the live container.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub as_of: Option<Moment>,
+    pub as_of: Option<TimeExpression>,
     /// Conditions that documents meet in the state that is backed up.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub filter: Vec<Filter>,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use changefeed_cosmos::DocumentName;
 use changefeed_cosmos::{Error, Key};
-use changefeed_history::Moment;
+use changefeed_history::TimeExpression;
 use changefeed_history::{Filter, check_filter_count};
 use changefeed_jobs::check_budget;
 
@@ -73,9 +73,9 @@ pub enum FilterOn {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     /// The newest version not after the moment.
-    AsOf(Moment),
+    AsOf(TimeExpression),
     /// The newest version before the moment.
-    Before(Moment),
+    Before(TimeExpression),
     /// This version, of one document.
     Version(String),
     /// What these places hold: a full backup and its increments in order, or files of documents.
@@ -110,9 +110,9 @@ struct Flat {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     all: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    as_of: Option<Moment>,
+    as_of: Option<TimeExpression>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<Moment>,
+    before: Option<TimeExpression>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,14 +8,14 @@ use serde_json::Value;
 
 /// A point in time, to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment {
+pub struct TimeExpression {
     millis: i64,
 }
 
 const ALLOWED: &str =
     "allowed are RFC 3339 (2026-11-20T10:31:00Z), seconds since 1970, or a time before now (-10m; s, m, h, d)";
 
-impl Moment {
+impl TimeExpression {
     /// Reads a moment; a relative one counts from `now`.
     ///
     /// # Errors
@@ -64,26 +64,26 @@ impl Moment {
     }
 }
 
-impl From<DateTime<Utc>> for Moment {
+impl From<DateTime<Utc>> for TimeExpression {
     fn from(time: DateTime<Utc>) -> Self {
         Self { millis: time.timestamp_millis() }
     }
 }
 
-impl fmt::Display for Moment {
+impl fmt::Display for TimeExpression {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = DateTime::from_timestamp_millis(self.millis).unwrap_or_default();
         formatter.write_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
     }
 }
 
-impl Serialize for Moment {
+impl Serialize for TimeExpression {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for TimeExpression {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let parsed = match Value::deserialize(deserializer)? {
             Value::String(text) => Self::parse(&text, Utc::now()),
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn every_form_of_a_time_is_read() {
         let now = DateTime::from_timestamp(1_000_000, 0).expect("time");
-        let read = |text: &str| Moment::parse(text, now).map(|moment| moment.millis);
+        let read = |text: &str| TimeExpression::parse(text, now).map(|moment| moment.millis);
         assert_eq!(read("2020-06-23T15:33:26Z"), Ok(1_592_926_406_000));
         assert_eq!(read("2020-06-23T17:33:26.500+02:00"), Ok(1_592_926_406_500));
         assert_eq!(read("1592926406"), Ok(1_592_926_406_000));
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_moment_within_a_second_is_after_it_began() {
-        let moment = |millis| Moment { millis };
+        let moment = |millis| TimeExpression { millis };
         assert_eq!((moment(5000).second(), moment(5000).second_before()), (5, 4));
         assert_eq!((moment(5001).second(), moment(5001).second_before()), (5, 5));
     }
