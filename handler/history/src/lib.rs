@@ -1,8 +1,8 @@
-//! Versions of the documents of an Azure Cosmos DB container: captured from its change feed, stored in a container of their
-//! own, and read back.
+//! Stores the versions of the documents of an Azure Cosmos DB container. They are captured from its change feed and stored in
+//! another container.
 //!
-//! [`Containers`] names the containers. [`Capture`] stores versions, [`History`] reads them, [`DeadLetters`] has the documents
-//! that cannot be stored, and [`Retention`] removes versions that are no longer needed.
+//! [`Containers`] names the containers. [`Capture`] stores versions and [`History`] reads them. [`DeadLetters`] lists the documents
+//! that could not be stored, and [`Retention`] deletes versions that have expired.
 
 mod capture;
 mod container_status;

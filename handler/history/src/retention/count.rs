@@ -9,7 +9,7 @@ use crate::retention_record::NEVER;
 impl Sweep<'_> {
     /// Counts the versions that a sweep would delete, and writes nothing.
     pub(super) async fn count(&mut self) -> Result<(), Stop> {
-        let (swept_to, until) = (self.saved.progress.swept_to, self.swept_to());
+        let (swept_to, until) = (self.saved.progress.swept_to, self.passed_cutoff());
         let mut captured = self.saved.progress.late_to;
         while swept_to != NEVER
             && let Some(step) = self.next_step(Order::Capture { until }, captured).await?

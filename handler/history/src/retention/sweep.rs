@@ -205,9 +205,9 @@ impl Sweep<'_> {
         self.sweep_released().await
     }
 
-    /// The second up to which all superseded versions were deleted and still have to be: `swept_to`, or the cutoff if a longer
-    /// retention has moved it back.
-    pub(super) fn swept_to(&self) -> i64 {
+    /// The cutoff for documents that the sweep has already passed: `swept_to`, or the cutoff of this sweep if that is earlier because
+    /// the retention was made longer.
+    pub(super) fn passed_cutoff(&self) -> i64 {
         self.cutoff.min(self.saved.progress.swept_to)
     }
 
@@ -219,7 +219,7 @@ impl Sweep<'_> {
             self.saved.progress.late_to = settled;
             return Ok(());
         }
-        let until = self.swept_to();
+        let until = self.passed_cutoff();
         // After the retention was made longer, the cutoff is before `swept_to` for a while. Versions in between are not examined now,
         // so `late_to` must not pass them.
         let is_caught_up = until == self.saved.progress.swept_to;
@@ -255,7 +255,7 @@ impl Sweep<'_> {
 
     /// Sweeps the documents of restores that no longer pin versions.
     async fn sweep_released(&mut self) -> Result<(), Stop> {
-        let until = self.swept_to();
+        let until = self.passed_cutoff();
         let begun = self.saved.progress.releasing.clone();
         for restore in self.retention.held.restores_between(self.saved.progress.released_to, self.cutoff).await? {
             let mut continuation = match &begun {
