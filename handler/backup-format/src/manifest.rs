@@ -13,7 +13,7 @@ use crate::segment::{SegmentKind, SegmentRecord};
 use crate::timestamp::Timestamp;
 
 /// The name of the file.
-pub const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// A finished backup.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -103,7 +103,7 @@ impl Containers {
     }
 
     /// Property paths of documents that the changes container indexes.
-    pub fn indexed_fields(&self) -> &[String] {
+    pub(crate) fn indexed_fields(&self) -> &[String] {
         &self.indexed_fields
     }
 

@@ -64,7 +64,7 @@ impl Filter {
     }
 
     /// Whether a document meets the condition. A document without the field never does.
-    pub fn matches(&self, document: &Value) -> bool {
+    pub(crate) fn matches(&self, document: &Value) -> bool {
         let field = self.path.iter().try_fold(document, |value, name| value.as_object()?.get(name));
         let Some(field) = field else { return false };
         match self.operator {

@@ -181,7 +181,7 @@ impl BlobPrefix {
         let created = self.upload("creating", name, bytes, options).await;
         created.map_err(|error| match error.kind() {
             ErrorKind::PreconditionFailed => {
-                Error::new(ErrorKind::Conflict, format!("creating {name} in {self}"), "the file exists already")
+                Error::new(ErrorKind::Conflict, format!("creating {name} in {self}"), "the file already exists")
             }
             _ => error,
         })
@@ -194,7 +194,7 @@ impl BlobPrefix {
             ErrorKind::NotFound => Error::new(
                 ErrorKind::PreconditionFailed,
                 format!("replacing {name} in {self}"),
-                "the file does not exist any more",
+                "the file no longer exists",
             ),
             _ => error,
         })

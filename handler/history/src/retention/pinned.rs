@@ -30,6 +30,9 @@ impl PinnedVersions {
     }
 }
 
+/// A page of documents, and the continuation of the next page; `None` on the last.
+type DocumentsPage = (Vec<DocumentName>, Option<String>);
+
 /// Names the versions that jobs need and that a sweep would otherwise delete.
 pub trait HeldVersions: fmt::Debug + Send + Sync {
     /// When the oldest unfinished job began. The retention is counted from that time instead of now.
@@ -47,5 +50,5 @@ pub trait HeldVersions: fmt::Debug + Send + Sync {
         &'a self,
         restore: &'a str,
         continuation: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<(Vec<DocumentName>, Option<String>), Error>>;
+    ) -> BoxFuture<'a, Result<DocumentsPage, Error>>;
 }
