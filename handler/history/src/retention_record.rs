@@ -22,7 +22,7 @@ pub(crate) struct Progress {
     pub id: String,
     /// Distinguishes it from the jobs in the same container.
     pub kind: String,
-    /// From this second on no captured version was deleted.
+    /// For times from this second on, no captured version was deleted.
     pub horizon: i64,
     /// Versions with source times up to this one were swept.
     pub swept_to: i64,
@@ -151,8 +151,8 @@ impl Horizon {
         &self.jobs
     }
 
-    /// The second since 1970 from which on no captured version was deleted; [`NEVER`] if none was ever deleted. It is valid for
-    /// versions read *before* this call, because it is recorded before a version is deleted.
+    /// The horizon in seconds since 1970: for times from then on, no captured version was deleted. [`NEVER`] if none was ever
+    /// deleted. It is valid for versions read *before* this call, because it is recorded before a version is deleted.
     pub(crate) async fn second(&self) -> Result<i64, Error> {
         Ok(self.progress().await?.horizon)
     }

@@ -51,8 +51,8 @@ impl History {
         self.document_at(document, time.second(), time.second()).await
     }
 
-    /// The second since 1970 from which on no captured version was deleted by the retention; -1 if none was ever deleted. It is
-    /// valid for versions read *before* this call, because it is recorded before a version is deleted.
+    /// The horizon of the retention in seconds since 1970: for times from then on, no captured version was deleted. -1 if none was
+    /// ever deleted. It is valid for versions read *before* this call, because it is recorded before a version is deleted.
     ///
     /// # Errors
     /// When the retention record cannot be read.

@@ -20,7 +20,7 @@ pub struct RetentionStatus {
     /// The number of days for which a version is stored after it was superseded; absent means forever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
-    /// From this time on no captured version was deleted, RFC 3339 in UTC; absent if none was ever deleted.
+    /// The horizon, RFC 3339 in UTC: for times from then on, no captured version was deleted. Absent if none was ever deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete_since: Option<String>,
     /// The number of versions deleted so far.
