@@ -48,7 +48,11 @@ impl History {
     /// # Errors
     /// When the containers cannot be read.
     pub async fn document_as_of(&self, document: &DocumentName, time: TimeExpression) -> Result<AsOf, Error> {
-        self.document_at(document, time.second(), time.second()).await
+        let second = time.second();
+        let captured = self.versions_until(document, second, EXPECTED_VERSIONS).await?.next().await?;
+        let live = self.live(document).await?;
+        let horizon = self.horizon().await?;
+        self.state_at(document, captured, live, second, second, horizon).await
     }
 
     /// The horizon of the retention in seconds since 1970: for times from then on, no captured version was deleted. -1 if none was
@@ -58,14 +62,6 @@ impl History {
     /// When the retention record cannot be read.
     pub async fn horizon(&self) -> Result<i64, Error> {
         self.horizon.second().await
-    }
-
-    /// The state of the document at `second`, from its last change not after `last_change`; both in seconds since 1970.
-    async fn document_at(&self, document: &DocumentName, last_change: i64, second: i64) -> Result<AsOf, Error> {
-        let captured = self.versions_until(document, last_change, EXPECTED_VERSIONS).await?.next().await?;
-        let live = self.live(document).await?;
-        let horizon = self.horizon().await?;
-        self.state_at(document, captured, live, last_change, second, horizon).await
     }
 
     /// The state of a document at `second`, from its last change not after `last_change`; both in seconds since 1970. `newest` is
