@@ -32,7 +32,10 @@ impl ConnectionString {
                 .filter_map(|part| part.trim().split_once('='))
                 .find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_empty())
                 .map(|(_, value)| value.to_owned())
-                .ok_or_else(|| invalid(format!("the connection string has no part {name}=…;")))
+                .ok_or_else(|| {
+                    let form = "AccountEndpoint=https://…/;AccountKey=…;";
+                    invalid(format!("the connection string has no {name}; use {form}"))
+                })
         };
         let endpoint = part("AccountEndpoint")?;
         parse_endpoint(&endpoint)?;
@@ -119,7 +122,11 @@ pub async fn connect(connection: &Connection) -> Result<Client, Error> {
         }
     };
     let client = CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new())).await;
-    client.map_err(|error| Error::from_sdk("connecting to Cosmos DB", error))
+    client.map_err(|error| {
+        let error = Error::from_sdk("connecting to Cosmos DB", error);
+        // A 404 is the answer of a server that is not an account; the caller must not take it for a missing item.
+        if error.kind() == ErrorKind::NotFound { error.with_kind(ErrorKind::Unavailable) } else { error }
+    })
 }
 
 /// The credential of an identity, for Cosmos DB and for other services of Azure.
@@ -153,6 +160,7 @@ fn invalid(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[test]
     fn a_connection_string_is_read_whatever_the_order_of_its_parts_and_the_padding_of_the_key() {
@@ -172,5 +180,24 @@ mod tests {
         assert!(message.contains("nowhere") && !message.contains("secret"), "{message}");
         let connection = ConnectionString::parse("AccountEndpoint=https://a/;AccountKey=secret").expect("read");
         assert!(!format!("{:?}", Connection::Key(connection)).contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_know_the_account_is_not_mistaken_for_a_missing_item() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let address = server.local_addr().expect("address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = server.accept().await {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).await.is_ok_and(|bytes| bytes > 0) {
+                    let answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+                    stream.write_all(answer).await.expect("answered");
+                }
+            }
+        });
+        let text = format!("AccountEndpoint=http://{address}/;AccountKey=c2VjcmV0;");
+        let connection = Connection::Key(ConnectionString::parse(&text).expect("read"));
+        let error = connect(&connection).await.map(drop).expect_err("not an account");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
 }

@@ -71,6 +71,11 @@ impl Container {
         Self { client, name, definition, staleness, meter }
     }
 
+    /// The SDK's client of the container. Only the reader of the change feed uses it: its requests are not metered.
+    pub fn sdk_client(&self) -> &ContainerClient {
+        &self.client
+    }
+
     /// The container's definition.
     pub fn definition(&self) -> &Arc<Definition> {
         &self.definition
@@ -137,7 +142,13 @@ impl Container {
     ///
     /// # Errors
     /// [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed) when it has another one.
-    pub async fn replace(&self, key: &Key, id: &str, item: &Value, etag: &str) -> Result<Written, Error> {
+    pub async fn replace(
+        &self,
+        key: &Key,
+        id: &str,
+        item: &impl serde::Serialize,
+        etag: &str,
+    ) -> Result<Written, Error> {
         let response = self.client.replace_item(key.to_sdk()?, id, item, Some(if_match(etag))).await;
         response.map(|response| self.written(&response)).map_err(|error| self.write_failed("replacing", id, error))
     }

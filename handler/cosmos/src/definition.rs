@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use azure_data_cosmos::models::{ContainerProperties, TimeToLive};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// The parts of a container's definition that this program uses.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,9 +16,22 @@ pub struct Definition {
     pub default_ttl: Option<i64>,
     /// The resource id: a container that is deleted and created again under the same name has another one.
     pub resource_id: String,
+    /// `dbs/<resource id of the database>/colls/<resource id>/`.
+    pub self_link: String,
 }
 
 impl Definition {
+    /// Whether a document with this resource id is in the container. True where an id cannot be read.
+    ///
+    /// The first four bytes of a resource id name the database, the next four the container.
+    pub fn has_document(&self, resource_id: &str) -> bool {
+        let container = |text: &str| Some(STANDARD.decode(text.replace('-', "/")).ok()?.get(..8)?.to_vec());
+        match (container(&self.resource_id), container(resource_id)) {
+            (Some(own), Some(other)) => own == other,
+            _ => true,
+        }
+    }
+
     pub(crate) fn of(properties: &ContainerProperties) -> Self {
         Self {
             key_paths: properties.partition_key.paths().iter().map(ToString::to_string).collect(),
@@ -26,6 +41,7 @@ impl Definition {
                 _ => None,
             },
             resource_id: properties.system_properties.resource_id.clone().unwrap_or_default(),
+            self_link: properties.system_properties.self_link.clone().unwrap_or_default(),
         }
     }
 }
@@ -41,5 +57,25 @@ impl Staleness {
 
     pub(crate) fn is_reported(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_belongs_to_the_container_that_its_resource_id_starts_with() {
+        let definition = |resource_id: &str| Definition {
+            key_paths: vec!["/pk".to_owned()],
+            default_ttl: None,
+            resource_id: resource_id.to_owned(),
+            self_link: String::new(),
+        };
+        assert!(definition("AAECAwQFBgc=").has_document("AAECAwQFBgcICQoLDA0ODw=="));
+        assert!(!definition("AAECAwQFBgc=").has_document("AAECA-QFBgcICQoLDA0ODw=="));
+        assert!(
+            definition("").has_document("AAECAwQFBgcICQoLDA0ODw==") && definition("AAECAwQFBgc=").has_document("r")
+        );
     }
 }

@@ -40,7 +40,7 @@ pub enum ErrorKind {
     Forbidden,
     /// The caller's request is wrong: 400, or refused before it was sent. The same request fails again.
     Invalid,
-    /// Stored data is damaged, or an answer cannot be parsed. The same request fails again, whoever sends it.
+    /// Stored data is damaged, or an answer cannot be parsed. The same request fails again for every caller.
     Corrupt,
     /// This program is at fault.
     Internal,
@@ -97,6 +97,11 @@ impl Error {
     /// There is no such item.
     pub fn not_found(action: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NotFound, action, message)
+    }
+
+    /// The same failure as another kind.
+    pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
     }
 
     /// The kind of the failure.
@@ -174,7 +179,7 @@ impl Error {
     /// write of this program can be repeated, so it is one more transient failure.
     pub fn of_write(action: impl Into<String>, error: CosmosError) -> Self {
         match Self::from_sdk(action, error) {
-            unread @ Self { kind: ErrorKind::Corrupt, .. } => Self { kind: ErrorKind::Unavailable, ..unread },
+            unread @ Self { kind: ErrorKind::Corrupt, .. } => unread.with_kind(ErrorKind::Unavailable),
             other => other,
         }
     }
@@ -197,6 +202,12 @@ mod tests {
         let unparsed = failed.with_sub_status(20020);
         assert_eq!(Error::from_sdk("reading", error(unparsed)).kind(), ErrorKind::Corrupt);
         assert!(Error::of_write("writing", error(unparsed)).is_transient());
+    }
+
+    #[test]
+    fn a_split_that_outlasts_the_retries_of_the_sdk_is_reported_like_a_range_that_is_gone() {
+        let split = CosmosStatus::new(StatusCode::InternalServerError).with_sub_status(20206);
+        assert_eq!(Error::from_sdk("reading", error(split)).kind(), ErrorKind::Gone);
     }
 
     #[test]

@@ -26,7 +26,11 @@ impl KeyRange {
         Self { min: range.min_inclusive().to_hex(), max: range.max_exclusive().to_hex() }
     }
 
-    pub(crate) fn to_sdk(&self) -> Result<FeedRange, Error> {
+    /// The SDK's range, for the reader of the change feed.
+    ///
+    /// # Errors
+    /// When a bound is not hexadecimal.
+    pub fn to_sdk(&self) -> Result<FeedRange, Error> {
         let bounds =
             json!({"Range": {"min": self.min, "max": self.max, "isMinInclusive": true, "isMaxInclusive": false}});
         STANDARD

@@ -33,7 +33,7 @@ pub use difference::{FieldChange, changes};
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
 pub use observed::Batch;
-pub use provision::Provisioned;
+pub use provision::{Provisioned, container_spec};
 pub use read::{
     AsOf, Difference, NewestVersions, Outline, SearchRequest, SearchRow, SearchRows, VersionPage, VersionsRequest,
     outline_fields,

@@ -46,7 +46,7 @@ impl Containers {
 
 /// The definition of the container of a role. The monitored one is partitioned by `monitored_key`. `indexed_fields` are property
 /// paths of documents (`city_name`, `address.city`) that the changes container indexes.
-fn container_spec(
+pub fn container_spec(
     role: Role,
     names: &ContainerNames,
     monitored_key: &[String],

@@ -10,11 +10,14 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use changefeed_cosmos::{Error, ErrorKind};
 use serde_json::{Map, Value};
 
-use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position};
+use crate::container::Container;
 use crate::coverage::{gap, uncovered};
+use crate::feed::Position;
 use crate::lease::{FeedRange, Lease, RangeEnvelope, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
+use crate::lease_store::LeaseStore;
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 
@@ -27,8 +30,7 @@ pub(crate) async fn bootstrap(
     mode: ChangeFeedMode,
 ) -> Result<(), Error> {
     if mode == ChangeFeedMode::AllVersionsAndDeletes && start != StartFrom::Now {
-        return Err(Error::new(
-            ErrorKind::Invalid,
+        return Err(Error::invalid(
             "starting the processor",
             "AllVersionsAndDeletes mode always starts from now or from existing leases; it cannot start from the \
              beginning or from a time",
@@ -67,8 +69,7 @@ async fn create_missing(
 /// The continuation token of one mode cannot be used in the other.
 fn check_mode(leases: &[Lease], mode: ChangeFeedMode) -> Result<(), Error> {
     let Some(other) = leases.iter().find(|lease| lease.mode() != mode) else { return Ok(()) };
-    Err(Error::new(
-        ErrorKind::Invalid,
+    Err(Error::invalid(
         format!("starting the processor in {mode} mode"),
         format!(
             "lease {} is in {} mode, and its continuation token cannot be used in another mode; give the processor \

@@ -5,22 +5,27 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use changefeed_cosmos::Error;
 use futures::FutureExt;
 
 use crate::bootstrap::bootstrap;
 use crate::change::Change;
 use crate::checkpoint::Checkpointer;
 use crate::clock::Clock;
+use crate::container::Container;
 use crate::context::Context;
-use crate::cosmos::{Container, Error, ErrorKind, LeaseStore};
 use crate::health::{HandlerError, Notifications, ProcessingError};
 use crate::instance::{Checkpointing, Handler, Instance, Settings};
 use crate::lease::DEFAULT_EXPIRATION;
+use crate::lease_store::LeaseStore;
 use crate::mode::ChangeFeedMode;
 use crate::running::RunningProcessor;
 use crate::start_from::StartFrom;
 
 const STARTING: &str = "starting the processor";
+/// The shortest pause between two polls, balancing passes, renewals or retries. Without a pause, they would use all of the
+/// container's throughput.
+const MIN_PAUSE: Duration = Duration::from_millis(10);
 
 /// Configures a [`ChangeFeedProcessor`].
 #[derive(Debug)]
@@ -68,14 +73,14 @@ impl ChangeFeedProcessor {
     /// Creates the leases if there are none yet, and starts the instance.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the instance name is empty, when the lease container is
-    /// not partitioned by `/id` or `/partitionKey`, when leases would expire before they are renewed, when existing
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the instance name is empty, when the processor name
+    /// contains one of `/ \ ? #`, when the lease container is not partitioned by `/id` or `/partitionKey`, when leases would expire before they are renewed, when existing
     /// leases are in the other mode, and when [`ChangeFeedMode::AllVersionsAndDeletes`] should start from anything but
     /// now. Any kind when the leases cannot be created. A running processor retries whatever fails.
     pub async fn start(self) -> Result<RunningProcessor, Error> {
         let ProcessorBuilder { processor_name, monitored, leases, settings, notifications } = self.builder;
         if settings.instance_name.is_empty() {
-            return Err(Error::new(ErrorKind::Invalid, STARTING, "the instance name is empty"));
+            return Err(Error::invalid(STARTING, "the instance name is empty"));
         }
         if settings.lease_expiration_interval <= settings.lease_renew_interval {
             let message = format!(
@@ -83,9 +88,9 @@ impl ChangeFeedProcessor {
                  renew interval",
                 settings.lease_expiration_interval, settings.lease_renew_interval
             );
-            return Err(Error::new(ErrorKind::Invalid, STARTING, message));
+            return Err(Error::invalid(STARTING, message));
         }
-        let leases = LeaseStore::new(leases, monitored.lease_prefix(&processor_name), settings.clock.clone())?;
+        let leases = LeaseStore::new(&processor_name, &monitored, leases, settings.clock.clone())?;
         bootstrap(&monitored, &leases, settings.start_from, settings.mode).await?;
         Ok(RunningProcessor::start(Instance {
             settings,
@@ -125,15 +130,17 @@ impl ProcessorBuilder {
         self
     }
 
-    /// How long to wait before polling a feed range again that had no new changes; 5 seconds by default.
+    /// How long to wait before polling a feed range again that had no new changes; 5 seconds by default,
+    /// 10 ms at least: a shorter delay counts as 10 ms.
     pub fn poll_delay(mut self, delay: Duration) -> Self {
-        self.settings.poll_delay = delay;
+        self.settings.poll_delay = delay.max(MIN_PAUSE);
         self
     }
 
-    /// How often to check whether the leases are divided evenly, and to acquire leases; every 13 seconds by default.
+    /// How often to check whether the leases are divided evenly, and to acquire leases; every 13 seconds by default,
+    /// every 10 ms at most: a shorter interval counts as 10 ms.
     pub fn lease_acquire_interval(mut self, interval: Duration) -> Self {
-        self.settings.lease_acquire_interval = interval;
+        self.settings.lease_acquire_interval = interval.max(MIN_PAUSE);
         self
     }
 
@@ -143,15 +150,17 @@ impl ProcessorBuilder {
         self
     }
 
-    /// How often to renew the leases that this instance owns; every 17 seconds by default.
+    /// How often to renew the leases that this instance owns; every 17 seconds by default, every 10 ms at most: a shorter
+    /// interval counts as 10 ms.
     pub fn lease_renew_interval(mut self, interval: Duration) -> Self {
-        self.settings.lease_renew_interval = interval;
+        self.settings.lease_renew_interval = interval.max(MIN_PAUSE);
         self
     }
 
     /// The delay before the first retry after a failure, which doubles with each further failure up to `max`; 1 second
-    /// and 60 seconds by default.
+    /// and 60 seconds by default. A first delay below 10 ms counts as 10 ms.
     pub fn retry_delay(mut self, first: Duration, max: Duration) -> Self {
+        let first = first.max(MIN_PAUSE);
         (self.settings.first_retry_delay, self.settings.max_retry_delay) = (first, max.max(first));
         self
     }
@@ -162,7 +171,8 @@ impl ProcessorBuilder {
         self
     }
 
-    /// Calls `notify` with the token of each lease that this instance acquires.
+    /// Calls `notify` with the token of each lease that this instance acquires. A panic in `notify` is logged, here and in
+    /// the other callbacks.
     pub fn on_lease_acquired(mut self, notify: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.notifications.acquired = Some(Box::new(notify));
         self

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::cosmos::{Error, ErrorKind};
+use changefeed_cosmos::{Error, ErrorKind};
+
 use crate::renewal::HeldLease;
 
 /// Checkpoints the batch that it was delivered with. It may be used after the handler has returned, and in another

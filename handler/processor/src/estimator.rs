@@ -7,12 +7,14 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use changefeed_cosmos::{Error, ErrorKind};
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 
 use crate::change::Change;
 use crate::clock::{Clock, later};
-use crate::cosmos::{Container, Error, ErrorKind, FeedPage, Position};
+use crate::container::Container;
+use crate::feed::{FeedPage, Position};
 use crate::lease::{DEFAULT_EXPIRATION, FeedRange, Lease};
 use crate::lease_set::LeaseSet;
 use crate::mode::ChangeFeedMode;
@@ -57,7 +59,8 @@ impl ChangeFeedEstimator {
     /// An estimator for the processor with this name and these containers.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when the lease container is not partitioned by `/id` or `/partitionKey`.
+    /// [`ErrorKind::Invalid`] when the processor name contains one of `/ \ ? #`, and when the lease container is not
+    /// partitioned by `/id` or `/partitionKey`.
     pub fn new(processor_name: &str, monitored: Container, leases: Container) -> Result<Self, Error> {
         let leases = LeaseSet::open(processor_name, monitored, leases)?;
         Ok(Self { leases, expiration: DEFAULT_EXPIRATION })

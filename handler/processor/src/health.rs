@@ -1,6 +1,9 @@
 //! What a running processor reports: acquired and released leases, and errors.
 
-use crate::cosmos::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use changefeed_cosmos::Error;
+
 use crate::lease::FeedRange;
 
 /// An error of a handler.
@@ -56,14 +59,14 @@ impl Notifications {
     pub(crate) fn acquired(&self, lease_token: &str) {
         log::debug!("lease {lease_token} acquired");
         if let Some(notify) = &self.acquired {
-            notify(lease_token);
+            call("on_lease_acquired", || notify(lease_token));
         }
     }
 
     pub(crate) fn released(&self, lease_token: &str) {
         log::debug!("lease {lease_token} released");
         if let Some(notify) = &self.released {
-            notify(lease_token);
+            call("on_lease_released", || notify(lease_token));
         }
     }
 
@@ -73,8 +76,15 @@ impl Notifications {
         let prefix = lease_token.map(|token| format!("lease {token}: ")).unwrap_or_default();
         log::log!(level, "{prefix}{error}{next_step}");
         if let Some(notify) = &self.error {
-            notify(lease_token, error);
+            call("on_error", || notify(lease_token, error));
         }
+    }
+}
+
+/// Calls a callback. A panic in it is logged and does not end the task that reports.
+fn call(name: &str, callback: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(callback)).is_err() {
+        log::error!("the callback of {name} panicked");
     }
 }
 

@@ -10,9 +10,10 @@ use tokio::sync::Notify;
 use crate::change::Change;
 use crate::checkpoint::Checkpointer;
 use crate::clock::Clock;
+use crate::container::Container;
 use crate::context::Context;
-use crate::cosmos::{Container, LeaseStore};
 use crate::health::{HandlerError, Notifications};
+use crate::lease_store::LeaseStore;
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 

@@ -2,14 +2,17 @@
 
 use std::num::NonZeroU32;
 
+use changefeed_cosmos::{Error, ErrorKind};
 use chrono::DateTime;
 use serde_json::Value;
 
 use crate::bootstrap::{bootstrap, create};
 use crate::clock::Clock;
-use crate::cosmos::{Container, Error, ErrorKind, LeaseStore, Position};
+use crate::container::Container;
 use crate::coverage::{gap, overlap};
+use crate::feed::Position;
 use crate::lease::{DEFAULT_EXPIRATION, FeedRange, Lease};
+use crate::lease_store::LeaseStore;
 use crate::locate::locate;
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
@@ -26,9 +29,10 @@ impl LeaseSet {
     /// Opens the leases of the processor with this name and these containers.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when the lease container is not partitioned by `/id` or `/partitionKey`.
+    /// [`ErrorKind::Invalid`] when the processor name contains one of `/ \ ? #`, and when the lease container is not
+    /// partitioned by `/id` or `/partitionKey`.
     pub fn open(processor_name: &str, monitored: Container, leases: Container) -> Result<Self, Error> {
-        let leases = LeaseStore::new(leases, monitored.lease_prefix(processor_name), Clock::default())?;
+        let leases = LeaseStore::new(processor_name, &monitored, leases, Clock::default())?;
         Ok(Self { monitored, leases })
     }
 
@@ -73,8 +77,7 @@ impl LeaseSet {
     pub async fn export(&self) -> Result<Vec<Value>, Error> {
         let document = |mut lease: Lease| {
             (lease.owner, lease.etag, lease.ts) = (None, None, None);
-            serde_json::to_value(lease)
-                .map_err(|error| Error::new(ErrorKind::Invalid, "exporting the leases", error.to_string()))
+            serde_json::to_value(lease).map_err(|error| Error::internal("exporting the leases", error))
         };
         self.all().await?.into_iter().map(document).collect()
     }
@@ -85,18 +88,18 @@ impl LeaseSet {
     /// # Errors
     /// [`ErrorKind::Invalid`] when a document is not a lease or belongs to another monitored container, when the leases
     /// do not cover the container exactly once, or when their modes differ. [`ErrorKind::Conflict`] when there are
-    /// leases already and `overwrite` is not set, or when an instance owns one of them. Nothing is stored in these
-    /// cases, unless an instance starts during the import.
+    /// leases already and `overwrite` is not set, when an instance owns one of them, or when a document that is not a
+    /// valid lease has the id of one. Nothing is stored in these cases, except if there is such a document or if an
+    /// instance starts during the import. Then some leases may have been stored: import again with `overwrite`.
     pub async fn import(&self, documents: Vec<Value>, overwrite: bool) -> Result<usize, Error> {
         const ACTION: &str = "importing leases";
         let mut imported = Vec::new();
         for document in documents {
-            let mut lease = Lease::read(document).map_err(|error| {
-                Error::new(ErrorKind::Invalid, ACTION, format!("a document is not a lease: {error}"))
-            })?;
-            if !lease.id.contains(&self.monitored.lease_prefix("")) {
+            let mut lease = Lease::read(document)
+                .map_err(|error| Error::invalid(ACTION, format!("a document is not a lease: {error}")))?;
+            if !lease.id.contains(self.monitored.lease_scope()) {
                 let message = format!("lease {} belongs to a container other than {}", lease.id, self.monitored.name());
-                return Err(Error::new(ErrorKind::Invalid, ACTION, message));
+                return Err(Error::invalid(ACTION, message));
             }
             lease.id = self.leases.lease_id(&lease.lease_token);
             (lease.owner, lease.etag, lease.ts, lease.partition_key) = (None, None, None, None);
@@ -111,7 +114,7 @@ impl LeaseSet {
         self.check_none_owned(&present, ACTION)?;
         if let Some(flaw) = flaw(&imported) {
             let message = format!("the leases of {} {flaw}", self.monitored.name());
-            return Err(Error::new(ErrorKind::Invalid, ACTION, message));
+            return Err(Error::invalid(ACTION, message));
         }
         for lease in &imported {
             match present.iter().find(|existing| existing.id == lease.id) {
@@ -123,7 +126,16 @@ impl LeaseSet {
                     });
                     replaced.await?.ok_or_else(|| acquired_meanwhile(lease, ACTION))?;
                 }
-                None => drop(self.leases.create(lease).await?),
+                None if self.leases.create(lease).await? => {}
+                // The document was not among the leases above.
+                None => {
+                    let message = format!(
+                        "{} exists: an instance created it during the import, or it is not a valid lease; stop every \
+                         instance, or delete the document",
+                        lease.id
+                    );
+                    return Err(Error::new(ErrorKind::Conflict, ACTION, message));
+                }
             }
         }
         for lease in present.iter().filter(|existing| imported.iter().all(|lease| lease.id != existing.id)) {
@@ -162,7 +174,7 @@ impl LeaseSet {
             && let Some(lease) = leases.iter().find(all_versions)
         {
             let message = format!("lease {} is in AllVersionsAndDeletes mode, which can only start from now", lease.id);
-            return Err(Error::new(ErrorKind::Invalid, ACTION, message));
+            return Err(Error::invalid(ACTION, message));
         }
         let mut count = 0;
         for lease in &leases {

@@ -3,7 +3,10 @@
 
 use std::num::NonZeroU32;
 
-use crate::cosmos::{Container, Error, ErrorKind, Position};
+use changefeed_cosmos::Error;
+
+use crate::container::Container;
+use crate::feed::Position;
 use crate::lease::{FeedRange, Lease};
 use crate::mode::ChangeFeedMode;
 
@@ -15,8 +18,7 @@ pub(crate) async fn locate(monitored: &Container, lease: &Lease, mode: ChangeFee
             return Ok(range);
         }
     }
-    Err(Error::new(
-        ErrorKind::Invalid,
+    Err(Error::invalid(
         format!("finding the feed range of lease {}", lease.id),
         format!("container {} has no partition key range {}", monitored.name(), lease.lease_token),
     ))

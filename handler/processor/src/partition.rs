@@ -15,13 +15,14 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use changefeed_cosmos::{Error, ErrorKind};
 use futures::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::Checkpointer;
 use crate::context::Context;
-use crate::cosmos::{Error, ErrorKind, FeedPage, Position};
+use crate::feed::{FeedPage, Position};
 use crate::health::ProcessingError;
 use crate::instance::{Checkpointing, Instance};
 use crate::lease::{FeedRange, Lease};
@@ -244,7 +245,23 @@ impl RangeReader<'_> {
 /// A page that cannot be read is never skipped: its feed range makes no progress until the page can be read.
 fn read_failed(error: Error) -> ProcessingError {
     match error.kind() {
-        ErrorKind::Invalid => ProcessingError::UnreadablePage(error),
+        ErrorKind::Invalid | ErrorKind::Corrupt | ErrorKind::Internal => ProcessingError::UnreadablePage(error),
         _ => ProcessingError::ChangeFeed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_page_is_distinguished_from_an_unavailable_service() {
+        let is_unreadable = |kind| {
+            let error = Error::new(kind, "reading the change feed", "x");
+            matches!(read_failed(error), ProcessingError::UnreadablePage(_))
+        };
+        assert!([ErrorKind::Invalid, ErrorKind::Corrupt, ErrorKind::Internal].into_iter().all(is_unreadable));
+        let transient = [ErrorKind::Throttled, ErrorKind::Gone, ErrorKind::Unavailable];
+        assert!(!transient.into_iter().any(is_unreadable));
     }
 }

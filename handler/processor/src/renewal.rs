@@ -9,12 +9,13 @@
 
 use std::time::Duration;
 
+use changefeed_cosmos::{Error, ErrorKind};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::later;
-use crate::cosmos::{Error, ErrorKind, LeaseStore};
 use crate::lease::{FeedRange, Lease, RangeEnvelope};
+use crate::lease_store::LeaseStore;
 
 pub(crate) struct HeldLease {
     store: LeaseStore,

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use changefeed_cosmos::Error;
 use futures::future::join_all;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::balance::missing_share;
-use crate::cosmos::Error;
 use crate::coverage::{gap, overlap};
 use crate::health::ProcessingError;
 use crate::instance::Instance;

@@ -10,11 +10,15 @@
 
 use std::num::NonZeroU32;
 
+use changefeed_cosmos::Error;
+
 use crate::bootstrap::{NewLease, create};
-use crate::cosmos::{Container, Error, FeedPage, LeaseStore, Position};
+use crate::container::Container;
 use crate::coverage::uncovered;
+use crate::feed::{FeedPage, Position};
 use crate::instance::Instance;
 use crate::lease::{FeedRange, Lease, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
+use crate::lease_store::LeaseStore;
 use crate::renewal::HeldLease;
 
 /// Whether `page` shows that the partition in the lease token no longer exists.

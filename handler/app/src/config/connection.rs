@@ -4,51 +4,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
-use azure_core::credentials::{Secret, TokenCredential};
-use azure_data_cosmos::{AccountEndpoint, AccountReference, CosmosClient, RoutingStrategy};
-use azure_identity::{
-    ClientSecretCredential, DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId,
-};
-use changefeed_cosmos::{Connect, Error, ErrorKind};
+use anyhow::{Result, anyhow, bail};
+use changefeed_cosmos::{Connect, Connection, ConnectionString, Identity, TokenCredential, token_credential};
 use futures::FutureExt;
 
 use super::source::Source;
 
 const NAME: &str = "CosmosDB";
 
-/// A connection.
+/// The connection in the settings: `CosmosDB` with an endpoint and a key, or `CosmosDB__accountEndpoint` and related
+/// settings.
 #[derive(Clone)]
-pub enum ConnectionSettings {
-    /// `CosmosDB`: endpoint and key in one string.
-    ConnectionString(String),
-    /// `CosmosDB__accountEndpoint` and related settings.
-    Identity {
-        /// The account's URL.
-        endpoint: String,
-        /// The credential.
-        credential: CredentialSettings,
-    },
-}
-
-/// The credential of an identity.
-#[derive(Clone)]
-pub enum CredentialSettings {
-    /// The managed identity of the app; with a client id, a user-assigned one.
-    ManagedIdentity(Option<String>),
-    /// An application with a secret.
-    ClientSecret {
-        /// Id of the tenant.
-        tenant_id: String,
-        /// Id of the application.
-        client_id: String,
-        /// Secret of the application.
-        client_secret: String,
-    },
-    /// The account that is signed in to the developer tools.
-    DeveloperTools,
-}
+pub struct ConnectionSettings(Connection);
 
 impl ConnectionSettings {
     /// Reads the connection. `AzureWebJobsCosmosDB` takes precedence over `CosmosDB`, and a connection string over an
@@ -57,47 +24,37 @@ impl ConnectionSettings {
         let sections = [format!("AzureWebJobs{NAME}"), NAME.to_owned()];
         for section in &sections {
             if let Some(text) = source.get(section) {
-                return Self::of_connection_string(section, text);
+                let connection = ConnectionString::parse(text);
+                let connection = connection.map_err(|error| anyhow!("setting {section}: {}", error.message()))?;
+                return Ok(Self(Connection::Key(connection)));
             }
             if let Some(endpoint) = source.get(&format!("{section}__accountEndpoint")) {
-                return Self::of_identity(source, section, endpoint);
+                let connection = Connection::with_identity(endpoint, identity_settings(source, section)?);
+                let connection =
+                    connection.map_err(|error| anyhow!("setting {section}__accountEndpoint: {}", error.message()))?;
+                return Ok(Self(connection));
             }
         }
         bail!(
             "no connection to Cosmos DB: set {NAME} to a connection string, or {NAME}__accountEndpoint to the URL of the account"
         )
     }
+}
 
-    fn of_connection_string(section: &str, text: &str) -> Result<Self> {
-        let has = |name: &str| text.split(';').any(|part| part.trim().to_lowercase().starts_with(&format!("{name}=")));
-        for part in ["AccountEndpoint", "AccountKey"] {
-            if !has(&part.to_lowercase()) {
-                bail!("setting {section} has no {part}; use AccountEndpoint=https://…/;AccountKey=…;");
-            }
+fn identity_settings(source: &Source, section: &str) -> Result<Identity> {
+    let part = |name: &str| source.get(&format!("{section}__{name}")).map(str::to_owned);
+    Ok(match (part("credential").as_deref(), part("tenantId"), part("clientId"), part("clientSecret")) {
+        (Some("managedidentity"), _, client_id, _) => Identity::Managed(client_id),
+        (Some(other), ..) => bail!("setting {section}__credential is {other:?}; allowed is managedidentity"),
+        (None, Some(tenant_id), Some(client_id), Some(client_secret)) => {
+            Identity::ClientSecret { tenant_id, client_id, client_secret }
         }
-        Ok(Self::ConnectionString(text.to_owned()))
-    }
-
-    fn of_identity(source: &Source, section: &str, endpoint: &str) -> Result<Self> {
-        if let Err(error) = endpoint.parse::<AccountEndpoint>() {
-            bail!("setting {section}__accountEndpoint is {endpoint:?}; use the URL of the account: {error}");
-        }
-        let part = |name: &str| source.get(&format!("{section}__{name}")).map(str::to_owned);
-        let credential = match (part("credential").as_deref(), part("tenantId"), part("clientId"), part("clientSecret"))
-        {
-            (Some("managedidentity"), _, client_id, _) => CredentialSettings::ManagedIdentity(client_id),
-            (Some(other), ..) => bail!("setting {section}__credential is {other:?}; allowed is managedidentity"),
-            (None, Some(tenant_id), Some(client_id), Some(client_secret)) => {
-                CredentialSettings::ClientSecret { tenant_id, client_id, client_secret }
-            }
-            (None, None, client_id, None) if in_azure(source) => CredentialSettings::ManagedIdentity(client_id),
-            (None, None, None, None) => CredentialSettings::DeveloperTools,
-            (None, ..) => bail!(
-                "settings {section}__tenantId, {section}__clientId and {section}__clientSecret must be set together; for a user-assigned identity set {section}__credential=managedidentity"
-            ),
-        };
-        Ok(Self::Identity { endpoint: endpoint.to_owned(), credential })
-    }
+        (None, None, client_id, None) if in_azure(source) => Identity::Managed(client_id),
+        (None, None, None, None) => Identity::DeveloperTools,
+        (None, ..) => bail!(
+            "settings {section}__tenantId, {section}__clientId and {section}__clientSecret must be set together; for a user-assigned identity set {section}__credential=managedidentity"
+        ),
+    })
 }
 
 /// Whether the platform provides a managed identity.
@@ -107,84 +64,32 @@ fn in_azure(source: &Source) -> bool {
 
 impl fmt::Display for ConnectionSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ConnectionString(text) => {
-                let endpoint =
-                    text.split(';').map(str::trim).find(|part| part.to_lowercase().starts_with("accountendpoint="));
-                write!(
-                    formatter,
-                    "key at {}",
-                    endpoint.and_then(|part| part.split_once('=')).map_or("?", |(_, url)| url)
-                )
-            }
-            Self::Identity { endpoint, credential } => {
-                let credential = match credential {
-                    CredentialSettings::ManagedIdentity(_) => "managed identity",
-                    CredentialSettings::ClientSecret { .. } => "client secret",
-                    CredentialSettings::DeveloperTools => "developer tools",
-                };
-                write!(formatter, "{credential} at {endpoint}")
-            }
-        }
+        fmt::Display::fmt(&self.0, formatter)
     }
 }
 
 impl fmt::Debug for ConnectionSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
+        fmt::Debug::fmt(&self.0, formatter)
     }
 }
 
 /// A function that connects to the account.
-pub fn connect(connection: ConnectionSettings) -> Connect {
-    Box::new(move || client(connection.clone()).boxed())
-}
-
-async fn client(connection: ConnectionSettings) -> Result<CosmosClient, Error> {
-    let refused = |error: String| Error::new(ErrorKind::Invalid, "connecting to Cosmos DB", error);
-    match connection {
-        ConnectionSettings::ConnectionString(text) => changefeed_processor::connect(&text).await.map_err(|error| {
-            let kind = match error.kind() {
-                changefeed_processor::ErrorKind::Forbidden => ErrorKind::Forbidden,
-                changefeed_processor::ErrorKind::Invalid => ErrorKind::Invalid,
-                _ => ErrorKind::Unavailable,
-            };
-            Error::new(kind, "connecting to Cosmos DB", error.to_string())
-        }),
-        ConnectionSettings::Identity { endpoint, credential } => {
-            let credential = token_credential(credential).map_err(|error| refused(error.to_string()))?;
-            let endpoint: AccountEndpoint = endpoint.parse().map_err(|error| refused(format!("{error}")))?;
-            let account = AccountReference::with_credential(endpoint, credential);
-            let client = CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new())).await;
-            client.map_err(|error| Error::new(ErrorKind::Unavailable, "connecting to Cosmos DB", error.to_string()))
-        }
-    }
+pub fn connect(ConnectionSettings(connection): ConnectionSettings) -> Connect {
+    Box::new(move || {
+        let connection = connection.clone();
+        async move { changefeed_cosmos::connect(&connection).await }.boxed()
+    })
 }
 
 /// The credential for other services: the one for Cosmos DB, if that is an identity.
 pub fn identity(source: &Source) -> Option<Arc<dyn TokenCredential>> {
-    let credential = match ConnectionSettings::read(source) {
-        Ok(ConnectionSettings::Identity { credential, .. }) => credential,
-        _ if in_azure(source) => CredentialSettings::ManagedIdentity(None),
-        _ => CredentialSettings::DeveloperTools,
+    let identity = match ConnectionSettings::read(source) {
+        Ok(ConnectionSettings(Connection::Identity { identity, .. })) => identity,
+        _ if in_azure(source) => Identity::Managed(None),
+        _ => Identity::DeveloperTools,
     };
-    token_credential(credential).ok()
-}
-
-fn token_credential(settings: CredentialSettings) -> azure_core::Result<Arc<dyn TokenCredential>> {
-    Ok(match settings {
-        CredentialSettings::ManagedIdentity(client_id) => {
-            let user_assigned_id = client_id.map(UserAssignedId::ClientId);
-            ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
-                user_assigned_id,
-                ..Default::default()
-            }))?
-        }
-        CredentialSettings::ClientSecret { tenant_id, client_id, client_secret } => {
-            ClientSecretCredential::new(&tenant_id, client_id, Secret::new(client_secret), None)?
-        }
-        CredentialSettings::DeveloperTools => DeveloperToolsCredential::new(None)?,
-    })
+    token_credential(identity).ok()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use changefeed_cosmos::{Container, Error, ErrorKind, KeyComponent, LazyContainer, digest, retry};
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -79,7 +80,7 @@ impl Capture {
     /// # Errors
     /// When one of them could be stored neither as a version nor as a dead letter: the batch must be delivered again.
     pub async fn capture(&self, batch: &Batch, documents: Vec<Box<RawValue>>) -> Result<CaptureReport, Error> {
-        let context = self.context(batch).await?;
+        let context = self.context(batch, documents.iter().map(|document| document.get())).await?;
         // The first failure does not cancel writes that are under way: each success is one write less in the redelivery.
         let outcomes: Vec<Result<Outcome, Error>> = futures::stream::iter(documents)
             .map(|payload| context.capture_one(payload))
@@ -114,20 +115,51 @@ impl Capture {
         batch: &Batch,
         payload: &str,
     ) -> Result<Result<StoredVersion, Unusable>, Error> {
-        self.context(batch).await?.store_one(payload).await
+        self.context(batch, std::iter::once(payload)).await?.store_one(payload).await
     }
 
-    async fn context<'a>(&'a self, batch: &'a Batch) -> Result<Context<'a>, Error> {
+    async fn context<'a>(
+        &'a self,
+        batch: &'a Batch,
+        mut payloads: impl Iterator<Item = &str>,
+    ) -> Result<Context<'a>, Error> {
         let deadline = Instant::now() + self.options.batch_timeout;
         let changes_by_source = self.history.changes().open().await?.key_paths().iter().any(|path| path == "/sourceId");
-        Ok(Context {
-            capture: self,
-            batch,
-            deadline,
-            monitored: self.history.monitored().open().await?,
-            changes_by_source,
-        })
+        let mut monitored = self.history.monitored().open().await?;
+        // A batch is of one container. If that is not the one whose definition is known, it was deleted and created again.
+        if let Some(resource_id) = payloads.find_map(resource_id)
+            && !monitored.definition().has_document(&resource_id)
+        {
+            self.history.monitored().report_stale();
+            monitored = self.history.monitored().open().await?;
+            if !monitored.definition().has_document(&resource_id) {
+                log::warn!(
+                    "a batch has documents of another container than {}: it was deleted and created again",
+                    monitored.name()
+                );
+            }
+        }
+        Ok(Context { capture: self, batch, deadline, monitored, changes_by_source })
     }
+}
+
+/// The resource id of the document in a payload.
+fn resource_id(payload: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Image {
+        #[serde(rename = "_rid")]
+        resource_id: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Payload {
+        #[serde(rename = "_rid")]
+        resource_id: Option<String>,
+        current: Option<Image>,
+        previous: Option<Image>,
+    }
+    let payload: Payload = serde_json::from_str(payload).ok()?;
+    let images = payload.current.into_iter().chain(payload.previous);
+    payload.resource_id.or_else(|| images.into_iter().find_map(|image| image.resource_id))
 }
 
 struct Context<'a> {

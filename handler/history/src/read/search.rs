@@ -1,12 +1,16 @@
 //! Live documents and versions together, in time order: the candidates of a restore.
+//!
+//! A page costs what it holds, also where many rows have one second: seconds that a page of the query has whole are taken as
+//! they are, and a second that it cuts off is read by id.
 
-use changefeed_cosmos::{Error, Key, page_items, page_token, read_page_token, without_system_properties};
-use futures::stream::{BoxStream, Peekable};
-use futures::{StreamExt, TryStreamExt};
+use std::collections::VecDeque;
+
+use changefeed_cosmos::{Container, Error, Key, page_items, page_token, read_page_token, without_system_properties};
+use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::filter::{Filter, check_filter_count};
+use crate::filter::{Filter, check_filter_count, matches_all};
 use crate::history::History;
 use crate::record::read_version;
 use crate::time_expression::TimeExpression;
@@ -14,6 +18,8 @@ use crate::version::Operation;
 use crate::version_id::VersionId;
 
 const DEFAULT_PAGE_ITEMS: usize = 100;
+/// The kind of a row that is a live document.
+const LIVE: &str = "live";
 
 /// What to look for.
 #[derive(Clone, Debug, Default)]
@@ -51,32 +57,36 @@ pub struct SearchRow {
     pub operation: Option<Operation>,
     /// The document without the service's system properties.
     pub document: Value,
-    #[serde(skip)]
-    lsn: i64,
 }
 
 /// A page of rows, oldest first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SearchRows {
-    /// In time order.
+    /// In time order; of one second, versions come before live documents.
     pub items: Vec<SearchRow>,
     /// For the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
 }
 
-/// The order of rows, and where a page ended.
+/// The order of rows, and the last row of a page.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Position(i64, i64, String, String, String, String);
+struct Position {
+    second: i64,
+    /// Versions come first.
+    is_live: bool,
+    /// The id of the item that the row is made of.
+    item: String,
+    key: String,
+}
 
 impl SearchRow {
     fn position(&self) -> Position {
-        let key = self.partition_key.to_string();
-        Position(self.source_ts, self.lsn, self.version_id.clone(), key, self.id.clone(), self.kind.to_owned())
+        let is_live = self.kind == LIVE;
+        let item = if is_live { &self.id } else { &self.version_id };
+        Position { second: self.source_ts, is_live, item: item.clone(), key: self.partition_key.to_string() }
     }
 }
-
-type Rows = Peekable<BoxStream<'static, Result<Vec<SearchRow>, Error>>>;
 
 impl History {
     /// Searches live documents and versions by the values of their fields.
@@ -84,147 +94,165 @@ impl History {
     /// # Errors
     /// When the request is out of bounds, and when the containers cannot be read.
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchRows, Error> {
-        let refused = |message: String| Error::invalid("searching", message);
-        check_filter_count(&request.filters).map_err(refused)?;
+        check_filter_count(&request.filters).map_err(|message| Error::invalid("searching", message))?;
         let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "searching")?;
         let after: Option<Position> = read_page_token(request.continuation.as_deref(), "searching")?;
-        let first = after
-            .as_ref()
-            .map_or(i64::MIN, |position| position.0)
-            .max(request.from.map_or(i64::MIN, TimeExpression::second));
-        let mut live = self.live_rows(request, first).await?;
-        let mut versions = self.version_rows(request, first).await?;
+        let mut versions = Rows::new(request, self.changes.open().await?, false, after.as_ref(), max_items + 1);
+        let mut live = Rows::new(request, self.monitored.open().await?, true, after.as_ref(), max_items + 1);
         let mut items: Vec<SearchRow> = Vec::new();
         loop {
-            // Both rows come second by second; those of the earlier second are next.
-            let seconds = [second_of(&mut live).await?, second_of(&mut versions).await?];
-            let Some(earliest) = seconds.iter().flatten().min().copied() else { break };
-            let mut rows = Vec::new();
-            for (source, second) in [&mut live, &mut versions].into_iter().zip(seconds) {
-                if second == Some(earliest) {
-                    rows.extend(source.try_next().await?.unwrap_or_default());
-                }
-            }
-            rows.sort_by_key(SearchRow::position);
-            rows.retain(|row| after.as_ref().is_none_or(|after| row.position() > *after));
-            items.extend(rows);
-            if items.len() > max_items {
-                items.truncate(max_items);
+            let next = match (versions.peek().await?, live.peek().await?) {
+                (Some(version), Some(document)) if version.position() < document.position() => &mut versions,
+                (Some(_), None) => &mut versions,
+                (_, Some(_)) => &mut live,
+                (None, None) => return Ok(SearchRows { items, continuation: None }),
+            };
+            if items.len() == max_items {
                 let continuation = items.last().map(|last| page_token(&last.position())).transpose()?;
                 return Ok(SearchRows { items, continuation });
             }
+            items.extend(next.ready.pop_front());
         }
-        Ok(SearchRows { items, continuation: None })
+    }
+}
+
+/// The rows of one container, in their order.
+struct Rows<'a> {
+    request: &'a SearchRequest,
+    container: Container,
+    is_live: bool,
+    after: Option<Position>,
+    page_items: usize,
+    next: Option<Start>,
+    ready: VecDeque<SearchRow>,
+}
+
+/// Where the next rows start.
+#[derive(Clone)]
+enum Start {
+    /// At a second.
+    Second(i64),
+    /// Within a second, at the item of this id.
+    Within(i64, String),
+}
+
+impl<'a> Rows<'a> {
+    fn new(
+        request: &'a SearchRequest,
+        container: Container,
+        is_live: bool,
+        after: Option<&Position>,
+        page_items: usize,
+    ) -> Self {
+        let first = request.from.map_or(0, TimeExpression::second).max(0);
+        let next = match after {
+            None => Start::Second(first),
+            Some(after) if after.is_live == is_live => Start::Within(after.second, after.item.clone()),
+            // Of the last second, every version came before the live document, and no live document before the version.
+            Some(after) if is_live => Start::Second(after.second),
+            Some(after) => Start::Second(after.second + 1),
+        };
+        let after = after.cloned();
+        Self { request, container, is_live, after, page_items, next: Some(next), ready: VecDeque::new() }
     }
 
-    async fn live_rows(&self, request: &SearchRequest, first: i64) -> Result<Rows, Error> {
-        let monitored = self.monitored.open().await?;
-        let (mut parameters, mut conditions) = times(request, "c._ts", first);
-        conditions.extend(request.filters.iter().map(|filter| filter.condition("c", &mut parameters)));
-        let query = format!("SELECT * FROM c WHERE {} ORDER BY c._ts", conditions.join(" AND "));
-        let documents: BoxStream<'static, Result<Value, Error>> = monitored.select(&query, &parameters, None).await?;
-        let (name, key_paths, filters) =
-            (self.monitored.name().to_owned(), monitored.key_paths().to_vec(), request.filters.clone());
-        let row = move |document: Value| {
-            let partition_key = Key::of(&document, &key_paths)?;
-            let source_ts = document["_ts"].as_i64().unwrap_or_default();
-            let etag = document["_etag"].as_str().unwrap_or_default();
-            let row = SearchRow {
-                kind: "live",
-                source_ts,
-                container: name.clone(),
-                id: document["id"].as_str().unwrap_or_default().to_owned(),
-                partition_key,
-                version_id: VersionId::of_write(source_ts, etag).into(),
-                operation: None,
-                lsn: i64::MAX,
-                document: without_system_properties(document),
+    async fn peek(&mut self) -> Result<Option<&SearchRow>, Error> {
+        while self.ready.is_empty() {
+            let Some(start) = self.next.take() else { break };
+            let mut rows = self.read(&start, self.page_items).await?;
+            let is_cut_off = rows.len() == self.page_items;
+            let last = rows.last().map(|row| (row.source_ts, row.position().item));
+            self.next = match (start, last) {
+                (Start::Second(_), Some((second, _))) if is_cut_off => {
+                    rows.retain(|row| row.source_ts < second);
+                    Some(Start::Within(second, String::new()))
+                }
+                (Start::Second(_), _) => None,
+                (Start::Within(second, first), Some((_, item))) if is_cut_off => {
+                    if item == first || rows.iter().all(|row| row.position().item == item) {
+                        // One id in very many partitions: all of its rows are read together.
+                        rows = self.read(&Start::Within(second, item.clone()), usize::MAX).await?;
+                        rows.retain(|row| row.position().item == item);
+                        Some(Start::Within(second, format!("{item}\u{0}")))
+                    } else {
+                        rows.retain(|row| row.position().item != item);
+                        Some(Start::Within(second, item))
+                    }
+                }
+                (Start::Within(second, _), _) => Some(Start::Second(second + 1)),
             };
-            Ok(filters.iter().all(|filter| filter.matches(&row.document)).then_some(row))
-        };
-        Ok(by_second(documents.map(move |document| document.and_then(&row)).boxed()))
+            let (after, filters) = (self.after.as_ref(), &self.request.filters);
+            rows.retain(|row| after.is_none_or(|after| row.position() > *after) && matches_all(filters, &row.document));
+            rows.sort_by_cached_key(SearchRow::position);
+            self.ready = rows.into();
+        }
+        Ok(self.ready.front())
     }
 
-    async fn version_rows(&self, request: &SearchRequest, first: i64) -> Result<Rows, Error> {
-        let changes = self.changes.open().await?;
-        let (mut parameters, mut conditions) = times(request, "c.sourceTs", first);
-        if !request.filters.is_empty() {
+    /// Up to so many rows, as the query orders them.
+    async fn read(&self, start: &Start, most: usize) -> Result<Vec<SearchRow>, Error> {
+        let (time, root) = if self.is_live { ("c._ts", "c") } else { ("c.sourceTs", "c.document") };
+        let mut parameters = Map::new();
+        let (mut conditions, order) = match start {
+            Start::Second(second) => {
+                parameters.insert("@first".to_owned(), json!(second));
+                (vec![format!("{time} >= @first")], time)
+            }
+            Start::Within(second, id) => {
+                parameters.insert("@second".to_owned(), json!(second));
+                parameters.insert("@id".to_owned(), json!(id));
+                (vec![format!("{time} = @second"), "c.id >= @id".to_owned()], "c.id")
+            }
+        };
+        if let Some(to) = self.request.to {
+            parameters.insert("@last".to_owned(), json!(to.second()));
+            conditions.push(format!("{time} <= @last"));
+        }
+        if !self.request.filters.is_empty() {
             let fields: Vec<String> =
-                request.filters.iter().map(|filter| filter.condition("c.document", &mut parameters)).collect();
-            // What is compressed can only be judged here.
-            conditions.push(format!(
-                "({} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))",
-                fields.join(" AND ")
-            ));
+                self.request.filters.iter().map(|filter| filter.condition(root, &mut parameters)).collect();
+            let fields = fields.join(" AND ");
+            // The fields of a compressed version can only be judged here.
+            let compressed = " OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts)";
+            conditions.push(format!("({fields}{})", if self.is_live { "" } else { compressed }));
         }
-        let query = format!("SELECT * FROM c WHERE {} ORDER BY c.sourceTs", conditions.join(" AND "));
-        let records: BoxStream<'static, Result<Value, Error>> = changes.select(&query, &parameters, None).await?;
-        let (name, filters) = (self.changes.name().to_owned(), request.filters.clone());
-        let rows = records.and_then(move |record| {
-            let (changes, name, filters) = (changes.clone(), name.clone(), filters.clone());
-            async move {
-                let version = read_version(&changes, record).await?;
-                let document = version.document.unwrap_or_default();
-                let row = SearchRow {
-                    kind: "version",
-                    source_ts: version.source_ts,
-                    container: name,
-                    id: version.source_id,
-                    partition_key: version.partition_key,
-                    version_id: version.id.into(),
-                    operation: Some(version.operation),
-                    lsn: version.lsn.unwrap_or_default(),
-                    document,
-                };
-                Ok(filters.iter().all(|filter| filter.matches(&row.document)).then_some(row))
-            }
-        });
-        Ok(by_second(rows.boxed()))
-    }
-}
-
-fn times(request: &SearchRequest, field: &str, first: i64) -> (Map<String, Value>, Vec<String>) {
-    // Every record has a time; parts of records have none.
-    let mut parameters = Map::from_iter([("@first".to_owned(), json!(first.max(0)))]);
-    let mut conditions = vec![format!("{field} >= @first")];
-    if let Some(to) = request.to {
-        parameters.insert("@last".to_owned(), json!(to.second()));
-        conditions.push(format!("{field} <= @last"));
-    }
-    (parameters, conditions)
-}
-
-/// Puts the rows of one second together; they come in the order of seconds.
-fn by_second(rows: BoxStream<'static, Result<Option<SearchRow>, Error>>) -> Rows {
-    let start = (rows.try_filter_map(|row| async move { Ok(row) }).boxed(), None::<SearchRow>);
-    let grouped = futures::stream::try_unfold(start, |(mut rows, ahead)| async move {
-        let first = match ahead {
-            Some(row) => row,
-            None => match rows.try_next().await? {
-                Some(row) => row,
-                None => return Ok(None),
-            },
-        };
-        let second = first.source_ts;
-        let mut group = vec![first];
-        let mut ahead = None;
-        while let Some(row) = rows.try_next().await? {
-            if row.source_ts != second {
-                ahead = Some(row);
-                break;
-            }
-            group.push(row);
+        let query = format!("SELECT * FROM c WHERE {} ORDER BY {order}", conditions.join(" AND "));
+        let page_items = most.min(self.page_items);
+        let mut found = self.container.select_few::<Value>(&query, &parameters, None, page_items).await?;
+        let mut rows = Vec::new();
+        while rows.len() < most
+            && let Some(item) = found.try_next().await?
+        {
+            rows.push(self.row(item).await?);
         }
-        Ok(Some((group, (rows, ahead))))
-    });
-    grouped.boxed().peekable()
-}
+        Ok(rows)
+    }
 
-async fn second_of(rows: &mut Rows) -> Result<Option<i64>, Error> {
-    match std::pin::Pin::new(&mut *rows).peek().await {
-        Some(Ok(group)) => Ok(group.first().map(|row| row.source_ts)),
-        // The error is taken out of the row itself.
-        Some(Err(_)) => rows.try_next().await.map(|_| None),
-        None => Ok(None),
+    async fn row(&self, item: Value) -> Result<SearchRow, Error> {
+        let container = self.container.name().to_owned();
+        if !self.is_live {
+            let version = read_version(&self.container, item).await?;
+            return Ok(SearchRow {
+                kind: "version",
+                source_ts: version.source_ts,
+                container,
+                id: version.source_id,
+                partition_key: version.partition_key,
+                version_id: version.id.into(),
+                operation: Some(version.operation),
+                document: version.document.unwrap_or_default(),
+            });
+        }
+        let source_ts = item["_ts"].as_i64().unwrap_or_default();
+        Ok(SearchRow {
+            kind: LIVE,
+            source_ts,
+            container,
+            id: item["id"].as_str().unwrap_or_default().to_owned(),
+            partition_key: Key::of(&item, self.container.key_paths())?,
+            version_id: VersionId::of_write(source_ts, item["_etag"].as_str().unwrap_or_default()).into(),
+            operation: None,
+            document: without_system_properties(item),
+        })
     }
 }

@@ -48,6 +48,24 @@ async fn exported_leases_resume_in_another_container_under_another_name() {
 }
 
 #[tokio::test]
+async fn an_import_does_not_count_a_lease_that_it_could_not_store() {
+    let shop = Shop::open().await;
+    shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+    let exported = lease_set(&shop, "p", "lease").await.export().await.expect("export");
+    let id = exported[0]["id"].as_str().expect("id").replacen('p', "moved", 1);
+    let container = shop.lease_container().await;
+    // Not a valid lease, so that it is not listed among the leases.
+    container.create_item(id.clone(), &id, json!({"id": id}), None).await.expect("create");
+
+    let set = lease_set(&shop, "moved", "lease").await;
+    let error = set.import(exported.clone(), true).await.expect_err("not stored");
+    assert!(error.kind() == ErrorKind::Conflict && error.to_string().contains(&id), "{error}");
+    container.delete_item(id.clone(), &id, None).await.expect("delete");
+    assert_eq!(set.import(exported, true).await.expect("import"), 4);
+    assert_eq!(set.all().await.expect("leases").len(), 4);
+}
+
+#[tokio::test]
 async fn leases_of_another_container_and_invalid_or_incomplete_sets_are_not_imported() {
     let shop = Shop::open().await;
     create(&shop.client, "other", "/cartId").await;

@@ -1,8 +1,10 @@
 //! The processor against the embedded endpoint, over HTTP.
 
 mod balance;
+mod callbacks;
 mod captured_log;
 mod chaos;
+mod configuration;
 mod dotnet;
 mod isolated;
 mod latest_version;

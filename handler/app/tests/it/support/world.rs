@@ -8,8 +8,8 @@ use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKe
 use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
 use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::Account;
-use changefeed_history::ContainerNames;
+use changefeed_cosmos::{Account, ContainerSpec, create_container};
+use changefeed_history::{ContainerNames, Role, container_spec};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::{Changefeed, ChangefeedOptions};
 use futures::{StreamExt, TryStreamExt};
@@ -17,6 +17,21 @@ use local_cosmos::{Endpoint, Options};
 use serde_json::Value;
 
 use super::{Handler, client};
+
+/// The fields by which tests search.
+const INDEXED_FIELDS: [&str; 5] = ["a", "city_name", "group", "n", "name"];
+
+fn names() -> ContainerNames {
+    let name = str::to_owned;
+    ContainerNames {
+        database: name("dev"),
+        monitored: name("events"),
+        changes: name("changes"),
+        leases: name("leases"),
+        jobs: name("jobs"),
+        dead_letters: name("dead-letters"),
+    }
+}
 
 /// The endpoint and what is in it.
 pub struct World {
@@ -32,17 +47,28 @@ impl World {
 
     /// An endpoint whose `events` and `changes` have these keys.
     pub async fn with_keys(events: &[&'static str], changes: &[&'static str]) -> Self {
-        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+        let options = Options { refuse_unindexed_queries: true, ..Options::default() };
+        let endpoint = Endpoint::start(options).await.expect("endpoint");
         let client = client(endpoint.url()).await;
         let world = Self { endpoint, client };
         world.client.create_database("dev", None).await.expect("database");
-        world.create("events", events).await;
-        world.create("changes", changes).await;
-        world.create("dead-letters", &["/id"]).await;
-        world.create("jobs", &["/id"]).await;
+        for (role, key) in
+            [(Role::Monitored, events), (Role::Changes, changes), (Role::DeadLetters, &["/id"]), (Role::Jobs, &["/id"])]
+        {
+            world.provision(role, key).await;
+        }
         world
     }
 
+    /// Creates the container of a role with the index policy of production and this key.
+    async fn provision(&self, role: Role, key: &[&'static str]) {
+        let key_paths: Vec<String> = key.iter().map(|path| (*path).to_owned()).collect();
+        let spec = container_spec(role, &names(), &key_paths, &INDEXED_FIELDS.map(str::to_owned));
+        let spec = ContainerSpec { key_paths, ..spec };
+        create_container(&Account::connected(self.client.clone()), "dev", &spec).await.expect("container");
+    }
+
+    /// Creates a container with the default index policy.
     pub async fn create(&self, name: &'static str, key: &[&'static str]) {
         let key = PartitionKeyDefinition::new(key.iter().copied().map(Into::into).collect());
         let properties = ContainerProperties::new(name, key).with_default_ttl(TimeToLive::NoDefault);
@@ -56,26 +82,17 @@ impl World {
 
     /// The library on this endpoint, for what needs a clock of its own.
     pub fn store(&self, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
-        let name = str::to_owned;
-        let names = ContainerNames {
-            database: name("dev"),
-            monitored: name("events"),
-            changes: name("changes"),
-            leases: name("leases"),
-            jobs: name("jobs"),
-            dead_letters: name("dead-letters"),
-        };
         let mut options = ChangefeedOptions {
             concurrency: 16,
             batch_timeout: std::time::Duration::from_secs(30),
-            indexed_fields: Vec::new(),
-            restored_at_field: Some(name("restored_at")),
+            indexed_fields: INDEXED_FIELDS.map(str::to_owned).to_vec(),
+            restored_at_field: Some("restored_at".to_owned()),
             retention_days: None,
             jobs: JobOptions::default(),
-            places: LocationAccess { host: Some(name("here")), ..LocationAccess::default() },
+            places: LocationAccess { host: Some("here".to_owned()), ..LocationAccess::default() },
         };
         change(&mut options);
-        Changefeed::new(&Account::connected(self.client.clone()), names, options)
+        Changefeed::new(&Account::connected(self.client.clone()), names(), options)
     }
 
     pub async fn container(&self, name: &str) -> ContainerClient {

@@ -1,26 +1,29 @@
-//! Reads one page of the change feed of one range, from a position that outlives the process.
+//! Reads one page of the change feed of one range, from a position that a lease can store. This is the only file of the
+//! crate that names types of the Cosmos DB SDK.
 //!
-//! The SDK's own continuation tokens wrap the service's: `c1.` and base64url JSON that names, for each range, its bounds
-//! and the etag that the service sent. Leases hold that etag alone, as .NET processors write it, so it is taken out of
-//! the token after a page and put back into one before the next.
+//! A continuation token of the SDK is `c1.` and base64url JSON, with the bounds of each range and the etag that the
+//! service sent for it. A lease stores only that etag, as .NET processors do. It is taken from the SDK's token after each
+//! page, and a new token is made from it for the next page.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use azure_data_cosmos::FeedScope;
-use azure_data_cosmos::feed::{ContinuationToken, FeedRange as SdkFeedRange};
+use azure_data_cosmos::feed::ContinuationToken;
 use azure_data_cosmos::models::{ChangeFeedItem, ChangeFeedOperationType};
-use azure_data_cosmos::options::{ChangeFeedMode as SdkMode, ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint};
+use azure_data_cosmos::options::{
+    ChangeFeedMode as SdkMode, ChangeFeedOptions, ChangeFeedStartFrom, FeedOptions, MaxItemCountHint,
+};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use changefeed_cosmos::{Error, ErrorKind, KeyRange, MAX_FAN_OUT};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::container::Container;
-use super::error::{Error, ErrorKind};
 use crate::change::{Change, ChangeMetadata, OperationType};
+use crate::container::Container;
 use crate::lease::FeedRange;
 use crate::mode::ChangeFeedMode;
 
@@ -31,7 +34,7 @@ pub(crate) enum Position {
     Beginning,
     /// After this time.
     Time(DateTime<Utc>),
-    /// After the page that this etag came with.
+    /// After the page with this etag.
     Continuation(String),
 }
 
@@ -39,9 +42,9 @@ pub(crate) enum Position {
 #[derive(Debug)]
 pub(crate) struct FeedPage {
     pub changes: Vec<Change>,
-    /// What the range consists of now: after a split of several parts, of which one was read.
+    /// The parts of the range: one, or several after a split, of which one was read.
     pub parts: Vec<FeedRange>,
-    /// The etag to go on from; `None` when the range is in several parts.
+    /// The etag from which the next page continues; `None` when the range has several parts.
     pub continuation: Option<String>,
     pub request_charge: f64,
     pub partition_key_range_id: Option<String>,
@@ -49,7 +52,7 @@ pub(crate) struct FeedPage {
     pub session_lsn: Option<i64>,
 }
 
-/// A document that can be taken out of the SDK's item without a copy.
+/// A document that can be moved out of the SDK's item without a copy.
 struct Shared(Arc<Value>);
 
 impl<'de> Deserialize<'de> for Shared {
@@ -59,19 +62,14 @@ impl<'de> Deserialize<'de> for Shared {
 }
 
 impl Container {
-    /// The current physical partitions' ranges.
+    /// The ranges of the current physical partitions.
     pub(crate) async fn feed_ranges(&self) -> Result<Vec<FeedRange>, Error> {
-        let failed = |error| Error::from_sdk(format!("reading the feed ranges of {}", self.name), error);
-        let ranges = self.client.read_feed_ranges(None).await.map_err(failed)?;
-        let bounds = |range: &SdkFeedRange| FeedRange {
-            min: range.min_inclusive().to_hex(),
-            max: range.max_exclusive().to_hex(),
-        };
-        Ok(ranges.iter().map(bounds).collect())
+        let ranges = self.items.ranges().await?;
+        Ok(ranges.into_iter().map(|KeyRange { min, max }| FeedRange { min, max }).collect())
     }
 
-    /// Reads up to `max_items` changes of `range` (100 by the service's default; the items of one transaction stay
-    /// together) after `position`.
+    /// Reads up to `max_items` changes of `range` after `position`; the service's default is 100. The changes of one
+    /// transaction stay together.
     pub(crate) async fn read_feed(
         &self,
         range: &FeedRange,
@@ -79,11 +77,14 @@ impl Container {
         mode: ChangeFeedMode,
         max_items: Option<NonZeroU32>,
     ) -> Result<FeedPage, Error> {
-        let failed = |error| Error::from_sdk(format!("reading the change feed of {}", self.name), error);
-        let mut options = ChangeFeedOptions::default().with_mode(match mode {
-            ChangeFeedMode::LatestVersion => SdkMode::LatestVersion,
-            ChangeFeedMode::AllVersionsAndDeletes => SdkMode::AllVersionsAndDeletes,
-        });
+        let action = || format!("reading the change feed of {}", self.name());
+        let failed = |error| Error::from_sdk(action(), error);
+        let mut options = ChangeFeedOptions::default()
+            .with_feed_options(FeedOptions::default().with_max_fan_out(MAX_FAN_OUT))
+            .with_mode(match mode {
+                ChangeFeedMode::LatestVersion => SdkMode::LatestVersion,
+                ChangeFeedMode::AllVersionsAndDeletes => SdkMode::AllVersionsAndDeletes,
+            });
         if let Some(max_items) = max_items {
             options = options.with_max_item_count(MaxItemCountHint::Limit(max_items));
         }
@@ -92,18 +93,20 @@ impl Container {
             Position::Beginning => ChangeFeedStartFrom::Beginning,
             Position::Time(time) => ChangeFeedStartFrom::PointInTime(
                 azure_core::time::OffsetDateTime::from_unix_timestamp(time.timestamp())
-                    .map_err(|error| Error::new(ErrorKind::Invalid, "starting the change feed", error.to_string()))?,
+                    .map_err(|error| Error::invalid("starting the change feed", error.to_string()))?,
             ),
             Position::Continuation(etag) => {
                 options = options.with_continuation_token(self.token(range, etag, mode));
                 ChangeFeedStartFrom::Beginning
             }
         };
-        let scope = FeedScope::range(sdk_range(range)?);
-        let mut pages = self.client.query_change_feed::<Shared>(scope, start, Some(options)).await.map_err(failed)?;
+        let key_range = KeyRange { min: range.min.clone(), max: range.max.clone() };
+        let scope = FeedScope::range(key_range.to_sdk()?);
+        let pages = self.items.sdk_client().query_change_feed::<Shared>(scope, start, Some(options)).await;
+        let mut pages = pages.map_err(failed)?;
         let page = match pages.next().await {
             Some(page) => page.map_err(failed)?,
-            None => return Err(Error::new(ErrorKind::Unavailable, "reading the change feed", "it ended")),
+            None => return Err(Error::new(ErrorKind::Unavailable, action(), "the SDK returned no page")),
         };
         let headers = page.headers();
         let request_charge = headers.request_charge().map_or(0.0, |charge| charge.value());
@@ -121,7 +124,7 @@ impl Container {
     }
 
     fn token(&self, range: &FeedRange, etag: &str, mode: ChangeFeedMode) -> ContinuationToken {
-        let mut token = json!({"op": "ChangeFeed", "rid": self.rid, "root": {"kind": "unordered_merge", "active_tokens": [
+        let mut token = json!({"op": "ChangeFeed", "rid": self.resource_id, "root": {"kind": "unordered_merge", "active_tokens": [
             {"min_epk": range.min, "max_epk": range.max, "server_continuation": etag}]}});
         if mode == ChangeFeedMode::AllVersionsAndDeletes {
             token["cfm"] = Value::Bool(true);
@@ -139,31 +142,8 @@ fn session_lsn(token: &str) -> Option<i64> {
     numbers.next().unwrap_or(first).parse().ok()
 }
 
-fn sdk_range(range: &FeedRange) -> Result<SdkFeedRange, Error> {
-    #[derive(Serialize)]
-    struct Bounds<'a> {
-        #[serde(rename = "Range")]
-        range: Inner<'a>,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Inner<'a> {
-        min: &'a str,
-        max: &'a str,
-        is_min_inclusive: bool,
-        is_max_inclusive: bool,
-    }
-    let bounds =
-        Bounds { range: Inner { min: &range.min, max: &range.max, is_min_inclusive: true, is_max_inclusive: false } };
-    let text = serde_json::to_string(&bounds)
-        .map_err(|error| Error::new(ErrorKind::Invalid, "naming a feed range", error.to_string()))?;
-    STANDARD
-        .encode(text)
-        .parse()
-        .map_err(|error| Error::from_sdk(format!("reading the feed range {}", range.token()), error))
-}
-
-/// The parts of `range`, and where it goes on if it is whole. The SDK's token leaves out what it has not begun to read.
+/// The parts of `range`, and its continuation if it is one part. The SDK's token omits the parts that it has not begun to
+/// read.
 fn parts(range: &FeedRange, token: &ContinuationToken) -> Result<(Vec<FeedRange>, Option<String>), Error> {
     #[derive(Deserialize)]
     struct Token {
@@ -180,8 +160,8 @@ fn parts(range: &FeedRange, token: &ContinuationToken) -> Result<(Vec<FeedRange>
         max_epk: String,
         server_continuation: String,
     }
-    let unreadable = |message: String| Error::new(ErrorKind::Invalid, "reading the SDK's continuation token", message);
-    let encoded = token.as_str().strip_prefix("c1.").ok_or_else(|| unreadable("it is not of version 1".into()))?;
+    let unreadable = |message: String| Error::corrupt("reading the SDK's continuation token", message);
+    let encoded = token.as_str().strip_prefix("c1.").ok_or_else(|| unreadable("it does not start with c1.".into()))?;
     let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|error| unreadable(error.to_string()))?;
     let Token { root: Root { mut active_tokens } } =
         serde_json::from_slice(&json).map_err(|error| unreadable(error.to_string()))?;
@@ -200,7 +180,7 @@ fn parts(range: &FeedRange, token: &ContinuationToken) -> Result<(Vec<FeedRange>
     if covered < range.max {
         parts.push(FeedRange { min: covered, max: range.max.clone() });
     }
-    let continuation = last.ok_or_else(|| unreadable("it tells of no range".into()))?;
+    let continuation = last.ok_or_else(|| unreadable("it names no range".into()))?;
     let is_whole = parts.len() == 1;
     Ok((parts, is_whole.then_some(continuation)))
 }
@@ -229,9 +209,36 @@ fn change(item: ChangeFeedItem<Shared>) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::connect;
+    use changefeed_cosmos::{Account, ContainerSpec, IndexPolicy, create_container, create_database};
+    use local_cosmos::{Endpoint, Options};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_range_of_more_partitions_than_the_sdk_reads_by_default_is_read() {
+        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+        let client = connect(&endpoint.connection_string()).await.expect("client");
+        let account = Account::connected(client.clone());
+        create_database(&account, "db").await.expect("database");
+        let spec = ContainerSpec { name: "cart".into(), key_paths: vec!["/id".into()], index: IndexPolicy::default() };
+        create_container(&account, "db", &spec).await.expect("container");
+        let mut partitions = endpoint.partitions("db", "cart").await.expect("partitions");
+        while partitions.len() <= 100 {
+            for partition in partitions {
+                endpoint.split("db", "cart", Some(&partition.id), Duration::ZERO).await.expect("split");
+            }
+            partitions = endpoint.partitions("db", "cart").await.expect("partitions");
+        }
+        let container = Container::open(&client, "db", "cart").await.expect("open");
+        let range = FeedRange { min: String::new(), max: "FF".into() };
+        for position in [Position::Now, Position::Beginning] {
+            let page = container.read_feed(&range, &position, ChangeFeedMode::LatestVersion, None).await;
+            assert!(page.expect("page").parts.len() > 1);
+        }
+    }
 
     #[test]
-    fn what_the_sdk_has_not_begun_to_read_is_a_part_of_its_own() {
+    fn a_part_that_the_sdk_has_not_begun_to_read_is_a_part_of_its_own() {
         let token = |tokens: Value| {
             let token = json!({"root": {"kind": "unordered_merge", "active_tokens": tokens}}).to_string();
             ContinuationToken::from_string(format!("c1.{}", URL_SAFE_NO_PAD.encode(token)))
@@ -249,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sequence_number_is_read_out_of_a_session_token() {
+    fn the_sequence_number_is_read_from_a_session_token() {
         assert_eq!(session_lsn("0:-1#42"), Some(42));
         assert_eq!(session_lsn("3:1#1234#1=1200#2=1100"), Some(1234));
         assert_eq!(session_lsn("0:77"), Some(77));

@@ -1,0 +1,59 @@
+//! Settings that a processor refuses or corrects.
+
+use std::time::Duration;
+
+use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, ErrorKind, LeaseSet, ManualClock};
+
+use crate::shop::{Shop, until};
+
+#[tokio::test]
+async fn a_processor_name_that_cannot_be_part_of_an_id_is_refused() {
+    let shop = Shop::open().await;
+    let (cart, leases) = (shop.container("cart").await, shop.container("lease").await);
+    for name in ["a/b", "a\\b", "a?", "#"] {
+        let processor = ChangeFeedProcessor::builder(name, cart.clone(), leases.clone())
+            .build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+        for error in [
+            processor.start().await.map(drop).expect_err("processor"),
+            LeaseSet::open(name, cart.clone(), leases.clone()).map(drop).expect_err("leases"),
+            ChangeFeedEstimator::new(name, cart.clone(), leases.clone()).map(drop).expect_err("estimator"),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+            assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_delay_of_zero_still_pauses() {
+    let shop = Shop::open().await;
+    let clock = ManualClock::new(chrono::Utc::now());
+    let builder = shop.builder().await.clock(&clock);
+    let processor = builder
+        .poll_delay(Duration::ZERO)
+        .lease_acquire_interval(Duration::ZERO)
+        .lease_renew_interval(Duration::ZERO)
+        .build(|_, _| std::future::ready(Ok::<(), std::io::Error>(())));
+    let running = processor.start().await.expect("started");
+    // Each of the four leases is polled and renewed, and one task balances the leases.
+    until("every task to pause", async || clock.sleepers().len() == 4 + 4 + 1).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_without_a_delay_still_pauses() {
+    let shop = Shop::open().await;
+    shop.put("a", 1).await;
+    let clock = ManualClock::new(chrono::Utc::now());
+    let builder = shop.builder().await.clock(&clock).start_from(changefeed_processor::StartFrom::Beginning);
+    let processor = builder
+        .poll_delay(Duration::from_secs(3600))
+        .lease_acquire_interval(Duration::from_secs(3600))
+        .retry_delay(Duration::ZERO, Duration::ZERO)
+        .build(|_, _| std::future::ready(Err::<(), _>("always")));
+    let running = processor.start().await.expect("started");
+    let retry = chrono::Duration::milliseconds(10);
+    let now = changefeed_processor::Clock::from(&clock).now();
+    until("the retry to pause", async || clock.sleepers().contains(&(now + retry))).await;
+    running.stop().await;
+}
