@@ -1,6 +1,6 @@
 //! Limits on backups and on files of documents. `docs/reference/backup-format.md` publishes those of the format.
 
-/// Entries directly below a location.
+/// The maximum number of entries directly below a location.
 pub(crate) const MAX_ENTRIES: usize = 200_000;
 /// The longest file name, in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 255;
@@ -20,5 +20,5 @@ pub(crate) const MAX_UNPACKED_SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
 pub(crate) const MAX_WINDOW_LOG: u32 = 23;
 /// The largest `manifest.json` or `progress.json`, in bytes: one with the greatest number of segments.
 pub(crate) const MAX_MANIFEST_BYTES: usize = 40 * 1024 * 1024;
-/// Damages that a verification lists.
+/// The maximum number of damages that a verification lists.
 pub(crate) const MAX_DAMAGES: usize = 1000;

@@ -119,7 +119,7 @@ impl Manifest {
         Ok((manifest, digest))
     }
 
-    /// Until when the backup is certainly complete. Changes after this time belong into the next backup.
+    /// Until when the backup is certainly complete. Changes after this time belong in the next backup.
     pub fn complete_until(&self) -> Timestamp {
         match self.backup.content {
             Content::Live {} => self.backup.started_at,

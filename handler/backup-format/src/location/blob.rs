@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind};
 const DOWNLOAD_BYTES: NonZero<usize> = NonZero::new(4 * 1024 * 1024).expect("not zero");
 /// Larger than any file, so that each file is written by one request and is complete or does not exist.
 const UPLOAD_BYTES: NonZero<u64> = NonZero::new(256 * 1024 * 1024).expect("not zero");
-/// Retries of a request, which take some seconds; after that the caller gets the error.
+/// The number of retries of a request; all of them together take a few seconds.
 const RETRIES: u32 = 5;
 
 /// The blobs whose names start with a prefix.
