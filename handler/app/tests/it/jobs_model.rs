@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use changefeed_cosmos::DocumentName;
-use changefeed_history::{AsOf, Moment};
+use changefeed_history::{AsOf, TimeExpression};
 use changefeed_jobs::{JobOptions, JobState};
 use changefeed_operations::{Action, Changefeed, PlannedItem, Restored, UndoRequest};
 use rand::rngs::SmallRng;
@@ -212,8 +212,12 @@ impl Story {
         for item in items.iter().filter(|item| item.action.is_write()) {
             if item.action == Action::Delete {
                 let name = DocumentName { id: item.id.clone(), partition_key: item.partition_key.clone() };
-                let now =
-                    self.ample.history.document_as_of(&name, Moment::from(chrono::Utc::now())).await.expect("as of");
+                let now = self
+                    .ample
+                    .history
+                    .document_as_of(&name, TimeExpression::from(chrono::Utc::now()))
+                    .await
+                    .expect("as of");
                 assert!(matches!(now, AsOf::Absent { .. }), "{item:?}: {now:?}");
             }
             let live = self.world.live(sdk_key(&parsed(&item.partition_key.to_string())), &item.id).await;

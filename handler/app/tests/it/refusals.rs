@@ -21,7 +21,7 @@ async fn a_body_that_is_no_batch_is_refused_by_what_is_wrong_with_it() {
         ("not json", "not an invocation"),
         ("", "not an invocation"),
         (r#"{"Metadata":{}}"#, "Data"),
-        (r#"{"Data":{}}"#, "Data holds no documents"),
+        (r#"{"Data":{}}"#, "Data contains no documents"),
         (r#"{"Data":{"documents":{"id":"1"}}}"#, "must be an array"),
         (r#"{"Data":{"documents":"{}"}}"#, "must be an array"),
         (r#"{"Data":{"documents":7}}"#, "must be an array"),
@@ -109,9 +109,9 @@ async fn questions_to_the_history_name_the_parameter_that_is_wrong() {
         ("/api/history/document?id=1&pk=a", "asOf"),
         ("/api/history/document?id=1&pk=a&asOf=noon", "RFC 3339"),
         ("/api/history/diff?id=1&pk=a&from=live", "to is missing"),
-        ("/api/history/search?filter=c.x%3B%20DROP%3D1", "no field"),
-        ("/api/history/search?filter=a%5B%27b%27%5D%3D1", "no field"),
-        ("/api/history/search?filter=a%22%3D1", "no field"),
+        ("/api/history/search?filter=c.x%3B%20DROP%3D1", "invalid field"),
+        ("/api/history/search?filter=a%5B%27b%27%5D%3D1", "invalid field"),
+        ("/api/history/search?filter=a%22%3D1", "invalid field"),
         (&long, "bytes"),
     ] {
         let (status, answer) = handler.get(path).await;

@@ -1,7 +1,7 @@
 //! Each kind of difference between the live documents and the history: made by hand, found, repaired.
 
 use changefeed_cosmos::{DocumentName, Key};
-use changefeed_history::{AsOf, Moment, Operation};
+use changefeed_history::{AsOf, Operation, TimeExpression};
 use changefeed_jobs::JobState;
 use changefeed_operations::{RestoreRequest, Restored};
 use serde_json::{Value, json};
@@ -154,7 +154,7 @@ async fn a_delete_that_nobody_told_of_is_inferred_and_a_document_that_comes_to_l
     capture(&store, std::slice::from_ref(&second)).await;
     next_second().await;
     let at = async |second: i64| {
-        let moment: Moment = serde_json::from_value(json!(second)).expect("moment");
+        let moment: TimeExpression = serde_json::from_value(json!(second)).expect("moment");
         store.history.document_as_of(&name("item"), moment).await.expect("an answer")
     };
     for moment in written..inferred.source_ts {

@@ -23,7 +23,7 @@ pub struct BackupRequest {
     pub to: String,
     /// Back up the history as of this time, instead of the live container.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub as_of: Option<Moment>,
+    pub as_of: Option<TimeExpression>,
     /// Conditions that a document must meet in the state that is backed up.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub filter: Vec<Filter>,

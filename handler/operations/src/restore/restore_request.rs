@@ -1,7 +1,7 @@
 //! A request for a restore.
 
 use changefeed_cosmos::{DocumentName, Error, Key};
-use changefeed_history::{Filter, Moment, check_filter_count, matches_all};
+use changefeed_history::{Filter, TimeExpression, check_filter_count, matches_all};
 use changefeed_jobs::check_budget;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -83,9 +83,9 @@ pub enum FilterOn {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     /// The newest version that is not after this time.
-    AsOf(Moment),
+    AsOf(TimeExpression),
     /// The newest version before this time.
-    Before(Moment),
+    Before(TimeExpression),
     /// The version with this id, of one document.
     Version(String),
     /// The content of these locations: a full backup and its increments in order, or one location with JSON files.
@@ -121,9 +121,9 @@ struct RawRestoreRequest {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     all: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    as_of: Option<Moment>,
+    as_of: Option<TimeExpression>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<Moment>,
+    before: Option<TimeExpression>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -338,7 +338,7 @@ mod tests {
         assert!(refused(json!({"from": "/b", "asOf": 1})).contains("from cannot be used with"));
         assert!(refused(json!({"from": []})).contains("1 to"));
         assert!(refused(json!({"filter": [], "asOf": 1})).contains("all: true"));
-        assert!(refused(json!({"filter": ["a; DROP=1"], "asOf": 1})).contains("no field"));
+        assert!(refused(json!({"filter": ["a; DROP=1"], "asOf": 1})).contains("invalid field"));
         assert!(refused(json!({"all": true, "asOf": 1, "ruPerSecond": 1})).contains("allowed are 10 to"));
         assert!(refused(json!({"all": true, "asOf": "noon"})).contains("RFC 3339"));
         assert!(refused(json!({"all": true, "asOf": 1, "colour": 2})).contains("colour"));
