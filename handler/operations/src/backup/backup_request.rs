@@ -2,7 +2,7 @@
 
 use changefeed_backup_format::{BackupHeader, Content, EarlierBackup, Source, check_empty, read_manifest};
 use changefeed_cosmos::{Error, timestamp};
-use changefeed_history::{Filter, Moment, SCHEMA, check_filter_count};
+use changefeed_history::{Filter, SCHEMA, TimeExpression, check_filter_count};
 use changefeed_jobs::{Job, JobState, Work, check_budget, new_id};
 use chrono::{TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
