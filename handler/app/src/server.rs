@@ -15,7 +15,7 @@ use crate::service::Service;
 /// send a request, and it pools connections: closing them earlier answers it with 408 or a reset.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Serves until the process is told to stop. The host connects to 127.0.0.1 only.
+/// Serves until the process receives a signal to stop. The host connects to 127.0.0.1 only.
 pub async fn serve(service: Service, port: u16) -> Result<()> {
     let service = Data::new(service);
     let app = move || {

@@ -8,7 +8,7 @@ use crate::segment::SegmentName;
 
 /// The entries of a location.
 #[derive(Debug, Default)]
-pub struct Contents {
+pub(crate) struct Contents {
     pub has_manifest: bool,
     pub has_progress: bool,
     /// The segments and their files.

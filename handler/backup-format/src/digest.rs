@@ -20,7 +20,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        formatter.write_str(&hex::encode(self.0))
     }
 }
 
@@ -34,14 +34,10 @@ impl FromStr for Digest {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let digit = |digit: u8| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        };
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? * 16 + digit(*low)?)).collect();
-        let bytes = bytes.filter(|_| rest.is_empty()).and_then(|bytes| bytes.try_into().ok());
+        let mut bytes = [0; 32];
+        // Upper-case digits name the same bytes, but the format has lower-case ones only.
+        let is_lower_case = !text.bytes().any(|digit| digit.is_ascii_uppercase());
+        let bytes = hex::decode_to_slice(text, &mut bytes).ok().filter(|()| is_lower_case).map(|()| bytes);
         bytes.map(Self).ok_or_else(|| {
             format!(
                 "invalid digest {:?}; use 64 lowercase hexadecimal digits",

@@ -7,17 +7,17 @@ pub enum ErrorKind {
     Invalid,
     /// There is no such file or backup.
     NotFound,
-    /// Something else exists under the name.
+    /// Another file or backup with this name exists.
     Conflict,
     /// The file was changed since it was read, or another writer has taken over the backup.
     PreconditionFailed,
     /// Access was denied, or there are no credentials.
     Forbidden,
-    /// The storage account asks for fewer requests, after retries.
+    /// The storage account still throttled the request after retries.
     Throttled,
-    /// The location cannot be reached at the moment; a retry may succeed.
+    /// The location cannot be reached now; a later attempt may succeed.
     Unavailable,
-    /// More than the limit.
+    /// A file or listing is larger than the limit.
     TooLarge,
     /// The backup is damaged.
     Corrupt,

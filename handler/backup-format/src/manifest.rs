@@ -13,7 +13,7 @@ use crate::segment::{SegmentKind, SegmentRecord};
 use crate::timestamp::Timestamp;
 
 /// The name of the file.
-pub const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// A finished backup.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ impl Manifest {
         Ok((manifest, digest))
     }
 
-    /// Until when the backup is certainly complete. Changes after this time belong into the next backup.
+    /// Until when the backup is certainly complete. Changes after this time belong in the next backup.
     pub fn complete_until(&self) -> Timestamp {
         match self.backup.content {
             Content::Live {} => self.backup.started_at,

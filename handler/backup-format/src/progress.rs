@@ -16,7 +16,7 @@ pub(crate) const PROGRESS: &str = "progress.json";
 /// An unfinished backup.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Progress {
+pub(crate) struct Progress {
     format: u32,
     pub backup: BackupHeader,
     /// The segments that are part of the backup.

@@ -135,7 +135,7 @@ pub fn compress(text: &str) -> std::io::Result<String> {
 
 /// A short name that distinguishes a text from others: the first eight bytes of its SHA-256, in hexadecimal digits.
 pub fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
 }
 
 /// Cuts base64 text into the data of part items.

@@ -1,7 +1,7 @@
 //! A container that is opened when a request first needs it, with a definition that is kept up to date.
 //!
 //! A definition is read again when it is a minute old, when the service answers that the container is another one, and when
-//! a document shows it. Many callers may ask at once: one of them reads, the others go on with the definition that is known.
+//! a document shows it. Many callers may ask at once: one of them reads, the others use the definition that is known.
 //! A read that fails leaves it in place, and the next attempt waits a while, so that throttled metadata holds up no batch.
 
 use std::sync::{Arc, PoisonError, RwLock};

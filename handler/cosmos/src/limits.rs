@@ -17,6 +17,6 @@ pub const MAX_KEY_BYTES: usize = 2048;
 pub const MAX_PAGE_ITEMS: u32 = 1000;
 /// The most bytes that a compressed document may unpack to: an item of the service in JSON, escapes included, with room.
 pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
-/// The most physical partitions that one query reads. The SDK refuses more than 100 unless it is told otherwise; a container
+/// The most physical partitions that one query reads. The SDK refuses more than 100 by default; a container
 /// has one partition for each 50 GB or 10,000 RU/s.
 pub const MAX_FAN_OUT: u32 = 100_000;

@@ -1,15 +1,15 @@
-//! The state of the containers, and how many items they have.
+//! The state of the containers and the number of their items.
 
+use changefeed_cosmos::{Error, ErrorKind};
 use serde::Serialize;
 
 use crate::containers::{Containers, Role};
-use changefeed_cosmos::{Error, ErrorKind};
 
-/// One of the containers.
+/// The state of one container.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerStatus {
-    /// What it is for.
+    /// Its role.
     pub role: Role,
     /// Its name.
     pub name: String,
@@ -22,18 +22,18 @@ pub struct ContainerStatus {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "state")]
 pub enum ContainerState {
-    /// It can.
+    /// It exists and can be read.
     Ready {
         /// The paths of its partition key.
         partition_key_paths: Vec<String>,
-        /// Items in it, where the service tells.
+        /// The number of items, if the service reports it.
         items: Option<u64>,
     },
-    /// There is none of this name.
+    /// There is no container with this name.
     Missing,
     /// It cannot be read.
     Failed {
-        /// Why.
+        /// The reason.
         message: String,
     },
 }
@@ -42,8 +42,8 @@ impl Containers {
     /// The state of every container.
     pub async fn status(&self) -> Vec<ContainerStatus> {
         let status = |role| async move {
-            let state = match self.ready(role).await {
-                Ok(ready) => ready,
+            let state = match self.read_state(role).await {
+                Ok(state) => state,
                 Err(error) if error.kind() == ErrorKind::NotFound => ContainerState::Missing,
                 Err(error) => ContainerState::Failed { message: error.to_string() },
             };
@@ -52,7 +52,7 @@ impl Containers {
         futures::future::join_all(Role::ALL.map(status)).await
     }
 
-    async fn ready(&self, role: Role) -> Result<ContainerState, Error> {
+    async fn read_state(&self, role: Role) -> Result<ContainerState, Error> {
         let container = self.of(role).open().await?;
         Ok(ContainerState::Ready {
             partition_key_paths: container.key_paths().to_vec(),

@@ -57,19 +57,19 @@ impl ContainerNames {
     /// The role of the container with this name among `roles`.
     ///
     /// # Errors
-    /// When there is none; the message has the allowed names.
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when there is none; the message contains the allowed names.
     pub fn role_of(&self, name: &str, roles: &[Role]) -> Result<Role, Error> {
         roles.iter().copied().find(|role| self.of(*role) == name).ok_or_else(|| {
             let allowed: Vec<&str> = roles.iter().map(|role| self.of(*role)).collect();
             Error::invalid(
                 "choosing a container",
-                format!("unknown container {name:?}; allowed are {}", allowed.join(", ")),
+                format!("unknown container {name:?}; use one of {}", allowed.join(", ")),
             )
         })
     }
 }
 
-/// The containers by their roles. They are opened when a request first needs them.
+/// The containers by their roles. Each is opened when a request first needs it.
 #[derive(Clone, Debug)]
 pub struct Containers {
     names: ContainerNames,
@@ -82,7 +82,7 @@ pub struct Containers {
 }
 
 impl Containers {
-    /// The containers of these names. Nothing is sent before it is needed. `indexed_fields` are property paths of documents
+    /// The containers with these names. No request is sent. `indexed_fields` are property paths of documents
     /// (`city_name`, `address.city`) that the changes container indexes.
     pub fn new(account: &Account, names: ContainerNames, indexed_fields: Vec<String>) -> Self {
         let container = |name: &String| LazyContainer::new(account.clone(), names.database.clone(), name.clone());
@@ -103,7 +103,7 @@ impl Containers {
     }
 
     /// Property paths of documents that the changes container indexes.
-    pub fn indexed_fields(&self) -> &[String] {
+    pub(crate) fn indexed_fields(&self) -> &[String] {
         &self.indexed_fields
     }
 

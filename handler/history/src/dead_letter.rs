@@ -13,12 +13,12 @@ use crate::version::SCHEMA;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
-    /// From the payload alone: a redelivered document is the same dead letter.
+    /// Follows from the payload alone: a document that is delivered again is the same dead letter.
     pub id: String,
-    /// For programs, as of the last attempt: `not-json`, `not-an-object`, `no-id`, `invalid-id`, `invalid-key`, `no-etag`,
+    /// The reason for programs, as of the last attempt: `not-json`, `not-an-object`, `no-id`, `invalid-id`, `invalid-key`, `no-etag`,
     /// `no-time`, `refused`.
     pub reason: String,
-    /// The same for display.
+    /// The reason for display.
     pub message: String,
     /// The function that received it.
     pub function: String,
@@ -26,24 +26,24 @@ pub struct DeadLetter {
     pub invocation_id: String,
     /// When it was delivered, RFC 3339 in UTC with milliseconds.
     pub captured_at: String,
-    /// Whether values may have been rewritten on the way, as the Functions host does with date-time strings. Letters
-    /// without this field all came through the host.
+    /// Whether values may have been rewritten in transit: the Functions host rewrites date-time strings. Records without this field
+    /// all came through the host.
     #[serde(default = "through_host")]
     pub rewritten_by_host: bool,
-    /// Replays that failed.
+    /// The number of replays that failed.
     #[serde(default)]
     pub attempts: u32,
-    /// When the last of them was.
+    /// When the last replay failed, RFC 3339 in UTC with milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attempted_at: Option<String>,
     /// The format of the record.
     pub schema: u32,
-    /// The JSON text as it was delivered; not in lists.
+    /// The JSON text as it was delivered; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payload: Option<String>,
 }
 
-/// The fields of a letter in a list.
+/// The fields of a dead letter in a list.
 pub(crate) const LISTED_FIELDS: [&str; 10] = [
     "id",
     "reason",
@@ -65,7 +65,7 @@ impl DeadLetter {
     pub(crate) fn new(payload: &str, unusable: &Unusable, batch: &Batch, now: DateTime<Utc>) -> Self {
         let digest = Sha256::digest(payload.as_bytes());
         Self {
-            id: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            id: hex::encode(digest),
             reason: unusable.code.to_owned(),
             message: unusable.message.clone(),
             function: batch.function.clone(),
@@ -83,7 +83,7 @@ impl DeadLetter {
         split_large_record(self, &self.id, &["payload"], &Map::new())
     }
 
-    /// The batch that delivered it.
+    /// The batch in which it was delivered.
     pub(crate) fn batch(&self) -> Batch {
         Batch {
             function: self.function.clone(),
@@ -101,7 +101,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_letter_is_read_back_as_it_was_written(payload in any::<String>(), message in any::<String>(), host in any::<bool>()) {
+        fn a_dead_letter_is_read_back_as_it_was_written(payload in any::<String>(), message in any::<String>(), host in any::<bool>()) {
             let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: host };
             let letter = DeadLetter::new(&payload, &Unusable { code: "no-id", message }, &batch, DateTime::UNIX_EPOCH);
             let items = letter.items().expect("items");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_from_before_replays_came_through_the_host_and_was_never_tried_again() {
+    fn a_record_without_the_fields_of_replays_came_through_the_host_and_was_never_replayed() {
         let old = json!({"id": "ab", "reason": "no-id", "message": "m", "function": "CosmosChangeFeed", "invocationId": "i",
             "capturedAt": "2026-01-01T00:00:00.000Z", "schema": 1, "payload": "{}"});
         let letter: DeadLetter = serde_json::from_value(old).expect("letter");

@@ -1,4 +1,4 @@
-//! What differs between two documents: for people, field by field; for programs, a JSON Patch (RFC 6902).
+//! The fields that differ between two documents, for display.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,17 +8,17 @@ use crate::version::present;
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
-    /// Where: names and indexes with dots, `address.lines.0`; empty for the whole.
+    /// The path of the field: names and array indexes with dots, `address.lines.0`; empty for the whole document.
     pub path: String,
-    /// The value before; absent if there was none.
+    /// The value before; absent if the field was added.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
     pub before: Option<Value>,
-    /// The value after; absent if there is none.
+    /// The value after; absent if the field was removed.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
     pub after: Option<Value>,
 }
 
-/// The fields that differ, in the order of `before` and then of what is new in `after`.
+/// The fields that differ, in the order of `before`, then those that are new in `after`.
 pub fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
     let mut found = Vec::new();
     compare(String::new(), before, after, &mut found);
@@ -56,7 +56,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn fields_that_were_changed_added_and_removed_are_told() {
+    fn changed_added_and_removed_fields_are_reported() {
         let before = json!({"a": 1, "b": {"c": [1, 2], "d": "x"}, "gone": null, "list": [1]});
         let after = json!({"a": 1, "b": {"c": [1, 3], "d": "x"}, "new": true, "list": [1, 2]});
         assert_eq!(
@@ -84,7 +84,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_patch_makes_the_second_document_out_of_the_first(before in document(), after in document()) {
+        fn a_patch_turns_the_first_document_into_the_second(before in document(), after in document()) {
             let mut patched = before.clone();
             json_patch::patch(&mut patched, &json_patch::diff(&before, &after)).expect("patched");
             prop_assert_eq!(&patched, &after);

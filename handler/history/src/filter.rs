@@ -1,7 +1,7 @@
 //! Filters on fields of documents: `city_name=Davidson`, `address.zip>=28000`, `name contains son`.
 //!
-//! A filter has one meaning, [`Filter::matches`]. Queries use it as a condition too, to find candidates; there, the field
-//! is text only after it has been validated, and the value is always a parameter.
+//! [`Filter::matches`] decides. A query uses the same condition only to find candidates. The name of a field becomes part of
+//! the query text, so it is validated when the filter is read; a value is always a parameter.
 
 use std::cmp::Ordering;
 
@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 
 use crate::limits::{MAX_FILTER_BYTES, MAX_FILTERS};
 
-/// One condition.
+/// A condition on one field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Filter {
     path: Vec<String>,
     operator: Operator,
-    /// What the field is compared with: a text that looks like a number stands for both.
+    /// The values that the field is compared with: for text that looks like a number, both readings.
     values: Vec<Value>,
     text: String,
 }
@@ -32,7 +32,7 @@ enum Operator {
     Contains,
 }
 
-/// Longer ones first, so that `<=` is not read as `<`.
+/// Longer operators come first, so that `<=` is not read as `<`.
 const OPERATORS: [(&str, Operator); 7] = [
     (" contains ", Operator::Contains),
     ("!=", Operator::NotEqual),
@@ -44,27 +44,27 @@ const OPERATORS: [(&str, Operator); 7] = [
 ];
 
 impl Filter {
-    /// Reads a filter. A value in JSON quotes is a text; without quotes, one that is a number, `true`, `false` or `null`
-    /// stands for that and for the same text; anything else is a text.
+    /// Reads a filter. A value in JSON quotes is a string. Without quotes, a number, `true`, `false` or `null` matches both
+    /// that value and the string; any other value is a string.
     ///
     /// # Errors
     /// Says what is wrong and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_FILTER_BYTES {
-            return Err(format!("a filter of {} bytes; allowed are {MAX_FILTER_BYTES}", text.len()));
+            return Err(format!("a filter has {} bytes; the limit is {MAX_FILTER_BYTES}", text.len()));
         }
         let first = OPERATORS.iter().filter_map(|(sign, operator)| Some((text.find(sign)?, *sign, *operator)));
         let Some((at, sign, operator)) = first.min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len()))) else {
             return Err(format!(
-                "{text:?} is no filter; allowed is FIELD, one of = != < <= > >= contains, and a value: city_name=Davidson"
+                "invalid filter {text:?}; use FIELD, an operator (= != < <= > >= contains) and a value: city_name=Davidson"
             ));
         };
         let path = parse_path(text[..at].trim())?;
         Ok(Self { path, operator, values: parse_value(text[at + sign.len()..].trim()), text: text.to_owned() })
     }
 
-    /// Whether a document meets the condition. A document without the field meets none.
-    pub fn matches(&self, document: &Value) -> bool {
+    /// Whether a document meets the condition. A document without the field never does.
+    pub(crate) fn matches(&self, document: &Value) -> bool {
         let field = self.path.iter().try_fold(document, |value, name| value.as_object()?.get(name));
         let Some(field) = field else { return false };
         match self.operator {
@@ -85,7 +85,7 @@ impl Filter {
         self.values.iter().any(|value| order(field, value).is_some_and(holds))
     }
 
-    /// The condition as query text on the document at `root` (`c` or `c.document`); its parameters are added.
+    /// The condition as query text on the document at `root` (`c` or `c.document`). Adds its parameters to `parameters`.
     pub fn condition(&self, root: &str, parameters: &mut Map<String, Value>) -> String {
         let field: String = self.path.iter().map(|name| format!("['{name}']")).collect();
         let conditions: Vec<String> = self
@@ -96,7 +96,7 @@ impl Filter {
                 parameters.insert(parameter.clone(), value.clone());
                 match self.operator {
                     Operator::Contains => format!("CONTAINS({root}{field}, {parameter})"),
-                    // The service finds nothing where types differ; what differs is judged afterwards.
+                    // In a query, values of different types are neither equal nor unequal: `matches` decides afterwards.
                     Operator::NotEqual => format!("IS_DEFINED({root}{field})"),
                     operator => format!("{root}{field} {} {parameter}", sign(operator)),
                 }
@@ -112,9 +112,12 @@ pub fn matches_all(filters: &[Filter], document: &Value) -> bool {
 }
 
 /// Checks the number of filters.
+///
+/// # Errors
+/// Names the limit.
 pub fn check_filter_count(filters: &[Filter]) -> Result<(), String> {
     if filters.len() > MAX_FILTERS {
-        Err(format!("{} filters; allowed are {MAX_FILTERS}", filters.len()))
+        Err(format!("{} filters; the limit is {MAX_FILTERS}", filters.len()))
     } else {
         Ok(())
     }
@@ -130,7 +133,7 @@ fn parse_path(text: &str) -> Result<Vec<String>, String> {
     if names.iter().any(|name| name.is_empty() || !name.chars().all(allowed)) {
         let shown: String = text.chars().take(80).collect();
         return Err(format!(
-            "{shown:?} is no field; allowed are names of letters, digits, _ - $ @, nested ones with dots: address.city"
+            "invalid field {shown:?}; use letters, digits, _ - $ @, and dots between nested names: address.city"
         ));
     }
     Ok(names)
@@ -223,9 +226,9 @@ mod tests {
     }
 
     #[test]
-    fn hostile_names_and_values_are_refused_or_stay_values() {
+    fn hostile_names_are_rejected_and_hostile_values_are_parameters() {
         for filter in ["c.x; DROP=1", "a']=1", "a\"b=1", "a[0]=1", "=1", ".a=1", "a..b=1", "no operator", "a b=1"] {
-            assert!(Filter::parse(filter).is_err_and(|error| error.contains("allowed")), "{filter}");
+            assert!(Filter::parse(filter).is_err_and(|error| error.contains("invalid")), "{filter}");
         }
         assert!(Filter::parse(&format!("a={}", "x".repeat(20_000))).is_err());
         let hostile = Filter::parse("name='] OR true --").expect("filter");

@@ -23,7 +23,7 @@ impl History {
         }
     }
 
-    /// The same history, whose requests another meter counts.
+    /// The same history. Its requests are counted by this meter.
     pub fn metered(&self, meter: &Meter) -> Self {
         Self {
             monitored: self.monitored.metered(meter),
@@ -45,7 +45,7 @@ impl History {
     /// Checks that a key in a request has as many components as the monitored container's key.
     ///
     /// # Errors
-    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when it has not, and when the container cannot be read.
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when the numbers differ, and when the container cannot be read.
     pub async fn check_key(&self, key: &Key) -> Result<(), Error> {
         let monitored = self.monitored.open().await?;
         let paths = monitored.key_paths();

@@ -1,8 +1,8 @@
-//! Versions of the documents of an Azure Cosmos DB container: captured from its change feed, stored in a container of their
-//! own, and read back.
+//! Stores the versions of the documents of an Azure Cosmos DB container. They are captured from its change feed and stored in
+//! another container.
 //!
-//! [`Containers`] names the containers. [`Capture`] stores versions, [`History`] reads them, [`DeadLetters`] has the documents
-//! that cannot be stored, and [`Retention`] removes versions that are no longer needed.
+//! [`Containers`] names the containers. [`Capture`] stores versions and [`History`] reads them. [`DeadLetters`] lists the documents
+//! that could not be stored, and [`Retention`] deletes versions that have expired.
 
 mod capture;
 mod container_status;
@@ -13,7 +13,6 @@ mod difference;
 mod filter;
 mod history;
 mod limits;
-mod moment;
 mod observed;
 mod provision;
 mod read;
@@ -21,6 +20,7 @@ mod record;
 mod retention;
 mod retention_record;
 mod store_version;
+mod time_expression;
 mod version;
 mod version_id;
 
@@ -32,9 +32,8 @@ pub use dead_letters::{DeadLetterPage, DeadLetters, DeadLettersRequest, Replay, 
 pub use difference::{FieldChange, changes};
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
-pub use moment::Moment;
 pub use observed::Batch;
-pub use provision::{Provisioned, container_spec, identity_commands};
+pub use provision::{Provisioned, container_spec};
 pub use read::{
     AsOf, Difference, NewestVersions, Outline, SearchRequest, SearchRow, SearchRows, VersionPage, VersionsRequest,
     outline_fields,
@@ -42,5 +41,6 @@ pub use read::{
 pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
 };
+pub use time_expression::TimeExpression;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;

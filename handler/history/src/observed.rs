@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 
 use crate::version::Operation;
 
-/// Where a batch comes from.
+/// The origin of a batch.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// The function that received it.
     pub function: String,
-    /// The invocation; the same for the host's retries.
+    /// The id of the invocation, which is the same when the host retries it.
     pub invocation_id: String,
-    /// Whether values may have been rewritten on the way, as the Functions host does with date-time strings.
+    /// Whether values may have been rewritten in transit: the Functions host rewrites date-time strings.
     pub rewritten_by_host: bool,
 }
 
@@ -27,11 +27,11 @@ pub(crate) struct Observed {
     /// Seconds since 1970.
     pub source_ts: i64,
     pub lsn: Option<i64>,
-    /// There is one unless the document was removed.
+    /// `None` for a removal.
     pub etag: Option<String>,
     /// The document's own time to live in seconds; -1 for never.
     pub ttl: Option<i64>,
-    /// With system properties.
+    /// The document with its system properties; `None` for a removal.
     pub document: Option<Value>,
     pub previous: Option<Value>,
 }
@@ -60,7 +60,7 @@ impl Observed {
     pub(crate) fn parse(text: &str, key_paths: &[String]) -> Result<Self, Unusable> {
         let value: Value = serde_json::from_str(text).map_err(|error| unusable("not-json", error.to_string()))?;
         let Value::Object(mut object) = value else {
-            return Err(unusable("not-an-object", "a document is a JSON object"));
+            return Err(unusable("not-an-object", "the document is not a JSON object"));
         };
         if is_envelope(&object) {
             let metadata = object.remove("metadata").unwrap_or_default();
@@ -93,12 +93,12 @@ impl Observed {
                 return Ok(Self { previous, ..Self::of_document(current, operation, lsn, key_paths)? });
             }
         };
-        // A delete has its id and key in the metadata; older ones, and those with images, in a document.
+        // The metadata of a delete contains its id and key. Older envelopes have them only in a document.
         let image = current.filter(is_document).or_else(|| previous.clone()).unwrap_or_default();
         let id = metadata["id"]
             .as_str()
             .or_else(|| image["id"].as_str())
-            .ok_or_else(|| unusable("no-id", "the delete names no id"))?;
+            .ok_or_else(|| unusable("no-id", "the delete has no id"))?;
         let partition_key = match &metadata["partitionKey"] {
             Value::Object(properties) => Key::of(&Value::Object(by_path(properties, key_paths)), key_paths),
             _ => Key::of(&image, key_paths),
@@ -119,7 +119,7 @@ impl Observed {
         })
     }
 
-    /// A document with its system properties. `lsn` where it is known from elsewhere.
+    /// Reads a document with its system properties. `lsn` replaces the one in the document, if it is given.
     pub(crate) fn of_document(
         document: Value,
         operation: Operation,
@@ -128,7 +128,7 @@ impl Observed {
     ) -> Result<Self, Unusable> {
         let id = document["id"]
             .as_str()
-            .ok_or_else(|| unusable("no-id", "the document has no id, or one that is not text"))?;
+            .ok_or_else(|| unusable("no-id", "the document has no id, or its id is not a string"))?;
         let etag = document["_etag"].as_str().ok_or_else(|| unusable("no-etag", "the document has no _etag"))?;
         let source_ts = document["_ts"].as_i64().ok_or_else(|| unusable("no-time", "the document has no _ts"))?;
         Ok(Self {
@@ -145,7 +145,8 @@ impl Observed {
     }
 }
 
-/// An envelope has the metadata of a change and at least one of its images; a document would have an id.
+/// Whether an object is an envelope: it has the metadata of a change and an image of the document, and no id, which every
+/// document has.
 fn is_envelope(object: &Map<String, Value>) -> bool {
     !object.contains_key("id")
         && object.get("metadata").is_some_and(Value::is_object)
@@ -154,8 +155,8 @@ fn is_envelope(object: &Map<String, Value>) -> bool {
             || object["metadata"].get("operationType").is_some())
 }
 
-/// The key properties of a delete as they would stand in the document. The feed names them by their paths; a nested one
-/// comes as its path or by its last name.
+/// The key properties of a delete, arranged as in the document. The feed names them by their paths; a nested property is an
+/// object, the path in one name, or only the last name of the path.
 fn by_path(properties: &Map<String, Value>, key_paths: &[String]) -> Map<String, Value> {
     let mut document = Value::Object(Map::new());
     'paths: for path in key_paths {
@@ -168,7 +169,7 @@ fn by_path(properties: &Map<String, Value>, key_paths: &[String]) -> Map<String,
         if let Some(value) = nested.flatten().filter(|value| !value.is_object()).or_else(flat) {
             let mut property = &mut document;
             for name in &names {
-                // A path below another path of the key: a document with a scalar there has no value at the lower path.
+                // This path continues another path of the key that has a scalar here, so there is no value at this path.
                 if !property.is_object() && !property.is_null() {
                     continue 'paths;
                 }
@@ -189,10 +190,10 @@ fn is_document(value: &Value) -> bool {
 
 fn checked_id(id: &str) -> Result<String, Unusable> {
     if id.is_empty() || id.len() > MAX_ID_BYTES {
-        return Err(unusable("invalid-id", format!("the id has {} bytes; allowed are 1 to {MAX_ID_BYTES}", id.len())));
+        return Err(unusable("invalid-id", format!("the id has {} bytes; use 1 to {MAX_ID_BYTES}", id.len())));
     }
     if let Some(character) = id.chars().find(|character| matches!(character, '/' | '\\')) {
-        return Err(unusable("invalid-id", format!("the id holds {character:?}, which an id may not")));
+        return Err(unusable("invalid-id", format!("the id contains {character:?}, which is not allowed")));
     }
     Ok(id.to_owned())
 }
@@ -216,13 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn a_document_with_properties_like_an_envelopes_is_a_document() {
+    fn a_document_with_the_properties_of_an_envelope_is_a_document() {
         let document = json!({"id": "1", "metadata": {"lsn": 1}, "current": {}, "_ts": 1, "_etag": "e"});
         assert_eq!(parse(document).expect("observed").operation, Operation::Write);
     }
 
     #[test]
-    fn envelopes_tell_creates_replaces_deletes_and_expiries_apart() {
+    fn envelopes_distinguish_creates_replaces_deletes_and_expiries() {
         let current = json!({"id": "1", "pk": "a", "_ts": 5, "_etag": "e"});
         let created =
             parse(json!({"current": current, "metadata": {"operationType": "create", "lsn": 3, "crts": 5.0}}))
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_be_a_version_is_named() {
+    fn a_payload_that_cannot_be_a_version_is_rejected_with_the_reason() {
         let code = |value: Value| parse(value).expect_err("unusable").code;
         assert_eq!(code(json!(5)), "not-an-object");
         assert_eq!(code(json!({"pk": "a", "_ts": 1, "_etag": "e"})), "no-id");
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_without_a_partition_key_value_is_kept() {
+    fn a_document_without_a_partition_key_value_is_accepted() {
         let observed = parse(json!({"id": "1", "_ts": 1, "_etag": "e"})).expect("observed");
         assert_eq!(observed.partition_key.to_string(), "[{}]");
     }

@@ -1,11 +1,11 @@
-//! Creates the database and the containers. Existing ones are not changed.
+//! Creates the database and the containers. Existing resources are not changed.
 
 use changefeed_cosmos::{ContainerSpec, Created, Error, ErrorKind, IndexPolicy, create_container, create_database};
 use serde::Serialize;
 
 use crate::containers::{ContainerNames, Containers, Role};
 
-/// A database or container, and whether it is new.
+/// A database or container, and whether it was created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Provisioned {
@@ -13,7 +13,7 @@ pub struct Provisioned {
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// Whether it was created now.
+    /// Whether it was created; `false` if it existed.
     pub created: bool,
 }
 
@@ -21,13 +21,13 @@ impl Containers {
     /// Creates the database and the containers that do not exist; the monitored one is partitioned by `monitored_key`.
     ///
     /// # Errors
-    /// [`ErrorKind::Forbidden`] with an identity: only account keys can create databases and containers. The message has the
-    /// commands to run instead.
+    /// [`ErrorKind::Forbidden`] with an identity: only account keys can create databases and containers. The message contains
+    /// the Azure CLI commands to run instead.
     pub async fn provision(&self, monitored_key: &[String]) -> Result<Vec<Provisioned>, Error> {
         let (names, indexed_fields) = (self.names(), self.indexed_fields());
         let database = create_database(self.account(), &names.database)
             .await
-            .map_err(|error| explained(error, names, monitored_key, indexed_fields))?;
+            .map_err(|error| with_commands(error, names, monitored_key, indexed_fields))?;
         let provisioned =
             |kind, name: &str, created| Provisioned { kind, name: name.to_owned(), created: created == Created::Now };
         let mut all = vec![provisioned("database", &names.database, database)];
@@ -37,14 +37,14 @@ impl Containers {
             all.push(provisioned(
                 "container",
                 &spec.name,
-                created.map_err(|error| explained(error, names, monitored_key, indexed_fields))?,
+                created.map_err(|error| with_commands(error, names, monitored_key, indexed_fields))?,
             ));
         }
         Ok(all)
     }
 }
 
-/// How the container of a role is created; the monitored one is partitioned by `monitored_key`. `indexed_fields` are property
+/// The definition of the container of a role. The monitored one is partitioned by `monitored_key`. `indexed_fields` are property
 /// paths of documents (`city_name`, `address.city`) that the changes container indexes.
 pub fn container_spec(
     role: Role,
@@ -54,14 +54,14 @@ pub fn container_spec(
 ) -> ContainerSpec {
     let key_paths = match role {
         Role::Monitored => monitored_key.to_vec(),
-        // The history of a document that changes often is not limited to the 20 GB of a logical partition.
+        // The second level spreads the versions of one partition key value over logical partitions, which hold 20 GB each.
         Role::Changes => vec!["/pk".to_owned(), "/sourceId".to_owned()],
         Role::Leases | Role::Jobs | Role::DeadLetters => vec!["/id".to_owned()],
     };
     let (indexed_paths, ordered_paths) = match role {
         Role::Changes => (changes_indexes(indexed_fields), Vec::new()),
         Role::DeadLetters => (["/reason/?", "/capturedAt/?", "/partOf/?"].map(str::to_owned).to_vec(), Vec::new()),
-        // Pages of items are large, and are found by the job that they belong to.
+        // Pages of items are large, and queries find them by `jobId`.
         Role::Jobs => (JOB_INDEXES.map(str::to_owned).to_vec(), Vec::new()),
         Role::Monitored | Role::Leases => (Vec::new(), Vec::new()),
     };
@@ -80,7 +80,7 @@ const JOB_INDEXES: [&str; 8] = [
     "/undoOf/?",
 ];
 
-/// The paths that queries filter or order by, and no others: this halves the cost of a version.
+/// Only the paths that queries filter or order by: this halves the cost of storing a version.
 const CHANGES_INDEXES: [&str; 10] = [
     "/pk/?",
     "/sourceId/?",
@@ -103,19 +103,19 @@ fn changes_indexes(indexed_fields: &[String]) -> Vec<String> {
     own.into_iter().chain(indexed_fields.iter().map(field)).collect()
 }
 
-fn explained(error: Error, names: &ContainerNames, monitored_key: &[String], indexed_fields: &[String]) -> Error {
+fn with_commands(error: Error, names: &ContainerNames, monitored_key: &[String], indexed_fields: &[String]) -> Error {
     if error.kind() != ErrorKind::Forbidden {
         return error;
     }
     let message = format!(
-        "{error}\nOnly an account key can create databases and containers, an identity cannot. Use a connection string, or run:\n{}",
+        "{error}\nOnly an account key can create databases and containers; an identity cannot. Use a connection string, or run:\n{}",
         identity_commands(names, monitored_key, indexed_fields)
     );
     Error::new(ErrorKind::Forbidden, "provisioning", message)
 }
 
-/// The Azure CLI commands that create the same database and containers, for an identity, which cannot.
-pub fn identity_commands(names: &ContainerNames, monitored_key: &[String], indexed_fields: &[String]) -> String {
+/// The Azure CLI commands that create the same database and containers, for users without an account key.
+fn identity_commands(names: &ContainerNames, monitored_key: &[String], indexed_fields: &[String]) -> String {
     let account = "--account-name <account> --resource-group <group>";
     let mut commands = vec![format!("az cosmosdb sql database create {account} --name {}", names.database)];
     for role in Role::ALL {
@@ -138,9 +138,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_changes_container_indexes_what_is_asked_by_and_the_fields_that_are_named() {
+    fn the_changes_container_indexes_the_paths_of_queries_and_the_chosen_fields() {
         let indexes = changes_indexes(&["city_name".to_owned(), "address.zip code".to_owned()]);
-        assert_eq!(indexes[5..], ["/document/\"city_name\"/?", "/document/\"address\"/\"zip code\"/?"]);
+        assert_eq!(
+            indexes[CHANGES_INDEXES.len()..],
+            ["/document/\"city_name\"/?", "/document/\"address\"/\"zip code\"/?"]
+        );
         assert!(indexes.contains(&"/sourceTs/?".to_owned()));
     }
 }

@@ -1,4 +1,4 @@
-//! From an observed change to the items of its version, and back from a record to the version.
+//! Converts an observed change to a version, a version to items, and a record back to a version.
 
 use changefeed_cosmos::{Container, Error, Item, reassemble, split_large_record, timestamp, without_system_properties};
 use chrono::{DateTime, Utc};
@@ -12,8 +12,8 @@ use crate::version_id::VersionId;
 /// The fields of a version that may be stored in parts.
 const LARGE_FIELDS: [&str; 2] = ["document", "previous"];
 
-/// The version of an observed change. `default_ttl` is the monitored container's, `None` where time to live is off.
-pub fn version_of(
+/// The version of an observed change. `default_ttl` is the monitored container's, `None` if time to live is off.
+pub(crate) fn version_of(
     observed: Observed,
     default_ttl: Option<i64>,
     exact: bool,
@@ -46,21 +46,21 @@ pub fn version_of(
     }
 }
 
-/// The items of a version: the record, after the parts of what is too large for it.
+/// The items of a version: the parts of fields that are too large for the record, then the record.
 ///
 /// # Errors
 /// [`Internal`](changefeed_cosmos::ErrorKind::Internal) when the version is not JSON.
-pub fn items(version: &Version) -> Result<Vec<Item>, Error> {
+pub(crate) fn items(version: &Version) -> Result<Vec<Item>, Error> {
     let mut owner = Map::from_iter([("sourceId".to_owned(), json!(version.source_id))]);
     owner.extend(version.pk.clone().map(|pk| ("pk".to_owned(), pk)));
     split_large_record(version, &version.id, &LARGE_FIELDS, &owner)
 }
 
-/// Reads a version's record, and the parts of what is too large for it.
+/// Reads the record of a version, and the parts of fields that are too large for it.
 ///
 /// # Errors
 /// [`Corrupt`](changefeed_cosmos::ErrorKind::Corrupt) when the record or its parts are damaged.
-pub async fn read_version(changes: &Container, record: Value) -> Result<Version, Error> {
+pub(crate) async fn read_version(changes: &Container, record: Value) -> Result<Version, Error> {
     let record = reassemble(changes, record, &LARGE_FIELDS).await?;
     Version::deserialize(&record).map_err(|error| {
         Error::corrupt(format!("reading version {}", record["id"].as_str().unwrap_or("without an id")), error)
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_the_fields_of_the_format_and_the_document_none_of_the_services() {
+    fn a_record_has_the_fields_of_the_format_and_the_document_has_no_system_properties() {
         let items = captured(
             json!({"id": "28036", "pk": "28036", "city_name": "Davidson", "ttl": 3, "_rid": "r", "_self": "s",
             "_etag": "\"0059\"", "_attachments": "a", "_ts": 1592926406, "_lsn": 20591}),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_expires_by_its_own_time_to_live_or_the_containers_unless_that_is_off() {
+    fn a_version_expires_by_its_own_time_to_live_or_the_default_of_the_container() {
         let expires_at = |ttl: Value, default_ttl| {
             let document = json!({"id": "1", "pk": "a", "ttl": ttl, "_etag": "e", "_ts": 100});
             version_of(observed(document), default_ttl, true, "i", DateTime::UNIX_EPOCH).expires_at

@@ -1,6 +1,6 @@
 //! The progress of the retention, in the jobs container. `docs/reference/format.md` specifies it.
 //!
-//! It is replaced under its etag only: of two sweeps at the same time one notices and yields, and the horizon never moves
+//! It is replaced only under its etag: of two concurrent sweeps, one detects the other and stops, and the horizon never moves
 //! back.
 
 use std::time::Instant;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::version::SCHEMA;
 
 const ID: &str = "retention";
-/// Before every version.
+/// The value of a time that is not set; it is before every version.
 pub(crate) const NEVER: i64 = -1;
 
 /// The progress of the retention. Times are seconds since 1970; -1 before the first sweep.
@@ -20,49 +20,49 @@ pub(crate) const NEVER: i64 = -1;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Progress {
     pub id: String,
-    /// Jobs of other kinds lie beside it.
+    /// Distinguishes it from the jobs in the same container.
     pub kind: String,
-    /// From this second on the history is as complete as it was captured.
+    /// For times from this second on, no captured version was deleted.
     pub horizon: i64,
-    /// Versions of source times up to this one have been looked at.
+    /// Versions with source times up to this one were swept.
     pub swept_to: i64,
-    /// Among them also those that were captured up to this time.
+    /// Among them, also the ones that were captured up to this time were swept.
     pub late_to: i64,
-    /// Restores that began up to this time pin no version any more.
+    /// Restores that began up to this time no longer pin versions, and their documents were swept.
     pub released_to: i64,
-    /// The restore among them that is being let go, the largest in more than one sweep.
+    /// The restore whose documents are being swept because it no longer pins versions. A large one takes several sweeps.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub releasing: Option<Releasing>,
     /// Versions with parts that are being removed.
     #[serde(default)]
     pub removing: Vec<Removing>,
-    /// Versions that were removed so far.
+    /// The number of versions deleted so far.
     #[serde(default)]
     pub removed: u64,
-    /// When the last sweep was that came to its end or ran out of time, RFC 3339 in UTC.
+    /// When the last sweep ended or ran out of time, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub swept_at: Option<String>,
     pub schema: u32,
 }
 
-/// How far the items of a restore have been gone through that pins nothing any more.
+/// The progress within the documents of a restore that no longer pins versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Releasing {
-    /// The id of the restore; those of smaller ids are done.
+    /// The id of the restore. Restores with smaller ids are done.
     pub restore: String,
-    /// Where its next items are; nothing at the first.
+    /// The continuation of the next page of its items; `None` for the first page.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub continuation: Option<String>,
 }
 
-/// A version whose record goes first and its parts after that.
+/// A version with parts that is being deleted: first its record, then its parts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Removing {
     /// The id of the version.
     pub id: String,
-    /// Where its record lies in the changes container.
+    /// The partition key value of its record in the changes container.
     pub key: Key,
 }
 
@@ -87,7 +87,7 @@ impl Default for Progress {
 /// The record as it was read or written last.
 pub(crate) struct Saved {
     pub progress: Progress,
-    /// How many versions of the running sweep are counted in it.
+    /// The versions deleted by the running sweep that `progress.removed` includes.
     pub counted: u64,
     etag: Option<String>,
 }
@@ -101,7 +101,7 @@ impl Saved {
         Ok(Self { progress: progress_of(record)?, counted: 0, etag })
     }
 
-    /// Writes the record. `false` when another sweep has written it since.
+    /// Writes the record. Returns `false` if another sweep has written it since it was read.
     pub(crate) async fn save(&mut self, jobs: &Container, deadline: Instant) -> Result<bool, Error> {
         let key = Key::text(ID);
         let record = serde_json::to_value(&self.progress)
@@ -132,7 +132,7 @@ fn progress_of(record: Value) -> Result<Progress, Error> {
         .map_err(|error| Error::corrupt("reading the retention record", error))
 }
 
-/// Asks the retention record how far back the history is complete.
+/// Reads from the retention record how far back the history is complete.
 #[derive(Clone, Debug)]
 pub(crate) struct Horizon {
     jobs: LazyContainer,
@@ -151,8 +151,8 @@ impl Horizon {
         &self.jobs
     }
 
-    /// The second since 1970 from which on the history is as complete as it was captured; before every version if none was
-    /// ever removed. It is valid for what was read *before* this call: it is recorded before a version is removed.
+    /// The horizon in seconds since 1970: for times from then on, no captured version was deleted. [`NEVER`] if none was ever
+    /// deleted. It is valid for versions read *before* this call, because it is recorded before a version is deleted.
     pub(crate) async fn second(&self) -> Result<i64, Error> {
         Ok(self.progress().await?.horizon)
     }

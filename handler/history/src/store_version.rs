@@ -10,11 +10,11 @@ use crate::version::Version;
 use crate::version_id::VersionId;
 
 impl History {
-    /// Stores a version: the charge, or `None` if it is stored already. Its parts come first, so that a version that can be
-    /// read is whole.
+    /// Stores a version. Returns the charge, or `None` if it is stored already. Its parts are created first, so that a version
+    /// that can be read is complete.
     ///
     /// # Errors
-    /// When it could not be stored before the deadline.
+    /// When it cannot be stored before the deadline.
     pub async fn store_version(&self, version: &Version, deadline: Instant) -> Result<Option<f64>, Error> {
         let changes = self.changes.open().await?;
         let mut request_charge = 0.0;
@@ -26,11 +26,11 @@ impl History {
         Ok(created.map(|_| request_charge))
     }
 
-    /// Ensures that a version is stored exactly: beside a record that is not exact, or that cannot be read, an exact one is
-    /// created. Returns the id of the exact record.
+    /// Ensures that there is an exact record of a version. If the existing record is not exact or cannot be read, another one is
+    /// created beside it. Returns the id of the exact record.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] when both records exist and neither is exact: something else has changed the history.
+    /// [`ErrorKind::Corrupt`] when both records exist and neither is exact, which this program never writes.
     pub async fn ensure_stored_exactly(
         &self,
         name: &DocumentName,
@@ -42,7 +42,7 @@ impl History {
             Ok(self.read_back(name, id).await?.is_some_and(|read| read.is_ok_and(|version| version.exact)))
         };
         for record in [version, &twin] {
-            // Captured already, most of the time.
+            // Usually capture has stored it already.
             if is_exact(&record.id).await? {
                 return Ok(record.id.clone());
             }
@@ -51,12 +51,12 @@ impl History {
                 return Ok(record.id.clone());
             }
         }
-        let message = format!("it is stored, as {} too, and neither record is exact", twin.id);
+        let message = format!("the history is damaged: neither this record nor {} is exact", twin.id);
         Err(Error::corrupt(format!("storing version {}", version.id), message))
     }
 }
 
-/// Creates an item: the charge, or `None` if it exists.
+/// Creates an item. Returns the charge, or `None` if it exists.
 pub(crate) async fn create_item(container: &Container, item: &Item, deadline: Instant) -> Result<Option<f64>, Error> {
     let key = Key::of(&item.body, container.key_paths())?;
     match retry(deadline, || container.create(&key, &item.id, &item.body)).await {

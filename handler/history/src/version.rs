@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::version_id::VersionId;
 
-/// The format written here.
+/// The number of the format that this version of the program writes.
 pub const SCHEMA: u32 = 1;
 
 /// What happened to the source document.
@@ -36,7 +36,7 @@ impl Operation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
-    /// The same for the same version, however often and in whichever way it is captured.
+    /// Follows from the version alone: a version that is captured twice has the same id.
     pub id: VersionId,
     /// The value of the source's partition key; the JSON text of all components when there are several, absent when the
     /// source document has none. The first level of the changes container's own key.
@@ -56,17 +56,17 @@ pub struct Version {
     /// The source's `_etag`, quotes included; absent for removals.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub etag: Option<String>,
-    /// When the document expires by a time to live of its own, in seconds since 1970.
+    /// When the document expires by its time to live, its own or the container's, in seconds since 1970; `None` if it does not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<i64>,
     /// When the version was captured, RFC 3339 in UTC with milliseconds.
     pub captured_at: String,
-    /// What captured it: the invocation id.
+    /// What captured it: the id of the invocation, the restore or the verification.
     pub captured_by: String,
-    /// Whether `document` is exactly the stored body. If not, it may have values that the Functions host rewrote.
+    /// Whether `document` is exactly the stored body. Otherwise it may have values that the Functions host rewrote.
     pub exact: bool,
-    /// Whether a delete was not reported: the document was found to be missing at `sourceTs`. It existed until some time after
-    /// the version before.
+    /// Whether this is a delete that the change feed did not report: the document was found to be missing at `sourceTs`. It was
+    /// deleted at some time between the previous version and `sourceTs`.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub inferred: bool,
     /// The format of the record.
@@ -74,17 +74,17 @@ pub struct Version {
     /// The document without the service's system properties.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub document: Option<Value>,
-    /// The document before the change, where the feed carries it.
+    /// The document before the change, if the feed contains it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub previous: Option<Value>,
 }
 
-/// Reads a field where `null` is a value and not a missing field.
-pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+/// Reads a field in which `null` is a value. Without this, serde reads `null` as a missing field.
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-/// `pk` of a version, from the source's partition key.
+/// The field `pk` of a version, from the source's partition key.
 pub fn pk_of(key: &Key) -> Option<Value> {
     match key.components() {
         [KeyComponent::Undefined] => None,
@@ -94,15 +94,15 @@ pub fn pk_of(key: &Key) -> Option<Value> {
 }
 
 impl Version {
-    /// Orders the versions of one document: by the source's time, then by its sequence number. Never by the time of capture.
-    /// Of two records of one version the exact one is newer, and a version that is not known to precede an inferred delete
-    /// follows it.
+    /// The order of the versions of one document: by the source's time, then by its sequence number, never by the time of capture.
+    /// Of two records of one version the exact one counts as newer. An inferred delete counts as older than an exact version with
+    /// the same time and number.
     pub fn order(&self) -> (i64, i64, bool) {
         (self.source_ts, self.lsn.unwrap_or_default(), self.exact && !self.inferred)
     }
 
-    /// Whether the document exists after this version at a second since 1970: it was not removed, and had not expired.
-    pub fn exists_at(&self, second: i64) -> bool {
+    /// Whether the document still exists in this version at a second since 1970: it is not removed and has not expired by then.
+    pub(crate) fn exists_at(&self, second: i64) -> bool {
         !self.operation.is_removal() && self.expires_at.is_none_or(|expires| expires > second)
     }
 }

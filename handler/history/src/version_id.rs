@@ -1,8 +1,8 @@
 //! The ids of versions. `docs/reference/format.md` specifies them.
 //!
-//! An id follows from the version alone, so that a version that is captured twice addresses one item: ten digits of the
-//! source's time in seconds, a dash, and what distinguishes the change. The suffix `-exact` marks an exact record beside one
-//! that is not exact; the suffix `-gone` marks the inferred delete after a document's last known version.
+//! An id follows from the version alone, so a version that is captured twice has one item. It consists of the source time in
+//! seconds (ten digits), a dash, and a text that distinguishes the change. The suffix `-exact` marks an exact record beside one
+//! that is not exact. The suffix `-gone` marks the inferred delete after the last known version of a document.
 
 use std::fmt;
 use std::ops::Deref;
@@ -20,24 +20,24 @@ const GONE: &str = "-gone";
 pub struct VersionId(String);
 
 impl VersionId {
-    /// Of a version that is not a removal: by its time in seconds since 1970 and its etag.
+    /// The id of a version that is not a removal, from its time in seconds since 1970 and its etag.
     pub fn of_write(source_ts: i64, etag: &str) -> Self {
         Self(format!("{source_ts:0TIME_DIGITS$}-{}", etag.trim_matches('"')))
     }
 
-    /// Of a removal, which has no etag: by its time and its sequence number. Removals of one transaction share both, so
-    /// `source_digest` distinguishes them where they are stored in one partition.
-    pub fn of_removal(source_ts: i64, lsn: i64, source_digest: Option<&str>) -> Self {
+    /// The id of a removal, which has no etag, from its time and its sequence number. Removals in one transaction share both, so
+    /// `source_digest` distinguishes them if they are stored in one partition.
+    pub(crate) fn of_removal(source_ts: i64, lsn: i64, source_digest: Option<&str>) -> Self {
         let source = source_digest.map(|digest| format!("-{digest}")).unwrap_or_default();
         Self(format!("{source_ts:0TIME_DIGITS$}-delete-{lsn}{source}"))
     }
 
-    /// Of a removal by a restore, which records it itself.
+    /// The id of a removal by a restore, which records the removal itself.
     pub fn of_removal_by(restore_id: &str, source_ts: i64, source_digest: &str) -> Self {
         Self(format!("{source_ts:0TIME_DIGITS$}-delete-{restore_id}-{source_digest}"))
     }
 
-    /// Whether it is the id of a removal by this restore.
+    /// Whether this is the id of a removal by this restore.
     pub fn is_removal_by(&self, restore_id: &str) -> bool {
         self.0.contains(&format!("-delete-{restore_id}-"))
     }
@@ -47,22 +47,22 @@ impl VersionId {
         Self(format!("{}{EXACT}", self.plain()))
     }
 
-    /// The id of the inferred delete after this version. There is at most one, whichever worker records it, and whenever.
+    /// The id of the inferred delete after this version. It is the same whenever and by whatever worker the delete is recorded.
     pub fn gone(&self) -> Self {
         Self(format!("{}{GONE}", self.plain()))
     }
 
-    /// The id without the suffix that distinguishes the records of one version.
+    /// The id without the suffix of an exact record.
     pub fn plain(&self) -> &str {
         self.0.strip_suffix(EXACT).unwrap_or(&self.0)
     }
 
-    /// Whether both are ids of records of one version.
-    pub fn is_same_version(&self, other: &Self) -> bool {
+    /// Whether both are ids of records of the same version.
+    pub(crate) fn is_same_version(&self, other: &Self) -> bool {
         self.plain() == other.plain()
     }
 
-    /// The time of the version in seconds since 1970; `None` where the id has none.
+    /// The time of the version in seconds since 1970; `None` if the id does not start with one.
     pub fn second(&self) -> Option<i64> {
         self.0.get(..TIME_DIGITS)?.parse().ok()
     }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_records_of_one_version_are_recognised_by_their_ids() {
+    fn the_records_of_one_version_are_recognized_by_their_ids() {
         let id = VersionId::of_write(5, "e");
         assert_eq!(
             (id.exact(), id.gone()),

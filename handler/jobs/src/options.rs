@@ -1,34 +1,34 @@
-//! How jobs are done.
+//! The limits and intervals of jobs.
 
 use std::time::Duration;
 
-/// What is a job and what is not, and how long its steps are. The defaults are for the service; tests make small what is
-/// large.
+/// What becomes a job, and how large and how long its steps are. The defaults are for the service; tests use smaller values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobOptions {
-    /// Documents that one request looks at; a restore of more is a job.
+    /// The most documents that a restore within one request plans; a larger restore becomes a job.
     pub max_candidates: usize,
-    /// Documents that one request writes; a restore of more is a job.
+    /// The most documents that a restore within one request writes; a larger restore becomes a job.
     pub max_restored: usize,
-    /// Documents that are planned and then written before the cursor moves.
+    /// Documents on a page: they are planned and written before the cursor advances.
     pub page_items: usize,
-    /// Items of a container for each part that it is cut into.
+    /// The approximate number of items in each part of a container.
     pub part_items: u64,
-    /// Parts that are worked on side by side.
+    /// Parts that are read concurrently.
     pub parallel: usize,
-    /// After what time without a sign of life another runner takes a job over.
+    /// How long a claim lasts. If its worker does not renew it, another worker takes the job over.
     pub claim: Duration,
-    /// How often a running job is saved.
+    /// The interval at which a running job is saved, which renews the claim.
     pub save_interval: Duration,
-    /// How long a slice is.
+    /// How long a slice lasts.
     pub slice: Duration,
-    /// How long after a second that is over by one clock of the service it is over by all of them, and by more than a second.
+    /// How long to wait until a second that has ended by one clock of the service has ended by all of its clocks. It is more than a
+    /// second.
     pub settle: Duration,
 }
 
 impl JobOptions {
-    /// Items on a page and parts side by side within a budget of request units a second, where an item costs about so much:
-    /// a small budget is not spent in one breath.
+    /// The number of items on a page and the number of concurrent parts for a budget of request units a second, where an item
+    /// costs about `item_units`. Both are smaller with a small budget, so that the use is spread over time.
     pub fn within(&self, budget: Option<f64>, item_units: f64) -> (usize, usize) {
         let Some(budget) = budget else { return (self.page_items.max(1), self.parallel.max(1)) };
         let page_items = self.page_items.min((budget / item_units) as usize);

@@ -1,14 +1,17 @@
-//! Keeps what a job uses within its budget of request units.
+//! Keeps the request units of a job within its budget.
 
 use std::time::Duration;
 
-/// Use that is behind the budget may be caught up with for this long.
+/// The most unused budget that a job saves up, in seconds.
 const CREDIT_SECONDS: f64 = 3.0;
 
-/// The request units a second that a job may be held to.
+/// The budgets that are allowed, in request units a second.
 const BUDGET: std::ops::RangeInclusive<f64> = 10.0..=10_000_000.0;
 
 /// Checks a budget of request units a second.
+///
+/// # Errors
+/// The value and the allowed range.
 pub fn check_budget(ru_per_second: Option<f64>) -> Result<(), String> {
     match ru_per_second {
         Some(budget) if !BUDGET.contains(&budget) => Err(format!(
@@ -20,13 +23,13 @@ pub fn check_budget(ru_per_second: Option<f64>) -> Result<(), String> {
     }
 }
 
-/// What was used, as time that it takes at the budget's rate.
+/// The request units used so far, as the time that they take at the rate of the budget.
 #[derive(Debug)]
 pub(crate) struct Pace {
     ru_per_second: f64,
-    /// Until when what was used is within the budget, in seconds since 1970.
+    /// Until when past use is within the budget, in seconds since 1970.
     paid_until: f64,
-    /// What was counted already.
+    /// Request units that `paid_until` includes.
     counted: f64,
 }
 
@@ -35,7 +38,7 @@ impl Pace {
         Self { ru_per_second, paid_until: paid_until.unwrap_or(now).max(now - CREDIT_SECONDS), counted: 0.0 }
     }
 
-    /// Counts what was used in all, and tells how long to wait before anything more is.
+    /// Counts the total use, and returns how long to wait before the next request.
     pub(crate) fn wait(&mut self, used: f64, now: f64) -> Duration {
         self.paid_until = self.paid_until.max(now - CREDIT_SECONDS) + (used - self.counted) / self.ru_per_second;
         self.counted = used;
@@ -52,13 +55,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_uses_more_waits_until_it_is_within_the_budget_and_little_is_saved_up() {
+    fn a_job_that_used_more_than_its_budget_waits_and_saves_up_little() {
         let mut pace = Pace::new(100.0, None, 1000.0);
         assert_eq!(pace.wait(0.0, 1000.0), Duration::ZERO);
         assert_eq!(pace.wait(500.0, 1001.0), Duration::from_secs(4), "five seconds' worth in one");
         assert_eq!(pace.wait(500.0, 1005.0), Duration::ZERO);
         assert_eq!(pace.wait(900.0, 1100.0), Duration::from_secs(1), "three seconds were saved up");
         let resumed = Pace::new(100.0, Some(1130.0), 1100.0).wait(0.0, 1100.0);
-        assert_eq!(resumed, Duration::from_secs(30), "what the slice before used counts");
+        assert_eq!(resumed, Duration::from_secs(30), "the use of the slice before counts");
     }
 }

@@ -40,11 +40,11 @@ pub struct Part {
     pub continuation: Option<String>,
 }
 
-/// A page that was done.
+/// The outcome of a page.
 pub struct PartPage<T> {
     /// Where the next page starts; `None` at the end of the part.
     pub continuation: Option<String>,
-    /// Whether it has a number.
+    /// Whether the page has a number, so that the next one has the next number.
     pub is_numbered: bool,
     /// Whether an interrupted worker had started it, and perhaps the next one too.
     pub was_begun: bool,
@@ -113,7 +113,7 @@ impl Parts {
 
 /// Reads the parts, several concurrently, until all are done or the run is stopping. `page` processes one page of a part and
 /// returns `None` when the run is stopping; its second argument is whether an interrupted worker may have started the page.
-/// After each page, `moved` gets the positions and the outcome.
+/// After each page, `advanced` gets the positions and the outcome.
 ///
 /// # Errors
 /// The first failure of a page, after the pages under way have ended.
@@ -122,11 +122,11 @@ pub async fn read_parts<T, F: Future<Output = Result<Option<PartPage<T>>, Error>
     parts: Parts,
     parallel: usize,
     page: impl Fn(Part, bool) -> F,
-    mut moved: impl FnMut(&Parts, T) -> Result<(), Error>,
+    mut advanced: impl FnMut(&Parts, T) -> Result<(), Error>,
 ) -> Result<Parts, Error> {
     let mut reader = PartsReader::new(run, parts, parallel, page);
     while let Some(result) = reader.next().await? {
-        moved(&reader.parts, result)?;
+        advanced(&reader.parts, result)?;
     }
     Ok(reader.parts)
 }

@@ -1,4 +1,4 @@
-//! Makes every capability from the settings, in one place.
+//! Creates all capabilities from the settings, in one place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,26 +16,26 @@ use crate::held_versions::JobsHoldVersions;
 use crate::restore::{RestoreOptions, Restores};
 use crate::verify::Verifications;
 
-/// How a [`Changefeed`] works.
+/// The options of a [`Changefeed`].
 #[derive(Clone, Debug)]
 pub struct ChangefeedOptions {
-    /// Writes in flight for one batch or request.
+    /// Concurrent writes of one batch or request.
     pub concurrency: usize,
-    /// How long transient failures are retried within a batch before it is returned to be delivered again.
+    /// How long transient failures are retried within a batch before the batch fails and is redelivered.
     pub batch_timeout: Duration,
     /// Property paths of documents (`city_name`, `address.city`) that the changes container indexes.
     pub indexed_fields: Vec<String>,
-    /// The field of a restored document that gets the time of the restore, in seconds since 1970; `None` is none.
+    /// The field of a restored document that is set to the time of the restore, in seconds since 1970; `None` sets no field.
     pub restored_at_field: Option<String>,
-    /// For how many days a version is stored after it was superseded; `None` is forever.
+    /// The days for which a superseded version is kept; `None` keeps it forever.
     pub retention_days: Option<u32>,
-    /// How jobs are run.
+    /// The limits and intervals of jobs.
     pub jobs: JobOptions,
-    /// How the locations of backups are reached.
-    pub places: LocationAccess,
+    /// The access to the locations of backups.
+    pub locations: LocationAccess,
 }
 
-/// A monitored container, its history, and what can be done with them.
+/// A monitored container, its history, and the operations on them.
 #[derive(Clone, Debug)]
 pub struct Changefeed {
     /// The containers.
@@ -48,7 +48,7 @@ pub struct Changefeed {
     pub dead_letters: DeadLetters,
     /// Removes versions that are no longer needed.
     pub retention: Retention,
-    /// Every job, of any kind.
+    /// The jobs of all kinds.
     pub jobs: Jobs,
     /// Restores.
     pub restores: Restores,
@@ -56,18 +56,18 @@ pub struct Changefeed {
     pub backups: Backups,
     /// Verifications.
     pub verifications: Verifications,
-    /// Sample documents, deletes and queries.
+    /// The documents of the containers.
     pub documents: Documents,
     /// Runs jobs of all kinds.
     pub runner: JobRunner,
 }
 
 impl Changefeed {
-    /// Everything over these containers. Nothing is sent before it is needed.
+    /// Creates all capabilities for these containers. Nothing is sent until it is needed.
     pub fn new(account: &Account, names: ContainerNames, options: ChangefeedOptions) -> Self {
         let containers = Containers::new(account, names, options.indexed_fields);
         let history = History::new(&containers);
-        let jobs = Jobs::new(containers.of(Role::Jobs).clone(), options.jobs, options.places.host.clone());
+        let jobs = Jobs::new(containers.of(Role::Jobs).clone(), options.jobs, options.locations.host.clone());
         let (concurrency, timeout) = (options.concurrency, options.batch_timeout);
         let capture_options = CaptureOptions { concurrency, batch_timeout: timeout };
         let capture = Capture::new(&containers, history.clone(), capture_options);
@@ -76,10 +76,10 @@ impl Changefeed {
             containers.names().clone(),
             history.clone(),
             jobs.clone(),
-            options.places.clone(),
+            options.locations.clone(),
             restore_options,
         );
-        let backups = Backups::new(history.clone(), jobs.clone(), options.places.clone(), concurrency);
+        let backups = Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency);
         let verifications = Verifications::new(history.clone(), jobs.clone(), concurrency);
         let held = Arc::new(JobsHoldVersions::new(jobs.clone(), restores.clone()));
         let retention_options = RetentionOptions { days: options.retention_days, concurrency, timeout };

@@ -1,8 +1,11 @@
-//! The documents in the containers, as they are: sample documents, deletes and queries.
+//! The documents of the containers: sample documents are written, documents are deleted, and queries are run.
 
 use changefeed_history::Containers;
 
-/// The documents in the containers.
+/// The number of documents that are done, and the number of all. It is called often, by one task at a time.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+/// The documents of the containers.
 #[derive(Clone, Debug)]
 pub struct Documents {
     pub(crate) containers: Containers,
@@ -10,7 +13,7 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// The documents in these containers. `concurrency` is the number of writes in flight.
+    /// The documents of these containers. `concurrency` is the number of concurrent writes.
     pub fn new(containers: Containers, concurrency: usize) -> Self {
         Self { containers, concurrency }
     }

@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use crate::restore::{Action, PlannedItem, RestoreItems, Restores};
 
-/// A job that no worker has run for this long may never be resumed.
+/// A job that no worker has run for this long is considered abandoned.
 const ABANDONED: TimeDelta = TimeDelta::days(1);
 
-/// Answers the retention from the records of jobs.
+/// Finds the versions that the retention must not remove, from the records of jobs.
 #[derive(Debug)]
 pub(crate) struct JobsHoldVersions {
     jobs: Jobs,
@@ -30,9 +30,9 @@ impl JobsHoldVersions {
         let query =
             "SELECT VALUE c.startedAt FROM c WHERE c.state IN ('queued', 'running') AND c.job.updatedAt > @after";
         let parameters = Map::from_iter([("@after".to_owned(), json!(timestamp(now - ABANDONED)))]);
-        let begun: Vec<Value> = jobs.select(query, &parameters, None).await?.try_collect().await?;
-        let begun = begun.iter().filter_map(|begun| DateTime::parse_from_rfc3339(begun.as_str()?).ok());
-        Ok(begun.min().map(|begun| begun.to_utc()))
+        let started: Vec<Value> = jobs.select(query, &parameters, None).await?.try_collect().await?;
+        let started = started.iter().filter_map(|started| DateTime::parse_from_rfc3339(started.as_str()?).ok());
+        Ok(started.min().map(|started| started.to_utc()))
     }
 
     async fn find_pinned_after(&self, second: i64) -> Result<PinnedVersions, Error> {
@@ -72,7 +72,7 @@ impl JobsHoldVersions {
             DateTime::from_timestamp_millis(millis).map_or_else(|| "9999".to_owned(), timestamp)
         };
         let parameters = Map::from_iter([("@from".to_owned(), json!(text(from))), ("@to".to_owned(), json!(text(to)))]);
-        // A dry run restores nothing, and the service removes its record soon.
+        // A dry run restores nothing, and its record expires.
         let query =
             format!("SELECT VALUE c.id FROM c WHERE c.kind = 'restore' AND c.state != 'planned' AND {condition}");
         let ids: Vec<Value> = jobs.select(&query, &parameters, None).await?.try_collect().await?;
@@ -82,6 +82,7 @@ impl JobsHoldVersions {
     }
 }
 
+/// Pins the version of an item that the restore may still read: its write has no recorded outcome.
 fn pin(pinned: &mut PinnedVersions, item: PlannedItem) {
     let may_have_been_written = item.action.is_write() || item.action == Action::Failed;
     if let (Some(version), None, true) = (&item.version, &item.restored_etag, may_have_been_written) {

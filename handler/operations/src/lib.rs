@@ -1,6 +1,6 @@
-//! What is done with a history: restore, back up, verify, populate, truncate, query.
+//! The operations on a history: restore, back up, verify, populate, truncate, query.
 //!
-//! [`Changefeed`] makes every capability from the settings, in one place. Each of them owns just the containers that it needs.
+//! [`Changefeed`] creates all capabilities from the settings, in one place. Each of them owns only the containers that it needs.
 
 mod backup;
 mod changefeed;
@@ -16,7 +16,7 @@ mod verify;
 
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
 pub use changefeed::{Changefeed, ChangefeedOptions};
-pub use documents::Documents;
+pub use documents::{Documents, Progress};
 pub use populate::{PopulateReport, PopulateRequest};
 pub use query::{QueryPage, QueryRequest};
 pub use restore::{
@@ -28,6 +28,3 @@ pub use verify::{
     Finding, FindingKind, Findings, VERIFY, Verifications, VerifyCounts, VerifyList, VerifyRecord, VerifyRequest,
     VerifyView,
 };
-
-/// Called with the number of items that are done and the number of all; often, from one task at a time.
-pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,53 +13,52 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Progress;
-use crate::documents::Documents;
-use crate::sample::{Sample, is_timeless, set_time};
+use crate::documents::{Documents, Progress};
+use crate::sample::{Sample, has_no_time, set_time};
 
-/// How many documents are made before they are written, so that memory does not grow with their number.
+/// Documents that are created before they are written: memory does not grow with their number.
 const CHUNK: u64 = 10_000;
-/// Documents a second that can be asked for.
-const RATES: std::ops::RangeInclusive<f64> = 0.1..=1_000_000.0;
-
-/// Sample documents that one request writes.
+/// The rates that are allowed, in documents a second.
+const RATES: RangeInclusive<f64> = 0.1..=1_000_000.0;
+/// The most documents that one request writes.
 const MAX_POPULATE: u64 = 10_000_000;
-/// What to write.
+
+/// A request for sample documents.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PopulateRequest {
-    /// How many documents to upsert.
+    /// The number of documents to upsert.
     pub count: u64,
-    /// The same seed writes the same documents; without one they are random.
+    /// The seed: the same seed writes the same documents. Without one they are random.
     #[serde(default)]
     pub seed: Option<u64>,
-    /// The most documents a second.
+    /// The most documents to write a second.
     #[serde(default)]
     pub rate_per_second: Option<f64>,
 }
 
-/// What was written.
+/// The outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PopulateReport {
     /// Documents written.
     pub upserted: u64,
-    /// Those that are new.
+    /// Documents that were created.
     pub created: u64,
-    /// Those that were there.
+    /// Documents that were replaced.
     pub replaced: u64,
     /// Request units.
     pub request_charge: f64,
-    /// How long it took.
+    /// The duration in seconds.
     pub seconds: f64,
 }
 
 impl Documents {
-    /// Upserts random sample documents; most hit a document that is there already. Writes run concurrently, those of one
-    /// document in their order.
+    /// Upserts random sample documents. Most replace a document, because there are fewer ids than documents. Writes run
+    /// concurrently; writes of one document keep their order.
     ///
     /// # Errors
-    /// When the request is out of bounds, and when a write fails; what was written stays.
+    /// When the request is invalid, and when a write fails. Documents that were written before are not removed.
     pub async fn populate(&self, request: &PopulateRequest, progress: Progress<'_>) -> Result<PopulateReport, Error> {
         if !(1..=MAX_POPULATE).contains(&request.count) {
             return Err(Error::invalid(
@@ -78,7 +78,7 @@ impl Documents {
         let report_item = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, request.count);
         for first in (0..request.count).step_by(CHUNK as usize) {
             let last = request.count.min(first + CHUNK);
-            // A lane writes its documents one after the other; all writes of a document are in one lane.
+            // A lane writes its documents in order, and has all writes of a document.
             let mut lanes: Vec<Vec<Sampled>> = Vec::new();
             lanes.resize_with(self.concurrency.max(1), Vec::new);
             for number in first..last {
@@ -87,9 +87,8 @@ impl Documents {
                 let lane = lane_of(&id, lanes.len());
                 lanes[lane].push(Sampled { id, document, due });
             }
-            for written in
-                try_join_all(lanes.into_iter().map(|lane| write_lane(&container, lane, &report_item))).await?.concat()
-            {
+            let lanes = lanes.into_iter().map(|lane| write_lane(&container, lane, &report_item));
+            for written in try_join_all(lanes).await?.concat() {
                 report.upserted += 1;
                 report.created += u64::from(written.created);
                 report.request_charge += written.request_charge;
@@ -100,6 +99,8 @@ impl Documents {
         Ok(report)
     }
 }
+
+/// A sample document, and when it is written.
 struct Sampled {
     id: String,
     document: Value,
@@ -116,7 +117,7 @@ async fn write_lane(
         if let Some(due) = due {
             tokio::time::sleep_until(due.into()).await;
         }
-        if is_timeless(&document) {
+        if has_no_time(&document) {
             set_time(&mut document, Utc::now());
         }
         let key = Key::of(&document, container.key_paths())?;

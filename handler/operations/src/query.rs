@@ -11,7 +11,7 @@ use crate::documents::Documents;
 
 const DEFAULT_PAGE_ITEMS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
-/// What to ask.
+/// A request for a page of a query.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct QueryRequest {
@@ -19,28 +19,28 @@ pub struct QueryRequest {
     pub container: String,
     /// The text of the query.
     pub query: String,
-    /// Values for the parameters in the text: an object of names (`@city`) and values, or the service's own form, an
-    /// array of `{"name", "value"}`.
+    /// The values of parameters: an object of names (`@city`) and values, or the form of the service, an array of
+    /// `{"name", "value"}`.
     #[serde(default)]
     pub parameters: Option<Value>,
-    /// The partition key value to stay within: the array of its components.
+    /// The partition key value that the query is limited to: the array of its components.
     #[serde(default)]
     pub partition_key: Option<Key>,
-    /// The most items on a page, 1 to 1,000; 100 without.
+    /// The most items on a page, 1 to 1,000; the default is 100.
     #[serde(default)]
     pub max_items: Option<u32>,
-    /// From the page before.
+    /// The continuation of the page before.
     #[serde(default)]
     pub continuation: Option<String>,
 }
 
-/// A page of the answer.
+/// A page of a query.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueryPage {
-    /// What the query selects.
+    /// The selected items.
     pub items: Vec<Value>,
-    /// For the next page; absent on the last.
+    /// For the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
     /// Request units.
@@ -48,10 +48,10 @@ pub struct QueryPage {
 }
 
 impl Documents {
-    /// Answers one page of a query.
+    /// Runs one page of a query.
     ///
     /// # Errors
-    /// When the request is out of bounds, and when the service refuses the query.
+    /// When the request is invalid, and when the service refuses the query.
     pub async fn query(&self, request: &QueryRequest) -> Result<QueryPage, Error> {
         let role = self.containers.names().role_of(&request.container, &Role::ALL)?;
         let max_items = match request.max_items {
@@ -68,7 +68,7 @@ impl Documents {
         loop {
             let page = container.query(&request.query, &parameters, key, max_items, continuation.as_deref()).await?;
             request_charge += page.request_charge;
-            // Ranges without a hit give empty pages in between: a caller who sees an empty page may stop too early.
+            // Ranges without a match return empty pages. They are skipped, because a caller may take one for the end.
             if page.items.is_empty() && page.continuation.is_some() {
                 continuation = page.continuation;
                 continue;
@@ -77,6 +77,8 @@ impl Documents {
         }
     }
 }
+
+/// The parameters of a request, by name.
 fn parameters(given: Option<&Value>) -> Result<Map<String, Value>, Error> {
     let refused = |found: &Value| {
         let form = r#"{"@name": value, …} or [{"name": "@name", "value": …}, …]"#;

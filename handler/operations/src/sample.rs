@@ -1,15 +1,14 @@
-//! Sample documents: postal codes of North Carolina. The same seed gives the same documents.
+//! Sample documents: postal codes of North Carolina. The same seed creates the same documents.
 
+use changefeed_cosmos::Error;
 use chrono::{DateTime, Utc};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use changefeed_cosmos::Error;
-
 const POSTAL_CODES: &str = include_str!("../../../data/nc_zipcodes.json");
-/// With a seed, document 1 bears the first second after this one: 2020-01-01T00:00:00Z.
+/// With a seed, document `n` has the time `n` seconds after this one, 2020-01-01T00:00:00Z.
 const SEEDED_EPOCH: i64 = 1_577_836_800;
 
 #[derive(Clone, Deserialize)]
@@ -23,7 +22,7 @@ struct PostalCode {
     location: Value,
 }
 
-/// An endless row of sample documents.
+/// An endless sequence of sample documents.
 pub(crate) struct Sample {
     postal_codes: Vec<PostalCode>,
     random: ChaCha8Rng,
@@ -32,16 +31,16 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Documents in a random row, or in the row of a seed; with a seed the times in the documents follow from it too.
+    /// Random documents, or those of a seed. With a seed, the documents have times that depend on it.
     pub(crate) fn new(seed: Option<u64>) -> Result<Self, Error> {
-        let postal_codes = serde_json::from_str(POSTAL_CODES)
-            .map_err(|error| Error::invalid("reading the sample data", error.to_string()))?;
+        let postal_codes =
+            serde_json::from_str(POSTAL_CODES).map_err(|error| Error::internal("reading the sample data", error))?;
         let random = seed.map_or_else(|| ChaCha8Rng::seed_from_u64(rand::random()), ChaCha8Rng::seed_from_u64);
         Ok(Self { postal_codes, random, seeded: seed.is_some(), seq: 0 })
     }
 
-    /// The next document: its id, which is also its partition key `pk`, and the document. Without a seed it bears no time
-    /// yet: see [`set_time`].
+    /// The next document: its id, which is also its partition key `pk`, and the document. Without a seed it has no time yet: see
+    /// [`set_time`].
     pub(crate) fn next(&mut self) -> (String, Value) {
         self.seq += 1;
         let postal_code = &self.postal_codes[self.random.random_range(0..self.postal_codes.len())];
@@ -68,12 +67,12 @@ impl Sample {
     }
 }
 
-/// Whether a document bears no time yet.
-pub(crate) fn is_timeless(document: &Value) -> bool {
+/// Whether a document has no time yet.
+pub(crate) fn has_no_time(document: &Value) -> bool {
     document["epoch"].is_null()
 }
 
-/// Puts the time of its writing into a document.
+/// Sets the time in a document to the time of its write.
 pub(crate) fn set_time(document: &mut Value, time: DateTime<Utc>) {
     document["timestamp"] = json!(time.format("%Y-%m-%d %H:%M:%S").to_string());
     document["epoch"] = json!(time.timestamp());
@@ -84,21 +83,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_gives_the_same_documents_and_another_seed_others() {
-        let row = |seed| {
+    fn the_same_seed_creates_the_same_documents_and_another_seed_others() {
+        let documents = |seed| {
             let mut sample = Sample::new(Some(seed)).expect("sample");
             std::iter::repeat_with(|| sample.next().1).take(50).collect::<Vec<_>>()
         };
-        assert_eq!(row(7), row(7));
-        assert_ne!(row(7), row(8));
-        assert!(!is_timeless(&row(7)[0]));
+        assert_eq!(documents(7), documents(7));
+        assert_ne!(documents(7), documents(8));
+        assert!(!has_no_time(&documents(7)[0]));
     }
 
     #[test]
     fn a_document_has_the_fields_of_the_sample_data() {
         let now = DateTime::from_timestamp(1_592_926_406, 0).expect("time");
         let (id, mut document) = Sample::new(None).expect("sample").next();
-        assert!(is_timeless(&document));
+        assert!(has_no_time(&document));
         set_time(&mut document, now);
         assert_eq!((&document["id"], &document["pk"], &document["postal_cd"]), (&json!(id), &json!(id), &json!(id)));
         assert_eq!((&document["seq"], &document["doctype"]), (&json!(1), &json!("zipcode")));
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_data_has_the_cities_that_the_readme_tells_of() {
+    fn the_sample_data_has_the_cities_of_the_documentation() {
         let sample = Sample::new(None).expect("sample");
         let davidson = sample.postal_codes.iter().filter(|postal_code| postal_code.city_name == "Davidson");
         let codes: Vec<&str> = davidson.map(|postal_code| postal_code.postal_cd.as_str()).collect();

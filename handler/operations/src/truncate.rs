@@ -9,13 +9,12 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Progress;
-use crate::documents::Documents;
+use crate::documents::{Documents, Progress};
 
-/// Documents that one request deletes.
+/// The most documents that one request deletes.
 const MAX_TRUNCATE: u64 = 10_000_000;
 
-/// What to delete.
+/// A request to delete documents.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TruncateRequest {
@@ -25,7 +24,7 @@ pub struct TruncateRequest {
     pub max: u64,
 }
 
-/// What was deleted.
+/// The outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TruncateReport {
@@ -36,10 +35,10 @@ pub struct TruncateReport {
 }
 
 impl Documents {
-    /// Deletes up to `max` documents. LatestVersion mode does not tell of deletes: their versions stay, without an end.
+    /// Deletes up to `max` documents. LatestVersion mode does not report deletes: the history has no delete of these documents.
     ///
     /// # Errors
-    /// When the container is another one, and when a delete fails; what was deleted stays deleted.
+    /// When the request is invalid, and when a delete fails. Documents that were deleted before are not restored.
     pub async fn truncate(&self, request: &TruncateRequest, progress: Progress<'_>) -> Result<TruncateReport, Error> {
         let role = self.containers.names().role_of(&request.container, &[Role::Monitored, Role::Changes])?;
         if !(1..=MAX_TRUNCATE).contains(&request.max) {
@@ -52,7 +51,7 @@ impl Documents {
         let query = format!("SELECT VALUE {} FROM c", select_id_and_key(container.key_paths()));
         let done = AtomicU64::new(0);
         let mut report = TruncateReport::default();
-        // Each round asks anew: what the round before deleted is gone from the first page.
+        // Each round queries again: the first page no longer has the documents that the round before deleted.
         while report.deleted < request.max {
             let wanted = u32::try_from(request.max - report.deleted).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS);
             let items = first_items(&container, &query, wanted, &mut report).await?;
@@ -72,11 +71,11 @@ impl Documents {
                 futures::stream::iter(items).map(delete).buffer_unordered(self.concurrency).try_collect().await?;
             let deleted = charges.iter().flatten().count() as u64;
             if deleted == 0 {
-                // Somebody else deletes too, or the items are not where their keys say: asking again would not end.
+                // Another writer deletes the same items, or the container has other keys. The next query might never end this.
                 return Err(Error::new(
                     ErrorKind::Conflict,
                     "truncating",
-                    "none of the items that were found was there to delete",
+                    "none of the items that the query found exists; check whether another process deletes them, then retry",
                 ));
             }
             report.deleted += deleted;
@@ -86,7 +85,7 @@ impl Documents {
     }
 }
 
-/// The first items of the container; pages of empty ranges are passed over.
+/// The first items of the container. Empty pages are skipped.
 async fn first_items(
     container: &Container,
     query: &str,

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_told_apart_by_their_cause_even_with_context() {
+    fn errors_are_distinguished_by_their_cause_even_with_context() {
         let declined = anyhow::Error::new(Declined("nothing was deleted"));
         assert_eq!(Exit::of_error(&declined), Exit::Declined);
         assert_eq!(Exit::of_error(&declined.context("deleting")), Exit::Declined);

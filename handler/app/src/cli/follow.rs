@@ -103,7 +103,7 @@ async fn drive(service: &Service, job: Following<'_>, stop: &watch::Sender<bool>
         };
         match end {
             Ok(SliceEnd::More | SliceEnd::Ended(_) | SliceEnd::Busy | SliceEnd::NoJob) => failures = 0,
-            // The slice may have been waiting for another worker's claim when it was told to stop.
+            // The slice may have been waiting for another worker's claim when the stop was requested.
             Err(error) if is_transient(error.kind()) && *stop.borrow() => {}
             Err(error) if is_transient(error.kind()) && failures < MAX_FAILURES => {
                 pause(&mut failures, &error.to_string()).await;

@@ -15,7 +15,7 @@ pub struct ServeArguments {
     port: Option<u16>,
 }
 
-/// Serves until the process is told to stop.
+/// Serves until the process receives a signal to stop.
 pub async fn run(settings: Settings, arguments: &ServeArguments) -> Result<Exit> {
     let port = arguments.port.unwrap_or(settings.port);
     server::serve(Service::new(settings), port).await.context("serving the functions")?;

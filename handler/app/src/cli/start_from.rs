@@ -1,6 +1,6 @@
 //! Where reading a change feed starts, as an argument.
 
-use changefeed_history::Moment;
+use changefeed_history::TimeExpression;
 
 use super::time;
 
@@ -9,7 +9,7 @@ use super::time;
 pub enum StartFrom {
     Now,
     Beginning,
-    Time(Moment),
+    Time(TimeExpression),
 }
 
 impl StartFrom {

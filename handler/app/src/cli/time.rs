@@ -1,6 +1,6 @@
 //! Times on the command line: read in any form, printed in one.
 
-use changefeed_history::Moment;
+use changefeed_history::TimeExpression;
 use chrono::{DateTime, Local, Utc};
 
 /// Help text of a command that takes times, below its own examples.
@@ -11,8 +11,8 @@ pub fn help(examples: &str) -> String {
 }
 
 /// Reads a time argument.
-pub fn parse(text: &str) -> Result<Moment, String> {
-    Moment::parse(text, Utc::now())
+pub fn parse(text: &str) -> Result<TimeExpression, String> {
+    TimeExpression::parse(text, Utc::now())
 }
 
 /// A second since 1970 in UTC, with the local time beside it where that differs.

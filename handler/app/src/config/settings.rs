@@ -94,7 +94,7 @@ impl Settings {
             restored_at_field: self.restored_at_field.clone(),
             retention_days: self.retention_days,
             jobs: JobOptions::default(),
-            places: self.locations.clone(),
+            locations: self.locations.clone(),
         }
     }
 

@@ -68,7 +68,7 @@ pub async fn verify(
     Json(request): Json<VerifyRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let backup = service.changefeed.backups.show(&id).await?;
-    let place = service.settings().locations.open(backup.place())?;
+    let place = service.settings().locations.open(backup.location())?;
     let first = match request.continuation.as_deref().map(str::parse::<usize>) {
         None => 0,
         Some(Ok(first)) => first,

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_cosmos::{DocumentName, Key};
-use changefeed_history::{Filter, Moment, SearchRequest, VersionsRequest};
+use changefeed_history::{Filter, SearchRequest, TimeExpression, VersionsRequest};
 use serde::Deserialize;
 
 use crate::http::{ApiError, Query};
@@ -56,7 +56,7 @@ pub struct DocumentParameters {
     id: String,
     pk: Option<String>,
     partition_key: Option<String>,
-    as_of: Moment,
+    as_of: TimeExpression,
 }
 
 /// `GET /api/history/document?id=&pk=&asOf=`: the document as of a time.
@@ -90,8 +90,8 @@ pub async fn diff(service: Data<Service>, Query(parameters): Query<DiffParameter
 pub struct SearchParameters {
     #[serde(default)]
     filter: Vec<Filter>,
-    from: Option<Moment>,
-    to: Option<Moment>,
+    from: Option<TimeExpression>,
+    to: Option<TimeExpression>,
     max_items: Option<u32>,
     continuation: Option<String>,
 }

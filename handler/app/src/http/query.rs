@@ -135,7 +135,7 @@ impl serde::de::Error for Refused {
 
 #[cfg(test)]
 mod tests {
-    use changefeed_history::{Filter, Moment};
+    use changefeed_history::{Filter, TimeExpression};
 
     use super::*;
 
@@ -145,7 +145,7 @@ mod tests {
         id: String,
         #[serde(default)]
         filter: Vec<Filter>,
-        as_of: Option<Moment>,
+        as_of: Option<TimeExpression>,
         max_items: Option<u32>,
     }
 

@@ -85,8 +85,8 @@ async fn functions_create_verify_and_restore_a_backup_in_blobs() {
     let connection_string = world.endpoint.connection_string();
     let handler = Handler::start(&[("CosmosDB", &connection_string), ("CHANGEFEED_BACKUP_STORAGE", &storage)]);
     let runner = world.changefeed(|options| {
-        options.places.connection_string = Some(storage.clone());
-        options.places.host = None;
+        options.locations.connection_string = Some(storage.clone());
+        options.locations.host = None;
     });
     let location = location("b");
     let (status, backup) = handler.post("/api/backups", &json!({"to": location})).await;

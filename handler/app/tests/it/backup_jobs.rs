@@ -103,7 +103,7 @@ async fn full_filtered_and_incremental_backups_restore_every_document() {
         if let Some(earlier) = as_of.last() {
             next["incrementalFrom"] = json!(earlier);
         }
-        as_of.push(run_backup(&scenario.changefeed, next).await.place().to_owned());
+        as_of.push(run_backup(&scenario.changefeed, next).await.location().to_owned());
         let filtered =
             json!({"to": scenario.location(&format!("filtered-{phase}")), "asOf": second, "filter": ["group=1"]});
         let filtered = run_backup(&scenario.changefeed, filtered).await;
@@ -270,16 +270,16 @@ async fn an_impossible_backup_or_restore_is_rejected_before_a_job_is_created() {
         json!({"to": scenario.location("i"), "incrementalFrom": scenario.location("b")}),
     )
     .await;
-    assert!(unrestorable(json!(increment.place())).await.contains("is incremental"));
+    assert!(unrestorable(json!(increment.location())).await.contains("is incremental"));
     let files = json!([scenario.location("file"), scenario.location("file")]);
-    assert!(unrestorable(files).await.contains("several places must be backups"));
+    assert!(unrestorable(files).await.contains("several locations must be backups"));
     std::fs::create_dir(scenario.location("newer")).expect("folder");
     std::fs::write(scenario.location("newer/manifest.json"), "{\"format\": 9}").expect("written");
     assert!(unrestorable(json!(scenario.location("newer"))).await.contains("has format 9"));
     let listed = list(&BackupLocation::folder(scenario.folder.path())).await.expect("listed");
     assert_eq!(listed.iter().filter(|backup| matches!(backup.state, ListedState::Finished { .. })).count(), 2);
     // A job that needs a folder of one machine is not run by another machine.
-    let elsewhere = scenario.world.changefeed(|options| options.places.host = Some("elsewhere".into()));
+    let elsewhere = scenario.world.changefeed(|options| options.locations.host = Some("elsewhere".into()));
     let request = serde_json::from_value(json!({"to": scenario.location("d")})).expect("request");
     let job = scenario.changefeed.backups.create_job(&request).await.expect("job");
     let error = elsewhere.runner.run_slice(&job.id, "elsewhere:1", std::future::pending()).await.expect_err("refused");

@@ -141,7 +141,7 @@ async fn damaged_stored_data_is_reported_as_such_and_names_the_record() {
         "exact": true, "schema": 1, "documentZstd": "bm90IHpzdGQ="});
     let key = PartitionKey::from(("a", "1"));
     changes.create_item(key, "1700000000-x", record, None).await.expect("created");
-    for path in ["document?id=1&pk=a&version=1700000000-x", "versions?id=1&pk=a", "search"] {
+    for path in ["versions/1700000000-x?id=1&pk=a", "versions?id=1&pk=a", "search"] {
         let (status, answer) = handler.get(&format!("/api/history/{path}")).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{path}: {answer}");
         assert_eq!(answer["error"]["code"], "CorruptData", "{path}: {answer}");

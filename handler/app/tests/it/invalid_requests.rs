@@ -21,7 +21,7 @@ async fn an_invalid_batch_is_rejected_with_the_reason() {
         ("not json", "not an invocation"),
         ("", "not an invocation"),
         (r#"{"Metadata":{}}"#, "Data"),
-        (r#"{"Data":{}}"#, "Data holds no documents"),
+        (r#"{"Data":{}}"#, "Data contains no documents"),
         (r#"{"Data":{"documents":{"id":"1"}}}"#, "must be an array"),
         (r#"{"Data":{"documents":"{}"}}"#, "must be an array"),
         (r#"{"Data":{"documents":7}}"#, "must be an array"),
@@ -109,9 +109,9 @@ async fn an_invalid_history_request_is_rejected_with_the_parameter() {
         ("/api/history/document?id=1&pk=a", "asOf"),
         ("/api/history/document?id=1&pk=a&asOf=noon", "RFC 3339"),
         ("/api/history/diff?id=1&pk=a&from=live", "to is missing"),
-        ("/api/history/search?filter=c.x%3B%20DROP%3D1", "no field"),
-        ("/api/history/search?filter=a%5B%27b%27%5D%3D1", "no field"),
-        ("/api/history/search?filter=a%22%3D1", "no field"),
+        ("/api/history/search?filter=c.x%3B%20DROP%3D1", "invalid field"),
+        ("/api/history/search?filter=a%5B%27b%27%5D%3D1", "invalid field"),
+        ("/api/history/search?filter=a%22%3D1", "invalid field"),
         (&long, "bytes"),
     ] {
         let (status, answer) = handler.get(path).await;

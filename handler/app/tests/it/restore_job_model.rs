@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use changefeed_cosmos::DocumentName;
-use changefeed_history::{AsOf, Moment};
+use changefeed_history::{AsOf, TimeExpression};
 use changefeed_jobs::{JobOptions, JobState};
 use changefeed_operations::{Action, Changefeed, Counts, PlannedItem, Restored, UndoRequest};
 use rand::rngs::SmallRng;
@@ -233,7 +233,7 @@ impl Scenario {
                 let now = self
                     .default_limits
                     .history
-                    .document_as_of(&name, Moment::from(chrono::Utc::now()))
+                    .document_as_of(&name, TimeExpression::from(chrono::Utc::now()))
                     .await
                     .expect("as of");
                 assert!(matches!(now, AsOf::Absent { .. }), "{item:?}: {now:?}");

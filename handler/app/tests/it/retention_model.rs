@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use changefeed_cosmos::{DocumentName, Key};
-use changefeed_history::{AsOf, Batch, Moment, SweepRequest, SweepState};
+use changefeed_history::{AsOf, Batch, SweepRequest, SweepState, TimeExpression};
 use changefeed_operations::Changefeed;
 use chrono::DateTime;
 use futures::StreamExt;
@@ -294,7 +294,7 @@ impl Scenario {
 
     async fn check_second(&self, changefeed: &Changefeed, name: Name, known: &BTreeSet<Known>, second: i64) {
         let document = DocumentName { id: name.1.to_owned(), partition_key: Key::text(name.0) };
-        let moment = Moment::from(DateTime::from_timestamp(second, 0).expect("a time"));
+        let moment = TimeExpression::from(DateTime::from_timestamp(second, 0).expect("a time"));
         let found = changefeed.history.document_as_of(&document, moment).await.expect("an answer");
         let expected = known.iter().rfind(|version| version.ts <= second);
         let is_created_later = known.first().is_some_and(|first| first.create);

@@ -2,7 +2,7 @@
 
 use azure_data_cosmos::models::TimeToLive;
 use changefeed_cosmos::{DocumentName, Key};
-use changefeed_history::{AsOf, Moment, Operation};
+use changefeed_history::{AsOf, Operation, TimeExpression};
 use changefeed_jobs::JobState;
 use changefeed_operations::{RestoreRequest, Restored};
 use serde_json::{Value, json};
@@ -159,7 +159,7 @@ async fn an_unreported_delete_is_inferred_and_a_document_that_is_created_again_h
     capture(&changefeed, std::slice::from_ref(&second)).await;
     next_second().await;
     let as_of = async |second: i64| {
-        let moment: Moment = serde_json::from_value(json!(second)).expect("moment");
+        let moment: TimeExpression = serde_json::from_value(json!(second)).expect("moment");
         changefeed.history.document_as_of(&name("item"), moment).await.expect("an answer")
     };
     for moment in written..inferred.source_ts {

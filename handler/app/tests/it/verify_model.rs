@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use changefeed_cosmos::DocumentName;
-use changefeed_history::{AsOf, Moment};
+use changefeed_history::{AsOf, TimeExpression};
 use changefeed_jobs::{JobOptions, JobState};
 use changefeed_operations::Changefeed;
 use rand::rngs::SmallRng;
@@ -265,7 +265,7 @@ impl Scenario {
     async fn as_of(&self, name: &Name, second: i64) -> AsOf {
         let partition_key = serde_json::from_value(parsed(&name.0)).expect("key");
         let name = DocumentName { id: name.1.clone(), partition_key };
-        let moment: Moment = serde_json::from_value(json!(second)).expect("moment");
+        let moment: TimeExpression = serde_json::from_value(json!(second)).expect("moment");
         self.changefeed.history.document_as_of(&name, moment).await.expect("an answer")
     }
 

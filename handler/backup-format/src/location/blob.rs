@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind};
 const DOWNLOAD_BYTES: NonZero<usize> = NonZero::new(4 * 1024 * 1024).expect("not zero");
 /// Larger than any file, so that each file is written by one request and is complete or does not exist.
 const UPLOAD_BYTES: NonZero<u64> = NonZero::new(256 * 1024 * 1024).expect("not zero");
-/// Retries of a request, which take some seconds; after that the caller gets the error.
+/// The number of retries of a request; all of them together take a few seconds.
 const RETRIES: u32 = 5;
 
 /// The blobs whose names start with a prefix.
@@ -181,7 +181,7 @@ impl BlobPrefix {
         let created = self.upload("creating", name, bytes, options).await;
         created.map_err(|error| match error.kind() {
             ErrorKind::PreconditionFailed => {
-                Error::new(ErrorKind::Conflict, format!("creating {name} in {self}"), "the file exists already")
+                Error::new(ErrorKind::Conflict, format!("creating {name} in {self}"), "the file already exists")
             }
             _ => error,
         })
@@ -194,7 +194,7 @@ impl BlobPrefix {
             ErrorKind::NotFound => Error::new(
                 ErrorKind::PreconditionFailed,
                 format!("replacing {name} in {self}"),
-                "the file does not exist any more",
+                "the file no longer exists",
             ),
             _ => error,
         })

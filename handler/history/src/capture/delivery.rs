@@ -1,8 +1,8 @@
 //! The body of an invocation: `{"Data":{"<binding>":…},"Metadata":{…}}`.
 //!
-//! The Functions host encodes the documents three times: the body holds a JSON string, that holds a JSON string, that
-//! holds the array. Documentation shows one encoding less; any number up to two is accepted. Documents stay raw text, so
-//! that one that cannot be read does not spoil the others.
+//! The Functions host encodes the documents more than once: in the body, the binding's data is a JSON string that contains a
+//! JSON string that contains the array. Its documentation shows one string less. Zero, one or two are accepted. Each document stays
+//! raw text, so a document that cannot be parsed does not fail the others.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,28 +10,28 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Why a body is not a delivery.
+/// Why a body is not an invocation with documents.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeliveryError {
     /// Not JSON, or JSON of another shape.
     #[error("the body is not an invocation, {{\"Data\":{{\"documents\":[…]}},\"Metadata\":{{…}}}}: {0}")]
     Body(String),
-    /// There is no binding's data.
+    /// `Data` has no property with the documents.
     #[error(
-        "Data holds no documents: its only property must be the trigger binding's name, or one must be \"documents\"; found {0}"
+        "Data contains no documents; it needs a property \"documents\", or only one, named like the trigger binding; found {0}"
     )]
     Binding(String),
-    /// The binding's data is no array.
-    #[error("Data.{name} must be an array of documents (as JSON, or as text that holds it), found {found}")]
+    /// The property is not an array.
+    #[error("Data.{name} must be an array of documents, as JSON or as a string that contains JSON; found {found}")]
     NotAnArray {
-        /// The binding.
+        /// The name of the property.
         name: String,
-        /// What was found instead, shortened.
+        /// The start of the value that was found.
         found: String,
     },
 }
 
-/// Takes the documents out of an invocation's body, each as the JSON text that was delivered.
+/// Reads the documents in the body of an invocation, each as the JSON text that was delivered.
 ///
 /// # Errors
 /// See [`DeliveryError`].
@@ -51,11 +51,12 @@ pub fn decode_delivery(body: &[u8]) -> Result<Vec<Box<RawValue>>, DeliveryError>
     decode(value.get()).ok_or_else(|| DeliveryError::NotAnArray { name: name.to_string(), found: shorten(value.get()) })
 }
 
-const ENCODINGS: usize = 2;
+/// The strings that may be around the array.
+const MAX_ENCODINGS: usize = 2;
 
 fn decode(text: &str) -> Option<Vec<Box<RawValue>>> {
     let mut text = Cow::Borrowed(text);
-    for _ in 0..ENCODINGS {
+    for _ in 0..MAX_ENCODINGS {
         if !text.trim_start().starts_with('"') {
             break;
         }
@@ -86,11 +87,11 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_read_at_every_depth_of_encoding() {
+    fn documents_are_read_from_any_number_of_strings() {
         let expected = [r#"{"id":"1"}"#, r#"{"id":"2"}"#];
         assert_eq!(documents(r#"{"Data":{"documents":[{"id":"1"},{"id":"2"}]}}"#), expected);
         assert_eq!(documents(r#"{"Data":{"documents":"[{\"id\":\"1\"},{\"id\":\"2\"}]"},"Metadata":{}}"#), expected);
-        // As the host sends it.
+        // This is what the host sends.
         let body =
             r#"{"Data":{"documents":"\"[{\\\"id\\\":\\\"1\\\"},{\\\"id\\\":\\\"2\\\"}]\""},"Metadata":{"sys":{}}}"#;
         assert_eq!(documents(body), expected);
@@ -98,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn the_only_binding_is_taken_whatever_its_name() {
+    fn the_only_binding_is_read_whatever_its_name_is() {
         assert_eq!(documents(r#"{"Data":{"changes":"[1]"}}"#), ["1"]);
         assert!(error(r#"{"Data":{"a":"[]","b":"[]"}}"#).contains("\"a\", \"b\""));
         assert!(error(r#"{"Data":{}}"#).contains("[]"));
     }
 
     #[test]
-    fn what_is_no_delivery_is_named() {
+    fn other_bodies_are_rejected_with_the_reason() {
         assert!(error("not json").contains("not an invocation"));
         assert!(error(r#"{"Metadata":{}}"#).contains("Data"));
         assert!(error(r#"[1]"#).contains("not an invocation"));
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_nested_too_deep_does_not_spoil_the_others() {
+    fn a_document_that_is_nested_too_deeply_does_not_fail_the_others() {
         let deep = format!("{}1{}", "[".repeat(1000), "]".repeat(1000));
         let read = documents(&format!(r#"{{"Data":{{"documents":[{{"a":{deep}}},{{"id":"2"}}]}}}}"#));
         assert_eq!((read.len(), read[1].as_str()), (2, r#"{"id":"2"}"#));

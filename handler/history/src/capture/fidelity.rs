@@ -1,21 +1,23 @@
-//! Which delivered values may not be what was stored.
+//! Detects delivered values that may differ from the stored ones.
 //!
-//! The Functions host parses documents with a JSON library that recognises date-time strings and writes them anew: with
-//! another zone, without trailing zeros of the fraction, or out of the form `/Date(…)/`. What it writes always has the
-//! form `YYYY-MM-DDThh:mm:ss[.f…][Z|±hh:mm]`, so a string of that form may have been another. Numbers go through a
-//! double: one that was stored with more digits than a double holds comes out with 17.
+//! The Functions host parses documents with a JSON library that recognizes date-time strings and rewrites them: in another
+//! time zone, without trailing zeros of the fraction, or from the form `/Date(…)/`. The result always has the form
+//! `YYYY-MM-DDThh:mm:ss[.f…][Z|±hh:mm]`, so any string of this form may have been rewritten. Numbers are parsed as
+//! doubles: a number that was stored with more digits than a double holds is delivered with 17 digits.
 
 use changefeed_cosmos::SYSTEM_PROPERTIES;
 use serde_json::Value;
 
-/// Digits that a double needs at the most to be told from its neighbours.
+/// The number of digits that distinguish any double from its neighbors.
 const DOUBLE_DIGITS: usize = 17;
 
-/// Whether any value in the document may have been rewritten, the service's own properties aside.
+/// Whether any value in the document may have been rewritten. The service's own properties are ignored.
 pub(super) fn may_be_rewritten(document: &Value) -> bool {
-    let own = |name: &&String| !SYSTEM_PROPERTIES.contains(&name.as_str());
+    let is_user_property = |name: &&String| !SYSTEM_PROPERTIES.contains(&name.as_str());
     match document {
-        Value::Object(properties) => properties.iter().any(|(name, value)| own(&name) && is_suspicious(value)),
+        Value::Object(properties) => {
+            properties.iter().any(|(name, value)| is_user_property(&name) && is_suspicious(value))
+        }
         other => is_suspicious(other),
     }
 }
@@ -70,7 +72,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn values_in_the_form_that_the_host_writes_are_suspicious() {
+    fn values_in_a_form_that_the_host_writes_are_suspicious() {
         for value in [
             json!("2024-01-01T08:00:00+00:00"),
             json!("2024-01-01T00:00:00Z"),
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_values_cost_no_read() {
+    fn other_values_are_not_suspicious() {
         for value in [
             json!("2024-01-01"),
             json!("2024-01-01 00:00:00"),

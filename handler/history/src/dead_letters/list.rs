@@ -1,4 +1,4 @@
-//! The dead letters, newest first, and one of them with its payload.
+//! Lists dead letters, newest first, and shows one with its payload.
 
 use changefeed_cosmos::{Error, Key, page_items, page_token, read_page_token, reassemble};
 use futures::TryStreamExt;
@@ -15,9 +15,9 @@ const END_OF_TIME: &str = "9999";
 /// Which dead letters to list.
 #[derive(Clone, Debug, Default)]
 pub struct DeadLettersRequest {
-    /// The most on a page, 1 to 1,000; 100 without.
+    /// The maximum number of dead letters on a page, 1 to 1,000; default 100.
     pub max_items: Option<u32>,
-    /// From the page before.
+    /// The continuation of the previous page.
     pub continuation: Option<String>,
 }
 
@@ -27,12 +27,12 @@ pub struct DeadLettersRequest {
 pub struct DeadLetterPage {
     /// Newest first, without their payloads.
     pub items: Vec<DeadLetter>,
-    /// For the next page; absent on the last.
+    /// The continuation of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
 }
 
-/// Newest first; those of one instant, which a batch may bring many of, by their ids.
+/// The position in the list: newest first, then by id. A batch may have many dead letters with the same time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Position(std::cmp::Reverse<String>, String);
 
@@ -52,17 +52,17 @@ impl DeadLetters {
         let after: Option<Position> = read_page_token(request.continuation.as_deref(), "listing dead letters")?;
         let container = self.container.open().await?;
         let fields: Vec<String> = LISTED_FIELDS.iter().map(|field| format!("c.{field}")).collect();
-        // Parts of a letter have no time.
+        // Parts of a dead letter have no `capturedAt`, so the query does not return them.
         let query =
             format!("SELECT {} FROM c WHERE c.capturedAt <= @newest ORDER BY c.capturedAt DESC", fields.join(", "));
         let newest = after.as_ref().map_or(END_OF_TIME, |position| position.0.0.as_str());
         let parameters = Map::from_iter([("@newest".to_owned(), json!(newest))]);
         let mut found = container.select_few::<DeadLetter>(&query, &parameters, None, max_items + 1).await?;
         let mut items: Vec<DeadLetter> = Vec::new();
-        // The letters of an instant are sorted together, so the last one that is read ahead belongs to the next.
+        // Letters with the same time are sorted here, so all of them are read, and one letter with an earlier time.
         while let Some(letter) = found.try_next().await? {
-            let whole_instants = items.last().is_some_and(|last| last.captured_at != letter.captured_at);
-            if whole_instants && items.len() > max_items {
+            let is_earlier = items.last().is_some_and(|last| last.captured_at != letter.captured_at);
+            if is_earlier && items.len() > max_items {
                 break;
             }
             if after.as_ref().is_none_or(|after| Position::of(&letter) > *after) {
@@ -79,26 +79,27 @@ impl DeadLetters {
     /// One dead letter, with its payload as it was delivered.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such dead letter.
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such dead letter.
     pub async fn show(&self, id: &str) -> Result<DeadLetter, Error> {
         let record = self.record(id).await?.ok_or_else(|| missing("reading", id))?;
         self.letter_of(record).await
     }
 
-    /// The stored record of a letter, with the service's system properties.
+    /// The stored record of a dead letter, with the service's system properties.
     pub(super) async fn record(&self, id: &str) -> Result<Option<Value>, Error> {
         let record = self.container.open().await?.read(&Key::text(id), id).await?;
         Ok(record.filter(|record| record.get("partOf").is_none()))
     }
 
     pub(super) async fn letter_of(&self, record: Value) -> Result<DeadLetter, Error> {
-        let action = format!("reading dead letter {}", record["id"].as_str().unwrap_or_default());
+        let action = format!("reading dead letter {}", record["id"].as_str().unwrap_or("without an id"));
         let record = reassemble(&self.container.open().await?, record, &["payload"]).await?;
         serde_json::from_value(record).map_err(|error| Error::corrupt(action, error))
     }
 }
 
-pub(super) fn missing(doing: &str, id: &str) -> Error {
+/// The error for an unknown id; `verb` is what was attempted.
+pub(super) fn missing(verb: &str, id: &str) -> Error {
     let message = "there is no dead letter with this id; it may have been replayed or discarded";
-    Error::not_found(format!("{doing} dead letter {id}"), message)
+    Error::not_found(format!("{verb} dead letter {id}"), message)
 }

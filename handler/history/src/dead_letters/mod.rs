@@ -1,8 +1,8 @@
 //! Documents that could not be stored as versions: list, show, replay, discard.
 //!
-//! A replay captures the document again. It stores the version first and removes the letter after that, so that a replay
-//! that is repeated, overtaken by another, or interrupted at any point finds the letter, the version, or both. A document that
-//! still cannot be stored stays a dead letter with the new reason.
+//! A replay captures the document again. It stores the version first and removes the dead letter afterwards. A replay that is
+//! repeated, overtaken by another or interrupted at any point therefore finds the dead letter, the version, or both. A document
+//! that still cannot be stored stays a dead letter, with the new reason.
 
 mod list;
 mod remove;
@@ -27,7 +27,7 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// The dead letters in these containers; `capture` replays them. Retries of one request end after `timeout`.
+    /// The dead letters in these containers; `capture` replays them. A request is retried for at most `timeout`.
     pub fn new(containers: &Containers, capture: Capture, timeout: Duration) -> Self {
         Self { container: containers.dead_letters.clone(), capture, timeout }
     }

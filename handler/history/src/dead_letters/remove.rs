@@ -1,8 +1,9 @@
 //! Removes a dead letter, with its parts.
 //!
-//! The record is deleted first, so that a letter that can be read is whole. The race to mind is a batch that redelivers the
-//! same document meanwhile: it may find the parts still stored and create the record again, which would then lose its parts.
-//! So the record is read once more at the end.
+//! The record is deleted first, so that a dead letter that can be read is complete.
+//!
+//! The race to mind: the same document is delivered again meanwhile. Capture may find the parts still stored and create the
+//! record again, which would then lose its parts. So the record is read once more at the end.
 
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ impl DeadLetters {
     /// Discards a dead letter: its payload is lost permanently.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is no such dead letter.
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such dead letter.
     pub async fn discard(&self, id: &str) -> Result<(), Error> {
         let known = self.record(id).await?.is_some();
         // An interrupted removal may have left parts behind.

@@ -27,7 +27,7 @@ pub enum ReplayOutcome {
     StillDead,
 }
 
-/// The answer of a replay.
+/// The result of a replay.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replay {
@@ -54,11 +54,14 @@ impl DeadLetters {
     /// Captures the document of a dead letter again, as it was delivered. A replay can be repeated.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such dead letter. Any other leaves it as it was.
+    /// [`ErrorKind::NotFound`] when there is no such dead letter, [`ErrorKind::Corrupt`] when its record is damaged. Any error
+    /// leaves the dead letter as it was.
     pub async fn replay(&self, id: &str) -> Result<Replay, Error> {
         let record = self.record(id).await?.ok_or_else(|| missing("replaying", id))?;
         let letter = self.letter_of(record.clone()).await?;
-        let payload = letter.payload.as_deref().unwrap_or_default();
+        let payload = letter.payload.as_deref();
+        let payload = payload
+            .ok_or_else(|| Error::corrupt(format!("replaying dead letter {id}"), "its record has no payload"))?;
         match self.capture.capture_again(&letter.batch(), payload).await? {
             Ok(stored) => {
                 self.remove(id).await?;
@@ -89,7 +92,7 @@ impl DeadLetters {
         }
     }
 
-    /// Writes the new reason into the record, without its payload. Returns the number of failed attempts.
+    /// Writes the new reason into the record. The payload is not written again. Returns the number of failed replays.
     async fn note_attempt(&self, letter: DeadLetter, mut record: Value, unusable: &Unusable) -> Result<u32, Error> {
         let container = self.container.open().await?;
         let (id, key) = (letter.id.as_str(), Key::text(&letter.id));

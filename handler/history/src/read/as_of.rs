@@ -1,21 +1,22 @@
 //! A document as of a time.
 //!
-//! The answer is the newest version whose source time is not after the moment, unless it was a removal or had expired by
-//! then. The live document counts as a version, so that the answer is right while capture lags behind. Before the horizon of
-//! the retention, only the version that was current at the horizon is sure to be the right one; what came before it is unknown.
+//! The answer is the newest version whose source time is not after the requested time, unless it is a removal or had expired by
+//! then. The live document counts as a version, so the answer is right even if capture lags. Before the horizon of the
+//! retention, only the version that was current at the horizon is trusted; the state before that version is unknown.
 
 use changefeed_cosmos::{DocumentName, Error};
 use serde::Serialize;
 
 use crate::history::History;
-use crate::moment::Moment;
+use crate::time_expression::TimeExpression;
 use crate::version::{Operation, Version};
 use crate::version_id::VersionId;
 
-/// Versions that are read to find the newest: those of one second have no order in the query.
-const NEWEST: usize = 4;
+/// The number of versions expected to be read to find the newest. Versions of one second are not ordered by the query, so all of
+/// them are read.
+const EXPECTED_VERSIONS: usize = 4;
 
-/// What is known of a document as of a time.
+/// What is known about a document as of a time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "state")]
 pub enum AsOf {
@@ -23,36 +24,39 @@ pub enum AsOf {
     Version {
         /// The version.
         version: Box<Version>,
-        /// No delete is recorded (LatestVersion mode reports none), but the document does not exist now and this is its last
-        /// version, or it was found to be missing later: it may have been deleted before the requested time.
+        /// Whether the document may have been deleted before the requested time. No delete is recorded (LatestVersion mode
+        /// reports none), but this is the last version of a document that no longer exists or was later found to be missing.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         may_be_deleted: bool,
     },
     /// It did not exist.
     Absent {
-        /// The version that shows it: a removal, one that had expired, or the later creation.
+        /// The version that shows it: a removal, a version that had expired, or a later creation.
         because: VersionId,
     },
     /// The time is before the first known version, or before the retention horizon.
     Unknown {
-        /// The second since 1970 that the history of the document reaches back to, as far as it is complete; absent if it
-        /// has none.
+        /// The second since 1970 from which on the history of the document is complete; absent if it has no versions.
         #[serde(skip_serializing_if = "Option::is_none")]
         since: Option<i64>,
     },
 }
 
 impl History {
-    /// The document as of a moment.
+    /// The document as of a time.
     ///
     /// # Errors
     /// When the containers cannot be read.
-    pub async fn document_as_of(&self, document: &DocumentName, moment: Moment) -> Result<AsOf, Error> {
-        self.document_at(document, moment.second(), moment.second()).await
+    pub async fn document_as_of(&self, document: &DocumentName, time: TimeExpression) -> Result<AsOf, Error> {
+        let second = time.second();
+        let captured = self.versions_until(document, second, EXPECTED_VERSIONS).await?.next().await?;
+        let live = self.live(document).await?;
+        let horizon = self.horizon().await?;
+        self.state_at(document, captured, live, second, second, horizon).await
     }
 
-    /// The second since 1970 from which on the history is complete, as far as it was captured; before every version if none
-    /// was ever removed. It is valid for what was read *before* this call: it is recorded before a version is removed.
+    /// The horizon of the retention in seconds since 1970: for times from then on, no captured version was deleted. -1 if none was
+    /// ever deleted. It is valid for versions read *before* this call, because it is recorded before a version is deleted.
     ///
     /// # Errors
     /// When the retention record cannot be read.
@@ -60,18 +64,9 @@ impl History {
         self.horizon.second().await
     }
 
-    /// The document after its last change not after `last_change`, as it was at `second`; both in seconds since 1970.
-    ///
-    /// # Errors
-    /// When the containers cannot be read.
-    pub async fn document_at(&self, document: &DocumentName, last_change: i64, second: i64) -> Result<AsOf, Error> {
-        let captured = self.versions_until(document, last_change, NEWEST).await?.next().await?;
-        let live = self.live(document).await?;
-        let horizon = self.horizon().await?;
-        self.state_at(document, captured, live, last_change, second, horizon).await
-    }
-
-    /// [`Self::state_at`], where the newest captured version may be known or not.
+    /// The state of a document at `second`, from its last change not after `last_change`; both in seconds since 1970. `newest` is
+    /// the newest captured version not after `last_change`, and is read if it is `None`. `live` is the live document. `horizon`
+    /// is the retention's, read after both of them, or known not to have changed since.
     ///
     /// # Errors
     /// When the containers cannot be read.
@@ -86,17 +81,12 @@ impl History {
     ) -> Result<AsOf, Error> {
         let captured = match newest {
             Some(newest) => newest,
-            None => self.versions_until(document, last_change, NEWEST).await?.next().await?,
+            None => self.versions_until(document, last_change, EXPECTED_VERSIONS).await?.next().await?,
         };
         self.state_at(document, captured, live, last_change, second, horizon).await
     }
 
-    /// [`Self::document_at`] with the newest captured version and the live document. `horizon` is the retention's and must have
-    /// been read after them, or not have changed since.
-    ///
-    /// # Errors
-    /// When the containers cannot be read.
-    pub async fn state_at(
+    async fn state_at(
         &self,
         document: &DocumentName,
         captured: Option<Version>,
@@ -111,9 +101,9 @@ impl History {
         {
             return Ok(AsOf::Unknown { since: Some(since) });
         }
-        let gone = live.is_none();
+        let is_missing = live.is_none();
         let live_id = live.as_ref().map(|live| live.id.clone());
-        // The live document is the newest version, unless another was captured after it had been read.
+        // The live document is the newest version, unless a newer one was captured after it was read.
         let live = live.filter(|live| live.source_ts <= last_change);
         let newest = match (captured, live) {
             (Some(captured), Some(live)) if captured.order() > (live.source_ts, live.lsn.unwrap_or(i64::MAX), true) => {
@@ -123,10 +113,10 @@ impl History {
         };
         match newest {
             Some(version) if version.exists_at(second) => {
-                // Nothing comes after the version that is live.
+                // No version follows the live one.
                 let is_live = live_id.is_some_and(|id| id == version.id);
                 let next = if is_live { None } else { self.first_outline_after(document, last_change).await? };
-                let may_be_deleted = next.map_or(gone, |next| next.inferred);
+                let may_be_deleted = next.map_or(is_missing, |next| next.inferred);
                 Ok(AsOf::Version { version: Box::new(version), may_be_deleted })
             }
             Some(version) => Ok(AsOf::Absent { because: version.id }),
@@ -134,15 +124,19 @@ impl History {
         }
     }
 
-    /// The second of the version that was current at the horizon. Earlier versions may have been removed; this one was not.
+    /// The second of the version that was current at the horizon. Earlier versions may have been deleted; this one was not.
     async fn current_at(
         &self,
         document: &DocumentName,
         live: Option<&Version>,
         horizon: i64,
     ) -> Result<Option<i64>, Error> {
-        let captured =
-            self.versions_until(document, horizon, NEWEST).await?.next().await?.map(|version| version.source_ts);
+        let captured = self
+            .versions_until(document, horizon, EXPECTED_VERSIONS)
+            .await?
+            .next()
+            .await?
+            .map(|version| version.source_ts);
         let live = live.map(|live| live.source_ts).filter(|second| *second <= horizon);
         Ok(captured.max(live))
     }

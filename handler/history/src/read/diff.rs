@@ -7,24 +7,24 @@ use serde_json::Value;
 use crate::difference::{FieldChange, changes};
 use crate::history::History;
 
-/// Names the live document in place of a version.
+/// Stands for the live document in place of the id of a version.
 const LIVE: &str = "live";
 
-/// The difference of two states of a document.
+/// The difference between two states of a document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// Where it starts: a version's id or `live`.
+    /// The first state: the id of a version, or `live`.
     pub from: String,
-    /// Where it ends.
+    /// The second state.
     pub to: String,
-    /// For programs: a JSON Patch (RFC 6902) that turns the first into the second.
+    /// For programs: a JSON Patch (RFC 6902) that turns the first state into the second.
     pub patch: Value,
-    /// For display: field by field.
+    /// For display: the fields that differ.
     pub changes: Vec<FieldChange>,
 }
 
 impl History {
-    /// The difference between two states, each a version's id or `live`. A document that does not exist is `null`.
+    /// The difference between two states, each the id of a version or `live`. A state in which the document does not exist is `null`.
     ///
     /// # Errors
     /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when the document has no such version.

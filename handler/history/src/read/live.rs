@@ -1,4 +1,4 @@
-//! The live document as the newest version of its history.
+//! Reads the live document as the newest version of its history.
 
 use changefeed_cosmos::{Container, DocumentName, Error};
 use chrono::Utc;
@@ -9,7 +9,7 @@ use crate::record::version_of;
 use crate::version::{Operation, Version};
 
 impl History {
-    /// The live document as a version; `None` when it does not exist.
+    /// The live document as a version; `None` if it does not exist.
     ///
     /// # Errors
     /// When the monitored container cannot be read.
@@ -17,7 +17,7 @@ impl History {
         self.live_in(&self.monitored.open().await?, document, "live").await
     }
 
-    /// The live document of a container as a version captured by `captured_by`; `None` when it does not exist.
+    /// The live document of this container as a version captured by `captured_by`; `None` if it does not exist.
     ///
     /// # Errors
     /// When the container cannot be read.

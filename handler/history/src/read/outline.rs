@@ -1,4 +1,4 @@
-//! Versions without their documents, in their order.
+//! Reads versions without their documents.
 
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, Key};
 use futures::TryStreamExt;
@@ -12,8 +12,8 @@ use crate::record::read_version;
 use crate::version::{Operation, Version};
 use crate::version_id::VersionId;
 
-/// Outlines on a page where only the first ones are needed.
-const FEW: usize = 10;
+/// Outlines on a page of a query of which usually only the first ones are needed.
+const PAGE_OUTLINES: usize = 10;
 
 /// A version without its document.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -32,24 +32,24 @@ pub struct Outline {
     /// The logical sequence number of the change.
     #[serde(default)]
     pub lsn: Option<i64>,
-    /// When the document expires, in seconds since 1970.
+    /// When the document expires by its time to live, in seconds since 1970.
     #[serde(default)]
     pub expires_at: Option<i64>,
-    /// What captured it.
+    /// What captured it; see [`Version::captured_by`].
     #[serde(default)]
     pub captured_by: String,
     /// Whether the document is exactly the stored body.
     pub exact: bool,
-    /// Whether a delete was not reported.
+    /// Whether this is a delete that the change feed did not report.
     #[serde(default)]
     pub inferred: bool,
     /// When the record was written, in seconds since 1970 by the service's clock.
     #[serde(default)]
     pub recorded_at: i64,
-    /// Whether the record has the document uncompressed.
+    /// Whether the record contains the document uncompressed.
     #[serde(default)]
     pub is_plain: bool,
-    /// Whether one of its fields is compressed or split.
+    /// Whether a field of the record is compressed or split into parts.
     #[serde(default)]
     pub is_large: bool,
 }
@@ -61,17 +61,17 @@ impl Outline {
     }
 }
 
-/// Which versions of a document: by source time, in seconds since 1970.
-enum Which {
-    /// The newest that are not after a second.
+/// A range of source times, in seconds since 1970, and the order in which its versions are read.
+enum TimeRange {
+    /// Up to and including a second, newest first.
     Until(i64),
-    /// Those of a second.
+    /// Within a second.
     At(i64),
-    /// The first after a second.
+    /// After a second, oldest first.
     After(i64),
 }
 
-/// The text before `FROM` of a query for outlines.
+/// The `SELECT` clause of a query for outlines.
 pub fn outline_fields() -> String {
     let fields = [
         "id",
@@ -92,12 +92,12 @@ pub fn outline_fields() -> String {
     format!("SELECT VALUE {{{fields}, isPlain: IS_OBJECT(c.document), isLarge: ({})}}", large.join(" OR "))
 }
 
-/// The newest versions of a document that are not after a time.
+/// The newest versions of a document up to a time.
 #[derive(Clone, Debug, Default)]
 pub struct NewestVersions {
-    /// The newest of all.
+    /// The newest version.
     pub newest: Option<Outline>,
-    /// The newest of those that were recorded by a second time.
+    /// The newest version whose record was written by a second time.
     pub recorded: Option<Outline>,
 }
 
@@ -110,8 +110,8 @@ impl History {
         Ok(self.outlines_until(document, i64::MAX, i64::MAX).await?.newest)
     }
 
-    /// The newest versions of a document that are not after `second`, of all and of those that were recorded not after
-    /// `recorded_until`; both in seconds since 1970.
+    /// The newest version of a document up to `second`, and the newest one whose record was written up to `recorded_until`; both in
+    /// seconds since 1970.
     ///
     /// # Errors
     /// When the changes container cannot be read.
@@ -122,7 +122,7 @@ impl History {
         recorded_until: i64,
     ) -> Result<NewestVersions, Error> {
         let mut found = NewestVersions::default();
-        let mut rows = self.outlines(document, &Which::Until(second)).await?;
+        let mut rows = self.outlines(document, &TimeRange::Until(second)).await?;
         loop {
             let same_second = rows.next().await?;
             if same_second.is_empty() {
@@ -138,28 +138,29 @@ impl History {
     }
 
     /// The first version of a document after a second since 1970.
-    ///
-    /// # Errors
-    /// When the changes container cannot be read.
-    pub async fn first_outline_after(&self, document: &DocumentName, second: i64) -> Result<Option<Outline>, Error> {
-        let found = self.outlines(document, &Which::After(second)).await?.next().await?;
+    pub(crate) async fn first_outline_after(
+        &self,
+        document: &DocumentName,
+        second: i64,
+    ) -> Result<Option<Outline>, Error> {
+        let found = self.outlines(document, &TimeRange::After(second)).await?.next().await?;
         Ok(found.into_iter().min_by_key(Outline::order))
     }
 
-    /// The versions of a document of one second since 1970.
+    /// The versions of a document with this source time, in seconds since 1970.
     ///
     /// # Errors
     /// When the changes container cannot be read.
     pub async fn outlines_at(&self, document: &DocumentName, second: i64) -> Result<Vec<Outline>, Error> {
-        self.outlines(document, &Which::At(second)).await?.next().await
+        self.outlines(document, &TimeRange::At(second)).await?.next().await
     }
 
-    async fn outlines<'a>(&self, document: &'a DocumentName, which: &Which) -> Result<Outlines<'a>, Error> {
+    async fn outlines<'a>(&self, document: &'a DocumentName, range: &TimeRange) -> Result<Outlines<'a>, Error> {
         let changes = self.changes.open().await?;
-        let (condition, order, second) = match which {
-            Which::Until(second) => ("<=", "DESC", second),
-            Which::At(second) => ("=", "ASC", second),
-            Which::After(second) => (">", "ASC", second),
+        let (condition, order, second) = match range {
+            TimeRange::Until(second) => ("<=", "DESC", second),
+            TimeRange::At(second) => ("=", "ASC", second),
+            TimeRange::After(second) => (">", "ASC", second),
         };
         let query = format!(
             "{} FROM c WHERE c.sourceId = @id AND c.sourceTs {condition} @second ORDER BY c.sourceTs {order}",
@@ -167,11 +168,12 @@ impl History {
         );
         let parameters =
             Map::from_iter([("@id".to_owned(), json!(document.id)), ("@second".to_owned(), json!(second))]);
-        let rows = changes.select_few::<Value>(&query, &parameters, scope(&changes, document).as_ref(), FEW).await?;
+        let rows =
+            changes.select_few::<Value>(&query, &parameters, scope(&changes, document).as_ref(), PAGE_OUTLINES).await?;
         Ok(Outlines { document, rows, ahead: None })
     }
 
-    /// Reads a version back, whole: `None` when its record does not exist, and the reason when it is damaged.
+    /// Reads a version back with its document: `None` if its record does not exist, `Err` with the reason if it is damaged.
     ///
     /// # Errors
     /// When the changes container cannot be read.
@@ -191,12 +193,12 @@ impl History {
     }
 }
 
-/// The newest of versions; of those with equal order the first, as in lists of versions.
+/// The newest version. Of several with equal order it is the first, as in lists of versions.
 fn newest<'a>(versions: impl Iterator<Item = &'a Outline>) -> Option<&'a Outline> {
     versions.reduce(|newest, other| if other.order() > newest.order() { other } else { newest })
 }
 
-/// The versions of a document, grouped by second.
+/// The outlines of a document, grouped by second.
 struct Outlines<'a> {
     document: &'a DocumentName,
     rows: BoxStream<'static, Result<Value, Error>>,
@@ -204,7 +206,7 @@ struct Outlines<'a> {
 }
 
 impl Outlines<'_> {
-    /// Those of the next second, in no order; empty at the end.
+    /// The outlines of the next second, unordered; empty at the end.
     async fn next(&mut self) -> Result<Vec<Outline>, Error> {
         let mut found: Vec<Outline> = self.ahead.take().into_iter().collect();
         while let Some(row) = self.rows.try_next().await? {

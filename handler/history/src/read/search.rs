@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::filter::{Filter, check_filter_count, matches_all};
 use crate::history::History;
-use crate::moment::Moment;
 use crate::record::read_version;
+use crate::time_expression::TimeExpression;
 use crate::version::Operation;
 use crate::version_id::VersionId;
 
@@ -27,9 +27,9 @@ pub struct SearchRequest {
     /// Conditions, all of which a document must meet.
     pub filters: Vec<Filter>,
     /// Only changes not before this moment.
-    pub from: Option<Moment>,
+    pub from: Option<TimeExpression>,
     /// Only changes not after this moment.
-    pub to: Option<Moment>,
+    pub to: Option<TimeExpression>,
     /// The most rows on a page, 1 to 1,000; 100 without.
     pub max_items: Option<u32>,
     /// From the page before.
@@ -144,7 +144,7 @@ impl<'a> Rows<'a> {
         after: Option<&Position>,
         page_items: usize,
     ) -> Self {
-        let first = request.from.map_or(0, Moment::second).max(0);
+        let first = request.from.map_or(0, TimeExpression::second).max(0);
         let next = match after {
             None => Start::Second(first),
             Some(after) if after.is_live == is_live => Start::Within(after.second, after.item.clone()),

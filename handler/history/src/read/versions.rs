@@ -22,9 +22,9 @@ const DEFAULT_PAGE_ITEMS: usize = 20;
 pub struct VersionsRequest {
     /// The document.
     pub document: DocumentName,
-    /// The most on a page, 1 to 1,000; 20 without.
+    /// The maximum number of versions on a page, 1 to 1,000; default 20.
     pub max_items: Option<u32>,
-    /// From the page before.
+    /// The continuation of the previous page.
     pub continuation: Option<String>,
 }
 
@@ -34,19 +34,19 @@ pub struct VersionsRequest {
 pub struct VersionPage {
     /// Newest first.
     pub items: Vec<Version>,
-    /// For the next page; absent on the last.
+    /// The continuation of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
 }
 
-/// The last version of the page before.
+/// The last version of a page.
 #[derive(Serialize, Deserialize)]
 struct Position {
     ts: i64,
     id: VersionId,
 }
 
-/// The versions of a document, newest first, from a query that sorts by second only.
+/// Reads the versions of a document, newest first. The query sorts by second only; versions of one second are sorted here.
 pub struct Versions<'a> {
     changes: Container,
     document: &'a DocumentName,
@@ -69,7 +69,7 @@ impl History {
         let mut skipping = after.is_some();
         while let Some(version) = versions.next().await? {
             match &after {
-                // Versions of the same second that the page before had.
+                // The previous page contains versions of the same second.
                 Some(after) if skipping && version.source_ts == after.ts => skipping = version.id != after.id,
                 _ if items.len() == max_items => {
                     let last = items.last().map(|last: &Version| Position { ts: last.source_ts, id: last.id.clone() });
@@ -84,7 +84,7 @@ impl History {
     /// One version of a document.
     ///
     /// # Errors
-    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when the document has no version of this id.
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when the document has no version with this id.
     pub async fn version(&self, document: &DocumentName, id: &str) -> Result<Version, Error> {
         let changes = self.changes.open().await?;
         match self.record_of(document, id).await? {
@@ -96,8 +96,8 @@ impl History {
         }
     }
 
-    /// A version's record as it is stored; `None` when it does not exist. It costs a point read where its key is known. The
-    /// name of a record that does not name its document has an empty id or key.
+    /// The record of a version as it is stored; `None` if it does not exist. This is a point read if the key of the record follows
+    /// from the name of the document. A name with an empty id or key stands for the unknown document of a damaged record.
     ///
     /// # Errors
     /// When the changes container cannot be read.
@@ -128,8 +128,8 @@ impl History {
         Ok(None)
     }
 
-    /// The versions of a document whose time is at most this second since 1970, newest first. `expected` is how many the
-    /// caller expects to need: a page of the query has as many.
+    /// The versions of a document up to a second since 1970, newest first. `expected` is the number that the caller expects to
+    /// read; it is used as the page size of the query.
     ///
     /// # Errors
     /// When the changes container cannot be read.
@@ -156,10 +156,10 @@ impl Versions<'_> {
     /// When the changes container cannot be read, and when a record is damaged.
     pub async fn next(&mut self) -> Result<Option<Version>, Error> {
         while self.ready.is_empty() {
-            let Some(first) = self.take().await? else { return Ok(None) };
+            let Some(first) = self.next_unsorted().await? else { return Ok(None) };
             let second = first.source_ts;
             let mut same_second = vec![first];
-            while let Some(version) = self.take().await? {
+            while let Some(version) = self.next_unsorted().await? {
                 if version.source_ts == second {
                     same_second.push(version);
                 } else {
@@ -173,13 +173,13 @@ impl Versions<'_> {
         Ok(self.ready.pop_front())
     }
 
-    async fn take(&mut self) -> Result<Option<Version>, Error> {
+    async fn next_unsorted(&mut self) -> Result<Option<Version>, Error> {
         if let Some(version) = self.ahead.take() {
             return Ok(Some(version));
         }
         while let Some(record) = self.records.try_next().await? {
             let version = read_version(&self.changes, record).await?;
-            // Where the changes container has another key, one partition has documents of one id and different keys.
+            // The query selects by id only. Documents with the same id can have different keys.
             if version.partition_key == self.document.partition_key {
                 return Ok(Some(version));
             }
@@ -188,12 +188,12 @@ impl Versions<'_> {
     }
 }
 
-/// The partition key value of the versions of a document; `None` when it does not follow from the document's name.
-pub fn scope(changes: &Container, document: &DocumentName) -> Option<Key> {
+/// The partition key value of the versions of a document; `None` if it does not follow from the name of the document.
+pub(crate) fn scope(changes: &Container, document: &DocumentName) -> Option<Key> {
     known_key(changes, document, None)
 }
 
-/// The key of a version's record; `None` when it is not known, or when no record can have the id.
+/// The key of the record of a version; `None` if it does not follow from the name of the document, or if no record can have this id.
 fn record_key(changes: &Container, document: &DocumentName, id: &str) -> Option<Key> {
     let is_id = (1..=MAX_ID_BYTES).contains(&id.len()) && !id.contains(['/', '\\', '?', '#']);
     known_key(changes, document, Some(id)).filter(|_| is_id && is_named(document))
@@ -208,7 +208,7 @@ fn known_key(changes: &Container, document: &DocumentName, id: Option<&str>) -> 
     let record: Map<String, Value> =
         properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     let key = Key::of(&Value::Object(record), changes.key_paths()).ok()?;
-    // A component that is not known here may be present there. A query over all partitions finds the records too.
+    // The record may have a value for a component that is not known here. A query over all partitions finds it anyway.
     (!key.components().contains(&KeyComponent::Undefined)).then_some(key)
 }
 

@@ -1,4 +1,4 @@
-//! What a sweep would remove.
+//! Counts what a sweep would delete, for a dry run.
 
 use changefeed_cosmos::DocumentName;
 
@@ -7,21 +7,21 @@ use super::sweep::{Order, Stop, Sweep};
 use crate::retention_record::NEVER;
 
 impl Sweep<'_> {
-    /// Counts what would be removed, without a trace.
+    /// Counts the versions that a sweep would delete, and writes nothing.
     pub(super) async fn count(&mut self) -> Result<(), Stop> {
-        let (swept_to, until) = (self.saved.progress.swept_to, self.swept());
+        let (swept_to, until) = (self.saved.progress.swept_to, self.passed_cutoff());
         let mut captured = self.saved.progress.late_to;
         while swept_to != NEVER
-            && let Some(step) = self.step(Order::Capture { until }, captured).await?
+            && let Some(step) = self.next_step(Order::Capture { until }, captured).await?
         {
             self.count_documents(step.names, until, |_| true, NEVER).await?;
             captured = step.last;
         }
         let mut after = swept_to;
         while after < self.cutoff
-            && let Some(step) = self.step(Order::SourceTime, after).await?
+            && let Some(step) = self.next_step(Order::SourceTime, after).await?
         {
-            // A document counts in the step that has its current version; what lies further back was counted already.
+            // A document with changes in several steps is counted once: in the step of the version that is current at the cutoff.
             let in_step = |second| second > after && second <= step.last;
             self.count_documents(step.names, self.cutoff, in_step, swept_to).await?;
             after = step.last;
@@ -48,7 +48,7 @@ impl Sweep<'_> {
                     break;
                 }
                 if row.source_ts <= back_to {
-                    // It was current when the sweep stopped, with whatever else there is of its second.
+                    // This version was current when the last sweep stopped, so that sweep has deleted the versions before its second.
                     oldest = Some(row.source_ts);
                 }
                 versions += u64::from(!self.pinned.contains(&name, &row.id));

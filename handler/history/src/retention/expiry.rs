@@ -1,4 +1,4 @@
-//! Which versions of a document were superseded up to a time.
+//! Finds the versions of a document that were superseded up to a time.
 
 use std::collections::VecDeque;
 
@@ -11,30 +11,30 @@ use serde_json::{Map, Value, json};
 use crate::read::scope;
 use crate::version_id::VersionId;
 
-/// A version as far as its expiry is concerned.
+/// The fields of a version that decide when it expires and how it is deleted.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub id: VersionId,
-    /// Where its record lies.
+    /// The partition key value of its record in the changes container.
     pub key: Key,
     pub source_ts: i64,
     pub lsn: Option<i64>,
-    /// Whether there are part items.
+    /// Whether it has part items.
     pub split: bool,
 }
 
-/// The versions of a document that have a successor not after a time, newest first.
+/// The versions of a document whose successor is not after a time, newest first.
 pub(super) struct Superseded {
     rows: BoxStream<'static, Result<Value, Error>>,
     document: DocumentName,
     key_paths: Vec<String>,
     ahead: VecDeque<Row>,
-    /// The second of the version that was current at that time; none if the document has none so old.
+    /// The second of the version that was current at that time; `None` if the first version is newer.
     pub newest: Option<i64>,
 }
 
 impl Superseded {
-    /// Asks for the versions superseded at `second` or before.
+    /// Finds the versions that were superseded at `second` or before.
     pub(super) async fn at(changes: &Container, document: &DocumentName, second: i64) -> Result<Self, Error> {
         let query = format!(
             "SELECT VALUE {{at: {}, sourceTs: c.sourceTs, lsn: c.lsn, partitionKey: c.partitionKey, \
@@ -47,7 +47,7 @@ impl Superseded {
         let rows = changes.select(&query, &parameters, scope(changes, document).as_ref()).await?;
         let (document, key_paths) = (document.clone(), changes.key_paths().to_vec());
         let mut superseded = Self { rows, document, key_paths, ahead: VecDeque::new(), newest: None };
-        superseded.pass_current().await?;
+        superseded.skip_current().await?;
         Ok(superseded)
     }
 
@@ -58,8 +58,8 @@ impl Superseded {
         }
     }
 
-    /// Reads the newest second, and leaves out what is or may be the current version.
-    async fn pass_current(&mut self) -> Result<(), Error> {
+    /// Reads the versions of the newest second, and skips those that are or may be the current version.
+    async fn skip_current(&mut self) -> Result<(), Error> {
         let Some(first) = self.read().await? else { return Ok(()) };
         let second = first.source_ts;
         self.newest = Some(second);
@@ -98,17 +98,17 @@ impl Superseded {
                     let id = VersionId::from(at.id.as_str());
                     return Ok(Some(Row { id, key: at.partition_key, source_ts: row.source_ts, lsn: row.lsn, split }));
                 }
-                // Where the changes container has another key, documents of one id and different keys lie together.
+                // The query selects by id only. Documents with the same id can have different keys.
                 Ok(_) => {}
-                Err(error) => log::warn!("an item of the changes container is not a version and is skipped: {error}"),
+                Err(error) => log::warn!("skipping an item of the changes container that is not a version: {error}"),
             }
         }
         Ok(None)
     }
 }
 
-/// Of the versions of one second, those that were surely followed by another. Sequence numbers tell; without them none is
-/// surely the last. Records of one version are one.
+/// The versions of one second that another version of that second certainly superseded. Sequence numbers decide; if one is missing,
+/// any of the versions may be the last. All records of the last version are excluded.
 fn superseded_within(rows: Vec<Row>) -> Vec<Row> {
     let Some(lsns) = rows.iter().map(|row| row.lsn).collect::<Option<Vec<i64>>>() else { return Vec::new() };
     let last = lsns.into_iter().max();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_second_the_version_of_the_highest_sequence_number_stays_and_every_record_of_it() {
+    fn within_a_second_all_records_of_the_version_with_the_highest_sequence_number_are_current() {
         assert_eq!(superseded(&[("a", Some(1)), ("b", Some(3)), ("c", Some(2))]), ["a", "c"]);
         assert_eq!(superseded(&[("a", Some(1)), ("b", Some(3)), ("c", Some(3))]), ["a"]);
         assert_eq!(superseded(&[("a-exact", Some(4)), ("a", Some(3)), ("b", Some(2))]), ["b"]);

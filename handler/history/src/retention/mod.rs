@@ -1,26 +1,60 @@
-//! Lets go of versions that were superseded longer ago than the history is to reach back.
+//! Deletes versions that expired: those whose successor is older than the retention.
 //!
-//! A version is needed to answer for any time from its own to its successor's. So it goes when its *successor* is older
-//! than the window, never because of its own age: the newest version of a document has no successor and stays, and so does
-//! what was current when the window began.
+//! A version is the answer for every time from its own to its successor's, so it expires by the age of its *successor* and never
+//! by its own. The newest version of a document has no successor and never expires. The version that was current at the start
+//! of the window does not expire either.
 //!
-//! Versions go by explicit deletes of a sweep, which moves through the history in the order of source time. `docs/decisions`
-//! says why not by a time to live. Properties wanted, at any instant of a kill and with captures in any order:
+//! A sweep deletes the expired versions. It moves through the history in the order of source time. Decision 4 in
+//! `docs/decisions` says why a time to live on each version does not work. Properties wanted, even if a sweep is killed at any
+//! instant and captures arrive in any order:
 //!
-//! * The horizon is on record before anything before it goes. For times before it, reading trusts only the version that was
-//!   current at the horizon, and says of what lies before that one that it is unknown.
-//! * A version that can be seen has its parts, and parts do not outlive their version for long.
-//! * What came late, after the sweep had passed its time, is found by the time of its capture.
+//! * The horizon is recorded before a version older than it is deleted. For a time before the horizon, a reader trusts only the
+//!   version that was current at the horizon; the state before that version is unknown.
+//! * A version that can be read has all its parts. Parts are deleted soon after their version.
+//! * A version that was captured after the sweep had passed its source time is found by the time of its capture.
 
 mod count;
 mod expiry;
 mod pinned;
 mod removal;
-mod retention;
 mod status;
 mod sweep;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use changefeed_cosmos::LazyContainer;
+
+use crate::containers::Containers;
+use crate::retention_record::Horizon;
+
 pub use pinned::{HeldVersions, PinnedVersions};
-pub use retention::{Retention, RetentionOptions};
 pub use status::RetentionStatus;
 pub use sweep::{SweepReport, SweepRequest, SweepState};
+
+/// How long versions are stored.
+#[derive(Clone, Debug)]
+pub struct RetentionOptions {
+    /// The number of days for which a version is stored after it was superseded; `None` is forever.
+    pub days: Option<u32>,
+    /// Concurrent writes, shared by capture and sweeps.
+    pub concurrency: usize,
+    /// How long transient failures of a write are retried.
+    pub timeout: Duration,
+}
+
+/// Deletes versions that were superseded longer ago than the retention.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    changes: LazyContainer,
+    record: Horizon,
+    held: Arc<dyn HeldVersions>,
+    options: RetentionOptions,
+}
+
+impl Retention {
+    /// The retention of the history in these containers. `held` names the versions that restores and other jobs still need.
+    pub fn new(containers: &Containers, held: Arc<dyn HeldVersions>, options: RetentionOptions) -> Self {
+        Self { changes: containers.changes.clone(), record: Horizon::new(containers.jobs.clone()), held, options }
+    }
+}

@@ -1,10 +1,11 @@
-//! Versions that must stay although they were superseded long ago, and the work that needs them.
+//! Versions that a sweep must not delete although they have expired, because a job still needs them.
 //!
-//! What a restore replaced was live when it ran, so the window covers it as long as it covers the restore. The version that
-//! the restore wrote may be as old as the window. A finished restore knows its documents by the etags that it wrote; of an
-//! interrupted one, only that version shows whether a document is still as the restore left it.
+//! The undo of a restore needs two versions of a document. The version that the restore replaced was live when the restore ran,
+//! so it does not expire before the restore itself leaves the window. The version that the restore wrote back can be as old as the window.
+//! A finished restore does not need it, because it recorded the etags that it wrote. For an interrupted restore, only that
+//! version shows whether a document was changed after the restore, so it is pinned.
 //!
-//! This crate does not know restores: it asks [`HeldVersions`].
+//! This crate does not know restores; it asks through [`HeldVersions`].
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +14,7 @@ use changefeed_cosmos::{DocumentName, Error};
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 
-/// Versions that must not be removed yet.
+/// Versions that must not be deleted yet.
 #[derive(Debug, Default)]
 pub struct PinnedVersions(HashSet<(String, String)>);
 
@@ -24,27 +25,30 @@ impl PinnedVersions {
     }
 
     pub(super) fn contains(&self, document: &DocumentName, version: &str) -> bool {
-        // There is hardly ever a pinned version.
+        // Most of the time no version is pinned, and no key has to be built.
         !self.0.is_empty() && self.0.contains(&(document.to_index_key(), version.to_owned()))
     }
 }
 
-/// The work that needs versions which a sweep would remove otherwise.
+/// A page of documents, and the continuation of the next page; `None` on the last.
+type DocumentsPage = (Vec<DocumentName>, Option<String>);
+
+/// Names the versions that jobs need and that a sweep would otherwise delete.
 pub trait HeldVersions: fmt::Debug + Send + Sync {
-    /// When the oldest unfinished job began. A sweep leaves the window of that time in place.
+    /// When the oldest unfinished job began. The retention is counted from that time instead of now.
     fn oldest_unfinished(&self, now: DateTime<Utc>) -> BoxFuture<'_, Result<Option<DateTime<Utc>>, Error>>;
 
-    /// The versions that restores pin which began after this second since 1970.
+    /// The versions that are pinned by restores that began after this second since 1970.
     fn pinned_after(&self, second: i64) -> BoxFuture<'_, Result<PinnedVersions, Error>>;
 
-    /// The ids of the restores that began after `after` and not after `until`, both in seconds since 1970, in their order.
+    /// The ids of the restores that began after `after` and at or before `until`, both in seconds since 1970, sorted.
     fn restores_between(&self, after: i64, until: i64) -> BoxFuture<'_, Result<Vec<String>, Error>>;
 
-    /// Documents of a restore, some at a time, and where the next ones start. A continuation that is not valid any more starts
-    /// over.
+    /// A page of the documents of a restore, and the continuation of the next page. If a continuation is no longer valid, the first
+    /// page is returned.
     fn documents_of<'a>(
         &'a self,
         restore: &'a str,
         continuation: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<(Vec<DocumentName>, Option<String>), Error>>;
+    ) -> BoxFuture<'a, Result<DocumentsPage, Error>>;
 }

@@ -1,9 +1,11 @@
-//! Removes a version that has parts.
+//! Deletes a version that has parts.
 //!
-//! The record goes before its parts, so that a version that can be seen is whole. A kill in between would leave parts that
-//! nobody looks for; so what is being removed is on record first, and a later sweep finishes it. The race to mind is a
-//! redelivery of that very version, which may find the parts still there and write the record anew without them: the record
-//! is looked for once more at the end.
+//! The record is deleted before its parts, so that a version that can be read is complete. If the process is killed in between,
+//! no query would find the remaining parts. Therefore the sweep first records which versions it is about to delete, and a
+//! later sweep deletes what is left.
+//!
+//! The race to mind: the same version is delivered again meanwhile. Capture may find the parts still stored and create the
+//! record again, which would then lose its parts. So the record is read once more at the end.
 
 use std::time::{Duration, Instant};
 
@@ -13,24 +15,24 @@ use serde_json::{Map, Value, json};
 
 use crate::retention_record::Removing;
 
-/// What deletes items of the changes container.
+/// Deletes items of the changes container.
 #[derive(Clone, Copy)]
 pub(super) struct Remover<'a> {
     pub changes: &'a Container,
-    /// How long throttling is waited out for one item.
-    pub patience: Duration,
+    /// How long the delete of one item is retried.
+    pub timeout: Duration,
 }
 
 impl Remover<'_> {
-    /// Deletes one item; the charge. That it is gone already is as good.
+    /// Deletes one item, if it exists. Returns the charge.
     pub(super) async fn delete(&self, id: &str, key: &Key) -> Result<f64, Error> {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         let charge = retry(deadline, || self.changes.delete(key, id, None)).await?;
         Ok(charge.unwrap_or_default())
     }
 
-    /// Deletes a version's record and its parts; the charge.
-    pub(super) async fn remove(&self, version: &Removing) -> Result<f64, Error> {
+    /// Deletes the record of a version, then its parts. Returns the charge.
+    pub(super) async fn delete_version(&self, version: &Removing) -> Result<f64, Error> {
         let mut request_charge = 0.0;
         loop {
             request_charge += self.delete(&version.id, &version.key).await?;
@@ -41,9 +43,9 @@ impl Remover<'_> {
         }
     }
 
-    /// Deletes the parts of a version whose removal was interrupted. A version that is still there is left alone: whether
-    /// it is to go may be judged otherwise now.
-    pub(super) async fn finish(&self, version: &Removing) -> Result<f64, Error> {
+    /// Deletes the parts of a version whose removal was interrupted. Returns the charge. If the record still exists, nothing is
+    /// deleted: the retention may have been made longer since, so the version has to be judged again.
+    pub(super) async fn delete_orphaned_parts(&self, version: &Removing) -> Result<f64, Error> {
         if self.exists(version).await? { Ok(0.0) } else { self.delete_parts(version).await }
     }
 
@@ -53,7 +55,7 @@ impl Remover<'_> {
 
     async fn delete_parts(&self, version: &Removing) -> Result<f64, Error> {
         let paths = self.changes.key_paths();
-        // Ids are indexed, what the parts are of is not.
+        // The prefix of the id narrows the query, `partOf` decides: the id of another version may start the same way.
         let query = format!(
             "SELECT VALUE {} FROM c WHERE STARTSWITH(c.id, @prefix) AND c.partOf = @id",
             select_id_and_key(paths)
@@ -72,7 +74,7 @@ impl Remover<'_> {
         Ok(request_charge)
     }
 
-    /// The key that a version's parts share with its record; none where they may lie elsewhere.
+    /// The partition key value that the parts share with their record; `None` where they may have another one.
     fn scope_of_parts<'k>(&self, key: &'k Key) -> Option<&'k Key> {
         let shared = self.changes.key_paths().iter().all(|path| ["/pk", "/sourceId"].contains(&path.as_str()));
         Some(key).filter(|key| shared && key.components().first() != Some(&KeyComponent::Undefined))

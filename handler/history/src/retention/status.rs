@@ -1,40 +1,40 @@
-//! How the retention is doing.
+//! The status of the retention.
 
 use changefeed_cosmos::{Error, timestamp};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::retention::Retention;
+use super::Retention;
 use super::sweep::cutoff;
 use crate::retention_record::NEVER;
 
-/// How long after a sweep the next one is missed.
+/// A sweep is overdue after this time; one is expected every hour.
 const OVERDUE: TimeDelta = TimeDelta::hours(6);
-/// How far a sweep may be behind before that is told.
+/// A sweep that is behind by more than this causes a warning.
 const BEHIND: TimeDelta = TimeDelta::days(1);
 
-/// How the retention is doing.
+/// The status of the retention.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RetentionStatus {
-    /// For how many days a version is kept after it has been superseded; absent for ever.
+    /// The number of days for which a version is stored after it was superseded; absent means forever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
-    /// The history is complete from this time on, as far as it was captured; absent if nothing was ever removed.
+    /// The horizon, RFC 3339 in UTC: for times from then on, no captured version was deleted. Absent if none was ever deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete_since: Option<String>,
-    /// Versions that were removed so far.
+    /// The number of versions deleted so far.
     pub removed_versions: u64,
-    /// When the last sweep was.
+    /// When the last sweep ended or ran out of time, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swept_at: Option<String>,
-    /// What is wrong.
+    /// A problem that an operator has to know about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
 
 impl Retention {
-    /// How the retention is doing at this time.
+    /// The status of the retention at this time.
     ///
     /// # Errors
     /// When the jobs container cannot be read.
@@ -44,10 +44,13 @@ impl Retention {
         let warning = days.and_then(|days| {
             let swept_at = progress.swept_at.as_deref().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
             if swept_at.is_none_or(|swept_at| now.signed_duration_since(swept_at) > OVERDUE) {
-                return Some("no sweep has run in the last hours: is the function Retention deployed?".to_owned());
+                return Some(
+                    "no sweep has run in the last six hours; check the function Retention, or run changefeed retention"
+                        .to_owned(),
+                );
             }
             let behind = TimeDelta::seconds(cutoff(now, days).saturating_sub(progress.swept_to));
-            (behind > BEHIND).then(|| "the sweep is more than a day behind; it goes on every hour".to_owned())
+            (behind > BEHIND).then(|| "the sweep is more than a day behind; it continues every hour".to_owned())
         });
         let horizon = Some(progress.horizon).filter(|horizon| *horizon != NEVER);
         Ok(RetentionStatus {

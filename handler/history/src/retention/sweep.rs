@@ -1,9 +1,9 @@
-//! Moves through the history in the order of source time, and removes what was superseded.
+//! Moves through the history in the order of source time, and deletes superseded versions.
 //!
-//! Each step reads the versions of some seconds, `swept_to` to the last second read. Every one of them may have superseded
-//! an older one, so its document is looked at as of that last second: the version current then stays, and older ones go.
-//! What a step costs follows from the changes in it, not from the size of the history. A step that is interrupted is done
-//! again from its beginning.
+//! A step reads the versions of the next seconds after `swept_to`. Each of them may have superseded an older version of its
+//! document. So for each document in the step, the version that is current at the last second of the step remains, and
+//! all older ones are deleted. The cost of a step depends on the number of changes in it, not on the size of the history. An interrupted
+//! step is repeated from its start.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,29 +14,29 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::Retention;
 use super::expiry::{Row, Superseded};
 use super::pinned::PinnedVersions;
 use super::removal::Remover;
-use super::retention::Retention;
 use crate::limits::{RETENTION_GRACE, SWEEP_ROWS, SWEEP_SPLIT_VERSIONS, SWEEP_VERSIONS};
 use crate::retention_record::{NEVER, Releasing, Removing, Saved};
 
 const DAY: i64 = 86_400;
-/// Documents that are looked at together.
-const DOCUMENTS: usize = 8;
-/// The part of the writes in flight that a sweep takes: capture is not to wait for it.
+/// Documents that are swept at the same time.
+const CONCURRENT_DOCUMENTS: usize = 8;
+/// A sweep uses one in this many of the concurrent writes, so that it does not slow down capture.
 const SHARE_OF_WRITES: usize = 4;
-/// How long throttling of one delete is waited out, at the most.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest time that one delete is retried.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How to sweep.
 #[derive(Clone, Copy, Debug)]
 pub struct SweepRequest {
-    /// The present time, which the window ends at.
+    /// The current time. The retention is counted back from it.
     pub now: DateTime<Utc>,
-    /// Only count what would be removed.
+    /// Only count the versions that would be deleted.
     pub dry_run: bool,
-    /// When to stop, at the latest after what is under way; the next sweep goes on from there.
+    /// The sweep stops after this time, when the writes under way are finished. The next sweep continues.
     pub time_limit: Option<Duration>,
 }
 
@@ -44,17 +44,17 @@ pub struct SweepRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SweepState {
-    /// No retention is set: everything is kept.
+    /// No retention is set: all versions are kept.
     Off,
-    /// Nothing that has expired is left.
+    /// No expired versions are left.
     Done,
-    /// Its time was up; there may be more.
+    /// It reached its time limit; there may be more expired versions.
     OutOfTime,
-    /// Another sweep is at work, and this one has left it to that.
+    /// Another sweep is running, so this one stopped.
     Yielded,
 }
 
-/// What a sweep did, or would do.
+/// The result of a sweep or of a dry run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SweepReport {
@@ -62,21 +62,21 @@ pub struct SweepReport {
     pub state: SweepState,
     /// Whether it only counted.
     pub dry_run: bool,
-    /// The retention that is set.
+    /// The retention in days; absent means forever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,
-    /// The second since 1970: versions superseded then or before have expired.
+    /// Versions that were superseded at this second since 1970 or before have expired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub superseded_until: Option<i64>,
-    /// Documents that were looked at, again and again those that have changed again and again.
+    /// The number of documents examined. A document with changes in several steps is counted in each.
     pub documents: u64,
-    /// Versions that were removed.
+    /// The number of versions deleted; in a dry run, of those that would be.
     pub versions: u64,
     /// Request units of the deletes.
     pub request_charge: f64,
 }
 
-/// Why a sweep does not go on.
+/// Why a sweep stops early.
 pub(super) enum Stop {
     OutOfTime,
     Yielded,
@@ -99,16 +99,16 @@ impl From<Error> for Stop {
     }
 }
 
-/// By which time a step moves on.
+/// The time by which steps are ordered.
 #[derive(Clone, Copy)]
 pub(super) enum Order {
     /// Versions in the order of their source times.
     SourceTime,
-    /// Those of source times not after the second, in the order of their capture.
+    /// Versions whose source time is not after `until`, in the order of their capture.
     Capture { until: i64 },
 }
 
-/// Documents of some seconds.
+/// The documents that changed in some seconds.
 pub(super) struct Step {
     pub names: Vec<DocumentName>,
     /// The last second.
@@ -123,11 +123,11 @@ pub(super) struct Counts {
 }
 
 impl Retention {
-    /// Removes versions that have expired, or counts them. It is safe at any time, repeatedly and concurrently: of a job that
-    /// goes on, what was within the window when it began stays there.
+    /// Deletes the expired versions, or counts them. It can run at any time, repeatedly and concurrently. While a job is
+    /// unfinished, no version is deleted that had not expired when the job began.
     ///
     /// # Errors
-    /// When the containers cannot be read or written; what was removed stays removed, and the next sweep goes on.
+    /// When the containers cannot be read or written. The next sweep continues.
     pub async fn sweep(&self, request: &SweepRequest) -> Result<SweepReport, Error> {
         let report = |state, until, counts: Counts| SweepReport {
             state,
@@ -162,12 +162,12 @@ impl Retention {
     }
 }
 
-/// What was superseded at this second since 1970 or before has expired.
+/// The second since 1970 of the cutoff: versions superseded then or before have expired.
 pub(super) fn cutoff(now: DateTime<Utc>, days: u32) -> i64 {
     now.timestamp() - i64::from(days) * DAY - RETENTION_GRACE
 }
 
-/// A sweep under way.
+/// A running sweep.
 pub(super) struct Sweep<'a> {
     retention: &'a Retention,
     pub(super) changes: Container,
@@ -175,7 +175,7 @@ pub(super) struct Sweep<'a> {
     pub(super) saved: Saved,
     pub(super) pinned: PinnedVersions,
     now: i64,
-    /// What was superseded at this second or before has expired.
+    /// Versions superseded at this second or before have expired.
     pub(super) cutoff: i64,
     deadline: Option<Instant>,
     counts: Mutex<Counts>,
@@ -183,7 +183,7 @@ pub(super) struct Sweep<'a> {
 
 impl Sweep<'_> {
     async fn run(&mut self, now: DateTime<Utc>) -> Result<(), Stop> {
-        let result = self.remove_expired().await;
+        let result = self.delete_expired().await;
         if matches!(result, Ok(()) | Err(Stop::OutOfTime)) {
             self.saved.progress.swept_at = Some(timestamp(now));
             self.save().await?;
@@ -191,54 +191,57 @@ impl Sweep<'_> {
         result
     }
 
-    async fn remove_expired(&mut self) -> Result<(), Stop> {
+    async fn delete_expired(&mut self) -> Result<(), Stop> {
         for version in self.saved.progress.removing.clone() {
-            let request_charge = self.remover().finish(&version).await?;
+            let request_charge = self.remover().delete_orphaned_parts(&version).await?;
             self.counts().request_charge += request_charge;
         }
         self.saved.progress.removing.clear();
         if self.saved.progress.released_to == NEVER {
             self.saved.progress.released_to = self.cutoff;
         }
-        self.sweep_late().await?;
-        self.sweep_on().await?;
-        self.release().await
+        self.sweep_late_captures().await?;
+        self.sweep_forward().await?;
+        self.sweep_released().await
     }
 
-    /// The second up to which nothing that was superseded is to be found, after the retention was lengthened too.
-    pub(super) fn swept(&self) -> i64 {
+    /// The cutoff for documents that the sweep has already passed: `swept_to`, or the cutoff of this sweep if that is earlier because
+    /// the retention was made longer.
+    pub(super) fn passed_cutoff(&self) -> i64 {
         self.cutoff.min(self.saved.progress.swept_to)
     }
 
-    /// Versions that were captured when the sweep had passed their time.
-    async fn sweep_late(&mut self) -> Result<(), Stop> {
-        // The service's clock and replicas may be behind.
+    /// Sweeps the documents of versions that were captured after the sweep had passed their source time.
+    async fn sweep_late_captures(&mut self) -> Result<(), Stop> {
+        // To allow for clock skew and for replicas that lag.
         let settled = self.now - RETENTION_GRACE;
         if self.saved.progress.swept_to == NEVER {
             self.saved.progress.late_to = settled;
             return Ok(());
         }
-        let until = self.swept();
-        // While a lengthened retention has not caught up, what lies between is not judged and must be seen again.
-        let whole = until == self.saved.progress.swept_to;
+        let until = self.passed_cutoff();
+        // After the retention was made longer, the cutoff is before `swept_to` for a while. Versions in between are not examined now,
+        // so `late_to` must not pass them.
+        let is_caught_up = until == self.saved.progress.swept_to;
         let mut captured = self.saved.progress.late_to;
-        while let Some(step) = self.step(Order::Capture { until }, captured).await? {
+        while let Some(step) = self.next_step(Order::Capture { until }, captured).await? {
             self.sweep_documents(step.names, until).await?;
             captured = step.last;
-            if whole {
+            if is_caught_up {
                 self.saved.progress.late_to = captured.min(settled).max(self.saved.progress.late_to);
                 self.save().await?;
             }
         }
-        if whole {
+        if is_caught_up {
             self.saved.progress.late_to = settled.max(self.saved.progress.late_to);
         }
         Ok(())
     }
 
-    async fn sweep_on(&mut self) -> Result<(), Stop> {
+    /// Sweeps from `swept_to` to the cutoff.
+    async fn sweep_forward(&mut self) -> Result<(), Stop> {
         while self.saved.progress.swept_to < self.cutoff {
-            let step = self.step(Order::SourceTime, self.saved.progress.swept_to).await?;
+            let step = self.next_step(Order::SourceTime, self.saved.progress.swept_to).await?;
             let until = step.as_ref().map_or(self.cutoff, |step| step.last);
             self.saved.progress.horizon = self.saved.progress.horizon.max(until);
             self.save().await?;
@@ -250,9 +253,9 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Documents of restores that pin nothing any more.
-    async fn release(&mut self) -> Result<(), Stop> {
-        let until = self.swept();
+    /// Sweeps the documents of restores that no longer pin versions.
+    async fn sweep_released(&mut self) -> Result<(), Stop> {
+        let until = self.passed_cutoff();
         let begun = self.saved.progress.releasing.clone();
         for restore in self.retention.held.restores_between(self.saved.progress.released_to, self.cutoff).await? {
             let mut continuation = match &begun {
@@ -277,9 +280,9 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// The documents of the next seconds after one, some [`SWEEP_ROWS`] versions of them; `None` when there are no more.
-    /// A second is never cut, so that memory follows from what is written within one.
-    pub(super) async fn step(&self, order: Order, after: i64) -> Result<Option<Step>, Stop> {
+    /// The documents of the next seconds after `after`, about [`SWEEP_ROWS`] versions; `None` when there are no more. A step
+    /// always contains whole seconds, so it needs memory for all versions of one second.
+    pub(super) async fn next_step(&self, order: Order, after: i64) -> Result<Option<Step>, Stop> {
         self.check_time()?;
         let (time, until) = match order {
             Order::SourceTime => ("c.sourceTs", self.cutoff),
@@ -306,13 +309,13 @@ impl Sweep<'_> {
                 Ok(name) => {
                     names.entry((name.partition_key.to_string(), name.id.clone())).or_insert(name);
                 }
-                Err(error) => log::warn!("an item of the changes container is not a version and is skipped: {error}"),
+                Err(error) => log::warn!("skipping an item of the changes container that is not a version: {error}"),
             }
         }
         Ok(last.map(|last| Step { names: names.into_values().collect(), last }))
     }
 
-    /// Removes what was superseded of these documents at `until` or before.
+    /// Deletes the versions of these documents that were superseded at `until` or before.
     async fn sweep_documents(&mut self, names: Vec<DocumentName>, until: i64) -> Result<(), Stop> {
         self.counts().documents += names.len() as u64;
         let mut names = names;
@@ -320,45 +323,45 @@ impl Sweep<'_> {
             let sweep = &*self;
             let split: Vec<Vec<(DocumentName, Removing)>> = futures::stream::iter(names)
                 .map(|name| async move { sweep.sweep_document(name, until).await })
-                .buffer_unordered(DOCUMENTS)
+                .buffer_unordered(CONCURRENT_DOCUMENTS)
                 .try_collect()
                 .await?;
-            // Those that have more are looked at again.
+            // A document that reached the limit may have more versions with parts.
             names = split
                 .iter()
                 .filter(|found| found.len() == SWEEP_SPLIT_VERSIONS)
                 .filter_map(|found| found.first().map(|(name, _)| name.clone()))
                 .collect();
             let split: Vec<Removing> = split.into_iter().flatten().map(|(_, version)| version).collect();
-            for some in split.chunks(SWEEP_SPLIT_VERSIONS) {
-                self.remove_split(some).await?;
+            for chunk in split.chunks(SWEEP_SPLIT_VERSIONS) {
+                self.delete_split_versions(chunk).await?;
             }
         }
         Ok(())
     }
 
-    /// Removes versions without parts; those with parts, up to [`SWEEP_SPLIT_VERSIONS`] of them, are returned.
+    /// Deletes the superseded versions without parts, and returns those with parts, at most [`SWEEP_SPLIT_VERSIONS`].
     async fn sweep_document(&self, name: DocumentName, until: i64) -> Result<Vec<(DocumentName, Removing)>, Stop> {
         loop {
             self.check_time()?;
-            let (mut whole, mut split) = (Vec::new(), Vec::new());
+            let (mut unsplit, mut split) = (Vec::new(), Vec::new());
             let mut superseded = Superseded::at(&self.changes, &name, until).await?;
             while let Some(row) = superseded.next().await? {
                 match row {
                     row if self.pinned.contains(&name, &row.id) => {}
-                    row if !row.split => whole.push(row),
+                    row if !row.split => unsplit.push(row),
                     row if split.len() < SWEEP_SPLIT_VERSIONS => {
                         split.push((name.clone(), Removing { id: row.id.into(), key: row.key }));
                     }
                     _ => {}
                 }
-                if whole.len() == SWEEP_VERSIONS {
+                if unsplit.len() == SWEEP_VERSIONS {
                     break;
                 }
             }
-            // Nothing is deleted under a query that is still being read.
+            // The query is not read further after deletes.
             drop(superseded);
-            let more = whole.len() == SWEEP_VERSIONS;
+            let has_more = unsplit.len() == SWEEP_VERSIONS;
             let remover = self.remover();
             let delete = |row: Row| async move {
                 self.check_time()?;
@@ -368,20 +371,21 @@ impl Sweep<'_> {
                     (counts.versions + 1, counts.request_charge + request_charge);
                 Ok::<(), Stop>(())
             };
-            let share = (self.retention.options.concurrency / SHARE_OF_WRITES / DOCUMENTS).max(1);
-            futures::stream::iter(whole).map(delete).buffer_unordered(share).try_collect::<()>().await?;
-            if !more {
+            let share = (self.retention.options.concurrency / SHARE_OF_WRITES / CONCURRENT_DOCUMENTS).max(1);
+            futures::stream::iter(unsplit).map(delete).buffer_unordered(share).try_collect::<()>().await?;
+            if !has_more {
                 return Ok(split);
             }
         }
     }
 
-    async fn remove_split(&mut self, versions: &[Removing]) -> Result<(), Stop> {
+    /// Deletes versions with parts, after recording that they are being removed.
+    async fn delete_split_versions(&mut self, versions: &[Removing]) -> Result<(), Stop> {
         self.check_time()?;
         self.saved.progress.removing = versions.to_vec();
         self.save().await?;
         for version in versions {
-            let request_charge = self.remover().remove(version).await?;
+            let request_charge = self.remover().delete_version(version).await?;
             let mut counts = self.counts();
             (counts.versions, counts.request_charge) = (counts.versions + 1, counts.request_charge + request_charge);
         }
@@ -390,7 +394,7 @@ impl Sweep<'_> {
     }
 
     fn remover(&self) -> Remover<'_> {
-        Remover { changes: &self.changes, patience: self.retention.options.timeout.min(PATIENCE) }
+        Remover { changes: &self.changes, timeout: self.retention.options.timeout.min(DELETE_TIMEOUT) }
     }
 
     async fn save(&mut self) -> Result<(), Stop> {

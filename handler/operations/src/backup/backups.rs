@@ -1,13 +1,9 @@
-//! What backups need.
+//! Backups, and what they need.
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Error, Meter};
+use changefeed_cosmos::Meter;
 use changefeed_history::History;
-use changefeed_jobs::{JobKind, Jobs, Kind, Run, Step};
-use futures::FutureExt;
-use futures::future::BoxFuture;
-
-use super::work;
+use changefeed_jobs::{Jobs, Kind};
 
 /// The kind of backups among the jobs.
 pub const BACKUP: Kind = Kind { name: "backup", noun: "backup" };
@@ -17,27 +13,18 @@ pub const BACKUP: Kind = Kind { name: "backup", noun: "backup" };
 pub struct Backups {
     pub(super) history: History,
     pub(super) jobs: Jobs,
-    pub(super) places: LocationAccess,
+    pub(super) locations: LocationAccess,
     pub(super) concurrency: usize,
 }
 
 impl Backups {
-    /// Backups of this history; their records are in `jobs`. `concurrency` is the number of documents in flight.
-    pub fn new(history: History, jobs: Jobs, places: LocationAccess, concurrency: usize) -> Self {
-        Self { history, jobs, places, concurrency }
+    /// Backups of this history; their records are in `jobs`. `concurrency` is the number of documents that are read at once.
+    pub fn new(history: History, jobs: Jobs, locations: LocationAccess, concurrency: usize) -> Self {
+        Self { history, jobs, locations, concurrency }
     }
 
-    fn metered(&self, meter: &Meter) -> Self {
+    /// The same backups, whose requests another meter counts.
+    pub(super) fn metered(&self, meter: &Meter) -> Self {
         Self { history: self.history.metered(meter), jobs: self.jobs.metered(meter), ..self.clone() }
-    }
-}
-
-impl JobKind for Backups {
-    fn kind(&self) -> Kind {
-        BACKUP
-    }
-
-    fn work<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Step, Error>> {
-        async move { work::work(&self.metered(run.meter()), run).await }.boxed()
     }
 }

@@ -1,62 +1,75 @@
-//! Collects a page of documents and deletions.
+//! Collects the documents and deletions of a page.
 
 use std::num::NonZeroU32;
 
 use changefeed_backup_format::{BackupDocument, BackupHeader, Content, Deletion, Line};
+use changefeed_cosmos::{DocumentName, Error, Key, KeyRange};
+use changefeed_history::{AsOf, Filter, Version, matches_all};
+use changefeed_jobs::{Found, Part};
 use futures::FutureExt;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::backup_record::BackupCounts;
 use super::backups::Backups;
-use super::cursor::Phase;
-use super::fit::Fit;
-use super::record::BackupCounts;
-use crate::backup::convert::{backup_document, key_components};
-use crate::scan::{Candidate, Met, Scan, Seen};
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::{Error, Key, KeyRange};
-use changefeed_history::AsOf;
-use changefeed_history::Version;
-use changefeed_history::{Filter, matches_all};
-use changefeed_jobs::Found;
-use changefeed_jobs::Part;
+use super::format_conversions::{backup_document, key_components};
+use super::page_sizer::PageSizer;
+use crate::scan::{Candidate, DocumentScan, RecentStates, ScannedDocument};
 
-/// What a page is collected by.
+/// The documents that are being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Phase {
+    /// The live documents.
+    Live,
+    /// The documents in the history, by their versions.
+    Past,
+}
+
+/// Collects pages of a backup.
 pub(super) struct Collector<'a> {
     pub backups: &'a Backups,
     pub header: &'a BackupHeader,
     /// The filters of the header.
     pub filters: &'a [Filter],
+    /// See [`DocumentScan::horizon`].
     pub horizon: i64,
+    /// See [`DocumentScan::recorded_until`].
     pub recorded_until: Option<i64>,
     pub page_items: usize,
     pub concurrency: usize,
-    pub seen: &'a Seen,
-    pub fit: &'a Fit,
+    pub states: &'a RecentStates,
+    pub sizer: &'a PageSizer,
 }
 
-/// A page of a backup.
+/// The content of a page.
 pub(super) struct Collected {
     pub lines: Vec<Line>,
-    /// Of those that are in no line, or in one with a doubt.
+    /// The documents that have no line, and those whose line is inexact.
     pub counts: BackupCounts,
     pub next: Option<String>,
     pub processed: u64,
 }
 
-/// What becomes of a document.
+/// The outcome for a document.
 enum Entry {
     Line(Line),
-    /// A document that may have been rewritten.
+    /// A document whose date-time strings may have been rewritten.
     Inexact(BackupDocument),
+    /// The history does not reach back to the requested time.
     Unknown,
 }
 
 impl Collector<'_> {
-    /// Whether documents that are not live are looked for.
+    /// Whether the backup has the phase [`Phase::Past`].
     pub(super) fn has_past(&self) -> bool {
         matches!(self.header.content, Content::AsOf { .. }) || self.header.incremental_from.is_some()
     }
 
+    /// Collects the next page of a part.
+    ///
+    /// # Errors
+    /// When the containers cannot be read, and when the retention may have removed versions that the page needs.
     pub(super) async fn page(&self, phase: Phase, range: &KeyRange, part: &Part) -> Result<Collected, Error> {
         let continuation = part.continuation.as_deref();
         if phase == Phase::Live && matches!(self.header.content, Content::Live {}) {
@@ -66,8 +79,8 @@ impl Collector<'_> {
         let scan = &scan;
         let each = |candidate: Candidate| {
             let entry = async move {
-                match scan.meet(candidate).await? {
-                    Some(met) => self.entry(met).await,
+                match scan.observe(candidate).await? {
+                    Some(scanned) => self.entry(scanned).await,
                     None => Ok(None),
                 }
             };
@@ -77,28 +90,28 @@ impl Collector<'_> {
             Phase::Live => scan.live(range, continuation, each).await?,
             Phase::Past => scan.past(range, continuation, each).await?,
         };
-        self.believe().await?;
+        self.check_horizon().await?;
         let collected = collected(found);
-        self.fit.note(collected.lines.iter().map(size));
+        self.sizer.record(collected.lines.iter().map(size));
         Ok(collected)
     }
 
-    fn scan(&self) -> Scan<'_> {
-        Scan {
+    fn scan(&self) -> DocumentScan<'_> {
+        DocumentScan {
             history: &self.backups.history,
-            // What met the conditions before and does not any more is a deletion.
+            // A document that no longer meets the filter is a deletion, so all are read.
             filters: if self.since().is_some() { &[] } else { self.filters },
             key: None,
             last_change: self.last_change(),
             horizon: self.horizon,
             recorded_until: self.recorded_until,
-            page_items: self.fit.items(self.page_items),
+            page_items: self.sizer.page_items(self.page_items),
             concurrency: self.concurrency,
-            seen: self.seen,
+            states: self.states,
         }
     }
 
-    /// The first second of changes that an incremental backup has.
+    /// The second since 1970 from which on an incremental backup has changes.
     fn since(&self) -> Option<i64> {
         self.header.incremental_from.as_ref().map(|earlier| earlier.since.time().timestamp())
     }
@@ -110,19 +123,19 @@ impl Collector<'_> {
         }
     }
 
-    /// Fails when versions that were counted on may have been removed meanwhile; that is announced before.
-    async fn believe(&self) -> Result<(), Error> {
+    /// Fails when the retention may have removed versions that the page needs: it announces a horizon before it removes.
+    async fn check_horizon(&self) -> Result<(), Error> {
         let announced = self.backups.history.horizon().await?;
         if announced == self.horizon || announced <= self.last_change() {
             return Ok(());
         }
         Err(Error::invalid(
             "backing up",
-            "versions of the moment are being removed by the retention; choose a later moment",
+            "versions of the requested time are being removed by the retention; use a later time",
         ))
     }
 
-    /// A page of live documents, as they are.
+    /// Reads a page of live documents.
     async fn live(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Collected, Error> {
         let monitored = self.backups.history.monitored().open().await?;
         let mut parameters = Map::new();
@@ -147,9 +160,10 @@ impl Collector<'_> {
     }
 
     fn live_line(&self, document: Value, key_paths: &[String]) -> Result<Option<Line>, Error> {
-        if matches_all(self.filter(), &document) {
-            let document =
-                BackupDocument::from_live(document).map_err(|message| Error::invalid("backing up", message))?;
+        if matches_all(self.filters, &document) {
+            let name = document["id"].clone();
+            let document = BackupDocument::from_live(document)
+                .map_err(|message| Error::corrupt(format!("backing up document {name}"), message))?;
             return Ok(Some(Line::Document(document)));
         }
         if self.since().is_none() {
@@ -160,43 +174,39 @@ impl Collector<'_> {
         Ok(Some(Line::Deletion(Deletion { id, partition_key, deleted_ts: None })))
     }
 
-    fn filter(&self) -> &[Filter] {
-        self.filters
-    }
-
-    async fn entry(&self, met: Met) -> Result<Option<Entry>, Error> {
+    async fn entry(&self, scanned: ScannedDocument) -> Result<Option<Entry>, Error> {
         match self.header.content {
-            Content::Live {} => Ok(self.gone(met).map(|deletion| Entry::Line(Line::Deletion(deletion)))),
-            Content::AsOf { moment } => self.as_of(met, moment.time().timestamp()).await,
+            Content::Live {} => Ok(self.gone(scanned).map(|deletion| Entry::Line(Line::Deletion(deletion)))),
+            Content::AsOf { moment } => self.as_of(scanned, moment.time().timestamp()).await,
         }
     }
 
-    /// A document that is not live, if the earlier backup may hold it.
-    fn gone(&self, met: Met) -> Option<Deletion> {
-        let newest = met.newest.flatten();
+    /// The deletion of a document that is not live, if the earlier backup may contain it.
+    fn gone(&self, scanned: ScannedDocument) -> Option<Deletion> {
+        let newest = scanned.newest.flatten();
         let since = self.since().unwrap_or(i64::MIN);
-        let end = newest.as_ref().and_then(end);
-        if met.live.is_some() || end.is_some_and(|end| end < since) {
+        let ended_at = newest.as_ref().and_then(ended_at);
+        if scanned.live.is_some() || ended_at.is_some_and(|ended_at| ended_at < since) {
             return None;
         }
-        // What did not meet the conditions before is not in the earlier backup.
-        let was_meant = newest.as_ref().is_none_or(|newest| {
+        // The earlier backup does not contain a document that did not meet the filter.
+        let was_selected = newest.as_ref().is_none_or(|newest| {
             newest.source_ts >= since
-                || newest.document.as_ref().is_some_and(|document| matches_all(self.filter(), document))
+                || newest.document.as_ref().is_some_and(|document| matches_all(self.filters, document))
         });
-        was_meant.then(|| deletion(met.name, end))
+        was_selected.then(|| deletion(scanned.name, ended_at))
     }
 
-    async fn as_of(&self, met: Met, second: i64) -> Result<Option<Entry>, Error> {
-        let Met { name, live, newest } = met;
+    async fn as_of(&self, scanned: ScannedDocument, second: i64) -> Result<Option<Entry>, Error> {
+        let ScannedDocument { name, live, newest } = scanned;
         let state = self.backups.history.state_from(&name, newest, live, second, second, self.horizon).await?;
         Ok(match state {
             AsOf::Version { version, .. } => {
-                let is_meant = version.document.as_ref().is_some_and(|document| matches_all(self.filter(), document));
+                let is_selected = version.document.as_ref().is_some_and(|document| matches_all(self.filters, document));
                 match self.since() {
                     Some(since) if version.source_ts < since => None,
-                    Some(_) if !is_meant => Some(Entry::Line(Line::Deletion(deletion(name, None)))),
-                    None if !is_meant => None,
+                    Some(_) if !is_selected => Some(Entry::Line(Line::Deletion(deletion(name, None)))),
+                    None if !is_selected => None,
                     _ => Some(document(&version)?),
                 }
             }
@@ -223,11 +233,12 @@ fn deletion(name: DocumentName, deleted_ts: Option<i64>) -> Deletion {
     Deletion { id: name.id, partition_key: key_components(name.partition_key), deleted_ts }
 }
 
-/// When a document that is gone went, as far as its newest version tells.
-fn end(newest: &Version) -> Option<i64> {
+/// When a document that does not exist was removed or expired, if its newest version shows it.
+fn ended_at(newest: &Version) -> Option<i64> {
     if newest.operation.is_removal() { Some(newest.source_ts) } else { newest.expires_at }
 }
 
+/// The lines and counts of the entries of a page.
 fn collected(found: Found<Entry>) -> Collected {
     let mut counts = BackupCounts::default();
     let line = |entry: Entry| match entry {

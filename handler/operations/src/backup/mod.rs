@@ -1,24 +1,23 @@
-//! Backups are made by jobs: of the live container, or of the history as of a moment; of everything, or of what changed
+//! Backups are jobs. A backup contains the live container, or the history as of a time; all documents, or those that changed
 //! since an earlier backup.
 //!
-//! What is written, and where to read on, is known to the writer alone: its `progress.json` is replaced together with the
-//! segments that it names. The job only says that there is something to do, and shows how far it is. Whoever is killed at
-//! whatever instant, the next runner goes on from the writer's cursor, and no document is lost or doubled.
+//! The position is stored by the writer alone: its `progress.json` is replaced together with the segments that it names. The
+//! job says that there is work left, and shows the progress. If a worker is killed at any instant, the next one resumes from
+//! the writer's position, and no document is lost or duplicated.
 //!
-//! The race to mind: a document may be deleted or made again while its container is read. A live backup has each document
-//! as it was when it was read. One as of a moment has each document once, as `scan` meets it.
+//! The race to mind: a document may be deleted or created again while its container is read. A live backup has each document
+//! as it was when it was read. A backup as of a time has each document once, because the scan observes each once.
 
+mod backup_job;
+mod backup_record;
+mod backup_request;
 mod backups;
 mod collect;
-mod convert;
-mod cursor;
-mod fit;
-mod record;
-mod request;
-mod work;
+mod format_conversions;
+mod page_sizer;
 
+pub use backup_record::{BackupCounts, BackupList, BackupView};
+pub use backup_request::BackupRequest;
 pub use backups::{BACKUP, Backups};
-pub use convert::format_error;
-pub(crate) use convert::key_from_components;
-pub use record::{BackupCounts, BackupList, BackupView};
-pub use request::BackupRequest;
+pub use format_conversions::format_error;
+pub(crate) use format_conversions::{damage_error, key_from_components, read_error};

@@ -1,100 +1,106 @@
-//! The files that a restore from a backup reads: the segments of a full backup and the increments after it, or files that
-//! other tools wrote.
+//! The files that a restore from a backup reads: the segments of a full backup and of its increments, or JSON files of other
+//! tools.
 //!
-//! They are read page by page, several files side by side, from wherever an earlier runner came to. Of a chain of backups,
-//! each document is met once, as the newest backup that has it says.
+//! They are read page by page, several files concurrently, from the position of an earlier slice. Of a chain of backups, each
+//! document is read once, from the latest backup that has it.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use changefeed_backup_format::{
-    BackupLocation, BackupReader, Damage, JsonDocument, JsonFilesError, JsonFilesReader, Line, Manifest, ReadError,
-    ResumePoint, SegmentReader, SegmentRecord, check_chain, verify_segment,
+    BackupLocation, BackupReader, Damage, JsonDocument, JsonFilesError, JsonFilesReader, Line, LocationAccess,
+    Manifest, ReadError, ResumePoint, SegmentReader, SegmentRecord, check_chain, verify_segment,
 };
+use changefeed_cosmos::{DocumentName, Error, Key, without_system_properties};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::last_words::{LastWords, Word};
-use super::restores::Restores;
-use crate::backup::{format_error, key_from_components};
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::Error;
-use changefeed_cosmos::Key;
-use changefeed_cosmos::without_system_properties;
+use super::latest_entries::{Entry, LatestEntries};
+use crate::backup::{damage_error, format_error, key_from_components, read_error};
 
-/// Lines of the increments of a chain of backups: a restore holds sixteen bytes of each in memory.
+/// The most lines of the increments of a chain: a restore has sixteen bytes of each in memory.
 const MAX_CHAIN_LINES: u64 = 5_000_000;
-/// Bytes of documents of a backup after which a page of a restore is full.
+/// Bytes of documents after which a page is full.
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
-/// Lines of a file of another tool that are checked in one go.
+/// Lines of a JSON file that are checked in one step.
 const CHECKED_LINES: usize = 10_000;
+/// Segments that are read concurrently.
+const CONCURRENT_SEGMENTS: usize = 4;
 
-/// Segments that are read side by side.
-const SEGMENTS_AT_ONCE: usize = 4;
+/// The bodies of documents in a page of a backup, by the numbers of their lines.
+pub(super) type Bodies = HashMap<u64, Value>;
 
-/// What a restore reads.
+/// The files of a restore.
 pub(super) struct BackupFiles {
     files: Vec<File>,
     chain: Vec<Link>,
-    /// What the increments decide.
-    last_words: LastWords,
-    /// Readers that stand where a page ended.
-    open: Mutex<HashMap<usize, Open>>,
+    /// The entries of the increments.
+    latest_entries: LatestEntries,
+    /// Readers that are positioned where a page ended.
+    open: Mutex<HashMap<usize, OpenFile>>,
 }
 
 /// A backup of a chain.
 struct Link {
-    place: BackupLocation,
+    location: BackupLocation,
     manifest: Manifest,
 }
 
 enum File {
-    Segment { link: usize, record: SegmentRecord },
-    Foreign { above: BackupLocation, name: String },
+    Segment {
+        link: usize,
+        record: SegmentRecord,
+    },
+    /// A JSON file of another tool.
+    Json {
+        folder: BackupLocation,
+        name: String,
+    },
 }
 
-struct Open {
+struct OpenFile {
     reader: FileReader,
-    /// Lines given away.
+    /// Lines that were read.
     lines: u64,
 }
 
-/// Where a page of a file begins.
+/// The position in a file at which a page begins.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct FilePosition {
-    /// Lines before it.
+    /// The number of lines before it.
     lines: u64,
-    /// The same, as a file of another tool is opened there.
+    /// The position at which a JSON file is reopened.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     mark: Option<ResumePoint>,
 }
 
 enum FileReader {
     Segment(Box<SegmentReader>),
-    Foreign(Box<JsonFilesReader>),
+    Json(Box<JsonFilesReader>),
 }
 
-/// A line of a file.
-pub(super) enum Content {
+/// The content of a line.
+pub(super) enum LineContent {
     Document(Value),
     Deletion(DocumentName),
 }
 
-/// Lines of a file, by their numbers.
+/// A page of lines, with their numbers.
 pub(super) struct Lines {
-    pub lines: Vec<(u64, Content)>,
-    /// Where the next page starts; none at the end.
+    pub lines: Vec<(u64, LineContent)>,
+    /// Where the next page starts; `None` at the end of the file.
     pub next: Option<FilePosition>,
+    /// Lines that were read.
     pub processed: u64,
 }
 
 impl FilePosition {
-    /// As it stands in a cursor; the start of the file where there is nothing.
-    pub(super) fn of(continuation: Option<&str>) -> Result<Self, Error> {
+    /// Parses the continuation of a part; without one, the position is the start of the file.
+    pub(super) fn parse(continuation: Option<&str>) -> Result<Self, Error> {
         let Some(continuation) = continuation else { return Ok(Self::default()) };
         serde_json::from_str(continuation)
-            .map_err(|error| Error::invalid("reading where a restore goes on", error.to_string()))
+            .map_err(|error| Error::corrupt(format!("reading the position {continuation:?} in a backup file"), error))
     }
 }
 
@@ -104,63 +110,66 @@ impl fmt::Display for FilePosition {
     }
 }
 
-fn damaged(place: impl std::fmt::Display, error: impl std::fmt::Display) -> Error {
-    Error::invalid(format!("restoring from {place}"), error.to_string())
-}
-
-fn unread(place: &BackupLocation, error: ReadError) -> Error {
-    match error {
-        ReadError::Damage(damage) => damaged(place, damage),
-        ReadError::Location(error) => format_error(error),
-    }
-}
+/// The action of errors. They name the location after it.
+const ACTION: &str = "reading the backup";
 
 impl BackupFiles {
-    /// Finds the files in these places: a full backup and its increments in order; or files of other tools, in one place.
+    /// Finds the files in these locations: a full backup and its increments in order, or JSON files in one location.
     ///
     /// # Errors
-    /// When there is no backup, it is not whole, or the chain has a gap.
-    pub(super) async fn find(restores: &Restores, places: &[String]) -> Result<Self, Error> {
+    /// [`ErrorKind::Invalid`](changefeed_cosmos::ErrorKind::Invalid) when there is no finished backup, or the chain has a gap;
+    /// [`ErrorKind::Corrupt`](changefeed_cosmos::ErrorKind::Corrupt) when a manifest is damaged; and when a location cannot be
+    /// read.
+    pub(super) async fn find(access: &LocationAccess, locations: &[String]) -> Result<Self, Error> {
         let mut chain = Vec::new();
         let mut backups = Vec::new();
-        for name in places {
-            let place = restores.places.open(name).map_err(format_error)?;
-            if places.len() == 1 && place.as_file().await.map_err(format_error)?.is_some() {
-                return Self::foreign(place).await;
+        for name in locations {
+            let location = access.open(name).map_err(format_error)?;
+            if locations.len() == 1 && location.as_file().await.map_err(format_error)?.is_some() {
+                return Self::find_json(location).await;
             }
-            match BackupReader::open(place.clone()).await {
+            match BackupReader::open(location.clone()).await {
                 Ok(reader) => {
                     backups.push((reader.manifest().clone(), reader.digest()));
-                    chain.push(Link { place, manifest: reader.manifest().clone() });
+                    chain.push(Link { location, manifest: reader.manifest().clone() });
                 }
-                Err(ReadError::Damage(Damage::NoManifest)) if places.len() == 1 => return Self::foreign(place).await,
-                Err(error) => return Err(unread(&place, error)),
+                Err(ReadError::Damage(Damage::NoManifest)) if locations.len() == 1 => {
+                    return Self::find_json(location).await;
+                }
+                Err(error) => return Err(read_error(&location, ACTION, error)),
             }
         }
         check_chain(&backups).map_err(|message| Error::invalid("restoring from backups", message))?;
         let segments = chain.iter().enumerate().flat_map(|(link, Link { manifest, .. })| {
             manifest.segments.iter().map(move |record| File::Segment { link, record: record.clone() })
         });
-        Ok(Self { files: segments.collect(), chain, last_words: LastWords::default(), open: Mutex::default() })
+        Ok(Self { files: segments.collect(), chain, latest_entries: LatestEntries::default(), open: Mutex::default() })
     }
 
-    async fn foreign(place: BackupLocation) -> Result<Self, Error> {
-        let reader = JsonFilesReader::open(place.clone()).await.map_err(|error| match error {
-            JsonFilesError::NoFiles { .. } => damaged(&place, format!("there is no backup: no manifest.json; {error}")),
-            JsonFilesError::Location(error) => format_error(error),
-            JsonFilesError::Content { .. } => damaged(&place, error),
+    async fn find_json(location: BackupLocation) -> Result<Self, Error> {
+        let reader = JsonFilesReader::open(location.clone()).await.map_err(|error| match error {
+            JsonFilesError::NoFiles { .. } => {
+                let message = format!("there is no backup: no manifest.json; {error}");
+                Error::invalid(format!("{ACTION} in {location}"), message)
+            }
+            error => json_error(&location, error),
         })?;
-        let above = place.as_file().await.map_err(format_error)?.map_or(place, |(above, _)| above);
-        let files = reader.files().map(|name| File::Foreign { above: above.clone(), name: name.to_owned() });
-        Ok(Self { files: files.collect(), chain: Vec::new(), last_words: LastWords::default(), open: Mutex::default() })
+        let folder = location.as_file().await.map_err(format_error)?.map_or(location, |(folder, _)| folder);
+        let files = reader.files().map(|name| File::Json { folder: folder.clone(), name: name.to_owned() });
+        Ok(Self {
+            files: files.collect(),
+            chain: Vec::new(),
+            latest_entries: LatestEntries::default(),
+            open: Mutex::default(),
+        })
     }
 
-    /// Checks that they go with a container of these key paths.
-    pub(super) fn check_target(&self, key_paths: &[String], deletes: bool) -> Result<(), Error> {
+    /// Checks that the backup can be restored into a container with these key paths.
+    pub(super) fn check_target(&self, key_paths: &[String], delete_created_after: bool) -> Result<(), Error> {
         let refused = |message: String| Err(Error::invalid("restoring from a backup", message));
         let Some(Link { manifest, .. }) = self.chain.first() else {
-            return if deletes {
-                refused("deleteCreatedAfter goes with incremental backups, which say what was deleted".into())
+            return if delete_created_after {
+                refused("deleteCreatedAfter needs incremental backups: JSON files do not contain deletions".into())
             } else {
                 Ok(())
             };
@@ -168,74 +177,76 @@ impl BackupFiles {
         let backup = &manifest.backup;
         if backup.source.partition_key_paths != key_paths {
             let paths = backup.source.partition_key_paths.join(", ");
-            return refused(format!("its partition key is {paths}; that of the container is {}", key_paths.join(", ")));
+            let expected = key_paths.join(", ");
+            return refused(format!("its partition key is {paths}; it must be that of the container, {expected}"));
         }
-        if deletes && !backup.filter.is_empty() {
-            // A deletion there may be a document that only meets the conditions no more.
-            return refused("deleteCreatedAfter does not go with a backup that has a filter".into());
+        if delete_created_after && !backup.filter.is_empty() {
+            // A deletion there may be a document that exists and no longer meets the filter.
+            return refused("deleteCreatedAfter cannot be used with a backup that has a filter".into());
         }
         Ok(())
     }
 
-    /// Reads what the increments decide. Needed before lines are read.
-    pub(super) async fn decide(&mut self) -> Result<(), Error> {
+    /// Reads the entries of the increments. Must be called before lines are read.
+    pub(super) async fn read_increments(&mut self) -> Result<(), Error> {
         let lines: u64 = self.chain.iter().skip(1).map(|link| link.manifest.documents + link.manifest.deletions).sum();
         if lines > MAX_CHAIN_LINES {
             let message =
-                format!("the increments have {lines} lines; allowed are {MAX_CHAIN_LINES}: make a full backup");
+                format!("the increments have {lines} lines; allowed are {MAX_CHAIN_LINES}: create a full backup");
             return Err(Error::invalid("restoring from backups", message));
         }
-        let mut words = LastWords::of_at_most(lines);
+        let mut entries = Vec::with_capacity(lines as usize);
         for (number, link) in self.chain.iter().enumerate().skip(1) {
-            let reader = BackupReader::open(link.place.clone()).await;
-            let mut reader = reader.map_err(|error| unread(&link.place, error))?;
-            while let Some(line) = reader.next().await.map_err(|error| unread(&link.place, error))? {
-                words.add(link.word(number, &line)?);
+            let reader = BackupReader::open(link.location.clone()).await;
+            let mut reader = reader.map_err(|error| read_error(&link.location, ACTION, error))?;
+            while let Some(line) = reader.next().await.map_err(|error| read_error(&link.location, ACTION, error))? {
+                entries.push(link.entry(number, &line)?);
             }
         }
-        self.last_words = words.sorted();
+        self.latest_entries = LatestEntries::of(entries);
         Ok(())
     }
 
-    /// How many files to read side by side. A segment is held in memory; and of files of other tools the later one, by name,
-    /// has the last word on a document that is in both.
-    pub(super) fn at_once(&self) -> usize {
-        if self.chain.is_empty() { 1 } else { SEGMENTS_AT_ONCE }
+    /// How many files may be read concurrently. Segments are held in memory. JSON files are read in the order of their names,
+    /// because the later file counts if a document is in both.
+    pub(super) fn concurrent_files(&self) -> usize {
+        if self.chain.is_empty() { 1 } else { CONCURRENT_SEGMENTS }
     }
 
+    /// The number of files.
     pub(super) fn count(&self) -> usize {
         self.files.len()
     }
 
-    /// How many lines there are, where that is known.
+    /// The number of lines, if it is known.
     pub(super) fn total(&self) -> Option<u64> {
         let lines = self.chain.iter().map(|link| link.manifest.documents + link.manifest.deletions).sum();
         (!self.chain.is_empty()).then_some(lines)
     }
 
-    /// The name of a file, and the number of its backup in the chain.
+    /// The name of a file, and the number of its backup if the chain has several.
     pub(super) fn name(&self, file: usize) -> (Option<usize>, String) {
         match self.files.get(file) {
             Some(File::Segment { link, record }) => {
                 (Some(*link).filter(|_| self.chain.len() > 1), record.name.to_string())
             }
-            Some(File::Foreign { name, .. }) => (None, name.clone()),
+            Some(File::Json { name, .. }) => (None, name.clone()),
             None => (None, String::new()),
         }
     }
 
-    /// Reads a file, or a good piece of a long one, to find damage before anything is written. Where to go on.
+    /// Reads a file, or a part of a JSON file, to find damage before anything is written. Returns where to continue.
     pub(super) async fn check(&self, file: usize, from: FilePosition) -> Result<Option<FilePosition>, Error> {
         match self.files.get(file) {
             Some(File::Segment { link, record }) => {
-                let place = &self.chain[*link].place;
-                let found = verify_segment(place, record.clone()).await.map_err(format_error)?;
-                found.damages.first().map_or(Ok(None), |damage| Err(damaged(place, damage)))
+                let location = self.location(*link)?;
+                let found = verify_segment(location, record.clone()).await.map_err(format_error)?;
+                found.damages.first().map_or(Ok(None), |damage| Err(damage_error(location, ACTION, damage)))
             }
-            Some(File::Foreign { above, .. }) => {
+            Some(File::Json { folder, .. }) => {
                 let mut open = self.take(file, from).await?;
                 for _ in 0..CHECKED_LINES {
-                    if open.reader.next(above).await?.is_none() {
+                    if open.reader.next(folder).await?.is_none() {
                         return Ok(None);
                     }
                     open.lines += 1;
@@ -246,17 +257,18 @@ impl BackupFiles {
         }
     }
 
-    /// Lines of a file from `from` on: so many, or those before `until`.
+    /// Reads lines of a file from `from` on: at most `max_lines`, or those before `until`, whose inner `None` is the end of the
+    /// file.
     pub(super) async fn lines(
         &self,
         file: usize,
         from: FilePosition,
-        most: usize,
+        max_lines: usize,
         until: Option<Option<FilePosition>>,
     ) -> Result<Lines, Error> {
-        let place = match self.files.get(file) {
-            Some(File::Segment { link, .. }) => &self.chain[*link].place,
-            Some(File::Foreign { above, .. }) => above,
+        let location = match self.files.get(file) {
+            Some(File::Segment { link, .. }) => self.location(*link)?,
+            Some(File::Json { folder, .. }) => folder,
             None => return Ok(Lines { lines: Vec::new(), next: None, processed: 0 }),
         };
         let first = from.lines;
@@ -265,128 +277,159 @@ impl BackupFiles {
         loop {
             let is_full = match &until {
                 Some(until) => until.as_ref().is_some_and(|until| open.lines >= until.lines),
-                None => open.lines - first >= most as u64 || bytes >= PAGE_BYTES,
+                None => open.lines - first >= max_lines as u64 || bytes >= PAGE_BYTES,
             };
             let processed = open.lines - first;
             if is_full {
                 return Ok(Lines { lines, next: Some(self.leave(file, open)), processed });
             }
-            let Some(line) = open.reader.next(place).await? else {
+            let Some(line) = open.reader.next(location).await? else {
                 return Ok(Lines { lines, next: None, processed });
             };
             open.lines += 1;
             let content = match line {
-                Read::Line(line) if self.is_superseded(file, &line)? => continue,
-                Read::Line(Line::Document(document)) => Content::Document(document.into_body()),
-                Read::Line(Line::Deletion(gone)) => {
-                    let partition_key = key_from_components(gone.partition_key)?;
-                    Content::Deletion(DocumentName { id: gone.id, partition_key })
+                FileLine::Segment(line) if self.is_superseded(file, &line)? => continue,
+                FileLine::Segment(Line::Document(document)) => LineContent::Document(document.into_body()),
+                FileLine::Segment(Line::Deletion(deletion)) => {
+                    let partition_key = key_from_components(deletion.partition_key)?;
+                    LineContent::Deletion(DocumentName { id: deletion.id, partition_key })
                 }
-                Read::Foreign(document) => Content::Document(without_system_properties(document)),
+                FileLine::Json(document) => LineContent::Document(without_system_properties(document)),
             };
-            if let Content::Document(body) = &content {
+            if let LineContent::Document(body) = &content {
                 bytes += body.to_string().len();
             }
             lines.push((open.lines, content));
         }
     }
 
-    /// A reader that stands there: the one that was left, or another.
-    async fn take(&self, file: usize, from: FilePosition) -> Result<Open, Error> {
-        let left = self.open().remove(&file).filter(|open| open.lines == from.lines);
-        match left {
+    /// A reader at this position: the one that [`Self::leave`] stored, or a new one.
+    async fn take(&self, file: usize, from: FilePosition) -> Result<OpenFile, Error> {
+        let stored = self.open().remove(&file).filter(|open| open.lines == from.lines);
+        match stored {
             Some(open) => Ok(open),
             None => self.open_file(file, from).await,
         }
     }
 
-    /// Leaves a reader for the next page; where it stands.
-    fn leave(&self, file: usize, open: Open) -> FilePosition {
+    /// Stores a reader for the next page. Returns its position.
+    fn leave(&self, file: usize, open: OpenFile) -> FilePosition {
         let mark = match &open.reader {
             FileReader::Segment(_) => None,
-            FileReader::Foreign(reader) => reader.resume_point(),
+            FileReader::Json(reader) => reader.resume_point(),
         };
         let position = FilePosition { lines: open.lines, mark };
         self.open().insert(file, open);
         position
     }
 
-    async fn open_file(&self, file: usize, from: FilePosition) -> Result<Open, Error> {
+    async fn open_file(&self, file: usize, from: FilePosition) -> Result<OpenFile, Error> {
         match self.files.get(file) {
             Some(File::Segment { link, record }) => {
-                let place = &self.chain[*link].place;
-                let reader = SegmentReader::open(place, record.clone()).await;
-                let mut reader = reader.map_err(|error| unread(place, error))?;
+                let location = self.location(*link)?;
+                let reader = SegmentReader::open(location, record.clone()).await;
+                let mut reader = reader.map_err(|error| read_error(location, ACTION, error))?;
                 let mut lines = 0;
-                while lines < from.lines && reader.next().map_err(|damage| damaged(place, damage))?.is_some() {
+                let damaged = |damage| damage_error(location, ACTION, &damage);
+                while lines < from.lines && reader.next().map_err(damaged)?.is_some() {
                     lines += 1;
                 }
-                Ok(Open { reader: FileReader::Segment(Box::new(reader)), lines })
+                Ok(OpenFile { reader: FileReader::Segment(Box::new(reader)), lines })
             }
-            Some(File::Foreign { above, name }) => {
+            Some(File::Json { folder, name }) => {
                 let reader = match &from.mark {
-                    Some(mark) => JsonFilesReader::resume(above.clone(), name.clone(), mark).await,
-                    None => JsonFilesReader::open(above.child(name).map_err(format_error)?).await,
+                    Some(mark) => JsonFilesReader::resume(folder.clone(), name.clone(), mark).await,
+                    None => JsonFilesReader::open(folder.child(name).map_err(format_error)?).await,
                 };
-                let reader = Box::new(reader.map_err(|error| wrong(above, error))?);
-                Ok(Open { reader: FileReader::Foreign(reader), lines: from.lines })
+                let reader = Box::new(reader.map_err(|error| json_error(folder, error))?);
+                Ok(OpenFile { reader: FileReader::Json(reader), lines: from.lines })
             }
-            None => Err(Error::invalid("restoring from a backup", "it has no such file")),
+            None => {
+                let message = format!("the job is at file {file}, and the backup has {} files", self.files.len());
+                Err(Error::corrupt(ACTION, message))
+            }
         }
     }
 
-    /// Whether a later line of the chain says what becomes of the document.
+    /// Whether a later line of the chain is about the same document.
     fn is_superseded(&self, file: usize, line: &Line) -> Result<bool, Error> {
         let Some(File::Segment { link, .. }) = self.files.get(file) else { return Ok(false) };
-        if self.last_words.is_empty() {
+        if self.latest_entries.is_empty() {
             return Ok(false);
         }
-        Ok(self.last_words.supersede(self.chain[*link].word(*link, line)?))
+        Ok(self.latest_entries.supersede(self.link(*link)?.entry(*link, line)?))
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<usize, Open>> {
+    fn link(&self, number: usize) -> Result<&Link, Error> {
+        let missing = || Error::internal(ACTION, format!("the chain has no backup {number}"));
+        self.chain.get(number).ok_or_else(missing)
+    }
+
+    fn location(&self, link: usize) -> Result<&BackupLocation, Error> {
+        self.link(link).map(|link| &link.location)
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<usize, OpenFile>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Link {
-    /// What a line of this backup, of this number in the chain, says.
-    fn word(&self, number: usize, line: &Line) -> Result<Word, Error> {
+    /// The entry of a line of this backup, whose number in the chain is `number`.
+    fn entry(&self, number: usize, line: &Line) -> Result<Entry, Error> {
         Ok(match line {
             Line::Document(document) => {
                 let key = Key::of(document.value(), &self.manifest.backup.source.partition_key_paths)?;
-                Word::of(number, true, document.id(), &key)
+                Entry::of(number, true, document.id(), &key)
             }
-            Line::Deletion(gone) => {
-                Word::of(number, false, &gone.id, &key_from_components(gone.partition_key.clone())?)
+            Line::Deletion(deletion) => {
+                Entry::of(number, false, &deletion.id, &key_from_components(deletion.partition_key.clone())?)
             }
         })
     }
 }
 
-/// A line as its file has it.
-enum Read {
-    Line(Line),
-    Foreign(Value),
+/// A line of a file, before it is interpreted.
+enum FileLine {
+    Segment(Line),
+    Json(Value),
 }
 
 impl FileReader {
-    async fn next(&mut self, place: &BackupLocation) -> Result<Option<Read>, Error> {
+    async fn next(&mut self, location: &BackupLocation) -> Result<Option<FileLine>, Error> {
         match self {
             Self::Segment(reader) => {
-                reader.next().map(|line| line.map(Read::Line)).map_err(|damage| damaged(place, damage))
+                let line = reader.next().map_err(|damage| damage_error(location, ACTION, &damage))?;
+                Ok(line.map(FileLine::Segment))
             }
-            Self::Foreign(reader) => {
-                let document = reader.next().await.map_err(|error| wrong(place, error))?;
-                Ok(document.map(|JsonDocument { document, .. }| Read::Foreign(document)))
+            Self::Json(reader) => {
+                let document = reader.next().await.map_err(|error| json_error(location, error))?;
+                Ok(document.map(|JsonDocument { document, .. }| FileLine::Json(document)))
             }
         }
     }
 }
 
-fn wrong(place: &BackupLocation, error: JsonFilesError) -> Error {
+/// A file that is not what its name says is damaged; a location without such files is the caller's fault.
+fn json_error(location: &BackupLocation, error: JsonFilesError) -> Error {
     match error {
         JsonFilesError::Location(error) => format_error(error),
-        other => damaged(place, other),
+        JsonFilesError::NoFiles { .. } => Error::invalid(format!("{ACTION} in {location}"), error.to_string()),
+        JsonFilesError::Content { .. } => Error::corrupt(format!("{ACTION} in {location}"), error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use changefeed_cosmos::ErrorKind;
+
+    #[test]
+    fn a_position_is_the_same_as_text_and_a_damaged_one_is_corrupt_data() {
+        assert_eq!(FilePosition::parse(None).expect("position"), FilePosition::default());
+        let position = FilePosition { lines: 7, mark: None };
+        assert_eq!(FilePosition::parse(Some(&position.to_string())).expect("position"), position);
+        let error = FilePosition::parse(Some("{lines")).expect_err("damaged");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
     }
 }

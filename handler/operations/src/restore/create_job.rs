@@ -1,79 +1,38 @@
-//! Restores that answer at once, and those that become jobs.
+//! Creates the jobs of restores and undos, and reads their requests.
 
 use std::collections::HashSet;
 
+use changefeed_cosmos::{DocumentName, Error, ErrorKind, Key, reassemble, split_large_record, timestamp};
+use changefeed_history::SCHEMA;
+use changefeed_jobs::{JobState, Work, check_budget, new_id};
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use super::backup_files::BackupFiles;
-use super::plan::Counts;
-use super::record::{RestoreRecord, RestoreReport};
-use super::request::{RestoreRequest, Selection, Target};
+use super::planned_item::Counts;
+use super::restore_record::{PLAN_TTL, RestoreRecord};
+use super::restore_request::{RestoreRequest, Selection, Target};
 use super::restores::{RESTORE, Restores};
 use super::undo::UndoRequest;
-use super::work::undo_request;
 use crate::backup::format_error;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::reassemble;
-use changefeed_cosmos::split_large_record;
-use changefeed_cosmos::timestamp;
-use changefeed_cosmos::{Error, ErrorKind, Key};
-use changefeed_history::SCHEMA;
-use changefeed_jobs::{JobState, Work, check_budget, new_id};
 
-/// Documents in a list that a job's record holds itself: the record is written often.
+/// The most documents that are listed in a job's record, which is written often. A longer list is an item of its own.
 const MAX_LISTED: usize = 100;
-/// Seconds that a plan is kept.
-pub(super) const PLAN_TTL: u64 = 7 * 86_400;
-
-/// What became of a request.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Restored {
-    /// It was done, or planned.
-    Report(Box<RestoreReport>),
-    /// It is a job now.
-    Job(Box<RestoreRecord>),
-}
 
 impl Restores {
-    /// Plans a restore and, unless it is a dry run, executes it. One that is too large for a request becomes a job.
+    /// Creates the job of a restore.
     ///
     /// # Errors
-    /// As [`Restores::plan`], [`Restores::execute`] and [`Restores::create_job`].
-    pub async fn run(&self, request: &RestoreRequest) -> Result<Restored, Error> {
-        let plan = if request.is_job() { None } else { self.plan(request).await? };
-        Ok(match plan {
-            None => Restored::Job(Box::new(self.create_job(request).await?)),
-            Some(plan) if request.dry_run => Restored::Report(Box::new(plan.report())),
-            Some(plan) => Restored::Report(Box::new(self.execute(plan).await?)),
-        })
-    }
-
-    /// Plans the undoing of a restore and, unless it is a dry run, executes it. Of a restore that was a job it is one.
-    ///
-    /// # Errors
-    /// As [`Restores::plan_undo`], [`Restores::execute`] and [`Restores::create_undo_job`].
-    pub async fn undo(&self, id: &str, request: &UndoRequest) -> Result<Restored, Error> {
-        Ok(match self.plan_undo(id, request).await? {
-            None => Restored::Job(Box::new(self.create_undo_job(id, request).await?)),
-            Some(plan) if request.dry_run => Restored::Report(Box::new(plan.report())),
-            Some(plan) => Restored::Report(Box::new(self.execute(plan).await?)),
-        })
-    }
-
-    /// Makes a job of a restore, for whoever runs jobs.
-    ///
-    /// # Errors
-    /// When the request is out of bounds, and when the job cannot be stored.
+    /// When the request is invalid; when its backup is damaged or cannot be read; and when the job cannot be stored.
     pub async fn create_job(&self, request: &RestoreRequest) -> Result<RestoreRecord, Error> {
         check_budget(request.ru_per_second).map_err(|message| Error::invalid("planning a restore", message))?;
-        let written = self.target_container(request.into.as_deref()).await?;
+        let target = self.target_container(request.into.as_deref()).await?;
         let mut only_on = None;
-        if let Target::Backup(places) = &request.target {
-            self.check_several(places).await?;
-            let files = BackupFiles::find(self, places).await?;
-            files.check_target(written.key_paths(), request.delete_created_after)?;
-            only_on = self.places.required_host(places.iter().map(String::as_str));
+        if let Target::Backup(locations) = &request.target {
+            self.check_locations(locations).await?;
+            let files = BackupFiles::find(&self.locations, locations).await?;
+            files.check_target(target.key_paths(), request.delete_created_after)?;
+            only_on = self.locations.required_host(locations.iter().map(String::as_str));
         }
         if let Selection::Partition(key) = &request.selection {
             self.history.check_key(key).await?;
@@ -96,14 +55,14 @@ impl Restores {
         self.create_restore(record).await
     }
 
-    /// Files of other tools are restored from one place.
-    async fn check_several(&self, places: &[String]) -> Result<(), Error> {
-        for name in places.iter().filter(|_| places.len() > 1) {
-            let place = self.places.open(name).map_err(format_error)?;
-            if place.as_file().await.map_err(format_error)?.is_some() {
+    /// Checks that several locations are not files: JSON files are restored from one location.
+    async fn check_locations(&self, locations: &[String]) -> Result<(), Error> {
+        for name in locations.iter().filter(|_| locations.len() > 1) {
+            let location = self.locations.open(name).map_err(format_error)?;
+            if location.as_file().await.map_err(format_error)?.is_some() {
                 let message = format!(
-                    "{place} is a file; several places must be backups, a full one and after it its increments in \
-                     order. Of several files, name the folder or restore one after the other"
+                    "{location} is a file; several locations must be backups: a full one, then its increments in order. \
+                     To restore several files, name their folder, or restore them one by one"
                 );
                 return Err(Error::invalid("restoring from backups", message));
             }
@@ -111,32 +70,32 @@ impl Restores {
         Ok(())
     }
 
-    /// Makes a job of undoing a restore that was a job.
+    /// Creates the job that undoes a restore that was a job.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such restore; [`ErrorKind::Conflict`] when it is not over; and when the
-    /// job cannot be stored.
+    /// [`ErrorKind::NotFound`] when there is no such restore; [`ErrorKind::Conflict`] when it has not ended;
+    /// [`ErrorKind::Invalid`] when it was a dry run; and when the job cannot be stored.
     pub async fn create_undo_job(&self, id: &str, request: &UndoRequest) -> Result<RestoreRecord, Error> {
         let refused = |kind, message: &str| Error::new(kind, format!("undoing restore {id}"), message);
         check_budget(request.ru_per_second).map_err(|message| refused(ErrorKind::Invalid, &message))?;
         let record = self.record(id).await?;
         if !record.state.is_end() {
-            return Err(refused(ErrorKind::Conflict, "it is not over; cancel it first, or wait"));
+            return Err(refused(ErrorKind::Conflict, "it has not ended; cancel it, or wait until it ends"));
         }
         if record.state == JobState::Planned {
-            return Err(refused(ErrorKind::Invalid, "it was only planned: there is nothing to undo"));
+            return Err(refused(ErrorKind::Invalid, "it was a dry run: there is nothing to undo"));
         }
         self.create_restore(RestoreRecord {
             undo_of: Some(record.id),
             into: record.into,
             requested_by: request.requested_by.clone(),
             reason: request.reason.clone(),
-            ..queued(undo_request(id, request.dry_run, request.force), request.ru_per_second)
+            ..queued(request.recorded(id), request.ru_per_second)
         })
         .await
     }
 
-    /// Stores a long list of documents beside the job that restores them.
+    /// Stores a long list of documents as an item of its own.
     async fn store_list(&self, job_id: &str, documents: &[DocumentName], dry_run: bool) -> Result<(), Error> {
         let id = list_id(job_id);
         let mut list =
@@ -151,19 +110,23 @@ impl Restores {
         Ok(())
     }
 
-    /// The request of a job, with its list of documents, each once.
+    /// Reads the request of a job, with its list of documents, each once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when it is damaged, and when the list cannot be read.
     pub(super) async fn request_of(&self, job_id: &str, mut recorded: Value) -> Result<RestoreRequest, Error> {
         if recorded["documents"].is_number() {
             let (jobs, id) = (self.jobs.open().await?, list_id(job_id));
-            let missing = || Error::corrupt(format!("reading {id}"), "the list of documents does not exist");
+            let action = || format!("reading the documents of restore {job_id}");
+            let missing = || Error::corrupt(action(), format!("item {id} does not exist"));
             let list = jobs.read(&Key::text(&id), &id).await?.ok_or_else(missing)?;
             recorded["documents"] = reassemble(&jobs, list, &["documents"]).await?["documents"].take();
         }
         let mut request: RestoreRequest = serde_json::from_value(recorded)
             .map_err(|error| Error::corrupt(format!("reading the request of restore {job_id}"), error))?;
         if let Selection::Documents(documents) = &mut request.selection {
-            let mut seen = HashSet::new();
-            documents.retain(|name| seen.insert((name.partition_key.to_string(), name.id.clone())));
+            let mut names = HashSet::new();
+            documents.retain(|name| names.insert(name.to_index_key()));
         }
         Ok(request)
     }
@@ -182,6 +145,7 @@ fn list_id(job_id: &str) -> String {
     format!("{job_id}-documents")
 }
 
+/// The record of a job that no worker has started.
 fn queued(request: Value, ru_per_second: Option<f64>) -> RestoreRecord {
     let now = Utc::now();
     RestoreRecord {

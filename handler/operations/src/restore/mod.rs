@@ -1,30 +1,36 @@
-//! Puts documents back.
+//! Restores documents from the history or from a backup.
 //!
-//! A restore is a plan, then its execution. The plan is a value that can be shown; it says for each document what would be
-//! done and carries the etag that it saw. Execution writes only over what the plan saw, after making sure that what it
-//! overwrites is in the history, and records what it did, so that it can be undone. What is too large for a request is a
-//! job, which does the same page by page.
+//! A restore goes one way: request, select, plan, execute, write. The plan is a value that can be shown. It has the action for
+//! each document, and the etag of the live document. The execution writes only where that etag still holds, first saves the
+//! version that it overwrites to the history, and records what it did, so that the restore can be undone. A restore that is too
+//! large for one request is a job, which does the same page by page.
 
 mod backup_files;
 mod create_job;
 mod execute;
-mod from_backup;
-mod last_words;
+mod latest_entries;
 mod plan;
-mod record;
-mod request;
+mod plan_backup;
+mod plan_document;
+mod plan_scan;
+mod planned_item;
+mod restore_job;
+mod restore_page;
+mod restore_record;
+mod restore_request;
+mod restore_view;
+mod restore_worker;
 mod restores;
-mod scanned;
+mod run;
 mod select;
-mod show;
-mod stored_item;
 mod undo;
-mod work;
+mod write;
 
-pub use create_job::Restored;
-pub use plan::{Action, BackupLine, Counts, Plan, PlannedItem};
-pub use record::{RestoreList, RestoreRecord, RestoreReport};
-pub use request::{FilterOn, RestoreRequest, Selection, Target};
+pub use plan::Plan;
+pub use planned_item::{Action, BackupLine, Counts, PlannedItem};
+pub use restore_record::{RestoreRecord, RestoreReport};
+pub use restore_request::{FilterOn, RestoreRequest, Selection, Target};
+pub use restore_view::{RestoreItems, RestoreList, RestoreView};
 pub use restores::{RESTORE, RestoreOptions, Restores};
-pub use show::{RestoreItems, RestoreView};
+pub use run::Restored;
 pub use undo::UndoRequest;

@@ -1,27 +1,24 @@
-//! What restores need.
+//! Restores, and what they need.
 
 use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Error, Meter};
-use changefeed_history::{ContainerNames, History};
-use changefeed_jobs::{JobKind, Jobs, Kind, Run, Step};
-use futures::FutureExt;
-use futures::future::BoxFuture;
-
-use super::work;
+use changefeed_cosmos::{Container, Error, Meter};
+use changefeed_history::{ContainerNames, History, Role};
+use changefeed_jobs::{Jobs, Kind};
+use serde_json::Value;
 
 /// The kind of restores among the jobs.
 pub const RESTORE: Kind = Kind { name: "restore", noun: "restore" };
 
-/// How documents are restored.
+/// The options of restores.
 #[derive(Clone, Debug)]
 pub struct RestoreOptions {
-    /// Writes in flight for one request.
+    /// Documents that are planned or written concurrently.
     pub concurrency: usize,
-    /// How long transient failures are retried within a request.
+    /// How long transient failures are retried within one request.
     pub timeout: Duration,
-    /// The field of a restored document that gets the time of the restore, in seconds since 1970; `None` is none.
+    /// The field of a restored document that is set to the time of the restore, in seconds since 1970; `None` sets no field.
     pub restored_at_field: Option<String>,
 }
 
@@ -31,33 +28,69 @@ pub struct Restores {
     pub(super) names: ContainerNames,
     pub(super) history: History,
     pub(super) jobs: Jobs,
-    pub(super) places: LocationAccess,
+    pub(super) locations: LocationAccess,
     pub(super) options: RestoreOptions,
 }
 
 impl Restores {
-    /// Restores from this history and from backups; their records are in `jobs`.
+    /// Restores from this history and from backups. Their records are in `jobs`.
     pub fn new(
         names: ContainerNames,
         history: History,
         jobs: Jobs,
-        places: LocationAccess,
+        locations: LocationAccess,
         options: RestoreOptions,
     ) -> Self {
-        Self { names, history, jobs, places, options }
+        Self { names, history, jobs, locations, options }
     }
 
-    fn metered(&self, meter: &Meter) -> Self {
+    /// The same restores, whose requests another meter counts.
+    pub(super) fn metered(&self, meter: &Meter) -> Self {
         Self { history: self.history.metered(meter), jobs: self.jobs.metered(meter), ..self.clone() }
     }
-}
 
-impl JobKind for Restores {
-    fn kind(&self) -> Kind {
-        RESTORE
+    /// The container that a restore writes to: the monitored one, or another one with the same partition key that is not one of
+    /// the history's containers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](changefeed_cosmos::ErrorKind::Invalid) when it is a container of the history, or has another
+    /// partition key; and when it cannot be read.
+    pub(super) async fn target_container(&self, into: Option<&str>) -> Result<Container, Error> {
+        let monitored = self.history.monitored();
+        let Some(name) = into else { return monitored.open().await };
+        if let Some(role) = Role::ALL.into_iter().find(|role| self.names.of(*role) == name) {
+            return Err(Error::invalid(
+                "planning a restore",
+                format!("into is {name:?}, the {role:?} container; name another one"),
+            ));
+        }
+        let container = monitored.sibling(name).open().await?;
+        let monitored = monitored.open().await?;
+        let expected = monitored.key_paths();
+        if container.key_paths() != expected {
+            let message = format!(
+                "into is {name:?}, whose partition key is {}; it must be {}",
+                container.key_paths().join(", "),
+                expected.join(", ")
+            );
+            return Err(Error::invalid("planning a restore", message));
+        }
+        Ok(container)
     }
 
-    fn work<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Step, Error>> {
-        async move { work::work(&self.metered(run.meter()), run).await }.boxed()
+    /// A document without the time of a restore, for comparisons.
+    pub(super) fn without_restored_at(&self, mut document: Value) -> Value {
+        if let (Value::Object(properties), Some(field)) = (&mut document, &self.options.restored_at_field) {
+            properties.shift_remove(field);
+        }
+        document
+    }
+
+    /// A document with the time of a restore, in seconds since 1970.
+    pub(super) fn with_restored_at(&self, mut document: Value, second: i64) -> Value {
+        if let (Value::Object(properties), Some(field)) = (&mut document, &self.options.restored_at_field) {
+            properties.insert(field.clone(), second.into());
+        }
+        document
     }
 }

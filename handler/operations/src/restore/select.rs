@@ -1,113 +1,126 @@
-//! From a selection to the names of documents that may be meant.
+//! Finds the documents that a selection may include: the candidates of a restore within one request.
 
-use futures::{StreamExt, TryStreamExt};
+use changefeed_cosmos::{DocumentName, Error, Key, MAX_PAGE_ITEMS, read_id_and_key, select_id_and_key};
+use changefeed_history::Filter;
+use futures::TryStreamExt;
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use super::request::{FilterOn, Selection};
+use super::restore_request::{FilterOn, Selection};
 use super::restores::Restores;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::{Error, Key};
-use changefeed_history::Filter;
-use changefeed_history::pk_of;
+use crate::scan::query_versions;
 
-/// Names of documents, each once, while there are not too many.
-struct Names {
-    names: indexmap::IndexMap<(String, String), DocumentName>,
-    max: usize,
+/// The versions that are read for each document that a request may plan. A version costs a part of a request unit, and a plan
+/// several. The SDK cannot run a DISTINCT query over all partitions, so a document has a row for each version.
+const VERSIONS_PER_CANDIDATE: usize = 5;
+
+/// Names of documents, each once. There are too many when the documents, or the versions that were read to find them, exceed a
+/// limit.
+struct Candidates {
+    names: IndexMap<String, DocumentName>,
+    max_names: usize,
+    versions: usize,
+    max_versions: usize,
 }
 
-impl Names {
+impl Candidates {
+    fn new(max_names: usize) -> Self {
+        let max_versions = max_names.saturating_mul(VERSIONS_PER_CANDIDATE);
+        Self { names: IndexMap::new(), max_names, versions: 0, max_versions }
+    }
+
     fn add(&mut self, name: DocumentName) {
-        self.names.entry((name.partition_key.to_string(), name.id.clone())).or_insert(name);
+        self.names.entry(name.to_index_key()).or_insert(name);
     }
 
     fn are_too_many(&self) -> bool {
-        self.names.len() > self.max
+        self.names.len() > self.max_names || self.versions > self.max_versions
     }
 }
 
 impl Restores {
-    /// The documents that the selection may mean, live and past; `None` when they are too many for one request.
-    /// `last_change` bounds the versions that are looked at.
+    /// The documents that the selection may include, live and past; `None` when there are too many, or too many versions of them,
+    /// for one request.
+    /// `last_change` is the second since 1970 of the newest versions that count.
+    ///
+    /// # Errors
+    /// When the partition key value does not match the container, and when the containers cannot be read.
     pub(super) async fn candidates(
         &self,
         selection: &Selection,
         last_change: i64,
     ) -> Result<Option<Vec<DocumentName>>, Error> {
-        let mut names = Names { names: indexmap::IndexMap::new(), max: self.jobs.options().max_candidates };
+        let mut candidates = Candidates::new(self.jobs.options().max_candidates);
         match selection {
-            Selection::Documents(documents) => documents.iter().cloned().for_each(|name| names.add(name)),
+            Selection::Documents(documents) => documents.iter().cloned().for_each(|name| candidates.add(name)),
             Selection::Partition(key) => {
                 self.history.check_key(key).await?;
-                self.live_names(&mut names, &[], Some(key)).await?;
-                self.past_names(&mut names, &[], Some(key), last_change).await?;
+                self.add_live(&mut candidates, &[], Some(key)).await?;
+                self.add_past(&mut candidates, &[], Some(key), last_change).await?;
             }
             Selection::Filter { filters, on } => {
-                self.live_names(&mut names, filters, None).await?;
+                self.add_live(&mut candidates, filters, None).await?;
                 if *on == FilterOn::Target {
-                    self.past_names(&mut names, filters, None, last_change).await?;
+                    self.add_past(&mut candidates, filters, None, last_change).await?;
                 }
             }
             Selection::All => {
-                self.live_names(&mut names, &[], None).await?;
-                self.past_names(&mut names, &[], None, last_change).await?;
+                self.add_live(&mut candidates, &[], None).await?;
+                self.add_past(&mut candidates, &[], None, last_change).await?;
             }
         }
-        Ok((!names.are_too_many()).then(|| names.names.into_values().collect()))
+        Ok((!candidates.are_too_many()).then(|| candidates.names.into_values().collect()))
     }
 
-    async fn live_names(&self, names: &mut Names, filters: &[Filter], key: Option<&Key>) -> Result<(), Error> {
+    /// Adds the live documents that meet the filters, until there are too many.
+    async fn add_live(&self, candidates: &mut Candidates, filters: &[Filter], key: Option<&Key>) -> Result<(), Error> {
         let monitored = self.history.monitored().open().await?;
         let mut parameters = Map::new();
         let conditions: Vec<String> = filters.iter().map(|filter| filter.condition("c", &mut parameters)).collect();
         let condition =
             if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        let query = format!("SELECT * FROM c{condition}");
-        let mut documents = monitored.select::<Value>(&query, &parameters, key).await?;
-        while let Some(document) = documents.try_next().await? {
-            let partition_key = Key::of(&document, monitored.key_paths())?;
-            names.add(DocumentName { id: document["id"].as_str().unwrap_or_default().to_owned(), partition_key });
-            if names.are_too_many() {
-                break;
-            }
+        let query = format!("SELECT VALUE {} FROM c{condition}", select_id_and_key(monitored.key_paths()));
+        let mut rows = monitored.select::<Value>(&query, &parameters, key).await?;
+        while !candidates.are_too_many()
+            && let Some(row) = rows.try_next().await?
+        {
+            candidates.add(read_id_and_key(&row, monitored.key_paths())?);
         }
         Ok(())
     }
 
-    async fn past_names(
+    /// Adds the documents that have a version not after `last_change` that may meet the filters, until there are too many.
+    async fn add_past(
         &self,
-        names: &mut Names,
+        candidates: &mut Candidates,
         filters: &[Filter],
         key: Option<&Key>,
         last_change: i64,
     ) -> Result<(), Error> {
         let changes = self.history.changes().open().await?;
-        let mut parameters = Map::from_iter([("@last".to_owned(), json!(last_change))]);
-        let mut conditions = vec!["c.sourceTs <= @last".to_owned()];
-        match key.map(pk_of) {
-            Some(Some(pk)) => {
-                parameters.insert("@pk".to_owned(), pk);
-                conditions.push("c.pk = @pk".to_owned());
-            }
-            Some(None) => conditions.push("NOT IS_DEFINED(c.pk)".to_owned()),
-            None => {}
-        }
+        let select = "SELECT VALUE {id: c.sourceId, partitionKey: c.partitionKey}".to_owned();
+        let mut versions = query_versions(&changes, select, key);
+        versions.conditions.push("c.sourceTs <= @last".to_owned());
+        versions.parameters.insert("@last".to_owned(), json!(last_change));
         if !filters.is_empty() {
             let fields: Vec<String> =
-                filters.iter().map(|filter| filter.condition("c.document", &mut parameters)).collect();
-            conditions.push(format!(
-                "({} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))",
-                fields.join(" AND ")
-            ));
+                filters.iter().map(|filter| filter.condition("c.document", &mut versions.parameters)).collect();
+            // A query cannot see into compressed documents: they may meet the filters.
+            let fields = fields.join(" AND ");
+            versions
+                .conditions
+                .push(format!("({fields} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))"));
         }
-        let query = format!("SELECT c.sourceId AS id, c.partitionKey FROM c WHERE {}", conditions.join(" AND "));
-        let mut found = changes.select::<DocumentName>(&query, &parameters, None).await?.fuse();
-        while let Some(name) = found.try_next().await? {
+        let query = format!("{} FROM c WHERE {}", versions.select, versions.conditions.join(" AND "));
+        let page_items = candidates.max_versions.saturating_add(1).min(MAX_PAGE_ITEMS as usize);
+        let prefix = versions.key.as_ref();
+        let mut names = changes.select_few::<DocumentName>(&query, &versions.parameters, prefix, page_items).await?;
+        while !candidates.are_too_many()
+            && let Some(name) = names.try_next().await?
+        {
+            candidates.versions += 1;
             if key.is_none_or(|key| *key == name.partition_key) {
-                names.add(name);
-            }
-            if names.are_too_many() {
-                break;
+                candidates.add(name);
             }
         }
         Ok(())

@@ -1,9 +1,9 @@
-//! Reads the documents that a job may mean, each exactly once, in memory that does not grow.
+//! Scans the documents that a job may select, each exactly once, in bounded memory.
 
-mod documents;
-mod seen;
-mod versions;
+mod document_scan;
+mod query_versions;
+mod scan_state;
 
-pub(crate) use documents::{Candidate, Met, Scan};
-pub(crate) use seen::{Seen, Sight};
-pub(crate) use versions::query_versions;
+pub(crate) use document_scan::{Candidate, DocumentScan, ScannedDocument};
+pub(crate) use query_versions::query_versions;
+pub(crate) use scan_state::{RecentStates, ScanState};

@@ -1,7 +1,7 @@
-//! The first look: goes through the live documents, and through the versions, and says what may differ.
+//! The first and second phase: reads the live documents and the versions, and returns suspicions.
 
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, read_id_and_key, select_id_and_key};
-use changefeed_history::{Outline, VersionId, outline_fields};
+use changefeed_history::{History, Outline, VersionId, outline_fields};
 use changefeed_jobs::{Found, PagedQuery};
 use chrono::Utc;
 use serde::Deserialize;
@@ -9,51 +9,50 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::finding::{Finding, FindingKind};
-use super::verifications::Verifications;
-use crate::scan::{Seen, Sight, query_versions};
+use crate::scan::{RecentStates, ScanState, query_versions};
 
-/// What a check is told of.
+/// Checks pages of documents and versions.
 pub(super) struct Check<'a> {
-    pub verifications: &'a Verifications,
-    /// The partition key value to stay within.
+    pub history: &'a History,
+    /// The partition key value that the check is limited to.
     pub key: Option<&'a Key>,
-    /// How long capture may lag, in seconds.
+    /// The grace time: how long capture may lag, in seconds.
     pub grace: i64,
     pub page_items: usize,
-    /// Rows that are looked at side by side.
+    /// Rows that are checked concurrently.
     pub concurrency: usize,
-    pub seen: &'a Seen,
-    /// Large versions that are read side by side.
+    pub states: &'a RecentStates,
+    /// Limits the large versions that are read concurrently.
     pub large: &'a Semaphore,
 }
 
-/// What a row came to.
+/// The outcome for a row.
 pub(super) enum Suspicion {
-    /// These may be findings.
+    /// Findings that have to be confirmed.
     Suspected(Vec<Finding>),
-    /// It is too early to tell.
+    /// It is too early to judge: capture may lag.
     Pending,
 }
 
-/// A live document, as far as it is needed to find its version.
+/// The fields of a live document that identify its version.
 struct LiveRow {
     name: DocumentName,
     ts: i64,
     etag: String,
 }
 
-/// How a version stands in the history.
-pub(super) enum Standing {
-    /// It is there.
+/// Whether the history has a version.
+pub(super) enum Presence {
+    /// It is stored exactly.
     Exact(Outline),
-    /// It is there with values that may have been rewritten.
+    /// It is stored with values that may have been rewritten.
     Inexact,
-    /// It is not there.
+    /// It is not stored.
     Absent,
 }
 
-impl Standing {
-    /// Of a version, among the versions of its second.
+impl Presence {
+    /// The presence of a version, from the stored versions of its second.
     pub(super) fn of(id: &str, outlines: Vec<Outline>) -> Self {
         let mut records = outlines.into_iter().filter(|outline| outline.id.plain() == id).peekable();
         if records.peek().is_none() {
@@ -64,9 +63,9 @@ impl Standing {
 }
 
 impl Check<'_> {
-    /// Looks at a page of live documents of a range.
+    /// Checks a page of the live documents of a range.
     pub(super) async fn live(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found<Suspicion>, Error> {
-        let monitored = self.verifications.history.monitored().open().await?;
+        let monitored = self.history.monitored().open().await?;
         let paths = monitored.key_paths();
         let source = PagedQuery {
             container: &monitored,
@@ -80,7 +79,7 @@ impl Check<'_> {
         let row = |item: Value| {
             let name = read_id_and_key(&item["at"], paths)?;
             let (Some(ts), Some(etag)) = (item["ts"].as_i64(), item["etag"].as_str()) else {
-                return Err(Error::corrupt("listing documents", format!("the query returned {item}")));
+                return Err(Error::corrupt("listing documents", format!("no _ts or _etag: the query returned {item}")));
             };
             Ok(LiveRow { name, ts, etag: etag.to_owned() })
         };
@@ -90,23 +89,23 @@ impl Check<'_> {
     async fn suspect_live(&self, row: LiveRow) -> Result<Option<Suspicion>, Error> {
         let id = VersionId::of_write(row.ts, &row.etag);
         let suspected = |kind| Ok(Some(Suspicion::Suspected(vec![Finding::new(kind, &row.name, &id)])));
-        match Standing::of(&id, self.verifications.history.outlines_at(&row.name, row.ts).await?) {
-            Standing::Exact(_) => Ok(None),
-            Standing::Inexact => suspected(FindingKind::Inexact),
-            Standing::Absent if Utc::now().timestamp() - row.ts < self.grace => Ok(Some(Suspicion::Pending)),
-            Standing::Absent if self.verifications.history.last_outline(&row.name).await?.is_some() => {
+        match Presence::of(&id, self.history.outlines_at(&row.name, row.ts).await?) {
+            Presence::Exact(_) => Ok(None),
+            Presence::Inexact => suspected(FindingKind::Inexact),
+            Presence::Absent if Utc::now().timestamp() - row.ts < self.grace => Ok(Some(Suspicion::Pending)),
+            Presence::Absent if self.history.last_outline(&row.name).await?.is_some() => {
                 suspected(FindingKind::Missing)
             }
-            Standing::Absent => suspected(FindingKind::NeverCaptured),
+            Presence::Absent => suspected(FindingKind::NeverCaptured),
         }
     }
 
-    /// Looks at a page of versions of a range.
+    /// Checks a page of the versions of a range.
     pub(super) async fn past(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found<Suspicion>, Error> {
-        let changes = self.verifications.history.changes().open().await?;
+        let changes = self.history.changes().open().await?;
         let (page_items, concurrency) = (self.page_items, self.concurrency);
         let mut source = PagedQuery { page_items, concurrency, ..query_versions(&changes, outline_fields(), self.key) };
-        // Parts of versions have no time.
+        // Items that hold a part of a version have no time.
         source.conditions.push("IS_DEFINED(c.sourceTs)".to_owned());
         source.page(range, continuation, Ok, |row| self.suspect_version(row)).await
     }
@@ -138,33 +137,33 @@ impl Check<'_> {
         Ok((!findings.is_empty()).then_some(Suspicion::Suspected(findings)))
     }
 
-    /// What is wrong with a version. What was compressed is read back; of the others it is enough that there is a document.
+    /// What is wrong with a version. A large version is read back; any other one only needs a document.
     async fn damage(&self, name: &DocumentName, version: &Outline) -> Result<Option<String>, Error> {
         if version.is_large {
-            let _one_of_few = self.large.acquire().await;
-            return Ok(self.verifications.history.read_back(name, &version.id).await?.and_then(Result::err));
+            let _permit = self.large.acquire().await;
+            return Ok(self.history.read_back(name, &version.id).await?.and_then(Result::err));
         }
         let is_whole = version.is_plain || version.operation.is_removal();
         Ok((!is_whole).then(|| "it has no document".to_owned()))
     }
 
-    /// Whether this is the newest version of a document that should be live and is not.
+    /// Whether this is the newest version of a document, the document should exist, and it does not.
     async fn is_gone(&self, name: &DocumentName, version: &Outline) -> Result<bool, Error> {
         let has_expired = version.expires_at.is_some_and(|expires| expires <= Utc::now().timestamp());
         if version.operation.is_removal() || has_expired {
             return Ok(false);
         }
-        match self.seen.get(name) {
-            Some(Sight::IsLive) => return Ok(false),
-            Some(Sight::MetBy(id)) if id.as_ref() != Some(&version.id) => return Ok(false),
-            Some(Sight::MetBy(_)) | None => {}
+        match self.states.get(name) {
+            Some(ScanState::IsLive) => return Ok(false),
+            Some(ScanState::RepresentedBy(id)) if id.as_ref() != Some(&version.id) => return Ok(false),
+            Some(ScanState::RepresentedBy(_)) | None => {}
         }
-        if self.verifications.history.live(name).await?.is_some() {
-            self.seen.insert(name, Sight::IsLive);
+        if self.history.live(name).await?.is_some() {
+            self.states.insert(name, ScanState::IsLive);
             return Ok(false);
         }
-        let last = self.verifications.history.last_outline(name).await?.map(|last| last.id);
-        self.seen.insert(name, Sight::MetBy(last.clone()));
+        let last = self.history.last_outline(name).await?.map(|last| last.id);
+        self.states.insert(name, ScanState::RepresentedBy(last.clone()));
         Ok(last.as_ref() == Some(&version.id))
     }
 }

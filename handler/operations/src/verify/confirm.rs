@@ -1,44 +1,39 @@
-//! The second look: reads both sides afresh, and says whether what was suspected is so.
+//! The third phase: reads both containers again, and confirms or dismisses a suspicion.
 
 use std::time::Instant;
 
+use changefeed_cosmos::{DocumentName, Error, ErrorKind};
+use changefeed_history::{History, Outline, VersionId};
 use chrono::Utc;
 use tokio::sync::Semaphore;
 
-use super::check::Standing;
+use super::check::Presence;
 use super::finding::{Finding, FindingKind};
-use super::repair::is_permanent;
-use super::verifications::Verifications;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::Error;
-use changefeed_history::Outline;
-use changefeed_history::{Version, VersionId};
+use super::repair::Repair;
 
-/// How often a document that changes under the eyes is looked at.
+/// How often a document is compared that changes in the meantime.
 const ATTEMPTS: usize = 5;
 
-/// What a confirmation is told of.
+/// Confirms suspicions, and repairs what is confirmed.
 pub(super) struct Confirm<'a> {
-    pub verifications: &'a Verifications,
-    pub job_id: &'a str,
-    pub repair: bool,
-    /// How long capture may lag, in seconds.
+    pub history: &'a History,
+    pub repair: Repair<'a>,
+    /// Whether to repair.
+    pub is_repairing: bool,
+    /// The grace time: how long capture may lag, in seconds.
     pub grace: i64,
-    /// When the suspicions were stored, in seconds since 1970 by the service's clock.
-    pub suspected_at: i64,
-    pub deadline: Instant,
-    /// Large versions that are read side by side.
+    /// Limits the large versions that are read concurrently.
     pub large: &'a Semaphore,
 }
 
-/// What became of a suspicion.
+/// The outcome for a suspicion.
 #[derive(Debug)]
 pub(super) enum Confirmed {
-    /// It is so; and perhaps it was repaired.
+    /// It is confirmed, and perhaps repaired.
     Finding(Box<Finding>),
-    /// It is too early to tell.
+    /// It is too early to judge: capture may lag.
     Pending,
-    /// It is not so.
+    /// It is dismissed.
     Nothing,
 }
 
@@ -49,10 +44,10 @@ impl From<Finding> for Confirmed {
 }
 
 impl Confirm<'_> {
-    /// Looks again. What cannot be looked at for good is told as it was suspected.
+    /// Confirms or dismisses a suspicion. A suspicion about a document that cannot be read is a finding with the error.
     ///
     /// # Errors
-    /// When something failed that may pass, or that has nothing to do with the document.
+    /// A transient failure, and one that does not concern the document.
     pub(super) async fn confirm(&self, suspected: Finding) -> Result<Confirmed, Error> {
         let name = suspected.name();
         let confirmed = match suspected.kind {
@@ -73,36 +68,33 @@ impl Confirm<'_> {
             return Ok(suspected.clone().repaired_by(recorded).into());
         }
         for _ in 0..ATTEMPTS {
-            let Some(live) = self.read_live(name).await? else { return Ok(Confirmed::Nothing) };
-            let kind = match Standing::of(&live.id, self.verifications.history.outlines_at(name, live.source_ts).await?)
-            {
-                Standing::Exact(outline) if self.is_own(&outline) => {
+            let Some(live) = self.repair.read_live(name).await? else { return Ok(Confirmed::Nothing) };
+            let kind = match Presence::of(&live.id, self.history.outlines_at(name, live.source_ts).await?) {
+                Presence::Exact(outline) if self.is_own(&outline) => {
                     return Ok(Finding { version: live.id, ..suspected.clone() }.repaired_by(outline.id).into());
                 }
-                Standing::Exact(_) => return Ok(Confirmed::Nothing),
-                Standing::Inexact => FindingKind::Inexact,
-                Standing::Absent if Utc::now().timestamp() - live.source_ts < self.grace => {
+                Presence::Exact(_) => return Ok(Confirmed::Nothing),
+                Presence::Inexact => FindingKind::Inexact,
+                Presence::Absent if Utc::now().timestamp() - live.source_ts < self.grace => {
                     return Ok(Confirmed::Pending);
                 }
-                Standing::Absent if self.verifications.history.last_outline(name).await?.is_some() => {
-                    FindingKind::Missing
-                }
-                Standing::Absent => FindingKind::NeverCaptured,
+                Presence::Absent if self.history.last_outline(name).await?.is_some() => FindingKind::Missing,
+                Presence::Absent => FindingKind::NeverCaptured,
             };
-            if self.read_live(name).await?.is_some_and(|again| again.etag == live.etag) {
+            if self.repair.read_live(name).await?.is_some_and(|again| again.etag == live.etag) {
                 let finding = Finding::new(kind, name, &live.id);
-                return self.repaired(finding, self.keep_live(name, &live)).await;
+                return self.repaired(finding, self.repair.store_live(name, &live)).await;
             }
         }
         Ok(Confirmed::Pending)
     }
 
     async fn gone(&self, name: &DocumentName, suspected: &Finding) -> Result<Confirmed, Error> {
-        if self.read_live(name).await?.is_some() {
+        if self.repair.read_live(name).await?.is_some() {
             return Ok(Confirmed::Nothing);
         }
         let was_absent = Instant::now();
-        let Some(last) = self.verifications.history.last_outline(name).await? else { return Ok(Confirmed::Nothing) };
+        let Some(last) = self.history.last_outline(name).await? else { return Ok(Confirmed::Nothing) };
         if last.id == suspected.version.gone() && self.is_own(&last) {
             return Ok(suspected.clone().repaired_by(last.id).into());
         }
@@ -115,18 +107,18 @@ impl Confirm<'_> {
         match self.expires_at(name, &last, was_absent).await? {
             Some(expires) if expires <= Utc::now().timestamp() => Ok(Confirmed::Nothing),
             Some(expires) if expires <= Utc::now().timestamp() + self.grace => Ok(Confirmed::Pending),
-            _ => self.repaired(suspected.clone(), self.keep_gone(&last)).await,
+            _ => self.repaired(suspected.clone(), self.repair.store_removal(&last)).await,
         }
     }
 
-    /// When a document expires at the earliest: by what was so at its capture, or by the container's time to live at `since`
-    /// or after.
+    /// The earliest second at which a document expires: by the time to live at its capture, or by the container's time to live at
+    /// `since` or later.
     async fn expires_at(&self, name: &DocumentName, last: &Outline, since: Instant) -> Result<Option<i64>, Error> {
-        let definition = self.verifications.history.monitored().definition_since(since).await?;
+        let definition = self.history.monitored().definition_since(since).await?;
         let Some(default) = definition.default_ttl else {
             return Ok(last.expires_at);
         };
-        let version = self.verifications.history.read_back(name, &last.id).await?.and_then(Result::ok);
+        let version = self.history.read_back(name, &last.id).await?.and_then(Result::ok);
         let own = version.and_then(|version| version.document?.get("ttl")?.as_i64());
         let by_now = Some(own.unwrap_or(default)).filter(|ttl| *ttl > 0).map(|ttl| last.source_ts.saturating_add(ttl));
         Ok(last.expires_at.into_iter().chain(by_now).min())
@@ -134,40 +126,60 @@ impl Confirm<'_> {
 
     async fn incomplete(&self, name: &DocumentName, suspected: &Finding) -> Result<Confirmed, Error> {
         let _one_of_few = self.large.acquire().await;
-        let read_back = async || self.verifications.history.read_back(name, &suspected.version).await;
+        let read_back = async || self.history.read_back(name, &suspected.version).await;
         match read_back().await? {
             None => Ok(Confirmed::Nothing),
-            // It could not be read before: it was this repair, perhaps another runner's, that made it whole.
-            Some(Ok(_)) if self.repair => Ok(suspected.clone().repaired_by(suspected.version.clone()).into()),
+            // It could not be read before: this job has repaired it, perhaps in another worker.
+            Some(Ok(_)) if self.is_repairing => Ok(suspected.clone().repaired_by(suspected.version.clone()).into()),
             Some(Ok(_)) => Ok(Confirmed::Nothing),
             Some(Err(_)) => match read_back().await? {
-                // Its parts went after its record.
+                // The retention has removed the version meanwhile.
                 None | Some(Ok(_)) => Ok(Confirmed::Nothing),
                 Some(Err(message)) => {
-                    self.repaired(suspected.clone().with_message(message), self.keep_parts(name, &suspected.version))
-                        .await
+                    self.repaired(
+                        suspected.clone().with_message(message),
+                        self.repair.store_parts(name, &suspected.version),
+                    )
+                    .await
                 }
             },
         }
     }
 
-    /// The version that this job recorded for a suspicion before it was interrupted.
+    /// The version that this job stored for a suspicion before it was interrupted.
     async fn recorded_before(&self, name: &DocumentName, suspected: &Finding) -> Result<Option<VersionId>, Error> {
         let second = suspected.version.second();
-        let Some(second) = second.filter(|_| self.repair) else { return Ok(None) };
-        let standing = Standing::of(&suspected.version, self.verifications.history.outlines_at(name, second).await?);
-        Ok(match standing {
-            Standing::Exact(outline) if self.is_own(&outline) => Some(outline.id),
+        let Some(second) = second.filter(|_| self.is_repairing) else { return Ok(None) };
+        let presence = Presence::of(&suspected.version, self.history.outlines_at(name, second).await?);
+        Ok(match presence {
+            Presence::Exact(outline) if self.is_own(&outline) => Some(outline.id),
             _ => None,
         })
     }
 
     fn is_own(&self, outline: &Outline) -> bool {
-        outline.captured_by == self.job_id
+        outline.captured_by == self.repair.job_id
     }
 
-    pub(super) async fn read_live(&self, name: &DocumentName) -> Result<Option<Version>, Error> {
-        let history = &self.verifications.history;
-        history.live_in(&history.monitored().open().await?, name, self.job_id).await
+    /// A finding, after its repair if the request asks for it. The repair returns `None` when it cannot be repaired.
+    async fn repaired(
+        &self,
+        finding: Finding,
+        repair: impl Future<Output = Result<Option<VersionId>, Error>>,
+    ) -> Result<Confirmed, Error> {
+        if !self.is_repairing {
+            return Ok(finding.into());
+        }
+        match repair.await {
+            Ok(Some(recorded)) => Ok(finding.repaired_by(recorded).into()),
+            Ok(None) => Ok(finding.into()),
+            Err(error) if is_permanent(&error) => Ok(finding.with_message(error.to_string()).into()),
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// Whether the failure concerns the document itself, so that every attempt would fail.
+fn is_permanent(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Invalid | ErrorKind::Corrupt)
 }

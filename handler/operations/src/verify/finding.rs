@@ -1,20 +1,21 @@
-//! What differs between the live documents and the history.
+//! Findings: differences between the live documents and the history.
 
+use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::VersionId;
 use serde::{Deserialize, Serialize};
 
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::Key;
+/// The kind of the pages of findings in the jobs container.
+pub(super) const PAGE_KIND: &str = "findings";
 
-/// How it differs.
+/// The kind of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FindingKind {
     /// The live version is not in the history; older ones are.
     Missing,
-    /// The history has no version of the live document at all.
+    /// The history has no version of the live document.
     NeverCaptured,
-    /// The history ends with a version that has not expired, and there is no such document.
+    /// The newest version of the history has not expired and is not a delete, and the document does not exist.
     Gone,
     /// The live version is in the history, with values that may have been rewritten.
     Inexact,
@@ -22,23 +23,23 @@ pub enum FindingKind {
     Incomplete,
 }
 
-/// One difference.
+/// A difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// How it differs.
+    /// The kind of the difference.
     pub kind: FindingKind,
-    /// The document.
+    /// The id of the document.
     pub id: String,
     /// Its partition key value.
     pub partition_key: Key,
-    /// The id of the version that it is about: the live one, the last that is known of a document that is gone, or the one
-    /// that cannot be read back.
+    /// The id of the version that it concerns: the live one, the newest one of a document that does not exist, or the one that
+    /// cannot be read back.
     pub version: VersionId,
-    /// The id of the version that a repair recorded.
+    /// The id of the version that a repair stored.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recorded: Option<VersionId>,
-    /// Whether nothing is left to do.
+    /// Whether it was repaired.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub repaired: bool,
     /// What is wrong, or why it was not repaired.
@@ -72,13 +73,13 @@ impl Finding {
     }
 }
 
-/// How many of what.
+/// How many documents and versions were verified, and the findings by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VerifyCounts {
-    /// Live documents that were looked at.
+    /// Live documents that were verified.
     pub documents: u64,
-    /// Versions that were looked at.
+    /// Versions that were verified.
     pub versions: u64,
     /// See [`FindingKind::Missing`].
     pub missing: u64,
@@ -90,14 +91,14 @@ pub struct VerifyCounts {
     pub inexact: u64,
     /// See [`FindingKind::Incomplete`].
     pub incomplete: u64,
-    /// Of all these, how many were repaired.
+    /// Findings that were repaired.
     pub repaired: u64,
-    /// Documents of which nothing can be told yet: capture may come to them.
+    /// Documents that cannot be judged yet, because capture may lag.
     pub pending: u64,
 }
 
 impl VerifyCounts {
-    /// The counts of findings, and of documents that are pending.
+    /// The counts of findings and of pending documents.
     pub(super) fn of(findings: &[Finding], pending: u64) -> Self {
         let mut counts = Self { pending, ..Self::default() };
         for finding in findings {
@@ -126,7 +127,7 @@ impl VerifyCounts {
         self.pending += other.pending;
     }
 
-    /// How many differences there are, repaired ones included.
+    /// The number of findings, including repaired ones.
     pub fn found(&self) -> u64 {
         self.missing + self.never_captured + self.gone + self.inexact + self.incomplete
     }

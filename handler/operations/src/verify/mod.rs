@@ -1,48 +1,48 @@
-//! Holds the live documents against the history, says what differs, and repairs it.
+//! Verifies the history: compares the live documents with it, reports the differences, and repairs them on request.
 //!
-//! A verification is a job in three phases, each gone through in parts. The first meets every live document and looks for its
-//! live version in the history. The second meets every version: it looks for what cannot be read back, and, at the newest
-//! version of a document, for whether the document that it promises is there. What these two come upon is only suspected, and
-//! stored in pages. The third takes the pages up again, reads both sides afresh, and only what is still so is a finding.
+//! A verification is a job in three phases, each read in parts. The first phase reads every live document and looks for its
+//! version in the history. The second reads every version: it checks that the version can be read back and, at the newest
+//! version of a document, that the document exists. A difference that these two phases see is a suspicion, and is stored in a
+//! page. The third phase reads the pages and then both containers again. Only a difference that is still there is a finding.
 //!
-//! Properties wanted: nothing is reported that is not so, whoever writes, deletes and captures meanwhile; every document is
-//! told of once, whoever is killed; nothing is written without `repair`, and a repair that is done twice, by two jobs or by
-//! two runners of one, comes to the same.
+//! Properties wanted: nothing is reported that is not so, while other processes write, delete and capture; each document is
+//! reported once, even if workers are killed; nothing is written without `repair`; a repair that two jobs or two workers do
+//! has the same result as one.
 //!
 //! The races to mind:
 //!
-//! * *A document is written, and capture has not come to it.* A live version that is younger than the grace time and not in the
-//!   history is pending, not missing.
-//! * *A document changes while it is looked at.* The live version is read, then the history, then the live version again:
-//!   what is reported was live before and after it was not found. When it has changed, all of it is read anew.
-//! * *A document is deleted, and capture (or the restore that deleted it) has not recorded that.* The page of the suspicion is
-//!   as old as the grace time when it is taken up. If the document is still not there and its newest version is the same,
-//!   nobody will tell of a delete any more. A newer version makes it pending.
-//! * *A document comes to life again.* The time of an inferred delete is when the page of the suspicion was stored, by the
-//!   service's own clock: the document was read before and was not there, and was read after and was not there. Whatever is
-//!   written to it later is later by that clock, and of the same second by its sequence number.
-//! * *A document expires.* Its own time to live counts and the container's, both as it was when the version was captured and as
-//!   it is after the document was seen to be gone; what may have expired within the grace time is pending.
-//! * *The retention removes a version while it is read back.* Its record goes first: a version that cannot be read back counts
-//!   only if its record is still there afterwards.
-//! * *Versions are captured behind the scan of the second phase.* A document that only they tell of is met the next time. One
-//!   that was suspected by an older version may be met again by them, and is pending then or was repaired.
+//! * *A document is written, and capture has not stored it yet.* A live version that is younger than the grace time and not in
+//!   the history is pending, not missing.
+//! * *A document changes while it is compared.* The live version is read, then the history, then the live version again. If it
+//!   has changed, the comparison is repeated.
+//! * *A document is deleted, and neither capture nor the restore that deleted it has recorded the delete.* The page with the
+//!   suspicion is at least as old as the grace time when the third phase reads it. If the document still does not exist and its
+//!   newest version is the same, the delete is unreported. If there is a newer version, the document is pending.
+//! * *A document is created again.* The time of an inferred delete is the time at which the page with the suspicion was stored,
+//!   by the service's clock: the document did not exist before that time, and did not exist after it. A later write has a later
+//!   time by that clock, or in the same second a later sequence number.
+//! * *A document expires.* The document's own time to live counts, and the container's: as it was when the version was captured,
+//!   and as it is after the document was found to be missing. A document that may have expired within the grace time is pending.
+//! * *The retention removes a version while it is read back.* Its record is removed first. A version that cannot be read back
+//!   counts only if its record still exists afterwards.
+//! * *Versions are captured behind the scan of the second phase.* A document that only they show is verified the next time. A
+//!   document that was suspected at an older version may be suspected again at a newer one; it is then pending, or was repaired.
 //!
-//! Clocks: ages are told by this machine's clock. Where that is wrong by more than the grace time, documents may be pending for
-//! longer, or told of as missing while capture lags.
+//! Ages are measured by this machine's clock. If it is wrong by more than the grace time, documents may be pending for longer, or
+//! be reported as missing while capture lags.
 
 mod check;
 mod confirm;
 mod finding;
-mod record;
 mod repair;
-mod request;
-mod show;
 mod verifications;
-mod work;
+mod verify_job;
+mod verify_record;
+mod verify_request;
+mod verify_view;
 
 pub use finding::{Finding, FindingKind, VerifyCounts};
-pub use record::{VerifyList, VerifyRecord};
-pub use request::VerifyRequest;
-pub use show::{Findings, VerifyView};
 pub use verifications::{VERIFY, Verifications};
+pub use verify_record::{VerifyList, VerifyRecord};
+pub use verify_request::VerifyRequest;
+pub use verify_view::{Findings, VerifyView};

@@ -1,40 +1,33 @@
-//! Records what is missing in the history. Each of these writes comes to the same when it is repeated, by whomever.
+//! Stores what is missing in the history. Each of these writes can be repeated, by any worker, with the same result.
 
+use std::time::Instant;
+
+use changefeed_cosmos::{DocumentName, Error, timestamp};
+use changefeed_history::{History, Operation, Outline, SCHEMA, Version, VersionId, pk_of};
 use chrono::Utc;
 
-use super::confirm::{Confirm, Confirmed};
-use super::finding::Finding;
-use changefeed_cosmos::DocumentName;
-use changefeed_cosmos::timestamp;
-use changefeed_cosmos::{Error, ErrorKind};
-use changefeed_history::Outline;
-use changefeed_history::{Operation, SCHEMA, Version, VersionId, pk_of};
+/// Repairs the findings of a page.
+pub(super) struct Repair<'a> {
+    pub history: &'a History,
+    pub job_id: &'a str,
+    /// When the suspicions were stored, in seconds since 1970 by the service's clock.
+    pub suspected_at: i64,
+    pub deadline: Instant,
+}
 
-impl Confirm<'_> {
-    /// A finding, after its repair where that is asked for. `None` of the repair means that there is none.
-    pub(super) async fn repaired(
-        &self,
-        finding: Finding,
-        repair: impl Future<Output = Result<Option<VersionId>, Error>>,
-    ) -> Result<Confirmed, Error> {
-        if !self.repair {
-            return Ok(finding.into());
-        }
-        match repair.await {
-            Ok(Some(recorded)) => Ok(finding.repaired_by(recorded).into()),
-            Ok(None) => Ok(finding.into()),
-            Err(error) if is_permanent(&error) => Ok(finding.with_message(error.to_string()).into()),
-            Err(error) => Err(error),
-        }
+impl Repair<'_> {
+    /// The live document as a version that this job captures.
+    pub(super) async fn read_live(&self, name: &DocumentName) -> Result<Option<Version>, Error> {
+        self.history.live_in(&self.history.monitored().open().await?, name, self.job_id).await
     }
 
     /// Captures the live version.
-    pub(super) async fn keep_live(&self, name: &DocumentName, live: &Version) -> Result<Option<VersionId>, Error> {
-        self.verifications.history.ensure_stored_exactly(name, live, self.deadline).await.map(Some)
+    pub(super) async fn store_live(&self, name: &DocumentName, live: &Version) -> Result<Option<VersionId>, Error> {
+        self.history.ensure_stored_exactly(name, live, self.deadline).await.map(Some)
     }
 
-    /// Records that a document was seen to be gone.
-    pub(super) async fn keep_gone(&self, last: &Outline) -> Result<Option<VersionId>, Error> {
+    /// Stores an inferred delete of a document that does not exist.
+    pub(super) async fn store_removal(&self, last: &Outline) -> Result<Option<VersionId>, Error> {
         let removal = Version {
             id: last.id.gone(),
             pk: pk_of(&last.partition_key),
@@ -42,7 +35,7 @@ impl Confirm<'_> {
             partition_key: last.partition_key.clone(),
             operation: Operation::Delete,
             source_ts: self.suspected_at.max(last.source_ts),
-            // Somewhere after the version that it removed.
+            // The real number is not known; it is after that of the version that was removed.
             lsn: last.lsn.map(|lsn| lsn + 1),
             etag: None,
             expires_at: None,
@@ -54,22 +47,17 @@ impl Confirm<'_> {
             document: None,
             previous: None,
         };
-        self.verifications.history.store_version(&removal, self.deadline).await?;
+        self.history.store_version(&removal, self.deadline).await?;
         Ok(Some(removal.id))
     }
 
-    /// Stores the parts of a version again that are not there, as long as it is the live one.
-    pub(super) async fn keep_parts(&self, name: &DocumentName, id: &VersionId) -> Result<Option<VersionId>, Error> {
+    /// Stores the missing parts of a version again. Only the live version can be repaired: others return `None`.
+    pub(super) async fn store_parts(&self, name: &DocumentName, id: &VersionId) -> Result<Option<VersionId>, Error> {
         let live = self.read_live(name).await?.filter(|live| live.id == id.plain());
         let Some(live) = live else { return Ok(None) };
         let version = Version { id: id.clone(), ..live };
-        self.verifications.history.store_version(&version, self.deadline).await?;
-        let is_whole = self.verifications.history.read_back(name, id).await?.is_some_and(|read| read.is_ok());
+        self.history.store_version(&version, self.deadline).await?;
+        let is_whole = self.history.read_back(name, id).await?.is_some_and(|read| read.is_ok());
         Ok(is_whole.then(|| id.clone()))
     }
-}
-
-/// Whether the document itself is at fault, so that every attempt would fail.
-pub(super) fn is_permanent(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Invalid | ErrorKind::Corrupt)
 }

@@ -1,12 +1,8 @@
-//! What verifications need.
+//! Verifications, and what they need.
 
-use changefeed_cosmos::{Error, Meter};
+use changefeed_cosmos::Meter;
 use changefeed_history::History;
-use changefeed_jobs::{JobKind, Jobs, Kind, Run, Step};
-use futures::FutureExt;
-use futures::future::BoxFuture;
-
-use super::work;
+use changefeed_jobs::{Jobs, Kind};
 
 /// The kind of verifications among the jobs.
 pub const VERIFY: Kind = Kind { name: "verify", noun: "verification" };
@@ -20,22 +16,13 @@ pub struct Verifications {
 }
 
 impl Verifications {
-    /// Verifications of this history; their records are in `jobs`. `concurrency` is the number of documents in flight.
+    /// Verifications of this history; their records are in `jobs`. `concurrency` is the number of documents that are read at once.
     pub fn new(history: History, jobs: Jobs, concurrency: usize) -> Self {
         Self { history, jobs, concurrency }
     }
 
-    fn metered(&self, meter: &Meter) -> Self {
+    /// The same verifications, whose requests another meter counts.
+    pub(super) fn metered(&self, meter: &Meter) -> Self {
         Self { history: self.history.metered(meter), jobs: self.jobs.metered(meter), ..self.clone() }
-    }
-}
-
-impl JobKind for Verifications {
-    fn kind(&self) -> Kind {
-        VERIFY
-    }
-
-    fn work<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Step, Error>> {
-        async move { work::work(&self.metered(run.meter()), run).await }.boxed()
     }
 }

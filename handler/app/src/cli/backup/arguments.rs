@@ -1,6 +1,6 @@
 //! The arguments of `changefeed backup`.
 
-use changefeed_history::{Filter, Moment};
+use changefeed_history::{Filter, TimeExpression};
 use clap::{Args, Subcommand};
 
 use crate::cli::execution_arguments::ExecutionArguments;
@@ -45,7 +45,7 @@ pub enum BackupCommand {
 /// A time. A relative one means another time when the same command is run again.
 #[derive(Clone, Copy, Debug)]
 pub struct AsOfArgument {
-    pub moment: Moment,
+    pub moment: TimeExpression,
     pub is_relative: bool,
 }
 

@@ -63,7 +63,7 @@ async fn resumable(
     let backups = service.changefeed.backups.list().await?.items;
     let unfinished = unfinished_backup(&place).await?;
     let is_here = |backup: &BackupView| {
-        backup.place() == request.to || unfinished.as_ref().is_some_and(|unfinished| unfinished.id == backup.id)
+        backup.location() == request.to || unfinished.as_ref().is_some_and(|unfinished| unfinished.id == backup.id)
     };
     let mut open = backups.into_iter().filter(|backup| !backup.state.is_end() && is_here(backup));
     if discard {
@@ -162,7 +162,7 @@ pub fn print(view: &BackupView, output: Output) -> Result<()> {
         parts.join(", "),
         of(view),
         indicatif::HumanBytes(counts.bytes),
-        view.place(),
+        view.location(),
         view.request_charge
     ))
 }

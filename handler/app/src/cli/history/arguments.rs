@@ -1,6 +1,6 @@
 //! The arguments of `changefeed history`.
 
-use changefeed_history::{Filter, Moment};
+use changefeed_history::{Filter, TimeExpression};
 use clap::Subcommand;
 
 use crate::cli::document_arguments::DocumentArguments;
@@ -36,7 +36,7 @@ pub enum HistoryCommand {
         document: DocumentArguments,
         /// Time to look at
         #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
-        as_of: Moment,
+        as_of: TimeExpression,
         #[command(flatten)]
         output: OutputArguments,
     },
@@ -64,10 +64,10 @@ pub enum HistoryCommand {
         filters: Vec<Filter>,
         /// Earliest time of a change; default: no limit
         #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
-        from: Option<Moment>,
+        from: Option<TimeExpression>,
         /// Latest time of a change; default: no limit
         #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
-        to: Option<Moment>,
+        to: Option<TimeExpression>,
         /// Maximum number of rows; default: all
         #[arg(long)]
         max_items: Option<usize>,

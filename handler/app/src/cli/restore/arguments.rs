@@ -1,7 +1,7 @@
 //! The arguments of `changefeed restore`.
 
 use changefeed_cosmos::Key;
-use changefeed_history::{Filter, Moment};
+use changefeed_history::{Filter, TimeExpression};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::document_arguments::parse_key;
@@ -75,10 +75,10 @@ pub struct RestoreArguments {
     pub all: bool,
     /// Restore the newest version at or before this time
     #[arg(long, value_name = "TIME", group = "target", allow_hyphen_values = true, value_parser = time::parse)]
-    pub as_of: Option<Moment>,
+    pub as_of: Option<TimeExpression>,
     /// Restore the newest version before this time
     #[arg(long, value_name = "TIME", group = "target", allow_hyphen_values = true, value_parser = time::parse)]
-    pub before: Option<Moment>,
+    pub before: Option<TimeExpression>,
     /// Restore the version with this id; needs --id
     #[arg(long, group = "target")]
     pub version: Option<String>,

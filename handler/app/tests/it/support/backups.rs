@@ -42,7 +42,7 @@ pub async fn run_backup(changefeed: &Changefeed, request: Value) -> BackupView {
 
 /// Checks that the files of a backup are sound and have the documents and deletions that its view counts.
 pub async fn assert_sound(view: &BackupView) {
-    let found = verify(&BackupLocation::folder(view.place())).await.expect("verified");
+    let found = verify(&BackupLocation::folder(view.location())).await.expect("verified");
     assert!(found.is_sound(), "{:?}", found.damages);
     let BackupCounts { documents, deletions, bytes, .. } = view.counts;
     assert_eq!((found.documents, found.deletions, found.compressed_bytes), (documents, deletions, bytes));

@@ -90,7 +90,7 @@ impl World {
             restored_at_field: Some("restored_at".to_owned()),
             retention_days: None,
             jobs: JobOptions::default(),
-            places: LocationAccess { host: Some("here".to_owned()), ..LocationAccess::default() },
+            locations: LocationAccess { host: Some("here".to_owned()), ..LocationAccess::default() },
         };
         change(&mut options);
         Changefeed::new(&Account::connected(self.client.clone()), names(), options)

@@ -1,0 +1,147 @@
+//! A request for a backup, and the job that it creates.
+
+use changefeed_backup_format::{BackupHeader, Content, EarlierBackup, Source, check_empty, read_manifest};
+use changefeed_cosmos::{Error, timestamp};
+use changefeed_history::{Filter, SCHEMA, TimeExpression, check_filter_count};
+use changefeed_jobs::{Job, JobState, Work, check_budget, new_id};
+use chrono::{TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
+
+use super::backup_record::BackupView;
+use super::backups::{BACKUP, Backups};
+use super::format_conversions::{filter_texts, format_error, read_error};
+
+/// An incremental backup starts this long before the start of its earlier backup, to allow for clock skew.
+const CLOCK_MARGIN: TimeDelta = TimeDelta::seconds(300);
+
+/// A request for a backup.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackupRequest {
+    /// The location to write to: the path of a folder, or a URL of blobs without a SAS.
+    pub to: String,
+    /// Back up the history as of this time, instead of the live container.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub as_of: Option<TimeExpression>,
+    /// Conditions that a document must meet in the state that is backed up.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub filter: Vec<Filter>,
+    /// The location of the earlier backup that this one continues.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub incremental_from: Option<String>,
+    /// The reason, for the record.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Who requests it, for the record.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requested_by: Option<String>,
+    /// The budget: request units a second.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ru_per_second: Option<f64>,
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::invalid("backing up", message)
+}
+
+impl Backups {
+    /// Creates the job of a backup. A backup into a folder can only be run on this machine.
+    ///
+    /// # Errors
+    /// When the request is invalid; [`Conflict`](changefeed_cosmos::ErrorKind::Conflict) when the location is not empty; and
+    /// when the job cannot be stored.
+    pub async fn create_job(&self, request: &BackupRequest) -> Result<BackupView, Error> {
+        check_budget(request.ru_per_second).map_err(invalid)?;
+        check_filter_count(&request.filter).map_err(invalid)?;
+        let location = self.locations.open(&request.to).map_err(format_error)?;
+        if location.as_file().await.map_err(format_error)?.is_some() {
+            return Err(invalid(format!(
+                "{location} is a file; a backup needs a folder of its own: use another location"
+            )));
+        }
+        let now = Utc::now();
+        self.backup_header(request, "").await?;
+        check_empty(&location).await.map_err(format_error)?;
+        let locations = std::iter::once(request.to.as_str()).chain(request.incremental_from.as_deref());
+        let job = Job {
+            id: new_id(now),
+            kind: BACKUP.name.to_owned(),
+            state: JobState::Queued,
+            started_at: timestamp(now),
+            finished_at: None,
+            counts: json!({}),
+            request_charge: 0.0,
+            job: Work {
+                ru_per_second: request.ru_per_second,
+                only_on: self.locations.required_host(locations),
+                updated_at: timestamp(now),
+                ..Work::default()
+            },
+            other: Map::from_iter([("request".to_owned(), json!(request)), ("schema".to_owned(), json!(SCHEMA))]),
+        };
+        self.jobs.create(&job.id, &job).await?;
+        Ok(BackupView::of(job))
+    }
+
+    /// The header of a backup that begins now.
+    pub(super) async fn backup_header(&self, request: &BackupRequest, id: &str) -> Result<BackupHeader, Error> {
+        let monitored = self.history.monitored().open().await?;
+        let now = Utc::now();
+        if request.as_of.is_some_and(|moment| moment.second() >= now.timestamp()) {
+            let now = timestamp(now);
+            return Err(invalid(format!("asOf is not over yet: it is now {now}; use an earlier time")));
+        }
+        let source = Source {
+            account: self.history.monitored().account().host().await?,
+            database: self.history.monitored().database().to_owned(),
+            container: self.history.monitored().name().to_owned(),
+            partition_key_paths: monitored.key_paths().to_vec(),
+        };
+        let mut header = BackupHeader {
+            id: id.to_owned(),
+            source,
+            content: request.as_of.map_or(Content::Live {}, |moment| Content::AsOf { moment: moment.time().into() }),
+            filter: filter_texts(&request.filter),
+            incremental_from: None,
+            started_at: now.into(),
+            created_by: format!("changefeed {}", env!("CARGO_PKG_VERSION")),
+        };
+        if let Some(location) = &request.incremental_from {
+            header.incremental_from = Some(self.earlier_backup(location, &header).await?);
+        }
+        Ok(header)
+    }
+
+    /// The backup that another one continues, as the header of the later one names it.
+    async fn earlier_backup(&self, location: &str, header: &BackupHeader) -> Result<EarlierBackup, Error> {
+        let location = self.locations.open(location).map_err(format_error)?;
+        let read = read_manifest(&location).await;
+        let (manifest, digest) = read.map_err(|error| read_error(&location, "reading the earlier backup", error))?;
+        let until = manifest.complete_until();
+        let earlier = manifest.as_earlier(digest);
+        if manifest.backup.source != header.source {
+            let Source { account, database, container, .. } = manifest.backup.source;
+            let source = format!("container {container} of database {database}, {account}");
+            return Err(invalid(format!("the earlier backup in {location} is of another container: {source}")));
+        }
+        if manifest.backup.filter != header.filter {
+            let filter =
+                if manifest.backup.filter.is_empty() { "none".to_owned() } else { manifest.backup.filter.join(", ") };
+            return Err(invalid(format!(
+                "the earlier backup in {location} has another filter: {filter}; use the same"
+            )));
+        }
+        match header.content {
+            Content::AsOf { moment } if moment < until => {
+                let message =
+                    format!("asOf is before {until}, the time of the earlier backup in {location}; use a later time");
+                Err(invalid(message))
+            }
+            _ => match manifest.backup.content {
+                Content::Live {} => Ok(EarlierBackup { since: (until.time() - CLOCK_MARGIN).into(), ..earlier }),
+                Content::AsOf { .. } => Ok(earlier),
+            },
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Plans a restore of one document: compares its state at the target with the live document.
+
+use changefeed_cosmos::{Container, DocumentName, Error};
+use changefeed_history::{AsOf, Version, changes, matches_all};
+use chrono::{DateTime, SecondsFormat};
+use serde_json::Value;
+
+use super::planned_item::{Action, PlannedItem};
+use super::restore_request::{FilterOn, RestoreRequest, Selection, Target};
+use super::restores::Restores;
+
+/// The most differences of a document that a plan shows.
+const MAX_SHOWN_CHANGES: usize = 50;
+
+/// Plans the documents of a restore.
+pub(super) struct DocumentPlanner<'a> {
+    pub restores: &'a Restores,
+    pub request: &'a RestoreRequest,
+    /// The container that is written to.
+    pub written: &'a Container,
+    /// The second since 1970 from which on the history is complete.
+    pub horizon: i64,
+}
+
+impl DocumentPlanner<'_> {
+    /// Plans a document; `None` when the selection does not include it.
+    ///
+    /// # Errors
+    /// When the target is a version that does not exist, and when the containers cannot be read.
+    pub(super) async fn plan(&self, name: DocumentName) -> Result<Option<PlannedItem>, Error> {
+        let monitored_live = self.restores.history.live(&name).await?;
+        self.plan_from(name, monitored_live, None).await
+    }
+
+    /// [`Self::plan`] with the live document of the monitored container, and perhaps with the newest version that is not after
+    /// the target, if it was read already.
+    pub(super) async fn plan_from(
+        &self,
+        name: DocumentName,
+        monitored_live: Option<Version>,
+        newest: Option<Option<Version>>,
+    ) -> Result<Option<PlannedItem>, Error> {
+        let state = self.state(&name, monitored_live.clone(), newest).await?;
+        if !self.is_selected(&state, monitored_live.as_ref()) {
+            return Ok(None);
+        }
+        let into = self.request.into.is_some();
+        let live =
+            if into { self.restores.history.live_in(self.written, &name, "live").await? } else { monitored_live };
+        Ok(Some(match state {
+            AsOf::Version { version, may_be_deleted } => {
+                let exact = version.exact;
+                let item = self.restores.planned(name, Some(*version), live, into && !self.request.force);
+                with_doubt(item, exact, may_be_deleted, self.request.force)
+            }
+            AsOf::Absent { because } if self.request.delete_created_after => {
+                self.restores.planned(name, None, live, false).with_message(absent_message(&because))
+            }
+            AsOf::Absent { because } => {
+                PlannedItem::without_write(name, Action::Unchanged).with_message(absent_message(&because))
+            }
+            AsOf::Unknown { since } => {
+                let reach = since.map_or("the document has no versions".to_owned(), |since| {
+                    format!("the history of the document reaches back to {}", rfc3339(since))
+                });
+                PlannedItem::without_write(name, Action::Unknown).with_message(reach)
+            }
+        }))
+    }
+
+    /// The state of a document at the target.
+    async fn state(
+        &self,
+        name: &DocumentName,
+        live: Option<Version>,
+        newest: Option<Option<Version>>,
+    ) -> Result<AsOf, Error> {
+        let history = &self.restores.history;
+        match &self.request.target {
+            Target::Version(id) => {
+                let version = history.version(name, id).await?;
+                Ok(if version.operation.is_removal() {
+                    AsOf::Absent { because: version.id }
+                } else {
+                    AsOf::Version { version: Box::new(version), may_be_deleted: false }
+                })
+            }
+            Target::Backup(_) => Err(Error::internal("planning a restore", "the target is a backup, not the history")),
+            Target::AsOf(_) | Target::Before(_) => {
+                let (last_change, second) = self.request.target.seconds().unwrap_or_default();
+                history.state_from(name, newest, live, last_change, second, self.horizon).await
+            }
+        }
+    }
+
+    /// Whether the selection's filter includes a document with this state at the target.
+    fn is_selected(&self, state: &AsOf, live: Option<&Version>) -> bool {
+        let Selection::Filter { filters, on } = &self.request.selection else { return true };
+        let live = live.and_then(|live| live.document.as_ref());
+        let filtered = match (on, state) {
+            (FilterOn::Live, _) => live,
+            (FilterOn::Target, AsOf::Version { version, .. }) => version.document.as_ref(),
+            // The state at the target is not known: the document is reported as unknown if it meets the filter now.
+            (FilterOn::Target, AsOf::Unknown { .. }) => live,
+            (FilterOn::Target, AsOf::Absent { .. }) if self.request.delete_created_after => live,
+            (FilterOn::Target, AsOf::Absent { .. }) => None,
+        };
+        filtered.is_some_and(|document| matches_all(filters, document))
+    }
+}
+
+impl Restores {
+    /// The item that takes a document from `live` to the target version; without one, the document is deleted. With
+    /// `keep_existing`, a different live document is a conflict.
+    pub(super) fn planned(
+        &self,
+        name: DocumentName,
+        target: Option<Version>,
+        live: Option<Version>,
+        keep_existing: bool,
+    ) -> PlannedItem {
+        let version = target.as_ref().map(|target| target.id.to_string());
+        let body = target.and_then(|target| target.document);
+        PlannedItem { version, ..self.planned_body(name, body, live, keep_existing) }
+    }
+
+    /// [`Self::planned`] with the body of the target.
+    pub(super) fn planned_body(
+        &self,
+        name: DocumentName,
+        after: Option<Value>,
+        live: Option<Version>,
+        keep_existing: bool,
+    ) -> PlannedItem {
+        let before = live.as_ref().and_then(|live| live.document.clone());
+        let is_same = match (&before, &after) {
+            (Some(before), Some(after)) => {
+                self.without_restored_at(before.clone()) == self.without_restored_at(after.clone())
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        let action = match (&before, &after) {
+            _ if is_same => Action::Unchanged,
+            (Some(_), Some(_)) if keep_existing => Action::Conflict,
+            (None, _) => Action::Create,
+            (Some(_), Some(_)) => Action::Replace,
+            (Some(_), None) => Action::Delete,
+        };
+        let mut shown = changes(&before.unwrap_or_default(), &after.unwrap_or_default());
+        shown.truncate(MAX_SHOWN_CHANGES);
+        PlannedItem {
+            replaced_version: live.as_ref().map(|live| live.id.to_string()),
+            changes: if action.is_write() || action == Action::Conflict { shown } else { Vec::new() },
+            message: (action == Action::Conflict).then(|| "there is another document of this id".to_owned()),
+            live_etag: live.and_then(|live| live.etag),
+            ..PlannedItem::without_write(name, action)
+        }
+    }
+}
+
+/// An item with a message about what is doubtful in its target. An inexact version is only written with `force`.
+fn with_doubt(item: PlannedItem, exact: bool, may_be_deleted: bool, force: bool) -> PlannedItem {
+    if !item.action.is_write() {
+        return item;
+    }
+    if !exact {
+        let action = if force { item.action } else { Action::Conflict };
+        let message = "date-time strings of this version may have been rewritten by the Functions host";
+        return PlannedItem { action, ..item }.with_message(message);
+    }
+    if may_be_deleted {
+        return item.with_message("it does not exist now, and may have been deleted before the target time");
+    }
+    item
+}
+
+fn absent_message(because: &str) -> String {
+    format!("it did not exist at the target: {because}")
+}
+
+fn rfc3339(second: i64) -> String {
+    DateTime::from_timestamp(second, 0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
+}

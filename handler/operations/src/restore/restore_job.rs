@@ -1,0 +1,155 @@
+//! The job of a restore: a slice goes through its phases, each read in parts, and stores its position.
+
+use changefeed_cosmos::Error;
+use changefeed_jobs::{JobKind, JobState, Kind, Part, Parts, Run, Step, read_parts};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::planned_item::Counts;
+use super::restore_record::state_of;
+use super::restore_request::{FilterOn, RestoreRequest, Selection};
+use super::restore_worker::{PageOutcome, Phase, RestoreWorker, Subject};
+use super::restores::{RESTORE, Restores};
+
+/// The pages of an undone restore in each part of the undo.
+const PART_PAGES: u64 = 10;
+
+/// The position of a restore.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Cursor {
+    phase: Phase,
+    parts: Parts,
+    /// See [`RestoreWorker::horizon`].
+    horizon: i64,
+}
+
+impl JobKind for Restores {
+    fn kind(&self) -> Kind {
+        RESTORE
+    }
+
+    fn work<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Step, Error>> {
+        async move { work(&self.metered(run.meter()), run).await }.boxed()
+    }
+}
+
+/// Works on a restore until it is done or the run is stopping.
+async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
+    let mut worker = RestoreWorker::new(restores, run).await?;
+    let mut counts: Counts = run.counts()?;
+    let mut cursor = match run.cursor::<Cursor>()? {
+        Some(cursor) => cursor,
+        None => {
+            worker.horizon = restores.history.horizon().await?;
+            if has_past(&worker) {
+                run.settle().await?;
+            }
+            let cursor = begin(&worker, first_phase(&worker)).await?;
+            run.begin(&cursor, &counts).await?;
+            cursor
+        }
+    };
+    worker.horizon = cursor.horizon;
+    loop {
+        let phase = cursor.phase;
+        let advance = |parts: &Parts, (page, processed): PageOutcome| {
+            counts.add(page);
+            run.advance(&Cursor { phase, parts: parts.clone(), horizon: worker.horizon }, &counts, processed)
+        };
+        let parts = cursor.parts.clone();
+        let page = |part: Part, may_be_begun| worker.page(phase, &parts, part, may_be_begun);
+        cursor.parts = read_parts(run, cursor.parts.clone(), worker.parallel, page, advance).await?;
+        if !cursor.parts.is_done() {
+            return Ok(Step::More);
+        }
+        let Some(next) = phase_after(&worker, phase) else { break };
+        cursor = begin(&worker, next).await?;
+        run.begin(&cursor, &counts).await?;
+    }
+    conclude(&worker, &counts).await
+}
+
+fn first_phase(worker: &RestoreWorker<'_>) -> Phase {
+    match &worker.subject {
+        Subject::Undo(_) => Phase::Undo,
+        // A dry run writes nothing, and finds damage when it plans.
+        Subject::Backup(..) if worker.dry_run => Phase::Backup,
+        Subject::Backup(..) => Phase::Check,
+        Subject::History(request) => match request.selection {
+            Selection::Documents(_) => Phase::Documents,
+            _ => Phase::Live,
+        },
+    }
+}
+
+fn phase_after(worker: &RestoreWorker<'_>, phase: Phase) -> Option<Phase> {
+    match &worker.subject {
+        Subject::Backup(..) => (phase == Phase::Check).then_some(Phase::Backup),
+        Subject::History(_) if phase == Phase::Live => has_past(worker).then_some(Phase::Past),
+        _ => None,
+    }
+}
+
+/// Whether the restore has the phase [`Phase::Past`]: a list of documents has not, and neither has a filter of live documents.
+fn has_past(worker: &RestoreWorker<'_>) -> bool {
+    let Subject::History(request) = &worker.subject else { return false };
+    !matches!(&request.selection, Selection::Documents(_) | Selection::Filter { on: FilterOn::Live, .. })
+}
+
+/// The start of a phase: its parts. Sets the total of the job, where it is known.
+async fn begin(worker: &RestoreWorker<'_>, phase: Phase) -> Result<Cursor, Error> {
+    let (run, jobs) = (worker.run, &worker.restores.jobs);
+    let parts = match &worker.subject {
+        Subject::History(request) => begin_history(worker, request, phase).await?,
+        Subject::Backup(_, files) => {
+            run.set_total(files.total());
+            Parts::numbered(files.count())
+        }
+        Subject::Undo(record) => {
+            let documents = record.counts.total();
+            run.set_total(Some(documents));
+            let pages = documents.div_ceil(jobs.options().page_items as u64);
+            Parts::of(&jobs.open().await?, Some(pages), PART_PAGES).await?
+        }
+    };
+    Ok(Cursor { phase, parts, horizon: worker.horizon })
+}
+
+async fn begin_history(worker: &RestoreWorker<'_>, request: &RestoreRequest, phase: Phase) -> Result<Parts, Error> {
+    let (run, history) = (worker.run, &worker.restores.history);
+    match &request.selection {
+        Selection::Documents(documents) => {
+            run.set_total(Some(documents.len() as u64));
+            return Ok(Parts::one());
+        }
+        Selection::Partition(_) => return Ok(Parts::one()),
+        Selection::Filter { .. } | Selection::All => {}
+    }
+    let container = if phase == Phase::Live { history.monitored() } else { history.changes() };
+    let container = container.open().await?;
+    let items = container.count().await?;
+    if request.selection == Selection::All {
+        let others = match phase {
+            Phase::Live => history.changes().open().await?.count().await?,
+            _ => Some(run.done()),
+        };
+        run.set_total(items.zip(others).map(|(items, others)| items + others));
+    }
+    Parts::of(&container, items, worker.restores.jobs.options().part_items).await
+}
+
+/// The end of the restore. An undo that wrote everything is recorded on the restore that it undid.
+async fn conclude(worker: &RestoreWorker<'_>, counts: &Counts) -> Result<Step, Error> {
+    if worker.dry_run {
+        return Ok(Step::Ended(JobState::Planned));
+    }
+    let state = state_of(counts);
+    if let Subject::Undo(undone) = &worker.subject
+        && state == JobState::Done
+        && counts.writes() > 0
+    {
+        worker.restores.mark_undone(&undone.id, &worker.job_id).await?;
+    }
+    Ok(Step::Ended(state))
+}

@@ -1,0 +1,195 @@
+//! The record of a restore in the jobs container, and the report of a restore. `docs/reference/format.md` specifies the record.
+
+use std::time::Instant;
+
+use changefeed_cosmos::{Error, ErrorKind, Key, retry, split_large_record, timestamp, without_system_properties};
+use changefeed_history::SCHEMA;
+use changefeed_jobs::{JobState, Work};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::plan::Plan;
+use super::planned_item::{Counts, PlannedItem};
+use super::restore_page::without_large_changes;
+use super::restores::{RESTORE, Restores};
+
+/// Seconds after which the service removes the record and the pages of a dry run.
+pub(super) const PLAN_TTL: u64 = 7 * 86_400;
+
+/// The state of a restore that has ended with these counts.
+pub(super) fn state_of(counts: &Counts) -> JobState {
+    match counts {
+        Counts { failed: 1.., .. } => JobState::Failed,
+        Counts { conflict: 1.., .. } => JobState::Conflicts,
+        _ => JobState::Done,
+    }
+}
+
+/// The outcome of a restore within one request, or its plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreReport {
+    /// The restore's id; absent from a dry run, which has no record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its state.
+    pub state: JobState,
+    /// Whether it was only planned.
+    pub dry_run: bool,
+    /// The number of documents by action.
+    pub counts: Counts,
+    /// The items, in the order of their partition keys and ids.
+    pub items: Vec<PlannedItem>,
+    /// Request units of the writes.
+    pub request_charge: f64,
+}
+
+/// The record of a restore.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreRecord {
+    /// The restore's id.
+    pub id: String,
+    /// `restore`. The jobs container also has jobs of other kinds.
+    pub kind: String,
+    /// Its state.
+    pub state: JobState,
+    /// The request.
+    pub request: Value,
+    /// The restore that this one undid.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub undo_of: Option<String>,
+    /// The restore that undid this one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub undone_by: Option<String>,
+    /// The container that was written to, if it is not the monitored one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub into: Option<String>,
+    /// Who requested it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requested_by: Option<String>,
+    /// The reason.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// When it was requested, RFC 3339 in UTC.
+    pub started_at: String,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub finished_at: Option<String>,
+    /// The number of documents by action.
+    pub counts: Counts,
+    /// The items; absent in lists. The items of a job are in pages of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub items: Vec<PlannedItem>,
+    /// Request units of the writes; for a job, of all requests.
+    pub request_charge: f64,
+    /// The state of the work; absent if the restore was done within one request.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub job: Option<Work>,
+    /// The format of the record.
+    pub schema: u32,
+}
+
+impl RestoreRecord {
+    /// The record of a restore that is about to execute a plan.
+    pub(super) fn start(id: String, plan: &Plan, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            kind: RESTORE.name.to_owned(),
+            state: JobState::Running,
+            request: plan.request.clone(),
+            undo_of: plan.undo_of.clone(),
+            undone_by: None,
+            into: plan.into.clone(),
+            requested_by: plan.requested_by.clone(),
+            reason: plan.reason.clone(),
+            started_at: timestamp(now),
+            finished_at: None,
+            counts: Counts::of(&plan.items),
+            items: plan.items.clone(),
+            request_charge: 0.0,
+            job: None,
+            schema: SCHEMA,
+        }
+    }
+
+    /// Sets the outcome.
+    pub(super) fn finish(&mut self, items: Vec<PlannedItem>, request_charge: f64, now: DateTime<Utc>) {
+        self.counts = Counts::of(&items);
+        self.state = state_of(&self.counts);
+        self.items = items;
+        self.request_charge = request_charge;
+        self.finished_at = Some(timestamp(now));
+    }
+
+    /// The report of the restore.
+    pub(super) fn report(self) -> RestoreReport {
+        RestoreReport {
+            id: Some(self.id),
+            state: self.state,
+            dry_run: false,
+            counts: self.counts,
+            items: self.items,
+            request_charge: self.request_charge,
+        }
+    }
+}
+
+impl Plan {
+    /// The plan as the report of a dry run.
+    pub fn report(self) -> RestoreReport {
+        RestoreReport {
+            id: None,
+            state: JobState::Planned,
+            dry_run: true,
+            counts: Counts::of(&self.items),
+            items: self.items,
+            request_charge: 0.0,
+        }
+    }
+}
+
+impl Restores {
+    /// The record of a restore, with its items if it was done within one request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no such restore.
+    pub async fn record(&self, id: &str) -> Result<RestoreRecord, Error> {
+        self.jobs.record(RESTORE, id, &["items"]).await
+    }
+
+    /// Stores the record of a restore within one request, without large differences.
+    pub(super) async fn save(&self, record: &RestoreRecord) -> Result<(), Error> {
+        let mut record = record.clone();
+        record.items = record.items.into_iter().map(without_large_changes).collect();
+        let record = &record;
+        let jobs = self.jobs.open().await?;
+        let deadline = Instant::now() + self.options.timeout;
+        for item in split_large_record(record, &record.id, &["items"], &Map::new())? {
+            let key = Key::text(&item.id);
+            retry(deadline, || jobs.upsert(&key, &item.id, &item.body)).await?;
+        }
+        Ok(())
+    }
+
+    /// Records on a restore that it was undone by another one.
+    pub(super) async fn mark_undone(&self, id: &str, by: &str) -> Result<(), Error> {
+        let jobs = self.jobs.open().await?;
+        let key = Key::text(id);
+        let deadline = Instant::now() + self.options.timeout;
+        loop {
+            let Some(record) = retry(deadline, || jobs.read(&key, id)).await? else { return Ok(()) };
+            let etag = record["_etag"].as_str().unwrap_or_default().to_owned();
+            let mut record = without_system_properties(record);
+            if record["undoneBy"] == by {
+                return Ok(());
+            }
+            record["undoneBy"] = json!(by);
+            match retry(deadline, || jobs.replace(&key, id, &record, &etag)).await {
+                Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
+                written => return written.map(drop),
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! A request for a restore.
+
+use changefeed_cosmos::{DocumentName, Error, Key};
+use changefeed_history::{Filter, TimeExpression, check_filter_count, matches_all};
+use changefeed_jobs::check_budget;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The most documents that one request names.
+const MAX_DOCUMENTS: usize = 10_000;
+/// The most backups in a chain.
+const MAX_CHAIN: usize = 1000;
+
+/// A request for a restore. In JSON it is one flat object: one selection (`id` and `partitionKey`; `documents`; `partitionKey`;
+/// `filter` and perhaps `filterOn`; `all`), one target (`asOf`, `before`, `version` or `from`), and the rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawRestoreRequest", into = "RawRestoreRequest")]
+pub struct RestoreRequest {
+    /// The documents to restore.
+    pub selection: Selection,
+    /// The state to restore them to.
+    pub target: Target,
+    /// Only plan; write nothing.
+    pub dry_run: bool,
+    /// Overwrite documents that have changed since the plan, and write inexact versions.
+    pub force: bool,
+    /// Delete documents that are known not to have existed at the target.
+    pub delete_created_after: bool,
+    /// Another container to write to, instead of the monitored one.
+    pub into: Option<String>,
+    /// The reason, for the record.
+    pub reason: Option<String>,
+    /// Who requests it, for the record.
+    pub requested_by: Option<String>,
+    /// Run it as a job, even if it is small.
+    pub job: bool,
+    /// The budget: request units a second. With a budget it is a job.
+    pub ru_per_second: Option<f64>,
+}
+
+/// The documents to restore.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selection {
+    /// The documents with these names.
+    Documents(Vec<DocumentName>),
+    /// The documents with one partition key value.
+    Partition(Key),
+    /// The documents that meet all conditions.
+    Filter {
+        /// The conditions.
+        filters: Vec<Filter>,
+        /// The state of a document that must meet them.
+        on: FilterOn,
+    },
+    /// Every document.
+    All,
+}
+
+impl Selection {
+    /// Whether the selection includes a document of a backup. A deletion has no document and meets no filter.
+    pub(super) fn includes(&self, name: &DocumentName, document: Option<&Value>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Documents(documents) => documents.contains(name),
+            Self::Partition(key) => *key == name.partition_key,
+            Self::Filter { filters, .. } => document.is_some_and(|document| matches_all(filters, document)),
+        }
+    }
+}
+
+/// The state of a document that must meet a filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FilterOn {
+    /// Its state at the target.
+    #[default]
+    Target,
+    /// Its state now.
+    Live,
+}
+
+/// The state to restore documents to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// The newest version that is not after this time.
+    AsOf(TimeExpression),
+    /// The newest version before this time.
+    Before(TimeExpression),
+    /// The version with this id, of one document.
+    Version(String),
+    /// The content of these locations: a full backup and its increments in order, or one location with JSON files.
+    Backup(Vec<String>),
+}
+
+impl Target {
+    /// The second since 1970 of the last change that counts, and the second whose state is restored; `None` where the target is no
+    /// time.
+    pub(crate) fn seconds(&self) -> Option<(i64, i64)> {
+        match self {
+            Self::AsOf(moment) => Some((moment.second(), moment.second())),
+            Self::Before(moment) => Some((moment.second_before(), moment.second_before())),
+            Self::Version(_) | Self::Backup(_) => None,
+        }
+    }
+}
+
+/// The request as it is in JSON, before it is checked.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawRestoreRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition_key: Option<Key>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documents: Option<Vec<DocumentName>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<Vec<Filter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter_on: Option<FilterOn>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    all: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<TimeExpression>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<TimeExpression>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Locations>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    force: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    delete_created_after: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    into: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested_by: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    job: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ru_per_second: Option<f64>,
+}
+
+/// A location, or several.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Locations {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl RawRestoreRequest {
+    /// The selection of the request.
+    fn selection(&mut self) -> Result<Selection, String> {
+        let (id, key, documents, filters) =
+            (self.id.take(), self.partition_key.take(), self.documents.take(), self.filter.take());
+        Ok(match (id, key, documents, filters, self.all) {
+            (Some(id), Some(partition_key), None, None, false) => {
+                Selection::Documents(vec![DocumentName { id, partition_key }])
+            }
+            (Some(_), None, None, None, false) => {
+                return Err("id needs the document's partitionKey, the array of its components".into());
+            }
+            (None, None, Some(documents), None, false) if documents.is_empty() => {
+                return Err(format!("documents is empty; allowed are 1 to {MAX_DOCUMENTS} documents"));
+            }
+            (None, None, Some(documents), None, false) if documents.len() > MAX_DOCUMENTS => {
+                return Err(format!("documents has {} entries; allowed are 1 to {MAX_DOCUMENTS}", documents.len()));
+            }
+            (None, None, Some(documents), None, false) => Selection::Documents(documents),
+            (None, Some(key), None, None, false) => Selection::Partition(key),
+            (None, None, None, Some(filters), false) if filters.is_empty() => {
+                return Err("filter is empty; to restore all documents, use all: true".into());
+            }
+            (None, None, None, Some(filters), false) => {
+                check_filter_count(&filters)?;
+                Selection::Filter { filters, on: self.filter_on.unwrap_or_default() }
+            }
+            (None, None, None, None, true) => Selection::All,
+            // Without a selection, the whole backup is restored.
+            (None, None, None, None, false) if self.from.is_some() => Selection::All,
+            _ => {
+                return Err(
+                    "give exactly one of: id and partitionKey; documents; partitionKey; filter; all: true".into()
+                );
+            }
+        })
+    }
+
+    /// The target of the request.
+    fn target(&mut self, selection: &Selection) -> Result<Target, String> {
+        let from = self.from.take();
+        Ok(match (self.as_of.take(), self.before.take(), self.version.take(), from) {
+            (None, None, None, Some(from)) => match from {
+                Locations::One(location) => Target::Backup(vec![location]),
+                Locations::Several(locations) if (1..=MAX_CHAIN).contains(&locations.len()) => {
+                    Target::Backup(locations)
+                }
+                Locations::Several(locations) => {
+                    return Err(format!("from has {} locations; allowed are 1 to {MAX_CHAIN}", locations.len()));
+                }
+            },
+            (_, _, _, Some(_)) => return Err("from cannot be used with asOf, before or version".into()),
+            (Some(time), None, None, None) => Target::AsOf(time),
+            (None, Some(time), None, None) => Target::Before(time),
+            (None, None, Some(version), None) => match selection {
+                Selection::Documents(documents) if documents.len() == 1 => Target::Version(version),
+                _ => return Err("version needs one document: give its id and partitionKey".into()),
+            },
+            _ => return Err("give exactly one of: asOf, before, version, from".into()),
+        })
+    }
+}
+
+impl TryFrom<RawRestoreRequest> for RestoreRequest {
+    type Error = String;
+
+    fn try_from(mut raw: RawRestoreRequest) -> Result<Self, String> {
+        let selection = raw.selection()?;
+        if raw.filter_on.is_some() && !matches!(selection, Selection::Filter { .. }) {
+            return Err("filterOn needs filter".into());
+        }
+        if raw.into.is_some() && raw.delete_created_after {
+            let message =
+                "deleteCreatedAfter cannot be used with into: the documents of another container have no history";
+            return Err(message.into());
+        }
+        check_budget(raw.ru_per_second)?;
+        if raw.filter_on == Some(FilterOn::Live) && raw.from.is_some() {
+            let message =
+                "filterOn is live; with from only target is allowed: the filter applies to the backup's documents";
+            return Err(message.into());
+        }
+        let target = raw.target(&selection)?;
+        Ok(Self {
+            selection,
+            target,
+            dry_run: raw.dry_run,
+            force: raw.force,
+            delete_created_after: raw.delete_created_after,
+            into: raw.into,
+            reason: raw.reason,
+            requested_by: raw.requested_by,
+            job: raw.job,
+            ru_per_second: raw.ru_per_second,
+        })
+    }
+}
+
+impl RestoreRequest {
+    /// Whether the restore is a job however small it is.
+    pub fn is_job(&self) -> bool {
+        matches!(self.target, Target::Backup(_)) || self.job || self.ru_per_second.is_some()
+    }
+
+    /// The request as it is stored in the record.
+    pub(super) fn recorded(&self) -> Result<Value, Error> {
+        serde_json::to_value(self.clone()).map_err(|error| Error::internal("storing the request of a restore", error))
+    }
+}
+
+impl From<RestoreRequest> for RawRestoreRequest {
+    fn from(request: RestoreRequest) -> Self {
+        let mut raw = Self {
+            dry_run: request.dry_run,
+            force: request.force,
+            delete_created_after: request.delete_created_after,
+            into: request.into,
+            reason: request.reason,
+            requested_by: request.requested_by,
+            job: request.job,
+            ru_per_second: request.ru_per_second,
+            ..Self::default()
+        };
+        match request.selection {
+            Selection::Documents(documents) => match <[DocumentName; 1]>::try_from(documents) {
+                Ok([DocumentName { id, partition_key }]) => {
+                    (raw.id, raw.partition_key) = (Some(id), Some(partition_key))
+                }
+                Err(documents) => raw.documents = Some(documents),
+            },
+            Selection::Partition(key) => raw.partition_key = Some(key),
+            Selection::Filter { filters, on } => (raw.filter, raw.filter_on) = (Some(filters), Some(on)),
+            Selection::All => raw.all = true,
+        }
+        match request.target {
+            Target::AsOf(moment) => raw.as_of = Some(moment),
+            Target::Before(moment) => raw.before = Some(moment),
+            Target::Version(version) => raw.version = Some(version),
+            Target::Backup(locations) => {
+                raw.from = Some(match <[String; 1]>::try_from(locations) {
+                    Ok([location]) => Locations::One(location),
+                    Err(locations) => Locations::Several(locations),
+                });
+            }
+        }
+        raw
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_request_is_one_selection_and_one_target() {
+        for request in [
+            json!({"id": "1", "partitionKey": ["a"], "version": "v"}),
+            json!({"documents": [{"id": "1", "partitionKey": ["a"]}, {"id": "2", "partitionKey": [null]}], "asOf": "2026-11-20T10:30:00Z"}),
+            json!({"partitionKey": ["a", 1], "before": "2026-11-20T10:30:00Z", "force": true}),
+            json!({"filter": ["city_name=Davidson"], "filterOn": "live", "before": "2026-11-20T10:30:00Z", "reason": "x"}),
+            json!({"all": true, "asOf": "2026-11-20T10:30:00Z", "dryRun": true, "into": "look"}),
+            json!({"all": true, "asOf": "2026-11-20T10:30:00Z", "job": true, "ruPerSecond": 400.0}),
+            json!({"all": true, "from": "/backups/b"}),
+            json!({"filter": ["city_name=Davidson"], "filterOn": "target", "from": ["https://a/b", "https://a/c"]}),
+        ] {
+            let read: RestoreRequest = serde_json::from_value(request.clone()).expect("request");
+            assert_eq!(serde_json::to_value(read).expect("json"), request);
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_is_missing_or_too_much() {
+        let refused = |request: serde_json::Value| {
+            serde_json::from_value::<RestoreRequest>(request).expect_err("refused").to_string()
+        };
+        assert!(refused(json!({"asOf": 1})).contains("exactly one of: id and partitionKey"));
+        assert!(refused(json!({"id": "1", "asOf": 1})).contains("partitionKey"));
+        assert!(refused(json!({"all": true, "filter": ["a=1"], "asOf": 1})).contains("exactly one of"));
+        assert!(refused(json!({"all": true})).contains("asOf, before, version"));
+        assert!(refused(json!({"all": true, "version": "v"})).contains("one document"));
+        assert!(refused(json!({"from": "/b", "asOf": 1})).contains("from cannot be used with"));
+        assert!(refused(json!({"from": []})).contains("1 to"));
+        assert!(refused(json!({"filter": [], "asOf": 1})).contains("all: true"));
+        assert!(refused(json!({"filter": ["a; DROP=1"], "asOf": 1})).contains("invalid field"));
+        assert!(refused(json!({"all": true, "asOf": 1, "ruPerSecond": 1})).contains("allowed are 10 to"));
+        assert!(refused(json!({"all": true, "asOf": "noon"})).contains("RFC 3339"));
+        assert!(refused(json!({"all": true, "asOf": 1, "colour": 2})).contains("colour"));
+    }
+}

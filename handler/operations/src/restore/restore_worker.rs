@@ -1,0 +1,326 @@
+//! Plans and executes the pages of a restore that is a job.
+//!
+//! A page is planned, the plan is stored, then it is executed, and its outcome is stored. Only then does the cursor advance. If
+//! a worker is killed at any instant, the next one processes the same documents, and comes to the same counts and the same
+//! records for an undo.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use changefeed_cosmos::{Container, Error, KeyRange};
+use changefeed_jobs::{Found, PageState, Part, PartPage, Parts, Planned, Run, StoredPage, plan_page};
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+use super::backup_files::{BackupFiles, Bodies, FilePosition};
+use super::plan_backup::BackupPlanner;
+use super::plan_document::DocumentPlanner;
+use super::plan_scan::ScanPlanner;
+use super::planned_item::{Counts, PlannedItem};
+use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items};
+use super::restore_record::{PLAN_TTL, RestoreRecord};
+use super::restore_request::{RestoreRequest, Selection, Target};
+use super::restores::Restores;
+use super::undo::may_be_written;
+use super::write::DocumentWriter;
+use crate::scan::{DocumentScan, RecentStates};
+
+/// How long transient failures of a page are retried within a slice.
+const PAGE_PATIENCE: Duration = Duration::from_secs(20);
+/// The approximate request units for planning and writing a document.
+const DOCUMENT_UNITS: f64 = 40.0;
+
+/// The phase of the work. Each is read in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Phase {
+    /// The documents of a list.
+    Documents,
+    /// The live documents.
+    Live,
+    /// The documents in the history, by their versions.
+    Past,
+    /// The pages of the restore that is undone.
+    Undo,
+    /// The files of a backup, which are read once before anything is written: a damaged backup is not restored.
+    Check,
+    /// The documents of a backup.
+    Backup,
+}
+
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Documents => "documents",
+            Self::Live => "live",
+            Self::Past => "past",
+            Self::Undo => "undo",
+            Self::Check => "check",
+            Self::Backup => "backup",
+        }
+    }
+}
+
+/// What the job restores.
+pub(super) enum Subject {
+    /// Documents of the history.
+    History(Box<RestoreRequest>),
+    /// Documents of a backup.
+    Backup(Box<RestoreRequest>, Box<BackupFiles>),
+    /// The documents that another restore wrote.
+    Undo(Box<RestoreRecord>),
+}
+
+/// The outcome of a page: the counts of its items, and the number of documents and versions that were processed.
+pub(super) type PageOutcome = (Counts, u64);
+
+/// This worker's slice of a restore.
+pub(super) struct RestoreWorker<'a> {
+    pub run: &'a Run,
+    pub restores: &'a Restores,
+    pub job_id: String,
+    pub subject: Subject,
+    /// The container that is written to.
+    written: Container,
+    /// Whether that is the monitored container.
+    is_monitored: bool,
+    pub dry_run: bool,
+    force: bool,
+    page_items: usize,
+    /// Parts that are read concurrently.
+    pub parallel: usize,
+    states: RecentStates,
+    /// The second since 1970 from which on the history was complete when the job began.
+    pub horizon: i64,
+}
+
+impl<'a> RestoreWorker<'a> {
+    pub(super) async fn new(restores: &'a Restores, run: &'a Run) -> Result<Self, Error> {
+        let request = run.property("request");
+        let subject = match request["undo"].as_str() {
+            Some(id) => Subject::Undo(Box::new(restores.record(id).await?)),
+            None => {
+                let request = Box::new(restores.request_of(&run.id(), request.clone()).await?);
+                match &request.target {
+                    Target::Backup(locations) => {
+                        let files = async {
+                            let mut files = BackupFiles::find(&restores.locations, locations).await?;
+                            files.read_increments().await.map(|()| files)
+                        };
+                        let files = Box::new(run.set_up(files).await?);
+                        Subject::Backup(request, files)
+                    }
+                    _ => Subject::History(request),
+                }
+            }
+        };
+        let into = run.property("into").as_str().map(str::to_owned);
+        let flag = |name: &str| request[name] == true;
+        let (page_items, parallel) = restores.jobs.options().within(run.ru_per_second(), DOCUMENT_UNITS);
+        let parallel = match &subject {
+            Subject::Backup(_, files) => parallel.min(files.concurrent_files()),
+            Subject::History(_) | Subject::Undo(_) => parallel,
+        };
+        Ok(Self {
+            run,
+            restores,
+            job_id: run.id(),
+            subject,
+            written: restores.target_container(into.as_deref()).await?,
+            is_monitored: into.is_none(),
+            dry_run: flag("dryRun"),
+            force: flag("force"),
+            page_items,
+            parallel,
+            states: RecentStates::default(),
+            horizon: i64::MIN,
+        })
+    }
+
+    /// Plans the next page of a part and, unless it is a dry run, executes it; `None` when the run is stopping.
+    ///
+    /// # Errors
+    /// When the page cannot be planned or stored, and a transient failure of a write.
+    pub(super) async fn page(
+        &self,
+        phase: Phase,
+        parts: &Parts,
+        part: Part,
+        may_be_begun: bool,
+    ) -> Result<Option<PartPage<PageOutcome>>, Error> {
+        if let (Subject::Backup(_, files), Phase::Check) = (&self.subject, phase) {
+            return self.check(files, &part).await;
+        }
+        let id = format!("{}-items-{}-{:03}-{:05}", self.job_id, phase.name(), part.number, part.page);
+        let deadline = Instant::now() + PAGE_PATIENCE;
+        let planned_bodies = Mutex::new(Bodies::new());
+        let plan = || async {
+            let (found, bodies) = self.plan(phase, parts, &part).await?;
+            *planned_bodies.lock().unwrap_or_else(PoisonError::into_inner) = bodies;
+            let items = found.items.into_iter().map(StoredItem::from).collect();
+            let page = RestorePage::planned(id.clone(), PAGE_KIND, self.job_id.clone(), items);
+            let ttl = self.dry_run.then_some(PLAN_TTL);
+            Ok(RestorePage { next: found.next, processed: found.processed, ttl, ..page })
+        };
+        let (stored, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
+            Planned::Stored(stored, was_begun) => (stored, was_begun),
+            Planned::Empty(page) => return Ok(Some(page.moved(false, false, (Counts::default(), page.processed)))),
+            Planned::Stopping => return Ok(None),
+        };
+        let page = if stored.page.state == PageState::Done || self.dry_run {
+            stored.page
+        } else {
+            let bodies = match self.backup_planner() {
+                Some(planner) if was_begun => {
+                    let (from, until) = (part.continuation.as_deref(), stored.page.next.as_deref());
+                    planner.bodies(part.number, from, until).await?
+                }
+                _ => planned_bodies.into_inner().unwrap_or_else(PoisonError::into_inner),
+            };
+            self.execute(stored, &bodies, deadline).await?
+        };
+        Ok(Some(page.moved(true, was_begun, (Counts::of(&planned_items(&page)), page.processed))))
+    }
+
+    /// Reads a file of a backup, or a part of it, to find damage.
+    async fn check(&self, files: &BackupFiles, part: &Part) -> Result<Option<PartPage<PageOutcome>>, Error> {
+        if self.run.is_stopping() {
+            return Ok(None);
+        }
+        let next = files.check(part.number, FilePosition::parse(part.continuation.as_deref())?).await?;
+        let (continuation, result) = (next.map(|next| next.to_string()), (Counts::default(), 0));
+        Ok(Some(PartPage { continuation, is_numbered: false, was_begun: false, result }))
+    }
+
+    /// Plans a page. Returns the bodies of its documents too, if they are from a backup.
+    async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<(Found<PlannedItem>, Bodies), Error> {
+        if let Some(planner) = self.backup_planner() {
+            return planner.page(part.number, part.continuation.as_deref()).await;
+        }
+        let (range, continuation) = (parts.range(part), part.continuation.as_deref());
+        let found = match &self.subject {
+            Subject::Undo(record) => self.plan_undo(record, &range, continuation).await?,
+            Subject::History(request) => self.plan_history(request, phase, &range, continuation).await?,
+            Subject::Backup(..) => return Err(Error::internal("planning a restore", "the backup has no planner")),
+        };
+        Ok((found, Bodies::new()))
+    }
+
+    fn backup_planner(&self) -> Option<BackupPlanner<'_>> {
+        let Subject::Backup(request, files) = &self.subject else { return None };
+        Some(BackupPlanner {
+            restores: self.restores,
+            request,
+            files,
+            written: &self.written,
+            page_items: self.page_items,
+            concurrency: self.concurrency(),
+        })
+    }
+
+    /// Plans a page of documents of the history.
+    async fn plan_history(
+        &self,
+        request: &RestoreRequest,
+        phase: Phase,
+        range: &KeyRange,
+        continuation: Option<&str>,
+    ) -> Result<Found<PlannedItem>, Error> {
+        let (filters, key): (&[_], _) = match &request.selection {
+            Selection::Filter { filters, .. } => (filters, None),
+            Selection::Partition(key) => (&[], Some(key)),
+            Selection::Documents(_) | Selection::All => (&[], None),
+        };
+        let last_change = request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change);
+        let scan = DocumentScan {
+            history: &self.restores.history,
+            filters,
+            key,
+            last_change,
+            horizon: self.horizon,
+            recorded_until: self.run.begun_second(),
+            page_items: self.page_items,
+            concurrency: self.concurrency(),
+            states: &self.states,
+        };
+        let planner =
+            DocumentPlanner { restores: self.restores, request, written: &self.written, horizon: self.horizon };
+        let pages = ScanPlanner { planner, scan };
+        let found = match (phase, &request.selection) {
+            (_, Selection::Documents(documents)) => pages.documents(documents, continuation).await,
+            (Phase::Past, _) => pages.past(range, continuation).await,
+            _ => pages.live(range, continuation).await,
+        }?;
+        self.check_horizon(last_change).await?;
+        Ok(found)
+    }
+
+    /// Fails when the retention may have removed versions that the page needs: it announces a horizon before it removes.
+    async fn check_horizon(&self, last_change: i64) -> Result<(), Error> {
+        let announced = self.restores.history.horizon().await?;
+        if announced == self.horizon || announced <= last_change {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "planning a restore",
+            "versions of the target time are being removed by the retention; use a later time",
+        ))
+    }
+
+    /// Plans the undo of a page of another restore.
+    async fn plan_undo(
+        &self,
+        record: &RestoreRecord,
+        range: &KeyRange,
+        continuation: Option<&str>,
+    ) -> Result<Found<PlannedItem>, Error> {
+        let (pages, next) = self.restores.jobs.pages_of(PAGE_KIND, &record.id, range, continuation).await?;
+        let items: Vec<PlannedItem> =
+            pages.iter().flat_map(|stored: &StoredPage<StoredItem>| planned_items(&stored.page)).collect();
+        let processed = items.len() as u64;
+        let plan = |item: PlannedItem| async move {
+            let name = item.name();
+            let planned = self.restores.plan_undo_item(item, &self.written, record, self.force).await;
+            page_item(name, planned.map(Some))
+        };
+        let written: Vec<PlannedItem> = items.into_iter().filter(may_be_written).collect();
+        let planned: Vec<Option<PlannedItem>> =
+            futures::stream::iter(written).map(plan).buffered(self.concurrency()).try_collect().await?;
+        Ok(Found { items: planned.into_iter().flatten().collect(), next, processed })
+    }
+
+    /// Executes a planned page, and stores its outcome.
+    async fn execute(
+        &self,
+        stored: StoredPage<StoredItem>,
+        bodies: &Bodies,
+        deadline: Instant,
+    ) -> Result<RestorePage, Error> {
+        let writer = DocumentWriter {
+            restores: self.restores,
+            container: &self.written,
+            is_monitored: self.is_monitored,
+            force: self.force,
+            restore_id: &self.job_id,
+            second: self.run.second(),
+            deadline,
+            is_shared: true,
+            bodies,
+        };
+        let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(planned_items(&stored.page))
+            .map(|item| writer.try_write(item))
+            .buffered(self.concurrency())
+            .collect()
+            .await;
+        // All writes have ended. After a transient failure, the same plan is executed again.
+        let items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
+        let items = items.into_iter().map(StoredItem::from).collect();
+        let page = RestorePage { state: PageState::Done, items, ..stored.page };
+        let stored = StoredPage { page, etag: stored.etag, second: stored.second };
+        self.restores.jobs.finish_items_page(stored, deadline).await
+    }
+
+    fn concurrency(&self) -> usize {
+        (self.restores.options.concurrency / self.parallel).max(1)
+    }
+}

@@ -1,0 +1,277 @@
+//! The job of a verification: a slice reads pages in three phases.
+
+use std::time::{Duration, Instant};
+
+use changefeed_cosmos::{Error, KeyRange, retry};
+use changefeed_jobs::{
+    ItemsPage, JobKind, JobState, Kind, PageState, Part, PartPage, Parts, Planned, Run, Step, StoredPage, plan_page,
+    read_parts,
+};
+use chrono::Utc;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use super::check::{Check, Suspicion};
+use super::confirm::{Confirm, Confirmed};
+use super::finding::{Finding, FindingKind, PAGE_KIND, VerifyCounts};
+use super::repair::Repair;
+use super::verifications::{VERIFY, Verifications};
+use super::verify_request::VerifyRequest;
+use crate::scan::RecentStates;
+
+/// How long transient failures of a page are retried within a slice.
+const PAGE_PATIENCE: Duration = Duration::from_secs(20);
+/// The approximate request units for a document or a version.
+const ROW_UNITS: f64 = 10.0;
+/// Large versions that are read concurrently: each may decompress to tens of megabytes.
+const CONCURRENT_LARGE: usize = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Phase {
+    /// The live documents.
+    Live,
+    /// The versions.
+    Past,
+    /// The suspicions of the other phases.
+    Confirm,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Cursor {
+    phase: Phase,
+    parts: Parts,
+}
+
+struct Worker<'a> {
+    run: &'a Run,
+    verifications: &'a Verifications,
+    job_id: String,
+    request: VerifyRequest,
+    page_items: usize,
+    parallel: usize,
+    states: RecentStates,
+    large: Semaphore,
+}
+
+/// The outcome of a page; `None` when the run is stopping.
+type Advanced = Option<PartPage<(VerifyCounts, u64)>>;
+
+impl JobKind for Verifications {
+    fn kind(&self) -> Kind {
+        VERIFY
+    }
+
+    fn work<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<Step, Error>> {
+        async move { work(&self.metered(run.meter()), run).await }.boxed()
+    }
+}
+
+/// Works on a verification until it is done or the run is stopping.
+async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
+    let worker = Worker::new(verifications, run)?;
+    let mut counts: VerifyCounts = run.counts()?;
+    let mut cursor = match run.cursor::<Cursor>()? {
+        Some(cursor) => cursor,
+        None => {
+            let first = worker.begin(Phase::Live).await?;
+            run.begin(&first, &counts).await?;
+            first
+        }
+    };
+    loop {
+        let phase = cursor.phase;
+        let advance = |parts: &Parts, (page, processed): (VerifyCounts, u64)| {
+            counts.add(page);
+            run.advance(&Cursor { phase, parts: parts.clone() }, &counts, processed)
+        };
+        let parts = cursor.parts.clone();
+        let page = |part: Part, may_be_begun| worker.page(phase, &parts, part, may_be_begun);
+        cursor.parts = read_parts(run, cursor.parts.clone(), worker.parallel, page, advance).await?;
+        if !cursor.parts.is_done() {
+            return Ok(Step::More);
+        }
+        let next = match phase {
+            Phase::Live => Phase::Past,
+            Phase::Past => Phase::Confirm,
+            Phase::Confirm => break,
+        };
+        cursor = worker.begin(next).await?;
+        // From here on the pages are confirmed: no worker may add suspicions to them any more.
+        run.begin(&cursor, &counts).await?;
+    }
+    Ok(Step::Ended(if counts.found() > counts.repaired { JobState::Findings } else { JobState::Done }))
+}
+
+impl<'a> Worker<'a> {
+    fn new(verifications: &'a Verifications, run: &'a Run) -> Result<Self, Error> {
+        let request: VerifyRequest = serde_json::from_value(run.property("request"))
+            .map_err(|error| Error::corrupt(format!("reading the request of verification {}", run.id()), error))?;
+        let (page_items, parallel) = verifications.jobs.options().within(run.ru_per_second(), ROW_UNITS);
+        let large = Semaphore::new(CONCURRENT_LARGE);
+        Ok(Self {
+            run,
+            verifications,
+            job_id: run.id(),
+            request,
+            page_items,
+            parallel,
+            states: RecentStates::default(),
+            large,
+        })
+    }
+
+    /// The parts of a phase. Sets the total of the job, where it is known.
+    async fn begin(&self, phase: Phase) -> Result<Cursor, Error> {
+        let Verifications { history, jobs, .. } = self.verifications;
+        if self.request.partition_key.is_some() && phase != Phase::Confirm {
+            return Ok(Cursor { phase, parts: Parts::one() });
+        }
+        let container = match phase {
+            Phase::Live => history.monitored().open().await?,
+            Phase::Past => history.changes().open().await?,
+            Phase::Confirm => jobs.open().await?,
+        };
+        let items = container.count().await?;
+        let others = match phase {
+            Phase::Live => history.changes().open().await?.count().await?,
+            Phase::Past => Some(self.run.done()),
+            Phase::Confirm => None,
+        };
+        if self.request.partition_key.is_none() && phase != Phase::Confirm {
+            self.run.set_total(items.zip(others).map(|(items, others)| items + others));
+        }
+        Ok(Cursor { phase, parts: Parts::of(&container, items, jobs.options().part_items).await? })
+    }
+
+    async fn page(&self, phase: Phase, parts: &Parts, part: Part, may_be_begun: bool) -> Result<Advanced, Error> {
+        match phase {
+            Phase::Live => self.suspect(phase, "live", parts, part, may_be_begun).await,
+            Phase::Past => self.suspect(phase, "past", parts, part, may_be_begun).await,
+            Phase::Confirm => self.confirm(parts, part).await,
+        }
+    }
+
+    /// Checks a page, and stores its suspicions.
+    async fn suspect(
+        &self,
+        phase: Phase,
+        phase_name: &str,
+        parts: &Parts,
+        part: Part,
+        may_be_begun: bool,
+    ) -> Result<Advanced, Error> {
+        let id = format!("{}-{PAGE_KIND}-{phase_name}-{:03}-{:05}", self.job_id, part.number, part.page);
+        let deadline = Instant::now() + PAGE_PATIENCE;
+        let (range, continuation) = (parts.range(&part), part.continuation.as_deref());
+        let check = Check {
+            history: &self.verifications.history,
+            key: self.request.partition_key.as_ref(),
+            grace: self.request.grace(),
+            page_items: self.page_items,
+            concurrency: self.concurrency(),
+            states: &self.states,
+            large: &self.large,
+        };
+        let plan = || async {
+            let found = match phase {
+                Phase::Live => check.live(&range, continuation).await?,
+                _ => check.past(&range, continuation).await?,
+            };
+            let (mut findings, mut pending) = (Vec::new(), 0);
+            for suspicion in found.items {
+                match suspicion {
+                    Suspicion::Suspected(suspected) => findings.extend(suspected),
+                    Suspicion::Pending => pending += 1,
+                }
+            }
+            let page = ItemsPage::planned(id.clone(), PAGE_KIND, self.job_id.clone(), findings);
+            Ok(ItemsPage { next: found.next, processed: found.processed, pending, ..page })
+        };
+        let (page, is_numbered, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
+            Planned::Stored(stored, was_begun) => (stored.page, true, was_begun),
+            Planned::Empty(page) => (page, false, false),
+            Planned::Stopping => return Ok(None),
+        };
+        let (documents, versions) = if phase == Phase::Live { (page.processed, 0) } else { (0, page.processed) };
+        let counts = VerifyCounts { documents, versions, pending: page.pending, ..VerifyCounts::default() };
+        Ok(Some(page.moved(is_numbered, was_begun, (counts, page.processed))))
+    }
+
+    /// Confirms the next page of suspicions of a range of the jobs container.
+    async fn confirm(&self, parts: &Parts, part: Part) -> Result<Advanced, Error> {
+        let deadline = Instant::now() + PAGE_PATIENCE;
+        let (range, continuation): (KeyRange, _) = (parts.range(&part), part.continuation.as_deref());
+        if self.run.is_stopping() {
+            return Ok(None);
+        }
+        let (pages, next) = retry(deadline, || {
+            self.verifications.jobs.pages_of::<Finding>(PAGE_KIND, &self.job_id, &range, continuation)
+        })
+        .await?;
+        let mut counts = VerifyCounts::default();
+        for stored in pages {
+            let page = match stored.page.state {
+                PageState::Done => stored.page,
+                PageState::Planned => match self.confirm_page(stored).await? {
+                    Some(page) => page,
+                    None => return Ok(None),
+                },
+            };
+            counts.add(VerifyCounts::of(&page.items, page.pending));
+        }
+        Ok(Some(PartPage { continuation: next, is_numbered: true, was_begun: true, result: (counts, 0) }))
+    }
+
+    /// Confirms the suspicions of a page; `None` when the run is stopping.
+    async fn confirm_page(&self, stored: StoredPage<Finding>) -> Result<Option<ItemsPage<Finding>>, Error> {
+        if stored.page.items.iter().any(|suspected| suspected.kind == FindingKind::Gone) {
+            let grace = self.request.grace();
+            let wait = (stored.second + grace - Utc::now().timestamp()).clamp(0, grace);
+            self.run.rest(Duration::from_secs(wait.unsigned_abs())).await;
+        }
+        self.run.pace().await;
+        if self.run.is_stopping() {
+            return Ok(None);
+        }
+        let deadline = Instant::now() + PAGE_PATIENCE;
+        let confirm = Confirm {
+            history: &self.verifications.history,
+            repair: Repair {
+                history: &self.verifications.history,
+                job_id: &self.job_id,
+                suspected_at: stored.second,
+                deadline,
+            },
+            is_repairing: self.request.repair,
+            grace: self.request.grace(),
+            large: &self.large,
+        };
+        let results: Vec<Result<Confirmed, Error>> = futures::stream::iter(stored.page.items.clone())
+            .map(|suspected| {
+                let confirm = &confirm;
+                async move { retry(deadline, || confirm.confirm(suspected.clone())).await }
+            })
+            .buffered(self.concurrency())
+            .collect()
+            .await;
+        // All writes have ended. After a transient failure, the page is confirmed again.
+        let (mut items, mut pending) = (Vec::new(), 0);
+        for confirmed in results {
+            match confirmed? {
+                Confirmed::Finding(finding) => items.push(*finding),
+                Confirmed::Pending => pending += 1,
+                Confirmed::Nothing => {}
+            }
+        }
+        let page = ItemsPage { state: PageState::Done, items, pending, ..stored.page };
+        let stored = StoredPage { page, etag: stored.etag, second: stored.second };
+        self.verifications.jobs.finish_items_page(stored, deadline).await.map(Some)
+    }
+
+    fn concurrency(&self) -> usize {
+        (self.verifications.concurrency / self.parallel).max(1)
+    }
+}

@@ -1,0 +1,110 @@
+//! The record of a verification in the jobs container. `docs/reference/format.md` specifies it.
+
+use changefeed_cosmos::{Error, timestamp};
+use changefeed_history::SCHEMA;
+use changefeed_jobs::{JobState, Work, new_id};
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+
+use super::finding::VerifyCounts;
+use super::verifications::{VERIFY, Verifications};
+use super::verify_request::VerifyRequest;
+
+/// The record of a verification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyRecord {
+    /// The verification's id.
+    pub id: String,
+    /// `verify`. The jobs container also has jobs of other kinds.
+    pub kind: String,
+    /// Its state.
+    pub state: JobState,
+    /// The request.
+    pub request: VerifyRequest,
+    /// Who requested it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requested_by: Option<String>,
+    /// When it was requested, RFC 3339 in UTC.
+    pub started_at: String,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub finished_at: Option<String>,
+    /// What was verified and found so far.
+    #[serde(default)]
+    pub counts: VerifyCounts,
+    /// Request units of the whole job so far.
+    pub request_charge: f64,
+    /// The state of the job's work.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub job: Option<Work>,
+    /// The format of the record.
+    pub schema: u32,
+}
+
+/// A list of verifications.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VerifyList {
+    /// Newest first, at most 100.
+    pub items: Vec<VerifyRecord>,
+}
+
+impl Verifications {
+    /// Creates the job of a verification.
+    ///
+    /// # Errors
+    /// When the request is invalid, and when the job cannot be stored.
+    pub async fn create_job(&self, request: &VerifyRequest) -> Result<VerifyRecord, Error> {
+        request.check().map_err(|message| Error::invalid("verifying", message))?;
+        if let Some(key) = &request.partition_key {
+            self.history.check_key(key).await?;
+        }
+        let now = Utc::now();
+        let record = VerifyRecord {
+            id: new_id(now),
+            kind: VERIFY.name.to_owned(),
+            state: JobState::Queued,
+            request: VerifyRequest { requested_by: None, ..request.clone() },
+            requested_by: request.requested_by.clone(),
+            started_at: timestamp(now),
+            finished_at: None,
+            counts: VerifyCounts::default(),
+            request_charge: 0.0,
+            job: Some(Work::queued(request.ru_per_second)),
+            schema: SCHEMA,
+        };
+        self.jobs.create(&record.id, &record).await?;
+        Ok(record)
+    }
+
+    /// The verifications, newest first.
+    ///
+    /// # Errors
+    /// When the jobs container cannot be read.
+    pub async fn list(&self) -> Result<VerifyList, Error> {
+        Ok(VerifyList { items: self.jobs.list(VERIFY, &LISTED_FIELDS).await? })
+    }
+
+    /// One verification.
+    ///
+    /// # Errors
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such verification.
+    pub async fn record(&self, id: &str) -> Result<VerifyRecord, Error> {
+        self.jobs.record(VERIFY, id, &[]).await
+    }
+}
+
+/// The fields of a verification's record in a list.
+const LISTED_FIELDS: [&str; 11] = [
+    "id",
+    "kind",
+    "state",
+    "request",
+    "requestedBy",
+    "startedAt",
+    "finishedAt",
+    "counts",
+    "requestCharge",
+    "job",
+    "schema",
+];

@@ -1,0 +1,55 @@
+//! A request for a verification.
+
+use std::ops::RangeInclusive;
+
+use changefeed_cosmos::Key;
+use changefeed_jobs::check_budget;
+use serde::{Deserialize, Serialize};
+
+/// The default grace time, in seconds.
+const GRACE_SECONDS: u32 = 60;
+/// The grace times that are allowed, in seconds.
+const ALLOWED_GRACE: RangeInclusive<u32> = 0..=86_400;
+
+/// A request for a verification.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct VerifyRequest {
+    /// Whether to capture missing versions, and to record unreported deletes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repair: bool,
+    /// The partition key value to verify, as the array of its components; all documents without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition_key: Option<Key>,
+    /// How long capture may lag before a version is missing, in seconds: 0 to 86,400; the default is 60.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_seconds: Option<u32>,
+    /// The budget: request units a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ru_per_second: Option<f64>,
+    /// Who requests it, for the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+}
+
+impl VerifyRequest {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// The name of the value that is not allowed, and the allowed range.
+    pub(super) fn check(&self) -> Result<(), String> {
+        check_budget(self.ru_per_second)?;
+        match self.grace_seconds {
+            Some(grace) if !ALLOWED_GRACE.contains(&grace) => {
+                let (first, last) = ALLOWED_GRACE.into_inner();
+                Err(format!("graceSeconds is {grace}; allowed are {first} to {last}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The grace time in seconds.
+    pub(super) fn grace(&self) -> i64 {
+        i64::from(self.grace_seconds.unwrap_or(GRACE_SECONDS))
+    }
+}

@@ -1,0 +1,3 @@
+//! The operations on a history over the real wire: against the embedded endpoint.
+
+mod candidates;
