@@ -110,7 +110,7 @@ fn row(listed: &ListedBackup) -> Vec<String> {
             content.push_str(&format!(", after {}", earlier.id));
         }
         for filter in &backup.filter {
-            content.push_str(&format!(", {}", String::from(filter.clone())));
+            content.push_str(&format!(", {filter}"));
         }
         [
             format!("{}/{}", backup.source.database, backup.source.container),

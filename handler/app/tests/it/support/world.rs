@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::{Handler, client};
 
 /// The indexed fields that tests search by.
-const INDEXED_FIELDS: [&str; 5] = ["a", "city_name", "group", "n", "name"];
+const INDEXED_FIELDS: [&str; 6] = ["a", "city_name", "group", "n", "name", "zip"];
 
 fn names() -> ContainerNames {
     let name = str::to_owned;
