@@ -287,7 +287,7 @@ async fn following_a_job_reports_the_worker_that_holds_it() {
     let resumed = run(&world, &["restore", "show", &id, "--follow"]).await;
     let printed = String::from_utf8_lossy(&resumed.stderr).into_owned();
     assert!(resumed.status.success(), "{printed}");
-    assert_eq!(printed.matches("waiting for elsewhere:1, which has the job until ").count(), 1, "{printed}");
+    assert_eq!(printed.matches("waiting for worker elsewhere:1, which holds this job until ").count(), 1, "{printed}");
     assert!(printed.contains(&format!("Restoring: job {id}")), "{printed}");
 }
 

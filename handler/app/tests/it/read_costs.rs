@@ -128,7 +128,7 @@ async fn a_search_returns_each_row_once_and_in_order_with_any_page_size() {
         let (mut rows, mut continuation) = (Vec::new(), String::new());
         loop {
             let path = format!("/api/history/search?filter=n>=0&maxItems={page_items}{continuation}");
-            let path = if page_items % 2 == 0 { path } else { path.replace("filter=n>=0&", "") };
+            let path = if page_items.is_multiple_of(2) { path } else { path.replace("filter=n>=0&", "") };
             let page = get(&handler, &path).await;
             rows.extend(page["items"].as_array().expect("rows").clone());
             match page["continuation"].as_str() {
