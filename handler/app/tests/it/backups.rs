@@ -275,7 +275,7 @@ async fn what_cannot_be_done_is_refused_before_a_job_is_made_of_it() {
     let request = serde_json::from_value(json!({"to": story.place("d")})).expect("request");
     let job = story.store.backups.create_job(&request).await.expect("job");
     let error = elsewhere.runner.run_slice(&job.id, "elsewhere:1", std::future::pending()).await.expect_err("refused");
-    assert!(error.to_string().contains("only here"), "{error}");
+    assert!(error.to_string().contains("can run only there"), "{error}");
     let item = story.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'backup' AND c.state = 'queued'").await;
     assert_eq!((item.len(), changefeed_jobs::job_to_run(&item[0])), (1, None));
 }

@@ -60,7 +60,7 @@ pub async fn finish(store: &Changefeed, id: &str) -> JobState {
             Ok(SliceEnd::NoJob) => panic!("no job {id}"),
             Ok(SliceEnd::Failing { message, .. }) => panic!("{message}"),
             // Another runner had it for all of the slice: on a busy machine, or with saves that are held up.
-            Err(error) if error.to_string().contains("what its other runner does") => {}
+            Err(error) if error.to_string().contains("another worker holds the job") => {}
             Err(error) => panic!("{error}"),
         }
     }
