@@ -283,7 +283,7 @@ async fn an_impossible_backup_or_restore_is_rejected_before_a_job_is_created() {
     let request = serde_json::from_value(json!({"to": scenario.location("d")})).expect("request");
     let job = scenario.changefeed.backups.create_job(&request).await.expect("job");
     let error = elsewhere.runner.run_slice(&job.id, "elsewhere:1", std::future::pending()).await.expect_err("refused");
-    assert!(error.to_string().contains("only here"), "{error}");
+    assert!(error.to_string().contains("can run only there"), "{error}");
     let item = scenario.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'backup' AND c.state = 'queued'").await;
     assert_eq!((item.len(), job_to_run(&item[0])), (1, None));
 }

@@ -56,7 +56,7 @@ async fn an_invalid_request_is_rejected_with_the_property_and_the_allowed_values
         (
             "query",
             json!({"container": "events", "query": "SELECT VALUE COUNT(1) FROM c"}),
-            "within one partition key value",
+            "need a partition key value",
         ),
         ("truncate", json!({"container": "leases", "max": 1}), "events, changes"),
         ("truncate", json!({"container": "events", "max": 0}), "max is 0"),

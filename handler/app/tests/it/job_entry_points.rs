@@ -124,7 +124,7 @@ async fn a_job_is_created_cancelled_and_rejected_over_http() {
     let (status, accepted) = handler.post("/api/restores", &json!({"all": true, "asOf": 2000, "job": true})).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{accepted}");
     let id = accepted["id"].as_str().expect("id");
-    refused(&format!("/api/restores/{id}/undo"), json!({}), 409, "not over").await;
+    refused(&format!("/api/restores/{id}/undo"), json!({}), 409, "not ended").await;
     let (status, cancelled) = handler.post(&format!("/api/restores/{id}/cancel"), &json!({})).await;
     assert_eq!((status, &cancelled["state"]), (StatusCode::OK, &json!("cancelled")), "{cancelled}");
     let (status, answer) = handler.get(&format!("/api/restores/{id}/items?continuation=x")).await;

@@ -22,7 +22,7 @@ pub enum LeasesCommand {
         #[command(flatten)]
         feed: FeedArguments,
     },
-    /// Changefeed exported leases, also those of another prefix; stop all processors first
+    /// Store exported leases, also those of another prefix; stop all processors first
     Import {
         /// File to read, or - for standard input
         file: PathBuf,

@@ -60,7 +60,7 @@ pub async fn finish(changefeed: &Changefeed, id: &str) -> JobState {
             Ok(SliceEnd::NoJob) => panic!("job {id} does not exist"),
             Ok(SliceEnd::Failing { message, .. }) => panic!("{message}"),
             // Another worker held the job for the whole slice: on a busy machine, or while saves are delayed.
-            Err(error) if error.to_string().contains("what its other runner does") => {}
+            Err(error) if error.to_string().contains("another worker holds the job") => {}
             Err(error) => panic!("{error}"),
         }
     }
