@@ -135,6 +135,11 @@ impl QueryPaths {
                 index = end + 1;
                 continue;
             }
+            // The plan of a query for constructed objects has this condition, which needs no index.
+            if token.is_keyword("IS_DEFINED") && tokens.get(index + 2) == Some(&Token::Open('{')) {
+                index += 2 + closing(&tokens[index + 1..]);
+                continue;
+            }
             match path_at(tokens, index, aliases) {
                 Some((path, used)) => {
                     self.filters.extend(path.filter(|path| !path.is_empty()));
@@ -360,6 +365,12 @@ mod tests {
             ["/from", "/order", "/value"]
         );
         assert_eq!(filters("SELECT * FROM c WHERE 1.5e3 < c.a -- c.b\n AND c.d = -1"), ["/a", "/d"]);
+    }
+
+    #[test]
+    fn the_existence_of_a_constructed_object_is_no_filter() {
+        let query = "SELECT VALUE {a: c.a} FROM c WHERE c.b = 1 AND IS_DEFINED({a: c.a, x: (IS_DEFINED(c.x) OR c.y)}) AND c.z = 2";
+        assert_eq!(filters(query), ["/b", "/z"]);
     }
 
     #[test]

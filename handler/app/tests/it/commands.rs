@@ -48,7 +48,7 @@ async fn provisioning_is_repeatable_and_creates_the_changes_container_as_designe
         (&json!(["/pk", "/sourceId"]), &json!("MultiHash"))
     );
     assert_eq!(definition["indexingPolicy"]["excludedPaths"][0]["path"], "/*");
-    assert_eq!(definition["indexingPolicy"]["includedPaths"].as_array().map(Vec::len), Some(5));
+    assert_eq!(definition["indexingPolicy"]["includedPaths"].as_array().map(Vec::len), Some(10));
 }
 
 #[tokio::test]

@@ -11,8 +11,10 @@ async fn history() -> (World, Handler, String) {
     let world = World::new().await;
     world.create("leases", &["/id"]).await;
     let handler = world.handler();
-    for name in ["old", "new"] {
-        let stored = world.put("a", json!({"id": "1", "pk": "a", "name": name, "zip": 28036})).await;
+    for (lsn, name) in ["old", "new"].into_iter().enumerate() {
+        let mut stored = world.put("a", json!({"id": "1", "pk": "a", "name": name, "zip": 28036})).await;
+        // Both versions may have one second: the sequence number orders them.
+        stored["_lsn"] = json!(lsn + 1);
         handler.invoke_until_accepted(&batch_of(&[stored])).await;
     }
     handler.invoke_until_accepted("[5]").await;

@@ -295,7 +295,10 @@ impl Scenario {
     async fn check_second(&self, changefeed: &Changefeed, name: Name, known: &BTreeSet<Known>, second: i64) {
         let document = DocumentName { id: name.1.to_owned(), partition_key: Key::text(name.0) };
         let moment = TimeExpression::from(DateTime::from_timestamp(second, 0).expect("a time"));
-        let found = changefeed.history.document_as_of(&document, moment).await.expect("an answer");
+        let found = changefeed.history.document_as_of(&document, moment).await.unwrap_or_else(|error| {
+            let refused = self.world.endpoint.requests().into_iter().rfind(|request| request.status == 400);
+            panic!("{error}: {refused:?}")
+        });
         let expected = known.iter().rfind(|version| version.ts <= second);
         let is_created_later = known.first().is_some_and(|first| first.create);
         let is_correct = match (&found, expected) {

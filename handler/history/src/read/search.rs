@@ -20,6 +20,8 @@ use crate::version_id::VersionId;
 const DEFAULT_PAGE_ITEMS: usize = 100;
 /// The kind of a row that is a live document.
 const LIVE: &str = "live";
+/// Stands for a sequence number that a row does not have. Those of the service are positive.
+const NO_LSN: i64 = -1;
 
 /// What to look for.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +59,8 @@ pub struct SearchRow {
     pub operation: Option<Operation>,
     /// The document without the service's system properties.
     pub document: Value,
+    #[serde(skip)]
+    lsn: i64,
 }
 
 /// A page of rows, oldest first.
@@ -75,16 +79,25 @@ struct Position {
     second: i64,
     /// Versions come first.
     is_live: bool,
+    /// Of a version; [`NO_LSN`] without one.
+    lsn: i64,
     /// The id of the item that the row is made of.
     item: String,
     key: String,
+    document: String,
 }
 
 impl SearchRow {
     fn position(&self) -> Position {
         let is_live = self.kind == LIVE;
-        let item = if is_live { &self.id } else { &self.version_id };
-        Position { second: self.source_ts, is_live, item: item.clone(), key: self.partition_key.to_string() }
+        Position {
+            second: self.source_ts,
+            is_live,
+            lsn: self.lsn,
+            item: if is_live { self.id.clone() } else { self.version_id.clone() },
+            key: self.partition_key.to_string(),
+            document: self.id.clone(),
+        }
     }
 }
 
@@ -127,13 +140,15 @@ struct Rows<'a> {
     ready: VecDeque<SearchRow>,
 }
 
-/// Where the next rows start.
+/// Where the next rows start. A second that a page cuts off is read by ids or by sequence numbers.
 #[derive(Clone)]
 enum Start {
     /// At a second.
     Second(i64),
-    /// Within a second, at the item of this id.
-    Within(i64, String),
+    /// Within a second, at the item of this id; of versions, at those without a sequence number.
+    Id(i64, String),
+    /// Within a second, at this sequence number.
+    Lsn(i64, i64),
 }
 
 impl<'a> Rows<'a> {
@@ -147,10 +162,9 @@ impl<'a> Rows<'a> {
         let first = request.from.map_or(0, TimeExpression::second).max(0);
         let next = match after {
             None => Start::Second(first),
-            Some(after) if after.is_live == is_live => Start::Within(after.second, after.item.clone()),
-            // Of the last second, every version came before the live document, and no live document before the version.
-            Some(after) if is_live => Start::Second(after.second),
-            Some(after) => Start::Second(after.second + 1),
+            Some(after) if after.is_live != is_live => Start::Second(after.second + i64::from(!is_live)),
+            Some(after) if is_live || after.lsn == NO_LSN => Start::Id(after.second, after.item.clone()),
+            Some(after) => Start::Lsn(after.second, after.lsn),
         };
         let after = after.cloned();
         Self { request, container, is_live, after, page_items, next: Some(next), ready: VecDeque::new() }
@@ -160,26 +174,33 @@ impl<'a> Rows<'a> {
         while self.ready.is_empty() {
             let Some(start) = self.next.take() else { break };
             let mut rows = self.read(&start, self.page_items).await?;
-            let is_cut_off = rows.len() == self.page_items;
-            let last = rows.last().map(|row| (row.source_ts, row.position().item));
+            let last = rows.last().map(SearchRow::position).filter(|_| rows.len() == self.page_items);
             self.next = match (start, last) {
-                (Start::Second(_), Some((second, _))) if is_cut_off => {
-                    rows.retain(|row| row.source_ts < second);
-                    Some(Start::Within(second, String::new()))
+                (Start::Second(_), None) => None,
+                (Start::Second(_), Some(last)) => {
+                    rows.retain(|row| row.source_ts < last.second);
+                    Some(Start::Id(last.second, String::new()))
                 }
-                (Start::Second(_), _) => None,
-                (Start::Within(second, first), Some((_, item))) if is_cut_off => {
-                    if item == first || rows.iter().all(|row| row.position().item == item) {
-                        // One id in very many partitions: all of its rows are read together.
-                        rows = self.read(&Start::Within(second, item.clone()), usize::MAX).await?;
-                        rows.retain(|row| row.position().item == item);
-                        Some(Start::Within(second, format!("{item}\u{0}")))
-                    } else {
-                        rows.retain(|row| row.position().item != item);
-                        Some(Start::Within(second, item))
+                // The rows of one id or one sequence number are never cut: those of the last one are left to the next page,
+                // or read together if there are no others.
+                (Start::Id(second, _), Some(last)) => {
+                    let others = rows.iter().any(|row| row.position().item != last.item);
+                    if !others {
+                        rows = self.read(&Start::Id(second, last.item.clone()), usize::MAX).await?;
                     }
+                    rows.retain(|row| (row.position().item == last.item) != others);
+                    Some(Start::Id(second, if others { last.item } else { format!("{}\u{0}", last.item) }))
                 }
-                (Start::Within(second, _), _) => Some(Start::Second(second + 1)),
+                (Start::Lsn(second, _), Some(last)) => {
+                    let others = rows.iter().any(|row| row.lsn != last.lsn);
+                    if !others {
+                        rows = self.read(&Start::Lsn(second, last.lsn), usize::MAX).await?;
+                    }
+                    rows.retain(|row| (row.lsn == last.lsn) != others);
+                    Some(Start::Lsn(second, last.lsn + i64::from(!others)))
+                }
+                (Start::Id(second, _), None) if !self.is_live => Some(Start::Lsn(second, NO_LSN)),
+                (Start::Id(second, _) | Start::Lsn(second, _), None) => Some(Start::Second(second + 1)),
             };
             let (after, filters) = (self.after.as_ref(), &self.request.filters);
             rows.retain(|row| after.is_none_or(|after| row.position() > *after) && matches_all(filters, &row.document));
@@ -195,13 +216,17 @@ impl<'a> Rows<'a> {
         let mut parameters = Map::new();
         let (mut conditions, order) = match start {
             Start::Second(second) => {
-                parameters.insert("@first".to_owned(), json!(second));
-                (vec![format!("{time} >= @first")], time)
-            }
-            Start::Within(second, id) => {
                 parameters.insert("@second".to_owned(), json!(second));
-                parameters.insert("@id".to_owned(), json!(id));
-                (vec![format!("{time} = @second"), "c.id >= @id".to_owned()], "c.id")
+                (vec![format!("{time} >= @second")], time)
+            }
+            Start::Id(second, id) => {
+                parameters.extend([("@second".to_owned(), json!(second)), ("@id".to_owned(), json!(id))]);
+                let without_lsn = if self.is_live { "" } else { " AND NOT IS_DEFINED(c.lsn)" };
+                (vec![format!("{time} = @second AND c.id >= @id{without_lsn}")], "c.id")
+            }
+            Start::Lsn(second, lsn) => {
+                parameters.extend([("@second".to_owned(), json!(second)), ("@lsn".to_owned(), json!(lsn))]);
+                (vec![format!("{time} = @second AND c.lsn >= @lsn")], "c.lsn")
             }
         };
         if let Some(to) = self.request.to {
@@ -223,7 +248,18 @@ impl<'a> Rows<'a> {
         while rows.len() < most
             && let Some(item) = found.try_next().await?
         {
-            rows.push(self.row(item).await?);
+            let row = self.row(item).await?;
+            // All rows of one id or one sequence number are asked for without a limit, and end where the next begins.
+            let is_other = match start {
+                _ if most != usize::MAX => false,
+                Start::Id(_, id) => row.position().item != *id,
+                Start::Lsn(_, lsn) => row.lsn != *lsn,
+                Start::Second(_) => false,
+            };
+            if is_other {
+                break;
+            }
+            rows.push(row);
         }
         Ok(rows)
     }
@@ -241,6 +277,7 @@ impl<'a> Rows<'a> {
                 version_id: version.id.into(),
                 operation: Some(version.operation),
                 document: version.document.unwrap_or_default(),
+                lsn: version.lsn.unwrap_or(NO_LSN),
             });
         }
         let source_ts = item["_ts"].as_i64().unwrap_or_default();
@@ -249,10 +286,12 @@ impl<'a> Rows<'a> {
             source_ts,
             container,
             id: item["id"].as_str().unwrap_or_default().to_owned(),
-            partition_key: Key::of(&item, self.container.key_paths())?,
+            partition_key: Key::of(&item, self.container.key_paths())
+                .map_err(|error| Error::corrupt("searching", error))?,
             version_id: VersionId::of_write(source_ts, item["_etag"].as_str().unwrap_or_default()).into(),
             operation: None,
             document: without_system_properties(item),
+            lsn: NO_LSN,
         })
     }
 }

@@ -29,7 +29,7 @@ async fn provisioned() -> (Endpoint, Changefeed) {
     };
     create_database(&account, "dev").await.expect("database");
     for role in Role::ALL {
-        let spec = container_spec(role, &names, &[name("/pk")], &[]);
+        let spec = container_spec(role, &names, &[name("/pk")], &[name("pk"), name("n")]);
         create_container(&account, "dev", &spec).await.expect("container");
     }
     let options = ChangefeedOptions {
