@@ -28,13 +28,13 @@ const NO_LSN: i64 = -1;
 pub struct SearchRequest {
     /// Conditions, all of which a document must meet.
     pub filters: Vec<Filter>,
-    /// Only changes not before this moment.
+    /// Only changes at this time or later.
     pub from: Option<TimeExpression>,
-    /// Only changes not after this moment.
+    /// Only changes at this time or earlier.
     pub to: Option<TimeExpression>,
-    /// The most rows on a page, 1 to 1,000; 100 without.
+    /// The maximum number of rows on a page, 1 to 1,000; 100 by default.
     pub max_items: Option<u32>,
-    /// From the page before.
+    /// The continuation of the page before; `None` for the first page.
     pub continuation: Option<String>,
 }
 
@@ -68,7 +68,7 @@ pub struct SearchRow {
 pub struct SearchRows {
     /// In time order; of one second, versions come before live documents.
     pub items: Vec<SearchRow>,
-    /// For the next page; absent on the last.
+    /// The continuation for the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
 }
