@@ -14,7 +14,7 @@ const SPLIT_RETRIES_EXHAUSTED: SubStatusCode = SubStatusCode::new(20206);
 const KEY_MISMATCH: SubStatusCode = SubStatusCode::new(1001);
 /// Of a 400: the request names the resource id of a container that was deleted.
 const RESOURCE_ID_MISMATCH: SubStatusCode = SubStatusCode::new(1024);
-/// Of a 404: there is no container of this name. 1002 is an unavailable session, which passes.
+/// Of a 404: no container has this name. Sub-status 1002 is an unavailable session, which is temporary.
 const OWNER_NOT_FOUND: SubStatusCode = SubStatusCode::new(1003);
 /// Of a 410: the name stands for another container by now.
 const NAME_CACHE_STALE: SubStatusCode = SubStatusCode::new(1000);

@@ -18,7 +18,7 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// There is no such job of this kind. `doing` reads like *cancelling*.
+    /// The error for a missing job of this kind. `doing` is the attempted action, such as *cancelling*.
     pub fn not_found(self, doing: &str, id: &str) -> Error {
         Error::not_found(format!("{doing} {} {id}", self.noun), format!("there is no such {}", self.noun))
     }
