@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::definition::{Definition, Staleness};
 use crate::error::Error;
 use crate::key::Key;
+use crate::key_path::KeyPath;
 use crate::key_range::KeyRange;
 use crate::meter::Meter;
 
@@ -86,8 +87,8 @@ impl Container {
         &self.name
     }
 
-    /// The paths of the partition key, `/pk` or `/a/b`, one for each component.
-    pub fn key_paths(&self) -> &[String] {
+    /// The paths of the partition key, one for each component.
+    pub fn key_paths(&self) -> &[KeyPath] {
         &self.definition.key_paths
     }
 

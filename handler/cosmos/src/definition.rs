@@ -7,11 +7,14 @@ use azure_data_cosmos::models::{ContainerProperties, TimeToLive};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::error::Error;
+use crate::key_path::KeyPath;
+
 /// The parts of a container's definition that this program uses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Definition {
-    /// The paths of the partition key, `/pk` or `/a/b`, one for each component.
-    pub key_paths: Vec<String>,
+    /// The paths of the partition key, one for each component.
+    pub key_paths: Vec<KeyPath>,
     /// The time to live of items without one of their own, in seconds: -1 is forever, `None` where time to live is off.
     pub default_ttl: Option<i64>,
     /// The resource id: a container that is deleted and created again under the same name has another one.
@@ -32,9 +35,12 @@ impl Definition {
         }
     }
 
-    pub(crate) fn of(properties: &ContainerProperties) -> Self {
-        Self {
-            key_paths: properties.partition_key.paths().iter().map(ToString::to_string).collect(),
+    pub(crate) fn of(properties: &ContainerProperties) -> Result<Self, Error> {
+        let key_paths = properties.partition_key.paths().iter().map(|path| path.parse()).collect::<Result<_, String>>();
+        let failed =
+            |message| Error::corrupt(format!("reading the definition of container {}", properties.id), message);
+        Ok(Self {
+            key_paths: key_paths.map_err(failed)?,
             default_ttl: match properties.default_ttl {
                 TimeToLive::NoDefault => Some(-1),
                 TimeToLive::Seconds(seconds) => Some(i64::from(seconds)),
@@ -42,7 +48,7 @@ impl Definition {
             },
             resource_id: properties.system_properties.resource_id.clone().unwrap_or_default(),
             self_link: properties.system_properties.self_link.clone().unwrap_or_default(),
-        }
+        })
     }
 }
 
@@ -67,7 +73,7 @@ mod tests {
     #[test]
     fn a_document_belongs_to_the_container_that_its_resource_id_starts_with() {
         let definition = |resource_id: &str| Definition {
-            key_paths: vec!["/pk".to_owned()],
+            key_paths: vec![KeyPath::property("pk")],
             default_ttl: None,
             resource_id: resource_id.to_owned(),
             self_link: String::new(),

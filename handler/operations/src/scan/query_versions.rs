@@ -12,7 +12,7 @@ pub(crate) fn query_versions<'a>(changes: &'a Container, select: String, key: Op
     let pk = key.and_then(pk_of);
     // In the default layout the history of a partition is stored together, under the first level of the key.
     let prefix = pk.as_ref().and_then(|pk| Key::of(&json!({ "pk": pk }), &["/pk".to_owned()]).ok());
-    let prefix = prefix.filter(|_| changes.key_paths().first().is_some_and(|path| path == "/pk"));
+    let prefix = prefix.filter(|_| changes.key_paths().first().is_some_and(|path| path.is_property("pk")));
     match (key, pk) {
         (Some(_), Some(pk)) => {
             parameters.insert("@pk".to_owned(), pk);
