@@ -36,7 +36,8 @@ impl Definition {
     }
 
     pub(crate) fn of(properties: &ContainerProperties) -> Result<Self, Error> {
-        let key_paths = properties.partition_key.paths().iter().map(|path| path.parse()).collect::<Result<_, String>>();
+        let key_paths =
+            properties.partition_key.paths().iter().map(|path| path.parse()).collect::<Result<Vec<KeyPath>, String>>();
         let failed =
             |message| Error::corrupt(format!("reading the definition of container {}", properties.id), message);
         Ok(Self {

@@ -98,7 +98,7 @@ impl Observed {
                 let operation = match operation {
                     Some("create") => Operation::Create,
                     Some("replace") => Operation::Replace,
-                    _ => return Self::of_latest_version(current, lsn, key_paths),
+                    _ => return Ok(Self { previous, ..Self::of_latest_version(current, lsn, key_paths)? }),
                 };
                 // The number of the change itself may be the application's or the service's.
                 let lacks_own_lsn = lsn.is_some() && take_lsn(&mut current, lsn).is_some();

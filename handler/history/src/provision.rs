@@ -148,7 +148,15 @@ mod tests {
 
     #[test]
     fn a_key_path_with_quotes_is_one_argument_of_the_command() {
-        let names = ContainerNames::default();
+        let name = || "c".to_owned();
+        let names = ContainerNames {
+            database: name(),
+            monitored: name(),
+            changes: name(),
+            leases: name(),
+            jobs: name(),
+            dead_letters: name(),
+        };
         let key = [r#"/"a b""#, "/'it'/c", "/d"].map(|path| path.parse().expect("a path"));
         let commands = identity_commands(&names, &key, &[]);
         let expected = r#"--partition-key-path '/"a b"' '/'\''it'\''/c' /d --partition-key-kind MultiHash"#;

@@ -145,7 +145,7 @@ async fn the_pages_of_a_list_have_every_record_once_newest_first() {
     let verifications = pages(&handler, "/api/verify", 1).await;
     assert_eq!(verifications.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
 
-    let all = json!({"all": true, "before": "-0s", "dryRun": true, "job": true});
+    let all = json!({"all": true, "asOf": "-0s", "dryRun": true, "job": true});
     let (status, job) = handler.post("/api/restores", &all).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{job}");
     let batch = batch_of(&[world

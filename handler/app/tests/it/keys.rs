@@ -90,9 +90,12 @@ async fn a_live_document_of_a_number_key_is_found_by_any_spelling_and_verified()
     assert_eq!((record.state, findings, record.counts.versions), (JobState::Done, Vec::new(), 2));
 }
 
+/// A document with this key.
+type WithKey = fn(&str) -> Value;
+
 /// Key paths, and how a document has a key there.
-fn paths() -> Vec<(&'static str, fn(&str) -> Value)> {
-    vec![
+fn paths() -> [(&'static str, WithKey); 9] {
+    [
         (r#"/"a b""#, |key| json!({"a b": key})),
         ("/'a b'", |key| json!({"a b": key})),
         (r#"/"a~1b""#, |key| json!({"a~1b": key, "a": {"b": "other"}, "a/b": "other"})),

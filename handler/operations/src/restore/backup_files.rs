@@ -378,7 +378,7 @@ impl BackupFiles {
 impl Link {
     fn new(location: BackupLocation, manifest: Manifest) -> Result<Self, Error> {
         let paths = manifest.backup.source.partition_key_paths.iter().map(|path| path.parse());
-        let key_paths = paths.collect::<Result<_, String>>();
+        let key_paths = paths.collect::<Result<Vec<KeyPath>, String>>();
         let key_paths = key_paths.map_err(|message| Error::corrupt(format!("{ACTION} in {location}"), message))?;
         Ok(Self { location, manifest, key_paths })
     }
