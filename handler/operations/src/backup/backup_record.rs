@@ -1,6 +1,6 @@
 //! The records of backups as they are shown. `docs/reference/format.md` specifies the record.
 
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, PageRequest};
 use changefeed_jobs::{Job, JobProgress, JobState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! The record of a verification in the jobs container. `docs/reference/format.md` specifies it.
 
-use changefeed_cosmos::{Error, timestamp};
+use changefeed_cosmos::{Error, PageRequest, timestamp};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work, new_id};
 use chrono::Utc;
