@@ -39,7 +39,7 @@ pub enum KeyComponent {
 /// A number in a partition key value: a double, as JSON in the one form that stands for all its spellings.
 ///
 /// Whole numbers between -2^63 and 2^63 have no fraction and no exponent, and there is no negative zero. Other numbers have the
-/// shortest form that is read back as the same double.
+/// shortest digits that are read back as the same double: `0.1`, `1.5e-7`, `1e+20`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyNumber(Number);
 
@@ -213,9 +213,9 @@ mod tests {
             ("[0.1]", ["[0.1]", "[0.10]", "[1e-1]"]),
             ("[9007199254740992]", ["[9007199254740992]", "[9007199254740993]", "[9007199254740992.0]"]),
             ("[1000000000000000000]", ["[1e18]", "[1000000000000000000]", "[1000000000000000001]"]),
-            ("[1e20]", ["[1e20]", "[100000000000000000000]", "[1.0e20]"]),
+            ("[1e+20]", ["[1e20]", "[100000000000000000000]", "[1.0e20]"]),
             (
-                "[1.8446744073709552e19]",
+                "[1.8446744073709552e+19]",
                 ["[18446744073709551615]", "[18446744073709551616]", "[1.8446744073709552e19]"],
             ),
         ] {

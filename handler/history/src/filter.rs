@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(condition("n=9007199254740991").0, "(c['n'] = @filter0 OR c['n'] = @filter1)");
         assert_eq!(condition("n!=9007199254740993").0, "(IS_DEFINED(c['n']) OR IS_DEFINED(c['n']))");
         assert_eq!(condition("n contains 1").0, "(CONTAINS(c['n'], @filter0))");
-        assert!(condition(&format!("n<={}", f64::MAX)).1.contains("1.7976931348623157e308"));
+        assert!(condition(&format!("n<={}", f64::MAX)).1.contains("1.7976931348623157e+308"));
     }
 
     #[test]
