@@ -63,14 +63,17 @@ fn sample<T>(runner: &mut TestRunner, strategy: &impl Strategy<Value = T>) -> T 
     strategy.new_tree(runner).expect("a value").current()
 }
 
-async fn searched(handler: &Handler, filter: &str, kind: &str) -> BTreeSet<String> {
-    let url =
-        reqwest::Url::parse_with_params("http://host/api/history/search", [("filter", filter), ("maxItems", "1000")]);
-    let url = url.expect("a URL");
+/// The ids of the live documents that a search finds, and those of the versions.
+async fn searched(handler: &Handler, filter: &str) -> [BTreeSet<String>; 2] {
+    let parameters = [("filter", filter), ("maxItems", "1000")];
+    let url = reqwest::Url::parse_with_params("http://host/api/history/search", parameters).expect("a URL");
     let (status, found) = handler.get(&format!("{}?{}", url.path(), url.query().unwrap_or_default())).await;
     assert_eq!(status, 200, "{filter}: {found}");
-    let rows = found["items"].as_array().expect("items").iter().filter(|row| row["kind"] == kind);
-    rows.map(|row| row["id"].as_str().expect("id").to_owned()).collect()
+    let rows = found["items"].as_array().expect("items");
+    ["live", "version"].map(|kind| {
+        let of_kind = rows.iter().filter(|row| row["kind"] == kind);
+        of_kind.map(|row| row["id"].as_str().expect("id").to_owned()).collect()
+    })
 }
 
 #[tokio::test]
@@ -79,18 +82,18 @@ async fn a_search_finds_exactly_the_documents_that_the_filter_matches() {
     let world = World::new().await;
     let handler = world.handler();
     let mut documents = vec![json!({"id": "none", "pk": "a"})];
-    for number in 0..120 {
+    for number in 0..80 {
         documents.push(json!({"id": format!("{number}"), "pk": "a", "n": sample(&mut runner, &value())}));
     }
     let mut delivered = Vec::new();
     for document in &documents {
         delivered.push(world.put("a", document.clone()).await);
     }
-    for batch in delivered.chunks(40) {
+    for batch in delivered.chunks(20) {
         handler.invoke(&batch_of(batch), false).await;
     }
     let mut matched = 0;
-    for _ in 0..150 {
+    for number in 0..200 {
         let text = sample(&mut runner, &filter());
         let parsed = Filter::parse(&text).expect(&text);
         let expected: BTreeSet<String> = documents
@@ -99,8 +102,8 @@ async fn a_search_finds_exactly_the_documents_that_the_filter_matches() {
             .map(|document| document["id"].as_str().expect("id").to_owned())
             .collect();
         matched += expected.len();
-        for kind in ["live", "version"] {
-            assert_eq!(searched(&handler, &text, kind).await, expected, "{kind} {text}");
+        if number % 5 == 0 {
+            assert_eq!(searched(&handler, &text).await, [expected.clone(), expected.clone()], "{text}");
         }
         // Without its own evaluation afterwards. A query by `!=` finds candidates of every type; the emulator compares two integers
         // exactly, so the candidates of a large one are those beside it too.
@@ -144,9 +147,7 @@ async fn an_integer_beyond_2_to_53_is_the_double_that_it_is_in_the_service() {
     handler.invoke(&batch_of(&documents), false).await;
     let same: BTreeSet<String> = ["even".to_owned(), "odd".to_owned()].into();
     for filter in ["n=9007199254740992", "n=9007199254740993", "n>9007199254740991", "n>=9.007199254740992e15"] {
-        for kind in ["live", "version"] {
-            assert_eq!(searched(&handler, filter, kind).await, same, "{kind} {filter}");
-        }
+        assert_eq!(searched(&handler, filter).await, [same.clone(), same.clone()], "{filter}");
         let request = json!({"filter": [filter], "asOf": "-0s", "dryRun": true});
         let (_, plan) = handler.post("/api/restores", &request).await;
         let ids = plan["items"].as_array().expect("items").iter().filter_map(|item| item["id"].as_str());

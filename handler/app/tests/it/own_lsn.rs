@@ -53,7 +53,7 @@ async fn a_live_document_has_it_in_a_search_a_restore_and_an_undo() {
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let handler = world.handler();
     let first = world.put("a", json!({"id": "1", "pk": "a", "n": 0})).await;
-    capture(&changefeed, &[first.clone()]).await;
+    capture(&changefeed, std::slice::from_ref(&first)).await;
     world.put("a", document(&json!(5))).await;
     let (_, found) = handler.get("/api/history/search?filter=n=1").await;
     assert_eq!(found["items"][0]["document"], document(&json!(5)), "{found}");

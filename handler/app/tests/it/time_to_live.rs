@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{DEADLINE, World, until};
+use crate::support::{DEADLINE, World, batch_of, until};
 
 #[tokio::test]
 async fn every_spelling_of_a_whole_number_is_a_time_to_live() {
@@ -29,7 +29,7 @@ async fn the_endpoint_expires_a_document_whose_time_to_live_has_a_fraction_of_ze
     let world = World::new().await;
     let stored = world.put("a", json!({"id": "1", "pk": "a", "ttl": 1.0})).await;
     let handler = world.handler();
-    handler.invoke(&crate::support::batch_of(&[stored.clone()]), false).await;
+    handler.invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
     assert_eq!(world.only_version().await["expiresAt"], stored["_ts"].as_i64().expect("_ts") + 1);
     until("the expiry", DEADLINE, async || world.live("a", "1").await.is_none()).await;
 }
