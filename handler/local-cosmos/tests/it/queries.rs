@@ -70,6 +70,18 @@ async fn a_query_without_an_index_is_rejected_with_its_path_and_container() {
 }
 
 #[tokio::test]
+async fn text_literals_are_read_as_the_service_reads_them() {
+    let scene = scene(Options::default()).await;
+    for (query, expected) in [
+        (r#"SELECT * FROM c WHERE c["a"] = 1 AND c.pk != "p1""#, 1),
+        (r"SELECT * FROM c WHERE c.pk IN ('p\u0031', 'it\'s') AND c['a'] = 1", 1),
+        (r#"SELECT c.a AS "x", {"y": c.b} AS z FROM c WHERE c["pk"] = "p\u0032""#, 1),
+    ] {
+        assert_eq!(count(&scene, query).await.expect(query), expected, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn by_default_every_query_is_executed_and_the_control_interface_changes_that() {
     let scene = scene(Options { control_port: Some(0), ..Options::default() }).await;
     let control = scene.endpoint.control_url().expect("control").to_owned();
