@@ -37,15 +37,12 @@ fn value() -> impl Strategy<Value = Value> {
         Just(json!("10.0")),
     ];
     prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        whole.prop_map(Value::from),
-        number,
-        text,
-        Just(json!([])),
-        Just(json!([1])),
-        Just(json!({})),
-        Just(json!({"v": 1})),
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::from),
+        5 => whole.prop_map(Value::from),
+        2 => number,
+        3 => text,
+        1 => prop_oneof![Just(json!([])), Just(json!([1])), Just(json!({})), Just(json!({"v": 1}))],
     ]
 }
 
