@@ -60,11 +60,17 @@ impl Known {
         match needed_since {
             Some(since) => self.read_at < since,
             None => {
-                let is_old = self.read_at.elapsed() >= MAX_AGE || self.staleness.is_reported();
-                is_old && self.failed_at.is_none_or(|failed_at| failed_at.elapsed() >= PAUSE_AFTER_FAILURE)
+                let since_failure = self.failed_at.map(|failed_at| failed_at.elapsed());
+                is_due(self.read_at.elapsed(), self.staleness.is_reported(), since_failure)
             }
         }
     }
+}
+
+/// Whether a definition of this age is read again. `since_failure` is the time since an attempt failed.
+fn is_due(age: Duration, is_reported_stale: bool, since_failure: Option<Duration>) -> bool {
+    let is_old = age >= MAX_AGE || is_reported_stale;
+    is_old && since_failure.is_none_or(|passed| passed >= PAUSE_AFTER_FAILURE)
 }
 
 impl LazyContainer {
@@ -185,5 +191,29 @@ impl LazyContainer {
 
     fn container(&self, known: Known) -> Container {
         Container::new(known.client, self.name.clone(), known.definition, known.staleness, self.meter.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_is_read_again_after_a_minute_or_when_it_is_reported_but_not_right_after_a_failure() {
+        let seconds = Duration::from_secs_f64;
+        let cases = [
+            (59.9, false, None, false),
+            (60.0, false, None, true),
+            (1.0, true, None, true),
+            (60.0, false, Some(4.9), false),
+            (1.0, true, Some(4.9), false),
+            (1.0, true, Some(5.0), true),
+            (65.0, false, Some(5.0), true),
+            (1.0, false, Some(5.0), false),
+        ];
+        for (age, is_reported_stale, since_failure, due) in cases {
+            let found = is_due(seconds(age), is_reported_stale, since_failure.map(seconds));
+            assert_eq!(found, due, "age {age}, reported {is_reported_stale}, failed {since_failure:?}");
+        }
     }
 }

@@ -31,7 +31,7 @@ pub use document_name::{DocumentName, key_components, read_id_and_key, select_id
 pub use error::{Error, ErrorKind};
 pub use key::{Key, KeyComponent};
 pub use key_range::{KeyRange, split_ranges};
-pub use large_values::{Item, compress, decompress, digest, reassemble, split_large_record};
+pub use large_values::{Item, compress, decompress, digest, parts_prefix, reassemble, split_large_record};
 pub use lazy_container::LazyContainer;
 pub use limits::{MAX_DOCUMENT_BYTES, MAX_FAN_OUT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_PAGE_ITEMS, MAX_RECORD_BYTES};
 pub use log_filter::{COMMAND_LOG_FILTER, SERVING_LOG_FILTER};
@@ -39,5 +39,5 @@ pub use management::{ContainerSpec, Created, IndexPolicy, create_container, crea
 pub use meter::Meter;
 pub use page_token::{page_items, page_token, read_page_token};
 pub use query::Page;
-pub use retry::retry;
+pub use retry::{pause_before_retry, retry};
 pub use system_properties::{SYSTEM_PROPERTIES, timestamp, without_system_properties};

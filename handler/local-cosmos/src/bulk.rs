@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::container::Container;
-use crate::emulator::{Emulator, Incoming};
+use crate::emulator::Emulator;
+use crate::incoming::Incoming;
 use crate::operation::ContainerName;
 use crate::partitions::{gone, in_transition};
 use crate::reply::{Reply, header};
@@ -23,6 +24,11 @@ struct BulkOperation {
     resource_body: Option<Box<RawValue>>,
     if_match: Option<String>,
     if_none_match: Option<String>,
+}
+
+/// Whether a batch is a bulk request, whose operations are independent.
+pub(crate) fn is_bulk(batch: &Incoming) -> bool {
+    batch.header("x-ms-cosmos-batch-atomic").is_some_and(|atomic| atomic.eq_ignore_ascii_case("false"))
 }
 
 /// Executes every operation. The reply has a result for each; its status is 207 if any failed.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::change_log::Entry;
+use crate::entry::Entry;
 use crate::version_log::{Change, Removal, Version};
 
 /// A page of LatestVersion mode. `enveloped` if the client supports the envelope.

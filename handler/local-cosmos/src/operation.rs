@@ -2,7 +2,7 @@
 
 use azure_core::http::Method;
 
-use crate::emulator::Incoming;
+use crate::incoming::Incoming;
 
 /// A container, addressed by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::emulator::Incoming;
+use crate::incoming::Incoming;
 use crate::limits::MAX_LOGGED_REQUESTS;
 use crate::operation::{Action, Operation};
 use crate::reply::{Reply, header};

@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::bulk;
-use crate::change_log::{Entry, Write};
+use crate::change_log::Write;
 use crate::container::{Container, Definition};
-use crate::emulator::{Emulator, Incoming};
+use crate::emulator::Emulator;
+use crate::entry::Entry;
+use crate::incoming::Incoming;
 use crate::item_rules::{check_id, check_item, check_patch, time_to_live};
 use crate::operation::{ContainerName, item_id};
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
@@ -96,23 +97,14 @@ struct BatchOperation {
     body: Option<Box<RawValue>>,
 }
 
-/// Executes a transactional batch, which is atomic within one partition key value, or a bulk request, whose operations are
-/// independent.
-pub(crate) async fn batch(
-    emulator: &Emulator,
-    name: &ContainerName,
-    container: &Container,
-    mut incoming: Incoming,
-) -> Reply {
+/// Executes a transactional batch, which is atomic within one partition key value.
+pub(crate) async fn batch(emulator: &Emulator, container: &Container, mut incoming: Incoming) -> Reply {
     #[derive(Deserialize)]
     struct BatchResult {
         #[serde(rename = "statusCode")]
         status: u16,
         #[serde(rename = "resourceBody")]
         body: Option<Box<RawValue>>,
-    }
-    if incoming.header("x-ms-cosmos-batch-atomic").is_some_and(|atomic| atomic.eq_ignore_ascii_case("false")) {
-        return bulk::execute(emulator, name, container, incoming).await;
     }
     let operations = match operations(&incoming.body) {
         Ok(operations) => operations,
