@@ -168,7 +168,9 @@ mod tests {
     }
 
     async fn start() -> Scene {
-        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+        // The signature of a batch is that of a request to the container.
+        let options = Options { require_key: true, ..Options::default() };
+        let endpoint = Endpoint::start(options).await.expect("endpoint");
         let connection = ConnectionString::parse(&endpoint.connection_string()).expect("connection string");
         let account = Account::connected(connect(&Connection::Key(connection)).await.expect("client"));
         create_database(&account, "db").await.expect("database");

@@ -191,6 +191,9 @@ async fn they_are_restored_by_a_job() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let changed = change(&world, &changefeed, 1).await;
+    // Writes whose replies are lost are recognized.
+    let (container, kind) = (Some("events".into()), RequestKind::Write);
+    world.endpoint.inject(Fault { container, kind, times: 5, effect: Effect::LoseReply });
     let id = start_restore(&changefeed, json!({"all": true, "asOf": changed.second, "deleteCreatedAfter": true})).await;
     assert_eq!(finish(&changefeed, &id).await, JobState::Done, "{:?}", restore_view(&changefeed, &id).await);
     assert_eq!(live_documents(&world).await, changed.then);

@@ -32,7 +32,7 @@ async fn a_restore_is_refused_into_a_text_that_is_not_a_name() {
     let handler = world.handler();
     let changefeed = world.changefeed(|_| ());
     let stored = world.put("a", json!({"id": "1", "pk": "a", "v": 1})).await;
-    capture(&changefeed, &[stored.clone()]).await;
+    capture(&changefeed, std::slice::from_ref(&stored)).await;
     let second = stored["_ts"].as_i64().expect("_ts");
     until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
     let live = world.put("a", json!({"id": "1", "pk": "a", "v": 2})).await;
