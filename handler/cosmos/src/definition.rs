@@ -32,6 +32,11 @@ impl Definition {
         }
     }
 
+    /// Whether both are of one container, whatever name it was opened by. False where the service sent no resource id.
+    pub fn is_same_container(&self, other: &Self) -> bool {
+        !self.resource_id.is_empty() && self.resource_id == other.resource_id
+    }
+
     pub(crate) fn of(properties: &ContainerProperties) -> Self {
         Self {
             key_paths: properties.partition_key.paths().iter().map(ToString::to_string).collect(),

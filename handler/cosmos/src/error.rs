@@ -104,6 +104,11 @@ impl Error {
         Self { kind, ..self }
     }
 
+    /// The same failure, with the time that the service asks to wait, if it does.
+    pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self { retry_after: retry_after.or(self.retry_after), ..self }
+    }
+
     /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -15,6 +15,7 @@ use crate::container::Container;
 use crate::definition::{Definition, Staleness};
 use crate::error::Error;
 use crate::meter::Meter;
+use crate::resource_name::ResourceName;
 
 /// For how long a definition is used before it is read again.
 const MAX_AGE: Duration = Duration::from_secs(60);
@@ -174,13 +175,23 @@ impl LazyContainer {
     async fn read(&self) -> Result<(ContainerClient, Definition), Error> {
         let failed =
             |error| Error::from_sdk(format!("opening container {} of database {}", self.name, self.database), error);
-        let database = self.account.client().await?.database_client(self.database.clone());
-        let mut client = database.container_client(self.name.clone(), None).await.map_err(failed)?;
+        // A name is a segment of every path: another text could be the path of another container.
+        let valid = |name: &str| {
+            name.parse::<ResourceName>().map(String::from).map_err(|error| {
+                Error::invalid(
+                    format!("opening container {:?} of database {:?}", self.name, self.database),
+                    error.to_string(),
+                )
+            })
+        };
+        let (database, name) = (valid(&self.database)?, valid(&self.name)?);
+        let database = self.account.client().await?.database_client(database);
+        let mut client = database.container_client(name.clone(), None).await.map_err(failed)?;
         let properties = client.read(None).await.and_then(|response| response.into_model()).map_err(failed)?;
         let definition = Definition::of(&properties);
         if self.known().is_some_and(|known| known.definition.resource_id != definition.resource_id) {
             // A client of the SDK addresses the container that had the name when the client was made.
-            client = database.container_client(self.name.clone(), None).await.map_err(failed)?;
+            client = database.container_client(name, None).await.map_err(failed)?;
         }
         Ok((client, definition))
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::error::Error;
+use crate::resource_name::{InvalidName, ResourceName};
 
 /// What a container indexes: the one value that the SDK call, the Azure CLI text and the templates are made of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,8 +89,9 @@ pub enum Created {
 /// Creates a database unless it exists.
 ///
 /// # Errors
-/// As the service answers.
+/// [`Invalid`](crate::ErrorKind::Invalid) for a text that is not a name, and as the service answers.
 pub async fn create_database(account: &Account, name: &str) -> Result<Created, Error> {
+    valid(name)?;
     let response = account.client().await?.create_database(name, None).await;
     outcome(response, format!("creating database {name}"))
 }
@@ -97,8 +99,10 @@ pub async fn create_database(account: &Account, name: &str) -> Result<Created, E
 /// Creates a container unless it exists.
 ///
 /// # Errors
-/// As the service answers.
+/// [`Invalid`](crate::ErrorKind::Invalid) for a text that is not a name, and as the service answers.
 pub async fn create_container(account: &Account, database: &str, spec: &ContainerSpec) -> Result<Created, Error> {
+    valid(database)?;
+    valid(&spec.name)?;
     let key = PartitionKeyDefinition::new(spec.key_paths.iter().cloned().map(Into::into).collect());
     let mut properties = ContainerProperties::new(spec.name.clone(), key).with_default_ttl(TimeToLive::NoDefault);
     if let Some(policy) = spec.index.to_sdk() {
@@ -107,6 +111,10 @@ pub async fn create_container(account: &Account, database: &str, spec: &Containe
     let database_client = account.client().await?.database_client(database.to_owned());
     let response = database_client.create_container(properties, None).await;
     outcome(response, format!("creating container {} of database {database}", spec.name))
+}
+
+fn valid(name: &str) -> Result<ResourceName, Error> {
+    name.parse().map_err(|error: InvalidName| Error::invalid("creating a database or a container", error.to_string()))
 }
 
 fn outcome<T>(response: Result<T, CosmosError>, action: String) -> Result<Created, Error> {

@@ -7,10 +7,13 @@
 use std::fmt;
 use std::ops::Deref;
 
+use changefeed_cosmos::Error;
 use serde::{Deserialize, Serialize};
 
 /// Digits of the time at the start of an id.
 const TIME_DIGITS: usize = 10;
+/// The longest id that a caller can give, in characters.
+const MAX_CHARACTERS: usize = 255;
 const EXACT: &str = "-exact";
 const GONE: &str = "-gone";
 
@@ -20,6 +23,25 @@ const GONE: &str = "-gone";
 pub struct VersionId(String);
 
 impl VersionId {
+    /// The id of a version that a caller gave.
+    ///
+    /// # Errors
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) with what is allowed, when no version can have the id.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let is_allowed = |character: char| character.is_ascii_alphanumeric() || "-_.:+=~".contains(character);
+        if (1..=MAX_CHARACTERS).contains(&text.len())
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '-')
+            && text.chars().all(is_allowed)
+        {
+            return Ok(Self(text.to_owned()));
+        }
+        let message = format!(
+            "invalid id {text:?}; the id of a version has 1 to {MAX_CHARACTERS} characters, such as 1592926406-0000-5ef2: ASCII \
+             letters, digits and - _ . : + = ~"
+        );
+        Err(Error::invalid("reading a version", message))
+    }
+
     /// The id of a version that is not a removal, from its time in seconds since 1970 and its etag.
     pub fn of_write(source_ts: i64, etag: &str) -> Self {
         Self(format!("{source_ts:0TIME_DIGITS$}-{}", etag.trim_matches('"')))
@@ -128,6 +150,18 @@ mod tests {
         assert_eq!(VersionId::of_removal(1592926406, 20591, None), "1592926406-delete-20591");
         assert_eq!(VersionId::of_removal(1592926406, 20591, Some("ab")), "1592926406-delete-20591-ab");
         assert!(VersionId::of_write(999_999_999, "\"f\"") < VersionId::of_write(1_000_000_000, "\"0\""));
+    }
+
+    #[test]
+    fn an_id_of_a_caller_has_the_characters_of_ids() {
+        for id in ["1592926406-0000-5ef2-exact", "1592926406-delete-20591-ab", "-000000005-e", "v", "0000000005-W.x~1"]
+        {
+            assert_eq!(VersionId::parse(id).expect(id), id);
+        }
+        for id in ["", ".", "..", "../..", "a/b", "a\\b", "a b", "a\tb", "a%2e", "a?b", "a#b", "ü", &"a".repeat(256)] {
+            let message = VersionId::parse(id).expect_err(id).to_string();
+            assert!(message.contains("invalid id") && message.contains("1 to 255"), "{message}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use changefeed_cosmos::{Error, Key, reassemble, without_system_properties};
+use changefeed_cosmos::{Error, Key, check_record_id, reassemble, without_system_properties};
 use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, json};
@@ -41,8 +41,10 @@ impl Jobs {
     ///
     /// # Errors
     /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such record of this kind;
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when no record can have the id;
     /// [`Corrupt`](changefeed_cosmos::ErrorKind::Corrupt) when it cannot be parsed; and when the container cannot be read.
     pub async fn record<R: DeserializeOwned>(&self, kind: Kind, id: &str, large: &[&str]) -> Result<R, Error> {
+        check_record_id(kind.noun, id)?;
         let jobs = self.open().await?;
         let record = jobs.read(&Key::text(id), id).await?.filter(|record| record["kind"] == kind.name);
         let record = record.ok_or_else(|| kind.not_found("reading", id))?;

@@ -73,7 +73,7 @@ impl Changefeed {
         let capture = Capture::new(&containers, history.clone(), capture_options);
         let restore_options = RestoreOptions { concurrency, timeout, restored_at_field: options.restored_at_field };
         let restores = Restores::new(
-            containers.names().clone(),
+            containers.clone(),
             history.clone(),
             jobs.clone(),
             options.locations.clone(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
+use changefeed_cosmos::ResourceName;
 use changefeed_history::ContainerNames;
 use changefeed_jobs::JobOptions;
 use changefeed_operations::ChangefeedOptions;
@@ -122,14 +123,10 @@ impl Settings {
 }
 
 fn container_name(setting: &Setting, name: String) -> Result<String> {
-    let wrong = |character: &char| matches!(character, '/' | '\\' | '#' | '?');
-    if name.len() > 255 || name.ends_with(' ') || name.chars().any(|character| wrong(&character)) {
-        bail!(
-            "setting {} is {name:?}; allowed are up to 255 characters without / \\ # ? that do not end with a space",
-            setting.name
-        );
+    match ResourceName::try_from(name) {
+        Ok(name) => Ok(name.into()),
+        Err(error) => bail!("setting {}: {error}", setting.name),
     }
-    Ok(name)
 }
 
 /// A container in two roles would capture its own writes.
@@ -250,7 +247,11 @@ mod tests {
         );
         assert!(refused("CHANGEFEED_CONCURRENCY", "0").contains("from 1 to 1000"));
         assert!(refused("FUNCTIONS_CUSTOMHANDLER_PORT", "65536").contains("65535"));
-        assert!(refused("CHANGEFEED_DATABASE", "a/b").contains("CHANGEFEED_DATABASE"));
+        for wrong in ["a/b", "..", "./jobs", "a ", "a\n", "a\tb"] {
+            let message = refused("CHANGEFEED_DATABASE", wrong);
+            let expected = format!("setting CHANGEFEED_DATABASE: invalid name {wrong:?}");
+            assert!(message.contains(&expected) && message.contains("1 to 255 characters"), "{message}");
+        }
         assert!(
             refused("CHANGEFEED_CHANGES_CONTAINER", "events")
                 .contains("CHANGEFEED_MONITORED_CONTAINER and CHANGEFEED_CHANGES_CONTAINER")

@@ -18,6 +18,8 @@ mod help_snapshots;
 mod invalid_requests;
 mod job_entry_points;
 mod local_command;
+mod odd_ids;
+mod other_names;
 mod output_snapshots;
 mod process_command;
 mod read_costs;

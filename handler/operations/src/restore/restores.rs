@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Container, Error, Meter};
-use changefeed_history::{ContainerNames, History, Role};
+use changefeed_cosmos::{Container, Error, ErrorKind, Meter, ResourceName};
+use changefeed_history::{Containers, History, Role};
 use changefeed_jobs::{Jobs, Kind};
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub struct RestoreOptions {
 /// Restores of documents.
 #[derive(Clone, Debug)]
 pub struct Restores {
-    pub(super) names: ContainerNames,
+    pub(super) containers: Containers,
     pub(super) history: History,
     pub(super) jobs: Jobs,
     pub(super) locations: LocationAccess,
@@ -35,13 +35,13 @@ pub struct Restores {
 impl Restores {
     /// Restores from this history and from backups. Their records are in `jobs`.
     pub fn new(
-        names: ContainerNames,
+        containers: Containers,
         history: History,
         jobs: Jobs,
         locations: LocationAccess,
         options: RestoreOptions,
     ) -> Self {
-        Self { names, history, jobs, locations, options }
+        Self { containers, history, jobs, locations, options }
     }
 
     /// The same restores, whose requests another meter counts.
@@ -50,7 +50,7 @@ impl Restores {
     }
 
     /// The container that a restore writes to: the monitored one, or another one with the same partition key that is not one of
-    /// the history's containers.
+    /// the history's containers, whatever name they are opened by.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](changefeed_cosmos::ErrorKind::Invalid) when it is a container of the history, or has another
@@ -58,13 +58,25 @@ impl Restores {
     pub(super) async fn target_container(&self, into: Option<&str>) -> Result<Container, Error> {
         let monitored = self.history.monitored();
         let Some(name) = into else { return monitored.open().await };
-        if let Some(role) = Role::ALL.into_iter().find(|role| self.names.of(*role) == name) {
-            return Err(Error::invalid(
-                "planning a restore",
-                format!("into is {name:?}, the {role:?} container; name another one"),
-            ));
+        let refused = |message: String| Err(Error::invalid("planning a restore", message));
+        let is_own = |role: Role| refused(format!("into is {name:?}, the {role:?} container; name another one"));
+        if let Err(error) = name.parse::<ResourceName>() {
+            return refused(format!("into: {error}"));
+        }
+        let names = self.containers.names();
+        if let Some(role) = Role::ALL.into_iter().find(|role| names.of(*role) == name) {
+            return is_own(role);
         }
         let container = monitored.sibling(name).open().await?;
+        for role in Role::ALL {
+            match self.containers.of(role).open().await {
+                Ok(own) if own.definition().is_same_container(container.definition()) => return is_own(role),
+                Ok(_) => {}
+                // A container that does not exist is not the one that is written to.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
         let monitored = monitored.open().await?;
         let expected = monitored.key_paths();
         if container.key_paths() != expected {
@@ -73,7 +85,7 @@ impl Restores {
                 container.key_paths().join(", "),
                 expected.join(", ")
             );
-            return Err(Error::invalid("planning a restore", message));
+            return refused(message);
         }
         Ok(container)
     }

@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, digest, retry};
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, digest, printable, retry};
 use changefeed_history::{Operation, Version, VersionId};
 use chrono::Utc;
 use serde_json::Value;
@@ -135,7 +135,7 @@ impl DocumentWriter<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::internal(format!("writing document {}", item.id), "no attempt was made"))
+        Err(Error::internal(format!("writing document {}", printable(&item.id)), "no attempt was made"))
     }
 
     /// The body to write; `None` for a delete.
@@ -151,7 +151,8 @@ impl DocumentWriter<'_> {
                 self.bodies.get(&line.number).cloned().ok_or_else(changed)?
             }
             (_, None, None) => {
-                let action = format!("reading the plan of restore {} for document {}", self.restore_id, item.id);
+                let action =
+                    format!("reading the plan of restore {} for document {}", self.restore_id, printable(&item.id));
                 return Err(Error::corrupt(action, "it has neither a version nor a line of a backup"));
             }
         };
