@@ -27,7 +27,7 @@ pub use account::{Account, Client, Connect};
 pub use connection::{Connection, ConnectionString, Identity, TokenCredential, connect, token_credential};
 pub use container::{Container, Stored, Written};
 pub use definition::Definition;
-pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key};
+pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key, select_path};
 pub use error::{Error, ErrorKind};
 pub use key::{Key, KeyComponent};
 pub use key_range::{KeyRange, split_ranges};

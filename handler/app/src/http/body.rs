@@ -8,6 +8,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use super::error::ApiError;
 
@@ -50,11 +51,14 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
             let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
             let mut deserializer = serde_json::Deserializer::from_slice(&body);
             let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                if matches!(error.inner().classify(), Category::Syntax | Category::Eof) {
+                    return ApiError::bad_request(format!("the body is not JSON: {}", error.inner()));
+                }
                 let path = error.path().to_string();
                 let location = if path == "." { "invalid body" } else { &path };
                 ApiError::bad_request(format!("{location}: {}", error.inner()))
             })?;
-            deserializer.end().map_err(|error| ApiError::bad_request(format!("invalid body: {error}")))?;
+            deserializer.end().map_err(|error| ApiError::bad_request(format!("the body is not JSON: {error}")))?;
             Ok(Self(value))
         })
     }

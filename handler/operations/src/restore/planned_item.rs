@@ -62,6 +62,9 @@ pub struct PlannedItem {
     /// The etag of the live document in the plan; `None` when there was no document.
     #[serde(skip)]
     pub(crate) live_etag: Option<String>,
+    /// A digest of the document on the line of a backup in the plan.
+    #[serde(skip)]
+    pub(super) body_digest: Option<String>,
 }
 
 impl PlannedItem {
@@ -78,6 +81,7 @@ impl PlannedItem {
             message: None,
             restored_etag: None,
             live_etag: None,
+            body_digest: None,
         }
     }
 
