@@ -64,6 +64,8 @@ pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArg
     if execution.dry_run || counts.writes() == 0 || view.record.state != JobState::Planned {
         if !for_humans {
             print_json(&view)?;
+        } else if view.record.state == JobState::Planned && counts.writes() > 0 {
+            print_line(&format!("To execute this plan: changefeed restore execute {}", record.id))?;
         }
         return Ok(match view.record.state {
             _ if view.message.is_some() => Exit::Found,
