@@ -164,8 +164,9 @@ impl DocumentWriter<'_> {
                 }
                 Err(error) if body.as_mut().is_some_and(|body| body.leave_out_stamp(&error)) => {
                     let fields: Vec<&str> = self.restores.stamp_fields().collect();
+                    let them = if fields.len() == 1 { "it" } else { "them" };
                     let message =
-                        format!("written without {}: with it the document is too large", fields.join(" and "));
+                        format!("written without {}: with {them} the document is too large", fields.join(" and "));
                     item.message =
                         Some(item.message.take().map_or(message.clone(), |first| format!("{first}; {message}")));
                 }
