@@ -5,6 +5,7 @@
 //! [`LazyContainer`], which reads its definition when a request first needs it and keeps it up to date.
 
 mod account;
+mod batch;
 mod connection;
 mod container;
 mod definition;
@@ -24,6 +25,7 @@ mod retry;
 mod system_properties;
 
 pub use account::{Account, Client, Connect};
+pub use batch::BatchWrite;
 pub use connection::{Connection, ConnectionString, Identity, TokenCredential, connect, token_credential};
 pub use container::{Container, Stored, Written};
 pub use definition::Definition;

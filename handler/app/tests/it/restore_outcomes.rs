@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::jobs::{capture, finish, restore_view, small_limits, start_restore};
-use crate::support::{CommandLine, Handler, World, batch_of};
+use crate::support::{CommandLine, DEADLINE, Handler, World, batch_of, until};
 
 /// The service's limit of the size of a document, in bytes.
 const MAX_DOCUMENT: usize = 2 * 1024 * 1024;
@@ -118,7 +118,7 @@ async fn a_unique_key_that_refuses_a_document_is_named() {
     let unique = UniqueKeyPolicy::default()
         .with_unique_key(UniqueKey::default().with_path("/email"))
         .with_unique_key(UniqueKey::default().with_path("/first").with_path("/last"));
-    let properties = ContainerProperties::new("copies", PartitionKeyDefinition::from("/pk"))
+    let properties = ContainerProperties::new("copies", PartitionKeyDefinition::new(vec!["/pk".into()]))
         .with_default_ttl(TimeToLive::NoDefault)
         .with_unique_key_policy(unique);
     world.client.database_client("dev").create_container(properties, None).await.expect("container");
@@ -139,6 +139,92 @@ async fn a_unique_key_that_refuses_a_document_is_named() {
         assert_eq!((&report["state"], &report["items"][0]["action"]), (&json!("conflicts"), &json!("conflict")));
         assert!(message(&report).starts_with(expected), "{report}");
     }
+}
+
+/// A world whose documents have a unique `email` within their partition key.
+async fn world_with_unique_emails() -> World {
+    let world = World::new().await;
+    let database = world.client.database_client("dev");
+    world.container("events").await.delete(None).await.expect("deleted");
+    let unique = UniqueKeyPolicy::default().with_unique_key(UniqueKey::default().with_path("/email"));
+    let properties = ContainerProperties::new("events", PartitionKeyDefinition::new(vec!["/pk".into()]))
+        .with_default_ttl(TimeToLive::NoDefault)
+        .with_unique_key_policy(unique);
+    database.create_container(properties, None).await.expect("container");
+    world
+}
+
+/// Writes documents whose emails are rotated by `offset`. Returns the stored ones.
+async fn write_rotated(world: &World, count: usize, offset: usize) -> Vec<Value> {
+    let events = world.container("events").await;
+    for n in 0..count {
+        match events.delete_item("a", &format!("{n:03}"), None).await {
+            Err(error) if !error.status().is_not_found() => panic!("{error}"),
+            _ => {}
+        }
+    }
+    let mut stored = Vec::new();
+    for n in 0..count {
+        let email = format!("{}@example.com", (n + offset) % count);
+        stored.push(world.put("a", json!({"id": format!("{n:03}"), "pk": "a", "email": email})).await);
+    }
+    stored
+}
+
+async fn emails(world: &World, count: usize) -> Vec<String> {
+    let mut emails = Vec::new();
+    for n in 0..count {
+        let live = world.live("a", &format!("{n:03}")).await.expect("live");
+        emails.push(live["email"].as_str().expect("email").to_owned());
+    }
+    emails
+}
+
+#[tokio::test]
+async fn documents_that_exchanged_values_of_a_unique_key_are_restored_and_undone_in_one_transaction() {
+    let world = world_with_unique_emails().await;
+    let handler = world.handler();
+    let changefeed = world.changefeed(|_| ());
+    let stored = write_rotated(&world, 5, 0).await;
+    capture(&changefeed, &stored).await;
+    let good = emails(&world, 5).await;
+    let second = stored[4]["_ts"].as_i64().expect("_ts");
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+    write_rotated(&world, 5, 1).await;
+    let bad = emails(&world, 5).await;
+    let report = post(&handler, &json!({"all": true, "asOf": second})).await;
+    assert_eq!((&report["state"], &report["counts"]["replace"]), (&json!("done"), &json!(5)), "{report}");
+    assert_eq!(emails(&world, 5).await, good);
+    for item in report["items"].as_array().expect("items") {
+        let live = world.live("a", item["id"].as_str().expect("id")).await.expect("live");
+        assert_eq!((&item["restoredEtag"], &live["restore_id"]), (&live["_etag"], &report["id"]), "{report}");
+    }
+    let undo = format!("/api/restores/{}/undo", report["id"].as_str().expect("id"));
+    let (_, undone) = handler.post(&undo, &json!({})).await;
+    assert_eq!(undone["state"], "done", "{undone}");
+    assert_eq!(emails(&world, 5).await, bad);
+
+    let job = start_restore(&changefeed, json!({"all": true, "asOf": second, "job": true})).await;
+    assert_eq!(finish(&changefeed, &job).await, JobState::Done, "{:?}", changefeed.restores.show(&job).await);
+    assert_eq!(emails(&world, 5).await, good);
+}
+
+#[tokio::test]
+async fn an_exchange_that_is_too_large_for_a_transaction_is_a_conflict_that_names_the_key() {
+    const MANY: usize = 101;
+    let world = world_with_unique_emails().await;
+    let handler = world.handler();
+    let stored = write_rotated(&world, MANY, 0).await;
+    capture(&world.changefeed(|_| ()), &stored).await;
+    let second = stored[MANY - 1]["_ts"].as_i64().expect("_ts");
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+    write_rotated(&world, MANY, 1).await;
+    let bad = emails(&world, MANY).await;
+    let report = post(&handler, &json!({"all": true, "asOf": second})).await;
+    assert_eq!((&report["state"], &report["counts"]["conflict"]), (&json!("conflicts"), &json!(MANY)));
+    let message = message(&report);
+    assert!(message.contains("unique key /email") && message.contains("need 102 operations"), "{message}");
+    assert_eq!(emails(&world, MANY).await, bad);
 }
 
 #[tokio::test]

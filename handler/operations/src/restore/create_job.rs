@@ -74,8 +74,9 @@ impl Restores {
     /// Creates the job that undoes a restore that was a job. If the restore was undone before, that undo is returned.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such restore; [`ErrorKind::Conflict`] when it has not ended;
-    /// [`ErrorKind::Invalid`] when it was a dry run; and when the job cannot be stored.
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such restore;
+    /// [`Conflict`](changefeed_cosmos::ErrorKind::Conflict) when it has not ended;
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when it was a dry run; and when the job cannot be stored.
     pub async fn create_undo_job(&self, id: &str, request: &UndoRequest) -> Result<RestoreRecord, Error> {
         check_budget(request.ru_per_second)
             .map_err(|message| Error::invalid(format!("undoing restore {id}"), message))?;
@@ -121,7 +122,7 @@ impl Restores {
     /// Reads the request of a job, with its list of documents, each once.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] when it is damaged, and when the list cannot be read.
+    /// [`Corrupt`](changefeed_cosmos::ErrorKind::Corrupt) when it is damaged, and when the list cannot be read.
     pub(super) async fn request_of(&self, job_id: &str, mut recorded: Value) -> Result<RestoreRequest, Error> {
         if recorded["documents"].is_number() {
             let (jobs, id) = (self.jobs.open().await?, list_id(job_id));

@@ -54,8 +54,13 @@ impl Restores {
             .buffered(self.options.concurrency)
             .collect()
             .await;
-        let request_charge = results.iter().map(|(_, charge)| charge).sum();
-        record.finish(results.into_iter().map(|(item, _)| item).collect(), request_charge, Utc::now());
+        let mut request_charge = results.iter().map(|(_, charge)| charge).sum();
+        let mut items: Vec<PlannedItem> = results.into_iter().map(|(item, _)| item).collect();
+        match writer.write_refused(&mut items).await {
+            Ok(charge) => request_charge += charge,
+            Err(error) => log::warn!("{error}"),
+        }
+        record.finish(items, request_charge, Utc::now());
         self.save(&record).await?;
         let is_undone = record.state == JobState::Done && record.counts.writes() > 0;
         if let Some(undone) = record.undo_of.as_ref().filter(|_| is_undone) {

@@ -7,6 +7,7 @@
 
 mod backup_files;
 mod create_job;
+mod exchange;
 mod execute;
 mod execute_plan;
 mod latest_entries;

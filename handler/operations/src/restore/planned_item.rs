@@ -65,6 +65,9 @@ pub struct PlannedItem {
     /// A digest of the document on the line of a backup in the plan.
     #[serde(skip)]
     pub(super) body_digest: Option<String>,
+    /// Whether a unique key has refused the document.
+    #[serde(skip)]
+    pub(super) is_refused_by_unique_key: bool,
 }
 
 impl PlannedItem {
@@ -82,6 +85,7 @@ impl PlannedItem {
             restored_etag: None,
             live_etag: None,
             body_digest: None,
+            is_refused_by_unique_key: false,
         }
     }
 

@@ -377,7 +377,8 @@ impl<'a> RestoreWorker<'a> {
             .collect()
             .await;
         // All writes have ended. After a transient failure, the same plan is executed again.
-        let items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
+        let mut items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
+        writer.write_refused(&mut items).await?;
         let items = items.into_iter().map(StoredItem::from).collect();
         let page = RestorePage { state: PageState::Done, items, ..stored.page };
         let stored = StoredPage { page, etag: stored.etag, second: stored.second };

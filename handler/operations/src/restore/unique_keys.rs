@@ -1,8 +1,17 @@
-//! Names the unique key that refuses a document.
+//! The unique keys of a container, and which one refuses a document.
 
 use changefeed_cosmos::{Container, Error, Key, select_path};
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
+
+/// The values of a document at the paths of each unique key. A missing value is null.
+pub(super) type UniqueValues = Vec<Vec<Value>>;
+
+/// The values of a document at the paths of each unique key.
+pub(super) fn unique_values(unique_keys: &[Vec<String>], document: &Value) -> UniqueValues {
+    let value = |path: &String| document.pointer(path).cloned().unwrap_or_default();
+    unique_keys.iter().map(|paths| paths.iter().map(value).collect()).collect()
+}
 
 /// Names the unique key that a document shares with another one of its partition key value, and that other document; `None` when
 /// the container has no unique keys.

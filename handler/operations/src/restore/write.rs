@@ -52,6 +52,8 @@ enum Outcome {
     AlreadyDone,
     /// Not written, for this reason.
     Conflict(String),
+    /// Not written, because this unique key refuses it.
+    RefusedByUniqueKey(String),
 }
 
 /// An item with its outcome, and the request units.
@@ -63,6 +65,10 @@ fn concluded(mut item: PlannedItem, outcome: Result<Outcome, Error>) -> (Planned
         }
         Ok(Outcome::AlreadyDone) => (Action::Unchanged, "another writer has already made the same change".to_owned()),
         Ok(Outcome::Conflict(message)) => (Action::Conflict, message),
+        Ok(Outcome::RefusedByUniqueKey(message)) => {
+            item.is_refused_by_unique_key = true;
+            (Action::Conflict, message)
+        }
         Err(error) => (Action::Failed, error.to_string()),
     };
     (PlannedItem { action, message: Some(message), ..item }, 0.0)
@@ -156,7 +162,7 @@ impl DocumentWriter<'_> {
                     if let Some(body) = body.as_ref().filter(|_| may_be_unique_key)
                         && let Some(message) = self.unique_key_conflict(&key, &name, body.document()).await?
                     {
-                        return Ok(Outcome::Conflict(message));
+                        return Ok(Outcome::RefusedByUniqueKey(message));
                     }
                     if !self.force || attempt == FORCED_ATTEMPTS {
                         return Ok(Outcome::Conflict(changed(live.as_ref())));
@@ -177,7 +183,7 @@ impl DocumentWriter<'_> {
     }
 
     /// The body to write; `None` for a delete.
-    async fn body(&self, item: &PlannedItem, name: &DocumentName) -> Result<Option<Body>, Error> {
+    pub(super) async fn body(&self, item: &PlannedItem, name: &DocumentName) -> Result<Option<Body>, Error> {
         let content = match (item.action, &item.version, &item.backup_line) {
             (Action::Delete, ..) => return Ok(None),
             (_, Some(version), _) => self.restores.history.version(name, version).await?.document.unwrap_or_default(),
@@ -207,16 +213,16 @@ impl DocumentWriter<'_> {
         document.is_some_and(|document| self.restores.is_stamped_by(document, self.restore_id))
     }
 
-    fn compare(&self, live: Option<&Version>, body: Option<&Body>) -> Comparison {
+    pub(super) fn compare(&self, live: Option<&Version>, body: Option<&Body>) -> Comparison {
         self.restores.compare(live.and_then(|live| live.document.as_ref()), body, self.restore_id)
     }
 
-    async fn live(&self, name: &DocumentName) -> Result<Option<Version>, Error> {
+    pub(super) async fn live(&self, name: &DocumentName) -> Result<Option<Version>, Error> {
         retry(self.deadline, || self.restores.history.live_in(self.container, name, self.restore_id)).await
     }
 
     /// Ensures that the version that will be overwritten is stored exactly in the history. Returns its id there.
-    async fn save_version(&self, name: &DocumentName, live: &Version) -> Result<VersionId, Error> {
+    pub(super) async fn save_version(&self, name: &DocumentName, live: &Version) -> Result<VersionId, Error> {
         if !self.is_monitored {
             return Ok(live.id.clone());
         }
