@@ -30,6 +30,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/api/restores/{id}", "GET").route(web::get().to(functions::restores::show)))
         .service(resource("/api/restores/{id}/items", "GET").route(web::get().to(functions::restores::items)))
         .service(resource("/api/restores/{id}/cancel", "POST").route(web::post().to(functions::restores::cancel)))
+        .service(resource("/api/restores/{id}/execute", "POST").route(web::post().to(functions::restores::execute)))
         .service(resource("/api/restores/{id}/undo", "POST").route(web::post().to(functions::restores::undo)))
         .service(
             resource("/api/backups", "GET, POST")

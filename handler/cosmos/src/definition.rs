@@ -14,6 +14,8 @@ pub struct Definition {
     pub key_paths: Vec<String>,
     /// The time to live of items without one of their own, in seconds: -1 is forever, `None` where time to live is off.
     pub default_ttl: Option<i64>,
+    /// The unique keys, each as its paths. Within a partition key value, no two items have the same values at all paths of one.
+    pub unique_keys: Vec<Vec<String>>,
     /// The resource id: a container that is deleted and created again under the same name has another one.
     pub resource_id: String,
     /// `dbs/<resource id of the database>/colls/<resource id>/`.
@@ -45,6 +47,10 @@ impl Definition {
                 TimeToLive::Seconds(seconds) => Some(i64::from(seconds)),
                 _ => None,
             },
+            unique_keys: properties
+                .unique_key_policy
+                .as_ref()
+                .map_or_else(Vec::new, |policy| policy.unique_keys.iter().map(|key| key.paths.clone()).collect()),
             resource_id: properties.system_properties.resource_id.clone().unwrap_or_default(),
             self_link: properties.system_properties.self_link.clone().unwrap_or_default(),
         }
@@ -74,6 +80,7 @@ mod tests {
         let definition = |resource_id: &str| Definition {
             key_paths: vec!["/pk".to_owned()],
             default_ttl: None,
+            unique_keys: Vec::new(),
             resource_id: resource_id.to_owned(),
             self_link: String::new(),
         };

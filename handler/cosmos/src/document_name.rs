@@ -55,6 +55,11 @@ pub fn read_id_and_key(selected: &Value, key_paths: &[String]) -> Result<Documen
     Ok(DocumentName { id: id.clone(), partition_key: key.map_err(|error| unexpected(&error.to_string()))? })
 }
 
+/// The expression in a query for the value of an item at a path: `c['a']['b']` for `/a/b`.
+pub fn select_path(path: &str) -> String {
+    format!("c{}", property(path))
+}
+
 /// `['a']['b']` for `/a/b`.
 fn property(path: &str) -> String {
     let quoted = |name: &str| name.trim_matches('"').replace('\\', "\\\\").replace('\'', "\\'");

@@ -5,6 +5,7 @@
 //! [`LazyContainer`], which reads its definition when a request first needs it and keeps it up to date.
 
 mod account;
+mod batch;
 mod connection;
 mod container;
 mod definition;
@@ -28,10 +29,11 @@ mod single_batch;
 mod system_properties;
 
 pub use account::{Account, Client, Connect};
+pub use batch::BatchWrite;
 pub use connection::{Connection, ConnectionString, Identity, TokenCredential, connect, token_credential};
 pub use container::{Container, Stored, Written};
 pub use definition::Definition;
-pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key};
+pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key, select_path};
 pub use error::{Error, ErrorKind};
 pub use item_address::printable;
 pub use key::{Key, KeyComponent};

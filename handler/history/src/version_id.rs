@@ -64,6 +64,11 @@ impl VersionId {
         self.0.contains(&format!("-delete-{restore_id}-"))
     }
 
+    /// Whether this is the id of a removal by a restore. Other removals have a sequence number and perhaps a digest there.
+    pub fn is_removal_by_a_restore(&self) -> bool {
+        self.0.split_once("-delete-").is_some_and(|(_, rest)| rest.split('-').count() > 2)
+    }
+
     /// The id of the exact record of this version, beside one that is not exact.
     pub fn exact(&self) -> Self {
         Self(format!("{}{EXACT}", self.plain()))
@@ -175,5 +180,8 @@ mod tests {
         assert_eq!((id.exact().gone(), id.second()), (id.gone(), Some(5)));
         let removal = VersionId::of_removal_by("0000000009-abcd", 7, "ef");
         assert!(removal.is_removal_by("0000000009-abcd") && !removal.is_removal_by("0000000009-abc"));
+        assert!(removal.is_removal_by_a_restore());
+        assert!(!VersionId::of_removal(7, 9, Some("ef")).is_removal_by_a_restore());
+        assert!(!VersionId::of_removal(7, 9, None).is_removal_by_a_restore());
     }
 }

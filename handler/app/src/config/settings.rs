@@ -39,6 +39,8 @@ pub struct Settings {
     pub retention_days: Option<u32>,
     /// The property of a restored document that receives the time of the restore; `None`: no property.
     pub restored_at_field: Option<String>,
+    /// The property of a restored document that receives the id of the restore; `None`: no property.
+    pub restore_id_field: Option<String>,
     /// The mode of the change feed for `changefeed process`.
     pub mode: ChangeFeedMode,
     /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
@@ -78,7 +80,8 @@ impl Settings {
             batch_timeout: Duration::from_secs(number(&BATCH_TIMEOUT, &text(&BATCH_TIMEOUT), BATCH_TIMEOUT_RANGE)?),
             indexed_fields: indexed_fields(source.get(INDEXED_FIELDS.name).unwrap_or_default())?,
             retention_days: retention_days(source)?,
-            restored_at_field: restored_at_field(source)?,
+            restored_at_field: stamp_field(source, &RESTORED_AT_FIELD)?,
+            restore_id_field: stamp_field(source, &RESTORE_ID_FIELD)?,
             mode: mode(&text(&MODE))?,
             lease_prefix: lease_prefix(source)?,
             locations: locations(source)?,
@@ -93,6 +96,7 @@ impl Settings {
             batch_timeout: self.batch_timeout,
             indexed_fields: self.indexed_fields.clone(),
             restored_at_field: self.restored_at_field.clone(),
+            restore_id_field: self.restore_id_field.clone(),
             retention_days: self.retention_days,
             jobs: JobOptions::default(),
             locations: self.locations.clone(),
@@ -114,6 +118,7 @@ impl Settings {
             INDEXED_FIELDS.name: self.indexed_fields,
             RETENTION_DAYS.name: self.retention_days,
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
+            RESTORE_ID_FIELD.name: self.restore_id_field.as_deref().unwrap_or_default(),
             MODE.name: self.mode.to_string(),
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
             BACKUP_STORAGE.name: self.locations.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
@@ -201,12 +206,12 @@ fn retention_days(source: &Source) -> Result<Option<u32>> {
 }
 
 /// The property must not be one that identifies a document.
-fn restored_at_field(source: &Source) -> Result<Option<String>> {
-    let field = source.get_even_empty(RESTORED_AT_FIELD.name).unwrap_or(RESTORED_AT_FIELD.default);
+fn stamp_field(source: &Source, setting: &Setting) -> Result<Option<String>> {
+    let field = source.get_even_empty(setting.name).unwrap_or(setting.default);
     if ["id", "ttl"].contains(&field) || field.starts_with('_') {
         bail!(
             "setting {} is {field:?}; allowed are names other than id, ttl and those that start with _, or empty: no property",
-            RESTORED_AT_FIELD.name
+            setting.name
         );
     }
     Ok(Some(field.to_owned()).filter(|field| !field.is_empty()))
@@ -270,7 +275,9 @@ mod tests {
                 "{message}"
             );
         }
-        assert!(refused("CHANGEFEED_RESTORED_AT_FIELD", "id").contains("CHANGEFEED_RESTORED_AT_FIELD"));
+        for setting in ["CHANGEFEED_RESTORED_AT_FIELD", "CHANGEFEED_RESTORE_ID_FIELD"] {
+            assert!(refused(setting, "id").contains(setting));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::ApiError;
 
@@ -50,11 +50,15 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
             let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
             let mut deserializer = serde_json::Deserializer::from_slice(&body);
             let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                // Before the syntax error, the parser may have found a property that is unknown or has a wrong value.
+                if let Err(error) = serde_json::from_slice::<IgnoredAny>(&body) {
+                    return ApiError::bad_request(format!("the body is not JSON: {error}"));
+                }
                 let path = error.path().to_string();
                 let location = if path == "." { "invalid body" } else { &path };
                 ApiError::bad_request(format!("{location}: {}", error.inner()))
             })?;
-            deserializer.end().map_err(|error| ApiError::bad_request(format!("invalid body: {error}")))?;
+            deserializer.end().map_err(|error| ApiError::bad_request(format!("the body is not JSON: {error}")))?;
             Ok(Self(value))
         })
     }

@@ -245,7 +245,7 @@ async fn a_process_instance_runs_jobs_and_releases_them_when_it_stops() {
 }
 
 #[tokio::test]
-async fn the_command_line_plans_a_large_restore_with_one_job_and_executes_it_with_another() {
+async fn the_command_line_plans_and_executes_a_large_restore_with_a_job() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     capture(&changefeed, &versions(60)).await;

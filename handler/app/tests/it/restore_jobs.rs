@@ -47,7 +47,7 @@ async fn bodies(world: &World) -> Vec<Value> {
     let mut documents = world.query("events", "SELECT * FROM c").await;
     for document in &mut documents {
         let fields = document.as_object_mut().expect("object");
-        fields.retain(|name, _| !name.starts_with('_') && name != "restored_at");
+        fields.retain(|name, _| !name.starts_with('_') && !["restored_at", "restore_id"].contains(&name.as_str()));
     }
     documents.sort_by_key(ToString::to_string);
     documents

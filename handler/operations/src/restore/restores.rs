@@ -6,7 +6,6 @@ use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Container, Error, ErrorKind, Meter, ResourceName};
 use changefeed_history::{Containers, History, Role};
 use changefeed_jobs::{Jobs, Kind};
-use serde_json::Value;
 
 /// The kind of restores among the jobs.
 pub const RESTORE: Kind = Kind { name: "restore", noun: "restore" };
@@ -20,6 +19,8 @@ pub struct RestoreOptions {
     pub timeout: Duration,
     /// The field of a restored document that is set to the time of the restore, in seconds since 1970; `None` sets no field.
     pub restored_at_field: Option<String>,
+    /// The field of a restored document that is set to the id of the restore; `None` sets no field.
+    pub restore_id_field: Option<String>,
 }
 
 /// Restores of documents.
@@ -88,21 +89,5 @@ impl Restores {
             return refused(message);
         }
         Ok(container)
-    }
-
-    /// A document without the time of a restore, for comparisons.
-    pub(super) fn without_restored_at(&self, mut document: Value) -> Value {
-        if let (Value::Object(properties), Some(field)) = (&mut document, &self.options.restored_at_field) {
-            properties.shift_remove(field);
-        }
-        document
-    }
-
-    /// A document with the time of a restore, in seconds since 1970.
-    pub(super) fn with_restored_at(&self, mut document: Value, second: i64) -> Value {
-        if let (Value::Object(properties), Some(field)) = (&mut document, &self.options.restored_at_field) {
-            properties.insert(field.clone(), second.into());
-        }
-        document
     }
 }
