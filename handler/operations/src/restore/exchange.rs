@@ -60,8 +60,10 @@ impl DocumentWriter<'_> {
 
     async fn write_together(&self, items: &mut [PlannedItem], indexes: &[usize]) -> Result<f64, Error> {
         let mut refused = Vec::new();
-        for (index, item) in indexes.iter().filter_map(|index| items.get_mut(*index).map(|item| (*index, item))) {
-            refused.extend(self.read_refused(index, item).await?);
+        for &index in indexes {
+            if let Some(item) = items.get_mut(index) {
+                refused.extend(self.read_refused(index, item).await?);
+            }
         }
         let Some(key) = indexes.first().and_then(|index| items.get(*index)).map(|item| item.partition_key.clone())
         else {
@@ -84,9 +86,11 @@ impl DocumentWriter<'_> {
                  {MAX_OPERATIONS} and {MAX_BYTES}",
                 steps.len()
             );
-            for item in refused.iter().filter_map(|refused| items.get_mut(refused.index)) {
-                let unique_key = item.message.take().unwrap_or_default();
-                item.message = Some(format!("{unique_key}; {limit}"));
+            for refused in &refused {
+                if let Some(item) = items.get_mut(refused.index) {
+                    let unique_key = item.message.take().unwrap_or_default();
+                    item.message = Some(format!("{unique_key}; {limit}"));
+                }
             }
             return Ok(0.0);
         }
