@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, digest, printable, retry};
 use changefeed_history::{Operation, Version, VersionId};
-use chrono::Utc;
 use serde_json::Value;
 
 use super::backup_files::Bodies;
@@ -315,7 +314,8 @@ impl DocumentWriter<'_> {
     /// Stores a delete of this restore as a version: the change feed may not report it.
     async fn store_removal(&self, removed: Option<&Version>) -> Result<(), Error> {
         let Some(removed) = removed.filter(|_| self.is_monitored) else { return Ok(()) };
-        let second = Utc::now().timestamp().max(removed.source_ts);
+        let now = self.restores.history.clock().now().await?.time();
+        let second = now.timestamp().max(removed.source_ts);
         let removal = Version {
             // If the changes container is partitioned by pk alone, the removals of a restore share a partition, so the id needs the
             // document.
