@@ -50,7 +50,8 @@ pub struct Written {
 pub struct Stored {
     /// With the service's system properties.
     pub document: Value,
-    /// The logical sequence number of the write.
+    /// The logical sequence number of the write. Of an item that was read by a batch, the newest number of its partition then, which
+    /// orders the versions of the item in the same way.
     pub lsn: Option<i64>,
 }
 

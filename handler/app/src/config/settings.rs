@@ -190,9 +190,10 @@ fn mode(text: &str) -> Result<ChangeFeedMode> {
 /// The prefix becomes part of an item's id.
 fn lease_prefix(source: &Source) -> Result<String> {
     let prefix = source.get(LEASE_PREFIX.name).unwrap_or_default();
-    if prefix.len() > MAX_LEASE_PREFIX_BYTES || prefix.contains(['/', '\\', '#', '?']) {
+    let is_forbidden = |character: char| matches!(character, '/' | '\\' | '#' | '?') || character.is_control();
+    if prefix.len() > MAX_LEASE_PREFIX_BYTES || prefix.contains(is_forbidden) {
         bail!(
-            "setting {} is {prefix:?}; allowed are up to {MAX_LEASE_PREFIX_BYTES} bytes without / \\ # ?",
+            "setting {} is {prefix:?}; allowed are up to {MAX_LEASE_PREFIX_BYTES} bytes without / \\ # ? and control characters",
             LEASE_PREFIX.name
         );
     }

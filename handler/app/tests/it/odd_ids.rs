@@ -1,6 +1,8 @@
 //! Documents whose ids cannot be part of a URL path. Some SDKs create them. Each is captured, listed, restored, verified and backed
 //! up like any other, and no request for one of them reaches a neighbor, the container or the database.
 
+use std::process::{Command, Stdio};
+
 use azure_data_cosmos::TransactionalBatch;
 use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{AsOf, TimeExpression};
@@ -335,6 +337,20 @@ async fn an_id_that_no_record_of_ours_can_have_is_refused_with_what_is_allowed()
     }
     let paths: Vec<String> = world.endpoint.take_requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths.iter().filter(|path| path.contains("/docs/")).count(), 0, "{paths:?}");
+    assert!(world.live("a", "precious").await.is_some());
+    for arguments in [
+        &["dead-letters", "discard", "../../..", "--yes"][..],
+        &["dead-letters", "show", ".."],
+        &["restore", "undo", "../..", "--yes"],
+        &["verify", "show", "a\tb"],
+        &["history", "show", "../../..", "--id", "precious", "--pk", "a"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).stdin(Stdio::null());
+        let output = tokio::task::block_in_place(|| command.output().expect("changefeed"));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains("invalid id"), "{arguments:?}: {error}");
+    }
     assert!(world.live("a", "precious").await.is_some());
     let request = json!({"id": "precious", "partitionKey": ["a"], "version": "../../.."});
     let (status, answer) = handler.post("/api/restores", &request).await;
