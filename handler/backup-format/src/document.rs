@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 const TS: &str = "_ts";
 const ETAG: &str = "_etag";
 /// System properties that a backup does not store.
-const DROPPED: [&str; 4] = ["_rid", "_self", "_attachments", "_lsn"];
+const DROPPED: [&str; 3] = ["_rid", "_self", "_attachments"];
 
 /// A document with its id, `_ts` and `_etag`.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,10 +122,11 @@ mod tests {
         let live = json!({"id": "1", "_rid": "r", "_self": "s", "a": {"_rid": 1}, "_etag": "\"e\"", "_attachments": "",
             "_ts": 5, "_lsn": 9, "b": null});
         let document = BackupDocument::from_live(live).expect("document");
-        let line = r#"{"id":"1","a":{"_rid":1},"_etag":"\"e\"","_ts":5,"b":null}"#;
+        // A stored document has an `_lsn` only if an application wrote it.
+        let line = r#"{"id":"1","a":{"_rid":1},"_etag":"\"e\"","_ts":5,"_lsn":9,"b":null}"#;
         assert_eq!(document.encode(), line.as_bytes());
         assert_eq!((document.id(), document.ts(), document.etag()), ("1", 5, "\"e\""));
-        assert_eq!(document.into_body().to_string(), r#"{"id":"1","a":{"_rid":1},"b":null}"#);
+        assert_eq!(document.into_body().to_string(), r#"{"id":"1","a":{"_rid":1},"_lsn":9,"b":null}"#);
     }
 
     #[test]

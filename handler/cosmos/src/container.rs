@@ -18,6 +18,7 @@ use crate::definition::{Definition, Staleness};
 use crate::error::Error;
 use crate::item_address::{ItemAddress, PathId, printable};
 use crate::key::Key;
+use crate::key_path::KeyPath;
 use crate::key_range::KeyRange;
 use crate::meter::Meter;
 
@@ -91,8 +92,8 @@ impl Container {
         &self.name
     }
 
-    /// The paths of the partition key, `/pk` or `/a/b`, one for each component.
-    pub fn key_paths(&self) -> &[String] {
+    /// The paths of the partition key, one for each component.
+    pub fn key_paths(&self) -> &[KeyPath] {
         &self.definition.key_paths
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::key::Key;
+use crate::key_path::KeyPath;
 
 /// A document of a container: its id and its partition key value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,12 +28,12 @@ impl DocumentName {
 }
 
 /// The components of the partition key, each preceded by a comma: `, {k: c['pk']}, {k: c['sourceId']}`.
-pub fn key_components(key_paths: &[String]) -> String {
-    key_paths.iter().map(|path| format!(", {{k: c{}}}", property(path))).collect()
+pub fn key_components(key_paths: &[KeyPath]) -> String {
+    key_paths.iter().map(|path| format!(", {{k: c{}}}", path.query_property())).collect()
 }
 
 /// Selects the id and the partition key value of `c`: `[id, {"k": …}, …]`.
-pub fn select_id_and_key(key_paths: &[String]) -> String {
+pub fn select_id_and_key(key_paths: &[KeyPath]) -> String {
     format!("[c.id{}]", key_components(key_paths))
 }
 
@@ -40,7 +41,7 @@ pub fn select_id_and_key(key_paths: &[String]) -> String {
 ///
 /// # Errors
 /// [`Corrupt`](crate::ErrorKind::Corrupt) with what was selected instead.
-pub fn read_id_and_key(selected: &Value, key_paths: &[String]) -> Result<DocumentName, Error> {
+pub fn read_id_and_key(selected: &Value, key_paths: &[KeyPath]) -> Result<DocumentName, Error> {
     let unexpected =
         |message: &str| Error::corrupt("listing items", format!("{message}: the query returned {selected}"));
     let Some([Value::String(id), key @ ..]) = selected.as_array().map(Vec::as_slice) else {
@@ -55,17 +56,6 @@ pub fn read_id_and_key(selected: &Value, key_paths: &[String]) -> Result<Documen
     Ok(DocumentName { id: id.clone(), partition_key: key.map_err(|error| unexpected(&error.to_string()))? })
 }
 
-/// The expression in a query for the value of an item at a path: `c['a']['b']` for `/a/b`.
-pub fn select_path(path: &str) -> String {
-    format!("c{}", property(path))
-}
-
-/// `['a']['b']` for `/a/b`.
-fn property(path: &str) -> String {
-    let quoted = |name: &str| name.trim_matches('"').replace('\\', "\\\\").replace('\'', "\\'");
-    path.split('/').skip(1).map(|name| format!("['{}']", quoted(name))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,13 +63,14 @@ mod tests {
 
     #[test]
     fn names_of_key_properties_are_quoted_in_the_query() {
-        assert_eq!(select_id_and_key(&["/a/b".to_owned()]), "[c.id, {k: c['a']['b']}]");
-        assert_eq!(property("/it's\\"), "['it\\'s\\\\']");
+        let path = |text: &str| text.parse::<KeyPath>().expect("a path");
+        assert_eq!(select_id_and_key(&[path("/a/b")]), "[c.id, {k: c['a']['b']}]");
+        assert_eq!(key_components(&[path("/it's\\")]), ", {k: c['it\\'s\\\\']}");
     }
 
     #[test]
     fn a_missing_component_of_a_key_is_distinguished_from_null() {
-        let paths = ["/a".to_owned(), "/b".to_owned()];
+        let paths = ["a", "b"].map(KeyPath::property);
         let name = read_id_and_key(&json!(["1", {"k": null}, {}]), &paths).expect("item");
         assert_eq!((name.id.as_str(), name.partition_key.to_string().as_str()), ("1", "[null,{}]"));
         assert!(read_id_and_key(&json!(["1"]), &paths).is_err());

@@ -1,4 +1,7 @@
 //! Partition key values as they stand in documents.
+//!
+//! The service compares the numbers of keys as doubles: `10`, `10.0` and `1e1` are one key, and so are two integers that one
+//! double stands for. [`KeyNumber`] has one form for all spellings of a number, so that keys can be compared by their JSON.
 
 use azure_data_cosmos::PartitionKey;
 use azure_data_cosmos::models::PartitionKeyValue;
@@ -6,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use crate::error::Error;
+use crate::key_path::KeyPath;
 use crate::limits::MAX_KEY_BYTES;
 
 /// A partition key value: one component for each path of the container's key.
@@ -27,9 +31,32 @@ pub enum KeyComponent {
     /// `true` or `false`.
     Bool(bool),
     /// A number.
-    Number(Number),
+    Number(KeyNumber),
     /// A text.
     Text(String),
+}
+
+/// A number in a partition key value: a double, as JSON in the one form that stands for all its spellings.
+///
+/// Whole numbers between -2^63 and 2^63 have no fraction and no exponent, and there is no negative zero. Other numbers have the
+/// shortest digits that are read back as the same double: `0.1`, `1.5e-7`, `1e+20`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyNumber(Number);
+
+impl KeyNumber {
+    /// The number of a double; `None` if it is not finite.
+    pub fn new(number: f64) -> Option<Self> {
+        const WHOLE: f64 = 9_223_372_036_854_775_808.0;
+        if number.fract() == 0.0 && number.abs() < WHOLE {
+            return Some(Self(Number::from(number as i64)));
+        }
+        Number::from_f64(number).map(Self)
+    }
+
+    /// The double.
+    pub fn get(&self) -> f64 {
+        self.0.as_f64().unwrap_or_default()
+    }
 }
 
 impl Key {
@@ -43,13 +70,13 @@ impl Key {
         Self(vec![KeyComponent::Text(text.into())])
     }
 
-    /// The key of a document in a container with these key paths (`/a/b`).
+    /// The key of a document in a container with these key paths.
     ///
     /// # Errors
     /// When a component is an array or an object, or too long.
-    pub fn of(document: &Value, paths: &[String]) -> Result<Self, Error> {
-        let component = |path: &String| {
-            let component = match document.pointer(path) {
+    pub fn of(document: &Value, paths: &[KeyPath]) -> Result<Self, Error> {
+        let component = |path: &KeyPath| {
+            let component = match path.of(document) {
                 None => KeyComponent::Undefined,
                 Some(value) => KeyComponent::of_property(value)
                     .map_err(|message| Error::invalid(format!("partition key {path}"), message))?,
@@ -103,7 +130,7 @@ impl KeyComponent {
             Self::Null => PartitionKey::NULL,
             Self::Bool(flag) => PartitionKeyValue::from(*flag),
             Self::Text(text) => PartitionKeyValue::from(text),
-            Self::Number(number) => PartitionKeyValue::try_from(number.as_f64().unwrap_or_default())
+            Self::Number(number) => PartitionKeyValue::try_from(number.get())
                 .map_err(|error| Error::from_sdk("reading the partition key", error))?,
         })
     }
@@ -116,7 +143,10 @@ impl TryFrom<Value> for KeyComponent {
         Ok(match value {
             Value::Null => Self::Null,
             Value::Bool(flag) => Self::Bool(flag),
-            Value::Number(number) => Self::Number(number),
+            Value::Number(number) => {
+                let double = number.as_f64().and_then(KeyNumber::new);
+                Self::Number(double.ok_or_else(|| format!("{number} is no partition key value: it is no double"))?)
+            }
             Value::String(text) => Self::Text(text),
             Value::Object(object) if object.is_empty() => Self::Undefined,
             other => {
@@ -134,7 +164,7 @@ impl From<KeyComponent> for Value {
             KeyComponent::Undefined => Self::Object(Map::new()),
             KeyComponent::Null => Self::Null,
             KeyComponent::Bool(flag) => Self::Bool(flag),
-            KeyComponent::Number(number) => Self::Number(number),
+            KeyComponent::Number(KeyNumber(number)) => Self::Number(number),
             KeyComponent::Text(text) => Self::String(text),
         }
     }
@@ -143,12 +173,20 @@ impl From<KeyComponent> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
+
+    fn canonical(text: &str) -> String {
+        let key: Key = serde_json::from_str(text).expect(text);
+        key.to_string()
+    }
 
     #[test]
     fn a_key_is_read_out_of_a_document_along_its_paths() {
         let document = json!({"a": {"b": "x"}, "n": 1.5, "f": false, "z": null, "o": {}, "long": "x".repeat(2049)});
-        let key = |paths: &[&str]| Key::of(&document, &paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>());
+        let key = |paths: &[&str]| {
+            Key::of(&document, &paths.iter().map(|path| path.parse().expect("a path")).collect::<Vec<_>>())
+        };
         assert_eq!(
             key(&["/a/b", "/n", "/f", "/z", "/missing"]).expect("key").to_string(),
             r#"["x",1.5,false,null,{}]"#
@@ -164,5 +202,47 @@ mod tests {
             assert_eq!(serde_json::to_string(&key).expect("json"), text);
         }
         assert!(serde_json::from_str::<Key>(r#"[[1]]"#).is_err());
+    }
+
+    #[test]
+    fn all_spellings_of_a_number_are_one_key() {
+        for (form, spellings) in [
+            ("[10]", ["[10]", "[10.0]", "[1e1]"]),
+            ("[0]", ["[-0.0]", "[-0]", "[0.0e5]"]),
+            ("[-7]", ["[-7]", "[-7.000]", "[-70e-1]"]),
+            ("[0.1]", ["[0.1]", "[0.10]", "[1e-1]"]),
+            ("[9007199254740992]", ["[9007199254740992]", "[9007199254740993]", "[9007199254740992.0]"]),
+            ("[1000000000000000000]", ["[1e18]", "[1000000000000000000]", "[1000000000000000001]"]),
+            ("[1e+20]", ["[1e20]", "[100000000000000000000]", "[1.0e20]"]),
+            (
+                "[1.8446744073709552e+19]",
+                ["[18446744073709551615]", "[18446744073709551616]", "[1.8446744073709552e19]"],
+            ),
+        ] {
+            for spelling in spellings {
+                assert_eq!(canonical(spelling), form, "{spelling}");
+                assert_eq!(
+                    serde_json::from_str::<Key>(spelling).expect("key"),
+                    serde_json::from_str(form).expect("key")
+                );
+            }
+        }
+        assert_eq!(canonical(r#"["a",10.0,{}]"#), r#"["a",10,{}]"#);
+        assert!(serde_json::from_str::<Key>("[1e400]").is_err());
+        assert!([f64::NAN, f64::INFINITY].iter().all(|number| KeyNumber::new(*number).is_none()));
+    }
+
+    proptest! {
+        #[test]
+        fn the_form_of_a_number_is_read_back_as_the_same_double(
+            number in prop_oneof![any::<f64>(), any::<i64>().prop_map(|whole| whole as f64), Just(-0.0)],
+        ) {
+            prop_assume!(number.is_finite());
+            let form = Value::from(KeyComponent::Number(KeyNumber::new(number).expect("finite"))).to_string();
+            let read: Value = serde_json::from_str(&form).expect("JSON");
+            prop_assert_eq!(read.as_f64(), Some(number));
+            prop_assert_eq!(canonical(&format!("[{form}]")), format!("[{form}]"));
+            prop_assert!(number.fract() != 0.0 || number.abs() >= 1e15 || !form.contains(['.', 'e']), "{}", form);
+        }
     }
 }

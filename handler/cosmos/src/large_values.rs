@@ -101,7 +101,7 @@ async fn read_parts(container: &Container, record: &Value, id: &str, field: &str
         ("@id".to_owned(), json!(id)),
     ]);
     // A part is stored beside its record unless the container is partitioned by id.
-    let by_id = container.key_paths().iter().any(|path| path == "/id");
+    let by_id = container.key_paths().iter().any(|path| path.is_property("id"));
     let key = if by_id { None } else { Some(Key::of(record, container.key_paths())?) };
     let mut found: Vec<Value> = container.select(query, &parameters, key.as_ref()).await?.try_collect().await?;
     found.sort_by_key(|part| part["number"].as_u64());

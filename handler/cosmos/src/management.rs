@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::error::Error;
+use crate::key_path::KeyPath;
 use crate::resource_name::{InvalidName, ResourceName};
 
 /// What a container indexes: the one value that the SDK call, the Azure CLI text and the templates are made of.
@@ -72,7 +73,7 @@ pub struct ContainerSpec {
     /// Its name.
     pub name: String,
     /// One path, or the levels of a hierarchical key.
-    pub key_paths: Vec<String>,
+    pub key_paths: Vec<KeyPath>,
     /// What it indexes.
     pub index: IndexPolicy,
 }
@@ -103,7 +104,7 @@ pub async fn create_database(account: &Account, name: &str) -> Result<Created, E
 pub async fn create_container(account: &Account, database: &str, spec: &ContainerSpec) -> Result<Created, Error> {
     valid(database)?;
     valid(&spec.name)?;
-    let key = PartitionKeyDefinition::new(spec.key_paths.iter().cloned().map(Into::into).collect());
+    let key = PartitionKeyDefinition::new(spec.key_paths.iter().map(|path| path.to_string().into()).collect());
     let mut properties = ContainerProperties::new(spec.name.clone(), key).with_default_ttl(TimeToLive::NoDefault);
     if let Some(policy) = spec.index.to_sdk() {
         properties = properties.with_indexing_policy(policy);

@@ -2,11 +2,36 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::limits::MAX_PAGE_ITEMS;
+
+/// Which page of a list is requested.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PageRequest {
+    /// The most items on the page, 1 to 1,000; every list has a default.
+    pub max_items: Option<u32>,
+    /// The continuation of the page before; `None` for the first page.
+    pub continuation: Option<String>,
+}
+
+impl PageRequest {
+    /// The page that this continuation starts, of the default length.
+    pub fn after(continuation: Option<&str>) -> Self {
+        Self { max_items: None, continuation: continuation.map(str::to_owned) }
+    }
+
+    /// Checks the length of the page, before anything is read.
+    ///
+    /// # Errors
+    /// When it is below 1 or above [`MAX_PAGE_ITEMS`].
+    pub fn check(&self) -> Result<(), Error> {
+        page_items(self.max_items, 1, "listing").map(|_| ())
+    }
+}
 
 /// The number of items on a page: as requested, or `default`.
 ///

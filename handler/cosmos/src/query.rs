@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::container::{Container, charge};
 use crate::error::Error;
 use crate::key::Key;
+use crate::key_path::display_key_paths;
 use crate::key_range::KeyRange;
 use crate::limits::MAX_FAN_OUT;
 
@@ -155,7 +156,7 @@ impl Container {
             let message = format!(
                 "partition key {key} has {found} components; the container has {}: {}",
                 paths.len(),
-                paths.join(", ")
+                display_key_paths(paths)
             );
             return Err(Error::invalid(format!("querying container {}", self.name), message));
         }

@@ -3,10 +3,14 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
-/// The properties that the service adds to every document.
-pub const SYSTEM_PROPERTIES: [&str; 6] = ["_rid", "_self", "_etag", "_attachments", "_ts", "_lsn"];
+/// The properties that the service adds to every stored document.
+pub const SYSTEM_PROPERTIES: [&str; 5] = ["_rid", "_self", "_etag", "_attachments", "_ts"];
 
-/// Removes the service's system properties from a document.
+/// The property that the change feed adds to the documents of LatestVersion mode: the sequence number of the change. No stored document
+/// has it, unless an application wrote a property of this name.
+pub const FEED_LSN: &str = "_lsn";
+
+/// Removes the service's system properties from a stored document. A property `_lsn` is the application's, and stays.
 pub fn without_system_properties(mut document: Value) -> Value {
     if let Value::Object(properties) = &mut document {
         properties.retain(|name, _| !SYSTEM_PROPERTIES.contains(&name.as_str()));
@@ -29,6 +33,6 @@ mod tests {
         let document = json!({"_type": "x", "id": "1", "_ts": 5, "_etag": "e", "b": {"_ts": 1}, "_rid": "", "_self": "",
             "_attachments": "", "_lsn": 3, "a": null});
         let stripped = without_system_properties(document);
-        assert_eq!(stripped.to_string(), r#"{"_type":"x","id":"1","b":{"_ts":1},"a":null}"#);
+        assert_eq!(stripped.to_string(), r#"{"_type":"x","id":"1","b":{"_ts":1},"_lsn":3,"a":null}"#);
     }
 }

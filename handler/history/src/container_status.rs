@@ -55,7 +55,7 @@ impl Containers {
     async fn read_state(&self, role: Role) -> Result<ContainerState, Error> {
         let container = self.of(role).open().await?;
         Ok(ContainerState::Ready {
-            partition_key_paths: container.key_paths().to_vec(),
+            partition_key_paths: container.key_paths().iter().map(ToString::to_string).collect(),
             items: container.count().await?,
         })
     }

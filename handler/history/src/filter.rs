@@ -1,12 +1,18 @@
 //! Filters on fields of documents: `city_name=Davidson`, `address.zip>=28000`, `name contains son`.
 //!
-//! [`Filter::matches`] decides. A query uses the same condition only to find candidates. The name of a field becomes part of
-//! the query text, so it is validated when the filter is read; a value is always a parameter.
+//! Values are compared as the service compares them. A query uses the condition to find candidates, and [`Filter::matches`]
+//! decides, with the same result. The name of a field becomes part of the query text, so it is validated when the filter is
+//! read; a value is always a parameter.
+//!
+//! Source: "Equality and comparison operators" in the service's reference of its query language. Of two values of different types,
+//! neither is less or greater. `false` is less than `true`. Numbers are doubles. Text is ordered by its UTF-16 code units, as in the
+//! SDKs, which merge sorted results. Only `!=` is wider than the service's, for which values of different types are not unequal
+//! either: here it matches every document that has the field and that `=` does not match.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::limits::{MAX_FILTER_BYTES, MAX_FILTERS};
 
@@ -60,51 +66,75 @@ impl Filter {
             ));
         };
         let path = parse_path(text[..at].trim())?;
-        Ok(Self { path, operator, values: parse_value(text[at + sign.len()..].trim()), text: text.to_owned() })
+        let mut values = parse_value(text[at + sign.len()..].trim());
+        if operator == Operator::Contains {
+            values.retain(Value::is_string);
+        }
+        Ok(Self { path, operator, values, text: text.to_owned() })
     }
 
     /// Whether a document meets the condition. A document without the field never does.
     pub(crate) fn matches(&self, document: &Value) -> bool {
         let field = self.path.iter().try_fold(document, |value, name| value.as_object()?.get(name));
         let Some(field) = field else { return false };
-        match self.operator {
-            Operator::Equal => self.values.iter().any(|value| equal(field, value)),
-            Operator::NotEqual => self.values.iter().all(|value| !equal(field, value)),
+        let holds = match self.operator {
             Operator::Contains => {
                 let within = |value: &Value| Some(field.as_str()?.contains(value.as_str()?));
-                self.values.iter().any(|value| within(value).unwrap_or(false))
+                return self.values.iter().any(|value| within(value).unwrap_or(false));
             }
-            Operator::Less => self.ordered(field, Ordering::is_lt),
-            Operator::LessOrEqual => self.ordered(field, Ordering::is_le),
-            Operator::Greater => self.ordered(field, Ordering::is_gt),
-            Operator::GreaterOrEqual => self.ordered(field, Ordering::is_ge),
-        }
-    }
-
-    fn ordered(&self, field: &Value, holds: fn(Ordering) -> bool) -> bool {
-        self.values.iter().any(|value| order(field, value).is_some_and(holds))
+            Operator::NotEqual => {
+                return self.values.iter().all(|value| compare(field, value).is_none_or(Ordering::is_ne));
+            }
+            Operator::Equal => Ordering::is_eq,
+            Operator::Less => Ordering::is_lt,
+            Operator::LessOrEqual => Ordering::is_le,
+            Operator::Greater => Ordering::is_gt,
+            Operator::GreaterOrEqual => Ordering::is_ge,
+        };
+        self.values.iter().any(|value| compare(field, value).is_some_and(holds))
     }
 
     /// The condition as query text on the document at `root` (`c` or `c.document`). Adds its parameters to `parameters`.
     pub fn condition(&self, root: &str, parameters: &mut Map<String, Value>) -> String {
         let field: String = self.path.iter().map(|name| format!("['{name}']")).collect();
-        let conditions: Vec<String> = self
-            .values
-            .iter()
-            .map(|value| {
-                let parameter = format!("@filter{}", parameters.len());
-                parameters.insert(parameter.clone(), value.clone());
-                match self.operator {
-                    Operator::Contains => format!("CONTAINS({root}{field}, {parameter})"),
-                    // In a query, values of different types are neither equal nor unequal: `matches` decides afterwards.
-                    Operator::NotEqual => format!("IS_DEFINED({root}{field})"),
-                    operator => format!("{root}{field} {} {parameter}", sign(operator)),
-                }
-            })
-            .collect();
+        let mut condition = |operator: Operator, value: Value| {
+            let parameter = format!("@filter{}", parameters.len());
+            parameters.insert(parameter.clone(), value);
+            match operator {
+                Operator::Contains => format!("CONTAINS({root}{field}, {parameter})"),
+                // `matches` decides which of them are equal.
+                Operator::NotEqual => format!("IS_DEFINED({root}{field})"),
+                operator => format!("{root}{field} {} {parameter}", sign(operator)),
+            }
+        };
+        let mut conditions = Vec::new();
+        for value in &self.values {
+            let comparisons = self.comparisons(value).into_iter().map(|(operator, value)| condition(operator, value));
+            conditions.push(comparisons.collect::<Vec<_>>().join(" AND "));
+        }
         format!("({})", conditions.join(" OR "))
     }
+
+    /// The comparisons that candidates meet, all of them. Where doubles are further apart than integers, the numbers are those beside
+    /// the value, so that it does not matter whether a query compares two integers as doubles.
+    fn comparisons(&self, value: &Value) -> Vec<(Operator, Value)> {
+        let Some(number) = value.as_f64().filter(|number| number.abs() >= SPARSE) else {
+            return vec![(self.operator, value.clone())];
+        };
+        let bound = |number: f64| Number::from_f64(number).map_or_else(|| value.clone(), Value::Number);
+        let (at_least, at_most) =
+            ((Operator::GreaterOrEqual, bound(number.next_down())), (Operator::LessOrEqual, bound(number.next_up())));
+        match self.operator {
+            Operator::Equal => vec![at_least, at_most],
+            Operator::Less | Operator::LessOrEqual => vec![at_most],
+            Operator::Greater | Operator::GreaterOrEqual => vec![at_least],
+            Operator::NotEqual | Operator::Contains => vec![(self.operator, value.clone())],
+        }
+    }
 }
+
+/// From here on, not every integer is a double: 2^53.
+const SPARSE: f64 = 9_007_199_254_740_992.0;
 
 /// Whether a document meets every condition.
 pub fn matches_all(filters: &[Filter], document: &Value) -> bool {
@@ -147,17 +177,14 @@ fn parse_value(text: &str) -> Vec<Value> {
     }
 }
 
-fn equal(left: &Value, right: &Value) -> bool {
-    match (left.as_f64(), right.as_f64()) {
-        (Some(left), Some(right)) => left == right,
-        _ => left == right,
-    }
-}
-
-fn order(left: &Value, right: &Value) -> Option<Ordering> {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => left.as_f64()?.partial_cmp(&right.as_f64()?),
-        (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
+/// The order of two values; `None` if they have different types, or a type without an order. The value of a filter is no array
+/// and no object.
+fn compare(field: &Value, value: &Value) -> Option<Ordering> {
+    match (field, value) {
+        (Value::Null, Value::Null) => Some(Ordering::Equal),
+        (Value::Bool(field), Value::Bool(value)) => Some(field.cmp(value)),
+        (Value::Number(field), Value::Number(value)) => field.as_f64()?.partial_cmp(&value.as_f64()?),
+        (Value::String(field), Value::String(value)) => Some(field.encode_utf16().cmp(value.encode_utf16())),
         _ => None,
     }
 }
@@ -223,6 +250,74 @@ mod tests {
         ] {
             assert!(!matches(filter, document.clone()), "{filter}");
         }
+    }
+
+    #[test]
+    fn values_are_compared_as_the_service_compares_them() {
+        let document = json!({"big": 9_007_199_254_740_993_u64, "zero": -0.0, "off": false, "none": null, "list": [1], "o": {},
+            "seven": "7", "smile": "\u{1f600}", "e1": 10.0});
+        for filter in [
+            "big=9007199254740992",
+            "big=9007199254740993",
+            "big=9.007199254740992e15",
+            "big<=9007199254740992",
+            "big!=9007199254740995",
+            "zero=0",
+            "zero=-0",
+            "e1=1e1",
+            "e1=10",
+            "off<true",
+            "off!=true",
+            "off!=7",
+            "none!=7",
+            "list!=1",
+            "o!=1",
+            "off>=false",
+            "none>=null",
+            "seven!=8",
+            "seven contains 7",
+            // In UTF-16, characters of two code units come before the last ones of one.
+            "smile<\u{fffd}",
+        ] {
+            assert!(matches(filter, document.clone()), "{filter}");
+        }
+        for filter in [
+            "big!=9007199254740992",
+            "big>9007199254740992",
+            "zero<0",
+            "off!=false",
+            "none!=null",
+            "list=1",
+            "list<=1",
+            "o=1",
+            "off<7",
+            "none<=7",
+            "seven=\"7.0\"",
+            "seven!=7",
+            "e1=1e400",
+        ] {
+            assert!(!matches(filter, document.clone()), "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_query_finds_every_integer_that_is_the_same_double() {
+        let condition = |filter: &str| {
+            let mut parameters = Map::new();
+            let condition = Filter::parse(filter).expect("filter").condition("c", &mut parameters);
+            (condition, Value::Object(parameters).to_string())
+        };
+        let (equal, parameters) = condition("n=9007199254740993");
+        assert_eq!(equal, "(c['n'] >= @filter0 AND c['n'] <= @filter1 OR c['n'] = @filter2)");
+        assert_eq!(
+            parameters,
+            r#"{"@filter0":9007199254740991.0,"@filter1":9007199254740994.0,"@filter2":"9007199254740993"}"#
+        );
+        assert_eq!(condition("n<-9007199254740992").0, "(c['n'] <= @filter0 OR c['n'] < @filter1)");
+        assert_eq!(condition("n=9007199254740991").0, "(c['n'] = @filter0 OR c['n'] = @filter1)");
+        assert_eq!(condition("n!=9007199254740993").0, "(IS_DEFINED(c['n']) OR IS_DEFINED(c['n']))");
+        assert_eq!(condition("n contains 1").0, "(CONTAINS(c['n'], @filter0))");
+        assert!(condition(&format!("n<={}", f64::MAX)).1.contains("1.7976931348623157e+308"));
     }
 
     #[test]

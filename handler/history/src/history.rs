@@ -1,6 +1,6 @@
 //! The history of a monitored container.
 
-use changefeed_cosmos::{Error, Key, LazyContainer, Meter};
+use changefeed_cosmos::{Error, Key, LazyContainer, Meter, display_key_paths};
 
 use crate::containers::Containers;
 use crate::retention_record::Horizon;
@@ -65,7 +65,7 @@ impl History {
             "partitionKey {key} has {} components; the container's key has {}: {}",
             key.components().len(),
             paths.len(),
-            paths.join(", ")
+            display_key_paths(paths)
         );
         Err(Error::invalid("reading the request", message))
     }

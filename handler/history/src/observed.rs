@@ -1,8 +1,11 @@
 //! A delivered change: a document of LatestVersion mode, or an envelope of AllVersionsAndDeletes mode.
+//!
+//! The feed adds a property `_lsn` to a document of LatestVersion mode, in the place of one that the application wrote. In
+//! AllVersionsAndDeletes mode the number is in the metadata, and a property `_lsn` is the application's.
 
 use std::fmt;
 
-use changefeed_cosmos::{Key, MAX_ID_BYTES};
+use changefeed_cosmos::{FEED_LSN, Key, KeyPath, MAX_ID_BYTES, SYSTEM_PROPERTIES};
 use serde_json::{Map, Value};
 
 use crate::version::Operation;
@@ -29,11 +32,11 @@ pub(crate) struct Observed {
     pub lsn: Option<i64>,
     /// `None` for a removal.
     pub etag: Option<String>,
-    /// The document's own time to live in seconds; -1 for never.
-    pub ttl: Option<i64>,
-    /// The document with its system properties; `None` for a removal.
+    /// The document with its system properties, without the feed's `_lsn`; `None` for a removal.
     pub document: Option<Value>,
     pub previous: Option<Value>,
+    /// Whether the stored document has or may have a property `_lsn` of the application's that `document` lacks.
+    pub lacks_own_lsn: bool,
 }
 
 /// Why a document can never be stored as a version.
@@ -57,7 +60,7 @@ fn unusable(code: &'static str, message: impl Into<String>) -> Unusable {
 
 impl Observed {
     /// Reads the JSON text of one delivered element. `key_paths` are those of the monitored container.
-    pub(crate) fn parse(text: &str, key_paths: &[String]) -> Result<Self, Unusable> {
+    pub(crate) fn parse(text: &str, key_paths: &[KeyPath]) -> Result<Self, Unusable> {
         let value: Value = serde_json::from_str(text).map_err(|error| unusable("not-json", error.to_string()))?;
         let Value::Object(mut object) = value else {
             return Err(unusable("not-an-object", "the document is not a JSON object"));
@@ -66,31 +69,40 @@ impl Observed {
             let metadata = object.remove("metadata").unwrap_or_default();
             Self::of_envelope(object.remove("current"), object.remove("previous"), &metadata, key_paths)
         } else {
-            Self::of_document(Value::Object(object), Operation::Write, None, key_paths)
+            Self::of_latest_version(Value::Object(object), None, key_paths)
         }
+    }
+
+    /// Reads a document of LatestVersion mode. `lsn` is from the metadata, if there is any.
+    fn of_latest_version(mut document: Value, lsn: Option<i64>, key_paths: &[KeyPath]) -> Result<Self, Unusable> {
+        let lacks_own_lsn = has_lsn_among_own(&document);
+        let of_feed = take_lsn(&mut document, lsn);
+        Ok(Self { lacks_own_lsn, ..Self::of_document(document, Operation::Write, lsn.or(of_feed), key_paths)? })
     }
 
     fn of_envelope(
         current: Option<Value>,
         previous: Option<Value>,
         metadata: &Value,
-        key_paths: &[String],
+        key_paths: &[KeyPath],
     ) -> Result<Self, Unusable> {
         let previous = previous.filter(is_document);
         let removal = match (metadata["operationType"].as_str(), metadata["timeToLiveExpired"].as_bool()) {
             (Some("delete"), Some(true)) => Operation::Expire,
             (Some("delete"), _) => Operation::Delete,
             (operation, _) => {
+                let current = current.filter(|current| !current.is_null());
+                let mut current =
+                    current.ok_or_else(|| unusable("not-an-object", "the envelope has no current document"))?;
+                let lsn = metadata["lsn"].as_i64();
                 let operation = match operation {
                     Some("create") => Operation::Create,
                     Some("replace") => Operation::Replace,
-                    _ => Operation::Write,
+                    _ => return Ok(Self { previous, ..Self::of_latest_version(current, lsn, key_paths)? }),
                 };
-                let current = current.filter(|current| !current.is_null());
-                let current =
-                    current.ok_or_else(|| unusable("not-an-object", "the envelope has no current document"))?;
-                let lsn = metadata["lsn"].as_i64();
-                return Ok(Self { previous, ..Self::of_document(current, operation, lsn, key_paths)? });
+                // The number of the change itself may be the application's or the service's.
+                let lacks_own_lsn = lsn.is_some() && take_lsn(&mut current, lsn).is_some();
+                return Ok(Self { previous, lacks_own_lsn, ..Self::of_document(current, operation, lsn, key_paths)? });
             }
         };
         // The metadata of a delete contains its id and key. Older envelopes have them only in a document.
@@ -100,7 +112,7 @@ impl Observed {
             .or_else(|| image["id"].as_str())
             .ok_or_else(|| unusable("no-id", "the delete has no id"))?;
         let partition_key = match &metadata["partitionKey"] {
-            Value::Object(properties) => Key::of(&Value::Object(by_path(properties, key_paths)), key_paths),
+            properties @ Value::Object(_) => Key::of(&by_path(properties, key_paths), key_paths),
             _ => Key::of(&image, key_paths),
         };
         let partition_key = partition_key.map_err(|error| unusable("invalid-key", error.to_string()))?;
@@ -113,18 +125,18 @@ impl Observed {
             source_ts: time as i64,
             lsn: Some(lsn),
             etag: None,
-            ttl: None,
             document: None,
             previous,
+            lacks_own_lsn: false,
         })
     }
 
-    /// Reads a document with its system properties. `lsn` replaces the one in the document, if it is given.
+    /// Reads a stored document with its system properties. `lsn` is the sequence number of its last write.
     pub(crate) fn of_document(
         document: Value,
         operation: Operation,
         lsn: Option<i64>,
-        key_paths: &[String],
+        key_paths: &[KeyPath],
     ) -> Result<Self, Unusable> {
         let id = document["id"]
             .as_str()
@@ -136,11 +148,11 @@ impl Observed {
             partition_key: Key::of(&document, key_paths).map_err(|error| unusable("invalid-key", error.to_string()))?,
             operation,
             source_ts,
-            lsn: lsn.or_else(|| document["_lsn"].as_i64()),
+            lsn,
             etag: Some(etag.to_owned()),
-            ttl: document["ttl"].as_i64(),
             document: Some(document),
             previous: None,
+            lacks_own_lsn: false,
         })
     }
 }
@@ -156,32 +168,42 @@ fn is_envelope(object: &Map<String, Value>) -> bool {
 }
 
 /// The key properties of a delete, arranged as in the document. The feed names them by their paths; a nested property is an
-/// object, the path in one name, or only the last name of the path.
-fn by_path(properties: &Map<String, Value>, key_paths: &[String]) -> Map<String, Value> {
+/// object, the path in one name, or only the last name of the path, if no other path of the key ends in it.
+fn by_path(properties: &Value, key_paths: &[KeyPath]) -> Value {
     let mut document = Value::Object(Map::new());
     'paths: for path in key_paths {
-        let names: Vec<&str> = path.split('/').skip(1).collect();
-        let nested = names.iter().try_fold(None, |found: Option<&Value>, name| match found {
-            None => properties.get(*name).map(Some),
-            Some(value) => value.get(name).map(Some),
-        });
-        let flat = || properties.get(path.trim_start_matches('/')).or_else(|| properties.get(*names.last()?));
-        if let Some(value) = nested.flatten().filter(|value| !value.is_object()).or_else(flat) {
+        let last = path.segments().last();
+        let is_only_one = key_paths.iter().filter(|other| other.segments().last() == last).count() == 1;
+        let by_last = || properties.get(last.filter(|_| is_only_one)?);
+        let flat = || properties.get(path.to_string().trim_start_matches('/')).or_else(by_last);
+        if let Some(value) = path.of(properties).filter(|value| !value.is_object()).or_else(flat) {
             let mut property = &mut document;
-            for name in &names {
+            for name in path.segments() {
                 // This path continues another path of the key that has a scalar here, so there is no value at this path.
                 if !property.is_object() && !property.is_null() {
                     continue 'paths;
                 }
-                property = &mut property[*name];
+                property = &mut property[name];
             }
             *property = value.clone();
         }
     }
-    match document {
-        Value::Object(properties) => properties,
-        _ => Map::new(),
-    }
+    document
+}
+
+/// Whether the feed has put its `_lsn` in the place of one of the application's: otherwise it follows the service's properties.
+fn has_lsn_among_own(document: &Value) -> bool {
+    let mut names = document.as_object().into_iter().flat_map(Map::keys);
+    names
+        .find(|name| *name == FEED_LSN || SYSTEM_PROPERTIES.contains(&name.as_str()))
+        .is_some_and(|name| name == FEED_LSN)
+}
+
+/// Takes the feed's `_lsn` out of a document. Any other value than the number in the metadata is the application's, and stays.
+fn take_lsn(document: &mut Value, in_metadata: Option<i64>) -> Option<i64> {
+    let number = document[FEED_LSN].as_i64().filter(|number| in_metadata.is_none_or(|lsn| lsn == *number))?;
+    document.as_object_mut()?.shift_remove(FEED_LSN);
+    Some(number)
 }
 
 fn is_document(value: &Value) -> bool {
@@ -201,7 +223,7 @@ mod tests {
     use serde_json::json;
 
     fn parse(value: Value) -> Result<Observed, Unusable> {
-        Observed::parse(&value.to_string(), &["/pk".to_owned()])
+        Observed::parse(&value.to_string(), &[KeyPath::property("pk")])
     }
 
     #[test]
@@ -210,7 +232,9 @@ mod tests {
         let observed = parse(document.clone()).expect("observed");
         assert_eq!(observed.partition_key, Key::text("a"));
         assert_eq!((observed.operation, observed.source_ts, observed.lsn), (Operation::Write, 1_700_000_000, Some(7)));
-        assert_eq!((observed.ttl, observed.document), (Some(3), Some(document)));
+        let mut without_lsn = document;
+        without_lsn.as_object_mut().expect("an object").remove("_lsn");
+        assert_eq!((observed.lacks_own_lsn, observed.document), (false, Some(without_lsn)));
     }
 
     #[test]
@@ -245,10 +269,41 @@ mod tests {
     }
 
     #[test]
+    fn a_property_lsn_of_the_application_is_kept_where_the_envelope_tells_it_from_the_feeds() {
+        let own = |lsn: Value| json!({"id": "1", "pk": "a", "_lsn": lsn, "_ts": 5, "_etag": "e"});
+        let of_envelope = |document: &Value, operation: Option<&str>| {
+            let mut metadata = json!({"lsn": 7, "crts": 5.0});
+            operation.into_iter().for_each(|operation| metadata["operationType"] = json!(operation));
+            parse(json!({"current": document, "previous": document, "metadata": metadata})).expect("observed")
+        };
+        for lsn in [json!(3), json!("x"), json!(null), json!(7.0)] {
+            let document = own(lsn);
+            for operation in [Some("create"), Some("replace")] {
+                let observed = of_envelope(&document, operation);
+                assert_eq!((observed.lsn, observed.lacks_own_lsn), (Some(7), false), "{document}");
+                assert_eq!(
+                    (observed.document.as_ref(), observed.previous.as_ref()),
+                    (Some(&document), Some(&document))
+                );
+            }
+        }
+        // The same number may be the application's or the service's.
+        let observed = of_envelope(&own(json!(7)), Some("create"));
+        assert_eq!((observed.lsn, observed.lacks_own_lsn), (Some(7), true));
+        assert!(observed.document.expect("a document").get("_lsn").is_none());
+        // In LatestVersion mode the feed's number stands in the place of the application's value.
+        let observed = parse(own(json!(7))).expect("observed");
+        assert_eq!((observed.lsn, observed.lacks_own_lsn), (Some(7), true));
+        let observed = of_envelope(&json!({"id": "1", "pk": "a", "_ts": 5, "_etag": "e", "_lsn": 7}), None);
+        assert_eq!((observed.operation, observed.lsn, observed.lacks_own_lsn), (Operation::Write, Some(7), false));
+        assert!(observed.document.expect("a document").get("_lsn").is_none());
+    }
+
+    #[test]
     fn the_key_of_a_delete_follows_the_paths_of_the_container_not_the_order_of_the_properties() {
         let delete = |key: Value, paths: &[&str]| {
             let metadata = json!({"crts": 1.0, "lsn": 2, "operationType": "delete", "id": "1", "partitionKey": key});
-            let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+            let paths: Vec<KeyPath> = paths.iter().map(|path| path.parse().expect("a path")).collect();
             let observed =
                 Observed::parse(&json!({"current": null, "metadata": metadata}).to_string(), &paths).expect("delete");
             observed.partition_key.to_string()
@@ -260,6 +315,9 @@ mod tests {
         assert_eq!(delete(json!({"a": {"b": 1, "c": "x"}}), &["/a/b", "/a/c"]), r#"[1,"x"]"#);
         assert_eq!(delete(json!({"c": "x", "b": 1}), &["/a/b", "/a/c"]), r#"[1,"x"]"#);
         assert_eq!(delete(json!({"a": "x", "b": 1}), &["/a", "/a/b"]), r#"["x",{}]"#);
+        assert_eq!(delete(json!({"a b": {"c/d": 1.0}}), &[r#"/"a b"/'c/d'"#]), "[1]");
+        assert_eq!(delete(json!({"a/b": 1, "a": {"b": 2}}), &[r#"/"a/b""#, "/a/b"]), "[1,2]");
+        assert_eq!(delete(json!({"id": 5}), &["/user/id", "/tenant/id"]), "[{},{}]");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Creates the database and the containers. Existing resources are not changed.
 
-use changefeed_cosmos::{ContainerSpec, Created, Error, ErrorKind, IndexPolicy, create_container, create_database};
+use changefeed_cosmos::{
+    ContainerSpec, Created, Error, ErrorKind, IndexPolicy, KeyPath, create_container, create_database,
+};
 use serde::Serialize;
 
 use crate::containers::{ContainerNames, Containers, Role};
@@ -23,7 +25,7 @@ impl Containers {
     /// # Errors
     /// [`ErrorKind::Forbidden`] with an identity: only account keys can create databases and containers. The message contains
     /// the Azure CLI commands to run instead.
-    pub async fn provision(&self, monitored_key: &[String]) -> Result<Vec<Provisioned>, Error> {
+    pub async fn provision(&self, monitored_key: &[KeyPath]) -> Result<Vec<Provisioned>, Error> {
         let (names, indexed_fields) = (self.names(), self.indexed_fields());
         let database = create_database(self.account(), &names.database)
             .await
@@ -49,14 +51,14 @@ impl Containers {
 pub fn container_spec(
     role: Role,
     names: &ContainerNames,
-    monitored_key: &[String],
+    monitored_key: &[KeyPath],
     indexed_fields: &[String],
 ) -> ContainerSpec {
     let key_paths = match role {
         Role::Monitored => monitored_key.to_vec(),
         // The second level spreads the versions of one partition key value over logical partitions, which hold 20 GB each.
-        Role::Changes => vec!["/pk".to_owned(), "/sourceId".to_owned()],
-        Role::Leases | Role::Jobs | Role::DeadLetters => vec!["/id".to_owned()],
+        Role::Changes => ["pk", "sourceId"].map(KeyPath::property).to_vec(),
+        Role::Leases | Role::Jobs | Role::DeadLetters => vec![KeyPath::property("id")],
     };
     let (indexed_paths, ordered_paths) = match role {
         Role::Changes => (changes_indexes(indexed_fields), Vec::new()),
@@ -103,7 +105,7 @@ fn changes_indexes(indexed_fields: &[String]) -> Vec<String> {
     own.into_iter().chain(indexed_fields.iter().map(field)).collect()
 }
 
-fn with_commands(error: Error, names: &ContainerNames, monitored_key: &[String], indexed_fields: &[String]) -> Error {
+fn with_commands(error: Error, names: &ContainerNames, monitored_key: &[KeyPath], indexed_fields: &[String]) -> Error {
     if error.kind() != ErrorKind::Forbidden {
         return error;
     }
@@ -115,15 +117,14 @@ fn with_commands(error: Error, names: &ContainerNames, monitored_key: &[String],
 }
 
 /// The Azure CLI commands that create the same database and containers, for users without an account key.
-fn identity_commands(names: &ContainerNames, monitored_key: &[String], indexed_fields: &[String]) -> String {
+fn identity_commands(names: &ContainerNames, monitored_key: &[KeyPath], indexed_fields: &[String]) -> String {
     let account = "--account-name <account> --resource-group <group>";
     let mut commands = vec![format!("az cosmosdb sql database create {account} --name {}", names.database)];
     for role in Role::ALL {
         let spec = container_spec(role, names, monitored_key, indexed_fields);
-        let key = match spec.key_paths.as_slice() {
-            [only] => format!("--partition-key-path {only}"),
-            levels => format!("--partition-key-path {} --partition-key-kind MultiHash", levels.join(" ")),
-        };
+        let paths: Vec<String> = spec.key_paths.iter().map(|path| shell_argument(&path.to_string())).collect();
+        let kind = if paths.len() > 1 { " --partition-key-kind MultiHash" } else { "" };
+        let key = format!("--partition-key-path {}{kind}", paths.join(" "));
         let index = spec.index.to_json().map(|policy| format!(" --idx '{policy}'")).unwrap_or_default();
         commands.push(format!(
             "az cosmosdb sql container create {account} --database-name {} --name {} {key} --ttl -1{index}",
@@ -133,9 +134,34 @@ fn identity_commands(names: &ContainerNames, monitored_key: &[String], indexed_f
     commands.join("\n")
 }
 
+/// A text as one argument in a shell: in quotes if it has characters with a meaning there.
+fn shell_argument(text: &str) -> String {
+    if text.chars().all(|character| character.is_alphanumeric() || "/_-.".contains(character)) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_path_with_quotes_is_one_argument_of_the_command() {
+        let name = || "c".to_owned();
+        let names = ContainerNames {
+            database: name(),
+            monitored: name(),
+            changes: name(),
+            leases: name(),
+            jobs: name(),
+            dead_letters: name(),
+        };
+        let key = [r#"/"a b""#, "/'it'/c", "/d"].map(|path| path.parse().expect("a path"));
+        let commands = identity_commands(&names, &key, &[]);
+        let expected = r#"--partition-key-path '/"a b"' '/'\''it'\''/c' /d --partition-key-kind MultiHash"#;
+        assert!(commands.contains(expected), "{commands}");
+    }
 
     #[test]
     fn the_changes_container_indexes_the_paths_of_queries_and_the_chosen_fields() {

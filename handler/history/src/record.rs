@@ -1,6 +1,8 @@
 //! Converts an observed change to a version, a version to items, and a record back to a version.
 
-use changefeed_cosmos::{Container, Error, Item, reassemble, split_large_record, timestamp, without_system_properties};
+use changefeed_cosmos::{
+    Container, Error, Item, expires_at, own_ttl, reassemble, split_large_record, timestamp, without_system_properties,
+};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -24,8 +26,8 @@ pub(crate) fn version_of(
         (Some(etag), _) => VersionId::of_write(observed.source_ts, etag),
         (None, lsn) => VersionId::of_removal(observed.source_ts, lsn.unwrap_or_default(), None),
     };
-    let ttl = default_ttl.map(|default| observed.ttl.unwrap_or(default)).filter(|ttl| *ttl > 0);
-    let expires_at = ttl.filter(|_| observed.document.is_some()).map(|ttl| observed.source_ts.saturating_add(ttl));
+    let expires_at =
+        observed.document.as_ref().and_then(|document| expires_at(observed.source_ts, own_ttl(document), default_ttl));
     Version {
         id,
         pk: pk_of(&observed.partition_key),
@@ -70,9 +72,10 @@ pub(crate) async fn read_version(changes: &Container, record: Value) -> Result<V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use changefeed_cosmos::KeyPath;
 
     fn observed(document: Value) -> Observed {
-        Observed::parse(&document.to_string(), &["/pk".to_owned()]).expect("observed")
+        Observed::parse(&document.to_string(), &[KeyPath::property("pk")]).expect("observed")
     }
 
     fn captured(document: Value) -> Vec<Item> {
@@ -102,6 +105,7 @@ mod tests {
             version_of(observed(document), default_ttl, true, "i", DateTime::UNIX_EPOCH).expires_at
         };
         assert_eq!(expires_at(json!(3), Some(-1)), Some(103));
+        assert_eq!(expires_at(json!(3.0), Some(-1)), Some(103));
         assert_eq!(expires_at(json!(null), Some(10)), Some(110));
         assert_eq!(expires_at(json!(-1), Some(10)), None);
         assert_eq!(expires_at(json!(null), Some(-1)), None);

@@ -1,40 +1,110 @@
 //! Shows jobs of one kind: a list of their records, one record, and its items page by page.
 
+use std::cmp::Reverse;
 use std::num::NonZeroU32;
 
-use changefeed_cosmos::{Error, Key, check_record_id, reassemble, without_system_properties};
+use changefeed_cosmos::{
+    Error, Key, MAX_PAGE_ITEMS, PageRequest, check_record_id, page_items, page_token, read_page_token, reassemble,
+    without_system_properties,
+};
 use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::jobs::Jobs;
 use crate::kind::Kind;
 use crate::pages::{PageState, StoredPage, pages_query};
 
-/// Records in a list.
-const LISTED: usize = 100;
+/// Records on a page of a list.
+const DEFAULT_PAGE_ITEMS: usize = 100;
+/// Sorts after every time.
+const END_OF_TIME: &str = "9999";
+
+/// The position in a list of records: newest first, then by id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Position(Reverse<String>, String);
+
+impl Position {
+    fn of(record: &Value) -> Self {
+        let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
+        Self(Reverse(text("startedAt")), text("id"))
+    }
+}
+
+/// The position in a list of items: the continuation of the stored page that they are on, and how many of its items come before.
+#[derive(Default, Serialize, Deserialize)]
+struct ItemsPosition {
+    page: Option<String>,
+    skipped: usize,
+}
+
+/// The part of items that a request asks for, and the continuation for the next part.
+///
+/// # Errors
+/// When the request is out of bounds, or its continuation is of another list.
+pub fn page_of<I>(items: Vec<I>, request: &PageRequest) -> Result<(Vec<I>, Option<String>), Error> {
+    let max_items = items_on_page(request)?;
+    let position: ItemsPosition = read_page_token(request.continuation.as_deref(), LISTING_ITEMS)?.unwrap_or_default();
+    let (items, next) = part_of(items, position.skipped, max_items);
+    let next = next.map(|skipped| page_token(&ItemsPosition { page: None, skipped })).transpose()?;
+    Ok((items, next))
+}
+
+const LISTING_ITEMS: &str = "listing items";
+
+fn items_on_page(request: &PageRequest) -> Result<usize, Error> {
+    page_items(request.max_items, MAX_PAGE_ITEMS as usize, LISTING_ITEMS)
+}
+
+/// The items after those that are skipped, and how many the next part skips if there is one.
+fn part_of<I>(items: Vec<I>, skipped: usize, max_items: usize) -> (Vec<I>, Option<usize>) {
+    let next = skipped.saturating_add(max_items);
+    let is_last = items.len() <= next;
+    (items.into_iter().skip(skipped).take(max_items).collect(), (!is_last).then_some(next))
+}
 
 impl Jobs {
-    /// The newest hundred records of a kind, newest first, with these fields.
+    /// A page of the records of a kind with these fields, newest first, and the continuation for the next page. The fields must include
+    /// `id` and `startedAt`. A page has 100 records unless the request says otherwise.
     ///
     /// # Errors
-    /// When the jobs container cannot be read.
-    pub async fn list<R: DeserializeOwned + Send + 'static>(
+    /// When the request is out of bounds, and when the jobs container cannot be read.
+    pub async fn list<R: DeserializeOwned>(
         &self,
         kind: Kind,
         fields: &[&str],
-    ) -> Result<Vec<R>, Error> {
+        request: &PageRequest,
+    ) -> Result<(Vec<R>, Option<String>), Error> {
+        let action = || format!("listing each {}", kind.noun);
+        let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, &action())?;
+        let after: Option<Position> = read_page_token(request.continuation.as_deref(), &action())?;
         let fields: Vec<String> = fields.iter().map(|field| format!("c.{field}")).collect();
-        let query = format!("SELECT {} FROM c WHERE c.kind = @kind ORDER BY c.startedAt DESC", fields.join(", "));
-        let parameters = Map::from_iter([("@kind".to_owned(), json!(kind.name))]);
-        let mut records = self.open().await?.select_few::<R>(&query, &parameters, None, LISTED).await?;
-        let mut listed = Vec::new();
-        while listed.len() < LISTED
-            && let Some(record) = records.try_next().await?
-        {
-            listed.push(record);
+        let query = format!(
+            "SELECT {} FROM c WHERE c.kind = @kind AND c.startedAt <= @newest ORDER BY c.startedAt DESC",
+            fields.join(", ")
+        );
+        let newest = after.as_ref().map_or(END_OF_TIME, |after| after.0.0.as_str());
+        let parameters =
+            Map::from_iter([("@kind".to_owned(), json!(kind.name)), ("@newest".to_owned(), json!(newest))]);
+        let mut found = self.open().await?.select_few::<Value>(&query, &parameters, None, max_items + 1).await?;
+        let mut records: Vec<Value> = Vec::new();
+        // Records with the same time are sorted here, so all of them are read, and one with an earlier time.
+        while let Some(record) = found.try_next().await? {
+            let is_earlier = records.last().is_some_and(|last| last["startedAt"] != record["startedAt"]);
+            if is_earlier && records.len() > max_items {
+                break;
+            }
+            if after.as_ref().is_none_or(|after| Position::of(&record) > *after) {
+                records.push(record);
+            }
         }
-        Ok(listed)
+        records.sort_by_cached_key(Position::of);
+        let more = records.len() > max_items;
+        records.truncate(max_items);
+        let next = records.last().filter(|_| more).map(|last| page_token(&Position::of(last))).transpose()?;
+        let parsed = records.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
+        Ok((parsed.map_err(|error| Error::corrupt(action(), error))?, next))
     }
 
     /// One record of a kind, whole. `large` are its fields that may be stored in parts.
@@ -53,29 +123,60 @@ impl Jobs {
         serde_json::from_value(record).map_err(|error| Error::corrupt(format!("reading {} {id}", kind.noun), error))
     }
 
-    /// The items of a job, some at a time, and where the next ones start. With `done`, those of finished pages only.
+    /// A page of the items of a job, and the continuation for the next page. With `done`, those of finished pages only.
     ///
     /// # Errors
-    /// When the continuation is not one of this list, and when the container cannot be read.
+    /// When the request is out of bounds or its continuation is not one of this list, and when the container cannot be read.
     pub async fn items<I: DeserializeOwned>(
         &self,
         page_kind: &str,
         job_id: &str,
         done: bool,
-        continuation: Option<&str>,
+        request: &PageRequest,
     ) -> Result<(Vec<I>, Option<String>), Error> {
+        let max_items = items_on_page(request)?;
+        let position: Option<ItemsPosition> = read_page_token(request.continuation.as_deref(), LISTING_ITEMS)?;
+        let mut position = position.unwrap_or_default();
         let jobs = self.open().await?;
-        let mut continuation = continuation.map(str::to_owned);
         loop {
             let (query, parameters) = pages_query(page_kind, job_id);
-            let page = jobs.query(query, &parameters, None, NonZeroU32::MIN, continuation.as_deref()).await?;
-            continuation.clone_from(&page.continuation);
+            let page = jobs.query(query, &parameters, None, NonZeroU32::MIN, position.page.as_deref()).await?;
             let pages: Vec<StoredPage<I>> = self.parse_pages(page.items).await?;
             let shown = pages.into_iter().filter(|stored| !done || stored.page.state == PageState::Done);
-            let items: Vec<I> = shown.flat_map(|stored| stored.page.items).collect();
-            if !items.is_empty() || continuation.is_none() {
-                return Ok((items, continuation));
+            let (items, next) =
+                part_of(shown.flat_map(|stored| stored.page.items).collect(), position.skipped, max_items);
+            let next = match next {
+                Some(skipped) => Some(ItemsPosition { skipped, ..position }),
+                None => page.continuation.map(|page| ItemsPosition { page: Some(page), skipped: 0 }),
+            };
+            match next {
+                Some(next) if items.is_empty() => position = next,
+                next => return Ok((items, next.map(|next| page_token(&next)).transpose()?)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_paged_without_a_gap() {
+        let items: Vec<u32> = (0..7).collect();
+        let mut request = PageRequest { max_items: Some(3), continuation: None };
+        let mut pages = Vec::new();
+        loop {
+            let (page, next) = page_of(items.clone(), &request).expect("a page");
+            pages.push(page);
+            request.continuation = next;
+            if request.continuation.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
+        let all = page_of(items, &PageRequest::default()).expect("a page");
+        assert_eq!((all.0.len(), all.1), (7, None));
+        assert!(page_of(vec![0], &PageRequest::after(Some("c1.x"))).is_err());
     }
 }

@@ -14,6 +14,7 @@ use crate::emulator::Emulator;
 use crate::entry::KeyRange;
 use crate::incoming::Incoming;
 use crate::index_policy::IndexPolicy;
+use crate::key_path::value_at;
 use crate::lsn::LogSequence;
 use crate::operation::ContainerName;
 use crate::partitions::{Lineage, PartitionKeyRange, get, read_partition_key_ranges, request_session_token};
@@ -180,7 +181,7 @@ impl Definition {
     /// The partition key header that belongs to a document.
     pub(crate) fn key_header(&self, document: &Value) -> String {
         let component =
-            |path: &str| document.pointer(path).cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+            |path: &str| value_at(document, path).cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         Value::Array(self.partition_key.paths().iter().map(|path| component(path)).collect()).to_string()
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::entry::Entry;
+use crate::key_path::segments;
 use crate::version_log::{Change, Removal, Version};
 
 /// A page of LatestVersion mode. `enveloped` if the client supports the envelope.
@@ -76,8 +77,7 @@ fn partition_key(removal: &Removal, key_paths: &[String]) -> Value {
     let components: Vec<Value> = serde_json::from_str(&removal.key).unwrap_or_default();
     let mut key = json!({});
     for (path, component) in key_paths.iter().zip(components).filter(|(_, component)| !component.is_object()) {
-        let steps = path.trim_matches('/').split('/').map(|step| step.trim_matches('"'));
-        *steps.fold(&mut key, |value, step| &mut value[step]) = component;
+        *segments(path).into_iter().fold(&mut key, |value, step| &mut value[step]) = component;
     }
     key
 }
@@ -96,6 +96,7 @@ mod tests {
         assert_eq!(key(r#"["a"]"#, &["/pk"]), json!({"pk": "a"}));
         assert_eq!(key("[null]", &["/pk"]), json!({"pk": null}));
         assert_eq!(key("[{}]", &["/pk"]), json!({}));
+        assert_eq!(key("[1]", &[r#"/"a/b"/'c d'"#]), json!({"a/b": {"c d": 1}}));
         assert_eq!(key(r#"["a",1,true]"#, &["/a", "/b/c", "/b/d"]), json!({"a": "a", "b": {"c": 1, "d": true}}));
     }
 }

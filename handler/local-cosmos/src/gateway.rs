@@ -16,6 +16,7 @@ use crate::incoming::Incoming;
 use crate::keys::{EMULATOR_KEY, is_signed};
 use crate::operation::{Action, ContainerName, Operation};
 use crate::options::Options;
+use crate::query_literals::in_emulator_syntax;
 use crate::query_pages;
 use crate::registry::Registry;
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
@@ -193,8 +194,9 @@ impl Gateway {
             Action::ChangeFeed => change_feed::read(emulator, name, container, &incoming).await,
             Action::Query => match self.unindexed(name, container, &incoming) {
                 Some(message) => Reply::error(400, "BadRequest", message),
-                None => query_pages::execute(emulator, container, incoming).await,
+                None => query_pages::execute(emulator, container, in_emulator_syntax(incoming)).await,
             },
+            Action::QueryPlan => emulator.execute(&in_emulator_syntax(incoming)).await,
             Action::ReadContainer => {
                 let reply = emulator.execute(&incoming).await;
                 if !reply.is_success() || !incoming.flag("x-ms-documentdb-populatequotainfo") {

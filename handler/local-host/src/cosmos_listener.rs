@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use changefeed_processor::{ChangeFeedMode, ChangeFeedProcessor, Container, ErrorKind, RunningProcessor, connect};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::app::CosmosTrigger;
 use crate::invocation::{Deliverer, Delivery};
 
+/// The property that the change feed adds to documents of LatestVersion mode.
+const LSN: &str = "_lsn";
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A running trigger, or one that still tries to start.
@@ -114,7 +117,9 @@ async fn try_start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> 
         let deliverer = deliverer.clone();
         async move {
             let documents: Vec<_> = match mode {
-                ChangeFeedMode::LatestVersion => changes.into_iter().filter_map(|change| change.current).collect(),
+                ChangeFeedMode::LatestVersion => {
+                    changes.into_iter().filter_map(|change| change.current).map(with_lsn_last).collect()
+                }
                 ChangeFeedMode::AllVersionsAndDeletes => {
                     changes.iter().map(serde_json::to_value).collect::<Result<_, _>>()?
                 }
@@ -126,6 +131,17 @@ async fn try_start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> 
         }
     });
     processor.start().await.map_err(text)
+}
+
+/// A document as the host's JSON library reads it: of two properties of one name, the feed's and the document's own, the last stays
+/// where it is.
+fn with_lsn_last(mut document: Value) -> Value {
+    if let Some(properties) = document.as_object_mut()
+        && let Some(lsn) = properties.shift_remove(LSN)
+    {
+        properties.insert(LSN.to_owned(), lsn);
+    }
+    document
 }
 
 enum Role {

@@ -2,14 +2,14 @@
 
 use std::num::NonZeroU32;
 
-use changefeed_cosmos::{Error, Key, MAX_PAGE_ITEMS};
+use changefeed_cosmos::{Error, Key, page_items};
 use changefeed_history::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::documents::Documents;
 
-const DEFAULT_PAGE_ITEMS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+const DEFAULT_PAGE_ITEMS: usize = 100;
 
 /// A request for a page of a query.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,12 +54,8 @@ impl Documents {
     /// When the request is invalid, and when the service refuses the query.
     pub async fn query(&self, request: &QueryRequest) -> Result<QueryPage, Error> {
         let role = self.containers.names().role_of(&request.container, &Role::ALL)?;
-        let max_items = match request.max_items {
-            None => DEFAULT_PAGE_ITEMS,
-            Some(items) => NonZeroU32::new(items).filter(|items| items.get() <= MAX_PAGE_ITEMS).ok_or_else(|| {
-                Error::invalid("querying", format!("maxItems is {items}; allowed are 1 to {MAX_PAGE_ITEMS}"))
-            })?,
-        };
+        let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "querying")?;
+        let max_items = u32::try_from(max_items).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let parameters = parameters(request.parameters.as_ref())?;
         let container = self.containers.of(role).open().await?;
         let key = request.partition_key.as_ref();

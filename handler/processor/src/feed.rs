@@ -210,7 +210,7 @@ fn change(item: ChangeFeedItem<Shared>) -> Change {
 mod tests {
     use super::*;
     use crate::container::connect;
-    use changefeed_cosmos::{Account, ContainerSpec, IndexPolicy, create_container, create_database};
+    use changefeed_cosmos::{Account, ContainerSpec, IndexPolicy, KeyPath, create_container, create_database};
     use local_cosmos::{Endpoint, Options};
     use std::time::Duration;
 
@@ -220,7 +220,11 @@ mod tests {
         let client = connect(&endpoint.connection_string()).await.expect("client");
         let account = Account::connected(client.clone());
         create_database(&account, "db").await.expect("database");
-        let spec = ContainerSpec { name: "cart".into(), key_paths: vec!["/id".into()], index: IndexPolicy::default() };
+        let spec = ContainerSpec {
+            name: "cart".into(),
+            key_paths: vec![KeyPath::property("id")],
+            index: IndexPolicy::default(),
+        };
         create_container(&account, "db", &spec).await.expect("container");
         let mut partitions = endpoint.partitions("db", "cart").await.expect("partitions");
         while partitions.len() <= 100 {

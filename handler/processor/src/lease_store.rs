@@ -4,7 +4,7 @@
 //! Every update carries the etag of the document that it is based on. If the document has another etag, the update reads
 //! it and decides again. No update overwrites a change that it has not seen.
 
-use changefeed_cosmos::{Error, ErrorKind, Key, Written};
+use changefeed_cosmos::{Error, ErrorKind, Key, KeyPath, Written, display_key_paths};
 use chrono::{DateTime, Duration, Utc};
 use futures::TryStreamExt;
 use serde::Serialize;
@@ -53,8 +53,9 @@ impl LeaseStore {
             return Err(Error::invalid(format!("opening lease container {}", leases.name()), message));
         }
         let key_paths = leases.items.key_paths();
-        if !matches!(key_paths, [path] if path == "/id" || path == "/partitionKey") {
-            let message = format!("its partition key is {}; it must be /id or /partitionKey", key_paths.join(", "));
+        if !matches!(key_paths, [path] if path.is_property("id") || path.is_property("partitionKey")) {
+            let message =
+                format!("its partition key is {}; it must be /id or /partitionKey", display_key_paths(key_paths));
             return Err(Error::invalid(format!("opening lease container {}", leases.name()), message));
         }
         let prefix = format!("{processor_name}{}", monitored.lease_scope());
@@ -188,7 +189,7 @@ impl LeaseStore {
     async fn create_document(&self, id: &str, document: &impl Serialize) -> Result<Option<Written>, Error> {
         let mut document =
             serde_json::to_value(document).map_err(|error| Error::internal(format!("creating {id}"), error))?;
-        if self.container.items.key_paths() == ["/partitionKey"] {
+        if self.container.items.key_paths() == [KeyPath::property("partitionKey")] {
             document["partitionKey"] = Value::from(id);
         }
         match self.container.items.create(&Key::text(id), id, &document).await {
@@ -236,7 +237,11 @@ mod tests {
         let client = connect(&endpoint.connection_string()).await.expect("client");
         let account = Account::connected(client.clone());
         create_database(&account, "db").await.expect("database");
-        let spec = ContainerSpec { name: "lease".into(), key_paths: vec!["/id".into()], index: IndexPolicy::default() };
+        let spec = ContainerSpec {
+            name: "lease".into(),
+            key_paths: vec![KeyPath::property("id")],
+            index: IndexPolicy::default(),
+        };
         create_container(&account, "db", &spec).await.expect("container");
         let container = Container::open(&client, "db", "lease").await.expect("open");
         let store = LeaseStore::new("p", &container, container.clone(), Clock::default()).expect("store");

@@ -1,6 +1,7 @@
 //! `changefeed provision`: the database and the containers.
 
 use anyhow::Result;
+use changefeed_cosmos::KeyPath;
 use clap::Args;
 
 use super::exit_code::Exit;
@@ -11,17 +12,10 @@ use crate::service::Service;
 #[command(after_help = "Example of a hierarchical key:\n  changefeed provision --partition-key /tenant /address/city")]
 pub struct ProvisionArguments {
     /// Partition key of the monitored container, if it is created; up to three paths
-    #[arg(long, value_name = "PATH", default_value = "/pk", num_args = 1..=3, value_parser = parse_key_path)]
-    partition_key: Vec<String>,
+    #[arg(long, value_name = "PATH", default_value = "/pk", num_args = 1..=3)]
+    partition_key: Vec<KeyPath>,
     #[command(flatten)]
     output: OutputArguments,
-}
-
-fn parse_key_path(text: &str) -> Result<String, String> {
-    match text.strip_prefix('/') {
-        Some(name) if !name.split('/').any(str::is_empty) => Ok(text.to_owned()),
-        _ => Err("a path starts with a slash and has no empty names, such as /cartId or /address/city".to_owned()),
-    }
 }
 
 /// Creates missing resources.

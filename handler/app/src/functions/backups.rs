@@ -3,11 +3,12 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_backup_format::{Verification, verify_listing, verify_segment};
+use changefeed_cosmos::PageRequest;
 use changefeed_operations::BACKUP;
 use changefeed_operations::{BackupRequest, BackupView};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{ApiError, Json, NoQuery, accepted};
+use crate::http::{ApiError, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
 /// Compressed bytes that one verification request reads.
@@ -22,9 +23,9 @@ pub async fn post(
     Ok(under_way(service.changefeed.backups.create_job(&request).await?))
 }
 
-/// `GET /api/backups`: all backups, newest first.
-pub async fn list(service: Data<Service>, _: NoQuery) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.changefeed.backups.list().await?))
+/// `GET /api/backups?maxItems=&continuation=`: the requested backups, newest first.
+pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(service.changefeed.backups.list(&page).await?))
 }
 
 /// `GET /api/backups/{id}`: one backup and its progress.

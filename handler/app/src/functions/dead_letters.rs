@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use changefeed_cosmos::PageRequest;
 use changefeed_history::DeadLettersRequest;
 use serde::Deserialize;
 
@@ -13,16 +14,9 @@ use crate::service::Service;
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ListParameters {
-    max_items: Option<u32>,
-    continuation: Option<String>,
-}
-
 /// `GET /api/dead-letters?maxItems=&continuation=`: the dead letters, newest first, without their payloads.
-pub async fn list(service: Data<Service>, Query(parameters): Query<ListParameters>) -> Result<HttpResponse, ApiError> {
-    let ListParameters { max_items, continuation } = parameters;
+pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+    let PageRequest { max_items, continuation } = page;
     let request = DeadLettersRequest { max_items, continuation };
     Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.list(&request).await?))
 }

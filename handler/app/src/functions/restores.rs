@@ -2,9 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use changefeed_cosmos::PageRequest;
 use changefeed_operations::RESTORE;
 use changefeed_operations::{RestoreRequest, RestoreView, Restored, UndoRequest};
-use serde::Deserialize;
 
 use crate::http::{ApiError, Json, NoQuery, Query, accepted};
 use crate::service::Service;
@@ -18,9 +18,9 @@ pub async fn post(
     Ok(answer(service.changefeed.restores.run(&request).await?))
 }
 
-/// `GET /api/restores`: the restores, newest first.
-pub async fn list(service: Data<Service>, _: NoQuery) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.changefeed.restores.list().await?))
+/// `GET /api/restores?maxItems=&continuation=`: the restores, newest first.
+pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(service.changefeed.restores.list(&page).await?))
 }
 
 /// `GET /api/restores/{id}`: one restore, document by document; of a job, its progress and the first documents.
@@ -28,20 +28,13 @@ pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Resul
     Ok(HttpResponse::Ok().json(service.changefeed.restores.show(&id).await?))
 }
 
-/// The next page.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PageParameters {
-    continuation: Option<String>,
-}
-
-/// `GET /api/restores/{id}/items?continuation=`: its documents, page by page.
+/// `GET /api/restores/{id}/items?maxItems=&continuation=`: its documents, page by page.
 pub async fn items(
     service: Data<Service>,
     id: Path<String>,
-    Query(PageParameters { continuation }): Query<PageParameters>,
+    Query(page): Query<PageRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.changefeed.restores.items(&id, continuation.as_deref()).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.restores.items_page(&id, &page).await?))
 }
 
 /// `POST /api/restores/{id}/execute`: executes the stored plan of a dry run that is a job, once. A plan that was executed is answered

@@ -2,9 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use changefeed_cosmos::PageRequest;
 use changefeed_operations::VERIFY;
 use changefeed_operations::{VerifyRequest, VerifyView};
-use serde::Deserialize;
 
 use crate::http::{ApiError, Json, NoQuery, Query, accepted};
 use crate::service::Service;
@@ -18,9 +18,9 @@ pub async fn post(
     Ok(under_way(service.changefeed.verifications.create_job(&request).await?.view()))
 }
 
-/// `GET /api/verify`: the verifications, newest first.
-pub async fn list(service: Data<Service>, _: NoQuery) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.changefeed.verifications.list().await?))
+/// `GET /api/verify?maxItems=&continuation=`: the verifications, newest first.
+pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(service.changefeed.verifications.list(&page).await?))
 }
 
 /// `GET /api/verify/{id}`: the progress and the first findings of one.
@@ -28,20 +28,13 @@ pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Resul
     Ok(HttpResponse::Ok().json(service.changefeed.verifications.show(&id).await?))
 }
 
-/// The next page.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PageParameters {
-    continuation: Option<String>,
-}
-
-/// `GET /api/verify/{id}/findings?continuation=`: its findings, page by page.
+/// `GET /api/verify/{id}/findings?maxItems=&continuation=`: its findings, page by page.
 pub async fn findings(
     service: Data<Service>,
     id: Path<String>,
-    Query(PageParameters { continuation }): Query<PageParameters>,
+    Query(page): Query<PageRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.changefeed.verifications.findings(&id, continuation.as_deref()).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.verifications.findings(&id, &page).await?))
 }
 
 /// `POST /api/verify/{id}/cancel`: cancels one. Finished repairs are kept.

@@ -1,4 +1,5 @@
-//! The behaviour of every route: unknown parameters are rejected, and headers state the allowed methods and the retry time.
+//! The behaviour of every route: unknown parameters are rejected, every list has pages of the requested length, and headers state the
+//! allowed methods and the retry time.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{World, batch_of};
+use crate::support::{Handler, World, batch_of};
 
 /// The paths and methods in `routes.rs`.
 fn routes() -> Vec<(String, Vec<Method>)> {
@@ -37,6 +38,127 @@ async fn every_route_rejects_an_unknown_parameter() {
             );
         }
     }
+}
+
+/// The paths that return one record. Every other path of a GET is a list.
+const NOT_LISTS: [&str; 9] = [
+    "/",
+    "/api/history/versions/none",
+    "/api/history/document",
+    "/api/history/diff",
+    "/api/restores/none",
+    "/api/backups/none",
+    "/api/dead-letters/none",
+    "/api/verify/none",
+    "/api/status",
+];
+
+#[tokio::test]
+async fn every_list_has_pages_of_the_requested_length_with_the_same_bounds() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let is_get = |methods: &[Method]| methods.contains(&Method::GET);
+    let gets: Vec<String> = routes().into_iter().filter(|(_, methods)| is_get(methods)).map(|(path, _)| path).collect();
+    assert!(NOT_LISTS.iter().all(|path| gets.iter().any(|get| get == path)), "{gets:?}");
+    let lists: Vec<String> = gets.into_iter().filter(|path| !NOT_LISTS.contains(&path.as_str())).collect();
+    assert!(lists.len() >= 8, "{lists:?}");
+    for path in lists {
+        let document = if path == "/api/history/versions" { "id=1&pk=a&" } else { "" };
+        let target = format!("{path}?{document}");
+        for wrong in ["0", "1001", "4294967295"] {
+            let (status, answer) = handler.get(&format!("{target}maxItems={wrong}")).await;
+            let message = answer["error"]["message"].as_str().unwrap_or_default();
+            let expected = format!("maxItems is {wrong}; allowed are 1 to 1000");
+            assert!(status == StatusCode::BAD_REQUEST && message.contains(&expected), "{target}: {status} {answer}");
+        }
+        for wrong in ["many", "-1", "1.5", "", "4294967296"] {
+            let (status, answer) = handler.get(&format!("{target}maxItems={wrong}")).await;
+            let message = answer["error"]["message"].as_str().unwrap_or_default();
+            let expected = format!("maxItems: {wrong:?} is not a whole number");
+            assert!(status == StatusCode::BAD_REQUEST && message.contains(&expected), "{target}: {status} {answer}");
+        }
+        for right in ["1", "1000"] {
+            let (status, answer) = handler.get(&format!("{target}maxItems={right}")).await;
+            let is_missing = status == StatusCode::NOT_FOUND && path.contains("/none/");
+            assert!(
+                is_missing || status == StatusCode::OK && answer["items"] == json!([]),
+                "{target}: {status} {answer}"
+            );
+        }
+        let (status, answer) = handler.get(&format!("{target}maxItems=1&colour=red")).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(
+            status == StatusCode::BAD_REQUEST
+                && message.contains("unknown parameter \"colour\"; allowed are ")
+                && message.contains("maxItems, continuation"),
+            "{target}: {status} {answer}"
+        );
+    }
+}
+
+/// The items of every page of a list.
+async fn pages(handler: &Handler, path: &str, max_items: usize) -> Vec<Vec<Value>> {
+    let (mut pages, mut continuation) = (Vec::new(), String::new());
+    loop {
+        let (status, page) = handler.get(&format!("{path}?maxItems={max_items}{continuation}")).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {page}");
+        pages.push(page["items"].as_array().expect("items").clone());
+        match page["continuation"].as_str() {
+            Some(next) => continuation = format!("&continuation={next}"),
+            None => return pages,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_pages_of_a_list_have_every_record_once_newest_first() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let mut documents = Vec::new();
+    for id in 0..5 {
+        documents.push(world.put("a", json!({"id": format!("{id}"), "pk": "a", "v": 1})).await);
+        documents.push(world.put("a", json!({"id": format!("{id}"), "pk": "a", "v": 2})).await);
+    }
+    handler.invoke(&batch_of(&documents), false).await;
+    let version = |document: &Value| {
+        format!(
+            "{:010}-{}",
+            document["_ts"].as_i64().expect("_ts"),
+            document["_etag"].as_str().expect("_etag").trim_matches('"')
+        )
+    };
+    let mut restores = Vec::new();
+    for document in documents.iter().step_by(2).take(3) {
+        let request = json!({"id": document["id"], "partitionKey": ["a"], "version": version(document)});
+        let (status, report) = handler.post("/api/restores", &request).await;
+        assert_eq!(status, StatusCode::OK, "{report}");
+        restores.push(report["id"].as_str().expect("id").to_owned());
+    }
+    for _ in 0..3 {
+        assert_eq!(handler.post("/api/verify", &json!({})).await.0, StatusCode::ACCEPTED);
+    }
+    let listed = pages(&handler, "/api/restores", 2).await;
+    assert_eq!(listed.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+    let ids: Vec<&str> = listed.iter().flatten().filter_map(|restore| restore["id"].as_str()).collect();
+    restores.reverse();
+    assert_eq!(ids, restores);
+    let verifications = pages(&handler, "/api/verify", 1).await;
+    assert_eq!(verifications.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
+
+    let all = json!({"all": true, "asOf": "-0s", "dryRun": true, "job": true});
+    let (status, job) = handler.post("/api/restores", &all).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{job}");
+    let batch = batch_of(&[world
+        .query("jobs", &format!("SELECT * FROM c WHERE c.id = '{}'", job["id"].as_str().expect("id")))
+        .await
+        .remove(0)]);
+    assert_eq!(handler.invoke_function("RunJobs", &batch, false).await.0, StatusCode::OK);
+    let path = format!("/api/restores/{}/items", job["id"].as_str().expect("id"));
+    let items = pages(&handler, &path, 2).await;
+    assert!(items.iter().all(|page| page.len() <= 2), "{items:?}");
+    let mut ids: Vec<&str> = items.iter().flatten().filter_map(|item| item["id"].as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["0", "1", "2", "3", "4"]);
 }
 
 #[tokio::test]

@@ -189,7 +189,10 @@ async fn a_second_undo_of_a_job_answers_with_the_first() {
     let (status, third) = handler.post(&undo, &json!({})).await;
     assert_eq!((status, &third["id"]), (StatusCode::ACCEPTED, &json!(undo_id)), "{third}");
     assert_eq!(third["state"], "done");
-    assert_eq!(changefeed.restores.list().await.expect("list").items.len(), 2);
+    assert_eq!(
+        changefeed.restores.list(&changefeed_cosmos::PageRequest::default()).await.expect("list").items.len(),
+        2
+    );
     let (exit, printed) = CommandLine::new(&world).text(&["restore", "undo", &restore, "--yes"]).await;
     assert!(exit == 0 && printed.contains(&format!("Restore {undo_id}: ")), "{printed}");
 }

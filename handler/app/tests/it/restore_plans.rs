@@ -98,7 +98,11 @@ async fn a_stored_plan_is_executed_as_it_was_shown_whatever_has_changed_since() 
     let expected: Vec<(String, u64)> =
         (0..COUNT).map(|n| (id(n), if n == 5 { 3 } else { 1 })).chain([("late".to_owned(), 9)]).collect();
     assert_eq!(values(&world).await, expected);
-    assert_eq!(changefeed.restores.list().await.expect("list").items.len(), 1, "one record");
+    assert_eq!(
+        changefeed.restores.list(&changefeed_cosmos::PageRequest::default()).await.expect("list").items.len(),
+        1,
+        "one record"
+    );
     let stored = world.query("jobs", "SELECT * FROM c").await;
     assert!(stored.iter().all(|item| item.get("ttl").is_none()), "an executed plan does not expire: {stored:?}");
 
@@ -323,6 +327,6 @@ async fn a_command_executes_the_plan_that_was_confirmed() {
             put(&world, n, 2).await;
         }
     }
-    let restores = changefeed.restores.list().await.expect("list").items;
+    let restores = changefeed.restores.list(&changefeed_cosmos::PageRequest::default()).await.expect("list").items;
     assert_eq!(restores.len(), 2, "one record for each command");
 }

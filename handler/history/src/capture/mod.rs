@@ -124,7 +124,8 @@ impl Capture {
         mut payloads: impl Iterator<Item = &str>,
     ) -> Result<Context<'a>, Error> {
         let deadline = Instant::now() + self.options.batch_timeout;
-        let changes_by_source = self.history.changes().open().await?.key_paths().iter().any(|path| path == "/sourceId");
+        let changes_by_source =
+            self.history.changes().open().await?.key_paths().iter().any(|path| path.is_property("sourceId"));
         let mut monitored = self.history.monitored().open().await?;
         // A batch is of one container. If that is not the one whose definition is known, it was deleted and created again.
         if let Some(resource_id) = payloads.find_map(resource_id)
@@ -200,14 +201,13 @@ impl Context<'_> {
         }
     }
 
-    /// Replaces a body that the host may have rewritten by the stored one, if that is still the same version. Returns whether
-    /// the document is exact.
+    /// Replaces a body that the host may have rewritten, or that lacks a property, by the stored one, if that is still the same
+    /// version. Returns whether the document is exact.
     async fn exact(&self, mut observed: Observed) -> Result<(Observed, bool), Error> {
-        if !self.batch.rewritten_by_host {
-            return Ok((observed, true));
-        }
-        let previous_suspicious = observed.previous.as_ref().is_some_and(fidelity::may_be_rewritten);
-        let Some(document) = observed.document.as_ref().filter(|document| fidelity::may_be_rewritten(document)) else {
+        let is_suspicious = |document: &Value| self.batch.rewritten_by_host && fidelity::may_be_rewritten(document);
+        let previous_suspicious = observed.previous.as_ref().is_some_and(is_suspicious);
+        let is_doubtful = |document: &&Value| observed.lacks_own_lsn || is_suspicious(document);
+        let Some(document) = observed.document.as_ref().filter(is_doubtful) else {
             return Ok((observed, !previous_suspicious));
         };
         let stored = match self.stored(&observed, document).await {

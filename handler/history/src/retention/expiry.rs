@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use changefeed_cosmos::{Container, DocumentName, Error, Key, read_id_and_key, select_id_and_key};
+use changefeed_cosmos::{Container, DocumentName, Error, Key, KeyPath, read_id_and_key, select_id_and_key};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use serde::Deserialize;
@@ -27,7 +27,7 @@ pub(super) struct Row {
 pub(super) struct Superseded {
     rows: BoxStream<'static, Result<Value, Error>>,
     document: DocumentName,
-    key_paths: Vec<String>,
+    key_paths: Vec<KeyPath>,
     ahead: VecDeque<Row>,
     /// The second of the version that was current at that time; `None` if the first version is newer.
     pub newest: Option<i64>,

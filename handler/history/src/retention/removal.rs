@@ -76,7 +76,7 @@ impl Remover<'_> {
 
     /// The partition key value that the parts share with their record; `None` where they may have another one.
     fn scope_of_parts<'k>(&self, key: &'k Key) -> Option<&'k Key> {
-        let shared = self.changes.key_paths().iter().all(|path| ["/pk", "/sourceId"].contains(&path.as_str()));
+        let shared = self.changes.key_paths().iter().all(|path| path.is_property("pk") || path.is_property("sourceId"));
         Some(key).filter(|key| shared && key.components().first() != Some(&KeyComponent::Undefined))
     }
 }

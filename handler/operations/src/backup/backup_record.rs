@@ -1,6 +1,6 @@
 //! The records of backups as they are shown. `docs/reference/format.md` specifies the record.
 
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, PageRequest};
 use changefeed_jobs::{Job, JobProgress, JobState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,8 +52,11 @@ pub struct BackupView {
 /// A list of backups.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BackupList {
-    /// Newest first, at most 100.
+    /// Newest first.
     pub items: Vec<BackupView>,
+    /// The continuation of the next page; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<String>,
 }
 
 impl BackupView {
@@ -78,13 +81,13 @@ impl BackupView {
 }
 
 impl Backups {
-    /// The backups that were requested, newest first.
+    /// A page of the backups that were requested, newest first. A page has 100 unless the request says otherwise.
     ///
     /// # Errors
-    /// When the jobs container cannot be read.
-    pub async fn list(&self) -> Result<BackupList, Error> {
-        let jobs: Vec<Job> = self.jobs.list(BACKUP, &LISTED_FIELDS).await?;
-        Ok(BackupList { items: jobs.into_iter().map(BackupView::of).collect() })
+    /// When the request is out of bounds, and when the jobs container cannot be read.
+    pub async fn list(&self, request: &PageRequest) -> Result<BackupList, Error> {
+        let (jobs, continuation) = self.jobs.list::<Job>(BACKUP, &LISTED_FIELDS, request).await?;
+        Ok(BackupList { items: jobs.into_iter().map(BackupView::of).collect(), continuation })
     }
 
     /// One backup.

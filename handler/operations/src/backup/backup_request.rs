@@ -96,7 +96,7 @@ impl Backups {
             account: self.history.monitored().account().host().await?,
             database: self.history.monitored().database().to_owned(),
             container: self.history.monitored().name().to_owned(),
-            partition_key_paths: monitored.key_paths().to_vec(),
+            partition_key_paths: monitored.key_paths().iter().map(ToString::to_string).collect(),
         };
         let mut header = BackupHeader {
             id: id.to_owned(),

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use changefeed_backup_format::{BackupDocument, BackupHeader, Content, Deletion, Line};
-use changefeed_cosmos::{DocumentName, Error, Key, KeyRange};
+use changefeed_cosmos::{DocumentName, Error, Key, KeyPath, KeyRange};
 use changefeed_history::{AsOf, Filter, Version, matches_all};
 use changefeed_jobs::{Found, Part};
 use futures::FutureExt;
@@ -159,7 +159,7 @@ impl Collector<'_> {
         Ok(Collected { lines, counts: BackupCounts::default(), next: page.continuation, processed })
     }
 
-    fn live_line(&self, document: Value, key_paths: &[String]) -> Result<Option<Line>, Error> {
+    fn live_line(&self, document: Value, key_paths: &[KeyPath]) -> Result<Option<Line>, Error> {
         if matches_all(self.filters, &document) {
             let name = document["id"].clone();
             let document = BackupDocument::from_live(document)

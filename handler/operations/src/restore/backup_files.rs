@@ -12,7 +12,7 @@ use changefeed_backup_format::{
     BackupLocation, BackupReader, Damage, JsonDocument, JsonFilesError, JsonFilesReader, Line, LocationAccess,
     Manifest, ReadError, ResumePoint, SegmentReader, SegmentRecord, check_chain, verify_segment,
 };
-use changefeed_cosmos::{DocumentName, Error, Key, without_system_properties};
+use changefeed_cosmos::{DocumentName, Error, Key, KeyPath, display_key_paths, without_system_properties};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,6 +45,8 @@ pub(super) struct BackupFiles {
 struct Link {
     location: BackupLocation,
     manifest: Manifest,
+    /// The paths of the partition key in the manifest.
+    key_paths: Vec<KeyPath>,
 }
 
 enum File {
@@ -131,7 +133,7 @@ impl BackupFiles {
             match BackupReader::open(location.clone()).await {
                 Ok(reader) => {
                     backups.push((reader.manifest().clone(), reader.digest()));
-                    chain.push(Link { location, manifest: reader.manifest().clone() });
+                    chain.push(Link::new(location, reader.manifest().clone())?);
                 }
                 Err(ReadError::Damage(Damage::NoManifest)) if locations.len() == 1 => {
                     return Self::find_json(location).await;
@@ -165,19 +167,18 @@ impl BackupFiles {
     }
 
     /// Checks that the backup can be restored into a container with these key paths.
-    pub(super) fn check_target(&self, key_paths: &[String], delete_created_after: bool) -> Result<(), Error> {
+    pub(super) fn check_target(&self, key_paths: &[KeyPath], delete_created_after: bool) -> Result<(), Error> {
         let refused = |message: String| Err(Error::invalid("restoring from a backup", message));
-        let Some(Link { manifest, .. }) = self.chain.first() else {
+        let Some(link) = self.chain.first() else {
             return if delete_created_after {
                 refused("deleteCreatedAfter needs incremental backups: JSON files do not contain deletions".into())
             } else {
                 Ok(())
             };
         };
-        let backup = &manifest.backup;
-        if backup.source.partition_key_paths != key_paths {
-            let paths = backup.source.partition_key_paths.join(", ");
-            let expected = key_paths.join(", ");
+        let backup = &link.manifest.backup;
+        if link.key_paths != key_paths {
+            let (paths, expected) = (display_key_paths(&link.key_paths), display_key_paths(key_paths));
             return refused(format!("its partition key is {paths}; it must be that of the container, {expected}"));
         }
         if delete_created_after && !backup.filter.is_empty() {
@@ -375,11 +376,18 @@ impl BackupFiles {
 }
 
 impl Link {
+    fn new(location: BackupLocation, manifest: Manifest) -> Result<Self, Error> {
+        let paths = manifest.backup.source.partition_key_paths.iter().map(|path| path.parse());
+        let key_paths = paths.collect::<Result<Vec<KeyPath>, String>>();
+        let key_paths = key_paths.map_err(|message| Error::corrupt(format!("{ACTION} in {location}"), message))?;
+        Ok(Self { location, manifest, key_paths })
+    }
+
     /// The entry of a line of this backup, whose number in the chain is `number`.
     fn entry(&self, number: usize, line: &Line) -> Result<Entry, Error> {
         Ok(match line {
             Line::Document(document) => {
-                let key = Key::of(document.value(), &self.manifest.backup.source.partition_key_paths)?;
+                let key = Key::of(document.value(), &self.key_paths)?;
                 Entry::of(number, true, document.id(), &key)
             }
             Line::Deletion(deletion) => {

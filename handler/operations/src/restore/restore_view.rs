@@ -1,7 +1,7 @@
 //! Restores as they are shown: a list, the progress of one, and its items page by page.
 
-use changefeed_cosmos::Error;
-use changefeed_jobs::JobProgress;
+use changefeed_cosmos::{Error, PageRequest};
+use changefeed_jobs::{JobProgress, page_of};
 use serde::Serialize;
 
 use super::planned_item::PlannedItem;
@@ -41,8 +41,11 @@ pub struct RestoreItems {
 /// A list of restores.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RestoreList {
-    /// Newest first, at most 100, without their items.
+    /// Newest first, without their items.
     pub items: Vec<RestoreView>,
+    /// The continuation of the next page; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<String>,
 }
 
 impl RestoreRecord {
@@ -55,11 +58,11 @@ impl RestoreRecord {
 }
 
 impl Restores {
-    /// The restores, newest first, without their items.
+    /// A page of the restores, newest first, without their items. A page has 100 unless the request says otherwise.
     ///
     /// # Errors
-    /// When the jobs container cannot be read.
-    pub async fn list(&self) -> Result<RestoreList, Error> {
+    /// When the request is out of bounds, and when the jobs container cannot be read.
+    pub async fn list(&self, request: &PageRequest) -> Result<RestoreList, Error> {
         let fields = [
             "id",
             "kind",
@@ -80,8 +83,8 @@ impl Restores {
             "job",
             "schema",
         ];
-        let records: Vec<RestoreRecord> = self.jobs.list(RESTORE, &fields).await?;
-        Ok(RestoreList { items: records.into_iter().map(RestoreRecord::view).collect() })
+        let (records, continuation) = self.jobs.list::<RestoreRecord>(RESTORE, &fields, request).await?;
+        Ok(RestoreList { items: records.into_iter().map(RestoreRecord::view).collect(), continuation })
     }
 
     /// A restore with its first items.
@@ -93,7 +96,7 @@ impl Restores {
         if record.job.is_none() {
             return Ok(record.view());
         }
-        let first = self.job_items(id, None).await?;
+        let first = self.job_items(id, &PageRequest::default()).await?;
         let mut view = record.view();
         (view.record.items, view.continuation) = (first.items, first.continuation);
         Ok(view)
@@ -105,15 +108,25 @@ impl Restores {
     /// [`ErrorKind::NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such restore; and when the continuation is
     /// not one of this list.
     pub async fn items(&self, id: &str, continuation: Option<&str>) -> Result<RestoreItems, Error> {
-        let record = self.record(id).await?;
-        if record.job.is_none() {
-            return Ok(RestoreItems { items: record.items, continuation: None });
-        }
-        self.job_items(id, continuation).await
+        self.items_page(id, &PageRequest::after(continuation)).await
     }
 
-    async fn job_items(&self, id: &str, continuation: Option<&str>) -> Result<RestoreItems, Error> {
-        let (items, continuation) = self.jobs.items::<StoredItem>(PAGE_KIND, id, false, continuation).await?;
+    /// A page of the items of a restore, as long as the request says.
+    ///
+    /// # Errors
+    /// As [`Self::items`], and when the request is out of bounds.
+    pub async fn items_page(&self, id: &str, request: &PageRequest) -> Result<RestoreItems, Error> {
+        request.check()?;
+        let record = self.record(id).await?;
+        if record.job.is_none() {
+            let (items, continuation) = page_of(record.items, request)?;
+            return Ok(RestoreItems { items, continuation });
+        }
+        self.job_items(id, request).await
+    }
+
+    async fn job_items(&self, id: &str, request: &PageRequest) -> Result<RestoreItems, Error> {
+        let (items, continuation) = self.jobs.items::<StoredItem>(PAGE_KIND, id, false, request).await?;
         Ok(RestoreItems { items: items.into_iter().map(PlannedItem::from).collect(), continuation })
     }
 }

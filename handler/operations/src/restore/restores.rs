@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Container, Error, ErrorKind, Meter, ResourceName};
+use changefeed_cosmos::{Container, Error, ErrorKind, Meter, ResourceName, display_key_paths};
 use changefeed_history::{Containers, History, Role};
 use changefeed_jobs::{Jobs, Kind};
 
@@ -83,8 +83,8 @@ impl Restores {
         if container.key_paths() != expected {
             let message = format!(
                 "into is {name:?}, whose partition key is {}; it must be {}",
-                container.key_paths().join(", "),
-                expected.join(", ")
+                display_key_paths(container.key_paths()),
+                display_key_paths(expected)
             );
             return refused(message);
         }

@@ -1,6 +1,6 @@
 //! The unique keys of a container, and which one refuses a document.
 
-use changefeed_cosmos::{Container, Error, Key, select_path};
+use changefeed_cosmos::{Container, Error, Key, KeyPath, display_key_paths};
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 pub(super) type UniqueValues = Vec<Vec<Value>>;
 
 /// The values of a document at the paths of each unique key.
-pub(super) fn unique_values(unique_keys: &[Vec<String>], document: &Value) -> UniqueValues {
-    let value = |path: &String| document.pointer(path).cloned().unwrap_or_default();
+pub(super) fn unique_values(unique_keys: &[Vec<KeyPath>], document: &Value) -> UniqueValues {
+    let value = |path: &KeyPath| path.of(document).cloned().unwrap_or_default();
     unique_keys.iter().map(|paths| paths.iter().map(value).collect()).collect()
 }
 
@@ -30,9 +30,9 @@ pub(super) async fn unique_key_conflict(
         let mut conditions = vec!["c.id != @id".to_owned()];
         let mut values = Vec::new();
         for (number, path) in paths.iter().enumerate() {
-            let value = document.pointer(path).cloned().unwrap_or_default();
+            let value = path.of(document).cloned().unwrap_or_default();
             values.push(value.to_string());
-            let property = select_path(path);
+            let property = format!("c{}", path.query_property());
             // A missing value is the same as null.
             conditions.push(if value.is_null() {
                 format!("(NOT IS_DEFINED({property}) OR IS_NULL({property}))")
@@ -44,13 +44,13 @@ pub(super) async fn unique_key_conflict(
         let query = format!("SELECT VALUE c.id FROM c WHERE {}", conditions.join(" AND "));
         let mut others = container.select_few::<String>(&query, &parameters, Some(key), 1).await?;
         if let Some(other) = others.try_next().await? {
-            let (paths, values) = (paths.join(", "), values.join(", "));
+            let (paths, values) = (display_key_paths(paths), values.join(", "));
             return Ok(Some(format!(
                 "unique key {paths}: document {other:?} of the same partition key has the same value, {values}; change that \
                  document first"
             )));
         }
     }
-    let all: Vec<String> = unique_keys.iter().map(|paths| paths.join(", ")).collect();
+    let all: Vec<String> = unique_keys.iter().map(|paths| display_key_paths(paths)).collect();
     Ok((!all.is_empty()).then(|| format!("a unique key of the container refuses it: {}", all.join("; "))))
 }

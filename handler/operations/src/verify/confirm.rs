@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use changefeed_cosmos::{DocumentName, Error, ErrorKind};
+use changefeed_cosmos::{DocumentName, Error, ErrorKind, expires_at, own_ttl};
 use changefeed_history::{History, Outline, VersionId};
 use tokio::sync::Semaphore;
 
@@ -119,12 +119,12 @@ impl Confirm<'_> {
     /// `since` or later.
     async fn expires_at(&self, name: &DocumentName, last: &Outline, since: Instant) -> Result<Option<i64>, Error> {
         let definition = self.history.monitored().definition_since(since).await?;
-        let Some(default) = definition.default_ttl else {
+        if definition.default_ttl.is_none() {
             return Ok(last.expires_at);
-        };
+        }
         let version = self.history.read_back(name, &last.id).await?.and_then(Result::ok);
-        let own = version.and_then(|version| version.document?.get("ttl")?.as_i64());
-        let by_now = Some(own.unwrap_or(default)).filter(|ttl| *ttl > 0).map(|ttl| last.source_ts.saturating_add(ttl));
+        let own = version.and_then(|version| own_ttl(&version.document?));
+        let by_now = expires_at(last.source_ts, own, definition.default_ttl);
         Ok(last.expires_at.into_iter().chain(by_now).min())
     }
 

@@ -1,6 +1,6 @@
 //! The record of a verification in the jobs container. `docs/reference/format.md` specifies it.
 
-use changefeed_cosmos::{Error, timestamp};
+use changefeed_cosmos::{Error, PageRequest, timestamp};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work, new_id};
 use chrono::Utc;
@@ -45,8 +45,11 @@ pub struct VerifyRecord {
 /// A list of verifications.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VerifyList {
-    /// Newest first, at most 100.
+    /// Newest first.
     pub items: Vec<VerifyRecord>,
+    /// The continuation of the next page; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<String>,
 }
 
 impl Verifications {
@@ -77,12 +80,13 @@ impl Verifications {
         Ok(record)
     }
 
-    /// The verifications, newest first.
+    /// A page of the verifications, newest first. A page has 100 unless the request says otherwise.
     ///
     /// # Errors
-    /// When the jobs container cannot be read.
-    pub async fn list(&self) -> Result<VerifyList, Error> {
-        Ok(VerifyList { items: self.jobs.list(VERIFY, &LISTED_FIELDS).await? })
+    /// When the request is out of bounds, and when the jobs container cannot be read.
+    pub async fn list(&self, request: &PageRequest) -> Result<VerifyList, Error> {
+        let (items, continuation) = self.jobs.list(VERIFY, &LISTED_FIELDS, request).await?;
+        Ok(VerifyList { items, continuation })
     }
 
     /// One verification.

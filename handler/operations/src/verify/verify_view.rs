@@ -1,6 +1,6 @@
 //! Verifications as they are shown: their progress, and their findings page by page.
 
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, PageRequest};
 use changefeed_jobs::JobProgress;
 use serde::Serialize;
 
@@ -51,22 +51,23 @@ impl Verifications {
     /// [`ErrorKind::NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such verification.
     pub async fn show(&self, id: &str) -> Result<VerifyView, Error> {
         let record = self.record(id).await?;
-        let first = self.findings_page(id, None).await?;
+        let first = self.findings_page(id, &PageRequest::default()).await?;
         Ok(VerifyView { findings: first.items, continuation: first.continuation, ..record.view() })
     }
 
     /// A page of the findings of a verification that are confirmed so far.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such verification; and when the continuation
-    /// is not one of this list.
-    pub async fn findings(&self, id: &str, continuation: Option<&str>) -> Result<Findings, Error> {
+    /// [`ErrorKind::NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such verification; and when the request is out
+    /// of bounds or its continuation is not one of this list.
+    pub async fn findings(&self, id: &str, request: &PageRequest) -> Result<Findings, Error> {
+        request.check()?;
         self.record(id).await?;
-        self.findings_page(id, continuation).await
+        self.findings_page(id, request).await
     }
 
-    async fn findings_page(&self, id: &str, continuation: Option<&str>) -> Result<Findings, Error> {
-        let (items, continuation) = self.jobs.items::<Finding>(PAGE_KIND, id, true, continuation).await?;
+    async fn findings_page(&self, id: &str, request: &PageRequest) -> Result<Findings, Error> {
+        let (items, continuation) = self.jobs.items::<Finding>(PAGE_KIND, id, true, request).await?;
         Ok(Findings { items, continuation })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Account, Connection, ConnectionString, connect, create_container, create_database};
+use changefeed_cosmos::{Account, Connection, ConnectionString, KeyPath, connect, create_container, create_database};
 use changefeed_history::{Batch, ContainerNames, Role, container_spec};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::{Changefeed, ChangefeedOptions};
@@ -29,7 +29,7 @@ async fn provisioned() -> (Endpoint, Changefeed) {
     };
     create_database(&account, "dev").await.expect("database");
     for role in Role::ALL {
-        let spec = container_spec(role, &names, &[name("/pk")], &[name("pk"), name("n")]);
+        let spec = container_spec(role, &names, &[KeyPath::property("pk")], &[name("pk"), name("n")]);
         create_container(&account, "dev", &spec).await.expect("container");
     }
     let options = ChangefeedOptions {

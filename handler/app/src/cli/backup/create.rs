@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use changefeed_backup_format::{BackupWriter, unfinished_backup};
+use changefeed_cosmos::PageRequest;
 use changefeed_jobs::JobState;
 use changefeed_operations::BACKUP;
 use changefeed_operations::{BackupRequest, BackupView};
@@ -60,7 +61,7 @@ async fn resumable(
     discard: bool,
 ) -> Result<Option<String>> {
     let place = service.settings().locations.open(&request.to)?;
-    let backups = service.changefeed.backups.list().await?.items;
+    let backups = service.changefeed.backups.list(&PageRequest::default()).await?.items;
     let unfinished = unfinished_backup(&place).await?;
     let is_here = |backup: &BackupView| {
         backup.location() == request.to || unfinished.as_ref().is_some_and(|unfinished| unfinished.id == backup.id)

@@ -6,6 +6,7 @@ mod arguments;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
+use changefeed_cosmos::KeyPath;
 use changefeed_operations::PopulateRequest;
 use local_cosmos::Endpoint;
 use local_host::{Host, HostOptions, RunningHost};
@@ -38,7 +39,12 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
 
     let settings = app_settings(source, &endpoint);
     let service = Service::new(Settings::read(&Source::from(settings.clone()))?);
-    service.changefeed.containers.provision(&["/pk".to_owned()]).await.context("provisioning the embedded endpoint")?;
+    service
+        .changefeed
+        .containers
+        .provision(&[KeyPath::property("pk")])
+        .await
+        .context("provisioning the embedded endpoint")?;
     let host = Host::start(HostOptions {
         script_root: arguments.script_root.clone(),
         port: arguments.host_port,

@@ -5,7 +5,7 @@ mod items;
 mod large;
 
 use anyhow::Result;
-use changefeed_cosmos::DocumentName;
+use changefeed_cosmos::{DocumentName, PageRequest};
 use changefeed_operations::RESTORE;
 use changefeed_operations::{
     Action, Counts, FilterOn, Plan, PlannedItem, RestoreRecord, RestoreReport, RestoreRequest, Selection, Target,
@@ -54,7 +54,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             }
         }
         RestoreCommand::List(output) => {
-            let list = service.changefeed.restores.list().await?;
+            let list = service.changefeed.restores.list(&PageRequest::default()).await?;
             match output.output {
                 Output::Json => print_json(&list)?,
                 Output::Table => {

@@ -4,7 +4,7 @@
 mod arguments;
 
 use anyhow::Result;
-use changefeed_cosmos::Key;
+use changefeed_cosmos::{Key, PageRequest};
 use changefeed_jobs::JobState;
 use changefeed_operations::VERIFY;
 use changefeed_operations::{Finding, FindingKind, VerifyCounts, VerifyRequest, VerifyView};
@@ -108,7 +108,7 @@ async fn shown(service: &Service, id: &str, all: bool) -> Result<VerifyView> {
     let mut view = service.changefeed.verifications.show(id).await?;
     while view.findings.len() < SHOWN || all {
         let Some(continuation) = view.continuation.take() else { break };
-        let more = service.changefeed.verifications.findings(id, Some(&continuation)).await?;
+        let more = service.changefeed.verifications.findings(id, &PageRequest::after(Some(&continuation))).await?;
         view.findings.extend(more.items);
         view.continuation = more.continuation;
     }
@@ -116,7 +116,7 @@ async fn shown(service: &Service, id: &str, all: bool) -> Result<VerifyView> {
 }
 
 async fn list(service: &Service, output: Output) -> Result<()> {
-    let list = service.changefeed.verifications.list().await?;
+    let list = service.changefeed.verifications.list(&PageRequest::default()).await?;
     if output == Output::Json {
         return print_json(&list);
     }

@@ -2,6 +2,7 @@
 
 use azure_data_cosmos::PartitionKey;
 use azure_data_cosmos::models::PartitionKeyValue;
+use changefeed_cosmos::PageRequest;
 use changefeed_operations::{Changefeed, Finding, VerifyRecord};
 use serde_json::{Value, json};
 
@@ -28,7 +29,8 @@ pub async fn start_verification(changefeed: &Changefeed, mut request: Value) -> 
 pub async fn verification_result(changefeed: &Changefeed, id: &str) -> (VerifyRecord, Vec<Finding>) {
     let mut view = changefeed.verifications.show(id).await.expect("a verification");
     while let Some(continuation) = view.continuation.take() {
-        let more = changefeed.verifications.findings(id, Some(&continuation)).await.expect("findings");
+        let more =
+            changefeed.verifications.findings(id, &PageRequest::after(Some(&continuation))).await.expect("findings");
         view.findings.extend(more.items);
         view.continuation = more.continuation;
     }

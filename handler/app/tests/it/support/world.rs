@@ -9,7 +9,7 @@ use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKe
 use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
 use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Account, ContainerSpec, create_container};
+use changefeed_cosmos::{Account, ContainerSpec, KeyPath, create_container};
 use changefeed_history::{ContainerNames, Role, container_spec};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::{Changefeed, ChangefeedOptions};
@@ -63,7 +63,7 @@ impl World {
 
     /// Creates the container of a role with the index policy of production and this partition key.
     async fn provision(&self, role: Role, key: &[&'static str]) {
-        let key_paths: Vec<String> = key.iter().map(|path| (*path).to_owned()).collect();
+        let key_paths: Vec<KeyPath> = key.iter().map(|path| path.parse().expect("a key path")).collect();
         let spec = container_spec(role, &names(), &key_paths, &INDEXED_FIELDS.map(str::to_owned));
         let spec = ContainerSpec { key_paths, ..spec };
         create_container(&Account::connected(self.client.clone()), "dev", &spec).await.expect("container");
