@@ -154,6 +154,7 @@ mod tests {
     use super::*;
     use crate::account::Account;
     use crate::connection::{Connection, ConnectionString, connect};
+    use crate::key_path::KeyPath;
     use crate::lazy_container::LazyContainer;
     use crate::management::{ContainerSpec, IndexPolicy, create_container, create_database};
     use local_cosmos::{Effect, Endpoint, Fault, Options, RequestKind};
@@ -174,7 +175,7 @@ mod tests {
         let connection = ConnectionString::parse(&endpoint.connection_string()).expect("connection string");
         let account = Account::connected(connect(&Connection::Key(connection)).await.expect("client"));
         create_database(&account, "db").await.expect("database");
-        let (name, key_paths, index) = ("c".to_owned(), vec!["/pk".to_owned()], IndexPolicy::default());
+        let (name, key_paths, index) = ("c".to_owned(), vec![KeyPath::property("pk")], IndexPolicy::default());
         create_container(&account, "db", &ContainerSpec { name, key_paths, index }).await.expect("container");
         let meter = crate::meter::Meter::default();
         let container = LazyContainer::new(account, "db", "c").metered(&meter).open().await.expect("container");
