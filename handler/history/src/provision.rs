@@ -139,7 +139,7 @@ fn shell_argument(text: &str) -> String {
     if text.chars().all(|character| character.is_alphanumeric() || "/_-.".contains(character)) {
         return text.to_owned();
     }
-    format!("'{}'", text.replace('\'', "'\\''"))
+    format!("'{}'", text.split('\'').collect::<Vec<_>>().join("'\\''"))
 }
 
 #[cfg(test)]

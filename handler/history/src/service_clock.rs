@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct ServiceTime(DateTime<Utc>);
 
 impl ServiceTime {
-    /// A time that the service told. A time of this machine is none: see [`ServiceClock`].
+    /// A time that was received from the service, see [`ServiceClock`]. The clock of this machine is not one.
     pub fn new(time: DateTime<Utc>) -> Self {
         Self(time)
     }
