@@ -62,6 +62,7 @@ pub struct Error {
     message: String,
     retry_after: Option<Duration>,
     definition_is_stale: bool,
+    is_unsupported: bool,
     /// Its text is in the message: as the source it would be printed twice.
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -75,8 +76,14 @@ impl Error {
             message: message.into(),
             retry_after: None,
             definition_is_stale: false,
+            is_unsupported: false,
             cause: None,
         }
+    }
+
+    /// The service cannot do this to an item with this id.
+    pub(crate) fn unsupported(action: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { is_unsupported: true, ..Self::invalid(action, message) }
     }
 
     /// The caller's request is wrong.
@@ -134,6 +141,11 @@ impl Error {
         self.cause.as_deref()
     }
 
+    /// Whether the service can do this to other items, and not to one with this id. Such a failure is [`ErrorKind::Invalid`].
+    pub fn is_unsupported(&self) -> bool {
+        self.is_unsupported
+    }
+
     /// Whether the service answers that the container's definition is another one than the one that was read.
     pub(crate) fn definition_is_stale(&self) -> bool {
         self.definition_is_stale
@@ -176,6 +188,7 @@ impl Error {
             message: format!("{error}{hint}"),
             retry_after,
             definition_is_stale,
+            is_unsupported: false,
             cause: Some(Box::new(error)),
         }
     }

@@ -86,7 +86,7 @@ impl Documents {
                             Ok(Ok(charge))
                         }
                         // The service cannot do it, and the other documents can be deleted.
-                        Err(error) if error.kind() == ErrorKind::Invalid => Ok(Err((name, error))),
+                        Err(error) if error.is_unsupported() => Ok(Err((name, error))),
                         Err(error) => Err(error),
                     }
                 }
