@@ -40,6 +40,8 @@ pub enum ErrorKind {
     Forbidden,
     /// The caller's request is wrong: 400, or refused before it was sent. The same request fails again.
     Invalid,
+    /// The caller names a place outside of the service that the settings do not allow.
+    PlaceNotAllowed,
     /// Stored data is damaged, or an answer cannot be parsed. The same request fails again for every caller.
     Corrupt,
     /// This program is at fault.

@@ -122,6 +122,7 @@ impl Settings {
             MODE.name: self.mode.to_string(),
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
             BACKUP_STORAGE.name: self.locations.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
+            BACKUP_HOSTS.name: self.locations.token_hosts,
             PORT.name: self.port,
         })
     }

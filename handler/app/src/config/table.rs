@@ -24,10 +24,11 @@ pub const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", defaul
 pub const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
 pub const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
 pub const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
+pub const BACKUP_HOSTS: Setting = Setting { name: "CHANGEFEED_BACKUP_HOSTS", default: "-" };
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the README's table, without those of the connection.
-pub const SETTINGS: [Setting; 17] = [
+pub const SETTINGS: [Setting; 18] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -43,6 +44,7 @@ pub const SETTINGS: [Setting; 17] = [
     MODE,
     LEASE_PREFIX,
     BACKUP_STORAGE,
+    BACKUP_HOSTS,
     PORT,
     RUST_LOG,
 ];

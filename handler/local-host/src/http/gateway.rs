@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, web};
+use subtle::ConstantTimeEq;
 use tokio::task::JoinHandle;
 
 use super::forward::Forwarder;
@@ -63,12 +64,17 @@ impl Gateway {
     fn has_valid_key(&self, request: &HttpRequest) -> bool {
         let Some(key) = &self.key else { return true };
         if let Some(header) = request.headers().get("x-functions-key") {
-            return header.as_bytes() == key.as_bytes();
+            return is_equal(header.as_bytes(), key);
         }
         let parameters = request.query_string().split('&');
         let code = parameters.filter_map(|parameter| parameter.split_once('=')).find(|(name, _)| *name == "code");
-        code.is_some_and(|(_, value)| value == key)
+        code.is_some_and(|(_, value)| is_equal(value.as_bytes(), key))
     }
+}
+
+/// Compares in a time that does not depend on where the two differ.
+fn is_equal(found: &[u8], key: &str) -> bool {
+    found.ct_eq(key.as_bytes()).into()
 }
 
 /// Whether a path has a segment `.` or `..`, encoded or not. The request to the handler would have the path that remains when
