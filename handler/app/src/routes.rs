@@ -1,63 +1,106 @@
 //! All paths. The host forwards HTTP triggers with their path under `/api`, and calls any other trigger by the name of its
 //! folder.
 
-use actix_web::http::Method;
+use actix_web::dev::ServiceRequest;
+use actix_web::http::{Method, Uri};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use crate::functions;
 use crate::http::{ApiError, NoQuery};
 
+/// A path and its methods.
+struct Route {
+    path: &'static str,
+    allowed: &'static str,
+    add_methods: fn(Resource) -> Resource,
+}
+
+const fn resource(path: &'static str, allowed: &'static str, add_methods: fn(Resource) -> Resource) -> Route {
+    Route { path, allowed, add_methods }
+}
+
+const ROUTES: &[Route] = &[
+    resource("/", "GET", |path| path.route(web::get().to(root))),
+    resource("/CosmosChangeFeed", "POST", |path| path.route(web::post().to(functions::capture::post))),
+    resource("/Retention", "POST", |path| path.route(web::post().to(functions::retention::post))),
+    resource("/RunJobs", "POST", |path| path.route(web::post().to(functions::run_jobs::post))),
+    resource("/api/populate", "POST", |path| path.route(web::post().to(functions::populate::post))),
+    resource("/api/truncate", "POST", |path| path.route(web::post().to(functions::truncate::post))),
+    resource("/api/query", "POST", |path| path.route(web::post().to(functions::query::post))),
+    resource("/api/history/versions", "GET", |path| path.route(web::get().to(functions::history::versions))),
+    resource("/api/history/versions/{id}", "GET", |path| path.route(web::get().to(functions::history::version))),
+    resource("/api/history/document", "GET", |path| path.route(web::get().to(functions::history::document))),
+    resource("/api/history/diff", "GET", |path| path.route(web::get().to(functions::history::diff))),
+    resource("/api/history/search", "GET", |path| path.route(web::get().to(functions::history::search))),
+    resource("/api/restores", "GET, POST", |path| {
+        path.route(web::get().to(functions::restores::list)).route(web::post().to(functions::restores::post))
+    }),
+    resource("/api/restores/{id}", "GET", |path| path.route(web::get().to(functions::restores::show))),
+    resource("/api/restores/{id}/items", "GET", |path| path.route(web::get().to(functions::restores::items))),
+    resource("/api/restores/{id}/cancel", "POST", |path| path.route(web::post().to(functions::restores::cancel))),
+    resource("/api/restores/{id}/execute", "POST", |path| path.route(web::post().to(functions::restores::execute))),
+    resource("/api/restores/{id}/undo", "POST", |path| path.route(web::post().to(functions::restores::undo))),
+    resource("/api/backups", "GET, POST", |path| {
+        path.route(web::get().to(functions::backups::list)).route(web::post().to(functions::backups::post))
+    }),
+    resource("/api/backups/{id}", "GET", |path| path.route(web::get().to(functions::backups::show))),
+    resource("/api/backups/{id}/verify", "POST", |path| path.route(web::post().to(functions::backups::verify))),
+    resource("/api/backups/{id}/cancel", "POST", |path| path.route(web::post().to(functions::backups::cancel))),
+    resource("/api/dead-letters", "GET", |path| path.route(web::get().to(functions::dead_letters::list))),
+    resource("/api/dead-letters/{id}", "GET, DELETE", |path| {
+        path.route(web::get().to(functions::dead_letters::show))
+            .route(web::delete().to(functions::dead_letters::discard))
+    }),
+    resource("/api/dead-letters/{id}/replay", "POST", |path| {
+        path.route(web::post().to(functions::dead_letters::replay))
+    }),
+    resource("/api/verify", "GET, POST", |path| {
+        path.route(web::get().to(functions::verify::list)).route(web::post().to(functions::verify::post))
+    }),
+    resource("/api/verify/{id}", "GET", |path| path.route(web::get().to(functions::verify::show))),
+    resource("/api/verify/{id}/findings", "GET", |path| path.route(web::get().to(functions::verify::findings))),
+    resource("/api/verify/{id}/cancel", "POST", |path| path.route(web::post().to(functions::verify::cancel))),
+    resource("/api/status", "GET", |path| path.route(web::get().to(functions::status::get))),
+];
+
 pub fn configure(config: &mut ServiceConfig) {
-    config
-        .service(resource("/", "GET").route(web::get().to(root)))
-        .service(resource("/CosmosChangeFeed", "POST").route(web::post().to(functions::capture::post)))
-        .service(resource("/Retention", "POST").route(web::post().to(functions::retention::post)))
-        .service(resource("/RunJobs", "POST").route(web::post().to(functions::run_jobs::post)))
-        .service(resource("/api/populate", "POST").route(web::post().to(functions::populate::post)))
-        .service(resource("/api/truncate", "POST").route(web::post().to(functions::truncate::post)))
-        .service(resource("/api/query", "POST").route(web::post().to(functions::query::post)))
-        .service(resource("/api/history/versions", "GET").route(web::get().to(functions::history::versions)))
-        .service(resource("/api/history/versions/{id}", "GET").route(web::get().to(functions::history::version)))
-        .service(resource("/api/history/document", "GET").route(web::get().to(functions::history::document)))
-        .service(resource("/api/history/diff", "GET").route(web::get().to(functions::history::diff)))
-        .service(resource("/api/history/search", "GET").route(web::get().to(functions::history::search)))
-        .service(
-            resource("/api/restores", "GET, POST")
-                .route(web::get().to(functions::restores::list))
-                .route(web::post().to(functions::restores::post)),
-        )
-        .service(resource("/api/restores/{id}", "GET").route(web::get().to(functions::restores::show)))
-        .service(resource("/api/restores/{id}/items", "GET").route(web::get().to(functions::restores::items)))
-        .service(resource("/api/restores/{id}/cancel", "POST").route(web::post().to(functions::restores::cancel)))
-        .service(resource("/api/restores/{id}/undo", "POST").route(web::post().to(functions::restores::undo)))
-        .service(
-            resource("/api/backups", "GET, POST")
-                .route(web::get().to(functions::backups::list))
-                .route(web::post().to(functions::backups::post)),
-        )
-        .service(resource("/api/backups/{id}", "GET").route(web::get().to(functions::backups::show)))
-        .service(resource("/api/backups/{id}/verify", "POST").route(web::post().to(functions::backups::verify)))
-        .service(resource("/api/backups/{id}/cancel", "POST").route(web::post().to(functions::backups::cancel)))
-        .service(resource("/api/dead-letters", "GET").route(web::get().to(functions::dead_letters::list)))
-        .service(
-            resource("/api/dead-letters/{id}", "GET, DELETE")
-                .route(web::get().to(functions::dead_letters::show))
-                .route(web::delete().to(functions::dead_letters::discard)),
-        )
-        .service(
-            resource("/api/dead-letters/{id}/replay", "POST").route(web::post().to(functions::dead_letters::replay)),
-        )
-        .service(
-            resource("/api/verify", "GET, POST")
-                .route(web::get().to(functions::verify::list))
-                .route(web::post().to(functions::verify::post)),
-        )
-        .service(resource("/api/verify/{id}", "GET").route(web::get().to(functions::verify::show)))
-        .service(resource("/api/verify/{id}/findings", "GET").route(web::get().to(functions::verify::findings)))
-        .service(resource("/api/verify/{id}/cancel", "POST").route(web::post().to(functions::verify::cancel)))
-        .service(resource("/api/status", "GET").route(web::get().to(functions::status::get)))
-        .default_service(web::to(no_such_path));
+    for route in ROUTES {
+        let path = web::resource(route.path).app_data(Data::new(Allowed(route.allowed)));
+        config.service((route.add_methods)(path.default_service(web::to(wrong_method))));
+    }
+    config.default_service(web::to(no_such_path));
+}
+
+/// Changes the path of a request to the spelling in [`ROUTES`]; ids stay as they are. The Functions host matches paths without
+/// regard to case and to a slash at the end, and passes them on as they were typed.
+pub fn use_declared_spelling(request: &mut ServiceRequest) {
+    let Some(path) = declared_spelling(request.path()).filter(|path| path != request.path()) else { return };
+    let path_and_query = match request.query_string() {
+        "" => path,
+        query => format!("{path}?{query}"),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = path_and_query.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
+}
+
+fn declared_spelling(path: &str) -> Option<String> {
+    let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
+    ROUTES.iter().find_map(|route| {
+        let (typed, declared) = (path.split('/'), route.path.split('/'));
+        if typed.clone().count() != declared.clone().count() {
+            return None;
+        }
+        let segments = typed.zip(declared).map(|(typed, declared)| match declared {
+            id if id.starts_with('{') => Some(typed),
+            name => name.eq_ignore_ascii_case(typed).then_some(name),
+        });
+        segments.collect::<Option<Vec<_>>>().map(|segments| segments.join("/"))
+    })
 }
 
 /// The host polls this path until it gets any answer, so it must not wait for anything.
@@ -72,10 +115,21 @@ async fn no_such_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 /// The methods of a resource, for the answer to any other method.
 struct Allowed(&'static str);
 
-fn resource(path: &'static str, allowed: &'static str) -> Resource {
-    web::resource(path).app_data(Data::new(Allowed(allowed))).default_service(web::to(wrong_method))
-}
-
 async fn wrong_method(request: HttpRequest, method: Method, allowed: Data<Allowed>) -> Result<HttpResponse, ApiError> {
     Err(ApiError::wrong_method(method.as_str(), request.path(), allowed.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_a_path_have_any_case_and_ids_keep_theirs() {
+        let spelling = |path| declared_spelling(path).unwrap_or_default();
+        assert_eq!(spelling("/API/Status/"), "/api/status");
+        assert_eq!(spelling("/Api/RESTORES/AbC/Items"), "/api/restores/AbC/items");
+        assert_eq!(spelling("/api/Restores/%41/undo"), "/api/restores/%41/undo");
+        assert_eq!(spelling("/"), "/");
+        assert_eq!(declared_spelling("/api/nothing"), None);
+    }
 }

@@ -3,11 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use actix_web::web::{Data, PayloadConfig};
+use actix_web::dev::Service as _;
+use actix_web::middleware::DefaultHeaders;
+use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::{Context, Result};
 
-use crate::http::MAX_BODY_BYTES;
 use crate::routes;
 use crate::service::Service;
 
@@ -19,7 +20,14 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 pub async fn serve(service: Service, port: u16) -> Result<()> {
     let service = Data::new(service);
     let app = move || {
-        App::new().app_data(service.clone()).app_data(PayloadConfig::new(MAX_BODY_BYTES)).configure(routes::configure)
+        App::new()
+            .app_data(service.clone())
+            .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")).add(("X-Content-Type-Options", "nosniff")))
+            .wrap_fn(|mut request, app| {
+                routes::use_declared_spelling(&mut request);
+                app.call(request)
+            })
+            .configure(routes::configure)
     };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let server = HttpServer::new(app)

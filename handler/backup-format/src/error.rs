@@ -11,6 +11,8 @@ pub enum ErrorKind {
     Conflict,
     /// The file was changed since it was read, or another writer has taken over the backup.
     PreconditionFailed,
+    /// The identity must not be used for this location.
+    PlaceNotAllowed,
     /// Access was denied, or there are no credentials.
     Forbidden,
     /// The storage account still throttled the request after retries.

@@ -1,4 +1,7 @@
 //! Items of one container.
+//!
+//! Every request for an item is made here, and each one that names an item asks [`ItemAddress`] how: no request leaves whose
+//! URL is that of another item, of the container or of the database.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use serde_json::Value;
 
 use crate::definition::{Definition, Staleness};
 use crate::error::Error;
+use crate::item_address::{ItemAddress, PathId, printable};
 use crate::key::Key;
 use crate::key_path::KeyPath;
 use crate::key_range::KeyRange;
@@ -47,7 +51,8 @@ pub struct Written {
 pub struct Stored {
     /// With the service's system properties.
     pub document: Value,
-    /// The logical sequence number of the write.
+    /// The logical sequence number of the write. Of an item that was read by a batch, the newest number of its partition then, which
+    /// orders the versions of the item in the same way.
     pub lsn: Option<i64>,
 }
 
@@ -128,6 +133,51 @@ impl Container {
     /// # Errors
     /// As the service answers.
     pub async fn read_stored(&self, key: &Key, id: &str) -> Result<Option<Stored>, Error> {
+        let stored = match ItemAddress::of(id) {
+            ItemAddress::Path(id) => self.read_by_path(key, id).await?,
+            ItemAddress::Body(id) => self.read_by_batch(key, id).await?,
+        };
+        match stored {
+            Some(stored) if stored.document["id"] != id => {
+                let message = format!("the service returned item {}", stored.document["id"]);
+                Err(Error::corrupt(self.action_on("reading", id), message))
+            }
+            stored => Ok(stored),
+        }
+    }
+
+    /// Replaces an item that still has this etag.
+    ///
+    /// # Errors
+    /// [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed) when it has another one;
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the service cannot replace an item with this id.
+    pub async fn replace(
+        &self,
+        key: &Key,
+        id: &str,
+        item: &impl serde::Serialize,
+        etag: &str,
+    ) -> Result<Written, Error> {
+        match ItemAddress::of(id) {
+            ItemAddress::Path(id) => self.replace_by_path(key, id, item, etag).await,
+            ItemAddress::Body(id) => self.replace_by_batch(key, id, item, etag).await,
+        }
+    }
+
+    /// Deletes an item, if it has this etag where one is given. The charge; `None` when the item does not exist.
+    ///
+    /// # Errors
+    /// [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed) when it has another etag;
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the service cannot delete an item with this id.
+    pub async fn delete(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Option<f64>, Error> {
+        match ItemAddress::of(id) {
+            ItemAddress::Path(id) => self.delete_by_path(key, id, etag).await,
+            ItemAddress::Body(id) => self.delete_by_batch(key, id, etag).await,
+        }
+    }
+
+    async fn read_by_path(&self, key: &Key, id: PathId<'_>) -> Result<Option<Stored>, Error> {
+        let id = id.as_str();
         match self.client.read_item(key.to_sdk()?, id, None).await {
             Ok(response) => {
                 self.charge(response.headers());
@@ -139,27 +189,21 @@ impl Container {
         }
     }
 
-    /// Replaces an item that still has this etag.
-    ///
-    /// # Errors
-    /// [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed) when it has another one.
-    pub async fn replace(
+    async fn replace_by_path(
         &self,
         key: &Key,
-        id: &str,
+        id: PathId<'_>,
         item: &impl serde::Serialize,
         etag: &str,
     ) -> Result<Written, Error> {
-        let response = self.client.replace_item(key.to_sdk()?, id, item, Some(if_match(etag))).await;
-        response.map(|response| self.written(&response)).map_err(|error| self.write_failed("replacing", id, error))
+        let response = self.client.replace_item(key.to_sdk()?, id.as_str(), item, Some(options_if_match(etag))).await;
+        let failed = |error| self.write_failed("replacing", id.as_str(), error);
+        response.map(|response| self.written(&response)).map_err(failed)
     }
 
-    /// Deletes an item, if it has this etag where one is given. The charge; `None` when the item does not exist.
-    ///
-    /// # Errors
-    /// [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed) when it has another etag.
-    pub async fn delete(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Option<f64>, Error> {
-        match self.client.delete_item(key.to_sdk()?, id, etag.map(if_match)).await {
+    async fn delete_by_path(&self, key: &Key, id: PathId<'_>, etag: Option<&str>) -> Result<Option<f64>, Error> {
+        let id = id.as_str();
+        match self.client.delete_item(key.to_sdk()?, id, etag.map(options_if_match)).await {
             Ok(response) => Ok(Some(self.charge(response.headers()))),
             Err(error) if error.status().is_not_found() => self.absent_or("deleting", id, error),
             Err(error) => Err(self.write_failed("deleting", id, error)),
@@ -211,20 +255,25 @@ impl Container {
     }
 
     /// `None` when the item does not exist. A container that does not exist, or is another one by now, is an error.
-    fn absent_or<T>(&self, action: &str, id: &str, error: CosmosError) -> Result<Option<T>, Error> {
+    pub(crate) fn absent_or<T>(&self, action: &str, id: &str, error: CosmosError) -> Result<Option<T>, Error> {
         let is_not_found = error.status().is_not_found();
         let error = self.failed(action, id, error);
         if is_not_found && !error.definition_is_stale() { Ok(None) } else { Err(error) }
     }
 
-    fn failed(&self, action: &str, id: &str, error: CosmosError) -> Error {
+    pub(crate) fn failed(&self, action: &str, id: &str, error: CosmosError) -> Error {
         self.charge_failed(&error);
-        self.noted(Error::from_sdk(format!("{action} item {id} of container {}", self.name), error))
+        self.noted(Error::from_sdk(self.action_on(action, id), error))
     }
 
-    fn write_failed(&self, action: &str, id: &str, error: CosmosError) -> Error {
+    pub(crate) fn write_failed(&self, action: &str, id: &str, error: CosmosError) -> Error {
         self.charge_failed(&error);
-        self.noted(Error::of_write(format!("{action} item {id} of container {}", self.name), error))
+        self.noted(Error::of_write(self.action_on(action, id), error))
+    }
+
+    /// What a failed request was to do.
+    pub(crate) fn action_on(&self, action: &str, id: &str) -> String {
+        format!("{action} item {} of container {}", printable(id), self.name)
     }
 
     /// An error, after its hint that the definition has changed was noted.
@@ -242,8 +291,12 @@ fn documents_count(resource_usage: &str) -> Option<u64> {
     count.parse().ok()
 }
 
-fn if_match(etag: &str) -> ItemWriteOptions {
-    ItemWriteOptions::default().with_precondition(Precondition::IfMatch(Etag::from(etag.to_owned())))
+pub(crate) fn if_match(etag: &str) -> Precondition {
+    Precondition::IfMatch(Etag::from(etag.to_owned()))
+}
+
+fn options_if_match(etag: &str) -> ItemWriteOptions {
+    ItemWriteOptions::default().with_precondition(if_match(etag))
 }
 
 pub(crate) fn charge(headers: &ResponseHeaders) -> f64 {

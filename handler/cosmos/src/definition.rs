@@ -17,6 +17,8 @@ pub struct Definition {
     pub key_paths: Vec<KeyPath>,
     /// The time to live of items without one of their own, in seconds: -1 is forever, `None` where time to live is off.
     pub default_ttl: Option<i64>,
+    /// The unique keys, each as its paths. Within a partition key value, no two items have the same values at all paths of one.
+    pub unique_keys: Vec<Vec<KeyPath>>,
     /// The resource id: a container that is deleted and created again under the same name has another one.
     pub resource_id: String,
     /// `dbs/<resource id of the database>/colls/<resource id>/`.
@@ -35,22 +37,32 @@ impl Definition {
         }
     }
 
+    /// Whether both are of one container, whatever name it was opened by. False where the service sent no resource id.
+    pub fn is_same_container(&self, other: &Self) -> bool {
+        !self.resource_id.is_empty() && self.resource_id == other.resource_id
+    }
+
     pub(crate) fn of(properties: &ContainerProperties) -> Result<Self, Error> {
-        let key_paths =
-            properties.partition_key.paths().iter().map(|path| path.parse()).collect::<Result<Vec<KeyPath>, String>>();
         let failed =
             |message| Error::corrupt(format!("reading the definition of container {}", properties.id), message);
+        let unique_keys = properties.unique_key_policy.iter().flat_map(|policy| &policy.unique_keys);
+        let unique_keys = unique_keys.map(|key| parse(key.paths.iter())).collect::<Result<_, _>>();
         Ok(Self {
-            key_paths: key_paths.map_err(failed)?,
+            key_paths: parse(properties.partition_key.paths().iter()).map_err(failed)?,
             default_ttl: match properties.default_ttl {
                 TimeToLive::NoDefault => Some(-1),
                 TimeToLive::Seconds(seconds) => Some(i64::from(seconds)),
                 _ => None,
             },
+            unique_keys: unique_keys.map_err(failed)?,
             resource_id: properties.system_properties.resource_id.clone().unwrap_or_default(),
             self_link: properties.system_properties.self_link.clone().unwrap_or_default(),
         })
     }
+}
+
+fn parse(paths: impl Iterator<Item = impl AsRef<str>>) -> Result<Vec<KeyPath>, String> {
+    paths.map(|path| path.as_ref().parse()).collect()
 }
 
 /// Whether the definition must be read before it is used again. Every container that was opened with it shares the flag.
@@ -76,6 +88,7 @@ mod tests {
         let definition = |resource_id: &str| Definition {
             key_paths: vec![KeyPath::property("pk")],
             default_ttl: None,
+            unique_keys: Vec::new(),
             resource_id: resource_id.to_owned(),
             self_link: String::new(),
         };

@@ -40,6 +40,8 @@ pub enum ErrorKind {
     Forbidden,
     /// The caller's request is wrong: 400, or refused before it was sent. The same request fails again.
     Invalid,
+    /// The caller names a place outside of the service that the settings do not allow.
+    PlaceNotAllowed,
     /// Stored data is damaged, or an answer cannot be parsed. The same request fails again for every caller.
     Corrupt,
     /// This program is at fault.
@@ -62,6 +64,7 @@ pub struct Error {
     message: String,
     retry_after: Option<Duration>,
     definition_is_stale: bool,
+    is_unsupported: bool,
     /// Its text is in the message: as the source it would be printed twice.
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -75,8 +78,14 @@ impl Error {
             message: message.into(),
             retry_after: None,
             definition_is_stale: false,
+            is_unsupported: false,
             cause: None,
         }
+    }
+
+    /// The service cannot do this to an item with this id.
+    pub(crate) fn unsupported(action: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { is_unsupported: true, ..Self::invalid(action, message) }
     }
 
     /// The caller's request is wrong.
@@ -104,6 +113,11 @@ impl Error {
         Self { kind, ..self }
     }
 
+    /// The same failure, with the time that the service asks to wait, if it does.
+    pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self { retry_after: retry_after.or(self.retry_after), ..self }
+    }
+
     /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -127,6 +141,11 @@ impl Error {
     /// The SDK's error.
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.cause.as_deref()
+    }
+
+    /// Whether the service can do this to other items, and not to one with this id. Such a failure is [`ErrorKind::Invalid`].
+    pub fn is_unsupported(&self) -> bool {
+        self.is_unsupported
     }
 
     /// Whether the service answers that the container's definition is another one than the one that was read.
@@ -171,6 +190,7 @@ impl Error {
             message: format!("{error}{hint}"),
             retry_after,
             definition_is_stale,
+            is_unsupported: false,
             cause: Some(Box::new(error)),
         }
     }

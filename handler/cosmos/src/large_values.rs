@@ -97,7 +97,7 @@ async fn read_parts(container: &Container, record: &Value, id: &str, field: &str
     // The ids of parts follow from the record: they are found by the index on ids, whatever else is indexed.
     let query = "SELECT c.number, c.data FROM c WHERE STARTSWITH(c.id, @prefix) AND c.partOf = @id";
     let parameters = Map::from_iter([
-        ("@prefix".to_owned(), json!(format!("{id}-{field}-{expected}-"))),
+        ("@prefix".to_owned(), json!(format!("{}{field}-{expected}-", parts_prefix(id)))),
         ("@id".to_owned(), json!(id)),
     ]);
     // A part is stored beside its record unless the container is partitioned by id.
@@ -115,8 +115,13 @@ async fn read_parts(container: &Container, record: &Value, id: &str, field: &str
     Ok(encoded)
 }
 
+/// What the ids of a record's parts begin with.
+pub fn parts_prefix(id: &str) -> String {
+    format!("{id}-")
+}
+
 fn part(id: &str, field: &str, digest: &str, number: usize, data: &str, owner: &Map<String, Value>) -> Item {
-    let id_of_part = format!("{id}-{field}-{digest}-{number:04}");
+    let id_of_part = format!("{}{field}-{digest}-{number:04}", parts_prefix(id));
     let mut body =
         json!({"id": id_of_part, "partOf": id, "field": field, "digest": digest, "number": number, "data": data});
     if let Some(body) = body.as_object_mut() {

@@ -15,6 +15,7 @@ use crate::container::Container;
 use crate::definition::{Definition, Staleness};
 use crate::error::Error;
 use crate::meter::Meter;
+use crate::resource_name::ResourceName;
 
 /// For how long a definition is used before it is read again.
 const MAX_AGE: Duration = Duration::from_secs(60);
@@ -60,11 +61,17 @@ impl Known {
         match needed_since {
             Some(since) => self.read_at < since,
             None => {
-                let is_old = self.read_at.elapsed() >= MAX_AGE || self.staleness.is_reported();
-                is_old && self.failed_at.is_none_or(|failed_at| failed_at.elapsed() >= PAUSE_AFTER_FAILURE)
+                let since_failure = self.failed_at.map(|failed_at| failed_at.elapsed());
+                is_due(self.read_at.elapsed(), self.staleness.is_reported(), since_failure)
             }
         }
     }
+}
+
+/// Whether a definition of this age is read again. `since_failure` is the time since an attempt failed.
+fn is_due(age: Duration, is_reported_stale: bool, since_failure: Option<Duration>) -> bool {
+    let is_old = age >= MAX_AGE || is_reported_stale;
+    is_old && since_failure.is_none_or(|passed| passed >= PAUSE_AFTER_FAILURE)
 }
 
 impl LazyContainer {
@@ -168,13 +175,23 @@ impl LazyContainer {
     async fn read(&self) -> Result<(ContainerClient, Definition), Error> {
         let failed =
             |error| Error::from_sdk(format!("opening container {} of database {}", self.name, self.database), error);
-        let database = self.account.client().await?.database_client(self.database.clone());
-        let mut client = database.container_client(self.name.clone(), None).await.map_err(failed)?;
+        // A name is a segment of every path: another text could be the path of another container.
+        let valid = |name: &str| {
+            name.parse::<ResourceName>().map(String::from).map_err(|error| {
+                Error::invalid(
+                    format!("opening container {:?} of database {:?}", self.name, self.database),
+                    error.to_string(),
+                )
+            })
+        };
+        let (database, name) = (valid(&self.database)?, valid(&self.name)?);
+        let database = self.account.client().await?.database_client(database);
+        let mut client = database.container_client(name.clone(), None).await.map_err(failed)?;
         let properties = client.read(None).await.and_then(|response| response.into_model()).map_err(failed)?;
         let definition = Definition::of(&properties)?;
         if self.known().is_some_and(|known| known.definition.resource_id != definition.resource_id) {
             // A client of the SDK addresses the container that had the name when the client was made.
-            client = database.container_client(self.name.clone(), None).await.map_err(failed)?;
+            client = database.container_client(name, None).await.map_err(failed)?;
         }
         Ok((client, definition))
     }
@@ -185,5 +202,29 @@ impl LazyContainer {
 
     fn container(&self, known: Known) -> Container {
         Container::new(known.client, self.name.clone(), known.definition, known.staleness, self.meter.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_is_read_again_after_a_minute_or_when_it_is_reported_but_not_right_after_a_failure() {
+        let seconds = Duration::from_secs_f64;
+        let cases = [
+            (59.9, false, None, false),
+            (60.0, false, None, true),
+            (1.0, true, None, true),
+            (60.0, false, Some(4.9), false),
+            (1.0, true, Some(4.9), false),
+            (1.0, true, Some(5.0), true),
+            (65.0, false, Some(5.0), true),
+            (1.0, false, Some(5.0), false),
+        ];
+        for (age, is_reported_stale, since_failure, due) in cases {
+            let found = is_due(seconds(age), is_reported_stale, since_failure.map(seconds));
+            assert_eq!(found, due, "age {age}, reported {is_reported_stale}, failed {since_failure:?}");
+        }
     }
 }

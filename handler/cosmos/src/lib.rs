@@ -5,11 +5,13 @@
 //! [`LazyContainer`], which reads its definition when a request first needs it and keeps it up to date.
 
 mod account;
+mod batch;
 mod connection;
 mod container;
 mod definition;
 mod document_name;
 mod error;
+mod item_address;
 mod key;
 mod key_path;
 mod key_range;
@@ -21,20 +23,25 @@ mod management;
 mod meter;
 mod page_token;
 mod query;
+mod record_id;
+mod resource_name;
 mod retry;
+mod single_batch;
 mod system_properties;
 mod time_to_live;
 
 pub use account::{Account, Client, Connect};
+pub use batch::BatchWrite;
 pub use connection::{Connection, ConnectionString, Identity, TokenCredential, connect, token_credential};
 pub use container::{Container, Stored, Written};
 pub use definition::Definition;
 pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key};
 pub use error::{Error, ErrorKind};
+pub use item_address::printable;
 pub use key::{Key, KeyComponent, KeyNumber};
 pub use key_path::{KeyPath, display_key_paths};
 pub use key_range::{KeyRange, split_ranges};
-pub use large_values::{Item, compress, decompress, digest, reassemble, split_large_record};
+pub use large_values::{Item, compress, decompress, digest, parts_prefix, reassemble, split_large_record};
 pub use lazy_container::LazyContainer;
 pub use limits::{MAX_DOCUMENT_BYTES, MAX_FAN_OUT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_PAGE_ITEMS, MAX_RECORD_BYTES};
 pub use log_filter::{COMMAND_LOG_FILTER, SERVING_LOG_FILTER};
@@ -42,6 +49,8 @@ pub use management::{ContainerSpec, Created, IndexPolicy, create_container, crea
 pub use meter::Meter;
 pub use page_token::{PageRequest, page_items, page_token, read_page_token};
 pub use query::Page;
-pub use retry::retry;
+pub use record_id::check_record_id;
+pub use resource_name::{InvalidName, ResourceName};
+pub use retry::{pause_before_retry, retry};
 pub use system_properties::{FEED_LSN, SYSTEM_PROPERTIES, timestamp, without_system_properties};
 pub use time_to_live::{expires_at, own_ttl};

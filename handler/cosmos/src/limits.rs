@@ -6,9 +6,9 @@
 /// room for that encoding and for the system properties.
 pub const MAX_RECORD_BYTES: usize = 1_900_000;
 /// The most levels of nesting that a record is stored with. The service allows 128, the SDK reads a few less.
-pub const MAX_RECORD_DEPTH: usize = 120;
+pub(crate) const MAX_RECORD_DEPTH: usize = 120;
 /// The most bytes of base64 text in a part item, which has little else.
-pub const MAX_PART_BYTES: usize = 1_800_000;
+pub(crate) const MAX_PART_BYTES: usize = 1_800_000;
 /// The longest id, in bytes.
 pub const MAX_ID_BYTES: usize = 1023;
 /// The longest text in a partition key value, in bytes.

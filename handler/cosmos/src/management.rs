@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::account::Account;
 use crate::error::Error;
 use crate::key_path::KeyPath;
+use crate::resource_name::{InvalidName, ResourceName};
 
 /// What a container indexes: the one value that the SDK call, the Azure CLI text and the templates are made of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,8 +90,9 @@ pub enum Created {
 /// Creates a database unless it exists.
 ///
 /// # Errors
-/// As the service answers.
+/// [`Invalid`](crate::ErrorKind::Invalid) for a text that is not a name, and as the service answers.
 pub async fn create_database(account: &Account, name: &str) -> Result<Created, Error> {
+    valid(name)?;
     let response = account.client().await?.create_database(name, None).await;
     outcome(response, format!("creating database {name}"))
 }
@@ -98,8 +100,10 @@ pub async fn create_database(account: &Account, name: &str) -> Result<Created, E
 /// Creates a container unless it exists.
 ///
 /// # Errors
-/// As the service answers.
+/// [`Invalid`](crate::ErrorKind::Invalid) for a text that is not a name, and as the service answers.
 pub async fn create_container(account: &Account, database: &str, spec: &ContainerSpec) -> Result<Created, Error> {
+    valid(database)?;
+    valid(&spec.name)?;
     let key = PartitionKeyDefinition::new(spec.key_paths.iter().map(|path| path.to_string().into()).collect());
     let mut properties = ContainerProperties::new(spec.name.clone(), key).with_default_ttl(TimeToLive::NoDefault);
     if let Some(policy) = spec.index.to_sdk() {
@@ -108,6 +112,10 @@ pub async fn create_container(account: &Account, database: &str, spec: &Containe
     let database_client = account.client().await?.database_client(database.to_owned());
     let response = database_client.create_container(properties, None).await;
     outcome(response, format!("creating container {} of database {database}", spec.name))
+}
+
+fn valid(name: &str) -> Result<ResourceName, Error> {
+    name.parse().map_err(|error: InvalidName| Error::invalid("creating a database or a container", error.to_string()))
 }
 
 fn outcome<T>(response: Result<T, CosmosError>, action: String) -> Result<Created, Error> {

@@ -28,7 +28,7 @@ where
             Err(error) => error,
         };
         attempts += u32::from(!matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Gone));
-        let pause = pause(backoff, error.retry_after(), rand::rng().random());
+        let pause = pause_before_retry(backoff, error.retry_after());
         if !error.is_transient() || attempts >= ATTEMPTS || Instant::now() + pause >= deadline {
             return Err(error);
         }
@@ -38,8 +38,12 @@ where
     }
 }
 
-/// Between half of the backoff and all of it, so that clients that were throttled together do not come back together; added
-/// to what the service asks for.
+/// The pause before an operation is retried, for a caller that counts its attempts itself: between half of the backoff and all
+/// of it, so that clients that were throttled together do not come back together; added to what the service asks for.
+pub fn pause_before_retry(backoff: Duration, retry_after: Option<Duration>) -> Duration {
+    pause(backoff, retry_after, rand::rng().random())
+}
+
 fn pause(backoff: Duration, retry_after: Option<Duration>, jitter: f64) -> Duration {
     let spread = backoff.mul_f64(0.5 + jitter / 2.0);
     retry_after.map_or(spread, |asked| asked + spread / 2)

@@ -4,6 +4,7 @@ use changefeed_cosmos::{Error, Key, LazyContainer, Meter, display_key_paths};
 
 use crate::containers::Containers;
 use crate::retention_record::Horizon;
+use crate::service_clock::ServiceClock;
 
 /// The versions of a monitored container's documents, and the documents themselves. Clones share the containers.
 #[derive(Clone, Debug)]
@@ -11,6 +12,7 @@ pub struct History {
     pub(crate) monitored: LazyContainer,
     pub(crate) changes: LazyContainer,
     pub(crate) horizon: Horizon,
+    clock: ServiceClock,
 }
 
 impl History {
@@ -20,6 +22,7 @@ impl History {
             monitored: containers.monitored.clone(),
             changes: containers.changes.clone(),
             horizon: Horizon::new(containers.jobs.clone()),
+            clock: ServiceClock::new(containers.jobs.clone()),
         }
     }
 
@@ -29,6 +32,7 @@ impl History {
             monitored: self.monitored.metered(meter),
             changes: self.changes.metered(meter),
             horizon: self.horizon.metered(meter),
+            clock: self.clock.clone(),
         }
     }
 
@@ -40,6 +44,11 @@ impl History {
     /// The container of the versions.
     pub fn changes(&self) -> &LazyContainer {
         &self.changes
+    }
+
+    /// The clock by which versions are ordered.
+    pub fn clock(&self) -> &ServiceClock {
+        &self.clock
     }
 
     /// Checks that a key in a request has as many components as the monitored container's key.

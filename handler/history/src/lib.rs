@@ -19,6 +19,7 @@ mod read;
 mod record;
 mod retention;
 mod retention_record;
+mod service_clock;
 mod store_version;
 mod time_expression;
 mod version;
@@ -41,6 +42,7 @@ pub use read::{
 pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
 };
+pub use service_clock::{ServiceClock, ServiceTime};
 pub use time_expression::TimeExpression;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;

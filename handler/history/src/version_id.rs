@@ -7,10 +7,13 @@
 use std::fmt;
 use std::ops::Deref;
 
+use changefeed_cosmos::Error;
 use serde::{Deserialize, Serialize};
 
 /// Digits of the time at the start of an id.
 const TIME_DIGITS: usize = 10;
+/// The longest id that a caller can give, in characters.
+const MAX_CHARACTERS: usize = 255;
 const EXACT: &str = "-exact";
 const GONE: &str = "-gone";
 
@@ -20,6 +23,25 @@ const GONE: &str = "-gone";
 pub struct VersionId(String);
 
 impl VersionId {
+    /// The id of a version that a caller gave.
+    ///
+    /// # Errors
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) with what is allowed, when no version can have the id.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let is_allowed = |character: char| character.is_ascii_alphanumeric() || "-_.:+=~".contains(character);
+        if (1..=MAX_CHARACTERS).contains(&text.len())
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '-')
+            && text.chars().all(is_allowed)
+        {
+            return Ok(Self(text.to_owned()));
+        }
+        let message = format!(
+            "invalid id {text:?}; the id of a version has 1 to {MAX_CHARACTERS} characters, such as 1592926406-0000-5ef2: ASCII \
+             letters, digits and - _ . : + = ~"
+        );
+        Err(Error::invalid("reading a version", message))
+    }
+
     /// The id of a version that is not a removal, from its time in seconds since 1970 and its etag.
     pub fn of_write(source_ts: i64, etag: &str) -> Self {
         Self(format!("{source_ts:0TIME_DIGITS$}-{}", etag.trim_matches('"')))
@@ -40,6 +62,11 @@ impl VersionId {
     /// Whether this is the id of a removal by this restore.
     pub fn is_removal_by(&self, restore_id: &str) -> bool {
         self.0.contains(&format!("-delete-{restore_id}-"))
+    }
+
+    /// Whether this is the id of a removal by a restore. Other removals have a sequence number and perhaps a digest there.
+    pub fn is_removal_by_a_restore(&self) -> bool {
+        self.0.split_once("-delete-").is_some_and(|(_, rest)| rest.split('-').count() > 2)
     }
 
     /// The id of the exact record of this version, beside one that is not exact.
@@ -131,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn an_id_of_a_caller_has_the_characters_of_ids() {
+        for id in ["1592926406-0000-5ef2-exact", "1592926406-delete-20591-ab", "-000000005-e", "v", "0000000005-W.x~1"]
+        {
+            assert_eq!(VersionId::parse(id).expect(id), id);
+        }
+        for id in ["", ".", "..", "../..", "a/b", "a\\b", "a b", "a\tb", "a%2e", "a?b", "a#b", "ü", &"a".repeat(256)] {
+            let message = VersionId::parse(id).expect_err(id).to_string();
+            assert!(message.contains("invalid id") && message.contains("1 to 255"), "{message}");
+        }
+    }
+
+    #[test]
     fn the_records_of_one_version_are_recognized_by_their_ids() {
         let id = VersionId::of_write(5, "e");
         assert_eq!(
@@ -141,5 +180,8 @@ mod tests {
         assert_eq!((id.exact().gone(), id.second()), (id.gone(), Some(5)));
         let removal = VersionId::of_removal_by("0000000009-abcd", 7, "ef");
         assert!(removal.is_removal_by("0000000009-abcd") && !removal.is_removal_by("0000000009-abc"));
+        assert!(removal.is_removal_by_a_restore());
+        assert!(!VersionId::of_removal(7, 9, Some("ef")).is_removal_by_a_restore());
+        assert!(!VersionId::of_removal(7, 9, None).is_removal_by_a_restore());
     }
 }

@@ -1,6 +1,6 @@
 //! A job as it is stored in the jobs container. `docs/reference/format.md` specifies it.
 
-use changefeed_cosmos::timestamp;
+use changefeed_cosmos::{check_record_id, timestamp};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -160,11 +160,12 @@ pub(crate) struct Read {
 }
 
 /// The id of the job in a changed item of the jobs container, if it has work left. A job that only one machine can run is left
-/// to the command line there.
+/// to the command line there. An item whose id no job can have is not a job, and must not hold up those that are.
 pub fn job_to_run(item: &Value) -> Option<&str> {
     let state = JobState::deserialize(&item["state"]).ok()?;
     let is_for_all = item["job"].is_object() && item["job"].get("onlyOn").is_none();
-    item["id"].as_str().filter(|_| is_for_all && !state.is_end())
+    let id = item["id"].as_str().filter(|id| check_record_id("job", id).is_ok());
+    id.filter(|_| is_for_all && !state.is_end())
 }
 
 /// A new id. Ids sort by time.
@@ -189,6 +190,22 @@ impl Job {
         }
         if state != JobState::Failed {
             self.job.cursor = Value::Null;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_item_is_run_if_it_has_the_id_of_a_job_and_work_left() {
+        let item = |id: &str, state: &str| json!({"id": id, "state": state, "job": {}});
+        assert_eq!(job_to_run(&item("1764267000-0a1b2c3d", "queued")), Some("1764267000-0a1b2c3d"));
+        assert_eq!(job_to_run(&item("1764267000-0a1b2c3d", "done")), None);
+        for id in ["..", "a/b", "a\tb", ""] {
+            assert_eq!(job_to_run(&item(id, "queued")), None, "{id:?}");
         }
     }
 }

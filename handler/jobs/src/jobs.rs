@@ -1,6 +1,8 @@
 //! The jobs container.
 
-use changefeed_cosmos::{Container, Error, ErrorKind, Key, LazyContainer, Meter, without_system_properties};
+use changefeed_cosmos::{
+    Container, Error, ErrorKind, Key, LazyContainer, Meter, check_record_id, without_system_properties,
+};
 use serde::Serialize;
 
 use crate::job::{Job, Read};
@@ -47,7 +49,8 @@ impl Jobs {
     /// A job of any kind.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such job, and when the jobs container cannot be read.
+    /// [`ErrorKind::NotFound`] when there is no such job, [`ErrorKind::Invalid`] when no job can have the id, and when the jobs
+    /// container cannot be read.
     pub async fn job(&self, id: &str) -> Result<Job, Error> {
         let missing = || Error::not_found(format!("reading job {id}"), "there is no such job");
         self.read(id).await?.map(|read| read.job).ok_or_else(missing)
@@ -67,6 +70,7 @@ impl Jobs {
 
     /// A job; `None` when there is none, and when the item is something else.
     pub(crate) async fn read(&self, id: &str) -> Result<Option<Read>, Error> {
+        check_record_id("job", id)?;
         let record = self.open().await?.read(&Key::text(id), id).await?;
         let Some(record) = record.filter(|record| record["job"].is_object()) else { return Ok(None) };
         let etag = record["_etag"].as_str().unwrap_or_default().to_owned();

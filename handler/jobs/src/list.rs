@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::num::NonZeroU32;
 
 use changefeed_cosmos::{
-    Error, Key, MAX_PAGE_ITEMS, PageRequest, page_items, page_token, read_page_token, reassemble,
+    Error, Key, MAX_PAGE_ITEMS, PageRequest, check_record_id, page_items, page_token, read_page_token, reassemble,
     without_system_properties,
 };
 use futures::TryStreamExt;
@@ -111,8 +111,10 @@ impl Jobs {
     ///
     /// # Errors
     /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such record of this kind;
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when no record can have the id;
     /// [`Corrupt`](changefeed_cosmos::ErrorKind::Corrupt) when it cannot be parsed; and when the container cannot be read.
     pub async fn record<R: DeserializeOwned>(&self, kind: Kind, id: &str, large: &[&str]) -> Result<R, Error> {
+        check_record_id(kind.noun, id)?;
         let jobs = self.open().await?;
         let record = jobs.read(&Key::text(id), id).await?.filter(|record| record["kind"] == kind.name);
         let record = record.ok_or_else(|| kind.not_found("reading", id))?;

@@ -42,6 +42,9 @@ pub struct ItemsPage<I> {
     pub state: PageState,
     /// The items.
     pub items: Vec<I>,
+    /// Where the page starts, for kinds that read its source again when a stored plan is executed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<String>,
     /// Where the next page starts.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next: Option<String>,
@@ -92,6 +95,7 @@ impl<I> ItemsPage<I> {
             job_id,
             state: PageState::Planned,
             items,
+            from: None,
             next: None,
             processed: 0,
             pending: 0,
@@ -134,8 +138,11 @@ pub async fn plan_page<I: Serialize + DeserializeOwned, F: Future<Output = Resul
     Ok(Planned::Stored(stored, !is_new))
 }
 impl Jobs {
-    /// The page of this id.
-    async fn items_page<I: DeserializeOwned>(&self, id: &str) -> Result<Option<StoredPage<I>>, Error> {
+    /// The page of this id; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the container cannot be read, and when the page is damaged.
+    pub async fn items_page<I: DeserializeOwned>(&self, id: &str) -> Result<Option<StoredPage<I>>, Error> {
         let jobs = self.open().await?;
         match jobs.read(&Key::text(id), id).await? {
             Some(record) => self.items_page_of(record).await.map(Some),

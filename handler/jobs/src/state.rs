@@ -16,6 +16,8 @@ pub enum JobState {
     Done,
     /// Some documents had changed since the plan and were not written.
     Conflicts,
+    /// The history does not reach back to the target for some documents, which were not written.
+    Unknowns,
     /// A verification found differences.
     Findings,
     /// Some or all of it could not be done.

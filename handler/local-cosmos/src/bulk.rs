@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::container::Container;
-use crate::emulator::{Emulator, Incoming};
-use crate::operation::ContainerName;
+use crate::emulator::Emulator;
+use crate::incoming::Incoming;
+use crate::operation::{ContainerName, item_url};
 use crate::partitions::{gone, in_transition};
 use crate::reply::{Reply, header};
 use crate::writes;
@@ -23,6 +24,11 @@ struct BulkOperation {
     resource_body: Option<Box<RawValue>>,
     if_match: Option<String>,
     if_none_match: Option<String>,
+}
+
+/// Whether a batch is a bulk request, whose operations are independent.
+pub(crate) fn is_bulk(batch: &Incoming) -> bool {
+    batch.header("x-ms-cosmos-batch-atomic").is_some_and(|atomic| atomic.eq_ignore_ascii_case("false"))
 }
 
 /// Executes every operation. The reply has a result for each; its status is 207 if any failed.
@@ -48,9 +54,16 @@ pub(crate) async fn execute(
         Ok(operations) => operations,
         Err(error) => return Reply::error(400, "BadRequest", format!("The bulk request is not valid: {error}")),
     };
-    let mut results = Vec::with_capacity(operations.len());
+    let mut answers = Vec::with_capacity(operations.len());
     let mut session_tokens = None;
     for operation in operations {
+        if let Some(batch) = batch_of(&incoming, &operation) {
+            let reply = writes::batch(emulator, container, batch).await;
+            session_tokens = reply.header(header::SESSION_TOKEN).map(str::to_owned).or(session_tokens);
+            let results: Vec<Value> = serde_json::from_slice(&reply.body).unwrap_or_default();
+            answers.push(results.into_iter().next().unwrap_or_else(|| result(&reply)));
+            continue;
+        }
         let reply = match request(&incoming, &operation) {
             Some(request) if request.method == Method::Delete => writes::delete(emulator, container, request).await,
             Some(request) if request.method == Method::Get => container.execute(emulator, &request).await,
@@ -62,18 +75,43 @@ pub(crate) async fn execute(
             ),
         };
         session_tokens = reply.header(header::SESSION_TOKEN).map(str::to_owned).or(session_tokens);
-        results.push(result(&reply));
+        answers.push(result(&reply));
     }
-    let failed = results.iter().any(|result| result["statusCode"].as_u64().is_none_or(|status| status >= 300));
-    let charge: f64 = results.iter().filter_map(|result| result["requestCharge"].as_f64()).sum();
+    let failed = answers.iter().any(|result| result["statusCode"].as_u64().is_none_or(|status| status >= 300));
+    let charge: f64 = answers.iter().filter_map(|result| result["requestCharge"].as_f64()).sum();
     let mut reply = Reply::new(if failed { 207 } else { 200 })
         .with(header::REQUEST_CHARGE, charge.to_string())
-        .with(header::ITEM_COUNT, results.len().to_string());
+        .with(header::ITEM_COUNT, answers.len().to_string());
     if let Some(token) = session_tokens {
         reply = reply.with(header::SESSION_TOKEN, token);
     }
-    reply.body = Value::Array(results).to_string().into_bytes();
+    reply.body = Value::Array(answers).to_string().into_bytes();
     reply
+}
+
+/// The operation as a transactional batch, if its id cannot be the last segment of a path.
+fn batch_of(incoming: &Incoming, operation: &BulkOperation) -> Option<Incoming> {
+    let id = operation.id.as_deref()?;
+    if !matches!(operation.operation_type.as_str(), "Replace" | "Delete" | "Read") {
+        return None;
+    }
+    if item_url(&incoming.url, id).is_some() {
+        return None;
+    }
+    let mut batch = Incoming::new(Method::Post, incoming.url.clone());
+    batch.set_header(writes::BATCH, "true");
+    batch.set_header(header::PARTITION_KEY, operation.partition_key.as_deref()?);
+    let mut single = json!({"operationType": operation.operation_type, "id": id});
+    if let Some(body) = &operation.resource_body {
+        single["resourceBody"] = serde_json::from_str(body.get()).ok()?;
+    }
+    for (name, etag) in [("ifMatch", &operation.if_match), ("ifNoneMatch", &operation.if_none_match)] {
+        if let Some(etag) = etag {
+            single[name] = json!(etag);
+        }
+    }
+    batch.body = json!([single]).to_string().into_bytes();
+    Some(batch)
 }
 
 fn request(incoming: &Incoming, operation: &BulkOperation) -> Option<Incoming> {
@@ -85,10 +123,10 @@ fn request(incoming: &Incoming, operation: &BulkOperation) -> Option<Incoming> {
         "Read" => Method::Get,
         _ => return None,
     };
-    let mut url = incoming.url.clone();
-    if method != Method::Post {
-        url.path_segments_mut().ok()?.push(operation.id.as_deref()?);
-    }
+    let url = match method {
+        Method::Post => incoming.url.clone(),
+        _ => item_url(&incoming.url, operation.id.as_deref()?)?,
+    };
     let mut request = Incoming::new(method, url);
     request.body = operation.resource_body.as_ref().map(|body| body.get().as_bytes().to_vec()).unwrap_or_default();
     let headers = [

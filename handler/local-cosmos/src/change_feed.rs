@@ -6,10 +6,12 @@
 
 use chrono::DateTime;
 
-use crate::change_log::{KeyRange, Start};
+use crate::change_log::Start;
 use crate::container::{Container, Definition};
-use crate::emulator::{Emulator, Incoming};
+use crate::emulator::Emulator;
+use crate::entry::KeyRange;
 use crate::envelope;
+use crate::incoming::Incoming;
 use crate::limits::{DEFAULT_CHANGE_FEED_ITEMS, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
 use crate::operation::ContainerName;
 use crate::page::PageLimit;

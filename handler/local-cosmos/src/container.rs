@@ -9,8 +9,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::budget::Budget;
-use crate::change_log::{ChangeLog, KeyRange};
-use crate::emulator::{Emulator, Incoming};
+use crate::change_log::ChangeLog;
+use crate::emulator::Emulator;
+use crate::entry::KeyRange;
+use crate::incoming::Incoming;
 use crate::index_policy::IndexPolicy;
 use crate::key_path::value_at;
 use crate::lsn::LogSequence;

@@ -11,50 +11,18 @@ use azure_core::http::Method;
 use url::Url;
 
 use crate::control::{self, ControlError, ItemScope, Partition};
-use crate::emulator::{Emulator, Incoming};
+use crate::emulator::Emulator;
 use crate::expiry::sweep;
 use crate::faults::ItemFault;
 use crate::gateway::Gateway;
+use crate::incoming::Incoming;
 use crate::keys::EMULATOR_KEY;
 use crate::limits::MAX_REQUEST_BYTES;
 use crate::operation::ContainerName;
+use crate::options::Options;
 use crate::reply::Reply;
 use crate::request_log::LoggedRequest;
 use crate::usage::Usage;
-
-/// How to start an [`Endpoint`].
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The loopback port to listen on; 0 for any free port.
-    pub port: u16,
-    /// Whether requests must be signed with [`EMULATOR_KEY`].
-    pub require_key: bool,
-    /// The retention window of the change feed's AllVersionsAndDeletes mode. By default 7 days, as with the service's cheapest
-    /// tier of continuous backup.
-    pub change_feed_retention: Duration,
-    /// Whether the change feed's AllVersionsAndDeletes mode includes the replaced or deleted item.
-    /// [`Endpoint::keep_previous_images`] changes this for a container.
-    pub previous_images: bool,
-    /// Whether a query that filters or sorts by a path without an index is answered with 400. The service executes such a
-    /// filter as a scan of all items; a test that wants to know switches this on.
-    pub refuse_unindexed_queries: bool,
-    /// The loopback port of the control interface; 0 for any free port, `None` for no control interface.
-    pub control_port: Option<u16>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let change_feed_retention = Duration::from_secs(7 * 24 * 60 * 60);
-        Self {
-            port: 0,
-            require_key: false,
-            change_feed_retention,
-            previous_images: false,
-            refuse_unindexed_queries: false,
-            control_port: None,
-        }
-    }
-}
 
 /// An error that prevents an endpoint from starting.
 #[derive(Debug, thiserror::Error)]

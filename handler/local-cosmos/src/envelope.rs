@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::change_log::Entry;
+use crate::entry::Entry;
 use crate::key_path::segments;
 use crate::version_log::{Change, Removal, Version};
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 
-use crate::change_log::Entry;
 use crate::container::Container;
 use crate::emulator::Emulator;
+use crate::entry::Entry;
 use crate::gateway::Gateway;
 use crate::operation::ContainerName;
 use crate::writes;

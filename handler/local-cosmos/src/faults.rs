@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::emulator::Incoming;
+use crate::incoming::Incoming;
 use crate::item_rules::id_of_body;
 use crate::operation::{Action, Operation, item_id};
 use crate::reply::{Reply, header};

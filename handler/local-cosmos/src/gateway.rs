@@ -7,13 +7,15 @@ use std::time::Duration;
 use azure_core::http::Method;
 
 use crate::budget::too_many_requests;
+use crate::bulk;
 use crate::change_feed;
 use crate::container::Container;
-use crate::emulator::{Emulator, Incoming};
-use crate::endpoint::Options;
+use crate::emulator::Emulator;
 use crate::faults::{Effect, Faults};
+use crate::incoming::Incoming;
 use crate::keys::{EMULATOR_KEY, is_signed};
 use crate::operation::{Action, ContainerName, Operation};
+use crate::options::Options;
 use crate::query_literals::in_emulator_syntax;
 use crate::query_pages;
 use crate::registry::Registry;
@@ -186,7 +188,8 @@ impl Gateway {
                 writes::write(emulator, container, incoming).await
             }
             Action::Delete => writes::delete(emulator, container, incoming).await,
-            Action::Batch => writes::batch(emulator, name, container, incoming).await,
+            Action::Batch if bulk::is_bulk(&incoming) => bulk::execute(emulator, name, container, incoming).await,
+            Action::Batch => writes::batch(emulator, container, incoming).await,
             Action::Read => container.execute(emulator, &incoming).await,
             Action::ChangeFeed => change_feed::read(emulator, name, container, &incoming).await,
             Action::Query => match self.unindexed(name, container, &incoming) {

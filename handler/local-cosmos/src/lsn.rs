@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::emulator::Incoming;
+use crate::incoming::Incoming;
 use crate::reply::{Reply, header};
 
 /// Headers that have a log sequence number of the reply's partition.

@@ -1,8 +1,9 @@
 //! What a request does, and to which container.
 
 use azure_core::http::Method;
+use url::Url;
 
-use crate::emulator::Incoming;
+use crate::incoming::Incoming;
 
 /// A container, addressed by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -149,6 +150,14 @@ pub(crate) fn segments(incoming: &Incoming) -> Vec<String> {
 /// The last segment of an item's path: its id.
 pub(crate) fn item_id(incoming: &Incoming) -> String {
     incoming.url.path().rsplit('/').next().map(decode).unwrap_or_default()
+}
+
+/// The URL of an item in a container whose items have the URL `items`; `None` if no path has this id as its last segment.
+pub(crate) fn item_url(items: &Url, id: &str) -> Option<Url> {
+    let mut url = items.clone();
+    url.path_segments_mut().ok()?.push(id);
+    let is_item = url.path().strip_prefix(items.path()).and_then(|path| path.strip_prefix('/')).map(decode);
+    (is_item.is_some_and(|last| last == id && !id.is_empty())).then_some(url)
 }
 
 fn decode(segment: &str) -> String {

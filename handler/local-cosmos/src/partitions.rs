@@ -6,8 +6,9 @@ use azure_core::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::change_log::KeyRange;
-use crate::emulator::{Emulator, Incoming};
+use crate::emulator::Emulator;
+use crate::entry::KeyRange;
+use crate::incoming::Incoming;
 use crate::operation::ContainerName;
 use crate::reply::{Reply, header};
 

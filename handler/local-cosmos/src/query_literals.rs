@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::emulator::Incoming;
+use crate::incoming::Incoming;
 
 /// A request for a query or its plan, with the literals as the emulator reads them.
 pub(crate) fn in_emulator_syntax(mut incoming: Incoming) -> Incoming {

@@ -1,7 +1,8 @@
 //! Pages of queries and of reads of all items, limited as on the service.
 
 use crate::container::Container;
-use crate::emulator::{Emulator, Incoming};
+use crate::emulator::Emulator;
+use crate::incoming::Incoming;
 use crate::limits::{MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
 use crate::reply::{Reply, header};
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::emulator::Incoming;
+use crate::incoming::Incoming;
 use crate::limits::MAX_LOGGED_REQUESTS;
 use crate::operation::{Action, Operation};
 use crate::reply::{Reply, header};
@@ -21,6 +21,8 @@ pub struct LoggedRequest {
     /// The name of the container that it addressed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
+    /// The path of its URL, encoded.
+    pub path: String,
     /// What it did.
     pub kind: LoggedKind,
     /// The number of items in the reply: those of a page, the results of a batch, or the item that was read or written.
@@ -107,6 +109,7 @@ impl LoggedRequest {
         Self {
             database: operation.database.clone(),
             container: operation.container.as_ref().map(|name| name.container.clone()),
+            path: incoming.url.path().to_owned(),
             kind,
             items: 0,
             status: 0,
@@ -158,6 +161,7 @@ mod tests {
         let request = |status| LoggedRequest {
             database: None,
             container: None,
+            path: String::new(),
             kind: LoggedKind::Metadata,
             items: 0,
             status,

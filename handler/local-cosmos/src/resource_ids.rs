@@ -11,7 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::emulator::{Emulator, Incoming};
+use crate::emulator::Emulator;
+use crate::incoming::Incoming;
 use crate::operation::segments;
 use crate::reply::{Reply, header};
 

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::change_log::{Entry, KeyRange};
+use crate::entry::{Entry, KeyRange};
 use crate::limits::MAX_VERSION_LOG_BYTES;
 use crate::page::{Candidate, Page, PageLimit};
 

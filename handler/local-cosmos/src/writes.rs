@@ -3,18 +3,21 @@
 use azure_core::http::Method;
 use chrono::Utc;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use crate::bulk;
-use crate::change_log::{Entry, Write};
+use crate::change_log::Write;
 use crate::container::{Container, Definition};
-use crate::emulator::{Emulator, Incoming};
+use crate::emulator::Emulator;
+use crate::entry::Entry;
+use crate::incoming::Incoming;
 use crate::item_rules::{check_id, check_item, check_patch, time_to_live};
-use crate::operation::{ContainerName, item_id};
+use crate::operation::{ContainerName, item_id, item_url};
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::version_log::Removal;
 
+/// Marks a batch.
+pub(crate) const BATCH: &str = "x-ms-cosmos-is-batch-request";
 const CONTENT_RESPONSE: &str = "x-ms-cosmos-populate-content-response-on-write";
 
 /// The effect of an operation on an item, with its partition key header.
@@ -55,7 +58,9 @@ pub(crate) async fn write(emulator: &Emulator, container: &Container, mut incomi
 
 /// Whether the emulator found another partition key in the item than in the request; it gives that no sub-status.
 fn is_key_mismatch(reply: &Reply) -> bool {
-    reply.status == 400 && String::from_utf8_lossy(&reply.body).contains("does not match the request header")
+    let message = String::from_utf8_lossy(&reply.body);
+    let messages = ["does not match the request header", "must use the batch partition key"];
+    reply.status == 400 && messages.iter().any(|known| message.contains(known))
 }
 
 /// Deletes one item.
@@ -73,18 +78,28 @@ pub(crate) async fn delete(emulator: &Emulator, container: &Container, incoming:
 pub(crate) async fn expire(emulator: &Emulator, container: &Container, name: &ContainerName, entry: &Entry) -> bool {
     let mut url = emulator.url().clone();
     if let Ok(mut path) = url.path_segments_mut() {
-        path.clear().extend(["dbs", &name.database, "colls", &name.container, "docs", &entry.id]);
+        path.clear().extend(["dbs", &name.database, "colls", &name.container, "docs"]);
     }
-    let mut delete = Incoming::new(Method::Delete, url);
+    let mut delete = match item_url(&url, &entry.id) {
+        Some(url) => Incoming::new(Method::Delete, url),
+        None => {
+            let mut batch = Incoming::new(Method::Post, url);
+            batch.set_header(BATCH, "true");
+            let operation = json!({"operationType": "Delete", "id": entry.id, "ifMatch": entry.etag});
+            batch.body = json!([operation]).to_string().into_bytes();
+            batch
+        }
+    };
     delete.set_header(header::PARTITION_KEY, &entry.key);
     delete.set_header("if-match", &entry.etag);
     let reply = container.execute(emulator, &delete).await;
-    if reply.is_success() {
-        append(container, &reply, [Effect::Expired(entry.key.clone(), entry.id.clone())]);
-    } else if reply.status == 404 {
-        container.log().remove(&entry.epk, &entry.id);
+    let status = results(&reply).first().map_or(reply.status, |result| result.status);
+    match status {
+        200..300 => append(container, &reply, [Effect::Expired(entry.key.clone(), entry.id.clone())]),
+        404 => drop(container.log().remove(&entry.epk, &entry.id)),
+        _ => {}
     }
-    reply.is_success()
+    (200..300).contains(&status)
 }
 
 #[derive(Deserialize)]
@@ -96,24 +111,21 @@ struct BatchOperation {
     body: Option<Box<RawValue>>,
 }
 
-/// Executes a transactional batch, which is atomic within one partition key value, or a bulk request, whose operations are
-/// independent.
-pub(crate) async fn batch(
-    emulator: &Emulator,
-    name: &ContainerName,
-    container: &Container,
-    mut incoming: Incoming,
-) -> Reply {
-    #[derive(Deserialize)]
-    struct BatchResult {
-        #[serde(rename = "statusCode")]
-        status: u16,
-        #[serde(rename = "resourceBody")]
-        body: Option<Box<RawValue>>,
-    }
-    if incoming.header("x-ms-cosmos-batch-atomic").is_some_and(|atomic| atomic.eq_ignore_ascii_case("false")) {
-        return bulk::execute(emulator, name, container, incoming).await;
-    }
+#[derive(Deserialize)]
+struct BatchResult {
+    #[serde(rename = "statusCode")]
+    status: u16,
+    #[serde(rename = "resourceBody")]
+    body: Option<Box<RawValue>>,
+}
+
+/// The results in the reply to a batch; none if the batch was refused.
+fn results(reply: &Reply) -> Vec<BatchResult> {
+    serde_json::from_slice(&reply.body).unwrap_or_default()
+}
+
+/// Executes a transactional batch, which is atomic within one partition key value.
+pub(crate) async fn batch(emulator: &Emulator, container: &Container, mut incoming: Incoming) -> Reply {
     let operations = match operations(&incoming.body) {
         Ok(operations) => operations,
         Err(message) => return bad_request(message),
@@ -121,11 +133,10 @@ pub(crate) async fn batch(
     incoming.set_header(CONTENT_RESPONSE, "true");
     let _writes = container.writes.lock().await;
     let reply = container.execute(emulator, &incoming).await;
-    let results: Vec<BatchResult> = serde_json::from_slice(&reply.body).unwrap_or_default();
     let key = incoming.header(header::PARTITION_KEY).unwrap_or_default().to_owned();
     let mut effects = Vec::new();
     for (operation, result) in
-        operations.into_iter().zip(results).filter(|(_, result)| (200..300).contains(&result.status))
+        operations.into_iter().zip(results(&reply)).filter(|(_, result)| (200..300).contains(&result.status))
     {
         match (operation.kind.as_str(), result.body) {
             ("Read", _) => {}
@@ -137,7 +148,7 @@ pub(crate) async fn batch(
         }
     }
     append(container, &reply, effects);
-    reply
+    if is_key_mismatch(&reply) { reply.with(header::SUBSTATUS, PARTITION_KEY_MISMATCH) } else { reply }
 }
 
 /// The operations of a transactional batch, if all their items can be stored.

@@ -27,6 +27,8 @@ pub struct ChangefeedOptions {
     pub indexed_fields: Vec<String>,
     /// The field of a restored document that is set to the time of the restore, in seconds since 1970; `None` sets no field.
     pub restored_at_field: Option<String>,
+    /// The field of a restored document that is set to the id of the restore; `None` sets no field.
+    pub restore_id_field: Option<String>,
     /// The days for which a superseded version is kept; `None` keeps it forever.
     pub retention_days: Option<u32>,
     /// The limits and intervals of jobs.
@@ -71,9 +73,14 @@ impl Changefeed {
         let (concurrency, timeout) = (options.concurrency, options.batch_timeout);
         let capture_options = CaptureOptions { concurrency, batch_timeout: timeout };
         let capture = Capture::new(&containers, history.clone(), capture_options);
-        let restore_options = RestoreOptions { concurrency, timeout, restored_at_field: options.restored_at_field };
+        let restore_options = RestoreOptions {
+            concurrency,
+            timeout,
+            restored_at_field: options.restored_at_field,
+            restore_id_field: options.restore_id_field,
+        };
         let restores = Restores::new(
-            containers.names().clone(),
+            containers.clone(),
             history.clone(),
             jobs.clone(),
             options.locations.clone(),

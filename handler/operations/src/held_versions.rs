@@ -37,7 +37,7 @@ impl JobsHoldVersions {
 
     async fn find_pinned_after(&self, second: i64) -> Result<PinnedVersions, Error> {
         let mut pinned = PinnedVersions::default();
-        let unfinished = "c.startedAt > @from AND NOT (c.state IN ('done', 'conflicts', 'planned')) \
+        let unfinished = "c.startedAt > @from AND NOT (c.state IN ('done', 'conflicts', 'unknowns', 'planned')) \
              AND (NOT IS_DEFINED(c.request.dryRun) OR c.request.dryRun != true)";
         for id in self.restore_ids(unfinished, second, i64::MAX).await? {
             let mut continuation = None;

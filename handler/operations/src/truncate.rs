@@ -1,18 +1,25 @@
 //! Deletes documents of the monitored or the changes container.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use changefeed_cosmos::{Container, Error, ErrorKind, MAX_PAGE_ITEMS, read_id_and_key, select_id_and_key};
+use changefeed_cosmos::{
+    Container, DocumentName, Error, ErrorKind, MAX_PAGE_ITEMS, read_id_and_key, select_id_and_key,
+};
 use changefeed_history::Role;
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::documents::{Documents, Progress};
 
 /// The most documents that one request deletes.
 const MAX_TRUNCATE: u64 = 10_000_000;
+/// The most documents that the service cannot delete before the request fails.
+const MAX_NOT_DELETED: usize = 1000;
+/// The most messages about them in the report.
+const MAX_MESSAGES: usize = 20;
 
 /// A request to delete documents.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,17 +32,28 @@ pub struct TruncateRequest {
 }
 
 /// The outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TruncateReport {
     /// Documents deleted.
     pub deleted: u64,
+    /// Documents that the service cannot delete.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub not_deleted: u64,
+    /// Why, for the first 20 of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<String>,
     /// Request units.
     pub request_charge: f64,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Documents {
     /// Deletes up to `max` documents. LatestVersion mode does not report deletes: the history has no delete of these documents.
+    /// Documents that the service cannot delete are reported.
     ///
     /// # Errors
     /// When the request is invalid, and when a delete fails. Documents that were deleted before are not restored.
@@ -51,26 +69,47 @@ impl Documents {
         let query = format!("SELECT VALUE {} FROM c", select_id_and_key(container.key_paths()));
         let done = AtomicU64::new(0);
         let mut report = TruncateReport::default();
+        let mut not_deleted = HashSet::new();
         // Each round queries again: the first page no longer has the documents that the round before deleted.
         while report.deleted < request.max {
             let wanted = u32::try_from(request.max - report.deleted).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS);
-            let items = first_items(&container, &query, wanted, &mut report).await?;
+            let items = first_items(&container, &query, wanted, &not_deleted, &mut report).await?;
             if items.is_empty() {
                 break;
             }
-            let delete = |item: Value| {
+            let delete = |name: DocumentName| {
                 let (container, done) = (&container, &done);
                 async move {
-                    let name = read_id_and_key(&item, container.key_paths())?;
-                    let charge = container.delete(&name.partition_key, &name.id, None).await?;
-                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, request.max);
-                    Ok::<_, Error>(charge)
+                    match container.delete(&name.partition_key, &name.id, None).await {
+                        Ok(charge) => {
+                            progress(done.fetch_add(1, Ordering::Relaxed) + 1, request.max);
+                            Ok(Ok(charge))
+                        }
+                        // The service cannot do it, and the other documents can be deleted.
+                        Err(error) if error.is_unsupported() => Ok(Err((name, error))),
+                        Err(error) => Err(error),
+                    }
                 }
             };
-            let charges: Vec<Option<f64>> =
+            let outcomes: Vec<Result<Option<f64>, (DocumentName, Error)>> =
                 futures::stream::iter(items).map(delete).buffer_unordered(self.concurrency).try_collect().await?;
+            let mut charges = Vec::new();
+            let before = not_deleted.len();
+            for outcome in outcomes {
+                match outcome {
+                    Ok(charge) => charges.push(charge),
+                    Err((_, error)) if not_deleted.len() == MAX_NOT_DELETED => return Err(error),
+                    Err((name, error)) => {
+                        not_deleted.insert(name.to_index_key());
+                        report.not_deleted += 1;
+                        if report.messages.len() < MAX_MESSAGES {
+                            report.messages.push(error.to_string());
+                        }
+                    }
+                }
+            }
             let deleted = charges.iter().flatten().count() as u64;
-            if deleted == 0 {
+            if deleted == 0 && not_deleted.len() == before {
                 // Another writer deletes the same items, or the container has other keys. The next query might never end this.
                 return Err(Error::new(
                     ErrorKind::Conflict,
@@ -85,20 +124,24 @@ impl Documents {
     }
 }
 
-/// The first items of the container. Empty pages are skipped.
+/// The first documents of the container that are not among `skipped`. Pages without one are skipped.
 async fn first_items(
     container: &Container,
     query: &str,
     wanted: u32,
+    skipped: &HashSet<String>,
     report: &mut TruncateReport,
-) -> Result<Vec<Value>, Error> {
+) -> Result<Vec<DocumentName>, Error> {
     let page_size = NonZeroU32::new(wanted).unwrap_or(NonZeroU32::MIN);
     let mut continuation = None;
     loop {
         let page = container.query(query, &Map::new(), None, page_size, continuation.as_deref()).await?;
         report.request_charge += page.request_charge;
-        if !page.items.is_empty() || page.continuation.is_none() {
-            return Ok(page.items);
+        let names = page.items.iter().map(|item| read_id_and_key(item, container.key_paths()));
+        let names = names.collect::<Result<Vec<_>, _>>()?;
+        let names: Vec<_> = names.into_iter().filter(|name| !skipped.contains(&name.to_index_key())).collect();
+        if !names.is_empty() || page.continuation.is_none() {
+            return Ok(names);
         }
         continuation = page.continuation;
     }

@@ -1,6 +1,7 @@
 //! What a running processor reports: acquired and released leases, and errors.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use changefeed_cosmos::Error;
 
@@ -41,6 +42,14 @@ impl ProcessingError {
     /// Whether an operator has to repair something, which is logged as an error and not as a warning.
     pub(crate) fn needs_repair(&self) -> bool {
         matches!(self, Self::UnreadablePage(_) | Self::Gap(_))
+    }
+
+    /// The time that the service asks to wait before the next request.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::ChangeFeed(error) | Self::UnreadablePage(error) | Self::Lease(error) => error.retry_after(),
+            Self::Handler(_) | Self::HandlerPanicked | Self::Gap(_) | Self::Overlap(_) => None,
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::lease::Lease;
 const UPDATE_ATTEMPTS: usize = 6;
 /// A lock that is older was left behind by an instance that died.
 const LOCK_SECONDS: i64 = 30;
-/// The service does not allow these characters in an id.
+/// Ids with these characters cannot be part of a URL path, and the processors of other SDKs address leases by their paths.
 const FORBIDDEN_IN_ID: [char; 4] = ['/', '\\', '?', '#'];
 
 /// The lock under which leases are created, as this instance acquired it.
@@ -46,8 +46,10 @@ impl LeaseStore {
         leases: Container,
         clock: Clock,
     ) -> Result<Self, Error> {
-        if processor_name.contains(FORBIDDEN_IN_ID) {
-            let message = format!("the processor name {processor_name:?} contains one of / \\ ? #; use another name");
+        if processor_name.contains(FORBIDDEN_IN_ID) || processor_name.contains(char::is_control) {
+            let message = format!(
+                "the processor name {processor_name:?} contains one of / \\ ? # or a control character; use another name"
+            );
             return Err(Error::invalid(format!("opening lease container {}", leases.name()), message));
         }
         let key_paths = leases.items.key_paths();

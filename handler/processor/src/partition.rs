@@ -15,7 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use changefeed_cosmos::{Error, ErrorKind};
+use changefeed_cosmos::{Error, ErrorKind, pause_before_retry};
 use futures::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -113,7 +113,8 @@ impl RangeReader<'_> {
                 // A handler may return an error when it is cancelled.
                 Err(_) if self.stop.is_cancelled() || self.held.lost().is_cancelled() => return,
                 Err(error) => {
-                    let next_step = format!("; retrying in {:.1} s", retry_delay.as_secs_f64());
+                    let pause = pause_before_retry(retry_delay, error.retry_after());
+                    let next_step = format!("; retrying in {:.1} s", pause.as_secs_f64());
                     self.instance.notifications.error(Some(token), &error, &next_step);
                     if matches!(error, ProcessingError::Handler(_) | ProcessingError::HandlerPanicked) {
                         // With manual checkpoints, earlier batches since the last checkpoint may have failed too.
@@ -123,7 +124,6 @@ impl RangeReader<'_> {
                     if failures > 1 {
                         self.record_failure(Some(&error.to_string())).await;
                     }
-                    let pause = retry_delay;
                     retry_delay = (retry_delay * 2).min(settings.max_retry_delay);
                     pause
                 }

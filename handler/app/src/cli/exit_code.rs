@@ -5,7 +5,7 @@
 //! | 0 | done |
 //! | 1 | failed, cancelled, or detached before the end |
 //! | 2 | wrong usage |
-//! | 3 | done, with conflicts, damage, findings, or dead letters that still cannot be stored |
+//! | 3 | done, with conflicts, unknown states, damage, findings, or dead letters that still cannot be stored |
 //! | 4 | declined at a prompt |
 
 use std::process::ExitCode;
@@ -45,7 +45,7 @@ impl Exit {
     pub fn of_job(state: JobState) -> Self {
         match state {
             JobState::Failed | JobState::Cancelled => Self::Failed,
-            JobState::Conflicts | JobState::Findings => Self::Found,
+            JobState::Conflicts | JobState::Unknowns | JobState::Findings => Self::Found,
             JobState::Planned | JobState::Queued | JobState::Running | JobState::Done => Self::Done,
         }
     }
@@ -54,7 +54,7 @@ impl Exit {
     pub fn of_plan(counts: &Counts) -> Self {
         match counts {
             Counts { failed: 1.., .. } => Self::Failed,
-            Counts { conflict: 1.., .. } => Self::Found,
+            Counts { conflict: 1.., .. } | Counts { unknown: 1.., .. } => Self::Found,
             _ => Self::Done,
         }
     }
@@ -95,10 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_outweighs_a_conflict() {
-        let counts = |conflict, failed| Counts { conflict, failed, ..Counts::default() };
-        assert_eq!(Exit::of_plan(&counts(1, 1)), Exit::Failed);
-        assert_eq!(Exit::of_plan(&counts(1, 0)), Exit::Found);
-        assert_eq!(Exit::of_plan(&counts(0, 0)), Exit::Done);
+    fn a_failure_outweighs_a_conflict_and_an_unknown_state() {
+        let counts = |unknown, conflict, failed| Counts { unknown, conflict, failed, ..Counts::default() };
+        assert_eq!(Exit::of_plan(&counts(1, 1, 1)), Exit::Failed);
+        assert_eq!(Exit::of_plan(&counts(0, 1, 0)), Exit::Found);
+        assert_eq!(Exit::of_plan(&counts(1, 0, 0)), Exit::Found);
+        assert_eq!(Exit::of_plan(&counts(0, 0, 0)), Exit::Done);
     }
 }

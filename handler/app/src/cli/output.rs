@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
+use changefeed_cosmos::printable;
 use changefeed_history::FieldChange;
 use clap::{Args, ValueEnum};
 use comfy_table::Table;
@@ -34,12 +35,12 @@ pub fn print_json(value: &impl Serialize) -> Result<()> {
     print_line(&serde_json::to_string(value)?)
 }
 
-/// Prints a table.
+/// Prints a table. Control characters are escaped: a value cannot break the table or the terminal.
 pub fn print_table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<()> {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(header);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| printable(cell)));
     }
     print_line(&table.to_string())
 }

@@ -25,11 +25,15 @@ pub struct RetentionArguments {
 
 /// Removes expired versions.
 pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<Exit> {
-    let sweep = |dry_run| SweepRequest { now: Utc::now(), dry_run, time_limit: None };
+    let retention = &service.changefeed.retention;
+    let sweep = async |dry_run| {
+        let now = retention.now(Utc::now).await?;
+        retention.sweep(&SweepRequest { now, dry_run, time_limit: None }).await
+    };
     let for_humans = arguments.output.output == Output::Table;
     let print = |report: &SweepReport| if for_humans { print_line(&summary(report)) } else { print_json(report) };
     if arguments.dry_run || !arguments.yes {
-        let plan = service.changefeed.retention.sweep(&sweep(true)).await?;
+        let plan = sweep(true).await?;
         if arguments.dry_run || plan.versions == 0 {
             print(&plan)?;
             return Ok(Exit::Done);
@@ -39,7 +43,7 @@ pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<Ex
         }
         confirm(&format!("Remove {} versions? This cannot be undone.", plan.versions), "nothing was removed")?;
     }
-    let report = service.changefeed.retention.sweep(&sweep(false)).await?;
+    let report = sweep(false).await?;
     print(&report)?;
     Ok(Exit::Done)
 }

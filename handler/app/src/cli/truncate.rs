@@ -49,5 +49,12 @@ pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<Exi
             print_line(&format!("deleted {} documents for {:.0} RU", report.deleted, report.request_charge))
         }
     }?;
+    for message in &report.messages {
+        eprintln!("error: {message}");
+    }
+    if report.not_deleted > 0 {
+        eprintln!("error: {} documents could not be deleted", report.not_deleted);
+        return Ok(Exit::Failed);
+    }
     Ok(Exit::Done)
 }

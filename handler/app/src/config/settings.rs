@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
+use changefeed_cosmos::ResourceName;
 use changefeed_history::ContainerNames;
 use changefeed_jobs::JobOptions;
 use changefeed_operations::ChangefeedOptions;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub retention_days: Option<u32>,
     /// The property of a restored document that receives the time of the restore; `None`: no property.
     pub restored_at_field: Option<String>,
+    /// The property of a restored document that receives the id of the restore; `None`: no property.
+    pub restore_id_field: Option<String>,
     /// The mode of the change feed for `changefeed process`.
     pub mode: ChangeFeedMode,
     /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
@@ -77,7 +80,8 @@ impl Settings {
             batch_timeout: Duration::from_secs(number(&BATCH_TIMEOUT, &text(&BATCH_TIMEOUT), BATCH_TIMEOUT_RANGE)?),
             indexed_fields: indexed_fields(source.get(INDEXED_FIELDS.name).unwrap_or_default())?,
             retention_days: retention_days(source)?,
-            restored_at_field: restored_at_field(source)?,
+            restored_at_field: stamp_field(source, &RESTORED_AT_FIELD)?,
+            restore_id_field: stamp_field(source, &RESTORE_ID_FIELD)?,
             mode: mode(&text(&MODE))?,
             lease_prefix: lease_prefix(source)?,
             locations: locations(source)?,
@@ -92,6 +96,7 @@ impl Settings {
             batch_timeout: self.batch_timeout,
             indexed_fields: self.indexed_fields.clone(),
             restored_at_field: self.restored_at_field.clone(),
+            restore_id_field: self.restore_id_field.clone(),
             retention_days: self.retention_days,
             jobs: JobOptions::default(),
             locations: self.locations.clone(),
@@ -113,23 +118,21 @@ impl Settings {
             INDEXED_FIELDS.name: self.indexed_fields,
             RETENTION_DAYS.name: self.retention_days,
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
+            RESTORE_ID_FIELD.name: self.restore_id_field.as_deref().unwrap_or_default(),
             MODE.name: self.mode.to_string(),
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
             BACKUP_STORAGE.name: self.locations.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
+            BACKUP_HOSTS.name: self.locations.token_hosts,
             PORT.name: self.port,
         })
     }
 }
 
 fn container_name(setting: &Setting, name: String) -> Result<String> {
-    let wrong = |character: &char| matches!(character, '/' | '\\' | '#' | '?');
-    if name.len() > 255 || name.ends_with(' ') || name.chars().any(|character| wrong(&character)) {
-        bail!(
-            "setting {} is {name:?}; allowed are up to 255 characters without / \\ # ? that do not end with a space",
-            setting.name
-        );
+    match ResourceName::try_from(name) {
+        Ok(name) => Ok(name.into()),
+        Err(error) => bail!("setting {}: {error}", setting.name),
     }
-    Ok(name)
 }
 
 /// A container in two roles would capture its own writes.
@@ -188,9 +191,10 @@ fn mode(text: &str) -> Result<ChangeFeedMode> {
 /// The prefix becomes part of an item's id.
 fn lease_prefix(source: &Source) -> Result<String> {
     let prefix = source.get(LEASE_PREFIX.name).unwrap_or_default();
-    if prefix.len() > MAX_LEASE_PREFIX_BYTES || prefix.contains(['/', '\\', '#', '?']) {
+    let is_forbidden = |character: char| matches!(character, '/' | '\\' | '#' | '?') || character.is_control();
+    if prefix.len() > MAX_LEASE_PREFIX_BYTES || prefix.contains(is_forbidden) {
         bail!(
-            "setting {} is {prefix:?}; allowed are up to {MAX_LEASE_PREFIX_BYTES} bytes without / \\ # ?",
+            "setting {} is {prefix:?}; allowed are up to {MAX_LEASE_PREFIX_BYTES} bytes without / \\ # ? and control characters",
             LEASE_PREFIX.name
         );
     }
@@ -204,12 +208,12 @@ fn retention_days(source: &Source) -> Result<Option<u32>> {
 }
 
 /// The property must not be one that identifies a document.
-fn restored_at_field(source: &Source) -> Result<Option<String>> {
-    let field = source.get_even_empty(RESTORED_AT_FIELD.name).unwrap_or(RESTORED_AT_FIELD.default);
+fn stamp_field(source: &Source, setting: &Setting) -> Result<Option<String>> {
+    let field = source.get_even_empty(setting.name).unwrap_or(setting.default);
     if ["id", "ttl"].contains(&field) || field.starts_with('_') {
         bail!(
             "setting {} is {field:?}; allowed are names other than id, ttl and those that start with _, or empty: no property",
-            RESTORED_AT_FIELD.name
+            setting.name
         );
     }
     Ok(Some(field.to_owned()).filter(|field| !field.is_empty()))
@@ -250,7 +254,11 @@ mod tests {
         );
         assert!(refused("CHANGEFEED_CONCURRENCY", "0").contains("from 1 to 1000"));
         assert!(refused("FUNCTIONS_CUSTOMHANDLER_PORT", "65536").contains("65535"));
-        assert!(refused("CHANGEFEED_DATABASE", "a/b").contains("CHANGEFEED_DATABASE"));
+        for wrong in ["a/b", "..", "./jobs", "a ", "a\n", "a\tb"] {
+            let message = refused("CHANGEFEED_DATABASE", wrong);
+            let expected = format!("setting CHANGEFEED_DATABASE: invalid name {wrong:?}");
+            assert!(message.contains(&expected) && message.contains("1 to 255 characters"), "{message}");
+        }
         assert!(
             refused("CHANGEFEED_CHANGES_CONTAINER", "events")
                 .contains("CHANGEFEED_MONITORED_CONTAINER and CHANGEFEED_CHANGES_CONTAINER")
@@ -269,7 +277,9 @@ mod tests {
                 "{message}"
             );
         }
-        assert!(refused("CHANGEFEED_RESTORED_AT_FIELD", "id").contains("CHANGEFEED_RESTORED_AT_FIELD"));
+        for setting in ["CHANGEFEED_RESTORED_AT_FIELD", "CHANGEFEED_RESTORE_ID_FIELD"] {
+            assert!(refused(setting, "id").contains(setting));
+        }
     }
 
     #[test]

@@ -1,20 +1,21 @@
 //! Access to the storage account of backups: by a connection string, or by the identity that is used for Cosmos DB.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use changefeed_backup_format::LocationAccess;
 
 use super::connection::identity;
 use super::source::Source;
-use super::table::BACKUP_STORAGE;
+use super::table::{BACKUP_HOSTS, BACKUP_STORAGE};
 
 /// Reads the access to locations of backups. It does not need the settings of Cosmos DB.
 ///
 /// # Errors
-/// When the connection string is incomplete.
+/// When the connection string is incomplete, or a host is not one.
 pub fn locations(source: &Source) -> Result<LocationAccess> {
     let connection_string = source.get(BACKUP_STORAGE.name).map(str::to_owned);
     let identity = if connection_string.is_some() { None } else { identity(source) };
-    let locations = LocationAccess { connection_string, identity, host: None };
+    let token_hosts = token_hosts(source.get(BACKUP_HOSTS.name).unwrap_or_default())?;
+    let locations = LocationAccess { connection_string, identity, token_hosts, host: None };
     locations.account().map_err(|message| {
         anyhow!(
             "setting {}: {message}; use the connection string of a storage account: \
@@ -23,4 +24,22 @@ pub fn locations(source: &Source) -> Result<LocationAccess> {
         )
     })?;
     Ok(locations)
+}
+
+fn token_hosts(text: &str) -> Result<Vec<String>> {
+    let hosts = text.split(',').map(str::trim).filter(|host| !host.is_empty());
+    let host = |host: &str| {
+        let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+        let is_name = !name.is_empty()
+            && name.chars().all(|character| character.is_ascii_alphanumeric() || ".-".contains(character));
+        if !is_name || port.is_some_and(|port| port.parse::<u16>().is_err()) {
+            bail!(
+                "setting {} holds {host:?}; allowed are host names separated by commas, each with a port if it is not the usual one: \
+                 backups.example.com,10.0.0.4:10000",
+                BACKUP_HOSTS.name
+            );
+        }
+        Ok(host.to_ascii_lowercase())
+    };
+    hosts.map(host).collect()
 }

@@ -18,15 +18,17 @@ pub const CONCURRENCY: Setting = Setting { name: "CHANGEFEED_CONCURRENCY", defau
 pub const BATCH_TIMEOUT: Setting = Setting { name: "CHANGEFEED_BATCH_TIMEOUT_SECONDS", default: "240" };
 pub const INDEXED_FIELDS: Setting = Setting { name: "CHANGEFEED_INDEXED_FIELDS", default: "-" };
 pub const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_FIELD", default: "restored_at" };
+pub const RESTORE_ID_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORE_ID_FIELD", default: "restore_id" };
 pub const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS", default: "-" };
 pub const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
 pub const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
 pub const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
 pub const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
+pub const BACKUP_HOSTS: Setting = Setting { name: "CHANGEFEED_BACKUP_HOSTS", default: "-" };
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the README's table, without those of the connection.
-pub const SETTINGS: [Setting; 16] = [
+pub const SETTINGS: [Setting; 18] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -38,9 +40,11 @@ pub const SETTINGS: [Setting; 16] = [
     INDEXED_FIELDS,
     RETENTION_DAYS,
     RESTORED_AT_FIELD,
+    RESTORE_ID_FIELD,
     MODE,
     LEASE_PREFIX,
     BACKUP_STORAGE,
+    BACKUP_HOSTS,
     PORT,
     RUST_LOG,
 ];

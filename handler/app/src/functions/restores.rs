@@ -37,6 +37,16 @@ pub async fn items(
     Ok(HttpResponse::Ok().json(service.changefeed.restores.items_page(&id, &page).await?))
 }
 
+/// `POST /api/restores/{id}/execute`: executes the stored plan of a dry run that is a job, once. A plan that was executed is answered
+/// with its result.
+pub async fn execute(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+    let record = service.changefeed.restores.execute_plan(&id).await?;
+    if !record.state.is_end() {
+        return Ok(under_way(record.view()));
+    }
+    Ok(HttpResponse::Ok().json(service.changefeed.restores.show(&record.id).await?))
+}
+
 /// `POST /api/restores/{id}/cancel`: cancels a job. Documents already written are not changed back.
 pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.jobs.cancel(RESTORE, &id).await?;
@@ -44,7 +54,7 @@ pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Res
     Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
 }
 
-/// `POST /api/restores/{id}/undo` `{dryRun?, force?, reason?, requestedBy?}`: undoes the restore.
+/// `POST /api/restores/{id}/undo` `{dryRun?, force?, reason?, requestedBy?}`: undoes the restore, once.
 pub async fn undo(
     service: Data<Service>,
     id: Path<String>,

@@ -12,8 +12,12 @@ use crate::service::Service;
 /// `POST /Retention`: sweeps within the time limit of an invocation. The timer's body is ignored, because a sweep resumes
 /// where the last one stopped. The answer is always a JSON object, because the host hangs on an empty body.
 pub async fn post(service: Data<Service>, _: NoQuery, _: RawJson) -> Result<HttpResponse, ApiError> {
-    let request = SweepRequest { now: Utc::now(), dry_run: false, time_limit: Some(service.time_limit()) };
-    let report = service.changefeed.retention.sweep(&request).await.map_err(|error| {
+    let sweep = async {
+        let now = service.changefeed.retention.now(Utc::now).await?;
+        let request = SweepRequest { now, dry_run: false, time_limit: Some(service.time_limit()) };
+        service.changefeed.retention.sweep(&request).await
+    };
+    let report = sweep.await.map_err(|error| {
         log::warn!("could not remove expired versions; the next sweep retries: {error}");
         ApiError::try_again(&error)
     })?;

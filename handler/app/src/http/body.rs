@@ -1,21 +1,27 @@
 //! Request bodies.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::Bytes;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest};
-use serde::de::DeserializeOwned;
+use futures::{Stream, StreamExt};
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::ApiError;
 
 /// Maximum size of a body. A batch of the change feed has at most 4 MB and one transaction; the host encodes it three
 /// times, which can make it ten times as large.
-pub const MAX_BODY_BYTES: usize = 128 * 1024 * 1024;
+const MAX_BODY_BYTES: usize = 128 * 1024 * 1024;
 
-/// A body that has not been parsed. 415 for a content type other than JSON, 413 when it is too large.
+/// How long a body may be interrupted.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A body that has not been parsed. 408 when it is interrupted for 30 seconds, 415 for a content type other than JSON, 413 when it is too large.
 pub struct RawJson(pub Bytes);
 
 /// A JSON body. The type refuses unknown properties; 400 for invalid JSON or another shape.
@@ -27,14 +33,34 @@ impl FromRequest for RawJson {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let content_type = check_content_type(request);
-        let body = Bytes::from_request(request, payload);
+        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let payload = payload.take();
         Box::pin(async move {
             content_type?;
-            body.await.map(Self).map_err(|error| match error.as_response_error().status_code().as_u16() {
-                413 => ApiError::too_large(MAX_BODY_BYTES),
-                _ => ApiError::bad_request(format!("invalid body: {error}")),
-            })
+            read_body(payload, announced, IDLE_TIMEOUT).await.map(Self)
         })
+    }
+}
+
+/// Reads a body of at most [`MAX_BODY_BYTES`]. 408 when no byte arrives for the idle time.
+async fn read_body<S, E>(mut payload: S, announced: Option<usize>, idle: Duration) -> Result<Bytes, ApiError>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: Display,
+{
+    let announced = announced.unwrap_or_default();
+    if announced > MAX_BODY_BYTES {
+        return Err(ApiError::too_large(MAX_BODY_BYTES));
+    }
+    let mut body = BytesMut::with_capacity(announced);
+    loop {
+        let chunk = tokio::time::timeout(idle, payload.next()).await.map_err(|_| ApiError::timed_out(idle))?;
+        let Some(chunk) = chunk else { return Ok(body.freeze()) };
+        let chunk = chunk.map_err(|error| ApiError::bad_request(format!("invalid body: {error}")))?;
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(ApiError::too_large(MAX_BODY_BYTES));
+        }
+        body.extend_from_slice(&chunk);
     }
 }
 
@@ -50,11 +76,15 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
             let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
             let mut deserializer = serde_json::Deserializer::from_slice(&body);
             let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                // Before the syntax error, the parser may have found a property that is unknown or has a wrong value.
+                if let Err(error) = serde_json::from_slice::<IgnoredAny>(&body) {
+                    return ApiError::bad_request(format!("the body is not JSON: {error}"));
+                }
                 let path = error.path().to_string();
                 let location = if path == "." { "invalid body" } else { &path };
                 ApiError::bad_request(format!("{location}: {}", error.inner()))
             })?;
-            deserializer.end().map_err(|error| ApiError::bad_request(format!("invalid body: {error}")))?;
+            deserializer.end().map_err(|error| ApiError::bad_request(format!("the body is not JSON: {error}")))?;
             Ok(Self(value))
         })
     }
@@ -72,5 +102,32 @@ fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
         Ok(())
     } else {
         Err(ApiError::wrong_content_type(&value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::ResponseError;
+    use futures::stream;
+
+    const IDLE: Duration = Duration::from_millis(20);
+
+    fn chunks(texts: &'static [&'static str]) -> impl Stream<Item = Result<Bytes, String>> + Unpin {
+        stream::iter(texts).map(|text| Ok(Bytes::from_static(text.as_bytes())))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_to_its_end_unless_it_stops_or_is_too_large() {
+        let body = read_body(chunks(&["{\"a\"", ":1}"]), Some(7), IDLE).await.expect("a body");
+        assert_eq!(body, "{\"a\":1}");
+        let interrupted = chunks(&["{"]).chain(stream::pending());
+        let error = read_body(interrupted, Some(7), IDLE).await.expect_err("interrupted");
+        assert_eq!(error.status_code().as_u16(), 408);
+        let error = read_body(chunks(&[]), Some(MAX_BODY_BYTES + 1), IDLE).await.expect_err("too large");
+        assert_eq!(error.status_code().as_u16(), 413);
+        let large = stream::repeat_with(|| Ok::<_, String>(Bytes::from(vec![b' '; 1 << 20])));
+        let error = read_body(large, None, IDLE).await.expect_err("too large");
+        assert_eq!(error.status_code().as_u16(), 413);
     }
 }

@@ -2,6 +2,7 @@
 //! `Retry-After`.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
@@ -41,6 +42,12 @@ impl ApiError {
         Self { allowed: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message) }
     }
 
+    /// 408: no byte of the body arrived for this time.
+    pub fn timed_out(idle: Duration) -> Self {
+        let message = format!("no byte of the body arrived for {} seconds", idle.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", message)
+    }
+
     /// 413.
     pub fn too_large(limit: usize) -> Self {
         let message = format!("the body is larger than the limit of {limit} bytes");
@@ -67,6 +74,7 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let (status, code) = match error.kind() {
             ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "InvalidRequest"),
+            ErrorKind::PlaceNotAllowed => (StatusCode::BAD_REQUEST, "PlaceNotAllowed"),
             ErrorKind::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
             ErrorKind::Conflict => (StatusCode::CONFLICT, "Conflict"),
             ErrorKind::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),

@@ -6,6 +6,6 @@ mod error;
 mod query;
 
 pub use accepted::accepted;
-pub use body::{Json, MAX_BODY_BYTES, RawJson};
+pub use body::{Json, RawJson};
 pub use error::ApiError;
 pub use query::{NoQuery, Query};

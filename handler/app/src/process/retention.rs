@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use changefeed_history::SweepRequest;
+use changefeed_cosmos::Error;
+use changefeed_history::{SweepReport, SweepRequest};
 use chrono::Utc;
 use tokio::task::JoinHandle;
 
@@ -28,8 +29,7 @@ impl Sweeping {
             loop {
                 tokio::time::sleep(pause).await;
                 pause = INTERVAL;
-                let request = SweepRequest { now: Utc::now(), dry_run: false, time_limit: Some(INTERVAL / 2) };
-                match service.changefeed.retention.sweep(&request).await {
+                match sweep(&service).await {
                     Ok(report) => {
                         log::info!("removed {} expired versions, {:.1} RU", report.versions, report.request_charge)
                     }
@@ -38,6 +38,12 @@ impl Sweeping {
             }
         }))
     }
+}
+
+async fn sweep(service: &Service) -> Result<SweepReport, Error> {
+    let retention = &service.changefeed.retention;
+    let now = retention.now(Utc::now).await?;
+    retention.sweep(&SweepRequest { now, dry_run: false, time_limit: Some(INTERVAL / 2) }).await
 }
 
 impl Drop for Sweeping {

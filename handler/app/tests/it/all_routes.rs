@@ -40,6 +40,20 @@ async fn every_route_rejects_an_unknown_parameter() {
     }
 }
 
+#[tokio::test]
+async fn a_path_may_have_any_case_and_a_slash_at_its_end_and_no_answer_is_cached() {
+    let world = World::new().await;
+    let handler = world.handler();
+    for path in ["/api/status", "/API/Status", "/api/DEAD-letters/", "/Api/restores?maxItems=1", "/api/nothing"] {
+        let answer = handler.respond(Method::GET, path, "").await;
+        let expected = if path == "/api/nothing" { StatusCode::NOT_FOUND } else { StatusCode::OK };
+        assert_eq!(answer.status(), expected, "{path}");
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{path}");
+        assert_eq!(header("x-content-type-options").as_deref(), Some("nosniff"), "{path}");
+    }
+}
+
 /// The paths that return one record. Every other path of a GET is a list.
 const NOT_LISTS: [&str; 9] = [
     "/",

@@ -236,6 +236,9 @@ async fn damaged_and_missing_backups_are_named_and_have_distinct_exit_codes() {
     let (status, answer) = handler.post("/api/backups", &json!({"to": "/somewhere"})).await;
     assert_eq!(status.as_u16(), 400);
     assert!(answer["error"]["message"].as_str().expect("message").contains("URL of blobs"), "{answer}");
+    let elsewhere = json!({"to": "https://backups.example.com/c/p"});
+    let (status, answer) = handler.post("/api/backups", &elsewhere).await;
+    assert_eq!((status.as_u16(), &answer["error"]["code"]), (400, &json!("PlaceNotAllowed")), "{answer}");
     let (_, listed) = handler.get("/api/backups").await;
     let id = listed["items"][0]["id"].as_str().expect("id");
     assert_eq!(handler.get(&format!("/api/backups/{id}")).await.1["counts"]["documents"], 50);

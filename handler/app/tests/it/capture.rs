@@ -202,7 +202,7 @@ async fn an_invalid_document_becomes_a_dead_letter_and_the_rest_of_the_batch_is_
     let bad = [
         "5".to_owned(),
         r#"{"pk":"a","_ts":1,"_etag":"n"}"#.to_owned(),
-        r#"{"id":"a/b","pk":"a","_ts":1,"_etag":"s"}"#.to_owned(),
+        json!({"id": "x".repeat(1024), "pk": "a", "_ts": 1, "_etag": "s"}).to_string(),
         deep,
         huge,
     ];

@@ -83,6 +83,19 @@ async fn an_invalid_request_is_rejected_with_the_property_and_the_allowed_values
 }
 
 #[tokio::test]
+async fn a_body_that_is_not_json_is_reported_as_such_on_every_path() {
+    let world = World::new().await;
+    let handler = world.handler();
+    for path in ["/api/restores", "/api/restores/none/undo", "/api/backups", "/api/verify", "/api/query"] {
+        for body in ["{all: true}", "{\"all\": tru", "all", "{}}", "[", "{\"documents\":[{]}"] {
+            let (status, message) = rejected(&handler, path, "application/json", body).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{path} {body}");
+            assert!(message.starts_with("the body is not JSON: "), "{path} {body}: {message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_path_or_method_is_reported() {
     let world = World::new().await;
     let handler = world.handler();

@@ -194,7 +194,8 @@ async fn the_change_feed_runs_a_job_to_its_end_in_the_functions_app() {
     local.until_all_captured(DEADLINE).await;
     let job = local.post("restores", json!({"all": true, "asOf": newest, "job": true})).await;
     let path = format!("restores/{}", job["id"].as_str().expect("id"));
-    until("the job is done", DEADLINE, async || local.get(&path).await["state"] == "done").await;
+    // The state of the documents that were created later is not known.
+    until("the job is done", DEADLINE, async || local.get(&path).await["state"] == "unknowns").await;
     let plan = local.post("restores", json!({"all": true, "asOf": newest, "dryRun": true})).await;
     assert_eq!((&plan["counts"]["create"], &plan["counts"]["replace"]), (&json!(0), &json!(0)), "{}", plan["counts"]);
 
@@ -245,7 +246,7 @@ async fn a_process_instance_runs_jobs_and_releases_them_when_it_stops() {
 }
 
 #[tokio::test]
-async fn the_command_line_plans_a_large_restore_with_one_job_and_executes_it_with_another() {
+async fn the_command_line_plans_and_executes_a_large_restore_with_a_job() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     capture(&changefeed, &versions(60)).await;

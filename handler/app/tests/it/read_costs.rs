@@ -96,6 +96,51 @@ async fn the_cost_of_a_read_depends_on_its_page_and_not_on_the_length_of_the_his
     }
 }
 
+/// Stores copies of the only item of a container, each with another id and time.
+async fn copy_record(world: &World, container: &str, time: &str, copies: i64) {
+    let record = world.query(container, "SELECT * FROM c").await.remove(0);
+    let container = world.container(container).await;
+    for n in 0..copies {
+        let mut copy = record.clone();
+        let id = format!("copy-{n:05}");
+        copy["id"] = json!(id);
+        copy[time] = json!(format!("2026-01-01T00:00:{:02}.{:03}Z", n / 1000 % 60, n % 1000));
+        container.create_item(id.clone(), &id, &copy, None).await.expect("copy");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_reads_a_page_of_records_however_many_there_are() {
+    let world = World::new().await;
+    let handler = world.handler();
+    handler.invoke(r#"[{"id": "1", "n": 1}]"#, false).await;
+    world.put("a", json!({"id": "1", "pk": "a"})).await;
+    let (status, answer) = handler.post("/api/restores", &json!({"id": "1", "partitionKey": ["a"], "asOf": 1})).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let record = answer["id"].as_str().expect("id").to_owned();
+    let reads = [
+        (format!("/api/dead-letters?maxItems={PAGE}"), 5 * PAGE),
+        (format!("/api/restores/{record}"), 2),
+        ("/api/restores".to_owned(), 5 * 100),
+    ];
+    let mut requests = Vec::new();
+    for copies in [0, many() / 2] {
+        for (container, time) in [("dead-letters", "capturedAt"), ("jobs", "startedAt")] {
+            copy_record(&world, container, time, copies).await;
+        }
+        for (path, most) in &reads {
+            costs(&world);
+            get(&handler, path).await;
+            let costs = costs(&world);
+            assert!(items(&costs) <= *most, "{path} with {copies} more records: {costs:?}");
+            requests.push(costs.values().map(|(count, _)| count).sum::<usize>());
+        }
+    }
+    let (few, many) = requests.split_at(reads.len());
+    // With more items than a page, each of the four partitions may need one more request.
+    assert!(few.iter().zip(many).all(|(few, many)| *many <= few + 4), "{few:?} {many:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_reads_a_second_with_many_versions_in_pages_of_bounded_cost() {
     let world = World::new().await;

@@ -129,6 +129,7 @@ async fn a_restored_document_is_the_version_with_a_timestamp_and_undo_restores_t
     let properties = live.as_object_mut().expect("object");
     properties.retain(|name, _| !["_rid", "_self", "_etag", "_ts", "_attachments"].contains(&name.as_str()));
     assert!(properties.shift_remove("restored_at").is_some_and(|stamp| stamp.is_i64()));
+    assert_eq!(properties.shift_remove("restore_id"), Some(report["id"].clone()));
     assert_eq!(live.to_string(), good.to_string(), "the same values in the same order");
 
     let id = report["id"].as_str().expect("id");

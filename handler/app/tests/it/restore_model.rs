@@ -305,7 +305,7 @@ impl Scenario {
 /// A document without the properties that the service and restores add.
 pub fn body_of(document: &Value) -> Value {
     let mut document = document.clone();
-    let added = ["_rid", "_self", "_etag", "_attachments", "_ts", "_lsn", "restored_at"];
+    let added = ["_rid", "_self", "_etag", "_attachments", "_ts", "_lsn", "restored_at", "restore_id"];
     document.as_object_mut().expect("object").retain(|name, _| !added.contains(&name.as_str()));
     document
 }

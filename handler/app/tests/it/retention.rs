@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use changefeed_history::{Batch, SweepRequest, SweepState};
+use changefeed_history::{Batch, ServiceTime, SweepRequest, SweepState};
 use changefeed_jobs::JobState;
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use local_cosmos::{Effect, Fault, RequestKind};
@@ -112,7 +112,7 @@ async fn a_sweep_finds_late_versions_without_reading_other_documents() {
         changefeed.capture.capture(&batch, changes.iter().map(raw).collect()).await.expect("captured");
     };
     let sweep = async || {
-        let request = SweepRequest { now: Utc::now(), dry_run: false, time_limit: None };
+        let request = SweepRequest { now: ServiceTime::new(Utc::now()), dry_run: false, time_limit: None };
         let report = changefeed.retention.sweep(&request).await.expect("a report");
         assert_eq!(report.state, SweepState::Done);
         (report.documents, report.versions)
@@ -263,13 +263,30 @@ async fn a_restore_can_be_undone_within_the_retention_even_if_it_was_interrupted
 }
 
 #[tokio::test]
+async fn nothing_is_removed_while_the_clock_of_the_machine_is_wrong() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.retention_days = Some(30));
+    for (minutes, words) in [(40 * 24 * 60, "ahead of"), (6, "ahead of"), (-6, "behind")] {
+        let error =
+            changefeed.retention.now(|| Utc::now() + TimeDelta::minutes(minutes)).await.expect_err("a wrong clock");
+        assert!(error.to_string().contains(words) && error.to_string().contains("clock"), "{error}");
+    }
+    for minutes in [-4, 0, 4] {
+        let now = changefeed.retention.now(|| Utc::now() + TimeDelta::minutes(minutes)).await.expect("a right clock");
+        let behind = Utc::now() - now.time();
+        assert!((TimeDelta::zero()..TimeDelta::seconds(30)).contains(&behind), "{behind}");
+    }
+}
+
+#[tokio::test]
 async fn versions_within_the_retention_at_the_start_of_a_job_are_not_removed_before_its_end() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.retention_days = Some(30));
     capture(&changefeed, &[version("1", 40.0, 1), version("1", 29.9, 2), version("2", 40.0, 3), version("2", 29.9, 4)])
         .await;
     let sweep = async |hours: i64| {
-        let request = SweepRequest { now: Utc::now() + TimeDelta::hours(hours), dry_run: false, time_limit: None };
+        let now = ServiceTime::new(Utc::now() + TimeDelta::hours(hours));
+        let request = SweepRequest { now, dry_run: false, time_limit: None };
         changefeed.retention.sweep(&request).await.expect("a report").versions
     };
     let restore = json!({"all": true, "asOf": "-43128m"});
@@ -293,7 +310,7 @@ async fn a_large_expired_restore_is_released_over_several_sweeps() {
     let changes: Vec<Value> = (0..COUNT).map(|n| version(&format!("item-{n}"), 100.0, n as i64)).collect();
     capture(&changefeed, &changes).await;
     let sweep = async |days: i64, time_limit| {
-        let now = Utc::now() + TimeDelta::days(days);
+        let now = ServiceTime::new(Utc::now() + TimeDelta::days(days));
         changefeed.retention.sweep(&SweepRequest { now, dry_run: false, time_limit }).await.expect("a report")
     };
     assert_eq!(sweep(0, None).await.documents, COUNT as u64);

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use changefeed_cosmos::{DocumentName, Key};
-use changefeed_history::{AsOf, Batch, SweepRequest, SweepState, TimeExpression};
+use changefeed_history::{AsOf, Batch, ServiceTime, SweepRequest, SweepState, TimeExpression};
 use changefeed_operations::Changefeed;
 use chrono::DateTime;
 use futures::StreamExt;
@@ -177,7 +177,7 @@ impl Scenario {
 
     fn request(&self, time_limit: Option<Duration>) -> SweepRequest {
         let now = DateTime::from_timestamp(self.clock, 0).expect("a time");
-        SweepRequest { now, dry_run: false, time_limit }
+        SweepRequest { now: ServiceTime::new(now), dry_run: false, time_limit }
     }
 
     async fn sweep(&mut self, days: Option<u32>) {

@@ -16,14 +16,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::rust_source::{Token, code_only, tokens, without_tests};
 use crate::tree::{File, assert_none, at, crate_of, sources};
 
-/// Circles that exist: a folder, and what is in the circle. An entry that is no longer needed fails the test.
-const ALLOWED: &[(&str, &[&str])] = &[
-    ("handler/local-cosmos/src", &["bulk", "writes"]),
-    ("handler/local-cosmos/src", &["change_log", "version_log"]),
-    ("handler/local-cosmos/src", &["control", "endpoint", "expiry", "gateway"]),
-    ("handler/local-cosmos/src", &["emulator", "operation"]),
-];
-
 /// The names from the root of the crate to a module.
 type ModulePath = Vec<String>;
 
@@ -263,14 +255,13 @@ fn way(entries: &Entries, from: &str, to: &str) -> Option<Vec<String>> {
     None
 }
 
-/// The circles of the crates that these files belong to, but for those that are allowed.
-fn circles(files: &[File], allowed: &[(&str, &[&str])]) -> Vec<String> {
+/// The circles of the crates that these files belong to.
+fn circles(files: &[File]) -> Vec<String> {
     let mut crates: BTreeMap<&str, Vec<&File>> = BTreeMap::new();
     for file in files {
         crates.entry(crate_of(&file.path).expect("a source file")).or_default().push(file);
     }
     let mut found = Vec::new();
-    let mut needed = BTreeSet::new();
     for (name, files) in crates {
         for (folder, entries) in arrows(&Modules::read(&files)) {
             let folder = format!("handler/{name}/src/{}", folder.join("/")).trim_end_matches('/').to_owned();
@@ -281,21 +272,8 @@ fn circles(files: &[File], allowed: &[(&str, &[&str])]) -> Vec<String> {
                     |other: &&String| way(&entries, entry, other).is_some() && way(&entries, other, entry).is_some();
                 let members: Vec<&String> = entries.keys().filter(reaches_back).collect();
                 done.extend(members.iter().copied());
-                let entry_of_list = allowed.iter().position(|(of, listed)| {
-                    *of == folder && members.iter().all(|member| listed.contains(&member.as_str()))
-                });
-                match entry_of_list {
-                    Some(index) => {
-                        needed.insert(index);
-                    }
-                    None => found.push(describe(&folder, &entries, entry, &circle, &members)),
-                }
+                found.push(describe(&folder, &entries, entry, &circle, &members));
             }
-        }
-    }
-    for (index, (folder, listed)) in allowed.iter().enumerate() {
-        if !needed.contains(&index) {
-            found.push(format!("{folder}: the circle of {} is gone: remove it from the list", listed.join(", ")));
         }
     }
     found
@@ -318,7 +296,7 @@ fn describe(folder: &str, entries: &Entries, first: &str, circle: &[String], mem
 
 #[test]
 fn files_and_folders_use_each_other_without_circles() {
-    assert_none(&circles(&sources(), ALLOWED));
+    assert_none(&circles(&sources()));
 }
 
 fn planted(files: &[(&str, &str)]) -> Vec<File> {
@@ -337,7 +315,7 @@ fn a_circle_of_files_is_reported_with_its_lines() {
         ),
     ]);
     assert_eq!(
-        circles(&files, &[]),
+        circles(&files),
         ["handler/jobs/src: circle a -> c -> a; more circles join it: a, b, c\
           \n  handler/jobs/src/a.rs:3: uses handler/jobs/src/c.rs\
           \n  handler/jobs/src/c.rs:3: uses handler/jobs/src/a.rs"]
@@ -356,7 +334,7 @@ fn a_circle_of_folders_is_reported_even_if_no_file_is_in_one() {
         ("restore/lines.rs", "use crate::backup;\nfn f() { backup::key() }\n"),
     ]);
     assert_eq!(
-        circles(&files, &[]),
+        circles(&files),
         ["handler/jobs/src: circle backup -> restore -> backup\
           \n  handler/jobs/src/backup/work.rs:2: uses handler/jobs/src/restore/plan.rs\
           \n  handler/jobs/src/restore/lines.rs:1: uses handler/jobs/src/backup/mod.rs"]
@@ -366,7 +344,7 @@ fn a_circle_of_folders_is_reported_even_if_no_file_is_in_one() {
 #[test]
 fn an_index_is_in_a_circle_only_if_it_uses_its_child() {
     let child = ("read/list.rs", "use super::Reader;\npub struct List;\n");
-    let with_index = |index| circles(&planted(&[("lib.rs", "mod read;\n"), ("read/mod.rs", index), child]), &[]);
+    let with_index = |index| circles(&planted(&[("lib.rs", "mod read;\n"), ("read/mod.rs", index), child]));
     assert_none(&with_index("mod list;\npub(crate) use list::List;\npub struct Reader;\n"));
     for index in [
         "mod list;\nuse list::List;\npub struct Reader(List);\n",
@@ -382,13 +360,4 @@ fn an_index_is_in_a_circle_only_if_it_uses_its_child() {
             found[0]
         );
     }
-}
-
-#[test]
-fn an_allowed_circle_is_not_reported_until_it_is_gone() {
-    let circle = planted(&[("lib.rs", ""), ("a.rs", "use crate::b::B;\n"), ("b.rs", "use super::a;\n")]);
-    let allowed: &[(&str, &[&str])] = &[("handler/jobs/src", &["a", "b"])];
-    assert_none(&circles(&circle, allowed));
-    let found = circles(&circle[..2], allowed);
-    assert_eq!(found, ["handler/jobs/src: the circle of a, b is gone: remove it from the list"]);
 }

@@ -5,10 +5,21 @@ use std::fmt;
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
+use azure_core::http::Url;
 
 use super::backup_location::BackupLocation;
 use super::connection_string::StorageAccount;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+
+/// The domains of Azure Storage in the public cloud and in the national clouds. The host of an account is a name below one of them.
+const STORAGE_DOMAINS: [&str; 5] = [
+    "blob.core.windows.net",
+    "blob.core.usgovcloudapi.net",
+    "blob.core.chinacloudapi.cn",
+    "blob.core.cloudapi.de",
+    // Accounts with an endpoint in an Azure DNS zone.
+    "blob.storage.azure.net",
+];
 
 /// What a process can access: its credentials and its machine.
 #[derive(Clone, Default)]
@@ -17,6 +28,8 @@ pub struct LocationAccess {
     pub connection_string: Option<String>,
     /// The identity for storage accounts.
     pub identity: Option<Arc<dyn TokenCredential>>,
+    /// Hosts that the token of the identity may be sent to besides those of Azure Storage, each `host` or `host:port`.
+    pub token_hosts: Vec<String>,
     /// The name of this machine, if its folders can be locations.
     pub host: Option<String>,
 }
@@ -25,7 +38,8 @@ impl LocationAccess {
     /// The location with this folder path or blob URL.
     ///
     /// # Errors
-    /// When this process cannot access it, or the URL contains a secret.
+    /// [`PlaceNotAllowed`](ErrorKind::PlaceNotAllowed) when the token of the identity must not be sent there; also when this process
+    /// cannot access the location, or the URL contains a secret.
     pub fn open(&self, location: &str) -> Result<BackupLocation, Error> {
         let refused = |message: &str| Error::invalid(format!("opening {}", without_query(location)), message);
         if location.is_empty() {
@@ -46,8 +60,25 @@ impl LocationAccess {
         }
         match &self.connection_string {
             Some(connection_string) => BackupLocation::blobs_by_connection_string(connection_string, location),
+            None if self.identity.is_some() && !self.may_send_token(location) => Err(Error::new(
+                ErrorKind::PlaceNotAllowed,
+                format!("opening {location}"),
+                "the token of the identity is sent only to hosts of Azure Storage, such as account.blob.core.windows.net, over https; add \
+                 another host to the setting CHANGEFEED_BACKUP_HOSTS",
+            )),
             None => BackupLocation::blobs(location, self.identity.clone()),
         }
+    }
+
+    /// Whether the token of the identity may be sent to the host of a URL.
+    fn may_send_token(&self, location: &str) -> bool {
+        let Ok(url) = Url::parse(location) else { return false };
+        let Some(host) = url.host_str().map(str::to_lowercase) else { return false };
+        let with_port = url.port().map(|port| format!("{host}:{port}"));
+        let is_listed = |listed: &String| *listed == host || with_port.as_ref() == Some(listed);
+        let account = STORAGE_DOMAINS.iter().find_map(|domain| host.strip_suffix(domain)?.strip_suffix('.'));
+        let is_storage = account.is_some_and(|account| !account.is_empty()) && url.scheme() == "https";
+        is_storage || self.token_hosts.iter().any(is_listed)
     }
 
     /// The blob endpoint in the connection string; none without a connection string.
@@ -81,6 +112,7 @@ impl fmt::Debug for LocationAccess {
             .debug_struct("LocationAccess")
             .field("connection_string", &self.connection_string.as_ref().map(|_| "…"))
             .field("identity", &self.identity.is_some())
+            .field("token_hosts", &self.token_hosts)
             .field("host", &self.host)
             .finish()
     }
@@ -96,6 +128,54 @@ mod tests {
         let error = access.open("https://a.blob.core.windows.net/c/p?sig=c2VjcmV0").expect_err("refused").to_string();
         assert!(error.contains("CHANGEFEED_BACKUP_STORAGE") && !error.contains("c2VjcmV0"), "{error}");
         assert!(!format!("{access:?}").contains("c2VjcmV0"));
+    }
+
+    #[derive(Debug)]
+    struct NoToken;
+
+    #[async_trait::async_trait]
+    impl TokenCredential for NoToken {
+        async fn get_token(
+            &self,
+            _: &[&str],
+            _: Option<azure_core::credentials::TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<azure_core::credentials::AccessToken> {
+            unreachable!("nothing is sent")
+        }
+    }
+
+    #[test]
+    fn the_token_of_the_identity_goes_to_hosts_of_azure_storage_and_to_listed_hosts_only() {
+        let access = LocationAccess {
+            identity: Some(Arc::new(NoToken)),
+            token_hosts: vec!["backups.example.com".into(), "127.0.0.1:10000".into()],
+            ..Default::default()
+        };
+        for location in [
+            "https://account.blob.core.windows.net/c/p",
+            "https://ACCOUNT.Blob.Core.Windows.net/c/p",
+            "https://account.z01.blob.storage.azure.net/c/p",
+            "https://account.blob.core.usgovcloudapi.net/c/p",
+            "https://backups.example.com/c/p",
+            "http://127.0.0.1:10000/account/c/p",
+        ] {
+            assert!(access.open(location).is_ok(), "{location}");
+        }
+        for location in [
+            "https://evil.example.com/c/p",
+            "https://blob.core.windows.net/c/p",
+            "https://accountblob.core.windows.net/c/p",
+            "https://account.blob.core.windows.net.evil.example.com/c/p",
+            "https://account.blob.core.windows.net@evil.example.com/c/p",
+            "https://account.queue.core.windows.net/c/p",
+            "http://account.blob.core.windows.net/c/p",
+            "http://127.0.0.1:10001/account/c/p",
+            "http://127.0.0.1/account/c/p",
+            "https://sub.backups.example.com/c/p",
+        ] {
+            let error = access.open(location).map(drop).expect_err(location);
+            assert_eq!(error.kind(), ErrorKind::PlaceNotAllowed, "{location}: {error}");
+        }
     }
 
     #[test]

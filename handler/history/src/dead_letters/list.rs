@@ -1,6 +1,6 @@
 //! Lists dead letters, newest first, and shows one with its payload.
 
-use changefeed_cosmos::{Error, Key, page_items, page_token, read_page_token, reassemble};
+use changefeed_cosmos::{Error, Key, check_record_id, page_items, page_token, read_page_token, reassemble};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -79,14 +79,17 @@ impl DeadLetters {
     /// One dead letter, with its payload as it was delivered.
     ///
     /// # Errors
-    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such dead letter.
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such dead letter, and
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when none can have the id.
     pub async fn show(&self, id: &str) -> Result<DeadLetter, Error> {
         let record = self.record(id).await?.ok_or_else(|| missing("reading", id))?;
         self.letter_of(record).await
     }
 
-    /// The stored record of a dead letter, with the service's system properties.
+    /// The stored record of a dead letter, with the service's system properties. Every action on a dead letter reads it first,
+    /// so an id that no dead letter can have is refused before anything is deleted.
     pub(super) async fn record(&self, id: &str) -> Result<Option<Value>, Error> {
+        check_record_id("dead letter", id)?;
         let record = self.container.open().await?.read(&Key::text(id), id).await?;
         Ok(record.filter(|record| record.get("partOf").is_none()))
     }

@@ -1,6 +1,6 @@
 //! Reads the live document as the newest version of its history.
 
-use changefeed_cosmos::{Container, DocumentName, Error};
+use changefeed_cosmos::{Container, DocumentName, Error, printable};
 use chrono::Utc;
 
 use crate::history::History;
@@ -29,7 +29,7 @@ impl History {
     ) -> Result<Option<Version>, Error> {
         let Some(stored) = container.read_stored(&document.partition_key, &document.id).await? else { return Ok(None) };
         let observed = Observed::of_document(stored.document, Operation::Write, stored.lsn, container.key_paths())
-            .map_err(|unusable| Error::corrupt(format!("reading document {}", document.id), unusable))?;
+            .map_err(|unusable| Error::corrupt(format!("reading document {}", printable(&document.id)), unusable))?;
         Ok(Some(version_of(observed, container.default_ttl(), true, captured_by, Utc::now())))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use changefeed_cosmos::{
-    Container, DocumentName, Error, Key, KeyComponent, MAX_ID_BYTES, page_items, page_token, read_page_token,
+    Container, DocumentName, Error, Key, KeyComponent, page_items, page_token, printable, read_page_token,
 };
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
@@ -84,14 +84,16 @@ impl History {
     /// One version of a document.
     ///
     /// # Errors
-    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when the document has no version with this id.
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when the document has no version with this id, and
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when no version can have it.
     pub async fn version(&self, document: &DocumentName, id: &str) -> Result<Version, Error> {
+        VersionId::parse(id)?;
         let changes = self.changes.open().await?;
         match self.record_of(document, id).await? {
             Some(record) => read_version(&changes, record).await,
             None => Err(Error::not_found(
                 format!("reading version {id}"),
-                format!("document {} has no such version", document.id),
+                format!("document {} has no such version", printable(&document.id)),
             )),
         }
     }
@@ -195,8 +197,7 @@ pub(crate) fn scope(changes: &Container, document: &DocumentName) -> Option<Key>
 
 /// The key of the record of a version; `None` if it does not follow from the name of the document, or if no record can have this id.
 fn record_key(changes: &Container, document: &DocumentName, id: &str) -> Option<Key> {
-    let is_id = (1..=MAX_ID_BYTES).contains(&id.len()) && !id.contains(['/', '\\', '?', '#']);
-    known_key(changes, document, Some(id)).filter(|_| is_id && is_named(document))
+    known_key(changes, document, Some(id)).filter(|_| VersionId::parse(id).is_ok() && is_named(document))
 }
 
 fn known_key(changes: &Container, document: &DocumentName, id: Option<&str>) -> Option<Key> {

@@ -23,10 +23,12 @@ mod sweep;
 use std::sync::Arc;
 use std::time::Duration;
 
-use changefeed_cosmos::LazyContainer;
+use changefeed_cosmos::{Error, LazyContainer};
+use chrono::{DateTime, Utc};
 
 use crate::containers::Containers;
 use crate::retention_record::Horizon;
+use crate::service_clock::{ServiceClock, ServiceTime};
 
 pub use pinned::{HeldVersions, PinnedVersions};
 pub use status::RetentionStatus;
@@ -48,6 +50,7 @@ pub struct RetentionOptions {
 pub struct Retention {
     changes: LazyContainer,
     record: Horizon,
+    clock: ServiceClock,
     held: Arc<dyn HeldVersions>,
     options: RetentionOptions,
 }
@@ -55,6 +58,19 @@ pub struct Retention {
 impl Retention {
     /// The retention of the history in these containers. `held` names the versions that restores and other jobs still need.
     pub fn new(containers: &Containers, held: Arc<dyn HeldVersions>, options: RetentionOptions) -> Self {
-        Self { changes: containers.changes.clone(), record: Horizon::new(containers.jobs.clone()), held, options }
+        let (record, clock) = (Horizon::new(containers.jobs.clone()), ServiceClock::new(containers.jobs.clone()));
+        Self { changes: containers.changes.clone(), record, clock, held, options }
+    }
+
+    /// The time to count the retention back from, if `local`, the clock of this machine, agrees with the clock of the service.
+    /// Where no retention is set, nothing is removed at any time, and nothing is asked.
+    ///
+    /// # Errors
+    /// When the two differ by more than five minutes, and when the jobs container cannot be written.
+    pub async fn now(&self, local: impl Fn() -> DateTime<Utc>) -> Result<ServiceTime, Error> {
+        match self.options.days {
+            Some(_) => self.clock.now_if_local_agrees(local).await,
+            None => Ok(ServiceTime::new(local())),
+        }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, Error, Key, KeyComponent, read_id_and_key, retry, select_id_and_key};
+use changefeed_cosmos::{Container, Error, Key, KeyComponent, parts_prefix, read_id_and_key, retry, select_id_and_key};
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
@@ -61,7 +61,7 @@ impl Remover<'_> {
             select_id_and_key(paths)
         );
         let parameters = Map::from_iter([
-            ("@prefix".to_owned(), json!(format!("{}-", version.id))),
+            ("@prefix".to_owned(), json!(parts_prefix(&version.id))),
             ("@id".to_owned(), json!(version.id)),
         ]);
         let parts: Vec<Value> =

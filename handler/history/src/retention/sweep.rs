@@ -20,6 +20,7 @@ use super::pinned::PinnedVersions;
 use super::removal::Remover;
 use crate::limits::{RETENTION_GRACE, SWEEP_ROWS, SWEEP_SPLIT_VERSIONS, SWEEP_VERSIONS};
 use crate::retention_record::{NEVER, Releasing, Removing, Saved};
+use crate::service_clock::ServiceTime;
 
 const DAY: i64 = 86_400;
 /// Documents that are swept at the same time.
@@ -32,8 +33,8 @@ const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How to sweep.
 #[derive(Clone, Copy, Debug)]
 pub struct SweepRequest {
-    /// The current time. The retention is counted back from it.
-    pub now: DateTime<Utc>,
+    /// The current time, see [`Retention::now`]. The retention is counted back from it.
+    pub now: ServiceTime,
     /// Only count the versions that would be deleted.
     pub dry_run: bool,
     /// The sweep stops after this time, when the writes under way are finished. The next sweep continues.
@@ -141,9 +142,9 @@ impl Retention {
         let Some(days) = self.options.days else {
             return Ok(report(SweepState::Off, None, Counts::default()));
         };
-        let now = request.now.timestamp();
-        let unfinished = self.held.oldest_unfinished(request.now).await?;
-        let cutoff = cutoff(unfinished.map_or(request.now, |begun| begun.min(request.now)), days);
+        let now = request.now.time();
+        let unfinished = self.held.oldest_unfinished(now).await?;
+        let cutoff = cutoff(unfinished.map_or(now, |begun| begun.min(now)), days);
         let jobs = self.record.jobs().open().await?;
         let mut sweep = Sweep {
             retention: self,
@@ -151,12 +152,12 @@ impl Retention {
             saved: Saved::load(&jobs).await?,
             jobs,
             pinned: self.held.pinned_after(cutoff).await?,
-            now,
+            now: now.timestamp(),
             cutoff,
             deadline: request.time_limit.map(|limit| Instant::now() + limit),
             counts: Mutex::default(),
         };
-        let result = if request.dry_run { sweep.count().await } else { sweep.run(request.now).await };
+        let result = if request.dry_run { sweep.count().await } else { sweep.run(now).await };
         let state = result.map_or_else(Stop::state, |()| Ok(SweepState::Done))?;
         Ok(report(state, Some(cutoff), *sweep.counts()))
     }

@@ -51,7 +51,12 @@ const REQUESTS: [(&str, &str, &str, &str); 14] = [
         r#"{"refused"}"#,
         "Sets whether a query that filters or sorts by a path without an index is answered with 400.",
     ),
-    ("GET", "/requests", "", "Lists the newest requests: container, kind, items, status, request charge, query text."),
+    (
+        "GET",
+        "/requests",
+        "",
+        "Lists the newest requests: container, path, kind, items, status, request charge, query text.",
+    ),
     ("DELETE", "/requests", "", "Lists them and clears the list."),
     (
         "POST",

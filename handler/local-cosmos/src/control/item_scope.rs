@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::ControlError;
-use crate::change_log::{Entry, KeyRange};
 use crate::container::Definition;
+use crate::entry::{Entry, KeyRange};
 
 /// A selection of a container's items: all, those with a partition key, those with an id, or the one with both.
 #[derive(Clone, Debug, Default, PartialEq)]

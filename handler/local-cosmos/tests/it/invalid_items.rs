@@ -65,7 +65,8 @@ fn item(id: &str, ttl: i64) -> Value {
 #[tokio::test]
 async fn an_invalid_time_to_live_or_id_is_refused() {
     let (endpoint, container) = start().await;
-    for (id, ttl, word) in [("a", i64::MAX, "ttl"), ("a", 0, "ttl"), ("a/b", 1, "id"), ("a\\b", 1, "id")] {
+    let (long, wide) = ("x".repeat(1024), "ü".repeat(512));
+    for (id, ttl, word) in [("a", i64::MAX, "ttl"), ("a", 0, "ttl"), (&long, 1, "id"), (&wide, 1, "id")] {
         let refused = item(id, ttl);
         assert!(is_bad_request(container.create_item("p", id, &refused, None).await, word), "create of {refused}");
         assert!(is_bad_request(container.upsert_item("p", id, &refused, None).await, word), "upsert of {refused}");
@@ -81,7 +82,7 @@ async fn an_invalid_time_to_live_or_id_is_refused() {
 async fn a_batch_is_refused_as_a_whole_and_a_bulk_request_by_operation() {
     let (endpoint, container) = start().await;
     let batch = TransactionalBatch::new("p").create_item(item("good", 1000)).expect("operation");
-    let batch = batch.upsert_item(item("bad/", 1000), None).expect("operation");
+    let batch = batch.upsert_item(item(&"x".repeat(1024), 1000), None).expect("operation");
     assert!(is_bad_request(container.execute_transactional_batch(batch, None).await, "Operation 1"));
     assert_eq!(change_feed_ids(&container).await, Vec::<String>::new());
 

@@ -1,6 +1,7 @@
 //! The endpoint, tested over HTTP.
 
 mod all_versions;
+mod any_ids;
 mod change_feed_model;
 mod control;
 mod endpoint;

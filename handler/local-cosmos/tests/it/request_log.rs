@@ -100,7 +100,8 @@ async fn the_control_interface_lists_requests_and_clears_them() {
     assert_eq!(
         requests[0],
         json!({
-            "database": "db", "container": "c", "kind": "metadata", "items": 0, "status": 200, "requestCharge": 1.0,
+            "database": "db", "container": "c", "path": "/dbs/db/colls/c", "kind": "metadata", "items": 0, "status": 200,
+            "requestCharge": 1.0,
         })
     );
     assert_eq!((&requests[1]["kind"], &requests[1]["query"]), (&json!("query"), &json!("SELECT c.id FROM c")));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, web};
+use subtle::ConstantTimeEq;
 use tokio::task::JoinHandle;
 
 use super::forward::Forwarder;
@@ -41,6 +42,9 @@ impl Gateway {
     }
 
     async fn respond(&self, request: HttpRequest, payload: Payload) -> HttpResponse {
+        if has_dot_segment(request.path()) {
+            return HttpResponse::NotFound().finish();
+        }
         let Some(route) = self.routes.find(request.method().as_str(), request.path()) else {
             return match request.path() {
                 "/" => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("The function app is up.\n"),
@@ -60,12 +64,24 @@ impl Gateway {
     fn has_valid_key(&self, request: &HttpRequest) -> bool {
         let Some(key) = &self.key else { return true };
         if let Some(header) = request.headers().get("x-functions-key") {
-            return header.as_bytes() == key.as_bytes();
+            return is_equal(header.as_bytes(), key);
         }
         let parameters = request.query_string().split('&');
         let code = parameters.filter_map(|parameter| parameter.split_once('=')).find(|(name, _)| *name == "code");
-        code.is_some_and(|(_, value)| value == key)
+        code.is_some_and(|(_, value)| is_equal(value.as_bytes(), key))
     }
+}
+
+/// Compares in a time that does not depend on where the two differ.
+fn is_equal(found: &[u8], key: &str) -> bool {
+    found.ct_eq(key.as_bytes()).into()
+}
+
+/// Whether a path has a segment `.` or `..`, encoded or not. The request to the handler would have the path that remains when
+/// such segments are resolved: that of another function, perhaps one that needs a key.
+fn has_dot_segment(path: &str) -> bool {
+    let mut segments = path.split(['/', '\\']);
+    segments.any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
 }
 
 /// An invalid setting is ignored, as in the real host.
@@ -117,6 +133,22 @@ impl HttpServer {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::warn!("the HTTP server ended with an error: {error}"),
             Err(error) => log::error!("the HTTP server ended unexpectedly: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_dot_segment;
+
+    #[test]
+    fn a_path_that_would_be_resolved_to_another_one_is_recognized() {
+        for path in ["/api/dead-letters/..", "/api/a/%2e%2E/truncate", "/api/./status", "/api/a/.%2e", "/api/a\\..\\b"]
+        {
+            assert!(has_dot_segment(path), "{path}");
+        }
+        for path in ["/", "/api/dead-letters/..%2f..", "/api/a.b/...", "/api/%252e%252e"] {
+            assert!(!has_dot_segment(path), "{path}");
         }
     }
 }

@@ -12,6 +12,7 @@ pub fn format_error(error: format::Error) -> Error {
         format::ErrorKind::NotFound => ErrorKind::NotFound,
         format::ErrorKind::Conflict => ErrorKind::Conflict,
         format::ErrorKind::PreconditionFailed => ErrorKind::PreconditionFailed,
+        format::ErrorKind::PlaceNotAllowed => ErrorKind::PlaceNotAllowed,
         format::ErrorKind::Forbidden => ErrorKind::Forbidden,
         format::ErrorKind::Throttled => ErrorKind::Throttled,
         format::ErrorKind::Unavailable => ErrorKind::Unavailable,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use changefeed_cosmos::{DocumentName, Error, ErrorKind, Key, reassemble, split_large_record, timestamp};
+use changefeed_cosmos::{DocumentName, Error, Key, reassemble, split_large_record, timestamp};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work, check_budget, new_id};
 use chrono::Utc;
@@ -10,10 +10,11 @@ use serde_json::{Map, Value, json};
 
 use super::backup_files::BackupFiles;
 use super::planned_item::Counts;
-use super::restore_record::{PLAN_TTL, RestoreRecord};
+use super::restore_record::{PLAN_TTL, PLANNED_ITEMS_TTL, RestoreRecord};
 use super::restore_request::{RestoreRequest, Selection, Target};
 use super::restores::{RESTORE, Restores};
 use super::undo::UndoRequest;
+use super::undo_claim::UndoClaim;
 use crate::backup::format_error;
 
 /// The most documents that are listed in a job's record, which is written often. A longer list is an item of its own.
@@ -70,29 +71,37 @@ impl Restores {
         Ok(())
     }
 
-    /// Creates the job that undoes a restore that was a job.
+    /// Creates the job that undoes a restore that was a job. If the restore was undone before, that undo is returned.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such restore; [`ErrorKind::Conflict`] when it has not ended;
-    /// [`ErrorKind::Invalid`] when it was a dry run; and when the job cannot be stored.
+    /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such restore;
+    /// [`Conflict`](changefeed_cosmos::ErrorKind::Conflict) when it has not ended;
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when it was a dry run; and when the job cannot be stored.
     pub async fn create_undo_job(&self, id: &str, request: &UndoRequest) -> Result<RestoreRecord, Error> {
-        let refused = |kind, message: &str| Error::new(kind, format!("undoing restore {id}"), message);
-        check_budget(request.ru_per_second).map_err(|message| refused(ErrorKind::Invalid, &message))?;
+        check_budget(request.ru_per_second)
+            .map_err(|message| Error::invalid(format!("undoing restore {id}"), message))?;
         let record = self.record(id).await?;
-        if !record.state.is_end() {
-            return Err(refused(ErrorKind::Conflict, "it has not ended; cancel it, or wait until it ends"));
-        }
-        if record.state == JobState::Planned {
-            return Err(refused(ErrorKind::Invalid, "it was a dry run: there is nothing to undo"));
-        }
-        self.create_restore(RestoreRecord {
+        self.check_undoable(&record)?;
+        let queued = queued(request.recorded(id), request.ru_per_second);
+        let undo_id = if request.dry_run {
+            queued.id.clone()
+        } else {
+            match self.claim_undo(id, None).await? {
+                UndoClaim::New(undo_id) => undo_id,
+                UndoClaim::Taken(undo) => return Ok(*undo),
+            }
+        };
+        let undo = RestoreRecord {
+            id: undo_id,
             undo_of: Some(record.id),
             into: record.into,
             requested_by: request.requested_by.clone(),
             reason: request.reason.clone(),
-            ..queued(request.recorded(id), request.ru_per_second)
-        })
-        .await
+            ..queued
+        };
+        let undo = self.create_restore(undo).await?;
+        // Another request may have created it.
+        self.record(&undo.id).await
     }
 
     /// Stores a long list of documents as an item of its own.
@@ -101,7 +110,7 @@ impl Restores {
         let mut list =
             json!({"id": id, "kind": "restore-documents", "jobId": job_id, "documents": documents, "schema": SCHEMA});
         if dry_run {
-            list["ttl"] = json!(PLAN_TTL);
+            list["ttl"] = json!(PLANNED_ITEMS_TTL);
         }
         let jobs = self.jobs.open().await?;
         for item in split_large_record(&list, &id, &["documents"], &Map::new())? {
@@ -113,7 +122,7 @@ impl Restores {
     /// Reads the request of a job, with its list of documents, each once.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] when it is damaged, and when the list cannot be read.
+    /// [`Corrupt`](changefeed_cosmos::ErrorKind::Corrupt) when it is damaged, and when the list cannot be read.
     pub(super) async fn request_of(&self, job_id: &str, mut recorded: Value) -> Result<RestoreRequest, Error> {
         if recorded["documents"].is_number() {
             let (jobs, id) = (self.jobs.open().await?, list_id(job_id));
@@ -155,10 +164,14 @@ fn queued(request: Value, ru_per_second: Option<f64>) -> RestoreRecord {
         request,
         undo_of: None,
         undone_by: None,
+        last_undo: None,
         into: None,
         requested_by: None,
         reason: None,
         started_at: timestamp(now),
+        planned_at: None,
+        planned_counts: None,
+        attempt: None,
         finished_at: None,
         counts: Counts::default(),
         items: Vec::new(),

@@ -12,18 +12,30 @@ use super::plan::Plan;
 use super::planned_item::PlannedItem;
 use super::restore_record::{RestoreRecord, RestoreReport};
 use super::restores::Restores;
+use super::undo_claim::UndoClaim;
 use super::write::DocumentWriter;
 
 impl Restores {
-    /// Executes a plan. The report has the outcome of each document. The restore is recorded before the first write.
+    /// Executes a plan. The report has the outcome of each document. The restore is recorded before the first write. If it is the
+    /// plan of an undo, and another undo was faster, the report is that of the other one.
     ///
     /// # Errors
-    /// When the record cannot be stored.
+    /// When the record cannot be stored, and when the restore to undo may still write.
     pub async fn execute(&self, plan: Plan) -> Result<RestoreReport, Error> {
         let container = self.target_container(plan.into.as_deref()).await?;
         let now = Utc::now();
-        let mut record = RestoreRecord::start(new_id(now), &plan, now);
-        self.save(&record).await?;
+        let id = match &plan.undo_of {
+            None => new_id(now),
+            Some(undone) => match self.claim_undo(undone, None).await? {
+                UndoClaim::New(id) => id,
+                UndoClaim::Taken(undo) => return Ok(undo.report()),
+            },
+        };
+        let mut record = RestoreRecord::start(id, &plan, now);
+        if !self.create_record(&record).await? {
+            let other = self.record(&record.id).await?;
+            return Ok(self.ended(other).await?.report());
+        }
 
         let writer = DocumentWriter {
             restores: self,
@@ -34,6 +46,7 @@ impl Restores {
             second: now.timestamp(),
             deadline: Instant::now() + self.options.timeout,
             is_shared: false,
+            was_begun: false,
             bodies: &Bodies::new(),
         };
         let results: Vec<(PlannedItem, f64)> = futures::stream::iter(plan.items)
@@ -41,8 +54,13 @@ impl Restores {
             .buffered(self.options.concurrency)
             .collect()
             .await;
-        let request_charge = results.iter().map(|(_, charge)| charge).sum();
-        record.finish(results.into_iter().map(|(item, _)| item).collect(), request_charge, Utc::now());
+        let mut request_charge = results.iter().map(|(_, charge)| charge).sum();
+        let mut items: Vec<PlannedItem> = results.into_iter().map(|(item, _)| item).collect();
+        match writer.write_refused(&mut items).await {
+            Ok(charge) => request_charge += charge,
+            Err(error) => log::warn!("{error}"),
+        }
+        record.finish(items, request_charge, Utc::now());
         self.save(&record).await?;
         let is_undone = record.state == JobState::Done && record.counts.writes() > 0;
         if let Some(undone) = record.undo_of.as_ref().filter(|_| is_undone) {

@@ -7,7 +7,9 @@
 
 mod backup_files;
 mod create_job;
+mod exchange;
 mod execute;
+mod execute_plan;
 mod latest_entries;
 mod plan;
 mod plan_backup;
@@ -23,7 +25,11 @@ mod restore_worker;
 mod restores;
 mod run;
 mod select;
+mod stamp;
+mod suggest;
 mod undo;
+mod undo_claim;
+mod unique_keys;
 mod write;
 
 pub use plan::Plan;

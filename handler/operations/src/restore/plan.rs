@@ -1,5 +1,7 @@
 //! The plan of a restore that is small enough for one request.
 
+use std::sync::atomic::AtomicUsize;
+
 use changefeed_cosmos::{DocumentName, Error, ErrorKind};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
@@ -59,7 +61,8 @@ impl Restores {
         let Some(candidates) = self.candidates(&request.selection, last_change.max(horizon)).await? else {
             return Ok(None);
         };
-        let planner = DocumentPlanner { restores: self, request, written: &written, horizon };
+        let planner =
+            DocumentPlanner { restores: self, request, written: &written, horizon, looked_up: AtomicUsize::new(0) };
         let plan = |name: DocumentName| planner.plan(name);
         let mut planned = futures::stream::iter(candidates).map(plan).buffer_unordered(self.options.concurrency);
         let (mut items, mut writes) = (Vec::new(), 0);

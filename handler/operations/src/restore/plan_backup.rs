@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use changefeed_cosmos::{Container, DocumentName, Error, Key};
+use changefeed_cosmos::{Container, DocumentName, Error, Key, digest};
 use changefeed_jobs::Found;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
@@ -56,8 +56,10 @@ impl BackupPlanner<'_> {
         let plan = |line: &SelectedLine| {
             let (name, number, body) = (line.name.clone(), line.number, line.body.clone());
             async move {
+                let body_digest = body.as_ref().map(|body| digest(&body.to_string()));
                 let planned = page_item(name.clone(), self.plan(name, body).await.map(Some))?;
-                Ok::<_, Error>(planned.map(|item| PlannedItem { backup_line: Some(self.line(file, number)), ..item }))
+                let backup_line = Some(self.line(file, number));
+                Ok::<_, Error>(planned.map(|item| PlannedItem { backup_line, body_digest, ..item }))
             }
         };
         let plans: Vec<_> = selected.iter().map(plan).collect();

@@ -1,5 +1,7 @@
 //! Plans a restore of one document: compares its state at the target with the live document.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use changefeed_cosmos::{Container, DocumentName, Error};
 use changefeed_history::{AsOf, Version, changes, matches_all};
 use chrono::{DateTime, SecondsFormat};
@@ -9,6 +11,8 @@ use super::planned_item::{Action, PlannedItem};
 use super::restore_request::{FilterOn, RestoreRequest, Selection, Target};
 use super::restores::Restores;
 
+/// The most names that are looked up under other partition keys: each costs two queries over all partitions.
+const MAX_LOOKED_UP: usize = 10;
 /// The most differences of a document that a plan shows.
 const MAX_SHOWN_CHANGES: usize = 50;
 
@@ -20,6 +24,8 @@ pub(super) struct DocumentPlanner<'a> {
     pub written: &'a Container,
     /// The second since 1970 from which on the history is complete.
     pub horizon: i64,
+    /// Names that matched nothing and were looked up under other partition keys.
+    pub looked_up: AtomicUsize,
 }
 
 impl DocumentPlanner<'_> {
@@ -44,7 +50,7 @@ impl DocumentPlanner<'_> {
         if !self.is_selected(&state, monitored_live.as_ref()) {
             return Ok(None);
         }
-        let into = self.request.into.is_some();
+        let (into, exists_now) = (self.request.into.is_some(), monitored_live.is_some());
         let live =
             if into { self.restores.history.live_in(self.written, &name, "live").await? } else { monitored_live };
         Ok(Some(match state {
@@ -60,10 +66,12 @@ impl DocumentPlanner<'_> {
                 PlannedItem::without_write(name, Action::Unchanged).with_message(absent_message(&because))
             }
             AsOf::Unknown { since } => {
-                let reach = since.map_or("the document has no versions".to_owned(), |since| {
-                    format!("the history of the document reaches back to {}", rfc3339(since))
-                });
-                PlannedItem::without_write(name, Action::Unknown).with_message(reach)
+                let message = match since {
+                    Some(since) => format!("the history of the document reaches back to {}", rfc3339(since)),
+                    None if exists_now => "the document has no versions".to_owned(),
+                    None => self.no_such_document(&name).await?,
+                };
+                PlannedItem::without_write(name, Action::Unknown).with_message(message)
             }
         }))
     }
@@ -91,6 +99,14 @@ impl DocumentPlanner<'_> {
                 history.state_from(name, newest, live, last_change, second, self.horizon).await
             }
         }
+    }
+
+    /// Says that a name matches nothing. Only the first such names of a plan are looked up under other partition keys.
+    async fn no_such_document(&self, name: &DocumentName) -> Result<String, Error> {
+        if self.looked_up.fetch_add(1, Ordering::Relaxed) < MAX_LOOKED_UP {
+            return self.restores.no_such_document(name).await;
+        }
+        Ok("no document or version has this id and partition key".to_owned())
     }
 
     /// Whether the selection's filter includes a document with this state at the target.
@@ -134,9 +150,7 @@ impl Restores {
     ) -> PlannedItem {
         let before = live.as_ref().and_then(|live| live.document.clone());
         let is_same = match (&before, &after) {
-            (Some(before), Some(after)) => {
-                self.without_restored_at(before.clone()) == self.without_restored_at(after.clone())
-            }
+            (Some(before), Some(after)) => self.is_same_content(before, after),
             (None, None) => true,
             _ => false,
         };
@@ -147,7 +161,9 @@ impl Restores {
             (Some(_), Some(_)) => Action::Replace,
             (Some(_), None) => Action::Delete,
         };
-        let mut shown = changes(&before.unwrap_or_default(), &after.unwrap_or_default());
+        let content =
+            |document: Option<Value>| document.map(|document| self.without_stamp(document)).unwrap_or_default();
+        let mut shown = changes(&content(before), &content(after));
         shown.truncate(MAX_SHOWN_CHANGES);
         PlannedItem {
             replaced_version: live.as_ref().map(|live| live.id.to_string()),

@@ -62,6 +62,12 @@ pub struct PlannedItem {
     /// The etag of the live document in the plan; `None` when there was no document.
     #[serde(skip)]
     pub(crate) live_etag: Option<String>,
+    /// A digest of the document on the line of a backup in the plan.
+    #[serde(skip)]
+    pub(super) body_digest: Option<String>,
+    /// Whether a unique key has refused the document.
+    #[serde(skip)]
+    pub(super) is_refused_by_unique_key: bool,
 }
 
 impl PlannedItem {
@@ -78,6 +84,8 @@ impl PlannedItem {
             message: None,
             restored_etag: None,
             live_etag: None,
+            body_digest: None,
+            is_refused_by_unique_key: false,
         }
     }
 

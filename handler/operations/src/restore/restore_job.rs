@@ -1,7 +1,7 @@
 //! The job of a restore: a slice goes through its phases, each read in parts, and stores its position.
 
 use changefeed_cosmos::Error;
-use changefeed_jobs::{JobKind, JobState, Kind, Part, Parts, Run, Step, read_parts};
+use changefeed_jobs::{JobKind, JobState, Jobs, Kind, Part, Parts, Run, Step, read_parts};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::restore_request::{FilterOn, RestoreRequest, Selection};
 use super::restore_worker::{PageOutcome, Phase, RestoreWorker, Subject};
 use super::restores::{RESTORE, Restores};
 
-/// The pages of an undone restore in each part of the undo.
+/// The stored pages in each part of an undo or of the execution of a plan.
 const PART_PAGES: u64 = 10;
 
 /// The position of a restore.
@@ -41,6 +41,7 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
     let mut cursor = match run.cursor::<Cursor>()? {
         Some(cursor) => cursor,
         None => {
+            worker.check_claim()?;
             worker.horizon = restores.history.horizon().await?;
             if has_past(&worker) {
                 run.settle().await?;
@@ -72,6 +73,9 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
 
 fn first_phase(worker: &RestoreWorker<'_>) -> Phase {
     match &worker.subject {
+        // Lines of a backup are read again, so damage is searched for again.
+        Subject::Backup(..) if worker.planned.is_some() => Phase::Check,
+        _ if worker.planned.is_some() => Phase::Execute,
         Subject::Undo(_) => Phase::Undo,
         // A dry run writes nothing, and finds damage when it plans.
         Subject::Backup(..) if worker.dry_run => Phase::Backup,
@@ -85,6 +89,7 @@ fn first_phase(worker: &RestoreWorker<'_>) -> Phase {
 
 fn phase_after(worker: &RestoreWorker<'_>, phase: Phase) -> Option<Phase> {
     match &worker.subject {
+        Subject::Backup(..) if worker.planned.is_some() => (phase == Phase::Check).then_some(Phase::Execute),
         Subject::Backup(..) => (phase == Phase::Check).then_some(Phase::Backup),
         Subject::History(_) if phase == Phase::Live => has_past(worker).then_some(Phase::Past),
         _ => None,
@@ -94,6 +99,9 @@ fn phase_after(worker: &RestoreWorker<'_>, phase: Phase) -> Option<Phase> {
 /// Whether the restore has the phase [`Phase::Past`]: a list of documents has not, and neither has a filter of live documents.
 fn has_past(worker: &RestoreWorker<'_>) -> bool {
     let Subject::History(request) = &worker.subject else { return false };
+    if worker.planned.is_some() {
+        return false;
+    }
     !matches!(&request.selection, Selection::Documents(_) | Selection::Filter { on: FilterOn::Live, .. })
 }
 
@@ -101,6 +109,14 @@ fn has_past(worker: &RestoreWorker<'_>) -> bool {
 async fn begin(worker: &RestoreWorker<'_>, phase: Phase) -> Result<Cursor, Error> {
     let (run, jobs) = (worker.run, &worker.restores.jobs);
     let parts = match &worker.subject {
+        _ if phase == Phase::Execute => {
+            let documents = worker.planned.map_or(0, |planned| planned.total());
+            run.set_total(Some(documents));
+            match &worker.subject {
+                Subject::Backup(_, files) => Parts::numbered(files.count()),
+                Subject::History(_) | Subject::Undo(_) => pages_in_parts(jobs, documents).await?,
+            }
+        }
         Subject::History(request) => begin_history(worker, request, phase).await?,
         Subject::Backup(_, files) => {
             run.set_total(files.total());
@@ -109,11 +125,16 @@ async fn begin(worker: &RestoreWorker<'_>, phase: Phase) -> Result<Cursor, Error
         Subject::Undo(record) => {
             let documents = record.counts.total();
             run.set_total(Some(documents));
-            let pages = documents.div_ceil(jobs.options().page_items as u64);
-            Parts::of(&jobs.open().await?, Some(pages), PART_PAGES).await?
+            pages_in_parts(jobs, documents).await?
         }
     };
     Ok(Cursor { phase, parts, horizon: worker.horizon })
+}
+
+/// The parts of the stored pages of a job with this number of documents.
+async fn pages_in_parts(jobs: &Jobs, documents: u64) -> Result<Parts, Error> {
+    let pages = documents.div_ceil(jobs.options().page_items as u64);
+    Parts::of(&jobs.open().await?, Some(pages), PART_PAGES).await
 }
 
 async fn begin_history(worker: &RestoreWorker<'_>, request: &RestoreRequest, phase: Phase) -> Result<Parts, Error> {
@@ -143,6 +164,14 @@ async fn begin_history(worker: &RestoreWorker<'_>, request: &RestoreRequest, pha
 async fn conclude(worker: &RestoreWorker<'_>, counts: &Counts) -> Result<Step, Error> {
     if worker.dry_run {
         return Ok(Step::Ended(JobState::Planned));
+    }
+    if let Some(planned) = worker.planned.filter(|planned| planned.total() != counts.total()) {
+        let message = format!(
+            "{} of {} planned documents were executed: pages of the plan have expired or were removed",
+            counts.total(),
+            planned.total()
+        );
+        return Err(Error::corrupt(format!("executing plan {}", worker.job_id), message));
     }
     let state = state_of(counts);
     if let Subject::Undo(undone) = &worker.subject

@@ -12,7 +12,7 @@ pub(super) const PAGE_KIND: &str = "restore-items";
 /// The most bytes of JSON for the differences of one document in a record.
 const MAX_RECORDED_CHANGES: usize = 2000;
 
-/// An item with the etag of the live document in its plan.
+/// An item with what its plan saw: the etag of the live document, and a digest of the document in a backup.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StoredItem {
@@ -20,17 +20,20 @@ pub(super) struct StoredItem {
     item: PlannedItem,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     live_etag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    body_digest: Option<String>,
 }
 
 impl From<PlannedItem> for StoredItem {
     fn from(item: PlannedItem) -> Self {
-        Self { live_etag: item.live_etag.clone(), item: without_large_changes(item) }
+        let (live_etag, body_digest) = (item.live_etag.clone(), item.body_digest.clone());
+        Self { item: without_large_changes(item), live_etag, body_digest }
     }
 }
 
 impl From<StoredItem> for PlannedItem {
     fn from(stored: StoredItem) -> Self {
-        Self { live_etag: stored.live_etag, ..stored.item }
+        Self { live_etag: stored.live_etag, body_digest: stored.body_digest, ..stored.item }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use changefeed_cosmos::{Error, ErrorKind, Key, retry, split_large_record, timestamp, without_system_properties};
+use changefeed_cosmos::{Error, ErrorKind, Item, Key, retry, split_large_record, timestamp, without_system_properties};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work};
 use chrono::{DateTime, Utc};
@@ -14,16 +14,27 @@ use super::planned_item::{Counts, PlannedItem};
 use super::restore_page::without_large_changes;
 use super::restores::{RESTORE, Restores};
 
-/// Seconds after which the service removes the record and the pages of a dry run.
+/// Seconds after which the service removes the record of a dry run.
 pub(super) const PLAN_TTL: u64 = 7 * 86_400;
+/// Seconds after which the service removes the pages of a dry run and its list of documents: longer, because the plan may be
+/// executed until its record expires.
+pub(super) const PLANNED_ITEMS_TTL: u64 = 2 * PLAN_TTL;
 
 /// The state of a restore that has ended with these counts.
 pub(super) fn state_of(counts: &Counts) -> JobState {
     match counts {
         Counts { failed: 1.., .. } => JobState::Failed,
         Counts { conflict: 1.., .. } => JobState::Conflicts,
+        Counts { unknown: 1.., .. } => JobState::Unknowns,
         _ => JobState::Done,
     }
+}
+
+/// Says that a restore in this state had no documents; `None` for an undo, and when it had some or has not ended.
+pub(super) fn nothing_matched(state: JobState, undo_of: Option<&String>, counts: &Counts) -> Option<String> {
+    let is_complete = matches!(state, JobState::Planned | JobState::Done);
+    (is_complete && undo_of.is_none() && counts.total() == 0)
+        .then(|| "no document or version matches; check the spelling and the partition key".to_owned())
 }
 
 /// The outcome of a restore within one request, or its plan.
@@ -43,6 +54,9 @@ pub struct RestoreReport {
     pub items: Vec<PlannedItem>,
     /// Request units of the writes.
     pub request_charge: f64,
+    /// Says so when the selection matched nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// The record of a restore.
@@ -63,6 +77,9 @@ pub struct RestoreRecord {
     /// The restore that undid this one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub undone_by: Option<String>,
+    /// The last restore that was started to undo this one, whatever its outcome.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_undo: Option<String>,
     /// The container that was written to, if it is not the monitored one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub into: Option<String>,
@@ -72,8 +89,17 @@ pub struct RestoreRecord {
     /// The reason.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
-    /// When it was requested, RFC 3339 in UTC.
+    /// When its execution was requested, RFC 3339 in UTC.
     pub started_at: String,
+    /// When its plan was requested, if a stored plan was executed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub planned_at: Option<String>,
+    /// The counts of that plan.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub planned_counts: Option<Counts>,
+    /// A random id of the request that executes it, if it is done within one request.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attempt: Option<String>,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub finished_at: Option<String>,
@@ -101,10 +127,14 @@ impl RestoreRecord {
             request: plan.request.clone(),
             undo_of: plan.undo_of.clone(),
             undone_by: None,
+            last_undo: None,
             into: plan.into.clone(),
             requested_by: plan.requested_by.clone(),
             reason: plan.reason.clone(),
             started_at: timestamp(now),
+            planned_at: None,
+            planned_counts: None,
+            attempt: Some(format!("{:016x}", rand::random::<u64>())),
             finished_at: None,
             counts: Counts::of(&plan.items),
             items: plan.items.clone(),
@@ -124,8 +154,9 @@ impl RestoreRecord {
     }
 
     /// The report of the restore.
-    pub(super) fn report(self) -> RestoreReport {
+    pub fn report(self) -> RestoreReport {
         RestoreReport {
+            message: nothing_matched(self.state, self.undo_of.as_ref(), &self.counts),
             id: Some(self.id),
             state: self.state,
             dry_run: false,
@@ -139,11 +170,13 @@ impl RestoreRecord {
 impl Plan {
     /// The plan as the report of a dry run.
     pub fn report(self) -> RestoreReport {
+        let counts = Counts::of(&self.items);
         RestoreReport {
+            message: nothing_matched(JobState::Planned, self.undo_of.as_ref(), &counts),
             id: None,
             state: JobState::Planned,
             dry_run: true,
-            counts: Counts::of(&self.items),
+            counts,
             items: self.items,
             request_charge: 0.0,
         }
@@ -161,16 +194,44 @@ impl Restores {
 
     /// Stores the record of a restore within one request, without large differences.
     pub(super) async fn save(&self, record: &RestoreRecord) -> Result<(), Error> {
-        let mut record = record.clone();
-        record.items = record.items.into_iter().map(without_large_changes).collect();
-        let record = &record;
         let jobs = self.jobs.open().await?;
         let deadline = Instant::now() + self.options.timeout;
-        for item in split_large_record(record, &record.id, &["items"], &Map::new())? {
+        for item in self.split(record)? {
             let key = Key::text(&item.id);
             retry(deadline, || jobs.upsert(&key, &item.id, &item.body)).await?;
         }
         Ok(())
+    }
+
+    /// Stores the record of a restore that is about to be executed within one request, if there is none of its id. False when
+    /// another request executes it.
+    pub(super) async fn create_record(&self, record: &RestoreRecord) -> Result<bool, Error> {
+        let items = self.split(record)?;
+        let jobs = self.jobs.open().await?;
+        let deadline = Instant::now() + self.options.timeout;
+        for item in items {
+            let key = Key::text(&item.id);
+            if item.id != record.id {
+                retry(deadline, || jobs.upsert(&key, &item.id, &item.body)).await?;
+                continue;
+            }
+            match retry(deadline, || jobs.create(&key, &item.id, &item.body)).await {
+                Ok(_) => {}
+                // The reply to the creation may have been lost.
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    return Ok(self.record(&record.id).await?.attempt == record.attempt);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The items of a record, without large differences.
+    fn split(&self, record: &RestoreRecord) -> Result<Vec<Item>, Error> {
+        let mut record = record.clone();
+        record.items = record.items.into_iter().map(without_large_changes).collect();
+        split_large_record(&record, &record.id, &["items"], &Map::new())
     }
 
     /// Records on a restore that it was undone by another one.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::planned_item::PlannedItem;
 use super::restore_page::{PAGE_KIND, StoredItem};
-use super::restore_record::RestoreRecord;
+use super::restore_record::{RestoreRecord, nothing_matched};
 use super::restores::{RESTORE, Restores};
 
 /// A restore as it is shown.
@@ -22,6 +22,9 @@ pub struct RestoreView {
     /// For the next items; absent after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
+    /// Says so when the selection matched nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// A page of a restore's items.
@@ -49,7 +52,8 @@ impl RestoreRecord {
     /// The record as it is shown: with the progress instead of the state of the work.
     pub fn view(mut self) -> RestoreView {
         let progress = self.job.take().map(|job| job.progress());
-        RestoreView { record: self, progress, continuation: None }
+        let message = nothing_matched(self.state, self.undo_of.as_ref(), &self.counts);
+        RestoreView { record: self, progress, continuation: None, message }
     }
 }
 
@@ -66,10 +70,13 @@ impl Restores {
             "request",
             "undoOf",
             "undoneBy",
+            "lastUndo",
             "into",
             "requestedBy",
             "reason",
             "startedAt",
+            "plannedAt",
+            "plannedCounts",
             "finishedAt",
             "counts",
             "requestCharge",

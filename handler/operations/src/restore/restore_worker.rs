@@ -2,12 +2,13 @@
 //!
 //! A page is planned, the plan is stored, then it is executed, and its outcome is stored. Only then does the cursor advance. If
 //! a worker is killed at any instant, the next one processes the same documents, and comes to the same counts and the same
-//! records for an undo.
+//! records for an undo. A dry run stores its pages only; executing its plan later executes them as they are stored.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, Error, KeyRange};
+use changefeed_cosmos::{Container, Error, ErrorKind, KeyRange, retry};
 use changefeed_jobs::{Found, PageState, Part, PartPage, Parts, Planned, Run, StoredPage, plan_page};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use super::plan_document::DocumentPlanner;
 use super::plan_scan::ScanPlanner;
 use super::planned_item::{Counts, PlannedItem};
 use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items};
-use super::restore_record::{PLAN_TTL, RestoreRecord};
+use super::restore_record::{PLANNED_ITEMS_TTL, RestoreRecord};
 use super::restore_request::{RestoreRequest, Selection, Target};
 use super::restores::Restores;
 use super::undo::may_be_written;
@@ -46,6 +47,8 @@ pub(super) enum Phase {
     Check,
     /// The documents of a backup.
     Backup,
+    /// The stored pages of the plan that is executed.
+    Execute,
 }
 
 impl Phase {
@@ -57,6 +60,7 @@ impl Phase {
             Self::Undo => "undo",
             Self::Check => "check",
             Self::Backup => "backup",
+            Self::Execute => "execute",
         }
     }
 }
@@ -85,6 +89,8 @@ pub(super) struct RestoreWorker<'a> {
     /// Whether that is the monitored container.
     is_monitored: bool,
     pub dry_run: bool,
+    /// The counts of the stored plan that it executes.
+    pub planned: Option<Counts>,
     force: bool,
     page_items: usize,
     /// Parts that are read concurrently.
@@ -114,6 +120,8 @@ impl<'a> RestoreWorker<'a> {
                 }
             }
         };
+        let planned = serde_json::from_value(run.property("plannedCounts"))
+            .map_err(|error| Error::corrupt(format!("reading the plan of restore {}", run.id()), error))?;
         let into = run.property("into").as_str().map(str::to_owned);
         let flag = |name: &str| request[name] == true;
         let (page_items, parallel) = restores.jobs.options().within(run.ru_per_second(), DOCUMENT_UNITS);
@@ -129,6 +137,7 @@ impl<'a> RestoreWorker<'a> {
             written: restores.target_container(into.as_deref()).await?,
             is_monitored: into.is_none(),
             dry_run: flag("dryRun"),
+            planned,
             force: flag("force"),
             page_items,
             parallel,
@@ -151,7 +160,10 @@ impl<'a> RestoreWorker<'a> {
         if let (Subject::Backup(_, files), Phase::Check) = (&self.subject, phase) {
             return self.check(files, &part).await;
         }
-        let id = format!("{}-items-{}-{:03}-{:05}", self.job_id, phase.name(), part.number, part.page);
+        if phase == Phase::Execute {
+            return self.execute_stored(&parts.range(&part), &part, may_be_begun).await;
+        }
+        let id = self.page_id(phase, &part);
         let deadline = Instant::now() + PAGE_PATIENCE;
         let planned_bodies = Mutex::new(Bodies::new());
         let plan = || async {
@@ -159,8 +171,9 @@ impl<'a> RestoreWorker<'a> {
             *planned_bodies.lock().unwrap_or_else(PoisonError::into_inner) = bodies;
             let items = found.items.into_iter().map(StoredItem::from).collect();
             let page = RestorePage::planned(id.clone(), PAGE_KIND, self.job_id.clone(), items);
-            let ttl = self.dry_run.then_some(PLAN_TTL);
-            Ok(RestorePage { next: found.next, processed: found.processed, ttl, ..page })
+            let ttl = self.dry_run.then_some(PLANNED_ITEMS_TTL);
+            let from = part.continuation.clone().filter(|_| phase == Phase::Backup);
+            Ok(RestorePage { from, next: found.next, processed: found.processed, ttl, ..page })
         };
         let (stored, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
             Planned::Stored(stored, was_begun) => (stored, was_begun),
@@ -177,9 +190,58 @@ impl<'a> RestoreWorker<'a> {
                 }
                 _ => planned_bodies.into_inner().unwrap_or_else(PoisonError::into_inner),
             };
-            self.execute(stored, &bodies, deadline).await?
+            self.execute(stored, &bodies, was_begun, deadline).await?
         };
         Ok(Some(page.moved(true, was_begun, (Counts::of(&planned_items(&page)), page.processed))))
+    }
+
+    /// Executes the next stored page of a plan; `None` when the run is stopping. Nothing is planned.
+    async fn execute_stored(
+        &self,
+        range: &KeyRange,
+        part: &Part,
+        may_be_begun: bool,
+    ) -> Result<Option<PartPage<PageOutcome>>, Error> {
+        if !self.run.is_stopping() {
+            self.run.pace().await;
+        }
+        if self.run.is_stopping() {
+            return Ok(None);
+        }
+        let deadline = Instant::now() + PAGE_PATIENCE;
+        let (jobs, from) = (&self.restores.jobs, part.continuation.as_deref());
+        let (pages, continuation) = if self.backup_planner().is_some() {
+            // The lines of a file are executed in their order, because the later line of a document counts.
+            let id = self.page_id(Phase::Backup, part);
+            let page = retry(deadline, || jobs.items_page::<StoredItem>(&id)).await?;
+            let next = page.as_ref().and_then(|stored| stored.page.next.clone());
+            (page.into_iter().collect(), next)
+        } else {
+            retry(deadline, || jobs.pages_of::<StoredItem>(PAGE_KIND, &self.job_id, range, from)).await?
+        };
+        let (mut counts, mut processed, mut was_begun) = (Counts::default(), 0, false);
+        for stored in pages {
+            let page = if stored.page.state == PageState::Done {
+                was_begun = may_be_begun;
+                stored.page
+            } else {
+                let (from, until) = (stored.page.from.as_deref(), stored.page.next.as_deref());
+                let bodies = match self.backup_planner() {
+                    Some(planner) => planner.bodies(part.number, from, until).await?,
+                    None => Bodies::new(),
+                };
+                let stored = StoredPage { page: RestorePage { ttl: None, ..stored.page }, ..stored };
+                self.execute(stored, &bodies, may_be_begun, deadline).await?
+            };
+            counts.add(Counts::of(&planned_items(&page)));
+            processed += page.items.len() as u64;
+        }
+        Ok(Some(PartPage { continuation, is_numbered: true, was_begun, result: (counts, processed) }))
+    }
+
+    /// The id of a page of this job.
+    fn page_id(&self, phase: Phase, part: &Part) -> String {
+        format!("{}-items-{}-{:03}-{:05}", self.job_id, phase.name(), part.number, part.page)
     }
 
     /// Reads a file of a backup, or a part of it, to find damage.
@@ -243,8 +305,8 @@ impl<'a> RestoreWorker<'a> {
             concurrency: self.concurrency(),
             states: &self.states,
         };
-        let planner =
-            DocumentPlanner { restores: self.restores, request, written: &self.written, horizon: self.horizon };
+        let (restores, written, horizon) = (self.restores, &self.written, self.horizon);
+        let planner = DocumentPlanner { restores, request, written, horizon, looked_up: AtomicUsize::new(0) };
         let pages = ScanPlanner { planner, scan };
         let found = match (phase, &request.selection) {
             (_, Selection::Documents(documents)) => pages.documents(documents, continuation).await,
@@ -294,6 +356,7 @@ impl<'a> RestoreWorker<'a> {
         &self,
         stored: StoredPage<StoredItem>,
         bodies: &Bodies,
+        was_begun: bool,
         deadline: Instant,
     ) -> Result<RestorePage, Error> {
         let writer = DocumentWriter {
@@ -305,6 +368,7 @@ impl<'a> RestoreWorker<'a> {
             second: self.run.second(),
             deadline,
             is_shared: true,
+            was_begun,
             bodies,
         };
         let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(planned_items(&stored.page))
@@ -313,11 +377,27 @@ impl<'a> RestoreWorker<'a> {
             .collect()
             .await;
         // All writes have ended. After a transient failure, the same plan is executed again.
-        let items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
+        let mut items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
+        writer.write_refused(&mut items).await?;
         let items = items.into_iter().map(StoredItem::from).collect();
         let page = RestorePage { state: PageState::Done, items, ..stored.page };
         let stored = StoredPage { page, etag: stored.etag, second: stored.second };
         self.restores.jobs.finish_items_page(stored, deadline).await
+    }
+
+    /// Refuses an undo when another one has claimed the restore that it is to undo.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`].
+    pub(super) fn check_claim(&self) -> Result<(), Error> {
+        let Subject::Undo(undone) = &self.subject else { return Ok(()) };
+        match &undone.last_undo {
+            Some(undo) if !self.dry_run && *undo != self.job_id => {
+                let message = format!("another undo of it was started: {undo}");
+                Err(Error::new(ErrorKind::Conflict, format!("undoing restore {}", undone.id), message))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn concurrency(&self) -> usize {

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Container, Error, Meter, display_key_paths};
-use changefeed_history::{ContainerNames, History, Role};
+use changefeed_cosmos::{Container, Error, ErrorKind, Meter, ResourceName, display_key_paths};
+use changefeed_history::{Containers, History, Role};
 use changefeed_jobs::{Jobs, Kind};
-use serde_json::Value;
 
 /// The kind of restores among the jobs.
 pub const RESTORE: Kind = Kind { name: "restore", noun: "restore" };
@@ -20,12 +19,14 @@ pub struct RestoreOptions {
     pub timeout: Duration,
     /// The field of a restored document that is set to the time of the restore, in seconds since 1970; `None` sets no field.
     pub restored_at_field: Option<String>,
+    /// The field of a restored document that is set to the id of the restore; `None` sets no field.
+    pub restore_id_field: Option<String>,
 }
 
 /// Restores of documents.
 #[derive(Clone, Debug)]
 pub struct Restores {
-    pub(super) names: ContainerNames,
+    pub(super) containers: Containers,
     pub(super) history: History,
     pub(super) jobs: Jobs,
     pub(super) locations: LocationAccess,
@@ -35,13 +36,13 @@ pub struct Restores {
 impl Restores {
     /// Restores from this history and from backups. Their records are in `jobs`.
     pub fn new(
-        names: ContainerNames,
+        containers: Containers,
         history: History,
         jobs: Jobs,
         locations: LocationAccess,
         options: RestoreOptions,
     ) -> Self {
-        Self { names, history, jobs, locations, options }
+        Self { containers, history, jobs, locations, options }
     }
 
     /// The same restores, whose requests another meter counts.
@@ -50,7 +51,7 @@ impl Restores {
     }
 
     /// The container that a restore writes to: the monitored one, or another one with the same partition key that is not one of
-    /// the history's containers.
+    /// the history's containers, whatever name they are opened by.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](changefeed_cosmos::ErrorKind::Invalid) when it is a container of the history, or has another
@@ -58,13 +59,25 @@ impl Restores {
     pub(super) async fn target_container(&self, into: Option<&str>) -> Result<Container, Error> {
         let monitored = self.history.monitored();
         let Some(name) = into else { return monitored.open().await };
-        if let Some(role) = Role::ALL.into_iter().find(|role| self.names.of(*role) == name) {
-            return Err(Error::invalid(
-                "planning a restore",
-                format!("into is {name:?}, the {role:?} container; name another one"),
-            ));
+        let refused = |message: String| Err(Error::invalid("planning a restore", message));
+        let is_own = |role: Role| refused(format!("into is {name:?}, the {role:?} container; name another one"));
+        if let Err(error) = name.parse::<ResourceName>() {
+            return refused(format!("into: {error}"));
+        }
+        let names = self.containers.names();
+        if let Some(role) = Role::ALL.into_iter().find(|role| names.of(*role) == name) {
+            return is_own(role);
         }
         let container = monitored.sibling(name).open().await?;
+        for role in Role::ALL {
+            match self.containers.of(role).open().await {
+                Ok(own) if own.definition().is_same_container(container.definition()) => return is_own(role),
+                Ok(_) => {}
+                // A container that does not exist is not the one that is written to.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
         let monitored = monitored.open().await?;
         let expected = monitored.key_paths();
         if container.key_paths() != expected {
@@ -73,24 +86,8 @@ impl Restores {
                 display_key_paths(container.key_paths()),
                 display_key_paths(expected)
             );
-            return Err(Error::invalid("planning a restore", message));
+            return refused(message);
         }
         Ok(container)
-    }
-
-    /// A document without the time of a restore, for comparisons.
-    pub(super) fn without_restored_at(&self, mut document: Value) -> Value {
-        if let (Value::Object(properties), Some(field)) = (&mut document, &self.options.restored_at_field) {
-            properties.shift_remove(field);
-        }
-        document
-    }
-
-    /// A document with the time of a restore, in seconds since 1970.
-    pub(super) fn with_restored_at(&self, mut document: Value, second: i64) -> Value {
-        if let (Value::Object(properties), Some(field)) = (&mut document, &self.options.restored_at_field) {
-            properties.insert(field.clone(), second.into());
-        }
-        document
     }
 }

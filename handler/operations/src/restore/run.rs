@@ -30,11 +30,21 @@ impl Restores {
         })
     }
 
-    /// Plans the undo of a restore and, unless it is a dry run, executes it. The undo of a job is a job.
+    /// Plans the undo of a restore and, unless it is a dry run, executes it. The undo of a job is a job. If the restore was undone
+    /// before, the outcome is that of the first undo.
     ///
     /// # Errors
     /// As [`Restores::plan_undo`], [`Restores::execute`] and [`Restores::create_undo_job`].
     pub async fn undo(&self, id: &str, request: &UndoRequest) -> Result<Restored, Error> {
+        if !request.dry_run
+            && let Some(undo) = self.undo_of(id).await?
+        {
+            return Ok(if undo.job.is_some() {
+                Restored::Job(Box::new(undo))
+            } else {
+                Restored::Report(Box::new(undo.report()))
+            });
+        }
         Ok(match self.plan_undo(id, request).await? {
             None => Restored::Job(Box::new(self.create_undo_job(id, request).await?)),
             Some(plan) if request.dry_run => Restored::Report(Box::new(plan.report())),

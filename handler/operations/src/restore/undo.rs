@@ -71,10 +71,12 @@ impl Restores {
     /// Plans the undo of a restore. Nothing is written. `None` when the restore was a job, so that the undo must be one too.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such restore; [`ErrorKind::Invalid`] when the request has a budget, and the
-    /// restore was not a job; and when the containers cannot be read.
+    /// [`ErrorKind::NotFound`] when there is no such restore; [`ErrorKind::Conflict`] when it may still write;
+    /// [`ErrorKind::Invalid`] when it was a dry run, and when the request has a budget and the restore was not a job; and when
+    /// the containers cannot be read.
     pub async fn plan_undo(&self, id: &str, request: &UndoRequest) -> Result<Option<Plan>, Error> {
         let record = self.record(id).await?;
+        self.check_undoable(&record)?;
         if record.job.is_some() {
             return Ok(None);
         }
@@ -177,6 +179,6 @@ impl Restores {
         }
         let Some(version) = &done.version else { return Ok(false) };
         let restored = self.history.version(name, version).await?.document.unwrap_or_default();
-        Ok(self.without_restored_at(live.document.clone().unwrap_or_default()) == self.without_restored_at(restored))
+        Ok(live.document.as_ref().is_some_and(|live| self.is_same_content(live, &restored)))
     }
 }

@@ -2,24 +2,27 @@
 //!
 //! Every write carries the etag of the plan, or creates the document. A document that has changed since is not written, unless
 //! the restore is forced. The version that is overwritten is first saved to the history, as it is read at that moment, because
-//! capture may lag or be off. A write whose reply was lost shows as a changed etag. If the document then has the planned body,
-//! it is not a conflict.
+//! capture may lag or be off. A write whose reply was lost shows as a changed etag: the stamp of the document says whether it was
+//! this restore that wrote it. A document to which another writer gave the planned content is unchanged.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, digest, retry};
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, digest, printable, retry};
 use changefeed_history::{Operation, Version, VersionId};
-use chrono::Utc;
 use serde_json::Value;
 
 use super::backup_files::Bodies;
 use super::planned_item::{Action, PlannedItem};
 use super::restores::Restores;
+use super::stamp::{Body, Comparison};
+use super::unique_keys::unique_key_conflict;
 
 /// The number of versions that are usually stored after the one that was deleted.
 const EXPECTED_SINCE: usize = 10;
 /// Attempts of a forced write while other writers change the document.
 const FORCED_ATTEMPTS: usize = 5;
+/// How long a restore that has deleted a document may take to record it.
+const RECORDING: Duration = Duration::from_secs(1);
 
 /// Writes the documents of a restore.
 pub(super) struct DocumentWriter<'a> {
@@ -34,6 +37,8 @@ pub(super) struct DocumentWriter<'a> {
     pub deadline: Instant,
     /// Whether another worker may execute the same plan: one whose claim of the job has expired, and that still runs.
     pub is_shared: bool,
+    /// Whether an interrupted worker may have begun to execute the plan.
+    pub was_begun: bool,
     /// The documents of a backup.
     pub bodies: &'a Bodies,
 }
@@ -46,6 +51,8 @@ enum Outcome {
     AlreadyDone,
     /// Not written, for this reason.
     Conflict(String),
+    /// Not written, because this unique key refuses it.
+    RefusedByUniqueKey(String),
 }
 
 /// An item with its outcome, and the request units.
@@ -57,6 +64,10 @@ fn concluded(mut item: PlannedItem, outcome: Result<Outcome, Error>) -> (Planned
         }
         Ok(Outcome::AlreadyDone) => (Action::Unchanged, "another writer has already made the same change".to_owned()),
         Ok(Outcome::Conflict(message)) => (Action::Conflict, message),
+        Ok(Outcome::RefusedByUniqueKey(message)) => {
+            item.is_refused_by_unique_key = true;
+            (Action::Conflict, message)
+        }
         Err(error) => (Action::Failed, error.to_string()),
     };
     (PlannedItem { action, message: Some(message), ..item }, 0.0)
@@ -88,24 +99,34 @@ impl DocumentWriter<'_> {
 
     async fn execute(&self, item: &mut PlannedItem) -> Result<Outcome, Error> {
         let name = item.name();
-        let body = self.body(item, &name).await?;
+        let mut body = self.body(item, &name).await?;
         let key = match &body {
-            Some(body) => Key::of(body, self.container.key_paths())?,
+            Some(body) => Key::of(body.document(), self.container.key_paths())?,
             None => name.partition_key.clone(),
         };
         let mut expected = item.live_etag.clone();
         for attempt in 1.. {
             let live = self.live(&name).await?;
             let live_etag = live.as_ref().and_then(|live| live.etag.clone());
-            if attempt == 1 && !self.is_shared && live.is_none() && body.is_none() {
-                return Ok(Outcome::AlreadyDone);
+            let is_own = match self.compare(live.as_ref(), body.as_ref()) {
+                Comparison::Own => Some(true),
+                Comparison::Same => Some(false),
+                Comparison::Unclear if self.is_shared => Some(self.is_own(item, &name, &body).await?),
+                Comparison::Unclear => Some(false),
+                Comparison::Different => None,
+            };
+            match is_own {
+                Some(true) => {
+                    self.complete_record(item, &name).await?;
+                    return Ok(Outcome::Written(live_etag, 0.0));
+                }
+                Some(false) => return Ok(Outcome::AlreadyDone),
+                None => {}
             }
-            if (attempt > 1 || self.is_shared) && self.is_done(&live, &body, &expected) {
-                let is_own = attempt > 1 || self.catch_up(item, &name, &body).await?;
-                return Ok(if is_own { Outcome::Written(live_etag, 0.0) } else { Outcome::AlreadyDone });
-            }
-            if live_etag != expected && !self.force {
-                return Ok(Outcome::Conflict(changed(&live)));
+            // A document can be on several lines of a backup: the later line overwrites what this restore wrote.
+            let is_own_line = item.backup_line.is_some() && self.is_stamped(live.as_ref());
+            if live_etag != expected && !self.force && !is_own_line {
+                return Ok(Outcome::Conflict(changed(live.as_ref())));
             }
             expected = live_etag;
             if let Some(live) = &live {
@@ -117,83 +138,169 @@ impl DocumentWriter<'_> {
                 (Some(_), Some(_)) => Action::Replace,
             };
             match self.write_once(&key, &name, body.as_ref(), expected.as_deref()).await {
-                Ok((etag, charge)) => {
-                    self.store_removal(&live, &body).await?;
+                Ok(Some((etag, charge))) => {
+                    if body.is_none() {
+                        self.store_removal(live.as_ref()).await?;
+                    }
                     return Ok(Outcome::Written(etag, charge));
                 }
+                Ok(None) => return self.deleted(&name, live.as_ref()).await,
                 Err(error) if is_changed(&error) => {
                     let replaced = live;
                     let live = self.live(&name).await?;
-                    if self.is_done(&live, &body, &expected) {
-                        self.store_removal(&replaced, &body).await?;
-                        return Ok(Outcome::Written(live.and_then(|live| live.etag), 0.0));
+                    match self.compare(live.as_ref(), body.as_ref()) {
+                        Comparison::Unclear if body.is_none() => return self.deleted(&name, replaced.as_ref()).await,
+                        // The reply to the write was lost.
+                        Comparison::Own | Comparison::Unclear => {
+                            return Ok(Outcome::Written(live.and_then(|live| live.etag), 0.0));
+                        }
+                        Comparison::Same => return Ok(Outcome::AlreadyDone),
+                        Comparison::Different => {}
+                    }
+                    let may_be_unique_key = error.kind() == ErrorKind::Conflict && live.is_some() == replaced.is_some();
+                    if let Some(body) = body.as_ref().filter(|_| may_be_unique_key)
+                        && let Some(message) = self.unique_key_conflict(&key, &name, body.document()).await?
+                    {
+                        return Ok(Outcome::RefusedByUniqueKey(message));
                     }
                     if !self.force || attempt == FORCED_ATTEMPTS {
-                        return Ok(Outcome::Conflict(changed(&live)));
+                        return Ok(Outcome::Conflict(changed(live.as_ref())));
                     }
+                }
+                Err(error) if body.as_mut().is_some_and(|body| body.leave_out_stamp(&error)) => {
+                    let fields: Vec<&str> = self.restores.stamp_fields().collect();
+                    let them = if fields.len() == 1 { "it" } else { "them" };
+                    let message =
+                        format!("written without {}: with {them} the document is too large", fields.join(" and "));
+                    item.message =
+                        Some(item.message.take().map_or(message.clone(), |first| format!("{first}; {message}")));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::internal(format!("writing document {}", item.id), "no attempt was made"))
+        Err(Error::internal(format!("writing document {}", printable(&item.id)), "no attempt was made"))
     }
 
     /// The body to write; `None` for a delete.
-    async fn body(&self, item: &PlannedItem, name: &DocumentName) -> Result<Option<Value>, Error> {
-        let body = match (item.action, &item.version, &item.backup_line) {
+    pub(super) async fn body(&self, item: &PlannedItem, name: &DocumentName) -> Result<Option<Body>, Error> {
+        let content = match (item.action, &item.version, &item.backup_line) {
             (Action::Delete, ..) => return Ok(None),
             (_, Some(version), _) => self.restores.history.version(name, version).await?.document.unwrap_or_default(),
             (_, None, Some(line)) => {
                 let changed = || {
-                    let message = "the backup has changed since the plan: it has no document on this line";
+                    let message =
+                        "the backup has changed since the plan: it has another document on this line, or none";
                     Error::corrupt(format!("reading line {} of {}", line.number, line.file), message)
                 };
-                self.bodies.get(&line.number).cloned().ok_or_else(changed)?
+                let content = self.bodies.get(&line.number).cloned().ok_or_else(changed)?;
+                match &item.body_digest {
+                    Some(planned) if *planned != digest(&content.to_string()) => return Err(changed()),
+                    _ => content,
+                }
             }
             (_, None, None) => {
-                let action = format!("reading the plan of restore {} for document {}", self.restore_id, item.id);
+                let action =
+                    format!("reading the plan of restore {} for document {}", self.restore_id, printable(&item.id));
                 return Err(Error::corrupt(action, "it has neither a version nor a line of a backup"));
             }
         };
-        Ok(Some(self.restores.with_restored_at(body, self.second)))
+        Ok(Some(self.restores.stamped(content, self.second, self.restore_id)))
     }
 
-    async fn live(&self, name: &DocumentName) -> Result<Option<Version>, Error> {
+    /// Whether this restore was the last to write the document.
+    fn is_stamped(&self, live: Option<&Version>) -> bool {
+        let document = live.and_then(|live| live.document.as_ref());
+        document.is_some_and(|document| self.restores.is_stamped_by(document, self.restore_id))
+    }
+
+    pub(super) fn compare(&self, live: Option<&Version>, body: Option<&Body>) -> Comparison {
+        self.restores.compare(live.and_then(|live| live.document.as_ref()), body, self.restore_id)
+    }
+
+    pub(super) async fn live(&self, name: &DocumentName) -> Result<Option<Version>, Error> {
         retry(self.deadline, || self.restores.history.live_in(self.container, name, self.restore_id)).await
     }
 
     /// Ensures that the version that will be overwritten is stored exactly in the history. Returns its id there.
-    async fn save_version(&self, name: &DocumentName, live: &Version) -> Result<VersionId, Error> {
+    pub(super) async fn save_version(&self, name: &DocumentName, live: &Version) -> Result<VersionId, Error> {
         if !self.is_monitored {
             return Ok(live.id.clone());
         }
         self.restores.history.ensure_stored_exactly(name, live, self.deadline).await
     }
 
-    /// Completes the record of a write by an interrupted worker. False when it was not a write of this restore: a restore saves
-    /// the overwritten version first.
-    async fn catch_up(&self, item: &mut PlannedItem, name: &DocumentName, body: &Option<Value>) -> Result<bool, Error> {
-        let (Some(replaced), true) = (&item.replaced_version, self.is_monitored) else { return Ok(true) };
-        // An inexact record has an exact twin.
-        let removed = match self.stored_version(name, replaced).await? {
-            Some(stored) if !stored.exact => self.stored_version(name, &stored.id.exact()).await?,
-            stored => stored,
-        };
-        let Some(removed) = removed else { return Ok(false) };
-        item.replaced_version = Some(removed.id.to_string());
+    /// Whether it was this restore that deleted a document, or wrote one without a stamp. A restore saves the overwritten version
+    /// first, and records a delete after it.
+    async fn is_own(&self, item: &PlannedItem, name: &DocumentName, body: &Option<Body>) -> Result<bool, Error> {
+        let (Some(replaced), true) = (&item.replaced_version, self.is_monitored) else { return Ok(self.was_begun) };
+        let Some(removed) = self.exact_version(name, replaced).await? else { return Ok(false) };
         if body.is_some() {
             return Ok(true);
         }
+        match self.removal(name, &removed).await? {
+            Some(removal) => Ok(removal.is_removal_by(self.restore_id)),
+            None if self.was_begun => self.store_removal(Some(&removed)).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Completes the record of a write by an interrupted worker: an inexact record of the overwritten version has an exact twin.
+    async fn complete_record(&self, item: &mut PlannedItem, name: &DocumentName) -> Result<(), Error> {
+        if let (Some(replaced), true) = (&item.replaced_version, self.is_monitored)
+            && let Some(version) = self.exact_version(name, replaced).await?
+        {
+            item.replaced_version = Some(version.id.to_string());
+        }
+        Ok(())
+    }
+
+    /// A stored version, or its exact twin if it is not exact.
+    async fn exact_version(&self, name: &DocumentName, id: &str) -> Result<Option<Version>, Error> {
+        match self.stored_version(name, id).await? {
+            Some(stored) if !stored.exact => self.stored_version(name, &stored.id.exact()).await,
+            stored => Ok(stored),
+        }
+    }
+
+    /// The outcome of a delete of a document that did not exist any more: the reply to the delete was lost, unless another restore
+    /// has recorded that it deleted the document.
+    async fn deleted(&self, name: &DocumentName, removed: Option<&Version>) -> Result<Outcome, Error> {
+        if let Some(version) = removed.filter(|_| self.is_monitored)
+            && let Some(removal) = self.removal(name, version).await?
+            && !removal.is_removal_by(self.restore_id)
+        {
+            return Ok(Outcome::AlreadyDone);
+        }
+        self.store_removal(removed).await?;
+        Ok(Outcome::Written(None, 0.0))
+    }
+
+    /// The recorded removal of a version by a restore, preferably by this one. A restore that has just deleted the document may be
+    /// about to record that.
+    async fn removal(&self, name: &DocumentName, removed: &Version) -> Result<Option<VersionId>, Error> {
+        let recorded = self.recorded_removal(name, removed).await?;
+        if recorded.is_some() {
+            return Ok(recorded);
+        }
+        tokio::time::sleep(RECORDING).await;
+        self.recorded_removal(name, removed).await
+    }
+
+    async fn recorded_removal(&self, name: &DocumentName, removed: &Version) -> Result<Option<VersionId>, Error> {
         let mut versions = self.restores.history.versions_until(name, i64::MAX, EXPECTED_SINCE).await?;
+        let mut found: Option<VersionId> = None;
         while let Some(version) = versions.next().await? {
             if version.id.is_removal_by(self.restore_id) {
-                return Ok(true);
+                return Ok(Some(version.id));
             }
             if version.source_ts < removed.source_ts {
                 break;
             }
+            if version.id.is_removal_by_a_restore() {
+                found = Some(version.id);
+            }
         }
-        self.store_removal(&Some(removed), body).await.map(|()| true)
+        Ok(found)
     }
 
     async fn stored_version(&self, name: &DocumentName, id: &str) -> Result<Option<Version>, Error> {
@@ -205,9 +312,10 @@ impl DocumentWriter<'_> {
     }
 
     /// Stores a delete of this restore as a version: the change feed may not report it.
-    async fn store_removal(&self, removed: &Option<Version>, body: &Option<Value>) -> Result<(), Error> {
-        let (Some(removed), None, true) = (removed, body, self.is_monitored) else { return Ok(()) };
-        let second = Utc::now().timestamp().max(removed.source_ts);
+    async fn store_removal(&self, removed: Option<&Version>) -> Result<(), Error> {
+        let Some(removed) = removed.filter(|_| self.is_monitored) else { return Ok(()) };
+        let now = self.restores.history.clock().now().await?.time();
+        let second = now.timestamp().max(removed.source_ts);
         let removal = Version {
             // If the changes container is partitioned by pk alone, the removals of a restore share a partition, so the id needs the
             // document.
@@ -225,35 +333,37 @@ impl DocumentWriter<'_> {
         self.restores.history.store_version(&removal, self.deadline).await.map(drop)
     }
 
+    /// The new etag and the request units; `None` for a delete of a document that does not exist.
     async fn write_once(
         &self,
         key: &Key,
         name: &DocumentName,
-        body: Option<&Value>,
+        body: Option<&Body>,
         etag: Option<&str>,
-    ) -> Result<(Option<String>, f64), Error> {
-        let written = |written: Written| (written.etag, written.request_charge);
-        match (body, etag) {
-            (Some(body), Some(etag)) => {
-                retry(self.deadline, || self.container.replace(key, &name.id, body, etag)).await.map(written)
+    ) -> Result<Option<(Option<String>, f64)>, Error> {
+        let written = |written: Written| Some((written.etag, written.request_charge));
+        match (body.map(Body::document), etag) {
+            (Some(document), Some(etag)) => {
+                retry(self.deadline, || self.container.replace(key, &name.id, document, etag)).await.map(written)
             }
-            (Some(body), None) => {
-                retry(self.deadline, || self.container.create(key, &name.id, body)).await.map(written)
+            (Some(document), None) => {
+                retry(self.deadline, || self.container.create(key, &name.id, document)).await.map(written)
             }
             (None, etag) => {
                 let charge = retry(self.deadline, || self.container.delete(key, &name.id, etag)).await?;
-                Ok((None, charge.unwrap_or_default()))
+                Ok(charge.map(|charge| (None, charge)))
             }
         }
     }
 
-    /// Whether the document already has the planned body: by a write of this restore whose reply was lost, or by another writer.
-    fn is_done(&self, live: &Option<Version>, body: &Option<Value>, expected: &Option<String>) -> bool {
-        match (live, body) {
-            (Some(live), Some(body)) => live.etag != *expected && live.document.as_ref() == Some(body),
-            (None, None) => true,
-            _ => false,
-        }
+    /// Says that a unique key of the container refuses a document; `None` if the container has none.
+    async fn unique_key_conflict(
+        &self,
+        key: &Key,
+        name: &DocumentName,
+        document: &Value,
+    ) -> Result<Option<String>, Error> {
+        retry(self.deadline, || unique_key_conflict(self.container, key, &name.id, document)).await
     }
 }
 
@@ -262,7 +372,7 @@ fn is_changed(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::Conflict | ErrorKind::NotFound)
 }
 
-fn changed(live: &Option<Version>) -> String {
+fn changed(live: Option<&Version>) -> String {
     match live {
         Some(live) => format!("it has changed since the plan; its live version is {}", live.id),
         None => "it was deleted since the plan".to_owned(),

@@ -7,7 +7,6 @@ use changefeed_jobs::{
     ItemsPage, JobKind, JobState, Kind, PageState, Part, PartPage, Parts, Planned, Run, Step, StoredPage, plan_page,
     read_parts,
 };
-use chrono::Utc;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -229,7 +228,8 @@ impl<'a> Worker<'a> {
     async fn confirm_page(&self, stored: StoredPage<Finding>) -> Result<Option<ItemsPage<Finding>>, Error> {
         if stored.page.items.iter().any(|suspected| suspected.kind == FindingKind::Gone) {
             let grace = self.request.grace();
-            let wait = (stored.second + grace - Utc::now().timestamp()).clamp(0, grace);
+            let now = self.verifications.history.clock().now().await?.time().timestamp();
+            let wait = (stored.second + grace - now).clamp(0, grace);
             self.run.rest(Duration::from_secs(wait.unsigned_abs())).await;
         }
         self.run.pace().await;

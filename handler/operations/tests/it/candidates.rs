@@ -37,6 +37,7 @@ async fn provisioned() -> (Endpoint, Changefeed) {
         batch_timeout: Duration::from_secs(30),
         indexed_fields: Vec::new(),
         restored_at_field: None,
+        restore_id_field: None,
         retention_days: None,
         jobs: JobOptions { max_candidates: 2, ..JobOptions::default() },
         locations: LocationAccess::default(),

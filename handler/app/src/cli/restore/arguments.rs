@@ -36,6 +36,16 @@ pub enum RestoreCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Execute the plan of a dry run that is a job, exactly as it was shown; once
+    Execute {
+        /// Id of the dry run
+        id: String,
+        /// Do not ask for confirmation
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// Cancel a restore that is a job; documents already written are not changed back
     Cancel {
         /// Id of the restore

@@ -1,9 +1,9 @@
-//! Restores that are jobs: one job plans, another executes, and a progress bar follows both.
+//! Restores that are jobs: a job plans, and after the confirmation it executes the plan that it has stored.
 
 use anyhow::Result;
 use changefeed_jobs::JobState;
 use changefeed_operations::RESTORE;
-use changefeed_operations::{Action, PlannedItem, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
+use changefeed_operations::{Action, Counts, PlannedItem, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
 
 use super::items::{print_items, summary};
 use crate::cli::confirm::confirm;
@@ -14,7 +14,7 @@ use crate::cli::output::{Output, print_json, print_line};
 use crate::cli::time;
 use crate::service::Service;
 
-/// Documents with conflicts or failures that are shown at the end.
+/// Documents with conflicts, failures or unknown states that are shown at the end.
 const SHOWN: usize = 20;
 
 /// A restore or an undo that is too large for one request.
@@ -24,6 +24,7 @@ pub enum Large {
 }
 
 impl Large {
+    /// Starts a job that plans and executes, or with `dry_run` only plans.
     async fn start(&self, service: &Service, dry_run: bool) -> Result<RestoreRecord> {
         Ok(match self {
             Self::Restore(request) => {
@@ -38,71 +39,104 @@ impl Large {
     }
 }
 
-/// Plans, shows the plan, asks for confirmation, and executes it. With `--yes` there is no plan and no prompt.
+/// Plans, shows the plan, asks for confirmation, and executes that plan. With `--yes` there is no plan and no prompt.
 pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArguments) -> Result<Exit> {
     let for_humans = execution.output.output == Output::Table;
-    if execution.dry_run || !execution.yes {
-        let record = large.start(service, true).await?;
-        let following = Following { id: &record.id, action: "Planning", phase: None, for_humans };
-        if follow(service, following).await? == Followed::Detached {
-            service.changefeed.jobs.cancel(RESTORE, &record.id).await?;
-            print_line("nothing was written")?;
-            return Ok(Exit::Failed);
-        }
-        let view = service.changefeed.restores.show(&record.id).await?;
-        let counts = view.record.counts;
-        if for_humans {
-            show(&view, Output::Table)?;
-            if view.continuation.is_some() {
-                print_unwritten(service, &view.record).await?;
-            }
-        }
-        if execution.dry_run || counts.writes() == 0 || view.record.state != JobState::Planned {
-            if !for_humans {
-                print_json(&view)?;
-            }
-            return Ok(match view.record.state {
-                JobState::Planned => Exit::of_plan(&counts),
-                ended => Exit::of_job(ended),
-            });
-        }
-        confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
+    if execution.yes && !execution.dry_run {
+        let record = large.start(service, false).await?;
+        return finish(service, &record.id, execution.output.output).await;
     }
-    let record = large.start(service, false).await?;
-    if !follow_to_end(service, &record.id, execution.output.output).await? {
+    let record = large.start(service, true).await?;
+    let following = Following { id: &record.id, action: "Planning", phase: None, for_humans };
+    if follow(service, following).await? == Followed::Detached {
+        service.changefeed.jobs.cancel(RESTORE, &record.id).await?;
+        print_line("nothing was written")?;
         return Ok(Exit::Failed);
     }
     let view = service.changefeed.restores.show(&record.id).await?;
+    let counts = view.record.counts;
     if for_humans {
-        let record = &view.record;
-        print_unwritten(service, record).await?;
-        if let Some(message) = view.progress.as_ref().and_then(|progress| progress.message.as_ref()) {
-            print_line(message)?;
+        show(&view, Output::Table)?;
+        if view.continuation.is_some() {
+            print_unwritten(service, &view.record).await?;
         }
-        print_line(&format!(
-            "Restore {}: {} for {:.0} RU",
-            record.id,
-            summary(&record.counts, true),
-            record.request_charge
-        ))?;
-        if record.counts.writes() > 0 {
-            print_line(&format!("To undo it: changefeed restore undo {}", record.id))?;
-        }
-    } else {
-        print_json(&view)?;
     }
-    Ok(Exit::of_job(view.record.state))
+    if execution.dry_run || counts.writes() == 0 || view.record.state != JobState::Planned {
+        if !for_humans {
+            print_json(&view)?;
+        } else if view.record.state == JobState::Planned && counts.writes() > 0 {
+            print_line(&format!("To execute this plan: changefeed restore execute {}", record.id))?;
+        }
+        return Ok(match view.record.state {
+            _ if view.message.is_some() => Exit::Found,
+            JobState::Planned => Exit::of_plan(&counts),
+            ended => Exit::of_job(ended),
+        });
+    }
+    confirm(&question(&counts), "nothing was written")?;
+    let record = service.changefeed.restores.execute_plan(&record.id).await?;
+    finish(service, &record.id, execution.output.output).await
 }
 
-/// Prints the first documents with conflicts or failures, with the reasons.
+/// Shows a stored plan, asks for confirmation, and executes it. Of a plan that was executed, the result is shown.
+pub async fn execute_stored_plan(service: &Service, id: &str, yes: bool, output: Output) -> Result<Exit> {
+    let view = service.changefeed.restores.show(id).await?;
+    if view.record.state == JobState::Planned && !yes {
+        if output == Output::Table {
+            show(&view, output)?;
+        }
+        confirm(&question(&view.record.counts), "nothing was written")?;
+    }
+    let record = service.changefeed.restores.execute_plan(id).await?;
+    finish(service, &record.id, output).await
+}
+
+fn question(counts: &Counts) -> String {
+    format!("Write {} documents?", counts.writes())
+}
+
+/// Follows a restore to its end and prints its result.
+pub async fn finish(service: &Service, id: &str, output: Output) -> Result<Exit> {
+    if !follow_to_end(service, id, output).await? {
+        return Ok(Exit::Failed);
+    }
+    let view = service.changefeed.restores.show(id).await?;
+    let exit = if view.message.is_some() { Exit::Found } else { Exit::of_job(view.record.state) };
+    if output == Output::Json {
+        print_json(&view)?;
+        return Ok(exit);
+    }
+    let record = &view.record;
+    print_unwritten(service, record).await?;
+    print_messages(&view)?;
+    print_line(&format!(
+        "Restore {}: {} for {:.0} RU",
+        record.id,
+        summary(&record.counts, true),
+        record.request_charge
+    ))?;
+    if record.counts.writes() > 0 {
+        print_line(&format!("To undo it: changefeed restore undo {}", record.id))?;
+    }
+    Ok(exit)
+}
+
+fn print_messages(view: &RestoreView) -> Result<()> {
+    let progress = view.progress.as_ref().and_then(|progress| progress.message.as_ref());
+    progress.into_iter().chain(&view.message).try_for_each(|message| print_line(message))
+}
+
+/// Prints the first documents that were not written although the restore was to write them, with the reasons.
 pub async fn print_unwritten(service: &Service, record: &RestoreRecord) -> Result<()> {
-    let all = usize::try_from(record.counts.conflict + record.counts.failed).unwrap_or(usize::MAX);
+    let counts = &record.counts;
+    let all = usize::try_from(counts.conflict + counts.failed + counts.unknown).unwrap_or(usize::MAX);
     let mut unwritten: Vec<PlannedItem> = Vec::new();
     let mut continuation = None;
     while unwritten.len() < all.min(SHOWN) {
         let page = service.changefeed.restores.items(&record.id, continuation.as_deref()).await?;
-        unwritten
-            .extend(page.items.into_iter().filter(|item| matches!(item.action, Action::Conflict | Action::Failed)));
+        let is_unwritten =
+            |item: &PlannedItem| matches!(item.action, Action::Conflict | Action::Failed | Action::Unknown);
+        unwritten.extend(page.items.into_iter().filter(is_unwritten));
         continuation = page.continuation;
         if continuation.is_none() {
             break;
@@ -165,10 +199,7 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
         let left = progress.seconds_left.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
         print_line(&format!("{}{of} processed{left}", progress.done))?;
     }
-    if let Some(message) = view.progress.as_ref().and_then(|progress| progress.message.as_ref()) {
-        print_line(message)?;
-    }
-    Ok(())
+    print_messages(view)
 }
 
 /// Prints every document of a restore, page by page.

@@ -8,14 +8,15 @@ use anyhow::Result;
 use changefeed_cosmos::{DocumentName, PageRequest};
 use changefeed_operations::RESTORE;
 use changefeed_operations::{
-    Action, Counts, FilterOn, Plan, PlannedItem, RestoreReport, RestoreRequest, Selection, Target, UndoRequest,
+    Action, Counts, FilterOn, Plan, PlannedItem, RestoreRecord, RestoreReport, RestoreRequest, Selection, Target,
+    UndoRequest,
 };
 
 pub use self::arguments::RestoreCommand;
 use self::arguments::{FilterOnArgument, RestoreArguments};
 use self::items::{print_items, summary};
 pub use self::large::{Large, run_large};
-use self::large::{follow_to_end, print_all_items, print_unwritten, show};
+use self::large::{execute_stored_plan, finish, follow_to_end, print_all_items, print_unwritten, show};
 use super::confirm::confirm;
 use super::execution_arguments::ExecutionArguments;
 use super::exit_code::{Exit, UsageError};
@@ -42,6 +43,11 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
                 requested_by: execution.requested_by.clone(),
                 ru_per_second: execution.ru_per_second,
             };
+            if !execution.dry_run
+                && let Some(undo) = service.changefeed.restores.undo_of(id).await?
+            {
+                return show_earlier_undo(service, id, undo, execution.output.output).await;
+            }
             match service.changefeed.restores.plan_undo(id, &request).await? {
                 Some(plan) => execute(service, plan, execution).await,
                 None => run_large(service, Large::Undo(id.clone(), request), execution).await,
@@ -87,6 +93,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             print_all_items(service, id, output.output).await?;
             Ok(Exit::Done)
         }
+        RestoreCommand::Execute { id, yes, output } => execute_stored_plan(service, id, *yes, output.output).await,
         RestoreCommand::Cancel { id, output } => {
             service.changefeed.jobs.cancel(RESTORE, id).await?;
             show(&service.changefeed.restores.show(id).await?, output.output)?;
@@ -150,24 +157,40 @@ async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) 
         print_line(&summary(&counts, false))?;
     }
     if execution.dry_run || counts.writes() == 0 {
-        if !for_humans {
-            print_json(&plan.report())?;
+        let report = plan.report();
+        let exit = if report.message.is_some() { Exit::Found } else { Exit::of_plan(&counts) };
+        match &report.message {
+            _ if !for_humans => print_json(&report)?,
+            Some(message) => print_line(message)?,
+            None => {}
         }
-        return Ok(Exit::of_plan(&counts));
+        return Ok(exit);
     }
     if !execution.yes {
         confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
     }
     let report = service.changefeed.restores.execute(plan).await?;
-    if for_humans {
-        print_report(&report)?
-    } else {
-        print_json(&report)?
-    }
+    print_report(&report, execution.output.output)?;
     Ok(Exit::of_job(report.state))
 }
 
-fn print_report(report: &RestoreReport) -> Result<()> {
+/// Shows an undo that was started before. Follows it if it is a job.
+async fn show_earlier_undo(service: &Service, undone: &str, undo: RestoreRecord, output: Output) -> Result<Exit> {
+    if output == Output::Table {
+        print_line(&format!("Restore {undone} is undone by restore {}, which was started before", undo.id))?;
+    }
+    if undo.job.is_some() {
+        return finish(service, &undo.id, output).await;
+    }
+    let report = undo.report();
+    print_report(&report, output)?;
+    Ok(Exit::of_job(report.state))
+}
+
+fn print_report(report: &RestoreReport, output: Output) -> Result<()> {
+    if output == Output::Json {
+        return print_json(report);
+    }
     let unwritten: Vec<PlannedItem> =
         report.items.iter().filter(|item| matches!(item.action, Action::Conflict | Action::Failed)).cloned().collect();
     if !unwritten.is_empty() {

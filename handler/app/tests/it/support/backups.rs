@@ -26,7 +26,7 @@ pub fn name_of(document: &Value) -> (String, String) {
 /// A document without the properties that the service and restores add.
 pub fn body_of(mut document: Value) -> Value {
     let fields = document.as_object_mut().expect("object");
-    fields.retain(|name, _| !name.starts_with('_') && name != "restored_at");
+    fields.retain(|name, _| !name.starts_with('_') && !["restored_at", "restore_id"].contains(&name.as_str()));
     document
 }
 

@@ -2,6 +2,7 @@
 
 pub mod backups;
 mod client;
+mod command_line;
 mod handler;
 pub mod jobs;
 mod local;
@@ -13,6 +14,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 pub use client::client;
+pub use command_line::CommandLine;
 pub use handler::Handler;
 pub use local::{Local, signal};
 pub use process::{Instance, Starting};

@@ -88,6 +88,7 @@ impl World {
             batch_timeout: Duration::from_secs(30),
             indexed_fields: INDEXED_FIELDS.map(str::to_owned).to_vec(),
             restored_at_field: Some("restored_at".to_owned()),
+            restore_id_field: Some("restore_id".to_owned()),
             retention_days: None,
             jobs: JobOptions::default(),
             locations: LocationAccess { host: Some("here".to_owned()), ..LocationAccess::default() },

@@ -1,0 +1,256 @@
+//! What a restore answers when it did not write what was asked for, and why.
+
+use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive, UniqueKey, UniqueKeyPolicy};
+use changefeed_jobs::JobState;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::jobs::{capture, finish, restore_view, small_limits, start_restore};
+use crate::support::{CommandLine, DEADLINE, Handler, World, batch_of, until};
+
+/// The size of a document that the service accepts, and does not accept with a stamp. Its limit is 2 MB of the request.
+const MAX_DOCUMENT: usize = 2 * 1024 * 1024 - 16;
+
+/// Writes a document and captures it. Returns the stored document.
+async fn put(world: &World, handler: &Handler, document: Value) -> Value {
+    let stored = world.put(document["pk"].as_str().expect("pk").to_owned(), document).await;
+    handler.invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
+    stored
+}
+
+async fn post(handler: &Handler, request: &Value) -> Value {
+    let (status, report) = handler.post("/api/restores", request).await;
+    assert_eq!(status, StatusCode::OK, "{report}");
+    report
+}
+
+fn message(report: &Value) -> &str {
+    report["items"][0]["message"].as_str().unwrap_or_else(|| panic!("{report}"))
+}
+
+#[tokio::test]
+async fn a_restore_of_unknown_documents_says_so_in_its_state_its_exit_code_and_its_summary() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let stored = put(&world, &handler, json!({"id": "1", "pk": "a"})).await;
+    let early = stored["_ts"].as_i64().expect("_ts") - 100;
+    let report = post(&handler, &json!({"all": true, "asOf": early})).await;
+    assert_eq!((&report["state"], &report["counts"]["unknown"]), (&json!("unknowns"), &json!(1)), "{report}");
+    let (_, record) = handler.get(&format!("/api/restores/{}", report["id"].as_str().expect("id"))).await;
+    assert_eq!(record["state"], "unknowns");
+
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let job = start_restore(&changefeed, json!({"all": true, "asOf": early, "job": true})).await;
+    assert_eq!(finish(&changefeed, &job).await, JobState::Unknowns);
+
+    let command_line = CommandLine::new(&world);
+    let early = early.to_string();
+    for options in [&["--yes"][..], &["--dry-run"], &["--job", "--yes"], &["--job", "--dry-run"]] {
+        let (exit, printed) =
+            command_line.text(&[&["restore", "run", "--all", "--as-of", &early], options].concat()).await;
+        assert!(exit == 3 && printed.contains("1 unknown"), "{options:?}: {exit} {printed}");
+    }
+    let (exit, shown) = command_line.text(&["restore", "show", &job, "--follow"]).await;
+    assert!(exit == 3 && shown.contains("unknowns"), "{exit} {shown}");
+}
+
+#[tokio::test]
+async fn a_conflict_or_a_failure_outweighs_an_unknown_state() {
+    let world = World::new().await;
+    let handler = world.handler();
+    world.create("copies", &["/pk"]).await;
+    let stored = put(&world, &handler, json!({"id": "1", "pk": "a"})).await;
+    let other = json!({"id": "1", "pk": "a", "n": 5});
+    world.container("copies").await.create_item("a", "1", other, None).await.expect("a copy");
+    let documents = json!([{"id": "1", "partitionKey": ["a"]}, {"id": "none", "partitionKey": ["a"]}]);
+    let report = post(&handler, &json!({"documents": documents, "asOf": stored["_ts"], "into": "copies"})).await;
+    assert_eq!(report["state"], "conflicts", "{report}");
+    assert_eq!((&report["counts"]["conflict"], &report["counts"]["unknown"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_name_that_matches_nothing_is_reported_with_the_partition_keys_of_the_same_id() {
+    let world = World::new().await;
+    let handler = world.handler();
+    put(&world, &handler, json!({"id": "1", "pk": "a"})).await;
+    put(&world, &handler, json!({"id": "1", "pk": "b"})).await;
+    world.container("events").await.delete_item("b", "1", None).await.expect("deleted");
+    let report = post(&handler, &json!({"id": "1", "partitionKey": ["c"], "asOf": "-0s"})).await;
+    assert_eq!(report["state"], "unknowns", "{report}");
+    let expected = "no document or version has this id and partition key; the same id exists with partition key [\"a\"] \
+                    and [\"b\"]";
+    assert_eq!(message(&report), expected);
+    let report = post(&handler, &json!({"id": "one", "partitionKey": ["a"], "asOf": "-0s"})).await;
+    assert!(message(&report).contains("check the spelling"), "{report}");
+
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let names: Vec<Value> = (0..30).map(|n| json!({"id": format!("none-{n}"), "partitionKey": ["a"]})).collect();
+    let job = start_restore(&changefeed, json!({"documents": names, "asOf": "-0s", "job": true})).await;
+    assert_eq!(finish(&changefeed, &job).await, JobState::Unknowns);
+    let items = restore_view(&changefeed, &job).await.record.items;
+    assert!(items.iter().all(|item| item.message.as_ref().is_some_and(|text| text.starts_with("no document"))));
+}
+
+#[tokio::test]
+async fn a_selection_that_matches_nothing_says_so() {
+    let world = World::new().await;
+    let handler = world.handler();
+    put(&world, &handler, json!({"id": "1", "pk": "a"})).await;
+    let report = post(&handler, &json!({"partitionKey": ["A"], "asOf": "-0s"})).await;
+    let expected = "no document or version matches; check the spelling and the partition key";
+    assert_eq!(report["message"], expected, "{report}");
+    let dry = post(&handler, &json!({"filter": ["city_name=Davidsn"], "asOf": "-0s", "dryRun": true})).await;
+    assert_eq!(dry["message"], expected, "{dry}");
+    let some = post(&handler, &json!({"partitionKey": ["a"], "asOf": "-0s"})).await;
+    assert_eq!(some.get("message"), None, "{some}");
+    let command_line = CommandLine::new(&world);
+    for options in [&["--yes"][..], &["--dry-run"], &["--job", "--yes"], &["--job", "--dry-run"]] {
+        let (exit, printed) =
+            command_line.text(&[&["restore", "run", "--pk", "A", "--as-of", "-0s"], options].concat()).await;
+        assert!(exit == 3 && printed.contains(expected), "{options:?}: {exit} {printed}");
+    }
+}
+
+#[tokio::test]
+async fn a_unique_key_that_refuses_a_document_is_named() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let unique = UniqueKeyPolicy::default()
+        .with_unique_key(UniqueKey::default().with_path("/email"))
+        .with_unique_key(UniqueKey::default().with_path("/first").with_path("/last"));
+    let properties = ContainerProperties::new("copies", PartitionKeyDefinition::new(vec!["/pk".into()]))
+        .with_default_ttl(TimeToLive::NoDefault)
+        .with_unique_key_policy(unique);
+    world.client.database_client("dev").create_container(properties, None).await.expect("container");
+    let copies = world.container("copies").await;
+    let copy = json!({"id": "2", "pk": "a", "email": "x@example.com", "first": "Ada", "last": null});
+    copies.create_item("a", "2", copy, None).await.expect("a copy");
+    let one = put(&world, &handler, json!({"id": "1", "pk": "a", "email": "x@example.com"})).await;
+    let three = put(&world, &handler, json!({"id": "3", "pk": "a", "email": "y@example.com", "first": "Ada"})).await;
+    let replaced = json!({"id": "3", "pk": "a", "email": "z@example.com", "first": "Bo"});
+    copies.create_item("a", "3", replaced, None).await.expect("a copy");
+    for (stored, expected) in [
+        (&one, r#"unique key /email: document "2" of the same partition key has the same value, "x@example.com""#),
+        (&three, r#"unique key /first, /last: document "2" of the same partition key has the same value, "Ada", null"#),
+    ] {
+        let request =
+            json!({"id": stored["id"], "partitionKey": ["a"], "asOf": "-0s", "into": "copies", "force": true});
+        let report = post(&handler, &request).await;
+        assert_eq!((&report["state"], &report["items"][0]["action"]), (&json!("conflicts"), &json!("conflict")));
+        assert!(message(&report).starts_with(expected), "{report}");
+    }
+}
+
+/// A world whose documents have a unique `email` within their partition key.
+async fn world_with_unique_emails() -> World {
+    let world = World::new().await;
+    let database = world.client.database_client("dev");
+    world.container("events").await.delete(None).await.expect("deleted");
+    let unique = UniqueKeyPolicy::default().with_unique_key(UniqueKey::default().with_path("/email"));
+    let properties = ContainerProperties::new("events", PartitionKeyDefinition::new(vec!["/pk".into()]))
+        .with_default_ttl(TimeToLive::NoDefault)
+        .with_unique_key_policy(unique);
+    database.create_container(properties, None).await.expect("container");
+    world
+}
+
+/// Writes documents whose emails are rotated by `offset`. Returns the stored ones.
+async fn write_rotated(world: &World, count: usize, offset: usize) -> Vec<Value> {
+    let events = world.container("events").await;
+    for n in 0..count {
+        match events.delete_item("a", &format!("{n:03}"), None).await {
+            Err(error) if !error.status().is_not_found() => panic!("{error}"),
+            _ => {}
+        }
+    }
+    let mut stored = Vec::new();
+    for n in 0..count {
+        let email = format!("{}@example.com", (n + offset) % count);
+        stored.push(world.put("a", json!({"id": format!("{n:03}"), "pk": "a", "email": email})).await);
+    }
+    stored
+}
+
+async fn emails(world: &World, count: usize) -> Vec<String> {
+    let mut emails = Vec::new();
+    for n in 0..count {
+        let live = world.live("a", &format!("{n:03}")).await.expect("live");
+        emails.push(live["email"].as_str().expect("email").to_owned());
+    }
+    emails
+}
+
+#[tokio::test]
+async fn documents_that_exchanged_values_of_a_unique_key_are_restored_and_undone_in_one_transaction() {
+    let world = world_with_unique_emails().await;
+    let handler = world.handler();
+    let changefeed = world.changefeed(|_| ());
+    let stored = write_rotated(&world, 5, 0).await;
+    capture(&changefeed, &stored).await;
+    let good = emails(&world, 5).await;
+    let second = stored[4]["_ts"].as_i64().expect("_ts");
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+    write_rotated(&world, 5, 1).await;
+    let bad = emails(&world, 5).await;
+    let report = post(&handler, &json!({"all": true, "asOf": second})).await;
+    assert_eq!((&report["state"], &report["counts"]["replace"]), (&json!("done"), &json!(5)), "{report}");
+    assert_eq!(emails(&world, 5).await, good);
+    for item in report["items"].as_array().expect("items") {
+        let live = world.live("a", item["id"].as_str().expect("id")).await.expect("live");
+        assert_eq!((&item["restoredEtag"], &live["restore_id"]), (&live["_etag"], &report["id"]), "{report}");
+    }
+    let undo = format!("/api/restores/{}/undo", report["id"].as_str().expect("id"));
+    let (_, undone) = handler.post(&undo, &json!({})).await;
+    assert_eq!(undone["state"], "done", "{undone}");
+    assert_eq!(emails(&world, 5).await, bad);
+
+    let job = start_restore(&changefeed, json!({"all": true, "asOf": second, "job": true})).await;
+    assert_eq!(finish(&changefeed, &job).await, JobState::Done, "{:?}", changefeed.restores.show(&job).await);
+    assert_eq!(emails(&world, 5).await, good);
+}
+
+#[tokio::test]
+async fn an_exchange_that_is_too_large_for_a_transaction_is_a_conflict_that_names_the_key() {
+    const MANY: usize = 101;
+    let world = world_with_unique_emails().await;
+    let handler = world.handler();
+    let stored = write_rotated(&world, MANY, 0).await;
+    capture(&world.changefeed(|_| ()), &stored).await;
+    let second = stored[MANY - 1]["_ts"].as_i64().expect("_ts");
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+    write_rotated(&world, MANY, 1).await;
+    let bad = emails(&world, MANY).await;
+    let report = post(&handler, &json!({"all": true, "asOf": second})).await;
+    assert_eq!((&report["state"], &report["counts"]["conflict"]), (&json!("conflicts"), &json!(MANY)));
+    let message = message(&report);
+    assert!(message.contains("unique key /email") && message.contains("need 102 operations"), "{message}");
+    assert_eq!(emails(&world, MANY).await, bad);
+}
+
+#[tokio::test]
+async fn a_document_of_the_size_limit_is_restored_without_the_stamp() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let changefeed = world.changefeed(|_| ());
+    let empty = json!({"id": "1", "pk": "a", "text": ""}).to_string().len();
+    let largest = json!({"id": "1", "pk": "a", "text": "x".repeat(MAX_DOCUMENT - empty)});
+    let stored = world.put("a", largest.clone()).await;
+    capture(&changefeed, std::slice::from_ref(&stored)).await;
+    for job in [false, true] {
+        world.container("events").await.delete_item("a", "1", None).await.expect("deleted");
+        let request = json!({"id": "1", "partitionKey": ["a"], "asOf": stored["_ts"], "job": job});
+        let report = if job {
+            let id = start_restore(&changefeed, request).await;
+            finish(&changefeed, &id).await;
+            json!(restore_view(&changefeed, &id).await)
+        } else {
+            post(&handler, &request).await
+        };
+        assert_eq!((&report["state"], &report["counts"]["create"]), (&json!("done"), &json!(1)), "job {job}");
+        let message = message(&report);
+        assert!(message.contains("written without restored_at and restore_id: with them"), "{message}");
+        let mut live = world.live("a", "1").await.expect("live");
+        live.as_object_mut().expect("object").retain(|name, _| !name.starts_with('_'));
+        assert!(live == largest, "the document is exactly as it was");
+    }
+}

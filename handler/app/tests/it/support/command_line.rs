@@ -1,0 +1,84 @@
+//! `changefeed`, as a person or a script calls it.
+
+use std::io::{Read, Write};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::World;
+
+/// The command line with the settings of a world.
+pub struct CommandLine {
+    connection: String,
+}
+
+impl CommandLine {
+    pub fn new(world: &World) -> Self {
+        Self { connection: world.endpoint.connection_string() }
+    }
+
+    fn with_settings(&self, mut command: Command) -> Command {
+        command.env("CosmosDB", &self.connection).env("USER", "tester");
+        command
+    }
+
+    /// Runs a command without a terminal.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.with_settings(Command::new(env!("CARGO_BIN_EXE_changefeed")));
+        command.args(arguments);
+        tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run")
+    }
+
+    /// Runs a command; returns its exit code and what it printed.
+    pub async fn text(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.run(arguments).await;
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        (output.status.code().expect("an exit code"), text)
+    }
+
+    /// Runs a command with `--output json`; returns its exit code and the document.
+    pub async fn json(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = self.run(&[arguments, &["--output", "json"]].concat()).await;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let document = serde_json::from_str(&text);
+        (output.status.code().expect("an exit code"), document.unwrap_or_else(|_| panic!("{output:?}")))
+    }
+
+    /// Runs a command on a terminal. When it has printed `question`, awaits `meanwhile` and answers yes. Returns the exit code and
+    /// what it printed.
+    #[cfg(target_os = "linux")]
+    pub async fn confirm(
+        &self,
+        arguments: &[&str],
+        question: &str,
+        meanwhile: impl Future<Output = ()>,
+    ) -> (i32, String) {
+        // `script` gives the command a terminal.
+        let command = [&[env!("CARGO_BIN_EXE_changefeed")], arguments].concat().join(" ");
+        let mut script = self.with_settings(Command::new("script"));
+        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
+        let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script");
+        let (mut answer, mut terminal) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
+        let question = question.to_owned();
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut printed = Vec::new();
+            let mut byte = [0];
+            while !String::from_utf8_lossy(&printed).contains(&question) {
+                let read = terminal.read(&mut byte).expect("terminal");
+                assert!(read == 1, "it did not ask: {}", String::from_utf8_lossy(&printed));
+                printed.extend(byte);
+            }
+            (terminal, printed)
+        });
+        let (mut terminal, mut printed) = asked.await.expect("asked");
+        meanwhile.await;
+        answer.write_all(b"y\n").expect("answered");
+        let ended = tokio::task::spawn_blocking(move || {
+            terminal.read_to_end(&mut printed).expect("terminal");
+            drop(answer);
+            (child.wait().expect("ended"), String::from_utf8_lossy(&printed).into_owned())
+        });
+        let (status, printed) = ended.await.expect("ended");
+        (status.code().expect("an exit code"), printed)
+    }
+}

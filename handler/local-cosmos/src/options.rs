@@ -1,0 +1,37 @@
+//! How an endpoint is started.
+
+use std::time::Duration;
+
+/// How to start an [`Endpoint`](crate::Endpoint).
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The loopback port to listen on; 0 for any free port.
+    pub port: u16,
+    /// Whether requests must be signed with [`EMULATOR_KEY`](crate::EMULATOR_KEY).
+    pub require_key: bool,
+    /// The retention window of the change feed's AllVersionsAndDeletes mode. By default 7 days, as with the service's cheapest
+    /// tier of continuous backup.
+    pub change_feed_retention: Duration,
+    /// Whether the change feed's AllVersionsAndDeletes mode includes the replaced or deleted item.
+    /// [`Endpoint::keep_previous_images`](crate::Endpoint::keep_previous_images) changes this for a container.
+    pub previous_images: bool,
+    /// Whether a query that filters or sorts by a path without an index is answered with 400. The service executes such a
+    /// filter as a scan of all items; a test that wants to know switches this on.
+    pub refuse_unindexed_queries: bool,
+    /// The loopback port of the control interface; 0 for any free port, `None` for no control interface.
+    pub control_port: Option<u16>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let change_feed_retention = Duration::from_secs(7 * 24 * 60 * 60);
+        Self {
+            port: 0,
+            require_key: false,
+            change_feed_retention,
+            previous_images: false,
+            refuse_unindexed_queries: false,
+            control_port: None,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The stamp of a restored document: when it was restored, and by which restore.
+//!
+//! The id distinguishes the writes of concurrent restores that write the same content. The stamp is not part of the content:
+//! documents are compared without it.
+
+use changefeed_cosmos::{Error, ErrorKind, MAX_RECORD_BYTES};
+use serde_json::Value;
+
+use super::restores::Restores;
+
+/// The content of a document to write, and its stamp.
+pub(super) struct Body {
+    content: Value,
+    stamped: Option<Value>,
+}
+
+impl Body {
+    /// The document as it is written.
+    pub(super) fn document(&self) -> &Value {
+        self.stamped.as_ref().unwrap_or(&self.content)
+    }
+
+    /// Whether this restore may have written the document without its stamp.
+    fn may_lack_stamp(&self) -> bool {
+        self.stamped.as_ref().is_none_or(|stamped| stamped.to_string().len() > MAX_RECORD_BYTES)
+    }
+
+    /// Leaves the stamp out of a document that is too large with it. False when it has none.
+    pub(super) fn leave_out_stamp(&mut self, error: &Error) -> bool {
+        error.kind() == ErrorKind::TooLarge && self.stamped.take().is_some()
+    }
+}
+
+/// How a live document compares with the one to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// It has the content and the stamp of this restore.
+    Own,
+    /// It has the content and no stamp of this restore: another writer has written it.
+    Same,
+    /// Neither exists, or the content is the same and a write of this restore has no stamp: any writer may have done it.
+    Unclear,
+    /// It has other content, or only one of them exists.
+    Different,
+}
+
+impl Restores {
+    /// A document to write, with the stamp of a restore that began at `second` since 1970.
+    pub(super) fn stamped(&self, content: Value, second: i64, restore_id: &str) -> Body {
+        let mut stamped = content.clone();
+        let Value::Object(properties) = &mut stamped else { return Body { content, stamped: None } };
+        let fields = [
+            (&self.options.restored_at_field, Value::from(second)),
+            (&self.options.restore_id_field, Value::from(restore_id)),
+        ];
+        for (field, value) in fields {
+            if let Some(field) = field {
+                properties.insert(field.clone(), value);
+            }
+        }
+        let is_stamped = self.stamp_fields().next().is_some();
+        Body { content, stamped: is_stamped.then_some(stamped) }
+    }
+
+    /// Compares a live document with the one that a restore is to write.
+    pub(super) fn compare(&self, live: Option<&Value>, body: Option<&Body>, restore_id: &str) -> Comparison {
+        let (live, body) = match (live, body) {
+            (None, None) => return Comparison::Unclear,
+            (Some(live), Some(body)) => (live, body),
+            _ => return Comparison::Different,
+        };
+        if !self.is_same_content(live, &body.content) {
+            return Comparison::Different;
+        }
+        match &self.options.restore_id_field {
+            Some(_) if self.is_stamped_by(live, restore_id) => Comparison::Own,
+            Some(_) if !body.may_lack_stamp() => Comparison::Same,
+            _ => Comparison::Unclear,
+        }
+    }
+
+    /// Whether a document has the stamp of this restore.
+    pub(super) fn is_stamped_by(&self, document: &Value, restore_id: &str) -> bool {
+        let field = self.options.restore_id_field.as_ref();
+        field.and_then(|field| document.get(field)).is_some_and(|id| id == restore_id)
+    }
+
+    /// Whether two documents are the same apart from their stamps.
+    pub(super) fn is_same_content(&self, one: &Value, other: &Value) -> bool {
+        self.without_stamp(one.clone()) == self.without_stamp(other.clone())
+    }
+
+    /// A document without its stamp.
+    pub(super) fn without_stamp(&self, mut document: Value) -> Value {
+        if let Value::Object(properties) = &mut document {
+            for field in self.stamp_fields() {
+                properties.shift_remove(field);
+            }
+        }
+        document
+    }
+
+    /// The names of the fields of a stamp.
+    pub(super) fn stamp_fields(&self) -> impl Iterator<Item = &str> {
+        [&self.options.restored_at_field, &self.options.restore_id_field].into_iter().flatten().map(String::as_str)
+    }
+}
