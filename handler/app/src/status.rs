@@ -14,7 +14,8 @@ use crate::service::{Counts, Service};
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     version: &'static str,
-    settings: Value,
+    /// The settings without secrets.
+    pub settings: Value,
     /// Every container with its number of items.
     pub containers: Vec<ContainerStatus>,
     /// Every lease of both change feeds, with its lag.

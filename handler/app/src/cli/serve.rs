@@ -1,5 +1,8 @@
 //! `changefeed serve`: the functions over HTTP.
 
+#[cfg(unix)]
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use clap::Args;
 
@@ -8,6 +11,13 @@ use crate::config::Settings;
 use crate::server;
 use crate::service::Service;
 
+/// The variable with the id of the process, which the host sets.
+#[cfg(unix)]
+const WORKER_ID: &str = "FUNCTIONS_CUSTOMHANDLER_WORKER_ID";
+/// How often the parent is looked up.
+#[cfg(unix)]
+const PARENT_INTERVAL: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Args)]
 pub struct ServeArguments {
     /// Port on 127.0.0.1; default: FUNCTIONS_CUSTOMHANDLER_PORT
@@ -15,9 +25,34 @@ pub struct ServeArguments {
     port: Option<u16>,
 }
 
-/// Serves until the process receives a signal to stop.
+/// Serves until the process receives a signal to stop, or the Functions host that has started it is gone.
 pub async fn run(settings: Settings, arguments: &ServeArguments) -> Result<Exit> {
     let port = arguments.port.unwrap_or(settings.port);
-    server::serve(Service::new(settings), port).await.context("serving the functions")?;
+    let serving = server::serve(Service::new(settings), port);
+    tokio::select! {
+        served = serving => served.context("serving the functions")?,
+        () = host_is_gone() => log::warn!("the Functions host is gone; this process ends too"),
+    }
     Ok(Exit::Done)
+}
+
+/// Waits until the process that started this one has ended. A host that is killed cannot end its child, which would keep the
+/// port. Only a host sets a worker id: without one, this waits forever.
+#[cfg(unix)]
+async fn host_is_gone() {
+    use std::os::unix::process::parent_id;
+
+    if std::env::var_os(WORKER_ID).is_none() {
+        std::future::pending::<()>().await;
+    }
+    let host = parent_id();
+    while parent_id() == host {
+        tokio::time::sleep(PARENT_INTERVAL).await;
+    }
+}
+
+/// On other systems a process does not learn of the end of its parent in this way.
+#[cfg(not(unix))]
+async fn host_is_gone() {
+    std::future::pending().await
 }

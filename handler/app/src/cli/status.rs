@@ -6,12 +6,13 @@ use changefeed_history::{ContainerState, ContainerStatus, RetentionStatus, Role}
 use super::exit_code::Exit;
 use super::output::{Output, OutputArguments, print_json, print_line, print_table};
 use super::time;
+use crate::config::{DATABASE, MODE};
 use crate::service::Service;
 use crate::status::{LeaseStatus, Status};
 
 /// Shows containers and leases.
 ///
-/// Ends with [`Exit::Found`] when leases have gaps or overlap, or a lease is stuck or unreadable.
+/// Ends with [`Exit::Found`] when a container is missing, leases have gaps or overlap, or a lease is stuck or unreadable.
 ///
 /// # Errors
 /// When containers or leases cannot be read.
@@ -21,10 +22,13 @@ pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<Exit>
     let failed = status.containers.iter().any(|container| matches!(container.state, ContainerState::Failed { .. }));
     // A missing container also makes the leases unreadable, which is no failure of its own.
     let failed = failed || status.leases_error.is_some() && !is_missing;
-    let is_flawed = status.leases_gap.is_some() || status.leases_overlap.is_some();
+    let is_flawed = is_missing || status.leases_gap.is_some() || status.leases_overlap.is_some();
     let found = is_flawed || status.leases.iter().any(|lease| lease.is_stuck || lease.error.is_some());
     if arguments.output == Output::Json {
         print_json(&status)?;
+    } else if let Some(message) = common_failure(&status) {
+        print_connection(&status)?;
+        bail!("{message}");
     } else {
         print_status(status)?;
     }
@@ -35,7 +39,27 @@ pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<Exit>
     }
 }
 
+/// The reason why no container can be read. The leases and the retention cannot be read for the same reason.
+fn common_failure(status: &Status) -> Option<&str> {
+    let messages = status.containers.iter().map(|container| match &container.state {
+        ContainerState::Failed { message } => Some(message.as_str()),
+        _ => None,
+    });
+    messages.collect::<Option<Vec<_>>>()?.first().copied()
+}
+
+fn print_connection(status: &Status) -> Result<()> {
+    let setting = |name: &str| status.settings[name].as_str().unwrap_or_default();
+    print_line(&format!(
+        "Account: {}; database: {}; mode: {}",
+        setting("connection"),
+        setting(DATABASE.name),
+        setting(MODE.name)
+    ))
+}
+
 fn print_status(status: Status) -> Result<()> {
+    print_connection(&status)?;
     let container = |container: ContainerStatus| {
         let (key, items) = match container.state {
             ContainerState::Ready { partition_key_paths, items } => {

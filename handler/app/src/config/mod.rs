@@ -12,3 +12,4 @@ pub use source::Source;
 pub use storage::locations;
 #[cfg(feature = "local")]
 pub use table::SETTINGS;
+pub use table::{DATABASE, MODE};

@@ -52,6 +52,31 @@ async fn provisioning_is_repeatable_and_creates_the_changes_container_as_designe
 }
 
 #[tokio::test]
+async fn status_shows_a_missing_container_with_exit_code_3_and_the_reason_of_a_failed_connection_once() {
+    let command_line = CommandLine::new().await;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let missing = command_line.run(&["status"]).await;
+    let printed = text(&missing.stdout);
+    assert_eq!(missing.status.code(), Some(3), "{printed}");
+    assert!(printed.contains("changefeed provision") && printed.contains("database: dev"), "{printed}");
+    assert!(printed.contains(command_line.endpoint.url()), "{printed}");
+    command_line.json(&["provision"]).await;
+    assert_eq!(command_line.run(&["status"]).await.status.code(), Some(0));
+
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let address = format!("127.0.0.1:{port}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let connection =
+        command_line.endpoint.connection_string().replace(command_line.endpoint.url(), &format!("http://{address}/"));
+    command.arg("status").env("CosmosDB", connection);
+    let failed = tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run");
+    let printed = text(&failed.stdout) + &text(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(1), "{printed}");
+    assert_eq!(printed.matches("error sending request").count(), 1, "{printed}");
+}
+
+#[tokio::test]
 async fn a_hierarchical_partition_key_may_have_nested_paths() {
     let command_line = CommandLine::new().await;
     command_line.json(&["provision", "--partition-key", "/a/b", "/a/c"]).await;

@@ -32,6 +32,18 @@ async fn a_handler_that_is_killed_repeatedly_loses_and_duplicates_no_data() {
 }
 
 #[tokio::test]
+async fn a_handler_ends_when_its_host_is_killed() {
+    let local = Local::start(&[]).await;
+    let handler = local.handler_pid().expect("a handler");
+    // A process that has ended and that nobody has waited for has the state Z.
+    let is_running =
+        || std::fs::read_to_string(format!("/proc/{handler}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    assert!(is_running());
+    signal("-KILL", local.pid());
+    until("the end of the handler", DEADLINE, async || !is_running()).await;
+}
+
+#[tokio::test]
 async fn values_that_the_host_rewrites_are_captured_as_stored() {
     let local = Local::start(&[]).await;
     let events = local.client.database_client("dev").container_client("events", None).await.expect("events");

@@ -142,6 +142,11 @@ impl Local {
         assert_eq!(ids.len(), count, "two versions have the same id");
     }
 
+    /// The process id of `changefeed local`.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The process id of the handler, the child of the stand-in host.
     pub fn handler_pid(&self) -> Option<u32> {
         let own = self.child.id();
