@@ -22,7 +22,7 @@ const EXPECTED_SINCE: usize = 10;
 /// Attempts of a forced write while other writers change the document.
 const FORCED_ATTEMPTS: usize = 5;
 /// How long a restore that has deleted a document may take to record it.
-const RECORDING: Duration = Duration::from_secs(1);
+const RECORDING: Duration = Duration::from_millis(500);
 
 /// Writes the documents of a restore.
 pub(super) struct DocumentWriter<'a> {
@@ -237,11 +237,14 @@ impl DocumentWriter<'_> {
         if body.is_some() {
             return Ok(true);
         }
-        match self.removal(name, &removed).await? {
-            Some(removal) => Ok(removal.is_removal_by(self.restore_id)),
-            None if self.was_begun => self.store_removal(Some(&removed)).await.map(|()| true),
-            None => Ok(false),
+        if self.was_begun {
+            return match self.recorded_removal(name, &removed).await? {
+                Some(removal) => Ok(removal.is_removal_by(self.restore_id)),
+                None => self.store_removal(Some(&removed)).await.map(|()| true),
+            };
         }
+        // Unless a worker whose claim has expired executes the same plan, another writer has deleted it.
+        Ok(self.removal(name, &removed).await?.is_some_and(|removal| removal.is_removal_by(self.restore_id)))
     }
 
     /// Completes the record of a write by an interrupted worker: an inexact record of the overwritten version has an exact twin.
@@ -296,7 +299,12 @@ impl DocumentWriter<'_> {
             if version.source_ts < removed.source_ts {
                 break;
             }
-            if version.id.is_removal_by_a_restore() {
+            // In the second of the version, a removal of an earlier version may be recorded too.
+            let is_later = match removed.lsn {
+                Some(_) => version.order() > removed.order(),
+                None => version.source_ts > removed.source_ts,
+            };
+            if is_later && version.id.is_removal_by_a_restore() {
                 found = Some(version.id);
             }
         }
