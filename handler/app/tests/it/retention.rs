@@ -240,6 +240,9 @@ async fn a_restore_can_be_undone_within_the_retention_even_if_it_was_interrupted
     let jobs = world.container("jobs").await;
     let mut record: Value = jobs.read_item(id.clone(), &id, None).await.expect("read").into_model().expect("record");
     record["state"] = json!("running");
+    // A restore that has just begun may still be running, so its undo is refused.
+    let begun = Utc::now() - TimeDelta::minutes(10);
+    record["startedAt"] = json!(begun.to_rfc3339_opts(SecondsFormat::Millis, true));
     record["items"][0].as_object_mut().expect("an item").remove("restoredEtag");
     jobs.upsert_item(id.clone(), &id, &record, None).await.expect("upsert");
 
