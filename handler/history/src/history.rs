@@ -1,6 +1,10 @@
 //! The history of a monitored container.
 
-use changefeed_cosmos::{Error, Key, LazyContainer, Meter, display_key_paths};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use changefeed_cosmos::{Error, FEED_LSN, Key, LazyContainer, Meter, display_key_paths};
+use serde_json::Value;
 
 use crate::containers::Containers;
 use crate::retention_record::Horizon;
@@ -13,6 +17,8 @@ pub struct History {
     pub(crate) changes: LazyContainer,
     pub(crate) horizon: Horizon,
     clock: ServiceClock,
+    /// Whether a stored document was read that has a property `_lsn` of its own.
+    own_lsn_seen: Arc<AtomicBool>,
 }
 
 impl History {
@@ -22,6 +28,7 @@ impl History {
             monitored: containers.monitored.clone(),
             changes: containers.changes.clone(),
             horizon: Horizon::new(containers.jobs.clone()),
+            own_lsn_seen: Arc::default(),
             clock: ServiceClock::new(containers.jobs.clone()),
         }
     }
@@ -32,6 +39,7 @@ impl History {
             monitored: self.monitored.metered(meter),
             changes: self.changes.metered(meter),
             horizon: self.horizon.metered(meter),
+            own_lsn_seen: Arc::clone(&self.own_lsn_seen),
             clock: self.clock.clone(),
         }
     }
@@ -49,6 +57,18 @@ impl History {
     /// The clock by which versions are ordered.
     pub fn clock(&self) -> &ServiceClock {
         &self.clock
+    }
+
+    /// Notes whether a stored document has a property `_lsn` of its own. The Functions host delivers such a document like any other.
+    pub(crate) fn note_own_lsn(&self, stored: &Value) {
+        if stored.get(FEED_LSN).is_some() {
+            self.own_lsn_seen.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether documents of the monitored container may have a property `_lsn` of their own.
+    pub(crate) fn may_have_own_lsn(&self) -> bool {
+        self.own_lsn_seen.load(Ordering::Relaxed)
     }
 
     /// Checks that a key in a request has as many components as the monitored container's key.

@@ -10,12 +10,13 @@ fn document(lsn: &Value) -> Value {
     json!({"_lsn": lsn, "id": "1", "pk": "a", "n": 1})
 }
 
-/// What is stored, without the service's properties.
+/// What is stored, without the properties of the service and of a restore.
 async fn live(world: &World) -> Value {
     let mut live = world.live("a", "1").await.expect("a document");
     let properties = live.as_object_mut().expect("an object");
     properties.retain(|name, _| name == "_lsn" || !name.starts_with('_'));
     properties.remove("restored_at");
+    properties.remove("restore_id");
     live
 }
 
@@ -69,6 +70,36 @@ async fn a_live_document_has_it_in_a_search_a_restore_and_an_undo() {
     assert_eq!(live(&world).await, document(&json!(5)));
     let (record, _) = run_verification(&changefeed, json!({})).await;
     assert_eq!(record.counts.incomplete, 0);
+}
+
+/// A stored document as the Functions host delivers it: the feed's `_lsn` at the end, whatever the document has itself.
+fn delivered_by_host(stored: &Value, lsn: i64) -> Value {
+    let mut delivered = stored.clone();
+    let properties = delivered.as_object_mut().expect("an object");
+    properties.shift_remove("_lsn");
+    properties.insert("_lsn".to_owned(), json!(lsn));
+    delivered
+}
+
+#[tokio::test]
+async fn every_document_from_the_host_is_read_once_a_document_with_one_was_read() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let with_time = json!({"_lsn": 5, "id": "time", "pk": "a", "at": "2024-01-01T00:00:00Z"});
+    let first = world.put("a", with_time.clone()).await;
+    handler.invoke(&batch_of(&[delivered_by_host(&first, 70)]), false).await;
+    assert_eq!(world.only_version().await["document"], with_time);
+
+    let second = world.put("a", document(&json!("x"))).await;
+    let mut replaced = delivered_by_host(&second, 71);
+    handler.invoke(&batch_of(&[replaced.clone()]), false).await;
+    replaced["_etag"] = json!("\"other\"");
+    handler.invoke(&batch_of(&[replaced]), false).await;
+    let versions = world.versions().await;
+    let of_second: Vec<&Value> = versions.values().filter(|version| version["sourceId"] == "1").collect();
+    let exact: Vec<&&Value> = of_second.iter().filter(|version| version["exact"] == true).collect();
+    assert_eq!((of_second.len(), exact.len()), (2, 1));
+    assert_eq!((&exact[0]["document"], &exact[0]["lsn"]), (&document(&json!("x")), &json!(71)));
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use crate::history::History;
 use crate::observed::{Batch, Observed, Unusable};
 use crate::record::version_of;
 use crate::store_version::create_item;
+use crate::version::Operation;
 use crate::version_id::VersionId;
 
 pub use delivery::{DeliveryError, decode_delivery};
@@ -206,7 +207,12 @@ impl Context<'_> {
     async fn exact(&self, mut observed: Observed) -> Result<(Observed, bool), Error> {
         let is_suspicious = |document: &Value| self.batch.rewritten_by_host && fidelity::may_be_rewritten(document);
         let previous_suspicious = observed.previous.as_ref().is_some_and(is_suspicious);
-        let is_doubtful = |document: &&Value| observed.lacks_own_lsn || is_suspicious(document);
+        // The host leaves no trace of a property `_lsn` of the document's own.
+        let lacks_own_lsn = observed.lacks_own_lsn
+            || self.batch.rewritten_by_host
+                && observed.operation == Operation::Write
+                && self.capture.history.may_have_own_lsn();
+        let is_doubtful = |document: &&Value| lacks_own_lsn || is_suspicious(document);
         let Some(document) = observed.document.as_ref().filter(is_doubtful) else {
             return Ok((observed, !previous_suspicious));
         };
@@ -217,6 +223,7 @@ impl Context<'_> {
             Err(error) => return Err(error),
         };
         let Some(stored) = stored else { return Ok((observed, false)) };
+        self.capture.history.note_own_lsn(&stored);
         let (operation, lsn, paths) = (observed.operation, observed.lsn, self.monitored.key_paths());
         let Ok(current) = Observed::of_document(stored, operation, lsn, paths) else { return Ok((observed, false)) };
         // The id and the key of an item never change, so they are right even if its content has changed since.

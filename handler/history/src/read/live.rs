@@ -28,6 +28,7 @@ impl History {
         captured_by: &str,
     ) -> Result<Option<Version>, Error> {
         let Some(stored) = container.read_stored(&document.partition_key, &document.id).await? else { return Ok(None) };
+        self.note_own_lsn(&stored.document);
         let observed = Observed::of_document(stored.document, Operation::Write, stored.lsn, container.key_paths())
             .map_err(|unusable| Error::corrupt(format!("reading document {}", printable(&document.id)), unusable))?;
         Ok(Some(version_of(observed, container.default_ttl(), true, captured_by, Utc::now())))
