@@ -35,7 +35,7 @@ async fn a_handler_that_is_killed_repeatedly_loses_and_duplicates_no_data() {
 async fn a_handler_ends_when_its_host_is_killed() {
     let local = Local::start(&[]).await;
     let handler = local.handler_pid().expect("a handler");
-    // A process that has ended and that nobody has waited for has the state Z.
+    // A process that has ended and whose parent has not read its exit status has the state Z.
     let is_running =
         || std::fs::read_to_string(format!("/proc/{handler}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
     assert!(is_running());
