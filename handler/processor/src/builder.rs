@@ -158,7 +158,8 @@ impl ProcessorBuilder {
     }
 
     /// The delay before the first retry after a failure, which doubles with each further failure up to `max`; 1 second
-    /// and 60 seconds by default. A first delay below 10 ms counts as 10 ms.
+    /// and 60 seconds by default. A first delay below 10 ms counts as 10 ms. A retry pauses for between half of the delay and all
+    /// of it, or longer if the service asks for that.
     pub fn retry_delay(mut self, first: Duration, max: Duration) -> Self {
         let first = first.max(MIN_PAUSE);
         (self.settings.first_retry_delay, self.settings.max_retry_delay) = (first, max.max(first));
