@@ -21,6 +21,7 @@ mod limits;
 mod log_filter;
 mod management;
 mod meter;
+mod newest_first;
 mod page_token;
 mod query;
 mod record_id;
@@ -47,6 +48,7 @@ pub use limits::{MAX_DOCUMENT_BYTES, MAX_FAN_OUT, MAX_ID_BYTES, MAX_KEY_BYTES, M
 pub use log_filter::{COMMAND_LOG_FILTER, SERVING_LOG_FILTER};
 pub use management::{ContainerSpec, Created, IndexPolicy, create_container, create_database};
 pub use meter::Meter;
+pub use newest_first::NewestFirst;
 pub use page_token::{PageRequest, page_items, page_token, read_page_token};
 pub use query::Page;
 pub use record_id::check_record_id;

@@ -29,7 +29,7 @@ pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, decode_
 pub use container_status::{ContainerState, ContainerStatus};
 pub use containers::{ContainerNames, Containers, Role};
 pub use dead_letter::DeadLetter;
-pub use dead_letters::{DeadLetterPage, DeadLetters, DeadLettersRequest, Replay, ReplayOutcome};
+pub use dead_letters::{DeadLetterPage, DeadLetters, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;

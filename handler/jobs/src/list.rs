@@ -1,36 +1,17 @@
 //! Shows jobs of one kind: a list of their records, one record, and its items page by page.
 
-use std::cmp::Reverse;
 use std::num::NonZeroU32;
 
 use changefeed_cosmos::{
-    Error, Key, MAX_PAGE_ITEMS, PageRequest, check_record_id, page_items, page_token, read_page_token, reassemble,
-    without_system_properties,
+    Error, Key, MAX_PAGE_ITEMS, NewestFirst, PageRequest, check_record_id, page_items, page_token, read_page_token,
+    reassemble, without_system_properties,
 };
-use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 
 use crate::jobs::Jobs;
 use crate::kind::Kind;
 use crate::pages::{PageState, StoredPage, pages_query};
-
-/// Records on a page of a list.
-const DEFAULT_PAGE_ITEMS: usize = 100;
-/// Sorts after every time.
-const END_OF_TIME: &str = "9999";
-
-/// The position in a list of records: newest first, then by id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Position(Reverse<String>, String);
-
-impl Position {
-    fn of(record: &Value) -> Self {
-        let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
-        Self(Reverse(text("startedAt")), text("id"))
-    }
-}
 
 /// The position in a list of items: the continuation of the stored page that they are on, and how many of its items come before.
 #[derive(Default, Serialize, Deserialize)]
@@ -76,35 +57,11 @@ impl Jobs {
         fields: &[&str],
         request: &PageRequest,
     ) -> Result<(Vec<R>, Option<String>), Error> {
-        let action = || format!("listing each {}", kind.noun);
-        let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, &action())?;
-        let after: Option<Position> = read_page_token(request.continuation.as_deref(), &action())?;
-        let fields: Vec<String> = fields.iter().map(|field| format!("c.{field}")).collect();
-        let query = format!(
-            "SELECT {} FROM c WHERE c.kind = @kind AND c.startedAt <= @newest ORDER BY c.startedAt DESC",
-            fields.join(", ")
-        );
-        let newest = after.as_ref().map_or(END_OF_TIME, |after| after.0.0.as_str());
-        let parameters =
-            Map::from_iter([("@kind".to_owned(), json!(kind.name)), ("@newest".to_owned(), json!(newest))]);
-        let mut found = self.open().await?.select_few::<Value>(&query, &parameters, None, max_items + 1).await?;
-        let mut records: Vec<Value> = Vec::new();
-        // Records with the same time are sorted here, so all of them are read, and one with an earlier time.
-        while let Some(record) = found.try_next().await? {
-            let is_earlier = records.last().is_some_and(|last| last["startedAt"] != record["startedAt"]);
-            if is_earlier && records.len() > max_items {
-                break;
-            }
-            if after.as_ref().is_none_or(|after| Position::of(&record) > *after) {
-                records.push(record);
-            }
-        }
-        records.sort_by_cached_key(Position::of);
-        let more = records.len() > max_items;
-        records.truncate(max_items);
-        let next = records.last().filter(|_| more).map(|last| page_token(&Position::of(last))).transpose()?;
+        let action = format!("listing each {}", kind.noun);
+        let list = NewestFirst { fields, time: "startedAt", only: Some(("kind", kind.name)) };
+        let (records, next) = self.open().await?.list_newest_first(&list, request, &action).await?;
         let parsed = records.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
-        Ok((parsed.map_err(|error| Error::corrupt(action(), error))?, next))
+        Ok((parsed.map_err(|error| Error::corrupt(action, error))?, next))
     }
 
     /// One record of a kind, whole. `large` are its fields that may be stored in parts.

@@ -3,7 +3,6 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_cosmos::PageRequest;
-use changefeed_history::DeadLettersRequest;
 use serde::Deserialize;
 
 use crate::http::{ApiError, Json, NoQuery, Query};
@@ -16,9 +15,7 @@ pub struct Nothing {}
 
 /// `GET /api/dead-letters?maxItems=&continuation=`: the dead letters, newest first, without their payloads.
 pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
-    let PageRequest { max_items, continuation } = page;
-    let request = DeadLettersRequest { max_items, continuation };
-    Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.list(&request).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.list(&page).await?))
 }
 
 /// `GET /api/dead-letters/{id}`: one dead letter with its payload as delivered.

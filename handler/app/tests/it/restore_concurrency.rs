@@ -9,7 +9,7 @@ use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::jobs::{capture, finish, restore_view, small_limits, start_restore};
+use crate::support::jobs::{capture, capture_as_one_state, finish, restore_view, small_limits, start_restore};
 use crate::support::{CommandLine, DEADLINE, Handler, World, batch_of, until};
 
 const COUNT: usize = 40;
@@ -29,9 +29,7 @@ async fn write_and_change(world: &World, changefeed: &Changefeed) -> i64 {
     for n in 0..COUNT {
         stored.push(put(world, n, 1).await);
     }
-    capture(changefeed, &stored).await;
-    let second = stored.iter().filter_map(|document| document["_ts"].as_i64()).max().expect("a document");
-    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+    let second = capture_as_one_state(changefeed, &stored).await;
     for n in 0..COUNT {
         if n % 4 == 0 {
             world.container("events").await.delete_item("a", &id(n), None).await.expect("deleted");

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use crate::support::backups::{live_documents, run_backup};
 use crate::support::jobs::{
-    capture, finish, finish_under_faults, item_summaries, restore_view, small_limits, start_restore,
+    capture, capture_as_one_state, finish, finish_under_faults, item_summaries, restore_view, small_limits,
+    start_restore,
 };
-use crate::support::{CommandLine, DEADLINE, World, until};
+use crate::support::{CommandLine, World};
 
 /// Documents `0..COUNT` that are captured with `v: 1` and then overwritten with `v: 2`.
 const COUNT: usize = 24;
@@ -35,9 +36,7 @@ async fn write_and_change(world: &World, changefeed: &Changefeed) -> i64 {
     for n in 0..COUNT {
         stored.push(put(world, n, 1).await);
     }
-    capture(changefeed, &stored).await;
-    let second = stored.iter().filter_map(|document| document["_ts"].as_i64()).max().expect("a document");
-    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+    let second = capture_as_one_state(changefeed, &stored).await;
     for n in 0..COUNT {
         put(world, n, 2).await;
     }

@@ -1,25 +1,11 @@
 //! Lists dead letters, newest first, and shows one with its payload.
 
-use changefeed_cosmos::{Error, Key, check_record_id, page_items, page_token, read_page_token, reassemble};
-use futures::TryStreamExt;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use changefeed_cosmos::{Error, Key, NewestFirst, PageRequest, check_record_id, reassemble};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::DeadLetters;
 use crate::dead_letter::{DeadLetter, LISTED_FIELDS};
-
-const DEFAULT_PAGE_ITEMS: usize = 100;
-/// Sorts after every time.
-const END_OF_TIME: &str = "9999";
-
-/// Which dead letters to list.
-#[derive(Clone, Debug, Default)]
-pub struct DeadLettersRequest {
-    /// The maximum number of dead letters on a page, 1 to 1,000; default 100.
-    pub max_items: Option<u32>,
-    /// The continuation of the previous page.
-    pub continuation: Option<String>,
-}
 
 /// A page of dead letters.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,47 +18,18 @@ pub struct DeadLetterPage {
     pub continuation: Option<String>,
 }
 
-/// The position in the list: newest first, then by id. A batch may have many dead letters with the same time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Position(std::cmp::Reverse<String>, String);
-
-impl Position {
-    fn of(letter: &DeadLetter) -> Self {
-        Self(std::cmp::Reverse(letter.captured_at.clone()), letter.id.clone())
-    }
-}
-
 impl DeadLetters {
-    /// Lists dead letters, newest first.
+    /// Lists dead letters, newest first. A page has 100 unless the request says otherwise.
     ///
     /// # Errors
     /// When the request is out of bounds, and when the container cannot be read.
-    pub async fn list(&self, request: &DeadLettersRequest) -> Result<DeadLetterPage, Error> {
-        let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "listing dead letters")?;
-        let after: Option<Position> = read_page_token(request.continuation.as_deref(), "listing dead letters")?;
+    pub async fn list(&self, request: &PageRequest) -> Result<DeadLetterPage, Error> {
+        // Parts of a dead letter have no `capturedAt`, so they are not listed.
+        let list = NewestFirst { fields: &LISTED_FIELDS, time: "capturedAt", only: None };
         let container = self.container.open().await?;
-        let fields: Vec<String> = LISTED_FIELDS.iter().map(|field| format!("c.{field}")).collect();
-        // Parts of a dead letter have no `capturedAt`, so the query does not return them.
-        let query =
-            format!("SELECT {} FROM c WHERE c.capturedAt <= @newest ORDER BY c.capturedAt DESC", fields.join(", "));
-        let newest = after.as_ref().map_or(END_OF_TIME, |position| position.0.0.as_str());
-        let parameters = Map::from_iter([("@newest".to_owned(), json!(newest))]);
-        let mut found = container.select_few::<DeadLetter>(&query, &parameters, None, max_items + 1).await?;
-        let mut items: Vec<DeadLetter> = Vec::new();
-        // Letters with the same time are sorted here, so all of them are read, and one letter with an earlier time.
-        while let Some(letter) = found.try_next().await? {
-            let is_earlier = items.last().is_some_and(|last| last.captured_at != letter.captured_at);
-            if is_earlier && items.len() > max_items {
-                break;
-            }
-            if after.as_ref().is_none_or(|after| Position::of(&letter) > *after) {
-                items.push(letter);
-            }
-        }
-        items.sort_by_cached_key(Position::of);
-        let more = items.len() > max_items;
-        items.truncate(max_items);
-        let continuation = items.last().filter(|_| more).map(|last| page_token(&Position::of(last))).transpose()?;
+        let (letters, continuation) = container.list_newest_first(&list, request, "listing dead letters").await?;
+        let items = letters.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
+        let items = items.map_err(|error| Error::corrupt("listing dead letters", error))?;
         Ok(DeadLetterPage { items, continuation })
     }
 

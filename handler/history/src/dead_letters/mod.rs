@@ -15,7 +15,7 @@ use changefeed_cosmos::LazyContainer;
 use crate::capture::Capture;
 use crate::containers::Containers;
 
-pub use list::{DeadLetterPage, DeadLettersRequest};
+pub use list::DeadLetterPage;
 pub use replay::{Replay, ReplayOutcome};
 
 /// The dead letters of a history.

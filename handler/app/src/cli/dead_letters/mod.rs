@@ -3,8 +3,9 @@
 mod arguments;
 
 use anyhow::{Result, bail};
+use changefeed_cosmos::PageRequest;
 use changefeed_cosmos::{Error, ErrorKind};
-use changefeed_history::{DeadLetter, DeadLettersRequest, Replay, ReplayOutcome};
+use changefeed_history::{DeadLetter, Replay, ReplayOutcome};
 use serde_json::json;
 
 pub use self::arguments::DeadLettersCommand;
@@ -40,18 +41,18 @@ pub async fn run(service: &Service, command: &DeadLettersCommand) -> Result<Exit
 /// All dead letters, page by page. Removing letters of a page does not shift the pages after it.
 struct Pages<'a> {
     service: &'a Service,
-    next: Option<DeadLettersRequest>,
+    next: Option<PageRequest>,
 }
 
 impl<'a> Pages<'a> {
     fn new(service: &'a Service) -> Self {
-        Self { service, next: Some(DeadLettersRequest { max_items: Some(PAGE_ITEMS), continuation: None }) }
+        Self { service, next: Some(PageRequest { max_items: Some(PAGE_ITEMS), continuation: None }) }
     }
 
     async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>> {
         let Some(request) = self.next.take() else { return Ok(None) };
         let page = self.service.changefeed.dead_letters.list(&request).await?;
-        let request = |continuation| DeadLettersRequest { continuation: Some(continuation), ..request };
+        let request = |continuation| PageRequest { continuation: Some(continuation), ..request };
         self.next = page.continuation.map(request);
         Ok(Some(page.items))
     }

@@ -39,6 +39,15 @@ pub async fn capture(changefeed: &Changefeed, documents: &[Value]) {
     changefeed.capture.capture(&batch, documents).await.expect("captured");
 }
 
+/// Captures documents as they were just stored. Returns the second of the last one, after it has passed: later writes have later
+/// times.
+pub async fn capture_as_one_state(changefeed: &Changefeed, stored: &[Value]) -> i64 {
+    capture(changefeed, stored).await;
+    let second = stored.iter().filter_map(|document| document["_ts"].as_i64()).max().expect("a document");
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+    second
+}
+
 pub fn restore_request(request: Value) -> RestoreRequest {
     serde_json::from_value(request).expect("request")
 }
