@@ -8,6 +8,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Bytes, Data, PayloadConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use azure_core::http::Method;
+use tokio::runtime::Handle;
 use url::Url;
 
 use crate::control::{self, ControlError, ItemScope, Partition};
@@ -290,5 +291,10 @@ async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes
     for (name, value) in request.headers() {
         incoming.headers.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     }
-    gateway.answer(incoming).await.into_http()
+    // The emulator can compute for seconds. Elsewhere than on the thread of the connection, whose other requests and pings go on.
+    let runtime = Handle::current();
+    match web::block(move || runtime.block_on(gateway.answer(incoming))).await {
+        Ok(reply) => reply.into_http(),
+        Err(error) => Reply::error(503, "ServiceUnavailable", error.to_string()).into_http(),
+    }
 }

@@ -17,8 +17,7 @@ pub async fn post(
     _: NoQuery,
     RawJson(body): RawJson,
 ) -> Result<HttpResponse, ApiError> {
-    let documents = decode_delivery(&body).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    drop(body);
+    let documents = decode_delivery(body.into()).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let invocation_id = request.headers().get("x-azure-functions-invocationid");
     let batch = Batch {
         function: FUNCTION.to_owned(),

@@ -6,6 +6,7 @@ mod backup_commands;
 mod backup_jobs;
 mod capture;
 mod capture_faults;
+mod capture_memory;
 mod capture_model;
 mod client_layer;
 mod commands;

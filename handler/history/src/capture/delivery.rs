@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::unescape::unescape_in_place;
+
 /// Why a body is not an invocation with documents.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeliveryError {
@@ -31,11 +33,38 @@ pub enum DeliveryError {
     },
 }
 
-/// Reads the documents in the body of an invocation, each as the JSON text that was delivered.
+/// Reads the documents in the body of an invocation, each as the JSON text that was delivered. Takes the body, because it may be
+/// large: strings are decoded in its memory.
 ///
 /// # Errors
 /// See [`DeliveryError`].
-pub fn decode_delivery(body: &[u8]) -> Result<Vec<Box<RawValue>>, DeliveryError> {
+pub fn decode_delivery(mut body: Vec<u8>) -> Result<Vec<Box<RawValue>>, DeliveryError> {
+    let (name, value) = binding(&body)?;
+    let not_an_array = DeliveryError::NotAnArray { name: name.into_owned(), found: shorten(value.get()) };
+    if !value.get().starts_with('"') {
+        return serde_json::from_str(value.get()).map_err(|_| not_an_array);
+    }
+    // The value is a part of the body.
+    let mut start = value.get().as_ptr().addr() - body.as_ptr().addr();
+    let end = start + value.get().len();
+    body.truncate(end);
+    for _ in 0..MAX_ENCODINGS {
+        if unescape_in_place(&mut body, start).is_none() {
+            return Err(not_an_array);
+        }
+        start = body.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or_default();
+        if body.get(start) != Some(&b'"') {
+            break;
+        }
+    }
+    serde_json::from_slice(&body).map_err(|_| not_an_array)
+}
+
+/// The strings that may be around the array.
+const MAX_ENCODINGS: usize = 2;
+
+/// The property of `Data` with the documents, and its name.
+fn binding(body: &[u8]) -> Result<(Cow<'_, str>, &RawValue), DeliveryError> {
     #[derive(Deserialize)]
     struct Invocation<'a> {
         #[serde(rename = "Data", borrow)]
@@ -43,26 +72,10 @@ pub fn decode_delivery(body: &[u8]) -> Result<Vec<Box<RawValue>>, DeliveryError>
     }
     let invocation: Invocation<'_> =
         serde_json::from_slice(body).map_err(|error| DeliveryError::Body(error.to_string()))?;
-    let data = invocation.data;
-    let only = || data.first_key_value().filter(|_| data.len() == 1);
-    let Some((name, value)) = data.get_key_value("documents").or_else(only) else {
-        return Err(DeliveryError::Binding(format!("{:?}", data.keys().collect::<Vec<_>>())));
-    };
-    decode(value.get()).ok_or_else(|| DeliveryError::NotAnArray { name: name.to_string(), found: shorten(value.get()) })
-}
-
-/// The strings that may be around the array.
-const MAX_ENCODINGS: usize = 2;
-
-fn decode(text: &str) -> Option<Vec<Box<RawValue>>> {
-    let mut text = Cow::Borrowed(text);
-    for _ in 0..MAX_ENCODINGS {
-        if !text.trim_start().starts_with('"') {
-            break;
-        }
-        text = Cow::Owned(serde_json::from_str(&text).ok()?);
-    }
-    serde_json::from_str(&text).ok()
+    let mut data = invocation.data;
+    let documents = data.remove_entry("documents");
+    let only = if data.len() == 1 { data.pop_first() } else { None };
+    documents.or(only).ok_or_else(|| DeliveryError::Binding(format!("{:?}", data.keys().collect::<Vec<_>>())))
 }
 
 fn shorten(text: &str) -> String {
@@ -79,11 +92,11 @@ mod tests {
     use super::*;
 
     fn documents(body: &str) -> Vec<String> {
-        decode_delivery(body.as_bytes()).expect("documents").iter().map(|raw| raw.get().to_owned()).collect()
+        decode_delivery(body.into()).expect("documents").iter().map(|raw| raw.get().to_owned()).collect()
     }
 
     fn error(body: &str) -> String {
-        decode_delivery(body.as_bytes()).expect_err("refused").to_string()
+        decode_delivery(body.into()).expect_err("refused").to_string()
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod delivery;
 mod fidelity;
+mod unescape;
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 
 use crate::containers::Containers;
 use crate::dead_letter::DeadLetter;
@@ -27,6 +29,10 @@ use crate::version::Operation;
 use crate::version_id::VersionId;
 
 pub use delivery::{DeliveryError, decode_delivery};
+
+/// The delivered bytes of the documents of a batch that are stored at the same time. A document takes a multiple of its size
+/// while it is stored. A larger document is stored alone.
+const BYTES_IN_FLIGHT: u32 = 4 * 1024 * 1024;
 
 /// How batches are captured.
 #[derive(Clone, Debug)]
@@ -141,7 +147,8 @@ impl Capture {
                 );
             }
         }
-        Ok(Context { capture: self, batch, deadline, monitored, changes_by_source })
+        let bytes_in_flight = Semaphore::new(BYTES_IN_FLIGHT as usize);
+        Ok(Context { capture: self, batch, deadline, bytes_in_flight, monitored, changes_by_source })
     }
 }
 
@@ -168,6 +175,7 @@ struct Context<'a> {
     capture: &'a Capture,
     batch: &'a Batch,
     deadline: Instant,
+    bytes_in_flight: Semaphore,
     monitored: Container,
     /// Whether the changes container is partitioned by the source's id.
     changes_by_source: bool,
@@ -175,6 +183,12 @@ struct Context<'a> {
 
 impl Context<'_> {
     async fn capture_one(&self, payload: Box<RawValue>) -> Result<Outcome, Error> {
+        let bytes = u32::try_from(payload.get().len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT);
+        let _in_flight = self
+            .bytes_in_flight
+            .acquire_many(bytes)
+            .await
+            .map_err(|closed| Error::internal("storing a batch", closed))?;
         match self.store_one(payload.get()).await? {
             Ok(stored) => Ok(Outcome::Stored(stored)),
             Err(unusable) => self.dead_letter(&payload, &unusable).await,

@@ -1,5 +1,7 @@
 //! Queries that filter or sort by a path without an index.
 
+use std::time::Duration;
+
 use azure_data_cosmos::feed::FeedScope;
 use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition};
 use futures::TryStreamExt;
@@ -105,4 +107,31 @@ async fn a_replaced_indexing_policy_takes_effect_immediately() {
     let properties = ContainerProperties::new("few", PartitionKeyDefinition::from("/pk"));
     scene.container.replace(properties, None).await.expect("replace");
     count(&scene, query).await.expect("indexed by default");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_query_holds_up_no_other_request() {
+    const QUERIES: usize = 3;
+    let scene = Scene::start().await;
+    let text = "x".repeat(1000);
+    for n in 0..2000 {
+        let (id, pk) = (n.to_string(), "p".to_owned());
+        scene.container.upsert_item(pk, &id, json!({"id": id, "pk": "p", "text": text}), None).await.expect("upsert");
+    }
+    let query = r#"{"query":"SELECT * FROM c WHERE CONTAINS(c.text, 'y')"}"#;
+    let headers = [
+        ("x-ms-documentdb-isquery", "true"),
+        ("content-type", "application/query+json"),
+        ("x-ms-documentdb-partitionkey", r#"["p"]"#),
+    ];
+    let mut queries = futures::future::join_all((0..QUERIES).map(|_| scene.docs("POST", &headers, query)));
+    // The endpoint has two threads for its connections.
+    let mut most = 0;
+    while most <= 2 {
+        tokio::select! {
+            _ = &mut queries => break,
+            () = tokio::time::sleep(Duration::from_millis(1)) => most = most.max(scene.endpoint.requests_under_way()),
+        }
+    }
+    assert_eq!(most, QUERIES as u64);
 }

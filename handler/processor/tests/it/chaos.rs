@@ -10,11 +10,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use changefeed_processor::{Change, ChangeFeedEstimator, ChangeFeedMode, OperationType, ProcessorBuilder, StartFrom};
+use futures::{FutureExt, StreamExt};
 use local_cosmos::{Effect, Fault, RequestKind};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -24,6 +26,8 @@ use crate::isolated::Isolated;
 use crate::shop::{Shop, until};
 
 const DATABASE: &str = "acme-webstore";
+/// Most of a run is waiting.
+const SEEDS_AT_ONCE: usize = 4;
 const STEPS: usize = 20;
 const CARTS: u32 = 6;
 const ITEMS: u32 = 3;
@@ -60,16 +64,20 @@ fn seeds(default: Range<u64>) -> Range<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_version_of_every_document_is_handled_despite_faults() {
-    for seed in seeds(0..4) {
-        run(seed, ChangeFeedMode::LatestVersion).await;
-    }
+    run_all(seeds(0..4), ChangeFeedMode::LatestVersion).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_version_and_delete_is_handled_despite_faults() {
-    for seed in seeds(100..104) {
-        run(seed, ChangeFeedMode::AllVersionsAndDeletes).await;
-    }
+    run_all(seeds(100..104), ChangeFeedMode::AllVersionsAndDeletes).await;
+}
+
+async fn run_all(seeds: Range<u64>, mode: ChangeFeedMode) {
+    let run = async |seed| {
+        let ended = AssertUnwindSafe(run(seed, mode)).catch_unwind().await;
+        ended.unwrap_or_else(|_| panic!("seed {seed}, {mode}: failed"));
+    };
+    futures::stream::iter(seeds).map(run).buffer_unordered(SEEDS_AT_ONCE).collect::<Vec<()>>().await;
 }
 
 async fn run(seed: u64, mode: ChangeFeedMode) {

@@ -91,6 +91,14 @@ impl Handler {
         (status, response.json().await.expect("a JSON answer"))
     }
 
+    /// A figure of the handler's memory in bytes, such as `VmRSS`, as Linux reports it.
+    #[cfg(target_os = "linux")]
+    pub fn memory(&self, figure: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':')).expect("the figure");
+        line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
+    }
+
     /// Delivers a batch until it is accepted, as the host's retry policy does.
     pub async fn invoke_until_accepted(&self, documents: &str) -> Value {
         loop {
