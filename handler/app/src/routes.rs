@@ -4,7 +4,7 @@
 use actix_web::dev::ServiceRequest;
 use actix_web::http::{Method, Uri};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource};
+use actix_web::{HttpRequest, HttpResponse, Resource, guard};
 
 use crate::functions;
 use crate::http::{ApiError, NoQuery};
@@ -21,48 +21,53 @@ const fn resource(path: &'static str, allowed: &'static str, add_methods: fn(Res
 }
 
 const ROUTES: &[Route] = &[
-    resource("/", "GET", |path| path.route(web::get().to(root))),
+    resource("/", "GET, HEAD", |path| path.route(reading().to(root))),
     resource("/CosmosChangeFeed", "POST", |path| path.route(web::post().to(functions::capture::post))),
     resource("/Retention", "POST", |path| path.route(web::post().to(functions::retention::post))),
     resource("/RunJobs", "POST", |path| path.route(web::post().to(functions::run_jobs::post))),
     resource("/api/populate", "POST", |path| path.route(web::post().to(functions::populate::post))),
     resource("/api/truncate", "POST", |path| path.route(web::post().to(functions::truncate::post))),
     resource("/api/query", "POST", |path| path.route(web::post().to(functions::query::post))),
-    resource("/api/history/versions", "GET", |path| path.route(web::get().to(functions::history::versions))),
-    resource("/api/history/versions/{id}", "GET", |path| path.route(web::get().to(functions::history::version))),
-    resource("/api/history/document", "GET", |path| path.route(web::get().to(functions::history::document))),
-    resource("/api/history/diff", "GET", |path| path.route(web::get().to(functions::history::diff))),
-    resource("/api/history/search", "GET", |path| path.route(web::get().to(functions::history::search))),
-    resource("/api/restores", "GET, POST", |path| {
-        path.route(web::get().to(functions::restores::list)).route(web::post().to(functions::restores::post))
+    resource("/api/history/versions", "GET, HEAD", |path| path.route(reading().to(functions::history::versions))),
+    resource("/api/history/versions/{id}", "GET, HEAD", |path| path.route(reading().to(functions::history::version))),
+    resource("/api/history/document", "GET, HEAD", |path| path.route(reading().to(functions::history::document))),
+    resource("/api/history/diff", "GET, HEAD", |path| path.route(reading().to(functions::history::diff))),
+    resource("/api/history/search", "GET, HEAD", |path| path.route(reading().to(functions::history::search))),
+    resource("/api/restores", "GET, HEAD, POST", |path| {
+        path.route(reading().to(functions::restores::list)).route(web::post().to(functions::restores::post))
     }),
-    resource("/api/restores/{id}", "GET", |path| path.route(web::get().to(functions::restores::show))),
-    resource("/api/restores/{id}/items", "GET", |path| path.route(web::get().to(functions::restores::items))),
+    resource("/api/restores/{id}", "GET, HEAD", |path| path.route(reading().to(functions::restores::show))),
+    resource("/api/restores/{id}/items", "GET, HEAD", |path| path.route(reading().to(functions::restores::items))),
     resource("/api/restores/{id}/cancel", "POST", |path| path.route(web::post().to(functions::restores::cancel))),
     resource("/api/restores/{id}/execute", "POST", |path| path.route(web::post().to(functions::restores::execute))),
     resource("/api/restores/{id}/undo", "POST", |path| path.route(web::post().to(functions::restores::undo))),
-    resource("/api/backups", "GET, POST", |path| {
-        path.route(web::get().to(functions::backups::list)).route(web::post().to(functions::backups::post))
+    resource("/api/backups", "GET, HEAD, POST", |path| {
+        path.route(reading().to(functions::backups::list)).route(web::post().to(functions::backups::post))
     }),
-    resource("/api/backups/{id}", "GET", |path| path.route(web::get().to(functions::backups::show))),
+    resource("/api/backups/{id}", "GET, HEAD", |path| path.route(reading().to(functions::backups::show))),
     resource("/api/backups/{id}/verify", "POST", |path| path.route(web::post().to(functions::backups::verify))),
     resource("/api/backups/{id}/cancel", "POST", |path| path.route(web::post().to(functions::backups::cancel))),
-    resource("/api/dead-letters", "GET", |path| path.route(web::get().to(functions::dead_letters::list))),
-    resource("/api/dead-letters/{id}", "GET, DELETE", |path| {
-        path.route(web::get().to(functions::dead_letters::show))
+    resource("/api/dead-letters", "GET, HEAD", |path| path.route(reading().to(functions::dead_letters::list))),
+    resource("/api/dead-letters/{id}", "GET, HEAD, DELETE", |path| {
+        path.route(reading().to(functions::dead_letters::show))
             .route(web::delete().to(functions::dead_letters::discard))
     }),
     resource("/api/dead-letters/{id}/replay", "POST", |path| {
         path.route(web::post().to(functions::dead_letters::replay))
     }),
-    resource("/api/verify", "GET, POST", |path| {
-        path.route(web::get().to(functions::verify::list)).route(web::post().to(functions::verify::post))
+    resource("/api/verify", "GET, HEAD, POST", |path| {
+        path.route(reading().to(functions::verify::list)).route(web::post().to(functions::verify::post))
     }),
-    resource("/api/verify/{id}", "GET", |path| path.route(web::get().to(functions::verify::show))),
-    resource("/api/verify/{id}/findings", "GET", |path| path.route(web::get().to(functions::verify::findings))),
+    resource("/api/verify/{id}", "GET, HEAD", |path| path.route(reading().to(functions::verify::show))),
+    resource("/api/verify/{id}/findings", "GET, HEAD", |path| path.route(reading().to(functions::verify::findings))),
     resource("/api/verify/{id}/cancel", "POST", |path| path.route(web::post().to(functions::verify::cancel))),
-    resource("/api/status", "GET", |path| path.route(web::get().to(functions::status::get))),
+    resource("/api/status", "GET, HEAD", |path| path.route(reading().to(functions::status::get))),
 ];
+
+/// GET, and HEAD, whose answer has the same headers and no body.
+fn reading() -> actix_web::Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
 
 pub fn configure(config: &mut ServiceConfig) {
     for route in ROUTES {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use azure_core::credentials::Secret;
 pub use azure_core::credentials::TokenCredential;
+use azure_core::http::Url;
 use azure_data_cosmos::{AccountEndpoint, AccountReference, CosmosClient, RoutingStrategy};
 use azure_identity::{
     ClientSecretCredential, DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
@@ -17,8 +18,39 @@ use crate::error::{Error, ErrorKind};
 /// An endpoint and a key: `AccountEndpoint=https://…/;AccountKey=…;`, other parts are ignored. The key is never printed.
 #[derive(Clone)]
 pub struct ConnectionString {
-    endpoint: String,
+    endpoint: EndpointUrl,
     key: Secret,
+}
+
+/// The URL of an account: `https://<account>.documents.azure.com:443/`. It has no part that could hold a secret, so it can be printed.
+#[derive(Clone)]
+pub struct EndpointUrl(Url);
+
+impl EndpointUrl {
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) when the text is not the URL of an account. The error does not have the text.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        const FORM: &str = "https://<account>.documents.azure.com:443/";
+        let url: Url =
+            text.trim().parse().map_err(|error| invalid(format!("the endpoint is not a URL ({error}); use {FORM}")))?;
+        let has_more = !url.username().is_empty()
+            || url.password().is_some()
+            || url.query().is_some()
+            || url.fragment().is_some()
+            || url.path() != "/";
+        if !matches!(url.scheme(), "https" | "http") || !url.has_host() || has_more {
+            return Err(invalid(format!(
+                "the endpoint is not https:// and a host alone, without a user name, a path or a query; use {FORM}"
+            )));
+        }
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for EndpointUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
 }
 
 impl ConnectionString {
@@ -37,8 +69,7 @@ impl ConnectionString {
                     invalid(format!("the connection string has no {name}; use {form}"))
                 })
         };
-        let endpoint = part("AccountEndpoint")?;
-        parse_endpoint(&endpoint)?;
+        let endpoint = EndpointUrl::parse(&part("AccountEndpoint")?)?;
         Ok(Self { endpoint, key: Secret::new(part("AccountKey")?) })
     }
 }
@@ -69,7 +100,7 @@ pub enum Connection {
     /// By an identity.
     Identity {
         /// The account's URL.
-        endpoint: String,
+        endpoint: EndpointUrl,
         /// The identity.
         identity: Identity,
     },
@@ -81,8 +112,7 @@ impl Connection {
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) when it is not a URL.
     pub fn with_identity(endpoint: &str, identity: Identity) -> Result<Self, Error> {
-        parse_endpoint(endpoint)?;
-        Ok(Self::Identity { endpoint: endpoint.to_owned(), identity })
+        Ok(Self::Identity { endpoint: EndpointUrl::parse(endpoint)?, identity })
     }
 }
 
@@ -115,10 +145,11 @@ impl fmt::Debug for Connection {
 pub async fn connect(connection: &Connection) -> Result<Client, Error> {
     let account = match connection {
         Connection::Key(ConnectionString { endpoint, key }) => {
-            AccountReference::with_authentication_key(parse_endpoint(endpoint)?, key.clone())
+            AccountReference::with_authentication_key(AccountEndpoint::from(endpoint.0.clone()), key.clone())
         }
         Connection::Identity { endpoint, identity } => {
-            AccountReference::with_credential(parse_endpoint(endpoint)?, token_credential(identity.clone())?)
+            let credential = token_credential(identity.clone())?;
+            AccountReference::with_credential(AccountEndpoint::from(endpoint.0.clone()), credential)
         }
     };
     let client = CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new())).await;
@@ -149,10 +180,6 @@ pub fn token_credential(identity: Identity) -> Result<Arc<dyn TokenCredential>, 
     credential.map_err(|error| invalid(error.to_string()))
 }
 
-fn parse_endpoint(endpoint: &str) -> Result<AccountEndpoint, Error> {
-    endpoint.parse().map_err(|error| invalid(format!("endpoint {endpoint:?} is not a URL: {error}")))
-}
-
 fn invalid(message: String) -> Error {
     Error::new(ErrorKind::Invalid, "reading the connection", message)
 }
@@ -166,18 +193,29 @@ mod tests {
     fn a_connection_string_is_read_whatever_the_order_of_its_parts_and_the_padding_of_the_key() {
         let text = "AccountKey=abc==; AccountEndpoint=https://a.documents.azure.com:443/;Other=1";
         let ConnectionString { endpoint, key } = ConnectionString::parse(text).expect("parts");
-        assert_eq!((endpoint.as_str(), key.secret()), ("https://a.documents.azure.com:443/", "abc=="));
+        assert_eq!((endpoint.0.port_or_known_default(), key.secret()), (Some(443), "abc=="));
+        assert_eq!(endpoint.to_string(), "https://a.documents.azure.com/");
     }
 
     #[test]
     fn a_missing_part_is_named_and_the_key_is_not_printed() {
-        let error = |text| ConnectionString::parse(text).err().expect("refused").to_string();
+        let error = |text: &str| ConnectionString::parse(text).err().expect("refused").to_string();
         let message = error("AccountKey=secret;");
         assert!(message.contains("AccountEndpoint") && !message.contains("secret"), "{message}");
         let message = error("AccountEndpoint=https://a/;AccountKey=");
         assert!(message.contains("AccountKey"), "{message}");
-        let message = error("AccountEndpoint=nowhere;AccountKey=secret");
-        assert!(message.contains("nowhere") && !message.contains("secret"), "{message}");
+        for endpoint in [
+            "nowhere-secret",
+            "https://me:secret@a.documents.azure.com/",
+            "https://secret@a.documents.azure.com/",
+            "https://a.documents.azure.com/?sig=secret",
+            "https://a.documents.azure.com/#secret",
+            "https://a.documents.azure.com/secret",
+            "mailto:secret",
+        ] {
+            let message = error(&format!("AccountEndpoint={endpoint};AccountKey=secret"));
+            assert!(message.contains("the endpoint is not") && !message.contains("secret"), "{message}");
+        }
         let connection = ConnectionString::parse("AccountEndpoint=https://a/;AccountKey=secret").expect("read");
         assert!(!format!("{:?}", Connection::Key(connection)).contains("secret"));
     }

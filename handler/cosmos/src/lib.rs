@@ -33,7 +33,7 @@ mod time_to_live;
 
 pub use account::{Account, Client, Connect};
 pub use batch::BatchWrite;
-pub use connection::{Connection, ConnectionString, Identity, TokenCredential, connect, token_credential};
+pub use connection::{Connection, ConnectionString, EndpointUrl, Identity, TokenCredential, connect, token_credential};
 pub use container::{Container, Stored, Written};
 pub use definition::Definition;
 pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key};
@@ -52,7 +52,7 @@ pub use newest_first::NewestFirst;
 pub use page_token::{PageRequest, page_items, page_token, read_page_token};
 pub use query::Page;
 pub use record_id::check_record_id;
-pub use resource_name::{InvalidName, ResourceName};
+pub use resource_name::{InvalidName, NAME_GRAMMAR, ResourceName};
 pub use retry::{pause_before_retry, retry};
 pub use system_properties::{FEED_LSN, SYSTEM_PROPERTIES, timestamp, without_system_properties};
 pub use time_to_live::{expires_at, own_ttl};

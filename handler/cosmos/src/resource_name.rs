@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 /// The longest name, in characters.
 const MAX_NAME_CHARACTERS: usize = 255;
 
+/// What the name of a database or a container can be, for messages.
+pub const NAME_GRAMMAR: &str = "a name has 1 to 255 characters, none of them / \\ ? # or a control character, does not end in a space, and \
+     is not . or ..";
+
 /// The name of a database or a container.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -15,10 +19,7 @@ pub struct ResourceName(String);
 
 /// A text that is not the name of a database or a container.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "invalid name {0:?} of a database or a container; a name has 1 to {MAX_NAME_CHARACTERS} characters, none of them / \\ ? # or \
-     a control character, does not end in a space, and is not . or .."
-)]
+#[error("invalid name {0:?} of a database or a container; {NAME_GRAMMAR}")]
 pub struct InvalidName(String);
 
 impl ResourceName {

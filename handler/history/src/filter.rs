@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
-use crate::limits::{MAX_FILTER_BYTES, MAX_FILTERS};
+use crate::limits::{MAX_FILTER_BYTES, MAX_FILTER_LEVELS, MAX_FILTERS};
 
 /// A condition on one field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,6 +165,9 @@ fn parse_path(text: &str) -> Result<Vec<String>, String> {
         return Err(format!(
             "invalid field {shown:?}; use letters, digits, _ - $ @, and dots between nested names: address.city"
         ));
+    }
+    if names.len() > MAX_FILTER_LEVELS {
+        return Err(format!("the field of a filter has {} names; the limit is {MAX_FILTER_LEVELS}", names.len()));
     }
     Ok(names)
 }
@@ -326,6 +329,9 @@ mod tests {
             assert!(Filter::parse(filter).is_err_and(|error| error.contains("invalid")), "{filter}");
         }
         assert!(Filter::parse(&format!("a={}", "x".repeat(20_000))).is_err());
+        Filter::parse(&format!("a{}=1", ".a".repeat(127))).expect("as deep as an item can be");
+        let message = Filter::parse(&format!("a{}=1", ".a".repeat(128))).expect_err("too deep");
+        assert!(message.contains("129 names; the limit is 128"), "{message}");
         let hostile = Filter::parse("name='] OR true --").expect("filter");
         let mut parameters = Map::new();
         assert_eq!(hostile.condition("c.document", &mut parameters), "(c.document['name'] = @filter0)");

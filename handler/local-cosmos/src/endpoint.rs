@@ -266,6 +266,9 @@ fn listen(port: u16) -> Result<(TcpListener, Url), StartError> {
 }
 
 async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes, actix_web::Error>) -> HttpResponse {
+    if let Err(refused) = loopback::check(&request) {
+        return Reply::error(403, "Forbidden", refused.to_string()).into_http();
+    }
     let body = match body {
         Ok(body) => body,
         Err(error) if error.as_response_error().status_code().as_u16() == 413 => {

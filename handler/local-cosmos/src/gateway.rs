@@ -13,9 +13,10 @@ use crate::container::Container;
 use crate::emulator::Emulator;
 use crate::faults::{Effect, Faults};
 use crate::incoming::Incoming;
-use crate::keys::{EMULATOR_KEY, is_signed};
+use crate::keys::check_authorization;
 use crate::operation::{Action, ContainerName, Operation};
 use crate::options::Options;
+use crate::query_depth::check_query;
 use crate::query_literals::in_emulator_syntax;
 use crate::query_pages;
 use crate::registry::Registry;
@@ -32,8 +33,8 @@ const OWNER_NOT_FOUND: &str = "1003";
 pub(crate) struct Gateway {
     emulator: Emulator,
     registry: Registry,
-    /// The key that requests must be signed with; `None` if signatures are not checked.
-    key: Option<String>,
+    /// Whether every request must be signed. A signature is checked in any case.
+    requires_key: bool,
     /// How long AllVersionsAndDeletes mode reaches back.
     retention: Duration,
     refuses_unindexed_queries: AtomicBool,
@@ -64,7 +65,7 @@ impl Gateway {
         Self {
             emulator,
             registry: Registry::new(options.previous_images),
-            key: options.require_key.then(|| EMULATOR_KEY.to_owned()),
+            requires_key: options.require_key,
             retention: options.change_feed_retention,
             refuses_unindexed_queries: AtomicBool::new(options.refuse_unindexed_queries),
             usage: UsageMeter::new(),
@@ -101,10 +102,8 @@ impl Gateway {
 
     pub(crate) async fn answer(&self, mut incoming: Incoming) -> Reply {
         let _under_way = UnderWay::begin(&self.under_way);
-        if let Some(key) = &self.key
-            && !is_authorized(key, &incoming)
-        {
-            return Reply::error(401, "Unauthorized", "The request is not signed with this account's key.");
+        if let Err(message) = check_authorization(&incoming, self.requires_key) {
+            return Reply::error(401, "Unauthorized", message);
         }
         // Every client reads text, and the change log stores text.
         incoming.remove_header("x-ms-cosmos-supported-serialization-formats");
@@ -146,6 +145,9 @@ impl Gateway {
     }
 
     async fn execute(&self, operation: &Operation, incoming: Incoming) -> Reply {
+        if let Err(message) = check_query(&incoming) {
+            return Reply::error(400, "BadRequest", message);
+        }
         if operation.changes_registry() {
             let reply = self.change_registry(operation, &incoming).await;
             self.usage.count(reply.request_charge());
@@ -273,10 +275,4 @@ fn wrong_partition_key(operation: &Operation, container: &Container, incoming: &
     }
     let message = format!("The partition key {header} does not correspond to the partition key of the container.");
     Some(Reply::error(400, "BadRequest", message).with(header::SUBSTATUS, PARTITION_KEY_MISMATCH))
-}
-
-fn is_authorized(key: &str, incoming: &Incoming) -> bool {
-    let date = incoming.header("x-ms-date").or_else(|| incoming.header("date")).unwrap_or_default();
-    let authorization = incoming.header("authorization").unwrap_or_default();
-    is_signed(key, incoming.method.as_str(), incoming.url.path(), date, authorization)
 }

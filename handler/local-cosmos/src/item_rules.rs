@@ -22,6 +22,10 @@ pub(crate) fn check_item(body: &[u8]) -> Result<(), String> {
 pub(crate) fn check_patch(body: &[u8]) -> Result<(), String> {
     let patch: PatchInstructions = serde_json::from_slice(body).unwrap_or_default();
     for operation in &patch.operations {
+        check_depth(levels(operation.path()))?;
+        if let PatchOperation::Move { from, .. } = operation {
+            check_depth(levels(from))?;
+        }
         if let PatchOperation::Add { path, value }
         | PatchOperation::Set { path, value }
         | PatchOperation::Replace { path, value } = operation
@@ -29,7 +33,7 @@ pub(crate) fn check_patch(body: &[u8]) -> Result<(), String> {
             if path == "/ttl" {
                 time_to_live(value)?;
             }
-            check_depth(path.matches('/').count() + depth(value))?;
+            check_depth(levels(path) + depth(value))?;
         }
     }
     Ok(())
@@ -61,6 +65,11 @@ pub(crate) fn time_to_live(ttl: &Value) -> Result<Option<i64>, String> {
         Some(seconds) if seconds == -1 || (1..=MAX_TTL_SECONDS).contains(&seconds) => Ok(Some(seconds)),
         _ => Err(format!("The ttl is {ttl}; it can be -1 or a number of seconds from 1 to {MAX_TTL_SECONDS}.")),
     }
+}
+
+/// The levels of the item that a path of a patch passes.
+fn levels(path: &str) -> usize {
+    path.matches('/').count()
 }
 
 fn check_depth(depth: usize) -> Result<(), String> {
@@ -158,5 +167,14 @@ mod tests {
         patch("/a/b", &deep).expect("allowed");
         patch("/ttl", &json!(0)).expect_err("refused");
         patch("/a/b/c", &deep).expect_err("refused");
+        let path = "/a".repeat(5000);
+        for operation in [
+            json!({"op": "remove", "path": path}),
+            json!({"op": "incr", "path": path, "value": 1}),
+            json!({"op": "move", "path": "/a", "from": path}),
+        ] {
+            let message = check_patch(json!({"operations": [operation]}).to_string().as_bytes()).expect_err("refused");
+            assert!(message.contains("5000 levels"), "{message}");
+        }
     }
 }

@@ -31,6 +31,7 @@ mod operation;
 mod options;
 mod page;
 mod partitions;
+mod query_depth;
 mod query_literals;
 mod query_pages;
 mod query_paths;

@@ -138,7 +138,7 @@ fn action(incoming: &Incoming, segments: &[&str]) -> Action {
     }
 }
 
-fn is_query(incoming: &Incoming) -> bool {
+pub(crate) fn is_query(incoming: &Incoming) -> bool {
     incoming.flag("x-ms-documentdb-isquery") || incoming.flag("x-ms-documentdb-query")
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Options {
     /// The loopback port to listen on; 0 for any free port.
     pub port: u16,
-    /// Whether requests must be signed with [`EMULATOR_KEY`](crate::EMULATOR_KEY).
+    /// Whether every request must be signed with [`EMULATOR_KEY`](crate::EMULATOR_KEY). A request with another signature is refused in any case.
     pub require_key: bool,
     /// The retention window of the change feed's AllVersionsAndDeletes mode. By default 7 days, as with the service's cheapest
     /// tier of continuous backup.

@@ -17,7 +17,7 @@ pub(crate) fn in_emulator_syntax(mut incoming: Incoming) -> Incoming {
 }
 
 /// The query with its text literals as the emulator reads them; `None` if they are so already.
-fn for_emulator(query: &str) -> Option<String> {
+pub(crate) fn for_emulator(query: &str) -> Option<String> {
     let mut written = String::with_capacity(query.len());
     let mut rest = query;
     while let Some(character) = rest.chars().next() {

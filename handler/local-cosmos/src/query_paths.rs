@@ -6,6 +6,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use crate::limits::MAX_QUERY_BRACKETS;
+
 /// A step of a property path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
@@ -193,8 +195,10 @@ impl Token {
     }
 }
 
+/// `None` for a query that ends within a text, or nests brackets more deeply than any query that is executed.
 fn tokens(query: &str) -> Option<Vec<Token>> {
     let mut tokens = Vec::new();
+    let mut depth = 0_usize;
     let mut characters = query.chars().peekable();
     while let Some(character) = characters.next() {
         let is_word = |character: &char| character.is_alphanumeric() || *character == '_' || *character == '$';
@@ -220,8 +224,17 @@ fn tokens(query: &str) -> Option<Vec<Token>> {
                 }
                 Token::Word(word)
             }
-            '(' | '[' | '{' => Token::Open(character),
-            ')' | ']' | '}' => Token::Close(character),
+            '(' | '[' | '{' => {
+                depth += 1;
+                if depth > MAX_QUERY_BRACKETS {
+                    return None;
+                }
+                Token::Open(character)
+            }
+            ')' | ']' | '}' => {
+                depth = depth.saturating_sub(1);
+                Token::Close(character)
+            }
             other => Token::Other(other),
         });
     }
@@ -412,7 +425,10 @@ mod tests {
 
     #[test]
     fn an_invalid_query_has_no_paths() {
-        for query in ["", "SELECT", "SELECT * FROM c WHERE c.a = 'open", "WHERE c.a = 1", ")))(((", "SELECT * FROM ("] {
+        let deep = format!("SELECT * FROM {} c WHERE c.a = 1", "(SELECT * FROM ".repeat(100_000));
+        for query in
+            ["", "SELECT", "SELECT * FROM c WHERE c.a = 'open", "WHERE c.a = 1", ")))(((", "SELECT * FROM (", &deep]
+        {
             assert_eq!(paths(query), (vec![], vec![]), "{query}");
         }
     }

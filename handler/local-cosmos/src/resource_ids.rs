@@ -31,7 +31,7 @@ pub(crate) fn wrong_container(rid: &str, incoming: &Incoming) -> Option<Reply> {
 pub(crate) async fn names_for_ids(emulator: &Emulator, incoming: &mut Incoming) {
     let mut segments = segments(incoming);
     if segments.first().is_none_or(|first| first != "dbs")
-        || segments.get(1).is_none_or(|database| !is_rid(database, 4))
+        || segments.get(1).is_none_or(|database| !is_resource_id(database))
     {
         return;
     }
@@ -48,9 +48,9 @@ pub(crate) async fn names_for_ids(emulator: &Emulator, incoming: &mut Incoming) 
     }
 }
 
-/// Whether a text can be a resource id of this many bytes.
-fn is_rid(text: &str, bytes: usize) -> bool {
-    STANDARD.decode(text.replace('-', "/")).is_ok_and(|decoded| decoded.len() == bytes)
+/// Whether a text can be the resource id of a database.
+pub(crate) fn is_resource_id(text: &str) -> bool {
+    STANDARD.decode(text.replace('-', "/")).is_ok_and(|decoded| decoded.len() == 4)
 }
 
 /// The name of the resource with this resource id; `None` if a resource has that text as its name.

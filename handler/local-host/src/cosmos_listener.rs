@@ -82,10 +82,10 @@ async fn start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Runn
 
 async fn try_start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Result<RunningProcessor, String> {
     let text = |error: changefeed_processor::Error| error.to_string();
-    let client = connect(&trigger.connection_string).await.map_err(text)?;
+    let client = connect(trigger.connection_string.expose()).await.map_err(text)?;
     let lease_client = match &trigger.lease_connection_string {
         same if *same == trigger.connection_string => client.clone(),
-        other => connect(other).await.map_err(text)?,
+        other => connect(other.expose()).await.map_err(text)?,
     };
     let monitored = Container::open(&client, &trigger.database, &trigger.container)
         .await

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use futures::future::join_all;
-use rand::distr::{Alphanumeric, SampleString};
 use reqwest::redirect;
 use serde_json::Value;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -16,7 +15,7 @@ use crate::app::{FunctionApp, Settings, Trigger};
 use crate::cosmos_listener::CosmosListener;
 use crate::error::{HostError, HostFailure};
 use crate::handler::{Handler, HandlerCommand, HandlerSettings, OutputReader};
-use crate::http::{Gateway, HttpServer, Routes};
+use crate::http::{Gateway, HostKeys, HttpServer, Routes};
 use crate::invocation::{Deliverer, Delivery, Invoker};
 use crate::options::HostOptions;
 use crate::timer::Timer;
@@ -24,7 +23,6 @@ use crate::timer::Timer;
 /// The longest silence on a proxied connection.
 const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(240);
 const MAX_REDIRECTS: usize = 50;
-const KEY_LENGTH: usize = 56;
 
 /// Starts hosts.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ pub struct Host;
 pub struct RunningHost {
     address: SocketAddr,
     route_prefix: String,
-    key: Option<String>,
+    keys: Option<HostKeys>,
     handler: Handler,
     deliverers: BTreeMap<String, Deliverer>,
     listeners: Vec<CosmosListener>,
@@ -87,9 +85,9 @@ impl Host {
         let handler_guard = handler.stop_token().drop_guard();
 
         let timeout = options.function_timeout.or(app.host.function_timeout);
-        let key = options.require_keys.then(|| Alphanumeric.sample_string(&mut rand::rng(), KEY_LENGTH));
+        let keys = options.require_keys.then(HostKeys::random);
         let proxy_client = client_builder(redirect::Policy::none()).read_timeout(ACTIVITY_TIMEOUT).build()?;
-        let gateway = Gateway::new(routes, key.clone(), handler.clone(), proxy_client, timeout, &settings);
+        let gateway = Gateway::new(routes, keys.clone(), handler.clone(), proxy_client, timeout, &settings);
         let server =
             HttpServer::start(listener, gateway).map_err(|source| HostError::Listen { port: options.port, source })?;
 
@@ -106,7 +104,7 @@ impl Host {
         Ok(RunningHost {
             address: server.address(),
             route_prefix,
-            key,
+            keys,
             _on_drop: [dropped.drop_guard(), handler_guard],
             handler,
             deliverers,
@@ -135,9 +133,14 @@ impl RunningHost {
         format!("http://{}{prefix}", self.address)
     }
 
-    /// The host key, if functions require one.
+    /// The host key, which opens functions of authorization level `function`, if functions require one.
     pub fn function_key(&self) -> Option<&str> {
-        self.key.as_deref()
+        self.keys.as_ref().map(|keys| keys.host.as_str())
+    }
+
+    /// The master key, which opens functions of authorization level `admin` too, if functions require one.
+    pub fn master_key(&self) -> Option<&str> {
+        self.keys.as_ref().map(|keys| keys.master.as_str())
     }
 
     /// The process id of the handler; `None` during a restart and after the handler has ended for good.

@@ -1,13 +1,14 @@
 //! The options of a host.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
 /// The options of [`Host::start`](crate::Host::start). Construct with `..HostOptions::default()`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HostOptions {
     /// The folder that holds host.json, and one folder with a function.json per function. Default: the current folder.
     pub script_root: PathBuf,
@@ -30,6 +31,19 @@ pub struct HostOptions {
     /// The number of handler errors, less than half an hour apart, that shuts the host down. Default: 3, as in the real
     /// host. `None` is no limit; a handler that ends before it is ready is then restarted after one second.
     pub restart_limit: Option<u32>,
+}
+
+impl fmt::Debug for HostOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Any setting can be a secret, and an argument can be the value of a setting.
+        let settings: Vec<&String> = self.settings.keys().collect();
+        formatter
+            .debug_struct("HostOptions")
+            .field("script_root", &self.script_root)
+            .field("port", &self.port)
+            .field("settings", &settings)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for HostOptions {

@@ -95,7 +95,7 @@ impl Changefeed {
         Self {
             dead_letters: DeadLetters::new(&containers, capture.clone(), timeout),
             retention: Retention::new(&containers, held, retention_options),
-            documents: Documents::new(containers.clone(), concurrency),
+            documents: Documents::new(containers.clone(), jobs.clone(), concurrency),
             runner: JobRunner::new(jobs.clone(), kinds),
             containers,
             history,

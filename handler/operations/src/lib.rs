@@ -12,6 +12,7 @@ mod restore;
 mod sample;
 mod scan;
 mod truncate;
+mod tryout_record;
 mod verify;
 
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};

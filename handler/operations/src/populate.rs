@@ -2,19 +2,21 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, Error, Key, Written};
+use changefeed_cosmos::{Container, Error, ErrorKind, Key, Written};
 use changefeed_history::Role;
 use chrono::Utc;
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::documents::{Documents, Progress};
-use crate::sample::{Sample, has_no_time, set_time};
+use crate::sample::{NOT_A_SAMPLE, Sample, has_no_time, set_time};
+use crate::tryout_record::POPULATE;
 
 /// Documents that are created before they are written: memory does not grow with their number.
 const CHUNK: u64 = 10_000;
@@ -24,17 +26,23 @@ const RATES: RangeInclusive<f64> = 0.1..=1_000_000.0;
 const MAX_POPULATE: u64 = 10_000_000;
 
 /// A request for sample documents.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PopulateRequest {
     /// The number of documents to upsert.
     pub count: u64,
     /// The seed: the same seed writes the same documents. Without one they are random.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub seed: Option<u64>,
     /// The most documents to write a second.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rate_per_second: Option<f64>,
+    /// Whether to write into a container that holds other documents than samples.
+    #[serde(default)]
+    pub force: bool,
+    /// Who requests it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requested_by: Option<String>,
 }
 
 /// The outcome.
@@ -71,6 +79,20 @@ impl Documents {
             return Err(Error::invalid("populating", format!("ratePerSecond is {rate}; {allowed}")));
         }
         let container = self.containers.of(Role::Monitored).open().await?;
+        if !request.force {
+            refuse_other_documents(&container, &self.containers.names().monitored).await?;
+        }
+        let record = self.begin_record(POPULATE, request, request.requested_by.as_deref()).await?;
+        let result = self.write_samples(&container, request, progress).await;
+        self.end_record(record, result).await
+    }
+
+    async fn write_samples(
+        &self,
+        container: &Container,
+        request: &PopulateRequest,
+        progress: Progress<'_>,
+    ) -> Result<PopulateReport, Error> {
         let start = Instant::now();
         let mut sample = Sample::new(request.seed)?;
         let mut report = PopulateReport::default();
@@ -87,7 +109,7 @@ impl Documents {
                 let lane = lane_of(&id, lanes.len());
                 lanes[lane].push(Sampled { id, document, due });
             }
-            let lanes = lanes.into_iter().map(|lane| write_lane(&container, lane, &report_item));
+            let lanes = lanes.into_iter().map(|lane| write_lane(container, lane, &report_item));
             for written in try_join_all(lanes).await?.concat() {
                 report.upserted += 1;
                 report.created += u64::from(written.created);
@@ -97,6 +119,28 @@ impl Documents {
         report.replaced = report.upserted - report.created;
         report.seconds = start.elapsed().as_secs_f64();
         Ok(report)
+    }
+}
+
+/// Fails if the container holds a document that is not a sample: it is probably not one for trying out.
+async fn refuse_other_documents(container: &Container, name: &str) -> Result<(), Error> {
+    let query = format!("SELECT VALUE c.id FROM c WHERE {}", NOT_A_SAMPLE);
+    let mut continuation = None;
+    loop {
+        let page = container.query(&query, &Map::new(), None, NonZeroU32::MIN, continuation.as_deref()).await?;
+        if let Some(id) = page.items.first() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "populating",
+                format!(
+                    "container {name} holds documents that are not samples, such as {id}; to write samples into it anyway, use force"
+                ),
+            ));
+        }
+        if page.continuation.is_none() {
+            return Ok(());
+        }
+        continuation = page.continuation;
     }
 }
 

@@ -8,6 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 const POSTAL_CODES: &str = include_str!("../../../data/nc_zipcodes.json");
+/// A condition of queries: the document `c` has not the fields of a sample.
+pub(crate) const NOT_A_SAMPLE: &str =
+    "NOT IS_STRING(c.doctype) OR c.doctype != 'zipcode' OR NOT IS_STRING(c.postal_cd) OR c.postal_cd != c.id";
 /// With a seed, document `n` has the time `n` seconds after this one, 2020-01-01T00:00:00Z.
 const SEEDED_EPOCH: i64 = 1_577_836_800;
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
 use crate::documents::{Documents, Progress};
+use crate::tryout_record::TRUNCATE;
 
 /// The most documents that one request deletes.
 const MAX_TRUNCATE: u64 = 10_000_000;
@@ -22,13 +23,21 @@ const MAX_NOT_DELETED: usize = 1000;
 const MAX_MESSAGES: usize = 20;
 
 /// A request to delete documents.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TruncateRequest {
-    /// The name of the monitored or the changes container.
+    /// The name of the monitored container; of the changes container only with `allow_changes`.
     pub container: String,
     /// The most documents to delete.
     pub max: u64,
+    /// The name of the container again, so that no request deletes by mistake.
+    pub confirm: String,
+    /// Who requests it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requested_by: Option<String>,
+    /// Whether the container can be the one with the history. A request from outside cannot set this.
+    #[serde(skip)]
+    pub allow_changes: bool,
 }
 
 /// The outcome.
@@ -58,7 +67,14 @@ impl Documents {
     /// # Errors
     /// When the request is invalid, and when a delete fails. Documents that were deleted before are not restored.
     pub async fn truncate(&self, request: &TruncateRequest, progress: Progress<'_>) -> Result<TruncateReport, Error> {
-        let role = self.containers.names().role_of(&request.container, &[Role::Monitored, Role::Changes])?;
+        let roles: &[Role] = if request.allow_changes { &[Role::Monitored, Role::Changes] } else { &[Role::Monitored] };
+        let role = self.containers.names().role_of(&request.container, roles)?;
+        if request.confirm != request.container {
+            return Err(Error::invalid(
+                "truncating",
+                format!("confirm is {:?}; repeat the name of the container: {:?}", request.confirm, request.container),
+            ));
+        }
         if !(1..=MAX_TRUNCATE).contains(&request.max) {
             return Err(Error::invalid(
                 "truncating",
@@ -66,23 +82,34 @@ impl Documents {
             ));
         }
         let container = self.containers.of(role).open().await?;
+        let record = self.begin_record(TRUNCATE, request, request.requested_by.as_deref()).await?;
+        let result = self.delete_documents(&container, request.max, progress).await;
+        self.end_record(record, result).await
+    }
+
+    async fn delete_documents(
+        &self,
+        container: &Container,
+        max: u64,
+        progress: Progress<'_>,
+    ) -> Result<TruncateReport, Error> {
         let query = format!("SELECT VALUE {} FROM c", select_id_and_key(container.key_paths()));
         let done = AtomicU64::new(0);
         let mut report = TruncateReport::default();
         let mut not_deleted = HashSet::new();
         // Each round queries again: the first page no longer has the documents that the round before deleted.
-        while report.deleted < request.max {
-            let wanted = u32::try_from(request.max - report.deleted).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS);
-            let items = first_items(&container, &query, wanted, &not_deleted, &mut report).await?;
+        while report.deleted < max {
+            let wanted = u32::try_from(max - report.deleted).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS);
+            let items = first_items(container, &query, wanted, &not_deleted, &mut report).await?;
             if items.is_empty() {
                 break;
             }
             let delete = |name: DocumentName| {
-                let (container, done) = (&container, &done);
+                let done = &done;
                 async move {
                     match container.delete(&name.partition_key, &name.id, None).await {
                         Ok(charge) => {
-                            progress(done.fetch_add(1, Ordering::Relaxed) + 1, request.max);
+                            progress(done.fetch_add(1, Ordering::Relaxed) + 1, max);
                             Ok(Ok(charge))
                         }
                         // The service cannot do it, and the other documents can be deleted.

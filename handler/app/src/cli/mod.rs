@@ -36,7 +36,7 @@ use clap::Parser;
 
 use self::arguments::{Arguments, Command};
 use self::exit_code::Exit;
-use crate::config::{Settings, Source};
+use crate::config::{RUST_LOG, Settings, Source, invalid};
 use crate::service::Service;
 
 /// Reads the arguments and runs the subcommand.
@@ -69,7 +69,21 @@ fn start_logging(command: &Command) {
         Command::Process(_) => (env_logger::Target::Stderr, serving),
         _ => (env_logger::Target::Stderr, command_filter),
     };
-    let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter));
+    let mut builder = env_logger::Builder::new();
+    let is_parsed = match std::env::var(RUST_LOG.name) {
+        // The logger would print an invalid value, which could be a secret.
+        Ok(text) => env_filter::Builder::new().try_parse(&text).map(|_| builder.parse_filters(&text)).is_ok(),
+        Err(std::env::VarError::NotPresent) => {
+            builder.parse_filters(&filter);
+            true
+        }
+        Err(std::env::VarError::NotUnicode(_)) => false,
+    };
+    if !is_parsed {
+        let allowed = "log levels in the syntax of env_logger, such as info,changefeed=debug";
+        eprintln!("warning: {:#}; using {filter}", invalid(RUST_LOG.name, allowed));
+        builder.parse_filters(&filter);
+    }
     if matches!(command, Command::Serve(_)) {
         builder.format_timestamp(None);
     }

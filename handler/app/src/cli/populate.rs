@@ -20,14 +20,25 @@ pub struct PopulateArguments {
     /// Limit in documents per second; default: no limit
     #[arg(long)]
     rate_per_second: Option<f64>,
+    /// Write into a container that holds other documents than samples
+    #[arg(long)]
+    force: bool,
+    /// Name of the requester, stored in the record; default: the user's name
+    #[arg(long, env = "USER", hide_env_values = true)]
+    requested_by: Option<String>,
     #[command(flatten)]
     output: OutputArguments,
 }
 
 /// Writes sample documents.
 pub async fn run(service: &Service, arguments: &PopulateArguments) -> Result<Exit> {
-    let request =
-        PopulateRequest { count: arguments.count, seed: arguments.seed, rate_per_second: arguments.rate_per_second };
+    let request = PopulateRequest {
+        count: arguments.count,
+        seed: arguments.seed,
+        rate_per_second: arguments.rate_per_second,
+        force: arguments.force,
+        requested_by: arguments.requested_by.clone(),
+    };
     let bar = bar("Writing", arguments.count);
     let report = service.changefeed.documents.populate(&request, &|done, _| bar.set_position(done)).await;
     bar.finish_and_clear();

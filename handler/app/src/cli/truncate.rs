@@ -21,6 +21,9 @@ pub struct TruncateArguments {
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
+    /// Name of the requester, stored in the record; default: the user's name
+    #[arg(long, env = "USER", hide_env_values = true)]
+    requested_by: Option<String>,
     #[command(flatten)]
     output: OutputArguments,
 }
@@ -38,7 +41,13 @@ pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<Exi
             "nothing was deleted",
         )?;
     }
-    let request = TruncateRequest { container: arguments.container.clone(), max: arguments.max };
+    let request = TruncateRequest {
+        container: arguments.container.clone(),
+        max: arguments.max,
+        confirm: arguments.container.clone(),
+        requested_by: arguments.requested_by.clone(),
+        allow_changes: true,
+    };
     let bar = bar("Deleting", arguments.max);
     let report = service.changefeed.documents.truncate(&request, &|done, _| bar.set_position(done)).await;
     bar.finish_and_clear();

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow, bail};
 use changefeed_cosmos::{Connect, Connection, ConnectionString, Identity, TokenCredential, token_credential};
 use futures::FutureExt;
 
+use super::setting_value::invalid;
 use super::source::Source;
 
 const NAME: &str = "CosmosDB";
@@ -24,12 +25,12 @@ impl ConnectionSettings {
         let sections = [format!("AzureWebJobs{NAME}"), NAME.to_owned()];
         for section in &sections {
             if let Some(text) = source.get(section) {
-                let connection = ConnectionString::parse(text);
+                let connection = ConnectionString::parse(text.expose());
                 let connection = connection.map_err(|error| anyhow!("setting {section}: {}", error.message()))?;
                 return Ok(Self(Connection::Key(connection)));
             }
             if let Some(endpoint) = source.get(&format!("{section}__accountEndpoint")) {
-                let connection = Connection::with_identity(endpoint, identity_settings(source, section)?);
+                let connection = Connection::with_identity(endpoint.expose(), identity_settings(source, section)?);
                 let connection =
                     connection.map_err(|error| anyhow!("setting {section}__accountEndpoint: {}", error.message()))?;
                 return Ok(Self(connection));
@@ -42,10 +43,21 @@ impl ConnectionSettings {
 }
 
 fn identity_settings(source: &Source, section: &str) -> Result<Identity> {
-    let part = |name: &str| source.get(&format!("{section}__{name}")).map(str::to_owned);
-    Ok(match (part("credential").as_deref(), part("tenantId"), part("clientId"), part("clientSecret")) {
+    let part = |name: &str| source.get(&format!("{section}__{name}")).map(|value| value.expose().to_owned());
+    let (tenant_id, client_id) = (part("tenantId"), part("clientId"));
+    // Both become part of URLs and of errors. A secret that was put there by mistake would be printed.
+    if tenant_id.as_ref().is_some_and(|tenant| !is_guid(tenant) && !is_domain(tenant)) {
+        return Err(invalid(
+            &format!("{section}__tenantId"),
+            "the GUID of a tenant and its domain, such as contoso.onmicrosoft.com",
+        ));
+    }
+    if client_id.as_ref().is_some_and(|client| !is_guid(client)) {
+        return Err(invalid(&format!("{section}__clientId"), "GUIDs, such as 00000000-0000-0000-0000-000000000000"));
+    }
+    Ok(match (part("credential").as_deref(), tenant_id, client_id, part("clientSecret")) {
         (Some("managedidentity"), _, client_id, _) => Identity::Managed(client_id),
-        (Some(other), ..) => bail!("setting {section}__credential is {other:?}; allowed is managedidentity"),
+        (Some(_), ..) => return Err(invalid(&format!("{section}__credential"), "managedidentity, or nothing")),
         (None, Some(tenant_id), Some(client_id), Some(client_secret)) => {
             Identity::ClientSecret { tenant_id, client_id, client_secret }
         }
@@ -55,6 +67,19 @@ fn identity_settings(source: &Source, section: &str) -> Result<Identity> {
             "settings {section}__tenantId, {section}__clientId and {section}__clientSecret must be set together; for a user-assigned identity set {section}__credential=managedidentity"
         ),
     })
+}
+
+fn is_guid(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+        && text.chars().all(|character| character.is_ascii_hexdigit() || character == '-')
+}
+
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.chars().all(|character| character.is_ascii_alphanumeric() || character == '-')
+    };
+    text.contains('.') && text.len() <= 253 && text.split('.').all(is_label)
 }
 
 /// Whether the platform provides a managed identity.
@@ -114,10 +139,11 @@ mod tests {
             read([ENDPOINT, ("IDENTITY_ENDPOINT", "http://x")]),
             Ok("managed identity at https://a.documents.azure.com/".into())
         );
-        let managed = [ENDPOINT, ("CosmosDB__credential", "managedidentity"), ("CosmosDB__clientId", "c")];
+        let client = ("CosmosDB__clientId", "00000000-0000-0000-0000-00000000000c");
+        let managed = [ENDPOINT, ("CosmosDB__credential", "managedidentity"), client];
         assert_eq!(read(managed), Ok("managed identity at https://a.documents.azure.com/".into()));
         let secret =
-            [ENDPOINT, ("CosmosDB__tenantId", "t"), ("CosmosDB__clientId", "c"), ("CosmosDB__clientSecret", "s")];
+            [ENDPOINT, ("CosmosDB__tenantId", "contoso.onmicrosoft.com"), client, ("CosmosDB__clientSecret", "s")];
         assert_eq!(read(secret), Ok("client secret at https://a.documents.azure.com/".into()));
     }
 
@@ -125,12 +151,16 @@ mod tests {
     fn what_is_wrong_with_a_connection_is_named() {
         assert!(read([]).expect_err("none").contains("CosmosDB__accountEndpoint"));
         assert!(read([("CosmosDB", "AccountEndpoint=https://k/;")]).expect_err("no key").contains("AccountKey"));
-        assert!(read([("CosmosDB__accountEndpoint", "not a url")]).expect_err("url").contains("not a url"));
-        assert!(
-            read([ENDPOINT, ("CosmosDB__credential", "password")])
-                .expect_err("credential")
-                .contains("allowed is managedidentity")
-        );
-        assert!(read([ENDPOINT, ("CosmosDB__tenantId", "t")]).expect_err("partial").contains("set together"));
+        let message = read([("CosmosDB__accountEndpoint", "hunter2 is no url")]).expect_err("url");
+        assert!(message.contains("CosmosDB__accountEndpoint: the endpoint is not a URL"), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+        let message = read([ENDPOINT, ("CosmosDB__credential", "hunter2")]).expect_err("credential");
+        assert!(message.contains("allowed are managedidentity") && !message.contains("hunter2"), "{message}");
+        let tenant = ("CosmosDB__tenantId", "00000000-0000-0000-0000-00000000000a");
+        assert!(read([ENDPOINT, tenant]).expect_err("partial").contains("set together"));
+        for name in ["CosmosDB__tenantId", "CosmosDB__clientId"] {
+            let message = read([ENDPOINT, (name, "hunter2")]).expect_err("no GUID");
+            assert!(message.contains(name) && !message.contains("hunter2"), "{message}");
+        }
     }
 }

@@ -1,15 +1,19 @@
 //! App settings, read once into checked values.
 
 mod connection;
+mod setting_value;
 mod settings;
 mod source;
 mod storage;
 mod table;
 
 pub use connection::connect;
+#[cfg(feature = "local")]
+pub use setting_value::SettingValue;
+pub use setting_value::invalid;
 pub use settings::Settings;
 pub use source::Source;
 pub use storage::locations;
 #[cfg(feature = "local")]
 pub use table::SETTINGS;
-pub use table::{DATABASE, MODE};
+pub use table::{DATABASE, MODE, RUST_LOG, TRYOUT_FUNCTIONS};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::ResourceName;
+use changefeed_cosmos::{NAME_GRAMMAR, ResourceName};
 use changefeed_history::ContainerNames;
 use changefeed_jobs::JobOptions;
 use changefeed_operations::ChangefeedOptions;
@@ -13,6 +13,7 @@ use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
 use super::connection::ConnectionSettings;
+use super::setting_value::{SettingValue, invalid};
 use super::source::Source;
 use super::storage::locations;
 use super::table::*;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub lease_prefix: String,
     /// Access to the locations of backups.
     pub locations: LocationAccess,
+    /// Whether the functions for trying out, `Populate` and `Truncate`, do anything.
+    pub tryout_functions: bool,
     /// The port that the Functions host calls.
     pub port: u16,
 }
@@ -55,15 +58,15 @@ impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
-    /// Names the wrong setting, its value and what is allowed.
+    /// Names the wrong setting and what is allowed.
     pub fn read(source: &Source) -> Result<Self> {
         for name in source.names("CHANGEFEED_") {
             if SETTINGS.iter().all(|setting| setting.name != name) {
                 log::warn!("unknown setting {name} is ignored; see the table of settings in the README");
             }
         }
-        let text = |setting: &Setting| source.get(setting.name).unwrap_or(setting.default).to_owned();
-        let name = |setting: &Setting| container_name(setting, text(setting));
+        let text = |setting: &'static Setting| source.get(setting.name).map_or(setting.default, SettingValue::expose);
+        let name = |setting: &'static Setting| container_name(source, setting);
         let names = ContainerNames {
             database: name(&DATABASE)?,
             monitored: name(&MONITORED)?,
@@ -76,16 +79,17 @@ impl Settings {
         Ok(Self {
             connection: ConnectionSettings::read(source)?,
             names,
-            concurrency: number(&CONCURRENCY, &text(&CONCURRENCY), CONCURRENCY_RANGE)?,
-            batch_timeout: Duration::from_secs(number(&BATCH_TIMEOUT, &text(&BATCH_TIMEOUT), BATCH_TIMEOUT_RANGE)?),
-            indexed_fields: indexed_fields(source.get(INDEXED_FIELDS.name).unwrap_or_default())?,
+            concurrency: number(&CONCURRENCY, text(&CONCURRENCY), CONCURRENCY_RANGE)?,
+            batch_timeout: Duration::from_secs(number(&BATCH_TIMEOUT, text(&BATCH_TIMEOUT), BATCH_TIMEOUT_RANGE)?),
+            indexed_fields: indexed_fields(source)?,
             retention_days: retention_days(source)?,
             restored_at_field: stamp_field(source, &RESTORED_AT_FIELD)?,
             restore_id_field: stamp_field(source, &RESTORE_ID_FIELD)?,
-            mode: mode(&text(&MODE))?,
+            mode: mode(text(&MODE))?,
             lease_prefix: lease_prefix(source)?,
             locations: locations(source)?,
-            port: number(&PORT, &text(&PORT), 0..=u16::MAX)?,
+            tryout_functions: on_or_off(&TRYOUT_FUNCTIONS, text(&TRYOUT_FUNCTIONS))?,
+            port: number(&PORT, text(&PORT), 0..=u16::MAX)?,
         })
     }
 
@@ -123,16 +127,20 @@ impl Settings {
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
             BACKUP_STORAGE.name: self.locations.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
             BACKUP_HOSTS.name: self.locations.token_hosts,
+            TRYOUT_FUNCTIONS.name: if self.tryout_functions { "on" } else { "off" },
             PORT.name: self.port,
         })
     }
 }
 
-fn container_name(setting: &Setting, name: String) -> Result<String> {
-    match ResourceName::try_from(name) {
-        Ok(name) => Ok(name.into()),
-        Err(error) => bail!("setting {}: {error}", setting.name),
-    }
+fn container_name(source: &Source, setting: &'static Setting) -> Result<String> {
+    let name = match source.get(setting.name) {
+        Some(value) => value.printable(setting.name)?,
+        None => setting.default,
+    };
+    let name = ResourceName::from_str(name);
+    name.map(String::from)
+        .map_err(|_| invalid(setting.name, &format!("names of a database or a container: {NAME_GRAMMAR}")))
 }
 
 /// A container in two roles would capture its own writes.
@@ -146,7 +154,7 @@ fn distinct(names: &ContainerNames) -> Result<()> {
     ];
     for (index, (setting, name)) in all.iter().enumerate() {
         if let Some((other, _)) = all[..index].iter().find(|(_, earlier)| earlier == name) {
-            bail!("settings {} and {} are both {name:?}; each needs its own container", other.name, setting.name);
+            bail!("settings {} and {} have the same value; each needs its own container", other.name, setting.name);
         }
     }
     Ok(())
@@ -158,63 +166,68 @@ where
 {
     match text.parse() {
         Ok(number) if range.contains(&number) => Ok(number),
-        _ => bail!(
-            "setting {} is {text:?}; allowed are whole numbers from {} to {}",
-            setting.name,
-            range.start(),
-            range.end()
-        ),
+        _ => Err(invalid(setting.name, &format!("whole numbers from {} to {}", range.start(), range.end()))),
     }
 }
 
-fn indexed_fields(text: &str) -> Result<Vec<String>> {
-    let fields = text.split(',').map(str::trim).filter(|field| !field.is_empty());
+fn indexed_fields(source: &Source) -> Result<Vec<String>> {
+    let Some(value) = source.get(INDEXED_FIELDS.name) else { return Ok(Vec::new()) };
+    let fields = value.printable(INDEXED_FIELDS.name)?.split(',').map(str::trim).filter(|field| !field.is_empty());
     let field = |field: &str| {
         if field.split('.').any(str::is_empty) || field.contains(['"', '/', '\\', '?', '*']) {
-            bail!(
-                "setting {} holds {field:?}; allowed are property paths separated by commas, such as city_name,address.city",
-                INDEXED_FIELDS.name
-            );
+            return Err(invalid(
+                INDEXED_FIELDS.name,
+                "property paths separated by commas, such as city_name,address.city",
+            ));
         }
         Ok(field.to_owned())
     };
     fields.map(field).collect()
 }
 
-fn mode(text: &str) -> Result<ChangeFeedMode> {
-    match text.parse() {
-        Ok(mode) => Ok(mode),
-        Err(_) => bail!("setting {} is {text:?}; allowed are LatestVersion and AllVersionsAndDeletes", MODE.name),
+fn on_or_off(setting: &Setting, text: &str) -> Result<bool> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(invalid(setting.name, "on and off")),
     }
+}
+
+fn mode(text: &str) -> Result<ChangeFeedMode> {
+    text.parse().map_err(|_| invalid(MODE.name, "LatestVersion and AllVersionsAndDeletes"))
 }
 
 /// The prefix becomes part of an item's id.
 fn lease_prefix(source: &Source) -> Result<String> {
-    let prefix = source.get(LEASE_PREFIX.name).unwrap_or_default();
+    let Some(value) = source.get(LEASE_PREFIX.name) else { return Ok(String::new()) };
+    let prefix = value.printable(LEASE_PREFIX.name)?;
     let is_forbidden = |character: char| matches!(character, '/' | '\\' | '#' | '?') || character.is_control();
     if prefix.len() > MAX_LEASE_PREFIX_BYTES || prefix.contains(is_forbidden) {
-        bail!(
-            "setting {} is {prefix:?}; allowed are up to {MAX_LEASE_PREFIX_BYTES} bytes without / \\ # ? and control characters",
-            LEASE_PREFIX.name
-        );
+        return Err(invalid(
+            LEASE_PREFIX.name,
+            &format!("up to {MAX_LEASE_PREFIX_BYTES} bytes without / \\ # ? and control characters"),
+        ));
     }
     Ok(prefix.to_owned())
 }
 
 fn retention_days(source: &Source) -> Result<Option<u32>> {
     let Some(text) = source.get(RETENTION_DAYS.name) else { return Ok(None) };
-    let days = number(&RETENTION_DAYS, text, RETENTION_RANGE);
+    let days = number(&RETENTION_DAYS, text.expose(), RETENTION_RANGE);
     days.map(Some).map_err(|error| anyhow::anyhow!("{error}, or empty: keep forever"))
 }
 
 /// The property must not be one that identifies a document.
-fn stamp_field(source: &Source, setting: &Setting) -> Result<Option<String>> {
-    let field = source.get_even_empty(setting.name).unwrap_or(setting.default);
+fn stamp_field(source: &Source, setting: &'static Setting) -> Result<Option<String>> {
+    let field = match source.get_even_empty(setting.name) {
+        Some(value) => value.printable(setting.name)?,
+        None => setting.default,
+    };
     if ["id", "ttl"].contains(&field) || field.starts_with('_') {
-        bail!(
-            "setting {} is {field:?}; allowed are names other than id, ttl and those that start with _, or empty: no property",
-            setting.name
-        );
+        return Err(invalid(
+            setting.name,
+            "names other than id, ttl and those that start with _, or empty: no property",
+        ));
     }
     Ok(Some(field.to_owned()).filter(|field| !field.is_empty()))
 }
@@ -250,32 +263,27 @@ mod tests {
     fn a_wrong_value_is_named_with_what_is_allowed() {
         assert!(
             refused("CHANGEFEED_CONCURRENCY", "many")
-                .contains("CHANGEFEED_CONCURRENCY is \"many\"; allowed are whole numbers from 1 to 1000")
+                .contains("CHANGEFEED_CONCURRENCY has an invalid value (not shown, because it could be a secret); allowed are whole numbers from 1 to 1000")
         );
         assert!(refused("CHANGEFEED_CONCURRENCY", "0").contains("from 1 to 1000"));
         assert!(refused("FUNCTIONS_CUSTOMHANDLER_PORT", "65536").contains("65535"));
         for wrong in ["a/b", "..", "./jobs", "a ", "a\n", "a\tb"] {
             let message = refused("CHANGEFEED_DATABASE", wrong);
-            let expected = format!("setting CHANGEFEED_DATABASE: invalid name {wrong:?}");
-            assert!(message.contains(&expected) && message.contains("1 to 255 characters"), "{message}");
+            let expected = "setting CHANGEFEED_DATABASE has an invalid value";
+            assert!(message.contains(expected) && message.contains("1 to 255 characters"), "{message}");
         }
         assert!(
             refused("CHANGEFEED_CHANGES_CONTAINER", "events")
                 .contains("CHANGEFEED_MONITORED_CONTAINER and CHANGEFEED_CHANGES_CONTAINER")
         );
-        assert!(refused("CHANGEFEED_INDEXED_FIELDS", "a,b..c").contains("b..c"));
+        assert!(refused("CHANGEFEED_INDEXED_FIELDS", "a,b..c").contains("property paths separated by commas"));
         assert!(refused("CHANGEFEED_MODE", "Everything").contains("LatestVersion and AllVersionsAndDeletes"));
         let message = refused("CHANGEFEED_BACKUP_STORAGE", "AccountName=a;AccountKey");
         assert!(message.contains("setting CHANGEFEED_BACKUP_STORAGE"), "{message}");
         assert!(refused("CHANGEFEED_LEASE_PREFIX", "a/b").contains("CHANGEFEED_LEASE_PREFIX"));
         for wrong in ["0", "-1", "1.5", "30d", "36501", "none"] {
             let message = refused("CHANGEFEED_RETENTION_DAYS", wrong);
-            assert!(
-                message.contains(&format!(
-                    "is {wrong:?}; allowed are whole numbers from 1 to 36500, or empty: keep forever"
-                )),
-                "{message}"
-            );
+            assert!(message.contains("allowed are whole numbers from 1 to 36500, or empty: keep forever"), "{message}");
         }
         for setting in ["CHANGEFEED_RESTORED_AT_FIELD", "CHANGEFEED_RESTORE_ID_FIELD"] {
             assert!(refused(setting, "id").contains(setting));

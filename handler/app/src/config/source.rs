@@ -1,13 +1,16 @@
 //! The source of settings: the environment, then a `local.settings.json`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 
+use super::setting_value::SettingValue;
+
 /// Names and values of settings.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Source(BTreeMap<String, String>);
 
 impl Source {
@@ -29,8 +32,14 @@ impl Source {
         }
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("could not read settings file {}", path.display()))?;
-        let file: File = serde_json::from_str(&text).with_context(|| {
-            format!("invalid settings file {}; expected {{\"Values\":{{\"<name>\":\"<text>\"}}}}", path.display())
+        // The parser's message may have a value.
+        let file: File = serde_json::from_str(&text).map_err(|error| {
+            anyhow!(
+                "invalid settings file {}, at line {} column {}; expected {{\"Values\":{{\"<name>\":\"<text>\"}}}}",
+                path.display(),
+                error.line(),
+                error.column()
+            )
         })?;
         for (name, value) in file.values {
             self.0.entry(name).or_insert(value);
@@ -39,18 +48,24 @@ impl Source {
     }
 
     /// The value of a setting. An empty value is the same as none.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    pub fn get(&self, name: &str) -> Option<SettingValue<'_>> {
+        self.get_even_empty(name).filter(|value| !value.expose().is_empty())
     }
 
     /// The value of a setting that may be empty on purpose.
-    pub fn get_even_empty(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    pub fn get_even_empty(&self, name: &str) -> Option<SettingValue<'_>> {
+        self.0.get(name).map(|value| SettingValue::new(value))
     }
 
     /// The names that start with `prefix`.
     pub fn names(&self, prefix: &str) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str).filter(move |name| name.starts_with(prefix))
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
     }
 }
 

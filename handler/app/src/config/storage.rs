@@ -1,9 +1,10 @@
 //! Access to the storage account of backups: by a connection string, or by the identity that is used for Cosmos DB.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use changefeed_backup_format::LocationAccess;
 
 use super::connection::identity;
+use super::setting_value::invalid;
 use super::source::Source;
 use super::table::{BACKUP_HOSTS, BACKUP_STORAGE};
 
@@ -12,9 +13,12 @@ use super::table::{BACKUP_HOSTS, BACKUP_STORAGE};
 /// # Errors
 /// When the connection string is incomplete, or a host is not one.
 pub fn locations(source: &Source) -> Result<LocationAccess> {
-    let connection_string = source.get(BACKUP_STORAGE.name).map(str::to_owned);
+    let connection_string = source.get(BACKUP_STORAGE.name).map(|value| value.expose().to_owned());
     let identity = if connection_string.is_some() { None } else { identity(source) };
-    let token_hosts = token_hosts(source.get(BACKUP_HOSTS.name).unwrap_or_default())?;
+    let token_hosts = match source.get(BACKUP_HOSTS.name) {
+        Some(hosts) => token_hosts(hosts.printable(BACKUP_HOSTS.name)?)?,
+        None => Vec::new(),
+    };
     let locations = LocationAccess { connection_string, identity, token_hosts, host: None };
     locations.account().map_err(|message| {
         anyhow!(
@@ -33,11 +37,10 @@ fn token_hosts(text: &str) -> Result<Vec<String>> {
         let is_name = !name.is_empty()
             && name.chars().all(|character| character.is_ascii_alphanumeric() || ".-".contains(character));
         if !is_name || port.is_some_and(|port| port.parse::<u16>().is_err()) {
-            bail!(
-                "setting {} holds {host:?}; allowed are host names separated by commas, each with a port if it is not the usual one: \
-                 backups.example.com,10.0.0.4:10000",
-                BACKUP_HOSTS.name
-            );
+            return Err(invalid(
+                BACKUP_HOSTS.name,
+                "host names separated by commas, each with a port if it is not the usual one: backups.example.com,10.0.0.4:10000",
+            ));
         }
         Ok(host.to_ascii_lowercase())
     };

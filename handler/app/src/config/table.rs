@@ -25,10 +25,11 @@ pub const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVer
 pub const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
 pub const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
 pub const BACKUP_HOSTS: Setting = Setting { name: "CHANGEFEED_BACKUP_HOSTS", default: "-" };
+pub const TRYOUT_FUNCTIONS: Setting = Setting { name: "CHANGEFEED_TRYOUT_FUNCTIONS", default: "on" };
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the README's table, without those of the connection.
-pub const SETTINGS: [Setting; 18] = [
+pub const SETTINGS: [Setting; 19] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -45,6 +46,7 @@ pub const SETTINGS: [Setting; 18] = [
     LEASE_PREFIX,
     BACKUP_STORAGE,
     BACKUP_HOSTS,
+    TRYOUT_FUNCTIONS,
     PORT,
     RUST_LOG,
 ];

@@ -1,17 +1,21 @@
-//! `Truncate`: deletes documents of the monitored or the changes container.
+//! `Truncate`: deletes documents of the monitored container. Those of the changes container are deleted by the command line only.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use changefeed_operations::TruncateRequest;
 
+use crate::config::TRYOUT_FUNCTIONS;
 use crate::http::{ApiError, Json, NoQuery};
 use crate::service::Service;
 
-/// `POST /api/truncate` `{container, max}`.
+/// `POST /api/truncate` `{container, max, confirm, requestedBy?}`.
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,
     Json(truncate): Json<TruncateRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    if !service.settings().tryout_functions {
+        return Err(ApiError::turned_off(TRYOUT_FUNCTIONS.name));
+    }
     Ok(HttpResponse::Ok().json(service.changefeed.documents.truncate(&truncate, &|_, _| ()).await?))
 }

@@ -31,6 +31,12 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "InvalidRequest", message)
     }
 
+    /// 403 for a function that a setting turns off.
+    pub fn turned_off(setting: &str) -> Self {
+        let message = format!("this function is for trying out, and {setting}=off turns it off");
+        Self::new(StatusCode::FORBIDDEN, "TurnedOff", message)
+    }
+
     /// 404 for an unknown path.
     pub fn no_such_path(path: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", format!("unknown path {path}"))

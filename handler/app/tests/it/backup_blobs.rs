@@ -97,7 +97,7 @@ async fn functions_create_verify_and_restore_a_backup_in_blobs() {
     assert_eq!((&done["state"], &done["counts"]["documents"]), (&json!("done"), &json!(60)), "{done}");
     let (_, verified) = handler.post(&format!("{path}/verify"), &json!({})).await;
     assert_eq!((&verified["sound"], &verified["documents"]), (&json!(true), &json!(60)), "{verified}");
-    handler.post("/api/truncate", &json!({"container": "events", "max": 1000})).await;
+    handler.post("/api/truncate", &json!({"container": "events", "max": 1000, "confirm": "events"})).await;
     let (status, restore) = handler.post("/api/restores", &json!({"from": location})).await;
     assert_eq!(status.as_u16(), 202, "{restore}");
     run_jobs(&world, &runner).await;

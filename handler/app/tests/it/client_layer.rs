@@ -105,7 +105,8 @@ async fn search_query_status_and_truncate_work_on_150_partitions() {
     let (status, answer) = handler.get("/api/status").await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(answer["containers"][0]["state"], "ready", "{answer}");
-    let (status, answer) = handler.post("/api/truncate", &json!({"container": "events", "max": 1000})).await;
+    let (status, answer) =
+        handler.post("/api/truncate", &json!({"container": "events", "max": 1000, "confirm": "events"})).await;
     assert_eq!((status, &answer["deleted"]), (StatusCode::OK, &json!(40)), "{answer}");
 }
 

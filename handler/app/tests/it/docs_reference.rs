@@ -95,14 +95,18 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
     for heading in page.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')) {
         let (method, path) = heading.split_once(' ').unwrap_or_else(|| panic!("{HTTP}: {heading}"));
         assert!(paths.entry(path.to_owned()).or_default().insert(method.to_owned()), "{HTTP} has {heading} twice");
+        if method == "GET" {
+            // The page says once that HEAD is answered wherever GET is.
+            paths.entry(path.to_owned()).or_default().insert("HEAD".to_owned());
+        }
     }
     assert!(paths.len() > 10, "{paths:?}");
     paths
 }
 
-/// The beginning of the paths of each HTTP function, and its methods.
-fn functions() -> Vec<(String, String, BTreeSet<String>)> {
-    let mut functions = Vec::new();
+/// The beginning of the paths of HTTP functions, and their methods. Two functions can have the same paths.
+fn functions() -> BTreeMap<String, BTreeSet<String>> {
+    let mut functions = BTreeMap::<String, BTreeSet<String>>::new();
     for entry in std::fs::read_dir(root()).expect("root") {
         let folder = entry.expect("entry").path();
         let Ok(text) = std::fs::read_to_string(folder.join("function.json")) else { continue };
@@ -113,9 +117,8 @@ fn functions() -> Vec<(String, String, BTreeSet<String>)> {
         }
         let route = binding["route"].as_str().expect("route");
         let methods = binding["methods"].as_array().expect("methods").iter();
-        let methods = methods.map(|method| method.as_str().expect("method").to_uppercase()).collect();
-        let name = folder.file_name().expect("name").to_string_lossy().into_owned();
-        functions.push((name, format!("/api/{}", route.trim_end_matches("/{*path}")), methods));
+        let methods = methods.map(|method| method.as_str().expect("method").to_uppercase());
+        functions.entry(format!("/api/{}", route.trim_end_matches("/{*path}"))).or_default().extend(methods);
     }
     functions
 }
@@ -124,16 +127,13 @@ fn functions() -> Vec<(String, String, BTreeSet<String>)> {
 fn the_http_page_and_the_function_files_have_the_same_routes() {
     let (documented, functions) = (documented(), functions());
     let is_below = |path: &str, route: &str| path == route || path.starts_with(&format!("{route}/"));
-    for (name, route, methods) in &functions {
+    for (route, methods) in &functions {
         let own = documented.iter().filter(|(path, _)| is_below(path, route));
         let shown: BTreeSet<String> = own.flat_map(|(_, methods)| methods).cloned().collect();
-        assert_eq!(shown, *methods, "{HTTP} and {name}/function.json, {route}");
+        assert_eq!(shown, *methods, "{HTTP} and the function.json files, {route}");
     }
     for path in documented.keys() {
-        assert!(
-            functions.iter().any(|(_, route, _)| is_below(path, route)),
-            "{path} is in {HTTP} and in no function.json"
-        );
+        assert!(functions.keys().any(|route| is_below(path, route)), "{path} is in {HTTP} and in no function.json");
     }
 }
 

@@ -54,8 +54,8 @@ async fn every_function_is_served_on_its_route_and_method() {
         for method in methods {
             // The message distinguishes an unknown dead letter from an unknown path.
             let path = match (name.as_str(), method.as_str()) {
-                ("DeadLetters", "POST") => format!("{path}/none/replay"),
-                ("DeadLetters", "DELETE") => format!("{path}/none"),
+                ("DeadLettersWrite", "POST") => format!("{path}/none/replay"),
+                ("DeadLettersWrite", "DELETE") => format!("{path}/none"),
                 _ => path.clone(),
             };
             let (status, answer) = handler.send(method.parse().expect("method"), &path, "application/json", "").await;

@@ -58,8 +58,16 @@ async fn an_invalid_request_is_rejected_with_the_property_and_the_allowed_values
             json!({"container": "events", "query": "SELECT VALUE COUNT(1) FROM c"}),
             "need a partition key value",
         ),
-        ("truncate", json!({"container": "leases", "max": 1}), "events, changes"),
-        ("truncate", json!({"container": "events", "max": 0}), "max is 0"),
+        ("truncate", json!({"container": "leases", "max": 1, "confirm": "leases"}), "use one of events"),
+        ("truncate", json!({"container": "changes", "max": 1, "confirm": "changes"}), "use one of events"),
+        ("truncate", json!({"container": "events", "max": 1}), "confirm"),
+        ("truncate", json!({"container": "events", "max": 1, "confirm": "yes"}), "repeat the name of the container"),
+        (
+            "truncate",
+            json!({"container": "events", "max": 1, "confirm": "events", "allowChanges": true}),
+            "allowChanges",
+        ),
+        ("truncate", json!({"container": "events", "max": 0, "confirm": "events"}), "max is 0"),
         ("query", json!({"container": "nothing", "query": "SELECT 1"}), "events, changes, leases, jobs, dead-letters"),
         ("query", json!({"container": "events", "query": "SELEKT"}), "expected SELECT"),
         (

@@ -136,7 +136,8 @@ async fn documents_of_different_keys_have_histories_of_their_own_under_any_spell
         let mut keys: Vec<String> = live.map(|row| row["partitionKey"].to_string()).collect();
         keys.sort();
         assert_eq!(keys, [r#"["x"]"#, r#"["y"]"#], "{path}");
-        let (_, truncated) = handler.post("/api/truncate", &json!({"container": "events", "max": 10})).await;
+        let (_, truncated) =
+            handler.post("/api/truncate", &json!({"container": "events", "max": 10, "confirm": "events"})).await;
         assert_eq!(truncated["deleted"], 2, "{path}: {truncated}");
     }
 }

@@ -77,6 +77,18 @@ async fn a_function_requires_a_key_when_keys_are_required() {
 }
 
 #[tokio::test]
+async fn the_endpoint_requires_a_signature_on_request() {
+    let client = reqwest::Client::builder().no_proxy().build().expect("client");
+    for (arguments, expected) in [(&["--cosmos-only"][..], 200), (&["--cosmos-only", "--require-account-key"], 401)] {
+        let local = Local::start_endpoint(arguments).await;
+        let url = format!("{}dbs", local.ready["cosmos"].as_str().expect("cosmos"));
+        assert_eq!(client.get(&url).send().await.expect("answer").status(), expected, "{arguments:?}");
+        // The client that the test has made signs its requests.
+        local.client.create_database("signed", None).await.expect("a signed request");
+    }
+}
+
+#[tokio::test]
 async fn the_control_interface_is_started_on_request_and_the_ready_line_has_its_address() {
     assert!(Local::start(&[]).await.ready.get("control").is_none());
     let local = Local::start(&["--control-port", "0"]).await;

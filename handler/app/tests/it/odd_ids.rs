@@ -267,7 +267,8 @@ async fn truncating_a_container_deletes_its_documents_and_neither_a_container_no
     for id in ids() {
         world.put("a", document(id, 1)).await;
     }
-    let (status, report) = handler.post("/api/truncate", &json!({"container": "events", "max": 100})).await;
+    let (status, report) =
+        handler.post("/api/truncate", &json!({"container": "events", "max": 100, "confirm": "events"})).await;
     assert_eq!((status, &report["deleted"]), (StatusCode::OK, &json!(ids().count())), "{report}");
     for container in ["events", "changes", "jobs", "dead-letters"] {
         assert_eq!(world.query(container, "SELECT * FROM c").await, Vec::<Value>::new(), "{container}");
@@ -296,7 +297,13 @@ async fn what_the_service_cannot_do_is_reported_for_its_document_and_the_others_
         let expected = if document["id"] == "a/b" { 2 } else { 1 };
         assert_eq!(document["v"], expected, "{document}");
     }
-    let request = TruncateRequest { container: "events".into(), max: 1000 };
+    let request = TruncateRequest {
+        container: "events".into(),
+        max: 1000,
+        confirm: "events".into(),
+        requested_by: None,
+        allow_changes: false,
+    };
     let report = changefeed.documents.truncate(&request, &|_, _| ()).await.expect("truncated");
     assert_eq!((report.deleted, report.not_deleted), (ids().count() as u64 - 1, 1));
     assert!(report.messages[0].contains("a/b") && report.messages[0].contains("not supported"), "{report:?}");

@@ -131,7 +131,7 @@ async fn deleted_documents_are_restored_from_a_backup() {
     };
     let create = local.command(&["backup", "create", "--to", &location, "--filter", "city_name=Davidson"]);
     assert_eq!(json_output(create(&["--output", "json"]))["counts"]["documents"], 2);
-    local.post("truncate", json!({"container": "events", "max": 100_000})).await;
+    local.post("truncate", json!({"container": "events", "max": 100_000, "confirm": "events"})).await;
     assert_eq!(local.count("events").await, 0);
 
     let restore = local.command(&["backup", "restore", &location, "--yes", "--output", "json"]);

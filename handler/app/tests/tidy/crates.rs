@@ -13,10 +13,11 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("jobs", "changefeed-jobs", &["cosmos"]),
     ("history", "changefeed-history", &["cosmos"]),
     ("backup-format", "changefeed-backup-format", &[]),
-    ("local-host", "local-host", &["processor"]),
+    ("local-host", "local-host", &["processor", "loopback"]),
     ("processor", "changefeed-processor", &["cosmos"]),
     ("cosmos", "changefeed-cosmos", &[]),
-    ("local-cosmos", "local-cosmos", &[]),
+    ("local-cosmos", "local-cosmos", &["loopback"]),
+    ("loopback", "loopback", &[]),
 ];
 
 /// What the tests of any crate may use besides.
@@ -24,7 +25,7 @@ const FOR_TESTS: &[&str] = &["local-cosmos"];
 
 /// Dependencies that only these crates have.
 const CONFINED: &[(&str, &[&str])] = &[
-    ("actix-web", &["app", "local-host", "local-cosmos"]),
+    ("actix-web", &["app", "local-host", "local-cosmos", "loopback"]),
     ("anyhow", &["app"]),
     ("clap", &["app"]),
     ("azure_storage_blob", &["backup-format"]),

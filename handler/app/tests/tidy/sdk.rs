@@ -7,7 +7,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("azure_data_cosmos", &["handler/cosmos/src/", "handler/local-cosmos/src/", "handler/processor/src/feed.rs"]),
     ("azure_identity", &["handler/cosmos/src/"]),
     ("azure_storage_blob", &["handler/backup-format/src/location/blob.rs"]),
-    ("actix", &["handler/app/src/", "handler/local-host/src/", "handler/local-cosmos/src/"]),
+    ("actix", &["handler/app/src/", "handler/local-host/src/", "handler/local-cosmos/src/", "handler/loopback/src/"]),
     ("anyhow", &["handler/app/src/"]),
     // The settings of a host are those of its process; a library is given what it needs.
     ("std::env", &["handler/app/src/", "handler/local-host/src/"]),

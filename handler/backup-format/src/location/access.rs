@@ -41,7 +41,7 @@ impl LocationAccess {
     /// [`PlaceNotAllowed`](ErrorKind::PlaceNotAllowed) when the token of the identity must not be sent there; also when this process
     /// cannot access the location, or the URL contains a secret.
     pub fn open(&self, location: &str) -> Result<BackupLocation, Error> {
-        let refused = |message: &str| Error::invalid(format!("opening {}", without_query(location)), message);
+        let refused = |message: &str| Error::invalid(format!("opening {}", printable(location)), message);
         if location.is_empty() {
             return Err(Error::invalid("opening a backup location", "the path or URL is empty"));
         }
@@ -53,6 +53,11 @@ impl LocationAccess {
                 )),
             };
         }
+        if has_user(location) {
+            return Err(refused(
+                "the URL has a user name or a password, which must not be stored with a job; use the URL without it, and set CHANGEFEED_BACKUP_STORAGE",
+            ));
+        }
         if location.contains('?') {
             return Err(refused(
                 "the URL has a query, and a SAS must not be stored with a job; use the URL without it, and set CHANGEFEED_BACKUP_STORAGE to BlobEndpoint=…;SharedAccessSignature=…",
@@ -62,7 +67,7 @@ impl LocationAccess {
             Some(connection_string) => BackupLocation::blobs_by_connection_string(connection_string, location),
             None if self.identity.is_some() && !self.may_send_token(location) => Err(Error::new(
                 ErrorKind::PlaceNotAllowed,
-                format!("opening {location}"),
+                format!("opening {}", printable(location)),
                 "the token of the identity is sent only to hosts of Azure Storage, such as account.blob.core.windows.net, over https; add \
                  another host to the setting CHANGEFEED_BACKUP_HOSTS",
             )),
@@ -101,9 +106,24 @@ fn is_folder(location: &str) -> bool {
     !location.contains("://")
 }
 
-/// A location without the query of a URL, which may contain a secret.
-fn without_query(location: &str) -> &str {
-    location.split_once('?').map_or(location, |(start, _)| start)
+/// A location without the parts of a URL that may contain a secret: the user, the query and the fragment.
+fn printable(location: &str) -> String {
+    let start = location.split(['?', '#']).next().unwrap_or_default();
+    match start.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            format!("{scheme}://{host}{path}")
+        }
+        None => start.to_owned(),
+    }
+}
+
+/// Whether a URL has a user name or a password before its host.
+fn has_user(location: &str) -> bool {
+    let authority =
+        location.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#', '\\']).next().unwrap_or_default());
+    authority.is_some_and(|authority| authority.contains('@'))
 }
 
 impl fmt::Debug for LocationAccess {
@@ -128,6 +148,14 @@ mod tests {
         let error = access.open("https://a.blob.core.windows.net/c/p?sig=c2VjcmV0").expect_err("refused").to_string();
         assert!(error.contains("CHANGEFEED_BACKUP_STORAGE") && !error.contains("c2VjcmV0"), "{error}");
         assert!(!format!("{access:?}").contains("c2VjcmV0"));
+        for (location, shown) in [
+            ("https://me:c2VjcmV0@a.blob.core.windows.net/c/p", "opening https://a.blob.core.windows.net/c/p: "),
+            ("https://c2VjcmV0@a.blob.core.windows.net", "opening https://a.blob.core.windows.net: "),
+            ("https://a.blob.core.windows.net/c#?c2VjcmV0", "opening https://a.blob.core.windows.net/c: "),
+        ] {
+            let error = access.open(location).expect_err("refused").to_string();
+            assert!(error.starts_with(shown) && !error.contains("c2VjcmV0"), "{error}");
+        }
     }
 
     #[derive(Debug)]
@@ -166,7 +194,6 @@ mod tests {
             "https://blob.core.windows.net/c/p",
             "https://accountblob.core.windows.net/c/p",
             "https://account.blob.core.windows.net.evil.example.com/c/p",
-            "https://account.blob.core.windows.net@evil.example.com/c/p",
             "https://account.queue.core.windows.net/c/p",
             "http://account.blob.core.windows.net/c/p",
             "http://127.0.0.1:10001/account/c/p",
@@ -175,6 +202,17 @@ mod tests {
         ] {
             let error = access.open(location).map(drop).expect_err(location);
             assert_eq!(error.kind(), ErrorKind::PlaceNotAllowed, "{location}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_url_with_a_user_is_rejected_whatever_the_credentials() {
+        for access in
+            [LocationAccess { identity: Some(Arc::new(NoToken)), ..Default::default() }, LocationAccess::default()]
+        {
+            let location = "https://account.blob.core.windows.net@evil.example.com/c/p";
+            let error = access.open(location).map(drop).expect_err("refused");
+            assert!(error.to_string().contains("user name"), "{error}");
         }
     }
 

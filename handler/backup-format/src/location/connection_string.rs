@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use azure_core::http::Url;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -65,8 +66,23 @@ impl StorageAccount {
                 return Err("the connection string needs AccountName and AccountKey, or SharedAccessSignature".into());
             }
         };
+        if !is_printable(&blob_endpoint) {
+            return Err(
+                "the blob endpoint in the connection string is not a URL without a user name and a query; use \
+                 BlobEndpoint=https://account.blob.core.windows.net"
+                    .into(),
+            );
+        }
         Ok(Self { blob_endpoint: blob_endpoint.trim_end_matches('/').to_owned(), credentials })
     }
+}
+
+/// Whether an endpoint is a URL without the parts that could hold a secret, so that messages may have it.
+fn is_printable(endpoint: &str) -> bool {
+    let Ok(url) = Url::parse(endpoint) else { return false };
+    let has_secret_parts =
+        !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some();
+    matches!(url.scheme(), "https" | "http") && !has_secret_parts
 }
 
 impl fmt::Debug for StorageAccount {
@@ -112,9 +128,17 @@ mod tests {
 
     #[test]
     fn an_incomplete_connection_string_is_rejected_without_its_secrets() {
-        for text in
-            ["", "AccountName=a", "AccountKey=c2VjcmV0", "AccountName=a;AccountKey=c2VjcmV0!", "BlobEndpoint=https://x"]
-        {
+        for text in [
+            "",
+            "AccountName=a",
+            "AccountKey=c2VjcmV0",
+            "AccountName=a;AccountKey=c2VjcmV0!",
+            "BlobEndpoint=https://x",
+            "BlobEndpoint=https://me:c2VjcmV0@x;SharedAccessSignature=sig=1",
+            "BlobEndpoint=https://x?sig=c2VjcmV0;SharedAccessSignature=sig=1",
+            "BlobEndpoint=c2VjcmV0;SharedAccessSignature=sig=1",
+            "AccountName=me:c2VjcmV0@x/;AccountKey=a2V5",
+        ] {
             let message = StorageAccount::parse(text).expect_err("refused");
             assert!(!message.contains("c2VjcmV0"), "{message}");
         }

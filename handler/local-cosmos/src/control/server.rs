@@ -31,6 +31,9 @@ pub(crate) fn serve(gateway: &Arc<Gateway>, listener: TcpListener) -> std::io::R
 }
 
 async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes, actix_web::Error>) -> HttpResponse {
+    if let Err(refused) = loopback::check(&request) {
+        return refuse(StatusCode::FORBIDDEN, "Forbidden", refused.to_string());
+    }
     let body = match body {
         Ok(body) => body,
         Err(error) => return refuse(error.as_response_error().status_code(), "BadRequest", error.to_string()),

@@ -1,9 +1,11 @@
 //! The endpoint, tested over HTTP.
 
+mod access;
 mod all_versions;
 mod any_ids;
 mod change_feed_model;
 mod control;
+mod deep_requests;
 mod endpoint;
 mod faults;
 mod invalid_items;

@@ -49,12 +49,14 @@ pub async fn send(url: &str, method: &str, path: &str, headers: &[(&str, &str)],
     Answer { status: answer.status, headers: answer.headers, text }
 }
 
-/// The same, with a body that may not be text. A reply that was lost has the status 0.
+/// The same, with a body that may not be text. A reply that was lost has the status 0. The headers may have another `host`.
 pub async fn send_raw(url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> RawAnswer {
     let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let host = headers.iter().find(|(name, _)| *name == "host").map_or(address.as_str(), |(_, host)| *host);
+    let others = headers.iter().filter(|(name, _)| *name != "host");
+    let headers: String = others.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}",
         body.len()
     );
     let exchange = move || {

@@ -15,6 +15,9 @@ pub(crate) struct Fields {
     file: PathBuf,
     path: String,
     object: Map<String, Value>,
+    /// The values as they are in the file, of those that [`Fields::map_strings`] has replaced. Errors show these: the value of an app
+    /// setting could be a secret.
+    replaced: Map<String, Value>,
 }
 
 impl Fields {
@@ -29,7 +32,7 @@ impl Fields {
 
     fn from_value(file: &Path, path: String, value: Value) -> Result<Self, HostError> {
         match value {
-            Value::Object(object) => Ok(Self { file: file.to_owned(), path, object }),
+            Value::Object(object) => Ok(Self { file: file.to_owned(), path, object, replaced: Map::new() }),
             other => Err(HostError::Configuration {
                 file: file.to_owned(),
                 field: if path.is_empty() { "the file".to_owned() } else { path },
@@ -46,6 +49,9 @@ impl Fields {
             if let Some(Value::String(text)) = self.object.get(&name) {
                 let changed =
                     change(text).ok_or_else(|| self.invalid(&name, "the name of an app setting that exists"))?;
+                if changed != *text {
+                    self.replaced.insert(name.clone(), Value::String(text.clone()));
+                }
                 self.object.insert(name, Value::String(changed));
             }
         }
@@ -129,18 +135,26 @@ impl Fields {
         HostError::Configuration {
             file: self.file.clone(),
             field: self.path_of(name),
-            found: self.get(name).map_or_else(|| "missing".to_owned(), Value::to_string),
+            found: self.shown(name).map_or_else(|| "missing".to_owned(), Value::to_string),
             allowed: allowed.to_owned(),
         }
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
-        let ignoring_case =
-            || self.object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-        self.object.get(name).or_else(ignoring_case).filter(|value| !value.is_null())
+        find(&self.object, name)
+    }
+
+    /// The value as it is in the file.
+    fn shown(&self, name: &str) -> Option<&Value> {
+        find(&self.replaced, name).or_else(|| self.get(name))
     }
 
     fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
+}
+
+fn find<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let ignoring_case = || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    object.get(name).or_else(ignoring_case).filter(|value| !value.is_null())
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use super::fields::Fields;
 use super::retry_policy::RetryPolicy;
 use super::schedule::{self, Schedule};
-use super::settings::Settings;
+use super::settings::{ConnectionString, Settings};
 use crate::error::HostError;
 
 #[derive(Debug)]
@@ -34,10 +34,10 @@ pub(crate) struct CosmosTrigger {
     pub name: String,
     /// The connection's name, for error messages.
     pub connection: String,
-    pub connection_string: String,
+    pub connection_string: ConnectionString,
     pub database: String,
     pub container: String,
-    pub lease_connection_string: String,
+    pub lease_connection_string: ConnectionString,
     pub lease_database: String,
     pub lease_container: String,
     pub create_lease_container: bool,
@@ -70,7 +70,10 @@ pub(crate) struct TimerTrigger {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuthLevel {
     Anonymous,
-    Key,
+    /// A function key, a host key or the master key.
+    Function,
+    /// The master key.
+    Admin,
 }
 
 impl Function {
@@ -166,14 +169,14 @@ impl HttpTrigger {
     fn from_fields(binding: &Fields, function: &str) -> Result<Self, HostError> {
         let level = binding.choice(
             "authLevel",
-            &[("anonymous", AuthLevel::Anonymous), ("function", AuthLevel::Key), ("admin", AuthLevel::Key)],
+            &[("anonymous", AuthLevel::Anonymous), ("function", AuthLevel::Function), ("admin", AuthLevel::Admin)],
         )?;
         let route = binding.string("route")?.filter(|route| !route.is_empty());
         let upper_case = |methods: Vec<String>| methods.iter().map(|method| method.to_uppercase()).collect();
         Ok(Self {
             route: route.unwrap_or_else(|| function.to_owned()),
             methods: binding.strings("methods")?.map(upper_case),
-            auth_level: level.unwrap_or(AuthLevel::Key),
+            auth_level: level.unwrap_or(AuthLevel::Function),
         })
     }
 }

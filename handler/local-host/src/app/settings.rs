@@ -1,10 +1,34 @@
 //! App settings, which `%Setting%`, `%VAR%` and the `connection` of a trigger refer to.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// App settings take precedence over this process's environment, as in the real host.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Settings(BTreeMap<String, String>);
+
+/// The names alone: any value can be a secret.
+impl fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// A connection string, which is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ConnectionString(String);
+
+impl ConnectionString {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ConnectionString {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ConnectionString(…)")
+    }
+}
 
 impl Settings {
     pub(crate) fn new(settings: BTreeMap<String, String>) -> Self {
@@ -53,11 +77,11 @@ impl Settings {
     ///
     /// # Errors
     /// The problem and its remedy, if there is none or the connection is identity-based.
-    pub(crate) fn connection_string(&self, name: &str) -> Result<String, String> {
+    pub(crate) fn connection_string(&self, name: &str) -> Result<ConnectionString, String> {
         for candidate in [format!("AzureWebJobs{name}"), name.to_owned()] {
             let value = self.get(&format!("ConnectionStrings__{candidate}")).or_else(|| self.get(&candidate));
             if let Some(value) = value.filter(|value| !value.is_empty()) {
-                return Ok(value);
+                return Ok(ConnectionString(value));
             }
             if self.get(&format!("{candidate}__accountEndpoint")).is_some() {
                 return Err(format!(
@@ -97,8 +121,13 @@ mod tests {
     #[test]
     fn a_connection_with_the_prefix_takes_precedence() {
         let both = settings(&[("AzureWebJobsCosmosDB", "first"), ("CosmosDB", "second")]);
-        assert_eq!(both.connection_string("CosmosDB"), Ok("first".to_owned()));
-        assert_eq!(settings(&[("CosmosDB", "second")]).connection_string("CosmosDB"), Ok("second".to_owned()));
+        let found = |settings: &Settings| settings.connection_string("CosmosDB").map(|found| found.expose().to_owned());
+        assert_eq!(found(&both), Ok("first".to_owned()));
+        assert_eq!(found(&settings(&[("CosmosDB", "second")])), Ok("second".to_owned()));
+        assert_eq!(
+            format!("{both:?} {:?}", both.connection_string("CosmosDB")),
+            "{\"AzureWebJobsCosmosDB\", \"CosmosDB\"} Ok(ConnectionString(…))"
+        );
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl HandlerCommand {
             Arguments::Verbatim(arguments) => arguments.clone(),
             Arguments::CommandLine(line) => split(&without_variables(&replace_variables(line))),
         };
-        log::debug!("starting {executable} {arguments:?} in {}", self.working_directory.display());
+        log::debug!("starting the handler in {}", self.working_directory.display());
         Command::new(&executable)
             .args(arguments)
             .current_dir(&self.working_directory)

@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 use tokio::task::JoinHandle;
 
 use super::forward::Forwarder;
+use super::keys::HostKeys;
 use super::route::Routes;
 use super::upload::content_length;
 use crate::app::{AuthLevel, Settings};
@@ -18,12 +19,13 @@ use crate::handler::Handler;
 const WORKERS: usize = 2;
 /// The setting for the largest request body, in bytes.
 const BODY_LIMIT_SETTING: &str = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT";
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 const DEFAULT_BODY_LIMIT_BYTES: u64 = 100 * 1024 * 1024;
 
 pub(crate) struct Gateway {
     routes: Routes,
     /// Required by functions of authorization level `function` and `admin`.
-    key: Option<String>,
+    keys: Option<HostKeys>,
     forwarder: Forwarder,
 }
 
@@ -31,27 +33,31 @@ impl Gateway {
     /// `client` does not follow redirects.
     pub(crate) fn new(
         routes: Routes,
-        key: Option<String>,
+        keys: Option<HostKeys>,
         handler: Handler,
         client: reqwest::Client,
         timeout: Option<Duration>,
         settings: &Settings,
     ) -> Self {
         let body_limit_bytes = body_limit_bytes(settings);
-        Self { routes, key, forwarder: Forwarder { handler, client, timeout, body_limit_bytes } }
+        Self { routes, keys, forwarder: Forwarder { handler, client, timeout, body_limit_bytes } }
     }
 
     async fn respond(&self, request: HttpRequest, payload: Payload) -> HttpResponse {
+        if let Err(refused) = loopback::check(&request) {
+            log::warn!("refused {} {}: {refused}", request.method(), request.path());
+            return HttpResponse::Forbidden().content_type(PLAIN_TEXT).body(format!("{refused}\n"));
+        }
         if has_dot_segment(request.path()) {
             return HttpResponse::NotFound().finish();
         }
         let Some(route) = self.routes.find(request.method().as_str(), request.path()) else {
             return match request.path() {
-                "/" => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("The function app is up.\n"),
+                "/" => HttpResponse::Ok().content_type(PLAIN_TEXT).body("The function app is up.\n"),
                 _ => HttpResponse::NotFound().finish(),
             };
         };
-        if route.auth_level == AuthLevel::Key && !self.has_valid_key(&request) {
+        if !self.is_authorized(route.auth_level, &request) {
             return HttpResponse::Unauthorized().finish();
         }
         if content_length(&request).is_some_and(|length| length > self.forwarder.body_limit_bytes) {
@@ -61,14 +67,20 @@ impl Gateway {
     }
 
     /// A key in the header takes precedence over one in the query.
-    fn has_valid_key(&self, request: &HttpRequest) -> bool {
-        let Some(key) = &self.key else { return true };
+    fn is_authorized(&self, level: AuthLevel, request: &HttpRequest) -> bool {
+        let Some(keys) = &self.keys else { return true };
+        let accepted: &[&str] = match level {
+            AuthLevel::Anonymous => return true,
+            AuthLevel::Function => &[&keys.host, &keys.master],
+            AuthLevel::Admin => &[&keys.master],
+        };
+        let is_accepted = |found: &[u8]| accepted.iter().any(|key| is_equal(found, key));
         if let Some(header) = request.headers().get("x-functions-key") {
-            return is_equal(header.as_bytes(), key);
+            return is_accepted(header.as_bytes());
         }
         let parameters = request.query_string().split('&');
         let code = parameters.filter_map(|parameter| parameter.split_once('=')).find(|(name, _)| *name == "code");
-        code.is_some_and(|(_, value)| is_equal(value.as_bytes(), key))
+        code.is_some_and(|(_, value)| is_accepted(value.as_bytes()))
     }
 }
 
@@ -88,7 +100,7 @@ fn has_dot_segment(path: &str) -> bool {
 fn body_limit_bytes(settings: &Settings) -> u64 {
     let Some(text) = settings.get(BODY_LIMIT_SETTING) else { return DEFAULT_BODY_LIMIT_BYTES };
     text.parse().unwrap_or_else(|_| {
-        log::warn!("{BODY_LIMIT_SETTING} is {text:?}, not a number of bytes; using {DEFAULT_BODY_LIMIT_BYTES}");
+        log::warn!("{BODY_LIMIT_SETTING} is not a number of bytes; using {DEFAULT_BODY_LIMIT_BYTES}");
         DEFAULT_BODY_LIMIT_BYTES
     })
 }

@@ -211,10 +211,12 @@ async fn functions_require_a_key_when_the_host_requires_keys() {
         .with_http("Admin", json!({"authLevel": "admin"}));
     let host = TestHost::start_with(app, &[], |options| options.require_keys = true).await;
     let key = host.running.function_key().expect("a key").to_owned();
+    let master = host.running.master_key().expect("a key").to_owned();
     let get = |path: &str| client().get(host.url(path));
     for rejected in [
         get("/api/Closed"),
         get("/api/Admin"),
+        get(&format!("/api/Admin?code={key}")),
         get("/api/Closed?code=wrong"),
         get("/api/Closed?x=1&code="),
         get("/api/Closed").header("x-functions-key", "wrong"),
@@ -227,7 +229,37 @@ async fn functions_require_a_key_when_the_host_requires_keys() {
     for accepted in [
         get("/api/Open"),
         get(&format!("/api/Closed?x=1&code={key}")),
-        get("/api/Admin").header("x-functions-key", &key),
+        get("/api/Closed").header("x-functions-key", &master),
+        get("/api/Admin").header("x-functions-key", &master),
+        get(&format!("/api/Admin?code={master}")),
+    ] {
+        let (response, ()) = tokio::join!(with_deadline(accepted.send()), async { host.call().await.succeed().await });
+        assert_eq!(response.expect("a response").status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_request_for_another_host_and_a_post_from_a_page_of_another_website_are_refused() {
+    let host = TestHost::start(app()).await;
+    let port = host.running.port();
+    let post = || client().post(host.url("/api/x")).body("{}");
+    for refused in [
+        client().get(host.url("/api/x")).header("Host", format!("evil.example:{port}")),
+        client().get(host.url("/")).header("Host", "localhost:1"),
+        post().header("Origin", "https://evil.example"),
+        post().header("Origin", "null"),
+        client().delete(host.url("/api/x")).header("Origin", "http://localhost:3000"),
+    ] {
+        let response = with_deadline(refused.send()).await.expect("a response");
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        let text = response.text().await.expect("a body");
+        assert!(text.contains(&format!("http://127.0.0.1:{port}")), "{text}");
+    }
+    for accepted in [
+        post().header("Host", format!("localhost:{port}")),
+        post().header("Host", format!("[::1]:{port}")),
+        post().header("Origin", format!("http://localhost:{port}")),
+        client().get(host.url("/api/x")).header("Origin", "https://evil.example"),
     ] {
         let (response, ()) = tokio::join!(with_deadline(accepted.send()), async { host.call().await.succeed().await });
         assert_eq!(response.expect("a response").status(), StatusCode::OK);

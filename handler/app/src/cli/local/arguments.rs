@@ -27,6 +27,9 @@ pub struct LocalArguments {
     /// Require function keys, as Azure does
     #[arg(long)]
     pub require_keys: bool,
+    /// Require a signature with the account key from every client of the endpoint
+    #[arg(long)]
+    pub require_account_key: bool,
     /// Folder with host.json and the functions
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub script_root: PathBuf,

@@ -17,7 +17,7 @@ use super::exit_code::Exit;
 use super::interrupt::interrupted;
 use super::output::print_line;
 use super::progress::bar;
-use crate::config::{SETTINGS, Settings, Source};
+use crate::config::{SETTINGS, SettingValue, Settings, Source};
 use crate::service::Service;
 
 /// Runs until Ctrl-C or SIGTERM.
@@ -25,6 +25,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
     let options = local_cosmos::Options {
         port: arguments.cosmos_port,
         control_port: arguments.control_port,
+        require_key: arguments.require_account_key,
         ..Default::default()
     };
     let hint = "choose another port with --cosmos-port or --control-port; 0 uses any free port";
@@ -77,13 +78,16 @@ async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHo
     host.wait_until_ready().await?;
     if let Some(count) = arguments.populate {
         let bar = bar("Writing", count);
-        let request = PopulateRequest { count, seed: arguments.seed, rate_per_second: None };
+        let request = PopulateRequest { count, seed: arguments.seed, ..PopulateRequest::default() };
         service.changefeed.documents.populate(&request, &|done, _| bar.set_position(done)).await?;
         bar.finish_and_clear();
     }
     let mut ready = ready(endpoint, Some(&host.api_url()));
     if let Some(key) = host.function_key() {
         ready["functionKey"] = json!(key);
+    }
+    if let Some(key) = host.master_key() {
+        ready["masterKey"] = json!(key);
     }
     print_line(&ready.to_string())?;
     std::future::pending().await
@@ -108,7 +112,13 @@ fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String
     let mut settings = BTreeMap::new();
     for setting in SETTINGS.iter().filter(|setting| setting.name.starts_with("CHANGEFEED_")) {
         let default = Some(setting.default).filter(|default| *default != "-");
-        settings.extend(source.get(setting.name).or(default).map(|value| (setting.name.to_owned(), value.to_owned())));
+        settings.extend(
+            source
+                .get(setting.name)
+                .map(SettingValue::expose)
+                .or(default)
+                .map(|value| (setting.name.to_owned(), value.to_owned())),
+        );
     }
     // Both names, because the trigger prefers the longer one.
     for name in ["AzureWebJobsCosmosDB", "CosmosDB"] {

@@ -58,7 +58,13 @@ pub async fn run_restore(changefeed: &Changefeed, request: Value) -> String {
 /// Deletes every document.
 pub async fn truncate(changefeed: &Changefeed) {
     let no_progress: Progress<'_> = &|_, _| ();
-    let request = TruncateRequest { container: "events".into(), max: 100_000 };
+    let request = TruncateRequest {
+        container: "events".into(),
+        max: 100_000,
+        confirm: "events".into(),
+        requested_by: None,
+        allow_changes: false,
+    };
     changefeed.documents.truncate(&request, no_progress).await.expect("truncated");
 }
 

@@ -23,9 +23,14 @@ pub struct Local {
 impl Local {
     /// Starts `changefeed local` with these arguments on free ports and waits for the ready line.
     pub async fn start(arguments: &[&str]) -> Self {
+        Self::start_endpoint(&[&["--host-port", "0"], arguments].concat()).await
+    }
+
+    /// The same without a port for the host.
+    pub async fn start_endpoint(arguments: &[&str]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut child = Command::new(env!("CARGO_BIN_EXE_changefeed"))
-            .args(["local", "--cosmos-port", "0", "--host-port", "0", "--script-root"])
+            .args(["local", "--cosmos-port", "0", "--script-root"])
             .arg(root)
             .args(arguments)
             .env("RUST_LOG", "warn,azure_data_cosmos_driver=error")

@@ -46,7 +46,7 @@ fn http(more: Value) -> Result<HttpTrigger, String> {
 fn a_cosmos_trigger_has_the_defaults_of_the_extension() {
     let trigger = cosmos(json!({})).expect("a trigger");
     assert_eq!((trigger.name.as_str(), trigger.connection.as_str()), ("documents", "CosmosDB"));
-    assert_eq!((trigger.connection_string.as_str(), trigger.lease_connection_string.as_str()), ("one", "one"));
+    assert_eq!((trigger.connection_string.expose(), trigger.lease_connection_string.expose()), ("one", "one"));
     assert_eq!((trigger.database.as_str(), trigger.container.as_str()), ("dev", "events"));
     assert_eq!((trigger.lease_database.as_str(), trigger.lease_container.as_str()), ("dev", "leases"));
     assert_eq!((trigger.lease_prefix.as_str(), trigger.create_lease_container), ("", false));
@@ -62,7 +62,7 @@ fn every_property_of_a_cosmos_trigger_is_read_ignoring_case() {
         "changeFeedMode": "LatestVersion", "preferredLocations": "West Europe",
     }))
     .expect("a trigger");
-    assert_eq!((trigger.connection_string.as_str(), trigger.lease_connection_string.as_str()), ("one", "two"));
+    assert_eq!((trigger.connection_string.expose(), trigger.lease_connection_string.expose()), ("one", "two"));
     assert_eq!((trigger.lease_database.as_str(), trigger.lease_container.as_str()), ("state", "l"));
     assert_eq!((trigger.lease_prefix.as_str(), trigger.create_lease_container), ("p-", true));
     assert_eq!(trigger.poll_delay, Some(Duration::from_millis(100)));
@@ -109,7 +109,7 @@ fn an_invalid_cosmos_trigger_is_rejected() {
 #[test]
 fn an_http_trigger_defaults_to_the_folder_name_every_method_and_a_required_key() {
     let trigger = http(json!({})).expect("a trigger");
-    assert_eq!((trigger.route.as_str(), trigger.methods, trigger.auth_level), ("Query", None, AuthLevel::Key));
+    assert_eq!((trigger.route.as_str(), trigger.methods, trigger.auth_level), ("Query", None, AuthLevel::Function));
     let trigger = http(json!({"route": "query/{*rest}", "methods": ["get", "POST"], "authLevel": "Anonymous"}))
         .expect("a trigger");
     assert_eq!(trigger.route, "query/{*rest}");

@@ -1,0 +1,96 @@
+//! `Populate` and `Truncate`, which are for trying the app out: what they refuse, what they record, and how they are turned off.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Handler, World};
+
+async fn records(world: &World, kind: &str) -> Vec<Value> {
+    world.query("jobs", &format!("SELECT * FROM c WHERE c.kind = '{kind}'")).await
+}
+
+#[tokio::test]
+async fn populate_refuses_a_container_with_other_documents_unless_forced_and_is_recorded() {
+    let world = World::new().await;
+    let handler = world.handler();
+    for seed in [1, 2] {
+        let request = json!({"count": 20, "seed": seed, "requestedBy": "operations"});
+        let (status, report) = handler.post("/api/populate", &request).await;
+        assert_eq!((status, &report["upserted"]), (StatusCode::OK, &json!(20)), "{report}");
+    }
+    world.put("a", json!({"id": "order-1", "pk": "a", "doctype": "order"})).await;
+    let (status, answer) = handler.post("/api/populate", &json!({"count": 20})).await;
+    let message = answer["error"]["message"].as_str().unwrap_or_default();
+    assert_eq!(status, StatusCode::CONFLICT, "{answer}");
+    assert!(message.contains("order-1") && message.contains("use force"), "{message}");
+    let (status, _) = handler.post("/api/populate", &json!({"count": 20, "force": true})).await;
+    assert_eq!(status, StatusCode::OK);
+
+    let records = records(&world, "populate").await;
+    assert_eq!(records.len(), 3, "{records:?}");
+    let first = records.iter().find(|record| record["request"]["seed"] == 1).expect("a record");
+    assert_eq!((&first["state"], &first["requestedBy"]), (&json!("done"), &json!("operations")), "{first}");
+    assert_eq!((&first["request"]["count"], &first["counts"]["upserted"]), (&json!(20), &json!(20)), "{first}");
+    assert!(first["startedAt"].is_string() && first["finishedAt"].is_string() && first.get("job").is_none(), "{first}");
+}
+
+#[tokio::test]
+async fn documents_without_the_fields_of_samples_are_other_documents() {
+    for document in [
+        json!({"id": "1", "pk": "a"}),
+        json!({"id": "1", "pk": "a", "doctype": "zipcode"}),
+        json!({"id": "1", "pk": "a", "doctype": "zipcode", "postal_cd": "2"}),
+        json!({"id": "1", "pk": "a", "doctype": null, "postal_cd": "1"}),
+    ] {
+        let world = World::new().await;
+        world.put("a", document.clone()).await;
+        let (status, answer) = world.handler().post("/api/populate", &json!({"count": 1})).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{document}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn truncate_needs_the_name_again_and_is_recorded() {
+    let world = World::new().await;
+    let handler = world.handler();
+    world.put("a", json!({"id": "1", "pk": "a"})).await;
+    for request in [
+        json!({"container": "events", "max": 10}),
+        json!({"container": "events", "max": 10, "confirm": "Events"}),
+        json!({"container": "changes", "max": 10, "confirm": "changes"}),
+    ] {
+        let (status, answer) = handler.post("/api/truncate", &request).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{request}: {answer}");
+    }
+    assert_eq!(world.query("events", "SELECT * FROM c").await.len(), 1);
+    assert_eq!(records(&world, "truncate").await, Vec::<Value>::new());
+    let request = json!({"container": "events", "max": 10, "confirm": "events", "requestedBy": "operations"});
+    let (status, report) = handler.post("/api/truncate", &request).await;
+    assert_eq!((status, &report["deleted"]), (StatusCode::OK, &json!(1)), "{report}");
+    let record = records(&world, "truncate").await.remove(0);
+    assert_eq!((&record["state"], &record["counts"]["deleted"]), (&json!("done"), &json!(1)), "{record}");
+    assert_eq!((&record["request"]["container"], &record["requestedBy"]), (&json!("events"), &json!("operations")));
+}
+
+#[tokio::test]
+async fn a_setting_turns_both_off() {
+    let world = World::new().await;
+    let connection = world.endpoint.connection_string();
+    let handler = Handler::start(&[("CosmosDB", &connection), ("CHANGEFEED_TRYOUT_FUNCTIONS", "off")]);
+    world.put("a", json!({"id": "1", "pk": "a"})).await;
+    for (path, request) in [
+        ("/api/populate", json!({"count": 1, "force": true})),
+        ("/api/truncate", json!({"container": "events", "max": 10, "confirm": "events"})),
+    ] {
+        let (status, answer) = handler.post(path, &request).await;
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (StatusCode::FORBIDDEN, &json!("TurnedOff")),
+            "{path}: {answer}"
+        );
+        assert!(answer.to_string().contains("CHANGEFEED_TRYOUT_FUNCTIONS=off"), "{answer}");
+    }
+    assert_eq!(world.query("events", "SELECT * FROM c").await.len(), 1);
+    let (_, status) = handler.get("/api/status").await;
+    assert_eq!(status["settings"]["CHANGEFEED_TRYOUT_FUNCTIONS"], "off", "{status}");
+}
