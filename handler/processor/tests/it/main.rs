@@ -12,6 +12,7 @@ mod lease_set;
 mod leases;
 mod manual;
 mod processor;
+mod recovery;
 mod shop;
 mod topology;
 mod unreadable;
