@@ -15,6 +15,7 @@ use crate::lease::{DEFAULT_EXPIRATION, FeedRange, Lease};
 use crate::lease_store::LeaseStore;
 use crate::locate::locate;
 use crate::mode::ChangeFeedMode;
+use crate::orphan;
 use crate::start_from::StartFrom;
 use crate::topology::successors;
 
@@ -160,8 +161,8 @@ impl LeaseSet {
         Ok(self.leases.all().await?.first().map(Lease::mode))
     }
 
-    /// Creates leases for the parts of the container that no lease covers, for example after leases were deleted. The
-    /// new leases are in `mode` and start from `start`; existing leases are not changed. This is safe while instances run:
+    /// Creates leases for the parts of the container that no lease covers, for example after leases were deleted, and replaces
+    /// leases of older processors whose partition no longer exists. The new leases are in `mode` and start from `start`; existing leases are not changed. This is safe while instances run:
     /// they acquire the new leases. Returns the number of leases created.
     ///
     /// # Errors
@@ -170,8 +171,10 @@ impl LeaseSet {
     pub async fn repair(&self, start: StartFrom, mode: ChangeFeedMode) -> Result<usize, Error> {
         check_start("repairing the leases", start, mode)?;
         let present = self.leases.all().await?;
+        orphan::replace_all(&self.monitored, &self.leases).await?;
         create_vanished(&self.monitored, &self.leases, start, mode).await?;
-        Ok(self.leases.all().await?.len().saturating_sub(present.len()))
+        let is_new = |lease: &&Lease| present.iter().all(|other| other.id != lease.id);
+        Ok(self.leases.all().await?.iter().filter(is_new).count())
     }
 
     /// Resets every lease to `start`: removes its checkpoint, so that the next owner reads from `start`. (A .NET
@@ -191,6 +194,8 @@ impl LeaseSet {
             let message = format!("lease {} is in AllVersionsAndDeletes mode, which can only start from now", lease.id);
             return Err(Error::invalid(ACTION, message));
         }
+        orphan::replace_all(&self.monitored, &self.leases).await?;
+        let leases = self.leases.all().await?;
         let mut count = 0;
         for lease in &leases {
             let (time, mut parts) = match start {
@@ -231,7 +236,13 @@ impl LeaseSet {
     async fn latest(&self, lease: &Lease) -> Result<Vec<(FeedRange, Option<String>)>, Error> {
         let mut ranges = match lease.range() {
             Some(range) => vec![range],
-            None => vec![locate(&self.monitored, lease, lease.mode()).await?],
+            None => {
+                let range = locate(&self.monitored, lease, lease.mode()).await?;
+                vec![range.ok_or_else(|| {
+                    let message = "its partition was split or merged at the same time; repeat the command";
+                    Error::new(ErrorKind::Gone, format!("finding the feed range of lease {}", lease.id), message)
+                })?]
+            }
         };
         let mut latest = Vec::new();
         while let Some(range) = ranges.pop() {

@@ -11,6 +11,7 @@ mod latest_version;
 mod lease_set;
 mod leases;
 mod manual;
+mod orphans;
 mod processor;
 mod recovery;
 mod shop;
