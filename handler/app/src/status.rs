@@ -1,6 +1,6 @@
 //! The status of the service: settings without secrets, containers, leases, retention and counters.
 
-use changefeed_history::{ContainerStatus, RetentionStatus};
+use changefeed_history::{ContainerState, ContainerStatus, RetentionStatus, Role};
 use changefeed_processor::{ChangeFeedEstimator, FeedRange, LeaseLag, LeaseSet};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -124,6 +124,7 @@ impl Status {
                 }
             }
         }
+        let leases_gap = leases_gap.or_else(|| gap_without_leases(&containers, &leases, leases_error.as_deref()));
         let (retention, retention_error) = match retention {
             Ok(retention) => (Some(retention), None),
             Err(error) => (None, Some(error.to_string())),
@@ -141,6 +142,17 @@ impl Status {
             since_start: service.counts(),
         }
     }
+}
+
+/// The whole container, if it was captured and has no lease now: the container or its leases were deleted. No lease is expected
+/// before the first capture.
+fn gap_without_leases(containers: &[ContainerStatus], leases: &[LeaseStatus], error: Option<&str>) -> Option<String> {
+    let has_versions = |container: &ContainerStatus| {
+        container.role == Role::Changes && matches!(container.state, ContainerState::Ready { items: Some(1..), .. })
+    };
+    let is_captured = leases.iter().any(|lease| lease.feed == Feed::Capture);
+    let has_gap = error.is_none() && !is_captured && containers.iter().any(has_versions);
+    has_gap.then(|| format!("-FF of {}", Feed::Capture.name()))
 }
 
 async fn leases(service: &Service, feed: Feed) -> anyhow::Result<Leases> {

@@ -96,7 +96,9 @@ async fn try_start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> 
 
     let mut builder = ChangeFeedProcessor::builder(&trigger.lease_prefix, monitored, leases)
         .start_from(trigger.start_from)
-        .mode(trigger.mode);
+        .mode(trigger.mode)
+        // The host's processor is that of .NET, which does not do this either.
+        .recreate_leases(false);
     if let Some(delay) = trigger.poll_delay {
         builder = builder.poll_delay(delay);
     }

@@ -8,9 +8,9 @@
 //! processor that is started with another start uses that.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Error, ErrorKind};
+use changefeed_cosmos::{Error, ErrorKind, retry};
 use serde_json::{Map, Value};
 
 use crate::container::Container;
@@ -22,6 +22,8 @@ use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(1);
+/// How long the release of the lock is retried.
+const UNLOCK_TIME_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn bootstrap(
     monitored: &Container,
@@ -29,13 +31,7 @@ pub(crate) async fn bootstrap(
     start: StartFrom,
     mode: ChangeFeedMode,
 ) -> Result<(), Error> {
-    if mode == ChangeFeedMode::AllVersionsAndDeletes && start != StartFrom::Now {
-        return Err(Error::invalid(
-            "starting the processor",
-            "AllVersionsAndDeletes mode always starts from now or from existing leases; it cannot start from the \
-             beginning or from a time",
-        ));
-    }
+    check_start("starting the processor", start, mode)?;
     while !leases.is_initialized().await? {
         let Some(lock) = leases.lock(leases.clock().now()).await? else {
             log::info!("another instance is creating the leases, or died while doing so; waiting for up to 30 seconds");
@@ -43,10 +39,34 @@ pub(crate) async fn bootstrap(
             continue;
         };
         let created = create_missing(monitored, leases, start, mode).await;
-        leases.unlock(lock).await?;
+        // A lock that is left behind delays the next attempt until it expires.
+        retry(Instant::now() + UNLOCK_TIME_LIMIT, || leases.unlock(&lock)).await?;
         created?;
     }
     check_mode(&leases.all().await?, mode)
+}
+
+/// Creates leases for the parts of the container that no lease covers, although all leases were created before.
+pub(crate) async fn create_vanished(
+    monitored: &Container,
+    leases: &LeaseStore,
+    start: StartFrom,
+    mode: ChangeFeedMode,
+) -> Result<(), Error> {
+    leases.forget_initialized().await?;
+    bootstrap(monitored, leases, start, mode).await
+}
+
+/// Whether new leases of this mode can start there.
+pub(crate) fn check_start(action: &str, start: StartFrom, mode: ChangeFeedMode) -> Result<(), Error> {
+    if mode == ChangeFeedMode::LatestVersion || start == StartFrom::Now {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        action,
+        "AllVersionsAndDeletes mode always starts from now or from existing leases; it cannot start from the beginning \
+         or from a time",
+    ))
 }
 
 /// Creates leases until they cover the container, because partitions may be split or merged at the same time. A range

@@ -64,6 +64,7 @@ impl ChangeFeedProcessor {
                 first_retry_delay: Duration::from_secs(1),
                 max_retry_delay: Duration::from_secs(60),
                 checkpointing: Checkpointing::Automatic,
+                recreates_leases: true,
                 clock: Clock::default(),
             },
             notifications: Notifications::default(),
@@ -96,8 +97,8 @@ impl ChangeFeedProcessor {
             settings,
             monitored,
             leases,
-            handler: self.handler,
-            notifications,
+            handler: Arc::new(self.handler),
+            notifications: Arc::new(notifications),
             rebalance: tokio::sync::Notify::new(),
         }))
     }
@@ -166,6 +167,13 @@ impl ProcessorBuilder {
         self
     }
 
+    /// Whether a running instance creates leases again that were deleted, and new leases after a container was deleted and
+    /// created again; true by default. New leases start where [`Self::start_from`] says. A .NET processor does not do this.
+    pub fn recreate_leases(mut self, recreate: bool) -> Self {
+        self.settings.recreates_leases = recreate;
+        self
+    }
+
     /// The clock by which leases are renewed and expire; the system clock by default.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.settings.clock = clock.into();
@@ -190,6 +198,14 @@ impl ProcessorBuilder {
     /// concerns a single lease.
     pub fn on_error(mut self, notify: impl Fn(Option<&str>, &ProcessingError) + Send + Sync + 'static) -> Self {
         self.notifications.error = Some(Box::new(notify));
+        self
+    }
+
+    /// Calls `notify` after each check of the containers and leases, which happens every
+    /// [acquire interval](Self::lease_acquire_interval): with the error when they cannot be read, or when missing leases cannot
+    /// be created. Then some changes or all of them are not delivered.
+    pub fn on_leases_checked(mut self, notify: impl Fn(Result<(), &Error>) + Send + Sync + 'static) -> Self {
+        self.notifications.checked = Some(Box::new(notify));
         self
     }
 

@@ -1,5 +1,7 @@
 //! A container of an account: the monitored container, or the one that stores the leases.
 
+use std::time::Instant;
+
 use changefeed_cosmos::{Account, Client, Connection, ConnectionString, Error, LazyContainer};
 
 /// Connects with a connection string, `AccountEndpoint=https://…/;AccountKey=…;`. Other parts are ignored. Regions are
@@ -18,7 +20,9 @@ pub struct Container {
     pub(crate) items: changefeed_cosmos::Container,
     pub(crate) resource_id: String,
     name: String,
+    host: String,
     lease_scope: String,
+    by_name: LazyContainer,
 }
 
 impl Container {
@@ -40,19 +44,41 @@ impl Container {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when the container does not exist, and any other kind as the
     /// service answers.
     pub async fn open(client: &Client, database: &str, container: &str) -> Result<Self, Error> {
-        let items = LazyContainer::new(Account::connected(client.clone()), database, container).open().await?;
-        let name = format!("{database}/{container}");
+        // Without the port, as in .NET.
+        let host = client.endpoint().host_str().unwrap_or_default().to_owned();
+        Self::with_name(LazyContainer::new(Account::connected(client.clone()), database, container), host).await
+    }
+
+    /// The container that has this name now: another one if it was deleted and created again. Where its definition cannot be
+    /// read at the moment, the container as it is known.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when no container has this name, and any other kind that a later
+    /// attempt would have too.
+    pub(crate) async fn reopened(&self) -> Result<Self, Error> {
+        self.by_name.definition_since(Instant::now()).await?;
+        self.current().await
+    }
+
+    /// Like [`Self::reopened`], with a definition that is up to a minute old.
+    pub(crate) async fn current(&self) -> Result<Self, Error> {
+        Self::with_name(self.by_name.clone(), self.host.clone()).await
+    }
+
+    async fn with_name(by_name: LazyContainer, host: String) -> Result<Self, Error> {
+        let items = by_name.open().await?;
+        let name = format!("{}/{}", by_name.database(), by_name.name());
         let link = items.definition().self_link.as_str();
         let (database_id, resource_id) = resource_ids(link).ok_or_else(|| {
             Error::corrupt(format!("opening container {name}"), format!("the service sent the _self link {link:?}"))
         })?;
-        // Without the port, as in .NET.
-        let host = client.endpoint().host_str().unwrap_or_default();
         Ok(Self {
             lease_scope: format!("{host}_{database_id}_{resource_id}"),
             resource_id: resource_id.to_owned(),
             name,
+            host,
             items,
+            by_name,
         })
     }
 
@@ -64,6 +90,11 @@ impl Container {
     /// `<account host>_<database rid>_<container rid>`: what the ids of the leases on this container have in common.
     pub(crate) fn lease_scope(&self) -> &str {
         &self.lease_scope
+    }
+
+    /// Whether both are one container, and not one that was deleted and another one with its name.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.lease_scope == other.lease_scope
     }
 }
 

@@ -84,8 +84,10 @@ impl ChangeFeedEstimator {
     /// # Errors
     /// When the leases cannot be read.
     pub async fn estimate(&self) -> Result<Vec<LeaseLag>, Error> {
-        let leases = self.leases.all().await?;
-        Ok(stream::iter(leases.into_iter().map(|lease| self.lag(lease))).buffered(CONCURRENCY).collect().await)
+        // A container that was deleted and created again has other leases.
+        let current = Self { leases: self.leases.current().await?, ..self.clone() };
+        let leases = current.leases.all().await?;
+        Ok(stream::iter(leases.into_iter().map(|lease| current.lag(lease))).buffered(CONCURRENCY).collect().await)
     }
 
     async fn lag(&self, lease: Lease) -> LeaseLag {

@@ -25,10 +25,14 @@ pub enum ProcessingError {
     /// The next page of the change feed cannot be read, and a retry is expected to fail too. The page is never skipped.
     #[error("the next page of the change feed cannot be read, and its feed range makes no progress: {0}")]
     UnreadablePage(#[source] Error),
-    /// No lease covers this feed range of the monitored container, so no instance reads it. Leases were deleted:
-    /// [`LeaseSet::repair`](crate::LeaseSet::repair) creates the missing ones.
-    #[error("no lease covers the range {0}: its changes are not delivered; create the missing leases again")]
+    /// No lease covers this feed range of the monitored container, so no instance reads it: leases were deleted. The instance
+    /// creates the missing ones, unless it [should not](crate::ProcessorBuilder::recreate_leases).
+    #[error("no lease covers the range {0}: its changes are not delivered")]
     Gap(FeedRange),
+    /// The monitored container or the lease container of this name was deleted and created again. The leases of the old
+    /// container are void.
+    #[error("container {0} was deleted and created again: its leases are void")]
+    Recreated(String),
     /// More than one lease covers this feed range of the monitored container. This resolves by itself after an instance
     /// died while it replaced a lease; leases that were created by hand remain.
     #[error("more than one lease covers the range {0}: each of them delivers its changes")]
@@ -41,19 +45,20 @@ pub enum ProcessingError {
 impl ProcessingError {
     /// Whether an operator has to repair something, which is logged as an error and not as a warning.
     pub(crate) fn needs_repair(&self) -> bool {
-        matches!(self, Self::UnreadablePage(_) | Self::Gap(_))
+        matches!(self, Self::UnreadablePage(_) | Self::Gap(_) | Self::Recreated(_))
     }
 
     /// The time that the service asks to wait before the next request.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::ChangeFeed(error) | Self::UnreadablePage(error) | Self::Lease(error) => error.retry_after(),
-            Self::Handler(_) | Self::HandlerPanicked | Self::Gap(_) | Self::Overlap(_) => None,
+            Self::Handler(_) | Self::HandlerPanicked | Self::Gap(_) | Self::Recreated(_) | Self::Overlap(_) => None,
         }
     }
 }
 
 type OnLease = Box<dyn Fn(&str) + Send + Sync>;
+type OnChecked = Box<dyn Fn(Result<(), &Error>) + Send + Sync>;
 type OnError = Box<dyn Fn(Option<&str>, &ProcessingError) + Send + Sync>;
 
 /// The callbacks of the application.
@@ -61,6 +66,7 @@ type OnError = Box<dyn Fn(Option<&str>, &ProcessingError) + Send + Sync>;
 pub(crate) struct Notifications {
     pub acquired: Option<OnLease>,
     pub released: Option<OnLease>,
+    pub checked: Option<OnChecked>,
     pub error: Option<OnError>,
 }
 
@@ -76,6 +82,12 @@ impl Notifications {
         log::debug!("lease {lease_token} released");
         if let Some(notify) = &self.released {
             call("on_lease_released", || notify(lease_token));
+        }
+    }
+
+    pub(crate) fn checked(&self, checked: Result<(), &Error>) {
+        if let Some(notify) = &self.checked {
+            call("on_leases_checked", || notify(checked));
         }
     }
 

@@ -24,10 +24,24 @@ pub(crate) struct Instance {
     pub settings: Settings,
     pub monitored: Container,
     pub leases: LeaseStore,
-    pub handler: Handler,
-    pub notifications: Notifications,
+    pub handler: Arc<Handler>,
+    pub notifications: Arc<Notifications>,
     /// Starts the next balancing of the leases without waiting for `lease_acquire_interval`.
     pub rebalance: Notify,
+}
+
+impl Instance {
+    /// The same instance on other containers: those that have the names of the old ones now.
+    pub(crate) fn on(&self, monitored: Container, leases: LeaseStore) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            monitored,
+            leases,
+            handler: Arc::clone(&self.handler),
+            notifications: Arc::clone(&self.notifications),
+            rebalance: Notify::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +57,8 @@ pub(crate) struct Settings {
     pub first_retry_delay: Duration,
     pub max_retry_delay: Duration,
     pub checkpointing: Checkpointing,
+    /// Whether leases that vanish are created again.
+    pub recreates_leases: bool,
     pub clock: Clock,
 }
 

@@ -7,11 +7,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::later;
+use crate::lease_time;
 use crate::mode::ChangeFeedMode;
 
 /// How long a lease lives without renewal, unless configured or recorded otherwise.
@@ -52,10 +53,12 @@ pub struct Lease {
     /// The instance that owns the lease.
     #[serde(rename = "Owner", default)]
     pub owner: Option<String>,
-    /// The continuation token of the last checkpoint: the etag of the change feed, including its quotes.
+    /// The continuation token of the last checkpoint, or of the start from now: the etag of the change feed, including its
+    /// quotes.
     #[serde(rename = "ContinuationToken", default)]
     pub continuation_token: Option<String>,
-    /// Custom properties, which .NET processors preserve and do not read. All values are strings; times are RFC 3339.
+    /// Custom properties, which .NET processors preserve and do not use. All values are strings; times are milliseconds since
+    /// 1970, `1785585600123 ms`.
     ///
     /// | property | recorded by this crate |
     /// |---|---|
@@ -64,7 +67,7 @@ pub struct Lease {
     /// | `LastCheckpoint` | the time of the last checkpoint |
     /// | `FailingSince`, `Failure` | since when and why the lease makes no progress |
     /// | `ResetTo` | where a reset lease starts |
-    /// | `Now` | the continuation token at which a start from now begins |
+    /// | `Now` | the continuation token at which a start from now began: while `ContinuationToken` is the same, it is no checkpoint |
     #[serde(default)]
     pub properties: Map<String, Value>,
     /// When the lease was last written.
@@ -169,7 +172,7 @@ impl Lease {
     /// Records the new owner, the time, and how long the lease lives without renewal.
     pub(crate) fn record_owner(&mut self, now: DateTime<Utc>, expiration: Duration) {
         self.properties.insert(HOLDER.to_owned(), self.owner.clone().into());
-        self.properties.insert(HELD_SINCE.to_owned(), rfc3339(now));
+        self.properties.insert(HELD_SINCE.to_owned(), lease_time::write(now));
         self.properties.insert(EXPIRATION_INTERVAL_MS.to_owned(), expiration.as_millis().to_string().into());
     }
 
@@ -209,9 +212,16 @@ impl Lease {
         self.properties.get(NOW)?.as_str()
     }
 
-    /// Records the continuation token at which a start from now begins.
+    /// Records the continuation token at which a start from now begins. A .NET processor that takes the lease over continues
+    /// there, too.
     pub(crate) fn record_start_from_now(&mut self, continuation: &str) {
         self.properties.insert(NOW.to_owned(), continuation.into());
+        self.continuation_token = Some(continuation.to_owned());
+    }
+
+    /// The continuation token of the last checkpoint; `None` while the lease has only that of its start from now.
+    pub(crate) fn checkpointed(&self) -> Option<&str> {
+        self.continuation_token.as_deref().filter(|token| self.start_from_now() != Some(*token))
     }
 
     /// Removes the continuation token and what was recorded about it. The lease starts at `to`, if given.
@@ -221,7 +231,7 @@ impl Lease {
         }
         self.continuation_token = None;
         if let Some(time) = to {
-            self.properties.insert(RESET_TO.to_owned(), rfc3339(time));
+            self.properties.insert(RESET_TO.to_owned(), lease_time::write(time));
         }
     }
 
@@ -229,7 +239,7 @@ impl Lease {
     pub(crate) fn checkpoint(&mut self, continuation: &str, now: DateTime<Utc>) {
         self.reset(None);
         self.continuation_token = Some(continuation.to_owned());
-        self.properties.insert(LAST_CHECKPOINT.to_owned(), rfc3339(now));
+        self.properties.insert(LAST_CHECKPOINT.to_owned(), lease_time::write(now));
     }
 
     /// Records why the lease makes no progress; `None` once it makes progress again.
@@ -239,22 +249,21 @@ impl Lease {
             self.properties.remove(FAILURE);
             return;
         };
-        self.properties.entry(FAILING_SINCE).or_insert_with(|| rfc3339(now));
+        if self.time(FAILING_SINCE).is_none() {
+            self.properties.insert(FAILING_SINCE.to_owned(), lease_time::write(now));
+        }
         let failure: String = failure.chars().take(MAX_FAILURE_CHARS).collect();
         self.properties.insert(FAILURE.to_owned(), failure.into());
     }
 
     fn time(&self, property: &str) -> Option<DateTime<Utc>> {
-        Some(DateTime::parse_from_rfc3339(self.properties.get(property)?.as_str()?).ok()?.to_utc())
+        lease_time::read(self.properties.get(property)?)
     }
 }
 
-fn rfc3339(time: DateTime<Utc>) -> Value {
-    Value::from(time.to_rfc3339_opts(SecondsFormat::Micros, true))
-}
-
 mod timestamp {
-    use super::{DateTime, SecondsFormat, Utc};
+    use super::{DateTime, Utc};
+    use chrono::SecondsFormat;
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(value: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -348,5 +357,21 @@ mod tests {
         assert_eq!((lease.continuation_token.as_deref(), lease.reset_to()), (None, Some(time(5))));
         lease.checkpoint("\"8\"", time(40));
         assert_eq!((lease.reset_to(), &lease.properties["mine"]), (None, &json!("kept")));
+        // A value that cannot be read is overwritten.
+        lease.properties.insert(FAILING_SINCE.to_owned(), json!("in the summer"));
+        lease.record_failure(Some("third"), time(50));
+        assert_eq!(lease.failure(), Some((time(50), "third")));
+    }
+
+    #[test]
+    fn a_start_from_now_is_no_checkpoint_until_the_first_one() {
+        let mut lease = Lease::read(json!({"id": "x..0", "LeaseToken": "0"})).expect("lease");
+        lease.record_start_from_now("\"5\"");
+        assert_eq!((lease.continuation_token.as_deref(), lease.checkpointed()), (Some("\"5\""), None));
+        // A .NET processor leaves the property where it is.
+        lease.continuation_token = Some("\"6\"".to_owned());
+        assert_eq!(lease.checkpointed(), Some("\"6\""));
+        lease.checkpoint("\"7\"", DateTime::UNIX_EPOCH);
+        assert_eq!((lease.checkpointed(), lease.start_from_now()), (Some("\"7\""), None));
     }
 }

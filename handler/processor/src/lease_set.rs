@@ -6,7 +6,7 @@ use changefeed_cosmos::{Error, ErrorKind};
 use chrono::DateTime;
 use serde_json::Value;
 
-use crate::bootstrap::{bootstrap, create};
+use crate::bootstrap::{check_start, create, create_vanished};
 use crate::clock::Clock;
 use crate::container::Container;
 use crate::coverage::{gap, overlap};
@@ -15,6 +15,7 @@ use crate::lease::{DEFAULT_EXPIRATION, FeedRange, Lease};
 use crate::lease_store::LeaseStore;
 use crate::locate::locate;
 use crate::mode::ChangeFeedMode;
+use crate::orphan;
 use crate::start_from::StartFrom;
 use crate::topology::successors;
 
@@ -39,6 +40,13 @@ impl LeaseSet {
     /// The clock by which leases expire; the system clock by default.
     pub fn clock(self, clock: impl Into<Clock>) -> Self {
         Self { leases: self.leases.with_clock(clock.into()), ..self }
+    }
+
+    /// The leases on the containers that have these names now, with definitions that are up to a minute old.
+    pub(crate) async fn current(&self) -> Result<Self, Error> {
+        let monitored = self.monitored.current().await?;
+        let leases = self.leases.reopened(&monitored, self.leases.container().current().await?)?;
+        Ok(Self { monitored, leases })
     }
 
     /// All leases, ordered by lease token; empty if the processor never ran.
@@ -145,18 +153,28 @@ impl LeaseSet {
         Ok(imported.len())
     }
 
-    /// Creates leases for the parts of the container that no lease covers, for example after leases were deleted. The
-    /// new leases start from `start`; existing leases are not changed. This is safe while instances run: they acquire
-    /// the new leases. Returns the number of leases created.
+    /// The change feed mode of the leases; `None` when there are none.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for leases in [`ChangeFeedMode::AllVersionsAndDeletes`] and any `start` but now.
-    pub async fn repair(&self, start: StartFrom) -> Result<usize, Error> {
+    /// When the leases cannot be read.
+    pub async fn mode(&self) -> Result<Option<ChangeFeedMode>, Error> {
+        Ok(self.leases.all().await?.first().map(Lease::mode))
+    }
+
+    /// Creates leases for the parts of the container that no lease covers, for example after leases were deleted, and replaces
+    /// leases of older processors whose partition no longer exists. The new leases are in `mode` and start from `start`; existing leases are not changed. This is safe while instances run:
+    /// they acquire the new leases. Returns the number of leases created.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for [`ChangeFeedMode::AllVersionsAndDeletes`] and any `start` but now, and when existing
+    /// leases are in the other mode.
+    pub async fn repair(&self, start: StartFrom, mode: ChangeFeedMode) -> Result<usize, Error> {
+        check_start("repairing the leases", start, mode)?;
         let present = self.leases.all().await?;
-        let mode = present.first().map_or(ChangeFeedMode::LatestVersion, Lease::mode);
-        self.leases.forget_initialized().await?;
-        bootstrap(&self.monitored, &self.leases, start, mode).await?;
-        Ok(self.leases.all().await?.len().saturating_sub(present.len()))
+        orphan::replace_all(&self.monitored, &self.leases).await?;
+        create_vanished(&self.monitored, &self.leases, start, mode).await?;
+        let is_new = |lease: &&Lease| present.iter().all(|other| other.id != lease.id);
+        Ok(self.leases.all().await?.iter().filter(is_new).count())
     }
 
     /// Resets every lease to `start`: removes its checkpoint, so that the next owner reads from `start`. (A .NET
@@ -176,6 +194,8 @@ impl LeaseSet {
             let message = format!("lease {} is in AllVersionsAndDeletes mode, which can only start from now", lease.id);
             return Err(Error::invalid(ACTION, message));
         }
+        orphan::replace_all(&self.monitored, &self.leases).await?;
+        let leases = self.leases.all().await?;
         let mut count = 0;
         for lease in &leases {
             let (time, mut parts) = match start {
@@ -216,7 +236,13 @@ impl LeaseSet {
     async fn latest(&self, lease: &Lease) -> Result<Vec<(FeedRange, Option<String>)>, Error> {
         let mut ranges = match lease.range() {
             Some(range) => vec![range],
-            None => vec![locate(&self.monitored, lease, lease.mode()).await?],
+            None => {
+                let range = locate(&self.monitored, lease, lease.mode()).await?;
+                vec![range.ok_or_else(|| {
+                    let message = "its partition was split or merged at the same time; repeat the command";
+                    Error::new(ErrorKind::Gone, format!("finding the feed range of lease {}", lease.id), message)
+                })?]
+            }
         };
         let mut latest = Vec::new();
         while let Some(range) = ranges.pop() {

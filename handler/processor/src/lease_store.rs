@@ -30,6 +30,7 @@ pub(crate) struct Lock {
 #[derive(Clone, Debug)]
 pub(crate) struct LeaseStore {
     container: Container,
+    processor_name: String,
     prefix: String,
     clock: Clock,
 }
@@ -59,7 +60,20 @@ impl LeaseStore {
             return Err(Error::invalid(format!("opening lease container {}", leases.name()), message));
         }
         let prefix = format!("{processor_name}{}", monitored.lease_scope());
-        Ok(Self { container: leases, prefix, clock })
+        Ok(Self { container: leases, processor_name: processor_name.to_owned(), prefix, clock })
+    }
+
+    /// The leases of the same processor for containers that were deleted and created again.
+    ///
+    /// # Errors
+    /// Like [`Self::new`].
+    pub(crate) fn reopened(&self, monitored: &Container, leases: Container) -> Result<Self, Error> {
+        Self::new(&self.processor_name, monitored, leases, self.clock.clone())
+    }
+
+    /// The container that stores the leases.
+    pub(crate) fn container(&self) -> &Container {
+        &self.container
     }
 
     pub(crate) fn with_clock(self, clock: Clock) -> Self {
@@ -162,16 +176,16 @@ impl LeaseStore {
                 .as_i64()
                 .is_some_and(|written| now - Duration::seconds(LOCK_SECONDS) > from_timestamp(written))
         {
-            self.unlock(Lock { etag: lock["_etag"].as_str().map(str::to_owned) }).await?;
+            self.unlock(&Lock { etag: lock["_etag"].as_str().map(str::to_owned) }).await?;
         }
         Ok(None)
     }
 
     /// Releases a lock. If it has expired and another instance has acquired it, that instance keeps it.
-    pub(crate) async fn unlock(&self, lock: Lock) -> Result<(), Error> {
-        let Some(etag) = lock.etag else { return Ok(()) };
+    pub(crate) async fn unlock(&self, lock: &Lock) -> Result<(), Error> {
+        let Some(etag) = &lock.etag else { return Ok(()) };
         let id = self.lock_id();
-        match self.delete_document(&id, &id, Some(&etag)).await {
+        match self.delete_document(&id, &id, Some(etag)).await {
             Err(error) if error.kind() == ErrorKind::PreconditionFailed => Ok(()),
             result => result,
         }
@@ -269,9 +283,9 @@ mod tests {
         assert!(store.lock(later).await.expect("lock").is_none(), "the expired lock is removed first");
         let second = store.lock(later).await.expect("lock").expect("free");
 
-        store.unlock(first).await.expect("unlock");
+        store.unlock(&first).await.expect("unlock");
         assert!(store.read(&id, &id).await.expect("read").is_some(), "the second instance still has it");
-        store.unlock(second).await.expect("unlock");
+        store.unlock(&second).await.expect("unlock");
         assert!(store.read(&id, &id).await.expect("read").is_none());
     }
 

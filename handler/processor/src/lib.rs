@@ -56,7 +56,8 @@
 //!
 //! Lease documents have the ids, fields and continuation tokens of the .NET change feed processor (version 3), which
 //! the Azure Functions trigger uses too. Once a lease has a continuation token, any of them can take over from another
-//! without missing a change. Splits and merges of partitions are handled as in .NET.
+//! without missing a change. With [`StartFrom::Now`] a lease has one from its creation. Splits and merges of partitions are
+//! handled as in .NET.
 //!
 //! # Testing
 //!
@@ -71,6 +72,7 @@ mod clock;
 mod container;
 mod context;
 mod coverage;
+mod coverage_check;
 mod estimator;
 mod feed;
 mod health;
@@ -78,9 +80,12 @@ mod instance;
 mod lease;
 mod lease_set;
 mod lease_store;
+mod lease_time;
 mod locate;
 mod mode;
+mod orphan;
 mod partition;
+mod recovery;
 mod renewal;
 mod running;
 mod start_from;

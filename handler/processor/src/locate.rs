@@ -10,16 +10,39 @@ use crate::feed::Position;
 use crate::lease::{FeedRange, Lease};
 use crate::mode::ChangeFeedMode;
 
-/// The feed range of the partition key range that the lease token names.
-pub(crate) async fn locate(monitored: &Container, lease: &Lease, mode: ChangeFeedMode) -> Result<FeedRange, Error> {
-    for range in monitored.feed_ranges().await? {
+/// A physical partition.
+pub(crate) struct Partition {
+    pub id: String,
+    pub range: FeedRange,
+}
+
+/// The physical partitions of the container.
+pub(crate) async fn partitions(monitored: &Container, mode: ChangeFeedMode) -> Result<Vec<Partition>, Error> {
+    let mut ranges = monitored.feed_ranges().await?;
+    let mut partitions = Vec::new();
+    while let Some(range) = ranges.pop() {
         let page = monitored.read_feed(&range, &Position::Now, mode, Some(NonZeroU32::MIN)).await?;
-        if page.partition_key_range_id.as_ref() == Some(&lease.lease_token) {
-            return Ok(range);
+        if page.continuation.is_none() {
+            // The known ranges are outdated: this one was split.
+            ranges.extend(page.parts);
+            continue;
         }
+        let id = page.partition_key_range_id.ok_or_else(|| {
+            let action = format!("listing the partitions of container {}", monitored.name());
+            Error::corrupt(action, format!("the service sent no partition key range id for the range {range}"))
+        })?;
+        partitions.push(Partition { id, range });
     }
-    Err(Error::invalid(
-        format!("finding the feed range of lease {}", lease.id),
-        format!("container {} has no partition key range {}", monitored.name(), lease.lease_token),
-    ))
+    Ok(partitions)
+}
+
+/// The feed range of the partition key range that the lease token names. `None` when it no longer exists: it was split or
+/// merged.
+pub(crate) async fn locate(
+    monitored: &Container,
+    lease: &Lease,
+    mode: ChangeFeedMode,
+) -> Result<Option<FeedRange>, Error> {
+    let partitions = partitions(monitored, mode).await?;
+    Ok(partitions.into_iter().find(|partition| partition.id == lease.lease_token).map(|partition| partition.range))
 }

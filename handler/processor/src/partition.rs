@@ -28,6 +28,7 @@ use crate::instance::{Checkpointing, Instance};
 use crate::lease::{FeedRange, Lease};
 use crate::locate::locate;
 use crate::mode::ChangeFeedMode;
+use crate::orphan;
 use crate::renewal::HeldLease;
 use crate::start_from::StartFrom;
 use crate::topology;
@@ -143,7 +144,8 @@ impl RangeReader<'_> {
         }
     }
 
-    /// The next page. `None` if an instance died while it replaced the lease, and the replacement is now complete.
+    /// The next page. `None` if the lease was replaced: an instance died while it did so, or the partition of a lease without a
+    /// range no longer exists.
     async fn next_page(&mut self) -> Result<Option<(FeedRange, FeedPage)>, Error> {
         if !self.is_sole_lease {
             if topology::finish_replacing(self.instance, self.held).await? {
@@ -159,12 +161,15 @@ impl RangeReader<'_> {
         let range = match lease.range() {
             Some(range) => range,
             None => {
-                let range = locate(&self.instance.monitored, &lease, settings.mode).await?;
+                let Some(range) = locate(&self.instance.monitored, &lease, settings.mode).await? else {
+                    orphan::replace(self.instance, self.held).await?;
+                    return Ok(None);
+                };
                 self.held.record_range(&range).await?;
                 range
             }
         };
-        let position = self.position(lease);
+        let position = self.position(&lease);
         let page = self.instance.monitored.read_feed(&range, &position, settings.mode, settings.max_items).await?;
         Ok(Some((range, page)))
     }
@@ -174,18 +179,19 @@ impl RangeReader<'_> {
         Progress::Ended
     }
 
-    fn position(&self, lease: Lease) -> Position {
-        let start = self.start(&lease);
-        let from_now = lease.start_from_now().filter(|_| start == StartFrom::Now).map(str::to_owned);
-        match (self.read_up_to.clone().or(lease.continuation_token).or(from_now), start) {
-            (Some(continuation), _) => Position::Continuation(continuation),
-            (None, StartFrom::Now) => Position::Now,
-            (None, StartFrom::Beginning) => Position::Beginning,
-            (None, StartFrom::Time(time)) => Position::Time(time),
+    fn position(&self, lease: &Lease) -> Position {
+        if let Some(continuation) = self.read_up_to.as_deref().or(lease.checkpointed()) {
+            return Position::Continuation(continuation.to_owned());
+        }
+        match (self.start(lease), lease.start_from_now()) {
+            (StartFrom::Now, Some(now)) => Position::Continuation(now.to_owned()),
+            (StartFrom::Now, None) => Position::Now,
+            (StartFrom::Beginning, _) => Position::Beginning,
+            (StartFrom::Time(time), _) => Position::Time(time),
         }
     }
 
-    /// Where a lease without a continuation token starts.
+    /// Where a lease without a checkpoint starts.
     fn start(&self, lease: &Lease) -> StartFrom {
         lease.reset_to().map_or(self.instance.settings.start_from, StartFrom::at)
     }
@@ -194,7 +200,12 @@ impl RangeReader<'_> {
     /// from now this is not a checkpoint: until the first checkpoint, the operator can choose another start.
     async fn record_start(&self, lease: &Lease, continuation: &str) -> Result<(), Error> {
         match (self.start(lease), lease.mode()) {
-            (StartFrom::Now, ChangeFeedMode::LatestVersion) if lease.start_from_now().is_some() => Ok(()),
+            // Leases of earlier versions have it in the property only.
+            (StartFrom::Now, ChangeFeedMode::LatestVersion)
+                if lease.start_from_now().is_some() && lease.continuation_token.is_some() =>
+            {
+                Ok(())
+            }
             (StartFrom::Now, ChangeFeedMode::LatestVersion) => self.held.record_start_from_now(continuation).await,
             _ => self.held.checkpoint(self.pages, continuation).await,
         }
@@ -229,7 +240,7 @@ impl RangeReader<'_> {
             let running = AssertUnwindSafe((self.instance.handler)(context, page.changes, checkpointer)).catch_unwind();
             running.await.map_err(|_| ProcessingError::HandlerPanicked)?.map_err(ProcessingError::Handler)?;
         }
-        let recorded = if caught_up && self.read_up_to.is_none() && lease.continuation_token.is_none() {
+        let recorded = if caught_up && self.read_up_to.is_none() && lease.checkpointed().is_none() {
             self.record_start(&lease, &continuation).await
         } else if !caught_up && self.instance.settings.checkpointing == Checkpointing::Automatic {
             self.held.checkpoint(self.pages, &continuation).await

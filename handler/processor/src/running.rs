@@ -9,11 +9,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::balance::missing_share;
-use crate::coverage::{gap, overlap};
+use crate::coverage::overlap;
+use crate::coverage_check::CoverageCheck;
 use crate::health::ProcessingError;
 use crate::instance::Instance;
-use crate::lease::{FeedRange, Lease};
+use crate::lease::Lease;
 use crate::partition::process;
+use crate::recovery::{leases_without_gap, on_recreated_containers};
 use crate::renewal::HeldLease;
 
 /// A started processor. Dropping it also stops it, without waiting.
@@ -55,13 +57,26 @@ impl Drop for RunningProcessor {
     }
 }
 
-async fn run(instance: Arc<Instance>, stop: CancellationToken) {
-    let mut held: HashMap<String, JoinHandle<()>> = HashMap::new();
-    let mut checks = CoverageChecks::default();
+/// The leases that the instance processes.
+struct Work {
+    held: HashMap<String, JoinHandle<()>>,
+    /// Tasks of leases on containers that were deleted. Their handlers may still run.
+    ending: Vec<JoinHandle<()>>,
+    /// Cancelled when the processor stops, and when a container was deleted and created again.
+    stop: CancellationToken,
+    checks: CoverageChecks,
+}
+
+async fn run(mut instance: Arc<Instance>, stop: CancellationToken) {
+    let mut work =
+        Work { held: HashMap::new(), ending: Vec::new(), stop: stop.child_token(), checks: CoverageChecks::default() };
     while !stop.is_cancelled() {
-        held.retain(|_, task| !task.is_finished());
-        if let Err(error) = balance_leases(&instance, &mut held, &mut checks, &stop).await {
-            instance.notifications.error(None, &ProcessingError::Lease(error), "; balancing the leases again later");
+        work.held.retain(|_, task| !task.is_finished());
+        work.ending.retain(|task| !task.is_finished());
+        let checked = check_leases(&mut instance, &mut work, &stop).await;
+        instance.notifications.checked(checked.as_ref().copied());
+        if let Err(error) = checked {
+            instance.notifications.error(None, &ProcessingError::Lease(error), "; checking the leases again later");
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -69,27 +84,35 @@ async fn run(instance: Arc<Instance>, stop: CancellationToken) {
             () = instance.settings.clock.sleep(instance.settings.lease_acquire_interval) => {}
         }
     }
-    join_all(held.into_values()).await;
+    join_all(work.held.into_values().chain(work.ending)).await;
 }
 
-async fn balance_leases(
-    instance: &Arc<Instance>,
-    held: &mut HashMap<String, JoinHandle<()>>,
-    checks: &mut CoverageChecks,
-    stop: &CancellationToken,
-) -> Result<(), Error> {
-    let settings = &instance.settings;
-    let all = instance.leases.all().await?;
-    if let Some(gap) = checks.gap.observe(gap(&all)) {
-        instance.notifications.error(None, &ProcessingError::Gap(gap), "");
+/// Finds out whether the containers and the leases are still there, creates what is missing, and balances the leases.
+async fn check_leases(instance: &mut Arc<Instance>, work: &mut Work, stop: &CancellationToken) -> Result<(), Error> {
+    if instance.settings.recreates_leases
+        && let Some(recreated) = on_recreated_containers(instance).await?
+    {
+        work.stop.cancel();
+        work.stop = stop.child_token();
+        work.ending.extend(work.held.drain().map(|(_, task)| task));
+        work.checks = CoverageChecks::default();
+        *instance = Arc::new(recreated);
+        // There are no leases now. The next check confirms that and creates them.
+        instance.rebalance.notify_one();
     }
-    if let Some(overlap) = checks.overlap.observe(overlap(&all)) {
+    balance_leases(instance, work, stop).await
+}
+
+async fn balance_leases(instance: &Arc<Instance>, work: &mut Work, stop: &CancellationToken) -> Result<(), Error> {
+    let settings = &instance.settings;
+    let all = leases_without_gap(instance, &mut work.checks.gap, stop).await?;
+    if let Some(overlap) = work.checks.overlap.observe(overlap(&all)) {
         instance.notifications.error(None, &ProcessingError::Overlap(overlap), "");
     }
     // This instance owns leases that it does not process if it has restarted, or if a task has died.
     for lease in &all {
-        if lease.owner.as_deref() == Some(&*settings.instance_name) && !held.contains_key(&lease.id) {
-            acquire(instance, held, stop, lease).await;
+        if lease.owner.as_deref() == Some(&*settings.instance_name) && !work.held.contains_key(&lease.id) {
+            acquire(instance, work, lease).await;
         }
     }
     let now = settings.clock.now();
@@ -98,7 +121,7 @@ async fn balance_leases(
         if share.missing == 0 {
             break;
         }
-        if held.contains_key(&lease.id) || acquire(instance, held, stop, lease).await {
+        if work.held.contains_key(&lease.id) || acquire(instance, work, lease).await {
             share.missing -= 1;
         }
     }
@@ -106,21 +129,16 @@ async fn balance_leases(
 }
 
 /// Acquires a lease and starts to process it. A failure is reported and does not delay the other leases.
-async fn acquire(
-    instance: &Arc<Instance>,
-    held: &mut HashMap<String, JoinHandle<()>>,
-    stop: &CancellationToken,
-    lease: &Lease,
-) -> bool {
+async fn acquire(instance: &Arc<Instance>, work: &mut Work, lease: &Lease) -> bool {
     let settings = &instance.settings;
     let acquired =
         HeldLease::acquire(&instance.leases, lease, &settings.instance_name, settings.lease_expiration_interval);
     match acquired.await {
         Ok(Some(acquired)) => {
             instance.notifications.acquired(&lease.lease_token);
-            let (instance, stop) = (Arc::clone(instance), stop.clone());
+            let (instance, stop) = (Arc::clone(instance), work.stop.clone());
             let task = tokio::spawn(async move { process(instance, Arc::new(acquired), &stop).await });
-            held.insert(lease.id.clone(), task);
+            work.held.insert(lease.id.clone(), task);
             true
         }
         Ok(None) => false,
@@ -137,22 +155,4 @@ async fn acquire(
 struct CoverageChecks {
     gap: CoverageCheck,
     overlap: CoverageCheck,
-}
-
-/// Reports a range once, when it is found for the second time in a row: the query over the leases is not a snapshot,
-/// and a lease may be replaced during it.
-#[derive(Default)]
-struct CoverageCheck {
-    last: Option<FeedRange>,
-    reported: bool,
-}
-
-impl CoverageCheck {
-    fn observe(&mut self, found: Option<FeedRange>) -> Option<FeedRange> {
-        let again = found.is_some() && self.last == found;
-        let reports = again && !self.reported;
-        self.reported = again;
-        self.last.clone_from(&found);
-        found.filter(|_| reports)
-    }
 }

@@ -21,3 +21,13 @@ impl StartFrom {
         if time <= DateTime::UNIX_EPOCH { Self::Beginning } else { Self::Time(time) }
     }
 }
+
+impl std::fmt::Display for StartFrom {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Now => formatter.write_str("now"),
+            Self::Beginning => formatter.write_str("the beginning"),
+            Self::Time(time) => formatter.write_str(&time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+        }
+    }
+}

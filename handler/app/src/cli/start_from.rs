@@ -1,6 +1,7 @@
 //! Where reading a change feed starts, as an argument.
 
 use changefeed_history::TimeExpression;
+use changefeed_processor::ChangeFeedMode;
 
 use super::time;
 
@@ -18,6 +19,15 @@ impl StartFrom {
             Self::Now => changefeed_processor::StartFrom::Now,
             Self::Beginning => changefeed_processor::StartFrom::Beginning,
             Self::Time(moment) => changefeed_processor::StartFrom::Time(moment.time()),
+        }
+    }
+
+    /// The given start, or else the one that misses the fewest changes: the beginning, or now where no other is possible.
+    pub fn or_default(given: Option<Self>, mode: ChangeFeedMode) -> changefeed_processor::StartFrom {
+        match (given, mode) {
+            (Some(start), _) => start.for_processor(),
+            (None, ChangeFeedMode::AllVersionsAndDeletes) => changefeed_processor::StartFrom::Now,
+            (None, ChangeFeedMode::LatestVersion) => changefeed_processor::StartFrom::Beginning,
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use changefeed_cosmos::FEED_LSN;
-use changefeed_history::{Batch, CaptureReport, ContainerState};
+use changefeed_history::{Batch, CaptureReport};
 use changefeed_processor::{Change, ChangeFeedMode, ChangeFeedProcessor};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -45,30 +45,13 @@ pub async fn processor(
         on_captured: options.on_captured,
     });
     health.watch(Feed::Capture, options.estimator(service, Feed::Capture).await?);
-    let builder = health.metrics().watch(Feed::Capture, options.lease_intervals(builder));
+    let builder = health.observe(Feed::Capture, options.lease_intervals(builder));
+    let builder = health.metrics().watch(Feed::Capture, builder);
     Ok(builder.build(move |context, changes| {
         let capturing = Arc::clone(&capturing);
         let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
         async move { capturing.capture(invocation_id, changes).await }
     }))
-}
-
-/// Checks the containers before anything starts.
-///
-/// # Errors
-/// Names a container that is missing or cannot be read.
-pub async fn check_containers(service: &Service) -> Result<()> {
-    for container in service.changefeed.containers.status().await {
-        match container.state {
-            ContainerState::Ready { .. } => {}
-            ContainerState::Missing => {
-                let database = &service.changefeed.containers.names().database;
-                bail!("container {database}/{} does not exist; create it with `changefeed provision`", container.name)
-            }
-            ContainerState::Failed { message } => bail!("could not read container {}: {message}", container.name),
-        }
-    }
-    Ok(())
 }
 
 struct Capturing {

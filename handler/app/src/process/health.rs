@@ -1,5 +1,9 @@
 //! `GET /live`, `/ready` and `/metrics`, for orchestrators and monitoring. They are served before the instance is ready.
+//!
+//! An instance that has started is not ready while a container is missing, and while its leases cannot be read or created: then
+//! changes are not captured.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,13 +13,18 @@ use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::{Context, Result};
-use changefeed_processor::{ChangeFeedEstimator, LeaseLag};
+use changefeed_cosmos::Error;
+use changefeed_processor::{ChangeFeedEstimator, LeaseLag, ProcessorBuilder};
 
+use super::containers::check_containers;
 use super::metrics::Metrics;
 use crate::feed::Feed;
+use crate::service::Service;
 
 /// How long the state of the leases is cached, because reading it costs request units.
 const LAG_CACHE_TIME: Duration = Duration::from_secs(10);
+/// How long the state of the containers is cached.
+const CONTAINERS_CACHE_TIME: Duration = Duration::from_secs(10);
 /// Time limit for reading the state of the leases. Without it the counters are still served.
 const LAG_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -27,6 +36,9 @@ pub struct Health(Arc<State>);
 
 struct State {
     stage: Mutex<Stage>,
+    /// Why the leases of a feed cannot be read or created.
+    failures: Mutex<BTreeMap<Feed, String>>,
+    containers: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
     metrics: Arc<Metrics>,
     estimators: Mutex<Vec<(Feed, ChangeFeedEstimator)>>,
     leases: tokio::sync::Mutex<Option<(Instant, Leases)>>,
@@ -35,10 +47,11 @@ struct State {
 /// The leases of the feeds that could be read.
 type Leases = Vec<(Feed, Vec<LeaseLag>)>;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 enum Stage {
-    Starting,
-    Ready,
+    /// With the reason why it could not start yet.
+    Starting(Option<String>),
+    Ready(Arc<Service>),
     Stopping,
 }
 
@@ -46,7 +59,9 @@ impl Health {
     /// The health of an instance that is starting.
     pub fn new() -> Self {
         Self(Arc::new(State {
-            stage: Mutex::new(Stage::Starting),
+            stage: Mutex::new(Stage::Starting(None)),
+            failures: Mutex::default(),
+            containers: tokio::sync::Mutex::default(),
             metrics: Arc::new(Metrics::new()),
             estimators: Mutex::default(),
             leases: tokio::sync::Mutex::default(),
@@ -60,17 +75,53 @@ impl Health {
 
     /// Adds the lag of a feed's leases to the metrics.
     pub fn watch(&self, feed: Feed, estimator: ChangeFeedEstimator) {
-        lock(&self.0.estimators).push((feed, estimator));
+        let mut estimators = lock(&self.0.estimators);
+        // A start that is retried watches its feed again.
+        estimators.retain(|(watched, _)| *watched != feed);
+        estimators.push((feed, estimator));
+    }
+
+    /// The instance could not start yet.
+    pub fn set_starting(&self, failure: String) {
+        *lock(&self.0.stage) = Stage::Starting(Some(failure));
+    }
+
+    /// Observes whether the leases of a feed can be read and created.
+    pub fn observe(&self, feed: Feed, builder: ProcessorBuilder) -> ProcessorBuilder {
+        let state = Arc::clone(&self.0);
+        builder.on_leases_checked(move |checked| {
+            let mut failures = lock(&state.failures);
+            match checked {
+                Ok(()) => failures.remove(&feed),
+                Err(error) => failures.insert(feed, error.to_string()),
+            };
+        })
     }
 
     /// The instance captures.
-    pub fn set_ready(&self) {
-        *lock(&self.0.stage) = Stage::Ready;
+    pub fn set_ready(&self, service: &Arc<Service>) {
+        *lock(&self.0.stage) = Stage::Ready(Arc::clone(service));
     }
 
     /// The instance has stopped capturing.
     pub fn set_stopping(&self) {
         *lock(&self.0.stage) = Stage::Stopping;
+    }
+
+    /// Why an instance that has started does not capture everything; `None` if it does.
+    async fn failure(&self, service: &Service) -> Option<String> {
+        if let Some((feed, failure)) = lock(&self.0.failures).first_key_value() {
+            return Some(format!("the leases of {} cannot be used: {failure}", feed.name()));
+        }
+        let mut known = self.0.containers.lock().await;
+        if let Some((_, failure)) = known.as_ref().filter(|(read, _)| read.elapsed() < CONTAINERS_CACHE_TIME) {
+            return failure.clone();
+        }
+        // A request that failed for a moment says nothing about the containers.
+        let is_permanent = |error: &anyhow::Error| !error.downcast_ref::<Error>().is_some_and(Error::is_transient);
+        let failure = check_containers(service).await.err().filter(is_permanent).map(|error| format!("{error:#}"));
+        *known = Some((Instant::now(), failure.clone()));
+        failure
     }
 
     /// The leases, from the cache or read now.
@@ -146,15 +197,19 @@ async fn live() -> HttpResponse {
 }
 
 async fn ready(health: Data<Health>) -> HttpResponse {
-    let stage = *lock(&health.0.stage);
+    let stage = lock(&health.0.stage).clone();
     match stage {
-        Stage::Ready => HttpResponse::Ok().body("ready\n"),
-        Stage::Starting => not_ready("starting\n"),
-        Stage::Stopping => not_ready("stopping\n"),
+        Stage::Ready(service) => match health.failure(&service).await {
+            None => HttpResponse::Ok().body("ready\n"),
+            Some(failure) => not_ready(format!("not capturing: {failure}\n")),
+        },
+        Stage::Starting(None) => not_ready("starting\n".to_owned()),
+        Stage::Starting(Some(failure)) => not_ready(format!("starting: {failure}\n")),
+        Stage::Stopping => not_ready("stopping\n".to_owned()),
     }
 }
 
-fn not_ready(stage: &'static str) -> HttpResponse {
+fn not_ready(stage: String) -> HttpResponse {
     HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 1)).body(stage)
 }
 

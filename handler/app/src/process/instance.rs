@@ -5,11 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use changefeed_processor::RunningProcessor;
 
-use super::capture::{check_containers, processor};
+use super::capture::processor;
+use super::containers::check_containers;
 use super::health::Health;
 use super::jobs::RunningJobs;
 use super::options::ProcessOptions;
 use super::retention::Sweeping;
+use super::start::start_with_retries;
 use crate::service::Service;
 
 /// A running instance.
@@ -20,10 +22,11 @@ pub struct Processing {
 }
 
 impl Processing {
-    /// Creates missing leases, and starts to capture and to run jobs. `None` when `stop` completes before.
+    /// Creates missing leases, and starts to capture and to run jobs. Transient failures are retried. `None` when `stop`
+    /// completes before.
     ///
     /// # Errors
-    /// When containers are missing, or a processor cannot start. Acquired leases are released.
+    /// When containers are missing, or a processor can never start. Acquired leases are released.
     pub async fn start(
         service: Arc<Service>,
         options: ProcessOptions,
@@ -31,22 +34,25 @@ impl Processing {
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Self>> {
         tokio::pin!(stop);
-        let capture = async {
+        let capture = start_with_retries(health, async || {
             check_containers(&service).await?;
             let capture = processor(&service, &options, health).await?.start().await;
             capture.context("starting the change feed processor named by CHANGEFEED_LEASE_PREFIX")
-        };
+        });
         let capturing = tokio::select! {
             capturing = capture => capturing?,
             () = &mut stop => return Ok(None),
         };
+        let work = start_with_retries(health, async || {
+            RunningJobs::start(&service, &options, capturing.instance_name(), health).await
+        });
         let working = tokio::select! {
-            working = RunningJobs::start(&service, &options, capturing.instance_name(), health) => working.map(Some),
+            working = work => working.map(Some),
             () = &mut stop => Ok(None),
         };
         match working {
             Ok(Some(working)) => {
-                health.set_ready();
+                health.set_ready(&service);
                 Ok(Some(Self { capturing, working, _sweeping: Sweeping::start(service) }))
             }
             not_started => {

@@ -1,12 +1,14 @@
 //! Capture without the Functions host: the change feed processor in this process, as one of any number of instances.
 
 mod capture;
+mod containers;
 mod health;
 mod instance;
 mod jobs;
 mod metrics;
 mod options;
 mod retention;
+mod start;
 
 pub use health::{Health, HealthPort};
 pub use instance::Processing;

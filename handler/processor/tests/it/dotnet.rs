@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use azure_data_cosmos::FeedScope;
-use changefeed_processor::{ChangeFeedProcessor, StartFrom};
+use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, LeaseSet, StartFrom};
+use chrono::DateTime;
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 
@@ -102,6 +103,77 @@ async fn leases_named_after_partitions_are_resumed() {
 #[tokio::test]
 async fn leases_named_after_their_bounds_are_resumed() {
     assert_resumed(1).await;
+}
+
+/// Writes the leases as a .NET processor does that acquires and releases them: its JSON library has taken texts in the form of
+/// dates for dates.
+async fn rewrite_like_dotnet(shop: &Shop) {
+    for lease in shop.leases().await {
+        let rewritten = |lease: &mut Value| {
+            for (_, value) in lease["properties"].as_object_mut().expect("properties") {
+                if let Ok(time) = DateTime::parse_from_rfc3339(value.as_str().expect("a text")) {
+                    *value = json!(time.to_utc().format("%m/%d/%Y %H:%M:%S").to_string());
+                }
+            }
+        };
+        shop.change_lease(lease, rewritten).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reset_and_the_times_of_a_lease_survive_a_dotnet_processor() {
+    let shop = Shop::open().await;
+    let items: Vec<String> = (0..40).map(|number| format!("item-{number:02}")).collect();
+    for item in &items {
+        shop.put(item, 1).await;
+    }
+    let expected: Vec<String> = items.iter().map(|item| format!("{item}=1")).collect();
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    let seen = Seen::default();
+    let running = shop.start(StartFrom::Beginning, &seen).await;
+    until_seen(&seen, &expected).await;
+    running.stop().await;
+    let open = async || (shop.container("cart").await, shop.container("lease").await);
+    let (cart, leases) = open().await;
+    let estimator = ChangeFeedEstimator::new("p", cart, leases).expect("estimator");
+    rewrite_like_dotnet(&shop).await;
+    let lags = estimator.estimate().await.expect("lags");
+    assert!(lags.iter().all(|lease| lease.last_checkpoint.is_some()), "{lags:?}");
+
+    let (cart, leases) = open().await;
+    let set = LeaseSet::open("p", cart, leases).expect("leases");
+    set.reset(StartFrom::Beginning).await.expect("reset");
+    rewrite_like_dotnet(&shop).await;
+    let running = shop.start(StartFrom::Now, &seen).await;
+    until_seen(&seen, &expected).await;
+    running.stop().await;
+
+    // The times of an earlier version, as .NET has rewritten them.
+    set.reset(StartFrom::Beginning).await.expect("reset");
+    for lease in shop.leases().await {
+        shop.change_lease(lease, |lease| lease["properties"]["ResetTo"] = json!("01/01/1970 00:00:00")).await;
+    }
+    let running = shop.start(StartFrom::Now, &seen).await;
+    until_seen(&seen, &expected).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_starts_from_now_has_its_bookmark_before_the_first_change() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.put("before", 1).await;
+    shop.start(StartFrom::Now, &seen).await.stop().await;
+    shop.put("meanwhile", 1).await;
+    let leases = shop.leases().await;
+    assert!(leases.iter().all(|lease| lease["ContinuationToken"].is_string()), "{leases:?}");
+    for lease in leases {
+        // A .NET processor does not use the properties.
+        shop.change_lease(lease, |lease| lease["properties"] = json!({})).await;
+    }
+    let running = shop.start(StartFrom::Now, &seen).await;
+    until_seen(&seen, &["meanwhile=1"]).await;
+    running.stop().await;
 }
 
 #[tokio::test]

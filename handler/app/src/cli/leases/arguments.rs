@@ -11,9 +11,9 @@ use crate::feed::Feed;
 pub enum LeasesCommand {
     /// Create missing leases; safe while processors run
     Repair {
-        /// Start of the new leases: now, beginning, or a time
-        #[arg(long, value_parser = StartFrom::parse, default_value = "beginning", allow_hyphen_values = true)]
-        from: StartFrom,
+        /// Start of the new leases: now, beginning, or a time; default: beginning (AllVersionsAndDeletes: now)
+        #[arg(long, value_parser = StartFrom::parse, allow_hyphen_values = true)]
+        from: Option<StartFrom>,
         #[command(flatten)]
         feed: FeedArguments,
     },

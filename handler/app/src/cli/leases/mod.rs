@@ -5,21 +5,21 @@ mod arguments;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
 pub use self::arguments::LeasesCommand;
 use super::confirm::confirm;
 use super::exit_code::Exit;
 use super::output::{print_json, print_line};
+use super::start_from::StartFrom;
+use crate::feed::Feed;
 use crate::service::Service;
 
 /// Repairs, exports, imports or resets leases.
 pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
     match command {
-        LeasesCommand::Repair { from, feed } => {
-            let created = service.lease_set(feed.feed()).await?.repair(from.for_processor()).await?;
-            print_line(&format!("created {created} leases"))
-        }
+        LeasesCommand::Repair { from, feed } => repair(service, *from, feed.feed()).await,
         LeasesCommand::Export { feed } => print_json(&json!(service.lease_set(feed.feed()).await?.export().await?)),
         LeasesCommand::Import { file, overwrite, feed } => {
             let text = read(file).with_context(|| format!("reading {}", file.display()))?;
@@ -39,6 +39,25 @@ pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
         }
     }?;
     Ok(Exit::Done)
+}
+
+async fn repair(service: &Service, from: Option<StartFrom>, feed: Feed) -> Result<()> {
+    let leases = service.lease_set(feed).await?;
+    // Without any lease, the mode of the settings is the one that processors will ask for.
+    let configured = match feed {
+        Feed::Capture => service.settings().mode,
+        Feed::Jobs => ChangeFeedMode::LatestVersion,
+    };
+    let mode = leases.mode().await?.unwrap_or(configured);
+    let created = leases.repair(StartFrom::or_default(from, mode), mode).await?;
+    print_line(&format!("created {created} leases"))?;
+    if mode == ChangeFeedMode::AllVersionsAndDeletes && created > 0 {
+        print_line(
+            "The new leases start from now, the only start in AllVersionsAndDeletes mode. To capture the latest versions of \
+             documents that changed before: changefeed verify --repair",
+        )?;
+    }
+    Ok(())
 }
 
 fn read(file: &Path) -> std::io::Result<String> {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use changefeed_processor::{Change, ChangeFeedMode, StartFrom};
+use changefeed_processor::Change;
 use serde_json::{Value, json};
 
 pub use self::arguments::ProcessArguments;
 use super::exit_code::Exit;
 use super::interrupt::Interrupts;
 use super::output::print_line;
+use super::start_from::StartFrom;
 use crate::process::{Health, HealthPort, ProcessOptions, Processing};
 use crate::service::Service;
 
@@ -59,16 +60,11 @@ pub async fn run(service: Service, arguments: ProcessArguments) -> Result<Exit> 
 
 fn options(service: &Service, arguments: &ProcessArguments) -> ProcessOptions {
     let mode = arguments.mode.unwrap_or(service.settings().mode);
-    let start_from = match (arguments.from, mode) {
-        (Some(from), _) => from.for_processor(),
-        (None, ChangeFeedMode::AllVersionsAndDeletes) => StartFrom::Now,
-        (None, ChangeFeedMode::LatestVersion) => StartFrom::Beginning,
-    };
     let milliseconds = |value: Option<u64>| value.map(Duration::from_millis);
     ProcessOptions {
         instance_name: arguments.instance.clone(),
         mode,
-        start_from,
+        start_from: StartFrom::or_default(arguments.from, mode),
         max_items: arguments.max_items,
         poll_delay: milliseconds(arguments.poll_delay_ms),
         lease_acquire_interval: milliseconds(arguments.lease_acquire_interval_ms),

@@ -17,7 +17,7 @@ pub use client::client;
 pub use command_line::CommandLine;
 pub use handler::Handler;
 pub use local::{Local, signal};
-pub use process::{Instance, Starting};
+pub use process::{Instance, NotStarted, Starting};
 pub use snapshots::snapshots;
 pub use world::{Feed, World, batch_of};
 

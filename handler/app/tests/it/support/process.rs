@@ -1,6 +1,6 @@
 //! Instances of `changefeed process`, which signals stop, suspend and kill.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use super::{DEADLINE, signal, until};
 pub struct Instance {
     child: Child,
     printed: Arc<Mutex<Vec<Value>>>,
+    logged: Arc<Mutex<String>>,
     pub ready: Value,
 }
 
@@ -31,7 +32,14 @@ impl Instance {
     pub fn start(connection_string: &str, arguments: &[&str]) -> Result<Self, NotStarted> {
         let mut command = command(connection_string, arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("changefeed process");
-        let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
+        let stderr = BufReader::new(child.stderr.take().expect("stderr"));
+        let logged = Arc::<Mutex<String>>::default();
+        let log = Arc::clone(&logged);
+        let logging = std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                *log.lock().expect("log") += &(line + "\n");
+            }
+        });
         let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
         let printed = Arc::<Mutex<Vec<Value>>>::default();
         let mut parsed =
@@ -45,18 +53,22 @@ impl Instance {
             is_ready
         });
         let Some(ready) = ready else {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).expect("stderr");
-            return Err(NotStarted { stderr: text, status: child.wait().expect("status") });
+            logging.join().expect("stderr");
+            let stderr = logged.lock().expect("log").clone();
+            return Err(NotStarted { stderr, status: child.wait().expect("status") });
         };
-        std::thread::spawn(move || stderr.lines().for_each(drop));
         let lines_printed = Arc::clone(&printed);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 lines_printed.lock().expect("printed").push(serde_json::from_str(&line).expect("a JSON line"));
             }
         });
-        Ok(Self { child, printed, ready })
+        Ok(Self { child, printed, logged, ready })
+    }
+
+    /// The log so far.
+    pub fn logged(&self) -> String {
+        self.logged.lock().expect("log").clone()
     }
 
     /// The lines printed so far.

@@ -1,0 +1,87 @@
+//! `changefeed process` while its containers are deleted and created again: it is not ready until they exist, and then
+//! captures again.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{CommandLine, DEADLINE, Instance, World, client, until};
+
+async fn create(world: &World, container: &str) {
+    match container {
+        "events" => world.create("events", &["/pk"]).await,
+        "changes" => world.create("changes", &["/pk", "/sourceId"]).await,
+        "leases" => world.create("leases", &["/id"]).await,
+        "jobs" => world.create("jobs", &["/id"]).await,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_container_is_reported_until_it_exists_again_and_then_changes_are_captured() {
+    let mut world = World::new().await;
+    world.endpoint.refuse_unindexed_queries(false);
+    create(&world, "leases").await;
+    let command_line = CommandLine::new(&world);
+    let connection_string = world.endpoint.connection_string();
+    let instance = tokio::task::spawn_blocking(move || Instance::start(&connection_string, &["--health-port", "0"]));
+    let instance = instance.await.expect("no panic").expect("started");
+    world.put("a", json!({"id": "first", "pk": "a"})).await;
+    until("the first version", DEADLINE, async || world.versions().await.len() == 1).await;
+    assert_eq!(instance.health("/ready").await.0, 200);
+
+    for container in ["leases", "events", "jobs", "changes"] {
+        world.container(container).await.delete(None).await.expect("deleted");
+        let is_reported = async || {
+            let (status, text) = instance.health("/ready").await;
+            status == 503 && text.starts_with("not capturing: ") && text.contains(container)
+        };
+        until(&format!("/ready reports {container}"), DEADLINE, is_reported).await;
+        let (code, printed) = command_line.text(&["status"]).await;
+        assert_eq!(code, 3, "{container}: {printed}");
+
+        create(&world, container).await;
+        // The old client has cached the container that was deleted.
+        world.client = client(world.endpoint.url()).await;
+        let id = format!("after-{container}");
+        world.put("a", json!({"id": id, "pk": "a"})).await;
+        until(&format!("the version of {id}"), DEADLINE, async || {
+            let query = format!("SELECT * FROM c WHERE c.sourceId = '{id}'");
+            world.query("changes", &query).await.len() == 1
+        })
+        .await;
+        let is_ready = async || instance.health("/ready").await.0 == 200;
+        until(&format!("/ready after {container}"), DEADLINE, is_ready).await;
+        until(&format!("status after {container}"), DEADLINE, async || command_line.text(&["status"]).await.0 == 0)
+            .await;
+    }
+    // The leases of the jobs were created again, too.
+    let handler = world.handler();
+    let (_, verification) = handler.post("/api/verify", &json!({})).await;
+    let path = format!("/api/verify/{}", verification["id"].as_str().expect("id"));
+    until("the job", Duration::from_secs(120), async || {
+        let (_, record) = handler.get(&path).await;
+        record["state"] != "queued" && record["state"] != "running"
+    })
+    .await;
+    assert!(instance.logged().contains("container dev/events was deleted and created again"), "{}", instance.logged());
+    assert!(instance.end("-TERM").await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_captured_container_without_leases_is_a_gap() {
+    let world = World::new().await;
+    create(&world, "leases").await;
+    let command_line = CommandLine::new(&world);
+    assert_eq!(command_line.text(&["status"]).await.0, 0, "nothing was captured yet");
+    let connection_string = world.endpoint.connection_string();
+    let instance = tokio::task::spawn_blocking(move || Instance::start(&connection_string, &[]));
+    let instance = instance.await.expect("no panic").expect("started");
+    world.put("a", json!({"id": "first", "pk": "a"})).await;
+    until("the first version", DEADLINE, async || world.versions().await.len() == 1).await;
+    assert!(instance.end("-TERM").await.success());
+    world.container("leases").await.delete(None).await.expect("deleted");
+    create(&world, "leases").await;
+    let (code, printed) = command_line.text(&["status"]).await;
+    assert!(code == 3 && printed.contains("GAP: no lease covers range -FF of capture"), "{code}: {printed}");
+}
