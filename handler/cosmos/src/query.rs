@@ -160,6 +160,8 @@ impl Container {
             );
             return Err(Error::invalid(format!("querying container {}", self.name), message));
         }
+        query_depth::check(text)
+            .map_err(|error| Error::invalid(format!("querying container {}", self.name), error.to_string()))?;
         let mut query = Query::from(text);
         for (name, value) in parameters {
             query = query.with_parameter(name.clone(), value).map_err(|error| self.query_failed(error))?;

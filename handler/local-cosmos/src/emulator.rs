@@ -1,21 +1,47 @@
 //! The SDK's in-memory emulator, as a function from request to reply.
 
+use std::sync::Arc;
+
 use azure_core::http::headers::{HeaderName, HeaderValue};
 use azure_core::http::{Method, Request};
 use azure_data_cosmos_driver::in_memory_emulator::{
     InMemoryEmulatorHttpClient, ManualControlPlaneOperation, VirtualAccountConfig, VirtualRegion,
 };
 use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use crate::incoming::Incoming;
+use crate::limits::QUERY_STACK_BYTES;
 use crate::operation::ContainerName;
 use crate::reply::Reply;
 
 #[derive(Debug)]
 pub(crate) struct Emulator {
-    client: InMemoryEmulatorHttpClient,
+    client: Arc<InMemoryEmulatorHttpClient>,
+    queries: QueryThreads,
     url: Url,
+}
+
+/// Threads with a stack that is large enough for any query.
+#[derive(Debug)]
+struct QueryThreads(Option<Runtime>);
+
+impl QueryThreads {
+    fn start() -> std::io::Result<Self> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(2).thread_stack_size(QUERY_STACK_BYTES).enable_all().build()?;
+        Ok(Self(Some(runtime)))
+    }
+}
+
+impl Drop for QueryThreads {
+    fn drop(&mut self) {
+        // Waiting for the threads is not possible where asynchronous code runs.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Emulator {
@@ -24,7 +50,8 @@ impl Emulator {
         let region = VirtualRegion::new("Local", url.clone());
         let config = VirtualAccountConfig::new(vec![region]).map_err(|error| error.to_string())?;
         let client = InMemoryEmulatorHttpClient::try_new(config).map_err(|error| error.to_string())?;
-        Ok(Self { client, url })
+        let queries = QueryThreads::start().map_err(|error| error.to_string())?;
+        Ok(Self { client: Arc::new(client), queries, url })
     }
 
     pub(crate) fn url(&self) -> &Url {
@@ -77,30 +104,44 @@ impl Emulator {
     }
 
     pub(crate) async fn execute(&self, incoming: &Incoming) -> Reply {
-        let mut request = Request::new(incoming.url.clone(), incoming.method);
-        for (name, value) in &incoming.headers {
-            request.headers_mut().insert(HeaderName::from(name.clone()), HeaderValue::from(value.clone()));
-        }
-        request.set_body(incoming.body.clone());
-        let unavailable = |error: String| Reply::error(503, "ServiceUnavailable", error);
-        let response = match self.client.execute_request(&request).await {
-            Ok(response) => response,
-            Err(error) => return unavailable(error.to_string()),
-        };
-        match response.try_into_raw_response().await {
-            Ok(raw) => Reply {
-                status: u16::from(raw.status()),
-                headers: raw
-                    .headers()
-                    .iter()
-                    .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
-                    .collect(),
-                body: raw.body().as_ref().to_vec(),
-                is_lost: false,
-            },
-            Err(error) => unavailable(error.to_string()),
+        match &self.queries.0 {
+            Some(runtime) if incoming.has_query() => {
+                let (client, incoming) = (Arc::clone(&self.client), incoming.clone());
+                let answer = runtime.spawn(async move { execute(&client, &incoming).await }).await;
+                answer.unwrap_or_else(|error| unavailable(error.to_string()))
+            }
+            _ => execute(&self.client, incoming).await,
         }
     }
+}
+
+async fn execute(client: &InMemoryEmulatorHttpClient, incoming: &Incoming) -> Reply {
+    let mut request = Request::new(incoming.url.clone(), incoming.method);
+    for (name, value) in &incoming.headers {
+        request.headers_mut().insert(HeaderName::from(name.clone()), HeaderValue::from(value.clone()));
+    }
+    request.set_body(incoming.body.clone());
+    let response = match client.execute_request(&request).await {
+        Ok(response) => response,
+        Err(error) => return unavailable(error.to_string()),
+    };
+    match response.try_into_raw_response().await {
+        Ok(raw) => Reply {
+            status: u16::from(raw.status()),
+            headers: raw
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
+                .collect(),
+            body: raw.body().as_ref().to_vec(),
+            is_lost: false,
+        },
+        Err(error) => unavailable(error.to_string()),
+    }
+}
+
+fn unavailable(error: String) -> Reply {
+    Reply::error(503, "ServiceUnavailable", error)
 }
 
 fn number(partition: &str) -> Result<u32, String> {

@@ -27,6 +27,19 @@ impl Incoming {
         self.header(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    pub(crate) fn is_query(&self) -> bool {
+        self.flag("x-ms-documentdb-isquery") || self.flag("x-ms-documentdb-query")
+    }
+
+    pub(crate) fn is_query_plan(&self) -> bool {
+        self.flag("x-ms-cosmos-is-query-plan-request")
+    }
+
+    /// Whether the body has a query for the emulator to read.
+    pub(crate) fn has_query(&self) -> bool {
+        self.is_query() || self.is_query_plan()
+    }
+
     pub(crate) fn set_header(&mut self, name: &str, value: impl Into<String>) {
         self.remove_header(name);
         self.headers.push((name.to_owned(), value.into()));

@@ -21,11 +21,9 @@ pub(crate) const MAX_TTL_SECONDS: i64 = i32::MAX as i64;
 /// The most levels of objects and arrays in an item, itself included. The service allows 128. This is lower so that a JSON
 /// parser with a limit of 127 levels can read the item within an envelope on a page of the change feed.
 pub(crate) const MAX_ITEM_DEPTH: usize = 124;
-/// The most levels of a query: see [`check_query`](crate::query_depth::check_query). The service allows 2,000 ANDs in a query. This is lower
-/// because the emulator's evaluation is recursive, and has the 2 MB of stack of a thread.
-pub(crate) const MAX_QUERY_DEPTH: usize = 256;
-/// The most levels of brackets in a query. The emulator allows fewer.
-pub(crate) const MAX_QUERY_BRACKETS: usize = 64;
+/// The stack of a thread that executes queries, in bytes. The emulator's evaluation is recursive; a query has at most
+/// [`MAX_LEVELS`](query_depth::MAX_LEVELS) levels. Memory is used only as far as a query needs it.
+pub(crate) const QUERY_STACK_BYTES: usize = 128 * 1024 * 1024;
 /// The longest duration of a split or merge.
 pub(crate) const MAX_TRANSITION: Duration = Duration::from_secs(600);
 /// The most physical partitions that a container can be given at once.

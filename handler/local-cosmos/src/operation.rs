@@ -110,9 +110,9 @@ fn action(incoming: &Incoming, segments: &[&str]) -> Action {
         (Method::Post, ["dbs", _, "colls", _, "docs"]) => {
             if incoming.flag("x-ms-cosmos-is-batch-request") {
                 Action::Batch
-            } else if incoming.flag("x-ms-cosmos-is-query-plan-request") {
+            } else if incoming.is_query_plan() {
                 Action::QueryPlan
-            } else if is_query(incoming) {
+            } else if incoming.is_query() {
                 Action::Query
             } else if incoming.flag("x-ms-documentdb-is-upsert") {
                 Action::Upsert
@@ -126,20 +126,16 @@ fn action(incoming: &Incoming, segments: &[&str]) -> Action {
         (Method::Get, ["dbs", _, "colls", _, "docs", _]) => Action::Read,
         (Method::Get, ["dbs", _, "colls", _, "docs"]) if incoming.header("a-im").is_some() => Action::ChangeFeed,
         (Method::Get, ["dbs", _, "colls", _, "docs"]) => Action::Query,
-        (Method::Post, ["dbs", _, "colls"]) if !is_query(incoming) => Action::CreateContainer,
+        (Method::Post, ["dbs", _, "colls"]) if !incoming.is_query() => Action::CreateContainer,
         (Method::Get, ["dbs", _, "colls", _]) => Action::ReadContainer,
         (Method::Get, ["dbs", _, "colls", _, "pkranges"]) => Action::ReadPartitions,
         (Method::Put, ["dbs", _, "colls", _]) => Action::ReplaceContainer,
         (Method::Delete, ["dbs", _, "colls", _]) => Action::DeleteContainer,
         (Method::Delete, ["dbs", _]) => Action::DeleteDatabase,
         (Method::Get, [] | ["dbs"] | ["dbs", _] | ["dbs", _, "colls"]) => Action::ReadMetadata,
-        (Method::Post, ["dbs"] | ["dbs", _, "colls"]) if is_query(incoming) => Action::ReadMetadata,
+        (Method::Post, ["dbs"] | ["dbs", _, "colls"]) if incoming.is_query() => Action::ReadMetadata,
         _ => Action::Other,
     }
-}
-
-pub(crate) fn is_query(incoming: &Incoming) -> bool {
-    incoming.flag("x-ms-documentdb-isquery") || incoming.flag("x-ms-documentdb-query")
 }
 
 /// The segments of the path, decoded.

@@ -6,7 +6,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use crate::limits::MAX_QUERY_BRACKETS;
+use query_depth::MAX_BRACKETS;
 
 /// A step of a property path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -226,7 +226,7 @@ fn tokens(query: &str) -> Option<Vec<Token>> {
             }
             '(' | '[' | '{' => {
                 depth += 1;
-                if depth > MAX_QUERY_BRACKETS {
+                if depth > MAX_BRACKETS {
                     return None;
                 }
                 Token::Open(character)

@@ -124,7 +124,7 @@ impl Documents {
 
 /// Fails if the container holds a document that is not a sample: it is probably not one for trying out.
 async fn refuse_other_documents(container: &Container, name: &str) -> Result<(), Error> {
-    let query = format!("SELECT VALUE c.id FROM c WHERE {}", NOT_A_SAMPLE);
+    let query = format!("SELECT VALUE c.id FROM c WHERE {NOT_A_SAMPLE}");
     let mut continuation = None;
     loop {
         let page = container.query(&query, &Map::new(), None, NonZeroU32::MIN, continuation.as_deref()).await?;

@@ -72,6 +72,21 @@ async fn an_invalid_request_is_rejected_with_the_property_and_the_allowed_values
         ("query", json!({"container": "events", "query": "SELEKT"}), "expected SELECT"),
         (
             "query",
+            json!({"container": "events", "query": format!("SELECT * FROM c WHERE {}c.a", "NOT ".repeat(100_000))}),
+            "a chain of operators of 100000 steps",
+        ),
+        (
+            "query",
+            json!({"container": "events", "query": format!("SELECT * FROM c WHERE c{}", ".a".repeat(5000))}),
+            "the maximum is 256",
+        ),
+        (
+            "query",
+            json!({"container": "events", "query": format!("SELECT * FROM c WHERE c.a{}", " AND c.a".repeat(100_000))}),
+            "nested 100000 levels deep",
+        ),
+        (
+            "query",
             json!({"container": "events", "query": "SELECT * FROM c", "maxItems": 5000}),
             "allowed are 1 to 1000",
         ),

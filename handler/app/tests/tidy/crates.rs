@@ -15,9 +15,10 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("backup-format", "changefeed-backup-format", &[]),
     ("local-host", "local-host", &["processor", "loopback"]),
     ("processor", "changefeed-processor", &["cosmos"]),
-    ("cosmos", "changefeed-cosmos", &[]),
-    ("local-cosmos", "local-cosmos", &["loopback"]),
+    ("cosmos", "changefeed-cosmos", &["query-depth"]),
+    ("local-cosmos", "local-cosmos", &["loopback", "query-depth"]),
     ("loopback", "loopback", &[]),
+    ("query-depth", "query-depth", &[]),
 ];
 
 /// What the tests of any crate may use besides.
