@@ -64,6 +64,7 @@ impl ChangeFeedProcessor {
                 first_retry_delay: Duration::from_secs(1),
                 max_retry_delay: Duration::from_secs(60),
                 checkpointing: Checkpointing::Automatic,
+                as_dotnet: false,
                 clock: Clock::default(),
             },
             notifications: Notifications::default(),
@@ -90,7 +91,8 @@ impl ChangeFeedProcessor {
             );
             return Err(Error::invalid(STARTING, message));
         }
-        let leases = LeaseStore::new(&processor_name, &monitored, leases, settings.clock.clone())?;
+        let leases = LeaseStore::new(&processor_name, &monitored, leases, settings.clock.clone())?
+            .writing_as_dotnet(settings.as_dotnet);
         bootstrap(&monitored, &leases, settings.start_from, settings.mode).await?;
         Ok(RunningProcessor::start(Instance {
             settings,
@@ -163,6 +165,15 @@ impl ProcessorBuilder {
     pub fn retry_delay(mut self, first: Duration, max: Duration) -> Self {
         let first = first.max(MIN_PAUSE);
         (self.settings.first_retry_delay, self.settings.max_retry_delay) = (first, max.max(first));
+        self
+    }
+
+    /// Writes leases only when a .NET processor does, as the Functions trigger is one. After a failure, except throttling,
+    /// the lease is released, and acquired again when leases are next balanced. In AllVersionsAndDeletes mode, a lease has
+    /// no continuation token before its first batch: if that batch fails, the lease starts from now again. This is for
+    /// stand-ins of such programs. By default a lease stays owned during retries, and never skips a change.
+    pub fn as_dotnet(mut self) -> Self {
+        self.settings.as_dotnet = true;
         self
     }
 

@@ -43,6 +43,7 @@ pub(crate) struct Settings {
     pub first_retry_delay: Duration,
     pub max_retry_delay: Duration,
     pub checkpointing: Checkpointing,
+    pub as_dotnet: bool,
     pub clock: Clock,
 }
 

@@ -14,4 +14,5 @@ mod manual;
 mod processor;
 mod shop;
 mod topology;
+mod trigger_deliveries;
 mod unreadable;
