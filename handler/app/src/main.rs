@@ -6,10 +6,12 @@ mod feed;
 mod functions;
 mod http;
 mod jobs;
+mod payload;
 mod process;
 mod routes;
 mod server;
 mod service;
+mod stalled;
 mod status;
 
 fn main() -> std::process::ExitCode {

@@ -7,6 +7,7 @@ mod jobs;
 mod metrics;
 mod options;
 mod retention;
+mod watch;
 
 pub use health::{Health, HealthPort};
 pub use instance::Processing;

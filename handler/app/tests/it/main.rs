@@ -36,6 +36,7 @@ mod restore_plans;
 mod retention;
 mod retention_model;
 mod sample_data;
+mod stalled_leases;
 mod support;
 mod time_to_live;
 mod verify_concurrency;
