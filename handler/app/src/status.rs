@@ -1,7 +1,7 @@
 //! The status of the service: settings without secrets, containers, leases, retention and counters.
 
 use changefeed_history::{ContainerStatus, RetentionStatus, Role};
-use changefeed_processor::{ChangeFeedEstimator, FeedRange, LeaseLag, LeaseObservation, LeaseSet, LeaseState};
+use changefeed_processor::{ChangeFeedEstimator, FeedRange, LeaseLag, LeaseSet, LeaseState};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -135,13 +135,10 @@ impl LeaseStatus {
 impl Status {
     /// Reads the status. A part that cannot be read holds the reason instead.
     pub async fn read(service: &Service) -> Self {
-        // Without the record, which may be unreadable, the states are those of a single look.
-        let record = WatchRecord::load(service.changefeed.containers.of(Role::Jobs)).await;
-        let observations = record.map(|record| record.leases).unwrap_or_default();
         let (containers, captured, jobs, retention) = tokio::join!(
             service.changefeed.containers.status(),
-            leases(service, Feed::Capture, &observations),
-            leases(service, Feed::Jobs, &observations),
+            leases(service, Feed::Capture),
+            leases(service, Feed::Jobs),
             service.changefeed.retention.status(chrono::Utc::now())
         );
         let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
@@ -177,12 +174,15 @@ impl Status {
     }
 }
 
-async fn leases(service: &Service, feed: Feed, observations: &[LeaseObservation]) -> anyhow::Result<Leases> {
+async fn leases(service: &Service, feed: Feed) -> anyhow::Result<Leases> {
     let (container, leases) = service.feed_containers(feed).await?;
+    // Without the record, which may be unreadable, the states are those of a single look.
+    let record = WatchRecord::load(service.changefeed.containers.of(Role::Jobs)).await;
+    let observations = record.map(|record| record.leases).unwrap_or_default();
     let prefix = &service.settings().lease_prefix;
     let set = LeaseSet::open(prefix, container.clone(), leases.clone())?;
     let estimator =
         ChangeFeedEstimator::new(prefix, container, leases)?.stalled_after(service.settings().stalled_after);
-    let lags = estimator.estimate_with(observations).await?;
+    let lags = estimator.estimate_with(&observations).await?;
     Ok(Leases { lags, gap: set.gap().await?, overlap: set.overlap().await? })
 }

@@ -39,16 +39,18 @@ pub enum LeaseState {
 }
 
 impl LeaseState {
-    /// All states.
-    pub const ALL: [Self; 7] = [
-        Self::Ok,
-        Self::Free,
-        Self::PossiblyStalled,
-        Self::Stalled,
-        Self::ReadsFail,
-        Self::HandlerFails,
-        Self::OwnerGone,
-    ];
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Free => "free",
+            Self::PossiblyStalled => "possiblyStalled",
+            Self::Stalled => "stalled",
+            Self::ReadsFail => "readsFail",
+            Self::HandlerFails => "handlerFails",
+            Self::OwnerGone => "ownerGone",
+        }
+    }
 
     /// Whether changes wait and are not processed.
     pub fn is_problem(self) -> bool {
@@ -141,6 +143,7 @@ mod tests {
     fn each_row_of_the_table_has_a_state_of_its_own() {
         let undeliverable = |evidence: &mut Evidence| evidence.has_undeliverable = true;
         assert_eq!(state(undeliverable, Some(50)), LeaseState::Stalled);
+        assert_eq!(serde_json::to_value(LeaseState::Stalled).expect("json"), LeaseState::Stalled.name());
         assert_eq!(state(undeliverable, None), LeaseState::PossiblyStalled);
         assert_eq!(state(undeliverable, Some(1)), LeaseState::PossiblyStalled);
         assert_eq!(state(|_| (), Some(50)), LeaseState::ReadsFail);
@@ -148,10 +151,10 @@ mod tests {
         assert_eq!(state(|evidence| evidence.is_owned = true, Some(40)), LeaseState::HandlerFails);
         assert_eq!(state(|evidence| evidence.is_owned = true, None), LeaseState::Ok);
         for is_owned in [false, true] {
-            let gone = |evidence: &mut Evidence| {
+            let abandoned = |evidence: &mut Evidence| {
                 (evidence.is_owned, evidence.is_abandoned, evidence.has_undeliverable) = (is_owned, true, true);
             };
-            assert_eq!(state(gone, Some(0)), LeaseState::OwnerGone);
+            assert_eq!(state(abandoned, Some(0)), LeaseState::OwnerGone);
         }
     }
 

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_nobody_writes_does_not_count() {
+    fn a_lease_that_no_instance_writes_does_not_count() {
         let seen = looks(&[lease(None, "7", "a"), lease(None, "7", "a"), lease(None, "7", "b"), lease(None, "7", "b")]);
         assert!(!seen.lasted(MINUTE));
     }

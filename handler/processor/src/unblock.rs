@@ -32,7 +32,7 @@ pub struct ChangePage {
     pub continuation_token: Option<String>,
 }
 
-/// What became of a lease whose checkpoint was to be moved.
+/// The outcome for a lease whose checkpoint was to be moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointMove {
     /// It has the new continuation token.

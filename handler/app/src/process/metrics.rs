@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use changefeed_history::CaptureReport;
-use changefeed_processor::{LeaseLag, LeaseState, ProcessorBuilder};
+use changefeed_processor::{LeaseLag, ProcessorBuilder};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -130,25 +130,12 @@ impl Metrics {
             set(&self.lag, lease.lag);
             set(&self.lag_seconds, lease.lag_seconds);
             set(&self.stuck, Some(i64::from(lease.is_stuck)));
-            let state = ("state".to_owned(), state_name(lease.state).to_owned());
+            let state = ("state".to_owned(), lease.state.name().to_owned());
             self.state.get_or_create(&[labels.as_slice(), &[state]].concat()).set(1);
         }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
-    }
-}
-
-/// The name of a state as in the JSON of the status.
-fn state_name(state: LeaseState) -> &'static str {
-    match state {
-        LeaseState::Ok => "ok",
-        LeaseState::Free => "free",
-        LeaseState::PossiblyStalled => "possiblyStalled",
-        LeaseState::Stalled => "stalled",
-        LeaseState::ReadsFail => "readsFail",
-        LeaseState::HandlerFails => "handlerFails",
-        LeaseState::OwnerGone => "ownerGone",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Frees a lease that a document stalls: captures the page with the document, then moves the checkpoint past it.
 //!
 //! Properties wanted: nothing is lost or stored twice, whenever this process or the host is killed; a lease with an owner is
-//! never changed. A page is captured before the checkpoint moves, and versions have the same ids whoever captures them. The
+//! never changed. A page is captured before the checkpoint moves, and versions have the same ids, by whichever process they are captured. The
 //! checkpoint moves under the etag of a lease without an owner. So a crash in between repeats the capture, and of two
 //! processes that free the same lease, one finds it moved.
 
@@ -54,7 +54,7 @@ impl Start {
     }
 }
 
-/// What became of a lease.
+/// The outcome for a lease.
 #[derive(Debug, PartialEq)]
 pub enum Unblocked {
     /// Its checkpoint was moved past these documents.

@@ -35,8 +35,8 @@ impl Look {
     pub fn problems(&self) -> Vec<String> {
         let leases = self.leases.iter().filter_map(|(feed, lease)| {
             let lag = lease.lag.map_or_else(|| "unknown".to_owned(), |lag| lag.to_string());
-            let state = format!("{:?}", lease.state);
-            Some(format!("lease {} of {}: {state}, lag {lag}: {}", lease.lease_token, feed.name(), problem(lease)?))
+            let (token, feed, state) = (&lease.lease_token, feed.name(), lease.state.name());
+            Some(format!("lease {token} of {feed}: {state}, lag {lag}: {}", problem(lease)?))
         });
         leases.chain(self.errors.iter().cloned()).collect()
     }

@@ -1,4 +1,4 @@
-//! Leases that a document stalls, because the Functions trigger cannot deliver it: found, reported and freed, whoever is killed.
+//! Leases that a document stalls, because the Functions trigger cannot deliver it: found, reported and freed, whichever process is killed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -135,7 +135,7 @@ async fn a_lease_that_a_document_stalls_is_reported_and_freed_without_a_loss() {
     assert!(lease["unchangedSince"].is_string() && lease["owner"].is_null(), "{lease}");
     assert_eq!(captured(&world).await, ["before"], "the setting is off");
     let logs = watch(&reporting).await.join("\n");
-    assert!(logs.contains("of capture: Stalled, lag 2: document \"stalls\""), "{logs}");
+    assert!(logs.contains("of capture: stalled, lag 2: document \"stalls\""), "{logs}");
 
     until("the move", DEADLINE, async || {
         let logs = watch(&freeing).await;

@@ -92,7 +92,7 @@ async fn a_lease_in_all_versions_mode_without_a_checkpoint_loses_the_batch_and_s
             break;
         }
     }
-    let first = delivered.first().expect("the trigger goes on");
+    let first = delivered.first().expect("the trigger continues");
     assert!(first["current"]["id"].as_str().is_some_and(|id| id.starts_with("after-")), "{delivered:?}");
     with_deadline(host.running.stop()).await;
 }
