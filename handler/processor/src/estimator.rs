@@ -141,13 +141,18 @@ impl ChangeFeedEstimator {
         let is_free = lease.is_expired(now, expiration);
         // A lease that was just created or released has no owner yet, and is not abandoned.
         let is_abandoned = lease.is_stale(now, expiration);
-        let observation = observations.iter().find(|observation| observation.is_continued_by(&lease));
+        let observation = observations.iter().find(|observation| observation.is_of(&lease));
+        // An instance acquires a lease that is stalled for a moment, again and again.
+        let is_free_but_for_a_moment =
+            observation.is_some_and(|observation| !observation.is_owned && observation.lasted(self.stalled_after));
+        let is_owned = lease.is_owned() && !is_free_but_for_a_moment;
+        let observation = observation.filter(|observation| observation.is_owned == is_owned);
         let undeliverable = match lag {
-            Some(1..) if !lease.is_owned() => self.leases.first_undeliverable(&lease).await.ok().flatten(),
+            Some(1..) if !is_owned => self.leases.first_undeliverable(&lease).await.ok().flatten(),
             _ => None,
         };
         let evidence = Evidence {
-            is_owned: lease.is_owned(),
+            is_owned,
             is_abandoned,
             has_changes: lag != Some(0),
             waiting_since,

@@ -52,18 +52,16 @@ impl LeaseObservation {
     /// The next look. It is a first look if the lease has made progress, if it has an owner now and had none before or the
     /// other way round, or if the last look was more than `max_gap` ago.
     pub fn next(&self, lease: &Lease, now: DateTime<Utc>, max_gap: Duration) -> Self {
-        if !self.is_continued_by(lease) || later(self.seen, max_gap) < now {
+        if !self.is_of(lease) || self.is_owned != lease.is_owned() || later(self.seen, max_gap) < now {
             return Self::first(lease, now);
         }
         let writes = self.writes.saturating_add(u32::from(self.etag != lease.etag));
         Self { etag: lease.etag.clone(), writes, seen: now, ..self.clone() }
     }
 
-    /// Whether the lease still has the continuation token, and an owner or none as before.
-    pub fn is_continued_by(&self, lease: &Lease) -> bool {
-        self.lease_id == lease.id
-            && self.continuation_token == lease.continuation_token
-            && self.is_owned == lease.is_owned()
+    /// Whether this is the lease, and it still has the continuation token.
+    pub(crate) fn is_of(&self, lease: &Lease) -> bool {
+        self.lease_id == lease.id && self.continuation_token == lease.continuation_token
     }
 
     /// Whether an instance has written the lease again and again for at least `duration` without progress.

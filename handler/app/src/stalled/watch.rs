@@ -12,8 +12,9 @@ use super::record::WatchRecord;
 use crate::feed::Feed;
 use crate::service::Service;
 
-/// A lease that the trigger has just acquired is released within this time, if the trigger cannot deliver its next page.
-const ACQUISITION: Duration = Duration::from_millis(500);
+/// A lease that the trigger has just acquired is released within some of these pauses, if the trigger cannot deliver its next page.
+const PAUSE: Duration = Duration::from_millis(300);
+const PAUSES: usize = 5;
 /// Between two looks at a lease without progress. With a longer pause, nothing is known about the time between.
 const MAX_GAP: Duration = Duration::from_secs(600);
 
@@ -95,15 +96,18 @@ async fn look_at(
 }
 
 /// Looks at every lease of a feed. A lease that was free before and has an owner now may be one that the trigger is about to
-/// release again, so it is looked at twice.
+/// release again, so it is looked at a few times.
 async fn observe(set: &LeaseSet, earlier: &[LeaseObservation]) -> Result<Vec<LeaseObservation>> {
     let before = |lease: &Lease| earlier.iter().find(|observation| observation.lease_id == lease.id);
     let mut leases = set.all().await?;
     let was_free = |lease: &Lease| before(lease).is_some_and(|observation| !observation.is_owned);
-    if leases.iter().any(|lease| was_free(lease) && lease.owner.is_some()) {
-        tokio::time::sleep(ACQUISITION).await;
+    for _ in 0..PAUSES {
+        if !leases.iter().any(|lease| was_free(lease) && lease.owner.is_some()) {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
         let again = set.all().await?;
-        for lease in &mut leases {
+        for lease in leases.iter_mut().filter(|lease| lease.owner.is_some()) {
             if let Some(later) = again.iter().find(|later| later.id == lease.id && later.owner.is_none()) {
                 *lease = later.clone();
             }

@@ -28,7 +28,7 @@ fn app(change: impl Fn(&mut Value)) -> TempDir {
         let text = std::fs::read_to_string(root().join(function).join("function.json")).expect("function.json");
         let mut definition: Value = serde_json::from_str(&text).expect("JSON");
         let binding = &mut definition["bindings"][0];
-        (binding["leaseAcquireInterval"], binding["feedPollDelay"]) = (json!(100), json!(20));
+        (binding["leaseAcquireInterval"], binding["feedPollDelay"]) = (json!(400), json!(20));
         binding["leaseRenewInterval"] = json!(200);
         if function == "CosmosChangeFeed" {
             change(binding);
