@@ -6,10 +6,12 @@ mod feed;
 mod functions;
 mod http;
 mod jobs;
+mod payload;
 mod process;
 mod routes;
 mod server;
 mod service;
+mod stalled;
 mod status;
 
 /// Returns the memory of a large batch to the system within seconds. The allocator of glibc keeps more than 100 MB of it.

@@ -1,13 +1,14 @@
 //! The status of the service: settings without secrets, containers, leases, retention and counters.
 
 use changefeed_history::{ContainerState, ContainerStatus, RetentionStatus, Role};
-use changefeed_processor::{ChangeFeedEstimator, FeedRange, LeaseLag, LeaseSet};
+use changefeed_processor::{ChangeFeedEstimator, FeedRange, LeaseLag, LeaseSet, LeaseState};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::feed::Feed;
 use crate::service::{Counts, Service};
+use crate::stalled::{WatchRecord, problem};
 
 /// The status of the service.
 #[derive(Debug, Serialize)]
@@ -60,11 +61,31 @@ pub struct LeaseStatus {
     pub last_checkpoint: Option<String>,
     /// Whether there are changes to capture and no instance makes progress.
     pub is_stuck: bool,
-    /// Since when and why its owner makes no progress.
+    /// Whether it makes progress, and if not, what stops it.
+    pub state: LeaseState,
+    /// Why it makes no progress, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when it was seen without progress, by the function `WatchLeases` or `changefeed process`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unchanged_since: Option<String>,
+    /// The first document of its next page that the Functions trigger cannot deliver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undeliverable: Option<UndeliverableDocument>,
+    /// Since when and why its owner makes no progress, if the owner has recorded that.
     pub failure: Option<LeaseFailure>,
     /// Why the lag could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// A document that the Functions trigger cannot deliver.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UndeliverableDocument {
+    id: Option<String>,
+    lsn: Option<i64>,
+    reason: String,
 }
 
 /// The leases of one feed.
@@ -85,8 +106,18 @@ pub struct LeaseFailure {
 impl LeaseStatus {
     fn of(feed: Feed, lease: LeaseLag) -> Self {
         let rfc3339 = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        let reason = problem(&lease);
+        let undeliverable = lease.undeliverable.map(|change| UndeliverableDocument {
+            id: change.id,
+            lsn: change.lsn,
+            reason: change.reason.to_string(),
+        });
         Self {
             feed,
+            state: lease.state,
+            reason,
+            unchanged_since: lease.unchanged_since.map(rfc3339),
+            undeliverable,
             lease_token: lease.lease_token,
             owner: lease.owner,
             is_free: lease.is_free,
@@ -157,8 +188,13 @@ fn gap_without_leases(containers: &[ContainerStatus], leases: &[LeaseStatus], er
 
 async fn leases(service: &Service, feed: Feed) -> anyhow::Result<Leases> {
     let (container, leases) = service.feed_containers(feed).await?;
+    // Without the record, which may be unreadable, the states are those of a single look.
+    let record = WatchRecord::load(service.changefeed.containers.of(Role::Jobs)).await;
+    let observations = record.map(|record| record.leases).unwrap_or_default();
     let prefix = &service.settings().lease_prefix;
     let set = LeaseSet::open(prefix, container.clone(), leases.clone())?;
-    let lags = ChangeFeedEstimator::new(prefix, container, leases)?.estimate().await?;
+    let estimator =
+        ChangeFeedEstimator::new(prefix, container, leases)?.stalled_after(service.settings().stalled_after);
+    let lags = estimator.estimate_with(&observations).await?;
     Ok(Leases { lags, gap: set.gap().await?, overlap: set.overlap().await? })
 }

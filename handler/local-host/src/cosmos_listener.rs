@@ -1,8 +1,14 @@
 //! A Cosmos DB trigger: reads the change feed of a container and runs a function on every batch.
+//!
+//! A batch with a document that the real trigger cannot deliver fails before the function is called, whatever the retry policy: the
+//! lease is released, acquired again at the next interval, and stalls there. In AllVersionsAndDeletes mode, a lease without a
+//! checkpoint starts from now instead, and loses the batch, as with the real trigger.
 
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedMode, ChangeFeedProcessor, Container, ErrorKind, RunningProcessor, connect};
+use changefeed_processor::{
+    ChangeFeedMode, ChangeFeedProcessor, Container, ErrorKind, RunningProcessor, UndeliverableChange, connect,
+};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,6 +31,8 @@ pub(crate) struct CosmosListener {
 enum NotDelivered {
     #[error("the host is stopping")]
     HostStopped,
+    #[error("the trigger threw an exception: {0}")]
+    Undeliverable(UndeliverableChange),
     #[error("cannot write a change as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -97,8 +105,7 @@ async fn try_start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> 
     let mut builder = ChangeFeedProcessor::builder(&trigger.lease_prefix, monitored, leases)
         .start_from(trigger.start_from)
         .mode(trigger.mode)
-        // The host's processor is that of .NET, which does not do this either.
-        .recreate_leases(false);
+        .as_dotnet();
     if let Some(delay) = trigger.poll_delay {
         builder = builder.poll_delay(delay);
     }
@@ -118,6 +125,9 @@ async fn try_start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> 
     let processor = builder.build(move |context, changes| {
         let deliverer = deliverer.clone();
         async move {
+            if let Some(change) = UndeliverableChange::first(&changes, mode) {
+                return Err(NotDelivered::Undeliverable(change));
+            }
             let documents: Vec<_> = match mode {
                 ChangeFeedMode::LatestVersion => {
                     changes.into_iter().filter_map(|change| change.current).map(with_lsn_last).collect()

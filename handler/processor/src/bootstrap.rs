@@ -141,8 +141,8 @@ async fn first_lease(
         NewLease { version, lease_token, range, continuation_token: None, mode, properties: Map::new() }.build(leases);
     match mode {
         // This mode has no other start, so this can be the first continuation token.
-        ChangeFeedMode::AllVersionsAndDeletes => lease.continuation_token = now,
-        ChangeFeedMode::LatestVersion => now.iter().for_each(|continuation| lease.record_start_from_now(continuation)),
+        ChangeFeedMode::AllVersionsAndDeletes if !leases.writes_as_dotnet() => lease.continuation_token = now,
+        _ => now.iter().for_each(|continuation| lease.record_start_from_now(continuation, leases.writes_as_dotnet())),
     }
     Ok(lease)
 }

@@ -65,6 +65,7 @@ impl ChangeFeedProcessor {
                 max_retry_delay: Duration::from_secs(60),
                 checkpointing: Checkpointing::Automatic,
                 recreates_leases: true,
+                as_dotnet: false,
                 clock: Clock::default(),
             },
             notifications: Notifications::default(),
@@ -91,7 +92,8 @@ impl ChangeFeedProcessor {
             );
             return Err(Error::invalid(STARTING, message));
         }
-        let leases = LeaseStore::new(&processor_name, &monitored, leases, settings.clock.clone())?;
+        let leases = LeaseStore::new(&processor_name, &monitored, leases, settings.clock.clone())?
+            .writing_as_dotnet(settings.as_dotnet);
         bootstrap(&monitored, &leases, settings.start_from, settings.mode).await?;
         Ok(RunningProcessor::start(Instance {
             settings,
@@ -171,6 +173,16 @@ impl ProcessorBuilder {
     /// created again; true by default. New leases start where [`Self::start_from`] says. A .NET processor does not do this.
     pub fn recreate_leases(mut self, recreate: bool) -> Self {
         self.settings.recreates_leases = recreate;
+        self
+    }
+
+    /// Writes leases only when a .NET processor does, as the Functions trigger is one. After a failure, except throttling,
+    /// the lease is released, and acquired again when leases are next balanced. In AllVersionsAndDeletes mode, a lease has
+    /// no continuation token before its first batch: if that batch fails, the lease starts from now again. This is for
+    /// stand-ins of such programs. [Leases that vanish](Self::recreate_leases) are not created again. By default a lease stays owned during retries, and never skips a change.
+    pub fn as_dotnet(mut self) -> Self {
+        self.settings.as_dotnet = true;
+        self.settings.recreates_leases = false;
         self
     }
 

@@ -17,7 +17,13 @@ use crate::container::Container;
 use crate::feed::{FeedPage, Position};
 use crate::lease::{DEFAULT_EXPIRATION, FeedRange, Lease};
 use crate::lease_set::LeaseSet;
+use crate::lease_state::{Evidence, LeaseState};
 use crate::mode::ChangeFeedMode;
+use crate::observation::LeaseObservation;
+use crate::undeliverable::UndeliverableChange;
+
+/// How long a lease may make no progress before it counts as stalled.
+const STALLED_AFTER: Duration = Duration::from_secs(600);
 
 /// The number of concurrent reads of the change feed.
 const CONCURRENCY: usize = 16;
@@ -27,11 +33,14 @@ const CONCURRENCY: usize = 16;
 pub struct ChangeFeedEstimator {
     leases: LeaseSet,
     expiration: Duration,
+    stalled_after: Duration,
 }
 
 /// The estimated lag and the state of one lease.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeaseLag {
+    /// The id of the lease.
+    pub lease_id: String,
     /// The lease token.
     pub lease_token: String,
     /// The instance that owns the lease, even if the lease has expired.
@@ -50,9 +59,16 @@ pub struct LeaseLag {
     pub last_checkpoint: Option<DateTime<Utc>>,
     /// Since when and why the lease makes no progress, if its current owner failed more than once in a row.
     pub failure: Option<(DateTime<Utc>, String)>,
-    /// Whether changes wait and are not processed: the owner fails repeatedly, or the lease was not renewed or not
-    /// checkpointed for longer than the lease expiration interval.
+    /// Whether changes wait and are not processed: the owner fails repeatedly, the lease was not renewed or not
+    /// checkpointed for longer than the lease expiration interval, or its state is another problem.
     pub is_stuck: bool,
+    /// Whether the lease makes progress, and if not, why.
+    pub state: LeaseState,
+    /// Since when the lease was seen without progress; `None` if it was looked at only once.
+    pub unchanged_since: Option<DateTime<Utc>>,
+    /// The first change of the next page that the Functions trigger cannot deliver. Determined only while the lease has no
+    /// owner: an owner of another kind may deliver it.
+    pub undeliverable: Option<UndeliverableChange>,
 }
 
 impl ChangeFeedEstimator {
@@ -63,13 +79,19 @@ impl ChangeFeedEstimator {
     /// partitioned by `/id` or `/partitionKey`.
     pub fn new(processor_name: &str, monitored: Container, leases: Container) -> Result<Self, Error> {
         let leases = LeaseSet::open(processor_name, monitored, leases)?;
-        Ok(Self { leases, expiration: DEFAULT_EXPIRATION })
+        Ok(Self { leases, expiration: DEFAULT_EXPIRATION, stalled_after: STALLED_AFTER })
     }
 
     /// How long a lease lives without renewal; 60 seconds by default. Leases whose owner is an instance of this crate
     /// record their own interval, which takes precedence.
     pub fn lease_expiration_interval(mut self, interval: Duration) -> Self {
         self.expiration = interval;
+        self
+    }
+
+    /// How long a lease may make no progress before it counts as stalled; 10 minutes by default.
+    pub fn stalled_after(mut self, duration: Duration) -> Self {
+        self.stalled_after = duration;
         self
     }
 
@@ -84,13 +106,23 @@ impl ChangeFeedEstimator {
     /// # Errors
     /// When the leases cannot be read.
     pub async fn estimate(&self) -> Result<Vec<LeaseLag>, Error> {
+        self.estimate_with(&[]).await
+    }
+
+    /// As [`Self::estimate`], with what earlier looks at the leases have shown. Without them, a lease that is stalled by a
+    /// document is [`LeaseState::PossiblyStalled`], and failures of .NET owners are not detected.
+    ///
+    /// # Errors
+    /// When the leases cannot be read.
+    pub async fn estimate_with(&self, observations: &[LeaseObservation]) -> Result<Vec<LeaseLag>, Error> {
         // A container that was deleted and created again has other leases.
         let current = Self { leases: self.leases.current().await?, ..self.clone() };
         let leases = current.leases.all().await?;
-        Ok(stream::iter(leases.into_iter().map(|lease| current.lag(lease))).buffered(CONCURRENCY).collect().await)
+        let lag = |lease| current.lag(lease, observations);
+        Ok(stream::iter(leases.into_iter().map(lag)).buffered(CONCURRENCY).collect().await)
     }
 
-    async fn lag(&self, lease: Lease) -> LeaseLag {
+    async fn lag(&self, lease: Lease, observations: &[LeaseObservation]) -> LeaseLag {
         let now = self.leases.leases.clock().now();
         let (lag, waiting_since, error) = match self.read_lag(&lease).await {
             Ok((lag, since)) => (lag, since, None),
@@ -111,8 +143,33 @@ impl ChangeFeedEstimator {
         let is_free = lease.is_expired(now, expiration);
         // A lease that was just created or released has no owner yet, and is not abandoned.
         let is_abandoned = lease.is_stale(now, expiration);
+        let observation = observations.iter().find(|observation| observation.is_of(&lease));
+        // An instance acquires a lease that is stalled for a moment, again and again.
+        let is_free_but_for_a_moment =
+            observation.is_some_and(|observation| !observation.is_owned && observation.lasted(self.stalled_after));
+        let is_owned = lease.is_owned() && !is_free_but_for_a_moment;
+        let observation = observation.filter(|observation| observation.is_owned == is_owned);
+        let undeliverable = match lag {
+            Some(1..) if !is_owned => self.leases.first_undeliverable(&lease).await.ok().flatten(),
+            _ => None,
+        };
+        let evidence = Evidence {
+            is_owned,
+            is_abandoned,
+            has_changes: lag != Some(0),
+            waiting_since,
+            recorded_failure: failure.as_ref().map(|_| lease.failure_of()),
+            waits_too_long,
+            has_undeliverable: undeliverable.is_some(),
+            observation,
+        };
+        let state = evidence.state(now, self.stalled_after);
         LeaseLag {
-            is_stuck: failure.is_some() || lag != Some(0) && (is_abandoned || waits_too_long),
+            is_stuck: state.is_problem(),
+            state,
+            unchanged_since: observation.map(|observation| observation.since),
+            undeliverable,
+            lease_id: lease.id,
             lag_seconds: match lag {
                 Some(0) => Some(0),
                 _ => waiting_since.map(|since| (now - since).num_seconds().max(0)),

@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, ErrorKind};
 
-use crate::lease::FeedRange;
+use crate::lease::{FailureOf, FeedRange};
 
 /// An error of a handler.
 pub(crate) type HandlerError = Box<dyn std::error::Error + Send + Sync>;
@@ -46,6 +46,15 @@ impl ProcessingError {
     /// Whether an operator has to repair something, which is logged as an error and not as a warning.
     pub(crate) fn needs_repair(&self) -> bool {
         matches!(self, Self::UnreadablePage(_) | Self::Gap(_) | Self::Recreated(_))
+    }
+
+    /// What a lease with this error records as failing.
+    pub(crate) fn failure_of(&self) -> FailureOf {
+        if matches!(self, Self::Handler(_) | Self::HandlerPanicked) { FailureOf::Handler } else { FailureOf::Read }
+    }
+
+    pub(crate) fn is_throttling(&self) -> bool {
+        matches!(self, Self::ChangeFeed(error) | Self::Lease(error) if error.kind() == ErrorKind::Throttled)
     }
 
     /// The time that the service asks to wait before the next request.

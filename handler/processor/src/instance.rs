@@ -59,6 +59,7 @@ pub(crate) struct Settings {
     pub checkpointing: Checkpointing,
     /// Whether leases that vanish are created again.
     pub recreates_leases: bool,
+    pub as_dotnet: bool,
     pub clock: Clock,
 }
 

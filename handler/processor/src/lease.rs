@@ -26,6 +26,7 @@ pub(crate) const VERSION_EPK_RANGE: i64 = 1;
 const LAST_CHECKPOINT: &str = "LastCheckpoint";
 const FAILING_SINCE: &str = "FailingSince";
 const FAILURE: &str = "Failure";
+const FAILURE_OF: &str = "FailureOf";
 const RESET_TO: &str = "ResetTo";
 const NOW: &str = "Now";
 const HOLDER: &str = "Holder";
@@ -66,6 +67,7 @@ pub struct Lease {
     /// | `ExpirationIntervalMs` | how long the lease lives without renewal |
     /// | `LastCheckpoint` | the time of the last checkpoint |
     /// | `FailingSince`, `Failure` | since when and why the lease makes no progress |
+    /// | `FailureOf` | what fails: `handler`, or `read`: the change feed or the lease |
     /// | `ResetTo` | where a reset lease starts |
     /// | `Now` | the continuation token at which a start from now began: while `ContinuationToken` is the same, it is no checkpoint |
     #[serde(default)]
@@ -85,6 +87,23 @@ pub struct Lease {
     /// All other fields of the document, which are preserved.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+/// What fails, as an instance records it in its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureOf {
+    Handler,
+    /// The change feed cannot be read, or the lease cannot be written.
+    Read,
+}
+
+impl FailureOf {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Handler => "handler",
+            Self::Read => "read",
+        }
+    }
 }
 
 /// The outer object of `FeedRange` in a lease document.
@@ -152,10 +171,15 @@ impl Lease {
         self.partition_key.as_deref().unwrap_or(&self.id)
     }
 
+    /// Whether the lease has an owner, even if the lease has expired.
+    pub(crate) fn is_owned(&self) -> bool {
+        !self.owner.as_deref().unwrap_or_default().is_empty()
+    }
+
     /// Whether any instance may acquire the lease at `now`: it has no owner, or the owner has not renewed it for longer
     /// than `expiration`.
     pub fn is_expired(&self, now: DateTime<Utc>, expiration: Duration) -> bool {
-        self.owner.as_deref().unwrap_or_default().is_empty() || self.is_stale(now, expiration)
+        !self.is_owned() || self.is_stale(now, expiration)
     }
 
     /// Whether the lease was last written more than `duration` before `now`.
@@ -202,6 +226,12 @@ impl Lease {
         Some((self.time(FAILING_SINCE)?, self.properties.get(FAILURE)?.as_str()?))
     }
 
+    /// What makes no progress, if the lease failed more than once in a row.
+    pub(crate) fn failure_of(&self) -> FailureOf {
+        let recorded = self.properties.get(FAILURE_OF).and_then(Value::as_str);
+        if recorded == Some(FailureOf::Read.name()) { FailureOf::Read } else { FailureOf::Handler }
+    }
+
     /// Where a reset lease starts.
     pub(crate) fn reset_to(&self) -> Option<DateTime<Utc>> {
         self.time(RESET_TO)
@@ -212,11 +242,18 @@ impl Lease {
         self.properties.get(NOW)?.as_str()
     }
 
+    /// Removes the continuation token at which a start from now begins.
+    pub(crate) fn forget_start_from_now(&mut self) {
+        self.properties.remove(NOW);
+    }
+
     /// Records the continuation token at which a start from now begins. A .NET processor that takes the lease over continues
-    /// there, too.
-    pub(crate) fn record_start_from_now(&mut self, continuation: &str) {
+    /// there, too, unless the lease is written `as_dotnet`: such a processor stores no continuation token before its first batch.
+    pub(crate) fn record_start_from_now(&mut self, continuation: &str, as_dotnet: bool) {
         self.properties.insert(NOW.to_owned(), continuation.into());
-        self.continuation_token = Some(continuation.to_owned());
+        if !as_dotnet {
+            self.continuation_token = Some(continuation.to_owned());
+        }
     }
 
     /// The continuation token of the last checkpoint; `None` while the lease has only that of its start from now.
@@ -226,7 +263,7 @@ impl Lease {
 
     /// Removes the continuation token and what was recorded about it. The lease starts at `to`, if given.
     pub(crate) fn reset(&mut self, to: Option<DateTime<Utc>>) {
-        for name in [LAST_CHECKPOINT, FAILING_SINCE, FAILURE, RESET_TO, NOW] {
+        for name in [LAST_CHECKPOINT, FAILING_SINCE, FAILURE, FAILURE_OF, RESET_TO, NOW] {
             self.properties.remove(name);
         }
         self.continuation_token = None;
@@ -243,12 +280,14 @@ impl Lease {
     }
 
     /// Records why the lease makes no progress; `None` once it makes progress again.
-    pub(crate) fn record_failure(&mut self, failure: Option<&str>, now: DateTime<Utc>) {
-        let Some(failure) = failure else {
-            self.properties.remove(FAILING_SINCE);
-            self.properties.remove(FAILURE);
+    pub(crate) fn record_failure(&mut self, failure: Option<(FailureOf, &str)>, now: DateTime<Utc>) {
+        let Some((of, failure)) = failure else {
+            for name in [FAILING_SINCE, FAILURE, FAILURE_OF] {
+                self.properties.remove(name);
+            }
             return;
         };
+        self.properties.insert(FAILURE_OF.to_owned(), of.name().into());
         if self.time(FAILING_SINCE).is_none() {
             self.properties.insert(FAILING_SINCE.to_owned(), lease_time::write(now));
         }
@@ -348,8 +387,10 @@ mod tests {
         let mut lease =
             Lease::read(json!({"id": "x..0", "LeaseToken": "0", "properties": {"mine": "kept"}})).expect("lease");
         let time = |seconds| DateTime::from_timestamp(seconds, 0).expect("time");
-        lease.record_failure(Some("first"), time(10));
-        lease.record_failure(Some("second"), time(20));
+        lease.record_failure(Some((FailureOf::Read, "first")), time(10));
+        assert_eq!(lease.failure_of(), FailureOf::Read);
+        lease.record_failure(Some((FailureOf::Handler, "second")), time(20));
+        assert_eq!(lease.failure_of(), FailureOf::Handler);
         assert_eq!((lease.failure(), lease.last_checkpoint()), (Some((time(10), "second")), None));
         lease.checkpoint("\"7\"", time(30));
         assert_eq!((lease.failure(), lease.last_checkpoint()), (None, Some(time(30))));
@@ -359,14 +400,14 @@ mod tests {
         assert_eq!((lease.reset_to(), &lease.properties["mine"]), (None, &json!("kept")));
         // A value that cannot be read is overwritten.
         lease.properties.insert(FAILING_SINCE.to_owned(), json!("in the summer"));
-        lease.record_failure(Some("third"), time(50));
+        lease.record_failure(Some((FailureOf::Read, "third")), time(50));
         assert_eq!(lease.failure(), Some((time(50), "third")));
     }
 
     #[test]
     fn a_start_from_now_is_no_checkpoint_until_the_first_one() {
         let mut lease = Lease::read(json!({"id": "x..0", "LeaseToken": "0"})).expect("lease");
-        lease.record_start_from_now("\"5\"");
+        lease.record_start_from_now("\"5\"", false);
         assert_eq!((lease.continuation_token.as_deref(), lease.checkpointed()), (Some("\"5\""), None));
         // A .NET processor leaves the property where it is.
         lease.continuation_token = Some("\"6\"".to_owned());

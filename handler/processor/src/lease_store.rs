@@ -4,7 +4,7 @@
 //! Every update carries the etag of the document that it is based on. If the document has another etag, the update reads
 //! it and decides again. No update overwrites a change that it has not seen.
 
-use changefeed_cosmos::{Error, ErrorKind, Key, KeyPath, Written, display_key_paths};
+use changefeed_cosmos::{Error, ErrorKind, Key, KeyPath, Written, display_key_paths, without_system_properties};
 use chrono::{DateTime, Duration, Utc};
 use futures::TryStreamExt;
 use serde::Serialize;
@@ -26,6 +26,19 @@ pub(crate) struct Lock {
     etag: Option<String>,
 }
 
+/// The outcome of an attempt to store a continuation token in a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    /// The lease has the continuation token.
+    Done,
+    /// Another instance wrote the lease between the read and the write.
+    Changed,
+    /// The lease is not in the state in which it may be written.
+    Refused,
+    /// The lease does not exist, or has another continuation token than the one known.
+    Outdated,
+}
+
 /// The leases of one processor on one monitored container.
 #[derive(Clone, Debug)]
 pub(crate) struct LeaseStore {
@@ -33,6 +46,7 @@ pub(crate) struct LeaseStore {
     processor_name: String,
     prefix: String,
     clock: Clock,
+    as_dotnet: bool,
 }
 
 impl LeaseStore {
@@ -60,7 +74,7 @@ impl LeaseStore {
             return Err(Error::invalid(format!("opening lease container {}", leases.name()), message));
         }
         let prefix = format!("{processor_name}{}", monitored.lease_scope());
-        Ok(Self { container: leases, processor_name: processor_name.to_owned(), prefix, clock })
+        Ok(Self { container: leases, processor_name: processor_name.to_owned(), prefix, clock, as_dotnet: false })
     }
 
     /// The leases of the same processor for containers that were deleted and created again.
@@ -68,7 +82,7 @@ impl LeaseStore {
     /// # Errors
     /// Like [`Self::new`].
     pub(crate) fn reopened(&self, monitored: &Container, leases: Container) -> Result<Self, Error> {
-        Self::new(&self.processor_name, monitored, leases, self.clock.clone())
+        Ok(Self::new(&self.processor_name, monitored, leases, self.clock.clone())?.writing_as_dotnet(self.as_dotnet))
     }
 
     /// The container that stores the leases.
@@ -78,6 +92,15 @@ impl LeaseStore {
 
     pub(crate) fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// A store whose leases are written when a .NET processor would write them; see `ProcessorBuilder::as_dotnet`.
+    pub(crate) fn writing_as_dotnet(self, as_dotnet: bool) -> Self {
+        Self { as_dotnet, ..self }
+    }
+
+    pub(crate) fn writes_as_dotnet(&self) -> bool {
+        self.as_dotnet
     }
 
     /// The clock that leases are written by.
@@ -132,6 +155,37 @@ impl LeaseStore {
             format!("updating lease {}", current.id),
             "another instance changed it during every attempt",
         ))
+    }
+
+    /// Stores a continuation token in a lease that still has that of `known`, if its state is allowed. All other fields stay
+    /// exactly as they are, also those that another processor has written.
+    pub(crate) async fn replace_token(
+        &self,
+        known: &Lease,
+        continuation_token: &str,
+        is_allowed: impl Fn(&Lease) -> bool,
+    ) -> Result<Replaced, Error> {
+        let Some(mut document) = self.read(known.key(), &known.id).await? else { return Ok(Replaced::Outdated) };
+        let current = parse(document.clone())?;
+        if current.continuation_token.as_deref() == Some(continuation_token) {
+            return Ok(Replaced::Done);
+        }
+        if current.continuation_token != known.continuation_token {
+            return Ok(Replaced::Outdated);
+        }
+        let Some(etag) = current.etag.as_deref().filter(|_| is_allowed(&current)) else {
+            return Ok(Replaced::Refused);
+        };
+        document["ContinuationToken"] = Value::from(continuation_token);
+        let document = without_system_properties(document);
+        match self.container.items.replace(&Key::text(known.key()), &known.id, &document, etag).await {
+            Ok(_) => Ok(Replaced::Done),
+            Err(error) => match error.kind() {
+                ErrorKind::PreconditionFailed => Ok(Replaced::Changed),
+                ErrorKind::NotFound => Ok(Replaced::Outdated),
+                _ => Err(error),
+            },
+        }
     }
 
     /// Deletes a lease that still has its etag. Succeeds if it does not exist.

@@ -25,7 +25,7 @@ use crate::context::Context;
 use crate::feed::{FeedPage, Position};
 use crate::health::ProcessingError;
 use crate::instance::{Checkpointing, Instance};
-use crate::lease::{FeedRange, Lease};
+use crate::lease::{FailureOf, FeedRange, Lease};
 use crate::locate::locate;
 use crate::mode::ChangeFeedMode;
 use crate::orphan;
@@ -40,13 +40,15 @@ pub(crate) async fn process(instance: Arc<Instance>, held: Arc<HeldLease>, stop:
     // running then and the lease must not expire.
     let mut renewal = JoinSet::new();
     renewal.spawn(renew(Arc::clone(&instance), Arc::clone(&held), token.clone()));
-    RangeReader { instance: &instance, held: &held, stop, read_up_to: None, pages: 0, is_sole_lease: false }
-        .run(&token)
-        .await;
+    let failed =
+        RangeReader { instance: &instance, held: &held, stop, read_up_to: None, pages: 0, is_sole_lease: false }
+            .run(&token)
+            .await
+            .is_err();
     drop(renewal);
     if held.lost().is_cancelled() {
         log::info!("lease {token} was lost: another instance has acquired it, or it was deleted");
-    } else if stop.is_cancelled()
+    } else if (failed || stop.is_cancelled())
         && let Err(error) = held.release().await
     {
         instance.notifications.error(
@@ -77,6 +79,9 @@ struct RangeReader<'a> {
     is_sole_lease: bool,
 }
 
+/// The lease is to be released, as a .NET processor does after a failure.
+struct Failed;
+
 enum Progress {
     More,
     CaughtUp,
@@ -85,7 +90,7 @@ enum Progress {
 }
 
 impl RangeReader<'_> {
-    async fn run(&mut self, token: &str) {
+    async fn run(&mut self, token: &str) -> Result<(), Failed> {
         let settings = &self.instance.settings;
         // Success clears a failure that the previous owner recorded, so it counts as failed more than once.
         let has_failed = self.held.lease().await.failure().is_some();
@@ -93,8 +98,8 @@ impl RangeReader<'_> {
         loop {
             let page = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return,
-                () = self.held.lost().cancelled() => return,
+                () = self.stop.cancelled() => return Ok(()),
+                () = self.held.lost().cancelled() => return Ok(()),
                 page = self.next_page() => page,
             };
             let progress = match page {
@@ -103,7 +108,7 @@ impl RangeReader<'_> {
                 Err(error) => Err(read_failed(error)),
             };
             let pause = match progress {
-                Ok(Progress::Ended) => return,
+                Ok(Progress::Ended) => return Ok(()),
                 Ok(progress) => {
                     if failures > 1 {
                         self.record_failure(None).await;
@@ -112,7 +117,11 @@ impl RangeReader<'_> {
                     if matches!(progress, Progress::CaughtUp) { settings.poll_delay } else { Duration::ZERO }
                 }
                 // A handler may return an error when it is cancelled.
-                Err(_) if self.stop.is_cancelled() || self.held.lost().is_cancelled() => return,
+                Err(_) if self.stop.is_cancelled() || self.held.lost().is_cancelled() => return Ok(()),
+                Err(error) if settings.as_dotnet && !error.is_throttling() => {
+                    self.instance.notifications.error(Some(token), &error, "; releasing the lease");
+                    return Err(Failed);
+                }
                 Err(error) => {
                     let pause = pause_before_retry(retry_delay, error.retry_after());
                     let next_step = format!("; retrying in {:.1} s", pause.as_secs_f64());
@@ -123,7 +132,7 @@ impl RangeReader<'_> {
                     }
                     failures += 1;
                     if failures > 1 {
-                        self.record_failure(Some(&error.to_string())).await;
+                        self.record_failure(Some((error.failure_of(), &error.to_string()))).await;
                     }
                     retry_delay = (retry_delay * 2).min(settings.max_retry_delay);
                     pause
@@ -137,7 +146,7 @@ impl RangeReader<'_> {
         }
     }
 
-    async fn record_failure(&self, failure: Option<&str>) {
+    async fn record_failure(&self, failure: Option<(FailureOf, &str)>) {
         // The record is for monitoring only; processing does not depend on it.
         if let Err(error) = self.held.record_failure(failure).await {
             log::debug!("could not record whether a lease is failing: {error}");
@@ -199,10 +208,12 @@ impl RangeReader<'_> {
     /// Records that there were no changes up to `continuation`, so that a restart does not move the start. For a start
     /// from now this is not a checkpoint: until the first checkpoint, the operator can choose another start.
     async fn record_start(&self, lease: &Lease, continuation: &str) -> Result<(), Error> {
+        let as_dotnet = self.instance.settings.as_dotnet;
         match (self.start(lease), lease.mode()) {
+            (StartFrom::Now, ChangeFeedMode::AllVersionsAndDeletes) if as_dotnet => Ok(()),
             // Leases of earlier versions have it in the property only.
             (StartFrom::Now, ChangeFeedMode::LatestVersion)
-                if lease.start_from_now().is_some() && lease.continuation_token.is_some() =>
+                if lease.start_from_now().is_some() && (as_dotnet || lease.continuation_token.is_some()) =>
             {
                 Ok(())
             }

@@ -14,8 +14,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::later;
-use crate::lease::{FeedRange, Lease, RangeEnvelope};
+use crate::lease::{FailureOf, FeedRange, Lease, RangeEnvelope};
 use crate::lease_store::LeaseStore;
+use crate::mode::ChangeFeedMode;
 
 pub(crate) struct HeldLease {
     store: LeaseStore,
@@ -107,11 +108,12 @@ impl HeldLease {
     /// Records the continuation token at which a start from now begins.
     pub(crate) async fn record_start_from_now(&self, continuation: &str) -> Result<(), Error> {
         let mut state = self.state.lock().await;
-        self.update(&mut state, |lease| lease.record_start_from_now(continuation)).await
+        let as_dotnet = self.store.writes_as_dotnet();
+        self.update(&mut state, |lease| lease.record_start_from_now(continuation, as_dotnet)).await
     }
 
     /// Records why the lease makes no progress; `None` once it makes progress again.
-    pub(crate) async fn record_failure(&self, failure: Option<&str>) -> Result<(), Error> {
+    pub(crate) async fn record_failure(&self, failure: Option<(FailureOf, &str)>) -> Result<(), Error> {
         let mut state = self.state.lock().await;
         let now = self.store.clock().now();
         self.update(&mut state, |lease| lease.record_failure(failure, now)).await
@@ -120,7 +122,14 @@ impl HeldLease {
     /// Releases the lease. It keeps its continuation token.
     pub(crate) async fn release(&self) -> Result<(), Error> {
         let mut state = self.state.lock().await;
-        self.update(&mut state, |lease| lease.owner = None).await?;
+        let as_dotnet = self.store.writes_as_dotnet();
+        self.update(&mut state, |lease| {
+            lease.owner = None;
+            if as_dotnet && lease.mode() == ChangeFeedMode::AllVersionsAndDeletes {
+                lease.forget_start_from_now();
+            }
+        })
+        .await?;
         state.ended = true;
         Ok(())
     }

@@ -67,7 +67,7 @@ pub enum Command {
     Verify(VerifyArguments),
     /// Show settings, containers, and leases with their lag
     Status(OutputArguments),
-    /// Repair, export, import or reset the leases of the change feeds
+    /// Repair, unblock, export, import or reset the leases of the change feeds
     #[command(subcommand)]
     Leases(LeasesCommand),
 }

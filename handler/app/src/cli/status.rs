@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use changefeed_history::{ContainerState, ContainerStatus, RetentionStatus, Role};
+use changefeed_processor::LeaseState;
 
 use super::exit_code::Exit;
 use super::output::{Output, OutputArguments, print_json, print_line, print_table};
@@ -12,7 +13,7 @@ use crate::status::{LeaseStatus, Status};
 
 /// Shows containers and leases.
 ///
-/// Ends with [`Exit::Found`] when a container is missing, leases have gaps or overlap, or a lease is stuck or unreadable.
+/// Ends with [`Exit::Found`] when a container is missing, leases have gaps or overlap, or a lease makes no progress or is unreadable.
 ///
 /// # Errors
 /// When containers or leases cannot be read.
@@ -136,11 +137,17 @@ fn lease_state(lease: &LeaseStatus) -> String {
     if let (None, Some(error)) = (&lease.failure, &lease.error) {
         return format!("UNREADABLE: {error}");
     }
-    match (&lease.failure, lease.is_stuck, lease.is_free) {
-        (Some(failure), ..) => format!("STUCK since {}: {}", time::of_text(&failure.since), failure.message),
-        (None, true, true) => "STUCK: no instance holds it".to_owned(),
-        (None, true, false) => "STUCK: no progress".to_owned(),
-        (None, false, true) => "free".to_owned(),
-        (None, false, false) => "ok".to_owned(),
-    }
+    let name = match lease.state {
+        LeaseState::Ok => return "ok".to_owned(),
+        LeaseState::Free => return "free".to_owned(),
+        LeaseState::PossiblyStalled => "POSSIBLY STALLED",
+        LeaseState::Stalled => "STALLED",
+        LeaseState::ReadsFail => "READS FAIL",
+        LeaseState::HandlerFails => "HANDLER FAILS",
+        LeaseState::OwnerGone => "OWNER GONE",
+    };
+    let recorded = lease.failure.as_ref().map(|failure| &failure.since);
+    let since = recorded.or(lease.unchanged_since.as_ref());
+    let since = since.map_or_else(String::new, |since| format!(" since {}", time::of_text(since)));
+    format!("{name}{since}: {}", lease.reason.as_deref().unwrap_or_default())
 }

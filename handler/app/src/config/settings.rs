@@ -1,5 +1,6 @@
 //! The settings, read and checked once.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -21,7 +22,11 @@ use super::table::*;
 const MAX_LEASE_PREFIX_BYTES: usize = 200;
 const CONCURRENCY_RANGE: std::ops::RangeInclusive<usize> = 1..=1000;
 const BATCH_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 1..=86_400;
+const STALLED_AFTER_RANGE: std::ops::RangeInclusive<u64> = 1..=86_400;
 const RETENTION_RANGE: std::ops::RangeInclusive<u32> = 1..=36_500;
+
+/// The variable with the folder of the app, which the Functions host sets.
+const APP_ROOT: &str = "FUNCTIONS_APP_ROOT_PATH";
 
 /// The settings of a process.
 #[derive(Clone, Debug)]
@@ -46,6 +51,12 @@ pub struct Settings {
     pub mode: ChangeFeedMode,
     /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
     pub lease_prefix: String,
+    /// How long a lease may make no progress before it counts as stalled.
+    pub stalled_after: Duration,
+    /// Whether the app moves leases past documents that the Functions trigger cannot deliver.
+    pub unblock_leases: bool,
+    /// The folder of the function app, if the Functions host has started this process.
+    pub app_root: Option<PathBuf>,
     /// Access to the locations of backups.
     pub locations: LocationAccess,
     /// Whether the functions for trying out, `Populate` and `Truncate`, do anything.
@@ -87,6 +98,9 @@ impl Settings {
             restore_id_field: stamp_field(source, &RESTORE_ID_FIELD)?,
             mode: mode(text(&MODE))?,
             lease_prefix: lease_prefix(source)?,
+            stalled_after: Duration::from_secs(number(&STALLED_AFTER, text(&STALLED_AFTER), STALLED_AFTER_RANGE)?),
+            unblock_leases: on_or_off(&UNBLOCK_LEASES, text(&UNBLOCK_LEASES))?,
+            app_root: source.get(APP_ROOT).map(|folder| PathBuf::from(folder.expose())),
             locations: locations(source)?,
             tryout_functions: on_or_off(&TRYOUT_FUNCTIONS, text(&TRYOUT_FUNCTIONS))?,
             port: number(&PORT, text(&PORT), 0..=u16::MAX)?,
@@ -125,9 +139,11 @@ impl Settings {
             RESTORE_ID_FIELD.name: self.restore_id_field.as_deref().unwrap_or_default(),
             MODE.name: self.mode.to_string(),
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
+            STALLED_AFTER.name: self.stalled_after.as_secs(),
+            UNBLOCK_LEASES.name: as_on_or_off(self.unblock_leases),
             BACKUP_STORAGE.name: self.locations.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
             BACKUP_HOSTS.name: self.locations.token_hosts,
-            TRYOUT_FUNCTIONS.name: if self.tryout_functions { "on" } else { "off" },
+            TRYOUT_FUNCTIONS.name: as_on_or_off(self.tryout_functions),
             PORT.name: self.port,
         })
     }
@@ -191,6 +207,10 @@ fn on_or_off(setting: &Setting, text: &str) -> Result<bool> {
         "off" => Ok(false),
         _ => Err(invalid(setting.name, "on and off")),
     }
+}
+
+fn as_on_or_off(is_on: bool) -> &'static str {
+    if is_on { "on" } else { "off" }
 }
 
 fn mode(text: &str) -> Result<ChangeFeedMode> {
@@ -267,6 +287,8 @@ mod tests {
         );
         assert!(refused("CHANGEFEED_CONCURRENCY", "0").contains("from 1 to 1000"));
         assert!(refused("FUNCTIONS_CUSTOMHANDLER_PORT", "65536").contains("65535"));
+        assert!(refused("CHANGEFEED_STALLED_AFTER_SECONDS", "0").contains("from 1 to 86400"));
+        assert!(refused("CHANGEFEED_UNBLOCK_LEASES", "no").contains("on"));
         for wrong in ["a/b", "..", "./jobs", "a ", "a\n", "a\tb"] {
             let message = refused("CHANGEFEED_DATABASE", wrong);
             let expected = "setting CHANGEFEED_DATABASE has an invalid value";

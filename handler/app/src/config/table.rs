@@ -23,13 +23,15 @@ pub const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS",
 pub const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
 pub const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
 pub const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
+pub const STALLED_AFTER: Setting = Setting { name: "CHANGEFEED_STALLED_AFTER_SECONDS", default: "600" };
+pub const UNBLOCK_LEASES: Setting = Setting { name: "CHANGEFEED_UNBLOCK_LEASES", default: "on" };
 pub const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
 pub const BACKUP_HOSTS: Setting = Setting { name: "CHANGEFEED_BACKUP_HOSTS", default: "-" };
 pub const TRYOUT_FUNCTIONS: Setting = Setting { name: "CHANGEFEED_TRYOUT_FUNCTIONS", default: "on" };
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the README's table, without those of the connection.
-pub const SETTINGS: [Setting; 19] = [
+pub const SETTINGS: [Setting; 21] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -44,6 +46,8 @@ pub const SETTINGS: [Setting; 19] = [
     RESTORE_ID_FIELD,
     MODE,
     LEASE_PREFIX,
+    STALLED_AFTER,
+    UNBLOCK_LEASES,
     BACKUP_STORAGE,
     BACKUP_HOSTS,
     TRYOUT_FUNCTIONS,

@@ -12,3 +12,4 @@ pub mod run_jobs;
 pub mod status;
 pub mod truncate;
 pub mod verify;
+pub mod watch_leases;

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use changefeed_cosmos::FEED_LSN;
 use changefeed_history::{Batch, CaptureReport};
 use changefeed_processor::{Change, ChangeFeedMode, ChangeFeedProcessor};
-use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
 
 use super::health::Health;
 use super::metrics::Metrics;
 use super::options::ProcessOptions;
 use crate::feed::Feed;
+use crate::payload::payload;
 use crate::service::Service;
 
 /// The name of this function in dead letters.
@@ -86,18 +84,4 @@ enum CaptureError {
     Store(#[from] changefeed_cosmos::Error),
     #[error("could not write a change as JSON: {0}")]
     Json(#[from] serde_json::Error),
-}
-
-/// A change as the Functions host delivers it: the document, or in AllVersionsAndDeletes mode an envelope. Where the document has
-/// another `_lsn` than the metadata, the envelope distinguishes them.
-fn payload(mode: ChangeFeedMode, change: &Change) -> Result<Box<RawValue>, serde_json::Error> {
-    match (mode, &change.current) {
-        (ChangeFeedMode::LatestVersion, Some(document)) if !has_own_lsn(change, document) => to_raw_value(document),
-        _ => to_raw_value(change),
-    }
-}
-
-fn has_own_lsn(change: &Change, document: &Value) -> bool {
-    let in_metadata = change.metadata.as_ref().and_then(|metadata| metadata.lsn);
-    in_metadata.is_some() && document.get(FEED_LSN).is_some_and(|own| own.as_i64() != in_metadata)
 }

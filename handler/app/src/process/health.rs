@@ -14,7 +14,7 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::{Context, Result};
 use changefeed_cosmos::Error;
-use changefeed_processor::{ChangeFeedEstimator, LeaseLag, ProcessorBuilder};
+use changefeed_processor::{ChangeFeedEstimator, LeaseLag, LeaseObservation, ProcessorBuilder};
 
 use super::containers::check_containers;
 use super::metrics::Metrics;
@@ -42,6 +42,14 @@ struct State {
     metrics: Arc<Metrics>,
     estimators: Mutex<Vec<(Feed, ChangeFeedEstimator)>>,
     leases: tokio::sync::Mutex<Option<(Instant, Leases)>>,
+    looked: Mutex<Looked>,
+}
+
+/// What the last look at the leases has shown.
+#[derive(Default)]
+struct Looked {
+    observations: Vec<LeaseObservation>,
+    problems: Vec<String>,
 }
 
 /// The leases of the feeds that could be read.
@@ -65,6 +73,7 @@ impl Health {
             metrics: Arc::new(Metrics::new()),
             estimators: Mutex::default(),
             leases: tokio::sync::Mutex::default(),
+            looked: Mutex::default(),
         }))
     }
 
@@ -124,6 +133,11 @@ impl Health {
         failure
     }
 
+    /// Stores what a look at the leases has shown.
+    pub fn set_looked(&self, observations: Vec<LeaseObservation>, problems: Vec<String>) {
+        *lock(&self.0.looked) = Looked { observations, problems };
+    }
+
     /// The leases, from the cache or read now.
     async fn leases(&self) -> Leases {
         let mut known = self.0.leases.lock().await;
@@ -131,9 +145,10 @@ impl Health {
             return leases.clone();
         }
         let estimators = lock(&self.0.estimators).clone();
+        let observations = lock(&self.0.looked).observations.clone();
         let mut leases = Leases::new();
         for (feed, estimator) in estimators {
-            match tokio::time::timeout(LAG_TIMEOUT, estimator.estimate()).await {
+            match tokio::time::timeout(LAG_TIMEOUT, estimator.estimate_with(&observations)).await {
                 Ok(Ok(estimated)) => leases.push((feed, estimated)),
                 Ok(Err(error)) => log::warn!("could not read the lag of the leases of {}: {error}", feed.name()),
                 Err(_) => log::warn!("reading the lag of the leases of {} timed out", feed.name()),
@@ -196,11 +211,16 @@ async fn live() -> HttpResponse {
     HttpResponse::Ok().body("live\n")
 }
 
+/// An instance that captures is ready. Leases without progress, of any owner, are listed: another instance does not cure them.
 async fn ready(health: Data<Health>) -> HttpResponse {
     let stage = lock(&health.0.stage).clone();
     match stage {
         Stage::Ready(service) => match health.failure(&service).await {
-            None => HttpResponse::Ok().body("ready\n"),
+            None => {
+                let problems: String =
+                    lock(&health.0.looked).problems.iter().map(|problem| format!("{problem}\n")).collect();
+                HttpResponse::Ok().body(format!("ready\n{problems}"))
+            }
             Some(failure) => not_ready(format!("not capturing: {failure}\n")),
         },
         Stage::Starting(None) => not_ready("starting\n".to_owned()),

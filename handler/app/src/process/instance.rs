@@ -1,4 +1,4 @@
-//! A running instance: one processor that captures, one that runs jobs, and the retention.
+//! A running instance: one processor that captures, one that runs jobs, the retention, and looks at the leases.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::jobs::RunningJobs;
 use super::options::ProcessOptions;
 use super::retention::Sweeping;
 use super::start::start_with_retries;
+use super::watch::Watching;
 use crate::service::Service;
 
 /// A running instance.
@@ -19,6 +20,7 @@ pub struct Processing {
     capturing: RunningProcessor,
     working: RunningJobs,
     _sweeping: Sweeping,
+    _watching: Watching,
 }
 
 impl Processing {
@@ -53,7 +55,8 @@ impl Processing {
         match working {
             Ok(Some(working)) => {
                 health.set_ready(&service);
-                Ok(Some(Self { capturing, working, _sweeping: Sweeping::start(service) }))
+                let watching = Watching::start(Arc::clone(&service), health.clone());
+                Ok(Some(Self { capturing, working, _sweeping: Sweeping::start(service), _watching: watching }))
             }
             not_started => {
                 capturing.stop().await;

@@ -31,6 +31,7 @@ pub struct Metrics {
     lag: Gauges,
     lag_seconds: Gauges,
     stuck: Gauges,
+    state: Gauges,
 }
 
 impl Metrics {
@@ -48,6 +49,7 @@ impl Metrics {
             lag: Family::default(),
             lag_seconds: Family::default(),
             stuck: Family::default(),
+            state: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("batches", "Captured batches", metrics.batches.clone());
@@ -78,6 +80,7 @@ impl Metrics {
             "1 if a lease has changes to capture and makes no progress",
             metrics.stuck.clone(),
         );
+        registry.register("lease_state", "1 for the state of a lease, by lease and state", metrics.state.clone());
         metrics
     }
 
@@ -114,7 +117,7 @@ impl Metrics {
 
     /// All metrics as text, with these leases.
     pub fn text(&self, leases: &[(Feed, Vec<LeaseLag>)]) -> Result<String, std::fmt::Error> {
-        for family in [&self.lag, &self.lag_seconds, &self.stuck] {
+        for family in [&self.lag, &self.lag_seconds, &self.stuck, &self.state] {
             family.clear();
         }
         for (feed, lease) in leases.iter().flat_map(|(feed, leases)| leases.iter().map(move |lease| (*feed, lease))) {
@@ -127,6 +130,8 @@ impl Metrics {
             set(&self.lag, lease.lag);
             set(&self.lag_seconds, lease.lag_seconds);
             set(&self.stuck, Some(i64::from(lease.is_stuck)));
+            let state = ("state".to_owned(), lease.state.name().to_owned());
+            self.state.get_or_create(&[labels.as_slice(), &[state]].concat()).set(1);
         }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -9,6 +9,7 @@ mod metrics;
 mod options;
 mod retention;
 mod start;
+mod watch;
 
 pub use health::{Health, HealthPort};
 pub use instance::Processing;

@@ -41,7 +41,9 @@ impl ProcessOptions {
     /// The estimator of the lag of a feed's leases.
     pub async fn estimator(&self, service: &Service, feed: Feed) -> Result<ChangeFeedEstimator> {
         let (container, leases) = service.feed_containers(feed).await?;
-        let estimator = ChangeFeedEstimator::new(&service.settings().lease_prefix, container, leases)?;
+        let settings = service.settings();
+        let estimator = ChangeFeedEstimator::new(&settings.lease_prefix, container, leases)?;
+        let estimator = estimator.stalled_after(settings.stalled_after);
         Ok(match self.lease_expiration_interval {
             Some(interval) => estimator.lease_expiration_interval(interval),
             None => estimator,

@@ -42,6 +42,7 @@ mod retention;
 mod retention_model;
 mod sample_data;
 mod secrets;
+mod stalled_leases;
 mod support;
 mod time_to_live;
 mod tryout_functions;

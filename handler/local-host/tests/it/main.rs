@@ -8,6 +8,7 @@ mod cosmos_trigger;
 mod handler_process;
 mod http_requests;
 mod scripted_handler;
+mod stalls;
 mod start_errors;
 mod test_host;
 mod timer_trigger;

@@ -16,4 +16,5 @@ mod processor;
 mod recovery;
 mod shop;
 mod topology;
+mod trigger_deliveries;
 mod unreadable;

@@ -17,6 +17,17 @@ pub enum LeasesCommand {
         #[command(flatten)]
         feed: FeedArguments,
     },
+    /// Capture documents that stall leases of the Functions trigger, and move the leases past them; safe while it runs
+    Unblock {
+        /// Longest time to look at the leases first, in seconds; the trigger tries again every 13 seconds
+        #[arg(long, value_name = "SECONDS", default_value = "40")]
+        wait: u64,
+        /// Also free leases without a checkpoint: their trigger starts from the beginning
+        #[arg(long)]
+        from_beginning: bool,
+        #[command(flatten)]
+        feed: FeedArguments,
+    },
     /// Print the leases as JSON, for import
     Export {
         #[command(flatten)]

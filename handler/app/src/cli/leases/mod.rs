@@ -3,6 +3,7 @@
 mod arguments;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use changefeed_processor::ChangeFeedMode;
@@ -15,11 +16,23 @@ use super::output::{print_json, print_line};
 use super::start_from::StartFrom;
 use crate::feed::Feed;
 use crate::service::Service;
+use crate::stalled::{Start, unblock_by_hand};
 
-/// Repairs, exports, imports or resets leases.
+/// Repairs, frees, exports, imports or resets leases.
+///
+/// Ends with [`Exit::Found`] when a lease may still be stalled by a document.
 pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
     match command {
         LeasesCommand::Repair { from, feed } => repair(service, *from, feed.feed()).await,
+        LeasesCommand::Unblock { wait, from_beginning, feed } => {
+            let start = if *from_beginning { Start::Beginning } else { Start::Unknown };
+            let (lines, is_any_stalled) =
+                unblock_by_hand(service, feed.feed(), start, Duration::from_secs(*wait)).await?;
+            for line in lines {
+                print_line(&line)?;
+            }
+            return Ok(if is_any_stalled { Exit::Found } else { Exit::Done });
+        }
         LeasesCommand::Export { feed } => print_json(&json!(service.lease_set(feed.feed()).await?.export().await?)),
         LeasesCommand::Import { file, overwrite, feed } => {
             let text = read(file).with_context(|| format!("reading {}", file.display()))?;
