@@ -55,8 +55,8 @@ fn resource_id(link: &str) -> Option<String> {
 
 /// The resource type and link of a path. A feed has the link of its parent.
 fn resource(path: &str) -> (String, String) {
-    let path = percent_decode(path.trim_matches('/'));
-    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    // An id can have a slash, which is encoded in the path.
+    let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(percent_decode).collect();
     match segments.len() {
         0 => (String::new(), String::new()),
         odd if odd % 2 == 1 => (segments[odd - 1].to_lowercase(), segments[..odd - 1].join("/")),
@@ -97,6 +97,7 @@ mod tests {
         assert_eq!(link("/dbs"), ("dbs".into(), String::new()));
         assert_eq!(link("/dbs/a/colls/b/docs/"), ("docs".into(), "dbs/a/colls/b".into()));
         assert_eq!(link("/dbs/a/colls/b/docs/x%20y"), ("docs".into(), "dbs/a/colls/b/docs/x y".into()));
+        assert_eq!(link("/dbs/a/colls/b/docs/x%2Fy"), ("docs".into(), "dbs/a/colls/b/docs/x/y".into()));
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl<'a> SettingValue<'a> {
     pub fn printable(self, setting: &str) -> Result<&'a str, Error> {
         if looks_like_a_secret(self.0) {
             return Err(anyhow!(
-                "setting {setting} holds what looks like a key, a password or a SAS, which belongs into another setting; its value is not shown"
+                "setting {setting} holds what looks like a key, a password, a SAS or a URL, which belongs into another setting; its value is not shown"
             ));
         }
         Ok(self.0)
@@ -57,7 +57,7 @@ fn looks_like_a_secret(text: &str) -> bool {
     let lower = text.to_lowercase();
     let is_key_character = |character: char| character.is_ascii_alphanumeric() || matches!(character, '+' | '/');
     BEFORE_SECRETS.iter().any(|before| lower.contains(before))
-        || text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+        || text.contains("://")
         || text.split(|character| !is_key_character(character)).any(|run| run.len() >= KEY_CHARACTERS)
         || text.contains('~') && CLIENT_SECRET_CHARACTERS.contains(&text.chars().count())
 }

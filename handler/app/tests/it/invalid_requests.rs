@@ -73,7 +73,7 @@ async fn an_invalid_request_is_rejected_with_the_property_and_the_allowed_values
         (
             "query",
             json!({"container": "events", "query": format!("SELECT * FROM c WHERE {}c.a", "NOT ".repeat(100_000))}),
-            "a chain of operators of 100000 steps",
+            "a chain of operators of 100001 steps",
         ),
         (
             "query",

@@ -128,7 +128,7 @@ async fn a_command_prints_no_secret_from_any_setting() {
                 }
                 let run = |arguments: &[&str]| output_within_seconds(command(arguments, &connection, setting, &value));
                 let context = format!("{setting}={value}");
-                assert_hidden(&run(&["status"]), &context);
+                assert_hidden(&run(&["status", "--output", "json"]), &context);
             }
         }
     };
