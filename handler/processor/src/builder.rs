@@ -102,6 +102,7 @@ impl ChangeFeedProcessor {
             handler: Arc::new(self.handler),
             notifications: Arc::new(notifications),
             rebalance: tokio::sync::Notify::new(),
+            replacing_orphans: tokio::sync::Mutex::default(),
         }))
     }
 }

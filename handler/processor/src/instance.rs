@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::change::Change;
 use crate::checkpoint::Checkpointer;
@@ -28,6 +28,8 @@ pub(crate) struct Instance {
     pub notifications: Arc<Notifications>,
     /// Starts the next balancing of the leases without waiting for `lease_acquire_interval`.
     pub rebalance: Notify,
+    /// Held while leases are replaced that record no range and have lost their partition.
+    pub replacing_orphans: Mutex<()>,
 }
 
 impl Instance {
@@ -40,6 +42,7 @@ impl Instance {
             handler: Arc::clone(&self.handler),
             notifications: Arc::clone(&self.notifications),
             rebalance: Notify::new(),
+            replacing_orphans: Mutex::default(),
         }
     }
 }

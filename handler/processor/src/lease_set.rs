@@ -13,7 +13,7 @@ use crate::coverage::{gap, overlap};
 use crate::feed::Position;
 use crate::lease::{DEFAULT_EXPIRATION, FeedRange, Lease};
 use crate::lease_store::LeaseStore;
-use crate::locate::locate;
+use crate::locate::{locate, partitions};
 use crate::mode::ChangeFeedMode;
 use crate::orphan;
 use crate::start_from::StartFrom;
@@ -237,7 +237,7 @@ impl LeaseSet {
         let mut ranges = match lease.range() {
             Some(range) => vec![range],
             None => {
-                let range = locate(&self.monitored, lease, lease.mode()).await?;
+                let range = locate(lease, &partitions(&self.monitored, lease.mode()).await?);
                 vec![range.ok_or_else(|| {
                     let message = "its partition was split or merged at the same time; repeat the command";
                     Error::new(ErrorKind::Gone, format!("finding the feed range of lease {}", lease.id), message)

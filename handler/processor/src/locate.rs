@@ -38,11 +38,6 @@ pub(crate) async fn partitions(monitored: &Container, mode: ChangeFeedMode) -> R
 
 /// The feed range of the partition key range that the lease token names. `None` when it no longer exists: it was split or
 /// merged.
-pub(crate) async fn locate(
-    monitored: &Container,
-    lease: &Lease,
-    mode: ChangeFeedMode,
-) -> Result<Option<FeedRange>, Error> {
-    let partitions = partitions(monitored, mode).await?;
-    Ok(partitions.into_iter().find(|partition| partition.id == lease.lease_token).map(|partition| partition.range))
+pub(crate) fn locate(lease: &Lease, partitions: &[Partition]) -> Option<FeedRange> {
+    partitions.iter().find(|partition| partition.id == lease.lease_token).map(|partition| partition.range.clone())
 }

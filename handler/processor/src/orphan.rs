@@ -9,22 +9,23 @@
 
 use changefeed_cosmos::Error;
 
-use crate::bootstrap::create;
+use crate::bootstrap::{NewLease, create};
 use crate::container::Container;
 use crate::coverage::uncovered;
 use crate::instance::Instance;
-use crate::lease::{Lease, RangeEnvelope};
+use crate::lease::{Lease, RangeEnvelope, VERSION_EPK_RANGE, VERSION_PARTITION_KEY_RANGE};
 use crate::lease_store::LeaseStore;
 use crate::locate::{Partition, partitions};
 use crate::mode::ChangeFeedMode;
 use crate::renewal::HeldLease;
-use crate::topology::successors;
 
-/// Replaces the lease. Stops when this instance loses it.
-pub(crate) async fn replace(instance: &Instance, held: &HeldLease) -> Result<(), Error> {
+/// Replaces the lease, whose partition is not among `partitions`. Stops when this instance loses it.
+pub(crate) async fn replace(instance: &Instance, held: &HeldLease, partitions: &[Partition]) -> Result<(), Error> {
+    // One after another: the first one creates the leases in place of all.
+    let _replacing = instance.replacing_orphans.lock().await;
     let token = held.lease().await.lease_token;
     log::info!("replacing lease {token}: its partition was split or merged, and it records no range");
-    for lease in replacements(&instance.monitored, &instance.leases, instance.settings.mode).await? {
+    for lease in replacements(&instance.leases, partitions, instance.settings.mode).await? {
         if !held.confirm_ownership(instance.settings.lease_expiration_interval).await? {
             return Ok(());
         }
@@ -37,11 +38,12 @@ pub(crate) async fn replace(instance: &Instance, held: &HeldLease) -> Result<(),
 pub(crate) async fn replace_all(monitored: &Container, leases: &LeaseStore) -> Result<(), Error> {
     let all = leases.all().await?;
     let Some(mode) = all.iter().find(|lease| lease.range().is_none()).map(Lease::mode) else { return Ok(()) };
-    let (orphans, _) = sort_out(all, &partitions(monitored, mode).await?);
+    let partitions = partitions(monitored, mode).await?;
+    let (orphans, _) = sort_out(all, &partitions);
     if orphans.is_empty() {
         return Ok(());
     }
-    for lease in replacements(monitored, leases, mode).await? {
+    for lease in replacements(leases, &partitions, mode).await? {
         create(leases, lease).await?;
     }
     for orphan in orphans {
@@ -51,13 +53,29 @@ pub(crate) async fn replace_all(monitored: &Container, leases: &LeaseStore) -> R
 }
 
 /// Leases for the parts of the container that only leases without a range and a partition can have covered.
-async fn replacements(monitored: &Container, leases: &LeaseStore, mode: ChangeFeedMode) -> Result<Vec<Lease>, Error> {
-    let partitions = partitions(monitored, mode).await?;
-    let (orphans, others) = sort_out(leases.all().await?, &partitions);
+async fn replacements(
+    leases: &LeaseStore,
+    partitions: &[Partition],
+    mode: ChangeFeedMode,
+) -> Result<Vec<Lease>, Error> {
+    let (orphans, others) = sort_out(leases.all().await?, partitions);
     let Some(first) = first_to_start(&orphans)? else { return Ok(Vec::new()) };
-    let parts = partitions.iter().flat_map(|partition| uncovered(&partition.range, &others));
-    let parts = parts.map(|part| (part, first.continuation_token.clone())).collect();
-    successors(monitored, leases, first, parts).await
+    let mut first = first.clone();
+    first.record_failure(None, leases.clock().now());
+    let mut replacements = Vec::new();
+    for partition in partitions {
+        for range in uncovered(&partition.range, &others) {
+            let (version, lease_token) = if range == partition.range {
+                (VERSION_PARTITION_KEY_RANGE, partition.id.clone())
+            } else {
+                (VERSION_EPK_RANGE, range.token())
+            };
+            let (continuation_token, properties) = (first.continuation_token.clone(), first.properties.clone());
+            let lease = NewLease { version, lease_token, range, continuation_token, mode, properties };
+            replacements.push(lease.build(leases));
+        }
+    }
+    Ok(replacements)
 }
 
 /// The leases without a range and a partition, and the others with their ranges.

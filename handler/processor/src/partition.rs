@@ -26,7 +26,7 @@ use crate::feed::{FeedPage, Position};
 use crate::health::ProcessingError;
 use crate::instance::{Checkpointing, Instance};
 use crate::lease::{FailureOf, FeedRange, Lease};
-use crate::locate::locate;
+use crate::locate::{locate, partitions};
 use crate::mode::ChangeFeedMode;
 use crate::orphan;
 use crate::renewal::HeldLease;
@@ -170,8 +170,9 @@ impl RangeReader<'_> {
         let range = match lease.range() {
             Some(range) => range,
             None => {
-                let Some(range) = locate(&self.instance.monitored, &lease, settings.mode).await? else {
-                    orphan::replace(self.instance, self.held).await?;
+                let partitions = partitions(&self.instance.monitored, settings.mode).await?;
+                let Some(range) = locate(&lease, &partitions) else {
+                    orphan::replace(self.instance, self.held, &partitions).await?;
                     return Ok(None);
                 };
                 self.held.record_range(&range).await?;

@@ -15,7 +15,7 @@ use crate::feed::Position;
 use crate::lease::Lease;
 use crate::lease_set::LeaseSet;
 use crate::lease_store::Replaced;
-use crate::locate::locate;
+use crate::locate::{locate, partitions};
 use crate::mode::ChangeFeedMode;
 use crate::undeliverable::UndeliverableChange;
 
@@ -62,7 +62,7 @@ impl LeaseSet {
         };
         let range = match lease.range() {
             Some(range) => range,
-            None => locate(&self.monitored, lease, lease.mode()).await?.ok_or_else(|| {
+            None => locate(lease, &partitions(&self.monitored, lease.mode()).await?).ok_or_else(|| {
                 let action = format!("reading the changes of lease {}", lease.id);
                 Error::new(ErrorKind::Gone, action, "its partition was split or merged")
             })?,

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
 use changefeed_processor::{ChangeFeedMode, OperationType, ProcessingError, RunningProcessor, StartFrom};
 use local_cosmos::{Effect, Fault, RequestKind};
@@ -63,18 +64,34 @@ async fn delete(shop: &Shop, container: &'static str) {
     container.delete(None).await.expect("deleted");
 }
 
-/// Writes with a client that has seen no earlier container of this name.
-async fn put(shop: &Shop, id: &str, quantity: u32) {
-    let client = changefeed_processor::connect(&shop.endpoint.connection_string()).await.expect("client");
-    let cart = client.database_client(DATABASE).container_client("cart", None).await.expect("cart");
-    let item = json!({"id": id, "cartId": id, "quantity": quantity});
-    cart.upsert_item(id.to_owned(), id, item, None).await.expect("upsert");
+/// The container that has this name now. The SDK's cache may know the one that was deleted, for a moment.
+async fn container(shop: &Shop, name: &'static str) -> ContainerClient {
+    let found = Mutex::new(None);
+    until(name, async || {
+        let container = shop.client.database_client(DATABASE).container_client(name, None).await;
+        let container = match container {
+            Ok(container) if container.read(None).await.is_ok() => Some(container),
+            _ => None,
+        };
+        *found.lock().expect("found") = container;
+        found.lock().expect("found").is_some()
+    })
+    .await;
+    found.into_inner().expect("found").expect("a container")
 }
 
-async fn resource_id(shop: &Shop, container: &'static str) -> String {
-    let client = changefeed_processor::connect(&shop.endpoint.connection_string()).await.expect("client");
-    let container = client.database_client(DATABASE).container_client(container, None).await.expect("container");
-    let properties = container.read(None).await.expect("read").into_model().expect("model");
+/// Writes into the container that has the name now.
+async fn put(shop: &Shop, id: &str, quantity: u32) {
+    let item = json!({"id": id, "cartId": id, "quantity": quantity});
+    let write = async || {
+        let cart = container(shop, "cart").await;
+        cart.upsert_item(id.to_owned(), id, item.clone(), None).await.is_ok()
+    };
+    until(&format!("the write of {id}"), write).await;
+}
+
+async fn resource_id(shop: &Shop, name: &'static str) -> String {
+    let properties = container(shop, name).await.read(None).await.expect("read").into_model().expect("model");
     properties.system_properties.resource_id.expect("a resource id")
 }
 
@@ -221,9 +238,7 @@ async fn in_all_versions_mode_a_recreated_container_is_read_from_now() {
     })
     .await;
     put(&shop, "new", 1).await;
-    let client = changefeed_processor::connect(&shop.endpoint.connection_string()).await.expect("client");
-    let cart = client.database_client(DATABASE).container_client("cart", None).await.expect("cart");
-    cart.delete_item("new", "new", None).await.expect("delete");
+    container(&shop, "cart").await.delete_item("new", "new", None).await.expect("delete");
     until("the create and the delete", async || *seen.lock().expect("seen") == ["new=1", "deleted"]).await;
     running.stop().await;
 }
