@@ -114,7 +114,7 @@ mod tests {
         DateTime::from_timestamp(1_000_000, 0).expect("a time")
     }
 
-    fn state(change: impl FnOnce(&mut Evidence), observed: Option<u32>) -> LeaseState {
+    fn state(change: impl FnOnce(&mut Evidence<'_>), observed: Option<u32>) -> LeaseState {
         let ago = |seconds| now() - chrono::Duration::seconds(seconds);
         let observation = observed.map(|writes| LeaseObservation {
             lease_id: "x..0".into(),
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn each_row_of_the_table_has_a_state_of_its_own() {
-        let undeliverable = |evidence: &mut Evidence| evidence.has_undeliverable = true;
+        let undeliverable = |evidence: &mut Evidence<'_>| evidence.has_undeliverable = true;
         assert_eq!(state(undeliverable, Some(50)), LeaseState::Stalled);
         assert_eq!(serde_json::to_value(LeaseState::Stalled).expect("json"), LeaseState::Stalled.name());
         assert_eq!(state(undeliverable, None), LeaseState::PossiblyStalled);
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(state(|evidence| evidence.is_owned = true, Some(40)), LeaseState::HandlerFails);
         assert_eq!(state(|evidence| evidence.is_owned = true, None), LeaseState::Ok);
         for is_owned in [false, true] {
-            let abandoned = |evidence: &mut Evidence| {
+            let abandoned = |evidence: &mut Evidence<'_>| {
                 (evidence.is_owned, evidence.is_abandoned, evidence.has_undeliverable) = (is_owned, true, true);
             };
             assert_eq!(state(abandoned, Some(0)), LeaseState::OwnerGone);
@@ -161,12 +161,12 @@ mod tests {
     #[test]
     fn a_lease_without_changes_has_no_problem() {
         for is_owned in [false, true] {
-            let idle = |evidence: &mut Evidence| {
+            let idle = |evidence: &mut Evidence<'_>| {
                 (evidence.is_owned, evidence.has_changes, evidence.waiting_since) = (is_owned, false, None);
             };
             assert!(!state(idle, Some(50)).is_problem());
         }
-        let recent = |evidence: &mut Evidence| {
+        let recent = |evidence: &mut Evidence<'_>| {
             (evidence.is_owned, evidence.waiting_since) = (true, Some(now()));
         };
         assert_eq!(state(recent, Some(50)), LeaseState::Ok);
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_failure_that_the_owner_records_needs_no_other_evidence() {
         let failed = |failure| {
-            move |evidence: &mut Evidence| {
+            move |evidence: &mut Evidence<'_>| {
                 (evidence.is_owned, evidence.recorded_failure) = (true, Some(failure));
             }
         };
