@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{CommandLine, DEADLINE, Handler, World, until};
+use crate::support::{CommandLine, DEADLINE, Handler, Instance, World, until};
 
 const UNREPRESENTABLE: &str = "9999-12-31T24:00:00Z";
 const STALLED_AFTER: (&str, &str) = ("CHANGEFEED_STALLED_AFTER_SECONDS", "1");
@@ -240,6 +240,33 @@ async fn a_job_that_stalls_the_jobs_is_worked_on_and_does_not_stop_the_others() 
     })
     .await;
     host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_lists_leases_without_progress_when_asked_whether_it_is_ready_and_in_its_metrics() {
+    let world = world().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("settings.json");
+    std::fs::write(&file, json!({"Values": {STALLED_AFTER.0: STALLED_AFTER.1}}).to_string()).expect("a file");
+    let arguments = ["--health-port", "0", "--settings", file.to_str().expect("text")];
+    let instance = Instance::start(&world.endpoint.connection_string(), &arguments).expect("an instance");
+    assert_eq!(instance.health("/ready").await, (200, "ready\n".to_owned()));
+    let effect = Effect::Status { status: 403, substatus: 0 };
+    let container = Some("changes".to_owned());
+    world.endpoint.inject(Fault { container, kind: RequestKind::Write, times: 1_000_000, effect });
+    world.put("a", json!({"id": "fails", "pk": "a"})).await;
+    until("a failing handler", DEADLINE, async || {
+        let (code, text) = instance.health("/ready").await;
+        code == 200 && text.contains("of capture: handlerFails, lag 1: the handler failed: ")
+    })
+    .await;
+    until("the metrics", DEADLINE, async || {
+        let (_, text) = instance.health("/metrics").await;
+        text.lines().any(|line| {
+            line.starts_with("changefeed_lease_state{feed=\"capture\"") && line.ends_with("state=\"handlerFails\"} 1")
+        })
+    })
+    .await;
 }
 
 /// Runs the command until it ends or has sent `step` requests and the next one has the effect. Then it is killed. Returns whether

@@ -87,7 +87,7 @@ async fn a_lease_in_all_versions_mode_without_a_checkpoint_loses_the_batch_and_s
     let mut delivered = Vec::new();
     for number in 0..100 {
         account.write(json!({"id": format!("after-{number}"), "pk": "a"})).await;
-        if let Ok(batch) = tokio::time::timeout(Duration::from_millis(200), next(&host)).await {
+        if let Ok(batch) = tokio::time::timeout(Duration::from_secs(1), next(&host)).await {
             delivered = batch;
             break;
         }
