@@ -33,9 +33,9 @@ impl Progress {
         Self { format: FORMAT, backup, segments: Vec::new(), cursor: Value::Null, writer: new_writer() }
     }
 
-    /// The same progress, owned by another writer.
+    /// The same progress, owned by another writer, in the format of this version.
     pub(crate) fn taken_over(self) -> Self {
-        Self { writer: new_writer(), ..self }
+        Self { format: FORMAT, writer: new_writer(), ..self }
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
@@ -46,7 +46,7 @@ impl Progress {
         unseal(text).map(|(progress, _)| progress).map_err(|flaw| match flaw {
             Flaw::NotJson(message) | Flaw::Invalid(message) => message,
             Flaw::NewerFormat(found) => {
-                format!("it has format {found}; this version reads format {FORMAT}: use a later version")
+                format!("it has format {found}; this version reads formats up to {FORMAT}: use a later version")
             }
             Flaw::Changed => "it was changed: its digest does not match its content".into(),
         })
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn other_texts_are_rejected_with_the_reason() {
         assert!(Progress::decode(b"{").is_err_and(|error| error.contains("EOF")));
-        assert!(Progress::decode(br#"{"format": 2}"#).is_err_and(|error| error.contains("format 2")));
+        assert!(Progress::decode(br#"{"format": 3}"#).is_err_and(|error| error.contains("format 3")));
         assert!(Progress::decode(br#"{"format": 1}"#).is_err_and(|error| error.contains("digest")));
     }
 }

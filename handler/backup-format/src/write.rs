@@ -16,6 +16,7 @@ use crate::contents::Contents;
 use crate::deletion::Deletion;
 use crate::document::BackupDocument;
 use crate::error::{Error, ErrorKind};
+use crate::feed_position::FeedPosition;
 use crate::limits::{MAX_MANIFEST_BYTES, MAX_SEGMENT_BYTES};
 use crate::location::{BackupLocation, LocationEntry, Revision};
 use crate::manifest::{BackupHeader, MANIFEST, Manifest};
@@ -32,6 +33,7 @@ pub struct BackupWriter {
     unrecorded: Vec<SegmentRecord>,
     documents: Option<SegmentWriter>,
     deletions: Option<SegmentWriter>,
+    feed: Option<FeedPosition>,
     /// A write failed or was cancelled. Lines that were pushed are lost, so no later cursor may be recorded.
     broken: bool,
 }
@@ -62,7 +64,16 @@ impl BackupWriter {
     }
 
     fn new(location: BackupLocation, progress: Progress, revision: Revision) -> Self {
-        Self { location, progress, revision, unrecorded: Vec::new(), documents: None, deletions: None, broken: false }
+        Self {
+            location,
+            progress,
+            revision,
+            unrecorded: Vec::new(),
+            documents: None,
+            deletions: None,
+            feed: None,
+            broken: false,
+        }
     }
 
     /// Resumes a backup and takes it over: an older writer can no longer record or finish it.
@@ -195,6 +206,12 @@ impl BackupWriter {
         Ok(())
     }
 
+    /// Sets the position at which the next incremental backup starts to read the change feed. [`BackupWriter::finish`] stores it;
+    /// until then it is part of the cursor.
+    pub fn set_feed(&mut self, feed: Option<FeedPosition>) {
+        self.feed = feed;
+    }
+
     /// Finishes the backup: everything was pushed, and `end` is the cursor after the last line.
     ///
     /// # Errors
@@ -204,7 +221,8 @@ impl BackupWriter {
         let contents = Contents::list(&self.location).await?;
         self.check_owner().await?;
         self.clean(contents).await?;
-        let manifest = Manifest::new(self.progress.backup, created_at.into(), self.progress.segments);
+        let manifest =
+            Manifest::new(self.progress.backup, created_at.into(), self.progress.segments).with_feed(self.feed);
         let text = encoded(manifest.encode().map(|(text, _)| text))?;
         if let Err(error) = self.location.create(MANIFEST, text.clone()).await {
             revision_if_written(&self.location, MANIFEST, &text, error).await?;
