@@ -28,6 +28,13 @@ struct Removal {
     expires_at: Option<i64>,
 }
 
+/// A document that does not exist.
+struct Removed {
+    name: DocumentName,
+    /// Seconds since 1970.
+    deleted_ts: Option<i64>,
+}
+
 impl Collector<'_> {
     /// Collects a page of deletions from the versions of a range.
     pub(super) async fn removals(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Collected, Error> {
@@ -53,26 +60,33 @@ impl Collector<'_> {
             serde_json::from_value::<Removal>(row)
                 .map_err(|error| Error::corrupt(format!("listing the deletes in container {}", changes.name()), error))
         };
-        let found = source.page(range, continuation, read, |removal| self.removed(removal)).await?;
-        Ok(Collected {
-            lines: found.items,
-            counts: BackupCounts::default(),
-            next: found.next,
-            processed: found.processed,
-        })
+        let mut found = source.page(range, continuation, read, |removal| self.removed(removal)).await?;
+        // Of several removals of a document, the newest counts.
+        found.items.sort_by_key(|removed| std::cmp::Reverse(removed.deleted_ts));
+        let mut lines = Vec::new();
+        for Removed { name, deleted_ts } in found.items {
+            // Only now, because a page that fails is read again.
+            if self.states.get(&name).is_none() {
+                self.states.insert(&name, ScanState::RepresentedBy(None));
+                lines.push(Line::Deletion(deletion(name, deleted_ts)));
+            }
+        }
+        Ok(Collected { lines, counts: BackupCounts::default(), next: found.next, processed: found.processed })
     }
 
-    /// The deletion of a document that does not exist, once.
-    async fn removed(&self, removal: Removal) -> Result<Option<Line>, Error> {
+    /// The document of a removal, if it does not exist and has no deletion yet. An interrupted worker may have written one too, which
+    /// does no harm.
+    async fn removed(&self, removal: Removal) -> Result<Option<Removed>, Error> {
         let Removal { source_id, partition_key, operation, source_ts, expires_at } = removal;
         let name = DocumentName { id: source_id, partition_key };
-        // It has several such versions; an interrupted worker may have written its deletion too, which does no harm.
         if self.states.get(&name).is_some() {
             return Ok(None);
         }
-        let is_live = self.backups.history.live(&name).await?.is_some();
-        self.states.insert(&name, if is_live { ScanState::IsLive } else { ScanState::RepresentedBy(None) });
+        if self.backups.history.live(&name).await?.is_some() {
+            self.states.insert(&name, ScanState::IsLive);
+            return Ok(None);
+        }
         let deleted_ts = if operation.is_removal() { Some(source_ts) } else { expires_at };
-        Ok((!is_live).then(|| Line::Deletion(deletion(name, deleted_ts))))
+        Ok(Some(Removed { name, deleted_ts }))
     }
 }
