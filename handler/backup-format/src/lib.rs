@@ -46,4 +46,4 @@ pub use segment_reader::{Line, SegmentReader};
 pub use segment_writer::SegmentWriter;
 pub use timestamp::Timestamp;
 pub use verify::{Verification, verify, verify_listing, verify_segment};
-pub use write::{BackupWriter, Resumed, check_empty};
+pub use write::{BackupWriter, Resumed, check_empty, has_unfinished_backup};

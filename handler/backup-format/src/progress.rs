@@ -42,6 +42,14 @@ impl Progress {
         seal(self).map(|(text, _)| text)
     }
 
+    /// Whether the text is only the beginning of a file, or nothing.
+    pub(crate) fn is_half_written(text: &[u8]) -> bool {
+        match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
+            Ok(_) => false,
+            Err(error) => error.is_eof(),
+        }
+    }
+
     pub(crate) fn decode(text: &[u8]) -> Result<Self, String> {
         unseal(text).map(|(progress, _)| progress).map_err(|flaw| match flaw {
             Flaw::NotJson(message) | Flaw::Invalid(message) => message,
@@ -72,6 +80,18 @@ mod tests {
             let text = progress.encode().expect("text");
             prop_assert_eq!(Progress::decode(&text), Ok(progress.clone()));
             prop_assert_ne!(progress.taken_over().encode().expect("text"), text);
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_file_is_half_written_and_nothing_else_is() {
+        let text = Progress::new(header()).encode().expect("text");
+        let end = text.len() - 2;
+        for half in [&text[..0], &text[..1], &text[..end / 2], &text[..end]] {
+            assert!(Progress::is_half_written(half), "{}", String::from_utf8_lossy(half));
+        }
+        for other in [&text[..], &text[1..], b"{\"format\": 9}", b"\0\0\0"] {
+            assert!(!Progress::is_half_written(other), "{}", String::from_utf8_lossy(other));
         }
     }
 

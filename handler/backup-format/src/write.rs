@@ -134,6 +134,24 @@ impl BackupWriter {
         location.delete(PROGRESS).await
     }
 
+    /// Deletes an unfinished backup whose `progress.json` is only a part of a file, which a file system can leave behind after a
+    /// failure. Nothing could resume or restore it. Another damage is left to the user. Returns whether there was such a backup.
+    ///
+    /// # Errors
+    /// When the location cannot be read or written.
+    pub async fn discard_half_written(location: &BackupLocation) -> Result<bool, Error> {
+        let contents = Contents::list(location).await?;
+        if contents.has_manifest || !contents.has_progress {
+            return Ok(false);
+        }
+        let (text, _) = location.read(PROGRESS, MAX_MANIFEST_BYTES).await?;
+        if !Progress::is_half_written(&text) {
+            return Ok(false);
+        }
+        Self::discard(location).await?;
+        Ok(true)
+    }
+
     /// What the backup contains.
     pub fn header(&self) -> &BackupHeader {
         &self.progress.backup
@@ -306,6 +324,15 @@ impl BackupWriter {
         };
         Ok(())
     }
+}
+
+/// Whether a location contains an unfinished backup, even if its `progress.json` is damaged.
+///
+/// # Errors
+/// When the location cannot be read.
+pub async fn has_unfinished_backup(location: &BackupLocation) -> Result<bool, Error> {
+    let contents = Contents::list(location).await?;
+    Ok(contents.has_progress && !contents.has_manifest)
 }
 
 /// Checks that a backup can start at a location.

@@ -3,19 +3,19 @@
 use std::time::Instant;
 
 use changefeed_backup_format::{
-    BackupLocation, BackupWriter, Content, Damage, Line, Manifest, ReadError, Resumed, SegmentKind, SegmentRecord,
-    read_manifest, read_unfinished,
+    BackupHeader, BackupLocation, BackupWriter, Content, Damage, Line, Manifest, ReadError, Resumed, SegmentKind,
+    SegmentRecord, read_manifest, read_unfinished,
 };
 use changefeed_cosmos::{Error, ErrorKind, retry};
 use changefeed_jobs::{JobKind, JobOptions, JobState, Kind, Part, PartPage, Parts, PartsReader, Run, Step};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::backup_record::BackupCounts;
-use super::backup_request::BackupRequest;
+use super::backup_request::{BackupRequest, discard_half_written};
 use super::backups::{BACKUP, Backups};
 use super::collect::{Collected, Collector, Phase};
 use super::feed_cursor::{FeedCursor, FeedStep};
@@ -276,7 +276,11 @@ async fn open(backups: &Backups, run: &Run, request: &BackupRequest) -> Result<O
             }
         }
         Err(ReadError::Damage(Damage::NoManifest)) => {
-            let header = backups.backup_header(request, &id).await?;
+            discard_half_written(&location).await?;
+            // By the service's clock: the removals of the next increment are found by it.
+            let second = run.saved_second().await?;
+            let started_at = DateTime::from_timestamp(second, 0).unwrap_or_else(Utc::now).into();
+            let header = BackupHeader { started_at, ..backups.backup_header(request, &id).await? };
             if header.incremental_from.as_ref().is_some_and(|earlier| earlier.feed.is_none()) {
                 log::warn!(
                     "backup {id} compares all documents with the history: it is as of a time, or the earlier backup has no position in \

@@ -1,7 +1,8 @@
 //! A request for a backup, and the job that it creates.
 
 use changefeed_backup_format::{
-    BackupHeader, Content, EarlierBackup, FeedPosition, Source, check_empty, read_manifest,
+    BackupHeader, BackupLocation, BackupWriter, Content, EarlierBackup, FeedPosition, Source, check_empty,
+    read_manifest,
 };
 use changefeed_cosmos::{Error, timestamp};
 use changefeed_history::{Filter, SCHEMA, TimeExpression, check_filter_count};
@@ -43,6 +44,16 @@ pub struct BackupRequest {
     pub ru_per_second: Option<f64>,
 }
 
+/// Deletes what a failure of the file system left of an unfinished backup, if nothing can resume it.
+pub(super) async fn discard_half_written(location: &BackupLocation) -> Result<(), Error> {
+    if BackupWriter::discard_half_written(location).await.map_err(format_error)? {
+        log::warn!(
+            "{location} had an unfinished backup whose progress.json was only half written; a new backup is started there"
+        );
+    }
+    Ok(())
+}
+
 fn invalid(message: impl Into<String>) -> Error {
     Error::invalid("backing up", message)
 }
@@ -64,6 +75,7 @@ impl Backups {
         }
         let now = Utc::now();
         self.backup_header(request, "").await?;
+        discard_half_written(&location).await?;
         check_empty(&location).await.map_err(format_error)?;
         let locations = std::iter::once(request.to.as_str()).chain(request.incremental_from.as_deref());
         let job = Job {
