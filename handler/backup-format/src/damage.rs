@@ -32,7 +32,7 @@ pub enum Damage {
         message: String,
     },
     /// The backup was written by a later version of this program.
-    #[error("manifest.json has format {found}; this version reads format {known}: use a later version")]
+    #[error("manifest.json has format {found}; this version reads formats up to {known}: use a later version")]
     NewerFormat {
         /// The format of the manifest.
         found: u64,

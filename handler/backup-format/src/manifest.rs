@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::damage::Damage;
 use crate::digest::Digest;
+use crate::feed_position::FeedPosition;
 use crate::limits::{MAX_SEGMENT_BYTES, MAX_UNPACKED_SEGMENT_BYTES};
-use crate::sealed::{FORMAT, Flaw, seal, unseal};
+use crate::sealed::{FORMAT, Flaw, OLDEST_FORMAT, seal, unseal};
 use crate::segment::{SegmentKind, SegmentRecord};
 use crate::timestamp::Timestamp;
 
@@ -28,6 +29,9 @@ pub struct Manifest {
     pub documents: u64,
     /// The number of deletions.
     pub deletions: u64,
+    /// Where the change feed continues after this backup; none if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub feed: Option<FeedPosition>,
     /// The segments in the order in which they were written.
     pub segments: Vec<SegmentRecord>,
 }
@@ -91,6 +95,9 @@ pub struct EarlierBackup {
     pub digest: Digest,
     /// Changes from this time on are in the incremental backup.
     pub since: Timestamp,
+    /// The position in the change feed from which the incremental backup reads; none if it compares all documents.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub feed: Option<FeedPosition>,
 }
 
 impl Manifest {
@@ -98,7 +105,12 @@ impl Manifest {
     pub fn new(backup: BackupHeader, created_at: Timestamp, segments: Vec<SegmentRecord>) -> Self {
         let [documents, deletions] =
             [SegmentKind::Documents, SegmentKind::Deletions].map(|kind| total(&segments, kind).unwrap_or(u64::MAX));
-        Self { format: FORMAT, backup, created_at, documents, deletions, segments }
+        Self { format: FORMAT, backup, created_at, documents, deletions, feed: None, segments }
+    }
+
+    /// The same manifest with the position at which the next incremental backup starts to read the change feed.
+    pub fn with_feed(self, feed: Option<FeedPosition>) -> Self {
+        Self { feed, ..self }
     }
 
     /// The text of the file, and its digest.
@@ -127,9 +139,16 @@ impl Manifest {
         }
     }
 
-    /// A reference to this backup, for an incremental backup that continues it.
+    /// A reference to this backup, for an incremental backup that continues it and compares all documents.
     pub fn as_earlier(&self, digest: Digest) -> EarlierBackup {
-        EarlierBackup { id: self.backup.id.clone(), digest, since: self.complete_until() }
+        EarlierBackup { id: self.backup.id.clone(), digest, since: self.complete_until(), feed: None }
+    }
+
+    /// The segments in the order in which they are applied: deletions first, then documents as they were written.
+    pub fn segments_in_order(&self) -> Vec<&SegmentRecord> {
+        let mut segments: Vec<&SegmentRecord> = self.segments.iter().collect();
+        segments.sort_by_key(|segment| (segment.kind != SegmentKind::Deletions, segment.name));
+        segments
     }
 
     /// The size of all segments' files, in bytes.
@@ -138,6 +157,13 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), Damage> {
+        let read = self.backup.incremental_from.as_ref().and_then(|earlier| earlier.feed.as_ref());
+        for feed in self.feed.iter().chain(read) {
+            if self.format == OLDEST_FORMAT {
+                return Err(Damage::ManifestInvalid { message: "format 1 has no feed position".into() });
+            }
+            feed.check().map_err(|message| Damage::ManifestInvalid { message })?;
+        }
         let mut names = HashSet::new();
         for segment in &self.segments {
             if !names.insert(segment.name) {
@@ -182,6 +208,7 @@ impl From<Flaw> for Damage {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::feed_position::FeedRangePosition;
     use crate::segment::SegmentName;
     use chrono::DateTime;
     use proptest::prelude::*;
@@ -202,6 +229,11 @@ pub(crate) mod tests {
             started_at: DateTime::from_timestamp(1_000_000, 0).expect("time").into(),
             created_by: "test".into(),
         }
+    }
+
+    fn feed(continuation: &str) -> FeedPosition {
+        let range = FeedRangePosition { min: String::new(), max: "FF".into(), continuation: continuation.into() };
+        FeedPosition { resource_id: "r".into(), ranges: vec![range] }
     }
 
     fn record(number: usize, kind: SegmentKind, count: u64) -> SegmentRecord {
@@ -238,7 +270,7 @@ pub(crate) mod tests {
             value["documents"] = json!(3);
         });
         assert!(matches!(sum, Damage::WrongTotal { .. }));
-        assert_eq!(forged(|value| value["format"] = json!(2)), Damage::NewerFormat { found: 2, known: 1 });
+        assert_eq!(forged(|value| value["format"] = json!(3)), Damage::NewerFormat { found: 3, known: 2 });
         for change in [
             |value: &mut Value| value["colour"] = json!("red"),
             |value: &mut Value| value["segments"][0]["kind"] = json!("deletions"),
@@ -248,6 +280,11 @@ pub(crate) mod tests {
             |value: &mut Value| value["backup"]["content"] = json!({"kind": "asOf"}),
             |value: &mut Value| value["backup"]["filter"] = json!([7]),
             |value: &mut Value| value["segments"] = json!({}),
+            |value: &mut Value| value["feed"] = json!({"resourceId": "r", "ranges": []}),
+            |value: &mut Value| {
+                value["feed"] = json!(feed("\"7\""));
+                value["format"] = json!(1);
+            },
         ] {
             assert!(matches!(forged(change), Damage::ManifestInvalid { .. }));
         }
@@ -266,16 +303,17 @@ pub(crate) mod tests {
         #[test]
         fn a_manifest_is_read_back_as_it_was_written(
             id in any::<String>(), counts in proptest::collection::vec(0u64..1_000_000, 0..5), as_of in proptest::option::of(0i64..4_000_000_000),
+            continuation in proptest::option::of(any::<String>()),
         ) {
             let mut header = BackupHeader { id, filter: vec!["a=1".into()], ..header() };
             if let Some(second) = as_of {
                 let moment = DateTime::from_timestamp(second, 0).expect("time").into();
                 header.content = Content::AsOf { moment };
-                header.incremental_from = Some(EarlierBackup { id: "e".into(), digest: Digest::of(b"e"), since: moment });
+                header.incremental_from = Some(EarlierBackup { id: "e".into(), digest: Digest::of(b"e"), since: moment, feed: continuation.as_deref().map(feed) });
             }
             let kind = |number| if as_of.is_some() && number % 2 == 0 { SegmentKind::Deletions } else { SegmentKind::Documents };
             let segments = counts.iter().enumerate().map(|(number, count)| record(number, kind(number), *count)).collect();
-            let manifest = Manifest::new(header.clone(), header.started_at, segments);
+            let manifest = Manifest::new(header.clone(), header.started_at, segments).with_feed(continuation.as_deref().map(feed));
             let (text, digest) = manifest.encode().expect("text");
             prop_assert_eq!(Manifest::decode(&text), Ok((manifest, digest)));
         }

@@ -33,20 +33,28 @@ impl Progress {
         Self { format: FORMAT, backup, segments: Vec::new(), cursor: Value::Null, writer: new_writer() }
     }
 
-    /// The same progress, owned by another writer.
+    /// The same progress, owned by another writer, in the format of this version.
     pub(crate) fn taken_over(self) -> Self {
-        Self { writer: new_writer(), ..self }
+        Self { format: FORMAT, writer: new_writer(), ..self }
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         seal(self).map(|(text, _)| text)
     }
 
+    /// Whether the text is only the beginning of a file, or nothing.
+    pub(crate) fn is_half_written(text: &[u8]) -> bool {
+        match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
+            Ok(_) => false,
+            Err(error) => error.is_eof(),
+        }
+    }
+
     pub(crate) fn decode(text: &[u8]) -> Result<Self, String> {
         unseal(text).map(|(progress, _)| progress).map_err(|flaw| match flaw {
             Flaw::NotJson(message) | Flaw::Invalid(message) => message,
             Flaw::NewerFormat(found) => {
-                format!("it has format {found}; this version reads format {FORMAT}: use a later version")
+                format!("it has format {found}; this version reads formats up to {FORMAT}: use a later version")
             }
             Flaw::Changed => "it was changed: its digest does not match its content".into(),
         })
@@ -76,9 +84,21 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_a_file_is_half_written_and_nothing_else_is() {
+        let text = Progress::new(header()).encode().expect("text");
+        let end = text.len() - 2;
+        for half in [&text[..0], &text[..1], &text[..end / 2], &text[..end]] {
+            assert!(Progress::is_half_written(half), "{}", String::from_utf8_lossy(half));
+        }
+        for other in [&text[..], &text[1..], b"{\"format\": 9}", b"\0\0\0"] {
+            assert!(!Progress::is_half_written(other), "{}", String::from_utf8_lossy(other));
+        }
+    }
+
+    #[test]
     fn other_texts_are_rejected_with_the_reason() {
         assert!(Progress::decode(b"{").is_err_and(|error| error.contains("EOF")));
-        assert!(Progress::decode(br#"{"format": 2}"#).is_err_and(|error| error.contains("format 2")));
+        assert!(Progress::decode(br#"{"format": 3}"#).is_err_and(|error| error.contains("format 3")));
         assert!(Progress::decode(br#"{"format": 1}"#).is_err_and(|error| error.contains("digest")));
     }
 }

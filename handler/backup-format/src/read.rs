@@ -10,7 +10,7 @@ use crate::limits::MAX_MANIFEST_BYTES;
 use crate::location::BackupLocation;
 use crate::manifest::{BackupHeader, MANIFEST, Manifest};
 use crate::progress::{PROGRESS, Progress};
-use crate::segment::{SegmentKind, SegmentRecord};
+use crate::segment::SegmentRecord;
 use crate::segment_reader::{Line, SegmentReader};
 
 /// Reads the lines of a finished backup.
@@ -32,8 +32,7 @@ impl BackupReader {
     /// When there is none, it is damaged, or the location cannot be read.
     pub async fn open(location: BackupLocation) -> Result<Self, ReadError> {
         let (manifest, digest) = read_manifest(&location).await?;
-        let mut segments = manifest.segments.clone();
-        segments.sort_by_key(|segment| (segment.kind != SegmentKind::Deletions, segment.name));
+        let segments = manifest.segments_in_order().into_iter().cloned().collect();
         Ok(Self { location, manifest, digest, segments, next: 0, current: None })
     }
 

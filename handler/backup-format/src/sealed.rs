@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
-/// The format that is written, and the only one that can be read.
-pub(crate) const FORMAT: u32 = 1;
+/// The format that is written.
+pub(crate) const FORMAT: u32 = 2;
+/// The oldest format that can be read.
+pub(crate) const OLDEST_FORMAT: u32 = 1;
 
 const BEFORE: &str = ",\n  \"digest\": \"";
 const DIGITS: usize = 64;
@@ -44,8 +46,8 @@ pub(crate) fn unseal<T: DeserializeOwned>(text: &[u8]) -> Result<(T, Digest), Fl
         flaw(error.to_string())
     })?;
     match format.format {
-        Some(found) if found == u64::from(FORMAT) => (),
         Some(found) if found > u64::from(FORMAT) => return Err(Flaw::NewerFormat(found)),
+        Some(found) if found >= u64::from(OLDEST_FORMAT) => (),
         _ => return Err(Flaw::Invalid("`format` is missing or unknown".into())),
     }
     let (mut content, digest) = open(text).ok_or(Flaw::Changed)?;
@@ -91,8 +93,8 @@ mod tests {
 
     #[test]
     fn newer_formats_and_other_texts_are_rejected_with_the_reason() {
-        let newer = br#"{"anything": [], "format": 2}"#;
-        assert_eq!(unseal::<Value>(newer), Err(Flaw::NewerFormat(2)));
+        let newer = br#"{"anything": [], "format": 3}"#;
+        assert_eq!(unseal::<Value>(newer), Err(Flaw::NewerFormat(3)));
         assert!(matches!(unseal::<Value>(b"{\"format\": 0}"), Err(Flaw::Invalid(_))));
         assert!(matches!(unseal::<Value>(b"{}"), Err(Flaw::Invalid(_))));
         assert!(matches!(unseal::<Value>(b""), Err(Flaw::NotJson(_))));

@@ -16,6 +16,7 @@ use crate::contents::Contents;
 use crate::deletion::Deletion;
 use crate::document::BackupDocument;
 use crate::error::{Error, ErrorKind};
+use crate::feed_position::FeedPosition;
 use crate::limits::{MAX_MANIFEST_BYTES, MAX_SEGMENT_BYTES};
 use crate::location::{BackupLocation, LocationEntry, Revision};
 use crate::manifest::{BackupHeader, MANIFEST, Manifest};
@@ -32,6 +33,7 @@ pub struct BackupWriter {
     unrecorded: Vec<SegmentRecord>,
     documents: Option<SegmentWriter>,
     deletions: Option<SegmentWriter>,
+    feed: Option<FeedPosition>,
     /// A write failed or was cancelled. Lines that were pushed are lost, so no later cursor may be recorded.
     broken: bool,
 }
@@ -62,7 +64,16 @@ impl BackupWriter {
     }
 
     fn new(location: BackupLocation, progress: Progress, revision: Revision) -> Self {
-        Self { location, progress, revision, unrecorded: Vec::new(), documents: None, deletions: None, broken: false }
+        Self {
+            location,
+            progress,
+            revision,
+            unrecorded: Vec::new(),
+            documents: None,
+            deletions: None,
+            feed: None,
+            broken: false,
+        }
     }
 
     /// Resumes a backup and takes it over: an older writer can no longer record or finish it.
@@ -121,6 +132,24 @@ impl BackupWriter {
         }
         delete_all(location, &contents.temporary).await?;
         location.delete(PROGRESS).await
+    }
+
+    /// Deletes an unfinished backup whose `progress.json` is only a part of a file, which a file system can leave behind after a
+    /// failure. Nothing could resume or restore it. Another damage is left to the user. Returns whether there was such a backup.
+    ///
+    /// # Errors
+    /// When the location cannot be read or written.
+    pub async fn discard_half_written(location: &BackupLocation) -> Result<bool, Error> {
+        let contents = Contents::list(location).await?;
+        if contents.has_manifest || !contents.has_progress {
+            return Ok(false);
+        }
+        let (text, _) = location.read(PROGRESS, MAX_MANIFEST_BYTES).await?;
+        if !Progress::is_half_written(&text) {
+            return Ok(false);
+        }
+        Self::discard(location).await?;
+        Ok(true)
     }
 
     /// What the backup contains.
@@ -195,6 +224,12 @@ impl BackupWriter {
         Ok(())
     }
 
+    /// Sets the position at which the next incremental backup starts to read the change feed. [`BackupWriter::finish`] stores it;
+    /// until then it is part of the cursor.
+    pub fn set_feed(&mut self, feed: Option<FeedPosition>) {
+        self.feed = feed;
+    }
+
     /// Finishes the backup: everything was pushed, and `end` is the cursor after the last line.
     ///
     /// # Errors
@@ -204,7 +239,8 @@ impl BackupWriter {
         let contents = Contents::list(&self.location).await?;
         self.check_owner().await?;
         self.clean(contents).await?;
-        let manifest = Manifest::new(self.progress.backup, created_at.into(), self.progress.segments);
+        let manifest =
+            Manifest::new(self.progress.backup, created_at.into(), self.progress.segments).with_feed(self.feed);
         let text = encoded(manifest.encode().map(|(text, _)| text))?;
         if let Err(error) = self.location.create(MANIFEST, text.clone()).await {
             revision_if_written(&self.location, MANIFEST, &text, error).await?;
@@ -288,6 +324,15 @@ impl BackupWriter {
         };
         Ok(())
     }
+}
+
+/// Whether a location contains an unfinished backup, even if its `progress.json` is damaged.
+///
+/// # Errors
+/// When the location cannot be read.
+pub async fn has_unfinished_backup(location: &BackupLocation) -> Result<bool, Error> {
+    let contents = Contents::list(location).await?;
+    Ok(contents.has_progress && !contents.has_manifest)
 }
 
 /// Checks that a backup can start at a location.

@@ -77,7 +77,7 @@ impl Container {
         Self { client, name, definition, staleness, meter }
     }
 
-    /// The SDK's client of the container. Only the reader of the change feed uses it: its requests are not metered.
+    /// The SDK's client of the container. Only the feed reader of the change feed processor uses it: its requests are not metered.
     pub fn sdk_client(&self) -> &ContainerClient {
         &self.client
     }

@@ -6,11 +6,13 @@
 
 mod account;
 mod batch;
+mod change_feed;
 mod connection;
 mod container;
 mod definition;
 mod document_name;
 mod error;
+mod feed_token;
 mod item_address;
 mod key;
 mod key_path;
@@ -33,11 +35,13 @@ mod time_to_live;
 
 pub use account::{Account, Client, Connect};
 pub use batch::BatchWrite;
+pub use change_feed::{FeedItem, FeedPage, FeedStart};
 pub use connection::{Connection, ConnectionString, EndpointUrl, Identity, TokenCredential, connect, token_credential};
 pub use container::{Container, Stored, Written};
 pub use definition::Definition;
 pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key};
 pub use error::{Error, ErrorKind};
+pub use feed_token::{feed_parts, feed_token, session_lsn};
 pub use item_address::printable;
 pub use key::{Key, KeyComponent, KeyNumber};
 pub use key_path::{KeyPath, display_key_paths};

@@ -182,16 +182,22 @@ impl Run {
         self.state().job.job.begun_second
     }
 
+    /// The second at which the job was last saved, since 1970 by the service's clock: it is over or current.
+    pub async fn saved_second(&self) -> Result<i64, Error> {
+        let id = self.id();
+        let deadline = Instant::now() + self.jobs.options().claim;
+        let (jobs, key) = (self.jobs.open().await?, Key::text(&id));
+        let record = retry(deadline, || jobs.read(&key, &id)).await?;
+        let second = record.and_then(|record| record["_ts"].as_i64());
+        second.ok_or_else(|| Error::not_found(format!("reading job {id}"), "the record was deleted"))
+    }
+
     /// Records the second at which the job begins, and waits until it is over: all later writes have a later time. A slice that
     /// is interrupted keeps the recorded second.
     pub async fn settle(&self) -> Result<(), Error> {
-        let (id, settle) = (self.id(), self.jobs.options().settle);
-        let deadline = Instant::now() + self.jobs.options().claim;
-        let (jobs, key) = (self.jobs.open().await?, Key::text(&id));
+        let settle = self.jobs.options().settle;
         // The claim saved it just now.
-        let record = retry(deadline, || jobs.read(&key, &id)).await?;
-        let now = record.and_then(|record| record["_ts"].as_i64());
-        let now = now.ok_or_else(|| Error::not_found(format!("reading job {id}"), "the record was deleted"))?;
+        let now = self.saved_second().await?;
         let begun = self.begun_second();
         if begun.is_none() {
             self.save(|job| job.job.begun_second = Some(now)).await?;

@@ -1,26 +1,19 @@
 //! Reads one page of the change feed of one range, from a position that a lease can store. This is the only file of the
 //! crate that names types of the Cosmos DB SDK.
-//!
-//! A continuation token of the SDK is `c1.` and base64url JSON, with the bounds of each range and the etag that the
-//! service sent for it. A lease stores only that etag, as .NET processors do. It is taken from the SDK's token after each
-//! page, and a new token is made from it for the next page.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use azure_data_cosmos::FeedScope;
-use azure_data_cosmos::feed::ContinuationToken;
 use azure_data_cosmos::models::{ChangeFeedItem, ChangeFeedOperationType};
 use azure_data_cosmos::options::{
     ChangeFeedMode as SdkMode, ChangeFeedOptions, ChangeFeedStartFrom, FeedOptions, MaxItemCountHint,
 };
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use changefeed_cosmos::{Error, ErrorKind, KeyRange, MAX_FAN_OUT};
+use changefeed_cosmos::{Error, ErrorKind, KeyRange, MAX_FAN_OUT, feed_parts, feed_token, session_lsn};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::change::{Change, ChangeMetadata, OperationType};
 use crate::container::Container;
@@ -79,6 +72,7 @@ impl Container {
     ) -> Result<FeedPage, Error> {
         let action = || format!("reading the change feed of {}", self.name());
         let failed = |error| Error::from_sdk(action(), error);
+        let key_range = KeyRange { min: range.min.clone(), max: range.max.clone() };
         let mut options = ChangeFeedOptions::default()
             .with_feed_options(FeedOptions::default().with_max_fan_out(MAX_FAN_OUT))
             .with_mode(match mode {
@@ -96,11 +90,12 @@ impl Container {
                     .map_err(|error| Error::invalid("starting the change feed", error.to_string()))?,
             ),
             Position::Continuation(etag) => {
-                options = options.with_continuation_token(self.token(range, etag, mode));
+                let is_all_versions = mode == ChangeFeedMode::AllVersionsAndDeletes;
+                options =
+                    options.with_continuation_token(feed_token(&self.resource_id, &key_range, etag, is_all_versions));
                 ChangeFeedStartFrom::Beginning
             }
         };
-        let key_range = KeyRange { min: range.min.clone(), max: range.max.clone() };
         let scope = FeedScope::range(key_range.to_sdk()?);
         let pages = self.items.sdk_client().query_change_feed::<Shared>(scope, start, Some(options)).await;
         let mut pages = pages.map_err(failed)?;
@@ -112,7 +107,8 @@ impl Container {
         let request_charge = headers.request_charge().map_or(0.0, |charge| charge.value());
         let partition_key_range_id = headers.partition_key_range_id().map(str::to_owned);
         let session_lsn = headers.session_token().and_then(|token| session_lsn(token.as_str()));
-        let (parts, continuation) = parts(range, &pages.to_continuation_token().map_err(failed)?)?;
+        let (parts, continuation) = feed_parts(&key_range, &pages.to_continuation_token().map_err(failed)?)?;
+        let parts = parts.into_iter().map(|KeyRange { min, max }| FeedRange { min, max }).collect();
         Ok(FeedPage {
             changes: page.into_items().into_iter().map(change).collect(),
             parts,
@@ -122,67 +118,6 @@ impl Container {
             session_lsn,
         })
     }
-
-    fn token(&self, range: &FeedRange, etag: &str, mode: ChangeFeedMode) -> ContinuationToken {
-        let mut token = json!({"op": "ChangeFeed", "rid": self.resource_id, "root": {"kind": "unordered_merge", "active_tokens": [
-            {"min_epk": range.min, "max_epk": range.max, "server_continuation": etag}]}});
-        if mode == ChangeFeedMode::AllVersionsAndDeletes {
-            token["cfm"] = Value::Bool(true);
-        }
-        ContinuationToken::from_string(format!("c1.{}", URL_SAFE_NO_PAD.encode(token.to_string())))
-    }
-}
-
-/// The global sequence number in a session token, `<range id>:<version>#<number>#<region>=<number>…`; in the older form
-/// `<range id>:<number>`.
-fn session_lsn(token: &str) -> Option<i64> {
-    let (_, numbers) = token.split(',').next()?.split_once(':')?;
-    let mut numbers = numbers.split('#');
-    let first = numbers.next()?;
-    numbers.next().unwrap_or(first).parse().ok()
-}
-
-/// The parts of `range`, and its continuation if it is one part. The SDK's token omits the parts that it has not begun to
-/// read.
-fn parts(range: &FeedRange, token: &ContinuationToken) -> Result<(Vec<FeedRange>, Option<String>), Error> {
-    #[derive(Deserialize)]
-    struct Token {
-        root: Root,
-    }
-    #[derive(Deserialize)]
-    struct Root {
-        #[serde(default)]
-        active_tokens: Vec<ActiveToken>,
-    }
-    #[derive(Deserialize)]
-    struct ActiveToken {
-        min_epk: String,
-        max_epk: String,
-        server_continuation: String,
-    }
-    let unreadable = |message: String| Error::corrupt("reading the SDK's continuation token", message);
-    let encoded = token.as_str().strip_prefix("c1.").ok_or_else(|| unreadable("it does not start with c1.".into()))?;
-    let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|error| unreadable(error.to_string()))?;
-    let Token { root: Root { mut active_tokens } } =
-        serde_json::from_slice(&json).map_err(|error| unreadable(error.to_string()))?;
-    active_tokens.sort_by(|left, right| left.min_epk.cmp(&right.min_epk));
-    let mut parts = Vec::new();
-    let mut covered = range.min.clone();
-    let mut last = None;
-    for token in active_tokens {
-        if covered < token.min_epk {
-            parts.push(FeedRange { min: covered, max: token.min_epk.clone() });
-        }
-        covered = token.max_epk.clone();
-        parts.push(FeedRange { min: token.min_epk, max: token.max_epk });
-        last = Some(token.server_continuation);
-    }
-    if covered < range.max {
-        parts.push(FeedRange { min: covered, max: range.max.clone() });
-    }
-    let continuation = last.ok_or_else(|| unreadable("it names no range".into()))?;
-    let is_whole = parts.len() == 1;
-    Ok((parts, is_whole.then_some(continuation)))
 }
 
 fn change(item: ChangeFeedItem<Shared>) -> Change {
@@ -239,31 +174,5 @@ mod tests {
             let page = container.read_feed(&range, &position, ChangeFeedMode::LatestVersion, None).await;
             assert!(page.expect("page").parts.len() > 1);
         }
-    }
-
-    #[test]
-    fn a_part_that_the_sdk_has_not_begun_to_read_is_a_part_of_its_own() {
-        let token = |tokens: Value| {
-            let token = json!({"root": {"kind": "unordered_merge", "active_tokens": tokens}}).to_string();
-            ContinuationToken::from_string(format!("c1.{}", URL_SAFE_NO_PAD.encode(token)))
-        };
-        let range = FeedRange { min: String::new(), max: "40".into() };
-        let read_parts = |tokens| {
-            let (parts, continuation) = parts(&range, &token(tokens)).expect("parts");
-            (parts.iter().map(FeedRange::token).collect::<Vec<_>>().join(" "), continuation)
-        };
-        let read = |min: &str, max: &str| json!({"min_epk": min, "max_epk": max, "server_continuation": "1"});
-        assert_eq!(read_parts(json!([read("", "40")])), ("-40".to_owned(), Some("1".to_owned())));
-        assert_eq!(read_parts(json!([read("", "20")])), ("-20 20-40".to_owned(), None));
-        assert_eq!(read_parts(json!([read("30", "40"), read("10", "20")])), ("-10 10-20 20-30 30-40".to_owned(), None));
-        assert!(parts(&range, &token(json!([]))).is_err());
-    }
-
-    #[test]
-    fn the_sequence_number_is_read_from_a_session_token() {
-        assert_eq!(session_lsn("0:-1#42"), Some(42));
-        assert_eq!(session_lsn("3:1#1234#1=1200#2=1100"), Some(1234));
-        assert_eq!(session_lsn("0:77"), Some(77));
-        assert_eq!(session_lsn("nonsense"), None);
     }
 }

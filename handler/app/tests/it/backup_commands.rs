@@ -244,3 +244,82 @@ async fn damaged_and_missing_backups_are_named_and_have_distinct_exit_codes() {
     assert_eq!(handler.get(&format!("/api/backups/{id}")).await.1["counts"]["documents"], 50);
     assert_eq!(handler.post("/api/restores", &json!({"from": location})).await.0.as_u16(), 400);
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_could_not_be_written_is_resumed_by_the_same_command() {
+    let setup = Setup::with_documents(700).await;
+    let location = setup.location("b");
+    let create = ["backup", "create", "--to", &location, "--reason", "nightly"];
+    // A file may have this many blocks: a write fails in its middle, as on a full disk.
+    let limited = async |blocks: u32| {
+        let mut command = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_changefeed")]).args(create).stdin(Stdio::null());
+        command.env("CosmosDB", setup.world.endpoint.connection_string());
+        tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("joined")
+    };
+    let files = || {
+        let entries = std::fs::read_dir(&location).into_iter().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    // There is no room for any file, and then none for a segment.
+    for (blocks, left, verified_code) in [(0, &[][..], 1), (8, &["progress.json"], 3)] {
+        let failed = limited(blocks).await;
+        let printed = [failed.stdout, failed.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed);
+        assert_eq!(failed.status.code(), Some(1), "{printed}");
+        assert!(printed.contains("File too large"), "{printed}");
+        assert_eq!(printed.contains("run the same command again"), !left.is_empty(), "{printed}");
+        assert_eq!(files(), left, "nothing else stays");
+        let verified = setup.run(&["backup", "verify", &location]).await;
+        assert_eq!(verified.status.code(), Some(verified_code), "there is no backup, and then an unfinished one");
+    }
+    let other = setup.run(&[&create[..], &["--filter", "even=true"]].concat()).await;
+    assert_eq!(other.status.code(), Some(1), "other options do not resume it");
+    let resumed = setup.json(0, &create).await;
+    assert_eq!((&resumed["state"], &resumed["counts"]["documents"]), (&json!("done"), &json!(700)), "{resumed}");
+    assert_eq!(setup.json(0, &["backup", "verify", &location]).await["damages"], json!([]));
+    let jobs = setup.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'backup' AND c.state = 'done'").await;
+    assert_eq!(jobs.len(), 1);
+    // The first attempt wrote nothing, so the second created another job; the third resumed the second.
+    assert_eq!(setup.world.query("jobs", "SELECT * FROM c WHERE c.kind = 'backup'").await.len(), 2);
+
+    // A file system that replaces a file in steps can leave the beginning of one.
+    let half = setup.location("half");
+    std::fs::create_dir(&half).expect("folder");
+    for text in ["", "{\n  \"format\": 2,\n  \"backup\": {"] {
+        std::fs::write(Path::new(&half).join("progress.json"), text).expect("written");
+        std::fs::write(Path::new(&half).join("part-00000.ndjson.zst"), "torn").expect("written");
+        assert_eq!(setup.json(0, &["backup", "create", "--to", &half]).await["counts"]["documents"], 700);
+        std::fs::remove_dir_all(&half).expect("removed");
+        std::fs::create_dir(&half).expect("folder");
+    }
+    // A damaged file may be another version's: it is discarded on request only.
+    std::fs::write(Path::new(&half).join("progress.json"), "{\"format\": 9}").expect("written");
+    assert_eq!(setup.run(&["backup", "create", "--to", &half]).await.status.code(), Some(1));
+    setup.json(0, &["backup", "create", "--to", &half, "--discard"]).await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_without_the_permission_to_write_is_resumed_by_the_same_command() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let setup = Setup::with_documents(50).await;
+    let location = setup.location("b");
+    let set_mode = |mode| std::fs::set_permissions(&location, std::fs::Permissions::from_mode(mode)).expect("mode");
+    std::fs::create_dir(&location).expect("folder");
+    set_mode(0o555);
+    if std::fs::write(Path::new(&location).join("x"), "x").is_ok() {
+        // The superuser may write everywhere.
+        return;
+    }
+    let create = ["backup", "create", "--to", &location];
+    assert_eq!(setup.run(&create).await.status.code(), Some(1));
+    set_mode(0o755);
+    assert_eq!(setup.json(0, &create).await["counts"]["documents"], 50);
+}

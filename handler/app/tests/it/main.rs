@@ -3,6 +3,7 @@
 mod all_routes;
 mod backup_blobs;
 mod backup_commands;
+mod backup_increments;
 mod backup_jobs;
 mod capture;
 mod capture_faults;

@@ -105,14 +105,11 @@ impl Folder {
         self.write("creating", name, move || {
             let temporary = write_temporary(&folder, &path, &bytes)?;
             let named = match std::fs::hard_link(&temporary, &path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.try_exists()? => {
-                    std::fs::rename(&temporary, &path)
-                }
-                Err(_) => Err(io::ErrorKind::AlreadyExists.into()),
-                Ok(()) => Ok(()),
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => rename_to_new(&temporary, &path),
+                linked => linked,
             };
-            remove_if_present(&temporary)?;
-            named?;
+            // What failed first is reported.
+            named.and(remove_if_present(&temporary))?;
             sync(&folder)?;
             Ok(Self::revision(&bytes))
         })
@@ -126,7 +123,10 @@ impl Folder {
                 return Ok(None);
             }
             let temporary = write_temporary(&folder, &path, &bytes)?;
-            std::fs::rename(&temporary, &path)?;
+            if let Err(error) = std::fs::rename(&temporary, &path) {
+                remove_if_present(&temporary).ok();
+                return Err(error);
+            }
             sync(&folder)?;
             Ok(Some(Self::revision(&bytes)))
         });
@@ -189,10 +189,16 @@ fn write_temporary(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<PathB
     match file.write_all(bytes).and_then(|()| file.sync_all()) {
         Ok(()) => Ok(temporary),
         Err(error) => {
-            remove_if_present(&temporary)?;
+            // What failed first is reported; a temporary file that stays is deleted by the next writer.
+            remove_if_present(&temporary).ok();
             Err(error)
         }
     }
+}
+
+/// Renames a file on a file system without hard links, if no file has the name.
+fn rename_to_new(temporary: &Path, path: &Path) -> io::Result<()> {
+    if path.try_exists()? { Err(io::ErrorKind::AlreadyExists.into()) } else { std::fs::rename(temporary, path) }
 }
 
 fn remove_if_present(path: &Path) -> io::Result<()> {

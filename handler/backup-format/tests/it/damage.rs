@@ -152,8 +152,8 @@ async fn missing_unfinished_and_unreadable_backups_are_distinguished() {
     let manifest = |text: &[u8]| std::fs::write(empty.path().join("manifest.json"), text).expect("written");
     manifest(b"");
     assert!(matches!(damages(&location).await[..], [Damage::ManifestNotJson { .. }]));
-    manifest(b"{\"format\": 2, \"anything\": {}}");
-    assert_eq!(damages(&location).await, [Damage::NewerFormat { found: 2, known: 1 }]);
+    manifest(b"{\"format\": 3, \"anything\": {}}");
+    assert_eq!(damages(&location).await, [Damage::NewerFormat { found: 3, known: 2 }]);
     manifest(&vec![b' '; 50 * 1024 * 1024]);
     assert!(matches!(damages(&location).await[..], [Damage::ManifestTooLarge { .. }]));
     assert!(BackupWriter::resume(location).await.is_err());

@@ -1,31 +1,34 @@
 //! The job of a backup: a slice reads pages, writes their lines, and stores its position with the writer.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use changefeed_backup_format::{
-    BackupLocation, BackupWriter, Content, Damage, Line, Manifest, ReadError, Resumed, SegmentKind, SegmentRecord,
-    read_manifest, read_unfinished,
+    BackupHeader, BackupLocation, BackupWriter, Content, Damage, Line, Manifest, ReadError, Resumed, SegmentKind,
+    SegmentRecord, read_manifest, read_unfinished,
 };
 use changefeed_cosmos::{Error, ErrorKind, retry};
 use changefeed_jobs::{JobKind, JobOptions, JobState, Kind, Part, PartPage, Parts, PartsReader, Run, Step};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::backup_record::BackupCounts;
-use super::backup_request::BackupRequest;
+use super::backup_request::{BackupRequest, discard_half_written};
 use super::backups::{BACKUP, Backups};
 use super::collect::{Collected, Collector, Phase};
+use super::feed_cursor::{FeedCursor, FeedStep};
+use super::feed_reader::current_position;
 use super::format_conversions::{damage_error, format_error, parse_filters};
+use super::limits::PAGE_PATIENCE;
 use super::page_sizer::PageSizer;
 use crate::scan::RecentStates;
 
-/// How long transient failures of a page are retried within a slice.
-const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// The approximate request units for reading a live document.
 const LIVE_UNITS: f64 = 2.0;
+/// The approximate request units for reading a document in the change feed.
+const FEED_UNITS: f64 = 1.0;
 /// The approximate request units for finding the state of a document as of a time.
 const PAST_UNITS: f64 = 10.0;
 /// A page as of a time has a quarter of the documents of another page: they are read one by one, and held whole.
@@ -42,6 +45,19 @@ struct Cursor {
     /// Documents and versions that were processed.
     done: u64,
     counts: BackupCounts,
+    /// The position in the change feed; none where it is not read, or cannot be.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    feed: Option<FeedCursor>,
+}
+
+impl Cursor {
+    /// Whether everything of the phase was read.
+    fn is_phase_done(&self) -> bool {
+        match self.phase {
+            Phase::Feed => self.feed.as_ref().is_none_or(FeedCursor::is_done),
+            Phase::Live | Phase::Past | Phase::Removals => self.parts.is_done(),
+        }
+    }
 }
 
 /// The backup in the location of a job.
@@ -77,7 +93,11 @@ async fn work(backups: &Backups, run: &Run) -> Result<Step, Error> {
     let (states, options) = (RecentStates::default(), backups.jobs.options().clone());
     let is_live = matches!(header.content, Content::Live {});
     let max_items = if is_live { options.page_items } else { options.page_items.div_ceil(PAST_PAGE_DIVISOR) };
-    let units = if is_live && header.incremental_from.is_none() { LIVE_UNITS } else { PAST_UNITS };
+    let units = match &header.incremental_from {
+        None if is_live => LIVE_UNITS,
+        Some(earlier) if earlier.feed.is_some() => FEED_UNITS,
+        _ => PAST_UNITS,
+    };
     let options = JobOptions { page_items: max_items, ..options };
     let (page_items, parallel) = options.within(run.ru_per_second(), units);
     let sizer = PageSizer::default();
@@ -94,16 +114,7 @@ async fn work(backups: &Backups, run: &Run) -> Result<Step, Error> {
     };
     let mut cursor = match serde_json::from_value::<Option<Cursor>>(writer.cursor().clone()) {
         Ok(Some(cursor)) => cursor,
-        Ok(None) => {
-            let horizon = backups.history.horizon().await?;
-            if collector.has_past() {
-                run.settle().await?;
-                collector.recorded_until = run.begun_second();
-            }
-            let parts = parts(backups, run, &collector, Phase::Live, 0).await?;
-            let counts = BackupCounts::default();
-            Cursor { phase: Phase::Live, parts, horizon, done: 0, counts }
-        }
+        Ok(None) => begin(backups, run, &mut collector).await?,
         Err(error) => return Err(Error::corrupt(format!("reading the position of backup {}", run.id()), error)),
     };
     // The job's counts may be ahead of what was written.
@@ -112,22 +123,108 @@ async fn work(backups: &Backups, run: &Run) -> Result<Step, Error> {
     run.advance(&job_cursor(&writer), &cursor.counts, 0)?;
     collector.horizon = cursor.horizon;
     loop {
-        read_phase(run, &collector, &mut writer, &mut cursor, parallel).await?;
-        if !cursor.parts.is_done() {
+        if cursor.phase == Phase::Feed {
+            read_feed(run, &collector, &mut writer, &mut cursor, parallel).await?;
+        } else {
+            read_phase(run, &collector, &mut writer, &mut cursor, parallel).await?;
+        }
+        if !cursor.is_phase_done() {
             writer.suspend(json!(cursor)).await.map_err(format_error)?;
             cursor.counts.bytes = bytes(writer.segments());
             run.advance(&job_cursor(&writer), &cursor.counts, 0)?;
             return Ok(Step::More);
         }
-        if cursor.phase == Phase::Past || !collector.has_past() {
-            break;
-        }
-        let parts = parts(backups, run, &collector, Phase::Past, cursor.done).await?;
-        cursor = Cursor { phase: Phase::Past, parts, ..cursor };
+        let Some(phase) = collector.phase_after(cursor.phase) else { break };
+        let parts = match phase {
+            Phase::Feed => Parts::default(),
+            phase => parts(backups, run, &collector, phase, cursor.done).await?,
+        };
+        cursor = Cursor { phase, parts, ..cursor };
     }
+    writer.set_feed(cursor.feed.as_ref().map(FeedCursor::position));
     let manifest = writer.finish(json!(cursor), Utc::now()).await.map_err(format_error)?;
     run.advance(&Value::Null, &finished(&manifest, cursor.counts), 0)?;
     Ok(Step::Ended(JobState::Done))
+}
+
+/// The cursor at the start of a backup.
+async fn begin(backups: &Backups, run: &Run, collector: &mut Collector<'_>) -> Result<Cursor, Error> {
+    let counts = BackupCounts::default();
+    if let Some(feed) = collector.feed() {
+        let feed = Some(FeedCursor::start(feed));
+        let parts = parts(backups, run, collector, Phase::Removals, 0).await?;
+        return Ok(Cursor { phase: Phase::Removals, parts, horizon: i64::MIN, done: 0, counts, feed });
+    }
+    let horizon = backups.history.horizon().await?;
+    if collector.has_past() {
+        run.settle().await?;
+        collector.recorded_until = run.begun_second();
+    }
+    // Before the first document is read: what changes from now on is in the next increment, whether this backup has it or not.
+    let feed = match collector.header.content {
+        Content::Live {} => current_position(&backups.history.monitored().open().await?).await?,
+        Content::AsOf { .. } => None,
+    };
+    let parts = parts(backups, run, collector, Phase::Live, 0).await?;
+    Ok(Cursor { phase: Phase::Live, parts, horizon, done: 0, counts, feed: feed.map(FeedCursor::unread) })
+}
+
+/// Reads the change feed and writes its lines, until all ranges are read or the run is stopping.
+async fn read_feed(
+    run: &Run,
+    collector: &Collector<'_>,
+    writer: &mut BackupWriter,
+    cursor: &mut Cursor,
+    parallel: usize,
+) -> Result<(), Error> {
+    let Some(mut feed) = cursor.feed.clone() else { return Ok(()) };
+    let monitored = collector.backups.history.monitored().open().await?;
+    if monitored.definition().resource_id != feed.resource_id() {
+        let message =
+            "the container was deleted and created again since this backup began; discard it and start a new one";
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!("reading the change feed of {}", monitored.name()),
+            message,
+        ));
+    }
+    while !feed.is_done() {
+        run.pace().await;
+        if run.is_stopping() {
+            break;
+        }
+        let ranges = feed.to_read(parallel);
+        let pages = join_all(ranges.iter().map(|range| collector.feed_page(&monitored, range))).await;
+        let mut failure = None;
+        let mut processed = 0;
+        for (range, page) in ranges.iter().zip(pages) {
+            let page = match page {
+                Ok(page) => page,
+                Err(error) => {
+                    failure = Some(error);
+                    continue;
+                }
+            };
+            write_lines(writer, cursor, page.lines).await?;
+            processed += page.processed;
+            let replacement = match page.step {
+                FeedStep::Read(range) => vec![range],
+                FeedStep::Split(parts) => parts,
+            };
+            feed.replace(range, replacement);
+        }
+        cursor.done += processed;
+        cursor.feed = Some(feed.clone());
+        if let Some(error) = failure {
+            // The next slice does not read these pages again.
+            writer.suspend(json!(cursor)).await.map_err(format_error)?;
+            return Err(error);
+        }
+        writer.mark(json!(cursor)).await.map_err(format_error)?;
+        cursor.counts.bytes = bytes(writer.segments());
+        run.advance(&job_cursor(writer), &cursor.counts, processed)?;
+    }
+    Ok(())
 }
 
 /// Reads the parts of the cursor's phase and writes their lines, until all are read or the run is stopping.
@@ -179,7 +276,17 @@ async fn open(backups: &Backups, run: &Run, request: &BackupRequest) -> Result<O
             }
         }
         Err(ReadError::Damage(Damage::NoManifest)) => {
-            let header = backups.backup_header(request, &id).await?;
+            discard_half_written(&location).await?;
+            // By the service's clock: the removals of the next increment are found by it.
+            let second = run.saved_second().await?;
+            let started_at = DateTime::from_timestamp(second, 0).unwrap_or_else(Utc::now).into();
+            let header = BackupHeader { started_at, ..backups.backup_header(request, &id).await? };
+            if header.incremental_from.as_ref().is_some_and(|earlier| earlier.feed.is_none()) {
+                log::warn!(
+                    "backup {id} compares all documents with the history: it is as of a time, or the earlier backup has no position in \
+                     the change feed of this container"
+                );
+            }
             let writer = BackupWriter::create(location, header).await.map_err(format_error)?;
             Ok(Opened::Writer(Box::new(writer)))
         }
@@ -206,6 +313,10 @@ async fn parts(
     let part_items = backups.jobs.options().part_items;
     let container =
         if phase == Phase::Live { backups.history.monitored() } else { backups.history.changes() }.open().await?;
+    if phase == Phase::Removals {
+        // Few of the versions are removals of the time since the earlier backup: a part for each physical partition is enough.
+        return Parts::of(&container, None, part_items).await;
+    }
     let items = container.count().await?;
     let others = match phase {
         Phase::Live if collector.has_past() => backups.history.changes().open().await?.count().await?,

@@ -1,6 +1,9 @@
 //! A request for a backup, and the job that it creates.
 
-use changefeed_backup_format::{BackupHeader, Content, EarlierBackup, Source, check_empty, read_manifest};
+use changefeed_backup_format::{
+    BackupHeader, BackupLocation, BackupWriter, Content, EarlierBackup, FeedPosition, Source, check_empty,
+    read_manifest,
+};
 use changefeed_cosmos::{Error, timestamp};
 use changefeed_history::{Filter, SCHEMA, TimeExpression, check_filter_count};
 use changefeed_jobs::{Job, JobState, Work, check_budget, new_id};
@@ -41,6 +44,16 @@ pub struct BackupRequest {
     pub ru_per_second: Option<f64>,
 }
 
+/// Deletes what a failure of the file system left of an unfinished backup, if nothing can resume it.
+pub(super) async fn discard_half_written(location: &BackupLocation) -> Result<(), Error> {
+    if BackupWriter::discard_half_written(location).await.map_err(format_error)? {
+        log::warn!(
+            "{location} had an unfinished backup whose progress.json was only half written; a new backup is started there"
+        );
+    }
+    Ok(())
+}
+
 fn invalid(message: impl Into<String>) -> Error {
     Error::invalid("backing up", message)
 }
@@ -62,6 +75,7 @@ impl Backups {
         }
         let now = Utc::now();
         self.backup_header(request, "").await?;
+        discard_half_written(&location).await?;
         check_empty(&location).await.map_err(format_error)?;
         let locations = std::iter::once(request.to.as_str()).chain(request.incremental_from.as_deref());
         let job = Job {
@@ -84,7 +98,8 @@ impl Backups {
         Ok(BackupView::of(job))
     }
 
-    /// The header of a backup that begins now.
+    /// The header of a backup that begins now. An increment reads the change feed if the earlier backup has a position in the feed
+    /// of this container, and both are backups of the live documents.
     pub(super) async fn backup_header(&self, request: &BackupRequest, id: &str) -> Result<BackupHeader, Error> {
         let monitored = self.history.monitored().open().await?;
         let now = Utc::now();
@@ -108,13 +123,19 @@ impl Backups {
             created_by: format!("changefeed {}", env!("CARGO_PKG_VERSION")),
         };
         if let Some(location) = &request.incremental_from {
-            header.incremental_from = Some(self.earlier_backup(location, &header).await?);
+            header.incremental_from =
+                Some(self.earlier_backup(location, &header, &monitored.definition().resource_id).await?);
         }
         Ok(header)
     }
 
     /// The backup that another one continues, as the header of the later one names it.
-    async fn earlier_backup(&self, location: &str, header: &BackupHeader) -> Result<EarlierBackup, Error> {
+    async fn earlier_backup(
+        &self,
+        location: &str,
+        header: &BackupHeader,
+        resource_id: &str,
+    ) -> Result<EarlierBackup, Error> {
         let location = self.locations.open(location).map_err(format_error)?;
         let read = read_manifest(&location).await;
         let (manifest, digest) = read.map_err(|error| read_error(&location, "reading the earlier backup", error))?;
@@ -139,7 +160,12 @@ impl Backups {
                 Err(invalid(message))
             }
             _ => match manifest.backup.content {
-                Content::Live {} => Ok(EarlierBackup { since: (until.time() - CLOCK_MARGIN).into(), ..earlier }),
+                Content::Live {} => {
+                    let is_live = matches!(header.content, Content::Live {});
+                    let is_usable = |feed: &FeedPosition| is_live && feed.resource_id == resource_id;
+                    let feed = manifest.feed.filter(is_usable);
+                    Ok(EarlierBackup { since: (until.time() - CLOCK_MARGIN).into(), feed, ..earlier })
+                }
                 Content::AsOf { .. } => Ok(earlier),
             },
         }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use changefeed_backup_format::{BackupDocument, BackupHeader, Content, Deletion, Line};
+use changefeed_backup_format::{BackupDocument, BackupHeader, Content, Deletion, FeedPosition, Line};
 use changefeed_cosmos::{DocumentName, Error, Key, KeyPath, KeyRange};
 use changefeed_history::{AsOf, Filter, Version, matches_all};
 use changefeed_jobs::{Found, Part};
@@ -24,6 +24,10 @@ pub(super) enum Phase {
     Live,
     /// The documents in the history, by their versions.
     Past,
+    /// The deletes and expiries that the history has recorded since the earlier backup.
+    Removals,
+    /// The change feed since the earlier backup.
+    Feed,
 }
 
 /// Collects pages of a backup.
@@ -61,9 +65,25 @@ enum Entry {
 }
 
 impl Collector<'_> {
-    /// Whether the backup has the phase [`Phase::Past`].
+    /// Whether the backup compares all documents and has the phase [`Phase::Past`].
     pub(super) fn has_past(&self) -> bool {
-        matches!(self.header.content, Content::AsOf { .. }) || self.header.incremental_from.is_some()
+        let is_incremental = self.header.incremental_from.is_some() && self.feed().is_none();
+        matches!(self.header.content, Content::AsOf { .. }) || is_incremental
+    }
+
+    /// The position from which an incremental backup reads the change feed; none if it compares all documents, or is a full one.
+    pub(super) fn feed(&self) -> Option<&FeedPosition> {
+        self.header.incremental_from.as_ref().and_then(|earlier| earlier.feed.as_ref())
+    }
+
+    /// The phase after this one.
+    pub(super) fn phase_after(&self, phase: Phase) -> Option<Phase> {
+        match phase {
+            Phase::Live if self.has_past() => Some(Phase::Past),
+            // The feed comes last: it has a document that was created again after its delete was read.
+            Phase::Removals => Some(Phase::Feed),
+            Phase::Live | Phase::Past | Phase::Feed => None,
+        }
     }
 
     /// Collects the next page of a part.
@@ -74,6 +94,9 @@ impl Collector<'_> {
         let continuation = part.continuation.as_deref();
         if phase == Phase::Live && matches!(self.header.content, Content::Live {}) {
             return self.live(range, continuation).await;
+        }
+        if phase == Phase::Removals {
+            return self.removals(range, continuation).await;
         }
         let scan = self.scan();
         let scan = &scan;
@@ -88,7 +111,7 @@ impl Collector<'_> {
         };
         let found = match phase {
             Phase::Live => scan.live(range, continuation, each).await?,
-            Phase::Past => scan.past(range, continuation, each).await?,
+            _ => scan.past(range, continuation, each).await?,
         };
         self.check_horizon().await?;
         let collected = collected(found);
@@ -112,7 +135,7 @@ impl Collector<'_> {
     }
 
     /// The second since 1970 from which on an incremental backup has changes.
-    fn since(&self) -> Option<i64> {
+    pub(super) fn since(&self) -> Option<i64> {
         self.header.incremental_from.as_ref().map(|earlier| earlier.since.time().timestamp())
     }
 
@@ -159,7 +182,7 @@ impl Collector<'_> {
         Ok(Collected { lines, counts: BackupCounts::default(), next: page.continuation, processed })
     }
 
-    fn live_line(&self, document: Value, key_paths: &[KeyPath]) -> Result<Option<Line>, Error> {
+    pub(super) fn live_line(&self, document: Value, key_paths: &[KeyPath]) -> Result<Option<Line>, Error> {
         if matches_all(self.filters, &document) {
             let name = document["id"].clone();
             let document = BackupDocument::from_live(document)
@@ -229,7 +252,7 @@ fn size(line: &Line) -> usize {
     }
 }
 
-fn deletion(name: DocumentName, deleted_ts: Option<i64>) -> Deletion {
+pub(super) fn deletion(name: DocumentName, deleted_ts: Option<i64>) -> Deletion {
     Deletion { id: name.id, partition_key: key_components(name.partition_key), deleted_ts }
 }
 

@@ -5,6 +5,9 @@
 //! job says that there is work left, and shows the progress. If a worker is killed at any instant, the next one resumes from
 //! the writer's position, and no document is lost or duplicated.
 //!
+//! An increment reads the change feed from the position in the earlier backup, and the deletes that the history has recorded since.
+//! Where there is no such position, it compares all documents. Decision 7 in `docs/decisions/` says why.
+//!
 //! The race to mind: a document may be deleted or created again while its container is read. A live backup has each document
 //! as it was when it was read. A backup as of a time has each document once, because the scan observes each once.
 
@@ -13,8 +16,12 @@ mod backup_record;
 mod backup_request;
 mod backups;
 mod collect;
+mod feed_cursor;
+mod feed_reader;
 mod format_conversions;
+mod limits;
 mod page_sizer;
+mod removals;
 
 pub use backup_record::{BackupCounts, BackupList, BackupView};
 pub use backup_request::BackupRequest;

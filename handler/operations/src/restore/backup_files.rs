@@ -53,12 +53,11 @@ enum File {
     Segment {
         link: usize,
         record: SegmentRecord,
+        /// The rank of its first line: see [`Entry::of`]. None in the full backup.
+        first_rank: Option<u32>,
     },
     /// A JSON file of another tool.
-    Json {
-        folder: BackupLocation,
-        name: String,
-    },
+    Json { folder: BackupLocation, name: String },
 }
 
 struct OpenFile {
@@ -142,10 +141,7 @@ impl BackupFiles {
             }
         }
         check_chain(&backups).map_err(|message| Error::invalid("restoring from backups", message))?;
-        let segments = chain.iter().enumerate().flat_map(|(link, Link { manifest, .. })| {
-            manifest.segments.iter().map(move |record| File::Segment { link, record: record.clone() })
-        });
-        Ok(Self { files: segments.collect(), chain, latest_entries: LatestEntries::default(), open: Mutex::default() })
+        Ok(Self { files: segments(&chain), chain, latest_entries: LatestEntries::default(), open: Mutex::default() })
     }
 
     async fn find_json(location: BackupLocation) -> Result<Self, Error> {
@@ -197,11 +193,13 @@ impl BackupFiles {
             return Err(Error::invalid("restoring from backups", message));
         }
         let mut entries = Vec::with_capacity(lines as usize);
-        for (number, link) in self.chain.iter().enumerate().skip(1) {
+        let mut rank = 0;
+        for link in self.chain.iter().skip(1) {
             let reader = BackupReader::open(link.location.clone()).await;
             let mut reader = reader.map_err(|error| read_error(&link.location, ACTION, error))?;
             while let Some(line) = reader.next().await.map_err(|error| read_error(&link.location, ACTION, error))? {
-                entries.push(link.entry(number, &line)?);
+                rank += 1;
+                entries.push(link.entry(rank, &line)?);
             }
         }
         self.latest_entries = LatestEntries::of(entries);
@@ -228,7 +226,7 @@ impl BackupFiles {
     /// The name of a file, and the number of its backup if the chain has several.
     pub(super) fn name(&self, file: usize) -> (Option<usize>, String) {
         match self.files.get(file) {
-            Some(File::Segment { link, record }) => {
+            Some(File::Segment { link, record, .. }) => {
                 (Some(*link).filter(|_| self.chain.len() > 1), record.name.to_string())
             }
             Some(File::Json { name, .. }) => (None, name.clone()),
@@ -239,7 +237,7 @@ impl BackupFiles {
     /// Reads a file, or a part of a JSON file, to find damage before anything is written. Returns where to continue.
     pub(super) async fn check(&self, file: usize, from: FilePosition) -> Result<Option<FilePosition>, Error> {
         match self.files.get(file) {
-            Some(File::Segment { link, record }) => {
+            Some(File::Segment { link, record, .. }) => {
                 let location = self.location(*link)?;
                 let found = verify_segment(location, record.clone()).await.map_err(format_error)?;
                 found.damages.first().map_or(Ok(None), |damage| Err(damage_error(location, ACTION, damage)))
@@ -289,7 +287,7 @@ impl BackupFiles {
             };
             open.lines += 1;
             let content = match line {
-                FileLine::Segment(line) if self.is_superseded(file, &line)? => continue,
+                FileLine::Segment(line) if self.is_superseded(file, &line, open.lines)? => continue,
                 FileLine::Segment(Line::Document(document)) => LineContent::Document(document.into_body()),
                 FileLine::Segment(Line::Deletion(deletion)) => {
                     let partition_key = key_from_components(deletion.partition_key)?;
@@ -326,7 +324,7 @@ impl BackupFiles {
 
     async fn open_file(&self, file: usize, from: FilePosition) -> Result<OpenFile, Error> {
         match self.files.get(file) {
-            Some(File::Segment { link, record }) => {
+            Some(File::Segment { link, record, .. }) => {
                 let location = self.location(*link)?;
                 let reader = SegmentReader::open(location, record.clone()).await;
                 let mut reader = reader.map_err(|error| read_error(location, ACTION, error))?;
@@ -352,13 +350,14 @@ impl BackupFiles {
         }
     }
 
-    /// Whether a later line of the chain is about the same document.
-    fn is_superseded(&self, file: usize, line: &Line) -> Result<bool, Error> {
-        let Some(File::Segment { link, .. }) = self.files.get(file) else { return Ok(false) };
+    /// Whether a later line of the chain is about the same document. `number` is that of the line in its file, from 1 on.
+    fn is_superseded(&self, file: usize, line: &Line, number: u64) -> Result<bool, Error> {
+        let Some(File::Segment { link, first_rank, .. }) = self.files.get(file) else { return Ok(false) };
         if self.latest_entries.is_empty() {
             return Ok(false);
         }
-        Ok(self.latest_entries.supersede(self.link(*link)?.entry(*link, line)?))
+        let rank = first_rank.map_or(0, |first| first.saturating_add((number - 1) as u32));
+        Ok(self.latest_entries.supersede(self.link(*link)?.entry(rank, line)?))
     }
 
     fn link(&self, number: usize) -> Result<&Link, Error> {
@@ -383,18 +382,37 @@ impl Link {
         Ok(Self { location, manifest, key_paths })
     }
 
-    /// The entry of a line of this backup, whose number in the chain is `number`.
-    fn entry(&self, number: usize, line: &Line) -> Result<Entry, Error> {
+    /// The entry of a line of this backup: see [`Entry::of`].
+    fn entry(&self, rank: u32, line: &Line) -> Result<Entry, Error> {
         Ok(match line {
             Line::Document(document) => {
                 let key = Key::of(document.value(), &self.key_paths)?;
-                Entry::of(number, true, document.id(), &key)
+                Entry::of(rank, document.id(), &key)
             }
             Line::Deletion(deletion) => {
-                Entry::of(number, false, &deletion.id, &key_from_components(deletion.partition_key.clone())?)
+                Entry::of(rank, &deletion.id, &key_from_components(deletion.partition_key.clone())?)
             }
         })
     }
+}
+
+/// The segments of a chain, in the order of the manifests. Ranks follow the order of reading: in each increment, deletions come first.
+fn segments(chain: &[Link]) -> Vec<File> {
+    let mut files = Vec::new();
+    let mut rank: u32 = 1;
+    for (link, Link { manifest, .. }) in chain.iter().enumerate() {
+        let mut first_ranks = HashMap::new();
+        for record in manifest.segments_in_order().into_iter().filter(|_| link > 0) {
+            first_ranks.insert(record.name, rank);
+            rank = rank.saturating_add(u32::try_from(record.count).unwrap_or(u32::MAX));
+        }
+        files.extend(manifest.segments.iter().map(|record| File::Segment {
+            link,
+            record: record.clone(),
+            first_rank: first_ranks.get(&record.name).copied(),
+        }));
+    }
+    files
 }
 
 /// A line of a file, before it is interpreted.

@@ -6,8 +6,9 @@
 use changefeed_cosmos::Key;
 use sha2::{Digest as _, Sha256};
 
-/// Bits of a rank: a chain is far shorter. The others are the digest's; two of 112 bits are not equal by chance.
-const RANK_BITS: u32 = 16;
+/// Bits of a rank: a chain has fewer lines. The others are the digest's; two of 96 bits are not equal by chance.
+const RANK_BITS: u32 = 32;
+const NAME_BYTES: usize = 12;
 
 /// A line of a backup, reduced to its document and its rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,11 +19,12 @@ pub(super) struct Entry(u128);
 pub(super) struct LatestEntries(Vec<Entry>);
 
 impl Entry {
-    /// The entry of a line. `backup` is the number of its backup in the chain; within a backup, deletions precede documents.
-    pub(super) fn of(backup: usize, is_document: bool, id: &str, partition_key: &Key) -> Self {
+    /// The entry of a line. The rank of a line of an increment is its number among the lines of all increments, from 1 on, in the order
+    /// in which they are applied; that of a line of the full backup is 0.
+    pub(super) fn of(rank: u32, id: &str, partition_key: &Key) -> Self {
         let digest = Sha256::digest(format!("{partition_key}\0{id}"));
-        let name = digest.iter().take(14).fold(0, |name, byte| name << 8 | u128::from(*byte));
-        Self(name << RANK_BITS | (backup as u128 * 2 + u128::from(is_document)))
+        let name = digest.iter().take(NAME_BYTES).fold(0, |name, byte| name << 8 | u128::from(*byte));
+        Self(name << RANK_BITS | u128::from(rank))
     }
 
     fn name(self) -> u128 {
@@ -55,18 +57,17 @@ mod tests {
     #[test]
     fn the_latest_entry_of_a_document_supersedes_the_others() {
         let key = Key::text("a");
-        let entry = |backup, is_document, id| Entry::of(backup, is_document, id, &key);
-        let entries = vec![entry(2, true, "x"), entry(1, true, "x"), entry(1, false, "y"), entry(1, true, "y")];
-        let entries = LatestEntries::of(entries);
+        let entry = |rank, id| Entry::of(rank, id, &key);
+        let entries = LatestEntries::of(vec![entry(4, "x"), entry(1, "x"), entry(2, "y"), entry(3, "y")]);
         let expected = [
-            (entry(0, true, "x"), true),
-            (entry(1, true, "x"), true),
-            (entry(2, true, "x"), false),
-            (entry(0, true, "y"), true),
-            (entry(1, false, "y"), true),
-            (entry(1, true, "y"), false),
-            (entry(0, true, "z"), false),
-            (Entry::of(0, true, "x", &Key::text("b")), false),
+            (entry(0, "x"), true),
+            (entry(1, "x"), true),
+            (entry(4, "x"), false),
+            (entry(0, "y"), true),
+            (entry(2, "y"), true),
+            (entry(3, "y"), false),
+            (entry(0, "z"), false),
+            (Entry::of(0, "x", &Key::text("b")), false),
         ];
         for (entry, is_superseded) in expected {
             assert_eq!(entries.supersede(entry), is_superseded, "{entry:?}");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use changefeed_backup_format::{BackupWriter, unfinished_backup};
-use changefeed_cosmos::PageRequest;
+use changefeed_backup_format::{BackupLocation, BackupWriter, has_unfinished_backup, unfinished_backup};
+use changefeed_cosmos::{ErrorKind, PageRequest};
 use changefeed_jobs::JobState;
 use changefeed_operations::BACKUP;
 use changefeed_operations::{BackupRequest, BackupView};
@@ -50,17 +50,25 @@ pub async fn run(service: &Service, arguments: &CreateArguments) -> Result<Exit>
         return Ok(Exit::Failed);
     }
     print(&view, arguments.output.output)?;
+    if view.state == JobState::Failed && has_unfinished_backup(&open_location(service, &request)?).await? {
+        eprintln!("To resume the backup after the cause is fixed, run the same command again.");
+    }
     Ok(Exit::of_job(view.state))
 }
 
-/// The unfinished backup at a location that this request resumes; none when a new backup can start there.
+fn open_location(service: &Service, request: &BackupRequest) -> Result<BackupLocation> {
+    Ok(service.settings().locations.open(&request.to)?)
+}
+
+/// The unfinished backup at a location that this request resumes, also one that has failed; none when a new backup can start
+/// there.
 async fn resumable(
     service: &Service,
     request: &BackupRequest,
     as_of: Option<AsOfArgument>,
     discard: bool,
 ) -> Result<Option<String>> {
-    let place = service.settings().locations.open(&request.to)?;
+    let place = open_location(service, request)?;
     let backups = service.changefeed.backups.list(&PageRequest::default()).await?.items;
     let unfinished = unfinished_backup(&place).await?;
     let is_here = |backup: &BackupView| {
@@ -71,17 +79,21 @@ async fn resumable(
         for open in open {
             cancel(service, &open.id).await?;
         }
-        if unfinished.is_some() {
+        if has_unfinished_backup(&place).await? {
             BackupWriter::discard(&place).await?;
         }
         return Ok(None);
     }
-    let Some(open) = open.find(|backup| !backup.progress.cancelling) else {
-        let Some(backup) = unfinished else { return Ok(None) };
-        bail!(
-            "{place} holds backup {}, which is unfinished and cancelled; pass --discard to start a new one",
-            backup.id
-        );
+    let open = match (open.find(|backup| !backup.progress.cancelling), unfinished) {
+        (Some(open), _) => open,
+        (None, None) => return Ok(None),
+        (None, Some(backup)) => match failed_backup(service, &backup.id).await? {
+            Some(failed) => failed,
+            None => bail!(
+                "{place} holds backup {}, which is unfinished and cancelled; pass --discard to start a new one",
+                backup.id
+            ),
+        },
     };
     let stored: BackupRequest = serde_json::from_value(open.request.clone()).context("reading a backup's request")?;
     let same_moment = match as_of {
@@ -97,8 +109,18 @@ async fn resumable(
         );
     }
     eprintln!("Resuming backup {}, started {}{}", open.id, open.started_at, of(&open));
+    service.changefeed.jobs.requeue(BACKUP, &open.id).await?;
     apply_budget(service, &open.id, request.ru_per_second).await?;
     Ok(Some(open.id))
+}
+
+/// The backup with this id if it has failed: for want of room or of a permission, for example.
+async fn failed_backup(service: &Service, id: &str) -> Result<Option<BackupView>> {
+    match service.changefeed.backups.show(id).await {
+        Ok(backup) => Ok(Some(backup).filter(|backup| backup.state == JobState::Failed)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Cancels a backup and waits for its end: at once, when its worker next saves it, or when the worker's claim expires.
