@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::ResourceName;
-use changefeed_history::ContainerNames;
+use changefeed_cosmos::{FieldPath, ResourceName};
+use changefeed_history::{ContainerNames, IndexedField};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::ChangefeedOptions;
 use changefeed_processor::ChangeFeedMode;
@@ -33,8 +33,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// How long a batch is retried when Cosmos DB throttles.
     pub batch_timeout: Duration,
-    /// Property paths of documents that the changes container indexes.
-    pub indexed_fields: Vec<String>,
+    /// The fields of documents that the changes container indexes.
+    pub indexed_fields: Vec<IndexedField>,
     /// Days for which a superseded version is kept; `None`: forever.
     pub retention_days: Option<u32>,
     /// The property of a restored document that receives the time of the restore; `None`: no property.
@@ -167,18 +167,9 @@ where
     }
 }
 
-fn indexed_fields(text: &str) -> Result<Vec<String>> {
-    let fields = text.split(',').map(str::trim).filter(|field| !field.is_empty());
-    let field = |field: &str| {
-        if field.split('.').any(str::is_empty) || field.contains(['"', '/', '\\', '?', '*']) {
-            bail!(
-                "setting {} holds {field:?}; allowed are property paths separated by commas, such as city_name,address.city",
-                INDEXED_FIELDS.name
-            );
-        }
-        Ok(field.to_owned())
-    };
-    fields.map(field).collect()
+fn indexed_fields(text: &str) -> Result<Vec<IndexedField>> {
+    IndexedField::parse_list(text)
+        .map_err(|error| anyhow::anyhow!("setting {} is {text:?}: {error}", INDEXED_FIELDS.name))
 }
 
 fn mode(text: &str) -> Result<ChangeFeedMode> {
@@ -207,16 +198,20 @@ fn retention_days(source: &Source) -> Result<Option<u32>> {
     days.map(Some).map_err(|error| anyhow::anyhow!("{error}, or empty: keep forever"))
 }
 
-/// The property must not be one that identifies a document.
+/// A property of the document itself, named as any field. It must not be one that identifies a document.
 fn stamp_field(source: &Source, setting: &Setting) -> Result<Option<String>> {
-    let field = source.get_even_empty(setting.name).unwrap_or(setting.default);
-    if ["id", "ttl"].contains(&field) || field.starts_with('_') {
-        bail!(
-            "setting {} is {field:?}; allowed are names other than id, ttl and those that start with _, or empty: no property",
+    let text = source.get_even_empty(setting.name).unwrap_or(setting.default);
+    let field: FieldPath =
+        text.parse().map_err(|error| anyhow::anyhow!("setting {} is {text:?}: {error}", setting.name))?;
+    match field.segments() {
+        [] => Ok(None),
+        [name] if !["id", "ttl"].contains(&name.as_str()) && !name.starts_with('_') => Ok(Some(name.clone())),
+        _ => bail!(
+            "setting {} is {text:?}; allowed are properties of the document itself other than id, ttl and those that start with _, or \
+             empty: no property",
             setting.name
-        );
+        ),
     }
-    Ok(Some(field.to_owned()).filter(|field| !field.is_empty()))
 }
 
 #[cfg(test)]
@@ -263,7 +258,10 @@ mod tests {
             refused("CHANGEFEED_CHANGES_CONTAINER", "events")
                 .contains("CHANGEFEED_MONITORED_CONTAINER and CHANGEFEED_CHANGES_CONTAINER")
         );
-        assert!(refused("CHANGEFEED_INDEXED_FIELDS", "a,b..c").contains("b..c"));
+        for (wrong, expected) in [("a,b..c", "b..c"), ("zip code", "double quotes"), ("a.\"\"", "cannot be indexed")] {
+            let message = refused("CHANGEFEED_INDEXED_FIELDS", wrong);
+            assert!(message.contains("CHANGEFEED_INDEXED_FIELDS") && message.contains(expected), "{message}");
+        }
         assert!(refused("CHANGEFEED_MODE", "Everything").contains("LatestVersion and AllVersionsAndDeletes"));
         let message = refused("CHANGEFEED_BACKUP_STORAGE", "AccountName=a;AccountKey");
         assert!(message.contains("setting CHANGEFEED_BACKUP_STORAGE"), "{message}");
@@ -278,7 +276,9 @@ mod tests {
             );
         }
         for setting in ["CHANGEFEED_RESTORED_AT_FIELD", "CHANGEFEED_RESTORE_ID_FIELD"] {
-            assert!(refused(setting, "id").contains(setting));
+            for wrong in ["id", "/ttl", "_etag", "\"_etag\"", "meta.restored_at", "restored at", "/a/b"] {
+                assert!(refused(setting, wrong).contains(&format!("setting {setting} is {wrong:?}")), "{wrong}");
+            }
         }
     }
 
