@@ -21,6 +21,7 @@ mod pace;
 mod paged_query;
 mod pages;
 mod parts;
+mod repeated;
 mod run;
 mod runner;
 mod state;

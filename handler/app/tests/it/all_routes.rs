@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Handler, World, batch_of};
 
 /// The paths and methods in `routes.rs`.
-fn routes() -> Vec<(String, Vec<Method>)> {
+pub fn routes() -> Vec<(String, Vec<Method>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/routes.rs");
     let source = std::fs::read_to_string(path).expect("routes.rs");
     let calls = source.split("resource(\"").skip(1).filter_map(|rest| rest.split_once("\", \""));

@@ -26,6 +26,7 @@ mod output_snapshots;
 mod own_lsn;
 mod process_command;
 mod read_costs;
+mod repeated_requests;
 mod restore;
 mod restore_concurrency;
 mod restore_job_model;
