@@ -65,7 +65,7 @@ mod tests {
     fn names_of_key_properties_are_quoted_in_the_query() {
         let path = |text: &str| text.parse::<KeyPath>().expect("a path");
         assert_eq!(select_id_and_key(&[path("/a/b")]), "[c.id, {k: c['a']['b']}]");
-        assert_eq!(key_components(&[path("/it's\\")]), ", {k: c['it\\'s\\\\']}");
+        assert_eq!(key_components(&[path("/it's\\")]), ", {k: c['it\\u0027s\\u005c']}");
     }
 
     #[test]

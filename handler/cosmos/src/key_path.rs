@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
+use crate::query_name::query_property;
+
 /// A path of a partition key: the names of the properties that lead to a component. Two spellings of one path are equal.
 #[derive(Clone, Debug)]
 pub struct KeyPath {
@@ -39,8 +41,7 @@ impl KeyPath {
 
     /// The path within a query, `['a']['b']` for `/a/b`.
     pub fn query_property(&self) -> String {
-        let quoted = |name: &String| format!("['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"));
-        self.segments.iter().map(quoted).collect()
+        query_property(&self.segments)
     }
 }
 
@@ -176,7 +177,7 @@ mod tests {
     #[test]
     fn a_path_is_quoted_in_a_query() {
         assert_eq!(path("/a/b").query_property(), "['a']['b']");
-        assert_eq!(path(r#"/"it's"/"\x""#).query_property(), "['it\\'s']['\\\\x']");
+        assert_eq!(path(r#"/"it's"/"\x""#).query_property(), "['it\\u0027s']['\\u005cx']");
     }
 
     proptest! {

@@ -3,6 +3,8 @@
 use changefeed_cosmos::{Account, Error, LazyContainer};
 use serde::Serialize;
 
+use crate::indexed_field::IndexedField;
+
 /// What a container is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -73,7 +75,7 @@ impl ContainerNames {
 #[derive(Clone, Debug)]
 pub struct Containers {
     names: ContainerNames,
-    indexed_fields: Vec<String>,
+    indexed_fields: Vec<IndexedField>,
     pub(crate) monitored: LazyContainer,
     pub(crate) changes: LazyContainer,
     leases: LazyContainer,
@@ -82,9 +84,9 @@ pub struct Containers {
 }
 
 impl Containers {
-    /// The containers with these names. No request is sent. `indexed_fields` are property paths of documents
-    /// (`city_name`, `address.city`) that the changes container indexes.
-    pub fn new(account: &Account, names: ContainerNames, indexed_fields: Vec<String>) -> Self {
+    /// The containers with these names. No request is sent. `indexed_fields` are the fields of documents that the changes container
+    /// indexes.
+    pub fn new(account: &Account, names: ContainerNames, indexed_fields: Vec<IndexedField>) -> Self {
         let container = |name: &String| LazyContainer::new(account.clone(), names.database.clone(), name.clone());
         Self {
             monitored: container(&names.monitored),
@@ -102,8 +104,8 @@ impl Containers {
         &self.names
     }
 
-    /// Property paths of documents that the changes container indexes.
-    pub(crate) fn indexed_fields(&self) -> &[String] {
+    /// The fields of documents that the changes container indexes.
+    pub(crate) fn indexed_fields(&self) -> &[IndexedField] {
         &self.indexed_fields
     }
 

@@ -1,8 +1,8 @@
-//! Filters on fields of documents: `city_name=Davidson`, `address.zip>=28000`, `name contains son`.
+//! Filters on fields of documents: `city_name=Davidson`, `address."zip code">=28000`, `/name contains son`.
 //!
 //! Values are compared as the service compares them. A query uses the condition to find candidates, and [`Filter::matches`]
-//! decides, with the same result. The name of a field becomes part of the query text, so it is validated when the filter is
-//! read; a value is always a parameter.
+//! decides, with the same result. The field is a [`FieldPath`] in either form, which becomes part of the query text in quotes; a value
+//! is always a parameter. A JSON Pointer ends at the first operator, so a name that contains one is written in quotes.
 //!
 //! Source: "Equality and comparison operators" in the service's reference of its query language. Of two values of different types,
 //! neither is less or greater. `false` is less than `true`. Numbers are doubles. Text is ordered by its UTF-16 code units, as in the
@@ -11,16 +11,17 @@
 
 use std::cmp::Ordering;
 
+use changefeed_cosmos::FieldPath;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
-use crate::limits::{MAX_FILTER_BYTES, MAX_FILTER_LEVELS, MAX_FILTERS};
+use crate::limits::{MAX_FILTER_BYTES, MAX_FILTERS};
 
 /// A condition on one field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Filter {
-    path: Vec<String>,
+    field: FieldPath,
     operator: Operator,
     /// The values that the field is compared with: for text that looks like a number, both readings.
     values: Vec<Value>,
@@ -39,8 +40,7 @@ enum Operator {
 }
 
 /// Longer operators come first, so that `<=` is not read as `<`.
-const OPERATORS: [(&str, Operator); 7] = [
-    (" contains ", Operator::Contains),
+const OPERATORS: [(&str, Operator); 6] = [
     ("!=", Operator::NotEqual),
     ("<=", Operator::LessOrEqual),
     (">=", Operator::GreaterOrEqual),
@@ -59,24 +59,19 @@ impl Filter {
         if text.len() > MAX_FILTER_BYTES {
             return Err(format!("a filter has {} bytes; the limit is {MAX_FILTER_BYTES}", text.len()));
         }
-        let first = OPERATORS.iter().filter_map(|(sign, operator)| Some((text.find(sign)?, *sign, *operator)));
-        let Some((at, sign, operator)) = first.min_by_key(|(at, sign, _)| (*at, std::cmp::Reverse(sign.len()))) else {
-            return Err(format!(
-                "invalid filter {text:?}; use FIELD, an operator (= != < <= > >= contains) and a value: city_name=Davidson"
-            ));
-        };
-        let path = parse_path(text[..at].trim())?;
-        let mut values = parse_value(text[at + sign.len()..].trim());
+        let (field, rest) = FieldPath::read(text.trim_start(), |rest| operator_at(rest).is_some())?;
+        field.check_queryable()?;
+        let Some((operator, value)) = operator_at(rest) else { return Err(without_operator(text, &field)) };
+        let mut values = parse_value(value.trim());
         if operator == Operator::Contains {
             values.retain(Value::is_string);
         }
-        Ok(Self { path, operator, values, text: text.to_owned() })
+        Ok(Self { field, operator, values, text: text.to_owned() })
     }
 
     /// Whether a document meets the condition. A document without the field never does.
     pub(crate) fn matches(&self, document: &Value) -> bool {
-        let field = self.path.iter().try_fold(document, |value, name| value.as_object()?.get(name));
-        let Some(field) = field else { return false };
+        let Some(field) = self.field.of(document) else { return false };
         let holds = match self.operator {
             Operator::Contains => {
                 let within = |value: &Value| Some(field.as_str()?.contains(value.as_str()?));
@@ -96,21 +91,23 @@ impl Filter {
 
     /// The condition as query text on the document at `root` (`c` or `c.document`). Adds its parameters to `parameters`.
     pub fn condition(&self, root: &str, parameters: &mut Map<String, Value>) -> String {
-        let field: String = self.path.iter().map(|name| format!("['{name}']")).collect();
-        let mut condition = |operator: Operator, value: Value| {
+        let mut condition = |property: &str, operator: Operator, value: Value| {
             let parameter = format!("@filter{}", parameters.len());
             parameters.insert(parameter.clone(), value);
             match operator {
-                Operator::Contains => format!("CONTAINS({root}{field}, {parameter})"),
+                Operator::Contains => format!("CONTAINS({root}{property}, {parameter})"),
                 // `matches` decides which of them are equal.
-                Operator::NotEqual => format!("IS_DEFINED({root}{field})"),
-                operator => format!("{root}{field} {} {parameter}", sign(operator)),
+                Operator::NotEqual => format!("IS_DEFINED({root}{property})"),
+                operator => format!("{root}{property} {} {parameter}", sign(operator)),
             }
         };
         let mut conditions = Vec::new();
-        for value in &self.values {
-            let comparisons = self.comparisons(value).into_iter().map(|(operator, value)| condition(operator, value));
-            conditions.push(comparisons.collect::<Vec<_>>().join(" AND "));
+        for property in self.field.query_properties() {
+            for value in &self.values {
+                let comparisons =
+                    self.comparisons(value).into_iter().map(|(operator, value)| condition(&property, operator, value));
+                conditions.push(comparisons.collect::<Vec<_>>().join(" AND "));
+            }
         }
         format!("({})", conditions.join(" OR "))
     }
@@ -132,6 +129,9 @@ impl Filter {
         }
     }
 }
+
+/// The most characters of a filter that a message shows.
+const SHOWN_CHARACTERS: usize = 80;
 
 /// From here on, not every integer is a double: 2^53.
 const SPARSE: f64 = 9_007_199_254_740_992.0;
@@ -157,19 +157,26 @@ fn sign(operator: Operator) -> &'static str {
     OPERATORS.iter().find(|(_, other)| *other == operator).map_or("=", |(sign, _)| sign)
 }
 
-fn parse_path(text: &str) -> Result<Vec<String>, String> {
-    let allowed = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-' | '$' | '@');
-    let names: Vec<String> = text.split('.').map(str::to_owned).collect();
-    if names.iter().any(|name| name.is_empty() || !name.chars().all(allowed)) {
-        let shown: String = text.chars().take(80).collect();
-        return Err(format!(
-            "invalid field {shown:?}; use letters, digits, _ - $ @, and dots between nested names: address.city"
-        ));
+/// The operator at the start of a text, perhaps after spaces, and the text of the value.
+fn operator_at(text: &str) -> Option<(Operator, &str)> {
+    let trimmed = text.trim_start();
+    let after_space = Some(trimmed).filter(|trimmed| trimmed.len() < text.len());
+    if let Some(value) = after_space.and_then(|trimmed| trimmed.strip_prefix("contains ")) {
+        return Some((Operator::Contains, value));
     }
-    if names.len() > MAX_FILTER_LEVELS {
-        return Err(format!("the field of a filter has {} names; the limit is {MAX_FILTER_LEVELS}", names.len()));
+    OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, trimmed.strip_prefix(sign)?)))
+}
+
+/// The error for a filter whose field is not followed by an operator: the field is wrong if there is an operator further on.
+fn without_operator(text: &str, field: &FieldPath) -> String {
+    let has_operator = text.char_indices().any(|(at, _)| operator_at(&text[at..]).is_some());
+    if has_operator {
+        let text: String = text.chars().take(SHOWN_CHARACTERS).collect();
+        return format!(
+            "invalid field in {text:?}: no operator after {field}; a name with other characters is in double quotes: address.\"zip code\""
+        );
     }
-    Ok(names)
+    format!("invalid filter {text:?}; use FIELD, an operator (= != < <= > >= contains) and a value: city_name=Davidson")
 }
 
 fn parse_value(text: &str) -> Vec<Value> {
@@ -325,17 +332,60 @@ mod tests {
 
     #[test]
     fn hostile_names_are_rejected_and_hostile_values_are_parameters() {
-        for filter in ["c.x; DROP=1", "a']=1", "a\"b=1", "a[0]=1", "=1", ".a=1", "a..b=1", "no operator", "a b=1"] {
+        for filter in [
+            "c.x; DROP=1",
+            "a']=1",
+            "a\"b=1",
+            "a[0]=1",
+            "=1",
+            ".a=1",
+            "a..b=1",
+            "no operator",
+            "a b=1",
+            "tags[]=1",
+            "/a~=1",
+            "\"a=1",
+            "/a",
+        ] {
             assert!(Filter::parse(filter).is_err_and(|error| error.contains("invalid")), "{filter}");
         }
-        assert!(Filter::parse(&format!("a={}", "x".repeat(20_000))).is_err());
+        for filter in ["a.1.2.3.4=1", &format!("a={}", "x".repeat(20_000))] {
+            assert!(Filter::parse(filter).is_err());
+        }
         Filter::parse(&format!("a{}=1", ".a".repeat(127))).expect("as deep as an item can be");
         let message = Filter::parse(&format!("a{}=1", ".a".repeat(128))).expect_err("too deep");
-        assert!(message.contains("129 names; the limit is 128"), "{message}");
+        assert!(message.contains("129 names; at most 128"), "{message}");
         let hostile = Filter::parse("name='] OR true --").expect("filter");
         let mut parameters = Map::new();
         assert_eq!(hostile.condition("c.document", &mut parameters), "(c.document['name'] = @filter0)");
         assert_eq!(parameters["@filter0"], "'] OR true --");
+    }
+
+    #[test]
+    fn a_field_of_any_name_is_named_in_quotes_or_by_a_pointer() {
+        let document = json!({"zip code": "28036", "a.b": {"c/d": 1, "e~f": 2}, "": {"=": 3}, "x contains y": "xy",
+            "lines": [{"text": "first"}, "last"], "0": {"1": true}, "n contains": "z", " ": 4});
+        for filter in [
+            "\"zip code\"=28036",
+            "/zip code = 28036",
+            "\"a.b\".\"c/d\"=1",
+            "/a.b/c~1d<2",
+            " /a.b/e~0f >=2",
+            "\"\".\"=\"=3",
+            "\"x contains y\" contains xy",
+            "/x contains xy",
+            "lines.0.text=first",
+            "/lines/1 contains as",
+            "/lines/1=last",
+            "0.1=true",
+            "\"n contains\"=z",
+            "\" \"=4",
+        ] {
+            assert_eq!(matches(filter, document.clone()), filter != "/x contains xy", "{filter}");
+        }
+        let condition = |filter: &str| Filter::parse(filter).expect("filter").condition("c", &mut Map::new());
+        assert_eq!(condition("\"it's\".\"\\\\\"=\"x\""), r"(c['it\u0027s']['\u005c'] = @filter0)");
+        assert_eq!(condition("lines.0!=\"x\""), "(IS_DEFINED(c['lines']['0']) OR IS_DEFINED(c['lines'][0]))");
     }
 
     #[test]

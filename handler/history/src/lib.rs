@@ -12,6 +12,7 @@ mod dead_letters;
 mod difference;
 mod filter;
 mod history;
+mod indexed_field;
 mod limits;
 mod observed;
 mod provision;
@@ -33,6 +34,7 @@ pub use dead_letters::{DeadLetterPage, DeadLetters, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
+pub use indexed_field::IndexedField;
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{

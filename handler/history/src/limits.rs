@@ -2,8 +2,6 @@
 
 /// The longest filter, in bytes.
 pub(crate) const MAX_FILTER_BYTES: usize = 12_000;
-/// The most names in the path of a filter. The service allows items of 128 levels.
-pub(crate) const MAX_FILTER_LEVELS: usize = 128;
 /// The maximum number of filters of a request.
 pub(crate) const MAX_FILTERS: usize = 20;
 /// A superseded version is stored for this many seconds longer than the retention: to allow for clock skew, and because a restore

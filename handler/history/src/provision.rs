@@ -6,6 +6,7 @@ use changefeed_cosmos::{
 use serde::Serialize;
 
 use crate::containers::{ContainerNames, Containers, Role};
+use crate::indexed_field::IndexedField;
 
 /// A database or container, and whether it was created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,13 +47,13 @@ impl Containers {
     }
 }
 
-/// The definition of the container of a role. The monitored one is partitioned by `monitored_key`. `indexed_fields` are property
-/// paths of documents (`city_name`, `address.city`) that the changes container indexes.
+/// The definition of the container of a role. The monitored one is partitioned by `monitored_key`. `indexed_fields` are the
+/// fields of documents that the changes container indexes.
 pub fn container_spec(
     role: Role,
     names: &ContainerNames,
     monitored_key: &[KeyPath],
-    indexed_fields: &[String],
+    indexed_fields: &[IndexedField],
 ) -> ContainerSpec {
     let key_paths = match role {
         Role::Monitored => monitored_key.to_vec(),
@@ -96,16 +97,17 @@ const CHANGES_INDEXES: [&str; 10] = [
     "/previousParts/?",
 ];
 
-fn changes_indexes(indexed_fields: &[String]) -> Vec<String> {
+fn changes_indexes(indexed_fields: &[IndexedField]) -> Vec<String> {
     let own = CHANGES_INDEXES.map(str::to_owned);
-    let field = |field: &String| {
-        let segments: String = field.split('.').map(|name| format!("\"{name}\"/")).collect();
-        format!("/document/{segments}?")
-    };
-    own.into_iter().chain(indexed_fields.iter().map(field)).collect()
+    own.into_iter().chain(indexed_fields.iter().flat_map(|field| field.paths().iter().cloned())).collect()
 }
 
-fn with_commands(error: Error, names: &ContainerNames, monitored_key: &[KeyPath], indexed_fields: &[String]) -> Error {
+fn with_commands(
+    error: Error,
+    names: &ContainerNames,
+    monitored_key: &[KeyPath],
+    indexed_fields: &[IndexedField],
+) -> Error {
     if error.kind() != ErrorKind::Forbidden {
         return error;
     }
@@ -117,7 +119,7 @@ fn with_commands(error: Error, names: &ContainerNames, monitored_key: &[KeyPath]
 }
 
 /// The Azure CLI commands that create the same database and containers, for users without an account key.
-fn identity_commands(names: &ContainerNames, monitored_key: &[KeyPath], indexed_fields: &[String]) -> String {
+fn identity_commands(names: &ContainerNames, monitored_key: &[KeyPath], indexed_fields: &[IndexedField]) -> String {
     let account = "--account-name <account> --resource-group <group>";
     let mut commands = vec![format!("az cosmosdb sql database create {account} --name {}", names.database)];
     for role in Role::ALL {
@@ -125,7 +127,11 @@ fn identity_commands(names: &ContainerNames, monitored_key: &[KeyPath], indexed_
         let paths: Vec<String> = spec.key_paths.iter().map(|path| shell_argument(&path.to_string())).collect();
         let kind = if paths.len() > 1 { " --partition-key-kind MultiHash" } else { "" };
         let key = format!("--partition-key-path {}{kind}", paths.join(" "));
-        let index = spec.index.to_json().map(|policy| format!(" --idx '{policy}'")).unwrap_or_default();
+        let index = spec
+            .index
+            .to_json()
+            .map(|policy| format!(" --idx {}", shell_argument(&policy.to_string())))
+            .unwrap_or_default();
         commands.push(format!(
             "az cosmosdb sql container create {account} --database-name {} --name {} {key} --ttl -1{index}",
             names.database, spec.name
@@ -165,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_changes_container_indexes_the_paths_of_queries_and_the_chosen_fields() {
-        let indexes = changes_indexes(&["city_name".to_owned(), "address.zip code".to_owned()]);
+        let indexes = changes_indexes(&IndexedField::parse_list("city_name,address.\"zip code\"").expect("fields"));
         assert_eq!(
             indexes[CHANGES_INDEXES.len()..],
             ["/document/\"city_name\"/?", "/document/\"address\"/\"zip code\"/?"]

@@ -21,6 +21,7 @@ mod pace;
 mod paged_query;
 mod pages;
 mod parts;
+mod repeated;
 mod requeue;
 mod run;
 mod runner;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::Account;
 use changefeed_history::{
-    Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, History, Retention, RetentionOptions, Role,
+    Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, History, IndexedField, Retention,
+    RetentionOptions, Role,
 };
 use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
 
@@ -23,8 +24,8 @@ pub struct ChangefeedOptions {
     pub concurrency: usize,
     /// How long transient failures are retried within a batch before the batch fails and is redelivered.
     pub batch_timeout: Duration,
-    /// Property paths of documents (`city_name`, `address.city`) that the changes container indexes.
-    pub indexed_fields: Vec<String>,
+    /// The fields of documents that the changes container indexes.
+    pub indexed_fields: Vec<IndexedField>,
     /// The field of a restored document that is set to the time of the restore, in seconds since 1970; `None` sets no field.
     pub restored_at_field: Option<String>,
     /// The field of a restored document that is set to the id of the restore; `None` sets no field.

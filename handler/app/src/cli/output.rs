@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use changefeed_cosmos::printable;
+use changefeed_cosmos::{FieldPath, printable};
 use changefeed_history::FieldChange;
 use clap::{Args, ValueEnum};
 use comfy_table::Table;
@@ -13,6 +13,8 @@ use serde_json::Value;
 
 /// Changes of one document that a table cell shows.
 const SHOWN_CHANGES: usize = 3;
+/// Stands for the path of the document itself.
+const WHOLE_DOCUMENT: &str = "the whole document";
 
 /// The form of a command's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,13 +68,20 @@ pub fn version_time(id: &str) -> Option<i64> {
     id.get(..10)?.parse().ok()
 }
 
+/// The name of a field: names with dots between them, in quotes where needed.
+pub fn field(path: &FieldPath) -> String {
+    if path.segments().is_empty() { WHOLE_DOCUMENT.to_owned() } else { path.to_string() }
+}
+
 /// A short summary of the changes of a document.
 pub fn describe(changes: &[FieldChange]) -> String {
     let value =
         |value: &Option<Value>| value.as_ref().map_or_else(|| "(none)".to_owned(), |value| shorten(&value.to_string()));
-    let change = |change: &FieldChange| match change.path.as_str() {
-        "" if change.before == Some(Value::Null) => "the whole document".to_owned(),
-        path => format!("{path}: {} \u{2192} {}", value(&change.before), value(&change.after)),
+    let change = |change: &FieldChange| {
+        if change.path.segments().is_empty() && change.before == Some(Value::Null) {
+            return WHOLE_DOCUMENT.to_owned();
+        }
+        format!("{}: {} \u{2192} {}", field(&change.path), value(&change.before), value(&change.after))
     };
     let mut parts: Vec<String> = changes.iter().take(SHOWN_CHANGES).map(change).collect();
     if changes.len() > SHOWN_CHANGES {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{NAME_GRAMMAR, ResourceName};
-use changefeed_history::ContainerNames;
+use changefeed_cosmos::{FieldPath, NAME_GRAMMAR, ResourceName};
+use changefeed_history::{ContainerNames, IndexedField};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::ChangefeedOptions;
 use changefeed_processor::ChangeFeedMode;
@@ -39,8 +39,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// How long a batch is retried when Cosmos DB throttles.
     pub batch_timeout: Duration,
-    /// Property paths of documents that the changes container indexes.
-    pub indexed_fields: Vec<String>,
+    /// The fields of documents that the changes container indexes.
+    pub indexed_fields: Vec<IndexedField>,
     /// Days for which a superseded version is kept; `None`: forever.
     pub retention_days: Option<u32>,
     /// The property of a restored document that receives the time of the restore; `None`: no property.
@@ -186,19 +186,14 @@ where
     }
 }
 
-fn indexed_fields(source: &Source) -> Result<Vec<String>> {
+fn indexed_fields(source: &Source) -> Result<Vec<IndexedField>> {
     let Some(value) = source.get(INDEXED_FIELDS.name) else { return Ok(Vec::new()) };
-    let fields = value.printable(INDEXED_FIELDS.name)?.split(',').map(str::trim).filter(|field| !field.is_empty());
-    let field = |field: &str| {
-        if field.split('.').any(str::is_empty) || field.contains(['"', '/', '\\', '?', '*']) {
-            return Err(invalid(
-                INDEXED_FIELDS.name,
-                "property paths separated by commas, such as city_name,address.city",
-            ));
-        }
-        Ok(field.to_owned())
-    };
-    fields.map(field).collect()
+    IndexedField::parse_list(value.printable(INDEXED_FIELDS.name)?).map_err(|_| {
+        invalid(
+            INDEXED_FIELDS.name,
+            "fields separated by commas, such as city_name,address.\"zip code\", without empty names and without quotes or backslashes in names",
+        )
+    })
 }
 
 fn on_or_off(setting: &Setting, text: &str) -> Result<bool> {
@@ -237,19 +232,20 @@ fn retention_days(source: &Source) -> Result<Option<u32>> {
     days.map(Some).map_err(|error| anyhow::anyhow!("{error}, or empty: keep forever"))
 }
 
-/// The property must not be one that identifies a document.
+/// A property of the document itself, named as any field. It must not be one that identifies a document.
 fn stamp_field(source: &Source, setting: &'static Setting) -> Result<Option<String>> {
-    let field = match source.get_even_empty(setting.name) {
+    let text = match source.get_even_empty(setting.name) {
         Some(value) => value.printable(setting.name)?,
         None => setting.default,
     };
-    if ["id", "ttl"].contains(&field) || field.starts_with('_') {
-        return Err(invalid(
+    match text.parse::<FieldPath>().as_ref().map(FieldPath::segments) {
+        Ok([]) => Ok(None),
+        Ok([name]) if !["id", "ttl"].contains(&name.as_str()) && !name.starts_with('_') => Ok(Some(name.clone())),
+        _ => Err(invalid(
             setting.name,
-            "names other than id, ttl and those that start with _, or empty: no property",
-        ));
+            "properties of the document itself other than id, ttl and those that start with _, or empty: no property",
+        )),
     }
-    Ok(Some(field.to_owned()).filter(|field| !field.is_empty()))
 }
 
 #[cfg(test)]
@@ -298,7 +294,9 @@ mod tests {
             refused("CHANGEFEED_CHANGES_CONTAINER", "events")
                 .contains("CHANGEFEED_MONITORED_CONTAINER and CHANGEFEED_CHANGES_CONTAINER")
         );
-        assert!(refused("CHANGEFEED_INDEXED_FIELDS", "a,b..c").contains("property paths separated by commas"));
+        for wrong in ["a,b..c", "zip code", "a.\"\""] {
+            assert!(refused("CHANGEFEED_INDEXED_FIELDS", wrong).contains("fields separated by commas"), "{wrong}");
+        }
         assert!(refused("CHANGEFEED_MODE", "Everything").contains("LatestVersion and AllVersionsAndDeletes"));
         let message = refused("CHANGEFEED_BACKUP_STORAGE", "AccountName=a;AccountKey");
         assert!(message.contains("setting CHANGEFEED_BACKUP_STORAGE"), "{message}");
@@ -308,7 +306,9 @@ mod tests {
             assert!(message.contains("allowed are whole numbers from 1 to 36500, or empty: keep forever"), "{message}");
         }
         for setting in ["CHANGEFEED_RESTORED_AT_FIELD", "CHANGEFEED_RESTORE_ID_FIELD"] {
-            assert!(refused(setting, "id").contains(setting));
+            for wrong in ["id", "/ttl", "_etag", "\"_etag\"", "meta.restored_at", "restored at", "/a/b"] {
+                assert!(refused(setting, wrong).contains(setting), "{wrong}");
+            }
         }
     }
 

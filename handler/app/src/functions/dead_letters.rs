@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path};
 use changefeed_cosmos::PageRequest;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Json, NoQuery, Query};
+use crate::http::{ApiError, Invocation, Json, NoQuery, Query};
 use crate::service::Service;
 
 /// A body without properties.
@@ -28,13 +28,19 @@ pub async fn replay(
     service: Data<Service>,
     id: Path<String>,
     _: NoQuery,
+    Invocation(key): Invocation,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.replay(&id).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.replay(&id, key.as_ref()).await?))
 }
 
 /// `DELETE /api/dead-letters/{id}`: discards it with its payload.
-pub async fn discard(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
-    service.changefeed.dead_letters.discard(&id).await?;
+pub async fn discard(
+    service: Data<Service>,
+    id: Path<String>,
+    _: NoQuery,
+    Invocation(key): Invocation,
+) -> Result<HttpResponse, ApiError> {
+    service.changefeed.dead_letters.discard(&id, key.as_ref()).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({"id": *id, "discarded": true})))
 }

@@ -6,7 +6,7 @@ use changefeed_cosmos::PageRequest;
 use changefeed_operations::RESTORE;
 use changefeed_operations::{RestoreRequest, RestoreView, Restored, UndoRequest};
 
-use crate::http::{ApiError, Json, NoQuery, Query, accepted};
+use crate::http::{ApiError, Invocation, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
 /// `POST /api/restores`: plans a restore and executes it, unless `dryRun` is given. A large restore becomes a job.
@@ -59,8 +59,10 @@ pub async fn undo(
     service: Data<Service>,
     id: Path<String>,
     _: NoQuery,
+    Invocation(key): Invocation,
     Json(request): Json<UndoRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let request = UndoRequest { key, ..request };
     Ok(answer(service.changefeed.restores.undo(&id, &request).await?))
 }
 

@@ -6,15 +6,17 @@ use changefeed_cosmos::PageRequest;
 use changefeed_operations::VERIFY;
 use changefeed_operations::{VerifyRequest, VerifyView};
 
-use crate::http::{ApiError, Json, NoQuery, Query, accepted};
+use crate::http::{ApiError, Invocation, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
 /// `POST /api/verify` `{repair?, partitionKey?, graceSeconds?, ruPerSecond?, requestedBy?}`: creates a job.
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,
+    Invocation(key): Invocation,
     Json(request): Json<VerifyRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let request = VerifyRequest { key, ..request };
     Ok(under_way(service.changefeed.verifications.create_job(&request).await?.view()))
 }
 

@@ -3,9 +3,11 @@
 mod accepted;
 mod body;
 mod error;
+mod invocation;
 mod query;
 
 pub use accepted::accepted;
 pub use body::{Json, RawJson};
 pub use error::ApiError;
+pub use invocation::Invocation;
 pub use query::{NoQuery, Query};

@@ -32,6 +32,7 @@ mod process_command;
 mod process_recovery;
 mod process_start;
 mod read_costs;
+mod repeated_requests;
 mod restore;
 mod restore_concurrency;
 mod restore_job_model;

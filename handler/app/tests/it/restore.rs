@@ -108,7 +108,7 @@ async fn a_difference_is_reported_as_a_patch_and_by_field() {
         handler.get(&format!("/api/history/diff?id=1&pk=a&from={}&to=live", version_of(&first))).await;
     assert_eq!(
         difference["changes"],
-        json!([{"path": "city", "before": "Davidson", "after": "Charlotte"}, {"path": "new", "after": null}])
+        json!([{"path": "/city", "before": "Davidson", "after": "Charlotte"}, {"path": "/new", "after": null}])
     );
     assert_eq!(difference["patch"][0], json!({"op": "replace", "path": "/city", "value": "Charlotte"}));
 }

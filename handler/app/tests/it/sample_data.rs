@@ -68,7 +68,7 @@ async fn overwritten_documents_are_found_and_restored_and_the_restore_is_undone(
     dry["dryRun"] = json!(true);
     let plan = local.post("restores", dry).await;
     assert_eq!((&plan["state"], &plan["counts"]["replace"]), (&json!("planned"), &json!(2)), "{plan}");
-    assert!(plan["items"][0]["changes"].as_array().expect("changes").iter().any(|change| change["path"] == "seq"));
+    assert!(plan["items"][0]["changes"].as_array().expect("changes").iter().any(|change| change["path"] == "/seq"));
     assert_eq!(local.davidson().await[0]["seq"], -1, "a dry run writes nothing");
 
     let report = local.post("restores", request).await;

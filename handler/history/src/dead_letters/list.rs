@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::DeadLetters;
+use super::repeated::is_answer;
 use crate::dead_letter::{DeadLetter, LISTED_FIELDS};
 
 /// A page of dead letters.
@@ -48,7 +49,7 @@ impl DeadLetters {
     pub(super) async fn record(&self, id: &str) -> Result<Option<Value>, Error> {
         check_record_id("dead letter", id)?;
         let record = self.container.open().await?.read(&Key::text(id), id).await?;
-        Ok(record.filter(|record| record.get("partOf").is_none()))
+        Ok(record.filter(|record| record.get("partOf").is_none() && !is_answer(record)))
     }
 
     pub(super) async fn letter_of(&self, record: Value) -> Result<DeadLetter, Error> {

@@ -6,6 +6,7 @@
 
 mod list;
 mod remove;
+mod repeated;
 mod replay;
 
 use std::time::Duration;

@@ -7,20 +7,31 @@
 
 use std::time::Instant;
 
-use changefeed_cosmos::{Error, Key, retry};
+use changefeed_cosmos::{Error, IdempotencyKey, Key, retry};
 use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::DeadLetters;
 use super::list::missing;
 
+/// The answer to a discard.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Discarded {
+    Discarded,
+}
+
 impl DeadLetters {
-    /// Discards a dead letter: its payload is lost permanently.
+    /// Discards a dead letter: its payload is lost permanently. With a key, a request that is repeated succeeds again.
     ///
     /// # Errors
     /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such dead letter.
-    pub async fn discard(&self, id: &str) -> Result<(), Error> {
-        let known = self.record(id).await?.is_some();
+    pub async fn discard(&self, id: &str, key: Option<&IdempotencyKey>) -> Result<(), Error> {
+        let known = match self.record(id).await? {
+            Some(_) => self.remember(key, id, Discarded::Discarded).await.map(|_| true)?,
+            None => self.remembered::<Discarded>(key, id).await?.is_some(),
+        };
         // An interrupted removal may have left parts behind.
         self.remove(id).await?;
         if known { Ok(()) } else { Err(missing("discarding", id)) }

@@ -86,7 +86,7 @@ impl Restores {
         let undo_id = if request.dry_run {
             queued.id.clone()
         } else {
-            match self.claim_undo(id, None).await? {
+            match self.claim_undo(id, None, request.key.as_ref()).await? {
                 UndoClaim::New(undo_id) => undo_id,
                 UndoClaim::Taken(undo) => return Ok(*undo),
             }

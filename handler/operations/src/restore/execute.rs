@@ -26,7 +26,7 @@ impl Restores {
         let now = Utc::now();
         let id = match &plan.undo_of {
             None => new_id(now),
-            Some(undone) => match self.claim_undo(undone, None).await? {
+            Some(undone) => match self.claim_undo(undone, None, plan.key.as_ref()).await? {
                 UndoClaim::New(id) => id,
                 UndoClaim::Taken(undo) => return Ok(undo.report()),
             },

@@ -35,7 +35,7 @@ impl Restores {
             }
             check_executable(&plan)?;
             if let Some(undone) = &plan.undo_of
-                && let UndoClaim::Taken(undo) = self.claim_undo(undone, Some(id)).await?
+                && let UndoClaim::Taken(undo) = self.claim_undo(undone, Some(id), None).await?
             {
                 return Ok(*undo);
             }

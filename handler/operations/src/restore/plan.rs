@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 
-use changefeed_cosmos::{DocumentName, Error, ErrorKind};
+use changefeed_cosmos::{DocumentName, Error, ErrorKind, IdempotencyKey};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
@@ -21,6 +21,8 @@ pub struct Plan {
     pub request: Value,
     /// The restore that this one undoes.
     pub undo_of: Option<String>,
+    /// Identifies the request, if its sender may repeat it.
+    pub(super) key: Option<IdempotencyKey>,
     /// What is done with each document, in the order of their partition keys and ids.
     pub items: Vec<PlannedItem>,
     pub(super) force: bool,
@@ -76,6 +78,7 @@ impl Restores {
         Ok(Some(Plan {
             request: request.recorded()?,
             undo_of: None,
+            key: None,
             items: sorted(items),
             force: request.force,
             into: request.into.clone(),

@@ -1,7 +1,7 @@
 //! Plans the undo of a restore. An undo is another restore: every document that the restore wrote is restored to the version that
 //! it replaced, or deleted if there was none. A document that has changed since is a conflict.
 
-use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind};
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, IdempotencyKey};
 use changefeed_history::{Version, VersionId};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -52,6 +52,9 @@ pub struct UndoRequest {
     pub requested_by: Option<String>,
     /// The budget: request units a second. It needs a restore that was a job.
     pub ru_per_second: Option<f64>,
+    /// Identifies the request, if its sender may repeat it.
+    #[serde(skip)]
+    pub key: Option<IdempotencyKey>,
 }
 
 impl UndoRequest {
@@ -97,6 +100,7 @@ impl Restores {
         Ok(Some(Plan {
             request: json!({"undo": id}),
             undo_of: Some(record.id),
+            key: request.key.clone(),
             items: sorted(items),
             force: request.force,
             into: record.into,

@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Error, ErrorKind, Key, retry, timestamp, without_system_properties};
-use changefeed_jobs::{JobState, new_id};
+use changefeed_cosmos::{Error, ErrorKind, IdempotencyKey, Key, retry, timestamp, without_system_properties};
+use changefeed_jobs::JobState;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
@@ -64,16 +64,26 @@ impl Restores {
         }
     }
 
-    /// Claims the undo of a restore. `plan` is the id of a stored plan that is to become the undo.
+    /// Claims the undo of a restore. `plan` is the id of a stored plan that is to become the undo. A request that is repeated gets the undo
+    /// of the first, whatever its outcome.
     ///
     /// # Errors
     /// As [`Self::check_undoable`]; [`ErrorKind::NotFound`] when there is no such restore; [`ErrorKind::Conflict`] when another
     /// undo is being created; and when the record cannot be read or written.
-    pub(super) async fn claim_undo(&self, id: &str, plan: Option<&str>) -> Result<UndoClaim, Error> {
-        let (jobs, key) = (self.jobs.open().await?, Key::text(id));
+    pub(super) async fn claim_undo(
+        &self,
+        id: &str,
+        plan: Option<&str>,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<UndoClaim, Error> {
+        let own = match plan {
+            Some(plan) => plan.to_owned(),
+            None => self.jobs.id_for(key).await?,
+        };
+        let (jobs, partition) = (self.jobs.open().await?, Key::text(id));
         let deadline = Instant::now() + self.options.timeout;
         loop {
-            let read = retry(deadline, || jobs.read(&key, id)).await?.filter(|read| read["kind"] == RESTORE.name);
+            let read = retry(deadline, || jobs.read(&partition, id)).await?.filter(|read| read["kind"] == RESTORE.name);
             let read = read.ok_or_else(|| RESTORE.not_found("undoing", id))?;
             let etag = read["_etag"].as_str().unwrap_or_default().to_owned();
             let mut stored = without_system_properties(read);
@@ -83,7 +93,7 @@ impl Restores {
             if let Some(last) = record.last_undo {
                 match self.find(&last).await? {
                     _ if plan == Some(last.as_str()) => return Ok(UndoClaim::New(last)),
-                    Some(undo) if self.is_in_force(&undo) => {
+                    Some(undo) if self.is_in_force(&undo) || last == own => {
                         return Ok(UndoClaim::Taken(Box::new(self.ended(undo).await?)));
                     }
                     Some(_) => {}
@@ -95,10 +105,9 @@ impl Restores {
                     }
                 }
             }
-            let claimed = plan.map_or_else(|| new_id(Utc::now()), str::to_owned);
-            stored["lastUndo"] = json!(claimed);
-            match retry(deadline, || jobs.replace(&key, id, &stored, &etag)).await {
-                Ok(_) => return Ok(UndoClaim::New(claimed)),
+            stored["lastUndo"] = json!(own);
+            match retry(deadline, || jobs.replace(&partition, id, &stored, &etag)).await {
+                Ok(_) => return Ok(UndoClaim::New(own)),
                 Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
                 Err(error) => return Err(error),
             }

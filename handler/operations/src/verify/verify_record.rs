@@ -2,7 +2,7 @@
 
 use changefeed_cosmos::{Error, PageRequest, timestamp};
 use changefeed_history::SCHEMA;
-use changefeed_jobs::{JobState, Work, new_id};
+use changefeed_jobs::{JobState, Work};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,7 @@ pub struct VerifyList {
 }
 
 impl Verifications {
-    /// Creates the job of a verification.
+    /// Creates the job of a verification. For a request that is repeated, the job of the first is returned as it is now.
     ///
     /// # Errors
     /// When the request is invalid, and when the job cannot be stored.
@@ -62,12 +62,13 @@ impl Verifications {
         if let Some(key) = &request.partition_key {
             self.history.check_key(key).await?;
         }
+        let id = self.jobs.id_for(request.key.as_ref()).await?;
         let now = Utc::now();
         let record = VerifyRecord {
-            id: new_id(now),
+            id,
             kind: VERIFY.name.to_owned(),
             state: JobState::Queued,
-            request: VerifyRequest { requested_by: None, ..request.clone() },
+            request: VerifyRequest { requested_by: None, key: None, ..request.clone() },
             requested_by: request.requested_by.clone(),
             started_at: timestamp(now),
             finished_at: None,
@@ -77,7 +78,7 @@ impl Verifications {
             schema: SCHEMA,
         };
         self.jobs.create(&record.id, &record).await?;
-        Ok(record)
+        if request.key.is_some() { self.record(&record.id).await } else { Ok(record) }
     }
 
     /// A page of the verifications, newest first. A page has 100 unless the request says otherwise.

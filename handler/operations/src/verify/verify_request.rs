@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use changefeed_cosmos::Key;
+use changefeed_cosmos::{IdempotencyKey, Key};
 use changefeed_jobs::check_budget;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,9 @@ pub struct VerifyRequest {
     /// Who requests it, for the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// Identifies the request, if its sender may repeat it.
+    #[serde(skip)]
+    pub key: Option<IdempotencyKey>,
 }
 
 impl VerifyRequest {

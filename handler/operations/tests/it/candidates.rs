@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Account, Connection, ConnectionString, KeyPath, connect, create_container, create_database};
-use changefeed_history::{Batch, ContainerNames, Role, container_spec};
+use changefeed_history::{Batch, ContainerNames, IndexedField, Role, container_spec};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::{Changefeed, ChangefeedOptions};
 use local_cosmos::{Endpoint, Options};
@@ -29,7 +29,12 @@ async fn provisioned() -> (Endpoint, Changefeed) {
     };
     create_database(&account, "dev").await.expect("database");
     for role in Role::ALL {
-        let spec = container_spec(role, &names, &[KeyPath::property("pk")], &[name("pk"), name("n")]);
+        let spec = container_spec(
+            role,
+            &names,
+            &[KeyPath::property("pk")],
+            &IndexedField::parse_list("pk,n").expect("fields"),
+        );
         create_container(&account, "dev", &spec).await.expect("container");
     }
     let options = ChangefeedOptions {

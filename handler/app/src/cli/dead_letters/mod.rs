@@ -137,7 +137,7 @@ fn is_missing(error: &anyhow::Error) -> bool {
 async fn replay(service: &Service, selection: &SelectionArguments, output: Output) -> Result<Exit> {
     let (mut stored, mut still_dead) = (0_u64, 0_u64);
     let replayed = for_each(selection, service, async |id| {
-        let replay = service.changefeed.dead_letters.replay(id).await?;
+        let replay = service.changefeed.dead_letters.replay(id, None).await?;
         let counted = if replay.outcome == ReplayOutcome::StillDead { &mut still_dead } else { &mut stored };
         *counted += 1;
         match output {
@@ -183,7 +183,7 @@ async fn discard(service: &Service, selection: &SelectionArguments, yes: bool, o
     }
     let mut count = 0;
     let discarded = for_each(selection, service, async |id| {
-        service.changefeed.dead_letters.discard(id).await?;
+        service.changefeed.dead_letters.discard(id, None).await?;
         count += 1;
         Ok(())
     })

@@ -55,7 +55,8 @@ pub enum HistoryCommand {
     },
     /// Search live documents and versions, in time order
     #[command(after_help = time::help(
-        "Filters:\n  PATH OPERATOR VALUE, where OPERATOR is one of = != < <= > >= contains\n\n\
+        "Filters:\n  FIELD OPERATOR VALUE, where OPERATOR is one of = != < <= > >= contains\n\n\
+         Fields:\n  Names with dots, in double quotes where needed (address.\"zip code\"), or a JSON Pointer (/address/zip code)\n\n\
          Example:\n  changefeed history search --filter city_name=Davidson --from -1d"
     ))]
     Search {

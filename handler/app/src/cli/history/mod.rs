@@ -3,6 +3,7 @@
 mod arguments;
 
 use anyhow::Result;
+use changefeed_cosmos::FieldPath;
 use changefeed_history::{AsOf, SearchRequest, SearchRow, Version, VersionsRequest};
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +11,7 @@ use serde_json::Value;
 pub use self::arguments::HistoryCommand;
 use super::document_arguments::DocumentArguments;
 use super::exit_code::Exit;
-use super::output::{Output, cell, describe, print_json, print_line, print_table, shorten};
+use super::output::{Output, cell, describe, field, print_json, print_line, print_table, shorten};
 use super::time;
 use crate::service::Service;
 
@@ -62,7 +63,7 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
                     let rows = difference
                         .changes
                         .iter()
-                        .map(|change| vec![change.path.clone(), value(&change.before), value(&change.after)]);
+                        .map(|change| vec![field(&change.path), value(&change.before), value(&change.after)]);
                     print_table(&["Field", "Before", "After"], rows)
                 }
             }
@@ -136,7 +137,7 @@ fn brief(document: &Value) -> String {
     let scalars = properties.filter(|(_, value)| !value.is_object() && !value.is_array());
     let mut text = String::new();
     for (name, value) in scalars {
-        let part = format!("{name}: {}", cell(value));
+        let part = format!("{}: {}", FieldPath::property(name), cell(value));
         if text.len() + part.len() > DOCUMENT_WIDTH {
             text.push('…');
             break;

@@ -42,6 +42,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
                 reason: execution.reason.clone(),
                 requested_by: execution.requested_by.clone(),
                 ru_per_second: execution.ru_per_second,
+                key: None,
             };
             if !execution.dry_run
                 && let Some(undo) = service.changefeed.restores.undo_of(id).await?

@@ -57,6 +57,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
         grace_seconds: arguments.grace,
         ru_per_second: arguments.ru_per_second,
         requested_by: arguments.requested_by.clone(),
+        key: None,
     };
     let output = arguments.output.output;
     if !arguments.repair || !arguments.yes {

@@ -57,6 +57,19 @@ impl Handler {
         request.header("content-type", "application/json").body(body.to_owned()).send().await.expect("an answer")
     }
 
+    /// Sends a request without a body as the Functions host does, with the id of an invocation.
+    pub async fn send_as_host(&self, method: reqwest::Method, path: &str, invocation: &str) -> (StatusCode, Value) {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        let request = request.header("X-Azure-Functions-InvocationId", invocation);
+        let response = request.send().await.expect("an answer");
+        (response.status(), response.json().await.expect("a JSON answer"))
+    }
+
+    /// The address that it listens on: `http://127.0.0.1:<port>`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         self.send(reqwest::Method::GET, path, "", "").await
     }

@@ -10,7 +10,7 @@ use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, It
 use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Account, ContainerSpec, KeyPath, create_container};
-use changefeed_history::{ContainerNames, Role, container_spec};
+use changefeed_history::{ContainerNames, IndexedField, Role, container_spec};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::{Changefeed, ChangefeedOptions};
 use futures::{StreamExt, TryStreamExt};
@@ -20,7 +20,11 @@ use serde_json::Value;
 use super::{Handler, client};
 
 /// The indexed fields that tests search by.
-const INDEXED_FIELDS: [&str; 6] = ["a", "city_name", "group", "n", "name", "zip"];
+const INDEXED_FIELDS: &str = r#"a, city_name, group, n, name, zip, "odd names"."zip code", "odd names".tags.0"#;
+
+fn indexed_fields() -> Vec<IndexedField> {
+    IndexedField::parse_list(INDEXED_FIELDS).expect("fields")
+}
 
 fn names() -> ContainerNames {
     let name = str::to_owned;
@@ -64,7 +68,7 @@ impl World {
     /// Creates the container of a role with the index policy of production and this partition key.
     async fn provision(&self, role: Role, key: &[&'static str]) {
         let key_paths: Vec<KeyPath> = key.iter().map(|path| path.parse().expect("a key path")).collect();
-        let spec = container_spec(role, &names(), &key_paths, &INDEXED_FIELDS.map(str::to_owned));
+        let spec = container_spec(role, &names(), &key_paths, &indexed_fields());
         let spec = ContainerSpec { key_paths, ..spec };
         create_container(&Account::connected(self.client.clone()), "dev", &spec).await.expect("container");
     }
@@ -86,7 +90,7 @@ impl World {
         let mut options = ChangefeedOptions {
             concurrency: 16,
             batch_timeout: Duration::from_secs(30),
-            indexed_fields: INDEXED_FIELDS.map(str::to_owned).to_vec(),
+            indexed_fields: indexed_fields(),
             restored_at_field: Some("restored_at".to_owned()),
             restore_id_field: Some("restore_id".to_owned()),
             retention_days: None,
