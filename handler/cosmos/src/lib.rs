@@ -5,6 +5,7 @@
 //! [`LazyContainer`], which reads its definition when a request first needs it and keeps it up to date.
 
 mod account;
+mod all_versions;
 mod batch;
 mod connection;
 mod container;
@@ -32,6 +33,7 @@ mod system_properties;
 mod time_to_live;
 
 pub use account::{Account, Client, Connect};
+pub use all_versions::Changes;
 pub use batch::BatchWrite;
 pub use connection::{Connection, ConnectionString, Identity, TokenCredential, connect, token_credential};
 pub use container::{Container, Stored, Written};

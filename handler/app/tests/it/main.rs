@@ -16,6 +16,7 @@ mod each_document_once;
 mod filters;
 mod functions_app;
 mod help_snapshots;
+mod identity;
 mod invalid_requests;
 mod job_entry_points;
 mod keys;

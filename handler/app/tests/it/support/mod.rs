@@ -19,7 +19,7 @@ pub use handler::Handler;
 pub use local::{Local, signal};
 pub use process::{Instance, Starting};
 pub use snapshots::snapshots;
-pub use world::{Feed, World, batch_of};
+pub use world::{Feed, World, batch_of, changefeed_on};
 
 /// How long a wait for a condition may take on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
