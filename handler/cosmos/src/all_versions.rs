@@ -19,6 +19,7 @@ use crate::container::Container;
 use crate::error::{Error, ErrorKind};
 use crate::key_range::KeyRange;
 use crate::limits::MAX_FAN_OUT;
+use crate::query::decoded;
 
 /// A page of changes.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Changes {
     pub envelopes: Vec<Value>,
     /// Request units.
     pub request_charge: f64,
+    /// Whether the whole range was read. After a split, a page is of one part of the range.
+    pub is_whole: bool,
 }
 
 impl Container {
@@ -46,12 +49,14 @@ impl Container {
             .with_continuation_token(self.token_after(range, lsn));
         let scope = FeedScope::range(range.to_sdk()?);
         let pages = self.client.query_change_feed::<Value>(scope, ChangeFeedStartFrom::Beginning, Some(options)).await;
-        let page = match pages.map_err(failed)?.next().await {
+        let mut pages = pages.map_err(failed)?;
+        let page = match pages.next().await {
             Some(page) => page.map_err(failed)?,
             None => return Err(Error::new(ErrorKind::Unavailable, action(), "the SDK returned no page")),
         };
         let request_charge = self.charge(page.headers());
-        Ok(Changes { envelopes: page.into_items().iter().map(envelope).collect(), request_charge })
+        let is_whole = is_of_whole(range, &pages.to_continuation_token().map_err(failed)?);
+        Ok(Changes { envelopes: page.into_items().iter().map(envelope).collect(), request_charge, is_whole })
     }
 
     fn token_after(&self, range: &KeyRange, lsn: i64) -> ContinuationToken {
@@ -61,6 +66,13 @@ impl Container {
             "active_tokens": [{"min_epk": range.min, "max_epk": range.max, "server_continuation": etag}]}});
         ContinuationToken::from_string(format!("c1.{}", URL_SAFE_NO_PAD.encode(token.to_string())))
     }
+}
+
+/// Whether a page was of a whole range, by the token after it. It has only the parts of the range that were read.
+fn is_of_whole(range: &KeyRange, after: &ContinuationToken) -> bool {
+    let Some(after) = decoded(after.as_str()) else { return false };
+    let parts = after["root"]["active_tokens"].as_array().map(Vec::as_slice).unwrap_or_default();
+    matches!(parts, [part] if part["min_epk"] == range.min.as_str() && part["max_epk"] == range.max.as_str())
 }
 
 fn envelope(item: &ChangeFeedItem<Value>) -> Value {

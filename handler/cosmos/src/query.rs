@@ -185,7 +185,7 @@ fn options(page_items: Option<NonZeroU32>) -> QueryOptions {
 }
 
 /// The content of a token of the SDK: base64url JSON after `c1.`.
-fn decoded(token: &str) -> Option<Value> {
+pub(crate) fn decoded(token: &str) -> Option<Value> {
     let json = URL_SAFE_NO_PAD.decode(token.strip_prefix("c1.")?).ok()?;
     serde_json::from_slice(&json).ok()
 }

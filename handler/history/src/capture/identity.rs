@@ -9,13 +9,14 @@
 //! batch is from that partition. A delete has no etag: another partition may have a delete with the same number, second and id.
 //! It counts if it is from the partition of the batch, or if no other partition has one.
 //!
-//! The race to mind: the partition was split since. Its parts have the numbers of the whole, so each change is in one of them.
+//! The race to mind: the partition was split since. Its parts have the numbers of the whole, so each change is in one of them. A page
+//! of a range that was split is only of one part, so the search is repeated with the ranges as they are now.
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use changefeed_cosmos::{Container, Error, Key, KeyComponent, KeyRange, retry};
+use changefeed_cosmos::{Container, Error, ErrorKind, Key, KeyComponent, KeyRange, retry};
 use futures::TryStreamExt;
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -83,28 +84,33 @@ pub(super) async fn find_in_feed(
     let wanted: Vec<&(usize, Observed)> =
         delivered.iter().filter(|(_, it)| it.lsn.is_some_and(|lsn| (first..=last).contains(&lsn))).collect();
     let page_items = u32::try_from(wanted.len() + others).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-    let mut search = Search {
+    let search = || Search {
         monitored,
         deadline,
         first,
         last,
-        wanted,
+        wanted: &wanted,
         page_items,
         writes: HashMap::new(),
         removals: HashMap::new(),
         origins: HashSet::new(),
         is_partial: false,
+        is_divided: false,
         request_charge: 0.0,
     };
-    for (number, range) in retry(deadline, || monitored.ranges()).await?.iter().enumerate() {
-        search.read(number, range).await?;
-        if search.is_complete() {
-            break;
-        }
+    let mut found = search();
+    found.read_all(&retry(deadline, || monitored.ranges()).await?).await?;
+    if found.is_divided {
+        let request_charge = found.request_charge;
+        found = Search { request_charge, ..search() };
+        found.read_all(&retry(deadline, || monitored.ranges_now()).await?).await?;
     }
-    Ok(search.found())
+    if found.is_divided {
+        let action = format!("reading the change feed of container {}", monitored.name());
+        return Err(Error::new(ErrorKind::Gone, action, "a partition was split meanwhile"));
+    }
+    Ok(found.found())
 }
-
 /// A search for the changes of a batch.
 struct Search<'a> {
     monitored: &'a Container,
@@ -112,7 +118,7 @@ struct Search<'a> {
     /// The sequence numbers of the first and the last change in doubt.
     first: i64,
     last: i64,
-    wanted: Vec<&'a (usize, Observed)>,
+    wanted: &'a [&'a (usize, Observed)],
     page_items: NonZeroU32,
     /// The creates and replaces, by the index of the delivered one.
     writes: HashMap<usize, Observed>,
@@ -122,10 +128,25 @@ struct Search<'a> {
     origins: HashSet<usize>,
     /// Whether a range could not be read to the end.
     is_partial: bool,
+    /// Whether a range has been split since the ranges were read.
+    is_divided: bool,
     request_charge: f64,
 }
 
 impl Search<'_> {
+    /// Reads the ranges in their order, until each change in doubt is found in the partition of the batch.
+    async fn read_all(&mut self, ranges: &[KeyRange]) -> Result<(), Error> {
+        let mut ranges: Vec<&KeyRange> = ranges.iter().collect();
+        ranges.sort_by(|left, right| left.min.cmp(&right.min));
+        for (number, range) in ranges.into_iter().enumerate() {
+            self.read(number, range).await?;
+            if self.is_divided || self.is_complete() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a range, page by page, as long as it has changes of the batch.
     async fn read(&mut self, number: usize, range: &KeyRange) -> Result<(), Error> {
         let mut after = self.first - 1;
@@ -142,6 +163,10 @@ impl Search<'_> {
                 Err(error) => return Err(error),
             };
             self.request_charge += changes.request_charge;
+            if !changes.is_whole {
+                self.is_divided = true;
+                return Ok(());
+            }
             let paths = self.monitored.key_paths();
             let images = changes.envelopes.into_iter().filter_map(|change| Observed::of_element(change, paths).ok());
             let images: Vec<Observed> = images.collect();
@@ -159,7 +184,7 @@ impl Search<'_> {
     /// Whether a change of a range is one of the batch, or may be.
     fn compare(&mut self, number: usize, image: &Observed) -> bool {
         let mut is_match = false;
-        for (index, delivered) in &self.wanted {
+        for (index, delivered) in self.wanted {
             if !may_be_same_change(delivered, image) {
                 continue;
             }
