@@ -1,148 +1,20 @@
 //! Ids and partition keys that the Functions host may have rewritten.
-//!
-//! `recordings` has what the real host delivered: `stored` are the documents as they were read, by id and number of the version;
-//! `batches` are the arrays of changes in the bodies of the invocations.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
-use changefeed_cosmos::{Container, Key, KeyPath, without_system_properties};
+use changefeed_cosmos::Container;
 use changefeed_history::{Batch, CaptureReport};
 use changefeed_operations::Changefeed;
 use local_cosmos::{Effect, Fault, LoggedKind, LoggedRequest, RequestKind};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use reqwest::StatusCode;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
+use crate::support::World;
+use crate::support::identity::{
+    REWRITTEN, assert_exact_images, delete, events, identities, identity_of, put, rewritten, stored, truth,
+};
 use crate::support::verify::{finding_summaries, run_verification};
-use crate::support::{DEADLINE, Local, World, batch_of, changefeed_on, until};
-
-/// Texts as they are stored, and as a host in UTC delivers them.
-const REWRITTEN: [(&str, &str); 6] = [
-    ("2024-01-01T10:00:00+02:00", "2024-01-01T08:00:00+00:00"),
-    ("2024-01-01T03:00:00.0-05:00", "2024-01-01T08:00:00+00:00"),
-    ("2024-01-01T08:00:00.0000000Z", "2024-01-01T08:00:00Z"),
-    ("2024-01-01T08:00:00.000Z", "2024-01-01T08:00:00Z"),
-    ("/Date(1704096000000)/", "2024-01-01T08:00:00Z"),
-    ("2024-01-01T08:00:00z", "2024-01-01T08:00:00Z"),
-];
-
-fn key_of(document: &Value) -> Key {
-    Key::of(document, &[KeyPath::property("pk")]).expect("a key")
-}
-
-async fn events(changefeed: &Changefeed) -> Container {
-    changefeed.history.monitored().open().await.expect("events")
-}
-
-async fn put(events: &Container, document: &Value) {
-    let id = document["id"].as_str().expect("id");
-    events.upsert(&key_of(document), id, document).await.expect("upsert");
-}
-
-async fn delete(events: &Container, document: &Value) {
-    let id = document["id"].as_str().expect("id");
-    events.delete(&key_of(document), id, None).await.expect("delete").expect("a document");
-}
-
-/// Every change of `events`, by physical partition, as the service has it.
-async fn truth(events: &Container) -> Vec<Vec<Value>> {
-    let mut ranges = Vec::new();
-    let mut parts = events.ranges().await.expect("ranges");
-    parts.sort_by(|left, right| left.min.cmp(&right.min));
-    for range in parts {
-        let page_items = 1000.try_into().expect("a number");
-        ranges.push(events.changes_after(&range, 0, page_items).await.expect("changes").envelopes);
-    }
-    ranges
-}
-
-/// A change as the host delivers it.
-fn rewritten(change: &Value) -> Value {
-    let mut delivered = rewritten_value(change);
-    if change["metadata"]["id"].is_string() {
-        delivered["metadata"]["id"] = change["metadata"]["id"].clone();
-    }
-    delivered
-}
-
-fn rewritten_value(value: &Value) -> Value {
-    match value {
-        Value::String(text) => {
-            let found = REWRITTEN.iter().find(|(stored, _)| stored == text);
-            json!(found.map_or(text.as_str(), |(_, delivered)| delivered))
-        }
-        Value::Array(items) => items.iter().map(rewritten_value).collect(),
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), rewritten_value(value))).collect(),
-        other => other.clone(),
-    }
-}
-
-/// Id, key, sequence number and operation: what a version must have.
-type Identity = (String, String, i64, String);
-
-fn identity_of(change: &Value) -> Identity {
-    let (metadata, current) = (&change["metadata"], &change["current"]);
-    let operation = match metadata["operationType"].as_str().expect("operationType") {
-        "delete" if metadata["timeToLiveExpired"] == true => "expire",
-        operation => operation,
-    };
-    let is_removal = current["id"].is_null();
-    let id = if is_removal { &metadata["id"] } else { &current["id"] };
-    let key = key_of(if is_removal { &metadata["partitionKey"] } else { current });
-    let lsn = metadata["lsn"].as_i64().expect("lsn");
-    (id.as_str().expect("id").to_owned(), key.to_string(), lsn, operation.to_owned())
-}
-
-/// Whether the host rewrites neither the id nor the key.
-fn is_plain((id, key, ..): &Identity) -> bool {
-    [id, key].iter().all(|text| !text.contains("T0") && !text.contains("T1") && !text.contains("/Date("))
-}
-
-async fn versions(changefeed: &Changefeed) -> Vec<(Identity, Value)> {
-    let changes = changefeed.history.changes().open().await.expect("changes");
-    let versions = changes.select::<Value>("SELECT * FROM c", &serde_json::Map::new(), None).await.expect("query");
-    let versions: Vec<Value> = futures::TryStreamExt::try_collect(versions).await.expect("versions");
-    let text = |value: &Value| value.as_str().expect("text").to_owned();
-    let identity = |version: &Value| {
-        let lsn = version["lsn"].as_i64().expect("lsn");
-        (text(&version["sourceId"]), version["partitionKey"].to_string(), lsn, text(&version["operation"]))
-    };
-    versions.into_iter().map(|version| (identity(&version), version)).collect()
-}
-
-/// The identity of every version, sorted. Each must be exact, unless only its body has a time: such a version is not read in the
-/// feed.
-async fn stored(changefeed: &Changefeed) -> Vec<Identity> {
-    let mut identities = Vec::new();
-    for (identity, version) in versions(changefeed).await {
-        assert!(version["exact"] == true || is_plain(&identity), "{version}");
-        identities.push(identity);
-    }
-    identities.sort();
-    identities
-}
-
-/// Compares the images of exact versions with those of the service.
-async fn assert_exact_images(changefeed: &Changefeed, truth: &[Vec<Value>]) {
-    for (identity, version) in versions(changefeed).await.into_iter().filter(|(_, version)| version["exact"] == true) {
-        let change = truth.iter().flatten().find(|change| identity_of(change) == identity).expect("a change");
-        for (image, field) in [("current", "document"), ("previous", "previous")] {
-            if version[field].is_object() {
-                assert_eq!(version[field].to_string(), without_system_properties(change[image].clone()).to_string());
-            }
-        }
-    }
-}
-
-fn identities<'a>(changes: impl IntoIterator<Item = &'a Value>) -> Vec<Identity> {
-    let mut identities: Vec<Identity> = changes.into_iter().map(identity_of).collect();
-    identities.sort();
-    identities
-}
 
 async fn capture(changefeed: &Changefeed, changes: &[Value]) -> CaptureReport {
     let batch = Batch { function: "test".into(), invocation_id: "test".into(), rewritten_by_host: true };
@@ -171,98 +43,10 @@ fn forget_feed(world: &World) {
     });
 }
 
-/// Replays what the real host delivered, for the same documents in this endpoint.
-async fn replay(recording: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/recordings").join(recording);
-    let recording: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("recording")).expect("JSON");
-    let mut by_etag: BTreeMap<String, Value> = BTreeMap::new();
-    let mut documents: BTreeMap<String, BTreeMap<i64, Value>> = BTreeMap::new();
-    for text in recording["stored"].as_object().expect("stored").values() {
-        let document: Value = serde_json::from_str(text.as_str().expect("text")).expect("a document");
-        let of_id = documents.entry(document["id"].as_str().expect("id").to_owned()).or_default();
-        of_id.insert(document["v"].as_i64().expect("v"), without_system_properties(document.clone()));
-        by_etag.insert(document["_etag"].as_str().expect("_etag").to_owned(), document);
-    }
-    let batches: Vec<Vec<Value>> = recording["batches"]
-        .as_array()
-        .expect("batches")
-        .iter()
-        .map(|batch| serde_json::from_str(batch.as_str().expect("text")).expect("changes"))
-        .collect();
-
-    let world = World::new().await;
-    world.endpoint.keep_previous_images("dev", "events", true).await.expect("previous images");
-    let changefeed = world.changefeed(|_| ());
-    let events = events(&changefeed).await;
-    for versions in documents.values() {
-        for document in versions.values() {
-            put(&events, document).await;
-        }
-        delete(&events, &versions[&1]).await;
-    }
-    for end in batches.iter().flatten().filter(|change| !by_etag.contains_key(etag(&change["current"]))) {
-        if end["metadata"]["operationType"] == "create" {
-            put(&events, &without_system_properties(end["current"].clone())).await;
-        }
-    }
-    let truth = truth(&events).await;
-
-    // What was delivered, with the numbers, times and etags of this endpoint.
-    let original = |image: &Value| by_etag.get(etag(image)).unwrap_or(image).clone();
-    let name = |change: &Value| {
-        let image = original(&change["current"]);
-        let id = if image["id"].is_null() { &change["metadata"]["id"] } else { &image["id"] };
-        (change["metadata"]["operationType"].to_string(), id.to_string(), image["v"].to_string())
-    };
-    let handler = world.handler();
-    let mut delivered = 0;
-    for range in &truth {
-        let mut batch = Vec::new();
-        for change in range {
-            let mut of_host =
-                batches.iter().flatten().find(|of_host| name(of_host) == name(change)).expect("a change").clone();
-            for image in ["current", "previous"].into_iter().filter(|image| !change[image]["id"].is_null()) {
-                for property in ["_etag", "_ts", "_rid", "_self"] {
-                    of_host[image][property] = change[image][property].clone();
-                }
-            }
-            for property in ["lsn", "crts"] {
-                of_host["metadata"][property] = change["metadata"][property].clone();
-            }
-            of_host["metadata"]["previousImageLSN"] =
-                change["metadata"].get("previousImageLSN").cloned().unwrap_or(json!(0));
-            batch.push(of_host);
-        }
-        delivered += batch.len();
-        let (status, answer) = handler.invoke(&batch_of(&batch), true).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
-    }
-    assert_eq!(delivered, batches.iter().flatten().count());
-    assert_eq!(stored(&changefeed).await, identities(truth.iter().flatten()));
-    assert_eq!(world.dead_letters().await, Vec::<Value>::new());
-    assert_exact_images(&changefeed, &truth).await;
-    let versions = versions(&changefeed).await;
-    assert!(versions.iter().filter(|(identity, _)| !is_plain(identity)).all(|(_, version)| version["exact"] == true));
-    assert!(versions.iter().any(|(identity, version)| !is_plain(identity) && version["previous"].is_object()));
-}
-
-fn etag(image: &Value) -> &str {
-    image["_etag"].as_str().unwrap_or_default()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_host_in_utc_delivered_is_stored_under_the_original_ids_and_keys() {
-    replay("date-like-ids-and-keys.json").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_host_in_new_york_delivered_is_stored_under_the_original_ids_and_keys() {
-    replay("date-like-ids-and-keys-new-york.json").await;
-}
-
-/// Creates, replaces and deletes documents with one id under each of the keys.
-async fn write_under_all_keys(events: &Container, id: &str) {
-    for (key, _) in REWRITTEN {
+/// Creates, replaces and deletes a document under each of the keys.
+async fn write_under_all_keys(events: &Container, id: impl Fn(usize) -> String) {
+    for (number, (key, _)) in REWRITTEN.into_iter().enumerate() {
+        let id = id(number);
         for n in 0..2 {
             put(events, &json!({"id": id, "pk": key, "n": n, "at": key})).await;
         }
@@ -275,7 +59,7 @@ async fn a_batch_reads_each_range_of_the_feed_once_and_only_if_an_id_or_a_key_is
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
     let events = events(&changefeed).await;
-    write_under_all_keys(&events, "1").await;
+    write_under_all_keys(&events, |number| format!("1-{number}")).await;
     put(&events, &json!({"id": "2", "pk": "a", "at": REWRITTEN[0].0})).await;
     delete(&events, &json!({"id": "2", "pk": "a"})).await;
     let truth = truth(&events).await;
@@ -284,7 +68,7 @@ async fn a_batch_reads_each_range_of_the_feed_once_and_only_if_an_id_or_a_key_is
     for (number, range) in truth.iter().enumerate() {
         let report = capture(&changefeed, &range.iter().map(rewritten).collect::<Vec<_>>()).await;
         let requests = requests(&world);
-        let is_doubtful = range.iter().any(|change| identity_of(change).0 == "1");
+        let is_doubtful = range.iter().any(|change| identity_of(change).0.starts_with("1-"));
         // The ranges are read in their order, up to the one that the batch is from.
         let expected = if is_doubtful { number + 1 } else { 0 };
         assert_eq!(count(&requests, LoggedKind::ChangeFeed), expected, "{requests:?}");
@@ -315,7 +99,8 @@ async fn a_batch_of_a_partition_that_was_split_since_is_found_in_its_parts() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
     let before = events(&changefeed).await;
-    write_under_all_keys(&before, "1").await;
+    // One id, so that the changes of different partitions can be taken for each other.
+    write_under_all_keys(&before, |_| "1".to_owned()).await;
     let truth = truth(&before).await;
     for partition in world.endpoint.partitions("dev", "events").await.expect("partitions") {
         world.endpoint.split("dev", "events", Some(&partition.id), Duration::ZERO).await.expect("split");
@@ -525,67 +310,4 @@ async fn a_feed_that_cannot_be_read_now_fails_the_batch() {
     world.endpoint.clear_faults();
     capture(&changefeed, &delivered).await;
     assert_eq!(stored(&changefeed).await, identities(truth.iter().flatten()));
-}
-
-/// An app whose trigger reads AllVersionsAndDeletes mode.
-fn all_versions_app() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    std::fs::copy(root.join("host.json"), folder.path().join("host.json")).expect("host.json");
-    let function = std::fs::read_to_string(root.join("CosmosChangeFeed/function.json")).expect("function.json");
-    let mut function: Value = serde_json::from_str(&function).expect("JSON");
-    let binding = function["bindings"][0].as_object_mut().expect("a binding");
-    binding.remove("startFromBeginning");
-    binding.insert("changeFeedMode".to_owned(), json!("AllVersionsAndDeletes"));
-    binding.insert("feedPollDelay".to_owned(), json!(50));
-    std::fs::create_dir(folder.path().join("CosmosChangeFeed")).expect("a folder");
-    std::fs::write(folder.path().join("CosmosChangeFeed/function.json"), function.to_string()).expect("function.json");
-    folder
-}
-
-/// A text that looks like a time. Many of them are delivered alike.
-fn date_like(random: &mut StdRng) -> String {
-    let second = random.random_range(0..2);
-    let fraction = ["", ".0", ".000", ".0000000", ".5", ".50"][random.random_range(0..6)];
-    let (hour, zone) = [("08", "Z"), ("08", "z"), ("08", "+00:00"), ("10", "+02:00"), ("03", "-05:00"), ("08", "")]
-        [random.random_range(0..6)];
-    format!("2024-01-01T{hour}:00:0{second}{fraction}{zone}")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn random_documents_with_date_like_ids_and_keys_reach_the_history_through_the_host_as_they_are() {
-    let app = all_versions_app();
-    for seed in 0..2 {
-        let local = Local::start_in(app.path(), &[]).await;
-        let changefeed = changefeed_on(&local.client, |_| ());
-        let events = events(&changefeed).await;
-        let mut random = StdRng::seed_from_u64(seed);
-        let mut live: BTreeSet<(String, String)> = BTreeSet::new();
-        for n in 0..120 {
-            if let Some((id, key)) =
-                live.iter().nth(random.random_range(0..12)).filter(|_| random.random_bool(0.4)).cloned()
-            {
-                delete(&events, &json!({"id": id, "pk": serde_json::from_str::<Value>(&key).expect("JSON")})).await;
-                live.remove(&(id, key));
-                continue;
-            }
-            let id =
-                if random.random_bool(0.5) { date_like(&mut random) } else { format!("{}", random.random_range(0..4)) };
-            let key = match random.random_range(0..8) {
-                0 => json!(0.123_456_789_012_345_67),
-                1 => json!("/Date(1704096000000)/"),
-                2 => json!("a"),
-                _ => json!(date_like(&mut random)),
-            };
-            put(&events, &json!({"id": id, "pk": key, "n": n, "at": date_like(&mut random)})).await;
-            live.insert((id, key.to_string()));
-        }
-        let truth = truth(&events).await;
-        let expected = identities(truth.iter().flatten());
-        let is_all_there = async || local.count("changes").await + local.count("dead-letters").await == expected.len();
-        until("every change is captured", DEADLINE, is_all_there).await;
-        assert_eq!(stored(&changefeed).await, expected, "seed {seed}");
-        assert_exact_images(&changefeed, &truth).await;
-        assert_eq!(local.count("dead-letters").await, 0);
-    }
 }

@@ -17,6 +17,7 @@ mod filters;
 mod functions_app;
 mod help_snapshots;
 mod identity;
+mod identity_through_host;
 mod invalid_requests;
 mod job_entry_points;
 mod keys;

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_changes_of_other_documents_are_told_apart() {
+    fn the_changes_of_other_documents_are_distinguished() {
         let delivered = delete("1", DELIVERED, 3);
         assert!(may_be_same_change(&delivered, &delete("1", HALF, 3)));
         let later = Observed { source_ts: 6, ..delete("1", HALF, 3) };

@@ -93,7 +93,7 @@ impl Capture {
     /// When one of them could be stored neither as a version nor as a dead letter: the batch must be delivered again.
     pub async fn capture(&self, batch: &Batch, documents: Vec<Box<RawValue>>) -> Result<CaptureReport, Error> {
         let context = self.context(batch, documents.iter().map(|document| document.get())).await?;
-        let mut images = context.find_in_feed(documents.iter().map(|document| document.get())).await?;
+        let mut images = Box::pin(context.find_in_feed(documents.iter().map(|document| document.get()))).await?;
         let mut report = CaptureReport { request_charge: images.request_charge, ..CaptureReport::default() };
         let documents = documents.into_iter().enumerate().map(|(index, payload)| (payload, images.take(index)));
         // The first failure does not cancel writes that are under way: each success is one write less in the redelivery.
@@ -130,7 +130,7 @@ impl Capture {
         payload: &str,
     ) -> Result<Result<StoredVersion, Unusable>, Error> {
         let context = self.context(batch, std::iter::once(payload)).await?;
-        let image = context.find_in_feed(std::iter::once(payload)).await?.take(0);
+        let image = Box::pin(context.find_in_feed(std::iter::once(payload))).await?.take(0);
         context.store_one(payload, image).await
     }
 

@@ -56,7 +56,8 @@ impl Confirm<'_> {
             }
             FindingKind::Gone => self.gone(&name, &suspected).await,
             FindingKind::Incomplete => self.incomplete(&name, &suspected).await,
-            FindingKind::UnknownIdentity => self.unknown_identity(&suspected).await,
+            // A replay is a capture, whose future is large.
+            FindingKind::UnknownIdentity => Box::pin(self.unknown_identity(&suspected)).await,
         };
         match confirmed {
             Err(error) if is_permanent(&error) => Ok(suspected.with_message(error.to_string()).into()),

@@ -4,6 +4,7 @@ pub mod backups;
 mod client;
 mod command_line;
 mod handler;
+pub mod identity;
 pub mod jobs;
 mod local;
 mod process;
