@@ -36,6 +36,9 @@ pub struct Status {
     /// Why the state of the retention could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_error: Option<String>,
+    /// Whether a dead letter is a change whose id or key is not known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_unknown_identity: bool,
     since_start: Counts,
 }
 
@@ -135,11 +138,12 @@ impl LeaseStatus {
 impl Status {
     /// Reads the status. A part that cannot be read holds the reason instead.
     pub async fn read(service: &Service) -> Self {
-        let (containers, captured, jobs, retention) = tokio::join!(
+        let (containers, captured, jobs, retention, unknown_identity) = tokio::join!(
             service.changefeed.containers.status(),
             leases(service, Feed::Capture),
             leases(service, Feed::Jobs),
-            service.changefeed.retention.status(chrono::Utc::now())
+            service.changefeed.retention.status(chrono::Utc::now()),
+            service.changefeed.dead_letters.has_unknown_identity()
         );
         let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
         for (feed, read) in [(Feed::Capture, captured), (Feed::Jobs, jobs)] {
@@ -170,6 +174,8 @@ impl Status {
             leases_error,
             retention,
             retention_error,
+            // The state of the container shows why it cannot be read.
+            has_unknown_identity: unknown_identity.unwrap_or_default(),
             since_start: service.counts(),
         }
     }

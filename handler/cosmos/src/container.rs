@@ -11,7 +11,7 @@ use azure_core::http::headers::{HeaderName, HeaderValue};
 use azure_data_cosmos::CosmosError;
 use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::models::{ItemResponse, ResponseHeaders};
-use azure_data_cosmos::options::{ItemWriteOptions, Precondition, ReadContainerOptions};
+use azure_data_cosmos::options::{ItemWriteOptions, Precondition, ReadContainerOptions, ReadFeedRangesOptions};
 use serde_json::Value;
 
 use crate::definition::{Definition, Staleness};
@@ -215,8 +215,21 @@ impl Container {
     /// # Errors
     /// As the service answers.
     pub async fn ranges(&self) -> Result<Vec<KeyRange>, Error> {
+        self.read_ranges(false).await
+    }
+
+    /// The ranges of the physical partitions as they are now. The SDK keeps those that it has read until a request fails.
+    ///
+    /// # Errors
+    /// As the service answers.
+    pub async fn ranges_now(&self) -> Result<Vec<KeyRange>, Error> {
+        self.read_ranges(true).await
+    }
+
+    async fn read_ranges(&self, is_fresh: bool) -> Result<Vec<KeyRange>, Error> {
         let failed = |error| Error::from_sdk(format!("reading the ranges of container {}", self.name), error);
-        let ranges = self.client.read_feed_ranges(None).await.map_err(failed)?;
+        let options = ReadFeedRangesOptions::default().with_force_refresh(is_fresh);
+        let ranges = self.client.read_feed_ranges(Some(options)).await.map_err(failed)?;
         Ok(ranges.iter().map(KeyRange::of).collect())
     }
 

@@ -5,6 +5,7 @@
 //! [`LazyContainer`], which reads its definition when a request first needs it and keeps it up to date.
 
 mod account;
+mod all_versions;
 mod batch;
 mod change_feed;
 mod connection;
@@ -37,6 +38,7 @@ mod system_properties;
 mod time_to_live;
 
 pub use account::{Account, Client, Connect};
+pub use all_versions::Changes;
 pub use batch::BatchWrite;
 pub use change_feed::{FeedItem, FeedPage, FeedStart};
 pub use connection::{Connection, ConnectionString, EndpointUrl, Identity, TokenCredential, connect, token_credential};

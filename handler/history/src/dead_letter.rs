@@ -16,7 +16,7 @@ pub struct DeadLetter {
     /// Follows from the payload alone: a document that is delivered again is the same dead letter.
     pub id: String,
     /// The reason for programs, as of the last attempt: `not-json`, `not-an-object`, `no-id`, `invalid-id`, `invalid-key`, `no-etag`,
-    /// `no-time`, `refused`.
+    /// `no-time`, `refused`, `unknown-identity`.
     pub reason: String,
     /// The reason for display.
     pub message: String,

@@ -26,7 +26,7 @@ mod time_expression;
 mod version;
 mod version_id;
 
-pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, decode_delivery};
+pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use container_status::{ContainerState, ContainerStatus};
 pub use containers::{ContainerNames, Containers, Role};
 pub use dead_letter::DeadLetter;

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use changefeed_cosmos::{FEED_LSN, Key, KeyPath, MAX_ID_BYTES, SYSTEM_PROPERTIES};
+use changefeed_cosmos::{Error, FEED_LSN, Key, KeyComponent, KeyPath, MAX_ID_BYTES, SYSTEM_PROPERTIES};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::version::Operation;
@@ -37,12 +38,17 @@ pub(crate) struct Observed {
     pub previous: Option<Value>,
     /// Whether the stored document has or may have a property `_lsn` of the application's that `document` lacks.
     pub lacks_own_lsn: bool,
+    /// Whether the id is from a place that the host does not rewrite.
+    pub id_is_exact: bool,
+    /// The sequence number of the version that this change replaced or removed, if the feed contains it.
+    pub previous_lsn: Option<i64>,
 }
 
 /// Why a document can never be stored as a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unusable {
-    /// For programs: `not-json`, `not-an-object`, `no-id`, `invalid-id`, `invalid-key`, `no-etag`, `no-time`, `refused`.
+    /// For programs: `not-json`, `not-an-object`, `no-id`, `invalid-id`, `invalid-key`, `no-etag`, `no-time`, `refused`,
+    /// `unknown-identity`.
     pub code: &'static str,
     /// For display.
     pub message: String,
@@ -62,6 +68,11 @@ impl Observed {
     /// Reads the JSON text of one delivered element. `key_paths` are those of the monitored container.
     pub(crate) fn parse(text: &str, key_paths: &[KeyPath]) -> Result<Self, Unusable> {
         let value: Value = serde_json::from_str(text).map_err(|error| unusable("not-json", error.to_string()))?;
+        Self::of_element(value, key_paths)
+    }
+
+    /// Reads one element of the feed.
+    pub(crate) fn of_element(value: Value, key_paths: &[KeyPath]) -> Result<Self, Unusable> {
         let Value::Object(mut object) = value else {
             return Err(unusable("not-an-object", "the document is not a JSON object"));
         };
@@ -87,6 +98,8 @@ impl Observed {
         key_paths: &[KeyPath],
     ) -> Result<Self, Unusable> {
         let previous = previous.filter(is_document);
+        // A create has 0 here, or nothing.
+        let previous_lsn = metadata["previousImageLSN"].as_i64().filter(|lsn| *lsn > 0);
         let removal = match (metadata["operationType"].as_str(), metadata["timeToLiveExpired"].as_bool()) {
             (Some("delete"), Some(true)) => Operation::Expire,
             (Some("delete"), _) => Operation::Delete,
@@ -102,7 +115,8 @@ impl Observed {
                 };
                 // The number of the change itself may be the application's or the service's.
                 let lacks_own_lsn = lsn.is_some() && take_lsn(&mut current, lsn).is_some();
-                return Ok(Self { previous, lacks_own_lsn, ..Self::of_document(current, operation, lsn, key_paths)? });
+                let observed = Self::of_document(current, operation, lsn, key_paths)?;
+                return Ok(Self { previous, lacks_own_lsn, previous_lsn, ..observed });
             }
         };
         // The metadata of a delete contains its id and key. Older envelopes have them only in a document.
@@ -113,6 +127,9 @@ impl Observed {
             .ok_or_else(|| unusable("no-id", "the delete has no id"))?;
         let partition_key = match &metadata["partitionKey"] {
             properties @ Value::Object(_) => Key::of(&by_path(properties, key_paths), key_paths),
+            list @ Value::Array(components) if components.len() == key_paths.len() => {
+                Key::deserialize(list).map_err(|error| Error::invalid("reading a key", error.to_string()))
+            }
             _ => Key::of(&image, key_paths),
         };
         let partition_key = partition_key.map_err(|error| unusable("invalid-key", error.to_string()))?;
@@ -128,6 +145,8 @@ impl Observed {
             document: None,
             previous,
             lacks_own_lsn: false,
+            id_is_exact: metadata["id"].is_string(),
+            previous_lsn,
         })
     }
 
@@ -153,7 +172,23 @@ impl Observed {
             document: Some(document),
             previous: None,
             lacks_own_lsn: false,
+            id_is_exact: false,
+            previous_lsn: None,
         })
+    }
+
+    /// Corrects an id and a key that were rewritten, in the images of the document too.
+    pub(crate) fn rename(&mut self, id: String, partition_key: Key, key_paths: &[KeyPath]) {
+        for image in [&mut self.document, &mut self.previous].into_iter().flatten() {
+            image["id"] = Value::from(id.as_str());
+            for (path, component) in key_paths.iter().zip(partition_key.components()) {
+                if let (KeyComponent::Text(text), Some(_)) = (component, path.of(image)) {
+                    let property = path.segments().iter().fold(&mut *image, |property, name| &mut property[name]);
+                    *property = Value::from(text.as_str());
+                }
+            }
+        }
+        (self.id, self.partition_key) = (id, partition_key);
     }
 }
 
@@ -318,6 +353,34 @@ mod tests {
         assert_eq!(delete(json!({"a b": {"c/d": 1.0}}), &[r#"/"a b"/'c/d'"#]), "[1]");
         assert_eq!(delete(json!({"a/b": 1, "a": {"b": 2}}), &[r#"/"a/b""#, "/a/b"]), "[1,2]");
         assert_eq!(delete(json!({"id": 5}), &["/user/id", "/tenant/id"]), "[{},{}]");
+        assert_eq!(delete(json!(["x", 1.0, {}]), &["/a", "/b", "/c"]), r#"["x",1,{}]"#);
+    }
+
+    #[test]
+    fn the_id_of_a_delete_is_that_of_the_metadata_which_no_host_rewrites() {
+        let image = json!({"id": "2024-01-01T08:00:00+00:00", "pk": "a"});
+        let delete = |id: Value| {
+            let metadata =
+                json!({"crts": 1.0, "lsn": 2, "operationType": "delete", "id": id, "partitionKey": {"pk": "a"}});
+            parse(json!({"current": {}, "previous": image, "metadata": metadata})).expect("delete")
+        };
+        let observed = delete(json!("2024-01-01T10:00:00+02:00"));
+        assert_eq!((observed.id.as_str(), observed.id_is_exact), ("2024-01-01T10:00:00+02:00", true));
+        let older = delete(Value::Null);
+        assert_eq!((older.id.as_str(), older.id_is_exact), ("2024-01-01T08:00:00+00:00", false));
+    }
+
+    #[test]
+    fn a_change_that_is_renamed_has_its_id_and_key_in_its_images_too() {
+        let replace = json!({"current": {"id": "r", "pk": "r", "n": 1, "_ts": 5, "_etag": "e"}, "previous": {"id": "r", "pk": "r"},
+            "metadata": {"operationType": "replace", "lsn": 4, "previousImageLSN": 3}});
+        let mut observed = parse(replace).expect("replace");
+        assert_eq!(observed.previous_lsn, Some(3));
+        observed.rename("i".to_owned(), Key::text("k"), &[KeyPath::property("pk")]);
+        assert_eq!((observed.id.as_str(), &observed.partition_key), ("i", &Key::text("k")));
+        assert_eq!(observed.previous, Some(json!({"id": "i", "pk": "k"})));
+        let document = observed.document.expect("a document");
+        assert_eq!((&document["id"], &document["pk"], &document["n"]), (&json!("i"), &json!("k"), &json!(1)));
     }
 
     #[test]

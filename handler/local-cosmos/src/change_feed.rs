@@ -3,6 +3,10 @@
 //! `Incremental Feed` is LatestVersion mode. `Full-Fidelity Feed` is AllVersionsAndDeletes mode, which starts only from now or
 //! from an etag. The service answers 400 if the etag is older than the retention window. Source: Microsoft's reference of
 //! `ChangeFeedMode.AllVersionsAndDeletes` and `ChangeFeedPolicy`.
+//!
+//! The service's etag is the sequence number of the last change in its physical partition, so a client can ask for the changes
+//! after a number that it knows. Etags of this endpoint are positions across the container. In AllVersionsAndDeletes mode they
+//! are marked, `"log-57"`, and a bare number is a sequence number.
 
 use chrono::DateTime;
 
@@ -21,11 +25,23 @@ use crate::reply::{Reply, header};
 /// Bytes of a page that are reserved for the JSON around the items.
 const ENVELOPE_BYTES: usize = 64 * 1024;
 
+/// The start of the etag of a page of AllVersionsAndDeletes mode, before the position in the log.
+const POSITION_MARK: &str = "log-";
+
 /// A page that was read.
 struct Found {
     entries: usize,
-    next: u64,
+    etag: String,
     body: Vec<u8>,
+}
+
+/// Where a page of AllVersionsAndDeletes mode starts.
+enum VersionStart {
+    Now,
+    /// After the version of this number in the log.
+    AfterNumber(u64),
+    /// After the change of this sequence number.
+    AfterLsn(u64),
 }
 
 /// Answers a request for a page.
@@ -46,20 +62,19 @@ pub(crate) async fn read(
     if overlapping.iter().any(|partition| container.is_in_transition(&partition.id)) {
         return in_transition();
     }
-    let found = requested_start(incoming).and_then(|start| {
-        if is_full_fidelity(incoming) {
-            all_versions(container, &definition, &range, start, incoming)
-        } else {
-            Ok(latest_versions(container, &definition, &range, start, incoming))
-        }
-    });
+    let found = if is_full_fidelity(incoming) {
+        version_start(incoming, overlapping.len())
+            .and_then(|start| all_versions(container, &definition, &range, &start, incoming))
+    } else {
+        requested_start(incoming).map(|start| latest_versions(container, &definition, &range, start, incoming))
+    };
     let found = match found {
         Ok(found) => found,
         Err(reply) => return reply,
     };
 
     let mut reply = Reply::new(if found.entries == 0 { 304 } else { 200 })
-        .with(header::ETAG, format!("\"{}\"", found.next))
+        .with(header::ETAG, &found.etag)
         .with(header::ITEM_COUNT, found.entries.to_string())
         // About what the service charges: 2 a call and 1 a document.
         .with(header::REQUEST_CHARGE, format!("{}", 2 + found.entries));
@@ -90,39 +105,73 @@ fn latest_versions(
         [] => Vec::new(),
         entries => envelope::latest_versions(&definition.rid, entries, enveloped),
     };
-    Found { entries: page.entries.len(), next: page.next, body }
+    Found { entries: page.entries.len(), etag: format!("\"{}\"", page.next), body }
 }
 
 fn all_versions(
     container: &Container,
     definition: &Definition,
     range: &KeyRange,
-    start: Start,
+    start: &VersionStart,
     incoming: &Incoming,
 ) -> Result<Found, Reply> {
-    let refused = |message: String| Err(Reply::error(400, "BadRequest", message));
-    let not_from = |what: &str| {
-        refused(format!("AllVersionsAndDeletes mode cannot start from {what}; start from now or from a continuation."))
-    };
     let page = {
         let log = container.log();
+        let versions = log.versions();
         let after = match start {
-            _ if incoming.header("if-modified-since").is_some() => return not_from("a time"),
-            Start::Beginning | Start::AfterTime(_) => return not_from("the beginning"),
-            Start::Now => log.versions().last(),
-            Start::AfterEntry(number) => number,
+            VersionStart::Now => Ok(versions.last()),
+            VersionStart::AfterNumber(number) => Ok(*number),
+            VersionStart::AfterLsn(lsn) => versions.number_of_lsn(range, *lsn),
         };
-        log.versions().page(range, after, limit(incoming))
+        after.and_then(|after| versions.page(range, after, limit(incoming)))
     };
     let Ok(page) = page else {
-        return refused("The continuation is older than the retention window of AllVersionsAndDeletes mode.".into());
+        return Err(bad_request(
+            "The continuation is older than the retention window of AllVersionsAndDeletes mode.".into(),
+        ));
     };
     let paths: Vec<String> = definition.partition_key.paths().iter().map(|path| path.to_string()).collect();
     let body = match page.entries.as_slice() {
         [] => Vec::new(),
         versions => envelope::all_versions(&definition.rid, versions, &paths),
     };
-    Ok(Found { entries: page.entries.len(), next: page.next, body })
+    Ok(Found { entries: page.entries.len(), etag: format!("\"{POSITION_MARK}{}\"", page.next), body })
+}
+
+/// Where a page of AllVersionsAndDeletes mode starts; `partitions` is the number of physical partitions that are read.
+fn version_start(incoming: &Incoming, partitions: usize) -> Result<VersionStart, Reply> {
+    let not_from = |what: &str| {
+        let message =
+            format!("AllVersionsAndDeletes mode cannot start from {what}; start from now or from a continuation.");
+        Err(bad_request(message))
+    };
+    if incoming.header("if-modified-since").is_some() {
+        return not_from("a time");
+    }
+    let Some(etag) = requested_etag(incoming) else { return not_from("the beginning") };
+    if etag == "*" {
+        return Ok(VersionStart::Now);
+    }
+    let position = etag.trim_matches('"');
+    let (is_lsn, number) = position.strip_prefix(POSITION_MARK).map_or((true, position), |number| (false, number));
+    let number = number.parse().map_err(|_| invalid_etag(etag))?;
+    match is_lsn {
+        false => Ok(VersionStart::AfterNumber(number)),
+        true if partitions == 1 => Ok(VersionStart::AfterLsn(number)),
+        true => not_from("a sequence number of several physical partitions"),
+    }
+}
+
+fn bad_request(message: String) -> Reply {
+    Reply::error(400, "BadRequest", message)
+}
+
+fn requested_etag(incoming: &Incoming) -> Option<&str> {
+    incoming.header("if-none-match").or_else(|| incoming.header(header::CONTINUATION))
+}
+
+fn invalid_etag(etag: &str) -> Reply {
+    bad_request(format!("If-None-Match is {etag}; it must be * or an etag of this change feed."))
 }
 
 fn limit(incoming: &Incoming) -> PageLimit {
@@ -136,7 +185,6 @@ fn requested_range(
     partitions: &[PartitionKeyRange],
     incoming: &Incoming,
 ) -> Result<KeyRange, Reply> {
-    let bad = |message: String| Reply::error(400, "BadRequest", message);
     let mut range = match incoming.header(header::PARTITION_KEY_RANGE_ID) {
         Some(id) => {
             let partition = partitions.iter().find(|partition| partition.id == id);
@@ -145,7 +193,7 @@ fn requested_range(
         None => KeyRange::all(),
     };
     if let Some(key) = incoming.header(header::PARTITION_KEY).filter(|key| *key != "[]") {
-        range = definition.key_range(key).map_err(bad)?;
+        range = definition.key_range(key).map_err(bad_request)?;
     }
     if let Some(min) = incoming.header("x-ms-start-epk") {
         range.min = range.min.max(min.to_uppercase());
@@ -157,23 +205,15 @@ fn requested_range(
 }
 
 fn requested_start(incoming: &Incoming) -> Result<Start, Reply> {
-    if let Some(etag) = incoming.header("if-none-match").or_else(|| incoming.header(header::CONTINUATION)) {
+    if let Some(etag) = requested_etag(incoming) {
         if etag == "*" {
             return Ok(Start::Now);
         }
-        let number = etag.trim_matches('"').parse().map_err(|_| {
-            Reply::error(
-                400,
-                "BadRequest",
-                format!("If-None-Match is {etag}; it must be * or an etag of this change feed."),
-            )
-        })?;
+        let number = etag.trim_matches('"').parse().map_err(|_| invalid_etag(etag))?;
         return Ok(Start::AfterEntry(number));
     }
     let Some(time) = incoming.header("if-modified-since") else { return Ok(Start::Beginning) };
     let parsed = DateTime::parse_from_rfc2822(time).or_else(|_| DateTime::parse_from_rfc3339(time));
-    let parsed = parsed.map_err(|_| {
-        Reply::error(400, "BadRequest", format!("If-Modified-Since is {time}; it must be an HTTP date."))
-    })?;
+    let parsed = parsed.map_err(|_| bad_request(format!("If-Modified-Since is {time}; it must be an HTTP date.")))?;
     Ok(Start::AfterTime(parsed.timestamp()))
 }

@@ -4,7 +4,7 @@
 //! before them are refused because the versions that follow are no longer known. Positions are numbers across the container,
 //! as in the [change log](crate::change_log), and remain valid after splits and merges.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::entry::{Entry, KeyRange};
@@ -51,6 +51,13 @@ impl Version {
         }
     }
 
+    fn lsn(&self) -> u64 {
+        match &self.change {
+            Change::Created(entry) | Change::Replaced(entry) => entry.lsn,
+            Change::Deleted(removal) => removal.lsn,
+        }
+    }
+
     fn bytes(&self) -> usize {
         const METADATA: usize = 200;
         let current = match &self.change {
@@ -73,6 +80,8 @@ pub(crate) struct VersionLog {
     /// The size of all versions in the log.
     bytes: usize,
     last_transaction: u64,
+    /// The newest sequence number that was discarded of each effective partition key.
+    discarded_lsns: HashMap<String, u64>,
 }
 
 #[derive(Debug)]
@@ -100,6 +109,7 @@ impl VersionLog {
         if let Some(oldest) = &oldest {
             self.bytes -= oldest.version.bytes();
             self.discarded += 1;
+            self.discarded_lsns.insert(oldest.version.epk().to_owned(), oldest.version.lsn());
         }
         oldest.is_some()
     }
@@ -117,6 +127,16 @@ impl VersionLog {
     /// The number of the newest version.
     pub(crate) fn last(&self) -> u64 {
         self.discarded + self.versions.len() as u64
+    }
+
+    /// The number of the last version with a sequence number up to `lsn`, in a range within one physical partition.
+    pub(crate) fn number_of_lsn(&self, range: &KeyRange, lsn: u64) -> Result<u64, TooOld> {
+        if self.discarded_lsns.iter().any(|(epk, discarded)| *discarded > lsn && range.contains(epk)) {
+            return Err(TooOld);
+        }
+        let later = |logged: &Logged| logged.version.lsn() > lsn && range.contains(logged.version.epk());
+        let before = self.versions.iter().position(later).unwrap_or(self.versions.len());
+        Ok(self.discarded + before as u64)
     }
 
     /// Reads the versions after the one with the number `after`.
@@ -170,6 +190,25 @@ mod tests {
         for after in [0, 1] {
             assert_eq!(log.page(&KeyRange::all(), after, LIMIT).expect_err("too old"), TooOld);
         }
+    }
+
+    #[test]
+    fn a_sequence_number_is_a_position_in_its_partition_until_later_versions_are_discarded() {
+        let mut log = VersionLog::default();
+        for (time, (epk, lsn)) in [("10", 1), ("50", 1), ("10", 2), ("50", 7), ("10", 5)].into_iter().enumerate() {
+            let mut version = deleted(epk, "a");
+            if let Change::Deleted(removal) = &mut version.change {
+                removal.lsn = lsn;
+            }
+            log.append(vec![version], time as i64);
+        }
+        let low = KeyRange { min: String::new(), max: "40".into() };
+        let numbers = |log: &VersionLog| [0, 1, 2, 4, 5, 9].map(|lsn| log.number_of_lsn(&low, lsn).ok());
+        assert_eq!(numbers(&log), [Some(0), Some(2), Some(4), Some(4), Some(5), Some(5)]);
+        log.discard_before(3);
+        assert_eq!(numbers(&log), [None, None, Some(4), Some(4), Some(5), Some(5)]);
+        log.discard_before(9);
+        assert_eq!(numbers(&log), [None, None, None, None, Some(5), Some(5)]);
     }
 
     #[test]

@@ -88,13 +88,14 @@ impl Changefeed {
             restore_options,
         );
         let backups = Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency);
-        let verifications = Verifications::new(history.clone(), jobs.clone(), concurrency);
+        let dead_letters = DeadLetters::new(&containers, capture.clone(), timeout);
+        let verifications = Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), concurrency);
         let held = Arc::new(JobsHoldVersions::new(jobs.clone(), restores.clone()));
         let retention_options = RetentionOptions { days: options.retention_days, concurrency, timeout };
         let kinds: Vec<Arc<dyn JobKind>> =
             vec![Arc::new(restores.clone()), Arc::new(backups.clone()), Arc::new(verifications.clone())];
         Self {
-            dead_letters: DeadLetters::new(&containers, capture.clone(), timeout),
+            dead_letters,
             retention: Retention::new(&containers, held, retention_options),
             documents: Documents::new(containers.clone(), jobs.clone(), concurrency),
             runner: JobRunner::new(jobs.clone(), kinds),

@@ -100,6 +100,9 @@ fn print_status(status: Status) -> Result<()> {
     if let Some(error) = status.leases_error {
         print_line(&format!("Could not read the leases: {error}"))?;
     }
+    if status.has_unknown_identity {
+        print_line("Dead letters have changes of unknown documents. To capture them: changefeed verify --repair")?;
+    }
     match (status.retention, status.retention_error) {
         (Some(retention), _) => print_line(&describe(&retention)),
         (None, Some(error)) => print_line(&format!("Could not read the retention status: {error}")),

@@ -19,6 +19,8 @@ mod filters;
 mod function_keys;
 mod functions_app;
 mod help_snapshots;
+mod identity;
+mod identity_through_host;
 mod invalid_requests;
 mod job_entry_points;
 mod keys;

@@ -32,14 +32,39 @@ fn is_suspicious(value: &Value) -> bool {
     }
 }
 
-/// Whether a text has the form that the host writes.
-pub(super) fn has_date_time_form(text: &str) -> bool {
+/// Whether the delivered text of an id or of a key may stand for another one: it has the form that the host writes, or the
+/// character that the host writes for half of a surrogate pair.
+pub(super) fn text_may_be_rewritten(text: &str) -> bool {
+    has_date_time_form(text) || text.contains(char::REPLACEMENT_CHARACTER)
+}
+
+/// Whether the host may deliver the text `stored` as `delivered`. It can say yes where the host would write another time.
+pub(super) fn may_be_delivered_as(stored: &str, delivered: &str) -> bool {
+    stored == delivered
+        || has_date_time_form(delivered)
+            && (stored.starts_with("/Date(")
+                || starts_with_date_time(stored) && second_of(stored) == second_of(delivered))
+}
+
+/// The second of a date-time and the digits of its fraction. Zones differ by whole minutes, so the host changes neither.
+fn second_of(date_time: &str) -> (&str, &str) {
+    let (start, rest) = date_time.split_at(DATE_TIME_FORM.len());
+    let fraction = rest.strip_prefix('.').unwrap_or_default();
+    let digits = fraction.find(|digit: char| !digit.is_ascii_digit()).map_or(fraction, |end| &fraction[..end]);
+    (&start[start.len() - 2..], digits.trim_end_matches('0'))
+}
+
+const DATE_TIME_FORM: &[u8] = b"0000-00-00T00:00:00";
+
+fn starts_with_date_time(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let date_time = b"0000-00-00T00:00:00";
     let matches = |byte: &u8, form: &u8| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
-    bytes.len() >= date_time.len()
-        && bytes.iter().zip(date_time).all(|(byte, form)| matches(byte, form))
-        && is_fraction_and_zone(&bytes[date_time.len()..])
+    bytes.len() >= DATE_TIME_FORM.len() && bytes.iter().zip(DATE_TIME_FORM).all(|(byte, form)| matches(byte, form))
+}
+
+/// Whether a text has the form that the host writes.
+fn has_date_time_form(text: &str) -> bool {
+    starts_with_date_time(text) && is_fraction_and_zone(&text.as_bytes()[DATE_TIME_FORM.len()..])
 }
 
 fn is_fraction_and_zone(bytes: &[u8]) -> bool {
@@ -68,8 +93,37 @@ fn significant_digits(number: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::may_be_rewritten;
+    use super::{may_be_delivered_as, may_be_rewritten, text_may_be_rewritten};
     use serde_json::json;
+
+    #[test]
+    fn the_text_of_an_id_or_key_may_be_a_rewritten_one() {
+        for (stored, delivered) in [
+            ("2024-01-01T10:00:00+02:00", "2024-01-01T08:00:00+00:00"),
+            ("2024-01-01T10:00:00+02:00", "2024-01-01T03:00:00-05:00"),
+            ("2024-01-01T00:00:00.0000000Z", "2024-01-01T00:00:00Z"),
+            ("2024-01-01T00:00:00.120Z", "2024-01-01T00:00:00.12Z"),
+            ("2024-01-01T00:00:00z", "2024-01-01T00:00:00Z"),
+            ("2024-01-01T24:00:00Z", "2024-01-02T00:00:00Z"),
+            ("2024-01-01T00:00:00.000", "2024-01-01T00:00:00"),
+            ("/Date(1)/", "1970-01-01T00:00:00.001Z"),
+        ] {
+            assert!(text_may_be_rewritten(delivered), "{delivered}");
+            assert!(may_be_delivered_as(stored, delivered), "{stored}");
+        }
+        assert!(text_may_be_rewritten("a\u{fffd}"));
+        for text in ["a", "2024-01-01", "/Date(1)/", "2024-01-01T00:00:00z"] {
+            assert!(!text_may_be_rewritten(text) && may_be_delivered_as(text, text), "{text}");
+        }
+        for (stored, delivered) in [
+            ("a", "2024-01-01T00:00:00Z"),
+            ("2024-01-01T00:00:01.000Z", "2024-01-01T00:00:00Z"),
+            ("2024-01-01T00:00:00.100Z", "2024-01-01T00:00:00Z"),
+            ("b", "a"),
+        ] {
+            assert!(!may_be_delivered_as(stored, delivered), "{stored}");
+        }
+    }
 
     #[test]
     fn values_in_a_form_that_the_host_writes_are_suspicious() {

@@ -7,11 +7,13 @@
 
 mod delivery;
 mod fidelity;
+mod identity;
+mod permanent;
 mod unescape;
 
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, Error, ErrorKind, KeyComponent, LazyContainer, digest, retry};
+use changefeed_cosmos::{Container, Error, KeyComponent, LazyContainer, Meter, digest, retry};
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -19,6 +21,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
+use self::identity::FeedImages;
+use self::permanent::is_permanent;
 use crate::containers::Containers;
 use crate::dead_letter::DeadLetter;
 use crate::history::History;
@@ -29,6 +33,7 @@ use crate::version::Operation;
 use crate::version_id::VersionId;
 
 pub use delivery::{DeliveryError, decode_delivery};
+pub use identity::UNKNOWN_IDENTITY;
 
 /// The delivered bytes of the documents of a batch that are stored at the same time. A document takes a multiple of its size
 /// while it is stored. A larger document is stored alone.
@@ -52,7 +57,7 @@ pub struct CaptureReport {
     pub already_stored: u64,
     /// Documents that can never be stored as versions, and are dead letters.
     pub dead_lettered: u64,
-    /// Request units of the writes.
+    /// Request units of the writes, and of searching the change feed for ids and keys that the host may have rewritten.
     pub request_charge: f64,
 }
 
@@ -82,19 +87,27 @@ impl Capture {
         Self { history, dead_letters: containers.dead_letters.clone(), options }
     }
 
+    /// The same capture. Its requests are counted by this meter.
+    pub(crate) fn metered(&self, meter: &Meter) -> Self {
+        let dead_letters = self.dead_letters.metered(meter);
+        Self { history: self.history.metered(meter), dead_letters, options: self.options.clone() }
+    }
+
     /// Stores every change of a batch, concurrently.
     ///
     /// # Errors
     /// When one of them could be stored neither as a version nor as a dead letter: the batch must be delivered again.
     pub async fn capture(&self, batch: &Batch, documents: Vec<Box<RawValue>>) -> Result<CaptureReport, Error> {
         let context = self.context(batch, documents.iter().map(|document| document.get())).await?;
+        let mut images = Box::pin(context.find_in_feed(documents.iter().map(|document| document.get()))).await?;
+        let mut report = CaptureReport { request_charge: images.request_charge, ..CaptureReport::default() };
+        let documents = documents.into_iter().enumerate().map(|(index, payload)| (payload, images.take(index)));
         // The first failure does not cancel writes that are under way: each success is one write less in the redelivery.
         let outcomes: Vec<Result<Outcome, Error>> = futures::stream::iter(documents)
-            .map(|payload| context.capture_one(payload))
+            .map(|(payload, image)| context.capture_one(payload, image))
             .buffer_unordered(self.options.concurrency)
             .collect()
             .await;
-        let mut report = CaptureReport::default();
         for outcome in outcomes {
             let charge = match outcome? {
                 Outcome::Stored(StoredVersion { charge: Some(charge), .. }) => {
@@ -122,7 +135,9 @@ impl Capture {
         batch: &Batch,
         payload: &str,
     ) -> Result<Result<StoredVersion, Unusable>, Error> {
-        self.context(batch, std::iter::once(payload)).await?.store_one(payload).await
+        let context = self.context(batch, std::iter::once(payload)).await?;
+        let image = Box::pin(context.find_in_feed(std::iter::once(payload))).await?.take(0);
+        context.store_one(payload, image).await
     }
 
     async fn context<'a>(
@@ -182,25 +197,49 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    async fn capture_one(&self, payload: Box<RawValue>) -> Result<Outcome, Error> {
+    /// The changes as the change feed has them, where the host may have rewritten an id or a key in the batch.
+    async fn find_in_feed(&self, payloads: impl Iterator<Item = &str>) -> Result<FeedImages, Error> {
+        let (mut delivered, mut others) = (Vec::new(), 0);
+        for (index, payload) in payloads.enumerate().filter(|_| self.batch.rewritten_by_host) {
+            let is_envelope = payload.contains(r#""operationType""#);
+            match is_envelope.then(|| Observed::parse(payload, self.monitored.key_paths())) {
+                Some(Ok(change)) if change.operation != Operation::Write => {
+                    delivered.push((index, Observed { document: None, previous: None, ..change }));
+                }
+                _ => others += 1,
+            }
+        }
+        identity::find_in_feed(&self.monitored, self.deadline, &delivered, others).await
+    }
+
+    /// Stores a change; `image` is the same change as the feed has it, if it was read again.
+    async fn capture_one(&self, payload: Box<RawValue>, image: Option<Observed>) -> Result<Outcome, Error> {
         let bytes = u32::try_from(payload.get().len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT);
         let _in_flight = self
             .bytes_in_flight
             .acquire_many(bytes)
             .await
             .map_err(|closed| Error::internal("storing a batch", closed))?;
-        match self.store_one(payload.get()).await? {
+        match self.store_one(payload.get(), image).await? {
             Ok(stored) => Ok(Outcome::Stored(stored)),
             Err(unusable) => self.dead_letter(&payload, &unusable).await,
         }
     }
 
-    async fn store_one(&self, payload: &str) -> Result<Result<StoredVersion, Unusable>, Error> {
-        let observed = match Observed::parse(payload, self.monitored.key_paths()) {
+    async fn store_one(
+        &self,
+        payload: &str,
+        image: Option<Observed>,
+    ) -> Result<Result<StoredVersion, Unusable>, Error> {
+        let may_be_rewritten = self.batch.rewritten_by_host && image.is_none();
+        let observed = match image.map_or_else(|| Observed::parse(payload, self.monitored.key_paths()), Ok) {
             Ok(observed) => observed,
             Err(unusable) => return Ok(Err(unusable)),
         };
-        let (observed, exact) = self.exact(observed).await?;
+        let (observed, exact) = match self.exact(observed, may_be_rewritten).await? {
+            Ok(observed) => observed,
+            Err(unusable) => return Ok(Err(unusable)),
+        };
         let captured_by = &self.batch.invocation_id;
         let default_ttl = self.monitored.default_ttl();
         let mut version = version_of(observed, default_ttl, exact, captured_by, Utc::now());
@@ -217,36 +256,51 @@ impl Context<'_> {
     }
 
     /// Replaces a body that the host may have rewritten, or that lacks a property, by the stored one, if that is still the same
-    /// version. Returns whether the document is exact.
-    async fn exact(&self, mut observed: Observed) -> Result<(Observed, bool), Error> {
-        let is_suspicious = |document: &Value| self.batch.rewritten_by_host && fidelity::may_be_rewritten(document);
+    /// version, and an id and a key by the stored ones. Returns whether the document is exact, or that its id and key are not known.
+    async fn exact(
+        &self,
+        mut observed: Observed,
+        may_be_rewritten: bool,
+    ) -> Result<Result<(Observed, bool), Unusable>, Error> {
+        let is_suspicious = |document: &Value| may_be_rewritten && fidelity::may_be_rewritten(document);
         let previous_suspicious = observed.previous.as_ref().is_some_and(is_suspicious);
+        let is_in_doubt = may_be_rewritten && identity::is_in_doubt(&observed);
         // The host leaves no trace of a property `_lsn` of the document's own.
         let lacks_own_lsn = observed.lacks_own_lsn
-            || self.batch.rewritten_by_host
-                && observed.operation == Operation::Write
-                && self.capture.history.may_have_own_lsn();
-        let is_doubtful = |document: &&Value| lacks_own_lsn || is_suspicious(document);
-        let Some(document) = observed.document.as_ref().filter(is_doubtful) else {
-            return Ok((observed, !previous_suspicious));
-        };
-        let stored = match self.stored(&observed, document).await {
-            Ok(stored) => stored,
-            // An item that can never be read must not block the others.
-            Err(error) if is_permanent(&error) => None,
-            Err(error) => return Err(error),
-        };
-        let Some(stored) = stored else { return Ok((observed, false)) };
-        self.capture.history.note_own_lsn(&stored);
-        let (operation, lsn, paths) = (observed.operation, observed.lsn, self.monitored.key_paths());
-        let Ok(current) = Observed::of_document(stored, operation, lsn, paths) else { return Ok((observed, false)) };
-        // The id and the key of an item never change, so they are right even if its content has changed since.
-        if current.etag == observed.etag {
-            let previous = observed.previous.take();
-            return Ok((Observed { previous, ..current }, !previous_suspicious));
+            || may_be_rewritten && observed.operation == Operation::Write && self.capture.history.may_have_own_lsn();
+        let is_doubtful = |document: &&Value| lacks_own_lsn || is_in_doubt || is_suspicious(document);
+        let paths = self.monitored.key_paths();
+        let mut exact = !previous_suspicious;
+        if let Some(document) = observed.document.as_ref().filter(is_doubtful) {
+            exact = false;
+            let stored = match self.stored(&observed, document).await {
+                Ok(stored) => stored,
+                // An item that can never be read must not block the others.
+                Err(error) if is_permanent(&error) => None,
+                Err(error) => return Err(error),
+            };
+            if let Some(stored) = &stored {
+                self.capture.history.note_own_lsn(stored);
+            }
+            let current = stored.map(|stored| Observed::of_document(stored, observed.operation, observed.lsn, paths));
+            if let Some(Ok(current)) = current {
+                // The id and the key of an item never change, so they are right even if its content has changed since.
+                if current.etag == observed.etag {
+                    let previous = observed.previous.take();
+                    return Ok(Ok((Observed { previous, ..current }, !previous_suspicious)));
+                }
+                observed.rename(current.id, current.partition_key, paths);
+                return Ok(Ok((observed, false)));
+            }
         }
-        (observed.id, observed.partition_key) = (current.id, current.partition_key);
-        Ok((observed, false))
+        if is_in_doubt {
+            let changes = self.capture.history.changes().open().await?;
+            match identity::known_key(&changes, self.deadline, &observed).await? {
+                Some(key) => observed.rename(observed.id.clone(), key, paths),
+                None => return Ok(Err(identity::unknown(&observed))),
+            }
+        }
+        Ok(Ok((observed, exact)))
     }
 
     /// The stored item: by its id and key, or by its resource id where the host may have rewritten those.
@@ -255,7 +309,7 @@ impl Context<'_> {
             KeyComponent::Text(text) => Some(text),
             _ => None,
         });
-        if !texts.chain([&observed.id]).any(|text| fidelity::has_date_time_form(text)) {
+        if !texts.chain([&observed.id]).any(|text| fidelity::text_may_be_rewritten(text)) {
             return retry(self.deadline, || self.monitored.read(&observed.partition_key, &observed.id)).await;
         }
         let parameters = Map::from_iter([("@rid".to_owned(), document["_rid"].clone())]);
@@ -276,10 +330,4 @@ impl Context<'_> {
         }
         Ok(Outcome::DeadLettered(request_charge))
     }
-}
-
-/// Whether the document itself is at fault, so that every attempt would fail. Any other failure fails the batch: a wrong
-/// setting or a missing permission must not make dead letters.
-fn is_permanent(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Invalid | ErrorKind::Corrupt)
 }

@@ -1,11 +1,13 @@
 //! Lists dead letters, newest first, and shows one with its payload.
 
 use changefeed_cosmos::{Error, Key, NewestFirst, PageRequest, check_record_id, reassemble};
+use futures::TryStreamExt;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::DeadLetters;
 use super::repeated::is_answer;
+use crate::capture::UNKNOWN_IDENTITY;
 use crate::dead_letter::{DeadLetter, LISTED_FIELDS};
 
 /// A page of dead letters.
@@ -32,6 +34,17 @@ impl DeadLetters {
         let items = letters.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
         let items = items.map_err(|error| Error::corrupt("listing dead letters", error))?;
         Ok(DeadLetterPage { items, continuation })
+    }
+
+    /// Whether a dead letter is a change whose id or key is not known.
+    ///
+    /// # Errors
+    /// When the container cannot be read.
+    pub async fn has_unknown_identity(&self) -> Result<bool, Error> {
+        let parameters = Map::from_iter([("@reason".to_owned(), json!(UNKNOWN_IDENTITY))]);
+        let query = "SELECT VALUE c.id FROM c WHERE c.reason = @reason";
+        let mut found = self.container.open().await?.select_few::<Value>(query, &parameters, None, 1).await?;
+        Ok(found.try_next().await?.is_some())
     }
 
     /// One dead letter, with its payload as it was delivered.

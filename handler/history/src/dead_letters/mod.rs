@@ -11,7 +11,7 @@ mod replay;
 
 use std::time::Duration;
 
-use changefeed_cosmos::LazyContainer;
+use changefeed_cosmos::{Container, Error, LazyContainer, Meter};
 
 use crate::capture::Capture;
 use crate::containers::Containers;
@@ -31,5 +31,18 @@ impl DeadLetters {
     /// The dead letters in these containers; `capture` replays them. A request is retried for at most `timeout`.
     pub fn new(containers: &Containers, capture: Capture, timeout: Duration) -> Self {
         Self { container: containers.dead_letters.clone(), capture, timeout }
+    }
+
+    /// The same dead letters. Their requests are counted by this meter.
+    pub fn metered(&self, meter: &Meter) -> Self {
+        Self { container: self.container.metered(meter), capture: self.capture.metered(meter), timeout: self.timeout }
+    }
+
+    /// Their container, opened.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn open(&self) -> Result<Container, Error> {
+        self.container.open().await
     }
 }

@@ -100,6 +100,40 @@ async fn a_start_from_the_beginning_or_from_a_time_is_refused() {
 }
 
 #[tokio::test]
+async fn a_sequence_number_is_an_etag_of_one_physical_partition() {
+    let scene = Scene::start().await;
+    for n in 0..4 {
+        scene.upsert("p", "a", n).await;
+        scene.upsert("q", "a", n).await;
+    }
+    let key = ("x-ms-documentdb-partitionkey", "[\"p\"]");
+    let after = async |lsn: i64| {
+        let etag = format!("\"{lsn}\"");
+        let answer = scene.docs("GET", &[FULL_FIDELITY, key, ("if-none-match", &etag)], "").await;
+        let changes = if answer.status == 304 {
+            Vec::new()
+        } else {
+            answer.json()["Documents"].as_array().expect("documents").clone()
+        };
+        let read = changes.iter().map(|change| (change["current"]["n"].as_i64(), change["metadata"]["lsn"].as_i64()));
+        (read.collect::<Vec<_>>(), answer.header("etag").expect("etag").to_owned())
+    };
+    let (all, end) = after(0).await;
+    assert_eq!(all.iter().filter_map(|(n, _)| *n).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    for (index, (_, lsn)) in all.iter().enumerate() {
+        assert_eq!(after(lsn.expect("a number")).await.0, all[index + 1..]);
+    }
+    assert_eq!(after(1_000_000).await.0, []);
+    assert_eq!(page(&scene, &end, "10").await.status, 304);
+    let of_several = page(&scene, "\"1\"", "10").await;
+    assert!(
+        of_several.status == 400 && of_several.text.contains("of several physical partitions"),
+        "{}",
+        of_several.text
+    );
+}
+
+#[tokio::test]
 async fn a_transaction_is_on_one_page_with_every_write_and_one_number() {
     let scene = Scene::start().await;
     let etag = now(&scene).await;

@@ -25,7 +25,7 @@ impl RetryContext {
 
 /// The value of `Data.<binding>`: a JSON string that holds a JSON string that holds the array of documents.
 pub(super) fn trigger_data(documents: &[Value]) -> Value {
-    let documents: Vec<String> = documents.iter().map(newtonsoft::to_json).collect();
+    let documents: Vec<String> = documents.iter().map(newtonsoft::change_to_json).collect();
     let array = format!("[{}]", documents.join(","));
     Value::String(Value::String(array).to_string())
 }

@@ -8,4 +8,4 @@ mod number;
 mod writer;
 
 pub(crate) use date::utc;
-pub(crate) use writer::to_json;
+pub(crate) use writer::change_to_json;

@@ -40,7 +40,7 @@ mod tests {
     use serde_json::Value;
 
     fn delivered(stored: &str) -> String {
-        crate::newtonsoft::to_json(&serde_json::from_str::<Value>(stored).expect("JSON"))
+        crate::newtonsoft::change_to_json(&serde_json::from_str::<Value>(stored).expect("JSON"))
     }
 
     #[test]

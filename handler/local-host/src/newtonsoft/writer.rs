@@ -11,6 +11,35 @@ pub(crate) fn to_json(value: &Value) -> String {
     json
 }
 
+/// Writes a change of the feed. In the envelope of a delete, `metadata.id` is a text of the host's own types: it is not rewritten.
+pub(crate) fn change_to_json(change: &Value) -> String {
+    let is_envelope = change.get("id").is_none() && change["metadata"].get("operationType").is_some();
+    let Some(id) = change["metadata"]["id"].as_str().filter(|_| is_envelope) else { return to_json(change) };
+    let mut json = String::new();
+    write_members(change, &mut json, |name, member, json| match name {
+        "metadata" => write_members(member, json, |name, member, json| match name {
+            "id" => write_string(id, json),
+            _ => write(member, json),
+        }),
+        _ => write(member, json),
+    });
+    json
+}
+
+/// Writes an object, each of its members with `write_member`.
+fn write_members(object: &Value, json: &mut String, write_member: impl Fn(&str, &Value, &mut String)) {
+    json.push('{');
+    for (index, (name, member)) in object.as_object().into_iter().flatten().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        write_string(name, json);
+        json.push(':');
+        write_member(name, member, json);
+    }
+    json.push('}');
+}
+
 fn write(value: &Value, json: &mut String) {
     match value {
         Value::Null => json.push_str("null"),
@@ -30,18 +59,7 @@ fn write(value: &Value, json: &mut String) {
             }
             json.push(']');
         }
-        Value::Object(properties) => {
-            json.push('{');
-            for (index, (name, item)) in properties.iter().enumerate() {
-                if index > 0 {
-                    json.push(',');
-                }
-                write_string(name, json);
-                json.push(':');
-                write(item, json);
-            }
-            json.push('}');
-        }
+        Value::Object(_) => write_members(value, json, |_, member, json| write(member, json)),
     }
 }
 
@@ -69,7 +87,7 @@ fn write_string(text: &str, json: &mut String) {
 mod tests {
     use serde_json::json;
 
-    use super::to_json;
+    use super::{change_to_json, to_json};
 
     #[test]
     fn values_are_rewritten_at_any_depth_and_property_names_are_not() {
@@ -80,6 +98,18 @@ mod tests {
             to_json(&document),
             r#"{"2024-01-01T00:00:00.000Z":{"list":["2024-01-01T00:00:00Z",100.0,true,null]}}"#
         );
+    }
+
+    #[test]
+    fn the_id_in_the_metadata_of_a_delete_is_not_rewritten_and_its_key_is() {
+        let time = "2024-01-01T00:00:00.000Z";
+        let delete = json!({"current": {"id": time}, "metadata": {"operationType": "delete", "id": time, "partitionKey": {"pk": time}}});
+        assert_eq!(
+            change_to_json(&delete),
+            r#"{"current":{"id":"2024-01-01T00:00:00Z"},"metadata":{"operationType":"delete","id":"2024-01-01T00:00:00.000Z","partitionKey":{"pk":"2024-01-01T00:00:00Z"}}}"#
+        );
+        let document = json!({"id": time, "metadata": {"operationType": "x", "id": time}});
+        assert_eq!(change_to_json(&document), to_json(&document));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The first and second phase: reads the live documents and the versions, and returns suspicions.
 
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, read_id_and_key, select_id_and_key};
-use changefeed_history::{History, Outline, VersionId, outline_fields};
+use changefeed_history::{DeadLetters, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields};
 use changefeed_jobs::{Found, PagedQuery};
 use chrono::Utc;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::finding::{Finding, FindingKind};
@@ -14,6 +14,7 @@ use crate::scan::{RecentStates, ScanState, query_versions};
 /// Checks pages of documents and versions.
 pub(super) struct Check<'a> {
     pub history: &'a History,
+    pub dead_letters: &'a DeadLetters,
     /// The partition key value that the check is limited to.
     pub key: Option<&'a Key>,
     /// The grace time: how long capture may lag, in seconds.
@@ -63,6 +64,30 @@ impl Presence {
 }
 
 impl Check<'_> {
+    /// Reads a page of the dead letters of a range that are changes of an unknown document.
+    pub(super) async fn letters(
+        &self,
+        range: &KeyRange,
+        continuation: Option<&str>,
+    ) -> Result<Found<Suspicion>, Error> {
+        let container = self.dead_letters.open().await?;
+        let source = PagedQuery {
+            container: &container,
+            select: "SELECT VALUE c.id".to_owned(),
+            conditions: vec!["c.reason = @reason".to_owned()],
+            parameters: Map::from_iter([("@reason".to_owned(), json!(UNKNOWN_IDENTITY))]),
+            key: None,
+            page_items: self.page_items,
+            concurrency: self.concurrency,
+        };
+        let suspicion = async |id: Value| {
+            let unknown = DocumentName { id: String::new(), partition_key: Key::new(Vec::new()) };
+            let letter = VersionId::from(id.as_str().unwrap_or_default());
+            Ok(Some(Suspicion::Suspected(vec![Finding::new(FindingKind::UnknownIdentity, &unknown, &letter)])))
+        };
+        source.page(range, continuation, Ok, suspicion).await
+    }
+
     /// Checks a page of the live documents of a range.
     pub(super) async fn live(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found<Suspicion>, Error> {
         let monitored = self.history.monitored().open().await?;
@@ -71,7 +96,7 @@ impl Check<'_> {
             container: &monitored,
             select: format!("SELECT VALUE {{at: {}, ts: c._ts, etag: c._etag}}", select_id_and_key(paths)),
             conditions: Vec::new(),
-            parameters: serde_json::Map::new(),
+            parameters: Map::new(),
             key: self.key.cloned(),
             page_items: self.page_items,
             concurrency: self.concurrency,

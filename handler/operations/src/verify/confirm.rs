@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, expires_at, own_ttl};
-use changefeed_history::{History, Outline, VersionId};
+use changefeed_history::{DeadLetters, History, Outline, ReplayOutcome, VersionId};
 use tokio::sync::Semaphore;
 
 use super::check::Presence;
@@ -16,6 +16,7 @@ const ATTEMPTS: usize = 5;
 /// Confirms suspicions, and repairs what is confirmed.
 pub(super) struct Confirm<'a> {
     pub history: &'a History,
+    pub dead_letters: &'a DeadLetters,
     pub repair: Repair<'a>,
     /// Whether to repair.
     pub is_repairing: bool,
@@ -55,6 +56,8 @@ impl Confirm<'_> {
             }
             FindingKind::Gone => self.gone(&name, &suspected).await,
             FindingKind::Incomplete => self.incomplete(&name, &suspected).await,
+            // A replay is a capture, whose future is large.
+            FindingKind::UnknownIdentity => Box::pin(self.unknown_identity(&suspected)).await,
         };
         match confirmed {
             Err(error) if is_permanent(&error) => Ok(suspected.with_message(error.to_string()).into()),
@@ -147,6 +150,27 @@ impl Confirm<'_> {
                     .await
                 }
             },
+        }
+    }
+
+    /// Captures a change again whose id or key was not known.
+    async fn unknown_identity(&self, suspected: &Finding) -> Result<Confirmed, Error> {
+        let letter = &suspected.version;
+        let found = match self.is_repairing {
+            true => self.dead_letters.replay(letter).await.map(|replay| match replay.outcome {
+                ReplayOutcome::Stored | ReplayOutcome::AlreadyStored => {
+                    let version = VersionId::from(replay.version.unwrap_or_default().as_str());
+                    suspected.clone().repaired_by(version)
+                }
+                ReplayOutcome::StillDead => suspected.clone().with_message(replay.message.unwrap_or_default()),
+            }),
+            false => self.dead_letters.show(letter).await.map(|letter| suspected.clone().with_message(letter.message)),
+        };
+        match found {
+            Ok(finding) => Ok(finding.into()),
+            // It was replayed or discarded meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Confirmed::Nothing),
+            Err(error) => Err(error),
         }
     }
 

@@ -21,6 +21,8 @@ pub enum FindingKind {
     Inexact,
     /// A version cannot be read back.
     Incomplete,
+    /// A change is a dead letter because its id or its key, which the host may have rewritten, is not known.
+    UnknownIdentity,
 }
 
 /// A difference.
@@ -34,7 +36,7 @@ pub struct Finding {
     /// Its partition key value.
     pub partition_key: Key,
     /// The id of the version that it concerns: the live one, the newest one of a document that does not exist, or the one that
-    /// cannot be read back.
+    /// cannot be read back. The id of the dead letter for [`FindingKind::UnknownIdentity`], which has no other id and no key.
     pub version: VersionId,
     /// The id of the version that a repair stored.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -91,6 +93,8 @@ pub struct VerifyCounts {
     pub inexact: u64,
     /// See [`FindingKind::Incomplete`].
     pub incomplete: u64,
+    /// See [`FindingKind::UnknownIdentity`].
+    pub unknown_identity: u64,
     /// Findings that were repaired.
     pub repaired: u64,
     /// Documents that cannot be judged yet, because capture may lag.
@@ -108,6 +112,7 @@ impl VerifyCounts {
                 FindingKind::Gone => &mut counts.gone,
                 FindingKind::Inexact => &mut counts.inexact,
                 FindingKind::Incomplete => &mut counts.incomplete,
+                FindingKind::UnknownIdentity => &mut counts.unknown_identity,
             };
             *count += 1;
             counts.repaired += u64::from(finding.repaired);
@@ -123,12 +128,13 @@ impl VerifyCounts {
         self.gone += other.gone;
         self.inexact += other.inexact;
         self.incomplete += other.incomplete;
+        self.unknown_identity += other.unknown_identity;
         self.repaired += other.repaired;
         self.pending += other.pending;
     }
 
     /// The number of findings, including repaired ones.
     pub fn found(&self) -> u64 {
-        self.missing + self.never_captured + self.gone + self.inexact + self.incomplete
+        self.missing + self.never_captured + self.gone + self.inexact + self.incomplete + self.unknown_identity
     }
 }

@@ -5,6 +5,9 @@
 //! version of a document, that the document exists. A difference that these two phases see is a suspicion, and is stored in a
 //! page. The third phase reads the pages and then both containers again. Only a difference that is still there is a finding.
 //!
+//! Changes that are dead letters because their id or key is not known come before all that, in two phases of their own: a delete
+//! that a repair can store then is no unreported one.
+//!
 //! Properties wanted: nothing is reported that is not so, while other processes write, delete and capture; each document is
 //! reported once, even if workers are killed; nothing is written without `repair`; a repair that two jobs or two workers do
 //! has the same result as one.

@@ -1,7 +1,7 @@
 //! Verifications, and what they need.
 
 use changefeed_cosmos::Meter;
-use changefeed_history::History;
+use changefeed_history::{DeadLetters, History};
 use changefeed_jobs::{Jobs, Kind};
 
 /// The kind of verifications among the jobs.
@@ -12,17 +12,23 @@ pub const VERIFY: Kind = Kind { name: "verify", noun: "verification" };
 pub struct Verifications {
     pub(super) history: History,
     pub(super) jobs: Jobs,
+    pub(super) dead_letters: DeadLetters,
     pub(super) concurrency: usize,
 }
 
 impl Verifications {
     /// Verifications of this history; their records are in `jobs`. `concurrency` is the number of documents that are read at once.
-    pub fn new(history: History, jobs: Jobs, concurrency: usize) -> Self {
-        Self { history, jobs, concurrency }
+    pub fn new(history: History, jobs: Jobs, dead_letters: DeadLetters, concurrency: usize) -> Self {
+        Self { history, jobs, dead_letters, concurrency }
     }
 
     /// The same verifications, whose requests another meter counts.
     pub(super) fn metered(&self, meter: &Meter) -> Self {
-        Self { history: self.history.metered(meter), jobs: self.jobs.metered(meter), ..self.clone() }
+        Self {
+            history: self.history.metered(meter),
+            jobs: self.jobs.metered(meter),
+            dead_letters: self.dead_letters.metered(meter),
+            concurrency: self.concurrency,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The job of a verification: a slice reads pages in three phases.
+//! The job of a verification: a slice reads pages, phase by phase.
 
 use std::time::{Duration, Instant};
 
@@ -27,14 +27,21 @@ const ROW_UNITS: f64 = 10.0;
 /// Large versions that are read concurrently: each may decompress to tens of megabytes.
 const CONCURRENT_LARGE: usize = 2;
 
+/// The name of the first phase in the ids of its pages.
+const LETTERS: &str = "letters";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Phase {
+    /// The dead letters of changes whose id or key is not known.
+    Letters,
+    /// The suspicions of the first phase.
+    Replay,
     /// The live documents.
     Live,
     /// The versions.
     Past,
-    /// The suspicions of the other phases.
+    /// The suspicions of the phases of documents and versions.
     Confirm,
 }
 
@@ -75,7 +82,7 @@ async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
     let mut cursor = match run.cursor::<Cursor>()? {
         Some(cursor) => cursor,
         None => {
-            let first = worker.begin(Phase::Live).await?;
+            let first = worker.begin(worker.first_phase().await?).await?;
             run.begin(&first, &counts).await?;
             first
         }
@@ -93,6 +100,8 @@ async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
             return Ok(Step::More);
         }
         let next = match phase {
+            Phase::Letters => Phase::Replay,
+            Phase::Replay => Phase::Live,
             Phase::Live => Phase::Past,
             Phase::Past => Phase::Confirm,
             Phase::Confirm => break,
@@ -122,24 +131,32 @@ impl<'a> Worker<'a> {
         })
     }
 
+    /// Dead letters are read only where there are some, and where all documents are verified: their keys are not known.
+    async fn first_phase(&self) -> Result<Phase, Error> {
+        let is_needed =
+            self.request.partition_key.is_none() && self.verifications.dead_letters.has_unknown_identity().await?;
+        Ok(if is_needed { Phase::Letters } else { Phase::Live })
+    }
+
     /// The parts of a phase. Sets the total of the job, where it is known.
     async fn begin(&self, phase: Phase) -> Result<Cursor, Error> {
-        let Verifications { history, jobs, .. } = self.verifications;
+        let Verifications { history, jobs, dead_letters, .. } = self.verifications;
         if self.request.partition_key.is_some() && phase != Phase::Confirm {
             return Ok(Cursor { phase, parts: Parts::one() });
         }
         let container = match phase {
+            Phase::Letters => dead_letters.open().await?,
             Phase::Live => history.monitored().open().await?,
             Phase::Past => history.changes().open().await?,
-            Phase::Confirm => jobs.open().await?,
+            Phase::Replay | Phase::Confirm => jobs.open().await?,
         };
         let items = container.count().await?;
         let others = match phase {
             Phase::Live => history.changes().open().await?.count().await?,
             Phase::Past => Some(self.run.done()),
-            Phase::Confirm => None,
+            Phase::Letters | Phase::Replay | Phase::Confirm => None,
         };
-        if self.request.partition_key.is_none() && phase != Phase::Confirm {
+        if self.request.partition_key.is_none() && matches!(phase, Phase::Live | Phase::Past) {
             self.run.set_total(items.zip(others).map(|(items, others)| items + others));
         }
         Ok(Cursor { phase, parts: Parts::of(&container, items, jobs.options().part_items).await? })
@@ -147,9 +164,10 @@ impl<'a> Worker<'a> {
 
     async fn page(&self, phase: Phase, parts: &Parts, part: Part, may_be_begun: bool) -> Result<Advanced, Error> {
         match phase {
+            Phase::Letters => self.suspect(phase, LETTERS, parts, part, may_be_begun).await,
             Phase::Live => self.suspect(phase, "live", parts, part, may_be_begun).await,
             Phase::Past => self.suspect(phase, "past", parts, part, may_be_begun).await,
-            Phase::Confirm => self.confirm(parts, part).await,
+            Phase::Replay | Phase::Confirm => self.confirm(phase, parts, part).await,
         }
     }
 
@@ -167,6 +185,7 @@ impl<'a> Worker<'a> {
         let (range, continuation) = (parts.range(&part), part.continuation.as_deref());
         let check = Check {
             history: &self.verifications.history,
+            dead_letters: &self.verifications.dead_letters,
             key: self.request.partition_key.as_ref(),
             grace: self.request.grace(),
             page_items: self.page_items,
@@ -176,6 +195,7 @@ impl<'a> Worker<'a> {
         };
         let plan = || async {
             let found = match phase {
+                Phase::Letters => check.letters(&range, continuation).await?,
                 Phase::Live => check.live(&range, continuation).await?,
                 _ => check.past(&range, continuation).await?,
             };
@@ -194,13 +214,17 @@ impl<'a> Worker<'a> {
             Planned::Empty(page) => (page, false, false),
             Planned::Stopping => return Ok(None),
         };
-        let (documents, versions) = if phase == Phase::Live { (page.processed, 0) } else { (0, page.processed) };
+        let (documents, versions) = match phase {
+            Phase::Live => (page.processed, 0),
+            Phase::Past => (0, page.processed),
+            Phase::Letters | Phase::Replay | Phase::Confirm => (0, 0),
+        };
         let counts = VerifyCounts { documents, versions, pending: page.pending, ..VerifyCounts::default() };
-        Ok(Some(page.moved(is_numbered, was_begun, (counts, page.processed))))
+        Ok(Some(page.moved(is_numbered, was_begun, (counts, documents + versions))))
     }
 
     /// Confirms the next page of suspicions of a range of the jobs container.
-    async fn confirm(&self, parts: &Parts, part: Part) -> Result<Advanced, Error> {
+    async fn confirm(&self, phase: Phase, parts: &Parts, part: Part) -> Result<Advanced, Error> {
         let deadline = Instant::now() + PAGE_PATIENCE;
         let (range, continuation): (KeyRange, _) = (parts.range(&part), part.continuation.as_deref());
         if self.run.is_stopping() {
@@ -211,6 +235,9 @@ impl<'a> Worker<'a> {
         })
         .await?;
         let mut counts = VerifyCounts::default();
+        // The pages of dead letters were confirmed and counted by the phase before the others.
+        let letters = format!("{}-{PAGE_KIND}-{LETTERS}-", self.job_id);
+        let pages = pages.into_iter().filter(|stored| phase == Phase::Replay || !stored.page.id.starts_with(&letters));
         for stored in pages {
             let page = match stored.page.state {
                 PageState::Done => stored.page,
@@ -239,6 +266,7 @@ impl<'a> Worker<'a> {
         let deadline = Instant::now() + PAGE_PATIENCE;
         let confirm = Confirm {
             history: &self.verifications.history,
+            dead_letters: &self.verifications.dead_letters,
             repair: Repair {
                 history: &self.verifications.history,
                 job_id: &self.job_id,

@@ -165,13 +165,16 @@ fn row(finding: &Finding) -> Vec<String> {
         FindingKind::Gone => "gone",
         FindingKind::Inexact => "inexact",
         FindingKind::Incomplete => "incomplete",
+        FindingKind::UnknownIdentity => "unknown identity",
     };
     let message = match (&finding.message, finding.repaired) {
         (Some(message), _) => message.clone(),
         (None, true) => "repaired".to_owned(),
         (None, false) => String::new(),
     };
-    let since = version_time(&finding.version).map(time::of_second).unwrap_or_default();
+    // The id of a dead letter has no time.
+    let is_version = finding.kind != FindingKind::UnknownIdentity;
+    let since = version_time(&finding.version).filter(|_| is_version).map(time::of_second).unwrap_or_default();
     let key = finding.partition_key.to_string();
     vec![found.to_owned(), finding.id.clone(), key, since, finding.version.to_string(), message]
 }
@@ -188,6 +191,7 @@ fn summary(counts: &VerifyCounts) -> String {
         (counts.gone, "gone"),
         (counts.inexact, "inexact"),
         (counts.incomplete, "incomplete"),
+        (counts.unknown_identity, "unknown identity"),
         (counts.repaired, "repaired"),
         (counts.pending, "pending"),
     ];

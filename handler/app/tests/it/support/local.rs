@@ -23,12 +23,17 @@ pub struct Local {
 impl Local {
     /// Starts `changefeed local` with these arguments on free ports and waits for the ready line.
     pub async fn start(arguments: &[&str]) -> Self {
-        Self::start_endpoint(&[&["--host-port", "0"], arguments].concat()).await
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        Self::start_in(&root, &[&["--host-port", "0"], arguments].concat()).await
     }
 
     /// The same without a port for the host.
     pub async fn start_endpoint(arguments: &[&str]) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        Self::start_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), arguments).await
+    }
+
+    /// The same with the functions of another folder, and a port for the host among the arguments.
+    pub async fn start_in(root: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_changefeed"))
             .args(["local", "--cosmos-port", "0", "--script-root"])
             .arg(root)

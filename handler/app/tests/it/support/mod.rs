@@ -4,6 +4,7 @@ pub mod backups;
 mod client;
 mod command_line;
 mod handler;
+pub mod identity;
 pub mod jobs;
 mod local;
 mod process;
@@ -19,7 +20,7 @@ pub use handler::Handler;
 pub use local::{Local, signal};
 pub use process::{Instance, NotStarted, Starting};
 pub use snapshots::snapshots;
-pub use world::{Feed, World, batch_of};
+pub use world::{Feed, World, batch_of, changefeed_on};
 
 /// How long a wait for a condition may take on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);

@@ -38,6 +38,22 @@ fn names() -> ContainerNames {
     }
 }
 
+/// The library on the containers of the default settings, for tests that change its options.
+pub fn changefeed_on(client: &CosmosClient, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
+    let mut options = ChangefeedOptions {
+        concurrency: 16,
+        batch_timeout: Duration::from_secs(30),
+        indexed_fields: indexed_fields(),
+        restored_at_field: Some("restored_at".to_owned()),
+        restore_id_field: Some("restore_id".to_owned()),
+        retention_days: None,
+        jobs: JobOptions::default(),
+        locations: LocationAccess { host: Some("here".to_owned()), ..LocationAccess::default() },
+    };
+    change(&mut options);
+    Changefeed::new(&Account::connected(client.clone()), names(), options)
+}
+
 /// An endpoint with containers, and a client that accesses them directly.
 pub struct World {
     pub endpoint: Endpoint,
@@ -87,18 +103,7 @@ impl World {
 
     /// The library on this endpoint, for tests that change its options or pass a clock.
     pub fn changefeed(&self, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
-        let mut options = ChangefeedOptions {
-            concurrency: 16,
-            batch_timeout: Duration::from_secs(30),
-            indexed_fields: indexed_fields(),
-            restored_at_field: Some("restored_at".to_owned()),
-            restore_id_field: Some("restore_id".to_owned()),
-            retention_days: None,
-            jobs: JobOptions::default(),
-            locations: LocationAccess { host: Some("here".to_owned()), ..LocationAccess::default() },
-        };
-        change(&mut options);
-        Changefeed::new(&Account::connected(self.client.clone()), names(), options)
+        changefeed_on(&self.client, change)
     }
 
     pub async fn container(&self, name: &str) -> ContainerClient {

@@ -1,0 +1,90 @@
+//! Reads changes again from the change feed in AllVersionsAndDeletes mode.
+//!
+//! The service's etag of a page is the sequence number of the page's last change in the physical partition, in quotes. So the
+//! changes after any known number can be requested, as long as the feed's retention window has them.
+
+use std::num::NonZeroU32;
+
+use azure_data_cosmos::feed::FeedScope;
+use azure_data_cosmos::models::{ChangeFeedItem, ChangeFeedOperationType};
+use azure_data_cosmos::options::{
+    ChangeFeedMode, ChangeFeedOptions, ChangeFeedStartFrom, FeedOptions, MaxItemCountHint,
+};
+use futures::StreamExt;
+use serde_json::{Map, Value, json};
+
+use crate::container::Container;
+use crate::error::{Error, ErrorKind};
+use crate::feed_token::{feed_parts, feed_token};
+use crate::key_range::KeyRange;
+use crate::limits::MAX_FAN_OUT;
+
+/// A page of changes.
+#[derive(Debug)]
+pub struct Changes {
+    /// Each in its envelope: `current`, `previous` and `metadata`, as the service wrote them.
+    pub envelopes: Vec<Value>,
+    /// Request units.
+    pub request_charge: f64,
+    /// Whether the whole range was read. After a split, a page is of one part of the range.
+    pub is_whole: bool,
+}
+
+impl Container {
+    /// A page of up to `max_items` changes after a sequence number, of a range within one physical partition, oldest first. The
+    /// changes of one transaction stay together.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the feed no longer reaches back to the number, or when the account does not have this mode;
+    /// otherwise as the service answers.
+    pub async fn changes_after(&self, range: &KeyRange, lsn: i64, max_items: NonZeroU32) -> Result<Changes, Error> {
+        let action = || format!("reading the change feed of container {}", self.name());
+        let failed = |error| self.noted(Error::from_sdk(action(), error));
+        let options = ChangeFeedOptions::default()
+            .with_feed_options(FeedOptions::default().with_max_fan_out(MAX_FAN_OUT))
+            .with_mode(ChangeFeedMode::AllVersionsAndDeletes)
+            .with_max_item_count(MaxItemCountHint::Limit(max_items))
+            .with_continuation_token(feed_token(&self.definition().resource_id, range, &format!("\"{lsn}\""), true));
+        let scope = FeedScope::range(range.to_sdk()?);
+        let pages = self.client.query_change_feed::<Value>(scope, ChangeFeedStartFrom::Beginning, Some(options)).await;
+        let mut pages = pages.map_err(failed)?;
+        let page = match pages.next().await {
+            Some(page) => page.map_err(failed)?,
+            None => return Err(Error::new(ErrorKind::Unavailable, action(), "the SDK returned no page")),
+        };
+        let request_charge = self.charge(page.headers());
+        let (parts, _) = feed_parts(range, &pages.to_continuation_token().map_err(failed)?)?;
+        Ok(Changes {
+            envelopes: page.into_items().iter().map(envelope).collect(),
+            request_charge,
+            is_whole: parts.len() == 1,
+        })
+    }
+}
+
+fn envelope(item: &ChangeFeedItem<Value>) -> Value {
+    let mut envelope = Map::new();
+    envelope.extend(item.current().map(|current| ("current".to_owned(), current.clone())));
+    envelope.extend(item.previous().map(|previous| ("previous".to_owned(), previous.clone())));
+    let operation = item.operation_type().and_then(|operation| match operation {
+        ChangeFeedOperationType::Create => Some("create"),
+        ChangeFeedOperationType::Replace => Some("replace"),
+        ChangeFeedOperationType::Delete => Some("delete"),
+        _ => None,
+    });
+    let mut metadata = Map::new();
+    metadata.extend(operation.map(|operation| ("operationType".to_owned(), json!(operation))));
+    if let Some(written) = item.metadata() {
+        let members = [
+            ("lsn", written.lsn().map(|lsn| json!(lsn.value()))),
+            ("crts", written.conflict_resolution_timestamp().map(|time| json!(time.as_secs_f64()))),
+            ("previousImageLSN", written.previous_image_lsn().map(|lsn| json!(lsn.value()))),
+            ("timeToLiveExpired", written.time_to_live_expired().map(|expired| json!(expired))),
+            ("id", written.id().map(|id| json!(id))),
+            ("partitionKey", written.partition_key().cloned()),
+        ];
+        metadata.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
+    envelope.insert("metadata".to_owned(), Value::Object(metadata));
+    Value::Object(envelope)
+}
