@@ -157,7 +157,7 @@ impl Confirm<'_> {
     async fn unknown_identity(&self, suspected: &Finding) -> Result<Confirmed, Error> {
         let letter = &suspected.version;
         let found = match self.is_repairing {
-            true => self.dead_letters.replay(letter).await.map(|replay| match replay.outcome {
+            true => self.dead_letters.replay(letter, None).await.map(|replay| match replay.outcome {
                 ReplayOutcome::Stored | ReplayOutcome::AlreadyStored => {
                     let version = VersionId::from(replay.version.unwrap_or_default().as_str());
                     suspected.clone().repaired_by(version)
