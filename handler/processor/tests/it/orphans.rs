@@ -89,14 +89,14 @@ async fn no_change_is_missed_after_several_partitions_were_split_and_merged() {
         std::future::ready(Ok::<(), std::io::Error>(()))
     });
     let running = processor.start().await.expect("started");
+    // Each old lease is deleted by the instance that holds it, when new ones cover its range.
+    let has_range = |lease: &Value| lease["FeedRange"].is_object();
+    until("no lease without a range", async || shop.leases().await.iter().all(has_range)).await;
     until("the new documents", async || {
         let seen = seen.lock().expect("seen");
         expected.iter().all(|change| seen.contains(change))
     })
     .await;
-    // Each old lease is deleted by the instance that holds it, when new ones cover its range.
-    let has_range = |lease: &Value| lease["FeedRange"].is_object();
-    until("no lease without a range", async || shop.leases().await.iter().all(has_range)).await;
     running.stop().await;
     let set = lease_set(&shop).await;
     assert_eq!((set.gap().await.expect("gap"), set.overlap().await.expect("overlap")), (None, None));
