@@ -83,7 +83,7 @@ async fn an_invalid_request_is_rejected_with_the_property_and_the_allowed_values
         (
             "query",
             json!({"container": "events", "query": format!("SELECT * FROM c WHERE c.a{}", " AND c.a".repeat(100_000))}),
-            "nested 100000 levels deep",
+            "nested 100001 levels deep",
         ),
         (
             "query",

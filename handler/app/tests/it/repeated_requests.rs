@@ -18,7 +18,7 @@ const OTHER_INVOCATION: &str = "9b2d7c1e-0000-4000-8000-00000000000b";
 enum Repetition {
     /// Nothing: without a body the request is refused, or it only reads.
     Nothing,
-    /// Nothing new: batches are delivered again at any time, and other tests do so.
+    /// Nothing new: batches are delivered again at any time, a timer calls again, and other tests do both.
     Delivery,
     /// It would do something twice.
     Effects(&'static [Story]),
@@ -43,7 +43,7 @@ enum Story {
 fn repetition(method: &Method, path: &str) -> Repetition {
     use Repetition::{Delivery, Effects, Nothing};
     match (method.as_str(), path) {
-        ("POST", "/CosmosChangeFeed" | "/Retention" | "/RunJobs") => Delivery,
+        ("POST", "/CosmosChangeFeed" | "/Retention" | "/RunJobs" | "/WatchLeases") => Delivery,
         ("POST", "/api/populate" | "/api/truncate" | "/api/query" | "/api/restores" | "/api/backups") => Nothing,
         ("POST", "/api/backups/none/verify") => Nothing,
         ("POST", "/api/verify") => Effects(&[Story::Verify]),
@@ -62,7 +62,7 @@ fn repetition(method: &Method, path: &str) -> Repetition {
 fn requests() -> Vec<(Method, String)> {
     let all =
         routes().into_iter().flat_map(|(path, methods)| methods.into_iter().map(move |method| (method, path.clone())));
-    all.filter(|(method, _)| *method != Method::GET).collect()
+    all.filter(|(method, _)| ![Method::GET, Method::HEAD].contains(method)).collect()
 }
 
 /// Every item of the containers, with its etag.
