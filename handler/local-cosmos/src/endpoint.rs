@@ -294,7 +294,7 @@ async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes
     for (name, value) in request.headers() {
         incoming.headers.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     }
-    // The emulator can compute for seconds. Elsewhere than on the thread of the connection, whose other requests and pings go on.
+    // The emulator can compute for seconds. It runs on another thread, so that the connection answers other requests and pings meanwhile.
     let runtime = Handle::current();
     match web::block(move || runtime.block_on(gateway.answer(incoming))).await {
         Ok(reply) => reply.into_http(),

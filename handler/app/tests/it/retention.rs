@@ -219,10 +219,7 @@ async fn the_command_line_counts_confirms_and_removes() {
     let status = String::from_utf8_lossy(&run(&world, "30", &["status"]).stdout).into_owned();
     assert!(status.contains("Superseded versions are kept for 30 days; 1 removed so far"), "{status}");
     let wrong = run(&world, "0", &["status"]);
-    assert!(
-        String::from_utf8_lossy(&wrong.stderr)
-            .contains("CHANGEFEED_RETENTION_DAYS is \"0\"; allowed are whole numbers from 1 to 36500, or empty")
-    );
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("allowed are whole numbers from 1 to 36500, or empty"));
 }
 
 #[tokio::test]
