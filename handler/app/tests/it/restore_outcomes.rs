@@ -69,7 +69,7 @@ async fn a_conflict_or_a_failure_outweighs_an_unknown_state() {
 }
 
 #[tokio::test]
-async fn a_name_that_matches_nothing_is_reported_with_the_partition_keys_of_the_same_id() {
+async fn a_name_that_matches_nothing_is_reported_with_similar_names() {
     let world = World::new().await;
     let handler = world.handler();
     put(&world, &handler, json!({"id": "1", "pk": "a"})).await;
@@ -82,6 +82,13 @@ async fn a_name_that_matches_nothing_is_reported_with_the_partition_keys_of_the_
     assert_eq!(message(&report), expected);
     let report = post(&handler, &json!({"id": "one", "partitionKey": ["a"], "asOf": "-0s"})).await;
     assert!(message(&report).contains("check the spelling"), "{report}");
+    put(&world, &handler, json!({"id": "order-A7", "pk": "a"})).await;
+    put(&world, &handler, json!({"id": "ORDER-A8", "pk": "a"})).await;
+    for (id, found) in [(" order-A7", "order-A7"), ("order-A8", "ORDER-A8")] {
+        let report = post(&handler, &json!({"id": id, "partitionKey": ["a"], "asOf": "-0s"})).await;
+        let expected = format!("the id \"{found}\" exists with partition key [\"a\"]");
+        assert!(message(&report).ends_with(&expected), "{report}");
+    }
 
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let names: Vec<Value> = (0..30).map(|n| json!({"id": format!("none-{n}"), "partitionKey": ["a"]})).collect();

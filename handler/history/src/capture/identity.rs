@@ -111,6 +111,7 @@ pub(super) async fn find_in_feed(
     }
     Ok(found.found())
 }
+
 /// A search for the changes of a batch.
 struct Search<'a> {
     monitored: &'a Container,
