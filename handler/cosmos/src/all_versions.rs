@@ -5,19 +5,14 @@
 
 use std::num::NonZeroU32;
 
-use azure_data_cosmos::feed::FeedScope;
 use azure_data_cosmos::models::{ChangeFeedItem, ChangeFeedOperationType};
-use azure_data_cosmos::options::{
-    ChangeFeedMode, ChangeFeedOptions, ChangeFeedStartFrom, FeedOptions, MaxItemCountHint,
-};
-use futures::StreamExt;
+use azure_data_cosmos::options::ChangeFeedMode;
 use serde_json::{Map, Value, json};
 
+use crate::change_feed::FeedStart;
 use crate::container::Container;
-use crate::error::{Error, ErrorKind};
-use crate::feed_token::{feed_parts, feed_token};
+use crate::error::Error;
 use crate::key_range::KeyRange;
-use crate::limits::MAX_FAN_OUT;
 
 /// A page of changes.
 #[derive(Debug)]
@@ -35,30 +30,14 @@ impl Container {
     /// changes of one transaction stay together.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when the feed no longer reaches back to the number, or when the account does not have this mode;
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the feed no longer reaches back to the number, or when the account does not have this mode;
     /// otherwise as the service answers.
     pub async fn changes_after(&self, range: &KeyRange, lsn: i64, max_items: NonZeroU32) -> Result<Changes, Error> {
-        let action = || format!("reading the change feed of container {}", self.name());
-        let failed = |error| self.noted(Error::from_sdk(action(), error));
-        let options = ChangeFeedOptions::default()
-            .with_feed_options(FeedOptions::default().with_max_fan_out(MAX_FAN_OUT))
-            .with_mode(ChangeFeedMode::AllVersionsAndDeletes)
-            .with_max_item_count(MaxItemCountHint::Limit(max_items))
-            .with_continuation_token(feed_token(&self.definition().resource_id, range, &format!("\"{lsn}\""), true));
-        let scope = FeedScope::range(range.to_sdk()?);
-        let pages = self.client.query_change_feed::<Value>(scope, ChangeFeedStartFrom::Beginning, Some(options)).await;
-        let mut pages = pages.map_err(failed)?;
-        let page = match pages.next().await {
-            Some(page) => page.map_err(failed)?,
-            None => return Err(Error::new(ErrorKind::Unavailable, action(), "the SDK returned no page")),
-        };
-        let request_charge = self.charge(page.headers());
-        let (parts, _) = feed_parts(range, &pages.to_continuation_token().map_err(failed)?)?;
-        Ok(Changes {
-            envelopes: page.into_items().iter().map(envelope).collect(),
-            request_charge,
-            is_whole: parts.len() == 1,
-        })
+        let etag = format!("\"{lsn}\"");
+        let mode = ChangeFeedMode::AllVersionsAndDeletes;
+        let page = self.sdk_feed_page(range, FeedStart::After(&etag), mode, max_items).await?;
+        let envelopes = page.items.iter().map(envelope).collect();
+        Ok(Changes { envelopes, request_charge: page.request_charge, is_whole: page.parts.len() == 1 })
     }
 }
 

@@ -51,6 +51,16 @@ pub struct FeedPage {
     pub newest_lsn: Option<i64>,
 }
 
+/// A page of either mode, with the SDK's items.
+pub(crate) struct SdkPage {
+    pub items: Vec<ChangeFeedItem<Value>>,
+    pub parts: Vec<KeyRange>,
+    pub continuation: Option<String>,
+    pub newest_lsn: Option<i64>,
+    /// Request units.
+    pub request_charge: f64,
+}
+
 impl Container {
     /// Reads a page of the change feed of a range.
     ///
@@ -62,16 +72,29 @@ impl Container {
         start: FeedStart<'_>,
         max_items: NonZeroU32,
     ) -> Result<FeedPage, Error> {
+        let page = self.sdk_feed_page(range, start, ChangeFeedMode::LatestVersion, max_items).await?;
+        let SdkPage { items, parts, continuation, newest_lsn, .. } = page;
+        Ok(FeedPage { items: items.iter().filter_map(item).collect(), parts, continuation, newest_lsn })
+    }
+
+    pub(crate) async fn sdk_feed_page(
+        &self,
+        range: &KeyRange,
+        start: FeedStart<'_>,
+        mode: ChangeFeedMode,
+        max_items: NonZeroU32,
+    ) -> Result<SdkPage, Error> {
         let action = || format!("reading the change feed of container {}", self.name);
         let failed = |error| self.noted(Error::from_sdk(action(), error));
+        let is_all_versions = mode == ChangeFeedMode::AllVersionsAndDeletes;
         let mut options = ChangeFeedOptions::default()
             .with_feed_options(FeedOptions::default().with_max_fan_out(MAX_FAN_OUT))
-            .with_mode(ChangeFeedMode::LatestVersion)
+            .with_mode(mode)
             .with_max_item_count(MaxItemCountHint::Limit(max_items));
         let start = match start {
             FeedStart::Now => ChangeFeedStartFrom::Now,
             FeedStart::After(etag) => {
-                let token = feed_token(&self.definition().resource_id, range, etag, false);
+                let token = feed_token(&self.definition().resource_id, range, etag, is_all_versions);
                 options = options.with_continuation_token(token);
                 ChangeFeedStartFrom::Beginning
             }
@@ -83,11 +106,10 @@ impl Container {
             Some(page) => page.map_err(failed)?,
             None => return Err(Error::new(ErrorKind::Unavailable, action(), "the SDK returned no page")),
         };
-        self.charge(page.headers());
+        let request_charge = self.charge(page.headers());
         let newest_lsn = page.headers().session_token().and_then(|token| session_lsn(token.as_str()));
         let (parts, continuation) = feed_parts(range, &pages.to_continuation_token().map_err(failed)?)?;
-        let items = page.into_items().iter().filter_map(item).collect();
-        Ok(FeedPage { items, parts, continuation, newest_lsn })
+        Ok(SdkPage { items: page.into_items(), parts, continuation, newest_lsn, request_charge })
     }
 }
 

@@ -13,7 +13,7 @@ impl Jobs {
     /// is not changed.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such job of this kind, and when the jobs container cannot be read or written.
+    /// [`ErrorKind::NotFound`] when there is no such job of this kind. Otherwise the error of reading or writing the jobs container.
     pub async fn requeue(&self, kind: Kind, id: &str) -> Result<Job, Error> {
         loop {
             let read = self.read(id).await?.filter(|read| read.job.kind == kind.name);
