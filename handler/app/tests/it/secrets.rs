@@ -4,13 +4,14 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use local_cosmos::{Endpoint, Options};
+use serde_json::Value;
 
 use crate::support::Handler;
 
 /// A secret that no output may have.
 const MARKER: &str = "hunter2marker";
 
-const SETTINGS: [&str; 29] = [
+const SETTINGS: [&str; 32] = [
     "AzureWebJobsCosmosDB",
     "AzureWebJobsCosmosDB__accountEndpoint",
     "CosmosDB",
@@ -33,10 +34,13 @@ const SETTINGS: [&str; 29] = [
     "CHANGEFEED_RESTORE_ID_FIELD",
     "CHANGEFEED_MODE",
     "CHANGEFEED_LEASE_PREFIX",
+    "CHANGEFEED_STALLED_AFTER_SECONDS",
+    "CHANGEFEED_UNBLOCK_LEASES",
     "CHANGEFEED_BACKUP_STORAGE",
     "CHANGEFEED_BACKUP_HOSTS",
     "CHANGEFEED_TRYOUT_FUNCTIONS",
     "FUNCTIONS_CUSTOMHANDLER_PORT",
+    "FUNCTIONS_APP_ROOT_PATH",
     "RUST_LOG",
     "USER",
     "CHANGEFEED_UNKNOWN",
@@ -114,6 +118,16 @@ fn assert_hidden(output: &Output, context: &str) {
 
 async fn endpoint() -> Endpoint {
     Endpoint::start(Options::default()).await.expect("endpoint")
+}
+
+#[test]
+fn every_setting_of_the_sample_is_tried() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../local.settings.json.sample");
+    let sample: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("the sample")).expect("JSON");
+    let names = sample["Values"].as_object().expect("values").keys();
+    let missing: Vec<&String> =
+        names.filter(|name| name.starts_with("CHANGEFEED_") && !SETTINGS.contains(&name.as_str())).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[tokio::test]
