@@ -41,7 +41,7 @@ impl Container {
                 }
             };
         }
-        let response = match self.client.execute_transactional_batch(batch, None).await {
+        let response = match Box::pin(self.client.execute_transactional_batch(batch, None)).await {
             Ok(response) => response,
             Err(error) => {
                 let error = failed(error);

@@ -100,7 +100,7 @@ impl Container {
             }
         };
         let scope = FeedScope::range(range.to_sdk()?);
-        let pages = self.client.query_change_feed::<Value>(scope, start, Some(options)).await;
+        let pages = Box::pin(self.client.query_change_feed::<Value>(scope, start, Some(options))).await;
         let mut pages = pages.map_err(failed)?;
         let page = match pages.next().await {
             Some(page) => page.map_err(failed)?,

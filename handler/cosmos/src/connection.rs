@@ -152,7 +152,7 @@ pub async fn connect(connection: &Connection) -> Result<Client, Error> {
             AccountReference::with_credential(AccountEndpoint::from(endpoint.0.clone()), credential)
         }
     };
-    let client = CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new())).await;
+    let client = Box::pin(CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new()))).await;
     client.map_err(|error| {
         let error = Error::from_sdk("connecting to Cosmos DB", error);
         // A 404 is the answer of a server that is not an account; the caller must not take it for a missing item.

@@ -107,7 +107,7 @@ impl Container {
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) when an item of this id exists.
     pub async fn create(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
-        let response = self.client.create_item(key.to_sdk()?, id, item, None).await;
+        let response = Box::pin(self.client.create_item(key.to_sdk()?, id, item, None)).await;
         response.map(|response| self.written(&response)).map_err(|error| self.write_failed("creating", id, error))
     }
 
@@ -116,7 +116,7 @@ impl Container {
     /// # Errors
     /// As the service answers.
     pub async fn upsert(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
-        let response = self.client.upsert_item(key.to_sdk()?, id, item, None).await;
+        let response = Box::pin(self.client.upsert_item(key.to_sdk()?, id, item, None)).await;
         response.map(|response| self.written(&response)).map_err(|error| self.write_failed("upserting", id, error))
     }
 
@@ -178,7 +178,7 @@ impl Container {
 
     async fn read_by_path(&self, key: &Key, id: PathId<'_>) -> Result<Option<Stored>, Error> {
         let id = id.as_str();
-        match self.client.read_item(key.to_sdk()?, id, None).await {
+        match Box::pin(self.client.read_item(key.to_sdk()?, id, None)).await {
             Ok(response) => {
                 self.charge(response.headers());
                 let lsn = response.headers().item_lsn().and_then(|lsn| i64::try_from(lsn).ok());
@@ -196,14 +196,15 @@ impl Container {
         item: &impl serde::Serialize,
         etag: &str,
     ) -> Result<Written, Error> {
-        let response = self.client.replace_item(key.to_sdk()?, id.as_str(), item, Some(options_if_match(etag))).await;
+        let response =
+            Box::pin(self.client.replace_item(key.to_sdk()?, id.as_str(), item, Some(options_if_match(etag)))).await;
         let failed = |error| self.write_failed("replacing", id.as_str(), error);
         response.map(|response| self.written(&response)).map_err(failed)
     }
 
     async fn delete_by_path(&self, key: &Key, id: PathId<'_>, etag: Option<&str>) -> Result<Option<f64>, Error> {
         let id = id.as_str();
-        match self.client.delete_item(key.to_sdk()?, id, etag.map(options_if_match)).await {
+        match Box::pin(self.client.delete_item(key.to_sdk()?, id, etag.map(options_if_match))).await {
             Ok(response) => Ok(Some(self.charge(response.headers()))),
             Err(error) if error.status().is_not_found() => self.absent_or("deleting", id, error),
             Err(error) => Err(self.write_failed("deleting", id, error)),
@@ -229,7 +230,7 @@ impl Container {
     async fn read_ranges(&self, is_fresh: bool) -> Result<Vec<KeyRange>, Error> {
         let failed = |error| Error::from_sdk(format!("reading the ranges of container {}", self.name), error);
         let options = ReadFeedRangesOptions::default().with_force_refresh(is_fresh);
-        let ranges = self.client.read_feed_ranges(Some(options)).await.map_err(failed)?;
+        let ranges = Box::pin(self.client.read_feed_ranges(Some(options))).await.map_err(failed)?;
         Ok(ranges.iter().map(KeyRange::of).collect())
     }
 
@@ -242,7 +243,7 @@ impl Container {
         let mut options = ReadContainerOptions::default();
         options.operation.custom_headers =
             Some(HashMap::from([(HeaderName::from_static(POPULATE_QUOTA_INFO), HeaderValue::from_static("true"))]));
-        let response = self.client.read(Some(options)).await.map_err(failed)?;
+        let response = Box::pin(self.client.read(Some(options))).await.map_err(failed)?;
         Ok(response.headers().resource_usage().and_then(documents_count))
     }
 

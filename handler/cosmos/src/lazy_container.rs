@@ -186,12 +186,13 @@ impl LazyContainer {
         };
         let (database, name) = (valid(&self.database)?, valid(&self.name)?);
         let database = self.account.client().await?.database_client(database);
-        let mut client = database.container_client(name.clone(), None).await.map_err(failed)?;
-        let properties = client.read(None).await.and_then(|response| response.into_model()).map_err(failed)?;
+        let mut client = Box::pin(database.container_client(name.clone(), None)).await.map_err(failed)?;
+        let properties =
+            Box::pin(client.read(None)).await.and_then(|response| response.into_model()).map_err(failed)?;
         let definition = Definition::of(&properties)?;
         if self.known().is_some_and(|known| known.definition.resource_id != definition.resource_id) {
             // A client of the SDK addresses the container that had the name when the client was made.
-            client = database.container_client(name, None).await.map_err(failed)?;
+            client = Box::pin(database.container_client(name, None)).await.map_err(failed)?;
         }
         Ok((client, definition))
     }

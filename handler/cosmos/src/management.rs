@@ -93,7 +93,7 @@ pub enum Created {
 /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is not a name, and as the service answers.
 pub async fn create_database(account: &Account, name: &str) -> Result<Created, Error> {
     valid(name)?;
-    let response = account.client().await?.create_database(name, None).await;
+    let response = Box::pin(account.client().await?.create_database(name, None)).await;
     outcome(response, format!("creating database {name}"))
 }
 
@@ -110,7 +110,7 @@ pub async fn create_container(account: &Account, database: &str, spec: &Containe
         properties = properties.with_indexing_policy(policy);
     }
     let database_client = account.client().await?.database_client(database.to_owned());
-    let response = database_client.create_container(properties, None).await;
+    let response = Box::pin(database_client.create_container(properties, None)).await;
     outcome(response, format!("creating container {} of database {database}", spec.name))
 }
 

@@ -71,7 +71,8 @@ impl Container {
         let failed = move |error| container.query_failed(error);
         let (query, scope) = self.prepared(text, parameters, key)?;
         let options = options(page_items);
-        let pages = self.client.query_items::<T>(query, scope, Some(options)).await.map_err(&failed)?.into_pages();
+        let pages =
+            Box::pin(self.client.query_items::<T>(query, scope, Some(options))).await.map_err(&failed)?.into_pages();
         let meter = self.meter.clone();
         let items = pages.map(move |page| {
             let page = page.map_err(&failed)?;
@@ -132,7 +133,7 @@ impl Container {
             }
             options = options.with_continuation_token(ContinuationToken::from_string(token.to_owned()));
         }
-        let items = self.client.query_items::<Value>(query, scope, Some(options)).await.map_err(failed)?;
+        let items = Box::pin(self.client.query_items::<Value>(query, scope, Some(options))).await.map_err(failed)?;
         let mut pages = items.into_pages();
         let Some(page) = pages.next().await.transpose().map_err(failed)? else {
             return Ok(Page { items: Vec::new(), continuation: None, request_charge: 0.0 });

@@ -87,7 +87,7 @@ impl Container {
     }
 
     async fn execute_single(&self, batch: TransactionalBatch) -> Result<BatchResult, BatchFailure> {
-        let response = self.client.execute_transactional_batch(batch, None).await?;
+        let response = Box::pin(self.client.execute_transactional_batch(batch, None)).await?;
         let request_charge = self.charge(response.headers());
         let lsn = response.headers().lsn().and_then(|lsn| i64::try_from(lsn).ok());
         let results = response.into_model()?;

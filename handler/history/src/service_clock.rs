@@ -18,6 +18,8 @@ const ID: &str = "clock";
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 /// The difference up to which the clock of this machine counts as right.
 const MAX_DIFFERENCE: TimeDelta = TimeDelta::minutes(5);
+/// By how many seconds a measured time may be behind.
+const MAX_LAG_SECONDS: i64 = 2;
 /// How long transient failures are retried.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -73,6 +75,27 @@ impl ServiceClock {
             Some(measured) => Ok(measured.now()),
             None => Ok(self.measure().await?.now()),
         }
+    }
+
+    /// The current second since 1970, as [`now`](Self::now).
+    ///
+    /// # Errors
+    /// When the jobs container cannot be written.
+    pub async fn second(&self) -> Result<i64, Error> {
+        Ok(self.now().await?.0.timestamp())
+    }
+
+    /// Whether a second is over: no write from now on has it as its time. A second that is over within two seconds is waited for,
+    /// because this clock may be that much behind.
+    ///
+    /// # Errors
+    /// When the jobs container cannot be written.
+    pub async fn is_over(&self, second: i64) -> Result<bool, Error> {
+        let left = second - self.second().await?;
+        if (0..=MAX_LAG_SECONDS).contains(&left) {
+            tokio::time::sleep(Duration::from_secs(left.unsigned_abs() + 1)).await;
+        }
+        Ok(second < self.second().await?)
     }
 
     /// The time now, if `local`, the clock of this machine, agrees with it to within five minutes.

@@ -97,7 +97,7 @@ impl Container {
             }
         };
         let scope = FeedScope::range(key_range.to_sdk()?);
-        let pages = self.items.sdk_client().query_change_feed::<Shared>(scope, start, Some(options)).await;
+        let pages = Box::pin(self.items.sdk_client().query_change_feed::<Shared>(scope, start, Some(options))).await;
         let mut pages = pages.map_err(failed)?;
         let page = match pages.next().await {
             Some(page) => page.map_err(failed)?,

@@ -5,7 +5,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use changefeed_cosmos::ErrorKind;
 use changefeed_jobs::JobState;
+use changefeed_operations::BackupRequest;
 use futures::StreamExt;
 use local_cosmos::{Effect, Fault, RequestKind};
 use rand::rngs::SmallRng;
@@ -278,8 +280,17 @@ async fn a_backup_that_could_not_be_written_is_resumed_by_the_same_command() {
         let verified = setup.run(&["backup", "verify", &location]).await;
         assert_eq!(verified.status.code(), Some(verified_code), "there is no backup, and then an unfinished one");
     }
+    let progress = std::fs::read(Path::new(&location).join("progress.json")).expect("progress");
+    let failed_id = serde_json::from_slice::<Value>(&progress).expect("JSON")["backup"]["id"].clone();
     let other = setup.run(&[&create[..], &["--filter", "even=true"]].concat()).await;
     assert_eq!(other.status.code(), Some(1), "other options do not resume it");
+    let changefeed = setup.world.changefeed(|_| ());
+    let request = BackupRequest { to: location.clone(), ..BackupRequest::default() };
+    let filter = vec![serde_json::from_value(json!("even=true")).expect("filter")];
+    let other = changefeed.backups.create_job(&BackupRequest { filter, ..request.clone() }).await;
+    assert_eq!(other.expect_err("other options").kind(), ErrorKind::Conflict);
+    let again = changefeed.backups.create_job(&request).await.expect("the same backup");
+    assert_eq!((again.state, &json!(again.id)), (JobState::Queued, &failed_id), "a second request resumes it too");
     let resumed = setup.json(0, &create).await;
     assert_eq!((&resumed["state"], &resumed["counts"]["documents"]), (&json!("done"), &json!(700)), "{resumed}");
     assert_eq!(setup.json(0, &["backup", "verify", &location]).await["damages"], json!([]));

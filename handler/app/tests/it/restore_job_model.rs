@@ -41,7 +41,7 @@ struct Scenario {
 #[tokio::test]
 async fn a_job_with_interrupted_workers_has_the_result_of_a_request() {
     let scenarios = (0..4).map(|seed| async move {
-        let mut scenario = Scenario::start(seed, seed % 2 == 1).await;
+        let mut scenario = Box::pin(Scenario::start(seed, seed % 2 == 1)).await;
         for round in 0..ROUNDS {
             scenario.round(round).await;
         }

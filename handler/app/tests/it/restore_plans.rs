@@ -318,7 +318,7 @@ async fn a_command_executes_the_plan_that_was_confirmed() {
             put(&world, 2, 3).await;
             world.container("events").await.delete_item(key(4), &id(4), None).await.expect("deleted");
         };
-        let (exit, printed) = command_line.confirm(&arguments, &question, meanwhile).await;
+        let (exit, printed) = Box::pin(command_line.confirm(&arguments, &question, meanwhile)).await;
         assert!(exit == 3 && printed.contains(&format!("{} replaced, 2 in conflict", COUNT - 2)), "{printed}");
         assert_eq!(world.live(key(2), &id(2)).await.expect("live")["v"], 3, "not overwritten");
         assert_eq!(world.live(key(4), &id(4)).await, None, "not created again");

@@ -51,7 +51,7 @@ async fn changes_between_the_first_and_the_second_check_are_observed() {
 async fn concurrent_writes_and_a_lag_of_capture_cause_no_findings() {
     // A busy machine may not capture within the grace time. Then the test runs again with a longer one.
     for grace in [3, 12, 48] {
-        if verify_during_writes(grace).await {
+        if Box::pin(verify_during_writes(grace)).await {
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! Where the types of the SDKs are named, and what crates know of the process that they run in.
+//! Where the types of the SDKs are named, where a time counts as the service's, and what crates know of their process.
 
 use crate::tree::{File, assert_none, at, crate_of, sources};
 
@@ -11,6 +11,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("anyhow", &["handler/app/src/"]),
     // The settings of a host are those of its process; a library is given what it needs.
     ("std::env", &["handler/app/src/", "handler/local-host/src/"]),
+    // Only what was read from the service is its time, and what is never used.
+    ("ServiceTime::new", &["handler/history/src/retention/mod.rs"]),
     ("changefeed_processor", &["handler/app/src/", "handler/local-host/src/", "handler/processor/src/"]),
 ];
 

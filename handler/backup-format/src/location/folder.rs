@@ -58,7 +58,12 @@ impl Folder {
         };
         while let Some(entry) = entries.next_entry().await.map_err(|error| failure(action(), &error))? {
             // This does not follow links.
-            let metadata = entry.metadata().await.map_err(|error| failure(action(), &error))?;
+            let metadata = match entry.metadata().await {
+                Ok(metadata) => metadata,
+                // It was deleted or renamed since: a writer renames each file that it completes.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failure(action(), &error)),
+            };
             let kind = match metadata.file_type() {
                 kind if kind.is_file() => EntryKind::File,
                 kind if kind.is_dir() => EntryKind::Folder,

@@ -1,5 +1,8 @@
 //! Several backups below one location.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use changefeed_backup_format::{BackupLocation, Damage, ListedState, list};
 use serde_json::json;
 
@@ -58,4 +61,27 @@ async fn an_empty_location_has_no_backups() {
     let (folder, location) = folder();
     assert_eq!(list(&location).await.expect("listed"), []);
     assert_eq!(list(&BackupLocation::folder(folder.path().join("none"))).await.expect("listed"), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_vanishes_while_its_folder_is_listed_is_left_out() {
+    let (kept, location) = folder();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (path, stopped) = (kept.path().join("renamed.tmp"), Arc::clone(&stop));
+    let renaming = std::thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            std::fs::write(&path, "x").expect("written");
+            std::fs::remove_file(&path).expect("removed");
+        }
+    });
+    let mut listed = Ok(Vec::new());
+    for _ in 0..2000 {
+        listed = location.list().await;
+        if listed.is_err() {
+            break;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    renaming.join().expect("joined");
+    listed.expect("listed");
 }

@@ -104,7 +104,8 @@ async fn a_backup_does_not_start_at_a_location_that_is_not_empty() {
         assert_eq!(error.kind(), ErrorKind::Conflict);
         error.to_string()
     };
-    let (finished, location) = folder();
+    let (parent, _) = folder();
+    let location = BackupLocation::folder(parent.path().join("finished"));
     write(&location, header("b"), 0..1).await;
     assert!(refused(&location).await.contains("there is a backup already"));
     let (_unfinished, location) = folder();
@@ -115,7 +116,7 @@ async fn a_backup_does_not_start_at_a_location_that_is_not_empty() {
         std::fs::write(foreign.path().join(name), "x").expect("written");
         assert!(refused(&location).await.contains(name), "{name}");
     }
-    assert!(refused(&BackupLocation::folder(finished.path().parent().expect("parent"))).await.contains("not empty"));
+    assert!(refused(&BackupLocation::folder(parent.path())).await.contains("not empty"));
 }
 
 #[tokio::test]

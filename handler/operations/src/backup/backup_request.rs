@@ -2,9 +2,9 @@
 
 use changefeed_backup_format::{
     BackupHeader, BackupLocation, BackupWriter, Content, EarlierBackup, FeedPosition, Source, check_empty,
-    read_manifest,
+    read_manifest, unfinished_backup,
 };
-use changefeed_cosmos::{Error, timestamp};
+use changefeed_cosmos::{Error, ErrorKind, timestamp};
 use changefeed_history::{Filter, SCHEMA, TimeExpression, check_filter_count};
 use changefeed_jobs::{Job, JobState, Work, check_budget, new_id};
 use chrono::{TimeDelta, Utc};
@@ -58,12 +58,21 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::invalid("backing up", message)
 }
 
+impl BackupRequest {
+    /// Whether this request resumes the backup that another one created: both have the same content at the same location.
+    fn resumes(&self, other: &Self) -> bool {
+        let content = |request: &Self| (request.to.clone(), request.as_of, request.incremental_from.clone());
+        content(self) == content(other) && self.filter == other.filter
+    }
+}
+
 impl Backups {
-    /// Creates the job of a backup. A backup into a folder can only be run on this machine.
+    /// Creates the job of a backup, or queues the failed job at this location again if it has the same content. A backup into a
+    /// folder can only be run on this machine.
     ///
     /// # Errors
-    /// When the request is invalid; [`Conflict`](changefeed_cosmos::ErrorKind::Conflict) when the location is not empty; and
-    /// when the job cannot be stored.
+    /// When the request is invalid; [`Conflict`](ErrorKind::Conflict) when the location is not empty; and when the job cannot be
+    /// stored.
     pub async fn create_job(&self, request: &BackupRequest) -> Result<BackupView, Error> {
         check_budget(request.ru_per_second).map_err(invalid)?;
         check_filter_count(&request.filter).map_err(invalid)?;
@@ -76,6 +85,15 @@ impl Backups {
         let now = Utc::now();
         self.backup_header(request, "").await?;
         discard_half_written(&location).await?;
+        if let Some(failed) = self.failed_at(&location).await?
+            && serde_json::from_value(failed.request.clone()).is_ok_and(|stored| request.resumes(&stored))
+        {
+            self.jobs.requeue(BACKUP, &failed.id).await?;
+            if let Some(budget) = request.ru_per_second {
+                self.jobs.set_budget(&failed.id, budget).await?;
+            }
+            return self.show(&failed.id).await;
+        }
         check_empty(&location).await.map_err(format_error)?;
         let locations = std::iter::once(request.to.as_str()).chain(request.incremental_from.as_deref());
         let job = Job {
@@ -98,13 +116,29 @@ impl Backups {
         Ok(BackupView::of(job))
     }
 
+    /// The unfinished backup at a location, if it has failed: for want of room or of a permission, for example.
+    ///
+    /// # Errors
+    /// When the location or the jobs container cannot be read.
+    pub async fn failed_at(&self, location: &BackupLocation) -> Result<Option<BackupView>, Error> {
+        let Some(unfinished) = unfinished_backup(location).await.map_err(format_error)? else {
+            return Ok(None);
+        };
+        match self.show(&unfinished.id).await {
+            Ok(backup) => Ok(Some(backup).filter(|backup| backup.state == JobState::Failed)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The header of a backup that begins now. An increment reads the change feed if the earlier backup has a position in the feed
     /// of this container, and both are backups of the live documents.
     pub(super) async fn backup_header(&self, request: &BackupRequest, id: &str) -> Result<BackupHeader, Error> {
         let monitored = self.history.monitored().open().await?;
-        let now = Utc::now();
-        if request.as_of.is_some_and(|moment| moment.second() >= now.timestamp()) {
-            let now = timestamp(now);
+        if let Some(moment) = request.as_of
+            && !self.history.clock().is_over(moment.second()).await?
+        {
+            let now = timestamp(self.history.clock().now().await?.time());
             return Err(invalid(format!("asOf is not over yet: it is now {now}; use an earlier time")));
         }
         let source = Source {
@@ -119,7 +153,7 @@ impl Backups {
             content: request.as_of.map_or(Content::Live {}, |moment| Content::AsOf { moment: moment.time().into() }),
             filter: filter_texts(&request.filter),
             incremental_from: None,
-            started_at: now.into(),
+            started_at: Utc::now().into(),
             created_by: format!("changefeed {}", env!("CARGO_PKG_VERSION")),
         };
         if let Some(location) = &request.incremental_from {

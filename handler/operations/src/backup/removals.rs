@@ -8,7 +8,6 @@ use changefeed_backup_format::Line;
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange};
 use changefeed_history::Operation;
 use changefeed_jobs::PagedQuery;
-use chrono::Utc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -42,7 +41,7 @@ impl Collector<'_> {
         let changes = history.changes().open().await?;
         let parameters = Map::from_iter([
             ("@since".to_owned(), json!(self.since().unwrap_or(i64::MIN))),
-            ("@now".to_owned(), json!(Utc::now().timestamp())),
+            ("@now".to_owned(), json!(history.clock().second().await?)),
             ("@delete".to_owned(), json!(Operation::Delete)),
             ("@expire".to_owned(), json!(Operation::Expire)),
         ]);

@@ -3,7 +3,6 @@
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, read_id_and_key, select_id_and_key};
 use changefeed_history::{DeadLetters, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields};
 use changefeed_jobs::{Found, PagedQuery};
-use chrono::Utc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
@@ -117,7 +116,9 @@ impl Check<'_> {
         match Presence::of(&id, self.history.outlines_at(&row.name, row.ts).await?) {
             Presence::Exact(_) => Ok(None),
             Presence::Inexact => suspected(FindingKind::Inexact),
-            Presence::Absent if Utc::now().timestamp() - row.ts < self.grace => Ok(Some(Suspicion::Pending)),
+            Presence::Absent if self.history.clock().second().await? - row.ts < self.grace => {
+                Ok(Some(Suspicion::Pending))
+            }
             Presence::Absent if self.history.last_outline(&row.name).await?.is_some() => {
                 suspected(FindingKind::Missing)
             }
@@ -174,7 +175,10 @@ impl Check<'_> {
 
     /// Whether this is the newest version of a document, the document should exist, and it does not.
     async fn is_gone(&self, name: &DocumentName, version: &Outline) -> Result<bool, Error> {
-        let has_expired = version.expires_at.is_some_and(|expires| expires <= Utc::now().timestamp());
+        let has_expired = match version.expires_at {
+            Some(expires) => expires <= self.history.clock().second().await?,
+            None => false,
+        };
         if version.operation.is_removal() || has_expired {
             return Ok(false);
         }

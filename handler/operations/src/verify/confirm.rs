@@ -77,7 +77,7 @@ impl Confirm<'_> {
                 }
                 Presence::Exact(_) => return Ok(Confirmed::Nothing),
                 Presence::Inexact => FindingKind::Inexact,
-                Presence::Absent if self.now().await? - live.source_ts < self.grace => {
+                Presence::Absent if self.history.clock().second().await? - live.source_ts < self.grace => {
                     return Ok(Confirmed::Pending);
                 }
                 Presence::Absent if self.history.last_outline(name).await?.is_some() => FindingKind::Missing,
@@ -107,15 +107,10 @@ impl Confirm<'_> {
             return Ok(Confirmed::Pending);
         }
         match self.expires_at(name, &last, was_absent).await? {
-            Some(expires) if expires <= self.now().await? => Ok(Confirmed::Nothing),
-            Some(expires) if expires <= self.now().await? + self.grace => Ok(Confirmed::Pending),
+            Some(expires) if expires <= self.history.clock().second().await? => Ok(Confirmed::Nothing),
+            Some(expires) if expires <= self.history.clock().second().await? + self.grace => Ok(Confirmed::Pending),
             _ => self.repaired(suspected.clone(), self.repair.store_removal(&last)).await,
         }
-    }
-
-    /// The current second by the clock of the service.
-    async fn now(&self) -> Result<i64, Error> {
-        Ok(self.history.clock().now().await?.time().timestamp())
     }
 
     /// The earliest second at which a document expires: by the time to live at its capture, or by the container's time to live at

@@ -31,8 +31,7 @@
 //! * *Versions are captured behind the scan of the second phase.* A document that only they show is verified the next time. A
 //!   document that was suspected at an older version may be suspected again at a newer one; it is then pending, or was repaired.
 //!
-//! Ages are measured by this machine's clock. If it is wrong by more than the grace time, documents may be pending for longer, or
-//! be reported as missing while capture lags.
+//! Ages are measured by the clock of the service.
 
 mod check;
 mod confirm;

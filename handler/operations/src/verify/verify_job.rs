@@ -255,7 +255,7 @@ impl<'a> Worker<'a> {
     async fn confirm_page(&self, stored: StoredPage<Finding>) -> Result<Option<ItemsPage<Finding>>, Error> {
         if stored.page.items.iter().any(|suspected| suspected.kind == FindingKind::Gone) {
             let grace = self.request.grace();
-            let now = self.verifications.history.clock().now().await?.time().timestamp();
+            let now = self.verifications.history.clock().second().await?;
             let wait = (stored.second + grace - now).clamp(0, grace);
             self.run.rest(Duration::from_secs(wait.unsigned_abs())).await;
         }

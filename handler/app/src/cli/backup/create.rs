@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use changefeed_backup_format::{BackupLocation, BackupWriter, has_unfinished_backup, unfinished_backup};
-use changefeed_cosmos::{ErrorKind, PageRequest};
+use changefeed_cosmos::PageRequest;
 use changefeed_jobs::JobState;
 use changefeed_operations::BACKUP;
 use changefeed_operations::{BackupRequest, BackupView};
@@ -87,7 +87,7 @@ async fn resumable(
     let open = match (open.find(|backup| !backup.progress.cancelling), unfinished) {
         (Some(open), _) => open,
         (None, None) => return Ok(None),
-        (None, Some(backup)) => match failed_backup(service, &backup.id).await? {
+        (None, Some(backup)) => match service.changefeed.backups.failed_at(&place).await? {
             Some(failed) => failed,
             None => bail!(
                 "{place} holds backup {}, which is unfinished and cancelled; pass --discard to start a new one",
@@ -112,15 +112,6 @@ async fn resumable(
     service.changefeed.jobs.requeue(BACKUP, &open.id).await?;
     apply_budget(service, &open.id, request.ru_per_second).await?;
     Ok(Some(open.id))
-}
-
-/// The backup with this id if it has failed: for want of room or of a permission, for example.
-async fn failed_backup(service: &Service, id: &str) -> Result<Option<BackupView>> {
-    match service.changefeed.backups.show(id).await {
-        Ok(backup) => Ok(Some(backup).filter(|backup| backup.state == JobState::Failed)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Cancels a backup and waits for its end: at once, when its worker next saves it, or when the worker's claim expires.
