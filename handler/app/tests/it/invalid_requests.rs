@@ -3,7 +3,9 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{Handler, World, batch_of};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{DEADLINE, Handler, World, batch_of};
 
 const BATCH: &str = "/CosmosChangeFeed";
 
@@ -203,4 +205,27 @@ async fn an_incomplete_or_ambiguous_restore_request_is_rejected() {
     );
     assert_eq!(handler.get("/api/restores/nothing").await.0, StatusCode::NOT_FOUND);
     assert_eq!(handler.post("/api/restores/nothing/undo", &json!({})).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_body_that_stops_arriving_is_answered_after_half_a_minute() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let address = handler.url().trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let interrupted = [BATCH, "/api/restores", "/api/truncate"].map(|path| {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
+        let request = format!("{head}Content-Length: 100\r\n\r\n{{\"Data\"");
+        let address = &address;
+        async move {
+            let mut connection = tokio::net::TcpStream::connect(address).await.expect("connected");
+            connection.write_all(request.as_bytes()).await.expect("sent");
+            let mut answer = vec![0; 1024];
+            let read = tokio::time::timeout(DEADLINE, connection.read(&mut answer)).await;
+            let length = read.unwrap_or_else(|_| panic!("{path}: no answer")).expect("an answer");
+            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+            assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("30 s"), "{path}: {answer}");
+        }
+    });
+    futures::future::join_all(interrupted).await;
+    assert_eq!(handler.get("/").await.0, StatusCode::OK);
 }
