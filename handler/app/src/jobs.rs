@@ -67,3 +67,17 @@ pub async fn run_jobs(
 fn pause_after(failures: u32) -> Duration {
     Duration::from_secs(1) * 2_u32.saturating_pow(failures.saturating_sub(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_has_the_name_of_its_machine() {
+        let host = host();
+        assert!(!host.is_empty() && host == host.trim(), "{host:?}");
+        assert_eq!(worker(), format!("{host}:{}", std::process::id()));
+        #[cfg(target_os = "linux")]
+        assert_eq!(host, std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name").trim());
+    }
+}

@@ -46,7 +46,7 @@ pub struct Written {
     pub etag: Option<String>,
 }
 
-/// A stored item.
+/// A stored item. Only [`Container::read_stored`] makes one, after it has compared the id with the one that it asked for.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// With the service's system properties.
@@ -54,6 +54,7 @@ pub struct Stored {
     /// The logical sequence number of the write. Of an item that was read by a batch, the newest number of its partition then, which
     /// orders the versions of the item in the same way.
     pub lsn: Option<i64>,
+    _compared: (),
 }
 
 impl std::fmt::Debug for Container {
@@ -133,17 +134,19 @@ impl Container {
     /// # Errors
     /// As the service answers.
     pub async fn read_stored(&self, key: &Key, id: &str) -> Result<Option<Stored>, Error> {
-        let stored = match ItemAddress::of(id) {
-            ItemAddress::Path(id) => self.read_by_path(key, id).await?,
-            ItemAddress::Body(id) => self.read_by_batch(key, id).await?,
-        };
-        match stored {
-            Some(stored) if stored.document["id"] != id => {
-                let message = format!("the service returned item {}", stored.document["id"]);
-                Err(Error::corrupt(self.action_on("reading", id), message))
-            }
-            stored => Ok(stored),
+        match ItemAddress::of(id) {
+            ItemAddress::Path(id) => self.read_by_path(key, id).await,
+            ItemAddress::Body(id) => self.read_by_batch(key, id).await,
         }
+    }
+
+    /// What a read of the item with this id has returned, if it is that item.
+    pub(crate) fn stored(&self, id: &str, document: Value, lsn: Option<i64>) -> Result<Stored, Error> {
+        if document["id"] != id {
+            let message = format!("the service returned item {}", document["id"]);
+            return Err(Error::corrupt(self.action_on("reading", id), message));
+        }
+        Ok(Stored { document, lsn, _compared: () })
     }
 
     /// Replaces an item that still has this etag.
@@ -183,7 +186,7 @@ impl Container {
                 self.charge(response.headers());
                 let lsn = response.headers().item_lsn().and_then(|lsn| i64::try_from(lsn).ok());
                 let document = response.into_model().map_err(|error| self.failed("reading", id, error))?;
-                Ok(Some(Stored { document, lsn }))
+                self.stored(id, document, lsn).map(Some)
             }
             Err(error) => self.absent_or("reading", id, error),
         }

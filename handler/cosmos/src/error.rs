@@ -114,7 +114,7 @@ impl Error {
     }
 
     /// The same failure, with the time that the service asks to wait, if it does.
-    pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+    pub fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
         Self { retry_after: retry_after.or(self.retry_after), ..self }
     }
 

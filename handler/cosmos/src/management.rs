@@ -2,8 +2,7 @@
 
 use azure_data_cosmos::CosmosError;
 use azure_data_cosmos::models::{
-    CompositeIndex, CompositeIndexOrder, CompositeIndexProperty, ContainerProperties, IndexingMode, IndexingPolicy,
-    PartitionKeyDefinition, TimeToLive,
+    ContainerProperties, IndexingMode, IndexingPolicy, PartitionKeyDefinition, TimeToLive,
 };
 use serde_json::{Value, json};
 
@@ -12,37 +11,17 @@ use crate::error::Error;
 use crate::key_path::KeyPath;
 use crate::resource_name::{InvalidName, ResourceName};
 
-/// What a container indexes: the one value that the SDK call, the Azure CLI text and the templates are made of.
+/// What a container indexes: the one value that the SDK call and the Azure CLI text are made of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IndexPolicy {
     /// The only paths to index (`/a/?`); every path when there are none.
     pub indexed_paths: Vec<String>,
-    /// Pairs of paths to order by, both ascending and both descending.
-    pub ordered_paths: Vec<[&'static str; 2]>,
 }
 
 impl IndexPolicy {
     /// The policy as the service's JSON; `None` where the service's default applies.
     pub fn to_json(&self) -> Option<Value> {
-        if self.indexed_paths.is_empty() {
-            return None;
-        }
-        let paths = |paths: &[String]| paths.iter().map(|path| json!({ "path": path })).collect::<Vec<Value>>();
-        let mut policy = json!({
-            "indexingMode": "consistent",
-            "automatic": true,
-            "includedPaths": paths(&self.indexed_paths),
-            "excludedPaths": [{"path": "/*"}],
-        });
-        let composite = |order: &str| {
-            let index = |pair: &[&str; 2]| json!(pair.map(|path| json!({"path": path, "order": order})));
-            self.ordered_paths.iter().map(index).collect::<Vec<Value>>()
-        };
-        let composites = [composite("ascending"), composite("descending")].concat();
-        if !composites.is_empty() {
-            policy["compositeIndexes"] = json!(composites);
-        }
-        Some(policy)
+        self.to_sdk().map(|policy| json!(policy))
     }
 
     fn to_sdk(&self) -> Option<IndexingPolicy> {
@@ -54,16 +33,7 @@ impl IndexPolicy {
         for path in &self.indexed_paths {
             policy = policy.with_included_path(path.clone());
         }
-        policy = policy.with_excluded_path("/*");
-        for order in [CompositeIndexOrder::Ascending, CompositeIndexOrder::Descending] {
-            for paths in &self.ordered_paths {
-                let property = |path: &str| CompositeIndexProperty::new(path.to_owned(), order.clone());
-                let [first, second] = paths.map(property);
-                policy =
-                    policy.with_composite_index(CompositeIndex::default().with_property(first).with_property(second));
-            }
-        }
-        Some(policy)
+        Some(policy.with_excluded_path("/*"))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use futures::TryStreamExt;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -41,13 +42,14 @@ impl Container {
     /// A page of records, and the continuation for the next page; `None` on the last one. `action` reads like *listing dead letters*.
     ///
     /// # Errors
-    /// When the request is out of bounds, and when the container cannot be read.
-    pub async fn list_newest_first(
+    /// When the request is out of bounds, and when the container cannot be read; [`Corrupt`](crate::ErrorKind::Corrupt), with the id
+    /// of the record, when one cannot be parsed.
+    pub async fn list_newest_first<R: DeserializeOwned>(
         &self,
         list: &NewestFirst<'_>,
         request: &PageRequest,
         action: &str,
-    ) -> Result<(Vec<Value>, Option<String>), Error> {
+    ) -> Result<(Vec<R>, Option<String>), Error> {
         let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, action)?;
         let after: Option<Position> = read_page_token(request.continuation.as_deref(), action)?;
         let fields: Vec<String> = list.fields.iter().map(|field| format!("c.{field}")).collect();
@@ -75,6 +77,10 @@ impl Container {
         let more = records.len() > max_items;
         records.truncate(max_items);
         let next = records.last().filter(|_| more).map(|last| page_token(&Position::of(last, time))).transpose()?;
-        Ok((records, next))
+        let parsed = |record: Value| {
+            let id = record["id"].as_str().unwrap_or_default().to_owned();
+            serde_json::from_value(record).map_err(|error| Error::corrupt(action, format!("record {id:?}: {error}")))
+        };
+        Ok((records.into_iter().map(parsed).collect::<Result<_, _>>()?, next))
     }
 }

@@ -56,7 +56,7 @@ impl Container {
         let document = read.operation.into_model::<Value>().map_err(|error| self.failed("reading", id, error))?;
         // The service does not report the number of the write here. The partition's number orders the version in the same way:
         // no earlier version of the item has a higher number, and every later version has one.
-        Ok(Some(Stored { document: document.unwrap_or_default(), lsn: read.lsn }))
+        self.stored(id, document.unwrap_or_default(), read.lsn).map(Some)
     }
 
     /// Replaces an item that still has this etag.
@@ -126,7 +126,7 @@ impl Container {
         loop {
             let page = self.query(query, &parameters, Some(key), NonZeroU32::MIN, continuation.as_deref()).await?;
             match page.items.into_iter().next() {
-                Some(document) => return Ok(Some(Stored { document, lsn: None })),
+                Some(document) => return self.stored(id, document, None).map(Some),
                 None if page.continuation.is_none() => return Ok(None),
                 None => continuation = page.continuation,
             }

@@ -61,14 +61,14 @@ pub fn container_spec(
         Role::Changes => ["pk", "sourceId"].map(KeyPath::property).to_vec(),
         Role::Leases | Role::Jobs | Role::DeadLetters => vec![KeyPath::property("id")],
     };
-    let (indexed_paths, ordered_paths) = match role {
-        Role::Changes => (changes_indexes(indexed_fields), Vec::new()),
-        Role::DeadLetters => (["/reason/?", "/capturedAt/?", "/partOf/?"].map(str::to_owned).to_vec(), Vec::new()),
+    let indexed_paths = match role {
+        Role::Changes => changes_indexes(indexed_fields),
+        Role::DeadLetters => ["/reason/?", "/capturedAt/?", "/partOf/?"].map(str::to_owned).to_vec(),
         // Pages of items are large, and queries find them by `jobId`.
-        Role::Jobs => (JOB_INDEXES.map(str::to_owned).to_vec(), Vec::new()),
-        Role::Monitored | Role::Leases => (Vec::new(), Vec::new()),
+        Role::Jobs => JOB_INDEXES.map(str::to_owned).to_vec(),
+        Role::Monitored | Role::Leases => Vec::new(),
     };
-    let index = IndexPolicy { indexed_paths, ordered_paths };
+    let index = IndexPolicy { indexed_paths };
     ContainerSpec { name: names.of(role).to_owned(), key_paths, index }
 }
 
@@ -152,19 +152,42 @@ fn shell_argument(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn names() -> ContainerNames {
+        let name = str::to_owned;
+        ContainerNames {
+            database: name("db"),
+            monitored: name("events"),
+            changes: name("changes"),
+            leases: name("leases"),
+            jobs: name("jobs"),
+            dead_letters: name("dead-letters"),
+        }
+    }
+
+    #[test]
+    fn the_commands_create_each_container_with_its_own_index_policy() {
+        let fields = IndexedField::parse_list("city_name").expect("fields");
+        let key = [KeyPath::property("pk")];
+        let commands = identity_commands(&names(), &key, &fields);
+        for role in Role::ALL {
+            let spec = container_spec(role, &names(), &key, &fields);
+            let named = |line: &&str| line.contains(&format!(" --name {} ", spec.name));
+            let command = commands.lines().find(named).unwrap_or_else(|| panic!("{role:?}: {commands}"));
+            match spec.index.to_json() {
+                None => assert!(!command.contains("--idx"), "{command}"),
+                Some(policy) => assert!(command.ends_with(&format!(" --idx '{policy}'")), "{command}"),
+            }
+        }
+        let changes = commands.lines().find(|line| line.contains("--name changes")).expect("a command");
+        let indexed = r#""includedPaths":[{"path":"/pk/?"},"#;
+        assert!(changes.contains(indexed) && changes.contains(r#"{"path":"/document/\"city_name\"/?"}]"#), "{changes}");
+        assert!(changes.contains(r#""excludedPaths":[{"path":"/*"}]"#), "{changes}");
+    }
+
     #[test]
     fn a_key_path_with_quotes_is_one_argument_of_the_command() {
-        let name = || "c".to_owned();
-        let names = ContainerNames {
-            database: name(),
-            monitored: name(),
-            changes: name(),
-            leases: name(),
-            jobs: name(),
-            dead_letters: name(),
-        };
         let key = [r#"/"a b""#, "/'it'/c", "/d"].map(|path| path.parse().expect("a path"));
-        let commands = identity_commands(&names, &key, &[]);
+        let commands = identity_commands(&names(), &key, &[]);
         let expected = r#"--partition-key-path '/"a b"' '/'\''it'\''/c' /d --partition-key-kind MultiHash"#;
         assert!(commands.contains(expected), "{commands}");
     }

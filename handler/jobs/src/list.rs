@@ -59,9 +59,7 @@ impl Jobs {
     ) -> Result<(Vec<R>, Option<String>), Error> {
         let action = format!("listing each {}", kind.noun);
         let list = NewestFirst { fields, time: "startedAt", only: Some(("kind", kind.name)) };
-        let (records, next) = self.open().await?.list_newest_first(&list, request, &action).await?;
-        let parsed = records.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
-        Ok((parsed.map_err(|error| Error::corrupt(action, error))?, next))
+        self.open().await?.list_newest_first(&list, request, &action).await
     }
 
     /// One record of a kind, whole. `large` are its fields that may be stored in parts.

@@ -26,10 +26,9 @@ pub struct RetentionArguments {
 /// Removes expired versions.
 pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<Exit> {
     let retention = &service.changefeed.retention;
-    let sweep = async |dry_run| {
-        let now = retention.now(Utc::now).await?;
-        retention.sweep(&SweepRequest { now, dry_run, time_limit: None }).await
-    };
+    // One time for both sweeps: no version expires between the question and the removal.
+    let now = retention.now(Utc::now).await?;
+    let sweep = async |dry_run| retention.sweep(&SweepRequest { now, dry_run, time_limit: None }).await;
     let for_humans = arguments.output.output == Output::Table;
     let print = |report: &SweepReport| if for_humans { print_line(&summary(report)) } else { print_json(report) };
     if arguments.dry_run || !arguments.yes {

@@ -73,7 +73,7 @@ impl Settings {
     pub fn read(source: &Source) -> Result<Self> {
         for name in source.names("CHANGEFEED_") {
             if SETTINGS.iter().all(|setting| setting.name != name) {
-                log::warn!("unknown setting {name} is ignored; see the table of settings in the README");
+                log::warn!("unknown setting {name} is ignored; see docs/reference/settings.md");
             }
         }
         let text = |setting: &'static Setting| source.get(setting.name).map_or(setting.default, SettingValue::expose);

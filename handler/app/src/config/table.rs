@@ -1,4 +1,4 @@
-//! Names and defaults of all settings. Tests compare the README's table and the sample settings file with this one.
+//! Names and defaults of all settings. Tests compare the table in docs/reference/settings.md and the sample settings file with this one.
 
 /// A setting.
 pub struct Setting {
@@ -30,7 +30,7 @@ pub const BACKUP_HOSTS: Setting = Setting { name: "CHANGEFEED_BACKUP_HOSTS", def
 pub const TRYOUT_FUNCTIONS: Setting = Setting { name: "CHANGEFEED_TRYOUT_FUNCTIONS", default: "on" };
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
-/// The settings in the order of the README's table, without those of the connection.
+/// The settings in the order of the table in docs/reference/settings.md, without those of the connection.
 pub const SETTINGS: [Setting; 21] = [
     DATABASE,
     MONITORED,

@@ -11,9 +11,9 @@ use changefeed_cosmos::{Error, ErrorKind};
 use changefeed_operations::format_error;
 use serde_json::json;
 
-/// Seconds after which a caller should retry. Cosmos DB budgets request units by the second, and the SDK has already
-/// retried for some seconds.
-const RETRY_AFTER_SECONDS: u32 = 5;
+/// After how many seconds a caller should retry, unless the service asks for more. Cosmos DB budgets request units by the second,
+/// and the SDK has already retried for some seconds.
+const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// An error on its way to the client.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct ApiError {
     message: String,
     /// The methods of the path, for 405.
     allowed: Option<&'static str>,
+    /// For 429 and 503.
+    retry_after_seconds: u64,
 }
 
 impl ApiError {
@@ -68,11 +70,17 @@ impl ApiError {
 
     /// 503. The caller should retry, as the retry policy of the host does.
     pub fn try_again(error: &Error) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "TryAgain", error.to_string())
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "TryAgain", error.to_string()).retry_after(error)
     }
 
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), allowed: None }
+        Self { status, code, message: message.into(), allowed: None, retry_after_seconds: RETRY_AFTER_SECONDS }
+    }
+
+    fn retry_after(self, error: &Error) -> Self {
+        let asked =
+            error.retry_after().map_or(0, |asked| asked.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX));
+        Self { retry_after_seconds: self.retry_after_seconds.max(asked), ..self }
     }
 }
 
@@ -92,7 +100,7 @@ impl From<Error> for ApiError {
             // Cosmos DB refused this program, not its caller.
             ErrorKind::Forbidden => (StatusCode::BAD_GATEWAY, "CosmosForbidden"),
         };
-        Self::new(status, code, error.to_string())
+        Self::new(status, code, error.to_string()).retry_after(&error)
     }
 }
 
@@ -123,7 +131,7 @@ impl ResponseError for ApiError {
             response.insert_header((ALLOW, allowed));
         }
         if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));
+            response.insert_header((RETRY_AFTER, self.retry_after_seconds));
         }
         response.json(json!({"error": error}))
     }
@@ -143,6 +151,10 @@ mod tests {
         let of_kind = |kind| Error::new(kind, "reading", "no");
         for kind in [ErrorKind::Throttled, ErrorKind::Unavailable, ErrorKind::Gone] {
             assert_eq!(header(of_kind(kind), RETRY_AFTER).as_deref(), Some("5"), "{kind:?}");
+        }
+        for (asked_ms, seconds) in [(70, "5"), (5_000, "5"), (5_001, "6"), (60_000, "60")] {
+            let error = of_kind(ErrorKind::Throttled).with_retry_after(Some(Duration::from_millis(asked_ms)));
+            assert_eq!(header(error, RETRY_AFTER).as_deref(), Some(seconds), "{asked_ms} ms");
         }
         assert_eq!(header(ApiError::try_again(&of_kind(ErrorKind::Invalid)), RETRY_AFTER).as_deref(), Some("5"));
         for kind in [ErrorKind::Invalid, ErrorKind::NotFound, ErrorKind::Forbidden] {

@@ -148,6 +148,20 @@ async fn damaged_stored_data_is_reported_as_such_and_names_the_record() {
         assert_eq!(answer["error"]["code"], "CorruptData", "{path}: {answer}");
         assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains("1700000000-x")), "{answer}");
     }
+    let restore = json!({"id": "r-1", "kind": "restore", "startedAt": "2026-01-01T00:00:00.000Z", "state": 7});
+    let letter = json!({"id": "l-1", "capturedAt": "2026-01-01T00:00:00.000Z", "attempts": "x"});
+    for (container, id, record) in [("jobs", "r-1", restore), ("dead-letters", "l-1", letter)] {
+        world.container(container).await.create_item(id, id, record, None).await.expect("created");
+    }
+    for (path, id) in [("restores", "r-1"), ("dead-letters", "l-1")] {
+        let (status, answer) = handler.get(&format!("/api/{path}")).await;
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (StatusCode::INTERNAL_SERVER_ERROR, &json!("CorruptData")),
+            "{answer}"
+        );
+        assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains(id)), "{answer}");
+    }
     // A restore reports the damage too.
     let restore = json!({"id": "1", "partitionKey": ["a"], "version": "1700000000-x", "dryRun": true});
     let (status, answer) = handler.post("/api/restores", &restore).await;
@@ -169,4 +183,17 @@ async fn a_job_is_cancelled_only_by_its_own_kind() {
     assert_eq!(answer["state"], "queued", "{answer}");
     let (status, answer) = handler.post(&format!("/api/verify/{id}/cancel"), &json!({})).await;
     assert_eq!((status, &answer["state"]), (StatusCode::OK, &json!("cancelled")), "{answer}");
+}
+
+#[tokio::test]
+async fn a_second_status_opens_no_new_client() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let account_reads = async || {
+        let (status, answer) = handler.get("/api/status").await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        world.endpoint.take_requests().iter().filter(|request| request.path.trim_matches('/').is_empty()).count()
+    };
+    assert!(account_reads().await > 0, "a new client reads the account");
+    assert_eq!(account_reads().await, 0);
 }

@@ -30,9 +30,7 @@ impl DeadLetters {
         // Parts of a dead letter have no `capturedAt`, so they are not listed.
         let list = NewestFirst { fields: &LISTED_FIELDS, time: "capturedAt", only: None };
         let container = self.container.open().await?;
-        let (letters, continuation) = container.list_newest_first(&list, request, "listing dead letters").await?;
-        let items = letters.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
-        let items = items.map_err(|error| Error::corrupt("listing dead letters", error))?;
+        let (items, continuation) = container.list_newest_first(&list, request, "listing dead letters").await?;
         Ok(DeadLetterPage { items, continuation })
     }
 
