@@ -193,15 +193,15 @@ impl ChangeFeedEstimator {
             (None, ChangeFeedMode::AllVersionsAndDeletes) => return Ok((None, None)),
             (None, ChangeFeedMode::LatestVersion) => lease.reset_to().map_or(Position::Beginning, Position::Time),
         };
-        let page = self.read_one(&range, &position, lease.mode()).await?;
-        if page.continuation.is_some() {
+        let (mut total, mut oldest, mut unread) = (0, None, vec![range]);
+        while let Some(range) = unread.pop() {
+            let page = self.read_one(&range, &position, lease.mode()).await?;
+            if page.continuation.is_none() {
+                // The range was split into several partitions, some of them perhaps again, and the page is from one of them.
+                unread.extend(page.parts);
+                continue;
+            }
             let (lag, since) = lag_of(&page);
-            return Ok((Some(lag), since));
-        }
-        // The range was split into several partitions, and the page is from one of them.
-        let (mut total, mut oldest) = (0, None);
-        for part in &page.parts {
-            let (lag, since) = lag_of(&self.read_one(part, &position, lease.mode()).await?);
             total += lag;
             oldest = oldest.into_iter().chain(since).min();
         }

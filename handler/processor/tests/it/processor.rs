@@ -189,6 +189,28 @@ async fn the_estimator_counts_changes_that_are_not_handled_yet() {
 }
 
 #[tokio::test]
+async fn the_estimator_counts_a_change_in_a_partition_that_was_split_twice() {
+    for number in 0..3 {
+        let shop = Shop::open().await;
+        shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
+        let estimator = ChangeFeedEstimator::new("p", shop.container("cart").await, shop.container("lease").await)
+            .expect("estimator");
+        let lag = async || -> i64 {
+            let lags = estimator.estimate().await.expect("lags");
+            lags.iter().map(|lease| lease.lag.unwrap_or_else(|| panic!("{lags:?}"))).sum()
+        };
+        shop.put(&format!("item-{number}"), 1).await;
+        // The SDK knows the partitions of the last look.
+        assert!(lag().await > 0, "item-{number}");
+        for round in 0..2 {
+            shop.split_all().await;
+            shop.split_all().await;
+            assert!(lag().await > 0, "item-{number} after round {round}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_estimator_reports_an_unreadable_feed_and_the_lag_of_the_other_leases() {
     let shop = Shop::open().await;
     shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
