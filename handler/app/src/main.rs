@@ -6,6 +6,7 @@ mod feed;
 mod functions;
 mod http;
 mod jobs;
+mod memory;
 mod payload;
 mod process;
 mod routes;
@@ -13,10 +14,6 @@ mod server;
 mod service;
 mod stalled;
 mod status;
-
-/// Returns the memory of a large batch to the system within seconds. The allocator of glibc keeps more than 100 MB of it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     cli::run()

@@ -6,9 +6,12 @@ use changefeed_history::{Batch, decode_delivery};
 use serde_json::json;
 
 use crate::http::{ApiError, NoQuery, RawJson};
+use crate::memory;
 use crate::service::Service;
 
 const FUNCTION: &str = "CosmosChangeFeed";
+/// After a batch with more bytes than this, freed memory is returned to the system.
+const LARGE_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// `POST /CosmosChangeFeed`: captures a batch. The answer is always a JSON object, because the host hangs on an empty body.
 pub async fn post(
@@ -17,6 +20,7 @@ pub async fn post(
     _: NoQuery,
     RawJson(body): RawJson,
 ) -> Result<HttpResponse, ApiError> {
+    let is_large = body.len() > LARGE_BATCH_BYTES;
     let documents = decode_delivery(body.into()).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let invocation_id = request.headers().get("x-azure-functions-invocationid");
     let batch = Batch {
@@ -24,7 +28,11 @@ pub async fn post(
         invocation_id: invocation_id.and_then(|id| id.to_str().ok()).unwrap_or("unknown").to_owned(),
         rewritten_by_host: true,
     };
-    let report = match service.changefeed.capture.capture(&batch, documents).await {
+    let captured = service.changefeed.capture.capture(&batch, documents).await;
+    if is_large {
+        memory::return_freed();
+    }
+    let report = match captured {
         Ok(report) => report,
         Err(error) => {
             service.count(Err(()));
