@@ -85,3 +85,31 @@ async fn a_captured_container_without_leases_is_a_gap() {
     let (code, printed) = command_line.text(&["status"]).await;
     assert!(code == 3 && printed.contains("GAP: no lease covers range -FF of capture"), "{code}: {printed}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queued_job_without_a_lease_of_the_jobs_is_a_gap() {
+    let world = World::new().await;
+    create(&world, "leases").await;
+    let (command_line, handler) = (CommandLine::new(&world), world.handler());
+    assert_eq!(command_line.text(&["status"]).await.0, 0, "no job was requested yet");
+    let (_, verification) = handler.post("/api/verify", &json!({"graceSeconds": 0})).await;
+    assert_eq!(verification["state"], "queued", "{verification}");
+    let (code, printed) = command_line.text(&["status"]).await;
+    let gap = "GAP: no lease covers range -FF of jobs, so queued jobs do not start. To create one: changefeed leases repair --jobs";
+    assert!(code == 3 && printed.contains(gap), "{code}: {printed}");
+    assert_eq!(handler.get("/api/status").await.1["leasesGap"], "-FF of jobs");
+
+    assert_eq!(command_line.text(&["leases", "repair", "--jobs"]).await, (0, "created 4 leases\n".to_owned()));
+    let (_, printed) = command_line.text(&["status"]).await;
+    assert!(!printed.contains("GAP"), "{printed}");
+    let connection_string = world.endpoint.connection_string();
+    let instance = tokio::task::spawn_blocking(move || Instance::start(&connection_string, &[]));
+    let instance = instance.await.expect("no panic").expect("started");
+    let path = format!("/api/verify/{}", verification["id"].as_str().expect("id"));
+    until("the job", DEADLINE, async || handler.get(&path).await.1["state"] == "done").await;
+    assert!(instance.end("-TERM").await.success());
+    // Without a job that waits, no lease is expected.
+    world.container("leases").await.delete(None).await.expect("deleted");
+    create(&world, "leases").await;
+    assert_eq!(command_line.text(&["status"]).await.0, 0);
+}
