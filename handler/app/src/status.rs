@@ -1,9 +1,10 @@
 //! The status of the service: settings without secrets, containers, leases, retention and counters.
 
+use changefeed_cosmos::Error;
 use changefeed_history::{ContainerState, ContainerStatus, RetentionStatus, Role};
 use changefeed_processor::{ChangeFeedEstimator, FeedRange, LeaseLag, LeaseSet, LeaseState};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::feed::Feed;
@@ -23,10 +24,10 @@ pub struct Status {
     pub leases: Vec<LeaseStatus>,
     /// A range that no lease covers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub leases_gap: Option<String>,
+    pub leases_gap: Option<RangeOfFeed>,
     /// A range that several leases cover.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub leases_overlap: Option<String>,
+    pub leases_overlap: Option<RangeOfFeed>,
     /// Why the leases could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leases_error: Option<String>,
@@ -40,6 +41,32 @@ pub struct Status {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_unknown_identity: bool,
     since_start: Counts,
+}
+
+/// A part of a change feed; in JSON a text: `-FF of capture`.
+#[derive(Debug)]
+pub struct RangeOfFeed {
+    /// The change feed.
+    pub feed: Feed,
+    range: String,
+}
+
+impl RangeOfFeed {
+    fn whole(feed: Feed) -> Self {
+        Self { feed, range: "-FF".to_owned() }
+    }
+}
+
+impl std::fmt::Display for RangeOfFeed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} of {}", self.range, self.feed.name())
+    }
+}
+
+impl Serialize for RangeOfFeed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// A lease and its lag.
@@ -149,7 +176,7 @@ impl Status {
         for (feed, read) in [(Feed::Capture, captured), (Feed::Jobs, jobs)] {
             match read {
                 Ok(read) => {
-                    let range = |range: FeedRange| format!("{range} of {}", feed.name());
+                    let range = |range: FeedRange| RangeOfFeed { feed, range: range.to_string() };
                     leases.extend(read.lags.into_iter().map(|lease| LeaseStatus::of(feed, lease)));
                     leases_gap = leases_gap.or(read.gap.map(range));
                     leases_overlap = leases_overlap.or(read.overlap.map(range));
@@ -159,7 +186,12 @@ impl Status {
                 }
             }
         }
-        let leases_gap = leases_gap.or_else(|| gap_without_leases(&containers, &leases, leases_error.as_deref()));
+        if leases_gap.is_none() && leases_error.is_none() {
+            match feed_without_leases(service, &containers, &leases).await {
+                Ok(feed) => leases_gap = feed.map(RangeOfFeed::whole),
+                Err(error) => leases_error = Some(format!("leases of {}: {error}", Feed::Jobs.name())),
+            }
+        }
         let (retention, retention_error) = match retention {
             Ok(retention) => (Some(retention), None),
             Err(error) => (None, Some(error.to_string())),
@@ -181,15 +213,22 @@ impl Status {
     }
 }
 
-/// The whole container, if it was captured and has no lease now: the container or its leases were deleted. No lease is expected
-/// before the first capture.
-fn gap_without_leases(containers: &[ContainerStatus], leases: &[LeaseStatus], error: Option<&str>) -> Option<String> {
+/// A feed that has no lease although it needs one: that of a container that was captured, because the container or its leases
+/// were deleted, and that of the jobs while a job is queued. Before the first capture and without a job, no lease is expected.
+async fn feed_without_leases(
+    service: &Service,
+    containers: &[ContainerStatus],
+    leases: &[LeaseStatus],
+) -> Result<Option<Feed>, Error> {
     let has_versions = |container: &ContainerStatus| {
         container.role == Role::Changes && matches!(container.state, ContainerState::Ready { items: Some(1..), .. })
     };
-    let is_captured = leases.iter().any(|lease| lease.feed == Feed::Capture);
-    let has_gap = error.is_none() && !is_captured && containers.iter().any(has_versions);
-    has_gap.then(|| format!("-FF of {}", Feed::Capture.name()))
+    let has_lease = |feed| leases.iter().any(|lease| lease.feed == feed);
+    if !has_lease(Feed::Capture) && containers.iter().any(has_versions) {
+        return Ok(Some(Feed::Capture));
+    }
+    let is_waiting = !has_lease(Feed::Jobs) && service.changefeed.jobs.has_queued().await?;
+    Ok(is_waiting.then_some(Feed::Jobs))
 }
 
 async fn leases(service: &Service, feed: Feed) -> anyhow::Result<Leases> {

@@ -11,7 +11,7 @@ pub enum ErrorKind {
     Conflict,
     /// The file was changed since it was read, or another writer has taken over the backup.
     PreconditionFailed,
-    /// The identity must not be used for this location.
+    /// The token of the identity must not be sent to this location, or it is outside of the account of the connection string.
     PlaceNotAllowed,
     /// Access was denied, or there are no credentials.
     Forbidden,

@@ -6,12 +6,15 @@ use changefeed_cosmos::{
     Error, Key, MAX_PAGE_ITEMS, NewestFirst, PageRequest, check_record_id, page_items, page_token, read_page_token,
     reassemble, without_system_properties,
 };
+use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
 
 use crate::jobs::Jobs;
 use crate::kind::Kind;
 use crate::pages::{PageState, StoredPage, pages_query};
+use crate::state::JobState;
 
 /// The position in a list of items: the continuation of the stored page that they are on, and how many of its items come before.
 #[derive(Default, Serialize, Deserialize)]
@@ -60,6 +63,17 @@ impl Jobs {
         let action = format!("listing each {}", kind.noun);
         let list = NewestFirst { fields, time: "startedAt", only: Some(("kind", kind.name)) };
         self.open().await?.list_newest_first(&list, request, &action).await
+    }
+
+    /// Whether a job, of any kind, waits for a worker.
+    ///
+    /// # Errors
+    /// When the container cannot be read.
+    pub async fn has_queued(&self) -> Result<bool, Error> {
+        let parameters = Map::from_iter([("@state".to_owned(), json!(JobState::Queued))]);
+        let query = "SELECT VALUE c.id FROM c WHERE c.state = @state";
+        let mut ids = self.open().await?.select_few::<String>(query, &parameters, None, 1).await?;
+        Ok(ids.try_next().await?.is_some())
     }
 
     /// One record of a kind, whole. `large` are its fields that may be stored in parts.

@@ -8,6 +8,7 @@ use super::exit_code::Exit;
 use super::output::{Output, OutputArguments, print_json, print_line, print_table};
 use super::time;
 use crate::config::{DATABASE, MODE};
+use crate::feed::Feed;
 use crate::service::Service;
 use crate::status::{LeaseStatus, Status};
 
@@ -88,9 +89,11 @@ fn print_status(status: Status) -> Result<()> {
     });
     print_table(&["Feed", "Lease", "Owner", "Lag", "Behind", "Last checkpoint", "State"], rows)?;
     if let Some(range) = status.leases_gap {
-        print_line(&format!(
-            "GAP: no lease covers range {range}, so its changes are not captured. To create one: changefeed leases repair"
-        ))?;
+        let (consequence, command) = match range.feed {
+            Feed::Capture => ("its changes are not captured", "changefeed leases repair"),
+            Feed::Jobs => ("queued jobs do not start", "changefeed leases repair --jobs"),
+        };
+        print_line(&format!("GAP: no lease covers range {range}, so {consequence}. To create one: {command}"))?;
     }
     if let Some(range) = status.leases_overlap {
         print_line(&format!(

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::backups::{Documents, live_documents};
-use crate::support::{DEADLINE, World, signal, until};
+use crate::support::{DEADLINE, Handler, World, signal, until};
 
 /// Containers with documents, and a folder for backups.
 struct Setup {
@@ -238,9 +238,28 @@ async fn damaged_and_missing_backups_are_named_and_have_distinct_exit_codes() {
     let (status, answer) = handler.post("/api/backups", &json!({"to": "/somewhere"})).await;
     assert_eq!(status.as_u16(), 400);
     assert!(answer["error"]["message"].as_str().expect("message").contains("URL of blobs"), "{answer}");
-    let elsewhere = json!({"to": "https://backups.example.com/c/p"});
-    let (status, answer) = handler.post("/api/backups", &elsewhere).await;
-    assert_eq!((status.as_u16(), &answer["error"]["code"]), (400, &json!("PlaceNotAllowed")), "{answer}");
+    let elsewhere = "https://backups.example.com/c/p";
+    let connection = setup.world.endpoint.connection_string();
+    // Nothing listens there: what is not allowed is refused before a connection to any location.
+    let account = "BlobEndpoint=http://127.0.0.1:9/shop;AccountName=shop;AccountKey=c2VjcmV0";
+    let with_account = Handler::start(&[("CosmosDB", &connection), ("CHANGEFEED_BACKUP_STORAGE", account)]);
+    for (handler, own) in
+        [(&handler, "https://shop.blob.core.windows.net/c/p"), (&with_account, "http://127.0.0.1:9/shop/c/p")]
+    {
+        for (path, request) in [
+            ("/api/backups", json!({"to": elsewhere})),
+            ("/api/backups", json!({"to": own, "incrementalFrom": elsewhere})),
+            ("/api/restores", json!({"from": elsewhere})),
+            ("/api/restores", json!({"from": [own, elsewhere]})),
+        ] {
+            let (status, answer) = handler.post(path, &request).await;
+            assert_eq!(
+                (status.as_u16(), &answer["error"]["code"]),
+                (400, &json!("PlaceNotAllowed")),
+                "{request} {answer}"
+            );
+        }
+    }
     let (_, listed) = handler.get("/api/backups").await;
     let id = listed["items"][0]["id"].as_str().expect("id");
     assert_eq!(handler.get(&format!("/api/backups/{id}")).await.1["counts"]["documents"], 50);

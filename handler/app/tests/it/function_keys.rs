@@ -6,8 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use azure_data_cosmos::FeedScope;
+use futures::TryStreamExt;
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 use crate::all_routes::routes;
 use crate::support::Local;
@@ -140,6 +144,38 @@ async fn the_stand_in_host_asks_for_the_key_of_the_functions_level() {
         let (found, text) = status("PATCH", path, Some(&master)).await;
         assert_eq!((found, text.as_str()), (StatusCode::NOT_FOUND, ""), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_holder_of_the_function_key_reaches_no_function_that_the_host_calls_or_that_needs_the_master_key() {
+    let local = Local::start(&["--require-keys"]).await;
+    let address = local.ready["api"].as_str().expect("api").trim_start_matches("http://").trim_end_matches("/api");
+    let key = local.ready["functionKey"].as_str().expect("key");
+    let forged = json!([{"id": "forged", "_etag": "\"1\"", "_ts": 1_800_000_000, "_lsn": 1}]).to_string();
+    let delivery = json!({"Data": {"documents": Value::from(forged).to_string()}, "Metadata": {}}).to_string();
+    for (path, body, expected) in [
+        ("/api/restores/../../CosmosChangeFeed", &*delivery, "404"),
+        ("/api/restores/%2e%2e/%2E%2e/CosmosChangeFeed", &delivery, "404"),
+        // The program has a resource with one segment here, which cannot be written.
+        ("/api/restores/..%2f..%2fCosmosChangeFeed", &delivery, "405"),
+        ("/api/restores/../truncate", r#"{"container": "events", "confirm": "events"}"#, "404"),
+    ] {
+        // An HTTP client would resolve the path before it sends it.
+        let mut connection = BufReader::new(TcpStream::connect(address).await.expect("a host that listens"));
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nx-functions-key: {key}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        connection.write_all(request.as_bytes()).await.expect("a host that listens");
+        let mut line = String::new();
+        connection.read_line(&mut line).await.expect("an answer");
+        assert_eq!(line.split(' ').nth(1), Some(expected), "{path}: {line}");
+    }
+    let changes = local.client.database_client("dev").container_client("changes", None).await.expect("changes");
+    let query = "SELECT * FROM c WHERE c.sourceId = 'forged'";
+    let versions = changes.query_items::<Value>(query, FeedScope::full_container(), None).await.expect("query");
+    assert_eq!(versions.try_collect::<Vec<_>>().await.expect("items"), Vec::<Value>::new());
 }
 
 /// Runs the script with a stand-in for the Azure CLI, which writes its arguments into a file. Returns the output and the calls.

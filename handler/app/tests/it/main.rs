@@ -25,6 +25,7 @@ mod invalid_requests;
 mod job_entry_points;
 mod keys;
 mod leases_command;
+mod leases_not_moved;
 mod local_command;
 mod odd_ids;
 mod other_names;

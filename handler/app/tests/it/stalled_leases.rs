@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::{CommandLine, DEADLINE, Handler, Instance, World, until};
 
-const UNREPRESENTABLE: &str = "9999-12-31T24:00:00Z";
+pub const UNREPRESENTABLE: &str = "9999-12-31T24:00:00Z";
 const STALLED_AFTER: (&str, &str) = ("CHANGEFEED_STALLED_AFTER_SECONDS", "1");
 
 fn root() -> std::path::PathBuf {
@@ -21,7 +21,7 @@ fn root() -> std::path::PathBuf {
 }
 
 /// The app's own triggers, with short intervals, in a folder of their own.
-fn app(change: impl Fn(&mut Value)) -> TempDir {
+pub fn app(change: impl Fn(&mut Value)) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::copy(root().join("host.json"), folder.path().join("host.json")).expect("host.json");
     for function in ["CosmosChangeFeed", "RunJobs"] {
@@ -40,14 +40,19 @@ fn app(change: impl Fn(&mut Value)) -> TempDir {
     folder
 }
 
-async fn world() -> World {
+pub async fn world() -> World {
     let world = World::new().await;
     world.create("leases", &["/id"]).await;
     world
 }
 
 /// The stand-in host, which reads both change feeds.
-async fn host(world: &World, app: &TempDir) -> RunningHost {
+pub async fn host(world: &World, app: &TempDir) -> RunningHost {
+    host_with(world, app, &[]).await
+}
+
+/// The same with more settings.
+pub async fn host_with(world: &World, app: &TempDir, more: &[(&str, &str)]) -> RunningHost {
     let mut settings = BTreeMap::from([("CosmosDB".to_owned(), world.endpoint.connection_string())]);
     for (name, container) in [
         ("CHANGEFEED_DATABASE", "dev"),
@@ -57,6 +62,7 @@ async fn host(world: &World, app: &TempDir) -> RunningHost {
     ] {
         settings.insert(name.to_owned(), container.to_owned());
     }
+    settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let options = HostOptions {
         script_root: app.path().to_owned(),
         port: 0,
@@ -69,7 +75,7 @@ async fn host(world: &World, app: &TempDir) -> RunningHost {
     host
 }
 
-fn handler(world: &World, more: &[(&str, &str)]) -> Handler {
+pub fn handler(world: &World, more: &[(&str, &str)]) -> Handler {
     let (connection, root) = (world.endpoint.connection_string(), root());
     let root = root.to_str().expect("text");
     let settings = [("CosmosDB", connection.as_str()), STALLED_AFTER, ("FUNCTIONS_APP_ROOT_PATH", root)];
@@ -77,7 +83,7 @@ fn handler(world: &World, more: &[(&str, &str)]) -> Handler {
 }
 
 /// The ids of the documents in the history, each once for each of its versions.
-async fn captured(world: &World) -> Vec<String> {
+pub async fn captured(world: &World) -> Vec<String> {
     let versions = world.versions().await;
     let mut ids: Vec<String> =
         versions.values().map(|version| version["sourceId"].as_str().expect("an id").to_owned()).collect();
@@ -91,13 +97,13 @@ async fn until_captured(world: &World, expected: &[&str]) {
 }
 
 /// The leases of a feed that are in this state.
-async fn in_state(handler: &Handler, feed: &str, state: &str) -> Vec<Value> {
+pub async fn in_state(handler: &Handler, feed: &str, state: &str) -> Vec<Value> {
     let (_, status) = handler.get("/api/status").await;
     let leases = status["leases"].as_array().cloned().unwrap_or_default();
     leases.into_iter().filter(|lease| lease["feed"] == feed && lease["state"] == state).collect()
 }
 
-async fn watch(handler: &Handler) -> Vec<String> {
+pub async fn watch(handler: &Handler) -> Vec<String> {
     let (status, answer) = handler.post("/WatchLeases", &json!({"Data": {}, "Metadata": {}})).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let logs = answer["Logs"].as_array().expect("logs").iter();
@@ -123,7 +129,8 @@ async fn a_lease_that_a_document_stalls_is_reported_and_freed_without_a_loss() {
     until("a status with exit code 3", DEADLINE, async || command_line.text(&["status"]).await.0 == 3).await;
     until("the stall", DEADLINE, async || {
         watch(&reporting).await;
-        !in_state(&reporting, "capture", "stalled").await.is_empty()
+        // The trigger acquires the lease for a moment, again and again.
+        in_state(&reporting, "capture", "stalled").await.iter().any(|lease| lease["owner"].is_null())
     })
     .await;
     let lease = in_state(&reporting, "capture", "stalled").await.remove(0);
@@ -133,7 +140,7 @@ async fn a_lease_that_a_document_stalls_is_reported_and_freed_without_a_loss() {
     );
     let reason = lease["undeliverable"]["reason"].as_str().expect("a reason");
     assert!(reason.contains("at[0]") && reason.contains(UNREPRESENTABLE), "{reason}");
-    assert!(lease["unchangedSince"].is_string() && lease["owner"].is_null(), "{lease}");
+    assert!(lease["unchangedSince"].is_string(), "{lease}");
     assert_eq!(captured(&world).await, ["before"], "the setting is off");
     let logs = watch(&reporting).await.join("\n");
     assert!(logs.contains("of capture: stalled, lag 2: document \"stalls\""), "{logs}");
@@ -151,6 +158,20 @@ async fn a_lease_that_a_document_stalls_is_reported_and_freed_without_a_loss() {
         status["leases"].as_array().expect("leases").iter().all(|lease| lease["isStuck"] == false)
     })
     .await;
+    let deep = (0..63).fold(json!(1), |inner, _| json!([inner]));
+    let expected = ["before", "behind", "dated", "deep", "later", "stalls"];
+    for (id, value) in [("dated", json!("/Date(253402300800000)/")), ("deep", deep)] {
+        world.put("a", json!({"id": id, "pk": "a", "value": value})).await;
+        until(&format!("the version of {id}"), DEADLINE, async || {
+            watch(&freeing).await;
+            captured(&world).await.iter().any(|captured| captured == id)
+        })
+        .await;
+        let versions = world.versions().await;
+        let version = versions.values().find(|version| version["sourceId"] == id).expect("a version");
+        assert_eq!(version["document"], json!({"id": id, "pk": "a", "value": value}));
+    }
+    until_captured(&world, &expected).await;
     assert_eq!(world.dead_letters().await, Vec::<Value>::new());
     host.stop().await;
 }

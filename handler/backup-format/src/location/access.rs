@@ -38,8 +38,8 @@ impl LocationAccess {
     /// The location with this folder path or blob URL.
     ///
     /// # Errors
-    /// [`PlaceNotAllowed`](ErrorKind::PlaceNotAllowed) when the token of the identity must not be sent there; also when this process
-    /// cannot access the location, or the URL contains a secret.
+    /// [`PlaceNotAllowed`](ErrorKind::PlaceNotAllowed) when the token of the identity must not be sent there, or it is outside of the
+    /// account of the connection string; also when this process cannot access the location, or the URL contains a secret.
     pub fn open(&self, location: &str) -> Result<BackupLocation, Error> {
         let refused = |message: &str| Error::invalid(format!("opening {}", printable(location)), message);
         if location.is_empty() {
@@ -203,6 +203,26 @@ mod tests {
             let error = access.open(location).map(drop).expect_err(location);
             assert_eq!(error.kind(), ErrorKind::PlaceNotAllowed, "{location}: {error}");
         }
+    }
+
+    #[test]
+    fn an_account_of_a_national_cloud_is_below_a_domain_of_azure_storage() {
+        let access = LocationAccess { identity: Some(Arc::new(NoToken)), ..Default::default() };
+        for domain in [
+            "blob.core.windows.net",
+            "blob.core.usgovcloudapi.net",
+            "blob.core.chinacloudapi.cn",
+            "blob.core.cloudapi.de",
+            "z01.blob.storage.azure.net",
+        ] {
+            let location = format!("https://account.{domain}/c/p");
+            assert!(access.open(&location).is_ok(), "{location}");
+            for other in [format!("http://account.{domain}/c/p"), format!("https://account.{domain}.example.com/c/p")] {
+                let error = access.open(&other).map(drop).expect_err("another place");
+                assert_eq!(error.kind(), ErrorKind::PlaceNotAllowed, "{other}: {error}");
+            }
+        }
+        assert_eq!(STORAGE_DOMAINS.len(), 5, "each domain is in the list above");
     }
 
     #[test]

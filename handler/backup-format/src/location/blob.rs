@@ -62,10 +62,14 @@ impl BlobPrefix {
         let path = if location.contains("://") {
             let within = location.strip_prefix(&account.blob_endpoint).filter(|rest| rest.starts_with('/'));
             within.ok_or_else(|| {
-                refused(format!(
-                    "the location is not within {}, the account of the connection string",
-                    account.blob_endpoint
-                ))
+                Error::new(
+                    ErrorKind::PlaceNotAllowed,
+                    "reading the location of a backup",
+                    format!(
+                        "the location is not within {}, the account of the connection string",
+                        account.blob_endpoint
+                    ),
+                )
             })?
         } else {
             location
@@ -348,11 +352,12 @@ mod tests {
             let message = shown(BlobPrefix::from_url(url, None)).expect_err(url);
             assert!(!message.contains("c2VjcmV0"), "{message}");
         }
-        let elsewhere = BlobPrefix::from_connection_string(
-            "AccountName=a;AccountKey=c2VjcmV0",
-            "https://b.blob.core.windows.net/c",
-        );
-        assert!(shown(elsewhere).expect_err("another account").contains("not within https://a.blob"));
+        for elsewhere in ["https://b.blob.core.windows.net/c", "https://a.blob.core.windows.net.evil.example.com/c"] {
+            let error = BlobPrefix::from_connection_string("AccountName=a;AccountKey=c2VjcmV0", elsewhere);
+            let error = error.expect_err("another account");
+            assert_eq!(error.kind(), ErrorKind::PlaceNotAllowed, "{error}");
+            assert!(error.to_string().contains("not within https://a.blob"), "{error}");
+        }
     }
 
     #[test]

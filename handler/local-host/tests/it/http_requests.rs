@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use reqwest::{Body, Client, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 use crate::test_host::{App, TestHost, with_deadline};
 
@@ -186,6 +188,45 @@ async fn requests_are_routed_by_path_and_method() {
     assert_eq!(home.status(), StatusCode::OK);
     assert!(!home.text().await.expect("a body").is_empty());
     assert_eq!(host.running.api_url(), host.url("/api"));
+}
+
+/// Sends a request with a path that an HTTP client would resolve first; the status of the answer.
+async fn status_as_spelled(host: &TestHost, path: &str) -> String {
+    let address = host.running.address();
+    let mut connection = BufReader::new(TcpStream::connect(address).await.expect("a host that listens"));
+    let request = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 2\r\n\r\n{{}}");
+    connection.write_all(request.as_bytes()).await.expect("a host that listens");
+    let mut line = String::new();
+    with_deadline(connection.read_line(&mut line)).await.expect("an answer");
+    line.split(' ').nth(1).unwrap_or_else(|| panic!("{line}")).to_owned()
+}
+
+#[tokio::test]
+async fn a_path_that_would_be_resolved_to_that_of_another_function_does_not_reach_the_handler() {
+    let host = TestHost::start(app()).await;
+    for path in [
+        "/api/restores/../../CosmosChangeFeed",
+        "/api/restores/%2e%2e/%2E%2E/CosmosChangeFeed",
+        "/api/restores/.%2e/%2e./CosmosChangeFeed",
+        "/api/restores/..\\..\\CosmosChangeFeed",
+        "/api/restores/../truncate",
+        "/api/./truncate",
+        "/api/restores/..",
+    ] {
+        let status = tokio::select! {
+            status = status_as_spelled(&host, path) => status,
+            call = host.call() => panic!("{path} reached the handler as {}", call.path),
+        };
+        assert_eq!(status, "404", "{path}");
+    }
+    // An encoded slash separates no segments, so nothing is resolved.
+    let path = "/api/restores/..%2f..%2fCosmosChangeFeed";
+    let (status, ()) = tokio::join!(status_as_spelled(&host, path), async {
+        let call = host.call().await;
+        assert_eq!(call.path, path);
+        call.succeed().await;
+    });
+    assert_eq!(status, "200");
 }
 
 #[tokio::test]

@@ -77,6 +77,10 @@ impl Backups {
         check_budget(request.ru_per_second).map_err(invalid)?;
         check_filter_count(&request.filter).map_err(invalid)?;
         let location = self.locations.open(&request.to).map_err(format_error)?;
+        // A location that is not allowed is refused before anything is sent to the other one.
+        if let Some(earlier) = &request.incremental_from {
+            self.locations.open(earlier).map_err(format_error)?;
+        }
         if location.as_file().await.map_err(format_error)?.is_some() {
             return Err(invalid(format!(
                 "{location} is a file; a backup needs a folder of its own: use another location"

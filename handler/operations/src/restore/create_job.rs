@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use changefeed_backup_format::BackupLocation;
 use changefeed_cosmos::{DocumentName, Error, Key, reassemble, split_large_record, timestamp};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work, check_budget, new_id};
@@ -56,10 +57,12 @@ impl Restores {
         self.create_restore(record).await
     }
 
-    /// Checks that several locations are not files: JSON files are restored from one location.
+    /// Checks that all locations are allowed, before anything is sent to one of them, and that several are not files: JSON files
+    /// are restored from one location.
     async fn check_locations(&self, locations: &[String]) -> Result<(), Error> {
-        for name in locations.iter().filter(|_| locations.len() > 1) {
-            let location = self.locations.open(name).map_err(format_error)?;
+        let locations: Vec<BackupLocation> =
+            locations.iter().map(|name| self.locations.open(name)).collect::<Result<_, _>>().map_err(format_error)?;
+        for location in locations.iter().filter(|_| locations.len() > 1) {
             if location.as_file().await.map_err(format_error)?.is_some() {
                 let message = format!(
                     "{location} is a file; several locations must be backups: a full one, then its increments in order. \
