@@ -8,6 +8,7 @@
 mod backup_files;
 mod create_job;
 mod exchange;
+mod exchange_order;
 mod execute;
 mod execute_plan;
 mod latest_entries;
