@@ -253,7 +253,11 @@ fn bytes(steps: &[Step], group: &[Refused]) -> usize {
 
 /// Leaves out the stamps of documents whose size is near the limit. False when there are none.
 fn leave_out_stamps(group: &mut [Refused]) -> bool {
-    group.iter_mut().fold(false, |any, refused| refused.body.leave_out_stamp_of_large() || any)
+    let mut any = false;
+    for refused in group {
+        any |= refused.body.leave_out_stamp_of_large();
+    }
+    any
 }
 
 fn batch_write(step: Step, group: &[Refused]) -> Option<BatchWrite<'_>> {
