@@ -15,6 +15,7 @@ mod latest_entries;
 mod plan;
 mod plan_backup;
 mod plan_document;
+mod plan_missing;
 mod plan_scan;
 mod planned_item;
 mod restore_job;
