@@ -55,6 +55,10 @@ async fn a_restore_of_unknown_documents_says_so_in_its_state_its_exit_code_and_i
     }
     let (exit, shown) = command_line.text(&["restore", "show", &job, "--follow"]).await;
     assert!(exit == 3 && shown.contains("unknowns"), "{exit} {shown}");
+    let restores = world.query("jobs", "SELECT * FROM c WHERE c.kind = 'restore'").await;
+    let plan = restores.iter().find(|restore| restore["state"] == "planned").expect("a plan");
+    let (exit, shown) = command_line.text(&["restore", "show", plan["id"].as_str().expect("id"), "--follow"]).await;
+    assert!(exit == 3 && shown.contains("1 unknown"), "{exit} {shown}");
 }
 
 #[tokio::test]
@@ -118,6 +122,14 @@ async fn a_selection_that_matches_nothing_says_so() {
         let (exit, printed) =
             command_line.text(&[&["restore", "run", "--pk", "A", "--as-of", "-0s"], options].concat()).await;
         assert!(exit == 3 && printed.contains(expected), "{options:?}: {exit} {printed}");
+    }
+    let mut restores = world.query("jobs", "SELECT * FROM c WHERE c.kind = 'restore'").await;
+    restores.retain(|restore| restore["counts"]["unchanged"] == 0);
+    assert_eq!(restores.len(), 3, "one of a request, a job, and a plan that is a job");
+    for restore in restores {
+        let id = restore["id"].as_str().expect("id");
+        let (exit, shown) = command_line.text(&["restore", "show", id, "--follow"]).await;
+        assert!(exit == 3 && shown.contains(expected), "{exit} {shown}");
     }
 }
 
