@@ -40,6 +40,7 @@ mod restore;
 mod restore_concurrency;
 mod restore_job_model;
 mod restore_jobs;
+mod restore_listed_from_backup;
 mod restore_model;
 mod restore_outcomes;
 mod restore_plans;

@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::all_routes::routes;
-use crate::support::{Handler, World, batch_of};
+use crate::support::{DEADLINE, Handler, World, batch_of, until};
 
 const INVOCATION: &str = "9b2d7c1e-0000-4000-8000-00000000000a";
 const OTHER_INVOCATION: &str = "9b2d7c1e-0000-4000-8000-00000000000b";
@@ -187,11 +187,17 @@ impl Story {
 
 /// Sends a request and closes the connection before the answer.
 fn send_and_hang_up(handler: &Handler, method: &Method, path: &str) {
+    drop(send_without_reading(handler, method, path));
+}
+
+/// Sends a request, and does not read the answer. Returns the open connection.
+fn send_without_reading(handler: &Handler, method: &Method, path: &str) -> TcpStream {
     let address = handler.url().trim_start_matches("http://").to_owned();
     let mut connection = TcpStream::connect(&address).expect("a connection");
     let request =
         format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nX-Azure-Functions-InvocationId: {INVOCATION}\r\n\r\n");
     connection.write_all(request.as_bytes()).expect("sent");
+    connection
 }
 
 #[tokio::test]
@@ -233,6 +239,48 @@ async fn a_request_whose_sender_hung_up_is_done_once_when_it_is_sent_again() {
             let stored = stored(&world).await;
             assert!(story.is_done_once(&stored), "{story:?}: {stored:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_undo_whose_answer_was_lost_is_answered_with_its_record() {
+    for (story, state) in [(Story::Undo, "done"), (Story::UndoInConflict, "conflicts")] {
+        let (world, folder) = (World::new().await, tempfile::tempdir().expect("folder"));
+        let handler = world.handler();
+        let path = story.begin(&world, &handler, &folder).await;
+        let connection = send_without_reading(&handler, &Method::POST, &path);
+        until("the record of the undo", DEADLINE, async || {
+            let jobs = world.query("jobs", "SELECT * FROM c").await;
+            let is_recorded = jobs.iter().any(|job| job["undoOf"].is_string() && job["state"] == state);
+            is_recorded && (state != "done" || jobs.iter().any(|job| job["undoneBy"].is_string()))
+        })
+        .await;
+        drop(connection);
+        let after_first = stored(&world).await;
+        assert!(story.is_done_once(&after_first), "{story:?}: {after_first:?}");
+        let (status, second) = handler.send_as_host(Method::POST, &path, INVOCATION).await;
+        assert_eq!((status, &second["state"]), (StatusCode::OK, &json!(state)), "{story:?}: {second}");
+        let (_, record) = handler.get(&format!("/api/restores/{}", second["id"].as_str().expect("id"))).await;
+        for property in ["id", "state", "counts", "items", "requestCharge"] {
+            assert_eq!(second[property], record[property], "{story:?}: {property}");
+        }
+        assert_eq!(stored(&world).await, after_first, "{story:?}: nothing is written twice");
+    }
+}
+
+/// The process may stop working on a request whose sender is gone. Its undo is then left running until the time for it is over.
+#[tokio::test]
+async fn an_undo_whose_sender_hung_up_is_done_once() {
+    for story in [Story::Undo, Story::UndoInConflict] {
+        let (world, folder) = (World::new().await, tempfile::tempdir().expect("folder"));
+        let timeout = ("CHANGEFEED_BATCH_TIMEOUT_SECONDS", "3");
+        let handler = Handler::start(&[("CosmosDB", &world.endpoint.connection_string()), timeout]);
+        let path = story.begin(&world, &handler, &folder).await;
+        send_and_hang_up(&handler, &Method::POST, &path);
+        let second = handler.send_as_host(Method::POST, &path, INVOCATION).await;
+        assert_eq!(second.0, StatusCode::OK, "{story:?}: {second:?}");
+        let stored = stored(&world).await;
+        assert!(story.is_done_once(&stored), "{story:?}: {stored:?}");
     }
 }
 

@@ -2,10 +2,13 @@
 
 use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive, UniqueKey, UniqueKeyPolicy};
 use changefeed_jobs::JobState;
+use changefeed_operations::Restored;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::jobs::{capture, finish, restore_view, small_limits, start_restore};
+use crate::support::jobs::{
+    capture, capture_as_one_state, finish, restore_request, restore_view, small_limits, start_restore,
+};
 use crate::support::{CommandLine, DEADLINE, Handler, World, batch_of, until};
 
 /// The size of a document that the service accepts, and does not accept with a stamp. Its limit is 2 MB of the request.
@@ -52,6 +55,10 @@ async fn a_restore_of_unknown_documents_says_so_in_its_state_its_exit_code_and_i
     }
     let (exit, shown) = command_line.text(&["restore", "show", &job, "--follow"]).await;
     assert!(exit == 3 && shown.contains("unknowns"), "{exit} {shown}");
+    let restores = world.query("jobs", "SELECT * FROM c WHERE c.kind = 'restore'").await;
+    let plan = restores.iter().find(|restore| restore["state"] == "planned").expect("a plan");
+    let (exit, shown) = command_line.text(&["restore", "show", plan["id"].as_str().expect("id"), "--follow"]).await;
+    assert!(exit == 3 && shown.contains("1 unknown"), "{exit} {shown}");
 }
 
 #[tokio::test]
@@ -116,6 +123,14 @@ async fn a_selection_that_matches_nothing_says_so() {
             command_line.text(&[&["restore", "run", "--pk", "A", "--as-of", "-0s"], options].concat()).await;
         assert!(exit == 3 && printed.contains(expected), "{options:?}: {exit} {printed}");
     }
+    let mut restores = world.query("jobs", "SELECT * FROM c WHERE c.kind = 'restore'").await;
+    restores.retain(|restore| restore["counts"]["unchanged"] == 0);
+    assert_eq!(restores.len(), 3, "one of a request, a job, and a plan that is a job");
+    for restore in restores {
+        let id = restore["id"].as_str().expect("id");
+        let (exit, shown) = command_line.text(&["restore", "show", id, "--follow"]).await;
+        assert!(exit == 3 && shown.contains(expected), "{exit} {shown}");
+    }
 }
 
 #[tokio::test]
@@ -161,21 +176,38 @@ async fn world_with_unique_emails() -> World {
     world
 }
 
-/// Writes documents whose emails are rotated by `offset`. Returns the stored ones.
-async fn write_rotated(world: &World, count: usize, offset: usize) -> Vec<Value> {
+/// The name of the document of a number, with that partition key.
+fn name(n: usize) -> Value {
+    json!({"id": format!("{n:03}"), "partitionKey": ["a"]})
+}
+
+/// Writes the documents of these numbers, each with an email and a text. Returns the stored ones.
+async fn write_all(world: &World, documents: &[(usize, &str, &str)]) -> Vec<Value> {
     let events = world.container("events").await;
-    for n in 0..count {
+    for (n, ..) in documents {
         match events.delete_item("a", &format!("{n:03}"), None).await {
             Err(error) if !error.status().is_not_found() => panic!("{error}"),
             _ => {}
         }
     }
     let mut stored = Vec::new();
-    for n in 0..count {
-        let email = format!("{}@example.com", (n + offset) % count);
-        stored.push(world.put("a", json!({"id": format!("{n:03}"), "pk": "a", "email": email})).await);
+    for (n, email, text) in documents {
+        let document = json!({"id": format!("{n:03}"), "pk": "a", "email": email, "text": text});
+        stored.push(world.put("a", document).await);
     }
     stored
+}
+
+/// Writes documents, each with the email of the number that `owner` says. Returns the stored ones.
+async fn write_emails(world: &World, count: usize, owner: impl Fn(usize) -> usize) -> Vec<Value> {
+    let emails: Vec<String> = (0..count).map(|n| format!("{}@example.com", owner(n))).collect();
+    let documents: Vec<_> = emails.iter().enumerate().map(|(n, email)| (n, email.as_str(), "")).collect();
+    write_all(world, &documents).await
+}
+
+/// Writes documents whose emails are rotated by `offset`. Returns the stored ones.
+async fn write_rotated(world: &World, count: usize, offset: usize) -> Vec<Value> {
+    write_emails(world, count, |n| (n + offset) % count).await
 }
 
 async fn emails(world: &World, count: usize) -> Vec<String> {
@@ -230,8 +262,125 @@ async fn an_exchange_that_is_too_large_for_a_transaction_is_a_conflict_that_name
     let report = post(&handler, &json!({"all": true, "asOf": second})).await;
     assert_eq!((&report["state"], &report["counts"]["conflict"]), (&json!("conflicts"), &json!(MANY)));
     let message = message(&report);
-    assert!(message.contains("unique key /email") && message.contains("need 102 operations"), "{message}");
+    assert!(
+        message.starts_with("unique key /email: document ") && message.contains("need 102 operations"),
+        "{message}"
+    );
+    assert!(!message.contains("first"), "{message}");
     assert_eq!(emails(&world, MANY).await, bad);
+}
+
+#[tokio::test]
+async fn documents_that_do_not_exchange_values_with_each_other_are_written_independently() {
+    let world = world_with_unique_emails().await;
+    let handler = world.handler();
+    let changefeed = world.changefeed(|_| ());
+    let second = capture_as_one_state(&changefeed, &write_emails(&world, 3, |n| n).await).await;
+    write_all(&world, &[(0, "1@example.com", ""), (1, "0@example.com", ""), (2, "9@example.com", "")]).await;
+    world.put("a", json!({"id": "other", "pk": "a", "email": "2@example.com"})).await;
+    let report = post(&handler, &json!({"documents": [name(0), name(1), name(2)], "asOf": second})).await;
+    assert_eq!((&report["state"], &report["counts"]["replace"]), (&json!("conflicts"), &json!(2)), "{report}");
+    assert_eq!(emails(&world, 3).await, ["0@example.com", "1@example.com", "9@example.com"]);
+    let expected = "unique key /email: document \"other\" of the same partition key has the same value, \"2@example.com\"; \
+                    change or restore that document first";
+    assert_eq!(report["items"][2]["message"], expected, "{report}");
+}
+
+#[tokio::test]
+async fn many_pairs_that_exchanged_values_are_restored() {
+    const MANY: usize = 68;
+    let world = world_with_unique_emails().await;
+    let handler = world.handler();
+    let changefeed = world.changefeed(|_| ());
+    let second = capture_as_one_state(&changefeed, &write_emails(&world, MANY, |n| n).await).await;
+    let good = emails(&world, MANY).await;
+    write_emails(&world, MANY, |n| n ^ 1).await;
+    let report = post(&handler, &json!({"all": true, "asOf": second})).await;
+    assert_eq!((&report["state"], &report["counts"]["replace"]), (&json!("done"), &json!(MANY)), "{report}");
+    assert_eq!(emails(&world, MANY).await, good);
+}
+
+#[tokio::test]
+async fn a_document_whose_value_a_document_of_the_same_restore_still_has_says_so() {
+    let world = world_with_unique_emails().await;
+    let changefeed = world.changefeed(|_| ());
+    let second = capture_as_one_state(&changefeed, &write_emails(&world, 2, |n| n).await).await;
+    write_emails(&world, 2, |n| n ^ 1).await;
+    let request = restore_request(json!({"all": true, "asOf": second}));
+    let plan = changefeed.restores.plan(&request).await.expect("planned").expect("a small restore");
+    world.put("a", json!({"id": "001", "pk": "a", "email": "0@example.com", "text": "changed"})).await;
+    let report = changefeed.restores.execute(plan).await.expect("executed");
+    assert_eq!((report.state, report.counts.conflict), (JobState::Conflicts, 2), "{report:?}");
+    let message = |n: usize| report.items[n].message.clone().expect("a message");
+    let expected = "unique key /email: document \"001\" of the same partition key has the same value, \"0@example.com\"; \
+                    this restore could not change that document: see its message";
+    assert_eq!(message(0), expected);
+    assert!(message(1).starts_with("it has changed since the plan"), "{}", message(1));
+}
+
+#[tokio::test]
+async fn two_documents_that_are_to_have_the_same_value_are_reported_and_do_not_affect_others() {
+    let world = world_with_unique_emails().await;
+    let handler = world.handler();
+    let changefeed = world.changefeed(|_| ());
+    // The history does not know that the first document was deleted before the second one got its value.
+    let mut stored =
+        write_all(&world, &[(0, "x@example.com", ""), (2, "2@example.com", ""), (3, "3@example.com", "")]).await;
+    world.container("events").await.delete_item("a", "000", None).await.expect("deleted");
+    stored.extend(write_all(&world, &[(1, "x@example.com", "")]).await);
+    let second = capture_as_one_state(&changefeed, &stored).await;
+    world.container("events").await.delete_item("a", "001", None).await.expect("deleted");
+    write_all(&world, &[(2, "3@example.com", ""), (3, "2@example.com", ""), (4, "x@example.com", "")]).await;
+    let report = post(&handler, &json!({"documents": [name(0), name(1), name(2), name(3)], "asOf": second})).await;
+    assert_eq!((&report["counts"]["replace"], &report["counts"]["conflict"]), (&json!(2), &json!(2)), "{report}");
+    for (n, other) in [(0, "001"), (1, "000")] {
+        let expected = format!(
+            "unique key /email: document \"{other}\" of this restore is to have the same value, \"x@example.com\"; restore \
+             only one of them"
+        );
+        assert_eq!(report["items"][n]["message"], expected, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_of_more_bytes_than_a_transaction_may_have_is_a_conflict_that_names_the_key_and_the_limit() {
+    let world = world_with_unique_emails().await;
+    let handler = world.handler();
+    let text = "x".repeat(1_200_000);
+    let stored = write_all(&world, &[(0, "0@example.com", &text), (1, "1@example.com", &text)]).await;
+    let second = capture_as_one_state(&world.changefeed(|_| ()), &stored).await;
+    write_emails(&world, 2, |n| n ^ 1).await;
+    let report = post(&handler, &json!({"all": true, "asOf": second})).await;
+    assert_eq!((&report["state"], &report["counts"]["conflict"]), (&json!("conflicts"), &json!(2)));
+    let message = message(&report);
+    assert!(message.starts_with("unique key /email: document \"001\""), "{message}");
+    assert!(message.ends_with("allowed are 100 and 2097152") && !message.contains("first"), "{message}");
+    assert_eq!(emails(&world, 2).await, ["1@example.com", "0@example.com"]);
+}
+
+#[tokio::test]
+async fn a_document_near_the_size_limit_that_exchanges_a_value_is_restored_without_the_stamp() {
+    const LIMIT: usize = 2 * 1024 * 1024;
+    let world = world_with_unique_emails().await;
+    // Both documents are too large for a transaction with two stamps of this size, and not with one.
+    let [at_field, id_field] = ["at", "id"].map(|name| format!("{name}_{}", "x".repeat(400)));
+    let changefeed = world.changefeed(|options| {
+        (options.restored_at_field, options.restore_id_field) = (Some(at_field), Some(id_field.clone()));
+    });
+    let text = "x".repeat(LIMIT - 2000);
+    let stored = write_all(&world, &[(0, "0@example.com", &text), (1, "1@example.com", "")]).await;
+    let second = capture_as_one_state(&changefeed, &stored).await;
+    write_emails(&world, 2, |n| n ^ 1).await;
+    let request = restore_request(json!({"all": true, "asOf": second}));
+    let Restored::Report(report) = changefeed.restores.run(&request).await.expect("restore") else {
+        panic!("a small restore is not a job");
+    };
+    assert_eq!((report.state, report.counts.replace), (JobState::Done, 2));
+    let message = report.items[0].message.clone().expect("a message");
+    assert!(message.contains("one transaction") && message.contains("; written without at_x"), "{message}");
+    assert_eq!(emails(&world, 2).await, ["0@example.com", "1@example.com"]);
+    let restore_id = async |id: &str| world.live("a", id).await.expect("live").get(&id_field).cloned();
+    assert_eq!((restore_id("000").await, restore_id("001").await), (None, report.id.map(Value::from)));
 }
 
 #[tokio::test]

@@ -184,6 +184,15 @@ impl BackupFiles {
         Ok(())
     }
 
+    /// Says that a document has a deletion in the backup.
+    pub(super) fn absent_message(&self) -> &'static str {
+        if self.chain.iter().any(|link| !link.manifest.backup.filter.is_empty()) {
+            "it did not exist, or did not meet the filter of the backup, at the time of the backup"
+        } else {
+            "it did not exist at the time of the backup"
+        }
+    }
+
     /// Reads the entries of the increments. Must be called before lines are read.
     pub(super) async fn read_increments(&mut self) -> Result<(), Error> {
         let lines: u64 = self.chain.iter().skip(1).map(|link| link.manifest.documents + link.manifest.deletions).sum();

@@ -2,53 +2,68 @@
 //!
 //! The service checks unique keys at each write. Documents that exchange values cannot be written one by one: one of them must be
 //! deleted first and created again last. That is done in one transaction, so that no reader sees the document missing and
-//! no failure leaves it deleted.
+//! no failure leaves it deleted. Documents that do not depend on each other are written in transactions of their own, so that one
+//! that cannot be written affects no others.
 
 use std::collections::BTreeMap;
 
-use changefeed_cosmos::{BatchWrite, Error, retry};
+use changefeed_cosmos::{BatchWrite, Error, Key, retry};
 use changefeed_history::Version;
 
+use super::exchange_order::{Exchange, Step, groups, rivals, steps};
 use super::planned_item::{Action, PlannedItem};
 use super::stamp::{Body, Comparison};
-use super::unique_keys::{UniqueValues, unique_values};
-use super::write::DocumentWriter;
+use super::unique_keys::{Refusal, unique_values};
+use super::write::{DocumentWriter, changed};
 
 /// The most operations in a transaction.
 const MAX_OPERATIONS: usize = 100;
-/// The most bytes of a transaction.
+/// The most bytes of a transaction's request.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// The bytes of an operation besides its document, its id and its etag, with room.
+const OPERATION_BYTES: usize = 100;
 
 /// A document that a unique key has refused.
 struct Refused {
     /// Its index among the items.
     index: usize,
+    id: String,
     body: Body,
     live: Option<Version>,
+    /// Its unique values.
+    exchange: Exchange,
 }
 
-/// A write of the document of this index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Create(usize),
-    Replace(usize),
-    Delete(usize),
+impl Refused {
+    fn live_etag(&self) -> Option<&str> {
+        self.live.as_ref().and_then(|live| live.etag.as_deref())
+    }
+}
+
+/// The outcome of a transaction.
+enum Transaction {
+    /// Its documents are written, or have the reason why they are not; with the request units.
+    Concluded(f64),
+    /// The service has refused it.
+    Refused,
 }
 
 impl DocumentWriter<'_> {
-    /// Writes the items that a unique key has refused, those of each partition key value in one transaction. Items that are refused
-    /// again stay as they are. Returns the request units.
+    /// Writes the items that a unique key has refused: each group of documents that exchange values, in one transaction. Items that
+    /// are refused again have the reason. Returns the request units.
     ///
     /// # Errors
     /// A transient failure.
     pub(super) async fn write_refused(&self, items: &mut [PlannedItem]) -> Result<f64, Error> {
-        let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, item) in items.iter().enumerate().filter(|(_, item)| item.is_refused_by_unique_key) {
-            by_key.entry(item.partition_key.to_string()).or_default().push(index);
+        let mut by_key: BTreeMap<String, (Key, Vec<usize>)> = BTreeMap::new();
+        for (index, item) in items.iter().enumerate().filter(|(_, item)| item.refusal.is_some()) {
+            let new = || (item.partition_key.clone(), Vec::new());
+            by_key.entry(item.partition_key.to_string()).or_insert_with(new).1.push(index);
         }
         let mut charge = 0.0;
-        for indexes in by_key.into_values() {
-            match self.write_together(items, &indexes).await {
+        for (key, indexes) in by_key.into_values() {
+            match self.write_refused_of(&key, items, &indexes).await {
                 Ok(charged) => charge += charged,
                 Err(error) if error.is_transient() => return Err(error),
                 // The items still have the reason why they were refused.
@@ -58,48 +73,85 @@ impl DocumentWriter<'_> {
         Ok(charge)
     }
 
-    async fn write_together(&self, items: &mut [PlannedItem], indexes: &[usize]) -> Result<f64, Error> {
+    /// Writes the refused items of one partition key value.
+    async fn write_refused_of(&self, key: &Key, items: &mut [PlannedItem], indexes: &[usize]) -> Result<f64, Error> {
         let mut refused = Vec::new();
         for &index in indexes {
             if let Some(item) = items.get_mut(index) {
                 refused.extend(self.read_refused(index, item).await?);
             }
         }
-        let Some(key) = indexes.first().and_then(|index| items.get(*index)).map(|item| item.partition_key.clone())
-        else {
-            return Ok(0.0);
-        };
+        let refused = self.without_rivals(items, refused);
+        let groups = groups(&refused.iter().map(|one| &one.exchange).collect::<Vec<_>>());
+        let mut refused: Vec<Option<Refused>> = refused.into_iter().map(Some).collect();
+        let (mut charge, mut unwritten) = (0.0, Vec::new());
+        for members in groups {
+            let member = |number: usize| refused.get_mut(number).and_then(Option::take);
+            let mut group: Vec<Refused> = members.into_iter().filter_map(member).collect();
+            match self.write_together(key, items, &mut group).await {
+                Ok(Transaction::Concluded(charged)) => charge += charged,
+                Ok(Transaction::Refused) => unwritten.extend(group),
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => log::warn!("{error}"),
+            }
+        }
+        for refused in &unwritten {
+            self.explain(key, items, refused).await?;
+        }
+        Ok(charge)
+    }
+
+    /// Takes out the documents that cannot all be written, because two of them are to have the same value. Their items say so.
+    fn without_rivals(&self, items: &mut [PlannedItem], mut refused: Vec<Refused>) -> Vec<Refused> {
         let unique_keys = &self.container.definition().unique_keys;
-        let values: Vec<(Option<UniqueValues>, UniqueValues)> = refused
-            .iter()
-            .map(|refused| {
-                let live = refused.live.as_ref().and_then(|live| live.document.as_ref());
-                let held = live.map(|live| unique_values(unique_keys, live));
-                (held, unique_values(unique_keys, refused.body.document()))
-            })
-            .collect();
-        let Some(steps) = steps(&values) else { return Ok(0.0) };
-        let bytes: usize = refused.iter().map(|refused| refused.body.document().to_string().len()).sum();
-        if steps.len() > MAX_OPERATIONS || bytes > MAX_BYTES {
+        let rivals = rivals(&refused.iter().map(|one| &one.exchange).collect::<Vec<_>>());
+        for (number, rival) in &rivals {
+            let (Some(one), Some(other)) = (refused.get(*number), refused.get(rival.number)) else { continue };
+            let refusal = Refusal::of_rivals(unique_keys, rival.unique_key, &one.exchange.wanted, &other.id);
+            conclude(items, one.index, format!("{}; restore only one of them", refusal.reason));
+        }
+        let mut number = 0..;
+        refused.retain(|_| number.next().is_none_or(|number| !rivals.contains_key(&number)));
+        refused
+    }
+
+    /// Writes the documents of a group in one transaction.
+    async fn write_together(
+        &self,
+        key: &Key,
+        items: &mut [PlannedItem],
+        group: &mut [Refused],
+    ) -> Result<Transaction, Error> {
+        let Some(steps) = steps(&group.iter().map(|one| &one.exchange).collect::<Vec<_>>()) else {
+            return Ok(Transaction::Refused);
+        };
+        if bytes(&steps, group) > MAX_BYTES {
+            leave_out_stamps(group);
+        }
+        let bytes = bytes(&steps, group);
+        // The service decides whether a single document is too large.
+        if steps.len() > 1 && (steps.len() > MAX_OPERATIONS || bytes > MAX_BYTES) {
             let limit = format!(
                 "the documents that exchange values need {} operations and {bytes} bytes in one transaction; allowed are \
                  {MAX_OPERATIONS} and {MAX_BYTES}",
                 steps.len()
             );
-            for refused in &refused {
-                if let Some(item) = items.get_mut(refused.index) {
-                    let unique_key = item.message.take().unwrap_or_default();
-                    item.message = Some(format!("{unique_key}; {limit}"));
-                }
+            for refused in group {
+                let refusal = items.get_mut(refused.index).and_then(|item| item.refusal.take());
+                conclude(items, refused.index, format!("{}; {limit}", refusal.map(|it| it.reason).unwrap_or_default()));
             }
-            return Ok(0.0);
+            return Ok(Transaction::Concluded(0.0));
         }
-        let names: Vec<String> =
-            refused.iter().filter_map(|refused| items.get(refused.index)).map(|item| item.id.clone()).collect();
-        let writes: Vec<BatchWrite<'_>> =
-            steps.iter().filter_map(|step| batch_write(*step, &refused, &names)).collect();
-        let charge = retry(self.deadline, || self.container.write_batch(&key, &writes)).await?;
-        for Refused { index, body, live } in &refused {
+        let charge = loop {
+            let writes: Vec<BatchWrite<'_>> = steps.iter().filter_map(|step| batch_write(*step, group)).collect();
+            let charge = retry(self.deadline, || self.container.write_batch(key, &writes)).await?;
+            // It may have been refused because a document is too large with its stamp.
+            if charge.is_some() || !leave_out_stamps(group) {
+                break charge;
+            }
+        };
+        let mut is_any_written = false;
+        for Refused { index, body, live, .. } in group.iter() {
             let Some(item) = items.get_mut(*index) else { continue };
             let now = self.live(&item.name()).await?;
             // If the transaction was refused, an earlier attempt whose reply was lost may have been executed.
@@ -109,14 +161,53 @@ impl DocumentWriter<'_> {
                 Comparison::Different => false,
             };
             if is_written {
+                is_any_written = true;
                 item.action = if live.is_some() { Action::Replace } else { Action::Create };
-                item.message =
-                    (steps.len() > 1).then(|| "written in one transaction with others, for a unique key".to_owned());
+                let together = "written in one transaction with others, for a unique key".to_owned();
+                let together = (steps.len() > 1).then_some(together);
+                let field = self.restores.stamp_fields().next().filter(|_| body.is_without_stamp());
+                let stamp = field.map(|_| self.restores.left_out_stamp_message());
+                let messages: Vec<String> = together.into_iter().chain(stamp).collect();
+                item.message = (!messages.is_empty()).then(|| messages.join("; "));
                 item.restored_etag = now.and_then(|now| now.etag);
-                item.is_refused_by_unique_key = false;
+                item.refusal = None;
             }
         }
-        Ok(charge.unwrap_or_default())
+        let is_concluded = charge.is_some() || is_any_written;
+        Ok(if is_concluded { Transaction::Concluded(charge.unwrap_or_default()) } else { Transaction::Refused })
+    }
+
+    /// Says why a document was refused again, now that the others of the restore have their outcome.
+    async fn explain(&self, key: &Key, items: &mut [PlannedItem], refused: &Refused) -> Result<(), Error> {
+        let Some(item) = items.get(refused.index) else { return Ok(()) };
+        let live = self.live(&item.name()).await?;
+        if live.as_ref().and_then(|live| live.etag.as_deref()) != refused.live_etag() {
+            conclude(items, refused.index, changed(live.as_ref()));
+            return Ok(());
+        }
+        let refusals = self.refusals(key, &item.id, refused.body.document()).await?;
+        let action_of_holder = |refusal: &Refusal| {
+            let is_holder = |other: &&PlannedItem| {
+                other.partition_key == item.partition_key && refusal.holder.as_ref() == Some(&other.id)
+            };
+            items.iter().find(is_holder).map(|other| other.action)
+        };
+        // A document that this restore does not write is the cause; one that it could not write is a consequence.
+        let is_cause = |refusal: &&Refusal| {
+            refusal.holder.is_some() && !matches!(action_of_holder(refusal), Some(Action::Conflict | Action::Failed))
+        };
+        let Some(refusal) = refusals.iter().find(is_cause).or(refusals.first()) else { return Ok(()) };
+        let message = match action_of_holder(refusal) {
+            Some(Action::Conflict | Action::Failed) => {
+                format!("{}; this restore could not change that document: see its message", refusal.reason)
+            }
+            Some(Action::Create | Action::Replace) => {
+                format!("{}, from this restore; restore only one of them", refusal.reason)
+            }
+            Some(Action::Delete | Action::Unchanged | Action::Unknown) | None => refusal.message(),
+        };
+        conclude(items, refused.index, message);
+        Ok(())
     }
 
     /// Reads a refused document again; `None` when it has changed since the plan. What is overwritten is saved to the history first.
@@ -125,77 +216,57 @@ impl DocumentWriter<'_> {
         let live = self.live(&name).await?;
         let etag = live.as_ref().and_then(|live| live.etag.clone());
         if etag != item.live_etag && !self.force {
+            (item.message, item.refusal) = (Some(changed(live.as_ref())), None);
             return Ok(None);
         }
         let Some(body) = self.body(item, &name).await? else { return Ok(None) };
         if let Some(live) = &live {
             item.replaced_version = Some(self.save_version(&name, live).await?.into());
         }
-        Ok(Some(Refused { index, body, live }))
-    }
-}
-
-fn batch_write<'a>(step: Step, refused: &'a [Refused], names: &'a [String]) -> Option<BatchWrite<'a>> {
-    let (Step::Create(number) | Step::Replace(number) | Step::Delete(number)) = step;
-    let (document, name) = (refused.get(number)?, names.get(number)?);
-    let etag = document.live.as_ref().and_then(|live| live.etag.as_deref());
-    Some(match step {
-        Step::Create(_) => BatchWrite::Create(document.body.document()),
-        Step::Replace(_) => BatchWrite::Replace(name, document.body.document(), etag?),
-        Step::Delete(_) => BatchWrite::Delete(name, etag?),
-    })
-}
-
-/// An order of writes in which each unique value is free when a document takes it. Each document has the values that it holds, if it
-/// exists, and those that it is to have. `None` when two documents are to have the same value.
-fn steps(documents: &[(Option<UniqueValues>, UniqueValues)]) -> Option<Vec<Step>> {
-    let mut held: Vec<Option<&UniqueValues>> = documents.iter().map(|(held, _)| held.as_ref()).collect();
-    let mut pending: Vec<(usize, &UniqueValues)> =
-        documents.iter().enumerate().map(|(number, (_, wanted))| (number, wanted)).collect();
-    let mut steps = Vec::new();
-    while !pending.is_empty() {
-        let is_free = |(number, wanted): &(usize, &UniqueValues)| {
-            let others = held.iter().enumerate().filter(|(other, _)| other != number);
-            others
-                .filter_map(|(_, held)| *held)
-                .all(|held| held.iter().zip(*wanted).all(|(held, wanted)| held != wanted))
+        let unique_keys = &self.container.definition().unique_keys;
+        let held = live.as_ref().and_then(|live| live.document.as_ref());
+        let exchange = Exchange {
+            held: held.map(|held| unique_values(unique_keys, held)),
+            wanted: unique_values(unique_keys, body.document()),
         };
-        if let Some(next) = pending.iter().position(is_free) {
-            let (number, wanted) = pending.remove(next);
-            let held = held.get_mut(number)?;
-            steps.push(if held.is_some() { Step::Replace(number) } else { Step::Create(number) });
-            *held = Some(wanted);
-        } else {
-            let (number, _) = pending.iter().find(|(number, _)| held.get(*number).is_some_and(Option::is_some))?;
-            steps.push(Step::Delete(*number));
-            *held.get_mut(*number)? = None;
-        }
+        Ok(Some(Refused { index, id: name.id, body, live, exchange }))
     }
-    Some(steps)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn order(documents: &[(Option<&str>, &str)]) -> Option<Vec<Step>> {
-        let values = |text: &str| vec![vec![json!(text)]];
-        let documents: Vec<_> = documents.iter().map(|(held, wanted)| (held.map(values), values(wanted))).collect();
-        steps(&documents)
+/// Gives a document that stays in conflict its final message.
+fn conclude(items: &mut [PlannedItem], index: usize, message: String) {
+    if let Some(item) = items.get_mut(index) {
+        (item.message, item.refusal) = (Some(message), None);
     }
+}
 
-    #[test]
-    fn documents_that_exchange_values_are_deleted_replaced_and_created_in_an_order_without_duplicates() {
-        use Step::{Create, Delete, Replace};
-        assert_eq!(order(&[(Some("a"), "b")]), Some(vec![Replace(0)]));
-        assert_eq!(order(&[(Some("a"), "b"), (Some("b"), "c")]), Some(vec![Replace(1), Replace(0)]));
-        assert_eq!(order(&[(None, "a"), (Some("a"), "b")]), Some(vec![Replace(1), Create(0)]));
-        assert_eq!(order(&[(Some("a"), "b"), (Some("b"), "a")]), Some(vec![Delete(0), Replace(1), Create(0)]));
-        assert_eq!(
-            order(&[(Some("a"), "b"), (Some("b"), "c"), (Some("c"), "a")]),
-            Some(vec![Delete(0), Replace(2), Replace(1), Create(0)])
-        );
-        assert_eq!(order(&[(None, "a"), (None, "a")]), None);
+/// The bytes of the request of a transaction.
+fn bytes(steps: &[Step], group: &[Refused]) -> usize {
+    let documents: usize = group.iter().map(|refused| refused.body.document().to_string().len()).sum();
+    let operation = |step: &Step| {
+        let (Step::Create(number) | Step::Replace(number) | Step::Delete(number)) = *step;
+        let name = group.get(number).map_or(0, |refused| refused.id.len() + refused.live_etag().map_or(0, str::len));
+        OPERATION_BYTES + name
+    };
+    documents + steps.iter().map(operation).sum::<usize>()
+}
+
+/// Leaves out the stamps of documents whose size is near the limit. False when there are none.
+fn leave_out_stamps(group: &mut [Refused]) -> bool {
+    let mut any = false;
+    for refused in group {
+        any |= refused.body.leave_out_stamp_of_large();
     }
+    any
+}
+
+fn batch_write(step: Step, group: &[Refused]) -> Option<BatchWrite<'_>> {
+    let (Step::Create(number) | Step::Replace(number) | Step::Delete(number)) = step;
+    let refused = group.get(number)?;
+    let document = refused.body.document();
+    Some(match step {
+        Step::Create(_) => BatchWrite::Create(document),
+        Step::Replace(_) => BatchWrite::Replace(&refused.id, document, refused.live_etag()?),
+        Step::Delete(_) => BatchWrite::Delete(&refused.id, refused.live_etag()?),
+    })
 }

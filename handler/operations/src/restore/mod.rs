@@ -8,12 +8,14 @@
 mod backup_files;
 mod create_job;
 mod exchange;
+mod exchange_order;
 mod execute;
 mod execute_plan;
 mod latest_entries;
 mod plan;
 mod plan_backup;
 mod plan_document;
+mod plan_missing;
 mod plan_scan;
 mod planned_item;
 mod restore_job;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::backup_files::{BackupFiles, Bodies, FilePosition, LineContent, Lines};
 use super::planned_item::{Action, BackupLine, PlannedItem};
 use super::restore_page::page_item;
-use super::restore_request::RestoreRequest;
+use super::restore_request::{RestoreRequest, Selection};
 use super::restores::Restores;
 
 /// Plans pages of a backup.
@@ -90,7 +90,10 @@ impl BackupPlanner<'_> {
     fn select(&self, number: u64, content: LineContent) -> Result<Option<SelectedLine>, Box<PlannedItem>> {
         match content {
             LineContent::Deletion(name) => {
-                let is_selected = self.request.delete_created_after && self.request.selection.includes(&name, None);
+                // A deletion is an outcome for each document of a list.
+                let is_listed = matches!(self.request.selection, Selection::Documents(_));
+                let is_selected =
+                    (self.request.delete_created_after || is_listed) && self.request.selection.includes(&name, None);
                 Ok(is_selected.then_some(SelectedLine { name, number, body: None }))
             }
             LineContent::Document(body) => {
@@ -112,6 +115,9 @@ impl BackupPlanner<'_> {
     }
 
     async fn plan(&self, name: DocumentName, body: Option<Value>) -> Result<PlannedItem, Error> {
+        if body.is_none() && !self.request.delete_created_after {
+            return Ok(PlannedItem::without_write(name, Action::Unchanged).with_message(self.files.absent_message()));
+        }
         let live = self.restores.history.live_in(self.written, &name, "live").await?;
         let keep_existing = self.request.into.is_some() && !self.request.force;
         Ok(self.restores.planned_body(name, body, live, keep_existing))

@@ -9,6 +9,23 @@ use super::planned_item::PlannedItem;
 use super::restore_page::page_item;
 use crate::scan::{Candidate, DocumentScan};
 
+/// A page of a list of documents, and the continuation of the next one. `continuation` is the index of the first one.
+pub(super) fn list_page(
+    documents: &[DocumentName],
+    continuation: Option<&str>,
+    page_items: usize,
+) -> Result<(Vec<DocumentName>, Option<String>), Error> {
+    let first = match continuation {
+        Some(index) => index.parse::<usize>().map_err(|error| {
+            Error::corrupt("reading the position in a list of documents", format!("{index:?}: {error}"))
+        })?,
+        None => 0,
+    };
+    let page: Vec<DocumentName> = documents.iter().skip(first).take(page_items).cloned().collect();
+    let end = first + page.len();
+    Ok((page, (end < documents.len()).then(|| end.to_string())))
+}
+
 /// Plans pages of a scan.
 pub(super) struct ScanPlanner<'a> {
     pub planner: DocumentPlanner<'a>,
@@ -22,19 +39,11 @@ impl ScanPlanner<'_> {
         documents: &[DocumentName],
         continuation: Option<&str>,
     ) -> Result<Found<PlannedItem>, Error> {
-        let first = match continuation {
-            Some(index) => index.parse::<usize>().map_err(|error| {
-                Error::corrupt("reading the position in a list of documents", format!("{index:?}: {error}"))
-            })?,
-            None => 0,
-        };
-        let page: Vec<DocumentName> = documents.iter().skip(first).take(self.scan.page_items).cloned().collect();
-        let end = first + page.len();
+        let (page, next) = list_page(documents, continuation, self.scan.page_items)?;
         let plan = |name: DocumentName| async move { page_item(name.clone(), self.planner.plan(name).await) };
         let processed = page.len() as u64;
         let items: Vec<Option<PlannedItem>> =
             futures::stream::iter(page).map(plan).buffered(self.scan.concurrency).try_collect().await?;
-        let next = (end < documents.len()).then(|| end.to_string());
         Ok(Found { items: items.into_iter().flatten().collect(), next, processed })
     }
 

@@ -4,6 +4,8 @@ use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::FieldChange;
 use serde::{Deserialize, Serialize};
 
+use super::unique_keys::Refusal;
+
 /// What a restore does with a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,9 +67,9 @@ pub struct PlannedItem {
     /// A digest of the document on the line of a backup in the plan.
     #[serde(skip)]
     pub(super) body_digest: Option<String>,
-    /// Whether a unique key has refused the document.
+    /// Why a unique key has refused the document.
     #[serde(skip)]
-    pub(super) is_refused_by_unique_key: bool,
+    pub(super) refusal: Option<Refusal>,
 }
 
 impl PlannedItem {
@@ -85,7 +87,7 @@ impl PlannedItem {
             restored_etag: None,
             live_etag: None,
             body_digest: None,
-            is_refused_by_unique_key: false,
+            refusal: None,
         }
     }
 

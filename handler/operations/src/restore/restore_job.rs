@@ -90,7 +90,11 @@ fn first_phase(worker: &RestoreWorker<'_>) -> Phase {
 fn phase_after(worker: &RestoreWorker<'_>, phase: Phase) -> Option<Phase> {
     match &worker.subject {
         Subject::Backup(..) if worker.planned.is_some() => (phase == Phase::Check).then_some(Phase::Execute),
-        Subject::Backup(..) => (phase == Phase::Check).then_some(Phase::Backup),
+        Subject::Backup(request, _) => match (phase, &request.selection) {
+            (Phase::Check, _) => Some(Phase::Backup),
+            (Phase::Backup, Selection::Documents(_)) => Some(Phase::Missing),
+            _ => None,
+        },
         Subject::History(_) if phase == Phase::Live => has_past(worker).then_some(Phase::Past),
         _ => None,
     }
@@ -113,11 +117,12 @@ async fn begin(worker: &RestoreWorker<'_>, phase: Phase) -> Result<Cursor, Error
             let documents = worker.planned.map_or(0, |planned| planned.total());
             run.set_total(Some(documents));
             match &worker.subject {
-                Subject::Backup(_, files) => Parts::numbered(files.count()),
+                Subject::Backup(_, files) => Parts::numbered(RestoreWorker::plan_parts(files)),
                 Subject::History(_) | Subject::Undo(_) => pages_in_parts(jobs, documents).await?,
             }
         }
         Subject::History(request) => begin_history(worker, request, phase).await?,
+        Subject::Backup(..) if phase == Phase::Missing => Parts::one(),
         Subject::Backup(_, files) => {
             run.set_total(files.total());
             Parts::numbered(files.count())

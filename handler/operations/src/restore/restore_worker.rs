@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::backup_files::{BackupFiles, Bodies, FilePosition};
 use super::plan_backup::BackupPlanner;
 use super::plan_document::DocumentPlanner;
+use super::plan_missing::{MissingPlanner, PlannedNames};
 use super::plan_scan::ScanPlanner;
 use super::planned_item::{Counts, PlannedItem};
 use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items};
@@ -47,6 +48,8 @@ pub(super) enum Phase {
     Check,
     /// The documents of a backup.
     Backup,
+    /// The documents of a list that the backup does not have.
+    Missing,
     /// The stored pages of the plan that is executed.
     Execute,
 }
@@ -60,6 +63,7 @@ impl Phase {
             Self::Undo => "undo",
             Self::Check => "check",
             Self::Backup => "backup",
+            Self::Missing => "missing",
             Self::Execute => "execute",
         }
     }
@@ -96,6 +100,7 @@ pub(super) struct RestoreWorker<'a> {
     /// Parts that are read concurrently.
     pub parallel: usize,
     states: RecentStates,
+    planned_names: PlannedNames,
     /// The second since 1970 from which on the history was complete when the job began.
     pub horizon: i64,
 }
@@ -142,6 +147,7 @@ impl<'a> RestoreWorker<'a> {
             page_items,
             parallel,
             states: RecentStates::default(),
+            planned_names: PlannedNames::default(),
             horizon: i64::MIN,
         })
     }
@@ -184,7 +190,7 @@ impl<'a> RestoreWorker<'a> {
             stored.page
         } else {
             let bodies = match self.backup_planner() {
-                Some(planner) if was_begun => {
+                Some(planner) if was_begun && phase == Phase::Backup => {
                     let (from, until) = (part.continuation.as_deref(), stored.page.next.as_deref());
                     planner.bodies(part.number, from, until).await?
                 }
@@ -212,7 +218,10 @@ impl<'a> RestoreWorker<'a> {
         let (jobs, from) = (&self.restores.jobs, part.continuation.as_deref());
         let (pages, continuation) = if self.backup_planner().is_some() {
             // The lines of a file are executed in their order, because the later line of a document counts.
-            let id = self.page_id(Phase::Backup, part);
+            let id = match self.file(part) {
+                Some(_) => self.page_id(Phase::Backup, part),
+                None => self.page_id(Phase::Missing, &Part { number: 0, ..part.clone() }),
+            };
             let page = retry(deadline, || jobs.items_page::<StoredItem>(&id)).await?;
             let next = page.as_ref().and_then(|stored| stored.page.next.clone());
             (page.into_iter().collect(), next)
@@ -226,9 +235,9 @@ impl<'a> RestoreWorker<'a> {
                 stored.page
             } else {
                 let (from, until) = (stored.page.from.as_deref(), stored.page.next.as_deref());
-                let bodies = match self.backup_planner() {
-                    Some(planner) => planner.bodies(part.number, from, until).await?,
-                    None => Bodies::new(),
+                let bodies = match (self.backup_planner(), self.file(part)) {
+                    (Some(planner), Some(file)) => planner.bodies(file, from, until).await?,
+                    _ => Bodies::new(),
                 };
                 let stored = StoredPage { page: RestorePage { ttl: None, ..stored.page }, ..stored };
                 self.execute(stored, &bodies, may_be_begun, deadline).await?
@@ -237,6 +246,17 @@ impl<'a> RestoreWorker<'a> {
             processed += page.items.len() as u64;
         }
         Ok(Some(PartPage { continuation, is_numbered: true, was_begun, result: (counts, processed) }))
+    }
+
+    /// The number of parts of a stored plan of a backup: its files, and the pages of the documents that it does not have.
+    pub(super) fn plan_parts(files: &BackupFiles) -> usize {
+        files.count() + 1
+    }
+
+    /// The file of a part of a backup; `None` for the documents that the backup does not have.
+    fn file(&self, part: &Part) -> Option<usize> {
+        let Subject::Backup(_, files) = &self.subject else { return None };
+        Some(part.number).filter(|number| *number < files.count())
     }
 
     /// The id of a page of this job.
@@ -256,16 +276,29 @@ impl<'a> RestoreWorker<'a> {
 
     /// Plans a page. Returns the bodies of its documents too, if they are from a backup.
     async fn plan(&self, phase: Phase, parts: &Parts, part: &Part) -> Result<(Found<PlannedItem>, Bodies), Error> {
-        if let Some(planner) = self.backup_planner() {
+        if let Some(planner) = self.backup_planner().filter(|_| phase == Phase::Backup) {
             return planner.page(part.number, part.continuation.as_deref()).await;
         }
         let (range, continuation) = (parts.range(part), part.continuation.as_deref());
         let found = match &self.subject {
+            Subject::Backup(request, _) => self.plan_missing(request, continuation).await?,
             Subject::Undo(record) => self.plan_undo(record, &range, continuation).await?,
             Subject::History(request) => self.plan_history(request, phase, &range, continuation).await?,
-            Subject::Backup(..) => return Err(Error::internal("planning a restore", "the backup has no planner")),
         };
         Ok((found, Bodies::new()))
+    }
+
+    /// Plans a page of the listed documents that the backup does not have.
+    async fn plan_missing(
+        &self,
+        request: &RestoreRequest,
+        continuation: Option<&str>,
+    ) -> Result<Found<PlannedItem>, Error> {
+        let Selection::Documents(documents) = &request.selection else {
+            return Err(Error::internal("planning a restore", "only the documents of a list can be missing"));
+        };
+        let (jobs, job_id, planned) = (&self.restores.jobs, &self.job_id, &self.planned_names);
+        MissingPlanner { jobs, job_id, page_items: self.page_items, planned }.page(documents, continuation).await
     }
 
     fn backup_planner(&self) -> Option<BackupPlanner<'_>> {

@@ -25,6 +25,16 @@ impl Body {
         self.stamped.as_ref().is_none_or(|stamped| stamped.to_string().len() > MAX_RECORD_BYTES)
     }
 
+    /// Whether the document is written without a stamp.
+    pub(super) fn is_without_stamp(&self) -> bool {
+        self.stamped.is_none()
+    }
+
+    /// Leaves the stamp out of a document whose size is near the limit. False when it has none.
+    pub(super) fn leave_out_stamp_of_large(&mut self) -> bool {
+        self.may_lack_stamp() && self.stamped.take().is_some()
+    }
+
     /// Leaves the stamp out of a document that is too large with it. False when it has none.
     pub(super) fn leave_out_stamp(&mut self, error: &Error) -> bool {
         error.kind() == ErrorKind::TooLarge && self.stamped.take().is_some()
@@ -98,6 +108,13 @@ impl Restores {
             }
         }
         document
+    }
+
+    /// Says that a document was written without its stamp.
+    pub(super) fn left_out_stamp_message(&self) -> String {
+        let fields: Vec<&str> = self.stamp_fields().collect();
+        let them = if fields.len() == 1 { "it" } else { "them" };
+        format!("written without {}: with {them} the document is too large", fields.join(" and "))
     }
 
     /// The names of the fields of a stamp.

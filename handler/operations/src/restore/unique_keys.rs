@@ -1,4 +1,4 @@
-//! The unique keys of a container, and which one refuses a document.
+//! The unique keys of a container, and which of them refuse a document.
 
 use changefeed_cosmos::{Container, Error, Key, KeyPath, display_key_paths};
 use futures::TryStreamExt;
@@ -13,44 +13,83 @@ pub(super) fn unique_values(unique_keys: &[Vec<KeyPath>], document: &Value) -> U
     unique_keys.iter().map(|paths| paths.iter().map(value).collect()).collect()
 }
 
-/// Names the unique key that a document shares with another one of its partition key value, and that other document; `None` when
-/// the container has no unique keys.
+/// Why a unique key refuses a document.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Refusal {
+    /// Names the unique key, the document that has the value, and the value.
+    pub reason: String,
+    /// The id of that document; `None` if it was not found.
+    pub holder: Option<String>,
+}
+
+impl Refusal {
+    /// The reason, and what to do when this restore does not write the other document.
+    pub(super) fn message(&self) -> String {
+        match self.holder {
+            Some(_) => format!("{}; change or restore that document first", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+
+    /// Two documents of one restore are to have the same value of the unique key of this number.
+    pub(super) fn of_rivals(unique_keys: &[Vec<KeyPath>], number: usize, wanted: &UniqueValues, other: &str) -> Self {
+        let paths = unique_keys.get(number).map(|paths| display_key_paths(paths)).unwrap_or_default();
+        let values = wanted.get(number).map(|values| display(values)).unwrap_or_default();
+        Self {
+            reason: format!(
+                "unique key {paths}: document {other:?} of this restore is to have the same value, {values}"
+            ),
+            holder: None,
+        }
+    }
+}
+
+fn display(values: &[Value]) -> String {
+    values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Why unique keys refuse a document: one refusal for each document of the partition key value that has a value of it. One without a
+/// holder if none is found; none when the container has no unique keys.
 ///
 /// # Errors
 /// When the container cannot be read.
-pub(super) async fn unique_key_conflict(
+pub(super) async fn refusals(
     container: &Container,
     key: &Key,
     id: &str,
     document: &Value,
-) -> Result<Option<String>, Error> {
+) -> Result<Vec<Refusal>, Error> {
     let unique_keys = &container.definition().unique_keys;
-    for paths in unique_keys {
+    let mut refusals = Vec::new();
+    for (paths, values) in unique_keys.iter().zip(unique_values(unique_keys, document)) {
         let mut parameters = Map::from_iter([("@id".to_owned(), json!(id))]);
         let mut conditions = vec!["c.id != @id".to_owned()];
-        let mut values = Vec::new();
-        for (number, path) in paths.iter().enumerate() {
-            let value = path.of(document).cloned().unwrap_or_default();
-            values.push(value.to_string());
+        for (number, (path, value)) in paths.iter().zip(&values).enumerate() {
             let property = format!("c{}", path.query_property());
             // A missing value is the same as null.
             conditions.push(if value.is_null() {
                 format!("(NOT IS_DEFINED({property}) OR IS_NULL({property}))")
             } else {
-                parameters.insert(format!("@value{number}"), value);
+                parameters.insert(format!("@value{number}"), value.clone());
                 format!("{property} = @value{number}")
             });
         }
         let query = format!("SELECT VALUE c.id FROM c WHERE {}", conditions.join(" AND "));
         let mut others = container.select_few::<String>(&query, &parameters, Some(key), 1).await?;
         if let Some(other) = others.try_next().await? {
-            let (paths, values) = (display_key_paths(paths), values.join(", "));
-            return Ok(Some(format!(
-                "unique key {paths}: document {other:?} of the same partition key has the same value, {values}; change that \
-                 document first"
-            )));
+            let (paths, values) = (display_key_paths(paths), display(&values));
+            refusals.push(Refusal {
+                reason: format!(
+                    "unique key {paths}: document {other:?} of the same partition key has the same value, {values}"
+                ),
+                holder: Some(other),
+            });
         }
     }
-    let all: Vec<String> = unique_keys.iter().map(|paths| display_key_paths(paths)).collect();
-    Ok((!all.is_empty()).then(|| format!("a unique key of the container refuses it: {}", all.join("; "))))
+    if refusals.is_empty() && !unique_keys.is_empty() {
+        let all: Vec<String> = unique_keys.iter().map(|paths| display_key_paths(paths)).collect();
+        let reason = format!("a unique key of the container refuses it: {}", all.join("; "));
+        refusals.push(Refusal { reason, holder: None });
+    }
+    Ok(refusals)
 }

@@ -15,7 +15,7 @@ use super::backup_files::Bodies;
 use super::planned_item::{Action, PlannedItem};
 use super::restores::Restores;
 use super::stamp::{Body, Comparison};
-use super::unique_keys::unique_key_conflict;
+use super::unique_keys::{Refusal, refusals};
 
 /// The number of versions that are usually stored after the one that was deleted.
 const EXPECTED_SINCE: usize = 10;
@@ -51,8 +51,8 @@ enum Outcome {
     AlreadyDone,
     /// Not written, for this reason.
     Conflict(String),
-    /// Not written, because this unique key refuses it.
-    RefusedByUniqueKey(String),
+    /// Not written, because a unique key refuses it.
+    RefusedByUniqueKey(Refusal),
 }
 
 /// An item with its outcome, and the request units.
@@ -64,8 +64,9 @@ fn concluded(mut item: PlannedItem, outcome: Result<Outcome, Error>) -> (Planned
         }
         Ok(Outcome::AlreadyDone) => (Action::Unchanged, "another writer has already made the same change".to_owned()),
         Ok(Outcome::Conflict(message)) => (Action::Conflict, message),
-        Ok(Outcome::RefusedByUniqueKey(message)) => {
-            item.is_refused_by_unique_key = true;
+        Ok(Outcome::RefusedByUniqueKey(refusal)) => {
+            let message = refusal.message();
+            item.refusal = Some(refusal);
             (Action::Conflict, message)
         }
         Err(error) => (Action::Failed, error.to_string()),
@@ -159,19 +160,16 @@ impl DocumentWriter<'_> {
                     }
                     let may_be_unique_key = error.kind() == ErrorKind::Conflict && live.is_some() == replaced.is_some();
                     if let Some(body) = body.as_ref().filter(|_| may_be_unique_key)
-                        && let Some(message) = self.unique_key_conflict(&key, &name, body.document()).await?
+                        && let Some(refusal) = self.refusals(&key, &name.id, body.document()).await?.into_iter().next()
                     {
-                        return Ok(Outcome::RefusedByUniqueKey(message));
+                        return Ok(Outcome::RefusedByUniqueKey(refusal));
                     }
                     if !self.force || attempt == FORCED_ATTEMPTS {
                         return Ok(Outcome::Conflict(changed(live.as_ref())));
                     }
                 }
                 Err(error) if body.as_mut().is_some_and(|body| body.leave_out_stamp(&error)) => {
-                    let fields: Vec<&str> = self.restores.stamp_fields().collect();
-                    let them = if fields.len() == 1 { "it" } else { "them" };
-                    let message =
-                        format!("written without {}: with {them} the document is too large", fields.join(" and "));
+                    let message = self.restores.left_out_stamp_message();
                     item.message =
                         Some(item.message.take().map_or(message.clone(), |first| format!("{first}; {message}")));
                 }
@@ -364,14 +362,9 @@ impl DocumentWriter<'_> {
         }
     }
 
-    /// Says that a unique key of the container refuses a document; `None` if the container has none.
-    async fn unique_key_conflict(
-        &self,
-        key: &Key,
-        name: &DocumentName,
-        document: &Value,
-    ) -> Result<Option<String>, Error> {
-        retry(self.deadline, || unique_key_conflict(self.container, key, &name.id, document)).await
+    /// See [`refusals`].
+    pub(super) async fn refusals(&self, key: &Key, id: &str, document: &Value) -> Result<Vec<Refusal>, Error> {
+        retry(self.deadline, || refusals(self.container, key, id, document)).await
     }
 }
 
@@ -380,7 +373,7 @@ fn is_changed(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::Conflict | ErrorKind::NotFound)
 }
 
-fn changed(live: Option<&Version>) -> String {
+pub(super) fn changed(live: Option<&Version>) -> String {
     match live {
         Some(live) => format!("it has changed since the plan; its live version is {}", live.id),
         None => "it was deleted since the plan".to_owned(),

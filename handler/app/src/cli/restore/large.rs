@@ -67,11 +67,7 @@ pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArg
         } else if view.record.state == JobState::Planned && counts.writes() > 0 {
             print_line(&format!("To execute this plan: changefeed restore execute {}", record.id))?;
         }
-        return Ok(match view.record.state {
-            _ if view.message.is_some() => Exit::Found,
-            JobState::Planned => Exit::of_plan(&counts),
-            ended => Exit::of_job(ended),
-        });
+        return Ok(exit_of(&view));
     }
     confirm(&question(&counts), "nothing was written")?;
     let record = service.changefeed.restores.execute_plan(&record.id).await?;
@@ -101,7 +97,7 @@ pub async fn finish(service: &Service, id: &str, output: Output) -> Result<Exit>
         return Ok(Exit::Failed);
     }
     let view = service.changefeed.restores.show(id).await?;
-    let exit = if view.message.is_some() { Exit::Found } else { Exit::of_job(view.record.state) };
+    let exit = exit_of(&view);
     if output == Output::Json {
         print_json(&view)?;
         return Ok(exit);
@@ -119,6 +115,15 @@ pub async fn finish(service: &Service, id: &str, output: Output) -> Result<Exit>
         print_line(&format!("To undo it: changefeed restore undo {}", record.id))?;
     }
     Ok(exit)
+}
+
+/// The exit of a command that ends with a restore: that of a plan is what its execution would end with.
+pub fn exit_of(view: &RestoreView) -> Exit {
+    match view.record.state {
+        _ if view.message.is_some() => Exit::Found,
+        JobState::Planned => Exit::of_plan(&view.record.counts),
+        state => Exit::of_job(state),
+    }
 }
 
 fn print_messages(view: &RestoreView) -> Result<()> {

@@ -16,7 +16,7 @@ pub use self::arguments::RestoreCommand;
 use self::arguments::{FilterOnArgument, RestoreArguments};
 use self::items::{print_items, summary};
 pub use self::large::{Large, run_large};
-use self::large::{execute_stored_plan, finish, follow_to_end, print_all_items, print_unwritten, show};
+use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_all_items, print_unwritten, show};
 use super::confirm::confirm;
 use super::execution_arguments::ExecutionArguments;
 use super::exit_code::{Exit, UsageError};
@@ -88,7 +88,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             if *follow && output.output == Output::Table && view.continuation.is_some() {
                 print_unwritten(service, &view.record).await?;
             }
-            Ok(if *follow { Exit::of_job(view.record.state) } else { Exit::Done })
+            Ok(if *follow { exit_of(&view) } else { Exit::Done })
         }
         RestoreCommand::Items { id, output } => {
             print_all_items(service, id, output.output).await?;
