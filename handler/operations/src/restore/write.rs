@@ -22,7 +22,9 @@ const EXPECTED_SINCE: usize = 10;
 /// Attempts of a forced write while other writers change the document.
 const FORCED_ATTEMPTS: usize = 5;
 /// How long a restore that has deleted a document may take to record it.
-const RECORDING: Duration = Duration::from_millis(500);
+const RECORDING: Duration = Duration::from_secs(2);
+/// How often it is looked for.
+const RECORDING_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Writes the documents of a restore.
 pub(super) struct DocumentWriter<'a> {
@@ -279,12 +281,14 @@ impl DocumentWriter<'_> {
     /// The recorded removal of a version by a restore, preferably by this one. A restore that has just deleted the document may be
     /// about to record that.
     async fn removal(&self, name: &DocumentName, removed: &Version) -> Result<Option<VersionId>, Error> {
-        let recorded = self.recorded_removal(name, removed).await?;
-        if recorded.is_some() {
-            return Ok(recorded);
+        let end = Instant::now() + RECORDING;
+        loop {
+            let recorded = self.recorded_removal(name, removed).await?;
+            if recorded.is_some() || Instant::now() >= end {
+                return Ok(recorded);
+            }
+            tokio::time::sleep(RECORDING_INTERVAL).await;
         }
-        tokio::time::sleep(RECORDING).await;
-        self.recorded_removal(name, removed).await
     }
 
     async fn recorded_removal(&self, name: &DocumentName, removed: &Version) -> Result<Option<VersionId>, Error> {
