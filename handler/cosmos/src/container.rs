@@ -54,8 +54,12 @@ pub struct Stored {
     /// The logical sequence number of the write. Of an item that was read by a batch, the newest number of its partition then, which
     /// orders the versions of the item in the same way.
     pub lsn: Option<i64>,
-    _compared: (),
+    _compared: Compared,
 }
+
+/// Shows that an item has the id that was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Compared;
 
 impl std::fmt::Debug for Container {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -146,7 +150,7 @@ impl Container {
             let message = format!("the service returned item {}", document["id"]);
             return Err(Error::corrupt(self.action_on("reading", id), message));
         }
-        Ok(Stored { document, lsn, _compared: () })
+        Ok(Stored { document, lsn, _compared: Compared })
     }
 
     /// Replaces an item that still has this etag.
