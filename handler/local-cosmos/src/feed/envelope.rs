@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::entry::Entry;
-use crate::key_path::segments;
-use crate::version_log::{Change, Removal, Version};
+use crate::partition_key::{KeyPath, KeyValues};
+use crate::store::{Change, Entry, Removal, Version};
 
 /// A page of LatestVersion mode. `enveloped` if the client supports the envelope.
 pub(crate) fn latest_versions(rid: &str, entries: &[Arc<Entry>], enveloped: bool) -> Vec<u8> {
@@ -18,8 +17,10 @@ pub(crate) fn latest_versions(rid: &str, entries: &[Arc<Entry>], enveloped: bool
         if enveloped {
             body.extend_from_slice(b"{\"current\":");
         }
+        let own = entry.has_own_lsn.then(|| without_lsn(&entry.body));
         // The stored object, with the feed's property inserted before the closing brace.
-        let open = entry.body.strip_suffix(b"}").unwrap_or(&entry.body);
+        let stored = own.as_deref().unwrap_or(&entry.body);
+        let open = stored.strip_suffix(b"}").unwrap_or(stored);
         body.extend_from_slice(open);
         body.extend_from_slice(format!(",\"_lsn\":{}}}", entry.lsn).as_bytes());
         if enveloped {

@@ -10,17 +10,14 @@
 
 use chrono::DateTime;
 
-use crate::change_log::Start;
-use crate::container::{Container, Definition};
-use crate::emulator::Emulator;
-use crate::entry::KeyRange;
-use crate::envelope;
+use super::envelope;
+use crate::charges;
+use crate::container::Container;
 use crate::incoming::Incoming;
+use crate::requested_range::requested_range;
 use crate::limits::{DEFAULT_CHANGE_FEED_ITEMS, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
-use crate::operation::ContainerName;
-use crate::page::PageLimit;
-use crate::partitions::{PartitionKeyRange, gone, in_transition};
 use crate::reply::{Reply, header};
+use crate::store::{Contents, KeyRange, PageLimit, Partition, Start};
 
 /// Bytes of a page that are reserved for the JSON around the items.
 const ENVELOPE_BYTES: usize = 64 * 1024;
@@ -45,44 +42,37 @@ enum VersionStart {
 }
 
 /// Answers a request for a page.
-pub(crate) async fn read(
-    emulator: &Emulator,
-    name: &ContainerName,
-    container: &Container,
-    incoming: &Incoming,
-) -> Reply {
-    let _topology = container.topology.read().await;
-    let partitions = container.partitions(emulator, name).await;
-    let definition = container.definition();
-    let range = match requested_range(&definition, &partitions, incoming) {
+pub(crate) fn read(container: &Container, incoming: &Incoming) -> Reply {
+    let contents = container.store().read();
+    let range = match requested_range(container, &contents, incoming) {
         Ok(range) => range,
         Err(reply) => return reply,
     };
-    let overlapping: Vec<_> = partitions.iter().filter(|partition| partition.range().overlaps(&range)).collect();
-    if overlapping.iter().any(|partition| container.is_in_transition(&partition.id)) {
-        return in_transition();
+    let overlapping: Vec<&Partition> = contents.overlapping(&range).map(|(_, partition)| partition).collect();
+    if let [partition] = overlapping.as_slice()
+        && let Some(refusal) = container.session_refusal(contents.ranges(), partition, incoming)
+    {
+        return refusal;
     }
     let found = if is_full_fidelity(incoming) {
         version_start(incoming, overlapping.len())
-            .and_then(|start| all_versions(container, &definition, &range, &start, incoming))
+            .and_then(|start| all_versions(container, &contents, &range, &start, incoming))
     } else {
-        requested_start(incoming).map(|start| latest_versions(container, &definition, &range, start, incoming))
+        requested_start(incoming).map(|start| latest_versions(container, &contents, &range, start, incoming))
     };
     let found = match found {
         Ok(found) => found,
         Err(reply) => return reply,
     };
 
-    let mut reply = Reply::new(if found.entries == 0 { 304 } else { 200 })
+    let units = charges::change_feed(found.entries, found.body.len());
+    let mut reply = container
+        .reply(if found.entries == 0 { 304 } else { 200 })
         .with(header::ETAG, &found.etag)
         .with(header::ITEM_COUNT, found.entries.to_string())
-        // About what the service charges: 2 a call and 1 a document.
-        .with(header::REQUEST_CHARGE, format!("{}", 2 + found.entries));
+        .with(header::REQUEST_CHARGE, charge(units));
     if let [partition] = overlapping.as_slice() {
-        reply = reply.with(header::PARTITION_KEY_RANGE_ID, &partition.id);
-        if let Some(token) = container.session_token(emulator, name, &partition.id).await {
-            reply = reply.with(header::SESSION_TOKEN, token);
-        }
+        reply = Position::of(partition).add_to(reply);
     }
     reply.body = found.body;
     reply
@@ -94,46 +84,41 @@ fn is_full_fidelity(incoming: &Incoming) -> bool {
 
 fn latest_versions(
     container: &Container,
-    definition: &Definition,
+    contents: &Contents,
     range: &KeyRange,
     start: Start,
     incoming: &Incoming,
 ) -> Found {
-    let page = container.log().page(range, start, limit(incoming));
+    let page = contents.log().page(range, start, limit(incoming));
     let enveloped = incoming.header("x-ms-cosmos-changefeed-wire-format-version").is_some();
     let body = match page.entries.as_slice() {
         [] => Vec::new(),
-        entries => envelope::latest_versions(&definition.rid, entries, enveloped),
+        entries => envelope::latest_versions(&container.rid.to_string(), entries, enveloped),
     };
     Found { entries: page.entries.len(), etag: format!("\"{}\"", page.next), body }
 }
 
 fn all_versions(
     container: &Container,
-    definition: &Definition,
+    contents: &Contents,
     range: &KeyRange,
     start: &VersionStart,
     incoming: &Incoming,
 ) -> Result<Found, Reply> {
-    let page = {
-        let log = container.log();
-        let versions = log.versions();
-        let after = match start {
-            VersionStart::Now => Ok(versions.last()),
-            VersionStart::AfterNumber(number) => Ok(*number),
-            VersionStart::AfterLsn(lsn) => versions.number_of_lsn(range, *lsn),
-        };
-        after.and_then(|after| versions.page(range, after, limit(incoming)))
+    let versions = contents.log().versions();
+    let after = match start {
+        VersionStart::Now => Ok(versions.last()),
+        VersionStart::AfterNumber(number) => Ok(*number),
+        VersionStart::AfterLsn(lsn) => versions.number_of_lsn(range, *lsn),
     };
-    let Ok(page) = page else {
+    let Ok(page) = after.and_then(|after| versions.page(range, after, limit(incoming))) else {
         return Err(bad_request(
             "The continuation is older than the retention window of AllVersionsAndDeletes mode.".into(),
         ));
     };
-    let paths: Vec<String> = definition.partition_key.paths().iter().map(|path| path.to_string()).collect();
     let body = match page.entries.as_slice() {
         [] => Vec::new(),
-        versions => envelope::all_versions(&definition.rid, versions, &paths),
+        versions => envelope::all_versions(&container.rid.to_string(), versions, container.key().paths()),
     };
     Ok(Found { entries: page.entries.len(), etag: format!("\"{POSITION_MARK}{}\"", page.next), body })
 }
@@ -178,30 +163,6 @@ fn limit(incoming: &Incoming) -> PageLimit {
     let asked: Option<usize> = incoming.header("x-ms-max-item-count").and_then(|count| count.trim().parse().ok());
     let items = asked.filter(|count| *count > 0).unwrap_or(DEFAULT_CHANGE_FEED_ITEMS).min(MAX_PAGE_ITEMS);
     PageLimit { items, bytes: MAX_PAGE_BYTES - ENVELOPE_BYTES }
-}
-
-fn requested_range(
-    definition: &Definition,
-    partitions: &[PartitionKeyRange],
-    incoming: &Incoming,
-) -> Result<KeyRange, Reply> {
-    let mut range = match incoming.header(header::PARTITION_KEY_RANGE_ID) {
-        Some(id) => {
-            let partition = partitions.iter().find(|partition| partition.id == id);
-            partition.map(PartitionKeyRange::range).ok_or_else(|| gone(id))?
-        }
-        None => KeyRange::all(),
-    };
-    if let Some(key) = incoming.header(header::PARTITION_KEY).filter(|key| *key != "[]") {
-        range = definition.key_range(key).map_err(bad_request)?;
-    }
-    if let Some(min) = incoming.header("x-ms-start-epk") {
-        range.min = range.min.max(min.to_uppercase());
-    }
-    if let Some(max) = incoming.header("x-ms-end-epk") {
-        range.max = range.max.min(max.to_uppercase());
-    }
-    Ok(range)
 }
 
 fn requested_start(incoming: &Incoming) -> Result<Start, Reply> {

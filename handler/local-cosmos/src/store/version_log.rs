@@ -2,14 +2,15 @@
 //!
 //! The log holds the versions of the retention window, up to a limit of memory. Older versions are discarded, and positions
 //! before them are refused because the versions that follow are no longer known. Positions are numbers across the container,
-//! as in the [change log](crate::change_log), and remain valid after splits and merges.
+//! as in the [change log](super::change_log), and remain valid after splits and merges.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::entry::{Entry, KeyRange};
+use super::entry::{Entry, KeyRange};
 use crate::limits::MAX_VERSION_LOG_BYTES;
-use crate::page::{Candidate, Page, PageLimit};
+use crate::partition_key::EffectiveKey;
+use super::page::{Candidate, Page, PageLimit};
 
 /// One write of one item.
 #[derive(Debug)]
@@ -31,11 +32,10 @@ pub(crate) enum Change {
 /// The delete or expiry of an item.
 #[derive(Clone, Debug)]
 pub(crate) struct Removal {
-    /// The item's effective partition key, in hexadecimal digits.
-    pub epk: String,
-    pub id: String,
+    pub epk: EffectiveKey,
+    pub id: Box<str>,
     /// The partition key as the request header has it: a JSON array.
-    pub key: String,
+    pub key: Box<str>,
     /// Seconds since 1970.
     pub ts: i64,
     pub lsn: u64,
@@ -44,7 +44,7 @@ pub(crate) struct Removal {
 }
 
 impl Version {
-    fn epk(&self) -> &str {
+    fn epk(&self) -> &EffectiveKey {
         match &self.change {
             Change::Created(entry) | Change::Replaced(entry) => &entry.epk,
             Change::Deleted(removal) => &removal.epk,
@@ -81,7 +81,7 @@ pub(crate) struct VersionLog {
     bytes: usize,
     last_transaction: u64,
     /// The newest sequence number that was discarded of each effective partition key.
-    discarded_lsns: HashMap<String, u64>,
+    discarded_lsns: HashMap<EffectiveKey, u64>,
 }
 
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl VersionLog {
         if let Some(oldest) = &oldest {
             self.bytes -= oldest.version.bytes();
             self.discarded += 1;
-            self.discarded_lsns.insert(oldest.version.epk().to_owned(), oldest.version.lsn());
+            self.discarded_lsns.insert(oldest.version.epk().clone(), oldest.version.lsn());
         }
         oldest.is_some()
     }
@@ -161,8 +161,12 @@ mod tests {
 
     const LIMIT: PageLimit = PageLimit { items: 10, bytes: 100_000 };
 
-    fn deleted(epk: &str, id: &str) -> Version {
-        let removal = Removal { epk: epk.into(), id: id.into(), key: "[]".into(), ts: 0, lsn: 1, is_expired: false };
+    fn epk(hex: &str) -> EffectiveKey {
+        EffectiveKey::from_hex(hex).expect("hexadecimal digits")
+    }
+
+    fn deleted(hex: &str, id: &str) -> Version {
+        let removal = Removal { epk: epk(hex), id: id.into(), key: "[]".into(), ts: 0, lsn: 1, is_expired: false };
         Version { change: Change::Deleted(removal), previous_lsn: None, previous: None }
     }
 
@@ -170,8 +174,8 @@ mod tests {
         page.entries
             .iter()
             .map(|version| match &version.change {
-                Change::Created(entry) | Change::Replaced(entry) => entry.id.as_str(),
-                Change::Deleted(removal) => removal.id.as_str(),
+                Change::Created(entry) | Change::Replaced(entry) => &*entry.id,
+                Change::Deleted(removal) => &*removal.id,
             })
             .collect()
     }
@@ -195,14 +199,14 @@ mod tests {
     #[test]
     fn a_sequence_number_is_a_position_in_its_partition_until_later_versions_are_discarded() {
         let mut log = VersionLog::default();
-        for (time, (epk, lsn)) in [("10", 1), ("50", 1), ("10", 2), ("50", 7), ("10", 5)].into_iter().enumerate() {
-            let mut version = deleted(epk, "a");
+        for (time, (hex, lsn)) in [("10", 1), ("50", 1), ("10", 2), ("50", 7), ("10", 5)].into_iter().enumerate() {
+            let mut version = deleted(hex, "a");
             if let Change::Deleted(removal) = &mut version.change {
                 removal.lsn = lsn;
             }
             log.append(vec![version], time as i64);
         }
-        let low = KeyRange { min: String::new(), max: "40".into() };
+        let low = KeyRange { min: EffectiveKey::MIN, max: epk("40") };
         let numbers = |log: &VersionLog| [0, 1, 2, 4, 5, 9].map(|lsn| log.number_of_lsn(&low, lsn).ok());
         assert_eq!(numbers(&log), [Some(0), Some(2), Some(4), Some(4), Some(5), Some(5)]);
         log.discard_before(3);
@@ -231,7 +235,7 @@ mod tests {
         log.append(vec![deleted("10", "a")], 0);
         log.append(vec![deleted("10", "b"), deleted("50", "x"), deleted("10", "b"), deleted("10", "c")], 0);
         log.append(vec![deleted("10", "d")], 0);
-        let low = KeyRange { min: String::new(), max: "40".into() };
+        let low = KeyRange { min: EffectiveKey::MIN, max: epk("40") };
         let (mut after, mut pages) = (0, Vec::new());
         loop {
             let page = log.page(&low, after, PageLimit { items: 2, ..LIMIT }).expect("known");

@@ -1,0 +1,200 @@
+//! Operations on one item, within a transaction.
+
+use std::sync::Arc;
+
+use query_engine::Query;
+use serde_json::Value;
+
+use super::checks::{NewItem, check_item};
+use crate::charges;
+use crate::etag;
+use crate::partition_key::{EffectiveKey, KeyDefinition, KeyValues};
+use crate::patch::Patch;
+use crate::reply::PARTITION_KEY_MISMATCH;
+use crate::store::{Draft, Entry, Transaction};
+
+/// What a request does with an item.
+#[derive(Debug)]
+pub(crate) enum ItemOperation {
+    Create(NewItem),
+    Upsert(NewItem),
+    /// The id is that of the request.
+    Replace(String, NewItem),
+    Patch(String, Patch),
+    Read(String),
+    Delete(String),
+}
+
+/// The etags that a request requires or excludes.
+#[derive(Debug, Default)]
+pub(crate) struct Conditions {
+    pub if_match: Option<String>,
+    pub if_none_match: Option<String>,
+}
+
+/// The partition key that a request names.
+#[derive(Debug)]
+pub(crate) struct RequestKey {
+    pub values: KeyValues,
+    pub epk: EffectiveKey,
+}
+
+/// An executed operation.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub status: u16,
+    /// The item as it is stored now; `None` if it was deleted.
+    pub entry: Option<Arc<Entry>>,
+    pub charge: f64,
+}
+
+/// An operation that the service refuses.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub status: u16,
+    pub substatus: Option<&'static str>,
+    pub code: &'static str,
+    pub message: String,
+    pub charge: f64,
+}
+
+impl Refused {
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, substatus: None, code, message: message.into(), charge: charges::REFUSED }
+    }
+
+    fn not_found() -> Self {
+        Self::new(404, "NotFound", "Entity with the specified id does not exist in the system.")
+    }
+
+    fn conflict(message: &str) -> Self {
+        Self::new(409, "Conflict", message)
+    }
+
+    fn precondition_failed() -> Self {
+        Self::new(412, "PreconditionFailed", "One of the specified pre-condition is not met")
+    }
+}
+
+/// Executes an operation. Its writes are part of the transaction.
+pub(crate) fn execute(
+    transaction: &mut Transaction<'_>,
+    definition: &KeyDefinition,
+    key: &RequestKey,
+    operation: ItemOperation,
+    conditions: &Conditions,
+) -> Result<Done, Refused> {
+    match operation {
+        ItemOperation::Create(item) => {
+            check_key(definition, key, &item.value)?;
+            match transaction.get(&key.epk, &item.id) {
+                Some(_) => Err(Refused::conflict("Entity with the specified id already exists in the system.")),
+                None => store(transaction, key, item, None),
+            }
+        }
+        ItemOperation::Upsert(item) => {
+            check_key(definition, key, &item.value)?;
+            let existing = transaction.get(&key.epk, &item.id);
+            if let Some(existing) = &existing {
+                check_etag(existing, conditions)?;
+            }
+            store(transaction, key, item, existing)
+        }
+        ItemOperation::Replace(id, item) => {
+            let existing = find(transaction, key, &id, conditions)?;
+            if item.id != id {
+                let message = format!("The id of the item, \"{}\", is not that of the request, \"{id}\".", item.id);
+                return Err(Refused::bad_request(message));
+            }
+            check_key(definition, key, &item.value)?;
+            store(transaction, key, item, Some(existing))
+        }
+        ItemOperation::Patch(id, patch) => {
+            let existing = find(transaction, key, &id, conditions)?;
+            let item = patched(&existing, &patch)?;
+            check_key(definition, key, &item.value)?;
+            store(transaction, key, item, Some(existing))
+        }
+        ItemOperation::Read(id) => {
+            let entry = transaction.get(&key.epk, &id).ok_or_else(Refused::not_found)?;
+            let is_known =
+                conditions.if_none_match.as_ref().is_some_and(|known| etag::matches(known, &entry.etag));
+            let status = if is_known { 304 } else { 200 };
+            Ok(Done { status, charge: charges::read(entry.body.len()), entry: Some(entry) })
+        }
+        ItemOperation::Delete(id) => {
+            let existing = find(transaction, key, &id, conditions)?;
+            transaction.remove(&existing, false);
+            Ok(Done { status: 204, entry: None, charge: charges::delete(existing.body.len()) })
+        }
+    }
+}
+
+/// The item to change, if the request's condition is met.
+fn find(
+    transaction: &Transaction<'_>,
+    key: &RequestKey,
+    id: &str,
+    conditions: &Conditions,
+) -> Result<Arc<Entry>, Refused> {
+    let existing = transaction.get(&key.epk, id).ok_or_else(Refused::not_found)?;
+    check_etag(&existing, conditions)?;
+    Ok(existing)
+}
+
+fn check_etag(existing: &Entry, conditions: &Conditions) -> Result<(), Refused> {
+    match &conditions.if_match {
+        Some(asked) if !etag::matches(asked, &existing.etag) => Err(Refused::precondition_failed()),
+        _ => Ok(()),
+    }
+}
+
+fn check_key(definition: &KeyDefinition, key: &RequestKey, item: &Value) -> Result<(), Refused> {
+    let values = definition.values_of(item).map_err(Refused::bad_request)?;
+    if values == key.values {
+        return Ok(());
+    }
+    let message = "PartitionKey extracted from document doesn't match the one specified in the header.";
+    Err(Refused { substatus: Some(PARTITION_KEY_MISMATCH), ..Refused::bad_request(message) })
+}
+
+fn store(
+    transaction: &mut Transaction<'_>,
+    key: &RequestKey,
+    item: NewItem,
+    existing: Option<Arc<Entry>>,
+) -> Result<Done, Refused> {
+    let draft = Draft {
+        epk: key.epk.clone(),
+        key: key.values.to_header().into(),
+        id: item.id.into(),
+        ttl: item.ttl,
+        item: item.value,
+    };
+    let Ok(entry) = transaction.put(draft) else {
+        return Err(Refused::conflict("Unique index constraint violation."));
+    };
+    let (status, charge) = match existing {
+        Some(existing) => (200, charges::replace(existing.body.len(), entry.body.len())),
+        None => (201, charges::create(entry.body.len())),
+    };
+    Ok(Done { status, entry: Some(entry), charge })
+}
+
+fn patched(existing: &Entry, patch: &Patch) -> Result<NewItem, Refused> {
+    let mut item: Value = serde_json::from_slice(&existing.body)
+        .map_err(|error| Refused::new(500, "InternalServerError", format!("The stored item is damaged: {error}")))?;
+    if let Some(condition) = &patch.condition {
+        let condition = Query::parse_condition(condition).map_err(|error| Refused::bad_request(error.to_string()))?;
+        let is_met = condition.is_met(&item).map_err(|error| Refused::bad_request(error.to_string()))?;
+        if !is_met {
+            return Err(Refused::precondition_failed());
+        }
+    }
+    patch.apply(&mut item).map_err(|error| Refused::bad_request(error.to_string()))?;
+    check_item(item).map_err(Refused::bad_request)
+}

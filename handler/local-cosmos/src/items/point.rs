@@ -1,0 +1,68 @@
+//! Requests for one item: create, upsert, replace, patch, read and delete.
+
+use super::checks::{check_id, parse_item, text_body};
+use super::operation::{Conditions, Done, ItemOperation, Refused, RequestKey, execute as execute_operation};
+use super::reply::{Position, done, refused};
+use crate::container::Container;
+use crate::incoming::Incoming;
+use crate::operation::Action;
+use crate::patch::Patch;
+use crate::reply::Reply;
+
+/// Executes a request. `id` is that of the path; a create or upsert has none. `now` is in milliseconds since 1970.
+pub(crate) fn execute(container: &Container, action: Action, id: Option<String>, incoming: &Incoming, now: i64) -> Reply {
+    let (operation, key) = match request(container, action, id, incoming) {
+        Ok(request) => request,
+        Err(error) => return refused(container, &error, None),
+    };
+    let conditions = Conditions {
+        if_match: incoming.header("if-match").map(str::to_owned),
+        if_none_match: incoming.header("if-none-match").map(str::to_owned),
+    };
+    let definition = container.key();
+    let mut contents = container.store().write();
+    let partition = contents.partition_of(&key.epk);
+    if let Some(refusal) = container.session_refusal(contents.ranges(), partition, incoming) {
+        return refusal;
+    }
+    let mut transaction = contents.begin(&key.epk, now);
+    let result = execute_operation(&mut transaction, &definition, &key, operation, &conditions);
+    if result.is_ok() {
+        transaction.commit();
+    } else {
+        drop(transaction);
+    }
+    let partition = contents.partition_of(&key.epk);
+    let position = Position { partition: partition.id.clone(), lsn: partition.lsn };
+    match result {
+        Ok(result) => done(container, &position, &result, action == Action::Read || incoming.wants_item()),
+        Err(error) => refused(container, &error, Some(&position)),
+    }
+}
+
+fn request(
+    container: &Container,
+    action: Action,
+    id: Option<String>,
+    incoming: &Incoming,
+) -> Result<(ItemOperation, RequestKey), Refused> {
+    let item = || parse_item(&incoming.body).map_err(Refused::bad_request);
+    let id = || {
+        let id = id.clone().unwrap_or_default();
+        check_id(&id).map_err(Refused::bad_request)?;
+        Ok(id)
+    };
+    let operation = match action {
+        Action::Create => ItemOperation::Create(item()?),
+        Action::Upsert => ItemOperation::Upsert(item()?),
+        Action::Replace => ItemOperation::Replace(id()?, item()?),
+        Action::Patch => {
+            let body = text_body(&incoming.body).map_err(Refused::bad_request)?;
+            ItemOperation::Patch(id()?, Patch::parse(&body).map_err(Refused::bad_request)?)
+        }
+        Action::Delete => ItemOperation::Delete(id()?),
+        _ => ItemOperation::Read(id()?),
+    };
+    let key = container.request_key(incoming, &operation)?;
+    Ok((operation, key))
+}

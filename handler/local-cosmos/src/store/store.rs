@@ -1,0 +1,238 @@
+//! The items of one container, behind one lock.
+//!
+//! The races to mind: a position in the log is taken and its write committed under the same exclusive lock, so that a reader of
+//! the change feed never sees a later write before an earlier one. A split or merge replaces partitions under that lock too.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+use super::change_log::ChangeLog;
+use super::entry::{Entry, KeyRange};
+use super::partition::Partition;
+use super::transaction::{Draft, Transaction};
+use super::unique_keys::UniqueKeys;
+use crate::etag::new_etag;
+use crate::partition_key::EffectiveKey;
+use crate::resources::{ContainerId, Range, Ranges};
+
+/// Properties that the service sets.
+pub(crate) const SYSTEM_PROPERTIES: [&str; 5] = ["_rid", "_self", "_etag", "_attachments", "_ts"];
+
+/// The items of a container.
+#[derive(Debug)]
+pub(crate) struct Store {
+    contents: RwLock<Contents>,
+    /// The partitions that are being split or merged.
+    transitions: watch::Sender<BTreeSet<String>>,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    pub(super) rid: ContainerId,
+    ranges: Ranges,
+    /// In the order of their keys, one for each current range.
+    pub(super) partitions: Vec<Partition>,
+    last_document: u64,
+    pub(super) log: ChangeLog,
+    pub(super) unique_keys: UniqueKeys,
+    pub(super) default_ttl: Option<i64>,
+}
+
+/// Partitions that are being split or merged, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Transition<'s> {
+    store: &'s Store,
+    partitions: Vec<String>,
+}
+
+impl Store {
+    pub(crate) fn new(rid: ContainerId, ranges: Ranges, unique_keys: UniqueKeys, default_ttl: Option<i64>) -> Self {
+        let partitions = ranges.current().map(|range| Partition::new(range.id.clone(), key_range(range), 0)).collect();
+        let contents = Contents {
+            rid,
+            ranges,
+            partitions,
+            last_document: 0,
+            log: ChangeLog::default(),
+            unique_keys,
+            default_ttl,
+        };
+        Self { contents: RwLock::new(contents), transitions: watch::Sender::default() }
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Contents> {
+        self.contents.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Contents> {
+        self.contents.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks partitions as being split or merged; `None` if others are.
+    pub(crate) fn begin_transition(&self, partitions: Vec<String>) -> Option<Transition<'_>> {
+        let mut is_first = false;
+        self.transitions.send_modify(|current| {
+            is_first = current.is_empty();
+            if is_first {
+                current.extend(partitions.iter().cloned());
+            }
+        });
+        is_first.then_some(Transition { store: self, partitions })
+    }
+
+    /// Waits until no partition of this part of the key space is being split or merged.
+    pub(crate) async fn settled(&self, range: &KeyRange) {
+        if self.transitions.borrow().is_empty() {
+            return;
+        }
+        let is_settled = |current: &BTreeSet<String>| {
+            let contents = self.read();
+            let mut overlapping = contents.overlapping(range).map(|(_, partition)| &partition.id);
+            overlapping.all(|id| !current.contains(id))
+        };
+        // The sender lives as long as this store.
+        drop(self.transitions.subscribe().wait_for(is_settled).await);
+    }
+}
+
+impl Drop for Transition<'_> {
+    fn drop(&mut self) {
+        self.store.transitions.send_modify(|current| current.retain(|partition| !self.partitions.contains(partition)));
+    }
+}
+
+impl Contents {
+    pub(crate) fn ranges(&self) -> &Ranges {
+        &self.ranges
+    }
+
+    pub(crate) fn partitions(&self) -> &[Partition] {
+        &self.partitions
+    }
+
+    pub(crate) fn log(&self) -> &ChangeLog {
+        &self.log
+    }
+
+    pub(crate) fn log_mut(&mut self) -> &mut ChangeLog {
+        &mut self.log
+    }
+
+    /// The number of items.
+    pub(crate) fn len(&self) -> usize {
+        self.partitions.iter().map(Partition::len).sum()
+    }
+
+    /// The index of the partition that has a key.
+    pub(crate) fn index_of(&self, epk: &EffectiveKey) -> usize {
+        self.partitions.partition_point(|partition| partition.range.min <= *epk).saturating_sub(1)
+    }
+
+    /// The partition that has a key.
+    pub(crate) fn partition_of(&self, epk: &EffectiveKey) -> &Partition {
+        &self.partitions[self.index_of(epk)]
+    }
+
+    /// The partitions that have keys of a range, with their indexes.
+    pub(crate) fn overlapping<'c>(&'c self, range: &KeyRange) -> impl Iterator<Item = (usize, &'c Partition)> + use<'c> {
+        let range = range.clone();
+        self.partitions.iter().enumerate().filter(move |(_, partition)| partition.range.overlaps(&range))
+    }
+
+    /// Begins a transaction in the partition that has a key. `now` is in milliseconds since 1970.
+    pub(crate) fn begin(&mut self, epk: &EffectiveKey, now: i64) -> Transaction<'_> {
+        let partition = self.index_of(epk);
+        Transaction::new(self, partition, now)
+    }
+
+    /// Sets the time to live of items without one of their own.
+    pub(crate) fn set_default_ttl(&mut self, default_ttl: Option<i64>) {
+        self.default_ttl = default_ttl;
+        self.log.set_default_ttl(default_ttl);
+    }
+
+    /// Removes the selected items whose time to live has expired at `until` (seconds since 1970), and returns their number. `now` is
+    /// in milliseconds.
+    pub(crate) fn expire(&mut self, until: i64, now: i64, is_selected: impl Fn(&Entry) -> bool) -> usize {
+        let expired: Vec<Arc<Entry>> =
+            self.log.expired(until).into_iter().filter(|entry| is_selected(entry)).collect();
+        for entry in &expired {
+            let mut transaction = self.begin(&entry.epk, now);
+            transaction.remove(entry, true);
+            transaction.commit();
+        }
+        expired.len()
+    }
+
+    /// Splits a partition in the middle of its range. Returns the new partitions' ids; `None` if it does not exist or is too small.
+    pub(crate) fn split(&mut self, id: &str) -> Option<Vec<String>> {
+        let children = self.ranges.split(id)?;
+        Some(self.replace(&[id.to_owned()], children))
+    }
+
+    /// Merges two adjacent partitions. Returns the new partition's id; `None` if they are not adjacent.
+    pub(crate) fn merge(&mut self, one: &str, other: &str) -> Option<Vec<String>> {
+        let child = self.ranges.merge(one, other)?;
+        Some(self.replace(&[one.to_owned(), other.to_owned()], vec![child]))
+    }
+
+    /// The numbers of the new partitions continue above those of the old ones.
+    fn replace(&mut self, parents: &[String], children: Vec<Range>) -> Vec<String> {
+        let is_parent = |partition: &Partition| parents.contains(&partition.id);
+        let (old, remaining): (Vec<_>, Vec<_>) = self.partitions.drain(..).partition(is_parent);
+        let lsn = old.iter().map(|partition| partition.lsn).max().unwrap_or_default() + 1;
+        let ids = children.iter().map(|range| range.id.clone()).collect();
+        let new = children.iter().map(|range| Partition::new(range.id.clone(), key_range(range), lsn));
+        self.partitions = remaining.into_iter().chain(new).collect();
+        self.partitions.sort_by(|one, other| one.range.min.cmp(&other.range.min));
+        for entry in old.into_iter().flat_map(Partition::into_items) {
+            let index = self.index_of(&entry.epk);
+            self.partitions[index].insert(entry);
+        }
+        ids
+    }
+
+    /// The entry of an item, with its system properties.
+    pub(super) fn entry(&mut self, draft: Draft, previous: Option<&Entry>, lsn: u64, now: i64) -> Entry {
+        let document = previous.map_or_else(
+            || {
+                self.last_document += 1;
+                self.last_document
+            },
+            |previous| previous.document,
+        );
+        let ts = now.div_euclid(1000);
+        let etag = new_etag(ts);
+        let rid = self.rid.document(document);
+        let mut item = if let Value::Object(item) = draft.item { item } else { Map::new() };
+        for name in SYSTEM_PROPERTIES {
+            item.shift_remove(name);
+        }
+        item.insert("_rid".into(), json!(rid));
+        item.insert("_self".into(), json!(self.rid.document_link(&rid)));
+        item.insert("_etag".into(), json!(etag));
+        item.insert("_attachments".into(), json!("attachments/"));
+        item.insert("_ts".into(), json!(ts));
+        Entry {
+            document,
+            position: self.log.next(),
+            epk: draft.epk,
+            id: draft.id,
+            key: draft.key,
+            etag: etag.into(),
+            ts,
+            ttl: draft.ttl,
+            lsn,
+            has_own_lsn: item.contains_key("_lsn"),
+            body: Value::Object(item).to_string().into_bytes().into(),
+        }
+    }
+}
+
+fn key_range(range: &Range) -> KeyRange {
+    KeyRange { min: EffectiveKey::from(range.min.as_str()), max: EffectiveKey::from(range.max.as_str()) }
+}
