@@ -16,7 +16,8 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("local-host", "local-host", &["processor", "loopback"]),
     ("processor", "changefeed-processor", &["cosmos"]),
     ("cosmos", "changefeed-cosmos", &["query-depth"]),
-    ("local-cosmos", "local-cosmos", &["loopback", "query-depth"]),
+    ("local-cosmos", "local-cosmos", &["hybrid-row", "loopback", "query-depth"]),
+    ("hybrid-row", "hybrid-row", &[]),
     ("loopback", "loopback", &[]),
     ("query-depth", "query-depth", &[]),
 ];
