@@ -7,11 +7,11 @@ use crate::budget::Budget;
 use crate::incoming::Incoming;
 use crate::index_policy::IndexPolicy;
 use crate::items::{ItemOperation, Refused, RequestKey};
-use crate::partition_key::{KeyDefinition, KeyValues};
+use crate::partition_key::{EffectiveKey, GivenKey, KeyDefinition, KeyRange, KeyValue};
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::resources::{ContainerDefinition, ContainerId, Ranges};
 use crate::session_token::SessionToken;
-use crate::store::{KeyRange, Partition, Store, UniqueKeys};
+use crate::store::{Partition, Store, UniqueKeys};
 
 /// Sub-status of a 404: the items of the session are not there yet.
 const SESSION_NOT_AVAILABLE: &str = "1002";
@@ -92,24 +92,19 @@ impl Container {
         self.error(400, "BadRequest", message).with(header::SUBSTATUS, PARTITION_KEY_MISMATCH)
     }
 
-    /// The partition key in a request's header, with a value for each path; `None` if the request has none. The error is a message for
-    /// the client.
+    /// The complete partition key in a request's header; `None` if the request has none. The error is a message for the client.
     pub(crate) fn key_of_header(&self, incoming: &Incoming) -> Result<Option<RequestKey>, String> {
         incoming.header(header::PARTITION_KEY).filter(|key| *key != "[]").map(|key| self.parse_key(key)).transpose()
     }
 
-    /// A partition key in the form of the header, with a value for each path. The error is a message for the client.
+    /// A complete partition key in the form of the header. The error is a message for the client.
     pub(crate) fn parse_key(&self, key: &str) -> Result<RequestKey, String> {
-        let values = KeyValues::from_header(key)?;
-        if values.len() != self.key.paths().len() {
-            return Err(format!("The partition key {key} does not correspond to the partition key of the container."));
-        }
-        self.key_of(values)
+        Ok(self.key_of(GivenKey::parse(key, &self.key)?.complete(&self.key)?))
     }
 
-    fn key_of(&self, values: KeyValues) -> Result<RequestKey, String> {
-        let epk = self.key.effective_key(&values)?;
-        Ok(RequestKey { values, epk })
+    fn key_of(&self, values: Vec<KeyValue>) -> RequestKey {
+        let epk = EffectiveKey::of(&values, &self.key);
+        RequestKey { values, epk }
     }
 
     /// The partition key of a request for one item: that of the header, or else that of the item.
@@ -122,15 +117,16 @@ impl Container {
         let item = operation.item().ok_or_else(|| {
             Refused::bad_request("PartitionKey value must be supplied for this operation.".to_owned())
         })?;
-        let values = self.key.values_of(item).map_err(Refused::bad_request)?;
-        self.key_of(values).map_err(Refused::bad_request)
+        Ok(self.key_of(self.key.values_of(item).map_err(Refused::bad_request)?))
     }
 
     /// The part of the key space that a partition key addresses: one key, or all keys with this prefix. The error is a message for the
     /// client.
     pub(crate) fn key_range(&self, key: &str) -> Result<KeyRange, String> {
-        let (min, max) = self.key.key_range(&KeyValues::from_header(key)?)?;
-        Ok(KeyRange { min, max })
+        Ok(match GivenKey::parse(key, &self.key)? {
+            GivenKey::None => KeyRange::all(),
+            GivenKey::Prefix(values) | GivenKey::Complete(values) => KeyRange::of(&values, &self.key),
+        })
     }
 
     /// The refusal of a read whose session has writes that the partition does not have.

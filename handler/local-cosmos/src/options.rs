@@ -15,6 +15,8 @@ pub struct Options {
     /// Whether the change feed's AllVersionsAndDeletes mode includes the replaced or deleted item.
     /// [`Endpoint::keep_previous_images`](crate::Endpoint::keep_previous_images) changes this for a container.
     pub previous_images: bool,
+    /// The physical partitions of a new container. By default one for each 10,000 request units a second of its throughput.
+    pub partitions: Option<u32>,
     /// Whether a query that filters or sorts by a path without an index is answered with 400. The service executes such a
     /// filter as a scan of all items; a test that wants to know switches this on.
     pub refuse_unindexed_queries: bool,
@@ -30,6 +32,7 @@ impl Default for Options {
             require_key: false,
             change_feed_retention,
             previous_images: false,
+            partitions: None,
             refuse_unindexed_queries: false,
             control_port: None,
         }

@@ -109,7 +109,7 @@ impl LoggedRequest {
         Self {
             database: operation.database.clone(),
             container: operation.container.as_ref().map(|name| name.container.clone()),
-            path: incoming.url.path().to_owned(),
+            path: incoming.path.clone(),
             kind,
             items: 0,
             status: 0,
@@ -143,10 +143,9 @@ fn items(kind: LoggedKind, reply: &Reply) -> usize {
     }
     match kind {
         LoggedKind::Metadata | LoggedKind::QueryPlan => 0,
-        LoggedKind::Query | LoggedKind::ChangeFeed => {
+        LoggedKind::Query | LoggedKind::ChangeFeed | LoggedKind::Batch => {
             reply.header(header::ITEM_COUNT).and_then(|count| count.parse().ok()).unwrap_or_default()
         }
-        LoggedKind::Batch => serde_json::from_slice::<Vec<IgnoredAny>>(&reply.body).map_or(0, |results| results.len()),
         _ => usize::from(!reply.body.is_empty()),
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::container::Container;
 use crate::incoming::Incoming;
-use crate::partition_key::EffectiveKey;
+use crate::partition_key::{EffectiveKey, KeyRange};
 use crate::reply::{Reply, header};
-use crate::store::{Contents, KeyRange};
+use crate::store::Contents;
 
 /// The answer to a request for a partition that was split or merged.
 pub(crate) fn gone(partition: &str) -> Reply {
@@ -38,11 +38,18 @@ pub(crate) fn requested_range(
         }),
         None => Ok(None),
     };
-    if let Some(min) = bound("x-ms-start-epk")? {
-        range.min = range.min.max(min);
-    }
-    if let Some(max) = bound("x-ms-end-epk")? {
-        range.max = range.max.min(max);
-    }
-    Ok(range)
+    let min = bound("x-ms-start-epk")?.unwrap_or_else(EffectiveKey::smallest);
+    let max = match bound("x-ms-end-epk")?.unwrap_or_else(EffectiveKey::largest) {
+        // A range of one key.
+        max if max == min => max.next(),
+        max => max,
+    };
+    let keys = KeyRange { min, max };
+    Ok(range.intersection(&keys).unwrap_or(KeyRange { min: keys.min.clone(), max: keys.min }))
+}
+
+/// Whether a request addresses a part of the key space, and not all of it.
+pub(crate) fn is_limited(incoming: &Incoming) -> bool {
+    let names = [header::PARTITION_KEY_RANGE_ID, header::PARTITION_KEY, "x-ms-start-epk", "x-ms-end-epk"];
+    names.iter().any(|name| incoming.header(name).is_some_and(|value| value != "[]"))
 }

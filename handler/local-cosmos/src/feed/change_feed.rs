@@ -17,7 +17,8 @@ use crate::incoming::Incoming;
 use crate::requested_range::requested_range;
 use crate::limits::{DEFAULT_CHANGE_FEED_ITEMS, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
 use crate::reply::{Reply, header};
-use crate::store::{Contents, KeyRange, PageLimit, Partition, Start};
+use crate::partition_key::KeyRange;
+use crate::store::{Contents, PageLimit, Partition, Start};
 
 /// Bytes of a page that are reserved for the JSON around the items.
 const ENVELOPE_BYTES: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::partition_key::{KeyPath, KeyValues};
+use crate::key_path::KeyPath;
 use crate::store::{Change, Entry, Removal, Version};
 
 /// A page of LatestVersion mode. `enveloped` if the client supports the envelope.
@@ -32,7 +32,7 @@ pub(crate) fn latest_versions(rid: &str, entries: &[Arc<Entry>], enveloped: bool
 }
 
 /// A page of AllVersionsAndDeletes mode. `key_paths` are the paths of the container's partition key.
-pub(crate) fn all_versions(rid: &str, versions: &[Arc<Version>], key_paths: &[String]) -> Vec<u8> {
+pub(crate) fn all_versions(rid: &str, versions: &[Arc<Version>], key_paths: &[KeyPath]) -> Vec<u8> {
     page(rid, versions, |body, version| {
         body.extend_from_slice(b"{\"current\":");
         let (current, lsn, ts, operation): (&[u8], _, _, _) = match &version.change {
@@ -73,12 +73,19 @@ fn page<T>(rid: &str, entries: &[T], write: impl Fn(&mut Vec<u8>, &T)) -> Vec<u8
     body
 }
 
+/// The stored item without its own property `_lsn`.
+fn without_lsn(body: &[u8]) -> Vec<u8> {
+    let Ok(Value::Object(mut item)) = serde_json::from_slice(body) else { return body.to_vec() };
+    item.shift_remove("_lsn");
+    Value::Object(item).to_string().into_bytes()
+}
+
 /// The key of a deleted item in the form of its document. A property that the document did not have is absent.
-fn partition_key(removal: &Removal, key_paths: &[String]) -> Value {
+fn partition_key(removal: &Removal, key_paths: &[KeyPath]) -> Value {
     let components: Vec<Value> = serde_json::from_str(&removal.key).unwrap_or_default();
     let mut key = json!({});
     for (path, component) in key_paths.iter().zip(components).filter(|(_, component)| !component.is_object()) {
-        *segments(path).into_iter().fold(&mut key, |value, step| &mut value[step]) = component;
+        *path.segments().iter().fold(&mut key, |value, step| &mut value[step.as_str()]) = component;
     }
     key
 }
@@ -86,13 +93,15 @@ fn partition_key(removal: &Removal, key_paths: &[String]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::partition_key::EffectiveKey;
 
     #[test]
     fn the_key_of_a_delete_has_the_shape_of_the_document() {
         let key = |key: &str, paths: &[&str]| {
+            let epk = EffectiveKey::smallest();
             let removal =
-                Removal { epk: String::new(), id: String::new(), key: key.into(), ts: 0, lsn: 0, is_expired: false };
-            partition_key(&removal, &paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>())
+                Removal { epk, id: "".into(), key: key.into(), ts: 0, lsn: 0, is_expired: false };
+            partition_key(&removal, &paths.iter().map(|path| KeyPath::new(*path)).collect::<Vec<_>>())
         };
         assert_eq!(key(r#"["a"]"#, &["/pk"]), json!({"pk": "a"}));
         assert_eq!(key("[null]", &["/pk"]), json!({"pk": null}));

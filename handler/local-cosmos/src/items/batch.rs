@@ -6,7 +6,7 @@ use super::reply::{Position, charge};
 use crate::container::Container;
 use crate::incoming::Incoming;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS};
-use crate::partitions::gone;
+use crate::requested_range::gone;
 use crate::reply::{Reply, header};
 
 /// Executes a batch. `now` is in milliseconds since 1970.

@@ -62,6 +62,12 @@ impl Form {
     }
 }
 
+/// The ids of the items that a batch names.
+pub(crate) fn ids_of_batch(body: &[u8]) -> Vec<String> {
+    let operations = Form::of(body).read(body, false).unwrap_or_default();
+    operations.into_iter().filter_map(|operation| Some(operation.operation.ok()?.id().to_owned())).collect()
+}
+
 /// The result of an operation.
 #[derive(Debug, Default)]
 pub(crate) struct BatchResult {
@@ -203,7 +209,7 @@ impl<'r> JsonResult<'r> {
 fn row(result: &BatchResult) -> OperationResult {
     OperationResult {
         status: i32::from(result.status),
-        substatus: result.substatus.and_then(|substatus| substatus.parse().ok()).unwrap_or_default(),
+        substatus: result.substatus.and_then(|substatus| substatus.parse().ok()),
         etag: result.etag.clone(),
         body: result.body.clone(),
         retry_after_milliseconds: None,

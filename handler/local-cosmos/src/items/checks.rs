@@ -1,42 +1,47 @@
-//! Rules for items that the service enforces and the emulator does not.
+//! Rules for items that the service enforces.
 //!
 //! A body is text or, from the Rust SDK, binary JSON. Both are decoded before they are checked.
 
+use std::borrow::Cow;
+
 use azure_data_cosmos_driver::binary_json::{BinaryError, decode, is_binary, transcode_to_binary};
-use azure_data_cosmos_driver::models::{PatchInstructions, PatchOperation};
 use serde_json::Value;
 
 use crate::limits::{MAX_ID_BYTES, MAX_ITEM_DEPTH, MAX_TTL_SECONDS};
 
-/// Checks the item of a create, upsert or replace. The error is a message for the client.
-pub(crate) fn check_item(body: &[u8]) -> Result<(), String> {
-    let item = parse(body)?;
-    if let Some(id) = item["id"].as_str() {
-        check_id(id)?;
-    }
-    time_to_live(&item["ttl"])?;
-    check_depth(depth(&item))
+/// An item that can be stored.
+#[derive(Debug)]
+pub(crate) struct NewItem {
+    pub id: String,
+    /// The item's own time to live in seconds; -1 for never.
+    pub ttl: Option<i64>,
+    pub value: Value,
 }
 
-/// Checks the values in a patch. The emulator refuses a body that is not a patch.
-pub(crate) fn check_patch(body: &[u8]) -> Result<(), String> {
-    let patch: PatchInstructions = serde_json::from_slice(body).unwrap_or_default();
-    for operation in &patch.operations {
-        check_depth(levels(operation.path()))?;
-        if let PatchOperation::Move { from, .. } = operation {
-            check_depth(levels(from))?;
+/// Reads the item of a create, upsert or replace. The error is a message for the client.
+pub(crate) fn parse_item(body: &[u8]) -> Result<NewItem, String> {
+    check_item(parse(body)?)
+}
+
+/// Checks an item. The error is a message for the client.
+pub(crate) fn check_item(value: Value) -> Result<NewItem, String> {
+    let id = match &value["id"] {
+        Value::String(id) => id.clone(),
+        Value::Null => {
+            let message = "The input content is invalid because the required properties - 'id; ' - are missing";
+            return Err(message.to_owned());
         }
-        if let PatchOperation::Add { path, value }
-        | PatchOperation::Set { path, value }
-        | PatchOperation::Replace { path, value } = operation
-        {
-            if path == "/ttl" {
-                time_to_live(value)?;
-            }
-            check_depth(levels(path) + depth(value))?;
-        }
-    }
-    Ok(())
+        other => return Err(format!("The id is {other}; it must be text.")),
+    };
+    check_id(&id)?;
+    let ttl = time_to_live(&value["ttl"])?;
+    check_depth(depth(&value))?;
+    Ok(NewItem { id, ttl, value })
+}
+
+/// The text of a body that can be binary JSON. The error is a message for the client.
+pub(crate) fn text_body(body: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    if is_binary(body) { Ok(parse(body)?.to_string().into_bytes().into()) } else { Ok(Cow::Borrowed(body)) }
 }
 
 /// The id of the item in a request's body.
@@ -65,11 +70,6 @@ pub(crate) fn time_to_live(ttl: &Value) -> Result<Option<i64>, String> {
         Some(seconds) if seconds == -1 || (1..=MAX_TTL_SECONDS).contains(&seconds) => Ok(Some(seconds)),
         _ => Err(format!("The ttl is {ttl}; it can be -1 or a number of seconds from 1 to {MAX_TTL_SECONDS}.")),
     }
-}
-
-/// The levels of the item that a path of a patch passes.
-fn levels(path: &str) -> usize {
-    path.matches('/').count()
 }
 
 fn check_depth(depth: usize) -> Result<(), String> {
@@ -119,8 +119,8 @@ mod tests {
     }
 
     fn check(item: &Value) -> Result<(), String> {
-        let text = check_item(item.to_string().as_bytes());
-        assert_eq!(check_item(&encode(item)), text, "text and binary JSON have the same rules");
+        let text = parse_item(item.to_string().as_bytes()).map(drop);
+        assert_eq!(parse_item(&encode(item)).map(drop), text, "text and binary JSON have the same rules");
         text
     }
 
@@ -147,34 +147,12 @@ mod tests {
 
     #[test]
     fn nesting_beyond_the_limit_is_refused_with_its_depth() {
-        check_item(nested(MAX_ITEM_DEPTH).as_bytes()).expect("allowed");
+        parse_item(nested(MAX_ITEM_DEPTH).as_bytes()).expect("allowed");
         for levels in [MAX_ITEM_DEPTH + 1, 127, 128, 200, 300] {
-            let message = check_item(nested(levels).as_bytes()).expect_err("refused");
+            let message = parse_item(nested(levels).as_bytes()).expect_err("refused");
             assert!(message.contains("nested") && message.contains(&MAX_ITEM_DEPTH.to_string()), "{message}");
         }
-        let message = check_item(b"{\"id\":").expect_err("refused");
+        let message = parse_item(b"{\"id\":").expect_err("refused");
         assert!(message.contains("not valid JSON"), "{message}");
-    }
-
-    #[test]
-    fn a_patch_cannot_set_a_value_that_an_item_cannot_have() {
-        let patch = |path: &str, value: &Value| {
-            let operations = json!({"operations": [{"op": "set", "path": path, "value": value}]});
-            check_patch(operations.to_string().as_bytes())
-        };
-        let deep = serde_json::from_str::<Value>(&nested(MAX_ITEM_DEPTH - 2)).expect("item");
-        patch("/ttl", &json!(5)).expect("allowed");
-        patch("/a/b", &deep).expect("allowed");
-        patch("/ttl", &json!(0)).expect_err("refused");
-        patch("/a/b/c", &deep).expect_err("refused");
-        let path = "/a".repeat(5000);
-        for operation in [
-            json!({"op": "remove", "path": path}),
-            json!({"op": "incr", "path": path, "value": 1}),
-            json!({"op": "move", "path": "/a", "from": path}),
-        ] {
-            let message = check_patch(json!({"operations": [operation]}).to_string().as_bytes()).expect_err("refused");
-            assert!(message.contains("5000 levels"), "{message}");
-        }
     }
 }

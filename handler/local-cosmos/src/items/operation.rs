@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::checks::{NewItem, check_item};
 use crate::charges;
 use crate::etag;
-use crate::partition_key::{EffectiveKey, KeyDefinition, KeyValues};
+use crate::partition_key::{EffectiveKey, KeyDefinition, KeyValue, header_text};
 use crate::patch::Patch;
 use crate::reply::PARTITION_KEY_MISMATCH;
 use crate::store::{Draft, Entry, Transaction};
@@ -25,6 +25,23 @@ pub(crate) enum ItemOperation {
     Delete(String),
 }
 
+impl ItemOperation {
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Create(item) | Self::Upsert(item) => &item.id,
+            Self::Replace(id, _) | Self::Patch(id, _) | Self::Read(id) | Self::Delete(id) => id,
+        }
+    }
+
+    /// The item to store, if the operation has it whole.
+    pub(crate) fn item(&self) -> Option<&Value> {
+        match self {
+            Self::Create(item) | Self::Upsert(item) | Self::Replace(_, item) => Some(&item.value),
+            Self::Patch(..) | Self::Read(_) | Self::Delete(_) => None,
+        }
+    }
+}
+
 /// The etags that a request requires or excludes.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
@@ -35,7 +52,7 @@ pub(crate) struct Conditions {
 /// The partition key that a request names.
 #[derive(Debug)]
 pub(crate) struct RequestKey {
-    pub values: KeyValues,
+    pub values: Vec<KeyValue>,
     pub epk: EffectiveKey,
 }
 
@@ -170,7 +187,7 @@ fn store(
 ) -> Result<Done, Refused> {
     let draft = Draft {
         epk: key.epk.clone(),
-        key: key.values.to_header().into(),
+        key: header_text(&key.values).into(),
         id: item.id.into(),
         ttl: item.ttl,
         item: item.value,

@@ -3,6 +3,7 @@
 use super::operation::{Done, Refused};
 use crate::container::Container;
 use crate::reply::{Reply, header};
+use crate::store::Partition;
 
 /// The partition that a request was for, and the number of its newest write.
 #[derive(Clone, Debug)]
@@ -12,6 +13,10 @@ pub(crate) struct Position {
 }
 
 impl Position {
+    pub(crate) fn of(partition: &Partition) -> Self {
+        Self { partition: partition.id.clone(), lsn: partition.lsn }
+    }
+
     /// Adds the headers with the number of the newest write.
     pub(crate) fn add_to(&self, reply: Reply) -> Reply {
         let lsn = self.lsn.to_string();

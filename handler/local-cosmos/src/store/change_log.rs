@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::entry::{Entry, KeyRange};
+use super::entry::Entry;
 use super::page::{Candidate, Page, PageLimit};
 use super::version_log::{Change, Removal, Version, VersionLog};
+use crate::partition_key::KeyRange;
 
 /// The effect of one operation on an item, and the entry that it replaces or removes.
 #[derive(Debug)]
@@ -137,6 +138,11 @@ impl ChangeLog {
         due.filter_map(|(_, number)| Some(Arc::clone(&self.latest.get(number)?.entry))).collect()
     }
 
+    /// Whether the time to live of an entry has run out at `now` (seconds since 1970).
+    pub(crate) fn has_expired(&self, now: i64) -> bool {
+        self.expiries.first().is_some_and(|(time, _)| *time <= now)
+    }
+
     /// Recomputes all expiry times after the container's default has changed.
     pub(crate) fn set_default_ttl(&mut self, default_ttl: Option<i64>) {
         self.expiries.clear();
@@ -224,7 +230,7 @@ mod tests {
         let scene = Scene::of(&["a", "x", "b", "y", "c", "z"]);
         let first = scene.page(Start::Beginning, 2);
         assert_eq!(ids(&first), ["a", "x"]);
-        let upper = KeyRange { min: epk("40"), max: EffectiveKey::MAX };
+        let upper = KeyRange { min: epk("40"), max: EffectiveKey::largest() };
         let limit = PageLimit { items: 10, bytes: 1000 };
         let rest = scene.log.page(&upper, Start::AfterEntry(first.next), limit);
         assert_eq!((ids(&rest), rest.next), (vec!["y", "z"], 6));

@@ -1,4 +1,4 @@
-//! An item as it was written, and the part of the key space that it is in.
+//! An item as it was written.
 
 use crate::partition_key::EffectiveKey;
 
@@ -24,36 +24,4 @@ pub(crate) struct Entry {
     pub has_own_lsn: bool,
     /// The stored JSON object, with the system properties.
     pub body: Box<[u8]>,
-}
-
-/// A part of the key space, `min` inclusive and `max` exclusive. With both the same, it is that one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeyRange {
-    pub min: EffectiveKey,
-    pub max: EffectiveKey,
-}
-
-impl KeyRange {
-    pub(crate) fn all() -> Self {
-        Self { min: EffectiveKey::MIN, max: EffectiveKey::MAX }
-    }
-
-    pub(crate) fn contains(&self, epk: &EffectiveKey) -> bool {
-        self.min <= *epk && (*epk < self.max || self.min == self.max && *epk == self.min)
-    }
-
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        self.min < other.max && other.min < self.max
-            || self.min == self.max && other.contains(&self.min)
-            || other.min == other.max && self.contains(&other.min)
-    }
-
-    /// The keys that are in both ranges; `None` if there are none.
-    pub(crate) fn intersection(&self, other: &Self) -> Option<Self> {
-        let narrower = Self {
-            min: self.min.clone().max(other.min.clone()),
-            max: self.max.clone().min(other.max.clone()),
-        };
-        self.overlaps(other).then_some(narrower)
-    }
 }

@@ -10,10 +10,10 @@ mod unique_keys;
 mod version_log;
 
 pub(crate) use change_log::Start;
-pub(crate) use entry::{Entry, KeyRange};
+pub(crate) use entry::Entry;
 pub(crate) use page::PageLimit;
 pub(crate) use partition::Partition;
-pub(crate) use store::{Store, Transition};
+pub(crate) use store::{Contents, Store, Transition};
 pub(crate) use transaction::{Draft, Transaction, UniqueKeyConflict};
 pub(crate) use unique_keys::UniqueKeys;
 pub(crate) use version_log::{Change, Removal, TooOld, Version};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::entry::{Entry, KeyRange};
-use crate::partition_key::EffectiveKey;
+use super::entry::Entry;
+use crate::partition_key::{EffectiveKey, KeyRange};
 
 /// A physical partition and its items.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Partition {
     }
 
     /// The items of a part of the partition in the order of their creation, those after the number `after`.
-    pub(crate) fn scan<'p>(&'p self, range: &KeyRange, after: u64) -> Box<dyn Iterator<Item = &'p Arc<Entry>> + 'p> {
+    pub(super) fn scan<'p>(&'p self, range: &KeyRange, after: u64) -> Box<dyn Iterator<Item = &'p Arc<Entry>> + 'p> {
         if range.min <= self.range.min && self.range.max <= range.max {
             let later = (Bound::Excluded(after), Bound::Unbounded);
             return Box::new(self.items.range(later).map(|(_, entry)| entry));

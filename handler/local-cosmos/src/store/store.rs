@@ -10,13 +10,13 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::change_log::ChangeLog;
-use super::entry::{Entry, KeyRange};
+use super::entry::Entry;
 use super::partition::Partition;
 use super::transaction::{Draft, Transaction};
 use super::unique_keys::UniqueKeys;
 use crate::etag::new_etag;
-use crate::partition_key::EffectiveKey;
-use crate::resources::{ContainerId, Range, Ranges};
+use crate::partition_key::{EffectiveKey, KeyRange};
+use crate::resources::{ContainerRid, Range, Ranges};
 
 /// Properties that the service sets.
 pub(crate) const SYSTEM_PROPERTIES: [&str; 5] = ["_rid", "_self", "_etag", "_attachments", "_ts"];
@@ -32,7 +32,7 @@ pub(crate) struct Store {
 /// What the lock protects.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    pub(super) rid: ContainerId,
+    pub(super) rid: ContainerRid,
     ranges: Ranges,
     /// In the order of their keys, one for each current range.
     pub(super) partitions: Vec<Partition>,
@@ -50,8 +50,8 @@ pub(crate) struct Transition<'s> {
 }
 
 impl Store {
-    pub(crate) fn new(rid: ContainerId, ranges: Ranges, unique_keys: UniqueKeys, default_ttl: Option<i64>) -> Self {
-        let partitions = ranges.current().map(|range| Partition::new(range.id.clone(), key_range(range), 0)).collect();
+    pub(crate) fn new(rid: ContainerRid, ranges: Ranges, unique_keys: UniqueKeys, default_ttl: Option<i64>) -> Self {
+        let partitions = ranges.list().iter().map(|range| partition_of(range, 0)).collect();
         let contents = Contents {
             rid,
             ranges,
@@ -84,11 +84,13 @@ impl Store {
         is_first.then_some(Transition { store: self, partitions })
     }
 
+    /// Whether partitions are being split or merged.
+    pub(crate) fn has_transitions(&self) -> bool {
+        !self.transitions.borrow().is_empty()
+    }
+
     /// Waits until no partition of this part of the key space is being split or merged.
     pub(crate) async fn settled(&self, range: &KeyRange) {
-        if self.transitions.borrow().is_empty() {
-            return;
-        }
         let is_settled = |current: &BTreeSet<String>| {
             let contents = self.read();
             let mut overlapping = contents.overlapping(range).map(|(_, partition)| &partition.id);
@@ -106,6 +108,10 @@ impl Drop for Transition<'_> {
 }
 
 impl Contents {
+    pub(crate) fn rid(&self) -> ContainerRid {
+        self.rid
+    }
+
     pub(crate) fn ranges(&self) -> &Ranges {
         &self.ranges
     }
@@ -140,7 +146,20 @@ impl Contents {
     /// The partitions that have keys of a range, with their indexes.
     pub(crate) fn overlapping<'c>(&'c self, range: &KeyRange) -> impl Iterator<Item = (usize, &'c Partition)> + use<'c> {
         let range = range.clone();
-        self.partitions.iter().enumerate().filter(move |(_, partition)| partition.range.overlaps(&range))
+        self.partitions.iter().enumerate().filter(move |(_, partition)| partition.range.intersection(&range).is_some())
+    }
+
+    /// The items of a part of the key space in the order of their creation, those after the number `after`.
+    pub(crate) fn scan<'c>(&'c self, range: &KeyRange, after: u64) -> Box<dyn Iterator<Item = &'c Arc<Entry>> + 'c> {
+        let mut scans: Vec<_> =
+            self.overlapping(range).map(|(_, partition)| partition.scan(range, after).peekable()).collect();
+        if scans.len() == 1 {
+            return Box::new(scans.remove(0));
+        }
+        Box::new(std::iter::from_fn(move || {
+            let first = scans.iter_mut().enumerate().filter_map(|(index, scan)| Some((scan.peek()?.document, index))).min();
+            first.and_then(|(_, index)| scans[index].next())
+        }))
     }
 
     /// Begins a transaction in the partition that has a key. `now` is in milliseconds since 1970.
@@ -168,32 +187,31 @@ impl Contents {
         expired.len()
     }
 
-    /// Splits a partition in the middle of its range. Returns the new partitions' ids; `None` if it does not exist or is too small.
-    pub(crate) fn split(&mut self, id: &str) -> Option<Vec<String>> {
-        let children = self.ranges.split(id)?;
-        Some(self.replace(&[id.to_owned()], children))
+    /// Splits a partition in the middle of its range. Returns the new partitions' ids. `now` is in seconds since 1970.
+    pub(crate) fn split(&mut self, id: &str, now: i64) -> Result<Vec<String>, String> {
+        let children = self.ranges.split(number(id)?, None, now).map_err(|error| error.to_string())?;
+        Ok(self.replace(&[id], &children))
     }
 
-    /// Merges two adjacent partitions. Returns the new partition's id; `None` if they are not adjacent.
-    pub(crate) fn merge(&mut self, one: &str, other: &str) -> Option<Vec<String>> {
-        let child = self.ranges.merge(one, other)?;
-        Some(self.replace(&[one.to_owned(), other.to_owned()], vec![child]))
+    /// Merges two adjacent partitions. Returns the new partition's id. `now` is in seconds since 1970.
+    pub(crate) fn merge(&mut self, one: &str, other: &str, now: i64) -> Result<Vec<String>, String> {
+        let child = self.ranges.merge(number(one)?, number(other)?, now).map_err(|error| error.to_string())?;
+        Ok(self.replace(&[one, other], &[child]))
     }
 
     /// The numbers of the new partitions continue above those of the old ones.
-    fn replace(&mut self, parents: &[String], children: Vec<Range>) -> Vec<String> {
-        let is_parent = |partition: &Partition| parents.contains(&partition.id);
+    fn replace(&mut self, parents: &[&str], children: &[u32]) -> Vec<String> {
+        let is_parent = |partition: &Partition| parents.contains(&partition.id.as_str());
         let (old, remaining): (Vec<_>, Vec<_>) = self.partitions.drain(..).partition(is_parent);
         let lsn = old.iter().map(|partition| partition.lsn).max().unwrap_or_default() + 1;
-        let ids = children.iter().map(|range| range.id.clone()).collect();
-        let new = children.iter().map(|range| Partition::new(range.id.clone(), key_range(range), lsn));
+        let new = children.iter().filter_map(|id| Some(partition_of(self.ranges.get(*id)?, lsn)));
         self.partitions = remaining.into_iter().chain(new).collect();
         self.partitions.sort_by(|one, other| one.range.min.cmp(&other.range.min));
         for entry in old.into_iter().flat_map(Partition::into_items) {
             let index = self.index_of(&entry.epk);
             self.partitions[index].insert(entry);
         }
-        ids
+        children.iter().map(u32::to_string).collect()
     }
 
     /// The entry of an item, with its system properties.
@@ -212,8 +230,8 @@ impl Contents {
         for name in SYSTEM_PROPERTIES {
             item.shift_remove(name);
         }
-        item.insert("_rid".into(), json!(rid));
-        item.insert("_self".into(), json!(self.rid.document_link(&rid)));
+        item.insert("_rid".into(), json!(rid.to_string()));
+        item.insert("_self".into(), json!(rid.link()));
         item.insert("_etag".into(), json!(etag));
         item.insert("_attachments".into(), json!("attachments/"));
         item.insert("_ts".into(), json!(ts));
@@ -233,6 +251,14 @@ impl Contents {
     }
 }
 
-fn key_range(range: &Range) -> KeyRange {
-    KeyRange { min: EffectiveKey::from(range.min.as_str()), max: EffectiveKey::from(range.max.as_str()) }
+/// A partition without items.
+fn partition_of(range: &Range, lsn: u64) -> Partition {
+    // The bounds of ranges are hexadecimal.
+    let key = |hex: &str| EffectiveKey::from_hex(hex).unwrap_or_else(EffectiveKey::smallest);
+    let keys = KeyRange { min: key(&range.min), max: key(&range.max) };
+    Partition::new(range.id.to_string(), keys, lsn)
+}
+
+fn number(partition: &str) -> Result<u32, String> {
+    partition.parse().map_err(|_| format!("invalid partition id \"{partition}\""))
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::entry::Entry;
-use crate::partition_key::{EffectiveKey, KeyPath};
+use crate::key_path::KeyPath;
+use crate::partition_key::EffectiveKey;
 
 /// The unique keys of a container, and the values that its items have.
 #[derive(Debug, Default)]
@@ -51,7 +52,7 @@ impl UniqueKeys {
     /// The values at the paths of each key. A missing value counts as null, and numbers as doubles.
     fn values<'a>(&'a self, item: &'a Value) -> impl Iterator<Item = (usize, String)> + 'a {
         self.keys.iter().enumerate().map(|(number, paths)| {
-            let values: Vec<Value> = paths.iter().map(|path| canonical(path.value_at(item))).collect();
+            let values: Vec<Value> = paths.iter().map(|path| canonical(path.value_in(item))).collect();
             (number, Value::Array(values).to_string())
         })
     }

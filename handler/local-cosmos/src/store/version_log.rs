@@ -7,9 +7,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::entry::{Entry, KeyRange};
+use super::entry::Entry;
 use crate::limits::MAX_VERSION_LOG_BYTES;
-use crate::partition_key::EffectiveKey;
+use crate::partition_key::{EffectiveKey, KeyRange};
 use super::page::{Candidate, Page, PageLimit};
 
 /// One write of one item.
@@ -124,6 +124,11 @@ impl VersionLog {
         }
     }
 
+    /// Whether the oldest version was logged before `time`, in milliseconds since 1970.
+    pub(crate) fn is_older(&self, time: i64) -> bool {
+        self.versions.front().is_some_and(|oldest| oldest.logged_at < time)
+    }
+
     /// The number of the newest version.
     pub(crate) fn last(&self) -> u64 {
         self.discarded + self.versions.len() as u64
@@ -206,7 +211,7 @@ mod tests {
             }
             log.append(vec![version], time as i64);
         }
-        let low = KeyRange { min: EffectiveKey::MIN, max: epk("40") };
+        let low = KeyRange { min: EffectiveKey::smallest(), max: epk("40") };
         let numbers = |log: &VersionLog| [0, 1, 2, 4, 5, 9].map(|lsn| log.number_of_lsn(&low, lsn).ok());
         assert_eq!(numbers(&log), [Some(0), Some(2), Some(4), Some(4), Some(5), Some(5)]);
         log.discard_before(3);
@@ -235,7 +240,7 @@ mod tests {
         log.append(vec![deleted("10", "a")], 0);
         log.append(vec![deleted("10", "b"), deleted("50", "x"), deleted("10", "b"), deleted("10", "c")], 0);
         log.append(vec![deleted("10", "d")], 0);
-        let low = KeyRange { min: EffectiveKey::MIN, max: epk("40") };
+        let low = KeyRange { min: EffectiveKey::smallest(), max: epk("40") };
         let (mut after, mut pages) = (0, Vec::new());
         loop {
             let page = log.page(&low, after, PageLimit { items: 2, ..LIMIT }).expect("known");

@@ -1,0 +1,9 @@
+//! Queries: their plans and their pages.
+
+mod index_policy;
+mod pages;
+mod plan;
+mod request;
+
+pub(crate) use pages::execute;
+pub(crate) use plan::answer as answer_plan;

@@ -1,0 +1,122 @@
+//! Pages of queries and of reads of all items.
+
+use query_engine::{Document, Page, PageRequest, Query, Resume};
+use serde_json::json;
+
+use super::index_policy::IndexPolicy;
+use super::plan::{only_range, plan};
+use super::request::{self, QueryBody};
+use crate::charges;
+use crate::container::Container;
+use crate::continuation::{self, Continuation};
+use crate::incoming::Incoming;
+use crate::items::{Position, charge};
+use crate::limits::{MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
+use crate::partition_key::KeyRange;
+use crate::reply::{Reply, header};
+use crate::requested_range::{is_limited, requested_range};
+use crate::store::Contents;
+
+/// Bytes of a page that are reserved for the JSON around the items.
+const ENVELOPE_BYTES: usize = 64 * 1024;
+
+/// Sub-status of a 400: a query over several partitions, whose results the client has to merge by the plan in the body.
+const CROSS_PARTITION_QUERY: &str = "1004";
+
+/// Executes a query. With `refuses_unindexed`, one that filters or sorts by a path without an index is refused.
+pub(crate) fn execute(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -> Reply {
+    answer(container, incoming, refuses_unindexed).unwrap_or_else(|refusal| refusal)
+}
+
+fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -> Result<Reply, Reply> {
+    let (body, query) = request::read(container, incoming)?;
+    let policy = IndexPolicy::of(&container.definition());
+    if let Err(message) = policy.check(&query, refuses_unindexed) {
+        return Err(container.error(400, "BadRequest", &message));
+    }
+    let contents = container.store().read();
+    let range = range(container, &contents, incoming, &query)?;
+    let partitions: Vec<_> = contents.overlapping(&range).map(|(_, partition)| partition).collect();
+    if let [partition] = partitions.as_slice()
+        && let Some(refusal) = container.session_refusal(contents.ranges(), partition, incoming)
+    {
+        return Err(refusal);
+    }
+    let page = run(container, &contents, &range, &query, &body, incoming)?;
+    let rows_bytes: usize = page.rows.iter().map(String::len).sum();
+    let mut reply = container
+        .reply(200)
+        .with(header::ITEM_COUNT, page.rows.len().to_string())
+        .with(header::REQUEST_CHARGE, charge(charges::query(page.documents_read, page.rows.len(), rows_bytes)));
+    if let Some(resume) = &page.resume {
+        reply = reply.with(header::CONTINUATION, continuation::write(resume));
+    }
+    if let [partition] = partitions.as_slice() {
+        reply = Position::of(partition).add_to(reply);
+    }
+    reply.body = format!(
+        "{{\"_rid\":\"{}\",\"Documents\":[{}],\"_count\":{}}}",
+        container.rid,
+        page.rows.join(","),
+        page.rows.len()
+    )
+    .into_bytes();
+    Ok(reply)
+}
+
+/// The part of the key space to read.
+fn range(container: &Container, contents: &Contents, incoming: &Incoming, query: &Query) -> Result<KeyRange, Reply> {
+    if is_limited(incoming) {
+        return requested_range(container, contents, incoming);
+    }
+    if let Some(range) = only_range(container, query) {
+        return Ok(range);
+    }
+    if incoming.has_query() && !incoming.flag("x-ms-documentdb-query-enablecrosspartition") {
+        let message = "Cross partition query is required but disabled. Set x-ms-documentdb-query-enablecrosspartition to true, \
+                       send x-ms-documentdb-partitionkey, or filter on the partition key.";
+        return Err(container.error(400, "BadRequest", message));
+    }
+    if contents.partitions().len() > 1 && query.needs_merge() {
+        let message = "The results of the partitions have to be merged by the client, by the plan in additionalErrorInfo.";
+        let mut refusal = container.error(400, "BadRequest", message).with(header::SUBSTATUS, CROSS_PARTITION_QUERY);
+        let plan = plan(container, query).to_string();
+        refusal.body =
+            json!({"code": "BadRequest", "message": message, "additionalErrorInfo": plan}).to_string().into_bytes();
+        return Err(refusal);
+    }
+    Ok(KeyRange::all())
+}
+
+fn run(
+    container: &Container,
+    contents: &Contents,
+    range: &KeyRange,
+    query: &Query,
+    body: &QueryBody,
+    incoming: &Incoming,
+) -> Result<Page, Reply> {
+    let resume = resume(container, body, incoming)?;
+    let after = resume.as_ref().and_then(Resume::position).unwrap_or_default();
+    let asked: Option<usize> = incoming.header("x-ms-max-item-count").and_then(|count| count.trim().parse().ok());
+    let request = PageRequest {
+        max_items: asked.filter(|count| *count > 0).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS),
+        max_bytes: MAX_PAGE_BYTES - ENVELOPE_BYTES,
+        resume,
+        ..PageRequest::default()
+    };
+    let mut documents = contents.scan(range, after).filter_map(|entry| {
+        let value = serde_json::from_slice(&entry.body).ok()?;
+        Some(Document { value, rid: contents.rid().document(entry.document), position: entry.document })
+    });
+    query.run(&mut documents, &request).map_err(|error| request::refusal(container, &error))
+}
+
+/// Where the page starts: after the continuation, or where the client's filter says.
+fn resume(container: &Container, body: &QueryBody, incoming: &Incoming) -> Result<Option<Resume>, Reply> {
+    let refuse = |message: String| container.error(400, "BadRequest", &message);
+    if let Some(token) = incoming.header(header::CONTINUATION).filter(|token| !token.is_empty()) {
+        return continuation::read(token).map(Some).map_err(refuse);
+    }
+    body.resume_filter.as_ref().map(|filter| Resume::from_filter(filter).map_err(refuse)).transpose()
+}
