@@ -35,6 +35,8 @@ mod page;
 #[allow(dead_code, unused_imports)]
 mod partition_key;
 mod partitions;
+#[allow(dead_code, unused_imports)]
+mod patch;
 mod query_depth;
 mod query_literals;
 mod query_pages;
