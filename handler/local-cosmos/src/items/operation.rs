@@ -9,7 +9,7 @@ use super::checks::{NewItem, check_item};
 use crate::charges;
 use crate::etag;
 use crate::partition_key::{EffectiveKey, KeyDefinition, KeyValue, header_text};
-use crate::patch::Patch;
+use crate::patch::{Patch, PatchError};
 use crate::reply::PARTITION_KEY_MISMATCH;
 use crate::store::{Draft, Entry, Transaction};
 
@@ -132,7 +132,7 @@ pub(crate) fn execute(
         }
         ItemOperation::Patch(id, patch) => {
             let existing = find(transaction, key, &id, conditions)?;
-            let item = patched(&existing, &patch)?;
+            let item = patched(&existing, &patch, definition)?;
             check_key(definition, key, &item.value)?;
             store(transaction, key, item, Some(existing))
         }
@@ -202,16 +202,19 @@ fn store(
     Ok(Done { status, entry: Some(entry), charge })
 }
 
-fn patched(existing: &Entry, patch: &Patch) -> Result<NewItem, Refused> {
+fn patched(existing: &Entry, patch: &Patch, definition: &KeyDefinition) -> Result<NewItem, Refused> {
     let mut item: Value = serde_json::from_slice(&existing.body)
         .map_err(|error| Refused::new(500, "InternalServerError", format!("The stored item is damaged: {error}")))?;
-    if let Some(condition) = &patch.condition {
+    if let Some(condition) = patch.condition() {
         let condition = Query::parse_condition(condition).map_err(|error| Refused::bad_request(error.to_string()))?;
         let is_met = condition.is_met(&item).map_err(|error| Refused::bad_request(error.to_string()))?;
         if !is_met {
             return Err(Refused::precondition_failed());
         }
     }
-    patch.apply(&mut item).map_err(|error| Refused::bad_request(error.to_string()))?;
+    patch.apply(&mut item, definition).map_err(|error| {
+        let substatus = matches!(error, PatchError::PartitionKey(_)).then_some(PARTITION_KEY_MISMATCH);
+        Refused { substatus, ..Refused::bad_request(error.message()) }
+    })?;
     check_item(item).map_err(Refused::bad_request)
 }

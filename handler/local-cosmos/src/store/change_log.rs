@@ -47,22 +47,33 @@ pub(crate) struct ChangeLog {
 #[derive(Debug)]
 struct Logged {
     entry: Arc<Entry>,
-    /// The same for all entries of a transaction; they are never on different pages.
-    transaction: u64,
     expires_at: Option<i64>,
 }
 
 impl ChangeLog {
+    /// The position of the newest write.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
     /// The position of the next write.
     pub(crate) fn next(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
 
+    /// A log that an earlier process has written: its last position, its items and its versions.
+    pub(crate) fn restored(last: u64, items: Vec<Arc<Entry>>, versions: VersionLog, default_ttl: Option<i64>) -> Self {
+        let mut log = Self { last, versions, ..Self::default() };
+        for entry in items {
+            log.put(entry, default_ttl);
+        }
+        log
+    }
+
     /// Adds the writes of one transaction in their order. Every write is a version; the last one of an item is its newest.
     /// `now` is in milliseconds since 1970.
     pub(crate) fn append(&mut self, writes: Vec<Write>, default_ttl: Option<i64>, now: i64) {
-        let transaction = self.last;
         let mut versions = Vec::with_capacity(writes.len());
         for write in writes {
             let (change, previous) = match write {
@@ -70,7 +81,7 @@ impl ChangeLog {
                     if let Some(previous) = &previous {
                         self.remove(previous.position);
                     }
-                    self.put(Arc::clone(&entry), transaction, default_ttl);
+                    self.put(Arc::clone(&entry), default_ttl);
                     (if previous.is_some() { Change::Replaced(entry) } else { Change::Created(entry) }, previous)
                 }
                 Write::Delete(removal, previous) => {
@@ -85,10 +96,10 @@ impl ChangeLog {
         self.versions.append(versions, now);
     }
 
-    fn put(&mut self, entry: Arc<Entry>, transaction: u64, default_ttl: Option<i64>) {
+    fn put(&mut self, entry: Arc<Entry>, default_ttl: Option<i64>) {
         let expires_at = expires_at(&entry, default_ttl);
         self.expiries.extend(expires_at.map(|time| (time, entry.position)));
-        self.latest.insert(entry.position, Logged { entry, transaction, expires_at });
+        self.latest.insert(entry.position, Logged { entry, expires_at });
     }
 
     fn remove(&mut self, position: u64) {
@@ -110,7 +121,7 @@ impl ChangeLog {
             let candidate = (range.contains(&entry.epk) && entry.ts >= not_before).then(|| Candidate {
                 entry: Arc::clone(entry),
                 bytes: entry.body.len(),
-                transaction: logged.transaction,
+                transaction: entry.transaction,
             });
             (*number, candidate)
         });
@@ -174,6 +185,8 @@ mod tests {
     struct Scene {
         log: ChangeLog,
         newest: BTreeMap<String, Arc<Entry>>,
+        /// That of the next writes; each is one of its own if there is none.
+        transaction: Option<u64>,
     }
 
     impl Scene {
@@ -187,9 +200,11 @@ mod tests {
         }
 
         fn put(&mut self, id: &str, ts: i64, ttl: Option<i64>, lsn: u64) -> Write {
+            let position = self.log.next();
             let entry = Arc::new(Entry {
                 document: 0,
-                position: self.log.next(),
+                position,
+                transaction: self.transaction.unwrap_or(position),
                 epk: epk(if id < "m" { "10" } else { "50" }),
                 id: id.into(),
                 key: "[]".into(),
@@ -242,6 +257,7 @@ mod tests {
     #[test]
     fn a_transaction_is_never_divided_between_pages() {
         let mut scene = Scene::of(&["a"]);
+        scene.transaction = Some(2);
         let writes = ["b", "c", "d"].map(|id| scene.put(id, 1, None, 0)).into();
         scene.log.append(writes, None, 0);
         assert_eq!(ids(&scene.page(Start::AfterEntry(1), 1)), ["b", "c", "d"]);

@@ -9,6 +9,8 @@ pub(crate) struct Entry {
     pub document: u64,
     /// The position of the write in the container's log.
     pub position: u64,
+    /// The same for all writes of a transaction; they are never on different pages of the change feed.
+    pub transaction: u64,
     pub epk: EffectiveKey,
     pub id: Box<str>,
     /// The partition key as the request header has it: a JSON array.

@@ -215,7 +215,7 @@ impl Contents {
     }
 
     /// The entry of an item, with its system properties.
-    pub(super) fn entry(&mut self, draft: Draft, previous: Option<&Entry>, lsn: u64, now: i64) -> Entry {
+    pub(super) fn entry(&mut self, draft: Draft, previous: Option<&Entry>, lsn: u64, transaction: u64, now: i64) -> Entry {
         let document = previous.map_or_else(
             || {
                 self.last_document += 1;
@@ -238,6 +238,7 @@ impl Contents {
         Entry {
             document,
             position: self.log.next(),
+            transaction,
             epk: draft.epk,
             id: draft.id,
             key: draft.key,

@@ -30,6 +30,7 @@ pub(crate) struct Transaction<'c> {
     contents: &'c mut Contents,
     partition: usize,
     lsn: u64,
+    number: u64,
     /// Milliseconds since 1970.
     now: i64,
     writes: Vec<Write>,
@@ -38,7 +39,8 @@ pub(crate) struct Transaction<'c> {
 impl<'c> Transaction<'c> {
     pub(super) fn new(contents: &'c mut Contents, partition: usize, now: i64) -> Self {
         let lsn = contents.partitions[partition].lsn + 1;
-        Self { contents, partition, lsn, now, writes: Vec::new() }
+        let number = contents.log.last() + 1;
+        Self { contents, partition, lsn, number, now, writes: Vec::new() }
     }
 
     pub(crate) fn get(&self, epk: &EffectiveKey, id: &str) -> Option<Arc<Entry>> {
@@ -51,7 +53,7 @@ impl<'c> Transaction<'c> {
             return Err(UniqueKeyConflict);
         }
         let previous = self.get(&draft.epk, &draft.id);
-        let entry = Arc::new(self.contents.entry(draft, previous.as_deref(), self.lsn, self.now));
+        let entry = Arc::new(self.contents.entry(draft, previous.as_deref(), self.lsn, self.number, self.now));
         self.exchange(previous.as_ref(), Some(&entry));
         self.writes.push(Write::Put(Arc::clone(&entry), previous));
         Ok(entry)
