@@ -11,7 +11,11 @@ mod budget;
 mod bulk;
 mod change_feed;
 mod change_log;
+#[allow(dead_code, unused_imports)]
+mod charges;
 mod container;
+#[allow(dead_code)]
+mod continuation;
 mod control;
 mod emulator;
 mod endpoint;
@@ -45,6 +49,8 @@ mod registry;
 mod reply;
 mod request_log;
 mod resource_ids;
+#[allow(dead_code)]
+mod session_token;
 mod usage;
 mod version_log;
 mod writes;
