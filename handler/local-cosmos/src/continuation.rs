@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 12 * 1024;
 pub(crate) fn write<T: Serialize>(scope: &str, state: &T, limit_kb: Option<usize>) -> Result<String, String> {
     let state =
         serde_json::to_string(state).map_err(|problem| format!("The continuation cannot be written: {problem}."))?;
-    let text = format!("{VERSION}.{}.{:08x}", URL_SAFE_NO_PAD.encode(&state), checksum(scope, &state));
+    let text = format!("{VERSION}.{}.{}", URL_SAFE_NO_PAD.encode(&state), checksum(scope, &state));
     let limit = limit_kb.map_or(MAX_BYTES, |kilobytes| kilobytes.saturating_mul(1024).min(MAX_BYTES));
     if text.len() > limit {
         return Err(format!(
@@ -37,11 +37,11 @@ pub(crate) fn read<T: DeserializeOwned>(scope: &str, text: &str) -> Result<T, St
     if version != VERSION {
         return invalid("it was made by another version of this endpoint, or is not one of this endpoint");
     }
-    let state = rest.split_once('.').and_then(|(state, sum)| {
+    let parts = rest.split_once('.').and_then(|(state, sum)| {
         let state = String::from_utf8(URL_SAFE_NO_PAD.decode(state).ok()?).ok()?;
-        Some((state, u32::from_str_radix(sum, 16).ok().filter(|_| sum.len() == 8)?))
+        Some((state, sum))
     });
-    let Some((state, sum)) = state else { return invalid("it is damaged") };
+    let Some((state, sum)) = parts else { return invalid("it is damaged") };
     if checksum(scope, &state) != sum {
         return invalid("it is damaged, or belongs to another query or container");
     }
@@ -63,9 +63,10 @@ pub(crate) fn limit_kb(header: &str) -> Result<usize, String> {
 }
 
 /// The hash FNV-1a with 32 bits, of the scope and the state.
-fn checksum(scope: &str, state: &str) -> u32 {
+fn checksum(scope: &str, state: &str) -> String {
     let bytes = scope.bytes().chain([0]).chain(state.bytes());
-    bytes.fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    let hash = bytes.fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{hash:08x}")
 }
 
 fn shortened(text: &str) -> String {
