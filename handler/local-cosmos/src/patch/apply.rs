@@ -15,10 +15,10 @@ pub(crate) enum PatchError {
     PartitionKey(String),
 }
 
-impl PatchError {
-    pub(crate) fn message(&self) -> &str {
+impl std::fmt::Display for PatchError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Operation(message) | Self::PartitionKey(message) => message,
+            Self::Operation(message) | Self::PartitionKey(message) => formatter.write_str(message),
         }
     }
 }
@@ -341,7 +341,7 @@ mod tests {
         ] {
             match apply(&item, json!([operation])) {
                 Err(error @ PatchError::PartitionKey(_)) => {
-                    assert!(error.message().to_lowercase().contains("partition"))
+                    assert!(error.to_string().to_lowercase().contains("partition"))
                 }
                 other => panic!("{operation}: {other:?}"),
             }
