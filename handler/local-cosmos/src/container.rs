@@ -11,7 +11,7 @@ use crate::partition_key::{EffectiveKey, GivenKey, KeyDefinition, KeyRange, KeyV
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::resources::{ContainerDefinition, ContainerId, Ranges};
 use crate::session_token::SessionToken;
-use crate::store::{Partition, Store, UniqueKeys};
+use crate::store::{Contents, Partition, Store, UniqueKeys};
 
 /// Sub-status of a 404: the items of the session are not there yet.
 const SESSION_NOT_AVAILABLE: &str = "1002";
@@ -130,22 +130,27 @@ impl Container {
     }
 
     /// The refusal of a read whose session has writes that the partition does not have.
-    pub(crate) fn session_refusal(&self, ranges: &Ranges, partition: &Partition, incoming: &Incoming) -> Option<Reply> {
+    pub(crate) fn session_refusal(
+        &self,
+        contents: &Contents,
+        partition: &Partition,
+        incoming: &Incoming,
+    ) -> Option<Reply> {
         let token = incoming.header(header::SESSION_TOKEN)?;
         let token = match SessionToken::parse(token) {
             Ok(token) => token,
             Err(message) => return Some(self.error(400, "BadRequest", &message)),
         };
-        let known = token.lsn_of(&partition.id, &ranges.ancestors(&partition.id))?;
-        (known > partition.lsn).then(|| {
+        let is_reached = token.is_reached(&partition.id, &contents.ancestors(&partition.id), partition.lsn);
+        (!is_reached).then(|| {
             let message = "The read session is not available for the input session token.";
             self.error(404, "NotFound", message).with(header::SUBSTATUS, SESSION_NOT_AVAILABLE)
         })
     }
 
     /// The part of the indexing policy that decides about filters and sorts.
-    pub(crate) fn index_policy(&self) -> IndexPolicy {
-        IndexPolicy::of(&self.definition())
+    pub(crate) fn index_policy(&self) -> Arc<IndexPolicy> {
+        Arc::clone(&lock(&self.index))
     }
 }
 

@@ -41,9 +41,9 @@ pub(crate) fn replace(old_bytes: usize, new_bytes: usize, changed: ChangedTerms)
     write_units(old_bytes) + write_units(new_bytes) + index(changed.removed + changed.added)
 }
 
-/// A patch: a replace, and a charge for each operation.
-pub(crate) fn patch(old_bytes: usize, new_bytes: usize, changed: ChangedTerms, operations: usize) -> f64 {
-    replace(old_bytes, new_bytes, changed) + PATCH_OPERATION * operations as f64
+/// The operations of a patch, beside the replace.
+pub(crate) fn patch_operations(operations: usize) -> f64 {
+    PATCH_OPERATION * operations as f64
 }
 
 /// A delete. It removes the item's terms from the index.
@@ -102,7 +102,7 @@ mod tests {
         let changed = ChangedTerms { removed: 2, added: 2 };
         assert_about(create(KB, 10), 7.0);
         assert_about(replace(KB, KB, changed), 10.8);
-        assert_about(patch(KB, KB, changed, 2), 11.6);
+        assert_about(replace(KB, KB, changed) + patch_operations(2), 11.6);
         assert_about(delete(KB, 10), 7.0);
         // "Inserting a 1 KB item without indexing costs around ~5.5 RUs. Replacing an item costs two times the charge."
         assert_about(create(KB, 0), 5.5);

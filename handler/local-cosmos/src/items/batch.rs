@@ -1,8 +1,8 @@
 //! Batches: transactional, with one partition key and all or nothing; and bulk, whose operations are independent.
 
 use super::batch_body::{BatchOperation, BatchResult, Form};
-use super::operation::{RequestKey, execute as execute_operation};
-use super::reply::{Position, charge};
+use super::operation::{Refused, RequestKey, Rules, execute as execute_operation};
+use super::reply::{Position, charge, refused};
 use crate::container::Container;
 use crate::incoming::Incoming;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS};
@@ -57,9 +57,10 @@ fn transactional(container: &Container, operations: Vec<BatchOperation>, incomin
         Ok(None) => return Err(container.error(400, "BadRequest", "A transactional batch needs a partition key.")),
         Err(message) => return Err(container.key_mismatch(&message)),
     };
-    let definition = container.key();
+    let index = container.index_policy();
+    let rules = Rules { key: container.key(), index: &index };
     let mut contents = container.store().write();
-    if let Some(refusal) = container.session_refusal(contents.ranges(), contents.partition_of(&key.epk), incoming) {
+    if let Some(refusal) = container.session_refusal(&contents, contents.partition_of(&key.epk), incoming) {
         return Err(refusal);
     }
     let count = operations.len();
@@ -67,16 +68,15 @@ fn transactional(container: &Container, operations: Vec<BatchOperation>, incomin
     let mut results = Vec::with_capacity(count);
     for operation in operations {
         let result = operation.operation.and_then(|single| {
-            execute_operation(&mut transaction, &definition, &key, single, &operation.conditions)
+            execute_operation(&mut transaction, &rules, &key, single, &operation.conditions)
         });
         results.push(BatchResult::of(&result, operation.wants_item));
         if result.is_err() {
             break;
         }
     }
-    let is_committed = results.iter().all(BatchResult::is_success);
-    if is_committed {
-        transaction.commit();
+    if results.iter().all(BatchResult::is_success) {
+        transaction.end::<_, Refused>(Ok(())).map_err(|error| refused(container, &error, None))?;
     } else {
         drop(transaction);
         let failed = results.pop();
@@ -85,11 +85,12 @@ fn transactional(container: &Container, operations: Vec<BatchOperation>, incomin
         results.resize_with(count, BatchResult::failed_dependency);
     }
     let partition = contents.partition_of(&key.epk);
-    Ok((results, Position { partition: partition.id.clone(), lsn: partition.lsn }))
+    Ok((results, Position::of(partition)))
 }
 
 fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incoming, now: i64) -> Executed {
-    let definition = container.key();
+    let index = container.index_policy();
+    let rules = Rules { key: container.key(), index: &index };
     let mut contents = container.store().write();
     let asked = incoming.header(header::PARTITION_KEY_RANGE_ID);
     if let Some(asked) = asked
@@ -115,13 +116,9 @@ fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incom
         partition.get_or_insert_with(|| actual.clone());
         let mut transaction = contents.begin(&key.epk, now);
         let result = operation.operation.and_then(|single| {
-            execute_operation(&mut transaction, &definition, &key, single, &operation.conditions)
+            execute_operation(&mut transaction, &rules, &key, single, &operation.conditions)
         });
-        if result.is_ok() {
-            transaction.commit();
-        } else {
-            drop(transaction);
-        }
+        let result = transaction.end(result);
         results.push(BatchResult::of(&result, operation.wants_item));
     }
     let partition = contents
@@ -129,7 +126,7 @@ fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incom
         .iter()
         .find(|known| Some(&known.id) == partition.as_ref())
         .unwrap_or_else(|| &contents.partitions()[0]);
-    let position = Position { partition: partition.id.clone(), lsn: partition.lsn };
+    let position = Position::of(partition);
     Ok((results, position))
 }
 

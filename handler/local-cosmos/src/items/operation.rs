@@ -6,12 +6,14 @@ use query_engine::Query;
 use serde_json::Value;
 
 use super::checks::{NewItem, check_item};
-use crate::charges;
+use crate::charges::{self, ChangedTerms, PathStep, changed_terms, terms};
 use crate::etag;
+use crate::index_policy::IndexPolicy;
 use crate::partition_key::{EffectiveKey, KeyDefinition, KeyValue, header_text};
 use crate::patch::{Patch, PatchError};
+use crate::persistence::PersistenceError;
 use crate::reply::PARTITION_KEY_MISMATCH;
-use crate::store::{Draft, Entry, Transaction};
+use crate::store::{Draft, Entry, SYSTEM_PROPERTIES, Transaction};
 
 /// What a request does with an item.
 #[derive(Debug)]
@@ -75,6 +77,12 @@ pub(crate) struct Refused {
     pub charge: f64,
 }
 
+impl From<PersistenceError> for Refused {
+    fn from(error: PersistenceError) -> Self {
+        Self::new(503, "ServiceUnavailable", format!("The write could not be stored: {error}"))
+    }
+}
+
 impl Refused {
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
@@ -97,20 +105,28 @@ impl Refused {
     }
 }
 
+/// The part of a container's definition that operations depend on.
+#[derive(Debug)]
+pub(crate) struct Rules<'c> {
+    pub key: &'c KeyDefinition,
+    pub index: &'c IndexPolicy,
+}
+
 /// Executes an operation. Its writes are part of the transaction.
 pub(crate) fn execute(
     transaction: &mut Transaction<'_>,
-    definition: &KeyDefinition,
+    rules: &Rules<'_>,
     key: &RequestKey,
     operation: ItemOperation,
     conditions: &Conditions,
 ) -> Result<Done, Refused> {
+    let definition = rules.key;
     match operation {
         ItemOperation::Create(item) => {
             check_key(definition, key, &item.value)?;
             match transaction.get(&key.epk, &item.id) {
                 Some(_) => Err(Refused::conflict("Entity with the specified id already exists in the system.")),
-                None => store(transaction, key, item, None),
+                None => store(transaction, rules, key, item, None),
             }
         }
         ItemOperation::Upsert(item) => {
@@ -119,7 +135,7 @@ pub(crate) fn execute(
             if let Some(existing) = &existing {
                 check_etag(existing, conditions)?;
             }
-            store(transaction, key, item, existing)
+            store(transaction, rules, key, item, existing)
         }
         ItemOperation::Replace(id, item) => {
             let existing = find(transaction, key, &id, conditions)?;
@@ -128,27 +144,33 @@ pub(crate) fn execute(
                 return Err(Refused::bad_request(message));
             }
             check_key(definition, key, &item.value)?;
-            store(transaction, key, item, Some(existing))
+            store(transaction, rules, key, item, Some(existing))
         }
         ItemOperation::Patch(id, patch) => {
             let existing = find(transaction, key, &id, conditions)?;
             let item = patched(&existing, &patch, definition)?;
             check_key(definition, key, &item.value)?;
-            store(transaction, key, item, Some(existing))
+            let stored = store(transaction, rules, key, item, Some(existing))?;
+            Ok(Done { charge: stored.charge + charges::patch_operations(patch.len()), ..stored })
         }
         ItemOperation::Read(id) => {
-            let entry = transaction.get(&key.epk, &id).ok_or_else(Refused::not_found)?;
-            let is_known =
-                conditions.if_none_match.as_ref().is_some_and(|known| etag::matches(known, &entry.etag));
-            let status = if is_known { 304 } else { 200 };
-            Ok(Done { status, charge: charges::read(entry.body.len()), entry: Some(entry) })
+            read(transaction.get(&key.epk, &id), conditions)
         }
         ItemOperation::Delete(id) => {
             let existing = find(transaction, key, &id, conditions)?;
             transaction.remove(&existing, false);
-            Ok(Done { status: 204, entry: None, charge: charges::delete(existing.body.len()) })
+            let terms = terms(&stored_item(&existing)?, &|path| rules.index.is_indexed(path));
+            Ok(Done { status: 204, entry: None, charge: charges::delete(existing.body.len(), terms) })
         }
     }
+}
+
+/// Reads an item.
+pub(crate) fn read(entry: Option<Arc<Entry>>, conditions: &Conditions) -> Result<Done, Refused> {
+    let entry = entry.ok_or_else(Refused::not_found)?;
+    let is_known = conditions.if_none_match.as_ref().is_some_and(|known| etag::matches(known, &entry.etag));
+    let status = if is_known { 304 } else { 200 };
+    Ok(Done { status, charge: charges::read(entry.body.len()), entry: Some(entry) })
 }
 
 /// The item to change, if the request's condition is met.
@@ -181,10 +203,16 @@ fn check_key(definition: &KeyDefinition, key: &RequestKey, item: &Value) -> Resu
 
 fn store(
     transaction: &mut Transaction<'_>,
+    rules: &Rules<'_>,
     key: &RequestKey,
     item: NewItem,
     existing: Option<Arc<Entry>>,
 ) -> Result<Done, Refused> {
+    let is_indexed = |path: &[PathStep<'_>]| rules.index.is_indexed(path);
+    let changed = match &existing {
+        Some(existing) => changed_terms(&stored_item(existing)?, &item.value, &is_indexed),
+        None => ChangedTerms { removed: 0, added: terms(&item.value, &is_indexed) },
+    };
     let draft = Draft {
         epk: key.epk.clone(),
         key: header_text(&key.values).into(),
@@ -196,15 +224,26 @@ fn store(
         return Err(Refused::conflict("Unique index constraint violation."));
     };
     let (status, charge) = match existing {
-        Some(existing) => (200, charges::replace(existing.body.len(), entry.body.len())),
-        None => (201, charges::create(entry.body.len())),
+        Some(existing) => (200, charges::replace(existing.body.len(), entry.body.len(), changed)),
+        None => (201, charges::create(entry.body.len(), changed.added)),
     };
     Ok(Done { status, entry: Some(entry), charge })
 }
 
-fn patched(existing: &Entry, patch: &Patch, definition: &KeyDefinition) -> Result<NewItem, Refused> {
-    let mut item: Value = serde_json::from_slice(&existing.body)
+/// The item as the client wrote it.
+fn stored_item(entry: &Entry) -> Result<Value, Refused> {
+    let mut item: Value = serde_json::from_slice(&entry.body)
         .map_err(|error| Refused::new(500, "InternalServerError", format!("The stored item is damaged: {error}")))?;
+    if let Some(members) = item.as_object_mut() {
+        for name in SYSTEM_PROPERTIES {
+            members.shift_remove(name);
+        }
+    }
+    Ok(item)
+}
+
+fn patched(existing: &Entry, patch: &Patch, definition: &KeyDefinition) -> Result<NewItem, Refused> {
+    let mut item = stored_item(existing)?;
     if let Some(condition) = patch.condition() {
         let condition = Query::parse_condition(condition).map_err(|error| Refused::bad_request(error.to_string()))?;
         let is_met = condition.is_met(&item).map_err(|error| Refused::bad_request(error.to_string()))?;

@@ -3,6 +3,7 @@
 use super::operation::{Done, Refused};
 use crate::container::Container;
 use crate::reply::{Reply, header};
+use crate::session_token::SessionToken;
 use crate::store::Partition;
 
 /// The partition that a request was for, and the number of its newest write.
@@ -22,7 +23,7 @@ impl Position {
         let lsn = self.lsn.to_string();
         reply
             .with(header::PARTITION_KEY_RANGE_ID, &self.partition)
-            .with(header::SESSION_TOKEN, format!("{}:0#{lsn}#0={lsn}", self.partition))
+            .with(header::SESSION_TOKEN, SessionToken::of(&self.partition, self.lsn).to_string())
             .with("x-ms-quorum-acked-lsn", &lsn)
             .with("x-ms-global-committed-lsn", &lsn)
             .with(header::LSN, lsn)

@@ -80,6 +80,10 @@ impl Patch {
 
     /// The condition that the item must meet, a query without its `SELECT`: `from c where c.n = 1`. If it does not, the service
     /// answers 412.
+    pub(crate) fn len(&self) -> usize {
+        self.operations.len()
+    }
+
     pub(crate) fn condition(&self) -> Option<&str> {
         self.condition.as_deref()
     }

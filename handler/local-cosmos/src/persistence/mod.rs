@@ -138,7 +138,7 @@ impl Persistence {
 
     /// The part of a container.
     pub(crate) fn container(self: &Arc<Self>, rid: ContainerRid) -> ContainerFiles {
-        ContainerFiles { persistence: Arc::clone(self), rid: rid.to_bytes() }
+        ContainerFiles { persistence: Arc::clone(self), rid: rid.bytes() }
     }
 
     fn batch(&self) -> Batch {

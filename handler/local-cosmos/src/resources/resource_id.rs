@@ -119,7 +119,8 @@ impl ContainerRid {
         format!("dbs/{}/colls/{self}/", self.database)
     }
 
-    fn bytes(self) -> [u8; 8] {
+    /// The bytes, whose order is that of the database and then of the number.
+    pub(crate) fn bytes(self) -> [u8; 8] {
         let number = u64::from(self.number | CONTAINER_BIT);
         (u64::from(self.database.0) << 32 | number).to_be_bytes()
     }

@@ -13,7 +13,7 @@ pub(crate) use change_log::Start;
 pub(crate) use entry::Entry;
 pub(crate) use page::PageLimit;
 pub(crate) use partition::Partition;
-pub(crate) use store::{Contents, Store, Transition};
+pub(crate) use store::{Contents, SYSTEM_PROPERTIES, Store, Transition};
 pub(crate) use transaction::{Draft, Transaction, UniqueKeyConflict};
 pub(crate) use unique_keys::UniqueKeys;
 pub(crate) use version_log::{Change, Removal, TooOld, Version};

@@ -9,6 +9,7 @@ use super::entry::Entry;
 use super::store::Contents;
 use super::version_log::Removal;
 use crate::partition_key::EffectiveKey;
+use crate::persistence::PersistenceError;
 
 /// An item to store, without its system properties.
 #[derive(Debug)]
@@ -73,16 +74,15 @@ impl<'c> Transaction<'c> {
         self.writes.push(Write::Delete(removal, Arc::clone(entry)));
     }
 
-    /// Commits the writes. Returns the number of the newest write of the partition.
-    pub(crate) fn commit(mut self) -> u64 {
-        let writes = std::mem::take(&mut self.writes);
-        let contents = &mut *self.contents;
-        let partition = &mut contents.partitions[self.partition];
-        if !writes.is_empty() {
-            partition.lsn = self.lsn;
-            contents.log.append(writes, contents.default_ttl, self.now);
+    /// Commits the writes of a success, and undoes those of a failure.
+    pub(crate) fn end<T, E: From<PersistenceError>>(mut self, result: Result<T, E>) -> Result<T, E> {
+        if result.is_ok() && !self.writes.is_empty() {
+            self.contents.save(&self.writes, self.partition, self.lsn, self.now)?;
+            self.contents.partitions[self.partition].lsn = self.lsn;
+            let writes = std::mem::take(&mut self.writes);
+            self.contents.log.append(writes, self.contents.default_ttl, self.now);
         }
-        partition.lsn
+        result
     }
 
     fn exchange(&mut self, old: Option<&Arc<Entry>>, new: Option<&Arc<Entry>>) {
