@@ -105,7 +105,9 @@ impl Address {
             Owner::Container(_) => KindNotOffered::in_container(kind),
         };
         match kind {
-            Some(kind) => Self::NotOffered(NotOffered { kind, owner, is_list: rest.is_empty() && kind.list().is_some() }),
+            Some(kind) => {
+                Self::NotOffered(NotOffered { kind, owner, is_list: rest.is_empty() && kind.list().is_some() })
+            }
             None => Self::Unknown,
         }
     }

@@ -141,7 +141,11 @@ mod tests {
     /// The boundaries of containers of the service.
     #[test]
     fn equal_parts_have_the_boundaries_of_the_service() {
-        let four = ["0FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", "1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFE", "2FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFD"];
+        let four = [
+            "0FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF",
+            "1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFE",
+            "2FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFD",
+        ];
         assert_eq!(HashSpace::Version2.boundaries(4), four);
         assert_eq!(HashSpace::Version2.boundaries(2), ["1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"]);
         assert_eq!(HashSpace::Version1.boundaries(4)[0], "05C1CFFFFFFFF8");

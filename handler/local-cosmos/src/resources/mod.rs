@@ -1,8 +1,15 @@
 //! The resources of an account: databases, containers, offers and partition key ranges, with their definitions.
 
 mod address;
+mod container_policies;
+mod definition;
 mod hash_space;
+mod indexing_policy;
 mod kinds;
+mod name;
+mod partition_key;
+mod policy_path;
 mod ranges;
 mod refusal;
 mod resource_id;
+mod unique_key;

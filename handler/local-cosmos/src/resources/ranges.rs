@@ -64,7 +64,10 @@ impl fmt::Display for RangeError {
                 write!(formatter, "the key {key} is not strictly between the ends of partition {range}")
             }
             Self::NotAdjacent(one, other) => {
-                write!(formatter, "partitions {one} and {other} are not adjacent; only adjacent partitions can be merged")
+                write!(
+                    formatter,
+                    "partitions {one} and {other} are not adjacent; only adjacent partitions can be merged"
+                )
             }
         }
     }
@@ -126,13 +129,8 @@ impl Ranges {
         let mut parents = range.parents.clone();
         parents.insert(id);
         let ids = [self.next_id, self.next_id + 1];
-        let low = Range {
-            id: ids[0],
-            min: range.min.clone(),
-            max: key.clone(),
-            parents: parents.clone(),
-            created: now,
-        };
+        let low =
+            Range { id: ids[0], min: range.min.clone(), max: key.clone(), parents: parents.clone(), created: now };
         let high = Range { id: ids[1], min: key, max: range.max.clone(), parents, created: now };
         self.ranges.splice(position..=position, [low, high]);
         self.next_id += 2;
@@ -234,7 +232,8 @@ mod tests {
             ("3FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", 3),
         ] {
             assert_eq!(ranges.of_key(key).id, id, "{key}");
-            let all: Vec<u32> = ranges.list().iter().filter(|range| range.contains(key)).map(|range| range.id).collect();
+            let all: Vec<u32> =
+                ranges.list().iter().filter(|range| range.contains(key)).map(|range| range.id).collect();
             assert_eq!(all, [id], "{key}");
         }
         let ids = |min, max| ranges.overlapping(min, max).iter().map(|range| range.id).collect::<Vec<_>>();

@@ -267,7 +267,10 @@ mod tests {
     #[test]
     fn resource_ids_of_the_service_are_read_and_written() {
         let container: ContainerRid = "lypXAMSZ-Cs=".parse().expect("a container");
-        assert_eq!((container.to_string(), container.database().to_string()), ("lypXAMSZ-Cs=".into(), "lypXAA==".into()));
+        assert_eq!(
+            (container.to_string(), container.database().to_string()),
+            ("lypXAMSZ-Cs=".into(), "lypXAA==".into())
+        );
         assert_eq!(container.range(151).to_string(), "lypXAMSZ-CuZAAAAAAAAUA==");
         assert_eq!(container.range(163).to_string(), "lypXAMSZ-CulAAAAAAAAUA==");
         let link = "dbs/lypXAA==/colls/lypXAMSZ-Cs=/pkranges/lypXAMSZ-CuZAAAAAAAAUA==/";
@@ -308,7 +311,8 @@ mod tests {
     fn other_texts_are_not_resource_ids() {
         let stored_procedure = "lypXAMSZ-CuZAAAAAAAAgA==";
         let user = "lypXAESZ-Cs=";
-        for text in ["", "fixdb", "A", "lypXAA", "lypXAMSZ-Cs", "lypXAMSZ-CuZAAAAAAAA", stored_procedure, user, "ä==="] {
+        for text in ["", "fixdb", "A", "lypXAA", "lypXAMSZ-Cs", "lypXAMSZ-CuZAAAAAAAA", stored_procedure, user, "ä==="]
+        {
             assert_eq!(text.parse::<ResourceId>(), Err(NotAResourceId), "{text}");
         }
         assert_eq!("lypXAA==".parse::<ContainerRid>(), Err(NotAResourceId));
