@@ -3,13 +3,17 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::budget::Budget;
 use crate::incoming::Incoming;
 use crate::index_policy::IndexPolicy;
 use crate::items::{ItemOperation, Refused, RequestKey};
+use crate::key_path::KeyPath;
 use crate::partition_key::{EffectiveKey, GivenKey, KeyDefinition, KeyRange, KeyValue};
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
-use crate::resources::{ContainerDefinition, ContainerId, Ranges};
+use crate::persistence::{ContainerFiles, StoredContainer};
+use crate::resources::{ContainerDefinition, ContainerRid, Ranges};
 use crate::session_token::SessionToken;
 use crate::store::{Contents, Partition, Store, UniqueKeys};
 
@@ -18,25 +22,34 @@ const SESSION_NOT_AVAILABLE: &str = "1002";
 
 #[derive(Debug)]
 pub(crate) struct Container {
-    pub rid: ContainerId,
-    /// `dbs/<database>/colls/<container>`.
-    link: String,
+    pub rid: ContainerRid,
     definition: Mutex<Arc<ContainerDefinition>>,
     key: KeyDefinition,
+    index: Mutex<Arc<IndexPolicy>>,
     store: Store,
     budget: Mutex<Option<Budget>>,
 }
 
 impl Container {
-    pub(crate) fn new(rid: ContainerId, link: String, definition: ContainerDefinition, ranges: Ranges) -> Self {
-        let store = Store::new(
-            rid.clone(),
-            ranges,
-            UniqueKeys::new(definition.unique_keys().to_vec()),
-            definition.default_ttl(),
-        );
-        let key = definition.partition_key().clone();
-        Self { rid, link, definition: Mutex::new(Arc::new(definition)), key, store, budget: Mutex::default() }
+    /// `files` is where the container is stored, with what is stored already.
+    pub(crate) fn new(new: NewContainer, files: Option<(ContainerFiles, Option<StoredContainer>)>) -> Self {
+        let NewContainer { rid, definition, ranges, throughput } = new;
+        let paths = |paths: &[String]| paths.iter().map(KeyPath::new).collect();
+        let unique_keys = UniqueKeys::new(definition.unique_keys.iter().map(|key| paths(&key.paths)).collect());
+        let ttl = definition.default_ttl;
+        let store = match files {
+            Some((files, Some(stored))) => Store::restored(rid, stored, unique_keys, ttl, files),
+            Some((files, None)) => Store::new(rid, ranges, unique_keys, ttl, Some(files)),
+            None => Store::new(rid, ranges, unique_keys, ttl, None),
+        };
+        Self {
+            rid,
+            key: KeyDefinition::from_json(&definition.partition_key.to_json()),
+            index: Mutex::new(Arc::new(index_policy(&definition))),
+            definition: Mutex::new(definition),
+            store,
+            budget: Mutex::default(),
+        }
     }
 
     pub(crate) fn key(&self) -> &KeyDefinition {
@@ -52,9 +65,10 @@ impl Container {
     }
 
     /// Replaces the definition.
-    pub(crate) fn redefine(&self, definition: ContainerDefinition) {
-        self.store.write().set_default_ttl(definition.default_ttl());
-        *lock(&self.definition) = Arc::new(definition);
+    pub(crate) fn redefine(&self, definition: Arc<ContainerDefinition>) {
+        self.store.write().set_default_ttl(definition.default_ttl);
+        *lock(&self.index) = Arc::new(index_policy(&definition));
+        *lock(&self.definition) = definition;
     }
 
     /// Limits request units a second; `None` lifts the limit.
@@ -84,7 +98,7 @@ impl Container {
     }
 
     fn named(&self, reply: Reply) -> Reply {
-        reply.with("x-ms-content-path", self.rid.to_string()).with("x-ms-alt-content-path", &self.link)
+        reply.with("x-ms-content-path", self.rid.to_string())
     }
 
     /// The refusal of a key that does not have the form of the container's.
@@ -148,10 +162,14 @@ impl Container {
         })
     }
 
-    /// The part of the indexing policy that decides about filters and sorts.
+    /// Which paths have an index.
     pub(crate) fn index_policy(&self) -> Arc<IndexPolicy> {
         Arc::clone(&lock(&self.index))
     }
+}
+
+fn index_policy(definition: &ContainerDefinition) -> IndexPolicy {
+    IndexPolicy::from_json(&json!(definition.indexing_policy))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -64,7 +64,7 @@ impl Endpoint {
         let port = options.port;
         let (listener, url) = listen(port)?;
         let control_listener = options.control_port.map(listen).transpose()?;
-        let gateway = Arc::new(Gateway::new(url.to_string(), &options));
+        let gateway = Arc::new(Gateway::new(url.to_string(), &options).map_err(StartError::Other)?);
 
         let data = Data::from(Arc::clone(&gateway));
         let app = move || {

@@ -59,10 +59,12 @@ impl Drop for UnderWay<'_> {
 
 impl Gateway {
     /// `url` is the endpoint's address.
-    pub(crate) fn new(url: String, options: &Options) -> Self {
-        Self {
+    pub(crate) fn new(url: String, options: &Options) -> Result<Self, String> {
+        let persistence = options.data.as_deref().map(Persistence::open).transpose().map_err(|error| error.to_string())?;
+        Ok(Self {
+            directory: directory(options, persistence.as_ref())?,
+            persistence,
             url,
-            directory: Directory::new(options.partitions, options.previous_images),
             clock: Clock::default(),
             requires_key: options.require_key,
             retention: options.change_feed_retention,
@@ -71,7 +73,7 @@ impl Gateway {
             faults: Faults::default(),
             requests: RequestLog::default(),
             under_way: AtomicU64::new(0),
-        }
+        })
     }
 
     pub(crate) fn requests_under_way(&self) -> u64 {

@@ -9,7 +9,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::incoming::Incoming;
-use crate::resource_ids::is_resource_id;
+use crate::resources::is_database_rid as is_resource_id;
 
 /// The public key of Microsoft's emulators.
 pub const EMULATOR_KEY: &str =

@@ -14,6 +14,7 @@ use super::envelope;
 use crate::charges;
 use crate::container::Container;
 use crate::incoming::Incoming;
+use crate::items::{Position, charge};
 use crate::requested_range::requested_range;
 use crate::limits::{DEFAULT_CHANGE_FEED_ITEMS, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
 use crate::reply::{Reply, header};
@@ -51,7 +52,7 @@ pub(crate) fn read(container: &Container, incoming: &Incoming) -> Reply {
     };
     let overlapping: Vec<&Partition> = contents.overlapping(&range).map(|(_, partition)| partition).collect();
     if let [partition] = overlapping.as_slice()
-        && let Some(refusal) = container.session_refusal(contents.ranges(), partition, incoming)
+        && let Some(refusal) = container.session_refusal(&contents, partition, incoming)
     {
         return refusal;
     }
@@ -119,7 +120,7 @@ fn all_versions(
     };
     let body = match page.entries.as_slice() {
         [] => Vec::new(),
-        versions => envelope::all_versions(&container.rid.to_string(), versions, container.key().paths()),
+        versions => envelope::all_versions(&container.rid.to_string(), versions, &container.key().paths),
     };
     Ok(Found { entries: page.entries.len(), etag: format!("\"{POSITION_MARK}{}\"", page.next), body })
 }

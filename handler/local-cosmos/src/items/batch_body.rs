@@ -56,7 +56,10 @@ impl Form {
             }
             Self::HybridRow => {
                 let results: Vec<OperationResult> = results.iter().map(row).collect();
-                hybrid_row::encode_results(&results)
+                hybrid_row::encode_results(&results).unwrap_or_else(|error| {
+                    log::error!("a batch has no answer: {error}");
+                    Vec::new()
+                })
             }
         }
     }

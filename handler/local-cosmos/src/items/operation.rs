@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use query_engine::Query;
+use query_engine::{Document, Query};
 use serde_json::Value;
 
 use super::checks::{NewItem, check_item};
@@ -246,7 +246,8 @@ fn patched(existing: &Entry, patch: &Patch, definition: &KeyDefinition) -> Resul
     let mut item = stored_item(existing)?;
     if let Some(condition) = patch.condition() {
         let condition = Query::parse_condition(condition).map_err(|error| Refused::bad_request(error.to_string()))?;
-        let is_met = condition.is_met(&item).map_err(|error| Refused::bad_request(error.to_string()))?;
+        let document = Document { value: Arc::new(item.clone()), position: existing.document };
+        let is_met = condition.matches(&document).map_err(|error| Refused::bad_request(error.to_string()))?;
         if !is_met {
             return Err(Refused::precondition_failed());
         }

@@ -7,7 +7,7 @@ mod header;
 mod murmur;
 mod value;
 
-pub(crate) use definition::{KeyDefinition, KeyKind, KeyVersion};
+pub(crate) use definition::KeyDefinition;
 pub(crate) use effective::{EffectiveKey, KeyRange};
 pub(crate) use header::{GivenKey, header_text};
 pub(crate) use value::KeyValue;

@@ -78,12 +78,13 @@ impl Patch {
         Ok(patch)
     }
 
-    /// The condition that the item must meet, a query without its `SELECT`: `from c where c.n = 1`. If it does not, the service
-    /// answers 412.
+    /// The number of operations.
     pub(crate) fn len(&self) -> usize {
         self.operations.len()
     }
 
+    /// The condition that the item must meet, a query without its `SELECT`: `from c where c.n = 1`. If it does not, the service
+    /// answers 412.
     pub(crate) fn condition(&self) -> Option<&str> {
         self.condition.as_deref()
     }

@@ -1,6 +1,6 @@
 //! Queries: their plans and their pages.
 
-mod index_policy;
+mod index_check;
 mod pages;
 mod plan;
 mod request;

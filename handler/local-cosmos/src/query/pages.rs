@@ -1,14 +1,16 @@
 //! Pages of queries and of reads of all items.
 
+use std::sync::Arc;
+
 use query_engine::{Document, Page, PageRequest, Query, Resume};
 use serde_json::json;
 
-use super::index_policy::IndexPolicy;
+use super::index_check;
 use super::plan::{only_range, plan};
 use super::request::{self, QueryBody};
 use crate::charges;
 use crate::container::Container;
-use crate::continuation::{self, Continuation};
+use crate::continuation;
 use crate::incoming::Incoming;
 use crate::items::{Position, charge};
 use crate::limits::{MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
@@ -30,15 +32,14 @@ pub(crate) fn execute(container: &Container, incoming: &Incoming, refuses_uninde
 
 fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -> Result<Reply, Reply> {
     let (body, query) = request::read(container, incoming)?;
-    let policy = IndexPolicy::of(&container.definition());
-    if let Err(message) = policy.check(&query, refuses_unindexed) {
+    if let Err(message) = index_check::check(&container.index_policy(), &query, refuses_unindexed) {
         return Err(container.error(400, "BadRequest", &message));
     }
     let contents = container.store().read();
     let range = range(container, &contents, incoming, &query)?;
     let partitions: Vec<_> = contents.overlapping(&range).map(|(_, partition)| partition).collect();
     if let [partition] = partitions.as_slice()
-        && let Some(refusal) = container.session_refusal(contents.ranges(), partition, incoming)
+        && let Some(refusal) = container.session_refusal(&contents, partition, incoming)
     {
         return Err(refusal);
     }
@@ -47,9 +48,12 @@ fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -
     let mut reply = container
         .reply(200)
         .with(header::ITEM_COUNT, page.rows.len().to_string())
-        .with(header::REQUEST_CHARGE, charge(charges::query(page.documents_read, page.rows.len(), rows_bytes)));
+        .with(header::REQUEST_CHARGE, charge(charges::query(rows_bytes, page.rows.len(), rows_bytes)));
     if let Some(resume) = &page.resume {
-        reply = reply.with(header::CONTINUATION, continuation::write(resume));
+        let limit = incoming.header("x-ms-documentdb-responsecontinuationtokenlimitinkb").map(continuation::limit_kb);
+        let token = limit.transpose().and_then(|limit| continuation::write(&container.rid.to_string(), resume, limit));
+        let token = token.map_err(|message| container.error(400, "BadRequest", &message))?;
+        reply = reply.with(header::CONTINUATION, token);
     }
     if let [partition] = partitions.as_slice() {
         reply = Position::of(partition).add_to(reply);
@@ -96,27 +100,26 @@ fn run(
     body: &QueryBody,
     incoming: &Incoming,
 ) -> Result<Page, Reply> {
-    let resume = resume(container, body, incoming)?;
-    let after = resume.as_ref().and_then(Resume::position).unwrap_or_default();
+    let resume: Option<Resume> = match incoming.header(header::CONTINUATION).filter(|token| !token.is_empty()) {
+        Some(token) => {
+            let read = continuation::read(&container.rid.to_string(), token);
+            Some(read.map_err(|message| container.error(400, "BadRequest", &message))?)
+        }
+        None => None,
+    };
+    let after = resume.as_ref().and_then(Resume::scan_from).map_or(0, |position| position.saturating_sub(1));
     let asked: Option<usize> = incoming.header("x-ms-max-item-count").and_then(|count| count.trim().parse().ok());
     let request = PageRequest {
         max_items: asked.filter(|count| *count > 0).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS),
         max_bytes: MAX_PAGE_BYTES - ENVELOPE_BYTES,
-        resume,
-        ..PageRequest::default()
+        resume: resume.as_ref(),
+        resume_filter: body.resume_filter.as_ref(),
+        is_sorted: false,
+        computed: container.computed_properties(),
     };
     let mut documents = contents.scan(range, after).filter_map(|entry| {
         let value = serde_json::from_slice(&entry.body).ok()?;
-        Some(Document { value, rid: contents.rid().document(entry.document), position: entry.document })
+        Some(Document { value: Arc::new(value), position: entry.document })
     });
     query.run(&mut documents, &request).map_err(|error| request::refusal(container, &error))
-}
-
-/// Where the page starts: after the continuation, or where the client's filter says.
-fn resume(container: &Container, body: &QueryBody, incoming: &Incoming) -> Result<Option<Resume>, Reply> {
-    let refuse = |message: String| container.error(400, "BadRequest", &message);
-    if let Some(token) = incoming.header(header::CONTINUATION).filter(|token| !token.is_empty()) {
-        return continuation::read(token).map(Some).map_err(refuse);
-    }
-    body.resume_filter.as_ref().map(|filter| Resume::from_filter(filter).map_err(refuse)).transpose()
 }

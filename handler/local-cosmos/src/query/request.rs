@@ -1,8 +1,8 @@
 //! The query in a request.
 
-use query_engine::{Query, QueryError};
+use query_engine::{ErrorKind, Query, QueryError, ResumeFilter};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::container::Container;
 use crate::incoming::Incoming;
@@ -16,7 +16,7 @@ pub(super) struct QueryBody {
     #[serde(default, deserialize_with = "parameters")]
     pub parameters: Vec<(String, Value)>,
     /// Where an ordered query continues.
-    pub resume_filter: Option<Value>,
+    pub resume_filter: Option<ResumeFilter>,
 }
 
 fn parameters<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Value)>, D::Error> {
@@ -44,10 +44,8 @@ pub(super) fn read(container: &Container, incoming: &Incoming) -> Result<(QueryB
 
 /// The refusal of a query, with the service's list of errors in the message.
 pub(super) fn refusal(container: &Container, error: &QueryError) -> Reply {
-    let mut reported = json!({"severity": "Error", "code": error.code(), "message": error.to_string()});
-    if let Some((start, end)) = error.location() {
-        reported["location"] = json!({"start": start, "end": end});
+    match error.kind {
+        ErrorKind::Invalid => container.error(400, "BadRequest", &format!("Message: {}", error.to_json())),
+        ErrorKind::NotSupported => container.error(501, "NotImplemented", &error.message),
     }
-    let errors = json!({"errors": [reported]});
-    container.error(400, "BadRequest", &format!("Message: {errors}"))
 }

@@ -13,3 +13,9 @@ mod ranges;
 mod refusal;
 mod resource_id;
 mod unique_key;
+
+pub(crate) use address::{Address, ContainerPath, Resource};
+pub(crate) use definition::ContainerDefinition;
+pub(crate) use ranges::{Range, Ranges};
+pub(crate) use refusal::Refusal;
+pub(crate) use resource_id::ContainerRid;

@@ -71,27 +71,34 @@ impl ChangeLog {
         log
     }
 
-    /// Adds the writes of one transaction in their order. Every write is a version; the last one of an item is its newest.
-    /// `now` is in milliseconds since 1970.
-    pub(crate) fn append(&mut self, writes: Vec<Write>, default_ttl: Option<i64>, now: i64) {
-        let mut versions = Vec::with_capacity(writes.len());
-        for write in writes {
+    /// The versions that writes are. Every write is one.
+    pub(crate) fn versions_of(&self, writes: &[Write]) -> Vec<Version> {
+        let version = |write: &Write| {
             let (change, previous) = match write {
+                Write::Put(entry, None) => (Change::Created(Arc::clone(entry)), None),
+                Write::Put(entry, Some(previous)) => (Change::Replaced(Arc::clone(entry)), Some(previous)),
+                Write::Delete(removal, previous) => (Change::Deleted(removal.clone()), Some(previous)),
+            };
+            let previous_lsn = previous.map(|previous| previous.lsn);
+            let previous = previous.filter(|_| self.keeps_previous_images).map(Arc::clone);
+            Version { change, previous_lsn, previous }
+        };
+        writes.iter().map(version).collect()
+    }
+
+    /// Adds the writes of one transaction in their order, and the versions that they are. The last write of an item is its newest.
+    /// `now` is in milliseconds since 1970.
+    pub(crate) fn append(&mut self, writes: Vec<Write>, versions: Vec<Version>, default_ttl: Option<i64>, now: i64) {
+        for write in writes {
+            match write {
                 Write::Put(entry, previous) => {
                     if let Some(previous) = &previous {
                         self.remove(previous.position);
                     }
-                    self.put(Arc::clone(&entry), default_ttl);
-                    (if previous.is_some() { Change::Replaced(entry) } else { Change::Created(entry) }, previous)
+                    self.put(entry, default_ttl);
                 }
-                Write::Delete(removal, previous) => {
-                    self.remove(previous.position);
-                    (Change::Deleted(removal), Some(previous))
-                }
-            };
-            let previous_lsn = previous.as_ref().map(|previous| previous.lsn);
-            let previous = previous.filter(|_| self.keeps_previous_images);
-            versions.push(Version { change, previous_lsn, previous });
+                Write::Delete(_, previous) => self.remove(previous.position),
+            }
         }
         self.versions.append(versions, now);
     }
@@ -194,7 +201,7 @@ mod tests {
             let mut scene = Self::default();
             for (index, id) in ids.iter().enumerate() {
                 let put = scene.put(id, 100 + index as i64, None, 0);
-                scene.log.append(vec![put], None, 0);
+                scene.append(vec![put], None);
             }
             scene
         }
@@ -222,6 +229,11 @@ mod tests {
             let removal =
                 Removal { epk: epk("10"), id: id.into(), key: "[]".into(), ts: 1, lsn, is_expired: false };
             Write::Delete(removal, self.newest.remove(id).expect("an item"))
+        }
+
+        fn append(&mut self, writes: Vec<Write>, default_ttl: Option<i64>) {
+            let versions = self.log.versions_of(&writes);
+            self.log.append(writes, versions, default_ttl, 0);
         }
 
         fn page(&self, start: Start, items: usize) -> Page<Arc<Entry>> {
@@ -259,7 +271,7 @@ mod tests {
         let mut scene = Scene::of(&["a"]);
         scene.transaction = Some(2);
         let writes = ["b", "c", "d"].map(|id| scene.put(id, 1, None, 0)).into();
-        scene.log.append(writes, None, 0);
+        scene.append(writes, None);
         assert_eq!(ids(&scene.page(Start::AfterEntry(1), 1)), ["b", "c", "d"]);
         assert_eq!(ids(&scene.page(Start::Beginning, 2)), ["a", "b", "c", "d"]);
         assert_eq!(ids(&scene.page(Start::Beginning, 1)), ["a"]);
@@ -278,8 +290,8 @@ mod tests {
         let mut scene = Scene::default();
         let writes = [("own", Some(3)), ("never", Some(-1)), ("default", None)];
         let writes = writes.map(|(id, ttl)| scene.put(id, 100, ttl, 0)).into();
+        scene.append(writes, Some(10));
         let log = &mut scene.log;
-        log.append(writes, Some(10), 0);
         let expired = |log: &ChangeLog, now| log.expired(now).iter().map(|entry| entry.id.to_string()).collect::<Vec<_>>();
         assert_eq!(expired(log, 102), Vec::<String>::new());
         assert_eq!(expired(log, 103), ["own"]);
@@ -294,10 +306,10 @@ mod tests {
     fn deleted_items_are_not_in_the_feed_and_do_not_expire() {
         let mut scene = Scene::of(&["b"]);
         let put = scene.put("a", 100, Some(1), 0);
-        scene.log.append(vec![put], Some(-1), 0);
+        scene.append(vec![put], Some(-1));
         assert_eq!(scene.log.expired(1000).len(), 1);
         let delete = scene.delete("a", 0);
-        scene.log.append(vec![delete], Some(-1), 0);
+        scene.append(vec![delete], Some(-1));
         assert_eq!(ids(&scene.page(Start::Beginning, 10)), ["b"]);
         assert_eq!(scene.log.expired(1000).len(), 0);
     }
@@ -313,7 +325,7 @@ mod tests {
             scene.put("c", 1, None, 0),
             scene.put("c", 1, None, 0),
         ];
-        scene.log.append(writes, None, 0);
+        scene.append(writes, None);
         assert_eq!(ids(&scene.page(Start::Beginning, 10)), ["b", "c"]);
     }
 
@@ -321,7 +333,7 @@ mod tests {
     fn a_time_to_live_that_overflows_never_expires() {
         let mut scene = Scene::default();
         let put = scene.put("a", 100, Some(i64::MAX), 0);
-        scene.log.append(vec![put], Some(-1), 0);
+        scene.append(vec![put], Some(-1));
         assert_eq!(scene.log.expired(i64::MAX - 1).len(), 0);
     }
 
@@ -329,13 +341,13 @@ mod tests {
     fn every_write_is_a_version_with_the_one_that_it_replaces() {
         let mut scene = Scene::default();
         let put = scene.put("a", 1, None, 1);
-        scene.log.append(vec![put], None, 0);
+        scene.append(vec![put], None);
         scene.log.keep_previous_images(true);
         let writes = vec![scene.put("a", 1, None, 2), scene.delete("a", 2), scene.put("a", 1, None, 2)];
-        scene.log.append(writes, None, 0);
+        scene.append(writes, None);
         scene.log.keep_previous_images(false);
         let delete = scene.delete("a", 3);
-        scene.log.append(vec![delete], None, 0);
+        scene.append(vec![delete], None);
         let limit = PageLimit { items: 10, bytes: 10_000 };
         let page = scene.log.versions().page(&KeyRange::all(), 0, limit).expect("page");
         let seen: Vec<_> = page

@@ -9,13 +9,15 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use super::change_log::ChangeLog;
+use super::change_log::{ChangeLog, Write};
 use super::entry::Entry;
 use super::partition::Partition;
 use super::transaction::{Draft, Transaction};
 use super::unique_keys::UniqueKeys;
+use super::version_log::{Version, VersionLog};
 use crate::etag::new_etag;
 use crate::partition_key::{EffectiveKey, KeyRange};
+use crate::persistence::{ContainerFiles, ContainerState, PersistenceError, StoredContainer};
 use crate::resources::{ContainerRid, Range, Ranges};
 
 /// Properties that the service sets.
@@ -40,6 +42,10 @@ pub(crate) struct Contents {
     pub(super) log: ChangeLog,
     pub(super) unique_keys: UniqueKeys,
     pub(super) default_ttl: Option<i64>,
+    /// Where the container is stored; `None` if it is in memory only.
+    files: Option<ContainerFiles>,
+    /// The number of the newest version that is discarded from the files.
+    discarded: u64,
 }
 
 /// Partitions that are being split or merged, until it is dropped.
@@ -50,9 +56,16 @@ pub(crate) struct Transition<'s> {
 }
 
 impl Store {
-    pub(crate) fn new(rid: ContainerRid, ranges: Ranges, unique_keys: UniqueKeys, default_ttl: Option<i64>) -> Self {
+    /// An empty container.
+    pub(crate) fn new(
+        rid: ContainerRid,
+        ranges: Ranges,
+        unique_keys: UniqueKeys,
+        default_ttl: Option<i64>,
+        files: Option<ContainerFiles>,
+    ) -> Self {
         let partitions = ranges.list().iter().map(|range| partition_of(range, 0)).collect();
-        let contents = Contents {
+        Self::of(Contents {
             rid,
             ranges,
             partitions,
@@ -60,7 +73,46 @@ impl Store {
             log: ChangeLog::default(),
             unique_keys,
             default_ttl,
+            files,
+            discarded: 0,
+        })
+    }
+
+    /// A container that an earlier process has stored.
+    pub(crate) fn restored(
+        rid: ContainerRid,
+        stored: StoredContainer,
+        unique_keys: UniqueKeys,
+        default_ttl: Option<i64>,
+        files: ContainerFiles,
+    ) -> Self {
+        let StoredContainer { state, items, versions } = stored;
+        let lsn = |range: &Range| {
+            let id = range.id.to_string();
+            state.numbers.iter().find(|(partition, _)| *partition == id).map_or(0, |(_, lsn)| *lsn)
         };
+        let partitions = state.ranges.list().iter().map(|range| partition_of(range, lsn(range))).collect();
+        let versions = VersionLog::restored(state.last_version, state.discarded.1, versions);
+        let mut contents = Contents {
+            rid,
+            partitions,
+            last_document: state.last_document,
+            log: ChangeLog::restored(state.last_position, items.clone(), versions, default_ttl),
+            unique_keys,
+            default_ttl,
+            files: Some(files),
+            discarded: state.discarded.0,
+            ranges: state.ranges,
+        };
+        for entry in items {
+            contents.unique_keys.add(&entry);
+            let index = contents.index_of(&entry.epk);
+            contents.partitions[index].insert(entry);
+        }
+        Self::of(contents)
+    }
+
+    fn of(contents: Contents) -> Self {
         Self { contents: RwLock::new(contents), transitions: watch::Sender::default() }
     }
 
@@ -162,6 +214,43 @@ impl Contents {
         }))
     }
 
+    /// The ids of all partitions that a partition descends from.
+    pub(crate) fn ancestors(&self, partition: &str) -> Vec<String> {
+        let range = number(partition).ok().and_then(|id| self.ranges.get(id));
+        range.map(|range| range.parents.iter().map(u32::to_string).collect()).unwrap_or_default()
+    }
+
+    /// Stores writes, the versions that they are, and the state after them.
+    pub(super) fn save(&mut self, writes: &[Write], versions: &[Version], now: i64) -> Result<(), PersistenceError> {
+        let Some(files) = &self.files else { return Ok(()) };
+        let mut changes = files.changes();
+        for write in writes {
+            match write {
+                Write::Put(entry, _) => changes.put_item(entry)?,
+                Write::Delete(_, entry) => changes.remove_item(entry),
+            }
+        }
+        let log = self.log.versions();
+        let mut last_version = log.last();
+        for version in versions {
+            last_version += 1;
+            changes.put_version(last_version, version, now)?;
+        }
+        let discarded = log.discarded();
+        (self.discarded + 1..=discarded.0).for_each(|number| changes.remove_version(number));
+        let state = ContainerState {
+            ranges: self.ranges.clone(),
+            numbers: self.partitions.iter().map(|partition| (partition.id.clone(), partition.lsn)).collect(),
+            last_position: self.log.last(),
+            last_document: self.last_document,
+            last_version,
+            discarded,
+        };
+        changes.commit(&state)?;
+        self.discarded = discarded.0;
+        Ok(())
+    }
+
     /// Begins a transaction in the partition that has a key. `now` is in milliseconds since 1970.
     pub(crate) fn begin(&mut self, epk: &EffectiveKey, now: i64) -> Transaction<'_> {
         let partition = self.index_of(epk);
@@ -182,7 +271,9 @@ impl Contents {
         for entry in &expired {
             let mut transaction = self.begin(&entry.epk, now);
             transaction.remove(entry, true);
-            transaction.commit();
+            if let Err(error) = transaction.end::<_, PersistenceError>(Ok(())) {
+                log::error!("an expired item could not be removed: {error}");
+            }
         }
         expired.len()
     }
@@ -210,6 +301,9 @@ impl Contents {
         for entry in old.into_iter().flat_map(Partition::into_items) {
             let index = self.index_of(&entry.epk);
             self.partitions[index].insert(entry);
+        }
+        if let Err(error) = self.save(&[], &[], 0) {
+            log::error!("the new partitions could not be stored: {error}");
         }
         children.iter().map(u32::to_string).collect()
     }

@@ -77,10 +77,14 @@ impl<'c> Transaction<'c> {
     /// Commits the writes of a success, and undoes those of a failure.
     pub(crate) fn end<T, E: From<PersistenceError>>(mut self, result: Result<T, E>) -> Result<T, E> {
         if result.is_ok() && !self.writes.is_empty() {
-            self.contents.save(&self.writes, self.partition, self.lsn, self.now)?;
-            self.contents.partitions[self.partition].lsn = self.lsn;
+            let versions = self.contents.log.versions_of(&self.writes);
+            let before = std::mem::replace(&mut self.contents.partitions[self.partition].lsn, self.lsn);
+            if let Err(error) = self.contents.save(&self.writes, &versions, self.now) {
+                self.contents.partitions[self.partition].lsn = before;
+                return Err(error.into());
+            }
             let writes = std::mem::take(&mut self.writes);
-            self.contents.log.append(writes, self.contents.default_ttl, self.now);
+            self.contents.log.append(writes, versions, self.contents.default_ttl, self.now);
         }
         result
     }

@@ -82,6 +82,8 @@ pub(crate) struct VersionLog {
     last_transaction: u64,
     /// The newest sequence number that was discarded of each effective partition key.
     discarded_lsns: HashMap<EffectiveKey, u64>,
+    /// The newest sequence number that an earlier process has discarded, of any key.
+    discarded_lsn: u64,
 }
 
 #[derive(Debug)]
@@ -129,6 +131,29 @@ impl VersionLog {
         self.versions.front().is_some_and(|oldest| oldest.logged_at < time)
     }
 
+    /// The versions that an earlier process has stored, each with the time at which it was logged, in milliseconds since 1970. `last` is
+    /// the number of the newest, and `discarded_lsn` the newest log sequence number of those that were discarded.
+    pub(crate) fn restored(last: u64, discarded_lsn: u64, versions: Vec<(Version, i64)>) -> Self {
+        let mut log = Self { discarded: last.saturating_sub(versions.len() as u64), discarded_lsn, ..Self::default() };
+        let mut transaction = None;
+        for (version, logged_at) in versions {
+            // Writes of one transaction have one sequence number and one time.
+            let key = (version.lsn(), logged_at);
+            log.last_transaction += u64::from(transaction != Some(key));
+            transaction = Some(key);
+            log.bytes += version.bytes();
+            let transaction = log.last_transaction;
+            log.versions.push_back(Logged { version: Arc::new(version), transaction, logged_at });
+        }
+        log
+    }
+
+    /// The number of the newest version that was discarded, and the newest log sequence number of all that were.
+    pub(crate) fn discarded(&self) -> (u64, u64) {
+        let newest = self.discarded_lsns.values().max().copied().unwrap_or_default();
+        (self.discarded, newest.max(self.discarded_lsn))
+    }
+
     /// The number of the newest version.
     pub(crate) fn last(&self) -> u64 {
         self.discarded + self.versions.len() as u64
@@ -136,7 +161,7 @@ impl VersionLog {
 
     /// The number of the last version with a sequence number up to `lsn`, in a range within one physical partition.
     pub(crate) fn number_of_lsn(&self, range: &KeyRange, lsn: u64) -> Result<u64, TooOld> {
-        if self.discarded_lsns.iter().any(|(epk, discarded)| *discarded > lsn && range.contains(epk)) {
+        if lsn < self.discarded_lsn || self.discarded_lsns.iter().any(|(epk, discarded)| *discarded > lsn && range.contains(epk)) {
             return Err(TooOld);
         }
         let later = |logged: &Logged| logged.version.lsn() > lsn && range.contains(logged.version.epk());
