@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 const MAX_COMPUTED_PROPERTIES: usize = 20;
 const MAX_TTL: i64 = i32::MAX as i64;
 /// Names that computed properties cannot have.
-const SYSTEM_PROPERTIES: [&str; 8] = ["id", "_rid", "_ts", "_etag", "_self", "_attachments", "_lsn", "ttl"];
+const SYSTEM_PROPERTIES: [&str; 7] = ["id", "_rid", "_ts", "_etag", "_self", "_attachments", "_lsn"];
 
 /// A property that queries can use as if the items had it.
 #[derive(Clone, Debug, PartialEq, Eq)]

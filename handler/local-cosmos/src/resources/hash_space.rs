@@ -172,7 +172,7 @@ mod tests {
         }
         let keys: Vec<String> = (0..4_000).map(|step| key_of_number(step * 1_000_003)).collect();
         assert!(keys.is_sorted());
-        // A range of the service: https documents of its SDKs name it.
+        // An end of a range of the service, in the tests of its SDKs.
         assert!(number_of_key("05C1E18D2D7F08").is_some());
         assert_eq!(number_of_key("05C1CFFFFFFFF80861626300"), Some(0x3FFF_FFFF));
         for key in ["", "05", "08C1", "05C", "05c1cffffffff8", "05FFFFFFFFFFFFFFFFFFFFFFFF"] {
