@@ -30,6 +30,14 @@ impl Partition {
         self.items.get(self.numbers.get(&(epk.clone(), id.into()))?)
     }
 
+    pub(super) fn by_number(&self, number: u64) -> Option<&Arc<Entry>> {
+        self.items.get(&number)
+    }
+
+    pub(super) fn items(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.items.values()
+    }
+
     /// Adds an item, or replaces the one with its number.
     pub(super) fn insert(&mut self, entry: Arc<Entry>) {
         self.numbers.insert((entry.epk.clone(), entry.id.clone()), entry.document);

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::change_log::{ChangeLog, Write};
 use super::entry::Entry;
 use super::partition::Partition;
+use super::sort_index::{SortIndex, SortOrder};
 use super::transaction::{Draft, Transaction};
 use super::unique_keys::UniqueKeys;
 use super::version_log::{Version, VersionLog};
@@ -42,6 +43,7 @@ pub(crate) struct Contents {
     pub(super) log: ChangeLog,
     pub(super) unique_keys: UniqueKeys,
     pub(super) default_ttl: Option<i64>,
+    sort_indexes: Vec<SortIndex>,
     /// Where the container is stored; `None` if it is in memory only.
     files: Option<ContainerFiles>,
     /// The number of the newest version that is discarded from the files.
@@ -73,6 +75,7 @@ impl Store {
             log: ChangeLog::default(),
             unique_keys,
             default_ttl,
+            sort_indexes: Vec::new(),
             files,
             discarded: 0,
         })
@@ -100,14 +103,14 @@ impl Store {
             log: ChangeLog::restored(state.last_position, items.clone(), versions, default_ttl),
             unique_keys,
             default_ttl,
+            sort_indexes: Vec::new(),
             files: Some(files),
             discarded: state.discarded.0,
             ranges: state.ranges,
         };
         for entry in items {
-            contents.unique_keys.add(&entry);
-            let index = contents.index_of(&entry.epk);
-            contents.partitions[index].insert(entry);
+            let partition = contents.index_of(&entry.epk);
+            contents.link(partition, &entry);
         }
         Self::of(contents)
     }
@@ -212,6 +215,50 @@ impl Contents {
             let first = scans.iter_mut().enumerate().filter_map(|(index, scan)| Some((scan.peek()?.document, index))).min();
             first.and_then(|(_, index)| scans[index].next())
         }))
+    }
+
+    /// Whether the container has an index for sorted scans.
+    pub(crate) fn has_sort_index(&self, path: &[String], is_by_key: bool) -> bool {
+        self.sort_indexes.iter().any(|index| index.is_for(path, is_by_key))
+    }
+
+    /// Makes an index for sorted scans.
+    pub(crate) fn add_sort_index(&mut self, path: &[String], is_by_key: bool) {
+        if self.has_sort_index(path, is_by_key) {
+            return;
+        }
+        let mut index = SortIndex::new(path, is_by_key);
+        self.partitions.iter().flat_map(Partition::items).for_each(|entry| index.add(entry));
+        self.sort_indexes.push(index);
+    }
+
+    /// The items of a part of the key space in the order of a property, those with equal values by their numbers in the same direction. With
+    /// `from`, items before that value are left out. `None` if no index has them.
+    pub(crate) fn scan_sorted<'c>(
+        &'c self,
+        range: &KeyRange,
+        order: &SortOrder<'_>,
+    ) -> Option<Box<dyn Iterator<Item = &'c Arc<Entry>> + 'c>> {
+        let index = self.sort_indexes.iter().find(|index| index.is_for(order.path, order.is_by_key))?;
+        let numbers = index.is_usable().then(|| index.numbers(range, order.from, order.is_descending))??;
+        let partitions: Vec<&Partition> = self.overlapping(range).map(|(_, partition)| partition).collect();
+        let range = range.clone();
+        let entries = numbers.filter_map(move |number| partitions.iter().find_map(|partition| partition.by_number(number)));
+        Some(Box::new(entries.filter(move |entry| range.contains(&entry.epk))))
+    }
+
+    /// Adds an item to a partition and to the indexes.
+    pub(super) fn link(&mut self, partition: usize, entry: &Arc<Entry>) {
+        self.unique_keys.add(entry);
+        self.sort_indexes.iter_mut().for_each(|index| index.add(entry));
+        self.partitions[partition].insert(Arc::clone(entry));
+    }
+
+    /// Removes an item from its partition and from the indexes.
+    pub(super) fn unlink(&mut self, partition: usize, entry: &Entry) {
+        self.unique_keys.remove(entry);
+        self.sort_indexes.iter_mut().for_each(|index| index.remove(entry));
+        self.partitions[partition].remove(entry);
     }
 
     /// The ids of all partitions that a partition descends from.

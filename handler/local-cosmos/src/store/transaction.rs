@@ -90,14 +90,11 @@ impl<'c> Transaction<'c> {
     }
 
     fn exchange(&mut self, old: Option<&Arc<Entry>>, new: Option<&Arc<Entry>>) {
-        let partition = &mut self.contents.partitions[self.partition];
         if let Some(old) = old {
-            self.contents.unique_keys.remove(old);
-            partition.remove(old);
+            self.contents.unlink(self.partition, old);
         }
         if let Some(new) = new {
-            self.contents.unique_keys.add(new);
-            partition.insert(Arc::clone(new));
+            self.contents.link(self.partition, new);
         }
     }
 }
