@@ -26,6 +26,8 @@ mod faults;
 mod gateway;
 mod incoming;
 mod index_policy;
+#[allow(dead_code)]
+mod item_checks;
 mod item_rules;
 #[allow(dead_code)]
 mod key_path;
