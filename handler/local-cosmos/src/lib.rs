@@ -25,6 +25,8 @@ mod expiry;
 mod faults;
 mod gateway;
 mod incoming;
+#[allow(dead_code)]
+mod index_metrics;
 mod index_policy;
 #[allow(dead_code)]
 mod item_checks;
@@ -45,6 +47,8 @@ mod partitions;
 mod patch;
 mod query_depth;
 mod query_literals;
+#[allow(dead_code)]
+mod query_metrics;
 mod query_pages;
 mod query_paths;
 mod registry;
