@@ -34,7 +34,7 @@ impl Form {
     pub(crate) fn read(self, body: &[u8], wants_items: bool) -> Result<Vec<BatchOperation>, String> {
         match self {
             Self::Json => {
-                let body = text_body(body)?;
+                let body = text_body(body).map_err(|error| error.to_string())?;
                 let operations: Vec<JsonOperation<'_>> =
                     serde_json::from_slice(&body).map_err(|error| format!("The batch is not valid: {error}"))?;
                 Ok(operations.into_iter().map(|operation| operation.read(wants_items)).collect())
@@ -167,13 +167,13 @@ fn read_row(row: Row, wants_items: bool) -> BatchOperation {
 
 fn operation(kind: OperationKind, id: Option<String>, body: &[u8]) -> Result<ItemOperation, Refused> {
     let id = || id.ok_or_else(|| Refused::bad_request("An operation of the batch has no id."));
-    let item = || parse_item(body).map_err(Refused::bad_request);
+    let item = || parse_item(body);
     Ok(match kind {
         OperationKind::Create => ItemOperation::Create(item()?),
         OperationKind::Upsert => ItemOperation::Upsert(item()?),
         OperationKind::Replace => ItemOperation::Replace(id()?, item()?),
         OperationKind::Patch => {
-            let body = text_body(body).map_err(Refused::bad_request)?;
+            let body = text_body(body)?;
             ItemOperation::Patch(id()?, Patch::parse(&body).map_err(Refused::bad_request)?)
         }
         OperationKind::Read => ItemOperation::Read(id()?),

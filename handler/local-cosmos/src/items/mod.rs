@@ -3,6 +3,7 @@
 mod batch;
 mod batch_body;
 mod checks;
+mod item_checks;
 mod operation;
 mod point;
 mod reply;

@@ -6,6 +6,7 @@ use query_engine::{Document, Query};
 use serde_json::Value;
 
 use super::checks::{NewItem, check_item};
+use super::item_checks::ItemRefusal;
 use crate::charges::{self, ChangedTerms, PathStep, changed_terms, terms};
 use crate::etag;
 use crate::index_policy::IndexPolicy;
@@ -14,6 +15,8 @@ use crate::patch::{Patch, PatchError};
 use crate::persistence::PersistenceError;
 use crate::reply::PARTITION_KEY_MISMATCH;
 use crate::store::{Draft, Entry, SYSTEM_PROPERTIES, Transaction};
+
+const ID_EXISTS: &str = "Entity with the specified id already exists in the system.";
 
 /// What a request does with an item.
 #[derive(Debug)]
@@ -77,6 +80,15 @@ pub(crate) struct Refused {
     pub charge: f64,
 }
 
+impl From<ItemRefusal> for Refused {
+    fn from(refusal: ItemRefusal) -> Self {
+        match refusal {
+            ItemRefusal::Invalid(message) => Self::bad_request(message),
+            ItemRefusal::TooLarge(message) => Self::new(413, "RequestEntityTooLarge", message),
+        }
+    }
+}
+
 impl From<PersistenceError> for Refused {
     fn from(error: PersistenceError) -> Self {
         Self::new(503, "ServiceUnavailable", format!("The write could not be stored: {error}"))
@@ -125,7 +137,7 @@ pub(crate) fn execute(
         ItemOperation::Create(item) => {
             check_key(definition, key, &item.value)?;
             match transaction.get(&key.epk, &item.id) {
-                Some(_) => Err(Refused::conflict("Entity with the specified id already exists in the system.")),
+                Some(_) => Err(Refused::conflict(ID_EXISTS)),
                 None => store(transaction, rules, key, item, None),
             }
         }
@@ -139,9 +151,8 @@ pub(crate) fn execute(
         }
         ItemOperation::Replace(id, item) => {
             let existing = find(transaction, key, &id, conditions)?;
-            if item.id != id {
-                let message = format!("The id of the item, \"{}\", is not that of the request, \"{id}\".", item.id);
-                return Err(Refused::bad_request(message));
+            if item.id != id && transaction.get(&key.epk, &item.id).is_some() {
+                return Err(Refused::conflict(ID_EXISTS));
             }
             check_key(definition, key, &item.value)?;
             store(transaction, rules, key, item, Some(existing))
@@ -220,7 +231,7 @@ fn store(
         ttl: item.ttl,
         item: item.value,
     };
-    let Ok(entry) = transaction.put(draft) else {
+    let Ok(entry) = transaction.put(draft, existing.clone()) else {
         return Err(Refused::conflict("Unique index constraint violation."));
     };
     let (status, charge) = match existing {
@@ -256,5 +267,5 @@ fn patched(existing: &Entry, patch: &Patch, definition: &KeyDefinition) -> Resul
         let substatus = matches!(error, PatchError::PartitionKey(_)).then_some(PARTITION_KEY_MISMATCH);
         Refused { substatus, ..Refused::bad_request(error.message()) }
     })?;
-    check_item(item).map_err(Refused::bad_request)
+    Ok(check_item(item)?)
 }

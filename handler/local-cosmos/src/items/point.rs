@@ -1,6 +1,6 @@
 //! Requests for one item: create, upsert, replace, patch, read and delete.
 
-use super::checks::{check_id, parse_item, text_body};
+use super::checks::{parse_item, text_body};
 use super::operation::{
     Conditions, ItemOperation, Refused, RequestKey, Rules, execute as execute_operation, read,
 };
@@ -52,22 +52,18 @@ fn request(
     id: Option<&str>,
     incoming: &Incoming,
 ) -> Result<(ItemOperation, RequestKey), Refused> {
-    let item = || parse_item(&incoming.body).map_err(Refused::bad_request);
-    let id = || {
-        let id = id.unwrap_or_default();
-        check_id(id).map_err(Refused::bad_request)?;
-        Ok::<_, Refused>(id.to_owned())
-    };
+    let item = || parse_item(&incoming.body);
+    let id = || id.unwrap_or_default().to_owned();
     let operation = match action {
         Action::Create => ItemOperation::Create(item()?),
         Action::Upsert => ItemOperation::Upsert(item()?),
-        Action::Replace => ItemOperation::Replace(id()?, item()?),
+        Action::Replace => ItemOperation::Replace(id(), item()?),
         Action::Patch => {
-            let body = text_body(&incoming.body).map_err(Refused::bad_request)?;
-            ItemOperation::Patch(id()?, Patch::parse(&body).map_err(Refused::bad_request)?)
+            let body = text_body(&incoming.body)?;
+            ItemOperation::Patch(id(), Patch::parse(&body).map_err(Refused::bad_request)?)
         }
-        Action::Delete => ItemOperation::Delete(id()?),
-        _ => ItemOperation::Read(id()?),
+        Action::Delete => ItemOperation::Delete(id()),
+        _ => ItemOperation::Read(id()),
     };
     let key = container.request_key(incoming, &operation)?;
     Ok((operation, key))

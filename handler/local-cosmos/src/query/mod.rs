@@ -1,8 +1,10 @@
 //! Queries: their plans and their pages.
 
 mod index_check;
+mod index_metrics;
 mod pages;
 mod plan;
+mod query_metrics;
 mod request;
 
 pub(crate) use pages::execute;

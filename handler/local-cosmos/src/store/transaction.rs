@@ -48,12 +48,12 @@ impl<'c> Transaction<'c> {
         self.contents.partitions[self.partition].get(epk, id).cloned()
     }
 
-    /// Stores an item, as a new one or instead of the one with its key and id.
-    pub(crate) fn put(&mut self, draft: Draft) -> Result<Arc<Entry>, UniqueKeyConflict> {
-        if self.contents.unique_keys.conflicts(&draft.epk, &draft.id, &draft.item) {
+    /// Stores an item, as a new one or instead of `previous`, which may have had another id.
+    pub(crate) fn put(&mut self, draft: Draft, previous: Option<Arc<Entry>>) -> Result<Arc<Entry>, UniqueKeyConflict> {
+        let owner = previous.as_ref().map_or(&draft.id, |previous| &previous.id);
+        if self.contents.unique_keys.conflicts(&draft.epk, owner, &draft.item) {
             return Err(UniqueKeyConflict);
         }
-        let previous = self.get(&draft.epk, &draft.id);
         let entry = Arc::new(self.contents.entry(draft, previous.as_deref(), self.lsn, self.number, self.now));
         self.exchange(previous.as_ref(), Some(&entry));
         self.writes.push(Write::Put(Arc::clone(&entry), previous));
