@@ -3,13 +3,13 @@
 use std::fmt;
 
 /// Ticks (100 ns) in a second.
-pub(crate) const TICKS_PER_SECOND: i64 = 10_000_000;
+pub(super) const TICKS_PER_SECOND: i64 = 10_000_000;
 pub(super) const TICKS_PER_DAY: i64 = 86_400 * TICKS_PER_SECOND;
 const YEARS: std::ops::RangeInclusive<i64> = 1..=9999;
 
 /// A date and time of the years 1 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct DateTime {
+pub(super) struct DateTime {
     /// Ticks since 1970.
     ticks: i64,
 }
@@ -70,14 +70,14 @@ fn days_in_month(year: i64, month: i64) -> i64 {
 
 impl DateTime {
     /// A time by its ticks (100 ns) since 1970; `None` outside the years 1 to 9999.
-    pub(crate) fn of_ticks(ticks: i64) -> Option<Self> {
+    pub(super) fn of_ticks(ticks: i64) -> Option<Self> {
         let first = Date { year: *YEARS.start(), month: 1, day: 1 }.days() * TICKS_PER_DAY;
         let end = (Date { year: *YEARS.end(), month: 12, day: 31 }.days() + 1) * TICKS_PER_DAY;
         (first..end).contains(&ticks).then_some(Self { ticks })
     }
 
     /// Ticks (100 ns) since 1970.
-    pub(crate) fn ticks(self) -> i64 {
+    pub(super) fn ticks(self) -> i64 {
         self.ticks
     }
 
@@ -102,7 +102,7 @@ impl DateTime {
 
     /// Reads `YYYY-MM-DD`, with or without a time `hh:mm:ss` after `T` or a space, with or without one to seven digits of
     /// a second, with or without `Z`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.strip_suffix('Z').unwrap_or(text);
         let (date, time) = match text.split_once(['T', ' ']) {
             Some((date, time)) => (date, time),

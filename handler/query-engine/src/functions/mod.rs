@@ -23,7 +23,6 @@ mod utf16;
 mod examples;
 
 pub(crate) use builtin::Builtin;
-pub(crate) use date_time::DateTime;
 
 const FAMILIES: &[&[Builtin]] = &[
     arrays::FUNCTIONS,
