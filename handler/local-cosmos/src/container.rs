@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use query_engine::ComputedProperty;
 use serde_json::json;
 
 use crate::budget::Budget;
@@ -12,8 +13,10 @@ use crate::items::{ItemOperation, Refused, RequestKey};
 use crate::key_path::KeyPath;
 use crate::partition_key::{EffectiveKey, GivenKey, KeyDefinition, KeyRange, KeyValue};
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
-use crate::persistence::{ContainerFiles, StoredContainer};
-use crate::resources::{ContainerDefinition, ContainerRid, Ranges};
+use crate::persistence::Persistence;
+use crate::resources::{
+    ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Throughput,
+};
 use crate::session_token::SessionToken;
 use crate::store::{Contents, Partition, Store, UniqueKeys};
 
@@ -23,35 +26,14 @@ const SESSION_NOT_AVAILABLE: &str = "1002";
 #[derive(Debug)]
 pub(crate) struct Container {
     pub rid: ContainerRid,
-    definition: Mutex<Arc<ContainerDefinition>>,
     key: KeyDefinition,
     index: Mutex<Arc<IndexPolicy>>,
+    computed: Mutex<Arc<[ComputedProperty]>>,
     store: Store,
     budget: Mutex<Option<Budget>>,
 }
 
 impl Container {
-    /// `files` is where the container is stored, with what is stored already.
-    pub(crate) fn new(new: NewContainer, files: Option<(ContainerFiles, Option<StoredContainer>)>) -> Self {
-        let NewContainer { rid, definition, ranges, throughput } = new;
-        let paths = |paths: &[String]| paths.iter().map(KeyPath::new).collect();
-        let unique_keys = UniqueKeys::new(definition.unique_keys.iter().map(|key| paths(&key.paths)).collect());
-        let ttl = definition.default_ttl;
-        let store = match files {
-            Some((files, Some(stored))) => Store::restored(rid, stored, unique_keys, ttl, files),
-            Some((files, None)) => Store::new(rid, ranges, unique_keys, ttl, Some(files)),
-            None => Store::new(rid, ranges, unique_keys, ttl, None),
-        };
-        Self {
-            rid,
-            key: KeyDefinition::from_json(&definition.partition_key.to_json()),
-            index: Mutex::new(Arc::new(index_policy(&definition))),
-            definition: Mutex::new(definition),
-            store,
-            budget: Mutex::default(),
-        }
-    }
-
     pub(crate) fn key(&self) -> &KeyDefinition {
         &self.key
     }
@@ -60,15 +42,8 @@ impl Container {
         &self.store
     }
 
-    pub(crate) fn definition(&self) -> Arc<ContainerDefinition> {
-        Arc::clone(&lock(&self.definition))
-    }
-
-    /// Replaces the definition.
-    pub(crate) fn redefine(&self, definition: Arc<ContainerDefinition>) {
-        self.store.write().set_default_ttl(definition.default_ttl);
-        *lock(&self.index) = Arc::new(index_policy(&definition));
-        *lock(&self.definition) = definition;
+    pub(crate) fn computed_properties(&self) -> Arc<[ComputedProperty]> {
+        Arc::clone(&lock(&self.computed))
     }
 
     /// Limits request units a second; `None` lifts the limit.
@@ -166,6 +141,77 @@ impl Container {
     pub(crate) fn index_policy(&self) -> Arc<IndexPolicy> {
         Arc::clone(&lock(&self.index))
     }
+}
+
+/// What new containers need.
+#[derive(Debug, Default)]
+pub(crate) struct ContainerContext {
+    /// Whether the change feed's AllVersionsAndDeletes mode includes previous images.
+    pub previous_images: bool,
+    /// Where containers are stored; `None` for in memory only.
+    pub persistence: Option<Arc<Persistence>>,
+}
+
+impl ContainerData for Container {
+    type Context = ContainerContext;
+
+    fn create(context: &ContainerContext, new: NewContainer) -> Self {
+        let NewContainer { rid, definition, ranges, .. } = new;
+        let paths = |paths: &[String]| paths.iter().map(KeyPath::new).collect();
+        let unique_keys = UniqueKeys::new(definition.unique_keys.iter().map(|key| paths(&key.paths)).collect());
+        let ttl = definition.default_ttl;
+        let files = context.persistence.as_ref().map(|persistence| persistence.container(rid));
+        let stored = files.as_ref().and_then(|files| files.load().unwrap_or_else(|error| {
+            log::error!("the items of container {} cannot be read: {error}", definition.id);
+            None
+        }));
+        let store = match (files, stored) {
+            (Some(files), Some(stored)) => Store::restored(rid, stored, unique_keys, ttl, files),
+            (files, _) => Store::new(rid, ranges, unique_keys, ttl, files),
+        };
+        store.write().log_mut().keep_previous_images(context.previous_images);
+        Self {
+            rid,
+            key: KeyDefinition::from_json(&definition.partition_key.to_json()),
+            index: Mutex::new(Arc::new(index_policy(&definition))),
+            computed: Mutex::new(computed_properties(&definition)),
+            store,
+            budget: Mutex::default(),
+        }
+    }
+
+    fn replace_definition(&self, definition: Arc<ContainerDefinition>) {
+        self.store.write().set_default_ttl(definition.default_ttl);
+        *lock(&self.index) = Arc::new(index_policy(&definition));
+        *lock(&self.computed) = computed_properties(&definition);
+    }
+
+    fn replace_throughput(&self, _: Throughput) {}
+
+    fn delete(&self) {
+        self.store.write().remove_files();
+    }
+
+    fn ranges(&self) -> Ranges {
+        self.store.read().ranges().clone()
+    }
+
+    fn last_commit(&self, range: u32) -> u64 {
+        let id = range.to_string();
+        let contents = self.store.read();
+        contents.partitions().iter().find(|partition| partition.id == id).map_or(0, |partition| partition.lsn)
+    }
+
+    fn usage(&self) -> ContainerUsage {
+        let contents = self.store.read();
+        ContainerUsage { documents: contents.len() as u64, bytes: contents.bytes() }
+    }
+}
+
+/// The computed properties, which were checked when the definition was.
+fn computed_properties(definition: &ContainerDefinition) -> Arc<[ComputedProperty]> {
+    let properties = definition.computed_properties.iter();
+    properties.filter_map(|property| ComputedProperty::new(&property.name, &property.query).ok()).collect()
 }
 
 fn index_policy(definition: &ContainerDefinition) -> IndexPolicy {

@@ -14,7 +14,7 @@ pub(crate) async fn sweep(gateway: Weak<Gateway>) {
         let now = gateway.clock().milliseconds();
         let retained_since = now.saturating_sub(gateway.retention_ms());
         for container in gateway.containers() {
-            let store = container.store();
+            let store = container.data.store();
             let is_due = {
                 let contents = store.read();
                 contents.log().has_expired(now.div_euclid(1000)) || contents.log().versions().is_older(retained_since)

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use actix_web::http::Method;
+
 use crate::budget::too_many_requests;
 use crate::clock::Clock;
-use crate::container::Container;
+use crate::container::{Container, ContainerContext};
 use crate::faults::{Effect, Faults};
 use crate::feed;
 use crate::incoming::Incoming;
@@ -15,12 +17,16 @@ use crate::keys::check_authorization;
 use crate::operation::{Action, ContainerName, Operation};
 use crate::options::Options;
 use crate::partition_key::KeyRange;
+use crate::persistence::Persistence;
 use crate::query;
 use crate::reply::{Reply, header};
 use crate::request_log::{LoggedRequest, RequestLog};
 use crate::requested_range::requested_range;
-use crate::resources::{Directory, Refusal};
+use crate::resources::{self, Address, Container as DirectoryContainer, ContainerPath, Directory, Missing, Resource};
 use crate::usage::UsageMeter;
+
+/// A container of the directory.
+pub(crate) type Found = DirectoryContainer<Container>;
 
 /// Sub-status of a 400: the request is intended for another container of that name.
 const COLLECTION_RID_MISMATCH: &str = "1024";
@@ -29,7 +35,8 @@ const COLLECTION_RID_MISMATCH: &str = "1024";
 pub(crate) struct Gateway {
     url: String,
     directory: Directory<Container>,
-    clock: Clock,
+    persistence: Option<Arc<Persistence>>,
+    clock: Arc<Clock>,
     /// Whether every request must be signed. A signature is checked in any case.
     requires_key: bool,
     /// How long AllVersionsAndDeletes mode reaches back.
@@ -59,13 +66,15 @@ impl Drop for UnderWay<'_> {
 
 impl Gateway {
     /// `url` is the endpoint's address.
+    /// The error is a message for the person who starts the endpoint.
     pub(crate) fn new(url: String, options: &Options) -> Result<Self, String> {
         let persistence = options.data.as_deref().map(Persistence::open).transpose().map_err(|error| error.to_string())?;
+        let clock = Arc::new(Clock::default());
         Ok(Self {
-            directory: directory(options, persistence.as_ref())?,
-            persistence,
             url,
-            clock: Clock::default(),
+            directory: directory(options, persistence.as_ref(), &clock)?,
+            persistence,
+            clock,
             requires_key: options.require_key,
             retention: options.change_feed_retention,
             refuses_unindexed_queries: AtomicBool::new(options.refuse_unindexed_queries),
@@ -96,17 +105,19 @@ impl Gateway {
         i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX)
     }
 
-    pub(crate) fn containers(&self) -> Vec<Arc<Container>> {
+    pub(crate) fn containers(&self) -> Vec<Arc<Found>> {
         self.directory.containers().into_iter().map(|(_, container)| container).collect()
     }
 
     pub(crate) fn container_names(&self) -> Vec<ContainerName> {
-        self.directory.containers().into_iter().map(|(name, _)| name).collect()
+        let containers = self.directory.containers().into_iter();
+        containers.map(|(database, found)| ContainerName::new(database, found.definition().id.clone())).collect()
     }
 
     /// The container of this name; `None` if there is none.
-    pub(crate) fn container(&self, name: &ContainerName) -> Option<Arc<Container>> {
-        self.directory.find(&name.database, &name.container).ok().map(|(_, container)| container)
+    pub(crate) fn container(&self, name: &ContainerName) -> Option<Arc<Found>> {
+        let path = ContainerPath { database: name.database.clone(), container: name.container.clone() };
+        self.directory.container(&path).ok()
     }
 
     pub(crate) async fn answer(&self, incoming: Incoming) -> Reply {
@@ -115,11 +126,10 @@ impl Gateway {
             return self.dated(Reply::error(401, "Unauthorized", message));
         }
         let mut operation = Operation::of(&incoming);
-        let found = operation.container_path().map(|path| self.directory.find(&path.database, &path.container));
-        if let Some(Ok((name, _))) = &found {
-            operation = operation.with_names(name);
+        let container = operation.container_path().map(|path| self.directory.container(path));
+        if let Some(Ok(found)) = &container {
+            operation = operation.with_container_name(&found.definition().id);
         }
-        let container = found.map(|found| found.map(|(_, container)| container));
         let request = LoggedRequest::begin(&operation, &incoming);
         let (mut reply, effect) = self.execute_with_faults(&operation, container, incoming).await;
         self.requests.add(request.end(&reply));
@@ -139,7 +149,7 @@ impl Gateway {
     async fn execute_with_faults(
         &self,
         operation: &Operation,
-        container: Option<Result<Arc<Container>, Refusal>>,
+        container: Option<Result<Arc<Found>, Missing>>,
         incoming: Incoming,
     ) -> (Reply, Option<Effect>) {
         match self.faults.before(operation, &incoming) {
@@ -167,48 +177,105 @@ impl Gateway {
     async fn execute(
         &self,
         operation: &Operation,
-        container: Option<Result<Arc<Container>, Refusal>>,
+        container: Option<Result<Arc<Found>, Missing>>,
         incoming: &Incoming,
     ) -> Reply {
-        let container = match container.transpose() {
-            Ok(container) => container,
-            Err(refusal) if operation.is_for_items() || operation.action == Action::QueryPlan => {
-                return refusal.into_reply();
+        let reply = match &operation.address {
+            Address::Account => account(incoming),
+            Address::Unknown => Reply::error(404, "NotFound", format!("No resource has the path {}.", incoming.path)),
+            Address::Resource(resource) => self.answer_resource(resource, incoming),
+            Address::NotOffered(not_offered) => {
+                self.directory.answer_not_offered(incoming.method.as_str(), not_offered, incoming)
             }
-            Err(_) => None,
+            Address::Items(_) | Address::Item(..) => match container {
+                Some(Ok(found)) => {
+                    let reply = self.answer_items(operation, &found.data, incoming).await;
+                    let name = operation.container.as_ref();
+                    let link = name.map(|name| format!("dbs/{}/colls/{}", name.database, name.container));
+                    link.map_or(reply, |link| reply.with("x-ms-alt-content-path", link))
+                }
+                Some(Err(missing)) => missing.owner_refusal().into_reply(),
+                None => Reply::error(404, "NotFound", "The container does not exist."),
+            },
         };
-        let budget = container.as_ref().filter(|_| operation.is_for_items());
-        let reply = match budget.and_then(|container| container.wait()) {
-            Some(wait) => too_many_requests(wait),
-            None => self.dispatch(operation, container.as_deref(), incoming).await,
-        };
-        if let Some(container) = budget {
-            container.spend(reply.request_charge());
-        }
         self.usage.count(reply.request_charge());
         reply
     }
 
-    async fn dispatch(&self, operation: &Operation, container: Option<&Container>, incoming: &Incoming) -> Reply {
-        if let Some(refusal) = container.and_then(|container| wrong_container(container, incoming)) {
+    fn answer_resource(&self, resource: &Resource, incoming: &Incoming) -> Reply {
+        if let Resource::Container(path) | Resource::Ranges(path) = resource
+            && let Ok(found) = self.directory.container(path)
+            && let Some(refusal) = wrong_container(&found.data, incoming)
+        {
             return refusal;
         }
-        let now = self.clock.milliseconds();
-        let Some(container) = container.filter(|_| operation.is_for_items() || operation.action == Action::QueryPlan)
-        else {
-            return self.directory.answer(&operation.address, incoming, now, &query::select);
-        };
-        if operation.action != Action::QueryPlan && container.store().has_transitions() {
+        let reply = self.directory.answer(incoming.method.as_str(), resource, incoming, &query::select);
+        if let Some(persistence) = self.persistence.as_ref().filter(|_| reply.is_success() && incoming.method != Method::GET) {
+            let saved = self.directory.to_json().and_then(|account| {
+                persistence.save_account(&account).map_err(|error| error.to_string())
+            });
+            if let Err(error) = saved {
+                return Reply::error(503, "ServiceUnavailable", format!("The change could not be stored: {error}"));
+            }
+        }
+        reply
+    }
+
+    async fn answer_items(&self, operation: &Operation, container: &Container, incoming: &Incoming) -> Reply {
+        if let Some(refusal) = wrong_container(container, incoming) {
+            return refusal;
+        }
+        if operation.action == Action::QueryPlan {
+            return query::answer_plan(container, incoming);
+        }
+        if let Some(wait) = container.wait() {
+            return too_many_requests(wait);
+        }
+        if container.store().has_transitions() {
             settle(container, operation, incoming).await;
         }
-        match operation.action {
+        let now = self.clock.milliseconds();
+        let reply = match operation.action {
             Action::Batch => execute_batch(container, incoming, now),
             Action::ChangeFeed => feed::read(container, incoming),
             Action::Query => query::execute(container, incoming, self.refuses_unindexed_queries.load(Ordering::SeqCst)),
-            Action::QueryPlan => query::answer_plan(container, incoming),
+            Action::Other => {
+                let message = format!("{} is not supported for items.", incoming.method);
+                container.error(405, "MethodNotAllowed", &message)
+            }
             action => execute_point(container, action, operation.item_id(), incoming, now),
-        }
+        };
+        container.spend(reply.request_charge());
+        reply
     }
+}
+
+/// The databases and containers: none, or those that are stored.
+fn directory(
+    options: &Options,
+    persistence: Option<&Arc<Persistence>>,
+    clock: &Arc<Clock>,
+) -> Result<Directory<Container>, String> {
+    let context = ContainerContext { previous_images: options.previous_images, persistence: persistence.cloned() };
+    let clock = Arc::clone(clock);
+    let mut directory = Directory::new(context, move || clock.seconds());
+    if let Some(partitions) = options.partitions {
+        directory = directory.with_partitions(partitions);
+    }
+    match persistence.map(|persistence| persistence.account()).transpose().map_err(|error| error.to_string())? {
+        Some(Some(account)) => directory.restored(account),
+        _ => Ok(directory),
+    }
+}
+
+/// The account, under the address that the client dialled.
+fn account(incoming: &Incoming) -> Reply {
+    if incoming.method != Method::GET {
+        return Reply::error(405, "MethodNotAllowed", format!("{} is not supported for the account.", incoming.method));
+    }
+    let mut reply = Reply::new(200).with(header::REQUEST_CHARGE, "0");
+    reply.body = resources::account::to_json(&incoming.host).to_string().into_bytes();
+    reply
 }
 
 /// Waits while partitions that the request is for are being split or merged, as the service's gateway does.

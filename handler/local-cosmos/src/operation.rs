@@ -67,10 +67,11 @@ impl Operation {
         Self { action: action(incoming, &address), address, database, container }
     }
 
-    /// The same operation, with the names of the database and the container that its address has resource ids of.
-    pub(crate) fn with_names(mut self, name: &ContainerName) -> Self {
-        self.database = Some(name.database.clone());
-        self.container = Some(name.clone());
+    /// The same operation, with the name of the container, of which its address may have the resource id.
+    pub(crate) fn with_container_name(mut self, name: &str) -> Self {
+        if let Some(container) = &mut self.container {
+            container.container = name.to_owned();
+        }
         self
     }
 

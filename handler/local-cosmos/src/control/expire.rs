@@ -38,9 +38,9 @@ pub(crate) fn expire_now(
 ) -> Result<usize, ControlError> {
     let container = find_container(gateway, name)?;
     let missing = scope.id.clone().map(ControlError::NoItem);
-    let is_selected = scope.matcher(&container)?;
+    let is_selected = scope.matcher(&container.data)?;
     let now = gateway.clock().milliseconds();
-    match (container.store().write().expire(i64::MAX, now, is_selected), missing) {
+    match (container.data.store().write().expire(i64::MAX, now, is_selected), missing) {
         (0, Some(missing)) => Err(missing),
         (expired, _) => Ok(expired),
     }

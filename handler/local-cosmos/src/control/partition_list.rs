@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::ControlError;
-use crate::container::Container;
-use crate::gateway::Gateway;
+use crate::gateway::{Found, Gateway};
 use crate::operation::ContainerName;
 use crate::store::Contents;
 
@@ -37,7 +36,7 @@ pub(super) fn list_in(contents: &Contents) -> Vec<Partition> {
 
 /// The container's physical partitions, in the order of their keys.
 pub(crate) fn list(gateway: &Gateway, name: &ContainerName) -> Result<Vec<Partition>, ControlError> {
-    Ok(list_in(&find_container(gateway, name)?.store().read()))
+    Ok(list_in(&find_container(gateway, name)?.data.store().read()))
 }
 
 pub(super) fn answer(gateway: &Gateway, query: &str) -> Result<Value, ControlError> {
@@ -55,7 +54,7 @@ pub(super) fn answer(gateway: &Gateway, query: &str) -> Result<Value, ControlErr
 }
 
 /// The container of this name.
-pub(super) fn find_container(gateway: &Gateway, name: &ContainerName) -> Result<Arc<Container>, ControlError> {
+pub(super) fn find_container(gateway: &Gateway, name: &ContainerName) -> Result<Arc<Found>, ControlError> {
     gateway.container(name).ok_or_else(|| {
         let known = gateway.container_names().iter().map(ToString::to_string).collect();
         ControlError::NoContainer { name: name.to_string(), known }

@@ -38,7 +38,7 @@ pub(crate) fn throttle(
             format!("requestUnitsPerSecond is {limit}; it must be a positive number, or 0 or null for no limit");
         return Err(ControlError::Invalid(message));
     }
-    find_container(gateway, name)?.set_budget((limit > 0.0).then_some(limit));
+    find_container(gateway, name)?.data.set_budget((limit > 0.0).then_some(limit));
     Ok(())
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn keep_previous_images(
     name: &ContainerName,
     enabled: bool,
 ) -> Result<(), ControlError> {
-    find_container(gateway, name)?.store().write().log_mut().keep_previous_images(enabled);
+    find_container(gateway, name)?.data.store().write().log_mut().keep_previous_images(enabled);
     Ok(())
 }
 

@@ -98,7 +98,7 @@ async fn run(
     let container = find_container(gateway, name)?;
     let gateway = Arc::clone(gateway);
     let now = move || gateway.clock().seconds();
-    let task = tokio::spawn(async move { execute(&container, &kind, duration, now).await });
+    let task = tokio::spawn(async move { execute(&container.data, &kind, duration, now).await });
     task.await.map_err(|error| ControlError::Failed(error.to_string()))?
 }
 

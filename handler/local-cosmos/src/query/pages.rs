@@ -109,13 +109,14 @@ fn run(
     };
     let after = resume.as_ref().and_then(Resume::scan_from).map_or(0, |position| position.saturating_sub(1));
     let asked: Option<usize> = incoming.header("x-ms-max-item-count").and_then(|count| count.trim().parse().ok());
+    let computed = container.computed_properties();
     let request = PageRequest {
         max_items: asked.filter(|count| *count > 0).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS),
         max_bytes: MAX_PAGE_BYTES - ENVELOPE_BYTES,
         resume: resume.as_ref(),
         resume_filter: body.resume_filter.as_ref(),
         is_sorted: false,
-        computed: container.computed_properties(),
+        computed: &computed,
     };
     let mut documents = contents.scan(range, after).filter_map(|entry| {
         let value = serde_json::from_slice(&entry.body).ok()?;

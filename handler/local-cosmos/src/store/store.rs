@@ -193,6 +193,18 @@ impl Contents {
         self.partitions.partition_point(|partition| partition.range.min <= *epk).saturating_sub(1)
     }
 
+    /// The bytes of all items.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.partitions.iter().flat_map(Partition::items).map(|entry| entry.body.len() as u64).sum()
+    }
+
+    /// Removes what is stored of the container.
+    pub(crate) fn remove_files(&mut self) {
+        if let Some(Err(error)) = self.files.take().map(|files| files.remove()) {
+            log::error!("a deleted container could not be removed: {error}");
+        }
+    }
+
     /// The partition that has a key.
     pub(crate) fn partition_of(&self, epk: &EffectiveKey) -> &Partition {
         &self.partitions[self.index_of(epk)]
