@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_published_figures_for_100_kilobytes_are_met_within_a_fifth() {
+    fn the_other_published_figures_for_100_kilobytes_hold_within_a_fifth() {
         assert!((8.0..=12.0).contains(&read_units(100 * 1024)));
         assert!((40.0..=60.0).contains(&write_units(100 * 1024)));
     }
