@@ -39,6 +39,9 @@ mod registry;
 mod reply;
 mod request_log;
 mod resource_ids;
+// The gateway does not use all of it yet.
+#[allow(dead_code, unused_imports)]
+mod resources;
 mod usage;
 mod version_log;
 mod writes;
