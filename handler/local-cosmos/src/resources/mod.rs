@@ -1,24 +1,42 @@
 //! The resources of an account: databases, containers, offers and partition key ranges, with their definitions.
 
-mod account;
+pub(crate) mod account;
 mod address;
+mod catalog;
+mod container;
+mod container_data;
 mod container_policies;
 mod definition;
+mod directory;
 mod hash_space;
 mod indexing_policy;
 mod kinds;
 mod name;
 mod offer;
+mod page;
 mod partition_key;
 mod policy_path;
 mod ranges;
 mod refusal;
+mod requests;
 mod resource_id;
+mod stored;
 mod throughput;
 mod unique_key;
 
-pub(crate) use address::{Address, ContainerPath, Resource};
+pub(crate) use address::{Address, ContainerPath, NotOffered, Owner, Resource};
+pub(crate) use catalog::Missing;
+pub(crate) use container::Container;
+pub(crate) use container_data::{ContainerData, ContainerUsage, NewContainer};
+pub(crate) use container_policies::ComputedProperty;
 pub(crate) use definition::ContainerDefinition;
-pub(crate) use ranges::{Range, Ranges};
+pub(crate) use directory::Directory;
+pub(crate) use hash_space::HashSpace;
+pub(crate) use indexing_policy::{CompositePath, IndexPath, IndexingMode, IndexingPolicy, Order, SpatialIndex};
+pub(crate) use partition_key::{PartitionKey, PartitionKeyKind};
+pub(crate) use ranges::{Range, RangeError, Ranges};
 pub(crate) use refusal::Refusal;
-pub(crate) use resource_id::ContainerRid;
+pub(crate) use requests::{ListQuery, QueryFunction};
+pub(crate) use resource_id::{ContainerRid, DatabaseRid, DocumentRid, RangeRid, ResourceId};
+pub(crate) use throughput::{Throughput, partitions_for};
+pub(crate) use unique_key::UniqueKey;
