@@ -192,7 +192,10 @@ impl Gateway {
                     let reply = self.answer_items(operation, &found.data, incoming).await;
                     let name = operation.container.as_ref();
                     let link = name.map(|name| format!("dbs/{}/colls/{}", name.database, name.container));
-                    link.map_or(reply, |link| reply.with("x-ms-alt-content-path", link))
+                    match link {
+                        Some(link) => reply.with("x-ms-alt-content-path", link),
+                        None => reply,
+                    }
                 }
                 Some(Err(missing)) => missing.owner_refusal().into_reply(),
                 None => Reply::error(404, "NotFound", "The container does not exist."),

@@ -265,7 +265,7 @@ fn patched(existing: &Entry, patch: &Patch, definition: &KeyDefinition) -> Resul
     }
     patch.apply(&mut item, definition).map_err(|error| {
         let substatus = matches!(error, PatchError::PartitionKey(_)).then_some(PARTITION_KEY_MISMATCH);
-        Refused { substatus, ..Refused::bad_request(error.message()) }
+        Refused { substatus, ..Refused::bad_request(error.to_string()) }
     })?;
     Ok(check_item(item)?)
 }

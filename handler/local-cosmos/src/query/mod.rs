@@ -1,5 +1,6 @@
 //! Queries: their plans and their pages.
 
+mod candidates;
 mod index_check;
 mod index_metrics;
 mod pages;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use query_engine::{Document, Page, PageRequest, Query, Resume};
 use serde_json::json;
 
+use super::candidates::{self, Sorting};
 use super::index_check;
 use super::plan::{only_range, plan};
 use super::request::{self, QueryBody};
@@ -35,15 +36,19 @@ fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -
     if let Err(message) = index_check::check(&container.index_policy(), &query, refuses_unindexed) {
         return Err(container.error(400, "BadRequest", &message));
     }
+    let range = range(container, &container.store().read(), incoming, &query)?;
+    let sorting = Sorting::of(&query, &range);
+    if let Some(sorting) = &sorting {
+        sorting.prepare(container);
+    }
     let contents = container.store().read();
-    let range = range(container, &contents, incoming, &query)?;
     let partitions: Vec<_> = contents.overlapping(&range).map(|(_, partition)| partition).collect();
     if let [partition] = partitions.as_slice()
         && let Some(refusal) = container.session_refusal(&contents, partition, incoming)
     {
         return Err(refusal);
     }
-    let page = run(container, &contents, &range, &query, &body, incoming)?;
+    let page = run(container, &contents, &Scan { range, query, body, sorting }, incoming)?;
     let rows_bytes: usize = page.rows.iter().map(String::len).sum();
     let mut reply = container
         .reply(200)
@@ -81,10 +86,10 @@ fn range(container: &Container, contents: &Contents, incoming: &Incoming, query:
                        send x-ms-documentdb-partitionkey, or filter on the partition key.";
         return Err(container.error(400, "BadRequest", message));
     }
-    if contents.partitions().len() > 1 && query.needs_merge() {
+    if contents.partitions().len() > 1 && needs_merge(query) {
         let message = "The results of the partitions have to be merged by the client, by the plan in additionalErrorInfo.";
         let mut refusal = container.error(400, "BadRequest", message).with(header::SUBSTATUS, CROSS_PARTITION_QUERY);
-        let plan = plan(container, query).to_string();
+        let plan = plan(container, query)?.to_string();
         refusal.body =
             json!({"code": "BadRequest", "message": message, "additionalErrorInfo": plan}).to_string().into_bytes();
         return Err(refusal);
@@ -92,12 +97,31 @@ fn range(container: &Container, contents: &Contents, incoming: &Incoming, query:
     Ok(KeyRange::all())
 }
 
+/// Whether the results of several partitions are more than their union.
+fn needs_merge(query: &Query) -> bool {
+    query.plan().is_ok_and(|plan| {
+        plan.distinct_type != "None"
+            || plan.top.or(plan.limit).or(plan.offset).is_some()
+            || plan.d_count_info.is_some()
+            || !plan.order_by.is_empty()
+            || !plan.aggregates.is_empty()
+            || !plan.group_by_aliases.is_empty()
+            || !plan.group_by_expressions.is_empty()
+    })
+}
+
+/// What a page is read from.
+struct Scan {
+    range: KeyRange,
+    query: Query,
+    body: QueryBody,
+    sorting: Option<Sorting>,
+}
+
 fn run(
     container: &Container,
     contents: &Contents,
-    range: &KeyRange,
-    query: &Query,
-    body: &QueryBody,
+    scan: &Scan,
     incoming: &Incoming,
 ) -> Result<Page, Reply> {
     let resume: Option<Resume> = match incoming.header(header::CONTINUATION).filter(|token| !token.is_empty()) {
@@ -110,17 +134,21 @@ fn run(
     let after = resume.as_ref().and_then(Resume::scan_from).map_or(0, |position| position.saturating_sub(1));
     let asked: Option<usize> = incoming.header("x-ms-max-item-count").and_then(|count| count.trim().parse().ok());
     let computed = container.computed_properties();
+    let sorted = scan.sorting.as_ref().and_then(|sorting| {
+        sorting.scan(contents, &scan.range, &scan.query, resume.as_ref(), &scan.body)
+    });
     let request = PageRequest {
         max_items: asked.filter(|count| *count > 0).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS),
         max_bytes: MAX_PAGE_BYTES - ENVELOPE_BYTES,
         resume: resume.as_ref(),
-        resume_filter: body.resume_filter.as_ref(),
-        is_sorted: false,
+        resume_filter: scan.body.resume_filter.as_ref(),
+        is_sorted: sorted.is_some(),
         computed: &computed,
     };
-    let mut documents = contents.scan(range, after).filter_map(|entry| {
+    let entries = sorted.unwrap_or_else(|| candidates::scan(container, contents, &scan.range, &scan.query, after));
+    let mut documents = entries.filter_map(|entry| {
         let value = serde_json::from_slice(&entry.body).ok()?;
         Some(Document { value: Arc::new(value), position: entry.document })
     });
-    query.run(&mut documents, &request).map_err(|error| request::refusal(container, &error))
+    scan.query.run(&mut documents, &request).map_err(|error| request::refusal(container, &error))
 }

@@ -11,10 +11,11 @@ use crate::reply::{Reply, header};
 
 /// The answer to a request for a plan.
 pub(crate) fn answer(container: &Container, incoming: &Incoming) -> Reply {
-    match request::read(container, incoming) {
-        Ok((_, query)) => {
+    let planned = request::read(container, incoming).and_then(|(_, query)| plan(container, &query));
+    match planned {
+        Ok(plan) => {
             let mut reply = container.reply(200).with(header::REQUEST_CHARGE, "1");
-            reply.body = plan(container, &query).to_string().into_bytes();
+            reply.body = plan.to_string().into_bytes();
             reply
         }
         Err(refusal) => refusal,
@@ -22,7 +23,8 @@ pub(crate) fn answer(container: &Container, incoming: &Incoming) -> Reply {
 }
 
 /// The plan of a query in this container.
-pub(super) fn plan(container: &Container, query: &Query) -> Value {
+pub(super) fn plan(container: &Container, query: &Query) -> Result<Value, Reply> {
+    let info = query.plan().map_err(|error| request::refusal(container, &error))?;
     let ranges: Vec<Value> = ranges(container, query)
         .into_iter()
         .map(|(min, max, is_max_inclusive)| {
@@ -34,7 +36,7 @@ pub(super) fn plan(container: &Container, query: &Query) -> Value {
             })
         })
         .collect();
-    json!({"partitionedQueryExecutionInfoVersion": 2, "queryInfo": query.plan(), "queryRanges": ranges})
+    Ok(json!({"partitionedQueryExecutionInfoVersion": 2, "queryInfo": info, "queryRanges": ranges}))
 }
 
 /// The parts of the key space in which the query can have results: the bounds, and whether the upper one belongs to it.
