@@ -33,8 +33,10 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
     let endpoint = Endpoint::start(options).await.map_err(|error| {
         let hint = matches!(error, StartError::Port { .. })
             .then_some("choose another port with --cosmos-port or --control-port; 0 uses any free port");
-        let error = anyhow::Error::from(error);
-        hint.map_or(error, |hint| error.context(hint))
+        match hint {
+            Some(hint) => anyhow::Error::from(error).context(hint),
+            None => error.into(),
+        }
     })?;
     if arguments.cosmos_only {
         print_line(&ready(&endpoint, None).to_string())?;
