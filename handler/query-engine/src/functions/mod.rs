@@ -12,6 +12,7 @@ mod integers;
 mod letter_case;
 mod logic;
 mod math;
+mod regex;
 mod search;
 mod sets;
 mod strings;
@@ -29,6 +30,7 @@ const FAMILIES: &[&[Builtin]] = &[
     conversions::FUNCTIONS,
     integers::FUNCTIONS,
     math::FUNCTIONS,
+    regex::FUNCTIONS,
     search::FUNCTIONS,
     sets::FUNCTIONS,
     strings::FUNCTIONS,
