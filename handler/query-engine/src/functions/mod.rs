@@ -15,6 +15,7 @@ mod math;
 mod regex;
 mod search;
 mod sets;
+mod spatial;
 mod strings;
 mod time;
 mod types;
@@ -33,6 +34,7 @@ const FAMILIES: &[&[Builtin]] = &[
     regex::FUNCTIONS,
     search::FUNCTIONS,
     sets::FUNCTIONS,
+    spatial::FUNCTIONS,
     strings::FUNCTIONS,
     time::FUNCTIONS,
     types::FUNCTIONS,
