@@ -6,6 +6,7 @@
 mod children;
 mod clock;
 mod computed;
+mod constraints;
 mod error;
 mod evaluate;
 mod functions;
@@ -14,6 +15,8 @@ mod lexer;
 mod like;
 mod names;
 mod parse;
+mod paths;
+mod plan;
 mod print;
 mod query;
 mod resume;
@@ -22,8 +25,11 @@ mod syntax;
 mod value;
 
 pub use computed::ComputedProperty;
+pub use constraints::{Condition, KeyFilter, Values};
 pub use error::{ErrorKind, QueryError};
 pub use parse::{MAX_BRACKETS, MAX_DEPTH, MAX_LENGTH};
+pub use paths::{PathStep, PropertyPath, path_text};
+pub use plan::{DistinctCount, Plan};
 pub use query::Query;
 pub use resume::{Resume, ResumeFilter, document_number};
 pub use run::{Document, Page, PageRequest};

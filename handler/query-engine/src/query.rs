@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
+use crate::constraints::{self, Condition, KeyFilter};
 use crate::error::QueryError;
 use crate::names::resolve;
 use crate::parse::{parse, parse_condition};
+use crate::paths::{self, PropertyPath};
+use crate::plan::{self, Plan};
 use crate::run::{self, Document, Page, PageRequest};
 use crate::syntax::Select;
 
@@ -47,6 +50,45 @@ impl Query {
         request: &PageRequest<'_>,
     ) -> Result<Page, QueryError> {
         run::page(&self.select, documents, request)
+    }
+
+    /// What a client needs to merge the results of several ranges.
+    ///
+    /// # Errors
+    /// When results of several ranges cannot be merged.
+    pub fn plan(&self) -> Result<Plan, QueryError> {
+        plan::plan(&self.select)
+    }
+
+    /// What the filter says about the values of the paths of the partition key, or of other paths: with the paths of the key and `id`, it
+    /// is the list of the items that a read of many items is for.
+    #[must_use]
+    pub fn key_values(&self, paths: &[Vec<String>]) -> KeyFilter {
+        constraints::key_filter(&self.select, paths)
+    }
+
+    /// The conditions that each document of the result meets, by which a store can choose documents with an index.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<Condition> {
+        constraints::conditions(&self.select)
+    }
+
+    /// The paths of all filters, sorted and each once.
+    #[must_use]
+    pub fn filter_paths(&self) -> Vec<PropertyPath> {
+        paths::filter_paths(&self.select)
+    }
+
+    /// The paths of ORDER BY, and whether each is descending; `None` for an expression that is no path.
+    #[must_use]
+    pub fn order_by_paths(&self) -> Vec<(Option<PropertyPath>, bool)> {
+        paths::order_by_paths(&self.select)
+    }
+
+    /// Whether the query has a FROM clause. One without is computed once, over no documents.
+    #[must_use]
+    pub fn reads_documents(&self) -> bool {
+        !self.select.sources.is_empty()
     }
 
     /// Whether a document has a row: whether it meets the condition of a patch.

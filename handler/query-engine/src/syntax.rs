@@ -80,6 +80,34 @@ pub(crate) struct OrderItem {
     pub direction: Direction,
 }
 
+impl OrderItem {
+    /// Whether the order is by a vector distance. Without ASC or DESC, the most similar come first.
+    pub(crate) fn is_vector_distance(&self) -> bool {
+        matches!(&self.expr, Expr::Call { written, .. } if written.eq_ignore_ascii_case("VectorDistance"))
+    }
+
+    pub(crate) fn is_descending(&self) -> bool {
+        match self.direction {
+            Direction::Ascending => false,
+            Direction::Descending => true,
+            Direction::Default => self.is_vector_distance() && !self.is_euclidean(),
+        }
+    }
+
+    /// Whether a small number means similar.
+    fn is_euclidean(&self) -> bool {
+        let Expr::Call { arguments, .. } = &self.expr else { return false };
+        let Some(Expr::Object(options)) = arguments.get(3) else { return false };
+        options.iter().any(|(name, value)| {
+            let euclidean = matches!(
+                value,
+                Expr::Constant(Constant { value: Some(Value::String(text)), .. }) if text.eq_ignore_ascii_case("euclidean")
+            );
+            name.eq_ignore_ascii_case("distanceFunction") && euclidean
+        })
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// Ascending, without ASC.

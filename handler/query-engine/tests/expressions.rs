@@ -286,6 +286,7 @@ fn deep_queries_are_refused_and_long_ones_are_not() {
             ("ARRAY(SELECT VALUE ", ")"),
         ] {
             let allowed = deep(start, end, 60);
+            eprintln!("{start}");
             Query::parse(&format!("SELECT VALUE {allowed}"), &[]).expect(start);
             value(&allowed);
             let refused = format!("SELECT VALUE {}", deep(start, end, 5_000));

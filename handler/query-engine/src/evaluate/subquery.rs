@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::aggregates::Groups;
 use super::{Evaluated, Frame, Scope, truth};
 use crate::error::QueryError;
-use crate::syntax::{Direction, Expr, Origin, Projection, QueryUse, Root, Select, Source};
+use crate::syntax::{Expr, Origin, Projection, QueryUse, Root, Select, Source};
 use crate::value::{canonical, sort_order};
 
 /// Receives the rows of a query until it breaks.
@@ -215,7 +215,7 @@ pub(crate) fn compare_keys(select: &Select, a: &[Option<Value>], b: &[Option<Val
     for ((item, a), b) in select.order_by.iter().zip(a).zip(b) {
         let order = sort_order(a.as_ref(), b.as_ref());
         if order != Ordering::Equal {
-            return if item.direction == Direction::Descending { order.reverse() } else { order };
+            return if item.is_descending() { order.reverse() } else { order };
         }
     }
     Ordering::Equal

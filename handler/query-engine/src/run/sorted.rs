@@ -14,7 +14,7 @@ use super::{Page, PageRequest, bounds, text, wrong_resume};
 use crate::error::QueryError;
 use crate::evaluate::{Scope, Statement, compare_keys};
 use crate::resume::{Resume, ResumeFilter, document_number};
-use crate::syntax::{Direction, Select};
+use crate::syntax::{OrderItem, Select};
 
 /// Where a row is in the order.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl Place<'_> {
 
     fn compare_position(&self, other: u64) -> Ordering {
         let order = self.position.cmp(&other);
-        let is_descending = self.select.order_by.first().is_some_and(|item| item.direction == Direction::Descending);
+        let is_descending = self.select.order_by.first().is_some_and(OrderItem::is_descending);
         if is_descending { order.reverse() } else { order }
     }
 }
