@@ -12,8 +12,8 @@ use crate::index_policy::IndexPolicy;
 use crate::items::{ItemOperation, Refused, RequestKey};
 use crate::key_path::KeyPath;
 use crate::partition_key::{EffectiveKey, GivenKey, KeyDefinition, KeyRange, KeyValue};
-use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::persistence::Persistence;
+use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::resources::{
     ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Throughput,
 };
@@ -26,6 +26,8 @@ const SESSION_NOT_AVAILABLE: &str = "1002";
 #[derive(Debug)]
 pub(crate) struct Container {
     pub rid: ContainerRid,
+    /// The name, which cannot change.
+    id: String,
     key: KeyDefinition,
     index: Mutex<Arc<IndexPolicy>>,
     computed: Mutex<Arc<[ComputedProperty]>>,
@@ -34,6 +36,10 @@ pub(crate) struct Container {
 }
 
 impl Container {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(crate) fn key(&self) -> &KeyDefinition {
         &self.key
     }
@@ -98,8 +104,7 @@ impl Container {
 
     /// The partition key of a request for one item: that of the header, or else that of the item.
     pub(crate) fn request_key(&self, incoming: &Incoming, operation: &ItemOperation) -> Result<RequestKey, Refused> {
-        let mismatch =
-            |message| Refused { substatus: Some(PARTITION_KEY_MISMATCH), ..Refused::bad_request(message) };
+        let mismatch = |message| Refused { substatus: Some(PARTITION_KEY_MISMATCH), ..Refused::bad_request(message) };
         if let Some(key) = self.key_of_header(incoming).map_err(mismatch)? {
             return Ok(key);
         }
@@ -161,10 +166,12 @@ impl ContainerData for Container {
         let unique_keys = UniqueKeys::new(definition.unique_keys.iter().map(|key| paths(&key.paths)).collect());
         let ttl = definition.default_ttl;
         let files = context.persistence.as_ref().map(|persistence| persistence.container(rid));
-        let stored = files.as_ref().and_then(|files| files.load().unwrap_or_else(|error| {
-            log::error!("the items of container {} cannot be read: {error}", definition.id);
-            None
-        }));
+        let stored = files.as_ref().and_then(|files| {
+            files.load().unwrap_or_else(|error| {
+                log::error!("the items of container {} cannot be read: {error}", definition.id);
+                None
+            })
+        });
         let store = match (files, stored) {
             (Some(files), Some(stored)) => Store::restored(rid, stored, unique_keys, ttl, files),
             (files, _) => Store::new(rid, ranges, unique_keys, ttl, files),
@@ -172,6 +179,7 @@ impl ContainerData for Container {
         store.write().log_mut().keep_previous_images(context.previous_images);
         Self {
             rid,
+            id: definition.id.clone(),
             key: KeyDefinition::from_json(&definition.partition_key.to_json()),
             index: Mutex::new(Arc::new(index_policy(&definition))),
             computed: Mutex::new(computed_properties(&definition)),

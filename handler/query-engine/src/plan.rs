@@ -89,10 +89,7 @@ pub(crate) fn plan(select: &Select) -> Result<Plan, QueryError> {
         plan.rewritten_query = format!("SELECT {projection}{}", clauses(&rest));
         return Ok(plan);
     }
-    let whole = match select.page {
-        Some(OffsetLimit { offset, limit }) => Some(OffsetLimit { offset: 0, limit: offset + limit }),
-        None => None,
-    };
+    let whole = select.page.map(|page| OffsetLimit { offset: 0, limit: page.offset + page.limit });
     if !select.order_by.is_empty() {
         plan.order_by = select.order_by.iter().map(direction).collect();
         plan.order_by_expressions = select.order_by.iter().map(|item| expression(&item.expr)).collect();

@@ -9,10 +9,10 @@ use crate::charges::PathStep;
 use crate::index_policy::IndexPolicy;
 
 /// Checks the paths that a query sorts by and, with `refuses_filters`, those that it filters by. The error is a message for the client.
-pub(super) fn check(policy: &IndexPolicy, query: &Query, refuses_filters: bool) -> Result<(), String> {
+pub(super) fn check(container: &str, policy: &IndexPolicy, query: &Query, refuses_filters: bool) -> Result<(), String> {
     if refuses_filters && let Some(path) = query.filter_paths().iter().find(|path| !policy.is_indexed(&steps(path))) {
         return Err(format!(
-            "The query filters on {}, which the indexing policy of the container does not include.",
+            "The query filters on {}, which the indexing policy of container {container} does not include.",
             path_text(path)
         ));
     }
@@ -23,7 +23,7 @@ pub(super) fn check(policy: &IndexPolicy, query: &Query, refuses_filters: bool) 
         [] => Ok(()),
         [(path, _)] if policy.is_indexed(&steps(path)) => Ok(()),
         [(path, _)] => Err(format!(
-            "The order-by item {} is excluded: the indexing policy of the container does not include it.",
+            "The order-by item {} is excluded: the indexing policy of container {container} does not include it.",
             path_text(path)
         )),
         order => {
@@ -36,7 +36,8 @@ pub(super) fn check(policy: &IndexPolicy, query: &Query, refuses_filters: bool) 
             };
             let order = order.iter().map(name).collect::<Vec<_>>().join(", ");
             Err(format!(
-                "The order by query does not have a corresponding composite index that it can be served from: ({order})."
+                "The order by query does not have a corresponding composite index that it can be served from: ({order}) in container \
+                 {container}."
             ))
         }
     }

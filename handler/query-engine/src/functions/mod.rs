@@ -12,8 +12,10 @@ mod integers;
 mod letter_case;
 mod logic;
 mod math;
+mod regex;
 mod search;
 mod sets;
+mod spatial;
 mod strings;
 mod time;
 mod types;
@@ -29,8 +31,10 @@ const FAMILIES: &[&[Builtin]] = &[
     conversions::FUNCTIONS,
     integers::FUNCTIONS,
     math::FUNCTIONS,
+    regex::FUNCTIONS,
     search::FUNCTIONS,
     sets::FUNCTIONS,
+    spatial::FUNCTIONS,
     strings::FUNCTIONS,
     time::FUNCTIONS,
     types::FUNCTIONS,

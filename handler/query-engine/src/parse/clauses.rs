@@ -161,13 +161,8 @@ impl Parser<'_> {
             return Ok(Source { alias: Some(alias), is_named: true, iterates: true, origin });
         }
         let origin = self.origin()?;
-        let given = if self.keyword("AS") {
-            Some(self.name()?.0)
-        } else if self.is_name(0) {
-            Some(self.name()?.0)
-        } else {
-            None
-        };
+        let has_alias = self.keyword("AS") || self.is_name(0);
+        let given = if has_alias { Some(self.name()?.0) } else { None };
         let is_named = given.is_some();
         let alias = given.or_else(|| match &origin {
             Origin::Path { name, steps, .. } => match steps.last() {
