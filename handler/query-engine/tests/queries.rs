@@ -252,17 +252,20 @@ fn a_condition_of_a_patch_is_met_or_not() {
 }
 
 #[test]
-fn computed_properties_fill_what_a_document_does_not_have() {
+fn computed_properties_have_precedence_but_in_whole_documents() {
     let computed = [
         ComputedProperty::new("double", "SELECT VALUE c.n * 2 FROM c").expect("valid"),
-        ComputedProperty::new("cat", "SELECT VALUE 'computed' FROM c").expect("valid"),
+        ComputedProperty::new("cat", "SELECT VALUE UPPER(c.cat) FROM c").expect("valid"),
         ComputedProperty::new("object", "SELECT VALUE {x: r.id} FROM r").expect("valid"),
     ];
     let request = PageRequest { computed: &computed, ..PageRequest::default() };
     for (query, expected) in [
         ("SELECT VALUE c.double FROM c WHERE c.double > 3", vec!["6", "4"]),
         ("SELECT VALUE c.id FROM c ORDER BY c.double DESC OFFSET 0 LIMIT 2", vec!["\"1\"", "\"3\""]),
-        ("SELECT VALUE c.cat FROM c", vec!["\"a\"", "\"b\"", "\"a\"", "null", "\"computed\""]),
+        ("SELECT VALUE c.cat FROM c", vec!["\"A\"", "\"B\"", "\"A\""]),
+        ("SELECT VALUE c.id FROM c WHERE c.cat = 'a'", vec![]),
+        ("SELECT VALUE t FROM t IN c.tags WHERE t.cat = 1", vec![]),
+        ("SELECT VALUE p.cat FROM (SELECT VALUE c FROM c WHERE c.id = '1') AS p", vec!["\"a\""]),
         ("SELECT VALUE c.object.x FROM c WHERE c.id = '5'", vec!["\"5\""]),
     ] {
         assert_eq!(page(query, &[], &products(), &request).expect(query).rows, expected, "{query}");

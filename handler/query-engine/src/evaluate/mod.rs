@@ -71,6 +71,7 @@ pub(crate) struct Scope<'a> {
     pub document: Option<(&'a Value, u64)>,
     pub frame: Option<&'a Frame<'a>>,
     pub group: Option<&'a GroupValues>,
+    pub computed: &'a [ComputedProperty],
 }
 
 impl<'a> Statement<'a> {
@@ -80,7 +81,7 @@ impl<'a> Statement<'a> {
     }
 
     pub(crate) fn scope(&'a self) -> Scope<'a> {
-        Scope { statement: self, document: None, frame: None, group: None }
+        Scope { statement: self, document: None, frame: None, group: None, computed: self.computed }
     }
 }
 
@@ -236,12 +237,12 @@ impl<'a> Scope<'a> {
         match base {
             Base::Alias(alias) => {
                 let frame = self.source(alias.hops)?;
-                match self.steps(frame.value, steps) {
-                    None if frame.position.is_some() && !self.statement.computed.is_empty() => {
-                        self.computed(frame, steps)
-                    }
-                    found => found.map(Cow::Borrowed),
+                if frame.position.is_some()
+                    && let Some(property) = self.computed_property(steps)
+                {
+                    return self.computed_value(frame, property, &steps[1..]);
                 }
+                self.steps(frame.value, steps).map(Cow::Borrowed)
             }
             Base::Expr(expr) => match self.value(expr)? {
                 Cow::Borrowed(value) => self.steps(value, steps).map(Cow::Borrowed),
@@ -272,18 +273,21 @@ impl<'a> Scope<'a> {
         self.steps(&value, steps).cloned().map(Cow::Owned)
     }
 
-    /// The value of a computed property of the container.
-    #[inline(never)]
-    fn computed(self, frame: &'a Frame<'a>, steps: &'a [Step]) -> Evaluated<'a> {
-        let (first, rest) = steps.split_first()?;
-        let name = first.property()?;
-        let property = self.statement.computed.iter().find(|property| property.name == name)?;
-        // A property of the document has precedence.
-        if frame.value.get(name).is_some() {
+    /// The computed property that the first step of a path from the document names. It has precedence over a property of the document,
+    /// which the documentation of computed properties says.
+    fn computed_property(self, steps: &[Step]) -> Option<&'a ComputedProperty> {
+        if self.computed.is_empty() {
             return None;
         }
-        let scope = Scope { document: Some((frame.value, frame.position?)), frame: None, group: None, ..self };
-        let value = scope.first_row(&property.select)?;
+        let name = steps.first()?.property()?;
+        self.computed.iter().find(|property| property.name == name)
+    }
+
+    #[inline(never)]
+    fn computed_value(self, frame: &'a Frame<'a>, property: &'a ComputedProperty, rest: &'a [Step]) -> Evaluated<'a> {
+        // Its query cannot refer to computed properties.
+        let document = Some((frame.value, frame.position?));
+        let value = Scope { document, frame: None, group: None, computed: &[], ..self }.first_row(&property.select)?;
         self.owned_steps(value, rest)
     }
 }

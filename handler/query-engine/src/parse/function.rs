@@ -17,6 +17,13 @@ const SPECIAL: &[(&str, usize, usize, Function)] = &[
     ("GETCURRENTTIMESTAMPSTATIC", 0, 0, Function::CurrentTimestamp),
 ];
 
+/// Functions of the service that are not here.
+const NOT_SUPPORTED: &[&str] =
+    &["FULLTEXTCONTAINS", "FULLTEXTCONTAINSALL", "FULLTEXTCONTAINSANY", "FULLTEXTSCORE", "RRF", "VECTORDISTANCE"];
+
+/// What the .NET SDK calls IS_BOOL in the filter by which it resumes a sort.
+const OTHER_NAMES: &[(&str, &str)] = &[("IS_BOOLEAN", "IS_BOOL")];
+
 impl Parser<'_> {
     pub(super) fn call(&mut self, name: &str, start: Span) -> Result<Parsed, QueryError> {
         self.position += 2;
@@ -35,10 +42,14 @@ impl Parser<'_> {
             let expr = Expr::Aggregate { aggregate, written, argument: Box::new(argument), index: 0, span };
             return Ok(Parsed { expr, depth, shape: Shape::Other, span });
         }
+        let known = OTHER_NAMES.iter().find(|(other, _)| *other == upper).map_or(name, |(_, known)| known);
         let special = SPECIAL.iter().find(|(special, ..)| *special == upper);
-        let (function, min, max) = match (special, functions::find(name)) {
+        let (function, min, max) = match (special, functions::find(known)) {
             (Some((_, min, max, function)), _) => (*function, *min, *max),
             (None, Some(builtin)) => (Function::Builtin(builtin), builtin.min, builtin.max),
+            (None, None) if NOT_SUPPORTED.contains(&upper.as_str()) => {
+                return Err(QueryError::not_supported(format!("The function {name} is not supported.")));
+            }
             (None, None) => {
                 let message = format!("'{name}' is not a recognized built-in function name.");
                 return Err(QueryError::new("SC2005", message, start));
