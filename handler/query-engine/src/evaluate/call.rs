@@ -39,7 +39,7 @@ impl<'a> Scope<'a> {
                 _ => None,
             },
             Function::CurrentDateTime => Some(Cow::Owned(Value::String(clock::date_time(ticks)))),
-            Function::CurrentTicks => number((ticks + clock::TICKS_TO_1970) as f64).map(Cow::Owned),
+            Function::CurrentTicks => Some(Cow::Owned(Value::from(ticks))),
             Function::CurrentTimestamp => number((ticks / 10_000) as f64).map(Cow::Owned),
         }
     }
