@@ -263,6 +263,7 @@ mod tests {
             DATETIMEBIN("2021-01-08", "dd", undefined) => undefined;
             DATETIMEFROMPARTS(2019, 2, 29) => undefined;
             DATETIMEFROMPARTS(2019, 2, 28, 24) => undefined;
+            DATETIMEFROMPARTS(2019, 2, 28, (i64::MAX)) => undefined;
             DATETIMEFROMPARTS(2019, 2, 28, 0, 0, 0, 10_000_000) => undefined;
             DATETIMEFROMPARTS(2019, 2, "28") => undefined;
             DATETIMEPART("dd", 20200101) => undefined;
