@@ -228,6 +228,10 @@ fn functions() {
                 json!([true]),
                 "GetCurrentTicks: ticks since 1970",
             ),
+            case("SELECT VALUE NOW() = GetCurrentDateTime()", json!([true]), "NOW"),
+            case("SELECT VALUE NOW('hh', 2) = DateTimeAdd('hh', 2, NOW())", json!([true]), "NOW"),
+            case("SELECT VALUE AGO('mm', 2) = DateTimeAdd('mm', -2, NOW())", json!([true]), "AGO"),
+            case("SELECT VALUE AGO('hh', 1.5)", json!([]), "AGO"),
         ],
     );
 }

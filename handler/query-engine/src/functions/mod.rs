@@ -25,6 +25,7 @@ mod utf16;
 mod examples;
 
 pub(crate) use builtin::Builtin;
+pub(crate) use time::shifted;
 
 const FAMILIES: &[&[Builtin]] = &[
     arrays::FUNCTIONS,
@@ -40,8 +41,26 @@ const FAMILIES: &[&[Builtin]] = &[
     types::FUNCTIONS,
 ];
 
+/// Names in the service's own parser, in the .NET SDK, of functions that the reference names differently.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("CONTAINSALLCI", "CONTAINS_ALL_CI"),
+    ("CONTAINSALLCS", "CONTAINS_ALL_CS"),
+    ("CONTAINSANYCI", "CONTAINS_ANY_CI"),
+    ("CONTAINSANYCS", "CONTAINS_ANY_CS"),
+    ("INTBITWISEAND", "INTBITAND"),
+    ("INTBITWISELEFTSHIFT", "INTBITLEFTSHIFT"),
+    ("INTBITWISENOT", "INTBITNOT"),
+    ("INTBITWISEOR", "INTBITOR"),
+    ("INTBITWISERIGHTSHIFT", "INTBITRIGHTSHIFT"),
+    ("INTBITWISEXOR", "INTBITXOR"),
+    // In the filter by which the .NET SDK resumes a sort.
+    ("IS_BOOLEAN", "IS_BOOL"),
+];
+
 /// The function of a name, in any letter case.
 pub(crate) fn find(name: &str) -> Option<&'static Builtin> {
+    let other = OTHER_NAMES.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+    let name = other.map_or(name, |(_, name)| name);
     FAMILIES.iter().copied().flatten().find(|builtin| builtin.name.eq_ignore_ascii_case(name))
 }
 
@@ -57,6 +76,7 @@ mod tests {
         for name in ["LENGTH", "length", "StringToArray", "DateTimeAdd", "is_defined"] {
             assert!(find(name).is_some_and(|builtin| builtin.name.eq_ignore_ascii_case(name)), "{name}");
         }
+        assert!(OTHER_NAMES.iter().all(|(other, name)| find(other).is_some_and(|builtin| builtin.name == *name)));
         assert!(find("COALESCE").is_none());
         assert!(find("").is_none());
     }
