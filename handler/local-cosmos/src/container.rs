@@ -15,7 +15,7 @@ use crate::partition_key::{EffectiveKey, GivenKey, KeyDefinition, KeyRange, KeyV
 use crate::persistence::Persistence;
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::resources::{
-    ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Throughput,
+    ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Refusal, Throughput,
 };
 use crate::session_token::SessionToken;
 use crate::store::{Contents, Partition, Store, UniqueKeys};
@@ -159,6 +159,13 @@ pub(crate) struct ContainerContext {
 
 impl ContainerData for Container {
     type Context = ContainerContext;
+
+    fn check(definition: &ContainerDefinition) -> Result<(), Refusal> {
+        for property in &definition.computed_properties {
+            ComputedProperty::new(&property.name, &property.query).map_err(|error| Refusal::bad_request(error.message))?;
+        }
+        Ok(())
+    }
 
     fn create(context: &ContainerContext, new: NewContainer) -> Self {
         let NewContainer { rid, definition, ranges, .. } = new;
