@@ -162,7 +162,8 @@ impl ContainerData for Container {
 
     fn check(definition: &ContainerDefinition) -> Result<(), Refusal> {
         for property in &definition.computed_properties {
-            ComputedProperty::new(&property.name, &property.query).map_err(|error| Refusal::bad_request(error.message))?;
+            ComputedProperty::new(&property.name, &property.query)
+                .map_err(|error| Refusal::bad_request(error.message))?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::rest::{self, RawAnswer};
 use crate::scene::{Scene, client};
 
-const QUERY: [(&str, &str); 2] = [
+const QUERY: [(&str, &str); 3] = [
     ("x-ms-documentdb-isquery", "true"),
     ("x-ms-documentdb-query-enablecrosspartition", "true"),
     ("content-type", "application/query+json"),
