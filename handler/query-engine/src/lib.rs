@@ -17,6 +17,7 @@ mod names;
 mod parse;
 mod paths;
 mod plan;
+mod prepare;
 mod print;
 mod query;
 mod resume;

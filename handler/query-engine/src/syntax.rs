@@ -1,5 +1,8 @@
 //! The tree of a parsed query.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::error::Span;
@@ -123,7 +126,11 @@ pub(crate) enum Expr {
     Path(Box<Base>, Vec<Step>),
     /// All are true. At least two, so that long conditions do not nest.
     And(Vec<Expr>),
-    Or(Vec<Expr>),
+    /// One is true. At least two. With an index, `index` says which can be.
+    Or {
+        operands: Vec<Expr>,
+        index: Option<Arc<OrIndex>>,
+    },
     Unary(Unary, Box<Expr>),
     Binary(Binary, Box<(Expr, Expr)>),
     Coalesce(Box<(Expr, Expr)>),
@@ -136,6 +143,8 @@ pub(crate) enum Expr {
         negated: bool,
         needle: Box<Expr>,
         list: Vec<Expr>,
+        /// The canonical texts of a long list of constants.
+        values: Option<Arc<HashSet<String>>>,
     },
     Like {
         negated: bool,
@@ -161,6 +170,14 @@ pub(crate) enum Expr {
     },
     /// The value of a GROUP BY expression, which the second field is equal to.
     GroupKey(usize, Box<Expr>),
+}
+
+/// Operands of OR that all compare the same path with a constant.
+#[derive(Clone, Debug)]
+pub(crate) struct OrIndex {
+    pub path: Expr,
+    /// The operands that can be true for a value of the path, by its canonical text.
+    pub operands: HashMap<String, Vec<usize>>,
 }
 
 #[derive(Clone, Debug)]

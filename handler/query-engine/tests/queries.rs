@@ -278,6 +278,46 @@ fn computed_properties_have_precedence_but_in_whole_documents() {
 }
 
 #[test]
+fn long_lists_of_constants_mean_the_same_as_short_ones() {
+    let products = products();
+    let others: Vec<String> = (0..20).map(|number| format!("'x{number}'")).collect();
+    let others = others.join(", ");
+    let or = |path: &str, value: &str| {
+        let more: Vec<String> = (0..20).map(|number| format!("({path} = 'x{number}' AND c.id = '1')")).collect();
+        format!("{path} = {value} OR {}", more.join(" OR "))
+    };
+    for (filter, expected) in [
+        (format!("c.cat IN ('a', {others})"), vec!["1", "3"]),
+        (format!("c.cat NOT IN ('a', {others})"), vec!["2", "4"]),
+        (format!("c.n IN (3.0, {others})"), vec!["1"]),
+        (format!("c.cat IN (null, undefined, {others})"), vec!["4"]),
+        (or("c.cat", "'a'"), vec!["1", "3"]),
+        (or("c.n", "1"), vec!["2"]),
+        (or("c.cat", "null"), vec!["4"]),
+        (format!("NOT ({})", or("c.cat", "'a'")), vec!["2", "4"]),
+        (format!("({}) AND c.n > 2", or("c.cat", "'a'")), vec!["1"]),
+    ] {
+        assert_eq!(rows(&format!("SELECT VALUE c.id FROM c WHERE {filter}"), &products), expected, "{filter}");
+    }
+}
+
+#[test]
+fn too_many_combinations_are_refused() {
+    let list: Vec<u32> = (0..2_000).collect();
+    let documents = documents(&[json!({"list": list})]);
+    let query = "SELECT VALUE 1 FROM c JOIN a IN c.list JOIN b IN c.list JOIN d IN c.list WHERE false AND a = b";
+    let error = page(query, &[], &documents, &PageRequest::default()).expect_err("too many");
+    assert!(error.message.contains("combinations"), "{error}");
+    let first = page(
+        "SELECT TOP 3 VALUE d FROM c JOIN a IN c.list JOIN b IN c.list JOIN d IN c.list",
+        &[],
+        &documents,
+        &PageRequest::default(),
+    );
+    assert_eq!(first.expect("few").rows, ["0", "1", "2"]);
+}
+
+#[test]
 fn documentid_is_the_number_of_the_document() {
     check(&[("SELECT VALUE DOCUMENTID(c) FROM c WHERE c.id = '3'", json!([3]))]);
 }

@@ -69,7 +69,7 @@ impl Parser<'_> {
     }
 
     fn any(&mut self) -> Result<Parsed, QueryError> {
-        self.connected("OR", Self::all, Expr::Or)
+        self.connected("OR", Self::all, |operands| Expr::Or { operands, index: None })
     }
 
     fn all(&mut self) -> Result<Parsed, QueryError> {
@@ -116,7 +116,7 @@ impl Parser<'_> {
                 let end = self.span();
                 self.expect_symbol("(")?;
                 let (list, depth) = self.within(")", Self::list)?;
-                (Expr::In { negated, needle: Box::new(left.expr), list }, depth, end)
+                (Expr::In { negated, needle: Box::new(left.expr), list, values: None }, depth, end)
             } else if is_like {
                 let pattern = self.binary(0)?;
                 let escape = if self.keyword("ESCAPE") { Some(self.escape()?) } else { None };

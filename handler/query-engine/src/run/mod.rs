@@ -44,6 +44,7 @@ pub(crate) fn page(
         ticks: clock::ticks(),
         failure: RefCell::new(None),
         failed: Cell::new(false),
+        combinations: Cell::new(0),
     };
     let mut page = match way(select) {
         Way::Streaming => streaming::page(select, &statement, request)?,
