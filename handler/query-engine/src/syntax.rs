@@ -271,11 +271,15 @@ pub(crate) enum QueryUse {
 #[derive(Clone, Copy)]
 pub(crate) enum Function {
     Builtin(&'static Builtin),
+    /// The current time less a number of parts.
+    Ago,
     DocumentId,
     Iif,
     CurrentDateTime,
     CurrentTicks,
     CurrentTimestamp,
+    /// The current time, or that and a number of parts.
+    Now,
 }
 
 impl std::fmt::Debug for Function {
@@ -289,11 +293,13 @@ impl Function {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Builtin(builtin) => builtin.name,
+            Self::Ago => "AGO",
             Self::DocumentId => "DOCUMENTID",
             Self::Iif => "IIF",
             Self::CurrentDateTime => "GetCurrentDateTime",
             Self::CurrentTicks => "GetCurrentTicks",
             Self::CurrentTimestamp => "GetCurrentTimestamp",
+            Self::Now => "NOW",
         }
     }
 }

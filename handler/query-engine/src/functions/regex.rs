@@ -22,8 +22,11 @@ const CACHED: usize = 16;
 
 pub(super) const FUNCTIONS: &[Builtin] = &[Builtin::new("REGEXMATCH", 2, 3, is_match)];
 
+/// By expression and modifiers. An invalid one is `None`.
+type Compiled = HashMap<(String, String), Option<Rc<Regex>>>;
+
 thread_local! {
-    static COMPILED: RefCell<HashMap<(String, String), Option<Rc<Regex>>>> = RefCell::default();
+    static COMPILED: RefCell<Compiled> = RefCell::default();
 }
 
 /// REGEXMATCH(text, expression [, modifiers]). An invalid expression or modifier makes it undefined, as documented.

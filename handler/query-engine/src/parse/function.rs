@@ -7,6 +7,7 @@ use crate::syntax::{Aggregate, Expr, Function};
 
 /// The functions that need more than their arguments: the name, the fewest and the most arguments.
 const SPECIAL: &[(&str, usize, usize, Function)] = &[
+    ("AGO", 2, 2, Function::Ago),
     ("DOCUMENTID", 1, 1, Function::DocumentId),
     ("IIF", 3, 3, Function::Iif),
     ("GETCURRENTDATETIME", 0, 0, Function::CurrentDateTime),
@@ -15,14 +16,29 @@ const SPECIAL: &[(&str, usize, usize, Function)] = &[
     ("GETCURRENTTICKSSTATIC", 0, 0, Function::CurrentTicks),
     ("GETCURRENTTIMESTAMP", 0, 0, Function::CurrentTimestamp),
     ("GETCURRENTTIMESTAMPSTATIC", 0, 0, Function::CurrentTimestamp),
+    ("NOW", 0, 2, Function::Now),
 ];
 
-/// Functions of the service that are not here.
-const NOT_SUPPORTED: &[&str] =
-    &["FULLTEXTCONTAINS", "FULLTEXTCONTAINSALL", "FULLTEXTCONTAINSANY", "FULLTEXTSCORE", "RRF", "VECTORDISTANCE"];
-
-/// What the .NET SDK calls IS_BOOL in the filter by which it resumes a sort.
-const OTHER_NAMES: &[(&str, &str)] = &[("IS_BOOLEAN", "IS_BOOL")];
+/// Functions of the service that are not here: they need an index of words or vectors, or the documentation does not settle
+/// their results.
+const NOT_SUPPORTED: &[&str] = &[
+    "DATETIMEFORMAT",
+    "FULLTEXTCONTAINS",
+    "FULLTEXTCONTAINSALL",
+    "FULLTEXTCONTAINSANY",
+    "FULLTEXTSCORE",
+    "HASH",
+    "LASTSUBSTRINGAFTER",
+    "LASTSUBSTRINGBEFORE",
+    "REGEXEXTRACT",
+    "REGEXEXTRACTALL",
+    "REGEXREPLACE",
+    "REGEXREPLACEALL",
+    "RRF",
+    "SUBSTRINGAFTER",
+    "SUBSTRINGBEFORE",
+    "VECTORDISTANCE",
+];
 
 impl Parser<'_> {
     pub(super) fn call(&mut self, name: &str, start: Span) -> Result<Parsed, QueryError> {
@@ -42,9 +58,8 @@ impl Parser<'_> {
             let expr = Expr::Aggregate { aggregate, written, argument: Box::new(argument), index: 0, span };
             return Ok(Parsed { expr, depth, shape: Shape::Other, span });
         }
-        let known = OTHER_NAMES.iter().find(|(other, _)| *other == upper).map_or(name, |(_, known)| known);
         let special = SPECIAL.iter().find(|(special, ..)| *special == upper);
-        let (function, min, max) = match (special, functions::find(known)) {
+        let (function, min, max) = match (special, functions::find(name)) {
             (Some((_, min, max, function)), _) => (*function, *min, *max),
             (None, Some(builtin)) => (Function::Builtin(builtin), builtin.min, builtin.max),
             (None, None) if NOT_SUPPORTED.contains(&upper.as_str()) => {

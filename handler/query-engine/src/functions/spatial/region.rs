@@ -72,7 +72,7 @@ fn turn(direction: Vector, arc: Arc) -> f64 {
 /// Steradians on the left of a ring: the triangles of its first vertex with each edge.
 fn area(vertices: &[Vector]) -> f64 {
     let Some((&apex, others)) = vertices.split_first() else { return 0.0 };
-    let triangles = others.array_windows().map(|[b, c]| {
+    let triangles = others.iter().zip(others.iter().skip(1)).map(|(b, c)| {
         let volume = apex.dot((*b - apex).cross(*c - apex));
         2.0 * volume.atan2(1.0 + apex.dot(*b) + b.dot(*c) + c.dot(apex))
     });

@@ -24,7 +24,8 @@ impl Shape {
             Geometry::Point(position) => Self { positions: vec![direction(position)], arcs: vec![], regions: vec![] },
             Geometry::LineString(line) => {
                 let positions: Vec<Vector> = line.iter().map(direction).collect();
-                let arcs = positions.array_windows().map(|[from, to]| Arc { from: *from, to: *to }).collect();
+                let next = positions.iter().skip(1);
+                let arcs = positions.iter().zip(next).map(|(from, to)| Arc { from: *from, to: *to }).collect();
                 Self { positions, arcs, regions: vec![] }
             }
             Geometry::Polygons(polygons) => {

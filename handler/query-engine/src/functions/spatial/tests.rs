@@ -35,11 +35,11 @@ fn assert_close(result: Option<Value>, expected: f64, relative: f64) {
 fn documented_examples_of_validity() {
     examples! {
         ST_ISVALID({"type": "Point", "coordinates": [-84.38876194345323, 33.75682784306348]}) => true;
-        ST_ISVALID({"type": "Point", "coordinates": [133.75682784306348, -184.38876194345323]}) => false;
+        ST_ISVALID({"type": "Point", "coordinates": [133.7568278430635, -184.38876194345323]}) => false;
         ST_ISVALID({"type": "Point", "coordinates": [31.9, -132.8]}) => false;
         ST_ISVALIDDETAILED({"type": "Point", "coordinates": [-84.38876194345323, 33.75682784306348]})
             => {"valid": true};
-        ST_ISVALIDDETAILED({"type": "Point", "coordinates": [133.75682784306348, -184.38876194345323]})
+        ST_ISVALIDDETAILED({"type": "Point", "coordinates": [133.7568278430635, -184.38876194345323]})
             => {"valid": false, "reason": "Latitude values must be between -90 and 90 degrees."};
         ST_ISVALIDDETAILED({"type": "Polygon", "coordinates": [[[31.8, -5], [31.8, -4.7], [32, -4.7], [32, -5]]]})
             => {"valid": false, "reason": "The Polygon input is not valid because the start and end points of the ring number 1 are not the same. Each ring of a Polygon must have the same start and end points."};
