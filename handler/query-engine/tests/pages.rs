@@ -189,7 +189,7 @@ proptest! {
                 prop_assert!(rows(&filter(None, false)).is_err());
                 continue;
             }
-            let same = |row: &&String| documents.iter().any(|document| document.value["id"].to_string() == **row && document.value.get("n") == n);
+            let same = |row: &&String| documents.iter().any(|document| document.value.get("n") == n && row.trim_matches('"') == document.value["id"]);
             let first = all.iter().position(|row| same(&row)).expect("itself");
             let last = all.iter().rposition(|row| same(&row)).expect("itself");
             prop_assert_eq!(rows(&filter(None, false)).expect("valid"), &all[first..]);

@@ -233,7 +233,7 @@ fn queries_without_one_meaning_are_refused() {
 }
 
 #[test]
-fn a_condition_of_a_patch_is_met_or_not() {
+fn a_condition_of_a_patch_is_true_or_not() {
     let product = &products()[0];
     for (condition, expected) in [
         ("FROM c WHERE c.n = 3", true),

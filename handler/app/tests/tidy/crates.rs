@@ -19,6 +19,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("local-cosmos", "local-cosmos", &["loopback", "query-depth"]),
     ("loopback", "loopback", &[]),
     ("query-depth", "query-depth", &[]),
+    ("query-engine", "query-engine", &[]),
 ];
 
 /// What the tests of any crate may use besides.
