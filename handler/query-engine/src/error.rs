@@ -84,6 +84,10 @@ impl QueryError {
         struct Errors<'a> {
             errors: [Detail<'a>; 1],
         }
+        // Errors without a place have another form.
+        if self.code.is_none() {
+            return serde_json::json!({ "Errors": [self.message] }).to_string();
+        }
         let location = self.location.map(|(start, end)| Location { start, end });
         let detail = Detail { severity: "Error", location, code: self.code, message: &self.message };
         serde_json::to_string(&Errors { errors: [detail] }).unwrap_or_else(|_| self.message.clone())

@@ -9,11 +9,13 @@ use crate::error::Span;
 use crate::functions::Builtin;
 
 /// A query or a subquery.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Select {
     pub distinct: bool,
     pub top: Option<u64>,
     pub projection: Projection,
+    /// Where the SELECT list is.
+    pub projection_span: Span,
     /// The source and what is joined to it; empty without FROM.
     pub sources: Vec<Source>,
     pub filter: Option<Expr>,
@@ -30,8 +32,9 @@ pub(crate) struct OffsetLimit {
     pub limit: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Projection {
+    #[default]
     Star,
     Value(Box<Expr>),
     Items(Vec<Item>),
@@ -199,6 +202,8 @@ pub(crate) enum Base {
 pub(crate) struct Alias {
     pub name: String,
     pub span: Span,
+    /// Where the path is that starts with the alias.
+    pub path: Span,
     /// The number of sources between the expression and the source of the alias.
     pub hops: usize,
 }

@@ -233,6 +233,20 @@ fn queries_without_one_meaning_are_refused() {
 }
 
 #[test]
+fn what_the_select_clause_cannot_have_is_located() {
+    for (query, location) in [
+        ("SELECT * FROM c GROUP BY c.cat", (7, 8)),
+        ("SELECT c.cat, c.x['y'] FROM c GROUP BY c.cat", (14, 22)),
+        ("SELECT COUNT((SELECT VALUE 1)) FROM c", (7, 30)),
+    ] {
+        assert_eq!(Query::parse(query, &[]).expect_err(query).location, Some(location), "{query}");
+    }
+    let error = Query::parse("SELECT VALUE [SUM(c.n)] FROM c", &[]).expect("valid").plan().expect_err("composition");
+    let expected = r#"{"Errors":["Compositions of aggregates and other expressions are not allowed."]}"#;
+    assert_eq!(error.to_json(), expected);
+}
+
+#[test]
 fn a_condition_of_a_patch_is_true_or_not() {
     let product = &products()[0];
     for (condition, expected) in [

@@ -17,40 +17,21 @@ impl Parser<'_> {
         self.expect_keyword("SELECT")?;
         let distinct = self.keyword("DISTINCT");
         let top = if self.keyword("TOP") { Some(self.top()?) } else { None };
+        let start = self.span();
         let projection = self.projection()?;
-        self.clauses(Select {
-            distinct,
-            top,
-            projection,
-            sources: Vec::new(),
-            filter: None,
-            group_by: Vec::new(),
-            order_by: Vec::new(),
-            page: None,
-            aggregates: 0,
-        })
+        let projection_span = start.to(self.last_span());
+        self.clauses(Select { distinct, top, projection, projection_span, ..Select::default() })
     }
 
     /// `FROM c WHERE …`, which is a query for the document.
     pub(super) fn condition(&mut self) -> Result<Select, QueryError> {
-        let select = Select {
-            distinct: false,
-            top: None,
-            projection: Projection::Star,
-            sources: Vec::new(),
-            filter: None,
-            group_by: Vec::new(),
-            order_by: Vec::new(),
-            page: None,
-            aggregates: 0,
-        };
         if !self.next_is_keyword(0, "FROM") {
             return Err(self.unexpected());
         }
         let sources = self.from()?;
         self.expect_keyword("WHERE")?;
         let filter = Some(self.expression()?.expr);
-        Ok(Select { sources, filter, ..select })
+        Ok(Select { sources, filter, ..Select::default() })
     }
 
     fn clauses(&mut self, mut select: Select) -> Result<Select, QueryError> {
