@@ -51,6 +51,10 @@ fn the_select_list_names_its_properties() {
             "SELECT c.id, c[\"n\"], c['cat'] AS k, c.tags[0], 1, c.n + 1 AS m FROM c WHERE c.id = '1'",
             json!([{"id": "1", "n": 3, "k": "a", "$1": "x", "$2": 1, "m": 4}]),
         ),
+        ("SELECT p.id key, p.n + 1 m FROM c p WHERE p.id = '1'", json!([{"key": "1", "m": 4}])),
+        ("SELECT VALUE c.id AS name FROM c WHERE c.id = '1'", json!(["1"])),
+        ("SELECT \"Cosmic\", \"Works\"", json!([{"$1": "Cosmic", "$2": "Works"}])),
+        ("SELECT {identifier: c.id} FROM c WHERE c.id = '1'", json!([{"$1": {"identifier": "1"}}])),
         ("SELECT c FROM c WHERE c.id = '5'", json!([{"c": {"id": "5", "_rid": common::rid(5)}}])),
         ("SELECT * FROM c WHERE c.id = '5'", json!([{"id": "5", "_rid": common::rid(5)}])),
         ("SELECT VALUE c FROM root c WHERE c.id = '5'", json!([{"id": "5", "_rid": common::rid(5)}])),
@@ -230,6 +234,25 @@ fn queries_without_one_meaning_are_refused() {
     for query in ["SELECT udf.f(c.x) FROM c", "SELECT c.id FROM c ORDER BY RANK RRF(c.a)"] {
         assert_eq!(Query::parse(query, &[]).expect_err(query).kind, ErrorKind::NotSupported, "{query}");
     }
+}
+
+#[test]
+fn the_filters_by_which_clients_resume_a_sort_are_true_for_the_rest() {
+    check(&[
+        (
+            "SELECT VALUE c.id FROM c WHERE ( c.n > 2 OR IS_STRING(c.n) OR IS_ARRAY(c.n) OR IS_OBJECT(c.n) ) ORDER BY c.n",
+            json!(["1", "4"]),
+        ),
+        (
+            "SELECT VALUE c.id FROM c WHERE ( c.n <= 2 OR NOT IS_DEFINED(c.n) OR IS_NULL(c.n) OR IS_BOOLEAN(c.n) ) ORDER BY c.n DESC",
+            json!(["3", "2", "5"]),
+        ),
+        (
+            "SELECT VALUE c.id FROM c WHERE (((c.cat > 'a') OR false) OR ((c.cat = 'a') AND (c.n >= 3))) ORDER BY c.cat, c.n",
+            json!(["1", "2"]),
+        ),
+        ("SELECT VALUE c.id FROM c WHERE IS_BOOLEAN(c.flag)", json!(["2", "3"])),
+    ]);
 }
 
 #[test]

@@ -98,13 +98,16 @@ impl Parser<'_> {
             return Ok(Projection::Star);
         }
         if self.keyword("VALUE") {
-            return Ok(Projection::Value(Box::new(self.expression()?.expr)));
+            let value = self.expression()?.expr;
+            // The documentation allows a name for the value, which has no use.
+            self.alias()?;
+            return Ok(Projection::Value(Box::new(value)));
         }
         let mut items: Vec<Item> = Vec::new();
         let mut unnamed = 0;
         loop {
             let Parsed { expr, span, .. } = self.expression()?;
-            let given = if self.keyword("AS") { Some(self.name()?.0) } else { None };
+            let given = self.alias()?;
             let is_named = given.is_some();
             let name = given.or_else(|| own_name(&expr)).unwrap_or_else(|| {
                 unnamed += 1;
@@ -119,6 +122,12 @@ impl Parser<'_> {
                 return Ok(Projection::Items(items));
             }
         }
+    }
+
+    /// A name after an expression or a source, with or without AS.
+    fn alias(&mut self) -> Result<Option<String>, QueryError> {
+        let has_alias = self.keyword("AS") || self.is_name(0);
+        if has_alias { Ok(Some(self.name()?.0)) } else { Ok(None) }
     }
 
     fn from(&mut self) -> Result<Vec<Source>, QueryError> {
@@ -142,8 +151,7 @@ impl Parser<'_> {
             return Ok(Source { alias: Some(alias), is_named: true, iterates: true, origin });
         }
         let origin = self.origin()?;
-        let has_alias = self.keyword("AS") || self.is_name(0);
-        let given = if has_alias { Some(self.name()?.0) } else { None };
+        let given = self.alias()?;
         let is_named = given.is_some();
         let alias = given.or_else(|| match &origin {
             Origin::Path { name, steps, .. } => match steps.last() {
