@@ -217,6 +217,19 @@ fn a_full_page_reads_no_further_than_to_the_next_document() {
 }
 
 #[test]
+fn a_resume_filter_without_a_sort_is_refused() {
+    let documents = documents(&[json!({"n": 1})]);
+    let filter = ResumeFilter { value: vec![json!(1)], rid: None, exclude: false };
+    for query in
+        ["SELECT * FROM c", "SELECT DISTINCT VALUE c.n FROM c ORDER BY c.n", "SELECT * FROM c ORDER BY c.n, c.m"]
+    {
+        let request = PageRequest { resume_filter: Some(&filter), ..PageRequest::default() };
+        let error = page(query, &[], &documents, &request).expect_err(query);
+        assert!(error.message.contains("resumeFilter"), "{error}");
+    }
+}
+
+#[test]
 fn a_token_of_another_query_is_refused() {
     let documents = documents(&[json!({"n": 1})]);
     for (query, resume) in [

@@ -46,7 +46,13 @@ pub(crate) fn page(
         failed: Cell::new(false),
         combinations: Cell::new(0),
     };
-    let mut page = match way(select) {
+    let way = way(select);
+    if request.resume_filter.is_some() && way != Way::Sorted {
+        return Err(QueryError::general(
+            "A resumeFilter needs a query with ORDER BY, without DISTINCT and aggregates.",
+        ));
+    }
+    let mut page = match way {
         Way::Streaming => streaming::page(select, &statement, request)?,
         Way::Sorted => sorted::page(select, &statement, request)?,
         Way::Whole => whole::page(select, &statement, request)?,
