@@ -117,7 +117,7 @@ impl Resolver {
                 }
                 if !place.allows_aggregates {
                     let message = "An aggregate function is allowed only in the SELECT clause.";
-                    return Err(QueryError::new("SC2100", message, *span));
+                    return Err(QueryError::located(message, *span));
                 }
                 *index = place.aggregates;
                 place.aggregates += 1;

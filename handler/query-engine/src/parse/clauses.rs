@@ -54,7 +54,7 @@ impl Parser<'_> {
             select.order_by = self.order_by()?;
             if !select.group_by.is_empty() {
                 let message = "'ORDER BY' is not allowed with 'GROUP BY'.";
-                return Err(QueryError::new("SC2103", message, order_span));
+                return Err(QueryError::located(message, order_span));
             }
         }
         if self.keyword("OFFSET") {
@@ -115,7 +115,7 @@ impl Parser<'_> {
             });
             if items.iter().any(|item| item.name == name) {
                 let message = format!("The SELECT list has two properties with the name '{name}'; name one with AS.");
-                return Err(QueryError::new("SC2042", message, span));
+                return Err(QueryError::located(message, span));
             }
             items.push(Item { expr, name, is_named });
             if !self.symbol(",") {
@@ -136,7 +136,7 @@ impl Parser<'_> {
         while self.keyword("JOIN") {
             if sources.len() == MAX_SOURCES {
                 let message = format!("The FROM clause has more than {MAX_SOURCES} sources.");
-                return Err(QueryError::new("SC2020", message, self.span()));
+                return Err(QueryError::located(message, self.span()));
             }
             sources.push(self.source()?);
         }

@@ -147,7 +147,7 @@ impl Parser<'_> {
                 self.position += 1;
                 Ok(character)
             }
-            _ => Err(QueryError::new("SC2070", "The ESCAPE of LIKE must be a text of one character.", span)),
+            _ => Err(QueryError::located("The ESCAPE of LIKE must be a text of one character.", span)),
         }
     }
 
