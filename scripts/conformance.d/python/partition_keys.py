@@ -1,0 +1,36 @@
+"""Partition keys of every kind of value."""
+
+from azure.cosmos.partition_key import NonePartitionKeyValue
+
+from sdk import body, EndpointTest, NullPartitionKeyValue
+
+
+class PartitionKeys(EndpointTest):
+    KEYS = {
+        "text": "1", "empty": "", "unicode": "東京 \"x\"", "number": 1, "fraction": -1.5, "zero": 0,
+        "true": True, "false": False, "null": None,
+    }
+
+    def test_partition_keys_of_different_kinds_are_distinct(self):
+        container = self.container()
+        for kind, key in self.KEYS.items():
+            container.create_item({"id": "same", "pk": key, "kind": kind})
+        container.create_item({"id": "same", "kind": "none"})
+        for kind, key in {**self.KEYS, "null": NullPartitionKeyValue, "none": NonePartitionKeyValue}.items():
+            with self.subTest(kind):
+                self.assertEqual(container.read_item("same", key)["kind"], kind)
+                found = self.query(container, "SELECT VALUE c.kind FROM c", partition_key=key)
+                self.assertEqual(found, [kind])
+                # The SDK treats a partition key that is false in Python as no partition key.
+                feed_range = container.feed_range_from_partition_key(key)
+                changes = self.changed(container, start_time="Beginning", feed_range=feed_range)
+                self.assertEqual([item["kind"] for item in changes], [kind])
+
+    def test_a_document_without_a_partition_key_can_be_replaced_and_deleted(self):
+        container = self.container("/deep/key")
+        container.create_item({"id": "1", "deep": {}})
+        container.upsert_item({"id": "1", "number": 2})
+        self.assertEqual(body(container.read_item("1", NonePartitionKeyValue)), {"id": "1", "number": 2})
+        self.assert_rejected(404, container.read_item, "1", NullPartitionKeyValue)
+        container.delete_item("1", NonePartitionKeyValue)
+        self.assertEqual(self.query(container, "SELECT * FROM c"), [])
