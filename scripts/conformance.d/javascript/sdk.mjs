@@ -28,7 +28,7 @@ function installedVersion() {
   return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
 }
 
-function isOlder(version, than) {
+export function isOlder(version, than) {
   const [left, right] = [version, than].map((text) => text.split(".").map(Number));
   const differs = left.findIndex((part, index) => part !== right[index]);
   return differs >= 0 && left[differs] < right[differs];

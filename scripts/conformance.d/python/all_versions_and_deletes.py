@@ -2,9 +2,10 @@
 
 from azure.cosmos import exceptions
 
-from sdk import EndpointTest
+from sdk import EndpointTest, since
 
 
+@since("4.14.0", "has no mode AllVersionsAndDeletes")
 class AllVersionsAndDeletes(EndpointTest):
     MODE = {"mode": "AllVersionsAndDeletes"}
 

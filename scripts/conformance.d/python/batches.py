@@ -2,9 +2,10 @@
 
 from azure.cosmos import exceptions
 
-from sdk import EndpointTest, ids
+from sdk import EndpointTest, ids, since
 
 
+@since("4.7.0", "has no batches")
 class Batches(EndpointTest):
     def test_all_operations_of_a_batch_are_applied(self):
         container = self.container()

@@ -3,7 +3,7 @@
 import time
 from datetime import datetime, timezone
 
-from sdk import EndpointTest, ids
+from sdk import EndpointTest, ids, since
 
 
 class ChangeFeed(EndpointTest):
@@ -18,6 +18,7 @@ class ChangeFeed(EndpointTest):
         change = next(item for item in changes if item["id"] == "item-0004")
         self.assertEqual((change["number"], change["_etag"], change["_ts"]), (102, latest["_etag"], latest["_ts"]))
 
+    @since("4.9.0", "always starts at the beginning")
     def test_from_now_only_later_changes_are_returned(self):
         container = self.filled_container(10)
         pages, continuation = self.changes(container, start_time="Now")
@@ -36,6 +37,7 @@ class ChangeFeed(EndpointTest):
         self.assertEqual(ids(sum(pages, [])), [f"item-{number}" for number in range(10, 15)])
         self.assertEqual(self.changed(container, continuation=continuation), [])
 
+    @since("4.9.0", "has no feed ranges")
     def test_reading_can_stop_after_any_page_and_resume(self):
         container = self.filled_container(60)
         found = []
@@ -49,6 +51,7 @@ class ChangeFeed(EndpointTest):
                 found += self.changed(container, continuation=pager.continuation_token, max_item_count=4)
         self.assertEqual(ids(found), [f"item-{number:04}" for number in range(60)])
 
+    @since("4.9.0", "cannot start at a time")
     def test_from_a_time_only_changes_since_then_are_returned(self):
         container = self.filled_container(5)
         time.sleep(2.1)
@@ -69,6 +72,7 @@ class ChangeFeed(EndpointTest):
         self.assertLessEqual(max(len(page) for page in pages), 7)
         self.assertEqual(ids(sum(pages, [])), [f"item-{number:04}" for number in range(50)])
 
+    @since("4.9.0", "has no feed ranges")
     def test_feed_ranges_divide_the_container(self):
         container = self.filled_container(60)
         ranges = list(container.read_feed_ranges())
@@ -76,6 +80,7 @@ class ChangeFeed(EndpointTest):
         changes = [self.changed(container, start_time="Beginning", feed_range=each) for each in ranges]
         self.assertEqual(ids(sum(changes, [])), [f"item-{number:04}" for number in range(60)])
 
+    @since("4.9.0", "has no feed ranges")
     def test_the_feed_range_of_a_key_returns_the_changes_of_that_key(self):
         container = self.filled_container(30)
         feed_range = container.feed_range_from_partition_key("key-3")
@@ -83,6 +88,7 @@ class ChangeFeed(EndpointTest):
         self.assertEqual({item["pk"] for item in changes}, {"key-3"})
         self.assertEqual(ids(changes), ["item-0003", "item-0013", "item-0023"])
 
+    @since("4.9.0", "has no feed ranges")
     def test_log_sequence_numbers_increase_within_a_feed_range(self):
         container = self.filled_container(60)
         container.upsert_item({"id": "item-0000", "pk": "key-0", "number": 100})

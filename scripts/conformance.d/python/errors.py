@@ -3,7 +3,7 @@
 from azure.core import MatchConditions
 from azure.cosmos import CosmosClient, PartitionKey, exceptions
 
-from sdk import CONNECTION_STRING, EndpointTest, random_name, Responses
+from sdk import CONNECTION_STRING, EndpointTest, random_name, Responses, since
 
 
 class Errors(EndpointTest):
@@ -28,11 +28,13 @@ class Errors(EndpointTest):
         self.assert_rejected(400, self.query, container, "SELEC * FRM c")
         self.assert_rejected(400, self.query, container, "SELECT * FROM c WHERE", partition_key="a")
 
+    @since("4.1.0", "makes an id itself")
     def test_an_item_without_an_id_returns_400(self):
         container = self.container()
         self.assert_rejected(400, container.create_item, {"pk": "a"})
         self.assert_rejected(400, container.upsert_item, {"pk": "a"})
 
+    @since("4.7.0", "has no batches")
     def test_every_response_has_its_request_charge(self):
         responses = Responses()
         client = CosmosClient.from_connection_string(CONNECTION_STRING, raw_response_hook=responses.record)

@@ -2,9 +2,10 @@
 
 from azure.cosmos import PartitionKey
 
-from sdk import EndpointTest, random_name
+from sdk import EndpointTest, random_name, since
 
 
+@since("4.6.0", "has no hierarchical keys")
 class HierarchicalKeys(EndpointTest):
     def tenants(self):
         path = ["/tenant", "/user"]
@@ -36,6 +37,7 @@ class HierarchicalKeys(EndpointTest):
         found = self.query(container, "SELECT * FROM c", partition_key=["acme", "user-1"])
         self.assertEqual([(item["tenant"], item["user"]) for item in found], [("acme", "user-1")] * 2)
 
+    @since("4.14.0", "computes the feed range of a hierarchical key as that of one text")
     def test_the_change_feed_of_a_key_or_a_prefix_returns_the_changes_below_it(self):
         container = self.tenants()
         whole = self.changed(container, start_time="Beginning", partition_key=["initech", "user-3"])

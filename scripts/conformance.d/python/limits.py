@@ -2,7 +2,7 @@
 
 from azure.cosmos import exceptions
 
-from sdk import EndpointTest, ids
+from sdk import EndpointTest, ids, since
 
 PAGE_BYTES = 4 * 1024 * 1024
 
@@ -15,6 +15,7 @@ class Limits(EndpointTest):
             container.execute_item_batch(batch, partition_key="a")
         return container
 
+    @since("4.7.0", "has no batches")
     def test_a_page_has_at_most_a_thousand_documents(self):
         container = self.large_container(1500, lambda number: {"id": f"{number:04}", "pk": "a"})
         for pages in (

@@ -4,9 +4,10 @@ import asyncio
 
 from azure.cosmos import exceptions
 
-from sdk import AsyncCosmosClient, CONNECTION_STRING, EndpointTest
+from sdk import AsyncCosmosClient, CONNECTION_STRING, EndpointTest, since
 
 
+@since("4.3.0", "has no asynchronous client")
 class ManyAtOnce(EndpointTest):
     def test_five_hundred_concurrent_writes_are_all_stored(self):
         container = self.container()
