@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import { assertRejected, Beginning, changed, ids, query, randomName, topic } from "./sdk.mjs";
+import { assertRejected, Beginning, changed, ids, query, randomName, since, topic } from "./sdk.mjs";
 
 export default topic("containers", ({ database, newContainer, filledContainer }) => {
   it("a created container can be read and listed", async () => {
@@ -25,7 +25,7 @@ export default topic("containers", ({ database, newContainer, filledContainer })
     await assertRejected(404, missing.items.create({ id: "1", pk: "a" }));
   });
 
-  it("a container created again under the same name is empty", async () => {
+  it("a container created again under the same name is empty", since("4.0.0", "has no change feed iterator"), async () => {
     const container = await filledContainer(5);
     await container.delete();
     await assertRejected(404, container.read());

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import { Beginning, changed, query, randomName, topic } from "./sdk.mjs";
+import { Beginning, changed, query, randomName, since, topic } from "./sdk.mjs";
 
 export default topic("hierarchical keys", ({ database }) => {
   async function tenants() {
@@ -41,7 +41,7 @@ export default topic("hierarchical keys", ({ database }) => {
     assert.deepEqual(owners(whole), Array(2).fill("acme user-1"));
   });
 
-  it("the change feed of a key or a prefix returns the changes below it", async () => {
+  it("the change feed of a key or a prefix returns the changes below it", since("4.0.0", "has no change feed iterator"), async () => {
     const container = await tenants();
     const whole = await changed(container, Beginning(["initech", "user-3"]));
     assert.deepEqual(owners(whole), Array(2).fill("initech user-3"));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import { assertRejected, Beginning, body, changed, ids, query, SYSTEM_PROPERTIES, topic } from "./sdk.mjs";
+import { assertRejected, Beginning, body, changed, ids, query, since, SYSTEM_PROPERTIES, topic } from "./sdk.mjs";
 
 export default topic("items", ({ newContainer }) => {
   it("a created item is read back with its system properties", async () => {
@@ -65,7 +65,7 @@ export default topic("items", ({ newContainer }) => {
     assert.equal((await container.item("1", "b").read()).resource.number, 2);
   });
 
-  it("values of every kind are returned unchanged", async () => {
+  it("values of every kind are returned unchanged", since("4.0.0", "has no change feed iterator"), async () => {
     const container = await newContainer();
     const item = {
       id: "1",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import { Beginning, body, changed, NO_KEY, query, topic } from "./sdk.mjs";
+import { Beginning, body, changed, NO_KEY, query, since, topic } from "./sdk.mjs";
 
 export default topic("partition keys", ({ newContainer }) => {
   const KEYS = {
@@ -16,7 +16,7 @@ export default topic("partition keys", ({ newContainer }) => {
     null: null,
   };
 
-  it("partition keys of different kinds are distinct", async () => {
+  it("partition keys of different kinds are distinct", since("4.0.0", "has no change feed iterator"), async () => {
     const container = await newContainer();
     for (const [kind, pk] of Object.entries(KEYS)) await container.items.create({ id: "same", pk, kind });
     await container.items.create({ id: "same", kind: "none" });

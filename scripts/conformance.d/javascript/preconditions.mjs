@@ -32,6 +32,15 @@ export default topic("preconditions", ({ responses, newContainer }) => {
     assert.equal((await container.item("1", "a").read()).resource.number, 3);
   });
 
+  it("a star matches any existing item", async () => {
+    const container = await newContainer();
+    await container.items.create({ id: "1", pk: "a", number: 1 });
+    await container.item("1", "a").replace({ id: "1", pk: "a", number: 2 }, ifMatch("*"));
+    assert.equal((await container.item("1", "a").read()).resource.number, 2);
+    await container.item("1", "a").delete(ifMatch("*"));
+    await assertRejected(404, container.item("1", "a").replace({ id: "1", pk: "a" }, ifMatch("*")));
+  });
+
   it("a delete with the current etag succeeds", async () => {
     const container = await newContainer();
     const { etag } = await container.items.create({ id: "1", pk: "a" });

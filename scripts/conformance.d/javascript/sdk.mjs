@@ -84,7 +84,7 @@ export function topic(name, defineChecks, options = {}) {
       before(() => client.databases.create({ id: database.id }));
       after(async () => {
         await database.delete();
-        client.dispose();
+        client.dispose?.();
       });
 
       async function newContainer(path = "/pk", definition = {}, options = {}) {

@@ -66,7 +66,7 @@ export default topic("time to live", ({ newContainer }) => {
     await assertExpires(container, "1", 3, since);
   });
 
-  it("an expired document is not in the change feed and can be created again", async () => {
+  it("an expired document is not in the change feed and can be created again", since("4.0.0", "has no change feed iterator"), async () => {
     const container = await newContainer("/pk", { defaultTtl: -1 });
     const since = performance.now();
     await container.items.create({ id: "1", pk: "a", ttl: 1 });

@@ -30,11 +30,11 @@ class Limits(EndpointTest):
         for number in range(20):
             container.create_item({"id": f"{number:02}", "pk": "a", "filling": "x" * 400_000})
         for query in (
-            lambda: container.query_items("SELECT * FROM c", partition_key="a", max_item_count=100),
-            lambda: container.query_items_change_feed(start_time="Beginning", max_item_count=100),
+            lambda: self.pages(container.query_items("SELECT * FROM c", partition_key="a", max_item_count=100)),
+            lambda: self.changes(container, start_time="Beginning", max_item_count=100)[0],
         ):
             start = len(self.responses)
-            pages = self.pages(query())
+            pages = query()
             self.assertLessEqual(max(response.bytes for response in self.responses[start:]), PAGE_BYTES)
             self.assertEqual(ids(sum(pages, [])), [f"{number:02}" for number in range(20)])
 
