@@ -1,28 +1,32 @@
 """Pages of queries, each resumed from the continuation of the page before, over four physical partitions."""
 
-from sdk import EndpointTest, FOUR_PARTITIONS, ids
+from sdk import EndpointTest, FOUR_PARTITIONS, ids, since
 
 
 class Continuations(EndpointTest):
     def partitioned_container(self, count):
         return self.filled_container(count, keys=17, offer_throughput=FOUR_PARTITIONS)
 
+    @since("4.1.0", "ignores the continuation of a query")
     def test_pages_of_all_documents_are_complete(self):
         container = self.partitioned_container(60)
         pages = self.resumed_pages(container, "SELECT * FROM c", 7)
         self.assertLessEqual(max(len(page) for page in pages), 7)
         self.assertEqual(ids(sum(pages, [])), [f"item-{number:04}" for number in range(60)])
 
+    @since("4.1.0", "ignores the continuation of a query")
     def test_pages_of_a_filter_are_complete(self):
         pages = self.resumed_pages(self.partitioned_container(60), "SELECT VALUE c.number FROM c WHERE c.number % 3 = 0", 4)
         self.assertEqual(sorted(sum(pages, [])), list(range(0, 60, 3)))
 
+    @since("4.1.0", "ignores the continuation of a query")
     def test_pages_of_an_order_within_one_partition_continue_the_order(self):
         container = self.filled_container(30, keys=1)
         query = "SELECT VALUE c.number FROM c ORDER BY c.number DESC"
         pages = self.resumed_pages(container, query, 7, partition_key="key-0")
         self.assertEqual(sum(pages, []), list(range(29, -1, -1)))
 
+    @since("4.1.0", "ignores the continuation of a query")
     def test_pages_of_non_ascii_values_continue_the_order(self):
         container = self.container()
         words = ["Zürich", "Ζεύς", "東京", "東西", "😀", "éa"]

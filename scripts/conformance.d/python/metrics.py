@@ -20,7 +20,7 @@ class Metrics(EndpointTest):
         self.query(self.filled_container(1), "SELECT * FROM c", partition_key="key-0", populate_query_metrics=False)
         self.assertNotIn("x-ms-documentdb-query-metrics", self.responses[-1].headers)
 
-    @since("4.5.0", "has no index metrics")
+    @since("4.9.0", "has no index metrics")
     def test_index_metrics_name_the_used_path(self):
         container = self.filled_container(3, keys=1)
         self.query(container, "SELECT * FROM c WHERE c.number = 1", partition_key="key-0", populate_index_metrics=True)

@@ -37,6 +37,7 @@ class Queries(EndpointTest):
             found = self.query(container, f"SELECT * FROM c ORDER BY c.number {direction}", max_item_count=7)
             self.assertEqual([item["number"] for item in found], expected)
 
+    @since("4.1.0", "ignores the continuation of a query")
     def test_paging_with_continuations_returns_every_document_once(self):
         container = self.filled_container(75)
         continuation, found, pages = None, [], 0
@@ -54,6 +55,7 @@ class Queries(EndpointTest):
         self.assertGreaterEqual(pages, 8)
         self.assertEqual(ids(found), [f"item-{number:04}" for number in range(75)])
 
+    @since("4.1.0", "ignores the continuation of a query")
     def test_paging_within_one_partition_resumes_from_a_continuation(self):
         container = self.filled_container(25, keys=1)
         query = {"query": "SELECT * FROM c", "partition_key": "key-0", "max_item_count": 10}

@@ -122,7 +122,7 @@ class EndpointTest(unittest.TestCase):
         if "partition_key" not in options:
             options["enable_cross_partition_query"] = True
         pages, continuation = [], None
-        for _ in range(1000):
+        for _ in range(200):
             pager = container.query_items(query, max_item_count=size, **options).by_page(continuation)
             pages.append(list(next(pager, [])))
             continuation = pager.continuation_token
