@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import { assertRejected, Beginning, changed, changePages, Continuation, Now, sdk, since, topic } from "./sdk.mjs";
+import { assertRejected, Beginning, body, changed, changePages, Continuation, Now, sdk, since, topic } from "./sdk.mjs";
 
 export default topic("all versions and deletes", ({ newContainer, filledContainer }) => {
   it("every version and every delete is returned in order", async () => {
@@ -18,6 +18,18 @@ export default topic("all versions and deletes", ({ newContainer, filledContaine
       [["create", 1], ["replace", 2], ["replace", 3], ["delete", undefined]],
     );
     assert.ok(changes.every(({ metadata }) => Number.isSafeInteger(metadata.lsn)));
+  });
+
+  it("a delete carries the document where the container keeps versions", async () => {
+    const changeFeedPolicy = { retentionDuration: 10 };
+    const container = await newContainer("/pk", { changeFeedPolicy });
+    const options = { changeFeedMode: sdk.ChangeFeedMode.AllVersionsAndDeletes };
+    const { continuation } = await changePages(container, Now(), options);
+    await container.items.create({ id: "1", pk: "a", number: 1 });
+    await container.item("1", "a").delete();
+    const { metadata, previous } = (await changed(container, Continuation(continuation), options)).at(-1);
+    assert.equal(metadata.operationType, "delete");
+    assert.deepEqual(body(previous ?? {}), { id: "1", pk: "a", number: 1 });
   });
 
   it("the mode cannot start from the beginning", async () => {

@@ -55,6 +55,11 @@ export default topic("time to live", ({ newContainer }) => {
     assert.ok(await exists(container, "1"));
   });
 
+  it("a time to live of zero or of text is rejected with 400", async () => {
+    const container = await newContainer("/pk", { defaultTtl: -1 });
+    for (const ttl of [0, -2, "10", 1.5]) await assertRejected(400, container.items.create({ id: "1", pk: "a", ttl }));
+  });
+
   it("a write restarts the time to live", async () => {
     const container = await newContainer("/pk", { defaultTtl: 3 });
     await container.items.create({ id: "1", pk: "a" });

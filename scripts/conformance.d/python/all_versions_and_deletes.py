@@ -2,7 +2,7 @@
 
 from azure.cosmos import exceptions
 
-from sdk import EndpointTest, since
+from sdk import body, EndpointTest, since
 
 
 @since("4.14.0", "has no mode AllVersionsAndDeletes")
@@ -26,3 +26,27 @@ class AllVersionsAndDeletes(EndpointTest):
         with self.assertRaises((ValueError, exceptions.CosmosHttpResponseError)) as raised:
             self.changed(container, start_time="Beginning", **self.MODE)
         self.assertEqual(getattr(raised.exception, "status_code", 400), 400)
+
+    def test_a_delete_carries_the_document_where_the_container_keeps_versions(self):
+        container = self.container(change_feed_policy={"retentionDuration": 10})
+        _, continuation = self.changes(container, start_time="Now", **self.MODE)
+        container.create_item({"id": "1", "pk": "a", "number": 1})
+        container.delete_item("1", "a")
+        delete = self.changed(container, continuation=continuation)[-1]
+        self.assertEqual(delete["metadata"]["operationType"], "delete")
+        self.assertEqual(body(delete["previous"]), {"id": "1", "pk": "a", "number": 1})
+
+    def test_an_expired_document_is_a_delete_that_says_so(self):
+        container = self.container(default_ttl=-1)
+        _, continuation = self.changes(container, start_time="Now", **self.MODE)
+        container.create_item({"id": "1", "pk": "a", "ttl": 1})
+        self.wait_for(lambda: len(self.changed(container, continuation=continuation)) == 2)
+        delete = self.changed(container, continuation=continuation)[-1]
+        self.assertEqual((delete["metadata"]["operationType"], delete["metadata"]["timeToLiveExpired"]), ("delete", True))
+
+    def test_changes_have_the_time_of_their_commit(self):
+        container = self.container()
+        _, continuation = self.changes(container, start_time="Now", **self.MODE)
+        item = container.create_item({"id": "1", "pk": "a"})
+        (change,) = self.changed(container, continuation=continuation)
+        self.assertLessEqual(abs(change["metadata"]["crts"] - item["_ts"]), 1)

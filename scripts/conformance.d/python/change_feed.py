@@ -106,6 +106,21 @@ class ChangeFeed(EndpointTest):
         sequence = [item["_lsn"] for item in changes]
         self.assertEqual(sequence, sorted(set(sequence)))
 
+    def test_a_page_names_its_number_of_items_and_its_session(self):
+        container = self.filled_container(3, keys=1)
+        start = len(self.responses)
+        self.changes(container, start_time="Beginning")
+        pages = [each for each in self.responses[start:] if "a-im" in each.asked and each.status == 200]
+        self.assertEqual(sum(int(page.headers["x-ms-item-count"]) for page in pages), 3)
+        self.assertRegex(pages[-1].headers["x-ms-session-token"], r"^[0-9]+:.+")
+
+    def test_an_unchanged_feed_answers_304_with_an_etag(self):
+        container = self.filled_container(3, keys=1)
+        self.changes(container, start_time="Beginning")
+        last = self.responses[-1]
+        self.assertEqual((last.status, last.bytes), (304, 0))
+        self.assertTrue(last.headers["etag"])
+
     def test_a_point_read_has_no_log_sequence_number(self):
         container = self.filled_container(1)
         self.assertNotIn("_lsn", container.read_item("item-0000", "key-0"))

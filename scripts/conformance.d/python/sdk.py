@@ -41,6 +41,8 @@ class Response(NamedTuple):
     status: int
     headers: dict
     bytes: int
+    # The names of the headers of the request.
+    asked: set
 
     @property
     def charge(self):
@@ -55,7 +57,8 @@ class Responses(list):
         path = urlsplit(response.http_request.url).path
         # The SDK adds `etag` to the headers of some answers itself, therefore the copy.
         headers = {name.lower(): value for name, value in http.headers.items()}
-        self.append(Response(response.http_request.method, path, http.status_code, headers, len(http.body())))
+        asked = {name.lower() for name in response.http_request.headers}
+        self.append(Response(response.http_request.method, path, http.status_code, headers, len(http.body()), asked))
 
 
 def connect(**options):

@@ -57,6 +57,17 @@ class TimeToLive(EndpointTest):
         time.sleep(2.5)
         self.assertTrue(self.exists(container, "1"))
 
+    def test_a_time_to_live_of_null_counts_as_none(self):
+        container = self.container(default_ttl=-1)
+        container.create_item({"id": "1", "pk": "a", "ttl": None})
+        self.assertIsNone(container.read_item("1", "a")["ttl"])
+
+    def test_a_time_to_live_of_zero_or_of_text_is_rejected_with_400(self):
+        container = self.container(default_ttl=-1)
+        for ttl in (0, -2, "10", 1.5):
+            with self.subTest(ttl):
+                self.assert_rejected(400, container.create_item, {"id": "1", "pk": "a", "ttl": ttl})
+
     def test_a_write_restarts_the_time_to_live(self):
         container = self.container(default_ttl=3)
         container.create_item({"id": "1", "pk": "a"})
