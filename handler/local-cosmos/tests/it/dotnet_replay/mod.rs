@@ -11,6 +11,9 @@ mod replay;
 mod request;
 mod stage;
 
+pub use checks::covers_everything;
+pub use client_state::ranges_of;
+
 async fn replay(file: &str) {
     replay::Replay::run(file).await;
 }
