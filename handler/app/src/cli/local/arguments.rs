@@ -15,6 +15,12 @@ pub struct LocalArguments {
     /// Serve the control interface of the endpoint on this port; 0: any free port; default: not served
     #[arg(long, value_name = "PORT")]
     pub control_port: Option<u16>,
+    /// Store the data of the endpoint in this folder; default: in memory, lost at the end
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Physical partitions of a new container; default: one for each 10,000 RU/s of its throughput
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub partitions: Option<u32>,
     /// Write this many sample documents before reporting ready
     #[arg(long, value_name = "COUNT")]
     pub populate: Option<u64>,

@@ -1,0 +1,46 @@
+//! Calls of functions.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{Evaluated, Scope};
+use crate::clock;
+use crate::syntax::{Base, Expr, Function};
+use crate::value::number;
+
+impl<'a> Scope<'a> {
+    #[inline(never)]
+    pub(super) fn call(self, function: Function, arguments: &'a [Expr]) -> Evaluated<'a> {
+        let ticks = self.statement.ticks;
+        #[expect(clippy::cast_precision_loss, reason = "numbers are doubles")]
+        match function {
+            Function::Builtin(builtin) => {
+                let arguments: Vec<Evaluated<'a>> = arguments.iter().map(|argument| self.value(argument)).collect();
+                let arguments: Vec<Option<&Value>> = arguments.iter().map(Option::as_deref).collect();
+                (builtin.call)(&arguments).map(Cow::Owned)
+            }
+            // Only the argument that counts is evaluated.
+            Function::Iif => match arguments {
+                [condition, then, otherwise] => {
+                    if self.is_true(condition) {
+                        self.value(then)
+                    } else {
+                        self.value(otherwise)
+                    }
+                }
+                _ => None,
+            },
+            Function::DocumentId => match arguments {
+                [Expr::Path(base, steps)] if steps.is_empty() => match &**base {
+                    Base::Alias(alias) => Some(Cow::Owned(Value::from(self.source(alias.hops)?.position?))),
+                    Base::Expr(_) => None,
+                },
+                _ => None,
+            },
+            Function::CurrentDateTime => Some(Cow::Owned(Value::String(clock::date_time(ticks)))),
+            Function::CurrentTicks => number((ticks + clock::TICKS_TO_1970) as f64).map(Cow::Owned),
+            Function::CurrentTimestamp => number((ticks / 10_000) as f64).map(Cow::Owned),
+        }
+    }
+}
