@@ -155,6 +155,8 @@ pub(crate) struct ContainerContext {
     pub previous_images: bool,
     /// Where containers are stored; `None` for in memory only.
     pub persistence: Option<Arc<Persistence>>,
+    /// Why the items of stored containers could not be read.
+    pub failures: Arc<Mutex<Vec<String>>>,
 }
 
 impl ContainerData for Container {
@@ -176,7 +178,7 @@ impl ContainerData for Container {
         let files = context.persistence.as_ref().map(|persistence| persistence.container(rid));
         let stored = files.as_ref().and_then(|files| {
             files.load().unwrap_or_else(|error| {
-                log::error!("the items of container {} cannot be read: {error}", definition.id);
+                lock(&context.failures).push(format!("the items of container {} cannot be read: {error}", definition.id));
                 None
             })
         });

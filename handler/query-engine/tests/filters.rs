@@ -1,7 +1,13 @@
 //! What a query says about paths and values: for indexes, index policies and partition keys.
 
+mod common;
+
+use std::cmp::Ordering;
 use std::ops::Bound;
 
+use common::{documents, page};
+use proptest::prelude::*;
+use query_engine::PageRequest;
 use query_engine::{KeyFilter, PropertyPath, Query, Values, path_text};
 use serde_json::{Value, json};
 
@@ -168,4 +174,85 @@ fn conditions_that_and_connects_are_listed() {
     assert_eq!(conditions("c.a = 1 OR c.b = 2"), []);
     assert_eq!(conditions("NOT (c.a = 1)"), []);
     assert_eq!(conditions("c.list[0] = 1"), []);
+}
+
+fn condition() -> impl Strategy<Value = String> {
+    let path = prop::sample::select(vec!["c.k", "c[\"n\"]", "c.o.x"]);
+    let value = prop::sample::select(vec!["1", "2", "'a'", "null", "true", "false", "undefined", "1.0"]);
+    let leaf = (
+        path,
+        prop::sample::select(vec!["=", "!=", "<", ">=", "IN", "NOT IN", "", "NOT", "BETWEEN"]),
+        value.clone(),
+        value,
+    )
+        .prop_map(|(path, operator, a, b)| match operator {
+            "IN" | "NOT IN" => format!("{path} {operator} ({a}, {b})"),
+            "" | "NOT" => format!("{operator} {path}"),
+            "BETWEEN" => format!("{path} BETWEEN {a} AND {b}"),
+            operator => format!("{path} {operator} {a}"),
+        });
+    leaf.prop_recursive(4, 16, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" AND "))),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" OR "))),
+            inner.prop_map(|part| format!("NOT ({part})")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn what_a_filter_says_is_true_for_all_documents_in_the_result(filter in condition()) {
+        let mut all = Vec::new();
+        let values = [None, Some(json!(1)), Some(json!(2)), Some(json!("a")), Some(Value::Null), Some(json!(true)), Some(json!(false))];
+        for k in &values {
+            for n in &values {
+                let mut document = json!({"o": {}});
+                if let Some(k) = k {
+                    document["k"] = k.clone();
+                }
+                if let Some(n) = n {
+                    document["n"] = n.clone();
+                    document["o"]["x"] = n.clone();
+                }
+                all.push(document);
+            }
+        }
+        let documents = documents(&all);
+        let text = format!("SELECT * FROM c WHERE {filter}");
+        let query = parse(&text);
+        let keys = query.key_values(&[vec!["k".into()], vec!["o".into(), "x".into()]]);
+        let conditions = query.conditions();
+        let same = |a: Option<&Value>, b: &Value| query_engine::sort_order(a, Some(b)) == Ordering::Equal;
+        for row in page(&text, &[], &documents, &PageRequest::default()).expect("valid").rows {
+            let row: Value = serde_json::from_str(&row).expect("JSON");
+            if let KeyFilter::Values(lists) = &keys {
+                let key = [row.get("k"), row["o"].get("x")];
+                prop_assert!(lists.iter().any(|list| list.iter().zip(key).all(|(value, part)| same(part, value))), "{} {:?} {}", filter, keys, row);
+            }
+            for condition in &conditions {
+                let found = condition.path.iter().try_fold(&row, |value, name| value.get(name));
+                let compare = |bound: &Value| query_engine::sort_order(found, Some(bound));
+                let holds = match &condition.values {
+                    Values::Equal(values) => values.iter().any(|value| same(found, value)),
+                    Values::Range(low, high) => {
+                        let above = match low {
+                            Bound::Included(low) => compare(low) != Ordering::Less,
+                            Bound::Excluded(low) => compare(low) == Ordering::Greater,
+                            Bound::Unbounded => true,
+                        };
+                        let below = match high {
+                            Bound::Included(high) => compare(high) != Ordering::Greater,
+                            Bound::Excluded(high) => compare(high) == Ordering::Less,
+                            Bound::Unbounded => true,
+                        };
+                        above && below
+                    }
+                };
+                prop_assert!(holds, "{} {:?} {}", filter, condition, row);
+            }
+        }
+    }
 }

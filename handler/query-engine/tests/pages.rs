@@ -189,7 +189,7 @@ proptest! {
                 prop_assert!(rows(&filter(None, false)).is_err());
                 continue;
             }
-            let same = |row: &&String| documents.iter().any(|document| document.value["id"].to_string() == **row && document.value.get("n") == n);
+            let same = |row: &&String| documents.iter().any(|document| document.value.get("n") == n && row.trim_matches('"') == document.value["id"]);
             let first = all.iter().position(|row| same(&row)).expect("itself");
             let last = all.iter().rposition(|row| same(&row)).expect("itself");
             prop_assert_eq!(rows(&filter(None, false)).expect("valid"), &all[first..]);
@@ -214,6 +214,19 @@ fn a_full_page_reads_no_further_than_to_the_next_document() {
     assert_eq!(read("SELECT * FROM c WHERE c.n = 2", 5), 60);
     assert_eq!(read("SELECT TOP 0 * FROM c", 5), 0);
     assert_eq!(read("SELECT VALUE 1", 5), 0);
+}
+
+#[test]
+fn a_resume_filter_without_a_sort_is_refused() {
+    let documents = documents(&[json!({"n": 1})]);
+    let filter = ResumeFilter { value: vec![json!(1)], rid: None, exclude: false };
+    for query in
+        ["SELECT * FROM c", "SELECT DISTINCT VALUE c.n FROM c ORDER BY c.n", "SELECT * FROM c ORDER BY c.n, c.m"]
+    {
+        let request = PageRequest { resume_filter: Some(&filter), ..PageRequest::default() };
+        let error = page(query, &[], &documents, &request).expect_err(query);
+        assert!(error.message.contains("resumeFilter"), "{error}");
+    }
 }
 
 #[test]

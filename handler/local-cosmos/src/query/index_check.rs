@@ -5,6 +5,7 @@
 
 use query_engine::{PathStep as QueryStep, PropertyPath, Query, path_text};
 
+use super::index_metrics::{IndexMetrics, index_spec};
 use crate::charges::PathStep;
 use crate::index_policy::IndexPolicy;
 
@@ -41,6 +42,36 @@ pub(super) fn check(container: &str, policy: &IndexPolicy, query: &Query, refuse
             ))
         }
     }
+}
+
+/// The indexes that the query uses, and those that it would use if there were any.
+pub(super) fn metrics(policy: &IndexPolicy, query: &Query) -> IndexMetrics {
+    let mut metrics = IndexMetrics::default();
+    let order: Vec<(PropertyPath, bool)> =
+        query.order_by_paths().into_iter().filter_map(|(path, is_descending)| Some((path?, is_descending))).collect();
+    let mut paths = query.filter_paths();
+    if let [(path, _)] = order.as_slice()
+        && !paths.contains(path)
+    {
+        paths.push(path.clone());
+    }
+    for path in &paths {
+        let steps = steps(path);
+        let list = if policy.is_indexed(&steps) { &mut metrics.utilized } else { &mut metrics.potential };
+        list.push(index_spec(&steps));
+    }
+    if order.len() > 1 {
+        let paths: Vec<_> = order.iter().map(|(path, is_descending)| (steps(path), *is_descending)).collect();
+        let spec = |(path, is_descending): &(PropertyPath, bool)| {
+            format!("{} {}", path_text(path), if *is_descending { "DESC" } else { "ASC" })
+        };
+        let list = match policy.has_composite_index(&paths) {
+            true => &mut metrics.utilized_composite,
+            false => &mut metrics.potential_composite,
+        };
+        list.push(order.iter().map(spec).collect());
+    }
+    metrics
 }
 
 fn steps(path: &PropertyPath) -> Vec<PathStep<'_>> {

@@ -45,7 +45,7 @@ impl Parser<'_> {
         self.position += 2;
         let (arguments, depth) =
             self.within(")", |parser| if parser.next_is(0, ")") { Ok((Vec::new(), 0)) } else { parser.list() })?;
-        let end = self.tokens[self.position - 1].span;
+        let end = self.last_span();
         let span = start.to(end);
         let depth = deeper(depth, span)?;
         let written = name.to_owned();

@@ -44,8 +44,15 @@ pub(crate) fn page(
         ticks: clock::ticks(),
         failure: RefCell::new(None),
         failed: Cell::new(false),
+        combinations: Cell::new(0),
     };
-    let mut page = match way(select) {
+    let way = way(select);
+    if request.resume_filter.is_some() && way != Way::Sorted {
+        return Err(QueryError::general(
+            "A resumeFilter needs a query with ORDER BY, without DISTINCT and aggregates.",
+        ));
+    }
+    let mut page = match way {
         Way::Streaming => streaming::page(select, &statement, request)?,
         Way::Sorted => sorted::page(select, &statement, request)?,
         Way::Whole => whole::page(select, &statement, request)?,
