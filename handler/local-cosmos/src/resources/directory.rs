@@ -22,7 +22,7 @@ use super::definition::ContainerDefinition;
 use super::offer::{Offer, OfferResource};
 use super::ranges::Ranges;
 use super::refusal::Refusal;
-use super::resource_id::{ContainerRid, DatabaseRid, OfferRid};
+use super::resource_id::{DatabaseRid, OfferRid};
 use super::throughput::{Throughput, partitions_for};
 
 /// The time in seconds since 1970.
