@@ -12,8 +12,8 @@ use crate::index_policy::IndexPolicy;
 use crate::items::{ItemOperation, Refused, RequestKey};
 use crate::key_path::KeyPath;
 use crate::partition_key::{EffectiveKey, GivenKey, KeyDefinition, KeyRange, KeyValue};
-use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::persistence::Persistence;
+use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::resources::{
     ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Throughput,
 };
@@ -98,8 +98,7 @@ impl Container {
 
     /// The partition key of a request for one item: that of the header, or else that of the item.
     pub(crate) fn request_key(&self, incoming: &Incoming, operation: &ItemOperation) -> Result<RequestKey, Refused> {
-        let mismatch =
-            |message| Refused { substatus: Some(PARTITION_KEY_MISMATCH), ..Refused::bad_request(message) };
+        let mismatch = |message| Refused { substatus: Some(PARTITION_KEY_MISMATCH), ..Refused::bad_request(message) };
         if let Some(key) = self.key_of_header(incoming).map_err(mismatch)? {
             return Ok(key);
         }
@@ -161,10 +160,12 @@ impl ContainerData for Container {
         let unique_keys = UniqueKeys::new(definition.unique_keys.iter().map(|key| paths(&key.paths)).collect());
         let ttl = definition.default_ttl;
         let files = context.persistence.as_ref().map(|persistence| persistence.container(rid));
-        let stored = files.as_ref().and_then(|files| files.load().unwrap_or_else(|error| {
-            log::error!("the items of container {} cannot be read: {error}", definition.id);
-            None
-        }));
+        let stored = files.as_ref().and_then(|files| {
+            files.load().unwrap_or_else(|error| {
+                log::error!("the items of container {} cannot be read: {error}", definition.id);
+                None
+            })
+        });
         let store = match (files, stored) {
             (Some(files), Some(stored)) => Store::restored(rid, stored, unique_keys, ttl, files),
             (files, _) => Store::new(rid, ranges, unique_keys, ttl, files),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::incoming::Incoming;
-use crate::items::{ids_of_batch, id_of_body};
+use crate::items::{id_of_body, ids_of_batch};
 use crate::operation::{Action, Operation};
 use crate::reply::{Reply, header};
 
@@ -185,7 +185,9 @@ fn matches(fault: &Fault, operation: &Operation) -> bool {
 /// The ids of the items that a request names.
 fn requested_ids(operation: &Operation, incoming: &Incoming) -> Vec<String> {
     match operation.action {
-        Action::Read | Action::Replace | Action::Patch | Action::Delete => operation.item_id().map(str::to_owned).into_iter().collect(),
+        Action::Read | Action::Replace | Action::Patch | Action::Delete => {
+            operation.item_id().map(str::to_owned).into_iter().collect()
+        }
         Action::Create | Action::Upsert => id_of_body(&incoming.body).into_iter().collect(),
         Action::Batch => ids_of_batch(&incoming.body),
         _ => Vec::new(),

@@ -68,7 +68,8 @@ impl Gateway {
     /// `url` is the endpoint's address.
     /// The error is a message for the person who starts the endpoint.
     pub(crate) fn new(url: String, options: &Options) -> Result<Self, String> {
-        let persistence = options.data.as_deref().map(Persistence::open).transpose().map_err(|error| error.to_string())?;
+        let persistence =
+            options.data.as_deref().map(Persistence::open).transpose().map_err(|error| error.to_string())?;
         let clock = Arc::new(Clock::default());
         Ok(Self {
             url,
@@ -213,10 +214,13 @@ impl Gateway {
             return refusal;
         }
         let reply = self.directory.answer(incoming.method.as_str(), resource, incoming, &query::select);
-        if let Some(persistence) = self.persistence.as_ref().filter(|_| reply.is_success() && incoming.method != Method::GET) {
-            let saved = self.directory.to_json().and_then(|account| {
-                persistence.save_account(&account).map_err(|error| error.to_string())
-            });
+        if let Some(persistence) =
+            self.persistence.as_ref().filter(|_| reply.is_success() && incoming.method != Method::GET)
+        {
+            let saved = self
+                .directory
+                .to_json()
+                .and_then(|account| persistence.save_account(&account).map_err(|error| error.to_string()));
             if let Err(error) = saved {
                 return Reply::error(503, "ServiceUnavailable", format!("The change could not be stored: {error}"));
             }

@@ -50,7 +50,8 @@ fn is_signed(key: &str, verb: &str, path: &str, date: &str, authorization: &str)
 fn resource_id(link: &str) -> Option<String> {
     let segments: Vec<&str> = link.split('/').collect();
     let database = segments.get(1).filter(|_| segments[0] == "dbs")?;
-    (database.parse::<DatabaseRid>().is_ok() && segments.len().is_multiple_of(2)).then(|| segments[segments.len() - 1].to_lowercase())
+    (database.parse::<DatabaseRid>().is_ok() && segments.len().is_multiple_of(2))
+        .then(|| segments[segments.len() - 1].to_lowercase())
 }
 
 /// The resource type and link of a path. A feed has the link of its parent.

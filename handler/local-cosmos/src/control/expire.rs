@@ -31,11 +31,7 @@ pub(super) fn answer(gateway: &Gateway, body: &[u8]) -> Result<Value, ControlErr
 }
 
 /// Expires the selected items that have a time to live, and returns their number.
-pub(crate) fn expire_now(
-    gateway: &Gateway,
-    name: &ContainerName,
-    scope: ItemScope,
-) -> Result<usize, ControlError> {
+pub(crate) fn expire_now(gateway: &Gateway, name: &ContainerName, scope: ItemScope) -> Result<usize, ControlError> {
     let container = find_container(gateway, name)?;
     let missing = scope.id.clone().map(ControlError::NoItem);
     let is_selected = scope.matcher(&container.data)?;

@@ -57,11 +57,7 @@ pub(super) fn answer_previous_images(gateway: &Gateway, body: &[u8]) -> Result<V
 }
 
 /// Sets whether the container's AllVersionsAndDeletes mode includes the items that the next writes replace or delete.
-pub(crate) fn keep_previous_images(
-    gateway: &Gateway,
-    name: &ContainerName,
-    enabled: bool,
-) -> Result<(), ControlError> {
+pub(crate) fn keep_previous_images(gateway: &Gateway, name: &ContainerName, enabled: bool) -> Result<(), ControlError> {
     find_container(gateway, name)?.data.store().write().log_mut().keep_previous_images(enabled);
     Ok(())
 }

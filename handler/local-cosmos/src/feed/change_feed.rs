@@ -15,10 +15,10 @@ use crate::charges;
 use crate::container::Container;
 use crate::incoming::Incoming;
 use crate::items::{Position, charge};
-use crate::requested_range::requested_range;
 use crate::limits::{DEFAULT_CHANGE_FEED_ITEMS, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
-use crate::reply::{Reply, header};
 use crate::partition_key::KeyRange;
+use crate::reply::{Reply, header};
+use crate::requested_range::requested_range;
 use crate::store::{Contents, PageLimit, Partition, Start};
 
 /// Bytes of a page that are reserved for the JSON around the items.

@@ -99,8 +99,7 @@ mod tests {
     fn the_key_of_a_delete_has_the_shape_of_the_document() {
         let key = |key: &str, paths: &[&str]| {
             let epk = EffectiveKey::smallest();
-            let removal =
-                Removal { epk, id: "".into(), key: key.into(), ts: 0, lsn: 0, is_expired: false };
+            let removal = Removal { epk, id: "".into(), key: key.into(), ts: 0, lsn: 0, is_expired: false };
             partition_key(&removal, &paths.iter().map(|path| KeyPath::new(*path)).collect::<Vec<_>>())
         };
         assert_eq!(key(r#"["a"]"#, &["/pk"]), json!({"pk": "a"}));

@@ -6,8 +6,8 @@ use super::reply::{Position, charge, refused};
 use crate::container::Container;
 use crate::incoming::Incoming;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS};
-use crate::requested_range::gone;
 use crate::reply::{Reply, header};
+use crate::requested_range::gone;
 
 /// Executes a batch. `now` is in milliseconds since 1970.
 pub(crate) fn execute(container: &Container, incoming: &Incoming, now: i64) -> Reply {
@@ -17,8 +17,7 @@ pub(crate) fn execute(container: &Container, incoming: &Incoming, now: i64) -> R
         Err(message) => return container.error(400, "BadRequest", &message),
     };
     if operations.len() > MAX_BATCH_OPERATIONS {
-        let message =
-            format!("The batch has {} operations; the maximum is {MAX_BATCH_OPERATIONS}.", operations.len());
+        let message = format!("The batch has {} operations; the maximum is {MAX_BATCH_OPERATIONS}.", operations.len());
         return container.error(400, "BadRequest", &message);
     }
     if incoming.body.len() > MAX_BATCH_BYTES {
@@ -67,9 +66,9 @@ fn transactional(container: &Container, operations: Vec<BatchOperation>, incomin
     let mut transaction = contents.begin(&key.epk, now);
     let mut results = Vec::with_capacity(count);
     for operation in operations {
-        let result = operation.operation.and_then(|single| {
-            execute_operation(&mut transaction, &rules, &key, single, &operation.conditions)
-        });
+        let result = operation
+            .operation
+            .and_then(|single| execute_operation(&mut transaction, &rules, &key, single, &operation.conditions));
         results.push(BatchResult::of(&result, operation.wants_item));
         if result.is_err() {
             break;
@@ -115,9 +114,9 @@ fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incom
         }
         partition.get_or_insert_with(|| actual.clone());
         let mut transaction = contents.begin(&key.epk, now);
-        let result = operation.operation.and_then(|single| {
-            execute_operation(&mut transaction, &rules, &key, single, &operation.conditions)
-        });
+        let result = operation
+            .operation
+            .and_then(|single| execute_operation(&mut transaction, &rules, &key, single, &operation.conditions));
         let result = transaction.end(result);
         results.push(BatchResult::of(&result, operation.wants_item));
     }

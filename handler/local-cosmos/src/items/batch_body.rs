@@ -146,7 +146,8 @@ impl JsonOperation<'_> {
             operation: kind.and_then(|kind| operation(kind, self.id, body)),
             conditions: Conditions { if_match: self.if_match, if_none_match: self.if_none_match },
             key: self.partition_key,
-            wants_item: kind_wants_item(&self.operation_type) || wants_items && self.minimal_return_preference != Some(true),
+            wants_item: kind_wants_item(&self.operation_type)
+                || wants_items && self.minimal_return_preference != Some(true),
         }
     }
 }

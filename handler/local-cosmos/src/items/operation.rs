@@ -164,9 +164,7 @@ pub(crate) fn execute(
             let stored = store(transaction, rules, key, item, Some(existing))?;
             Ok(Done { charge: stored.charge + charges::patch_operations(patch.len()), ..stored })
         }
-        ItemOperation::Read(id) => {
-            read(transaction.get(&key.epk, &id), conditions)
-        }
+        ItemOperation::Read(id) => read(transaction.get(&key.epk, &id), conditions),
         ItemOperation::Delete(id) => {
             let existing = find(transaction, key, &id, conditions)?;
             transaction.remove(&existing, false);

@@ -1,9 +1,7 @@
 //! Requests for one item: create, upsert, replace, patch, read and delete.
 
 use super::checks::{parse_item, text_body};
-use super::operation::{
-    Conditions, ItemOperation, Refused, RequestKey, Rules, execute as execute_operation, read,
-};
+use super::operation::{Conditions, ItemOperation, Refused, RequestKey, Rules, execute as execute_operation, read};
 use super::reply::{Position, done, refused};
 use crate::container::Container;
 use crate::incoming::Incoming;

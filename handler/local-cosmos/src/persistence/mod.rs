@@ -99,7 +99,9 @@ pub(crate) struct Changes<'f> {
 impl Persistence {
     /// Opens the folder, which is created if it does not exist.
     pub(crate) fn open(folder: &Path) -> Result<Arc<Self>, PersistenceError> {
-        let at = |what: &str, error: &dyn std::fmt::Display| PersistenceError(format!("{what} {}: {error}", folder.display()));
+        let at = |what: &str, error: &dyn std::fmt::Display| {
+            PersistenceError(format!("{what} {}: {error}", folder.display()))
+        };
         std::fs::create_dir_all(folder).map_err(|error| at("cannot create", &error))?;
         let lock = File::create(folder.join("lock")).map_err(|error| at("cannot write to", &error))?;
         lock.try_lock().map_err(|_| at("cannot open", &"another process uses it"))?;
@@ -197,7 +199,12 @@ impl Changes<'_> {
         self.batch.remove(&self.files.persistence.items, self.files.key(entry.document));
     }
 
-    pub(crate) fn put_version(&mut self, number: u64, version: &Version, logged_at: i64) -> Result<(), PersistenceError> {
+    pub(crate) fn put_version(
+        &mut self,
+        number: u64,
+        version: &Version,
+        logged_at: i64,
+    ) -> Result<(), PersistenceError> {
         let record = records::write_version(version, logged_at)?;
         self.batch.insert(&self.files.persistence.versions, self.files.key(number), record);
         Ok(())

@@ -117,10 +117,7 @@ pub(super) fn read_version(record: &[u8]) -> Result<(Version, i64), PersistenceE
     Ok((Version { change, previous_lsn: head.previous_lsn, previous }, head.logged_at))
 }
 
-fn write<'e>(
-    head: &impl Serialize,
-    entries: impl IntoIterator<Item = &'e Entry>,
-) -> Result<Vec<u8>, PersistenceError> {
+fn write<'e>(head: &impl Serialize, entries: impl IntoIterator<Item = &'e Entry>) -> Result<Vec<u8>, PersistenceError> {
     let mut record = serde_json::to_vec(head)?;
     record.push(b'\n');
     for entry in entries {

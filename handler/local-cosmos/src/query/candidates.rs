@@ -58,7 +58,9 @@ impl Sorting {
         let conditions = query.conditions();
         let from = match (resume, &body.resume_filter) {
             (Some(Resume::Sorted { values, .. }), _) => Some(values.first().and_then(|value| value.first())),
-            (None, Some(filter)) => filter.value.first().map(|value| Some(value).filter(|value| **value != Value::Array(Vec::new()))),
+            (None, Some(filter)) => {
+                filter.value.first().map(|value| Some(value).filter(|value| **value != Value::Array(Vec::new())))
+            }
             _ => conditions.iter().find_map(|condition| self.start(condition)).map(Some),
         };
         let order = SortOrder { path: &self.path, is_by_key: self.is_by_key, from, is_descending: self.is_descending };

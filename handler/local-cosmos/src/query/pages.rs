@@ -87,7 +87,8 @@ fn range(container: &Container, contents: &Contents, incoming: &Incoming, query:
         return Err(container.error(400, "BadRequest", message));
     }
     if contents.partitions().len() > 1 && needs_merge(query) {
-        let message = "The results of the partitions have to be merged by the client, by the plan in additionalErrorInfo.";
+        let message =
+            "The results of the partitions have to be merged by the client, by the plan in additionalErrorInfo.";
         let mut refusal = container.error(400, "BadRequest", message).with(header::SUBSTATUS, CROSS_PARTITION_QUERY);
         let plan = plan(container, query)?.to_string();
         refusal.body =
@@ -118,12 +119,7 @@ struct Scan {
     sorting: Option<Sorting>,
 }
 
-fn run(
-    container: &Container,
-    contents: &Contents,
-    scan: &Scan,
-    incoming: &Incoming,
-) -> Result<Page, Reply> {
+fn run(container: &Container, contents: &Contents, scan: &Scan, incoming: &Incoming) -> Result<Page, Reply> {
     let resume: Option<Resume> = match incoming.header(header::CONTINUATION).filter(|token| !token.is_empty()) {
         Some(token) => {
             let read = continuation::read(&container.rid.to_string(), token);
@@ -134,9 +130,10 @@ fn run(
     let after = resume.as_ref().and_then(Resume::scan_from).map_or(0, |position| position.saturating_sub(1));
     let asked: Option<usize> = incoming.header("x-ms-max-item-count").and_then(|count| count.trim().parse().ok());
     let computed = container.computed_properties();
-    let sorted = scan.sorting.as_ref().and_then(|sorting| {
-        sorting.scan(contents, &scan.range, &scan.query, resume.as_ref(), &scan.body)
-    });
+    let sorted = scan
+        .sorting
+        .as_ref()
+        .and_then(|sorting| sorting.scan(contents, &scan.range, &scan.query, resume.as_ref(), &scan.body));
     let request = PageRequest {
         max_items: asked.filter(|count| *count > 0).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS),
         max_bytes: MAX_PAGE_BYTES - ENVELOPE_BYTES,

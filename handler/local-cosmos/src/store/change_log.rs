@@ -226,8 +226,7 @@ mod tests {
         }
 
         fn delete(&mut self, id: &str, lsn: u64) -> Write {
-            let removal =
-                Removal { epk: epk("10"), id: id.into(), key: "[]".into(), ts: 1, lsn, is_expired: false };
+            let removal = Removal { epk: epk("10"), id: id.into(), key: "[]".into(), ts: 1, lsn, is_expired: false };
             Write::Delete(removal, self.newest.remove(id).expect("an item"))
         }
 
@@ -292,7 +291,8 @@ mod tests {
         let writes = writes.map(|(id, ttl)| scene.put(id, 100, ttl, 0)).into();
         scene.append(writes, Some(10));
         let log = &mut scene.log;
-        let expired = |log: &ChangeLog, now| log.expired(now).iter().map(|entry| entry.id.to_string()).collect::<Vec<_>>();
+        let expired =
+            |log: &ChangeLog, now| log.expired(now).iter().map(|entry| entry.id.to_string()).collect::<Vec<_>>();
         assert_eq!(expired(log, 102), Vec::<String>::new());
         assert_eq!(expired(log, 103), ["own"]);
         assert_eq!(expired(log, 110), ["own", "default"]);

@@ -75,5 +75,4 @@ impl Partition {
         let keys = self.numbers.range((Bound::Included(from), Bound::Unbounded));
         keys.take_while(move |((epk, _), _)| range.contains(epk)).map(|(_, number)| *number)
     }
-
 }

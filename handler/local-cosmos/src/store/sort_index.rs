@@ -77,7 +77,8 @@ impl SortIndex {
             None => Vec::new(),
         };
         if is_descending {
-            let bounds = (Bound::Included((key.clone(), Box::default(), 0)), Bound::Included((key, first.into(), u64::MAX)));
+            let bounds =
+                (Bound::Included((key.clone(), Box::default(), 0)), Bound::Included((key, first.into(), u64::MAX)));
             return Some(Box::new(self.rows.range(bounds).rev().map(|row| row.2)));
         }
         let bounds = (Bound::Included((key, first.into(), 0)), Bound::Excluded(end));

@@ -211,7 +211,10 @@ impl Contents {
     }
 
     /// The partitions that have keys of a range, with their indexes.
-    pub(crate) fn overlapping<'c>(&'c self, range: &KeyRange) -> impl Iterator<Item = (usize, &'c Partition)> + use<'c> {
+    pub(crate) fn overlapping<'c>(
+        &'c self,
+        range: &KeyRange,
+    ) -> impl Iterator<Item = (usize, &'c Partition)> + use<'c> {
         let range = range.clone();
         self.partitions.iter().enumerate().filter(move |(_, partition)| partition.range.intersection(&range).is_some())
     }
@@ -224,7 +227,8 @@ impl Contents {
             return Box::new(scans.remove(0));
         }
         Box::new(std::iter::from_fn(move || {
-            let first = scans.iter_mut().enumerate().filter_map(|(index, scan)| Some((scan.peek()?.document, index))).min();
+            let first =
+                scans.iter_mut().enumerate().filter_map(|(index, scan)| Some((scan.peek()?.document, index))).min();
             first.and_then(|(_, index)| scans[index].next())
         }))
     }
@@ -255,7 +259,8 @@ impl Contents {
         let numbers = index.is_usable().then(|| index.numbers(range, order.from, order.is_descending))??;
         let partitions: Vec<&Partition> = self.overlapping(range).map(|(_, partition)| partition).collect();
         let range = range.clone();
-        let entries = numbers.filter_map(move |number| partitions.iter().find_map(|partition| partition.by_number(number)));
+        let entries =
+            numbers.filter_map(move |number| partitions.iter().find_map(|partition| partition.by_number(number)));
         Some(Box::new(entries.filter(move |entry| range.contains(&entry.epk))))
     }
 
@@ -325,8 +330,7 @@ impl Contents {
     /// Removes the selected items whose time to live has expired at `until` (seconds since 1970), and returns their number. `now` is
     /// in milliseconds.
     pub(crate) fn expire(&mut self, until: i64, now: i64, is_selected: impl Fn(&Entry) -> bool) -> usize {
-        let expired: Vec<Arc<Entry>> =
-            self.log.expired(until).into_iter().filter(|entry| is_selected(entry)).collect();
+        let expired: Vec<Arc<Entry>> = self.log.expired(until).into_iter().filter(|entry| is_selected(entry)).collect();
         for entry in &expired {
             let mut transaction = self.begin(&entry.epk, now);
             transaction.remove(entry, true);
@@ -368,7 +372,14 @@ impl Contents {
     }
 
     /// The entry of an item, with its system properties.
-    pub(super) fn entry(&mut self, draft: Draft, previous: Option<&Entry>, lsn: u64, transaction: u64, now: i64) -> Entry {
+    pub(super) fn entry(
+        &mut self,
+        draft: Draft,
+        previous: Option<&Entry>,
+        lsn: u64,
+        transaction: u64,
+        now: i64,
+    ) -> Entry {
         let document = previous.map_or_else(
             || {
                 self.last_document += 1;

@@ -23,9 +23,8 @@ impl UniqueKeys {
 
     /// Whether another item of the logical partition has the values of this one.
     pub(super) fn conflicts(&self, epk: &EffectiveKey, id: &str, item: &Value) -> bool {
-        self.values(item).any(|(key, values)| {
-            self.owners.get(&(key, epk.clone(), values)).is_some_and(|owner| **owner != *id)
-        })
+        self.values(item)
+            .any(|(key, values)| self.owners.get(&(key, epk.clone(), values)).is_some_and(|owner| **owner != *id))
     }
 
     pub(super) fn add(&mut self, entry: &Entry) {

@@ -8,9 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::entry::Entry;
+use super::page::{Candidate, Page, PageLimit};
 use crate::limits::MAX_VERSION_LOG_BYTES;
 use crate::partition_key::{EffectiveKey, KeyRange};
-use super::page::{Candidate, Page, PageLimit};
 
 /// One write of one item.
 #[derive(Debug)]
@@ -161,7 +161,9 @@ impl VersionLog {
 
     /// The number of the last version with a sequence number up to `lsn`, in a range within one physical partition.
     pub(crate) fn number_of_lsn(&self, range: &KeyRange, lsn: u64) -> Result<u64, TooOld> {
-        if lsn < self.discarded_lsn || self.discarded_lsns.iter().any(|(epk, discarded)| *discarded > lsn && range.contains(epk)) {
+        if lsn < self.discarded_lsn
+            || self.discarded_lsns.iter().any(|(epk, discarded)| *discarded > lsn && range.contains(epk))
+        {
             return Err(TooOld);
         }
         let later = |logged: &Logged| logged.version.lsn() > lsn && range.contains(logged.version.epk());
