@@ -15,7 +15,7 @@ use crate::partition_key::{EffectiveKey, GivenKey, KeyDefinition, KeyRange, KeyV
 use crate::persistence::Persistence;
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::resources::{
-    ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Throughput,
+    ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Refusal, Throughput,
 };
 use crate::session_token::SessionToken;
 use crate::store::{Contents, Partition, Store, UniqueKeys};
@@ -26,6 +26,8 @@ const SESSION_NOT_AVAILABLE: &str = "1002";
 #[derive(Debug)]
 pub(crate) struct Container {
     pub rid: ContainerRid,
+    /// The name, which cannot change.
+    id: String,
     key: KeyDefinition,
     index: Mutex<Arc<IndexPolicy>>,
     computed: Mutex<Arc<[ComputedProperty]>>,
@@ -34,6 +36,10 @@ pub(crate) struct Container {
 }
 
 impl Container {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(crate) fn key(&self) -> &KeyDefinition {
         &self.key
     }
@@ -149,10 +155,20 @@ pub(crate) struct ContainerContext {
     pub previous_images: bool,
     /// Where containers are stored; `None` for in memory only.
     pub persistence: Option<Arc<Persistence>>,
+    /// Why the items of stored containers could not be read.
+    pub failures: Arc<Mutex<Vec<String>>>,
 }
 
 impl ContainerData for Container {
     type Context = ContainerContext;
+
+    fn check(definition: &ContainerDefinition) -> Result<(), Refusal> {
+        for property in &definition.computed_properties {
+            ComputedProperty::new(&property.name, &property.query)
+                .map_err(|error| Refusal::bad_request(error.message))?;
+        }
+        Ok(())
+    }
 
     fn create(context: &ContainerContext, new: NewContainer) -> Self {
         let NewContainer { rid, definition, ranges, .. } = new;
@@ -162,7 +178,7 @@ impl ContainerData for Container {
         let files = context.persistence.as_ref().map(|persistence| persistence.container(rid));
         let stored = files.as_ref().and_then(|files| {
             files.load().unwrap_or_else(|error| {
-                log::error!("the items of container {} cannot be read: {error}", definition.id);
+                lock(&context.failures).push(format!("the items of container {} cannot be read: {error}", definition.id));
                 None
             })
         });
@@ -173,6 +189,7 @@ impl ContainerData for Container {
         store.write().log_mut().keep_previous_images(context.previous_images);
         Self {
             rid,
+            id: definition.id.clone(),
             key: KeyDefinition::from_json(&definition.partition_key.to_json()),
             index: Mutex::new(Arc::new(index_policy(&definition))),
             computed: Mutex::new(computed_properties(&definition)),

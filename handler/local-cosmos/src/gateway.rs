@@ -1,6 +1,6 @@
 //! Routes every request to what answers it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -123,8 +123,9 @@ impl Gateway {
 
     pub(crate) async fn answer(&self, incoming: Incoming) -> Reply {
         let _under_way = UnderWay::begin(&self.under_way);
+        let activity = incoming.header("x-ms-activity-id").map_or_else(new_activity_id, str::to_owned);
         if let Err(message) = check_authorization(&incoming, self.requires_key) {
-            return self.dated(Reply::error(401, "Unauthorized", message));
+            return self.dated(Reply::error(401, "Unauthorized", message), activity);
         }
         let mut operation = Operation::of(&incoming);
         let container = operation.container_path().map(|path| self.directory.container(path));
@@ -139,11 +140,12 @@ impl Gateway {
             Some(Effect::Garble) => reply.garble(),
             Some(Effect::Status { .. } | Effect::Delay(_)) | None => {}
         }
-        self.dated(reply)
+        self.dated(reply, activity)
     }
 
-    fn dated(&self, reply: Reply) -> Reply {
-        reply.with("date", self.clock.http_date())
+    /// Adds what every reply has: the time, and the id of the request.
+    fn dated(&self, reply: Reply, activity: String) -> Reply {
+        reply.with("date", self.clock.http_date()).with("x-ms-activity-id", activity)
     }
 
     /// Executes a request. Returns the reply, and the effect that it still needs.
@@ -257,22 +259,35 @@ impl Gateway {
     }
 }
 
+/// The id of a request whose client gave it none.
+fn new_activity_id() -> String {
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    format!("00000000-0000-4000-8000-{:012x}", REQUESTS.fetch_add(1, Ordering::Relaxed))
+}
+
 /// The databases and containers: none, or those that are stored.
 fn directory(
     options: &Options,
     persistence: Option<&Arc<Persistence>>,
     clock: &Arc<Clock>,
 ) -> Result<Directory<Container>, String> {
-    let context = ContainerContext { previous_images: options.previous_images, persistence: persistence.cloned() };
+    let failures: Arc<Mutex<Vec<String>>> = Arc::default();
+    let context = ContainerContext {
+        previous_images: options.previous_images,
+        persistence: persistence.cloned(),
+        failures: Arc::clone(&failures),
+    };
     let clock = Arc::clone(clock);
     let mut directory = Directory::new(context, move || clock.seconds());
     if let Some(partitions) = options.partitions {
         directory = directory.with_partitions(partitions);
     }
     match persistence.map(|persistence| persistence.account()).transpose().map_err(|error| error.to_string())? {
-        Some(Some(account)) => directory.restored(account),
-        _ => Ok(directory),
+        Some(Some(account)) => directory = directory.restored(account)?,
+        _ => {}
     }
+    let failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+    if failures.is_empty() { Ok(directory) } else { Err(failures.join("; ")) }
 }
 
 /// The account, under the address that the client dialled.

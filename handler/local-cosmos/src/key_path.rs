@@ -36,7 +36,7 @@ impl KeyPath {
 
 /// The names of the properties that lead to a component of a key. A quoted name may contain slashes; a backslash keeps a quote from
 /// ending it.
-pub(crate) fn segments(path: &str) -> Vec<&str> {
+fn segments(path: &str) -> Vec<&str> {
     let mut segments = Vec::new();
     let mut rest = path;
     while let Some(start) = rest.strip_prefix('/').filter(|start| !start.is_empty()) {
@@ -52,11 +52,6 @@ pub(crate) fn segments(path: &str) -> Vec<&str> {
         rest = next;
     }
     segments
-}
-
-/// The value at a path; `None` if the document has none. Only objects are entered.
-pub(crate) fn value_at<'v>(document: &'v Value, path: &str) -> Option<&'v Value> {
-    segments(path).into_iter().try_fold(document, |value, name| value.as_object()?.get(name))
 }
 
 fn quoted(text: &str, quote: char) -> Option<(&str, &str)> {
@@ -82,8 +77,6 @@ mod tests {
         assert_eq!(segments(r#"/"a\"b""#), [r#"a\"b"#]);
         assert_eq!(segments("/a~1b/"), ["a~1b"]);
         let document = json!({"a/b": {"c": 1}, "list": [1]});
-        assert_eq!(value_at(&document, r#"/"a/b"/c"#), Some(&json!(1)));
-        assert_eq!(value_at(&document, "/list/0"), None);
         assert_eq!(KeyPath::new(r#"/"a/b"/c"#).value_in(&document), Some(&json!(1)));
         assert_eq!(KeyPath::new("/list/0").value_in(&document), None);
     }

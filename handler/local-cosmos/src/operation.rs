@@ -85,11 +85,6 @@ impl Operation {
         if let Address::Item(_, id) = &self.address { Some(id) } else { None }
     }
 
-    /// Whether the request reads or writes items.
-    pub(crate) fn is_for_items(&self) -> bool {
-        self.is_write() || matches!(self.action, Action::Read | Action::Query | Action::ChangeFeed)
-    }
-
     pub(crate) fn is_write(&self) -> bool {
         use Action::{Batch, Create, Delete, Patch, Replace, Upsert};
         matches!(self.action, Create | Upsert | Replace | Patch | Delete | Batch)

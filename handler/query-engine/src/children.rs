@@ -28,7 +28,7 @@ macro_rules! children {
                     }
                 }
             }
-            Expr::And(list) | Expr::Or(list) | Expr::Array(list) => list.$iter().for_each(|expr| $visit($child::Expr(expr))),
+            Expr::And(list) | Expr::Or { operands: list, .. } | Expr::Array(list) => list.$iter().for_each(|expr| $visit($child::Expr(expr))),
             Expr::Call { arguments, .. } => arguments.$iter().for_each(|expr| $visit($child::Expr(expr))),
             Expr::Unary(_, expr) | Expr::Aggregate { argument: expr, .. } | Expr::GroupKey(_, expr) => $visit($child::Expr(expr)),
             Expr::Binary(_, operands) | Expr::Coalesce(operands) | Expr::Like { operands, .. } => {

@@ -2,9 +2,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// From the first of January of the year 1 to 1970, in units of 100 ns.
-pub(crate) const TICKS_TO_1970: u64 = 621_355_968_000_000_000;
-
 const TICKS_A_SECOND: u64 = 10_000_000;
 
 /// Units of 100 ns since 1970.

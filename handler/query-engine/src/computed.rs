@@ -7,7 +7,9 @@ use crate::names::resolve;
 use crate::parse::parse;
 use crate::syntax::{Projection, Select};
 
-/// A computed property of a container. `c.name` has its value where a document has no property of that name; `SELECT *` does not.
+/// A computed property of a container. `c.name` has its value, even where a document has a property of that name; `SELECT *` does not.
+///
+/// Paths that [`crate::Query`] reports can name computed properties, which documents do not have.
 #[derive(Clone, Debug)]
 pub struct ComputedProperty {
     pub(crate) name: String,

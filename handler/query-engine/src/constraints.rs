@@ -102,7 +102,7 @@ fn add_conditions(expr: &Expr, scope: &Scope, conditions: &mut Vec<Condition>) {
                 add(found, Values::Range(Bound::Included(low.clone()), Bound::Included(high.clone())));
             }
         }
-        Expr::In { negated: false, needle, list } => {
+        Expr::In { negated: false, needle, list, .. } => {
             let values: Option<Vec<Value>> = list.iter().map(|element| constant(element).cloned()).collect();
             if let (Some(found), Some(values)) = (property(needle), values) {
                 add(found, Values::Equal(values));
@@ -181,7 +181,7 @@ impl<'a> Finder<'a> {
                 }
                 all
             }
-            Expr::Or(operands) => {
+            Expr::Or { operands, .. } => {
                 let mut all = Vec::new();
                 for operand in operands {
                     all.extend(self.combinations(operand));
@@ -201,7 +201,7 @@ impl<'a> Finder<'a> {
                     _ => self.any(),
                 }
             }
-            Expr::In { negated: false, needle, list } => self.one_of(needle, list),
+            Expr::In { negated: false, needle, list, .. } => self.one_of(needle, list),
             Expr::Unary(Unary::Not, operand) => match self.index(operand) {
                 Some(index) => vec![self.one(index, Value::Bool(false))],
                 None => self.any(),

@@ -48,6 +48,11 @@ impl QueryError {
         Self::new("SC1001", format!("Syntax error, incorrect syntax near '{near}'."), span)
     }
 
+    /// An error whose code in the service is not known.
+    pub(crate) fn located(message: impl Into<String>, span: Span) -> Self {
+        Self { location: Some((span.start, span.end)), ..Self::general(message) }
+    }
+
     pub(crate) fn general(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Invalid, code: None, message: message.into(), location: None }
     }
@@ -83,6 +88,10 @@ impl QueryError {
         #[derive(Serialize)]
         struct Errors<'a> {
             errors: [Detail<'a>; 1],
+        }
+        // Errors without a place have another form.
+        if self.code.is_none() && self.location.is_none() {
+            return serde_json::json!({ "Errors": [self.message] }).to_string();
         }
         let location = self.location.map(|(start, end)| Location { start, end });
         let detail = Detail { severity: "Error", location, code: self.code, message: &self.message };

@@ -3,7 +3,7 @@
 use crate::children::{Child, ChildMut, visit, visit_mut};
 use crate::error::QueryError;
 use crate::print::expression;
-use crate::syntax::{Base, Expr, Projection, Select, Step};
+use crate::syntax::{Base, Expr, Origin, Projection, Root, Select, Step};
 
 /// Replaces the expressions of GROUP BY in the SELECT clause with the values of the group, and refuses what has no single value there.
 pub(crate) fn group(select: &mut Select) -> Result<(), QueryError> {
@@ -46,7 +46,7 @@ fn replace(expr: &mut Expr, keys: &[String]) -> Result<(), QueryError> {
              function or the GROUP BY clause.",
             expression(&Expr::Path(base.clone(), steps.clone()))
         );
-        return Err(QueryError::new("SC2102", message, alias.span));
+        return Err(QueryError::new("SC2102", message, alias.path));
     }
     let mut result = Ok(());
     visit_mut(expr, &mut |child| {
@@ -71,7 +71,6 @@ fn check_query(select: &Select) -> Result<(), QueryError> {
 
 /// Whether a query refers to sources outside it and outside the `inner` sources around it.
 fn depends_on_outer(select: &Select, inner: usize) -> bool {
-    use crate::syntax::{Origin, Root};
     let mut known = inner;
     for source in &select.sources {
         let depends = match &source.origin {

@@ -13,7 +13,7 @@ pub(crate) fn matches(text: &str, pattern: &str, escape: Option<char>) -> bool {
     let pattern = elements(pattern, escape);
     let text: Vec<char> = text.chars().collect();
     let (mut at, mut element) = (0, 0);
-    // After the last `%`: where the pattern goes on, and the text that it takes so far.
+    // After the last `%`: where the pattern continues, and the text that it takes so far.
     let mut retry: Option<(usize, usize)> = None;
     while at < text.len() {
         match pattern.get(element) {

@@ -20,8 +20,8 @@ struct Resolver {
 struct Place {
     /// Whether aggregates are allowed.
     allows_aggregates: bool,
-    /// Whether it is the argument of an aggregate.
-    in_aggregate: bool,
+    /// The aggregate that it is the argument of.
+    in_aggregate: Option<Span>,
     /// The aggregates so far.
     aggregates: usize,
 }
@@ -62,7 +62,7 @@ impl Resolver {
     }
 
     fn projection(&mut self, select: &mut Select) -> Result<(), QueryError> {
-        let mut place = Place { allows_aggregates: true, in_aggregate: false, aggregates: 0 };
+        let mut place = Place { allows_aggregates: true, in_aggregate: None, aggregates: 0 };
         match &mut select.projection {
             Projection::Star => {
                 let message = match select.sources.len() {
@@ -72,7 +72,7 @@ impl Resolver {
                     _ => Some(("SC2040", "'SELECT *' is only valid with a single input set.")),
                 };
                 if let Some((code, message)) = message {
-                    return Err(QueryError::new(code, message, Span::default()));
+                    return Err(QueryError::new(code, message, select.projection_span));
                 }
             }
             Projection::Value(expr) => self.expr(expr, &mut place)?,
@@ -100,7 +100,7 @@ impl Resolver {
 
     /// An expression outside the SELECT clause.
     fn plain(&mut self, expr: &mut Expr) -> Result<(), QueryError> {
-        self.expr(expr, &mut Place { allows_aggregates: false, in_aggregate: false, aggregates: 0 })
+        self.expr(expr, &mut Place { allows_aggregates: false, in_aggregate: None, aggregates: 0 })
     }
 
     fn expr(&mut self, expr: &mut Expr, place: &mut Place) -> Result<(), QueryError> {
@@ -112,23 +112,21 @@ impl Resolver {
                 }
             }
             Expr::Aggregate { index, span, .. } => {
-                if place.in_aggregate {
-                    let message =
-                        "Cannot perform an aggregate function on an expression containing an aggregate or a subquery.";
-                    return Err(QueryError::new("SC2101", message, *span));
+                if let Some(outer) = place.in_aggregate {
+                    return Err(nested(outer));
                 }
                 if !place.allows_aggregates {
                     let message = "An aggregate function is allowed only in the SELECT clause.";
-                    return Err(QueryError::new("SC2100", message, *span));
+                    return Err(QueryError::located(message, *span));
                 }
                 *index = place.aggregates;
                 place.aggregates += 1;
-                place.in_aggregate = true;
+                place.in_aggregate = Some(*span);
             }
-            Expr::Query(..) if place.in_aggregate => {
-                let message =
-                    "Cannot perform an aggregate function on an expression containing an aggregate or a subquery.";
-                return Err(QueryError { code: Some("SC2101"), ..QueryError::general(message) });
+            Expr::Query(..) => {
+                if let Some(outer) = place.in_aggregate {
+                    return Err(nested(outer));
+                }
             }
             _ => {}
         }
@@ -144,6 +142,11 @@ impl Resolver {
         place.in_aggregate = outer;
         result
     }
+}
+
+fn nested(aggregate: Span) -> QueryError {
+    let message = "Cannot perform an aggregate function on an expression containing an aggregate or a subquery.";
+    QueryError::new("SC2101", message, aggregate)
 }
 
 fn unresolved(name: &str, span: Span) -> QueryError {

@@ -104,7 +104,7 @@ fn read_query(select: &Select, scope: &mut Scope, in_filter: bool, paths: &mut V
         if let Origin::Query(inner) = &source.origin {
             read_query(inner, scope, in_filter, paths);
         }
-        let one = Select { sources: vec![select.sources[index].clone()], ..bare() };
+        let one = Select { sources: vec![select.sources[index].clone()], ..Select::default() };
         enter(&one, scope);
         if in_filter && let Some(Some(path)) = scope.last() {
             paths.push(path.clone());
@@ -124,20 +124,6 @@ fn read_query(select: &Select, scope: &mut Scope, in_filter: bool, paths: &mut V
         read_filter(filter, scope, paths);
     }
     scope.truncate(outer);
-}
-
-fn bare() -> Select {
-    Select {
-        distinct: false,
-        top: None,
-        projection: Projection::Star,
-        sources: Vec::new(),
-        filter: None,
-        group_by: Vec::new(),
-        order_by: Vec::new(),
-        page: None,
-        aggregates: 0,
-    }
 }
 
 /// Reads the subqueries of an expression whose own paths need no index.

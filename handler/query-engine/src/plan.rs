@@ -89,10 +89,7 @@ pub(crate) fn plan(select: &Select) -> Result<Plan, QueryError> {
         plan.rewritten_query = format!("SELECT {projection}{}", clauses(&rest));
         return Ok(plan);
     }
-    let whole = match select.page {
-        Some(OffsetLimit { offset, limit }) => Some(OffsetLimit { offset: 0, limit: offset + limit }),
-        None => None,
-    };
+    let whole = select.page.map(|page| OffsetLimit { offset: 0, limit: page.offset + page.limit });
     if !select.order_by.is_empty() {
         plan.order_by = select.order_by.iter().map(direction).collect();
         plan.order_by_expressions = select.order_by.iter().map(|item| expression(&item.expr)).collect();
@@ -323,19 +320,10 @@ fn root(select: &mut Select) -> Result<String, QueryError> {
         first.origin = Origin::Path { root: Root::Alias(0), name: free.clone(), span, steps };
     } else {
         // A part of the document that is not iterated over is joined as a subquery of one row.
-        let alias = Alias { name: free.clone(), span, hops: 0 };
+        let alias = Alias { name: free.clone(), span, path: span, hops: 0 };
         let value = Expr::Path(Box::new(Base::Alias(alias)), steps);
-        first.origin = Origin::Query(Box::new(Select {
-            distinct: false,
-            top: None,
-            projection: Projection::Value(Box::new(value)),
-            sources: Vec::new(),
-            filter: None,
-            group_by: Vec::new(),
-            order_by: Vec::new(),
-            page: None,
-            aggregates: 0,
-        }));
+        let projection = Projection::Value(Box::new(value));
+        first.origin = Origin::Query(Box::new(Select { projection, ..Select::default() }));
         first.is_named = true;
     }
     select.sources.insert(0, Source { alias: Some(free.clone()), is_named, iterates: false, origin: container });

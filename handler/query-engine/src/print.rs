@@ -209,7 +209,7 @@ impl Printer {
                 self.steps(steps);
             }
             Expr::And(operands) => self.connected(operands, "AND"),
-            Expr::Or(operands) => self.connected(operands, "OR"),
+            Expr::Or { operands, .. } => self.connected(operands, "OR"),
             Expr::Unary(operator, operand) => {
                 self.word(match operator {
                     Unary::Not => "(NOT ",
@@ -240,7 +240,7 @@ impl Printer {
                 self.expr(&operands.2);
                 self.word(")");
             }
-            Expr::In { negated, needle, list } => {
+            Expr::In { negated, needle, list, .. } => {
                 self.word("(");
                 self.expr(needle);
                 self.word(if *negated { " NOT IN (" } else { " IN (" });

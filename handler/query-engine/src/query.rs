@@ -8,6 +8,7 @@ use crate::names::resolve;
 use crate::parse::{parse, parse_condition};
 use crate::paths::{self, PropertyPath};
 use crate::plan::{self, Plan};
+use crate::prepare::prepare;
 use crate::run::{self, Document, Page, PageRequest};
 use crate::syntax::Select;
 
@@ -37,6 +38,7 @@ impl Query {
     fn resolved(select: Result<Select, QueryError>) -> Result<Self, QueryError> {
         let mut select = select?;
         resolve(&mut select)?;
+        prepare(&mut select);
         Ok(Self { select })
     }
 

@@ -1,11 +1,11 @@
-//! Where a query goes on after a page.
+//! Where a query continues after a page.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Where a query goes on after a page: what a continuation token says.
+/// Where a query continues after a page: what a continuation token says.
 ///
-/// A query without ORDER BY, DISTINCT, aggregates and GROUP BY, and one with ORDER BY, goes on after a row: writes in between neither lose
+/// A query without ORDER BY, DISTINCT, aggregates and GROUP BY, and one with ORDER BY, continues after a row: writes in between neither lose
 /// nor repeat a row of a document that they do not change. The others are computed again and skip as many rows as were returned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,7 +48,7 @@ impl Resume {
     }
 }
 
-/// The `resumeFilter` in the body of a query with ORDER BY that a client sends to go on: only rows at or after it.
+/// The `resumeFilter` in the body of a query with ORDER BY that a client sends to resume: only rows at or after it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct ResumeFilter {
     /// The values of ORDER BY; `[]` is undefined.

@@ -1,16 +1,21 @@
 //! The tree of a parsed query.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::error::Span;
 use crate::functions::Builtin;
 
 /// A query or a subquery.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Select {
     pub distinct: bool,
     pub top: Option<u64>,
     pub projection: Projection,
+    /// Where the SELECT list is.
+    pub projection_span: Span,
     /// The source and what is joined to it; empty without FROM.
     pub sources: Vec<Source>,
     pub filter: Option<Expr>,
@@ -27,8 +32,9 @@ pub(crate) struct OffsetLimit {
     pub limit: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Projection {
+    #[default]
     Star,
     Value(Box<Expr>),
     Items(Vec<Item>),
@@ -123,7 +129,11 @@ pub(crate) enum Expr {
     Path(Box<Base>, Vec<Step>),
     /// All are true. At least two, so that long conditions do not nest.
     And(Vec<Expr>),
-    Or(Vec<Expr>),
+    /// One is true. At least two. With an index, `index` says which can be.
+    Or {
+        operands: Vec<Expr>,
+        index: Option<Arc<OrIndex>>,
+    },
     Unary(Unary, Box<Expr>),
     Binary(Binary, Box<(Expr, Expr)>),
     Coalesce(Box<(Expr, Expr)>),
@@ -136,6 +146,8 @@ pub(crate) enum Expr {
         negated: bool,
         needle: Box<Expr>,
         list: Vec<Expr>,
+        /// The canonical texts of a long list of constants.
+        values: Option<Arc<HashSet<String>>>,
     },
     Like {
         negated: bool,
@@ -163,6 +175,14 @@ pub(crate) enum Expr {
     GroupKey(usize, Box<Expr>),
 }
 
+/// Operands of OR that all compare the same path with a constant.
+#[derive(Clone, Debug)]
+pub(crate) struct OrIndex {
+    pub path: Expr,
+    /// The operands that can be true for a value of the path, by its canonical text.
+    pub operands: HashMap<String, Vec<usize>>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Constant {
     /// `None` is undefined.
@@ -182,6 +202,8 @@ pub(crate) enum Base {
 pub(crate) struct Alias {
     pub name: String,
     pub span: Span,
+    /// Where the path is that starts with the alias.
+    pub path: Span,
     /// The number of sources between the expression and the source of the alias.
     pub hops: usize,
 }
@@ -254,11 +276,15 @@ pub(crate) enum QueryUse {
 #[derive(Clone, Copy)]
 pub(crate) enum Function {
     Builtin(&'static Builtin),
+    /// The current time less a number of parts.
+    Ago,
     DocumentId,
     Iif,
     CurrentDateTime,
     CurrentTicks,
     CurrentTimestamp,
+    /// The current time, or that and a number of parts.
+    Now,
 }
 
 impl std::fmt::Debug for Function {
@@ -272,11 +298,13 @@ impl Function {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Builtin(builtin) => builtin.name,
+            Self::Ago => "AGO",
             Self::DocumentId => "DOCUMENTID",
             Self::Iif => "IIF",
             Self::CurrentDateTime => "GetCurrentDateTime",
             Self::CurrentTicks => "GetCurrentTicks",
             Self::CurrentTimestamp => "GetCurrentTimestamp",
+            Self::Now => "NOW",
         }
     }
 }

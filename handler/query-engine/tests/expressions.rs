@@ -246,7 +246,7 @@ fn invalid_texts_are_refused_with_the_service_s_code_and_place() {
             "SELECT VALUE MAX(MIN(r)) From r",
             "SC2101",
             "Cannot perform an aggregate function on an expression containing an aggregate or a subquery.",
-            (17, 23),
+            (13, 24),
         ),
         ("SELECT c.value FROM c", "SC1001", "Syntax error, incorrect syntax near 'value'.", (9, 14)),
         ("SELECT d.x FROM c", "SC2001", "Identifier 'd' could not be resolved.", (7, 8)),

@@ -48,6 +48,7 @@ mod retention;
 mod retention_model;
 mod sample_data;
 mod secrets;
+mod service_clock;
 mod stalled_leases;
 mod support;
 mod time_to_live;

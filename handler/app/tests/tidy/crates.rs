@@ -20,6 +20,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("hybrid-row", "hybrid-row", &[]),
     ("loopback", "loopback", &[]),
     ("query-depth", "query-depth", &[]),
+    ("query-engine", "query-engine", &[]),
 ];
 
 /// What the tests of any crate may use besides.

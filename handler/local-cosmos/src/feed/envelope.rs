@@ -17,12 +17,13 @@ pub(crate) fn latest_versions(rid: &str, entries: &[Arc<Entry>], enveloped: bool
         if enveloped {
             body.extend_from_slice(b"{\"current\":");
         }
-        let own = entry.has_own_lsn.then(|| without_lsn(&entry.body));
-        // The stored object, with the feed's property inserted before the closing brace.
-        let stored = own.as_deref().unwrap_or(&entry.body);
-        let open = stored.strip_suffix(b"}").unwrap_or(stored);
-        body.extend_from_slice(open);
-        body.extend_from_slice(format!(",\"_lsn\":{}}}", entry.lsn).as_bytes());
+        if entry.has_own_lsn {
+            body.extend_from_slice(&with_lsn(&entry.body, entry.lsn));
+        } else {
+            // The stored object, with the feed's property inserted before the closing brace.
+            body.extend_from_slice(entry.body.strip_suffix(b"}").unwrap_or(&entry.body));
+            body.extend_from_slice(format!(",\"_lsn\":{}}}", entry.lsn).as_bytes());
+        }
         if enveloped {
             body.extend_from_slice(
                 format!(",\"metadata\":{{\"lsn\":{},\"crts\":{}}}}}", entry.lsn, entry.ts).as_bytes(),
@@ -73,10 +74,10 @@ fn page<T>(rid: &str, entries: &[T], write: impl Fn(&mut Vec<u8>, &T)) -> Vec<u8
     body
 }
 
-/// The stored item without its own property `_lsn`.
-fn without_lsn(body: &[u8]) -> Vec<u8> {
+/// The stored item with the feed's property in the place of its own property `_lsn`.
+fn with_lsn(body: &[u8], lsn: u64) -> Vec<u8> {
     let Ok(Value::Object(mut item)) = serde_json::from_slice(body) else { return body.to_vec() };
-    item.shift_remove("_lsn");
+    item.insert("_lsn".into(), json!(lsn));
     Value::Object(item).to_string().into_bytes()
 }
 

@@ -51,6 +51,12 @@ fn is_bulk(incoming: &Incoming) -> bool {
 type Executed = Result<(Vec<BatchResult>, Position), Reply>;
 
 fn transactional(container: &Container, operations: Vec<BatchOperation>, incoming: &Incoming, now: i64) -> Executed {
+    for (number, operation) in operations.iter().enumerate() {
+        if let Err(error) = &operation.operation {
+            let message = format!("Operation {number} of the batch: {}", error.message);
+            return Err(container.error(error.status, error.code, &message));
+        }
+    }
     let key = match container.key_of_header(incoming) {
         Ok(Some(key)) => key,
         Ok(None) => return Err(container.error(400, "BadRequest", "A transactional batch needs a partition key.")),

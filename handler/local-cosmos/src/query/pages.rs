@@ -1,6 +1,8 @@
 //! Pages of queries and of reads of all items.
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use query_engine::{Document, Page, PageRequest, Query, Resume};
 use serde_json::json;
@@ -8,6 +10,7 @@ use serde_json::json;
 use super::candidates::{self, Sorting};
 use super::index_check;
 use super::plan::{only_range, plan};
+use super::query_metrics::QueryMetrics;
 use super::request::{self, QueryBody};
 use crate::charges;
 use crate::container::Container;
@@ -32,8 +35,10 @@ pub(crate) fn execute(container: &Container, incoming: &Incoming, refuses_uninde
 }
 
 fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -> Result<Reply, Reply> {
+    let started = Instant::now();
     let (body, query) = request::read(container, incoming)?;
-    if let Err(message) = index_check::check(&container.index_policy(), &query, refuses_unindexed) {
+    let compilation = started.elapsed();
+    if let Err(message) = index_check::check(container.id(), &container.index_policy(), &query, refuses_unindexed) {
         return Err(container.error(400, "BadRequest", &message));
     }
     let range = range(container, &container.store().read(), incoming, &query)?;
@@ -48,12 +53,39 @@ fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -
     {
         return Err(refusal);
     }
-    let page = run(container, &contents, &Scan { range, query, body, sorting }, incoming)?;
-    let rows_bytes: usize = page.rows.iter().map(String::len).sum();
+    let scan = Scan { range, query, body, sorting, loaded_bytes: Cell::new(0) };
+    let page = run(container, &contents, &scan, incoming)?;
+    let is_indexed = index_check::check(container.id(), &container.index_policy(), &scan.query, true).is_ok();
+    // The service loads the documents that its index selects.
+    let loaded = if is_indexed { page.bytes } else { scan.loaded_bytes.get() };
+    let units = match incoming.has_query() {
+        true => charges::query(loaded, page.rows.len(), page.bytes),
+        false => charges::read_feed(page.rows.len(), page.bytes),
+    };
     let mut reply = container
         .reply(200)
         .with(header::ITEM_COUNT, page.rows.len().to_string())
-        .with(header::REQUEST_CHARGE, charge(charges::query(rows_bytes, page.rows.len(), rows_bytes)));
+        .with(header::REQUEST_CHARGE, charge(units));
+    if incoming.flag("x-ms-documentdb-populatequerymetrics") {
+        let metrics = QueryMetrics {
+            total: started.elapsed(),
+            compilation,
+            execution: started.elapsed() - compilation,
+            retrieved_documents: usize::try_from(page.documents_read).unwrap_or(usize::MAX),
+            retrieved_bytes: scan.loaded_bytes.get(),
+            output_documents: page.rows.len(),
+            output_bytes: page.bytes,
+            index_utilization: if page.documents_read == 0 { 0.0 } else { page.rows.len() as f64 / page.documents_read as f64 },
+            ..QueryMetrics::default()
+        };
+        reply = reply.with("x-ms-documentdb-query-metrics", metrics.to_string());
+    }
+    if incoming.flag("x-ms-cosmos-populateindexmetrics") {
+        let metrics = index_check::metrics(&container.index_policy(), &scan.query);
+        let is_second_form = incoming.header("x-ms-cosmos-supported-query-features").is_some_and(|known| known.contains("IndexMetricsV2"));
+        let text = if is_second_form { metrics.to_percent_encoded() } else { metrics.to_base64() };
+        reply = reply.with("x-ms-cosmos-index-utilization", text);
+    }
     if let Some(resume) = &page.resume {
         let limit = incoming.header("x-ms-documentdb-responsecontinuationtokenlimitinkb").map(continuation::limit_kb);
         let token = limit.transpose().and_then(|limit| continuation::write(&container.rid.to_string(), resume, limit));
@@ -117,6 +149,8 @@ struct Scan {
     query: Query,
     body: QueryBody,
     sorting: Option<Sorting>,
+    /// The bytes of the documents that were read.
+    loaded_bytes: Cell<usize>,
 }
 
 fn run(container: &Container, contents: &Contents, scan: &Scan, incoming: &Incoming) -> Result<Page, Reply> {
@@ -144,6 +178,7 @@ fn run(container: &Container, contents: &Contents, scan: &Scan, incoming: &Incom
     };
     let entries = sorted.unwrap_or_else(|| candidates::scan(container, contents, &scan.range, &scan.query, after));
     let mut documents = entries.filter_map(|entry| {
+        scan.loaded_bytes.set(scan.loaded_bytes.get() + entry.body.len());
         let value = serde_json::from_slice(&entry.body).ok()?;
         Some(Document { value: Arc::new(value), position: entry.document })
     });

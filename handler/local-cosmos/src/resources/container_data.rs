@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::definition::ContainerDefinition;
 use super::ranges::Ranges;
+use super::refusal::Refusal;
 use super::resource_id::ContainerRid;
 use super::throughput::Throughput;
 
@@ -32,6 +33,10 @@ pub(crate) struct ContainerUsage {
 pub(crate) trait ContainerData: Sized {
     /// What new data needs from its surroundings.
     type Context;
+
+    /// Refuses a definition that the data cannot have, such as a computed property whose query cannot be executed. Called before
+    /// a container is created and before its definition is replaced.
+    fn check(definition: &ContainerDefinition) -> Result<(), Refusal>;
 
     fn create(context: &Self::Context, new: NewContainer) -> Self;
 

@@ -160,6 +160,7 @@ impl<D: ContainerData> Directory<D> {
         definition: ContainerDefinition,
         throughput: Option<Throughput>,
     ) -> Result<Representation, Refusal> {
+        D::check(&definition)?;
         let mut catalog = self.write();
         let parent = catalog.find_database(database).map_err(Missing::owner_refusal)?;
         let shared = catalog.offer_of(OfferResource::Database(parent)).map(|offer| offer.throughput);
@@ -202,6 +203,7 @@ impl<D: ContainerData> Directory<D> {
         }
         check_match(if_match, &current.etag)?;
         let definition = Arc::new(current.definition.replace(body)?);
+        D::check(&definition)?;
         let now = self.now();
         *current = StoredDefinition { definition: Arc::clone(&definition), etag: self.next_etag(now), timestamp: now };
         container.data.replace_definition(definition);

@@ -1,7 +1,7 @@
 //! Answers requests for databases, containers, their partitions, and offers.
 //!
-//! Sources of status codes: the REST reference of Azure Cosmos DB, and what the .NET SDK sends and needs. Request charges are
-//! those that the service was seen to answer; they do not depend on the size of a resource.
+//! Sources of status codes: the REST reference of Azure Cosmos DB, and what the .NET SDK sends and needs. Request charges
+//! do not depend on the size of a resource.
 
 use serde_json::{Value, json};
 
@@ -17,12 +17,10 @@ use super::page::{Page, PageRequest};
 use super::refusal::Refusal;
 use super::resource_id::{ContainerRid, DatabaseRid, OfferRid};
 use super::throughput::Throughput;
+use crate::charges::{PARTITION_KEY_RANGES, READ_RESOURCE, WRITE_RESOURCE};
 use crate::incoming::Incoming;
 use crate::reply::{Reply, header};
 
-const CHARGE_OF_READ: &str = "2";
-const CHARGE_OF_WRITE: &str = "4.95";
-const CHARGE_OF_REPLACE: &str = "9.9";
 /// No physical partition of a container has this id, so that clients do not send the token with requests for items.
 const MASTER_PARTITION: u32 = u32::MAX;
 
@@ -117,7 +115,7 @@ impl<D: ContainerData> Request<'_, D> {
     fn create_database(&self) -> Result<Reply, Refusal> {
         let id = name::read(&object(&self.incoming.body)?)?;
         let created = self.directory.create_database(id, self.throughput()?)?;
-        Ok(self.written(201, CHARGE_OF_WRITE, created))
+        Ok(self.written(201, created))
     }
 
     fn read_database(&self, name: &str) -> Result<Reply, Refusal> {
@@ -137,7 +135,7 @@ impl<D: ContainerData> Request<'_, D> {
     fn create_container(&self, database: &str) -> Result<Reply, Refusal> {
         let definition = ContainerDefinition::parse(&self.incoming.body)?;
         let created = self.directory.create_container(database, definition, self.throughput()?)?;
-        Ok(self.written(201, CHARGE_OF_WRITE, created))
+        Ok(self.written(201, created))
     }
 
     fn read_container(&self, path: &ContainerPath) -> Result<Reply, Refusal> {
@@ -149,7 +147,7 @@ impl<D: ContainerData> Request<'_, D> {
 
     fn replace_container(&self, path: &ContainerPath) -> Result<Reply, Refusal> {
         let replaced = self.directory.replace_container(path, &self.incoming.body, self.if_match())?;
-        Ok(self.written(200, CHARGE_OF_REPLACE, replaced))
+        Ok(self.written(200, replaced))
     }
 
     fn read_ranges(&self, path: &ContainerPath) -> Result<Reply, Refusal> {
@@ -160,7 +158,8 @@ impl<D: ContainerData> Request<'_, D> {
             ranges.list().iter().map(|range| (range.id, container.data.last_commit(range.id))).collect();
         let last_commit = |id| commits.iter().find(|(range, _)| *range == id).map(|(_, commit)| *commit);
         let json = ranges.to_feed(container.rid, |id| last_commit(id).unwrap_or_default());
-        let reply = self.found(Representation { json, etag });
+        let charge = PARTITION_KEY_RANGES.to_string();
+        let reply = self.found(Representation { json, etag }).with(header::REQUEST_CHARGE, charge);
         Ok(match reply.status {
             200 => reply.with(header::ITEM_COUNT, ranges.list().len().to_string()),
             _ => reply,
@@ -176,7 +175,7 @@ impl<D: ContainerData> Request<'_, D> {
         let body = object(&self.incoming.body)?;
         let offer = self.directory.replace_offer(rid, &body, |name| self.incoming.flag(name), self.if_match())?;
         let replaced = Representation { json: offer.to_json(), etag: offer.etag.clone() };
-        Ok(with_limits(self.written(200, CHARGE_OF_REPLACE, replaced), &offer))
+        Ok(with_limits(self.written(200, replaced), &offer))
     }
 
     fn page(&self) -> Result<PageRequest, Refusal> {
@@ -202,22 +201,22 @@ impl<D: ContainerData> Request<'_, D> {
         let is_known = |known: &str| known == "*" || known == found.etag;
         let is_known = self.incoming.header("if-none-match").is_some_and(is_known);
         let reply = Reply::new(if is_known { 304 } else { 200 });
-        let reply = reply.with(header::ETAG, &found.etag).with(header::REQUEST_CHARGE, CHARGE_OF_READ);
+        let reply = reply.with(header::ETAG, &found.etag).with(header::REQUEST_CHARGE, READ_RESOURCE.to_string());
         if is_known { reply } else { with_body(reply, &found.json) }
     }
 
-    fn written(&self, status: u16, charge: &str, written: Representation) -> Reply {
-        let reply = self.changed(status, charge).with(header::ETAG, &written.etag);
+    fn written(&self, status: u16, written: Representation) -> Reply {
+        let reply = self.changed(status).with(header::ETAG, &written.etag);
         with_body(reply, &written.json)
     }
 
     fn deleted(&self) -> Reply {
-        self.changed(204, CHARGE_OF_WRITE)
+        self.changed(204)
     }
 
-    fn changed(&self, status: u16, charge: &str) -> Reply {
+    fn changed(&self, status: u16) -> Reply {
         let token = format!("{MASTER_PARTITION}:-1#{}", self.directory.changes());
-        Reply::new(status).with(header::REQUEST_CHARGE, charge).with(header::SESSION_TOKEN, token)
+        Reply::new(status).with(header::REQUEST_CHARGE, WRITE_RESOURCE.to_string()).with(header::SESSION_TOKEN, token)
     }
 }
 
@@ -249,8 +248,9 @@ fn feed(owner: &str, member: &str, page: Page) -> Reply {
     let mut json = json!({"_rid": owner});
     json[member] = Value::Array(page.items);
     json["_count"] = json!(count);
-    let reply =
-        Reply::new(200).with(header::REQUEST_CHARGE, CHARGE_OF_READ).with(header::ITEM_COUNT, count.to_string());
+    let reply = Reply::new(200)
+        .with(header::REQUEST_CHARGE, READ_RESOURCE.to_string())
+        .with(header::ITEM_COUNT, count.to_string());
     let reply = match page.continuation {
         Some(continuation) => reply.with(header::CONTINUATION, continuation),
         None => reply,

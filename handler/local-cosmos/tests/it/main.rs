@@ -12,6 +12,7 @@ mod endpoint;
 mod faults;
 mod invalid_items;
 mod many_partitions;
+mod persistence;
 mod queries;
 mod recreated_container;
 mod request_log;

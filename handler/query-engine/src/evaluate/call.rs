@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Evaluated, Scope};
 use crate::clock;
+use crate::functions::shifted;
 use crate::syntax::{Base, Expr, Function};
 use crate::value::number;
 
@@ -15,10 +16,10 @@ impl<'a> Scope<'a> {
         let ticks = self.statement.ticks;
         #[expect(clippy::cast_precision_loss, reason = "numbers are doubles")]
         match function {
-            Function::Builtin(builtin) => {
-                let arguments: Vec<Evaluated<'a>> = arguments.iter().map(|argument| self.value(argument)).collect();
-                let arguments: Vec<Option<&Value>> = arguments.iter().map(Option::as_deref).collect();
-                (builtin.call)(&arguments).map(Cow::Owned)
+            Function::Builtin(builtin) => self.call_with_values(arguments, builtin.call),
+            Function::Ago => self.call_with_values(arguments, |values| shifted(ticks, values, -1)),
+            Function::Now if !arguments.is_empty() => {
+                self.call_with_values(arguments, |values| shifted(ticks, values, 1))
             }
             // Only the argument that counts is evaluated.
             Function::Iif => match arguments {
@@ -38,9 +39,19 @@ impl<'a> Scope<'a> {
                 },
                 _ => None,
             },
-            Function::CurrentDateTime => Some(Cow::Owned(Value::String(clock::date_time(ticks)))),
-            Function::CurrentTicks => number((ticks + clock::TICKS_TO_1970) as f64).map(Cow::Owned),
+            Function::CurrentDateTime | Function::Now => Some(Cow::Owned(Value::String(clock::date_time(ticks)))),
+            Function::CurrentTicks => Some(Cow::Owned(Value::from(ticks))),
             Function::CurrentTimestamp => number((ticks / 10_000) as f64).map(Cow::Owned),
         }
+    }
+
+    fn call_with_values(
+        self,
+        arguments: &'a [Expr],
+        call: impl FnOnce(&[Option<&Value>]) -> Option<Value>,
+    ) -> Evaluated<'a> {
+        let arguments: Vec<Evaluated<'a>> = arguments.iter().map(|argument| self.value(argument)).collect();
+        let arguments: Vec<Option<&Value>> = arguments.iter().map(Option::as_deref).collect();
+        call(&arguments).map(Cow::Owned)
     }
 }

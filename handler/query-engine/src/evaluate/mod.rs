@@ -1,10 +1,10 @@
 //! The value of an expression for one combination of the sources of a query.
 //!
 //! Comparison of different types: the documentation's table says undefined, also for `=`. The service answers otherwise, and its clients
-//! rely on it: `c.x != null` finds the documents where `x` is a text or a number (it is what LINQ's `x != null` becomes, and the tests of
-//! Microsoft's .NET SDK and of EF Core compare its results with those in memory). The SDK's own interpreter for tests
-//! (`ScalarExpressionEvaluator.PerformBinaryEquality`) has it so: `=` and `!=` are undefined only when an operand is undefined; `<`, `<=`,
-//! `>` and `>=` are undefined for different types, arrays and objects (`Utils.TryCompare`).
+//! rely on it: `c.x != null` finds the documents where `x` is a text or a number. It is what LINQ's `x != null` becomes, and tests of
+//! Microsoft's .NET SDK compare its results with those in memory (`LinqGeneralBaselineTests`, with `NullableInt`). The interpreter that the
+//! SDK's tests compare with the service (`ScalarExpressionEvaluator.PerformBinaryEquality`) has the rule: `=` and `!=` are undefined only
+//! when an operand is undefined. `<`, `<=`, `>` and `>=` are undefined for different types, arrays and objects.
 
 mod aggregates;
 mod arithmetic;
@@ -24,10 +24,13 @@ use crate::computed::ComputedProperty;
 use crate::error::QueryError;
 use crate::like;
 use crate::syntax::{Base, Binary, Expr, Step, Unary};
-use crate::value::{compare_same_type, equal};
+use crate::value::{canonical, compare_same_type, equal};
 
 /// A value that is borrowed where it can be; `None` is undefined.
 pub(crate) type Evaluated<'a> = Option<Cow<'a, Value>>;
+
+/// The most combinations of sources, such as a document and elements of its arrays, for one page: some seconds.
+const MAX_COMBINATIONS: u64 = 20_000_000;
 
 static TRUE: Value = Value::Bool(true);
 static FALSE: Value = Value::Bool(false);
@@ -46,6 +49,8 @@ pub(crate) struct Statement<'a> {
     /// Why the query cannot be executed, found while executing it.
     pub failure: RefCell<Option<QueryError>>,
     pub failed: Cell<bool>,
+    /// How many combinations of sources were examined.
+    pub combinations: Cell<u64>,
 }
 
 /// A source of a query, with its value.
@@ -71,6 +76,7 @@ pub(crate) struct Scope<'a> {
     pub document: Option<(&'a Value, u64)>,
     pub frame: Option<&'a Frame<'a>>,
     pub group: Option<&'a GroupValues>,
+    pub computed: &'a [ComputedProperty],
 }
 
 impl<'a> Statement<'a> {
@@ -79,8 +85,19 @@ impl<'a> Statement<'a> {
         self.failure.borrow_mut().get_or_insert(error);
     }
 
+    /// Counts a combination of sources. Fails the query after too many.
+    pub(crate) fn count_combination(&self) {
+        let count = self.combinations.get() + 1;
+        self.combinations.set(count);
+        if count > MAX_COMBINATIONS {
+            let message =
+                format!("The query examines more than {MAX_COMBINATIONS} combinations of its sources for one page.");
+            self.fail(QueryError::general(message));
+        }
+    }
+
     pub(crate) fn scope(&'a self) -> Scope<'a> {
-        Scope { statement: self, document: None, frame: None, group: None }
+        Scope { statement: self, document: None, frame: None, group: None, computed: self.computed }
     }
 }
 
@@ -121,7 +138,12 @@ impl<'a> Scope<'a> {
     pub(crate) fn is_true(self, expr: &'a Expr) -> bool {
         match expr {
             Expr::And(operands) => operands.iter().all(|operand| self.is_true(operand)),
-            Expr::Or(operands) => operands.iter().any(|operand| self.is_true(operand)),
+            Expr::Or { operands, index: None } => operands.iter().any(|operand| self.is_true(operand)),
+            Expr::Or { operands, index: Some(index) } => {
+                self.value(&index.path).and_then(|value| index.operands.get(&canonical(&value))).is_some_and(|found| {
+                    found.iter().any(|at| operands.get(*at).is_some_and(|operand| self.is_true(operand)))
+                })
+            }
             other => self.condition(other) == Some(true),
         }
     }
@@ -130,7 +152,7 @@ impl<'a> Scope<'a> {
     fn condition(self, expr: &'a Expr) -> Option<bool> {
         match expr {
             Expr::And(operands) => self.connected(operands, false),
-            Expr::Or(operands) => self.connected(operands, true),
+            Expr::Or { operands, .. } => self.connected(operands, true),
             Expr::Binary(operator, operands) if is_comparison(*operator) => {
                 self.comparison(*operator, &operands.0, &operands.1)
             }
@@ -146,7 +168,10 @@ impl<'a> Scope<'a> {
                 };
                 between.map(|between| between != *negated)
             }
-            Expr::In { negated, needle, list } => {
+            Expr::In { negated, needle, values: Some(values), .. } => {
+                Some(values.contains(&canonical(&*self.value(needle)?)) != *negated)
+            }
+            Expr::In { negated, needle, list, values: None } => {
                 let needle = self.value(needle)?;
                 let found =
                     list.iter().any(|element| self.value(element).is_some_and(|element| equal(&needle, &element)));
@@ -236,12 +261,12 @@ impl<'a> Scope<'a> {
         match base {
             Base::Alias(alias) => {
                 let frame = self.source(alias.hops)?;
-                match self.steps(frame.value, steps) {
-                    None if frame.position.is_some() && !self.statement.computed.is_empty() => {
-                        self.computed(frame, steps)
-                    }
-                    found => found.map(Cow::Borrowed),
+                if frame.position.is_some()
+                    && let Some(property) = self.computed_property(steps)
+                {
+                    return self.computed_value(frame, property, &steps[1..]);
                 }
+                self.steps(frame.value, steps).map(Cow::Borrowed)
             }
             Base::Expr(expr) => match self.value(expr)? {
                 Cow::Borrowed(value) => self.steps(value, steps).map(Cow::Borrowed),
@@ -272,18 +297,21 @@ impl<'a> Scope<'a> {
         self.steps(&value, steps).cloned().map(Cow::Owned)
     }
 
-    /// The value of a computed property of the container.
-    #[inline(never)]
-    fn computed(self, frame: &'a Frame<'a>, steps: &'a [Step]) -> Evaluated<'a> {
-        let (first, rest) = steps.split_first()?;
-        let name = first.property()?;
-        let property = self.statement.computed.iter().find(|property| property.name == name)?;
-        // A property of the document has precedence.
-        if frame.value.get(name).is_some() {
+    /// The computed property that the first step of a path from the document names. It has precedence over a property of the document,
+    /// which the documentation of computed properties says.
+    fn computed_property(self, steps: &[Step]) -> Option<&'a ComputedProperty> {
+        if self.computed.is_empty() {
             return None;
         }
-        let scope = Scope { document: Some((frame.value, frame.position?)), frame: None, group: None, ..self };
-        let value = scope.first_row(&property.select)?;
+        let name = steps.first()?.property()?;
+        self.computed.iter().find(|property| property.name == name)
+    }
+
+    #[inline(never)]
+    fn computed_value(self, frame: &'a Frame<'a>, property: &'a ComputedProperty, rest: &'a [Step]) -> Evaluated<'a> {
+        // Its query cannot refer to computed properties.
+        let document = Some((frame.value, frame.position?));
+        let value = Scope { document, frame: None, group: None, computed: &[], ..self }.first_row(&property.select)?;
         self.owned_steps(value, rest)
     }
 }

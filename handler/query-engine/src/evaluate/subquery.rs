@@ -113,6 +113,7 @@ impl<'a> Scope<'a> {
         visit: &mut dyn FnMut(Scope<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         self.tuples(&select.sources, &mut |scope| {
+            scope.statement.count_combination();
             if scope.statement.failed.get() {
                 return Break(());
             }

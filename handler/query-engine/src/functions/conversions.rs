@@ -43,6 +43,7 @@ fn plain_numbers(value: &Value) -> Value {
 }
 
 #[cfg(test)]
+#[expect(clippy::approx_constant, reason = "the documented digits")]
 mod tests {
     use super::super::examples::{examples, undefined};
 

@@ -87,8 +87,11 @@ impl DateTime {
             && (0..60).contains(&minute)
             && (0..60).contains(&second)
             && (0..TICKS_PER_SECOND).contains(&ticks);
+        if !exists {
+            return None;
+        }
         let seconds = (hour * 60 + minute) * 60 + second;
-        exists.then(|| Self { ticks: date.days() * TICKS_PER_DAY + seconds * TICKS_PER_SECOND + ticks })
+        Some(Self { ticks: date.days() * TICKS_PER_DAY + seconds * TICKS_PER_SECOND + ticks })
     }
 
     pub(super) fn date(self) -> Date {

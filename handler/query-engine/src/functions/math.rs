@@ -64,6 +64,7 @@ fn number_bin(arguments: &Arguments<'_>) -> Option<Value> {
 }
 
 #[cfg(test)]
+#[expect(clippy::approx_constant, reason = "the documented digits")]
 mod tests {
     use super::super::examples::{call, examples, undefined};
     use serde_json::json;

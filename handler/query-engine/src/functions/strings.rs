@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::arguments::{self, Arguments};
 use super::builtin::Builtin;
 use super::{letter_case, utf16};
+use crate::value::whole_number;
 
 /// The longest text that a function makes, in bytes: the largest document.
 const MAX_TEXT_BYTES: usize = 2 * 1024 * 1024;
@@ -112,10 +113,11 @@ fn replace(arguments: &Arguments<'_>) -> Option<Value> {
     (text.len().checked_add(added)? <= MAX_TEXT_BYTES).then(|| Value::from(text.replace(searched, replacement)))
 }
 
-/// REPLICATE(text, count). Above the documented length of a result it is undefined.
+/// REPLICATE(text, count), of which a fraction does not count. Above the documented length of a result it is undefined.
 fn replicate(arguments: &Arguments<'_>) -> Option<Value> {
     let text = arguments::text(arguments, 0)?;
-    let count = usize::try_from(arguments::integer(arguments, 1)?).ok()?;
+    let count = arguments::double(arguments, 1).filter(|count| *count >= 0.0)?;
+    let count = usize::try_from(whole_number(count.trunc())?).ok()?;
     let length = utf16::length(text).checked_mul(count)?;
     (length <= MAX_REPLICATED_LENGTH)
         .then(|| Value::from(if text.is_empty() { String::new() } else { text.repeat(count) }))
@@ -240,10 +242,13 @@ mod tests {
     fn results_have_a_largest_length() {
         examples! {
             REPLICATE("a", (-1)) => undefined;
-            REPLICATE("a", 1.5) => undefined;
+            REPLICATE("a", (-0.5)) => undefined;
+            REPLICATE("Hello", 1.5) => "Hello";
+            REPLICATE("a", 1e300) => undefined;
+            REPLICATE("a", "2") => undefined;
             REPLICATE("a", 10_001) => undefined;
             REPLICATE("ab", (i64::MAX)) => undefined;
-            REPLICATE("", (i64::MAX)) => "";
+            REPLICATE("", (1_000_000_000_000_i64)) => "";
         }
         check("REPLICATE", &json!(["a", 10_000]), &json!("a".repeat(10_000)));
         let half = "a".repeat(MAX_TEXT_BYTES / 2);

@@ -89,9 +89,17 @@ fn text(ticks: i64) -> Option<Value> {
 
 /// DATETIMEADD(part, number, time).
 fn add(arguments: &Arguments<'_>) -> Option<Value> {
-    let part = part(arguments, 0)?;
-    let number = arguments::integer(arguments, 1)?;
-    let time = time(arguments, 2)?;
+    shift(part(arguments, 0)?, arguments::integer(arguments, 1)?, time(arguments, 2)?)
+}
+
+/// The time that a number of parts is after another, in ticks (100 ns) since 1970; before it, if the sign is negative. A
+/// number or part of another type makes it undefined.
+pub(crate) fn shifted(ticks: u64, arguments: &[Option<&Value>], sign: i64) -> Option<Value> {
+    let number = arguments::integer(arguments, 1)?.checked_mul(sign)?;
+    shift(part(arguments, 0)?, number, DateTime::of_ticks(i64::try_from(ticks).ok()?)?)
+}
+
+fn shift(part: Part, number: i64, time: DateTime) -> Option<Value> {
     let Some(nanoseconds) = part.nanoseconds() else {
         let months = if part == Part::Year { number.checked_mul(12)? } else { number };
         let date = time.date().add_months(months)?;
@@ -158,7 +166,28 @@ fn part_value(part: Part, time: DateTime) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::examples::{examples, undefined};
+    use super::*;
+
+    #[test]
+    fn documented_examples_of_times_before_now() {
+        let now = DateTime::parse("2024-10-14T14:20:30.6668888Z").expect("a time");
+        let now = u64::try_from(now.ticks()).expect("after 1970");
+        for (part, number, expected) in [
+            ("yyyy", 1, "2023-10-14T14:20:30.6668888Z"),
+            ("yyyy", -1, "2025-10-14T14:20:30.6668888Z"),
+            ("ss", 30, "2024-10-14T14:20:00.6668888Z"),
+            ("ms", 4, "2024-10-14T14:20:30.6628888Z"),
+        ] {
+            let [part, number] = [json!(part), json!(number)];
+            assert_eq!(shifted(now, &[Some(&part), Some(&number)], -1), Some(json!(expected)));
+        }
+        assert_eq!(shifted(now, &[Some(&json!("yyyy")), Some(&json!(1.5))], 1), None);
+        assert_eq!(shifted(now, &[Some(&json!("yyyy")), None], 1), None);
+        assert_eq!(shifted(now, &[Some(&json!("ns")), Some(&json!(i64::MIN))], -1), None);
+    }
 
     #[test]
     fn documented_examples_of_sums_and_differences() {
@@ -263,6 +292,7 @@ mod tests {
             DATETIMEBIN("2021-01-08", "dd", undefined) => undefined;
             DATETIMEFROMPARTS(2019, 2, 29) => undefined;
             DATETIMEFROMPARTS(2019, 2, 28, 24) => undefined;
+            DATETIMEFROMPARTS(2019, 2, 28, (i64::MAX)) => undefined;
             DATETIMEFROMPARTS(2019, 2, 28, 0, 0, 0, 10_000_000) => undefined;
             DATETIMEFROMPARTS(2019, 2, "28") => undefined;
             DATETIMEPART("dd", 20200101) => undefined;

@@ -17,40 +17,21 @@ impl Parser<'_> {
         self.expect_keyword("SELECT")?;
         let distinct = self.keyword("DISTINCT");
         let top = if self.keyword("TOP") { Some(self.top()?) } else { None };
+        let start = self.span();
         let projection = self.projection()?;
-        self.clauses(Select {
-            distinct,
-            top,
-            projection,
-            sources: Vec::new(),
-            filter: None,
-            group_by: Vec::new(),
-            order_by: Vec::new(),
-            page: None,
-            aggregates: 0,
-        })
+        let projection_span = start.to(self.last_span());
+        self.clauses(Select { distinct, top, projection, projection_span, ..Select::default() })
     }
 
     /// `FROM c WHERE …`, which is a query for the document.
     pub(super) fn condition(&mut self) -> Result<Select, QueryError> {
-        let select = Select {
-            distinct: false,
-            top: None,
-            projection: Projection::Star,
-            sources: Vec::new(),
-            filter: None,
-            group_by: Vec::new(),
-            order_by: Vec::new(),
-            page: None,
-            aggregates: 0,
-        };
         if !self.next_is_keyword(0, "FROM") {
             return Err(self.unexpected());
         }
         let sources = self.from()?;
         self.expect_keyword("WHERE")?;
         let filter = Some(self.expression()?.expr);
-        Ok(Select { sources, filter, ..select })
+        Ok(Select { sources, filter, ..Select::default() })
     }
 
     fn clauses(&mut self, mut select: Select) -> Result<Select, QueryError> {
@@ -73,7 +54,7 @@ impl Parser<'_> {
             select.order_by = self.order_by()?;
             if !select.group_by.is_empty() {
                 let message = "'ORDER BY' is not allowed with 'GROUP BY'.";
-                return Err(QueryError::new("SC2103", message, order_span));
+                return Err(QueryError::located(message, order_span));
             }
         }
         if self.keyword("OFFSET") {
@@ -117,13 +98,16 @@ impl Parser<'_> {
             return Ok(Projection::Star);
         }
         if self.keyword("VALUE") {
-            return Ok(Projection::Value(Box::new(self.expression()?.expr)));
+            let value = self.expression()?.expr;
+            // The documentation allows a name for the value, which has no use.
+            self.alias()?;
+            return Ok(Projection::Value(Box::new(value)));
         }
         let mut items: Vec<Item> = Vec::new();
         let mut unnamed = 0;
         loop {
             let Parsed { expr, span, .. } = self.expression()?;
-            let given = if self.keyword("AS") { Some(self.name()?.0) } else { None };
+            let given = self.alias()?;
             let is_named = given.is_some();
             let name = given.or_else(|| own_name(&expr)).unwrap_or_else(|| {
                 unnamed += 1;
@@ -131,7 +115,7 @@ impl Parser<'_> {
             });
             if items.iter().any(|item| item.name == name) {
                 let message = format!("The SELECT list has two properties with the name '{name}'; name one with AS.");
-                return Err(QueryError::new("SC2042", message, span));
+                return Err(QueryError::located(message, span));
             }
             items.push(Item { expr, name, is_named });
             if !self.symbol(",") {
@@ -140,13 +124,19 @@ impl Parser<'_> {
         }
     }
 
+    /// A name after an expression or a source, with or without AS.
+    fn alias(&mut self) -> Result<Option<String>, QueryError> {
+        let has_alias = self.keyword("AS") || self.is_name(0);
+        if has_alias { Ok(Some(self.name()?.0)) } else { Ok(None) }
+    }
+
     fn from(&mut self) -> Result<Vec<Source>, QueryError> {
         self.expect_keyword("FROM")?;
         let mut sources = vec![self.source()?];
         while self.keyword("JOIN") {
             if sources.len() == MAX_SOURCES {
                 let message = format!("The FROM clause has more than {MAX_SOURCES} sources.");
-                return Err(QueryError::new("SC2020", message, self.span()));
+                return Err(QueryError::located(message, self.span()));
             }
             sources.push(self.source()?);
         }
@@ -161,13 +151,7 @@ impl Parser<'_> {
             return Ok(Source { alias: Some(alias), is_named: true, iterates: true, origin });
         }
         let origin = self.origin()?;
-        let given = if self.keyword("AS") {
-            Some(self.name()?.0)
-        } else if self.is_name(0) {
-            Some(self.name()?.0)
-        } else {
-            None
-        };
+        let given = self.alias()?;
         let is_named = given.is_some();
         let alias = given.or_else(|| match &origin {
             Origin::Path { name, steps, .. } => match steps.last() {

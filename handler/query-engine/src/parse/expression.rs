@@ -69,7 +69,7 @@ impl Parser<'_> {
     }
 
     fn any(&mut self) -> Result<Parsed, QueryError> {
-        self.connected("OR", Self::all, Expr::Or)
+        self.connected("OR", Self::all, |operands| Expr::Or { operands, index: None })
     }
 
     fn all(&mut self) -> Result<Parsed, QueryError> {
@@ -116,7 +116,7 @@ impl Parser<'_> {
                 let end = self.span();
                 self.expect_symbol("(")?;
                 let (list, depth) = self.within(")", Self::list)?;
-                (Expr::In { negated, needle: Box::new(left.expr), list }, depth, end)
+                (Expr::In { negated, needle: Box::new(left.expr), list, values: None }, depth, end)
             } else if is_like {
                 let pattern = self.binary(0)?;
                 let escape = if self.keyword("ESCAPE") { Some(self.escape()?) } else { None };
@@ -147,7 +147,7 @@ impl Parser<'_> {
                 self.position += 1;
                 Ok(character)
             }
-            _ => Err(QueryError::new("SC2070", "The ESCAPE of LIKE must be a text of one character.", span)),
+            _ => Err(QueryError::located("The ESCAPE of LIKE must be a text of one character.", span)),
         }
     }
 
@@ -241,8 +241,15 @@ impl Parser<'_> {
             } else if steps.is_empty() {
                 return Ok(primary);
             } else {
+                // The closing bracket of an index is the last token.
+                let span = span.to(self.last_span());
                 let expr = match primary.expr {
-                    Expr::Path(base, first) => Expr::Path(base, first.into_iter().chain(steps).collect()),
+                    Expr::Path(mut base, first) => {
+                        if let Base::Alias(alias) = &mut *base {
+                            alias.path = span;
+                        }
+                        Expr::Path(base, first.into_iter().chain(steps).collect())
+                    }
                     base => Expr::Path(Box::new(Base::Expr(base)), steps),
                 };
                 return Ok(Parsed { expr, depth: deeper(depth, span)?, shape: Shape::Other, span });
@@ -362,7 +369,7 @@ impl Parser<'_> {
             return Err(QueryError::not_supported("User-defined functions are not supported."));
         }
         let (name, span) = self.name()?;
-        let alias = Alias { name, span, hops: 0 };
+        let alias = Alias { name, span, path: span, hops: 0 };
         Ok(Parsed::leaf(Expr::Path(Box::new(Base::Alias(alias)), Vec::new()), span))
     }
 }

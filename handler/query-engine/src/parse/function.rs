@@ -7,6 +7,7 @@ use crate::syntax::{Aggregate, Expr, Function};
 
 /// The functions that need more than their arguments: the name, the fewest and the most arguments.
 const SPECIAL: &[(&str, usize, usize, Function)] = &[
+    ("AGO", 2, 2, Function::Ago),
     ("DOCUMENTID", 1, 1, Function::DocumentId),
     ("IIF", 3, 3, Function::Iif),
     ("GETCURRENTDATETIME", 0, 0, Function::CurrentDateTime),
@@ -15,6 +16,28 @@ const SPECIAL: &[(&str, usize, usize, Function)] = &[
     ("GETCURRENTTICKSSTATIC", 0, 0, Function::CurrentTicks),
     ("GETCURRENTTIMESTAMP", 0, 0, Function::CurrentTimestamp),
     ("GETCURRENTTIMESTAMPSTATIC", 0, 0, Function::CurrentTimestamp),
+    ("NOW", 0, 2, Function::Now),
+];
+
+/// Functions of the service that are not here: they need an index of words or vectors, or the documentation does not settle
+/// their results.
+const NOT_SUPPORTED: &[&str] = &[
+    "DATETIMEFORMAT",
+    "FULLTEXTCONTAINS",
+    "FULLTEXTCONTAINSALL",
+    "FULLTEXTCONTAINSANY",
+    "FULLTEXTSCORE",
+    "HASH",
+    "LASTSUBSTRINGAFTER",
+    "LASTSUBSTRINGBEFORE",
+    "REGEXEXTRACT",
+    "REGEXEXTRACTALL",
+    "REGEXREPLACE",
+    "REGEXREPLACEALL",
+    "RRF",
+    "SUBSTRINGAFTER",
+    "SUBSTRINGBEFORE",
+    "VECTORDISTANCE",
 ];
 
 impl Parser<'_> {
@@ -22,7 +45,7 @@ impl Parser<'_> {
         self.position += 2;
         let (arguments, depth) =
             self.within(")", |parser| if parser.next_is(0, ")") { Ok((Vec::new(), 0)) } else { parser.list() })?;
-        let end = self.tokens[self.position - 1].span;
+        let end = self.last_span();
         let span = start.to(end);
         let depth = deeper(depth, span)?;
         let written = name.to_owned();
@@ -39,6 +62,9 @@ impl Parser<'_> {
         let (function, min, max) = match (special, functions::find(name)) {
             (Some((_, min, max, function)), _) => (*function, *min, *max),
             (None, Some(builtin)) => (Function::Builtin(builtin), builtin.min, builtin.max),
+            (None, None) if NOT_SUPPORTED.contains(&upper.as_str()) => {
+                return Err(QueryError::not_supported(format!("The function {name} is not supported.")));
+            }
             (None, None) => {
                 let message = format!("'{name}' is not a recognized built-in function name.");
                 return Err(QueryError::new("SC2005", message, start));

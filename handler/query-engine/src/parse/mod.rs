@@ -98,6 +98,11 @@ impl<'a> Parser<'a> {
         self.current().span
     }
 
+    /// Where the token before is.
+    fn last_span(&self) -> Span {
+        self.tokens[self.position.min(self.tokens.len()).saturating_sub(1)].span
+    }
+
     fn advance(&mut self) -> Spanned {
         let current = self.current().clone();
         self.position += 1;

@@ -10,7 +10,7 @@ use std::ops::ControlFlow::Continue;
 
 use serde_json::Value;
 
-use super::{Page, PageRequest, bounds, text, wrong_resume};
+use super::page::{Page, PageRequest, bounds, text, wrong_resume};
 use crate::error::QueryError;
 use crate::evaluate::{Scope, Statement, compare_keys};
 use crate::resume::{Resume, ResumeFilter, document_number};

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use super::{Page, PageRequest, bounds, text, wrong_resume};
+use super::page::{Page, PageRequest, bounds, text, wrong_resume};
 use crate::error::QueryError;
 use crate::evaluate::{Scope, Statement};
 use crate::resume::Resume;

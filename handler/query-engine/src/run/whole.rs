@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use super::{Page, PageRequest, text, wrong_resume};
+use super::page::{Page, PageRequest, text, wrong_resume};
 use crate::error::QueryError;
 use crate::evaluate::Statement;
 use crate::resume::Resume;

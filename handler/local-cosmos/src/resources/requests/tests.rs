@@ -26,6 +26,11 @@ impl Data {
 impl ContainerData for Data {
     type Context = Log;
 
+    fn check(definition: &ContainerDefinition) -> Result<(), Refusal> {
+        let refused = definition.computed_properties.iter().find(|property| property.query.ends_with("FROM nothing"));
+        refused.map_or(Ok(()), |property| Err(Refusal::bad_request(format!("{} cannot be computed", property.name))))
+    }
+
     fn create(log: &Log, new: NewContainer) -> Self {
         let data = Self { ranges: Mutex::new(new.ranges), log: Arc::clone(log), name: new.definition.id.clone() };
         data.record(&format!("created with {:?}", new.throughput));
@@ -278,6 +283,19 @@ fn etags_decide_about_reads_and_writes() {
     assert_eq!(events, ["c1: created with Manual(400)", "c1: ttl Some(3600)", "c1: ttl Some(3600)"]);
     let token = replaced.session_token().expect("a session token");
     assert!(token.starts_with("4294967295:-1#"), "{token}");
+}
+
+#[test]
+fn a_definition_that_the_data_cannot_have_is_refused() {
+    let account = account();
+    account.created("/dbs", &[], r#"{"id":"db"}"#);
+    let body = r#"{"id":"c1","partitionKey":{"paths":["/pk"]},
+        "computedProperties":[{"name":"low","query":"SELECT VALUE 1 FROM nothing"}]}"#;
+    let refused = account.send("POST", "/dbs/db/colls", &[], body);
+    assert_eq!((refused.status, &json(&refused)["message"]), (400, &json!("low cannot be computed")));
+    let container = account.created("/dbs/db/colls", &[], CONTAINER);
+    assert_eq!(account.send("PUT", "/dbs/db/colls/c1", &[], body).status, 400);
+    assert_eq!(json(&account.get("/dbs/db/colls/c1")), container);
 }
 
 #[test]
