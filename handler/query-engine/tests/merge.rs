@@ -182,6 +182,26 @@ proptest! {
 }
 
 #[test]
+fn a_plan_names_what_a_client_must_merge() {
+    for (query, expected) in [
+        ("SELECT * FROM c WHERE c.a = 1", vec![]),
+        ("SELECT TOP 1 * FROM c ORDER BY c.a", vec!["OrderBy", "Top"]),
+        ("SELECT * FROM c ORDER BY c.a, c.b OFFSET 1 LIMIT 2", vec!["MultipleOrderBy", "OffsetAndLimit", "OrderBy"]),
+        ("SELECT VALUE COUNT(1) FROM c", vec!["Aggregate"]),
+        (
+            "SELECT COUNTIF(c.a), SUM(c.b) FROM c",
+            vec!["Aggregate", "CountIf", "MultipleAggregates", "NonValueAggregate"],
+        ),
+        ("SELECT c.a, COUNT(1) AS n FROM c GROUP BY c.a", vec!["Aggregate", "GroupBy"]),
+        ("SELECT DISTINCT c.a FROM c", vec!["Distinct"]),
+        ("SELECT COUNT(1) AS n FROM (SELECT DISTINCT c.a FROM c)", vec!["DCount", "Distinct"]),
+        ("SELECT VALUE MAKESET(c.a) FROM c", vec!["Aggregate", "ListAndSetAggregate"]),
+    ] {
+        assert_eq!(Query::parse(query, &[]).expect(query).plan().expect("a plan").features(), expected, "{query}");
+    }
+}
+
+#[test]
 fn what_ranges_cannot_compute_has_no_plan() {
     for query in [
         "SELECT c.name, ABS(AVG(c.age)) AS a FROM c GROUP BY c.name",
