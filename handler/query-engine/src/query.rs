@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
+use crate::computed::ComputedProperty;
 use crate::constraints::{self, Condition, KeyFilter};
 use crate::error::QueryError;
 use crate::names::resolve;
 use crate::parse::{parse, parse_condition};
 use crate::paths::{self, PropertyPath};
 use crate::plan::{self, Plan};
+use crate::prefilter::Prefilter;
 use crate::prepare::prepare;
 use crate::run::{self, Document, Page, PageRequest};
 use crate::syntax::Select;
@@ -73,6 +75,12 @@ impl Query {
     #[must_use]
     pub fn conditions(&self) -> Vec<Condition> {
         constraints::conditions(&self.select)
+    }
+
+    /// A look at the text of a document that tells whether it is worth parsing.
+    #[must_use]
+    pub fn prefilter(&self, computed: &[ComputedProperty]) -> Prefilter {
+        Prefilter::new(&self.select, computed)
     }
 
     /// The paths of all filters, sorted and each once.
