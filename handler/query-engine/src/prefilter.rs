@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
+use crate::children::{Child, visit};
 use crate::computed::ComputedProperty;
 use crate::constraints::{Condition, Values, conditions};
 use crate::print::quoted;
-use crate::syntax::Select;
+use crate::syntax::{Base, Expr, Origin, Projection, Select, Source};
 
 /// Texts that the JSON of each document in a result contains.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +27,37 @@ impl Prefilter {
     pub fn allows(&self, json: &str) -> bool {
         self.texts.iter().all(|text| json.contains(text.as_str()))
     }
+}
+
+/// Whether the rows depend on what is in the documents.
+pub(crate) fn reads_values(select: &Select) -> bool {
+    let [Source { iterates: false, origin: Origin::Path { steps, .. }, .. }] = select.sources.as_slice() else {
+        return !select.sources.is_empty();
+    };
+    let mut exprs: Vec<&Expr> = select.filter.iter().chain(&select.group_by).collect();
+    exprs.extend(select.order_by.iter().map(|item| &item.expr));
+    match &select.projection {
+        Projection::Star => return true,
+        Projection::Value(expr) => exprs.push(expr),
+        Projection::Items(items) => exprs.extend(items.iter().map(|item| &item.expr)),
+    }
+    !steps.is_empty() || exprs.into_iter().any(refers)
+}
+
+/// Whether an expression refers to a source, or can do so in a subquery.
+fn refers(expr: &Expr) -> bool {
+    if matches!(expr, Expr::Path(base, _) if matches!(**base, Base::Alias(_))) {
+        return true;
+    }
+    let mut found = false;
+    visit(expr, &mut |child| {
+        found = found
+            || match child {
+                Child::Expr(child) => refers(child),
+                Child::Query(_) => true,
+            };
+    });
+    found
 }
 
 /// The property, with its value if that can be written in one way only.

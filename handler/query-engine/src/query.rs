@@ -9,7 +9,7 @@ use crate::names::resolve;
 use crate::parse::{parse, parse_condition};
 use crate::paths::{self, PropertyPath};
 use crate::plan::{self, Plan};
-use crate::prefilter::Prefilter;
+use crate::prefilter::{self, Prefilter};
 use crate::prepare::prepare;
 use crate::run::{self, Document, Page, PageRequest};
 use crate::syntax::Select;
@@ -81,6 +81,13 @@ impl Query {
     #[must_use]
     pub fn prefilter(&self, computed: &[ComputedProperty]) -> Prefilter {
         Prefilter::new(&self.select, computed)
+    }
+
+    /// Whether the rows depend on what is in the documents. If not, as in `SELECT VALUE COUNT(1) FROM c`, only their number counts, and they
+    /// can be provided with null for a value.
+    #[must_use]
+    pub fn reads_values(&self) -> bool {
+        prefilter::reads_values(&self.select)
     }
 
     /// The paths of all filters, sorted and each once.

@@ -172,6 +172,29 @@ fn the_text_of_a_document_shows_that_it_cannot_be_in_the_result() {
 }
 
 #[test]
+fn a_count_of_all_documents_does_not_read_them() {
+    for query in
+        ["SELECT VALUE COUNT(1) FROM c", "SELECT 1 FROM c", "SELECT {n: COUNT(1)} AS x FROM c WHERE true", "SELECT 1"]
+    {
+        assert!(!parse(query).reads_values(), "{query}");
+    }
+    for query in [
+        "SELECT * FROM c",
+        "SELECT VALUE COUNT(c.n) FROM c",
+        "SELECT VALUE COUNT(c) FROM c",
+        "SELECT VALUE COUNT(1) FROM c WHERE c.n = 1",
+        "SELECT VALUE COUNT(1) FROM c.list",
+        "SELECT VALUE COUNT(1) FROM t IN c.list",
+        "SELECT VALUE COUNT(1) FROM c JOIN t IN c.list",
+        "SELECT 1 FROM c ORDER BY c.n",
+        "SELECT COUNT(1) AS n FROM c GROUP BY c.n",
+        "SELECT EXISTS(SELECT VALUE t FROM t IN c.list) AS e FROM c",
+    ] {
+        assert!(parse(query).reads_values(), "{query}");
+    }
+}
+
+#[test]
 fn conditions_that_and_connects_are_listed() {
     let conditions = |filter: &str| -> Vec<(String, Values)> {
         let query = parse(&format!("SELECT c.id FROM c JOIN t IN c.tags WHERE {filter}"));
