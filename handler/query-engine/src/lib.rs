@@ -57,6 +57,7 @@ mod resume;
 mod run;
 mod syntax;
 mod value;
+mod vector;
 
 pub use computed::ComputedProperty;
 pub use constraints::{Condition, KeyFilter, Values};

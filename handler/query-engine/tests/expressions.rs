@@ -175,6 +175,22 @@ fn texts_are_joined_and_matched() {
 }
 
 #[test]
+fn vectors_are_compared() {
+    check(&[
+        ("VectorDistance([1, 0], [1, 0])", json!(1)),
+        ("VectorDistance([1, 0], [0, 2])", json!(0)),
+        ("VectorDistance([3, 4], [-3, -4], true)", json!(-1)),
+        ("VectorDistance([1, 2], [3, 4], false, {distanceFunction: 'dotproduct'})", json!(11)),
+        ("VectorDistance([1, 2], [4, 6], false, {'distanceFunction': 'euclidean', 'dataType': 'float32'})", json!(5)),
+        ("VectorDistance([1], [1, 2])", json!("undefined")),
+        ("VectorDistance([[1]], [1])", json!("undefined")),
+        ("VectorDistance([0], [1])", json!("undefined")),
+        ("VectorDistance(undefined, [1])", json!("undefined")),
+        ("VectorDistance([1], [1], true, {distanceFunction: 'other'})", json!("undefined")),
+    ]);
+}
+
+#[test]
 fn paths_go_into_values() {
     check(&[
         ("{a: [1, {b: 2}]}.a[1].b", json!(2)),

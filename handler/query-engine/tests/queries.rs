@@ -362,6 +362,27 @@ fn too_many_combinations_are_refused() {
 }
 
 #[test]
+fn the_most_similar_vectors_come_first() {
+    let documents = documents(&[
+        json!({"id": "far", "v": [0, 1]}),
+        json!({"id": "near", "v": [1, 0]}),
+        json!({"id": "between", "v": [1, 1]}),
+    ]);
+    for (distance, expected) in [
+        ("VectorDistance(c.v, [1, 0])", vec!["near", "between", "far"]),
+        ("VectorDistance(c.v, [1, 0], true, {distanceFunction: 'dotproduct'}) ASC", vec!["far", "near", "between"]),
+        ("VectorDistance(c.v, [1, 0], true, {distanceFunction: 'euclidean'})", vec!["near", "between", "far"]),
+        ("VectorDistance(c.v, [1, 0], true, {distanceFunction: 'Euclidean'}) DESC", vec!["far", "between", "near"]),
+    ] {
+        assert_eq!(
+            rows(&format!("SELECT TOP 3 VALUE c.id FROM c ORDER BY {distance}"), &documents),
+            expected,
+            "{distance}"
+        );
+    }
+}
+
+#[test]
 fn documentid_is_the_number_of_the_document() {
     check(&[("SELECT VALUE DOCUMENTID(c) FROM c WHERE c.id = '3'", json!([3]))]);
 }
