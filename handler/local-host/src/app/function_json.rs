@@ -65,6 +65,8 @@ pub(crate) struct TimerTrigger {
     pub name: String,
     pub schedule: Schedule,
     pub run_on_startup: bool,
+    /// Whether the function receives the status of the schedule.
+    pub use_monitor: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +190,7 @@ impl TimerTrigger {
             name: binding.required_string("name")?,
             schedule: schedule.ok_or_else(|| binding.invalid("schedule", schedule::SYNTAX))?,
             run_on_startup: binding.boolean("runOnStartup")?.unwrap_or(false),
+            use_monitor: binding.boolean("useMonitor")?.unwrap_or(true),
         })
     }
 }

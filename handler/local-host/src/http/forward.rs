@@ -62,7 +62,7 @@ impl Forwarder {
     ) -> Result<reqwest::Response, Box<dyn std::error::Error>> {
         let method = Method::from_bytes(request.method().as_str().as_bytes())?;
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        let url = format!("{}{path}", self.handler.url());
+        let url = format!("http://{}{path}", self.handler.address());
         let headers = headers::to_handler(request, &Uuid::new_v4().to_string());
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
