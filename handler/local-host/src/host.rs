@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use changefeed_processor::Change;
@@ -16,14 +15,11 @@ use crate::cosmos_deliverer::CosmosDeliverer;
 use crate::cosmos_listener::CosmosListener;
 use crate::error::{HostError, HostFailure};
 use crate::handler::{Handler, HandlerCommand, HandlerSettings, OutputReader};
-use crate::http::{Gateway, HostKeys, HttpServer, Routes};
+use crate::http::{Envelope, Gateway, HostKeys, HttpServer, Routes};
 use crate::invocation::{Deliverer, Delivery, Invoker};
 use crate::newtonsoft::TimeZone;
 use crate::options::HostOptions;
 use crate::timer::Timer;
-
-/// The longest silence on a proxied connection.
-const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// Starts hosts.
 #[derive(Debug)]
@@ -85,17 +81,14 @@ impl Host {
 
         let timeout = options.function_timeout.or(app.host.function_timeout);
         let keys = options.require_keys.then(HostKeys::random);
-        let proxy_client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .read_timeout(ACTIVITY_TIMEOUT)
-            .build()?;
-        let gateway = Gateway::new(routes, keys.clone(), handler.clone(), proxy_client, timeout, &settings);
+        let invoker = Arc::new(Invoker::new(handler.clone(), options.framing, timeout));
+        let as_json = || Envelope { invoker: Arc::clone(&invoker), zone: options.time_zone };
+        let envelope = (!app.host.proxies_http).then(as_json);
+        let gateway = Gateway::new(routes, keys.clone(), handler.clone(), timeout, &settings, envelope);
         let server =
             HttpServer::start(listener, gateway).map_err(|source| HostError::Listen { port: options.port, source })?;
 
         let route_prefix = app.host.route_prefix.clone();
-        let invoker = Arc::new(Invoker::new(handler.clone(), options.framing, timeout));
         let (deliverers, listeners, timers) = start_triggers(app, &invoker, &stop_triggers, options.time_zone);
         let dropped = CancellationToken::new();
         tokio::spawn(shut_down_on_failure_or_drop(

@@ -107,6 +107,11 @@ impl Handler {
         }
     }
 
+    /// The connections to the handler, for requests of clients.
+    pub(crate) fn client(&self) -> &WireClient {
+        &self.0.client
+    }
+
     /// Restarts the process, without counting an error.
     pub(crate) fn restart(&self) {
         self.0.state.send_if_modified(|state| {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::body::{RetryContext, TriggerData, body};
 use super::invocation_error::InvocationError;
 use super::invoker::Invoker;
+use super::response::InvocationResult;
 use crate::app::{Delays, RetryPolicy};
 
 /// The result of a delivery.
@@ -79,4 +80,19 @@ async fn pause_before_retry(function: &str, retry: u32, delays: &mut Delays) {
     let delay = delays.next();
     log::info!("retrying function {function} in {delay:?} (retry {retry})");
     tokio::time::sleep(delay).await;
+}
+
+/// Runs a function once, and returns what it returns.
+pub(crate) async fn invoke(
+    invoker: &Invoker,
+    function: &str,
+    binding: &str,
+    data: &TriggerData,
+) -> Result<InvocationResult, InvocationError> {
+    let id = Uuid::new_v4();
+    let result = invoker.invoke(function, id, &body(function, id, binding, data, None)).await;
+    if let Err(error) = &result {
+        log::error!("function {function} failed (invocation {id}): {error}");
+    }
+    result
 }

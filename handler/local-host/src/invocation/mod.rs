@@ -11,8 +11,9 @@ mod response;
 
 pub(crate) use batch::batch;
 pub(crate) use body::TriggerData;
-pub(crate) use delivery::Deliverer;
 pub use delivery::Delivery;
+pub(crate) use delivery::{Deliverer, invoke};
 pub use invalid_response::{InvalidResponse, Position, Problem};
 pub use invocation_error::InvocationError;
 pub(crate) use invoker::Invoker;
+pub(crate) use response::InvocationResult;

@@ -26,8 +26,8 @@ pub(super) enum Outcome {
 /// What a function that succeeded returns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct InvocationResult {
-    /// By name of the binding.
-    pub outputs: Map<String, Value>,
+    /// By name of the binding; `None` if there is no such member.
+    pub outputs: Option<Map<String, Value>>,
     pub return_value: Value,
     pub logs: Vec<String>,
 }
@@ -77,8 +77,8 @@ fn read(content_type: Option<&str>, text: &str) -> Result<Outcome, Problem> {
         members.get(name).copied().or_else(ignoring_case).filter(|value| value.get() != "null")
     };
     let outputs = match member("Outputs") {
-        None => Map::new(),
-        Some(outputs) if outputs.get().starts_with('{') => parsed(outputs)?,
+        None => None,
+        Some(outputs) if outputs.get().starts_with('{') => Some(parsed(outputs)?),
         Some(other) => return Err(unexpected(other, OUTPUTS_TYPE, "Outputs", text)),
     };
     let logs = match member("Logs") {
@@ -188,7 +188,8 @@ mod tests {
             panic!("no success")
         };
         assert_eq!(result.logs, ["a", "1", "[null]"]);
-        assert_eq!((&result.outputs["x"], result.return_value.to_string().as_str()), (&Value::from(1), "[2]"));
+        let outputs = result.outputs.expect("outputs");
+        assert_eq!((&outputs["x"], result.return_value.to_string().as_str()), (&Value::from(1), "[2]"));
     }
 
     #[test]

@@ -41,13 +41,8 @@ impl WireClient {
     }
 
     async fn send_once(&self, request: &WireRequest<'_>) -> Result<WireResponse, WireError> {
-        let mut stream = match self.idle_connection() {
-            Some(stream) => stream,
-            None => TcpStream::connect(self.address).await.map_err(WireError::Connect)?,
-        };
-        // Fails only for a connection that is broken, which shows below.
-        drop(stream.set_nodelay(true));
-        let bytes = request.to_bytes(&self.address.to_string());
+        let mut stream = self.connection().await?;
+        let bytes = request.to_bytes(&self.host());
         let (read_half, mut write_half) = stream.split();
         let mut reader = BufReader::new(read_half);
         let mut is_written = false;
@@ -67,9 +62,30 @@ impl WireClient {
         }?;
         let is_clean = reader.buffer().is_empty();
         if response.reusable && is_written && is_clean {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+            self.release(stream);
         }
         Ok(response)
+    }
+
+    /// The value of the header `Host`.
+    pub(super) fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// A connection for one request.
+    pub(super) async fn connection(&self) -> Result<TcpStream, WireError> {
+        if let Some(stream) = self.idle_connection() {
+            return Ok(stream);
+        }
+        let stream = TcpStream::connect(self.address).await.map_err(WireError::Connect)?;
+        // Fails only for a connection that is broken, which shows when it is used.
+        drop(stream.set_nodelay(true));
+        Ok(stream)
+    }
+
+    /// Lets a connection serve the next request.
+    pub(super) fn release(&self, stream: TcpStream) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
     }
 
     /// A connection that the handler has not closed meanwhile.

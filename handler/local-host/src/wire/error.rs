@@ -10,6 +10,8 @@ pub(crate) enum WireError {
     /// The connection was closed before the response was complete.
     #[error("the response ended prematurely")]
     Ended,
+    #[error("nothing arrived for {0:?}")]
+    Silent(std::time::Duration),
     #[error("received an invalid response: {0}")]
     Malformed(&'static str),
 }

@@ -7,8 +7,10 @@ mod client;
 mod error;
 mod request;
 mod response;
+mod streaming;
 
 pub(crate) use client::WireClient;
 pub(crate) use error::WireError;
 pub(crate) use request::{WireBody, WireRequest};
 pub(crate) use response::WireResponse;
+pub(crate) use streaming::{Content, StreamedRequest, StreamedResponse};

@@ -29,21 +29,50 @@ impl WireResponse {
     }
 }
 
-/// Reads the response to a request that is not HEAD. Interim responses are skipped.
-pub(super) async fn read(connection: &mut (impl AsyncBufRead + Unpin)) -> Result<WireResponse, WireError> {
-    loop {
-        let head = read_head(connection).await?;
-        if !INTERIM.contains(&head.status) {
-            return read_body(head, connection).await;
-        }
+/// Status and headers.
+pub(super) struct Head {
+    pub status: u16,
+    pub reason: String,
+    pub headers: Vec<(String, String)>,
+    is_http_1_1: bool,
+}
+
+impl Head {
+    pub(super) fn is_chunked(&self) -> bool {
+        self.has("Transfer-Encoding", "chunked")
+    }
+
+    /// Whether the connection can serve another request after the body.
+    pub(super) fn stays_open(&self) -> bool {
+        self.is_http_1_1 && !self.has("Connection", "close")
+    }
+
+    /// In bytes.
+    pub(super) fn content_length(&self) -> Result<Option<u64>, WireError> {
+        let length = header(&self.headers, "Content-Length").map(str::parse);
+        length.transpose().map_err(|_| WireError::Malformed("its Content-Length is not a number"))
+    }
+
+    fn has(&self, name: &str, token: &str) -> bool {
+        let value = header(&self.headers, name).unwrap_or_default();
+        value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token))
     }
 }
 
-struct Head {
-    status: u16,
-    reason: String,
-    headers: Vec<(String, String)>,
-    is_http_1_1: bool,
+/// Reads the response to a request that is not HEAD. Interim responses are skipped.
+pub(super) async fn read(connection: &mut (impl AsyncBufRead + Unpin)) -> Result<WireResponse, WireError> {
+    let head = read_final_head(connection).await?;
+    read_body(head, connection).await
+}
+
+/// Skips interim responses.
+pub(super) async fn read_final_head(connection: &mut (impl AsyncBufRead + Unpin)) -> Result<Head, WireError> {
+    loop {
+        let head = read_head(connection).await?;
+        if !INTERIM.contains(&head.status) {
+            return Ok(head);
+        }
+    }
 }
 
 async fn read_head(connection: &mut (impl AsyncBufRead + Unpin)) -> Result<Head, WireError> {
@@ -67,45 +96,53 @@ async fn read_head(connection: &mut (impl AsyncBufRead + Unpin)) -> Result<Head,
 }
 
 async fn read_body(head: Head, connection: &mut (impl AsyncBufRead + Unpin)) -> Result<WireResponse, WireError> {
-    let Head { status, reason, headers, is_http_1_1 } = head;
-    let is_in = |name, token: &str| {
-        header(&headers, name).is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
-    };
-    let stays_open = is_http_1_1 && !is_in("Connection", "close");
-    let length = header(&headers, "Content-Length").map(|length| length.parse::<u64>());
+    let mut reusable = head.stays_open();
     let mut body = Vec::new();
-    let reusable = if matches!(status, 204 | 304) {
-        stays_open
-    } else if is_in("Transfer-Encoding", "chunked") {
+    if matches!(head.status, 204 | 304) {
+        // Has no body, whatever its headers are.
+    } else if head.is_chunked() {
         read_chunks(connection, &mut body).await?;
-        stays_open
-    } else if let Some(length) = length {
-        let length = length.map_err(|_| WireError::Malformed("its Content-Length is not a number"))?;
+    } else if let Some(length) = head.content_length()? {
         read_exactly(connection, length, &mut body).await?;
-        stays_open
     } else {
+        reusable = false;
         connection.take(MOST_BODY_BYTES + 1).read_to_end(&mut body).await?;
         reject_long(body.len() as u64)?;
-        false
-    };
+    }
+    let Head { status, reason, headers, .. } = head;
     Ok(WireResponse { status, reason, headers, body, reusable })
 }
 
 async fn read_chunks(connection: &mut (impl AsyncBufRead + Unpin), body: &mut Vec<u8>) -> Result<(), WireError> {
     loop {
-        let line = read_line(&mut connection.take(MOST_HEAD_BYTES)).await?;
-        let size = line.split(';').next().unwrap_or_default().trim();
-        let size =
-            u64::from_str_radix(size, 16).map_err(|_| WireError::Malformed("the size of a chunk is no number"))?;
+        let size = read_chunk_size(connection).await?;
         if size == 0 {
-            let mut trailers = connection.take(MOST_HEAD_BYTES);
-            while !read_line(&mut trailers).await?.is_empty() {}
-            return Ok(());
+            return read_trailers(connection).await;
         }
         reject_long((body.len() as u64).saturating_add(size))?;
         read_exactly(connection, size, body).await?;
-        read_line(&mut connection.take(2)).await?;
+        read_line_end(connection).await?;
     }
+}
+
+/// 0 for the last chunk.
+pub(super) async fn read_chunk_size(connection: &mut (impl AsyncBufRead + Unpin)) -> Result<u64, WireError> {
+    let line = read_line(&mut connection.take(MOST_HEAD_BYTES)).await?;
+    let size = line.split(';').next().unwrap_or_default().trim();
+    u64::from_str_radix(size, 16).map_err(|_| WireError::Malformed("the size of a chunk is not a number"))
+}
+
+/// Reads what follows the last chunk.
+pub(super) async fn read_trailers(connection: &mut (impl AsyncBufRead + Unpin)) -> Result<(), WireError> {
+    let mut connection = connection.take(MOST_HEAD_BYTES);
+    while !read_line(&mut connection).await?.is_empty() {}
+    Ok(())
+}
+
+/// Reads the end of a chunk.
+pub(super) async fn read_line_end(connection: &mut (impl AsyncBufRead + Unpin)) -> Result<(), WireError> {
+    let end = read_line(&mut connection.take(2)).await?;
+    if end.is_empty() { Ok(()) } else { Err(WireError::Malformed("a chunk is longer than its size")) }
 }
 
 async fn read_exactly(

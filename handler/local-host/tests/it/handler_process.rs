@@ -144,7 +144,7 @@ async fn a_handler_that_ends_with_code_0_is_not_restarted_and_invocations_fail()
     })
     .await;
     let delivery = host.running.deliver("OnChange", &[]).await;
-    assert!(matches!(delivery, Ok(Delivery::Skipped(InvocationError::Transport(_)))), "{delivery:?}");
+    assert!(matches!(delivery, Ok(Delivery::Skipped(InvocationError::Refused { .. }))), "{delivery:?}");
 }
 
 #[tokio::test]

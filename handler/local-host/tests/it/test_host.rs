@@ -242,6 +242,13 @@ impl Call {
         body
     }
 
+    /// Reads the body, so that another request can follow.
+    pub async fn body_unless_read(&mut self) {
+        if !self.body_is_read {
+            self.body().await;
+        }
+    }
+
     /// The next chunk of a chunked body.
     pub async fn chunk(&mut self) -> Option<Vec<u8>> {
         let size = line(&mut self.connection).await.expect("a chunk's size");
@@ -263,9 +270,7 @@ impl Call {
     }
 
     pub async fn answer(mut self, status: &str, headers: &[&str], body: &str) {
-        if !self.body_is_read {
-            self.body().await;
-        }
+        self.body_unless_read().await;
         let length = format!("Content-Length: {}", body.len());
         let headers = [headers, &[&length]].concat();
         self.head(status, &headers).await;
