@@ -19,6 +19,7 @@ mod filters;
 mod function_keys;
 mod functions_app;
 mod help_snapshots;
+mod host_recordings;
 mod identity;
 mod identity_through_host;
 mod invalid_requests;
