@@ -277,7 +277,7 @@ fn etags_decide_about_reads_and_writes() {
     assert_eq!(account.send("DELETE", "/dbs/db", &[("if-match", &etag)], "").status, 412);
     let events = account.events();
     assert_eq!(events, ["c1: created", "c1: ttl Some(3600)", "c1: ttl Some(3600)"]);
-    let token = replaced.session_token().expect("a session token");
+    let token = replaced.header(header::SESSION_TOKEN).expect("a session token");
     assert!(token.starts_with("4294967295:-1#"), "{token}");
 }
 
