@@ -89,3 +89,19 @@ async fn all_versions_have_a_time_and_one_of_three_types() {
     assert_eq!(types, ["create", "replace", "delete"], "{documents:?}");
     assert!(documents.iter().all(|change| change["metadata"]["crts"].is_u64()), "{documents:?}");
 }
+
+/// Diagnostics of the SDK show it. It is the client's, if the client sent one.
+#[tokio::test]
+async fn every_answer_of_the_change_feed_names_its_activity() {
+    let scene = Scene::with_items().await;
+    let activity = ("x-ms-activity-id", "5f1f2f4e-5d0c-4b8e-9a53-0c6f2f0a7b11");
+    for range in scene.ranges().await {
+        let first = scene.get(DOCS, &[LATEST, (RANGE, &range), activity]).await;
+        let etag = first.header("etag").expect("an etag").to_owned();
+        let last = scene.get(DOCS, &[LATEST, (RANGE, &range), ("if-none-match", &etag)]).await;
+        assert_eq!(last.status, 304, "{}", last.summary());
+        for answer in [&first, &last] {
+            assert!(answer.header("x-ms-activity-id").is_some_and(|id| id.len() == 36), "{:?}", answer.headers);
+        }
+    }
+}

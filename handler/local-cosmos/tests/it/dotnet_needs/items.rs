@@ -1,6 +1,7 @@
 //! What the SDK needs of writes, sessions and batches.
 
 use hybrid_row::{Operation, OperationKind, decode_results, encode_operations};
+use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
 use super::{CONTAINER, DOCS, P1, Scene, UPSERT};
@@ -112,4 +113,17 @@ async fn a_batch_in_hybrid_row_has_a_result_for_each_operation_and_207_if_one_fa
         let results = decode_results(&answer.body).unwrap_or_else(|error| panic!("{ids:?}: {error}"));
         assert_eq!(results.iter().map(|result| result.status).collect::<Vec<_>>(), statuses, "{ids:?}");
     }
+}
+
+/// The SDK waits for as long as the header says; without it, for no time at all.
+#[tokio::test]
+async fn a_request_that_is_throttled_says_when_to_send_it_again() {
+    let scene = Scene::start().await;
+    scene.upsert(&json!({"id": "a", "pk": "p1"})).await;
+    let effect = Effect::Status { status: 429, substatus: 3200 };
+    scene.endpoint.inject(Fault { container: None, kind: RequestKind::Read, times: 1, effect });
+    let answer = scene.get(&format!("{DOCS}/a"), &[P1]).await;
+    assert_eq!((answer.status, answer.substatus()), (429, 3200), "{}", answer.summary());
+    let wait = answer.header("x-ms-retry-after-ms").and_then(|text| text.parse::<u64>().ok());
+    assert!(wait.is_some(), "{:?}", answer.headers);
 }

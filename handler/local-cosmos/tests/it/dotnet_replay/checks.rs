@@ -71,6 +71,11 @@ const CHECKS: &[(&str, Check)] = &[
     }),
 ];
 
+/// Whether there is a check for a need in these words.
+pub fn is_known(need: &str) -> bool {
+    CHECKS.iter().any(|(text, _)| *text == need)
+}
+
 /// Checks a need. A need in unknown words is an error, so that none is skipped.
 pub fn check(need: &str, seen: &Seen<'_>) -> Result<(), String> {
     match CHECKS.iter().find(|(text, _)| *text == need) {

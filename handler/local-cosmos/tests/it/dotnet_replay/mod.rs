@@ -47,3 +47,21 @@ async fn the_change_feed_processor() {
 async fn sessions_and_recreated_containers() {
     replay("session-and-recreate.jsonl").await;
 }
+
+#[test]
+fn every_need_in_the_recordings_has_a_check() {
+    const OF_BATCHES: &str = "body: HybridRow, first byte 81 hex, one result for each operation in the same order";
+    for file in [
+        "account-and-containers.jsonl",
+        "batch.jsonl",
+        "feed-ranges-and-change-feed.jsonl",
+        "items.jsonl",
+        "processor.jsonl",
+        "queries.jsonl",
+        "session-and-recreate.jsonl",
+    ] {
+        for need in recording::corrected_lines(file).iter().flat_map(|line| &line.must_have) {
+            assert!(checks::is_known(need) || (file == "batch.jsonl" && need == OF_BATCHES), "{file}: {need}");
+        }
+    }
+}

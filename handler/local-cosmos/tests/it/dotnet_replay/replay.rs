@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use super::checks::{self, Seen};
 use super::client_state::{ClientState, ranges_of};
 use super::recording::{Line, corrected_lines};
@@ -97,7 +99,33 @@ impl Replay {
                 Err(unknown) => unsent.push(unknown),
             }
         }
+        let plan = came.first().filter(|(_, answer)| line.kind == "plan" && answer.status == 200).cloned();
         self.judge(index, &container, came, unsent).await;
+        if let Some((request, answer)) = plan {
+            self.execute(index, &container, &request, &answer).await;
+        }
+    }
+
+    /// Sends the text of a plan to each range, as the SDK does next. Most recordings of LINQ queries end with the plan.
+    async fn execute(&mut self, index: usize, container: &str, request: &Request, plan: &Answer) {
+        let mut body: Value = serde_json::from_str(&request.body).unwrap_or_default();
+        let rewritten = plan.json()["queryInfo"]["rewrittenQuery"].as_str().unwrap_or_default().to_owned();
+        if !rewritten.is_empty() {
+            body["query"] = rewritten.replace("{documentdb-formattableorderbyquery-filter}", "true").into();
+        }
+        self.know_ranges(container).await;
+        for range in self.state.ranges(container).unwrap_or_default().to_vec() {
+            let mut page = Request { body: body.to_string(), ..request.clone() };
+            page.headers.retain(|(name, _)| !name.starts_with("x-ms-cosmos-is-query-plan") && !name.ends_with("-epk"));
+            page.set_header(RANGE, &range.id);
+            page.set_header("x-ms-documentdb-isquery", "True");
+            page.set_header("x-ms-documentdb-query-enablecrosspartition", "True");
+            let answer = self.stage.wire.send(&page.method, &page.path, &page.headers, page.body.as_bytes()).await;
+            if answer.status != 200 || !answer.json()["Documents"].is_array() {
+                let query = format!("{} of the plan", body["query"]);
+                self.report(index, &query, "200/0 with Documents", &answer.summary());
+            }
+        }
     }
 
     /// The resource ids that a line needs, as far as the client does not know them already.

@@ -135,6 +135,10 @@ impl Stage {
             partition_key["version"] = json!(2);
         }
         let mut definition = json!({"id": container.id, "partitionKey": partition_key});
+        if container.id == "q" {
+            let composite = json!([{"path": "/cat", "order": "ascending"}, {"path": "/n", "order": "descending"}]);
+            definition["indexingPolicy"] = json!({"indexingMode": "consistent", "includedPaths": [{"path": "/*"}], "compositeIndexes": [composite]});
+        }
         if container.full_fidelity {
             definition["changeFeedPolicy"] = json!({"retentionDuration": 10});
         }

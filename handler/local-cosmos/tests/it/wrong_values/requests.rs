@@ -32,7 +32,7 @@ async fn continuations_are_headers_in_ascii_whatever_the_values_are() {
     }
     for query in ["SELECT VALUE c.id FROM c", "SELECT VALUE c.id FROM c ORDER BY c.name"] {
         let mut ids = Vec::new();
-        let mut continuation = None;
+        let mut continuation: Option<String> = None;
         for page in 0.. {
             assert!(page < 10, "{query} has no last page");
             let mut request =
