@@ -8,6 +8,8 @@ mod container_data;
 mod container_policies;
 mod definition;
 mod directory;
+#[cfg(test)]
+mod fake_account;
 mod hash_space;
 mod indexing_policy;
 mod kinds;

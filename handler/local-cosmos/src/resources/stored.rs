@@ -124,3 +124,93 @@ fn stored_container<D: ContainerData>(container: &Container<D>) -> StoredContain
         ranges: container.data.ranges(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::resources::ContainerPath;
+    use crate::resources::fake_account::{Account, CONTAINER, Data, Log, account, json, text};
+    use serde_json::json;
+
+    #[test]
+    fn a_directory_is_stored_and_restored() {
+        let account = account();
+        account.created("/dbs", &[("x-ms-offer-throughput", "500")], r#"{"id":"db"}"#);
+        account.created("/dbs", &[], r#"{"id":"gone"}"#);
+        account.created("/dbs/db/colls", &[], CONTAINER);
+        let autoscale = ("x-ms-cosmos-offer-autopilot-settings", r#"{"maxThroughput":20000}"#);
+        let hierarchical =
+            r#"{"id":"c2","defaultTtl":5,"partitionKey":{"paths":["/t","/u"],"kind":"MultiHash","version":2}}"#;
+        account.created("/dbs/db/colls", &[autoscale], hierarchical);
+        account.send("DELETE", "/dbs/gone", &[], "");
+        let found = account.directory.container(&ContainerPath { database: "db".into(), container: "c2".into() });
+        found.expect("a container").data.ranges.lock().expect("a lock").split(0, None, 7).expect("a split");
+        let stored = account.directory.to_json().expect("JSON");
+
+        let log = Log::default();
+        let restored =
+            Directory::<Data>::new(Arc::clone(&log), || 1_800_000_000).restored(stored.clone()).expect("restored");
+        let restored = Account { directory: restored, log };
+        assert_eq!(restored.directory.to_json().expect("JSON"), stored);
+        assert_eq!(restored.directory.changes(), account.directory.changes());
+        let created = ["c1: created", "c2: created"];
+        assert_eq!(restored.events(), created);
+        for path in ["/dbs", "/dbs/db", "/dbs/db/colls", "/dbs/db/colls/c2", "/dbs/db/colls/c2/pkranges", "/offers"] {
+            assert_eq!(json(&restored.get(path)), json(&account.get(path)), "{path}");
+        }
+        for account in [&account, &restored] {
+            let next = account.created("/dbs", &[], r#"{"id":"next"}"#);
+            assert_eq!(next["_rid"], json!(DatabaseRid::new(3).to_string()));
+        }
+        let names: Vec<String> =
+            restored.directory.containers().iter().map(|(_, found)| found.definition().id.clone()).collect();
+        assert_eq!(names, ["c1", "c2"]);
+        Directory::<Data>::new(Log::default(), || 0).restored(json!({"changes": 1})).expect_err("refused");
+    }
+
+    #[test]
+    fn every_change_is_stored_before_it_is_answered() {
+        let log = Log::default();
+        let newest = Arc::new(Mutex::new(Value::Null));
+        let (stores, stored) = (Arc::clone(&log), Arc::clone(&newest));
+        let directory = Directory::new(Arc::clone(&log), || 7).with_storage(move |json| {
+            *stored.lock().expect("a lock") = json.clone();
+            stores.lock().expect("a lock").push("stored".into());
+            Ok(())
+        });
+        let account = Account { directory, log };
+        account.created("/dbs", &[], r#"{"id":"db"}"#);
+        account.created("/dbs/db/colls", &[], CONTAINER);
+        assert_eq!(account.send("PUT", "/dbs/db/colls/c1", &[], CONTAINER).status, 200);
+        let offer = text(&json(&account.get("/offers"))["Offers"][0]["_self"]);
+        account.send("PUT", &format!("/{offer}"), &[], r#"{"content":{"offerThroughput":600}}"#);
+        account.query("/offers", "SELECT * FROM o", json!([]));
+        account.send("DELETE", "/dbs/db/colls/c1", &[], "");
+        let expected = ["stored", "c1: created", "stored", "c1: ttl None", "stored", "stored", "stored", "c1: deleted"];
+        assert_eq!(account.events(), expected);
+        assert_eq!(*newest.lock().expect("a lock"), account.directory.to_json().expect("JSON"));
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let account = &account;
+                scope.spawn(move || {
+                    for turn in 0..50 {
+                        account.created("/dbs", &[], &json!({"id": format!("{worker}-{turn}")}).to_string());
+                    }
+                });
+            }
+        });
+        assert_eq!(*newest.lock().expect("a lock"), account.directory.to_json().expect("JSON"));
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_stored_is_answered_503() {
+        let directory = Directory::new(Log::default(), || 7).with_storage(|_| Err("the disk is full".into()));
+        let account = Account { directory, log: Log::default() };
+        let reply = account.send("POST", "/dbs", &[], r#"{"id":"db"}"#);
+        assert_eq!(reply.status, 503);
+        assert!(text(&json(&reply)["message"]).ends_with("the disk is full"));
+        assert_eq!(account.send("DELETE", "/dbs/db", &[], "").status, 503);
+    }
+}

@@ -1,137 +1,8 @@
 //! The control plane, request by request.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
-
 use super::*;
-use crate::resources::container_data::{ContainerUsage, NewContainer};
-use crate::resources::ranges::Ranges;
-use crate::resources::{Address, Missing};
-
-/// The data of a container that records what the directory tells it.
-struct Data {
-    ranges: Mutex<Ranges>,
-    log: Log,
-    name: String,
-}
-
-type Log = Arc<Mutex<Vec<String>>>;
-
-impl Data {
-    fn record(&self, event: &str) {
-        self.log.lock().expect("a lock").push(format!("{}: {event}", self.name));
-    }
-}
-
-impl ContainerData for Data {
-    type Context = Log;
-
-    fn check(definition: &ContainerDefinition) -> Result<(), Refusal> {
-        let refused = definition.computed_properties.iter().find(|property| property.query.ends_with("FROM nothing"));
-        refused.map_or(Ok(()), |property| Err(Refusal::bad_request(format!("{} cannot be computed", property.name))))
-    }
-
-    fn create(log: &Log, new: NewContainer) -> Self {
-        let data = Self { ranges: Mutex::new(new.ranges), log: Arc::clone(log), name: new.definition.id.clone() };
-        data.record("created");
-        data
-    }
-
-    fn replace_definition(&self, definition: Arc<ContainerDefinition>) {
-        self.record(&format!("ttl {:?}", definition.default_ttl));
-    }
-
-    fn delete(&self) {
-        self.record("deleted");
-    }
-
-    fn ranges(&self) -> Ranges {
-        self.ranges.lock().expect("a lock").clone()
-    }
-
-    fn last_commit(&self, range: u32) -> u64 {
-        u64::from(range) + 1
-    }
-
-    fn usage(&self) -> ContainerUsage {
-        ContainerUsage { documents: 3, bytes: 2_049 }
-    }
-}
-
-struct Account {
-    directory: Directory<Data>,
-    log: Log,
-}
-
-const CONTAINER: &str = r#"{"id":"c1","partitionKey":{"paths":["/pk"],"kind":"Hash"}}"#;
-
-fn account() -> Account {
-    let log = Log::default();
-    let time = AtomicI64::new(1_700_000_000);
-    let directory = Directory::new(Arc::clone(&log), move || time.fetch_add(1, Ordering::SeqCst));
-    Account { directory, log }
-}
-
-/// Finds resources by the value of one parameter, as the queries of SDKs do.
-fn by_parameter(query: &ListQuery, resources: Vec<Value>) -> Result<Vec<Value>, Refusal> {
-    let member = if query.text.contains("offerResourceId") { "offerResourceId" } else { "id" };
-    let Some((_, wanted)) = query.parameters.first() else { return Ok(resources) };
-    Ok(resources.into_iter().filter(|resource| resource[member] == *wanted).collect())
-}
-
-impl Account {
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let url = url::Url::parse(&format!("http://127.0.0.1:1{path}")).expect("a URL");
-        let address = Address::parse(url.path());
-        let mut incoming = Incoming::new(method.parse().expect("a method"), url);
-        incoming.headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        incoming.body = body.as_bytes().to_vec();
-        match address {
-            Address::Resource(resource) => self.directory.answer(method, &resource, &incoming, &by_parameter),
-            Address::NotOffered(not_offered) => self.directory.answer_not_offered(method, &not_offered, &incoming),
-            other => panic!("{path}: {other:?}"),
-        }
-    }
-
-    fn get(&self, path: &str) -> Reply {
-        self.send("GET", path, &[], "")
-    }
-
-    #[track_caller]
-    fn created(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Value {
-        let reply = self.send("POST", path, headers, body);
-        assert_eq!(reply.status, 201, "{}", String::from_utf8_lossy(&reply.body));
-        json(&reply)
-    }
-
-    fn query(&self, path: &str, text: &str, parameters: Value) -> Vec<Value> {
-        let body = json!({"query": text, "parameters": parameters}).to_string();
-        let reply = self.send("POST", path, &[("x-ms-documentdb-isquery", "True")], &body);
-        let body = json(&reply);
-        let list = body.as_object().and_then(|members| members.values().find_map(Value::as_array));
-        list.expect("a list").clone()
-    }
-
-    fn offer_of(&self, resource: &Value) -> Option<Value> {
-        let parameters = json!([{"name": "@targetRID", "value": resource["_rid"]}]);
-        let text = "select * from root r where r.offerResourceId= @targetRID";
-        self.query("/offers", text, parameters).first().cloned()
-    }
-
-    fn events(&self) -> Vec<String> {
-        std::mem::take(&mut *self.log.lock().expect("a lock"))
-    }
-}
-
-fn json(reply: &Reply) -> Value {
-    serde_json::from_slice(&reply.body).expect("JSON")
-}
-
-fn ids(reply: &Reply, member: &str) -> Vec<String> {
-    let body = json(reply);
-    let list = body[member].as_array().expect("a list");
-    list.iter().map(|resource| resource["id"].as_str().expect("an id").to_owned()).collect()
-}
+use crate::resources::Missing;
+use crate::resources::fake_account::{CONTAINER, account, ids, json, text};
 
 /// What the .NET SDK sends to create and read databases and containers, with the answers that it needs.
 #[test]
@@ -224,10 +95,6 @@ fn resources_are_found_by_name_and_by_resource_id() {
     assert_eq!(json(&account.get(&format!("/dbs/db/colls/{coll}"))), named);
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().expect("a text").to_owned()
-}
-
 #[test]
 fn what_is_created_again_has_another_resource_id() {
     let account = account();
@@ -277,7 +144,7 @@ fn etags_decide_about_reads_and_writes() {
     assert_eq!(account.send("DELETE", "/dbs/db", &[("if-match", &etag)], "").status, 412);
     let events = account.events();
     assert_eq!(events, ["c1: created", "c1: ttl Some(3600)", "c1: ttl Some(3600)"]);
-    let token = replaced.session_token().expect("a session token");
+    let token = replaced.header(header::SESSION_TOKEN).expect("a session token");
     assert!(token.starts_with("4294967295:-1#"), "{token}");
 }
 
@@ -404,86 +271,6 @@ fn the_usage_of_a_container_is_read_on_request() {
     let usage = reply.header("x-ms-resource-usage").expect("a usage");
     assert!(usage.ends_with("documentsSize=3;documentsCount=3;collectionSize=3;"), "{usage}");
     assert!(account.get("/dbs/db/colls/c1").header("x-ms-resource-usage").is_none());
-}
-
-#[test]
-fn a_directory_is_stored_and_restored() {
-    let account = account();
-    account.created("/dbs", &[("x-ms-offer-throughput", "500")], r#"{"id":"db"}"#);
-    account.created("/dbs", &[], r#"{"id":"gone"}"#);
-    account.created("/dbs/db/colls", &[], CONTAINER);
-    let autoscale = ("x-ms-cosmos-offer-autopilot-settings", r#"{"maxThroughput":20000}"#);
-    let hierarchical =
-        r#"{"id":"c2","defaultTtl":5,"partitionKey":{"paths":["/t","/u"],"kind":"MultiHash","version":2}}"#;
-    account.created("/dbs/db/colls", &[autoscale], hierarchical);
-    account.send("DELETE", "/dbs/gone", &[], "");
-    let found = account.directory.container(&ContainerPath { database: "db".into(), container: "c2".into() });
-    found.expect("a container").data.ranges.lock().expect("a lock").split(0, None, 7).expect("a split");
-    let stored = account.directory.to_json().expect("JSON");
-
-    let log = Log::default();
-    let restored =
-        Directory::<Data>::new(Arc::clone(&log), || 1_800_000_000).restored(stored.clone()).expect("restored");
-    let restored = Account { directory: restored, log };
-    assert_eq!(restored.directory.to_json().expect("JSON"), stored);
-    assert_eq!(restored.directory.changes(), account.directory.changes());
-    let created = ["c1: created", "c2: created"];
-    assert_eq!(restored.events(), created);
-    for path in ["/dbs", "/dbs/db", "/dbs/db/colls", "/dbs/db/colls/c2", "/dbs/db/colls/c2/pkranges", "/offers"] {
-        assert_eq!(json(&restored.get(path)), json(&account.get(path)), "{path}");
-    }
-    for account in [&account, &restored] {
-        let next = account.created("/dbs", &[], r#"{"id":"next"}"#);
-        assert_eq!(next["_rid"], json!(DatabaseRid::new(3).to_string()));
-    }
-    let names: Vec<String> =
-        restored.directory.containers().iter().map(|(_, found)| found.definition().id.clone()).collect();
-    assert_eq!(names, ["c1", "c2"]);
-    Directory::<Data>::new(Log::default(), || 0).restored(json!({"changes": 1})).expect_err("refused");
-}
-
-#[test]
-fn every_change_is_stored_before_it_is_answered() {
-    let log = Log::default();
-    let newest = Arc::new(Mutex::new(Value::Null));
-    let (stores, stored) = (Arc::clone(&log), Arc::clone(&newest));
-    let directory = Directory::new(Arc::clone(&log), || 7).with_storage(move |json| {
-        *stored.lock().expect("a lock") = json.clone();
-        stores.lock().expect("a lock").push("stored".into());
-        Ok(())
-    });
-    let account = Account { directory, log };
-    account.created("/dbs", &[], r#"{"id":"db"}"#);
-    account.created("/dbs/db/colls", &[], CONTAINER);
-    assert_eq!(account.send("PUT", "/dbs/db/colls/c1", &[], CONTAINER).status, 200);
-    let offer = text(&json(&account.get("/offers"))["Offers"][0]["_self"]);
-    account.send("PUT", &format!("/{offer}"), &[], r#"{"content":{"offerThroughput":600}}"#);
-    account.query("/offers", "SELECT * FROM o", json!([]));
-    account.send("DELETE", "/dbs/db/colls/c1", &[], "");
-    let expected = ["stored", "c1: created", "stored", "c1: ttl None", "stored", "stored", "stored", "c1: deleted"];
-    assert_eq!(account.events(), expected);
-    assert_eq!(*newest.lock().expect("a lock"), account.directory.to_json().expect("JSON"));
-    std::thread::scope(|scope| {
-        for worker in 0..4 {
-            let account = &account;
-            scope.spawn(move || {
-                for turn in 0..50 {
-                    account.created("/dbs", &[], &json!({"id": format!("{worker}-{turn}")}).to_string());
-                }
-            });
-        }
-    });
-    assert_eq!(*newest.lock().expect("a lock"), account.directory.to_json().expect("JSON"));
-}
-
-#[test]
-fn a_change_that_cannot_be_stored_is_answered_503() {
-    let directory = Directory::new(Log::default(), || 7).with_storage(|_| Err("the disk is full".into()));
-    let account = Account { directory, log: Log::default() };
-    let reply = account.send("POST", "/dbs", &[], r#"{"id":"db"}"#);
-    assert_eq!(reply.status, 503);
-    assert!(text(&json(&reply)["message"]).ends_with("the disk is full"));
-    assert_eq!(account.send("DELETE", "/dbs/db", &[], "").status, 503);
 }
 
 #[test]
