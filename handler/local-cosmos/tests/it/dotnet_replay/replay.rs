@@ -113,8 +113,8 @@ impl Replay {
         if !rewritten.is_empty() {
             body["query"] = rewritten.replace("{documentdb-formattableorderbyquery-filter}", "true").into();
         }
-        self.know_ranges(container).await;
-        for range in self.state.ranges(container).unwrap_or_default().to_vec() {
+        let ranges = self.stage.wire.send("GET", &format!("{container}/pkranges"), &Vec::new(), b"").await;
+        for range in ranges_of(&ranges.json()) {
             let mut page = Request { body: body.to_string(), ..request.clone() };
             page.headers.retain(|(name, _)| !name.starts_with("x-ms-cosmos-is-query-plan") && !name.ends_with("-epk"));
             page.set_header(RANGE, &range.id);
