@@ -15,7 +15,7 @@ use crate::partition_key::{EffectiveKey, GivenKey, KeyDefinition, KeyRange, KeyV
 use crate::persistence::Persistence;
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::resources::{
-    ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Refusal, Throughput,
+    ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Refusal,
 };
 use crate::session_token::SessionToken;
 use crate::store::{Contents, Partition, Store, UniqueKeys};
@@ -203,8 +203,6 @@ impl ContainerData for Container {
         *lock(&self.index) = Arc::new(index_policy(&definition));
         *lock(&self.computed) = computed_properties(&definition);
     }
-
-    fn replace_throughput(&self, _: Throughput) {}
 
     fn delete(&self) {
         self.store.write().remove_files();

@@ -35,7 +35,6 @@ const COLLECTION_RID_MISMATCH: &str = "1024";
 pub(crate) struct Gateway {
     url: String,
     directory: Directory<Container>,
-    persistence: Option<Arc<Persistence>>,
     clock: Arc<Clock>,
     /// Whether every request must be signed. A signature is checked in any case.
     requires_key: bool,
@@ -68,13 +67,10 @@ impl Gateway {
     /// `url` is the endpoint's address.
     /// The error is a message for the person who starts the endpoint.
     pub(crate) fn new(url: String, options: &Options) -> Result<Self, String> {
-        let persistence =
-            options.data.as_deref().map(Persistence::open).transpose().map_err(|error| error.to_string())?;
         let clock = Arc::new(Clock::default());
         Ok(Self {
             url,
-            directory: directory(options, persistence.as_ref(), &clock)?,
-            persistence,
+            directory: directory(options, &clock)?,
             clock,
             requires_key: options.require_key,
             retention: options.change_feed_retention,
@@ -215,19 +211,7 @@ impl Gateway {
         {
             return refusal;
         }
-        let reply = self.directory.answer(incoming.method.as_str(), resource, incoming, &query::select);
-        if let Some(persistence) =
-            self.persistence.as_ref().filter(|_| reply.is_success() && incoming.method != Method::GET)
-        {
-            let saved = self
-                .directory
-                .to_json()
-                .and_then(|account| persistence.save_account(&account).map_err(|error| error.to_string()));
-            if let Err(error) = saved {
-                return Reply::error(503, "ServiceUnavailable", format!("The change could not be stored: {error}"));
-            }
-        }
-        reply
+        self.directory.answer(incoming.method.as_str(), resource, incoming, &query::select)
     }
 
     async fn answer_items(&self, operation: &Operation, container: &Container, incoming: &Incoming) -> Reply {
@@ -266,15 +250,12 @@ fn new_activity_id() -> String {
 }
 
 /// The databases and containers: none, or those that are stored.
-fn directory(
-    options: &Options,
-    persistence: Option<&Arc<Persistence>>,
-    clock: &Arc<Clock>,
-) -> Result<Directory<Container>, String> {
+fn directory(options: &Options, clock: &Arc<Clock>) -> Result<Directory<Container>, String> {
+    let persistence = options.data.as_deref().map(Persistence::open).transpose().map_err(|error| error.to_string())?;
     let failures: Arc<Mutex<Vec<String>>> = Arc::default();
     let context = ContainerContext {
         previous_images: options.previous_images,
-        persistence: persistence.cloned(),
+        persistence: persistence.clone(),
         failures: Arc::clone(&failures),
     };
     let clock = Arc::clone(clock);
@@ -282,9 +263,13 @@ fn directory(
     if let Some(partitions) = options.partitions {
         directory = directory.with_partitions(partitions);
     }
-    match persistence.map(|persistence| persistence.account()).transpose().map_err(|error| error.to_string())? {
-        Some(Some(account)) => directory = directory.restored(account)?,
-        _ => {}
+    if let Some(persistence) = persistence {
+        let stored = persistence.account().map_err(|error| error.to_string())?;
+        directory =
+            directory.with_storage(move |account| persistence.save_account(account).map_err(|error| error.to_string()));
+        if let Some(account) = stored {
+            directory = directory.restored(account)?;
+        }
     }
     let failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
     if failures.is_empty() { Ok(directory) } else { Err(failures.join("; ")) }

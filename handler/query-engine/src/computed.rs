@@ -17,6 +17,12 @@ pub struct ComputedProperty {
 }
 
 impl ComputedProperty {
+    /// The name of the property.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Reads a definition: a name, and a query such as `SELECT VALUE LOWER(c.name) FROM c`.
     ///
     /// # Errors

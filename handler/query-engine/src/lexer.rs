@@ -115,7 +115,14 @@ fn numeric(text: &str, start: usize) -> Result<(Token, usize), QueryError> {
             let exponent = if is(end + 1, b"+-") { end + 2 } else { end + 1 };
             end = digits(exponent).max(end + 1);
         }
-        text[start..end].parse::<f64>().ok()
+        let written = &text[start..end];
+        // Integers keep their 64 bits: the service says that the greatest one is an integer, which it is not as a double.
+        if let Ok(integer) = written.parse::<i64>()
+            && word_end(text, end) == end
+        {
+            return Ok((Token::Number(Value::from(integer)), end));
+        }
+        written.parse::<f64>().ok()
     };
     end = word_end(text, end);
     let span = Span { start, end };
@@ -218,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_doubles() {
+    fn numbers_are_integers_or_doubles() {
         for (query, expected) in [
             ("0x10", json!(16)),
             ("0XfF", json!(255)),
@@ -227,7 +234,8 @@ mod tests {
             (".5", json!(0.5)),
             ("1.", json!(1)),
             ("007", json!(7)),
-            ("9007199254740993", json!(9_007_199_254_740_992_i64)),
+            ("9223372036854775807", json!(i64::MAX)),
+            ("18446744073709551616", json!(18_446_744_073_709_551_616.0)),
         ] {
             assert_eq!(words(query), [Token::Number(expected)], "{query}");
         }

@@ -7,7 +7,8 @@
 //!
 //! [`Query::parse`] reads and checks a text. [`Query::run`] computes a page over documents that the caller provides in the order of their
 //! positions. What a page ends with, a [`Resume`], starts the next one; as JSON it is a continuation token. The caller may leave out documents
-//! that cannot be in the result: [`Query::key_values`] and [`Query::conditions`] say which can, [`Resume::scan_from`] where a scan continues.
+//! that cannot be in the result: [`Query::key_values`] and [`Query::conditions`] say which can, [`Query::prefilter`] which are worth
+//! parsing, and [`Resume::scan_from`] where a scan continues. Paths of queries can name computed properties, which no index has.
 //!
 //! ```
 //! use query_engine::{Document, PageRequest, Query};
@@ -48,6 +49,7 @@ mod names;
 mod parse;
 mod paths;
 mod plan;
+mod prefilter;
 mod prepare;
 mod print;
 mod query;
@@ -55,6 +57,7 @@ mod resume;
 mod run;
 mod syntax;
 mod value;
+mod vector;
 
 pub use computed::ComputedProperty;
 pub use constraints::{Condition, KeyFilter, Values};
@@ -62,6 +65,7 @@ pub use error::{ErrorKind, QueryError};
 pub use parse::{MAX_BRACKETS, MAX_DEPTH, MAX_LENGTH};
 pub use paths::{PathStep, PropertyPath, path_text};
 pub use plan::{DistinctCount, Plan};
+pub use prefilter::Prefilter;
 pub use query::Query;
 pub use resume::{Resume, ResumeFilter, document_number};
 pub use run::{Document, Page, PageRequest};

@@ -10,6 +10,10 @@ enum Element {
 
 /// Whether all of a text matches a pattern, with regard to the case of letters.
 pub(crate) fn matches(text: &str, pattern: &str, escape: Option<char>) -> bool {
+    let is_special = |character: char| matches!(character, '_' | '[') || Some(character) == escape;
+    if !pattern.contains(is_special) {
+        return matches_parts(text, pattern);
+    }
     let pattern = elements(pattern, escape);
     let text: Vec<char> = text.chars().collect();
     let (mut at, mut element) = (0, 0);
@@ -34,6 +38,20 @@ pub(crate) fn matches(text: &str, pattern: &str, escape: Option<char>) -> bool {
         (element, at) = (next, taken + 1);
     }
     pattern[element..].iter().all(|element| matches!(element, Element::Any))
+}
+
+/// A pattern with no other special character than `%`.
+fn matches_parts(text: &str, pattern: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('%') else { return text == pattern };
+    let (middle, end) = rest.rsplit_once('%').unwrap_or(("", rest));
+    let Some(mut text) = text.strip_prefix(start).and_then(|text| text.strip_suffix(end)) else { return false };
+    for part in middle.split('%') {
+        match text.find(part) {
+            Some(at) => text = &text[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
 }
 
 fn is_match(element: &Element, character: char) -> bool {
@@ -119,6 +137,10 @@ mod tests {
             ("aXbXc", "%X%c", true),
             ("été", "_t_", true),
             ("a\nb", "a%b", true),
+            ("aba", "ab%ba", false),
+            ("abcabc", "%bc%a%", true),
+            ("abcabc", "%bc%bc%bc", false),
+            ("aa", "a%%a", true),
         ] {
             assert_eq!(matches(text, pattern, None), expected, "{text} LIKE {pattern}");
         }
@@ -134,5 +156,13 @@ mod tests {
     fn a_pattern_with_many_wildcards_is_fast() {
         let (text, pattern) = ("a".repeat(5_000), "%a".repeat(500) + "b");
         assert!(!matches(&text, &pattern, None));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn both_ways_agree(text in "[ab]{0,6}", pattern in "[ab%]{0,6}") {
+            // The escape character makes the other way read the pattern; it is not in it.
+            proptest::prop_assert_eq!(matches(&text, &pattern, None), matches(&(text.clone() + "c"), &(pattern.clone() + "!c"), Some('!')));
+        }
     }
 }

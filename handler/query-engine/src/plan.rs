@@ -48,6 +48,34 @@ pub struct Plan {
     pub d_count_info: Option<DistinctCount>,
 }
 
+impl Plan {
+    /// What a client must be able to merge, in the words of the header `x-ms-cosmos-supported-query-features`. A client that does not name
+    /// one of these there would merge wrongly.
+    #[must_use]
+    pub fn features(&self) -> Vec<&'static str> {
+        let named = self.group_by_alias_to_aggregate_type.values().filter_map(Value::as_str);
+        let aggregates: Vec<&str> = self.aggregates.iter().copied().chain(named).collect();
+        let is_grouped = !self.group_by_expressions.is_empty();
+        let uses = |names: &[&str]| aggregates.iter().any(|aggregate| names.contains(aggregate));
+        let features = [
+            ("Aggregate", !aggregates.is_empty()),
+            ("CountIf", uses(&["CountIf"])),
+            ("DCount", self.d_count_info.is_some()),
+            ("Distinct", self.distinct_type != "None"),
+            ("GroupBy", is_grouped),
+            ("ListAndSetAggregate", uses(&["MakeList", "MakeSet"])),
+            ("MultipleAggregates", aggregates.len() > 1),
+            ("MultipleOrderBy", self.order_by.len() > 1),
+            ("NonStreamingOrderBy", self.has_non_streaming_order_by),
+            ("NonValueAggregate", !aggregates.is_empty() && !is_grouped && !self.has_select_value),
+            ("OffsetAndLimit", self.offset.is_some()),
+            ("OrderBy", !self.order_by.is_empty()),
+            ("Top", self.top.is_some()),
+        ];
+        features.into_iter().filter(|(_, is_needed)| *is_needed).map(|(name, _)| name).collect()
+    }
+}
+
 /// A count of distinct rows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

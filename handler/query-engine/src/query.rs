@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
+use crate::computed::ComputedProperty;
 use crate::constraints::{self, Condition, KeyFilter};
 use crate::error::QueryError;
 use crate::names::resolve;
 use crate::parse::{parse, parse_condition};
 use crate::paths::{self, PropertyPath};
 use crate::plan::{self, Plan};
+use crate::prefilter::{self, Prefilter};
 use crate::prepare::prepare;
 use crate::run::{self, Document, Page, PageRequest};
 use crate::syntax::Select;
@@ -73,6 +75,19 @@ impl Query {
     #[must_use]
     pub fn conditions(&self) -> Vec<Condition> {
         constraints::conditions(&self.select)
+    }
+
+    /// A look at the text of a document that tells whether it is worth parsing.
+    #[must_use]
+    pub fn prefilter(&self, computed: &[ComputedProperty]) -> Prefilter {
+        Prefilter::new(&self.select, computed)
+    }
+
+    /// Whether the rows depend on what is in the documents. If not, as in `SELECT VALUE COUNT(1) FROM c`, only their number counts, and they
+    /// can be provided with null for a value.
+    #[must_use]
+    pub fn reads_values(&self) -> bool {
+        prefilter::reads_values(&self.select)
     }
 
     /// The paths of all filters, sorted and each once.

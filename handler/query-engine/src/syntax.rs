@@ -285,6 +285,7 @@ pub(crate) enum Function {
     CurrentTimestamp,
     /// The current time, or that and a number of parts.
     Now,
+    VectorDistance,
 }
 
 impl std::fmt::Debug for Function {
@@ -305,6 +306,7 @@ impl Function {
             Self::CurrentTicks => "GetCurrentTicks",
             Self::CurrentTimestamp => "GetCurrentTimestamp",
             Self::Now => "NOW",
+            Self::VectorDistance => "VectorDistance",
         }
     }
 }

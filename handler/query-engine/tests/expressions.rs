@@ -132,7 +132,10 @@ fn numbers_are_computed_as_doubles() {
         ("+3", json!(3)),
         ("+'3'", json!("undefined")),
         ("'1' + 1", json!("undefined")),
-        ("9007199254740993", json!(9_007_199_254_740_992_i64)),
+        ("9007199254740993", json!(9_007_199_254_740_993_i64)),
+        ("9007199254740993 + 0", json!(9_007_199_254_740_992_i64)),
+        ("9007199254740993 = 9007199254740992", json!(true)),
+        ("-9223372036854775807", json!(-9_223_372_036_854_775_807_i64)),
         ("0.1 + 0.2", json!(0.300_000_000_000_000_04)),
     ]);
 }
@@ -168,6 +171,22 @@ fn texts_are_joined_and_matched() {
         ("1 LIKE '1'", json!("undefined")),
         ("'a' LIKE 1", json!("undefined")),
         ("undefined NOT LIKE 'a'", json!("undefined")),
+    ]);
+}
+
+#[test]
+fn vectors_are_compared() {
+    check(&[
+        ("VectorDistance([1, 0], [1, 0])", json!(1)),
+        ("VectorDistance([1, 0], [0, 2])", json!(0)),
+        ("VectorDistance([3, 4], [-3, -4], true)", json!(-1)),
+        ("VectorDistance([1, 2], [3, 4], false, {distanceFunction: 'dotproduct'})", json!(11)),
+        ("VectorDistance([1, 2], [4, 6], false, {'distanceFunction': 'euclidean', 'dataType': 'float32'})", json!(5)),
+        ("VectorDistance([1], [1, 2])", json!("undefined")),
+        ("VectorDistance([[1]], [1])", json!("undefined")),
+        ("VectorDistance([0], [1])", json!("undefined")),
+        ("VectorDistance(undefined, [1])", json!("undefined")),
+        ("VectorDistance([1], [1], true, {distanceFunction: 'other'})", json!("undefined")),
     ]);
 }
 

@@ -152,6 +152,49 @@ fn the_keys_of_other_sources_are_not_those_of_the_document() {
 }
 
 #[test]
+fn the_text_of_a_document_shows_that_it_cannot_be_in_the_result() {
+    let computed = [query_engine::ComputedProperty::new("cp", "SELECT VALUE LOWER(c.a) FROM c").expect("valid")];
+    for (filter, allowed, refused) in [
+        ("c.a = 'x'", r#"{"b":{"a":"x"}}"#, r#"{"a":"y","b":"x"}"#),
+        ("c.a = 'it\\'s \"é\"'", r#"{"a":"it's \"é\""}"#, r#"{"a":"it's é"}"#),
+        ("c.a.b = true AND c.n > 3", r#"{"a":{"b":true},"n":0}"#, r#"{"a":{"b":true}}"#),
+        ("c.a = null", r#"{"a":null}"#, r#"{"a":0}"#),
+        ("c.a = 1", r#"{"a":1.0}"#, r#"{"b":1}"#),
+        ("c.a IN ('x', 'y')", r#"{"a":"y"}"#, r#"{"b":"y"}"#),
+        ("c.cp = 'x' AND c.b = 'z'", r#"{"b":"z"}"#, r#"{"cp":"x"}"#),
+    ] {
+        let prefilter = parse(&format!("SELECT * FROM c WHERE {filter}")).prefilter(&computed);
+        assert!(prefilter.allows(allowed) && !prefilter.allows(refused), "{filter} {prefilter:?}");
+    }
+    for filter in ["c.a = 'x' OR c.b = 1", "NOT (c.a = 'x')", "c.list[0] = 'x'", "c.a != 'x'"] {
+        assert!(parse(&format!("SELECT * FROM c WHERE {filter}")).prefilter(&[]).allows("{}"), "{filter}");
+    }
+}
+
+#[test]
+fn a_count_of_all_documents_does_not_read_them() {
+    for query in
+        ["SELECT VALUE COUNT(1) FROM c", "SELECT 1 FROM c", "SELECT {n: COUNT(1)} AS x FROM c WHERE true", "SELECT 1"]
+    {
+        assert!(!parse(query).reads_values(), "{query}");
+    }
+    for query in [
+        "SELECT * FROM c",
+        "SELECT VALUE COUNT(c.n) FROM c",
+        "SELECT VALUE COUNT(c) FROM c",
+        "SELECT VALUE COUNT(1) FROM c WHERE c.n = 1",
+        "SELECT VALUE COUNT(1) FROM c.list",
+        "SELECT VALUE COUNT(1) FROM t IN c.list",
+        "SELECT VALUE COUNT(1) FROM c JOIN t IN c.list",
+        "SELECT 1 FROM c ORDER BY c.n",
+        "SELECT COUNT(1) AS n FROM c GROUP BY c.n",
+        "SELECT EXISTS(SELECT VALUE t FROM t IN c.list) AS e FROM c",
+    ] {
+        assert!(parse(query).reads_values(), "{query}");
+    }
+}
+
+#[test]
 fn conditions_that_and_connects_are_listed() {
     let conditions = |filter: &str| -> Vec<(String, Values)> {
         let query = parse(&format!("SELECT c.id FROM c JOIN t IN c.tags WHERE {filter}"));
@@ -225,8 +268,10 @@ proptest! {
         let query = parse(&text);
         let keys = query.key_values(&[vec!["k".into()], vec!["o".into(), "x".into()]]);
         let conditions = query.conditions();
+        let prefilter = query.prefilter(&[]);
         let same = |a: Option<&Value>, b: &Value| query_engine::sort_order(a, Some(b)) == Ordering::Equal;
         for row in page(&text, &[], &documents, &PageRequest::default()).expect("valid").rows {
+            prop_assert!(prefilter.allows(&row), "{} {:?} {}", filter, prefilter, row);
             let row: Value = serde_json::from_str(&row).expect("JSON");
             if let KeyFilter::Values(lists) = &keys {
                 let key = [row.get("k"), row["o"].get("x")];

@@ -110,7 +110,7 @@ fn subqueries_have_the_aliases_around_them() {
         ),
         (
             "SELECT VALUE ARRAY(SELECT s.q, COUNT(1) AS n FROM s IN c.sizes GROUP BY s.q) FROM c WHERE c.id = '1'",
-            json!([[{"q": 5, "n": 1}, {"q": 0, "n": 1}]]),
+            json!([[{"q": 0, "n": 1}, {"q": 5, "n": 1}]]),
         ),
     ]);
     let error =
@@ -195,19 +195,26 @@ fn aggregates_follow_the_documentation() {
 #[test]
 fn group_by_makes_a_row_for_each_value() {
     check(&[
-        ("SELECT c.cat, COUNT(1) AS n FROM c GROUP BY c.cat",
-         json!([{"cat": "a", "n": 2}, {"cat": "b", "n": 1}, {"cat": null, "n": 1}, {"n": 1}])),
-        ("SELECT VALUE c.cat FROM c GROUP BY c.cat", json!(["a", "b", null])),
-        ("SELECT VALUE COUNT(1) FROM c GROUP BY c.cat", json!([2, 1, 1, 1])),
+        (
+            "SELECT c.cat, COUNT(1) AS n FROM c GROUP BY c.cat",
+            json!([{"n": 1}, {"cat": null, "n": 1}, {"cat": "a", "n": 2}, {"cat": "b", "n": 1}]),
+        ),
+        ("SELECT VALUE c.cat FROM c GROUP BY c.cat", json!([null, "a", "b"])),
+        ("SELECT VALUE COUNT(1) FROM c GROUP BY c.cat", json!([1, 1, 2, 1])),
         ("SELECT VALUE COUNT(1) FROM c WHERE false GROUP BY c.cat", json!([])),
         ("SELECT c.inner.y.z, COUNT(1) AS n FROM c GROUP BY c.inner", json!([{"n": 4}, {"z": 1, "n": 1}])),
-        ("SELECT UPPER(c.cat) AS k, MAX(c.n) AS m FROM c WHERE c.id IN ('1', '3') GROUP BY UPPER(c.cat)", json!(null)),
+        (
+            "SELECT UPPER(c.cat) AS k, MAX(c.n) AS m, 'x' AS x FROM c WHERE c.cat = 'a' GROUP BY UPPER(c.cat)",
+            json!([{"k": "A", "m": 3, "x": "x"}]),
+        ),
         ("SELECT c.cat || '!' AS k FROM c WHERE c.cat = 'a' GROUP BY c.cat", json!([{"k": "a!"}])),
-        ("SELECT c.cat, c.flag, SUM(c.n) AS s FROM c WHERE IS_DEFINED(c.cat) GROUP BY c.cat, c.flag",
-         json!([{"cat": "a", "s": 3}, {"cat": "b", "flag": true, "s": 1}, {"cat": "a", "flag": false, "s": 2}, {"cat": null}])),
-        ("SELECT TOP 1 c.cat FROM c GROUP BY c.cat", json!([{"cat": "a"}])),
-        ("SELECT c.cat FROM c GROUP BY c.cat OFFSET 1 LIMIT 1", json!([{"cat": "b"}])),
-    ].into_iter().filter(|(_, expected)| !expected.is_null()).collect::<Vec<_>>());
+        (
+            "SELECT c.cat, c.flag, SUM(c.n) AS s FROM c WHERE IS_DEFINED(c.cat) GROUP BY c.cat, c.flag",
+            json!([{"cat": null}, {"cat": "a", "s": 3}, {"cat": "a", "flag": false, "s": 2}, {"cat": "b", "flag": true, "s": 1}]),
+        ),
+        ("SELECT TOP 1 c.cat FROM c WHERE c.cat != null GROUP BY c.cat", json!([{"cat": "a"}])),
+        ("SELECT c.cat FROM c GROUP BY c.cat OFFSET 1 LIMIT 2", json!([{"cat": null}, {"cat": "a"}])),
+    ]);
 }
 
 #[test]
@@ -352,6 +359,27 @@ fn too_many_combinations_are_refused() {
         &PageRequest::default(),
     );
     assert_eq!(first.expect("few").rows, ["0", "1", "2"]);
+}
+
+#[test]
+fn the_most_similar_vectors_come_first() {
+    let documents = documents(&[
+        json!({"id": "far", "v": [0, 1]}),
+        json!({"id": "near", "v": [1, 0]}),
+        json!({"id": "between", "v": [1, 1]}),
+    ]);
+    for (distance, expected) in [
+        ("VectorDistance(c.v, [1, 0])", vec!["near", "between", "far"]),
+        ("VectorDistance(c.v, [1, 0], true, {distanceFunction: 'dotproduct'}) ASC", vec!["far", "near", "between"]),
+        ("VectorDistance(c.v, [1, 0], true, {distanceFunction: 'euclidean'})", vec!["near", "between", "far"]),
+        ("VectorDistance(c.v, [1, 0], true, {distanceFunction: 'Euclidean'}) DESC", vec!["far", "between", "near"]),
+    ] {
+        assert_eq!(
+            rows(&format!("SELECT TOP 3 VALUE c.id FROM c ORDER BY {distance}"), &documents),
+            expected,
+            "{distance}"
+        );
+    }
 }
 
 #[test]

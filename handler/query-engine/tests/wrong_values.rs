@@ -158,7 +158,7 @@ fn undefined_is_not_null() {
             case(
                 "SELECT c.v, COUNT(1) AS n FROM c GROUP BY c.v",
                 json!([
-                    {"v": null, "n": 1}, {"n": 1}, {"v": 0, "n": 1}
+                    {"n": 1}, {"v": null, "n": 1}, {"v": 0, "n": 1}
                 ]),
                 "GROUP BY",
             ),
@@ -278,7 +278,7 @@ fn subqueries() {
                 json!(["b"]),
                 SUBQUERIES,
             ),
-            case("SELECT VALUE COUNT(1) FROM c GROUP BY IS_DEFINED(c.lines)", json!([2, 1]), "GROUP BY"),
+            case("SELECT VALUE COUNT(1) FROM c GROUP BY IS_DEFINED(c.lines)", json!([1, 2]), "GROUP BY"),
             case("SELECT VALUE COUNTIF(c.total > 0) FROM c", json!([2]), "COUNTIF"),
         ],
     );

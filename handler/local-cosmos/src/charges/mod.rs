@@ -13,6 +13,12 @@ pub(crate) use terms::{ChangedTerms, PathStep, changed_terms, terms};
 
 /// A refused operation, such as a read of a missing item. An estimate: no figure is published.
 pub(crate) const REFUSED: f64 = 1.0;
+/// A page of the list of partition key ranges. An estimate.
+pub(crate) const PARTITION_KEY_RANGES: f64 = 1.0;
+/// A read of a database, container or offer, or of a list of them. An estimate.
+pub(crate) const READ_RESOURCE: f64 = 1.0;
+/// A create or delete of a database or container, as a write of 1 KB. An estimate.
+pub(crate) const WRITE_RESOURCE: f64 = 4.95;
 /// A call of the change feed without its items.
 const CHANGE_FEED_CALL: f64 = 2.0;
 /// A term that is added to the index or removed from it.

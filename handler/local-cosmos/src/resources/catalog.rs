@@ -90,29 +90,6 @@ impl<D> Catalog<D> {
         self.offers.values().find(|offer| offer.resource == resource)
     }
 
-    /// The throughput of a container: its own, or that of its database.
-    pub(super) fn throughput_of(&self, rid: ContainerRid) -> Throughput {
-        let own = self.offer_of(OfferResource::Container(rid));
-        let offer = own.or_else(|| self.offer_of(OfferResource::Database(rid.database())));
-        offer.map(|offer| offer.throughput).unwrap_or_default()
-    }
-
-    /// The containers that a change of an offer is for: those of a database are all without an offer of their own.
-    pub(super) fn containers_of(&self, resource: OfferResource) -> Vec<Arc<Container<D>>> {
-        match resource {
-            OfferResource::Container(rid) => {
-                let database = self.databases.get(&rid.database());
-                database.and_then(|database| database.containers.get(&rid)).into_iter().cloned().collect()
-            }
-            OfferResource::Database(rid) => {
-                let containers = self.databases.get(&rid).into_iter().flat_map(|database| database.containers.values());
-                let shares =
-                    |container: &&Arc<Container<D>>| self.offer_of(OfferResource::Container(container.rid)).is_none();
-                containers.filter(shares).cloned().collect()
-            }
-        }
-    }
-
     pub(super) fn add_offer(&mut self, resource: OfferResource, throughput: Throughput, etag: String, timestamp: i64) {
         let rid = OfferRid::new(self.next_offer);
         self.next_offer += 1;

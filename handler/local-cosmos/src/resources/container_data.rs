@@ -6,7 +6,6 @@ use super::definition::ContainerDefinition;
 use super::ranges::Ranges;
 use super::refusal::Refusal;
 use super::resource_id::ContainerRid;
-use super::throughput::Throughput;
 
 /// A container whose data is to be created, or that was stored before.
 #[derive(Clone, Debug)]
@@ -15,8 +14,6 @@ pub(crate) struct NewContainer {
     pub definition: Arc<ContainerDefinition>,
     /// The physical partitions. From now on they are the data's, which splits and merges them.
     pub ranges: Ranges,
-    /// Its own throughput, or that of its database.
-    pub throughput: Throughput,
 }
 
 /// How much a container stores.
@@ -42,9 +39,6 @@ pub(crate) trait ContainerData: Sized {
 
     /// The definition was replaced.
     fn replace_definition(&self, definition: Arc<ContainerDefinition>);
-
-    /// The throughput of the container, or of its database, was replaced.
-    fn replace_throughput(&self, throughput: Throughput);
 
     /// The container was deleted. Requests that have found it before may still use the data.
     fn delete(&self);

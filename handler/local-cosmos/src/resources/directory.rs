@@ -4,10 +4,13 @@
 //! container that it has found, whose data stays whole until the request ends; the new container is another one, with another
 //! resource id. Locks are taken in one order: the catalog, then the definition of one container. The data of a container is
 //! called without the lock of the catalog, but for its creation.
+//!
+//! A change is stored before it is answered. Stores follow one another, so that an older state never replaces a newer one, and the data of
+//! a deleted container is removed after them: if the process ends in between, the container is whole or gone.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::{Map, Value, json};
 
@@ -19,11 +22,14 @@ use super::definition::ContainerDefinition;
 use super::offer::{Offer, OfferResource};
 use super::ranges::Ranges;
 use super::refusal::Refusal;
-use super::resource_id::{ContainerRid, DatabaseRid, OfferRid};
+use super::resource_id::{DatabaseRid, OfferRid};
 use super::throughput::{Throughput, partitions_for};
 
 /// The time in seconds since 1970.
 type Clock = Box<dyn Fn() -> i64 + Send + Sync>;
+
+/// Stores the directory. The error is a message.
+type Save = Box<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
 
 /// The databases, containers and offers of the account.
 pub(crate) struct Directory<D: ContainerData> {
@@ -34,6 +40,9 @@ pub(crate) struct Directory<D: ContainerData> {
     pub(super) context: D::Context,
     /// How many physical partitions a new container has; if `None`, as many as its throughput needs.
     partitions: Option<u32>,
+    save: Option<Save>,
+    /// Held while the directory is stored; no other lock is held when it is taken.
+    saving: Mutex<()>,
 }
 
 /// A resource as clients read it.
@@ -58,12 +67,26 @@ impl<D: ContainerData> Directory<D> {
             clock: Box::new(clock),
             context,
             partitions: None,
+            save: None,
+            saving: Mutex::default(),
         }
     }
 
     /// Gives every new container this many physical partitions.
     pub(crate) fn with_partitions(self, count: u32) -> Self {
         Self { partitions: Some(count), ..self }
+    }
+
+    /// Stores the directory with `save` after each change. A change that could not be stored is answered 503.
+    pub(crate) fn with_storage(self, save: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self { save: Some(Box::new(save)), ..self }
+    }
+
+    fn store(&self) -> Result<(), Refusal> {
+        let Some(save) = &self.save else { return Ok(()) };
+        let _turn = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = self.to_json().and_then(|json| save(&json));
+        stored.map_err(|error| Refusal::unavailable(format!("The change could not be stored: {error}")))
     }
 
     /// The number of changes since the directory was empty. A directory with the same number is the same.
@@ -83,11 +106,6 @@ impl<D: ContainerData> Directory<D> {
             database.containers.values().map(|container| (name.clone(), Arc::clone(container))).collect::<Vec<_>>()
         };
         catalog.databases.values().flat_map(of_database).collect()
-    }
-
-    /// The throughput of a container: its own, or that of its database.
-    pub(crate) fn throughput(&self, rid: ContainerRid) -> Throughput {
-        self.read().throughput_of(rid)
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Catalog<D>> {
@@ -127,6 +145,8 @@ impl<D: ContainerData> Directory<D> {
             let etag = self.next_etag(now);
             catalog.add_offer(OfferResource::Database(rid), throughput, etag, now);
         }
+        drop(catalog);
+        self.store()?;
         Ok(created)
     }
 
@@ -150,6 +170,7 @@ impl<D: ContainerData> Directory<D> {
         }
         self.next_etag(self.now());
         drop(catalog);
+        self.store()?;
         database.containers.values().for_each(|container| container.data.delete());
         Ok(())
     }
@@ -181,12 +202,14 @@ impl<D: ContainerData> Directory<D> {
             StoredDefinition { definition: Arc::clone(&definition), etag: self.next_etag(now), timestamp: now };
         let created = Representation { json: stored.to_json(rid), etag: stored.etag.clone() };
         let ranges = Ranges::new(definition.partition_key.hash_space(), count, now);
-        let data = D::create(&self.context, NewContainer { rid, definition, ranges, throughput });
+        let data = D::create(&self.context, NewContainer { rid, definition, ranges });
         entry.insert(Arc::new(Container::new(rid, stored, data)));
         if let Some(own) = own {
             let etag = self.next_etag(now);
             catalog.add_offer(OfferResource::Container(rid), own, etag, now);
         }
+        drop(catalog);
+        self.store()?;
         Ok(created)
     }
 
@@ -207,7 +230,10 @@ impl<D: ContainerData> Directory<D> {
         let now = self.now();
         *current = StoredDefinition { definition: Arc::clone(&definition), etag: self.next_etag(now), timestamp: now };
         container.data.replace_definition(definition);
-        Ok(Representation { json: current.to_json(container.rid), etag: current.etag.clone() })
+        let replaced = Representation { json: current.to_json(container.rid), etag: current.etag.clone() };
+        drop(current);
+        self.store()?;
+        Ok(replaced)
     }
 
     pub(super) fn delete_container(&self, path: &ContainerPath, if_match: Option<&str>) -> Result<(), Refusal> {
@@ -221,6 +247,7 @@ impl<D: ContainerData> Directory<D> {
         container.mark_deleted();
         self.next_etag(self.now());
         drop(catalog);
+        self.store()?;
         container.data.delete();
         Ok(())
     }
@@ -269,11 +296,8 @@ impl<D: ContainerData> Directory<D> {
         offer.highest_ever = offer.highest_ever.max(offer.throughput.highest());
         (offer.etag, offer.timestamp) = (self.next_etag(now), now);
         let replaced = offer.clone();
-        let containers = catalog.containers_of(replaced.resource);
         drop(catalog);
-        for container in containers {
-            container.data.replace_throughput(replaced.throughput);
-        }
+        self.store()?;
         Ok(replaced)
     }
 }

@@ -34,4 +34,3 @@ pub(crate) use ranges::{Range, Ranges};
 pub(crate) use refusal::Refusal;
 pub(crate) use requests::ListQuery;
 pub(crate) use resource_id::{ContainerRid, DatabaseRid};
-pub(crate) use throughput::Throughput;

@@ -26,12 +26,6 @@ pub(crate) struct Range {
     created: i64,
 }
 
-impl Range {
-    pub(crate) fn contains(&self, key: &str) -> bool {
-        self.min.as_str() <= key && key < self.max.as_str()
-    }
-}
-
 /// The physical partitions of a container, which cover all keys without gap or overlap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ranges {
@@ -97,24 +91,6 @@ impl Ranges {
 
     pub(crate) fn get(&self, id: u32) -> Option<&Range> {
         self.ranges.iter().find(|range| range.id == id)
-    }
-
-    /// The partition that has this effective partition key.
-    pub(crate) fn of_key(&self, key: &str) -> &Range {
-        let after = self.ranges.partition_point(|range| range.min.as_str() <= key);
-        &self.ranges[after.saturating_sub(1)]
-    }
-
-    /// The partitions that have keys from `min` to below `max`.
-    pub(crate) fn overlapping(&self, min: &str, max: &str) -> &[Range] {
-        let start = self.ranges.partition_point(|range| range.max.as_str() <= min);
-        let end = self.ranges.partition_point(|range| range.min.as_str() < max);
-        self.ranges.get(start..end).unwrap_or_default()
-    }
-
-    /// Whether a partition with this id existed and was split or merged.
-    pub(crate) fn is_gone(&self, id: u32) -> bool {
-        id < self.next_id && self.get(id).is_none()
     }
 
     /// Replaces a partition by two: below a key, and from it. Without a key, the middle is used. Returns their ids.
@@ -222,29 +198,6 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_in_one_partition() {
-        let ranges = Ranges::new(HashSpace::Version2, 4, NOW);
-        for (key, id) in [
-            ("", 0),
-            ("0FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFE", 0),
-            ("0FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", 1),
-            ("0FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00", 1),
-            ("3FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", 3),
-        ] {
-            assert_eq!(ranges.of_key(key).id, id, "{key}");
-            let all: Vec<u32> =
-                ranges.list().iter().filter(|range| range.contains(key)).map(|range| range.id).collect();
-            assert_eq!(all, [id], "{key}");
-        }
-        let ids = |min, max| ranges.overlapping(min, max).iter().map(|range| range.id).collect::<Vec<_>>();
-        assert_eq!(ids("", "FF"), [0, 1, 2, 3]);
-        assert_eq!(ids("0FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", "1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFE"), [1]);
-        assert_eq!(ids("10", "20"), [1, 2]);
-        assert_eq!(ids("10", "10"), [1]);
-        assert!(ids("20", "10").is_empty());
-    }
-
-    #[test]
     fn a_split_makes_two_with_new_ids() {
         let mut ranges = Ranges::new(HashSpace::Version2, 1, NOW);
         assert_eq!(ranges.split(0, None, NOW + 1), Ok([1, 2]));
@@ -253,7 +206,6 @@ mod tests {
         assert_covered(&ranges);
         assert_eq!(ranges.list().iter().map(|range| range.id).collect::<Vec<_>>(), [1, 3, 4]);
         assert_eq!((parents(&ranges, 1), parents(&ranges, 4)), (vec![0], vec![0, 2]));
-        assert!(ranges.is_gone(0) && ranges.is_gone(2) && !ranges.is_gone(1) && !ranges.is_gone(5));
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl Refusal {
         Self::new(501, message)
     }
 
+    /// 503: the change could not be stored.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(503, message)
+    }
+
     pub(crate) fn into_reply(self) -> Reply {
         let code = match self.status {
             403 => "Forbidden",
@@ -66,6 +71,7 @@ impl Refusal {
             409 => "Conflict",
             412 => "PreconditionFailed",
             501 => "NotImplemented",
+            503 => "ServiceUnavailable",
             _ => "BadRequest",
         };
         let reply = Reply::error(self.status, code, self.message);

@@ -134,15 +134,6 @@ impl ContainerRid {
 }
 
 impl DocumentRid {
-    pub(crate) fn container(self) -> ContainerRid {
-        self.container
-    }
-
-    /// The number in its container: 1 for the first document that was created.
-    pub(crate) fn number(self) -> u64 {
-        self.number
-    }
-
     /// The link to the document, `dbs/{rid}/colls/{rid}/docs/{rid}/`.
     pub(crate) fn link(self) -> String {
         format!("{}docs/{self}/", self.container.link())
@@ -165,18 +156,6 @@ impl OfferRid {
     /// The link to the offer, `offers/{rid}/`.
     pub(crate) fn link(self) -> String {
         format!("offers/{self}/")
-    }
-}
-
-impl ResourceId {
-    /// The resource that this one is in; `None` for databases and offers.
-    pub(crate) fn parent(self) -> Option<Self> {
-        match self {
-            Self::Offer(_) | Self::Database(_) => None,
-            Self::Container(container) => Some(Self::Database(container.database)),
-            Self::Document(document) => Some(Self::Container(document.container)),
-            Self::Range(range) => Some(Self::Container(range.container)),
-        }
     }
 }
 
@@ -284,26 +263,18 @@ mod tests {
     fn every_kind_of_resource_id_is_read_as_itself() {
         let database = DatabaseRid::new(0xFFEF_BFFB);
         let container = database.container(7);
-        let all = [
-            (ResourceId::Database(database), database.to_string(), None),
-            (ResourceId::Container(container), container.to_string(), Some(ResourceId::Database(database))),
-            (
-                ResourceId::Document(container.document(0x0FFF_FFFF_FFFF_FFFF)),
-                container.document(0x0FFF_FFFF_FFFF_FFFF).to_string(),
-                Some(ResourceId::Container(container)),
-            ),
-            (
-                ResourceId::Range(container.range(0)),
-                container.range(0).to_string(),
-                Some(ResourceId::Container(container)),
-            ),
-            (ResourceId::Offer(OfferRid::new(0xFB_FFFE)), OfferRid::new(0xFB_FFFE).to_string(), None),
-        ];
-        for (rid, text, parent) in all {
+        let document = container.document(0x0FFF_FFFF_FFFF_FFFF);
+        let offer = OfferRid::new(0xFB_FFFE);
+        for (rid, text) in [
+            (ResourceId::Database(database), database.to_string()),
+            (ResourceId::Container(container), container.to_string()),
+            (ResourceId::Document(document), document.to_string()),
+            (ResourceId::Range(container.range(0)), container.range(0).to_string()),
+            (ResourceId::Offer(offer), offer.to_string()),
+        ] {
             assert!(!text.contains('/'), "{text}");
             assert_eq!(text.parse(), Ok(rid), "{text}");
             assert_eq!(text.replace('-', "/").parse(), Ok(rid), "{text}");
-            assert_eq!(rid.parent(), parent);
         }
     }
 
@@ -329,7 +300,7 @@ mod tests {
         assert!((1..2_000).all(|number| ordinal(number) < ordinal(number + 1)));
         assert!(container.document(255) < container.document(256));
         let document: DocumentRid = container.document(300).to_string().parse().expect("a document");
-        assert_eq!((document.number(), document.container()), (300, container));
+        assert_eq!(document, container.document(300));
         assert_eq!(document.link(), format!("{}docs/{document}/", container.link()));
     }
 

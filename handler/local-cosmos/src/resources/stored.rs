@@ -96,17 +96,12 @@ impl<D: ContainerData> Directory<D> {
             let mut entry = Database::new(database.id, database.rid, database.etag, database.timestamp);
             entry.next_container = database.next_container;
             for container in database.containers {
-                let throughput = catalog.throughput_of(container.rid);
                 let definition =
                     Arc::new(ContainerDefinition::from_json(&container.definition).map_err(|refusal| {
                         format!("the definition of the container {} is invalid: {}", container.rid, refusal.message)
                     })?);
-                let new = NewContainer {
-                    rid: container.rid,
-                    definition: Arc::clone(&definition),
-                    ranges: container.ranges,
-                    throughput,
-                };
+                let new =
+                    NewContainer { rid: container.rid, definition: Arc::clone(&definition), ranges: container.ranges };
                 let data = D::create(&self.context, new);
                 let stored = StoredDefinition { definition, etag: container.etag, timestamp: container.timestamp };
                 entry.insert(Arc::new(Container::new(container.rid, stored, data)));

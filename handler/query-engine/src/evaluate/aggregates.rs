@@ -4,6 +4,7 @@
 //! number makes the result undefined; MIN and MAX compare across types), and the aggregators of the .NET SDK, which merge the results of
 //! partitions: a partition without arguments must say 0 for SUM, and MIN and MAX of an array or an object are undefined.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
@@ -13,7 +14,8 @@ use crate::children::{Child, visit};
 use crate::syntax::{Aggregate, Expr, Projection, Select};
 use crate::value::{canonical, number, sort_order};
 
-/// The groups of a query, in the order of their first rows.
+/// The groups of a query. They come in the order of their values: so do the results in Microsoft's samples of GROUP BY, and pages of them
+/// do not depend on the order of documents.
 pub(super) struct Groups<'a> {
     keys: &'a [Expr],
     calls: Vec<(Aggregate, &'a Expr)>,
@@ -85,7 +87,11 @@ impl<'a> Groups<'a> {
         group
     }
 
-    pub(super) fn finish(self) -> impl Iterator<Item = GroupValues> {
+    pub(super) fn finish(mut self) -> impl Iterator<Item = GroupValues> {
+        self.groups.sort_by(|(a, _), (b, _)| {
+            let orders = a.iter().zip(b).map(|(a, b)| sort_order(a.as_ref(), b.as_ref()));
+            orders.fold(Ordering::Equal, Ordering::then)
+        });
         let calls: Vec<Aggregate> = self.calls.iter().map(|(aggregate, _)| *aggregate).collect();
         self.groups.into_iter().map(move |(keys, accumulators)| {
             let aggregates =
@@ -127,8 +133,7 @@ impl Accumulator {
                     *self = Self::Extreme(None);
                     return;
                 }
-                let wanted =
-                    if aggregate == Aggregate::Min { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater };
+                let wanted = if aggregate == Aggregate::Min { Ordering::Less } else { Ordering::Greater };
                 if extreme.is_none() || sort_order(Some(value), extreme.as_ref()) == wanted {
                     *extreme = Some(value.clone());
                 }

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::functions::shifted;
 use crate::syntax::{Base, Expr, Function};
 use crate::value::number;
+use crate::vector;
 
 impl<'a> Scope<'a> {
     #[inline(never)]
@@ -21,6 +22,7 @@ impl<'a> Scope<'a> {
             Function::Now if !arguments.is_empty() => {
                 self.call_with_values(arguments, |values| shifted(ticks, values, 1))
             }
+            Function::VectorDistance => self.call_with_values(arguments, vector::distance),
             // Only the argument that counts is evaluated.
             Function::Iif => match arguments {
                 [condition, then, otherwise] => {

@@ -1,6 +1,6 @@
 //! Scalar expressions, from the operator that binds least tightly to literals.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::clauses::whole_index;
 use super::{Parsed, Parser, Shape, deeper};
@@ -208,7 +208,7 @@ impl Parser<'_> {
         let span = start.to(operand.span);
         if operator == Unary::Minus
             && let Expr::Constant(Constant { value: Some(Value::Number(number)), parameter: None }) = &operand.expr
-            && let Some(negative) = number.as_f64().and_then(|number| crate::value::number(-number))
+            && let Some(negative) = negated(number)
         {
             return Ok(Parsed::constant(negative, span));
         }
@@ -371,5 +371,13 @@ impl Parser<'_> {
         let (name, span) = self.name()?;
         let alias = Alias { name, span, path: span, hops: 0 };
         Ok(Parsed::leaf(Expr::Path(Box::new(Base::Alias(alias)), Vec::new()), span))
+    }
+}
+
+/// A number literal with a minus before it.
+fn negated(number: &Number) -> Option<Value> {
+    match number.as_i64().and_then(i64::checked_neg) {
+        Some(integer) => Some(Value::from(integer)),
+        None => crate::value::number(-number.as_f64()?),
     }
 }

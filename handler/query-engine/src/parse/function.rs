@@ -17,6 +17,7 @@ const SPECIAL: &[(&str, usize, usize, Function)] = &[
     ("GETCURRENTTIMESTAMP", 0, 0, Function::CurrentTimestamp),
     ("GETCURRENTTIMESTAMPSTATIC", 0, 0, Function::CurrentTimestamp),
     ("NOW", 0, 2, Function::Now),
+    ("VECTORDISTANCE", 2, 4, Function::VectorDistance),
 ];
 
 /// Functions of the service that are not here: they need an index of words or vectors, or the documentation does not settle
@@ -37,7 +38,6 @@ const NOT_SUPPORTED: &[&str] = &[
     "RRF",
     "SUBSTRINGAFTER",
     "SUBSTRINGBEFORE",
-    "VECTORDISTANCE",
 ];
 
 impl Parser<'_> {

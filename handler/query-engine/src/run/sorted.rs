@@ -11,8 +11,10 @@ use std::ops::ControlFlow::Continue;
 use serde_json::Value;
 
 use super::page::{Page, PageRequest, bounds, text, wrong_resume};
+use crate::computed::ComputedProperty;
 use crate::error::QueryError;
 use crate::evaluate::{Scope, Statement, compare_keys};
+use crate::paths::{PathStep, PropertyPath, order_by_paths};
 use crate::resume::{Resume, ResumeFilter, document_number};
 use crate::syntax::{OrderItem, Select};
 
@@ -89,7 +91,10 @@ pub(super) fn page(select: &Select, statement: &Statement<'_>, request: &PageReq
         end: end - counted,
     };
     // A join makes rows of one document that are not in order.
-    let is_sorted = request.is_sorted && select.sources.len() == 1 && !select.sources[0].iterates;
+    let is_sorted = request.is_sorted
+        && select.sources.len() == 1
+        && !select.sources[0].iterates
+        && !sorts_by_computed(select, request.computed);
     while let Some((document, position)) = statement.container.next() {
         let scope = Scope { document: Some((&document, position)), ..statement.scope() };
         // The rows of this document, and those of them that have the values after which the page starts.
@@ -156,6 +161,12 @@ pub(super) fn page(select: &Select, statement: &Statement<'_>, request: &PageReq
         page.resume = Some(Resume::Sorted { values, position: last.position, rows: same, counted });
     }
     Ok(page)
+}
+
+/// Whether a computed property decides about the order, which no order of documents can follow.
+fn sorts_by_computed(select: &Select, computed: &[ComputedProperty]) -> bool {
+    let is_computed = |path: &PropertyPath| matches!(path.first(), Some(PathStep::Property(name)) if computed.iter().any(|property| property.name == *name));
+    order_by_paths(select).iter().any(|(path, _)| path.as_ref().is_none_or(is_computed))
 }
 
 /// The rows that come first, as many as a page can have.

@@ -33,16 +33,12 @@ impl ContainerData for Data {
 
     fn create(log: &Log, new: NewContainer) -> Self {
         let data = Self { ranges: Mutex::new(new.ranges), log: Arc::clone(log), name: new.definition.id.clone() };
-        data.record(&format!("created with {:?}", new.throughput));
+        data.record("created");
         data
     }
 
     fn replace_definition(&self, definition: Arc<ContainerDefinition>) {
         self.record(&format!("ttl {:?}", definition.default_ttl));
-    }
-
-    fn replace_throughput(&self, throughput: Throughput) {
-        self.record(&format!("throughput {}", throughput.highest()));
     }
 
     fn delete(&self) {
@@ -280,7 +276,7 @@ fn etags_decide_about_reads_and_writes() {
     assert_eq!(account.send("DELETE", "/dbs/db/colls/c1", &[("if-match", &etag)], "").status, 412);
     assert_eq!(account.send("DELETE", "/dbs/db", &[("if-match", &etag)], "").status, 412);
     let events = account.events();
-    assert_eq!(events, ["c1: created with Manual(400)", "c1: ttl Some(3600)", "c1: ttl Some(3600)"]);
+    assert_eq!(events, ["c1: created", "c1: ttl Some(3600)", "c1: ttl Some(3600)"]);
     let token = replaced.session_token().expect("a session token");
     assert!(token.starts_with("4294967295:-1#"), "{token}");
 }
@@ -339,12 +335,10 @@ fn a_container_has_its_own_throughput_or_that_of_its_database() {
     let partitions = |path: &str| json(&account.get(path))["_count"].clone();
     assert_eq!(partitions("/dbs/shared/colls/c1/pkranges"), 1);
     assert_eq!(partitions("/dbs/shared/colls/c2/pkranges"), 3);
-    account.events();
     let offer = account.offer_of(&shared).expect("an offer");
     let body = json!({"content": {"offerThroughput": 1_200}}).to_string();
     let reply = account.send("PUT", &format!("/{}", text(&offer["_self"])), &[], &body);
     assert_eq!((reply.status, reply.header("x-ms-offer-replace-pending")), (200, Some("false")));
-    assert_eq!(account.events(), ["c1: throughput 1200"]);
     let read = account.get(&format!("/offers/{}", text(&offer["id"])));
     assert_eq!(read.header("x-ms-cosmos-min-throughput"), Some("400"));
     assert_eq!(json(&read)["content"]["offerThroughput"], 1_200);
@@ -433,8 +427,7 @@ fn a_directory_is_stored_and_restored() {
     let restored = Account { directory: restored, log };
     assert_eq!(restored.directory.to_json().expect("JSON"), stored);
     assert_eq!(restored.directory.changes(), account.directory.changes());
-    let created =
-        ["c1: created with Manual(500)", "c2: created with Autoscale { maximum: 20000, increment_percent: None }"];
+    let created = ["c1: created", "c2: created"];
     assert_eq!(restored.events(), created);
     for path in ["/dbs", "/dbs/db", "/dbs/db/colls", "/dbs/db/colls/c2", "/dbs/db/colls/c2/pkranges", "/offers"] {
         assert_eq!(json(&restored.get(path)), json(&account.get(path)), "{path}");
@@ -447,6 +440,50 @@ fn a_directory_is_stored_and_restored() {
         restored.directory.containers().iter().map(|(_, found)| found.definition().id.clone()).collect();
     assert_eq!(names, ["c1", "c2"]);
     Directory::<Data>::new(Log::default(), || 0).restored(json!({"changes": 1})).expect_err("refused");
+}
+
+#[test]
+fn every_change_is_stored_before_it_is_answered() {
+    let log = Log::default();
+    let newest = Arc::new(Mutex::new(Value::Null));
+    let (stores, stored) = (Arc::clone(&log), Arc::clone(&newest));
+    let directory = Directory::new(Arc::clone(&log), || 7).with_storage(move |json| {
+        *stored.lock().expect("a lock") = json.clone();
+        stores.lock().expect("a lock").push("stored".into());
+        Ok(())
+    });
+    let account = Account { directory, log };
+    account.created("/dbs", &[], r#"{"id":"db"}"#);
+    account.created("/dbs/db/colls", &[], CONTAINER);
+    assert_eq!(account.send("PUT", "/dbs/db/colls/c1", &[], CONTAINER).status, 200);
+    let offer = text(&json(&account.get("/offers"))["Offers"][0]["_self"]);
+    account.send("PUT", &format!("/{offer}"), &[], r#"{"content":{"offerThroughput":600}}"#);
+    account.query("/offers", "SELECT * FROM o", json!([]));
+    account.send("DELETE", "/dbs/db/colls/c1", &[], "");
+    let expected = ["stored", "c1: created", "stored", "c1: ttl None", "stored", "stored", "stored", "c1: deleted"];
+    assert_eq!(account.events(), expected);
+    assert_eq!(*newest.lock().expect("a lock"), account.directory.to_json().expect("JSON"));
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let account = &account;
+            scope.spawn(move || {
+                for turn in 0..50 {
+                    account.created("/dbs", &[], &json!({"id": format!("{worker}-{turn}")}).to_string());
+                }
+            });
+        }
+    });
+    assert_eq!(*newest.lock().expect("a lock"), account.directory.to_json().expect("JSON"));
+}
+
+#[test]
+fn a_change_that_cannot_be_stored_is_answered_503() {
+    let directory = Directory::new(Log::default(), || 7).with_storage(|_| Err("the disk is full".into()));
+    let account = Account { directory, log: Log::default() };
+    let reply = account.send("POST", "/dbs", &[], r#"{"id":"db"}"#);
+    assert_eq!(reply.status, 503);
+    assert!(text(&json(&reply)["message"]).ends_with("the disk is full"));
+    assert_eq!(account.send("DELETE", "/dbs/db", &[], "").status, 503);
 }
 
 #[test]
