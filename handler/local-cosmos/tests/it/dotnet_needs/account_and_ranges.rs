@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CONTAINER, LATEST, Scene};
+use super::{CONTAINER, DOCS, LATEST, P1, Scene, UPSERT};
 use crate::dotnet_replay::{covers_everything, ranges_of};
 
 /// Without it the first query throws, and the process dies at the next garbage collection.
@@ -116,4 +116,34 @@ async fn an_offer_has_its_own_address() {
     let address = found["Offers"][0]["_self"].as_str().expect("_self").trim_matches('/').to_owned();
     let offer = scene.get(&format!("/{address}"), &[]).await;
     assert_eq!(offer.json()["content"]["offerThroughput"], json!(1000), "{}", offer.summary());
+}
+
+/// The SDK reads an item by its `_self`, and a container by the ids that it has in its caches.
+#[tokio::test]
+async fn resource_ids_are_valid_wherever_names_are() {
+    let scene = Scene::start().await;
+    let item = json!({"id": "a", "pk": "p1", "n": 1});
+    let own = scene.upsert(&item).await.json()["_self"].as_str().expect("_self").trim_matches('/').to_owned();
+    let (database, container) = (scene.rid("/dbs/db").await, scene.rid(CONTAINER).await);
+    let document = own.rsplit('/').next().expect("an id");
+    assert_eq!(own, format!("dbs/{database}/colls/{container}/docs/{document}"));
+    for path in [format!("/{own}"), format!("/{own}/"), format!("/dbs/{database}/colls/{container}/docs/{document}")] {
+        let read = scene.get(&path, &[P1]).await;
+        assert_eq!((read.status, read.json()["n"].clone()), (200, json!(1)), "{path}: {}", read.summary());
+    }
+    let by_ids = format!("/dbs/{database}/colls/{container}");
+    for path in [&by_ids, &format!("/dbs/db/colls/{container}"), &format!("/dbs/{database}/colls/c")] {
+        let read = scene.get(path, &[]).await;
+        assert_eq!(read.json()["id"], json!("c"), "{path}: {}", read.summary());
+        let docs = format!("{path}/docs");
+        scene.succeed("POST", &docs, &[P1, UPSERT], &json!({"id": "b", "pk": "p1"})).await;
+        let query = [P1, ("x-ms-documentdb-isquery", "True"), ("content-type", "application/query+json")];
+        let found = scene.succeed("POST", &docs, &query, &json!({"query": "SELECT VALUE c.id FROM c"})).await.json();
+        assert_eq!(found["Documents"].as_array().map(Vec::len), Some(2), "{path}: {found}");
+    }
+    let changed = json!({"id": "a", "pk": "p1", "n": 2});
+    scene.succeed("PUT", &format!("/{own}"), &[P1], &changed).await;
+    assert_eq!(scene.get(&format!("{DOCS}/a"), &[P1]).await.json()["n"], json!(2));
+    scene.succeed("DELETE", &format!("/{own}"), &[P1], &Value::Null).await;
+    assert_eq!(scene.get(&format!("{DOCS}/a"), &[P1]).await.status, 404);
 }

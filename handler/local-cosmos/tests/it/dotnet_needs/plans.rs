@@ -137,3 +137,27 @@ async fn a_page_has_a_list_of_documents_and_the_last_one_has_no_continuation() {
     let feed = scene.get(DOCS, &[(RANGE, &scene.ranges().await[0])]).await;
     assert!(feed.json()["Documents"].is_array(), "{}", feed.summary());
 }
+
+/// `ReadManyItemsAsync` sends this. Where text in double quotes was no literal, it gave no items and no error.
+#[tokio::test]
+async fn a_query_for_1_000_ids_and_keys_finds_every_item() {
+    let scene = Scene::with_items().await;
+    let terms = |literal: &dyn Fn(String) -> String| {
+        let term = |n: usize| {
+            let (id, key) = (literal(format!("i{n:02}")), literal(format!("p{}", n % 12)));
+            format!("( c.id = {id} AND c[\"pk\"] = {key} )")
+        };
+        (0..1_000).map(term).collect::<Vec<_>>().join(" OR ")
+    };
+    for terms in [terms(&|text| format!("\"{text}\"")), terms(&|text| format!("'{text}'"))] {
+        let query = format!("SELECT * FROM c WHERE ( {terms} )");
+        scene.plan(&query).await;
+        let mut found = 0;
+        for range in scene.ranges().await {
+            let answer = scene.query_range(&query, &range, &[]).await;
+            assert_eq!(answer.status, 200, "{}", answer.summary());
+            found += answer.json()["Documents"].as_array().expect("Documents").len();
+        }
+        assert_eq!(found, 24);
+    }
+}

@@ -82,11 +82,13 @@ impl Replay {
         let container = container_of(&line);
         let rids = self.rids(&line, &container).await;
         let targets = self.targets(&line, &container, &rids).await;
-        if line.status == 412 && line.header("if-match") == Some("{etag}") {
-            if let Ok(request) = fill(&line, &Target::default(), &container, &rids, &self.state) {
-                let key = request.header(KEY).unwrap_or_default().to_owned();
-                self.stage.touch(&request.path, &key).await;
-            }
+        if line.status == 412
+            && line.header("if-match") == Some("{etag}")
+            && let Ok(request) = fill(&line, &Target::default(), &container, &rids, &self.state)
+        {
+            // Another client changes the item first.
+            let key = request.header(KEY).unwrap_or_default().to_owned();
+            self.stage.touch(&request.path, &key).await;
         }
         let mut unsent = Vec::new();
         let mut came = Vec::new();
@@ -113,8 +115,8 @@ impl Replay {
         if !rewritten.is_empty() {
             body["query"] = rewritten.replace("{documentdb-formattableorderbyquery-filter}", "true").into();
         }
-        self.know_ranges(container).await;
-        for range in self.state.ranges(container).unwrap_or_default().to_vec() {
+        let ranges = self.stage.wire.send("GET", &format!("{container}/pkranges"), &Vec::new(), b"").await;
+        for range in ranges_of(&ranges.json()) {
             let mut page = Request { body: body.to_string(), ..request.clone() };
             page.headers.retain(|(name, _)| !name.starts_with("x-ms-cosmos-is-query-plan") && !name.ends_with("-epk"));
             page.set_header(RANGE, &range.id);
@@ -286,9 +288,8 @@ impl Replay {
             return self.report(index, &name, "a request that can be sent", reason);
         }
         let is_wanted = |answer: &Answer| {
-            (answer.status == line.status && answer.substatus() == line.sub_status
-                || line.or_status.contains(&answer.status))
-                || (answer.status == line.status && line.sub_status == 0)
+            let has_substatus = line.sub_status == 0 || answer.substatus() == line.sub_status;
+            (answer.status == line.status && has_substatus) || line.or_status.contains(&answer.status)
         };
         let same: Vec<(u16, u32)> = self
             .lines
