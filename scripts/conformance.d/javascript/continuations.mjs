@@ -30,7 +30,7 @@ export default topic("continuations", ({ newContainer, filledContainer }) => {
     );
   });
 
-  it("pages of an order over several partitions continue the order", since("4.7.0", "has no continuation of an order"), async () => {
+  it("pages of an order over several partitions continue the order", since("4.10.0", "has no continuation of an order"), async () => {
     const container = await partitionedContainer(60);
     for (const [direction, expected] of [["ASC", numbers(60)], ["DESC", numbers(60).toReversed()]]) {
       const options = { maxItemCount: 7, enableQueryControl: true };
@@ -39,7 +39,7 @@ export default topic("continuations", ({ newContainer, filledContainer }) => {
     }
   });
 
-  it("pages of an order with equal values are complete", since("4.7.0", "has no continuation of an order"), async () => {
+  it("pages of an order with equal values are complete", since("4.10.0", "has no continuation of an order"), async () => {
     const container = await partitionedContainer(60);
     const options = { maxItemCount: 7, enableQueryControl: true };
     const pages = await resumedPages(container, "SELECT c.id, c.pk FROM c ORDER BY c.pk", options);

@@ -2,7 +2,7 @@
 
 from azure.cosmos import PartitionKey
 
-from sdk import EndpointTest, ids, random_name, since
+from sdk import EndpointTest, random_name, since
 
 
 @since("4.6.0", "has no hierarchical keys")
@@ -33,14 +33,6 @@ class HierarchicalKeys(EndpointTest):
     def test_a_filter_of_the_first_level_returns_everything_below_it(self):
         found = self.query(self.tenants(), 'SELECT * FROM c WHERE c.tenant = "acme"')
         self.assertEqual([item["tenant"] for item in found], ["acme"] * 8)
-
-    def test_a_key_of_three_levels_may_lack_the_last(self):
-        key = PartitionKey(path=["/a", "/b", "/c"], kind="MultiHash")
-        container = self.database.create_container(random_name("container"), key)
-        container.create_item({"id": "1", "a": "x", "b": "y", "c": "z"})
-        container.create_item({"id": "2", "a": "x", "b": "y"})
-        found = self.query(container, "SELECT * FROM c", partition_key=["x", "y"])
-        self.assertEqual(ids(found), ["1", "2"])
 
     def test_a_query_of_a_prefix_returns_everything_below_it(self):
         container = self.tenants()

@@ -57,11 +57,6 @@ class TimeToLive(EndpointTest):
         time.sleep(2.5)
         self.assertTrue(self.exists(container, "1"))
 
-    def test_a_time_to_live_of_null_counts_as_none(self):
-        container = self.container(default_ttl=-1)
-        container.create_item({"id": "1", "pk": "a", "ttl": None})
-        self.assertIsNone(container.read_item("1", "a")["ttl"])
-
     def test_a_time_to_live_of_zero_or_of_text_is_rejected_with_400(self):
         container = self.container(default_ttl=-1)
         for ttl in (0, -2, "10", 1.5):

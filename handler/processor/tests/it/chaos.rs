@@ -80,6 +80,7 @@ struct Chaos {
     mode: ChangeFeedMode,
     instances: Vec<Isolated>,
     log: Log,
+    owners: LeaseOwners,
     /// The numbers of acknowledged writes, by cart and item.
     written: BTreeMap<(String, String), Vec<u64>>,
     deletes: BTreeMap<(String, String), usize>,
@@ -90,8 +91,11 @@ struct Chaos {
 
 impl Chaos {
     async fn new(seed: u64, mode: ChangeFeedMode) -> Self {
+        let shop = Shop::open().await;
+        let owners = LeaseOwners::new(shop.lease_container().await);
         Self {
-            shop: Shop::open().await,
+            shop,
+            owners,
             random: StdRng::seed_from_u64(seed),
             mode,
             instances: Vec::new(),
@@ -110,7 +114,7 @@ impl Chaos {
         let fails = self.random.random_range(7..40);
         self.started += 1;
         let name = format!("instance-{}", self.started);
-        let owners = LeaseOwners::new(self.shop.endpoint.connection_string());
+        let owners = self.owners.clone();
         let build = move |builder: ProcessorBuilder| {
             settings(builder, mode).instance_name(name).build(handler(log, owners, calls, fails))
         };
@@ -236,6 +240,7 @@ impl Chaos {
 
     async fn check(&self, seed: u64) {
         let log = self.log.lock().expect("log").clone();
+        println!("seed {seed}: {} redeliveries, {} certainly in time", log.redeliveries, log.redeliveries_in_time());
         let first = log.first();
         self.check_order(seed, &first);
         let numbers: BTreeSet<u64> = first.iter().filter_map(|handled| handled.number).collect();
