@@ -3,13 +3,15 @@
 //!
 //! The recordings are those of `local-host`. The documents are in this endpoint, so system properties are replaced.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use changefeed_cosmos::without_system_properties;
+use local_cosmos::ItemScope;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::identity::{events, key_of, put, truth, versions};
+use crate::support::identity::{assert_exact_images, delete, events, identities, key_of, put, stored, truth, versions};
 use crate::support::{Handler, World};
 
 const SYSTEM_PROPERTIES: [&str; 4] = ["_rid", "_self", "_etag", "_ts"];
@@ -56,8 +58,8 @@ async fn send(handler: &Handler, function: &str, recorded: &Value, body: &str) -
 /// The recorded element with the system properties of this endpoint.
 fn of_this_endpoint(delivered: &str, envelopes: &[Value]) -> String {
     let element: Value = serde_json::from_str(delivered).expect("a document");
-    let rid_of_id = |envelope: &&Value| envelope["current"]["n"] == element["n"] && same_id(envelope, &element);
-    let envelope = envelopes.iter().find(rid_of_id).unwrap_or_else(|| panic!("{delivered}"));
+    let is_same = |envelope: &&Value| envelope["current"]["id"] == element["id"];
+    let envelope = envelopes.iter().find(is_same).unwrap_or_else(|| panic!("{delivered}"));
     let mut changed = delivered.to_owned();
     for name in SYSTEM_PROPERTIES {
         let member = |value: &Value| format!("\"{name}\":{value}");
@@ -65,10 +67,6 @@ fn of_this_endpoint(delivered: &str, envelopes: &[Value]) -> String {
     }
     let lsn = |value: &Value| format!("\"_lsn\":{value}}}");
     changed.replace(&lsn(&element["_lsn"]), &lsn(&envelope["metadata"]["lsn"]))
-}
-
-fn same_id(envelope: &Value, element: &Value) -> bool {
-    envelope["current"]["id"] == element["id"]
 }
 
 /// The recorded body with another batch.
@@ -159,6 +157,96 @@ async fn documents_that_a_host_in_utc_and_in_new_york_rewrote_are_stored_as_they
     }
 }
 
+/// What was written for a recorded change of AllVersionsAndDeletes mode; a deleted document has its id and key.
+struct Written {
+    operation: String,
+    document: Value,
+}
+
+fn written(stored: &BTreeMap<String, Value>, delivered: &Value) -> Written {
+    let metadata = &delivered["metadata"];
+    let operation = match text(&metadata["operationType"]) {
+        "delete" if metadata["timeToLiveExpired"] == true => "expire",
+        operation => operation,
+    };
+    let current = &delivered["current"];
+    let document = match stored.get(&current["_etag"].to_string()) {
+        Some(original) => without_system_properties(original.clone()),
+        None if current["id"].is_string() => without_system_properties(current.clone()),
+        None => json!({"id": metadata["id"], "pk": metadata["partitionKey"]["pk"]}),
+    };
+    Written { operation: operation.to_owned(), document }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_recorded_requests_of_all_versions_mode_store_every_version_delete_and_expiry() {
+    for (name, previous_images) in [
+        ("all-versions-create-replace-delete-expire", true),
+        ("all-versions-create-replace-delete-expire-without-previous", false),
+        ("all-versions-live-documents", false),
+    ] {
+        let recording: Value = serde_json::from_str(&read(&format!("{name}.json"))).expect("JSON");
+        let documents = recording["stored"].as_object().expect("documents").values();
+        let documents = documents.map(|stored| serde_json::from_str::<Value>(text(stored)).expect("a document"));
+        let by_etag: BTreeMap<String, Value> = documents.map(|stored| (stored["_etag"].to_string(), stored)).collect();
+        let requests = recording["requests"].as_array().expect("requests");
+        let elements = |recorded: &Value| -> Vec<Value> {
+            let body: Value = serde_json::from_str(text(&recorded["body"])).expect("a body");
+            let batch: String = serde_json::from_str(text(&body["Data"]["documents"])).expect("a batch");
+            serde_json::from_str(&batch).expect("changes")
+        };
+
+        let world = World::new().await;
+        world.endpoint.keep_previous_images("dev", "events", previous_images).await.expect("previous images");
+        let changefeed = world.changefeed(|_| ());
+        let events = events(&changefeed).await;
+        for Written { operation, document } in
+            requests.iter().flat_map(&elements).map(|delivered| written(&by_etag, &delivered))
+        {
+            match operation.as_str() {
+                "delete" => delete(&events, &document).await,
+                "expire" => {
+                    let scope = ItemScope { id: Some(text(&document["id"]).to_owned()), partition_key: None };
+                    assert_eq!(world.endpoint.expire_now("dev", "events", scope).await, Ok(1));
+                }
+                _ => put(&events, &document).await,
+            }
+        }
+        let truth = truth(&events).await;
+        let mut changes_of: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for change in truth.iter().flatten() {
+            let current = &change["current"]["id"];
+            let id = if current.is_string() { current } else { &change["metadata"]["id"] };
+            changes_of.entry(id.to_string()).or_default().insert(0, change.clone());
+        }
+
+        let handler = world.handler();
+        for recorded in requests {
+            let mut batch = elements(recorded);
+            for element in &mut batch {
+                let id = written(&by_etag, element).document["id"].to_string();
+                let change = changes_of.get_mut(&id).and_then(Vec::pop).expect("a change");
+                for image in ["current", "previous"].into_iter().filter(|image| change[image]["id"].is_string()) {
+                    for property in SYSTEM_PROPERTIES {
+                        element[image][property] = change[image][property].clone();
+                    }
+                }
+                for property in ["lsn", "crts"] {
+                    element["metadata"][property] = change["metadata"][property].clone();
+                }
+                let previous = change["metadata"].get("previousImageLSN").cloned();
+                element["metadata"]["previousImageLSN"] = previous.unwrap_or(json!(0));
+            }
+            let body = with_batch(text(&recorded["body"]), &Value::Array(batch).to_string());
+            let (status, answer) = send(&handler, "CosmosChangeFeed", recorded, &body).await;
+            assert_eq!(status, StatusCode::OK, "{name}: {answer}");
+        }
+        assert_eq!(stored(&changefeed).await, identities(truth.iter().flatten()), "{name}");
+        assert_exact_images(&changefeed, &truth).await;
+        assert_eq!(world.dead_letters().await, Vec::<Value>::new(), "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recorded_timer_calls_succeed() {
     let recording: Value = serde_json::from_str(&read("timer.json")).expect("JSON");
@@ -170,5 +258,5 @@ async fn the_recorded_timer_calls_succeed() {
         assert_eq!(status, StatusCode::OK, "{answer}");
         assert!(serde_json::from_str::<Value>(&answer).is_ok_and(|answer| answer.is_object()), "{answer}");
     }
-    assert_eq!(world.dead_letters().await, json!([]).as_array().expect("none").clone());
+    assert_eq!(world.dead_letters().await, Vec::<Value>::new());
 }

@@ -106,7 +106,6 @@ async fn a_proxied_request_and_its_response_are_those_of_the_real_host() {
     let address = host.running.address();
     for row in recording["clients"].as_array().expect("clients") {
         let case = text(&row["case"]);
-        println!("{case}");
         let is_head = case == "HEAD";
         let request = sent(row, &host);
         let (got, ()) = tokio::join!(raw_client::send(address, &request), async {
@@ -185,7 +184,6 @@ async fn replay_envelopes(name: &str, function: &str) {
     let address = host.running.address();
     for row in recording["clients"].as_array().expect("clients") {
         let case = format!("{name}: {}", text(&row["case"]));
-        println!("{case}");
         let request = sent(row, &host);
         let (got, ()) = tokio::join!(raw_client::send(address, &request), async {
             if row["handlerSaw"] == 0 {
