@@ -9,16 +9,14 @@ use serde_json::json;
 use crate::budget::Budget;
 use crate::incoming::Incoming;
 use crate::index_policy::IndexPolicy;
-use crate::items::{ItemOperation, Refused, RequestKey};
 use crate::key_path::KeyPath;
-use crate::partition_key::{EffectiveKey, GivenKey, KeyDefinition, KeyRange, KeyValue};
-use crate::persistence::Persistence;
+use crate::partition_key::{GivenKey, KeyDefinition, KeyRange};
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::resources::{
     ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Refusal,
 };
 use crate::session_token::SessionToken;
-use crate::store::{Contents, Partition, Store, UniqueKeys};
+use crate::store::{Contents, Partition, Persistence, Store, UniqueKeys};
 
 /// Sub-status of a 404: the items of the session are not there yet.
 const SESSION_NOT_AVAILABLE: &str = "1002";
@@ -87,33 +85,6 @@ impl Container {
         self.error(400, "BadRequest", message).with(header::SUBSTATUS, PARTITION_KEY_MISMATCH)
     }
 
-    /// The complete partition key in a request's header; `None` if the request has none. The error is a message for the client.
-    pub(crate) fn key_of_header(&self, incoming: &Incoming) -> Result<Option<RequestKey>, String> {
-        incoming.header(header::PARTITION_KEY).filter(|key| *key != "[]").map(|key| self.parse_key(key)).transpose()
-    }
-
-    /// A complete partition key in the form of the header. The error is a message for the client.
-    pub(crate) fn parse_key(&self, key: &str) -> Result<RequestKey, String> {
-        Ok(self.key_of(GivenKey::parse(key, &self.key)?.complete(&self.key)?))
-    }
-
-    fn key_of(&self, values: Vec<KeyValue>) -> RequestKey {
-        let epk = EffectiveKey::of(&values, &self.key);
-        RequestKey { values, epk }
-    }
-
-    /// The partition key of a request for one item: that of the header, or else that of the item.
-    pub(crate) fn request_key(&self, incoming: &Incoming, operation: &ItemOperation) -> Result<RequestKey, Refused> {
-        let mismatch = |message| Refused { substatus: Some(PARTITION_KEY_MISMATCH), ..Refused::bad_request(message) };
-        if let Some(key) = self.key_of_header(incoming).map_err(mismatch)? {
-            return Ok(key);
-        }
-        let item = operation.item().ok_or_else(|| {
-            Refused::bad_request("PartitionKey value must be supplied for this operation.".to_owned())
-        })?;
-        Ok(self.key_of(self.key.values_of(item).map_err(Refused::bad_request)?))
-    }
-
     /// The part of the key space that a partition key addresses: one key, or all keys with this prefix. The error is a message for the
     /// client.
     pub(crate) fn key_range(&self, key: &str) -> Result<KeyRange, String> {
@@ -178,7 +149,8 @@ impl ContainerData for Container {
         let files = context.persistence.as_ref().map(|persistence| persistence.container(rid));
         let stored = files.as_ref().and_then(|files| {
             files.load().unwrap_or_else(|error| {
-                lock(&context.failures).push(format!("the items of container {} cannot be read: {error}", definition.id));
+                lock(&context.failures)
+                    .push(format!("the items of container {} cannot be read: {error}", definition.id));
                 None
             })
         });
@@ -186,7 +158,9 @@ impl ContainerData for Container {
             (Some(files), Some(stored)) => Store::restored(rid, stored, unique_keys, ttl, files),
             (files, _) => Store::new(rid, ranges, unique_keys, ttl, files),
         };
-        store.write().log_mut().keep_previous_images(context.previous_images);
+        // A container that is made with a retention of its own has previous images too.
+        let previous_images = context.previous_images || definition.change_feed_retention.is_some();
+        store.write().log_mut().keep_previous_images(previous_images);
         Self {
             rid,
             id: definition.id.clone(),

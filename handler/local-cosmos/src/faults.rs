@@ -163,8 +163,10 @@ impl Faults {
 impl Effect {
     /// The reply in place of the one that the request would have had.
     pub(crate) fn refusal(status: u16, substatus: u32) -> Reply {
-        Reply::error(status, "Fault", "A scripted fault caused this failure.")
-            .with(header::SUBSTATUS, substatus.to_string())
+        let reply = Reply::error(status, "Fault", "A scripted fault caused this failure.")
+            .with(header::SUBSTATUS, substatus.to_string());
+        // SDKs wait for this time, and some fail without it.
+        if status == 429 { reply.with("x-ms-retry-after-ms", "10") } else { reply }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Routes every request to what answers it.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::Method;
@@ -17,12 +17,14 @@ use crate::keys::check_authorization;
 use crate::operation::{Action, ContainerName, Operation};
 use crate::options::Options;
 use crate::partition_key::KeyRange;
-use crate::persistence::Persistence;
 use crate::query;
 use crate::reply::{Reply, header};
 use crate::request_log::{LoggedRequest, RequestLog};
 use crate::requested_range::requested_range;
-use crate::resources::{self, Address, Container as DirectoryContainer, ContainerPath, Directory, Missing, Resource};
+use crate::resources::{
+    self, Address, Container as DirectoryContainer, ContainerPath, Directory, DocumentRid, Missing, Resource,
+};
+use crate::store::Persistence;
 use crate::usage::UsageMeter;
 
 /// A container of the directory.
@@ -236,7 +238,10 @@ impl Gateway {
                 let message = format!("{} is not supported for items.", incoming.method);
                 container.error(405, "MethodNotAllowed", &message)
             }
-            action => execute_point(container, action, operation.item_id(), incoming, now),
+            action => match self_link(container, operation) {
+                Some((id, key)) => execute_point(container, action, Some(&id), &incoming.with_key(key), now),
+                None => execute_point(container, action, operation.item_id(), incoming, now),
+            },
         };
         container.spend(reply.request_charge());
         reply
@@ -283,6 +288,15 @@ fn account(incoming: &Incoming) -> Reply {
     let mut reply = Reply::new(200).with(header::REQUEST_CHARGE, "0");
     reply.body = resources::account::to_json(&incoming.host).to_string().into_bytes();
     reply
+}
+
+/// The id and the key of the item that a path names by resource ids only, as `_self` does.
+fn self_link(container: &Container, operation: &Operation) -> Option<(String, String)> {
+    operation.container_path().filter(|path| path.container == container.rid.to_string())?;
+    let rid: DocumentRid = operation.item_id()?.parse().ok()?;
+    let contents = container.store().read();
+    let entry = contents.by_number(rid.number()).filter(|_| rid.container() == container.rid)?;
+    Some((entry.id.to_string(), entry.key.to_string()))
 }
 
 /// Waits while partitions that the request is for are being split or merged, as the service's gateway does.

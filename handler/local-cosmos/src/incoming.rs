@@ -2,6 +2,8 @@
 
 use actix_web::http::Method;
 
+use crate::reply::header;
+
 /// A request as it was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Incoming {
@@ -41,6 +43,15 @@ impl Incoming {
     /// Whether the body has a query.
     pub(crate) fn has_query(&self) -> bool {
         self.is_query() || self.is_query_plan()
+    }
+
+    /// The same request with a partition key, unless it has one.
+    pub(crate) fn with_key(&self, key: String) -> Self {
+        let mut request = self.clone();
+        if request.header(header::PARTITION_KEY).is_none() {
+            request.headers.push((header::PARTITION_KEY.to_owned(), key));
+        }
+        request
     }
 
     /// Whether the client requests the written item in the reply.

@@ -27,7 +27,6 @@ mod operation;
 mod options;
 mod partition_key;
 mod patch;
-mod persistence;
 mod query;
 mod reply;
 mod request_log;

@@ -55,18 +55,6 @@ impl SessionToken {
     pub(crate) fn is_reached<T: AsRef<str>>(&self, range: &str, ancestors: &[T], newest_lsn: u64) -> bool {
         self.lsn_of(range, ancestors).is_none_or(|seen| seen <= newest_lsn)
     }
-
-    /// What a client has seen that has both tokens.
-    pub(crate) fn merged(&self, other: &Self) -> Self {
-        let mut merged = Self::default();
-        for part in self.parts.iter().chain(&other.parts) {
-            match merged.parts.iter_mut().find(|known| known.range == part.range) {
-                Some(known) => known.merge(part),
-                None => merged.parts.push(part.clone()),
-            }
-        }
-        merged
-    }
 }
 
 impl Part {
@@ -83,19 +71,6 @@ impl Part {
             Some((region.parse().ok()?, lsn.parse().ok()?))
         });
         Some(Self { range, version: Some(first), lsn: lsn.parse().ok()?, regions: regions.collect::<Option<_>>()? })
-    }
-
-    /// A newer version has the newer list of regions. The numbers never decrease.
-    fn merge(&mut self, other: &Self) {
-        let regions_of = if other.version > self.version { other } else { &*self };
-        let largest = |region: u32| {
-            let known = self.regions.iter().chain(&other.regions).filter(|(id, _)| *id == region);
-            known.map(|(_, lsn)| *lsn).max().unwrap_or_default()
-        };
-        let regions = regions_of.regions.iter().map(|(region, _)| (*region, largest(*region))).collect();
-        self.lsn = self.lsn.max(other.lsn);
-        self.version = self.version.max(other.version);
-        self.regions = regions;
     }
 }
 
@@ -152,19 +127,5 @@ mod tests {
         assert!(token.is_reached("1", &NONE, 6) && !token.is_reached("1", &NONE, 5));
         assert!(!token.is_reached("1", &["0"], 8) && token.is_reached("3", &NONE, 0));
         assert!(parse("").is_reached("0", &NONE, 0));
-    }
-
-    #[test]
-    fn merged_tokens_have_the_largest_numbers() {
-        for (left, right, merged) in [
-            ("0:1#100#1=98#2=97", "0:1#90#1=99#2=90", "0:1#100#1=99#2=97"),
-            ("0:1#100#1=98", "0:2#90#1=90#3=90", "0:2#100#1=98#3=90"),
-            ("0:-1#5", "1:-1#7", "0:-1#5,1:-1#7"),
-            ("0:5", "0:0#4#0=4", "0:0#5#0=4"),
-            ("", "0:-1#5", "0:-1#5"),
-        ] {
-            assert_eq!(parse(left).merged(&parse(right)).to_string(), merged);
-            assert_eq!(parse(right).merged(&parse(left)).lsn_of("0", &NONE), parse(merged).lsn_of("0", &NONE));
-        }
     }
 }

@@ -23,7 +23,8 @@ async fn a_time_is_over_when_the_service_says_so() {
     let folder = TempDir::new().expect("a folder");
     let request = |as_of: i64| -> BackupRequest {
         let time = Utc::now() + TimeDelta::seconds(as_of);
-        serde_json::from_value(json!({"to": folder.path().join(as_of.to_string()), "asOf": time.to_rfc3339()})).expect("request")
+        serde_json::from_value(json!({"to": folder.path().join(as_of.to_string()), "asOf": time.to_rfc3339()}))
+            .expect("request")
     };
     for (offset, as_of, is_over) in [(-HOUR, -600, false), (HOUR, 600, true), (0, 600, false), (0, -600, true)] {
         world.endpoint.set_clock(offset).expect("the clock");
@@ -59,7 +60,8 @@ async fn captured(world: &World) -> Value {
 /// Moves the clock of the service until the document has expired.
 async fn expire(world: &World) {
     world.endpoint.set_clock(HOUR).expect("the clock");
-    crate::support::until("the expiry", crate::support::DEADLINE, async || world.live("a", "goes").await.is_none()).await;
+    crate::support::until("the expiry", crate::support::DEADLINE, async || world.live("a", "goes").await.is_none())
+        .await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("local-host", "local-host", &["processor", "loopback"]),
     ("processor", "changefeed-processor", &["cosmos"]),
     ("cosmos", "changefeed-cosmos", &["query-depth"]),
-    ("local-cosmos", "local-cosmos", &["hybrid-row", "loopback", "query-depth"]),
+    ("local-cosmos", "local-cosmos", &["hybrid-row", "loopback", "query-engine"]),
     ("hybrid-row", "hybrid-row", &[]),
     ("loopback", "loopback", &[]),
     ("query-depth", "query-depth", &[]),

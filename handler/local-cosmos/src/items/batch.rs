@@ -3,6 +3,7 @@
 use super::batch_body::{BatchOperation, BatchResult, Form};
 use super::operation::{Refused, RequestKey, Rules, execute as execute_operation};
 use super::reply::{Position, charge, refused};
+use super::request_key;
 use crate::container::Container;
 use crate::incoming::Incoming;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS};
@@ -57,7 +58,7 @@ fn transactional(container: &Container, operations: Vec<BatchOperation>, incomin
             return Err(container.error(error.status, error.code, &message));
         }
     }
-    let key = match container.key_of_header(incoming) {
+    let key = match request_key::of_header(container, incoming) {
         Ok(Some(key)) => key,
         Ok(None) => return Err(container.error(400, "BadRequest", "A transactional batch needs a partition key.")),
         Err(message) => return Err(container.key_mismatch(&message)),
@@ -137,7 +138,9 @@ fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incom
 
 fn operation_key(container: &Container, operation: &BatchOperation, incoming: &Incoming) -> Result<RequestKey, String> {
     match &operation.key {
-        Some(key) => container.parse_key(key),
-        None => container.key_of_header(incoming)?.ok_or_else(|| "The operation has no partition key.".to_owned()),
+        Some(key) => request_key::parse(container, key),
+        None => {
+            request_key::of_header(container, incoming)?.ok_or_else(|| "The operation has no partition key.".to_owned())
+        }
     }
 }

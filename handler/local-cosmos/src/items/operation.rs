@@ -12,8 +12,8 @@ use crate::etag;
 use crate::index_policy::IndexPolicy;
 use crate::partition_key::{EffectiveKey, KeyDefinition, KeyValue, header_text};
 use crate::patch::{Patch, PatchError};
-use crate::persistence::PersistenceError;
 use crate::reply::PARTITION_KEY_MISMATCH;
+use crate::store::PersistenceError;
 use crate::store::{Draft, Entry, SYSTEM_PROPERTIES, Transaction};
 
 const ID_EXISTS: &str = "Entity with the specified id already exists in the system.";
@@ -150,11 +150,11 @@ pub(crate) fn execute(
             store(transaction, rules, key, item, existing)
         }
         ItemOperation::Replace(id, item) => {
+            check_key(definition, key, &item.value)?;
             let existing = find(transaction, key, &id, conditions)?;
             if item.id != id && transaction.get(&key.epk, &item.id).is_some() {
                 return Err(Refused::conflict(ID_EXISTS));
             }
-            check_key(definition, key, &item.value)?;
             store(transaction, rules, key, item, Some(existing))
         }
         ItemOperation::Patch(id, patch) => {
@@ -182,7 +182,7 @@ pub(crate) fn read(entry: Option<Arc<Entry>>, conditions: &Conditions) -> Result
     Ok(Done { status, charge: charges::read(entry.body.len()), entry: Some(entry) })
 }
 
-/// The item to change, if the request's condition is met.
+/// The item to change, if it satisfies the request's condition.
 fn find(
     transaction: &Transaction<'_>,
     key: &RequestKey,

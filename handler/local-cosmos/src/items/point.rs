@@ -3,6 +3,7 @@
 use super::checks::{parse_item, text_body};
 use super::operation::{Conditions, ItemOperation, Refused, RequestKey, Rules, execute as execute_operation, read};
 use super::reply::{Position, done, refused};
+use super::request_key;
 use crate::container::Container;
 use crate::incoming::Incoming;
 use crate::operation::Action;
@@ -63,6 +64,6 @@ fn request(
         Action::Delete => ItemOperation::Delete(id()),
         _ => ItemOperation::Read(id()),
     };
-    let key = container.request_key(incoming, &operation)?;
+    let key = request_key::of(container, incoming, &operation)?;
     Ok((operation, key))
 }

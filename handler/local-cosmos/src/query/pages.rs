@@ -75,14 +75,20 @@ fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -
             retrieved_bytes: scan.loaded_bytes.get(),
             output_documents: page.rows.len(),
             output_bytes: page.bytes,
-            index_utilization: if page.documents_read == 0 { 0.0 } else { page.rows.len() as f64 / page.documents_read as f64 },
+            index_utilization: if page.documents_read == 0 {
+                0.0
+            } else {
+                page.rows.len() as f64 / page.documents_read as f64
+            },
             ..QueryMetrics::default()
         };
         reply = reply.with("x-ms-documentdb-query-metrics", metrics.to_string());
     }
     if incoming.flag("x-ms-cosmos-populateindexmetrics") {
         let metrics = index_check::metrics(&container.index_policy(), &scan.query);
-        let is_second_form = incoming.header("x-ms-cosmos-supported-query-features").is_some_and(|known| known.contains("IndexMetricsV2"));
+        let is_second_form = incoming
+            .header("x-ms-cosmos-supported-query-features")
+            .is_some_and(|known| known.contains("IndexMetricsV2"));
         let text = if is_second_form { metrics.to_percent_encoded() } else { metrics.to_base64() };
         reply = reply.with("x-ms-cosmos-index-utilization", text);
     }

@@ -35,4 +35,4 @@ pub(crate) use directory::Directory;
 pub(crate) use ranges::{Range, Ranges};
 pub(crate) use refusal::Refusal;
 pub(crate) use requests::ListQuery;
-pub(crate) use resource_id::{ContainerRid, DatabaseRid};
+pub(crate) use resource_id::{ContainerRid, DatabaseRid, DocumentRid};

@@ -134,6 +134,15 @@ impl ContainerRid {
 }
 
 impl DocumentRid {
+    pub(crate) fn container(self) -> ContainerRid {
+        self.container
+    }
+
+    /// The number in its container: 1 for the first document that was created.
+    pub(crate) fn number(self) -> u64 {
+        self.number
+    }
+
     /// The link to the document, `dbs/{rid}/colls/{rid}/docs/{rid}/`.
     pub(crate) fn link(self) -> String {
         format!("{}docs/{self}/", self.container.link())

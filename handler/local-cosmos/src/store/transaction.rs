@@ -2,25 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::change_log::Write;
+use super::contents::Contents;
+use super::draft::Draft;
 use super::entry::Entry;
-use super::store::Contents;
+use super::persistence::PersistenceError;
 use super::version_log::Removal;
 use crate::partition_key::EffectiveKey;
-use crate::persistence::PersistenceError;
-
-/// An item to store, without its system properties.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    pub epk: EffectiveKey,
-    /// The partition key as the request header has it.
-    pub key: Box<str>,
-    pub id: Box<str>,
-    pub ttl: Option<i64>,
-    pub item: Value,
-}
 
 /// Another item of the logical partition has the same values of a unique key.
 #[derive(Debug)]
@@ -96,6 +84,28 @@ impl<'c> Transaction<'c> {
         if let Some(new) = new {
             self.contents.link(self.partition, new);
         }
+    }
+}
+
+impl Contents {
+    /// Begins a transaction in the partition that has a key. `now` is in milliseconds since 1970.
+    pub(crate) fn begin(&mut self, epk: &EffectiveKey, now: i64) -> Transaction<'_> {
+        let partition = self.index_of(epk);
+        Transaction::new(self, partition, now)
+    }
+
+    /// Removes the selected items whose time to live has expired at `until` (seconds since 1970), and returns their number. `now` is
+    /// in milliseconds.
+    pub(crate) fn expire(&mut self, until: i64, now: i64, is_selected: impl Fn(&Entry) -> bool) -> usize {
+        let expired: Vec<Arc<Entry>> = self.log.expired(until).into_iter().filter(|entry| is_selected(entry)).collect();
+        for entry in &expired {
+            let mut transaction = self.begin(&entry.epk, now);
+            transaction.remove(entry, true);
+            if let Err(error) = transaction.end::<_, PersistenceError>(Ok(())) {
+                log::error!("an expired item could not be removed: {error}");
+            }
+        }
+        expired.len()
     }
 }
 

@@ -10,15 +10,15 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::change_log::{ChangeLog, Write};
+use super::draft::Draft;
 use super::entry::Entry;
 use super::partition::Partition;
-use super::sort_index::{SortIndex, SortOrder};
-use super::transaction::{Draft, Transaction};
+use super::persistence::{ContainerFiles, ContainerState, PersistenceError, StoredContainer};
+use super::sort_index::SortIndex;
 use super::unique_keys::UniqueKeys;
 use super::version_log::{Version, VersionLog};
 use crate::etag::new_etag;
 use crate::partition_key::{EffectiveKey, KeyRange};
-use crate::persistence::{ContainerFiles, ContainerState, PersistenceError, StoredContainer};
 use crate::resources::{ContainerRid, Range, Ranges};
 
 /// Properties that the service sets.
@@ -43,7 +43,7 @@ pub(crate) struct Contents {
     pub(super) log: ChangeLog,
     pub(super) unique_keys: UniqueKeys,
     pub(super) default_ttl: Option<i64>,
-    sort_indexes: Vec<SortIndex>,
+    pub(super) sort_indexes: Vec<SortIndex>,
     /// Where the container is stored; `None` if it is in memory only.
     files: Option<ContainerFiles>,
     /// The number of the newest version that is discarded from the files.
@@ -163,10 +163,6 @@ impl Drop for Transition<'_> {
 }
 
 impl Contents {
-    pub(crate) fn rid(&self) -> ContainerRid {
-        self.rid
-    }
-
     pub(crate) fn ranges(&self) -> &Ranges {
         &self.ranges
     }
@@ -233,37 +229,6 @@ impl Contents {
         }))
     }
 
-    /// Whether the container has an index for sorted scans.
-    pub(crate) fn has_sort_index(&self, path: &[String], is_by_key: bool) -> bool {
-        self.sort_indexes.iter().any(|index| index.is_for(path, is_by_key))
-    }
-
-    /// Makes an index for sorted scans.
-    pub(crate) fn add_sort_index(&mut self, path: &[String], is_by_key: bool) {
-        if self.has_sort_index(path, is_by_key) {
-            return;
-        }
-        let mut index = SortIndex::new(path, is_by_key);
-        self.partitions.iter().flat_map(Partition::items).for_each(|entry| index.add(entry));
-        self.sort_indexes.push(index);
-    }
-
-    /// The items of a part of the key space in the order of a property, those with equal values by their numbers in the same direction. With
-    /// `from`, items before that value are left out. `None` if no index has them.
-    pub(crate) fn scan_sorted<'c>(
-        &'c self,
-        range: &KeyRange,
-        order: &SortOrder<'_>,
-    ) -> Option<Box<dyn Iterator<Item = &'c Arc<Entry>> + 'c>> {
-        let index = self.sort_indexes.iter().find(|index| index.is_for(order.path, order.is_by_key))?;
-        let numbers = index.is_usable().then(|| index.numbers(range, order.from, order.is_descending))??;
-        let partitions: Vec<&Partition> = self.overlapping(range).map(|(_, partition)| partition).collect();
-        let range = range.clone();
-        let entries =
-            numbers.filter_map(move |number| partitions.iter().find_map(|partition| partition.by_number(number)));
-        Some(Box::new(entries.filter(move |entry| range.contains(&entry.epk))))
-    }
-
     /// Adds an item to a partition and to the indexes.
     pub(super) fn link(&mut self, partition: usize, entry: &Arc<Entry>) {
         self.unique_keys.add(entry);
@@ -276,6 +241,11 @@ impl Contents {
         self.unique_keys.remove(entry);
         self.sort_indexes.iter_mut().for_each(|index| index.remove(entry));
         self.partitions[partition].remove(entry);
+    }
+
+    /// The item with this number.
+    pub(crate) fn by_number(&self, number: u64) -> Option<&Arc<Entry>> {
+        self.partitions.iter().find_map(|partition| partition.by_number(number))
     }
 
     /// The ids of all partitions that a partition descends from.
@@ -315,30 +285,10 @@ impl Contents {
         Ok(())
     }
 
-    /// Begins a transaction in the partition that has a key. `now` is in milliseconds since 1970.
-    pub(crate) fn begin(&mut self, epk: &EffectiveKey, now: i64) -> Transaction<'_> {
-        let partition = self.index_of(epk);
-        Transaction::new(self, partition, now)
-    }
-
     /// Sets the time to live of items without one of their own.
     pub(crate) fn set_default_ttl(&mut self, default_ttl: Option<i64>) {
         self.default_ttl = default_ttl;
         self.log.set_default_ttl(default_ttl);
-    }
-
-    /// Removes the selected items whose time to live has expired at `until` (seconds since 1970), and returns their number. `now` is
-    /// in milliseconds.
-    pub(crate) fn expire(&mut self, until: i64, now: i64, is_selected: impl Fn(&Entry) -> bool) -> usize {
-        let expired: Vec<Arc<Entry>> = self.log.expired(until).into_iter().filter(|entry| is_selected(entry)).collect();
-        for entry in &expired {
-            let mut transaction = self.begin(&entry.epk, now);
-            transaction.remove(entry, true);
-            if let Err(error) = transaction.end::<_, PersistenceError>(Ok(())) {
-                log::error!("an expired item could not be removed: {error}");
-            }
-        }
-        expired.len()
     }
 
     /// Splits a partition in the middle of its range. Returns the new partitions' ids. `now` is in seconds since 1970.

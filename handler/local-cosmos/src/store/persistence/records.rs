@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::PersistenceError;
+use super::error::PersistenceError;
 use crate::partition_key::EffectiveKey;
-use crate::store::{Change, Entry, Removal, Version};
+use crate::store::entry::Entry;
+use crate::store::version_log::{Change, Removal, Version};
 
 #[derive(Serialize, Deserialize)]
 struct EntryHead {

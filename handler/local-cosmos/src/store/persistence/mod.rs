@@ -3,6 +3,7 @@
 //! A write is answered after it was handed to the operating system: it survives the end of the process at any moment, but not always
 //! that of the machine.
 
+mod error;
 mod records;
 
 use std::fs::File;
@@ -13,28 +14,14 @@ use fjall::{Batch, Config, Keyspace, PartitionCreateOptions, PartitionHandle, Pe
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use error::PersistenceError;
+
+use super::entry::Entry;
+use super::version_log::Version;
 use crate::resources::{ContainerRid, Ranges};
-use crate::store::{Entry, Version};
 
 /// The version of the folder's contents.
 const FORMAT: &str = "1";
-
-/// Data cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct PersistenceError(String);
-
-impl From<fjall::Error> for PersistenceError {
-    fn from(error: fjall::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<serde_json::Error> for PersistenceError {
-    fn from(error: serde_json::Error) -> Self {
-        Self(format!("a record is damaged: {error}"))
-    }
-}
 
 /// The folder of an endpoint.
 pub(crate) struct Persistence {
