@@ -10,7 +10,7 @@ use chrono_tz::{OffsetComponents, Tz};
 
 /// The last year for which the rules of every zone are listed.
 const LAST_LISTED_YEAR: i32 = 2099;
-/// After so many years at most, a year with the same days of the week comes again.
+/// Every pair of day of the week and length of the year occurs once in so many years.
 const CALENDAR_CYCLE_YEARS: i32 = 28;
 
 /// A time zone by its name in the IANA database, such as `America/New_York`. Default: UTC.

@@ -19,7 +19,7 @@ pub(crate) struct WireResponse {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     /// Whether the connection can serve another request.
-    pub(super) reusable: bool,
+    pub reusable: bool,
 }
 
 impl WireResponse {
