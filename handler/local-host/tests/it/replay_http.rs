@@ -116,7 +116,8 @@ async fn a_proxied_request_and_its_response_are_those_of_the_real_host() {
                 let head: Vec<String> = head.iter().map(|line| addressed(line, address)).collect();
                 let (mut found, mut expected) = (comparable_head(&call.head), comparable_head(&head));
                 if case == IN_ORDER_OF_CLIENT {
-                    (found.sort(), expected.sort());
+                    found.sort();
+                    expected.sort();
                 }
                 assert_eq!(found, expected, "{case}");
                 assert_eq!(call.body().await, expected_body(recorded), "{case}");
