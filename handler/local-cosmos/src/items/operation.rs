@@ -182,7 +182,7 @@ pub(crate) fn read(entry: Option<Arc<Entry>>, conditions: &Conditions) -> Result
     Ok(Done { status, charge: charges::read(entry.body.len()), entry: Some(entry) })
 }
 
-/// The item to change, if it satisfies the request's condition.
+/// The item to change, if it satisfies the condition of the request.
 fn find(
     transaction: &Transaction<'_>,
     key: &RequestKey,
@@ -255,9 +255,11 @@ fn patched(existing: &Entry, patch: &Patch, definition: &KeyDefinition) -> Resul
     let mut item = stored_item(existing)?;
     if let Some(condition) = patch.condition() {
         let condition = Query::parse_condition(condition).map_err(|error| Refused::bad_request(error.to_string()))?;
-        let document = Document { value: Arc::new(item.clone()), position: existing.document };
-        let is_met = condition.matches(&document).map_err(|error| Refused::bad_request(error.to_string()))?;
-        if !is_met {
+        // The condition can name system properties too.
+        let stored = serde_json::from_slice(&existing.body).unwrap_or_default();
+        let document = Document { value: Arc::new(stored), position: existing.document };
+        let holds = condition.matches(&document).map_err(|error| Refused::bad_request(error.to_string()))?;
+        if !holds {
             return Err(Refused::precondition_failed());
         }
     }

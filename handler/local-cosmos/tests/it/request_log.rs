@@ -105,7 +105,7 @@ async fn the_control_interface_lists_requests_and_clears_them() {
         requests[0],
         json!({
             "database": "db", "container": "c", "path": "/dbs/db/colls/c", "kind": "metadata", "items": 0, "status": 200,
-            "requestCharge": 2.0,
+            "requestCharge": 1.0,
         })
     );
     assert_eq!((&requests[1]["kind"], &requests[1]["query"]), (&json!("query"), &json!("SELECT c.id FROM c")));
