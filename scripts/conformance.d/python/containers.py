@@ -2,7 +2,7 @@
 
 from azure.cosmos import PartitionKey
 
-from sdk import EndpointTest, random_name
+from sdk import EndpointTest, connect, random_name
 
 
 class Containers(EndpointTest):
@@ -29,5 +29,7 @@ class Containers(EndpointTest):
         self.database.delete_container(container)
         self.assert_rejected(404, container.read)
         recreated = self.database.create_container(container.id, PartitionKey(path="/pk"))
+        # The client that knew the deleted container still sends the session of that one.
+        recreated = connect()[0].get_database_client(self.database.id).get_container_client(recreated.id)
         self.assertEqual(self.query(recreated, "SELECT * FROM c"), [])
         self.assertEqual(self.changed(recreated, start_time="Beginning"), [])

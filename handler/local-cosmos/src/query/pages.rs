@@ -84,11 +84,9 @@ fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -
         };
         reply = reply.with("x-ms-documentdb-query-metrics", metrics.to_string());
     }
-    if incoming.flag("x-ms-cosmos-populateindexmetrics") {
+    let is_second_form = incoming.flag("x-ms-cosmos-populateindexmetrics-v2");
+    if is_second_form || incoming.flag("x-ms-cosmos-populateindexmetrics") {
         let metrics = index_check::metrics(&container.index_policy(), &scan.query);
-        let is_second_form = incoming
-            .header("x-ms-cosmos-supported-query-features")
-            .is_some_and(|known| known.contains("IndexMetricsV2"));
         let text = if is_second_form { metrics.to_percent_encoded() } else { metrics.to_base64() };
         reply = reply.with("x-ms-cosmos-index-utilization", text);
     }
