@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, pause_before_retry};
 use changefeed_jobs::{JobRunner, SliceEnd};
 use futures::{FutureExt, StreamExt};
 
@@ -50,7 +50,7 @@ pub async fn run_jobs(
                 SliceEnd::More => format!("job {id}: continues with the next slice"),
                 SliceEnd::Failing { failures, message } => {
                     log::warn!("job {id} failed, {failures} times in a row, and is retried: {message}");
-                    sleep(pause_after(failures).min(slice_duration)).await;
+                    sleep(pause_after(failures, slice_duration)).await;
                     format!("job {id}: failed and is retried: {message}")
                 }
                 SliceEnd::Busy => format!("job {id}: another worker holds this job"),
@@ -63,14 +63,26 @@ pub async fn run_jobs(
     ends.into_iter().collect()
 }
 
-/// How long a job pauses after so many consecutive failures.
-fn pause_after(failures: u32) -> Duration {
-    Duration::from_secs(1) * 2_u32.saturating_pow(failures.saturating_sub(1))
+/// How long a job pauses after so many consecutive failures. The pauses of jobs that failed together differ.
+fn pause_after(failures: u32, slice_duration: Duration) -> Duration {
+    let backoff = Duration::from_secs(1) * 2_u32.saturating_pow(failures.saturating_sub(1));
+    pause_before_retry(backoff.min(slice_duration), None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pause_after_a_failure_doubles_up_to_a_slice_and_has_jitter() {
+        let slice = Duration::from_secs(50);
+        for (failures, most) in [(1, 1), (2, 2), (5, 16), (7, 50), (u32::MAX, 50)] {
+            let pauses: BTreeSet<Duration> = (0..20).map(|_| pause_after(failures, slice)).collect();
+            let most = Duration::from_secs(most);
+            assert!(pauses.iter().all(|pause| (most / 2..=most).contains(pause)), "{failures}: {pauses:?}");
+            assert!(pauses.len() > 10, "{failures}: {pauses:?}");
+        }
+    }
 
     #[test]
     fn a_worker_has_the_name_of_its_machine() {

@@ -44,6 +44,8 @@ impl ServiceTime {
 pub struct ServiceClock {
     jobs: LazyContainer,
     measured: Arc<Mutex<Option<Measured>>>,
+    /// Held while the clock is measured, so that concurrent callers share a measurement.
+    measuring: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +63,7 @@ impl Measured {
 
 impl ServiceClock {
     pub(crate) fn new(jobs: LazyContainer) -> Self {
-        Self { jobs, measured: Arc::default() }
+        Self { jobs, measured: Arc::default(), measuring: Arc::default() }
     }
 
     /// The time now. It is at most two seconds and one round trip behind, and never ahead. It is measured at most every ten
@@ -70,11 +72,14 @@ impl ServiceClock {
     /// # Errors
     /// When the jobs container cannot be written.
     pub async fn now(&self) -> Result<ServiceTime, Error> {
-        let known = *self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.filter(|measured| measured.at.elapsed() < MAX_AGE) {
+        match self.known().filter(|measured| measured.at.elapsed() < MAX_AGE) {
             Some(measured) => Ok(measured.now()),
             None => Ok(self.measure().await?.now()),
         }
+    }
+
+    fn known(&self) -> Option<Measured> {
+        *self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The current second since 1970, as [`now`](Self::now).
@@ -117,9 +122,19 @@ impl ServiceClock {
         Err(Error::new(ErrorKind::Internal, "reading the clock", message))
     }
 
+    /// Measures the clock, or waits for the measurement of another caller.
     async fn measure(&self) -> Result<Measured, Error> {
+        let called = Instant::now();
+        let _one_at_a_time = self.measuring.lock().await;
+        match self.known().filter(|measured| measured.at >= called) {
+            Some(measured) => Ok(measured),
+            None => self.write_and_read(called + TIMEOUT).await,
+        }
+    }
+
+    async fn write_and_read(&self, deadline: Instant) -> Result<Measured, Error> {
         let jobs = self.jobs.open().await?;
-        let (deadline, key) = (Instant::now() + TIMEOUT, Key::text(ID));
+        let key = Key::text(ID);
         let item = json!({"id": ID, "kind": ID, "schema": SCHEMA});
         retry(deadline, || jobs.upsert(&key, ID, &item)).await?;
         let stored = retry(deadline, || jobs.read(&key, ID)).await?;

@@ -1,141 +1,53 @@
-//! A container's state beside the emulator's: its definition, the log of its writes and its partitions.
+//! A container: its definition, its items, and what requests for it have in common.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use azure_data_cosmos_driver::models::{FeedRange, PartitionKey, PartitionKeyDefinition, PartitionKeyValue};
-use serde::Deserialize;
-use serde_json::Value;
+use query_engine::ComputedProperty;
+use serde_json::json;
 
 use crate::budget::Budget;
-use crate::change_log::ChangeLog;
-use crate::emulator::Emulator;
-use crate::entry::KeyRange;
 use crate::incoming::Incoming;
 use crate::index_policy::IndexPolicy;
-use crate::key_path::value_at;
-use crate::lsn::LogSequence;
-use crate::operation::ContainerName;
-use crate::partitions::{Lineage, PartitionKeyRange, get, read_partition_key_ranges, request_session_token};
-use crate::reply::Reply;
+use crate::key_path::KeyPath;
+use crate::partition_key::{GivenKey, KeyDefinition, KeyRange};
+use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
+use crate::resources::{
+    ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Refusal,
+};
+use crate::session_token::SessionToken;
+use crate::store::{Contents, Partition, Persistence, Store, UniqueKeys};
+
+/// Sub-status of a 404: the items of the session are not there yet.
+const SESSION_NOT_AVAILABLE: &str = "1002";
 
 #[derive(Debug)]
 pub(crate) struct Container {
-    definition: Mutex<Arc<Definition>>,
-    log: Mutex<ChangeLog>,
-    /// Held from before a write until it is logged, so that the log has the order of the commits.
-    pub writes: tokio::sync::Mutex<()>,
-    /// Held exclusively while a split or merge replaces partitions, and shared by every request that uses partitions and
-    /// their numbers. Taken after `writes`.
-    pub topology: tokio::sync::RwLock<()>,
-    sequence: Mutex<LogSequence>,
-    lineage: Mutex<Lineage>,
-    /// The physical partitions, once they have been read; cleared when a split or merge replaces some.
-    partitions: Mutex<Option<Arc<[PartitionKeyRange]>>>,
-    /// Held during a split or merge, so that there is one at a time.
-    pub transition: tokio::sync::Mutex<()>,
-    /// The partitions that are being split or merged.
-    transitions: Mutex<BTreeSet<String>>,
+    pub rid: ContainerRid,
+    /// The name, which cannot change.
+    id: String,
+    key: KeyDefinition,
+    index: Mutex<Arc<IndexPolicy>>,
+    computed: Mutex<Arc<[ComputedProperty]>>,
+    store: Store,
     budget: Mutex<Option<Budget>>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct Definition {
-    #[serde(rename = "_rid")]
-    pub rid: String,
-    #[serde(rename = "partitionKey")]
-    pub partition_key: PartitionKeyDefinition,
-    #[serde(rename = "defaultTtl")]
-    pub default_ttl: Option<i64>,
-    #[serde(rename = "indexingPolicy", default)]
-    pub index_policy: IndexPolicy,
-}
-
 impl Container {
-    /// Reads the definition of a container; `None` if it does not exist.
-    pub(crate) async fn load(emulator: &Emulator, name: &ContainerName) -> Option<Self> {
-        Some(Self {
-            definition: Mutex::new(Arc::new(read_definition(emulator, name).await?)),
-            log: Mutex::default(),
-            writes: tokio::sync::Mutex::default(),
-            topology: tokio::sync::RwLock::default(),
-            sequence: Mutex::default(),
-            lineage: Mutex::default(),
-            partitions: Mutex::default(),
-            transition: tokio::sync::Mutex::default(),
-            transitions: Mutex::default(),
-            budget: Mutex::default(),
-        })
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
-    /// Executes a request for the container's items in the emulator.
-    pub(crate) async fn execute(&self, emulator: &Emulator, incoming: &Incoming) -> Reply {
-        let _topology = self.topology.read().await;
-        let changed = self.sequence().to_emulator(incoming);
-        let reply = emulator.execute(changed.as_ref().unwrap_or(incoming)).await;
-        self.sequence().to_client(reply)
+    pub(crate) fn key(&self) -> &KeyDefinition {
+        &self.key
     }
 
-    /// Reads the definition again after it was replaced.
-    pub(crate) async fn reload(&self, emulator: &Emulator, name: &ContainerName) {
-        if let Some(definition) = read_definition(emulator, name).await {
-            self.log().set_default_ttl(definition.default_ttl);
-            *lock(&self.definition) = Arc::new(definition);
-        }
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
-    pub(crate) fn definition(&self) -> Arc<Definition> {
-        Arc::clone(&lock(&self.definition))
-    }
-
-    pub(crate) fn log(&self) -> MutexGuard<'_, ChangeLog> {
-        lock(&self.log)
-    }
-
-    pub(crate) fn sequence(&self) -> MutexGuard<'_, LogSequence> {
-        lock(&self.sequence)
-    }
-
-    pub(crate) fn lineage(&self) -> MutexGuard<'_, Lineage> {
-        lock(&self.lineage)
-    }
-
-    /// The physical partitions in the order of their keys. Called with `topology` held.
-    pub(crate) async fn partitions(&self, emulator: &Emulator, name: &ContainerName) -> Arc<[PartitionKeyRange]> {
-        if let Some(partitions) = lock(&self.partitions).as_ref() {
-            return Arc::clone(partitions);
-        }
-        let mut partitions = read_partition_key_ranges(emulator, name).await;
-        partitions.sort_by(|one, other| one.min.cmp(&other.min));
-        let partitions = Arc::<[PartitionKeyRange]>::from(partitions);
-        *lock(&self.partitions) = Some(Arc::clone(&partitions));
-        partitions
-    }
-
-    /// Clears the list of partitions after a split or merge. Called with `topology` held exclusively.
-    pub(crate) fn forget_partitions(&self) {
-        *lock(&self.partitions) = None;
-    }
-
-    /// The newest session token of a partition. Called with `topology` held.
-    pub(crate) async fn session_token(
-        &self,
-        emulator: &Emulator,
-        name: &ContainerName,
-        partition: &str,
-    ) -> Option<String> {
-        let known = self.sequence().session_token(partition);
-        if known.is_some() {
-            return known;
-        }
-        let reply = request_session_token(emulator, name, partition).await?;
-        let mut sequence = self.sequence();
-        let reply = sequence.to_client(reply);
-        if sequence.session_token(partition).is_none() {
-            sequence.record(&reply);
-        }
-        sequence.session_token(partition)
+    pub(crate) fn computed_properties(&self) -> Arc<[ComputedProperty]> {
+        Arc::clone(&lock(&self.computed))
     }
 
     /// Limits request units a second; `None` lifts the limit.
@@ -154,55 +66,146 @@ impl Container {
         }
     }
 
-    pub(crate) fn transitions(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        lock(&self.transitions)
+    /// A reply with the headers that name the container.
+    pub(crate) fn reply(&self, status: u16) -> Reply {
+        self.named(Reply::new(status))
     }
 
-    pub(crate) fn is_in_transition(&self, partition: &str) -> bool {
-        self.transitions().contains(partition)
+    /// An error with the headers that name the container.
+    pub(crate) fn error(&self, status: u16, code: &str, message: &str) -> Reply {
+        self.named(Reply::error(status, code, message))
+    }
+
+    fn named(&self, reply: Reply) -> Reply {
+        reply.with("x-ms-content-path", self.rid.to_string())
+    }
+
+    /// The refusal of a key that does not have the form of the container's.
+    pub(crate) fn key_mismatch(&self, message: &str) -> Reply {
+        self.error(400, "BadRequest", message).with(header::SUBSTATUS, PARTITION_KEY_MISMATCH)
+    }
+
+    /// The part of the key space that a partition key addresses: one key, or all keys with this prefix. The error is a message for the
+    /// client.
+    pub(crate) fn key_range(&self, key: &str) -> Result<KeyRange, String> {
+        Ok(match GivenKey::parse(key, &self.key)? {
+            GivenKey::None => KeyRange::all(),
+            GivenKey::Prefix(values) | GivenKey::Complete(values) => KeyRange::of(&values, &self.key),
+        })
+    }
+
+    /// The refusal of a read whose session has writes that the partition does not have.
+    pub(crate) fn session_refusal(
+        &self,
+        contents: &Contents,
+        partition: &Partition,
+        incoming: &Incoming,
+    ) -> Option<Reply> {
+        let token = incoming.header(header::SESSION_TOKEN)?;
+        let token = match SessionToken::parse(token) {
+            Ok(token) => token,
+            Err(message) => return Some(self.error(400, "BadRequest", &message)),
+        };
+        let is_reached = token.is_reached(&partition.id, &contents.ancestors(&partition.id), partition.lsn);
+        (!is_reached).then(|| {
+            let message = "The read session is not available for the input session token.";
+            self.error(404, "NotFound", message).with(header::SUBSTATUS, SESSION_NOT_AVAILABLE)
+        })
+    }
+
+    /// Which paths have an index.
+    pub(crate) fn index_policy(&self) -> Arc<IndexPolicy> {
+        Arc::clone(&lock(&self.index))
     }
 }
 
-impl Definition {
-    /// The keys that a partition key header (a JSON array of values) addresses: one key, or all keys with this prefix.
-    pub(crate) fn key_range(&self, header: &str) -> Result<KeyRange, String> {
-        let components: Vec<Value> = serde_json::from_str(header).map_err(|error| error.to_string())?;
-        let components = components.into_iter().map(component).collect::<Result<Vec<_>, _>>()?;
-        let key = PartitionKey::try_from(components).map_err(|error| error.to_string())?;
-        let range = FeedRange::for_partition(key, &self.partition_key);
-        Ok(KeyRange { min: range.min_inclusive().to_hex(), max: range.max_exclusive().to_hex() })
-    }
-
-    /// Whether a partition key header has a value for each of the key's paths.
-    pub(crate) fn is_full_key(&self, header: &str) -> bool {
-        serde_json::from_str::<Vec<Value>>(header).is_ok_and(|values| values.len() == self.partition_key.paths().len())
-    }
-
-    /// The partition key header that belongs to a document.
-    pub(crate) fn key_header(&self, document: &Value) -> String {
-        let component =
-            |path: &str| value_at(document, path).cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-        Value::Array(self.partition_key.paths().iter().map(|path| component(path)).collect()).to_string()
-    }
+/// What new containers need.
+#[derive(Debug, Default)]
+pub(crate) struct ContainerContext {
+    /// Whether the change feed's AllVersionsAndDeletes mode includes previous images.
+    pub previous_images: bool,
+    /// Where containers are stored; `None` for in memory only.
+    pub persistence: Option<Arc<Persistence>>,
+    /// Why the items of stored containers could not be read.
+    pub failures: Arc<Mutex<Vec<String>>>,
 }
 
-fn component(value: Value) -> Result<PartitionKeyValue, String> {
-    Ok(match value {
-        Value::String(text) => PartitionKeyValue::from(text),
-        Value::Bool(flag) => PartitionKeyValue::from(flag),
-        Value::Null => PartitionKeyValue::NULL,
-        Value::Object(_) => PartitionKeyValue::UNDEFINED,
-        Value::Number(number) => {
-            let number = number.as_f64().unwrap_or_default();
-            PartitionKeyValue::try_from(number).map_err(|error| error.to_string())?
+impl ContainerData for Container {
+    type Context = ContainerContext;
+
+    fn check(definition: &ContainerDefinition) -> Result<(), Refusal> {
+        for property in &definition.computed_properties {
+            ComputedProperty::new(&property.name, &property.query)
+                .map_err(|error| Refusal::bad_request(error.message))?;
         }
-        Value::Array(_) => return Err("an array is not a partition key value".into()),
-    })
+        Ok(())
+    }
+
+    fn create(context: &ContainerContext, new: NewContainer) -> Self {
+        let NewContainer { rid, definition, ranges, .. } = new;
+        let paths = |paths: &[String]| paths.iter().map(KeyPath::new).collect();
+        let unique_keys = UniqueKeys::new(definition.unique_keys.iter().map(|key| paths(&key.paths)).collect());
+        let ttl = definition.default_ttl;
+        let files = context.persistence.as_ref().map(|persistence| persistence.container(rid));
+        let stored = files.as_ref().and_then(|files| {
+            files.load().unwrap_or_else(|error| {
+                lock(&context.failures)
+                    .push(format!("the items of container {} cannot be read: {error}", definition.id));
+                None
+            })
+        });
+        let store = match (files, stored) {
+            (Some(files), Some(stored)) => Store::restored(rid, stored, unique_keys, ttl, files),
+            (files, _) => Store::new(rid, ranges, unique_keys, ttl, files),
+        };
+        // A container that is made with a retention of its own has previous images too.
+        let previous_images = context.previous_images || definition.change_feed_retention.is_some();
+        store.write().log_mut().keep_previous_images(previous_images);
+        Self {
+            rid,
+            id: definition.id.clone(),
+            key: KeyDefinition::from_json(&definition.partition_key.to_json()),
+            index: Mutex::new(Arc::new(index_policy(&definition))),
+            computed: Mutex::new(computed_properties(&definition)),
+            store,
+            budget: Mutex::default(),
+        }
+    }
+
+    fn replace_definition(&self, definition: Arc<ContainerDefinition>) {
+        self.store.write().set_default_ttl(definition.default_ttl);
+        *lock(&self.index) = Arc::new(index_policy(&definition));
+        *lock(&self.computed) = computed_properties(&definition);
+    }
+
+    fn delete(&self) {
+        self.store.write().remove_files();
+    }
+
+    fn ranges(&self) -> Ranges {
+        self.store.read().ranges().clone()
+    }
+
+    fn last_commit(&self, range: u32) -> u64 {
+        let id = range.to_string();
+        let contents = self.store.read();
+        contents.partitions().iter().find(|partition| partition.id == id).map_or(0, |partition| partition.lsn)
+    }
+
+    fn usage(&self) -> ContainerUsage {
+        let contents = self.store.read();
+        ContainerUsage { documents: contents.len() as u64, bytes: contents.bytes() }
+    }
 }
 
-async fn read_definition(emulator: &Emulator, name: &ContainerName) -> Option<Definition> {
-    let reply = emulator.execute(&get(emulator, name, "")?).await;
-    reply.is_success().then(|| serde_json::from_slice(&reply.body).ok()).flatten()
+/// The computed properties, which were checked when the definition was.
+fn computed_properties(definition: &ContainerDefinition) -> Arc<[ComputedProperty]> {
+    let properties = definition.computed_properties.iter();
+    properties.filter_map(|property| ComputedProperty::new(&property.name, &property.query).ok()).collect()
+}
+
+fn index_policy(definition: &ContainerDefinition) -> IndexPolicy {
+    IndexPolicy::from_json(&json!(definition.indexing_policy))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

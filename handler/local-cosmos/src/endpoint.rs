@@ -7,12 +7,10 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Bytes, Data, PayloadConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
-use azure_core::http::Method;
 use tokio::runtime::Handle;
 use url::Url;
 
 use crate::control::{self, ControlError, ItemScope, Partition};
-use crate::emulator::Emulator;
 use crate::expiry::sweep;
 use crate::faults::ItemFault;
 use crate::gateway::Gateway;
@@ -66,8 +64,7 @@ impl Endpoint {
         let port = options.port;
         let (listener, url) = listen(port)?;
         let control_listener = options.control_port.map(listen).transpose()?;
-        let emulator = Emulator::new(url.clone()).map_err(StartError::Other)?;
-        let gateway = Arc::new(Gateway::new(emulator, &options));
+        let gateway = Arc::new(Gateway::new(url.to_string(), &options).map_err(StartError::Other)?);
 
         let data = Data::from(Arc::clone(&gateway));
         let app = move || {
@@ -152,11 +149,11 @@ impl Endpoint {
     /// # Errors
     /// [`ControlError::NoContainer`].
     pub async fn partitions(&self, database: &str, container: &str) -> Result<Vec<Partition>, ControlError> {
-        control::list_partitions(&self.gateway, &ContainerName::new(database, container)).await
+        control::list_partitions(&self.gateway, &ContainerName::new(database, container))
     }
 
     /// Splits or merges physical partitions until the container has `count` of them, and returns them in the order of their
-    /// keys. A new container has four.
+    /// keys.
     ///
     /// # Errors
     /// [`ControlError::NoContainer`], [`ControlError::Invalid`] for a count that is 0 or over 1,000, [`ControlError::Busy`].
@@ -170,8 +167,8 @@ impl Endpoint {
     }
 
     /// Splits a physical partition in the middle of its key range; `None` selects the partition with the most items. During the
-    /// split, which takes at least `duration`, requests for the partition are answered 410 with sub-status 1007, and
-    /// afterwards with 1002. Returns the two new partitions.
+    /// split, which takes at least `duration`, requests for the partition wait; afterwards those that name it are answered 410
+    /// with sub-status 1002. Returns the two new partitions.
     ///
     /// # Errors
     /// [`ControlError::NoContainer`], [`ControlError::NoPartition`], [`ControlError::Busy`].
@@ -185,8 +182,8 @@ impl Endpoint {
         control::split(&self.gateway, &ContainerName::new(database, container), partition, duration).await
     }
 
-    /// Merges two adjacent physical partitions. During the merge, which takes at least `duration`, requests for them are answered
-    /// 410 with sub-status 1007, and afterwards with 1002. Returns the new partition.
+    /// Merges two adjacent physical partitions. During the merge, which takes at least `duration`, requests for them wait; afterwards
+    /// those that name them are answered 410 with sub-status 1002. Returns the new partition.
     ///
     /// # Errors
     /// [`ControlError::NoContainer`], [`ControlError::NoPartition`], [`ControlError::NotAdjacent`], [`ControlError::Busy`].
@@ -211,7 +208,7 @@ impl Endpoint {
         request_units_per_second: Option<f64>,
     ) -> Result<(), ControlError> {
         let name = ContainerName::new(database, container);
-        control::throttle(&self.gateway, &name, request_units_per_second).await
+        control::throttle(&self.gateway, &name, request_units_per_second)
     }
 
     /// Expires the selected items that have a time to live now, and returns their number.
@@ -220,7 +217,16 @@ impl Endpoint {
     /// [`ControlError::NoContainer`], [`ControlError::NoItem`] if the scope has an id, [`ControlError::Invalid`] for the
     /// partition key, [`ControlError::Busy`] during a split or merge.
     pub async fn expire_now(&self, database: &str, container: &str, scope: ItemScope) -> Result<usize, ControlError> {
-        control::expire_now(&self.gateway, &ContainerName::new(database, container), scope).await
+        control::expire_now(&self.gateway, &ContainerName::new(database, container), scope)
+    }
+
+    /// Sets how many seconds the endpoint's clock is ahead of this machine's; a negative number is behind. Items get their `_ts` and
+    /// expire by that clock, and it is the `Date` of replies.
+    ///
+    /// # Errors
+    /// [`ControlError::Invalid`] for more than a hundred years.
+    pub fn set_clock(&self, offset_seconds: i64) -> Result<(), ControlError> {
+        control::set_clock(&self.gateway, offset_seconds)
     }
 
     /// Sets whether the container's AllVersionsAndDeletes mode includes the replaced or deleted item from now on.
@@ -233,7 +239,7 @@ impl Endpoint {
         container: &str,
         enabled: bool,
     ) -> Result<(), ControlError> {
-        control::keep_previous_images(&self.gateway, &ContainerName::new(database, container), enabled).await
+        control::keep_previous_images(&self.gateway, &ContainerName::new(database, container), enabled)
     }
 
     /// Removes all faults.
@@ -276,25 +282,13 @@ async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes
         }
         Err(error) => return Reply::error(400, "BadRequest", error.to_string()).into_http(),
     };
-    let method = match request.method().as_str() {
-        "GET" => Method::Get,
-        "POST" => Method::Post,
-        "PUT" => Method::Put,
-        "PATCH" => Method::Patch,
-        "DELETE" => Method::Delete,
-        "HEAD" => Method::Head,
-        other => return Reply::error(405, "MethodNotAllowed", format!("{other} is not supported.")).into_http(),
-    };
-    // Some SDKs end paths with a slash.
-    let mut url = gateway.emulator().url().clone();
-    url.set_path(request.path().trim_end_matches('/'));
-    url.set_query(Some(request.query_string()).filter(|query| !query.is_empty()));
-    let mut incoming = Incoming::new(method, url);
+    let mut incoming = Incoming::new(request.method().clone(), request.path());
+    incoming.host = request.connection_info().host().to_owned();
     incoming.body = body.to_vec();
     for (name, value) in request.headers() {
         incoming.headers.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     }
-    // The emulator can compute for seconds. It runs on another thread, so that the connection answers other requests and pings meanwhile.
+    // A query can compute for seconds. It runs on another thread, so that the connection answers other requests and pings meanwhile.
     let runtime = Handle::current();
     match web::block(move || runtime.block_on(gateway.answer(incoming))).await {
         Ok(reply) => reply.into_http(),

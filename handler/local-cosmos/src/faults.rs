@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::incoming::Incoming;
-use crate::item_rules::id_of_body;
-use crate::operation::{Action, Operation, item_id};
+use crate::items::{id_of_body, ids_of_batch};
+use crate::operation::{Action, Operation};
 use crate::reply::{Reply, header};
 
 /// A fault of the next requests that match.
@@ -163,8 +163,10 @@ impl Faults {
 impl Effect {
     /// The reply in place of the one that the request would have had.
     pub(crate) fn refusal(status: u16, substatus: u32) -> Reply {
-        Reply::error(status, "Fault", "A scripted fault caused this failure.")
-            .with(header::SUBSTATUS, substatus.to_string())
+        let reply = Reply::error(status, "Fault", "A scripted fault caused this failure.")
+            .with(header::SUBSTATUS, substatus.to_string());
+        // SDKs wait for this time, and some fail without it.
+        if status == 429 { reply.with("x-ms-retry-after-ms", "10") } else { reply }
     }
 }
 
@@ -184,23 +186,12 @@ fn matches(fault: &Fault, operation: &Operation) -> bool {
 
 /// The ids of the items that a request names.
 fn requested_ids(operation: &Operation, incoming: &Incoming) -> Vec<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct BatchOperation {
-        id: Option<String>,
-        #[serde(default)]
-        resource_body: Value,
-    }
     match operation.action {
-        Action::Read | Action::Replace | Action::Patch | Action::Delete => vec![item_id(incoming)],
-        Action::Create | Action::Upsert => id_of_body(&incoming.body).into_iter().collect(),
-        Action::Batch => {
-            let operations: Vec<BatchOperation> = serde_json::from_slice(&incoming.body).unwrap_or_default();
-            let id = |operation: BatchOperation| {
-                operation.id.or_else(|| operation.resource_body["id"].as_str().map(str::to_owned))
-            };
-            operations.into_iter().filter_map(id).collect()
+        Action::Read | Action::Replace | Action::Patch | Action::Delete => {
+            operation.item_id().map(str::to_owned).into_iter().collect()
         }
+        Action::Create | Action::Upsert => id_of_body(&incoming.body).into_iter().collect(),
+        Action::Batch => ids_of_batch(&incoming.body),
         _ => Vec::new(),
     }
 }

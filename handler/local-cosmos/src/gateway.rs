@@ -1,38 +1,43 @@
-//! Routes every request to the emulator, the change log, or both.
+//! Routes every request to what answers it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use azure_core::http::Method;
+use actix_web::http::Method;
 
 use crate::budget::too_many_requests;
-use crate::bulk;
-use crate::change_feed;
-use crate::container::Container;
-use crate::emulator::Emulator;
+use crate::clock::Clock;
+use crate::container::{Container, ContainerContext};
 use crate::faults::{Effect, Faults};
+use crate::feed;
 use crate::incoming::Incoming;
+use crate::items::{execute_batch, execute_point};
 use crate::keys::check_authorization;
 use crate::operation::{Action, ContainerName, Operation};
 use crate::options::Options;
-use crate::query_depth::check_query;
-use crate::query_literals::in_emulator_syntax;
-use crate::query_pages;
-use crate::registry::Registry;
-use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
-use crate::request_log::{LoggedRequest, RequestLog, query_text};
-use crate::resource_ids::{names_for_ids, wrong_container};
+use crate::partition_key::KeyRange;
+use crate::query;
+use crate::reply::{Reply, header};
+use crate::request_log::{LoggedRequest, RequestLog};
+use crate::requested_range::requested_range;
+use crate::resources::{
+    self, Address, Container as DirectoryContainer, ContainerPath, Directory, DocumentRid, Missing, Resource,
+};
+use crate::store::Persistence;
 use crate::usage::UsageMeter;
-use crate::writes;
 
-/// Sub-status of a 404: the database or the container is missing, not the item.
-const OWNER_NOT_FOUND: &str = "1003";
+/// A container of the directory.
+pub(crate) type Found = DirectoryContainer<Container>;
+
+/// Sub-status of a 400: the request is intended for another container of that name.
+const COLLECTION_RID_MISMATCH: &str = "1024";
 
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    emulator: Emulator,
-    registry: Registry,
+    url: String,
+    directory: Directory<Container>,
+    clock: Arc<Clock>,
     /// Whether every request must be signed. A signature is checked in any case.
     requires_key: bool,
     /// How long AllVersionsAndDeletes mode reaches back.
@@ -61,10 +66,14 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Gateway {
-    pub(crate) fn new(emulator: Emulator, options: &Options) -> Self {
-        Self {
-            emulator,
-            registry: Registry::new(options.previous_images),
+    /// `url` is the endpoint's address.
+    /// The error is a message for the person who starts the endpoint.
+    pub(crate) fn new(url: String, options: &Options) -> Result<Self, String> {
+        let clock = Arc::new(Clock::default());
+        Ok(Self {
+            url,
+            directory: directory(options, &clock)?,
+            clock,
             requires_key: options.require_key,
             retention: options.change_feed_retention,
             refuses_unindexed_queries: AtomicBool::new(options.refuse_unindexed_queries),
@@ -72,7 +81,7 @@ impl Gateway {
             faults: Faults::default(),
             requests: RequestLog::default(),
             under_way: AtomicU64::new(0),
-        }
+        })
     }
 
     pub(crate) fn requests_under_way(&self) -> u64 {
@@ -83,55 +92,77 @@ impl Gateway {
         self.refuses_unindexed_queries.store(enabled, Ordering::SeqCst);
     }
 
-    pub(crate) fn emulator(&self) -> &Emulator {
-        &self.emulator
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn retention_ms(&self) -> i64 {
         i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX)
     }
 
-    pub(crate) fn containers(&self) -> Vec<(ContainerName, Arc<Container>)> {
-        self.registry.list()
+    pub(crate) fn containers(&self) -> Vec<Arc<Found>> {
+        self.directory.containers().into_iter().map(|(_, container)| container).collect()
+    }
+
+    pub(crate) fn container_names(&self) -> Vec<ContainerName> {
+        let containers = self.directory.containers().into_iter();
+        containers.map(|(database, found)| ContainerName::new(database, found.definition().id.clone())).collect()
     }
 
     /// The container of this name; `None` if there is none.
-    pub(crate) async fn container(&self, name: &ContainerName) -> Option<Arc<Container>> {
-        self.registry.shared().await.container(&self.emulator, name).await
+    pub(crate) fn container(&self, name: &ContainerName) -> Option<Arc<Found>> {
+        let path = ContainerPath { database: name.database.clone(), container: name.container.clone() };
+        self.directory.container(&path).ok()
     }
 
-    pub(crate) async fn answer(&self, mut incoming: Incoming) -> Reply {
+    pub(crate) async fn answer(&self, incoming: Incoming) -> Reply {
         let _under_way = UnderWay::begin(&self.under_way);
+        let activity = incoming.header("x-ms-activity-id").map_or_else(new_activity_id, str::to_owned);
         if let Err(message) = check_authorization(&incoming, self.requires_key) {
-            return Reply::error(401, "Unauthorized", message);
+            return self.dated(Reply::error(401, "Unauthorized", message), activity);
         }
-        // Every client reads text, and the change log stores text.
-        incoming.remove_header("x-ms-cosmos-supported-serialization-formats");
-        names_for_ids(&self.emulator, &mut incoming).await;
-        let operation = Operation::of(&incoming);
+        let mut operation = Operation::of(&incoming);
+        let container = operation.container_path().map(|path| self.directory.container(path));
+        if let Some(Ok(found)) = &container {
+            operation = operation.with_container_name(&found.definition().id);
+        }
         let request = LoggedRequest::begin(&operation, &incoming);
-        let (mut reply, effect) = self.execute_with_faults(&operation, incoming).await;
+        let (mut reply, effect) = self.execute_with_faults(&operation, container, incoming).await;
         self.requests.add(request.end(&reply));
         match effect {
             Some(Effect::LoseReply) => reply.is_lost = true,
             Some(Effect::Garble) => reply.garble(),
             Some(Effect::Status { .. } | Effect::Delay(_)) | None => {}
         }
-        reply
+        self.dated(reply, activity)
+    }
+
+    /// Adds what every reply has: the time, and the id of the request.
+    fn dated(&self, reply: Reply, activity: String) -> Reply {
+        reply.with("date", self.clock.http_date()).with("x-ms-activity-id", activity)
     }
 
     /// Executes a request. Returns the reply, and the effect that it still needs.
-    async fn execute_with_faults(&self, operation: &Operation, incoming: Incoming) -> (Reply, Option<Effect>) {
+    async fn execute_with_faults(
+        &self,
+        operation: &Operation,
+        container: Option<Result<Arc<Found>, Missing>>,
+        incoming: Incoming,
+    ) -> (Reply, Option<Effect>) {
         match self.faults.before(operation, &incoming) {
             Some(Effect::Status { status, substatus }) => (Effect::refusal(status, substatus), None),
             Some(Effect::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
-                (self.execute(operation, incoming).await, None)
+                (self.execute(operation, container, &incoming).await, None)
             }
-            Some(effect) => (self.execute(operation, incoming).await, Some(effect)),
-            None if self.faults.is_empty() => (self.execute(operation, incoming).await, None),
+            Some(effect) => (self.execute(operation, container, &incoming).await, Some(effect)),
+            None if self.faults.is_empty() => (self.execute(operation, container, &incoming).await, None),
             None => {
-                let reply = self.execute(operation, incoming.clone()).await;
+                let reply = self.execute(operation, container, &incoming).await;
                 match self.faults.after(operation, &incoming, &reply) {
                     Some(Effect::Status { status, substatus }) => (Effect::refusal(status, substatus), None),
                     Some(Effect::Delay(delay)) => {
@@ -144,135 +175,152 @@ impl Gateway {
         }
     }
 
-    async fn execute(&self, operation: &Operation, incoming: Incoming) -> Reply {
-        if let Err(message) = check_query(&incoming) {
-            return Reply::error(400, "BadRequest", message);
-        }
-        if operation.changes_registry() {
-            let reply = self.change_registry(operation, &incoming).await;
-            self.usage.count(reply.request_charge());
-            return reply;
-        }
-        let shared = self.registry.shared().await;
-        let container = match &operation.container {
-            Some(name) => shared.container(&self.emulator, name).await,
-            None => None,
+    async fn execute(
+        &self,
+        operation: &Operation,
+        container: Option<Result<Arc<Found>, Missing>>,
+        incoming: &Incoming,
+    ) -> Reply {
+        let reply = match &operation.address {
+            Address::Account => account(incoming),
+            Address::Unknown => Reply::error(404, "NotFound", format!("No resource has the path {}.", incoming.path)),
+            Address::Resource(resource) => self.answer_resource(resource, incoming),
+            Address::NotOffered(not_offered) => {
+                self.directory.answer_not_offered(incoming.method.as_str(), not_offered, incoming)
+            }
+            Address::Items(_) | Address::Item(..) => match container {
+                Some(Ok(found)) => {
+                    let reply = self.answer_items(operation, &found.data, incoming).await;
+                    let name = operation.container.as_ref();
+                    let link = name.map(|name| format!("dbs/{}/colls/{}", name.database, name.container));
+                    match link {
+                        Some(link) => reply.with("x-ms-alt-content-path", link),
+                        None => reply,
+                    }
+                }
+                Some(Err(missing)) => missing.owner_refusal().into_reply(),
+                None => Reply::error(404, "NotFound", "The container does not exist."),
+            },
         };
-        let budget = container.as_ref().filter(|_| operation.items_of().is_some());
-        let mut reply = match budget.and_then(|container| container.wait()) {
-            Some(wait) => too_many_requests(wait),
-            None => self.dispatch(operation, container.as_deref(), incoming).await,
-        };
-        if reply.status == 404 && reply.request_charge() == 0.0 {
-            reply = reply.with(header::REQUEST_CHARGE, "1");
-        }
-        if let Some(container) = budget {
-            container.spend(reply.request_charge());
-        }
         self.usage.count(reply.request_charge());
         reply
     }
 
-    /// Executes a request within its container. Called with shared access to the registry.
-    async fn dispatch(&self, operation: &Operation, container: Option<&Container>, incoming: Incoming) -> Reply {
-        let (Some(name), Some(container)) = (&operation.container, container) else {
-            return self.execute_without_container(operation, &incoming).await;
-        };
-        if let Some(refusal) = wrong_container(&container.definition().rid, &incoming) {
+    fn answer_resource(&self, resource: &Resource, incoming: &Incoming) -> Reply {
+        if let Resource::Container(path) | Resource::Ranges(path) = resource
+            && let Ok(found) = self.directory.container(path)
+            && let Some(refusal) = wrong_container(&found.data, incoming)
+        {
             return refusal;
         }
-        if let Some(refusal) = wrong_partition_key(operation, container, &incoming) {
+        self.directory.answer(incoming.method.as_str(), resource, incoming, &query::select)
+    }
+
+    async fn answer_items(&self, operation: &Operation, container: &Container, incoming: &Incoming) -> Reply {
+        if let Some(refusal) = wrong_container(container, incoming) {
             return refusal;
         }
-        let emulator = &self.emulator;
-        match operation.action {
-            Action::Create | Action::Upsert | Action::Replace | Action::Patch => {
-                writes::write(emulator, container, incoming).await
-            }
-            Action::Delete => writes::delete(emulator, container, incoming).await,
-            Action::Batch if bulk::is_bulk(&incoming) => bulk::execute(emulator, name, container, incoming).await,
-            Action::Batch => writes::batch(emulator, container, incoming).await,
-            Action::Read => container.execute(emulator, &incoming).await,
-            Action::ChangeFeed => change_feed::read(emulator, name, container, &incoming).await,
-            Action::Query => match self.unindexed(name, container, &incoming) {
-                Some(message) => Reply::error(400, "BadRequest", message),
-                None => query_pages::execute(emulator, container, in_emulator_syntax(incoming)).await,
-            },
-            Action::QueryPlan => emulator.execute(&in_emulator_syntax(incoming)).await,
-            Action::ReadContainer => {
-                let reply = emulator.execute(&incoming).await;
-                if !reply.is_success() || !incoming.flag("x-ms-documentdb-populatequotainfo") {
-                    return reply;
-                }
-                reply.with("x-ms-resource-usage", format!("documentsCount={};", container.log().items()))
-            }
-            Action::ReadPartitions => {
-                let _topology = container.topology.read().await;
-                let reply = emulator.execute(&incoming).await;
-                container.lineage().complete(reply)
-            }
-            Action::ReplaceContainer => {
-                let reply = emulator.execute(&incoming).await;
-                container.reload(emulator, name).await;
-                reply
-            }
-            _ => emulator.execute(&incoming).await,
+        if operation.action == Action::QueryPlan {
+            return query::answer_plan(container, incoming);
         }
-    }
-
-    /// Executes a request that addresses no container, or one that does not exist.
-    async fn execute_without_container(&self, operation: &Operation, incoming: &Incoming) -> Reply {
-        let reply = self.emulator.execute(incoming).await;
-        let is_owner_missing = match operation.action {
-            Action::ReadContainer => match &operation.database {
-                Some(database) => !self.database_exists(database).await,
-                None => false,
+        if let Some(wait) = container.wait() {
+            return too_many_requests(wait);
+        }
+        if container.store().has_transitions() {
+            settle(container, operation, incoming).await;
+        }
+        let now = self.clock.milliseconds();
+        let reply = match operation.action {
+            Action::Batch => execute_batch(container, incoming, now),
+            Action::ChangeFeed => feed::read(container, incoming),
+            Action::Query => query::execute(container, incoming, self.refuses_unindexed_queries.load(Ordering::SeqCst)),
+            Action::Other => {
+                let message = format!("{} is not supported for items.", incoming.method);
+                container.error(405, "MethodNotAllowed", &message)
+            }
+            action => match self_link(container, operation) {
+                Some((id, key)) => execute_point(container, action, Some(&id), &incoming.with_key(key), now),
+                None => execute_point(container, action, operation.item_id(), incoming, now),
             },
-            Action::CreateContainer => true,
-            Action::ReadMetadata => incoming.method == Method::Post,
-            _ => operation.items_of().is_some(),
         };
-        if reply.status == 404 && is_owner_missing { reply.with(header::SUBSTATUS, OWNER_NOT_FOUND) } else { reply }
-    }
-
-    /// Creates a container, or deletes one or a database.
-    async fn change_registry(&self, operation: &Operation, incoming: &Incoming) -> Reply {
-        let exclusive = self.registry.exclusive().await;
-        let reply = self.execute_without_container(operation, incoming).await;
-        if reply.is_success() {
-            match (operation.action, &operation.container, &operation.database) {
-                (Action::DeleteContainer, Some(name), _) => exclusive.forget_container(name),
-                (Action::DeleteDatabase, _, Some(database)) => exclusive.forget_database(database),
-                _ => {}
-            }
-        }
+        container.spend(reply.request_charge());
         reply
-    }
-
-    /// Why a query is refused, if it filters or sorts by a path without an index and such queries are refused.
-    fn unindexed(&self, name: &ContainerName, container: &Container, incoming: &Incoming) -> Option<String> {
-        if !self.refuses_unindexed_queries.load(Ordering::SeqCst) {
-            return None;
-        }
-        container.definition().index_policy.check(&query_text(&incoming.body)?, &name.to_string()).err()
-    }
-
-    async fn database_exists(&self, name: &str) -> bool {
-        let mut url = self.emulator.url().clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.clear().extend(["dbs", name]);
-        }
-        self.emulator.execute(&Incoming::new(Method::Get, url)).await.is_success()
     }
 }
 
-/// The refusal of a request for one item whose partition key does not have the form of the container's. A client sends such a
-/// key if it knows an older container of that name.
-fn wrong_partition_key(operation: &Operation, container: &Container, incoming: &Incoming) -> Option<Reply> {
-    let header = incoming.header(header::PARTITION_KEY).filter(|_| operation.addresses_item())?;
-    if container.definition().is_full_key(header) {
-        return None;
+/// The id of a request whose client gave it none.
+fn new_activity_id() -> String {
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    format!("00000000-0000-4000-8000-{:012x}", REQUESTS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The databases and containers: none, or those that are stored.
+fn directory(options: &Options, clock: &Arc<Clock>) -> Result<Directory<Container>, String> {
+    let persistence = options.data.as_deref().map(Persistence::open).transpose().map_err(|error| error.to_string())?;
+    let failures: Arc<Mutex<Vec<String>>> = Arc::default();
+    let context = ContainerContext {
+        previous_images: options.previous_images,
+        persistence: persistence.clone(),
+        failures: Arc::clone(&failures),
+    };
+    let clock = Arc::clone(clock);
+    let mut directory = Directory::new(context, move || clock.seconds());
+    if let Some(partitions) = options.partitions {
+        directory = directory.with_partitions(partitions);
     }
-    let message = format!("The partition key {header} does not correspond to the partition key of the container.");
-    Some(Reply::error(400, "BadRequest", message).with(header::SUBSTATUS, PARTITION_KEY_MISMATCH))
+    if let Some(persistence) = persistence {
+        let stored = persistence.account().map_err(|error| error.to_string())?;
+        directory =
+            directory.with_storage(move |account| persistence.save_account(account).map_err(|error| error.to_string()));
+        if let Some(account) = stored {
+            directory = directory.restored(account)?;
+        }
+    }
+    let failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
+    if failures.is_empty() { Ok(directory) } else { Err(failures.join("; ")) }
+}
+
+/// The account, under the address that the client dialled.
+fn account(incoming: &Incoming) -> Reply {
+    if incoming.method != Method::GET {
+        return Reply::error(405, "MethodNotAllowed", format!("{} is not supported for the account.", incoming.method));
+    }
+    let mut reply = Reply::new(200).with(header::REQUEST_CHARGE, "0");
+    reply.body = resources::account::to_json(&incoming.host).to_string().into_bytes();
+    reply
+}
+
+/// The id and the key of the item that a path names by resource ids only, as `_self` does.
+fn self_link(container: &Container, operation: &Operation) -> Option<(String, String)> {
+    operation.container_path().filter(|path| path.container == container.rid.to_string())?;
+    let rid: DocumentRid = operation.item_id()?.parse().ok()?;
+    let contents = container.store().read();
+    let entry = contents.by_number(rid.number()).filter(|_| rid.container() == container.rid)?;
+    Some((entry.id.to_string(), entry.key.to_string()))
+}
+
+/// Waits while partitions that the request is for are being split or merged, as the service's gateway does.
+async fn settle(container: &Container, operation: &Operation, incoming: &Incoming) {
+    let range = {
+        let contents = container.store().read();
+        match requested_range(container, &contents, incoming) {
+            Ok(range) => range,
+            // The request will be refused, or has no key but that of its item.
+            Err(_) if operation.is_write() => KeyRange::all(),
+            Err(_) => return,
+        }
+    };
+    container.store().settled(&range).await;
+}
+
+/// The refusal of a request that is intended for a container with another resource id. A client that has resolved a container
+/// sends its resource id; after the refusal it reads the container again. Sources: `StaleResourceRetryPolicy` of the Java SDK, and
+/// `COLLECTION_RID_MISMATCH` in the driver of the Rust SDK.
+fn wrong_container(container: &Container, incoming: &Incoming) -> Option<Reply> {
+    let rid = container.rid.to_string();
+    let intended = incoming.header("x-ms-cosmos-intended-collection-rid").filter(|intended| *intended != rid)?;
+    let message = format!(
+        "The request is intended for the container with the resource id {intended}, but the container of this name has {rid}."
+    );
+    Some(container.error(400, "BadRequest", &message).with(header::SUBSTATUS, COLLECTION_RID_MISMATCH))
 }

@@ -1,12 +1,42 @@
-//! Paths of partition keys, read as the emulator reads them when it stores an item: `/pk`, `/a/b`, `/"a b"`, `/'a/b'`.
+//! Paths of partition keys in the service's syntax: `/pk`, `/a/b`, `/"a b"`, `/'a/b'`.
 //!
-//! The emulator has checked a path before it is read here, so nothing is refused.
+//! The definition of a container checks a path before it is read here, so nothing is refused.
 
 use serde_json::Value;
 
+/// A path of a partition key, split into its names once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyPath {
+    text: String,
+    segments: Vec<String>,
+}
+
+impl KeyPath {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let segments = segments(&text).into_iter().map(str::to_owned).collect();
+        Self { text, segments }
+    }
+
+    /// The path as the definition has it.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The names of the properties that lead to the value.
+    pub(crate) fn segments(&self) -> &[String] {
+        &self.segments
+    }
+
+    /// The value at the path; `None` if the item has none. Only objects are entered.
+    pub(crate) fn value_in<'v>(&self, item: &'v Value) -> Option<&'v Value> {
+        self.segments.iter().try_fold(item, |value, name| value.as_object()?.get(name))
+    }
+}
+
 /// The names of the properties that lead to a component of a key. A quoted name may contain slashes; a backslash keeps a quote from
 /// ending it.
-pub(crate) fn segments(path: &str) -> Vec<&str> {
+fn segments(path: &str) -> Vec<&str> {
     let mut segments = Vec::new();
     let mut rest = path;
     while let Some(start) = rest.strip_prefix('/').filter(|start| !start.is_empty()) {
@@ -22,11 +52,6 @@ pub(crate) fn segments(path: &str) -> Vec<&str> {
         rest = next;
     }
     segments
-}
-
-/// The value at a path; `None` if the document has none. Only objects are entered.
-pub(crate) fn value_at<'v>(document: &'v Value, path: &str) -> Option<&'v Value> {
-    segments(path).into_iter().try_fold(document, |value, name| value.as_object()?.get(name))
 }
 
 fn quoted(text: &str, quote: char) -> Option<(&str, &str)> {
@@ -52,7 +77,7 @@ mod tests {
         assert_eq!(segments(r#"/"a\"b""#), [r#"a\"b"#]);
         assert_eq!(segments("/a~1b/"), ["a~1b"]);
         let document = json!({"a/b": {"c": 1}, "list": [1]});
-        assert_eq!(value_at(&document, r#"/"a/b"/c"#), Some(&json!(1)));
-        assert_eq!(value_at(&document, "/list/0"), None);
+        assert_eq!(KeyPath::new(r#"/"a/b"/c"#).value_in(&document), Some(&json!(1)));
+        assert_eq!(KeyPath::new("/list/0").value_in(&document), None);
     }
 }

@@ -21,9 +21,12 @@ pub(crate) const MAX_TTL_SECONDS: i64 = i32::MAX as i64;
 /// The most levels of objects and arrays in an item, itself included. The service allows 128. This is lower so that a JSON
 /// parser with a limit of 127 levels can read the item within an envelope on a page of the change feed.
 pub(crate) const MAX_ITEM_DEPTH: usize = 124;
-/// The stack of a thread that executes queries, in bytes. The emulator's evaluation is recursive; a query has at most
-/// [`MAX_LEVELS`](query_depth::MAX_LEVELS) levels. Memory is used only as far as a query needs it.
-pub(crate) const QUERY_STACK_BYTES: usize = 128 * 1024 * 1024;
+/// The most operations of a batch.
+pub(crate) const MAX_BATCH_OPERATIONS: usize = 100;
+/// The most bytes of a batch.
+pub(crate) const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// The most seconds that the endpoint's clock can be ahead of the machine's or behind it: about a hundred years.
+pub(crate) const MAX_CLOCK_OFFSET_SECONDS: i64 = 3_200_000_000;
 /// The longest duration of a split or merge.
 pub(crate) const MAX_TRANSITION: Duration = Duration::from_secs(600);
 /// The most physical partitions that a container can be given at once.

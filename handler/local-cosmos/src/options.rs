@@ -1,5 +1,6 @@
 //! How an endpoint is started.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How to start an [`Endpoint`](crate::Endpoint).
@@ -15,6 +16,10 @@ pub struct Options {
     /// Whether the change feed's AllVersionsAndDeletes mode includes the replaced or deleted item.
     /// [`Endpoint::keep_previous_images`](crate::Endpoint::keep_previous_images) changes this for a container.
     pub previous_images: bool,
+    /// The physical partitions of a new container. By default one for each 10,000 request units a second of its throughput.
+    pub partitions: Option<u32>,
+    /// The folder in which all data is stored, so that it survives a restart. `None`: in memory, and lost when the endpoint ends.
+    pub data: Option<PathBuf>,
     /// Whether a query that filters or sorts by a path without an index is answered with 400. The service executes such a
     /// filter as a scan of all items; a test that wants to know switches this on.
     pub refuse_unindexed_queries: bool,
@@ -30,6 +35,8 @@ impl Default for Options {
             require_key: false,
             change_feed_retention,
             previous_images: false,
+            partitions: None,
+            data: None,
             refuse_unindexed_queries: false,
             control_port: None,
         }

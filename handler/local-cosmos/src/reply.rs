@@ -1,4 +1,4 @@
-//! A reply to a client, from the emulator or from this crate.
+//! A reply to a client.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -54,10 +54,6 @@ impl Reply {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    pub(crate) fn session_token(&self) -> Option<&str> {
-        self.header(header::SESSION_TOKEN)
     }
 
     pub(crate) fn is_success(&self) -> bool {

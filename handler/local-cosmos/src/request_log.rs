@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::incoming::Incoming;
@@ -109,7 +108,7 @@ impl LoggedRequest {
         Self {
             database: operation.database.clone(),
             container: operation.container.as_ref().map(|name| name.container.clone()),
-            path: incoming.url.path().to_owned(),
+            path: incoming.path.clone(),
             kind,
             items: 0,
             status: 0,
@@ -143,10 +142,9 @@ fn items(kind: LoggedKind, reply: &Reply) -> usize {
     }
     match kind {
         LoggedKind::Metadata | LoggedKind::QueryPlan => 0,
-        LoggedKind::Query | LoggedKind::ChangeFeed => {
+        LoggedKind::Query | LoggedKind::ChangeFeed | LoggedKind::Batch => {
             reply.header(header::ITEM_COUNT).and_then(|count| count.parse().ok()).unwrap_or_default()
         }
-        LoggedKind::Batch => serde_json::from_slice::<Vec<IgnoredAny>>(&reply.body).map_or(0, |results| results.len()),
         _ => usize::from(!reply.body.is_empty()),
     }
 }

@@ -6,18 +6,14 @@
 
 use std::time::Duration;
 
-use changefeed_processor::{
-    ChangeFeedMode, ChangeFeedProcessor, Container, ErrorKind, RunningProcessor, UndeliverableChange, connect,
-};
-use serde_json::Value;
+use changefeed_processor::{ChangeFeedProcessor, Container, ErrorKind, RunningProcessor, UndeliverableChange, connect};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::app::CosmosTrigger;
-use crate::invocation::{Deliverer, Delivery};
+use crate::cosmos_deliverer::CosmosDeliverer;
+use crate::invocation::Delivery;
 
-/// The property that the change feed adds to documents of LatestVersion mode.
-const LSN: &str = "_lsn";
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A running trigger, or one that still tries to start.
@@ -32,15 +28,13 @@ enum NotDelivered {
     #[error("the host is stopping")]
     HostStopped,
     #[error("the trigger threw an exception: {0}")]
-    Undeliverable(UndeliverableChange),
-    #[error("cannot write a change as JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Undeliverable(Box<UndeliverableChange>),
 }
 
 impl CosmosListener {
     /// Starts in the background, and retries every second while a container is missing or the account cannot be
     /// reached. Ends when the deliverer's token is cancelled.
-    pub(crate) fn start(trigger: CosmosTrigger, deliverer: Deliverer) -> Self {
+    pub(crate) fn start(trigger: CosmosTrigger, deliverer: CosmosDeliverer) -> Self {
         let (started, listening) = watch::channel(false);
         Self { listening, task: tokio::spawn(listen(trigger, deliverer, started)) }
     }
@@ -58,19 +52,19 @@ impl CosmosListener {
     }
 }
 
-async fn listen(trigger: CosmosTrigger, deliverer: Deliverer, started: watch::Sender<bool>) {
-    let stop = deliverer.stop.clone();
+async fn listen(trigger: CosmosTrigger, deliverer: CosmosDeliverer, started: watch::Sender<bool>) {
+    let stop = deliverer.stop().clone();
     let running = tokio::select! {
         () = stop.cancelled() => return,
         running = start_processor(&trigger, &deliverer) => running,
     };
-    log::info!("function {} reads the change feed of {}/{}", deliverer.function, trigger.database, trigger.container);
+    log::info!("function {} reads the change feed of {}/{}", deliverer.function(), trigger.database, trigger.container);
     started.send_replace(true);
     stop.cancelled().await;
     running.stop().await;
 }
 
-async fn start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> RunningProcessor {
+async fn start_processor(trigger: &CosmosTrigger, deliverer: &CosmosDeliverer) -> RunningProcessor {
     let mut logged = String::new();
     loop {
         match try_start_processor(trigger, deliverer).await {
@@ -78,7 +72,7 @@ async fn start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Runn
             Err(message) if message != logged => {
                 log::error!(
                     "function {} cannot read its change feed, retrying every second: {message}",
-                    deliverer.function
+                    deliverer.function()
                 );
                 logged = message;
             }
@@ -88,7 +82,7 @@ async fn start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Runn
     }
 }
 
-async fn try_start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> Result<RunningProcessor, String> {
+async fn try_start_processor(trigger: &CosmosTrigger, deliverer: &CosmosDeliverer) -> Result<RunningProcessor, String> {
     let text = |error: changefeed_processor::Error| error.to_string();
     let client = connect(trigger.connection_string.expose()).await.map_err(text)?;
     let lease_client = match &trigger.lease_connection_string {
@@ -121,39 +115,18 @@ async fn try_start_processor(trigger: &CosmosTrigger, deliverer: &Deliverer) -> 
     if let Some(max_items) = trigger.max_items {
         builder = builder.max_items(max_items);
     }
-    let (deliverer, mode) = (deliverer.clone(), trigger.mode);
+    let deliverer = deliverer.clone();
     let processor = builder.build(move |context, changes| {
         let deliverer = deliverer.clone();
         async move {
-            if let Some(change) = UndeliverableChange::first(&changes, mode) {
-                return Err(NotDelivered::Undeliverable(change));
-            }
-            let documents: Vec<_> = match mode {
-                ChangeFeedMode::LatestVersion => {
-                    changes.into_iter().filter_map(|change| change.current).map(with_lsn_last).collect()
-                }
-                ChangeFeedMode::AllVersionsAndDeletes => {
-                    changes.iter().map(serde_json::to_value).collect::<Result<_, _>>()?
-                }
-            };
-            match deliverer.deliver(context.lease_token(), &documents).await {
+            match deliverer.deliver(context.lease_token(), &changes).await {
                 Delivery::Succeeded | Delivery::Skipped(_) => Ok(()),
+                Delivery::Undeliverable(change) => Err(NotDelivered::Undeliverable(change)),
                 Delivery::Stopped => Err(NotDelivered::HostStopped),
             }
         }
     });
     processor.start().await.map_err(text)
-}
-
-/// A document as the host's JSON library reads it: of two properties of one name, the feed's and the document's own, the last stays
-/// where it is.
-fn with_lsn_last(mut document: Value) -> Value {
-    if let Some(properties) = document.as_object_mut()
-        && let Some(lsn) = properties.shift_remove(LSN)
-    {
-        properties.insert(LSN.to_owned(), lsn);
-    }
-    document
 }
 
 enum Role {

@@ -66,9 +66,6 @@ pub enum HostError {
         /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The HTTP client for the handler cannot be created.
-    #[error("cannot create the HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
     /// No function of this name has a Cosmos DB trigger.
     #[error("there is no function {0} with a Cosmos DB trigger")]
     UnknownFunction(String),

@@ -3,26 +3,23 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use changefeed_processor::Change;
 use futures::future::join_all;
-use reqwest::redirect;
 use serde_json::Value;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::{FunctionApp, Settings, Trigger};
+use crate::cosmos_deliverer::CosmosDeliverer;
 use crate::cosmos_listener::CosmosListener;
 use crate::error::{HostError, HostFailure};
 use crate::handler::{Handler, HandlerCommand, HandlerSettings, OutputReader};
-use crate::http::{Gateway, HostKeys, HttpServer, Routes};
+use crate::http::{Envelope, Gateway, HostKeys, HttpServer, Routes};
 use crate::invocation::{Deliverer, Delivery, Invoker};
+use crate::newtonsoft::TimeZone;
 use crate::options::HostOptions;
 use crate::timer::Timer;
-
-/// The longest silence on a proxied connection.
-const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(240);
-const MAX_REDIRECTS: usize = 50;
 
 /// Starts hosts.
 #[derive(Debug)]
@@ -34,7 +31,7 @@ pub struct RunningHost {
     route_prefix: String,
     keys: Option<HostKeys>,
     handler: Handler,
-    deliverers: BTreeMap<String, Deliverer>,
+    deliverers: BTreeMap<String, CosmosDeliverer>,
     listeners: Vec<CosmosListener>,
     timers: Vec<Timer>,
     stop_triggers: CancellationToken,
@@ -69,7 +66,6 @@ impl Host {
         let listener = listen(options.port)?;
         let handler_port = handler_port(app.host.handler_port)?;
         let command = HandlerCommand::new(&options, &app.host.description, &script_root, &settings, handler_port)?;
-        let client = client_builder(redirect::Policy::limited(MAX_REDIRECTS)).build()?;
         let handler = Handler::start(HandlerSettings {
             command,
             output: OutputReader {
@@ -79,21 +75,21 @@ impl Host {
             port: handler_port,
             initialization_timeout: app.host.initialization_timeout,
             restart_limit: options.restart_limit,
-            client: client.clone(),
         })?;
         let stop_triggers = CancellationToken::new();
         let handler_guard = handler.stop_token().drop_guard();
 
         let timeout = options.function_timeout.or(app.host.function_timeout);
         let keys = options.require_keys.then(HostKeys::random);
-        let proxy_client = client_builder(redirect::Policy::none()).read_timeout(ACTIVITY_TIMEOUT).build()?;
-        let gateway = Gateway::new(routes, keys.clone(), handler.clone(), proxy_client, timeout, &settings);
+        let invoker = Arc::new(Invoker::new(handler.clone(), options.framing, timeout));
+        let as_json = || Envelope { invoker: Arc::clone(&invoker), zone: options.time_zone };
+        let envelope = (!app.host.proxies_http).then(as_json);
+        let gateway = Gateway::new(routes, keys.clone(), handler.clone(), timeout, &settings, envelope);
         let server =
             HttpServer::start(listener, gateway).map_err(|source| HostError::Listen { port: options.port, source })?;
 
         let route_prefix = app.host.route_prefix.clone();
-        let invoker = Arc::new(Invoker::new(handler.clone(), client, options.framing, timeout));
-        let (deliverers, listeners, timers) = start_triggers(app, &invoker, &stop_triggers);
+        let (deliverers, listeners, timers) = start_triggers(app, &invoker, &stop_triggers, options.time_zone);
         let dropped = CancellationToken::new();
         tokio::spawn(shut_down_on_failure_or_drop(
             handler.clone(),
@@ -178,9 +174,9 @@ impl RunningHost {
     ///
     /// # Errors
     /// When no function of this name has a Cosmos DB trigger.
-    pub async fn deliver(&self, function: &str, documents: &[Value]) -> Result<Delivery, HostError> {
+    pub async fn deliver(&self, function: &str, changes: &[Change]) -> Result<Delivery, HostError> {
         let deliverer = self.deliverers.get(function).ok_or_else(|| HostError::UnknownFunction(function.to_owned()))?;
-        Ok(deliverer.deliver("0", documents).await)
+        Ok(deliverer.deliver("0", changes).await)
     }
 
     /// Stops the triggers without checkpointing batches in flight, kills the handler, and closes the port.
@@ -208,15 +204,12 @@ fn handler_port(configured: Option<u16>) -> Result<u16, HostError> {
     Ok(address.port())
 }
 
-fn client_builder(redirects: redirect::Policy) -> reqwest::ClientBuilder {
-    reqwest::Client::builder().no_proxy().redirect(redirects)
-}
-
 fn start_triggers(
     app: FunctionApp,
     invoker: &Arc<Invoker>,
     stop: &CancellationToken,
-) -> (BTreeMap<String, Deliverer>, Vec<CosmosListener>, Vec<Timer>) {
+    zone: TimeZone,
+) -> (BTreeMap<String, CosmosDeliverer>, Vec<CosmosListener>, Vec<Timer>) {
     let (mut deliverers, mut listeners, mut timers) = (BTreeMap::new(), Vec::new(), Vec::new());
     for function in app.functions {
         let deliverer = |binding: &str| Deliverer {
@@ -228,13 +221,13 @@ fn start_triggers(
         };
         match function.trigger {
             Trigger::Cosmos(trigger) => {
-                let deliverer = deliverer(&trigger.name);
+                let deliverer = CosmosDeliverer { deliverer: deliverer(&trigger.name), mode: trigger.mode, zone };
                 listeners.push(CosmosListener::start(*trigger, deliverer.clone()));
                 deliverers.insert(function.name, deliverer);
             }
             Trigger::Timer(trigger) => {
                 let deliverer = deliverer(&trigger.name);
-                timers.push(Timer::start(trigger, deliverer));
+                timers.push(Timer::start(trigger, deliverer, zone));
             }
             Trigger::Http(_) => {}
         }

@@ -22,6 +22,7 @@
 //! ```
 
 mod app;
+mod cosmos_deliverer;
 mod cosmos_listener;
 mod error;
 mod handler;
@@ -31,8 +32,10 @@ mod invocation;
 mod newtonsoft;
 mod options;
 mod timer;
+mod wire;
 
 pub use error::{HostError, HostFailure};
 pub use host::{Host, RunningHost};
-pub use invocation::{Delivery, InvocationError};
+pub use invocation::{Delivery, InvalidResponse, InvocationError, Position, Problem};
+pub use newtonsoft::{TimeZone, UnknownTimeZone};
 pub use options::{Framing, HandlerOutput, HostOptions, OutputLine};

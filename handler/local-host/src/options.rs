@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::newtonsoft::TimeZone;
+
 /// The options of [`Host::start`](crate::Host::start). Construct with `..HostOptions::default()`.
 #[derive(Clone)]
 pub struct HostOptions {
@@ -26,6 +28,8 @@ pub struct HostOptions {
     pub function_timeout: Option<Duration>,
     /// How the bodies of invocations are framed.
     pub framing: Framing,
+    /// The time zone of the host, in which it writes dates that have an offset. Default: UTC, as in Azure.
+    pub time_zone: TimeZone,
     /// Where the handler's output goes.
     pub handler_output: HandlerOutput,
     /// The number of handler errors, less than half an hour apart, that shuts the host down. Default: 3, as in the real
@@ -57,6 +61,7 @@ impl Default for HostOptions {
             arguments: None,
             function_timeout: None,
             framing: Framing::default(),
+            time_zone: TimeZone::default(),
             handler_output: HandlerOutput::default(),
             restart_limit: Some(3),
         }

@@ -151,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_range_of_more_partitions_than_the_sdk_reads_by_default_is_read() {
-        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+        let endpoint = Endpoint::start(Options { partitions: Some(4), ..Options::default() }).await.expect("endpoint");
         let client = connect(&endpoint.connection_string()).await.expect("client");
         let account = Account::connected(client.clone());
         create_database(&account, "db").await.expect("database");

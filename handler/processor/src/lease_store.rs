@@ -301,7 +301,7 @@ mod tests {
     use local_cosmos::{Endpoint, Options};
 
     async fn open() -> (Endpoint, LeaseStore) {
-        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+        let endpoint = Endpoint::start(Options { partitions: Some(4), ..Options::default() }).await.expect("endpoint");
         let client = connect(&endpoint.connection_string()).await.expect("client");
         let account = Account::connected(client.clone());
         create_database(&account, "db").await.expect("database");

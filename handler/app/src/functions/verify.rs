@@ -9,7 +9,7 @@ use changefeed_operations::{VerifyRequest, VerifyView};
 use crate::http::{ApiError, Invocation, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
-/// `POST /api/verify` `{repair?, partitionKey?, graceSeconds?, ruPerSecond?, requestedBy?}`: creates a job.
+/// `POST /api/verify` `{repair?, findingsOf?, partitionKey?, graceSeconds?, ruPerSecond?, requestedBy?}`: creates a job.
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,

@@ -14,7 +14,9 @@ struct CommandLine {
 
 impl CommandLine {
     async fn new() -> Self {
-        Self { endpoint: Endpoint::start(Options::default()).await.expect("endpoint") }
+        Self {
+            endpoint: Endpoint::start(Options { partitions: Some(4), ..Options::default() }).await.expect("endpoint"),
+        }
     }
 
     async fn run(&self, arguments: &[&str]) -> Output {

@@ -1,6 +1,6 @@
 //! Ids and partition keys that the real host and the stand-in host have rewritten.
 //!
-//! `recordings` has what the real host delivered: `stored` are the documents as they were read, by id and number of the version;
+//! `recordings` of `local-host` has what the real host delivered: `stored` are the documents as they were read, by id and number of the version;
 //! `batches` are the arrays of changes in the bodies of the invocations.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use crate::support::{DEADLINE, Local, World, batch_of, changefeed_on, until};
 
 /// Replays what the real host delivered, for the same documents in this endpoint.
 async fn replay(recording: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/recordings").join(recording);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../local-host/tests/it/recordings").join(recording);
     let recording: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("recording")).expect("JSON");
     let mut by_etag: BTreeMap<String, Value> = BTreeMap::new();
     let mut documents: BTreeMap<String, BTreeMap<i64, Value>> = BTreeMap::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use changefeed_history::{Batch, ServiceTime, SweepRequest, SweepState};
 use changefeed_jobs::JobState;
 use chrono::{SecondsFormat, TimeDelta, Utc};
-use local_cosmos::{Effect, Fault, RequestKind};
+use local_cosmos::{Effect, Fault, LoggedKind, LoggedRequest, RequestKind};
 use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -276,6 +276,27 @@ async fn nothing_is_removed_while_the_clock_of_the_machine_is_wrong() {
         let behind = Utc::now() - now.time();
         assert!((TimeDelta::zero()..TimeDelta::seconds(30)).contains(&behind), "{behind}");
     }
+}
+
+#[tokio::test]
+async fn concurrent_callers_share_a_measurement_of_the_clock() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let measurements = |requests: &[LoggedRequest]| {
+        let is_measurement = |request: &&LoggedRequest| {
+            request.kind == LoggedKind::Upsert && request.container.as_deref() == Some("jobs")
+        };
+        requests.iter().filter(is_measurement).count()
+    };
+    world.endpoint.take_requests();
+    let clock = changefeed.history.clock();
+    let times = futures::future::join_all((0..20).map(|_| clock.now())).await;
+    assert!(times.iter().all(Result::is_ok), "{times:?}");
+    assert_eq!(measurements(&world.endpoint.take_requests()), 1);
+    let local = || Utc::now();
+    let times = futures::future::join_all((0..20).map(|_| clock.now_if_local_agrees(local))).await;
+    assert!(times.iter().all(Result::is_ok), "{times:?}");
+    assert_eq!(measurements(&world.endpoint.take_requests()), 1, "it is measured again, once");
 }
 
 #[tokio::test]

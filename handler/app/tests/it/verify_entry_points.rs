@@ -1,6 +1,6 @@
 //! Verifications through every entry point: the HTTP functions, the trigger and the command line.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
 
 use changefeed_jobs::JobState;
@@ -100,6 +100,46 @@ async fn the_command_line_finds_lists_confirms_and_repairs_with_exit_codes() {
     assert!(printed.contains("delete (inferred)"), "{printed}");
     assert_eq!(run(&world, &["verify", "--yes"]).await.0.status.code(), Some(2));
     assert_eq!(run(&world, &["verify", "show", "none"]).await.0.status.code(), Some(1));
+}
+
+/// `script` of util-linux runs the command on a terminal, so that it asks.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_was_not_shown_before_the_question_is_not_repaired() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let stored = write_and_delete(&world, &changefeed, 2).await;
+    let line = format!("'{}' verify --repair --grace 0", env!("CARGO_BIN_EXE_changefeed"));
+    let mut asking = Command::new("script")
+        .args(["--quiet", "--return", "--command", line.as_str(), "/dev/null"])
+        .env("CosmosDB", world.endpoint.connection_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script");
+    let mut shown = asking.stdout.take().expect("stdout");
+    let shown = tokio::task::spawn_blocking(move || {
+        let mut text = Vec::new();
+        let mut byte = [0];
+        while !text.ends_with(b"[y/N] ") && shown.read(&mut byte).expect("a terminal") == 1 {
+            text.push(byte[0]);
+        }
+        (String::from_utf8_lossy(&text).into_owned(), shown)
+    });
+    let (text, mut rest) = shown.await.expect("shown");
+    assert!(text.contains("2 gone") && text.contains("Repair 2 findings? [y/N]"), "{text}");
+    world.put("a", json!({"id": "never captured", "pk": "a"})).await;
+    asking.stdin.take().expect("stdin").write_all(b"y\n").expect("an answer");
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut text = Vec::new();
+        // Reading a terminal whose command has ended is an error.
+        drop(rest.read_to_end(&mut text));
+        (asking.wait().expect("ended"), String::from_utf8_lossy(&text).into_owned())
+    });
+    let (exit, text) = ended.await.expect("ended");
+    assert_eq!(exit.code(), Some(0), "{text}");
+    assert!(text.contains("2 gone, 2 repaired") && !text.contains("never captured"), "{text}");
+    assert_eq!(world.versions().await.len(), stored.len() + 2);
 }
 
 #[tokio::test]

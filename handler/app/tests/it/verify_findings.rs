@@ -1,7 +1,7 @@
 //! Each kind of difference between the live documents and the history is created, found and repaired.
 
 use azure_data_cosmos::models::TimeToLive;
-use changefeed_cosmos::{DocumentName, Key};
+use changefeed_cosmos::{DocumentName, ErrorKind, Key};
 use changefeed_history::{AsOf, Operation, TimeExpression};
 use changefeed_jobs::JobState;
 use changefeed_operations::{RestoreRequest, Restored};
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::jobs::{capture, small_limits};
 use crate::support::verify::{
-    delete_record, finding_summaries, overwrite_record, run_verification, text_larger_than_an_item, version_of,
-    version_parts,
+    delete_record, finding_summaries, overwrite_record, run_verification, start_verification, text_larger_than_an_item,
+    version_of, version_parts,
 };
 use crate::support::{DEADLINE, World, until};
 
@@ -288,4 +288,75 @@ async fn a_verification_can_be_limited_to_one_partition_key() {
     assert!(changefeed.verifications.create_job(&wrong).await.is_err());
     let wrong = serde_json::from_value(json!({"graceSeconds": 1_000_000})).expect("request");
     assert!(changefeed.verifications.create_job(&wrong).await.expect_err("refused").to_string().contains("0 to 86400"));
+}
+
+#[tokio::test]
+async fn a_repair_of_findings_repairs_exactly_those_and_reports_what_changed_since() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let mut captured = Vec::new();
+    for id in ["missing", "changed", "gone", "again", "deleted", "complete"] {
+        captured.push(world.put("a", document(id, 1)).await);
+    }
+    capture(&changefeed, &captured).await;
+    let missing = world.put("a", document("missing", 2)).await;
+    let changed = world.put("a", document("changed", 2)).await;
+    let deleted = world.put("a", document("deleted", 2)).await;
+    for id in ["gone", "again"] {
+        delete(&world, id).await;
+    }
+    let expected = vec![
+        summary("gone", "again", &version_of(&captured[3])),
+        summary("gone", "gone", &version_of(&captured[2])),
+        summary("missing", "changed", &version_of(&changed)),
+        summary("missing", "deleted", &version_of(&deleted)),
+        summary("missing", "missing", &version_of(&missing)),
+    ];
+    let (shown, findings) = run_verification(&changefeed, json!({})).await;
+    assert_eq!(finding_summaries(&findings), expected);
+
+    // After the findings were shown, three of their documents change, and another difference appears.
+    world.put("a", document("changed", 3)).await;
+    world.put("a", document("again", 2)).await;
+    delete(&world, "deleted").await;
+    world.put("a", document("complete", 2)).await;
+    let before = world.versions().await;
+    let (record, findings) = run_verification(&changefeed, json!({"repair": true, "findingsOf": shown.id})).await;
+    assert_eq!(finding_summaries(&findings), expected);
+    for finding in &findings {
+        let is_as_shown = ["missing", "gone"].contains(&finding.id.as_str());
+        assert_eq!(finding.repaired, is_as_shown, "{finding:?}");
+        let is_reported = finding.message.as_deref().is_some_and(|message| message.contains("verify again"));
+        assert_eq!(is_reported, !is_as_shown, "{finding:?}");
+    }
+    assert_eq!((record.state, record.counts.found(), record.counts.repaired), (JobState::Findings, 5, 2));
+    assert_eq!((record.counts.documents, record.counts.versions), (0, 0), "nothing else was looked for");
+    let after = world.versions().await;
+    let stored: Vec<&str> = after
+        .iter()
+        .filter(|(id, _)| !before.contains_key(*id))
+        .map(|(_, version)| version["sourceId"].as_str().expect("id"))
+        .collect();
+    assert_eq!(stored.len(), 2, "{stored:?}");
+    assert!(stored.contains(&"missing") && stored.contains(&"gone"), "{stored:?}");
+}
+
+#[tokio::test]
+async fn findings_are_repaired_only_of_a_verification_that_has_ended() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let id = start_verification(&changefeed, json!({})).await;
+    let create = async |request: Value| {
+        let request = serde_json::from_value(request).expect("request");
+        changefeed.verifications.create_job(&request).await.expect_err("refused")
+    };
+    let refused = create(json!({"repair": true, "findingsOf": id})).await;
+    assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused}");
+    let refused = create(json!({"repair": true, "findingsOf": "none"})).await;
+    assert_eq!(refused.kind(), ErrorKind::NotFound, "{refused}");
+    for request in [json!({"findingsOf": id}), json!({"repair": true, "findingsOf": id, "partitionKey": ["a"]})] {
+        let refused = create(request).await;
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+        assert!(refused.to_string().contains("findingsOf"), "{refused}");
+    }
 }

@@ -16,9 +16,11 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("local-host", "local-host", &["processor", "loopback"]),
     ("processor", "changefeed-processor", &["cosmos"]),
     ("cosmos", "changefeed-cosmos", &["query-depth"]),
-    ("local-cosmos", "local-cosmos", &["loopback", "query-depth"]),
+    ("local-cosmos", "local-cosmos", &["hybrid-row", "loopback", "query-engine"]),
+    ("hybrid-row", "hybrid-row", &[]),
     ("loopback", "loopback", &[]),
     ("query-depth", "query-depth", &[]),
+    ("query-engine", "query-engine", &[]),
 ];
 
 /// What the tests of any crate may use besides.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::gateway::Gateway;
 
 /// Method, path, parameters and effect.
-const REQUESTS: [(&str, &str, &str, &str); 14] = [
+const REQUESTS: [(&str, &str, &str, &str); 15] = [
     ("GET", "/", "", "This description."),
     (
         "GET",
@@ -70,6 +70,12 @@ const REQUESTS: [(&str, &str, &str, &str); 14] = [
         r#"{"database", "container", "enabled"}"#,
         "Sets whether the change feed's AllVersionsAndDeletes mode includes the replaced or deleted item from now on.",
     ),
+    (
+        "POST",
+        "/clock",
+        r#"{"offsetSeconds"}"#,
+        "Sets how many seconds the endpoint's clock is ahead of this machine's; a negative number is behind.",
+    ),
 ];
 
 /// The methods of a path.
@@ -85,5 +91,5 @@ pub(super) fn describe(gateway: &Gateway) -> Value {
         }
         request
     });
-    json!({"cosmos": gateway.emulator().url().as_str(), "requests": requests.collect::<Vec<_>>()})
+    json!({"cosmos": gateway.url(), "requests": requests.collect::<Vec<_>>()})
 }

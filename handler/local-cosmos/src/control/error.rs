@@ -31,8 +31,8 @@ pub enum ControlError {
     /// A value is not allowed.
     #[error("{0}")]
     Invalid(String),
-    /// The emulator failed.
-    #[error("the emulator failed: {0}")]
+    /// A split or merge failed.
+    #[error("the operation failed: {0}")]
     Failed(String),
 }
 

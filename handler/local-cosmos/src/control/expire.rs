@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::partition_list::find_container;
 use super::{ControlError, ItemScope, body};
-use crate::expiry::remove_expired;
 use crate::gateway::Gateway;
 use crate::operation::ContainerName;
 
@@ -24,24 +23,20 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
     Value::deserialize(deserializer).map(Some)
 }
 
-pub(super) async fn answer(gateway: &Gateway, body: &[u8]) -> Result<Value, ControlError> {
+pub(super) fn answer(gateway: &Gateway, body: &[u8]) -> Result<Value, ControlError> {
     let body: Body = body::read(body)?;
     let scope = ItemScope { id: body.id, partition_key: body.partition_key };
-    let expired = expire_now(gateway, &ContainerName::new(body.database, body.container), scope).await?;
+    let expired = expire_now(gateway, &ContainerName::new(body.database, body.container), scope)?;
     Ok(json!({"expired": expired}))
 }
 
 /// Expires the selected items that have a time to live, and returns their number.
-pub(crate) async fn expire_now(
-    gateway: &Gateway,
-    name: &ContainerName,
-    scope: ItemScope,
-) -> Result<usize, ControlError> {
-    let container = find_container(gateway, name).await?;
+pub(crate) fn expire_now(gateway: &Gateway, name: &ContainerName, scope: ItemScope) -> Result<usize, ControlError> {
+    let container = find_container(gateway, name)?;
     let missing = scope.id.clone().map(ControlError::NoItem);
-    let is_selected = scope.matcher(&container.definition())?;
-    let _settled = container.transition.try_lock().map_err(|_| ControlError::Busy)?;
-    match (remove_expired(gateway.emulator(), name, &container, i64::MAX, is_selected).await, missing) {
+    let is_selected = scope.matcher(&container.data)?;
+    let now = gateway.clock().milliseconds();
+    match (container.data.store().write().expire(i64::MAX, now, is_selected), missing) {
         (0, Some(missing)) => Err(missing),
         (expired, _) => Ok(expired),
     }

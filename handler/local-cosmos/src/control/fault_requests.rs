@@ -29,14 +29,14 @@ fn once() -> u32 {
     1
 }
 
-pub(super) async fn add(gateway: &Gateway, body: &[u8]) -> Result<Value, ControlError> {
+pub(super) fn add(gateway: &Gateway, body: &[u8]) -> Result<Value, ControlError> {
     let body: Body = body::read(body)?;
     let effect = effect(&body)?;
     if !(1..=MAX_FAULT_TIMES).contains(&body.times) {
         return Err(invalid(format!("times is {}; it must be 1 to {MAX_FAULT_TIMES}", body.times)));
     }
     if let Some(container) = &body.container {
-        let known = gateway.emulator().container_names().await;
+        let known = gateway.container_names();
         if known.iter().all(|name| name.container != *container) {
             let known = known.iter().map(ToString::to_string).collect();
             return Err(ControlError::NoContainer { name: container.clone(), known });

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::ControlError;
-use crate::container::Definition;
-use crate::entry::{Entry, KeyRange};
+use crate::container::Container;
+use crate::partition_key::KeyRange;
+use crate::store::Entry;
 
 /// A selection of a container's items: all, those with a partition key, those with an id, or the one with both.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,19 +19,19 @@ pub struct ItemScope {
 
 impl ItemScope {
     /// A test of whether an item is selected.
-    pub(super) fn matcher(self, definition: &Definition) -> Result<impl Fn(&Entry) -> bool + use<>, ControlError> {
+    pub(super) fn matcher(self, container: &Container) -> Result<impl Fn(&Entry) -> bool + use<>, ControlError> {
         let range = match self.partition_key {
-            Some(key) => key_range(definition, key)?,
+            Some(key) => key_range(container, key)?,
             None => KeyRange::all(),
         };
         let id = self.id;
-        Ok(move |entry: &Entry| range.contains(&entry.epk) && id.as_ref().is_none_or(|id| *id == entry.id))
+        Ok(move |entry: &Entry| range.contains(&entry.epk) && id.as_ref().is_none_or(|id| **id == *entry.id))
     }
 }
 
-fn key_range(definition: &Definition, key: Value) -> Result<KeyRange, ControlError> {
+fn key_range(container: &Container, key: Value) -> Result<KeyRange, ControlError> {
     let components = if let Value::Array(components) = key { components } else { vec![key] };
-    let levels = definition.partition_key.paths().len();
+    let levels = container.key().paths.len();
     let invalid = |found: String| {
         Err(ControlError::Invalid(format!("the partition key {found}; it must have {levels} values or fewer")))
     };
@@ -38,5 +39,5 @@ fn key_range(definition: &Definition, key: Value) -> Result<KeyRange, ControlErr
         return invalid(format!("has {} values", components.len()));
     }
     let header = Value::Array(components).to_string();
-    definition.key_range(&header).or_else(|error| invalid(format!("{header} is invalid: {error}")))
+    container.key_range(&header).or_else(|error| invalid(format!("{header} is invalid: {error}")))
 }

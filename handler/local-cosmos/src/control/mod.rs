@@ -21,5 +21,5 @@ pub(crate) use expire::expire_now;
 pub(crate) use partition_count::set_partition_count;
 pub(crate) use partition_list::list as list_partitions;
 pub(crate) use server::serve;
-pub(crate) use settings::{keep_previous_images, throttle};
+pub(crate) use settings::{keep_previous_images, set_clock, throttle};
 pub(crate) use transition::{merge, split};

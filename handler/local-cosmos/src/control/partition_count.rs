@@ -37,7 +37,7 @@ pub(crate) async fn set_partition_count(
         return Err(ControlError::Invalid(format!("count is {count}; it must be 1 to {MAX_PARTITIONS}")));
     }
     loop {
-        let partitions = list(gateway, name).await?;
+        let partitions = list(gateway, name)?;
         if partitions.len() == count {
             return Ok(partitions);
         }

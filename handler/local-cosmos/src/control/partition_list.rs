@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::ControlError;
-use crate::container::Container;
-use crate::gateway::Gateway;
+use crate::gateway::{Found, Gateway};
 use crate::operation::ContainerName;
-use crate::partitions::PartitionKeyRange;
+use crate::store::Contents;
 
 /// A physical partition of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,20 +22,24 @@ pub struct Partition {
     pub max: String,
 }
 
-impl From<&PartitionKeyRange> for Partition {
-    fn from(range: &PartitionKeyRange) -> Self {
-        Self { id: range.id.clone(), min: range.min.clone(), max: range.max.clone() }
-    }
+/// The physical partitions in the order of their keys.
+pub(super) fn list_in(contents: &Contents) -> Vec<Partition> {
+    let partitions = contents.partitions().iter();
+    partitions
+        .map(|partition| Partition {
+            id: partition.id.clone(),
+            min: partition.range.min.to_string(),
+            max: partition.range.max.to_string(),
+        })
+        .collect()
 }
 
 /// The container's physical partitions, in the order of their keys.
-pub(crate) async fn list(gateway: &Gateway, name: &ContainerName) -> Result<Vec<Partition>, ControlError> {
-    let container = find_container(gateway, name).await?;
-    let _topology = container.topology.read().await;
-    Ok(container.partitions(gateway.emulator(), name).await.iter().map(Partition::from).collect())
+pub(crate) fn list(gateway: &Gateway, name: &ContainerName) -> Result<Vec<Partition>, ControlError> {
+    Ok(list_in(&find_container(gateway, name)?.data.store().read()))
 }
 
-pub(super) async fn answer(gateway: &Gateway, query: &str) -> Result<Value, ControlError> {
+pub(super) fn answer(gateway: &Gateway, query: &str) -> Result<Value, ControlError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Parameters {
@@ -46,20 +49,19 @@ pub(super) async fn answer(gateway: &Gateway, query: &str) -> Result<Value, Cont
     let query = Query::<Parameters>::from_query(query)
         .map_err(|error| ControlError::Invalid(format!("invalid query string: {error}")))?
         .into_inner();
-    let partitions = list(gateway, &ContainerName::new(query.database, query.container)).await?;
+    let partitions = list(gateway, &ContainerName::new(query.database, query.container))?;
     Ok(json!({"partitions": partitions}))
 }
 
 /// The container of this name.
-pub(super) async fn find_container(gateway: &Gateway, name: &ContainerName) -> Result<Arc<Container>, ControlError> {
-    if let Some(container) = gateway.container(name).await {
-        return Ok(container);
-    }
-    let known = gateway.emulator().container_names().await.iter().map(ToString::to_string).collect();
-    Err(ControlError::NoContainer { name: name.to_string(), known })
+pub(super) fn find_container(gateway: &Gateway, name: &ContainerName) -> Result<Arc<Found>, ControlError> {
+    gateway.container(name).ok_or_else(|| {
+        let known = gateway.container_names().iter().map(ToString::to_string).collect();
+        ControlError::NoContainer { name: name.to_string(), known }
+    })
 }
 
-pub(super) fn find_partition(partitions: &[PartitionKeyRange], id: &str) -> Result<usize, ControlError> {
+pub(super) fn find_partition(partitions: &[Partition], id: &str) -> Result<usize, ControlError> {
     partitions.iter().position(|partition| partition.id == id).ok_or_else(|| ControlError::NoPartition {
         partition: id.to_owned(),
         known: partitions.iter().map(|partition| partition.id.clone()).collect(),

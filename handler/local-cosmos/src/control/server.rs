@@ -61,19 +61,20 @@ async fn answer(gateway: Data<Gateway>, request: HttpRequest, body: Result<Bytes
 
 async fn execute(gateway: &Arc<Gateway>, request: &HttpRequest, body: &[u8]) -> Result<Value, ControlError> {
     match (request.method().as_str(), request.path()) {
-        ("GET", "/partitions") => partition_list::answer(gateway, request.query_string()).await,
+        ("GET", "/partitions") => partition_list::answer(gateway, request.query_string()),
         ("POST", "/partitions") => partition_count::answer(gateway, body).await,
         ("POST", "/split") => transition::answer_split(gateway, body).await,
         ("POST", "/merge") => transition::answer_merge(gateway, body).await,
-        ("POST", "/throttle") => settings::answer_throttle(gateway, body).await,
-        ("POST", "/faults") => fault_requests::add(gateway, body).await,
+        ("POST", "/throttle") => settings::answer_throttle(gateway, body),
+        ("POST", "/faults") => fault_requests::add(gateway, body),
         ("GET", "/faults") => Ok(fault_requests::pending(gateway)),
         ("DELETE", "/faults") => Ok(fault_requests::clear(gateway)),
         ("POST", "/unindexed-queries") => settings::answer_unindexed_queries(gateway, body),
         ("GET", "/requests") => Ok(json!({"requests": gateway.requests.list()})),
         ("DELETE", "/requests") => Ok(json!({"requests": gateway.requests.take()})),
-        ("POST", "/expire") => expire::answer(gateway, body).await,
-        ("POST", "/previous-images") => settings::answer_previous_images(gateway, body).await,
+        ("POST", "/expire") => expire::answer(gateway, body),
+        ("POST", "/previous-images") => settings::answer_previous_images(gateway, body),
+        ("POST", "/clock") => settings::answer_clock(gateway, body),
         _ => Ok(description::describe(gateway)),
     }
 }

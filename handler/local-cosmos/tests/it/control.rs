@@ -78,7 +78,11 @@ async fn a_throttled_container_answers_429_to_every_kind_of_request_until_the_li
     let limit = |limit: Value| json!({"database": "db", "container": "c", "requestUnitsPerSecond": limit});
     command(&scene, "POST", "/throttle", limit(json!(0.5))).await;
     let query = r#"{"query":"SELECT * FROM c"}"#;
-    let query_headers = [("x-ms-documentdb-isquery", "true"), ("content-type", "application/query+json")];
+    let query_headers = [
+        ("x-ms-documentdb-isquery", "true"),
+        ("x-ms-documentdb-query-enablecrosspartition", "true"),
+        ("content-type", "application/query+json"),
+    ];
     let key = [("x-ms-documentdb-partitionkey", r#"["p"]"#)];
     let feed = [("a-im", "Incremental Feed")];
     let full = [("a-im", "Full-Fidelity Feed"), ("if-none-match", "*")];

@@ -22,7 +22,7 @@ async fn container(client: &CosmosClient, key: &'static str, ttl: TimeToLive) ->
 }
 
 async fn start() -> (Endpoint, CosmosClient) {
-    let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+    let endpoint = Endpoint::start(Options { partitions: Some(4), ..Options::default() }).await.expect("endpoint");
     let client = connect(&endpoint, EMULATOR_KEY).await.expect("client");
     (endpoint, client)
 }

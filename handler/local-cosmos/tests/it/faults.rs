@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use crate::rest::{self, RawAnswer};
 use crate::scene::{Scene, client};
 
-const QUERY: [(&str, &str); 2] = [("x-ms-documentdb-isquery", "true"), ("content-type", "application/query+json")];
+const QUERY: [(&str, &str); 3] = [
+    ("x-ms-documentdb-isquery", "true"),
+    ("x-ms-documentdb-query-enablecrosspartition", "true"),
+    ("content-type", "application/query+json"),
+];
 
 fn fault(kind: RequestKind, times: u32, effect: Effect) -> Fault {
     Fault { container: Some("c".into()), kind, times, effect }

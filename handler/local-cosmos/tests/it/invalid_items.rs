@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::scene::client;
 
 async fn start() -> (Endpoint, ContainerClient) {
-    let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+    let endpoint = Endpoint::start(Options { partitions: Some(4), ..Options::default() }).await.expect("endpoint");
     let client = client(&endpoint).await;
     client.create_database("db", None).await.expect("database");
     let properties = ContainerProperties::new("c", PartitionKeyDefinition::from("/pk"));

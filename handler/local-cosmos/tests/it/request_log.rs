@@ -94,7 +94,11 @@ async fn the_control_interface_lists_requests_and_clears_them() {
     let send = async |method| rest::send(control, method, "/requests", &[], "").await.json()["requests"].clone();
     send("DELETE").await;
     rest::send(scene.endpoint.url(), "GET", "/dbs/db/colls/c", &[], "").await;
-    let headers = [("x-ms-documentdb-isquery", "true"), ("content-type", "application/query+json")];
+    let headers = [
+        ("x-ms-documentdb-isquery", "true"),
+        ("x-ms-documentdb-query-enablecrosspartition", "true"),
+        ("content-type", "application/query+json"),
+    ];
     scene.docs("POST", &headers, r#"{"query":"SELECT c.id FROM c"}"#).await;
     let requests = send("GET").await;
     assert_eq!(

@@ -31,6 +31,7 @@ impl Scene {
     }
 
     pub async fn with(options: Options, key: PartitionKeyDefinition) -> Self {
+        let options = Options { partitions: options.partitions.or(Some(4)), ..options };
         let endpoint = Endpoint::start(options).await.expect("endpoint");
         let client = client(&endpoint).await;
         client.create_database("db", None).await.expect("database");

@@ -131,6 +131,11 @@ impl Fields {
         chosen.map(Some).ok_or_else(|| self.invalid(name, &values.join(", ")))
     }
 
+    /// Whether the value comes from an app setting.
+    pub(crate) fn is_replaced(&self, name: &str) -> bool {
+        find(&self.replaced, name).is_some()
+    }
+
     pub(crate) fn invalid(&self, name: &str, allowed: &str) -> HostError {
         HostError::Configuration {
             file: self.file.clone(),

@@ -53,6 +53,10 @@ pub(crate) struct CosmosTrigger {
 
 #[derive(Debug)]
 pub(crate) struct HttpTrigger {
+    /// The name of the trigger's binding.
+    pub name: String,
+    /// The name of the output.
+    pub output: String,
     pub route: String,
     /// Upper case; `None` is every method.
     pub methods: Option<Vec<String>>,
@@ -65,6 +69,8 @@ pub(crate) struct TimerTrigger {
     pub name: String,
     pub schedule: Schedule,
     pub run_on_startup: bool,
+    /// Whether the function receives the status of the schedule.
+    pub use_monitor: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +109,9 @@ impl Function {
             "cosmosdbtrigger" => Trigger::Cosmos(Box::new(CosmosTrigger::from_fields(&binding, &name, settings)?)),
             "timertrigger" => Trigger::Timer(TimerTrigger::from_fields(&binding)?),
             "httptrigger" if only_http_output && inputs == 1 => {
-                Trigger::Http(HttpTrigger::from_fields(&binding, &name)?)
+                let output = bindings.iter().find(|(kind, ..)| kind == "http").map(|(.., output)| output);
+                let output = output.map(|output| output.required_string("name")).transpose()?.unwrap_or_default();
+                Trigger::Http(HttpTrigger::from_fields(&binding, &name, output)?)
             }
             "httptrigger" => {
                 log::warn!(
@@ -166,7 +174,7 @@ impl CosmosTrigger {
 }
 
 impl HttpTrigger {
-    fn from_fields(binding: &Fields, function: &str) -> Result<Self, HostError> {
+    fn from_fields(binding: &Fields, function: &str, output: String) -> Result<Self, HostError> {
         let level = binding.choice(
             "authLevel",
             &[("anonymous", AuthLevel::Anonymous), ("function", AuthLevel::Function), ("admin", AuthLevel::Admin)],
@@ -174,6 +182,8 @@ impl HttpTrigger {
         let route = binding.string("route")?.filter(|route| !route.is_empty());
         let upper_case = |methods: Vec<String>| methods.iter().map(|method| method.to_uppercase()).collect();
         Ok(Self {
+            name: binding.required_string("name")?,
+            output,
             route: route.unwrap_or_else(|| function.to_owned()),
             methods: binding.strings("methods")?.map(upper_case),
             auth_level: level.unwrap_or(AuthLevel::Function),
@@ -188,6 +198,7 @@ impl TimerTrigger {
             name: binding.required_string("name")?,
             schedule: schedule.ok_or_else(|| binding.invalid("schedule", schedule::SYNTAX))?,
             run_on_startup: binding.boolean("runOnStartup")?.unwrap_or(false),
+            use_monitor: binding.boolean("useMonitor")?.unwrap_or(true),
         })
     }
 }
@@ -205,6 +216,11 @@ fn mode(binding: &Fields) -> Result<ChangeFeedMode, HostError> {
         ("AllVersionsAndDeletes", AllVersionsAndDeletes),
         ("1", AllVersionsAndDeletes),
     ];
+    if binding.is_replaced("changeFeedMode") {
+        let allowed =
+            "LatestVersion, AllVersionsAndDeletes, because the real trigger does not resolve app settings here";
+        return Err(binding.invalid("changeFeedMode", allowed));
+    }
     Ok(binding.choice("changeFeedMode", &modes)?.unwrap_or_default())
 }
 
@@ -227,9 +243,16 @@ fn start_from(binding: &Fields) -> Result<StartFrom, HostError> {
     if from_beginning {
         return Err(binding.invalid("startFromTime", "nothing, because startFromBeginning is true"));
     }
-    let without_zone = || text.parse::<NaiveDateTime>().map(|time| time.and_utc());
-    let time = DateTime::parse_from_rfc3339(&text).map(|time| time.with_timezone(&Utc)).or_else(|_| without_zone());
-    time.map(StartFrom::Time).map_err(|_| binding.invalid("startFromTime", "a time such as 2021-02-16T14:19:29Z"))
+    let with_t = text.replacen(' ', "T", 1);
+    let without_zone = || with_t.parse::<NaiveDateTime>().map(|time| time.and_utc());
+    let time = DateTime::parse_from_rfc3339(&with_t).map(|time| time.with_timezone(&Utc)).or_else(|_| without_zone());
+    let time = time.map_err(|_| binding.invalid("startFromTime", "a time such as 2021-02-16 14:19:29Z"))?;
+    if with_t == text && !binding.is_replaced("startFromTime") {
+        // The host's JSON library reads such a text as a date without a zone, and the trigger refuses that.
+        let allowed = "a time with a space, such as 2021-02-16 14:19:29Z, or an app setting such as %StartTime%, because the real trigger does not start with a T in function.json";
+        return Err(binding.invalid("startFromTime", allowed));
+    }
+    Ok(StartFrom::Time(time))
 }
 
 fn is_function_name(name: &str) -> bool {

@@ -20,6 +20,8 @@ pub(crate) struct HostJson {
     /// The handler's port; `None` is any free one.
     pub handler_port: Option<u16>,
     pub route_prefix: String,
+    /// Whether requests are proxied to the handler; otherwise it receives them as JSON.
+    pub proxies_http: bool,
     /// For functions without their own policy.
     pub retry: Option<RetryPolicy>,
 }
@@ -44,10 +46,11 @@ impl HostJson {
         }
         let custom_handler =
             root.section("customHandler")?.ok_or_else(|| root.invalid("customHandler", "an object"))?;
-        if custom_handler.boolean("enableProxyingHttpRequest")? != Some(true) {
+        let proxies_http = custom_handler.boolean("enableProxyingHttpRequest")? == Some(true);
+        if !proxies_http && custom_handler.boolean("enableForwardingHttpRequest")? == Some(true) {
             return Err(custom_handler.invalid(
-                "enableProxyingHttpRequest",
-                "true, because the stand-in host forwards HTTP requests in this mode only",
+                "enableForwardingHttpRequest",
+                "false; the stand-in host can proxy requests, with enableProxyingHttpRequest, or send them as JSON",
             ));
         }
         if let Some(http) = custom_handler.section("http")?
@@ -67,6 +70,7 @@ impl HostJson {
                 .unwrap_or(DEFAULT_INITIALIZATION_TIMEOUT),
             handler_port: handler_port(&custom_handler)?,
             route_prefix: route_prefix(&root)?,
+            proxies_http,
             retry: root.section("retry")?.as_ref().map(RetryPolicy::from_fields).transpose()?,
         })
     }
@@ -176,8 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn an_app_without_proxied_http_requests_is_rejected() {
-        let error = read(r#"{"version":"2.0","customHandler":{"description":{}}}"#).expect_err("no proxying");
-        assert!(error.contains("customHandler.enableProxyingHttpRequest is missing; allowed: true"), "{error}");
+    fn requests_are_sent_as_json_unless_they_are_proxied() {
+        let read = |more: &str| read(&format!(r#"{{"version":"2.0","customHandler":{{"description":{{}}{more}}}}}"#));
+        assert!(!read("").expect("host.json").proxies_http);
+        assert!(!read(r#","enableProxyingHttpRequest":false"#).expect("host.json").proxies_http);
+        let both = r#","enableProxyingHttpRequest":true,"enableForwardingHttpRequest":true"#;
+        assert!(read(both).expect("host.json").proxies_http);
+        let error = read(r#","enableForwardingHttpRequest":true"#).expect_err("forwarding");
+        assert!(error.contains("customHandler.enableForwardingHttpRequest is true; allowed: false"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ mod host_json;
 mod retry_policy;
 mod schedule;
 mod settings;
-mod time_span;
+pub(crate) mod time_span;
 
 pub(crate) use function_app::FunctionApp;
 pub(crate) use function_json::{AuthLevel, CosmosTrigger, Function, TimerTrigger, Trigger};

@@ -21,6 +21,20 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     Some(days + Duration::from_secs(clock) + ticks(fraction)?)
 }
 
+/// The time span as .NET writes it: `[days.]hours:minutes:seconds[.fraction]`, with seven digits of the fraction.
+pub(crate) fn display(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let days = match seconds / 86400 {
+        0 => String::new(),
+        days => format!("{days}."),
+    };
+    let fraction = match span.subsec_nanos() / 100 {
+        0 => String::new(),
+        ticks => format!(".{ticks:07}"),
+    };
+    format!("{days}{:02}:{:02}:{:02}{fraction}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
+}
+
 fn days(text: &str) -> Option<Duration> {
     integer_below(text, 10_675_200).map(|days| Duration::from_secs(days * 24 * 3600))
 }
@@ -41,7 +55,14 @@ fn ticks(text: &str) -> Option<Duration> {
 mod tests {
     use std::time::Duration;
 
-    use super::parse;
+    use super::{display, parse};
+
+    #[test]
+    fn a_time_span_is_displayed_as_in_dotnet() {
+        for text in ["00:00:10", "23:59:59.5000000", "1.02:03:04", "00:00:00"] {
+            assert_eq!(display(parse(text).expect("a time span")), text);
+        }
+    }
 
     #[test]
     fn dotnet_time_spans_are_parsed() {

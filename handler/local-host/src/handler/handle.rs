@@ -1,5 +1,6 @@
 //! The handler as the rest of the host sees it.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::restart_rule::RestartRule;
 use super::state::{State, enter};
 use super::supervisor::{Readiness, Supervisor};
 use crate::error::{HostError, HostFailure};
+use crate::wire::{WireClient, WireError, WireRequest, WireResponse};
 
 /// The version of the real host that this one reproduces, sent to the handler in the headers of requests.
 pub(crate) const HOST_VERSION: &str = "4.1052.0.0";
@@ -24,7 +26,8 @@ const READY_TIMEOUT_FACTOR: u32 = 4;
 pub(crate) struct Handler(Arc<Shared>);
 
 struct Shared {
-    url: String,
+    port: u16,
+    client: WireClient,
     state: watch::Sender<State>,
     restart_requests: mpsc::UnboundedSender<()>,
     stop: CancellationToken,
@@ -37,19 +40,19 @@ pub(crate) struct HandlerSettings {
     pub port: u16,
     pub initialization_timeout: Duration,
     pub restart_limit: Option<u32>,
-    pub client: reqwest::Client,
 }
 
 impl Handler {
     /// Starts the first process, without waiting until it is ready.
     pub(crate) fn start(settings: HandlerSettings) -> Result<Self, HostError> {
         let child = settings.command.spawn()?;
-        let url = format!("http://127.0.0.1:{}", settings.port);
+        let client = WireClient::new(settings.port);
         let (state, _) = watch::channel(State::Starting { pid: child.id() });
         let (restart_sender, restart_requests) = mpsc::unbounded_channel();
         let ready_timeout = settings.initialization_timeout * READY_TIMEOUT_FACTOR;
         let handler = Self(Arc::new(Shared {
-            url: url.clone(),
+            port: settings.port,
+            client: client.clone(),
             state,
             restart_requests: restart_sender,
             stop: CancellationToken::new(),
@@ -59,7 +62,7 @@ impl Handler {
             state: handler.0.state.clone(),
             stop: handler.0.stop.clone(),
             restart_requests,
-            readiness: Readiness { client: settings.client, url, timeout: settings.initialization_timeout },
+            readiness: Readiness { client, timeout: settings.initialization_timeout },
             rule: RestartRule::new(settings.restart_limit),
             command: settings.command,
             output: settings.output,
@@ -68,9 +71,14 @@ impl Handler {
         Ok(handler)
     }
 
-    /// `http://127.0.0.1:<port>`.
-    pub(crate) fn url(&self) -> &str {
-        &self.0.url
+    /// Where the handler listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.0.port).into()
+    }
+
+    /// Sends a request of the host itself.
+    pub(crate) async fn send(&self, request: WireRequest<'_>) -> Result<WireResponse, WireError> {
+        self.0.client.send(request).await
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
@@ -97,6 +105,11 @@ impl Handler {
                 Err(failure)
             }
         }
+    }
+
+    /// The connections to the handler, for requests of clients.
+    pub(crate) fn client(&self) -> &WireClient {
+        &self.0.client
     }
 
     /// Restarts the process, without counting an error.

@@ -12,6 +12,7 @@ use super::output::{LastErrors, OutputReader};
 use super::restart_rule::RestartRule;
 use super::state::{State, enter};
 use crate::error::HostFailure;
+use crate::wire::{WireClient, WireError, WireRequest};
 
 /// The exit code that asks for a restart.
 const INTENTIONAL_RESTART: i32 = 200;
@@ -33,8 +34,7 @@ pub(super) struct Supervisor {
 
 /// Detects that the handler accepts requests.
 pub(super) struct Readiness {
-    pub client: reqwest::Client,
-    pub url: String,
+    pub client: WireClient,
     pub timeout: Duration,
 }
 
@@ -145,10 +145,7 @@ impl Readiness {
     }
 
     async fn is_ready(&self) -> bool {
-        match self.client.get(format!("{}/", self.url)).send().await {
-            Ok(_) => true,
-            Err(error) => !error.is_connect(),
-        }
+        !matches!(self.client.send(WireRequest::get("/")).await, Err(WireError::Connect(_)))
     }
 }
 

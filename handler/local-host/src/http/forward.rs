@@ -1,38 +1,51 @@
 //! Proxies one request to the handler and streams the response back.
 
+use std::collections::HashSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use reqwest::Method;
 use uuid::Uuid;
 
 use super::headers;
-use super::upload::Upload;
+use super::path::RequestPath;
+use super::upload::{Upload, content_length};
 use crate::error::with_causes;
-use crate::handler::Handler;
+use crate::handler::{HOST_VERSION, Handler};
+use crate::wire::{StreamedRequest, StreamedResponse, WireError};
 
 const ATTEMPTS: u32 = 10;
+/// How often an attempt is made without a pause if the handler closes the connection. The HTTP client of the real host repeats
+/// requests that have no body, not even an empty one.
+const REPEATS_WITHOUT_BODY: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const SERVER: (&str, &str) = ("Server", "Kestrel");
+/// More different reason phrases than that are not remembered.
+const MOST_REASONS: usize = 1000;
 
 pub(super) struct Forwarder {
     pub handler: Handler,
-    /// Does not follow redirects.
-    pub client: reqwest::Client,
     /// The function timeout, which limits the time until the head of the response.
     pub timeout: Option<Duration>,
     pub body_limit_bytes: u64,
 }
 
 impl Forwarder {
-    /// Responds 502 when the handler cannot be reached or disconnects before it responds, and 500 on a function timeout,
-    /// which also kills the handler.
-    pub(super) async fn forward(&self, function: &str, request: &HttpRequest, payload: Payload) -> HttpResponse {
+    /// Responds 500 when the handler cannot be reached or disconnects before it responds, when the body is too large, and on a
+    /// function timeout, which also kills the handler.
+    pub(super) async fn forward(
+        &self,
+        function: &str,
+        path: &RequestPath,
+        request: &HttpRequest,
+        payload: Payload,
+    ) -> HttpResponse {
         let upload = Upload::from_request(request, payload, self.body_limit_bytes);
-        let send = self.send(request, upload.as_ref());
+        let send = self.send(path, request, upload.as_ref());
         let result = match self.timeout {
             None => send.await,
             Some(timeout) => match tokio::time::timeout(timeout, send).await {
@@ -40,16 +53,19 @@ impl Forwarder {
                 Err(_) => {
                     log::error!("function {function} exceeded the timeout of {timeout:?}; killing the handler");
                     self.handler.restart();
-                    return HttpResponse::InternalServerError().finish();
+                    return failed();
                 }
             },
         };
         match result {
             Ok(response) => streamed(response),
-            Err(_) if upload.as_ref().is_some_and(Upload::exceeds_limit) => HttpResponse::PayloadTooLarge().finish(),
+            Err(_) if upload.as_ref().is_some_and(Upload::exceeds_limit) => {
+                log::error!("a request to function {function} has more than {} bytes", self.body_limit_bytes);
+                failed()
+            }
             Err(error) => {
                 log::error!("cannot forward a request to function {function}: {}", with_causes(error.as_ref()));
-                HttpResponse::BadGateway().finish()
+                failed()
             }
         }
     }
@@ -57,45 +73,103 @@ impl Forwarder {
     /// Retries until some of the body has been sent.
     async fn send(
         &self,
+        path: &RequestPath,
         request: &HttpRequest,
         upload: Option<&Upload>,
-    ) -> Result<reqwest::Response, Box<dyn std::error::Error>> {
-        let method = Method::from_bytes(request.method().as_str().as_bytes())?;
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        let url = format!("{}{path}", self.handler.url());
-        let headers = headers::to_handler(request, &Uuid::new_v4().to_string());
+    ) -> Result<StreamedResponse, Box<dyn std::error::Error>> {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let announced = content_length(request);
+        let length = match upload {
+            Some(_) if request.headers().contains_key("transfer-encoding") => Some(None),
+            _ => announced.map(Some),
+        };
+        let (headers, content) = headers::to_handler(request, length, HOST_VERSION, &Uuid::new_v4().to_string());
+        let repeats = if content.is_none() { REPEATS_WITHOUT_BODY } else { 1 };
+        let request = StreamedRequest {
+            method: request.method().as_str().to_owned(),
+            target: format!("{}{query}", path.encoded()),
+            headers,
+            content,
+        };
         let mut pause = FIRST_PAUSE;
-        let mut attempt = 1;
-        loop {
+        for attempt in 1.. {
             self.handler.ready().await?;
-            let mut outgoing = self.client.request(method.clone(), &url).headers(headers.clone());
-            if let Some(upload) = upload {
-                outgoing = outgoing.body(upload.body());
-            }
-            let error = match outgoing.send().await {
+            let error = match self.attempt(&request, upload, repeats).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
             let body_is_consumed = upload.is_some_and(Upload::is_consumed);
-            if attempt == ATTEMPTS || body_is_consumed || error.is_timeout() || error.is_builder() {
+            let is_final = matches!(error, WireError::Silent(_) | WireError::Malformed(_));
+            if attempt == ATTEMPTS || body_is_consumed || is_final {
                 return Err(error.into());
             }
             log::warn!("cannot reach the handler (attempt {attempt} of {ATTEMPTS}): {}", with_causes(&error));
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            attempt += 1;
         }
+        Err("no attempt was made".into())
+    }
+
+    async fn attempt(
+        &self,
+        request: &StreamedRequest,
+        upload: Option<&Upload>,
+        repeats: u32,
+    ) -> Result<StreamedResponse, WireError> {
+        for _ in 1..repeats {
+            match self.handler.client().open(request, upload.map(Upload::chunks)).await {
+                Err(WireError::Ended | WireError::Broken(_)) => {}
+                other => return other,
+            }
+        }
+        self.handler.client().open(request, upload.map(Upload::chunks)).await
     }
 }
 
-fn streamed(response: reqwest::Response) -> HttpResponse {
-    let status = StatusCode::from_u16(response.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
-    let mut builder = HttpResponseBuilder::new(status);
-    headers::to_client(response.headers(), &mut builder);
-    let length = response.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = response.bytes_stream();
-    match length {
-        Some(length) => builder.body(SizedStream::new(length, body)),
-        None => builder.streaming(body),
+/// The answer to a request that failed in the host.
+pub(super) fn failed() -> HttpResponse {
+    HttpResponse::InternalServerError().insert_header(SERVER).finish()
+}
+
+fn streamed(response: StreamedResponse) -> HttpResponse {
+    let StreamedResponse { status, reason, headers, body } = response;
+    let mut builder = HttpResponseBuilder::new(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY));
+    builder.reason(known_reason(&reason).unwrap_or_else(|| reason_of(status)));
+    for (name, value) in headers.iter().filter(|(name, _)| headers::is_for_client(name)) {
+        builder.append_header((name.as_str(), value.as_bytes()));
     }
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(SERVER.0)) {
+        builder.insert_header(SERVER);
+    }
+    let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Content-Length"));
+    let length = length.and_then(|(_, value)| value.parse().ok());
+    let body = Box::pin(futures::stream::unfold(body, |mut body| async move {
+        let piece = body.next().await?;
+        Some((piece, body))
+    }));
+    match (status, length) {
+        // Neither has a body, and the server would add a content type and an empty chunk to one that it has to read.
+        (204 | 304, _) => builder.finish(),
+        (_, Some(length)) => builder.body(SizedStream::new(length, body)),
+        (_, None) => builder.streaming(body),
+    }
+}
+
+fn reason_of(status: u16) -> &'static str {
+    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
+}
+
+/// The server takes only phrases that live as long as the process. `None` if there are too many.
+pub(super) fn known_reason(reason: &str) -> Option<&'static str> {
+    static REASONS: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+    let mut reasons = REASONS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = reasons.get(reason) {
+        return Some(known);
+    }
+    if reasons.len() >= MOST_REASONS {
+        return None;
+    }
+    let known: &'static str = Box::leak(reason.to_owned().into_boxed_str());
+    reasons.insert(known);
+    Some(known)
 }

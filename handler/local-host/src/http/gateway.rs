@@ -1,69 +1,105 @@
 //! The HTTP server that clients call: routing, keys, limits.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use subtle::ConstantTimeEq;
 use tokio::task::JoinHandle;
 
-use super::forward::Forwarder;
+use super::envelope_request::trigger_data;
+use super::envelope_response;
+use super::forward::{Forwarder, SERVER, failed};
 use super::keys::HostKeys;
-use super::route::Routes;
+use super::path::RequestPath;
+use super::route::{Parameters, Route, Routes};
 use super::upload::content_length;
 use crate::app::{AuthLevel, Settings};
 use crate::handler::Handler;
+use crate::invocation::{Invoker, invoke};
+use crate::newtonsoft::TimeZone;
 
 const WORKERS: usize = 2;
 /// The setting for the largest request body, in bytes.
 const BODY_LIMIT_SETTING: &str = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT";
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 const DEFAULT_BODY_LIMIT_BYTES: u64 = 100 * 1024 * 1024;
+const MOST_PATH_BYTES: usize = 8 * 1024;
+const MOST_HEADER_BYTES: usize = 32 * 1024;
 
 pub(crate) struct Gateway {
     routes: Routes,
     /// Required by functions of authorization level `function` and `admin`.
     keys: Option<HostKeys>,
     forwarder: Forwarder,
+    /// For functions whose requests are not proxied.
+    envelope: Option<Envelope>,
+}
+
+/// Sends requests to the handler as JSON.
+pub(crate) struct Envelope {
+    pub invoker: Arc<Invoker>,
+    pub zone: TimeZone,
 }
 
 impl Gateway {
-    /// `client` does not follow redirects.
+    /// Requests are proxied unless there is an envelope.
     pub(crate) fn new(
         routes: Routes,
         keys: Option<HostKeys>,
         handler: Handler,
-        client: reqwest::Client,
         timeout: Option<Duration>,
         settings: &Settings,
+        envelope: Option<Envelope>,
     ) -> Self {
         let body_limit_bytes = body_limit_bytes(settings);
-        Self { routes, keys, forwarder: Forwarder { handler, client, timeout, body_limit_bytes } }
+        Self { routes, keys, forwarder: Forwarder { handler, timeout, body_limit_bytes }, envelope }
     }
 
     async fn respond(&self, request: HttpRequest, payload: Payload) -> HttpResponse {
+        let mut response = self.response(request, payload).await;
+        response.head_mut().set_camel_case_headers(true);
+        response
+    }
+
+    async fn response(&self, request: HttpRequest, payload: Payload) -> HttpResponse {
         if let Err(refused) = loopback::check(&request) {
             log::warn!("refused {} {}: {refused}", request.method(), request.path());
             return HttpResponse::Forbidden().content_type(PLAIN_TEXT).body(format!("{refused}\n"));
         }
-        if has_dot_segment(request.path()) {
-            return HttpResponse::NotFound().finish();
+        if let Some(status) = too_long(&request) {
+            return HttpResponse::build(status).insert_header(SERVER).force_close().finish();
         }
-        let Some(route) = self.routes.find(request.method().as_str(), request.path()) else {
-            return match request.path() {
+        let Some(path) = RequestPath::parse(request.uri().path()) else {
+            return not_found();
+        };
+        let Some((route, parameters)) = self.routes.find(request.method().as_str(), &path) else {
+            return match path.decoded() {
                 "/" => HttpResponse::Ok().content_type(PLAIN_TEXT).body("The function app is up.\n"),
-                _ => HttpResponse::NotFound().finish(),
+                _ => not_found(),
             };
         };
         if !self.is_authorized(route.auth_level, &request) {
-            return HttpResponse::Unauthorized().finish();
+            return HttpResponse::Unauthorized().insert_header(SERVER).finish();
         }
         if content_length(&request).is_some_and(|length| length > self.forwarder.body_limit_bytes) {
-            return HttpResponse::PayloadTooLarge().finish();
+            log::error!("a request to {} has more than {} bytes", route.function, self.forwarder.body_limit_bytes);
+            return failed();
         }
-        self.forwarder.forward(&route.function, &request, payload).await
+        match &self.envelope {
+            None => self.forwarder.forward(&route.function, &path, &request, payload).await,
+            Some(envelope) => {
+                let Ok(limit) = usize::try_from(self.forwarder.body_limit_bytes) else { return failed() };
+                match payload.to_bytes_limited(limit).await {
+                    Ok(Ok(body)) => envelope.respond(&request, &path, route, &parameters, &body).await,
+                    Ok(Err(_)) | Err(_) => failed(),
+                }
+            }
+        }
     }
 
     /// A key in the header takes precedence over one in the query.
@@ -89,11 +125,37 @@ fn is_equal(found: &[u8], key: &str) -> bool {
     found.ct_eq(key.as_bytes()).into()
 }
 
-/// Whether a path has a segment `.` or `..`, encoded or not. The request to the handler would have the path that remains when
-/// such segments are resolved: that of another function, perhaps one that needs a key.
-fn has_dot_segment(path: &str) -> bool {
-    let mut segments = path.split(['/', '\\']);
-    segments.any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+impl Envelope {
+    async fn respond(
+        &self,
+        request: &HttpRequest,
+        path: &RequestPath,
+        route: &Route,
+        parameters: &Parameters,
+        body: &[u8],
+    ) -> HttpResponse {
+        let data = trigger_data(request, path, parameters, body, self.zone);
+        let (input, output) = &route.bindings;
+        match invoke(&self.invoker, &route.function, input, &data).await {
+            Ok(result) => envelope_response::response(request, &route.function, output, &result, self.zone),
+            Err(_) => failed(),
+        }
+    }
+}
+
+fn not_found() -> HttpResponse {
+    HttpResponse::NotFound().insert_header(SERVER).finish()
+}
+
+/// The limits of the real host's HTTP server.
+fn too_long(request: &HttpRequest) -> Option<StatusCode> {
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    match (path > MOST_PATH_BYTES, headers > MOST_HEADER_BYTES) {
+        (true, _) => Some(StatusCode::URI_TOO_LONG),
+        (_, true) => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        _ => None,
+    }
 }
 
 /// An invalid setting is ignored, as in the real host.
@@ -145,22 +207,6 @@ impl HttpServer {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::warn!("the HTTP server ended with an error: {error}"),
             Err(error) => log::error!("the HTTP server ended unexpectedly: {error}"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::has_dot_segment;
-
-    #[test]
-    fn a_path_that_would_be_resolved_to_another_one_is_recognized() {
-        for path in ["/api/dead-letters/..", "/api/a/%2e%2E/truncate", "/api/./status", "/api/a/.%2e", "/api/a\\..\\b"]
-        {
-            assert!(has_dot_segment(path), "{path}");
-        }
-        for path in ["/", "/api/dead-letters/..%2f..", "/api/a.b/...", "/api/%252e%252e"] {
-            assert!(!has_dot_segment(path), "{path}");
         }
     }
 }

@@ -1,13 +1,89 @@
-//! The headers of a proxied request and of its response.
+//! The headers of a client's request, in the order and the spelling in which ASP.NET lists them, and what a proxy does with them.
+//!
+//! The HTTP server here spells names in lower case and does not keep their order. Those that ASP.NET knows get their spelling and
+//! their place; the others are listed by name.
 
 use actix_web::HttpRequest;
-use actix_web::HttpResponseBuilder;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::handler::HOST_VERSION;
+use crate::wire::Content;
 
-/// Headers of one connection, which a proxy does not pass on.
-const HOP_BY_HOP: [&str; 10] = [
+/// Known headers that come first.
+const FIRST: [&str; 4] = ["Accept", "Connection", "Host", "User-Agent"];
+const KNOWN: [&str; 48] = [
+    "Accept-Charset",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Access-Control-Request-Headers",
+    "Access-Control-Request-Method",
+    "Allow",
+    "Alt-Used",
+    "Authorization",
+    "baggage",
+    "Cache-Control",
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Location",
+    "Content-MD5",
+    "Content-Range",
+    "Content-Type",
+    "Cookie",
+    "Correlation-Context",
+    "Date",
+    "Expect",
+    "Expires",
+    "From",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "If-Unmodified-Since",
+    "Keep-Alive",
+    "Last-Modified",
+    "Max-Forwards",
+    "Origin",
+    "Pragma",
+    "Proxy-Authorization",
+    "Proxy-Connection",
+    "Range",
+    "Referer",
+    "Request-Id",
+    "TE",
+    "traceparent",
+    "tracestate",
+    "Trailer",
+    "Transfer-Encoding",
+    "Translate",
+    "Upgrade",
+    "Upgrade-Insecure-Requests",
+    "Via",
+    "Warning",
+    "X-Requested-With",
+];
+/// Comes after the other known ones.
+const LAST: &str = "Content-Length";
+
+/// Headers that a proxy does not pass on to the handler: those of the connection, and those that it sets itself.
+const NOT_PASSED_ON: [&str; 17] = [
+    "host",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-prefix",
+];
+/// Headers of a response that belong to the connection.
+const OF_CONNECTION: [&str; 10] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -19,57 +95,141 @@ const HOP_BY_HOP: [&str; 10] = [
     "transfer-encoding",
     "upgrade",
 ];
+const OF_CONTENT: [&str; 3] = ["allow", "expires", "last-modified"];
+const HOST_VERSION: &str = "X-Azure-Functions-HostVersion";
+const INVOCATION_ID: &str = "X-Azure-Functions-InvocationId";
+const MS_INVOCATION_ID: &str = "x-ms-invocation-id";
 
-/// The client's headers, without those of its connection and with those that the host adds.
-pub(super) fn to_handler(request: &HttpRequest, invocation_id: &str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let named_in_connection = connection_headers(request);
-    for (name, value) in request.headers() {
-        let name = name.as_str();
-        if is_hop_by_hop(name)
-            || named_in_connection.iter().any(|other| other == name)
-            || matches!(name, "host" | "expect")
-        {
-            continue;
-        }
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value.as_bytes())) {
-            headers.append(name, value);
-        }
+/// A header of a client, with all of its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClientHeader {
+    pub name: String,
+    pub values: Vec<String>,
+}
+
+pub(super) fn of_client(request: &HttpRequest) -> Vec<ClientHeader> {
+    let mut headers: Vec<ClientHeader> = Vec::new();
+    for name in request.headers().keys() {
+        let values =
+            request.headers().get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        headers.push(ClientHeader { name: spelled(name.as_str()), values: values.collect() });
     }
-    let connection = request.connection_info();
-    let client = request.peer_addr().map(|address| address.ip().to_string());
-    let mut set = |name: &'static str, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    };
-    set("x-azure-functions-hostversion", HOST_VERSION);
-    set("x-azure-functions-invocationid", invocation_id);
-    set("x-forwarded-for", client.as_deref().unwrap_or_default());
-    set("x-forwarded-host", connection.host());
-    set("x-forwarded-proto", "http");
-    if !headers.contains_key("x-ms-invocation-id")
-        && let Ok(value) = HeaderValue::from_str(invocation_id)
-    {
-        headers.insert(HeaderName::from_static("x-ms-invocation-id"), value);
-    }
+    headers.sort_by_cached_key(|header| place(&header.name));
     headers
 }
 
-/// Copies the handler's headers, without those of its connection. The body determines `content-length`.
-pub(super) fn to_client(headers: &HeaderMap, response: &mut HttpResponseBuilder) {
-    for (name, value) in headers {
-        if !is_hop_by_hop(name.as_str()) && name.as_str() != "content-length" {
-            response.append_header((name.as_str(), value.as_bytes()));
+fn spelled(name: &str) -> String {
+    let mut known = FIRST.iter().chain(&KNOWN).chain([&LAST, &HOST_VERSION, &INVOCATION_ID]);
+    known.find(|known| known.eq_ignore_ascii_case(name)).map_or_else(|| name.to_owned(), |known| (*known).to_owned())
+}
+
+/// Sorts the known headers before the others.
+fn place(name: &str) -> (usize, String) {
+    let known = FIRST.iter().chain(&KNOWN).chain([&LAST]).position(|known| *known == name);
+    (known.unwrap_or(usize::MAX), name.to_lowercase())
+}
+
+/// The headers for the handler: repeated ones are joined, and the host adds its own.
+pub(super) fn to_handler(
+    request: &HttpRequest,
+    length: Option<Option<u64>>,
+    host_version: &str,
+    invocation_id: &str,
+) -> (Vec<(String, String)>, Option<Content>) {
+    let (mut headers, mut of_content) = (Vec::new(), Vec::new());
+    for ClientHeader { name, values } in of_client(request) {
+        let lower = name.to_lowercase();
+        if NOT_PASSED_ON.contains(&lower.as_str()) {
+            continue;
+        }
+        let separator = if name == "Cookie" { "; " } else { ", " };
+        let value = match name.as_str() {
+            HOST_VERSION => host_version.to_owned(),
+            INVOCATION_ID => invocation_id.to_owned(),
+            _ => values.join(separator),
+        };
+        let is_of_content = lower.starts_with("content-") || OF_CONTENT.contains(&lower.as_str());
+        if is_of_content && length.is_some() { &mut of_content } else { &mut headers }.push((name, value));
+    }
+    for (name, value) in
+        [(HOST_VERSION, host_version), (INVOCATION_ID, invocation_id), (MS_INVOCATION_ID, invocation_id)]
+    {
+        if !headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            headers.push((name.to_owned(), value.to_owned()));
         }
     }
+    let client = request.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default();
+    let forwarded =
+        [("X-Forwarded-For", client), ("X-Forwarded-Host", host(request)), ("X-Forwarded-Proto", "http".to_owned())];
+    headers.extend(forwarded.map(|(name, value)| (name.to_owned(), value)));
+    (headers, length.map(|length| Content { headers: of_content, length }))
 }
 
-fn is_hop_by_hop(name: &str) -> bool {
-    HOP_BY_HOP.contains(&name)
+/// The host and port that the client called.
+pub(super) fn host(request: &HttpRequest) -> String {
+    let host = request.headers().get("host").map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
+    host.or_else(|| Some(request.uri().authority()?.to_string())).unwrap_or_default()
 }
 
-fn connection_headers(request: &HttpRequest) -> Vec<String> {
-    let values = request.headers().get_all("connection").filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(|name| name.trim().to_lowercase()).collect()
+/// Whether a proxy passes this header of a response on to the client. The body determines `Content-Length`.
+pub(super) fn is_for_client(name: &str) -> bool {
+    !OF_CONNECTION.iter().chain(&["content-length"]).any(|other| other.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::{Content, of_client, to_handler};
+
+    fn line((name, value): &(String, String)) -> String {
+        format!("{name}: {value}")
+    }
+
+    #[test]
+    fn known_headers_come_first_and_are_spelled_as_aspnet_spells_them() {
+        let mut request = TestRequest::default();
+        for (name, value) in [
+            ("X-B", "1"),
+            ("cookie", "a=b"),
+            ("CONTENT-LENGTH", "1"),
+            ("content-type", "t/p"),
+            ("user-agent", "u"),
+            ("x-a", "2"),
+        ] {
+            request = request.append_header((name, value));
+        }
+        let names: Vec<String> = of_client(&request.to_http_request()).into_iter().map(|header| header.name).collect();
+        assert_eq!(names, ["User-Agent", "Content-Type", "Cookie", "Content-Length", "x-a", "x-b"]);
+    }
+
+    #[test]
+    fn repeated_headers_are_joined_and_those_of_the_body_come_last() {
+        let mut request = TestRequest::default();
+        for (name, value) in [
+            ("x-twice", "1"),
+            ("x-twice", "2"),
+            ("cookie", "a=b"),
+            ("cookie", "c=d"),
+            ("content-type", "t/p"),
+            ("te", "trailers"),
+            ("forwarded", "for=1"),
+        ] {
+            request = request.append_header((name, value));
+        }
+        let (headers, content) = to_handler(&request.to_http_request(), Some(Some(7)), "4.0", "id");
+        let lines: Vec<String> = headers.iter().map(line).take(5).collect();
+        assert_eq!(
+            lines,
+            [
+                "Cookie: a=b; c=d",
+                "x-twice: 1, 2",
+                "X-Azure-Functions-HostVersion: 4.0",
+                "X-Azure-Functions-InvocationId: id",
+                "x-ms-invocation-id: id"
+            ]
+        );
+        let Some(Content { headers, length: Some(7) }) = content else { panic!("{content:?}") };
+        assert_eq!(headers.iter().map(line).collect::<Vec<_>>(), ["Content-Type: t/p"]);
+    }
 }

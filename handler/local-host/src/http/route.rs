@@ -3,6 +3,7 @@
 //! Literals ignore case and a trailing slash is ignored. Of several functions that match route and method, the first by
 //! name is chosen.
 
+use super::path::RequestPath;
 use crate::app::{AuthLevel, Function, FunctionApp, Trigger};
 
 /// The routes of an app.
@@ -12,6 +13,8 @@ pub(crate) struct Routes(Vec<Route>);
 #[derive(Debug)]
 pub(crate) struct Route {
     pub function: String,
+    /// The names of the input and of the output.
+    pub bindings: (String, String),
     pub auth_level: AuthLevel,
     methods: Option<Vec<String>>,
     template: Template,
@@ -23,12 +26,31 @@ struct Template(Vec<Segment>);
 #[derive(Debug, PartialEq)]
 enum Segment {
     Literal(String),
-    Parameter,
+    Parameter(Parameter),
     /// `{name?}`
-    Optional,
+    Optional(Parameter),
     /// `{*name}`: any number of segments.
-    CatchAll,
+    CatchAll(String),
 }
+
+#[derive(Debug, PartialEq)]
+struct Parameter {
+    name: String,
+    constraint: Option<Constraint>,
+}
+
+/// Which texts a parameter can be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Constraint {
+    Int,
+    Long,
+    Bool,
+    Guid,
+    Alpha,
+}
+
+/// The values of a route's parameters. `None` for an optional one that is missing.
+pub(super) type Parameters = Vec<(String, Option<String>)>;
 
 /// A function with an invalid or unsupported route.
 #[derive(Debug, PartialEq)]
@@ -44,9 +66,10 @@ impl Routes {
         routes.collect::<Result<_, _>>().map(Self)
     }
 
-    /// `path` starts with a slash and is percent-encoded.
-    pub(crate) fn find(&self, method: &str, path: &str) -> Option<&Route> {
-        self.0.iter().find(|route| route.allows(method) && route.template.matches(path))
+    /// The function for a request, and the values of its parameters.
+    pub(super) fn find(&self, method: &str, path: &RequestPath) -> Option<(&Route, Parameters)> {
+        let mut allowed = self.0.iter().filter(|route| route.allows(method));
+        allowed.find_map(|route| Some((route, route.template.matched(path.decoded())?)))
     }
 }
 
@@ -61,6 +84,7 @@ impl Route {
         });
         Some(template.map(|template| Self {
             function: function.name.clone(),
+            bindings: (trigger.name.clone(), trigger.output.clone()),
             auth_level: trigger.auth_level,
             methods: trigger.methods.clone(),
             template,
@@ -79,7 +103,7 @@ impl Template {
         let last = segments.len() - 1;
         for (index, segment) in segments.iter().enumerate() {
             match segment {
-                Segment::Optional | Segment::CatchAll if index < last => {
+                Segment::Optional(_) | Segment::CatchAll(_) if index < last => {
                     return Err("an optional or catch-all parameter only at the end of the route");
                 }
                 _ => {}
@@ -88,21 +112,71 @@ impl Template {
         Ok(Self(segments))
     }
 
-    fn matches(&self, path: &str) -> bool {
+    /// The values of the parameters, if the path matches.
+    fn matched(&self, path: &str) -> Option<Parameters> {
         let path = path.strip_prefix('/').unwrap_or(path);
-        let mut segments = path.strip_suffix('/').unwrap_or(path).split('/').filter(|_| !path.is_empty());
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut rest = (!path.is_empty()).then_some(path);
+        let mut next = || {
+            let (segment, after) =
+                rest?.split_once('/').map_or((rest?, None), |(segment, after)| (segment, Some(after)));
+            rest = after;
+            Some(segment)
+        };
+        let mut parameters = Parameters::new();
         for segment in &self.0 {
-            let matches = match segment {
-                Segment::CatchAll => return true,
-                Segment::Literal(literal) => segments.next().is_some_and(|text| text.eq_ignore_ascii_case(literal)),
-                Segment::Parameter => segments.next().is_some_and(|text| !text.is_empty()),
-                Segment::Optional => segments.next().is_none_or(|text| !text.is_empty()),
-            };
-            if !matches {
-                return false;
+            match segment {
+                Segment::CatchAll(name) => {
+                    let all = Vec::from_iter(std::iter::from_fn(&mut next)).join("/");
+                    parameters.push((name.clone(), (!all.is_empty()).then_some(all)));
+                    return Some(parameters);
+                }
+                Segment::Literal(literal) => {
+                    next().filter(|text| text.eq_ignore_ascii_case(literal))?;
+                }
+                Segment::Parameter(parameter) => {
+                    let text = next().filter(|text| parameter.allows(text))?;
+                    parameters.push((parameter.name.clone(), Some(text.to_owned())));
+                }
+                Segment::Optional(parameter) => match next() {
+                    None => parameters.push((parameter.name.clone(), None)),
+                    Some(text) if parameter.allows(text) => {
+                        parameters.push((parameter.name.clone(), Some(text.to_owned())));
+                    }
+                    Some(_) => return None,
+                },
             }
         }
-        segments.next().is_none()
+        next().is_none().then_some(parameters)
+    }
+}
+
+impl Parameter {
+    fn allows(&self, text: &str) -> bool {
+        !text.is_empty() && self.constraint.is_none_or(|constraint| constraint.allows(text))
+    }
+}
+
+impl Constraint {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name.to_lowercase().as_str() {
+            "int" => Self::Int,
+            "long" => Self::Long,
+            "bool" => Self::Bool,
+            "guid" => Self::Guid,
+            "alpha" => Self::Alpha,
+            _ => return None,
+        })
+    }
+
+    fn allows(self, text: &str) -> bool {
+        match self {
+            Self::Int => text.parse::<i32>().is_ok(),
+            Self::Long => text.parse::<i64>().is_ok(),
+            Self::Bool => text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"),
+            Self::Guid => uuid::Uuid::parse_str(text).is_ok(),
+            Self::Alpha => text.chars().all(|character| character.is_ascii_alphabetic()),
+        }
     }
 }
 
@@ -115,17 +189,21 @@ impl Segment {
             return Ok(Self::Literal(text.to_owned()));
         }
         let name = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default();
-        let (name, segment) = match (name.trim_start_matches('*'), name.strip_suffix('?')) {
-            (rest, _) if rest.len() < name.len() => (rest, Self::CatchAll),
-            (_, Some(optional)) => (optional, Self::Optional),
-            (name, None) => (name, Self::Parameter),
-        };
+        let allowed = "segments that are literals or one of {name}, {name?}, {*name}, with at most one of the constraints :int, :long, :bool, :guid, :alpha";
         let is_name =
-            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
-        if !is_name(name) {
-            return Err("segments that are literals or one of {name}, {name?}, {*name}, without constraints");
+            |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+        let catch_all = name.trim_start_matches('*');
+        if catch_all.len() < name.len() {
+            return Some(catch_all).filter(is_name).map(|name| Self::CatchAll(name.to_owned())).ok_or(allowed);
         }
-        Ok(segment)
+        let (name, is_optional) = name.strip_suffix('?').map_or((name, false), |name| (name, true));
+        let (name, constraint) = match name.split_once(':') {
+            Some((name, constraint)) => (name, Some(Constraint::parse(constraint).ok_or(allowed)?)),
+            None => (name, None),
+        };
+        let name = Some(name).filter(is_name).ok_or(allowed)?.to_owned();
+        let parameter = Parameter { name, constraint };
+        Ok(if is_optional { Self::Optional(parameter) } else { Self::Parameter(parameter) })
     }
 }
 
@@ -134,7 +212,7 @@ mod tests {
     use super::Template;
 
     fn matches(template: &str, path: &str) -> bool {
-        Template::parse(template).expect(template).matches(path)
+        Template::parse(template).expect(template).matched(path).is_some()
     }
 
     #[test]
@@ -159,6 +237,29 @@ mod tests {
     }
 
     #[test]
+    fn the_values_of_parameters_are_what_matches_them() {
+        let values = |template: &str, path: &str| Template::parse(template).expect(template).matched(path);
+        let value = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+        let template = "api/things/{x}/{y:int?}";
+        assert_eq!(
+            values(template, "/api/things/a b%2Fc/5"),
+            Some(vec![value("x", Some("a b%2Fc")), value("y", Some("5"))])
+        );
+        assert_eq!(values(template, "/api/things/a"), Some(vec![value("x", Some("a")), value("y", None)]));
+        assert_eq!(values(template, "/api/things/a/b"), None);
+        assert_eq!(values("{*rest}", "/a//b/"), Some(vec![value("rest", Some("a//b"))]));
+        for (constraint, text) in [
+            ("long", "5000000000"),
+            ("bool", "True"),
+            ("alpha", "aZ"),
+            ("guid", "6ad5a16d-2c8a-455c-8985-406aa44a7708"),
+        ] {
+            let template = format!("{{x:{constraint}}}");
+            assert!(values(&template, text).is_some() && values(&template, "-").is_none(), "{template}");
+        }
+    }
+
+    #[test]
     fn an_optional_parameter_matches_one_segment_or_none() {
         assert!(matches("api/backups/{id?}", "/api/backups"));
         assert!(matches("api/backups/{id?}", "/api/backups/"));
@@ -178,9 +279,17 @@ mod tests {
 
     #[test]
     fn invalid_and_unsupported_templates_are_rejected() {
-        for template in
-            ["api//x", "/x", "api/{id:int}", "api/{a}-{b}", "api/{a?}/x", "api/{*a}/x", "api/{}", "api/{a", "api/v{a}"]
-        {
+        for template in [
+            "api//x",
+            "/x",
+            "api/{id:max(3)}",
+            "api/{a}-{b}",
+            "api/{a?}/x",
+            "api/{*a}/x",
+            "api/{}",
+            "api/{a",
+            "api/v{a}",
+        ] {
             assert!(Template::parse(template).is_err(), "{template}");
         }
     }

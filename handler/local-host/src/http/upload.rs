@@ -1,6 +1,6 @@
 //! The body of a request on its way to the handler.
 //!
-//! It arrives on the thread that serves the client and leaves on the connection tasks of the HTTP client. A channel of one
+//! It arrives on the thread that serves the client and leaves on the task that writes to the handler. A channel of one
 //! chunk connects the two, so nothing more is buffered. A retry can send the body again as long as none of it was consumed.
 
 use std::pin::Pin;
@@ -41,8 +41,8 @@ impl Upload {
         Some(Self { receiver, exceeds_limit })
     }
 
-    pub(super) fn body(&self) -> reqwest::Body {
-        reqwest::Body::wrap_stream(Chunks(Arc::clone(&self.receiver)))
+    pub(super) fn chunks(&self) -> Chunks {
+        Chunks(Arc::clone(&self.receiver))
     }
 
     /// Whether any of the body was sent, so that it cannot be sent again.
@@ -87,7 +87,8 @@ async fn send_chunks(
     }
 }
 
-struct Chunks(Arc<Receiver>);
+/// The body for one attempt.
+pub(super) struct Chunks(Arc<Receiver>);
 
 impl Stream for Chunks {
     type Item = Chunk;
@@ -125,7 +126,7 @@ mod tests {
                 client.send(Ok(Bytes::from_static(b"unread"))).await.expect("a reader");
             }
             let upload = Upload::from_request(&request, payload, 100).expect("a body");
-            let body = upload.body();
+            let body = upload.chunks();
             // Lets the sender fill the channel.
             for _ in 0..100 {
                 actix_web::rt::task::yield_now().await;

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use changefeed_processor::UndeliverableChange;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::body::{RetryContext, body, trigger_data};
+use super::body::{RetryContext, TriggerData, body};
 use super::invocation_error::InvocationError;
 use super::invoker::Invoker;
+use super::response::InvocationResult;
 use crate::app::{Delays, RetryPolicy};
 
 /// The result of a delivery.
@@ -21,11 +22,14 @@ pub enum Delivery {
     Succeeded,
     /// The function failed and has no retries left; the batch is skipped.
     Skipped(InvocationError),
+    /// The trigger cannot read the batch, and threw an exception before it called the function. The batch is delivered again and again
+    /// until the document is replaced or deleted.
+    Undeliverable(Box<UndeliverableChange>),
     /// The host was stopped; the next owner of the lease delivers the batch again.
     Stopped,
 }
 
-/// Delivers batches to one function.
+/// Delivers the data of a trigger to one function.
 #[derive(Clone)]
 pub(crate) struct Deliverer {
     pub invoker: Arc<Invoker>,
@@ -37,17 +41,8 @@ pub(crate) struct Deliverer {
 }
 
 impl Deliverer {
-    /// Runs the function on the batch. Retries, if its policy asks for them, share one invocation id.
-    pub(crate) async fn deliver(&self, lease_token: &str, documents: &[Value]) -> Delivery {
-        let delivery = self.deliver_value(trigger_data(documents)).await;
-        if let Delivery::Skipped(_) = &delivery {
-            log::warn!("Lease {lease_token} encountered an unhandled user exception during processing.");
-        }
-        delivery
-    }
-
-    /// The same for any value of the function's trigger.
-    pub(crate) async fn deliver_value(&self, data: Value) -> Delivery {
+    /// Runs the function. Retries, if its policy asks for them, share one invocation id.
+    pub(crate) async fn deliver(&self, data: &TriggerData) -> Delivery {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Delivery::Stopped,
@@ -55,13 +50,13 @@ impl Deliverer {
         }
     }
 
-    async fn invoke_with_retries(&self, data: Value) -> Delivery {
+    async fn invoke_with_retries(&self, data: &TriggerData) -> Delivery {
         let id = Uuid::new_v4();
         let mut retry = self.retry.map(|policy| (RetryContext::first(policy), policy.delays()));
         loop {
             let context = retry.as_ref().map(|(context, _)| context);
-            let body = body(&self.function, &self.binding, &data, context);
-            let Err(error) = self.invoker.invoke(&self.function, id, body).await else {
+            let body = body(&self.function, id, &self.binding, data, context);
+            let Err(error) = self.invoker.invoke(&self.function, id, &body).await else {
                 return Delivery::Succeeded;
             };
             log::error!("function {} failed (invocation {id}): {error}", self.function);
@@ -85,4 +80,19 @@ async fn pause_before_retry(function: &str, retry: u32, delays: &mut Delays) {
     let delay = delays.next();
     log::info!("retrying function {function} in {delay:?} (retry {retry})");
     tokio::time::sleep(delay).await;
+}
+
+/// Runs a function once, and returns what it returns.
+pub(crate) async fn invoke(
+    invoker: &Invoker,
+    function: &str,
+    binding: &str,
+    data: &TriggerData,
+) -> Result<InvocationResult, InvocationError> {
+    let id = Uuid::new_v4();
+    let result = invoker.invoke(function, id, &body(function, id, binding, data, None)).await;
+    if let Err(error) = &result {
+        log::error!("function {function} failed (invocation {id}): {error}");
+    }
+    result
 }

@@ -6,19 +6,27 @@
 
 use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, Timelike};
 
-/// A .NET `DateTime` counts ticks of 100 nanoseconds.
-const FRACTION_DIGITS: usize = 7;
+use super::zone::TimeZone;
 
+/// A .NET `DateTime` counts ticks of 100 nanoseconds since the year 1.
+const FRACTION_DIGITS: usize = 7;
+const TICKS_PER_SECOND: i64 = 10_000_000;
+const TICKS_PER_MILLISECOND: i64 = 10_000;
+const TICKS_TO_1970: i64 = 621_355_968_000_000_000;
+/// A .NET `Int64` has no more digits, leading zeros included.
+const MOST_DIGITS: usize = 19;
+
+/// What follows the time: nothing, `Z`, or an offset in minutes east of UTC.
 #[derive(Clone, Copy)]
 enum Kind {
     Unspecified,
     Utc,
-    Local,
+    Local(i32),
 }
 
-/// The string as the host writes it; `None` if it is not a date.
-pub(super) fn rewritten(text: &str) -> Option<String> {
-    let (time, kind) = if text.starts_with('/') { microsoft(text)? } else { iso(text)? };
+/// The string as a host in this time zone writes it; `None` if it is not a date.
+pub(super) fn rewritten(text: &str, zone: TimeZone) -> Option<String> {
+    let (time, kind) = if text.starts_with('/') { microsoft(text, zone)? } else { iso(text, zone)? };
     Some(formatted(time, kind))
 }
 
@@ -27,18 +35,45 @@ pub(crate) fn utc(time: DateTime<chrono::Utc>) -> String {
     formatted(time.naive_utc(), Kind::Utc)
 }
 
+/// The time as .NET writes a `DateTime` of kind Local.
+pub(crate) fn local(time: DateTime<chrono::Utc>, zone: TimeZone) -> String {
+    let (time, kind) = to_local(time.naive_utc(), zone);
+    formatted(time, kind)
+}
+
+/// A date in the form that .NET gives to people, without its zone; `None` if the string is not a date.
+pub(crate) fn invariant(text: &str, zone: TimeZone) -> Option<String> {
+    let (time, _) = if text.starts_with('/') { microsoft(text, zone)? } else { iso(text, zone)? };
+    Some(time.format("%m/%d/%Y %H:%M:%S").to_string())
+}
+
 fn formatted(time: NaiveDateTime, kind: Kind) -> String {
     let ticks = time.nanosecond() / 100;
     let fraction = if ticks == 0 { String::new() } else { format!(".{ticks:07}") };
     let zone = match kind {
-        Kind::Unspecified => "",
-        Kind::Utc => "Z",
-        Kind::Local => "+00:00",
+        Kind::Unspecified => String::new(),
+        Kind::Utc => "Z".to_owned(),
+        Kind::Local(east) => {
+            let sign = if east < 0 { '-' } else { '+' };
+            format!("{sign}{:02}:{:02}", east.abs() / 60, east.abs() % 60)
+        }
     };
     format!("{}{}{zone}", time.format("%Y-%m-%dT%H:%M:%S"), fraction.trim_end_matches('0'))
 }
 
-fn iso(text: &str) -> Option<(NaiveDateTime, Kind)> {
+/// A time beyond those of .NET becomes the first or the last one.
+fn to_local(utc: NaiveDateTime, zone: TimeZone) -> (NaiveDateTime, Kind) {
+    let utc = utc.clamp(earliest(), latest());
+    let east = zone.offset_at(utc);
+    let local = utc + Duration::minutes(east.into());
+    if (earliest()..=latest()).contains(&local) {
+        return (local, Kind::Local(east));
+    }
+    let local = local.clamp(earliest(), latest());
+    (local, Kind::Local(zone.offset_at_local(local)))
+}
+
+fn iso(text: &str, zone: TimeZone) -> Option<(NaiveDateTime, Kind)> {
     if !(19..=40).contains(&text.len()) || !text.is_ascii() {
         return None;
     }
@@ -59,36 +94,45 @@ fn iso(text: &str) -> Option<(NaiveDateTime, Kind)> {
         date.and_hms_nano_opt(hour, minute, second, ticks * 100)?
     };
 
-    let (east, kind) = rest.zone();
+    let kind = rest.zone();
     if !rest.0.is_empty() || time > latest() {
         return None;
     }
-    let local = time - Duration::minutes(i64::from(east));
-    Some((local.clamp(earliest(), latest()), kind))
+    let Kind::Local(east) = kind else { return Some((time, kind)) };
+    let utc = time - Duration::minutes(east.into());
+    if (earliest()..=latest()).contains(&utc) {
+        return Some(to_local(utc, zone));
+    }
+    // .NET then adds the offset of the time as it is written.
+    let local = (utc + Duration::minutes(zone.offset_at_local(time).into())).clamp(earliest(), latest());
+    Some((local, Kind::Local(zone.offset_at_local(local))))
 }
 
-fn microsoft(text: &str) -> Option<(NaiveDateTime, Kind)> {
+/// The ticks are calculated with 64 bits, which overflow: some times far in the future become others.
+fn microsoft(text: &str, zone: TimeZone) -> Option<(NaiveDateTime, Kind)> {
     let inner = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
     let after_sign = inner.get(1..)?;
     let offset = after_sign.find('+').or_else(|| after_sign.find('-')).map(|index| index + 1);
-    let milliseconds = &inner[..offset.unwrap_or(inner.len())];
-    if milliseconds.starts_with('+') {
+    if offset.is_some_and(|sign| !starts_with_hours(&inner.as_bytes()[sign + 1..])) {
         return None;
     }
-    let time = DateTime::from_timestamp_millis(milliseconds.parse().ok()?)?.naive_utc();
-    let kind = match offset {
-        Some(sign) if is_offset(&inner.as_bytes()[sign + 1..]) => Kind::Local,
-        Some(_) => return None,
-        None => Kind::Utc,
-    };
-    (earliest()..=latest()).contains(&time).then_some((time, kind))
+    let number = &inner[..offset.unwrap_or(inner.len())];
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    if digits.len() > MOST_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let milliseconds: i64 = number.parse().ok()?;
+    let ticks =
+        milliseconds.wrapping_mul(TICKS_PER_MILLISECOND).wrapping_add(TICKS_TO_1970).wrapping_sub(TICKS_TO_1970);
+    let nanoseconds = u32::try_from(ticks.rem_euclid(TICKS_PER_SECOND) * 100).ok()?;
+    let utc = DateTime::from_timestamp(ticks.div_euclid(TICKS_PER_SECOND), nanoseconds)?.naive_utc();
+    let in_range = (earliest()..=latest()).contains(&utc);
+    in_range.then(|| if offset.is_some() { to_local(utc, zone) } else { (utc, Kind::Utc) })
 }
 
-/// Two digits of hours, and two of minutes if anything follows; the rest is ignored. The value is not needed, because the
-/// milliseconds are in UTC.
-fn is_offset(text: &[u8]) -> bool {
-    let mut rest = Cursor(text);
-    rest.digits(2).is_some() && (rest.0.is_empty() || rest.digits(2).is_some())
+/// What follows the hours of the offset is ignored, and so is its value, because the milliseconds are in UTC.
+fn starts_with_hours(text: &[u8]) -> bool {
+    Cursor(text).digits(2).is_some()
 }
 
 fn earliest() -> NaiveDateTime {
@@ -125,10 +169,10 @@ impl Cursor<'_> {
         Some(ticks * 10_u32.pow((FRACTION_DIGITS - count) as u32))
     }
 
-    /// Minutes east of UTC. The caller rejects the string if unparsed text remains.
-    fn zone(&mut self) -> (i32, Kind) {
+    /// The caller rejects the string if unparsed text remains.
+    fn zone(&mut self) -> Kind {
         if self.eat(b'Z') || self.eat(b'z') {
-            return (0, Kind::Utc);
+            return Kind::Utc;
         }
         let sign = match self.0 {
             [b'+', tens, ones, ..] if tens.is_ascii_digit() && ones.is_ascii_digit() => 1,
@@ -140,7 +184,7 @@ impl Cursor<'_> {
         self.eat(b':');
         let minutes = self.digits(2).unwrap_or(0);
         let east = sign * i32::try_from(hours * 60 + minutes).unwrap_or(0);
-        (east, if sign == 0 { Kind::Unspecified } else { Kind::Local })
+        if sign == 0 { Kind::Unspecified } else { Kind::Local(east) }
     }
 }
 
@@ -150,7 +194,11 @@ fn value(digits: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::rewritten;
+    use super::{TimeZone, invariant, local};
+
+    fn rewritten(text: &str) -> Option<String> {
+        super::rewritten(text, TimeZone::default())
+    }
 
     fn delivered(stored: &str) -> String {
         rewritten(stored).unwrap_or_else(|| stored.to_owned())
@@ -248,6 +296,10 @@ mod tests {
             ("/Date(1704067200000-0530)/", "2024-01-01T00:00:00+00:00"),
             ("/Date(-1-0530)/", "1969-12-31T23:59:59.999+00:00"),
             ("/Date(1704067200000+02)/", "2024-01-01T00:00:00+00:00"),
+            ("/Date(1704067200000+02:00)/", "2024-01-01T00:00:00+00:00"),
+            ("/Date(1704067200000+9999)/", "2024-01-01T00:00:00+00:00"),
+            // 64 bits overflow.
+            ("/Date(999999999999999999)/", "7879-01-14T12:55:42.3014128Z"),
         ] {
             assert_eq!(delivered(stored), expected, "{stored}");
         }
@@ -259,12 +311,31 @@ mod tests {
             "/Date(1)",
             "Date(1)/",
             "/Date(1+2)/",
-            "/Date(1+02:00)/",
+            "/Date(00000000000000000001)/",
             "/Date(99999999999999999999)/",
-            "/Date(999999999999999999)/",
             "/date(1)/",
         ] {
             assert_eq!(delivered(stored), stored);
         }
+    }
+
+    #[test]
+    fn a_host_in_another_zone_writes_offsets_of_that_zone() {
+        let zone: TimeZone = "America/New_York".parse().expect("a zone");
+        for (stored, expected) in [
+            ("2024-01-01T10:00:00+02:00", "2024-01-01T03:00:00-05:00"),
+            ("2024-07-01T10:00:00.250+02:00", "2024-07-01T04:00:00.25-04:00"),
+            ("0001-01-01T00:00:00-14:00", "0001-01-01T09:03:00-04:57"),
+            ("9999-12-31T23:59:59-01:00", "9999-12-31T19:59:59-05:00"),
+            ("/Date(1704067200000+0200)/", "2023-12-31T19:00:00-05:00"),
+            ("/Date(1704067200000)/", "2024-01-01T00:00:00Z"),
+            ("2024-01-01T10:00:00.000Z", "2024-01-01T10:00:00Z"),
+            ("2024-01-01T10:00:00.000", "2024-01-01T10:00:00"),
+        ] {
+            assert_eq!(super::rewritten(stored, zone).as_deref(), Some(expected), "{stored}");
+        }
+        let time = "2024-07-01T10:00:00.5Z".parse().expect("a time");
+        assert_eq!(local(time, zone), "2024-07-01T06:00:00.5-04:00");
+        assert_eq!(invariant("2024-01-01T10:00:00+02:00", zone).as_deref(), Some("01/01/2024 03:00:00"));
     }
 }

@@ -6,6 +6,8 @@
 mod date;
 mod number;
 mod writer;
+mod zone;
 
-pub(crate) use date::utc;
-pub(crate) use writer::change_to_json;
+pub(crate) use date::{invariant, local, utc};
+pub(crate) use writer::{text_to_json, to_json, verbatim_to_json, with_last_to_json};
+pub use zone::{TimeZone, UnknownTimeZone};

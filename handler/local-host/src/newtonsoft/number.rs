@@ -39,8 +39,10 @@ fn shortest(double: f64) -> String {
 mod tests {
     use serde_json::Value;
 
+    use crate::newtonsoft::TimeZone;
+
     fn delivered(stored: &str) -> String {
-        crate::newtonsoft::change_to_json(&serde_json::from_str::<Value>(stored).expect("JSON"))
+        crate::newtonsoft::to_json(&serde_json::from_str::<Value>(stored).expect("JSON"), TimeZone::default())
     }
 
     #[test]

@@ -1,51 +1,61 @@
 //! Writes JSON without whitespace, with rewritten values.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::zone::TimeZone;
 use super::{date, number};
 
-/// Writes `value` as a host whose local time zone is UTC.
-pub(crate) fn to_json(value: &Value) -> String {
+/// How strings that look like dates are written: as a host in this time zone does, or, without one, as they are.
+type Dates = Option<TimeZone>;
+
+/// Writes `value` as a host in this time zone.
+pub(crate) fn to_json(value: &Value, zone: TimeZone) -> String {
     let mut json = String::new();
-    write(value, &mut json);
+    write(value, Some(zone), &mut json);
     json
 }
 
-/// Writes a change of the feed. In the envelope of a delete, `metadata.id` is a text of the host's own types: it is not rewritten.
-pub(crate) fn change_to_json(change: &Value) -> String {
-    let is_envelope = change.get("id").is_none() && change["metadata"].get("operationType").is_some();
-    let Some(id) = change["metadata"]["id"].as_str().filter(|_| is_envelope) else { return to_json(change) };
+/// Writes `value` without rewriting dates.
+pub(crate) fn verbatim_to_json(value: &Value) -> String {
     let mut json = String::new();
-    write_members(change, &mut json, |name, member, json| match name {
-        "metadata" => write_members(member, json, |name, member, json| match name {
-            "id" => write_string(id, json),
-            _ => write(member, json),
-        }),
-        _ => write(member, json),
-    });
+    write(value, None, &mut json);
     json
 }
 
-/// Writes an object, each of its members with `write_member`.
-fn write_members(object: &Value, json: &mut String, write_member: impl Fn(&str, &Value, &mut String)) {
+/// A string that is written as it is, even if it looks like a date.
+pub(crate) fn text_to_json(text: &str) -> String {
+    let mut json = String::new();
+    write_string(text, &mut json);
+    json
+}
+
+/// Writes an object as .NET reads it: the last of its properties with this name stays where it is, which is the end.
+pub(crate) fn with_last_to_json(object: &Map<String, Value>, last: &str, zone: TimeZone) -> String {
+    let mut json = String::new();
+    let others = object.iter().filter(|(name, _)| *name != last);
+    write_members(others.chain(object.get_key_value(last)), Some(zone), &mut json);
+    json
+}
+
+fn write_members<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>, dates: Dates, json: &mut String) {
     json.push('{');
-    for (index, (name, member)) in object.as_object().into_iter().flatten().enumerate() {
+    for (index, (name, member)) in members.enumerate() {
         if index > 0 {
             json.push(',');
         }
         write_string(name, json);
         json.push(':');
-        write_member(name, member, json);
+        write(member, dates, json);
     }
     json.push('}');
 }
 
-fn write(value: &Value, json: &mut String) {
+fn write(value: &Value, dates: Dates, json: &mut String) {
     match value {
         Value::Null => json.push_str("null"),
         Value::Bool(flag) => json.push_str(if *flag { "true" } else { "false" }),
         Value::Number(number) => json.push_str(&number::rewritten(number)),
-        Value::String(text) => match date::rewritten(text) {
+        Value::String(text) => match dates.and_then(|zone| date::rewritten(text, zone)) {
             Some(date) => write_string(&date, json),
             None => write_string(text, json),
         },
@@ -55,11 +65,11 @@ fn write(value: &Value, json: &mut String) {
                 if index > 0 {
                     json.push(',');
                 }
-                write(item, json);
+                write(item, dates, json);
             }
             json.push(']');
         }
-        Value::Object(_) => write_members(value, json, |_, member, json| write(member, json)),
+        Value::Object(members) => write_members(members.iter(), dates, json),
     }
 }
 
@@ -87,7 +97,11 @@ fn write_string(text: &str, json: &mut String) {
 mod tests {
     use serde_json::json;
 
-    use super::{change_to_json, to_json};
+    use super::{TimeZone, with_last_to_json};
+
+    fn to_json(value: &serde_json::Value) -> String {
+        super::to_json(value, TimeZone::default())
+    }
 
     #[test]
     fn values_are_rewritten_at_any_depth_and_property_names_are_not() {
@@ -101,15 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn the_id_in_the_metadata_of_a_delete_is_not_rewritten_and_its_key_is() {
-        let time = "2024-01-01T00:00:00.000Z";
-        let delete = json!({"current": {"id": time}, "metadata": {"operationType": "delete", "id": time, "partitionKey": {"pk": time}}});
-        assert_eq!(
-            change_to_json(&delete),
-            r#"{"current":{"id":"2024-01-01T00:00:00Z"},"metadata":{"operationType":"delete","id":"2024-01-01T00:00:00.000Z","partitionKey":{"pk":"2024-01-01T00:00:00Z"}}}"#
-        );
-        let document = json!({"id": time, "metadata": {"operationType": "x", "id": time}});
-        assert_eq!(change_to_json(&document), to_json(&document));
+    fn a_property_can_be_written_last() {
+        let document = json!({"_lsn": 5, "id": "1", "z": "2024-01-01T00:00:00.000Z"});
+        let json = with_last_to_json(document.as_object().expect("an object"), "_lsn", TimeZone::default());
+        assert_eq!(json, r#"{"id":"1","z":"2024-01-01T00:00:00Z","_lsn":5}"#);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use changefeed_processor::Change;
 use local_host::{Delivery, Framing, InvocationError};
 use serde_json::{Value, json};
 
@@ -20,6 +21,11 @@ fn fixed_delay(max_retry_count: i64) -> Value {
     json!({"strategy": "fixedDelay", "maxRetryCount": max_retry_count, "delayInterval": "00:00:00.01"})
 }
 
+/// A batch of LatestVersion mode.
+fn changes(documents: &[Value]) -> Vec<Change> {
+    documents.iter().map(|document| Change { current: Some(document.clone()), ..Change::default() }).collect()
+}
+
 /// The documents in the body of an invocation.
 fn documents(body: &Value) -> Value {
     let once = body["Data"]["documents"].as_str().expect("a string");
@@ -31,7 +37,8 @@ fn documents(body: &Value) -> Value {
 async fn a_batch_is_posted_to_the_function_with_the_hosts_headers_and_encoded_three_times() {
     let host = TestHost::start(app()).await;
     let batch = [json!({"id": "1", "at": "2024-01-01T10:00:00.000+02:00"}), json!({"id": "2", "n": 1e2})];
-    let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &batch), async {
+    let delivered = changes(&batch);
+    let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &delivered), async {
         let mut call = host.call().await;
         assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/OnChange"));
         assert_eq!(call.header("content-type"), Some("application/json; charset=utf-8"));
@@ -58,7 +65,8 @@ async fn the_framing_of_bodies_alternates_by_default() {
         let text = "x".repeat(100_000);
         for expected in expected {
             let batch = [json!({"id": "1", "text": text})];
-            let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &batch), async {
+            let delivered = changes(&batch);
+            let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &delivered), async {
                 let mut call = host.call().await;
                 let (chunked, length) = (call.header("transfer-encoding"), call.header("content-length"));
                 let framing = if chunked.is_some() { "chunked" } else { "length" };
@@ -98,9 +106,10 @@ async fn attempts_share_one_invocation_id_and_carry_the_previous_error() {
             match attempt {
                 0 => assert_eq!(exception, &Value::Null),
                 _ => {
-                    assert_eq!(exception["ClassName"], "System.Net.Http.HttpRequestException");
+                    let class = "Microsoft.Azure.WebJobs.Host.FunctionInvocationException";
+                    assert_eq!(exception["ClassName"], class);
                     assert_eq!(
-                        exception["Message"],
+                        exception["InnerException"]["Message"],
                         "Response status code does not indicate success: 500 (Internal Server Error)."
                     );
                     assert!(exception["StackTraceString"].is_string() && exception["WatsonBuckets"].is_null());
@@ -174,18 +183,18 @@ async fn invalid_responses_fail_the_invocation() {
     for (headers, body, problem) in [
         (vec!["Content-Type: text/plain"], "{}", "media type 'text/plain'"),
         (vec![], "{}", "media type 'application/octet-stream'"),
-        (vec!["Content-Type: application/json"], "{", "not JSON"),
-        (vec!["Content-Type: application/json"], "[]", "not a JSON object"),
+        (vec!["Content-Type: application/json"], "{", "Unexpected end when reading JSON"),
+        (vec!["Content-Type: application/json"], "[]", "requires a JSON object"),
         (vec!["Content-Type: application/json"], r#"{"Logs":[{}]}"#, "Logs"),
-        (vec!["Content-Type: application/json"], r#"{"Outputs":[]}"#, "Outputs"),
+        (vec!["Content-Type: application/json"], r#"{"Outputs":[]}"#, "IDictionary"),
     ] {
         let (delivery, ()) = tokio::join!(host.running.deliver("OnChange", &[]), async {
             let mut call = host.call().await;
             call.body().await;
             call.answer("200 OK", &headers, body).await;
         });
-        let Ok(Delivery::Skipped(error)) = delivery else { panic!("{delivery:?}") };
-        assert!(error.to_string().contains(problem), "{error}");
+        let Ok(Delivery::Skipped(InvocationError::InvalidResponse(error))) = delivery else { panic!("{delivery:?}") };
+        assert!(error.problem.to_string().contains(problem), "{error}");
     }
 }
 

@@ -15,7 +15,8 @@ pub struct Account {
 impl Account {
     /// An account without a database.
     pub async fn empty() -> Self {
-        let endpoint = Endpoint::start(Options::default()).await.expect("an endpoint");
+        let endpoint =
+            Endpoint::start(Options { partitions: Some(4), ..Options::default() }).await.expect("an endpoint");
         Self { endpoint, client: Client::builder().no_proxy().build().expect("a client") }
     }
 

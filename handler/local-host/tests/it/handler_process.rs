@@ -136,7 +136,7 @@ async fn a_handler_that_ends_with_code_0_is_not_restarted_and_invocations_fail()
     process.command("exit 0").await;
     process.ended().await;
     let delivery = with_deadline(host.running.deliver("OnChange", &[])).await;
-    assert!(matches!(delivery, Ok(Delivery::Skipped(InvocationError::Transport(_)))), "{delivery:?}");
+    assert!(matches!(delivery, Ok(Delivery::Skipped(InvocationError::Refused { .. }))), "{delivery:?}");
     with_deadline(async {
         while host.running.handler_pid().is_some() {
             tokio::task::yield_now().await;
@@ -144,7 +144,7 @@ async fn a_handler_that_ends_with_code_0_is_not_restarted_and_invocations_fail()
     })
     .await;
     let delivery = host.running.deliver("OnChange", &[]).await;
-    assert!(matches!(delivery, Ok(Delivery::Skipped(InvocationError::Transport(_)))), "{delivery:?}");
+    assert!(matches!(delivery, Ok(Delivery::Skipped(InvocationError::Refused { .. }))), "{delivery:?}");
 }
 
 #[tokio::test]

@@ -86,6 +86,7 @@ pub struct TestHost {
     pub app: App,
     processes: AsyncMutex<mpsc::UnboundedReceiver<Process>>,
     calls: AsyncMutex<mpsc::UnboundedReceiver<Call>>,
+    probes: AsyncMutex<mpsc::UnboundedReceiver<Vec<String>>>,
 }
 
 /// The test's side of the scripted handler, before the host starts.
@@ -93,6 +94,14 @@ pub struct TestHostSetup {
     pub options: HostOptions,
     processes: mpsc::UnboundedReceiver<Process>,
     calls: mpsc::UnboundedReceiver<Call>,
+    probes: mpsc::UnboundedReceiver<Vec<String>>,
+}
+
+/// Where a connection of the handler reports its requests.
+#[derive(Clone)]
+struct Reports {
+    calls: mpsc::UnboundedSender<Call>,
+    probes: mpsc::UnboundedSender<Vec<String>>,
 }
 
 impl TestHostSetup {
@@ -110,9 +119,11 @@ impl TestHostSetup {
         let (process, processes) = mpsc::unbounded_channel();
         tokio::spawn(accept_reports(control, Arc::new(Mutex::new(first_commands)), process));
         let (call, calls) = mpsc::unbounded_channel();
+        let (probe, probes) = mpsc::unbounded_channel();
+        let reports = Reports { calls: call, probes: probe };
         tokio::spawn(async move {
             while let Ok((connection, _)) = relay.accept().await {
-                tokio::spawn(serve(BufReader::new(connection), call.clone()));
+                tokio::spawn(serve(BufReader::new(connection), reports.clone()));
             }
         });
         let options = HostOptions {
@@ -123,12 +134,18 @@ impl TestHostSetup {
             arguments: Some(scripted_handler::ARGUMENTS.map(str::to_owned).into()),
             ..HostOptions::default()
         };
-        Self { options, processes, calls }
+        Self { options, processes, calls, probes }
     }
 
     pub async fn start(self, app: App) -> Result<TestHost, HostError> {
         let running = Host::start(self.options).await?;
-        Ok(TestHost { running, app, processes: AsyncMutex::new(self.processes), calls: AsyncMutex::new(self.calls) })
+        Ok(TestHost {
+            running,
+            app,
+            processes: AsyncMutex::new(self.processes),
+            calls: AsyncMutex::new(self.calls),
+            probes: AsyncMutex::new(self.probes),
+        })
     }
 }
 
@@ -151,6 +168,11 @@ impl TestHost {
     /// The next request to the handler, except readiness probes.
     pub async fn call(&self) -> Call {
         with_deadline(async { self.calls.lock().await.recv().await }).await.expect("a call")
+    }
+
+    /// The lines of the next readiness probe.
+    pub async fn probe(&self) -> Vec<String> {
+        with_deadline(async { self.probes.lock().await.recv().await }).await.expect("a probe")
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -190,11 +212,13 @@ pub struct Call {
     pub method: String,
     /// With the query.
     pub path: String,
+    /// The lines as they arrived.
+    pub head: Vec<String>,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     connection: BufReader<TcpStream>,
     body_is_read: bool,
-    calls: mpsc::UnboundedSender<Call>,
+    reports: Reports,
 }
 
 impl Call {
@@ -218,6 +242,13 @@ impl Call {
         body
     }
 
+    /// Reads the body, so that another request can follow.
+    pub async fn body_unless_read(&mut self) {
+        if !self.body_is_read {
+            self.body().await;
+        }
+    }
+
     /// The next chunk of a chunked body.
     pub async fn chunk(&mut self) -> Option<Vec<u8>> {
         let size = line(&mut self.connection).await.expect("a chunk's size");
@@ -239,9 +270,7 @@ impl Call {
     }
 
     pub async fn answer(mut self, status: &str, headers: &[&str], body: &str) {
-        if !self.body_is_read {
-            self.body().await;
-        }
+        self.body_unless_read().await;
         let length = format!("Content-Length: {}", body.len());
         let headers = [headers, &[&length]].concat();
         self.head(status, &headers).await;
@@ -266,7 +295,7 @@ impl Call {
 
     /// Lets the connection serve its next request.
     pub fn done(self) {
-        tokio::spawn(serve(self.connection, self.calls));
+        tokio::spawn(serve(self.connection, self.reports));
     }
 
     /// Waits until the host has closed the connection.
@@ -306,26 +335,30 @@ async fn accept_reports(
 }
 
 /// Answers readiness probes on a connection until another request arrives, which is passed to the test.
-async fn serve(mut connection: BufReader<TcpStream>, calls: mpsc::UnboundedSender<Call>) {
+async fn serve(mut connection: BufReader<TcpStream>, reports: Reports) {
     while let Ok(request_line) = line(&mut connection).await {
         let mut parts = request_line.split(' ');
-        let (method, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let (method, path) = (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned());
+        let mut head = vec![request_line];
         let mut headers = Vec::new();
         while let Ok(header) = line(&mut connection).await
             && let Some((name, value)) = header.split_once(':')
         {
             headers.push((name.to_lowercase(), value.trim().to_owned()));
+            head.push(header);
         }
-        if (method, path) == ("GET", "/") {
+        if (method.as_str(), path.as_str()) == ("GET", "/") {
+            // Fails if the test is over.
+            drop(reports.probes.send(head));
             let answer = connection.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
             if answer.is_err() {
                 return;
             }
             continue;
         }
-        let (method, path) = (method.to_owned(), path.to_owned());
+        let call = Call { method, path, head, headers, connection, body_is_read: false, reports: reports.clone() };
         // Fails if the test is over.
-        drop(calls.send(Call { method, path, headers, connection, body_is_read: false, calls: calls.clone() }));
+        drop(reports.calls.send(call));
         return;
     }
 }

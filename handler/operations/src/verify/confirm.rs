@@ -20,6 +20,8 @@ pub(super) struct Confirm<'a> {
     pub repair: Repair<'a>,
     /// Whether to repair.
     pub is_repairing: bool,
+    /// Whether the suspicions are findings of another verification: each is repaired as it was found, or reported.
+    pub is_as_found: bool,
     /// The grace time: how long capture may lag, in seconds.
     pub grace: i64,
     /// Limits the large versions that are read concurrently.
@@ -61,6 +63,7 @@ impl Confirm<'_> {
         };
         match confirmed {
             Err(error) if is_permanent(&error) => Ok(suspected.with_message(error.to_string()).into()),
+            Ok(Confirmed::Nothing | Confirmed::Pending) if self.is_as_found => Ok(suspected.changed_since().into()),
             confirmed => confirmed,
         }
     }
@@ -71,6 +74,9 @@ impl Confirm<'_> {
         }
         for _ in 0..ATTEMPTS {
             let Some(live) = self.repair.read_live(name).await? else { return Ok(Confirmed::Nothing) };
+            if self.is_as_found && live.id != suspected.version {
+                return Ok(Confirmed::Nothing);
+            }
             let kind = match Presence::of(&live.id, self.history.outlines_at(name, live.source_ts).await?) {
                 Presence::Exact(outline) if self.is_own(&outline) => {
                     return Ok(Finding { version: live.id, ..suspected.clone() }.repaired_by(outline.id).into());

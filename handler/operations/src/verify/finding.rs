@@ -66,6 +66,11 @@ impl Finding {
         Self { message: Some(message.into()), ..self }
     }
 
+    /// The finding of another verification, which is not repaired because it no longer is as it was found.
+    pub(super) fn changed_since(self) -> Self {
+        self.with_message("not repaired, because the document or its history changed after it was found; verify again")
+    }
+
     pub(super) fn repaired_by(self, recorded: VersionId) -> Self {
         Self { recorded: Some(recorded), repaired: true, message: None, ..self }
     }

@@ -8,6 +8,9 @@
 //! Changes that are dead letters because their id or key is not known come before all that, in two phases of their own: a delete
 //! that a repair can store then is no unreported one.
 //!
+//! A repair of the findings of another verification, which a person has seen, takes its suspicions from there and reads no documents
+//! or versions to find more. It repairs a finding as it was found, or reports that it changed.
+//!
 //! Properties wanted: nothing is reported that is not so, while other processes write, delete and capture; each document is
 //! reported once, even if workers are killed; nothing is written without `repair`; a repair that two jobs or two workers do
 //! has the same result as one.

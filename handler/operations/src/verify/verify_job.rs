@@ -41,6 +41,8 @@ enum Phase {
     Live,
     /// The versions.
     Past,
+    /// In place of the two phases before: the findings of another verification.
+    Found,
     /// The suspicions of the phases of documents and versions.
     Confirm,
 }
@@ -101,9 +103,10 @@ async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
         }
         let next = match phase {
             Phase::Letters => Phase::Replay,
+            Phase::Replay if worker.request.findings_of.is_some() => Phase::Found,
             Phase::Replay => Phase::Live,
             Phase::Live => Phase::Past,
-            Phase::Past => Phase::Confirm,
+            Phase::Past | Phase::Found => Phase::Confirm,
             Phase::Confirm => break,
         };
         cursor = worker.begin(next).await?;
@@ -133,6 +136,9 @@ impl<'a> Worker<'a> {
 
     /// Dead letters are read only where there are some, and where all documents are verified: their keys are not known.
     async fn first_phase(&self) -> Result<Phase, Error> {
+        if self.request.findings_of.is_some() {
+            return Ok(Phase::Letters);
+        }
         let is_needed =
             self.request.partition_key.is_none() && self.verifications.dead_letters.has_unknown_identity().await?;
         Ok(if is_needed { Phase::Letters } else { Phase::Live })
@@ -145,16 +151,16 @@ impl<'a> Worker<'a> {
             return Ok(Cursor { phase, parts: Parts::one() });
         }
         let container = match phase {
-            Phase::Letters => dead_letters.open().await?,
+            Phase::Letters if self.request.findings_of.is_none() => dead_letters.open().await?,
             Phase::Live => history.monitored().open().await?,
             Phase::Past => history.changes().open().await?,
-            Phase::Replay | Phase::Confirm => jobs.open().await?,
+            Phase::Letters | Phase::Replay | Phase::Found | Phase::Confirm => jobs.open().await?,
         };
         let items = container.count().await?;
         let others = match phase {
             Phase::Live => history.changes().open().await?.count().await?,
             Phase::Past => Some(self.run.done()),
-            Phase::Letters | Phase::Replay | Phase::Confirm => None,
+            Phase::Letters | Phase::Replay | Phase::Found | Phase::Confirm => None,
         };
         if self.request.partition_key.is_none() && matches!(phase, Phase::Live | Phase::Past) {
             self.run.set_total(items.zip(others).map(|(items, others)| items + others));
@@ -167,6 +173,7 @@ impl<'a> Worker<'a> {
             Phase::Letters => self.suspect(phase, LETTERS, parts, part, may_be_begun).await,
             Phase::Live => self.suspect(phase, "live", parts, part, may_be_begun).await,
             Phase::Past => self.suspect(phase, "past", parts, part, may_be_begun).await,
+            Phase::Found => self.suspect(phase, "found", parts, part, may_be_begun).await,
             Phase::Replay | Phase::Confirm => self.confirm(phase, parts, part).await,
         }
     }
@@ -194,6 +201,11 @@ impl<'a> Worker<'a> {
             large: &self.large,
         };
         let plan = || async {
+            if let Some(other) = &self.request.findings_of {
+                let (findings, next) = self.found_by(other, phase, &range, continuation).await?;
+                let page = ItemsPage::planned(id.clone(), PAGE_KIND, self.job_id.clone(), findings);
+                return Ok(ItemsPage { next, ..page });
+            }
             let found = match phase {
                 Phase::Letters => check.letters(&range, continuation).await?,
                 Phase::Live => check.live(&range, continuation).await?,
@@ -217,10 +229,26 @@ impl<'a> Worker<'a> {
         let (documents, versions) = match phase {
             Phase::Live => (page.processed, 0),
             Phase::Past => (0, page.processed),
-            Phase::Letters | Phase::Replay | Phase::Confirm => (0, 0),
+            Phase::Letters | Phase::Replay | Phase::Found | Phase::Confirm => (0, 0),
         };
         let counts = VerifyCounts { documents, versions, pending: page.pending, ..VerifyCounts::default() };
         Ok(Some(page.moved(is_numbered, was_begun, (counts, documents + versions))))
+    }
+
+    /// The findings of another verification in a range of the jobs container that it did not repair: for the first phase those that
+    /// are dead letters, else the others.
+    async fn found_by(
+        &self,
+        other: &str,
+        phase: Phase,
+        range: &KeyRange,
+        continuation: Option<&str>,
+    ) -> Result<(Vec<Finding>, Option<String>), Error> {
+        let (pages, next) = self.verifications.jobs.pages_of::<Finding>(PAGE_KIND, other, range, continuation).await?;
+        let is_of_phase = |found: &Finding| (found.kind == FindingKind::UnknownIdentity) == (phase == Phase::Letters);
+        let found = pages.into_iter().filter(|stored| stored.page.state == PageState::Done);
+        let found = found.flat_map(|stored| stored.page.items).filter(|found| !found.repaired && is_of_phase(found));
+        Ok((found.collect(), next))
     }
 
     /// Confirms the next page of suspicions of a range of the jobs container.
@@ -253,7 +281,9 @@ impl<'a> Worker<'a> {
 
     /// Confirms the suspicions of a page; `None` when the run is stopping.
     async fn confirm_page(&self, stored: StoredPage<Finding>) -> Result<Option<ItemsPage<Finding>>, Error> {
-        if stored.page.items.iter().any(|suspected| suspected.kind == FindingKind::Gone) {
+        // The other verification has waited for the grace time.
+        let is_as_found = self.request.findings_of.is_some();
+        if !is_as_found && stored.page.items.iter().any(|suspected| suspected.kind == FindingKind::Gone) {
             let grace = self.request.grace();
             let now = self.verifications.history.clock().second().await?;
             let wait = (stored.second + grace - now).clamp(0, grace);
@@ -274,6 +304,7 @@ impl<'a> Worker<'a> {
                 deadline,
             },
             is_repairing: self.request.repair,
+            is_as_found,
             grace: self.request.grace(),
             large: &self.large,
         };

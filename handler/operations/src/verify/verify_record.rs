@@ -1,6 +1,6 @@
 //! The record of a verification in the jobs container. `docs/reference/format.md` specifies it.
 
-use changefeed_cosmos::{Error, PageRequest, timestamp};
+use changefeed_cosmos::{Error, ErrorKind, PageRequest, timestamp};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work};
 use chrono::Utc;
@@ -56,11 +56,14 @@ impl Verifications {
     /// Creates the job of a verification. For a request that is repeated, the job of the first is returned as it is now.
     ///
     /// # Errors
-    /// When the request is invalid, and when the job cannot be stored.
+    /// When the request is invalid or names a verification that has not ended, and when the job cannot be stored.
     pub async fn create_job(&self, request: &VerifyRequest) -> Result<VerifyRecord, Error> {
         request.check().map_err(|message| Error::invalid("verifying", message))?;
         if let Some(key) = &request.partition_key {
             self.history.check_key(key).await?;
+        }
+        if let Some(shown) = &request.findings_of {
+            self.check_has_ended(shown).await?;
         }
         let id = self.jobs.id_for(request.key.as_ref()).await?;
         let now = Utc::now();
@@ -79,6 +82,18 @@ impl Verifications {
         };
         self.jobs.create(&record.id, &record).await?;
         if request.key.is_some() { self.record(&record.id).await } else { Ok(record) }
+    }
+
+    /// Refuses the findings of a verification that does not exist, still runs, or did not complete.
+    async fn check_has_ended(&self, id: &str) -> Result<(), Error> {
+        let refused = |kind, message: &str| Err(Error::new(kind, format!("repairing what {id} found"), message));
+        match self.record(id).await?.state {
+            JobState::Done | JobState::Findings => Ok(()),
+            state if !state.is_end() => {
+                refused(ErrorKind::Conflict, "that verification has not ended yet; wait for its end")
+            }
+            _ => refused(ErrorKind::Invalid, "that verification failed or was cancelled; verify again"),
+        }
     }
 
     /// A page of the verifications, newest first. A page has 100 unless the request says otherwise.

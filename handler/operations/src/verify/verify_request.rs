@@ -18,6 +18,10 @@ pub struct VerifyRequest {
     /// Whether to capture missing versions, and to record unreported deletes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
+    /// With `repair`: the id of a verification whose findings are repaired, and nothing else. It has ended. What changed since it
+    /// found them is reported instead. It also decides the partition key value, so that this request has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings_of: Option<String>,
     /// The partition key value to verify, as the array of its components; all documents without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition_key: Option<Key>,
@@ -42,6 +46,12 @@ impl VerifyRequest {
     /// The name of the value that is not allowed, and the allowed range.
     pub(super) fn check(&self) -> Result<(), String> {
         check_budget(self.ru_per_second)?;
+        if self.findings_of.is_some() && !self.repair {
+            return Err("findingsOf is only allowed with repair: true".to_owned());
+        }
+        if self.findings_of.is_some() && self.partition_key.is_some() {
+            return Err("findingsOf and partitionKey exclude each other".to_owned());
+        }
         match self.grace_seconds {
             Some(grace) if !ALLOWED_GRACE.contains(&grace) => {
                 let (first, last) = ALLOWED_GRACE.into_inner();

@@ -22,6 +22,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 
+use crate::handled_log::{Handled, HandledLog, LeaseOwners};
 use crate::isolated::Isolated;
 use crate::shop::{Shop, until};
 
@@ -35,26 +36,7 @@ const MAX_INSTANCES: usize = 5;
 const MAX_PARTITIONS: usize = 10;
 const EXPIRATION: Duration = Duration::from_millis(400);
 
-/// A handled change.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Handled {
-    cart: String,
-    lsn: i64,
-    item: String,
-    /// The number of the write; none for a delete.
-    number: Option<u64>,
-}
-
-/// The handled changes, and the instance that last acquired each lease.
-#[derive(Default)]
-struct Record {
-    handled: Vec<Handled>,
-    /// For each handled change, whether its instance had already lost the lease, perhaps without knowing it.
-    late: Vec<bool>,
-    owners: BTreeMap<String, String>,
-}
-
-type Log = Arc<Mutex<Record>>;
+type Log = Arc<Mutex<HandledLog>>;
 
 fn seeds(default: Range<u64>) -> Range<u64> {
     let Ok(text) = std::env::var("CHAOS_SEEDS") else { return default };
@@ -98,6 +80,7 @@ struct Chaos {
     mode: ChangeFeedMode,
     instances: Vec<Isolated>,
     log: Log,
+    owners: LeaseOwners,
     /// The numbers of acknowledged writes, by cart and item.
     written: BTreeMap<(String, String), Vec<u64>>,
     deletes: BTreeMap<(String, String), usize>,
@@ -108,8 +91,11 @@ struct Chaos {
 
 impl Chaos {
     async fn new(seed: u64, mode: ChangeFeedMode) -> Self {
+        let shop = Shop::open().await;
+        let owners = LeaseOwners::new(shop.lease_container().await);
         Self {
-            shop: Shop::open().await,
+            shop,
+            owners,
             random: StdRng::seed_from_u64(seed),
             mode,
             instances: Vec::new(),
@@ -127,13 +113,10 @@ impl Chaos {
         let (mode, log, calls) = (self.mode, Arc::clone(&self.log), Arc::clone(&self.handler_calls));
         let fails = self.random.random_range(7..40);
         self.started += 1;
-        let (name, owned) = (format!("instance-{}", self.started), Arc::clone(&self.log));
+        let name = format!("instance-{}", self.started);
+        let owners = self.owners.clone();
         let build = move |builder: ProcessorBuilder| {
-            let builder = settings(builder, mode).instance_name(name.as_str());
-            let builder = builder.on_lease_acquired(move |token| {
-                owned.lock().expect("log").owners.insert(token.to_owned(), name.clone());
-            });
-            builder.build(handler(log, calls, fails))
+            settings(builder, mode).instance_name(name).build(handler(log, owners, calls, fails))
         };
         let started = Isolated::start(self.shop.endpoint.connection_string(), build).await.ok();
         let is_started = started.is_some();
@@ -256,15 +239,9 @@ impl Chaos {
     }
 
     async fn check(&self, seed: u64) {
-        let (log, in_time) = {
-            let record = self.log.lock().expect("log");
-            let in_time = record.handled.iter().zip(&record.late).filter(|(_, late)| !**late);
-            (record.handled.clone(), in_time.map(|(handled, _)| handled.clone()).collect::<Vec<_>>())
-        };
-        let first: Vec<Handled> = {
-            let mut known = BTreeSet::new();
-            log.iter().filter(|handled| known.insert((*handled).clone())).cloned().collect()
-        };
+        let log = self.log.lock().expect("log").clone();
+        println!("seed {seed}: {} redeliveries, {} certainly in time", log.redeliveries, log.redeliveries_in_time());
+        let first = log.first();
         self.check_order(seed, &first);
         let numbers: BTreeSet<u64> = first.iter().filter_map(|handled| handled.number).collect();
         let mut newest = BTreeSet::new();
@@ -292,13 +269,14 @@ impl Chaos {
                 assert!(found >= deletes, "seed {seed}: {cart}/{item}: {found} of {deletes} deletes");
             }
         }
-        self.check_last_deliveries(seed, &in_time, |handled| match self.mode {
+        let not_followed = log.not_followed(|handled| match self.mode {
             ChangeFeedMode::LatestVersion => handled.number.is_some_and(|number| newest.contains(&number)),
             ChangeFeedMode::AllVersionsAndDeletes => true,
         });
+        assert_eq!(not_followed, None, "seed {seed}: the second was not delivered again after the first");
         assert_eq!(
             self.log.lock().expect("log").handled.len(),
-            log.len(),
+            log.handled.len(),
             "seed {seed}: handled after everything stopped"
         );
     }
@@ -309,20 +287,6 @@ impl Chaos {
         for handled in first {
             if let Some(before) = newest.insert(&handled.cart, handled) {
                 assert!(before.lsn <= handled.lsn, "seed {seed}: {handled:?} after {before:?}");
-            }
-        }
-    }
-
-    /// After a redelivery, everything newer of the partition key that the feed still contains is redelivered too. Late
-    /// changes are excluded, because an instance may still handle a page after it lost the lease.
-    fn check_last_deliveries(&self, seed: u64, log: &[Handled], is_still_in_feed: impl Fn(&Handled) -> bool) {
-        let mut known = BTreeSet::new();
-        let mut oldest: BTreeMap<&str, &Handled> = BTreeMap::new();
-        for handled in log.iter().rev().filter(|handled| known.insert(*handled)) {
-            let later = oldest.entry(&handled.cart).or_insert(handled);
-            assert!(handled.lsn <= later.lsn || !is_still_in_feed(handled), "seed {seed}: {later:?} after {handled:?}");
-            if handled.lsn < later.lsn {
-                *later = handled;
             }
         }
     }
@@ -347,6 +311,7 @@ fn settings(builder: ProcessorBuilder, mode: ChangeFeedMode) -> ProcessorBuilder
 /// Records changes. Some calls fail before or after recording, or are slow.
 fn handler(
     log: Log,
+    owners: LeaseOwners,
     calls: Arc<AtomicU64>,
     fails: u64,
 ) -> impl Fn(changefeed_processor::Context, Vec<Change>) -> futures::future::BoxFuture<'static, Result<(), String>>
@@ -354,16 +319,14 @@ fn handler(
 + Sync
 + 'static {
     move |context, changes| {
-        let (log, call) = (Arc::clone(&log), calls.fetch_add(1, Ordering::SeqCst));
+        let (log, owners, call) = (Arc::clone(&log), owners.clone(), calls.fetch_add(1, Ordering::SeqCst));
         Box::pin(async move {
             if call % fails == 3 {
                 return Err("before".to_owned());
             }
-            {
-                let mut record = log.lock().expect("log");
-                let is_late = record.owners.get(context.lease_token()).is_none_or(|it| it != context.instance_name());
-                record.handled.extend(changes.iter().map(handled));
-                record.late.extend(changes.iter().map(|_| is_late));
+            let (recorded, is_redelivery) = log.lock().expect("log").record(changes.iter().map(handled).collect());
+            if is_redelivery && owners.is_owner(context.instance_name(), context.lease_token()).await {
+                log.lock().expect("log").record_in_time(recorded);
             }
             if call % fails == 5 {
                 tokio::time::sleep(Duration::from_millis(30)).await;

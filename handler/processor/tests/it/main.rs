@@ -6,6 +6,7 @@ mod captured_log;
 mod chaos;
 mod configuration;
 mod dotnet;
+mod handled_log;
 mod isolated;
 mod latest_version;
 mod lease_set;

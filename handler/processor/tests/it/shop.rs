@@ -25,7 +25,7 @@ pub type Seen = Arc<Mutex<Vec<String>>>;
 
 impl Shop {
     pub async fn open() -> Self {
-        let endpoint = Endpoint::start(Options::default()).await.expect("endpoint");
+        let endpoint = Endpoint::start(Options { partitions: Some(4), ..Options::default() }).await.expect("endpoint");
         let client = connect(&endpoint.connection_string()).await.expect("client");
         client.create_database("acme-webstore", None).await.expect("database");
         create(&client, "cart", "/cartId").await;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use local_host::TimeZone;
 
 #[derive(Debug, Args)]
 pub struct LocalArguments {
@@ -15,6 +16,12 @@ pub struct LocalArguments {
     /// Serve the control interface of the endpoint on this port; 0: any free port; default: not served
     #[arg(long, value_name = "PORT")]
     pub control_port: Option<u16>,
+    /// Store the data of the endpoint in this folder; default: in memory, lost at the end
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Physical partitions of a new container; default: one for each 10,000 RU/s of its throughput
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub partitions: Option<u32>,
     /// Write this many sample documents before reporting ready
     #[arg(long, value_name = "COUNT")]
     pub populate: Option<u64>,
@@ -22,7 +29,7 @@ pub struct LocalArguments {
     #[arg(long, requires = "populate")]
     pub seed: Option<u64>,
     /// Run only the embedded Cosmos DB endpoint
-    #[arg(long, conflicts_with_all = ["populate", "require_keys", "host_port"])]
+    #[arg(long, conflicts_with_all = ["populate", "require_keys", "host_port", "time_zone"])]
     pub cosmos_only: bool,
     /// Require function keys, as Azure does
     #[arg(long)]
@@ -30,6 +37,9 @@ pub struct LocalArguments {
     /// Require a signature with the account key from every client of the endpoint
     #[arg(long)]
     pub require_account_key: bool,
+    /// Time zone of the stand-in host, in which it writes dates with an offset
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub time_zone: TimeZone,
     /// Folder with host.json and the functions
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub script_root: PathBuf,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use changefeed_cosmos::KeyPath;
 use changefeed_operations::PopulateRequest;
-use local_cosmos::Endpoint;
+use local_cosmos::{Endpoint, StartError};
 use local_host::{Host, HostOptions, RunningHost};
 use serde_json::{Value, json};
 
@@ -26,10 +26,18 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
         port: arguments.cosmos_port,
         control_port: arguments.control_port,
         require_key: arguments.require_account_key,
+        partitions: arguments.partitions,
+        data: arguments.data.clone(),
         ..Default::default()
     };
-    let hint = "choose another port with --cosmos-port or --control-port; 0 uses any free port";
-    let endpoint = Endpoint::start(options).await.context(hint)?;
+    let endpoint = Endpoint::start(options).await.map_err(|error| {
+        let hint = matches!(error, StartError::Port { .. })
+            .then_some("choose another port with --cosmos-port or --control-port; 0 uses any free port");
+        match hint {
+            Some(hint) => anyhow::Error::from(error).context(hint),
+            None => error.into(),
+        }
+    })?;
     if arguments.cosmos_only {
         print_line(&ready(&endpoint, None).to_string())?;
         interrupted().await?;
@@ -51,6 +59,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
         port: arguments.host_port,
         settings,
         require_keys: arguments.require_keys,
+        time_zone: arguments.time_zone,
         executable: Some(std::env::current_exe().context("finding this executable")?),
         // Developers restart the handler on purpose, so there is no limit.
         restart_limit: None,

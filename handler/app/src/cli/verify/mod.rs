@@ -51,8 +51,9 @@ pub async fn run(service: &Service, arguments: &VerifyArguments) -> Result<Exit>
 }
 
 async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exit> {
-    let request = |repair| VerifyRequest {
-        repair,
+    let request = VerifyRequest {
+        repair: arguments.repair && arguments.yes,
+        findings_of: None,
         partition_key: arguments.pk.as_ref().map(Key::text).or_else(|| arguments.partition_key.clone()),
         grace_seconds: arguments.grace,
         ru_per_second: arguments.ru_per_second,
@@ -60,19 +61,18 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
         key: None,
     };
     let output = arguments.output.output;
-    if !arguments.repair || !arguments.yes {
-        let Some(view) = verified(service, &request(false), output).await? else { return Ok(Exit::Failed) };
-        let ends_here = !arguments.repair || view.record.state != JobState::Findings;
-        if ends_here || output == Output::Table {
-            show(&view, false, output)?;
-        }
-        if ends_here {
-            return Ok(Exit::of_job(view.record.state));
-        }
-        let question = format!("Repair {} findings?", view.record.counts.found());
-        confirm(&question, "nothing was repaired")?;
+    let Some(view) = verified(service, &request, output).await? else { return Ok(Exit::Failed) };
+    let is_asking = arguments.repair && !arguments.yes && view.record.state == JobState::Findings;
+    if !is_asking || output == Output::Table {
+        show(&view, false, output)?;
     }
-    let Some(view) = verified(service, &request(true), output).await? else { return Ok(Exit::Failed) };
+    if !is_asking {
+        return Ok(Exit::of_job(view.record.state));
+    }
+    confirm(&format!("Repair {} findings?", view.record.counts.found()), "nothing was repaired")?;
+    // What was not shown is not repaired.
+    let shown = VerifyRequest { repair: true, findings_of: Some(view.record.id), partition_key: None, ..request };
+    let Some(view) = verified(service, &shown, output).await? else { return Ok(Exit::Failed) };
     show(&view, false, output)?;
     Ok(Exit::of_job(view.record.state))
 }
@@ -88,10 +88,11 @@ async fn verified(service: &Service, request: &VerifyRequest, output: Output) ->
 
 /// Whether the verification ended before Ctrl-C detached from it.
 async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bool> {
-    let grace = service.changefeed.verifications.record(id).await?.request.grace_seconds.unwrap_or(GRACE_SECONDS);
+    let request = service.changefeed.verifications.record(id).await?.request;
+    let grace = request.grace_seconds.unwrap_or(GRACE_SECONDS);
     let for_humans = output == Output::Table;
     let confirming = format!("Re-checking differences; missing documents are re-checked after {grace} s");
-    let phase = for_humans.then_some(("confirm", confirming));
+    let phase = (for_humans && request.findings_of.is_none()).then_some(("confirm", confirming));
     let following = Following { id, action: "Verifying", phase, for_humans };
     if follow(service, following).await? == Followed::Detached {
         eprintln!(

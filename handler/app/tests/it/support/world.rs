@@ -68,7 +68,7 @@ impl World {
 
     /// An endpoint whose `events` and `changes` have these partition keys.
     pub async fn with_keys(events: &[&'static str], changes: &[&'static str]) -> Self {
-        let options = Options { refuse_unindexed_queries: true, ..Options::default() };
+        let options = Options { refuse_unindexed_queries: true, partitions: Some(4), ..Options::default() };
         let endpoint = Endpoint::start(options).await.expect("endpoint");
         let client = client(endpoint.url()).await;
         let world = Self { endpoint, client };

@@ -12,7 +12,14 @@ fn read(name: &str, function: &Value) -> Result<Option<Function>, String> {
     std::fs::create_dir(&folder).expect("a folder");
     let file = folder.join("function.json");
     std::fs::write(&file, function.to_string()).expect("a file");
-    let pairs = [("CosmosDB", "one"), ("Other", "two"), ("Database", "dev"), ("Max", "7")];
+    let pairs = [
+        ("CosmosDB", "one"),
+        ("Other", "two"),
+        ("Database", "dev"),
+        ("Max", "7"),
+        ("Start", "2021-02-16T14:19:29Z"),
+        ("Mode", "0"),
+    ];
     let settings = Settings::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     Function::read(&folder, &file, &settings)
         .map_err(|error| error.to_string().replace(&format!("{}", file.display()), "function.json"))
@@ -75,15 +82,17 @@ fn every_property_of_a_cosmos_trigger_is_read_ignoring_case() {
 
 #[test]
 fn a_start_time_without_a_zone_is_utc_and_excludes_start_from_beginning() {
-    for text in ["2021-02-16T14:19:29Z", "2021-02-16T15:19:29+01:00", "2021-02-16T14:19:29"] {
+    for text in ["2021-02-16 14:19:29Z", "2021-02-16 15:19:29+01:00", "2021-02-16 14:19:29", "%Start%"] {
         let start = cosmos(json!({"startFromTime": text})).expect("a trigger").start_from;
         assert_eq!(start, StartFrom::Time("2021-02-16T14:19:29Z".parse().expect("a time")), "{text}");
     }
     let error = cosmos(json!({"startFromTime": "yesterday"})).expect_err("no time");
     assert_eq!(
         error,
-        "function.json: bindings[0].startFromTime is \"yesterday\"; allowed: a time such as 2021-02-16T14:19:29Z"
+        "function.json: bindings[0].startFromTime is \"yesterday\"; allowed: a time such as 2021-02-16 14:19:29Z"
     );
+    let error = cosmos(json!({"startFromTime": "2021-02-16T14:19:29Z"})).expect_err("a T");
+    assert!(error.contains("allowed: a time with a space"), "{error}");
     let both = json!({"startFromTime": "2021-02-16T14:19:29Z", "startFromBeginning": true});
     assert!(cosmos(both).expect_err("both").contains("startFromBeginning is true"));
 }
@@ -97,6 +106,7 @@ fn an_invalid_cosmos_trigger_is_rejected() {
         (json!({"feedPollDelay": "often"}), "bindings[0].feedPollDelay is \"often\"; allowed: an integer"),
         (json!({"startFromBeginning": 3}), "bindings[0].startFromBeginning is 3; allowed: true or false"),
         (json!({"changeFeedMode": "Everything"}), "bindings[0].changeFeedMode is \"Everything\"; allowed: "),
+        (json!({"changeFeedMode": "%Mode%"}), "bindings[0].changeFeedMode is \"%Mode%\"; allowed: LatestVersion, "),
         (json!({"cardinality": "many"}), "bindings[0].cardinality is \"many\"; allowed: nothing"),
         (json!({"dataType": "binary"}), "bindings[0].dataType is \"binary\"; allowed: nothing"),
         (json!({"connection": "Nowhere"}), "function OnChange: connection Nowhere: there is no app setting"),

@@ -1,0 +1,146 @@
+//! An index of a container by one property, so that a page of a sorted query reads only the items that are on it.
+//!
+//! An index is made when a query needs it, and then kept with every write.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use serde_json::Value;
+
+use super::entry::Entry;
+use crate::partition_key::{EffectiveKey, KeyRange};
+
+/// The items of a container in the order of one property, for each partition key by itself or for the whole container.
+#[derive(Debug)]
+pub(crate) struct SortIndex {
+    path: Vec<String>,
+    is_by_key: bool,
+    rows: BTreeSet<Row>,
+    /// The number of items whose value has no bytes that are ordered like it. As long as there are any, the index is not used.
+    unordered: usize,
+}
+
+/// The order of a scan.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SortOrder<'o> {
+    pub path: &'o [String],
+    /// Whether the scan is of one partition key.
+    pub is_by_key: bool,
+    /// The value to start at, which can be undefined.
+    pub from: Option<Option<&'o Value>>,
+    pub is_descending: bool,
+}
+
+/// An item: its key, its value in bytes that are ordered like values, and its number.
+type Row = (EffectiveKey, Box<[u8]>, u64);
+
+impl SortIndex {
+    pub(super) fn new(path: &[String], is_by_key: bool) -> Self {
+        Self { path: path.to_vec(), is_by_key, rows: BTreeSet::new(), unordered: 0 }
+    }
+
+    pub(super) fn is_for(&self, path: &[String], is_by_key: bool) -> bool {
+        self.path == path && self.is_by_key == is_by_key
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        self.unordered == 0
+    }
+
+    pub(super) fn add(&mut self, entry: &Entry) {
+        match self.row(entry) {
+            Some(row) => drop(self.rows.insert(row)),
+            None => self.unordered += 1,
+        }
+    }
+
+    pub(super) fn remove(&mut self, entry: &Entry) {
+        match self.row(entry) {
+            Some(row) => drop(self.rows.remove(&row)),
+            None => self.unordered -= 1,
+        }
+    }
+
+    /// The numbers of the items with keys of a range, those with equal values by their numbers. With `from`, items before that value
+    /// are left out. By key, the range is one key; otherwise the caller selects the items of the range.
+    pub(super) fn numbers<'i>(
+        &'i self,
+        range: &KeyRange,
+        from: Option<Option<&Value>>,
+        is_descending: bool,
+    ) -> Option<Box<dyn Iterator<Item = u64> + 'i>> {
+        let key = if self.is_by_key { range.min.clone() } else { EffectiveKey::smallest() };
+        let end = (key.next(), Box::default(), 0);
+        let first = match from {
+            Some(value) => ordered_bytes(value)?,
+            None if is_descending => vec![u8::MAX],
+            None => Vec::new(),
+        };
+        if is_descending {
+            let bounds =
+                (Bound::Included((key.clone(), Box::default(), 0)), Bound::Included((key, first.into(), u64::MAX)));
+            return Some(Box::new(self.rows.range(bounds).rev().map(|row| row.2)));
+        }
+        let bounds = (Bound::Included((key, first.into(), 0)), Bound::Excluded(end));
+        Some(Box::new(self.rows.range(bounds).map(|row| row.2)))
+    }
+
+    fn row(&self, entry: &Entry) -> Option<Row> {
+        let item: Value = serde_json::from_slice(&entry.body).ok()?;
+        let value = self.path.iter().try_fold(&item, |value, name| value.as_object()?.get(name));
+        let key = if self.is_by_key { entry.epk.clone() } else { EffectiveKey::smallest() };
+        Some((key, ordered_bytes(value)?.into(), entry.document))
+    }
+}
+
+/// Bytes whose order is that of ORDER BY: undefined, null, false, true, numbers, texts. `None` for arrays and objects.
+fn ordered_bytes(value: Option<&Value>) -> Option<Vec<u8>> {
+    const SIGN: u64 = 1 << 63;
+    Some(match value {
+        None => vec![0],
+        Some(Value::Null) => vec![1],
+        Some(Value::Bool(false)) => vec![2],
+        Some(Value::Bool(true)) => vec![3],
+        Some(Value::Number(number)) => {
+            // Adding zero makes the negative zero a positive one.
+            let bits = (number.as_f64()? + 0.0).to_bits();
+            let ordered = if bits < SIGN { bits | SIGN } else { !bits };
+            [&[4], ordered.to_be_bytes().as_slice()].concat()
+        }
+        // The order of UTF-8 bytes is that of code points.
+        Some(Value::String(text)) => [&[5], text.as_bytes()].concat(),
+        Some(Value::Array(_) | Value::Object(_)) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn bytes_are_ordered_like_values() {
+        let values = [
+            json!(null),
+            json!(false),
+            json!(true),
+            json!(-1e300),
+            json!(-2),
+            json!(-1.5),
+            json!(0),
+            json!(1e-300),
+            json!(7),
+            json!(1e300),
+            json!(""),
+            json!("A"),
+            json!("a"),
+            json!("ab"),
+            json!("b"),
+            json!("\u{10000}"),
+        ];
+        let bytes: Vec<_> = [None].into_iter().chain(values.iter().map(Some)).map(ordered_bytes).collect();
+        assert!(bytes.windows(2).all(|pair| pair[0] < pair[1]), "{bytes:?}");
+        assert_eq!(ordered_bytes(Some(&json!(-0.0))), ordered_bytes(Some(&json!(0))));
+        assert_eq!((ordered_bytes(Some(&json!([]))), ordered_bytes(Some(&json!({})))), (None, None));
+    }
+}
