@@ -35,7 +35,7 @@ pub(crate) fn compare_same_type(a: &Value, b: &Value) -> Option<Ordering> {
 
 /// The order of ORDER BY: undefined, null, booleans, numbers, texts, arrays, objects.
 ///
-/// The service documents no order within arrays and within objects. Here it is that of [`canonical`], so that an order by
+/// The service documents no order within arrays and within objects. Here it is that of `canonical`, so that an order by
 /// such values is the same in every run.
 pub fn sort_order(a: Option<&Value>, b: Option<&Value>) -> Ordering {
     type_rank(a).cmp(&type_rank(b)).then_with(|| match (a, b) {
