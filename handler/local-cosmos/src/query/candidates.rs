@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use query_engine::{Condition, KeyFilter, PathStep, Query, Resume, Values};
+use query_engine::{ComputedProperty, Condition, KeyFilter, PathStep, Query, Resume, Values};
 use serde_json::Value;
 
 use super::request::QueryBody;
@@ -24,15 +24,20 @@ pub(super) struct Sorting {
 
 impl Sorting {
     /// The order of a query that sorts by one property.
-    pub(super) fn of(query: &Query, range: &KeyRange) -> Option<Self> {
+    pub(super) fn of(query: &Query, range: &KeyRange, computed: &[ComputedProperty]) -> Option<Self> {
         let order = query.order_by_paths();
         let [(Some(path), is_descending)] = order.as_slice() else { return None };
         let names = path.iter().map(|step| match step {
             PathStep::Property(name) => Some(name.clone()),
             PathStep::Elements => None,
         });
+        let path: Vec<String> = names.collect::<Option<_>>()?;
+        // A computed property is not in the stored documents.
+        if computed.iter().any(|property| path.first().is_some_and(|name| name == property.name())) {
+            return None;
+        }
         let is_by_key = range.max == range.min.next();
-        Some(Self { path: names.collect::<Option<_>>()?, is_by_key, is_descending: *is_descending })
+        Some(Self { path, is_by_key, is_descending: *is_descending })
     }
 
     /// Makes the index if the container has none and is large.

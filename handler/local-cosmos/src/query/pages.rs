@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use query_engine::{Document, Page, PageRequest, Query, Resume};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::candidates::{self, Sorting};
 use super::index_check;
@@ -42,7 +42,7 @@ fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -
         return Err(container.error(400, "BadRequest", &message));
     }
     let range = range(container, &container.store().read(), incoming, &query)?;
-    let sorting = Sorting::of(&query, &range);
+    let sorting = Sorting::of(&query, &range, &container.computed_properties());
     if let Some(sorting) = &sorting {
         sorting.prepare(container);
     }
@@ -172,6 +172,8 @@ fn run(container: &Container, contents: &Contents, scan: &Scan, incoming: &Incom
         .sorting
         .as_ref()
         .and_then(|sorting| sorting.scan(contents, &scan.range, &scan.query, resume.as_ref(), &scan.body));
+    let prefilter = scan.query.prefilter(&computed);
+    let reads_values = scan.query.reads_values();
     let request = PageRequest {
         max_items: asked.filter(|count| *count > 0).unwrap_or(MAX_PAGE_ITEMS).min(MAX_PAGE_ITEMS),
         max_bytes: MAX_PAGE_BYTES - ENVELOPE_BYTES,
@@ -183,7 +185,10 @@ fn run(container: &Container, contents: &Contents, scan: &Scan, incoming: &Incom
     let entries = sorted.unwrap_or_else(|| candidates::scan(container, contents, &scan.range, &scan.query, after));
     let mut documents = entries.filter_map(|entry| {
         scan.loaded_bytes.set(scan.loaded_bytes.get() + entry.body.len());
-        let value = serde_json::from_slice(&entry.body).ok()?;
+        if !std::str::from_utf8(&entry.body).is_ok_and(|text| prefilter.allows(text)) {
+            return None;
+        }
+        let value = if reads_values { serde_json::from_slice(&entry.body).ok()? } else { Value::Null };
         Some(Document { value: Arc::new(value), position: entry.document })
     });
     scan.query.run(&mut documents, &request).map_err(|error| request::refusal(container, &error))

@@ -135,3 +135,26 @@ async fn a_long_query_holds_up_no_other_request() {
     }
     assert_eq!(most, QUERIES as u64);
 }
+
+#[tokio::test]
+async fn a_sort_by_a_computed_property_has_every_item_of_a_large_container() {
+    let scene = Scene::start().await;
+    let property = json!({"name": "lower", "query": "SELECT VALUE LOWER(c.name) FROM c"});
+    let key = json!({"paths": ["/pk"], "kind": "Hash", "version": 2});
+    let definition = json!({"id": "computed", "partitionKey": key, "computedProperties": [property]}).to_string();
+    let url = scene.endpoint.url();
+    assert_eq!(rest::send(url, "POST", "/dbs/db/colls", &[], &definition).await.status, 201);
+    let docs = "/dbs/db/colls/computed/docs";
+    let key = ("x-ms-documentdb-partitionkey", r#"["p"]"#);
+    for n in 0..250 {
+        let name = if n % 2 == 0 { format!("A{n:03}") } else { format!("a{n:03}") };
+        let item = json!({"id": n.to_string(), "pk": "p", "name": name}).to_string();
+        assert_eq!(rest::send(url, "POST", docs, &[key], &item).await.status, 201);
+    }
+    let query = ("x-ms-documentdb-isquery", "true");
+    for (order, first) in [("ASC", "A000"), ("DESC", "a249")] {
+        let body = json!({"query": format!("SELECT VALUE c.name FROM c ORDER BY c.lower {order}")}).to_string();
+        let answer = rest::send(url, "POST", docs, &[key, query], &body).await.json();
+        assert_eq!((&answer["_count"], &answer["Documents"][0]), (&json!(250), &json!(first)), "{order}");
+    }
+}
