@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use query_engine::ComputedProperty;
-use serde_json::json;
 
 use crate::budget::Budget;
 use crate::incoming::Incoming;
@@ -137,6 +136,15 @@ impl ContainerData for Container {
         for property in &definition.computed_properties {
             ComputedProperty::new(&property.name, &property.query)
                 .map_err(|error| Refusal::bad_request(error.message))?;
+            // A filter on it would be taken for one on the stored key.
+            let is_of_key = |path: &String| KeyPath::new(path).segments().first() == Some(&property.name);
+            if definition.partition_key.paths.iter().any(is_of_key) {
+                let message = format!(
+                    "The computed property \"{}\" has the name of a property that the partition key is in; use another name.",
+                    property.name
+                );
+                return Err(Refusal::bad_request(message));
+            }
         }
         Ok(())
     }
@@ -165,7 +173,7 @@ impl ContainerData for Container {
             rid,
             id: definition.id.clone(),
             key: KeyDefinition::from_json(&definition.partition_key.to_json()),
-            index: Mutex::new(Arc::new(index_policy(&definition))),
+            index: Mutex::new(Arc::new(IndexPolicy::from(&definition.indexing_policy))),
             computed: Mutex::new(computed_properties(&definition)),
             store,
             budget: Mutex::default(),
@@ -174,7 +182,7 @@ impl ContainerData for Container {
 
     fn replace_definition(&self, definition: Arc<ContainerDefinition>) {
         self.store.write().set_default_ttl(definition.default_ttl);
-        *lock(&self.index) = Arc::new(index_policy(&definition));
+        *lock(&self.index) = Arc::new(IndexPolicy::from(&definition.indexing_policy));
         *lock(&self.computed) = computed_properties(&definition);
     }
 
@@ -202,10 +210,6 @@ impl ContainerData for Container {
 fn computed_properties(definition: &ContainerDefinition) -> Arc<[ComputedProperty]> {
     let properties = definition.computed_properties.iter();
     properties.filter_map(|property| ComputedProperty::new(&property.name, &property.query).ok()).collect()
-}
-
-fn index_policy(definition: &ContainerDefinition) -> IndexPolicy {
-    IndexPolicy::from_json(&json!(definition.indexing_policy))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

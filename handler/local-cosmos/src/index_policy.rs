@@ -5,142 +5,111 @@
 //! include it. Where included and excluded paths conflict, the more precise one wins. An ORDER BY of several properties needs
 //! a composite index with the same paths in the same sequence, and with all directions the same or all opposite.
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use crate::charges::PathStep;
-
-/// A step of a path of the policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    Property(String),
-    /// Any element of an array.
-    Elements,
-}
-
-impl Step {
-    fn is(&self, other: PathStep<'_>) -> bool {
-        match (self, other) {
-            (Self::Property(name), PathStep::Property(other)) => name == other,
-            (Self::Elements, PathStep::Elements) => true,
-            _ => false,
-        }
-    }
-}
+use crate::resources::{CompositePath, IndexStep, IndexingMode, IndexingPolicy, Order, index_steps};
 
 /// The part of a container's indexing policy that decides about filters and sorts.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Debug)]
 pub(crate) struct IndexPolicy {
-    indexing_mode: String,
-    included_paths: Vec<PolicyPath>,
-    excluded_paths: Vec<PolicyPath>,
-    composite_indexes: Vec<Vec<CompositePath>>,
+    is_consistent: bool,
+    included: Vec<PolicyPath>,
+    excluded: Vec<PolicyPath>,
+    /// The steps of each path, and whether it is descending.
+    composite: Vec<Vec<(Vec<IndexStep>, bool)>>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 struct PolicyPath {
-    path: String,
+    steps: Vec<IndexStep>,
+    /// Whether it ends with `/*`.
+    is_wildcard: bool,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-struct CompositePath {
-    path: String,
-    #[serde(default)]
-    order: String,
-}
-
-impl Default for IndexPolicy {
-    /// The service's policy for a container that is created without one.
-    fn default() -> Self {
+impl From<&IndexingPolicy> for IndexPolicy {
+    fn from(policy: &IndexingPolicy) -> Self {
+        let path = |path: &str| {
+            let (steps, is_wildcard) = index_steps(path);
+            PolicyPath { steps, is_wildcard }
+        };
         Self {
-            indexing_mode: "consistent".into(),
-            included_paths: vec![PolicyPath { path: "/*".into() }],
-            excluded_paths: vec![PolicyPath { path: "/\"_etag\"/?".into() }],
-            composite_indexes: Vec::new(),
+            is_consistent: policy.indexing_mode == IndexingMode::Consistent,
+            included: policy.included_paths.iter().map(|included| path(&included.path)).collect(),
+            excluded: policy.excluded_paths.iter().map(|excluded| path(&excluded.path)).collect(),
+            composite: policy
+                .composite_indexes
+                .iter()
+                .map(|index| {
+                    let part = |path: &CompositePath| (index_steps(&path.path).0, path.order == Order::Descending);
+                    index.iter().map(part).collect()
+                })
+                .collect(),
         }
     }
 }
 
 impl IndexPolicy {
-    /// Reads the `indexingPolicy` of a definition, which was checked before.
-    pub(crate) fn from_json(policy: &Value) -> Self {
-        serde_json::from_value(policy.clone()).unwrap_or_default()
-    }
-
     /// Whether a path has an index. That of an array is also one for its elements, as in `ARRAY_CONTAINS`.
     pub(crate) fn is_indexed(&self, path: &[PathStep<'_>]) -> bool {
-        if !self.indexing_mode.eq_ignore_ascii_case("consistent") {
+        if !self.is_consistent {
             return false;
         }
         // A query that the SDK rewrites to resume a sort also filters on `_rid`.
         if let [PathStep::Property("id" | "_ts" | "_rid")] = path {
             return true;
         }
-        let best = |paths: &[PolicyPath]| paths.iter().filter_map(|policy| precision(&policy.path, path)).max();
-        let included = best(&self.included_paths);
-        included.is_some() && included > best(&self.excluded_paths) || self.has_indexed_elements(path)
+        let best = |paths: &[PolicyPath]| paths.iter().filter_map(|policy| policy.precision(path)).max();
+        let included = best(&self.included);
+        included.is_some() && included > best(&self.excluded) || self.has_indexed_elements(path)
     }
 
     /// Whether the elements of an array are included, where a query names the array alone.
     fn has_indexed_elements(&self, path: &[PathStep<'_>]) -> bool {
         let elements = [path, &[PathStep::Elements]].concat();
-        self.included_paths.iter().any(|policy| {
-            let (steps, _) = parse(&policy.path);
-            steps.len() >= elements.len() && steps.iter().zip(&elements).all(|(step, other)| step.is(*other))
-        })
+        self.included
+            .iter()
+            .any(|policy| policy.steps.get(..elements.len()).is_some_and(|steps| is_same(steps, &elements)))
     }
 
     /// Whether there is a composite index for these paths, each with whether it is descending.
     pub(crate) fn has_composite_index(&self, order: &[(Vec<PathStep<'_>>, bool)]) -> bool {
-        self.composite_indexes.iter().any(|index| {
-            let is_descending = |path: &CompositePath| path.order.eq_ignore_ascii_case("descending");
+        self.composite.iter().any(|index| {
             let has_paths = index.len() == order.len()
-                && index.iter().zip(order).all(|(index, (path, _))| is_same(&parse(&index.path).0, path));
-            let same =
-                index.iter().zip(order).filter(|(index, (_, descending))| is_descending(index) == *descending).count();
+                && index.iter().zip(order).all(|((steps, _), (path, _))| is_same(steps, path));
+            let same = index.iter().zip(order).filter(|((_, one), (_, other))| one == other).count();
             has_paths && (same == 0 || same == order.len())
         })
     }
 }
 
-fn is_same(policy: &[Step], path: &[PathStep<'_>]) -> bool {
-    policy.len() == path.len() && policy.iter().zip(path).all(|(step, other)| step.is(*other))
-}
-
-/// How precisely a path of a policy covers a path; `None` if it does not.
-fn precision(policy: &str, path: &[PathStep<'_>]) -> Option<(usize, bool)> {
-    let (prefix, is_wildcard) = parse(policy);
-    let covered = if is_wildcard { path.get(..prefix.len())? } else { path };
-    is_same(&prefix, covered).then_some((prefix.len(), !is_wildcard))
-}
-
-/// The steps of a policy's path, and whether it ends with `/*`.
-fn parse(policy: &str) -> (Vec<Step>, bool) {
-    let mut steps = Vec::new();
-    let mut rest = policy.trim_start_matches('/');
-    while !rest.is_empty() {
-        let quoted = rest.strip_prefix('"').and_then(|rest| rest.split_once('"'));
-        let (name, after) = quoted.unwrap_or_else(|| rest.split_once('/').unwrap_or((rest, "")));
-        match name {
-            "*" if quoted.is_none() => return (steps, true),
-            "?" if quoted.is_none() => return (steps, false),
-            "[]" if quoted.is_none() => steps.push(Step::Elements),
-            name => steps.push(Step::Property(name.to_owned())),
-        }
-        rest = after.trim_start_matches('/');
+impl PolicyPath {
+    /// How precisely the path covers another one; `None` if it does not.
+    fn precision(&self, path: &[PathStep<'_>]) -> Option<(usize, bool)> {
+        let covered = if self.is_wildcard { path.get(..self.steps.len())? } else { path };
+        is_same(&self.steps, covered).then_some((self.steps.len(), !self.is_wildcard))
     }
-    (steps, false)
+}
+
+fn is_same(policy: &[IndexStep], path: &[PathStep<'_>]) -> bool {
+    let is_step = |(step, other): (&IndexStep, &PathStep<'_>)| match (step, other) {
+        (IndexStep::Property(name), PathStep::Property(other)) => name == other,
+        (IndexStep::Elements, PathStep::Elements) => true,
+        _ => false,
+    };
+    policy.len() == path.len() && policy.iter().zip(path).all(is_step)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn policy(json: &Value) -> IndexPolicy {
+        IndexPolicy::from(&IndexingPolicy::parse(Some(json)).expect("a policy"))
+    }
 
     fn paths(included: &[&str], excluded: &[&str]) -> IndexPolicy {
         let paths = |paths: &[&str]| paths.iter().map(|path| json!({"path": path})).collect::<Vec<_>>();
-        IndexPolicy::from_json(&json!({"includedPaths": paths(included), "excludedPaths": paths(excluded)}))
+        policy(&json!({"includedPaths": paths(included), "excludedPaths": paths(excluded)}))
     }
 
     /// A path such as `a.b.[]`.
@@ -160,7 +129,7 @@ mod tests {
 
     #[test]
     fn without_a_policy_everything_but_the_etag_is_indexed() {
-        assert_indexed(&IndexPolicy::from_json(&json!({})), &["a", "a.b", "_ts", "id"], &["_etag"]);
+        assert_indexed(&policy(&json!({})), &["a", "a.b", "_ts", "id"], &["_etag"]);
     }
 
     #[test]
@@ -177,14 +146,20 @@ mod tests {
     }
 
     #[test]
+    fn a_quoted_name_may_have_a_slash_and_a_quote() {
+        let policy = paths(&[r#"/"a/b"/?"#, r#"/"a\"b"/?"#], &["/*"]);
+        assert_indexed(&policy, &["a/b", "a\"b"], &["a", "b"]);
+    }
+
+    #[test]
     fn with_indexing_switched_off_nothing_is_indexed() {
-        assert_indexed(&IndexPolicy::from_json(&json!({"indexingMode": "none"})), &[], &["a", "id"]);
+        assert_indexed(&policy(&json!({"indexingMode": "none"})), &[], &["a", "id"]);
     }
 
     #[test]
     fn a_composite_index_serves_its_sequence_in_both_directions() {
         let index = json!([[{"path": "/a", "order": "ascending"}, {"path": "/b/c", "order": "descending"}]]);
-        let policy = IndexPolicy::from_json(&json!({"compositeIndexes": index}));
+        let policy = policy(&json!({"compositeIndexes": index, "includedPaths": [{"path": "/*"}]}));
         let has = |order: &[(&'static str, bool)]| {
             let order: Vec<_> = order.iter().map(|(text, descending)| (path(text), *descending)).collect();
             policy.has_composite_index(&order)

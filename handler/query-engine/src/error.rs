@@ -15,7 +15,7 @@ pub enum ErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct QueryError {
-    /// Who is at fault.
+    /// Which answer the client gets: 400 or 501.
     pub kind: ErrorKind,
     /// The service's code, such as `SC1001`; `None` where the service has none.
     pub code: Option<&'static str>,

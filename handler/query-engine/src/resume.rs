@@ -1,5 +1,7 @@
 //! Where a query continues after a page.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -66,26 +68,9 @@ pub struct ResumeFilter {
 /// A `_rid` is base64 (with `-` for `/`) of 16 bytes; the last eight are the number, the lowest byte first.
 #[must_use]
 pub fn document_number(rid: &str) -> Option<u64> {
-    let mut bits: u128 = 0;
-    let digits = rid.trim_end_matches('=');
-    if digits.len() != 22 {
-        return None;
-    }
-    for (index, digit) in digits.bytes().enumerate() {
-        let digit = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' | b'-' | b'_' => 63,
-            _ => return None,
-        };
-        // The last digit has two bits of the 128.
-        bits = if index == 21 { bits << 2 | u128::from(digit >> 4) } else { bits << 6 | u128::from(digit) };
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "the last eight bytes are wanted")]
-    let number = (bits as u64).swap_bytes();
-    Some(number)
+    let bytes = STANDARD.decode(rid.replace(['-', '_'], "/")).ok()?;
+    let number = bytes.get(8..16).filter(|_| bytes.len() == 16)?;
+    Some(u64::from_le_bytes(number.try_into().ok()?))
 }
 
 #[cfg(test)]

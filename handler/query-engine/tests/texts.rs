@@ -159,7 +159,7 @@ proptest! {
         ]);
         let text = format!("SELECT VALUE [{expression}] FROM c WHERE IS_DEFINED(c.n) OR ({expression}) OFFSET 0 LIMIT 9");
         let query = Query::parse(&text, &parameters);
-        // A scalar that is no index of an array is the only thing that is refused.
+        // Of what is generated here, only an index that no array can have is refused.
         let Ok(query) = query else { return Err(TestCaseError::reject("refused")) };
         let written = query.plan().expect("a plan").rewritten_query;
         let again = Query::parse(&written, &parameters).unwrap_or_else(|error| panic!("{written}: {error}"));

@@ -377,4 +377,49 @@ mod tests {
         assert_eq!(range("", "05").intersection(&range("05", "FF")), None);
         assert!(range("10", "05").is_empty());
     }
+
+    /// The SDK computes keys too, to find the partition of a request.
+    #[test]
+    fn the_keys_are_those_of_the_sdk() {
+        use azure_data_cosmos_driver::models::{FeedRange, PartitionKey, PartitionKeyDefinition, PartitionKeyValue};
+        let values = [
+            KeyValue::Undefined,
+            KeyValue::Null,
+            KeyValue::Bool(false),
+            KeyValue::Bool(true),
+            KeyValue::Number(0.0),
+            KeyValue::Number(-1.5),
+            KeyValue::Number(1e300),
+            KeyValue::Number(9_007_199_254_740_993.0),
+            KeyValue::Text(String::new()),
+            KeyValue::Text("a".into()),
+            KeyValue::Text("Z\u{fc}rich \u{1F600}".into()),
+            KeyValue::Text("x".repeat(150)),
+            KeyValue::Text("\u{0}y".repeat(700)),
+        ];
+        let of_sdk = |value: &KeyValue| match value {
+            KeyValue::Undefined => PartitionKeyValue::UNDEFINED,
+            KeyValue::Null => PartitionKeyValue::NULL,
+            KeyValue::Bool(value) => PartitionKeyValue::from(*value),
+            KeyValue::Number(number) => PartitionKeyValue::try_from(*number).expect("a number"),
+            KeyValue::Text(text) => PartitionKeyValue::from(text.clone()),
+        };
+        let assert_same = |values: &[KeyValue], definition: &Value| {
+            let key = PartitionKey::try_from(values.iter().map(of_sdk).collect::<Vec<_>>()).expect("a key");
+            let sdk: PartitionKeyDefinition = serde_json::from_value(definition.clone()).expect("a definition");
+            let expected = FeedRange::for_partition(key, &sdk).min_inclusive().to_hex();
+            let key = EffectiveKey::of(values, &KeyDefinition::from_json(definition));
+            assert_eq!(key.to_string(), expected, "{values:?} {definition}");
+        };
+        for value in &values {
+            for version in [1, 2] {
+                let definition = json!({"paths": ["/a"], "kind": "Hash", "version": version});
+                assert_same(std::slice::from_ref(value), &definition);
+            }
+            for other in &values {
+                let definition = json!({"paths": ["/a", "/b"], "kind": "MultiHash", "version": 2});
+                assert_same(&[value.clone(), other.clone()], &definition);
+            }
+        }
+    }
 }

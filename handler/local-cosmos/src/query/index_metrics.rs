@@ -4,10 +4,9 @@
 //! `x-ms-cosmos-populateindexmetrics-V2: true` gets JSON with percent-encoding. Sources: the .NET SDK's `IndexUtilizationInfo`,
 //! `IndexMetricsInfo` and the baselines of `IndexMetricsParserBaselineTest`; the Python SDK's tests of `populate_index_metrics`.
 
-use std::fmt::Write;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::charges::PathStep;
@@ -111,17 +110,8 @@ fn is_identifier(name: &str) -> bool {
 
 /// Leaves the characters that a URL never encodes.
 fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len() * 2);
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            // Writing to a text cannot fail.
-            _ => {
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
+    const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, &ENCODED).to_string()
 }
 
 #[cfg(test)]

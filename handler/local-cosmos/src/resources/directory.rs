@@ -322,7 +322,7 @@ fn exists(kind: &str, id: &str) -> Refusal {
 /// Checks the header `if-match`.
 pub(super) fn check_match(if_match: Option<&str>, etag: &str) -> Result<(), Refusal> {
     match if_match {
-        Some(expected) if expected != "*" && expected != etag => Err(Refusal::precondition_failed(format!(
+        Some(expected) if !crate::etag::matches(expected, etag) => Err(Refusal::precondition_failed(format!(
             "One of the specified pre-condition is not met: the etag is {etag}, and if-match is {expected}."
         ))),
         _ => Ok(()),

@@ -32,6 +32,8 @@ pub(crate) use container::Container;
 pub(crate) use container_data::{ContainerData, ContainerUsage, NewContainer};
 pub(crate) use definition::ContainerDefinition;
 pub(crate) use directory::Directory;
+pub(crate) use indexing_policy::{CompositePath, IndexingMode, IndexingPolicy, Order};
+pub(crate) use policy_path::{IndexStep, index_steps};
 pub(crate) use ranges::{Range, Ranges};
 pub(crate) use refusal::Refusal;
 pub(crate) use requests::ListQuery;

@@ -24,6 +24,44 @@ pub(crate) fn check_index_path(path: &str) -> Result<(), usize> {
     }
 }
 
+/// A step of a path of an indexing policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum IndexStep {
+    Property(String),
+    /// Any element of an array.
+    Elements,
+}
+
+/// The steps of a path that was checked, and whether it ends with `/*`.
+pub(crate) fn index_steps(path: &str) -> (Vec<IndexStep>, bool) {
+    let mut steps = Vec::new();
+    let mut rest = path;
+    while let Some(step) = rest.strip_prefix('/') {
+        let length = match step {
+            "*" => return (steps, true),
+            "?" => break,
+            _ if step.starts_with("[]") => 2,
+            _ => label(step).unwrap_or(step.len()),
+        };
+        let (name, after) = step.split_at(length);
+        steps.push(if name == "[]" { IndexStep::Elements } else { IndexStep::Property(unquoted(name)) });
+        rest = after;
+    }
+    (steps, false)
+}
+
+/// The name that stands in quotes or without them.
+fn unquoted(label: &str) -> String {
+    let quoted = label.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+    let Some(quoted) = quoted else { return label.to_owned() };
+    let mut name = String::with_capacity(quoted.len());
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        name.push(if character == '\\' { characters.next().unwrap_or(character) } else { character });
+    }
+    name
+}
+
 /// Reads a path of a composite index, which has names only: `/a`, `/a/"b c"`. The error is the position of the fault.
 pub(crate) fn check_composite_path(path: &str) -> Result<(), usize> {
     let mut at = 0;

@@ -198,7 +198,7 @@ impl<D: ContainerData> Request<'_, D> {
 
     /// The reply with a resource, or 304 if the client has it.
     fn found(&self, found: Representation) -> Reply {
-        let is_known = |known: &str| known == "*" || known == found.etag;
+        let is_known = |known: &str| crate::etag::matches(known, &found.etag);
         let is_known = self.incoming.header("if-none-match").is_some_and(is_known);
         let reply = Reply::new(if is_known { 304 } else { 200 });
         let reply = reply.with(header::ETAG, &found.etag).with(header::REQUEST_CHARGE, READ_RESOURCE.to_string());

@@ -62,19 +62,9 @@ const KNOWN: [&str; 48] = [
 /// Comes after the other known ones.
 const LAST: &str = "Content-Length";
 
-/// Headers that a proxy does not pass on to the handler: those of the connection, and those that it sets itself.
-const NOT_PASSED_ON: [&str; 17] = [
+/// Headers that a proxy sets itself. Like those of the connection, it does not pass them on to the handler.
+const SET_BY_PROXY: [&str; 7] = [
     "host",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
     "content-length",
     "forwarded",
     "x-forwarded-for",
@@ -82,7 +72,7 @@ const NOT_PASSED_ON: [&str; 17] = [
     "x-forwarded-proto",
     "x-forwarded-prefix",
 ];
-/// Headers of a response that belong to the connection.
+/// Headers that belong to the connection.
 const OF_CONNECTION: [&str; 10] = [
     "connection",
     "keep-alive",
@@ -139,7 +129,7 @@ pub(super) fn to_handler(
     let (mut headers, mut of_content) = (Vec::new(), Vec::new());
     for ClientHeader { name, values } in of_client(request) {
         let lower = name.to_lowercase();
-        if NOT_PASSED_ON.contains(&lower.as_str()) {
+        if OF_CONNECTION.contains(&lower.as_str()) || SET_BY_PROXY.contains(&lower.as_str()) {
             continue;
         }
         let separator = if name == "Cookie" { "; " } else { ", " };

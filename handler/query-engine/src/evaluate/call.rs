@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{Evaluated, Scope};
-use crate::clock;
-use crate::functions::shifted;
+use crate::functions::{date_time_text, shifted};
 use crate::syntax::{Base, Expr, Function};
 use crate::value::number;
 use crate::vector;
@@ -41,7 +40,9 @@ impl<'a> Scope<'a> {
                 },
                 _ => None,
             },
-            Function::CurrentDateTime | Function::Now => Some(Cow::Owned(Value::String(clock::date_time(ticks)))),
+            Function::CurrentDateTime | Function::Now => {
+                date_time_text(ticks).map(|text| Cow::Owned(Value::String(text)))
+            }
             Function::CurrentTicks => Some(Cow::Owned(Value::from(ticks))),
             Function::CurrentTimestamp => number((ticks / 10_000) as f64).map(Cow::Owned),
         }

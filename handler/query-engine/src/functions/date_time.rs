@@ -2,83 +2,77 @@
 
 use std::fmt;
 
+use chrono::{Datelike, Months, NaiveDate};
+
 /// Ticks (100 ns) in a second.
 pub(super) const TICKS_PER_SECOND: i64 = 10_000_000;
 pub(super) const TICKS_PER_DAY: i64 = 86_400 * TICKS_PER_SECOND;
+/// The days from the first of the year 1 to 1970, that day included.
+const EPOCH: i64 = 719_163;
 const YEARS: std::ops::RangeInclusive<i64> = 1..=9999;
 
 /// A date and time of the years 1 to 9999.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DateTime {
-    /// Ticks since 1970.
-    ticks: i64,
+    date: Date,
+    /// Ticks since midnight.
+    ticks_of_day: i64,
 }
 
-/// A day of the Gregorian calendar.
+/// A day of the Gregorian calendar, in the years 1 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Date {
-    pub year: i64,
-    pub month: i64,
-    pub day: i64,
-}
+pub(super) struct Date(NaiveDate);
 
 impl Date {
     /// A day that exists.
     pub(super) fn new(year: i64, month: i64, day: i64) -> Option<Self> {
-        let exists =
-            YEARS.contains(&year) && (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
-        exists.then_some(Self { year, month, day })
+        let (year, month, day) = (year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?);
+        Self::checked(NaiveDate::from_ymd_opt(year, month, day)?)
+    }
+
+    fn checked(date: NaiveDate) -> Option<Self> {
+        YEARS.contains(&i64::from(date.year())).then_some(Self(date))
     }
 
     /// The day some months later, or the last of that month if it is shorter.
     pub(super) fn add_months(self, months: i64) -> Option<Self> {
-        let months = (self.year * 12 + self.month - 1).checked_add(months)?;
-        let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
-        if !YEARS.contains(&year) {
-            return None;
-        }
-        Self::new(year, month, self.day.min(days_in_month(year, month)))
+        let count = Months::new(months.unsigned_abs().try_into().ok()?);
+        let date = if months < 0 { self.0.checked_sub_months(count) } else { self.0.checked_add_months(count) };
+        Self::checked(date?)
     }
 
-    /// Days since 1970. The year begins in March, so that the leap day is its last.
+    pub(super) fn year(self) -> i64 {
+        self.0.year().into()
+    }
+
+    pub(super) fn month(self) -> i64 {
+        self.0.month().into()
+    }
+
+    pub(super) fn day(self) -> i64 {
+        self.0.day().into()
+    }
+
+    /// Days since 1970.
     fn days(self) -> i64 {
-        let (year, month) = if self.month > 2 { (self.year, self.month - 3) } else { (self.year - 1, self.month + 9) };
-        let day_of_year = (153 * month + 2) / 5 + self.day - 1;
-        year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
+        i64::from(self.0.num_days_from_ce()) - EPOCH
     }
 
-    fn of_days(days: i64) -> Self {
-        let days = days + 719_468;
-        let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month + 2) / 5 + 1;
-        let year = era * 400 + year_of_era;
-        if month < 10 { Self { year, month: month + 3, day } } else { Self { year: year + 1, month: month - 9, day } }
-    }
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
+    fn of_days(days: i64) -> Option<Self> {
+        Self::checked(NaiveDate::from_num_days_from_ce_opt(i32::try_from(days.checked_add(EPOCH)?).ok()?)?)
     }
 }
 
 impl DateTime {
     /// A time by its ticks (100 ns) since 1970; `None` outside the years 1 to 9999.
     pub(super) fn of_ticks(ticks: i64) -> Option<Self> {
-        let first = Date { year: *YEARS.start(), month: 1, day: 1 }.days() * TICKS_PER_DAY;
-        let end = (Date { year: *YEARS.end(), month: 12, day: 31 }.days() + 1) * TICKS_PER_DAY;
-        (first..end).contains(&ticks).then_some(Self { ticks })
+        let date = Date::of_days(ticks.div_euclid(TICKS_PER_DAY))?;
+        Some(Self { date, ticks_of_day: ticks.rem_euclid(TICKS_PER_DAY) })
     }
 
     /// Ticks (100 ns) since 1970.
     pub(super) fn ticks(self) -> i64 {
-        self.ticks
+        self.date.days() * TICKS_PER_DAY + self.ticks_of_day
     }
 
     /// A time of a day by its hour, minute, second and ticks.
@@ -91,16 +85,16 @@ impl DateTime {
             return None;
         }
         let seconds = (hour * 60 + minute) * 60 + second;
-        Some(Self { ticks: date.days() * TICKS_PER_DAY + seconds * TICKS_PER_SECOND + ticks })
+        Some(Self { date, ticks_of_day: seconds * TICKS_PER_SECOND + ticks })
     }
 
     pub(super) fn date(self) -> Date {
-        Date::of_days(self.ticks.div_euclid(TICKS_PER_DAY))
+        self.date
     }
 
     /// Ticks since midnight.
     pub(super) fn ticks_of_day(self) -> i64 {
-        self.ticks.rem_euclid(TICKS_PER_DAY)
+        self.ticks_of_day
     }
 
     /// Reads `YYYY-MM-DD`, with or without a time `hh:mm:ss` after `T` or a space, with or without one to seven digits of
@@ -143,7 +137,7 @@ fn fraction_ticks(fraction: &str) -> Option<i64> {
 impl fmt::Display for DateTime {
     /// `YYYY-MM-DDThh:mm:ss.fffffffZ`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Date { year, month, day } = self.date();
+        let (year, month, day) = (self.date.year(), self.date.month(), self.date.day());
         let (seconds, ticks) = (self.ticks_of_day() / TICKS_PER_SECOND, self.ticks_of_day() % TICKS_PER_SECOND);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ticks:07}Z")

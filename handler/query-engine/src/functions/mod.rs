@@ -25,7 +25,7 @@ mod utf16;
 mod examples;
 
 pub(crate) use builtin::Builtin;
-pub(crate) use time::shifted;
+pub(crate) use time::{date_time_text, shifted};
 
 const FAMILIES: &[&[Builtin]] = &[
     arrays::FUNCTIONS,

@@ -92,6 +92,11 @@ fn add(arguments: &Arguments<'_>) -> Option<Value> {
     shift(part(arguments, 0)?, arguments::integer(arguments, 1)?, time(arguments, 2)?)
 }
 
+/// `YYYY-MM-DDThh:mm:ss.fffffffZ`, of ticks (100 ns) since 1970.
+pub(crate) fn date_time_text(ticks: u64) -> Option<String> {
+    Some(DateTime::of_ticks(ticks.try_into().ok()?)?.to_string())
+}
+
 /// The time that a number of parts is after another, in ticks (100 ns) since 1970; before it, if the sign is negative. A
 /// number or part of another type makes it undefined.
 pub(crate) fn shifted(ticks: u64, arguments: &[Option<&Value>], sign: i64) -> Option<Value> {
@@ -116,7 +121,7 @@ fn bin(arguments: &Arguments<'_>) -> Option<Value> {
     let size = arguments::optional(arguments, 2, 1, arguments::integer).filter(|size| *size > 0)?;
     let epoch = DateTime::of_ticks(0)?;
     let start = arguments::optional(arguments, 3, epoch, self::time)?;
-    if start.date().year < FIRST_BIN_YEAR {
+    if start.date().year() < FIRST_BIN_YEAR {
         return None;
     }
     let per_tick = i128::from(NANOSECONDS_PER_TICK);
@@ -132,8 +137,8 @@ fn difference(arguments: &Arguments<'_>) -> Option<Value> {
     let (start, end) = (time(arguments, 1)?, time(arguments, 2)?);
     let Some(nanoseconds) = part.nanoseconds() else {
         let (start, end) = (start.date(), end.date());
-        let years = end.year - start.year;
-        return Some(Value::from(if part == Part::Year { years } else { years * 12 + end.month - start.month }));
+        let years = end.year() - start.year();
+        return Some(Value::from(if part == Part::Year { years } else { years * 12 + end.month() - start.month() }));
     };
     let count = |time: DateTime| {
         (i128::from(time.ticks()) * i128::from(NANOSECONDS_PER_TICK)).div_euclid(i128::from(nanoseconds))
@@ -154,9 +159,9 @@ fn part_value(part: Part, time: DateTime) -> Option<Value> {
     let ticks = time.ticks_of_day();
     let nanoseconds_of_second = ticks % TICKS_PER_SECOND * NANOSECONDS_PER_TICK;
     Some(Value::from(match part {
-        Part::Year => time.date().year,
-        Part::Month => time.date().month,
-        Part::Day => time.date().day,
+        Part::Year => time.date().year(),
+        Part::Month => time.date().month(),
+        Part::Day => time.date().day(),
         Part::Hour => ticks / (3600 * TICKS_PER_SECOND),
         Part::Minute => ticks / (60 * TICKS_PER_SECOND) % 60,
         Part::Second => ticks / TICKS_PER_SECOND % 60,
