@@ -18,6 +18,7 @@ mod recreated_container;
 mod request_log;
 mod rest;
 mod scene;
+mod sorted_queries;
 mod topology;
 mod wire;
 mod wrong_values;
