@@ -141,9 +141,13 @@ async fn a_sort_by_a_computed_property_has_every_item_of_a_large_container() {
     let scene = Scene::start().await;
     let property = json!({"name": "lower", "query": "SELECT VALUE LOWER(c.name) FROM c"});
     let key = json!({"paths": ["/pk"], "kind": "Hash", "version": 2});
-    let definition = json!({"id": "computed", "partitionKey": key, "computedProperties": [property]}).to_string();
+    let definition = json!({"id": "computed", "partitionKey": &key, "computedProperties": [property]}).to_string();
     let url = scene.endpoint.url();
     assert_eq!(rest::send(url, "POST", "/dbs/db/colls", &[], &definition).await.status, 201);
+    let of_key = json!({"name": "pk", "query": "SELECT VALUE LOWER(c.name) FROM c"});
+    let refused = json!({"id": "refused", "partitionKey": key, "computedProperties": [of_key]}).to_string();
+    let answer = rest::send(url, "POST", "/dbs/db/colls", &[], &refused).await;
+    assert!(answer.status == 400 && answer.text.contains("the partition key is in"), "{}", answer.text);
     let docs = "/dbs/db/colls/computed/docs";
     let key = ("x-ms-documentdb-partitionkey", r#"["p"]"#);
     for n in 0..250 {
