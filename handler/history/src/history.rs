@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use changefeed_cosmos::{Error, FEED_LSN, Key, LazyContainer, Meter, display_key_paths};
 use serde_json::Value;
 
+use crate::actor::ActorFields;
 use crate::containers::Containers;
 use crate::retention_record::Horizon;
 use crate::service_clock::ServiceClock;
@@ -17,19 +18,21 @@ pub struct History {
     pub(crate) changes: LazyContainer,
     pub(crate) horizon: Horizon,
     clock: ServiceClock,
+    actor_fields: ActorFields,
     /// Whether a stored document was read that has a property `_lsn` of its own.
     own_lsn_seen: Arc<AtomicBool>,
 }
 
 impl History {
-    /// The history in these containers.
-    pub fn new(containers: &Containers) -> Self {
+    /// The history in these containers. `actor_fields` are those of new versions.
+    pub fn new(containers: &Containers, actor_fields: ActorFields) -> Self {
         Self {
             monitored: containers.monitored.clone(),
             changes: containers.changes.clone(),
             horizon: Horizon::new(containers.jobs.clone()),
             own_lsn_seen: Arc::default(),
             clock: ServiceClock::new(containers.jobs.clone()),
+            actor_fields,
         }
     }
 
@@ -41,6 +44,7 @@ impl History {
             horizon: self.horizon.metered(meter),
             own_lsn_seen: Arc::clone(&self.own_lsn_seen),
             clock: self.clock.clone(),
+            actor_fields: self.actor_fields.clone(),
         }
     }
 
@@ -57,6 +61,11 @@ impl History {
     /// The clock by which versions are ordered.
     pub fn clock(&self) -> &ServiceClock {
         &self.clock
+    }
+
+    /// The fields of documents that name the actor of a version.
+    pub fn actor_fields(&self) -> &ActorFields {
+        &self.actor_fields
     }
 
     /// Notes whether a stored document has a property `_lsn` of its own. The Functions host delivers such a document like any other.

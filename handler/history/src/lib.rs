@@ -4,12 +4,14 @@
 //! [`Containers`] names the containers. [`Capture`] stores versions and [`History`] reads them. [`DeadLetters`] lists the documents
 //! that could not be stored, and [`Retention`] deletes versions that have expired.
 
+mod actor;
 mod capture;
 mod container_status;
 mod containers;
 mod dead_letter;
 mod dead_letters;
 mod difference;
+mod field_list;
 mod filter;
 mod history;
 mod indexed_field;
@@ -26,12 +28,14 @@ mod time_expression;
 mod version;
 mod version_id;
 
+pub use actor::ActorFields;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use container_status::{ContainerState, ContainerStatus};
 pub use containers::{ContainerNames, Containers, Role};
 pub use dead_letter::DeadLetter;
 pub use dead_letters::{DeadLetterPage, DeadLetters, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
+pub use field_list::parse_field_list;
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
 pub use indexed_field::IndexedField;
