@@ -5,6 +5,7 @@
 //! that could not be stored, and [`Retention`] deletes versions that have expired.
 
 mod capture;
+mod changed_paths;
 mod container_status;
 mod containers;
 mod dead_letter;
@@ -20,13 +21,16 @@ mod read;
 mod record;
 mod retention;
 mod retention_record;
+mod same_value;
 mod service_clock;
 mod store_version;
 mod time_expression;
+mod untracked_fields;
 mod version;
 mod version_id;
 
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
+pub use changed_paths::{PathChange, changed_paths, path_changes};
 pub use container_status::{ContainerState, ContainerStatus};
 pub use containers::{ContainerNames, Containers, Role};
 pub use dead_letter::DeadLetter;
@@ -44,7 +48,9 @@ pub use read::{
 pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
 };
+pub use same_value::{same_optional_value, same_value};
 pub use service_clock::{ServiceClock, ServiceTime};
 pub use time_expression::TimeExpression;
+pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;
