@@ -15,6 +15,7 @@ mod filter;
 mod history;
 mod indexed_field;
 mod limits;
+mod merge;
 mod observed;
 mod provision;
 mod read;
@@ -39,6 +40,7 @@ pub use difference::{FieldChange, changes};
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
 pub use indexed_field::IndexedField;
+pub use merge::{Base, DocumentWindow, LaterChanges, Undo, UndoAction, UndoOptions, WindowVersion};
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{
