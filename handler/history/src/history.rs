@@ -10,6 +10,7 @@ use crate::actor::ActorFields;
 use crate::containers::Containers;
 use crate::retention_record::Horizon;
 use crate::service_clock::ServiceClock;
+use crate::untracked_fields::UntrackedFields;
 
 /// The versions of a monitored container's documents, and the documents themselves. Clones share the containers.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct History {
     pub(crate) horizon: Horizon,
     clock: ServiceClock,
     actor_fields: ActorFields,
+    /// The fields of the stamp that restores set.
+    stamp_fields: Arc<[String]>,
     /// Whether a stored document was read that has a property `_lsn` of its own.
     own_lsn_seen: Arc<AtomicBool>,
 }
@@ -30,10 +33,16 @@ impl History {
             monitored: containers.monitored.clone(),
             changes: containers.changes.clone(),
             horizon: Horizon::new(containers.jobs.clone()),
+            stamp_fields: Arc::default(),
             own_lsn_seen: Arc::default(),
             clock: ServiceClock::new(containers.jobs.clone()),
             actor_fields,
         }
+    }
+
+    /// The same history, of documents in which restores set these fields.
+    pub fn with_stamp_fields(self, fields: impl IntoIterator<Item = String>) -> Self {
+        Self { stamp_fields: fields.into_iter().collect(), ..self }
     }
 
     /// The same history. Its requests are counted by this meter.
@@ -42,6 +51,7 @@ impl History {
             monitored: self.monitored.metered(meter),
             changes: self.changes.metered(meter),
             horizon: self.horizon.metered(meter),
+            stamp_fields: Arc::clone(&self.stamp_fields),
             own_lsn_seen: Arc::clone(&self.own_lsn_seen),
             clock: self.clock.clone(),
             actor_fields: self.actor_fields.clone(),
@@ -66,6 +76,15 @@ impl History {
     /// The fields of documents that name the actor of a version.
     pub fn actor_fields(&self) -> &ActorFields {
         &self.actor_fields
+    }
+
+    /// The fields that are never among the changed paths of a document of the monitored container.
+    ///
+    /// # Errors
+    /// When the definition of the container cannot be read.
+    pub async fn untracked_fields(&self) -> Result<UntrackedFields, Error> {
+        let monitored = self.monitored.open().await?;
+        Ok(UntrackedFields::new(self.stamp_fields.iter().cloned(), monitored.key_paths()))
     }
 
     /// Notes whether a stored document has a property `_lsn` of its own. The Functions host delivers such a document like any other.

@@ -6,6 +6,7 @@
 
 mod actor;
 mod capture;
+mod changed_paths;
 mod container_status;
 mod containers;
 mod dead_letter;
@@ -16,20 +17,24 @@ mod filter;
 mod history;
 mod indexed_field;
 mod limits;
+mod merge;
 mod observed;
 mod provision;
 mod read;
 mod record;
 mod retention;
 mod retention_record;
+mod same_value;
 mod service_clock;
 mod store_version;
 mod time_expression;
+mod untracked_fields;
 mod version;
 mod version_id;
 
 pub use actor::ActorFields;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
+pub use changed_paths::{PathChange, changed_paths, path_changes};
 pub use container_status::{ContainerState, ContainerStatus};
 pub use containers::{ContainerNames, Containers, Role};
 pub use dead_letter::DeadLetter;
@@ -39,6 +44,7 @@ pub use field_list::parse_field_list;
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
 pub use indexed_field::IndexedField;
+pub use merge::{Base, DocumentWindow, LaterChanges, Undo, UndoAction, UndoOptions, WindowVersion};
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{
@@ -48,7 +54,9 @@ pub use read::{
 pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
 };
+pub use same_value::{same_optional_value, same_value};
 pub use service_clock::{ServiceClock, ServiceTime};
 pub use time_expression::TimeExpression;
+pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;

@@ -104,6 +104,18 @@ impl Version {
         (self.source_ts, self.lsn.unwrap_or_default(), self.exact && !self.inferred)
     }
 
+    /// The document as it was just before `next`, the version that follows this one. `None` if it did not exist then: this version is a
+    /// removal or had expired by then, or `next` created the document.
+    pub fn document_before<'v>(&'v self, next: &Self) -> Option<&'v Value> {
+        let existed = match next.operation {
+            Operation::Create => false,
+            // Only an existing document can be replaced or removed, even in the second in which it expires.
+            Operation::Replace | Operation::Delete | Operation::Expire => true,
+            Operation::Write => self.exists_at(next.source_ts),
+        };
+        self.document.as_ref().filter(|_| existed && !self.operation.is_removal())
+    }
+
     /// Whether the document still exists in this version at a second since 1970: it is not removed and has not expired by then.
     pub(crate) fn exists_at(&self, second: i64) -> bool {
         !self.operation.is_removal() && self.expires_at.is_none_or(|expires| expires > second)
@@ -124,6 +136,48 @@ mod tests {
         assert_eq!(pk("[null]"), Some(json!(null)));
         assert_eq!(pk("[{}]"), None);
         assert_eq!(pk(r#"["a",1]"#), Some(json!(r#"["a",1]"#)));
+    }
+
+    #[test]
+    fn a_document_did_not_exist_before_a_version_that_created_it_or_followed_its_removal_or_expiry() {
+        let version = |operation: Operation, source_ts: i64, expires_at: Option<i64>| Version {
+            id: VersionId::from("v"),
+            pk: None,
+            source_id: "1".into(),
+            partition_key: Key::text("a"),
+            operation,
+            source_ts,
+            lsn: None,
+            etag: None,
+            expires_at,
+            captured_at: String::new(),
+            captured_by: String::new(),
+            exact: true,
+            inferred: false,
+            schema: SCHEMA,
+            document: (!operation.is_removal()).then(|| json!({"n": 1})),
+            previous: None,
+        };
+        use Operation::{Create, Delete, Expire, Replace, Write};
+        for (operation, expires_at, next, existed) in [
+            (Write, None, Write, true),
+            (Write, Some(20), Write, true),
+            (Write, Some(10), Write, false),
+            (Write, Some(10), Replace, true),
+            (Create, Some(10), Expire, true),
+            (Replace, None, Delete, true),
+            (Write, None, Create, false),
+            (Delete, None, Write, false),
+            (Expire, None, Create, false),
+        ] {
+            let (earlier, next) = (version(operation, 5, expires_at), version(next, 10, None));
+            assert_eq!(
+                earlier.document_before(&next).is_some(),
+                existed,
+                "{operation:?} {expires_at:?} {:?}",
+                next.operation
+            );
+        }
     }
 
     proptest! {

@@ -71,7 +71,8 @@ impl Changefeed {
     /// Creates all capabilities for these containers. Nothing is sent until it is needed.
     pub fn new(account: &Account, names: ContainerNames, options: ChangefeedOptions) -> Self {
         let containers = Containers::new(account, names, options.indexed_fields);
-        let history = History::new(&containers, options.actor_fields);
+        let stamp_fields = [&options.restored_at_field, &options.restore_id_field].into_iter().flatten().cloned();
+        let history = History::new(&containers, options.actor_fields).with_stamp_fields(stamp_fields);
         let jobs = Jobs::new(containers.of(Role::Jobs).clone(), options.jobs, options.locations.host.clone());
         let (concurrency, timeout) = (options.concurrency, options.batch_timeout);
         let capture_options = CaptureOptions { concurrency, batch_timeout: timeout };
