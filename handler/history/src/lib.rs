@@ -25,6 +25,7 @@ mod store_version;
 mod time_expression;
 mod version;
 mod version_id;
+mod window;
 
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use container_status::{ContainerState, ContainerStatus};
@@ -48,3 +49,4 @@ pub use service_clock::{ServiceClock, ServiceTime};
 pub use time_expression::TimeExpression;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;
+pub use window::Window;
