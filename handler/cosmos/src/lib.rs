@@ -15,6 +15,7 @@ mod document_name;
 mod error;
 mod feed_token;
 mod field_path;
+mod field_pattern;
 mod idempotency_key;
 mod item_address;
 mod key;
@@ -48,6 +49,7 @@ pub use document_name::{DocumentName, key_components, read_id_and_key, select_id
 pub use error::{Error, ErrorKind};
 pub use feed_token::{feed_parts, feed_token, session_lsn};
 pub use field_path::FieldPath;
+pub use field_pattern::FieldPattern;
 pub use idempotency_key::{IdempotencyKey, REMEMBERED_SECONDS};
 pub use item_address::printable;
 pub use key::{Key, KeyComponent, KeyNumber};

@@ -31,6 +31,7 @@ mod time_expression;
 mod untracked_fields;
 mod version;
 mod version_id;
+mod window;
 
 pub use actor::ActorFields;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
@@ -60,3 +61,4 @@ pub use time_expression::TimeExpression;
 pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;
+pub use window::Window;
