@@ -201,10 +201,10 @@ impl DocumentWriter<'_> {
             Some(Action::Conflict | Action::Failed) => {
                 format!("{}; this restore could not change that document: see its message", refusal.reason)
             }
-            Some(Action::Create | Action::Replace) => {
+            Some(Action::Create | Action::Replace | Action::Merge) => {
                 format!("{}, from this restore; restore only one of them", refusal.reason)
             }
-            Some(Action::Delete | Action::Unchanged | Action::Unknown) | None => refusal.message(),
+            Some(Action::Delete | Action::Unchanged | Action::Kept | Action::Unknown) | None => refusal.message(),
         };
         conclude(items, refused.index, message);
         Ok(())

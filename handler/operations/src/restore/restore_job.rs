@@ -43,7 +43,7 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
         None => {
             worker.check_claim()?;
             worker.horizon = restores.history.horizon().await?;
-            if has_past(&worker) {
+            if has_past(&worker) || first_phase(&worker) == Phase::Window {
                 run.settle().await?;
             }
             let cursor = begin(&worker, first_phase(&worker)).await?;
@@ -82,6 +82,7 @@ fn first_phase(worker: &RestoreWorker<'_>) -> Phase {
         Subject::Backup(..) => Phase::Check,
         Subject::History(request) => match request.selection {
             Selection::Documents(_) => Phase::Documents,
+            Selection::Window(_) => Phase::Window,
             _ => Phase::Live,
         },
     }
@@ -106,7 +107,10 @@ fn has_past(worker: &RestoreWorker<'_>) -> bool {
     if worker.planned.is_some() {
         return false;
     }
-    !matches!(&request.selection, Selection::Documents(_) | Selection::Filter { on: FilterOn::Live, .. })
+    !matches!(
+        &request.selection,
+        Selection::Documents(_) | Selection::Window(_) | Selection::Filter { on: FilterOn::Live, .. }
+    )
 }
 
 /// The start of a phase: its parts. Sets the total of the job, where it is known.
@@ -150,7 +154,7 @@ async fn begin_history(worker: &RestoreWorker<'_>, request: &RestoreRequest, pha
             return Ok(Parts::one());
         }
         Selection::Partition(_) => return Ok(Parts::one()),
-        Selection::Filter { .. } | Selection::All => {}
+        Selection::Filter { .. } | Selection::Window(_) | Selection::All => {}
     }
     let container = if phase == Phase::Live { history.monitored() } else { history.changes() };
     let container = container.open().await?;

@@ -18,12 +18,14 @@ use super::plan_backup::BackupPlanner;
 use super::plan_document::DocumentPlanner;
 use super::plan_missing::{MissingPlanner, PlannedNames};
 use super::plan_scan::ScanPlanner;
+use super::plan_window::{WindowPages, WindowPlanner};
 use super::planned_item::{Counts, PlannedItem};
 use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items};
 use super::restore_record::{PLANNED_ITEMS_TTL, RestoreRecord};
 use super::restore_request::{RestoreRequest, Selection, Target};
 use super::restores::Restores;
 use super::undo::may_be_written;
+use super::window_selection::WindowUndo;
 use super::write::DocumentWriter;
 use crate::scan::{DocumentScan, RecentStates};
 
@@ -42,6 +44,8 @@ pub(super) enum Phase {
     Live,
     /// The documents in the history, by their versions.
     Past,
+    /// The documents that changed in a time window, by their versions.
+    Window,
     /// The pages of the restore that is undone.
     Undo,
     /// The files of a backup, which are read once before anything is written: a damaged backup is not restored.
@@ -60,6 +64,7 @@ impl Phase {
             Self::Documents => "documents",
             Self::Live => "live",
             Self::Past => "past",
+            Self::Window => "window",
             Self::Undo => "undo",
             Self::Check => "check",
             Self::Backup => "backup",
@@ -96,6 +101,7 @@ pub(super) struct RestoreWorker<'a> {
     /// The counts of the stored plan that it executes.
     pub planned: Option<Counts>,
     force: bool,
+    window: Option<WindowUndo>,
     page_items: usize,
     /// Parts that are read concurrently.
     pub parallel: usize,
@@ -134,6 +140,10 @@ impl<'a> RestoreWorker<'a> {
             Subject::Backup(_, files) => parallel.min(files.concurrent_files()),
             Subject::History(_) | Subject::Undo(_) => parallel,
         };
+        let window = match &subject {
+            Subject::History(request) => restores.window_undo(request).await?,
+            Subject::Backup(..) | Subject::Undo(_) => None,
+        };
         Ok(Self {
             run,
             restores,
@@ -144,6 +154,7 @@ impl<'a> RestoreWorker<'a> {
             dry_run: flag("dryRun"),
             planned,
             force: flag("force"),
+            window,
             page_items,
             parallel,
             states: RecentStates::default(),
@@ -324,9 +335,22 @@ impl<'a> RestoreWorker<'a> {
         let (filters, key): (&[_], _) = match &request.selection {
             Selection::Filter { filters, .. } => (filters, None),
             Selection::Partition(key) => (&[], Some(key)),
-            Selection::Documents(_) | Selection::All => (&[], None),
+            Selection::Documents(_) | Selection::Window(_) | Selection::All => (&[], None),
         };
         let last_change = request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change);
+        if let Some(window) = &self.window {
+            window.check_horizon(self.horizon)?;
+            let pages = WindowPages {
+                planner: WindowPlanner { restores: self.restores, window },
+                recorded_until: self.run.begun_second().unwrap_or(i64::MAX),
+                page_items: self.page_items,
+                concurrency: self.concurrency(),
+                states: &self.states,
+            };
+            let found = pages.page(range, continuation).await?;
+            self.check_horizon(last_change).await?;
+            return Ok(found);
+        }
         let scan = DocumentScan {
             history: &self.restores.history,
             filters,
@@ -397,6 +421,7 @@ impl<'a> RestoreWorker<'a> {
             container: &self.written,
             is_monitored: self.is_monitored,
             force: self.force,
+            window: self.window.as_ref(),
             restore_id: &self.job_id,
             second: self.run.second(),
             deadline,

@@ -103,6 +103,7 @@ impl Restores {
             key: request.key.clone(),
             items: sorted(items),
             force: request.force,
+            window: None,
             into: record.into,
             reason: request.reason.clone(),
             requested_by: request.requested_by.clone(),
