@@ -4,6 +4,7 @@
 //! [`Containers`] names the containers. [`Capture`] stores versions and [`History`] reads them. [`DeadLetters`] lists the documents
 //! that could not be stored, and [`Retention`] deletes versions that have expired.
 
+mod actor;
 mod capture;
 mod changed_paths;
 mod container_status;
@@ -11,6 +12,7 @@ mod containers;
 mod dead_letter;
 mod dead_letters;
 mod difference;
+mod field_list;
 mod field_selection;
 mod filter;
 mod history;
@@ -30,7 +32,9 @@ mod time_expression;
 mod untracked_fields;
 mod version;
 mod version_id;
+mod window;
 
+pub use actor::ActorFields;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use changed_paths::{PathChange, changed_paths, path_changes};
 pub use container_status::{ContainerState, ContainerStatus};
@@ -38,6 +42,7 @@ pub use containers::{ContainerNames, Containers, Role};
 pub use dead_letter::DeadLetter;
 pub use dead_letters::{DeadLetterPage, DeadLetters, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
+pub use field_list::parse_field_list;
 pub use field_selection::FieldSelection;
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
@@ -58,3 +63,4 @@ pub use time_expression::TimeExpression;
 pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;
+pub use window::Window;

@@ -56,6 +56,9 @@ pub struct Version {
     /// The source's `_etag`, quotes included; absent for removals.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub etag: Option<String>,
+    /// Who wrote the document, as it claims itself; absent for removals, and where the document names no one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub actor: Option<String>,
     /// When the document expires by its time to live, its own or the container's, in seconds since 1970; `None` if it does not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<i64>,
@@ -187,7 +190,7 @@ mod tests {
             let key: Key = serde_json::from_value(pk).expect("key");
             let version = Version {
                 id: VersionId::of_write(ts, "\"e\""), pk: pk_of(&key), source_id: id, partition_key: key, operation: Operation::Write,
-                source_ts: ts, lsn, etag: Some("\"e\"".into()), expires_at: expires, captured_at: "t".into(),
+                source_ts: ts, lsn, etag: Some("\"e\"".into()), actor: exact.then(|| text.clone()), expires_at: expires, captured_at: "t".into(),
                 captured_by: "i".into(), exact, inferred: !exact, schema: SCHEMA, document: Some(json!({"text": text})), previous: None,
             };
             let json = serde_json::to_string(&version).expect("json");
