@@ -39,6 +39,21 @@ impl UntrackedFields {
         matches!(names, [name] if name.as_ref() == ID) || self.key_paths.iter().any(|path| is_same(path.segments()))
     }
 
+    /// The id and the components of the partition key.
+    pub(crate) fn identity(&self) -> Vec<FieldPath> {
+        let key = self
+            .key_paths
+            .iter()
+            .map(|path| path.segments().iter().fold(FieldPath::default(), |path, name| path.child(name)));
+        std::iter::once(FieldPath::property(ID)).chain(key).collect()
+    }
+
+    /// The system properties and the stamp.
+    pub(crate) fn of_writes(&self) -> Vec<FieldPath> {
+        let stamp = self.stamp.iter().map(String::as_str);
+        SYSTEM_PROPERTIES.into_iter().chain(stamp).map(FieldPath::property).collect()
+    }
+
     /// Why a caller cannot select this field: it, or a field that it is part of, is untracked. `None` if it can be selected.
     pub fn refusal(&self, path: &FieldPath) -> Option<String> {
         let names = path.segments();
