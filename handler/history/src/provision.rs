@@ -72,11 +72,12 @@ pub fn container_spec(
     ContainerSpec { name: names.of(role).to_owned(), key_paths, index }
 }
 
-const JOB_INDEXES: [&str; 8] = [
+const JOB_INDEXES: [&str; 9] = [
     "/kind/?",
     "/state/?",
     "/startedAt/?",
     "/jobId/?",
+    "/tags/[]/?",
     "/partOf/?",
     "/job/updatedAt/?",
     "/request/dryRun/?",
