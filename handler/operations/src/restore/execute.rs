@@ -48,6 +48,7 @@ impl Restores {
             deadline: Instant::now() + self.options.timeout,
             is_shared: false,
             was_begun: false,
+            is_after_pages: false,
             bodies: &Bodies::new(),
         };
         let results: Vec<(PlannedItem, f64)> = futures::stream::iter(plan.items)

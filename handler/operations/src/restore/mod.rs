@@ -9,6 +9,7 @@ mod backup_files;
 mod create_job;
 mod exchange;
 mod exchange_order;
+mod exchange_pages;
 mod execute;
 mod execute_plan;
 mod latest_entries;

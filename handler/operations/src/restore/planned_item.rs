@@ -77,6 +77,19 @@ pub struct PlannedItem {
     /// Why a unique key has refused the document.
     #[serde(skip)]
     pub(super) refusal: Option<Refusal>,
+    /// For a document of a job that a unique key has refused: whether it was tried again.
+    #[serde(skip)]
+    pub(super) retry: Option<UniqueKeyRetry>,
+}
+
+/// Whether a document that a unique key has refused was tried again after the pages of its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum UniqueKeyRetry {
+    /// It is to be tried again.
+    Waiting,
+    /// It was tried again, and has its final outcome.
+    Done,
 }
 
 impl PlannedItem {
@@ -96,12 +109,18 @@ impl PlannedItem {
             live_etag: None,
             body_digest: None,
             refusal: None,
+            retry: None,
         }
     }
 
     /// The same item with a message.
     pub(super) fn with_message(self, message: impl Into<String>) -> Self {
         Self { message: Some(message.into()), ..self }
+    }
+
+    /// Whether a unique key has refused the document, and it is to be tried again.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.retry == Some(UniqueKeyRetry::Waiting)
     }
 
     /// The name of the document.
@@ -111,7 +130,7 @@ impl PlannedItem {
 }
 
 /// A line of a backup, or a document of a file that another tool wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupLine {
     /// The number of the backup in the chain, from 0; absent if there is one backup.
@@ -184,6 +203,12 @@ impl Counts {
         self.unknown += other.unknown;
         self.conflict += other.conflict;
         self.failed += other.failed;
+    }
+
+    /// Counts documents anew that were conflicts.
+    pub(super) fn replace_conflicts(&mut self, conflicts: u64, by: Self) {
+        self.conflict = self.conflict.saturating_sub(conflicts);
+        self.add(by);
     }
 
     /// The number of all documents.

@@ -19,8 +19,8 @@ use super::plan_document::DocumentPlanner;
 use super::plan_missing::{MissingPlanner, PlannedNames};
 use super::plan_scan::ScanPlanner;
 use super::plan_window::{WindowPages, WindowPlanner};
-use super::planned_item::{Counts, PlannedItem};
-use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items};
+use super::planned_item::{Counts, PlannedItem, UniqueKeyRetry};
+use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items, refused_tags};
 use super::restore_record::{PLANNED_ITEMS_TTL, RestoreRecord};
 use super::restore_request::{RestoreRequest, Selection, Target};
 use super::restores::Restores;
@@ -30,7 +30,7 @@ use super::write::DocumentWriter;
 use crate::scan::{DocumentScan, RecentStates};
 
 /// How long transient failures of a page are retried within a slice.
-const PAGE_PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// The approximate request units for planning and writing a document.
 const DOCUMENT_UNITS: f64 = 40.0;
 
@@ -56,6 +56,8 @@ pub(super) enum Phase {
     Missing,
     /// The stored pages of the plan that is executed.
     Execute,
+    /// The documents on all pages that a unique key has refused.
+    Exchange,
 }
 
 impl Phase {
@@ -70,6 +72,7 @@ impl Phase {
             Self::Backup => "backup",
             Self::Missing => "missing",
             Self::Execute => "execute",
+            Self::Exchange => "exchange",
         }
     }
 }
@@ -84,8 +87,30 @@ pub(super) enum Subject {
     Undo(Box<RestoreRecord>),
 }
 
-/// The outcome of a page: the counts of its items, and the number of documents and versions that were processed.
-pub(super) type PageOutcome = (Counts, u64);
+/// The outcome of a page.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PageOutcome {
+    /// The counts of its items.
+    pub counts: Counts,
+    /// The number of documents and versions that were processed.
+    pub processed: u64,
+    /// The number of its items that were counted as conflicts before.
+    pub recounted: u64,
+}
+
+impl PageOutcome {
+    fn new(counts: Counts, processed: u64) -> Self {
+        Self { counts, processed, recounted: 0 }
+    }
+
+    /// Adds the items of a page that were tried again.
+    pub(super) fn add_retried(&mut self, items: &[PlannedItem]) {
+        let retried = items.iter().filter(|item| item.retry == Some(UniqueKeyRetry::Done));
+        let retried: Vec<PlannedItem> = retried.cloned().collect();
+        self.recounted += retried.len() as u64;
+        self.counts.add(Counts::of(&retried));
+    }
+}
 
 /// This worker's slice of a restore.
 pub(super) struct RestoreWorker<'a> {
@@ -94,7 +119,7 @@ pub(super) struct RestoreWorker<'a> {
     pub job_id: String,
     pub subject: Subject,
     /// The container that is written to.
-    written: Container,
+    pub(super) written: Container,
     /// Whether that is the monitored container.
     is_monitored: bool,
     pub dry_run: bool,
@@ -194,7 +219,7 @@ impl<'a> RestoreWorker<'a> {
         };
         let (stored, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
             Planned::Stored(stored, was_begun) => (stored, was_begun),
-            Planned::Empty(page) => return Ok(Some(page.moved(false, false, (Counts::default(), page.processed)))),
+            Planned::Empty(page) => return Ok(Some(page.moved(false, false, PageOutcome::new(Counts::default(), page.processed)))),
             Planned::Stopping => return Ok(None),
         };
         let page = if stored.page.state == PageState::Done || self.dry_run {
@@ -209,7 +234,7 @@ impl<'a> RestoreWorker<'a> {
             };
             self.execute(stored, &bodies, was_begun, deadline).await?
         };
-        Ok(Some(page.moved(true, was_begun, (Counts::of(&planned_items(&page)), page.processed))))
+        Ok(Some(page.moved(true, was_begun, PageOutcome::new(Counts::of(&planned_items(&page)), page.processed))))
     }
 
     /// Executes the next stored page of a plan; `None` when the run is stopping. Nothing is planned.
@@ -256,7 +281,7 @@ impl<'a> RestoreWorker<'a> {
             counts.add(Counts::of(&planned_items(&page)));
             processed += page.items.len() as u64;
         }
-        Ok(Some(PartPage { continuation, is_numbered: true, was_begun, result: (counts, processed) }))
+        Ok(Some(PartPage { continuation, is_numbered: true, was_begun, result: PageOutcome::new(counts, processed) }))
     }
 
     /// The number of parts of a stored plan of a backup: its files, and the pages of the documents that it does not have.
@@ -281,7 +306,7 @@ impl<'a> RestoreWorker<'a> {
             return Ok(None);
         }
         let next = files.check(part.number, FilePosition::parse(part.continuation.as_deref())?).await?;
-        let (continuation, result) = (next.map(|next| next.to_string()), (Counts::default(), 0));
+        let (continuation, result) = (next.map(|next| next.to_string()), PageOutcome::default());
         Ok(Some(PartPage { continuation, is_numbered: false, was_begun: false, result }))
     }
 
@@ -312,7 +337,7 @@ impl<'a> RestoreWorker<'a> {
         MissingPlanner { jobs, job_id, page_items: self.page_items, planned }.page(documents, continuation).await
     }
 
-    fn backup_planner(&self) -> Option<BackupPlanner<'_>> {
+    pub(super) fn backup_planner(&self) -> Option<BackupPlanner<'_>> {
         let Subject::Backup(request, files) = &self.subject else { return None };
         Some(BackupPlanner {
             restores: self.restores,
@@ -399,10 +424,16 @@ impl<'a> RestoreWorker<'a> {
         let processed = items.len() as u64;
         let plan = |item: PlannedItem| async move {
             let name = item.name();
-            let planned = self.restores.plan_undo_item(item, &self.written, record, self.force).await;
-            page_item(name, planned.map(Some))
+            let planned = async {
+                if item.is_waiting() && !self.restores.is_last_writer(&record.id, &name, &self.written).await? {
+                    return Ok(None);
+                }
+                self.restores.plan_undo_item(item, &self.written, record, self.force).await.map(Some)
+            };
+            page_item(name.clone(), planned.await)
         };
-        let written: Vec<PlannedItem> = items.into_iter().filter(may_be_written).collect();
+        let written: Vec<PlannedItem> =
+            items.into_iter().filter(|item| may_be_written(item) || item.is_waiting()).collect();
         let planned: Vec<Option<PlannedItem>> =
             futures::stream::iter(written).map(plan).buffered(self.concurrency()).try_collect().await?;
         Ok(Found { items: planned.into_iter().flatten().collect(), next, processed })
@@ -416,7 +447,25 @@ impl<'a> RestoreWorker<'a> {
         was_begun: bool,
         deadline: Instant,
     ) -> Result<RestorePage, Error> {
-        let writer = DocumentWriter {
+        let writer = self.writer(bodies, was_begun, deadline);
+        let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(planned_items(&stored.page))
+            .map(|item| writer.try_write(item))
+            .buffered(self.concurrency())
+            .collect()
+            .await;
+        // All writes have ended. After a transient failure, the same plan is executed again.
+        let mut items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
+        writer.write_refused(&mut items).await?;
+        let tags = refused_tags(&items);
+        let items = items.into_iter().map(StoredItem::from).collect();
+        let page = RestorePage { state: PageState::Done, items, tags, ..stored.page };
+        let stored = StoredPage { page, etag: stored.etag, second: stored.second };
+        self.restores.jobs.finish_items_page(stored, deadline).await
+    }
+
+    /// Writes documents with these bodies until the deadline. `was_begun`: an interrupted worker may have begun to write them.
+    pub(super) fn writer<'w>(&'w self, bodies: &'w Bodies, was_begun: bool, deadline: Instant) -> DocumentWriter<'w> {
+        DocumentWriter {
             restores: self.restores,
             container: &self.written,
             is_monitored: self.is_monitored,
@@ -427,20 +476,14 @@ impl<'a> RestoreWorker<'a> {
             deadline,
             is_shared: true,
             was_begun,
+            is_after_pages: false,
             bodies,
-        };
-        let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(planned_items(&stored.page))
-            .map(|item| writer.try_write(item))
-            .buffered(self.concurrency())
-            .collect()
-            .await;
-        // All writes have ended. After a transient failure, the same plan is executed again.
-        let mut items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
-        writer.write_refused(&mut items).await?;
-        let items = items.into_iter().map(StoredItem::from).collect();
-        let page = RestorePage { state: PageState::Done, items, ..stored.page };
-        let stored = StoredPage { page, etag: stored.etag, second: stored.second };
-        self.restores.jobs.finish_items_page(stored, deadline).await
+        }
+    }
+
+    /// Whether documents that a unique key has refused may be on the pages.
+    pub(super) fn may_have_refused(&self, counts: &Counts) -> bool {
+        !self.dry_run && counts.conflict > 0 && !self.written.definition().unique_keys.is_empty()
     }
 
     /// Refuses an undo when another one has claimed the restore that it is to undo.

@@ -45,6 +45,8 @@ pub(super) struct DocumentWriter<'a> {
     pub is_shared: bool,
     /// Whether an interrupted worker may have begun to execute the plan.
     pub was_begun: bool,
+    /// Whether the document was refused before, and all pages of the job have been executed since.
+    pub is_after_pages: bool,
     /// The documents of a backup.
     pub bodies: &'a Bodies,
 }
@@ -120,14 +122,7 @@ impl DocumentWriter<'_> {
         for attempt in 1.. {
             let live = self.live(&name).await?;
             let live_etag = live.as_ref().and_then(|live| live.etag.clone());
-            let is_own = match self.compare(live.as_ref(), body.as_ref()) {
-                Comparison::Own => Some(true),
-                Comparison::Same => Some(false),
-                Comparison::Unclear if self.is_shared => Some(self.is_own(item, &name, &body).await?),
-                Comparison::Unclear => Some(false),
-                Comparison::Different => None,
-            };
-            match is_own {
+            match self.is_written(item, &name, live.as_ref(), &body).await? {
                 Some(true) => {
                     self.complete_record(item, &name).await?;
                     return Ok(Outcome::Written(live_etag, 0.0));
@@ -137,6 +132,9 @@ impl DocumentWriter<'_> {
             }
             // A document can be on several lines of a backup: the later line overwrites what this restore wrote.
             let is_own_line = item.backup_line.is_some() && self.is_stamped(live.as_ref());
+            if is_own_line && self.is_after_pages {
+                return Ok(Outcome::Conflict("another line of the backup has been restored since".to_owned()));
+            }
             if live_etag != expected && !self.force && !is_own_line {
                 return Ok(Outcome::Conflict(changed(live.as_ref())));
             }
@@ -191,6 +189,38 @@ impl DocumentWriter<'_> {
         Err(Error::internal(format!("writing document {}", printable(&item.id)), "no attempt was made"))
     }
 
+    /// The item with its outcome, if this restore has written the document. Nothing is written.
+    ///
+    /// # Errors
+    /// When the document cannot be read.
+    pub(super) async fn find_written(&self, mut item: PlannedItem) -> Result<Option<PlannedItem>, Error> {
+        let name = item.name();
+        let body = self.body(&item, &name).await?;
+        let live = self.live(&name).await?;
+        if self.is_written(&item, &name, live.as_ref(), &body).await? != Some(true) {
+            return Ok(None);
+        }
+        self.complete_record(&mut item, &name).await?;
+        Ok(Some(PlannedItem { restored_etag: live.and_then(|live| live.etag), ..item }))
+    }
+
+    /// Whether the document is as planned: by this restore, or by another writer. `None` when it is not.
+    async fn is_written(
+        &self,
+        item: &PlannedItem,
+        name: &DocumentName,
+        live: Option<&Version>,
+        body: &Option<Body>,
+    ) -> Result<Option<bool>, Error> {
+        Ok(match self.compare(live, body.as_ref()) {
+            Comparison::Own => Some(true),
+            Comparison::Same => Some(false),
+            Comparison::Unclear if self.is_shared => Some(self.is_own(item, name, body).await?),
+            Comparison::Unclear => Some(false),
+            Comparison::Different => None,
+        })
+    }
+
     /// The body to write; `None` for a delete.
     ///
     /// # Errors
@@ -206,7 +236,7 @@ impl DocumentWriter<'_> {
                         "the backup has changed since the plan: it has another document on this line, or none";
                     Error::corrupt(format!("reading line {} of {}", line.number, line.file), message)
                 };
-                let content = self.bodies.get(&line.number).cloned().ok_or_else(changed)?;
+                let content = self.bodies.get(line).cloned().ok_or_else(changed)?;
                 match &item.body_digest {
                     Some(planned) if *planned != digest(&content.to_string()) => return Err(changed()),
                     _ => content,
