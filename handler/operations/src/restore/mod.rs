@@ -6,6 +6,9 @@
 //! large for one request is a job, which does the same page by page.
 
 mod backup_files;
+mod capture_lag;
+mod composed_body;
+mod composition;
 mod create_job;
 mod exchange;
 mod exchange_order;
@@ -38,6 +41,7 @@ mod window_selection;
 mod window_versions;
 mod write;
 
+pub use capture_lag::CaptureLag;
 pub use plan::Plan;
 pub use planned_item::{Action, BackupLine, Counts, PlannedItem};
 pub use restore_record::{RestoreRecord, RestoreReport};

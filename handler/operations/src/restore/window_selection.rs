@@ -25,6 +25,8 @@ pub struct WindowSelection {
     pub later_changes: LaterChanges,
     /// Whether a document is a conflict if a merge would keep any path that the window changed.
     pub strict: bool,
+    /// What the request should have said otherwise: its window ends in the future.
+    pub warning: Option<String>,
 }
 
 impl WindowSelection {
