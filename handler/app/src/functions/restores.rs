@@ -7,15 +7,17 @@ use changefeed_operations::RESTORE;
 use changefeed_operations::{RestoreRequest, RestoreView, Restored, UndoRequest};
 
 use crate::capture_lag::with_capture_lag;
-use crate::http::{ApiError, Invocation, Json, NoQuery, Query, accepted};
+use crate::http::{ApiError, Caller, Invocation, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
 /// `POST /api/restores`: plans a restore and executes it, unless `dryRun` is given. A large restore becomes a job.
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,
+    caller: Caller,
     Json(request): Json<RestoreRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let request = RestoreRequest { requested_by: caller.or_named(request.requested_by), ..request };
     let request = with_capture_lag(&service, request).await;
     Ok(answer(service.changefeed.restores.run(&request).await?))
 }
@@ -62,9 +64,10 @@ pub async fn undo(
     id: Path<String>,
     _: NoQuery,
     Invocation(key): Invocation,
+    caller: Caller,
     Json(request): Json<UndoRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let request = UndoRequest { key, ..request };
+    let request = UndoRequest { key, requested_by: caller.or_named(request.requested_by), ..request };
     Ok(answer(service.changefeed.restores.undo(&id, &request).await?))
 }
 
