@@ -23,9 +23,11 @@ mod retention_record;
 mod service_clock;
 mod store_version;
 mod time_expression;
+mod time_zone;
 mod version;
 mod version_id;
 mod window;
+mod written_time;
 
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use container_status::{ContainerState, ContainerStatus};
@@ -46,7 +48,8 @@ pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
 };
 pub use service_clock::{ServiceClock, ServiceTime};
-pub use time_expression::TimeExpression;
+pub use time_expression::{InterpretedTime, TimeExpression};
+pub use time_zone::TimeZone;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;
 pub use window::Window;

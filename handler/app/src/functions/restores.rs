@@ -4,9 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::RESTORE;
-use changefeed_operations::{RestoreRequest, RestoreView, Restored, UndoRequest};
+use changefeed_operations::{RestoreRequest, RestoreView, Restored, Target, UndoRequest};
 
-use crate::http::{ApiError, Invocation, Json, NoQuery, Query, accepted};
+use crate::http::{ApiError, Interpreted, Invocation, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
 /// `POST /api/restores`: plans a restore and executes it, unless `dryRun` is given. A large restore becomes a job.
@@ -15,7 +15,16 @@ pub async fn post(
     _: NoQuery,
     Json(request): Json<RestoreRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(answer(service.changefeed.restores.run(&request).await?))
+    let times = match request.target {
+        Target::AsOf(time) => Some(("asOf", time)),
+        Target::Before(time) => Some(("before", time)),
+        _ => None,
+    };
+    let interpret = |report| Interpreted::new(report, times, &service.time_zone());
+    Ok(match service.changefeed.restores.run(&request).await? {
+        Restored::Report(report) if report.dry_run => HttpResponse::Ok().json(interpret(report)),
+        restored => answer(restored),
+    })
 }
 
 /// `GET /api/restores?maxItems=&continuation=`: the restores, newest first.

@@ -53,6 +53,7 @@ mod service_clock;
 mod stalled_leases;
 mod support;
 mod time_to_live;
+mod times;
 mod tryout_functions;
 mod verify_concurrency;
 mod verify_entry_points;
