@@ -29,10 +29,12 @@ mod same_value;
 mod service_clock;
 mod store_version;
 mod time_expression;
+mod time_zone;
 mod untracked_fields;
 mod version;
 mod version_id;
 mod window;
+mod written_time;
 
 pub use actor::ActorFields;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
@@ -59,7 +61,8 @@ pub use retention::{
 };
 pub use same_value::{same_optional_value, same_value};
 pub use service_clock::{ServiceClock, ServiceTime};
-pub use time_expression::TimeExpression;
+pub use time_expression::{InterpretedTime, TimeExpression};
+pub use time_zone::TimeZone;
 pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;

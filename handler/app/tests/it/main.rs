@@ -54,6 +54,7 @@ mod service_clock;
 mod stalled_leases;
 mod support;
 mod time_to_live;
+mod times;
 mod tryout_functions;
 mod undo_window;
 mod verify_concurrency;

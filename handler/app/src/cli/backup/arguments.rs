@@ -53,7 +53,8 @@ pub struct AsOfArgument {
 
 impl AsOfArgument {
     fn parse(text: &str) -> Result<Self, String> {
-        Ok(Self { moment: time::parse(text)?, is_relative: text.trim_start().starts_with('-') })
+        let is_relative = TimeExpression::depends_on_now(text, chrono::Utc::now(), &time::zone());
+        Ok(Self { moment: time::parse(text)?, is_relative })
     }
 }
 

@@ -4,6 +4,7 @@ use changefeed_history::{Filter, TimeExpression};
 use clap::Subcommand;
 
 use crate::cli::document_arguments::DocumentArguments;
+use crate::cli::filter_help::FILTERS;
 use crate::cli::output::OutputArguments;
 use crate::cli::time;
 
@@ -54,20 +55,19 @@ pub enum HistoryCommand {
         output: OutputArguments,
     },
     /// Search live documents and versions, in time order
-    #[command(after_help = time::help(
-        "Filters:\n  FIELD OPERATOR VALUE, where OPERATOR is one of = != < <= > >= contains\n\n\
-         Fields:\n  Names with dots, in double quotes where needed (address.\"zip code\"), or a JSON Pointer (/address/zip code)\n\n\
-         Example:\n  changefeed history search --filter city_name=Davidson --from -1d"
-    ))]
+    #[command(after_help = format!("{FILTERS}{}", time::help(
+        "Examples:\n  changefeed history search --filter city_name=Davidson --since yesterday\n  \
+         changefeed history search --filter 'zip in (28035, 28036) and tags[]=new' --from 10:31 --to 10:40"
+    )))]
     Search {
         /// Filter, such as city_name=Davidson; if repeated, all must match
         #[arg(long = "filter", value_name = "FILTER", required = true, value_parser = Filter::parse)]
         filters: Vec<Filter>,
         /// Earliest time of a change; default: no limit
-        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
+        #[arg(long, visible_alias = "since", value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
         from: Option<TimeExpression>,
         /// Latest time of a change; default: no limit
-        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
+        #[arg(long, visible_alias = "until", value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
         to: Option<TimeExpression>,
         /// Maximum number of rows; default: all
         #[arg(long)]

@@ -109,6 +109,9 @@ async fn versions(service: &Service, document: &DocumentArguments, max_items: us
 
 async fn search(service: &Service, mut request: SearchRequest, max_items: usize, output: Output) -> Result<()> {
     let header = ["Time", "Container", "Id", "Partition key", "Version", "Document"];
+    if let Ok((_, Some(warning))) = request.window(chrono::Utc::now()) {
+        eprintln!("warning: {warning}");
+    }
     let mut rows = Rows::new(output, max_items);
     loop {
         let page = service.changefeed.history.search(&request).await?;

@@ -7,17 +7,18 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::cli::document_arguments::parse_key;
 use crate::cli::execution_arguments::ExecutionArguments;
 use crate::cli::field_arguments::FieldArguments;
+use crate::cli::filter_help::FILTERS;
 use crate::cli::output::OutputArguments;
 use crate::cli::time;
 
 #[derive(Debug, Subcommand)]
 pub enum RestoreCommand {
     /// Show the plan of a restore, ask for confirmation, and execute it
-    #[command(after_help = time::help(
+    #[command(after_help = format!("{FILTERS}{}", time::help(
         "Examples:\n  changefeed restore run --id 28036 --pk 28036 --as-of -10m\n  \
-         changefeed restore run --filter city_name=Davidson --before 2026-11-20T10:31:00Z --dry-run\n  \
-         changefeed restore run --changed-between 2026-11-20T10:31:00Z 2026-11-20T10:40:00Z --later-changes merge"
-    ))]
+         changefeed restore run --filter city_name=Davidson --before 10:31 --dry-run\n  \
+         changefeed restore run --changed-between 10:31 10:40 --later-changes merge"
+    )))]
     Run(Box<RestoreArguments>),
     /// List restores, newest first
     List(OutputArguments),
