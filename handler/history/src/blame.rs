@@ -71,7 +71,6 @@ pub struct SetBy {
     pub captured: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_true(flag: &bool) -> bool {
     *flag
 }
@@ -128,7 +127,8 @@ impl Blaming {
         }
         let before = older.document_before(&self.oldest);
         let is_exact = before.is_none() || older.exact;
-        explain(&mut self.leaves, before, &self.set_by_oldest(is_exact));
+        let set_by = self.set_by_oldest(is_exact);
+        explain(&mut self.leaves, before, &set_by);
         self.oldest = older;
         self.is_oldest_captured = true;
         self.observed += 1;

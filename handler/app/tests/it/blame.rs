@@ -123,10 +123,9 @@ async fn a_document_that_does_not_exist_or_whose_first_version_is_not_known_says
     let handler = world.handler();
     assert_eq!(blame(&handler, "id=none&pk=a").await, json!({"state": "unknown"}));
     // LatestVersion mode: whether the first write created the document is not known.
-    let first = world.put("a", json!({"id": "1", "pk": "a", "n": 1, "x": 1})).await;
-    let second = world.put("a", json!({"id": "1", "pk": "a", "n": 2, "x": 1})).await;
-    handler.invoke_until_accepted(&batch_of(&[first, second])).await;
-    let answer = blame(&handler, "id=1&pk=a").await;
+    let write = |n: i64| json!({"id": "1", "pk": "a", "n": n, "x": 1, "_ts": START + n, "_etag": format!("\"e{n}\""), "_lsn": n});
+    handler.invoke_until_accepted(&batch_of(&[write(1), write(2)])).await;
+    let answer = blame(&handler, &format!("id=1&pk=a&asOf={}", START + 5)).await;
     let fields = [("/id", "unknown"), ("/pk", "unknown"), ("/n", "write by -"), ("/x", "unknown")];
     assert_eq!(by_path(&answer), expected(&fields), "{answer}");
 
