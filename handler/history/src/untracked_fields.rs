@@ -9,7 +9,7 @@ use changefeed_cosmos::{FieldPath, KeyPath, SYSTEM_PROPERTIES};
 const ID: &str = "id";
 
 /// The fields that are never among the changed paths of a document: system properties, the stamp, `id` and the partition key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntrackedFields {
     stamp: Vec<String>,
     key_paths: Vec<KeyPath>,

@@ -6,6 +6,7 @@ use changefeed_cosmos::PageRequest;
 use changefeed_operations::RESTORE;
 use changefeed_operations::{RestoreRequest, RestoreView, Restored, UndoRequest};
 
+use crate::capture_lag::with_capture_lag;
 use crate::http::{ApiError, Invocation, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
@@ -15,6 +16,7 @@ pub async fn post(
     _: NoQuery,
     Json(request): Json<RestoreRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let request = with_capture_lag(&service, request).await;
     Ok(answer(service.changefeed.restores.run(&request).await?))
 }
 

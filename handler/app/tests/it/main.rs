@@ -56,6 +56,7 @@ mod stalled_leases;
 mod support;
 mod time_to_live;
 mod tryout_functions;
+mod undo_window;
 mod verify_concurrency;
 mod verify_entry_points;
 mod verify_findings;
