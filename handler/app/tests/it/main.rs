@@ -6,6 +6,7 @@ mod backup_blobs;
 mod backup_commands;
 mod backup_increments;
 mod backup_jobs;
+mod blame;
 mod capture;
 mod capture_faults;
 mod capture_memory;
