@@ -208,7 +208,9 @@ impl<'a> RestoreWorker<'a> {
         };
         let (stored, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
             Planned::Stored(stored, was_begun) => (stored, was_begun),
-            Planned::Empty(page) => return Ok(Some(page.moved(false, false, PageOutcome::new(Counts::default(), page.processed)))),
+            Planned::Empty(page) => {
+                return Ok(Some(page.moved(false, false, PageOutcome::new(Counts::default(), page.processed))));
+            }
             Planned::Stopping => return Ok(None),
         };
         let page = if stored.page.state == PageState::Done || self.dry_run {
