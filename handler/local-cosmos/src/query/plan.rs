@@ -1,6 +1,6 @@
 //! Query plans, by which SDKs send a query to the partitions and merge their results.
 
-use query_engine::{KeyFilter, Query};
+use query_engine::{KeyFilter, Query, QueryError};
 use serde_json::{Value, json};
 
 use super::request;
@@ -24,7 +24,12 @@ pub(crate) fn answer(container: &Container, incoming: &Incoming) -> Reply {
 
 /// The plan of a query in this container.
 pub(super) fn plan(container: &Container, query: &Query) -> Result<Value, Reply> {
-    let info = query.plan().map_err(|error| request::refusal(container, &error))?;
+    let refusal = |error: QueryError| request::refusal(container, &error);
+    // Of the two kinds of plans a client takes one only.
+    let (info, hybrid) = match query.hybrid_plan().map_err(refusal)? {
+        Some(hybrid) => (Value::Null, json!(hybrid)),
+        None => (json!(query.plan().map_err(refusal)?), Value::Null),
+    };
     let ranges: Vec<Value> = ranges(container, query)
         .into_iter()
         .map(|(min, max, is_max_inclusive)| {
@@ -36,7 +41,12 @@ pub(super) fn plan(container: &Container, query: &Query) -> Result<Value, Reply>
             })
         })
         .collect();
-    Ok(json!({"partitionedQueryExecutionInfoVersion": 2, "queryInfo": info, "queryRanges": ranges}))
+    Ok(json!({
+        "partitionedQueryExecutionInfoVersion": 2,
+        "queryInfo": info,
+        "queryRanges": ranges,
+        "hybridSearchQueryInfo": hybrid,
+    }))
 }
 
 /// The parts of the key space in which the query can have results: the bounds, and whether the upper one belongs to it.
