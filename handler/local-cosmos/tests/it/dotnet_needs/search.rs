@@ -109,6 +109,28 @@ async fn a_ranked_query_is_refused_with_its_plan() {
     }
 }
 
+/// A client that does not know plans of this kind fails on them without a reason.
+#[tokio::test]
+async fn a_client_that_cannot_rank_gets_no_plan() {
+    let scene = library().await;
+    let weighted =
+        "SELECT TOP 3 c.id FROM c ORDER BY RANK RRF(FullTextScore(c.text, 'a'), FullTextScore(c.text, 'b'), [1, 2])";
+    for (features, status, missing) in [
+        ("OrderBy, Top", 400, "Query contained HybridSearch, which"),
+        ("OrderBy,Top,HybridSearch", 400, "Query contained WeightedRankFusion, which"),
+        ("OrderBy,Top,HybridSearch,WeightedRankFusion", 200, ""),
+    ] {
+        let pairs = [
+            ("x-ms-cosmos-is-query-plan-request", "True"),
+            ("x-ms-cosmos-supported-query-features", features),
+            ("content-type", "application/query+json"),
+        ];
+        let answer = scene.send("POST", DOCS, &pairs, &json!({"query": weighted})).await;
+        assert_eq!(answer.status, status, "{features}: {}", answer.summary());
+        assert!(answer.json()["message"].as_str().unwrap_or_default().contains(missing), "{}", answer.summary());
+    }
+}
+
 #[tokio::test]
 async fn the_vector_policy_decides_about_the_distance_and_the_order() {
     let scene = library().await;
