@@ -170,3 +170,42 @@ async fn an_error_about_a_port_in_use_names_the_port_and_its_option() {
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains(&port) && message.contains("--cosmos-port"), "{message}");
 }
+
+#[tokio::test]
+async fn a_settings_file_and_arguments_take_precedence_over_the_environment() {
+    let command_line = CommandLine::new().await;
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("local.settings.json");
+    let values = json!({"Values": {"CHANGEFEED_DATABASE": "filed", "CHANGEFEED_JOBS_CONTAINER": "", "CosmosDB": ""}});
+    std::fs::write(&file, values.to_string()).expect("written");
+    let settings = async |arguments: &[&str]| {
+        let file = file.to_str().expect("a path");
+        let output = command_line.run(&[arguments, &["status", "--settings", file, "--output", "json"]].concat()).await;
+        let status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let name = |setting: &str| status["settings"][setting].as_str().expect("a name").to_owned();
+        ["CHANGEFEED_DATABASE", "CHANGEFEED_MONITORED_CONTAINER", "CHANGEFEED_JOBS_CONTAINER"].map(name)
+    };
+    // An empty value of the file does not hide that of the environment, here the connection.
+    assert_eq!(settings(&[]).await, ["filed", "events", "jobs"]);
+    assert_eq!(settings(&["--database", "named", "--monitored", "orders"]).await, ["named", "orders", "jobs"]);
+}
+
+#[tokio::test]
+async fn completions_and_manual_pages_have_every_command() {
+    let command_line = CommandLine::new().await;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = command_line.run(&["completions", shell]).await;
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && script.contains("changed-between"), "{shell}: {output:?}");
+    }
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let pages = folder.path().join("man/man1");
+    let output = command_line.run(&["manual", pages.to_str().expect("a path")]).await;
+    assert!(output.status.success(), "{output:?}");
+    let page = std::fs::read_to_string(pages.join("changefeed-restore-run.1")).expect("a page");
+    assert!(page.contains("later\\-changes") && pages.join("changefeed.1").exists(), "{page}");
+    let file = pages.join("changefeed.1");
+    let refused = command_line.run(&["manual", file.to_str().expect("a path")]).await;
+    let printed = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && printed.contains("could not create folder"), "{printed}");
+}
