@@ -81,7 +81,7 @@ pub struct PlannedItem {
 pub(super) enum UniqueKeyRetry {
     /// It is to be tried again.
     Waiting,
-    /// It was tried again, and has its final outcome.
+    /// It has its final outcome.
     Done,
 }
 
