@@ -42,7 +42,8 @@ pub use read::{
     outline_fields,
 };
 pub use retention::{
-    HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
+    Expired, HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest,
+    SweepState,
 };
 pub use service_clock::{ServiceClock, ServiceTime};
 pub use time_expression::TimeExpression;

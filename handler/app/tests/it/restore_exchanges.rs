@@ -279,9 +279,17 @@ async fn a_job_that_is_stopped_or_cancelled_in_an_exchange_has_counted_what_it_w
 async fn the_undo_of_a_cancelled_job_includes_what_a_killed_worker_did_not_record() {
     let exchange = Exchange::new(Duration::from_millis(30)).await;
     let id = exchange.start().await;
+    let slow = Effect::Delay(Duration::from_millis(25));
+    exchange.world.endpoint.inject(Fault {
+        container: Some("events".to_owned()),
+        kind: RequestKind::Write,
+        times: 1_000_000,
+        effect: slow,
+    });
     let end = run_slice_until(&exchange.changefeed, &id, async || exchange.is_exchanging(&id).await).await;
     if end == changefeed_jobs::SliceEnd::More {
         // The worker is killed when it has written and before it stores a page.
+        exchange.world.endpoint.clear_faults();
         let delay = Effect::Delay(Duration::from_millis(500));
         exchange.world.endpoint.inject(Fault {
             container: Some("jobs".to_owned()),
@@ -298,7 +306,7 @@ async fn the_undo_of_a_cancelled_job_includes_what_a_killed_worker_did_not_recor
         }
         exchange.world.endpoint.clear_faults();
         until("the job is cancelled", DEADLINE, async || {
-            exchange.changefeed.jobs.cancel(RESTORE, &id).await.expect("cancelled").state == JobState::Cancelled
+            exchange.changefeed.jobs.cancel(RESTORE, &id).await.expect("cancelled").state.is_end()
         })
         .await;
     }
