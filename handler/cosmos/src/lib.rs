@@ -44,7 +44,7 @@ pub use batch::BatchWrite;
 pub use change_feed::{FeedItem, FeedPage, FeedStart};
 pub use connection::{Connection, ConnectionString, EndpointUrl, Identity, TokenCredential, connect, token_credential};
 pub use container::{Container, Stored, Written};
-pub use definition::Definition;
+pub use definition::{Definition, Indexes};
 pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key};
 pub use error::{Error, ErrorKind};
 pub use feed_token::{feed_parts, feed_token, session_lsn};
@@ -59,7 +59,7 @@ pub use large_values::{Item, compress, decompress, digest, parts_prefix, reassem
 pub use lazy_container::LazyContainer;
 pub use limits::{MAX_DOCUMENT_BYTES, MAX_FAN_OUT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_PAGE_ITEMS, MAX_RECORD_BYTES};
 pub use log_filter::{COMMAND_LOG_FILTER, SERVING_LOG_FILTER};
-pub use management::{ContainerSpec, Created, IndexPolicy, create_container, create_database};
+pub use management::{ContainerSpec, Created, IndexPolicy, IndexUpdate, create_container, create_database};
 pub use meter::Meter;
 pub use newest_first::NewestFirst;
 pub use page_token::{PageRequest, page_items, page_token, read_page_token};

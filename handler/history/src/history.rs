@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use changefeed_cosmos::{Error, FEED_LSN, Key, LazyContainer, Meter, display_key_paths};
 use serde_json::Value;
 
+use crate::actor::ActorFields;
 use crate::containers::Containers;
 use crate::retention_record::Horizon;
 use crate::service_clock::ServiceClock;
+use crate::untracked_fields::UntrackedFields;
 
 /// The versions of a monitored container's documents, and the documents themselves. Clones share the containers.
 #[derive(Clone, Debug)]
@@ -17,20 +19,30 @@ pub struct History {
     pub(crate) changes: LazyContainer,
     pub(crate) horizon: Horizon,
     clock: ServiceClock,
+    actor_fields: ActorFields,
+    /// The fields of the stamp that restores set.
+    stamp_fields: Arc<[String]>,
     /// Whether a stored document was read that has a property `_lsn` of its own.
     own_lsn_seen: Arc<AtomicBool>,
 }
 
 impl History {
-    /// The history in these containers.
-    pub fn new(containers: &Containers) -> Self {
+    /// The history in these containers. `actor_fields` are those of new versions.
+    pub fn new(containers: &Containers, actor_fields: ActorFields) -> Self {
         Self {
             monitored: containers.monitored.clone(),
             changes: containers.changes.clone(),
             horizon: Horizon::new(containers.jobs.clone()),
+            stamp_fields: Arc::default(),
             own_lsn_seen: Arc::default(),
             clock: ServiceClock::new(containers.jobs.clone()),
+            actor_fields,
         }
+    }
+
+    /// The same history, of documents in which restores set these fields.
+    pub fn with_stamp_fields(self, fields: impl IntoIterator<Item = String>) -> Self {
+        Self { stamp_fields: fields.into_iter().collect(), ..self }
     }
 
     /// The same history. Its requests are counted by this meter.
@@ -39,8 +51,10 @@ impl History {
             monitored: self.monitored.metered(meter),
             changes: self.changes.metered(meter),
             horizon: self.horizon.metered(meter),
+            stamp_fields: Arc::clone(&self.stamp_fields),
             own_lsn_seen: Arc::clone(&self.own_lsn_seen),
             clock: self.clock.clone(),
+            actor_fields: self.actor_fields.clone(),
         }
     }
 
@@ -57,6 +71,20 @@ impl History {
     /// The clock by which versions are ordered.
     pub fn clock(&self) -> &ServiceClock {
         &self.clock
+    }
+
+    /// The fields of documents that name the actor of a version.
+    pub fn actor_fields(&self) -> &ActorFields {
+        &self.actor_fields
+    }
+
+    /// The fields that are never among the changed paths of a document of the monitored container.
+    ///
+    /// # Errors
+    /// When the definition of the container cannot be read.
+    pub async fn untracked_fields(&self) -> Result<UntrackedFields, Error> {
+        let monitored = self.monitored.open().await?;
+        Ok(UntrackedFields::new(self.stamp_fields.iter().cloned(), monitored.key_paths()))
     }
 
     /// Notes whether a stored document has a property `_lsn` of its own. The Functions host delivers such a document like any other.

@@ -4,40 +4,52 @@
 //! [`Containers`] names the containers. [`Capture`] stores versions and [`History`] reads them. [`DeadLetters`] lists the documents
 //! that could not be stored, and [`Retention`] deletes versions that have expired.
 
+mod actor;
 mod capture;
+mod changed_paths;
 mod container_status;
 mod containers;
 mod dead_letter;
 mod dead_letters;
 mod difference;
+mod field_list;
+mod field_selection;
 mod filter;
 mod history;
 mod indexed_field;
 mod limits;
+mod merge;
 mod observed;
 mod provision;
 mod read;
 mod record;
 mod retention;
 mod retention_record;
+mod same_value;
 mod service_clock;
 mod store_version;
 mod time_expression;
 mod time_zone;
+mod untracked_fields;
 mod version;
 mod version_id;
 mod window;
 mod written_time;
 
+pub use actor::ActorFields;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
+pub use changed_paths::{PathChange, changed_paths, path_changes};
 pub use container_status::{ContainerState, ContainerStatus};
 pub use containers::{ContainerNames, Containers, Role};
 pub use dead_letter::DeadLetter;
 pub use dead_letters::{DeadLetterPage, DeadLetters, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
+pub use field_list::parse_field_list;
+pub use field_selection::FieldSelection;
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
 pub use indexed_field::IndexedField;
+pub use merge::{Base, DocumentWindow, LaterChanges, Undo, UndoAction, UndoOptions, WindowVersion};
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{
@@ -47,9 +59,11 @@ pub use read::{
 pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
 };
+pub use same_value::{same_optional_value, same_value};
 pub use service_clock::{ServiceClock, ServiceTime};
 pub use time_expression::{InterpretedTime, TimeExpression};
 pub use time_zone::TimeZone;
+pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;
 pub use window::Window;

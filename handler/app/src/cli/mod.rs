@@ -7,6 +7,7 @@ mod dead_letters;
 mod document_arguments;
 mod execution_arguments;
 mod exit_code;
+mod field_arguments;
 mod filter_help;
 mod follow;
 mod history;

@@ -6,6 +6,7 @@ use changefeed_cosmos::PageRequest;
 use changefeed_operations::RESTORE;
 use changefeed_operations::{RestoreRequest, RestoreView, Restored, Target, UndoRequest};
 
+use crate::capture_lag::with_capture_lag;
 use crate::http::{ApiError, Interpreted, Invocation, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
@@ -15,10 +16,12 @@ pub async fn post(
     _: NoQuery,
     Json(request): Json<RestoreRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let request = with_capture_lag(&service, request).await;
     let times = match request.target {
-        Target::AsOf(time) => Some(("asOf", time)),
-        Target::Before(time) => Some(("before", time)),
-        _ => None,
+        Target::AsOf(time) => vec![("asOf", time)],
+        Target::Before(time) => vec![("before", time)],
+        Target::BeforeWindow(window) => vec![("from", window.times().0), ("to", window.times().1)],
+        Target::Version(_) | Target::Backup(_) => Vec::new(),
     };
     let interpret = |report| Interpreted::new(report, times, &service.time_zone());
     Ok(match service.changefeed.restores.run(&request).await? {

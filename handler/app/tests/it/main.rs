@@ -1,5 +1,6 @@
 //! Tests of the executable over HTTP, with the embedded Cosmos DB endpoint.
 
+mod actor;
 mod all_routes;
 mod backup_blobs;
 mod backup_commands;
@@ -55,6 +56,7 @@ mod support;
 mod time_to_live;
 mod times;
 mod tryout_functions;
+mod undo_window;
 mod verify_concurrency;
 mod verify_entry_points;
 mod verify_findings;

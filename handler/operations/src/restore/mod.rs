@@ -6,9 +6,13 @@
 //! large for one request is a job, which does the same page by page.
 
 mod backup_files;
+mod capture_lag;
+mod composed_body;
+mod composition;
 mod create_job;
 mod exchange;
 mod exchange_order;
+mod exchange_pages;
 mod execute;
 mod execute_plan;
 mod latest_entries;
@@ -17,6 +21,7 @@ mod plan_backup;
 mod plan_document;
 mod plan_missing;
 mod plan_scan;
+mod plan_window;
 mod planned_item;
 mod restore_job;
 mod restore_page;
@@ -32,8 +37,11 @@ mod suggest;
 mod undo;
 mod undo_claim;
 mod unique_keys;
+mod window_selection;
+mod window_versions;
 mod write;
 
+pub use capture_lag::CaptureLag;
 pub use plan::Plan;
 pub use planned_item::{Action, BackupLine, Counts, PlannedItem};
 pub use restore_record::{RestoreRecord, RestoreReport};
@@ -42,3 +50,4 @@ pub use restore_view::{RestoreItems, RestoreList, RestoreView};
 pub use restores::{RESTORE, RestoreOptions, Restores};
 pub use run::Restored;
 pub use undo::UndoRequest;
+pub use window_selection::WindowSelection;

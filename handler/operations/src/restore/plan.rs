@@ -6,7 +6,10 @@ use changefeed_cosmos::{DocumentName, Error, ErrorKind, IdempotencyKey};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
+use super::capture_lag::CaptureLag;
+use super::composition::Composition;
 use super::plan_document::DocumentPlanner;
+use super::plan_window::WindowPlanner;
 use super::planned_item::{PlannedItem, sorted};
 use super::restore_request::RestoreRequest;
 use super::restores::Restores;
@@ -26,9 +29,14 @@ pub struct Plan {
     /// What is done with each document, in the order of their partition keys and ids.
     pub items: Vec<PlannedItem>,
     pub(super) force: bool,
+    pub(super) composition: Composition,
     pub(super) into: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) requested_by: Option<String>,
+    /// How far capture is behind, for a restore that undoes a window.
+    pub capture_lag: Option<CaptureLag>,
+    /// What the one who requests it should know.
+    pub warnings: Vec<String>,
 }
 
 impl Restores {
@@ -58,14 +66,32 @@ impl Restores {
 
     /// A plan by the history that is complete from `horizon` on.
     async fn plan_at(&self, request: &RestoreRequest, last_change: i64, horizon: i64) -> Result<Option<Plan>, Error> {
+        self.check_captured(request)?;
         let written = self.target_container(request.into.as_deref()).await?;
         // Documents whose versions of the target time were removed are reported as unknown.
         let Some(candidates) = self.candidates(&request.selection, last_change.max(horizon)).await? else {
             return Ok(None);
         };
-        let planner =
-            DocumentPlanner { restores: self, request, written: &written, horizon, looked_up: AtomicUsize::new(0) };
-        let plan = |name: DocumentName| planner.plan(name);
+        let composition = self.composition(request).await?;
+        if let Some(window) = &composition.window {
+            window.check_horizon(horizon)?;
+        }
+        let planner = DocumentPlanner {
+            restores: self,
+            request,
+            fields: composition.fields.as_ref(),
+            written: &written,
+            horizon,
+            looked_up: AtomicUsize::new(0),
+        };
+        let (planner, fields) = (&planner, composition.fields.as_ref());
+        let window_ref = composition.window.as_ref();
+        let plan = |name: DocumentName| async move {
+            match window_ref {
+                Some(window) => WindowPlanner { restores: self, window, fields }.plan(name).await,
+                None => planner.plan(name).await,
+            }
+        };
         let mut planned = futures::stream::iter(candidates).map(plan).buffer_unordered(self.options.concurrency);
         let (mut items, mut writes) = (Vec::new(), 0);
         while let Some(item) = planned.try_next().await? {
@@ -81,9 +107,12 @@ impl Restores {
             key: None,
             items: sorted(items),
             force: request.force,
+            composition: composition.clone(),
             into: request.into.clone(),
             reason: request.reason.clone(),
             requested_by: request.requested_by.clone(),
+            capture_lag: request.capture_lag.clone(),
+            warnings: self.warnings(request).await?,
         }))
     }
 }

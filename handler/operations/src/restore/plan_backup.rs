@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::backup_files::{BackupFiles, Bodies, FilePosition, LineContent, Lines};
+use super::composition::RestoredFields;
 use super::planned_item::{Action, BackupLine, PlannedItem};
 use super::restore_page::page_item;
 use super::restore_request::{RestoreRequest, Selection};
@@ -17,6 +18,7 @@ use super::restores::Restores;
 pub(super) struct BackupPlanner<'a> {
     pub restores: &'a Restores,
     pub request: &'a RestoreRequest,
+    pub fields: Option<&'a RestoredFields>,
     pub files: &'a BackupFiles,
     /// The container that is written to.
     pub written: &'a Container,
@@ -66,7 +68,7 @@ impl BackupPlanner<'_> {
         let planned: Vec<Option<PlannedItem>> =
             futures::stream::iter(plans).buffered(self.concurrency).try_collect().await?;
         items.extend(planned.into_iter().flatten());
-        let bodies = selected.into_iter().filter_map(|line| Some((line.number, line.body?))).collect();
+        let bodies = selected.into_iter().filter_map(|line| Some((self.line(file, line.number), line.body?))).collect();
         Ok((Found { items, next: next.map(|next| next.to_string()), processed }, bodies))
     }
 
@@ -80,10 +82,24 @@ impl BackupPlanner<'_> {
         let until = next.map(|next| FilePosition::parse(Some(next))).transpose()?;
         let page = self.files.lines(file, FilePosition::parse(continuation)?, self.page_items, Some(until)).await?;
         let body = |(number, content)| match content {
-            LineContent::Document(body) => Some((number, body)),
+            LineContent::Document(body) => Some((self.line(file, number), body)),
             LineContent::Deletion(_) => None,
         };
         Ok(page.lines.into_iter().filter_map(body).collect())
+    }
+
+    /// The bodies of a page that has this line.
+    pub(super) async fn bodies_of_page(
+        &self,
+        line: &BackupLine,
+        continuation: Option<&str>,
+        next: Option<&str>,
+    ) -> Result<Bodies, Error> {
+        let is_of_line = |file: &usize| self.line(*file, line.number) == *line;
+        match (0..self.files.count()).find(is_of_line) {
+            Some(file) => self.bodies(file, continuation, next).await,
+            None => Ok(Bodies::new()),
+        }
     }
 
     /// A line, if the request selects it. The error is the item of a line that can never be written.
@@ -119,6 +135,9 @@ impl BackupPlanner<'_> {
             return Ok(PlannedItem::without_write(name, Action::Unchanged).with_message(self.files.absent_message()));
         }
         let live = self.restores.history.live_in(self.written, &name, "live").await?;
+        if let (Some(fields), Some(body)) = (self.fields, &body) {
+            return Ok(self.restores.planned_fields(fields, name, body, live));
+        }
         let keep_existing = self.request.into.is_some() && !self.request.force;
         Ok(self.restores.planned_body(name, body, live, keep_existing))
     }

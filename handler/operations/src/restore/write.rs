@@ -12,6 +12,7 @@ use changefeed_history::{Operation, Version, VersionId};
 use serde_json::Value;
 
 use super::backup_files::Bodies;
+use super::composition::Composition;
 use super::planned_item::{Action, PlannedItem};
 use super::restores::Restores;
 use super::stamp::{Body, Comparison};
@@ -33,6 +34,8 @@ pub(super) struct DocumentWriter<'a> {
     /// Whether the container is the monitored one, whose documents have a history.
     pub is_monitored: bool,
     pub force: bool,
+    /// How documents are composed.
+    pub composition: &'a Composition,
     pub restore_id: &'a str,
     /// When the restore began, in seconds since 1970: the value of the field for the time of the restore.
     pub second: i64,
@@ -41,6 +44,8 @@ pub(super) struct DocumentWriter<'a> {
     pub is_shared: bool,
     /// Whether an interrupted worker may have begun to execute the plan.
     pub was_begun: bool,
+    /// Whether the document was refused before, and all pages of the job have been executed since.
+    pub is_after_pages: bool,
     /// The documents of a backup.
     pub bodies: &'a Bodies,
 }
@@ -102,7 +107,12 @@ impl DocumentWriter<'_> {
 
     async fn execute(&self, item: &mut PlannedItem) -> Result<Outcome, Error> {
         let name = item.name();
-        let mut body = self.body(item, &name).await?;
+        let mut body = match self.body(item, &name).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                return Ok(Outcome::Conflict(error.message().to_owned()));
+            }
+            body => body?,
+        };
         let key = match &body {
             Some(body) => Key::of(body.document(), self.container.key_paths())?,
             None => name.partition_key.clone(),
@@ -111,14 +121,7 @@ impl DocumentWriter<'_> {
         for attempt in 1.. {
             let live = self.live(&name).await?;
             let live_etag = live.as_ref().and_then(|live| live.etag.clone());
-            let is_own = match self.compare(live.as_ref(), body.as_ref()) {
-                Comparison::Own => Some(true),
-                Comparison::Same => Some(false),
-                Comparison::Unclear if self.is_shared => Some(self.is_own(item, &name, &body).await?),
-                Comparison::Unclear => Some(false),
-                Comparison::Different => None,
-            };
-            match is_own {
+            match self.is_written(item, &name, live.as_ref(), &body).await? {
                 Some(true) => {
                     self.complete_record(item, &name).await?;
                     return Ok(Outcome::Written(live_etag, 0.0));
@@ -128,6 +131,9 @@ impl DocumentWriter<'_> {
             }
             // A document can be on several lines of a backup: the later line overwrites what this restore wrote.
             let is_own_line = item.backup_line.is_some() && self.is_stamped(live.as_ref());
+            if is_own_line && self.is_after_pages {
+                return Ok(Outcome::Conflict("another line of the backup has been restored since".to_owned()));
+            }
             if live_etag != expected && !self.force && !is_own_line {
                 return Ok(Outcome::Conflict(changed(live.as_ref())));
             }
@@ -138,6 +144,7 @@ impl DocumentWriter<'_> {
             item.action = match (&live, &body) {
                 (_, None) => Action::Delete,
                 (None, Some(_)) => Action::Create,
+                (Some(_), Some(_)) if item.action == Action::Merge => Action::Merge,
                 (Some(_), Some(_)) => Action::Replace,
             };
             match self.write_once(&key, &name, body.as_ref(), expected.as_deref()).await {
@@ -181,10 +188,49 @@ impl DocumentWriter<'_> {
         Err(Error::internal(format!("writing document {}", printable(&item.id)), "no attempt was made"))
     }
 
+    /// The item with its outcome, if this restore has written the document. Nothing is written.
+    ///
+    /// # Errors
+    /// When the document cannot be read.
+    pub(super) async fn find_written(&self, mut item: PlannedItem) -> Result<Option<PlannedItem>, Error> {
+        let name = item.name();
+        let body = self.body(&item, &name).await?;
+        let live = self.live(&name).await?;
+        if self.is_written(&item, &name, live.as_ref(), &body).await? != Some(true) {
+            return Ok(None);
+        }
+        self.complete_record(&mut item, &name).await?;
+        Ok(Some(PlannedItem { restored_etag: live.and_then(|live| live.etag), ..item }))
+    }
+
+    /// Whether the document is as planned: by this restore, or by another writer. `None` when it is not.
+    async fn is_written(
+        &self,
+        item: &PlannedItem,
+        name: &DocumentName,
+        live: Option<&Version>,
+        body: &Option<Body>,
+    ) -> Result<Option<bool>, Error> {
+        Ok(match self.compare(live, body.as_ref()) {
+            Comparison::Own => Some(true),
+            Comparison::Same => Some(false),
+            Comparison::Unclear if self.is_shared => Some(self.is_own(item, name, body).await?),
+            Comparison::Unclear => Some(false),
+            Comparison::Different => None,
+        })
+    }
+
     /// The body to write; `None` for a delete.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when it is no longer what was planned.
     pub(super) async fn body(&self, item: &PlannedItem, name: &DocumentName) -> Result<Option<Body>, Error> {
         let content = match (item.action, &item.version, &item.backup_line) {
             (Action::Delete, ..) => return Ok(None),
+            (_, None, None) if self.composition.composes(item) => {
+                let content = self.composed(item, name, None).await?;
+                return Ok(Some(self.restores.stamped(content, self.second, self.restore_id)));
+            }
             (_, Some(version), _) => self.restores.history.version(name, version).await?.document.unwrap_or_default(),
             (_, None, Some(line)) => {
                 let changed = || {
@@ -192,7 +238,7 @@ impl DocumentWriter<'_> {
                         "the backup has changed since the plan: it has another document on this line, or none";
                     Error::corrupt(format!("reading line {} of {}", line.number, line.file), message)
                 };
-                let content = self.bodies.get(&line.number).cloned().ok_or_else(changed)?;
+                let content = self.bodies.get(line).cloned().ok_or_else(changed)?;
                 match &item.body_digest {
                     Some(planned) if *planned != digest(&content.to_string()) => return Err(changed()),
                     _ => content,
@@ -204,11 +250,13 @@ impl DocumentWriter<'_> {
                 return Err(Error::corrupt(action, "it has neither a version nor a line of a backup"));
             }
         };
+        let content =
+            if self.composition.composes(item) { self.composed(item, name, Some(content)).await? } else { content };
         Ok(Some(self.restores.stamped(content, self.second, self.restore_id)))
     }
 
     /// Whether this restore was the last to write the document.
-    fn is_stamped(&self, live: Option<&Version>) -> bool {
+    pub(super) fn is_stamped(&self, live: Option<&Version>) -> bool {
         let document = live.and_then(|live| live.document.as_ref());
         document.is_some_and(|document| self.restores.is_stamped_by(document, self.restore_id))
     }
@@ -258,7 +306,7 @@ impl DocumentWriter<'_> {
     }
 
     /// A stored version, or its exact twin if it is not exact.
-    async fn exact_version(&self, name: &DocumentName, id: &str) -> Result<Option<Version>, Error> {
+    pub(super) async fn exact_version(&self, name: &DocumentName, id: &str) -> Result<Option<Version>, Error> {
         match self.stored_version(name, id).await? {
             Some(stored) if !stored.exact => self.stored_version(name, &stored.id.exact()).await,
             stored => Ok(stored),
@@ -335,6 +383,7 @@ impl DocumentWriter<'_> {
             // The real number is not known; it is after that of the version that was removed.
             lsn: removed.lsn.map(|lsn| lsn + 1),
             etag: None,
+            actor: None,
             expires_at: None,
             document: None,
             previous: None,

@@ -4,6 +4,7 @@ use changefeed_history::{Filter, TimeExpression};
 use clap::{Args, Subcommand};
 
 use crate::cli::execution_arguments::ExecutionArguments;
+use crate::cli::field_arguments::FieldArguments;
 use crate::cli::output::OutputArguments;
 use crate::cli::time;
 
@@ -100,6 +101,8 @@ pub struct RestoreArguments {
     /// Write into this container instead of the monitored one
     #[arg(long, value_name = "CONTAINER")]
     pub into: Option<String>,
+    #[command(flatten)]
+    pub fields: FieldArguments,
     #[command(flatten)]
     pub execution: ExecutionArguments,
 }
