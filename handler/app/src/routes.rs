@@ -33,6 +33,7 @@ const ROUTES: &[Route] = &[
     resource("/api/history/versions/{id}", "GET, HEAD", |path| path.route(reading().to(functions::history::version))),
     resource("/api/history/document", "GET, HEAD", |path| path.route(reading().to(functions::history::document))),
     resource("/api/history/diff", "GET, HEAD", |path| path.route(reading().to(functions::history::diff))),
+    resource("/api/history/blame", "GET, HEAD", |path| path.route(reading().to(functions::history::blame))),
     resource("/api/history/search", "GET, HEAD", |path| path.route(reading().to(functions::history::search))),
     resource("/api/restores", "GET, HEAD, POST", |path| {
         path.route(reading().to(functions::restores::list)).route(web::post().to(functions::restores::post))

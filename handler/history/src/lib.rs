@@ -5,6 +5,7 @@
 //! that could not be stored, and [`Retention`] deletes versions that have expired.
 
 mod actor;
+mod blame;
 mod capture;
 mod changed_paths;
 mod container_status;
@@ -37,6 +38,7 @@ mod window;
 mod written_time;
 
 pub use actor::ActorFields;
+pub use blame::{BlamedField, Origin, SetBy};
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use changed_paths::{PathChange, changed_paths, path_changes};
 pub use container_status::{ContainerState, ContainerStatus};
@@ -53,8 +55,8 @@ pub use merge::{Base, DocumentWindow, LaterChanges, Undo, UndoAction, UndoOption
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{
-    AsOf, Difference, NewestVersions, Outline, SearchRequest, SearchRow, SearchRows, VersionPage, VersionsRequest,
-    outline_fields,
+    AsOf, Blame, BlameRequest, Difference, NewestVersions, Outline, SearchRequest, SearchRow, SearchRows, VersionPage,
+    VersionsRequest, outline_fields,
 };
 pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,

@@ -21,6 +21,7 @@ mod process;
 mod progress;
 mod provision;
 mod query;
+mod requester_arguments;
 mod restore;
 mod retention;
 mod serve;

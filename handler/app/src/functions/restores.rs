@@ -7,15 +7,17 @@ use changefeed_operations::RESTORE;
 use changefeed_operations::{RestoreRequest, RestoreView, Restored, Target, UndoRequest};
 
 use crate::capture_lag::with_capture_lag;
-use crate::http::{ApiError, Interpreted, Invocation, Json, NoQuery, Query, accepted};
+use crate::http::{ApiError, Caller, Interpreted, Invocation, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
 /// `POST /api/restores`: plans a restore and executes it, unless `dryRun` is given. A large restore becomes a job.
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,
+    caller: Caller,
     Json(request): Json<RestoreRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let request = RestoreRequest { requested_by: caller.or_named(request.requested_by), ..request };
     let request = with_capture_lag(&service, request).await;
     let times = match request.target {
         Target::AsOf(time) => vec![("asOf", time)],
@@ -72,9 +74,10 @@ pub async fn undo(
     id: Path<String>,
     _: NoQuery,
     Invocation(key): Invocation,
+    caller: Caller,
     Json(request): Json<UndoRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let request = UndoRequest { key, ..request };
+    let request = UndoRequest { key, requested_by: caller.or_named(request.requested_by), ..request };
     Ok(answer(service.changefeed.restores.undo(&id, &request).await?))
 }
 

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod body;
+mod caller;
 mod error;
 mod interpreted;
 mod invocation;
@@ -10,6 +11,7 @@ mod request_zone;
 
 pub use accepted::accepted;
 pub use body::{Json, RawJson};
+pub use caller::Caller;
 pub use error::ApiError;
 pub use interpreted::Interpreted;
 pub use invocation::Invocation;

@@ -388,14 +388,14 @@ async fn random_windows(seed: u64, as_job: bool) {
 #[tokio::test]
 async fn random_windows_are_undone_as_a_model_says() {
     for seed in 0..4 {
-        random_windows(seed, false).await;
+        Box::pin(random_windows(seed, false)).await;
     }
 }
 
 #[tokio::test]
 async fn random_windows_are_undone_by_jobs_under_faults() {
     for seed in 10..12 {
-        random_windows(seed, true).await;
+        Box::pin(random_windows(seed, true)).await;
     }
 }
 

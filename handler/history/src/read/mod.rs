@@ -1,6 +1,7 @@
 //! Reads the history: versions, a document as of a time, differences, search.
 
 mod as_of;
+mod blame;
 mod diff;
 mod live;
 mod outline;
@@ -8,6 +9,7 @@ mod search;
 mod versions;
 
 pub use as_of::AsOf;
+pub use blame::{Blame, BlameRequest};
 pub use diff::Difference;
 pub use outline::{NewestVersions, Outline, outline_fields};
 pub use search::{SearchRequest, SearchRow, SearchRows};

@@ -16,7 +16,7 @@ use super::write::DocumentWriter;
 /// What a document is composed of, besides the live one.
 enum Source {
     Document(Value),
-    Window(WindowVersions),
+    Window(Box<WindowVersions>),
 }
 
 impl DocumentWriter<'_> {
@@ -41,7 +41,7 @@ impl DocumentWriter<'_> {
             (None, Some(window)) => {
                 let from = window.selection.window.from();
                 let versions = WindowVersions::read(&self.restores.history, name, from).await?;
-                Source::Window(versions.ok_or_else(changed)?)
+                Source::Window(Box::new(versions.ok_or_else(changed)?))
             }
             (None, None) => return Err(changed()),
         };

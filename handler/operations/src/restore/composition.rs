@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::planned_item::PlannedItem;
 use super::restore_request::RestoreRequest;
 use super::restores::Restores;
-use super::window_selection::WindowUndo;
+use super::window_undo::WindowUndo;
 
 /// How documents are composed.
 #[derive(Clone, Debug, Default, PartialEq)]

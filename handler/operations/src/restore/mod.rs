@@ -25,6 +25,7 @@ mod plan_window;
 mod planned_item;
 mod restore_job;
 mod restore_page;
+mod restore_phase;
 mod restore_record;
 mod restore_request;
 mod restore_view;
@@ -38,6 +39,7 @@ mod undo;
 mod undo_claim;
 mod unique_keys;
 mod window_selection;
+mod window_undo;
 mod window_versions;
 mod write;
 

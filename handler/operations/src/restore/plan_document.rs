@@ -200,7 +200,7 @@ impl Restores {
             message: match (action, time_to_live) {
                 (Action::Conflict, _) => Some("there is another document of this id".to_owned()),
                 (Action::Create | Action::Replace, Some(ttl)) => {
-                    Some(format!("its time to live of {ttl} s starts anew"))
+                    Some(format!("its time to live of {ttl} s starts again"))
                 }
                 _ => None,
             },

@@ -11,7 +11,7 @@ use super::composition::RestoredFields;
 use super::planned_item::{Action, PlannedItem};
 use super::restore_page::page_item;
 use super::restores::Restores;
-use super::window_selection::WindowUndo;
+use super::window_undo::WindowUndo;
 use super::window_versions::{MAX_VERSIONS, UndoOutcome, Undone, WindowVersions};
 use crate::scan::{RecentStates, ScanState};
 

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use changefeed_cosmos::{Container, Error, ErrorKind, KeyRange, retry};
 use changefeed_jobs::{Found, PageState, Part, PartPage, Parts, Planned, Run, StoredPage, plan_page};
 use futures::{StreamExt, TryStreamExt};
-use serde::{Deserialize, Serialize};
 
 use super::backup_files::{BackupFiles, Bodies, FilePosition};
 use super::composition::Composition;
@@ -22,6 +21,7 @@ use super::plan_scan::ScanPlanner;
 use super::plan_window::{WindowPages, WindowPlanner};
 use super::planned_item::{Counts, PlannedItem, UniqueKeyRetry};
 use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items, refused_tags};
+use super::restore_phase::Phase;
 use super::restore_record::{PLANNED_ITEMS_TTL, RestoreRecord};
 use super::restore_request::{RestoreRequest, Selection, Target};
 use super::restores::Restores;
@@ -33,49 +33,6 @@ use crate::scan::{DocumentScan, RecentStates};
 pub(super) const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// The approximate request units for planning and writing a document.
 const DOCUMENT_UNITS: f64 = 40.0;
-
-/// The phase of the work. Each is read in parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Phase {
-    /// The documents of a list.
-    Documents,
-    /// The live documents.
-    Live,
-    /// The documents in the history, by their versions.
-    Past,
-    /// The documents that changed in a time window, by their versions.
-    Window,
-    /// The pages of the restore that is undone.
-    Undo,
-    /// The files of a backup, which are read once before anything is written: a damaged backup is not restored.
-    Check,
-    /// The documents of a backup.
-    Backup,
-    /// The documents of a list that the backup does not have.
-    Missing,
-    /// The stored pages of the plan that is executed.
-    Execute,
-    /// The documents on all pages that a unique key has refused.
-    Exchange,
-}
-
-impl Phase {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Documents => "documents",
-            Self::Live => "live",
-            Self::Past => "past",
-            Self::Window => "window",
-            Self::Undo => "undo",
-            Self::Check => "check",
-            Self::Backup => "backup",
-            Self::Missing => "missing",
-            Self::Execute => "execute",
-            Self::Exchange => "exchange",
-        }
-    }
-}
 
 /// What the job restores.
 pub(super) enum Subject {

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use crate::cli::execution_arguments::ExecutionArguments;
 use crate::cli::field_arguments::FieldArguments;
 use crate::cli::output::OutputArguments;
+use crate::cli::requester_arguments::RequesterArguments;
 use crate::cli::time;
 
 #[derive(Debug, Subcommand)]
@@ -77,9 +78,8 @@ pub struct CreateArguments {
     /// Reason, stored with the backup
     #[arg(long)]
     pub reason: Option<String>,
-    /// Name of the requester, stored with the backup; default: the user's name
-    #[arg(long, env = "USER", hide_env_values = true)]
-    pub requested_by: Option<String>,
+    #[command(flatten)]
+    pub requester: RequesterArguments,
     /// Limit in request units per second; default: no limit
     #[arg(long, value_name = "RU")]
     pub ru_per_second: Option<f64>,

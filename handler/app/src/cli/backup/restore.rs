@@ -27,7 +27,7 @@ pub async fn run(service: &Service, arguments: &RestoreArguments) -> Result<Exit
         delete_created_after: arguments.delete_created_after,
         into: arguments.into.clone(),
         reason: execution.reason.clone(),
-        requested_by: execution.requested_by.clone(),
+        requested_by: execution.requester.name(),
         job: true,
         store: false,
         capture_lag: None,

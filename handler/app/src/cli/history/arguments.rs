@@ -54,6 +54,20 @@ pub enum HistoryCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Show which version set each field of a document
+    #[command(after_help = time::help("Example:\n  changefeed history blame --id 28036 --pk 28036"))]
+    Blame {
+        #[command(flatten)]
+        document: DocumentArguments,
+        /// Time to look at; default: the live document
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
+        as_of: Option<TimeExpression>,
+        /// Maximum number of versions to read, 1 to 1000
+        #[arg(long, value_name = "NUMBER", default_value = "1000")]
+        max_versions: u32,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// Search live documents and versions, in time order
     #[command(after_help = format!("{FILTERS}{}", time::help(
         "Examples:\n  changefeed history search --filter city_name=Davidson --since yesterday\n  \

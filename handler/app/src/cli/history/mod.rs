@@ -1,10 +1,11 @@
 //! `changefeed history`: versions of documents.
 
 mod arguments;
+mod blame;
 
 use anyhow::Result;
 use changefeed_cosmos::FieldPath;
-use changefeed_history::{AsOf, SearchRequest, SearchRow, Version, VersionsRequest};
+use changefeed_history::{AsOf, BlameRequest, SearchRequest, SearchRow, Version, VersionsRequest};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -67,6 +68,10 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
                     print_table(&["Field", "Before", "After"], rows)
                 }
             }
+        }
+        HistoryCommand::Blame { document, as_of, max_versions, output } => {
+            let request = BlameRequest { document: document.name(), as_of: *as_of, max_versions: Some(*max_versions) };
+            blame::run(service, &request, output.output).await
         }
         HistoryCommand::Search { filters, from, to, max_items, output } => {
             let request = SearchRequest { filters: filters.clone(), from: *from, to: *to, ..SearchRequest::default() };

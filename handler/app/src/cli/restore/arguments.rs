@@ -101,7 +101,7 @@ pub struct RestoreArguments {
         value_parser = time::parse
     )]
     pub changed_between: Vec<TimeExpression>,
-    /// With --changed-between: what happens to documents that were changed later; default: conflict
+    /// Documents changed later; default: conflict
     #[arg(long, value_enum, value_name = "HOW", requires = "changed_between")]
     pub later_changes: Option<LaterChangesArgument>,
     /// With --later-changes merge: a document that would keep any change of the window is a conflict

@@ -42,7 +42,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
                 dry_run: execution.dry_run,
                 force: execution.force,
                 reason: execution.reason.clone(),
-                requested_by: execution.requested_by.clone(),
+                requested_by: execution.requester.name(),
                 ru_per_second: execution.ru_per_second,
                 key: None,
             };
@@ -124,7 +124,7 @@ fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
         delete_created_after: arguments.delete_created_after,
         into: arguments.into.clone(),
         reason: arguments.execution.reason.clone(),
-        requested_by: arguments.execution.requested_by.clone(),
+        requested_by: arguments.execution.requester.name(),
         job: arguments.job,
         store: arguments.store,
         ru_per_second: arguments.execution.ru_per_second,
