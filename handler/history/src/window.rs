@@ -68,6 +68,12 @@ impl Window {
         self.to
     }
 
+    /// The first and the last second inside, as times.
+    pub fn times(self) -> (TimeExpression, TimeExpression) {
+        let time = |second| TimeExpression::from(DateTime::from_timestamp(second, 0).unwrap_or_default());
+        (time(self.from), time(self.to))
+    }
+
     /// Whether a version with this `sourceTs` is inside.
     pub fn contains(self, source_ts: i64) -> bool {
         (self.from..=self.to).contains(&source_ts)
@@ -90,8 +96,8 @@ impl TryFrom<StoredWindow> for Window {
 
 impl From<Window> for StoredWindow {
     fn from(window: Window) -> Self {
-        let time = |second| TimeExpression::from(DateTime::from_timestamp(second, 0).unwrap_or_default());
-        Self { from: time(window.from), to: time(window.to) }
+        let (from, to) = window.times();
+        Self { from, to }
     }
 }
 

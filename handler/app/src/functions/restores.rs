@@ -3,10 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_cosmos::PageRequest;
-use changefeed_history::TimeExpression;
 use changefeed_operations::RESTORE;
 use changefeed_operations::{RestoreRequest, RestoreView, Restored, Target, UndoRequest};
-use chrono::DateTime;
 
 use crate::capture_lag::with_capture_lag;
 use crate::http::{ApiError, Caller, Interpreted, Invocation, Json, NoQuery, Query, accepted};
@@ -21,14 +19,13 @@ pub async fn post(
 ) -> Result<HttpResponse, ApiError> {
     let request = RestoreRequest { requested_by: caller.or_named(request.requested_by), ..request };
     let request = with_capture_lag(&service, request).await;
-    let second = |second| TimeExpression::from(DateTime::from_timestamp(second, 0).unwrap_or_default());
     let times = match request.target {
         Target::AsOf(time) => vec![("asOf", time)],
         Target::Before(time) => vec![("before", time)],
-        Target::BeforeWindow(window) => vec![("from", second(window.from())), ("to", second(window.to()))],
+        Target::BeforeWindow(window) => vec![("from", window.times().0), ("to", window.times().1)],
         Target::Version(_) | Target::Backup(_) => Vec::new(),
     };
-    let interpret = |report| Interpreted::new(report, times.clone(), &service.time_zone());
+    let interpret = |report| Interpreted::new(report, times, &service.time_zone());
     Ok(match service.changefeed.restores.run(&request).await? {
         Restored::Report(report) if report.dry_run => HttpResponse::Ok().json(interpret(report)),
         restored => answer(restored),

@@ -186,6 +186,8 @@ fn written() -> impl Strategy<Value = String> {
         // The text that a number, an array or an object is when it has quotes.
         (Value::Array(_) | Value::Object(_), _) => format!("'{value}'"),
         (Value::Number(_) | Value::Bool(_) | Value::Null, 1) => format!("'{value}'"),
+        // Another spelling of a number.
+        (Value::Number(number), 2) if !value.to_string().contains('e') => format!("{number}e0"),
         _ => value.to_string(),
     })
 }
