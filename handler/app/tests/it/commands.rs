@@ -1,5 +1,6 @@
 //! Commands that access Cosmos DB directly: provisioning, sample documents, queries, exit codes.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
 use local_cosmos::{Endpoint, Options};
@@ -208,4 +209,52 @@ async fn completions_and_manual_pages_have_every_command() {
     let refused = command_line.run(&["manual", file.to_str().expect("a path")]).await;
     let printed = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && printed.contains("could not create folder"), "{printed}");
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_to_do_about_each_problem() {
+    let command_line = CommandLine::new().await;
+    let run = async |mode: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        command.args(["doctor", "--output", "json"]).env("CosmosDB", command_line.endpoint.connection_string());
+        command.env("CHANGEFEED_MODE", mode);
+        let output = tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run");
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let check = |check: &Value| {
+            let text = |name: &str| check[name].as_str().unwrap_or_default().to_owned();
+            (text("name"), (text("state"), text("found") + "; " + &text("advice")))
+        };
+        let checks: BTreeMap<_, _> = found["items"].as_array().expect("checks").iter().map(check).collect();
+        (output.status.code(), checks)
+    };
+    let (code, checks) = run("LatestVersion").await;
+    assert_eq!((code, checks["containers"].0.as_str()), (Some(3), "problem"));
+    assert!(checks["containers"].1.contains("run changefeed provision"), "{checks:?}");
+    assert_eq!(checks["leases"].0, "notChecked");
+
+    command_line.json(&["provision"]).await;
+    let (code, checks) = run("LatestVersion").await;
+    assert_eq!(code, Some(0), "{checks:?}");
+    for name in ["connection", "containers", "index", "permissions", "clock", "dead letters"] {
+        assert_eq!(checks[name].0, "ok", "{name}: {checks:?}");
+    }
+    assert!(checks["mode"].0 == "advice" && checks["mode"].1.contains("has AllVersionsAndDeletes"), "{checks:?}");
+    assert!(checks["leases"].1.contains("nothing is captured yet"), "{checks:?}");
+    assert_eq!(run("AllVersionsAndDeletes").await.1["mode"].0, "ok");
+
+    // The container as an earlier version of the program created it, and a clock that is wrong by an hour.
+    let client = client(command_line.endpoint.url()).await;
+    let changes = client.database_client("dev").container_client("changes", None).await.expect("changes");
+    let definition = changes.read(None).await.expect("read").into_model().expect("definition");
+    let mut earlier = serde_json::to_value(definition).expect("json");
+    let paths = earlier["indexingPolicy"]["includedPaths"].as_array_mut().expect("paths");
+    paths.retain(|path| path["path"] != "/actor/?");
+    changes.replace(serde_json::from_value(earlier).expect("properties"), None).await.expect("replaced");
+    command_line.endpoint.set_clock(3600).expect("the clock");
+    let (code, checks) = run("LatestVersion").await;
+    assert_eq!((code, checks["index"].0.as_str(), checks["clock"].0.as_str()), (Some(3), "problem", "problem"));
+    assert!(checks["index"].1.contains("/actor/?") && checks["index"].1.contains("--update-index"), "{checks:?}");
+    assert!(checks["clock"].1.contains("differs by -36"), "{checks:?}");
+    let table = command_line.run(&["doctor"]).await;
+    assert!(String::from_utf8_lossy(&table.stdout).contains("PROBLEM"), "{table:?}");
 }
