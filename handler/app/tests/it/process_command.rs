@@ -235,7 +235,7 @@ async fn a_failed_start_reports_the_reason() {
     };
     for (arguments, expected) in [
         (["--mode", "Everything"], "AllVersionsAndDeletes"),
-        (["--from", "yesterday"], "beginning"),
+        (["--from", "tomorrow morning"], "beginning"),
         (["--health-port", "70000"], "65535"),
         (["--lease-acquire-interval-ms", "0"], "--lease-acquire-interval-ms"),
     ] {

@@ -254,7 +254,7 @@ async fn workers_that_are_killed_after_any_write_leave_exact_counts_and_records(
 async fn a_job_that_is_stopped_or_cancelled_in_an_exchange_has_counted_what_it_wrote() {
     let exchange = Exchange::new(Duration::from_millis(1500)).await;
     let id = exchange.start().await;
-    let slow = Effect::Delay(Duration::from_millis(25));
+    let slow = Effect::Delay(Duration::from_millis(100));
     let every_write =
         Fault { container: Some("events".to_owned()), kind: RequestKind::Write, times: 1_000_000, effect: slow };
     exchange.world.endpoint.inject(every_write);
@@ -269,7 +269,8 @@ async fn a_job_that_is_stopped_or_cancelled_in_an_exchange_has_counted_what_it_w
     let record = restore_view(&exchange.changefeed, &id).await.record;
     check_record(&exchange.world, &record).await;
     let written = record.counts.replace;
-    assert!(written > 0 && written < COUNT as u64, "{}", json!(record));
+    // On a busy machine all pages may be written before the job sees that it is to stop.
+    assert!(written > 0 && written <= COUNT as u64, "{}", json!(record));
     let undone = exchange.undo(&id).await;
     assert_eq!((undone.state, undone.counts.replace), (JobState::Done, written), "{}", json!(undone));
     assert_eq!(emails(&exchange.world, COUNT).await, exchange.bad);
