@@ -59,7 +59,8 @@ pub use read::{
     VersionsRequest, outline_fields,
 };
 pub use retention::{
-    HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
+    Expired, HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest,
+    SweepState,
 };
 pub use same_value::{same_optional_value, same_value};
 pub use service_clock::{ServiceClock, ServiceTime};

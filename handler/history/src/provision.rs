@@ -55,6 +55,17 @@ impl Containers {
         Ok(all)
     }
 
+    /// The paths that a container of this role should index and does not.
+    ///
+    /// # Errors
+    /// When its definition cannot be read.
+    pub async fn missing_indexes(&self, role: Role) -> Result<Vec<String>, Error> {
+        // Only the monitored container has another key, and its index is the application's.
+        let spec = container_spec(role, self.names(), &[], self.indexed_fields());
+        let update = IndexUpdate::of(self.account(), &self.names().database, &spec.name, &spec.index).await?;
+        Ok(update.map(|update| update.added).unwrap_or_default())
+    }
+
     /// Adds the paths of a container's definition that it does not index. Returns the added ones.
     async fn update_index(&self, spec: &ContainerSpec) -> Result<Vec<String>, Error> {
         let database = &self.names().database;

@@ -78,6 +78,8 @@ pub enum Command {
     Verify(VerifyArguments),
     /// Show settings, containers, and leases with their lag
     Status(OutputArguments),
+    /// Check everything that an app needs; say what to do about each problem
+    Doctor(OutputArguments),
     /// Repair, unblock, export, import or reset the leases of the change feeds
     #[command(subcommand)]
     Leases(LeasesCommand),

@@ -4,6 +4,7 @@ mod arguments;
 mod backup;
 mod confirm;
 mod dead_letters;
+mod doctor;
 mod document_arguments;
 mod execution_arguments;
 mod exit_code;
@@ -137,6 +138,7 @@ async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {
         Command::Retention(retention) => retention::run(&service()?, &retention).await,
         Command::Verify(verify) => verify::run(&service()?, &verify).await,
         Command::Status(status) => status::run(&service()?, &status).await,
+        Command::Doctor(output) => doctor::run(&service()?, &output).await,
         Command::Leases(leases) => leases::run(&service()?, &leases).await,
         Command::Completions { shell } => reference::completions(shell),
         Command::Manual { folder } => reference::manual(&folder),

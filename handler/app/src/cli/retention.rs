@@ -1,7 +1,7 @@
 //! `changefeed retention`: counts expired versions, asks for confirmation, and removes them.
 
 use anyhow::Result;
-use changefeed_history::{SweepReport, SweepRequest, SweepState};
+use changefeed_history::{SweepReport, SweepState};
 use chrono::Utc;
 use clap::Args;
 
@@ -25,14 +25,12 @@ pub struct RetentionArguments {
 
 /// Removes expired versions.
 pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<Exit> {
-    let retention = &service.changefeed.retention;
-    // One time for both sweeps: no version expires between the question and the removal.
-    let now = retention.now(Utc::now).await?;
-    let sweep = async |dry_run| retention.sweep(&SweepRequest { now, dry_run, time_limit: None }).await;
+    // No version expires between the question and the removal.
+    let expired = service.changefeed.retention.expired(Utc::now).await?;
     let for_humans = arguments.output.output == Output::Table;
     let print = |report: &SweepReport| if for_humans { print_line(&summary(report)) } else { print_json(report) };
     if arguments.dry_run || !arguments.yes {
-        let plan = sweep(true).await?;
+        let plan = expired.count().await?;
         if arguments.dry_run || plan.versions == 0 {
             print(&plan)?;
             return Ok(Exit::Done);
@@ -46,7 +44,7 @@ pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<Ex
             "nothing was removed",
         )?;
     }
-    let report = sweep(false).await?;
+    let report = expired.remove().await?;
     print(&report)?;
     Ok(Exit::Done)
 }

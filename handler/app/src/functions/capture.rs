@@ -10,8 +10,6 @@ use crate::memory;
 use crate::service::Service;
 
 const FUNCTION: &str = "CosmosChangeFeed";
-/// After a batch with more bytes than this, freed memory is returned to the system.
-const LARGE_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// `POST /CosmosChangeFeed`: captures a batch. The answer is always a JSON object, because the host hangs on an empty body.
 pub async fn post(
@@ -20,7 +18,7 @@ pub async fn post(
     _: NoQuery,
     RawJson(body): RawJson,
 ) -> Result<HttpResponse, ApiError> {
-    let is_large = body.len() > LARGE_BATCH_BYTES;
+    let is_large = body.len() > memory::LARGE_BATCH_BYTES;
     let documents = decode_delivery(body.into()).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let invocation_id = request.headers().get("x-azure-functions-invocationid");
     let batch = Batch {

@@ -10,6 +10,7 @@ use super::health::Health;
 use super::metrics::Metrics;
 use super::options::ProcessOptions;
 use crate::feed::Feed;
+use crate::memory;
 use crate::payload::payload;
 use crate::service::Service;
 
@@ -61,9 +62,13 @@ struct Capturing {
 
 impl Capturing {
     async fn capture(&self, invocation_id: String, changes: Vec<Change>) -> Result<(), CaptureError> {
-        let documents = changes.iter().map(|change| payload(self.mode, change)).collect::<Result<_, _>>()?;
+        let documents: Vec<_> = changes.iter().map(|change| payload(self.mode, change)).collect::<Result<_, _>>()?;
+        let bytes: usize = documents.iter().map(|document| document.get().len()).sum();
         let batch = Batch { function: FUNCTION.to_owned(), invocation_id, rewritten_by_host: false };
         let captured = self.service.changefeed.capture.capture(&batch, documents).await;
+        if bytes > memory::LARGE_BATCH_BYTES {
+            memory::return_freed();
+        }
         self.metrics.batch(captured.as_ref().ok());
         let CaptureReport { stored, already_stored, dead_lettered, request_charge } = captured?;
         log::info!(

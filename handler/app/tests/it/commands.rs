@@ -1,5 +1,6 @@
 //! Commands that access Cosmos DB directly: provisioning, sample documents, queries, exit codes.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
 use local_cosmos::{Endpoint, Options};
@@ -169,4 +170,91 @@ async fn an_error_about_a_port_in_use_names_the_port_and_its_option() {
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains(&port) && message.contains("--cosmos-port"), "{message}");
+}
+
+#[tokio::test]
+async fn a_settings_file_and_arguments_take_precedence_over_the_environment() {
+    let command_line = CommandLine::new().await;
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("local.settings.json");
+    let values = json!({"Values": {"CHANGEFEED_DATABASE": "filed", "CHANGEFEED_JOBS_CONTAINER": "", "CosmosDB": ""}});
+    std::fs::write(&file, values.to_string()).expect("written");
+    let settings = async |arguments: &[&str]| {
+        let file = file.to_str().expect("a path");
+        let output = command_line.run(&[arguments, &["status", "--settings", file, "--output", "json"]].concat()).await;
+        let status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let name = |setting: &str| status["settings"][setting].as_str().expect("a name").to_owned();
+        ["CHANGEFEED_DATABASE", "CHANGEFEED_MONITORED_CONTAINER", "CHANGEFEED_JOBS_CONTAINER"].map(name)
+    };
+    // An empty value of the file does not hide that of the environment, here the connection.
+    assert_eq!(settings(&[]).await, ["filed", "events", "jobs"]);
+    assert_eq!(settings(&["--database", "named", "--monitored", "orders"]).await, ["named", "orders", "jobs"]);
+}
+
+#[tokio::test]
+async fn completions_and_manual_pages_have_every_command() {
+    let command_line = CommandLine::new().await;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = command_line.run(&["completions", shell]).await;
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && script.contains("changed-between"), "{shell}: {output:?}");
+    }
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let pages = folder.path().join("man/man1");
+    let output = command_line.run(&["manual", pages.to_str().expect("a path")]).await;
+    assert!(output.status.success(), "{output:?}");
+    let page = std::fs::read_to_string(pages.join("changefeed-restore-run.1")).expect("a page");
+    assert!(page.contains("later\\-changes") && pages.join("changefeed.1").exists(), "{page}");
+    let file = pages.join("changefeed.1");
+    let refused = command_line.run(&["manual", file.to_str().expect("a path")]).await;
+    let printed = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && printed.contains("could not create folder"), "{printed}");
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_to_do_about_each_problem() {
+    let command_line = CommandLine::new().await;
+    let run = async |mode: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        command.args(["doctor", "--output", "json"]).env("CosmosDB", command_line.endpoint.connection_string());
+        command.env("CHANGEFEED_MODE", mode);
+        let output = tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run");
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let check = |check: &Value| {
+            let text = |name: &str| check[name].as_str().unwrap_or_default().to_owned();
+            (text("name"), (text("state"), text("found") + "; " + &text("advice")))
+        };
+        let checks: BTreeMap<_, _> = found["items"].as_array().expect("checks").iter().map(check).collect();
+        (output.status.code(), checks)
+    };
+    let (code, checks) = run("LatestVersion").await;
+    assert_eq!((code, checks["containers"].0.as_str()), (Some(3), "problem"));
+    assert!(checks["containers"].1.contains("run changefeed provision"), "{checks:?}");
+    assert_eq!(checks["leases"].0, "notChecked");
+
+    command_line.json(&["provision"]).await;
+    let (code, checks) = run("LatestVersion").await;
+    assert_eq!(code, Some(0), "{checks:?}");
+    for name in ["connection", "containers", "index", "permissions", "clock", "dead letters"] {
+        assert_eq!(checks[name].0, "ok", "{name}: {checks:?}");
+    }
+    assert!(checks["mode"].0 == "advice" && checks["mode"].1.contains("has AllVersionsAndDeletes"), "{checks:?}");
+    assert!(checks["leases"].1.contains("nothing is captured yet"), "{checks:?}");
+    assert_eq!(run("AllVersionsAndDeletes").await.1["mode"].0, "ok");
+
+    // The container as an earlier version of the program created it, and a clock that is wrong by an hour.
+    let client = client(command_line.endpoint.url()).await;
+    let changes = client.database_client("dev").container_client("changes", None).await.expect("changes");
+    let definition = changes.read(None).await.expect("read").into_model().expect("definition");
+    let mut earlier = serde_json::to_value(definition).expect("json");
+    let paths = earlier["indexingPolicy"]["includedPaths"].as_array_mut().expect("paths");
+    paths.retain(|path| path["path"] != "/actor/?");
+    changes.replace(serde_json::from_value(earlier).expect("properties"), None).await.expect("replaced");
+    command_line.endpoint.set_clock(3600).expect("the clock");
+    let (code, checks) = run("LatestVersion").await;
+    assert_eq!((code, checks["index"].0.as_str(), checks["clock"].0.as_str()), (Some(3), "problem", "problem"));
+    assert!(checks["index"].1.contains("/actor/?") && checks["index"].1.contains("--update-index"), "{checks:?}");
+    assert!(checks["clock"].1.contains("differs by -36"), "{checks:?}");
+    let table = command_line.run(&["doctor"]).await;
+    assert!(String::from_utf8_lossy(&table.stdout).contains("PROBLEM"), "{table:?}");
 }

@@ -94,6 +94,64 @@ async fn a_batch_reads_each_range_of_the_feed_once_and_only_if_an_id_or_a_key_is
     assert_eq!(count(&requests(&world), LoggedKind::ChangeFeed), 0);
 }
 
+/// The number of reads of the feed for a batch that is from the range of this number: the ranges are read in their order.
+async fn reads_for(world: &World, changefeed: &Changefeed, batch: &[&Value]) -> usize {
+    requests(world);
+    capture(changefeed, &batch.iter().map(|change| rewritten(change)).collect::<Vec<_>>()).await;
+    count(&requests(world), LoggedKind::ChangeFeed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_with_some_of_the_changes_of_a_partition_reads_each_range_once() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let events = events(&changefeed).await;
+    // A lease of a part of a partition, which a merge leaves, delivers every other change.
+    for n in 0..20 {
+        put(&events, &json!({"id": n.to_string(), "pk": REWRITTEN[2].0})).await;
+    }
+    let truth = truth(&events).await;
+    let number = truth.iter().position(|range| !range.is_empty()).expect("changes");
+    let batch: Vec<&Value> = truth[number].iter().step_by(2).collect();
+    assert_eq!(reads_for(&world, &changefeed, &batch).await, number + 1);
+    assert_eq!(stored(&changefeed).await, identities(batch));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_is_read_again_only_where_the_service_ends_a_page_early() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let events = events(&changefeed).await;
+    let text = "x".repeat(1_500_000);
+    for n in 0..5 {
+        put(&events, &json!({"id": n.to_string(), "pk": REWRITTEN[2].0, "text": text})).await;
+    }
+    let truth: Vec<Vec<Value>> = {
+        let mut ranges = Vec::new();
+        let mut parts = events.ranges().await.expect("ranges");
+        parts.sort_by(|left, right| left.min.cmp(&right.min));
+        for range in parts {
+            let mut changes: Vec<Value> = Vec::new();
+            loop {
+                let last = changes.last().and_then(|change| change["metadata"]["lsn"].as_i64()).unwrap_or_default();
+                let page =
+                    events.changes_after(&range, last, 100.try_into().expect("a number")).await.expect("changes");
+                if page.envelopes.is_empty() {
+                    break;
+                }
+                changes.extend(page.envelopes);
+            }
+            ranges.push(changes);
+        }
+        ranges
+    };
+    let number = truth.iter().position(|range| !range.is_empty()).expect("changes");
+    // Pages of 4 MB have two of the documents.
+    let batch: Vec<&Value> = truth[number].iter().collect();
+    assert_eq!(reads_for(&world, &changefeed, &batch).await, number + 3);
+    assert_eq!(stored(&changefeed).await, identities(batch));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_a_partition_that_was_split_since_is_found_in_its_parts() {
     let world = World::new().await;

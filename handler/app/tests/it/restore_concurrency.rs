@@ -130,6 +130,33 @@ async fn a_document_that_another_writer_has_restored_is_unchanged() {
     assert_eq!(live.get("restore_id"), None, "it is the other writer's: {live}");
 }
 
+#[tokio::test]
+async fn a_delete_that_another_restore_is_about_to_record_is_not_counted_twice() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let changefeed = world.changefeed(|_| ());
+    let stored = put(&world, 1, 1).await;
+    let metadata = json!({"lsn": 1, "operationType": "create", "crts": stored["_ts"]});
+    capture(&changefeed, &[json!({"current": stored, "metadata": metadata})]).await;
+    let as_of = stored["_ts"].as_i64().expect("_ts") - 100;
+    let request = json!({"id": id(1), "partitionKey": ["a"], "asOf": as_of, "deleteCreatedAfter": true, "force": true});
+    let slow = |container: &str, delay_ms| Fault {
+        container: Some(container.to_owned()),
+        kind: RequestKind::Write,
+        times: 1,
+        effect: Effect::Delay(Duration::from_millis(delay_ms)),
+    };
+    // The delete of the first one arrives after that of the second one, whose record of it is late.
+    world.endpoint.inject(slow("events", 500));
+    let ((_, first), (_, second)) = tokio::join!(handler.post("/api/restores", &request), async {
+        until("the first delete is under way", DEADLINE, async || world.endpoint.pending_faults() == 0).await;
+        world.endpoint.inject(slow("changes", 1200));
+        handler.post("/api/restores", &request).await
+    });
+    assert_eq!((&second["state"], &second["counts"]["delete"]), (&json!("done"), &json!(1)), "{second}");
+    assert_eq!((&first["counts"]["delete"], &first["counts"]["unchanged"]), (&json!(0), &json!(1)), "{first}");
+}
+
 /// Restores every document within a request. Returns the report.
 async fn restore(handler: &Handler, second: i64) -> Value {
     let (status, report) = handler.post("/api/restores", &json!({"all": true, "asOf": second})).await;

@@ -90,6 +90,29 @@ async fn a_version_is_removed_when_its_successor_is_older_than_the_retention() {
 }
 
 #[tokio::test]
+async fn what_was_counted_is_removed_however_much_later() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.retention_days = Some(30));
+    let now = Utc::now().timestamp();
+    // The grace time of a sweep is an hour.
+    let cutoff = now - 30 * DAY - 3600;
+    let at = |n: i64, ts: i64| json!({"id": "1", "pk": "a", "n": n, "_ts": ts, "_etag": format!("\"{n}\""), "_lsn": n});
+    capture(&changefeed, &[at(1, cutoff - 100), at(2, cutoff - 50), at(3, cutoff + 4)]).await;
+    let expired = changefeed.retention.expired(Utc::now).await.expect("a time");
+    let counted = expired.count().await.expect("counted");
+    assert_eq!((counted.dry_run, counted.versions), (true, 1));
+    // Meanwhile the second version expires too.
+    until("a version expires", DEADLINE, async || Utc::now().timestamp() > now + 8).await;
+    let later = changefeed.retention.expired(Utc::now).await.expect("a time");
+    assert_eq!(later.count().await.expect("counted").versions, 2);
+    let removed = expired.remove().await.expect("removed");
+    assert_eq!((removed.versions, removed.superseded_until), (1, counted.superseded_until));
+    assert_eq!(numbers(&world, "1").await, [2, 3]);
+    assert_eq!(later.remove().await.expect("removed").versions, 1);
+    assert_eq!(numbers(&world, "1").await, [3]);
+}
+
+#[tokio::test]
 async fn without_a_retention_a_sweep_removes_no_versions_and_sends_no_requests() {
     let world = World::new().await;
     let handler = world.handler();

@@ -26,8 +26,10 @@ use super::permanent::is_permanent;
 use crate::observed::{Observed, Unusable};
 use crate::version::Operation;
 
-/// The most pages that a batch reads of a range. A page ends early where documents are large.
+/// The most pages that a batch reads of a range: one, and more only if the service ends pages early because documents are large.
 const MAX_PAGES: usize = 20;
+/// The most changes of a page, unless the batch itself has more.
+const MAX_PAGE_ITEMS: i64 = 1000;
 
 /// The changes of a batch as the change feed has them.
 #[derive(Default)]
@@ -83,7 +85,7 @@ pub(super) async fn find_in_feed(
     let (Some(first), Some(last)) = (doubtful().min(), doubtful().max()) else { return Ok(FeedImages::default()) };
     let wanted: Vec<&(usize, Observed)> =
         delivered.iter().filter(|(_, it)| it.lsn.is_some_and(|lsn| (first..=last).contains(&lsn))).collect();
-    let page_items = u32::try_from(wanted.len() + others).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    let page_items = page_items(wanted.len() + others, first, last);
     let search = || Search {
         monitored,
         deadline,
@@ -110,6 +112,14 @@ pub(super) async fn find_in_feed(
         return Err(Error::new(ErrorKind::Gone, action, "a partition was split meanwhile"));
     }
     Ok(found.found())
+}
+
+/// The size of a page that reaches from the first number to the last one: as many changes as the batch has, or as there are
+/// numbers. A lease of a part of a partition, which a merge leaves, delivers only some of the changes of the partition.
+fn page_items(batch: usize, first: i64, last: i64) -> NonZeroU32 {
+    let numbers = last.saturating_sub(first).saturating_add(1).clamp(1, MAX_PAGE_ITEMS);
+    let items = u32::try_from(batch).unwrap_or(u32::MAX).max(u32::try_from(numbers).unwrap_or(1));
+    NonZeroU32::new(items).unwrap_or(NonZeroU32::MIN)
 }
 
 /// A search for the changes of a batch.
@@ -168,12 +178,18 @@ impl Search<'_> {
                 self.is_divided = true;
                 return Ok(());
             }
+            let is_full = changes.envelopes.len() >= self.page_items.get() as usize;
             let paths = self.monitored.key_paths();
             let images = changes.envelopes.into_iter().filter_map(|change| Observed::of_element(change, paths).ok());
             let images: Vec<Observed> = images.collect();
             let Some(reached) = images.iter().filter_map(|image| image.lsn).max() else { return Ok(()) };
             let matches = images.into_iter().filter(|image| self.compare(number, image)).count();
             if reached >= self.last || matches == 0 {
+                return Ok(());
+            }
+            if is_full {
+                // The batch is not from here, or transactions had more changes than there are numbers.
+                self.is_partial = true;
                 return Ok(());
             }
             after = reached;

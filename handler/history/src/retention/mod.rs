@@ -32,7 +32,7 @@ use crate::service_clock::{ServiceClock, ServiceTime};
 
 pub use pinned::{HeldVersions, PinnedVersions};
 pub use status::RetentionStatus;
-pub use sweep::{SweepReport, SweepRequest, SweepState};
+pub use sweep::{Expired, SweepReport, SweepRequest, SweepState};
 
 /// How long versions are stored.
 #[derive(Clone, Debug)]

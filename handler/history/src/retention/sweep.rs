@@ -124,6 +124,14 @@ pub(super) struct Counts {
 }
 
 impl Retention {
+    /// The versions that have expired now, if `local`, the clock of this machine, agrees with the clock of the service.
+    ///
+    /// # Errors
+    /// See [`Self::now`].
+    pub async fn expired(&self, local: impl Fn() -> DateTime<Utc>) -> Result<Expired<'_>, Error> {
+        Ok(Expired { retention: self, now: self.now(local).await? })
+    }
+
     /// Deletes the expired versions, or counts them. It can run at any time, repeatedly and concurrently. While a job is
     /// unfinished, no version is deleted that had not expired when the job began.
     ///
@@ -160,6 +168,35 @@ impl Retention {
         let result = if request.dry_run { sweep.count().await } else { sweep.run(now).await };
         let state = result.map_or_else(Stop::state, |()| Ok(SweepState::Done))?;
         Ok(report(state, Some(cutoff), *sweep.counts()))
+    }
+}
+
+/// The versions that had expired at one time. They are counted and removed by this time, however much later that is.
+#[derive(Clone, Copy, Debug)]
+pub struct Expired<'a> {
+    retention: &'a Retention,
+    now: ServiceTime,
+}
+
+impl Expired<'_> {
+    /// Counts them.
+    ///
+    /// # Errors
+    /// See [`Retention::sweep`].
+    pub async fn count(&self) -> Result<SweepReport, Error> {
+        self.sweep(true).await
+    }
+
+    /// Removes them.
+    ///
+    /// # Errors
+    /// See [`Retention::sweep`].
+    pub async fn remove(&self) -> Result<SweepReport, Error> {
+        self.sweep(false).await
+    }
+
+    async fn sweep(&self, dry_run: bool) -> Result<SweepReport, Error> {
+        self.retention.sweep(&SweepRequest { now: self.now, dry_run, time_limit: None }).await
     }
 }
 

@@ -140,6 +140,9 @@ impl DocumentWriter<'_> {
             for refused in group {
                 let refusal = items.get_mut(refused.index).and_then(|item| item.refusal.take());
                 conclude(items, refused.index, format!("{}; {limit}", refusal.map(|it| it.reason).unwrap_or_default()));
+                if let Some(item) = items.get_mut(refused.index) {
+                    item.retry = Some(UniqueKeyRetry::Done);
+                }
             }
             return Ok(Transaction::Concluded(0.0));
         }

@@ -233,8 +233,9 @@ impl RestoreWorker<'_> {
         let mut changed: HashSet<&str> = HashSet::new();
         for (member, item) in members.iter().zip(tried) {
             let is_own = member.page == page;
+            let is_own_turn = is_own && member.index == index;
             let is_final =
-                item.action.is_write() || item.action == Action::Unchanged || is_own && member.index == index;
+                is_own_turn || item.action.is_write() || item.action == Action::Unchanged || !item.is_waiting();
             if !is_final {
                 continue;
             }

@@ -88,7 +88,7 @@ pub struct PlannedItem {
 pub(super) enum UniqueKeyRetry {
     /// It is to be tried again.
     Waiting,
-    /// It was tried again, and has its final outcome.
+    /// It has its final outcome.
     Done,
 }
 
@@ -205,7 +205,7 @@ impl Counts {
         self.failed += other.failed;
     }
 
-    /// Counts again documents that were conflicts.
+    /// Counts documents again that were conflicts.
     pub(super) fn replace_conflicts(&mut self, conflicts: u64, by: Self) {
         self.conflict = self.conflict.saturating_sub(conflicts);
         self.add(by);

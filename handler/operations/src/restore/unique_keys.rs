@@ -1,15 +1,22 @@
 //! The unique keys of a container, and which of them refuse a document.
 
-use changefeed_cosmos::{Container, Error, Key, KeyPath, display_key_paths};
+use changefeed_cosmos::{Container, Error, Key, KeyComponent, KeyNumber, KeyPath, display_key_paths};
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
-/// The values of a document at the paths of each unique key. A missing value is null.
+/// The values of a document at the paths of each unique key. A missing value is null, and a number is the double that it stands for.
 pub(super) type UniqueValues = Vec<Vec<Value>>;
 
 /// The values of a document at the paths of each unique key.
 pub(super) fn unique_values(unique_keys: &[Vec<KeyPath>], document: &Value) -> UniqueValues {
-    let value = |path: &KeyPath| path.of(document).cloned().unwrap_or_default();
+    let value = |path: &KeyPath| match path.of(document) {
+        // Every spelling of a number is the same value for the service.
+        Some(Value::Number(number)) => {
+            let double = number.as_f64().and_then(KeyNumber::new);
+            double.map_or(Value::Null, |number| Value::from(KeyComponent::Number(number)))
+        }
+        value => value.cloned().unwrap_or_default(),
+    };
     unique_keys.iter().map(|paths| paths.iter().map(value).collect()).collect()
 }
 
@@ -92,4 +99,23 @@ pub(super) async fn refusals(
         refusals.push(Refusal { reason, holder: None });
     }
     Ok(refusals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_number_is_the_same_unique_value() {
+        let unique_keys = [vec![KeyPath::property("n")]];
+        let values = |text: &str| {
+            let document = serde_json::from_str(&format!("{{\"n\": {text}}}")).expect("JSON");
+            unique_values(&unique_keys, &document)
+        };
+        for spelling in ["10.0", "1e1", "100e-1"] {
+            assert_eq!(values(spelling), values("10"), "{spelling}");
+        }
+        assert_ne!(values("\"10\""), values("10"));
+        assert_eq!(values("null"), unique_values(&unique_keys, &json!({})));
+    }
 }

@@ -1,0 +1,292 @@
+//! `changefeed doctor`: checks everything that an app needs, and says what to do about each problem.
+
+use anyhow::Result;
+use changefeed_cosmos::{Error, Key};
+use changefeed_history::{ContainerState, Role};
+use changefeed_processor::ChangeFeedMode;
+use chrono::Utc;
+use futures::TryStreamExt;
+use serde::Serialize;
+use serde_json::json;
+
+use super::exit_code::Exit;
+use super::output::{Output, OutputArguments, print_json, print_line, print_table};
+use crate::service::Service;
+use crate::status::Status;
+
+/// Seconds after which the service removes the item that is written to find out whether this is allowed.
+const PROBE_TTL: u64 = 60;
+/// Seconds by which the clock of this machine may differ from the service's.
+const MAX_CLOCK_DIFFERENCE: i64 = 300;
+
+/// What was checked, and what was found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Check {
+    name: &'static str,
+    state: State,
+    /// What was found.
+    found: String,
+    /// What to do; absent if the check is ok.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum State {
+    Ok,
+    /// It works, and could be better.
+    Advice,
+    Problem,
+    /// It could not be checked because of an earlier problem.
+    NotChecked,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, state: State::Ok, found: found.into(), advice: None }
+    }
+
+    fn problem(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { name, state: State::Problem, found: found.into(), advice: Some(advice.into()) }
+    }
+
+    fn advice(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { state: State::Advice, ..Self::problem(name, found, advice) }
+    }
+
+    fn not_checked(name: &'static str) -> Self {
+        let found = "because of a problem above".to_owned();
+        Self { name, state: State::NotChecked, found, advice: None }
+    }
+}
+
+/// Checks the app. Ends with [`Exit::Found`] when there is a problem.
+pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<Exit> {
+    let checks = checks(service).await;
+    let has_problem = checks.iter().any(|check| check.state == State::Problem);
+    match arguments.output {
+        Output::Json => print_json(&json!({ "items": checks }))?,
+        Output::Table => {
+            let names = &service.settings().names;
+            print_line(&format!("{}; database {}", service.settings().connection, names.database))?;
+            let state = |state: State| match state {
+                State::Ok => "ok",
+                State::Advice => "advice",
+                State::Problem => "PROBLEM",
+                State::NotChecked => "not checked",
+            };
+            let rows = checks.into_iter().map(|check| {
+                vec![
+                    check.name.to_owned(),
+                    state(check.state).to_owned(),
+                    check.found,
+                    check.advice.unwrap_or_default(),
+                ]
+            });
+            print_table(&["Check", "State", "Found", "What to do"], rows)?;
+        }
+    }
+    Ok(if has_problem { Exit::Found } else { Exit::Done })
+}
+
+async fn checks(service: &Service) -> Vec<Check> {
+    let status = Status::read(service).await;
+    let mut checks = containers(&status);
+    if checks.iter().any(|check| check.state == State::Problem) {
+        let others = ["index", "permissions", "clock", "mode", "leases", "retention", "dead letters"];
+        checks.extend(others.map(Check::not_checked));
+        return checks;
+    }
+    checks.extend([
+        index(service).await,
+        permissions(service).await,
+        clock(service).await,
+        mode(service).await,
+        leases(&status),
+        retention(&status),
+        dead_letters(&status),
+    ]);
+    checks
+}
+
+/// The connection and the containers.
+fn containers(status: &Status) -> Vec<Check> {
+    let states = status.containers.iter().map(|container| (&container.name, &container.state));
+    let (mut missing, mut failed) = (Vec::new(), Vec::new());
+    for (name, state) in states {
+        match state {
+            ContainerState::Ready { .. } => {}
+            ContainerState::Missing => missing.push(name.as_str()),
+            ContainerState::Failed { message } => failed.push(message.as_str()),
+        }
+    }
+    let connection = match failed.first() {
+        None => Check::ok("connection", "the account answers"),
+        Some(message) => {
+            Check::problem("connection", *message, "check the connection string or the identity, and the network")
+        }
+    };
+    let containers = match missing.as_slice() {
+        _ if !failed.is_empty() => Check::not_checked("containers"),
+        [] => Check::ok("containers", "all exist"),
+        missing => Check::problem("containers", format!("missing: {}", missing.join(", ")), "run changefeed provision"),
+    };
+    vec![connection, containers]
+}
+
+async fn index(service: &Service) -> Check {
+    let mut missing = Vec::new();
+    for role in [Role::Changes, Role::Jobs, Role::DeadLetters] {
+        match service.changefeed.containers.missing_indexes(role).await {
+            Ok(paths) => missing.extend(paths),
+            Err(error) => {
+                return Check::problem(
+                    "index",
+                    error.to_string(),
+                    "let the app read the definitions of its containers",
+                );
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Check::ok("index", "all paths of queries are indexed");
+    }
+    Check::problem("index", format!("not indexed: {}", missing.join(", ")), "run changefeed provision --update-index")
+}
+
+/// Reads the monitored container, and writes an item that expires into the jobs container.
+async fn permissions(service: &Service) -> Check {
+    let containers = &service.changefeed.containers;
+    let probe = async {
+        let monitored = containers.of(Role::Monitored).open().await?;
+        let query = "SELECT TOP 1 VALUE 1 FROM c";
+        let mut first = monitored.select_few::<serde_json::Value>(query, &serde_json::Map::new(), None, 1).await?;
+        first.try_next().await?;
+        let id = format!("doctor-{:016x}", distinct_number());
+        let item = json!({"id": id, "kind": "doctor", "ttl": PROBE_TTL});
+        containers.of(Role::Jobs).open().await?.upsert(&Key::text(&id), &id, &item).await?;
+        Ok::<_, Error>(())
+    };
+    match probe.await {
+        Ok(()) => Check::ok("permissions", "the data of the containers can be read and written"),
+        Err(error) => Check::problem(
+            "permissions",
+            error.to_string(),
+            "give the identity the role Cosmos DB Built-in Data Contributor on the database",
+        ),
+    }
+}
+
+/// A number that differs between runs.
+fn distinct_number() -> u64 {
+    Utc::now().timestamp_nanos_opt().unwrap_or_default().unsigned_abs() ^ u64::from(std::process::id())
+}
+
+async fn clock(service: &Service) -> Check {
+    match service.changefeed.history.clock().second().await {
+        Err(error) => Check::problem("clock", error.to_string(), "let the app write the container of the jobs"),
+        Ok(second) => {
+            let difference = Utc::now().timestamp() - second;
+            if difference.abs() <= MAX_CLOCK_DIFFERENCE {
+                return Check::ok("clock", format!("within {} s of the service's", difference.abs().max(1)));
+            }
+            let found = format!("this machine's clock differs by {difference} s from the service's");
+            Check::problem("clock", found, "set the clock of this machine; the retention refuses to run")
+        }
+    }
+}
+
+/// Whether the account has the mode that sees every version and every delete.
+async fn mode(service: &Service) -> Check {
+    let mode = service.settings().mode;
+    let probe = async {
+        let monitored = service.changefeed.containers.of(Role::Monitored).open().await?;
+        let Some(range) = monitored.ranges().await?.into_iter().next() else { return Ok(()) };
+        monitored.changes_after(&range, i64::from(i32::MAX), std::num::NonZeroU32::MIN).await.map(drop)
+    };
+    let available = Box::pin(probe).await;
+    match (mode, available) {
+        (ChangeFeedMode::AllVersionsAndDeletes, Ok(())) => {
+            Check::ok("mode", "AllVersionsAndDeletes: every version and delete")
+        }
+        (ChangeFeedMode::AllVersionsAndDeletes, Err(error)) => Check::problem(
+            "mode",
+            format!("AllVersionsAndDeletes is set, and the account does not have it: {error}"),
+            "turn on continuous backup for the account, or set CHANGEFEED_MODE to LatestVersion",
+        ),
+        (ChangeFeedMode::LatestVersion, Ok(())) => Check::advice(
+            "mode",
+            "LatestVersion: no deletes, and changes in quick succession are one version",
+            "the account has AllVersionsAndDeletes mode; use it",
+        ),
+        (ChangeFeedMode::LatestVersion, Err(_)) => Check::advice(
+            "mode",
+            "LatestVersion: no deletes, and changes in quick succession are one version",
+            "turn on continuous backup for the account, and use AllVersionsAndDeletes mode",
+        ),
+    }
+}
+
+fn leases(status: &Status) -> Check {
+    if let Some(error) = &status.leases_error {
+        return Check::problem("leases", error, "run changefeed status");
+    }
+    if let Some(range) = &status.leases_gap {
+        return Check::problem("leases", format!("no lease covers range {range}"), "run changefeed leases repair");
+    }
+    if let Some(range) = &status.leases_overlap {
+        return Check::problem("leases", format!("several leases cover range {range}"), "run changefeed status");
+    }
+    if let Some(lease) = status.leases.iter().find(|lease| lease.is_stuck || lease.error.is_some()) {
+        let reason = lease.reason.as_ref().or(lease.error.as_ref());
+        let found =
+            format!("lease {} of {}: {}", lease.lease_token, lease.feed.name(), reason.map_or("stuck", String::as_str));
+        return Check::problem("leases", found, "run changefeed status, and see docs/troubleshooting.md");
+    }
+    if status.leases.is_empty() {
+        return Check::advice(
+            "leases",
+            "there are none",
+            "start the function app or changefeed process: nothing is captured yet",
+        );
+    }
+    Check::ok("leases", format!("{} leases make progress", status.leases.len()))
+}
+
+fn retention(status: &Status) -> Check {
+    match (&status.retention, &status.retention_error) {
+        (_, Some(error)) => Check::problem("retention", error, "let the app read the container of the jobs"),
+        (Some(retention), None) => match (&retention.warning, retention.days) {
+            (Some(warning), _) => Check::problem("retention", warning, "check the function Retention"),
+            (None, Some(days)) => Check::ok("retention", format!("superseded versions are kept for {days} days")),
+            (None, None) => Check::advice(
+                "retention",
+                "versions are kept forever",
+                "set CHANGEFEED_RETENTION_DAYS, unless that is what you want",
+            ),
+        },
+        (None, None) => Check::not_checked("retention"),
+    }
+}
+
+fn dead_letters(status: &Status) -> Check {
+    if status.has_unknown_identity {
+        return Check::problem(
+            "dead letters",
+            "some are changes of unknown documents",
+            "run changefeed verify --repair, then changefeed dead-letters replay",
+        );
+    }
+    let items = status.containers.iter().find_map(|container| match (container.role, &container.state) {
+        (Role::DeadLetters, ContainerState::Ready { items, .. }) => *items,
+        _ => None,
+    });
+    match items {
+        Some(0) | None => Check::ok("dead letters", "none"),
+        Some(items) => {
+            Check::problem("dead letters", format!("{items} items"), "look at them: changefeed dead-letters list")
+        }
+    }
+}
