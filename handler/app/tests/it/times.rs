@@ -142,7 +142,7 @@ async fn over_http_a_local_time_is_in_utc_or_in_the_zone_of_the_setting_and_a_pl
             }});
             assert_eq!(plan["interpreted"], expected, "{plan}");
         }
-        let window = json!({"changedBetween": {"from": written, "to": written}, "dryRun": true});
+        let window = json!({"changedBetween": {"from": written, "to": written}, "force": true, "dryRun": true});
         let (status, plan) = handler.post("/api/restores", &window).await;
         assert_eq!(status, 200, "{plan}");
         for name in ["from", "to"] {
