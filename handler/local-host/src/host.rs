@@ -17,9 +17,8 @@ use crate::error::{HostError, HostFailure};
 use crate::handler::{Handler, HandlerCommand, HandlerSettings, OutputReader};
 use crate::http::{Envelope, Gateway, HostKeys, HttpServer, Routes};
 use crate::invocation::{Deliverer, Delivery, Invoker};
-use crate::newtonsoft::TimeZone;
 use crate::options::HostOptions;
-use crate::timer::Timer;
+use crate::timer::{StatusStore, Timer};
 
 /// Starts hosts.
 #[derive(Debug)]
@@ -89,7 +88,7 @@ impl Host {
             HttpServer::start(listener, gateway).map_err(|source| HostError::Listen { port: options.port, source })?;
 
         let route_prefix = app.host.route_prefix.clone();
-        let (deliverers, listeners, timers) = start_triggers(app, &invoker, &stop_triggers, options.time_zone);
+        let (deliverers, listeners, timers) = start_triggers(app, &invoker, &stop_triggers, &options);
         let dropped = CancellationToken::new();
         tokio::spawn(shut_down_on_failure_or_drop(
             handler.clone(),
@@ -179,7 +178,7 @@ impl RunningHost {
         Ok(deliverer.deliver("0", changes).await)
     }
 
-    /// Stops the triggers without checkpointing batches in flight, kills the handler, and closes the port.
+    /// Stops the triggers, waits for their calls in progress without checkpointing them, kills the handler, and closes the port.
     pub async fn stop(self) {
         self.stop_triggers.cancel();
         join_all(self.listeners.into_iter().map(CosmosListener::stopped)).await;
@@ -208,9 +207,10 @@ fn start_triggers(
     app: FunctionApp,
     invoker: &Arc<Invoker>,
     stop: &CancellationToken,
-    zone: TimeZone,
+    options: &HostOptions,
 ) -> (BTreeMap<String, CosmosDeliverer>, Vec<CosmosListener>, Vec<Timer>) {
     let (mut deliverers, mut listeners, mut timers) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let zone = options.time_zone;
     for function in app.functions {
         let deliverer = |binding: &str| Deliverer {
             invoker: Arc::clone(invoker),
@@ -218,6 +218,7 @@ fn start_triggers(
             binding: binding.to_owned(),
             retry: function.retry.or(app.host.retry),
             stop: stop.clone(),
+            shutdown_timeout: options.shutdown_timeout,
         };
         match function.trigger {
             Trigger::Cosmos(trigger) => {
@@ -227,7 +228,8 @@ fn start_triggers(
             }
             Trigger::Timer(trigger) => {
                 let deliverer = deliverer(&trigger.name);
-                timers.push(Timer::start(trigger, deliverer, zone));
+                let status = StatusStore::new(options.timer_status_folder.as_deref(), &function.name);
+                timers.push(Timer::start(trigger, deliverer, zone, status));
             }
             Trigger::Http(_) => {}
         }

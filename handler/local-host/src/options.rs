@@ -9,6 +9,9 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::newtonsoft::TimeZone;
 
+/// The default of a .NET host.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The options of [`Host::start`](crate::Host::start). Construct with `..HostOptions::default()`.
 #[derive(Clone)]
 pub struct HostOptions {
@@ -28,8 +31,13 @@ pub struct HostOptions {
     pub function_timeout: Option<Duration>,
     /// How the bodies of invocations are framed.
     pub framing: Framing,
-    /// The time zone of the host, in which it writes dates that have an offset. Default: UTC, as in Azure.
+    /// The time zone of the host, in which it reads schedules and writes dates that have an offset. Default: UTC, as in Azure.
     pub time_zone: TimeZone,
+    /// The folder that stores when timers were called last, so that the next start makes up for a missed call. Default: none; every
+    /// start is the first one.
+    pub timer_status_folder: Option<PathBuf>,
+    /// How long a host that stops waits for calls of triggers in progress, before it kills the handler. Default: 30 seconds.
+    pub shutdown_timeout: Duration,
     /// Where the handler's output goes.
     pub handler_output: HandlerOutput,
     /// The number of handler errors, less than half an hour apart, that shuts the host down. Default: 3, as in the real
@@ -62,6 +70,8 @@ impl Default for HostOptions {
             function_timeout: None,
             framing: Framing::default(),
             time_zone: TimeZone::default(),
+            timer_status_folder: None,
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
             handler_output: HandlerOutput::default(),
             restart_limit: Some(3),
         }

@@ -20,6 +20,8 @@ const TICKS_TO_1970: i64 = 621_355_968_000_000_000;
 const LAST_TICK: i64 = 3_155_378_975_999_999_999;
 /// The end of the last day that .NET can represent: it would be the first instant of the year 10000.
 const END_OF_TIME: &str = "9999-12-31T24:00:00";
+/// Newtonsoft.Json reads no more digits, leading zeros included.
+const MOST_DIGITS: usize = 19;
 const DATE_BYTES: std::ops::RangeInclusive<usize> = 19..=40;
 const FRACTION_DIGITS: usize = 7;
 /// A key of this name makes .NET take the key values of a delete for an array.
@@ -160,11 +162,13 @@ fn milliseconds(text: &str) -> Option<i64> {
     let after_sign = inner.get(1..)?;
     let offset = after_sign.find('+').or_else(|| after_sign.find('-')).map(|index| index + 1);
     let number = &inner[..offset.unwrap_or(inner.len())];
-    let has_hours = |at: usize| inner.as_bytes()[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count() >= 2;
+    // Newtonsoft.Json reads the two characters as a number, which can be negative.
+    let has_hours = |at: usize| matches!(inner.as_bytes()[at + 1..], [b'0'..=b'9' | b'-', b'0'..=b'9', ..]);
     if number.starts_with('+') || offset.is_some_and(|at| !has_hours(at)) {
         return None;
     }
-    number.parse().ok()
+    let has_too_many_digits = number.trim_start_matches('-').len() > MOST_DIGITS;
+    if has_too_many_digits { None } else { number.parse().ok() }
 }
 
 /// The last day at 24:00:00, in any or no zone, with a fraction of zeros or none. Digits directly after the seconds count as
@@ -225,6 +229,22 @@ mod tests {
         fn a_date_is_representable_up_to_the_last_millisecond_of_the_year_9999(milliseconds in -62_135_596_800_000_i64..=253_402_300_799_999) {
             prop_assert_eq!(reason(json!({"v": format!("/Date({milliseconds})/")})), None);
             prop_assert_eq!(reason(json!({"v": format!("/Date({milliseconds}+0200)/")})), None);
+        }
+
+        #[test]
+        fn an_offset_has_two_digits_or_a_negative_one(sign in "[-+]", offset in "[-+0-9x]{0,4}") {
+            let bytes = offset.as_bytes();
+            let is_number = bytes.len() >= 2 && (bytes[0].is_ascii_digit() || bytes[0] == b'-') && bytes[1].is_ascii_digit();
+            // The first plus sign, or the first minus sign without one, starts the offset.
+            prop_assume!(sign == "+" || !offset.contains('+'));
+            let date = format!("/Date(253402300800000{sign}{offset})/");
+            prop_assert_eq!(reason(json!({"v": date})).is_some(), is_number, "{}", date);
+        }
+
+        #[test]
+        fn leading_zeros_count_as_digits(zeros in 0..10_usize) {
+            let date = format!("/Date({}253402300800000)/", "0".repeat(zeros));
+            prop_assert_eq!(reason(json!({"v": date})).is_some(), zeros + 15 <= MOST_DIGITS);
         }
 
         #[test]

@@ -22,6 +22,7 @@ mod function_keys;
 mod functions_app;
 mod help_snapshots;
 mod host_recordings;
+mod host_recordings_keys;
 mod identity;
 mod identity_through_host;
 mod invalid_requests;

@@ -33,6 +33,9 @@ pub(crate) fn execute(container: &Container, incoming: &Incoming, now: i64) -> R
         Ok(executed) => executed,
         Err(reply) => return reply,
     };
+    if results.is_empty() {
+        return container.error(400, "BadRequest", "The batch has no operations; it needs at least one.");
+    }
     let has_failures = results.iter().any(|result| !result.is_success());
     let units: f64 = results.iter().map(|result| result.charge).sum();
     let reply = position.add_to(container.reply(if has_failures { 207 } else { 200 }));

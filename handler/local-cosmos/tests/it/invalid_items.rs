@@ -116,3 +116,16 @@ async fn an_item_that_a_batch_creates_and_deletes_is_not_in_the_change_feed() {
     container.read_item("p", "gone", None).await.expect_err("it was deleted");
     assert_eq!(change_feed_ids(&container).await, ["stays"]);
 }
+
+#[tokio::test]
+async fn a_batch_without_operations_is_refused() {
+    let (endpoint, _container) = start().await;
+    for headers in [
+        "x-ms-cosmos-is-batch-request: True\r\n",
+        "x-ms-cosmos-is-batch-request: True\r\nx-ms-cosmos-batch-atomic: False\r\n",
+    ] {
+        let (status, body) = rest(&endpoint, "POST", "", headers, &json!([])).await;
+        assert_eq!(status, 400, "{body}");
+        assert!(body.contains("The batch has no operations"), "{body}");
+    }
+}

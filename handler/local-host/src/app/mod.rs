@@ -12,6 +12,6 @@ pub(crate) mod time_span;
 pub(crate) use function_app::FunctionApp;
 pub(crate) use function_json::{AuthLevel, CosmosTrigger, Function, TimerTrigger, Trigger};
 pub(crate) use host_json::Description;
-pub(crate) use retry_policy::{Delays, RetryPolicy};
+pub(crate) use retry_policy::RetryPolicy;
 pub(crate) use schedule::Schedule;
 pub(crate) use settings::Settings;

@@ -1,11 +1,12 @@
 //! The schedule of a timer: six NCRONTAB fields (`{second} {minute} {hour} {day} {month} {day of week}`), five without the
-//! second, or a time span between calls. Times are in UTC, as in the real host without `WEBSITE_TIME_ZONE`.
+//! second, or a time span between calls. The fields are those of the local time of the host.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, Days, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDateTime, NaiveTime, Utc};
 
 use super::time_span;
+use crate::newtonsoft::TimeZone;
 
 /// The syntax, for error messages.
 pub(crate) const SYNTAX: &str = "six NCRONTAB fields such as 0 */5 * * * * ({second} {minute} {hour} {day} {month} {day of week}), or a time span such as 00:05:00";
@@ -44,12 +45,20 @@ impl Schedule {
         }
     }
 
-    /// The first due time after `after`, if any.
-    pub(crate) fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// The first due time after `after` on a host in this time zone, if any.
+    pub(crate) fn next(&self, after: DateTime<Utc>, zone: TimeZone) -> Option<DateTime<Utc>> {
         match self {
             Self::Interval(span) => after.checked_add_signed(chrono::TimeDelta::from_std(*span).ok()?),
-            Self::Cron(cron) => cron.next(after),
+            Self::Cron(cron) => {
+                let mut due_times = cron.local_times(zone.to_local(after)).map(|local| zone.to_utc(local));
+                due_times.find(|due| *due > after)
+            }
         }
+    }
+
+    /// Whether a change to or from summer time moves the calls.
+    pub(crate) fn adjusts_for_summer_time(&self) -> bool {
+        matches!(self, Self::Cron(_))
     }
 }
 
@@ -68,20 +77,22 @@ impl Cron {
         })
     }
 
-    fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let times = bits(self.hours).flat_map(|hour| {
+    /// The matching local times after this one.
+    fn local_times(&self, after: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> {
+        let times = bits(self.hours).flat_map(move |hour| {
             bits(self.minutes).flat_map(move |minute| {
                 bits(self.seconds).filter_map(move |second| NaiveTime::from_hms_opt(hour, minute, second))
             })
         });
-        let first = after.date_naive();
-        let dates = (0..DAYS_AHEAD).filter_map(|days| first.checked_add_days(Days::new(days)));
-        let mut due_dates = dates.filter(|date| {
+        let first = after.date();
+        let dates = (0..DAYS_AHEAD).filter_map(move |days| first.checked_add_days(Days::new(days)));
+        let due_dates = dates.filter(move |date| {
             has(self.days, date.day())
                 && has(self.months, date.month())
                 && has(self.days_of_week, date.weekday().num_days_from_sunday())
         });
-        due_dates.find_map(|date| times.clone().map(|time| date.and_time(time).and_utc()).find(|time| *time > after))
+        let due_times = due_dates.flat_map(move |date| times.clone().map(move |time| date.and_time(time)));
+        due_times.filter(move |time| *time > after)
     }
 }
 
@@ -122,11 +133,16 @@ fn field(text: &str, min: u32, max: u32, names: &[&str]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::Schedule;
+    use super::{Schedule, TimeZone};
+
+    fn next_in(zone: &str, schedule: &str, after: &str) -> Option<String> {
+        let (after, zone) = (after.parse().expect("a time"), zone.parse().expect("a zone"));
+        let next = Schedule::parse(schedule).expect(schedule).next(after, zone)?;
+        Some(next.to_rfc3339().replace("+00:00", "Z"))
+    }
 
     fn next(schedule: &str, after: &str) -> Option<String> {
-        let after = after.parse().expect("a time");
-        Schedule::parse(schedule).expect(schedule).next(after).map(|time| time.to_rfc3339().replace("+00:00", "Z"))
+        next_in(&TimeZone::default().to_string(), schedule, after)
     }
 
     #[test]
@@ -147,6 +163,25 @@ mod tests {
             assert_eq!(next(schedule, after).as_deref(), Some(expected), "{schedule}");
         }
         assert_eq!(next("0 0 0 31 2 *", "2026-11-20T10:31:07Z"), None);
+    }
+
+    #[test]
+    fn the_fields_are_those_of_the_local_time() {
+        for (zone, schedule, after, expected) in [
+            ("America/New_York", "0 30 9 * * *", "2026-11-20T10:31:07Z", "2026-11-20T14:30:00Z"),
+            ("America/New_York", "0 30 9 * * *", "2026-07-20T14:31:07Z", "2026-07-21T13:30:00Z"),
+            ("Asia/Kolkata", "0 0 0 1 jan *", "2026-12-31T18:29:59Z", "2026-12-31T18:30:00Z"),
+            ("America/New_York", "00:05:00", "2026-11-01T05:59:00Z", "2026-11-01T06:04:00Z"),
+            // Summer time begins: 2:30 does not occur.
+            ("America/New_York", "0 30 2 * * *", "2026-03-08T06:00:00Z", "2026-03-08T07:30:00Z"),
+            ("America/New_York", "0 30 2 * * *", "2026-03-08T07:30:00Z", "2026-03-09T06:30:00Z"),
+            ("America/New_York", "0 30 * * * *", "2026-03-08T06:30:00Z", "2026-03-08T07:30:00Z"),
+            // Summer time ends: 1:30 occurs twice, and the second one counts.
+            ("America/New_York", "0 30 1 * * *", "2026-11-01T04:00:00Z", "2026-11-01T06:30:00Z"),
+            ("America/New_York", "0 30 1 * * *", "2026-11-01T06:30:00Z", "2026-11-02T06:30:00Z"),
+        ] {
+            assert_eq!(next_in(zone, schedule, after).as_deref(), Some(expected), "{zone} {schedule} {after}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Delivers a batch, with retries, and decides whether its lease is checkpointed.
 //!
 //! The real trigger checkpoints the lease in every case: success, failure without a retry policy, and failure after the
-//! last retry. Only a host that stops leaves the lease unchanged.
+//! last retry. Only a host that stops leaves the lease unchanged: it lets a call in progress end, and makes no further one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use changefeed_processor::UndeliverableChange;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use super::body::{RetryContext, TriggerData, body};
 use super::invocation_error::InvocationError;
 use super::invoker::Invoker;
 use super::response::InvocationResult;
-use crate::app::{Delays, RetryPolicy};
+use crate::app::RetryPolicy;
 
 /// The result of a delivery.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,16 +39,27 @@ pub(crate) struct Deliverer {
     pub binding: String,
     pub retry: Option<RetryPolicy>,
     pub stop: CancellationToken,
+    /// How long a stopping host waits for a call in progress.
+    pub shutdown_timeout: Duration,
 }
 
 impl Deliverer {
     /// Runs the function. Retries, if its policy asks for them, share one invocation id.
     pub(crate) async fn deliver(&self, data: &TriggerData) -> Delivery {
+        let mut calls = std::pin::pin!(self.invoke_with_retries(data));
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Delivery::Stopped,
-            delivery = self.invoke_with_retries(data) => delivery,
+            () = self.stop.cancelled() => {}
+            delivery = &mut calls => return delivery,
         }
+        if tokio::time::timeout(self.shutdown_timeout, calls).await.is_err() {
+            log::warn!(
+                "function {} is still running {:?} after the host stopped",
+                self.function,
+                self.shutdown_timeout
+            );
+        }
+        Delivery::Stopped
     }
 
     async fn invoke_with_retries(&self, data: &TriggerData) -> Delivery {
@@ -56,6 +68,11 @@ impl Deliverer {
         loop {
             let context = retry.as_ref().map(|(context, _)| context);
             let body = body(&self.function, id, &self.binding, data, context);
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Delivery::Stopped,
+                () = self.invoker.until_ready() => {}
+            }
             let Err(error) = self.invoker.invoke(&self.function, id, &body).await else {
                 return Delivery::Succeeded;
             };
@@ -71,15 +88,14 @@ impl Deliverer {
             }
             context.retry_count = context.retry_count.saturating_add(1);
             context.exception = Some(error);
-            pause_before_retry(&self.function, context.retry_count, delays).await;
+            let delay = delays.next();
+            log::info!("retrying function {} in {delay:?} (retry {})", self.function, context.retry_count);
+            tokio::select! {
+                () = self.stop.cancelled() => return Delivery::Stopped,
+                () = tokio::time::sleep(delay) => {}
+            }
         }
     }
-}
-
-async fn pause_before_retry(function: &str, retry: u32, delays: &mut Delays) {
-    let delay = delays.next();
-    log::info!("retrying function {function} in {delay:?} (retry {retry})");
-    tokio::time::sleep(delay).await;
 }
 
 /// Runs a function once, and returns what it returns.

@@ -24,6 +24,11 @@ impl Invoker {
         Self { handler, framing, next_chunked: AtomicBool::new(true), timeout }
     }
 
+    /// Waits until the handler is ready, or has failed, which the next attempt reports.
+    pub(crate) async fn until_ready(&self) {
+        drop(self.handler.ready().await);
+    }
+
     /// Posts `body` to the function once the handler is ready. On a timeout the handler is killed and restarted; a response
     /// that reads as null leads to a timeout.
     pub(crate) async fn invoke(

@@ -130,9 +130,10 @@ fn microsoft(text: &str, zone: TimeZone) -> Option<(NaiveDateTime, Kind)> {
     in_range.then(|| if offset.is_some() { to_local(utc, zone) } else { (utc, Kind::Utc) })
 }
 
-/// What follows the hours of the offset is ignored, and so is its value, because the milliseconds are in UTC.
+/// The hours are two characters that are a number, which can be negative. What follows them is ignored, and so is their value, because
+/// the milliseconds are in UTC.
 fn starts_with_hours(text: &[u8]) -> bool {
-    Cursor(text).digits(2).is_some()
+    matches!(text, [b'0'..=b'9' | b'-', b'0'..=b'9', ..])
 }
 
 fn earliest() -> NaiveDateTime {

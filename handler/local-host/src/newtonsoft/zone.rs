@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::{OffsetComponents, Tz};
 
 /// The last year for which the rules of every zone are listed.
@@ -43,6 +43,17 @@ impl fmt::Display for TimeZone {
 }
 
 impl TimeZone {
+    /// The local time at a time in UTC.
+    pub(crate) fn to_local(self, utc: DateTime<Utc>) -> NaiveDateTime {
+        let utc = utc.naive_utc();
+        utc + TimeDelta::minutes(self.offset_at(utc).into())
+    }
+
+    /// The time in UTC of a local time. Where the local time occurs twice or never, it is taken to be outside summer time, as in .NET.
+    pub(crate) fn to_utc(self, local: NaiveDateTime) -> DateTime<Utc> {
+        (local - TimeDelta::minutes(self.offset_at_local(local).into())).and_utc()
+    }
+
     /// Minutes east of UTC at a time in UTC.
     pub(super) fn offset_at(self, utc: NaiveDateTime) -> i32 {
         self.minutes(&self.0.offset_from_utc_datetime(&in_listed_year(utc)))

@@ -2,7 +2,7 @@
 
 use local_cosmos::{Endpoint, Options};
 use local_host::HostOptions;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::test_host::with_deadline;
@@ -45,6 +45,15 @@ impl Account {
         let key = json!([document["pk"]]).to_string();
         let request = self.post("dbs/dev/colls/events/docs").header("x-ms-documentdb-partitionkey", key);
         self.send(request.header("x-ms-documentdb-is-upsert", "True"), document).await;
+    }
+
+    /// Sends these bytes as a document with this key to `dev/events`.
+    pub async fn try_to_write(&self, pk: &str, document: Vec<u8>) -> Response {
+        let request =
+            self.post("dbs/dev/colls/events/docs").header("x-ms-documentdb-partitionkey", json!([pk]).to_string());
+        with_deadline(request.header("content-type", "application/json").body(document).send())
+            .await
+            .expect("a response")
     }
 
     /// Deletes a document of `dev/events`.

@@ -1,5 +1,7 @@
 //! Answers of handlers, replayed: the stand-in host makes the same of each as the real host.
 
+use std::time::Duration;
+
 use local_host::{Delivery, InvocationError};
 use serde_json::{Value, json};
 
@@ -55,4 +57,34 @@ async fn every_recorded_answer_has_the_same_outcome() {
             assert!(!captured_log::entries(&line).is_empty(), "{case}: {line}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_empty_answer_hangs_until_the_timeout_and_the_retry_has_a_new_process() {
+    let recording = recording::read("empty-answer-hangs.json");
+    let mut retry = recording["functionJson"]["retry"].clone();
+    retry["delayInterval"] = json!("00:00:00.01");
+    let app = App::new(json!({})).with_cosmos("CosmosChangeFeed", retry);
+    let timeout = Duration::from_secs(1);
+    let host = TestHost::start_with(app, &[], |options| options.function_timeout = Some(timeout)).await;
+    let first = host.process().await;
+    let (delivery, ()) = tokio::join!(host.running.deliver("CosmosChangeFeed", &[]), async {
+        for (request, answer) in recording["requests"]
+            .as_array()
+            .expect("requests")
+            .iter()
+            .zip(recording["answers"].as_array().expect("answers"))
+        {
+            let mut call = host.call().await;
+            let (found, recorded) = (call.json().await, request["body"].as_str().expect("a text"));
+            let recorded: Value = serde_json::from_str(recorded).expect("JSON");
+            let count = |body: &Value| body["Metadata"]["RetryContext"]["RetryCount"].clone();
+            assert_eq!(count(&found), count(&recorded));
+            let body = answer["body"].as_str().expect("a text");
+            call.answer(answer["status"].as_str().expect("a text"), &["Content-Type: application/json"], body).await;
+        }
+    });
+    assert_eq!(delivery.expect("a function"), Delivery::Succeeded);
+    first.ended().await;
+    host.process().await;
 }

@@ -11,13 +11,13 @@ const NEW_YORK: &str = "America/New_York";
 /// The endpoint of the recording stored 0 for these.
 const STORED_AS_ZERO: [&str; 2] = ["number-1e-400", "number-1e-999999999"];
 
-async fn start(zone: &str, mode: &str) -> TestHost {
+pub async fn start(zone: &str, mode: &str) -> TestHost {
     let app = App::new(json!({})).with_trigger("OnChange", json!({"changeFeedMode": mode}), Value::Null);
     TestHost::start_with(app, &[], |options| options.time_zone = zone.parse().expect("a zone")).await
 }
 
 /// The array of changes that the function receives; `None` if the trigger throws.
-async fn delivered(host: &TestHost, changes: &[Change]) -> Option<String> {
+pub async fn delivered(host: &TestHost, changes: &[Change]) -> Option<String> {
     async fn deliver(running: &RunningHost, changes: &[Change]) -> Delivery {
         running.deliver("OnChange", changes).await.expect("a function")
     }
@@ -39,7 +39,7 @@ fn document(text: &Value) -> Value {
     serde_json::from_str(text).expect(text)
 }
 
-fn latest(document: Value) -> Change {
+pub fn latest(document: Value) -> Change {
     Change { current: Some(document), ..Change::default() }
 }
 

@@ -16,6 +16,8 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use crate::scripted_handler;
 
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a host waits for calls in progress when it stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Panics if the wait takes too long.
 pub async fn with_deadline<T>(wait: impl Future<Output = T>) -> T {
@@ -132,6 +134,7 @@ impl TestHostSetup {
             settings,
             executable: Some(std::env::current_exe().expect("this executable")),
             arguments: Some(scripted_handler::ARGUMENTS.map(str::to_owned).into()),
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
             ..HostOptions::default()
         };
         Self { options, processes, calls, probes }

@@ -37,7 +37,7 @@ pub struct LocalArguments {
     /// Require a signature with the account key from every client of the endpoint
     #[arg(long)]
     pub require_account_key: bool,
-    /// Time zone of the stand-in host, in which it writes dates with an offset
+    /// Time zone of the stand-in host, for schedules and dates with an offset
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub host_time_zone: TimeZone,
     /// Folder with host.json and the functions

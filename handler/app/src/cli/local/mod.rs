@@ -60,6 +60,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
         settings,
         require_keys: arguments.require_keys,
         time_zone: arguments.host_time_zone,
+        timer_status_folder: arguments.data.as_ref().map(|folder| folder.join("timers")),
         executable: Some(std::env::current_exe().context("finding this executable")?),
         // Developers restart the handler on purpose, so there is no limit.
         restart_limit: None,
@@ -77,7 +78,11 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
         failure = host.failed() => bail!("the stand-in Functions host ended: {failure}"),
         interrupted = interrupted() => interrupted,
     };
-    host.stop().await;
+    // A stopping host waits for calls in progress; a second signal ends that.
+    tokio::select! {
+        () = host.stop() => {}
+        interrupted = interrupted() => interrupted?,
+    }
     log_usage(&endpoint);
     endpoint.stop().await;
     outcome.map(|()| Exit::Done)

@@ -14,8 +14,14 @@ pub const REWRITTEN: [(&str, &str); 6] = [
     ("2024-01-01T08:00:00z", "2024-01-01T08:00:00Z"),
 ];
 
-pub fn key_of(document: &Value) -> Key {
-    Key::of(document, &[KeyPath::property("pk")]).expect("a key")
+/// The key of a document in a container with these key paths.
+pub fn key_in(document: &Value, paths: &[KeyPath]) -> Key {
+    Key::of(document, paths).expect("a key")
+}
+
+/// The key path of most tests.
+pub fn pk() -> [KeyPath; 1] {
+    [KeyPath::property("pk")]
 }
 
 pub async fn events(changefeed: &Changefeed) -> Container {
@@ -23,13 +29,21 @@ pub async fn events(changefeed: &Changefeed) -> Container {
 }
 
 pub async fn put(events: &Container, document: &Value) {
+    put_in(events, document, &pk()).await;
+}
+
+pub async fn put_in(events: &Container, document: &Value, paths: &[KeyPath]) {
     let id = document["id"].as_str().expect("id");
-    events.upsert(&key_of(document), id, document).await.expect("upsert");
+    events.upsert(&key_in(document, paths), id, document).await.expect("upsert");
 }
 
 pub async fn delete(events: &Container, document: &Value) {
+    delete_in(events, document, &pk()).await;
+}
+
+pub async fn delete_in(events: &Container, document: &Value, paths: &[KeyPath]) {
     let id = document["id"].as_str().expect("id");
-    events.delete(&key_of(document), id, None).await.expect("delete").expect("a document");
+    events.delete(&key_in(document, paths), id, None).await.expect("delete").expect("a document");
 }
 
 /// Every change of `events`, by physical partition, as the service has it.
@@ -69,6 +83,10 @@ fn rewritten_value(value: &Value) -> Value {
 pub type Identity = (String, String, i64, String);
 
 pub fn identity_of(change: &Value) -> Identity {
+    identity_in(change, &pk())
+}
+
+pub fn identity_in(change: &Value, paths: &[KeyPath]) -> Identity {
     let (metadata, current) = (&change["metadata"], &change["current"]);
     let operation = match metadata["operationType"].as_str().expect("operationType") {
         "delete" if metadata["timeToLiveExpired"] == true => "expire",
@@ -76,7 +94,7 @@ pub fn identity_of(change: &Value) -> Identity {
     };
     let is_removal = current["id"].is_null();
     let id = if is_removal { &metadata["id"] } else { &current["id"] };
-    let key = key_of(if is_removal { &metadata["partitionKey"] } else { current });
+    let key = key_in(if is_removal { &metadata["partitionKey"] } else { current }, paths);
     let lsn = metadata["lsn"].as_i64().expect("lsn");
     (id.as_str().expect("id").to_owned(), key.to_string(), lsn, operation.to_owned())
 }
@@ -113,8 +131,12 @@ pub async fn stored(changefeed: &Changefeed) -> Vec<Identity> {
 
 /// Compares the images of exact versions with those of the service.
 pub async fn assert_exact_images(changefeed: &Changefeed, truth: &[Vec<Value>]) {
+    assert_exact_images_in(changefeed, truth, &pk()).await;
+}
+
+pub async fn assert_exact_images_in(changefeed: &Changefeed, truth: &[Vec<Value>], paths: &[KeyPath]) {
     for (identity, version) in versions(changefeed).await.into_iter().filter(|(_, version)| version["exact"] == true) {
-        let change = truth.iter().flatten().find(|change| identity_of(change) == identity).expect("a change");
+        let change = truth.iter().flatten().find(|change| identity_in(change, paths) == identity).expect("a change");
         for (image, field) in [("current", "document"), ("previous", "previous")] {
             if version[field].is_object() {
                 assert_eq!(version[field].to_string(), without_system_properties(change[image].clone()).to_string());
@@ -124,7 +146,11 @@ pub async fn assert_exact_images(changefeed: &Changefeed, truth: &[Vec<Value>]) 
 }
 
 pub fn identities<'a>(changes: impl IntoIterator<Item = &'a Value>) -> Vec<Identity> {
-    let mut identities: Vec<Identity> = changes.into_iter().map(identity_of).collect();
+    identities_in(changes, &pk())
+}
+
+pub fn identities_in<'a>(changes: impl IntoIterator<Item = &'a Value>, paths: &[KeyPath]) -> Vec<Identity> {
+    let mut identities: Vec<Identity> = changes.into_iter().map(|change| identity_in(change, paths)).collect();
     identities.sort();
     identities
 }
