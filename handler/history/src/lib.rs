@@ -28,6 +28,7 @@ mod time_expression;
 mod untracked_fields;
 mod version;
 mod version_id;
+mod window;
 
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use changed_paths::{PathChange, changed_paths, path_changes};
@@ -54,3 +55,4 @@ pub use time_expression::TimeExpression;
 pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;
+pub use window::Window;
