@@ -43,8 +43,8 @@ pub use indexed_field::IndexedField;
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{
-    AsOf, Difference, NewestVersions, Outline, SearchRequest, SearchRow, SearchRows, VersionPage, VersionsRequest,
-    outline_fields,
+    AsOf, Change, ChangeOrder, ChangesPage, ChangesRequest, Difference, NewestVersions, Outline, Previous,
+    SearchRequest, SearchRow, SearchRows, VersionFilter, VersionPage, VersionsRequest, outline_fields,
 };
 pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,

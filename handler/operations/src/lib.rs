@@ -14,6 +14,7 @@ mod scan;
 mod truncate;
 mod tryout_record;
 mod verify;
+mod window;
 
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
 pub use changefeed::{Changefeed, ChangefeedOptions};
@@ -29,3 +30,4 @@ pub use verify::{
     Finding, FindingKind, Findings, VERIFY, Verifications, VerifyCounts, VerifyList, VerifyRecord, VerifyRequest,
     VerifyView,
 };
+pub use window::{MarkedChange, MarkedChanges, WindowChangesRequest, WindowReader};

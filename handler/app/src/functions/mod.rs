@@ -2,6 +2,7 @@
 
 pub mod backups;
 pub mod capture;
+pub mod changes;
 pub mod dead_letters;
 pub mod history;
 pub mod populate;

@@ -19,6 +19,7 @@ mod plan_missing;
 mod plan_scan;
 mod planned_item;
 mod restore_job;
+mod restore_marks;
 mod restore_page;
 mod restore_record;
 mod restore_request;
@@ -36,6 +37,7 @@ mod write;
 
 pub use plan::Plan;
 pub use planned_item::{Action, BackupLine, Counts, PlannedItem};
+pub(crate) use restore_marks::{RestoreMark, StampedEtags};
 pub use restore_record::{RestoreRecord, RestoreReport};
 pub use restore_request::{FilterOn, RestoreRequest, Selection, Target};
 pub use restore_view::{RestoreItems, RestoreList, RestoreView};

@@ -3,6 +3,7 @@
 use changefeed_history::{Filter, TimeExpression};
 use clap::Subcommand;
 
+use super::changes::ChangesArguments;
 use crate::cli::document_arguments::DocumentArguments;
 use crate::cli::output::OutputArguments;
 use crate::cli::time;
@@ -75,4 +76,10 @@ pub enum HistoryCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// List the versions in a window of time, with the fields that each of them changed
+    #[command(after_help = time::help(
+        "Examples:\n  changefeed history changes --since -1h\n  \
+         changefeed history changes --since 2026-11-20T10:31:00Z --until 2026-11-20T10:40:00Z --operation delete"
+    ))]
+    Changes(ChangesArguments),
 }

@@ -1,0 +1,7 @@
+//! What happened in a window of time: the versions of the history, marked where a restore wrote them.
+
+mod changes;
+mod reader;
+
+pub use changes::{MarkedChange, MarkedChanges, WindowChangesRequest};
+pub use reader::WindowReader;
