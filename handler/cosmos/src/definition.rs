@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use azure_data_cosmos::models::{ContainerProperties, TimeToLive};
+use azure_data_cosmos::models::{ContainerProperties, PropertyPath, TimeToLive};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -19,10 +19,51 @@ pub struct Definition {
     pub default_ttl: Option<i64>,
     /// The unique keys, each as its paths. Within a partition key value, no two items have the same values at all paths of one.
     pub unique_keys: Vec<Vec<KeyPath>>,
+    /// What is indexed.
+    pub index: Indexes,
     /// The resource id: a container that is deleted and created again under the same name has another one.
     pub resource_id: String,
     /// `dbs/<resource id of the database>/colls/<resource id>/`.
     pub self_link: String,
+}
+
+/// The paths of an index policy, as the service sends them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Indexes {
+    included: Vec<String>,
+    excluded: Vec<String>,
+}
+
+impl Indexes {
+    /// Whether the scalar values of a property of the items themselves are indexed: the policy's most exact path for it decides.
+    pub fn has_property(&self, name: &str) -> bool {
+        let written = [name.to_owned(), format!("\"{name}\"")];
+        let forms = [("/", "/?"), ("/", "/*")]
+            .map(|(before, after)| written.clone().map(|name| [before, &name, after].concat()));
+        let paths = forms.into_iter().flatten().chain(["/*".to_owned()]);
+        paths.into_iter().find_map(|path| self.decides(&path)).unwrap_or(false)
+    }
+
+    /// Whether the values at a path are indexed; `None` if the policy does not name it.
+    fn decides(&self, path: &str) -> Option<bool> {
+        let is_in = |paths: &[String]| paths.iter().any(|other| other == path);
+        if is_in(&self.included) { Some(true) } else { is_in(&self.excluded).then_some(false) }
+    }
+
+    /// Those of the paths that the policy does not name, unless it includes everything.
+    pub(crate) fn missing<'p>(&self, paths: &'p [String]) -> Vec<&'p String> {
+        let is_missing = |path: &&String| self.decides(path).is_none_or(|is_included| !is_included);
+        if self.decides("/*") == Some(true) { Vec::new() } else { paths.iter().filter(is_missing).collect() }
+    }
+
+    pub(crate) fn of(properties: &ContainerProperties) -> Self {
+        // Without a policy, the service indexes everything.
+        let Some(policy) = &properties.indexing_policy else {
+            return Self { included: vec!["/*".to_owned()], excluded: Vec::new() };
+        };
+        let paths = |paths: &[PropertyPath]| paths.iter().map(|path| path.path.to_string()).collect();
+        Self { included: paths(&policy.included_paths), excluded: paths(&policy.excluded_paths) }
+    }
 }
 
 impl Definition {
@@ -55,6 +96,7 @@ impl Definition {
                 _ => None,
             },
             unique_keys: unique_keys.map_err(failed)?,
+            index: Indexes::of(properties),
             resource_id: properties.system_properties.resource_id.clone().unwrap_or_default(),
             self_link: properties.system_properties.self_link.clone().unwrap_or_default(),
         })
@@ -89,6 +131,7 @@ mod tests {
             key_paths: vec![KeyPath::property("pk")],
             default_ttl: None,
             unique_keys: Vec::new(),
+            index: Indexes::default(),
             resource_id: resource_id.to_owned(),
             self_link: String::new(),
         };
@@ -97,5 +140,21 @@ mod tests {
         assert!(
             definition("").has_document("AAECAwQFBgcICQoLDA0ODw==") && definition("AAECAwQFBgc=").has_document("r")
         );
+    }
+
+    #[test]
+    fn the_most_exact_path_of_a_policy_decides_whether_a_property_is_indexed() {
+        let indexes = |included: &[&str], excluded: &[&str]| {
+            let owned = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+            Indexes { included: owned(included), excluded: owned(excluded) }
+        };
+        assert!(indexes(&["/*"], &[]).has_property("actor"));
+        assert!(indexes(&["/\"actor\"/?"], &["/*"]).has_property("actor"));
+        assert!(!indexes(&["/*"], &["/actor/?"]).has_property("actor"));
+        assert!(!indexes(&["/actors/?", "/actor/name/?"], &["/*"]).has_property("actor"));
+        assert!(!indexes(&[], &[]).has_property("actor"));
+        let paths = ["/a/?".to_owned(), "/b/?".to_owned()];
+        assert_eq!(indexes(&["/a/?"], &["/*"]).missing(&paths), [&paths[1]]);
+        assert!(indexes(&["/*"], &["/a/?"]).missing(&paths).is_empty());
     }
 }

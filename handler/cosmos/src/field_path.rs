@@ -16,9 +16,9 @@ use serde_json::Value;
 use crate::query_name::query_name;
 
 /// The most whole numbers in a path that a query uses. Each doubles the number of conditions.
-const MAX_NUMBERS: usize = 3;
+pub(crate) const MAX_NUMBERS: usize = 3;
 /// The most names in a path that a query uses: the service allows items of 128 levels.
-const MAX_NAMES: usize = 128;
+pub(crate) const MAX_NAMES: usize = 128;
 /// The most characters of a wrong field that a message shows.
 const SHOWN_CHARACTERS: usize = 80;
 
@@ -67,11 +67,11 @@ impl FieldPath {
             let end = text.char_indices().map(|(at, _)| at).find(|at| is_end(&text[*at..])).unwrap_or(text.len());
             let (pointer, rest) = text.split_at(end);
             let segments = pointer.split('/').skip(1).map(unescaped).collect::<Option<Vec<_>>>();
-            return Ok((Self { segments: segments.ok_or_else(|| invalid(pointer))? }, rest));
+            return Ok((Self { segments: segments.ok_or_else(|| Self::invalid(pointer))? }, rest));
         }
         let (mut segments, mut rest) = (Vec::new(), text);
         loop {
-            let (segment, after) = segment(rest).ok_or_else(|| invalid(text))?;
+            let (segment, after) = segment(rest).ok_or_else(|| Self::invalid(text))?;
             segments.push(segment);
             rest = after;
             match rest.strip_prefix('.') {
@@ -95,7 +95,7 @@ impl FieldPath {
     /// # Errors
     /// Says what is allowed: a field of at most 128 names, of which at most three are whole numbers.
     pub fn check_queryable(&self) -> Result<(), String> {
-        let numbers = self.segments.iter().filter(|segment| element(segment).is_some()).count();
+        let numbers = self.numbers();
         if self.segments.is_empty() {
             return Err("the name of a field is missing".to_owned());
         }
@@ -110,11 +110,30 @@ impl FieldPath {
 
     /// The paths within a query that this path can be, at most one of which a document has: `['lines']['0']` and `['lines'][0]`.
     pub fn query_properties(&self) -> Vec<String> {
+        self.query_properties_of(true)
+    }
+
+    /// The same below a document, which is an object, or below any value.
+    pub(crate) fn query_properties_of(&self, is_document: bool) -> Vec<String> {
         let step = |step: &Step<'_>| match step {
             Step::Property(name) => query_name(name),
             Step::Element(number) => format!("[{number}]"),
         };
-        self.alternatives().iter().map(|steps| steps.iter().map(step).collect()).collect()
+        self.alternatives(is_document).iter().map(|steps| steps.iter().map(step).collect()).collect()
+    }
+
+    /// How many whole numbers the path has.
+    pub(crate) fn numbers(&self) -> usize {
+        self.segments.iter().filter(|segment| element(segment).is_some()).count()
+    }
+
+    /// The error for a text that is no field.
+    pub(crate) fn invalid(text: &str) -> String {
+        let shown: String = text.chars().take(SHOWN_CHARACTERS).collect();
+        format!(
+            "invalid field {shown:?}; use names of letters, digits, _ - $ @ with dots between them (address.city), other names in \
+             double quotes (address.\"zip code\"), or a JSON Pointer (/address/zip code)"
+        )
     }
 
     /// The paths below `root` that an index policy names for this field: `/document/"address"/"city"/?`. An index has all elements of
@@ -137,14 +156,14 @@ impl FieldPath {
             Step::Element(_) => "[]/".to_owned(),
         };
         let path = |steps: &Vec<Step<'_>>| format!("/{root}/{}?", steps.iter().map(step).collect::<String>());
-        Ok(self.alternatives().iter().map(path).collect())
+        Ok(self.alternatives(true).iter().map(path).collect())
     }
 
-    /// The steps that this path can be: a whole number is a property or an element. A document is an object, so the first is a name.
-    fn alternatives(&self) -> Vec<Vec<Step<'_>>> {
+    /// The steps that this path can be: a whole number is a property or an element. A document is an object, so its first is a name.
+    fn alternatives(&self, is_document: bool) -> Vec<Vec<Step<'_>>> {
         let mut all: Vec<Vec<Step<'_>>> = vec![Vec::new()];
         for (depth, segment) in self.segments.iter().enumerate() {
-            let number = element(segment).filter(|_| depth > 0).map(Step::Element);
+            let number = element(segment).filter(|_| depth > 0 || !is_document).map(Step::Element);
             let steps: Vec<Step<'_>> = [Some(Step::Property(segment)), number].into_iter().flatten().collect();
             all =
                 all.iter().flat_map(|before| steps.iter().map(|step| [before.as_slice(), &[*step]].concat())).collect();
@@ -188,7 +207,7 @@ impl FromStr for FieldPath {
         }
         match Self::read(text, |_| false)? {
             (path, "") => Ok(path),
-            _ => Err(invalid(text)),
+            _ => Err(Self::invalid(text)),
         }
     }
 }
@@ -205,14 +224,6 @@ impl From<FieldPath> for String {
     fn from(path: FieldPath) -> Self {
         path.pointer()
     }
-}
-
-fn invalid(text: &str) -> String {
-    let shown: String = text.chars().take(SHOWN_CHARACTERS).collect();
-    format!(
-        "invalid field {shown:?}; use names of letters, digits, _ - $ @ with dots between them (address.city), other names in double \
-         quotes (address.\"zip code\"), or a JSON Pointer (/address/zip code)"
-    )
 }
 
 /// The segment at the start of a text, and the rest.

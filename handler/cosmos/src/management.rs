@@ -1,12 +1,14 @@
 //! Creates databases and containers. Only account keys can do so.
 
 use azure_data_cosmos::CosmosError;
+use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::models::{
     ContainerProperties, IndexingMode, IndexingPolicy, PartitionKeyDefinition, TimeToLive,
 };
 use serde_json::{Value, json};
 
 use crate::account::Account;
+use crate::definition::Indexes;
 use crate::error::Error;
 use crate::key_path::KeyPath;
 use crate::resource_name::{InvalidName, ResourceName};
@@ -82,6 +84,55 @@ pub async fn create_container(account: &Account, database: &str, spec: &Containe
     let database_client = account.client().await?.database_client(database.to_owned());
     let response = Box::pin(database_client.create_container(properties, None)).await;
     outcome(response, format!("creating container {} of database {database}", spec.name))
+}
+
+/// Paths to add to the index policy of a container.
+pub struct IndexUpdate {
+    /// The paths; at least one.
+    pub added: Vec<String>,
+    client: ContainerClient,
+    properties: ContainerProperties,
+}
+
+impl IndexUpdate {
+    /// What a container with these indexes lacks; `None` where nothing is missing.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is not a name, and when the container cannot be read.
+    pub async fn of(
+        account: &Account,
+        database: &str,
+        container: &str,
+        index: &IndexPolicy,
+    ) -> Result<Option<Self>, Error> {
+        valid(database)?;
+        valid(container)?;
+        let failed = |error| Error::from_sdk(format!("reading container {container} of database {database}"), error);
+        let database_client = account.client().await?.database_client(database.to_owned());
+        let client = Box::pin(database_client.container_client(container.to_owned(), None)).await.map_err(failed)?;
+        let read = Box::pin(client.read(None)).await.and_then(|response| response.into_model());
+        let mut properties: ContainerProperties = read.map_err(failed)?;
+        let indexes = Indexes::of(&properties);
+        let added: Vec<String> = indexes.missing(&index.indexed_paths).into_iter().cloned().collect();
+        let Some(policy) = properties.indexing_policy.take().filter(|_| !added.is_empty()) else { return Ok(None) };
+        let policy = added.iter().fold(policy, |policy, path| policy.with_included_path(path.clone()));
+        Ok(Some(Self { added, client, properties: properties.with_indexing_policy(policy) }))
+    }
+
+    /// The whole policy with the added paths, as the service's JSON.
+    pub fn policy(&self) -> Value {
+        json!(self.properties.indexing_policy)
+    }
+
+    /// Replaces the policy. The service then indexes the items in the background.
+    ///
+    /// # Errors
+    /// As the service answers: only account keys can change a container.
+    pub async fn apply(&self) -> Result<(), Error> {
+        let replaced = Box::pin(self.client.replace(self.properties.clone(), None)).await;
+        let action = || format!("updating the index policy of container {}", self.properties.id);
+        replaced.map(drop).map_err(|error| Error::of_write(action(), error))
+    }
 }
 
 fn valid(name: &str) -> Result<ResourceName, Error> {

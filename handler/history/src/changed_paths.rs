@@ -42,9 +42,19 @@ pub fn path_changes<'v>(
     after: Option<&'v Value>,
     untracked: &UntrackedFields,
 ) -> Vec<PathChange<'v>> {
-    let mut comparison = Comparison { untracked, names: Vec::new(), found: Vec::new() };
+    path_changes_at(&[], before, after, untracked)
+}
+
+/// [`path_changes`] of the values at the path of these names.
+pub(crate) fn path_changes_at<'v>(
+    names: &[&'v str],
+    before: Option<&'v Value>,
+    after: Option<&'v Value>,
+    untracked: &UntrackedFields,
+) -> Vec<PathChange<'v>> {
+    let mut comparison = Comparison { untracked, names: names.to_vec(), found: Vec::new() };
     match (before, after) {
-        (Some(Value::Object(_)), None) | (None, Some(Value::Object(_))) => comparison.report(before, after),
+        (Some(_), None) | (None, Some(_)) if names.is_empty() => comparison.report(before, after),
         _ => comparison.compare(before, after),
     }
     comparison.found

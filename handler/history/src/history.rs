@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use changefeed_cosmos::{Error, FEED_LSN, Key, LazyContainer, Meter, display_key_paths};
 use serde_json::Value;
 
+use crate::actor::ActorFields;
 use crate::containers::Containers;
 use crate::retention_record::Horizon;
 use crate::service_clock::ServiceClock;
@@ -18,6 +19,7 @@ pub struct History {
     pub(crate) changes: LazyContainer,
     pub(crate) horizon: Horizon,
     clock: ServiceClock,
+    actor_fields: ActorFields,
     /// The fields of the stamp that restores set.
     stamp_fields: Arc<[String]>,
     /// Whether a stored document was read that has a property `_lsn` of its own.
@@ -25,8 +27,8 @@ pub struct History {
 }
 
 impl History {
-    /// The history in these containers.
-    pub fn new(containers: &Containers) -> Self {
+    /// The history in these containers. `actor_fields` are those of new versions.
+    pub fn new(containers: &Containers, actor_fields: ActorFields) -> Self {
         Self {
             monitored: containers.monitored.clone(),
             changes: containers.changes.clone(),
@@ -34,6 +36,7 @@ impl History {
             stamp_fields: Arc::default(),
             own_lsn_seen: Arc::default(),
             clock: ServiceClock::new(containers.jobs.clone()),
+            actor_fields,
         }
     }
 
@@ -51,6 +54,7 @@ impl History {
             stamp_fields: Arc::clone(&self.stamp_fields),
             own_lsn_seen: Arc::clone(&self.own_lsn_seen),
             clock: self.clock.clone(),
+            actor_fields: self.actor_fields.clone(),
         }
     }
 
@@ -67,6 +71,11 @@ impl History {
     /// The clock by which versions are ordered.
     pub fn clock(&self) -> &ServiceClock {
         &self.clock
+    }
+
+    /// The fields of documents that name the actor of a version.
+    pub fn actor_fields(&self) -> &ActorFields {
+        &self.actor_fields
     }
 
     /// The fields that are never among the changed paths of a document of the monitored container.

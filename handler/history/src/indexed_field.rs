@@ -5,6 +5,8 @@ use std::fmt;
 use changefeed_cosmos::FieldPath;
 use serde::Serialize;
 
+use crate::field_list::parse_field_list;
+
 /// The property of a version that has the document.
 const DOCUMENT: &str = "document";
 
@@ -17,28 +19,12 @@ pub struct IndexedField {
 }
 
 impl IndexedField {
-    /// Reads fields with commas between them: `city_name, address."zip code", /tags/0`. A JSON Pointer ends at a comma; a name with a
-    /// comma is in quotes.
+    /// Reads fields with commas between them, as [`parse_field_list`].
     ///
     /// # Errors
     /// Says which field is wrong, and what is allowed.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, String> {
-        let mut fields = Vec::new();
-        let is_between = |character: char| character == ',' || character.is_whitespace();
-        let mut rest = text.trim_start_matches(is_between);
-        while !rest.is_empty() {
-            let (field, after) =
-                FieldPath::read(rest, |rest| rest.trim_start().starts_with(',') || rest.trim().is_empty())?;
-            fields.push(Self::try_from(field)?);
-            let after = after.trim_start();
-            if !after.is_empty() && !after.starts_with(',') {
-                return Err(format!(
-                    "no comma before {after:?}; a name with other characters is in double quotes: address.\"zip code\""
-                ));
-            }
-            rest = after.trim_start_matches(is_between);
-        }
-        Ok(fields)
+        parse_field_list(text)?.into_iter().map(Self::try_from).collect()
     }
 
     /// The paths of the index policy.

@@ -4,6 +4,7 @@
 //! [`Containers`] names the containers. [`Capture`] stores versions and [`History`] reads them. [`DeadLetters`] lists the documents
 //! that could not be stored, and [`Retention`] deletes versions that have expired.
 
+mod actor;
 mod capture;
 mod changed_paths;
 mod container_status;
@@ -11,10 +12,12 @@ mod containers;
 mod dead_letter;
 mod dead_letters;
 mod difference;
+mod field_list;
 mod filter;
 mod history;
 mod indexed_field;
 mod limits;
+mod merge;
 mod observed;
 mod provision;
 mod read;
@@ -30,6 +33,7 @@ mod version;
 mod version_id;
 mod window;
 
+pub use actor::ActorFields;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use changed_paths::{PathChange, changed_paths, path_changes};
 pub use container_status::{ContainerState, ContainerStatus};
@@ -37,9 +41,11 @@ pub use containers::{ContainerNames, Containers, Role};
 pub use dead_letter::DeadLetter;
 pub use dead_letters::{DeadLetterPage, DeadLetters, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
+pub use field_list::parse_field_list;
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
 pub use indexed_field::IndexedField;
+pub use merge::{Base, DocumentWindow, LaterChanges, Undo, UndoAction, UndoOptions, WindowVersion};
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{

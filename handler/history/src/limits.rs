@@ -4,6 +4,10 @@
 pub(crate) const MAX_FILTER_BYTES: usize = 12_000;
 /// The maximum number of filters of a request.
 pub(crate) const MAX_FILTERS: usize = 20;
+/// The most brackets within each other in a filter.
+pub(crate) const MAX_FILTER_DEPTH: usize = 16;
+/// The maximum number of tests of a filter, and of all filters of a request. Each further value of a list counts as one.
+pub(crate) const MAX_FILTER_TESTS: usize = 100;
 /// A superseded version is stored for this many seconds longer than the retention: to allow for clock skew, and because a restore
 /// to the start of the window needs time between its plan and its last write.
 pub(crate) const RETENTION_GRACE: i64 = 3600;

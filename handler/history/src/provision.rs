@@ -1,7 +1,7 @@
 //! Creates the database and the containers. Existing resources are not changed.
 
 use changefeed_cosmos::{
-    ContainerSpec, Created, Error, ErrorKind, IndexPolicy, KeyPath, create_container, create_database,
+    ContainerSpec, Created, Error, ErrorKind, IndexPolicy, IndexUpdate, KeyPath, create_container, create_database,
 };
 use serde::Serialize;
 
@@ -18,32 +18,61 @@ pub struct Provisioned {
     pub name: String,
     /// Whether it was created; `false` if it existed.
     pub created: bool,
+    /// The paths that were added to the index policy of a container that existed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub indexed: Vec<String>,
 }
 
 impl Containers {
-    /// Creates the database and the containers that do not exist; the monitored one is partitioned by `monitored_key`.
+    /// Creates the database and the containers that do not exist; the monitored one is partitioned by `monitored_key`. With
+    /// `update_index`, the paths that containers of the history do not index yet are added to their index policies.
     ///
     /// # Errors
     /// [`ErrorKind::Forbidden`] with an identity: only account keys can create databases and containers. The message contains
     /// the Azure CLI commands to run instead.
-    pub async fn provision(&self, monitored_key: &[KeyPath]) -> Result<Vec<Provisioned>, Error> {
+    pub async fn provision(&self, monitored_key: &[KeyPath], update_index: bool) -> Result<Vec<Provisioned>, Error> {
         let (names, indexed_fields) = (self.names(), self.indexed_fields());
         let database = create_database(self.account(), &names.database)
             .await
             .map_err(|error| with_commands(error, names, monitored_key, indexed_fields))?;
-        let provisioned =
-            |kind, name: &str, created| Provisioned { kind, name: name.to_owned(), created: created == Created::Now };
-        let mut all = vec![provisioned("database", &names.database, database)];
+        let provisioned = |kind, name: &str, created, indexed| Provisioned {
+            kind,
+            name: name.to_owned(),
+            created: created == Created::Now,
+            indexed,
+        };
+        let mut all = vec![provisioned("database", &names.database, database, Vec::new())];
         for role in Role::ALL {
             let spec = container_spec(role, names, monitored_key, indexed_fields);
-            let created = create_container(self.account(), &names.database, &spec).await;
-            all.push(provisioned(
-                "container",
-                &spec.name,
-                created.map_err(|error| with_commands(error, names, monitored_key, indexed_fields))?,
-            ));
+            let created = create_container(self.account(), &names.database, &spec)
+                .await
+                .map_err(|error| with_commands(error, names, monitored_key, indexed_fields))?;
+            let is_due = update_index && created == Created::Before && !spec.index.indexed_paths.is_empty();
+            let indexed = if is_due { self.update_index(&spec).await? } else { Vec::new() };
+            all.push(provisioned("container", &spec.name, created, indexed));
         }
         Ok(all)
+    }
+
+    /// Adds the paths of a container's definition that it does not index. Returns the added ones.
+    async fn update_index(&self, spec: &ContainerSpec) -> Result<Vec<String>, Error> {
+        let database = &self.names().database;
+        let Some(update) = IndexUpdate::of(self.account(), database, &spec.name, &spec.index).await? else {
+            return Ok(Vec::new());
+        };
+        match update.apply().await {
+            Ok(()) => Ok(update.added),
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                let message = format!(
+                    "{error}\nOnly an account key can change a container; an identity cannot. Use a connection string, or run:\n\
+                     az cosmosdb sql container update {AZ_ACCOUNT} --database-name {database} --name {} --idx {}",
+                    spec.name,
+                    shell_argument(&update.policy().to_string())
+                );
+                Err(Error::new(ErrorKind::Forbidden, "updating an index policy", message))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -72,6 +101,9 @@ pub fn container_spec(
     ContainerSpec { name: names.of(role).to_owned(), key_paths, index }
 }
 
+/// How a command of the Azure CLI names the account.
+const AZ_ACCOUNT: &str = "--account-name <account> --resource-group <group>";
+
 const JOB_INDEXES: [&str; 8] = [
     "/kind/?",
     "/state/?",
@@ -84,12 +116,13 @@ const JOB_INDEXES: [&str; 8] = [
 ];
 
 /// Only the paths that queries filter or order by: this halves the cost of storing a version.
-const CHANGES_INDEXES: [&str; 10] = [
+const CHANGES_INDEXES: [&str; 11] = [
     "/pk/?",
     "/sourceId/?",
     "/sourceTs/?",
     "/lsn/?",
     "/operation/?",
+    "/actor/?",
     "/expiresAt/?",
     "/partOf/?",
     "/documentZstd/?",
@@ -120,8 +153,7 @@ fn with_commands(
 
 /// The Azure CLI commands that create the same database and containers, for users without an account key.
 fn identity_commands(names: &ContainerNames, monitored_key: &[KeyPath], indexed_fields: &[IndexedField]) -> String {
-    let account = "--account-name <account> --resource-group <group>";
-    let mut commands = vec![format!("az cosmosdb sql database create {account} --name {}", names.database)];
+    let mut commands = vec![format!("az cosmosdb sql database create {AZ_ACCOUNT} --name {}", names.database)];
     for role in Role::ALL {
         let spec = container_spec(role, names, monitored_key, indexed_fields);
         let paths: Vec<String> = spec.key_paths.iter().map(|path| shell_argument(&path.to_string())).collect();
@@ -133,7 +165,7 @@ fn identity_commands(names: &ContainerNames, monitored_key: &[KeyPath], indexed_
             .map(|policy| format!(" --idx {}", shell_argument(&policy.to_string())))
             .unwrap_or_default();
         commands.push(format!(
-            "az cosmosdb sql container create {account} --database-name {} --name {} {key} --ttl -1{index}",
+            "az cosmosdb sql container create {AZ_ACCOUNT} --database-name {} --name {} {key} --ttl -1{index}",
             names.database, spec.name
         ));
     }

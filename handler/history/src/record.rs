@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::actor::ActorFields;
 use crate::observed::Observed;
 use crate::version::{SCHEMA, Version, pk_of};
 use crate::version_id::VersionId;
@@ -18,6 +19,7 @@ const LARGE_FIELDS: [&str; 2] = ["document", "previous"];
 pub(crate) fn version_of(
     observed: Observed,
     default_ttl: Option<i64>,
+    actor_fields: &ActorFields,
     exact: bool,
     captured_by: &str,
     now: DateTime<Utc>,
@@ -28,6 +30,7 @@ pub(crate) fn version_of(
     };
     let expires_at =
         observed.document.as_ref().and_then(|document| expires_at(observed.source_ts, own_ttl(document), default_ttl));
+    let actor = observed.document.as_ref().and_then(|document| actor_fields.actor_of(document));
     Version {
         id,
         pk: pk_of(&observed.partition_key),
@@ -37,6 +40,7 @@ pub(crate) fn version_of(
         source_ts: observed.source_ts,
         lsn: observed.lsn,
         etag: observed.etag,
+        actor,
         expires_at,
         captured_at: timestamp(now),
         captured_by: captured_by.to_owned(),
@@ -78,23 +82,28 @@ mod tests {
         Observed::parse(&document.to_string(), &[KeyPath::property("pk")]).expect("observed")
     }
 
+    fn actor_fields() -> ActorFields {
+        ActorFields::parse_list("updatedBy").expect("fields")
+    }
+
     fn captured(document: Value) -> Vec<Item> {
-        items(&version_of(observed(document), Some(-1), true, "i", DateTime::UNIX_EPOCH)).expect("items")
+        items(&version_of(observed(document), Some(-1), &actor_fields(), true, "i", DateTime::UNIX_EPOCH))
+            .expect("items")
     }
 
     #[test]
     fn a_record_has_the_fields_of_the_format_and_the_document_has_no_system_properties() {
         let items = captured(
-            json!({"id": "28036", "pk": "28036", "city_name": "Davidson", "ttl": 3, "_rid": "r", "_self": "s",
+            json!({"id": "28036", "pk": "28036", "city_name": "Davidson", "updatedBy": "x", "ttl": 3, "_rid": "r", "_self": "s",
             "_etag": "\"0059\"", "_attachments": "a", "_ts": 1592926406, "_lsn": 20591}),
         );
         assert_eq!(items.len(), 1);
         assert_eq!(
             items[0].body,
             json!({"id": "1592926406-0059", "pk": "28036", "sourceId": "28036", "partitionKey": ["28036"],
-                "operation": "write", "sourceTs": 1592926406, "lsn": 20591, "etag": "\"0059\"", "expiresAt": 1592926409,
+                "operation": "write", "sourceTs": 1592926406, "lsn": 20591, "etag": "\"0059\"", "actor": "x", "expiresAt": 1592926409,
                 "capturedAt": "1970-01-01T00:00:00.000Z", "capturedBy": "i", "exact": true, "schema": 1,
-                "document": {"id": "28036", "pk": "28036", "city_name": "Davidson", "ttl": 3}})
+                "document": {"id": "28036", "pk": "28036", "city_name": "Davidson", "updatedBy": "x", "ttl": 3}})
         );
     }
 
@@ -102,7 +111,8 @@ mod tests {
     fn a_version_expires_by_its_own_time_to_live_or_the_default_of_the_container() {
         let expires_at = |ttl: Value, default_ttl| {
             let document = json!({"id": "1", "pk": "a", "ttl": ttl, "_etag": "e", "_ts": 100});
-            version_of(observed(document), default_ttl, true, "i", DateTime::UNIX_EPOCH).expires_at
+            version_of(observed(document), default_ttl, &ActorFields::default(), true, "i", DateTime::UNIX_EPOCH)
+                .expires_at
         };
         assert_eq!(expires_at(json!(3), Some(-1)), Some(103));
         assert_eq!(expires_at(json!(3.0), Some(-1)), Some(103));

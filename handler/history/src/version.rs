@@ -56,6 +56,9 @@ pub struct Version {
     /// The source's `_etag`, quotes included; absent for removals.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub etag: Option<String>,
+    /// Who wrote the document, as it claims itself; absent for removals, and where the document names no one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub actor: Option<String>,
     /// When the document expires by its time to live, its own or the container's, in seconds since 1970; `None` if it does not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<i64>,
@@ -101,6 +104,18 @@ impl Version {
         (self.source_ts, self.lsn.unwrap_or_default(), self.exact && !self.inferred)
     }
 
+    /// The document as it was just before `next`, the version that follows this one. `None` if it did not exist then: this version is a
+    /// removal or had expired by then, or `next` created the document.
+    pub fn document_before<'v>(&'v self, next: &Self) -> Option<&'v Value> {
+        let existed = match next.operation {
+            Operation::Create => false,
+            // Only an existing document can be replaced or removed, even in the second in which it expires.
+            Operation::Replace | Operation::Delete | Operation::Expire => true,
+            Operation::Write => self.exists_at(next.source_ts),
+        };
+        self.document.as_ref().filter(|_| existed && !self.operation.is_removal())
+    }
+
     /// Whether the document still exists in this version at a second since 1970: it is not removed and has not expired by then.
     pub(crate) fn exists_at(&self, second: i64) -> bool {
         !self.operation.is_removal() && self.expires_at.is_none_or(|expires| expires > second)
@@ -123,6 +138,48 @@ mod tests {
         assert_eq!(pk(r#"["a",1]"#), Some(json!(r#"["a",1]"#)));
     }
 
+    #[test]
+    fn a_document_did_not_exist_before_a_version_that_created_it_or_followed_its_removal_or_expiry() {
+        let version = |operation: Operation, source_ts: i64, expires_at: Option<i64>| Version {
+            id: VersionId::from("v"),
+            pk: None,
+            source_id: "1".into(),
+            partition_key: Key::text("a"),
+            operation,
+            source_ts,
+            lsn: None,
+            etag: None,
+            expires_at,
+            captured_at: String::new(),
+            captured_by: String::new(),
+            exact: true,
+            inferred: false,
+            schema: SCHEMA,
+            document: (!operation.is_removal()).then(|| json!({"n": 1})),
+            previous: None,
+        };
+        use Operation::{Create, Delete, Expire, Replace, Write};
+        for (operation, expires_at, next, existed) in [
+            (Write, None, Write, true),
+            (Write, Some(20), Write, true),
+            (Write, Some(10), Write, false),
+            (Write, Some(10), Replace, true),
+            (Create, Some(10), Expire, true),
+            (Replace, None, Delete, true),
+            (Write, None, Create, false),
+            (Delete, None, Write, false),
+            (Expire, None, Create, false),
+        ] {
+            let (earlier, next) = (version(operation, 5, expires_at), version(next, 10, None));
+            assert_eq!(
+                earlier.document_before(&next).is_some(),
+                existed,
+                "{operation:?} {expires_at:?} {:?}",
+                next.operation
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn a_record_is_read_back_as_it_was_written(
@@ -133,7 +190,7 @@ mod tests {
             let key: Key = serde_json::from_value(pk).expect("key");
             let version = Version {
                 id: VersionId::of_write(ts, "\"e\""), pk: pk_of(&key), source_id: id, partition_key: key, operation: Operation::Write,
-                source_ts: ts, lsn, etag: Some("\"e\"".into()), expires_at: expires, captured_at: "t".into(),
+                source_ts: ts, lsn, etag: Some("\"e\"".into()), actor: exact.then(|| text.clone()), expires_at: expires, captured_at: "t".into(),
                 captured_by: "i".into(), exact, inferred: !exact, schema: SCHEMA, document: Some(json!({"text": text})), previous: None,
             };
             let json = serde_json::to_string(&version).expect("json");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::Account;
 use changefeed_history::{
-    Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, History, IndexedField, Retention,
+    ActorFields, Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, History, IndexedField, Retention,
     RetentionOptions, Role,
 };
 use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
@@ -27,6 +27,8 @@ pub struct ChangefeedOptions {
     pub batch_timeout: Duration,
     /// The fields of documents that the changes container indexes.
     pub indexed_fields: Vec<IndexedField>,
+    /// The fields of documents that name who wrote them.
+    pub actor_fields: ActorFields,
     /// The field of a restored document that is set to the time of the restore, in seconds since 1970; `None` sets no field.
     pub restored_at_field: Option<String>,
     /// The field of a restored document that is set to the id of the restore; `None` sets no field.
@@ -73,7 +75,7 @@ impl Changefeed {
     pub fn new(account: &Account, names: ContainerNames, options: ChangefeedOptions) -> Self {
         let containers = Containers::new(account, names, options.indexed_fields);
         let stamp_fields = [&options.restored_at_field, &options.restore_id_field].into_iter().flatten().cloned();
-        let history = History::new(&containers).with_stamp_fields(stamp_fields);
+        let history = History::new(&containers, options.actor_fields).with_stamp_fields(stamp_fields);
         let jobs = Jobs::new(containers.of(Role::Jobs).clone(), options.jobs, options.locations.host.clone());
         let (concurrency, timeout) = (options.concurrency, options.batch_timeout);
         let capture_options = CaptureOptions { concurrency, batch_timeout: timeout };

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use changefeed_cosmos::KeyPath;
+use changefeed_history::Provisioned;
 use clap::Args;
 
 use super::exit_code::Exit;
@@ -14,20 +15,25 @@ pub struct ProvisionArguments {
     /// Partition key of the monitored container, if it is created; up to three paths
     #[arg(long, value_name = "PATH", default_value = "/pk", num_args = 1..=3)]
     partition_key: Vec<KeyPath>,
+    /// Add the paths that containers of the history do not index yet to their index policies
+    #[arg(long)]
+    update_index: bool,
     #[command(flatten)]
     output: OutputArguments,
 }
 
 /// Creates missing resources.
 pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<Exit> {
-    let provisioned = service.changefeed.containers.provision(&arguments.partition_key).await?;
+    let provisioned = service.changefeed.containers.provision(&arguments.partition_key, arguments.update_index).await?;
     match arguments.output.output {
         Output::Json => print_json(&provisioned),
         Output::Table => {
-            let state = |created| if created { "created" } else { "exists" };
-            let rows = provisioned
-                .into_iter()
-                .map(|item| vec![item.kind.to_owned(), item.name, state(item.created).to_owned()]);
+            let state = |item: &Provisioned| match (item.created, item.indexed.as_slice()) {
+                (true, _) => "created".to_owned(),
+                (false, []) => "exists".to_owned(),
+                (false, added) => format!("exists; indexes now {}", added.join(", ")),
+            };
+            let rows = provisioned.into_iter().map(|item| vec![item.kind.to_owned(), item.name.clone(), state(&item)]);
             print_table(&["Kind", "Name", "State"], rows)
         }
     }?;

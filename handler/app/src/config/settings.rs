@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{FieldPath, NAME_GRAMMAR, ResourceName};
-use changefeed_history::{ContainerNames, IndexedField};
+use changefeed_history::{ActorFields, ContainerNames, IndexedField};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::ChangefeedOptions;
 use changefeed_processor::ChangeFeedMode;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub batch_timeout: Duration,
     /// The fields of documents that the changes container indexes.
     pub indexed_fields: Vec<IndexedField>,
+    /// The fields of documents that name who wrote them.
+    pub actor_fields: ActorFields,
     /// Days for which a superseded version is kept; `None`: forever.
     pub retention_days: Option<u32>,
     /// The property of a restored document that receives the time of the restore; `None`: no property.
@@ -93,6 +95,7 @@ impl Settings {
             concurrency: number(&CONCURRENCY, text(&CONCURRENCY), CONCURRENCY_RANGE)?,
             batch_timeout: Duration::from_secs(number(&BATCH_TIMEOUT, text(&BATCH_TIMEOUT), BATCH_TIMEOUT_RANGE)?),
             indexed_fields: indexed_fields(source)?,
+            actor_fields: actor_fields(source)?,
             retention_days: retention_days(source)?,
             restored_at_field: stamp_field(source, &RESTORED_AT_FIELD)?,
             restore_id_field: stamp_field(source, &RESTORE_ID_FIELD)?,
@@ -113,6 +116,7 @@ impl Settings {
             concurrency: self.concurrency,
             batch_timeout: self.batch_timeout,
             indexed_fields: self.indexed_fields.clone(),
+            actor_fields: self.actor_fields.clone(),
             restored_at_field: self.restored_at_field.clone(),
             restore_id_field: self.restore_id_field.clone(),
             retention_days: self.retention_days,
@@ -134,6 +138,7 @@ impl Settings {
             CONCURRENCY.name: self.concurrency,
             BATCH_TIMEOUT.name: self.batch_timeout.as_secs(),
             INDEXED_FIELDS.name: self.indexed_fields,
+            ACTOR_FIELDS.name: self.actor_fields.fields(),
             RETENTION_DAYS.name: self.retention_days,
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
             RESTORE_ID_FIELD.name: self.restore_id_field.as_deref().unwrap_or_default(),
@@ -194,6 +199,12 @@ fn indexed_fields(source: &Source) -> Result<Vec<IndexedField>> {
             "fields separated by commas, such as city_name,address.\"zip code\", without empty names and without quotes or backslashes in names",
         )
     })
+}
+
+fn actor_fields(source: &Source) -> Result<ActorFields> {
+    let Some(value) = source.get(ACTOR_FIELDS.name) else { return Ok(ActorFields::default()) };
+    ActorFields::parse_list(value.printable(ACTOR_FIELDS.name)?)
+        .map_err(|_| invalid(ACTOR_FIELDS.name, "fields separated by commas, such as updatedBy,meta.user.name"))
 }
 
 fn on_or_off(setting: &Setting, text: &str) -> Result<bool> {
@@ -297,6 +308,7 @@ mod tests {
         for wrong in ["a,b..c", "zip code", "a.\"\""] {
             assert!(refused("CHANGEFEED_INDEXED_FIELDS", wrong).contains("fields separated by commas"), "{wrong}");
         }
+        assert!(refused("CHANGEFEED_ACTOR_FIELDS", "updated by").contains("updatedBy,meta.user.name"));
         assert!(refused("CHANGEFEED_MODE", "Everything").contains("LatestVersion and AllVersionsAndDeletes"));
         let message = refused("CHANGEFEED_BACKUP_STORAGE", "AccountName=a;AccountKey");
         assert!(message.contains("setting CHANGEFEED_BACKUP_STORAGE"), "{message}");

@@ -17,6 +17,7 @@ pub const DEAD_LETTERS: Setting = Setting { name: "CHANGEFEED_DEAD_LETTERS_CONTA
 pub const CONCURRENCY: Setting = Setting { name: "CHANGEFEED_CONCURRENCY", default: "64" };
 pub const BATCH_TIMEOUT: Setting = Setting { name: "CHANGEFEED_BATCH_TIMEOUT_SECONDS", default: "240" };
 pub const INDEXED_FIELDS: Setting = Setting { name: "CHANGEFEED_INDEXED_FIELDS", default: "-" };
+pub const ACTOR_FIELDS: Setting = Setting { name: "CHANGEFEED_ACTOR_FIELDS", default: "-" };
 pub const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_FIELD", default: "restored_at" };
 pub const RESTORE_ID_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORE_ID_FIELD", default: "restore_id" };
 pub const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS", default: "-" };
@@ -31,7 +32,7 @@ pub const TRYOUT_FUNCTIONS: Setting = Setting { name: "CHANGEFEED_TRYOUT_FUNCTIO
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the table in docs/reference/settings.md, without those of the connection.
-pub const SETTINGS: [Setting; 21] = [
+pub const SETTINGS: [Setting; 22] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -41,6 +42,7 @@ pub const SETTINGS: [Setting; 21] = [
     CONCURRENCY,
     BATCH_TIMEOUT,
     INDEXED_FIELDS,
+    ACTOR_FIELDS,
     RETENTION_DAYS,
     RESTORED_AT_FIELD,
     RESTORE_ID_FIELD,

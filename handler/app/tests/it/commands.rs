@@ -50,7 +50,37 @@ async fn provisioning_is_repeatable_and_creates_the_changes_container_as_designe
         (&json!(["/pk", "/sourceId"]), &json!("MultiHash"))
     );
     assert_eq!(definition["indexingPolicy"]["excludedPaths"][0]["path"], "/*");
-    assert_eq!(definition["indexingPolicy"]["includedPaths"].as_array().map(Vec::len), Some(10));
+    assert_eq!(definition["indexingPolicy"]["includedPaths"].as_array().map(Vec::len), Some(11));
+}
+
+#[tokio::test]
+async fn provisioning_adds_missing_paths_to_the_indexes_of_existing_containers_when_it_is_asked_to() {
+    let command_line = CommandLine::new().await;
+    command_line.json(&["provision"]).await;
+    let client = client(command_line.endpoint.url()).await;
+    let changes = client.database_client("dev").container_client("changes", None).await.expect("changes");
+    let definition = async || {
+        let definition = changes.read(None).await.expect("read").into_model().expect("definition");
+        serde_json::to_value(definition).expect("json")
+    };
+    // The container as an earlier version of the program created it, with a path and a time to live that its owner has added.
+    let mut earlier = definition().await;
+    let paths = earlier["indexingPolicy"]["includedPaths"].as_array_mut().expect("paths");
+    paths.retain(|path| path["path"] != "/actor/?");
+    paths.push(json!({"path": "/document/own/?"}));
+    earlier["defaultTtl"] = json!(86_400);
+    changes.replace(serde_json::from_value(earlier.clone()).expect("properties"), None).await.expect("replaced");
+
+    assert!(!command_line.json(&["provision"]).await.to_string().contains("actor"));
+    assert_eq!(definition().await["indexingPolicy"], earlier["indexingPolicy"]);
+    let updated = command_line.run(&["provision", "--update-index"]).await;
+    let printed = String::from_utf8_lossy(&updated.stdout).into_owned();
+    assert!(printed.contains("exists; indexes now /actor/?"), "{printed}");
+    let after = definition().await;
+    let paths = after["indexingPolicy"]["includedPaths"].to_string();
+    assert!(paths.contains("/actor/?") && paths.contains("/document/own/?"), "{paths}");
+    assert_eq!((&after["defaultTtl"], &after["partitionKey"]), (&json!(86_400), &earlier["partitionKey"]));
+    assert!(!command_line.json(&["provision", "--update-index"]).await.to_string().contains("indexed"));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Tests of the executable over HTTP, with the embedded Cosmos DB endpoint.
 
+mod actor;
 mod all_routes;
 mod backup_blobs;
 mod backup_commands;

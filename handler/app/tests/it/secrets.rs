@@ -11,7 +11,7 @@ use crate::support::Handler;
 /// A secret that no output may have.
 const MARKER: &str = "hunter2marker";
 
-const SETTINGS: [&str; 32] = [
+const SETTINGS: [&str; 33] = [
     "AzureWebJobsCosmosDB",
     "AzureWebJobsCosmosDB__accountEndpoint",
     "CosmosDB",
@@ -29,6 +29,7 @@ const SETTINGS: [&str; 32] = [
     "CHANGEFEED_CONCURRENCY",
     "CHANGEFEED_BATCH_TIMEOUT_SECONDS",
     "CHANGEFEED_INDEXED_FIELDS",
+    "CHANGEFEED_ACTOR_FIELDS",
     "CHANGEFEED_RETENTION_DAYS",
     "CHANGEFEED_RESTORED_AT_FIELD",
     "CHANGEFEED_RESTORE_ID_FIELD",
@@ -47,7 +48,7 @@ const SETTINGS: [&str; 32] = [
 ];
 
 /// Settings that are printed on purpose, and in which a short word cannot be recognized as a secret.
-const PRINTED: [&str; 11] = [
+const PRINTED: [&str; 12] = [
     "CHANGEFEED_DATABASE",
     "CHANGEFEED_MONITORED_CONTAINER",
     "CHANGEFEED_CHANGES_CONTAINER",
@@ -55,6 +56,7 @@ const PRINTED: [&str; 11] = [
     "CHANGEFEED_JOBS_CONTAINER",
     "CHANGEFEED_DEAD_LETTERS_CONTAINER",
     "CHANGEFEED_INDEXED_FIELDS",
+    "CHANGEFEED_ACTOR_FIELDS",
     "CHANGEFEED_RESTORED_AT_FIELD",
     "CHANGEFEED_RESTORE_ID_FIELD",
     "CHANGEFEED_LEASE_PREFIX",

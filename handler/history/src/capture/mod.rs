@@ -242,7 +242,8 @@ impl Context<'_> {
         };
         let captured_by = &self.batch.invocation_id;
         let default_ttl = self.monitored.default_ttl();
-        let mut version = version_of(observed, default_ttl, exact, captured_by, Utc::now());
+        let mut version =
+            version_of(observed, default_ttl, self.capture.history.actor_fields(), exact, captured_by, Utc::now());
         if version.operation.is_removal() && !self.changes_by_source {
             let source_digest = digest(&version.source_id);
             version.id =

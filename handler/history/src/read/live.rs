@@ -31,6 +31,6 @@ impl History {
         self.note_own_lsn(&stored.document);
         let observed = Observed::of_document(stored.document, Operation::Write, stored.lsn, container.key_paths())
             .map_err(|unusable| Error::corrupt(format!("reading document {}", printable(&document.id)), unusable))?;
-        Ok(Some(version_of(observed, container.default_ttl(), true, captured_by, Utc::now())))
+        Ok(Some(version_of(observed, container.default_ttl(), self.actor_fields(), true, captured_by, Utc::now())))
     }
 }

@@ -57,6 +57,9 @@ pub struct SearchRow {
     /// What happened; for versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
+    /// Who wrote it, as the document claims.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// The document without the service's system properties.
     pub document: Value,
     #[serde(skip)]
@@ -110,8 +113,9 @@ impl History {
         check_filter_count(&request.filters).map_err(|message| Error::invalid("searching", message))?;
         let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "searching")?;
         let after: Option<Position> = read_page_token(request.continuation.as_deref(), "searching")?;
-        let mut versions = Rows::new(request, self.changes.open().await?, false, after.as_ref(), max_items + 1);
-        let mut live = Rows::new(request, self.monitored.open().await?, true, after.as_ref(), max_items + 1);
+        let rows = |container, is_live| Rows::new(self, request, container, is_live, after.as_ref(), max_items + 1);
+        let (mut versions, mut live) =
+            (rows(self.changes.open().await?, false), rows(self.monitored.open().await?, true));
         let mut items: Vec<SearchRow> = Vec::new();
         loop {
             let next = match (versions.peek().await?, live.peek().await?) {
@@ -131,6 +135,7 @@ impl History {
 
 /// The rows of one container, in their order.
 struct Rows<'a> {
+    history: &'a History,
     request: &'a SearchRequest,
     container: Container,
     is_live: bool,
@@ -153,6 +158,7 @@ enum Start {
 
 impl<'a> Rows<'a> {
     fn new(
+        history: &'a History,
         request: &'a SearchRequest,
         container: Container,
         is_live: bool,
@@ -167,7 +173,7 @@ impl<'a> Rows<'a> {
             Some(after) => Start::Lsn(after.second, after.lsn),
         };
         let after = after.cloned();
-        Self { request, container, is_live, after, page_items, next: Some(next), ready: VecDeque::new() }
+        Self { history, request, container, is_live, after, page_items, next: Some(next), ready: VecDeque::new() }
     }
 
     async fn peek(&mut self) -> Result<Option<&SearchRow>, Error> {
@@ -276,6 +282,7 @@ impl<'a> Rows<'a> {
                 partition_key: version.partition_key,
                 version_id: version.id.into(),
                 operation: Some(version.operation),
+                actor: version.actor,
                 document: version.document.unwrap_or_default(),
                 lsn: version.lsn.unwrap_or(NO_LSN),
             });
@@ -290,6 +297,7 @@ impl<'a> Rows<'a> {
                 .map_err(|error| Error::corrupt("searching", error))?,
             version_id: VersionId::of_write(source_ts, item["_etag"].as_str().unwrap_or_default()).into(),
             operation: None,
+            actor: self.history.actor_fields().actor_of(&item),
             document: without_system_properties(item),
             lsn: NO_LSN,
         })

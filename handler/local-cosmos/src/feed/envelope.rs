@@ -33,7 +33,7 @@ pub(crate) fn latest_versions(rid: &str, entries: &[Arc<Entry>], enveloped: bool
 }
 
 /// A page of AllVersionsAndDeletes mode. `key_paths` are the paths of the container's partition key.
-pub(crate) fn all_versions(rid: &str, versions: &[Arc<Version>], key_paths: &[KeyPath]) -> Vec<u8> {
+pub(crate) fn all_versions(rid: &str, versions: &[Version], key_paths: &[KeyPath]) -> Vec<u8> {
     page(rid, versions, |body, version| {
         body.extend_from_slice(b"{\"current\":");
         let (current, lsn, ts, operation): (&[u8], _, _, _) = match &version.change {

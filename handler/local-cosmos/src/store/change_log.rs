@@ -20,7 +20,7 @@ use crate::partition_key::KeyRange;
 #[derive(Debug)]
 pub(crate) enum Write {
     Put(Arc<Entry>, Option<Arc<Entry>>),
-    Delete(Removal, Arc<Entry>),
+    Delete(Arc<Removal>, Arc<Entry>),
 }
 
 /// Where a change feed starts.
@@ -77,7 +77,7 @@ impl ChangeLog {
             let (change, previous) = match write {
                 Write::Put(entry, None) => (Change::Created(Arc::clone(entry)), None),
                 Write::Put(entry, Some(previous)) => (Change::Replaced(Arc::clone(entry)), Some(previous)),
-                Write::Delete(removal, previous) => (Change::Deleted(removal.clone()), Some(previous)),
+                Write::Delete(removal, previous) => (Change::Deleted(Arc::clone(removal)), Some(previous)),
             };
             let previous_lsn = previous.map(|previous| previous.lsn);
             let previous = previous.filter(|_| self.keeps_previous_images).map(Arc::clone);
@@ -227,7 +227,7 @@ mod tests {
 
         fn delete(&mut self, id: &str, lsn: u64) -> Write {
             let removal = Removal { epk: epk("10"), id: id.into(), key: "[]".into(), ts: 1, lsn, is_expired: false };
-            Write::Delete(removal, self.newest.remove(id).expect("an item"))
+            Write::Delete(Arc::new(removal), self.newest.remove(id).expect("an item"))
         }
 
         fn append(&mut self, writes: Vec<Write>, default_ttl: Option<i64>) {

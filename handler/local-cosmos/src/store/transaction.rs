@@ -59,7 +59,7 @@ impl<'c> Transaction<'c> {
             lsn: self.lsn,
             is_expired,
         };
-        self.writes.push(Write::Delete(removal, Arc::clone(entry)));
+        self.writes.push(Write::Delete(Arc::new(removal), Arc::clone(entry)));
     }
 
     /// Commits the writes of a success, and undoes those of a failure.

@@ -4,7 +4,7 @@
 //! before them are refused because the versions that follow are no longer known. Positions are numbers across the container,
 //! as in the [change log](super::change_log), and remain valid after splits and merges.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::entry::Entry;
@@ -12,8 +12,8 @@ use super::page::{Candidate, Page, PageLimit};
 use crate::limits::MAX_VERSION_LOG_BYTES;
 use crate::partition_key::{EffectiveKey, KeyRange};
 
-/// One write of one item.
-#[derive(Debug)]
+/// One write of one item. Clones share the items.
+#[derive(Clone, Debug)]
 pub(crate) struct Version {
     pub change: Change,
     /// The `_lsn` of the version that this one replaces or removes.
@@ -22,11 +22,11 @@ pub(crate) struct Version {
     pub previous: Option<Arc<Entry>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Change {
     Created(Arc<Entry>),
     Replaced(Arc<Entry>),
-    Deleted(Removal),
+    Deleted(Arc<Removal>),
 }
 
 /// The delete or expiry of an item.
@@ -80,18 +80,62 @@ pub(crate) struct VersionLog {
     /// The size of all versions in the log.
     bytes: usize,
     last_transaction: u64,
-    /// The newest sequence number that was discarded of each effective partition key.
-    discarded_lsns: HashMap<EffectiveKey, u64>,
+    discarded_lsns: DiscardedNumbers,
     /// The newest sequence number that an earlier process has discarded, of any key.
     discarded_lsn: u64,
 }
 
+/// A version, and what is needed to discard it without a look at its item, which was written long ago.
 #[derive(Debug)]
 struct Logged {
-    version: Arc<Version>,
+    version: Version,
     transaction: u64,
+    bytes: usize,
+    lsn: u64,
+    /// The first byte of the effective key.
+    prefix: u8,
     /// Milliseconds since 1970.
     logged_at: i64,
+}
+
+impl Logged {
+    fn new(version: Version, transaction: u64, logged_at: i64) -> Self {
+        let (bytes, lsn, prefix) = (version.bytes(), version.lsn(), prefix(version.epk()));
+        Self { version, transaction, bytes, lsn, prefix, logged_at }
+    }
+}
+
+/// The newest sequence number that was discarded, by the first byte of the effective key. Physical partitions begin and end at whole
+/// bytes until there are more than 64. From then on, and with keys of hash version 1, a position may be refused that is still known.
+#[derive(Debug)]
+struct DiscardedNumbers([u64; 256]);
+
+impl Default for DiscardedNumbers {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+impl DiscardedNumbers {
+    fn add(&mut self, prefix: u8, lsn: u64) {
+        let newest = &mut self.0[usize::from(prefix)];
+        *newest = lsn.max(*newest);
+    }
+
+    /// The newest number of the keys of a range.
+    fn newest(&self, range: &KeyRange) -> u64 {
+        let has_keys = |prefix: &u8| {
+            let (mut first, mut last) = ([0; 16], [u8::MAX; 16]);
+            (first[0], last[0]) = (*prefix, *prefix);
+            let keys = KeyRange { min: EffectiveKey::from_bytes(&first[..1]), max: EffectiveKey::from_bytes(&last) };
+            range.intersection(&keys).is_some()
+        };
+        (0..=u8::MAX).filter(has_keys).map(|prefix| self.0[usize::from(prefix)]).max().unwrap_or_default()
+    }
+}
+
+fn prefix(epk: &EffectiveKey) -> u8 {
+    epk.as_bytes().first().copied().unwrap_or_default()
 }
 
 impl VersionLog {
@@ -100,18 +144,23 @@ impl VersionLog {
         self.last_transaction += 1;
         let transaction = self.last_transaction;
         for version in versions {
-            self.bytes += version.bytes();
-            self.versions.push_back(Logged { version: Arc::new(version), transaction, logged_at: now });
+            self.push(version, transaction, now);
         }
         while self.bytes > MAX_VERSION_LOG_BYTES && self.discard_oldest() {}
+    }
+
+    fn push(&mut self, version: Version, transaction: u64, logged_at: i64) {
+        let logged = Logged::new(version, transaction, logged_at);
+        self.bytes += logged.bytes;
+        self.versions.push_back(logged);
     }
 
     fn discard_oldest(&mut self) -> bool {
         let oldest = self.versions.pop_front();
         if let Some(oldest) = &oldest {
-            self.bytes -= oldest.version.bytes();
+            self.bytes -= oldest.bytes;
             self.discarded += 1;
-            self.discarded_lsns.insert(oldest.version.epk().clone(), oldest.version.lsn());
+            self.discarded_lsns.add(oldest.prefix, oldest.lsn);
         }
         oldest.is_some()
     }
@@ -141,16 +190,14 @@ impl VersionLog {
             let key = (version.lsn(), logged_at);
             log.last_transaction += u64::from(transaction != Some(key));
             transaction = Some(key);
-            log.bytes += version.bytes();
-            let transaction = log.last_transaction;
-            log.versions.push_back(Logged { version: Arc::new(version), transaction, logged_at });
+            log.push(version, log.last_transaction, logged_at);
         }
         log
     }
 
     /// The number of the newest version that was discarded, and the newest log sequence number of all that were.
     pub(crate) fn discarded(&self) -> (u64, u64) {
-        let newest = self.discarded_lsns.values().max().copied().unwrap_or_default();
+        let newest = self.discarded_lsns.newest(&KeyRange::all());
         (self.discarded, newest.max(self.discarded_lsn))
     }
 
@@ -161,9 +208,7 @@ impl VersionLog {
 
     /// The number of the last version with a sequence number up to `lsn`, in a range within one physical partition.
     pub(crate) fn number_of_lsn(&self, range: &KeyRange, lsn: u64) -> Result<u64, TooOld> {
-        if lsn < self.discarded_lsn
-            || self.discarded_lsns.iter().any(|(epk, discarded)| *discarded > lsn && range.contains(epk))
-        {
+        if lsn < self.discarded_lsn.max(self.discarded_lsns.newest(range)) {
             return Err(TooOld);
         }
         let later = |logged: &Logged| logged.version.lsn() > lsn && range.contains(logged.version.epk());
@@ -172,13 +217,13 @@ impl VersionLog {
     }
 
     /// Reads the versions after the one with the number `after`.
-    pub(crate) fn page(&self, range: &KeyRange, after: u64, limit: PageLimit) -> Result<Page<Arc<Version>>, TooOld> {
+    pub(crate) fn page(&self, range: &KeyRange, after: u64, limit: PageLimit) -> Result<Page<Version>, TooOld> {
         let skip = after.checked_sub(self.discarded).ok_or(TooOld)?;
         let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.versions.len());
         let log = (after.saturating_add(1)..).zip(self.versions.range(skip..)).map(|(number, logged)| {
             let candidate = range.contains(logged.version.epk()).then(|| Candidate {
-                entry: Arc::clone(&logged.version),
-                bytes: logged.version.bytes(),
+                entry: logged.version.clone(),
+                bytes: logged.bytes,
                 transaction: logged.transaction,
             });
             (number, candidate)
@@ -199,10 +244,10 @@ mod tests {
 
     fn deleted(hex: &str, id: &str) -> Version {
         let removal = Removal { epk: epk(hex), id: id.into(), key: "[]".into(), ts: 0, lsn: 1, is_expired: false };
-        Version { change: Change::Deleted(removal), previous_lsn: None, previous: None }
+        Version { change: Change::Deleted(Arc::new(removal)), previous_lsn: None, previous: None }
     }
 
-    fn ids(page: &Page<Arc<Version>>) -> Vec<&str> {
+    fn ids(page: &Page<Version>) -> Vec<&str> {
         page.entries
             .iter()
             .map(|version| match &version.change {
@@ -234,7 +279,7 @@ mod tests {
         for (time, (hex, lsn)) in [("10", 1), ("50", 1), ("10", 2), ("50", 7), ("10", 5)].into_iter().enumerate() {
             let mut version = deleted(hex, "a");
             if let Change::Deleted(removal) = &mut version.change {
-                removal.lsn = lsn;
+                Arc::make_mut(removal).lsn = lsn;
             }
             log.append(vec![version], time as i64);
         }

@@ -335,6 +335,7 @@ impl DocumentWriter<'_> {
             // The real number is not known; it is after that of the version that was removed.
             lsn: removed.lsn.map(|lsn| lsn + 1),
             etag: None,
+            actor: None,
             expires_at: None,
             document: None,
             previous: None,

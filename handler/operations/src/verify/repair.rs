@@ -38,6 +38,7 @@ impl Repair<'_> {
             // The real number is not known; it is after that of the version that was removed.
             lsn: last.lsn.map(|lsn| lsn + 1),
             etag: None,
+            actor: None,
             expires_at: None,
             captured_at: timestamp(Utc::now()),
             captured_by: self.job_id.to_owned(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Account, Connection, ConnectionString, KeyPath, connect, create_container, create_database};
-use changefeed_history::{Batch, ContainerNames, IndexedField, Role, container_spec};
+use changefeed_history::{ActorFields, Batch, ContainerNames, IndexedField, Role, container_spec};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::{Changefeed, ChangefeedOptions};
 use local_cosmos::{Endpoint, Options};
@@ -41,6 +41,7 @@ async fn provisioned() -> (Endpoint, Changefeed) {
         concurrency: 16,
         batch_timeout: Duration::from_secs(30),
         indexed_fields: Vec::new(),
+        actor_fields: ActorFields::default(),
         restored_at_field: None,
         restore_id_field: None,
         retention_days: None,

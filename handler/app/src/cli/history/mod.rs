@@ -79,9 +79,14 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// What happened, and who the document says did it.
 fn operation(version: &Version) -> String {
     let operation = format!("{:?}", version.operation).to_lowercase();
-    if version.inferred { format!("{operation} (inferred)") } else { operation }
+    match &version.actor {
+        _ if version.inferred => format!("{operation} (inferred)"),
+        Some(actor) => format!("{operation} by {actor}"),
+        None => operation,
+    }
 }
 
 async fn versions(service: &Service, document: &DocumentArguments, max_items: usize, output: Output) -> Result<()> {

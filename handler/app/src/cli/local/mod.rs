@@ -51,7 +51,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
     service
         .changefeed
         .containers
-        .provision(&[KeyPath::property("pk")])
+        .provision(&[KeyPath::property("pk")], false)
         .await
         .context("provisioning the embedded endpoint")?;
     let host = Host::start(HostOptions {

@@ -10,7 +10,7 @@ use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, It
 use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Account, ContainerSpec, KeyPath, create_container};
-use changefeed_history::{ContainerNames, IndexedField, Role, container_spec};
+use changefeed_history::{ActorFields, ContainerNames, IndexedField, Role, container_spec};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::{Changefeed, ChangefeedOptions};
 use futures::{StreamExt, TryStreamExt};
@@ -44,6 +44,7 @@ pub fn changefeed_on(client: &CosmosClient, change: impl FnOnce(&mut ChangefeedO
         concurrency: 16,
         batch_timeout: Duration::from_secs(30),
         indexed_fields: indexed_fields(),
+        actor_fields: ActorFields::parse_list("updatedBy").expect("fields"),
         restored_at_field: Some("restored_at".to_owned()),
         restore_id_field: Some("restore_id".to_owned()),
         retention_days: None,

@@ -94,7 +94,7 @@ pub(super) fn write_version(version: &Version, logged_at: i64) -> Result<Vec<u8>
         Change::Created(entry) => (ChangeHead::Created(EntryHead::of(entry)), Some(&**entry)),
         Change::Replaced(entry) => (ChangeHead::Replaced(EntryHead::of(entry)), Some(&**entry)),
         Change::Deleted(removal) => {
-            let Removal { epk, id, key, ts, lsn, is_expired } = removal.clone();
+            let Removal { epk, id, key, ts, lsn, is_expired } = Removal::clone(removal);
             (ChangeHead::Deleted { epk: epk.to_string(), id, key, ts, lsn, is_expired }, None)
         }
     };
@@ -111,7 +111,7 @@ pub(super) fn read_version(record: &[u8]) -> Result<(Version, i64), PersistenceE
         ChangeHead::Created(entry) => Change::Created(Arc::new(entry.read(&mut items)?)),
         ChangeHead::Replaced(entry) => Change::Replaced(Arc::new(entry.read(&mut items)?)),
         ChangeHead::Deleted { epk, id, key: header, ts, lsn, is_expired } => {
-            Change::Deleted(Removal { epk: key(&epk)?, id, key: header, ts, lsn, is_expired })
+            Change::Deleted(Arc::new(Removal { epk: key(&epk)?, id, key: header, ts, lsn, is_expired }))
         }
     };
     let previous = head.previous.map(|entry| entry.read(&mut items)).transpose()?.map(Arc::new);

@@ -1,0 +1,64 @@
+//! A filter after it was read: tests on fields, joined by "and" and "or".
+
+use changefeed_cosmos::FieldPattern;
+use serde_json::Value;
+
+/// What a document must meet.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Expression {
+    /// All of these.
+    All(Vec<Self>),
+    /// At least one of these.
+    Any(Vec<Self>),
+    /// A test on one field.
+    Test(Test),
+}
+
+/// A test on one field.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Test {
+    pub field: FieldPattern,
+    pub condition: Condition,
+}
+
+/// What a test asks of the values of its field.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Condition {
+    /// There is one, perhaps null.
+    Exists,
+    /// There is none.
+    Missing,
+    /// One of them compares with one of these values as the operator says. A bare text that looks like a number, `true`, `false` or
+    /// `null` is two values: that one and the text.
+    Compare(Operator, Vec<Value>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operator {
+    Equal,
+    /// Not equal to any of the values.
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Contains,
+    StartsWith,
+}
+
+impl Operator {
+    /// Whether it compares texts only.
+    pub(super) fn is_of_text(self) -> bool {
+        matches!(self, Self::Contains | Self::StartsWith)
+    }
+}
+
+/// Longer signs come first, so that `<=` is not read as `<`.
+pub(super) const SIGNS: [(&str, Operator); 6] = [
+    ("!=", Operator::NotEqual),
+    ("<=", Operator::LessOrEqual),
+    (">=", Operator::GreaterOrEqual),
+    ("=", Operator::Equal),
+    ("<", Operator::Less),
+    (">", Operator::Greater),
+];
