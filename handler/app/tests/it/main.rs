@@ -59,3 +59,4 @@ mod verify_concurrency;
 mod verify_entry_points;
 mod verify_findings;
 mod verify_model;
+mod window_changes;

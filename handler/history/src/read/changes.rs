@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::previous::{Before, Previous, version_before};
 use super::rows_in_order::{PageEnd, rows_in_order};
 use super::total_order::ChangeOrder;
-use super::version_filter::VersionFilter;
+use super::version_filter::{Selector, VersionFilter};
 use crate::changed_paths::changed_paths;
 use crate::history::History;
 use crate::record::read_version;
@@ -65,6 +65,9 @@ pub struct Change {
     /// Whether this is a delete that the change feed did not report.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub inferred: bool,
+    /// Who wrote the document, as it claims; a removal has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// Whether the document is exactly the stored body.
     pub exact: bool,
     /// What is known about the document before it.
@@ -113,7 +116,6 @@ impl History {
     /// # Errors
     /// When the request is out of bounds, and when the containers cannot be read.
     pub async fn changes_in(&self, request: &ChangesRequest) -> Result<ChangesPage, Error> {
-        request.select.check(ACTION)?;
         let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, ACTION)?;
         let after: Option<Continuation> = read_page_token(request.continuation.as_deref(), ACTION)?;
         if after.as_ref().is_some_and(|after| after.order != request.order) {
@@ -125,16 +127,17 @@ impl History {
         }
         let changes = self.changes.open().await?;
         let monitored = self.monitored.open().await?;
+        let selector = select.selector(&changes, monitored.key_paths(), ACTION)?;
         let mut after = after.map(|after| after.after);
         let mut versions: Vec<Version> = Vec::new();
         // Most rows that a query finds are selected. Where none is, the next ones are read.
         while versions.is_empty() {
-            let found = rows_in_order(&changes, &select, request.order, after.as_ref(), max_items + 1).await?;
+            let found = rows_in_order(&changes, &selector, request.order, after.as_ref(), max_items + 1).await?;
             let (mut more, is_stuck) = (found.column.is_some(), found.rows.is_empty());
             let column = found.column.unwrap_or_default();
             for row in found.rows {
                 let version = read_version(&changes, row.record).await?;
-                if !select.matches(&version, monitored.key_paths()) {
+                if !selector.matches(&version) {
                     after = Some(PageEnd { place: row.place, column });
                     continue;
                 }
@@ -154,7 +157,7 @@ impl History {
                 break;
             }
         }
-        let before = self.before_each(&changes, &versions, max_items, request.order, &select).await?;
+        let before = self.before_each(&changes, &versions, max_items, request.order, &selector).await?;
         versions.truncate(max_items);
         let fields = Fields {
             untracked: UntrackedFields::new(request.stamp_fields.clone(), monitored.key_paths()),
@@ -178,7 +181,7 @@ impl History {
         versions: &[Version],
         count: usize,
         order: ChangeOrder,
-        select: &VersionFilter,
+        selector: &Selector,
     ) -> Result<Vec<Option<Version>>, Error> {
         let neighbour = |number: usize| {
             let neighbour = match order {
@@ -186,7 +189,7 @@ impl History {
                 ChangeOrder::Oldest => number.checked_sub(1).and_then(|number| versions.get(number)),
             };
             // Other versions can be between two versions of a selection.
-            neighbour.filter(|other| select.is_all() && is_same_document(other, &versions[number]))
+            neighbour.filter(|other| selector.is_all() && is_same_document(other, &versions[number]))
         };
         let reads = versions.iter().take(count).enumerate().map(|(number, version)| {
             let neighbour = neighbour(number);
@@ -223,6 +226,7 @@ impl Fields<'_> {
             source_ts: version.source_ts,
             operation: version.operation,
             inferred: version.inferred,
+            actor: version.actor,
             exact: version.exact,
             previous: before.state,
             paths,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::total_order::{COLUMNS, ChangeOrder, Place, TIME};
-use super::version_filter::VersionFilter;
+use super::version_filter::Selector;
 use super::versions::scope;
 
 /// Rows that are read beyond a page, so that it seldom ends within a group of equal values.
@@ -60,7 +60,7 @@ enum After {
 /// Reads at least `wanted` rows after a place, if there are as many.
 pub(super) async fn rows_in_order(
     changes: &Container,
-    filter: &VersionFilter,
+    selector: &Selector,
     order: ChangeOrder,
     after: Option<&PageEnd>,
     wanted: usize,
@@ -82,7 +82,7 @@ pub(super) async fn rows_in_order(
             return Ok(Rows { rows, column: Some(level.column) });
         }
         let missing = wanted - rows.len();
-        let (mut found, is_complete) = level.read(changes, filter, order, missing).await?;
+        let (mut found, is_complete) = level.read(changes, selector, order, missing).await?;
         if is_complete {
             found.sort_by(|one, other| one.place.compare(&other.place, order));
             rows.extend(found);
@@ -116,11 +116,11 @@ impl Level {
     async fn read(
         &self,
         changes: &Container,
-        filter: &VersionFilter,
+        selector: &Selector,
         order: ChangeOrder,
         missing: usize,
     ) -> Result<(Vec<Row>, bool), Error> {
-        let (query, parameters) = self.query(filter, order);
+        let (query, parameters) = self.query(selector, order);
         let most = missing + ROWS_BEYOND_PAGE;
         let mut records = changes.select_few::<Value>(&query, &parameters, self.scope(changes).as_ref(), most).await?;
         let mut rows: Vec<Row> = Vec::new();
@@ -136,8 +136,8 @@ impl Level {
         Ok((rows, true))
     }
 
-    fn query(&self, filter: &VersionFilter, order: ChangeOrder) -> (String, Map<String, Value>) {
-        let (mut first, mut last) = (filter.window.from(), filter.window.to());
+    fn query(&self, selector: &Selector, order: ChangeOrder) -> (String, Map<String, Value>) {
+        let (mut first, mut last) = (selector.select.window.from(), selector.select.window.to());
         let mut parameters = Map::new();
         let mut conditions = Vec::new();
         if let Some(start) = &self.start {
@@ -165,7 +165,7 @@ impl Level {
             parameters.extend([("@first".to_owned(), json!(first)), ("@last".to_owned(), json!(last))]);
             conditions.push("c.sourceTs >= @first AND c.sourceTs <= @last".to_owned());
         }
-        conditions.extend(filter.conditions(&mut parameters));
+        conditions.extend(selector.conditions(&mut parameters));
         let (conditions, column) = (conditions.join(" AND "), COLUMNS[self.column]);
         (format!("SELECT * FROM c WHERE {conditions} ORDER BY c.{column} {}", order.keyword()), parameters)
     }

@@ -1,11 +1,17 @@
 //! Which versions of a window a request selects: by operation, by the values of fields, and by actor.
 
-use changefeed_cosmos::{Error, Key, KeyPath};
+use changefeed_cosmos::{Container, Error, Key, KeyPath};
 use serde_json::{Map, Value, json};
 
 use crate::filter::{Filter, check_filter_count, matches_all};
+use crate::untracked_fields::UntrackedFields;
 use crate::version::{Operation, Version};
 use crate::window::Window;
+
+/// The property of a version that names its actor.
+const ACTOR: &str = "actor";
+/// The properties of a version whose body only this program can read.
+const COMPRESSED: [&str; 2] = ["documentZstd", "documentParts"];
 
 /// Which versions are selected. Without conditions, all of the window.
 #[derive(Clone, Debug)]
@@ -26,52 +32,90 @@ impl VersionFilter {
         Self { window, operations: Vec::new(), filters: Vec::new(), actor: None }
     }
 
-    /// Checks the number of filters.
-    pub(super) fn check(&self, action: &str) -> Result<(), Error> {
-        check_filter_count(&self.filters).map_err(|message| Error::invalid(action, message))
+    /// Checks the conditions, for queries of the changes container.
+    ///
+    /// # Errors
+    /// When there are too many filters, and when the container does not index the actor.
+    pub(super) fn selector(&self, changes: &Container, key_paths: &[KeyPath], action: &str) -> Result<Selector, Error> {
+        check_filter_count(&self.filters).map_err(|message| Error::invalid(action, message))?;
+        if self.actor.is_some() && !changes.definition().index.has_property(ACTOR) {
+            let message = format!(
+                "container {} does not index the actor; run changefeed provision --update-index, and wait until the service has \
+                 updated the index",
+                changes.name()
+            );
+            return Err(Error::invalid(action, message));
+        }
+        let identity = UntrackedFields::new(Vec::<String>::new(), key_paths);
+        let of_identity = |filter: &Filter| filter.for_fields(|path| identity.is_identity(path.segments()));
+        Ok(Selector {
+            removals: self.filters.iter().map(of_identity).collect(),
+            select: self.clone(),
+            key_paths: key_paths.to_vec(),
+        })
     }
+}
 
+/// Finds the selected versions.
+#[derive(Clone, Debug)]
+pub(super) struct Selector {
+    pub select: VersionFilter,
+    /// The conditions on the id and the key of a document that was removed; `None` if no removal meets them.
+    removals: Option<Vec<Filter>>,
+    key_paths: Vec<KeyPath>,
+}
+
+impl Selector {
     /// Whether every version of the window is selected.
     pub(super) fn is_all(&self) -> bool {
-        self.operations.is_empty() && self.filters.is_empty() && self.actor.is_none()
+        let VersionFilter { window: _, operations, filters, actor } = &self.select;
+        operations.is_empty() && filters.is_empty() && actor.is_none()
     }
 
     /// The conditions of a query for the versions, without those on the time. They also select versions that only
     /// [`Self::matches`] can judge: those whose body is compressed, and removals. Adds their parameters to `parameters`.
     pub(super) fn conditions(&self, parameters: &mut Map<String, Value>) -> Vec<String> {
+        let VersionFilter { window: _, operations, filters, actor } = &self.select;
         let mut conditions = Vec::new();
-        if !self.operations.is_empty() {
-            parameters.insert("@operations".to_owned(), json!(self.operations));
+        if !operations.is_empty() {
+            parameters.insert("@operations".to_owned(), json!(operations));
             conditions.push("ARRAY_CONTAINS(@operations, c.operation)".to_owned());
         }
-        if let Some(actor) = &self.actor {
+        if let Some(actor) = actor {
             parameters.insert("@actor".to_owned(), json!(actor));
             conditions.push("c.actor = @actor".to_owned());
         }
-        if !self.filters.is_empty() {
-            let body: Vec<String> =
-                self.filters.iter().map(|filter| filter.condition("c.document", parameters)).collect();
-            parameters.insert("@removals".to_owned(), json!([Operation::Delete, Operation::Expire]));
-            conditions.push(format!(
-                "({} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts) OR ARRAY_CONTAINS(@removals, c.operation))",
-                body.join(" AND ")
-            ));
+        if !filters.is_empty() {
+            let body: Vec<String> = filters.iter().map(|filter| filter.condition("c.document", parameters)).collect();
+            let mut alternatives = vec![format!("({})", body.join(" AND "))];
+            alternatives.extend(COMPRESSED.map(|field| format!("IS_DEFINED(c.{field})")));
+            if self.removals.is_some() {
+                parameters.insert("@removals".to_owned(), json!([Operation::Delete, Operation::Expire]));
+                alternatives.push("ARRAY_CONTAINS(@removals, c.operation)".to_owned());
+            }
+            conditions.push(format!("({})", alternatives.join(" OR ")));
         }
         conditions
     }
 
     /// Whether a version that a query with [`Self::conditions`] has found is selected.
-    pub(super) fn matches(&self, version: &Version, key_paths: &[KeyPath]) -> bool {
+    pub(super) fn matches(&self, version: &Version) -> bool {
         if version.operation.is_removal() {
-            return self.filters.is_empty()
-                || matches_all(&self.filters, &identity(&version.source_id, &version.partition_key, key_paths));
+            return self.matches_removal(&version.source_id, &version.partition_key);
         }
-        version.document.as_ref().is_some_and(|document| matches_all(&self.filters, document))
+        self.select.filters.is_empty()
+            || version.document.as_ref().is_some_and(|document| matches_all(&self.select.filters, document))
+    }
+
+    /// [`Self::matches`] for the removal of a document.
+    pub(super) fn matches_removal(&self, id: &str, key: &Key) -> bool {
+        let filters = self.removals.as_ref();
+        filters.is_some_and(|filters| filters.is_empty() || matches_all(filters, &identity(id, key, &self.key_paths)))
     }
 }
 
 /// A document that has only its id and its partition key.
-pub(super) fn identity(id: &str, key: &Key, key_paths: &[KeyPath]) -> Value {
+fn identity(id: &str, key: &Key, key_paths: &[KeyPath]) -> Value {
     let mut document = json!({"id": id});
     for (path, component) in key_paths.iter().zip(key.components()) {
         let value = Value::from(component.clone());

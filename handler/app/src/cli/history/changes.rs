@@ -12,7 +12,7 @@ use crate::cli::time;
 use crate::cli::window_arguments::WindowArguments;
 use crate::service::Service;
 
-const HEADER: [&str; 6] = ["Time", "Operation", "Id", "Partition key", "Changed", "Version"];
+const HEADER: [&str; 7] = ["Time", "Operation", "Id", "Partition key", "Actor", "Changed", "Version"];
 /// Changed paths that a table cell shows.
 const SHOWN_PATHS: usize = 3;
 const PAGE_ITEMS: u32 = 100;
@@ -27,6 +27,9 @@ pub struct ChangesArguments {
     /// Filter, such as city_name=Davidson; if repeated, all must match
     #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse)]
     filters: Vec<Filter>,
+    /// Only versions of this actor
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
     /// Which versions come first
     #[arg(long, value_enum, default_value = "newest")]
     order: Order,
@@ -67,7 +70,7 @@ pub(super) async fn run(service: &Service, arguments: &ChangesArguments) -> Resu
         window: arguments.window.window(output)?,
         operations: arguments.operations.iter().map(operation).collect(),
         filters: arguments.filters.clone(),
-        actor: None,
+        actor: arguments.actor.clone(),
     };
     let order = if arguments.order == Order::Newest { ChangeOrder::Newest } else { ChangeOrder::Oldest };
     let max_items = arguments.max_items.unwrap_or(usize::MAX);
@@ -98,6 +101,7 @@ fn cells(item: &MarkedChange) -> Vec<String> {
         operation(item),
         change.id.clone(),
         change.partition_key.to_string(),
+        change.actor.clone().unwrap_or_default(),
         paths(change),
         change.version_id.to_string(),
     ]
