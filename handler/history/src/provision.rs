@@ -104,11 +104,12 @@ pub fn container_spec(
 /// How a command of the Azure CLI names the account.
 const AZ_ACCOUNT: &str = "--account-name <account> --resource-group <group>";
 
-const JOB_INDEXES: [&str; 8] = [
+const JOB_INDEXES: [&str; 9] = [
     "/kind/?",
     "/state/?",
     "/startedAt/?",
     "/jobId/?",
+    "/tags/[]/?",
     "/partOf/?",
     "/job/updatedAt/?",
     "/request/dryRun/?",

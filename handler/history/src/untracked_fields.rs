@@ -9,7 +9,7 @@ use changefeed_cosmos::{FieldPath, KeyPath, SYSTEM_PROPERTIES};
 const ID: &str = "id";
 
 /// The fields that are never among the changed paths of a document: system properties, the stamp, `id` and the partition key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntrackedFields {
     stamp: Vec<String>,
     key_paths: Vec<KeyPath>,
@@ -37,6 +37,21 @@ impl UntrackedFields {
     pub fn is_identity<S: AsRef<str>>(&self, names: &[S]) -> bool {
         let is_same = |path: &[String]| path.iter().map(String::as_str).eq(names.iter().map(AsRef::as_ref));
         matches!(names, [name] if name.as_ref() == ID) || self.key_paths.iter().any(|path| is_same(path.segments()))
+    }
+
+    /// The id and the components of the partition key.
+    pub(crate) fn identity(&self) -> Vec<FieldPath> {
+        let key = self
+            .key_paths
+            .iter()
+            .map(|path| path.segments().iter().fold(FieldPath::default(), |path, name| path.child(name)));
+        std::iter::once(FieldPath::property(ID)).chain(key).collect()
+    }
+
+    /// The system properties and the stamp.
+    pub(crate) fn of_writes(&self) -> Vec<FieldPath> {
+        let stamp = self.stamp.iter().map(String::as_str);
+        SYSTEM_PROPERTIES.into_iter().chain(stamp).map(FieldPath::property).collect()
     }
 
     /// Why a caller cannot select this field: it, or a field that it is part of, is untracked. `None` if it can be selected.

@@ -35,7 +35,7 @@ pub use options::JobOptions;
 pub use pace::check_budget;
 pub use paged_query::{Found, PagedQuery};
 pub use pages::{ItemsPage, PageState, Planned, StoredPage, plan_page};
-pub use parts::{Part, PartPage, Parts, PartsReader, read_parts};
+pub use parts::{Part, PartPage, Parts, PartsReader, read_parts, read_to_end};
 pub use run::Run;
 pub use runner::JobRunner;
 pub use state::{JobState, SliceEnd};

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::time::Instant;
 
 use changefeed_cosmos::{Error, ErrorKind, Key, KeyRange, reassemble, retry, split_large_record};
+use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -17,6 +18,8 @@ use crate::run::Run;
 
 /// The format of a page.
 const SCHEMA: u32 = 1;
+/// The number of pages that usually have the same tag, with room.
+const TAGGED_PAGES: usize = 4;
 
 /// The state of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ pub struct ItemsPage<I> {
     pub state: PageState,
     /// The items.
     pub items: Vec<I>,
+    /// Texts by which the kind finds the page again.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tags: Vec<String>,
     /// Where the page starts, for kinds that read its source again when a stored plan is executed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from: Option<String>,
@@ -95,6 +101,7 @@ impl<I> ItemsPage<I> {
             job_id,
             state: PageState::Planned,
             items,
+            tags: Vec::new(),
             from: None,
             next: None,
             processed: 0,
@@ -231,11 +238,55 @@ impl Jobs {
         range: &KeyRange,
         continuation: Option<&str>,
     ) -> Result<(Vec<StoredPage<I>>, Option<String>), Error> {
+        self.pages_where("", kind, job_id, range, continuation).await
+    }
+
+    /// The next page of a job that has tags, within a range of the jobs container.
+    ///
+    /// # Errors
+    /// When the container cannot be read.
+    pub async fn tagged_pages_of<I: DeserializeOwned>(
+        &self,
+        kind: &str,
+        job_id: &str,
+        range: &KeyRange,
+        continuation: Option<&str>,
+    ) -> Result<(Vec<StoredPage<I>>, Option<String>), Error> {
+        self.pages_where(" AND IS_DEFINED(c.tags[0])", kind, job_id, range, continuation).await
+    }
+
+    async fn pages_where<I: DeserializeOwned>(
+        &self,
+        condition: &str,
+        kind: &str,
+        job_id: &str,
+        range: &KeyRange,
+        continuation: Option<&str>,
+    ) -> Result<(Vec<StoredPage<I>>, Option<String>), Error> {
         let jobs = self.open().await?;
         let (query, parameters) = pages_query(kind, job_id);
-        let page = jobs.query_range(query, &parameters, range, NonZeroU32::MIN, continuation).await?;
+        let query = format!("{query}{condition}");
+        let page = jobs.query_range(&query, &parameters, range, NonZeroU32::MIN, continuation).await?;
         let next = page.continuation.clone();
         Ok((self.parse_pages(page.items).await?, next))
+    }
+
+    /// The pages of a job that have a tag.
+    ///
+    /// # Errors
+    /// When the container cannot be read.
+    pub async fn pages_with_tag<I: DeserializeOwned>(
+        &self,
+        kind: &str,
+        job_id: &str,
+        tag: &str,
+    ) -> Result<Vec<StoredPage<I>>, Error> {
+        let jobs = self.open().await?;
+        let (query, mut parameters) = pages_query(kind, job_id);
+        parameters.insert("@tag".to_owned(), json!(tag));
+        let query = format!("{query} AND ARRAY_CONTAINS(c.tags, @tag)");
+        let records = jobs.select_few::<Value>(&query, &parameters, None, TAGGED_PAGES).await?.try_collect().await?;
+        self.parse_pages(records).await
     }
 
     pub(crate) async fn parse_pages<I: DeserializeOwned>(

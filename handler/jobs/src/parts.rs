@@ -131,6 +131,24 @@ pub async fn read_parts<T, F: Future<Output = Result<Option<PartPage<T>>, Error>
     Ok(reader.parts)
 }
 
+/// Reads the parts to their end, one page after the other, even if the run is stopping.
+///
+/// # Errors
+/// The failure of a page.
+pub async fn read_to_end<T, F: Future<Output = Result<PartPage<T>, Error>>>(
+    mut parts: Parts,
+    page: impl Fn(Part) -> F,
+    mut done: impl FnMut(T),
+) -> Result<(), Error> {
+    while let Some(part) = parts.active.first().cloned().or_else(|| parts.begin()) {
+        let number = part.number;
+        let read = page(part).await?;
+        parts.advance(number, &read);
+        done(read.result);
+    }
+    Ok(())
+}
+
 /// [`read_parts`] for callers that await something between pages.
 pub struct PartsReader<'a, P, F: Future> {
     run: &'a Run,

@@ -226,7 +226,8 @@ impl Run {
         }
     }
 
-    pub(crate) fn is_cancelled(&self) -> bool {
+    /// Whether the job is being cancelled.
+    pub fn is_cancelled(&self) -> bool {
         self.state().job.job.cancel
     }
 

@@ -24,6 +24,7 @@ pub use query::{QueryPage, QueryRequest};
 pub use restore::{
     Action, BackupLine, Counts, FilterOn, Plan, PlannedItem, RESTORE, RestoreItems, RestoreList, RestoreOptions,
     RestoreRecord, RestoreReport, RestoreRequest, RestoreView, Restored, Restores, Selection, Target, UndoRequest,
+    WindowSelection,
 };
 pub use truncate::{TruncateReport, TruncateRequest};
 pub use verify::{

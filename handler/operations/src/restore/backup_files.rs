@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::latest_entries::{Entry, LatestEntries};
+use super::planned_item::BackupLine;
 use crate::backup::{damage_error, format_error, key_from_components, read_error};
 
 /// The most lines of the increments of a chain: a restore has sixteen bytes of each in memory.
@@ -28,8 +29,8 @@ const CHECKED_LINES: usize = 10_000;
 /// Segments that are read concurrently.
 const CONCURRENT_SEGMENTS: usize = 4;
 
-/// The bodies of documents in a page of a backup, by the numbers of their lines.
-pub(super) type Bodies = HashMap<u64, Value>;
+/// The bodies of documents of backups, by their lines.
+pub(super) type Bodies = HashMap<BackupLine, Value>;
 
 /// The files of a restore.
 pub(super) struct BackupFiles {

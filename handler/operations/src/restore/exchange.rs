@@ -2,8 +2,8 @@
 //!
 //! The service checks unique keys at each write. Documents that exchange values cannot be written one by one: one of them must be
 //! deleted first and created again last. That is done in one transaction, so that no reader sees the document missing and
-//! no failure leaves it deleted. Documents that do not depend on each other are written in transactions of their own, so that one
-//! that cannot be written affects no others.
+//! no failure leaves it deleted. Documents that do not exchange values with each other are written in transactions of their own, so
+//! that one that cannot be written affects only those that need its values.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use changefeed_cosmos::{BatchWrite, Error, Key, retry};
 use changefeed_history::Version;
 
 use super::exchange_order::{Exchange, Step, groups, rivals, steps};
-use super::planned_item::{Action, PlannedItem};
+use super::planned_item::{Action, PlannedItem, UniqueKeyRetry};
 use super::stamp::{Body, Comparison};
 use super::unique_keys::{Refusal, unique_values};
 use super::write::{DocumentWriter, changed};
@@ -50,7 +50,8 @@ enum Transaction {
 }
 
 impl DocumentWriter<'_> {
-    /// Writes the items that a unique key has refused: each group of documents that exchange values, in one transaction. Items that
+    /// Writes the items that a unique key has refused, those first on which others depend: each group of documents that exchange
+    /// values, in one transaction. Items that
     /// are refused again have the reason. Returns the request units.
     ///
     /// # Errors
@@ -201,12 +202,16 @@ impl DocumentWriter<'_> {
             Some(Action::Conflict | Action::Failed) => {
                 format!("{}; this restore could not change that document: see its message", refusal.reason)
             }
-            Some(Action::Create | Action::Replace) => {
+            Some(Action::Create | Action::Replace | Action::Merge) => {
                 format!("{}, from this restore; restore only one of them", refusal.reason)
             }
-            Some(Action::Delete | Action::Unchanged | Action::Unknown) | None => refusal.message(),
+            Some(Action::Delete | Action::Unchanged | Action::Kept | Action::Unknown) | None => refusal.message(),
         };
         conclude(items, refused.index, message);
+        if let Some(item) = items.get_mut(refused.index) {
+            // Documents on later pages of a job may still have its values.
+            item.retry = item.retry.or(Some(UniqueKeyRetry::Waiting));
+        }
         Ok(())
     }
 

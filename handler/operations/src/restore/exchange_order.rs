@@ -53,27 +53,54 @@ pub(super) fn rivals(documents: &[&Exchange]) -> BTreeMap<usize, Rival> {
     rivals
 }
 
-/// Groups of documents that must be written together: two are in one group when one is to have a value that the other one has,
-/// directly or through others. Groups do not depend on each other.
+/// Groups of documents that must be written together, because they exchange values: each is to have a value that another one of its
+/// group has, directly or through others. A group comes after those that have values which it needs.
 pub(super) fn groups(documents: &[&Exchange]) -> Vec<Vec<usize>> {
-    let mut groups: Vec<(HashSet<Named>, Vec<usize>)> = Vec::new();
+    let mut holders: HashMap<Named, usize> = HashMap::new();
     for (number, document) in documents.iter().enumerate() {
-        let mut values: HashSet<Named> = named(&document.wanted).collect();
-        values.extend(document.held.iter().flat_map(named));
-        let mut members = vec![number];
-        let (connected, others): (Vec<_>, Vec<_>) =
-            groups.into_iter().partition(|(named, _)| !named.is_disjoint(&values));
-        for (named, numbers) in connected {
-            values.extend(named);
-            members.extend(numbers);
-        }
-        groups = others;
-        groups.push((values, members));
+        holders.extend(document.held.iter().flat_map(named).map(|value| (value, number)));
     }
-    let mut groups: Vec<Vec<usize>> = groups.into_iter().map(|(_, members)| members).collect();
+    let mut needed: Edges = vec![Vec::new(); documents.len()];
+    let mut needed_by = needed.clone();
+    for (number, document) in documents.iter().enumerate() {
+        let others = named(&document.wanted).filter_map(|value| holders.get(&value).copied());
+        for other in others.filter(|other| *other != number) {
+            needed.get_mut(number).into_iter().for_each(|edges| edges.push(other));
+            needed_by.get_mut(other).into_iter().for_each(|edges| edges.push(number));
+        }
+    }
+    // Kosaraju's algorithm: strongly connected components, in a topological order.
+    let (mut seen, mut order) = (HashSet::new(), Vec::new());
+    for number in 0..documents.len() {
+        order.extend(reached(number, &needed_by, &mut seen));
+    }
+    seen.clear();
+    let groups = order.into_iter().rev().map(|number| reached(number, &needed, &mut seen));
+    let mut groups: Vec<Vec<usize>> = groups.filter(|group| !group.is_empty()).collect();
     groups.iter_mut().for_each(|members| members.sort_unstable());
-    groups.sort_unstable();
     groups
+}
+
+/// For each document, the numbers of others.
+type Edges = Vec<Vec<usize>>;
+
+/// The documents that are reached from one and were not seen before: each after those that are reached from it.
+fn reached(start: usize, edges: &Edges, seen: &mut HashSet<usize>) -> Vec<usize> {
+    let mut reached = Vec::new();
+    let mut path: Vec<(usize, usize)> = Vec::from_iter(seen.insert(start).then_some((start, 0)));
+    while let Some((number, next)) = path.last_mut() {
+        let edge = edges.get(*number).and_then(|edges| edges.get(*next)).copied();
+        *next += 1;
+        match edge {
+            Some(other) if seen.insert(other) => path.push((other, 0)),
+            Some(_) => {}
+            None => {
+                reached.push(*number);
+                path.pop();
+            }
+        }
+    }
+    reached
 }
 
 /// An order of writes in which each unique value is free when a document takes it. `None` when two documents are to have the same
@@ -144,17 +171,28 @@ mod tests {
 
     #[test]
     fn only_documents_that_exchange_values_are_in_one_group() {
-        assert_eq!(groups_of(&[(1, 2), (3, 9), (2, 1)]), [vec![0, 2], vec![1]]);
-        assert_eq!(groups_of(&[(1, 2), (5, 6), (2, 3), (6, 5), (3, 1)]), [vec![0, 2, 4], vec![1, 3]]);
-        // The last document connects two groups.
-        assert_eq!(groups_of(&[(1, 2), (3, 4), (2, 3)]), [vec![0, 1, 2]]);
-        assert_eq!(groups_of(&[]), Vec::<Vec<usize>>::new());
+        let sorted = |values: &[(u8, u8)]| {
+            let mut groups = groups_of(values);
+            groups.sort_unstable();
+            groups
+        };
+        assert_eq!(sorted(&[(1, 2), (3, 9), (2, 1)]), [vec![0, 2], vec![1]]);
+        assert_eq!(sorted(&[(1, 2), (5, 6), (2, 3), (6, 5), (3, 1)]), [vec![0, 2, 4], vec![1, 3]]);
+        assert_eq!(sorted(&[]), Vec::<Vec<usize>>::new());
+    }
+
+    #[test]
+    fn documents_that_need_values_of_others_come_after_them_in_groups_of_their_own() {
+        assert_eq!(groups_of(&[(1, 2), (3, 4), (2, 3)]), [[1], [2], [0]]);
+        assert_eq!(groups_of(&[(9, 2), (1, 2), (2, 1)]), [vec![1, 2], vec![0]]);
+        let chain: Vec<(u8, u8)> = (1..250).map(|value| (value, value + 1)).collect();
+        assert_eq!(groups_of(&chain), (0..249).rev().map(|number| vec![number]).collect::<Vec<_>>());
     }
 
     #[test]
     fn values_of_different_unique_keys_are_different_values() {
         let documents = [exchange(Some(&[1, 2]), &[3, 4]), exchange(Some(&[4, 3]), &[2, 1])];
-        assert_eq!(groups(&documents.iter().collect::<Vec<_>>()), [vec![0], vec![1]]);
+        assert_eq!(groups(&documents.iter().collect::<Vec<_>>()).len(), 2);
         let documents = [exchange(None, &[1, 2]), exchange(None, &[2, 2])];
         let rivals = rivals(&documents.iter().collect::<Vec<_>>());
         assert_eq!(rivals.get(&0), Some(&Rival { number: 1, unique_key: 1 }));
@@ -181,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn groups_are_written_without_duplicates_whether_or_not_others_are_written(
+        fn groups_are_written_in_their_order_without_duplicates_whether_or_not_others_are_written(
             documents in any_documents(),
             is_written in proptest::collection::vec(any::<bool>(), 8),
         ) {
@@ -194,7 +232,16 @@ mod tests {
             members.sort_unstable();
             prop_assert_eq!(members, (0..rest.len()).collect::<Vec<_>>(), "each document is in one group");
             let mut live: Vec<Option<UniqueValues>> = rest.iter().map(|document| document.held.clone()).collect();
-            for (group, _) in groups.iter().zip(is_written).filter(|(_, is_written)| *is_written) {
+            let mut is_all_written = true;
+            for (group, is_written) in groups.iter().zip(is_written) {
+                let others = live.iter().enumerate().filter(|(number, _)| !group.contains(number));
+                let taken: HashSet<Named> = others.flat_map(|(_, values)| values).flat_map(named).collect();
+                let is_refused = group.iter().flat_map(|number| named(&rest[*number].wanted)).any(|it| taken.contains(&it));
+                prop_assert!(!is_refused || !is_all_written, "{:?} of {:?} comes too early", group, rest);
+                if is_refused || !is_written {
+                    is_all_written = false;
+                    continue;
+                }
                 let together: Vec<&Exchange> = group.iter().map(|number| rest[*number]).collect();
                 let steps = steps(&together);
                 prop_assert!(steps.is_some(), "{:?}", together);

@@ -42,11 +42,13 @@ impl Restores {
             container: &container,
             is_monitored: plan.into.is_none(),
             force: plan.force,
+            window: plan.window.as_ref(),
             restore_id: &record.id,
             second: now.timestamp(),
             deadline: Instant::now() + self.options.timeout,
             is_shared: false,
             was_begun: false,
+            is_after_pages: false,
             bodies: &Bodies::new(),
         };
         let results: Vec<(PlannedItem, f64)> = futures::stream::iter(plan.items)

@@ -7,9 +7,11 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::plan_document::DocumentPlanner;
+use super::plan_window::WindowPlanner;
 use super::planned_item::{PlannedItem, sorted};
 use super::restore_request::RestoreRequest;
 use super::restores::Restores;
+use super::window_selection::WindowUndo;
 
 /// How often a plan is made again because the retention passed its target in the meantime.
 const PLANS_UNDER_SWEEP: usize = 3;
@@ -26,6 +28,7 @@ pub struct Plan {
     /// What is done with each document, in the order of their partition keys and ids.
     pub items: Vec<PlannedItem>,
     pub(super) force: bool,
+    pub(super) window: Option<WindowUndo>,
     pub(super) into: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) requested_by: Option<String>,
@@ -63,9 +66,19 @@ impl Restores {
         let Some(candidates) = self.candidates(&request.selection, last_change.max(horizon)).await? else {
             return Ok(None);
         };
+        let window = self.window_undo(request).await?;
+        if let Some(window) = &window {
+            window.check_horizon(horizon)?;
+        }
         let planner =
             DocumentPlanner { restores: self, request, written: &written, horizon, looked_up: AtomicUsize::new(0) };
-        let plan = |name: DocumentName| planner.plan(name);
+        let (planner, window_ref) = (&planner, window.as_ref());
+        let plan = |name: DocumentName| async move {
+            match window_ref {
+                Some(window) => WindowPlanner { restores: self, window }.plan(name).await,
+                None => planner.plan(name).await,
+            }
+        };
         let mut planned = futures::stream::iter(candidates).map(plan).buffer_unordered(self.options.concurrency);
         let (mut items, mut writes) = (Vec::new(), 0);
         while let Some(item) = planned.try_next().await? {
@@ -81,6 +94,7 @@ impl Restores {
             key: None,
             items: sorted(items),
             force: request.force,
+            window: window.clone(),
             into: request.into.clone(),
             reason: request.reason.clone(),
             requested_by: request.requested_by.clone(),

@@ -66,7 +66,7 @@ impl BackupPlanner<'_> {
         let planned: Vec<Option<PlannedItem>> =
             futures::stream::iter(plans).buffered(self.concurrency).try_collect().await?;
         items.extend(planned.into_iter().flatten());
-        let bodies = selected.into_iter().filter_map(|line| Some((line.number, line.body?))).collect();
+        let bodies = selected.into_iter().filter_map(|line| Some((self.line(file, line.number), line.body?))).collect();
         Ok((Found { items, next: next.map(|next| next.to_string()), processed }, bodies))
     }
 
@@ -80,10 +80,24 @@ impl BackupPlanner<'_> {
         let until = next.map(|next| FilePosition::parse(Some(next))).transpose()?;
         let page = self.files.lines(file, FilePosition::parse(continuation)?, self.page_items, Some(until)).await?;
         let body = |(number, content)| match content {
-            LineContent::Document(body) => Some((number, body)),
+            LineContent::Document(body) => Some((self.line(file, number), body)),
             LineContent::Deletion(_) => None,
         };
         Ok(page.lines.into_iter().filter_map(body).collect())
+    }
+
+    /// The bodies of a page that has this line.
+    pub(super) async fn bodies_of_page(
+        &self,
+        line: &BackupLine,
+        continuation: Option<&str>,
+        next: Option<&str>,
+    ) -> Result<Bodies, Error> {
+        let is_of_line = |file: &usize| self.line(*file, line.number) == *line;
+        match (0..self.files.count()).find(is_of_line) {
+            Some(file) => self.bodies(file, continuation, next).await,
+            None => Ok(Bodies::new()),
+        }
     }
 
     /// A line, if the request selects it. The error is the item of a line that can never be written.

@@ -93,7 +93,9 @@ impl DocumentPlanner<'_> {
                     AsOf::Version { version: Box::new(version), may_be_deleted: false }
                 })
             }
-            Target::Backup(_) => Err(Error::internal("planning a restore", "the target is a backup, not the history")),
+            Target::Backup(_) | Target::BeforeWindow(_) => {
+                Err(Error::internal("planning a restore", "the target is not a state of the history"))
+            }
             Target::AsOf(_) | Target::Before(_) => {
                 let (last_change, second) = self.request.target.seconds().unwrap_or_default();
                 history.state_from(name, newest, live, last_change, second, self.horizon).await

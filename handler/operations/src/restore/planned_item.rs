@@ -1,6 +1,6 @@
 //! A planned item: what a restore does, or did, with a document.
 
-use changefeed_cosmos::{DocumentName, Key};
+use changefeed_cosmos::{DocumentName, FieldPath, Key};
 use changefeed_history::FieldChange;
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +14,14 @@ pub enum Action {
     Create,
     /// It is replaced.
     Replace,
+    /// It loses the changes of a time window and keeps later ones.
+    Merge,
     /// It is deleted.
     Delete,
     /// It is as it was at the target, or it did not exist then and is not changed.
     Unchanged,
+    /// It was changed in the time window and stays, as the request says.
+    Kept,
     /// The history does not reach back to the target. The document is not changed.
     Unknown,
     /// It has changed since the plan, or cannot be written without force. It is not changed.
@@ -29,7 +33,7 @@ pub enum Action {
 impl Action {
     /// Whether the document is written.
     pub fn is_write(self) -> bool {
-        matches!(self, Self::Create | Self::Replace | Self::Delete)
+        matches!(self, Self::Create | Self::Replace | Self::Merge | Self::Delete)
     }
 }
 
@@ -55,6 +59,9 @@ pub struct PlannedItem {
     /// The differences from the live document to the restored one, at most 50.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub changes: Vec<FieldChange>,
+    /// The fields that the time window changed and that stay as later changes made them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub kept_paths: Vec<FieldPath>,
     /// The reason, if the action alone does not explain it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,
@@ -64,12 +71,25 @@ pub struct PlannedItem {
     /// The etag of the live document in the plan; `None` when there was no document.
     #[serde(skip)]
     pub(crate) live_etag: Option<String>,
-    /// A digest of the document on the line of a backup in the plan.
+    /// A digest of the document in the plan: of one on the line of a backup, or of one that is no stored version.
     #[serde(skip)]
     pub(super) body_digest: Option<String>,
     /// Why a unique key has refused the document.
     #[serde(skip)]
     pub(super) refusal: Option<Refusal>,
+    /// For a document of a job that a unique key has refused: whether it was tried again.
+    #[serde(skip)]
+    pub(super) retry: Option<UniqueKeyRetry>,
+}
+
+/// Whether a document that a unique key has refused was tried again after the pages of its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum UniqueKeyRetry {
+    /// It is to be tried again.
+    Waiting,
+    /// It was tried again, and has its final outcome.
+    Done,
 }
 
 impl PlannedItem {
@@ -83,17 +103,24 @@ impl PlannedItem {
             backup_line: None,
             replaced_version: None,
             changes: Vec::new(),
+            kept_paths: Vec::new(),
             message: None,
             restored_etag: None,
             live_etag: None,
             body_digest: None,
             refusal: None,
+            retry: None,
         }
     }
 
     /// The same item with a message.
     pub(super) fn with_message(self, message: impl Into<String>) -> Self {
         Self { message: Some(message.into()), ..self }
+    }
+
+    /// Whether a unique key has refused the document, and it is to be tried again.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.retry == Some(UniqueKeyRetry::Waiting)
     }
 
     /// The name of the document.
@@ -103,7 +130,7 @@ impl PlannedItem {
 }
 
 /// A line of a backup, or a document of a file that another tool wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupLine {
     /// The number of the backup in the chain, from 0; absent if there is one backup.
@@ -123,16 +150,27 @@ pub struct Counts {
     pub create: u64,
     /// [`Action::Replace`].
     pub replace: u64,
+    /// [`Action::Merge`].
+    #[serde(skip_serializing_if = "is_zero")]
+    pub merge: u64,
     /// [`Action::Delete`].
     pub delete: u64,
     /// [`Action::Unchanged`].
     pub unchanged: u64,
+    /// [`Action::Kept`].
+    #[serde(skip_serializing_if = "is_zero")]
+    pub kept: u64,
     /// [`Action::Unknown`].
     pub unknown: u64,
     /// [`Action::Conflict`].
     pub conflict: u64,
     /// [`Action::Failed`].
     pub failed: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Counts {
@@ -142,8 +180,10 @@ impl Counts {
             *match item.action {
                 Action::Create => &mut counts.create,
                 Action::Replace => &mut counts.replace,
+                Action::Merge => &mut counts.merge,
                 Action::Delete => &mut counts.delete,
                 Action::Unchanged => &mut counts.unchanged,
+                Action::Kept => &mut counts.kept,
                 Action::Unknown => &mut counts.unknown,
                 Action::Conflict => &mut counts.conflict,
                 Action::Failed => &mut counts.failed,
@@ -156,21 +196,29 @@ impl Counts {
     pub(super) fn add(&mut self, other: Self) {
         self.create += other.create;
         self.replace += other.replace;
+        self.merge += other.merge;
         self.delete += other.delete;
         self.unchanged += other.unchanged;
+        self.kept += other.kept;
         self.unknown += other.unknown;
         self.conflict += other.conflict;
         self.failed += other.failed;
     }
 
+    /// Counts documents anew that were conflicts.
+    pub(super) fn replace_conflicts(&mut self, conflicts: u64, by: Self) {
+        self.conflict = self.conflict.saturating_sub(conflicts);
+        self.add(by);
+    }
+
     /// The number of all documents.
     pub fn total(&self) -> u64 {
-        self.writes() + self.unchanged + self.unknown + self.conflict + self.failed
+        self.writes() + self.unchanged + self.kept + self.unknown + self.conflict + self.failed
     }
 
     /// The number of documents that are written.
     pub fn writes(&self) -> u64 {
-        self.create + self.replace + self.delete
+        self.create + self.replace + self.merge + self.delete
     }
 }
 

@@ -1,7 +1,7 @@
 //! The job of a restore: a slice goes through its phases, each read in parts, and stores its position.
 
 use changefeed_cosmos::Error;
-use changefeed_jobs::{JobKind, JobState, Jobs, Kind, Part, Parts, Run, Step, read_parts};
+use changefeed_jobs::{JobKind, JobState, Jobs, Kind, Part, Parts, Run, Step, read_parts, read_to_end};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,9 @@ struct Cursor {
     parts: Parts,
     /// See [`RestoreWorker::horizon`].
     horizon: i64,
+    /// The counts at this position, if the job's counts include documents of later pages.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    counts_here: Option<Counts>,
 }
 
 impl JobKind for Restores {
@@ -39,11 +42,14 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
     let mut worker = RestoreWorker::new(restores, run).await?;
     let mut counts: Counts = run.counts()?;
     let mut cursor = match run.cursor::<Cursor>()? {
-        Some(cursor) => cursor,
+        Some(cursor) => {
+            counts = cursor.counts_here.unwrap_or(counts);
+            cursor
+        }
         None => {
             worker.check_claim()?;
             worker.horizon = restores.history.horizon().await?;
-            if has_past(&worker) {
+            if has_past(&worker) || first_phase(&worker) == Phase::Window {
                 run.settle().await?;
             }
             let cursor = begin(&worker, first_phase(&worker)).await?;
@@ -54,21 +60,54 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
     worker.horizon = cursor.horizon;
     loop {
         let phase = cursor.phase;
-        let advance = |parts: &Parts, (page, processed): PageOutcome| {
-            counts.add(page);
-            run.advance(&Cursor { phase, parts: parts.clone(), horizon: worker.horizon }, &counts, processed)
+        let advance = |parts: &Parts, page: PageOutcome| {
+            counts.replace_conflicts(page.recounted, page.counts);
+            run.advance(&worker.cursor(phase, parts.clone()), &counts, page.processed)
         };
         let parts = cursor.parts.clone();
-        let page = |part: Part, may_be_begun| worker.page(phase, &parts, part, may_be_begun);
-        cursor.parts = read_parts(run, cursor.parts.clone(), worker.parallel, page, advance).await?;
+        let page = |part: Part, may_be_begun| {
+            let parts = &parts;
+            let worker = &worker;
+            async move {
+                match phase {
+                    Phase::Exchange => worker.retry_refused(&parts.range(&part), &part, may_be_begun).await,
+                    _ => worker.page(phase, parts, part, may_be_begun).await,
+                }
+            }
+        };
+        // A document of one page may be written together with those of others.
+        let parallel = if phase == Phase::Exchange { 1 } else { worker.parallel };
+        cursor.parts = read_parts(run, cursor.parts.clone(), parallel, page, advance).await?;
         if !cursor.parts.is_done() {
+            if phase == Phase::Exchange {
+                count_rest(&worker, cursor.parts, counts).await?;
+            }
             return Ok(Step::More);
         }
-        let Some(next) = phase_after(&worker, phase) else { break };
+        let Some(next) = phase_after(&worker, phase, &counts) else { break };
         cursor = begin(&worker, next).await?;
         run.begin(&cursor, &counts).await?;
     }
     conclude(&worker, &counts).await
+}
+
+/// Counts the documents too that were written together with others, and whose own pages come later.
+async fn count_rest(worker: &RestoreWorker<'_>, parts: Parts, counts_here: Counts) -> Result<(), Error> {
+    let mut counts = counts_here;
+    let page = |part: Part| {
+        let range = parts.range(&part);
+        async move { worker.find_written(&range, &part).await }
+    };
+    let add = |page: PageOutcome| counts.replace_conflicts(page.recounted, page.counts);
+    read_to_end(parts.clone(), page, add).await?;
+    let cursor = Cursor { counts_here: Some(counts_here), ..worker.cursor(Phase::Exchange, parts) };
+    worker.run.advance(&cursor, &counts, 0)
+}
+
+impl RestoreWorker<'_> {
+    fn cursor(&self, phase: Phase, parts: Parts) -> Cursor {
+        Cursor { phase, parts, horizon: self.horizon, counts_here: None }
+    }
 }
 
 fn first_phase(worker: &RestoreWorker<'_>) -> Phase {
@@ -82,12 +121,20 @@ fn first_phase(worker: &RestoreWorker<'_>) -> Phase {
         Subject::Backup(..) => Phase::Check,
         Subject::History(request) => match request.selection {
             Selection::Documents(_) => Phase::Documents,
+            Selection::Window(_) => Phase::Window,
             _ => Phase::Live,
         },
     }
 }
 
-fn phase_after(worker: &RestoreWorker<'_>, phase: Phase) -> Option<Phase> {
+fn phase_after(worker: &RestoreWorker<'_>, phase: Phase, counts: &Counts) -> Option<Phase> {
+    let next = page_phase_after(worker, phase);
+    let is_last = next.is_none() && phase != Phase::Exchange;
+    next.or((is_last && worker.may_have_refused(counts)).then_some(Phase::Exchange))
+}
+
+/// The next phase that plans or executes pages.
+fn page_phase_after(worker: &RestoreWorker<'_>, phase: Phase) -> Option<Phase> {
     match &worker.subject {
         Subject::Backup(..) if worker.planned.is_some() => (phase == Phase::Check).then_some(Phase::Execute),
         Subject::Backup(request, _) => match (phase, &request.selection) {
@@ -106,13 +153,17 @@ fn has_past(worker: &RestoreWorker<'_>) -> bool {
     if worker.planned.is_some() {
         return false;
     }
-    !matches!(&request.selection, Selection::Documents(_) | Selection::Filter { on: FilterOn::Live, .. })
+    !matches!(
+        &request.selection,
+        Selection::Documents(_) | Selection::Window(_) | Selection::Filter { on: FilterOn::Live, .. }
+    )
 }
 
 /// The start of a phase: its parts. Sets the total of the job, where it is known.
 async fn begin(worker: &RestoreWorker<'_>, phase: Phase) -> Result<Cursor, Error> {
     let (run, jobs) = (worker.run, &worker.restores.jobs);
     let parts = match &worker.subject {
+        _ if phase == Phase::Exchange => Parts::of(&jobs.open().await?, None, PART_PAGES).await?,
         _ if phase == Phase::Execute => {
             let documents = worker.planned.map_or(0, |planned| planned.total());
             run.set_total(Some(documents));
@@ -133,7 +184,7 @@ async fn begin(worker: &RestoreWorker<'_>, phase: Phase) -> Result<Cursor, Error
             pages_in_parts(jobs, documents).await?
         }
     };
-    Ok(Cursor { phase, parts, horizon: worker.horizon })
+    Ok(worker.cursor(phase, parts))
 }
 
 /// The parts of the stored pages of a job with this number of documents.
@@ -150,7 +201,7 @@ async fn begin_history(worker: &RestoreWorker<'_>, request: &RestoreRequest, pha
             return Ok(Parts::one());
         }
         Selection::Partition(_) => return Ok(Parts::one()),
-        Selection::Filter { .. } | Selection::All => {}
+        Selection::Filter { .. } | Selection::Window(_) | Selection::All => {}
     }
     let container = if phase == Phase::Live { history.monitored() } else { history.changes() };
     let container = container.open().await?;

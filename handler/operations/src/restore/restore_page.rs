@@ -1,11 +1,11 @@
 //! A page of items of a restore that is a job, as it is stored in the jobs container.
 
-use changefeed_cosmos::{DocumentName, Error};
+use changefeed_cosmos::{DocumentName, Error, digest};
 use changefeed_jobs::ItemsPage;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::planned_item::{Action, PlannedItem};
+use super::planned_item::{Action, BackupLine, PlannedItem, UniqueKeyRetry};
 
 /// The kind of the pages.
 pub(super) const PAGE_KIND: &str = "restore-items";
@@ -22,23 +22,44 @@ pub(super) struct StoredItem {
     live_etag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     body_digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    unique_key_retry: Option<UniqueKeyRetry>,
+}
+
+impl StoredItem {
+    /// The line of a backup that is restored.
+    pub(super) fn backup_line(&self) -> Option<&BackupLine> {
+        self.item.backup_line.as_ref()
+    }
 }
 
 impl From<PlannedItem> for StoredItem {
     fn from(item: PlannedItem) -> Self {
         let (live_etag, body_digest) = (item.live_etag.clone(), item.body_digest.clone());
-        Self { item: without_large_changes(item), live_etag, body_digest }
+        let unique_key_retry = item.retry;
+        Self { item: without_large_changes(item), live_etag, body_digest, unique_key_retry }
     }
 }
 
 impl From<StoredItem> for PlannedItem {
     fn from(stored: StoredItem) -> Self {
-        Self { live_etag: stored.live_etag, body_digest: stored.body_digest, ..stored.item }
+        let (live_etag, body_digest, retry) = (stored.live_etag, stored.body_digest, stored.unique_key_retry);
+        Self { live_etag, body_digest, retry, ..stored.item }
     }
 }
 
 /// A page of items.
 pub(super) type RestorePage = ItemsPage<StoredItem>;
+
+/// The tag by which the page is found on which a document was refused.
+pub(super) fn document_tag(item: &PlannedItem) -> String {
+    digest(&item.name().to_index_key())
+}
+
+/// The tags of a page: the documents that a unique key has refused.
+pub(super) fn refused_tags(items: &[PlannedItem]) -> Vec<String> {
+    items.iter().filter(|item| item.retry.is_some()).map(document_tag).collect()
+}
 
 /// The items of a page, as they were planned or done.
 pub(super) fn planned_items(page: &RestorePage) -> Vec<PlannedItem> {

@@ -1,10 +1,13 @@
 //! A request for a restore.
 
 use changefeed_cosmos::{DocumentName, Error, Key};
-use changefeed_history::{Filter, TimeExpression, check_filter_count, matches_all};
+use changefeed_history::{Filter, LaterChanges, TimeExpression, Window, check_filter_count, matches_all};
 use changefeed_jobs::check_budget;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::window_selection::WindowSelection;
 
 /// The most documents that one request names.
 const MAX_DOCUMENTS: usize = 10_000;
@@ -12,7 +15,8 @@ const MAX_DOCUMENTS: usize = 10_000;
 const MAX_CHAIN: usize = 1000;
 
 /// A request for a restore. In JSON it is one flat object: one selection (`id` and `partitionKey`; `documents`; `partitionKey`;
-/// `filter` and perhaps `filterOn`; `all`), one target (`asOf`, `before`, `version` or `from`), and the rest.
+/// `filter` and perhaps `filterOn`; `all`), one target (`asOf`, `before`, `version` or `from`), and the rest. A selection by
+/// `changedBetween` has its own target, the state before the window, and can be narrowed by `filter`, `partitionKey` and `actor`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawRestoreRequest", into = "RawRestoreRequest")]
 pub struct RestoreRequest {
@@ -52,6 +56,8 @@ pub enum Selection {
         /// The state of a document that must meet them.
         on: FilterOn,
     },
+    /// The documents that changed in a time window.
+    Window(Box<WindowSelection>),
     /// Every document.
     All,
 }
@@ -64,6 +70,8 @@ impl Selection {
             Self::Documents(documents) => documents.contains(name),
             Self::Partition(key) => *key == name.partition_key,
             Self::Filter { filters, .. } => document.is_some_and(|document| matches_all(filters, document)),
+            // Its target is the history.
+            Self::Window(_) => false,
         }
     }
 }
@@ -86,6 +94,8 @@ pub enum Target {
     AsOf(TimeExpression),
     /// The newest version before this time.
     Before(TimeExpression),
+    /// The state before the versions of the window that is selected.
+    BeforeWindow(Window),
     /// The version with this id, of one document.
     Version(String),
     /// The content of these locations: a full backup and its increments in order, or one location with JSON files.
@@ -99,6 +109,7 @@ impl Target {
         match self {
             Self::AsOf(moment) => Some((moment.second(), moment.second())),
             Self::Before(moment) => Some((moment.second_before(), moment.second_before())),
+            Self::BeforeWindow(window) => Some((window.from() - 1, window.from() - 1)),
             Self::Version(_) | Self::Backup(_) => None,
         }
     }
@@ -120,6 +131,14 @@ struct RawRestoreRequest {
     filter_on: Option<FilterOn>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     all: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_between: Option<ChangedBetween>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    later_changes: Option<LaterChanges>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     as_of: Option<TimeExpression>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +165,15 @@ struct RawRestoreRequest {
     ru_per_second: Option<f64>,
 }
 
+/// Both ends of a window; without `to` it ends now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangedBetween {
+    from: TimeExpression,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    to: Option<TimeExpression>,
+}
+
 /// A location, or several.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -155,6 +183,43 @@ enum Locations {
 }
 
 impl RawRestoreRequest {
+    /// The selection of a window, and its target.
+    fn window(&mut self, changed: ChangedBetween) -> Result<(Selection, Target), String> {
+        let others = [
+            ("id", self.id.is_some()),
+            ("documents", self.documents.is_some()),
+            ("filterOn", self.filter_on.is_some()),
+            ("all", self.all),
+            ("asOf", self.as_of.is_some()),
+            ("before", self.before.is_some()),
+            ("version", self.version.is_some()),
+            ("from", self.from.is_some()),
+            ("into", self.into.is_some()),
+        ];
+        if let Some((name, _)) = others.iter().find(|(_, is_given)| *is_given) {
+            return Err(format!(
+                "{name} cannot be used with changedBetween, which may have filter, partitionKey, actor, laterChanges and strict"
+            ));
+        }
+        let later_changes = self.later_changes.take().unwrap_or_default();
+        if self.strict && later_changes != LaterChanges::Merge {
+            return Err("strict needs laterChanges: \"merge\"".to_owned());
+        }
+        let filters = self.filter.take().unwrap_or_default();
+        check_filter_count(&filters)?;
+        let (window, _) = Window::new(Some(changed.from), changed.to, Utc::now())
+            .map_err(|message| format!("changedBetween: {message}"))?;
+        let selection = WindowSelection {
+            window,
+            filters,
+            partition: self.partition_key.take(),
+            actor: self.actor.take(),
+            later_changes,
+            strict: self.strict,
+        };
+        Ok((Selection::Window(Box::new(selection)), Target::BeforeWindow(window)))
+    }
+
     /// The selection of the request.
     fn selection(&mut self) -> Result<Selection, String> {
         let (id, key, documents, filters) =
@@ -186,10 +251,30 @@ impl RawRestoreRequest {
             (None, None, None, None, false) if self.from.is_some() => Selection::All,
             _ => {
                 return Err(
-                    "give exactly one of: id and partitionKey; documents; partitionKey; filter; all: true".into()
+                    "give exactly one of: id and partitionKey; documents; partitionKey; filter; all: true; changedBetween".into()
                 );
             }
         })
+    }
+
+    /// The selection and the target of a request without a window.
+    fn selection_and_target(&mut self) -> Result<(Selection, Target), String> {
+        let needs_window =
+            [("actor", self.actor.is_some()), ("laterChanges", self.later_changes.is_some()), ("strict", self.strict)];
+        if let Some((name, _)) = needs_window.iter().find(|(_, is_given)| *is_given) {
+            return Err(format!("{name} needs changedBetween"));
+        }
+        let selection = self.selection()?;
+        if self.filter_on.is_some() && !matches!(selection, Selection::Filter { .. }) {
+            return Err("filterOn needs filter".into());
+        }
+        if self.filter_on == Some(FilterOn::Live) && self.from.is_some() {
+            let message =
+                "filterOn is live; with from only target is allowed: the filter applies to the backup's documents";
+            return Err(message.into());
+        }
+        let target = self.target(&selection)?;
+        Ok((selection, target))
     }
 
     /// The target of the request.
@@ -221,22 +306,16 @@ impl TryFrom<RawRestoreRequest> for RestoreRequest {
     type Error = String;
 
     fn try_from(mut raw: RawRestoreRequest) -> Result<Self, String> {
-        let selection = raw.selection()?;
-        if raw.filter_on.is_some() && !matches!(selection, Selection::Filter { .. }) {
-            return Err("filterOn needs filter".into());
-        }
+        let (selection, target) = match raw.changed_between.take() {
+            Some(changed) => raw.window(changed)?,
+            None => raw.selection_and_target()?,
+        };
         if raw.into.is_some() && raw.delete_created_after {
             let message =
                 "deleteCreatedAfter cannot be used with into: the documents of another container have no history";
             return Err(message.into());
         }
         check_budget(raw.ru_per_second)?;
-        if raw.filter_on == Some(FilterOn::Live) && raw.from.is_some() {
-            let message =
-                "filterOn is live; with from only target is allowed: the filter applies to the backup's documents";
-            return Err(message.into());
-        }
-        let target = raw.target(&selection)?;
         Ok(Self {
             selection,
             target,
@@ -256,6 +335,14 @@ impl RestoreRequest {
     /// Whether the restore is a job however small it is.
     pub fn is_job(&self) -> bool {
         matches!(self.target, Target::Backup(_)) || self.job || self.ru_per_second.is_some()
+    }
+
+    /// The window whose versions are undone, if the request has one.
+    pub fn window(&self) -> Option<&WindowSelection> {
+        match &self.selection {
+            Selection::Window(selection) => Some(selection),
+            _ => None,
+        }
     }
 
     /// The request as it is stored in the record.
@@ -286,11 +373,20 @@ impl From<RestoreRequest> for RawRestoreRequest {
             },
             Selection::Partition(key) => raw.partition_key = Some(key),
             Selection::Filter { filters, on } => (raw.filter, raw.filter_on) = (Some(filters), Some(on)),
+            Selection::Window(selection) => {
+                let time = |second| TimeExpression::from(DateTime::from_timestamp(second, 0).unwrap_or_default());
+                let (from, to) = (time(selection.window.from()), Some(time(selection.window.to())));
+                raw.changed_between = Some(ChangedBetween { from, to });
+                raw.filter = Some(selection.filters).filter(|filters| !filters.is_empty());
+                (raw.partition_key, raw.actor) = (selection.partition, selection.actor);
+                (raw.later_changes, raw.strict) = (Some(selection.later_changes), selection.strict);
+            }
             Selection::All => raw.all = true,
         }
         match request.target {
             Target::AsOf(moment) => raw.as_of = Some(moment),
             Target::Before(moment) => raw.before = Some(moment),
+            Target::BeforeWindow(_) => {}
             Target::Version(version) => raw.version = Some(version),
             Target::Backup(locations) => {
                 raw.from = Some(match <[String; 1]>::try_from(locations) {

@@ -18,17 +18,19 @@ use super::plan_backup::BackupPlanner;
 use super::plan_document::DocumentPlanner;
 use super::plan_missing::{MissingPlanner, PlannedNames};
 use super::plan_scan::ScanPlanner;
-use super::planned_item::{Counts, PlannedItem};
-use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items};
+use super::plan_window::{WindowPages, WindowPlanner};
+use super::planned_item::{Counts, PlannedItem, UniqueKeyRetry};
+use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items, refused_tags};
 use super::restore_record::{PLANNED_ITEMS_TTL, RestoreRecord};
 use super::restore_request::{RestoreRequest, Selection, Target};
 use super::restores::Restores;
 use super::undo::may_be_written;
+use super::window_selection::WindowUndo;
 use super::write::DocumentWriter;
 use crate::scan::{DocumentScan, RecentStates};
 
 /// How long transient failures of a page are retried within a slice.
-const PAGE_PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// The approximate request units for planning and writing a document.
 const DOCUMENT_UNITS: f64 = 40.0;
 
@@ -42,6 +44,8 @@ pub(super) enum Phase {
     Live,
     /// The documents in the history, by their versions.
     Past,
+    /// The documents that changed in a time window, by their versions.
+    Window,
     /// The pages of the restore that is undone.
     Undo,
     /// The files of a backup, which are read once before anything is written: a damaged backup is not restored.
@@ -52,6 +56,8 @@ pub(super) enum Phase {
     Missing,
     /// The stored pages of the plan that is executed.
     Execute,
+    /// The documents on all pages that a unique key has refused.
+    Exchange,
 }
 
 impl Phase {
@@ -60,11 +66,13 @@ impl Phase {
             Self::Documents => "documents",
             Self::Live => "live",
             Self::Past => "past",
+            Self::Window => "window",
             Self::Undo => "undo",
             Self::Check => "check",
             Self::Backup => "backup",
             Self::Missing => "missing",
             Self::Execute => "execute",
+            Self::Exchange => "exchange",
         }
     }
 }
@@ -79,8 +87,30 @@ pub(super) enum Subject {
     Undo(Box<RestoreRecord>),
 }
 
-/// The outcome of a page: the counts of its items, and the number of documents and versions that were processed.
-pub(super) type PageOutcome = (Counts, u64);
+/// The outcome of a page.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PageOutcome {
+    /// The counts of its items.
+    pub counts: Counts,
+    /// The number of documents and versions that were processed.
+    pub processed: u64,
+    /// The number of its items that were counted as conflicts before.
+    pub recounted: u64,
+}
+
+impl PageOutcome {
+    fn new(counts: Counts, processed: u64) -> Self {
+        Self { counts, processed, recounted: 0 }
+    }
+
+    /// Adds the items of a page that were tried again.
+    pub(super) fn add_retried(&mut self, items: &[PlannedItem]) {
+        let retried = items.iter().filter(|item| item.retry == Some(UniqueKeyRetry::Done));
+        let retried: Vec<PlannedItem> = retried.cloned().collect();
+        self.recounted += retried.len() as u64;
+        self.counts.add(Counts::of(&retried));
+    }
+}
 
 /// This worker's slice of a restore.
 pub(super) struct RestoreWorker<'a> {
@@ -89,13 +119,14 @@ pub(super) struct RestoreWorker<'a> {
     pub job_id: String,
     pub subject: Subject,
     /// The container that is written to.
-    written: Container,
+    pub(super) written: Container,
     /// Whether that is the monitored container.
     is_monitored: bool,
     pub dry_run: bool,
     /// The counts of the stored plan that it executes.
     pub planned: Option<Counts>,
     force: bool,
+    window: Option<WindowUndo>,
     page_items: usize,
     /// Parts that are read concurrently.
     pub parallel: usize,
@@ -134,6 +165,10 @@ impl<'a> RestoreWorker<'a> {
             Subject::Backup(_, files) => parallel.min(files.concurrent_files()),
             Subject::History(_) | Subject::Undo(_) => parallel,
         };
+        let window = match &subject {
+            Subject::History(request) => restores.window_undo(request).await?,
+            Subject::Backup(..) | Subject::Undo(_) => None,
+        };
         Ok(Self {
             run,
             restores,
@@ -144,6 +179,7 @@ impl<'a> RestoreWorker<'a> {
             dry_run: flag("dryRun"),
             planned,
             force: flag("force"),
+            window,
             page_items,
             parallel,
             states: RecentStates::default(),
@@ -183,7 +219,7 @@ impl<'a> RestoreWorker<'a> {
         };
         let (stored, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
             Planned::Stored(stored, was_begun) => (stored, was_begun),
-            Planned::Empty(page) => return Ok(Some(page.moved(false, false, (Counts::default(), page.processed)))),
+            Planned::Empty(page) => return Ok(Some(page.moved(false, false, PageOutcome::new(Counts::default(), page.processed)))),
             Planned::Stopping => return Ok(None),
         };
         let page = if stored.page.state == PageState::Done || self.dry_run {
@@ -198,7 +234,7 @@ impl<'a> RestoreWorker<'a> {
             };
             self.execute(stored, &bodies, was_begun, deadline).await?
         };
-        Ok(Some(page.moved(true, was_begun, (Counts::of(&planned_items(&page)), page.processed))))
+        Ok(Some(page.moved(true, was_begun, PageOutcome::new(Counts::of(&planned_items(&page)), page.processed))))
     }
 
     /// Executes the next stored page of a plan; `None` when the run is stopping. Nothing is planned.
@@ -245,7 +281,7 @@ impl<'a> RestoreWorker<'a> {
             counts.add(Counts::of(&planned_items(&page)));
             processed += page.items.len() as u64;
         }
-        Ok(Some(PartPage { continuation, is_numbered: true, was_begun, result: (counts, processed) }))
+        Ok(Some(PartPage { continuation, is_numbered: true, was_begun, result: PageOutcome::new(counts, processed) }))
     }
 
     /// The number of parts of a stored plan of a backup: its files, and the pages of the documents that it does not have.
@@ -270,7 +306,7 @@ impl<'a> RestoreWorker<'a> {
             return Ok(None);
         }
         let next = files.check(part.number, FilePosition::parse(part.continuation.as_deref())?).await?;
-        let (continuation, result) = (next.map(|next| next.to_string()), (Counts::default(), 0));
+        let (continuation, result) = (next.map(|next| next.to_string()), PageOutcome::default());
         Ok(Some(PartPage { continuation, is_numbered: false, was_begun: false, result }))
     }
 
@@ -301,7 +337,7 @@ impl<'a> RestoreWorker<'a> {
         MissingPlanner { jobs, job_id, page_items: self.page_items, planned }.page(documents, continuation).await
     }
 
-    fn backup_planner(&self) -> Option<BackupPlanner<'_>> {
+    pub(super) fn backup_planner(&self) -> Option<BackupPlanner<'_>> {
         let Subject::Backup(request, files) = &self.subject else { return None };
         Some(BackupPlanner {
             restores: self.restores,
@@ -324,9 +360,22 @@ impl<'a> RestoreWorker<'a> {
         let (filters, key): (&[_], _) = match &request.selection {
             Selection::Filter { filters, .. } => (filters, None),
             Selection::Partition(key) => (&[], Some(key)),
-            Selection::Documents(_) | Selection::All => (&[], None),
+            Selection::Documents(_) | Selection::Window(_) | Selection::All => (&[], None),
         };
         let last_change = request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change);
+        if let Some(window) = &self.window {
+            window.check_horizon(self.horizon)?;
+            let pages = WindowPages {
+                planner: WindowPlanner { restores: self.restores, window },
+                recorded_until: self.run.begun_second().unwrap_or(i64::MAX),
+                page_items: self.page_items,
+                concurrency: self.concurrency(),
+                states: &self.states,
+            };
+            let found = pages.page(range, continuation).await?;
+            self.check_horizon(last_change).await?;
+            return Ok(found);
+        }
         let scan = DocumentScan {
             history: &self.restores.history,
             filters,
@@ -375,10 +424,16 @@ impl<'a> RestoreWorker<'a> {
         let processed = items.len() as u64;
         let plan = |item: PlannedItem| async move {
             let name = item.name();
-            let planned = self.restores.plan_undo_item(item, &self.written, record, self.force).await;
-            page_item(name, planned.map(Some))
+            let planned = async {
+                if item.is_waiting() && !self.restores.is_last_writer(&record.id, &name, &self.written).await? {
+                    return Ok(None);
+                }
+                self.restores.plan_undo_item(item, &self.written, record, self.force).await.map(Some)
+            };
+            page_item(name.clone(), planned.await)
         };
-        let written: Vec<PlannedItem> = items.into_iter().filter(may_be_written).collect();
+        let written: Vec<PlannedItem> =
+            items.into_iter().filter(|item| may_be_written(item) || item.is_waiting()).collect();
         let planned: Vec<Option<PlannedItem>> =
             futures::stream::iter(written).map(plan).buffered(self.concurrency()).try_collect().await?;
         Ok(Found { items: planned.into_iter().flatten().collect(), next, processed })
@@ -392,18 +447,7 @@ impl<'a> RestoreWorker<'a> {
         was_begun: bool,
         deadline: Instant,
     ) -> Result<RestorePage, Error> {
-        let writer = DocumentWriter {
-            restores: self.restores,
-            container: &self.written,
-            is_monitored: self.is_monitored,
-            force: self.force,
-            restore_id: &self.job_id,
-            second: self.run.second(),
-            deadline,
-            is_shared: true,
-            was_begun,
-            bodies,
-        };
+        let writer = self.writer(bodies, was_begun, deadline);
         let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(planned_items(&stored.page))
             .map(|item| writer.try_write(item))
             .buffered(self.concurrency())
@@ -412,10 +456,34 @@ impl<'a> RestoreWorker<'a> {
         // All writes have ended. After a transient failure, the same plan is executed again.
         let mut items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
         writer.write_refused(&mut items).await?;
+        let tags = refused_tags(&items);
         let items = items.into_iter().map(StoredItem::from).collect();
-        let page = RestorePage { state: PageState::Done, items, ..stored.page };
+        let page = RestorePage { state: PageState::Done, items, tags, ..stored.page };
         let stored = StoredPage { page, etag: stored.etag, second: stored.second };
         self.restores.jobs.finish_items_page(stored, deadline).await
+    }
+
+    /// Writes documents with these bodies until the deadline. `was_begun`: an interrupted worker may have begun to write them.
+    pub(super) fn writer<'w>(&'w self, bodies: &'w Bodies, was_begun: bool, deadline: Instant) -> DocumentWriter<'w> {
+        DocumentWriter {
+            restores: self.restores,
+            container: &self.written,
+            is_monitored: self.is_monitored,
+            force: self.force,
+            window: self.window.as_ref(),
+            restore_id: &self.job_id,
+            second: self.run.second(),
+            deadline,
+            is_shared: true,
+            was_begun,
+            is_after_pages: false,
+            bodies,
+        }
+    }
+
+    /// Whether documents that a unique key has refused may be on the pages.
+    pub(super) fn may_have_refused(&self, counts: &Counts) -> bool {
+        !self.dry_run && counts.conflict > 0 && !self.written.definition().unique_keys.is_empty()
     }
 
     /// Refuses an undo when another one has claimed the restore that it is to undo.

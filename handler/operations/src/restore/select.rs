@@ -1,13 +1,15 @@
 //! Finds the documents that a selection may include: the candidates of a restore within one request.
 
-use changefeed_cosmos::{DocumentName, Error, Key, MAX_PAGE_ITEMS, read_id_and_key, select_id_and_key};
+use changefeed_cosmos::{Container, DocumentName, Error, Key, MAX_PAGE_ITEMS, read_id_and_key, select_id_and_key};
 use changefeed_history::Filter;
+use changefeed_jobs::PagedQuery;
 use futures::TryStreamExt;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::restore_request::{FilterOn, Selection};
 use super::restores::Restores;
+use super::window_selection::WindowSelection;
 use crate::scan::query_versions;
 
 /// The versions that are read for each document that a request may plan. A version costs a part of a request unit, and a plan
@@ -64,6 +66,12 @@ impl Restores {
                     self.add_past(&mut candidates, filters, None, last_change).await?;
                 }
             }
+            Selection::Window(window) => {
+                if let Some(key) = &window.partition {
+                    self.history.check_key(key).await?;
+                }
+                self.add_of_window(&mut candidates, window).await?;
+            }
             Selection::All => {
                 self.add_live(&mut candidates, &[], None).await?;
                 self.add_past(&mut candidates, &[], None, last_change).await?;
@@ -89,6 +97,14 @@ impl Restores {
         Ok(())
     }
 
+    /// Adds the documents that have a version in a window, until there are too many.
+    async fn add_of_window(&self, candidates: &mut Candidates, window: &WindowSelection) -> Result<(), Error> {
+        let changes = self.history.changes().open().await?;
+        let versions = window.query(&changes, "SELECT VALUE {id: c.sourceId, partitionKey: c.partitionKey}");
+        let key = window.partition.as_ref();
+        self.add_named(candidates, &changes, versions, key).await
+    }
+
     /// Adds the documents that have a version not after `last_change` that may meet the filters, until there are too many.
     async fn add_past(
         &self,
@@ -111,6 +127,17 @@ impl Restores {
                 .conditions
                 .push(format!("({fields} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))"));
         }
+        self.add_named(candidates, &changes, versions, key).await
+    }
+
+    /// Adds the documents with a key whose versions a query selects, until there are too many.
+    async fn add_named(
+        &self,
+        candidates: &mut Candidates,
+        changes: &Container,
+        versions: PagedQuery<'_>,
+        key: Option<&Key>,
+    ) -> Result<(), Error> {
         let query = format!("{} FROM c WHERE {}", versions.select, versions.conditions.join(" AND "));
         let page_items = candidates.max_versions.saturating_add(1).min(MAX_PAGE_ITEMS as usize);
         let prefix = versions.key.as_ref();

@@ -12,12 +12,12 @@ use super::planned_item::{Action, PlannedItem, sorted};
 use super::restore_record::RestoreRecord;
 use super::restores::Restores;
 
-/// The action of the plan, for an item that failed too.
+/// The action of the plan, for an item too that failed, or that a worker wrote after it was refused and before it recorded that.
 fn planned_action(item: &PlannedItem) -> Action {
     let has_body = item.version.is_some() || item.backup_line.is_some();
     match (item.action, has_body, &item.replaced_version) {
-        (Action::Failed, true, None) => Action::Create,
-        (Action::Failed, true, Some(_)) => Action::Replace,
+        (Action::Failed | Action::Conflict, true, None) => Action::Create,
+        (Action::Failed | Action::Conflict, true, Some(_)) => Action::Replace,
         (Action::Failed, false, _) => Action::Delete,
         (action, ..) => action,
     }
@@ -103,6 +103,7 @@ impl Restores {
             key: request.key.clone(),
             items: sorted(items),
             force: request.force,
+            window: None,
             into: record.into,
             reason: request.reason.clone(),
             requested_by: request.requested_by.clone(),
@@ -165,6 +166,20 @@ impl Restores {
             );
         }
         Ok(item)
+    }
+
+    /// Whether a restore has written the document, and no other writer since.
+    ///
+    /// # Errors
+    /// When the container cannot be read.
+    pub(super) async fn is_last_writer(
+        &self,
+        restore_id: &str,
+        name: &DocumentName,
+        container: &Container,
+    ) -> Result<bool, Error> {
+        let live = self.history.live_in(container, name, "live").await?;
+        Ok(live.and_then(|live| live.document).is_some_and(|live| self.is_stamped_by(&live, restore_id)))
     }
 
     /// Whether the restore was the last to change the document. The record of an interrupted restore has no etags; then the bodies

@@ -16,6 +16,8 @@ use super::planned_item::{Action, PlannedItem};
 use super::restores::Restores;
 use super::stamp::{Body, Comparison};
 use super::unique_keys::{Refusal, refusals};
+use super::window_selection::WindowUndo;
+use super::window_versions::{UndoOutcome, WindowVersions};
 
 /// The number of versions that are usually stored after the one that was deleted.
 const EXPECTED_SINCE: usize = 10;
@@ -33,6 +35,8 @@ pub(super) struct DocumentWriter<'a> {
     /// Whether the container is the monitored one, whose documents have a history.
     pub is_monitored: bool,
     pub force: bool,
+    /// How a time window is undone, if that is what the restore does.
+    pub window: Option<&'a WindowUndo>,
     pub restore_id: &'a str,
     /// When the restore began, in seconds since 1970: the value of the field for the time of the restore.
     pub second: i64,
@@ -41,6 +45,8 @@ pub(super) struct DocumentWriter<'a> {
     pub is_shared: bool,
     /// Whether an interrupted worker may have begun to execute the plan.
     pub was_begun: bool,
+    /// Whether the document was refused before, and all pages of the job have been executed since.
+    pub is_after_pages: bool,
     /// The documents of a backup.
     pub bodies: &'a Bodies,
 }
@@ -102,7 +108,12 @@ impl DocumentWriter<'_> {
 
     async fn execute(&self, item: &mut PlannedItem) -> Result<Outcome, Error> {
         let name = item.name();
-        let mut body = self.body(item, &name).await?;
+        let mut body = match self.body(item, &name).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                return Ok(Outcome::Conflict(error.message().to_owned()));
+            }
+            body => body?,
+        };
         let key = match &body {
             Some(body) => Key::of(body.document(), self.container.key_paths())?,
             None => name.partition_key.clone(),
@@ -111,14 +122,7 @@ impl DocumentWriter<'_> {
         for attempt in 1.. {
             let live = self.live(&name).await?;
             let live_etag = live.as_ref().and_then(|live| live.etag.clone());
-            let is_own = match self.compare(live.as_ref(), body.as_ref()) {
-                Comparison::Own => Some(true),
-                Comparison::Same => Some(false),
-                Comparison::Unclear if self.is_shared => Some(self.is_own(item, &name, &body).await?),
-                Comparison::Unclear => Some(false),
-                Comparison::Different => None,
-            };
-            match is_own {
+            match self.is_written(item, &name, live.as_ref(), &body).await? {
                 Some(true) => {
                     self.complete_record(item, &name).await?;
                     return Ok(Outcome::Written(live_etag, 0.0));
@@ -128,6 +132,9 @@ impl DocumentWriter<'_> {
             }
             // A document can be on several lines of a backup: the later line overwrites what this restore wrote.
             let is_own_line = item.backup_line.is_some() && self.is_stamped(live.as_ref());
+            if is_own_line && self.is_after_pages {
+                return Ok(Outcome::Conflict("another line of the backup has been restored since".to_owned()));
+            }
             if live_etag != expected && !self.force && !is_own_line {
                 return Ok(Outcome::Conflict(changed(live.as_ref())));
             }
@@ -138,6 +145,7 @@ impl DocumentWriter<'_> {
             item.action = match (&live, &body) {
                 (_, None) => Action::Delete,
                 (None, Some(_)) => Action::Create,
+                (Some(_), Some(_)) if item.action == Action::Merge => Action::Merge,
                 (Some(_), Some(_)) => Action::Replace,
             };
             match self.write_once(&key, &name, body.as_ref(), expected.as_deref()).await {
@@ -181,10 +189,46 @@ impl DocumentWriter<'_> {
         Err(Error::internal(format!("writing document {}", printable(&item.id)), "no attempt was made"))
     }
 
+    /// The item with its outcome, if this restore has written the document. Nothing is written.
+    ///
+    /// # Errors
+    /// When the document cannot be read.
+    pub(super) async fn find_written(&self, mut item: PlannedItem) -> Result<Option<PlannedItem>, Error> {
+        let name = item.name();
+        let body = self.body(&item, &name).await?;
+        let live = self.live(&name).await?;
+        if self.is_written(&item, &name, live.as_ref(), &body).await? != Some(true) {
+            return Ok(None);
+        }
+        self.complete_record(&mut item, &name).await?;
+        Ok(Some(PlannedItem { restored_etag: live.and_then(|live| live.etag), ..item }))
+    }
+
+    /// Whether the document is as planned: by this restore, or by another writer. `None` when it is not.
+    async fn is_written(
+        &self,
+        item: &PlannedItem,
+        name: &DocumentName,
+        live: Option<&Version>,
+        body: &Option<Body>,
+    ) -> Result<Option<bool>, Error> {
+        Ok(match self.compare(live, body.as_ref()) {
+            Comparison::Own => Some(true),
+            Comparison::Same => Some(false),
+            Comparison::Unclear if self.is_shared => Some(self.is_own(item, name, body).await?),
+            Comparison::Unclear => Some(false),
+            Comparison::Different => None,
+        })
+    }
+
     /// The body to write; `None` for a delete.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when it is no longer what was planned.
     pub(super) async fn body(&self, item: &PlannedItem, name: &DocumentName) -> Result<Option<Body>, Error> {
         let content = match (item.action, &item.version, &item.backup_line) {
             (Action::Delete, ..) => return Ok(None),
+            (_, None, None) if self.window.is_some() => self.undone(item, name).await?,
             (_, Some(version), _) => self.restores.history.version(name, version).await?.document.unwrap_or_default(),
             (_, None, Some(line)) => {
                 let changed = || {
@@ -192,7 +236,7 @@ impl DocumentWriter<'_> {
                         "the backup has changed since the plan: it has another document on this line, or none";
                     Error::corrupt(format!("reading line {} of {}", line.number, line.file), message)
                 };
-                let content = self.bodies.get(&line.number).cloned().ok_or_else(changed)?;
+                let content = self.bodies.get(line).cloned().ok_or_else(changed)?;
                 match &item.body_digest {
                     Some(planned) if *planned != digest(&content.to_string()) => return Err(changed()),
                     _ => content,
@@ -205,6 +249,54 @@ impl DocumentWriter<'_> {
             }
         };
         Ok(Some(self.restores.stamped(content, self.second, self.restore_id)))
+    }
+
+    /// The content of a document without the changes of the window, as it was planned. It is planned again, from the versions that the
+    /// plan saw; a version of the window that was captured since makes it another one. With `force`, later changes of the live
+    /// document are kept too.
+    async fn undone(&self, item: &PlannedItem, name: &DocumentName) -> Result<Value, Error> {
+        let history = &self.restores.history;
+        let changed = || {
+            let message =
+                "its history has changed since the plan: a version of the window was captured later, or removed";
+            Error::new(ErrorKind::Conflict, format!("planning document {} again", printable(&item.id)), message)
+        };
+        let Some(window) = self.window else { return Err(changed()) };
+        let versions = WindowVersions::read(history, name, window.selection.window.from()).await?;
+        let mut versions = versions.ok_or_else(changed)?;
+        let content = |versions: &WindowVersions, live: Option<&Version>| match versions.undo(window, live)?.outcome {
+            UndoOutcome::Write { content, .. } => Some(content),
+            _ => None,
+        };
+        let is_planned = |content: &Value| Some(self.restores.content_digest(content)) == item.body_digest;
+        let live = self.live(name).await?;
+        let is_seen = live.as_ref().and_then(|live| live.etag.as_ref()) == item.live_etag.as_ref();
+        if let Some(content) = content(&versions, live.as_ref()).filter(|content| is_seen && is_planned(content)) {
+            return Ok(content);
+        }
+        // The document was written since, perhaps by this restore.
+        let now = content(&versions, live.as_ref()).filter(|_| self.force);
+        let seen = match &item.replaced_version {
+            Some(id) => self.exact_version(name, id).await?,
+            None => None,
+        };
+        versions.retain(|version| match &seen {
+            Some(seen) => version.order() <= seen.order(),
+            None => !self.is_stamped(Some(version)),
+        });
+        let planned = content(&versions, seen.as_ref()).filter(is_planned);
+        match (planned, now) {
+            (Some(planned), _) if self.is_same(live.as_ref(), &planned) => Ok(planned),
+            (_, Some(now)) => Ok(now),
+            (Some(planned), None) => Ok(planned),
+            (None, None) => Err(changed()),
+        }
+    }
+
+    /// Whether a live document has this content.
+    fn is_same(&self, live: Option<&Version>, content: &Value) -> bool {
+        let document = live.and_then(|live| live.document.as_ref());
+        document.is_some_and(|document| self.restores.is_same_content(document, content))
     }
 
     /// Whether this restore was the last to write the document.

@@ -1,0 +1,108 @@
+//! The versions of one document around a time window, and what undoing the window makes of the document.
+
+use changefeed_cosmos::{DocumentName, Error, FieldPath};
+use changefeed_history::{Base, DocumentWindow, History, UndoAction, Version, WindowVersion};
+use serde_json::Value;
+
+use super::window_selection::WindowUndo;
+
+/// The most versions of a document that are read to undo a window: all since its start.
+pub(super) const MAX_VERSIONS: usize = 1000;
+/// The number of versions that a document usually has since the window, with the one before it.
+const EXPECTED_VERSIONS: usize = 10;
+
+/// The versions of a document since the start of a window, and the one before them.
+pub(super) struct WindowVersions {
+    /// Oldest first.
+    versions: Vec<Version>,
+    earlier: Option<Version>,
+}
+
+/// What undoing a window does with a document.
+#[derive(Debug)]
+pub(super) struct Undone {
+    pub outcome: UndoOutcome,
+    /// The version with the document's state before the window, if that is a stored one.
+    pub base: Option<String>,
+    pub kept_paths: Vec<FieldPath>,
+    pub reason: Option<String>,
+}
+
+/// What is done with the document.
+#[derive(Debug)]
+pub(super) enum UndoOutcome {
+    /// It gets this content.
+    Write {
+        content: Value,
+        /// Whether it keeps later changes.
+        is_merged: bool,
+    },
+    Delete,
+    Unchanged,
+    Kept,
+    Unknown,
+    Conflict,
+}
+
+impl WindowVersions {
+    /// Reads the versions since `from`, in seconds since 1970, and the one before; `None` when there are more than 1,000.
+    ///
+    /// # Errors
+    /// When the changes container cannot be read, and when a record is damaged.
+    pub(super) async fn read(history: &History, name: &DocumentName, from: i64) -> Result<Option<Self>, Error> {
+        let mut newest_first = history.versions_until(name, i64::MAX, EXPECTED_VERSIONS).await?;
+        let (mut versions, mut earlier) = (Vec::new(), None);
+        while let Some(version) = newest_first.next().await? {
+            if version.source_ts < from {
+                earlier = Some(version);
+                break;
+            }
+            if versions.len() == MAX_VERSIONS {
+                return Ok(None);
+            }
+            versions.push(version);
+        }
+        versions.reverse();
+        Ok(Some(Self { versions, earlier }))
+    }
+
+    /// Leaves out the versions that do not meet a condition.
+    pub(super) fn retain(&mut self, condition: impl FnMut(&Version) -> bool) {
+        self.versions.retain(condition);
+    }
+
+    /// What undoing the selected versions does with the document, which is `live` now; `None` if none is selected.
+    pub(super) fn undo(&self, window: &WindowUndo, live: Option<&Version>) -> Option<Undone> {
+        let is_selected = |version: &Version| window.selection.selects(version, &window.key_paths);
+        let versions: Vec<WindowVersion<'_>> =
+            self.versions.iter().map(|version| WindowVersion { version, is_selected: is_selected(version) }).collect();
+        let first = versions.iter().position(|version| version.is_selected)?;
+        let base = self.versions.first().map_or(Base::Unknown, |first| Base::before(first, self.earlier.as_ref()));
+        let undo = DocumentWindow { base, versions: &versions, live }.undo(&window.options, &window.untracked);
+        let stored_base = || {
+            let document = undo.document()?;
+            let before = self.earlier.iter().chain(self.versions.iter().take(first));
+            before
+                .rev()
+                .find(|version| version.document.as_ref() == Some(document))
+                .map(|version| version.id.to_string())
+        };
+        let is_merged = matches!(undo.action, UndoAction::Merge(_));
+        Some(Undone {
+            base: if is_merged { None } else { stored_base() },
+            outcome: match undo.action {
+                UndoAction::Create(content) | UndoAction::Replace(content) => {
+                    UndoOutcome::Write { content: content.into_owned(), is_merged }
+                }
+                UndoAction::Merge(content) => UndoOutcome::Write { content, is_merged },
+                UndoAction::Delete => UndoOutcome::Delete,
+                UndoAction::Unchanged => UndoOutcome::Unchanged,
+                UndoAction::Kept => UndoOutcome::Kept,
+                UndoAction::Unknown => UndoOutcome::Unknown,
+                UndoAction::Conflict => UndoOutcome::Conflict,
+            },
+            kept_paths: undo.kept_paths,
+            reason: undo.reason,
+        })
+    }
+}
