@@ -34,6 +34,7 @@ const ROUTES: &[Route] = &[
     resource("/api/history/document", "GET, HEAD", |path| path.route(reading().to(functions::history::document))),
     resource("/api/history/diff", "GET, HEAD", |path| path.route(reading().to(functions::history::diff))),
     resource("/api/history/search", "GET, HEAD", |path| path.route(reading().to(functions::history::search))),
+    resource("/api/history/activity", "GET, HEAD", |path| path.route(reading().to(functions::activity::get))),
     resource("/api/history/changes", "GET, HEAD", |path| path.route(reading().to(functions::changes::get))),
     resource("/api/restores", "GET, HEAD, POST", |path| {
         path.route(reading().to(functions::restores::list)).route(web::post().to(functions::restores::post))

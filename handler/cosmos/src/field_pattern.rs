@@ -65,6 +65,12 @@ impl FieldPattern {
         Ok(())
     }
 
+    /// The path of the field, or of the array whose elements have it.
+    pub fn first(&self) -> &FieldPath {
+        const DOCUMENT: &FieldPath = &FieldPath::DOCUMENT;
+        self.parts.first().unwrap_or(DOCUMENT)
+    }
+
     /// The path of the field; `None` if it is a field of any element of an array.
     pub fn path(&self) -> Option<&FieldPath> {
         if let [path] = self.parts.as_slice() { Some(path) } else { None }

@@ -5,6 +5,7 @@
 //! that could not be stored, and [`Retention`] deletes versions that have expired.
 
 mod actor;
+mod bucket;
 mod capture;
 mod changed_paths;
 mod container_status;
@@ -35,6 +36,7 @@ mod version_id;
 mod window;
 
 pub use actor::ActorFields;
+pub use bucket::BucketLength;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use changed_paths::{PathChange, changed_paths, path_changes};
 pub use container_status::{ContainerState, ContainerStatus};
@@ -47,12 +49,14 @@ pub use field_selection::FieldSelection;
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
 pub use indexed_field::IndexedField;
+pub use limits::MAX_ACTIVITY_VERSIONS;
 pub use merge::{Base, DocumentWindow, LaterChanges, Undo, UndoAction, UndoOptions, WindowVersion};
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{
-    AsOf, Change, ChangeOrder, ChangesPage, ChangesRequest, Difference, NewestVersions, Outline, Previous,
-    SearchRequest, SearchRow, SearchRows, VersionFilter, VersionPage, VersionsRequest, outline_fields,
+    Activity, ActivityRequest, ActorActivity, AsOf, Bucket, Change, ChangeOrder, ChangesPage, ChangesRequest,
+    Difference, DocumentActivity, FieldActivity, NewestVersions, Outline, Previous, SearchRequest, SearchRow,
+    SearchRows, Stamped, VersionFilter, VersionPage, VersionsRequest, outline_fields,
 };
 pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,

@@ -31,4 +31,7 @@ pub use verify::{
     Finding, FindingKind, Findings, VERIFY, Verifications, VerifyCounts, VerifyList, VerifyRecord, VerifyRequest,
     VerifyView,
 };
-pub use window::{MarkedChange, MarkedChanges, WindowChangesRequest, WindowReader};
+pub use window::{
+    MarkedBucket, MarkedChange, MarkedChanges, WindowActivity, WindowActivityRequest, WindowChangesRequest,
+    WindowReader,
+};

@@ -1,5 +1,6 @@
 //! The functions that the host calls, one file each.
 
+pub mod activity;
 pub mod backups;
 pub mod capture;
 pub mod changes;

@@ -15,6 +15,14 @@ pub(super) enum Expression {
 }
 
 impl Expression {
+    /// Visits every test.
+    pub(super) fn each_test<'e>(&'e self, visit: &mut impl FnMut(&'e Test)) {
+        match self {
+            Self::All(list) | Self::Any(list) => list.iter().for_each(|expression| expression.each_test(visit)),
+            Self::Test(test) => visit(test),
+        }
+    }
+
     /// The expression with every other test than these taken as false; `None` if it is false then.
     pub(super) fn with_only(&self, is_known: &dyn Fn(&Test) -> bool) -> Option<Self> {
         match self {

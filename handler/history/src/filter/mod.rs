@@ -65,6 +65,13 @@ impl Filter {
         Some(Self { expression, tests: self.tests, text: self.text.clone() })
     }
 
+    /// The fields that it tests. Of a field of any element of an array, the array.
+    pub(crate) fn fields(&self) -> Vec<&FieldPath> {
+        let mut fields = Vec::new();
+        self.expression.each_test(&mut |test| fields.push(test.field.first()));
+        fields
+    }
+
     /// The condition as query text on the document at `root` (`c` or `c.document`). Adds its parameters to `parameters`.
     pub fn condition(&self, root: &str, parameters: &mut Map<String, Value>) -> String {
         query_text::condition(&self.expression, root, parameters)

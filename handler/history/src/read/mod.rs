@@ -1,5 +1,7 @@
 //! Reads the history: versions, a document as of a time, differences, search, the changes of a window.
 
+mod activity;
+mod activity_rows;
 mod as_of;
 mod changes;
 mod diff;
@@ -7,11 +9,13 @@ mod live;
 mod outline;
 mod previous;
 mod rows_in_order;
+mod sampled_fields;
 mod search;
 mod total_order;
 mod version_filter;
 mod versions;
 
+pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity, Stamped};
 pub use as_of::AsOf;
 pub use changes::{Change, ChangesPage, ChangesRequest};
 pub use diff::Difference;

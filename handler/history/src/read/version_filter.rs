@@ -107,6 +107,11 @@ impl Selector {
             || version.document.as_ref().is_some_and(|document| matches_all(&self.select.filters, document))
     }
 
+    /// Whether a body, or the part of it that the filters test, meets all filters.
+    pub(super) fn matches_body(&self, body: &Value) -> bool {
+        matches_all(&self.select.filters, body)
+    }
+
     /// [`Self::matches`] for the removal of a document.
     pub(super) fn matches_removal(&self, id: &str, key: &Key) -> bool {
         let filters = self.removals.as_ref();

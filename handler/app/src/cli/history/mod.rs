@@ -1,6 +1,8 @@
 //! `changefeed history`: versions of documents.
 
+mod activity;
 mod arguments;
+mod bar_chart;
 mod changes;
 mod rows;
 
@@ -74,6 +76,7 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
             let request = SearchRequest { filters: filters.clone(), from: *from, to: *to, ..SearchRequest::default() };
             search(service, request, max_items.unwrap_or(usize::MAX), output.output).await
         }
+        HistoryCommand::Activity(arguments) => activity::run(service, arguments).await,
         HistoryCommand::Changes(arguments) => changes::run(service, arguments).await,
     }?;
     Ok(Exit::Done)
