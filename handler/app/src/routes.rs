@@ -33,6 +33,7 @@ const ROUTES: &[Route] = &[
     resource("/api/history/versions/{id}", "GET, HEAD", |path| path.route(reading().to(functions::history::version))),
     resource("/api/history/document", "GET, HEAD", |path| path.route(reading().to(functions::history::document))),
     resource("/api/history/diff", "GET, HEAD", |path| path.route(reading().to(functions::history::diff))),
+    resource("/api/history/blame", "GET, HEAD", |path| path.route(reading().to(functions::history::blame))),
     resource("/api/history/search", "GET, HEAD", |path| path.route(reading().to(functions::history::search))),
     resource("/api/history/activity", "GET, HEAD", |path| path.route(reading().to(functions::activity::get))),
     resource("/api/history/changes", "GET, HEAD", |path| path.route(reading().to(functions::changes::get))),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use changefeed_cosmos::Account;
-use changefeed_history::CaptureReport;
+use changefeed_history::{CaptureReport, TimeZone};
 use changefeed_operations::Changefeed;
 use changefeed_processor::{Container, LeaseSet};
 use serde::Serialize;
@@ -99,6 +99,11 @@ impl Service {
         let container = Container::open(client, &names.database, monitored).await?;
         let leases = Container::open(client, &names.database, &names.leases).await?;
         Ok((container, leases))
+    }
+
+    /// The zone of times in requests that are written without one.
+    pub fn time_zone(&self) -> TimeZone {
+        self.settings.time_zone.clone().unwrap_or(TimeZone::UTC)
     }
 
     pub fn settings(&self) -> &Settings {

@@ -231,6 +231,11 @@ async fn feed_without_leases(
     Ok(is_waiting.then_some(Feed::Jobs))
 }
 
+/// The leases of a feed, each with its lag.
+pub async fn lags(service: &Service, feed: Feed) -> anyhow::Result<Vec<LeaseLag>> {
+    Ok(leases(service, feed).await?.lags)
+}
+
 async fn leases(service: &Service, feed: Feed) -> anyhow::Result<Leases> {
     let (container, leases) = service.feed_containers(feed).await?;
     // Without the record, which may be unreadable, the states are those of a single look.

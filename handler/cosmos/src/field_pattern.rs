@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_is_met_by_any_element_of_arrays_alone() {
+    fn any_element_of_an_array_alone_can_decide() {
         let document = json!({"tags": ["x", 7], "lines": [{"text": "a"}, {"text": "b"}, 3], "m": [[1, 2], [3]],
             "o": {"0": "x"}, "text": "x", "empty": []});
         let has = |text: &str, wanted: Value| pattern(text).any(&document, &mut |value| *value == wanted);

@@ -60,6 +60,11 @@ pub(crate) fn path_changes_at<'v>(
     comparison.found
 }
 
+/// The value at a path that leads through objects only; `None` if the document has none.
+pub(crate) fn value_at<'v>(document: &'v Value, path: &FieldPath) -> Option<&'v Value> {
+    path.segments().iter().try_fold(document, |value, name| value.as_object()?.get(name))
+}
+
 /// A comparison of two documents at the path of the names.
 struct Comparison<'u, 'v> {
     untracked: &'u UntrackedFields,

@@ -5,6 +5,7 @@
 //! that could not be stored, and [`Retention`] deletes versions that have expired.
 
 mod actor;
+mod blame;
 mod bucket;
 mod capture;
 mod changed_paths;
@@ -30,12 +31,15 @@ mod same_value;
 mod service_clock;
 mod store_version;
 mod time_expression;
+mod time_zone;
 mod untracked_fields;
 mod version;
 mod version_id;
 mod window;
+mod written_time;
 
 pub use actor::ActorFields;
+pub use blame::{BlamedField, Origin, SetBy};
 pub use bucket::BucketLength;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use changed_paths::{PathChange, changed_paths, path_changes};
@@ -54,16 +58,17 @@ pub use merge::{Base, DocumentWindow, LaterChanges, Undo, UndoAction, UndoOption
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{
-    Activity, ActivityRequest, ActorActivity, AsOf, Bucket, Change, ChangeOrder, ChangesPage, ChangesRequest,
-    Difference, DocumentActivity, FieldActivity, NewestVersions, Outline, Previous, SearchRequest, SearchRow,
-    SearchRows, Stamped, VersionFilter, VersionPage, VersionsRequest, outline_fields,
+    Activity, ActivityRequest, ActorActivity, AsOf, Blame, BlameRequest, Bucket, Change, ChangeOrder, ChangesPage,
+    ChangesRequest, Difference, DocumentActivity, FieldActivity, NewestVersions, Outline, Previous, SearchRequest,
+    SearchRow, SearchRows, Stamped, VersionFilter, VersionPage, VersionsRequest, outline_fields,
 };
 pub use retention::{
     HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest, SweepState,
 };
 pub use same_value::{same_optional_value, same_value};
 pub use service_clock::{ServiceClock, ServiceTime};
-pub use time_expression::TimeExpression;
+pub use time_expression::{InterpretedTime, TimeExpression};
+pub use time_zone::TimeZone;
 pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_id::VersionId;

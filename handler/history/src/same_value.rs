@@ -43,7 +43,6 @@ fn same_number(one: &Number, other: &Number) -> bool {
 fn integer(number: &Number) -> Option<i128> {
     number.as_i128().or_else(|| {
         let float = number.as_f64()?;
-        #[expect(clippy::cast_possible_truncation, reason = "the float is a whole number within the range")]
         (float.fract() == 0.0 && float.abs() < INTEGERS_END).then_some(float as i128)
     })
 }

@@ -1,4 +1,4 @@
-//! Points in time as users write them: RFC 3339, seconds since 1970, or relative to now.
+//! Points in time as users write them: by the clocks of a zone, relative to now, RFC 3339, or seconds since 1970.
 
 use std::fmt;
 
@@ -6,46 +6,58 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// A point in time, to the millisecond, read from one of several forms. A relative one is resolved when it is read.
+use crate::time_zone::TimeZone;
+use crate::written_time::{invalid, of_seconds, read};
+
+/// A point in time, to the millisecond, read from one of several forms. A relative one is resolved when it is read. In JSON it is
+/// RFC 3339 in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeExpression {
     millis: i64,
 }
 
-const ALLOWED: &str =
-    "use RFC 3339 (2026-11-20T10:31:00Z), seconds since 1970, or a time before now (-10m; units s, m, h, d)";
+/// A time as it was understood: `{"utc": "2026-11-20T09:31:00Z", "local": "2026-11-20T10:31:00+01:00", "zone": "Europe/Berlin"}`.
+/// Both times are forms of it that are read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InterpretedTime {
+    utc: String,
+    local: String,
+    zone: String,
+    #[serde(skip)]
+    shown: String,
+}
 
 impl TimeExpression {
-    /// Reads a time; a relative one counts back from `now`.
+    /// Reads a time; one before now counts back from `now`. A local time is in the zone of [`TimeZone::within`], or else in UTC.
     ///
     /// # Errors
-    /// Names the allowed forms.
+    /// Names the allowed forms; for a local time that does not exist or exists twice, both readings.
     pub fn parse(text: &str, now: DateTime<Utc>) -> Result<Self, String> {
-        let text = text.trim();
-        let refused = || invalid(format!("{text:?}"));
-        if let Some((number, unit)) =
-            text.strip_prefix('-').and_then(|rest| rest.split_at_checked(rest.len().saturating_sub(1)))
-        {
-            let seconds = match unit {
-                "s" => 1,
-                "m" => 60,
-                "h" => 3600,
-                "d" => 86_400,
-                _ => return Err(refused()),
-            };
-            let delta =
-                number.parse::<u32>().ok().and_then(|number| TimeDelta::try_seconds(i64::from(number) * seconds));
-            return delta.and_then(|delta| now.checked_sub_signed(delta)).map(Self::from).ok_or_else(refused);
-        }
-        if let Ok(seconds) = text.parse::<f64>() {
-            return Self::of_seconds(seconds).ok_or_else(refused);
-        }
-        DateTime::parse_from_rfc3339(text).map(|time| Self::from(time.to_utc())).map_err(|_| refused())
+        Self::parse_in(text, now, &TimeZone::current())
     }
 
-    fn of_seconds(seconds: f64) -> Option<Self> {
-        // Years of at most four digits.
-        (0.0..=253_402_300_799.0).contains(&seconds).then(|| Self { millis: (seconds * 1000.0).round() as i64 })
+    /// As [`Self::parse`], with local times in `zone`.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_in(text: &str, now: DateTime<Utc>, zone: &TimeZone) -> Result<Self, String> {
+        read(text, now, zone).map(Self::from)
+    }
+
+    /// Whether the text means another time when it is read later: `10m` and `yesterday` do, `2026-11-20` does not.
+    pub fn depends_on_now(text: &str, now: DateTime<Utc>, zone: &TimeZone) -> bool {
+        now.checked_add_signed(TimeDelta::days(400)).map(|later| read(text, later, zone)) != Some(read(text, now, zone))
+    }
+
+    /// The time as it was understood, in UTC and in a zone.
+    pub fn interpreted(self, zone: &TimeZone) -> InterpretedTime {
+        let local = zone.local(self.time());
+        let shown = match (self.time().format("%F %T UTC"), local.offset().local_minus_utc()) {
+            (utc, 0) => utc.to_string(),
+            (utc, _) => format!("{utc} ({} {zone})", local.format("%F %T %:z")),
+        };
+        let local = local.to_rfc3339_opts(SecondsFormat::AutoSi, false);
+        InterpretedTime { utc: self.to_string(), local, zone: zone.to_string(), shown }
     }
 
     /// The time.
@@ -64,10 +76,6 @@ impl TimeExpression {
     }
 }
 
-fn invalid(text: impl fmt::Display) -> String {
-    format!("invalid time {text}; {ALLOWED}")
-}
-
 impl From<DateTime<Utc>> for TimeExpression {
     fn from(time: DateTime<Utc>) -> Self {
         Self { millis: time.timestamp_millis() }
@@ -76,8 +84,14 @@ impl From<DateTime<Utc>> for TimeExpression {
 
 impl fmt::Display for TimeExpression {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = DateTime::from_timestamp_millis(self.millis).unwrap_or_default();
-        formatter.write_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        formatter.write_str(&self.time().to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+/// For people: `2026-11-20 09:31:00 UTC (2026-11-20 10:31:00 +01:00 Europe/Berlin)`.
+impl fmt::Display for InterpretedTime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.shown)
     }
 }
 
@@ -91,7 +105,9 @@ impl<'de> Deserialize<'de> for TimeExpression {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let parsed = match Value::deserialize(deserializer)? {
             Value::String(text) => Self::parse(&text, Utc::now()),
-            Value::Number(number) => number.as_f64().and_then(Self::of_seconds).ok_or_else(|| invalid(number)),
+            Value::Number(number) => {
+                number.as_f64().and_then(of_seconds).map(Self::from).ok_or_else(|| invalid(number))
+            }
             other => Err(invalid(other)),
         };
         parsed.map_err(serde::de::Error::custom)
@@ -101,28 +117,74 @@ impl<'de> Deserialize<'de> for TimeExpression {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_form_of_a_time_is_read_and_other_texts_are_rejected() {
-        let now = DateTime::from_timestamp(1_000_000, 0).expect("time");
-        let read = |text: &str| TimeExpression::parse(text, now).map(|time| time.millis);
-        assert_eq!(read("2020-06-23T15:33:26Z"), Ok(1_592_926_406_000));
-        assert_eq!(read("2020-06-23T17:33:26.500+02:00"), Ok(1_592_926_406_500));
-        assert_eq!(read("1592926406"), Ok(1_592_926_406_000));
-        assert_eq!(read("-10m"), Ok(999_400_000));
-        assert_eq!(read("-1d"), Ok(913_600_000));
-        for wrong in ["", "-", "-10", "-10y", "yesterday", "1e300", "-1e5s", "2020-06-23"] {
-            assert!(
-                read(wrong).is_err_and(|error| error.starts_with("invalid time") && error.contains("RFC 3339")),
-                "{wrong}"
-            );
-        }
-    }
+    use proptest::prelude::*;
+    use serde_json::json;
 
     #[test]
     fn a_time_within_a_second_is_after_the_second_began() {
         let at = |millis| TimeExpression { millis };
         assert_eq!((at(5000).second(), at(5000).second_before()), (5, 4));
         assert_eq!((at(5001).second(), at(5001).second_before()), (5, 5));
+    }
+
+    #[test]
+    fn a_time_is_a_text_or_a_number_in_json_and_local_in_the_zone_of_the_request() {
+        let read = |value: Value| serde_json::from_value::<TimeExpression>(value).map(|time| time.to_string());
+        assert_eq!(read(json!("2026-11-20 10:31")).expect("a time"), "2026-11-20T10:31:00Z");
+        let berlin: TimeZone = "Europe/Berlin".parse().expect("a zone");
+        assert_eq!(berlin.within(|| read(json!("2026-11-20 10:31"))).expect("a time"), "2026-11-20T09:31:00Z");
+        assert_eq!(read(json!(1_592_926_406.5)).expect("a time"), "2020-06-23T15:33:26.500Z");
+        for wrong in [json!(null), json!(-1), json!([]), json!("noon")] {
+            assert!(read(wrong.clone()).is_err_and(|error| error.to_string().contains("invalid time")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_interpretation_names_utc_and_the_zone() {
+        let now = DateTime::from_timestamp(1_795_790_400, 0).expect("now");
+        let zone: TimeZone = "America/New_York".parse().expect("a zone");
+        let time = TimeExpression::parse_in("yesterday 20:00", now, &zone).expect("a time");
+        let interpreted = time.interpreted(&zone);
+        assert_eq!(interpreted.to_string(), "2026-11-27 01:00:00 UTC (2026-11-26 20:00:00 -05:00 America/New_York)");
+        assert_eq!(
+            serde_json::to_value(&interpreted).expect("json"),
+            json!({"utc": "2026-11-27T01:00:00Z", "local": "2026-11-26T20:00:00-05:00", "zone": "America/New_York"})
+        );
+        assert_eq!(time.interpreted(&TimeZone::UTC).to_string(), "2026-11-27 01:00:00 UTC");
+    }
+
+    #[test]
+    fn a_text_without_its_day_means_another_time_later() {
+        let now = DateTime::from_timestamp(1_795_790_400, 0).expect("now");
+        let depends = |text: &str| TimeExpression::depends_on_now(text, now, &TimeZone::UTC);
+        for relative in ["10m", "-1d", "today", "yesterday 10:00", "last monday", "10:31"] {
+            assert!(depends(relative), "{relative}");
+        }
+        for absolute in
+            ["2026-11-20", "2026-11-20 10:00", "2026-11-20T10:31:00Z", "1592926406", "2026-11-20 10:31:00 UTC"]
+        {
+            assert!(!depends(absolute), "{absolute}");
+        }
+    }
+
+    proptest! {
+        /// What is echoed is read as the same time, whatever zone it is read in.
+        #[test]
+        fn an_echoed_time_is_read_as_itself(millis in -2_000_000_000_000..250_000_000_000_000i64, whole in any::<bool>()) {
+            let millis = if whole { millis / 1000 * 1000 } else { millis };
+            let time = TimeExpression { millis };
+            let now = DateTime::from_timestamp(1_795_790_400, 0).expect("now");
+            for name in ["UTC", "Europe/Berlin", "America/New_York", "Africa/Monrovia", "Asia/Kathmandu", "Australia/Lord_Howe"] {
+                let zone: TimeZone = name.parse().expect(name);
+                let echoed = time.interpreted(&zone);
+                for text in [&echoed.utc, &echoed.local] {
+                    prop_assert_eq!(TimeExpression::parse_in(text, now, &zone), Ok(time), "{}", text);
+                }
+                if whole {
+                    let table = echoed.shown.split(" (").next().unwrap_or_default();
+                    prop_assert_eq!(TimeExpression::parse_in(table, now, &zone), Ok(time), "{}", table);
+                }
+            }
+        }
     }
 }

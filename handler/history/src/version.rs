@@ -160,6 +160,7 @@ mod tests {
             source_ts,
             lsn: None,
             etag: None,
+            actor: None,
             expires_at,
             captured_at: String::new(),
             captured_by: String::new(),

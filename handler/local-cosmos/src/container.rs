@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use query_engine::ComputedProperty;
+use query_engine::{ComputedProperty, DistanceFunction, VectorProperty};
 
 use crate::budget::Budget;
 use crate::incoming::Incoming;
@@ -12,7 +12,7 @@ use crate::key_path::KeyPath;
 use crate::partition_key::{GivenKey, KeyDefinition, KeyRange};
 use crate::reply::{PARTITION_KEY_MISMATCH, Reply, header};
 use crate::resources::{
-    ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Refusal,
+    ContainerData, ContainerDefinition, ContainerRid, ContainerUsage, NewContainer, Ranges, Refusal, VectorEmbedding,
 };
 use crate::session_token::SessionToken;
 use crate::store::{Contents, Partition, Persistence, Store, UniqueKeys};
@@ -28,6 +28,7 @@ pub(crate) struct Container {
     key: KeyDefinition,
     index: Mutex<Arc<IndexPolicy>>,
     computed: Mutex<Arc<[ComputedProperty]>>,
+    vectors: Mutex<Arc<[VectorProperty]>>,
     store: Store,
     budget: Mutex<Option<Budget>>,
 }
@@ -47,6 +48,11 @@ impl Container {
 
     pub(crate) fn computed_properties(&self) -> Arc<[ComputedProperty]> {
         Arc::clone(&lock(&self.computed))
+    }
+
+    /// The properties with vectors.
+    pub(crate) fn vectors(&self) -> Arc<[VectorProperty]> {
+        Arc::clone(&lock(&self.vectors))
     }
 
     /// Limits request units a second; `None` lifts the limit.
@@ -175,6 +181,7 @@ impl ContainerData for Container {
             key: KeyDefinition::from_json(&definition.partition_key.to_json()),
             index: Mutex::new(Arc::new(IndexPolicy::from(&definition.indexing_policy))),
             computed: Mutex::new(computed_properties(&definition)),
+            vectors: Mutex::new(vectors(&definition)),
             store,
             budget: Mutex::default(),
         }
@@ -184,6 +191,7 @@ impl ContainerData for Container {
         self.store.write().set_default_ttl(definition.default_ttl);
         *lock(&self.index) = Arc::new(IndexPolicy::from(&definition.indexing_policy));
         *lock(&self.computed) = computed_properties(&definition);
+        *lock(&self.vectors) = vectors(&definition);
     }
 
     fn delete(&self) {
@@ -210,6 +218,15 @@ impl ContainerData for Container {
 fn computed_properties(definition: &ContainerDefinition) -> Arc<[ComputedProperty]> {
     let properties = definition.computed_properties.iter();
     properties.filter_map(|property| ComputedProperty::new(&property.name, &property.query).ok()).collect()
+}
+
+/// The vector policy, as queries need it.
+fn vectors(definition: &ContainerDefinition) -> Arc<[VectorProperty]> {
+    let property = |vector: &VectorEmbedding| VectorProperty {
+        path: KeyPath::new(&vector.path).segments().to_vec(),
+        distance: DistanceFunction::parse(&vector.distance_function).unwrap_or_default(),
+    };
+    definition.search.vectors.iter().map(property).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

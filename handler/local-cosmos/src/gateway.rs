@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::container::{Container, ContainerContext};
 use crate::faults::{Effect, Faults};
 use crate::feed;
+use crate::growth;
 use crate::incoming::Incoming;
 use crate::items::{execute_batch, execute_point};
 use crate::keys::check_authorization;
@@ -184,7 +185,13 @@ impl Gateway {
         let reply = match &operation.address {
             Address::Account => account(incoming),
             Address::Unknown => Reply::error(404, "NotFound", format!("No resource has the path {}.", incoming.path)),
-            Address::Resource(resource) => self.answer_resource(resource, incoming),
+            Address::Resource(resource) => {
+                let reply = self.answer_resource(resource, incoming);
+                if let (Resource::Offer(offer), &Method::PUT, 200) = (resource, &incoming.method, reply.status) {
+                    self.add_partitions(offer).await;
+                }
+                reply
+            }
             Address::NotOffered(not_offered) => {
                 self.directory.answer_not_offered(incoming.method.as_str(), not_offered, incoming)
             }
@@ -204,6 +211,15 @@ impl Gateway {
         };
         self.usage.count(reply.request_charge());
         reply
+    }
+
+    /// Splits physical partitions until a container has those that its new throughput needs. The service does so within hours.
+    async fn add_partitions(&self, offer: &str) {
+        if let Some((container, count)) = self.directory.needed_partitions(offer)
+            && let Err(message) = growth::grow(&container.data, count, || self.clock.seconds()).await
+        {
+            log::error!("the physical partitions for a higher throughput could not be made: {message}");
+        }
     }
 
     fn answer_resource(&self, resource: &Resource, incoming: &Incoming) -> Reply {

@@ -17,6 +17,7 @@ mod expiry;
 mod faults;
 mod feed;
 mod gateway;
+mod growth;
 mod incoming;
 mod index_policy;
 mod items;

@@ -76,13 +76,20 @@ impl QueryError {
             start: usize,
             end: usize,
         }
+        /// The service has texts and numbers for codes.
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Code {
+            Number(u32),
+            Text(&'static str),
+        }
         #[derive(Serialize)]
         struct Detail<'a> {
             severity: &'static str,
             #[serde(skip_serializing_if = "Option::is_none")]
             location: Option<Location>,
             #[serde(skip_serializing_if = "Option::is_none")]
-            code: Option<&'static str>,
+            code: Option<Code>,
             message: &'a str,
         }
         #[derive(Serialize)]
@@ -94,7 +101,8 @@ impl QueryError {
             return serde_json::json!({ "Errors": [self.message] }).to_string();
         }
         let location = self.location.map(|(start, end)| Location { start, end });
-        let detail = Detail { severity: "Error", location, code: self.code, message: &self.message };
+        let code = self.code.map(|code| code.parse().map_or(Code::Text(code), Code::Number));
+        let detail = Detail { severity: "Error", location, code, message: &self.message };
         serde_json::to_string(&Errors { errors: [detail] }).unwrap_or_else(|_| self.message.clone())
     }
 }

@@ -30,6 +30,8 @@
 //! replaced by the client. The ranges that a plan names follow from [`Query::key_values`] with the paths of the partition key. If that is an
 //! empty list, or if the query reads no documents ([`Query::reads_documents`]), one range answers for all.
 //!
+//! A query with ORDER BY RANK has a plan of another kind ([`Query::hybrid_plan`]), and only the client can compute it.
+//!
 //! # Limits
 //!
 //! [`MAX_LENGTH`], [`MAX_BRACKETS`] and [`MAX_DEPTH`] bound what is read, so that no query overflows a stack of 1 MB. A page examines at most
@@ -43,6 +45,7 @@ mod error;
 mod evaluate;
 mod functions;
 mod grouping;
+mod hybrid;
 mod lexer;
 mod like;
 mod names;
@@ -58,10 +61,12 @@ mod run;
 mod syntax;
 mod value;
 mod vector;
+mod vector_policy;
 
 pub use computed::ComputedProperty;
 pub use constraints::{Condition, KeyFilter, Values};
 pub use error::{ErrorKind, QueryError};
+pub use hybrid::HybridPlan;
 pub use parse::{MAX_BRACKETS, MAX_DEPTH, MAX_LENGTH};
 pub use paths::{PathStep, PropertyPath, path_text};
 pub use plan::{DistinctCount, Plan};
@@ -70,3 +75,4 @@ pub use query::Query;
 pub use resume::{Resume, ResumeFilter, document_number};
 pub use run::{Document, Page, PageRequest};
 pub use value::sort_order;
+pub use vector::{DistanceFunction, VectorProperty};

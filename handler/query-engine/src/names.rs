@@ -3,11 +3,17 @@
 use crate::children::{ChildMut, visit_mut};
 use crate::error::{QueryError, Span};
 use crate::grouping;
-use crate::syntax::{Base, Expr, Origin, Projection, Root, Select};
+use crate::syntax::{Base, Expr, Origin, Projection, Root, Score, Select, Step};
 
 /// Resolves every alias to the number of sources between its use and its source.
 pub(crate) fn resolve(select: &mut Select) -> Result<(), QueryError> {
-    Resolver::default().select(select, true)
+    Resolver::default().select(select, true)?;
+    // Subqueries sort values, not documents.
+    if select.order_by.iter().any(|item| !item.is_score() && !is_document_path(&item.expr)) {
+        let message = "Unsupported ORDER BY clause. ORDER BY item expression could not be mapped to a document path.";
+        return Err(QueryError { code: Some("2206"), ..QueryError::general(message) });
+    }
+    Ok(())
 }
 
 #[derive(Default)]
@@ -53,6 +59,15 @@ impl Resolver {
         }
         for item in &mut select.order_by {
             self.plain(&mut item.expr)?;
+        }
+        for score in select.rank.iter_mut().flat_map(|rank| &mut rank.scores) {
+            match score {
+                Score::FullText { path, terms } => {
+                    self.plain(path)?;
+                    terms.iter_mut().try_for_each(|term| self.plain(term))?;
+                }
+                Score::Vector(distance) => self.plain(distance)?,
+            }
         }
         self.scope.truncate(outer);
         if select.aggregates > 0 || !select.group_by.is_empty() {
@@ -141,6 +156,17 @@ impl Resolver {
         });
         place.in_aggregate = outer;
         result
+    }
+}
+
+/// Whether an expression leads to a place in a document.
+fn is_document_path(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(base, steps) => {
+            matches!(**base, Base::Alias(_))
+                && steps.iter().all(|step| matches!(step, Step::Index(_)) || step.property().is_some())
+        }
+        _ => false,
     }
 }
 

@@ -86,6 +86,9 @@ pub struct DistinctCount {
 
 /// The plan of a query.
 pub(crate) fn plan(select: &Select) -> Result<Plan, QueryError> {
+    if select.rank.is_some() {
+        return Err(QueryError::general("A query with ORDER BY RANK has a plan of another kind."));
+    }
     if let Some(plan) = distinct_count(select) {
         return Ok(plan);
     }
@@ -121,8 +124,8 @@ pub(crate) fn plan(select: &Select) -> Result<Plan, QueryError> {
     if !select.order_by.is_empty() {
         plan.order_by = select.order_by.iter().map(direction).collect();
         plan.order_by_expressions = select.order_by.iter().map(|item| expression(&item.expr)).collect();
-        plan.has_non_streaming_order_by = select.order_by.iter().any(OrderItem::is_vector_distance);
-        plan.rewritten_query = ordered(select, whole)?;
+        plan.has_non_streaming_order_by = select.order_by.iter().any(OrderItem::is_score);
+        plan.rewritten_query = ordered(select, whole, None)?;
     } else if select.distinct && (select.top.is_some() || select.page.is_some()) {
         plan.rewritten_query = query(&Select { top: None, page: None, ..select.clone() });
     } else if select.page.is_some() {
@@ -131,7 +134,8 @@ pub(crate) fn plan(select: &Select) -> Result<Plan, QueryError> {
     Ok(plan)
 }
 
-fn empty() -> Plan {
+/// The plan of a query without anything to merge.
+pub(crate) fn empty() -> Plan {
     Plan {
         distinct_type: "None",
         top: None,
@@ -282,8 +286,13 @@ fn clauses(select: &Select) -> String {
     text.find('\n').map_or_else(String::new, |start| text[start..].to_owned())
 }
 
-/// The text of a query with ORDER BY: rows with their values of ORDER BY.
-fn ordered(select: &Select, page: Option<OffsetLimit>) -> Result<String, QueryError> {
+/// The text of a query with ORDER BY: rows with their values of ORDER BY. With the texts of the scores of a ranked query, the rows have
+/// them too.
+pub(crate) fn ordered(
+    select: &Select,
+    page: Option<OffsetLimit>,
+    scores: Option<&[String]>,
+) -> Result<String, QueryError> {
     let mut select = select.clone();
     let root = root(&mut select)?;
     let payload = match &select.projection {
@@ -303,6 +312,10 @@ fn ordered(select: &Select, page: Option<OffsetLimit>) -> Result<String, QueryEr
     let filter = match select.projection {
         Projection::Value(_) => format!("({filter} AND IS_DEFINED({payload}))"),
         _ => filter,
+    };
+    let payload = match scores {
+        None => payload,
+        Some(scores) => format!("{{\"payload\": {payload}, \"componentScores\": [{}]}}", scores.join(", ")),
     };
     // Duplicates count only after the ranges are merged.
     let top = match select.top {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::computed::ComputedProperty;
 use crate::constraints::{self, Condition, KeyFilter};
 use crate::error::QueryError;
+use crate::hybrid::{self, HybridPlan};
 use crate::names::resolve;
 use crate::parse::{parse, parse_condition};
 use crate::paths::{self, PropertyPath};
@@ -13,6 +14,8 @@ use crate::prefilter::{self, Prefilter};
 use crate::prepare::prepare;
 use crate::run::{self, Document, Page, PageRequest};
 use crate::syntax::Select;
+use crate::vector::VectorProperty;
+use crate::vector_policy;
 
 /// A query that was read and checked, with its parameters.
 #[derive(Clone, Debug)]
@@ -53,15 +56,42 @@ impl Query {
         documents: &mut dyn Iterator<Item = Document>,
         request: &PageRequest<'_>,
     ) -> Result<Page, QueryError> {
+        if self.is_ranked() {
+            let message = "A query with ORDER BY RANK is computed by the client, by the plan of the query.";
+            return Err(QueryError::general(message));
+        }
         run::page(&self.select, documents, request)
     }
 
     /// What a client needs to merge the results of several ranges.
     ///
     /// # Errors
-    /// When results of several ranges cannot be merged.
+    /// When results of several ranges cannot be merged, or the query has ORDER BY RANK.
     pub fn plan(&self) -> Result<Plan, QueryError> {
         plan::plan(&self.select)
+    }
+
+    /// Whether the query has ORDER BY RANK. Only clients can compute it, by [`Self::hybrid_plan`].
+    #[must_use]
+    pub fn is_ranked(&self) -> bool {
+        self.select.rank.is_some()
+    }
+
+    /// What a client needs to compute a query with ORDER BY RANK; `None` for other queries.
+    ///
+    /// # Errors
+    /// When something in the query is not supported.
+    pub fn hybrid_plan(&self) -> Result<Option<HybridPlan>, QueryError> {
+        hybrid::plan(&self.select)
+    }
+
+    /// Compares the vectors of properties as the vector policy of a container says, where the query does not say it itself.
+    #[must_use]
+    pub fn with_vectors(mut self, vectors: &[VectorProperty]) -> Self {
+        if !vectors.is_empty() {
+            vector_policy::apply(&mut self.select, vectors);
+        }
+        self
     }
 
     /// What the filter says about the values of the paths of the partition key, or of other paths: with the paths of the key and `id`, it

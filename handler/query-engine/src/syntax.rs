@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::Span;
-use crate::functions::Builtin;
+use crate::functions::{Builtin, Partial};
+use crate::vector::DistanceFunction;
 
 /// A query or a subquery.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub(crate) struct Select {
     pub filter: Option<Expr>,
     pub group_by: Vec<Expr>,
     pub order_by: Vec<OrderItem>,
+    /// ORDER BY RANK.
+    pub rank: Option<Rank>,
     pub page: Option<OffsetLimit>,
     /// How many aggregates the projection has.
     pub aggregates: usize,
@@ -87,31 +90,42 @@ pub(crate) struct OrderItem {
 }
 
 impl OrderItem {
-    /// Whether the order is by a vector distance. Without ASC or DESC, the most similar come first.
-    pub(crate) fn is_vector_distance(&self) -> bool {
-        matches!(&self.expr, Expr::Call { written, .. } if written.eq_ignore_ascii_case("VectorDistance"))
+    /// Whether the order is by a score, which has no document path.
+    pub(crate) fn is_score(&self) -> bool {
+        self.expr.vector_distance().is_some()
+            || matches!(&self.expr, Expr::Call { function: Function::Builtin(builtin), .. } if builtin.name == FULL_TEXT_SCORE)
     }
 
     pub(crate) fn is_descending(&self) -> bool {
         match self.direction {
             Direction::Ascending => false,
             Direction::Descending => true,
-            Direction::Default => self.is_vector_distance() && !self.is_euclidean(),
+            // The most similar come first.
+            Direction::Default => {
+                self.expr.vector_distance().is_some_and(|distance| distance != DistanceFunction::Euclidean)
+            }
         }
     }
+}
 
-    /// Whether a small number means similar.
-    fn is_euclidean(&self) -> bool {
-        let Expr::Call { arguments, .. } = &self.expr else { return false };
-        let Some(Expr::Object(options)) = arguments.get(3) else { return false };
-        options.iter().any(|(name, value)| {
-            let euclidean = matches!(
-                value,
-                Expr::Constant(Constant { value: Some(Value::String(text)), .. }) if text.eq_ignore_ascii_case("euclidean")
-            );
-            name.eq_ignore_ascii_case("distanceFunction") && euclidean
-        })
-    }
+/// The function that clients call in the texts of the plan of a ranked query, in capitals.
+pub(crate) const FULL_TEXT_SCORE: &str = "_FULLTEXTSCORE";
+
+/// ORDER BY RANK, which clients compute by the plan of the query.
+#[derive(Clone, Debug)]
+pub(crate) struct Rank {
+    pub scores: Vec<Score>,
+    /// The weights of the scores in RRF; `None`: all count the same.
+    pub weights: Option<Vec<f64>>,
+}
+
+/// What documents are ranked by.
+#[derive(Clone, Debug)]
+pub(crate) enum Score {
+    /// FullTextScore(path, term, …).
+    FullText { path: Expr, terms: Vec<Expr> },
+    /// A call of VectorDistance.
+    Vector(Expr),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +187,24 @@ pub(crate) enum Expr {
     },
     /// The value of a GROUP BY expression, which the second field is equal to.
     GroupKey(usize, Box<Expr>),
+}
+
+impl Expr {
+    /// The distance function, if it is a call of VectorDistance. Options that only the execution knows do not count.
+    pub(crate) fn vector_distance(&self) -> Option<DistanceFunction> {
+        let Self::Call { function: Function::VectorDistance(default), arguments, .. } = self else { return None };
+        let option = match arguments.get(3) {
+            Some(Self::Object(options)) => options.iter().find_map(|(name, value)| match value {
+                Self::Constant(Constant { value: Some(value), .. }) if name == "distanceFunction" => value.as_str(),
+                _ => None,
+            }),
+            Some(Self::Constant(Constant { value: Some(options), .. })) => {
+                options.get("distanceFunction").and_then(Value::as_str)
+            }
+            _ => None,
+        };
+        Some(option.and_then(DistanceFunction::parse).unwrap_or(*default))
+    }
 }
 
 /// Operands of OR that all compare the same path with a constant.
@@ -285,7 +317,9 @@ pub(crate) enum Function {
     CurrentTimestamp,
     /// The current time, or that and a number of parts.
     Now,
-    VectorDistance,
+    Partial(&'static Partial),
+    /// With the distance function that counts without options: that of the container's vector policy.
+    VectorDistance(DistanceFunction),
 }
 
 impl std::fmt::Debug for Function {
@@ -306,7 +340,8 @@ impl Function {
             Self::CurrentTicks => "GetCurrentTicks",
             Self::CurrentTimestamp => "GetCurrentTimestamp",
             Self::Now => "NOW",
-            Self::VectorDistance => "VectorDistance",
+            Self::Partial(partial) => partial.name,
+            Self::VectorDistance(_) => "VectorDistance",
         }
     }
 }

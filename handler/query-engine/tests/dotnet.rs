@@ -25,6 +25,38 @@ fn plans_are_those_that_the_sdk_took() {
     }
 }
 
+/// The recorded answers of the ranges have scores that were made up, so that only the forms of the rows count.
+#[test]
+fn the_plan_of_a_hybrid_search_is_the_one_that_the_sdk_took() {
+    let recorded: Value = serde_json::from_str(include_str!("data/dotnet-hybrid.json")).expect("JSON");
+    let query = Query::parse(recorded["query"].as_str().expect("text"), &[]).expect("a query");
+    let plan = query.hybrid_plan().expect("a plan").expect("a hybrid plan");
+    assert_eq!(serde_json::to_value(plan).expect("JSON"), recorded["plan"]);
+
+    let texts = ["swim", "swim and run", "swim to the far shore of the lake"];
+    let documents = documents(&texts.map(|text| json!({"id": text, "text": text})));
+    let rows = |sent: &Value| {
+        let sent = sent.as_str().expect("text");
+        let page =
+            page(sent, &[], &documents, &PageRequest::default()).unwrap_or_else(|error| panic!("{sent}: {error}"));
+        page.rows.iter().map(|row| serde_json::from_str(row).expect("JSON")).collect::<Vec<Value>>()
+    };
+    let statistics = json!({
+        "documentCount": 3,
+        "fullTextStatistics": [{"totalWordCount": 7, "hitCounts": [3]}, {"totalWordCount": 7, "hitCounts": [1]}],
+    });
+    assert_eq!(rows(&recorded["sent"][0]), [statistics]);
+    for component in [1, 2] {
+        let rows = rows(&recorded["sent"][component]);
+        assert_eq!(rows.len(), 3, "{rows:?}");
+        for row in rows {
+            let score = &row["payload"]["componentScores"][component - 1];
+            assert!(row["_rid"].is_string() && row["payload"]["payload"]["id"].is_string(), "{row}");
+            assert!(score.is_number() && *score == row["orderByItems"][0]["item"], "{row}");
+        }
+    }
+}
+
 #[test]
 fn the_texts_that_the_sdk_sends_give_the_rows_that_it_got() {
     let mut replayed = 0;

@@ -69,8 +69,9 @@ fn every_path_in_a_filter_is_found() {
 
 #[test]
 fn the_order_is_found_with_its_directions() {
-    let query = "SELECT * FROM c WHERE c.a = 1 ORDER BY c.b DESC, c['d'].e asc, c.f, c.g + 1 OFFSET 1 LIMIT 2";
-    assert_eq!(order(query), ["-/b", "/d/e", "/f", "?"]);
+    let query =
+        "SELECT * FROM c WHERE c.a = 1 ORDER BY c.b DESC, c['d'].e asc, c.f, VectorDistance(c.g, [1]) OFFSET 1 LIMIT 2";
+    assert_eq!(order(query), ["-/b", "/d/e", "/f", "-?"]);
     assert_eq!(
         order("SELECT * FROM c WHERE EXISTS(SELECT VALUE t FROM t IN c.tags ORDER BY t.q)"),
         Vec::<String>::new()

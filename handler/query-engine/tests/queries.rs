@@ -233,12 +233,12 @@ fn queries_without_one_meaning_are_refused() {
         ("SELECT c.id FROM c JOIN c IN c.items", None),
         ("SELECT c.a, d.a FROM c JOIN d IN c.items", None),
         ("SELECT VALUE (SELECT VALUE COUNT(1) FROM c)", Some("SC2001")),
-        ("SELECT c.id FROM c ORDER BY RANK RRF(FullTextScore(c.text, 'swim'))", None),
+        ("SELECT c.id FROM c ORDER BY RANK RRF(FullTextScore(c.text, 'swim'))", Some("SC2050")),
         ("SELECT udf.f(c.x) FROM c", None),
     ] {
         assert_eq!(Query::parse(query, &[]).expect_err(query).code, code, "{query}");
     }
-    for query in ["SELECT udf.f(c.x) FROM c", "SELECT c.id FROM c ORDER BY RANK RRF(c.a)"] {
+    for query in ["SELECT udf.f(c.x) FROM c", "SELECT VALUE HASH(c.a) FROM c"] {
         assert_eq!(Query::parse(query, &[]).expect_err(query).kind, ErrorKind::NotSupported, "{query}");
     }
 }

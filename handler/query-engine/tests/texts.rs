@@ -76,6 +76,11 @@ const WORDS: &[&str] = &[
     "SUM",
     "IS_DEFINED",
     "IIF",
+    "RANK",
+    "RRF",
+    "FullTextScore",
+    "VectorDistance",
+    "FullTextContains",
     "--",
     "\n",
     "/*",
@@ -141,6 +146,7 @@ proptest! {
         for text in [words.join(" "), words.concat(), format!("SELECT VALUE {}", words.join(" ")), format!("SELECT * FROM c WHERE {}", words.join(" ")), noise] {
             if let Ok(query) = Query::parse(&text, &parameters) {
                 let _ = query.plan();
+                let _ = query.hybrid_plan();
                 let _ = query.filter_paths();
                 let _ = query.key_values(&[vec!["n".into()]]);
                 let documents = documents(&[json!({"n": 1, "list": [1, "a"]})]);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use changefeed_history::TimeZone;
 use clap::{Parser, Subcommand};
 
 use super::backup::BackupCommand;
@@ -28,6 +29,9 @@ pub struct Arguments {
     /// Settings file (local.settings.json); environment variables take precedence
     #[arg(long, global = true, value_name = "FILE")]
     pub settings: Option<PathBuf>,
+    /// Zone of local times; default: CHANGEFEED_TIME_ZONE, or the machine's
+    #[arg(long, global = true, value_name = "ZONE")]
+    pub time_zone: Option<TimeZone>,
     #[command(subcommand)]
     pub command: Command,
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::output::OutputArguments;
+use super::requester_arguments::RequesterArguments;
 
 /// How a restore or an undo is executed.
 #[derive(Debug, Args)]
@@ -16,9 +17,8 @@ pub struct ExecutionArguments {
     /// Reason, stored with the restore
     #[arg(long)]
     pub reason: Option<String>,
-    /// Name of the requester, stored with the restore; default: the user's name
-    #[arg(long, env = "USER", hide_env_values = true)]
-    pub requested_by: Option<String>,
+    #[command(flatten)]
+    pub requester: RequesterArguments,
     /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,

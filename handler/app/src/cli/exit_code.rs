@@ -74,7 +74,7 @@ impl Exit {
 /// Arguments that contradict each other or are incomplete.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct UsageError(pub &'static str);
+pub struct UsageError(pub String);
 
 /// The answer at a prompt was not yes. The text says what was left undone.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +90,7 @@ mod tests {
         let declined = anyhow::Error::new(Declined("nothing was deleted"));
         assert_eq!(Exit::of_error(&declined), Exit::Declined);
         assert_eq!(Exit::of_error(&declined.context("deleting")), Exit::Declined);
-        assert_eq!(Exit::of_error(&anyhow::Error::new(UsageError("--id needs --pk"))), Exit::Usage);
+        assert_eq!(Exit::of_error(&anyhow::Error::new(UsageError("--id needs --pk".into()))), Exit::Usage);
         assert_eq!(Exit::of_error(&anyhow::anyhow!("no")), Exit::Failed);
     }
 

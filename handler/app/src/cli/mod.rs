@@ -7,6 +7,8 @@ mod dead_letters;
 mod document_arguments;
 mod execution_arguments;
 mod exit_code;
+mod field_arguments;
+mod filter_help;
 mod follow;
 mod history;
 mod interrupt;
@@ -19,6 +21,7 @@ mod process;
 mod progress;
 mod provision;
 mod query;
+mod requester_arguments;
 mod restore;
 mod retention;
 mod serve;
@@ -33,17 +36,26 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use changefeed_cosmos::{COMMAND_LOG_FILTER, SERVING_LOG_FILTER};
+use changefeed_history::TimeZone;
 use clap::Parser;
 
 use self::arguments::{Arguments, Command};
 use self::exit_code::Exit;
-use crate::config::{RUST_LOG, Settings, Source, invalid};
+use crate::config::{RUST_LOG, Settings, Source, invalid, time_zone};
 use crate::service::Service;
 
 /// Reads the arguments and runs the subcommand.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging(&arguments.command);
+    let (arguments, source) = match in_zone(arguments) {
+        Ok(read) => read,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return Exit::of_error(&error).into();
+        }
+    };
+    time::print_interpretations();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -51,11 +63,25 @@ pub fn run() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let exit = runtime.block_on(dispatch(arguments)).unwrap_or_else(|error| {
+    let exit = runtime.block_on(dispatch(arguments, &source)).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         Exit::of_error(&error)
     });
     exit.into()
+}
+
+/// Reads the settings' source, which may name the zone of times, and then the arguments again in that zone.
+fn in_zone(arguments: Arguments) -> Result<(Arguments, Source)> {
+    let source = match &arguments.settings {
+        Some(path) => Source::environment().with_file(path)?,
+        None => Source::environment(),
+    };
+    let zone = match arguments.time_zone {
+        Some(zone) => zone,
+        None => time_zone(&source)?.unwrap_or_else(TimeZone::of_machine),
+    };
+    time::set_zone(zone);
+    Ok((Arguments::parse(), source))
 }
 
 /// `serve` logs to standard output without times, because the host reports standard error as errors and adds times
@@ -91,23 +117,19 @@ fn start_logging(command: &Command) {
     builder.target(target).init();
 }
 
-async fn dispatch(arguments: Arguments) -> Result<Exit> {
-    let source = match &arguments.settings {
-        Some(path) => Source::environment().with_file(path)?,
-        None => Source::environment(),
-    };
-    let service = || Settings::read(&source).map(Service::of_command);
+async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {
+    let service = || Settings::read(source).map(Service::of_command);
     match arguments.command {
-        Command::Serve(serve) => serve::run(Settings::read(&source)?, &serve).await,
+        Command::Serve(serve) => serve::run(Settings::read(source)?, &serve).await,
         #[cfg(feature = "local")]
-        Command::Local(local) => local::run(local, &source).await,
+        Command::Local(local) => local::run(local, source).await,
         Command::Process(process) => Box::pin(process::run(service()?, process)).await,
         Command::Provision(provision) => provision::run(&service()?, &provision).await,
         Command::Populate(populate) => populate::run(&service()?, &populate).await,
         Command::Truncate(truncate) => truncate::run(&service()?, &truncate).await,
         Command::Query(query) => query::run(&service()?, &query).await,
         Command::History(history) => history::run(&service()?, &history).await,
-        Command::Backup(backup) => Box::pin(backup::run(&source, &backup)).await,
+        Command::Backup(backup) => Box::pin(backup::run(source, &backup)).await,
         Command::Restore(restore) => restore::run(&service()?, &restore).await,
         Command::DeadLetters(dead_letters) => dead_letters::run(&service()?, &dead_letters).await,
         Command::Retention(retention) => retention::run(&service()?, &retention).await,

@@ -7,6 +7,7 @@ use clap::Args;
 use super::exit_code::Exit;
 use super::output::{Output, OutputArguments, print_json, print_line};
 use super::progress::bar;
+use super::requester_arguments::RequesterArguments;
 use crate::service::Service;
 
 #[derive(Debug, Args)]
@@ -23,9 +24,8 @@ pub struct PopulateArguments {
     /// Write into a container that holds other documents than samples
     #[arg(long)]
     force: bool,
-    /// Name of the requester, stored in the record; default: the user's name
-    #[arg(long, env = "USER", hide_env_values = true)]
-    requested_by: Option<String>,
+    #[command(flatten)]
+    requester: RequesterArguments,
     #[command(flatten)]
     output: OutputArguments,
 }
@@ -37,7 +37,7 @@ pub async fn run(service: &Service, arguments: &PopulateArguments) -> Result<Exi
         seed: arguments.seed,
         rate_per_second: arguments.rate_per_second,
         force: arguments.force,
-        requested_by: arguments.requested_by.clone(),
+        requested_by: arguments.requester.name(),
     };
     let bar = bar("Writing", arguments.count);
     let report = service.changefeed.documents.populate(&request, &|done, _| bar.set_position(done)).await;

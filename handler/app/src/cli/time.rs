@@ -1,18 +1,50 @@
 //! Times on the command line: read in any form, printed in one.
+//!
+//! The zone is that of `--time-zone`, of the settings, or of the machine. A flag names it, and so the arguments are read twice: the first
+//! time, local times are in UTC, where each of them exists once.
 
-use changefeed_history::TimeExpression;
-use chrono::{DateTime, Local, Utc};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use changefeed_history::{TimeExpression, TimeZone};
+use chrono::{DateTime, Utc};
+
+static ZONE: OnceLock<TimeZone> = OnceLock::new();
+/// The texts that were read in the zone, and the times that they mean.
+static READ: Mutex<Vec<(String, TimeExpression)>> = Mutex::new(Vec::new());
 
 /// Help text of a command that takes times, below its own examples.
 pub fn help(examples: &str) -> String {
     format!(
-        "Times:\n  RFC 3339 (2026-11-20T10:31:00Z), seconds since 1970, or relative to now (-10m; units s, m, h, d)\n\n{examples}"
+        "Times:\n  \
+         ago (10m, 2h, 1d), local (10:31, yesterday 10:00, last monday, 2026-11-20, \"2026-11-20 10:31\"),\n  \
+         RFC 3339 (2026-11-20T10:31:00Z), or seconds since 1970\n\n{examples}"
     )
+}
+
+/// Sets the zone of this command, once.
+pub fn set_zone(zone: TimeZone) {
+    ZONE.get_or_init(|| zone);
+}
+
+/// The zone of this command; UTC before it is known.
+pub fn zone() -> TimeZone {
+    ZONE.get().cloned().unwrap_or(TimeZone::UTC)
 }
 
 /// Reads a time argument.
 pub fn parse(text: &str) -> Result<TimeExpression, String> {
-    TimeExpression::parse(text, Utc::now())
+    let time = TimeExpression::parse_in(text, Utc::now(), &zone())?;
+    if ZONE.get().is_some() {
+        READ.lock().unwrap_or_else(PoisonError::into_inner).push((text.trim().to_owned(), time));
+    }
+    Ok(time)
+}
+
+/// Prints on standard error what each time argument means.
+pub fn print_interpretations() {
+    for (text, time) in READ.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        eprintln!("{text} is {}", time.interpreted(&zone()));
+    }
 }
 
 /// A second since 1970 in UTC, with the local time beside it where that differs.
@@ -26,7 +58,7 @@ pub fn of_text(text: &str) -> String {
 }
 
 fn of(utc: DateTime<Utc>) -> String {
-    let local = utc.with_timezone(&Local);
+    let local = zone().local(utc);
     let text = utc.format("%Y-%m-%d %H:%M:%S UTC");
     if local.offset().local_minus_utc() == 0 {
         text.to_string()

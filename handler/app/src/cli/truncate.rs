@@ -8,6 +8,7 @@ use super::confirm::confirm;
 use super::exit_code::Exit;
 use super::output::{Output, OutputArguments, print_json, print_line};
 use super::progress::bar;
+use super::requester_arguments::RequesterArguments;
 use crate::service::Service;
 
 #[derive(Debug, Args)]
@@ -21,9 +22,8 @@ pub struct TruncateArguments {
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Name of the requester, stored in the record; default: the user's name
-    #[arg(long, env = "USER", hide_env_values = true)]
-    requested_by: Option<String>,
+    #[command(flatten)]
+    requester: RequesterArguments,
     #[command(flatten)]
     output: OutputArguments,
 }
@@ -45,7 +45,7 @@ pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<Exi
         container: arguments.container.clone(),
         max: arguments.max,
         confirm: arguments.container.clone(),
-        requested_by: arguments.requested_by.clone(),
+        requested_by: arguments.requester.name(),
         allow_changes: true,
     };
     let bar = bar("Deleting", arguments.max);

@@ -11,7 +11,7 @@ pub use connection::connect;
 #[cfg(feature = "local")]
 pub use setting_value::SettingValue;
 pub use setting_value::invalid;
-pub use settings::Settings;
+pub use settings::{Settings, time_zone};
 pub use source::Source;
 pub use storage::locations;
 #[cfg(feature = "local")]

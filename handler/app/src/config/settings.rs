@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{FieldPath, NAME_GRAMMAR, ResourceName};
-use changefeed_history::{ActorFields, ContainerNames, IndexedField};
+use changefeed_history::{ActorFields, ContainerNames, IndexedField, TimeZone};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::ChangefeedOptions;
 use changefeed_processor::ChangeFeedMode;
@@ -49,6 +49,8 @@ pub struct Settings {
     pub restored_at_field: Option<String>,
     /// The property of a restored document that receives the id of the restore; `None`: no property.
     pub restore_id_field: Option<String>,
+    /// The zone of times that are written without one; `None`: UTC over HTTP, that of the machine on the command line.
+    pub time_zone: Option<TimeZone>,
     /// The mode of the change feed for `changefeed process`.
     pub mode: ChangeFeedMode,
     /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
@@ -99,6 +101,7 @@ impl Settings {
             retention_days: retention_days(source)?,
             restored_at_field: stamp_field(source, &RESTORED_AT_FIELD)?,
             restore_id_field: stamp_field(source, &RESTORE_ID_FIELD)?,
+            time_zone: time_zone(source)?,
             mode: mode(text(&MODE))?,
             lease_prefix: lease_prefix(source)?,
             stalled_after: Duration::from_secs(number(&STALLED_AFTER, text(&STALLED_AFTER), STALLED_AFTER_RANGE)?),
@@ -142,6 +145,7 @@ impl Settings {
             RETENTION_DAYS.name: self.retention_days,
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
             RESTORE_ID_FIELD.name: self.restore_id_field.as_deref().unwrap_or_default(),
+            TIME_ZONE.name: self.time_zone.as_ref().map(TimeZone::to_string),
             MODE.name: self.mode.to_string(),
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
             STALLED_AFTER.name: self.stalled_after.as_secs(),
@@ -237,6 +241,16 @@ fn lease_prefix(source: &Source) -> Result<String> {
     Ok(prefix.to_owned())
 }
 
+/// The zone of times that are written without one, if the setting names one.
+///
+/// # Errors
+/// When there is no such zone.
+pub fn time_zone(source: &Source) -> Result<Option<TimeZone>> {
+    let Some(value) = source.get(TIME_ZONE.name) else { return Ok(None) };
+    let zone = value.printable(TIME_ZONE.name)?.parse();
+    zone.map(Some).map_err(|_| invalid(TIME_ZONE.name, "names of the IANA database, such as Europe/Berlin or UTC"))
+}
+
 fn retention_days(source: &Source) -> Result<Option<u32>> {
     let Some(text) = source.get(RETENTION_DAYS.name) else { return Ok(None) };
     let days = number(&RETENTION_DAYS, text.expose(), RETENTION_RANGE);
@@ -312,6 +326,7 @@ mod tests {
         assert!(refused("CHANGEFEED_MODE", "Everything").contains("LatestVersion and AllVersionsAndDeletes"));
         let message = refused("CHANGEFEED_BACKUP_STORAGE", "AccountName=a;AccountKey");
         assert!(message.contains("setting CHANGEFEED_BACKUP_STORAGE"), "{message}");
+        assert!(refused("CHANGEFEED_TIME_ZONE", "Berlin").contains("allowed are names of the IANA database"));
         assert!(refused("CHANGEFEED_LEASE_PREFIX", "a/b").contains("CHANGEFEED_LEASE_PREFIX"));
         for wrong in ["0", "-1", "1.5", "30d", "36501", "none"] {
             let message = refused("CHANGEFEED_RETENTION_DAYS", wrong);

@@ -22,6 +22,7 @@ pub const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_F
 pub const RESTORE_ID_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORE_ID_FIELD", default: "restore_id" };
 pub const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS", default: "-" };
 pub const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", default: "8080" };
+pub const TIME_ZONE: Setting = Setting { name: "CHANGEFEED_TIME_ZONE", default: "-" };
 pub const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
 pub const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
 pub const STALLED_AFTER: Setting = Setting { name: "CHANGEFEED_STALLED_AFTER_SECONDS", default: "600" };
@@ -32,7 +33,7 @@ pub const TRYOUT_FUNCTIONS: Setting = Setting { name: "CHANGEFEED_TRYOUT_FUNCTIO
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the table in docs/reference/settings.md, without those of the connection.
-pub const SETTINGS: [Setting; 22] = [
+pub const SETTINGS: [Setting; 23] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -46,6 +47,7 @@ pub const SETTINGS: [Setting; 22] = [
     RETENTION_DAYS,
     RESTORED_AT_FIELD,
     RESTORE_ID_FIELD,
+    TIME_ZONE,
     MODE,
     LEASE_PREFIX,
     STALLED_AFTER,

@@ -8,7 +8,7 @@ use changefeed_operations::BACKUP;
 use changefeed_operations::{BackupRequest, BackupView};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{ApiError, Json, NoQuery, Query, accepted};
+use crate::http::{ApiError, Caller, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
 /// Compressed bytes that one verification request reads.
@@ -18,8 +18,10 @@ const VERIFIED_BYTES: u64 = 256 * 1024 * 1024;
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,
+    caller: Caller,
     Json(request): Json<BackupRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let request = BackupRequest { requested_by: caller.or_named(request.requested_by), ..request };
     Ok(under_way(service.changefeed.backups.create_job(&request).await?))
 }
 

@@ -1,9 +1,9 @@
-//! `History`: versions, a document as of a time, differences, search.
+//! `History`: versions, a document as of a time, differences, blame, search.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_cosmos::{DocumentName, Key};
-use changefeed_history::{Filter, SearchRequest, TimeExpression, VersionsRequest};
+use changefeed_history::{BlameRequest, Filter, SearchRequest, TimeExpression, VersionsRequest};
 use serde::Deserialize;
 
 use crate::http::{ApiError, Query};
@@ -83,6 +83,26 @@ pub async fn diff(service: Data<Service>, Query(parameters): Query<DiffParameter
     let DiffParameters { id, pk, partition_key, from, to } = parameters;
     let document = document_name(id, pk, partition_key)?;
     Ok(HttpResponse::Ok().json(service.changefeed.history.difference(&document, &from, &to).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BlameParameters {
+    id: String,
+    pk: Option<String>,
+    partition_key: Option<String>,
+    as_of: Option<TimeExpression>,
+    max_versions: Option<u32>,
+}
+
+/// `GET /api/history/blame?id=&pk=&asOf=&maxVersions=`: the version that set each field of a document.
+pub async fn blame(
+    service: Data<Service>,
+    Query(parameters): Query<BlameParameters>,
+) -> Result<HttpResponse, ApiError> {
+    let BlameParameters { id, pk, partition_key, as_of, max_versions } = parameters;
+    let request = BlameRequest { document: document_name(id, pk, partition_key)?, as_of, max_versions };
+    Ok(HttpResponse::Ok().json(service.changefeed.history.blame(&request).await?))
 }
 
 #[derive(Deserialize)]

@@ -3,19 +3,36 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_cosmos::PageRequest;
+use changefeed_history::TimeExpression;
 use changefeed_operations::RESTORE;
-use changefeed_operations::{RestoreRequest, RestoreView, Restored, UndoRequest};
+use changefeed_operations::{RestoreRequest, RestoreView, Restored, Target, UndoRequest};
+use chrono::DateTime;
 
-use crate::http::{ApiError, Invocation, Json, NoQuery, Query, accepted};
+use crate::capture_lag::with_capture_lag;
+use crate::http::{ApiError, Caller, Interpreted, Invocation, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
 /// `POST /api/restores`: plans a restore and executes it, unless `dryRun` is given. A large restore becomes a job.
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,
+    caller: Caller,
     Json(request): Json<RestoreRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(answer(service.changefeed.restores.run(&request).await?))
+    let request = RestoreRequest { requested_by: caller.or_named(request.requested_by), ..request };
+    let request = with_capture_lag(&service, request).await;
+    let second = |second| TimeExpression::from(DateTime::from_timestamp(second, 0).unwrap_or_default());
+    let times = match request.target {
+        Target::AsOf(time) => vec![("asOf", time)],
+        Target::Before(time) => vec![("before", time)],
+        Target::BeforeWindow(window) => vec![("from", second(window.from())), ("to", second(window.to()))],
+        Target::Version(_) | Target::Backup(_) => Vec::new(),
+    };
+    let interpret = |report| Interpreted::new(report, times.clone(), &service.time_zone());
+    Ok(match service.changefeed.restores.run(&request).await? {
+        Restored::Report(report) if report.dry_run => HttpResponse::Ok().json(interpret(report)),
+        restored => answer(restored),
+    })
 }
 
 /// `GET /api/restores?maxItems=&continuation=`: the restores, newest first.
@@ -60,9 +77,10 @@ pub async fn undo(
     id: Path<String>,
     _: NoQuery,
     Invocation(key): Invocation,
+    caller: Caller,
     Json(request): Json<UndoRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let request = UndoRequest { key, ..request };
+    let request = UndoRequest { key, requested_by: caller.or_named(request.requested_by), ..request };
     Ok(answer(service.changefeed.restores.undo(&id, &request).await?))
 }
 

@@ -5,17 +5,19 @@ use actix_web::web::Data;
 use changefeed_operations::TruncateRequest;
 
 use crate::config::TRYOUT_FUNCTIONS;
-use crate::http::{ApiError, Json, NoQuery};
+use crate::http::{ApiError, Caller, Json, NoQuery};
 use crate::service::Service;
 
 /// `POST /api/truncate` `{container, max, confirm, requestedBy?}`.
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,
+    caller: Caller,
     Json(truncate): Json<TruncateRequest>,
 ) -> Result<HttpResponse, ApiError> {
     if !service.settings().tryout_functions {
         return Err(ApiError::turned_off(TRYOUT_FUNCTIONS.name));
     }
+    let truncate = TruncateRequest { requested_by: caller.or_named(truncate.requested_by), ..truncate };
     Ok(HttpResponse::Ok().json(service.changefeed.documents.truncate(&truncate, &|_, _| ()).await?))
 }

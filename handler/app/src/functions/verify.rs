@@ -6,7 +6,7 @@ use changefeed_cosmos::PageRequest;
 use changefeed_operations::VERIFY;
 use changefeed_operations::{VerifyRequest, VerifyView};
 
-use crate::http::{ApiError, Invocation, Json, NoQuery, Query, accepted};
+use crate::http::{ApiError, Caller, Invocation, Json, NoQuery, Query, accepted};
 use crate::service::Service;
 
 /// `POST /api/verify` `{repair?, findingsOf?, partitionKey?, graceSeconds?, ruPerSecond?, requestedBy?}`: creates a job.
@@ -14,9 +14,10 @@ pub async fn post(
     service: Data<Service>,
     _: NoQuery,
     Invocation(key): Invocation,
+    caller: Caller,
     Json(request): Json<VerifyRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let request = VerifyRequest { key, ..request };
+    let request = VerifyRequest { key, requested_by: caller.or_named(request.requested_by), ..request };
     Ok(under_way(service.changefeed.verifications.create_job(&request).await?.view()))
 }
 

@@ -13,6 +13,7 @@ use futures::{Stream, StreamExt};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::ApiError;
+use super::request_zone::request_zone;
 
 /// Maximum size of a body. A batch of the change feed has at most 4 MB and one transaction; the host encodes it three
 /// times, which can make it ten times as large.
@@ -70,12 +71,13 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let raw = RawJson::from_request(request, payload);
+        let zone = request_zone(request);
         Box::pin(async move {
             let RawJson(body) = raw.await?;
             // An empty body is the same as an empty object.
             let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
             let mut deserializer = serde_json::Deserializer::from_slice(&body);
-            let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let value = zone.within(|| serde_path_to_error::deserialize(&mut deserializer)).map_err(|error| {
                 // Before the syntax error, the parser may have found a property that is unknown or has a wrong value.
                 if let Err(error) = serde_json::from_slice::<IgnoredAny>(&body) {
                     return ApiError::bad_request(format!("the body is not JSON: {error}"));

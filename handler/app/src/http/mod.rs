@@ -2,12 +2,17 @@
 
 mod accepted;
 mod body;
+mod caller;
 mod error;
+mod interpreted;
 mod invocation;
 mod query;
+mod request_zone;
 
 pub use accepted::accepted;
 pub use body::{Json, RawJson};
+pub use caller::Caller;
 pub use error::ApiError;
+pub use interpreted::Interpreted;
 pub use invocation::Invocation;
 pub use query::{NoQuery, Query};

@@ -10,6 +10,7 @@ use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::error::ApiError;
+use super::request_zone::request_zone;
 
 /// The parameters of a request. The type refuses unknown ones with `#[serde(deny_unknown_fields)]`; 400 then, as for a
 /// parameter that is missing, repeated or has a wrong value.
@@ -28,7 +29,8 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse(request.query_string()).map(Self).map_err(|refused| ApiError::bad_request(refused.to_string())))
+        let parsed = request_zone(request).within(|| parse(request.query_string()));
+        ready(parsed.map(Self).map_err(|refused| ApiError::bad_request(refused.to_string())))
     }
 }
 

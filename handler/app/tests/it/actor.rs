@@ -38,3 +38,29 @@ async fn the_handler_reads_the_setting_and_shows_the_actor() {
     let (_, found) = handler.get("/api/history/search?filter=name%3Dx").await;
     assert_eq!((&found["items"][0]["actor"], &found["items"][1]["actor"]), (&json!("ann"), &json!("ann")), "{found}");
 }
+
+#[tokio::test]
+async fn a_record_names_the_authenticated_user_or_the_user_of_the_machine_unless_the_request_names_someone() {
+    let world = World::new().await;
+    let handler = world.handler();
+    world.put("a", json!({"id": "1", "pk": "a"})).await;
+    let requester = async |request: serde_json::Value| {
+        let post = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let answer = post
+            .post(format!("{}/api/verify", handler.url()))
+            .header("x-ms-client-principal-name", "ann@example.com")
+            .body(request.to_string());
+        let answer: serde_json::Value = answer.send().await.expect("an answer").json().await.expect("json");
+        answer["requestedBy"].clone()
+    };
+    assert_eq!(requester(json!({"graceSeconds": 0})).await, "ann@example.com");
+    assert_eq!(requester(json!({"graceSeconds": 0, "requestedBy": "operations"})).await, "operations");
+
+    let command_line = CommandLine::new(&world);
+    let run = ["restore", "run", "--all", "--as-of", "-1s", "--job", "--dry-run"];
+    let (_, record) = command_line.json(&run).await;
+    let named = record["requestedBy"].as_str().expect("a name").to_owned();
+    assert!(named.starts_with("tester@") && named.len() > "tester@".len(), "{named}");
+    let (_, record) = command_line.json(&[&run[..], &["--requested-by", "ann"]].concat()).await;
+    assert_eq!(record["requestedBy"], "ann");
+}

@@ -170,7 +170,7 @@ async fn a_hostile_filter_value_matches_only_documents_with_this_value() {
     }
     handler.invoke(&batch_of(&documents), false).await;
     for (value, found) in [(hostile, "hostile"), (&long, "long")] {
-        let request = json!({"filter": [format!("name={value}")], "asOf": "-0s", "dryRun": true});
+        let request = json!({"filter": [format!("name={}", json!(value))], "asOf": "-0s", "dryRun": true});
         let (status, plan) = handler.post("/api/restores", &request).await;
         assert_eq!(status, StatusCode::OK, "{plan}");
         let ids: Vec<&str> =

@@ -164,7 +164,7 @@ async fn a_unique_key_that_refuses_a_document_is_named() {
 }
 
 /// A world whose documents have a unique `email` within their partition key.
-async fn world_with_unique_emails() -> World {
+pub async fn world_with_unique_emails() -> World {
     let world = World::new().await;
     let database = world.client.database_client("dev");
     world.container("events").await.delete(None).await.expect("deleted");
@@ -182,7 +182,7 @@ fn name(n: usize) -> Value {
 }
 
 /// Writes the documents of these numbers, each with an email and a text. Returns the stored ones.
-async fn write_all(world: &World, documents: &[(usize, &str, &str)]) -> Vec<Value> {
+pub async fn write_all(world: &World, documents: &[(usize, &str, &str)]) -> Vec<Value> {
     let events = world.container("events").await;
     for (n, ..) in documents {
         match events.delete_item("a", &format!("{n:03}"), None).await {
@@ -199,18 +199,18 @@ async fn write_all(world: &World, documents: &[(usize, &str, &str)]) -> Vec<Valu
 }
 
 /// Writes documents, each with the email of the number that `owner` says. Returns the stored ones.
-async fn write_emails(world: &World, count: usize, owner: impl Fn(usize) -> usize) -> Vec<Value> {
+pub async fn write_emails(world: &World, count: usize, owner: impl Fn(usize) -> usize) -> Vec<Value> {
     let emails: Vec<String> = (0..count).map(|n| format!("{}@example.com", owner(n))).collect();
     let documents: Vec<_> = emails.iter().enumerate().map(|(n, email)| (n, email.as_str(), "")).collect();
     write_all(world, &documents).await
 }
 
 /// Writes documents whose emails are rotated by `offset`. Returns the stored ones.
-async fn write_rotated(world: &World, count: usize, offset: usize) -> Vec<Value> {
+pub async fn write_rotated(world: &World, count: usize, offset: usize) -> Vec<Value> {
     write_emails(world, count, |n| (n + offset) % count).await
 }
 
-async fn emails(world: &World, count: usize) -> Vec<String> {
+pub async fn emails(world: &World, count: usize) -> Vec<String> {
     let mut emails = Vec::new();
     for n in 0..count {
         let live = world.live("a", &format!("{n:03}")).await.expect("live");

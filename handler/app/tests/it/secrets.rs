@@ -11,7 +11,7 @@ use crate::support::Handler;
 /// A secret that no output may have.
 const MARKER: &str = "hunter2marker";
 
-const SETTINGS: [&str; 33] = [
+const SETTINGS: [&str; 34] = [
     "AzureWebJobsCosmosDB",
     "AzureWebJobsCosmosDB__accountEndpoint",
     "CosmosDB",
@@ -30,6 +30,7 @@ const SETTINGS: [&str; 33] = [
     "CHANGEFEED_BATCH_TIMEOUT_SECONDS",
     "CHANGEFEED_INDEXED_FIELDS",
     "CHANGEFEED_ACTOR_FIELDS",
+    "CHANGEFEED_TIME_ZONE",
     "CHANGEFEED_RETENTION_DAYS",
     "CHANGEFEED_RESTORED_AT_FIELD",
     "CHANGEFEED_RESTORE_ID_FIELD",

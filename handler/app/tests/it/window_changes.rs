@@ -289,6 +289,10 @@ async fn a_version_is_marked_as_written_by_a_restore_if_the_record_of_the_restor
         let is_edit = item["paths"] == json!(["/city"]) || item["previous"] == "unknown";
         assert!(is_edit, "{item}");
     }
+    let (status, activity) = handler.get(&format!("/api/history/activity?from={}", second - 100)).await;
+    assert_eq!(status, StatusCode::OK, "{activity}");
+    let by_restore = activity["items"].as_array().expect("items").iter().filter_map(|item| item["byRestore"].as_u64());
+    assert_eq!(by_restore.sum::<u64>(), 15, "{activity}");
     let (_, table) = CommandLine::new(&world).text(&["history", "changes", "--since", "-1h"]).await;
     assert!(table.contains(&format!("by restore {job} of Bob")), "{table}");
 }

@@ -120,7 +120,7 @@ impl<'t> Parser<'t> {
             Verb::Missing => Condition::Missing,
             Verb::In => Condition::Compare(Operator::Equal, self.list()?),
             Verb::Compare(operator) => {
-                let mut values = self.value(operator)?;
+                let mut values = self.value()?;
                 if operator.is_of_text() {
                     values.retain(Value::is_string);
                 }
@@ -197,7 +197,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn value(&mut self, operator: Operator) -> Result<Vec<Value>, String> {
+    fn value(&mut self) -> Result<Vec<Value>, String> {
         let rest = self.rest();
         if rest.starts_with(['\'', '"']) {
             return Ok(vec![self.quoted()?]);
@@ -209,10 +209,6 @@ impl<'t> Parser<'t> {
             words.any(|word| ["and", "or"].iter().any(|connective| after_word(word, connective).is_some()))
         };
         if is_single && !has_connective() {
-            let may_be_empty = matches!(operator, Operator::Equal | Operator::NotEqual);
-            if rest.is_empty() && !may_be_empty {
-                return Err(self.expected("a value"));
-            }
             self.at = self.text.len();
             return Ok(readings(rest.trim_end()));
         }

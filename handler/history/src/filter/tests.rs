@@ -251,6 +251,8 @@ fn a_single_test_may_have_a_value_with_spaces() {
         "(call=f(x))",
         "call=f(x) and smile=\":)\"",
         "empty=",
+        "empty>=",
+        "city contains",
         "empty='' and city exists",
     ] {
         assert!(matches(filter, document.clone()), "{filter}");
@@ -274,7 +276,6 @@ fn an_error_names_the_column_and_what_is_allowed() {
         ("ü=1 and é;x=2", "column 10: invalid field: \";x=2\" after é;"),
         ("a=1 and b..c=1", "column 9: invalid field \"b..c=1\""),
         ("a=1 or b<", "column 10: expected a value ('' is the empty text), found the end"),
-        ("a<", "column 3: expected a value, found the end"),
         ("a= and b=1", "column 4: expected a value ('' is the empty text), found \"and b=1\""),
         ("(a=1", "column 5: expected \"and\", \"or\" or \")\", found the end"),
         ("(a=1 or b=2) or c=3)", "column 20: expected \"and\", \"or\" or the end: no bracket is open, found \")\""),
@@ -348,7 +349,9 @@ proptest! {
     fn a_value_in_quotes_is_any_text(text in any::<String>()) {
         let document = json!({"a": text});
         let double = json!(text).to_string();
-        let single = format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+        let escaped: String =
+            text.chars().flat_map(|c| ['\\'].into_iter().filter(move |_| matches!(c, '\\' | '\'')).chain([c])).collect();
+        let single = format!("'{escaped}'");
         for value in [double, single] {
             prop_assert!(matches(&format!("a={value}"), document.clone()), "{}", value);
             prop_assert!(matches(&format!("(b exists or a in ({value}))and a={value}"), document.clone()), "{}", value);

@@ -3,63 +3,17 @@
 use std::borrow::Cow;
 
 use changefeed_cosmos::FieldPath;
-use serde_json::Value;
 
 use super::replay::{Replayed, replay};
 use super::states::{NoStates, States};
 use super::undo::{LaterChanges, Undo, UndoAction, UndoOptions};
+use super::window_version::{Base, WindowVersion};
 use crate::changed_paths::changed_paths;
 use crate::untracked_fields::UntrackedFields;
-use crate::version::{Operation, Version};
+use crate::version::Version;
 
 /// The paths that a reason names.
 const NAMED_PATHS: usize = 3;
-
-/// The state of a document before the versions of a window.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Base<'a> {
-    /// Not known: the history does not reach back that far.
-    Unknown,
-    /// The document did not exist.
-    Absent,
-    /// The document.
-    Document {
-        /// The document.
-        document: &'a Value,
-        /// Whether it is exactly the stored body.
-        exact: bool,
-    },
-}
-
-impl<'a> Base<'a> {
-    /// The state before a version. `earlier` is the version before it, if there is one inside the horizon.
-    pub fn before(first: &'a Version, earlier: Option<&'a Version>) -> Self {
-        match (earlier, &first.previous) {
-            (Some(earlier), _) => earlier
-                .document_before(first)
-                .map_or(Self::Absent, |document| Self::Document { document, exact: earlier.exact }),
-            (None, _) if first.operation == Operation::Create => Self::Absent,
-            (None, Some(document)) => Self::Document { document, exact: first.exact },
-            (None, None) => Self::Unknown,
-        }
-    }
-
-    pub(super) fn document(self) -> Option<&'a Value> {
-        match self {
-            Self::Document { document, .. } => Some(document),
-            Self::Absent | Self::Unknown => None,
-        }
-    }
-}
-
-/// A version, and whether it is one of those to undo.
-#[derive(Clone, Copy, Debug)]
-pub struct WindowVersion<'a> {
-    /// The version.
-    pub version: &'a Version,
-    /// Whether it is to be undone.
-    pub is_selected: bool,
-}
 
 /// The versions of one document from a time window to now.
 #[derive(Clone, Copy, Debug)]

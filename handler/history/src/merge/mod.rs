@@ -14,6 +14,8 @@ mod states;
 mod story;
 mod tree;
 mod undo;
+mod window_version;
 
-pub use document_window::{Base, DocumentWindow, WindowVersion};
+pub use document_window::DocumentWindow;
 pub use undo::{LaterChanges, Undo, UndoAction, UndoOptions};
+pub use window_version::{Base, WindowVersion};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::states::States;
 use super::tree::{ObjectTree, Tree};
-use crate::changed_paths::path_changes_at;
+use crate::changed_paths::{path_changes_at, value_at};
 use crate::same_value::{same_optional_value, same_value};
 use crate::untracked_fields::UntrackedFields;
 
@@ -41,7 +41,7 @@ fn is_same_at(path: &FieldPath, tree: Option<&Tree<'_>>, live: Option<&Value>) -
     for name in path.segments() {
         at = at.and_then(|tree| tree.child(name).map(std::borrow::Cow::into_owned));
     }
-    match (at, live.and_then(|live| path.of(live))) {
+    match (at, live.and_then(|live| value_at(live, path))) {
         (Some(tree), Some(live)) => (tree.is_object() && live.is_object()) || same_value(&tree.to_value(), live),
         (at, live) => at.is_none() && live.is_none(),
     }

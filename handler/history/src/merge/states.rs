@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::document_window::{Base, WindowVersion};
+use super::window_version::{Base, WindowVersion};
 use crate::version::Version;
 use crate::version_id::VersionId;
 

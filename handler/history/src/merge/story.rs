@@ -29,6 +29,7 @@ pub fn version(number: usize, operation: Operation, document: Option<Value>) -> 
         source_ts,
         lsn: Some(number as i64),
         etag: document.is_some().then(|| format!("\"e{number}\"")),
+        actor: None,
         expires_at: None,
         captured_at: "t".into(),
         captured_by: "test".into(),

@@ -3,6 +3,7 @@
 mod activity;
 mod activity_rows;
 mod as_of;
+mod blame;
 mod changes;
 mod diff;
 mod live;
@@ -17,6 +18,7 @@ mod versions;
 
 pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity, Stamped};
 pub use as_of::AsOf;
+pub use blame::{Blame, BlameRequest};
 pub use changes::{Change, ChangesPage, ChangesRequest};
 pub use diff::Difference;
 pub use outline::{NewestVersions, Outline, outline_fields};

@@ -32,6 +32,9 @@ pub struct Outline {
     /// The logical sequence number of the change.
     #[serde(default)]
     pub lsn: Option<i64>,
+    /// Who wrote the version, as its document claims.
+    #[serde(default)]
+    pub actor: Option<String>,
     /// When the document expires by its time to live, in seconds since 1970.
     #[serde(default)]
     pub expires_at: Option<i64>,
@@ -69,6 +72,8 @@ enum TimeRange {
     At(i64),
     /// After a second, oldest first.
     After(i64),
+    /// Creations and removals up to and including a second, newest first.
+    BoundariesUntil(i64),
 }
 
 /// The `SELECT` clause of a query for outlines.
@@ -80,6 +85,7 @@ pub fn outline_fields() -> String {
         "operation",
         "sourceTs",
         "lsn",
+        "actor",
         "expiresAt",
         "capturedBy",
         "exact",
@@ -147,6 +153,38 @@ impl History {
         Ok(found.into_iter().min_by_key(Outline::order))
     }
 
+    /// The version that created the document of `version`, or created it again; `None` if the history does not have it.
+    pub(super) async fn creation_of(
+        &self,
+        document: &DocumentName,
+        version: &Version,
+    ) -> Result<Option<Outline>, Error> {
+        let order = (version.source_ts, version.lsn.unwrap_or(i64::MAX), true);
+        let mut rows = self.outlines(document, &TimeRange::BoundariesUntil(version.source_ts)).await?;
+        let boundary = loop {
+            let same_second = rows.next().await?;
+            if same_second.is_empty() {
+                return Ok(None);
+            }
+            if let Some(newest) = newest(same_second.iter().filter(|outline| outline.order() <= order)) {
+                break newest.clone();
+            }
+        };
+        if boundary.operation == Operation::Create {
+            return Ok(Some(boundary));
+        }
+        if version.expires_at.is_some() {
+            // The document may have expired and been created again after that, which its versions alone show.
+            return Ok(None);
+        }
+        let same_second = self.outlines_at(document, boundary.source_ts).await?;
+        let next = same_second.into_iter().filter(|outline| outline.order() > boundary.order());
+        match next.min_by_key(Outline::order) {
+            Some(next) => Ok(Some(next)),
+            None => self.first_outline_after(document, boundary.source_ts).await,
+        }
+    }
+
     /// The versions of a document with this source time, in seconds since 1970.
     ///
     /// # Errors
@@ -161,9 +199,14 @@ impl History {
             TimeRange::Until(second) => ("<=", "DESC", second),
             TimeRange::At(second) => ("=", "ASC", second),
             TimeRange::After(second) => (">", "ASC", second),
+            TimeRange::BoundariesUntil(second) => ("<=", "DESC", second),
+        };
+        let boundaries = match range {
+            TimeRange::BoundariesUntil(_) => " AND c.operation IN ('create', 'delete', 'expire')",
+            TimeRange::Until(_) | TimeRange::At(_) | TimeRange::After(_) => "",
         };
         let query = format!(
-            "{} FROM c WHERE c.sourceId = @id AND c.sourceTs {condition} @second ORDER BY c.sourceTs {order}",
+            "{} FROM c WHERE c.sourceId = @id AND c.sourceTs {condition} @second{boundaries} ORDER BY c.sourceTs {order}",
             outline_fields()
         );
         let parameters =

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use changefeed_cosmos::{Container, Error, Key, page_items, page_token, read_page_token, without_system_properties};
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,6 +17,7 @@ use crate::record::read_version;
 use crate::time_expression::TimeExpression;
 use crate::version::Operation;
 use crate::version_id::VersionId;
+use crate::window::Window;
 
 const DEFAULT_PAGE_ITEMS: usize = 100;
 /// The kind of a row that is a live document.
@@ -36,6 +38,16 @@ pub struct SearchRequest {
     pub max_items: Option<u32>,
     /// The continuation of the page before; `None` for the first page.
     pub continuation: Option<String>,
+}
+
+impl SearchRequest {
+    /// The window of the search, and a warning, see [`Window::new`].
+    ///
+    /// # Errors
+    /// When it is reversed or starts in the future.
+    pub fn window(&self, now: DateTime<Utc>) -> Result<(Window, Option<String>), String> {
+        Window::new(self.from, self.to, now)
+    }
 }
 
 /// A live document or a version.
@@ -111,6 +123,7 @@ impl History {
     /// When the request is out of bounds, and when the containers cannot be read.
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchRows, Error> {
         check_filter_count(&request.filters).map_err(|message| Error::invalid("searching", message))?;
+        request.window(Utc::now()).map_err(|message| Error::invalid("searching", message))?;
         let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "searching")?;
         let after: Option<Position> = read_page_token(request.continuation.as_deref(), "searching")?;
         let rows = |container, is_live| Rows::new(self, request, container, is_live, after.as_ref(), max_items + 1);

@@ -97,10 +97,9 @@ fn transactional(container: &Container, operations: Vec<BatchOperation>, incomin
 fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incoming, now: i64) -> Executed {
     let index = container.index_policy();
     let rules = Rules { key: container.key(), index: &index };
-    let mut contents = container.store().write();
     let asked = incoming.header(header::PARTITION_KEY_RANGE_ID);
     if let Some(asked) = asked
-        && contents.partitions().iter().all(|partition| partition.id != asked)
+        && container.store().read().partitions().iter().all(|partition| partition.id != asked)
     {
         return Err(gone(asked));
     }
@@ -114,6 +113,8 @@ fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incom
                 continue;
             }
         };
+        // Other requests do not wait for the whole bulk. Its partition can be split in between.
+        let mut contents = container.store().write();
         let actual = &contents.partition_of(&key.epk).id;
         if asked.is_some_and(|asked| asked != actual) {
             results.push(BatchResult { status: 410, substatus: Some("1002"), ..BatchResult::default() });
@@ -127,6 +128,7 @@ fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incom
         let result = transaction.end(result);
         results.push(BatchResult::of(&result, operation.wants_item));
     }
+    let contents = container.store().read();
     let partition = contents
         .partitions()
         .iter()

@@ -4,7 +4,7 @@ use hybrid_row::{Operation as Row, OperationKind, OperationResult};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::checks::{parse_item, text_body};
+use super::checks::{id_of_body, parse_item, text_body};
 use super::operation::{Conditions, Done, ItemOperation, Refused};
 use crate::patch::Patch;
 
@@ -65,10 +65,27 @@ impl Form {
     }
 }
 
-/// The ids of the items that a batch names.
+/// The ids of the items that a batch names. Items that have to be read for their ids are read, the operations are not.
 pub(crate) fn ids_of_batch(body: &[u8]) -> Vec<String> {
-    let operations = Form::of(body).read(body, false).unwrap_or_default();
-    operations.into_iter().filter_map(|operation| Some(operation.operation.ok()?.id().to_owned())).collect()
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named<'b> {
+        id: Option<String>,
+        #[serde(borrow)]
+        resource_body: Option<&'b RawValue>,
+    }
+    match Form::of(body) {
+        Form::Json => {
+            let Ok(body) = text_body(body) else { return Vec::new() };
+            let operations: Vec<Named<'_>> = serde_json::from_slice(&body).unwrap_or_default();
+            let id = |named: Named<'_>| named.id.or_else(|| id_of_body(named.resource_body?.get().as_bytes()));
+            operations.into_iter().filter_map(id).collect()
+        }
+        Form::HybridRow => {
+            let rows = hybrid_row::decode_operations(body).unwrap_or_default();
+            rows.into_iter().filter_map(|row| row.id.or_else(|| id_of_body(&row.body?))).collect()
+        }
+    }
 }
 
 /// The result of an operation.

@@ -31,13 +31,6 @@ pub(crate) enum ItemOperation {
 }
 
 impl ItemOperation {
-    pub(crate) fn id(&self) -> &str {
-        match self {
-            Self::Create(item) | Self::Upsert(item) => &item.id,
-            Self::Replace(id, _) | Self::Patch(id, _) | Self::Read(id) | Self::Delete(id) => id,
-        }
-    }
-
     /// The item to store, if the operation has it whole.
     pub(crate) fn item(&self) -> Option<&Value> {
         match self {

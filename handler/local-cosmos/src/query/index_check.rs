@@ -17,7 +17,7 @@ pub(super) fn check(container: &str, policy: &IndexPolicy, query: &Query, refuse
             path_text(path)
         ));
     }
-    // An expression has no path; the service sorts by it without an index.
+    // A score has no path; the service sorts by it without an index.
     let order: Option<Vec<(PropertyPath, bool)>> =
         query.order_by_paths().into_iter().map(|(path, is_descending)| Some((path?, is_descending))).collect();
     match order.unwrap_or_default().as_slice() {

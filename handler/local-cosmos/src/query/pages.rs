@@ -37,6 +37,9 @@ pub(crate) fn execute(container: &Container, incoming: &Incoming, refuses_uninde
 fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -> Result<Reply, Reply> {
     let started = Instant::now();
     let (body, query) = request::read(container, incoming)?;
+    if query.is_ranked() {
+        return Err(needs_plan(container, &query)?);
+    }
     let compilation = started.elapsed();
     if let Err(message) = index_check::check(container.id(), &container.index_policy(), &query, refuses_unindexed) {
         return Err(container.error(400, "BadRequest", &message));
@@ -123,15 +126,19 @@ fn range(container: &Container, contents: &Contents, incoming: &Incoming, query:
         return Err(container.error(400, "BadRequest", message));
     }
     if contents.partitions().len() > 1 && needs_merge(query) {
-        let message =
-            "The results of the partitions have to be merged by the client, by the plan in additionalErrorInfo.";
-        let mut refusal = container.error(400, "BadRequest", message).with(header::SUBSTATUS, CROSS_PARTITION_QUERY);
-        let plan = plan(container, query)?.to_string();
-        refusal.body =
-            json!({"code": "BadRequest", "message": message, "additionalErrorInfo": plan}).to_string().into_bytes();
-        return Err(refusal);
+        return Err(needs_plan(container, query)?);
     }
     Ok(KeyRange::all())
+}
+
+/// The refusal of a query whose results the client has to merge. The error is another refusal.
+fn needs_plan(container: &Container, query: &Query) -> Result<Reply, Reply> {
+    let message = "The results of the partitions have to be merged by the client, by the plan in additionalErrorInfo.";
+    let mut refusal = container.error(400, "BadRequest", message).with(header::SUBSTATUS, CROSS_PARTITION_QUERY);
+    let plan = plan(container, query)?.to_string();
+    refusal.body =
+        json!({"code": "BadRequest", "message": message, "additionalErrorInfo": plan}).to_string().into_bytes();
+    Ok(refusal)
 }
 
 /// Whether the results of several partitions are more than their union.

@@ -1,6 +1,6 @@
 //! Query plans, by which SDKs send a query to the partitions and merge their results.
 
-use query_engine::{KeyFilter, Query};
+use query_engine::{HybridPlan, KeyFilter, Query, QueryError};
 use serde_json::{Value, json};
 
 use super::request;
@@ -11,7 +11,10 @@ use crate::reply::{Reply, header};
 
 /// The answer to a request for a plan.
 pub(crate) fn answer(container: &Container, incoming: &Incoming) -> Reply {
-    let planned = request::read(container, incoming).and_then(|(_, query)| plan(container, &query));
+    let planned = request::read(container, incoming).and_then(|(_, query)| {
+        check_features(container, incoming, &query)?;
+        plan(container, &query)
+    });
     match planned {
         Ok(plan) => {
             let mut reply = container.reply(200).with(header::REQUEST_CHARGE, "1");
@@ -22,9 +25,32 @@ pub(crate) fn answer(container: &Container, incoming: &Incoming) -> Reply {
     }
 }
 
+/// Refuses a plan that the client cannot execute: older SDKs would fail on the plan of a ranked query in other ways.
+fn check_features(container: &Container, incoming: &Incoming, query: &Query) -> Result<(), Reply> {
+    let Some(supported) = incoming.header("x-ms-cosmos-supported-query-features") else { return Ok(()) };
+    let hybrid = query.hybrid_plan().map_err(|error| request::refusal(container, &error))?;
+    let supported: Vec<&str> = supported.split(',').map(str::trim).collect();
+    let needed = hybrid.iter().flat_map(HybridPlan::features);
+    match needed.into_iter().find(|needed| !supported.contains(needed)) {
+        None => Ok(()),
+        Some(missing) => {
+            let message = format!(
+                "Query contains 1 or more unsupported features. Upgrade your SDK to a version that does support the requested features:\n\
+                 Query contained {missing}, which the calling client does not support."
+            );
+            Err(container.error(400, "BadRequest", &message))
+        }
+    }
+}
+
 /// The plan of a query in this container.
 pub(super) fn plan(container: &Container, query: &Query) -> Result<Value, Reply> {
-    let info = query.plan().map_err(|error| request::refusal(container, &error))?;
+    let refusal = |error: QueryError| request::refusal(container, &error);
+    // Of the two kinds of plans a client takes one only.
+    let (info, hybrid) = match query.hybrid_plan().map_err(refusal)? {
+        Some(hybrid) => (Value::Null, json!(hybrid)),
+        None => (json!(query.plan().map_err(refusal)?), Value::Null),
+    };
     let ranges: Vec<Value> = ranges(container, query)
         .into_iter()
         .map(|(min, max, is_max_inclusive)| {
@@ -36,7 +62,12 @@ pub(super) fn plan(container: &Container, query: &Query) -> Result<Value, Reply>
             })
         })
         .collect();
-    Ok(json!({"partitionedQueryExecutionInfoVersion": 2, "queryInfo": info, "queryRanges": ranges}))
+    Ok(json!({
+        "partitionedQueryExecutionInfoVersion": 2,
+        "queryInfo": info,
+        "queryRanges": ranges,
+        "hybridSearchQueryInfo": hybrid,
+    }))
 }
 
 /// The parts of the key space in which the query can have results: the bounds, and whether the upper one belongs to it.

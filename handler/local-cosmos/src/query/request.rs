@@ -39,7 +39,7 @@ pub(super) fn read(container: &Container, incoming: &Incoming) -> Result<(QueryB
         QueryBody { query: "SELECT * FROM c".into(), parameters: Vec::new(), resume_filter: None }
     };
     let query = Query::parse(&body.query, &body.parameters).map_err(|error| refusal(container, &error))?;
-    Ok((body, query))
+    Ok((body, query.with_vectors(&container.vectors())))
 }
 
 /// The refusal of a query, with the service's list of errors in the message.

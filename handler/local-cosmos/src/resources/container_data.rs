@@ -26,7 +26,7 @@ pub(crate) struct ContainerUsage {
 /// The data of a container: its items and physical partitions.
 ///
 /// The directory calls these methods while no other request changes the definition of the same container, and holds a lock of
-/// its own only during `create` and `replace_definition`; neither of these may call the directory.
+/// its own only during `create`, `replace_definition` and `ranges`; none of these may call the directory.
 pub(crate) trait ContainerData: Sized {
     /// What new data needs from its surroundings.
     type Context;

@@ -116,8 +116,6 @@ pub(super) fn conflict_resolution(body: &Map<String, Value>) -> Result<Value, Re
 /// Refuses a definition with a feature that the endpoint does not offer.
 pub(super) fn refuse_what_is_not_offered(body: &Map<String, Value>) -> Result<(), Refusal> {
     for (name, feature) in [
-        ("vectorEmbeddingPolicy", "vector search, which is not enabled on this account"),
-        ("fullTextPolicy", "full-text search, which is not enabled on this account"),
         ("clientEncryptionPolicy", "client encryption, which this endpoint does not offer"),
         ("dataMaskingPolicy", "data masking, which this endpoint does not offer"),
         ("materializedViewDefinition", "materialized views, which are not enabled on this account"),

@@ -12,6 +12,7 @@ use super::indexing_policy::{IndexingMode, IndexingPolicy};
 use super::name;
 use super::partition_key::PartitionKey;
 use super::refusal::Refusal;
+use super::search_policies::SearchPolicies;
 use super::unique_key::{self, UniqueKey};
 
 /// What a container was created with, and what a replace of it changed.
@@ -24,6 +25,7 @@ pub(crate) struct ContainerDefinition {
     pub default_ttl: Option<i64>,
     pub unique_keys: Vec<UniqueKey>,
     pub computed_properties: Vec<ComputedProperty>,
+    pub search: SearchPolicies,
     /// For how many minutes the change feed has all versions and deletes.
     pub change_feed_retention: Option<u64>,
     conflict_resolution: Value,
@@ -47,9 +49,12 @@ impl ContainerDefinition {
             default_ttl: default_ttl(body)?,
             unique_keys: unique_key::read(body.get("uniqueKeyPolicy"))?,
             computed_properties: computed_properties(body)?,
+            search: SearchPolicies::read(body)?,
             change_feed_retention: change_feed_retention(body)?,
             conflict_resolution: conflict_resolution(body)?,
         };
+        let indexes = &definition.indexing_policy;
+        definition.search.check_indexes(&indexes.vector_indexes, &indexes.full_text_indexes)?;
         if definition.default_ttl.is_some() && definition.indexing_policy.indexing_mode == IndexingMode::None {
             let message =
                 "The indexing mode is none, with which items cannot expire; use the mode consistent, or no defaultTtl.";
@@ -83,6 +88,7 @@ impl ContainerDefinition {
             let message = "The conflict resolution policy of a container cannot be changed.";
             return Err(Refusal::bad_request(format!("{message} It is {}.", self.conflict_resolution)));
         }
+        self.search.check_replaced_by(&new.search)?;
         new.partition_key = self.partition_key.clone();
         new.unique_keys = self.unique_keys.clone();
         new.conflict_resolution = self.conflict_resolution.clone();
@@ -113,6 +119,7 @@ impl ContainerDefinition {
                 self.computed_properties.iter().map(property).collect::<Vec<_>>().into(),
             );
         }
+        self.search.write(&mut json);
         json
     }
 }
@@ -212,8 +219,6 @@ mod tests {
             (json!({"changeFeedPolicy": {"retentionDuration": -1}}), "whole minutes"),
             (json!({"changeFeedPolicy": 5}), "whole minutes"),
             (json!({"conflictResolutionPolicy": {"mode": "First"}}), "LastWriterWins or Custom"),
-            (json!({"vectorEmbeddingPolicy": {"vectorEmbeddings": [{"path": "/v"}]}}), "vector search"),
-            (json!({"fullTextPolicy": {"defaultLanguage": "en-US"}}), "full-text search"),
             (json!({"clientEncryptionPolicy": {"policyFormatVersion": 1}}), "client encryption"),
             (json!({"geospatialConfig": {"type": "Geometry"}}), "Geography only"),
             (json!({"analyticalStorageTtl": -1}), "analytical storage"),

@@ -2,15 +2,16 @@
 //!
 //! The race to mind: a container may be deleted and created again while requests for it are under way. A request holds the
 //! container that it has found, whose data stays whole until the request ends; the new container is another one, with another
-//! resource id. Locks are taken in one order: the catalog, then the definition of one container. The data of a container is
-//! called without the lock of the catalog, but for its creation.
+//! resource id. Locks are taken in one order: that of storing, the catalog, then the definition and the data of one container. The data of a
+//! container is called without the lock of the catalog, but for its creation and to store its partitions.
 //!
-//! A change is stored before it is answered. Stores follow one another, so that an older state never replaces a newer one, and the data of
-//! a deleted container is removed after them: if the process ends in between, the container is whole or gone.
+//! A change is stored before it is answered, and a new database or container before anyone can find it: if the process ends in between, its
+//! resource id was seen by nobody. Stores follow one another, so that an older state never replaces a newer one, and the data of a deleted
+//! container is removed after them: if the process ends in between, the container is whole or gone.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::{Map, Value, json};
 
@@ -42,7 +43,7 @@ pub(crate) struct Directory<D: ContainerData> {
     partitions: Option<u32>,
     save: Option<Save>,
     /// Held while the directory is stored; no other lock is held when it is taken.
-    saving: Mutex<()>,
+    pub(super) saving: Mutex<()>,
 }
 
 /// A resource as clients read it.
@@ -83,9 +84,18 @@ impl<D: ContainerData> Directory<D> {
     }
 
     fn store(&self) -> Result<(), Refusal> {
+        let _turn = self.turn();
+        self.store_catalog(&self.read())
+    }
+
+    /// Waits until no other change is being stored.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.saving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store_catalog(&self, catalog: &Catalog<D>) -> Result<(), Refusal> {
         let Some(save) = &self.save else { return Ok(()) };
-        let _turn = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let stored = self.to_json().and_then(|json| save(&json));
+        let stored = self.catalog_json(catalog).and_then(|json| save(&json));
         stored.map_err(|error| Refusal::unavailable(format!("The change could not be stored: {error}")))
     }
 
@@ -131,6 +141,7 @@ impl<D: ContainerData> Directory<D> {
         id: String,
         throughput: Option<Throughput>,
     ) -> Result<Representation, Refusal> {
+        let _turn = self.turn();
         let mut catalog = self.write();
         if catalog.databases.values().any(|database| database.id == id) {
             return Err(exists("database", &id));
@@ -145,8 +156,11 @@ impl<D: ContainerData> Directory<D> {
             let etag = self.next_etag(now);
             catalog.add_offer(OfferResource::Database(rid), throughput, etag, now);
         }
-        drop(catalog);
-        self.store()?;
+        if let Err(refusal) = self.store_catalog(&catalog) {
+            catalog.databases.remove(&rid);
+            catalog.remove_offer_of(OfferResource::Database(rid));
+            return Err(refusal);
+        }
         Ok(created)
     }
 
@@ -182,6 +196,7 @@ impl<D: ContainerData> Directory<D> {
         throughput: Option<Throughput>,
     ) -> Result<Representation, Refusal> {
         D::check(&definition)?;
+        let _turn = self.turn();
         let mut catalog = self.write();
         let parent = catalog.find_database(database).map_err(Missing::owner_refusal)?;
         let shared = catalog.offer_of(OfferResource::Database(parent)).map(|offer| offer.throughput);
@@ -208,9 +223,22 @@ impl<D: ContainerData> Directory<D> {
             let etag = self.next_etag(now);
             catalog.add_offer(OfferResource::Container(rid), own, etag, now);
         }
-        drop(catalog);
-        self.store()?;
+        if let Err(refusal) = self.store_catalog(&catalog) {
+            if let Some(database) = catalog.databases.get_mut(&parent) {
+                database.remove(rid);
+            }
+            catalog.remove_offer_of(OfferResource::Container(rid));
+            return Err(refusal);
+        }
         Ok(created)
+    }
+
+    /// The container that an offer is of, and how many physical partitions its throughput needs at least.
+    pub(crate) fn needed_partitions(&self, offer: &str) -> Option<(Arc<Container<D>>, u32)> {
+        let offer = self.read_offer(offer).ok()?;
+        let OfferResource::Container(rid) = offer.resource else { return None };
+        let container = self.read().databases.get(&rid.database())?.containers.get(&rid).cloned()?;
+        Some((container, partitions_for(offer.throughput.highest())))
     }
 
     pub(super) fn replace_container(

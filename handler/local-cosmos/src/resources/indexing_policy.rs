@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::policy_path::{check_composite_path, check_index_path};
 use super::refusal::Refusal;
+use super::search_policies::{FullTextIndex, VectorIndex, full_text_indexes, vector_indexes};
 
 /// The most composite indexes, and the most paths of one. Source: "Azure Cosmos DB service quotas".
 const MAX_COMPOSITE_INDEXES: usize = 100;
@@ -37,6 +38,10 @@ pub(crate) struct IndexingPolicy {
     pub composite_indexes: Vec<Vec<CompositePath>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub spatial_indexes: Vec<SpatialIndex>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vector_indexes: Vec<VectorIndex>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub full_text_indexes: Vec<FullTextIndex>,
 }
 
 /// A path like `/*`, `/a/?` or `/a/[]/b/*`.
@@ -102,6 +107,8 @@ impl Default for IndexingPolicy {
             excluded_paths: vec![index_path(ETAG)],
             composite_indexes: Vec::new(),
             spatial_indexes: Vec::new(),
+            vector_indexes: Vec::new(),
+            full_text_indexes: Vec::new(),
         }
     }
 }
@@ -116,9 +123,10 @@ impl IndexingPolicy {
         };
         let given = Given::deserialize(value)
             .map_err(|error| Refusal::bad_request(format!("The indexing policy is invalid: {error}.")))?;
-        refuse_other_indexes(&given)?;
         let composite_indexes = composite_indexes(given.composite_indexes.unwrap_or_default())?;
         let spatial_indexes = spatial_indexes(given.spatial_indexes.unwrap_or_default())?;
+        let vector_indexes = vector_indexes(given.vector_indexes)?;
+        let full_text_indexes = full_text_indexes(given.full_text_indexes)?;
         let (included, excluded) = (paths(given.included_paths)?, paths(given.excluded_paths)?);
         match given.indexing_mode.as_deref() {
             Some(mode) if mode.eq_ignore_ascii_case("none") => return Ok(Self::none()),
@@ -130,7 +138,16 @@ impl IndexingPolicy {
         let (included_paths, excluded_paths) = complete(included, excluded)?;
         let automatic = given.automatic.unwrap_or(true);
         let indexing_mode = IndexingMode::Consistent;
-        Ok(Self { indexing_mode, automatic, included_paths, excluded_paths, composite_indexes, spatial_indexes })
+        Ok(Self {
+            indexing_mode,
+            automatic,
+            included_paths,
+            excluded_paths,
+            composite_indexes,
+            spatial_indexes,
+            vector_indexes,
+            full_text_indexes,
+        })
     }
 
     fn none() -> Self {
@@ -139,23 +156,13 @@ impl IndexingPolicy {
             automatic: false,
             included_paths: Vec::new(),
             excluded_paths: Vec::new(),
-            composite_indexes: Vec::new(),
-            spatial_indexes: Vec::new(),
+            ..Self::default()
         }
     }
 }
 
 fn refuse<T>(message: String) -> Result<T, Refusal> {
     Err(Refusal::bad_request(message))
-}
-
-fn refuse_other_indexes(given: &Given) -> Result<(), Refusal> {
-    let is_given = |indexes: &Option<Vec<Value>>| indexes.as_ref().is_some_and(|indexes| !indexes.is_empty());
-    match (is_given(&given.vector_indexes), is_given(&given.full_text_indexes)) {
-        (true, _) => refuse("The indexing policy has vector indexes, which are not enabled on this account.".into()),
-        (_, true) => refuse("The indexing policy has full-text indexes, which are not enabled on this account.".into()),
-        _ => Ok(()),
-    }
 }
 
 fn index_path(path: &str) -> IndexPath {
@@ -351,8 +358,6 @@ mod tests {
                 json!({"includedPaths": [{"path": "/*"}], "spatialIndexes": [{"path": "/a/?", "types": ["Circle"]}]}),
                 "\"Circle\"; allowed are",
             ),
-            (json!({"vectorIndexes": [{"path": "/v", "type": "flat"}]}), "vector indexes, which are not enabled"),
-            (json!({"fullTextIndexes": [{"path": "/text"}]}), "full-text indexes, which are not enabled"),
         ] {
             let refusal = IndexingPolicy::parse(Some(&policy)).expect_err("refused");
             assert_eq!(refusal.status, 400);

@@ -48,38 +48,28 @@ struct StoredContainer {
 
 impl<D: ContainerData> Directory<D> {
     /// Everything but the data of the containers.
+    #[cfg(test)]
     pub(crate) fn to_json(&self) -> Result<Value, String> {
-        let catalog = self.read();
-        let mut containers = Vec::<Arc<Container<D>>>::new();
-        let mut databases = Vec::new();
-        for database in catalog.databases.values() {
-            databases.push((
-                StoredDatabase {
-                    id: database.id.clone(),
-                    rid: database.rid,
-                    etag: database.etag.clone(),
-                    timestamp: database.timestamp,
-                    next_container: database.next_container,
-                    containers: Vec::new(),
-                },
-                database.containers.len(),
-            ));
-            containers.extend(database.containers.values().cloned());
-        }
-        let mut stored = StoredDirectory {
+        self.catalog_json(&self.read())
+    }
+
+    /// The same, of a catalog whose lock the caller holds.
+    pub(super) fn catalog_json(&self, catalog: &Catalog<D>) -> Result<Value, String> {
+        let database = |database: &Database<D>| StoredDatabase {
+            id: database.id.clone(),
+            rid: database.rid,
+            etag: database.etag.clone(),
+            timestamp: database.timestamp,
+            next_container: database.next_container,
+            containers: database.containers.values().map(|container| stored_container(container)).collect(),
+        };
+        let stored = StoredDirectory {
             changes: self.changes(),
             next_database: catalog.next_database,
             next_offer: catalog.next_offer,
-            databases: Vec::new(),
+            databases: catalog.databases.values().map(database).collect(),
             offers: catalog.offers.values().cloned().collect(),
         };
-        drop(catalog);
-        // The data is asked for its partitions without the lock of the catalog.
-        let mut containers = containers.iter().map(|container| stored_container(container));
-        for (mut database, count) in databases {
-            database.containers = containers.by_ref().take(count).collect();
-            stored.databases.push(database);
-        }
         serde_json::to_value(stored).map_err(|error| error.to_string())
     }
 
@@ -128,6 +118,7 @@ fn stored_container<D: ContainerData>(container: &Container<D>) -> StoredContain
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, AtomicU64};
 
     use super::*;
     use crate::resources::ContainerPath;
@@ -206,11 +197,67 @@ mod tests {
 
     #[test]
     fn a_change_that_cannot_be_stored_is_answered_503() {
-        let directory = Directory::new(Log::default(), || 7).with_storage(|_| Err("the disk is full".into()));
+        let is_full = Arc::new(AtomicBool::new(false));
+        let fullness = Arc::clone(&is_full);
+        let directory = Directory::new(Log::default(), || 7).with_storage(move |_| {
+            if fullness.load(Ordering::SeqCst) { Err("the disk is full".into()) } else { Ok(()) }
+        });
         let account = Account { directory, log: Log::default() };
-        let reply = account.send("POST", "/dbs", &[], r#"{"id":"db"}"#);
+        account.created("/dbs", &[], r#"{"id":"db"}"#);
+        is_full.store(true, Ordering::SeqCst);
+        let reply = account.send("POST", "/dbs", &[], r#"{"id":"other"}"#);
         assert_eq!(reply.status, 503);
         assert!(text(&json(&reply)["message"]).ends_with("the disk is full"));
         assert_eq!(account.send("DELETE", "/dbs/db", &[], "").status, 503);
+    }
+
+    /// The process can end before or after a new resource is stored. Whatever could be found until then, another resource never gets its id.
+    #[test]
+    fn the_id_of_a_resource_that_could_be_found_is_not_given_again() {
+        let stored = Arc::new(Mutex::new(Value::Null));
+        // 0: stores; 1: ends before the change is stored; 2: ends after it.
+        let end = Arc::new(AtomicU64::new(0));
+        let (states, ends) = (Arc::clone(&stored), Arc::clone(&end));
+        let save = move |json: &Value| {
+            if ends.load(Ordering::SeqCst) != 1 {
+                *states.lock().expect("a lock") = json.clone();
+            }
+            if ends.load(Ordering::SeqCst) == 0 { Ok(()) } else { Err("the process ended".into()) }
+        };
+        let throughput = ("x-ms-offer-throughput", "500");
+        let names = ["/dbs", "/dbs/db/colls", "/offers"];
+        let rids = |account: &Account| -> Vec<String> {
+            let list = |path: &&str| {
+                let list = json(&account.get(path));
+                let members = ["Databases", "DocumentCollections", "Offers"].map(|member| list[member].clone());
+                members.iter().filter_map(Value::as_array).flatten().map(|each| text(&each["_rid"])).collect::<Vec<_>>()
+            };
+            names.iter().flat_map(list).collect()
+        };
+        for kind in [1, 2] {
+            for (path, body) in [("/dbs", r#"{"id":"x"}"#.to_owned()), ("/dbs/db/colls", CONTAINER.to_owned())] {
+                end.store(0, Ordering::SeqCst);
+                let directory = Directory::<Data>::new(Log::default(), || 7).with_storage(save.clone());
+                let account = Account { directory, log: Log::default() };
+                account.created("/dbs", &[], r#"{"id":"db"}"#);
+                let before = rids(&account);
+                end.store(kind, Ordering::SeqCst);
+                assert_eq!(account.send("POST", path, &[throughput], &body).status, 503, "{path}");
+                let found = rids(&account);
+                assert_eq!(found, before, "{path} could be found before it was stored");
+
+                let state = stored.lock().expect("a lock").clone();
+                let restored = Directory::<Data>::new(Log::default(), || 7).restored(state).expect("restored");
+                let restored = Account { directory: restored, log: Log::default() };
+                let after = rids(&restored);
+                assert_eq!(after.len() > before.len(), kind == 2, "{path}: {after:?}");
+                restored.created("/dbs", &[throughput], r#"{"id":"new"}"#);
+                let container = CONTAINER.replace("\"c1\"", "\"new\"");
+                restored.created("/dbs/db/colls", &[throughput], &container);
+                let new: Vec<String> = rids(&restored).into_iter().filter(|rid| !after.contains(rid)).collect();
+                assert_eq!(new.len(), 4, "{new:?}");
+                assert!(new.iter().all(|rid| !found.contains(rid)), "{path}: {new:?}, {found:?}");
+            }
+        }
     }
 }

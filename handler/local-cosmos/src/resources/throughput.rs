@@ -126,7 +126,7 @@ fn allowed(minimum: u32, step: u32) -> String {
     )
 }
 
-/// How many physical partitions a new container with this throughput has.
+/// How many physical partitions a container with this throughput has at least.
 pub(crate) fn partitions_for(throughput: u32) -> u32 {
     throughput.div_ceil(PER_PARTITION).max(1)
 }

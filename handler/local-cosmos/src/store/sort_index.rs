@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 
@@ -18,6 +19,8 @@ pub(crate) struct SortIndex {
     rows: BTreeSet<Row>,
     /// The number of items whose value has no bytes that are ordered like it. As long as there are any, the index is not used.
     unordered: usize,
+    /// When it was used last, as a number that rises with each use of an index.
+    used: AtomicU64,
 }
 
 /// The order of a scan.
@@ -36,7 +39,15 @@ type Row = (EffectiveKey, Box<[u8]>, u64);
 
 impl SortIndex {
     pub(super) fn new(path: &[String], is_by_key: bool) -> Self {
-        Self { path: path.to_vec(), is_by_key, rows: BTreeSet::new(), unordered: 0 }
+        Self { path: path.to_vec(), is_by_key, rows: BTreeSet::new(), unordered: 0, used: AtomicU64::new(next_use()) }
+    }
+
+    pub(super) fn mark_used(&self) {
+        self.used.store(next_use(), Ordering::Relaxed);
+    }
+
+    pub(super) fn last_use(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_for(&self, path: &[String], is_by_key: bool) -> bool {
@@ -91,6 +102,11 @@ impl SortIndex {
         let key = if self.is_by_key { entry.epk.clone() } else { EffectiveKey::smallest() };
         Some((key, ordered_bytes(value)?.into(), entry.document))
     }
+}
+
+fn next_use() -> u64 {
+    static USES: AtomicU64 = AtomicU64::new(0);
+    USES.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Bytes whose order is that of ORDER BY: undefined, null, false, true, numbers, texts. `None` for arrays and objects.

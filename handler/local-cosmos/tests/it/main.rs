@@ -3,6 +3,7 @@
 mod access;
 mod all_versions;
 mod any_ids;
+mod bulk;
 mod change_feed_model;
 mod control;
 mod deep_requests;

@@ -29,6 +29,9 @@ impl Restores {
     pub async fn create_job(&self, request: &RestoreRequest) -> Result<RestoreRecord, Error> {
         check_budget(request.ru_per_second).map_err(|message| Error::invalid("planning a restore", message))?;
         let target = self.target_container(request.into.as_deref()).await?;
+        self.check_captured(request)?;
+        // A request with a field that no restore can change is refused now.
+        self.composition(request).await?;
         let mut only_on = None;
         if let Target::Backup(locations) = &request.target {
             self.check_locations(locations).await?;
@@ -43,6 +46,8 @@ impl Restores {
             into: request.into.clone(),
             requested_by: request.requested_by.clone(),
             reason: request.reason.clone(),
+            capture_lag: request.capture_lag.clone(),
+            warnings: self.warnings(request).await?,
             ..queued(request.recorded()?, request.ru_per_second)
         };
         if let Selection::Documents(documents) = &request.selection
@@ -174,6 +179,8 @@ fn queued(request: Value, ru_per_second: Option<f64>) -> RestoreRecord {
         started_at: timestamp(now),
         planned_at: None,
         planned_counts: None,
+        capture_lag: None,
+        warnings: Vec::new(),
         attempt: None,
         finished_at: None,
         counts: Counts::default(),

@@ -150,7 +150,8 @@ impl RestoreWorker<'_> {
         bodies: &Bodies,
         deadline: Instant,
     ) -> Result<Group, Error> {
-        let mut group = Group { members: Vec::new(), others: Vec::new(), pages: HashMap::new(), bodies: bodies.clone() };
+        let mut group =
+            Group { members: Vec::new(), others: Vec::new(), pages: HashMap::new(), bodies: bodies.clone() };
         group.members.extend(items.get(index).map(|item| Member::new(item, index, page)));
         let mut seen: HashSet<String> = group.members.iter().map(|member| member.item.id.clone()).collect();
         let mut next = 0;
@@ -169,10 +170,12 @@ impl RestoreWorker<'_> {
                 }
                 let tag = document_tag(&PlannedItem { id: holder.clone(), ..item.clone() });
                 let jobs = &self.restores.jobs;
-                let pages = retry(deadline, || jobs.pages_with_tag::<StoredItem>(PAGE_KIND, &self.job_id, &tag)).await?;
+                let pages =
+                    retry(deadline, || jobs.pages_with_tag::<StoredItem>(PAGE_KIND, &self.job_id, &tag)).await?;
                 for stored in pages.into_iter().filter(|stored| stored.page.id != page) {
                     let others = planned_items(&stored.page);
-                    let Some(number) = others.iter().rposition(|other| other.retry.is_some() && is_holder(other)) else {
+                    let Some(number) = others.iter().rposition(|other| other.retry.is_some() && is_holder(other))
+                    else {
                         continue;
                     };
                     let Some(other) = others.get(number) else { continue };
@@ -230,7 +233,8 @@ impl RestoreWorker<'_> {
         let mut changed: HashSet<&str> = HashSet::new();
         for (member, item) in members.iter().zip(tried) {
             let is_own = member.page == page;
-            let is_final = item.action.is_write() || item.action == Action::Unchanged || is_own && member.index == index;
+            let is_final =
+                item.action.is_write() || item.action == Action::Unchanged || is_own && member.index == index;
             if !is_final {
                 continue;
             }

@@ -42,7 +42,7 @@ impl Restores {
             container: &container,
             is_monitored: plan.into.is_none(),
             force: plan.force,
-            window: plan.window.as_ref(),
+            composition: &plan.composition,
             restore_id: &record.id,
             second: now.timestamp(),
             deadline: Instant::now() + self.options.timeout,

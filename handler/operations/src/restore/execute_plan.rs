@@ -70,6 +70,7 @@ fn started(plan: RestoreRecord, mut stored: Value) -> Result<(RestoreRecord, Val
     let mut request = plan.request;
     if let Some(properties) = request.as_object_mut() {
         properties.shift_remove("dryRun");
+        properties.shift_remove("store");
     }
     let record = RestoreRecord {
         state: JobState::Queued,

@@ -6,6 +6,9 @@
 //! large for one request is a job, which does the same page by page.
 
 mod backup_files;
+mod capture_lag;
+mod composed_body;
+mod composition;
 mod create_job;
 mod exchange;
 mod exchange_order;
@@ -23,6 +26,7 @@ mod planned_item;
 mod restore_job;
 mod restore_marks;
 mod restore_page;
+mod restore_phase;
 mod restore_record;
 mod restore_request;
 mod restore_view;
@@ -36,9 +40,11 @@ mod undo;
 mod undo_claim;
 mod unique_keys;
 mod window_selection;
+mod window_undo;
 mod window_versions;
 mod write;
 
+pub use capture_lag::CaptureLag;
 pub use plan::Plan;
 pub use planned_item::{Action, BackupLine, Counts, PlannedItem};
 pub(crate) use restore_marks::{RestoreMark, StampedEtags};

@@ -6,12 +6,13 @@ use changefeed_cosmos::{DocumentName, Error, ErrorKind, IdempotencyKey};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
+use super::capture_lag::CaptureLag;
+use super::composition::Composition;
 use super::plan_document::DocumentPlanner;
 use super::plan_window::WindowPlanner;
 use super::planned_item::{PlannedItem, sorted};
 use super::restore_request::RestoreRequest;
 use super::restores::Restores;
-use super::window_selection::WindowUndo;
 
 /// How often a plan is made again because the retention passed its target in the meantime.
 const PLANS_UNDER_SWEEP: usize = 3;
@@ -28,10 +29,14 @@ pub struct Plan {
     /// What is done with each document, in the order of their partition keys and ids.
     pub items: Vec<PlannedItem>,
     pub(super) force: bool,
-    pub(super) window: Option<WindowUndo>,
+    pub(super) composition: Composition,
     pub(super) into: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) requested_by: Option<String>,
+    /// How far capture is behind, for a restore that undoes a window.
+    pub capture_lag: Option<CaptureLag>,
+    /// What the one who requests it should know.
+    pub warnings: Vec<String>,
 }
 
 impl Restores {
@@ -61,21 +66,29 @@ impl Restores {
 
     /// A plan by the history that is complete from `horizon` on.
     async fn plan_at(&self, request: &RestoreRequest, last_change: i64, horizon: i64) -> Result<Option<Plan>, Error> {
+        self.check_captured(request)?;
         let written = self.target_container(request.into.as_deref()).await?;
         // Documents whose versions of the target time were removed are reported as unknown.
         let Some(candidates) = self.candidates(&request.selection, last_change.max(horizon)).await? else {
             return Ok(None);
         };
-        let window = self.window_undo(request).await?;
-        if let Some(window) = &window {
+        let composition = self.composition(request).await?;
+        if let Some(window) = &composition.window {
             window.check_horizon(horizon)?;
         }
-        let planner =
-            DocumentPlanner { restores: self, request, written: &written, horizon, looked_up: AtomicUsize::new(0) };
-        let (planner, window_ref) = (&planner, window.as_ref());
+        let planner = DocumentPlanner {
+            restores: self,
+            request,
+            fields: composition.fields.as_ref(),
+            written: &written,
+            horizon,
+            looked_up: AtomicUsize::new(0),
+        };
+        let (planner, fields) = (&planner, composition.fields.as_ref());
+        let window_ref = composition.window.as_ref();
         let plan = |name: DocumentName| async move {
             match window_ref {
-                Some(window) => WindowPlanner { restores: self, window }.plan(name).await,
+                Some(window) => WindowPlanner { restores: self, window, fields }.plan(name).await,
                 None => planner.plan(name).await,
             }
         };
@@ -94,10 +107,12 @@ impl Restores {
             key: None,
             items: sorted(items),
             force: request.force,
-            window: window.clone(),
+            composition: composition.clone(),
             into: request.into.clone(),
             reason: request.reason.clone(),
             requested_by: request.requested_by.clone(),
+            capture_lag: request.capture_lag.clone(),
+            warnings: self.warnings(request).await?,
         }))
     }
 }

@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::backup_files::{BackupFiles, Bodies, FilePosition, LineContent, Lines};
+use super::composition::RestoredFields;
 use super::planned_item::{Action, BackupLine, PlannedItem};
 use super::restore_page::page_item;
 use super::restore_request::{RestoreRequest, Selection};
@@ -17,6 +18,7 @@ use super::restores::Restores;
 pub(super) struct BackupPlanner<'a> {
     pub restores: &'a Restores,
     pub request: &'a RestoreRequest,
+    pub fields: Option<&'a RestoredFields>,
     pub files: &'a BackupFiles,
     /// The container that is written to.
     pub written: &'a Container,
@@ -133,6 +135,9 @@ impl BackupPlanner<'_> {
             return Ok(PlannedItem::without_write(name, Action::Unchanged).with_message(self.files.absent_message()));
         }
         let live = self.restores.history.live_in(self.written, &name, "live").await?;
+        if let (Some(fields), Some(body)) = (self.fields, &body) {
+            return Ok(self.restores.planned_fields(fields, name, body, live));
+        }
         let keep_existing = self.request.into.is_some() && !self.request.force;
         Ok(self.restores.planned_body(name, body, live, keep_existing))
     }

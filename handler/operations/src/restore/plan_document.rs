@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use changefeed_cosmos::{Container, DocumentName, Error};
+use changefeed_cosmos::{Container, DocumentName, Error, own_ttl};
 use changefeed_history::{AsOf, Version, changes, matches_all};
 use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
 
+use super::composition::RestoredFields;
 use super::planned_item::{Action, PlannedItem};
 use super::restore_request::{FilterOn, RestoreRequest, Selection, Target};
 use super::restores::Restores;
@@ -20,6 +21,7 @@ const MAX_SHOWN_CHANGES: usize = 50;
 pub(super) struct DocumentPlanner<'a> {
     pub restores: &'a Restores,
     pub request: &'a RestoreRequest,
+    pub fields: Option<&'a RestoredFields>,
     /// The container that is written to.
     pub written: &'a Container,
     /// The second since 1970 from which on the history is complete.
@@ -56,6 +58,12 @@ impl DocumentPlanner<'_> {
         Ok(Some(match state {
             AsOf::Version { version, may_be_deleted } => {
                 let exact = version.exact;
+                if let Some(fields) = self.fields {
+                    let Version { id, document, .. } = *version;
+                    let item = self.restores.planned_fields(fields, name, &document.unwrap_or_default(), live);
+                    let item = PlannedItem { version: Some(id.into()), ..item };
+                    return Ok(Some(with_doubt(item, exact, may_be_deleted, self.request.force)));
+                }
                 let item = self.restores.planned(name, Some(*version), live, into && !self.request.force);
                 with_doubt(item, exact, may_be_deleted, self.request.force)
             }
@@ -142,6 +150,24 @@ impl Restores {
         PlannedItem { version, ..self.planned_body(name, body, live, keep_existing) }
     }
 
+    /// The item that takes some fields of a document from the target, and keeps the others of the live document.
+    pub(super) fn planned_fields(
+        &self,
+        fields: &RestoredFields,
+        name: DocumentName,
+        target: &Value,
+        live: Option<Version>,
+    ) -> PlannedItem {
+        match fields.of(live.as_ref(), target) {
+            Err(message) => PlannedItem::without_write(name, Action::Conflict).with_message(message),
+            Ok(content) => {
+                let item = self.planned_body(name, Some(content), live, false);
+                let action = if item.action == Action::Replace { Action::Merge } else { item.action };
+                PlannedItem { action, ..item }
+            }
+        }
+    }
+
     /// [`Self::planned`] with the body of the target.
     pub(super) fn planned_body(
         &self,
@@ -163,6 +189,7 @@ impl Restores {
             (Some(_), Some(_)) => Action::Replace,
             (Some(_), None) => Action::Delete,
         };
+        let time_to_live = after.as_ref().and_then(own_ttl).filter(|ttl| *ttl > 0);
         let content =
             |document: Option<Value>| document.map(|document| self.without_stamp(document)).unwrap_or_default();
         let mut shown = changes(&content(before), &content(after));
@@ -170,7 +197,13 @@ impl Restores {
         PlannedItem {
             replaced_version: live.as_ref().map(|live| live.id.to_string()),
             changes: if action.is_write() || action == Action::Conflict { shown } else { Vec::new() },
-            message: (action == Action::Conflict).then(|| "there is another document of this id".to_owned()),
+            message: match (action, time_to_live) {
+                (Action::Conflict, _) => Some("there is another document of this id".to_owned()),
+                (Action::Create | Action::Replace, Some(ttl)) => {
+                    Some(format!("its time to live of {ttl} s starts again"))
+                }
+                _ => None,
+            },
             live_etag: live.and_then(|live| live.etag),
             ..PlannedItem::without_write(name, action)
         }

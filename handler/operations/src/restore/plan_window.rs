@@ -7,10 +7,11 @@ use futures::TryStreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::composition::RestoredFields;
 use super::planned_item::{Action, PlannedItem};
 use super::restore_page::page_item;
 use super::restores::Restores;
-use super::window_selection::WindowUndo;
+use super::window_undo::WindowUndo;
 use super::window_versions::{MAX_VERSIONS, UndoOutcome, Undone, WindowVersions};
 use crate::scan::{RecentStates, ScanState};
 
@@ -18,6 +19,7 @@ use crate::scan::{RecentStates, ScanState};
 pub(super) struct WindowPlanner<'a> {
     pub restores: &'a Restores,
     pub window: &'a WindowUndo,
+    pub fields: Option<&'a RestoredFields>,
 }
 
 /// Pages of the documents of a window, for a job.
@@ -59,17 +61,26 @@ impl WindowPlanner<'_> {
         Ok(versions.undo(self.window, live.as_ref()).map(|undone| self.item(name, undone, live)))
     }
 
+    /// The document that is written: with `fields`, only those are taken from the content.
+    fn restored(&self, live: Option<&Version>, content: Value) -> Result<Value, String> {
+        self.fields.map_or_else(|| Ok(content.clone()), |fields| fields.of(live, &content))
+    }
+
     fn item(&self, name: DocumentName, undone: Undone, live: Option<Version>) -> PlannedItem {
         let Undone { outcome, base, kept_paths, reason } = undone;
         let without_write = |action| PlannedItem::without_write(name.clone(), action);
         let item = match outcome {
-            UndoOutcome::Write { content, is_merged } => {
-                let digest = base.is_none().then(|| self.restores.content_digest(&content));
-                let planned = self.restores.planned_body(name.clone(), Some(content), live, false);
-                let action =
-                    if is_merged && planned.action == Action::Replace { Action::Merge } else { planned.action };
-                PlannedItem { action, version: base, body_digest: digest, ..planned }
-            }
+            UndoOutcome::Write { content, is_merged } => match self.restored(live.as_ref(), content) {
+                Err(message) => without_write(Action::Conflict).with_message(message),
+                Ok(content) => {
+                    let is_merged = is_merged || self.fields.is_some();
+                    let digest = base.is_none().then(|| self.restores.content_digest(&content));
+                    let planned = self.restores.planned_body(name.clone(), Some(content), live, false);
+                    let action =
+                        if is_merged && planned.action == Action::Replace { Action::Merge } else { planned.action };
+                    PlannedItem { action, version: base, body_digest: digest, ..planned }
+                }
+            },
             UndoOutcome::Delete => self.restores.planned_body(name.clone(), None, live, false),
             UndoOutcome::Unchanged => without_write(Action::Unchanged),
             UndoOutcome::Kept => without_write(Action::Kept),

@@ -205,7 +205,7 @@ impl Counts {
         self.failed += other.failed;
     }
 
-    /// Counts documents anew that were conflicts.
+    /// Counts again documents that were conflicts.
     pub(super) fn replace_conflicts(&mut self, conflicts: u64, by: Self) {
         self.conflict = self.conflict.saturating_sub(conflicts);
         self.add(by);

@@ -7,9 +7,10 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::planned_item::Counts;
+use super::restore_phase::Phase;
 use super::restore_record::state_of;
 use super::restore_request::{FilterOn, RestoreRequest, Selection};
-use super::restore_worker::{PageOutcome, Phase, RestoreWorker, Subject};
+use super::restore_worker::{PageOutcome, RestoreWorker, Subject};
 use super::restores::{RESTORE, Restores};
 
 /// The stored pages in each part of an undo or of the execution of a plan.

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::capture_lag::CaptureLag;
 use super::plan::Plan;
 use super::planned_item::{Counts, PlannedItem};
 use super::restore_page::without_large_changes;
@@ -54,6 +55,12 @@ pub struct RestoreReport {
     pub items: Vec<PlannedItem>,
     /// Request units of the writes.
     pub request_charge: f64,
+    /// How far capture is behind, for a restore that undoes a window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture_lag: Option<CaptureLag>,
+    /// What the one who requests it should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Says so when the selection matched nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -97,6 +104,12 @@ pub struct RestoreRecord {
     /// The counts of that plan.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub planned_counts: Option<Counts>,
+    /// How far capture was behind when it was planned, for a restore that undoes a window.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub capture_lag: Option<CaptureLag>,
+    /// What the one who requested it should know.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
     /// A random id of the request that executes it, if it is done within one request.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attempt: Option<String>,
@@ -134,6 +147,8 @@ impl RestoreRecord {
             started_at: timestamp(now),
             planned_at: None,
             planned_counts: None,
+            capture_lag: plan.capture_lag.clone(),
+            warnings: plan.warnings.clone(),
             attempt: Some(format!("{:016x}", rand::random::<u64>())),
             finished_at: None,
             counts: Counts::of(&plan.items),
@@ -163,6 +178,8 @@ impl RestoreRecord {
             counts: self.counts,
             items: self.items,
             request_charge: self.request_charge,
+            capture_lag: self.capture_lag,
+            warnings: self.warnings,
         }
     }
 }
@@ -179,6 +196,8 @@ impl Plan {
             counts,
             items: self.items,
             request_charge: 0.0,
+            capture_lag: self.capture_lag,
+            warnings: self.warnings,
         }
     }
 }

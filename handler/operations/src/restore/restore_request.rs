@@ -1,12 +1,13 @@
 //! A request for a restore.
 
-use changefeed_cosmos::{DocumentName, Error, Key};
+use changefeed_cosmos::{DocumentName, Error, FieldPath, Key};
 use changefeed_history::{Filter, LaterChanges, TimeExpression, Window, check_filter_count, matches_all};
 use changefeed_jobs::check_budget;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::capture_lag::CaptureLag;
 use super::window_selection::WindowSelection;
 
 /// The most documents that one request names.
@@ -24,6 +25,10 @@ pub struct RestoreRequest {
     pub selection: Selection,
     /// The state to restore them to.
     pub target: Target,
+    /// The only fields to restore; the rest of the live document stays. Empty: all.
+    pub fields: Vec<FieldPath>,
+    /// The fields not to restore.
+    pub except_fields: Vec<FieldPath>,
     /// Only plan; write nothing.
     pub dry_run: bool,
     /// Overwrite documents that have changed since the plan, and write inexact versions.
@@ -38,6 +43,10 @@ pub struct RestoreRequest {
     pub requested_by: Option<String>,
     /// Run it as a job, even if it is small.
     pub job: bool,
+    /// Store the plan of a dry run, so that it can be executed exactly as it was shown.
+    pub store: bool,
+    /// How far capture is behind, where that is known: a window is undone when it is captured to its end.
+    pub capture_lag: Option<CaptureLag>,
     /// The budget: request units a second. With a budget it is a job.
     pub ru_per_second: Option<f64>,
 }
@@ -147,6 +156,10 @@ struct RawRestoreRequest {
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<Locations>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldPath>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    except_fields: Vec<FieldPath>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -161,6 +174,8 @@ struct RawRestoreRequest {
     requested_by: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     job: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    store: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     ru_per_second: Option<f64>,
 }
@@ -207,7 +222,7 @@ impl RawRestoreRequest {
         }
         let filters = self.filter.take().unwrap_or_default();
         check_filter_count(&filters)?;
-        let (window, _) = Window::new(Some(changed.from), changed.to, Utc::now())
+        let (window, warning) = Window::new(Some(changed.from), changed.to, Utc::now())
             .map_err(|message| format!("changedBetween: {message}"))?;
         let selection = WindowSelection {
             window,
@@ -216,6 +231,7 @@ impl RawRestoreRequest {
             actor: self.actor.take(),
             later_changes,
             strict: self.strict,
+            warning,
         };
         Ok((Selection::Window(Box::new(selection)), Target::BeforeWindow(window)))
     }
@@ -277,6 +293,21 @@ impl RawRestoreRequest {
         Ok((selection, target))
     }
 
+    /// Refuses `fields` and `exceptFields` with what they cannot be combined with.
+    fn check_fields(&self) -> Result<(), String> {
+        let name = match (self.fields.is_empty(), self.except_fields.is_empty()) {
+            (true, true) => return Ok(()),
+            (false, false) => return Err("give fields or exceptFields, not both".to_owned()),
+            (false, true) => "fields",
+            (true, false) => "exceptFields",
+        };
+        let others = [("deleteCreatedAfter", self.delete_created_after), ("into", self.into.is_some())];
+        match others.iter().find(|(_, is_given)| *is_given) {
+            Some((other, _)) => Err(format!("{name} cannot be used with {other}: the rest of the live document stays")),
+            None => Ok(()),
+        }
+    }
+
     /// The target of the request.
     fn target(&mut self, selection: &Selection) -> Result<Target, String> {
         let from = self.from.take();
@@ -315,10 +346,16 @@ impl TryFrom<RawRestoreRequest> for RestoreRequest {
                 "deleteCreatedAfter cannot be used with into: the documents of another container have no history";
             return Err(message.into());
         }
+        raw.check_fields()?;
+        if raw.store && !raw.dry_run {
+            return Err("store needs dryRun: true; it stores the plan of a dry run".into());
+        }
         check_budget(raw.ru_per_second)?;
         Ok(Self {
             selection,
             target,
+            fields: raw.fields,
+            except_fields: raw.except_fields,
             dry_run: raw.dry_run,
             force: raw.force,
             delete_created_after: raw.delete_created_after,
@@ -326,6 +363,8 @@ impl TryFrom<RawRestoreRequest> for RestoreRequest {
             reason: raw.reason,
             requested_by: raw.requested_by,
             job: raw.job,
+            store: raw.store,
+            capture_lag: None,
             ru_per_second: raw.ru_per_second,
         })
     }
@@ -334,7 +373,7 @@ impl TryFrom<RawRestoreRequest> for RestoreRequest {
 impl RestoreRequest {
     /// Whether the restore is a job however small it is.
     pub fn is_job(&self) -> bool {
-        matches!(self.target, Target::Backup(_)) || self.job || self.ru_per_second.is_some()
+        matches!(self.target, Target::Backup(_)) || self.job || self.store || self.ru_per_second.is_some()
     }
 
     /// The window whose versions are undone, if the request has one.
@@ -354,6 +393,8 @@ impl RestoreRequest {
 impl From<RestoreRequest> for RawRestoreRequest {
     fn from(request: RestoreRequest) -> Self {
         let mut raw = Self {
+            fields: request.fields,
+            except_fields: request.except_fields,
             dry_run: request.dry_run,
             force: request.force,
             delete_created_after: request.delete_created_after,
@@ -361,6 +402,7 @@ impl From<RestoreRequest> for RawRestoreRequest {
             reason: request.reason,
             requested_by: request.requested_by,
             job: request.job,
+            store: request.store,
             ru_per_second: request.ru_per_second,
             ..Self::default()
         };

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use changefeed_cosmos::{Container, Error, ErrorKind, KeyRange, retry};
 use changefeed_jobs::{Found, PageState, Part, PartPage, Parts, Planned, Run, StoredPage, plan_page};
 use futures::{StreamExt, TryStreamExt};
-use serde::{Deserialize, Serialize};
 
 use super::backup_files::{BackupFiles, Bodies, FilePosition};
+use super::composition::Composition;
 use super::plan_backup::BackupPlanner;
 use super::plan_document::DocumentPlanner;
 use super::plan_missing::{MissingPlanner, PlannedNames};
@@ -21,11 +21,11 @@ use super::plan_scan::ScanPlanner;
 use super::plan_window::{WindowPages, WindowPlanner};
 use super::planned_item::{Counts, PlannedItem, UniqueKeyRetry};
 use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items, refused_tags};
+use super::restore_phase::Phase;
 use super::restore_record::{PLANNED_ITEMS_TTL, RestoreRecord};
 use super::restore_request::{RestoreRequest, Selection, Target};
 use super::restores::Restores;
 use super::undo::may_be_written;
-use super::window_selection::WindowUndo;
 use super::write::DocumentWriter;
 use crate::scan::{DocumentScan, RecentStates};
 
@@ -33,49 +33,6 @@ use crate::scan::{DocumentScan, RecentStates};
 pub(super) const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// The approximate request units for planning and writing a document.
 const DOCUMENT_UNITS: f64 = 40.0;
-
-/// The phase of the work. Each is read in parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Phase {
-    /// The documents of a list.
-    Documents,
-    /// The live documents.
-    Live,
-    /// The documents in the history, by their versions.
-    Past,
-    /// The documents that changed in a time window, by their versions.
-    Window,
-    /// The pages of the restore that is undone.
-    Undo,
-    /// The files of a backup, which are read once before anything is written: a damaged backup is not restored.
-    Check,
-    /// The documents of a backup.
-    Backup,
-    /// The documents of a list that the backup does not have.
-    Missing,
-    /// The stored pages of the plan that is executed.
-    Execute,
-    /// The documents on all pages that a unique key has refused.
-    Exchange,
-}
-
-impl Phase {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Documents => "documents",
-            Self::Live => "live",
-            Self::Past => "past",
-            Self::Window => "window",
-            Self::Undo => "undo",
-            Self::Check => "check",
-            Self::Backup => "backup",
-            Self::Missing => "missing",
-            Self::Execute => "execute",
-            Self::Exchange => "exchange",
-        }
-    }
-}
 
 /// What the job restores.
 pub(super) enum Subject {
@@ -126,7 +83,7 @@ pub(super) struct RestoreWorker<'a> {
     /// The counts of the stored plan that it executes.
     pub planned: Option<Counts>,
     force: bool,
-    window: Option<WindowUndo>,
+    composition: Composition,
     page_items: usize,
     /// Parts that are read concurrently.
     pub parallel: usize,
@@ -165,9 +122,9 @@ impl<'a> RestoreWorker<'a> {
             Subject::Backup(_, files) => parallel.min(files.concurrent_files()),
             Subject::History(_) | Subject::Undo(_) => parallel,
         };
-        let window = match &subject {
-            Subject::History(request) => restores.window_undo(request).await?,
-            Subject::Backup(..) | Subject::Undo(_) => None,
+        let composition = match &subject {
+            Subject::History(request) | Subject::Backup(request, _) => restores.composition(request).await?,
+            Subject::Undo(_) => Composition::default(),
         };
         Ok(Self {
             run,
@@ -179,7 +136,7 @@ impl<'a> RestoreWorker<'a> {
             dry_run: flag("dryRun"),
             planned,
             force: flag("force"),
-            window,
+            composition,
             page_items,
             parallel,
             states: RecentStates::default(),
@@ -219,7 +176,9 @@ impl<'a> RestoreWorker<'a> {
         };
         let (stored, was_begun) = match plan_page(self.run, &id, may_be_begun, deadline, plan).await? {
             Planned::Stored(stored, was_begun) => (stored, was_begun),
-            Planned::Empty(page) => return Ok(Some(page.moved(false, false, PageOutcome::new(Counts::default(), page.processed)))),
+            Planned::Empty(page) => {
+                return Ok(Some(page.moved(false, false, PageOutcome::new(Counts::default(), page.processed))));
+            }
             Planned::Stopping => return Ok(None),
         };
         let page = if stored.page.state == PageState::Done || self.dry_run {
@@ -342,6 +301,7 @@ impl<'a> RestoreWorker<'a> {
         Some(BackupPlanner {
             restores: self.restores,
             request,
+            fields: self.composition.fields.as_ref(),
             files,
             written: &self.written,
             page_items: self.page_items,
@@ -363,10 +323,10 @@ impl<'a> RestoreWorker<'a> {
             Selection::Documents(_) | Selection::Window(_) | Selection::All => (&[], None),
         };
         let last_change = request.target.seconds().map_or(i64::MAX, |(last_change, _)| last_change);
-        if let Some(window) = &self.window {
+        if let Some(window) = &self.composition.window {
             window.check_horizon(self.horizon)?;
             let pages = WindowPages {
-                planner: WindowPlanner { restores: self.restores, window },
+                planner: WindowPlanner { restores: self.restores, window, fields: self.composition.fields.as_ref() },
                 recorded_until: self.run.begun_second().unwrap_or(i64::MAX),
                 page_items: self.page_items,
                 concurrency: self.concurrency(),
@@ -388,7 +348,8 @@ impl<'a> RestoreWorker<'a> {
             states: &self.states,
         };
         let (restores, written, horizon) = (self.restores, &self.written, self.horizon);
-        let planner = DocumentPlanner { restores, request, written, horizon, looked_up: AtomicUsize::new(0) };
+        let fields = self.composition.fields.as_ref();
+        let planner = DocumentPlanner { restores, request, fields, written, horizon, looked_up: AtomicUsize::new(0) };
         let pages = ScanPlanner { planner, scan };
         let found = match (phase, &request.selection) {
             (_, Selection::Documents(documents)) => pages.documents(documents, continuation).await,
@@ -470,7 +431,7 @@ impl<'a> RestoreWorker<'a> {
             container: &self.written,
             is_monitored: self.is_monitored,
             force: self.force,
-            window: self.window.as_ref(),
+            composition: &self.composition,
             restore_id: &self.job_id,
             second: self.run.second(),
             deadline,

@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::composition::Composition;
 use super::plan::Plan;
 use super::planned_item::{Action, PlannedItem, sorted};
 use super::restore_record::RestoreRecord;
@@ -103,10 +104,12 @@ impl Restores {
             key: request.key.clone(),
             items: sorted(items),
             force: request.force,
-            window: None,
+            composition: Composition::default(),
             into: record.into,
             reason: request.reason.clone(),
             requested_by: request.requested_by.clone(),
+            capture_lag: None,
+            warnings: Vec::new(),
         }))
     }
 

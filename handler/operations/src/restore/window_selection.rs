@@ -1,13 +1,10 @@
 //! A selection by a time window: the versions that a restore undoes.
 
-use changefeed_cosmos::{Container, Error, Key, KeyComponent, KeyPath};
-use changefeed_history::{Filter, LaterChanges, UndoOptions, UntrackedFields, Version, Window, matches_all};
+use changefeed_cosmos::{Container, Key, KeyComponent, KeyPath};
+use changefeed_history::{Filter, LaterChanges, UndoOptions, Version, Window, matches_all};
 use changefeed_jobs::PagedQuery;
-use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 
-use super::restore_request::RestoreRequest;
-use super::restores::Restores;
 use crate::scan::query_versions;
 
 /// The versions of a time window, perhaps only some of them.
@@ -25,6 +22,8 @@ pub struct WindowSelection {
     pub later_changes: LaterChanges,
     /// Whether a document is a conflict if a merge would keep any path that the window changed.
     pub strict: bool,
+    /// What the request should have said otherwise: its window ends in the future.
+    pub warning: Option<String>,
 }
 
 impl WindowSelection {
@@ -64,56 +63,6 @@ impl WindowSelection {
             ));
         }
         versions
-    }
-}
-
-/// How a restore undoes the versions of a window.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct WindowUndo {
-    pub selection: WindowSelection,
-    pub options: UndoOptions,
-    pub untracked: UntrackedFields,
-    /// Those of the monitored container.
-    pub key_paths: Vec<KeyPath>,
-}
-
-impl WindowUndo {
-    /// Refuses a window of which the retention has removed versions. `horizon` is the second since 1970 from which on the history is
-    /// complete.
-    ///
-    /// # Errors
-    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid), with the earliest time that a window can start at.
-    pub(super) fn check_horizon(&self, horizon: i64) -> Result<(), Error> {
-        if self.selection.window.from() > horizon {
-            return Ok(());
-        }
-        let message = format!(
-            "changedBetween starts at {}, and the retention has removed versions of that time; the history is complete after {}: \
-             start later",
-            rfc3339(self.selection.window.from()),
-            rfc3339(horizon)
-        );
-        Err(Error::invalid("planning a restore", message))
-    }
-}
-
-fn rfc3339(second: i64) -> String {
-    DateTime::from_timestamp(second, 0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-impl Restores {
-    /// How a request undoes the versions of its window; `None` if it has none.
-    ///
-    /// # Errors
-    /// When the definition of the monitored container cannot be read.
-    pub(super) async fn window_undo(&self, request: &RestoreRequest) -> Result<Option<WindowUndo>, Error> {
-        let Some(selection) = request.window() else { return Ok(None) };
-        Ok(Some(WindowUndo {
-            selection: selection.clone(),
-            options: selection.undo_options(request.delete_created_after, request.force),
-            untracked: self.history.untracked_fields().await?,
-            key_paths: self.history.monitored().open().await?.key_paths().to_vec(),
-        }))
     }
 }
 

@@ -4,7 +4,7 @@ use changefeed_cosmos::{DocumentName, Error, FieldPath};
 use changefeed_history::{Base, DocumentWindow, History, UndoAction, Version, WindowVersion};
 use serde_json::Value;
 
-use super::window_selection::WindowUndo;
+use super::window_undo::WindowUndo;
 
 /// The most versions of a document that are read to undo a window: all since its start.
 pub(super) const MAX_VERSIONS: usize = 1000;

@@ -12,12 +12,11 @@ use changefeed_history::{Operation, Version, VersionId};
 use serde_json::Value;
 
 use super::backup_files::Bodies;
+use super::composition::Composition;
 use super::planned_item::{Action, PlannedItem};
 use super::restores::Restores;
 use super::stamp::{Body, Comparison};
 use super::unique_keys::{Refusal, refusals};
-use super::window_selection::WindowUndo;
-use super::window_versions::{UndoOutcome, WindowVersions};
 
 /// The number of versions that are usually stored after the one that was deleted.
 const EXPECTED_SINCE: usize = 10;
@@ -35,8 +34,8 @@ pub(super) struct DocumentWriter<'a> {
     /// Whether the container is the monitored one, whose documents have a history.
     pub is_monitored: bool,
     pub force: bool,
-    /// How a time window is undone, if that is what the restore does.
-    pub window: Option<&'a WindowUndo>,
+    /// How documents are composed.
+    pub composition: &'a Composition,
     pub restore_id: &'a str,
     /// When the restore began, in seconds since 1970: the value of the field for the time of the restore.
     pub second: i64,
@@ -228,7 +227,10 @@ impl DocumentWriter<'_> {
     pub(super) async fn body(&self, item: &PlannedItem, name: &DocumentName) -> Result<Option<Body>, Error> {
         let content = match (item.action, &item.version, &item.backup_line) {
             (Action::Delete, ..) => return Ok(None),
-            (_, None, None) if self.window.is_some() => self.undone(item, name).await?,
+            (_, None, None) if self.composition.composes(item) => {
+                let content = self.composed(item, name, None).await?;
+                return Ok(Some(self.restores.stamped(content, self.second, self.restore_id)));
+            }
             (_, Some(version), _) => self.restores.history.version(name, version).await?.document.unwrap_or_default(),
             (_, None, Some(line)) => {
                 let changed = || {
@@ -248,59 +250,13 @@ impl DocumentWriter<'_> {
                 return Err(Error::corrupt(action, "it has neither a version nor a line of a backup"));
             }
         };
+        let content =
+            if self.composition.composes(item) { self.composed(item, name, Some(content)).await? } else { content };
         Ok(Some(self.restores.stamped(content, self.second, self.restore_id)))
     }
 
-    /// The content of a document without the changes of the window, as it was planned. It is planned again, from the versions that the
-    /// plan saw; a version of the window that was captured since makes it another one. With `force`, later changes of the live
-    /// document are kept too.
-    async fn undone(&self, item: &PlannedItem, name: &DocumentName) -> Result<Value, Error> {
-        let history = &self.restores.history;
-        let changed = || {
-            let message =
-                "its history has changed since the plan: a version of the window was captured later, or removed";
-            Error::new(ErrorKind::Conflict, format!("planning document {} again", printable(&item.id)), message)
-        };
-        let Some(window) = self.window else { return Err(changed()) };
-        let versions = WindowVersions::read(history, name, window.selection.window.from()).await?;
-        let mut versions = versions.ok_or_else(changed)?;
-        let content = |versions: &WindowVersions, live: Option<&Version>| match versions.undo(window, live)?.outcome {
-            UndoOutcome::Write { content, .. } => Some(content),
-            _ => None,
-        };
-        let is_planned = |content: &Value| Some(self.restores.content_digest(content)) == item.body_digest;
-        let live = self.live(name).await?;
-        let is_seen = live.as_ref().and_then(|live| live.etag.as_ref()) == item.live_etag.as_ref();
-        if let Some(content) = content(&versions, live.as_ref()).filter(|content| is_seen && is_planned(content)) {
-            return Ok(content);
-        }
-        // The document was written since, perhaps by this restore.
-        let now = content(&versions, live.as_ref()).filter(|_| self.force);
-        let seen = match &item.replaced_version {
-            Some(id) => self.exact_version(name, id).await?,
-            None => None,
-        };
-        versions.retain(|version| match &seen {
-            Some(seen) => version.order() <= seen.order(),
-            None => !self.is_stamped(Some(version)),
-        });
-        let planned = content(&versions, seen.as_ref()).filter(is_planned);
-        match (planned, now) {
-            (Some(planned), _) if self.is_same(live.as_ref(), &planned) => Ok(planned),
-            (_, Some(now)) => Ok(now),
-            (Some(planned), None) => Ok(planned),
-            (None, None) => Err(changed()),
-        }
-    }
-
-    /// Whether a live document has this content.
-    fn is_same(&self, live: Option<&Version>, content: &Value) -> bool {
-        let document = live.and_then(|live| live.document.as_ref());
-        document.is_some_and(|document| self.restores.is_same_content(document, content))
-    }
-
     /// Whether this restore was the last to write the document.
-    fn is_stamped(&self, live: Option<&Version>) -> bool {
+    pub(super) fn is_stamped(&self, live: Option<&Version>) -> bool {
         let document = live.and_then(|live| live.document.as_ref());
         document.is_some_and(|document| self.restores.is_stamped_by(document, self.restore_id))
     }
@@ -350,7 +306,7 @@ impl DocumentWriter<'_> {
     }
 
     /// A stored version, or its exact twin if it is not exact.
-    async fn exact_version(&self, name: &DocumentName, id: &str) -> Result<Option<Version>, Error> {
+    pub(super) async fn exact_version(&self, name: &DocumentName, id: &str) -> Result<Option<Version>, Error> {
         match self.stored_version(name, id).await? {
             Some(stored) if !stored.exact => self.stored_version(name, &stored.id.exact()).await,
             stored => Ok(stored),

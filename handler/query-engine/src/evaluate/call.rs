@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{Evaluated, Scope};
+use crate::error::QueryError;
 use crate::functions::{date_time_text, shifted};
 use crate::syntax::{Base, Expr, Function};
 use crate::value::number;
@@ -21,7 +22,22 @@ impl<'a> Scope<'a> {
             Function::Now if !arguments.is_empty() => {
                 self.call_with_values(arguments, |values| shifted(ticks, values, 1))
             }
-            Function::VectorDistance => self.call_with_values(arguments, vector::distance),
+            Function::Partial(partial) => {
+                let mut unsettled = None;
+                let value = self.call_with_values(arguments, |values| {
+                    (partial.call)(values).unwrap_or_else(|message| {
+                        unsettled = Some(message);
+                        None
+                    })
+                });
+                if let Some(message) = unsettled {
+                    self.statement.fail(QueryError::not_supported(message));
+                }
+                value
+            }
+            Function::VectorDistance(default) => {
+                self.call_with_values(arguments, |values| vector::distance(default, values))
+            }
             // Only the argument that counts is evaluated.
             Function::Iif => match arguments {
                 [condition, then, otherwise] => {

@@ -1,22 +1,26 @@
 //! The scalar functions that need only their arguments.
 //!
 //! The functions are those of Microsoft's reference of the query language. One that the reference does not settle is not
-//! here, so that a query with it is refused.
+//! here, so that a query with it is refused; one that it settles for some arguments is refused for the others.
 
 mod arguments;
 mod arrays;
 mod builtin;
 mod conversions;
+mod date_format;
 mod date_time;
+mod full_text;
 mod integers;
 mod letter_case;
 mod logic;
 mod math;
+mod partial;
 mod regex;
 mod search;
 mod sets;
 mod spatial;
 mod strings;
+mod substrings;
 mod time;
 mod types;
 mod utf16;
@@ -25,11 +29,13 @@ mod utf16;
 mod examples;
 
 pub(crate) use builtin::Builtin;
+pub(crate) use partial::Partial;
 pub(crate) use time::{date_time_text, shifted};
 
 const FAMILIES: &[&[Builtin]] = &[
     arrays::FUNCTIONS,
     conversions::FUNCTIONS,
+    full_text::FUNCTIONS,
     integers::FUNCTIONS,
     math::FUNCTIONS,
     regex::FUNCTIONS,
@@ -40,6 +46,8 @@ const FAMILIES: &[&[Builtin]] = &[
     time::FUNCTIONS,
     types::FUNCTIONS,
 ];
+
+const PARTIAL: &[&[Partial]] = &[date_format::PARTIAL, full_text::PARTIAL, regex::PARTIAL, substrings::PARTIAL];
 
 /// Names in the service's own parser, in the .NET SDK, of functions that the reference names differently.
 const OTHER_NAMES: &[(&str, &str)] = &[
@@ -64,6 +72,11 @@ pub(crate) fn find(name: &str) -> Option<&'static Builtin> {
     FAMILIES.iter().copied().flatten().find(|builtin| builtin.name.eq_ignore_ascii_case(name))
 }
 
+/// The function of a name, in any letter case, that the reference settles in part.
+pub(crate) fn find_partial(name: &str) -> Option<&'static Partial> {
+    PARTIAL.iter().copied().flatten().find(|partial| partial.name.eq_ignore_ascii_case(name))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -86,6 +99,13 @@ mod tests {
         let mut names: Vec<_> = FAMILIES.iter().copied().flatten().map(|builtin| builtin.name).collect();
         assert!(names.iter().all(|name| *name == name.to_ascii_uppercase()));
         assert!(FAMILIES.iter().copied().flatten().all(|builtin| builtin.min <= builtin.max));
+        let partial = PARTIAL.iter().copied().flatten();
+        assert!(
+            partial
+                .clone()
+                .all(|partial| partial.name == partial.name.to_ascii_uppercase() && partial.min <= partial.max)
+        );
+        names.extend(partial.map(|partial| partial.name));
         let count = names.len();
         names.sort_unstable();
         names.dedup();
@@ -146,6 +166,13 @@ mod tests {
             if count >= builtin.min {
                 let arguments: Vec<Option<&Value>> = arguments.iter().take(count).map(Option::as_ref).collect();
                 (builtin.call)(&arguments);
+            }
+        }
+        for partial in PARTIAL.iter().copied().flatten() {
+            let count = arguments.len().min(partial.max);
+            if count >= partial.min {
+                let arguments: Vec<Option<&Value>> = arguments.iter().take(count).map(Option::as_ref).collect();
+                let _ = (partial.call)(&arguments);
             }
         }
     }

@@ -48,10 +48,12 @@ impl Parser<'_> {
         let order_span = self.span();
         if self.keyword("ORDER") {
             self.expect_keyword("BY")?;
-            if self.next_is_keyword(0, "RANK") && !self.next_is(1, ".") && !self.next_is(1, "[") {
-                return Err(QueryError::not_supported("ORDER BY RANK (full text and hybrid search) is not supported."));
+            if self.next_is_keyword(0, "RANK") && self.is_name(1) {
+                self.position += 1;
+                select.rank = Some(self.rank(order_span)?);
+            } else {
+                select.order_by = self.order_by()?;
             }
-            select.order_by = self.order_by()?;
             if !select.group_by.is_empty() {
                 let message = "'ORDER BY' is not allowed with 'GROUP BY'.";
                 return Err(QueryError::located(message, order_span));

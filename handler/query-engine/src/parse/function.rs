@@ -4,6 +4,7 @@ use super::{Parsed, Parser, Shape, deeper};
 use crate::error::{QueryError, Span};
 use crate::functions;
 use crate::syntax::{Aggregate, Expr, Function};
+use crate::vector::DistanceFunction;
 
 /// The functions that need more than their arguments: the name, the fewest and the most arguments.
 const SPECIAL: &[(&str, usize, usize, Function)] = &[
@@ -17,28 +18,16 @@ const SPECIAL: &[(&str, usize, usize, Function)] = &[
     ("GETCURRENTTIMESTAMP", 0, 0, Function::CurrentTimestamp),
     ("GETCURRENTTIMESTAMPSTATIC", 0, 0, Function::CurrentTimestamp),
     ("NOW", 0, 2, Function::Now),
-    ("VECTORDISTANCE", 2, 4, Function::VectorDistance),
+    ("VECTORDISTANCE", 2, 4, Function::VectorDistance(DistanceFunction::Cosine)),
+    // In the texts that clients get with the plan of a ranked query.
+    ("_VECTORSCORE", 2, 4, Function::VectorDistance(DistanceFunction::Cosine)),
 ];
 
-/// Functions of the service that are not here: they need an index of words or vectors, or the documentation does not settle
-/// their results.
-const NOT_SUPPORTED: &[&str] = &[
-    "DATETIMEFORMAT",
-    "FULLTEXTCONTAINS",
-    "FULLTEXTCONTAINSALL",
-    "FULLTEXTCONTAINSANY",
-    "FULLTEXTSCORE",
-    "HASH",
-    "LASTSUBSTRINGAFTER",
-    "LASTSUBSTRINGBEFORE",
-    "REGEXEXTRACT",
-    "REGEXEXTRACTALL",
-    "REGEXREPLACE",
-    "REGEXREPLACEALL",
-    "RRF",
-    "SUBSTRINGAFTER",
-    "SUBSTRINGBEFORE",
-];
+/// The functions that rank documents.
+pub(super) const RANKING: [&str; 2] = ["FULLTEXTSCORE", "RRF"];
+
+/// Functions of the service that are not here, because no page of the documentation describes them.
+const NOT_SUPPORTED: &[&str] = &["HASH"];
 
 impl Parser<'_> {
     pub(super) fn call(&mut self, name: &str, start: Span) -> Result<Parsed, QueryError> {
@@ -59,13 +48,19 @@ impl Parser<'_> {
             return Ok(Parsed { expr, depth, shape: Shape::Other, span });
         }
         let special = SPECIAL.iter().find(|(special, ..)| *special == upper);
-        let (function, min, max) = match (special, functions::find(name)) {
-            (Some((_, min, max, function)), _) => (*function, *min, *max),
-            (None, Some(builtin)) => (Function::Builtin(builtin), builtin.min, builtin.max),
-            (None, None) if NOT_SUPPORTED.contains(&upper.as_str()) => {
+        if let Some(ranking) = RANKING.iter().find(|ranking| **ranking == upper) {
+            let name = if *ranking == "RRF" { "RRF" } else { "FullTextScore" };
+            let message = format!("The {name} function is only allowed in the ORDER BY RANK clause.");
+            return Err(QueryError::new("SC2240", message, span));
+        }
+        let (function, min, max) = match (special, functions::find(name), functions::find_partial(name)) {
+            (Some((_, min, max, function)), ..) => (*function, *min, *max),
+            (None, Some(builtin), _) => (Function::Builtin(builtin), builtin.min, builtin.max),
+            (None, None, Some(partial)) => (Function::Partial(partial), partial.min, partial.max),
+            (None, None, None) if NOT_SUPPORTED.contains(&upper.as_str()) => {
                 return Err(QueryError::not_supported(format!("The function {name} is not supported.")));
             }
-            (None, None) => {
+            (None, None, None) => {
                 let message = format!("'{name}' is not a recognized built-in function name.");
                 return Err(QueryError::new("SC2005", message, start));
             }
@@ -77,7 +72,7 @@ impl Parser<'_> {
     }
 }
 
-fn wrong_count(name: &str, min: usize, max: usize, span: Span) -> QueryError {
+pub(super) fn wrong_count(name: &str, min: usize, max: usize, span: Span) -> QueryError {
     let count = match (min, max) {
         (min, max) if min == max => format!("{min}"),
         (min, usize::MAX) => format!("at least {min}"),

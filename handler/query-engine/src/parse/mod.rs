@@ -8,6 +8,7 @@
 mod clauses;
 mod expression;
 mod function;
+mod rank;
 
 use serde_json::Value;
 

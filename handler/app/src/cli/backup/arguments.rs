@@ -4,7 +4,9 @@ use changefeed_history::{Filter, TimeExpression};
 use clap::{Args, Subcommand};
 
 use crate::cli::execution_arguments::ExecutionArguments;
+use crate::cli::field_arguments::FieldArguments;
 use crate::cli::output::OutputArguments;
+use crate::cli::requester_arguments::RequesterArguments;
 use crate::cli::time;
 
 #[derive(Debug, Subcommand)]
@@ -51,7 +53,8 @@ pub struct AsOfArgument {
 
 impl AsOfArgument {
     fn parse(text: &str) -> Result<Self, String> {
-        Ok(Self { moment: time::parse(text)?, is_relative: text.trim_start().starts_with('-') })
+        let is_relative = TimeExpression::depends_on_now(text, chrono::Utc::now(), &time::zone());
+        Ok(Self { moment: time::parse(text)?, is_relative })
     }
 }
 
@@ -75,9 +78,8 @@ pub struct CreateArguments {
     /// Reason, stored with the backup
     #[arg(long)]
     pub reason: Option<String>,
-    /// Name of the requester, stored with the backup; default: the user's name
-    #[arg(long, env = "USER", hide_env_values = true)]
-    pub requested_by: Option<String>,
+    #[command(flatten)]
+    pub requester: RequesterArguments,
     /// Limit in request units per second; default: no limit
     #[arg(long, value_name = "RU")]
     pub ru_per_second: Option<f64>,
@@ -99,6 +101,8 @@ pub struct RestoreArguments {
     /// Write into this container instead of the monitored one
     #[arg(long, value_name = "CONTAINER")]
     pub into: Option<String>,
+    #[command(flatten)]
+    pub fields: FieldArguments,
     #[command(flatten)]
     pub execution: ExecutionArguments,
 }

@@ -20,13 +20,17 @@ pub async fn run(service: &Service, arguments: &RestoreArguments) -> Result<Exit
     let request = RestoreRequest {
         selection,
         target: Target::Backup(locations),
+        fields: arguments.fields.only(),
+        except_fields: arguments.fields.except(),
         dry_run: execution.dry_run,
         force: execution.force,
         delete_created_after: arguments.delete_created_after,
         into: arguments.into.clone(),
         reason: execution.reason.clone(),
-        requested_by: execution.requested_by.clone(),
+        requested_by: execution.requester.name(),
         job: true,
+        store: false,
+        capture_lag: None,
         ru_per_second: execution.ru_per_second,
     };
     run_large(service, Large::Restore(Box::new(request)), execution).await

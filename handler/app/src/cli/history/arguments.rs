@@ -6,6 +6,7 @@ use clap::Subcommand;
 use super::activity::ActivityArguments;
 use super::changes::ChangesArguments;
 use crate::cli::document_arguments::DocumentArguments;
+use crate::cli::filter_help::FILTERS;
 use crate::cli::output::OutputArguments;
 use crate::cli::time;
 
@@ -55,21 +56,34 @@ pub enum HistoryCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Show which version set each field of a document
+    #[command(after_help = time::help("Example:\n  changefeed history blame --id 28036 --pk 28036"))]
+    Blame {
+        #[command(flatten)]
+        document: DocumentArguments,
+        /// Time to look at; default: the live document
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
+        as_of: Option<TimeExpression>,
+        /// Maximum number of versions to read, 1 to 1000
+        #[arg(long, value_name = "NUMBER", default_value = "1000")]
+        max_versions: u32,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// Search live documents and versions, in time order
-    #[command(after_help = time::help(
-        "Filters:\n  FIELD OPERATOR VALUE, where OPERATOR is one of = != < <= > >= contains\n\n\
-         Fields:\n  Names with dots, in double quotes where needed (address.\"zip code\"), or a JSON Pointer (/address/zip code)\n\n\
-         Example:\n  changefeed history search --filter city_name=Davidson --from -1d"
-    ))]
+    #[command(after_help = format!("{FILTERS}{}", time::help(
+        "Examples:\n  changefeed history search --filter city_name=Davidson --since yesterday\n  \
+         changefeed history search --filter 'zip in (28035, 28036) and tags[]=new' --from 10:31 --to 10:40"
+    )))]
     Search {
         /// Filter, such as city_name=Davidson; if repeated, all must match
         #[arg(long = "filter", value_name = "FILTER", required = true, value_parser = Filter::parse)]
         filters: Vec<Filter>,
         /// Earliest time of a change; default: no limit
-        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
+        #[arg(long, visible_alias = "since", value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
         from: Option<TimeExpression>,
         /// Latest time of a change; default: no limit
-        #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
+        #[arg(long, visible_alias = "until", value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
         to: Option<TimeExpression>,
         /// Maximum number of rows; default: all
         #[arg(long)]

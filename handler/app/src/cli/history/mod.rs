@@ -3,12 +3,13 @@
 mod activity;
 mod arguments;
 mod bar_chart;
+mod blame;
 mod changes;
 mod rows;
 
 use anyhow::Result;
 use changefeed_cosmos::FieldPath;
-use changefeed_history::{AsOf, SearchRequest, SearchRow, Version, VersionsRequest};
+use changefeed_history::{AsOf, BlameRequest, SearchRequest, SearchRow, Version, VersionsRequest};
 use serde_json::Value;
 
 pub use self::arguments::HistoryCommand;
@@ -72,6 +73,10 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
                 }
             }
         }
+        HistoryCommand::Blame { document, as_of, max_versions, output } => {
+            let request = BlameRequest { document: document.name(), as_of: *as_of, max_versions: Some(*max_versions) };
+            blame::run(service, &request, output.output).await
+        }
         HistoryCommand::Search { filters, from, to, max_items, output } => {
             let request = SearchRequest { filters: filters.clone(), from: *from, to: *to, ..SearchRequest::default() };
             search(service, request, max_items.unwrap_or(usize::MAX), output.output).await
@@ -115,6 +120,9 @@ async fn versions(service: &Service, document: &DocumentArguments, max_items: us
 
 async fn search(service: &Service, mut request: SearchRequest, max_items: usize, output: Output) -> Result<()> {
     let header = ["Time", "Container", "Id", "Partition key", "Version", "Document"];
+    if let Ok((_, Some(warning))) = request.window(chrono::Utc::now()) {
+        eprintln!("warning: {warning}");
+    }
     let mut rows = Rows::new(output, max_items);
     loop {
         let page = service.changefeed.history.search(&request).await?;

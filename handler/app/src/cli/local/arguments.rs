@@ -29,7 +29,7 @@ pub struct LocalArguments {
     #[arg(long, requires = "populate")]
     pub seed: Option<u64>,
     /// Run only the embedded Cosmos DB endpoint
-    #[arg(long, conflicts_with_all = ["populate", "require_keys", "host_port", "time_zone"])]
+    #[arg(long, conflicts_with_all = ["populate", "require_keys", "host_port", "host_time_zone"])]
     pub cosmos_only: bool,
     /// Require function keys, as Azure does
     #[arg(long)]
@@ -39,7 +39,7 @@ pub struct LocalArguments {
     pub require_account_key: bool,
     /// Time zone of the stand-in host, in which it writes dates with an offset
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub time_zone: TimeZone,
+    pub host_time_zone: TimeZone,
     /// Folder with host.json and the functions
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub script_root: PathBuf,

@@ -59,7 +59,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
         port: arguments.host_port,
         settings,
         require_keys: arguments.require_keys,
-        time_zone: arguments.time_zone,
+        time_zone: arguments.host_time_zone,
         executable: Some(std::env::current_exe().context("finding this executable")?),
         // Developers restart the handler on purpose, so there is no limit.
         restart_limit: None,

@@ -6,16 +6,19 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::document_arguments::parse_key;
 use crate::cli::execution_arguments::ExecutionArguments;
+use crate::cli::field_arguments::FieldArguments;
+use crate::cli::filter_help::FILTERS;
 use crate::cli::output::OutputArguments;
 use crate::cli::time;
 
 #[derive(Debug, Subcommand)]
 pub enum RestoreCommand {
     /// Show the plan of a restore, ask for confirmation, and execute it
-    #[command(after_help = time::help(
+    #[command(after_help = format!("{FILTERS}{}", time::help(
         "Examples:\n  changefeed restore run --id 28036 --pk 28036 --as-of -10m\n  \
-         changefeed restore run --filter city_name=Davidson --before 2026-11-20T10:31:00Z --dry-run"
-    ))]
+         changefeed restore run --filter city_name=Davidson --before 10:31 --dry-run\n  \
+         changefeed restore run --changed-between 10:31 10:40 --later-changes merge"
+    )))]
     Run(Box<RestoreArguments>),
     /// List restores, newest first
     List(OutputArguments),
@@ -92,17 +95,50 @@ pub struct RestoreArguments {
     /// Restore the version with this id; needs --id
     #[arg(long, group = "target")]
     pub version: Option<String>,
+    /// Undo what changed between two times
+    #[arg(
+        long, value_names = ["FROM", "TO"], num_args = 2, group = "target", allow_hyphen_values = true,
+        value_parser = time::parse
+    )]
+    pub changed_between: Vec<TimeExpression>,
+    /// Documents changed later; default: conflict
+    #[arg(long, value_enum, value_name = "HOW", requires = "changed_between")]
+    pub later_changes: Option<LaterChangesArgument>,
+    /// With --later-changes merge: a document that would keep any change of the window is a conflict
+    #[arg(long, requires = "later_changes")]
+    pub strict: bool,
+    /// With --changed-between: only versions of this actor
+    #[arg(long, value_name = "NAME", requires = "changed_between")]
+    pub actor: Option<String>,
+    #[command(flatten)]
+    pub fields: FieldArguments,
     /// Delete documents that are known not to have existed at that time
     #[arg(long)]
     pub delete_created_after: bool,
     /// Write into this container instead of the monitored one
     #[arg(long, value_name = "CONTAINER")]
     pub into: Option<String>,
+    /// With --dry-run: store the plan, to execute it later exactly as it was shown
+    #[arg(long, requires = "dry_run")]
+    pub store: bool,
     /// Run as a job even if the restore is small
     #[arg(long)]
     pub job: bool,
     #[command(flatten)]
     pub execution: ExecutionArguments,
+}
+
+/// What happens to documents that were changed after the window.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LaterChangesArgument {
+    // They are reported. Without doc comments, so that the help stays in its short form.
+    Conflict,
+    // They stay as they are.
+    Keep,
+    // They return to their state before the window.
+    Overwrite,
+    // They lose only what the window changed.
+    Merge,
 }
 
 /// The state of a document that must match the filters.

@@ -3,13 +3,18 @@
 use anyhow::Result;
 use changefeed_operations::{Counts, PlannedItem};
 
-use crate::cli::output::{describe, print_table, version_time};
+use crate::cli::output::{describe, field, print_table, version_time};
 use crate::cli::time;
 
 /// Prints the documents of a plan or of a restore as a table.
 pub fn print_items(items: &[PlannedItem]) -> Result<()> {
     let row = |item: &PlannedItem| {
-        let changes = item.message.clone().unwrap_or_else(|| describe(&item.changes));
+        let mut changes = item.message.clone().unwrap_or_else(|| describe(&item.changes));
+        if !item.kept_paths.is_empty() {
+            let kept: Vec<String> = item.kept_paths.iter().map(field).collect();
+            let separator = if changes.is_empty() { "" } else { "; " };
+            changes = format!("{changes}{separator}keeps {}", kept.join(", "));
+        }
         let line = item.backup_line.as_ref().map(|line| format!("{}, line {}", line.file, line.number));
         let source = item.version.as_deref().and_then(version_time).map(time::of_second).or(line).unwrap_or_default();
         vec![
@@ -25,13 +30,18 @@ pub fn print_items(items: &[PlannedItem]) -> Result<()> {
 
 /// The counts as a sentence: what will be written, or what was.
 pub fn summary(counts: &Counts, done: bool) -> String {
-    let [create, replace, delete] =
-        if done { ["created", "replaced", "deleted"] } else { ["to create", "to replace", "to delete"] };
+    let [create, replace, merge, delete] = if done {
+        ["created", "replaced", "merged", "deleted"]
+    } else {
+        ["to create", "to replace", "to merge", "to delete"]
+    };
     let parts = [
         (counts.create, create),
         (counts.replace, replace),
+        (counts.merge, merge),
         (counts.delete, delete),
         (counts.unchanged, "unchanged"),
+        (counts.kept, "kept"),
         (counts.unknown, "unknown"),
         (counts.conflict, "in conflict"),
         (counts.failed, "failed"),

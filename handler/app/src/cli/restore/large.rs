@@ -57,6 +57,7 @@ pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArg
     let counts = view.record.counts;
     if for_humans {
         show(&view, Output::Table)?;
+        view.record.warnings.iter().try_for_each(|warning| print_line(warning))?;
         if view.continuation.is_some() {
             print_unwritten(service, &view.record).await?;
         }

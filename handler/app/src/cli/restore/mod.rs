@@ -5,15 +5,16 @@ mod items;
 mod large;
 
 use anyhow::Result;
-use changefeed_cosmos::{DocumentName, PageRequest};
+use changefeed_cosmos::{DocumentName, Key, PageRequest};
+use changefeed_history::{LaterChanges, TimeExpression, Window};
 use changefeed_operations::RESTORE;
 use changefeed_operations::{
     Action, Counts, FilterOn, Plan, PlannedItem, RestoreRecord, RestoreReport, RestoreRequest, Selection, Target,
-    UndoRequest,
+    UndoRequest, WindowSelection,
 };
 
 pub use self::arguments::RestoreCommand;
-use self::arguments::{FilterOnArgument, RestoreArguments};
+use self::arguments::{FilterOnArgument, LaterChangesArgument, RestoreArguments};
 use self::items::{print_items, summary};
 pub use self::large::{Large, run_large};
 use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_all_items, print_unwritten, show};
@@ -22,13 +23,14 @@ use super::execution_arguments::ExecutionArguments;
 use super::exit_code::{Exit, UsageError};
 use super::output::{Output, print_json, print_line, print_table};
 use super::time;
+use crate::capture_lag::with_capture_lag;
 use crate::service::Service;
 
 /// Runs, lists, shows, cancels or undoes restores.
 pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
     match command {
         RestoreCommand::Run(arguments) => {
-            let request = request(arguments)?;
+            let request = with_capture_lag(service, request(arguments)?).await;
             let plan = if request.is_job() { None } else { service.changefeed.restores.plan(&request).await? };
             match plan {
                 Some(plan) => execute(service, plan, &arguments.execution).await,
@@ -40,7 +42,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
                 dry_run: execution.dry_run,
                 force: execution.force,
                 reason: execution.reason.clone(),
-                requested_by: execution.requested_by.clone(),
+                requested_by: execution.requester.name(),
                 ru_per_second: execution.ru_per_second,
                 key: None,
             };
@@ -103,12 +105,68 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
     }
 }
 
-fn usage(message: &'static str) -> anyhow::Error {
-    anyhow::Error::new(UsageError(message))
+fn usage(message: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(UsageError(message.into()))
 }
 
 fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
-    let key = arguments.pk.as_ref().map(changefeed_cosmos::Key::text).or_else(|| arguments.partition_key.clone());
+    let (selection, target) = match arguments.changed_between.as_slice() {
+        [from, to] => window(arguments, *from, *to)?,
+        _ => selection_and_target(arguments)?,
+    };
+    Ok(RestoreRequest {
+        selection,
+        target,
+        fields: arguments.fields.only(),
+        except_fields: arguments.fields.except(),
+        dry_run: arguments.execution.dry_run,
+        force: arguments.execution.force,
+        delete_created_after: arguments.delete_created_after,
+        into: arguments.into.clone(),
+        reason: arguments.execution.reason.clone(),
+        requested_by: arguments.execution.requester.name(),
+        job: arguments.job,
+        store: arguments.store,
+        ru_per_second: arguments.execution.ru_per_second,
+        capture_lag: None,
+    })
+}
+
+/// The selection of a time window, and its target.
+fn window(arguments: &RestoreArguments, from: TimeExpression, to: TimeExpression) -> Result<(Selection, Target)> {
+    if arguments.id.is_some() || arguments.all || arguments.filter_on.is_some() || arguments.into.is_some() {
+        return Err(usage("--changed-between can be used with --filter, --pk or --partition-key, and --actor"));
+    }
+    let strict_without_merge =
+        arguments.strict && !matches!(arguments.later_changes, Some(LaterChangesArgument::Merge));
+    if strict_without_merge {
+        return Err(usage("--strict needs --later-changes merge"));
+    }
+    let (window, warning) = Window::new(Some(from), Some(to), chrono::Utc::now())
+        .map_err(|message| usage(format!("--changed-between: {message}")))?;
+    let selection = WindowSelection {
+        window,
+        filters: arguments.filters.clone(),
+        partition: partition_key(arguments),
+        actor: arguments.actor.clone(),
+        later_changes: match arguments.later_changes {
+            Some(LaterChangesArgument::Conflict) | None => LaterChanges::Conflict,
+            Some(LaterChangesArgument::Keep) => LaterChanges::Keep,
+            Some(LaterChangesArgument::Overwrite) => LaterChanges::Overwrite,
+            Some(LaterChangesArgument::Merge) => LaterChanges::Merge,
+        },
+        strict: arguments.strict,
+        warning,
+    };
+    Ok((Selection::Window(Box::new(selection)), Target::BeforeWindow(window)))
+}
+
+fn partition_key(arguments: &RestoreArguments) -> Option<Key> {
+    arguments.pk.as_ref().map(Key::text).or_else(|| arguments.partition_key.clone())
+}
+
+fn selection_and_target(arguments: &RestoreArguments) -> Result<(Selection, Target)> {
+    let key = partition_key(arguments);
     let selection = match (&arguments.id, key, arguments.filters.as_slice(), arguments.all) {
         (Some(id), Some(partition_key), [], false) => {
             Selection::Documents(vec![DocumentName { id: id.clone(), partition_key }])
@@ -125,7 +183,7 @@ fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
         }
         _ => {
             return Err(usage(
-                "give exactly one of: --id with --pk or --partition-key; --pk or --partition-key; --filter; --all",
+                "give exactly one of: --id with --pk or --partition-key; --pk or --partition-key; --filter; --all; --changed-between",
             ));
         }
     };
@@ -134,20 +192,9 @@ fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
         (None, Some(moment), None, _) => Target::Before(moment),
         (None, None, Some(version), Selection::Documents(_)) => Target::Version(version.clone()),
         (None, None, Some(_), _) => return Err(usage("--version needs --id")),
-        _ => return Err(usage("give exactly one of --as-of, --before and --version")),
+        _ => return Err(usage("give exactly one of --as-of, --before, --version and --changed-between")),
     };
-    Ok(RestoreRequest {
-        selection,
-        target,
-        dry_run: arguments.execution.dry_run,
-        force: arguments.execution.force,
-        delete_created_after: arguments.delete_created_after,
-        into: arguments.into.clone(),
-        reason: arguments.execution.reason.clone(),
-        requested_by: arguments.execution.requested_by.clone(),
-        job: arguments.job,
-        ru_per_second: arguments.execution.ru_per_second,
-    })
+    Ok((selection, target))
 }
 
 async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) -> Result<Exit> {
@@ -156,6 +203,7 @@ async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) 
     if for_humans {
         print_items(&plan.items)?;
         print_line(&summary(&counts, false))?;
+        plan.warnings.iter().try_for_each(|warning| print_line(warning))?;
     }
     if execution.dry_run || counts.writes() == 0 {
         let report = plan.report();

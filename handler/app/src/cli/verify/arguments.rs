@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::document_arguments::parse_key;
 use crate::cli::output::OutputArguments;
+use crate::cli::requester_arguments::RequesterArguments;
 
 #[derive(Debug, Args)]
 #[command(
@@ -38,9 +39,8 @@ pub struct VerifyRunArguments {
     /// Limit in request units per second; default: no limit
     #[arg(long, value_name = "RU")]
     pub ru_per_second: Option<f64>,
-    /// Name of the requester, stored with the verification; default: the user's name
-    #[arg(long, env = "USER", hide_env_values = true)]
-    pub requested_by: Option<String>,
+    #[command(flatten)]
+    pub requester: RequesterArguments,
     #[command(flatten)]
     pub output: OutputArguments,
 }

@@ -57,7 +57,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
         partition_key: arguments.pk.as_ref().map(Key::text).or_else(|| arguments.partition_key.clone()),
         grace_seconds: arguments.grace,
         ru_per_second: arguments.ru_per_second,
-        requested_by: arguments.requested_by.clone(),
+        requested_by: arguments.requester.name(),
         key: None,
     };
     let output = arguments.output.output;

@@ -4,6 +4,7 @@ mod account_and_ranges;
 mod feeds;
 mod items;
 mod plans;
+mod search;
 
 use local_cosmos::{Endpoint, Options};
 use serde_json::{Value, json};

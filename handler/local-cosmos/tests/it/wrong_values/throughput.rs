@@ -94,6 +94,29 @@ async fn an_offer_is_replaced_within_its_limits() {
 }
 
 #[tokio::test]
+async fn a_higher_throughput_splits_physical_partitions() {
+    let scene = Scene::start().await;
+    for n in 0..40 {
+        let item = json!({"id": format!("i{n}"), "pk": format!("p{n}")});
+        let create = row("POST", "/dbs/db/colls/c/docs", "")
+            .header("x-ms-documentdb-partitionkey", &json!([item["pk"]]).to_string());
+        scene.succeed(create.body(&item)).await;
+    }
+    let offer = offers(&scene, "/dbs/db/colls/c").await[0].clone();
+    let path = format!("/offers/{}", offer["_rid"].as_str().expect("a resource id"));
+    // A lower throughput merges none.
+    for (throughput, expected) in [(10_000, 1), (10_100, 2), (45_000, 5), (20_000, 5), (50_100, 6)] {
+        let mut offer = offer.clone();
+        offer["content"]["offerThroughput"] = json!(throughput);
+        scene.succeed(row("PUT", &path, QUOTAS).body(&offer)).await;
+        let found = scene.endpoint.partitions("db", "c").await.expect("partitions");
+        assert_eq!(found.len(), expected, "{throughput} request units a second ({QUOTAS})");
+        assert_eq!(scene.succeed(row("GET", "docs", QUOTAS)).await.json()["_count"], json!(40), "{found:?}");
+        assert!(found.windows(2).all(|pair| pair[0].max == pair[1].min), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_physical_partition_has_at_most_10_000_request_units() {
     let scene = Scene::start().await;
     for (id, throughput, partitions) in [("small", "400", 1), ("ten", "10000", 1), ("large", "25000", 3)] {

@@ -1,0 +1,100 @@
+//! Composes the document that an item of a plan is to write, as it was planned.
+//!
+//! A plan does not store composed documents. They follow from the live document that the plan saw, which is still live or was saved
+//! to the history before it was overwritten, and from what the item names: a version, a line of a backup, or the versions of a window.
+
+use std::borrow::Cow;
+
+use changefeed_cosmos::{DocumentName, Error, ErrorKind, printable};
+use changefeed_history::Version;
+use serde_json::Value;
+
+use super::planned_item::PlannedItem;
+use super::window_versions::{UndoOutcome, WindowVersions};
+use super::write::DocumentWriter;
+
+/// What a document is composed of, besides the live one.
+enum Source {
+    Document(Value),
+    Window(Box<WindowVersions>),
+}
+
+impl DocumentWriter<'_> {
+    /// The content of a composed document. `stored` is the version or the line of a backup that the item names. With `force`, a live
+    /// document that has changed since the plan keeps those changes too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when it can no longer be composed as it was planned.
+    pub(super) async fn composed(
+        &self,
+        item: &PlannedItem,
+        name: &DocumentName,
+        stored: Option<Value>,
+    ) -> Result<Value, Error> {
+        let changed = || {
+            let message =
+                "its history has changed since the plan: a version of the window was captured later, or removed";
+            Error::new(ErrorKind::Conflict, format!("planning document {} again", printable(&item.id)), message)
+        };
+        let mut source = match (stored, &self.composition.window) {
+            (Some(stored), _) => Source::Document(stored),
+            (None, Some(window)) => {
+                let from = window.selection.window.from();
+                let versions = WindowVersions::read(&self.restores.history, name, from).await?;
+                Source::Window(Box::new(versions.ok_or_else(changed)?))
+            }
+            (None, None) => return Err(changed()),
+        };
+        let live = self.live(name).await?;
+        let is_seen = live.as_ref().and_then(|live| live.etag.as_ref()) == item.live_etag.as_ref();
+        let now = self.content(&source, live.as_ref());
+        if let Some(content) = now.as_ref().filter(|content| is_seen && self.is_planned(item, &source, content)) {
+            return Ok(content.clone());
+        }
+        // The document was written since, perhaps by this restore.
+        let seen = match &item.replaced_version {
+            Some(id) => self.exact_version(name, id).await?,
+            None => None,
+        };
+        if let Source::Window(versions) = &mut source {
+            versions.retain(|version| match &seen {
+                Some(seen) => version.order() <= seen.order(),
+                None => !self.is_stamped(Some(version)),
+            });
+        }
+        let planned = self.content(&source, seen.as_ref()).filter(|content| self.is_planned(item, &source, content));
+        let is_done = |content: &Value| {
+            let document = live.as_ref().and_then(|live| live.document.as_ref());
+            document.is_some_and(|document| self.restores.is_same_content(document, content))
+        };
+        match (planned, now.filter(|_| self.force)) {
+            (Some(planned), None) => Ok(planned),
+            (Some(planned), _) if is_done(&planned) => Ok(planned),
+            (_, Some(now)) => Ok(now),
+            (None, None) => Err(changed()),
+        }
+    }
+
+    fn content(&self, source: &Source, live: Option<&Version>) -> Option<Value> {
+        let whole = match (source, &self.composition.window) {
+            (Source::Document(document), _) => Cow::Borrowed(document),
+            (Source::Window(versions), Some(window)) => match versions.undo(window, live)?.outcome {
+                UndoOutcome::Write { content, .. } => Cow::Owned(content),
+                _ => return None,
+            },
+            (Source::Window(_), None) => return None,
+        };
+        match &self.composition.fields {
+            Some(fields) => fields.of(live, &whole).ok(),
+            None => Some(whole.into_owned()),
+        }
+    }
+
+    /// Whether the content is that of the plan. A stored document and the live one give always the same.
+    fn is_planned(&self, item: &PlannedItem, source: &Source, content: &Value) -> bool {
+        match source {
+            Source::Document(_) => true,
+            Source::Window(_) => item.body_digest.as_ref() == Some(&self.restores.content_digest(content)),
+        }
+    }
+}
