@@ -1,7 +1,7 @@
 //! Which version set each field of a document.
 //!
 //! A leaf belongs to the newest version in which its value differs from the version before it. The versions are observed one by one, newest
-//! first, until every leaf is explained. After a delete or an expiry the history starts anew: what is left belongs to the version that
+//! first, until every leaf is explained. After a delete or an expiry the history starts again: what is left belongs to the version that
 //! created the document again.
 
 use changefeed_cosmos::FieldPath;

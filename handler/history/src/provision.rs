@@ -3,6 +3,7 @@
 use changefeed_cosmos::{
     ContainerSpec, Created, Error, ErrorKind, IndexPolicy, IndexUpdate, KeyPath, create_container, create_database,
 };
+use indexmap::IndexSet;
 use serde::Serialize;
 
 use crate::containers::{ContainerNames, Containers, Role};
@@ -133,7 +134,9 @@ const CHANGES_INDEXES: [&str; 11] = [
 
 fn changes_indexes(indexed_fields: &[IndexedField]) -> Vec<String> {
     let own = CHANGES_INDEXES.map(str::to_owned);
-    own.into_iter().chain(indexed_fields.iter().flat_map(|field| field.paths().iter().cloned())).collect()
+    // Two fields can have one path, because all elements of an array are indexed. A policy has each path once.
+    let fields = indexed_fields.iter().flat_map(|field| field.paths().iter().cloned());
+    own.into_iter().chain(fields).collect::<IndexSet<_>>().into_iter().collect()
 }
 
 fn with_commands(
@@ -233,5 +236,10 @@ mod tests {
             ["/document/\"city_name\"/?", "/document/\"address\"/\"zip code\"/?"]
         );
         assert!(indexes.contains(&"/sourceTs/?".to_owned()));
+        let elements = changes_indexes(&IndexedField::parse_list("lines.0,lines.1,lines.0").expect("fields"));
+        assert_eq!(
+            elements[CHANGES_INDEXES.len()..],
+            ["/document/\"lines\"/\"0\"/?", "/document/\"lines\"/[]/?", "/document/\"lines\"/\"1\"/?"]
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use changefeed_history::TimeZone;
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::backup::BackupCommand;
 use super::dead_letters::DeadLettersCommand;
@@ -26,12 +27,18 @@ use super::verify::VerifyArguments;
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 120)]
 pub struct Arguments {
-    /// Settings file (local.settings.json); environment variables take precedence
+    /// Settings file (local.settings.json); takes precedence over environment variables
     #[arg(long, global = true, value_name = "FILE")]
     pub settings: Option<PathBuf>,
     /// Zone of local times; default: CHANGEFEED_TIME_ZONE, or the machine's
     #[arg(long, global = true, value_name = "ZONE")]
     pub time_zone: Option<TimeZone>,
+    /// Database; default: CHANGEFEED_DATABASE
+    #[arg(long, global = true, value_name = "NAME")]
+    pub database: Option<String>,
+    /// Monitored container; default: CHANGEFEED_MONITORED_CONTAINER
+    #[arg(long, global = true, value_name = "NAME")]
+    pub monitored: Option<String>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -74,4 +81,18 @@ pub enum Command {
     /// Repair, unblock, export, import or reset the leases of the change feeds
     #[command(subcommand)]
     Leases(LeasesCommand),
+    /// Print the completions of a shell
+    #[command(
+        after_help = "Example:\n  changefeed completions bash > ~/.local/share/bash-completion/completions/changefeed"
+    )]
+    Completions {
+        /// Shell
+        shell: Shell,
+    },
+    /// Write a manual page for each command into a folder
+    #[command(after_help = "Example:\n  changefeed manual ~/.local/share/man/man1")]
+    Manual {
+        /// Folder; it is created if it does not exist
+        folder: PathBuf,
+    },
 }

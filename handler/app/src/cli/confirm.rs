@@ -5,15 +5,19 @@ use std::io::{BufRead, IsTerminal, Write};
 use anyhow::{Result, bail};
 
 use super::exit_code::Declined;
+use crate::config::Settings;
 
-/// Asks on the terminal. `declined` says what was left undone when the answer is not yes.
+/// Asks on the terminal, and names the account, the database and the container that are meant. `declined` says what was left undone when the
+/// answer is not yes.
 ///
 /// # Errors
 /// [`Declined`] for any other answer than `y` or `yes`; a plain error when standard input is not a terminal.
-pub fn confirm(question: &str, declined: &'static str) -> Result<()> {
+pub fn confirm(settings: &Settings, question: &str, declined: &'static str) -> Result<()> {
     if !std::io::stdin().is_terminal() {
         bail!("{question} Not a terminal; pass --yes to confirm");
     }
+    let (names, account) = (&settings.names, &settings.connection);
+    eprintln!("Container {} of database {}, {account}", names.monitored, names.database);
     eprint!("{question} [y/N] ");
     std::io::stderr().flush()?;
     let mut answer = String::new();

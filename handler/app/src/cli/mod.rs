@@ -21,6 +21,7 @@ mod process;
 mod progress;
 mod provision;
 mod query;
+mod reference;
 mod requester_arguments;
 mod restore;
 mod retention;
@@ -41,7 +42,7 @@ use clap::Parser;
 
 use self::arguments::{Arguments, Command};
 use self::exit_code::Exit;
-use crate::config::{RUST_LOG, Settings, Source, invalid, time_zone};
+use crate::config::{DATABASE, MONITORED, RUST_LOG, Settings, Source, invalid, time_zone};
 use crate::service::Service;
 
 /// Reads the arguments and runs the subcommand.
@@ -76,6 +77,8 @@ fn in_zone(arguments: Arguments) -> Result<(Arguments, Source)> {
         Some(path) => Source::environment().with_file(path)?,
         None => Source::environment(),
     };
+    let source =
+        source.with(DATABASE.name, arguments.database.as_ref()).with(MONITORED.name, arguments.monitored.as_ref());
     let zone = match arguments.time_zone {
         Some(zone) => zone,
         None => time_zone(&source)?.unwrap_or_else(TimeZone::of_machine),
@@ -136,5 +139,7 @@ async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {
         Command::Verify(verify) => verify::run(&service()?, &verify).await,
         Command::Status(status) => status::run(&service()?, &status).await,
         Command::Leases(leases) => leases::run(&service()?, &leases).await,
+        Command::Completions { shell } => reference::completions(shell),
+        Command::Manual { folder } => reference::manual(&folder),
     }
 }

@@ -40,7 +40,11 @@ pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<Ex
         if for_humans {
             print_line(&summary(&plan))?;
         }
-        confirm(&format!("Remove {} versions? This cannot be undone.", plan.versions), "nothing was removed")?;
+        confirm(
+            service.settings(),
+            &format!("Remove {} versions? This cannot be undone.", plan.versions),
+            "nothing was removed",
+        )?;
     }
     let report = sweep(false).await?;
     print(&report)?;

@@ -32,6 +32,7 @@ pub struct TruncateArguments {
 pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<Exit> {
     if !arguments.yes {
         confirm(
+            service.settings(),
             &format!(
                 "Delete up to {} documents of container {} of database {}?",
                 arguments.max,

@@ -16,4 +16,4 @@ pub use source::Source;
 pub use storage::locations;
 #[cfg(feature = "local")]
 pub use table::SETTINGS;
-pub use table::{DATABASE, MODE, RUST_LOG, TRYOUT_FUNCTIONS};
+pub use table::{DATABASE, MONITORED, MODE, RUST_LOG, TRYOUT_FUNCTIONS};

@@ -1,4 +1,4 @@
-//! The source of settings: the environment, then a `local.settings.json`.
+//! The source of settings: a `local.settings.json`, then the environment.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +23,7 @@ impl Source {
         Self(std::env::vars_os().filter_map(text).collect())
     }
 
-    /// Adds the `Values` of a settings file of Azure Functions Core Tools. The environment takes precedence.
+    /// Adds the `Values` of a settings file of Azure Functions Core Tools. A value of the file takes precedence, unless it is empty.
     pub fn with_file(mut self, path: &Path) -> Result<Self> {
         #[derive(Deserialize)]
         struct File {
@@ -42,9 +42,21 @@ impl Source {
             )
         })?;
         for (name, value) in file.values {
-            self.0.entry(name).or_insert(value);
+            if value.is_empty() {
+                self.0.entry(name).or_insert(value);
+            } else {
+                self.0.insert(name, value);
+            }
         }
         Ok(self)
+    }
+
+    /// Sets a setting that an argument names.
+    pub fn with(mut self, name: &str, value: Option<&String>) -> Self {
+        if let Some(value) = value {
+            self.0.insert(name.to_owned(), value.clone());
+        }
+        self
     }
 
     /// The value of a setting. An empty value is the same as none.

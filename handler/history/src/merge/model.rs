@@ -61,6 +61,7 @@ fn naive(story: &Story) -> Option<Value> {
             };
             if path.is_empty() {
                 *document = after.clone();
+                created.clear();
                 continue;
             }
             // A change inside of what is no object here takes the whole value.

@@ -5,8 +5,8 @@
 //! resource id. Locks are taken in one order: that of storing, the catalog, then the definition and the data of one container. The data of a
 //! container is called without the lock of the catalog, but for its creation and to store its partitions.
 //!
-//! A change is stored before it is answered, and a new database or container before anyone can find it: if the process ends in between, its
-//! resource id was seen by nobody. Stores follow one another, so that an older state never replaces a newer one, and the data of a deleted
+//! A change is stored before it is answered, and a new database or container before a client can find it: if the process ends in between, no
+//! client has seen its resource id. Stores follow one another, so that an older state never replaces a newer one, and the data of a deleted
 //! container is removed after them: if the process ends in between, the container is whole or gone.
 
 use std::fmt;

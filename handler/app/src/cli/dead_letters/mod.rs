@@ -177,6 +177,7 @@ async fn discard(service: &Service, selection: &SelectionArguments, yes: bool, o
             count += letters.len();
         }
         confirm(
+            service.settings(),
             &format!("Discard {count} dead letters and their payloads? This cannot be undone."),
             "nothing was discarded",
         )?;

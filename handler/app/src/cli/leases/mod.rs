@@ -45,7 +45,11 @@ pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
             let leases = service.lease_set(feed.feed()).await?;
             if !yes {
                 let count = leases.all().await?.len();
-                confirm(&format!("Reset {count} leases and discard their checkpoints?"), "nothing was changed")?;
+                confirm(
+                    service.settings(),
+                    &format!("Reset {count} leases and discard their checkpoints?"),
+                    "nothing was changed",
+                )?;
             }
             let count = leases.reset(to.for_processor()).await?;
             print_line(&format!("reset {count} leases"))

@@ -70,7 +70,7 @@ pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArg
         }
         return Ok(exit_of(&view));
     }
-    confirm(&question(&counts), "nothing was written")?;
+    confirm(service.settings(), &question(&counts), "nothing was written")?;
     let record = service.changefeed.restores.execute_plan(&record.id).await?;
     finish(service, &record.id, execution.output.output).await
 }
@@ -82,7 +82,7 @@ pub async fn execute_stored_plan(service: &Service, id: &str, yes: bool, output:
         if output == Output::Table {
             show(&view, output)?;
         }
-        confirm(&question(&view.record.counts), "nothing was written")?;
+        confirm(service.settings(), &question(&view.record.counts), "nothing was written")?;
     }
     let record = service.changefeed.restores.execute_plan(id).await?;
     finish(service, &record.id, output).await

@@ -216,7 +216,7 @@ async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) 
         return Ok(exit);
     }
     if !execution.yes {
-        confirm(&format!("Write {} documents?", counts.writes()), "nothing was written")?;
+        confirm(service.settings(), &format!("Write {} documents?", counts.writes()), "nothing was written")?;
     }
     let report = service.changefeed.restores.execute(plan).await?;
     print_report(&report, execution.output.output)?;

@@ -69,7 +69,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
     if !is_asking {
         return Ok(Exit::of_job(view.record.state));
     }
-    confirm(&format!("Repair {} findings?", view.record.counts.found()), "nothing was repaired")?;
+    confirm(service.settings(), &format!("Repair {} findings?", view.record.counts.found()), "nothing was repaired")?;
     // What was not shown is not repaired.
     let shown = VerifyRequest { repair: true, findings_of: Some(view.record.id), partition_key: None, ..request };
     let Some(view) = verified(service, &shown, output).await? else { return Ok(Exit::Failed) };
