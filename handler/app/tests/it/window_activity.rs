@@ -49,13 +49,21 @@ async fn an_incident_shows_as_a_spike_with_its_documents_fields_and_actor() {
     let bucket = |minute: &str, counts: Value| json!({"from": format!("2023-11-14T22:{minute}:00Z"), "counts": counts, "byRestore": 0});
     assert_eq!(
         answer["items"],
-        json!([bucket("20", json!({"write": 1})), bucket("30", json!({})), bucket("40", json!({"write": 21})), bucket("50", json!({"delete": 1}))])
+        json!([
+            bucket("20", json!({"write": 1})),
+            bucket("30", json!({})),
+            bucket("40", json!({"write": 21})),
+            bucket("50", json!({"delete": 1}))
+        ])
     );
     assert_eq!(
         answer["fields"],
         json!([{"path": "/by", "versions": 21}, {"path": "/city", "versions": 21}, {"path": "/zip", "versions": 1}])
     );
-    assert_eq!((&answer["fieldsSampled"], &answer["versions"], &answer["bucket"]), (&json!(22), &json!(23), &json!("10m")));
+    assert_eq!(
+        (&answer["fieldsSampled"], &answer["versions"], &answer["bucket"]),
+        (&json!(22), &json!(23), &json!("10m"))
+    );
     assert_eq!(answer["actors"], json!([{"actor": "release", "versions": 20}, {"actor": "Ada", "versions": 2}]));
     let documents = answer["documents"].as_array().expect("documents");
     assert_eq!(documents.len(), 10);
@@ -63,9 +71,12 @@ async fn an_incident_shows_as_a_spike_with_its_documents_fields_and_actor() {
     let busiest: Vec<&str> = documents.iter().map(|document| document["id"].as_str().expect("id")).collect();
     assert_eq!(busiest, ["d00", "d03", "d04", "d01", "d02", "d05", "d06", "d07", "d08", "d09"]);
     assert!(answer["requestCharge"].as_f64().is_some_and(|charge| charge > 0.0), "{answer}");
-    for (condition, expected) in
-        [("actor=release", 20), ("filter=zip%3D1", 1), ("filter=id%3Dd04", 2), ("filter=city%3DX%20and%20by!%3Drelease", 1)]
-    {
+    for (condition, expected) in [
+        ("actor=release", 20),
+        ("filter=zip%3D1", 1),
+        ("filter=id%3Dd04", 2),
+        ("filter=city%3DX%20and%20by!%3Drelease", 1),
+    ] {
         let answer = get(&handler, &format!("/api/history/activity?{window}&{condition}")).await;
         assert_eq!(answer["versions"], expected, "{condition}: {answer}");
     }
@@ -97,8 +108,11 @@ async fn the_activity_counts_the_versions_that_the_list_of_changes_has() {
         json!({"n": 9_007_199_254_740_992_i64, "a": ["p", "q"]}),
         json!({"name": "y", "a": {"n": 1}}),
     ];
-    let mut documents: Vec<Value> =
-        bodies.iter().enumerate().map(|(n, body)| write(&format!("d{n}"), B + n as i64, n as i64, body.clone())).collect();
+    let mut documents: Vec<Value> = bodies
+        .iter()
+        .enumerate()
+        .map(|(n, body)| write(&format!("d{n}"), B + n as i64, n as i64, body.clone()))
+        .collect();
     let mut delete = delete_event("a", "d1", 50);
     delete["metadata"]["crts"] = json!((B + 10) as f64);
     documents.push(delete);
@@ -127,7 +141,11 @@ async fn the_activity_counts_the_versions_that_the_list_of_changes_has() {
         let activity = get(&handler, &format!("/api/history/activity?{window}")).await;
         let changes = get(&handler, &format!("/api/history/changes?{window}")).await;
         let listed = changes["items"].as_array().expect("items").len();
-        assert_eq!((activity["versions"].clone(), listed), (json!(expected), expected), "{filter}: {activity} {changes}");
+        assert_eq!(
+            (activity["versions"].clone(), listed),
+            (json!(expected), expected),
+            "{filter}: {activity} {changes}"
+        );
     }
 }
 

@@ -40,9 +40,7 @@ async fn history(outside: i64) -> World {
     store_versions(&world, "d0", outside / 2, false).await;
     store_versions(&world, "other", outside - outside / 2, false).await;
     let changefeed = world.changefeed(|_| ());
-    let version = |n: usize, ts: i64, lsn: i64| {
-        json!({"id": format!("d{n}"), "pk": "a", "n": lsn, "group": "in", "_ts": ts, "_lsn": lsn, "_etag": format!("\"in-{n}-{lsn}\"")})
-    };
+    let version = |n: usize, ts: i64, lsn: i64| json!({"id": format!("d{n}"), "pk": "a", "n": lsn, "group": "in", "_ts": ts, "_lsn": lsn, "_etag": format!("\"in-{n}-{lsn}\"")});
     let before = (0..INSIDE).map(|n| version(n, START - 10, -2));
     let inside = (0..INSIDE).map(|n| version(n, START + n as i64 / 7, -1));
     capture(&changefeed, &before.chain(inside).collect::<Vec<Value>>()).await;
@@ -68,8 +66,15 @@ async fn what_is_outside_of_a_window_costs_nothing() {
                 assert_eq!(found, if condition.ends_with("delete") { 0 } else { PAGE }, "{path}");
                 // One request for the version before each, and one or two over the partitions for the page.
                 assert!(requests(&costs) <= found + 2 * PARTITIONS, "{path} with {outside} outside: {costs:?}");
-                assert!(items(&costs) <= 2 * found + PARTITIONS * (PAGE + 9), "{path} with {outside} outside: {costs:?}");
-                println!("{condition} page {page}, {outside} outside: {} requests, {} items", requests(&costs), items(&costs));
+                assert!(
+                    items(&costs) <= 2 * found + PARTITIONS * (PAGE + 9),
+                    "{path} with {outside} outside: {costs:?}"
+                );
+                println!(
+                    "{condition} page {page}, {outside} outside: {} requests, {} items",
+                    requests(&costs),
+                    items(&costs)
+                );
                 table.entry(format!("{condition} {page}")).or_default().push(costs);
                 match answer["continuation"].as_str() {
                     Some(token) => continuation = format!("&continuation={token}"),
@@ -125,7 +130,8 @@ async fn a_second_with_many_versions_is_listed_in_pages_of_bounded_cost() {
 async fn the_activity_of_more_versions_than_a_request_reads_is_refused_with_a_window_that_fits() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
-    let version = |n: i64| json!({"id": "1", "pk": "a", "n": n, "_ts": START + n / 3, "_lsn": n, "_etag": format!("\"{n}\"")});
+    let version =
+        |n: i64| json!({"id": "1", "pk": "a", "n": n, "_ts": START + n / 3, "_lsn": n, "_etag": format!("\"{n}\"")});
     capture(&changefeed, &(0..40).map(version).collect::<Vec<Value>>()).await;
     let activity = async |from: i64, to: i64| {
         let time = |second: i64| chrono::DateTime::from_timestamp(second, 0).expect("a time").to_rfc3339();
