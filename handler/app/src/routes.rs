@@ -35,6 +35,8 @@ const ROUTES: &[Route] = &[
     resource("/api/history/diff", "GET, HEAD", |path| path.route(reading().to(functions::history::diff))),
     resource("/api/history/blame", "GET, HEAD", |path| path.route(reading().to(functions::history::blame))),
     resource("/api/history/search", "GET, HEAD", |path| path.route(reading().to(functions::history::search))),
+    resource("/api/history/activity", "GET, HEAD", |path| path.route(reading().to(functions::activity::get))),
+    resource("/api/history/changes", "GET, HEAD", |path| path.route(reading().to(functions::changes::get))),
     resource("/api/restores", "GET, HEAD, POST", |path| {
         path.route(reading().to(functions::restores::list)).route(web::post().to(functions::restores::post))
     }),

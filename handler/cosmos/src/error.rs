@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Invalid,
     /// The caller names a place outside of the service that the settings do not allow.
     PlaceNotAllowed,
+    /// The caller asks for more than one request may read. A narrower request succeeds; the message has one.
+    TooWide,
     /// Stored data is damaged, or an answer cannot be parsed. The same request fails again for every caller.
     Corrupt,
     /// This program is at fault.

@@ -37,6 +37,9 @@ enum Step<'p> {
 }
 
 impl FieldPath {
+    /// The document itself.
+    pub const DOCUMENT: Self = Self { segments: Vec::new() };
+
     /// A property of the document itself.
     pub fn property(name: impl Into<String>) -> Self {
         Self { segments: vec![name.into()] }

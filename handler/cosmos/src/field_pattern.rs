@@ -65,6 +65,17 @@ impl FieldPattern {
         Ok(())
     }
 
+    /// The path of the field, or of the array whose elements have it.
+    pub fn first(&self) -> &FieldPath {
+        const DOCUMENT: &FieldPath = &FieldPath::DOCUMENT;
+        self.parts.first().unwrap_or(DOCUMENT)
+    }
+
+    /// The path of the field; `None` if it is a field of any element of an array.
+    pub fn path(&self) -> Option<&FieldPath> {
+        if let [path] = self.parts.as_slice() { Some(path) } else { None }
+    }
+
     /// Whether a value that the document has here meets the test.
     pub fn any(&self, document: &Value, test: &mut dyn FnMut(&Value) -> bool) -> bool {
         any(&self.parts, document, test)

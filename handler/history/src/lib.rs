@@ -6,6 +6,7 @@
 
 mod actor;
 mod blame;
+mod bucket;
 mod capture;
 mod changed_paths;
 mod container_status;
@@ -39,6 +40,7 @@ mod written_time;
 
 pub use actor::ActorFields;
 pub use blame::{BlamedField, Origin, SetBy};
+pub use bucket::BucketLength;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use changed_paths::{PathChange, changed_paths, path_changes};
 pub use container_status::{ContainerState, ContainerStatus};
@@ -51,12 +53,14 @@ pub use field_selection::FieldSelection;
 pub use filter::{Filter, check_filter_count, matches_all};
 pub use history::History;
 pub use indexed_field::IndexedField;
+pub use limits::MAX_ACTIVITY_VERSIONS;
 pub use merge::{Base, DocumentWindow, LaterChanges, Undo, UndoAction, UndoOptions, WindowVersion};
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{
-    AsOf, Blame, BlameRequest, Difference, NewestVersions, Outline, SearchRequest, SearchRow, SearchRows, VersionPage,
-    VersionsRequest, outline_fields,
+    Activity, ActivityRequest, ActorActivity, AsOf, Blame, BlameRequest, Bucket, Change, ChangeOrder, ChangesPage,
+    ChangesRequest, Difference, DocumentActivity, FieldActivity, NewestVersions, Outline, Previous, SearchRequest,
+    SearchRow, SearchRows, Stamped, VersionFilter, VersionPage, VersionsRequest, outline_fields,
 };
 pub use retention::{
     Expired, HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest,

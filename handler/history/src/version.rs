@@ -26,6 +26,17 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The name in records and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Create => "create",
+            Self::Replace => "replace",
+            Self::Delete => "delete",
+            Self::Expire => "expire",
+        }
+    }
+
     /// Whether the document does not exist after it.
     pub fn is_removal(self) -> bool {
         matches!(self, Self::Delete | Self::Expire)

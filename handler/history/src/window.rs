@@ -74,6 +74,11 @@ impl Window {
         (time(self.from), time(self.to))
     }
 
+    /// The window without its seconds before this one.
+    pub fn starting_at(self, second: i64) -> Self {
+        Self { from: second.clamp(self.from, self.to), ..self }
+    }
+
     /// Whether a version with this `sourceTs` is inside.
     pub fn contains(self, source_ts: i64) -> bool {
         (self.from..=self.to).contains(&source_ts)

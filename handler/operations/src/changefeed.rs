@@ -16,6 +16,7 @@ use crate::documents::Documents;
 use crate::held_versions::JobsHoldVersions;
 use crate::restore::{RestoreOptions, Restores};
 use crate::verify::Verifications;
+use crate::window::WindowReader;
 
 /// The options of a [`Changefeed`].
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Changefeed {
     pub containers: Containers,
     /// Reads the versions.
     pub history: History,
+    /// Reads what happened in a window of time.
+    pub windows: WindowReader,
     /// Stores versions.
     pub capture: Capture,
     /// Documents that could not be captured.
@@ -102,6 +105,7 @@ impl Changefeed {
             retention: Retention::new(&containers, held, retention_options),
             documents: Documents::new(containers.clone(), jobs.clone(), concurrency),
             runner: JobRunner::new(jobs.clone(), kinds),
+            windows: WindowReader::new(history.clone(), restores.clone()),
             containers,
             history,
             capture,

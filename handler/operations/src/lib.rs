@@ -14,6 +14,7 @@ mod scan;
 mod truncate;
 mod tryout_record;
 mod verify;
+mod window;
 
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
 pub use changefeed::{Changefeed, ChangefeedOptions};
@@ -29,4 +30,8 @@ pub use truncate::{TruncateReport, TruncateRequest};
 pub use verify::{
     Finding, FindingKind, Findings, VERIFY, Verifications, VerifyCounts, VerifyList, VerifyRecord, VerifyRequest,
     VerifyView,
+};
+pub use window::{
+    MarkedBucket, MarkedChange, MarkedChanges, WindowActivity, WindowActivityRequest, WindowChangesRequest,
+    WindowReader,
 };

@@ -32,6 +32,7 @@ mod status;
 mod time;
 mod truncate;
 mod verify;
+mod window_arguments;
 
 use std::process::ExitCode;
 

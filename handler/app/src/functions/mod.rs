@@ -1,7 +1,9 @@
 //! The functions that the host calls, one file each.
 
+pub mod activity;
 pub mod backups;
 pub mod capture;
+pub mod changes;
 pub mod dead_letters;
 pub mod history;
 pub mod populate;

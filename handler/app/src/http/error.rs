@@ -89,6 +89,7 @@ impl From<Error> for ApiError {
         let (status, code) = match error.kind() {
             ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "InvalidRequest"),
             ErrorKind::PlaceNotAllowed => (StatusCode::BAD_REQUEST, "PlaceNotAllowed"),
+            ErrorKind::TooWide => (StatusCode::BAD_REQUEST, "WindowTooWide"),
             ErrorKind::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
             ErrorKind::Conflict => (StatusCode::CONFLICT, "Conflict"),
             ErrorKind::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),

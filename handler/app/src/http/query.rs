@@ -101,9 +101,18 @@ impl<'de> Deserializer<'de> for Parameter {
         visitor.visit_seq(SeqDeserializer::new(self.values.into_iter()))
     }
 
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        visitor.visit_enum(self.only_value()?.into_deserializer())
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct
-        tuple tuple_struct map struct enum identifier ignored_any
+        tuple tuple_struct map struct identifier ignored_any
     }
 }
 
@@ -128,6 +137,10 @@ impl serde::de::Error for Refused {
             return Self::Request(format!("unknown parameter {name:?}; this request takes no parameters"));
         }
         Self::Request(format!("unknown parameter {name:?}; allowed are {}", allowed.join(", ")))
+    }
+
+    fn unknown_variant(variant: &str, allowed: &'static [&'static str]) -> Self {
+        Self::Value(format!("{variant:?} is not allowed; use {}", allowed.join(", ")))
     }
 
     fn missing_field(name: &'static str) -> Self {

@@ -59,11 +59,12 @@ async fn a_path_may_have_any_case_and_a_slash_at_its_end_and_no_answer_is_cached
 }
 
 /// The paths that return one record. Every other path of a GET is a list.
-const NOT_LISTS: [&str; 10] = [
+const NOT_LISTS: [&str; 11] = [
     "/",
     "/api/history/versions/none",
     "/api/history/document",
     "/api/history/diff",
+    "/api/history/activity",
     "/api/history/blame",
     "/api/restores/none",
     "/api/backups/none",

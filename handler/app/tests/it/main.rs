@@ -64,3 +64,6 @@ mod verify_concurrency;
 mod verify_entry_points;
 mod verify_findings;
 mod verify_model;
+mod window_activity;
+mod window_changes;
+mod window_costs;

@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 use crate::support::{Handler, World};
 
 /// The number of versions of the long history. The environment variable `READ_COST_VERSIONS` changes it.
-fn many() -> i64 {
+pub fn many() -> i64 {
     std::env::var("READ_COST_VERSIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(1000)
 }
 
 const FEW: i64 = 100;
-const FIRST_SECOND: i64 = 1_700_000_000;
+pub const FIRST_SECOND: i64 = 1_700_000_000;
 const PAGE: usize = 20;
 
 /// Stores versions of a document, one per second or all in one second.
-async fn store_versions(world: &World, id: &str, count: i64, one_second: bool) {
+pub async fn store_versions(world: &World, id: &str, count: i64, one_second: bool) {
     let changefeed = world.changefeed(|_| ());
     let batch = Batch { function: "test".into(), invocation_id: "test".into(), rewritten_by_host: false };
     let version = |n: i64| {
@@ -36,7 +36,7 @@ async fn store_versions(world: &World, id: &str, count: i64, one_second: bool) {
 }
 
 /// The number of requests since the last call and of the items that they returned, for each kind and container.
-fn costs(world: &World) -> BTreeMap<(LoggedKind, String), (usize, usize)> {
+pub fn costs(world: &World) -> BTreeMap<(LoggedKind, String), (usize, usize)> {
     let mut costs: BTreeMap<_, (usize, usize)> = BTreeMap::new();
     for request in world.endpoint.take_requests() {
         if !matches!(request.kind, LoggedKind::Metadata | LoggedKind::QueryPlan) {
@@ -47,7 +47,7 @@ fn costs(world: &World) -> BTreeMap<(LoggedKind, String), (usize, usize)> {
     costs
 }
 
-fn items(costs: &BTreeMap<(LoggedKind, String), (usize, usize)>) -> usize {
+pub fn items(costs: &BTreeMap<(LoggedKind, String), (usize, usize)>) -> usize {
     costs.values().map(|(_, items)| items).sum()
 }
 

@@ -14,6 +14,30 @@ pub(super) enum Expression {
     Test(Test),
 }
 
+impl Expression {
+    /// Visits every test.
+    pub(super) fn each_test<'e>(&'e self, visit: &mut impl FnMut(&'e Test)) {
+        match self {
+            Self::All(list) | Self::Any(list) => list.iter().for_each(|expression| expression.each_test(visit)),
+            Self::Test(test) => visit(test),
+        }
+    }
+
+    /// The expression with every other test than these taken as false; `None` if it is false then.
+    pub(super) fn with_only(&self, is_known: &dyn Fn(&Test) -> bool) -> Option<Self> {
+        match self {
+            Self::All(all) => {
+                all.iter().map(|expression| expression.with_only(is_known)).collect::<Option<_>>().map(Self::All)
+            }
+            Self::Any(any) => {
+                let any: Vec<Self> = any.iter().filter_map(|expression| expression.with_only(is_known)).collect();
+                (!any.is_empty()).then_some(Self::Any(any))
+            }
+            Self::Test(test) => is_known(test).then(|| self.clone()),
+        }
+    }
+}
+
 /// A test on one field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Test {

@@ -26,6 +26,7 @@ mod expression;
 mod parse;
 mod query_text;
 
+use changefeed_cosmos::FieldPath;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -56,6 +57,19 @@ impl Filter {
     /// Whether a document meets the filter. What is not an object, such as the absent document of a delete, never does.
     pub(crate) fn matches(&self, document: &Value) -> bool {
         document.is_object() && evaluate::holds(&self.expression, document)
+    }
+
+    /// The filter for documents of which only some fields are known: tests on other fields are false. `None` if none can meet it.
+    pub(crate) fn for_fields(&self, is_known: impl Fn(&FieldPath) -> bool) -> Option<Self> {
+        let expression = self.expression.with_only(&|test| test.field.path().is_some_and(&is_known))?;
+        Some(Self { expression, tests: self.tests, text: self.text.clone() })
+    }
+
+    /// The fields that it tests. Of a field of any element of an array, the array.
+    pub(crate) fn fields(&self) -> Vec<&FieldPath> {
+        let mut fields = Vec::new();
+        self.expression.each_test(&mut |test| fields.push(test.field.first()));
+        fields
     }
 
     /// The condition as query text on the document at `root` (`c` or `c.document`). Adds its parameters to `parameters`.

@@ -366,3 +366,20 @@ fn a_condition_has_a_parameter_for_each_reading_of_the_value() {
     assert_eq!(condition, "(c['zip'] <= @filter0 OR c['zip'] <= @filter1)");
     assert_eq!(Value::Object(parameters), json!({"@filter0": 28036, "@filter1": "28036"}));
 }
+
+#[test]
+fn of_a_document_with_some_known_fields_other_tests_are_false() {
+    let part = |text: &str| Filter::parse(text).expect(text).for_fields(|path| path.pointer() == "/id");
+    let document = json!({"id": "5"});
+    for (text, expected) in [
+        ("id=5", Some(true)),
+        ("id!=5", Some(false)),
+        ("city=x or id=5", Some(true)),
+        ("(city !exists or id=6) and id exists", Some(false)),
+        ("city !exists", None),
+        ("id=5 and city=x", None),
+        ("tags[]=x", None),
+    ] {
+        assert_eq!(part(text).map(|filter| filter.matches(&document)), expected, "{text}");
+    }
+}

@@ -1,17 +1,30 @@
-//! Reads the history: versions, a document as of a time, differences, search.
+//! Reads the history: versions, a document as of a time, differences, search, the changes of a window.
 
+mod activity;
+mod activity_rows;
 mod as_of;
 mod blame;
+mod changes;
 mod diff;
 mod live;
 mod outline;
+mod previous;
+mod rows_in_order;
+mod sampled_fields;
 mod search;
+mod total_order;
+mod version_filter;
 mod versions;
 
+pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity, Stamped};
 pub use as_of::AsOf;
 pub use blame::{Blame, BlameRequest};
+pub use changes::{Change, ChangesPage, ChangesRequest};
 pub use diff::Difference;
 pub use outline::{NewestVersions, Outline, outline_fields};
+pub use previous::Previous;
 pub use search::{SearchRequest, SearchRow, SearchRows};
+pub use total_order::ChangeOrder;
+pub use version_filter::VersionFilter;
 pub(crate) use versions::scope;
 pub use versions::{VersionPage, VersionsRequest};

@@ -46,7 +46,7 @@ impl Restores {
     }
 
     /// The same restores, whose requests another meter counts.
-    pub(super) fn metered(&self, meter: &Meter) -> Self {
+    pub(crate) fn metered(&self, meter: &Meter) -> Self {
         Self { history: self.history.metered(meter), jobs: self.jobs.metered(meter), ..self.clone() }
     }
 

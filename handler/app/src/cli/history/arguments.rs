@@ -3,6 +3,8 @@
 use changefeed_history::{Filter, TimeExpression};
 use clap::Subcommand;
 
+use super::activity::ActivityArguments;
+use super::changes::ChangesArguments;
 use crate::cli::document_arguments::DocumentArguments;
 use crate::cli::filter_help::FILTERS;
 use crate::cli::output::OutputArguments;
@@ -89,4 +91,16 @@ pub enum HistoryCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Count the versions in a window of time, and show the busiest documents, fields and actors
+    #[command(after_help = time::help(
+        "Examples:\n  changefeed history activity --since -1d\n  \
+         changefeed history activity --since -1h --bucket 1m --filter city_name=Davidson"
+    ))]
+    Activity(ActivityArguments),
+    /// List the versions in a window of time, with the fields that each of them changed
+    #[command(after_help = time::help(
+        "Examples:\n  changefeed history changes --since -1h\n  \
+         changefeed history changes --since 2026-11-20T10:31:00Z --until 2026-11-20T10:40:00Z --operation delete"
+    ))]
+    Changes(ChangesArguments),
 }

@@ -1,15 +1,19 @@
 //! `changefeed history`: versions of documents.
 
+mod activity;
 mod arguments;
+mod bar_chart;
 mod blame;
+mod changes;
+mod rows;
 
 use anyhow::Result;
 use changefeed_cosmos::FieldPath;
 use changefeed_history::{AsOf, BlameRequest, SearchRequest, SearchRow, Version, VersionsRequest};
-use serde::Serialize;
 use serde_json::Value;
 
 pub use self::arguments::HistoryCommand;
+use self::rows::Rows;
 use super::document_arguments::DocumentArguments;
 use super::exit_code::Exit;
 use super::output::{Output, cell, describe, field, print_json, print_line, print_table, shorten};
@@ -23,7 +27,7 @@ const VERSIONS_HEADER: [&str; 4] = ["Time", "Operation", "Version", "Changes"];
 /// Items of one page of versions.
 const PAGE_ITEMS: u32 = 100;
 
-/// Lists, shows, compares and searches versions.
+/// Lists, shows, compares and searches versions, of a document or of a window of time.
 pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
     match command {
         HistoryCommand::Versions { document, max_items, output } => {
@@ -77,6 +81,8 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
             let request = SearchRequest { filters: filters.clone(), from: *from, to: *to, ..SearchRequest::default() };
             search(service, request, max_items.unwrap_or(usize::MAX), output.output).await
         }
+        HistoryCommand::Activity(arguments) => activity::run(service, arguments).await,
+        HistoryCommand::Changes(arguments) => changes::run(service, arguments).await,
     }?;
     Ok(Exit::Done)
 }
@@ -176,35 +182,5 @@ fn print_version(version: &Version, output: Output) -> Result<()> {
     match &version.document {
         Some(document) => print_line(&serde_json::to_string_pretty(document)?),
         None => Ok(()),
-    }
-}
-
-/// Rows of a table, or lines of JSON that are printed at once; up to a maximum number.
-struct Rows {
-    output: Output,
-    left: usize,
-    cells: Vec<Vec<String>>,
-}
-
-impl Rows {
-    fn new(output: Output, max_items: usize) -> Self {
-        Self { output, left: max_items, cells: Vec::new() }
-    }
-
-    /// Adds a row. False when the maximum was reached before.
-    fn add(&mut self, value: &impl Serialize, cells: impl FnOnce() -> Vec<String>) -> Result<bool> {
-        if self.left == 0 {
-            return Ok(false);
-        }
-        self.left -= 1;
-        match self.output {
-            Output::Json => print_json(value)?,
-            Output::Table => self.cells.push(cells()),
-        }
-        Ok(true)
-    }
-
-    fn print(self, header: &[&str]) -> Result<()> {
-        if self.output == Output::Json { Ok(()) } else { print_table(header, self.cells) }
     }
 }

@@ -1,0 +1,35 @@
+//! A window of time on the command line.
+
+use anyhow::{Result, anyhow};
+use changefeed_history::{TimeExpression, Window};
+use chrono::Utc;
+use clap::Args;
+
+use super::output::{Output, print_line};
+use super::time;
+
+/// A window of time.
+#[derive(Debug, Args)]
+pub struct WindowArguments {
+    /// Earliest time of a change; default: no limit
+    #[arg(long, value_name = "TIME", visible_alias = "since", allow_hyphen_values = true, value_parser = time::parse)]
+    from: Option<TimeExpression>,
+    /// Latest time of a change; default: now
+    #[arg(long, value_name = "TIME", visible_alias = "until", allow_hyphen_values = true, value_parser = time::parse)]
+    to: Option<TimeExpression>,
+}
+
+impl WindowArguments {
+    /// The window that was named. A table begins with it, so that people see how the times were read.
+    pub fn window(&self, output: Output) -> Result<Window> {
+        let (window, warning) = Window::new(self.from, self.to, Utc::now()).map_err(|message| anyhow!(message))?;
+        if let Some(warning) = warning {
+            eprintln!("warning: {warning}");
+        }
+        if output == Output::Table {
+            let from = self.from.map_or_else(|| "the beginning".to_owned(), |_| time::of_second(window.from()));
+            print_line(&format!("From {from} to {}", time::of_second(window.to())))?;
+        }
+        Ok(window)
+    }
+}

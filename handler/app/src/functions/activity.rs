@@ -1,0 +1,37 @@
+//! `History`: the activity of a window.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use changefeed_history::{BucketLength, Filter, TimeExpression, VersionFilter, Window};
+use changefeed_operations::WindowActivityRequest;
+use chrono::Utc;
+use serde::Deserialize;
+
+use crate::http::{ApiError, Query};
+use crate::service::Service;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ActivityParameters {
+    from: Option<TimeExpression>,
+    to: Option<TimeExpression>,
+    bucket: Option<BucketLength>,
+    #[serde(default)]
+    filter: Vec<Filter>,
+    actor: Option<String>,
+}
+
+/// `GET /api/history/activity?from=&to=&bucket=&filter=&actor=`: the versions of a window by time and operation, and the documents, fields
+/// and actors with the most of them. `filter` may be repeated.
+pub async fn get(
+    service: Data<Service>,
+    Query(parameters): Query<ActivityParameters>,
+) -> Result<HttpResponse, ApiError> {
+    let ActivityParameters { from, to, bucket, filter, actor } = parameters;
+    let (window, warning) = Window::new(from, to, Utc::now()).map_err(ApiError::bad_request)?;
+    let select = VersionFilter { filters: filter, actor, ..VersionFilter::all(window) };
+    let request = WindowActivityRequest { select, bucket, max_versions: None };
+    let mut activity = service.changefeed.windows.activity(&request).await?;
+    activity.warnings.splice(0..0, warning);
+    Ok(HttpResponse::Ok().json(activity))
+}

@@ -1,0 +1,90 @@
+//! The versions of a window, page by page.
+
+use std::collections::HashMap;
+
+use changefeed_cosmos::Error;
+use changefeed_history::{Change, ChangeOrder, ChangesRequest, VersionFilter, Window};
+use serde::Serialize;
+
+use super::reader::WindowReader;
+use crate::restore::{RestoreMark, StampedEtags};
+
+/// Which versions to list.
+#[derive(Clone, Debug)]
+pub struct WindowChangesRequest {
+    /// The window and the conditions.
+    pub select: VersionFilter,
+    /// The order of the list.
+    pub order: ChangeOrder,
+    /// The maximum number of versions on a page, 1 to 1,000; 100 by default.
+    pub max_items: Option<u32>,
+    /// The continuation of the page before; `None` for the first page.
+    pub continuation: Option<String>,
+}
+
+/// A version, and whether a restore wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MarkedChange {
+    /// The version.
+    #[serde(flatten)]
+    pub change: Change,
+    /// The restore that wrote it: its record has the version's etag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_restore: Option<String>,
+    /// Who requested that restore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+}
+
+/// A page of versions.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MarkedChanges {
+    /// In the order of the request. A page with a continuation can have fewer versions than requested, even none.
+    pub items: Vec<MarkedChange>,
+    /// The window.
+    pub window: Window,
+    /// What the list cannot show.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// The continuation of the next page; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<String>,
+}
+
+impl WindowReader {
+    /// Lists the versions of a window, with the paths that each of them changed.
+    ///
+    /// # Errors
+    /// When the request is out of bounds, and when the containers cannot be read.
+    pub async fn changes(&self, request: &WindowChangesRequest) -> Result<MarkedChanges, Error> {
+        let WindowChangesRequest { select, order, max_items, continuation } = request.clone();
+        let page = self
+            .history
+            .changes_in(&ChangesRequest {
+                select,
+                order,
+                max_items,
+                continuation,
+                stamp_fields: self.restores.stamp(),
+                restore_id_field: self.restores.restore_id_field().map(str::to_owned),
+            })
+            .await?;
+        let mut stamped = StampedEtags::default();
+        for change in &page.items {
+            if let (Some(restore), Some(etag)) = (&change.restore_id, &change.etag) {
+                stamped.add(restore, etag);
+            }
+        }
+        let marks = self.restores.marks(&stamped).await?;
+        let items = page.items.into_iter().map(|change| marked(change, &marks)).collect();
+        Ok(MarkedChanges { items, window: page.window, warnings: page.warnings, continuation: page.continuation })
+    }
+}
+
+fn marked(change: Change, marks: &HashMap<String, RestoreMark>) -> MarkedChange {
+    let mark = change.etag.as_ref().and_then(|etag| marks.get(etag)).cloned();
+    let (by_restore, requested_by) = mark.map(|mark| (mark.restore, mark.requested_by)).unzip();
+    MarkedChange { change, by_restore, requested_by: requested_by.flatten() }
+}

@@ -1,0 +1,9 @@
+//! What happened in a window of time: the versions of the history, marked where a restore wrote them.
+
+mod activity;
+mod changes;
+mod reader;
+
+pub use activity::{MarkedBucket, WindowActivity, WindowActivityRequest};
+pub use changes::{MarkedChange, MarkedChanges, WindowChangesRequest};
+pub use reader::WindowReader;
