@@ -4,6 +4,7 @@
 //! are killed between any two of their writes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use changefeed_jobs::JobState;
 use changefeed_operations::{Action, Changefeed, Counts, PlannedItem, RESTORE, RestoreRecord, Restored, UndoRequest};
@@ -12,7 +13,6 @@ use rand::rngs::SmallRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use crate::restore_outcomes::{emails, world_with_unique_emails, write_all, write_emails, write_rotated};
 use crate::support::jobs::{
