@@ -14,10 +14,9 @@ pub fn return_freed() {
     unsafe { libmimalloc_sys::mi_collect(true) }
 }
 
+#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
-    #![cfg(target_os = "linux")]
-
     use super::*;
 
     const MEGABYTE: usize = 1024 * 1024;

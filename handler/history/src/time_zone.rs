@@ -41,7 +41,8 @@ impl TimeZone {
                 CURRENT.set(self.0.take());
             }
         }
-        let _before = Restored(CURRENT.with_borrow_mut(|current| std::mem::replace(current, Some(self.clone()))));
+        let _before = Restored(CURRENT.take());
+        CURRENT.set(Some(self.clone()));
         read()
     }
 

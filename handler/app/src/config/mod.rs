@@ -16,4 +16,4 @@ pub use source::Source;
 pub use storage::locations;
 #[cfg(feature = "local")]
 pub use table::SETTINGS;
-pub use table::{DATABASE, MODE, MONITORED, RUST_LOG, TRYOUT_FUNCTIONS};
+pub use table::{ACTOR_FIELDS, DATABASE, MODE, MONITORED, RUST_LOG, TRYOUT_FUNCTIONS};

@@ -158,7 +158,7 @@ async fn write_davidson(local: &Local) {
 
 #[tokio::test]
 async fn the_commands_of_the_documentation_do_what_the_pages_show() {
-    let local = Local::start(&["--populate", "200", "--control-port", "0", "--partitions", "4"]).await;
+    let local = Local::start(&["--populate", "1500", "--control-port", "0", "--partitions", "4"]).await;
     let only = std::env::var("DOCS_PAGE").ok();
     for (page, at_least) in PAGES {
         if only.as_ref().is_none_or(|only| page.contains(only)) {

@@ -108,7 +108,7 @@ async fn live(world: &World, item: &PlannedItem) -> Option<Value> {
 
 #[tokio::test]
 async fn documents_that_exchanged_values_on_different_pages_of_a_job_are_restored_and_undone() {
-    let exchange = Exchange::new(Duration::from_millis(1500)).await;
+    let exchange = Box::pin(Exchange::new(Duration::from_millis(1500))).await;
     let id = exchange.start().await;
     assert_eq!(finish(&exchange.changefeed, &id).await, JobState::Done);
     exchange.check_all_written(&id).await;
@@ -128,7 +128,7 @@ async fn documents_that_exchanged_values_on_different_pages_of_a_job_are_restore
 
 #[tokio::test]
 async fn documents_of_a_file_that_exchanged_values_are_restored_from_different_pages() {
-    let exchange = Exchange::new(Duration::from_millis(1500)).await;
+    let exchange = Box::pin(Exchange::new(Duration::from_millis(1500))).await;
     let folder = tempfile::tempdir().expect("a folder");
     let documents: Vec<Value> = (0..COUNT)
         .map(|n| json!({"id": format!("{n:03}"), "pk": "a", "email": exchange.good[n], "text": "x"}))
@@ -226,7 +226,7 @@ async fn run_and_kill_after(exchange: &Exchange, id: &str, count: usize) -> Opti
 
 #[tokio::test]
 async fn workers_that_are_killed_after_any_write_leave_exact_counts_and_records() {
-    let exchange = Exchange::new(Duration::from_millis(30)).await;
+    let exchange = Box::pin(Exchange::new(Duration::from_millis(30))).await;
     let id = exchange.start().await;
     let slow = Effect::Delay(Duration::from_millis(8));
     let every_write = Fault { container: None, kind: RequestKind::Write, times: 1_000_000, effect: slow };
@@ -252,7 +252,7 @@ async fn workers_that_are_killed_after_any_write_leave_exact_counts_and_records(
 
 #[tokio::test]
 async fn a_job_that_is_stopped_or_cancelled_in_an_exchange_has_counted_what_it_wrote() {
-    let exchange = Exchange::new(Duration::from_millis(1500)).await;
+    let exchange = Box::pin(Exchange::new(Duration::from_millis(1500))).await;
     let id = exchange.start().await;
     let slow = Effect::Delay(Duration::from_millis(100));
     let every_write =
@@ -278,7 +278,7 @@ async fn a_job_that_is_stopped_or_cancelled_in_an_exchange_has_counted_what_it_w
 
 #[tokio::test]
 async fn the_undo_of_a_cancelled_job_includes_what_a_killed_worker_did_not_record() {
-    let exchange = Exchange::new(Duration::from_millis(30)).await;
+    let exchange = Box::pin(Exchange::new(Duration::from_millis(30))).await;
     let id = exchange.start().await;
     let slow = Effect::Delay(Duration::from_millis(25));
     exchange.world.endpoint.inject(Fault {
@@ -375,7 +375,7 @@ async fn random_exchange(seed: u64) {
         options.jobs = small_limits();
         options.jobs.page_items = 2 + (seed % 2) as usize;
         options.jobs.claim = Duration::from_millis(30);
-        options.jobs.save_interval = Duration::from_millis(if seed % 3 == 0 { 30_000 } else { 100 });
+        options.jobs.save_interval = Duration::from_millis(if seed.is_multiple_of(3) { 30_000 } else { 100 });
     });
     let names: Vec<Name> =
         ["a", "b"].iter().flat_map(|pk| (0..9).map(move |n| ((*pk).to_owned(), format!("{n:03}")))).collect();

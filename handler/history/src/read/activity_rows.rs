@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::version_filter::Selector;
+use super::version_filter::VersionSelector;
 use crate::history::History;
 use crate::record::read_version;
 use crate::version::Operation;
@@ -62,7 +62,7 @@ struct TestedField {
 pub(super) async fn activity_rows(
     history: &History,
     changes: &Container,
-    selector: &Selector,
+    selector: &VersionSelector,
     restore_id_field: Option<&str>,
     most: usize,
 ) -> Result<Vec<ActivityRow>, Error> {
@@ -127,7 +127,7 @@ pub(super) async fn activity_rows(
 async fn is_selected_by_body(
     history: &History,
     changes: &Container,
-    selector: &Selector,
+    selector: &VersionSelector,
     row: &ActivityRow,
 ) -> Result<bool, Error> {
     let Some(record) = history.record_of(&row.name(), &row.version).await? else { return Ok(false) };
@@ -136,7 +136,7 @@ async fn is_selected_by_body(
 }
 
 /// The fields that the filters test. A field within another one is left out: the other one has it.
-fn tested_fields(selector: &Selector) -> Vec<TestedField> {
+fn tested_fields(selector: &VersionSelector) -> Vec<TestedField> {
     let mut paths: Vec<&FieldPath> = selector.select.filters.iter().flat_map(|filter| filter.fields()).collect();
     paths.sort_by_key(|path| path.segments().len());
     let mut fields: Vec<TestedField> = Vec::new();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::previous::{Before, Previous, version_before};
 use super::rows_in_order::{PageEnd, rows_in_order};
 use super::total_order::ChangeOrder;
-use super::version_filter::{Selector, VersionFilter};
+use super::version_filter::{VersionFilter, VersionSelector};
 use crate::changed_paths::changed_paths;
 use crate::history::History;
 use crate::record::read_version;
@@ -181,7 +181,7 @@ impl History {
         versions: &[Version],
         count: usize,
         order: ChangeOrder,
-        selector: &Selector,
+        selector: &VersionSelector,
     ) -> Result<Vec<Option<Version>>, Error> {
         let neighbour = |number: usize| {
             let neighbour = match order {

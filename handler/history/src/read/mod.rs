@@ -25,6 +25,6 @@ pub use outline::{NewestVersions, Outline, outline_fields};
 pub use previous::Previous;
 pub use search::{SearchRequest, SearchRow, SearchRows};
 pub use total_order::ChangeOrder;
-pub use version_filter::VersionFilter;
+pub use version_filter::{VersionFilter, VersionSelector};
 pub(crate) use versions::scope;
 pub use versions::{VersionPage, VersionsRequest};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::total_order::{COLUMNS, ChangeOrder, Place, TIME};
-use super::version_filter::Selector;
+use super::version_filter::VersionSelector;
 use super::versions::scope;
 
 /// Rows that are read beyond a page, so that it seldom ends within a group of equal values.
@@ -60,7 +60,7 @@ enum After {
 /// Reads at least `wanted` rows after a place, if there are as many.
 pub(super) async fn rows_in_order(
     changes: &Container,
-    selector: &Selector,
+    selector: &VersionSelector,
     order: ChangeOrder,
     after: Option<&PageEnd>,
     wanted: usize,
@@ -116,7 +116,7 @@ impl Level {
     async fn read(
         &self,
         changes: &Container,
-        selector: &Selector,
+        selector: &VersionSelector,
         order: ChangeOrder,
         missing: usize,
     ) -> Result<(Vec<Row>, bool), Error> {
@@ -136,7 +136,7 @@ impl Level {
         Ok((rows, true))
     }
 
-    fn query(&self, selector: &Selector, order: ChangeOrder) -> (String, Map<String, Value>) {
+    fn query(&self, selector: &VersionSelector, order: ChangeOrder) -> (String, Map<String, Value>) {
         let (mut first, mut last) = (selector.select.window.from(), selector.select.window.to());
         let mut parameters = Map::new();
         let mut conditions = Vec::new();

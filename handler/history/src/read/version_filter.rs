@@ -14,7 +14,7 @@ const ACTOR: &str = "actor";
 const COMPRESSED: [&str; 2] = ["documentZstd", "documentParts"];
 
 /// Which versions are selected. Without conditions, all of the window.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct VersionFilter {
     /// The window.
     pub window: Window,
@@ -36,7 +36,7 @@ impl VersionFilter {
     ///
     /// # Errors
     /// When there are too many filters, and when the container does not index the actor.
-    pub(super) fn selector(&self, changes: &Container, key_paths: &[KeyPath], action: &str) -> Result<Selector, Error> {
+    pub fn selector(&self, changes: &Container, key_paths: &[KeyPath], action: &str) -> Result<VersionSelector, Error> {
         check_filter_count(&self.filters).map_err(|message| Error::invalid(action, message))?;
         if self.actor.is_some() && !changes.definition().index.has_property(ACTOR) {
             let message = format!(
@@ -48,7 +48,7 @@ impl VersionFilter {
         }
         let identity = UntrackedFields::new(Vec::<String>::new(), key_paths);
         let of_identity = |filter: &Filter| filter.for_fields(|path| identity.is_identity(path.segments()));
-        Ok(Selector {
+        Ok(VersionSelector {
             removals: self.filters.iter().map(of_identity).collect(),
             select: self.clone(),
             key_paths: key_paths.to_vec(),
@@ -56,16 +56,25 @@ impl VersionFilter {
     }
 }
 
-/// Finds the selected versions.
-#[derive(Clone, Debug)]
-pub(super) struct Selector {
-    pub select: VersionFilter,
+/// Finds the selected versions: by a query, and then one by one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionSelector {
+    pub(super) select: VersionFilter,
     /// The conditions on the id and the key of a document that was removed; `None` if no removal meets them.
     removals: Option<Vec<Filter>>,
     key_paths: Vec<KeyPath>,
 }
 
-impl Selector {
+impl VersionSelector {
+    /// Whether a version is selected.
+    pub fn selects(&self, version: &Version) -> bool {
+        let VersionFilter { window, operations, filters: _, actor } = &self.select;
+        window.contains(version.source_ts)
+            && (operations.is_empty() || operations.contains(&version.operation))
+            && (actor.is_none() || *actor == version.actor)
+            && self.matches(version)
+    }
+
     /// Whether every version of the window is selected.
     pub(super) fn is_all(&self) -> bool {
         let VersionFilter { window: _, operations, filters, actor } = &self.select;
@@ -74,7 +83,7 @@ impl Selector {
 
     /// The conditions of a query for the versions, without those on the time. They also select versions that only
     /// [`Self::matches`] can judge: those whose body is compressed, and removals. Adds their parameters to `parameters`.
-    pub(super) fn conditions(&self, parameters: &mut Map<String, Value>) -> Vec<String> {
+    pub fn conditions(&self, parameters: &mut Map<String, Value>) -> Vec<String> {
         let VersionFilter { window: _, operations, filters, actor } = &self.select;
         let mut conditions = Vec::new();
         if !operations.is_empty() {

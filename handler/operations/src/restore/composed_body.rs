@@ -39,8 +39,7 @@ impl DocumentWriter<'_> {
         let mut source = match (stored, &self.composition.window) {
             (Some(stored), _) => Source::Document(stored),
             (None, Some(window)) => {
-                let from = window.selection.window.from();
-                let versions = WindowVersions::read(&self.restores.history, name, from).await?;
+                let versions = WindowVersions::read(&self.restores.history, name, window.from()).await?;
                 Source::Window(Box::new(versions.ok_or_else(changed)?))
             }
             (None, None) => return Err(changed()),

@@ -68,14 +68,14 @@ impl Restores {
     async fn plan_at(&self, request: &RestoreRequest, last_change: i64, horizon: i64) -> Result<Option<Plan>, Error> {
         self.check_captured(request)?;
         let written = self.target_container(request.into.as_deref()).await?;
-        // Documents whose versions of the target time were removed are reported as unknown.
-        let Some(candidates) = self.candidates(&request.selection, last_change.max(horizon)).await? else {
-            return Ok(None);
-        };
         let composition = self.composition(request).await?;
-        if let Some(window) = &composition.window {
+        let window = composition.window.as_ref();
+        if let Some(window) = window {
             window.check_horizon(horizon)?;
         }
+        // Documents whose versions of the target time were removed are reported as unknown.
+        let candidates = self.candidates(&request.selection, window, last_change.max(horizon)).await?;
+        let Some(candidates) = candidates else { return Ok(None) };
         let planner = DocumentPlanner {
             restores: self,
             request,
@@ -85,9 +85,8 @@ impl Restores {
             looked_up: AtomicUsize::new(0),
         };
         let (planner, fields) = (&planner, composition.fields.as_ref());
-        let window_ref = composition.window.as_ref();
         let plan = |name: DocumentName| async move {
-            match window_ref {
+            match window {
                 Some(window) => WindowPlanner { restores: self, window, fields }.plan(name).await,
                 None => planner.plan(name).await,
             }

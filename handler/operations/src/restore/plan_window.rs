@@ -49,7 +49,7 @@ impl WindowPlanner<'_> {
     /// # Errors
     /// When the containers cannot be read.
     pub(super) async fn plan(&self, name: DocumentName) -> Result<Option<PlannedItem>, Error> {
-        let (history, from) = (&self.restores.history, self.window.selection.window.from());
+        let (history, from) = (&self.restores.history, self.window.from());
         let Some(versions) = WindowVersions::read(history, &name, from).await? else {
             let message = format!(
                 "it has more than {MAX_VERSIONS} versions since the start of the window; restore it to a time instead"
@@ -108,7 +108,7 @@ impl WindowPages<'_> {
         let source = PagedQuery {
             page_items: self.page_items,
             concurrency: self.concurrency,
-            ..self.recorded(self.planner.window.selection.query(&changes, SELECT_ROW))
+            ..self.recorded(self.planner.window.query(&changes, SELECT_ROW, None))
         };
         let row = |item: Value| {
             serde_json::from_value::<Row>(item)
@@ -145,9 +145,7 @@ impl WindowPages<'_> {
     /// The version that represents a document.
     async fn representative(&self, name: &DocumentName) -> Result<Option<VersionId>, Error> {
         let changes = self.planner.restores.history.changes().open().await?;
-        let mut selection = self.planner.window.selection.clone();
-        selection.partition = Some(name.partition_key.clone());
-        let mut query = self.recorded(selection.query(&changes, SELECT_ROW));
+        let mut query = self.recorded(self.planner.window.query(&changes, SELECT_ROW, Some(&name.partition_key)));
         query.conditions.push("c.sourceId = @sourceId".to_owned());
         query.parameters.insert("@sourceId".to_owned(), json!(name.id));
         let text = format!("{} FROM c WHERE {}", query.select, query.conditions.join(" AND "));

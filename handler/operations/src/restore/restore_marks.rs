@@ -14,8 +14,6 @@ use super::planned_item::PlannedItem;
 use super::restore_page::{PAGE_KIND, StoredItem};
 use super::restores::Restores;
 
-/// Up to this number of etags, a query selects them; of more, all etags of the restore are read.
-const MAX_QUERIED_ETAGS: usize = 1000;
 /// Records that are read at a time.
 const CONCURRENT_READS: usize = 8;
 
@@ -77,34 +75,25 @@ impl Restores {
         } else if record.job.is_none() {
             record.items.into_iter().filter_map(|item| item.restored_etag).collect()
         } else {
-            self.etags_of_pages(restore, etags).await?
+            self.etags_of_pages(restore).await?
         };
         Ok(written.into_iter().filter(|etag| etags.contains(etag)).map(|etag| (etag, mark.clone())).collect())
     }
 
-    /// The etags that a job wrote, at least those that are asked for. Its pages can be many, so only etags are read.
-    async fn etags_of_pages(&self, restore: &str, etags: &HashSet<String>) -> Result<Vec<String>, Error> {
+    /// The etags that a job wrote. Its pages can be many, so only etags are read.
+    async fn etags_of_pages(&self, restore: &str) -> Result<Vec<String>, Error> {
         #[derive(Deserialize)]
         struct Page {
             id: String,
             #[serde(default)]
             etags: Option<Vec<String>>,
         }
-        let mut parameters =
-            Map::from_iter([("@id".to_owned(), json!(restore)), ("@kind".to_owned(), json!(PAGE_KIND))]);
-        let selected = if etags.len() <= MAX_QUERIED_ETAGS {
-            parameters.insert("@etags".to_owned(), json!(etags));
-            "ARRAY_CONTAINS(@etags, i.restoredEtag)"
-        } else {
-            "IS_DEFINED(i.restoredEtag)"
-        };
+        let parameters = Map::from_iter([("@id".to_owned(), json!(restore)), ("@kind".to_owned(), json!(PAGE_KIND))]);
         // A page that is too large for one item has no property `items`.
-        let query = format!(
-            "SELECT VALUE {{id: c.id, etags: IS_DEFINED(c.items) ? ARRAY(SELECT VALUE i.restoredEtag FROM i IN c.items WHERE {selected}) : null}} \
-             FROM c WHERE c.jobId = @id AND c.kind = @kind"
-        );
+        let query = "SELECT VALUE {id: c.id, etags: IS_DEFINED(c.items) ? ARRAY(SELECT VALUE i.restoredEtag FROM i IN c.items) : null} \
+                     FROM c WHERE c.jobId = @id AND c.kind = @kind";
         let jobs = self.jobs.open().await?;
-        let mut pages = jobs.select::<Value>(&query, &parameters, None).await?;
+        let mut pages = jobs.select::<Value>(query, &parameters, None).await?;
         let mut found = Vec::new();
         while let Some(page) = pages.try_next().await? {
             let page = Page::deserialize(&page)

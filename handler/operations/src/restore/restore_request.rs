@@ -1,7 +1,9 @@
 //! A request for a restore.
 
 use changefeed_cosmos::{DocumentName, Error, FieldPath, Key};
-use changefeed_history::{Filter, LaterChanges, TimeExpression, Window, check_filter_count, matches_all};
+use changefeed_history::{
+    Filter, LaterChanges, TimeExpression, VersionFilter, Window, check_filter_count, matches_all,
+};
 use changefeed_jobs::check_budget;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -225,10 +227,8 @@ impl RawRestoreRequest {
         let (window, warning) = Window::new(Some(changed.from), changed.to, Utc::now())
             .map_err(|message| format!("changedBetween: {message}"))?;
         let selection = WindowSelection {
-            window,
-            filters,
+            versions: VersionFilter { filters, actor: self.actor.take(), ..VersionFilter::all(window) },
             partition: self.partition_key.take(),
-            actor: self.actor.take(),
             later_changes,
             strict: self.strict,
             warning,
@@ -417,10 +417,10 @@ impl From<RestoreRequest> for RawRestoreRequest {
             Selection::Filter { filters, on } => (raw.filter, raw.filter_on) = (Some(filters), Some(on)),
             Selection::Window(selection) => {
                 let time = |second| TimeExpression::from(DateTime::from_timestamp(second, 0).unwrap_or_default());
-                let (from, to) = (time(selection.window.from()), Some(time(selection.window.to())));
+                let (from, to) = (time(selection.versions.window.from()), Some(time(selection.versions.window.to())));
                 raw.changed_between = Some(ChangedBetween { from, to });
-                raw.filter = Some(selection.filters).filter(|filters| !filters.is_empty());
-                (raw.partition_key, raw.actor) = (selection.partition, selection.actor);
+                raw.filter = Some(selection.versions.filters).filter(|filters| !filters.is_empty());
+                (raw.partition_key, raw.actor) = (selection.partition, selection.versions.actor);
                 (raw.later_changes, raw.strict) = (Some(selection.later_changes), selection.strict);
             }
             Selection::All => raw.all = true,

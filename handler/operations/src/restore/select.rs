@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::restore_request::{FilterOn, Selection};
 use super::restores::Restores;
-use super::window_selection::WindowSelection;
+use super::window_undo::WindowUndo;
 use crate::scan::query_versions;
 
 /// The versions that are read for each document that a request may plan. A version costs a part of a request unit, and a plan
@@ -50,6 +50,7 @@ impl Restores {
     pub(super) async fn candidates(
         &self,
         selection: &Selection,
+        window: Option<&WindowUndo>,
         last_change: i64,
     ) -> Result<Option<Vec<DocumentName>>, Error> {
         let mut candidates = Candidates::new(self.jobs.options().max_candidates);
@@ -66,11 +67,13 @@ impl Restores {
                     self.add_past(&mut candidates, filters, None, last_change).await?;
                 }
             }
-            Selection::Window(window) => {
-                if let Some(key) = &window.partition {
+            Selection::Window(selection) => {
+                if let Some(key) = &selection.partition {
                     self.history.check_key(key).await?;
                 }
-                self.add_of_window(&mut candidates, window).await?;
+                if let Some(window) = window {
+                    self.add_of_window(&mut candidates, window).await?;
+                }
             }
             Selection::All => {
                 self.add_live(&mut candidates, &[], None).await?;
@@ -98,10 +101,10 @@ impl Restores {
     }
 
     /// Adds the documents that have a version in a window, until there are too many.
-    async fn add_of_window(&self, candidates: &mut Candidates, window: &WindowSelection) -> Result<(), Error> {
+    async fn add_of_window(&self, candidates: &mut Candidates, window: &WindowUndo) -> Result<(), Error> {
         let changes = self.history.changes().open().await?;
-        let versions = window.query(&changes, "SELECT VALUE {id: c.sourceId, partitionKey: c.partitionKey}");
-        let key = window.partition.as_ref();
+        let versions = window.query(&changes, "SELECT VALUE {id: c.sourceId, partitionKey: c.partitionKey}", None);
+        let key = window.selection.partition.as_ref();
         self.add_named(candidates, &changes, versions, key).await
     }
 

@@ -73,9 +73,11 @@ impl WindowVersions {
 
     /// What undoing the selected versions does with the document, which is `live` now; `None` if none is selected.
     pub(super) fn undo(&self, window: &WindowUndo, live: Option<&Version>) -> Option<Undone> {
-        let is_selected = |version: &Version| window.selection.selects(version, &window.key_paths);
-        let versions: Vec<WindowVersion<'_>> =
-            self.versions.iter().map(|version| WindowVersion { version, is_selected: is_selected(version) }).collect();
+        let versions: Vec<WindowVersion<'_>> = self
+            .versions
+            .iter()
+            .map(|version| WindowVersion { version, is_selected: window.selects(version) })
+            .collect();
         let first = versions.iter().position(|version| version.is_selected)?;
         let base = self.versions.first().map_or(Base::Unknown, |first| Base::before(first, self.earlier.as_ref()));
         let undo = DocumentWindow { base, versions: &versions, live }.undo(&window.options, &window.untracked);

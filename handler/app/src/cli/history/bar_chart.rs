@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_chart_fits_its_width_and_a_small_value_is_seen() {
-        for width in [40, 80, 200] {
+        for width in [60, 80, 200] {
             for is_plain in [false, true] {
                 let chart = lines(&bars(&[0, 1, 7, 1_000_000]), width, is_plain);
                 assert!(chart.iter().all(|line| line.chars().count() <= width), "{chart:?}");

@@ -17,7 +17,7 @@ use super::exit_code::Exit;
 use super::interrupt::interrupted;
 use super::output::print_line;
 use super::progress::bar;
-use crate::config::{SETTINGS, SettingValue, Settings, Source};
+use crate::config::{ACTOR_FIELDS, SETTINGS, SettingValue, Settings, Source};
 use crate::service::Service;
 
 /// Runs until Ctrl-C or SIGTERM.
@@ -121,11 +121,19 @@ fn ready(endpoint: &Endpoint, api: Option<&str>) -> Value {
     ready
 }
 
+/// The fields that name the actor of a version, unless a setting says otherwise.
+const LOCAL_ACTOR_FIELDS: &str = "updatedBy";
+
 /// The settings of the functions: the environment, defaults for the rest, and the embedded endpoint as the account.
 fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     for setting in SETTINGS.iter().filter(|setting| setting.name.starts_with("CHANGEFEED_")) {
-        let default = Some(setting.default).filter(|default| *default != "-");
+        let default = match setting.name {
+            // So that the actor of a version shows as soon as a document has one.
+            name if name == ACTOR_FIELDS.name => LOCAL_ACTOR_FIELDS,
+            _ => setting.default,
+        };
+        let default = Some(default).filter(|default| *default != "-");
         settings.extend(
             source
                 .get(setting.name)

@@ -6,7 +6,7 @@ mod large;
 
 use anyhow::Result;
 use changefeed_cosmos::{DocumentName, Key, PageRequest};
-use changefeed_history::{LaterChanges, TimeExpression, Window};
+use changefeed_history::{LaterChanges, TimeExpression, VersionFilter, Window};
 use changefeed_operations::RESTORE;
 use changefeed_operations::{
     Action, Counts, FilterOn, Plan, PlannedItem, RestoreRecord, RestoreReport, RestoreRequest, Selection, Target,
@@ -145,10 +145,12 @@ fn window(arguments: &RestoreArguments, from: TimeExpression, to: TimeExpression
     let (window, warning) = Window::new(Some(from), Some(to), chrono::Utc::now())
         .map_err(|message| usage(format!("--changed-between: {message}")))?;
     let selection = WindowSelection {
-        window,
-        filters: arguments.filters.clone(),
+        versions: VersionFilter {
+            filters: arguments.filters.clone(),
+            actor: arguments.actor.clone(),
+            ..VersionFilter::all(window)
+        },
         partition: partition_key(arguments),
-        actor: arguments.actor.clone(),
         later_changes: match arguments.later_changes {
             Some(LaterChangesArgument::Conflict) | None => LaterChanges::Conflict,
             Some(LaterChangesArgument::Keep) => LaterChanges::Keep,

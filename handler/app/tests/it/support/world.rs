@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::{Handler, client};
 
 /// The indexed fields that tests search by.
-const INDEXED_FIELDS: &str = r#"a, city_name, group, n, name, zip, "odd names"."zip code", "odd names".tags.0,
+const INDEXED_FIELDS: &str = r#"a, by, city, city_name, group, id, n, name, pk, zip, "odd names"."zip code", "odd names".tags.0,
     none, "it's odd", tags, tags.0, tags.0.0, lines.0, lines.0.t, lines.1.t, lines.0.tags.0"#;
 
 fn indexed_fields() -> Vec<IndexedField> {
