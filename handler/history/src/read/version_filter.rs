@@ -82,7 +82,7 @@ impl VersionSelector {
     }
 
     /// The conditions of a query for the versions, without those on the time. They also select versions that only
-    /// [`Self::matches`] can judge: those whose body is compressed, and removals. Adds their parameters to `parameters`.
+    /// [`Self::selects`] can judge: those whose body is compressed, and removals. Adds their parameters to `parameters`.
     pub fn conditions(&self, parameters: &mut Map<String, Value>) -> Vec<String> {
         let VersionFilter { window: _, operations, filters, actor } = &self.select;
         let mut conditions = Vec::new();
