@@ -15,5 +15,5 @@ pub use settings::{Settings, time_zone};
 pub use source::Source;
 pub use storage::locations;
 #[cfg(feature = "local")]
-pub use table::SETTINGS;
-pub use table::{ACTOR_FIELDS, DATABASE, MODE, MONITORED, RUST_LOG, TRYOUT_FUNCTIONS};
+pub use table::{ACTOR_FIELDS, SETTINGS};
+pub use table::{DATABASE, MODE, MONITORED, RUST_LOG, TRYOUT_FUNCTIONS};
