@@ -63,7 +63,10 @@ impl WindowPlanner<'_> {
 
     /// The document that is written: with `fields`, only those are taken from the content.
     fn restored(&self, live: Option<&Version>, content: Value) -> Result<Value, String> {
-        self.fields.map_or_else(|| Ok(content.clone()), |fields| fields.of(live, &content))
+        match self.fields {
+            Some(fields) => fields.of(live, &content),
+            None => Ok(content),
+        }
     }
 
     fn item(&self, name: DocumentName, undone: Undone, live: Option<Version>) -> PlannedItem {
