@@ -60,6 +60,11 @@ impl TimeExpression {
         InterpretedTime { utc: self.to_string(), local, zone: zone.to_string(), shown }
     }
 
+    /// A whole second since 1970. Its text is RFC 3339 in UTC.
+    pub fn from_second(second: i64) -> Self {
+        Self { millis: second.saturating_mul(1000) }
+    }
+
     /// The time.
     pub fn time(self) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(self.millis).unwrap_or_default()

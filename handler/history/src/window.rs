@@ -70,8 +70,7 @@ impl Window {
 
     /// The first and the last second inside, as times.
     pub fn times(self) -> (TimeExpression, TimeExpression) {
-        let time = |second| TimeExpression::from(DateTime::from_timestamp(second, 0).unwrap_or_default());
-        (time(self.from), time(self.to))
+        (TimeExpression::from_second(self.from), TimeExpression::from_second(self.to))
     }
 
     /// The window without its seconds before this one.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use changefeed_cosmos::{Error, Key};
 use changefeed_history::{ContainerState, Role};
+use changefeed_jobs::new_id;
 use changefeed_processor::ChangeFeedMode;
 use chrono::Utc;
 use futures::TryStreamExt;
@@ -164,7 +165,7 @@ async fn permissions(service: &Service) -> Check {
         let query = "SELECT TOP 1 VALUE 1 FROM c";
         let mut first = monitored.select_few::<serde_json::Value>(query, &serde_json::Map::new(), None, 1).await?;
         first.try_next().await?;
-        let id = format!("doctor-{:016x}", distinct_number());
+        let id = format!("doctor-{}", new_id(Utc::now()));
         let item = json!({"id": id, "kind": "doctor", "ttl": PROBE_TTL});
         containers.of(Role::Jobs).open().await?.upsert(&Key::text(&id), &id, &item).await?;
         Ok::<_, Error>(())
@@ -177,11 +178,6 @@ async fn permissions(service: &Service) -> Check {
             "give the identity the role Cosmos DB Built-in Data Contributor on the database",
         ),
     }
-}
-
-/// A number that differs between runs.
-fn distinct_number() -> u64 {
-    Utc::now().timestamp_nanos_opt().unwrap_or_default().unsigned_abs() ^ u64::from(std::process::id())
 }
 
 async fn clock(service: &Service) -> Check {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use changefeed_cosmos::{Container, Key};
+use changefeed_history::{ServiceTime, SweepRequest};
 use changefeed_jobs::JobState;
 use changefeed_operations::{Changefeed, RestoreReport, Restored, UndoRequest};
 use chrono::Utc;
@@ -301,6 +302,22 @@ async fn a_wrong_window_is_refused_with_what_is_allowed() {
     let (status, answer) = handler.post("/api/restores", &json!({"changedBetween": window})).await;
     assert_eq!(status.as_u16(), 409, "{answer}");
     assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains("is not known")), "{answer}");
+}
+
+#[tokio::test]
+async fn a_window_of_which_the_retention_has_removed_versions_is_refused() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.retention_days = Some(1));
+    let version =
+        |n: i64| json!({"id": "1", "pk": "a", "n": n, "_ts": ago(90 * HOUR) + n, "_etag": format!("\"{n}\"")});
+    capture(&changefeed, &[version(1), version(2), version(3)]).await;
+    let request = json!({"changedBetween": {"from": ago(95 * HOUR)}, "laterChanges": "merge", "dryRun": true});
+    assert_eq!(restore(&changefeed, request.clone()).await.items.len(), 1, "nothing was removed yet");
+    let sweep = SweepRequest { now: ServiceTime::new(Utc::now()), dry_run: false, time_limit: None };
+    changefeed.retention.sweep(&sweep).await.expect("a report");
+    assert!(changefeed.history.horizon().await.expect("a horizon") > ago(95 * HOUR), "versions were removed");
+    let refused = changefeed.restores.run(&restore_request(request)).await.expect_err("refused").to_string();
+    assert!(refused.contains("the history is complete after") && refused.contains("start later"), "{refused}");
 }
 
 /// One document of the model: its state, and what it should be without the changes of the window.

@@ -17,7 +17,7 @@ const SPACES: &str = "; a value with spaces, or with the words and or or, is wri
 /// Reads a filter; returns it and the number of its tests.
 ///
 /// # Errors
-/// Names the column, counted in characters from 1, what is there and what is allowed; or the limit.
+/// The message has the column (in characters, from 1), the text found there and what is allowed; or the limit that is exceeded.
 pub(super) fn parse(text: &str) -> Result<(Expression, usize), String> {
     if text.len() > MAX_FILTER_BYTES {
         return Err(format!("a filter has {} bytes; the limit is {MAX_FILTER_BYTES}", text.len()));

@@ -1,6 +1,6 @@
 //! How far capture is behind.
 
-use chrono::{DateTime, SecondsFormat};
+use changefeed_history::TimeExpression;
 use serde::{Deserialize, Serialize};
 
 /// How far capture is behind the writes of the monitored container.
@@ -24,7 +24,7 @@ impl CaptureLag {
             (Some(0), _) => None,
             (Some(changes), Some(oldest)) if oldest <= to => Some(format!(
                 "{changes} changes are not captured yet, the oldest of {}, which is not after the end of the window",
-                DateTime::from_timestamp(oldest, 0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
+                TimeExpression::from_second(oldest)
             )),
             (Some(_), Some(_)) => None,
             (Some(changes), None) => {

@@ -70,6 +70,9 @@ impl DocumentWriter<'_> {
             (Some(planned), None) => Ok(planned),
             (Some(planned), _) if is_done(&planned) => Ok(planned),
             (_, Some(now)) => Ok(now),
+            (None, None) if !is_seen => {
+                Err(Error::new(ErrorKind::Conflict, "composing a document", "it has changed since the plan"))
+            }
             (None, None) => Err(changed()),
         }
     }

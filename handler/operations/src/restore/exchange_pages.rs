@@ -61,10 +61,7 @@ impl RestoreWorker<'_> {
         part: &Part,
         may_be_begun: bool,
     ) -> Result<Option<PartPage<PageOutcome>>, Error> {
-        if !self.run.is_stopping() {
-            self.run.pace().await;
-        }
-        if self.run.is_stopping() {
+        if self.is_to_stop().await {
             return Ok(None);
         }
         let (pages, continuation) = self.refused_pages(range, part).await?;

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use changefeed_cosmos::{Container, DocumentName, Error, own_ttl};
-use changefeed_history::{AsOf, Version, changes, matches_all};
-use chrono::{DateTime, SecondsFormat};
+use changefeed_history::{AsOf, TimeExpression, Version, changes, matches_all};
 use serde_json::Value;
 
 use super::composition::RestoredFields;
@@ -75,7 +74,9 @@ impl DocumentPlanner<'_> {
             }
             AsOf::Unknown { since } => {
                 let message = match since {
-                    Some(since) => format!("the history of the document reaches back to {}", rfc3339(since)),
+                    Some(since) => {
+                        format!("the history of the document reaches back to {}", TimeExpression::from_second(since))
+                    }
                     None if exists_now => "the document has no versions".to_owned(),
                     None => self.no_such_document(&name).await?,
                 };
@@ -228,8 +229,4 @@ fn with_doubt(item: PlannedItem, exact: bool, may_be_deleted: bool, force: bool)
 
 fn absent_message(because: &str) -> String {
     format!("it did not exist at the target: {because}")
-}
-
-fn rfc3339(second: i64) -> String {
-    DateTime::from_timestamp(second, 0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }

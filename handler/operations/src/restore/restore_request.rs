@@ -5,7 +5,7 @@ use changefeed_history::{
     Filter, LaterChanges, TimeExpression, VersionFilter, Window, check_filter_count, matches_all,
 };
 use changefeed_jobs::check_budget;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -416,9 +416,8 @@ impl From<RestoreRequest> for RawRestoreRequest {
             Selection::Partition(key) => raw.partition_key = Some(key),
             Selection::Filter { filters, on } => (raw.filter, raw.filter_on) = (Some(filters), Some(on)),
             Selection::Window(selection) => {
-                let time = |second| TimeExpression::from(DateTime::from_timestamp(second, 0).unwrap_or_default());
-                let (from, to) = (time(selection.versions.window.from()), Some(time(selection.versions.window.to())));
-                raw.changed_between = Some(ChangedBetween { from, to });
+                let (from, to) = selection.versions.window.times();
+                raw.changed_between = Some(ChangedBetween { from, to: Some(to) });
                 raw.filter = Some(selection.versions.filters).filter(|filters| !filters.is_empty());
                 (raw.partition_key, raw.actor) = (selection.partition, selection.versions.actor);
                 (raw.later_changes, raw.strict) = (Some(selection.later_changes), selection.strict);

@@ -196,6 +196,14 @@ impl<'a> RestoreWorker<'a> {
         Ok(Some(page.moved(true, was_begun, PageOutcome::new(Counts::of(&planned_items(&page)), page.processed))))
     }
 
+    /// Waits until the budget allows another page. Whether the run is stopping.
+    pub(super) async fn is_to_stop(&self) -> bool {
+        if !self.run.is_stopping() {
+            self.run.pace().await;
+        }
+        self.run.is_stopping()
+    }
+
     /// Executes the next stored page of a plan; `None` when the run is stopping. Nothing is planned.
     async fn execute_stored(
         &self,
@@ -203,10 +211,7 @@ impl<'a> RestoreWorker<'a> {
         part: &Part,
         may_be_begun: bool,
     ) -> Result<Option<PartPage<PageOutcome>>, Error> {
-        if !self.run.is_stopping() {
-            self.run.pace().await;
-        }
-        if self.run.is_stopping() {
+        if self.is_to_stop().await {
             return Ok(None);
         }
         let deadline = Instant::now() + PAGE_PATIENCE;

@@ -1,9 +1,8 @@
 //! Undoing a time window: how, whether it can be done, and what to know before.
 
 use changefeed_cosmos::{Container, Error, ErrorKind, Key};
-use changefeed_history::{UndoOptions, UntrackedFields, Version, VersionSelector};
+use changefeed_history::{TimeExpression, UndoOptions, UntrackedFields, Version, VersionSelector};
 use changefeed_jobs::PagedQuery;
-use chrono::{DateTime, SecondsFormat};
 use futures::TryStreamExt;
 use serde_json::{Map, json};
 
@@ -58,15 +57,11 @@ impl WindowUndo {
         let message = format!(
             "changedBetween starts at {}, and the retention has removed versions of that time; the history is complete after {}: \
              start later",
-            rfc3339(self.from()),
-            rfc3339(horizon)
+            TimeExpression::from_second(self.from()),
+            TimeExpression::from_second(horizon)
         );
         Err(Error::invalid("planning a restore", message))
     }
-}
-
-fn rfc3339(second: i64) -> String {
-    DateTime::from_timestamp(second, 0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 impl Restores {
