@@ -320,6 +320,25 @@ async fn a_window_of_which_the_retention_has_removed_versions_is_refused() {
     assert!(refused.contains("the history is complete after") && refused.contains("start later"), "{refused}");
 }
 
+#[tokio::test]
+async fn an_actor_that_is_not_indexed_is_refused_with_the_command_that_indexes_it() {
+    let world = World::new().await;
+    let changes = world.container("changes").await;
+    let definition = changes.read(None).await.expect("read").into_model().expect("definition");
+    let mut earlier = serde_json::to_value(definition).expect("json");
+    let paths = earlier["indexingPolicy"]["includedPaths"].as_array_mut().expect("paths");
+    paths.retain(|path| path["path"] != "/actor/?");
+    changes.replace(serde_json::from_value(earlier).expect("properties"), None).await.expect("replaced");
+    let (window, handler) = (json!({"from": ago(60)}), world.handler());
+    let (status, restore) =
+        handler.post("/api/restores", &json!({"changedBetween": window, "actor": "x", "force": true})).await;
+    let (listed, list) = handler.get(&format!("/api/history/changes?from={}&actor=x", ago(60))).await;
+    for (status, answer) in [(status, restore), (listed, list)] {
+        assert_eq!(status.as_u16(), 400, "{answer}");
+        assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains("--update-index")), "{answer}");
+    }
+}
+
 /// One document of the model: its state, and what it should be without the changes of the window.
 #[derive(Clone, Debug, Default)]
 struct Modelled {
