@@ -141,16 +141,20 @@ def main(executable, items):
             failures.append(name)
 
     unique = lambda number: f"key-{number}"  # noqa: E731
+
+    def begin(endpoint):
+        write(endpoint, 0, FEW, unique)
+        # A key with few versions, and later one with many. Its query makes the endpoint keep a sort index.
+        write(endpoint, 10_000_000, 100, lambda _: "few")
+        return median_seconds(lambda: page_of_versions(endpoint, "few"))
+
     empty = endpoint.resident_bytes()
-    write(endpoint, 0, FEW, unique)
-    # A key with few versions, and later one with many.
-    write(endpoint, 10_000_000, 100, lambda _: "few")
-    few_page = median_seconds(lambda: page_of_versions(endpoint, "few"))
+    few_page = begin(endpoint)
     few_read = median_seconds(lambda: read_many(endpoint, FEW), 5)
     if items > 2 * FEW:
         write(endpoint, FEW, items - 2 * FEW, unique)
     small = Endpoint(executable)
-    write(small, 0, FEW, unique)
+    begin(small)
     few_write, many_write = write_seconds(small, endpoint, items - FEW, unique)
     small.stop()
     per_item = (endpoint.resident_bytes() - empty) / items
