@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use changefeed_history::TimeZone;
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::backup::BackupCommand;
+use super::command_groups::with_groups;
 use super::dead_letters::DeadLettersCommand;
 use super::history::HistoryCommand;
 use super::leases::LeasesCommand;
@@ -20,27 +21,57 @@ use super::query::QueryArguments;
 use super::restore::RestoreCommand;
 use super::retention::RetentionArguments;
 use super::serve::ServeArguments;
+use super::terminal::TerminalArguments;
 use super::truncate::TruncateArguments;
 use super::verify::VerifyArguments;
+
+/// The heading of the options that all commands have.
+const SETTINGS: &str = "Settings";
 
 /// Stores every version of every document of an Azure Cosmos DB container, and restores any of them.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 120)]
 pub struct Arguments {
     /// Settings file (local.settings.json); takes precedence over environment variables
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = SETTINGS)]
     pub settings: Option<PathBuf>,
     /// Zone of local times; default: CHANGEFEED_TIME_ZONE, or the machine's
-    #[arg(long, global = true, value_name = "ZONE")]
+    #[arg(long, global = true, value_name = "ZONE", help_heading = SETTINGS)]
     pub time_zone: Option<TimeZone>,
     /// Database; default: CHANGEFEED_DATABASE
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = SETTINGS)]
     pub database: Option<String>,
     /// Monitored container; default: CHANGEFEED_MONITORED_CONTAINER
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = SETTINGS)]
     pub monitored: Option<String>,
+    #[command(flatten)]
+    pub terminal: TerminalArguments,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// The arguments of this process. Ends it, with the help or with an error, when they are not arguments of a command.
+    pub fn of_process() -> Self {
+        let command = with_groups(Self::command()).color(color_of_help());
+        let mut matches = command.get_matches();
+        Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut Self::command()).exit())
+    }
+}
+
+/// What `--color` says, before the arguments are parsed: help and errors of the arguments have colours too.
+fn color_of_help() -> ColorChoice {
+    let mut arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let mut choice = ColorChoice::Auto;
+    while let Some(argument) = arguments.next() {
+        let given = match argument.strip_prefix("--color") {
+            Some("") => arguments.next(),
+            Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+            None => None,
+        };
+        choice = given.and_then(|given| ColorChoice::from_str(&given, true).ok()).unwrap_or(choice);
+    }
+    choice
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,4 +128,22 @@ pub enum Command {
         /// Folder; it is created if it does not exist
         folder: PathBuf,
     },
+}
+
+impl Command {
+    /// Whether the command only reads, so that it ends when its output is closed.
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Self::History(_) | Self::Query(_) | Self::Status(_) | Self::Doctor(_) | Self::Completions { .. } => true,
+            Self::Restore(command) => command.only_reads(),
+            Self::Backup(command) => command.only_reads(),
+            Self::DeadLetters(command) => command.only_reads(),
+            Self::Leases(command) => command.only_reads(),
+            Self::Verify(arguments) => arguments.only_reads(),
+            #[cfg(feature = "local")]
+            Self::Local(_) => false,
+            Self::Serve(_) | Self::Process(_) | Self::Provision(_) | Self::Populate(_) | Self::Truncate(_) => false,
+            Self::Retention(_) | Self::Manual { .. } => false,
+        }
+    }
 }

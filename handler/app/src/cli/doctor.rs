@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::exit_code::Exit;
 use super::output::{Output, OutputArguments, print_json, print_line, print_table};
+use super::table::{Cell, Column};
 use crate::service::Service;
 use crate::status::Status;
 
@@ -80,13 +81,15 @@ pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<Exit>
             };
             let rows = checks.into_iter().map(|check| {
                 vec![
-                    check.name.to_owned(),
-                    state(check.state).to_owned(),
-                    check.found,
-                    check.advice.unwrap_or_default(),
+                    check.name.into(),
+                    Cell::state(state(check.state)),
+                    check.found.into(),
+                    check.advice.unwrap_or_default().into(),
                 ]
             });
-            print_table(&["Check", "State", "Found", "What to do"], rows)?;
+            let header =
+                [Column::fixed("Check"), Column::fixed("State"), Column::text("Found"), Column::text("What to do")];
+            print_table(&header, rows)?;
         }
     }
     Ok(if has_problem { Exit::Found } else { Exit::Done })

@@ -7,6 +7,7 @@ use super::requester_arguments::RequesterArguments;
 
 /// How a restore or an undo is executed.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Execution")]
 pub struct ExecutionArguments {
     /// Show the plan and change nothing
     #[arg(long)]

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::exit_code::Exit;
 use super::output::{Output, OutputArguments, print_json, print_table};
+use super::table::{Cell, Column};
 use crate::service::Service;
 
 #[derive(Debug, Args)]
@@ -33,8 +34,10 @@ pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<Ex
                 (false, []) => "exists".to_owned(),
                 (false, added) => format!("exists; indexes now {}", added.join(", ")),
             };
-            let rows = provisioned.into_iter().map(|item| vec![item.kind.to_owned(), item.name.clone(), state(&item)]);
-            print_table(&["Kind", "Name", "State"], rows)
+            let rows = provisioned
+                .into_iter()
+                .map(|item| vec![item.kind.into(), item.name.clone().into(), Cell::state(state(&item))]);
+            print_table(&[Column::fixed("Kind"), Column::text("Name"), Column::text("State")], rows)
         }
     }?;
     Ok(Exit::Done)

@@ -5,7 +5,7 @@ use changefeed_history::{SweepReport, SweepState};
 use chrono::Utc;
 use clap::Args;
 
-use super::confirm::confirm;
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
 use super::output::{Output, OutputArguments, print_json, print_line};
 use super::time;
@@ -38,11 +38,12 @@ pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<Ex
         if for_humans {
             print_line(&summary(&plan))?;
         }
-        confirm(
-            service.settings(),
-            &format!("Remove {} versions? This cannot be undone.", plan.versions),
-            "nothing was removed",
-        )?;
+        let prompt = Prompt {
+            container: &service.settings().names.changes,
+            question: format!("Remove {} versions? This cannot be undone.", plan.versions),
+            declined: "nothing was removed",
+        };
+        confirm(service.settings(), prompt)?;
     }
     let report = expired.remove().await?;
     print(&report)?;

@@ -14,6 +14,7 @@ mod sampled_fields;
 mod search;
 mod total_order;
 mod version_filter;
+mod version_prefix;
 mod versions;
 
 pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity, Stamped};

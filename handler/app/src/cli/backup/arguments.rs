@@ -44,6 +44,13 @@ pub enum BackupCommand {
     },
 }
 
+impl BackupCommand {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Verify { .. })
+    }
+}
+
 /// A time. A relative one means another time when the same command is run again.
 #[derive(Clone, Copy, Debug)]
 pub struct AsOfArgument {

@@ -10,6 +10,7 @@ use super::location::absolute;
 use crate::cli::exit_code::Exit;
 use crate::cli::output::{Output, print_json, print_line, print_table};
 use crate::cli::progress::bar;
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 
 /// Opens a location. It may contain a SAS, because it is not stored anywhere.
@@ -81,7 +82,16 @@ pub async fn list(access: &LocationAccess, location: &str, output: Output) -> Re
         }
         (Output::Table, None) if backups.is_empty() => print_line(&format!("no backups in {place}"))?,
         (Output::Table, None) => {
-            let header = ["Name", "State", "Container", "Content", "Started", "Documents", "Deletions", "Size"];
+            let header = [
+                Column::text("Name"),
+                Column::text("State"),
+                Column::text("Container").optional(2),
+                Column::text("Content"),
+                time::column("Started"),
+                Column::number("Documents").optional(1),
+                Column::number("Deletions").optional(3),
+                Column::number("Size").optional(4),
+            ];
             print_table(&header, backups.iter().map(row))?;
         }
     }
@@ -89,7 +99,7 @@ pub async fn list(access: &LocationAccess, location: &str, output: Output) -> Re
     Ok(if is_readable { Exit::Done } else { Exit::Failed })
 }
 
-fn row(listed: &ListedBackup) -> Vec<String> {
+fn row(listed: &ListedBackup) -> Vec<Cell> {
     let (state, backup, numbers) = match &listed.state {
         ListedState::Finished { backup, documents, deletions, compressed_bytes, .. } => {
             let size = indicatif::HumanBytes(*compressed_bytes).to_string();
@@ -115,8 +125,9 @@ fn row(listed: &ListedBackup) -> Vec<String> {
         [
             format!("{}/{}", backup.source.database, backup.source.container),
             content,
-            time::of_text(&backup.started_at.to_string()),
+            time::text_in_column(&backup.started_at.to_string()),
         ]
     });
-    [listed.name.clone(), state, container, content, started].into_iter().chain(numbers).collect()
+    let texts = [container, content, started].into_iter().chain(numbers).map(Cell::from);
+    [listed.name.clone().into(), Cell::state(state)].into_iter().chain(texts).collect()
 }

@@ -40,6 +40,13 @@ pub enum DeadLettersCommand {
     },
 }
 
+impl DeadLettersCommand {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Show { .. })
+    }
+}
+
 /// Which dead letters.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]

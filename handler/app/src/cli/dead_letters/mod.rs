@@ -10,9 +10,11 @@ use serde_json::json;
 
 pub use self::arguments::DeadLettersCommand;
 use self::arguments::SelectionArguments;
-use super::confirm::confirm;
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
-use super::output::{Output, print_json, print_line, print_table, shorten};
+use super::output::{Output, print_json, print_line, print_table};
+use super::standard_error::error as report_error;
+use super::table::Column;
 use super::time;
 use crate::service::Service;
 
@@ -70,10 +72,10 @@ async fn list(service: &Service, max_items: Option<usize>, output: Output) -> Re
             match output {
                 Output::Json => print_json(&letter)?,
                 Output::Table => rows.push(vec![
-                    time::of_text(&letter.captured_at),
+                    time::text_in_column(&letter.captured_at),
                     letter.id,
                     letter.reason,
-                    shorten(&letter.message),
+                    letter.message,
                     letter.attempts.to_string(),
                 ]),
             }
@@ -81,7 +83,16 @@ async fn list(service: &Service, max_items: Option<usize>, output: Output) -> Re
     }
     match output {
         Output::Json => Ok(()),
-        Output::Table => print_table(&["Captured", "Id", "Reason", "Message", "Replays"], rows),
+        Output::Table => print_table(
+            &[
+                time::column("Captured").optional(1),
+                Column::fixed("Id"),
+                Column::text("Reason").optional(2),
+                Column::text("Message").optional(4),
+                Column::number("Replays").optional(3),
+            ],
+            rows,
+        ),
     }
 }
 
@@ -111,7 +122,7 @@ async fn for_each(
     let mut failed = 0_usize;
     let mut count = |acted: Result<()>| match acted {
         Err(error) if !(selection.all && is_missing(&error)) => {
-            eprintln!("error: {error:#}");
+            report_error(format!("{error:#}"));
             failed += 1;
         }
         _ => {}
@@ -176,11 +187,12 @@ async fn discard(service: &Service, selection: &SelectionArguments, yes: bool, o
         {
             count += letters.len();
         }
-        confirm(
-            service.settings(),
-            &format!("Discard {count} dead letters and their payloads? This cannot be undone."),
-            "nothing was discarded",
-        )?;
+        let prompt = Prompt {
+            container: &service.settings().names.dead_letters,
+            question: format!("Discard {count} dead letters and their payloads? This cannot be undone."),
+            declined: "nothing was discarded",
+        };
+        confirm(service.settings(), prompt)?;
     }
     let mut count = 0;
     let discarded = for_each(selection, service, async |id| {

@@ -3,11 +3,10 @@
 use anyhow::Result;
 use changefeed_history::{Blame, BlameRequest, BlamedField, Origin};
 
-use crate::cli::output::{Output, field, print_json, print_line, print_table, shorten, version_time};
+use crate::cli::output::{Output, field, print_json, print_line, print_table, version_time};
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 use crate::service::Service;
-
-const HEADER: [&str; 5] = ["Field", "Value", "Set at", "Version", "Actor"];
 
 pub(super) async fn run(service: &Service, request: &BlameRequest, output: Output) -> Result<()> {
     let blame = service.changefeed.history.blame(request).await?;
@@ -17,7 +16,7 @@ pub(super) async fn run(service: &Service, request: &BlameRequest, output: Outpu
             if *may_be_deleted {
                 print_line("The document does not exist now. It may have been deleted before this time.")?;
             }
-            print_table(&HEADER, fields.iter().map(row))?;
+            print_table(&header(), fields.iter().map(row))?;
             print_notes(fields, *versions_read)
         }
         Blame::Absent { because: Some(because) } => {
@@ -31,20 +30,30 @@ pub(super) async fn run(service: &Service, request: &BlameRequest, output: Outpu
     }
 }
 
-fn row(blamed: &BlamedField) -> Vec<String> {
+fn header() -> [Column; 5] {
+    [
+        Column::text("Field"),
+        Column::text("Value"),
+        time::column("Set at"),
+        Column::fixed("Version").optional(1),
+        Column::text("Actor").optional(2),
+    ]
+}
+
+fn row(blamed: &BlamedField) -> Vec<Cell> {
     let (set_at, version, actor) = match &blamed.origin {
         Origin::Version(set_by) => {
             let mark = if set_by.exact { "" } else { " (inexact)" };
-            let version = format!("{}{mark}", set_by.version_id);
-            (time::of_second(set_by.source_ts), version, set_by.actor.clone().unwrap_or_default())
+            let version = Cell::version(set_by.version_id.to_string(), mark);
+            (time::in_column(set_by.source_ts), version, set_by.actor.clone().unwrap_or_default())
         }
         Origin::AtOrBefore { at_or_before } => {
-            let time = version_time(at_or_before).map_or_else(String::new, time::of_second);
-            (format!("{time} or before"), at_or_before.to_string(), String::new())
+            let time = version_time(at_or_before).map_or_else(String::new, time::in_column);
+            (format!("{time} or before"), Cell::version(at_or_before.to_string(), ""), String::new())
         }
-        Origin::Unknown { .. } => ("unknown".to_owned(), String::new(), String::new()),
+        Origin::Unknown { .. } => ("unknown".to_owned(), Cell::default(), String::new()),
     };
-    vec![field(&blamed.path), shorten(&blamed.value.to_string()), set_at, version, actor]
+    vec![field(&blamed.path).into(), blamed.value.to_string().into(), set_at.into(), version, actor.into()]
 }
 
 /// Says what the table leaves open, and why.

@@ -8,11 +8,12 @@ use clap::{Args, ValueEnum};
 
 use super::rows::Rows;
 use crate::cli::output::{OutputArguments, field};
+use crate::cli::standard_error;
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 use crate::cli::window_arguments::WindowArguments;
 use crate::service::Service;
 
-const HEADER: [&str; 7] = ["Time", "Operation", "Id", "Partition key", "Actor", "Changed", "Version"];
 /// Changed paths that a table cell shows.
 const SHOWN_PATHS: usize = 3;
 const PAGE_ITEMS: u32 = 100;
@@ -80,30 +81,42 @@ pub(super) async fn run(service: &Service, arguments: &ChangesArguments) -> Resu
     loop {
         let page = service.changefeed.windows.changes(&request).await?;
         if request.continuation.is_none() {
-            page.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            page.warnings.iter().for_each(standard_error::warning);
         }
         for item in &page.items {
             if !rows.add(item, || cells(item))? {
-                return rows.print(&HEADER);
+                return rows.print(&header());
             }
         }
         match page.continuation {
             Some(continuation) => request.continuation = Some(continuation),
-            None => return rows.print(&HEADER),
+            None => return rows.print(&header()),
         }
     }
 }
 
-fn cells(item: &MarkedChange) -> Vec<String> {
+fn header() -> [Column; 7] {
+    [
+        time::column("Time"),
+        Column::text("Operation"),
+        Column::text("Id"),
+        Column::text("Partition key").optional(3),
+        Column::text("Actor").optional(2),
+        Column::text("Changed"),
+        Column::fixed("Version").optional(1),
+    ]
+}
+
+fn cells(item: &MarkedChange) -> Vec<Cell> {
     let change = &item.change;
     vec![
-        time::of_second(change.source_ts),
-        operation(item),
-        change.id.clone(),
-        change.partition_key.to_string(),
-        change.actor.clone().unwrap_or_default(),
-        paths(change),
-        change.version_id.to_string(),
+        time::in_column(change.source_ts).into(),
+        Cell::state(operation(item)),
+        change.id.clone().into(),
+        change.partition_key.to_string().into(),
+        change.actor.clone().unwrap_or_default().into(),
+        paths(change).into(),
+        Cell::version(change.version_id.to_string(), ""),
     ]
 }
 

@@ -8,7 +8,7 @@ mod changes;
 mod rows;
 
 use anyhow::Result;
-use changefeed_cosmos::FieldPath;
+use changefeed_cosmos::{DocumentName, FieldPath};
 use changefeed_history::{AsOf, BlameRequest, SearchRequest, SearchRow, Version, VersionsRequest};
 use serde_json::Value;
 
@@ -16,14 +16,17 @@ pub use self::arguments::HistoryCommand;
 use self::rows::Rows;
 use super::document_arguments::DocumentArguments;
 use super::exit_code::Exit;
-use super::output::{Output, cell, describe, field, print_json, print_line, print_table, shorten};
+use super::output::{Output, cell, describe, field, print_json, print_line, print_table};
+use super::standard_error;
+use super::table::{Cell, Column};
 use super::time;
+use super::version_argument::find_version;
 use crate::service::Service;
 
-/// Width of a document in a table, in bytes.
+/// The longest part of a document that a table shows, in bytes.
 const DOCUMENT_WIDTH: usize = 100;
-
-const VERSIONS_HEADER: [&str; 4] = ["Time", "Operation", "Version", "Changes"];
+/// Stands for the live document in place of the id of a version.
+const LIVE: &str = "live";
 /// Items of one page of versions.
 const PAGE_ITEMS: u32 = 100;
 
@@ -34,7 +37,9 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
             versions(service, document, max_items.unwrap_or(usize::MAX), output.output).await
         }
         HistoryCommand::Show { version, document, output } => {
-            let version = service.changefeed.history.version(&document.name(), version).await?;
+            let name = document.name();
+            let id = find_version(service, &name, version).await?;
+            let version = service.changefeed.history.version(&name, &id).await?;
             print_version(&version, output.output)
         }
         HistoryCommand::Document { document, as_of, output } => {
@@ -57,14 +62,14 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
             }
         }
         HistoryCommand::Diff { document, from, to, output } => {
-            let difference = service.changefeed.history.difference(&document.name(), from, to).await?;
+            let name = document.name();
+            let (from, to) = (state(service, &name, from).await?, state(service, &name, to).await?);
+            let difference = service.changefeed.history.difference(&name, &from, &to).await?;
             match output.output {
                 Output::Json => print_json(&difference),
                 Output::Table if difference.changes.is_empty() => print_line("No differences"),
                 Output::Table => {
-                    let value = |value: &Option<Value>| {
-                        value.as_ref().map_or_else(|| "-".to_owned(), |value| shorten(&value.to_string()))
-                    };
+                    let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
                     let rows = difference
                         .changes
                         .iter()
@@ -97,31 +102,54 @@ fn operation(version: &Version) -> String {
     }
 }
 
+/// A state to compare: the whole id of a version, or `live`.
+async fn state(service: &Service, document: &DocumentName, given: &str) -> Result<String> {
+    if given == LIVE { Ok(given.to_owned()) } else { Ok(find_version(service, document, given).await?.into()) }
+}
+
 async fn versions(service: &Service, document: &DocumentArguments, max_items: usize, output: Output) -> Result<()> {
     let mut request = VersionsRequest { document: document.name(), max_items: Some(PAGE_ITEMS), continuation: None };
+    let header = [
+        time::column("Time"),
+        Column::text("Operation"),
+        Column::fixed("Version"),
+        Column::text("Changes").optional(1),
+    ];
     let mut rows = Rows::new(output, max_items);
     loop {
         let page = service.changefeed.history.versions(&request).await?;
         for (version, older) in page.items.iter().zip(page.items.iter().skip(1).map(Some).chain([None])) {
             let changed = older.map_or_else(String::new, |older| describe_change(older, version));
             let added = rows.add(version, || {
-                vec![time::of_second(version.source_ts), operation(version), version.id.to_string(), changed]
+                vec![
+                    time::in_column(version.source_ts).into(),
+                    Cell::state(operation(version)),
+                    Cell::version(version.id.to_string(), ""),
+                    changed.into(),
+                ]
             })?;
             if !added {
-                return rows.print(&VERSIONS_HEADER);
+                return rows.print(&header);
             }
         }
         match page.continuation {
             Some(continuation) => request.continuation = Some(continuation),
-            None => return rows.print(&VERSIONS_HEADER),
+            None => return rows.print(&header),
         }
     }
 }
 
 async fn search(service: &Service, mut request: SearchRequest, max_items: usize, output: Output) -> Result<()> {
-    let header = ["Time", "Container", "Id", "Partition key", "Version", "Document"];
+    let header = [
+        time::column("Time"),
+        Column::text("Container").optional(2),
+        Column::text("Id"),
+        Column::text("Partition key").optional(3),
+        Column::fixed("Version").optional(1),
+        Column::text("Document"),
+    ];
     if let Ok((_, Some(warning))) = request.window(chrono::Utc::now()) {
-        eprintln!("warning: {warning}");
+        standard_error::warning(warning);
     }
     let mut rows = Rows::new(output, max_items);
     loop {
@@ -130,12 +158,12 @@ async fn search(service: &Service, mut request: SearchRequest, max_items: usize,
             let SearchRow { source_ts, container, id, partition_key, version_id, document, .. } = row;
             let added = rows.add(row, || {
                 vec![
-                    time::of_second(*source_ts),
-                    container.clone(),
-                    id.clone(),
-                    partition_key.to_string(),
-                    version_id.clone(),
-                    brief(document),
+                    time::in_column(*source_ts).into(),
+                    container.clone().into(),
+                    id.clone().into(),
+                    partition_key.to_string().into(),
+                    Cell::version(version_id.clone(), ""),
+                    brief(document).into(),
                 ]
             })?;
             if !added {

@@ -4,12 +4,13 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::output::{Output, print_json, print_table};
+use crate::cli::table::{Cell, Column};
 
 /// Rows of a table, or lines of JSON that are printed at once; up to a maximum number.
 pub(super) struct Rows {
     output: Output,
     left: usize,
-    cells: Vec<Vec<String>>,
+    cells: Vec<Vec<Cell>>,
 }
 
 impl Rows {
@@ -18,7 +19,7 @@ impl Rows {
     }
 
     /// Adds a row. False when the maximum was reached before.
-    pub(super) fn add(&mut self, value: &impl Serialize, cells: impl FnOnce() -> Vec<String>) -> Result<bool> {
+    pub(super) fn add(&mut self, value: &impl Serialize, cells: impl FnOnce() -> Vec<Cell>) -> Result<bool> {
         if self.left == 0 {
             return Ok(false);
         }
@@ -30,7 +31,7 @@ impl Rows {
         Ok(true)
     }
 
-    pub(super) fn print(self, header: &[&str]) -> Result<()> {
+    pub(super) fn print(self, header: &[Column]) -> Result<()> {
         if self.output == Output::Json { Ok(()) } else { print_table(header, self.cells) }
     }
 }

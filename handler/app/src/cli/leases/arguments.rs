@@ -56,6 +56,13 @@ pub enum LeasesCommand {
     },
 }
 
+impl LeasesCommand {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::Export { .. })
+    }
+}
+
 /// Which change feed's leases.
 #[derive(Debug, Args)]
 pub struct FeedArguments {

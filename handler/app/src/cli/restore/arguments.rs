@@ -65,6 +65,13 @@ pub enum RestoreCommand {
     },
 }
 
+impl RestoreCommand {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Show { follow: false, .. } | Self::Items { .. })
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("target").required(true)))]
 pub struct RestoreArguments {

@@ -1,9 +1,10 @@
 //! The documents of a restore as a table, and their counts.
 
 use anyhow::Result;
-use changefeed_operations::{Counts, PlannedItem};
+use changefeed_operations::{CaptureLag, Counts, PlannedItem};
 
 use crate::cli::output::{describe, field, print_table, version_time};
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 
 /// Prints the documents of a plan or of a restore as a table.
@@ -16,16 +17,36 @@ pub fn print_items(items: &[PlannedItem]) -> Result<()> {
             changes = format!("{changes}{separator}keeps {}", kept.join(", "));
         }
         let line = item.backup_line.as_ref().map(|line| format!("{}, line {}", line.file, line.number));
-        let source = item.version.as_deref().and_then(version_time).map(time::of_second).or(line).unwrap_or_default();
+        let source = item.version.as_deref().and_then(version_time).map(time::in_column).or(line).unwrap_or_default();
         vec![
-            item.id.clone(),
-            item.partition_key.to_string(),
-            format!("{:?}", item.action).to_lowercase(),
-            source,
-            changes,
+            item.id.clone().into(),
+            item.partition_key.to_string().into(),
+            Cell::state(format!("{:?}", item.action).to_lowercase()),
+            source.into(),
+            changes.into(),
         ]
     };
-    print_table(&["Id", "Partition key", "Action", "Source", "Changes"], items.iter().map(row))
+    let is_backup = items.iter().any(|item| item.backup_line.is_some());
+    let source = if is_backup { Column::text("Source") } else { time::column("Version of") };
+    let header = [
+        Column::text("Id"),
+        Column::text("Partition key").optional(2),
+        Column::fixed("Action"),
+        source.optional(1),
+        Column::text("Changes"),
+    ];
+    print_table(&header, items.iter().map(row))
+}
+
+/// How far capture was behind when the plan was made.
+pub fn describe_lag(lag: &CaptureLag) -> String {
+    let amount = match (lag.changes, lag.oldest) {
+        (Some(0), _) => "0 changes: everything is captured".to_owned(),
+        (Some(changes), Some(oldest)) => format!("{changes} changes, the oldest of {}", time::of_second(oldest)),
+        (Some(changes), None) => format!("{changes} changes, whose times are not known"),
+        (None, _) => format!("not known: {}", lag.message.as_deref().unwrap_or("the leases cannot be read")),
+    };
+    format!("Capture lag: {amount}")
 }
 
 /// The counts as a sentence: what will be written, or what was.

@@ -15,14 +15,18 @@ use changefeed_operations::{
 
 pub use self::arguments::RestoreCommand;
 use self::arguments::{FilterOnArgument, LaterChangesArgument, RestoreArguments};
-use self::items::{print_items, summary};
+use self::items::{describe_lag, print_items, summary};
 pub use self::large::{Large, run_large};
-use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_all_items, print_unwritten, show};
+use self::large::{
+    execute_stored_plan, exit_of, finish, follow_to_end, print_all_items, print_unwritten, prompt, show,
+};
 use super::confirm::confirm;
 use super::execution_arguments::ExecutionArguments;
 use super::exit_code::{Exit, UsageError};
 use super::output::{Output, print_json, print_line, print_table};
+use super::table::{Cell, Column};
 use super::time;
+use super::version_argument::find_version;
 use crate::capture_lag::with_capture_lag;
 use crate::service::Service;
 
@@ -30,7 +34,12 @@ use crate::service::Service;
 pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
     match command {
         RestoreCommand::Run(arguments) => {
-            let request = with_capture_lag(service, request(arguments)?).await;
+            let mut request = with_capture_lag(service, request(arguments)?).await;
+            if let (Target::Version(given), Selection::Documents(documents)) = (&request.target, &request.selection)
+                && let [document] = documents.as_slice()
+            {
+                request.target = Target::Version(find_version(service, document, given).await?.into());
+            }
             let plan = if request.is_job() { None } else { service.changefeed.restores.plan(&request).await? };
             match plan {
                 Some(plan) => execute(service, plan, &arguments.execution).await,
@@ -67,16 +76,25 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
                         let undone = record.undone_by.map(|by| format!("undone by {by}"));
                         let undo = record.undo_of.map(|of| format!("undo of {of}"));
                         vec![
-                            record.id,
-                            time::of_text(&record.started_at),
-                            format!("{:?}", record.state).to_lowercase(),
-                            summary(&record.counts, true),
-                            text(record.requested_by),
-                            text(record.reason),
-                            text(undone.or(undo)),
+                            record.id.into(),
+                            time::text_in_column(&record.started_at).into(),
+                            Cell::state(format!("{:?}", record.state).to_lowercase()),
+                            summary(&record.counts, true).into(),
+                            text(record.requested_by).into(),
+                            text(record.reason).into(),
+                            text(undone.or(undo)).into(),
                         ]
                     });
-                    print_table(&["Id", "Started", "State", "Documents", "Requested by", "Reason", "Undo"], rows)?;
+                    let header = [
+                        Column::fixed("Id"),
+                        time::column("Started").optional(2),
+                        Column::fixed("State"),
+                        Column::text("Documents"),
+                        Column::text("Requested by").optional(4),
+                        Column::text("Reason").optional(1),
+                        Column::text("Undo").optional(3),
+                    ];
+                    print_table(&header, rows)?;
                 }
             }
             Ok(Exit::Done)
@@ -205,6 +223,7 @@ async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) 
     if for_humans {
         print_items(&plan.items)?;
         print_line(&summary(&counts, false))?;
+        plan.capture_lag.iter().try_for_each(|lag| print_line(&describe_lag(lag)))?;
         plan.warnings.iter().try_for_each(|warning| print_line(warning))?;
     }
     if execution.dry_run || counts.writes() == 0 {
@@ -218,7 +237,7 @@ async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) 
         return Ok(exit);
     }
     if !execution.yes {
-        confirm(service.settings(), &format!("Write {} documents?", counts.writes()), "nothing was written")?;
+        confirm(service.settings(), prompt(service, &counts, plan.into.as_deref()))?;
     }
     let report = service.changefeed.restores.execute(plan).await?;
     print_report(&report, execution.output.output)?;

@@ -19,6 +19,13 @@ pub struct VerifyArguments {
     pub run: VerifyRunArguments,
 }
 
+impl VerifyArguments {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        matches!(self.command, Some(VerifyCommand::List(_) | VerifyCommand::Show { follow: false, .. }))
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct VerifyRunArguments {
     /// Capture missing documents and record unreported deletes; shows the differences and asks first

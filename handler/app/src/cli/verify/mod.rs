@@ -11,10 +11,12 @@ use changefeed_operations::{Finding, FindingKind, VerifyCounts, VerifyRequest, V
 
 pub use self::arguments::VerifyArguments;
 use self::arguments::{VerifyCommand, VerifyRunArguments};
-use super::confirm::confirm;
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
 use super::follow::{Followed, Following, follow};
 use super::output::{Output, print_json, print_line, print_table, version_time};
+use super::standard_error::note;
+use super::table::{Cell, Column};
 use super::time;
 use crate::service::Service;
 
@@ -69,7 +71,12 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
     if !is_asking {
         return Ok(Exit::of_job(view.record.state));
     }
-    confirm(service.settings(), &format!("Repair {} findings?", view.record.counts.found()), "nothing was repaired")?;
+    let prompt = Prompt {
+        container: &service.settings().names.changes,
+        question: format!("Repair {} findings?", view.record.counts.found()),
+        declined: "nothing was repaired",
+    };
+    confirm(service.settings(), prompt)?;
     // What was not shown is not repaired.
     let shown = VerifyRequest { repair: true, findings_of: Some(view.record.id), partition_key: None, ..request };
     let Some(view) = verified(service, &shown, output).await? else { return Ok(Exit::Failed) };
@@ -95,11 +102,11 @@ async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bo
     let phase = (for_humans && request.findings_of.is_none()).then_some(("confirm", confirming));
     let following = Following { id, action: "Verifying", phase, for_humans };
     if follow(service, following).await? == Followed::Detached {
-        eprintln!(
+        note(format!(
             "The RunJobs function or `changefeed process` continues the verification.\n\
              To follow it and run it here: changefeed verify show {id} --follow\n\
              To cancel it: changefeed verify cancel {id}"
-        );
+        ));
         return Ok(false);
     }
     Ok(true)
@@ -126,9 +133,24 @@ async fn list(service: &Service, output: Output) -> Result<()> {
         let counts = summary(&record.counts);
         let mode = if record.request.repair { "repair" } else { "compare" };
         let requester = record.requested_by.unwrap_or_default();
-        vec![record.id, time::of_text(&record.started_at), state(record.state), mode.to_owned(), counts, requester]
+        vec![
+            record.id.into(),
+            time::text_in_column(&record.started_at).into(),
+            Cell::state(state(record.state)),
+            mode.into(),
+            counts.into(),
+            requester.into(),
+        ]
     });
-    print_table(&["Id", "Started", "State", "Mode", "Findings", "Requested by"], rows)
+    let header = [
+        Column::fixed("Id"),
+        time::column("Started").optional(2),
+        Column::fixed("State"),
+        Column::fixed("Mode").optional(3),
+        Column::text("Findings"),
+        Column::text("Requested by").optional(4),
+    ];
+    print_table(&header, rows)
 }
 
 fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
@@ -138,10 +160,15 @@ fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
     let record = &view.record;
     let limit = if all { usize::MAX } else { SHOWN };
     if !view.findings.is_empty() {
-        print_table(
-            &["Finding", "Id", "Partition key", "Version time", "Version", "Message"],
-            view.findings.iter().take(limit).map(row),
-        )?;
+        let header = [
+            Column::fixed("Finding"),
+            Column::text("Id"),
+            Column::text("Partition key").optional(3),
+            time::column("Version time").optional(4),
+            Column::fixed("Version").optional(2),
+            Column::text("Message").optional(1),
+        ];
+        print_table(&header, view.findings.iter().take(limit).map(row))?;
     }
     if view.continuation.is_some() || view.findings.len() > limit {
         print_line(&format!("… and more; to list all: changefeed verify show {} --all", record.id))?;
@@ -159,7 +186,7 @@ fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
     Ok(())
 }
 
-fn row(finding: &Finding) -> Vec<String> {
+fn row(finding: &Finding) -> Vec<Cell> {
     let found = match finding.kind {
         FindingKind::Missing => "missing",
         FindingKind::NeverCaptured => "never captured",
@@ -175,9 +202,10 @@ fn row(finding: &Finding) -> Vec<String> {
     };
     // The id of a dead letter has no time.
     let is_version = finding.kind != FindingKind::UnknownIdentity;
-    let since = version_time(&finding.version).filter(|_| is_version).map(time::of_second).unwrap_or_default();
+    let since = version_time(&finding.version).filter(|_| is_version).map(time::in_column).unwrap_or_default();
     let key = finding.partition_key.to_string();
-    vec![found.to_owned(), finding.id.clone(), key, since, finding.version.to_string(), message]
+    let version = Cell::version(finding.version.to_string(), "");
+    vec![found.into(), finding.id.clone().into(), key.into(), since.into(), version, message.into()]
 }
 
 fn state(state: JobState) -> String {
