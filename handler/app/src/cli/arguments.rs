@@ -25,13 +25,24 @@ use super::terminal::TerminalArguments;
 use super::truncate::TruncateArguments;
 use super::verify::VerifyArguments;
 
+/// The id of the option that names the monitored container.
+const MONITORED_ARGUMENT: &str = "monitored";
 /// The heading of the options that all commands have.
 const SETTINGS: &str = "Settings";
 
 /// Stores every version of every document of an Azure Cosmos DB container, and restores any of them.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 120)]
+#[command(
+    version,
+    about,
+    max_term_width = 120,
+    after_help = "Examples:\n  changefeed history changes --since 10:31 --until 10:40\n  \
+                  changefeed restore run --id 28036 --pk 28036 --as-of -10m\n\n\
+                  To try it out without Azure: changefeed local --populate 1000"
+)]
 pub struct Arguments {
+    #[command(flatten)]
+    pub terminal: TerminalArguments,
     /// Settings file (local.settings.json); takes precedence over environment variables
     #[arg(long, global = true, value_name = "FILE", help_heading = SETTINGS)]
     pub settings: Option<PathBuf>,
@@ -41,11 +52,9 @@ pub struct Arguments {
     /// Database; default: CHANGEFEED_DATABASE
     #[arg(long, global = true, value_name = "NAME", help_heading = SETTINGS)]
     pub database: Option<String>,
-    /// Monitored container; default: CHANGEFEED_MONITORED_CONTAINER
+    /// Container whose documents are captured; default: CHANGEFEED_MONITORED_CONTAINER
     #[arg(long, global = true, value_name = "NAME", help_heading = SETTINGS)]
     pub monitored: Option<String>,
-    #[command(flatten)]
-    pub terminal: TerminalArguments,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -53,9 +62,22 @@ pub struct Arguments {
 impl Arguments {
     /// The arguments of this process. Ends it, with the help or with an error, when they are not arguments of a command.
     pub fn of_process() -> Self {
-        let command = with_groups(Self::command()).color(color_of_help());
+        let command = with_groups(Self::full_command()).color(color_of_help());
         let mut matches = command.get_matches();
-        Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut Self::command()).exit())
+        Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut Self::full_command()).exit())
+    }
+}
+
+impl Arguments {
+    /// The commands, in which `--container` names the monitored container too. `query` and `truncate` are without that name: they work on the
+    /// container that their own `--container` names.
+    pub fn full_command() -> clap::Command {
+        let mut command = Self::command();
+        let monitored = command.get_arguments().find(|argument| argument.get_id() == MONITORED_ARGUMENT).cloned();
+        for name in ["query", "truncate"] {
+            command = command.mut_subcommand(name, |subcommand| subcommand.args(monitored.clone()));
+        }
+        command.mut_arg(MONITORED_ARGUMENT, |argument| argument.visible_alias("container"))
     }
 }
 
@@ -92,15 +114,23 @@ pub enum Command {
     /// Run a SQL query against a container
     Query(QueryArguments),
     /// List, show, compare and search versions of documents
+    #[command(
+        after_help = "Examples:\n  changefeed history versions --id 28036 --pk 28036\n  changefeed history changes --since 10:31 --until 10:40"
+    )]
     #[command(subcommand)]
     History(HistoryCommand),
     /// Restore documents, and undo a restore
+    #[command(
+        after_help = "Examples:\n  changefeed restore run --id 28036 --pk 28036 --as-of -10m\n  changefeed restore run --changed-between 10:31 10:40 --later-changes merge"
+    )]
     #[command(subcommand)]
     Restore(RestoreCommand),
     /// Create, list, verify and restore backups as files
+    #[command(after_help = "Example:\n  changefeed backup create --to backups/monday")]
     #[command(subcommand)]
     Backup(BackupCommand),
     /// List, show, replay or discard documents that could not be captured
+    #[command(after_help = "Example:\n  changefeed dead-letters list")]
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
     /// Remove expired versions; the Retention function does this every hour
@@ -108,10 +138,13 @@ pub enum Command {
     /// Compare live documents with the history, and repair differences
     Verify(VerifyArguments),
     /// Show settings, containers, and leases with their lag
+    #[command(after_help = "Example:\n  changefeed status")]
     Status(OutputArguments),
     /// Check everything that an app needs; say what to do about each problem
+    #[command(after_help = "Example:\n  changefeed doctor --settings local.settings.json")]
     Doctor(OutputArguments),
     /// Repair, unblock, export, import or reset the leases of the change feeds
+    #[command(after_help = "Example:\n  changefeed leases repair")]
     #[command(subcommand)]
     Leases(LeasesCommand),
     /// Print the completions of a shell

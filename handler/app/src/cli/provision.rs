@@ -11,7 +11,9 @@ use super::table::{Cell, Column};
 use crate::service::Service;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example of a hierarchical key:\n  changefeed provision --partition-key /tenant /address/city")]
+#[command(
+    after_help = "Examples:\n  changefeed provision\n  changefeed provision --partition-key /tenant /address/city"
+)]
 pub struct ProvisionArguments {
     /// Partition key of the monitored container, if it is created; up to three paths
     #[arg(long, value_name = "PATH", default_value = "/pk", num_args = 1..=3)]

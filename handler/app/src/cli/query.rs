@@ -1,11 +1,11 @@
 //! `changefeed query`: a SQL query against a container.
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use changefeed_operations::QueryRequest;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::exit_code::Exit;
+use super::exit_code::{Exit, UsageError};
 use super::output::{Output, OutputArguments, cell, print_json, print_table};
 use crate::service::Service;
 
@@ -13,7 +13,7 @@ use crate::service::Service;
 #[command(after_help = "Example:\n  changefeed query --container events --parameter @city=Davidson \\\n    \
     \"SELECT c.id FROM c WHERE c.city_name = @city\"")]
 pub struct QueryArguments {
-    /// Name of the container
+    /// Container to query: the monitored one, or any other of the database
     #[arg(long)]
     container: String,
     /// Text of the query
@@ -38,10 +38,10 @@ pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<Exit> 
         query: arguments.query.clone(),
         parameters: Some(Value::Object(parameters(&arguments.parameters)?)),
         partition_key: match &arguments.partition_key {
-            Some(text) => Some(
-                serde_json::from_str(text)
-                    .with_context(|| format!("invalid --partition-key {text:?}; use a JSON array of its components"))?,
-            ),
+            Some(text) => Some(serde_json::from_str(text).map_err(|error| {
+                let message = format!("invalid --partition-key {text:?}; use a JSON array of its components: {error}");
+                UsageError(message)
+            })?),
             None => None,
         },
         max_items: None,
@@ -72,7 +72,7 @@ pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<Exit> 
 fn parameters(given: &[String]) -> Result<Map<String, Value>> {
     let parameter = |text: &String| {
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| name.starts_with('@')) else {
-            bail!("invalid --parameter {text:?}; use @NAME=VALUE");
+            return Err(UsageError(format!("invalid --parameter {text:?}; use @NAME=VALUE")).into());
         };
         Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
     };

@@ -12,6 +12,7 @@ use super::time;
 use crate::service::Service;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  changefeed retention --dry-run")]
 pub struct RetentionArguments {
     /// Count expired versions and change nothing
     #[arg(long)]

@@ -13,8 +13,9 @@ use super::standard_error;
 use crate::service::Service;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  changefeed truncate --container events --max 1000")]
 pub struct TruncateArguments {
-    /// Name of the monitored or the changes container
+    /// Container to delete from: the monitored or the changes container, by its name
     #[arg(long)]
     container: String,
     /// Maximum number of documents to delete

@@ -7,6 +7,7 @@ use crate::cli::output::OutputArguments;
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
     /// List dead letters, newest first
+    #[command(after_help = "Example:\n  changefeed dead-letters list --max-items 20")]
     List {
         /// Maximum number of dead letters; default: all
         #[arg(long)]
@@ -15,6 +16,9 @@ pub enum DeadLettersCommand {
         output: OutputArguments,
     },
     /// Show one dead letter with its payload as delivered
+    #[command(
+        after_help = "Example:\n  changefeed dead-letters show 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
     Show {
         /// Id of the dead letter
         id: String,
@@ -22,6 +26,7 @@ pub enum DeadLettersCommand {
         output: OutputArguments,
     },
     /// Capture the documents again; those that are stored are removed from the dead letters
+    #[command(after_help = "Example:\n  changefeed dead-letters replay --all")]
     Replay {
         #[command(flatten)]
         selection: SelectionArguments,
@@ -29,6 +34,9 @@ pub enum DeadLettersCommand {
         output: OutputArguments,
     },
     /// Discard dead letters and their payloads; this cannot be undone
+    #[command(
+        after_help = "Example:\n  changefeed dead-letters discard 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
     Discard {
         #[command(flatten)]
         selection: SelectionArguments,

@@ -10,6 +10,7 @@ use crate::feed::Feed;
 #[derive(Debug, Subcommand)]
 pub enum LeasesCommand {
     /// Create missing leases; safe while processors run
+    #[command(after_help = "Examples:\n  changefeed leases repair\n  changefeed leases repair --jobs")]
     Repair {
         /// Start of the new leases: now, beginning, or a time; default: beginning (AllVersionsAndDeletes: now)
         #[arg(long, value_parser = StartFrom::parse, allow_hyphen_values = true)]
@@ -18,6 +19,7 @@ pub enum LeasesCommand {
         feed: FeedArguments,
     },
     /// Capture documents that stall leases of the Functions trigger, and move the leases past them; safe while it runs
+    #[command(after_help = "Example:\n  changefeed leases unblock")]
     Unblock {
         /// Longest time to look at the leases first, in seconds; the trigger tries again every 13 seconds
         #[arg(long, value_name = "SECONDS", default_value = "40")]
@@ -29,11 +31,13 @@ pub enum LeasesCommand {
         feed: FeedArguments,
     },
     /// Print the leases as JSON, for import
+    #[command(after_help = "Example:\n  changefeed leases export > leases.json")]
     Export {
         #[command(flatten)]
         feed: FeedArguments,
     },
     /// Store exported leases, also those of another prefix; stop all processors first
+    #[command(after_help = "Example:\n  changefeed leases import leases.json")]
     Import {
         /// File to read, or - for standard input
         file: PathBuf,
@@ -44,6 +48,7 @@ pub enum LeasesCommand {
         feed: FeedArguments,
     },
     /// Set all leases to another start; stop all processors first
+    #[command(after_help = "Example:\n  changefeed leases reset --to now")]
     Reset {
         /// New start: now, beginning, or a time
         #[arg(long, value_parser = StartFrom::parse, allow_hyphen_values = true)]

@@ -71,3 +71,19 @@ pub fn summary(counts: &Counts, done: bool) -> String {
         parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
     if parts.is_empty() { "no documents".to_owned() } else { parts.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_capture_lag_is_shown_also_when_it_is_0_or_not_known() {
+        let lag = |changes, oldest, message: Option<&str>| {
+            describe_lag(&CaptureLag { changes, oldest, message: message.map(str::to_owned) })
+        };
+        assert_eq!(lag(Some(0), None, None), "Capture lag: 0 changes: everything is captured");
+        assert_eq!(lag(Some(3), Some(100), None), "Capture lag: 3 changes, the oldest of 1970-01-01 00:01:40 UTC");
+        assert_eq!(lag(Some(3), None, None), "Capture lag: 3 changes, whose times are not known");
+        assert_eq!(lag(None, None, Some("there are no leases")), "Capture lag: not known: there are no leases");
+    }
+}

@@ -10,7 +10,7 @@ use crate::cli::requester_arguments::RequesterArguments;
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Exit codes: 0 no differences, 1 failed, 3 differences found, 4 repair declined"
+    after_help = "Examples:\n  changefeed verify\n  changefeed verify --repair\n\nExit codes: 0 no differences, 1 failed, 3 differences found, 4 repair declined"
 )]
 pub struct VerifyArguments {
     #[command(subcommand)]
@@ -55,8 +55,10 @@ pub struct VerifyRunArguments {
 #[derive(Debug, Subcommand)]
 pub enum VerifyCommand {
     /// List verifications, newest first
+    #[command(after_help = "Example:\n  changefeed verify list")]
     List(OutputArguments),
     /// Show the progress and the findings of a verification
+    #[command(after_help = "Example:\n  changefeed verify show 1795790400-5f3a9c01 --all")]
     Show {
         /// Id of the verification
         id: String,
@@ -70,6 +72,7 @@ pub enum VerifyCommand {
         output: OutputArguments,
     },
     /// Cancel a verification; finished repairs are kept
+    #[command(after_help = "Example:\n  changefeed verify cancel 1795790400-5f3a9c01")]
     Cancel {
         /// Id of the verification
         id: String,
