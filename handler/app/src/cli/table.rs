@@ -77,7 +77,7 @@ pub struct Cell {
     text: String,
     meaning: Option<Meaning>,
     /// Follows the text, which is the id of a version.
-    version_mark: Option<&'static str>,
+    version_mark: Option<String>,
 }
 
 impl Cell {
@@ -88,8 +88,8 @@ impl Cell {
     }
 
     /// The id of a version, as short as the other rows allow, and a mark after it.
-    pub fn version(id: impl Into<String>, mark: &'static str) -> Self {
-        Self { text: id.into(), meaning: None, version_mark: Some(mark) }
+    pub fn version(id: impl Into<String>, mark: impl Into<String>) -> Self {
+        Self { text: id.into(), meaning: None, version_mark: Some(mark.into()) }
     }
 }
 
@@ -128,7 +128,7 @@ fn shorten_versions(rows: &mut [Vec<Cell>], is_wide: bool) {
         rows.iter().flatten().filter(|cell| cell.version_mark.is_some()).map(|cell| cell.text.clone()).collect();
     let short = ShortIds::among(ids.iter().map(String::as_str), is_wide);
     for cell in rows.iter_mut().flatten() {
-        if let Some(mark) = cell.version_mark {
+        if let Some(mark) = &cell.version_mark {
             cell.text = format!("{}{mark}", short.short(&cell.text));
         }
     }

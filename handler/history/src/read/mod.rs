@@ -17,7 +17,7 @@ mod version_filter;
 mod version_prefix;
 mod versions;
 
-pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity, Stamped};
+pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity};
 pub use as_of::AsOf;
 pub use blame::{Blame, BlameRequest};
 pub use changes::{Change, ChangesPage, ChangesRequest};

@@ -3,13 +3,14 @@
 use anyhow::Result;
 use changefeed_history::{Blame, BlameRequest, BlamedField, Origin};
 
+use super::by_restore::by_restore;
 use crate::cli::output::{Output, field, print_json, print_line, print_table, version_time};
 use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 use crate::service::Service;
 
 pub(super) async fn run(service: &Service, request: &BlameRequest, output: Output) -> Result<()> {
-    let blame = service.changefeed.history.blame(request).await?;
+    let blame = service.changefeed.restores.blame(request).await?;
     match &blame {
         blame if output == Output::Json => print_json(blame),
         Blame::Version { fields, versions_read, may_be_deleted, .. } => {
@@ -44,7 +45,8 @@ fn row(blamed: &BlamedField) -> Vec<Cell> {
     let (set_at, version, actor) = match &blamed.origin {
         Origin::Version(set_by) => {
             let mark = if set_by.exact { "" } else { " (inexact)" };
-            let version = Cell::version(set_by.version_id.to_string(), mark);
+            let restore = by_restore(set_by.by_restore.as_deref(), set_by.requested_by.as_deref());
+            let version = Cell::version(set_by.version_id.to_string(), format!("{mark}{restore}"));
             (time::in_column(set_by.source_ts), version, set_by.actor.clone().unwrap_or_default())
         }
         Origin::AtOrBefore { at_or_before } => {
