@@ -11,6 +11,7 @@ use super::command_groups::with_groups;
 use super::dead_letters::DeadLettersCommand;
 use super::history::HistoryCommand;
 use super::leases::LeasesCommand;
+use super::list::ListOutput;
 #[cfg(feature = "local")]
 use super::local::LocalArguments;
 use super::output::OutputArguments;
@@ -142,7 +143,7 @@ pub enum Command {
     Status(OutputArguments),
     /// Check everything that an app needs; say what to do about each problem
     #[command(after_help = "Example:\n  changefeed doctor --settings local.settings.json")]
-    Doctor(OutputArguments),
+    Doctor(ListOutput),
     /// Repair, unblock, export, import or reset the leases of the change feeds
     #[command(after_help = "Example:\n  changefeed leases repair")]
     #[command(subcommand)]

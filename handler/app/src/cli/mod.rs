@@ -17,6 +17,7 @@ mod harmless;
 mod history;
 mod interrupt;
 mod leases;
+mod list;
 #[cfg(feature = "local")]
 mod local;
 mod output;

@@ -28,10 +28,10 @@ async fn a_list_ends_with_its_reader() {
     let world = World::new().await;
     store_versions(&world, "d0", VERSIONS, false).await;
     for list in [
-        "history versions --id d0 --pk a --output json",
-        "history search --filter id=d0 --output json",
-        "history changes --order oldest --output json",
-        "query --container changes 'SELECT * FROM c' --output json",
+        "history versions --id d0 --pk a --output jsonl",
+        "history search --filter id=d0 --output jsonl",
+        "history changes --order oldest --output jsonl",
+        "query --container changes 'SELECT * FROM c' --output jsonl",
         "history versions --id d0 --pk a --max-items 50",
         "history changes --max-items 50 --order oldest",
         "restore list",
@@ -43,7 +43,7 @@ async fn a_list_ends_with_its_reader() {
         let (head, errors, code) = first_line(&world, list).await;
         assert_eq!((errors.as_str(), code.as_str()), ("", "code 0"), "{list}: {head}");
         assert_eq!(head.lines().count(), 1, "{list}: {head}");
-        if list.ends_with("json") {
+        if list.ends_with("jsonl") {
             let read = items(&costs(&world));
             assert!(read < VERSIONS as usize, "{list} read {read} items");
         }

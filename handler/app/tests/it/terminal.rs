@@ -129,12 +129,12 @@ async fn a_document_cannot_write_to_the_terminal() {
     let (world, _handler) = world().await;
     let command_line = CommandLine::new(&world);
     let document = ["--id", "harmful", "--pk", "a"];
-    let versions = command_line.run(&[&["history", "versions", "--output", "json"], &document[..]].concat()).await;
+    let versions = command_line.run(&[&["history", "versions", "--output", "jsonl"], &document[..]].concat()).await;
     let newest = String::from_utf8(versions.stdout).expect("UTF-8");
     let newest: Value = serde_json::from_str(newest.lines().next().expect("a version")).expect("JSON");
     assert_eq!(newest["document"]["text"], HARMFUL, "JSON has the true value");
     let version = newest["id"].as_str().expect("id").to_owned();
-    let letters = command_line.run(&["dead-letters", "list", "--output", "json"]).await;
+    let letters = command_line.run(&["dead-letters", "list", "--output", "jsonl"]).await;
     let letter: Value = serde_json::from_slice(&letters.stdout).expect("JSON");
     let of_document = |command: &[&str]| -> Vec<String> {
         command.iter().chain(&document).map(|argument| (*argument).to_owned()).collect()

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::execution_arguments::ExecutionArguments;
 use crate::cli::field_arguments::FieldArguments;
+use crate::cli::list::ListOutput;
 use crate::cli::output::OutputArguments;
 use crate::cli::requester_arguments::RequesterArguments;
 use crate::cli::time;
@@ -35,7 +36,7 @@ pub enum BackupCommand {
         /// Folder or blob URL
         location: String,
         #[command(flatten)]
-        output: OutputArguments,
+        output: ListOutput,
     },
     /// Cancel a backup that is still being written
     #[command(after_help = "Example:\n  changefeed backup cancel 1795790400-5f3a9c01")]

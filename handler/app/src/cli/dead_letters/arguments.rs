@@ -2,19 +2,14 @@
 
 use clap::{Args, Subcommand};
 
+use crate::cli::list::{ListArguments, ListOutput};
 use crate::cli::output::OutputArguments;
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
     /// List dead letters, newest first
     #[command(after_help = "Example:\n  changefeed dead-letters list --max-items 20")]
-    List {
-        /// Maximum number of dead letters; default: all
-        #[arg(long)]
-        max_items: Option<usize>,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
+    List(ListArguments),
     /// Show one dead letter with its payload as delivered
     #[command(
         after_help = "Example:\n  changefeed dead-letters show 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -31,7 +26,7 @@ pub enum DeadLettersCommand {
         #[command(flatten)]
         selection: SelectionArguments,
         #[command(flatten)]
-        output: OutputArguments,
+        output: ListOutput,
     },
     /// Discard dead letters and their payloads; this cannot be undone
     #[command(

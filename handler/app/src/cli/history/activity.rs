@@ -6,9 +6,10 @@ use changefeed_operations::{WindowActivity, WindowActivityRequest};
 use clap::Args;
 
 use super::bar_chart::{Bar, lines};
-use crate::cli::output::{Output, OutputArguments, field, print_json, print_line, print_table};
+use crate::cli::list::{ListItem, ListOutput, print_list};
+use crate::cli::output::{field, print_line, print_table};
 use crate::cli::standard_error;
-use crate::cli::table::Column;
+use crate::cli::table::{Cell, Column};
 use crate::cli::terminal;
 use crate::cli::time;
 use crate::cli::window_arguments::WindowArguments;
@@ -31,22 +32,19 @@ pub struct ActivityArguments {
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
     #[command(flatten)]
-    output: OutputArguments,
+    output: ListOutput,
 }
 
 /// Counts the versions of a window.
 pub(super) async fn run(service: &Service, arguments: &ActivityArguments) -> Result<()> {
-    let output = arguments.output.output;
-    let window = arguments.window.window(output)?;
+    let format = arguments.output.format;
+    let window = arguments.window.window(format.is_table())?;
     let (filters, actor) = (arguments.filters.clone(), arguments.actor.clone());
     let select = VersionFilter { filters, actor, ..VersionFilter::all(window) };
     let request = WindowActivityRequest { select, bucket: arguments.bucket, max_versions: None };
     let activity = service.changefeed.windows.activity(&request).await?;
     activity.warnings.iter().for_each(standard_error::warning);
-    match output {
-        Output::Json => print_json(&activity),
-        Output::Table => print(&activity),
-    }
+    if format.is_table() { print(&activity) } else { print_list(format, &activity, &activity.items) }
 }
 
 fn print(activity: &WindowActivity) -> Result<()> {
@@ -75,6 +73,20 @@ fn print(activity: &WindowActivity) -> Result<()> {
         print_table(&[Column::text("Actor"), Column::number("Versions")], actors)?;
     }
     Ok(())
+}
+
+impl ListItem for Bucket {
+    const CSV: &'static [&'static str] =
+        &["from", "counts.write", "counts.create", "counts.replace", "counts.delete", "counts.expire", "byRestore"];
+
+    fn columns() -> Vec<Column> {
+        vec![time::column("From"), Column::number("Versions"), Column::number("By restore")]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let versions: usize = self.counts.values().sum();
+        vec![time::text_in_column(&self.from).into(), versions.to_string().into(), self.by_restore.to_string().into()]
+    }
 }
 
 fn bar(item: &Bucket) -> Bar {

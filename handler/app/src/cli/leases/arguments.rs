@@ -4,11 +4,20 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::list::ListOutput;
 use crate::cli::start_from::StartFrom;
 use crate::feed::Feed;
 
 #[derive(Debug, Subcommand)]
 pub enum LeasesCommand {
+    /// List the leases, each with its lag
+    #[command(after_help = "Example:\n  changefeed leases list --output csv")]
+    List {
+        #[command(flatten)]
+        feed: FeedArguments,
+        #[command(flatten)]
+        output: ListOutput,
+    },
     /// Create missing leases; safe while processors run
     #[command(after_help = "Examples:\n  changefeed leases repair\n  changefeed leases repair --jobs")]
     Repair {
@@ -64,7 +73,7 @@ pub enum LeasesCommand {
 impl LeasesCommand {
     /// Whether the command only reads.
     pub fn only_reads(&self) -> bool {
-        matches!(self, Self::Export { .. })
+        matches!(self, Self::List { .. } | Self::Export { .. })
     }
 }
 

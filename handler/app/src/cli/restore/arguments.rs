@@ -8,6 +8,7 @@ use crate::cli::document_arguments::parse_key;
 use crate::cli::execution_arguments::{EXECUTION, ExecutionArguments};
 use crate::cli::field_arguments::FieldArguments;
 use crate::cli::filter_help::FILTERS;
+use crate::cli::list::ListArguments;
 use crate::cli::output::OutputArguments;
 use crate::cli::time;
 
@@ -22,7 +23,7 @@ pub enum RestoreCommand {
     Run(Box<RestoreArguments>),
     /// List restores, newest first
     #[command(after_help = "Example:\n  changefeed restore list --wide")]
-    List(OutputArguments),
+    List(ListArguments),
     /// Show one restore, document by document
     #[command(after_help = "Example:\n  changefeed restore show 1795790400-5f3a9c01 --follow")]
     Show {
@@ -34,13 +35,13 @@ pub enum RestoreCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// List every document of a restore; as JSON, one document per line
-    #[command(after_help = "Example:\n  changefeed restore items 1795790400-5f3a9c01 --output json | head")]
+    /// List every document of a restore
+    #[command(after_help = "Example:\n  changefeed restore items 1795790400-5f3a9c01 --output jsonl | head")]
     Items {
         /// Id of the restore
         id: String,
         #[command(flatten)]
-        output: OutputArguments,
+        list: ListArguments,
     },
     /// Execute the plan of a dry run that is a job, exactly as it was shown; once
     #[command(after_help = "Example:\n  changefeed restore execute 1795790400-5f3a9c01")]

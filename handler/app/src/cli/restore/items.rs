@@ -1,41 +1,123 @@
 //! The documents of a restore as a table, and their counts.
 
 use anyhow::Result;
-use changefeed_operations::{CaptureLag, Counts, PlannedItem};
+use changefeed_operations::{CaptureLag, Counts, PlannedItem, RestoreView};
 
+use crate::cli::list::ListItem;
 use crate::cli::output::{describe, field, print_table, version_time};
 use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 
 /// Prints the documents of a plan or of a restore as a table.
 pub fn print_items(items: &[PlannedItem]) -> Result<()> {
-    let row = |item: &PlannedItem| {
-        let mut changes = item.message.clone().unwrap_or_else(|| describe(&item.changes));
-        if !item.kept_paths.is_empty() {
-            let kept: Vec<String> = item.kept_paths.iter().map(field).collect();
+    print_table(&PlannedItem::columns(), items.iter().map(PlannedItem::cells))
+}
+
+impl ListItem for PlannedItem {
+    const CSV: &'static [&'static str] = &[
+        "id",
+        "partitionKey",
+        "action",
+        "version",
+        "backupLine",
+        "replacedVersion",
+        "changes",
+        "keptPaths",
+        "message",
+        "restoredEtag",
+    ];
+
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::text("Id"),
+            Column::text("Partition key").optional(2),
+            Column::fixed("Action"),
+            time::column("Source").optional(1),
+            Column::text("Changes"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let mut changes = self.message.clone().unwrap_or_else(|| describe(&self.changes));
+        if !self.kept_paths.is_empty() {
+            let kept: Vec<String> = self.kept_paths.iter().map(field).collect();
             let separator = if changes.is_empty() { "" } else { "; " };
             changes = format!("{changes}{separator}keeps {}", kept.join(", "));
         }
-        let line = item.backup_line.as_ref().map(|line| format!("{}, line {}", line.file, line.number));
-        let source = item.version.as_deref().and_then(version_time).map(time::in_column).or(line).unwrap_or_default();
+        let line = self.backup_line.as_ref().map(|line| format!("{}, line {}", line.file, line.number));
+        let source = self.version.as_deref().and_then(version_time).map(time::in_column).or(line).unwrap_or_default();
+        let action = format!("{:?}", self.action).to_lowercase();
         vec![
-            item.id.clone().into(),
-            item.partition_key.to_string().into(),
-            Cell::state(format!("{:?}", item.action).to_lowercase()),
+            self.id.clone().into(),
+            self.partition_key.to_string().into(),
+            Cell::state(action),
             source.into(),
             changes.into(),
         ]
-    };
-    let is_backup = items.iter().any(|item| item.backup_line.is_some());
-    let source = if is_backup { Column::text("Source") } else { time::column("Version of") };
-    let header = [
-        Column::text("Id"),
-        Column::text("Partition key").optional(2),
-        Column::fixed("Action"),
-        source.optional(1),
-        Column::text("Changes"),
+    }
+}
+
+impl ListItem for RestoreView {
+    const CSV: &'static [&'static str] = &[
+        "id",
+        "kind",
+        "state",
+        "request",
+        "undoOf",
+        "undoneBy",
+        "lastUndo",
+        "into",
+        "requestedBy",
+        "reason",
+        "startedAt",
+        "plannedAt",
+        "plannedCounts",
+        "captureLag",
+        "warnings",
+        "attempt",
+        "finishedAt",
+        "counts.create",
+        "counts.replace",
+        "counts.merge",
+        "counts.delete",
+        "counts.unchanged",
+        "counts.kept",
+        "counts.unknown",
+        "counts.conflict",
+        "counts.failed",
+        "requestCharge",
+        "progress",
+        "message",
+        "job",
+        "schema",
     ];
-    print_table(&header, items.iter().map(row))
+
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::fixed("Id"),
+            time::column("Started").optional(2),
+            Column::fixed("State"),
+            Column::text("Documents"),
+            Column::text("Requested by").optional(4),
+            Column::text("Reason").optional(1),
+            Column::text("Undo").optional(3),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let record = &self.record;
+        let undone = record.undone_by.as_ref().map(|by| format!("undone by {by}"));
+        let undo = record.undo_of.as_ref().map(|of| format!("undo of {of}"));
+        vec![
+            record.id.clone().into(),
+            time::text_in_column(&record.started_at).into(),
+            Cell::state(format!("{:?}", record.state).to_lowercase()),
+            summary(&record.counts, true).into(),
+            record.requested_by.clone().unwrap_or_default().into(),
+            record.reason.clone().unwrap_or_default().into(),
+            undone.or(undo).unwrap_or_default().into(),
+        ]
+    }
 }
 
 /// How far capture was behind when the plan was made.

@@ -5,7 +5,7 @@ mod items;
 mod large;
 
 use anyhow::Result;
-use changefeed_cosmos::{DocumentName, Key, PageRequest};
+use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{LaterChanges, TimeExpression, VersionFilter, Window};
 use changefeed_operations::RESTORE;
 use changefeed_operations::{
@@ -17,18 +17,18 @@ pub use self::arguments::RestoreCommand;
 use self::arguments::{FilterOnArgument, LaterChangesArgument, RestoreArguments};
 use self::items::{describe_lag, print_items, summary};
 pub use self::large::{Large, run_large};
-use self::large::{
-    execute_stored_plan, exit_of, finish, follow_to_end, print_all_items, print_unwritten, prompt, show,
-};
+use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_unwritten, prompt, show};
 use super::confirm::confirm;
 use super::execution_arguments::ExecutionArguments;
 use super::exit_code::{Exit, UsageError};
-use super::output::{Output, print_json, print_line, print_table};
-use super::table::{Cell, Column};
-use super::time;
+use super::list::{ListPage, ListWriter, print_pages};
+use super::output::{Output, print_json, print_line};
 use super::version_argument::find_version;
 use crate::capture_lag::with_capture_lag;
 use crate::service::Service;
+
+/// Items of one page.
+const PAGE_ITEMS: u32 = 100;
 
 /// Runs, lists, shows, cancels or undoes restores.
 pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
@@ -65,38 +65,12 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
                 None => run_large(service, Large::Undo(id.clone(), request), execution).await,
             }
         }
-        RestoreCommand::List(output) => {
-            let list = service.changefeed.restores.list(&PageRequest::default()).await?;
-            match output.output {
-                Output::Json => print_json(&list)?,
-                Output::Table => {
-                    let text = |text: Option<String>| text.unwrap_or_default();
-                    let rows = list.items.into_iter().map(|view| {
-                        let record = view.record;
-                        let undone = record.undone_by.map(|by| format!("undone by {by}"));
-                        let undo = record.undo_of.map(|of| format!("undo of {of}"));
-                        vec![
-                            record.id.into(),
-                            time::text_in_column(&record.started_at).into(),
-                            Cell::state(format!("{:?}", record.state).to_lowercase()),
-                            summary(&record.counts, true).into(),
-                            text(record.requested_by).into(),
-                            text(record.reason).into(),
-                            text(undone.or(undo)).into(),
-                        ]
-                    });
-                    let header = [
-                        Column::fixed("Id"),
-                        time::column("Started").optional(2),
-                        Column::fixed("State"),
-                        Column::text("Documents"),
-                        Column::text("Requested by").optional(4),
-                        Column::text("Reason").optional(1),
-                        Column::text("Undo").optional(3),
-                    ];
-                    print_table(&header, rows)?;
-                }
-            }
+        RestoreCommand::List(list) => {
+            print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |request| {
+                let page = service.changefeed.restores.list(&request).await?;
+                Ok(ListPage::new(page.items, page.continuation))
+            })
+            .await?;
             Ok(Exit::Done)
         }
         RestoreCommand::Show { id, follow, output } => {
@@ -110,8 +84,12 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             }
             Ok(if *follow { exit_of(&view) } else { Exit::Done })
         }
-        RestoreCommand::Items { id, output } => {
-            print_all_items(service, id, output.output).await?;
+        RestoreCommand::Items { id, list } => {
+            print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |request| {
+                let page = service.changefeed.restores.items_page(id, &request).await?;
+                Ok(ListPage::new(page.items, page.continuation))
+            })
+            .await?;
             Ok(Exit::Done)
         }
         RestoreCommand::Execute { id, yes, output } => execute_stored_plan(service, id, *yes, output.output).await,

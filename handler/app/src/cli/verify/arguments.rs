@@ -4,6 +4,7 @@ use changefeed_cosmos::Key;
 use clap::{Args, Subcommand};
 
 use crate::cli::document_arguments::parse_key;
+use crate::cli::list::ListArguments;
 use crate::cli::output::OutputArguments;
 use crate::cli::requester_arguments::RequesterArguments;
 
@@ -22,7 +23,11 @@ pub struct VerifyArguments {
 impl VerifyArguments {
     /// Whether the command only reads.
     pub fn only_reads(&self) -> bool {
-        matches!(self.command, Some(VerifyCommand::List(_) | VerifyCommand::Show { follow: false, .. }))
+        let command = self.command.as_ref();
+        command.is_some_and(|command| {
+            matches!(command, VerifyCommand::List(_) | VerifyCommand::Findings { .. })
+                || matches!(command, VerifyCommand::Show { follow: false, .. })
+        })
     }
 }
 
@@ -56,7 +61,7 @@ pub struct VerifyRunArguments {
 pub enum VerifyCommand {
     /// List verifications, newest first
     #[command(after_help = "Example:\n  changefeed verify list")]
-    List(OutputArguments),
+    List(ListArguments),
     /// Show the progress and the findings of a verification
     #[command(after_help = "Example:\n  changefeed verify show 1795790400-5f3a9c01 --all")]
     Show {
@@ -70,6 +75,14 @@ pub enum VerifyCommand {
         all: bool,
         #[command(flatten)]
         output: OutputArguments,
+    },
+    /// List every finding of a verification
+    #[command(after_help = "Example:\n  changefeed verify findings 1795790400-5f3a9c01 --output csv")]
+    Findings {
+        /// Id of the verification
+        id: String,
+        #[command(flatten)]
+        list: ListArguments,
     },
     /// Cancel a verification; finished repairs are kept
     #[command(after_help = "Example:\n  changefeed verify cancel 1795790400-5f3a9c01")]
