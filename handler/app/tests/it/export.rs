@@ -141,9 +141,9 @@ async fn a_window_is_exported_as_json_lines_and_csv_as_the_lists_return_it() {
             let document: Option<Value> = serde_json::from_str(&record["document"]).ok();
             assert_eq!(document.as_ref(), version.get("document"));
         }
-        let printed = CommandLine::new(&world)
-            .run(&[&["history", "export", "--order", order, "--format", "csv"], &window[..]].concat());
-        assert_eq!(printed.await.stdout, csv);
+        let to_standard_output = [&["history", "export", "--order", order, "--format", "csv"], &window[..]].concat();
+        let printed = CommandLine::new(&world).run(&to_standard_output).await;
+        assert_eq!(printed.stdout, csv);
     }
 }
 

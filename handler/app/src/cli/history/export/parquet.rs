@@ -104,7 +104,7 @@ impl Column {
         let (physical, logical) = match self.data {
             Data::Text(_) => (PhysicalType::BYTE_ARRAY, Some(LogicalType::String)),
             Data::Time(_) => {
-                let micros = LogicalType::Timestamp { is_adjusted_to_u_t_c: true, unit: TimeUnit::MICROS };
+                let micros = LogicalType::timestamp(true, TimeUnit::MICROS);
                 (PhysicalType::INT64, Some(micros))
             }
             Data::Long(_) => (PhysicalType::INT64, None),
