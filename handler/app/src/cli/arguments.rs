@@ -82,7 +82,7 @@ impl Arguments {
     }
 }
 
-/// What `--color` says, before the arguments are parsed: help and errors of the arguments have colours too.
+/// What `--color` says, before the arguments are parsed: help and errors of the arguments have colors too.
 fn color_of_help() -> ColorChoice {
     let mut arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
     let mut choice = ColorChoice::Auto;
@@ -179,5 +179,21 @@ impl Command {
             Self::Serve(_) | Self::Process(_) | Self::Provision(_) | Self::Populate(_) | Self::Truncate(_) => false,
             Self::Retention(_) | Self::Manual { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::command_groups::GROUPS;
+
+    #[test]
+    fn every_command_is_in_one_group_and_the_arguments_are_consistent() {
+        let command = Arguments::full_command();
+        let grouped = |name: &str| GROUPS.iter().flat_map(|(_, names)| *names).filter(|other| **other == name).count();
+        for name in command.get_subcommands().map(clap::Command::get_name) {
+            assert_eq!(grouped(name), 1, "{name}");
+        }
+        command.debug_assert();
     }
 }

@@ -1,4 +1,4 @@
-//! Colours by meaning. A colour is never the only sign: what it says is in the text too.
+//! Colors by meaning. A color is never the only sign: what it says is in the text too.
 
 use anstyle::{AnsiColor, Color, Style};
 
@@ -38,7 +38,7 @@ impl Meaning {
         }
     }
 
-    /// The text in the colour of the meaning.
+    /// The text in the color of the meaning.
     pub fn paint(self, text: &str) -> String {
         let style = self.style();
         format!("{style}{text}{style:#}")
@@ -46,7 +46,7 @@ impl Meaning {
 
     /// The meaning of an operation, an action or a state by its word, which may be followed by more; `None` if it has none.
     pub fn of(text: &str) -> Option<Self> {
-        let word = text.split([' ', ':']).next().unwrap_or_default();
+        let word = text.split([' ', ':', ';']).next().unwrap_or_default();
         Some(match word.to_ascii_lowercase().as_str() {
             "create" => Self::Create,
             "write" | "replace" | "merge" => Self::Replace,

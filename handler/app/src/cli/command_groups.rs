@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// The groups, and the commands of each in the order of the list.
-const GROUPS: [(&str, &[&str]); 6] = [
+pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Read the history", &["history"]),
     ("Put back", &["restore", "backup"]),
     ("Run", &["provision", "serve", "process"]),
@@ -38,20 +38,4 @@ fn list(command: &Command) -> String {
         text.push('\n');
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::arguments::Arguments;
-    use clap::CommandFactory;
-
-    #[test]
-    fn every_command_is_in_one_group() {
-        let command = Arguments::command();
-        let grouped = |name: &str| GROUPS.iter().flat_map(|(_, names)| *names).filter(|other| **other == name).count();
-        for name in command.get_subcommands().map(Command::get_name) {
-            assert_eq!(grouped(name), 1, "{name}");
-        }
-    }
 }

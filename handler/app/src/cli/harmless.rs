@@ -1,4 +1,4 @@
-//! Text from documents that a terminal can show: it cannot move the cursor, change colours, or reverse what is beside it.
+//! Text from documents that a terminal can show: it cannot move the cursor, change colors, or reverse what is beside it.
 
 use std::borrow::Cow;
 

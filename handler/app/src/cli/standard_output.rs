@@ -26,7 +26,7 @@ pub fn print_line(line: &str) -> Result<()> {
     print_prepared(&harmless_lines(line))
 }
 
-/// Prints a line that is harmless, and may have colours.
+/// Prints a line that is harmless, and may have colors.
 pub fn print_prepared(line: &str) -> Result<()> {
     match writeln!(std::io::stdout(), "{line}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {

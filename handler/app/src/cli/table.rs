@@ -81,7 +81,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// An operation, an action or a state, in the colour of its meaning.
+    /// An operation, an action or a state, in the color of its meaning.
     pub fn state(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { meaning: Meaning::of(&text), text, version_mark: None }
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_change_nothing_but_colours() {
+    fn colors_change_nothing_but_colors() {
         let (plain, colored) = [false, true].map(|color| render(&columns(), &rows(), Some(80), color).lines).into();
         let bare = |line: &String| anstream::adapter::strip_str(line).to_string();
         assert_eq!(plain, colored.iter().map(bare).collect::<Vec<_>>());

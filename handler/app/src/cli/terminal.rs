@@ -1,7 +1,7 @@
-//! What standard output and standard error can show: their width, and whether they show colours.
+//! What standard output and standard error can show: their width, and whether they show colors.
 //!
 //! The flags say so, or the environment (`COLUMNS`, `NO_COLOR`, `CLICOLOR_FORCE`), or the terminal. What is not a terminal has no width
-//! and no colours.
+//! and no colors.
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ pub struct TerminalArguments {
     /// Show tables in full, also where they are wider than the terminal
     #[arg(long, global = true)]
     wide: bool,
-    /// When to use colours; auto: on a terminal, unless NO_COLOR is set
+    /// When to use colors; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
 }
@@ -53,12 +53,12 @@ pub fn is_wide() -> bool {
     TERMINAL.get().is_some_and(|terminal| terminal.is_wide)
 }
 
-/// Whether standard output shows colours.
+/// Whether standard output shows colors.
 pub fn has_color() -> bool {
     TERMINAL.get().is_some_and(|terminal| terminal.has_color)
 }
 
-/// Whether standard error shows colours.
+/// Whether standard error shows colors.
 pub fn has_color_of_errors() -> bool {
     TERMINAL.get().is_some_and(|terminal| terminal.has_color_of_errors)
 }

@@ -1,4 +1,4 @@
-//! What people see on a terminal: tables that fit, colours, prompts, and documents that cannot write to it.
+//! What people see on a terminal: tables that fit, colors, prompts, and documents that cannot write to it.
 #![cfg(target_os = "linux")]
 
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::support::{CommandLine, Handler, World, batch_of};
 
-/// Without colours.
+/// Without colors.
 const PLAIN: &[(&str, &str)] = &[("NO_COLOR", "1")];
 /// What a document contains that wants to write to the terminal.
 const HARMFUL: &str = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\r\u{202e}\u{7f}";
@@ -90,7 +90,7 @@ async fn tables_fit_every_terminal_and_show_everything_when_asked_or_in_a_pipe()
 }
 
 #[tokio::test]
-async fn colours_are_for_terminals_and_never_the_only_sign() {
+async fn colors_are_for_terminals_and_never_the_only_sign() {
     let (world, _handler) = world().await;
     let command_line = CommandLine::new(&world);
     let changes = ["history", "changes", "--since", "1d"];
@@ -118,7 +118,7 @@ async fn colours_are_for_terminals_and_never_the_only_sign() {
     assert!(command_line.text(&with(&["--color", "always"])).await.1.contains("\u{1b}[36mwrite"));
     let (code, refused) = command_line.text(&with(&["--color", "sometimes"])).await;
     assert!(code == 2 && refused.contains("auto, always, never"), "{refused}");
-    // An error has its word, and its colour on a terminal.
+    // An error has its word, and its color on a terminal.
     let wrong = ["history", "changes", "--since", "10m", "--until", "20m"];
     let (code, printed) = command_line.on_terminal(120, &[], &wrong).await;
     assert!(code == 2 && printed.contains("\u{1b}[1m\u{1b}[31merror:\u{1b}[0m"), "{printed:?}");
