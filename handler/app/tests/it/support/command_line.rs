@@ -53,7 +53,7 @@ impl CommandLine {
         let command = format!("stty cols {columns} rows 40 && exec '{program}' {quoted}");
         let mut script = self.with_settings(Command::new("script"));
         script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).env("TERM", "xterm").env("TZ", "UTC");
-        for variable in ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        for variable in ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
             script.env_remove(variable);
         }
         script.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped());
