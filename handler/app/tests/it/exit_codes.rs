@@ -36,7 +36,7 @@ async fn every_command_ends_with_the_documented_code() {
         (2, of(&["history", "changes"], &future), "which is in the future"),
         (2, of(&["history", "search", "--filter", "n=1"], &future), "which is in the future"),
         (2, vec!["restore", "run", "--changed-between", "2200-01-01", "2200-01-02"], "which is in the future"),
-        (2, vec!["history", "activity", "--since", "30d", "--bucket", "1s"], "buckets"),
+        (2, vec!["history", "activity", "--since", "30d", "--bucket", "1s"], "at most 1000"),
         // A time that is no time.
         (2, vec!["history", "activity", "--since", "noon"], "invalid time"),
         (2, vec!["history", "changes", "--until", "noon"], "invalid time"),
@@ -76,7 +76,7 @@ async fn every_command_ends_with_the_documented_code() {
         (1, vec!["verify", "show", "1795790400-5f3a9c01"], "1795790400-5f3a9c01"),
         (1, vec!["backup", "verify", "no-such-folder"], "no-such-folder"),
         (1, vec!["dead-letters", "show", "0"], "0"),
-        (1, vec!["query", "--container", "nowhere", "SELECT * FROM c"], "nowhere"),
+        (2, vec!["query", "--container", "nowhere", "SELECT * FROM c"], "unknown container"),
         (1, vec!["truncate", "--container", "events", "--max", "1"], "Not a terminal; pass --yes"),
         (1, vec!["status", "--settings", "no-such-file.json"], "no-such-file.json"),
         // Done, with something to look at.
