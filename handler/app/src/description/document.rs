@@ -4,12 +4,14 @@ use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
 
 use crate::functions::{activity, backups, changes, dead_letters, history, populate, query, restores, status};
 use crate::functions::{truncate, verify};
-use crate::http::{ApiError, ErrorAnswer, FixedErrors, NoQuery};
+use crate::http::{ApiError, ErrorAnswer, FixedErrors, NoQuery, error_components};
 
 /// The rules for every request.
 const RULES: &str = "Stores every version of every document of an Azure Cosmos DB container, and restores any of them.\n\n\
@@ -61,7 +63,7 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
     ),
     components(schemas(ErrorAnswer)),
     security(("functionKey" = []), ("functionKeyInQuery" = [])),
-    modifiers(&Keys),
+    modifiers(&Keys, &Errors, &Bodies),
     tags(
         (name = "Description", description = "What the API has."),
         (name = "History", description = "Versions of documents."),
@@ -95,7 +97,37 @@ impl Modify for Keys {
     }
 }
 
-/// The document, without the description of keys that a reader does not have.
+/// The answers that operations refer to.
+struct Errors;
+
+impl Modify for Errors {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        document.components.get_or_insert_default().responses.extend(error_components());
+    }
+}
+
+/// A body without required properties can be left out: an empty body is the same as an empty object.
+struct Bodies;
+
+impl Modify for Bodies {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let Some(components) = &document.components else { return };
+        let is_optional = |schema: &RefOr<Schema>| {
+            let RefOr::Ref(reference) = schema else { return false };
+            let name = reference.ref_location.rsplit('/').next().unwrap_or_default();
+            matches!(components.schemas.get(name), Some(RefOr::T(Schema::Object(shape))) if shape.required.is_empty())
+        };
+        let operations = document.paths.paths.values_mut().filter_map(|item| item.post.as_mut());
+        for body in operations.filter_map(|operation| operation.request_body.as_mut()) {
+            let schema = body.content.values().find_map(|content| content.schema.as_ref());
+            if schema.is_some_and(is_optional) {
+                body.required = Some(Required::False);
+            }
+        }
+    }
+}
+
+/// The document, made once.
 pub(super) fn document() -> &'static utoipa::openapi::OpenApi {
     static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
     &DOCUMENT

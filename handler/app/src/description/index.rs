@@ -13,7 +13,8 @@ use super::document::document;
 use crate::http::{ApiError, FixedErrors, NoQuery};
 
 /// What is worth a link, with its path. The paths are those of GET requests.
-const LINKS: &[(&str, &str)] = &[("/api/openapi.json", "the API as an OpenAPI document"), ("/api/status", "the status")];
+const LINKS: &[(&str, &str)] =
+    &[("/api/openapi.json", "the API as an OpenAPI document"), ("/api/status", "the status")];
 /// The page that describes the API, in the repository.
 const REFERENCE: &str = "docs/reference/http.md";
 
@@ -108,7 +109,12 @@ impl Index {
         for (path, item) in &document().paths.paths {
             for (method, operation) in methods(item) {
                 let summary = operation.summary.clone().unwrap_or_default().replace('\n', " ");
-                operations.push(IndexedOperation { method, path: path.clone(), summary, key: NeededKey::of(operation) });
+                operations.push(IndexedOperation {
+                    method,
+                    path: path.clone(),
+                    summary,
+                    key: NeededKey::of(operation),
+                });
             }
         }
         let links = LINKS.iter().map(|(path, what)| Link { path, what }).collect();

@@ -117,7 +117,7 @@ struct Verified {
     operation_id = "verifyBackup",
     tag = "Backups",
     params(("id" = String, Path, description = "Its id.")),
-    request_body(content = Option<shapes::BackupVerifyRequest>),
+    request_body(content = shapes::BackupVerifyRequest),
     responses(
         (status = 200, description = "What was read, and the damages.", body = shapes::BackupVerification),
         BackupErrors

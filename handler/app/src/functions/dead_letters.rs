@@ -53,7 +53,7 @@ pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Resul
     operation_id = "replayDeadLetter",
     tag = "Dead letters",
     params(("id" = String, Path, description = "Its id.")),
-    request_body(content = Option<shapes::Nothing>),
+    request_body(content = shapes::Nothing),
     responses(
         (status = 200, description = "The outcome.", body = shapes::Replay),
         WriteBodyErrors

@@ -8,7 +8,8 @@ use changefeed_operations::{RestoreRequest, RestoreView, Restored, Target, UndoR
 
 use crate::capture_lag::with_capture_lag;
 use crate::http::{
-    ApiError, Caller, Interpreted, Invocation, Json, NoQuery, Query, ReadErrors, RestoreErrors, WriteBodyErrors, WriteErrors, accepted,
+    ApiError, Caller, Interpreted, Invocation, Json, NoQuery, Query, ReadErrors, RestoreErrors, WriteBodyErrors,
+    WriteErrors, accepted,
 };
 use crate::service::Service;
 use crate::shapes::{parameters, restores as shapes};
@@ -150,7 +151,7 @@ pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Res
     operation_id = "undoRestore",
     tag = "Restores",
     params(("id" = String, Path, description = "Its id.")),
-    request_body(content = Option<shapes::UndoRequest>),
+    request_body(content = shapes::UndoRequest),
     responses(
         (status = 200, description = "The outcome, or the plan of a dry run.", body = shapes::RestoreReport),
         (status = 202, description = "It is a job. `Location` is the path that shows its progress.", body = shapes::Restore, headers(("Location" = String, description = "The path of the job."))),

@@ -6,7 +6,9 @@ use changefeed_cosmos::PageRequest;
 use changefeed_operations::VERIFY;
 use changefeed_operations::{VerifyRequest, VerifyView};
 
-use crate::http::{ApiError, Caller, Invocation, Json, NoQuery, Query, ReadErrors, WriteBodyErrors, WriteErrors, accepted};
+use crate::http::{
+    ApiError, Caller, Invocation, Json, NoQuery, Query, ReadErrors, WriteBodyErrors, WriteErrors, accepted,
+};
 use crate::service::Service;
 use crate::shapes::{parameters, verify as shapes};
 
@@ -16,7 +18,7 @@ use crate::shapes::{parameters, verify as shapes};
     path = "/api/verify",
     operation_id = "createVerification",
     tag = "Verify",
-    request_body(content = Option<shapes::VerifyRequest>),
+    request_body(content = shapes::VerifyRequest),
     responses(
         (status = 202, description = "It is a job. `Location` is the path that shows its progress.", body = shapes::Verify, headers(("Location" = String, description = "The path of the job."))),
         WriteBodyErrors

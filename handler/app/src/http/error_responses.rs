@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Content, Header, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
@@ -47,18 +47,33 @@ const WITH_BODY: &[ErrorCode] =
 /// What each operation that writes records can answer.
 const WRITING: &[ErrorCode] = &[ErrorCode::Conflict, ErrorCode::PreconditionFailed, ErrorCode::PayloadTooLarge];
 
-/// A group of error answers.
+/// Groups of error answers, and the answers of all groups for the components of the document.
 macro_rules! errors {
-    ($($(#[$comment:meta])* $name:ident: $key_is_needed:literal, $($codes:expr),+;)+) => {$(
-        $(#[$comment])*
-        pub struct $name;
+    ($($(#[$comment:meta])* $name:ident: $key_is_needed:literal, $($codes:expr),+;)+) => {
+        $(
+            $(#[$comment])*
+            pub struct $name;
 
-        impl IntoResponses for $name {
-            fn responses() -> BTreeMap<String, RefOr<Response>> {
-                responses($key_is_needed, &[$($codes as &[ErrorCode]),+].concat())
+            impl IntoResponses for $name {
+                fn responses() -> BTreeMap<String, RefOr<Response>> {
+                    references($key_is_needed, &[$($codes as &[ErrorCode]),+].concat())
+                }
             }
+        )+
+
+        /// The error answers of all operations, by the names under which they are components of the document.
+        pub fn error_components() -> BTreeMap<String, RefOr<Response>> {
+            let groups = [$([$($codes as &[ErrorCode]),+].concat()),+];
+            let mut components: BTreeMap<String, RefOr<Response>> = groups
+                .iter()
+                .flat_map(|codes| by_status(codes).into_values())
+                .map(|codes| (component_name(&codes), response(&codes).into()))
+                .collect();
+            let refused = Response::new("The Functions host refused the key. The answer has no body.");
+            components.insert(KEY_REFUSED.to_owned(), refused.into());
+            components
         }
-    )+};
+    };
 }
 
 errors! {
@@ -84,8 +99,11 @@ errors! {
     TryoutErrors: true, READING, WRITING, WITH_BODY, &[ErrorCode::TurnedOff];
 }
 
-/// One answer for each status of the codes.
-fn responses(key_is_needed: bool, codes: &[ErrorCode]) -> BTreeMap<String, RefOr<Response>> {
+/// The component for 401.
+const KEY_REFUSED: &str = "KeyRefused";
+
+/// The codes by their status.
+fn by_status(codes: &[ErrorCode]) -> BTreeMap<String, Vec<ErrorCode>> {
     let mut by_status = BTreeMap::<String, Vec<ErrorCode>>::new();
     for code in codes {
         let same_status = by_status.entry(code.status().as_str().to_owned()).or_default();
@@ -93,19 +111,25 @@ fn responses(key_is_needed: bool, codes: &[ErrorCode]) -> BTreeMap<String, RefOr
             same_status.push(*code);
         }
     }
-    let mut responses: BTreeMap<String, RefOr<Response>> =
-        by_status.into_iter().map(|(status, codes)| (status, response(&codes).into())).collect();
-    if key_is_needed {
-        let refused = Response::new("The Functions host refused the key. The answer has no body.");
-        responses.insert("401".to_owned(), refused.into());
-    }
-    responses
+    by_status
+}
+
+/// `InvalidRequestOrWindowTooWide`
+fn component_name(codes: &[ErrorCode]) -> String {
+    codes.iter().map(|code| format!("{code:?}")).collect::<Vec<_>>().join("Or")
+}
+
+/// One answer for each status of the codes.
+fn references(key_is_needed: bool, codes: &[ErrorCode]) -> BTreeMap<String, RefOr<Response>> {
+    let names = by_status(codes).into_iter().map(|(status, codes)| (status, component_name(&codes)));
+    let refused = key_is_needed.then(|| ("401".to_owned(), KEY_REFUSED.to_owned()));
+    names.chain(refused).map(|(status, name)| (status, Ref::from_response_name(name).into())).collect()
 }
 
 fn response(codes: &[ErrorCode]) -> Response {
     let meanings: Vec<String> = codes.iter().map(|code| format!("`{code:?}`: {}.", code.meaning())).collect();
     let names: Vec<Value> = codes.iter().map(|code| json!(code)).collect();
-    let code = Object::builder().enum_values(Some(names)).build();
+    let code = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build();
     let error = ObjectBuilder::new().schema_type(Type::Object).property("code", code).build();
     let of_status = ObjectBuilder::new().schema_type(Type::Object).property("error", error).build();
     let schema = AllOfBuilder::new().item(Ref::from_schema_name("ErrorAnswer")).item(of_status).build();

@@ -16,8 +16,8 @@ pub use body::{Json, RawJson};
 pub use caller::Caller;
 pub use error::ApiError;
 pub use error_responses::{
-    BackupErrors, ErrorAnswer, FixedErrors, QueryErrors, ReadErrors, RestoreErrors, StatusErrors, TryoutErrors, WindowErrors, WriteBodyErrors,
-    WriteErrors,
+    BackupErrors, ErrorAnswer, FixedErrors, QueryErrors, ReadErrors, RestoreErrors, StatusErrors, TryoutErrors,
+    WindowErrors, WriteBodyErrors, WriteErrors, error_components,
 };
 pub use interpreted::Interpreted;
 pub use invocation::Invocation;

@@ -55,13 +55,14 @@ pub struct VersionPage {
 
 /// What is known about a document as of a time.
 #[derive(ToSchema)]
-#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "state", rename_all = "camelCase")]
 pub enum AsOf {
     /// It was this version.
     Version {
         version: Version,
         /// True if it may have been deleted before that time.
         #[schema(required = false)]
+        #[serde(rename = "mayBeDeleted")]
         may_be_deleted: bool,
     },
     /// It did not exist: this version shows it.
@@ -111,15 +112,18 @@ pub struct FieldChange {
 
 /// Which version set each field.
 #[derive(ToSchema)]
-#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "state", rename_all = "camelCase")]
 pub enum Blame {
     /// The document exists.
-    #[schema(title = "BlamedVersion")]
     Version {
+        #[serde(rename = "versionId")]
         version_id: String,
+        #[serde(rename = "sourceTs")]
         source_ts: i64,
         #[schema(required = false)]
+        #[serde(rename = "mayBeDeleted")]
         may_be_deleted: bool,
+        #[serde(rename = "versionsRead")]
         versions_read: u64,
         fields: Vec<BlamedField>,
     },
