@@ -33,6 +33,5 @@ pub use verify::{
     VerifyView,
 };
 pub use window::{
-    MarkedBucket, MarkedChange, MarkedChanges, WindowActivity, WindowActivityRequest, WindowChangesRequest,
-    WindowReader,
+    MarkedChange, MarkedChanges, WindowActivity, WindowActivityRequest, WindowChangesRequest, WindowReader,
 };

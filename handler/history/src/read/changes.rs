@@ -42,8 +42,6 @@ pub struct ChangesRequest {
     pub continuation: Option<String>,
     /// The properties of documents that restores set.
     pub stamp_fields: Vec<String>,
-    /// The property of documents whose value is in [`Change::restore_id`].
-    pub restore_id_field: Option<String>,
 }
 
 /// A version, and what it changed.
@@ -78,12 +76,6 @@ pub struct Change {
     /// The number of paths, if it is more than 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths_total: Option<usize>,
-    /// The source's `_etag`.
-    #[serde(skip)]
-    pub etag: Option<String>,
-    /// The restore whose stamp the document has. It may have been written by someone else since.
-    #[serde(skip)]
-    pub restore_id: Option<String>,
 }
 
 /// A page of versions.
@@ -159,14 +151,11 @@ impl History {
         }
         let before = self.before_each(&changes, &versions, max_items, request.order, &selector).await?;
         versions.truncate(max_items);
-        let fields = Fields {
-            untracked: UntrackedFields::new(request.stamp_fields.clone(), monitored.key_paths()),
-            restore_id: request.restore_id_field.as_deref(),
-        };
+        let untracked = UntrackedFields::new(request.stamp_fields.clone(), monitored.key_paths());
         let horizon = self.horizon().await?;
         let items = versions.into_iter().zip(before).map(|(version, earlier)| {
             let before = Before::of_itself(&version).unwrap_or_else(|| Before::of_stored(&version, earlier, horizon));
-            fields.change(version, &before)
+            change_of(version, &before, &untracked)
         });
         let items = items.collect();
         let next = after.map(|after| page_token(&Continuation { window: select.window, order: request.order, after }));
@@ -205,35 +194,23 @@ impl History {
     }
 }
 
-/// What is read of documents beside their changed paths.
-struct Fields<'f> {
-    untracked: UntrackedFields,
-    restore_id: Option<&'f str>,
-}
-
-impl Fields<'_> {
-    fn change(&self, version: Version, before: &Before) -> Change {
-        let mut paths = paths_of(&version, before, &self.untracked);
-        let total = paths.len();
-        paths.truncate(MAX_PATHS);
-        let document = version.document.as_ref();
-        let restore_id = self.restore_id.and_then(|field| document?.get(field)?.as_str()).map(str::to_owned);
-        Change {
-            version_id: version.id,
-            source: SOURCE,
-            id: version.source_id,
-            partition_key: version.partition_key,
-            source_ts: version.source_ts,
-            operation: version.operation,
-            inferred: version.inferred,
-            actor: version.actor,
-            exact: version.exact,
-            previous: before.state,
-            paths,
-            paths_total: Some(total).filter(|total| *total > MAX_PATHS),
-            etag: version.etag,
-            restore_id,
-        }
+fn change_of(version: Version, before: &Before, untracked: &UntrackedFields) -> Change {
+    let mut paths = paths_of(&version, before, untracked);
+    let total = paths.len();
+    paths.truncate(MAX_PATHS);
+    Change {
+        version_id: version.id,
+        source: SOURCE,
+        id: version.source_id,
+        partition_key: version.partition_key,
+        source_ts: version.source_ts,
+        operation: version.operation,
+        inferred: version.inferred,
+        actor: version.actor,
+        exact: version.exact,
+        previous: before.state,
+        paths,
+        paths_total: Some(total).filter(|total| *total > MAX_PATHS),
     }
 }
 

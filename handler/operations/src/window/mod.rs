@@ -4,6 +4,6 @@ mod activity;
 mod changes;
 mod reader;
 
-pub use activity::{MarkedBucket, WindowActivity, WindowActivityRequest};
+pub use activity::{WindowActivity, WindowActivityRequest};
 pub use changes::{MarkedChange, MarkedChanges, WindowChangesRequest};
 pub use reader::WindowReader;
