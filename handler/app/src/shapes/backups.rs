@@ -23,6 +23,7 @@ pub struct BackupRequest {
     incremental_from: Option<String>,
     reason: Option<String>,
     requested_by: Option<String>,
+    #[schema(minimum = 10, maximum = 10_000_000)]
     ru_per_second: Option<f64>,
 }
 

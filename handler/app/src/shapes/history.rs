@@ -159,6 +159,11 @@ pub struct BlamedField {
     /// False for a live document that is not captured yet.
     #[schema(required = false)]
     captured: bool,
+    /// The restore that wrote the version.
+    #[schema(required = false)]
+    by_restore: String,
+    #[schema(required = false)]
+    requested_by: String,
     #[schema(required = false)]
     at_or_before: String,
     #[schema(required = false)]

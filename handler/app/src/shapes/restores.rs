@@ -77,6 +77,7 @@ pub struct RestoreRequest {
     #[schema(required = false)]
     store: bool,
     /// The budget of a job in request units a second.
+    #[schema(minimum = 10, maximum = 10_000_000)]
     ru_per_second: Option<f64>,
 }
 
@@ -135,6 +136,7 @@ pub struct UndoRequest {
     force: bool,
     reason: Option<String>,
     requested_by: Option<String>,
+    #[schema(minimum = 10, maximum = 10_000_000)]
     ru_per_second: Option<f64>,
 }
 

@@ -21,6 +21,7 @@ pub struct VerifyRequest {
     /// How far capture may be behind; 60 by default.
     #[schema(maximum = 86_400)]
     grace_seconds: Option<u32>,
+    #[schema(minimum = 10, maximum = 10_000_000)]
     ru_per_second: Option<f64>,
     requested_by: Option<String>,
 }
