@@ -120,7 +120,10 @@ impl Modify for Bodies {
         let operations = document.paths.paths.values_mut().filter_map(|item| item.post.as_mut());
         for body in operations.filter_map(|operation| operation.request_body.as_mut()) {
             let RefOr::T(body) = body else { continue };
-            let schema = body.content.values().find_map(|content| content.schema.as_ref());
+            let schema = body.content.values().find_map(|content| match content {
+                RefOr::T(content) => content.schema.as_ref(),
+                RefOr::Ref(_) => None,
+            });
             if schema.is_some_and(is_optional) {
                 body.required = Some(Required::False);
             }
