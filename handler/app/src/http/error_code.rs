@@ -65,7 +65,7 @@ impl ErrorCode {
             Self::Throttled => "Cosmos DB throttled the request, after retries",
             Self::CorruptData => "a stored record is damaged; the message names it",
             Self::InternalError => "a fault of this program",
-            Self::CosmosForbidden => "Cosmos DB refused the app's own key or identity",
+            Self::CosmosForbidden => "Cosmos DB, or the storage of a backup, refused the app's own key or identity",
             Self::Unavailable => "Cosmos DB did not answer in time; send the request again",
             Self::TryAgain => "the batch could not be stored; send it again",
         }

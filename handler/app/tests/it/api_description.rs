@@ -159,8 +159,8 @@ fn the_page_and_the_document_have_the_same_errors() {
     let mut described = BTreeSet::new();
     for (_, _, operation) in operations() {
         for (status, response) in operation["responses"].as_object().expect("responses") {
-            let codes =
-                response.pointer("/content/application~1json/schema/allOf/1/properties/error/properties/code/enum");
+            let codes = resolved(response)
+                .pointer("/content/application~1json/schema/allOf/1/properties/error/properties/code/enum");
             let codes = codes.and_then(Value::as_array).into_iter().flatten();
             described.extend(codes.map(|code| (status.clone(), code.as_str().expect("a code").to_owned())));
         }

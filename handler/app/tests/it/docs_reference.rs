@@ -163,8 +163,8 @@ async fn the_http_page_has_every_path_and_method_that_the_handler_answers_to() {
     assert!(served.len() > 10, "{served:?}");
     let plain = |path: &String| path.replace("{versionId}", "{id}");
     let documented: BTreeSet<String> = documented.keys().map(plain).collect();
-    for path in &served {
-        assert!(documented.contains(path), "{path} is served and is not in {HTTP}");
+    for path in served.iter().map(plain).collect::<BTreeSet<_>>() {
+        assert!(documented.contains(&path), "{path} is served and is not in {HTTP}");
     }
 }
 
