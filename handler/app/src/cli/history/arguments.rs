@@ -77,7 +77,7 @@ pub enum HistoryCommand {
     )))]
     Search {
         /// Filter, such as city_name=Davidson; if repeated, all must match
-        #[arg(long = "filter", value_name = "FILTER", required = true, value_parser = Filter::parse)]
+        #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse)]
         filters: Vec<Filter>,
         /// Earliest time of a change; default: no limit
         #[arg(long, visible_alias = "since", value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
