@@ -22,7 +22,7 @@ use self::destination::Destination;
 use self::encoder::Encoder;
 use self::source::HistorySource;
 use crate::capture_lag::capture_lag;
-use crate::cli::exit_code::{Exit, UsageError};
+use crate::cli::exit_code::{Exit, usage};
 use crate::cli::interrupt::interrupted;
 use crate::service::Service;
 
@@ -58,8 +58,4 @@ pub(super) async fn run(service: &Service, arguments: &ExportArguments) -> Resul
     }
     eprintln!("exported {} versions to {shown} for {:.0} RU", copied.versions, meter.total());
     Ok(Exit::Done)
-}
-
-fn usage(message: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(UsageError(message.into()))
 }
