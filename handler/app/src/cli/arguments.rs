@@ -10,6 +10,7 @@ use super::backup::BackupCommand;
 use super::dead_letters::DeadLettersCommand;
 use super::history::HistoryCommand;
 use super::leases::LeasesCommand;
+use super::list::ListOutput;
 #[cfg(feature = "local")]
 use super::local::LocalArguments;
 use super::output::OutputArguments;
@@ -79,7 +80,7 @@ pub enum Command {
     /// Show settings, containers, and leases with their lag
     Status(OutputArguments),
     /// Check everything that an app needs; say what to do about each problem
-    Doctor(OutputArguments),
+    Doctor(ListOutput),
     /// Repair, unblock, export, import or reset the leases of the change feeds
     #[command(subcommand)]
     Leases(LeasesCommand),

@@ -20,9 +20,9 @@ pub struct FieldArguments {
     except_fields: Option<FieldList>,
 }
 
-/// Fields with commas between them.
+/// Fields with commas between them, at least one.
 #[derive(Clone, Debug)]
-struct FieldList(Vec<FieldPath>);
+pub struct FieldList(pub Vec<FieldPath>);
 
 impl FieldArguments {
     /// The fields to restore; none: all.
@@ -36,7 +36,8 @@ impl FieldArguments {
     }
 }
 
-fn parse_fields(text: &str) -> Result<FieldList, String> {
+/// Reads fields with commas between them.
+pub fn parse_fields(text: &str) -> Result<FieldList, String> {
     let fields = parse_field_list(text)?;
     if fields.is_empty() { Err("no field is named".to_owned()) } else { Ok(FieldList(fields)) }
 }

@@ -14,6 +14,7 @@ mod follow;
 mod history;
 mod interrupt;
 mod leases;
+mod list;
 #[cfg(feature = "local")]
 mod local;
 mod output;

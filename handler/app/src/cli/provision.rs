@@ -4,9 +4,10 @@ use anyhow::Result;
 use changefeed_cosmos::KeyPath;
 use changefeed_history::Provisioned;
 use clap::Args;
+use serde_json::json;
 
 use super::exit_code::Exit;
-use super::output::{Output, OutputArguments, print_json, print_table};
+use super::list::{ListItem, ListOutput, print_list};
 use crate::service::Service;
 
 #[derive(Debug, Args)]
@@ -19,23 +20,26 @@ pub struct ProvisionArguments {
     #[arg(long)]
     update_index: bool,
     #[command(flatten)]
-    output: OutputArguments,
+    output: ListOutput,
 }
 
 /// Creates missing resources.
 pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<Exit> {
     let provisioned = service.changefeed.containers.provision(&arguments.partition_key, arguments.update_index).await?;
-    match arguments.output.output {
-        Output::Json => print_json(&provisioned),
-        Output::Table => {
-            let state = |item: &Provisioned| match (item.created, item.indexed.as_slice()) {
-                (true, _) => "created".to_owned(),
-                (false, []) => "exists".to_owned(),
-                (false, added) => format!("exists; indexes now {}", added.join(", ")),
-            };
-            let rows = provisioned.into_iter().map(|item| vec![item.kind.to_owned(), item.name.clone(), state(&item)]);
-            print_table(&["Kind", "Name", "State"], rows)
-        }
-    }?;
+    print_list(arguments.output.format, &json!({ "items": provisioned }), &provisioned)?;
     Ok(Exit::Done)
+}
+
+impl ListItem for Provisioned {
+    const HEADER: &'static [&'static str] = &["Kind", "Name", "State"];
+    const CSV: &'static [&'static str] = &["kind", "name", "created", "indexed"];
+
+    fn cells(&self) -> Vec<String> {
+        let state = match (self.created, self.indexed.as_slice()) {
+            (true, _) => "created".to_owned(),
+            (false, []) => "exists".to_owned(),
+            (false, added) => format!("exists; indexes now {}", added.join(", ")),
+        };
+        vec![self.kind.to_owned(), self.name.clone(), state]
+    }
 }

@@ -4,12 +4,15 @@ use anyhow::{Result, bail};
 use changefeed_cosmos::Key;
 use changefeed_operations::QueryRequest;
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::document_arguments::parse_key;
 use super::exit_code::Exit;
-use super::output::{Output, OutputArguments, cell, print_json, print_table};
+use super::list::{DocumentsWriter, ListArguments, ListPage, print_pages};
 use crate::service::Service;
+
+/// Items of one page.
+const PAGE_ITEMS: u32 = 100;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  changefeed query --container events --parameter @city=Davidson \\\n    \
@@ -29,14 +32,11 @@ pub struct QueryArguments {
     /// Query only this partition key value, a JSON array of its components
     #[arg(long, value_name = "JSON", value_parser = parse_key)]
     partition_key: Option<Key>,
-    /// Maximum number of items; default: all
-    #[arg(long)]
-    max_items: Option<usize>,
     #[command(flatten)]
-    output: OutputArguments,
+    list: ListArguments,
 }
 
-/// Runs the query and prints every page: as a table, or as one JSON value per line.
+/// Runs the query and prints every page.
 pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<Exit> {
     let mut request = QueryRequest {
         container: arguments.container.clone(),
@@ -46,25 +46,17 @@ pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<Exit> 
         max_items: None,
         continuation: None,
     };
-    let mut left = arguments.max_items.unwrap_or(usize::MAX);
-    let mut items = Vec::new();
-    loop {
+    let mut request_charge = 0.0;
+    let writer = DocumentsWriter::new(arguments.list.output.format)?;
+    print_pages(&arguments.list, PAGE_ITEMS, writer, async |page| {
+        request.max_items = page.max_items;
+        request.continuation = page.continuation;
         let page = service.changefeed.documents.query(&request).await?;
-        for item in page.items.into_iter().take(left) {
-            left -= 1;
-            match arguments.output.output {
-                Output::Json => print_json(&item)?,
-                Output::Table => items.push(item),
-            }
-        }
-        match page.continuation {
-            Some(continuation) if left > 0 => request.continuation = Some(continuation),
-            _ => break,
-        }
-    }
-    if arguments.output.output == Output::Table {
-        print_items(&items)?;
-    }
+        request_charge += page.request_charge;
+        let rest = json!({"requestCharge": request_charge});
+        Ok(ListPage { items: page.items, rest, continuation: page.continuation })
+    })
+    .await?;
     Ok(Exit::Done)
 }
 
@@ -76,19 +68,4 @@ fn parameters(given: &[String]) -> Result<Map<String, Value>> {
         Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
     };
     given.iter().map(parameter).collect()
-}
-
-/// Objects become rows. Every property becomes a column, in the order in which properties first appear.
-fn print_items(items: &[Value]) -> Result<()> {
-    let mut columns: Vec<&str> = Vec::new();
-    for name in items.iter().filter_map(Value::as_object).flat_map(Map::keys) {
-        if !columns.contains(&name.as_str()) {
-            columns.push(name);
-        }
-    }
-    if columns.is_empty() {
-        return print_table(&["Value"], items.iter().map(|item| vec![cell(item)]));
-    }
-    let row = |item: &Value| columns.iter().map(|name| item.get(name).map(cell).unwrap_or_default()).collect();
-    print_table(&columns, items.iter().map(row))
 }

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::execution_arguments::ExecutionArguments;
 use crate::cli::field_arguments::FieldArguments;
+use crate::cli::list::ListOutput;
 use crate::cli::output::OutputArguments;
 use crate::cli::requester_arguments::RequesterArguments;
 use crate::cli::time;
@@ -33,7 +34,7 @@ pub enum BackupCommand {
         /// Folder or blob URL
         location: String,
         #[command(flatten)]
-        output: OutputArguments,
+        output: ListOutput,
     },
     /// Cancel a backup that is still being written
     Cancel {

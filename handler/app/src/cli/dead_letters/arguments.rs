@@ -2,18 +2,13 @@
 
 use clap::{Args, Subcommand};
 
+use crate::cli::list::{ListArguments, ListOutput};
 use crate::cli::output::OutputArguments;
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
     /// List dead letters, newest first
-    List {
-        /// Maximum number of dead letters; default: all
-        #[arg(long)]
-        max_items: Option<usize>,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
+    List(ListArguments),
     /// Show one dead letter with its payload as delivered
     Show {
         /// Id of the dead letter
@@ -26,7 +21,7 @@ pub enum DeadLettersCommand {
         #[command(flatten)]
         selection: SelectionArguments,
         #[command(flatten)]
-        output: OutputArguments,
+        output: ListOutput,
     },
     /// Discard dead letters and their payloads; this cannot be undone
     Discard {

@@ -7,7 +7,8 @@ use clap::Args;
 use comfy_table::Table;
 
 use super::bar_chart::{Bar, lines};
-use crate::cli::output::{Output, OutputArguments, field, print_json, print_line, print_table};
+use crate::cli::list::{ListItem, ListOutput, print_list};
+use crate::cli::output::{field, print_line, print_table};
 use crate::cli::time;
 use crate::cli::window_arguments::WindowArguments;
 use crate::service::Service;
@@ -29,22 +30,19 @@ pub struct ActivityArguments {
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
     #[command(flatten)]
-    output: OutputArguments,
+    output: ListOutput,
 }
 
 /// Counts the versions of a window.
 pub(super) async fn run(service: &Service, arguments: &ActivityArguments) -> Result<()> {
-    let output = arguments.output.output;
-    let window = arguments.window.window(output)?;
+    let format = arguments.output.format;
+    let window = arguments.window.window(format.is_table())?;
     let (filters, actor) = (arguments.filters.clone(), arguments.actor.clone());
     let select = VersionFilter { filters, actor, ..VersionFilter::all(window) };
     let request = WindowActivityRequest { select, bucket: arguments.bucket, max_versions: None };
     let activity = service.changefeed.windows.activity(&request).await?;
     activity.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-    match output {
-        Output::Json => print_json(&activity),
-        Output::Table => print(&activity),
-    }
+    if format.is_table() { print(&activity) } else { print_list(format, &activity, &activity.items) }
 }
 
 fn print(activity: &WindowActivity) -> Result<()> {
@@ -70,6 +68,17 @@ fn print(activity: &WindowActivity) -> Result<()> {
         print_table(&["Actor", "Versions"], actors)?;
     }
     Ok(())
+}
+
+impl ListItem for Bucket {
+    const HEADER: &'static [&'static str] = &["From", "Versions", "By restore"];
+    const CSV: &'static [&'static str] =
+        &["from", "counts.write", "counts.create", "counts.replace", "counts.delete", "counts.expire", "byRestore"];
+
+    fn cells(&self) -> Vec<String> {
+        let versions: usize = self.counts.values().sum();
+        vec![time::of_text(&self.from), versions.to_string(), self.by_restore.to_string()]
+    }
 }
 
 fn bar(item: &Bucket) -> Bar {

@@ -4,11 +4,19 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::list::ListOutput;
 use crate::cli::start_from::StartFrom;
 use crate::feed::Feed;
 
 #[derive(Debug, Subcommand)]
 pub enum LeasesCommand {
+    /// List the leases, each with its lag
+    List {
+        #[command(flatten)]
+        feed: FeedArguments,
+        #[command(flatten)]
+        output: ListOutput,
+    },
     /// Create missing leases; safe while processors run
     Repair {
         /// Start of the new leases: now, beginning, or a time; default: beginning (AllVersionsAndDeletes: now)

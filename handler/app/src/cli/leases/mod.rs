@@ -12,17 +12,23 @@ use serde_json::{Value, json};
 pub use self::arguments::LeasesCommand;
 use super::confirm::confirm;
 use super::exit_code::Exit;
+use super::list::print_list;
 use super::output::{print_json, print_line};
 use super::start_from::StartFrom;
 use crate::feed::Feed;
 use crate::service::Service;
 use crate::stalled::{Start, unblock_by_hand};
+use crate::status::lease_statuses;
 
-/// Repairs, frees, exports, imports or resets leases.
+/// Lists, repairs, frees, exports, imports or resets leases.
 ///
 /// Ends with [`Exit::Found`] when a lease may still be stalled by a document.
 pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
     match command {
+        LeasesCommand::List { feed, output } => {
+            let leases = lease_statuses(service, feed.feed()).await?;
+            print_list(output.format, &json!({ "items": leases }), &leases)
+        }
         LeasesCommand::Repair { from, feed } => repair(service, *from, feed.feed()).await,
         LeasesCommand::Unblock { wait, from_beginning, feed } => {
             let start = if *from_beginning { Start::Beginning } else { Start::Unknown };

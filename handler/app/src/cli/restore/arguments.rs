@@ -8,6 +8,7 @@ use crate::cli::document_arguments::parse_key;
 use crate::cli::execution_arguments::ExecutionArguments;
 use crate::cli::field_arguments::FieldArguments;
 use crate::cli::filter_help::FILTERS;
+use crate::cli::list::ListArguments;
 use crate::cli::output::OutputArguments;
 use crate::cli::time;
 
@@ -21,7 +22,7 @@ pub enum RestoreCommand {
     )))]
     Run(Box<RestoreArguments>),
     /// List restores, newest first
-    List(OutputArguments),
+    List(ListArguments),
     /// Show one restore, document by document
     Show {
         /// Id of the restore
@@ -32,12 +33,12 @@ pub enum RestoreCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// List every document of a restore; as JSON, one document per line
+    /// List every document of a restore
     Items {
         /// Id of the restore
         id: String,
         #[command(flatten)]
-        output: OutputArguments,
+        list: ListArguments,
     },
     /// Execute the plan of a dry run that is a job, exactly as it was shown; once
     Execute {

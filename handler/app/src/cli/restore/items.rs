@@ -1,31 +1,96 @@
 //! The documents of a restore as a table, and their counts.
 
 use anyhow::Result;
-use changefeed_operations::{Counts, PlannedItem};
+use changefeed_operations::{Counts, PlannedItem, RestoreView};
 
+use crate::cli::list::ListItem;
 use crate::cli::output::{describe, field, print_table, version_time};
 use crate::cli::time;
 
 /// Prints the documents of a plan or of a restore as a table.
 pub fn print_items(items: &[PlannedItem]) -> Result<()> {
-    let row = |item: &PlannedItem| {
-        let mut changes = item.message.clone().unwrap_or_else(|| describe(&item.changes));
-        if !item.kept_paths.is_empty() {
-            let kept: Vec<String> = item.kept_paths.iter().map(field).collect();
+    print_table(PlannedItem::HEADER, items.iter().map(PlannedItem::cells))
+}
+
+impl ListItem for PlannedItem {
+    const HEADER: &'static [&'static str] = &["Id", "Partition key", "Action", "Source", "Changes"];
+    const CSV: &'static [&'static str] = &[
+        "id",
+        "partitionKey",
+        "action",
+        "version",
+        "backupLine",
+        "replacedVersion",
+        "changes",
+        "keptPaths",
+        "message",
+        "restoredEtag",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let mut changes = self.message.clone().unwrap_or_else(|| describe(&self.changes));
+        if !self.kept_paths.is_empty() {
+            let kept: Vec<String> = self.kept_paths.iter().map(field).collect();
             let separator = if changes.is_empty() { "" } else { "; " };
             changes = format!("{changes}{separator}keeps {}", kept.join(", "));
         }
-        let line = item.backup_line.as_ref().map(|line| format!("{}, line {}", line.file, line.number));
-        let source = item.version.as_deref().and_then(version_time).map(time::of_second).or(line).unwrap_or_default();
+        let line = self.backup_line.as_ref().map(|line| format!("{}, line {}", line.file, line.number));
+        let source = self.version.as_deref().and_then(version_time).map(time::of_second).or(line).unwrap_or_default();
+        let action = format!("{:?}", self.action).to_lowercase();
+        vec![self.id.clone(), self.partition_key.to_string(), action, source, changes]
+    }
+}
+
+impl ListItem for RestoreView {
+    const HEADER: &'static [&'static str] = &["Id", "Started", "State", "Documents", "Requested by", "Reason", "Undo"];
+    const CSV: &'static [&'static str] = &[
+        "id",
+        "kind",
+        "state",
+        "request",
+        "undoOf",
+        "undoneBy",
+        "lastUndo",
+        "into",
+        "requestedBy",
+        "reason",
+        "startedAt",
+        "plannedAt",
+        "plannedCounts",
+        "captureLag",
+        "warnings",
+        "attempt",
+        "finishedAt",
+        "counts.create",
+        "counts.replace",
+        "counts.merge",
+        "counts.delete",
+        "counts.unchanged",
+        "counts.kept",
+        "counts.unknown",
+        "counts.conflict",
+        "counts.failed",
+        "requestCharge",
+        "progress",
+        "message",
+        "job",
+        "schema",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let record = &self.record;
+        let undone = record.undone_by.as_ref().map(|by| format!("undone by {by}"));
+        let undo = record.undo_of.as_ref().map(|of| format!("undo of {of}"));
         vec![
-            item.id.clone(),
-            item.partition_key.to_string(),
-            format!("{:?}", item.action).to_lowercase(),
-            source,
-            changes,
+            record.id.clone(),
+            time::of_text(&record.started_at),
+            format!("{:?}", record.state).to_lowercase(),
+            summary(&record.counts, true),
+            record.requested_by.clone().unwrap_or_default(),
+            record.reason.clone().unwrap_or_default(),
+            undone.or(undo).unwrap_or_default(),
         ]
-    };
-    print_table(&["Id", "Partition key", "Action", "Source", "Changes"], items.iter().map(row))
+    }
 }
 
 /// The counts as a sentence: what will be written, or what was.

@@ -207,19 +207,3 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
     }
     print_messages(view)
 }
-
-/// Prints every document of a restore, page by page.
-pub async fn print_all_items(service: &Service, id: &str, output: Output) -> Result<()> {
-    let mut continuation = None;
-    loop {
-        let page = service.changefeed.restores.items(id, continuation.as_deref()).await?;
-        match output {
-            Output::Json => page.items.iter().try_for_each(print_json)?,
-            Output::Table => print_items(&page.items)?,
-        }
-        continuation = page.continuation;
-        if continuation.is_none() {
-            return Ok(());
-        }
-    }
-}

@@ -5,7 +5,7 @@ mod items;
 mod large;
 
 use anyhow::Result;
-use changefeed_cosmos::{DocumentName, Key, PageRequest};
+use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{LaterChanges, TimeExpression, VersionFilter, Window};
 use changefeed_operations::RESTORE;
 use changefeed_operations::{
@@ -17,14 +17,17 @@ pub use self::arguments::RestoreCommand;
 use self::arguments::{FilterOnArgument, LaterChangesArgument, RestoreArguments};
 use self::items::{print_items, summary};
 pub use self::large::{Large, run_large};
-use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_all_items, print_unwritten, show};
+use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_unwritten, show};
 use super::confirm::confirm;
 use super::execution_arguments::ExecutionArguments;
-use super::exit_code::{Exit, UsageError};
-use super::output::{Output, print_json, print_line, print_table};
-use super::time;
+use super::exit_code::{Exit, usage};
+use super::list::{ListPage, ListWriter, print_pages};
+use super::output::{Output, print_json, print_line};
 use crate::capture_lag::with_capture_lag;
 use crate::service::Service;
+
+/// Items of one page.
+const PAGE_ITEMS: u32 = 100;
 
 /// Runs, lists, shows, cancels or undoes restores.
 pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
@@ -56,29 +59,12 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
                 None => run_large(service, Large::Undo(id.clone(), request), execution).await,
             }
         }
-        RestoreCommand::List(output) => {
-            let list = service.changefeed.restores.list(&PageRequest::default()).await?;
-            match output.output {
-                Output::Json => print_json(&list)?,
-                Output::Table => {
-                    let text = |text: Option<String>| text.unwrap_or_default();
-                    let rows = list.items.into_iter().map(|view| {
-                        let record = view.record;
-                        let undone = record.undone_by.map(|by| format!("undone by {by}"));
-                        let undo = record.undo_of.map(|of| format!("undo of {of}"));
-                        vec![
-                            record.id,
-                            time::of_text(&record.started_at),
-                            format!("{:?}", record.state).to_lowercase(),
-                            summary(&record.counts, true),
-                            text(record.requested_by),
-                            text(record.reason),
-                            text(undone.or(undo)),
-                        ]
-                    });
-                    print_table(&["Id", "Started", "State", "Documents", "Requested by", "Reason", "Undo"], rows)?;
-                }
-            }
+        RestoreCommand::List(list) => {
+            print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |request| {
+                let page = service.changefeed.restores.list(&request).await?;
+                Ok(ListPage::new(page.items, page.continuation))
+            })
+            .await?;
             Ok(Exit::Done)
         }
         RestoreCommand::Show { id, follow, output } => {
@@ -92,8 +78,12 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             }
             Ok(if *follow { exit_of(&view) } else { Exit::Done })
         }
-        RestoreCommand::Items { id, output } => {
-            print_all_items(service, id, output.output).await?;
+        RestoreCommand::Items { id, list } => {
+            print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |request| {
+                let page = service.changefeed.restores.items_page(id, &request).await?;
+                Ok(ListPage::new(page.items, page.continuation))
+            })
+            .await?;
             Ok(Exit::Done)
         }
         RestoreCommand::Execute { id, yes, output } => execute_stored_plan(service, id, *yes, output.output).await,
@@ -103,10 +93,6 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             Ok(Exit::Done)
         }
     }
-}
-
-fn usage(message: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(UsageError(message.into()))
 }
 
 fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {

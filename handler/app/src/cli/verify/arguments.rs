@@ -4,6 +4,7 @@ use changefeed_cosmos::Key;
 use clap::{Args, Subcommand};
 
 use crate::cli::document_arguments::parse_key;
+use crate::cli::list::ListArguments;
 use crate::cli::output::OutputArguments;
 use crate::cli::requester_arguments::RequesterArguments;
 
@@ -48,7 +49,7 @@ pub struct VerifyRunArguments {
 #[derive(Debug, Subcommand)]
 pub enum VerifyCommand {
     /// List verifications, newest first
-    List(OutputArguments),
+    List(ListArguments),
     /// Show the progress and the findings of a verification
     Show {
         /// Id of the verification
@@ -61,6 +62,13 @@ pub enum VerifyCommand {
         all: bool,
         #[command(flatten)]
         output: OutputArguments,
+    },
+    /// List every finding of a verification
+    Findings {
+        /// Id of the verification
+        id: String,
+        #[command(flatten)]
+        list: ListArguments,
     },
     /// Cancel a verification; finished repairs are kept
     Cancel {
