@@ -13,6 +13,7 @@ use serde_json::json;
 use super::exit_code::Exit;
 use super::list::{ListItem, ListOutput, print_list};
 use super::output::print_line;
+use super::table::{Cell, Column};
 use crate::service::Service;
 use crate::status::Status;
 
@@ -77,10 +78,13 @@ pub async fn run(service: &Service, arguments: &ListOutput) -> Result<Exit> {
 }
 
 impl ListItem for Check {
-    const HEADER: &'static [&'static str] = &["Check", "State", "Found", "What to do"];
     const CSV: &'static [&'static str] = &["name", "state", "found", "advice"];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![Column::fixed("Check"), Column::fixed("State"), Column::text("Found"), Column::text("What to do")]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         let state = match self.state {
             State::Ok => "ok",
             State::Advice => "advice",
@@ -88,7 +92,7 @@ impl ListItem for Check {
             State::NotChecked => "not checked",
         };
         let advice = self.advice.clone().unwrap_or_default();
-        vec![self.name.to_owned(), state.to_owned(), self.found.clone(), advice]
+        vec![self.name.into(), Cell::state(state), self.found.clone().into(), advice.into()]
     }
 }
 

@@ -5,6 +5,7 @@ use changefeed_history::parse_field_list;
 use clap::Args;
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "To which state")]
 pub struct FieldArguments {
     /// Restore only these fields, such as city_name,address.zip; the rest of the live document stays
     #[arg(

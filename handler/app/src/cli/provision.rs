@@ -8,10 +8,13 @@ use serde_json::json;
 
 use super::exit_code::Exit;
 use super::list::{ListItem, ListOutput, print_list};
+use super::table::{Cell, Column};
 use crate::service::Service;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example of a hierarchical key:\n  changefeed provision --partition-key /tenant /address/city")]
+#[command(
+    after_help = "Examples:\n  changefeed provision\n  changefeed provision --partition-key /tenant /address/city"
+)]
 pub struct ProvisionArguments {
     /// Partition key of the monitored container, if it is created; up to three paths
     #[arg(long, value_name = "PATH", default_value = "/pk", num_args = 1..=3)]
@@ -31,15 +34,18 @@ pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<Ex
 }
 
 impl ListItem for Provisioned {
-    const HEADER: &'static [&'static str] = &["Kind", "Name", "State"];
     const CSV: &'static [&'static str] = &["kind", "name", "created", "indexed"];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![Column::fixed("Kind"), Column::text("Name"), Column::text("State")]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         let state = match (self.created, self.indexed.as_slice()) {
             (true, _) => "created".to_owned(),
             (false, []) => "exists".to_owned(),
             (false, added) => format!("exists; indexes now {}", added.join(", ")),
         };
-        vec![self.kind.to_owned(), self.name.clone(), state]
+        vec![self.kind.into(), self.name.clone().into(), Cell::state(state)]
     }
 }

@@ -1,13 +1,13 @@
 //! `changefeed query`: a SQL query against a container.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use changefeed_cosmos::Key;
 use changefeed_operations::QueryRequest;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::document_arguments::parse_key;
-use super::exit_code::Exit;
+use super::exit_code::{Exit, UsageError};
 use super::list::{DocumentsWriter, ListArguments, ListPage, print_pages};
 use crate::service::Service;
 
@@ -18,7 +18,7 @@ const PAGE_ITEMS: u32 = 100;
 #[command(after_help = "Example:\n  changefeed query --container events --parameter @city=Davidson \\\n    \
     \"SELECT c.id FROM c WHERE c.city_name = @city\"")]
 pub struct QueryArguments {
-    /// Name of the container
+    /// Container to query: the monitored one, or any other of the database
     #[arg(long)]
     container: String,
     /// Text of the query
@@ -63,7 +63,7 @@ pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<Exit> 
 fn parameters(given: &[String]) -> Result<Map<String, Value>> {
     let parameter = |text: &String| {
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| name.starts_with('@')) else {
-            bail!("invalid --parameter {text:?}; use @NAME=VALUE");
+            return Err(UsageError(format!("invalid --parameter {text:?}; use @NAME=VALUE")).into());
         };
         Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
     };

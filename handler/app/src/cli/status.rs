@@ -7,6 +7,7 @@ use changefeed_processor::LeaseState;
 use super::exit_code::Exit;
 use super::list::ListItem;
 use super::output::{Output, OutputArguments, print_json, print_line, print_table};
+use super::table::{Cell, Column};
 use super::time;
 use crate::config::{DATABASE, MODE};
 use crate::feed::Feed;
@@ -73,8 +74,10 @@ fn print_status(status: Status) -> Result<()> {
         };
         vec![role(container.role).to_owned(), container.name, key, items]
     };
-    print_table(&["Role", "Container", "Key", "Items"], status.containers.into_iter().map(container))?;
-    print_table(LeaseStatus::HEADER, status.leases.iter().map(LeaseStatus::cells))?;
+    let header = [Column::fixed("Role"), Column::text("Container"), Column::text("Key"), Column::text("Items")];
+    print_table(&header, status.containers.into_iter().map(container))?;
+    print_line("")?;
+    print_table(&LeaseStatus::columns(), status.leases.iter().map(LeaseStatus::cells))?;
     if let Some(range) = status.leases_gap {
         let (consequence, command) = match range.feed {
             Feed::Capture => ("its changes are not captured", "changefeed leases repair"),
@@ -127,7 +130,6 @@ fn describe(retention: &RetentionStatus) -> String {
 }
 
 impl ListItem for LeaseStatus {
-    const HEADER: &'static [&'static str] = &["Feed", "Lease", "Owner", "Lag", "Behind", "Last checkpoint", "State"];
     const CSV: &'static [&'static str] = &[
         "feed",
         "leaseToken",
@@ -146,16 +148,28 @@ impl ListItem for LeaseStatus {
         "error",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::fixed("Feed"),
+            Column::text("Lease"),
+            Column::text("Owner").optional(3),
+            Column::number("Lag"),
+            Column::number("Behind").optional(2),
+            time::column("Last checkpoint").optional(1),
+            Column::text("State"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         let unknown = || "-".to_owned();
         vec![
-            self.feed.name().to_owned(),
-            self.lease_token.clone(),
-            self.owner.clone().unwrap_or_else(unknown),
-            self.lag.map_or_else(unknown, |lag| lag.to_string()),
-            self.lag_seconds.map_or_else(unknown, |seconds| format!("{seconds} s")),
-            self.last_checkpoint.as_deref().map_or_else(unknown, time::of_text),
-            lease_state(self),
+            self.feed.name().into(),
+            self.lease_token.clone().into(),
+            self.owner.clone().unwrap_or_else(unknown).into(),
+            self.lag.map_or_else(unknown, |lag| lag.to_string()).into(),
+            self.lag_seconds.map_or_else(unknown, |seconds| format!("{seconds} s")).into(),
+            self.last_checkpoint.as_deref().map_or_else(unknown, time::text_in_column).into(),
+            Cell::state(lease_state(self)),
         ]
     }
 }

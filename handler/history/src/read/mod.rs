@@ -15,6 +15,7 @@ mod search;
 mod total_order;
 mod version_filter;
 mod version_pages;
+mod version_prefix;
 mod versions;
 
 pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity};

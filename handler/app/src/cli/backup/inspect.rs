@@ -11,6 +11,8 @@ use crate::cli::exit_code::Exit;
 use crate::cli::list::{ListFormat, ListItem, print_list};
 use crate::cli::output::{Output, print_json, print_line};
 use crate::cli::progress::bar;
+use crate::cli::standard_error::note;
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 
 /// Reads a whole backup and reports damage.
@@ -73,7 +75,7 @@ pub async fn list(access: &LocationAccess, location: &str, format: ListFormat) -
                 ListedState::Damaged { .. } | ListedState::Unreadable { .. } => bail!("could not read {place}"),
             };
             let message = format!("{place} is {kind} {} with {documents} documents", backup.id);
-            if format.is_table() { print_line(&message)? } else { eprintln!("{message}") }
+            if format.is_table() { print_line(&message)? } else { note(message) }
         }
         None if format.is_table() && backups.is_empty() => print_line(&format!("no backups in {place}"))?,
         Some(_) | None => {}
@@ -86,8 +88,6 @@ pub async fn list(access: &LocationAccess, location: &str, format: ListFormat) -
 }
 
 impl ListItem for ListedBackup {
-    const HEADER: &'static [&'static str] =
-        &["Name", "State", "Container", "Content", "Started", "Documents", "Deletions", "Size"];
     const CSV: &'static [&'static str] = &[
         "name",
         "state",
@@ -118,12 +118,25 @@ impl ListItem for ListedBackup {
         "allowed",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::text("Name"),
+            Column::text("State"),
+            Column::text("Container").optional(2),
+            Column::text("Content"),
+            time::column("Started"),
+            Column::number("Documents").optional(1),
+            Column::number("Deletions").optional(3),
+            Column::number("Size").optional(4),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         row(self)
     }
 }
 
-fn row(listed: &ListedBackup) -> Vec<String> {
+fn row(listed: &ListedBackup) -> Vec<Cell> {
     let (state, backup, numbers) = match &listed.state {
         ListedState::Finished { backup, documents, deletions, compressed_bytes, .. } => {
             let size = indicatif::HumanBytes(*compressed_bytes).to_string();
@@ -149,8 +162,9 @@ fn row(listed: &ListedBackup) -> Vec<String> {
         [
             format!("{}/{}", backup.source.database, backup.source.container),
             content,
-            time::of_text(&backup.started_at.to_string()),
+            time::text_in_column(&backup.started_at.to_string()),
         ]
     });
-    [listed.name.clone(), state, container, content, started].into_iter().chain(numbers).collect()
+    let texts = [container, content, started].into_iter().chain(numbers).map(Cell::from);
+    [listed.name.clone().into(), Cell::state(state)].into_iter().chain(texts).collect()
 }

@@ -8,8 +8,12 @@ use crate::cli::output::OutputArguments;
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
     /// List dead letters, newest first
+    #[command(after_help = "Example:\n  changefeed dead-letters list --max-items 20")]
     List(ListArguments),
     /// Show one dead letter with its payload as delivered
+    #[command(
+        after_help = "Example:\n  changefeed dead-letters show 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
     Show {
         /// Id of the dead letter
         id: String,
@@ -17,6 +21,7 @@ pub enum DeadLettersCommand {
         output: OutputArguments,
     },
     /// Capture the documents again; those that are stored are removed from the dead letters
+    #[command(after_help = "Example:\n  changefeed dead-letters replay --all")]
     Replay {
         #[command(flatten)]
         selection: SelectionArguments,
@@ -24,6 +29,9 @@ pub enum DeadLettersCommand {
         output: ListOutput,
     },
     /// Discard dead letters and their payloads; this cannot be undone
+    #[command(
+        after_help = "Example:\n  changefeed dead-letters discard 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
     Discard {
         #[command(flatten)]
         selection: SelectionArguments,
@@ -33,6 +41,13 @@ pub enum DeadLettersCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+}
+
+impl DeadLettersCommand {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Show { .. })
+    }
 }
 
 /// Which dead letters.

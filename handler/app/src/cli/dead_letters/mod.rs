@@ -10,10 +10,12 @@ use serde_json::json;
 
 pub use self::arguments::DeadLettersCommand;
 use self::arguments::SelectionArguments;
-use super::confirm::confirm;
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
 use super::list::{ItemsWriter, ListFormat, ListItem, ListPage, ListWriter, print_pages};
-use super::output::{Output, print_json, print_line, shorten};
+use super::output::{Output, print_json, print_line};
+use super::standard_error::error as report_error;
+use super::table::{Cell, Column};
 use super::time;
 use crate::service::Service;
 
@@ -66,7 +68,6 @@ impl<'a> Pages<'a> {
 }
 
 impl ListItem for DeadLetter {
-    const HEADER: &'static [&'static str] = &["Captured", "Id", "Reason", "Message", "Replays"];
     const CSV: &'static [&'static str] = &[
         "id",
         "reason",
@@ -81,13 +82,23 @@ impl ListItem for DeadLetter {
         "payload",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
         vec![
-            time::of_text(&self.captured_at),
-            self.id.clone(),
-            self.reason.clone(),
-            shorten(&self.message),
-            self.attempts.to_string(),
+            time::column("Captured").optional(1),
+            Column::fixed("Id"),
+            Column::text("Reason").optional(2),
+            Column::text("Message").optional(4),
+            Column::number("Replays").optional(3),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            time::text_in_column(&self.captured_at).into(),
+            self.id.clone().into(),
+            self.reason.clone().into(),
+            self.message.clone().into(),
+            self.attempts.to_string().into(),
         ]
     }
 }
@@ -118,7 +129,7 @@ async fn for_each(
     let mut failed = 0_usize;
     let mut count = |acted: Result<()>| match acted {
         Err(error) if !(selection.all && is_missing(&error)) => {
-            eprintln!("error: {error:#}");
+            report_error(format!("{error:#}"));
             failed += 1;
         }
         _ => {}
@@ -164,13 +175,26 @@ async fn replay(service: &Service, selection: &SelectionArguments, format: ListF
 }
 
 impl ListItem for Replay {
-    const HEADER: &'static [&'static str] = &["Id", "Outcome", "Version", "Reason"];
     const CSV: &'static [&'static str] =
         &["id", "outcome", "version", "reason", "message", "attempts", "requestCharge"];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::fixed("Id"),
+            Column::fixed("Outcome"),
+            Column::fixed("Version").optional(2),
+            Column::text("Reason").optional(1),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        vec![self.id.clone(), outcome(self).to_owned(), text(&self.version), text(&self.reason)]
+        vec![
+            self.id.clone().into(),
+            Cell::state(outcome(self)),
+            Cell::version(text(&self.version), ""),
+            text(&self.reason).into(),
+        ]
     }
 }
 
@@ -200,11 +224,12 @@ async fn discard(service: &Service, selection: &SelectionArguments, yes: bool, o
         {
             count += letters.len();
         }
-        confirm(
-            service.settings(),
-            &format!("Discard {count} dead letters and their payloads? This cannot be undone."),
-            "nothing was discarded",
-        )?;
+        let prompt = Prompt {
+            container: &service.settings().names.dead_letters,
+            question: format!("Discard {count} dead letters and their payloads? This cannot be undone."),
+            declined: "nothing was discarded",
+        };
+        confirm(service.settings(), prompt)?;
     }
     let mut count = 0;
     let discarded = for_each(selection, service, async |id| {

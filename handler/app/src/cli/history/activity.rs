@@ -4,11 +4,13 @@ use anyhow::Result;
 use changefeed_history::{Bucket, BucketLength, Filter, VersionFilter};
 use changefeed_operations::{WindowActivity, WindowActivityRequest};
 use clap::Args;
-use comfy_table::Table;
 
 use super::bar_chart::{Bar, lines};
 use crate::cli::list::{ListItem, ListOutput, print_list};
 use crate::cli::output::{field, print_line, print_table};
+use crate::cli::standard_error;
+use crate::cli::table::{Cell, Column};
+use crate::cli::terminal;
 use crate::cli::time;
 use crate::cli::window_arguments::WindowArguments;
 use crate::service::Service;
@@ -41,15 +43,15 @@ pub(super) async fn run(service: &Service, arguments: &ActivityArguments) -> Res
     let select = VersionFilter { filters, actor, ..VersionFilter::all(window) };
     let request = WindowActivityRequest { select, bucket: arguments.bucket, max_versions: None };
     let activity = service.changefeed.windows.activity(&request).await?;
-    activity.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    activity.warnings.iter().for_each(standard_error::warning);
     if format.is_table() { print(&activity) } else { print_list(format, &activity, &activity.items) }
 }
 
 fn print(activity: &WindowActivity) -> Result<()> {
     print_line(&format!("{} versions in buckets of {}", activity.versions, activity.bucket))?;
-    let terminal = Table::new().width();
+    let width = terminal::width();
     let bars: Vec<Bar> = activity.items.iter().map(bar).collect();
-    for line in lines(&bars, terminal.map_or(WIDTH, usize::from), terminal.is_none()) {
+    for line in lines(&bars, width.unwrap_or(WIDTH), width.is_none()) {
         print_line(&line)?;
     }
     let documents = activity.documents.iter();
@@ -59,25 +61,31 @@ fn print(activity: &WindowActivity) -> Result<()> {
     let fields: Vec<_> = activity.fields.iter().map(|of| vec![field(&of.path), of.versions.to_string()]).collect();
     let actors: Vec<_> = activity.actors.iter().map(|of| vec![of.actor.clone(), of.versions.to_string()]).collect();
     if !documents.is_empty() {
-        print_table(&["Document", "Partition key", "Versions"], documents)?;
+        print_table(&[Column::text("Document"), Column::text("Partition key"), Column::number("Versions")], documents)?;
     }
     if !fields.is_empty() {
-        print_table(&["Changed field", &format!("Versions, of {} read", activity.fields_sampled)], fields)?;
+        print_table(
+            &[Column::text("Changed field"), Column::number(format!("Versions, of {} read", activity.fields_sampled))],
+            fields,
+        )?;
     }
     if !actors.is_empty() {
-        print_table(&["Actor", "Versions"], actors)?;
+        print_table(&[Column::text("Actor"), Column::number("Versions")], actors)?;
     }
     Ok(())
 }
 
 impl ListItem for Bucket {
-    const HEADER: &'static [&'static str] = &["From", "Versions", "By restore"];
     const CSV: &'static [&'static str] =
         &["from", "counts.write", "counts.create", "counts.replace", "counts.delete", "counts.expire", "byRestore"];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![time::column("From"), Column::number("Versions"), Column::number("By restore")]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         let versions: usize = self.counts.values().sum();
-        vec![time::of_text(&self.from), versions.to_string(), self.by_restore.to_string()]
+        vec![time::text_in_column(&self.from).into(), versions.to_string().into(), self.by_restore.to_string().into()]
     }
 }
 

@@ -23,8 +23,9 @@ pub enum HistoryCommand {
         list: ListArguments,
     },
     /// Show one version
+    #[command(after_help = "Example:\n  changefeed history show 1795790400 --id 28036 --pk 28036")]
     Show {
-        /// Id of the version
+        /// Id of the version, or the beginning of one
         version: String,
         #[command(flatten)]
         document: DocumentArguments,
@@ -43,13 +44,16 @@ pub enum HistoryCommand {
         output: OutputArguments,
     },
     /// Compare two versions, or a version with the live document
+    #[command(
+        after_help = "Examples:\n  changefeed history diff --id 28036 --pk 28036 --from 1795790400\n  changefeed history diff --id 28036 --pk 28036 --from 1795790400 --to 1795790500"
+    )]
     Diff {
         #[command(flatten)]
         document: DocumentArguments,
-        /// Id of the older version, or live
+        /// Id of the older version, the beginning of one, or live
         #[arg(long, value_name = "VERSION")]
         from: String,
-        /// Id of the newer version, or live
+        /// Id of the newer version, the beginning of one, or live
         #[arg(long, value_name = "VERSION", default_value = "live")]
         to: String,
         #[command(flatten)]

@@ -5,7 +5,9 @@ use changefeed_history::{Blame, BlameRequest, BlamedField, Origin};
 
 use super::by_restore::by_restore;
 use crate::cli::list::{ListFormat, ListItem, print_list};
-use crate::cli::output::{field, print_line, shorten, version_time};
+use crate::cli::output::{field, print_line, version_time};
+use crate::cli::standard_error;
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 use crate::service::Service;
 
@@ -20,7 +22,7 @@ pub(super) async fn run(service: &Service, request: &BlameRequest, format: ListF
         ListFormat::Table => print_line(note),
         ListFormat::Json => Ok(()),
         ListFormat::Jsonl | ListFormat::Csv => {
-            eprintln!("{note}");
+            standard_error::note(note);
             Ok(())
         }
     };
@@ -46,7 +48,6 @@ pub(super) async fn run(service: &Service, request: &BlameRequest, format: ListF
 }
 
 impl ListItem for BlamedField {
-    const HEADER: &'static [&'static str] = &["Field", "Value", "Set at", "Version", "Actor"];
     const CSV: &'static [&'static str] = &[
         "path",
         "value",
@@ -62,26 +63,36 @@ impl ListItem for BlamedField {
         "unknown",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::text("Field"),
+            Column::text("Value"),
+            time::column("Set at"),
+            Column::text("Version").optional(1),
+            Column::text("Actor").optional(2),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         row(self)
     }
 }
 
-fn row(blamed: &BlamedField) -> Vec<String> {
+fn row(blamed: &BlamedField) -> Vec<Cell> {
     let (set_at, version, actor) = match &blamed.origin {
         Origin::Version(set_by) => {
             let mark = if set_by.exact { "" } else { " (inexact)" };
             let restore = by_restore(set_by.by_restore.as_deref(), set_by.requested_by.as_deref());
-            let version = format!("{}{mark}{restore}", set_by.version_id);
-            (time::of_second(set_by.source_ts), version, set_by.actor.clone().unwrap_or_default())
+            let version = Cell::version(set_by.version_id.to_string(), format!("{mark}{restore}"));
+            (time::in_column(set_by.source_ts), version, set_by.actor.clone().unwrap_or_default())
         }
         Origin::AtOrBefore { at_or_before } => {
-            let time = version_time(at_or_before).map_or_else(String::new, time::of_second);
-            (format!("{time} or before"), at_or_before.to_string(), String::new())
+            let time = version_time(at_or_before).map_or_else(String::new, time::in_column);
+            (format!("{time} or before"), Cell::version(at_or_before.to_string(), ""), String::new())
         }
-        Origin::Unknown { .. } => ("unknown".to_owned(), String::new(), String::new()),
+        Origin::Unknown { .. } => ("unknown".to_owned(), Cell::default(), String::new()),
     };
-    vec![field(&blamed.path), shorten(&blamed.value.to_string()), set_at, version, actor]
+    vec![field(&blamed.path).into(), blamed.value.to_string().into(), set_at.into(), version, actor.into()]
 }
 
 /// What the list leaves open, and why.

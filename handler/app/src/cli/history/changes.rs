@@ -11,6 +11,8 @@ use super::by_restore::by_restore;
 use super::selection_arguments::{OrderName, SelectionArguments};
 use crate::cli::list::{ListArguments, ListItem, ListPage, ListWriter, print_pages};
 use crate::cli::output::field;
+use crate::cli::standard_error;
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 use crate::service::Service;
 
@@ -44,7 +46,7 @@ pub(super) async fn run(service: &Service, arguments: &ChangesArguments) -> Resu
         };
         let page = service.changefeed.windows.changes(&request).await?;
         if std::mem::take(&mut is_first) {
-            page.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            page.warnings.iter().for_each(standard_error::warning);
         }
         let mut rest = json!({"window": page.window});
         if !page.warnings.is_empty() {
@@ -56,8 +58,6 @@ pub(super) async fn run(service: &Service, arguments: &ChangesArguments) -> Resu
 }
 
 impl ListItem for MarkedChange {
-    const HEADER: &'static [&'static str] =
-        &["Time", "Operation", "Id", "Partition key", "Actor", "Changed", "Version"];
     const CSV: &'static [&'static str] = &[
         "versionId",
         "source",
@@ -75,16 +75,28 @@ impl ListItem for MarkedChange {
         "requestedBy",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![
+            time::column("Time"),
+            Column::text("Operation"),
+            Column::text("Id"),
+            Column::text("Partition key").optional(3),
+            Column::text("Actor").optional(2),
+            Column::text("Changed"),
+            Column::fixed("Version").optional(1),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         let change = &self.change;
         vec![
-            time::of_second(change.source_ts),
-            operation(self),
-            change.id.clone(),
-            change.partition_key.to_string(),
-            change.actor.clone().unwrap_or_default(),
-            paths(change),
-            change.version_id.to_string(),
+            time::in_column(change.source_ts).into(),
+            Cell::state(operation(self)),
+            change.id.clone().into(),
+            change.partition_key.to_string().into(),
+            change.actor.clone().unwrap_or_default().into(),
+            paths(change).into(),
+            Cell::version(change.version_id.to_string(), ""),
         ]
     }
 }

@@ -11,7 +11,7 @@ mod selection_arguments;
 mod version_row;
 
 use anyhow::Result;
-use changefeed_cosmos::FieldPath;
+use changefeed_cosmos::{DocumentName, FieldPath};
 use changefeed_history::{AsOf, BlameRequest, FieldChange, SearchRequest, SearchRow, Version, VersionsRequest};
 use serde_json::Value;
 
@@ -20,12 +20,17 @@ use self::version_row::{VersionRow, operation, version_rows};
 use super::document_arguments::DocumentArguments;
 use super::exit_code::Exit;
 use super::list::{ListArguments, ListItem, ListPage, ListWriter, print_list, print_pages};
-use super::output::{Output, cell, field, print_json, print_line, shorten};
+use super::output::{Output, cell, field, print_json, print_line};
+use super::standard_error;
+use super::table::{Cell, Column};
 use super::time;
+use super::version_argument::find_version;
 use crate::service::Service;
 
-/// Width of a document in a table, in bytes.
+/// The longest part of a document that a table shows, in bytes.
 const DOCUMENT_WIDTH: usize = 100;
+/// Stands for the live document in place of the id of a version.
+const LIVE: &str = "live";
 
 /// Items of one page.
 const PAGE_ITEMS: u32 = 100;
@@ -35,7 +40,9 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
     match command {
         HistoryCommand::Versions { document, list } => versions(service, document, list).await,
         HistoryCommand::Show { version, document, output } => {
-            let version = service.changefeed.history.version(&document.name(), version).await?;
+            let name = document.name();
+            let id = find_version(service, &name, version).await?;
+            let version = service.changefeed.history.version(&name, &id).await?;
             print_version(&version, output.output)
         }
         HistoryCommand::Document { document, as_of, output } => {
@@ -58,7 +65,9 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
             }
         }
         HistoryCommand::Diff { document, from, to, output } => {
-            let difference = service.changefeed.history.difference(&document.name(), from, to).await?;
+            let name = document.name();
+            let (from, to) = (state(service, &name, from).await?, state(service, &name, to).await?);
+            let difference = service.changefeed.history.difference(&name, &from, &to).await?;
             if output.format.is_table() && difference.changes.is_empty() {
                 print_line("No differences")
             } else {
@@ -80,6 +89,11 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// A state to compare: the whole id of a version, or `live`.
+async fn state(service: &Service, document: &DocumentName, given: &str) -> Result<String> {
+    if given == LIVE { Ok(given.to_owned()) } else { Ok(find_version(service, document, given).await?.into()) }
+}
+
 async fn versions(service: &Service, document: &DocumentArguments, list: &ListArguments) -> Result<()> {
     let document = document.name();
     let format = list.output.format;
@@ -97,7 +111,7 @@ async fn versions(service: &Service, document: &DocumentArguments, list: &ListAr
 
 async fn search(service: &Service, request: SearchRequest, list: &ListArguments) -> Result<()> {
     if let Ok((_, Some(warning))) = request.window(chrono::Utc::now()) {
-        eprintln!("warning: {warning}");
+        standard_error::warning(warning);
     }
     print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |page| {
         let request = SearchRequest { max_items: page.max_items, continuation: page.continuation, ..request.clone() };
@@ -108,30 +122,42 @@ async fn search(service: &Service, request: SearchRequest, list: &ListArguments)
 }
 
 impl ListItem for SearchRow {
-    const HEADER: &'static [&'static str] = &["Time", "Container", "Id", "Partition key", "Version", "Document"];
     const CSV: &'static [&'static str] =
         &["kind", "sourceTs", "container", "id", "partitionKey", "versionId", "operation", "actor", "document"];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
         vec![
-            time::of_second(self.source_ts),
-            self.container.clone(),
-            self.id.clone(),
-            self.partition_key.to_string(),
-            self.version_id.clone(),
-            brief(&self.document),
+            time::column("Time"),
+            Column::text("Container").optional(2),
+            Column::text("Id"),
+            Column::text("Partition key").optional(3),
+            Column::fixed("Version").optional(1),
+            Column::text("Document"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            time::in_column(self.source_ts).into(),
+            self.container.clone().into(),
+            self.id.clone().into(),
+            self.partition_key.to_string().into(),
+            Cell::version(self.version_id.clone(), ""),
+            brief(&self.document).into(),
         ]
     }
 }
 
 impl ListItem for FieldChange {
-    const HEADER: &'static [&'static str] = &["Field", "Before", "After"];
     const CSV: &'static [&'static str] = &["path", "before", "after"];
 
-    fn cells(&self) -> Vec<String> {
-        let value =
-            |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), |value| shorten(&value.to_string()));
-        vec![field(&self.path), value(&self.before), value(&self.after)]
+    fn columns() -> Vec<Column> {
+        vec![Column::text("Field"), Column::text("Before"), Column::text("After")]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
+        vec![field(&self.path).into(), value(&self.before).into(), value(&self.after).into()]
     }
 }
 

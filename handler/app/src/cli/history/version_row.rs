@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::cli::list::ListItem;
 use crate::cli::output::describe;
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 
 /// A version, and in a table what it changed.
@@ -43,7 +44,6 @@ pub(super) fn operation(version: &Version) -> String {
 }
 
 impl ListItem for VersionRow {
-    const HEADER: &'static [&'static str] = &["Time", "Operation", "Version", "Changes"];
     const CSV: &'static [&'static str] = &[
         "id",
         "pk",
@@ -64,8 +64,22 @@ impl ListItem for VersionRow {
         "previous",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![
+            time::column("Time"),
+            Column::text("Operation"),
+            Column::fixed("Version"),
+            Column::text("Changes").optional(1),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         let version = &self.version;
-        vec![time::of_second(version.source_ts), operation(version), version.id.to_string(), self.changed.clone()]
+        vec![
+            time::in_column(version.source_ts).into(),
+            Cell::state(operation(version)),
+            Cell::version(version.id.to_string(), ""),
+            self.changed.clone().into(),
+        ]
     }
 }

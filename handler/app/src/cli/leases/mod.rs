@@ -10,7 +10,7 @@ use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
 pub use self::arguments::LeasesCommand;
-use super::confirm::confirm;
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
 use super::list::print_list;
 use super::output::{print_json, print_line};
@@ -51,11 +51,12 @@ pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
             let leases = service.lease_set(feed.feed()).await?;
             if !yes {
                 let count = leases.all().await?.len();
-                confirm(
-                    service.settings(),
-                    &format!("Reset {count} leases and discard their checkpoints?"),
-                    "nothing was changed",
-                )?;
+                let prompt = Prompt {
+                    container: &service.settings().names.leases,
+                    question: format!("Reset {count} leases and discard their checkpoints?"),
+                    declined: "nothing was changed",
+                };
+                confirm(service.settings(), prompt)?;
             }
             let count = leases.reset(to.for_processor()).await?;
             print_line(&format!("reset {count} leases"))

@@ -27,8 +27,8 @@ impl ListFormat {
 /// How a list is printed.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ListOutput {
-    /// Output format, for people or for programs
-    #[arg(long = "output", value_enum, default_value = "table", value_name = "FORMAT")]
+    /// Output format: a table, one JSON document, or one line of JSON or CSV for each item
+    #[arg(long = "output", value_enum, default_value = "table", value_name = "FORMAT", help_heading = "Display")]
     pub format: ListFormat,
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::arguments::{ListArguments, ListFormat};
 use super::standard_output::Reader;
 use super::writer::ItemsWriter;
+use crate::cli::standard_error::note;
 
 /// A page of a list.
 pub struct ListPage<T> {
@@ -55,7 +56,7 @@ pub async fn print_pages<T>(
         }
         writer.finish(&page.rest)?;
         if let (Some(continuation), ListFormat::Jsonl | ListFormat::Csv) = (continuation, arguments.output.format) {
-            eprintln!("more items follow; to continue: --continuation '{continuation}'");
+            note(format!("more items follow; to continue: --continuation '{continuation}'"));
         }
         return Ok(());
     }

@@ -1,8 +1,10 @@
 //! Standard output, whose reader may stop early (`| head`).
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::Result;
+
+use crate::cli::harmless::harmless_lines;
 
 /// Whether what is printed is still read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,14 @@ pub enum Reader {
 
 /// Prints bytes.
 pub fn print_bytes(bytes: &[u8]) -> Result<Reader> {
-    match std::io::stdout().write_all(bytes) {
+    let written = match std::str::from_utf8(bytes) {
+        // A value cannot write to the terminal, whatever the format.
+        Ok(text) if std::io::stdout().is_terminal() => {
+            std::io::stdout().write_all(harmless_lines(&text.replace("\r\n", "\n")).as_bytes())
+        }
+        _ => std::io::stdout().write_all(bytes),
+    };
+    match written {
         Ok(()) => Ok(Reader::Reads),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
         Err(error) => Err(error.into()),

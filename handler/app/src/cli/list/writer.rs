@@ -10,7 +10,9 @@ use super::arguments::ListFormat;
 use super::csv::CsvColumns;
 use super::item::ListItem;
 use super::standard_output::{Reader, print_bytes};
+use crate::cli::harmless::harmless;
 use crate::cli::output::{print_json, print_table};
+use crate::cli::table::Cell;
 
 /// Prints the items of a list.
 pub trait ItemsWriter<T> {
@@ -37,7 +39,7 @@ impl JsonDocument {
     pub(super) fn add(&mut self, item: &impl Serialize) -> Result<Reader> {
         let before = if self.has_items { "," } else { r#"{"items":["# };
         self.has_items = true;
-        print_bytes(&[before.as_bytes(), &serde_json::to_vec(item)?].concat())
+        print_bytes(&[before.as_bytes(), harmless(&serde_json::to_string(item)?).as_bytes()].concat())
     }
 
     pub(super) fn finish(self, rest: &Value) -> Result<()> {
@@ -52,9 +54,8 @@ impl JsonDocument {
 
 /// A line of JSON.
 pub(super) fn print_json_line(item: &impl Serialize) -> Result<Reader> {
-    let mut line = serde_json::to_vec(item)?;
-    line.push(b'\n');
-    print_bytes(&line)
+    let line = format!("{}\n", harmless(&serde_json::to_string(item)?));
+    print_bytes(line.as_bytes())
 }
 
 /// Prints the items of a list whose columns are known.
@@ -64,7 +65,7 @@ pub struct ListWriter<T> {
 }
 
 enum Form {
-    Table(Vec<Vec<String>>),
+    Table(Vec<Vec<Cell>>),
     Json(JsonDocument),
     Jsonl,
     Csv(CsvColumns),
@@ -109,7 +110,7 @@ impl<T: ListItem> ItemsWriter<T> for ListWriter<T> {
 
     fn finish(self, rest: &Value) -> Result<()> {
         match self.form {
-            Form::Table(rows) => print_table(T::HEADER, rows),
+            Form::Table(rows) => print_table(&T::columns(), rows),
             Form::Json(document) => document.finish(rest),
             Form::Jsonl | Form::Csv(_) => Ok(()),
         }

@@ -15,14 +15,15 @@ use changefeed_operations::{
 
 pub use self::arguments::RestoreCommand;
 use self::arguments::{FilterOnArgument, LaterChangesArgument, RestoreArguments};
-use self::items::{print_items, summary};
+use self::items::{describe_lag, print_items, summary};
 pub use self::large::{Large, run_large};
-use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_unwritten, show};
+use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_unwritten, prompt, show};
 use super::confirm::confirm;
 use super::execution_arguments::ExecutionArguments;
 use super::exit_code::{Exit, usage};
 use super::list::{ListPage, ListWriter, print_pages};
 use super::output::{Output, print_json, print_line};
+use super::version_argument::find_version;
 use crate::capture_lag::with_capture_lag;
 use crate::service::Service;
 
@@ -33,7 +34,12 @@ const PAGE_ITEMS: u32 = 100;
 pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
     match command {
         RestoreCommand::Run(arguments) => {
-            let request = with_capture_lag(service, request(arguments)?).await;
+            let mut request = with_capture_lag(service, request(arguments)?).await;
+            if let (Target::Version(given), Selection::Documents(documents)) = (&request.target, &request.selection)
+                && let [document] = documents.as_slice()
+            {
+                request.target = Target::Version(find_version(service, document, given).await?.into());
+            }
             let plan = if request.is_job() { None } else { service.changefeed.restores.plan(&request).await? };
             match plan {
                 Some(plan) => execute(service, plan, &arguments.execution).await,
@@ -191,6 +197,7 @@ async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) 
     if for_humans {
         print_items(&plan.items)?;
         print_line(&summary(&counts, false))?;
+        plan.capture_lag.iter().try_for_each(|lag| print_line(&describe_lag(lag)))?;
         plan.warnings.iter().try_for_each(|warning| print_line(warning))?;
     }
     if execution.dry_run || counts.writes() == 0 {
@@ -204,7 +211,7 @@ async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) 
         return Ok(exit);
     }
     if !execution.yes {
-        confirm(service.settings(), &format!("Write {} documents?", counts.writes()), "nothing was written")?;
+        confirm(service.settings(), prompt(service, &counts, plan.into.as_deref()))?;
     }
     let report = service.changefeed.restores.execute(plan).await?;
     print_report(&report, execution.output.output)?;

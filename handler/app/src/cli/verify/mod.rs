@@ -13,11 +13,12 @@ use changefeed_operations::{Finding, VerifyRequest, VerifyView};
 pub use self::arguments::VerifyArguments;
 use self::arguments::{VerifyCommand, VerifyRunArguments};
 use self::rows::{state, summary};
-use super::confirm::confirm;
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
 use super::follow::{Followed, Following, follow};
 use super::list::{ListItem, ListPage, ListWriter, print_pages};
 use super::output::{Output, print_json, print_line, print_table};
+use super::standard_error::note;
 use crate::service::Service;
 
 /// Findings that are shown without `--all`.
@@ -85,7 +86,12 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
     if !is_asking {
         return Ok(Exit::of_job(view.record.state));
     }
-    confirm(service.settings(), &format!("Repair {} findings?", view.record.counts.found()), "nothing was repaired")?;
+    let prompt = Prompt {
+        container: &service.settings().names.changes,
+        question: format!("Repair {} findings?", view.record.counts.found()),
+        declined: "nothing was repaired",
+    };
+    confirm(service.settings(), prompt)?;
     // What was not shown is not repaired.
     let shown = VerifyRequest { repair: true, findings_of: Some(view.record.id), partition_key: None, ..request };
     let Some(view) = verified(service, &shown, output).await? else { return Ok(Exit::Failed) };
@@ -111,11 +117,11 @@ async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bo
     let phase = (for_humans && request.findings_of.is_none()).then_some(("confirm", confirming));
     let following = Following { id, action: "Verifying", phase, for_humans };
     if follow(service, following).await? == Followed::Detached {
-        eprintln!(
+        note(format!(
             "The RunJobs function or `changefeed process` continues the verification.\n\
              To follow it and run it here: changefeed verify show {id} --follow\n\
              To cancel it: changefeed verify cancel {id}"
-        );
+        ));
         return Ok(false);
     }
     Ok(true)
@@ -140,7 +146,7 @@ fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
     let record = &view.record;
     let limit = if all { usize::MAX } else { SHOWN };
     if !view.findings.is_empty() {
-        print_table(Finding::HEADER, view.findings.iter().take(limit).map(Finding::cells))?;
+        print_table(&Finding::columns(), view.findings.iter().take(limit).map(Finding::cells))?;
     }
     if view.continuation.is_some() || view.findings.len() > limit {
         print_line(&format!("… and more; to list all: changefeed verify show {} --all", record.id))?;

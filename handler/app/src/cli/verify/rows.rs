@@ -5,10 +5,10 @@ use changefeed_operations::{Finding, FindingKind, VerifyCounts, VerifyRecord};
 
 use crate::cli::list::ListItem;
 use crate::cli::output::version_time;
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 
 impl ListItem for VerifyRecord {
-    const HEADER: &'static [&'static str] = &["Id", "Started", "State", "Mode", "Findings", "Requested by"];
     const CSV: &'static [&'static str] = &[
         "id",
         "kind",
@@ -32,24 +32,45 @@ impl ListItem for VerifyRecord {
         "schema",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::fixed("Id"),
+            time::column("Started").optional(2),
+            Column::fixed("State"),
+            Column::fixed("Mode").optional(3),
+            Column::text("Findings"),
+            Column::text("Requested by").optional(4),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         let mode = if self.request.repair { "repair" } else { "compare" };
         vec![
-            self.id.clone(),
-            time::of_text(&self.started_at),
-            state(self.state),
-            mode.to_owned(),
-            summary(&self.counts),
-            self.requested_by.clone().unwrap_or_default(),
+            self.id.clone().into(),
+            time::text_in_column(&self.started_at).into(),
+            Cell::state(state(self.state)),
+            mode.into(),
+            summary(&self.counts).into(),
+            self.requested_by.clone().unwrap_or_default().into(),
         ]
     }
 }
 
 impl ListItem for Finding {
-    const HEADER: &'static [&'static str] = &["Finding", "Id", "Partition key", "Version time", "Version", "Message"];
     const CSV: &'static [&'static str] = &["kind", "id", "partitionKey", "version", "recorded", "repaired", "message"];
 
-    fn cells(&self) -> Vec<String> {
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::fixed("Finding"),
+            Column::text("Id"),
+            Column::text("Partition key").optional(3),
+            time::column("Version time").optional(4),
+            Column::fixed("Version").optional(2),
+            Column::text("Message").optional(1),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
         let found = match self.kind {
             FindingKind::Missing => "missing",
             FindingKind::NeverCaptured => "never captured",
@@ -65,9 +86,16 @@ impl ListItem for Finding {
         };
         // The id of a dead letter has no time.
         let is_version = self.kind != FindingKind::UnknownIdentity;
-        let since = version_time(&self.version).filter(|_| is_version).map(time::of_second).unwrap_or_default();
+        let since = version_time(&self.version).filter(|_| is_version).map(time::in_column).unwrap_or_default();
         let key = self.partition_key.to_string();
-        vec![found.to_owned(), self.id.clone(), key, since, self.version.to_string(), message]
+        vec![
+            found.into(),
+            self.id.clone().into(),
+            key.into(),
+            since.into(),
+            Cell::version(self.version.to_string(), ""),
+            message.into(),
+        ]
     }
 }
 

@@ -24,6 +24,7 @@ use self::source::HistorySource;
 use crate::capture_lag::capture_lag;
 use crate::cli::exit_code::{Exit, usage};
 use crate::cli::interrupt::interrupted;
+use crate::cli::standard_error::{note, warning};
 use crate::service::Service;
 
 /// Exports versions, and says on standard error how many, what that cost, and what may be missing.
@@ -45,17 +46,17 @@ pub(super) async fn run(service: &Service, arguments: &ExportArguments) -> Resul
         copied = copy(&mut source, encoder, &mut destination) => copied?,
         interrupted = interrupted() => {
             interrupted?;
-            eprintln!("interrupted; {}", destination.discarded());
+            note(format!("interrupted; {}", destination.discarded()));
             return Ok(Exit::Failed);
         }
     };
     let shown = destination.finish().await?;
     if let Some(missing) = history.missing_from(select.window).await? {
-        eprintln!("warning: {missing}");
+        warning(missing);
     }
     if let Some(missing) = capture_lag(service).await.missing_until(select.window.to()) {
-        eprintln!("warning: the export may lack versions: {missing}");
+        warning(format!("the export may lack versions: {missing}"));
     }
-    eprintln!("exported {} versions to {shown} for {:.0} RU", copied.versions, meter.total());
+    note(format!("exported {} versions to {shown} for {:.0} RU", copied.versions, meter.total()));
     Ok(Exit::Done)
 }
