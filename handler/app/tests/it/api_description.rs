@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::all_routes::routes;
 use crate::docs_reference::{help, read, root, subcommands};
 use crate::function_keys::http_functions;
-use crate::support::World;
 use crate::support::contract::{DOCUMENT, operations, resolved};
+use crate::support::{CommandLine, World};
 
 const HTTP: &str = "docs/reference/http.md";
 const OPENAPI: &str = "docs/reference/openapi.json";
@@ -385,4 +385,15 @@ async fn a_difference_is_to_the_live_document_by_default() {
     let (status, difference) = handler.get(&format!("/api/history/diff?id=1&pk=a&from={version}")).await;
     assert_eq!(status, StatusCode::OK, "{difference}");
     assert_eq!((&difference["to"], &difference["changes"][0]["after"]), (&json!("live"), &json!(2)), "{difference}");
+}
+
+#[tokio::test]
+async fn a_search_needs_no_filter_over_http_and_on_the_command_line() {
+    let world = World::new().await;
+    let handler = world.handler();
+    world.put("a", json!({"id": "only-document", "pk": "a"})).await;
+    let (status, rows) = handler.get("/api/history/search").await;
+    assert_eq!((status, &rows["items"][0]["id"]), (StatusCode::OK, &json!("only-document")), "{rows}");
+    let (code, printed) = CommandLine::new(&world).text(&["history", "search"]).await;
+    assert!(code == 0 && printed.contains("only-document"), "{code}: {printed}");
 }
