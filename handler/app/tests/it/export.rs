@@ -265,7 +265,7 @@ async fn parquet_has_typed_columns_and_exact_documents() {
     }
     let path = folder.path().join("fields.parquet");
     let arguments =
-        ["--to", &path.display().to_string(), "--fields", "city,none,address.\"zip code\"", "--order", "oldest"];
+        ["--file", &path.display().to_string(), "--fields", "city,none,address.\"zip code\"", "--order", "oldest"];
     export(&world, &arguments).await;
     let found = rows(&path);
     let text = |text: &str| Field::Str(text.to_owned());
@@ -374,7 +374,7 @@ async fn an_export_reads_each_version_once_and_says_what_the_retention_may_have_
         assert_eq!(ids.len(), VERSIONS);
         let of_changes: BTreeMap<_, _> =
             costs.into_iter().filter(|((_, container), _)| container == "changes").collect();
-        // 100 versions, and then pages of 1,000; each reads a few rows of the next one.
+        // 100 versions, and then pages of 900; each reads a few rows of the next one.
         assert!(items(&of_changes) <= VERSIONS + 3 * 9 + PARTITIONS, "{selection:?}: {of_changes:?}");
         println!("{selection:?}: {of_changes:?}");
     }

@@ -11,7 +11,8 @@ const FIRST_PAGE_ITEMS: usize = 100;
 /// The size of the pages after it: as many versions as have about so many bytes of text, within these numbers.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
 const MIN_PAGE_ITEMS: usize = 10;
-const MAX_PAGE_ITEMS: usize = 1000;
+// The service returns at most 1,000 items, and a page needs a few items more than it has.
+const MAX_PAGE_ITEMS: usize = 900;
 
 /// What was copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
