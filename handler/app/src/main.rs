@@ -3,6 +3,7 @@
 mod capture_lag;
 mod cli;
 mod config;
+mod description;
 mod feed;
 mod functions;
 mod http;
@@ -13,6 +14,7 @@ mod process;
 mod routes;
 mod server;
 mod service;
+mod shapes;
 mod stalled;
 mod status;
 

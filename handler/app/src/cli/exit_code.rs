@@ -81,6 +81,11 @@ impl Exit {
 #[error("{0}")]
 pub struct UsageError(pub String);
 
+/// Arguments that contradict each other or are incomplete, as an error.
+pub fn usage(message: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(UsageError(message.into()))
+}
+
 /// The answer at a prompt was not yes. The text says what was left undone.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -1,10 +1,12 @@
 //! `changefeed query`: a SQL query against a container.
 
 use anyhow::Result;
+use changefeed_cosmos::Key;
 use changefeed_operations::QueryRequest;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::document_arguments::parse_key;
 use super::exit_code::{Exit, UsageError};
 use super::list::{DocumentsWriter, ListArguments, ListPage, print_pages};
 use crate::service::Service;
@@ -24,9 +26,12 @@ pub struct QueryArguments {
     /// Parameter of the query; the value is JSON or plain text, such as @city=Davidson
     #[arg(long = "parameter", value_name = "@NAME=VALUE")]
     parameters: Vec<String>,
+    /// Query only this partition key value, if it is a single string
+    #[arg(long, conflicts_with = "partition_key")]
+    pk: Option<String>,
     /// Query only this partition key value, a JSON array of its components
-    #[arg(long, value_name = "JSON")]
-    partition_key: Option<String>,
+    #[arg(long, value_name = "JSON", value_parser = parse_key)]
+    partition_key: Option<Key>,
     #[command(flatten)]
     list: ListArguments,
 }
@@ -37,13 +42,7 @@ pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<Exit> 
         container: arguments.container.clone(),
         query: arguments.query.clone(),
         parameters: Some(Value::Object(parameters(&arguments.parameters)?)),
-        partition_key: match &arguments.partition_key {
-            Some(text) => Some(serde_json::from_str(text).map_err(|error| {
-                let message = format!("invalid --partition-key {text:?}; use a JSON array of its components: {error}");
-                UsageError(message)
-            })?),
-            None => None,
-        },
+        partition_key: arguments.pk.as_ref().map(Key::text).or_else(|| arguments.partition_key.clone()),
         max_items: None,
         continuation: None,
     };

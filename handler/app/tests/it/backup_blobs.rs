@@ -73,9 +73,9 @@ async fn versions_are_exported_to_a_blob() {
     let world = World::new().await;
     store_versions(&world, "d", 300, false).await;
     let location = location("versions.csv");
-    let exported = run(&world, &["history", "export", "--to", &location]).await;
+    let exported = run(&world, &["history", "export", "--file", &location]).await;
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
-    let again = run(&world, &["history", "export", "--to", &location]).await;
+    let again = run(&world, &["history", "export", "--file", &location]).await;
     let message = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(again.status.code() == Some(1) && message.contains("--overwrite"), "{message}");
     let access = LocationAccess { connection_string: Some(setting("CHANGEFEED_TEST_STORAGE")), ..Default::default() };

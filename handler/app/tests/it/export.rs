@@ -120,7 +120,7 @@ async fn a_window_is_exported_as_json_lines_and_csv_as_the_lists_return_it() {
         assert_eq!(ids.len(), 5, "{ids:?}");
         let expected: Vec<&Value> = ids.iter().map(|id| &versions[id]).collect();
         let path = |name: &str| folder.path().join(format!("{order}.{name}")).display().to_string();
-        let message = export(&world, &[&["--order", order, "--to", &path("jsonl")], &window[..]].concat()).await;
+        let message = export(&world, &[&["--order", order, "--file", &path("jsonl")], &window[..]].concat()).await;
         let summary = format!("exported 5 versions to {} for ", path("jsonl"));
         assert!(message.contains(&summary) && message.contains("RU"), "{message}");
         // No processor has a lease.
@@ -129,7 +129,7 @@ async fn a_window_is_exported_as_json_lines_and_csv_as_the_lists_return_it() {
         let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(lines.iter().collect::<Vec<_>>(), expected, "{order}");
 
-        export(&world, &[&["--order", order, "--to", &path("csv")], &window[..]].concat()).await;
+        export(&world, &[&["--order", order, "--file", &path("csv")], &window[..]].concat()).await;
         let csv = std::fs::read(path("csv")).expect("a file");
         assert!(csv.starts_with(format!("{}\r\n", COLUMNS.join(",")).as_bytes()));
         let found = records(&csv);
@@ -172,7 +172,8 @@ async fn a_document_a_filter_an_operation_and_an_actor_select_what_is_exported()
         (&["--actor", "ann"], &[1]),
         (&["--filter", "id=1", "--operation", "write", "--id", "1", "--pk", "a"], &[8, 2, 1]),
         (&["--filter", "city=nowhere"], &[]),
-        (&[], &[8, 5, 4, 3, 2, 1]),
+        // Of one second, by key and id.
+        (&[], &[8, 4, 5, 3, 2, 1]),
     ] {
         assert_eq!(lsns(exported(arguments).await), expected, "{arguments:?}");
     }
@@ -233,7 +234,7 @@ async fn parquet_has_typed_columns_and_exact_documents() {
         rows.map(row).collect::<Vec<_>>()
     };
     let path = folder.path().join("all.parquet");
-    export(&world, &["--to", &path.display().to_string()]).await;
+    export(&world, &["--file", &path.display().to_string()]).await;
     let (versions, ids) = listed(&world, &[], "newest").await;
     let found = rows(&path);
     assert_eq!((found.len(), ids.len()), (6, 6));
@@ -264,7 +265,7 @@ async fn parquet_has_typed_columns_and_exact_documents() {
     }
     let path = folder.path().join("fields.parquet");
     let arguments =
-        ["--to", &path.display().to_string(), "--fields", "city,none,address.\"zip code\"", "--order", "oldest"];
+        ["--file", &path.display().to_string(), "--fields", "city,none,address.\"zip code\"", "--order", "oldest"];
     export(&world, &arguments).await;
     let found = rows(&path);
     let text = |text: &str| Field::Str(text.to_owned());
@@ -289,18 +290,18 @@ async fn an_existing_file_is_replaced_only_on_request_and_a_folder_gets_a_file_o
     std::fs::write(&path, "mine").expect("a file");
     let to = path.display().to_string();
     let line = CommandLine::new(&world);
-    let (code, message) = line.text(&["history", "export", "--to", &to]).await;
+    let (code, message) = line.text(&["history", "export", "--file", &to]).await;
     assert!(code == 1 && message.contains("the file already exists; pass --overwrite to replace it"), "{message}");
     assert_eq!((std::fs::read_to_string(&path).expect("a file").as_str(), names().len()), ("mine", 1));
-    export(&world, &["--to", &to, "--overwrite"]).await;
+    export(&world, &["--file", &to, "--overwrite"]).await;
     assert_eq!(std::fs::read_to_string(&path).expect("a file").lines().count(), 6);
-    export(&world, &["--to", &folder.path().display().to_string(), "--format", "csv"]).await;
-    export(&world, &["--to", &format!("{}/new/", folder.path().display())]).await;
+    export(&world, &["--file", &folder.path().display().to_string(), "--format", "csv"]).await;
+    export(&world, &["--file", &format!("{}/new/", folder.path().display())]).await;
     assert!(folder.path().join("new/versions.jsonl").exists());
     assert_eq!(names(), ["new", "v.jsonl", "versions.csv"]);
     // A SAS is not printed, and the token of an identity would not be sent there.
     let (code, message) =
-        line.text(&["history", "export", "--to", "https://evil.example.com/c/x.csv?a=c2VjcmV0"]).await;
+        line.text(&["history", "export", "--file", "https://evil.example.com/c/x.csv?a=c2VjcmV0"]).await;
     assert!(code == 1 && message.contains("CHANGEFEED_BACKUP_STORAGE") && !message.contains("c2VjcmV0"), "{message}");
 }
 
@@ -322,7 +323,7 @@ async fn an_interrupted_export_leaves_no_file_that_looks_complete() {
             effect: slow,
         });
         let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
-        command.args(["history", "export", "--to"]).arg(folder.path().join("v.jsonl"));
+        command.args(["history", "export", "--file"]).arg(folder.path().join("v.jsonl"));
         command.env("CosmosDB", world.endpoint.connection_string()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("changefeed");
         until("the export waits for its first page", DEADLINE, async || {
@@ -360,7 +361,7 @@ async fn an_export_reads_each_version_once_and_says_what_the_retention_may_have_
     world.container("jobs").await.create_item("retention", "retention", &record, None).await.expect("record");
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("v.jsonl").display().to_string();
-    for selection in [&["--to", path.as_str()][..], &["--to", &path, "--id", "d", "--pk", "a"]] {
+    for selection in [&["--file", path.as_str()][..], &["--file", &path, "--id", "d", "--pk", "a"]] {
         costs(&world);
         let message =
             export(&world, &[selection, &["--overwrite", "--from", &FIRST_SECOND.to_string()]].concat()).await;
@@ -373,7 +374,7 @@ async fn an_export_reads_each_version_once_and_says_what_the_retention_may_have_
         assert_eq!(ids.len(), VERSIONS);
         let of_changes: BTreeMap<_, _> =
             costs.into_iter().filter(|((_, container), _)| container == "changes").collect();
-        // 100 versions, and then pages of 1,000; each reads a few rows of the next one.
+        // 100 versions, and then pages of 900; each reads a few rows of the next one.
         assert!(items(&of_changes) <= VERSIONS + 3 * 9 + PARTITIONS, "{selection:?}: {of_changes:?}");
         println!("{selection:?}: {of_changes:?}");
     }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::snapshots;
+use crate::support::{snapshots, subcommands};
 
 fn help(path: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_changefeed"))
@@ -13,13 +13,6 @@ fn help(path: &[&str]) -> String {
         .expect("changefeed");
     assert!(output.status.success(), "{path:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
-}
-
-/// The subcommands that a help text lists, in groups or not, without `help` itself.
-fn subcommands(help: &str) -> Vec<String> {
-    let lines = help.lines().take_while(|line| *line != "Options:").filter_map(|line| line.strip_prefix("  "));
-    let names = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
-    names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod actor;
 mod all_routes;
+mod api_description;
 mod backup_blobs;
 mod backup_commands;
 mod backup_increments;

@@ -80,7 +80,7 @@ pub enum HistoryCommand {
     )))]
     Search {
         /// Filter, such as city_name=Davidson; if repeated, all must match
-        #[arg(long = "filter", value_name = "FILTER", required = true, value_parser = Filter::parse)]
+        #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse)]
         filters: Vec<Filter>,
         /// Earliest time of a change; default: no limit
         #[arg(long, visible_alias = "since", value_name = "TIME", allow_hyphen_values = true, value_parser = time::parse)]
@@ -105,9 +105,9 @@ pub enum HistoryCommand {
     Changes(ChangesArguments),
     /// Write versions with their documents to a file or a blob: those of a document, of a filter, or of a window of time
     #[command(after_help = format!("{FILTERS}{}", time::help(
-        "Examples:\n  changefeed history export --since 10:31 --until 10:40 --to incident.jsonl\n  \
-         changefeed history export --filter city_name=Davidson --fields city_name,zip --to davidson.csv\n  \
-         changefeed history export --id 28036 --pk 28036 --to https://account.blob.core.windows.net/exports/28036.parquet"
+        "Examples:\n  changefeed history export --since 10:31 --until 10:40 --file incident.jsonl\n  \
+         changefeed history export --filter city_name=Davidson --fields city_name,zip --file davidson.csv\n  \
+         changefeed history export --id 28036 --pk 28036 --file https://account.blob.core.windows.net/exports/28036.parquet"
     )))]
     Export(Box<ExportArguments>),
 }

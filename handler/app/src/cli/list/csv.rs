@@ -37,8 +37,15 @@ impl CsvColumns {
 
     /// The first property of an item that is in no column.
     pub fn uncovered(&self, item: &Value) -> Option<FieldPath> {
-        let is_covered = |leaf: &FieldPath| self.0.iter().any(|path| leaf.segments().starts_with(path.segments()));
-        leaves(item).into_iter().map(|(path, _)| path).find(|leaf| !is_covered(leaf))
+        let is_covered = |leaf: &FieldPath, value: &Value| {
+            let is_empty_object = value.as_object().is_some();
+            let covers = |path: &FieldPath| {
+                leaf.segments().starts_with(path.segments())
+                    || is_empty_object && path.segments().starts_with(leaf.segments())
+            };
+            self.0.iter().any(covers)
+        };
+        leaves(item).into_iter().find(|(leaf, value)| !is_covered(leaf, value)).map(|(leaf, _)| leaf)
     }
 }
 
@@ -88,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_null_and_empty_values_and_numbers_are_told_apart() {
+    fn absent_null_and_empty_values_differ_and_numbers_are_exact() {
         let columns = CsvColumns::parse(&["a", "b.c", "b.\"d e\"", "f"]).expect("columns");
         assert_eq!(text(columns.header().expect("header")), "a,b.c,\"b.\"\"d e\"\"\",f\r\n");
         for (item, expected) in [
@@ -107,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_property_without_a_column_is_found() {
-        let columns = CsvColumns::parse(&["a", "b"]).expect("columns");
+        let columns = CsvColumns::parse(&["a", "b", "e.f"]).expect("columns");
+        assert_eq!(columns.uncovered(&json!({"e": {}})), None);
         assert_eq!(columns.uncovered(&json!({"a": 1, "b": {"c": {"d": []}}})), None);
         assert_eq!(
             columns.uncovered(&json!({"a": 1, "c": {"d": 1}})).map(|path| path.to_string()),

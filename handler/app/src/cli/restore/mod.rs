@@ -20,7 +20,7 @@ pub use self::large::{Large, run_large};
 use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_unwritten, prompt, show};
 use super::confirm::confirm;
 use super::execution_arguments::ExecutionArguments;
-use super::exit_code::{Exit, UsageError};
+use super::exit_code::{Exit, usage};
 use super::list::{ListPage, ListWriter, print_pages};
 use super::output::{Output, print_json, print_line};
 use super::version_argument::find_version;
@@ -99,10 +99,6 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             Ok(Exit::Done)
         }
     }
-}
-
-fn usage(message: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(UsageError(message.into()))
 }
 
 fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {

@@ -47,7 +47,7 @@ pub struct VerifyRunArguments {
     pub partition_key: Option<Key>,
     /// How long the capture may lag before a document counts as missing; default: 60
     #[arg(long, value_name = "SECONDS")]
-    pub grace: Option<u32>,
+    pub grace_seconds: Option<u32>,
     /// Limit in request units per second; default: no limit
     #[arg(long, value_name = "RU")]
     pub ru_per_second: Option<f64>,

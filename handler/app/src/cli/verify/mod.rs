@@ -72,7 +72,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
         repair: arguments.repair && arguments.yes,
         findings_of: None,
         partition_key: arguments.pk.as_ref().map(Key::text).or_else(|| arguments.partition_key.clone()),
-        grace_seconds: arguments.grace,
+        grace_seconds: arguments.grace_seconds,
         ru_per_second: arguments.ru_per_second,
         requested_by: arguments.requester.name(),
         key: None,

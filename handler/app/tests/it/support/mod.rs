@@ -3,7 +3,9 @@
 pub mod backups;
 mod client;
 mod command_line;
+pub mod contract;
 mod handler;
+mod help;
 pub mod identity;
 pub mod jobs;
 mod local;
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 pub use client::client;
 pub use command_line::CommandLine;
 pub use handler::Handler;
+pub use help::subcommands;
 pub use local::{Local, signal};
 pub use process::{Instance, NotStarted, Starting};
 pub use snapshots::snapshots;

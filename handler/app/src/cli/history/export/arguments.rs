@@ -23,9 +23,9 @@ pub struct ExportArguments {
     /// Which versions come first
     #[arg(long, value_enum, default_value = "newest")]
     pub order: OrderName,
-    /// File, folder or blob URL to write to; default: standard output
+    /// File, folder or blob URL to write; default: standard output
     #[arg(long, value_name = "LOCATION")]
-    pub to: Option<String>,
+    pub file: Option<String>,
     /// Format; default: by the ending of the file's name, or jsonl
     #[arg(long, value_enum)]
     format: Option<ExportFormat>,
@@ -76,7 +76,7 @@ impl ExportArguments {
 
     /// The format that was asked for, or that of the file's name.
     pub fn format(&self) -> ExportFormat {
-        let of_name = || self.to.as_deref().and_then(ExportFormat::of_name);
+        let of_name = || self.file.as_deref().and_then(ExportFormat::of_name);
         self.format.or_else(of_name).unwrap_or(ExportFormat::Jsonl)
     }
 }

@@ -7,8 +7,8 @@ use changefeed_backup_format::{ErrorKind, Existing, FileWriter, LocationAccess};
 
 use super::arguments::{ExportArguments, ExportFormat};
 use super::copy::Output;
-use super::usage;
 use crate::cli::backup::open_location;
+use crate::cli::exit_code::usage;
 use crate::cli::list::{Reader, print_bytes};
 
 /// The name of the file in a folder, before the ending.
@@ -24,9 +24,9 @@ pub enum Destination {
 impl Destination {
     /// Opens the destination that was named. A file that exists is found here, before anything is read.
     pub async fn open(access: &LocationAccess, arguments: &ExportArguments, format: ExportFormat) -> Result<Self> {
-        let to = match arguments.to.as_deref() {
+        let to = match arguments.file.as_deref() {
             None | Some("-") if format == ExportFormat::Parquet && std::io::stdout().is_terminal() => {
-                return Err(usage("Parquet is not text; use --to FILE"));
+                return Err(usage("Parquet is not text; use --file"));
             }
             None | Some("-") => return Ok(Self::StandardOutput),
             Some(to) => to,
@@ -36,7 +36,7 @@ impl Destination {
         let (folder, name) = if path.ends_with('/') || location.is_folder().await {
             (location, format!("{NAME_IN_FOLDER}.{}", format.ending()))
         } else {
-            location.split().ok_or_else(|| usage("--to names no file; add its name"))?
+            location.split().ok_or_else(|| usage("--file has no name of a file; add one"))?
         };
         let existing = if arguments.overwrite { Existing::Replace } else { Existing::Keep };
         let writer = folder.write_file(&name, existing).await.map_err(hinted)?;

@@ -8,7 +8,7 @@ use super::arguments::ExportFormat;
 use super::csv::CsvVersions;
 #[cfg(feature = "parquet")]
 use super::parquet::ParquetVersions;
-use crate::cli::exit_code::UsageError;
+use crate::cli::exit_code::usage;
 
 /// Turns versions into the bytes of a file.
 pub struct Encoder {
@@ -85,8 +85,4 @@ impl Encoder {
     pub fn text_bytes(&self) -> usize {
         self.text_bytes
     }
-}
-
-fn usage(message: &str) -> anyhow::Error {
-    anyhow::Error::new(UsageError(message.to_owned()))
 }

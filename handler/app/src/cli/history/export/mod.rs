@@ -22,8 +22,8 @@ use self::destination::Destination;
 use self::encoder::Encoder;
 use self::source::HistorySource;
 use crate::capture_lag::capture_lag;
-use crate::cli::exit_code::{Exit, UsageError};
-use crate::cli::interrupt::interrupted;
+use crate::cli::exit_code::{Exit, usage};
+use crate::cli::interrupt::Interrupts;
 use crate::cli::standard_error::{note, warning};
 use crate::service::Service;
 
@@ -38,14 +38,18 @@ pub(super) async fn run(service: &Service, arguments: &ExportArguments) -> Resul
     let format = arguments.format();
     let encoder =
         Encoder::new(format, arguments.fields.as_ref().map(|fields| fields.0.as_slice()), arguments.spreadsheet)?;
+    // From here on, an interruption leaves no file.
+    let mut interrupts = Interrupts::listen()?;
     let mut destination = Destination::open(&service.settings().locations, arguments, format).await?;
     let meter = Meter::default();
     let history = service.changefeed.history.metered(&meter);
-    let mut source = HistorySource::open(&history, document.as_ref(), &select, order).await?;
+    let exporting = async {
+        let mut source = HistorySource::open(&history, document.as_ref(), &select, order).await?;
+        copy(&mut source, encoder, &mut destination).await
+    };
     let copied = tokio::select! {
-        copied = copy(&mut source, encoder, &mut destination) => copied?,
-        interrupted = interrupted() => {
-            interrupted?;
+        copied = exporting => copied?,
+        () = interrupts.next() => {
             note(format!("interrupted; {}", destination.discarded()));
             return Ok(Exit::Failed);
         }
@@ -59,8 +63,4 @@ pub(super) async fn run(service: &Service, arguments: &ExportArguments) -> Resul
     }
     note(format!("exported {} versions to {shown} for {:.0} RU", copied.versions, meter.total()));
     Ok(Exit::Done)
-}
-
-fn usage(message: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(UsageError(message.into()))
 }
