@@ -7,9 +7,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::all_routes::routes;
-use crate::docs_reference::{help, read, root, subcommands};
+use crate::docs_reference::{help, read, root};
 use crate::function_keys::http_functions;
 use crate::support::contract::{DOCUMENT, operations, resolved};
+use crate::support::subcommands;
 use crate::support::{CommandLine, World};
 
 const HTTP: &str = "docs/reference/http.md";

@@ -61,8 +61,7 @@ pub fn help(command: &[String]) -> String {
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// The subcommands that a help text lists, in groups or not, without `help` itself.
-pub /// A section for the command and for each of its subcommands.
+/// A section for the command and for each of its subcommands.
 fn add_section(command: &[String], sections: &mut String) {
     let help = help(command);
     let title = ["changefeed".to_owned()].iter().chain(command).cloned().collect::<Vec<_>>().join(" ");

@@ -200,7 +200,8 @@ async fn every_list_is_a_table_a_json_document_json_lines_and_csv() {
         assert_eq!(lines, items, "{command}");
         check_csv(command, &data.run(command, "csv").await, &items);
         let table = data.run(command, "table").await;
-        let is_table = table.lines().any(|line| line.contains("  ")) || ["history activity", "dead-letters replay"].contains(&command.as_str());
+        let is_table = table.lines().any(|line| line.contains("  "))
+            || ["history activity", "dead-letters replay"].contains(&command.as_str());
         assert!(is_table && serde_json::from_str::<Value>(&table).is_err(), "{command}: {table}");
     }
 }

@@ -83,7 +83,10 @@ async fn tables_fit_every_terminal_and_show_everything_when_asked_or_in_a_pipe()
     );
     // COLUMNS is for a terminal; a pipe has no width.
     let set = command_line.on_terminal(200, &[("NO_COLOR", "1"), ("COLUMNS", "70")], &versions).await.1;
-    assert!(set.lines().filter(|line| !line.contains("--wide") && !line.ends_with('.')).all(|line| line.width() <= 70), "{set}");
+    assert!(
+        set.lines().filter(|line| !line.contains("--wide") && !line.ends_with('.')).all(|line| line.width() <= 70),
+        "{set}"
+    );
     let (_, piped) = command_line.text(&versions).await;
     assert!(piped.contains(&whole) && !piped.contains('…') && !piped.contains("--wide"), "{piped}");
     let wide = command_line.on_terminal(60, PLAIN, &[&versions[..], &["--wide"]].concat()).await.1;
