@@ -22,20 +22,22 @@ pub struct ChangesParameters {
     actor: Option<String>,
     #[serde(default)]
     order: ChangeOrder,
+    #[serde(default)]
+    values: bool,
     max_items: Option<u32>,
     continuation: Option<String>,
 }
 
-/// `GET /api/history/changes?from=&to=&operation=&filter=&actor=&order=&maxItems=&continuation=`: the versions of a window, with the paths
-/// that each of them changed. `operation` and `filter` may be repeated.
+/// `GET /api/history/changes?from=&to=&operation=&filter=&actor=&order=&values=&maxItems=&continuation=`: the versions of a window, with the paths
+/// that each of them changed, and with `values=true` their values. `operation` and `filter` may be repeated.
 pub async fn get(
     service: Data<Service>,
     Query(parameters): Query<ChangesParameters>,
 ) -> Result<HttpResponse, ApiError> {
-    let ChangesParameters { from, to, operation, filter, actor, order, max_items, continuation } = parameters;
+    let ChangesParameters { from, to, operation, filter, actor, order, values, max_items, continuation } = parameters;
     let (window, warning) = Window::new(from, to, Utc::now()).map_err(ApiError::bad_request)?;
     let select = VersionFilter { window, operations: operation, filters: filter, actor };
-    let request = WindowChangesRequest { select, order, max_items, continuation };
+    let request = WindowChangesRequest { select, order, values, max_items, continuation };
     let mut page = service.changefeed.windows.changes(&request).await?;
     page.warnings.splice(0..0, warning);
     Ok(HttpResponse::Ok().json(page))

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::RESTORE;
-use changefeed_operations::{RestoreRequest, RestoreView, Restored, Target, UndoRequest};
+use changefeed_operations::{ExecuteRequest, RestoreRequest, RestoreView, Restored, Target, UndoRequest};
 
 use crate::capture_lag::with_capture_lag;
 use crate::http::{ApiError, Caller, Interpreted, Invocation, Json, NoQuery, Query, accepted};
@@ -51,10 +51,17 @@ pub async fn items(
     Ok(HttpResponse::Ok().json(service.changefeed.restores.items_page(&id, &page).await?))
 }
 
-/// `POST /api/restores/{id}/execute`: executes the stored plan of a dry run that is a job, once. A plan that was executed is answered
-/// with its result.
-pub async fn execute(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
-    let record = service.changefeed.restores.execute_plan(&id).await?;
+/// `POST /api/restores/{id}/execute` `{reason?, requestedBy?}`: executes the stored plan of a dry run that is a job, once. A plan that was
+/// executed is answered with its result.
+pub async fn execute(
+    service: Data<Service>,
+    id: Path<String>,
+    _: NoQuery,
+    caller: Caller,
+    Json(request): Json<ExecuteRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let request = ExecuteRequest { requested_by: caller.or_named(request.requested_by), ..request };
+    let record = service.changefeed.restores.execute_plan_as(&id, &request).await?;
     if !record.state.is_end() {
         return Ok(under_way(record.view()));
     }

@@ -68,6 +68,11 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 
+    /// What failed, what was found and what is allowed.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// 503. The caller should retry, as the retry policy of the host does.
     pub fn try_again(error: &Error) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "TryAgain", error.to_string()).retry_after(error)

@@ -16,3 +16,4 @@ pub use error::ApiError;
 pub use interpreted::Interpreted;
 pub use invocation::Invocation;
 pub use query::{NoQuery, Query};
+pub use request_zone::request_zone;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::all_routes::routes;
+use crate::all_routes::{page_paths, routes};
 use crate::support::Local;
 
 const HTTP: &str = "docs/reference/http.md";
@@ -27,7 +27,7 @@ struct HttpFunction {
     /// `/api/restores/{*path}`
     route: String,
     methods: BTreeSet<String>,
-    /// `function` or `admin`
+    /// `anonymous`, `function` or `admin`
     level: String,
 }
 
@@ -71,7 +71,9 @@ fn passed_on() -> Vec<(String, String)> {
     let methods = |(path, methods): (String, Vec<Method>)| {
         methods.into_iter().map(move |method| (path.clone(), method.to_string()))
     };
-    routes.flat_map(methods).collect()
+    let reading = ["GET", "HEAD"].map(str::to_owned);
+    let pages = page_paths().into_iter().flat_map(|path| reading.clone().map(|method| (path.clone(), method)));
+    routes.flat_map(methods).chain(pages).collect()
 }
 
 #[test]
@@ -96,7 +98,12 @@ fn a_function_reads_or_writes_and_those_for_trying_out_need_the_master_key() {
         let reads = function.methods.contains("GET");
         assert_eq!(reads, function.only_reads(), "{name} must not read and write");
         assert_eq!(reads, function.methods.contains("HEAD"), "{name}: HEAD goes with GET");
-        let expected = if ["Populate", "Truncate"].contains(&name.as_str()) { "admin" } else { "function" };
+        let expected = match name.as_str() {
+            "Populate" | "Truncate" => "admin",
+            // Pages and files without data, which a browser loads without a header.
+            "Console" => "anonymous",
+            _ => "function",
+        };
         assert_eq!(function.level, expected, "{name}");
     }
 }
@@ -111,7 +118,8 @@ fn the_http_page_has_the_table_of_functions() {
         let row = format!("| `{name}` | `{route}` | {} | {} |", methods.join(", "), function.level);
         assert!(page.lines().any(|line| line == row), "{HTTP} has no row {row}");
     }
-    let rows = page.lines().filter(|line| line.ends_with("| function |") || line.ends_with("| admin |")).count();
+    let levels = ["| anonymous |", "| function |", "| admin |"];
+    let rows = page.lines().filter(|line| levels.iter().any(|level| line.ends_with(level))).count();
     assert_eq!(rows, http_functions().len(), "{HTTP} has a row for a function that does not exist");
 }
 
@@ -132,7 +140,8 @@ async fn the_stand_in_host_asks_for_the_key_of_the_functions_level() {
     let functions = http_functions();
     for (path, method) in passed_on() {
         let function = functions.values().find(|function| function.answers(&path, &method)).expect("a function");
-        assert_eq!(status(&method, &path, None).await.0, StatusCode::UNAUTHORIZED, "{method} {path} without a key");
+        let (found, _) = status(&method, &path, None).await;
+        assert_eq!(found == StatusCode::UNAUTHORIZED, function.level != "anonymous", "{method} {path} without a key");
         let (found, text) = status(&method, &path, Some(&host)).await;
         assert_eq!(found == StatusCode::UNAUTHORIZED, function.level == "admin", "{method} {path}: {found} {text}");
         let (found, text) = status(&method, &path, Some(&master)).await;
@@ -203,7 +212,8 @@ const APP: [&str; 4] = ["--name", "shop", "--resource-group", "prod"];
 fn reading() -> Vec<String> {
     let functions = http_functions().into_iter();
     // A query only reads, although it is sent with POST.
-    functions.filter(|(name, function)| function.only_reads() || name == "Query").map(|(name, _)| name).collect()
+    let needs_key = functions.filter(|(_, function)| function.level != "anonymous");
+    needs_key.filter(|(name, function)| function.only_reads() || name == "Query").map(|(name, _)| name).collect()
 }
 
 #[test]

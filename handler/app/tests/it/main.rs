@@ -13,6 +13,7 @@ mod capture_memory;
 mod capture_model;
 mod client_layer;
 mod commands;
+mod console;
 mod dead_letters;
 mod docs_commands;
 mod docs_reference;

@@ -7,12 +7,14 @@ use changefeed_cosmos::{Container, Error, FieldPath, Key, page_items, page_token
 use chrono::{DateTime, SecondsFormat};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::previous::{Before, Previous, version_before};
 use super::rows_in_order::{PageEnd, rows_in_order};
 use super::total_order::ChangeOrder;
 use super::version_filter::{VersionFilter, VersionSelector};
-use crate::changed_paths::changed_paths;
+use crate::changed_paths::{PathChange, changed_paths, path_changes};
+use crate::difference::FieldChange;
 use crate::history::History;
 use crate::record::read_version;
 use crate::untracked_fields::UntrackedFields;
@@ -25,6 +27,10 @@ const DEFAULT_PAGE_ITEMS: usize = 100;
 const MAX_PATHS: usize = 100;
 /// Earlier versions that are read at a time.
 const CONCURRENT_READS: usize = 16;
+/// The most paths of one version whose values a list has.
+const MAX_VALUES: usize = 10;
+/// The longest JSON text of the values of a path, before and after together, that a list has.
+const MAX_VALUE_BYTES: usize = 1000;
 /// The name of the monitored container in answers.
 const SOURCE: &str = "default";
 const ACTION: &str = "listing changes";
@@ -40,6 +46,8 @@ pub struct ChangesRequest {
     pub max_items: Option<u32>,
     /// The continuation of the page before; `None` for the first page. The window of the first page counts.
     pub continuation: Option<String>,
+    /// Whether [`Change::changes`] is filled.
+    pub values: bool,
     /// The properties of documents that restores set.
     pub stamp_fields: Vec<String>,
     /// The property of documents whose value is in [`Change::restore_id`].
@@ -75,6 +83,10 @@ pub struct Change {
     /// The paths that changed, at most 100. The empty path is the document itself: it was created or deleted. None if the document before is
     /// not known.
     pub paths: Vec<FieldPath>,
+    /// If they were requested, the values before and after of the first ten paths, without those whose JSON has more than 1,000 bytes
+    /// together. A version that creates or removes a document has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
     /// The number of paths, if it is more than 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths_total: Option<usize>,
@@ -162,6 +174,7 @@ impl History {
         let fields = Fields {
             untracked: UntrackedFields::new(request.stamp_fields.clone(), monitored.key_paths()),
             restore_id: request.restore_id_field.as_deref(),
+            with_values: request.values,
         };
         let horizon = self.horizon().await?;
         let items = versions.into_iter().zip(before).map(|(version, earlier)| {
@@ -209,6 +222,7 @@ impl History {
 struct Fields<'f> {
     untracked: UntrackedFields,
     restore_id: Option<&'f str>,
+    with_values: bool,
 }
 
 impl Fields<'_> {
@@ -216,6 +230,7 @@ impl Fields<'_> {
         let mut paths = paths_of(&version, before, &self.untracked);
         let total = paths.len();
         paths.truncate(MAX_PATHS);
+        let changes = if self.with_values { values_of(&version, before, &self.untracked) } else { Vec::new() };
         let document = version.document.as_ref();
         let restore_id = self.restore_id.and_then(|field| document?.get(field)?.as_str()).map(str::to_owned);
         Change {
@@ -230,6 +245,7 @@ impl Fields<'_> {
             exact: version.exact,
             previous: before.state,
             paths,
+            changes,
             paths_total: Some(total).filter(|total| *total > MAX_PATHS),
             etag: version.etag,
             restore_id,
@@ -245,6 +261,18 @@ pub(super) fn paths_of(version: &Version, before: &Before, untracked: &Untracked
         (Previous::Unknown, None) => vec![FieldPath::default()],
         (Previous::Known | Previous::None, after) => changed_paths(before.body.as_ref(), after, untracked),
     }
+}
+
+/// The values of the first paths that a version changed, without long ones.
+fn values_of(version: &Version, before: &Before, untracked: &UntrackedFields) -> Vec<FieldChange> {
+    let (Some(body), Some(after)) = (before.body.as_ref(), version.document.as_ref()) else { return Vec::new() };
+    if version.operation.is_removal() {
+        return Vec::new();
+    }
+    let bytes = |value: Option<&Value>| value.map_or(0, |value| value.to_string().len());
+    let is_short = |change: &PathChange<'_>| bytes(change.before) + bytes(change.after) <= MAX_VALUE_BYTES;
+    let changes = path_changes(Some(body), Some(after), untracked).into_iter().take(MAX_VALUES);
+    changes.filter(is_short).map(|change| change.to_field_change()).collect()
 }
 
 fn is_same_document(one: &Version, other: &Version) -> bool {

@@ -16,6 +16,8 @@ pub struct WindowChangesRequest {
     pub select: VersionFilter,
     /// The order of the list.
     pub order: ChangeOrder,
+    /// Whether the versions have the values of the paths that they changed.
+    pub values: bool,
     /// The maximum number of versions on a page, 1 to 1,000; 100 by default.
     pub max_items: Option<u32>,
     /// The continuation of the page before; `None` for the first page.
@@ -59,7 +61,7 @@ impl WindowReader {
     /// # Errors
     /// When the request is out of bounds, and when the containers cannot be read.
     pub async fn changes(&self, request: &WindowChangesRequest) -> Result<MarkedChanges, Error> {
-        let WindowChangesRequest { select, order, max_items, continuation } = request.clone();
+        let WindowChangesRequest { select, order, values, max_items, continuation } = request.clone();
         let page = self
             .history
             .changes_in(&ChangesRequest {
@@ -67,6 +69,7 @@ impl WindowReader {
                 order,
                 max_items,
                 continuation,
+                values,
                 stamp_fields: self.restores.stamp(),
                 restore_id_field: self.restores.restore_id_field().map(str::to_owned),
             })

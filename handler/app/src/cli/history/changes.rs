@@ -75,7 +75,8 @@ pub(super) async fn run(service: &Service, arguments: &ChangesArguments) -> Resu
     let order = if arguments.order == Order::Newest { ChangeOrder::Newest } else { ChangeOrder::Oldest };
     let max_items = arguments.max_items.unwrap_or(usize::MAX);
     let page_items = u32::try_from(max_items).unwrap_or(PAGE_ITEMS).clamp(1, PAGE_ITEMS);
-    let mut request = WindowChangesRequest { select, order, max_items: Some(page_items), continuation: None };
+    let mut request =
+        WindowChangesRequest { select, order, values: false, max_items: Some(page_items), continuation: None };
     let mut rows = Rows::new(output, max_items);
     loop {
         let page = service.changefeed.windows.changes(&request).await?;

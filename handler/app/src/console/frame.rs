@@ -1,0 +1,116 @@
+//! What every page has around its content: the head, the navigation, and the dialogs of the shell.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::address::API;
+use super::asset::addresses;
+
+/// The pages in the navigation: their names in addresses, and as they are shown.
+pub const PAGES: [(&str, &str); 1] = [("find", "Find")];
+
+/// Keys and what they do.
+const KEYS: [(&str, &str); 13] = [
+    ("/", "find"),
+    ("j", "next row"),
+    ("k", "previous row"),
+    ("Enter", "open the row"),
+    ("←", "move the window back"),
+    ("→", "move the window forward"),
+    ("b", "choose the busiest time"),
+    ("d", "compare with the version before"),
+    ("l", "compare with the live document"),
+    ("m", "mark a version"),
+    ("x", "compare the marked versions"),
+    ("r", "restore: make a plan"),
+    ("Esc", "back: close, or show everything"),
+];
+
+/// How a page is shown.
+pub struct Frame<'f> {
+    /// The title of the window.
+    pub title: &'f str,
+    /// The name of the page in its address.
+    pub page: &'f str,
+    /// The containers that it is about, if that is known: the shell does not know them.
+    pub scope: &'f str,
+    /// Whether the page is the shell: its script brings the content.
+    pub is_shell: bool,
+}
+
+impl Frame<'_> {
+    /// The page with its content.
+    pub fn around(&self, content: &Markup) -> Markup {
+        let assets = addresses();
+        let base = format!("{API}/{}", if self.is_shell { "console" } else { "views" });
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) }
+                    link rel="icon" href=(assets.icon) type="image/svg+xml";
+                    link rel="stylesheet" href=(assets.style);
+                    @if self.is_shell { script type="module" src=(assets.script) {} }
+                }
+                body {
+                    a.skip href="#main" { "Skip to the content" }
+                    header {
+                        div.bar {
+                            a.name href={ (base) "/find" } { "changefeed" }
+                            span.scope.mono id="scope" hidden[self.scope.is_empty()] { (self.scope) }
+                            nav aria-label="Pages" {
+                                @for (name, shown) in PAGES {
+                                    a href={ (base) "/" (name) } aria-current=[(name == self.page).then_some("page")] { (shown) }
+                                }
+                            }
+                            form.search action={ (base) "/document" } method="get" role="search" {
+                                input #search name="id" placeholder="Find a document by id" aria-label="Find a document by id"
+                                    autocomplete="off" spellcheck="false";
+                                kbd aria-hidden="true" { "/" }
+                            }
+                        }
+                    }
+                    div #notice role="status" aria-live="polite" hidden {}
+                    main #main tabindex="-1" { (content) }
+                    footer {
+                        @if self.is_shell { button.plain type="button" data-opens="keys" { "Keys " kbd { "?" } } }
+                    }
+                    @if self.is_shell { (keys()) (sign_in()) }
+                }
+            }
+        }
+    }
+}
+
+fn keys() -> Markup {
+    html! {
+        dialog #keys aria-labelledby="keys-title" {
+            form method="dialog" {
+                h2 #keys-title { "Keys" }
+                dl.keys {
+                    @for (key, meaning) in KEYS {
+                        div { dt { kbd { (key) } } dd { (meaning) } }
+                    }
+                }
+                button autofocus { "Close" }
+            }
+        }
+    }
+}
+
+fn sign_in() -> Markup {
+    html! {
+        dialog #sign-in aria-labelledby="sign-in-title" {
+            form method="dialog" {
+                h2 #sign-in-title { "Function key" }
+                p { "This app asks for a key. The key stays in this browser tab until you close it, and is sent as a header." }
+                p #sign-in-error.error-text role="alert" hidden {}
+                label for="function-key" { "Key" }
+                input #function-key type="password" autocomplete="off" spellcheck="false" required;
+                button.primary { "Continue" }
+            }
+        }
+    }
+}

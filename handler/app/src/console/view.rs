@@ -1,0 +1,23 @@
+//! The views: what the pages show.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::page::Page;
+use super::shell::unknown;
+use super::viewer::Viewer;
+use super::{document, find, restore};
+use crate::service::Service;
+
+/// `GET /api/views/{id}`: the page with this name. Its parameters are those in the address of the page.
+pub async fn get(request: HttpRequest, service: Data<Service>, name: Path<String>) -> HttpResponse {
+    let viewer = Viewer::of(&request);
+    let page = match name.as_str() {
+        "document" => Box::pin(document::view(&request, &service, &viewer)).await,
+        "find" => Box::pin(find::view(&request, &service, &viewer)).await,
+        "restore" => Box::pin(restore::view(&request, &service, &viewer)).await,
+        _ => Page { status: StatusCode::NOT_FOUND, ..Page::new("", "Not found", unknown()) },
+    };
+    page.answer(&request, &service)
+}

@@ -1,0 +1,197 @@
+//! The pages of the console, as the handler answers them.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Handler, World, batch_of};
+
+/// A page: its status, its headers and its HTML.
+async fn get(handler: &Handler, path: &str) -> (StatusCode, reqwest::header::HeaderMap, String) {
+    let answer = handler.respond(Method::GET, path, "").await;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    (status, headers, answer.text().await.expect("a body"))
+}
+
+async fn html(handler: &Handler, path: &str) -> String {
+    let (status, _, html) = get(handler, path).await;
+    assert_eq!(status, StatusCode::OK, "{path}: {html}");
+    html
+}
+
+/// What a browser would take for markup: the tags of a page.
+fn tags(html: &str) -> Vec<&str> {
+    html.split('<').skip(1).filter_map(|rest| rest.split('>').next()).collect()
+}
+
+/// The value of an attribute in the first tag that has it, without escapes.
+fn attribute(html: &str, name: &str) -> String {
+    let (_, rest) = html.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("no {name}: {html}"));
+    rest.split('"').next().expect("a value").replace("&amp;", "&")
+}
+
+/// Captures documents that are live too.
+async fn store(world: &World, handler: &Handler, documents: &[Value]) {
+    for document in documents {
+        let key = document["pk"].as_str().expect("pk").to_owned();
+        let stored = world.put(key, document.clone()).await;
+        handler.invoke(&batch_of(&[stored]), false).await;
+    }
+}
+
+#[tokio::test]
+async fn the_shell_has_no_data_and_loads_nothing_from_elsewhere() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let before = html(&handler, "/api/console/find").await;
+    store(&world, &handler, &[json!({"id": "very secret", "pk": "very secret"})]).await;
+    let (_, headers, after) = get(&handler, "/api/console/find?from=1h&filter=id%3Dx").await;
+    assert_eq!(before, after);
+    assert!(!after.contains("secret") && !after.contains("events") && !after.contains("dev"), "{after}");
+    let header = |name: &str| headers.get(name).map_or("", |value| value.to_str().expect("text"));
+    let policy = header("content-security-policy");
+    for part in
+        ["default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'", "trusted-types"]
+    {
+        assert!(policy.contains(part), "{part} in {policy}");
+    }
+    assert!(!policy.contains("unsafe") && !policy.contains("http") && !policy.contains('*'), "{policy}");
+    assert_eq!(header("referrer-policy"), "no-referrer");
+    assert_eq!((header("cache-control"), header("x-content-type-options")), ("no-store", "nosniff"));
+    assert_eq!(header("content-type"), "text/html; charset=utf-8");
+    for tag in tags(&after) {
+        let has_code = tag.contains(" style=") || tag.contains(" on") && tag.contains("=\"") && tag.contains(" onc");
+        assert!(!has_code && !tag.contains("//"), "{tag}");
+    }
+    assert_eq!(html(&handler, "/api/console").await, after, "the first page");
+    let (status, _, unknown) = get(&handler, "/api/console/nothing").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(unknown.contains("There is no such page") && unknown.contains("Find"), "{unknown}");
+    let (status, headers, unknown) = get(&handler, "/api/views/%3Cb%3E").await;
+    assert_eq!(
+        (status, headers["content-type"].to_str().ok()),
+        (StatusCode::NOT_FOUND, Some("text/html; charset=utf-8"))
+    );
+    assert!(unknown.contains("There is no such page") && !unknown.contains("<b>"), "{unknown}");
+}
+
+#[tokio::test]
+async fn the_assets_are_small_and_may_be_stored_because_their_names_follow_from_their_content() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let shell = html(&handler, "/api/console").await;
+    let mut bytes = shell.len();
+    let assets: Vec<&str> = shell.split('"').filter(|text| text.starts_with("/api/console/assets/")).collect();
+    assert_eq!(assets.len(), 3, "{assets:?}");
+    for asset in assets {
+        let (status, headers, text) = get(&handler, asset).await;
+        assert_eq!(status, StatusCode::OK, "{asset}");
+        assert_eq!(headers["cache-control"], "public, max-age=31536000, immutable", "{asset}");
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{asset}");
+        let digest = asset.rsplit('-').next().expect("a name").split('.').next().expect("a digest");
+        assert!(digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{asset}");
+        assert!(!text.contains("https://"), "{asset} names another host");
+        bytes += text.len();
+        let other = asset.replace(digest, "0000000000000000");
+        assert_eq!(get(&handler, &other).await.0, StatusCode::NOT_FOUND, "{other}");
+    }
+    assert!(bytes < 150_000, "{bytes} bytes before compression");
+}
+
+#[tokio::test]
+async fn what_documents_hold_never_becomes_markup() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let attack = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>";
+    let id = "<b onclick=alert(3)>&amp;";
+    let name = "\"><svg onload=alert(4)>";
+    let document = |n: i64, text: &str| json!({"id": id, "pk": attack, name: text, "n": n, "updatedBy": format!("{attack}{text}"), "large": 9_007_199_254_740_993_i64 + n});
+    store(&world, &handler, &[document(0, "before"), document(1, attack)]).await;
+    let filter = "from=1h&filter=n%20exists&actor=";
+    for path in [format!("/api/views/find?{filter}"), "/api/views/find?filter=%3Cscript%3E".to_owned()] {
+        let (_, _, html) = get(&handler, &path).await;
+        assert!(html.contains("&lt;"), "{path} shows what it was given: {html}");
+        for tag in tags(&html) {
+            let name: String = tag.chars().take_while(|c| c.is_ascii_alphabetic()).collect();
+            assert!(!["img", "script", "b", "iframe", "style"].contains(&name.as_str()), "{path}: <{tag}>");
+            // Outside of the values of attributes.
+            let bare: String = tag.split('"').step_by(2).collect();
+            assert!(!bare.contains(" on") && !bare.contains(" style"), "{path}: <{tag}>");
+        }
+    }
+    let html = html(&handler, "/api/views/find").await;
+    assert!(html.contains("9007199254740993") && html.contains("9007199254740994"), "{html}");
+}
+
+#[tokio::test]
+async fn find_shows_the_versions_of_a_window_and_links_to_the_same_with_absolute_times() {
+    let world = World::new().await;
+    let handler = world.handler();
+    for n in 0..70 {
+        let body = |city: &str| json!({"id": format!("{n:02}"), "pk": "a", "city": city, "updatedBy": "release-42"});
+        store(&world, &handler, &[body("Davidson"), body("DAVIDSON")]).await;
+    }
+    let answer = handler.respond(Method::HEAD, "/api/views/find", "").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let first = html(&handler, "/api/views/find?filter=&actor=&from=&to=").await;
+    assert!(first.contains("140 versions") && first.contains("the first 50 of 140"), "{first}");
+    assert!(first.contains("&quot;Davidson&quot;") && first.contains("&quot;DAVIDSON&quot;"), "{first}");
+    assert!(first.contains("dev / events"), "a whole page names its containers");
+    assert!(!first.contains("<script"), "a whole page has no script");
+    // All pages have each version once.
+    let (mut versions, mut page) = (Vec::new(), first);
+    loop {
+        let links = page.split("href=\"").filter_map(|rest| rest.split('"').next());
+        let rows = links.clone().filter(|link| link.starts_with("document?") && link.contains("version="));
+        versions.extend(rows.map(str::to_owned));
+        let next = links.filter(|link| link.contains("continuation=")).map(|link| link.replace("&amp;", "&")).next();
+        let Some(next) = next else { break };
+        assert!(next.contains("from=20") && next.contains("Z&"), "{next}");
+        page = html(&handler, &format!("/api/views/{next}")).await;
+    }
+    let count = versions.len();
+    versions.sort();
+    versions.dedup();
+    assert_eq!((count, versions.len()), (140, 140));
+    let narrowed = html(&handler, "/api/views/find?from=1h&filter=id%3D07&actor=release-42").await;
+    assert!(narrowed.contains("2 versions") && narrowed.contains("value=\"id=07\""), "{narrowed}");
+    let none = html(&handler, "/api/views/find?from=1h&operation=delete").await;
+    assert!(none.contains("No document changed in this window"), "{none}");
+    // The script gets the content alone, and the address that a copied link should have.
+    let client = reqwest::Client::builder().no_proxy().build().expect("client");
+    let fragment = client.get(format!("{}/api/views/find?from=2h&actor=release-42", handler.url()));
+    let fragment = fragment.header("x-console-fragment", "1").header("x-time-zone", "Asia/Kolkata");
+    let fragment = fragment.send().await.expect("an answer").text().await.expect("HTML");
+    assert!(fragment.starts_with("<div class=\"view\""), "{fragment}");
+    let address = attribute(&fragment, "data-address");
+    assert!(address.starts_with("find?from=20") && address.ends_with("Z&actor=release-42"), "{address}");
+    assert!(fragment.contains("Asia/Kolkata (UTC+05:30)"), "{fragment}");
+}
+
+#[tokio::test]
+async fn a_wrong_parameter_is_an_error_on_the_page_that_names_what_is_allowed() {
+    let world = World::new().await;
+    let handler = world.handler();
+    for (query, expected) in [
+        ("colour=red", "unknown parameter &quot;colour&quot;; allowed are from, to, "),
+        ("from=noon", "from: invalid time &quot;noon&quot;"),
+        ("from=10m&to=20m", "exchange them"),
+        ("filter=a%20b%20c", "filter: "),
+        (
+            "operation=write&operation=move",
+            "&quot;move&quot; is not allowed; use write, create, replace, delete, expire",
+        ),
+        ("order=up", "use newest or oldest"),
+        ("from=1h&from=2h", "from: given 2 times"),
+        ("continuation=x", "continuation"),
+    ] {
+        let (status, headers, page) = get(&handler, &format!("/api/views/find?{query}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {page}");
+        assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+        assert!(page.contains(expected) && page.contains("role=\"alert\""), "{query}: {page}");
+    }
+    let (_, _, page) = get(&handler, "/api/views/find?from=noon&filter=city%3DBoone").await;
+    assert!(
+        page.contains("value=\"noon\"") && page.contains("value=\"city=Boone\""),
+        "the form keeps what was written"
+    );
+}
