@@ -82,11 +82,12 @@ export class App {
     return read;
   }
 
-  // Waits until the history has this many versions.
-  untilCaptured(count) {
-    return until(`${count} versions are captured`, async () => {
-      const found = await this.api("query", { container: "changes", query: "SELECT VALUE COUNT(1) FROM c" });
-      return found.items[0] >= count;
+  // Waits until the history has the newest version of every document.
+  untilCaptured() {
+    return until("everything is captured", async () => {
+      const { leases } = await this.api("status");
+      const capture = leases.filter(({ feed }) => feed === "capture");
+      return capture.length > 0 && capture.every(({ lag }) => lag === 0);
     });
   }
 }
@@ -107,14 +108,12 @@ const imported = (number) => ({
 // The wrong release: 420 documents are imported; 30 minutes ago a release writes the names of 400 cities in capital letters, within nine
 // minutes; after that users edit twelve of them, and correct the name of two.
 export async function playIncident(app) {
-  let versions = 0;
-  const all = async (documents) => {
-    await Promise.all(documents.map((document) => app.put(document)));
-    versions += documents.length;
-  };
+  const all = (documents) => Promise.all(documents.map((document) => app.put(document)));
   const numbers = (from, to) => Array.from({ length: to - from }, (_, at) => from + at);
   await app.secondsAgo(3 * 86_400);
   await all(numbers(0, IMPORTED).map(imported));
+  // The feed has the newest version of a document only, so each has to be captured before the next one.
+  await app.untilCaptured();
   // Edits of every day.
   for (let minute = 58; minute > 0; minute -= 2) {
     await app.secondsAgo(minute * 60 + 7);
@@ -122,6 +121,7 @@ export async function playIncident(app) {
     await all([...new Set(edited)].map((number) => ({ ...imported(number), seq: 1000 + minute, updatedBy: "sync" })));
     if (minute === 30) {
       const released = (number) => ({ ...imported(number), city_name: city(number).toUpperCase(), updatedBy: "release-42" });
+      await app.untilCaptured();
       let from = 0;
       for (const [at, count] of [52, 71, 66, 60, 48, 41, 33, 21, 8].entries()) {
         await app.secondsAgo((29 - at) * 60 + 20);
@@ -130,12 +130,12 @@ export async function playIncident(app) {
       }
     }
     if (minute === 10) {
+      await app.untilCaptured();
       const live = await Promise.all(numbers(0, 12).map((number) => app.read(zip(number))));
       await all(live.map(({ _rid, _self, _etag, _attachments, _ts, ...document }, number) =>
         ({ ...document, ...(number < 2 && { city_name: `${city(number)}, by hand` }), phone: "555-0100", updatedBy: "user" })));
     }
   }
   await app.secondsAgo(0);
-  await app.untilCaptured(versions);
-  return versions;
+  await app.untilCaptured();
 }

@@ -9,6 +9,7 @@ import { close, open, settled } from "./browser.mjs";
 const folder = process.argv[2] ?? "pictures";
 mkdirSync(folder, { recursive: true });
 const app = await App.start();
+let plan;
 try {
   await playIncident(app);
   for (const [name, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["narrow", { viewport: { width: 360, height: 780 } }]]) {
@@ -30,6 +31,17 @@ try {
     await page.goto("/api/console/document?id=27004&view=blame");
     await settled(page);
     await picture("blame");
+    if (name === "light") {
+      await page.goto("/api/console/find?from=1h&actor=release-42");
+      await settled(page);
+      await page.keyboard.press("r");
+      await page.getByText("This is a plan.").waitFor();
+      plan = page.url();
+    }
+    await page.goto(plan);
+    await settled(page);
+    await page.waitForTimeout(500);
+    await picture("plan");
     if (page.problems.length) console.log(name, page.problems);
     await page.context().close();
   }

@@ -1,7 +1,7 @@
 //! The activity of a window as a chart: a bar for each bucket, of the operations in it. A bar is a link to its own window. The script adds
 //! that a window is chosen by dragging.
 
-use changefeed_history::Window;
+use changefeed_history::{BucketLength, Window};
 use changefeed_operations::{MarkedBucket, WindowActivity};
 use maud::{Markup, html};
 
@@ -16,6 +16,31 @@ const HEIGHT: usize = 100;
 const LABELS_WITH_DAYS: i64 = 36 * 3600;
 /// A bucket belongs to the busiest time if it has at least this part of the versions of the busiest one.
 const BUSY_PART: usize = 10;
+
+/// The lengths of buckets with their seconds, and the most buckets of a chart.
+const LENGTHS: [(&str, i64); 13] = [
+    ("1s", 1),
+    ("5s", 5),
+    ("10s", 10),
+    ("30s", 30),
+    ("1m", 60),
+    ("5m", 300),
+    ("10m", 600),
+    ("30m", 1800),
+    ("1h", 3600),
+    ("6h", 21_600),
+    ("1d", 86_400),
+    ("7d", 604_800),
+    ("30d", 2_592_000),
+];
+const MOST_BUCKETS: i64 = 120;
+
+/// The length of the buckets of a chart: the shortest of the usual ones with which it is not too dense.
+pub fn bucket(window: Window) -> Option<BucketLength> {
+    let seconds = window.to() - window.from();
+    let (text, _) = LENGTHS.iter().find(|(_, length)| seconds / length <= MOST_BUCKETS)?;
+    text.parse().ok()
+}
 
 /// A bucket with its seconds.
 struct Bar<'a> {

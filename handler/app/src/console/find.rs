@@ -6,13 +6,13 @@ use changefeed_operations::{MarkedChange, MarkedChanges, WindowActivity, WindowA
 use maud::{Markup, html};
 
 use super::address::Address;
-use super::chart::Chart;
+use super::chart::{Chart, bucket};
 use super::document_link::{document, named};
 use super::elements::{change, counted, empty, field, letter, number, operation, pager, restore_mark, warnings};
 use super::find_parameters::{FindParameters, FindRequest, OPERATIONS, between};
 use super::page::Page;
 use super::restore_form::undo_window;
-use super::viewer::Viewer;
+use super::viewer::{Viewer, utc};
 use crate::http::{ApiError, Query};
 use crate::service::Service;
 
@@ -37,7 +37,7 @@ async fn page(service: &Service, viewer: &Viewer, parameters: &FindParameters) -
     let request = match parameters.read(viewer) {
         Ok(request) => request,
         Err(message) => {
-            let form = html! { (heading(&html! {}, None)) section.panel { (form(parameters, None)) } };
+            let form = html! { (heading(&html! {}, None)) section.panel { (form(viewer, parameters, None)) } };
             return Page::of_error(NAME, TITLE, &ApiError::bad_request(message), &form);
         }
     };
@@ -48,7 +48,7 @@ async fn page(service: &Service, viewer: &Viewer, parameters: &FindParameters) -
         },
         Err(error) => {
             let times = times(viewer, request.window);
-            let form = html! { (heading(&times, Some(&request))) section.panel { (form(parameters, Some(&request))) } };
+            let form = html! { (heading(&times, Some(&request))) section.panel { (form(viewer, parameters, Some(&request))) } };
             Page::of_error(NAME, TITLE, &error, &form)
         }
     }
@@ -62,7 +62,7 @@ async fn content(
 ) -> Result<Markup, ApiError> {
     let windows = &service.changefeed.windows;
     let activity_of =
-        |window| WindowActivityRequest { select: request.select(window), bucket: None, max_versions: None };
+        |window| WindowActivityRequest { select: request.select(window), bucket: bucket(window), max_versions: None };
     let changes = WindowChangesRequest {
         select: request.select(request.window),
         order: request.order,
@@ -84,7 +84,7 @@ async fn content(
         (heading(&times, Some(request)))
         (warnings(&request.warning.iter().chain(&chart.warnings).cloned().collect::<Vec<_>>()))
         section.panel aria-label="Activity" {
-            (form(parameters, Some(request)))
+            (form(viewer, parameters, Some(request)))
             div.body { (drawn.draw()) }
             div.foot.row { (chips(request, &chart)) (moves(request, drawn.busiest())) }
         }
@@ -117,8 +117,12 @@ fn heading(times: &Markup, request: Option<&FindRequest>) -> Markup {
 }
 
 /// The form keeps what was written, also if it cannot be read.
-fn form(parameters: &FindParameters, request: Option<&FindRequest>) -> Markup {
-    let (from, to) = parameters.window_texts();
+fn form(viewer: &Viewer, parameters: &FindParameters, request: Option<&FindRequest>) -> Markup {
+    let (from, to) = match request.map(|request| request.window) {
+        Some(window) => (viewer.written(window.from()), viewer.written(window.to())),
+        None => parameters.window_texts(),
+    };
+    let chart = request.filter(|request| request.chart != request.window).map(|request| request.chart);
     let input = |name: &str, label: &str, text: &str, hint: &str| {
         html! {
             label { span { (label) }
@@ -130,10 +134,14 @@ fn form(parameters: &FindParameters, request: Option<&FindRequest>) -> Markup {
         form.head.filters method="get" action=(NAME) {
             (input("filter", "Filter", &parameters.filter_text(), "city_name=Davidson, id=28036, pk=28036"))
             (input("actor", "Changed by", parameters.actor_text(), "anyone"))
-            (input("from", "From", from, "10:31, yesterday, 2h"))
-            (input("to", "To", to, "now"))
+            (input("from", "From", &from, "10:31, yesterday, 2h"))
+            (input("to", "To", &to, "now"))
             @for operation in request.iter().flat_map(|request| &request.operations) {
                 input type="hidden" name="operation" value=(operation.name());
+            }
+            @if let Some(chart) = chart {
+                input type="hidden" name="chartFrom" value=(utc(chart.from()));
+                input type="hidden" name="chartTo" value=(utc(chart.to()));
             }
             button { "Show" }
         }

@@ -56,9 +56,9 @@ impl FindParameters {
         self.actor.trim()
     }
 
-    /// The texts of the fields for the window.
-    pub fn window_texts(&self) -> (&str, &str) {
-        (self.from.trim(), self.to.trim())
+    /// The window as it was written.
+    pub fn window_texts(&self) -> (String, String) {
+        (self.from.trim().to_owned(), self.to.trim().to_owned())
     }
 
     /// Checks the parameters.

@@ -57,7 +57,7 @@ impl Frame<'_> {
                 body {
                     a.skip href="#main" { "Skip to the content" }
                     header {
-                        div.bar {
+                        div.top {
                             a.name href={ (base) "/find" } { "changefeed" }
                             span.scope.mono id="scope" hidden[self.scope.is_empty()] { (self.scope) }
                             nav aria-label="Pages" {

@@ -140,9 +140,9 @@ fn tiles(counts: &Counts, charge: f64) -> Markup {
         div.tiles {
             @for (action, name) in ACTIONS.iter().rev() {
                 @let count = count_of(counts, *action);
-                @if count > 0 || always.contains(name) { div.tile.zero[count == 0] { b { (number(count as usize)) } (name) } }
+                @if count > 0 || always.contains(name) { div.tile.zero[count == 0] { strong { (number(count as usize)) } (name) } }
             }
-            @if charge > 0.0 { div.tile.zero { b { (number(charge.round() as usize)) } "RU" } }
+            @if charge > 0.0 { div.tile.zero { strong { (number(charge.round() as usize)) } "RU" } }
         }
     }
 }
@@ -178,7 +178,7 @@ fn undo(shows: &RestoreView) -> Markup {
     html! {
         form.writes data-writes data-post={ (API) "/restores/" (record.id) "/undo" } data-body=(r#"{"dryRun":true}"#) data-next="restore?id={id}" {
             div.footer-bar.row {
-                div { b { "Undo this restore" } div.muted { "Every document returns to what it was before. Shows a plan first." } }
+                div { strong { "Undo this restore" } div.muted { "Every document returns to what it was before. Shows a plan first." } }
                 button.right { "Preview the undo" }
             }
         }

@@ -75,7 +75,7 @@ pub fn undo_window(window: Window, filters: &[String], actor: Option<&str>) -> M
 pub fn restore_version(request: &DocumentRequest, version: &Version) -> Markup {
     let content = html! {
         div.footer-bar.row {
-            div { b { "Restore this version" } div.muted { "Shows a plan first. Nothing is written yet." } }
+            div { strong { "Restore this version" } div.muted { "Shows a plan first. Nothing is written yet." } }
             button.primary.right data-key="r" { "Preview: all of " (request.document.id) " " kbd { "r" } }
         }
     };
@@ -91,7 +91,7 @@ pub fn restore_fields(request: &DocumentRequest, version: &Version, changes: &[P
     let content = html! {
         div.footer-bar {
             div.row {
-                div { b { "Restore what is on the left" } div.muted { "Choose the fields; the rest of the live document stays." } }
+                div { strong { "Restore what is on the left" } div.muted { "Choose the fields; the rest of the live document stays." } }
                 button.primary.right data-key="r" { "Preview: these fields of " (request.document.id) " " kbd { "r" } }
             }
             fieldset.row {

@@ -74,7 +74,7 @@ pub fn deeds(counts: &Counts) -> Option<String> {
 /// The reason, and the button.
 pub fn confirmation(record: &RestoreRecord, container: &str) -> Markup {
     let Some(deeds) = deeds(&record.counts) else {
-        return html! { div.footer-bar { b { "Nothing to write." } " " span.muted { "No document would change." } } };
+        return html! { div.footer-bar { strong { "Nothing to write." } " " span.muted { "No document would change." } } };
     };
     html! {
         form.writes data-writes data-post={ (API) "/restores/" (record.id) "/execute" } data-next={ "restore?id=" (record.id) } {

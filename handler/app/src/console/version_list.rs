@@ -115,7 +115,7 @@ impl VersionList {
                     }
                 }
                 @if let Some(address) = with_chosen {
-                    a.with href=(address) title="Compare with the chosen version" aria-label={ "Compare " (viewer.clock(version.source_ts)) " with the chosen version" } { "≠" }
+                    a.with href=(address) title="Compare with the chosen version" aria-label={ "Compare " (viewer.clock_text(version.source_ts)) " with the chosen version" } { "≠" }
                 }
             }
         }

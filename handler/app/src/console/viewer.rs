@@ -78,6 +78,16 @@ impl Viewer {
         html! { time datetime=(utc(second)) title=(utc(second)) { (clock(self.local(second))) } }
     }
 
+    /// The time of day as a text, for attributes.
+    pub fn clock_text(&self, second: i64) -> String {
+        clock(self.local(second))
+    }
+
+    /// The time as it can be written into a field.
+    pub fn written(&self, second: i64) -> String {
+        self.local(second).format("%F %T").to_string()
+    }
+
     /// The day and the time of day, with the time in UTC on hover.
     pub fn time(&self, second: i64) -> Markup {
         let local = self.local(second);

@@ -18,9 +18,18 @@ async fn html(handler: &Handler, path: &str) -> String {
     html
 }
 
-/// What a browser would take for markup: the tags of a page.
+/// The handler of a world, which reads the actor of a version.
+fn start(world: &World) -> Handler {
+    Handler::start(&[("CosmosDB", &world.endpoint.connection_string()), ("CHANGEFEED_ACTOR_FIELDS", "updatedBy")])
+}
+
+/// What a browser would take for markup: the tags of a page. Each has whole attributes.
 fn tags(html: &str) -> Vec<&str> {
-    html.split('<').skip(1).filter_map(|rest| rest.split('>').next()).collect()
+    let tags: Vec<&str> = html.split('<').skip(1).filter_map(|rest| rest.split('>').next()).collect();
+    for tag in &tags {
+        assert!(tag.matches('"').count() % 2 == 0, "markup within an attribute: <{tag}>");
+    }
+    tags
 }
 
 /// The value of an attribute in the first tag that has it, without escapes.
@@ -29,24 +38,30 @@ fn attribute(html: &str, name: &str) -> String {
     rest.split('"').next().expect("a value").replace("&amp;", "&")
 }
 
+/// A text as a value in a query string.
+fn url(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
 /// Captures documents that are live too.
 async fn store(world: &World, handler: &Handler, documents: &[Value]) {
     for document in documents {
         let key = document["pk"].as_str().expect("pk").to_owned();
         let stored = world.put(key, document.clone()).await;
-        handler.invoke(&batch_of(&[stored]), false).await;
+        let (status, answer) = handler.invoke(&batch_of(&[stored]), false).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
     }
 }
 
 #[tokio::test]
 async fn the_shell_has_no_data_and_loads_nothing_from_elsewhere() {
     let world = World::new().await;
-    let handler = world.handler();
+    let handler = start(&world);
     let before = html(&handler, "/api/console/find").await;
     store(&world, &handler, &[json!({"id": "very secret", "pk": "very secret"})]).await;
     let (_, headers, after) = get(&handler, "/api/console/find?from=1h&filter=id%3Dx").await;
     assert_eq!(before, after);
-    assert!(!after.contains("secret") && !after.contains("events") && !after.contains("dev"), "{after}");
+    assert!(!after.contains("secret") && !after.contains("events") && !after.contains("dev / "), "{after}");
     let header = |name: &str| headers.get(name).map_or("", |value| value.to_str().expect("text"));
     let policy = header("content-security-policy");
     for part in
@@ -77,7 +92,7 @@ async fn the_shell_has_no_data_and_loads_nothing_from_elsewhere() {
 #[tokio::test]
 async fn the_assets_are_small_and_may_be_stored_because_their_names_follow_from_their_content() {
     let world = World::new().await;
-    let handler = world.handler();
+    let handler = start(&world);
     let shell = html(&handler, "/api/console").await;
     let mut bytes = shell.len();
     let assets: Vec<&str> = shell.split('"').filter(|text| text.starts_with("/api/console/assets/")).collect();
@@ -100,14 +115,26 @@ async fn the_assets_are_small_and_may_be_stored_because_their_names_follow_from_
 #[tokio::test]
 async fn what_documents_hold_never_becomes_markup() {
     let world = World::new().await;
-    let handler = world.handler();
+    let handler = start(&world);
     let attack = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>";
     let id = "<b onclick=alert(3)>&amp;";
     let name = "\"><svg onload=alert(4)>";
     let document = |n: i64, text: &str| json!({"id": id, "pk": attack, name: text, "n": n, "updatedBy": format!("{attack}{text}"), "large": 9_007_199_254_740_993_i64 + n});
     store(&world, &handler, &[document(0, "before"), document(1, attack)]).await;
     let filter = "from=1h&filter=n%20exists&actor=";
-    for path in [format!("/api/views/find?{filter}"), "/api/views/find?filter=%3Cscript%3E".to_owned()] {
+    let encoded = |text: &str| url(text);
+    let document_page = format!("/api/views/document?id={}&pk={}", encoded(id), encoded(attack));
+    for path in [
+        format!("/api/views/find?{filter}"),
+        "/api/views/find?filter=%3Cscript%3E".to_owned(),
+        document_page.clone(),
+        format!("/api/views/document?id={}", encoded(id)),
+        format!("{document_page}&layout=side"),
+        format!("{document_page}&view=whole"),
+        format!("{document_page}&view=blame"),
+        "/api/views/document?id=%3Cb%3E&pk=%3Cb%3E&version=%3Cb%3E".to_owned(),
+        "/api/views/restore?id=%3Cb%3E".to_owned(),
+    ] {
         let (_, _, html) = get(&handler, &path).await;
         assert!(html.contains("&lt;"), "{path} shows what it was given: {html}");
         for tag in tags(&html) {
@@ -125,7 +152,7 @@ async fn what_documents_hold_never_becomes_markup() {
 #[tokio::test]
 async fn find_shows_the_versions_of_a_window_and_links_to_the_same_with_absolute_times() {
     let world = World::new().await;
-    let handler = world.handler();
+    let handler = start(&world);
     for n in 0..70 {
         let body = |city: &str| json!({"id": format!("{n:02}"), "pk": "a", "city": city, "updatedBy": "release-42"});
         store(&world, &handler, &[body("Davidson"), body("DAVIDSON")]).await;
@@ -170,7 +197,7 @@ async fn find_shows_the_versions_of_a_window_and_links_to_the_same_with_absolute
 #[tokio::test]
 async fn a_wrong_parameter_is_an_error_on_the_page_that_names_what_is_allowed() {
     let world = World::new().await;
-    let handler = world.handler();
+    let handler = start(&world);
     for (query, expected) in [
         ("colour=red", "unknown parameter &quot;colour&quot;; allowed are from, to, "),
         ("from=noon", "from: invalid time &quot;noon&quot;"),
@@ -194,4 +221,115 @@ async fn a_wrong_parameter_is_an_error_on_the_page_that_names_what_is_allowed() 
         page.contains("value=\"noon\"") && page.contains("value=\"city=Boone\""),
         "the form keeps what was written"
     );
+}
+
+#[tokio::test]
+async fn a_document_shows_its_versions_the_difference_of_two_and_what_it_was() {
+    let world = World::new().await;
+    let handler = start(&world);
+    let body = |n: i64, city: &str| {
+        let list: Vec<i64> = (0..3000).collect();
+        json!({"id": "1", "pk": "a", "city": city, "large": 9_007_199_254_740_993_i64, "n": n, "list": list, "updatedBy": "ana"})
+    };
+    for (n, city) in [(0, "Davidson"), (1, "DAVIDSON")] {
+        store(&world, &handler, &[body(n, city)]).await;
+    }
+    store(&world, &handler, &[json!({"id": "2", "pk": "a", "n": 1}), json!({"id": "2", "pk": "b", "n": 1})]).await;
+    let (_, listed) = handler.get("/api/history/versions?id=1&pk=a").await;
+    let version = |at: usize| listed["items"][at]["id"].as_str().expect("id").to_owned();
+    let page = html(&handler, "/api/views/document?id=1&pk=a").await;
+    assert_eq!(page.matches("data-version=").count(), 2);
+    for part in ["&quot;Davidson&quot;", "&quot;DAVIDSON&quot;", "unchanged lines", "value=\"/city\"", "by ana"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    // Only the key is missing, and one document has the id.
+    assert_eq!(html(&handler, "/api/views/document?id=1").await, page);
+    let choice = html(&handler, "/api/views/document?id=2").await;
+    assert!(choice.contains("Several documents have this id") && choice.contains("document?id=2&amp;pk=b"), "{choice}");
+    assert!(html(&handler, "/api/views/document?id=3").await.contains("No document has this id"));
+    let none = html(&handler, "/api/views/document?id=3&pk=a").await;
+    assert!(none.contains("does not exist now") && none.contains("No version is captured"), "{none}");
+    let whole = html(&handler, &format!("/api/views/document?id=1&pk=a&view=whole&version={}", version(1))).await;
+    assert!(whole.contains("&quot;large&quot;: 9007199254740993,") && whole.contains("Lines 1 to 2,000 of"), "{whole}");
+    assert!(whole.len() < 400_000, "{} bytes", whole.len());
+    let next = html(&handler, "/api/views/document?id=1&pk=a&view=whole&line=2000").await;
+    assert!(next.contains("  2999") && next.contains("Lines 2,001 to"), "{next}");
+    let live = format!("/api/views/document?id=1&pk=a&version={}&with=live&layout=side", version(1));
+    assert!(html(&handler, &live).await.contains("this version and the live document"));
+    let both = format!("/api/views/document?id=1&pk=a&version={}&with={}", version(0), version(1));
+    assert!(html(&handler, &both).await.contains("two versions"));
+    let blame = html(&handler, "/api/views/document?id=1&pk=a&view=blame").await;
+    assert!(blame.contains("Who set what") && blame.contains("&quot;DAVIDSON&quot;"), "{blame}");
+    let as_of = html(&handler, "/api/views/document?id=1&pk=a&asOf=2001-01-01").await;
+    assert!(as_of.contains("is not known. Its history begins at"), "{as_of}");
+    for (query, status, expected) in [
+        ("", 400, "id is missing"),
+        ("id=1&pk=a&view=x", 400, "use compare, whole or blame"),
+        ("id=1&pk=a&layout=x", 400, "use inline or side"),
+        ("id=1&pk=a&line=-1", 400, "use a whole number"),
+        ("id=1&pk=a&asOf=noon", 400, "asOf: invalid time"),
+        ("id=1&partitionKey=x", 400, "partitionKey is"),
+        ("id=1&pk=a&colour=red", 400, "unknown parameter"),
+        ("id=1&pk=a&version=1700000000-none", 404, "no such version"),
+    ] {
+        let (found, _, page) = get(&handler, &format!("/api/views/document?{query}")).await;
+        assert_eq!(found.as_u16(), status, "{query}: {page}");
+        assert!(page.contains(expected), "{query}: {page}");
+    }
+}
+
+/// Lets the handler run the jobs that are queued.
+async fn run_jobs(world: &World, handler: &Handler) {
+    let jobs = world.query("jobs", "SELECT * FROM c WHERE c.state = 'queued'").await;
+    assert_eq!(handler.invoke_function("RunJobs", &batch_of(&jobs), false).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_restore_is_shown_as_a_plan_with_its_documents_and_then_with_its_result() {
+    let world = World::new().await;
+    let handler = start(&world);
+    let body = |city: &str| json!({"id": "1", "pk": "a", "city": city, "n": 1});
+    store(&world, &handler, &[body("Davidson"), body("DAVIDSON")]).await;
+    let (_, listed) = handler.get("/api/history/versions?id=1&pk=a").await;
+    let request =
+        json!({"id": "1", "partitionKey": ["a"], "version": listed["items"][1]["id"], "dryRun": true, "store": true});
+    let (status, job) = handler.post("/api/restores", &request).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{job}");
+    let path = format!("/api/views/restore?id={}", job["id"].as_str().expect("id"));
+    let waiting = html(&handler, &path).await;
+    assert!(waiting.contains("The plan is being made") && waiting.contains("data-refresh=\"1\""), "{waiting}");
+    run_jobs(&world, &handler).await;
+    let plan = html(&handler, &path).await;
+    for part in [
+        "This is a plan",
+        "Replace 1 document in dev/events",
+        "&quot;Davidson&quot;",
+        "&quot;DAVIDSON&quot;",
+        "/execute\"",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    assert!(!plan.contains("data-refresh"), "a plan that is complete stays as it is");
+    let execute = format!("/api/restores/{}/execute", job["id"].as_str().expect("id"));
+    let (status, started) = handler.post(&execute, &json!({"reason": "<wrong> names", "requestedBy": "ana"})).await;
+    assert_eq!((status, &started["reason"]), (StatusCode::ACCEPTED, &json!("<wrong> names")), "{started}");
+    let (status, refused) = handler.post(&execute, &json!({"colour": "red"})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{refused}");
+    run_jobs(&world, &handler).await;
+    let done = html(&handler, &path).await;
+    for part in ["Done. ", "by ana", "Reason: &lt;wrong&gt; names", "Preview the undo"] {
+        assert!(done.contains(part), "{part}: {done}");
+    }
+    assert_eq!(world.live("a", "1").await.expect("live")["city"], "Davidson");
+    for (query, status, expected) in [
+        ("", 400, "id is missing"),
+        ("id=none", 404, "no such restore"),
+        ("id=none&action=move", 400, "use conflict, failed, unknown, "),
+        ("id=none&skip=x", 400, "use a whole number"),
+        ("id=none&colour=red", 400, "unknown parameter"),
+    ] {
+        let (found, _, page) = get(&handler, &format!("/api/views/restore?{query}")).await;
+        assert_eq!(found.as_u16(), status, "{query}: {page}");
+        assert!(page.contains(expected), "{query}: {page}");
+    }
 }
