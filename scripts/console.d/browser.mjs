@@ -33,7 +33,11 @@ export async function close() {
 
 // Waits until the page shows what its address names.
 export async function settled(page) {
-  await page.waitForFunction(() => document.querySelector("main .view, main [data-final]") && !document.querySelector("main[aria-busy]"));
+  await page.waitForFunction(() => {
+    const isShown = document.querySelector("main .view, main [data-final]") && !document.querySelector("main[aria-busy]");
+    // Forms that write are shown when it is known what the key may do.
+    return isShown && (!document.querySelector("[data-writes]") || document.documentElement.dataset.access);
+  });
 }
 
 // The violations of accessibility rules that axe-core finds serious or critical.

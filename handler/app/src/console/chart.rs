@@ -16,6 +16,8 @@ const HEIGHT: usize = 100;
 const LABELS_WITH_DAYS: i64 = 36 * 3600;
 /// A bucket belongs to the busiest time if it has at least this part of the versions of the busiest one.
 const BUSY_PART: usize = 10;
+/// How far apart two buckets of the busiest time are at most.
+const MOST_GAP: usize = 2;
 
 /// The lengths of buckets with their seconds, and the most buckets of a chart.
 const LENGTHS: [(&str, i64); 13] = [
@@ -33,7 +35,7 @@ const LENGTHS: [(&str, i64); 13] = [
     ("7d", 604_800),
     ("30d", 2_592_000),
 ];
-const MOST_BUCKETS: i64 = 120;
+const MOST_BUCKETS: i64 = 90;
 
 /// The length of the buckets of a chart: the shortest of the usual ones with which it is not too dense.
 pub fn bucket(window: Window) -> Option<BucketLength> {
@@ -75,13 +77,9 @@ impl<'a> Chart<'a> {
 
     /// The time around the busiest bucket in which the others are not much less busy; `None` if that is everything, or nothing.
     pub fn busiest(&self) -> Option<Window> {
-        let (peak, bar) = self.bars.iter().enumerate().max_by_key(|(_, bar)| bar.versions)?;
-        let is_busy = |bar: &&Bar<'_>| bar.versions > 0 && bar.versions * BUSY_PART >= self.bars[peak].versions;
-        let before = self.bars[..peak].iter().rev().take_while(is_busy).count();
-        let after = self.bars[peak + 1..].iter().take_while(is_busy).count();
-        let is_part = before + after + 1 < self.bars.len();
-        let (first, last) = (&self.bars[peak - before], &self.bars[peak + after]);
-        if bar.versions > 0 && is_part { between(first.from, last.to) } else { None }
+        let versions: Vec<usize> = self.bars.iter().map(|bar| bar.versions).collect();
+        let (first, last) = busiest(&versions)?;
+        between(self.bars[first].from, self.bars[last].to)
     }
 
     /// The chart with its axes.
@@ -184,6 +182,21 @@ impl<'a> Chart<'a> {
     }
 }
 
+/// The first and the last bucket of the busiest time. A bucket that is less busy than its neighbours does not end it.
+fn busiest(versions: &[usize]) -> Option<(usize, usize)> {
+    let (peak, most) = versions.iter().enumerate().max_by_key(|(_, count)| **count)?;
+    let is_busy = |at: &usize| versions.get(*at).is_some_and(|count| *count > 0 && count * BUSY_PART >= *most);
+    let (mut first, mut last) = (peak, peak);
+    while let Some(next) = (last + 1..=last + MOST_GAP).find(is_busy) {
+        last = next;
+    }
+    while let Some(next) = (first.saturating_sub(MOST_GAP)..first).rev().find(is_busy) {
+        first = next;
+    }
+    let is_part = first > 0 || last + 1 < versions.len();
+    (*most > 0 && is_part).then_some((first, last))
+}
+
 /// The next number of 1, 2, 4, 6 or 8 and zeros that is not less.
 fn ceiling(most: usize) -> usize {
     let mut unit = 1;
@@ -198,6 +211,15 @@ fn ceiling(most: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_busiest_time_is_around_the_largest_bucket_and_has_small_gaps() {
+        assert_eq!(busiest(&[1, 2, 50, 0, 71, 20, 8, 1, 0, 30]), Some((2, 6)));
+        assert_eq!(busiest(&[0, 0, 5]), Some((2, 2)));
+        assert_eq!(busiest(&[5, 6, 5]), None);
+        assert_eq!(busiest(&[0, 0]), None);
+        assert_eq!(busiest(&[]), None);
+    }
 
     #[test]
     fn the_top_of_a_chart_is_a_round_number_that_is_not_less_than_the_largest_bar() {

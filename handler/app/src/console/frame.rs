@@ -6,7 +6,7 @@ use super::address::API;
 use super::asset::addresses;
 
 /// The pages in the navigation: their names in addresses, and as they are shown.
-pub const PAGES: [(&str, &str); 1] = [("find", "Find")];
+pub const PAGES: [(&str, &str); 2] = [("find", "Find"), ("restores", "Restores")];
 
 /// Keys and what they do.
 const KEYS: [(&str, &str); 13] = [
@@ -23,6 +23,28 @@ const KEYS: [(&str, &str); 13] = [
     ("x", "compare the marked versions"),
     ("r", "restore: make a plan"),
     ("Esc", "back: close, or show everything"),
+];
+
+/// Words of the pages and what they mean.
+const WORDS: [(&str, &str); 9] = [
+    ("version", "A document as it was after one write, or the mark of its delete. Versions are never changed."),
+    ("write", "A create or a replace: the latest-version mode of the change feed does not distinguish them."),
+    ("first known version", "No earlier version is known. The document may have existed before."),
+    ("unknown", "The history does not reach back so far. That is not the same as: the document did not exist."),
+    (
+        "exact",
+        "The stored body is byte for byte the one that was written. In one that is not exact, the Functions host may have rewritten a date or a number.",
+    ),
+    (
+        "changed by",
+        "What the document itself claims. A writer that leaves the field alone inherits the earlier name; a delete has none.",
+    ),
+    (
+        "plan",
+        "What a restore would do, document by document. It writes nothing. It is executed exactly as it was shown, once.",
+    ),
+    ("merge", "Only what the chosen changes did is taken back. A field that was changed later keeps its value."),
+    ("conflict", "A document that has changed since the plan, or that needs a decision. It is not written."),
 ];
 
 /// How a page is shown.
@@ -75,9 +97,12 @@ impl Frame<'_> {
                     div #notice role="status" aria-live="polite" hidden {}
                     main #main tabindex="-1" { (content) }
                     footer {
-                        @if self.is_shell { button.plain type="button" data-opens="keys" { "Keys " kbd { "?" } } }
+                        @if self.is_shell {
+                            button.plain type="button" data-opens="keys" { "Keys " kbd { "?" } }
+                            button.plain type="button" data-opens="words" { "Words" }
+                        }
                     }
-                    @if self.is_shell { (keys()) (sign_in()) }
+                    @if self.is_shell { (keys()) (words()) (sign_in()) }
                 }
             }
         }
@@ -94,6 +119,18 @@ fn keys() -> Markup {
                         div { dt { kbd { (key) } } dd { (meaning) } }
                     }
                 }
+                button autofocus { "Close" }
+            }
+        }
+    }
+}
+
+fn words() -> Markup {
+    html! {
+        dialog #words aria-labelledby="words-title" {
+            form method="dialog" {
+                h2 #words-title { "Words" }
+                dl.words { @for (word, meaning) in WORDS { dt { (word) } dd.muted { (meaning) } } }
                 button autofocus { "Close" }
             }
         }

@@ -2,14 +2,14 @@
 
 use actix_web::HttpRequest;
 use changefeed_jobs::JobState;
-use changefeed_operations::{Counts, RestoreRequest, RestoreView, Selection, Target};
+use changefeed_operations::{Counts, RestoreRequest, RestoreView};
 use maud::{Markup, html};
 
 use super::address::API;
-use super::document_link::document;
 use super::elements::{number, warnings};
 use super::page::Page;
 use super::restore_form::reads_only;
+use super::restore_heading::heading;
 use super::restore_items::Items;
 use super::restore_parameters::{ACTIONS, RestoreParameters, count_of, restore};
 use super::restore_plan::{choices, confirmation};
@@ -72,45 +72,10 @@ fn content(viewer: &Viewer, shows: &RestoreView, items: &Items, container: &str)
     }
 }
 
-fn heading(viewer: &Viewer, request: Option<&RestoreRequest>, undo_of: Option<&str>) -> Markup {
-    if let Some(undone) = undo_of {
-        return html! { "Undo of " a href=(restore(undone)) { "a restore" } };
-    }
-    let target = match request.map(|request| &request.target) {
-        Some(Target::AsOf(time)) => html! { " as of " (viewer.time(time.second())) },
-        Some(Target::Before(time)) => html! { " before " (viewer.time(time.second())) },
-        Some(Target::Version(version)) => {
-            html! { @match version.get(..10).and_then(|second| second.parse().ok()) { Some(second) => { " to " (viewer.time(second)) } None => { " to a version" } } }
-        }
-        Some(Target::Backup(_)) => html! { " from a backup" },
-        Some(Target::BeforeWindow(_)) | None => html! {},
-    };
-    match request.map(|request| &request.selection) {
-        Some(Selection::Window(selection)) => {
-            let window = selection.versions.window;
-            html! {
-                "Undo " (viewer.range(window.from(), window.to()))
-                @if let Some(actor) = &selection.versions.actor { " by " span.mono { (actor) } }
-            }
-        }
-        Some(Selection::Documents(names)) => match names.as_slice() {
-            [name] => html! { "Restore " (document(&name.id, &name.partition_key)) (target) },
-            names => html! { "Restore " (number(names.len())) " documents" (target) },
-        },
-        Some(Selection::Partition(key)) => html! { "Restore partition " span.mono { (key) } (target) },
-        Some(Selection::Filter { .. }) => html! { "Restore the documents of a filter" (target) },
-        Some(Selection::All) => html! { "Restore every document" (target) },
-        None => html! { "Restore" },
-    }
-}
-
 /// The state in a sentence.
 fn state(viewer: &Viewer, shows: &RestoreView, is_plan: bool) -> Markup {
     let record = &shows.record;
-    let time = |text: &str| {
-        chrono::DateTime::parse_from_rfc3339(text)
-            .map_or_else(|_| html! { (text) }, |time| viewer.time(time.timestamp()))
-    };
+    let time = |text: &str| viewer.written_time(text);
     let by = html! { @if let Some(by) = &record.requested_by { " by " (by) } };
     html! {
         @match (record.state, is_plan) {
@@ -129,6 +94,7 @@ fn state(viewer: &Viewer, shows: &RestoreView, is_plan: bool) -> Markup {
                 "Finished " @if let Some(finished) = &record.finished_at { (time(finished)) } (by) "."
             }
         }
+        @if let Some(undone) = &record.undo_of { " " a href=(restore(undone)) { "The restore that it undoes." } }
         @if let Some(reason) = &record.reason { " Reason: " (reason) "." }
         @if let Some(undo) = &record.undone_by { " " a href=(restore(undo)) { "It was undone." } }
     }

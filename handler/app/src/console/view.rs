@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::page::Page;
 use super::shell::unknown;
 use super::viewer::Viewer;
-use super::{document, find, restore};
+use super::{document, find, restore, restore_list};
 use crate::service::Service;
 
 /// `GET /api/views/{id}`: the page with this name. Its parameters are those in the address of the page.
@@ -17,6 +17,7 @@ pub async fn get(request: HttpRequest, service: Data<Service>, name: Path<String
         "document" => Box::pin(document::view(&request, &service, &viewer)).await,
         "find" => Box::pin(find::view(&request, &service, &viewer)).await,
         "restore" => Box::pin(restore::view(&request, &service, &viewer)).await,
+        "restores" => Box::pin(restore_list::view(&request, &service, &viewer)).await,
         _ => Page { status: StatusCode::NOT_FOUND, ..Page::new("", "Not found", unknown()) },
     };
     page.answer(&request, &service)

@@ -94,6 +94,14 @@ impl Viewer {
         html! { time datetime=(utc(second)) title=(utc(second)) { (local.format("%-d %b %Y")) " " (clock(local)) } }
     }
 
+    /// [`Self::time`] of a time in RFC 3339.
+    pub fn written_time(&self, text: &str) -> Markup {
+        match DateTime::parse_from_rfc3339(text) {
+            Ok(time) => self.time(time.timestamp()),
+            Err(_) => html! { (text) },
+        }
+    }
+
     fn local(&self, second: i64) -> DateTime<FixedOffset> {
         self.zone.local(DateTime::from_timestamp(second, 0).unwrap_or_default())
     }
