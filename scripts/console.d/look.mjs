@@ -15,7 +15,7 @@ try {
   for (const [name, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["narrow", { viewport: { width: 360, height: 780 } }]]) {
     const page = await open(app, options);
     const picture = (what) => page.screenshot({ path: `${folder}/${what}-${name}.png`, fullPage: name === "narrow" });
-    await page.goto("/api/console");
+    await page.goto("/api/console/find");
     await settled(page);
     await picture("find");
     await page.keyboard.press("b");
@@ -37,6 +37,11 @@ try {
       await page.keyboard.press("r");
       await page.getByText("This is a plan.").waitFor();
       plan = page.url();
+    }
+    for (const name of ["overview", "restores"]) {
+      await page.goto(`/api/console/${name}`);
+      await settled(page);
+      await picture(name);
     }
     await page.goto(plan);
     await settled(page);

@@ -46,7 +46,7 @@ const tiles = async () => Object.fromEntries((await page.locator(".tile").allInn
 describe("the wrong release", () => {
   test("three clicks lead from the spike to the plan, and one to the repaired documents, by mouse", async () => {
     page = await open(app);
-    await page.goto("/api/console");
+    await page.goto("/api/console/find");
     await settled(page);
     // Drag over the nine minutes of the spike.
     const bars = page.locator("svg[data-chart] a");

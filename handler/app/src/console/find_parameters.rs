@@ -137,6 +137,21 @@ pub fn between(from: i64, to: i64) -> Option<Window> {
 }
 
 impl FindRequest {
+    /// Every version of a window.
+    pub fn of_window(window: Window) -> Self {
+        Self {
+            window,
+            chart: window,
+            operations: Vec::new(),
+            filters: Vec::new(),
+            actor: None,
+            order: ChangeOrder::Newest,
+            continuation: None,
+            warning: None,
+            parsed: Vec::new(),
+        }
+    }
+
     /// The versions of the list, or of the chart.
     pub fn select(&self, window: Window) -> VersionFilter {
         VersionFilter {

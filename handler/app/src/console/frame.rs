@@ -6,7 +6,7 @@ use super::address::API;
 use super::asset::addresses;
 
 /// The pages in the navigation: their names in addresses, and as they are shown.
-pub const PAGES: [(&str, &str); 2] = [("find", "Find"), ("restores", "Restores")];
+pub const PAGES: [(&str, &str); 3] = [("overview", "Overview"), ("find", "Find"), ("restores", "Restores")];
 
 /// Keys and what they do.
 const KEYS: [(&str, &str); 13] = [
@@ -80,7 +80,7 @@ impl Frame<'_> {
                     a.skip href="#main" { "Skip to the content" }
                     header {
                         div.top {
-                            a.name href={ (base) "/find" } { "changefeed" }
+                            a.name href={ (base) "/overview" } { "changefeed" }
                             span.scope.mono id="scope" hidden[self.scope.is_empty()] { (self.scope) }
                             nav aria-label="Pages" {
                                 @for (name, shown) in PAGES {

@@ -17,6 +17,7 @@ mod find;
 mod find_parameters;
 mod frame;
 mod json_lines;
+mod overview;
 mod page;
 mod restore;
 mod restore_form;

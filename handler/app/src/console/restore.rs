@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use changefeed_jobs::JobState;
-use changefeed_operations::{Counts, RestoreRequest, RestoreView};
+use changefeed_operations::{Action, Counts, RestoreRequest, RestoreView};
 use maud::{Markup, html};
 
 use super::address::API;
@@ -11,7 +11,7 @@ use super::page::Page;
 use super::restore_form::reads_only;
 use super::restore_heading::heading;
 use super::restore_items::Items;
-use super::restore_parameters::{ACTIONS, RestoreParameters, count_of, restore};
+use super::restore_parameters::{RestoreParameters, count_of, restore};
 use super::restore_plan::{choices, confirmation};
 use super::viewer::Viewer;
 use crate::http::{ApiError, Query};
@@ -21,6 +21,19 @@ const NAME: &str = "restore";
 const TITLE: &str = "Restore";
 /// After how many seconds a page of a restore that has not ended is shown again.
 const REFRESH_SECONDS: u32 = 1;
+
+/// The numbers of a restore, in the order in which they are shown.
+const TILES: [(Action, &str); 9] = [
+    (Action::Replace, "replace"),
+    (Action::Merge, "merge"),
+    (Action::Create, "create"),
+    (Action::Delete, "delete"),
+    (Action::Kept, "kept"),
+    (Action::Unchanged, "unchanged"),
+    (Action::Failed, "failed"),
+    (Action::Conflict, "conflict"),
+    (Action::Unknown, "unknown"),
+];
 
 /// The page for a request.
 pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
@@ -101,12 +114,11 @@ fn state(viewer: &Viewer, shows: &RestoreView, is_plan: bool) -> Markup {
 }
 
 fn tiles(counts: &Counts, charge: f64) -> Markup {
-    let always = ["conflict", "unknown"];
     html! {
         div.tiles {
-            @for (action, name) in ACTIONS.iter().rev() {
-                @let count = count_of(counts, *action);
-                @if count > 0 || always.contains(name) { div.tile.zero[count == 0] { strong { (number(count as usize)) } (name) } }
+            @for (action, name) in TILES {
+                @let count = count_of(counts, action);
+                @if count > 0 || matches!(action, Action::Conflict | Action::Unknown) { div.tile.zero[count == 0] { strong { (number(count as usize)) } (name) } }
             }
             @if charge > 0.0 { div.tile.zero { strong { (number(charge.round() as usize)) } "RU" } }
         }

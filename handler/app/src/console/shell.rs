@@ -11,7 +11,7 @@ use super::page::answer;
 
 /// `GET /api/console`: the shell of the first page.
 pub async fn start() -> HttpResponse {
-    shell("find")
+    shell("overview")
 }
 
 /// `GET /api/console/{id}`: the shell of a page. Its parameters are those of the view.

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::page::Page;
 use super::shell::unknown;
 use super::viewer::Viewer;
-use super::{document, find, restore, restore_list};
+use super::{document, find, overview, restore, restore_list};
 use crate::service::Service;
 
 /// `GET /api/views/{id}`: the page with this name. Its parameters are those in the address of the page.
@@ -16,6 +16,7 @@ pub async fn get(request: HttpRequest, service: Data<Service>, name: Path<String
     let page = match name.as_str() {
         "document" => Box::pin(document::view(&request, &service, &viewer)).await,
         "find" => Box::pin(find::view(&request, &service, &viewer)).await,
+        "overview" => Box::pin(overview::view(&request, &service, &viewer)).await,
         "restore" => Box::pin(restore::view(&request, &service, &viewer)).await,
         "restores" => Box::pin(restore_list::view(&request, &service, &viewer)).await,
         _ => Page { status: StatusCode::NOT_FOUND, ..Page::new("", "Not found", unknown()) },

@@ -15,5 +15,5 @@ pub use caller::Caller;
 pub use error::ApiError;
 pub use interpreted::Interpreted;
 pub use invocation::Invocation;
-pub use query::{NoQuery, Query};
+pub use query::{NoParameters, NoQuery, Query};
 pub use request_zone::request_zone;

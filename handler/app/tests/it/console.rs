@@ -77,7 +77,7 @@ async fn the_shell_has_no_data_and_loads_nothing_from_elsewhere() {
         let has_code = tag.contains(" style=") || tag.contains(" on") && tag.contains("=\"") && tag.contains(" onc");
         assert!(!has_code && !tag.contains("//"), "{tag}");
     }
-    assert_eq!(html(&handler, "/api/console").await, after, "the first page");
+    assert_eq!(html(&handler, "/api/console").await, html(&handler, "/api/console/overview").await, "the first page");
     let (status, _, unknown) = get(&handler, "/api/console/nothing").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(unknown.contains("There is no such page") && unknown.contains("Find"), "{unknown}");
@@ -332,4 +332,26 @@ async fn a_restore_is_shown_as_a_plan_with_its_documents_and_then_with_its_resul
         assert_eq!(found.as_u16(), status, "{query}: {page}");
         assert!(page.contains(expected), "{query}: {page}");
     }
+}
+
+#[tokio::test]
+async fn the_overview_names_what_needs_action_and_lists_have_what_was_done() {
+    let world = World::new().await;
+    let handler = start(&world);
+    store(&world, &handler, &[json!({"id": "1", "pk": "a", "n": 1})]).await;
+    let page = html(&handler, "/api/views/overview").await;
+    assert!(page.contains("1 version") && page.contains("dead-letters"), "{page}");
+    assert!(page.contains("action.") && page.contains("No lease covers range"), "{page}");
+    let (status, _, page) = get(&handler, "/api/views/overview?colour=red").await;
+    assert!(status == StatusCode::BAD_REQUEST && page.contains("unknown parameter"), "{page}");
+    let list = html(&handler, "/api/views/restores").await;
+    assert!(list.contains("Nothing was restored yet"), "{list}");
+    let request =
+        json!({"id": "1", "partitionKey": ["a"], "asOf": 1, "dryRun": true, "store": true, "reason": "<look>"});
+    let (status, job) = handler.post("/api/restores", &request).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{job}");
+    let list = html(&handler, "/api/views/restores").await;
+    assert!(list.contains(job["id"].as_str().expect("id")) && list.contains("&lt;look&gt;"), "{list}");
+    let (status, _, page) = get(&handler, "/api/views/restores?continuation=x").await;
+    assert!(status == StatusCode::BAD_REQUEST && page.contains("continuation"), "{page}");
 }

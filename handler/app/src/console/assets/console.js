@@ -3,7 +3,7 @@
 
 const SHELL = "/api/console/";
 const VIEWS = "/api/views/";
-const FIRST_PAGE = "find";
+const FIRST_PAGE = "overview";
 const KEY = "function-key";
 const RETRY_MS = 2000;
 
@@ -304,4 +304,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.documentElement.dataset.script = "";
-if (!main.querySelector("[data-final]")) show(new URL(location.href), "replace");
+// Links within a page are relative to the folder of the pages.
+const start = new URL(location.href);
+if (!isPage(start) || start.pathname === "/api/console" || start.pathname === SHELL) start.pathname = SHELL + FIRST_PAGE;
+if (!main.querySelector("[data-final]")) show(start, "replace");
