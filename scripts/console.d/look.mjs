@@ -25,7 +25,7 @@ try {
     await page.goto("/api/console/document?id=27004");
     await settled(page);
     await picture("document");
-    await page.goto("/api/console/document?id=27004&layout=side");
+    await page.goto("/api/console/document?id=27004&layout=columns");
     await settled(page);
     await picture("side");
     await page.goto("/api/console/document?id=27004&view=blame");

@@ -151,7 +151,7 @@ describe("the wrong release", () => {
     const found = [];
     for (const options of [{}, { colorScheme: "dark" }, { viewport: { width: 360, height: 780 } }]) {
       page = await open(app, { ...options, bypassCSP: true });
-      for (const address of ["find", "find?from=1h&actor=release-42", "find?from=noon", `document?id=${zip(12)}`, `document?id=${zip(12)}&layout=side`,
+      for (const address of ["find", "find?from=1h&actor=release-42", "find?from=noon", `document?id=${zip(12)}`, `document?id=${zip(12)}&layout=columns`,
         `document?id=${zip(12)}&view=blame`, `document?id=${zip(12)}&view=whole`, "document?id=none", "restore?id=none"]) {
         await page.goto(`/api/console/${address}`);
         await settled(page);

@@ -60,7 +60,7 @@ pub async fn comparison(
                 (empty("The document exists on neither side.", &html! {}))
             } @else if changes.is_empty() {
                 (empty("No difference.", &html! { p.muted { "Every field has the same value on both sides." } }))
-            } @else if request.side_by_side {
+            } @else if request.in_columns {
                 (beside(&lines))
             } @else {
                 (inline(&lines))
@@ -115,12 +115,12 @@ fn sides<'v>(
 }
 
 fn layouts(request: &DocumentRequest) -> Markup {
-    let with = |side_by_side| DocumentRequest { side_by_side, ..request.clone() }.address();
+    let with = |in_columns| DocumentRequest { in_columns, ..request.clone() }.address();
     let current = |is_current: bool| is_current.then_some("true");
     html! {
         nav.choice aria-label="Layout" {
-            a href=(with(false)) aria-current=[current(!request.side_by_side)] { "inline" }
-            a href=(with(true)) aria-current=[current(request.side_by_side)] { "side by side" }
+            a href=(with(false)) aria-current=[current(!request.in_columns)] { "inline" }
+            a href=(with(true)) aria-current=[current(request.in_columns)] { "two columns" }
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct DocumentRequest {
     /// How it is shown.
     pub view: View,
     /// Whether both sides of a comparison are beside each other.
-    pub side_by_side: bool,
+    pub in_columns: bool,
     /// The continuation of the list of versions.
     pub continuation: Option<String>,
     /// The first line that is shown.
@@ -93,10 +93,10 @@ impl DocumentParameters {
             "blame" => View::Blame,
             other => return refused("view", other, "compare, whole or blame"),
         };
-        let side_by_side = match self.layout.as_str() {
+        let in_columns = match self.layout.as_str() {
             "" | "inline" => false,
-            "side" => true,
-            other => return refused("layout", other, "inline or side"),
+            "columns" => true,
+            other => return refused("layout", other, "inline or columns"),
         };
         let line = match self.line.as_str() {
             "" => 0,
@@ -114,7 +114,7 @@ impl DocumentParameters {
                 version => With::Version(version.to_owned()),
             },
             view,
-            side_by_side,
+            in_columns,
             continuation: given(&self.continuation),
             line,
         })
@@ -138,8 +138,8 @@ impl DocumentRequest {
             View::Whole => address = address.with("view", "whole"),
             View::Blame => address = address.with("view", "blame"),
         }
-        if self.side_by_side {
-            address = address.with("layout", "side");
+        if self.in_columns {
+            address = address.with("layout", "columns");
         }
         if let Some(continuation) = &self.continuation {
             address = address.with("continuation", continuation);

@@ -129,7 +129,7 @@ async fn what_documents_hold_never_becomes_markup() {
         "/api/views/find?filter=%3Cscript%3E".to_owned(),
         document_page.clone(),
         format!("/api/views/document?id={}", encoded(id)),
-        format!("{document_page}&layout=side"),
+        format!("{document_page}&layout=columns"),
         format!("{document_page}&view=whole"),
         format!("{document_page}&view=blame"),
         "/api/views/document?id=%3Cb%3E&pk=%3Cb%3E&version=%3Cb%3E".to_owned(),
@@ -254,7 +254,7 @@ async fn a_document_shows_its_versions_the_difference_of_two_and_what_it_was() {
     assert!(whole.len() < 400_000, "{} bytes", whole.len());
     let next = html(&handler, "/api/views/document?id=1&pk=a&view=whole&line=2000").await;
     assert!(next.contains("  2999") && next.contains("Lines 2,001 to"), "{next}");
-    let live = format!("/api/views/document?id=1&pk=a&version={}&with=live&layout=side", version(1));
+    let live = format!("/api/views/document?id=1&pk=a&version={}&with=live&layout=columns", version(1));
     assert!(html(&handler, &live).await.contains("this version and the live document"));
     let both = format!("/api/views/document?id=1&pk=a&version={}&with={}", version(0), version(1));
     assert!(html(&handler, &both).await.contains("two versions"));
@@ -265,7 +265,7 @@ async fn a_document_shows_its_versions_the_difference_of_two_and_what_it_was() {
     for (query, status, expected) in [
         ("", 400, "id is missing"),
         ("id=1&pk=a&view=x", 400, "use compare, whole or blame"),
-        ("id=1&pk=a&layout=x", 400, "use inline or side"),
+        ("id=1&pk=a&layout=x", 400, "use inline or columns"),
         ("id=1&pk=a&line=-1", 400, "use a whole number"),
         ("id=1&pk=a&asOf=noon", 400, "asOf: invalid time"),
         ("id=1&partitionKey=x", 400, "partitionKey is"),
@@ -341,7 +341,7 @@ async fn the_overview_names_what_needs_action_and_lists_have_what_was_done() {
     store(&world, &handler, &[json!({"id": "1", "pk": "a", "n": 1})]).await;
     let page = html(&handler, "/api/views/overview").await;
     assert!(page.contains("1 version") && page.contains("dead-letters"), "{page}");
-    assert!(page.contains("action.") && page.contains("No lease covers range"), "{page}");
+    assert!(page.contains("action.") && page.contains("The leases cannot be read"), "{page}");
     let (status, _, page) = get(&handler, "/api/views/overview?colour=red").await;
     assert!(status == StatusCode::BAD_REQUEST && page.contains("unknown parameter"), "{page}");
     let list = html(&handler, "/api/views/restores").await;
