@@ -14,6 +14,8 @@ const BUCKET: usize = 10;
 const HEIGHT: usize = 100;
 /// Above this length of the chart, its labels have days.
 const LABELS_WITH_DAYS: i64 = 36 * 3600;
+/// Above this length, they have no seconds.
+const LABELS_IN_MINUTES: i64 = 1800;
 /// A bucket belongs to the busiest time if it has at least this part of the versions of the busiest one.
 const BUSY_PART: usize = 10;
 /// How far apart two buckets of the busiest time are at most.
@@ -175,6 +177,8 @@ impl<'a> Chart<'a> {
         let (from, length) = (first.from, last.to + 1 - first.from);
         let label = |part| {
             let second = from + length * part / PARTS;
+            // A label is beside its place by some seconds, which is less than the width of a bar.
+            let second = if length > LABELS_IN_MINUTES { second / 60 * 60 } else { second };
             let clock = self.viewer.short_clock(second);
             if length > LABELS_WITH_DAYS { format!("{} {clock}", self.viewer.short_day(second)) } else { clock }
         };

@@ -91,11 +91,11 @@ async fn content(
         div.two {
             section.panel aria-label="Versions" { (list(viewer, request, in_window.versions, &changes)) }
             aside.stack aria-label="In this window" {
-                (largest(request, in_window))
                 @if in_window.versions > 0 {
                     @if !request.operations.is_empty() { p.muted.small { "An undo takes back every operation of the window." } }
                     (undo_window(request.window, &request.filters, request.actor.as_deref()))
                 }
+                (largest(request, in_window))
             }
         }
     })

@@ -11,7 +11,7 @@ use super::page::Page;
 use super::restore_form::reads_only;
 use super::restore_heading::heading;
 use super::restore_items::Items;
-use super::restore_parameters::{RestoreParameters, count_of, restore};
+use super::restore_parameters::{COUNTED, RestoreParameters, count_of, restore};
 use super::restore_plan::{choices, confirmation};
 use super::viewer::Viewer;
 use crate::http::{ApiError, Query};
@@ -21,19 +21,6 @@ const NAME: &str = "restore";
 const TITLE: &str = "Restore";
 /// After how many seconds a page of a restore that has not ended is shown again.
 const REFRESH_SECONDS: u32 = 1;
-
-/// The numbers of a restore, in the order in which they are shown.
-const TILES: [(Action, &str); 9] = [
-    (Action::Replace, "replace"),
-    (Action::Merge, "merge"),
-    (Action::Create, "create"),
-    (Action::Delete, "delete"),
-    (Action::Kept, "kept"),
-    (Action::Unchanged, "unchanged"),
-    (Action::Failed, "failed"),
-    (Action::Conflict, "conflict"),
-    (Action::Unknown, "unknown"),
-];
 
 /// The page for a request.
 pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
@@ -116,7 +103,7 @@ fn state(viewer: &Viewer, shows: &RestoreView, is_plan: bool) -> Markup {
 fn tiles(counts: &Counts, charge: f64) -> Markup {
     html! {
         div.tiles {
-            @for (action, name) in TILES {
+            @for (action, name) in COUNTED {
                 @let count = count_of(counts, action);
                 @if count > 0 || matches!(action, Action::Conflict | Action::Unknown) { div.tile.zero[count == 0] { strong { (number(count as usize)) } (name) } }
             }

@@ -91,7 +91,7 @@ pub fn restore_fields(request: &DocumentRequest, version: &Version, changes: &[P
     let content = html! {
         div.footer-bar {
             div.row {
-                div { strong { "Restore what is on the left" } div.muted { "Choose the fields; the rest of the live document stays." } }
+                div { strong { "Restore the earlier values" } div.muted { "Choose the fields; the rest of the live document stays." } }
                 button.primary.right data-key="r" { "Preview: these fields of " (request.document.id) " " kbd { "r" } }
             }
             fieldset.row {

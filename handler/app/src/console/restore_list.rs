@@ -11,7 +11,7 @@ use super::address::Address;
 use super::elements::{empty, number, pager};
 use super::page::Page;
 use super::restore_heading::heading;
-use super::restore_parameters::{ACTIONS, count_of, restore};
+use super::restore_parameters::{COUNTED, count_of, restore};
 use super::viewer::Viewer;
 use crate::http::{ApiError, Query};
 use crate::service::Service;
@@ -86,7 +86,7 @@ fn state(state: JobState) -> Markup {
 
 /// The numbers of documents by action: `388 replace, 10 merge`.
 fn counts(counts: &Counts) -> String {
-    let parts = ACTIONS.iter().rev().map(|(action, name)| (count_of(counts, *action), name));
+    let parts = COUNTED.iter().map(|(action, name)| (count_of(counts, *action), name));
     let parts: Vec<String> = parts
         .filter(|(count, _)| *count > 0)
         .map(|(count, name)| format!("{} {name}", number(count as usize)))

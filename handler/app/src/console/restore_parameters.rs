@@ -38,6 +38,19 @@ pub const ACTIONS: [(Action, &str); 9] = [
     (Action::Unchanged, "unchanged"),
 ];
 
+/// The actions in the order in which the numbers of a restore are shown: first what is written.
+pub const COUNTED: [(Action, &str); 9] = [
+    (Action::Replace, "replace"),
+    (Action::Merge, "merge"),
+    (Action::Create, "create"),
+    (Action::Delete, "delete"),
+    (Action::Kept, "kept"),
+    (Action::Unchanged, "unchanged"),
+    (Action::Failed, "failed"),
+    (Action::Conflict, "conflict"),
+    (Action::Unknown, "unknown"),
+];
+
 /// The number of documents with an action.
 pub fn count_of(counts: &Counts, action: Action) -> u64 {
     match action {

@@ -147,6 +147,8 @@ document.addEventListener("submit", (event) => {
   if (form.dataset.post) return void write(form, event.submitter);
   const url = new URL(form.getAttribute("action"), location.href);
   url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim()));
+  // Keys belong to the new page, not to the field.
+  document.activeElement.blur();
   show(url);
 });
 
