@@ -110,6 +110,19 @@ describe("the wrong release", () => {
     assert.deepEqual(await live(), RELEASE);
   });
 
+  test("without JavaScript, pages are read, and nothing can be written", async () => {
+    page = await open(app, { javaScriptEnabled: false });
+    await page.goto("/api/views/find");
+    await page.getByRole("link", { name: "24 h" }).click();
+    await page.getByRole("link", { name: /Busiest time/ }).click();
+    assert.match(page.url(), /views\/find\?chartFrom=/);
+    assert.equal(await page.getByRole("button", { name: /Undo/ }).count(), 0);
+    await page.locator("table.rows tbody a").first().click();
+    assert.match(page.url(), /views\/document\?id=/);
+    await page.getByRole("link", { name: "Who set what" }).click();
+    await page.getByRole("heading", { name: "Who set what" }).waitFor();
+  });
+
   test("the pages have no serious violation of accessibility rules, in light and dark and on a narrow screen", async () => {
     const found = [];
     for (const options of [{}, { colorScheme: "dark" }, { viewport: { width: 360, height: 780 } }]) {
