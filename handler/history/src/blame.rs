@@ -63,6 +63,12 @@ pub struct SetBy {
     /// Who wrote the version, as its document claims.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub actor: Option<String>,
+    /// The restore that wrote the version. [`History`](crate::History) does not know it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub by_restore: Option<String>,
+    /// Who requested that restore.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requested_by: Option<String>,
     /// Whether this version and the one before it are exactly what was stored. Otherwise the Functions host may have rewritten the value in
     /// one of them.
     pub exact: bool,
@@ -199,6 +205,8 @@ impl Blaming {
             source_ts: version.source_ts,
             operation: version.operation,
             actor: version.actor.clone(),
+            by_restore: None,
+            requested_by: None,
             exact: version.exact && is_before_exact,
             captured: self.is_oldest_captured,
         }

@@ -60,7 +60,7 @@ pub use provision::{Provisioned, container_spec};
 pub use read::{
     Activity, ActivityRequest, ActorActivity, AsOf, Blame, BlameRequest, Bucket, Change, ChangeOrder, ChangesPage,
     ChangesRequest, Difference, DocumentActivity, FieldActivity, NewestVersions, Outline, Previous, SearchRequest,
-    SearchRow, SearchRows, Stamped, VersionFilter, VersionPage, VersionSelector, VersionsRequest, outline_fields,
+    SearchRow, SearchRows, VersionFilter, VersionPage, VersionSelector, VersionsRequest, outline_fields,
 };
 pub use retention::{
     Expired, HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest,

@@ -116,10 +116,11 @@ pub fn container_spec(
 /// How a command of the Azure CLI names the account.
 const AZ_ACCOUNT: &str = "--account-name <account> --resource-group <group>";
 
-const JOB_INDEXES: [&str; 9] = [
+const JOB_INDEXES: [&str; 10] = [
     "/kind/?",
     "/state/?",
     "/startedAt/?",
+    "/finishedAt/?",
     "/jobId/?",
     "/tags/[]/?",
     "/partOf/?",

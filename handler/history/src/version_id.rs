@@ -59,6 +59,11 @@ impl VersionId {
         Self(format!("{source_ts:0TIME_DIGITS$}-delete-{restore_id}-{source_digest}"))
     }
 
+    /// The etag of the version, without quotes; `None` for a removal.
+    pub fn etag(&self) -> Option<&str> {
+        self.plain().get(TIME_DIGITS + 1..).filter(|rest| !rest.starts_with("delete-") && !self.0.ends_with(GONE))
+    }
+
     /// Whether this is the id of a removal by this restore.
     pub fn is_removal_by(&self, restore_id: &str) -> bool {
         self.0.contains(&format!("-delete-{restore_id}-"))

@@ -32,6 +32,5 @@ pub use verify::{
     VerifyView,
 };
 pub use window::{
-    MarkedBucket, MarkedChange, MarkedChanges, WindowActivity, WindowActivityRequest, WindowChangesRequest,
-    WindowReader,
+    MarkedChange, MarkedChanges, WindowActivity, WindowActivityRequest, WindowChangesRequest, WindowReader,
 };

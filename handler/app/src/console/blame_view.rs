@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::chosen_version::Chosen;
 use super::document_parameters::{DocumentRequest, View, With};
-use super::elements::{empty, field, number, operation, value};
+use super::elements::{empty, field, number, operation, restore_mark, value};
 use super::viewer::Viewer;
 use crate::http::ApiError;
 use crate::service::Service;
@@ -25,7 +25,7 @@ pub async fn blame(
 ) -> Result<Markup, ApiError> {
     let as_of = request.version.is_some().then(|| TimeExpression::from_second(chosen.version.source_ts));
     let asked = BlameRequest { document: request.document.clone(), as_of, max_versions: None };
-    let found = service.changefeed.history.blame(&asked).await?;
+    let found = service.changefeed.restores.blame(&asked).await?;
     Ok(html! {
         section.panel aria-label="Who set what" {
             @match found {
@@ -57,13 +57,15 @@ fn row(viewer: &Viewer, request: &DocumentRequest, found: &BlamedField) -> Marku
             @match &found.origin {
                 Origin::Version(set_by) => {
                     td {
-                        (operation(set_by.operation)) " "
+                        (operation(set_by.operation))
+                        @if let Some(restore) = &set_by.by_restore { (restore_mark(restore)) }
+                        " "
                         a href=(request.viewed(View::Compare).of_version(&set_by.version_id.to_string(), With::Previous).address()) data-open {
                             (viewer.time(set_by.source_ts))
                         }
                         @if !set_by.exact { " " span.pill { "not exact" } }
                     }
-                    td.mono.muted { (set_by.actor.as_deref().unwrap_or("–")) }
+                    td.mono.muted { (set_by.requested_by.as_deref().or(set_by.actor.as_deref()).unwrap_or("–")) }
                 }
                 Origin::AtOrBefore { at_or_before } => {
                     td {

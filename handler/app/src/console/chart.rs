@@ -1,8 +1,8 @@
 //! The activity of a window as a chart: a bar for each bucket, of the operations in it. A bar is a link to its own window. The script adds
 //! that a window is chosen by dragging.
 
-use changefeed_history::{BucketLength, Window};
-use changefeed_operations::{MarkedBucket, WindowActivity};
+use changefeed_history::{Bucket, BucketLength, Window};
+use changefeed_operations::WindowActivity;
 use maud::{Markup, html};
 
 use super::elements::counted;
@@ -48,7 +48,7 @@ pub fn bucket(window: Window) -> Option<BucketLength> {
 
 /// A bucket with its seconds.
 struct Bar<'a> {
-    bucket: &'a MarkedBucket,
+    bucket: &'a Bucket,
     from: i64,
     to: i64,
     versions: usize,
@@ -72,7 +72,7 @@ impl<'a> Chart<'a> {
             bucket,
             from: (*start).max(window.from()),
             to: end(at),
-            versions: bucket.bucket.counts.values().sum(),
+            versions: bucket.counts.values().sum(),
         });
         Self { request, viewer, activity, bars: bars.collect() }
     }
@@ -144,9 +144,8 @@ impl<'a> Chart<'a> {
     }
 
     fn bar(&self, at: usize, bar: &Bar<'_>, top: usize) -> Markup {
-        let counts = OPERATIONS.map(|operation| {
-            (operation.name(), bar.bucket.bucket.counts.get(operation.name()).copied().unwrap_or_default())
-        });
+        let counts = OPERATIONS
+            .map(|operation| (operation.name(), bar.bucket.counts.get(operation.name()).copied().unwrap_or_default()));
         let counts: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
         let parts: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
         let label = format!("{}: {}", self.viewer.short_clock(bar.from), parts.join(", "));

@@ -151,7 +151,7 @@ fn form(viewer: &Viewer, parameters: &FindParameters, request: Option<&FindReque
 /// The operations with their numbers. Each is a link that shows only it, or no longer.
 fn chips(request: &FindRequest, chart: &WindowActivity) -> Markup {
     let count = |operation: Operation| -> usize {
-        chart.items.iter().filter_map(|item| item.bucket.counts.get(operation.name())).sum()
+        chart.items.iter().filter_map(|item| item.counts.get(operation.name())).sum()
     };
     let is_shown = |operation: Operation| count(operation) > 0 || request.operations.contains(&operation);
     let by_restore: usize = chart.items.iter().map(|item| item.by_restore).sum();

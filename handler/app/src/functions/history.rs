@@ -102,7 +102,7 @@ pub async fn blame(
 ) -> Result<HttpResponse, ApiError> {
     let BlameParameters { id, pk, partition_key, as_of, max_versions } = parameters;
     let request = BlameRequest { document: document_name(id, pk, partition_key)?, as_of, max_versions };
-    Ok(HttpResponse::Ok().json(service.changefeed.history.blame(&request).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.restores.blame(&request).await?))
 }
 
 #[derive(Deserialize)]

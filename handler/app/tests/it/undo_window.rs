@@ -1,6 +1,6 @@
 //! A restore takes back what changed in a time window, and keeps what was changed later.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use changefeed_cosmos::{Container, Key};
 use changefeed_history::{ServiceTime, SweepRequest};
@@ -9,6 +9,7 @@ use changefeed_operations::{Changefeed, RestoreReport, Restored, UndoRequest};
 use chrono::Utc;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::support::backups::{Documents, live_documents, name_of};
@@ -16,7 +17,7 @@ use crate::support::identity::{delete, events, put, truth};
 use crate::support::jobs::{
     capture, finish, finish_under_faults, restore_request, restore_view, small_limits, start_restore,
 };
-use crate::support::{CommandLine, World};
+use crate::support::{CommandLine, DEADLINE, Instance, World, until};
 
 const HOUR: i64 = 3600;
 
@@ -196,6 +197,53 @@ async fn the_changes_of_one_actor_are_undone_on_the_command_line() {
 }
 
 #[tokio::test]
+async fn a_window_is_refused_until_capture_has_reached_its_end() {
+    let world = World::new().await;
+    world.create("leases", &["/id"]).await;
+    let connection = world.endpoint.connection_string();
+    let instance = Instance::start(&connection, &["--from", "beginning"]).expect("started");
+    world.endpoint.set_clock(-HOUR).expect("the clock");
+    world.put("a", json!({"id": "1", "pk": "a", "city": "Davidson"})).await;
+    until("the version", DEADLINE, async || world.versions().await.len() == 1).await;
+    assert!(instance.end("-TERM").await.success());
+    world.endpoint.set_clock(0).expect("the clock");
+    let wrong = world.put("a", json!({"id": "1", "pk": "a", "city": "DAVIDSON"})).await;
+    let second = wrong["_ts"].as_i64().expect("a time");
+
+    let handler = world.handler();
+    let plan = async |from: i64, to: i64, force: bool| {
+        let request = json!({"changedBetween": {"from": from, "to": to}, "dryRun": true, "force": force});
+        handler.post("/api/restores", &request).await
+    };
+    let (status, refused) = plan(second - 60, second, false).await;
+    let message = refused["error"]["message"].as_str().unwrap_or_default();
+    assert_eq!(status, StatusCode::CONFLICT, "{refused}");
+    assert!(
+        message.contains("1 changes are not captured yet") && message.contains("capture has caught up"),
+        "{refused}"
+    );
+    // A window that ends before what is not captured can be undone, and a forced plan says how far capture is behind.
+    let (status, earlier) = plan(second - 2 * HOUR, second - 60, false).await;
+    assert_eq!((status, &earlier["captureLag"]["changes"]), (StatusCode::OK, &json!(1)), "{earlier}");
+    let (status, forced) = plan(second - 60, second, true).await;
+    assert_eq!((status, &forced["captureLag"]["changes"]), (StatusCode::OK, &json!(1)), "{forced}");
+    assert_eq!(forced["items"], json!([]), "{forced}");
+
+    let instance = Instance::start(&connection, &["--from", "beginning"]).expect("started");
+    until("the end of the window is captured", DEADLINE, async || {
+        plan(second - 60, second, false).await.0 == StatusCode::OK
+    })
+    .await;
+    let (_, caught_up) = plan(second - 60, second, false).await;
+    assert_eq!(
+        (&caught_up["captureLag"]["changes"], &caught_up["counts"]["replace"]),
+        (&json!(0), &json!(1)),
+        "{caught_up}"
+    );
+    assert!(instance.end("-TERM").await.success());
+}
+
+#[tokio::test]
 async fn later_changes_are_reported_kept_or_overwritten_as_the_request_says() {
     let story = Story::tell().await;
     for (later, action, written) in [("conflict", "conflict", 0), ("keep", "kept", 0), ("overwrite", "replace", 12)] {
@@ -215,11 +263,20 @@ async fn later_changes_are_reported_kept_or_overwritten_as_the_request_says() {
 
 #[tokio::test]
 async fn a_stored_plan_of_a_window_is_executed_as_it_was_shown() {
+    stored_plan(false).await;
+}
+
+#[tokio::test]
+async fn a_forced_plan_of_a_window_overwrites_later_changes_but_does_only_what_was_shown() {
+    stored_plan(true).await;
+}
+
+async fn stored_plan(force: bool) {
     let story = Story::tell().await;
     let changefeed = story.world.changefeed(|options| options.jobs = small_limits());
     let mut request = story.request();
     request["filter"] = json!(["city_name starts with \"CITY 1\""]);
-    (request["dryRun"], request["store"]) = (json!(true), json!(true));
+    (request["dryRun"], request["store"], request["force"]) = (json!(true), json!(true), json!(force));
     let plan = start_restore(&changefeed, request).await;
     assert_eq!(finish(&changefeed, &plan).await, JobState::Planned);
     let shown = restore_view(&changefeed, &plan).await.record;
@@ -236,12 +293,19 @@ async fn a_stored_plan_of_a_window_is_executed_as_it_was_shown() {
     changefeed.restores.execute_plan(&plan).await.expect("execute");
     assert_eq!(finish(&changefeed, &plan).await, JobState::Conflicts);
     let done = restore_view(&changefeed, &plan).await.record;
-    assert_eq!((done.counts.replace, done.counts.merge, done.counts.conflict), (107, 1, 2), "{:?}", done.counts);
-    let conflicts: Vec<&str> =
-        done.items.iter().filter(|item| item.message.is_some()).map(|item| item.id.as_str()).collect();
-    assert_eq!(conflicts.len(), 2);
-    assert!(conflicts.contains(&"00010") && conflicts.contains(&"00150"), "{conflicts:?}");
+    let replaced = if force { 108 } else { 107 };
+    let counts = &done.counts;
+    assert_eq!((counts.replace, counts.merge, counts.conflict), (replaced, 1, 109 - replaced), "{counts:?}");
+    let messages: BTreeMap<&str, &str> =
+        done.items.iter().filter_map(|item| Some((item.id.as_str(), item.message.as_deref()?))).collect();
+    assert!(messages["00010"].contains("its history has changed since the plan"), "{messages:?}");
     let live = live_documents(&story.world).await;
+    let later = &live[&name_of(&zipcode(150))];
+    let (name, phone) = (later["city_name"].as_str(), later["phone"].as_str());
+    match force {
+        true => assert_eq!((name, phone, messages.len()), (Some("City 150"), None, 1), "{messages:?}"),
+        false => assert_eq!((name, phone, messages.len()), (Some("CITY 150"), Some("later"), 2), "{messages:?}"),
+    }
     assert_eq!(live[&name_of(&zipcode(11))], story.expected()[&name_of(&zipcode(11))]);
     assert_eq!(live[&name_of(&zipcode(10))], story.edited[&name_of(&zipcode(10))]);
 }

@@ -9,6 +9,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::backups::delete_event;
+use crate::support::identity::{events, truth};
 use crate::support::jobs::{capture, finish, small_limits, start_restore};
 use crate::support::{CommandLine, Handler, World};
 
@@ -108,6 +109,13 @@ async fn a_window_has_each_version_with_the_paths_that_it_changed_and_nothing_fr
         json!({"versionId": format!("{}-2-10", T + 110), "source": "default", "id": "2", "partitionKey": ["a"], "sourceTs": T + 110,
             "operation": "write", "exact": true, "previous": "unknown", "paths": []})
     );
+    let with_values = page(&handler, &format!("{window}&values=true")).await;
+    assert_eq!(
+        with_values["items"][5]["changes"],
+        json!([{"path": "/city", "before": "Davidson", "after": "DAVIDSON"}, {"path": "/address/street", "before": "x", "after": "y"},
+            {"path": "/tags", "before": [1], "after": [1, 2]}])
+    );
+    assert!([0, 1, 3, 4].iter().all(|at| with_values["items"][at].get("changes").is_none()), "{with_values}");
     let oldest: Vec<&str> = expected.iter().rev().copied().collect();
     for page_items in 1..=7 {
         let found = all(&handler, &format!("{window}&maxItems={page_items}")).await;
@@ -300,6 +308,70 @@ async fn a_version_is_marked_as_written_by_a_restore_if_the_record_of_the_restor
     assert_eq!(by_restore.sum::<u64>(), 15, "{activity}");
     let (_, table) = CommandLine::new(&world).text(&["history", "changes", "--since", "-1h"]).await;
     assert!(table.contains(&format!("by restore {job} of Bob")), "{table}");
+}
+
+#[tokio::test]
+async fn what_a_restore_wrote_without_a_stamp_or_deleted_is_marked_too() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let events = events(&changefeed).await;
+    // A delete is planned only where the creation is known, as in AllVersionsAndDeletes mode.
+    let capture_all = async || {
+        for range in truth(&events).await {
+            capture(&changefeed, &range).await;
+        }
+    };
+    let old = world.put("a", json!({"id": "1", "pk": "a", "city": "Davidson", "zip": "28036"})).await;
+    capture_all().await;
+    let second = old["_ts"].as_i64().expect("a time");
+    crate::support::until("the next second", crate::support::DEADLINE, async || {
+        chrono::Utc::now().timestamp() > second
+    })
+    .await;
+    world.put("a", json!({"id": "1", "pk": "a", "city": "DAVIDSON", "zip": "28036"})).await;
+    world.put("a", json!({"id": "2", "pk": "a", "city": "DAVIDSON"})).await;
+    capture_all().await;
+    let connection = world.endpoint.connection_string();
+    let handler = Handler::start(&[
+        ("CosmosDB", &connection),
+        ("CHANGEFEED_RESTORE_ID_FIELD", ""),
+        ("CHANGEFEED_RESTORED_AT_FIELD", ""),
+    ]);
+    let request = json!({"partitionKey": ["a"], "asOf": second, "deleteCreatedAfter": true, "requestedBy": "Ada"});
+    let (status, report) = handler.post("/api/restores", &request).await;
+    assert_eq!(
+        (status, &report["counts"]["replace"], &report["counts"]["delete"]),
+        (StatusCode::OK, &json!(1), &json!(1))
+    );
+    capture(&changefeed, &world.feed().await.changes().await).await;
+    let restored = world.live("a", "1").await.expect("a document");
+    assert!(restored.get("restore_id").is_none() && restored.get("restored_at").is_none(), "{restored}");
+
+    let items = all(&handler, &format!("from={}", second - 100)).await;
+    let marked: Vec<_> = items.iter().filter(|item| item.get("byRestore").is_some()).collect();
+    let mut operations: Vec<_> = marked.iter().map(|item| (item["id"].clone(), item["operation"].clone())).collect();
+    operations.sort_by_key(|(id, _)| id.to_string());
+    assert_eq!(operations, [(json!("1"), json!("write")), (json!("2"), json!("delete"))], "{items:?}");
+    for item in marked {
+        assert_eq!((&item["byRestore"], &item["requestedBy"]), (&report["id"], &json!("Ada")), "{item}");
+    }
+    let (_, activity) = handler.get(&format!("/api/history/activity?from={}", second - 100)).await;
+    let by_restore = activity["items"].as_array().expect("items").iter().filter_map(|item| item["byRestore"].as_u64());
+    assert_eq!(by_restore.sum::<u64>(), 2, "{activity}");
+    // The city is what the restore wrote; it left the zip code as it was.
+    let (_, blame) = handler.get("/api/history/blame?id=1&pk=a").await;
+    let set_by = |path: &str| {
+        let fields = blame["fields"].as_array().expect("fields");
+        fields.iter().find(|field| field["path"] == path).expect("the field").clone()
+    };
+    assert_eq!(
+        (&set_by("/city")["byRestore"], &set_by("/city")["requestedBy"]),
+        (&report["id"], &json!("Ada")),
+        "{blame}"
+    );
+    assert!(set_by("/zip").get("byRestore").is_none(), "{blame}");
+    let (_, table) = CommandLine::new(&world).text(&["history", "blame", "--id", "1", "--pk", "a"]).await;
+    assert!(table.contains(&format!("by restore {} of Ada", report["id"].as_str().expect("an id"))), "{table}");
 }
 
 #[tokio::test]

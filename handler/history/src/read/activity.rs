@@ -15,6 +15,7 @@ use super::version_filter::VersionFilter;
 use crate::bucket::BucketLength;
 use crate::history::History;
 use crate::untracked_fields::UntrackedFields;
+use crate::version_id::VersionId;
 use crate::window::Window;
 
 const ACTION: &str = "reading the activity";
@@ -30,19 +31,20 @@ pub struct ActivityRequest {
     pub bucket: Option<BucketLength>,
     /// The properties of documents that restores set.
     pub stamp_fields: Vec<String>,
-    /// The property of documents whose value is in [`Stamped::restore_id`].
-    pub restore_id_field: Option<String>,
     /// The most versions that are read, [`MAX_ACTIVITY_VERSIONS`](crate::MAX_ACTIVITY_VERSIONS) unless a test sets it.
     pub max_versions: usize,
 }
 
 /// The versions of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Bucket {
     /// Its first second, RFC 3339 in UTC.
     pub from: String,
     /// The number of versions by operation.
     pub counts: BTreeMap<String, usize>,
+    /// The number of versions that restores wrote, which are counted by their operation too.
+    pub by_restore: usize,
 }
 
 /// A field and the versions that changed it.
@@ -75,17 +77,6 @@ pub struct ActorActivity {
     pub versions: usize,
 }
 
-/// A version whose document has the stamp of a restore. Another writer may have written it since.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamped {
-    /// The number of its bucket.
-    pub bucket: usize,
-    /// The restore.
-    pub restore_id: String,
-    /// Its `_etag`.
-    pub etag: String,
-}
-
 /// What happened in a window.
 #[derive(Clone, Debug)]
 pub struct Activity {
@@ -107,17 +98,20 @@ pub struct Activity {
     pub window: Window,
     /// What the numbers do not show.
     pub warnings: Vec<String>,
-    /// The versions that may have been written by a restore.
-    pub stamped: Vec<Stamped>,
 }
 
 impl History {
-    /// Counts the versions of a window.
+    /// Counts the versions of a window. `is_by_restore` says of a version, from its id, whether a restore wrote it.
     ///
     /// # Errors
     /// [`TooWide`](changefeed_cosmos::ErrorKind::TooWide) when the window has more versions than a request may read; the message has a
     /// window that fits. When the request is out of bounds, and when the containers cannot be read.
-    pub async fn activity(&self, request: &ActivityRequest, meter: &Meter) -> Result<Activity, Error> {
+    pub async fn activity(
+        &self,
+        request: &ActivityRequest,
+        is_by_restore: impl Fn(&VersionId) -> bool,
+        meter: &Meter,
+    ) -> Result<Activity, Error> {
         let history = self.metered(meter);
         let mut window = request.select.window;
         let has_start = window.from() > 0;
@@ -131,8 +125,7 @@ impl History {
         let changes = history.changes.open().await?;
         let monitored = history.monitored.open().await?;
         let selector = request.select.selector(&changes, monitored.key_paths(), ACTION)?;
-        let restore_id_field = request.restore_id_field.as_deref();
-        let rows = activity_rows(&history, &changes, &selector, restore_id_field, request.max_versions).await?;
+        let rows = activity_rows(&history, &changes, &selector, request.max_versions).await?;
         if !has_start {
             window = window.starting_at(rows.first().map_or(window.to(), |first| first.source_ts));
             check(window)?;
@@ -142,7 +135,7 @@ impl History {
         let fields = count_fields(&changes, &rows, selector.is_all(), horizon, &untracked).await?;
         let length = request.bucket.unwrap_or_else(|| BucketLength::for_window(window));
         Ok(Activity {
-            buckets: buckets(window, length, &rows),
+            buckets: buckets(window, length, &rows, is_by_restore),
             fields: largest(fields.versions)
                 .into_iter()
                 .map(|(path, versions)| FieldActivity { path, versions })
@@ -155,19 +148,24 @@ impl History {
                 .collect(),
             versions: rows.len(),
             warnings: incomplete(request.select.window, horizon).into_iter().collect(),
-            stamped: rows.iter().filter_map(|row| stamped(row, window, length)).collect(),
             length,
             window,
         })
     }
 }
 
-fn buckets(window: Window, length: BucketLength, rows: &[ActivityRow]) -> Vec<Bucket> {
-    let empty = |second| Bucket { from: utc(second), counts: BTreeMap::new() };
+fn buckets(
+    window: Window,
+    length: BucketLength,
+    rows: &[ActivityRow],
+    is_by_restore: impl Fn(&VersionId) -> bool,
+) -> Vec<Bucket> {
+    let empty = |second| Bucket { from: utc(second), counts: BTreeMap::new(), by_restore: 0 };
     let mut buckets: Vec<Bucket> = length.starts(window).map(empty).collect();
     for row in rows {
         if let Some(bucket) = buckets.get_mut(length.number(window, row.source_ts)) {
             *bucket.counts.entry(row.operation.name().to_owned()).or_insert(0) += 1;
+            bucket.by_restore += usize::from(is_by_restore(&row.version));
         }
     }
     buckets
@@ -182,11 +180,6 @@ fn documents(rows: &[ActivityRow]) -> Vec<DocumentActivity> {
         Some(DocumentActivity { id, partition_key: (*keys.get(&key)?).clone(), versions })
     });
     named.collect()
-}
-
-fn stamped(row: &ActivityRow, window: Window, length: BucketLength) -> Option<Stamped> {
-    let restore_id = row.restore_id.as_ref()?.as_str()?.to_owned();
-    Some(Stamped { bucket: length.number(window, row.source_ts), restore_id, etag: row.etag.clone()? })
 }
 
 fn counts<T: Eq + Hash>(items: impl Iterator<Item = T>) -> HashMap<T, usize> {

@@ -32,11 +32,6 @@ pub(super) struct ActivityRow {
     #[serde(default)]
     pub actor: Option<String>,
     #[serde(default)]
-    pub etag: Option<String>,
-    /// The property of the document that has the id of a restore; of any type.
-    #[serde(default)]
-    pub restore_id: Option<Value>,
-    #[serde(default)]
     is_compressed: bool,
     /// The values that the filters test, if the document has any.
     #[serde(flatten)]
@@ -63,7 +58,6 @@ pub(super) async fn activity_rows(
     history: &History,
     changes: &Container,
     selector: &VersionSelector,
-    restore_id_field: Option<&str>,
     most: usize,
 ) -> Result<Vec<ActivityRow>, Error> {
     let window = selector.select.window;
@@ -73,13 +67,10 @@ pub(super) async fn activity_rows(
     let mut conditions = vec!["c.sourceTs >= @first AND c.sourceTs <= @last".to_owned()];
     conditions.extend(selector.conditions(&mut parameters));
     let places = fields.iter().flat_map(|field| &field.places);
-    let mut selected: Vec<String> = places.map(|(name, place)| format!("{name}: c.document{place}")).collect();
-    let of_property = |name: &str| FieldPath::property(name).query_properties();
-    let restore_id = restore_id_field.into_iter().flat_map(of_property);
-    selected.extend(restore_id.take(1).map(|place| format!("restoreId: c.document{place}")));
+    let selected: Vec<String> = places.map(|(name, place)| format!("{name}: c.document{place}")).collect();
     let query = format!(
         "SELECT VALUE {{version: c.id, id: c.sourceId, partitionKey: c.partitionKey, sourceTs: c.sourceTs, lsn: c.lsn, \
-         operation: c.operation, actor: c.actor, etag: c.etag, \
+         operation: c.operation, actor: c.actor, \
          isCompressed: (IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts)){}{}}} FROM c WHERE {} ORDER BY c.sourceTs ASC",
         if selected.is_empty() { "" } else { ", " },
         selected.join(", "),

@@ -165,6 +165,8 @@ impl History {
             source_ts: first.source_ts,
             operation: first.operation,
             actor: first.actor,
+            by_restore: None,
+            requested_by: None,
             exact: first.exact,
             captured: true,
         }))

@@ -50,8 +50,6 @@ pub struct ChangesRequest {
     pub values: bool,
     /// The properties of documents that restores set.
     pub stamp_fields: Vec<String>,
-    /// The property of documents whose value is in [`Change::restore_id`].
-    pub restore_id_field: Option<String>,
 }
 
 /// A version, and what it changed.
@@ -90,12 +88,6 @@ pub struct Change {
     /// The number of paths, if it is more than 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths_total: Option<usize>,
-    /// The source's `_etag`.
-    #[serde(skip)]
-    pub etag: Option<String>,
-    /// The restore whose stamp the document has. It may have been written by someone else since.
-    #[serde(skip)]
-    pub restore_id: Option<String>,
 }
 
 /// A page of versions.
@@ -171,15 +163,11 @@ impl History {
         }
         let before = self.before_each(&changes, &versions, max_items, request.order, &selector).await?;
         versions.truncate(max_items);
-        let fields = Fields {
-            untracked: UntrackedFields::new(request.stamp_fields.clone(), monitored.key_paths()),
-            restore_id: request.restore_id_field.as_deref(),
-            with_values: request.values,
-        };
+        let untracked = UntrackedFields::new(request.stamp_fields.clone(), monitored.key_paths());
         let horizon = self.horizon().await?;
         let items = versions.into_iter().zip(before).map(|(version, earlier)| {
             let before = Before::of_itself(&version).unwrap_or_else(|| Before::of_stored(&version, earlier, horizon));
-            fields.change(version, &before)
+            change_of(version, &before, &untracked, request.values)
         });
         let items = items.collect();
         let next = after.map(|after| page_token(&Continuation { window: select.window, order: request.order, after }));
@@ -218,38 +206,25 @@ impl History {
     }
 }
 
-/// What is read of documents beside their changed paths.
-struct Fields<'f> {
-    untracked: UntrackedFields,
-    restore_id: Option<&'f str>,
-    with_values: bool,
-}
-
-impl Fields<'_> {
-    fn change(&self, version: Version, before: &Before) -> Change {
-        let mut paths = paths_of(&version, before, &self.untracked);
-        let total = paths.len();
-        paths.truncate(MAX_PATHS);
-        let changes = if self.with_values { values_of(&version, before, &self.untracked) } else { Vec::new() };
-        let document = version.document.as_ref();
-        let restore_id = self.restore_id.and_then(|field| document?.get(field)?.as_str()).map(str::to_owned);
-        Change {
-            version_id: version.id,
-            source: SOURCE,
-            id: version.source_id,
-            partition_key: version.partition_key,
-            source_ts: version.source_ts,
-            operation: version.operation,
-            inferred: version.inferred,
-            actor: version.actor,
-            exact: version.exact,
-            previous: before.state,
-            paths,
-            changes,
-            paths_total: Some(total).filter(|total| *total > MAX_PATHS),
-            etag: version.etag,
-            restore_id,
-        }
+fn change_of(version: Version, before: &Before, untracked: &UntrackedFields, with_values: bool) -> Change {
+    let mut paths = paths_of(&version, before, untracked);
+    let total = paths.len();
+    paths.truncate(MAX_PATHS);
+    let changes = if with_values { values_of(&version, before, untracked) } else { Vec::new() };
+    Change {
+        version_id: version.id,
+        source: SOURCE,
+        id: version.source_id,
+        partition_key: version.partition_key,
+        source_ts: version.source_ts,
+        operation: version.operation,
+        inferred: version.inferred,
+        actor: version.actor,
+        exact: version.exact,
+        previous: before.state,
+        paths,
+        changes,
+        paths_total: Some(total).filter(|total| *total > MAX_PATHS),
     }
 }
 

@@ -16,7 +16,7 @@ mod total_order;
 mod version_filter;
 mod versions;
 
-pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity, Stamped};
+pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity};
 pub use as_of::AsOf;
 pub use blame::{Blame, BlameRequest};
 pub use changes::{Change, ChangesPage, ChangesRequest};

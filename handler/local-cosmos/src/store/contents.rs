@@ -232,15 +232,23 @@ impl Contents {
     /// Adds an item to a partition and to the indexes.
     pub(super) fn link(&mut self, partition: usize, entry: &Arc<Entry>) {
         self.unique_keys.add(entry);
-        self.sort_indexes.iter_mut().for_each(|index| index.add(entry));
+        self.update_sort_indexes(entry, SortIndex::add);
         self.partitions[partition].insert(Arc::clone(entry));
     }
 
     /// Removes an item from its partition and from the indexes.
     pub(super) fn unlink(&mut self, partition: usize, entry: &Entry) {
         self.unique_keys.remove(entry);
-        self.sort_indexes.iter_mut().for_each(|index| index.remove(entry));
+        self.update_sort_indexes(entry, SortIndex::remove);
         self.partitions[partition].remove(entry);
+    }
+
+    /// Updates every index for sorted scans. The item is parsed once for all of them.
+    fn update_sort_indexes(&mut self, entry: &Entry, update: fn(&mut SortIndex, &Entry, &Value)) {
+        if !self.sort_indexes.is_empty() {
+            let item = entry.item();
+            self.sort_indexes.iter_mut().for_each(|index| update(index, entry, &item));
+        }
     }
 
     /// The item with this number.

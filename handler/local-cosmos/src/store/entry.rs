@@ -1,5 +1,7 @@
 //! An item as it was written.
 
+use serde_json::Value;
+
 use crate::partition_key::EffectiveKey;
 
 /// The newest write of an item.
@@ -26,4 +28,12 @@ pub(crate) struct Entry {
     pub has_own_lsn: bool,
     /// The stored JSON object, with the system properties.
     pub body: Box<[u8]>,
+}
+
+impl Entry {
+    /// The parsed body.
+    pub(super) fn item(&self) -> Value {
+        // What is stored is JSON.
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
 }

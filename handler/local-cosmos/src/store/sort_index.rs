@@ -58,15 +58,17 @@ impl SortIndex {
         self.unordered == 0
     }
 
-    pub(super) fn add(&mut self, entry: &Entry) {
-        match self.row(entry) {
+    /// Adds an entry, whose body is `item`.
+    pub(super) fn add(&mut self, entry: &Entry, item: &Value) {
+        match self.row(entry, item) {
             Some(row) => drop(self.rows.insert(row)),
             None => self.unordered += 1,
         }
     }
 
-    pub(super) fn remove(&mut self, entry: &Entry) {
-        match self.row(entry) {
+    /// Removes an entry, whose body is `item`.
+    pub(super) fn remove(&mut self, entry: &Entry, item: &Value) {
+        match self.row(entry, item) {
             Some(row) => drop(self.rows.remove(&row)),
             None => self.unordered -= 1,
         }
@@ -96,9 +98,8 @@ impl SortIndex {
         Some(Box::new(self.rows.range(bounds).map(|row| row.2)))
     }
 
-    fn row(&self, entry: &Entry) -> Option<Row> {
-        let item: Value = serde_json::from_slice(&entry.body).ok()?;
-        let value = self.path.iter().try_fold(&item, |value, name| value.as_object()?.get(name));
+    fn row(&self, entry: &Entry, item: &Value) -> Option<Row> {
+        let value = self.path.iter().try_fold(item, |value, name| value.as_object()?.get(name));
         let key = if self.is_by_key { entry.epk.clone() } else { EffectiveKey::smallest() };
         Some((key, ordered_bytes(value)?.into(), entry.document))
     }

@@ -23,7 +23,7 @@ impl Contents {
             return;
         }
         let mut index = SortIndex::new(path, is_by_key);
-        self.partitions.iter().flat_map(Partition::items).for_each(|entry| index.add(entry));
+        self.partitions.iter().flat_map(Partition::items).for_each(|entry| index.add(entry, &entry.item()));
         if self.sort_indexes.len() >= MAX_SORT_INDEXES {
             let oldest = self.sort_indexes.iter().enumerate().min_by_key(|(_, index)| index.last_use());
             if let Some((oldest, _)) = oldest {

@@ -43,9 +43,7 @@ impl UniqueKeys {
         if self.keys.is_empty() {
             return Vec::new();
         }
-        // What is stored is JSON.
-        let item = serde_json::from_slice(&entry.body).unwrap_or_default();
-        self.values(&item).collect()
+        self.values(&entry.item()).collect()
     }
 
     /// The values at the paths of each key. A missing value counts as null, and numbers as doubles.

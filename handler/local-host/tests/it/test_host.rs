@@ -15,7 +15,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use crate::scripted_handler;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(180);
 /// How long a host waits for calls in progress when it stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(100);
 

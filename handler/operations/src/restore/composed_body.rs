@@ -21,7 +21,7 @@ enum Source {
 
 impl DocumentWriter<'_> {
     /// The content of a composed document. `stored` is the version or the line of a backup that the item names. With `force`, a live
-    /// document that has changed since the plan keeps those changes too.
+    /// document that has changed since the plan keeps those changes too; what the restore does with it is still what was planned.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] when it can no longer be composed as it was planned.
@@ -69,11 +69,13 @@ impl DocumentWriter<'_> {
         match (planned, now.filter(|_| self.force)) {
             (Some(planned), None) => Ok(planned),
             (Some(planned), _) if is_done(&planned) => Ok(planned),
-            (_, Some(now)) => Ok(now),
+            (Some(_), Some(now)) => Ok(now),
+            // Without the document that the plan saw, what was planned cannot be composed and compared.
+            (None, Some(now)) if seen.is_none() && !is_seen => Ok(now),
             (None, None) if !is_seen => {
                 Err(Error::new(ErrorKind::Conflict, "composing a document", "it has changed since the plan"))
             }
-            (None, None) => Err(changed()),
+            (None, _) => Err(changed()),
         }
     }
 

@@ -6,6 +6,7 @@
 //! large for one request is a job, which does the same page by page.
 
 mod backup_files;
+mod blame;
 mod capture_lag;
 mod composed_body;
 mod composition;
@@ -48,7 +49,7 @@ pub use capture_lag::CaptureLag;
 pub use execute_plan::ExecuteRequest;
 pub use plan::Plan;
 pub use planned_item::{Action, BackupLine, Counts, PlannedItem};
-pub(crate) use restore_marks::{RestoreMark, StampedEtags};
+pub(crate) use restore_marks::RestoreMarks;
 pub use restore_record::{RestoreRecord, RestoreReport};
 pub use restore_request::{FilterOn, RestoreRequest, Selection, Target};
 pub use restore_view::{RestoreItems, RestoreList, RestoreView};

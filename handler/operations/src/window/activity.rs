@@ -3,12 +3,11 @@
 use changefeed_cosmos::{Error, Meter};
 use changefeed_history::{
     ActivityRequest, ActorActivity, Bucket, BucketLength, DocumentActivity, FieldActivity, MAX_ACTIVITY_VERSIONS,
-    VersionFilter, Window,
+    VersionFilter, VersionId, Window,
 };
 use serde::Serialize;
 
 use super::reader::WindowReader;
-use crate::restore::StampedEtags;
 
 /// Which versions to count.
 #[derive(Clone, Debug)]
@@ -21,23 +20,12 @@ pub struct WindowActivityRequest {
     pub max_versions: Option<usize>,
 }
 
-/// The versions of a bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MarkedBucket {
-    /// By operation.
-    #[serde(flatten)]
-    pub bucket: Bucket,
-    /// The number of versions that restores wrote, which are counted by their operation too.
-    pub by_restore: usize,
-}
-
 /// What happened in a window.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WindowActivity {
     /// The buckets of the window, empty ones too, the oldest first.
-    pub items: Vec<MarkedBucket>,
+    pub items: Vec<Bucket>,
     /// The length of a bucket.
     pub bucket: BucketLength,
     /// The number of versions.
@@ -71,22 +59,14 @@ impl WindowReader {
             select: request.select.clone(),
             bucket: request.bucket,
             stamp_fields: self.restores.stamp(),
-            restore_id_field: self.restores.restore_id_field().map(str::to_owned),
             max_versions: request.max_versions.unwrap_or(MAX_ACTIVITY_VERSIONS),
         };
-        let found = self.history.activity(&history_request, &meter).await?;
-        let mut etags = StampedEtags::default();
-        found.stamped.iter().for_each(|stamped| etags.add(&stamped.restore_id, &stamped.etag));
-        let marks = self.restores.metered(&meter).marks(&etags).await?;
-        let mut items: Vec<MarkedBucket> =
-            found.buckets.into_iter().map(|bucket| MarkedBucket { bucket, by_restore: 0 }).collect();
-        for stamped in found.stamped.iter().filter(|stamped| marks.contains_key(&stamped.etag)) {
-            if let Some(item) = items.get_mut(stamped.bucket) {
-                item.by_restore += 1;
-            }
-        }
+        let window = request.select.window;
+        let marks = self.restores.metered(&meter).marks(&[window.from()..=window.to()]).await?;
+        let is_by_restore = |version: &VersionId| marks.of(version).is_some();
+        let found = self.history.activity(&history_request, is_by_restore, &meter).await?;
         Ok(WindowActivity {
-            items,
+            items: found.buckets,
             bucket: found.length,
             versions: found.versions,
             fields: found.fields,

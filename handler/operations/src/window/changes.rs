@@ -1,13 +1,11 @@
 //! The versions of a window, page by page.
 
-use std::collections::HashMap;
-
 use changefeed_cosmos::Error;
 use changefeed_history::{Change, ChangeOrder, ChangesRequest, VersionFilter, Window};
 use serde::Serialize;
 
 use super::reader::WindowReader;
-use crate::restore::{RestoreMark, StampedEtags};
+use crate::restore::RestoreMarks;
 
 /// Which versions to list.
 #[derive(Clone, Debug)]
@@ -31,7 +29,7 @@ pub struct MarkedChange {
     /// The version.
     #[serde(flatten)]
     pub change: Change,
-    /// The restore that wrote it: its record has the version's etag.
+    /// The restore that wrote it: its record has the version's etag, or it recorded the delete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by_restore: Option<String>,
     /// Who requested that restore.
@@ -71,23 +69,17 @@ impl WindowReader {
                 continuation,
                 values,
                 stamp_fields: self.restores.stamp(),
-                restore_id_field: self.restores.restore_id_field().map(str::to_owned),
             })
             .await?;
-        let mut stamped = StampedEtags::default();
-        for change in &page.items {
-            if let (Some(restore), Some(etag)) = (&change.restore_id, &change.etag) {
-                stamped.add(restore, etag);
-            }
-        }
-        let marks = self.restores.marks(&stamped).await?;
+        let times: Vec<_> = page.items.iter().map(|change| change.source_ts..=change.source_ts).collect();
+        let marks = self.restores.marks(&times).await?;
         let items = page.items.into_iter().map(|change| marked(change, &marks)).collect();
         Ok(MarkedChanges { items, window: page.window, warnings: page.warnings, continuation: page.continuation })
     }
 }
 
-fn marked(change: Change, marks: &HashMap<String, RestoreMark>) -> MarkedChange {
-    let mark = change.etag.as_ref().and_then(|etag| marks.get(etag)).cloned();
+fn marked(change: Change, marks: &RestoreMarks) -> MarkedChange {
+    let mark = marks.of(&change.version_id).cloned();
     let (by_restore, requested_by) = mark.map(|mark| (mark.restore, mark.requested_by)).unzip();
     MarkedChange { change, by_restore, requested_by: requested_by.flatten() }
 }

@@ -5,6 +5,6 @@ mod changes;
 mod marks;
 mod reader;
 
-pub use activity::{MarkedBucket, WindowActivity, WindowActivityRequest};
+pub use activity::{WindowActivity, WindowActivityRequest};
 pub use changes::{MarkedChange, MarkedChanges, WindowChangesRequest};
 pub use reader::WindowReader;

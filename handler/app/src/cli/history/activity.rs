@@ -1,8 +1,8 @@
 //! `changefeed history activity`: the versions of a window as a bar chart, and the busiest documents, fields and actors.
 
 use anyhow::Result;
-use changefeed_history::{BucketLength, Filter, VersionFilter};
-use changefeed_operations::{MarkedBucket, WindowActivity, WindowActivityRequest};
+use changefeed_history::{Bucket, BucketLength, Filter, VersionFilter};
+use changefeed_operations::{WindowActivity, WindowActivityRequest};
 use clap::Args;
 use comfy_table::Table;
 
@@ -72,11 +72,11 @@ fn print(activity: &WindowActivity) -> Result<()> {
     Ok(())
 }
 
-fn bar(item: &MarkedBucket) -> Bar {
-    let counts = &item.bucket.counts;
+fn bar(item: &Bucket) -> Bar {
+    let counts = &item.counts;
     let mut notes: Vec<String> = counts.iter().map(|(operation, count)| format!("{operation} {count}")).collect();
     if item.by_restore > 0 {
         notes.push(format!("by restore {}", item.by_restore));
     }
-    Bar { label: time::of_text(&item.bucket.from), value: counts.values().sum(), note: notes.join(", ") }
+    Bar { label: time::of_text(&item.from), value: counts.values().sum(), note: notes.join(", ") }
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use changefeed_history::{Blame, BlameRequest, BlamedField, Origin};
 
+use super::by_restore::by_restore;
 use crate::cli::output::{Output, field, print_json, print_line, print_table, shorten, version_time};
 use crate::cli::time;
 use crate::service::Service;
@@ -10,7 +11,7 @@ use crate::service::Service;
 const HEADER: [&str; 5] = ["Field", "Value", "Set at", "Version", "Actor"];
 
 pub(super) async fn run(service: &Service, request: &BlameRequest, output: Output) -> Result<()> {
-    let blame = service.changefeed.history.blame(request).await?;
+    let blame = service.changefeed.restores.blame(request).await?;
     match &blame {
         blame if output == Output::Json => print_json(blame),
         Blame::Version { fields, versions_read, may_be_deleted, .. } => {
@@ -35,7 +36,8 @@ fn row(blamed: &BlamedField) -> Vec<String> {
     let (set_at, version, actor) = match &blamed.origin {
         Origin::Version(set_by) => {
             let mark = if set_by.exact { "" } else { " (inexact)" };
-            let version = format!("{}{mark}", set_by.version_id);
+            let restore = by_restore(set_by.by_restore.as_deref(), set_by.requested_by.as_deref());
+            let version = format!("{}{mark}{restore}", set_by.version_id);
             (time::of_second(set_by.source_ts), version, set_by.actor.clone().unwrap_or_default())
         }
         Origin::AtOrBefore { at_or_before } => {

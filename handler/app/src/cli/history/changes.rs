@@ -6,6 +6,7 @@ use changefeed_history::{Change, ChangeOrder, Filter, Operation, Previous, Versi
 use changefeed_operations::{MarkedChange, WindowChangesRequest};
 use clap::{Args, ValueEnum};
 
+use super::by_restore::by_restore;
 use super::rows::Rows;
 use crate::cli::output::{OutputArguments, field};
 use crate::cli::time;
@@ -118,11 +119,8 @@ fn operation(item: &MarkedChange) -> String {
     if change.inferred {
         text.push_str(" (inferred)");
     }
-    match (&item.by_restore, &item.requested_by) {
-        (Some(restore), Some(name)) => format!("{text} by restore {restore} of {name}"),
-        (Some(restore), None) => format!("{text} by restore {restore}"),
-        (None, _) => text,
-    }
+    text.push_str(&by_restore(item.by_restore.as_deref(), item.requested_by.as_deref()));
+    text
 }
 
 fn paths(change: &Change) -> String {

@@ -4,6 +4,7 @@ mod activity;
 mod arguments;
 mod bar_chart;
 mod blame;
+mod by_restore;
 mod changes;
 mod rows;
 

@@ -23,7 +23,7 @@ pub use snapshots::snapshots;
 pub use world::{Feed, World, batch_of, changefeed_on};
 
 /// How long a wait for a condition may take on a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Waits until the condition holds.
 pub async fn until(what: &str, within: Duration, condition: impl AsyncFn() -> bool) {

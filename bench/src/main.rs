@@ -1,0 +1,79 @@
+//! Measures how fast and at what cost batches of changes become stored records: this project's handler beside programs that a user would
+//! write instead. `scripts/bench` installs what the peers need and runs it.
+
+mod batches;
+mod capture;
+mod floor;
+mod proc;
+mod sink;
+mod subject;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+/// Benchmarks of cosmos-changefeed.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Capture: batches of changes, delivered as the Functions host does, into a sink that answers writes at once or after a latency
+    Capture(CaptureArguments),
+    /// The least that a handler must do: parse a batch, write the records as JSON
+    #[command(hide = true)]
+    Floor {
+        /// Write up to 100 records with a request
+        #[arg(long)]
+        bulk: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaptureArguments {
+    /// The executable `changefeed`; repeat it to compare several builds
+    #[arg(long = "changefeed", default_value = "target/release/changefeed")]
+    executables: Vec<PathBuf>,
+    /// Folder with what the peers need, as scripts/bench makes it; without it only our handler and the floor are measured
+    #[arg(long)]
+    peers: Option<PathBuf>,
+    /// Milliseconds until the sink answers a write
+    #[arg(long, value_delimiter = ',', default_value = "0,5")]
+    latency: Vec<u64>,
+    /// Batches that are delivered at a time
+    #[arg(long, value_delimiter = ',', default_value = "4,1")]
+    in_flight: Vec<usize>,
+    /// Documents in a batch
+    #[arg(long, default_value_t = 100)]
+    batch: usize,
+    /// Bytes of a document
+    #[arg(long, default_value_t = 1000)]
+    bytes: usize,
+    /// Documents with date-time strings, which the Functions host may rewrite
+    #[arg(long)]
+    dates: bool,
+    /// Times that each subject is measured, in turns; the median is reported
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Seconds of a measurement
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+}
+
+impl CaptureArguments {
+    fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Capture(arguments) => actix_web::rt::System::new().block_on(capture::run(&arguments)),
+        Command::Floor { bulk } => actix_web::rt::System::new().block_on(floor::run(bulk)),
+    }
+}
