@@ -128,7 +128,7 @@ describe("the wrong release", () => {
     for (const options of [{}, { colorScheme: "dark" }, { viewport: { width: 360, height: 780 } }]) {
       page = await open(app, { ...options, bypassCSP: true });
       for (const address of ["find", "find?from=1h&actor=release-42", "find?from=noon", `document?id=${zip(12)}`, `document?id=${zip(12)}&layout=columns`,
-        `document?id=${zip(12)}&view=blame`, `document?id=${zip(12)}&view=whole`, "document?id=none", "restore?id=none", "overview", "restores", "nothing", plan]) {
+        `document?id=${zip(12)}&view=blame`, `document?id=${zip(12)}&view=whole`, "document?id=none", "restore?id=none", "overview", "restores", "backups", "verifications", "dead-letters", "nothing", plan]) {
         await page.goto(`/api/console/${address}`);
         await settled(page);
         for (const violation of await violations(page)) found.push(`${JSON.stringify(options)} ${address}: ${violation}`);

@@ -6,7 +6,14 @@ use super::address::API;
 use super::asset::addresses;
 
 /// The pages in the navigation: their names in addresses, and as they are shown.
-pub const PAGES: [(&str, &str); 3] = [("overview", "Overview"), ("find", "Find"), ("restores", "Restores")];
+pub const PAGES: [(&str, &str); 6] = [
+    ("overview", "Overview"),
+    ("find", "Find"),
+    ("restores", "Restores"),
+    ("backups", "Backups"),
+    ("verifications", "Verifications"),
+    ("dead-letters", "Dead letters"),
+];
 
 /// Keys and what they do.
 const KEYS: [(&str, &str); 13] = [

@@ -73,7 +73,7 @@ fn problems(status: &Status) -> Vec<Problem> {
         )),
         ContainerState::Ready { items: Some(1..), .. } if container.role == Role::DeadLetters => Some(problem(
             "Some documents could not be captured.".to_owned(),
-            "List them with: changefeed dead-letters list; then replay or discard them",
+            "Replay or discard them, on the page of dead letters or with: changefeed dead-letters list",
         )),
         ContainerState::Ready { .. } => None,
     };
@@ -114,6 +114,11 @@ fn problems(status: &Status) -> Vec<Problem> {
     all.chain(gap).chain(overlap).chain(others.into_iter().flatten()).collect()
 }
 
+fn has_dead_letters(status: &Status) -> bool {
+    let has_items = |state: &ContainerState| matches!(state, ContainerState::Ready { items: Some(1..), .. });
+    status.containers.iter().any(|container| container.role == Role::DeadLetters && has_items(&container.state))
+}
+
 /// Whether everything is captured, in a sentence.
 fn capture(status: &Status, problems: &[Problem]) -> Markup {
     let captured: Vec<&LeaseStatus> = status.leases.iter().filter(|lease| lease.feed == Feed::Capture).collect();
@@ -132,6 +137,7 @@ fn capture(status: &Status, problems: &[Problem]) -> Markup {
                     }
                 }
                 @for problem in problems { div.problem { p { (problem.what) } p.muted { (problem.action) } } }
+                @if has_dead_letters(status) { p { a href="dead-letters" { "Dead letters" } } }
                 @if mode == "LatestVersion" || mode == "latest-version" {
                     p.muted.small { "In latest-version mode deletes are not reported, and of several writes within a moment only the last one is seen." }
                 }

@@ -355,3 +355,43 @@ async fn the_overview_names_what_needs_action_and_lists_have_what_was_done() {
     let (status, _, page) = get(&handler, "/api/views/restores?continuation=x").await;
     assert!(status == StatusCode::BAD_REQUEST && page.contains("continuation"), "{page}");
 }
+
+#[tokio::test]
+async fn a_dead_letter_is_shown_with_its_payload_which_never_becomes_markup() {
+    let world = World::new().await;
+    let handler = start(&world);
+    let attack = r#"{"id": "<script>alert(1)</script>", "pk": "a", "_ts": 1700000000}"#;
+    let (status, answer) = handler.invoke(&format!("[{attack}]"), false).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let list = html(&handler, "/api/views/dead-letters").await;
+    let link = list
+        .split("href=\"")
+        .filter_map(|rest| rest.split('"').next())
+        .find(|link| link.starts_with("dead-letters?id="));
+    let page = html(&handler, &format!("/api/views/{}", link.expect("a dead letter"))).await;
+    assert!(page.contains("&lt;script&gt;alert(1)") && page.contains("/replay\""), "{page}");
+    assert!(tags(&page).iter().all(|tag| !tag.starts_with("script")), "{page}");
+    let overview = html(&handler, "/api/views/overview").await;
+    assert!(overview.contains("Some documents could not be captured."), "{overview}");
+    let (status, verification) = handler.post("/api/verify", &json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{verification}");
+    let list = html(&handler, "/api/views/verifications").await;
+    assert!(list.contains("queued") && list.contains("/cancel\"") && list.contains("data-refresh"), "{list}");
+    let id = verification["id"].as_str().expect("id");
+    assert!(html(&handler, &format!("/api/views/verifications?id={id}")).await.contains("No findings."));
+    assert!(html(&handler, "/api/views/backups").await.contains("There are none yet"));
+    for (path, status) in [
+        ("dead-letters?id=none", 404),
+        ("dead-letters?colour=red", 400),
+        ("verifications?id=none", 404),
+        ("backups?continuation=x", 400),
+        ("backups?colour=red", 400),
+    ] {
+        let (found, headers, page) = get(&handler, &format!("/api/views/{path}")).await;
+        assert_eq!(
+            (found.as_u16(), &headers["content-type"]),
+            (status, &"text/html; charset=utf-8".parse().expect("a value")),
+            "{path}: {page}"
+        );
+    }
+}

@@ -79,7 +79,7 @@ async function show(url, how = "push", isRefresh = false) {
     const answer = await request(viewOf(url), { headers: { "x-console-fragment": "1" }, signal: mine.signal });
     const html = await answer.text();
     if (mine !== current) return;
-    if (how === "push") history.pushState(null, "", url);
+    if (how === "push") history.pushState({ depth: depth() + 1 }, "", url);
     if (how === "replace") history.replaceState(history.state, "", url);
     if (!answer.headers.get("content-type")?.startsWith("text/html")) throw new Failure(`The app answered with status ${answer.status}.`);
     put(html, url, isRefresh);
@@ -91,6 +91,11 @@ async function show(url, how = "push", isRefresh = false) {
   } finally {
     if (mine === current) main.removeAttribute("aria-busy");
   }
+}
+
+// How many pages of the console are before this one in the history of the tab.
+function depth() {
+  return history.state?.depth ?? 0;
 }
 
 // Puts a view into the page.
@@ -159,8 +164,10 @@ document.addEventListener("submit", (event) => {
 async function learnAccess() {
   const root = document.documentElement;
   if (root.dataset.access) return;
-  const answer = await fetch("/api/restores", { method: "POST", body: "{}", headers: headers({ "content-type": "application/json" }) });
-  root.dataset.access = answer.status === 400 ? "write" : "read";
+  const options = { method: "POST", body: "{}", headers: headers({ "content-type": "application/json" }) };
+  // Without an answer it stays unknown, until the next page.
+  const answer = await fetch("/api/restores", options).catch(() => null);
+  if (answer) root.dataset.access = answer.status === 400 ? "write" : "read";
 }
 
 // Sends a form to the HTTP API. `data-body` is the request; fields of the form are added to it.
@@ -300,7 +307,7 @@ document.addEventListener("keydown", (event) => {
   } else if (actions[event.key]) {
     event.preventDefault();
     actions[event.key]();
-  } else if (event.key === "Escape" && history.length > 1) {
+  } else if (event.key === "Escape" && depth() > 0) {
     history.back();
   }
 });
