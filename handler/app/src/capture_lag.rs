@@ -1,4 +1,4 @@
-//! How far capture is behind, for restores that undo a time window.
+//! How far capture is behind, for restores that undo a time window and for exports of one.
 
 use changefeed_operations::{CaptureLag, RestoreRequest};
 use chrono::Utc;
@@ -15,7 +15,8 @@ pub async fn with_capture_lag(service: &Service, mut request: RestoreRequest) ->
     request
 }
 
-async fn capture_lag(service: &Service) -> CaptureLag {
+/// How far capture is behind.
+pub async fn capture_lag(service: &Service) -> CaptureLag {
     let unknown = |message: String| CaptureLag { changes: None, oldest: None, message: Some(message) };
     let leases = match lags(service, Feed::Capture).await {
         Ok(leases) if leases.is_empty() => return unknown("there are no leases".to_owned()),

@@ -4,6 +4,7 @@ mod capture_lag;
 mod cli;
 mod config;
 mod console;
+mod description;
 mod feed;
 mod functions;
 mod http;
@@ -14,6 +15,7 @@ mod process;
 mod routes;
 mod server;
 mod service;
+mod shapes;
 mod stalled;
 mod status;
 

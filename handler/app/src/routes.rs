@@ -2,14 +2,15 @@
 //! folder.
 
 use actix_web::dev::ServiceRequest;
+use actix_web::http::header::ALLOW;
 use actix_web::http::{Method, Uri};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, guard};
 
 use crate::http::{ApiError, NoQuery};
-use crate::{console, functions};
+use crate::{console, description, functions};
 
-/// A path and its methods.
+/// A path and its methods. Each path also answers OPTIONS.
 struct Route {
     path: &'static str,
     allowed: &'static str,
@@ -26,6 +27,8 @@ const ROUTES: &[Route] = &[
     resource("/Retention", "POST", |path| path.route(web::post().to(functions::retention::post))),
     resource("/WatchLeases", "POST", |path| path.route(web::post().to(functions::watch_leases::post))),
     resource("/RunJobs", "POST", |path| path.route(web::post().to(functions::run_jobs::post))),
+    resource("/api", "GET, HEAD", |path| path.route(reading().to(description::index))),
+    resource("/api/openapi.json", "GET, HEAD", |path| path.route(reading().to(description::openapi))),
     resource("/api/populate", "POST", |path| path.route(web::post().to(functions::populate::post))),
     resource("/api/truncate", "POST", |path| path.route(web::post().to(functions::truncate::post))),
     resource("/api/query", "POST", |path| path.route(web::post().to(functions::query::post))),
@@ -87,8 +90,9 @@ fn reading() -> actix_web::Route {
 
 pub fn configure(config: &mut ServiceConfig) {
     for route in ROUTES.iter().chain(PAGES) {
-        let path = web::resource(route.path).app_data(Data::new(Allowed(route.allowed)));
-        config.service((route.add_methods)(path.default_service(web::to(wrong_method))));
+        let path = web::resource(route.path).app_data(Data::new(Allowed(format!("{}, OPTIONS", route.allowed))));
+        let path = path.route(web::method(Method::OPTIONS).to(options)).default_service(web::to(wrong_method));
+        config.service((route.add_methods)(path));
     }
     config.default_service(web::to(no_such_path));
 }
@@ -133,11 +137,16 @@ async fn no_such_path(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(ApiError::no_such_path(request.path()))
 }
 
-/// The methods of a resource, for the answer to any other method.
-struct Allowed(&'static str);
+/// The methods of a resource, for the answers to OPTIONS and to any other method.
+struct Allowed(String);
+
+/// 204 with the methods of the path.
+async fn options(allowed: Data<Allowed>) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((ALLOW, allowed.0.as_str())).finish()
+}
 
 async fn wrong_method(request: HttpRequest, method: Method, allowed: Data<Allowed>) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::wrong_method(method.as_str(), request.path(), allowed.0))
+    Err(ApiError::wrong_method(method.as_str(), request.path(), allowed.0.clone()))
 }
 
 #[cfg(test)]

@@ -236,6 +236,11 @@ pub async fn lags(service: &Service, feed: Feed) -> anyhow::Result<Vec<LeaseLag>
     Ok(leases(service, feed).await?.lags)
 }
 
+/// The leases of a feed as they are shown.
+pub async fn lease_statuses(service: &Service, feed: Feed) -> anyhow::Result<Vec<LeaseStatus>> {
+    Ok(lags(service, feed).await?.into_iter().map(|lease| LeaseStatus::of(feed, lease)).collect())
+}
+
 async fn leases(service: &Service, feed: Feed) -> anyhow::Result<Leases> {
     let (container, leases) = service.feed_containers(feed).await?;
     // Without the record, which may be unreadable, the states are those of a single look.

@@ -38,7 +38,7 @@ pub use error::{Error, ErrorKind};
 pub use feed_position::{FeedPosition, FeedRangePosition};
 pub use json_files::{JsonDocument, JsonFilesError, JsonFilesReader, ResumePoint};
 pub use list::{ListedBackup, ListedState, inspect, list};
-pub use location::{BackupLocation, Chunks, EntryKind, LocationAccess, LocationEntry, Revision};
+pub use location::{BackupLocation, Chunks, EntryKind, Existing, FileWriter, LocationAccess, LocationEntry, Revision};
 pub use manifest::{BackupHeader, Content, EarlierBackup, Manifest, Source};
 pub use read::{BackupReader, read_manifest, read_unfinished, unfinished_backup};
 pub use segment::{SegmentKind, SegmentName, SegmentRecord};

@@ -186,6 +186,16 @@ mod tests {
         json!({"id": id, "pk": "a", "n": n})
     }
 
+    #[tokio::test]
+    async fn an_item_with_another_id_than_the_one_that_was_asked_for_is_never_returned() {
+        let Scene { container, .. } = start().await;
+        assert!(container.stored("a", item("a", 1), None).is_ok());
+        for other in [item("A", 1), item("a ", 1), json!({"pk": "a"}), json!(null), json!([item("a", 1)])] {
+            let error = container.stored("a", other, None).expect_err("another item");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        }
+    }
+
     impl Scene {
         /// Creates, reads, replaces and deletes an item, with right and wrong etags.
         async fn live_through(&self, id: &str, pk: &str) -> Result<(), Error> {

@@ -23,6 +23,9 @@ const GONE: &str = "-gone";
 pub struct VersionId(String);
 
 impl VersionId {
+    /// Digits of the time at the start of an id.
+    pub const TIME_DIGITS: usize = TIME_DIGITS;
+
     /// The id of a version that a caller gave.
     ///
     /// # Errors

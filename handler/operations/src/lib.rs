@@ -6,6 +6,7 @@ mod backup;
 mod changefeed;
 mod documents;
 mod held_versions;
+mod named_key;
 mod populate;
 mod query;
 mod restore;

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::documents::Documents;
+use crate::named_key::named_key;
 
 const DEFAULT_PAGE_ITEMS: usize = 100;
 
 /// A request for a page of a query.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(try_from = "RawQueryRequest")]
 pub struct QueryRequest {
     /// The name of one of the containers.
     pub container: String,
@@ -21,17 +22,41 @@ pub struct QueryRequest {
     pub query: String,
     /// The values of parameters: an object of names (`@city`) and values, or the form of the service, an array of
     /// `{"name", "value"}`.
-    #[serde(default)]
     pub parameters: Option<Value>,
     /// The partition key value that the query is limited to: the array of its components.
-    #[serde(default)]
     pub partition_key: Option<Key>,
     /// The most items on a page, 1 to 1,000; the default is 100.
-    #[serde(default)]
     pub max_items: Option<u32>,
     /// The continuation of the page before.
-    #[serde(default)]
     pub continuation: Option<String>,
+}
+
+/// The request as it is in JSON, where `pk` is a partition key of one text.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawQueryRequest {
+    container: String,
+    query: String,
+    parameters: Option<Value>,
+    pk: Option<String>,
+    partition_key: Option<Key>,
+    max_items: Option<u32>,
+    continuation: Option<String>,
+}
+
+impl TryFrom<RawQueryRequest> for QueryRequest {
+    type Error = String;
+
+    fn try_from(raw: RawQueryRequest) -> Result<Self, String> {
+        Ok(Self {
+            container: raw.container,
+            query: raw.query,
+            parameters: raw.parameters,
+            partition_key: named_key(raw.pk, raw.partition_key)?,
+            max_items: raw.max_items,
+            continuation: raw.continuation,
+        })
+    }
 }
 
 /// A page of a query.

@@ -398,6 +398,10 @@ mod tests {
         assert_eq!((lease.continuation_token.as_deref(), lease.reset_to()), (None, Some(time(5))));
         lease.checkpoint("\"8\"", time(40));
         assert_eq!((lease.reset_to(), &lease.properties["mine"]), (None, &json!("kept")));
+        // A .NET processor has rewritten the time.
+        lease.properties.insert(FAILING_SINCE.to_owned(), json!("01/01/1970 00:00:45"));
+        lease.properties.insert(FAILURE.to_owned(), json!("reads: second"));
+        assert_eq!(lease.failure().map(|(since, _)| since), Some(time(45)));
         // A value that cannot be read is overwritten.
         lease.properties.insert(FAILING_SINCE.to_owned(), json!("in the summer"));
         lease.record_failure(Some((FailureOf::Read, "third")), time(50));

@@ -45,7 +45,7 @@ pub enum CheckpointMove {
 
 impl LeaseSet {
     /// The page that the owner of a lease reads next: after `continuation_token`, or else from the position of the lease. A
-    /// lease without a position starts from the beginning.
+    /// lease without a position starts from the beginning. After a split, the page of each part.
     ///
     /// # Errors
     /// When the page cannot be read. [`ErrorKind::Invalid`] for a lease in [`ChangeFeedMode::AllVersionsAndDeletes`] without a
@@ -68,7 +68,20 @@ impl LeaseSet {
             })?,
         };
         let page = self.monitored.read_feed(&range, &position, lease.mode(), None).await?;
-        Ok(ChangePage { changes: page.changes, continuation_token: page.continuation })
+        if page.continuation.is_some() {
+            return Ok(ChangePage { changes: page.changes, continuation_token: page.continuation });
+        }
+        // The page is of one part of the range.
+        let (mut parts, mut changes) = (page.parts, Vec::new());
+        while let Some(part) = parts.pop() {
+            let page = self.monitored.read_feed(&part, &position, lease.mode(), None).await?;
+            match page.continuation {
+                Some(_) => changes.extend(page.changes),
+                // It was split again.
+                None => parts.extend(page.parts),
+            }
+        }
+        Ok(ChangePage { changes, continuation_token: None })
     }
 
     /// The first change of the next page of a lease that the Functions trigger cannot deliver.

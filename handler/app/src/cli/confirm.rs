@@ -1,28 +1,38 @@
 //! Prompts before destructive work.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 
 use anyhow::{Result, bail};
 
 use super::exit_code::Declined;
+use super::standard_error::{note, question};
+use super::time;
 use crate::config::Settings;
 
-/// Asks on the terminal, and names the account, the database and the container that are meant. `declined` says what was left undone when the
-/// answer is not yes.
+/// What is asked.
+pub struct Prompt<'a> {
+    /// The container that is written to.
+    pub container: &'a str,
+    /// What will happen, with the number of documents, versions or leases.
+    pub question: String,
+    /// What was left undone when the answer is not yes.
+    pub declined: &'static str,
+}
+
+/// Asks on the terminal. Names the account, the database and the container that are meant, and what the given times mean.
 ///
 /// # Errors
 /// [`Declined`] for any other answer than `y` or `yes`; a plain error when standard input is not a terminal.
-pub fn confirm(settings: &Settings, question: &str, declined: &'static str) -> Result<()> {
+pub fn confirm(settings: &Settings, prompt: Prompt<'_>) -> Result<()> {
     if !std::io::stdin().is_terminal() {
-        bail!("{question} Not a terminal; pass --yes to confirm");
+        bail!("{} Not a terminal; pass --yes to confirm", prompt.question);
     }
-    let (names, account) = (&settings.names, &settings.connection);
-    eprintln!("Container {} of database {}, {account}", names.monitored, names.database);
-    eprint!("{question} [y/N] ");
-    std::io::stderr().flush()?;
+    note(format!("Container {} of database {}, {}", prompt.container, settings.names.database, settings.connection));
+    time::print_interpretations();
+    question(format!("{} [y/N]", prompt.question));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
-    check(&answer, declined)
+    check(&answer, prompt.declined)
 }
 
 fn check(answer: &str, declined: &'static str) -> Result<()> {

@@ -11,7 +11,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::exit_code::Exit;
-use super::output::{Output, OutputArguments, print_json, print_line, print_table};
+use super::list::{ListItem, ListOutput, print_list};
+use super::output::print_line;
+use super::table::{Cell, Column};
 use crate::service::Service;
 use crate::status::Status;
 
@@ -64,32 +66,34 @@ impl Check {
 }
 
 /// Checks the app. Ends with [`Exit::Found`] when there is a problem.
-pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<Exit> {
+pub async fn run(service: &Service, arguments: &ListOutput) -> Result<Exit> {
     let checks = checks(service).await;
     let has_problem = checks.iter().any(|check| check.state == State::Problem);
-    match arguments.output {
-        Output::Json => print_json(&json!({ "items": checks }))?,
-        Output::Table => {
-            let names = &service.settings().names;
-            print_line(&format!("{}; database {}", service.settings().connection, names.database))?;
-            let state = |state: State| match state {
-                State::Ok => "ok",
-                State::Advice => "advice",
-                State::Problem => "PROBLEM",
-                State::NotChecked => "not checked",
-            };
-            let rows = checks.into_iter().map(|check| {
-                vec![
-                    check.name.to_owned(),
-                    state(check.state).to_owned(),
-                    check.found,
-                    check.advice.unwrap_or_default(),
-                ]
-            });
-            print_table(&["Check", "State", "Found", "What to do"], rows)?;
-        }
+    if arguments.format.is_table() {
+        let names = &service.settings().names;
+        print_line(&format!("{}; database {}", service.settings().connection, names.database))?;
     }
+    print_list(arguments.format, &json!({ "items": checks }), &checks)?;
     Ok(if has_problem { Exit::Found } else { Exit::Done })
+}
+
+impl ListItem for Check {
+    const CSV: &'static [&'static str] = &["name", "state", "found", "advice"];
+
+    fn columns() -> Vec<Column> {
+        vec![Column::fixed("Check"), Column::fixed("State"), Column::text("Found"), Column::text("What to do")]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let state = match self.state {
+            State::Ok => "ok",
+            State::Advice => "advice",
+            State::Problem => "PROBLEM",
+            State::NotChecked => "not checked",
+        };
+        let advice = self.advice.clone().unwrap_or_default();
+        vec![self.name.into(), Cell::state(state), self.found.clone().into(), advice.into()]
+    }
 }
 
 async fn checks(service: &Service) -> Vec<Check> {

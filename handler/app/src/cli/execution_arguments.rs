@@ -5,8 +5,12 @@ use clap::Args;
 use super::output::OutputArguments;
 use super::requester_arguments::RequesterArguments;
 
+/// The heading of these options.
+pub const EXECUTION: &str = "Execution";
+
 /// How a restore or an undo is executed.
 #[derive(Debug, Args)]
+#[command(next_help_heading = EXECUTION)]
 pub struct ExecutionArguments {
     /// Show the plan and change nothing
     #[arg(long)]

@@ -10,8 +10,11 @@
 
 use std::process::ExitCode;
 
+use changefeed_cosmos::{Error, ErrorKind};
 use changefeed_jobs::JobState;
 use changefeed_operations::Counts;
+
+use super::standard_output::OutputClosed;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub enum Exit {
     Done,
     /// The command failed, or its job was cancelled or detached from.
     Failed,
-    /// The arguments contradict each other or are incomplete; clap uses the same code.
+    /// The arguments contradict each other, are incomplete, or have values that are not allowed; clap uses the same code.
     Usage,
     /// The command finished, and there is something that needs attention.
     Found,
@@ -61,13 +64,15 @@ impl Exit {
 
     /// A command that returned an error.
     pub fn of_error(error: &anyhow::Error) -> Self {
-        if error.is::<UsageError>() {
-            Self::Usage
-        } else if error.is::<Declined>() {
-            Self::Declined
-        } else {
-            Self::Failed
+        if error.is::<OutputClosed>() {
+            return Self::Done;
         }
+        if error.is::<Declined>() {
+            return Self::Declined;
+        }
+        let kind = error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map(Error::kind);
+        let is_usage = matches!(kind, Some(ErrorKind::Invalid | ErrorKind::PlaceNotAllowed | ErrorKind::TooWide));
+        if is_usage || error.is::<UsageError>() { Self::Usage } else { Self::Failed }
     }
 }
 
@@ -75,6 +80,11 @@ impl Exit {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// Arguments that contradict each other or are incomplete, as an error.
+pub fn usage(message: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(UsageError(message.into()))
+}
 
 /// The answer at a prompt was not yes. The text says what was left undone.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +101,10 @@ mod tests {
         assert_eq!(Exit::of_error(&declined), Exit::Declined);
         assert_eq!(Exit::of_error(&declined.context("deleting")), Exit::Declined);
         assert_eq!(Exit::of_error(&anyhow::Error::new(UsageError("--id needs --pk".into()))), Exit::Usage);
+        let invalid = Error::invalid("reading a window", "from is after to");
+        assert_eq!(Exit::of_error(&anyhow::Error::new(invalid).context("counting")), Exit::Usage);
+        assert_eq!(Exit::of_error(&Error::not_found("reading a version", "there is none").into()), Exit::Failed);
+        assert_eq!(Exit::of_error(&OutputClosed.into()), Exit::Done);
         assert_eq!(Exit::of_error(&anyhow::anyhow!("no")), Exit::Failed);
     }
 

@@ -5,6 +5,7 @@ use changefeed_history::parse_field_list;
 use clap::Args;
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "To which state")]
 pub struct FieldArguments {
     /// Restore only these fields, such as city_name,address.zip; the rest of the live document stays
     #[arg(
@@ -20,9 +21,9 @@ pub struct FieldArguments {
     except_fields: Option<FieldList>,
 }
 
-/// Fields with commas between them.
+/// Fields with commas between them, at least one.
 #[derive(Clone, Debug)]
-struct FieldList(Vec<FieldPath>);
+pub struct FieldList(pub Vec<FieldPath>);
 
 impl FieldArguments {
     /// The fields to restore; none: all.
@@ -36,7 +37,8 @@ impl FieldArguments {
     }
 }
 
-fn parse_fields(text: &str) -> Result<FieldList, String> {
+/// Reads fields with commas between them.
+pub fn parse_fields(text: &str) -> Result<FieldList, String> {
     let fields = parse_field_list(text)?;
     if fields.is_empty() { Err("no field is named".to_owned()) } else { Ok(FieldList(fields)) }
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::interrupt::interrupted;
 use super::progress::{JobBar, job_bar};
+use super::standard_error::note;
 use crate::jobs::{host, worker};
 use crate::service::Service;
 
@@ -46,7 +47,7 @@ pub struct Following<'a> {
 pub async fn follow(service: &Service, job: Following<'_>) -> Result<Followed> {
     let stop = watch::Sender::new(false);
     if job.for_humans {
-        eprintln!("{}: job {}", job.action, job.id);
+        note(format!("{}: job {}", job.action, job.id));
     }
     let following = drive(service, job, &stop);
     tokio::pin!(following);

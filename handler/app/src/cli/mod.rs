@@ -2,6 +2,8 @@
 
 mod arguments;
 mod backup;
+mod color;
+mod command_groups;
 mod confirm;
 mod dead_letters;
 mod doctor;
@@ -11,9 +13,11 @@ mod exit_code;
 mod field_arguments;
 mod filter_help;
 mod follow;
+mod harmless;
 mod history;
 mod interrupt;
 mod leases;
+mod list;
 #[cfg(feature = "local")]
 mod local;
 mod output;
@@ -27,33 +31,42 @@ mod requester_arguments;
 mod restore;
 mod retention;
 mod serve;
+mod short_ids;
+mod standard_error;
+mod standard_output;
 mod start_from;
 mod status;
+mod table;
+mod terminal;
 mod time;
 mod truncate;
 mod verify;
+mod version_argument;
 mod window_arguments;
 
 use std::process::ExitCode;
 
+use self::arguments::{Arguments, Command};
+use self::exit_code::Exit;
+use self::standard_output::{OutputClosed, end_with_the_reader};
+use crate::config::{DATABASE, MONITORED, RUST_LOG, Settings, Source, invalid, time_zone};
+use crate::service::Service;
 use anyhow::Result;
 use changefeed_cosmos::{COMMAND_LOG_FILTER, SERVING_LOG_FILTER};
 use changefeed_history::TimeZone;
-use clap::Parser;
-
-use self::arguments::{Arguments, Command};
-use self::exit_code::Exit;
-use crate::config::{DATABASE, MONITORED, RUST_LOG, Settings, Source, invalid, time_zone};
-use crate::service::Service;
 
 /// Reads the arguments and runs the subcommand.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::of_process();
+    arguments.terminal.apply();
     start_logging(&arguments.command);
+    if arguments.command.only_reads() {
+        end_with_the_reader();
+    }
     let (arguments, source) = match in_zone(arguments) {
         Ok(read) => read,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            report(&error);
             return Exit::of_error(&error).into();
         }
     };
@@ -61,15 +74,22 @@ pub fn run() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: could not start the runtime: {error}");
+            standard_error::error(format!("could not start the runtime: {error}"));
             return Exit::Failed.into();
         }
     };
     let exit = runtime.block_on(dispatch(arguments, &source)).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        report(&error);
         Exit::of_error(&error)
     });
     exit.into()
+}
+
+/// Prints why a command ends. A reader that has closed the output knows it.
+fn report(error: &anyhow::Error) {
+    if !error.is::<OutputClosed>() {
+        standard_error::error(format!("{error:#}"));
+    }
 }
 
 /// Reads the settings' source, which may name the zone of times, and then the arguments again in that zone.
@@ -85,7 +105,7 @@ fn in_zone(arguments: Arguments) -> Result<(Arguments, Source)> {
         None => time_zone(&source)?.unwrap_or_else(TimeZone::of_machine),
     };
     time::set_zone(zone);
-    Ok((Arguments::parse(), source))
+    Ok((Arguments::of_process(), source))
 }
 
 /// `serve` logs to standard output without times, because the host reports standard error as errors and adds times
@@ -112,7 +132,7 @@ fn start_logging(command: &Command) {
     };
     if !is_parsed {
         let allowed = "log levels in the syntax of env_logger, such as info,changefeed=debug";
-        eprintln!("warning: {:#}; using {filter}", invalid(RUST_LOG.name, allowed));
+        standard_error::warning(format!("{:#}; using {filter}", invalid(RUST_LOG.name, allowed)));
         builder.parse_filters(&filter);
     }
     if matches!(command, Command::Serve(_)) {

@@ -1,15 +1,14 @@
 //! Output of commands: tables for people, JSON for programs.
 
-use std::io::Write;
-
 use anyhow::Result;
-use changefeed_cosmos::{FieldPath, printable};
+use changefeed_cosmos::FieldPath;
 use changefeed_history::FieldChange;
 use clap::{Args, ValueEnum};
-use comfy_table::Table;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde::Serialize;
 use serde_json::Value;
+
+pub use super::standard_output::print_line;
+pub use super::table::print_table;
 
 /// Changes of one document that a table cell shows.
 const SHOWN_CHANGES: usize = 3;
@@ -28,31 +27,13 @@ pub enum Output {
 #[derive(Debug, Args)]
 pub struct OutputArguments {
     /// Output format: a table for people, JSON for programs
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, value_enum, default_value = "table", help_heading = "Display")]
     pub output: Output,
 }
 
 /// Prints a value as JSON on one line.
 pub fn print_json(value: &impl Serialize) -> Result<()> {
     print_line(&serde_json::to_string(value)?)
-}
-
-/// Prints a table. Control characters are escaped: a value cannot break the table or the terminal.
-pub fn print_table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<()> {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)));
-    }
-    print_line(&table.to_string())
-}
-
-/// Prints a line. A closed pipe (`| head`) is not an error.
-pub fn print_line(line: &str) -> Result<()> {
-    match writeln!(std::io::stdout(), "{line}") {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
-    }
 }
 
 /// A value in a table cell: strings without quotes.

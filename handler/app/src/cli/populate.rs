@@ -11,6 +11,7 @@ use super::requester_arguments::RequesterArguments;
 use crate::service::Service;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  changefeed populate --count 1000 --seed 1")]
 pub struct PopulateArguments {
     /// Number of documents to write
     #[arg(long)]

@@ -3,6 +3,8 @@
 use changefeed_jobs::JobProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::standard_error::note;
+
 /// A bar for work of `total` items.
 pub fn bar(action: &'static str, total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total).with_message(action);
@@ -38,7 +40,7 @@ impl JobBar {
 
     /// Prints a line above the bar.
     pub fn print(&self, line: &str) {
-        self.0.suspend(|| eprintln!("{line}"));
+        self.0.suspend(|| note(line));
     }
 
     pub fn finish(&self) {

@@ -4,13 +4,17 @@ use anyhow::Result;
 use changefeed_cosmos::KeyPath;
 use changefeed_history::Provisioned;
 use clap::Args;
+use serde_json::json;
 
 use super::exit_code::Exit;
-use super::output::{Output, OutputArguments, print_json, print_table};
+use super::list::{ListItem, ListOutput, print_list};
+use super::table::{Cell, Column};
 use crate::service::Service;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example of a hierarchical key:\n  changefeed provision --partition-key /tenant /address/city")]
+#[command(
+    after_help = "Examples:\n  changefeed provision\n  changefeed provision --partition-key /tenant /address/city"
+)]
 pub struct ProvisionArguments {
     /// Partition key of the monitored container, if it is created; up to three paths
     #[arg(long, value_name = "PATH", default_value = "/pk", num_args = 1..=3)]
@@ -19,23 +23,29 @@ pub struct ProvisionArguments {
     #[arg(long)]
     update_index: bool,
     #[command(flatten)]
-    output: OutputArguments,
+    output: ListOutput,
 }
 
 /// Creates missing resources.
 pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<Exit> {
     let provisioned = service.changefeed.containers.provision(&arguments.partition_key, arguments.update_index).await?;
-    match arguments.output.output {
-        Output::Json => print_json(&provisioned),
-        Output::Table => {
-            let state = |item: &Provisioned| match (item.created, item.indexed.as_slice()) {
-                (true, _) => "created".to_owned(),
-                (false, []) => "exists".to_owned(),
-                (false, added) => format!("exists; indexes now {}", added.join(", ")),
-            };
-            let rows = provisioned.into_iter().map(|item| vec![item.kind.to_owned(), item.name.clone(), state(&item)]);
-            print_table(&["Kind", "Name", "State"], rows)
-        }
-    }?;
+    print_list(arguments.output.format, &json!({ "items": provisioned }), &provisioned)?;
     Ok(Exit::Done)
+}
+
+impl ListItem for Provisioned {
+    const CSV: &'static [&'static str] = &["kind", "name", "created", "indexed"];
+
+    fn columns() -> Vec<Column> {
+        vec![Column::fixed("Kind"), Column::text("Name"), Column::text("State")]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let state = match (self.created, self.indexed.as_slice()) {
+            (true, _) => "created".to_owned(),
+            (false, []) => "exists".to_owned(),
+            (false, added) => format!("exists; indexes now {}", added.join(", ")),
+        };
+        vec![self.kind.into(), self.name.clone().into(), Cell::state(state)]
+    }
 }

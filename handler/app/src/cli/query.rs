@@ -1,19 +1,24 @@
 //! `changefeed query`: a SQL query against a container.
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use changefeed_cosmos::Key;
 use changefeed_operations::QueryRequest;
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::exit_code::Exit;
-use super::output::{Output, OutputArguments, cell, print_json, print_table};
+use super::document_arguments::parse_key;
+use super::exit_code::{Exit, UsageError};
+use super::list::{DocumentsWriter, ListArguments, ListPage, print_pages};
 use crate::service::Service;
+
+/// Items of one page.
+const PAGE_ITEMS: u32 = 100;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  changefeed query --container events --parameter @city=Davidson \\\n    \
     \"SELECT c.id FROM c WHERE c.city_name = @city\"")]
 pub struct QueryArguments {
-    /// Name of the container
+    /// Container to query: the monitored one, or any other of the database
     #[arg(long)]
     container: String,
     /// Text of the query
@@ -21,75 +26,46 @@ pub struct QueryArguments {
     /// Parameter of the query; the value is JSON or plain text, such as @city=Davidson
     #[arg(long = "parameter", value_name = "@NAME=VALUE")]
     parameters: Vec<String>,
+    /// Query only this partition key value, if it is a single string
+    #[arg(long, conflicts_with = "partition_key")]
+    pk: Option<String>,
     /// Query only this partition key value, a JSON array of its components
-    #[arg(long, value_name = "JSON")]
-    partition_key: Option<String>,
-    /// Maximum number of items; default: all
-    #[arg(long)]
-    max_items: Option<usize>,
+    #[arg(long, value_name = "JSON", value_parser = parse_key)]
+    partition_key: Option<Key>,
     #[command(flatten)]
-    output: OutputArguments,
+    list: ListArguments,
 }
 
-/// Runs the query and prints every page: as a table, or as one JSON value per line.
+/// Runs the query and prints every page.
 pub async fn run(service: &Service, arguments: &QueryArguments) -> Result<Exit> {
     let mut request = QueryRequest {
         container: arguments.container.clone(),
         query: arguments.query.clone(),
         parameters: Some(Value::Object(parameters(&arguments.parameters)?)),
-        partition_key: match &arguments.partition_key {
-            Some(text) => Some(
-                serde_json::from_str(text)
-                    .with_context(|| format!("invalid --partition-key {text:?}; use a JSON array of its components"))?,
-            ),
-            None => None,
-        },
+        partition_key: arguments.pk.as_ref().map(Key::text).or_else(|| arguments.partition_key.clone()),
         max_items: None,
         continuation: None,
     };
-    let mut left = arguments.max_items.unwrap_or(usize::MAX);
-    let mut items = Vec::new();
-    loop {
+    let mut request_charge = 0.0;
+    let writer = DocumentsWriter::new(arguments.list.output.format)?;
+    print_pages(&arguments.list, PAGE_ITEMS, writer, async |page| {
+        request.max_items = page.max_items;
+        request.continuation = page.continuation;
         let page = service.changefeed.documents.query(&request).await?;
-        for item in page.items.into_iter().take(left) {
-            left -= 1;
-            match arguments.output.output {
-                Output::Json => print_json(&item)?,
-                Output::Table => items.push(item),
-            }
-        }
-        match page.continuation {
-            Some(continuation) if left > 0 => request.continuation = Some(continuation),
-            _ => break,
-        }
-    }
-    if arguments.output.output == Output::Table {
-        print_items(&items)?;
-    }
+        request_charge += page.request_charge;
+        let rest = json!({"requestCharge": request_charge});
+        Ok(ListPage { items: page.items, rest, continuation: page.continuation })
+    })
+    .await?;
     Ok(Exit::Done)
 }
 
 fn parameters(given: &[String]) -> Result<Map<String, Value>> {
     let parameter = |text: &String| {
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| name.starts_with('@')) else {
-            bail!("invalid --parameter {text:?}; use @NAME=VALUE");
+            return Err(UsageError(format!("invalid --parameter {text:?}; use @NAME=VALUE")).into());
         };
         Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
     };
     given.iter().map(parameter).collect()
-}
-
-/// Objects become rows. Every property becomes a column, in the order in which properties first appear.
-fn print_items(items: &[Value]) -> Result<()> {
-    let mut columns: Vec<&str> = Vec::new();
-    for name in items.iter().filter_map(Value::as_object).flat_map(Map::keys) {
-        if !columns.contains(&name.as_str()) {
-            columns.push(name);
-        }
-    }
-    if columns.is_empty() {
-        return print_table(&["Value"], items.iter().map(|item| vec![cell(item)]));
-    }
-    let row = |item: &Value| columns.iter().map(|name| item.get(name).map(cell).unwrap_or_default()).collect();
-    print_table(&columns, items.iter().map(row))
 }

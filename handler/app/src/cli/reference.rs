@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::arguments::Arguments;
@@ -13,7 +12,7 @@ use super::output::print_line;
 /// Prints the completions of a shell.
 pub fn completions(shell: Shell) -> Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "changefeed", &mut script);
+    clap_complete::generate(shell, &mut Arguments::full_command(), "changefeed", &mut script);
     print_line(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Done)
 }
@@ -21,7 +20,7 @@ pub fn completions(shell: Shell) -> Result<Exit> {
 /// Writes the manual pages into a folder.
 pub fn manual(folder: &Path) -> Result<Exit> {
     std::fs::create_dir_all(folder).with_context(|| format!("could not create folder {}", folder.display()))?;
-    clap_mangen::generate_to(Arguments::command(), folder)
+    clap_mangen::generate_to(Arguments::full_command(), folder)
         .with_context(|| format!("could not write manual pages into {}", folder.display()))?;
     Ok(Exit::Done)
 }

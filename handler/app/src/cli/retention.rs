@@ -5,13 +5,14 @@ use changefeed_history::{SweepReport, SweepState};
 use chrono::Utc;
 use clap::Args;
 
-use super::confirm::confirm;
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
 use super::output::{Output, OutputArguments, print_json, print_line};
 use super::time;
 use crate::service::Service;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  changefeed retention --dry-run")]
 pub struct RetentionArguments {
     /// Count expired versions and change nothing
     #[arg(long)]
@@ -38,11 +39,12 @@ pub async fn run(service: &Service, arguments: &RetentionArguments) -> Result<Ex
         if for_humans {
             print_line(&summary(&plan))?;
         }
-        confirm(
-            service.settings(),
-            &format!("Remove {} versions? This cannot be undone.", plan.versions),
-            "nothing was removed",
-        )?;
+        let prompt = Prompt {
+            container: &service.settings().names.changes,
+            question: format!("Remove {} versions? This cannot be undone.", plan.versions),
+            declined: "nothing was removed",
+        };
+        confirm(service.settings(), prompt)?;
     }
     let report = expired.remove().await?;
     print(&report)?;

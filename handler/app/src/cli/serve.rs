@@ -19,6 +19,7 @@ const WORKER_ID: &str = "FUNCTIONS_CUSTOMHANDLER_WORKER_ID";
 const PARENT_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  changefeed serve --port 7072")]
 pub struct ServeArguments {
     /// Port on 127.0.0.1; default: FUNCTIONS_CUSTOMHANDLER_PORT
     #[arg(long)]

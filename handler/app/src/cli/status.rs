@@ -5,7 +5,9 @@ use changefeed_history::{ContainerState, ContainerStatus, RetentionStatus, Role}
 use changefeed_processor::LeaseState;
 
 use super::exit_code::Exit;
+use super::list::ListItem;
 use super::output::{Output, OutputArguments, print_json, print_line, print_table};
+use super::table::{Cell, Column};
 use super::time;
 use crate::config::{DATABASE, MODE};
 use crate::feed::Feed;
@@ -72,22 +74,10 @@ fn print_status(status: Status) -> Result<()> {
         };
         vec![role(container.role).to_owned(), container.name, key, items]
     };
-    print_table(&["Role", "Container", "Key", "Items"], status.containers.into_iter().map(container))?;
-    let unknown = || "-".to_owned();
-    let rows = status.leases.into_iter().map(|lease| {
-        let state = lease_state(&lease);
-        let number = |number: Option<i64>| number.map_or_else(unknown, |number| number.to_string());
-        vec![
-            lease.feed.name().to_owned(),
-            lease.lease_token,
-            lease.owner.unwrap_or_else(unknown),
-            number(lease.lag),
-            lease.lag_seconds.map_or_else(unknown, |seconds| format!("{seconds} s")),
-            lease.last_checkpoint.as_deref().map_or_else(unknown, time::of_text),
-            state,
-        ]
-    });
-    print_table(&["Feed", "Lease", "Owner", "Lag", "Behind", "Last checkpoint", "State"], rows)?;
+    let header = [Column::fixed("Role"), Column::text("Container"), Column::text("Key"), Column::text("Items")];
+    print_table(&header, status.containers.into_iter().map(container))?;
+    print_line("")?;
+    print_table(&LeaseStatus::columns(), status.leases.iter().map(LeaseStatus::cells))?;
     if let Some(range) = status.leases_gap {
         let (consequence, command) = match range.feed {
             Feed::Capture => ("its changes are not captured", "changefeed leases repair"),
@@ -137,6 +127,51 @@ fn describe(retention: &RetentionStatus) -> String {
     });
     let warning = retention.warning.as_ref().map_or_else(String::new, |warning| format!(". Warning: {warning}"));
     format!("{period}{removed}{warning}")
+}
+
+impl ListItem for LeaseStatus {
+    const CSV: &'static [&'static str] = &[
+        "feed",
+        "leaseToken",
+        "owner",
+        "isFree",
+        "lag",
+        "lagSeconds",
+        "lastWritten",
+        "lastCheckpoint",
+        "isStuck",
+        "state",
+        "reason",
+        "unchangedSince",
+        "undeliverable",
+        "failure",
+        "error",
+    ];
+
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::fixed("Feed"),
+            Column::text("Lease"),
+            Column::text("Owner").optional(3),
+            Column::number("Lag"),
+            Column::number("Behind").optional(2),
+            time::column("Last checkpoint").optional(1),
+            Column::text("State"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let unknown = || "-".to_owned();
+        vec![
+            self.feed.name().into(),
+            self.lease_token.clone().into(),
+            self.owner.clone().unwrap_or_else(unknown).into(),
+            self.lag.map_or_else(unknown, |lag| lag.to_string()).into(),
+            self.lag_seconds.map_or_else(unknown, |seconds| format!("{seconds} s")).into(),
+            self.last_checkpoint.as_deref().map_or_else(unknown, time::text_in_column).into(),
+            Cell::state(lease_state(self)),
+        ]
+    }
 }
 
 fn lease_state(lease: &LeaseStatus) -> String {

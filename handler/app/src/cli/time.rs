@@ -1,4 +1,5 @@
-//! Times on the command line: read in any form, printed in one.
+//! Times on the command line: read in any form, printed in two. A sentence has UTC, with the local time beside it; a column of a table has
+//! the local time, and the zone in its header.
 //!
 //! The zone is that of `--time-zone`, of the settings, or of the machine. A flag names it, and so the arguments are read twice: the first
 //! time, local times are in UTC, where each of them exists once.
@@ -6,7 +7,10 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use changefeed_history::{TimeExpression, TimeZone};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::standard_error::note;
+use super::table::Column;
 
 static ZONE: OnceLock<TimeZone> = OnceLock::new();
 /// The texts that were read in the zone, and the times that they mean.
@@ -40,11 +44,45 @@ pub fn parse(text: &str) -> Result<TimeExpression, String> {
     Ok(time)
 }
 
+/// What each time argument means.
+pub fn interpretations() -> Vec<String> {
+    let read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    read.iter().map(|(text, time)| format!("{text} is {}", time.interpreted(&zone()))).collect()
+}
+
 /// Prints on standard error what each time argument means.
 pub fn print_interpretations() {
-    for (text, time) in READ.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        eprintln!("{text} is {}", time.interpreted(&zone()));
-    }
+    interpretations().into_iter().for_each(note);
+}
+
+/// A column of times, which [`in_column`] writes.
+pub fn column(title: &str) -> Column {
+    let zone = zone().to_string();
+    // A zone of the machine may have no name.
+    let zone = if zone.contains(' ') { "local" } else { zone.as_str() };
+    Column::fixed(format!("{title} ({zone})"))
+}
+
+/// A second since 1970 in a column.
+pub fn in_column(second: i64) -> String {
+    DateTime::from_timestamp(second, 0).map_or_else(|| second.to_string(), column_text)
+}
+
+/// An RFC 3339 time in a column.
+pub fn text_in_column(text: &str) -> String {
+    DateTime::parse_from_rfc3339(text).map_or_else(|_| text.to_owned(), |time| column_text(time.to_utc()))
+}
+
+/// The local time; with its offset where it exists twice.
+fn column_text(utc: DateTime<Utc>) -> String {
+    let zone = zone();
+    let local = zone.local(utc);
+    let is_same = |minutes: i64| {
+        let other = utc.checked_add_signed(TimeDelta::minutes(minutes));
+        other.is_some_and(|other| zone.local(other).naive_local() == local.naive_local())
+    };
+    let form = if [-60, -30, 30, 60].into_iter().any(is_same) { "%Y-%m-%d %H:%M:%S %:z" } else { "%Y-%m-%d %H:%M:%S" };
+    local.format(form).to_string()
 }
 
 /// A second since 1970 in UTC, with the local time beside it where that differs.

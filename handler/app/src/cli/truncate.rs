@@ -4,16 +4,18 @@ use anyhow::Result;
 use changefeed_operations::TruncateRequest;
 use clap::Args;
 
-use super::confirm::confirm;
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
 use super::output::{Output, OutputArguments, print_json, print_line};
 use super::progress::bar;
 use super::requester_arguments::RequesterArguments;
+use super::standard_error;
 use crate::service::Service;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  changefeed truncate --container events --max 1000")]
 pub struct TruncateArguments {
-    /// Name of the monitored or the changes container
+    /// Container to delete from: the monitored or the changes container, by its name
     #[arg(long)]
     container: String,
     /// Maximum number of documents to delete
@@ -31,16 +33,12 @@ pub struct TruncateArguments {
 /// Asks for confirmation and deletes documents.
 pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<Exit> {
     if !arguments.yes {
-        confirm(
-            service.settings(),
-            &format!(
-                "Delete up to {} documents of container {} of database {}?",
-                arguments.max,
-                arguments.container,
-                service.changefeed.containers.names().database
-            ),
-            "nothing was deleted",
-        )?;
+        let prompt = Prompt {
+            container: &arguments.container,
+            question: format!("Delete up to {} documents of container {}?", arguments.max, arguments.container),
+            declined: "nothing was deleted",
+        };
+        confirm(service.settings(), prompt)?;
     }
     let request = TruncateRequest {
         container: arguments.container.clone(),
@@ -60,10 +58,10 @@ pub async fn run(service: &Service, arguments: &TruncateArguments) -> Result<Exi
         }
     }?;
     for message in &report.messages {
-        eprintln!("error: {message}");
+        standard_error::error(message);
     }
     if report.not_deleted > 0 {
-        eprintln!("error: {} documents could not be deleted", report.not_deleted);
+        standard_error::error(format!("{} documents could not be deleted", report.not_deleted));
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)

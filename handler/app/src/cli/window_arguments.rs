@@ -1,11 +1,13 @@
 //! A window of time on the command line.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use changefeed_history::{TimeExpression, Window};
 use chrono::Utc;
 use clap::Args;
 
-use super::output::{Output, print_line};
+use super::exit_code::UsageError;
+use super::output::print_line;
+use super::standard_error;
 use super::time;
 
 /// A window of time.
@@ -20,13 +22,13 @@ pub struct WindowArguments {
 }
 
 impl WindowArguments {
-    /// The window that was named. A table begins with it, so that people see how the times were read.
-    pub fn window(&self, output: Output) -> Result<Window> {
-        let (window, warning) = Window::new(self.from, self.to, Utc::now()).map_err(|message| anyhow!(message))?;
+    /// The window that was named. `for_humans`: it is printed first, so that people see how the times were read.
+    pub fn window(&self, for_humans: bool) -> Result<Window> {
+        let (window, warning) = Window::new(self.from, self.to, Utc::now()).map_err(UsageError)?;
         if let Some(warning) = warning {
-            eprintln!("warning: {warning}");
+            standard_error::warning(warning);
         }
-        if output == Output::Table {
+        if for_humans {
             let from = self.from.map_or_else(|| "the beginning".to_owned(), |_| time::of_second(window.from()));
             print_line(&format!("From {from} to {}", time::of_second(window.to())))?;
         }

@@ -46,3 +46,23 @@ fn token_hosts(text: &str) -> Result<Vec<String>> {
     };
     hosts.map(host).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_separated_by_commas_and_compared_in_lower_case() {
+        let hosts = token_hosts(" Backups.Example.com, 10.0.0.4:10000,,").expect("hosts");
+        assert_eq!(hosts, ["backups.example.com", "10.0.0.4:10000"]);
+        for wrong in
+            ["https://backups.example.com", "backups.example.com/container", "a b", "a:65536", "a:b", ":1", "*"]
+        {
+            let error = token_hosts(wrong).expect_err(wrong).to_string();
+            assert!(
+                error.contains("CHANGEFEED_BACKUP_HOSTS") && error.contains("backups.example.com,10.0.0.4"),
+                "{error}"
+            );
+        }
+    }
+}

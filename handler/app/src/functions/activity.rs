@@ -7,8 +7,9 @@ use changefeed_operations::WindowActivityRequest;
 use chrono::Utc;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Query};
+use crate::http::{ApiError, Query, WindowErrors};
 use crate::service::Service;
+use crate::shapes::{parameters, windows};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -21,8 +22,18 @@ pub struct ActivityParameters {
     actor: Option<String>,
 }
 
-/// `GET /api/history/activity?from=&to=&bucket=&filter=&actor=`: the versions of a window by time and operation, and the documents, fields
-/// and actors with the most of them. `filter` may be repeated.
+/// The versions of a window by time and operation, and the documents, fields and actors with the most of them.
+#[utoipa::path(
+    get,
+    path = "/api/history/activity",
+    operation_id = "showActivity",
+    tag = "History",
+    params(parameters::Window, parameters::Buckets, parameters::Actor),
+    responses(
+        (status = 200, description = "The counts.", body = windows::Activity),
+        WindowErrors
+    )
+)]
 pub async fn get(
     service: Data<Service>,
     Query(parameters): Query<ActivityParameters>,

@@ -8,13 +8,25 @@ use changefeed_operations::BACKUP;
 use changefeed_operations::{BackupRequest, BackupView};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{ApiError, Caller, Json, NoQuery, Query, accepted};
+use crate::http::{ApiError, BackupErrors, Caller, Json, NoQuery, Query, ReadErrors, WriteErrors, accepted};
 use crate::service::Service;
+use crate::shapes::{backups as shapes, parameters};
 
 /// Compressed bytes that one verification request reads.
 const VERIFIED_BYTES: u64 = 256 * 1024 * 1024;
 
-/// `POST /api/backups`: creates a backup, which is a job.
+/// Creates a backup, which is a job.
+#[utoipa::path(
+    post,
+    path = "/api/backups",
+    operation_id = "createBackup",
+    tag = "Backups",
+    request_body(content = shapes::BackupRequest),
+    responses(
+        (status = 202, description = "It is a job. `Location` is the path that shows its progress.", body = shapes::Backup, headers(("Location" = String, description = "The path of the job."))),
+        BackupErrors
+    )
+)]
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,
@@ -25,17 +37,51 @@ pub async fn post(
     Ok(under_way(service.changefeed.backups.create_job(&request).await?))
 }
 
-/// `GET /api/backups?maxItems=&continuation=`: the requested backups, newest first.
+/// The requested backups, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/backups",
+    operation_id = "listBackups",
+    tag = "Backups",
+    params(parameters::Page),
+    responses(
+        (status = 200, description = "A page, by default of 100 backups.", body = shapes::BackupList),
+        ReadErrors
+    )
+)]
 pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.backups.list(&page).await?))
 }
 
-/// `GET /api/backups/{id}`: one backup and its progress.
+/// One backup and its progress.
+#[utoipa::path(
+    get,
+    path = "/api/backups/{id}",
+    operation_id = "showBackup",
+    tag = "Backups",
+    params(("id" = String, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "The backup.", body = shapes::Backup),
+        ReadErrors
+    )
+)]
 pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.backups.show(&id).await?))
 }
 
-/// `POST /api/backups/{id}/cancel`: cancels a backup.
+/// Cancels a backup.
+#[utoipa::path(
+    post,
+    path = "/api/backups/{id}/cancel",
+    operation_id = "cancelBackup",
+    tag = "Backups",
+    params(("id" = String, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "It has ended.", body = shapes::Backup),
+        (status = 202, description = "A worker still has the job.", body = shapes::Backup, headers(("Location" = String, description = "The path of the job."))),
+        WriteErrors
+    )
+)]
 pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.backups.show(&id).await?;
     service.changefeed.jobs.cancel(BACKUP, &id).await?;
@@ -62,8 +108,21 @@ struct Verified {
     continuation: Option<String>,
 }
 
-/// `POST /api/backups/{id}/verify` `{continuation?}`: reads a backup and reports damage. A large
-/// backup takes several requests.
+/// Reads a backup and reports damage.
+///
+/// A large backup takes several requests.
+#[utoipa::path(
+    post,
+    path = "/api/backups/{id}/verify",
+    operation_id = "verifyBackup",
+    tag = "Backups",
+    params(("id" = String, Path, description = "Its id.")),
+    request_body(content = shapes::BackupVerifyRequest),
+    responses(
+        (status = 200, description = "What was read, and the damages.", body = shapes::BackupVerification),
+        BackupErrors
+    )
+)]
 pub async fn verify(
     service: Data<Service>,
     id: Path<String>,

@@ -7,8 +7,9 @@ use changefeed_operations::WindowChangesRequest;
 use chrono::Utc;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Query};
+use crate::http::{ApiError, Query, ReadErrors};
 use crate::service::Service;
+use crate::shapes::{parameters, windows};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -28,8 +29,18 @@ pub struct ChangesParameters {
     continuation: Option<String>,
 }
 
-/// `GET /api/history/changes?from=&to=&operation=&filter=&actor=&order=&values=&maxItems=&continuation=`: the versions of a window, with the paths
-/// that each of them changed, and with `values=true` their values. `operation` and `filter` may be repeated.
+/// The versions of a window, with the paths that each of them changed.
+#[utoipa::path(
+    get,
+    path = "/api/history/changes",
+    operation_id = "listChanges",
+    tag = "History",
+    params(parameters::Window, parameters::Changes, parameters::Actor, parameters::Page),
+    responses(
+        (status = 200, description = "A page, by default of 100 versions.", body = windows::ChangesPage),
+        ReadErrors
+    )
+)]
 pub async fn get(
     service: Data<Service>,
     Query(parameters): Query<ChangesParameters>,

@@ -5,25 +5,60 @@ use actix_web::web::{Data, Path};
 use changefeed_cosmos::PageRequest;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Invocation, Json, NoQuery, Query};
+use crate::http::{ApiError, Invocation, Json, NoQuery, Query, ReadErrors, WriteBodyErrors, WriteErrors};
 use crate::service::Service;
+use crate::shapes::{dead_letters as shapes, parameters};
 
 /// A body without properties.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// `GET /api/dead-letters?maxItems=&continuation=`: the dead letters, newest first, without their payloads.
+/// The dead letters, newest first, without their payloads.
+#[utoipa::path(
+    get,
+    path = "/api/dead-letters",
+    operation_id = "listDeadLetters",
+    tag = "Dead letters",
+    params(parameters::Page),
+    responses(
+        (status = 200, description = "A page, by default of 100 dead letters.", body = shapes::DeadLetterPage),
+        ReadErrors
+    )
+)]
 pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.list(&page).await?))
 }
 
-/// `GET /api/dead-letters/{id}`: one dead letter with its payload as delivered.
+/// One dead letter with its payload as delivered.
+#[utoipa::path(
+    get,
+    path = "/api/dead-letters/{id}",
+    operation_id = "showDeadLetter",
+    tag = "Dead letters",
+    params(("id" = String, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "The dead letter.", body = shapes::DeadLetter),
+        ReadErrors
+    )
+)]
 pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.show(&id).await?))
 }
 
-/// `POST /api/dead-letters/{id}/replay`: captures its document again.
+/// Captures the document of a dead letter again.
+#[utoipa::path(
+    post,
+    path = "/api/dead-letters/{id}/replay",
+    operation_id = "replayDeadLetter",
+    tag = "Dead letters",
+    params(("id" = String, Path, description = "Its id.")),
+    request_body(content = shapes::Nothing),
+    responses(
+        (status = 200, description = "The outcome.", body = shapes::Replay),
+        WriteBodyErrors
+    )
+)]
 pub async fn replay(
     service: Data<Service>,
     id: Path<String>,
@@ -34,7 +69,18 @@ pub async fn replay(
     Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.replay(&id, key.as_ref()).await?))
 }
 
-/// `DELETE /api/dead-letters/{id}`: discards it with its payload.
+/// Discards a dead letter with its payload.
+#[utoipa::path(
+    delete,
+    path = "/api/dead-letters/{id}",
+    operation_id = "discardDeadLetter",
+    tag = "Dead letters",
+    params(("id" = String, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "It is discarded.", body = shapes::Discarded),
+        WriteErrors
+    )
+)]
 pub async fn discard(
     service: Data<Service>,
     id: Path<String>,

@@ -6,8 +6,10 @@ use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{BlameRequest, Filter, SearchRequest, TimeExpression, VersionsRequest};
 use serde::Deserialize;
 
-use crate::http::{ApiError, Query};
+use crate::http::{ApiError, Query, ReadErrors};
 use crate::service::Service;
+use crate::shapes::history as shapes;
+use crate::shapes::parameters;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -19,7 +21,18 @@ pub struct VersionsParameters {
     continuation: Option<String>,
 }
 
-/// `GET /api/history/versions?id=&pk=&maxItems=&continuation=`: the versions of a document, newest first.
+/// The versions of a document, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/history/versions",
+    operation_id = "listVersions",
+    tag = "History",
+    params(parameters::Document, parameters::Page),
+    responses(
+        (status = 200, description = "A page, by default of 20 versions.", body = shapes::VersionPage),
+        ReadErrors
+    )
+)]
 pub async fn versions(
     service: Data<Service>,
     Query(parameters): Query<VersionsParameters>,
@@ -40,7 +53,18 @@ pub struct VersionParameters {
     partition_key: Option<String>,
 }
 
-/// `GET /api/history/versions/{versionId}?id=&pk=`: one version.
+/// One version of a document.
+#[utoipa::path(
+    get,
+    path = "/api/history/versions/{versionId}",
+    operation_id = "showVersion",
+    tag = "History",
+    params(("versionId" = String, Path, description = "The id of the version."), parameters::Document),
+    responses(
+        (status = 200, description = "The version.", body = shapes::Version),
+        ReadErrors
+    )
+)]
 pub async fn version(
     service: Data<Service>,
     id: Path<String>,
@@ -59,7 +83,18 @@ pub struct DocumentParameters {
     as_of: TimeExpression,
 }
 
-/// `GET /api/history/document?id=&pk=&asOf=`: the document as of a time.
+/// The document as of a time.
+#[utoipa::path(
+    get,
+    path = "/api/history/document",
+    operation_id = "showDocument",
+    tag = "History",
+    params(parameters::Document, parameters::AsOf),
+    responses(
+        (status = 200, description = "What is known.", body = shapes::AsOf),
+        ReadErrors
+    )
+)]
 pub async fn document(
     service: Data<Service>,
     Query(parameters): Query<DocumentParameters>,
@@ -75,10 +110,26 @@ pub struct DiffParameters {
     pk: Option<String>,
     partition_key: Option<String>,
     from: String,
+    #[serde(default = "live")]
     to: String,
 }
 
-/// `GET /api/history/diff?id=&pk=&from=&to=`: differences between two versions, or a version and `live`.
+fn live() -> String {
+    "live".to_owned()
+}
+
+/// The differences between two versions, or between a version and the live document.
+#[utoipa::path(
+    get,
+    path = "/api/history/diff",
+    operation_id = "diffVersions",
+    tag = "History",
+    params(parameters::Document, parameters::States),
+    responses(
+        (status = 200, description = "The differences.", body = shapes::Difference),
+        ReadErrors
+    )
+)]
 pub async fn diff(service: Data<Service>, Query(parameters): Query<DiffParameters>) -> Result<HttpResponse, ApiError> {
     let DiffParameters { id, pk, partition_key, from, to } = parameters;
     let document = document_name(id, pk, partition_key)?;
@@ -95,7 +146,18 @@ pub struct BlameParameters {
     max_versions: Option<u32>,
 }
 
-/// `GET /api/history/blame?id=&pk=&asOf=&maxVersions=`: the version that set each field of a document.
+/// The version that set each field of a document.
+#[utoipa::path(
+    get,
+    path = "/api/history/blame",
+    operation_id = "blameDocument",
+    tag = "History",
+    params(parameters::Document, parameters::Blame),
+    responses(
+        (status = 200, description = "The fields.", body = shapes::Blame),
+        ReadErrors
+    )
+)]
 pub async fn blame(
     service: Data<Service>,
     Query(parameters): Query<BlameParameters>,
@@ -116,8 +178,18 @@ pub struct SearchParameters {
     continuation: Option<String>,
 }
 
-/// `GET /api/history/search?filter=&from=&to=&maxItems=&continuation=`: live documents and versions together, in time
-/// order. `filter` may be repeated.
+/// Live documents and versions together, in time order.
+#[utoipa::path(
+    get,
+    path = "/api/history/search",
+    operation_id = "searchHistory",
+    tag = "History",
+    params(parameters::Window, parameters::Page),
+    responses(
+        (status = 200, description = "A page, by default of 100 rows.", body = shapes::SearchRows),
+        ReadErrors
+    )
+)]
 pub async fn search(
     service: Data<Service>,
     Query(parameters): Query<SearchParameters>,

@@ -5,10 +5,23 @@ use actix_web::web::Data;
 use changefeed_operations::PopulateRequest;
 
 use crate::config::TRYOUT_FUNCTIONS;
-use crate::http::{ApiError, Caller, Json, NoQuery};
+use crate::http::{ApiError, Caller, Json, NoQuery, TryoutErrors};
 use crate::service::Service;
+use crate::shapes::documents as shapes;
 
-/// `POST /api/populate` `{count, seed?, ratePerSecond?, force?, requestedBy?}`.
+/// Writes sample documents into the monitored container, for trying out.
+#[utoipa::path(
+    post,
+    path = "/api/populate",
+    operation_id = "populate",
+    tag = "Other",
+    request_body(content = shapes::PopulateRequest),
+    responses(
+        (status = 200, description = "What was written.", body = shapes::PopulateReport),
+        TryoutErrors
+    ),
+    security(("masterKey" = []))
+)]
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,

@@ -4,10 +4,22 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use changefeed_operations::QueryRequest;
 
-use crate::http::{ApiError, Json, NoQuery};
+use crate::http::{ApiError, Json, NoQuery, QueryErrors};
 use crate::service::Service;
+use crate::shapes::documents as shapes;
 
-/// `POST /api/query` `{container, query, parameters?, partitionKey?, maxItems?, continuation?}`.
+/// Runs a SQL query against a container.
+#[utoipa::path(
+    post,
+    path = "/api/query",
+    operation_id = "query",
+    tag = "Other",
+    request_body(content = shapes::QueryRequest),
+    responses(
+        (status = 200, description = "A page, by default of 100 items.", body = shapes::QueryPage),
+        QueryErrors
+    )
+)]
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,

@@ -7,10 +7,28 @@ use changefeed_operations::RESTORE;
 use changefeed_operations::{ExecuteRequest, RestoreRequest, RestoreView, Restored, Target, UndoRequest};
 
 use crate::capture_lag::with_capture_lag;
-use crate::http::{ApiError, Caller, Interpreted, Invocation, Json, NoQuery, Query, accepted};
+use crate::http::{
+    ApiError, Caller, Interpreted, Invocation, Json, NoQuery, Query, ReadErrors, RestoreErrors, WriteBodyErrors,
+    WriteErrors, accepted,
+};
 use crate::service::Service;
+use crate::shapes::{parameters, restores as shapes};
 
-/// `POST /api/restores`: plans a restore and executes it, unless `dryRun` is given. A large restore becomes a job.
+/// Plans a restore and executes it, unless `dryRun` is given.
+///
+/// A large restore becomes a job.
+#[utoipa::path(
+    post,
+    path = "/api/restores",
+    operation_id = "createRestore",
+    tag = "Restores",
+    request_body(content = shapes::RestoreRequest),
+    responses(
+        (status = 200, description = "The outcome, or the plan of a dry run.", body = shapes::RestoreReport),
+        (status = 202, description = "It is a job. `Location` is the path that shows its progress.", body = shapes::Restore, headers(("Location" = String, description = "The path of the job."))),
+        RestoreErrors
+    )
+)]
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,
@@ -32,17 +50,50 @@ pub async fn post(
     })
 }
 
-/// `GET /api/restores?maxItems=&continuation=`: the restores, newest first.
+/// The restores, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/restores",
+    operation_id = "listRestores",
+    tag = "Restores",
+    params(parameters::Page),
+    responses(
+        (status = 200, description = "A page, by default of 100 restores.", body = shapes::RestoreList),
+        ReadErrors
+    )
+)]
 pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.restores.list(&page).await?))
 }
 
-/// `GET /api/restores/{id}`: one restore, document by document; of a job, its progress and the first documents.
+/// One restore, document by document; of a job, its progress and the first documents.
+#[utoipa::path(
+    get,
+    path = "/api/restores/{id}",
+    operation_id = "showRestore",
+    tag = "Restores",
+    params(("id" = String, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "The restore.", body = shapes::Restore),
+        ReadErrors
+    )
+)]
 pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.restores.show(&id).await?))
 }
 
-/// `GET /api/restores/{id}/items?maxItems=&continuation=`: its documents, page by page.
+/// The documents of a restore, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/restores/{id}/items",
+    operation_id = "listRestoreItems",
+    tag = "Restores",
+    params(("id" = String, Path, description = "Its id."), parameters::Page),
+    responses(
+        (status = 200, description = "A page, by default of 1,000 documents.", body = shapes::RestoreItems),
+        ReadErrors
+    )
+)]
 pub async fn items(
     service: Data<Service>,
     id: Path<String>,
@@ -51,8 +102,22 @@ pub async fn items(
     Ok(HttpResponse::Ok().json(service.changefeed.restores.items_page(&id, &page).await?))
 }
 
-/// `POST /api/restores/{id}/execute` `{reason?, requestedBy?}`: executes the stored plan of a dry run that is a job, once. A plan that was
-/// executed is answered with its result.
+/// Executes the stored plan of a dry run, once.
+///
+/// A plan that was executed is answered with its result.
+#[utoipa::path(
+    post,
+    path = "/api/restores/{id}/execute",
+    operation_id = "executeRestore",
+    tag = "Restores",
+    params(("id" = String, Path, description = "Its id.")),
+    request_body(content = shapes::ExecuteRequest),
+    responses(
+        (status = 200, description = "The result of a plan that was executed before.", body = shapes::Restore),
+        (status = 202, description = "It is a job. `Location` is the path that shows its progress.", body = shapes::Restore, headers(("Location" = String, description = "The path of the job."))),
+        WriteBodyErrors
+    )
+)]
 pub async fn execute(
     service: Data<Service>,
     id: Path<String>,
@@ -68,14 +133,39 @@ pub async fn execute(
     Ok(HttpResponse::Ok().json(service.changefeed.restores.show(&record.id).await?))
 }
 
-/// `POST /api/restores/{id}/cancel`: cancels a job. Documents already written are not changed back.
+/// Cancels a restore that is a job. Documents already written are not changed back.
+#[utoipa::path(
+    post,
+    path = "/api/restores/{id}/cancel",
+    operation_id = "cancelRestore",
+    tag = "Restores",
+    params(("id" = String, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "It has ended.", body = shapes::Restore),
+        (status = 202, description = "A worker still has the job.", body = shapes::Restore, headers(("Location" = String, description = "The path of the job."))),
+        WriteErrors
+    )
+)]
 pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.jobs.cancel(RESTORE, &id).await?;
     let view = service.changefeed.restores.record(&id).await?.view();
     Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
 }
 
-/// `POST /api/restores/{id}/undo` `{dryRun?, force?, reason?, requestedBy?}`: undoes the restore, once.
+/// Undoes a restore, once.
+#[utoipa::path(
+    post,
+    path = "/api/restores/{id}/undo",
+    operation_id = "undoRestore",
+    tag = "Restores",
+    params(("id" = String, Path, description = "Its id.")),
+    request_body(content = shapes::UndoRequest),
+    responses(
+        (status = 200, description = "The outcome, or the plan of a dry run.", body = shapes::RestoreReport),
+        (status = 202, description = "It is a job. `Location` is the path that shows its progress.", body = shapes::Restore, headers(("Location" = String, description = "The path of the job."))),
+        WriteBodyErrors
+    )
+)]
 pub async fn undo(
     service: Data<Service>,
     id: Path<String>,

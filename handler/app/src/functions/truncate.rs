@@ -5,10 +5,23 @@ use actix_web::web::Data;
 use changefeed_operations::TruncateRequest;
 
 use crate::config::TRYOUT_FUNCTIONS;
-use crate::http::{ApiError, Caller, Json, NoQuery};
+use crate::http::{ApiError, Caller, Json, NoQuery, TryoutErrors};
 use crate::service::Service;
+use crate::shapes::documents as shapes;
 
-/// `POST /api/truncate` `{container, max, confirm, requestedBy?}`.
+/// Deletes documents of the monitored container, for trying out.
+#[utoipa::path(
+    post,
+    path = "/api/truncate",
+    operation_id = "truncate",
+    tag = "Other",
+    request_body(content = shapes::TruncateRequest),
+    responses(
+        (status = 200, description = "What was deleted.", body = shapes::TruncateReport),
+        TryoutErrors
+    ),
+    security(("masterKey" = []))
+)]
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,

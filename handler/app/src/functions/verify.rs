@@ -6,10 +6,24 @@ use changefeed_cosmos::PageRequest;
 use changefeed_operations::VERIFY;
 use changefeed_operations::{VerifyRequest, VerifyView};
 
-use crate::http::{ApiError, Caller, Invocation, Json, NoQuery, Query, accepted};
+use crate::http::{
+    ApiError, Caller, Invocation, Json, NoQuery, Query, ReadErrors, WriteBodyErrors, WriteErrors, accepted,
+};
 use crate::service::Service;
+use crate::shapes::{parameters, verify as shapes};
 
-/// `POST /api/verify` `{repair?, findingsOf?, partitionKey?, graceSeconds?, ruPerSecond?, requestedBy?}`: creates a job.
+/// Compares live documents with the history, as a job.
+#[utoipa::path(
+    post,
+    path = "/api/verify",
+    operation_id = "createVerification",
+    tag = "Verify",
+    request_body(content = shapes::VerifyRequest),
+    responses(
+        (status = 202, description = "It is a job. `Location` is the path that shows its progress.", body = shapes::Verify, headers(("Location" = String, description = "The path of the job."))),
+        WriteBodyErrors
+    )
+)]
 pub async fn post(
     service: Data<Service>,
     _: NoQuery,
@@ -21,17 +35,50 @@ pub async fn post(
     Ok(under_way(service.changefeed.verifications.create_job(&request).await?.view()))
 }
 
-/// `GET /api/verify?maxItems=&continuation=`: the verifications, newest first.
+/// The verifications, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/verify",
+    operation_id = "listVerifications",
+    tag = "Verify",
+    params(parameters::Page),
+    responses(
+        (status = 200, description = "A page, by default of 100 verifications.", body = shapes::VerifyList),
+        ReadErrors
+    )
+)]
 pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.verifications.list(&page).await?))
 }
 
-/// `GET /api/verify/{id}`: the progress and the first findings of one.
+/// The progress and the first findings of a verification.
+#[utoipa::path(
+    get,
+    path = "/api/verify/{id}",
+    operation_id = "showVerification",
+    tag = "Verify",
+    params(("id" = String, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "The verification.", body = shapes::Verify),
+        ReadErrors
+    )
+)]
 pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.verifications.show(&id).await?))
 }
 
-/// `GET /api/verify/{id}/findings?maxItems=&continuation=`: its findings, page by page.
+/// The findings of a verification, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/verify/{id}/findings",
+    operation_id = "listFindings",
+    tag = "Verify",
+    params(("id" = String, Path, description = "Its id."), parameters::Page),
+    responses(
+        (status = 200, description = "A page, by default of 1,000 findings.", body = shapes::Findings),
+        ReadErrors
+    )
+)]
 pub async fn findings(
     service: Data<Service>,
     id: Path<String>,
@@ -40,7 +87,19 @@ pub async fn findings(
     Ok(HttpResponse::Ok().json(service.changefeed.verifications.findings(&id, &page).await?))
 }
 
-/// `POST /api/verify/{id}/cancel`: cancels one. Finished repairs are kept.
+/// Cancels a verification. Finished repairs are kept.
+#[utoipa::path(
+    post,
+    path = "/api/verify/{id}/cancel",
+    operation_id = "cancelVerification",
+    tag = "Verify",
+    params(("id" = String, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "It has ended.", body = shapes::Verify),
+        (status = 202, description = "A worker still has the job.", body = shapes::Verify, headers(("Location" = String, description = "The path of the job."))),
+        WriteErrors
+    )
+)]
 pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.verifications.record(&id).await?;
     service.changefeed.jobs.cancel(VERIFY, &id).await?;

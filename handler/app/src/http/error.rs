@@ -11,6 +11,8 @@ use changefeed_cosmos::{Error, ErrorKind};
 use changefeed_operations::format_error;
 use serde_json::json;
 
+use super::error_code::ErrorCode;
+
 /// After how many seconds a caller should retry, unless the service asks for more. Cosmos DB budgets request units by the second,
 /// and the SDK has already retried for some seconds.
 const RETRY_AFTER_SECONDS: u64 = 5;
@@ -18,11 +20,10 @@ const RETRY_AFTER_SECONDS: u64 = 5;
 /// An error on its way to the client.
 #[derive(Debug)]
 pub struct ApiError {
-    status: StatusCode,
-    code: &'static str,
+    code: ErrorCode,
     message: String,
     /// The methods of the path, for 405.
-    allowed: Option<&'static str>,
+    allowed: Option<String>,
     /// For 429 and 503.
     retry_after_seconds: u64,
 }
@@ -30,42 +31,42 @@ pub struct ApiError {
 impl ApiError {
     /// 400.
     pub fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "InvalidRequest", message)
+        Self::new(ErrorCode::InvalidRequest, message)
     }
 
     /// 403 for a function that a setting turns off.
     pub fn turned_off(setting: &str) -> Self {
         let message = format!("this function is for trying out, and {setting}=off turns it off");
-        Self::new(StatusCode::FORBIDDEN, "TurnedOff", message)
+        Self::new(ErrorCode::TurnedOff, message)
     }
 
     /// 404 for an unknown path.
     pub fn no_such_path(path: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("unknown path {path}"))
+        Self::new(ErrorCode::NotFound, format!("unknown path {path}"))
     }
 
     /// 405.
-    pub fn wrong_method(method: &str, path: &str, allowed: &'static str) -> Self {
+    pub fn wrong_method(method: &str, path: &str, allowed: String) -> Self {
         let message = format!("{method} is not supported on {path}; allowed: {allowed}");
-        Self { allowed: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message) }
+        Self { allowed: Some(allowed), ..Self::new(ErrorCode::MethodNotAllowed, message) }
     }
 
     /// 408: no byte of the body arrived for this time.
     pub fn timed_out(idle: Duration) -> Self {
         let message = format!("no byte of the body arrived for {} seconds", idle.as_secs());
-        Self::new(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", message)
+        Self::new(ErrorCode::RequestTimeout, message)
     }
 
     /// 413.
     pub fn too_large(limit: usize) -> Self {
         let message = format!("the body is larger than the limit of {limit} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
+        Self::new(ErrorCode::PayloadTooLarge, message)
     }
 
     /// 415.
     pub fn wrong_content_type(found: &str) -> Self {
         let message = format!("unsupported content type {found}; use application/json");
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+        Self::new(ErrorCode::UnsupportedMediaType, message)
     }
 
     /// What failed, what was found and what is allowed.
@@ -75,11 +76,11 @@ impl ApiError {
 
     /// 503. The caller should retry, as the retry policy of the host does.
     pub fn try_again(error: &Error) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "TryAgain", error.to_string()).retry_after(error)
+        Self::new(ErrorCode::TryAgain, error.to_string()).retry_after(error)
     }
 
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), allowed: None, retry_after_seconds: RETRY_AFTER_SECONDS }
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), allowed: None, retry_after_seconds: RETRY_AFTER_SECONDS }
     }
 
     fn retry_after(self, error: &Error) -> Self {
@@ -91,22 +92,21 @@ impl ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        let (status, code) = match error.kind() {
-            ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "InvalidRequest"),
-            ErrorKind::PlaceNotAllowed => (StatusCode::BAD_REQUEST, "PlaceNotAllowed"),
-            ErrorKind::TooWide => (StatusCode::BAD_REQUEST, "WindowTooWide"),
-            ErrorKind::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
-            ErrorKind::Conflict => (StatusCode::CONFLICT, "Conflict"),
-            ErrorKind::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
-            ErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge"),
-            ErrorKind::Throttled => (StatusCode::TOO_MANY_REQUESTS, "Throttled"),
-            ErrorKind::Gone | ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable"),
-            ErrorKind::Corrupt => (StatusCode::INTERNAL_SERVER_ERROR, "CorruptData"),
-            ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
-            // Cosmos DB refused this program, not its caller.
-            ErrorKind::Forbidden => (StatusCode::BAD_GATEWAY, "CosmosForbidden"),
+        let code = match error.kind() {
+            ErrorKind::Invalid => ErrorCode::InvalidRequest,
+            ErrorKind::PlaceNotAllowed => ErrorCode::PlaceNotAllowed,
+            ErrorKind::TooWide => ErrorCode::WindowTooWide,
+            ErrorKind::NotFound => ErrorCode::NotFound,
+            ErrorKind::Conflict => ErrorCode::Conflict,
+            ErrorKind::PreconditionFailed => ErrorCode::PreconditionFailed,
+            ErrorKind::TooLarge => ErrorCode::PayloadTooLarge,
+            ErrorKind::Throttled => ErrorCode::Throttled,
+            ErrorKind::Gone | ErrorKind::Unavailable => ErrorCode::Unavailable,
+            ErrorKind::Corrupt => ErrorCode::CorruptData,
+            ErrorKind::Internal => ErrorCode::InternalError,
+            ErrorKind::Forbidden => ErrorCode::CosmosForbidden,
         };
-        Self::new(status, code, error.to_string()).retry_after(&error)
+        Self::new(code, error.to_string()).retry_after(&error)
     }
 }
 
@@ -118,25 +118,25 @@ impl From<changefeed_backup_format::Error> for ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}: {}", self.status.as_u16(), self.code, self.message)
+        write!(formatter, "{} {:?}: {}", self.code.status().as_u16(), self.code, self.message)
     }
 }
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.code.status()
     }
 
     fn error_response(&self) -> HttpResponse {
         let mut error = json!({"code": self.code, "message": self.message});
-        if let Some(allowed) = self.allowed {
+        if let Some(allowed) = &self.allowed {
             error["details"] = json!({"allowed": allowed});
         }
-        let mut response = HttpResponse::build(self.status);
-        if let Some(allowed) = self.allowed {
-            response.insert_header((ALLOW, allowed));
+        let mut response = HttpResponse::build(self.code.status());
+        if let Some(allowed) = &self.allowed {
+            response.insert_header((ALLOW, allowed.as_str()));
         }
-        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        if self.code.asks_for_retry() {
             response.insert_header((RETRY_AFTER, self.retry_after_seconds));
         }
         response.json(json!({"error": error}))
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_wrong_method_is_answered_with_the_allowed_ones() {
-        let error = ApiError::wrong_method("PUT", "/api/restores", "GET, POST");
+        let error = ApiError::wrong_method("PUT", "/api/restores", "GET, POST".to_owned());
         assert_eq!(header(error, ALLOW).as_deref(), Some("GET, POST"));
     }
 }

@@ -4,6 +4,8 @@ mod accepted;
 mod body;
 mod caller;
 mod error;
+mod error_code;
+mod error_responses;
 mod interpreted;
 mod invocation;
 mod query;
@@ -13,6 +15,10 @@ pub use accepted::accepted;
 pub use body::{Json, RawJson};
 pub use caller::Caller;
 pub use error::ApiError;
+pub use error_responses::{
+    BackupErrors, ErrorAnswer, FixedErrors, QueryErrors, ReadErrors, RestoreErrors, StatusErrors, TryoutErrors,
+    WindowErrors, WriteBodyErrors, WriteErrors, error_components,
+};
 pub use interpreted::Interpreted;
 pub use invocation::Invocation;
 pub use query::{NoParameters, NoQuery, Query};

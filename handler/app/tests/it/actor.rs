@@ -32,7 +32,7 @@ async fn the_handler_reads_the_setting_and_shows_the_actor() {
     let (_, page) = handler.get("/api/history/versions?id=1&pk=a").await;
     assert_eq!(page["items"][0]["actor"], "ann", "{page}");
     let (_, shown) = CommandLine::new(&world).json(&["history", "versions", "--id", "1", "--pk", "a"]).await;
-    assert_eq!(shown["actor"], "ann", "{shown}");
+    assert_eq!(shown["items"][0]["actor"], "ann", "{shown}");
     let (_, table) = CommandLine::new(&world).text(&["history", "versions", "--id", "1", "--pk", "a"]).await;
     assert!(table.contains("write by ann"), "{table}");
     let (_, found) = handler.get("/api/history/search?filter=name%3Dx").await;

@@ -67,8 +67,10 @@ async fn a_path_may_have_any_case_and_a_slash_at_its_end_and_no_answer_is_cached
 }
 
 /// The paths that return one record. Every other path of a GET is a list.
-const NOT_LISTS: [&str; 11] = [
+const NOT_LISTS: [&str; 13] = [
     "/",
+    "/api",
+    "/api/openapi.json",
     "/api/history/versions/none",
     "/api/history/document",
     "/api/history/diff",
@@ -190,15 +192,36 @@ async fn the_pages_of_a_list_have_every_record_once_newest_first() {
 }
 
 #[tokio::test]
-async fn every_route_answers_a_wrong_method_with_the_allowed_methods() {
+async fn every_route_says_which_methods_it_has() {
     let world = World::new().await;
     let handler = world.handler();
     for (path, methods) in routes() {
-        let response = handler.respond(Method::PUT, &path, "").await;
-        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
-        let allowed = response.headers()["allow"].to_str().expect("text").to_owned();
-        let expected: Vec<&str> = methods.iter().map(Method::as_str).collect();
-        assert_eq!(allowed, expected.join(", "), "{path}");
+        let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+        let expected = format!("{}, OPTIONS", methods.join(", "));
+        for method in [Method::PUT, Method::PATCH, Method::TRACE, Method::OPTIONS] {
+            let response = handler.respond(method.clone(), &path, "").await;
+            let is_options = method == Method::OPTIONS;
+            let status = if is_options { StatusCode::NO_CONTENT } else { StatusCode::METHOD_NOT_ALLOWED };
+            assert_eq!(response.status(), status, "{method} {path}");
+            assert_eq!(response.headers()["allow"].to_str().expect("text"), expected, "{method} {path}");
+            let body = response.text().await.expect("body");
+            assert_eq!(body.is_empty(), is_options, "{method} {path}: {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn head_is_answered_as_get_is_without_a_body() {
+    let world = World::new().await;
+    let handler = world.handler();
+    for (path, _) in routes().iter().filter(|(_, methods)| methods.contains(&Method::GET)) {
+        // The status counts the requests and looks at the clock.
+        let (get, head) = (handler.respond(Method::GET, path, "").await, handler.respond(Method::HEAD, path, "").await);
+        assert_eq!(get.status(), head.status(), "{path}");
+        for name in ["content-type", "content-length", "cache-control"] {
+            assert_eq!(get.headers().get(name), head.headers().get(name), "{path}: {name}");
+        }
+        assert_eq!(head.text().await.expect("body"), "", "{path}");
     }
     assert!(page_paths().len() > 3);
     for path in page_paths() {

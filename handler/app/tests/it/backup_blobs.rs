@@ -2,10 +2,12 @@
 
 use std::process::{Command, Output, Stdio};
 
+use changefeed_backup_format::LocationAccess;
 use changefeed_jobs::{SliceEnd, job_to_run};
 use changefeed_operations::Changefeed;
 use serde_json::{Value, json};
 
+use crate::read_costs::store_versions;
 use crate::support::backups::{Documents, live_documents};
 use crate::support::{Handler, World};
 
@@ -63,6 +65,23 @@ async fn commands_create_verify_and_restore_a_backup_in_blobs() {
     assert_eq!(live_documents(&world).await, before);
     let jobs = world.query("jobs", "SELECT * FROM c").await;
     assert!(!json!(jobs).to_string().contains("AccountKey"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a storage account: scripts/azurite"]
+async fn versions_are_exported_to_a_blob() {
+    let world = World::new().await;
+    store_versions(&world, "d", 300, false).await;
+    let location = location("versions.csv");
+    let exported = run(&world, &["history", "export", "--file", &location]).await;
+    assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    let again = run(&world, &["history", "export", "--file", &location]).await;
+    let message = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(again.status.code() == Some(1) && message.contains("--overwrite"), "{message}");
+    let access = LocationAccess { connection_string: Some(setting("CHANGEFEED_TEST_STORAGE")), ..Default::default() };
+    let (folder, name) = access.open(&location).expect("a location").split().expect("a name");
+    let (bytes, _) = folder.read(&name, 1 << 20).await.expect("a blob");
+    assert_eq!(csv::Reader::from_reader(bytes.as_ref()).records().count(), 300);
 }
 
 /// Runs every job that any machine can run, as the trigger does.

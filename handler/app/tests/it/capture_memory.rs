@@ -35,7 +35,7 @@ async fn a_batch_of_112_megabytes_takes_at_most_four_times_its_size_and_is_freed
     let batch = batch_of(&(0..50).map(document).collect::<Vec<_>>());
     let encoded = Value::String(Value::String(batch.clone()).to_string()).to_string().len();
     assert!((107 * MEGABYTE..120 * MEGABYTE).contains(&encoded), "{encoded} bytes");
-    for chunked in [true] {
+    for chunked in [true, false] {
         let (status, answer) = handler.invoke(&batch, chunked).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
     }

@@ -37,10 +37,10 @@ impl CommandLine {
 async fn provisioning_is_repeatable_and_creates_the_changes_container_as_designed() {
     let command_line = CommandLine::new().await;
     let first = command_line.json(&["provision"]).await;
-    assert!(first.as_array().expect("array").iter().all(|item| item["created"] == true), "{first}");
+    assert!(first["items"].as_array().expect("array").iter().all(|item| item["created"] == true), "{first}");
     let second = command_line.json(&["provision"]).await;
-    assert!(second.as_array().expect("array").iter().all(|item| item["created"] == false), "{second}");
-    assert_eq!(first.as_array().map(Vec::len), Some(6));
+    assert!(second["items"].as_array().expect("array").iter().all(|item| item["created"] == false), "{second}");
+    assert_eq!(first["items"].as_array().map(Vec::len), Some(6));
 
     let client = client(command_line.endpoint.url()).await;
     let changes = client.database_client("dev").container_client("changes", None).await.expect("changes");
@@ -134,7 +134,7 @@ async fn sample_documents_are_written_queried_and_deleted() {
     let query =
         ["query", "--container", "events", "--parameter", "@seq=200", "SELECT c.id, c.seq FROM c WHERE c.seq = @seq"];
     let found = command_line.json(&query).await;
-    assert_eq!(found["seq"], 200);
+    assert_eq!(found["items"][0]["seq"], 200);
     let table = command_line.run(&query).await;
     assert!(String::from_utf8_lossy(&table.stdout).contains("seq"), "{}", String::from_utf8_lossy(&table.stdout));
 

@@ -237,8 +237,8 @@ async fn the_command_line_lists_shows_replays_and_discards() {
     let handler = world.handler();
     let (_, id) = dead_letter(&world, &handler, json!({"id": "1", "pk": "a"})).await;
     handler.invoke("[5,6]", false).await;
-    assert_eq!(lines(&run(&world, &["list", "--output", "json"])).len(), 3);
-    assert_eq!(lines(&run(&world, &["list", "--max-items", "2", "--output", "json"])).len(), 2);
+    assert_eq!(lines(&run(&world, &["list", "--output", "jsonl"])).len(), 3);
+    assert_eq!(lines(&run(&world, &["list", "--max-items", "2", "--output", "jsonl"])).len(), 2);
     assert_eq!(lines(&run(&world, &["show", &id, "--output", "json"]))[0]["id"], json!(id));
     let shown = run(&world, &["show", &id]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("invocation 3b1a5a3e"));
@@ -246,7 +246,7 @@ async fn the_command_line_lists_shows_replays_and_discards() {
     assert_eq!(run(&world, &["replay"]).status.code(), Some(2));
     assert_eq!(run(&world, &["replay", &id, "--all"]).status.code(), Some(2));
 
-    let replayed = run(&world, &["replay", "--all", "--output", "json"]);
+    let replayed = run(&world, &["replay", "--all", "--output", "jsonl"]);
     assert_eq!(replayed.status.code(), Some(3), "{}", String::from_utf8_lossy(&replayed.stderr));
     let mut outcomes: Vec<Value> = lines(&replayed).iter().map(|line| line["outcome"].clone()).collect();
     outcomes.sort_by_key(Value::to_string);

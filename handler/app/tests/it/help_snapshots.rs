@@ -5,15 +5,20 @@ use std::process::Command;
 use crate::support::snapshots;
 
 fn help(path: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_changefeed")).args(path).arg("--help").output().expect("changefeed");
+    let output = Command::new(env!("CARGO_BIN_EXE_changefeed"))
+        .args(path)
+        .arg("--help")
+        .env("COLUMNS", "120")
+        .output()
+        .expect("changefeed");
     assert!(output.status.success(), "{path:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// The subcommands that a help text lists, without `help` itself.
+/// The subcommands that a help text lists, in groups or not, without `help` itself.
 fn subcommands(help: &str) -> Vec<String> {
-    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let lines = help.lines().take_while(|line| *line != "Options:").filter_map(|line| line.strip_prefix("  "));
+    let names = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
     names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
@@ -35,7 +40,7 @@ fn the_help_of_every_subcommand_matches_its_snapshot() {
 }
 
 #[test]
-fn help_lines_have_at_most_140_characters() {
+fn every_command_has_an_example_and_lines_of_at_most_140_characters() {
     for command in subcommands(&help(&[])) {
         let mut paths = vec![vec![command.clone()]];
         paths.extend(subcommands(&help(&[&command])).into_iter().map(|name| vec![command.clone(), name]));
@@ -44,6 +49,9 @@ fn help_lines_have_at_most_140_characters() {
             let text = help(&path);
             let long = text.lines().find(|line| line.chars().count() > 140);
             assert_eq!(long, None, "{path:?}");
+            assert!(text.contains("Example:\n") || text.contains("Examples:\n"), "{path:?} has no example");
+            let settings = text.find("\nSettings:\n").expect("settings");
+            assert!(text.find("\nDisplay:\n").is_some_and(|display| display < settings), "{path:?}: {text}");
         }
     }
 }

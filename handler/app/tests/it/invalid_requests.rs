@@ -127,8 +127,11 @@ async fn an_unknown_path_or_method_is_reported() {
     let (status, answer) = handler.get("/api/nothing").await;
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::NOT_FOUND, &json!("NotFound")));
     let (status, answer) = handler.get("/api/populate").await;
-    assert_eq!((status, &answer["error"]["details"]["allowed"]), (StatusCode::METHOD_NOT_ALLOWED, &json!("POST")));
-    assert_eq!(answer["error"]["message"], "GET is not supported on /api/populate; allowed: POST");
+    assert_eq!(
+        (status, &answer["error"]["details"]["allowed"]),
+        (StatusCode::METHOD_NOT_ALLOWED, &json!("POST, OPTIONS"))
+    );
+    assert_eq!(answer["error"]["message"], "GET is not supported on /api/populate; allowed: POST, OPTIONS");
 }
 
 #[tokio::test]
@@ -146,7 +149,7 @@ async fn an_invalid_history_request_is_rejected_with_the_parameter() {
         ("/api/history/versions?id=1&pk=a&continuation=x", "continuation"),
         ("/api/history/document?id=1&pk=a", "asOf"),
         ("/api/history/document?id=1&pk=a&asOf=noon", "RFC 3339"),
-        ("/api/history/diff?id=1&pk=a&from=live", "to is missing"),
+        ("/api/history/diff?id=1&pk=a&to=live", "from is missing"),
         ("/api/history/search?filter=c.x%3B%20DROP%3D1", "invalid field"),
         ("/api/history/search?filter=a%5B%27b%27%5D%3D1", "invalid field"),
         ("/api/history/search?filter=a%22%3D1", "invalid field"),
@@ -188,6 +191,8 @@ async fn an_incomplete_or_ambiguous_restore_request_is_rejected() {
         (json!({"all": true}), "asOf, before, version"),
         (json!({"all": true, "asOf": "noon"}), "RFC 3339"),
         (json!({"id": "1", "asOf": 1}), "partitionKey"),
+        (json!({"id": "1", "pk": "a", "partitionKey": ["a"], "asOf": 1}), "pk or partitionKey, not both"),
+        (json!({"documents": [{"id": "1"}], "asOf": 1}), "documents[0]: a document needs pk"),
         (json!({"filter": ["a b c"], "asOf": 1}), "filter"),
         (json!({"all": true, "asOf": 1, "into": "changes"}), "into is \"changes\""),
         (json!({"partitionKey": ["a", "b"], "asOf": 1}), "2 components"),

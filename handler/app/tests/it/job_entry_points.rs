@@ -259,7 +259,7 @@ async fn the_command_line_plans_and_executes_a_large_restore_with_a_job() {
     let done = run(&world, &["restore", "run", "--all", "--as-of", "2000", "--job", "--yes", "--output", "json"]).await;
     let report: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     assert!(done.status.success() && report["counts"]["create"] == 60, "{report}");
-    let items = run(&world, &["restore", "items", report["id"].as_str().expect("id"), "--output", "json"]).await;
+    let items = run(&world, &["restore", "items", report["id"].as_str().expect("id"), "--output", "jsonl"]).await;
     let lines = String::from_utf8_lossy(&items.stdout).into_owned();
     assert_eq!(lines.lines().filter(|line| line.contains("\"action\":\"create\"")).count(), 60, "{lines}");
 

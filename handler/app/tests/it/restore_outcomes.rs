@@ -3,6 +3,7 @@
 use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive, UniqueKey, UniqueKeyPolicy};
 use changefeed_jobs::JobState;
 use changefeed_operations::Restored;
+use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -73,6 +74,37 @@ async fn a_conflict_or_a_failure_outweighs_an_unknown_state() {
     let report = post(&handler, &json!({"documents": documents, "asOf": stored["_ts"], "into": "copies"})).await;
     assert_eq!(report["state"], "conflicts", "{report}");
     assert_eq!((&report["counts"]["conflict"], &report["counts"]["unknown"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_written_is_visible_in_the_state_the_exit_code_and_the_summary() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let mut second = 0;
+    for id in ["1", "2"] {
+        let stored = put(&world, &handler, json!({"id": id, "pk": "a", "n": 1})).await;
+        second = stored["_ts"].as_i64().expect("_ts");
+    }
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+    for id in ["1", "2"] {
+        put(&world, &handler, json!({"id": id, "pk": "a", "n": 2})).await;
+    }
+    let refuse = Fault {
+        container: Some("events".into()),
+        kind: RequestKind::Write,
+        times: 1_000_000,
+        effect: Effect::Status { status: 403, substatus: 0 },
+    };
+    world.endpoint.inject(refuse.on_item("2"));
+    let command_line = CommandLine::new(&world);
+    let second = second.to_string();
+    let (exit, printed) = command_line.text(&["restore", "run", "--all", "--as-of", &second, "--yes"]).await;
+    assert!(exit == 1 && printed.contains("1 replaced") && printed.contains("1 failed"), "{exit}: {printed}");
+    let restores = world.query("jobs", "SELECT * FROM c WHERE c.kind = 'restore'").await;
+    assert_eq!((&restores[0]["state"], &restores[0]["counts"]["failed"]), (&json!("failed"), &json!(1)));
+    let (_, record) = handler.get(&format!("/api/restores/{}", restores[0]["id"].as_str().expect("an id"))).await;
+    assert_eq!(record["state"], "failed", "{record}");
+    assert_eq!(world.live("a", "1").await.expect("restored")["n"], 1);
 }
 
 #[tokio::test]

@@ -219,6 +219,43 @@ async fn failing_reads_a_failing_handler_and_an_owner_that_is_gone_are_distingui
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_lease_whose_partition_was_split_is_reported_until_the_trigger_replaces_it() {
+    const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+    let (world, app) = (world().await, app(|_| ()));
+    world.endpoint.set_partition_count("dev", "events", 1).await.expect("one partition");
+    let trigger = host(&world, &app).await;
+    let handler = handler(&world, &[("CHANGEFEED_UNBLOCK_LEASES", "off")]);
+    world.put("a", json!({"id": "before", "pk": "a"})).await;
+    until_captured(&world, &["before"]).await;
+    trigger.stop().await;
+    world.endpoint.split("dev", "events", None, Duration::ZERO).await.expect("split");
+    // The document is in one part or in the other.
+    for stalls in KEYS {
+        for key in KEYS {
+            let at = if key == stalls { UNREPRESENTABLE } else { "2026-11-20" };
+            world.put(key, json!({"id": key, "pk": key, "at": at})).await;
+        }
+        let leases = in_state(&handler, "capture", "possiblyStalled").await;
+        assert_eq!(leases.len(), 1, "{stalls}");
+        assert_eq!(leases[0]["undeliverable"]["id"], stalls);
+    }
+    let command_line = CommandLine::new(&world);
+    assert_eq!(command_line.text(&["status"]).await.0, 3);
+    let (code, text) = command_line.text(&["leases", "unblock", "--wait", "0"]).await;
+    assert!(code == 3 && text.contains("its partition was split, and an instance is to replace it first"), "{text}");
+    assert_eq!(captured(&world).await, ["before"]);
+
+    // The trigger replaces the lease, and stalls at the lease of one part.
+    let trigger = host(&world, &app).await;
+    until("the lease is freed", DEADLINE, async || {
+        command_line.text(&["leases", "unblock", "--wait", "20"]).await;
+        captured(&world).await.len() == 1 + KEYS.len()
+    })
+    .await;
+    trigger.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn in_all_versions_mode_leases_get_a_checkpoint_early_so_that_nothing_is_lost() {
     let app = app(|binding| {
         binding["changeFeedMode"] = json!("AllVersionsAndDeletes");
@@ -282,13 +319,30 @@ async fn an_instance_lists_leases_without_progress_when_asked_whether_it_is_read
         code == 200 && text.contains("of capture: handlerFails, lag 1: the handler failed: ")
     })
     .await;
-    until("the metrics", DEADLINE, async || {
-        let (_, text) = instance.health("/metrics").await;
-        text.lines().any(|line| {
-            line.starts_with("changefeed_lease_state{feed=\"capture\"") && line.ends_with("state=\"handlerFails\"} 1")
+    let until_metric = async |state: &str| {
+        until("the metrics", DEADLINE, async || {
+            let (_, text) = instance.health("/metrics").await;
+            text.lines().any(|line| {
+                line.starts_with("changefeed_lease_state{feed=\"capture\"")
+                    && line.ends_with(&format!("state=\"{state}\"}} 1"))
+            })
         })
+        .await;
+    };
+    until_metric("handlerFails").await;
+    world.endpoint.clear_faults();
+    until_captured(&world, &["fails"]).await;
+
+    let effect = Effect::Status { status: 403, substatus: 0 };
+    let container = Some("events".to_owned());
+    world.endpoint.inject(Fault { container, kind: RequestKind::ChangeFeed, times: 1_000_000, effect });
+    world.put("a", json!({"id": "unread", "pk": "a"})).await;
+    until("failing reads", DEADLINE, async || {
+        let (code, text) = instance.health("/ready").await;
+        code == 200 && text.contains("of capture: readsFail")
     })
     .await;
+    until_metric("readsFail").await;
 }
 
 /// Runs the command until it ends or has sent `step` requests and the next one has the effect. Then it is killed. Returns whether

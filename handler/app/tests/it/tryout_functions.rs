@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World};
+use crate::support::{CommandLine, Handler, World, batch_of};
 
 async fn records(world: &World, kind: &str) -> Vec<Value> {
     world.query("jobs", &format!("SELECT * FROM c WHERE c.kind = '{kind}'")).await
@@ -93,4 +93,24 @@ async fn a_setting_turns_both_off() {
     assert_eq!(world.query("events", "SELECT * FROM c").await.len(), 1);
     let (_, status) = handler.get("/api/status").await;
     assert_eq!(status["settings"]["CHANGEFEED_TRYOUT_FUNCTIONS"], "off", "{status}");
+}
+
+#[tokio::test]
+async fn the_command_line_refuses_the_same_and_can_truncate_the_history() {
+    let world = World::new().await;
+    let stored = world.put("a", json!({"id": "order-1", "pk": "a", "doctype": "order"})).await;
+    let (status, _) = world.handler().invoke(&batch_of(&[stored]), false).await;
+    assert_eq!((status, world.versions().await.len()), (StatusCode::OK, 1));
+    let command_line = CommandLine::new(&world);
+    let (code, printed) = command_line.text(&["populate", "--count", "20"]).await;
+    assert!(code == 1 && printed.contains("order-1") && printed.contains("force"), "{code}: {printed}");
+    assert_eq!(world.query("events", "SELECT * FROM c").await.len(), 1);
+    let (code, printed) = command_line.text(&["truncate", "--container", "changes", "--max", "10", "--yes"]).await;
+    assert_eq!((code, world.versions().await.len()), (0, 0), "{printed}");
+    let record = records(&world, "truncate").await.remove(0);
+    assert_eq!(
+        (&record["request"]["container"], &record["counts"]["deleted"]),
+        (&json!("changes"), &json!(1)),
+        "{record}"
+    );
 }

@@ -72,11 +72,11 @@ async fn run(world: &World, arguments: &[&str]) -> (Output, String) {
 async fn the_command_line_finds_lists_confirms_and_repairs_with_exit_codes() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
-    let (clean, printed) = run(&world, &["verify", "--grace", "0"]).await;
+    let (clean, printed) = run(&world, &["verify", "--grace-seconds", "0"]).await;
     assert!(clean.status.success() && printed.contains("no differences"), "{printed}");
 
     write_and_delete(&world, &changefeed, 30).await;
-    let (found, printed) = run(&world, &["verify", "--grace", "0"]).await;
+    let (found, printed) = run(&world, &["verify", "--grace-seconds", "0"]).await;
     assert_eq!(found.status.code(), Some(3), "{printed}");
     assert!(printed.contains("30 gone") && printed.contains("gone-0") && printed.contains("--all"), "{printed}");
     let answer = String::from_utf8_lossy(&found.stdout).into_owned();
@@ -86,15 +86,16 @@ async fn the_command_line_finds_lists_confirms_and_repairs_with_exit_codes() {
     let (list, printed) = run(&world, &["verify", "list"]).await;
     assert!(list.status.success() && printed.contains(&id), "{printed}");
 
-    let (refused, printed) = run(&world, &["verify", "--repair", "--grace", "0"]).await;
+    let (refused, printed) = run(&world, &["verify", "--repair", "--grace-seconds", "0"]).await;
     assert_eq!(refused.status.code(), Some(1), "{printed}");
     assert!(printed.contains("30 gone") && printed.contains("--yes"), "{printed}");
     assert_eq!(world.versions().await.len(), 30);
-    let (repaired, printed) = run(&world, &["verify", "--repair", "--yes", "--grace", "0", "--output", "json"]).await;
+    let (repaired, printed) =
+        run(&world, &["verify", "--repair", "--yes", "--grace-seconds", "0", "--output", "json"]).await;
     let view: Value = serde_json::from_slice(&repaired.stdout).expect("JSON");
     assert!(repaired.status.success(), "{printed}");
     assert_eq!((&view["state"], &view["counts"]["repaired"]), (&json!("done"), &json!(30)), "{view}");
-    let (clean, printed) = run(&world, &["verify", "--grace", "0"]).await;
+    let (clean, printed) = run(&world, &["verify", "--grace-seconds", "0"]).await;
     assert!(clean.status.success(), "{printed}");
     let (_, printed) = run(&world, &["history", "versions", "--id", "gone-00", "--pk", "a"]).await;
     assert!(printed.contains("delete (inferred)"), "{printed}");
@@ -147,7 +148,8 @@ async fn following_a_verification_can_be_interrupted_and_resumed() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
     write_and_delete(&world, &changefeed, 3).await;
-    let mut following = command(&world, &["verify", "--grace", "8"]).stderr(Stdio::piped()).spawn().expect("verify");
+    let mut following =
+        command(&world, &["verify", "--grace-seconds", "8"]).stderr(Stdio::piped()).spawn().expect("verify");
     until("the verification waits for the grace time", DEADLINE, async || {
         world.query("jobs", "SELECT c.id FROM c WHERE c.kind = 'findings'").await.len() == 1
     })

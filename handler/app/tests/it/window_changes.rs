@@ -151,7 +151,7 @@ async fn a_window_has_each_version_with_the_paths_that_it_changed_and_nothing_fr
     }
     let deletes = ["history", "changes", "--from", &T.to_string(), "--operation", "delete"];
     let (code, item) = CommandLine::new(&world).json(&deletes).await;
-    assert_eq!((code, &item["id"], &item["operation"]), (0, &json!("1"), &json!("delete")));
+    assert_eq!((code, &item["items"][0]["id"], &item["items"][0]["operation"]), (0, &json!("1"), &json!("delete")));
 }
 
 fn expected_line(answer: &Value, number: usize) -> String {

@@ -10,6 +10,7 @@ use futures::TryStreamExt;
 
 use super::blob::BlobPrefix;
 use super::file::{Chunks, LocationEntry, Revision, check_name};
+use super::file_writer::{Existing, FileWriter};
 use super::folder::Folder;
 use crate::error::{Error, ErrorKind};
 
@@ -137,6 +138,34 @@ impl BackupLocation {
             bytes.extend_from_slice(&chunk);
         }
         Ok(bytes.into())
+    }
+
+    /// The location above this one and the name of this one within it; `None` if it is a root.
+    pub fn split(&self) -> Option<(Self, String)> {
+        match &self.0 {
+            Storage::Folder(folder) => folder.split().map(|(parent, name)| (Self(Storage::Folder(parent)), name)),
+            Storage::Blobs(blobs) => blobs.split().map(|(parent, name)| (Self::of_blobs(parent), name)),
+        }
+    }
+
+    /// Whether this is a folder that exists. Blobs have no folders.
+    pub async fn is_folder(&self) -> bool {
+        match &self.0 {
+            Storage::Folder(folder) => folder.is_folder().await,
+            Storage::Blobs(_) => false,
+        }
+    }
+
+    /// A file that is written piece by piece. Readers do not see it before it is complete.
+    ///
+    /// # Errors
+    /// `Conflict` when there is a file with this name that is to stay, and when nothing can be written here.
+    pub async fn write_file(&self, name: &str, existing: Existing) -> Result<FileWriter, Error> {
+        check_name(name)?;
+        match &self.0 {
+            Storage::Folder(folder) => FileWriter::in_folder(folder, name, existing).await,
+            Storage::Blobs(blobs) => FileWriter::in_blobs(blobs, name, existing).await,
+        }
     }
 
     /// Creates a file. Readers do not see it before it is complete.

@@ -11,6 +11,7 @@ use azure_core::http::{
 };
 use azure_storage_blob::models::{
     BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientUploadOptions, BlobContainerClientListBlobsOptions,
+    BlockBlobClientCommitBlockListOptions, BlockLookupList,
 };
 use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
 use bytes::Bytes;
@@ -131,9 +132,40 @@ impl BlobPrefix {
     pub(super) async fn as_file(&self) -> Result<Option<(Self, String)>, Error> {
         let mut parent = self.clone();
         let Some(name) = parent.folders.pop() else { return Ok(None) };
-        let exists = parent.blob(&name)?.exists().await;
-        let exists = exists.map_err(|error| failure(format!("reading {self}"), &error))?;
+        let exists = parent.exists(&name).await?;
         Ok(exists.then_some((parent, name)))
+    }
+
+    pub(super) fn split(&self) -> Option<(Self, String)> {
+        let mut parent = self.clone();
+        parent.folders.pop().map(|name| (parent, name))
+    }
+
+    pub(super) async fn exists(&self, name: &str) -> Result<bool, Error> {
+        self.blob(name)?.exists().await.map_err(|error| failure(format!("reading {name} in {self}"), &error))
+    }
+
+    /// Uploads a block of a blob. Readers do not see it before [`Self::commit`].
+    pub(super) async fn stage(&self, name: &str, block: &[u8], bytes: Bytes) -> Result<(), Error> {
+        let blob = self.blob(name)?.block_blob_client();
+        let staged = blob.stage_block(block, bytes.len() as u64, bytes.into(), None).await;
+        staged.map(drop).map_err(|error| failure(format!("writing {name} in {self}"), &error))
+    }
+
+    /// Makes a blob of blocks; `replace`: also if there is one with this name.
+    pub(super) async fn commit(&self, name: &str, blocks: Vec<Vec<u8>>, replace: bool) -> Result<(), Error> {
+        let action = || format!("creating {name} in {self}");
+        let if_none_match = (!replace).then(|| "*".into());
+        let options = BlockBlobClientCommitBlockListOptions { if_none_match, ..Default::default() };
+        let blocks = BlockLookupList { latest: Some(blocks), ..Default::default() };
+        let blocks = blocks.try_into().map_err(|error| failure(action(), &error))?;
+        let committed = self.blob(name)?.block_blob_client().commit_block_list(blocks, Some(options)).await;
+        committed.map(drop).map_err(|error| match failure(action(), &error) {
+            error if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::PreconditionFailed) => {
+                Error::new(ErrorKind::Conflict, action(), "the file already exists")
+            }
+            error => error,
+        })
     }
 
     pub(super) async fn list(&self) -> Result<Vec<LocationEntry>, Error> {

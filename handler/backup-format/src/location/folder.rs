@@ -35,6 +35,34 @@ impl Folder {
         Self { path: self.path.join(name) }
     }
 
+    pub(super) fn split(&self) -> Option<(Self, String)> {
+        let name = self.path.file_name()?.to_str()?.to_owned();
+        let parent = self.path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        Some((Self { path: parent.to_owned() }, name))
+    }
+
+    pub(super) async fn is_folder(&self) -> bool {
+        tokio::fs::metadata(&self.path).await.is_ok_and(|metadata| metadata.is_dir())
+    }
+
+    pub(super) async fn exists(&self, name: &str) -> Result<bool, Error> {
+        let path = self.path.join(name);
+        match tokio::fs::symlink_metadata(&path).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failure(format!("reading {}", path.display()), &error)),
+        }
+    }
+
+    /// A file with a temporary name.
+    pub(super) async fn new_file(&self, name: &str) -> Result<NewFile, Error> {
+        let (folder, path) = (self.path.clone(), self.path.join(name));
+        let created = self.write("creating", name, move || create_temporary(&folder, &path));
+        let (temporary, file) = created.await?;
+        let temporary = Temporary(temporary);
+        Ok(NewFile { folder: self.clone(), name: name.to_owned(), temporary, file: Some(file) })
+    }
+
     pub(super) async fn as_file(&self) -> Result<Option<(Self, String)>, Error> {
         let is_file = match tokio::fs::metadata(&self.path).await {
             Ok(metadata) => metadata.is_file(),
@@ -109,10 +137,7 @@ impl Folder {
         let (folder, path) = (self.path.clone(), self.path.join(name));
         self.write("creating", name, move || {
             let temporary = write_temporary(&folder, &path, &bytes)?;
-            let named = match std::fs::hard_link(&temporary, &path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => rename_to_new(&temporary, &path),
-                linked => linked,
-            };
+            let named = name_new(&temporary, &path);
             // What failed first is reported.
             named.and(remove_if_present(&temporary))?;
             sync(&folder)?;
@@ -186,11 +211,65 @@ fn has_revision(path: &Path, revision: &Revision) -> io::Result<Option<bool>> {
     }
 }
 
-fn write_temporary(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+/// A file that is written piece by piece under a temporary name.
+pub(super) struct NewFile {
+    folder: Folder,
+    name: String,
+    temporary: Temporary,
+    /// `None` while another thread writes.
+    file: Option<File>,
+}
+
+/// The path of a temporary file, which is deleted with this value.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // A temporary file that stays does no harm.
+        remove_if_present(&self.0).ok();
+    }
+}
+
+impl NewFile {
+    pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        let mut file = self.open_file()?;
+        let written = self.folder.write("writing", &self.name, move || file.write_all(&bytes).map(|()| file));
+        self.file = Some(written.await?);
+        Ok(())
+    }
+
+    /// Gives the file its name; `replace`: also if another one has it.
+    pub(super) async fn finish(mut self, replace: bool) -> Result<(), Error> {
+        let file = self.open_file()?;
+        let (temporary, path) = (self.temporary.0.clone(), self.folder.path.join(&self.name));
+        let folder = self.folder.path.clone();
+        let named = self.folder.write("creating", &self.name, move || {
+            file.sync_all()?;
+            match replace {
+                true => std::fs::rename(&temporary, &path)?,
+                false => name_new(&temporary, &path)?,
+            }
+            sync(&folder)
+        });
+        named.await
+    }
+
+    fn open_file(&mut self) -> Result<File, Error> {
+        let failed = || Error::new(ErrorKind::Internal, format!("writing {}", self.name), "an earlier write failed");
+        self.file.take().ok_or_else(failed)
+    }
+}
+
+fn create_temporary(folder: &Path, path: &Path) -> io::Result<(PathBuf, File)> {
     std::fs::create_dir_all(folder)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.{:016x}.tmp", rand::random::<u64>()));
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+    let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+    Ok((temporary, file))
+}
+
+fn write_temporary(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let (temporary, mut file) = create_temporary(folder, path)?;
     match file.write_all(bytes).and_then(|()| file.sync_all()) {
         Ok(()) => Ok(temporary),
         Err(error) => {
@@ -198,6 +277,14 @@ fn write_temporary(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<PathB
             remove_if_present(&temporary).ok();
             Err(error)
         }
+    }
+}
+
+/// Gives a temporary file its name, if no file has the name.
+fn name_new(temporary: &Path, path: &Path) -> io::Result<()> {
+    match std::fs::hard_link(temporary, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => rename_to_new(temporary, path),
+        linked => linked,
     }
 }
 

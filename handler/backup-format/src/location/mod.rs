@@ -10,9 +10,11 @@ mod backup_location;
 mod blob;
 mod connection_string;
 mod file;
+mod file_writer;
 mod folder;
 mod shared_key;
 
 pub use access::LocationAccess;
 pub use backup_location::BackupLocation;
 pub use file::{Chunks, EntryKind, LocationEntry, Revision};
+pub use file_writer::{Existing, FileWriter};

@@ -49,11 +49,15 @@ impl fmt::Debug for SharedKey {
 impl Policy for SharedKey {
     async fn send(&self, context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
         request.insert_header("x-ms-date", date(Utc::now()));
-        let headers: BTreeMap<String, String> = request
+        let mut headers: BTreeMap<String, String> = request
             .headers()
             .iter()
             .map(|(name, value)| (name.as_str().to_lowercase(), value.as_str().trim().to_owned()))
             .collect();
+        // The transport adds the length of a body where the SDK has not set it.
+        if let Some(length) = request.body().len() {
+            headers.entry("content-length".to_owned()).or_insert_with(|| length.to_string());
+        }
         let text = text_to_sign(request.method().as_str(), &headers, &self.account, request.url());
         request.insert_header("authorization", format!("SharedKey {}:{}", self.account, self.sign(&text)));
         match next.split_first() {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use changefeed_backup_format::{
-    BackupLocation, BackupWriter, Damage, ErrorKind, JsonFilesReader, ListedState, list, verify,
+    BackupLocation, BackupWriter, Damage, ErrorKind, Existing, JsonFilesReader, ListedState, list, verify,
 };
 use serde_json::{Value, json};
 
@@ -129,6 +129,33 @@ async fn files_of_other_tools_in_blobs_are_read() {
             parent.replace(&name, bytes, &revision).await.expect("replaced");
             assert!(JsonFilesReader::resume(parent, name, &point).await.is_err(), "the blob was changed");
         }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a storage account: scripts/azurite"]
+async fn a_blob_of_several_blocks_exists_when_all_are_committed() {
+    for location in locations() {
+        let mut file = location.write_file("a b", Existing::Keep).await.expect("a file");
+        let second = location.write_file("a b", Existing::Keep).await.expect("a file");
+        let mut expected = Vec::new();
+        for byte in 0..20_u8 {
+            let bytes = vec![byte; 1 << 20];
+            file.write(&bytes).await.expect("written");
+            expected.extend(bytes);
+        }
+        assert_eq!(location.open("a b").await.map(|_| ()).expect_err("not yet").kind(), ErrorKind::NotFound);
+        file.finish().await.expect("finished");
+        assert_eq!(location.read("a b", 64 << 20).await.expect("read").0, expected);
+        assert_eq!(second.finish().await.expect_err("exists").kind(), ErrorKind::Conflict);
+        let error = location.write_file("a b", Existing::Keep).await.map(|_| ()).expect_err("exists");
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        let mut third = location.write_file("a b", Existing::Replace).await.expect("a file");
+        third.write(b"third").await.expect("written");
+        third.finish().await.expect("finished");
+        assert_eq!(location.read("a b", 100).await.expect("read").0, b"third".as_slice());
+        location.write_file("empty", Existing::Keep).await.expect("a file").finish().await.expect("finished");
+        assert!(location.read("empty", 100).await.expect("read").0.is_empty());
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod damage;
+mod files;
 mod json_files;
 mod listing;
 mod samples;

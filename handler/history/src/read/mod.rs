@@ -14,6 +14,8 @@ mod sampled_fields;
 mod search;
 mod total_order;
 mod version_filter;
+mod version_pages;
+mod version_prefix;
 mod versions;
 
 pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity};
@@ -26,5 +28,6 @@ pub use previous::Previous;
 pub use search::{SearchRequest, SearchRow, SearchRows};
 pub use total_order::ChangeOrder;
 pub use version_filter::{VersionFilter, VersionSelector};
+pub use version_pages::VersionPages;
 pub(crate) use versions::scope;
-pub use versions::{VersionPage, VersionsRequest};
+pub use versions::{VersionPage, Versions, VersionsRequest};

@@ -47,6 +47,8 @@ enum Constraint {
     Bool,
     Guid,
     Alpha,
+    /// The most characters.
+    MaxLength(usize),
 }
 
 /// The values of a route's parameters. `None` for an optional one that is missing.
@@ -159,7 +161,11 @@ impl Parameter {
 
 impl Constraint {
     fn parse(name: &str) -> Option<Self> {
-        Some(match name.to_lowercase().as_str() {
+        let name = name.to_lowercase();
+        if let Some(length) = name.strip_prefix("maxlength(").and_then(|rest| rest.strip_suffix(')')) {
+            return length.parse().ok().map(Self::MaxLength);
+        }
+        Some(match name.as_str() {
             "int" => Self::Int,
             "long" => Self::Long,
             "bool" => Self::Bool,
@@ -176,6 +182,8 @@ impl Constraint {
             Self::Bool => text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"),
             Self::Guid => uuid::Uuid::parse_str(text).is_ok(),
             Self::Alpha => text.chars().all(|character| character.is_ascii_alphabetic()),
+            // ASP.NET counts UTF-16 code units.
+            Self::MaxLength(length) => text.encode_utf16().count() <= length,
         }
     }
 }
@@ -189,7 +197,7 @@ impl Segment {
             return Ok(Self::Literal(text.to_owned()));
         }
         let name = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default();
-        let allowed = "segments that are literals or one of {name}, {name?}, {*name}, with at most one of the constraints :int, :long, :bool, :guid, :alpha";
+        let allowed = "segments that are literals or one of {name}, {name?}, {*name}, with at most one of the constraints :int, :long, :bool, :guid, :alpha, :maxlength(N)";
         let is_name =
             |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
         let catch_all = name.trim_start_matches('*');
@@ -268,6 +276,17 @@ mod tests {
     }
 
     #[test]
+    fn an_optional_parameter_without_room_for_text_matches_the_prefix_alone() {
+        for path in ["/api", "/api/", "/API"] {
+            assert!(matches("api/{ignored:maxlength(0)?}", path), "{path}");
+        }
+        for path in ["/", "/api/a", "/api//", "/api/a/b", "/apis"] {
+            assert!(!matches("api/{ignored:maxlength(0)?}", path), "{path}");
+        }
+        assert!(matches("{code:maxlength(2)}", "/ab") && !matches("{code:maxlength(2)}", "/abc"));
+    }
+
+    #[test]
     fn a_catch_all_parameter_matches_any_number_of_segments() {
         for path in ["/api/console", "/api/console/", "/api/console/a", "/api/console/a/b.js", "/api/Console/a//b/"] {
             assert!(matches("api/console/{*rest}", path), "{path}");
@@ -283,6 +302,8 @@ mod tests {
             "api//x",
             "/x",
             "api/{id:max(3)}",
+            "api/{id:maxlength()}",
+            "api/{id:maxlength(-1)}",
             "api/{a}-{b}",
             "api/{a?}/x",
             "api/{*a}/x",

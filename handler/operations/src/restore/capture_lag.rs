@@ -18,8 +18,8 @@ pub struct CaptureLag {
 }
 
 impl CaptureLag {
-    /// Why a window that ends at `to` (seconds since 1970) cannot be undone yet; `None` if everything in it is captured.
-    pub(super) fn refusal(&self, to: i64) -> Option<String> {
+    /// Why versions of a window that ends at `to` (seconds since 1970) may be missing; `None` if everything in it is captured.
+    pub fn missing_until(&self, to: i64) -> Option<String> {
         match (self.changes, self.oldest) {
             (Some(0), _) => None,
             (Some(changes), Some(oldest)) if oldest <= to => Some(format!(
@@ -45,14 +45,14 @@ mod tests {
     #[test]
     fn a_window_can_be_undone_when_every_change_until_its_end_is_captured() {
         let lag = |changes, oldest| CaptureLag { changes, oldest, message: None };
-        assert_eq!(lag(Some(0), None).refusal(100), None);
-        assert_eq!(lag(Some(3), Some(101)).refusal(100), None);
+        assert_eq!(lag(Some(0), None).missing_until(100), None);
+        assert_eq!(lag(Some(3), Some(101)).missing_until(100), None);
         for (lag, expected) in [
             (lag(Some(3), Some(100)), "3 changes are not captured yet, the oldest of 1970-01-01T00:01:40Z"),
             (lag(Some(3), None), "their times are not known"),
             (lag(None, None), "not known: the leases cannot be read"),
         ] {
-            assert!(lag.refusal(100).is_some_and(|message| message.contains(expected)), "{lag:?}");
+            assert!(lag.missing_until(100).is_some_and(|message| message.contains(expected)), "{lag:?}");
         }
     }
 }

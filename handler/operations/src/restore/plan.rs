@@ -30,7 +30,8 @@ pub struct Plan {
     pub items: Vec<PlannedItem>,
     pub(super) force: bool,
     pub(super) composition: Composition,
-    pub(super) into: Option<String>,
+    /// The container to write to, if it is not the monitored one.
+    pub into: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) requested_by: Option<String>,
     /// How far capture is behind, for a restore that undoes a window.

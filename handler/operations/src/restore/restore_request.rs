@@ -11,13 +11,14 @@ use serde_json::Value;
 
 use super::capture_lag::CaptureLag;
 use super::window_selection::WindowSelection;
+use crate::named_key::{named_documents, named_key};
 
 /// The most documents that one request names.
 const MAX_DOCUMENTS: usize = 10_000;
 /// The most backups in a chain.
 const MAX_CHAIN: usize = 1000;
 
-/// A request for a restore. In JSON it is one flat object: one selection (`id` and `partitionKey`; `documents`; `partitionKey`;
+/// A request for a restore. In JSON it is one flat object: one selection (`id` and `partitionKey`, or `pk`; `documents`; `partitionKey`;
 /// `filter` and perhaps `filterOn`; `all`), one target (`asOf`, `before`, `version` or `from`), and the rest. A selection by
 /// `changedBetween` has its own target, the state before the window, and can be narrowed by `filter`, `partitionKey` and `actor`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,9 +133,11 @@ impl Target {
 struct RawRestoreRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    #[serde(skip_serializing)]
+    pk: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     partition_key: Option<Key>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "named_documents")]
     documents: Option<Vec<DocumentName>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     filter: Option<Vec<Filter>>,
@@ -245,7 +248,7 @@ impl RawRestoreRequest {
                 Selection::Documents(vec![DocumentName { id, partition_key }])
             }
             (Some(_), None, None, None, false) => {
-                return Err("id needs the document's partitionKey, the array of its components".into());
+                return Err("id needs the document's pk, or partitionKey, the array of its key's components".into());
             }
             (None, None, Some(documents), None, false) if documents.is_empty() => {
                 return Err(format!("documents is empty; allowed are 1 to {MAX_DOCUMENTS} documents"));
@@ -267,7 +270,7 @@ impl RawRestoreRequest {
             (None, None, None, None, false) if self.from.is_some() => Selection::All,
             _ => {
                 return Err(
-                    "give exactly one of: id and partitionKey; documents; partitionKey; filter; all: true; changedBetween".into()
+                    "give exactly one of: id and partitionKey, or pk; documents; partitionKey, or pk; filter; all: true; changedBetween".into()
                 );
             }
         })
@@ -337,6 +340,7 @@ impl TryFrom<RawRestoreRequest> for RestoreRequest {
     type Error = String;
 
     fn try_from(mut raw: RawRestoreRequest) -> Result<Self, String> {
+        raw.partition_key = named_key(raw.pk.take(), raw.partition_key.take())?;
         let (selection, target) = match raw.changed_between.take() {
             Some(changed) => raw.window(changed)?,
             None => raw.selection_and_target()?,

@@ -86,7 +86,7 @@ impl Restores {
     /// [`ErrorKind::Conflict`].
     pub(super) fn check_captured(&self, request: &RestoreRequest) -> Result<(), Error> {
         let (Some(window), Some(lag)) = (request.window(), &request.capture_lag) else { return Ok(()) };
-        match lag.refusal(window.versions.window.to()).filter(|_| !request.force) {
+        match lag.missing_until(window.versions.window.to()).filter(|_| !request.force) {
             None => Ok(()),
             Some(reason) => {
                 let message = format!("{reason}; plan again when capture has caught up, or use force");
@@ -102,7 +102,7 @@ impl Restores {
     pub(super) async fn warnings(&self, request: &RestoreRequest) -> Result<Vec<String>, Error> {
         let Some(window) = request.window() else { return Ok(Vec::new()) };
         let mut warnings: Vec<String> = window.warning.iter().cloned().collect();
-        let lag = request.capture_lag.as_ref().and_then(|lag| lag.refusal(window.versions.window.to()));
+        let lag = request.capture_lag.as_ref().and_then(|lag| lag.missing_until(window.versions.window.to()));
         warnings.extend(lag.map(|reason| format!("{reason}: what is missing is not undone")));
         let changes = self.history.changes().open().await?;
         let query =

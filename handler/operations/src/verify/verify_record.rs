@@ -2,9 +2,9 @@
 
 use changefeed_cosmos::{Error, ErrorKind, PageRequest, timestamp};
 use changefeed_history::SCHEMA;
-use changefeed_jobs::{JobState, Work};
+use changefeed_jobs::{JobProgress, JobState, Work};
 use chrono::Utc;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::finding::VerifyCounts;
 use super::verifications::{VERIFY, Verifications};
@@ -45,11 +45,28 @@ pub struct VerifyRecord {
 /// A list of verifications.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VerifyList {
-    /// Newest first.
+    /// Newest first; in JSON with the progress instead of the state of the work.
+    #[serde(serialize_with = "with_progress")]
     pub items: Vec<VerifyRecord>,
     /// The continuation of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
+}
+
+/// A record in a list.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    record: VerifyRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<JobProgress>,
+}
+
+fn with_progress<S: Serializer>(records: &[VerifyRecord], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(records.iter().cloned().map(|mut record| {
+        let progress = record.job.take().map(|job| job.progress());
+        Listed { record, progress }
+    }))
 }
 
 impl Verifications {

@@ -6,6 +6,8 @@ use changefeed_cosmos::{IdempotencyKey, Key};
 use changefeed_jobs::check_budget;
 use serde::{Deserialize, Serialize};
 
+use crate::named_key::named_key;
+
 /// The default grace time, in seconds.
 const GRACE_SECONDS: u32 = 60;
 /// The grace times that are allowed, in seconds.
@@ -13,7 +15,7 @@ const ALLOWED_GRACE: RangeInclusive<u32> = 0..=86_400;
 
 /// A request for a verification.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", try_from = "RawVerifyRequest")]
 pub struct VerifyRequest {
     /// Whether to capture missing versions, and to record unreported deletes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -37,6 +39,35 @@ pub struct VerifyRequest {
     /// Identifies the request, if its sender may repeat it.
     #[serde(skip)]
     pub key: Option<IdempotencyKey>,
+}
+
+/// The request as it is in JSON, where `pk` is a partition key of one text.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawVerifyRequest {
+    repair: bool,
+    findings_of: Option<String>,
+    pk: Option<String>,
+    partition_key: Option<Key>,
+    grace_seconds: Option<u32>,
+    ru_per_second: Option<f64>,
+    requested_by: Option<String>,
+}
+
+impl TryFrom<RawVerifyRequest> for VerifyRequest {
+    type Error = String;
+
+    fn try_from(raw: RawVerifyRequest) -> Result<Self, String> {
+        Ok(Self {
+            repair: raw.repair,
+            findings_of: raw.findings_of,
+            partition_key: named_key(raw.pk, raw.partition_key)?,
+            grace_seconds: raw.grace_seconds,
+            ru_per_second: raw.ru_per_second,
+            requested_by: raw.requested_by,
+            key: None,
+        })
+    }
 }
 
 impl VerifyRequest {

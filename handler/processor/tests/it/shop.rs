@@ -112,11 +112,11 @@ pub fn describe(change: &Change) -> String {
     format!("{}={}", document["id"].as_str().expect("id"), document["quantity"])
 }
 
-/// Polls until the condition holds; panics after 30 seconds.
+/// Polls until the condition holds; panics after three minutes.
 pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(180);
     while !condition().await {
-        assert!(Instant::now() < deadline, "{what}: timed out after 30 seconds");
+        assert!(Instant::now() < deadline, "{what}: timed out after three minutes");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::execution_arguments::ExecutionArguments;
 use crate::cli::field_arguments::FieldArguments;
+use crate::cli::list::ListOutput;
 use crate::cli::output::OutputArguments;
 use crate::cli::requester_arguments::RequesterArguments;
 use crate::cli::time;
@@ -19,6 +20,7 @@ pub enum BackupCommand {
     ))]
     Create(Box<CreateArguments>),
     /// Read a whole backup and report damage
+    #[command(after_help = "Example:\n  changefeed backup verify backups/monday")]
     Verify {
         /// Folder or blob URL of the backup
         location: String,
@@ -29,19 +31,28 @@ pub enum BackupCommand {
     #[command(after_help = "Example:\n  changefeed backup restore backups/monday backups/tuesday --dry-run")]
     Restore(Box<RestoreArguments>),
     /// List the backups in a folder or below a blob URL
+    #[command(after_help = "Example:\n  changefeed backup list backups")]
     List {
         /// Folder or blob URL
         location: String,
         #[command(flatten)]
-        output: OutputArguments,
+        output: ListOutput,
     },
     /// Cancel a backup that is still being written
+    #[command(after_help = "Example:\n  changefeed backup cancel 1795790400-5f3a9c01")]
     Cancel {
         /// Id of the backup
         id: String,
         #[command(flatten)]
         output: OutputArguments,
     },
+}
+
+impl BackupCommand {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Verify { .. })
+    }
 }
 
 /// A time. A relative one means another time when the same command is run again.

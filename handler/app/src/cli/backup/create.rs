@@ -14,6 +14,7 @@ use super::location::absolute;
 use crate::cli::exit_code::Exit;
 use crate::cli::follow::{Followed, Following, follow};
 use crate::cli::output::{Output, print_json, print_line};
+use crate::cli::standard_error::note;
 use crate::service::Service;
 
 /// How often a backup that is being cancelled is read.
@@ -40,18 +41,18 @@ pub async fn run(service: &Service, arguments: &CreateArguments) -> Result<Exit>
     let view = service.changefeed.backups.show(&id).await?;
     if followed == Followed::Detached {
         match &view.only_on {
-            Some(_) => eprintln!("To resume the backup, run the same command again."),
-            None => eprintln!(
+            Some(_) => note("To resume the backup, run the same command again."),
+            None => note(
                 "The RunJobs function or `changefeed process` continues the backup. To follow it and run it here, run \
-                 the same command again."
+                 the same command again.",
             ),
         }
-        eprintln!("To cancel it: changefeed backup cancel {id}");
+        note(format!("To cancel it: changefeed backup cancel {id}"));
         return Ok(Exit::Failed);
     }
     print(&view, arguments.output.output)?;
     if view.state == JobState::Failed && has_unfinished_backup(&open_location(service, &request)?).await? {
-        eprintln!("To resume the backup after the cause is fixed, run the same command again.");
+        note("To resume the backup after the cause is fixed, run the same command again.");
     }
     Ok(Exit::of_job(view.state))
 }
@@ -108,7 +109,7 @@ async fn resumable(
             of(&open)
         );
     }
-    eprintln!("Resuming backup {}, started {}{}", open.id, open.started_at, of(&open));
+    note(format!("Resuming backup {}, started {}{}", open.id, open.started_at, of(&open)));
     service.changefeed.jobs.requeue(BACKUP, &open.id).await?;
     apply_budget(service, &open.id, request.ru_per_second).await?;
     Ok(Some(open.id))
@@ -123,7 +124,7 @@ async fn cancel(service: &Service, id: &str) -> Result<()> {
             return Ok(());
         }
         if let Some(claim) = job.job.claim.filter(|_| !is_reported) {
-            eprintln!("waiting for worker {}, which holds backup {id} until {}", claim.by, claim.until);
+            note(format!("waiting for worker {}, which holds backup {id} until {}", claim.by, claim.until));
             is_reported = true;
         }
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -139,7 +140,7 @@ async fn apply_budget(service: &Service, id: &str, requested: Option<f64>) -> Re
     if job.job.ru_per_second != requested {
         let budget = job.job.ru_per_second.map_or("none".to_owned(), |budget| format!("{budget} RU/s"));
         let reason = if requested.is_some() { " because another worker holds this job" } else { "" };
-        eprintln!("The limit of request units is unchanged{reason}: {budget}");
+        note(format!("The limit of request units is unchanged{reason}: {budget}"));
     }
     Ok(())
 }

@@ -2,27 +2,22 @@
 
 use anyhow::{Result, bail};
 use changefeed_backup_format::{
-    BackupLocation, Content, Damage, ListedBackup, ListedState, LocationAccess, inspect, verify_listing, verify_segment,
+    Content, Damage, ListedBackup, ListedState, LocationAccess, inspect, verify_listing, verify_segment,
 };
 use serde_json::json;
 
-use super::location::absolute;
+use super::location::open_location;
 use crate::cli::exit_code::Exit;
-use crate::cli::output::{Output, print_json, print_line, print_table};
+use crate::cli::list::{ListFormat, ListItem, print_list};
+use crate::cli::output::{Output, print_json, print_line};
 use crate::cli::progress::bar;
+use crate::cli::standard_error::note;
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
-
-/// Opens a location. It may contain a SAS, because it is not stored anywhere.
-fn open(access: &LocationAccess, location: &str) -> Result<BackupLocation> {
-    if location.contains("://") && location.contains("sig=") {
-        return Ok(BackupLocation::blobs(location, None)?);
-    }
-    Ok(access.open(&absolute(location)?)?)
-}
 
 /// Reads a whole backup and reports damage.
 pub async fn verify(access: &LocationAccess, location: &str, output: Output) -> Result<Exit> {
-    let place = open(access, location)?;
+    let place = open_location(access, location)?;
     let mut verification = verify_listing(&place).await?;
     if verification.damages.contains(&Damage::NoManifest) {
         bail!("{place}: {}", Damage::NoManifest);
@@ -58,8 +53,8 @@ pub async fn verify(access: &LocationAccess, location: &str, output: Output) -> 
 
 /// Lists the backups below a location, or the one at the location itself. Unreadable ones are listed too, and the command
 /// fails then.
-pub async fn list(access: &LocationAccess, location: &str, output: Output) -> Result<Exit> {
-    let place = open(access, location)?;
+pub async fn list(access: &LocationAccess, location: &str, format: ListFormat) -> Result<Exit> {
+    let place = open_location(access, location)?;
     let backups = changefeed_backup_format::list(&place).await?;
     if backups.is_empty() && place.as_file().await?.is_some() {
         bail!("{place} is a file; use a folder or a blob URL");
@@ -68,28 +63,80 @@ pub async fn list(access: &LocationAccess, location: &str, output: Output) -> Re
     if let Some(ListedState::Damaged { damage }) = &itself {
         bail!("{place}: {damage}");
     }
-    match (output, &itself) {
-        (Output::Json, Some(itself)) => print_json(&json!({ "items": backups, "itself": itself }))?,
-        (Output::Json, None) => print_json(&json!({ "items": backups }))?,
-        (Output::Table, Some(itself)) => {
+    let mut answer = json!({ "items": backups });
+    if let Some(itself) = &itself {
+        answer["itself"] = json!(itself);
+    }
+    match &itself {
+        Some(itself) if format != ListFormat::Json => {
             let (kind, backup, documents) = match itself {
                 ListedState::Finished { backup, documents, .. } => ("backup", backup, documents),
                 ListedState::Unfinished { backup, documents } => ("unfinished backup", backup, documents),
                 ListedState::Damaged { .. } | ListedState::Unreadable { .. } => bail!("could not read {place}"),
             };
-            print_line(&format!("{place} is {kind} {} with {documents} documents", backup.id))?;
+            let message = format!("{place} is {kind} {} with {documents} documents", backup.id);
+            if format.is_table() { print_line(&message)? } else { note(message) }
         }
-        (Output::Table, None) if backups.is_empty() => print_line(&format!("no backups in {place}"))?,
-        (Output::Table, None) => {
-            let header = ["Name", "State", "Container", "Content", "Started", "Documents", "Deletions", "Size"];
-            print_table(&header, backups.iter().map(row))?;
-        }
+        None if format.is_table() && backups.is_empty() => print_line(&format!("no backups in {place}"))?,
+        Some(_) | None => {}
+    }
+    if !(format.is_table() && backups.is_empty()) {
+        print_list(format, &answer, &backups)?;
     }
     let is_readable = !backups.iter().any(|backup| matches!(backup.state, ListedState::Unreadable { .. }));
     Ok(if is_readable { Exit::Done } else { Exit::Failed })
 }
 
-fn row(listed: &ListedBackup) -> Vec<String> {
+impl ListItem for ListedBackup {
+    const CSV: &'static [&'static str] = &[
+        "name",
+        "state",
+        "backup.id",
+        "backup.source.account",
+        "backup.source.database",
+        "backup.source.container",
+        "backup.source.partitionKeyPaths",
+        "backup.content.kind",
+        "backup.content.moment",
+        "backup.filter",
+        "backup.incrementalFrom",
+        "backup.startedAt",
+        "backup.createdBy",
+        "createdAt",
+        "documents",
+        "deletions",
+        "compressedBytes",
+        "message",
+        // What is damaged.
+        "damage",
+        "segments",
+        "segment",
+        "kind",
+        "stated",
+        "found",
+        "known",
+        "allowed",
+    ];
+
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::text("Name"),
+            Column::text("State"),
+            Column::text("Container").optional(2),
+            Column::text("Content"),
+            time::column("Started"),
+            Column::number("Documents").optional(1),
+            Column::number("Deletions").optional(3),
+            Column::number("Size").optional(4),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        row(self)
+    }
+}
+
+fn row(listed: &ListedBackup) -> Vec<Cell> {
     let (state, backup, numbers) = match &listed.state {
         ListedState::Finished { backup, documents, deletions, compressed_bytes, .. } => {
             let size = indicatif::HumanBytes(*compressed_bytes).to_string();
@@ -115,8 +162,9 @@ fn row(listed: &ListedBackup) -> Vec<String> {
         [
             format!("{}/{}", backup.source.database, backup.source.container),
             content,
-            time::of_text(&backup.started_at.to_string()),
+            time::text_in_column(&backup.started_at.to_string()),
         ]
     });
-    [listed.name.clone(), state, container, content, started].into_iter().chain(numbers).collect()
+    let texts = [container, content, started].into_iter().chain(numbers).map(Cell::from);
+    [listed.name.clone().into(), Cell::state(state)].into_iter().chain(texts).collect()
 }

@@ -11,6 +11,7 @@ use changefeed_backup_format::LocationAccess;
 use changefeed_operations::BACKUP;
 
 pub use self::arguments::BackupCommand;
+pub use self::location::open_location;
 use super::exit_code::Exit;
 use crate::config::{Settings, Source, locations};
 use crate::jobs::host;
@@ -24,7 +25,7 @@ pub async fn run(source: &Source, command: &BackupCommand) -> Result<Exit> {
         BackupCommand::Create(arguments) => create::run(&service()?, arguments).await,
         BackupCommand::Restore(arguments) => restore::run(&service()?, arguments).await,
         BackupCommand::Verify { location, output } => inspect::verify(&access()?, location, output.output).await,
-        BackupCommand::List { location, output } => inspect::list(&access()?, location, output.output).await,
+        BackupCommand::List { location, output } => inspect::list(&access()?, location, output.format).await,
         BackupCommand::Cancel { id, output } => {
             let service = service()?;
             service.changefeed.backups.show(id).await?;

@@ -2,19 +2,18 @@
 
 use clap::{Args, Subcommand};
 
+use crate::cli::list::{ListArguments, ListOutput};
 use crate::cli::output::OutputArguments;
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
     /// List dead letters, newest first
-    List {
-        /// Maximum number of dead letters; default: all
-        #[arg(long)]
-        max_items: Option<usize>,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
+    #[command(after_help = "Example:\n  changefeed dead-letters list --max-items 20")]
+    List(ListArguments),
     /// Show one dead letter with its payload as delivered
+    #[command(
+        after_help = "Example:\n  changefeed dead-letters show 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
     Show {
         /// Id of the dead letter
         id: String,
@@ -22,13 +21,17 @@ pub enum DeadLettersCommand {
         output: OutputArguments,
     },
     /// Capture the documents again; those that are stored are removed from the dead letters
+    #[command(after_help = "Example:\n  changefeed dead-letters replay --all")]
     Replay {
         #[command(flatten)]
         selection: SelectionArguments,
         #[command(flatten)]
-        output: OutputArguments,
+        output: ListOutput,
     },
     /// Discard dead letters and their payloads; this cannot be undone
+    #[command(
+        after_help = "Example:\n  changefeed dead-letters discard 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
     Discard {
         #[command(flatten)]
         selection: SelectionArguments,
@@ -38,6 +41,13 @@ pub enum DeadLettersCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+}
+
+impl DeadLettersCommand {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Show { .. })
+    }
 }
 
 /// Which dead letters.

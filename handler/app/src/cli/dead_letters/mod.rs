@@ -10,9 +10,12 @@ use serde_json::json;
 
 pub use self::arguments::DeadLettersCommand;
 use self::arguments::SelectionArguments;
-use super::confirm::confirm;
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
-use super::output::{Output, print_json, print_line, print_table, shorten};
+use super::list::{ItemsWriter, ListFormat, ListItem, ListPage, ListWriter, print_pages};
+use super::output::{Output, print_json, print_line};
+use super::standard_error::error as report_error;
+use super::table::{Cell, Column};
 use super::time;
 use crate::service::Service;
 
@@ -22,7 +25,13 @@ const PAGE_ITEMS: u32 = 1000;
 /// Lists, shows, replays or discards dead letters.
 pub async fn run(service: &Service, command: &DeadLettersCommand) -> Result<Exit> {
     match command {
-        DeadLettersCommand::List { max_items, output } => list(service, *max_items, output.output).await?,
+        DeadLettersCommand::List(list) => {
+            print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |request| {
+                let page = service.changefeed.dead_letters.list(&request).await?;
+                Ok(ListPage::new(page.items, page.continuation))
+            })
+            .await?
+        }
         DeadLettersCommand::Show { id, output } => {
             let letter = service.changefeed.dead_letters.show(id).await?;
             match output.output {
@@ -30,7 +39,7 @@ pub async fn run(service: &Service, command: &DeadLettersCommand) -> Result<Exit
                 Output::Table => print_letter(&letter)?,
             }
         }
-        DeadLettersCommand::Replay { selection, output } => return replay(service, selection, output.output).await,
+        DeadLettersCommand::Replay { selection, output } => return replay(service, selection, output.format).await,
         DeadLettersCommand::Discard { selection, yes, output } => {
             discard(service, selection, *yes, output.output).await?
         }
@@ -58,30 +67,39 @@ impl<'a> Pages<'a> {
     }
 }
 
-async fn list(service: &Service, max_items: Option<usize>, output: Output) -> Result<()> {
-    let mut left = max_items.unwrap_or(usize::MAX);
-    let mut rows = Vec::new();
-    let mut pages = Pages::new(service);
-    while left > 0 {
-        let Some(mut letters) = pages.next().await? else { break };
-        letters.truncate(left);
-        left -= letters.len();
-        for letter in letters {
-            match output {
-                Output::Json => print_json(&letter)?,
-                Output::Table => rows.push(vec![
-                    time::of_text(&letter.captured_at),
-                    letter.id,
-                    letter.reason,
-                    shorten(&letter.message),
-                    letter.attempts.to_string(),
-                ]),
-            }
-        }
+impl ListItem for DeadLetter {
+    const CSV: &'static [&'static str] = &[
+        "id",
+        "reason",
+        "message",
+        "function",
+        "invocationId",
+        "capturedAt",
+        "rewrittenByHost",
+        "attempts",
+        "attemptedAt",
+        "schema",
+        "payload",
+    ];
+
+    fn columns() -> Vec<Column> {
+        vec![
+            time::column("Captured").optional(1),
+            Column::fixed("Id"),
+            Column::text("Reason").optional(2),
+            Column::text("Message").optional(4),
+            Column::number("Replays").optional(3),
+        ]
     }
-    match output {
-        Output::Json => Ok(()),
-        Output::Table => print_table(&["Captured", "Id", "Reason", "Message", "Replays"], rows),
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            time::text_in_column(&self.captured_at).into(),
+            self.id.clone().into(),
+            self.reason.clone().into(),
+            self.message.clone().into(),
+            self.attempts.to_string().into(),
+        ]
     }
 }
 
@@ -111,7 +129,7 @@ async fn for_each(
     let mut failed = 0_usize;
     let mut count = |acted: Result<()>| match acted {
         Err(error) if !(selection.all && is_missing(&error)) => {
-            eprintln!("error: {error:#}");
+            report_error(format!("{error:#}"));
             failed += 1;
         }
         _ => {}
@@ -134,37 +152,67 @@ fn is_missing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-async fn replay(service: &Service, selection: &SelectionArguments, output: Output) -> Result<Exit> {
+async fn replay(service: &Service, selection: &SelectionArguments, format: ListFormat) -> Result<Exit> {
     let (mut stored, mut still_dead) = (0_u64, 0_u64);
+    let mut lines = (!format.is_table()).then(|| ListWriter::new(format)).transpose()?;
     let replayed = for_each(selection, service, async |id| {
         let replay = service.changefeed.dead_letters.replay(id, None).await?;
         let counted = if replay.outcome == ReplayOutcome::StillDead { &mut still_dead } else { &mut stored };
         *counted += 1;
-        match output {
-            Output::Json => print_json(&replay),
-            Output::Table => print_line(&line(replay)),
+        match &mut lines {
+            // The replays continue even if their outcomes are not read.
+            Some(lines) => lines.add(&replay).map(|_| ()),
+            None => print_line(&line(&replay)),
         }
     })
     .await;
-    if output == Output::Table {
-        print_line(&format!("stored {stored} dead letters, {still_dead} are still dead letters"))?;
+    match lines {
+        Some(lines) => lines.finish(&json!({}))?,
+        None => print_line(&format!("stored {stored} dead letters, {still_dead} are still dead letters"))?,
     }
     replayed?;
     Ok(if still_dead > 0 { Exit::Found } else { Exit::Done })
 }
 
-/// The outcome of one replay. It is printed at once, because there may be many.
-fn line(replay: Replay) -> String {
-    let outcome = match replay.outcome {
+impl ListItem for Replay {
+    const CSV: &'static [&'static str] =
+        &["id", "outcome", "version", "reason", "message", "attempts", "requestCharge"];
+
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::fixed("Id"),
+            Column::fixed("Outcome"),
+            Column::fixed("Version").optional(2),
+            Column::text("Reason").optional(1),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        vec![
+            self.id.clone().into(),
+            Cell::state(outcome(self)),
+            Cell::version(text(&self.version), ""),
+            text(&self.reason).into(),
+        ]
+    }
+}
+
+fn outcome(replay: &Replay) -> &'static str {
+    match replay.outcome {
         ReplayOutcome::Stored => "stored",
         ReplayOutcome::AlreadyStored => "already stored",
         ReplayOutcome::StillDead => "still a dead letter",
-    };
+    }
+}
+
+/// The outcome of one replay. It is printed at once, because there may be many.
+fn line(replay: &Replay) -> String {
     let reason = || {
-        let text = |text: Option<String>| text.unwrap_or_default();
-        format!("{}: {}", text(replay.reason), text(replay.message))
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("{}: {}", text(&replay.reason), text(&replay.message))
     };
-    format!("{}  {outcome}  {}", replay.id, replay.version.unwrap_or_else(reason))
+    format!("{}  {}  {}", replay.id, outcome(replay), replay.version.clone().unwrap_or_else(reason))
 }
 
 async fn discard(service: &Service, selection: &SelectionArguments, yes: bool, output: Output) -> Result<()> {
@@ -176,11 +224,12 @@ async fn discard(service: &Service, selection: &SelectionArguments, yes: bool, o
         {
             count += letters.len();
         }
-        confirm(
-            service.settings(),
-            &format!("Discard {count} dead letters and their payloads? This cannot be undone."),
-            "nothing was discarded",
-        )?;
+        let prompt = Prompt {
+            container: &service.settings().names.dead_letters,
+            question: format!("Discard {count} dead letters and their payloads? This cannot be undone."),
+            declined: "nothing was discarded",
+        };
+        confirm(service.settings(), prompt)?;
     }
     let mut count = 0;
     let discarded = for_each(selection, service, async |id| {

@@ -4,10 +4,13 @@ use anyhow::Result;
 use changefeed_history::{Bucket, BucketLength, Filter, VersionFilter};
 use changefeed_operations::{WindowActivity, WindowActivityRequest};
 use clap::Args;
-use comfy_table::Table;
 
 use super::bar_chart::{Bar, lines};
-use crate::cli::output::{Output, OutputArguments, field, print_json, print_line, print_table};
+use crate::cli::list::{ListItem, ListOutput, print_list};
+use crate::cli::output::{field, print_line, print_table};
+use crate::cli::standard_error;
+use crate::cli::table::{Cell, Column};
+use crate::cli::terminal;
 use crate::cli::time;
 use crate::cli::window_arguments::WindowArguments;
 use crate::service::Service;
@@ -29,29 +32,26 @@ pub struct ActivityArguments {
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
     #[command(flatten)]
-    output: OutputArguments,
+    output: ListOutput,
 }
 
 /// Counts the versions of a window.
 pub(super) async fn run(service: &Service, arguments: &ActivityArguments) -> Result<()> {
-    let output = arguments.output.output;
-    let window = arguments.window.window(output)?;
+    let format = arguments.output.format;
+    let window = arguments.window.window(format.is_table())?;
     let (filters, actor) = (arguments.filters.clone(), arguments.actor.clone());
     let select = VersionFilter { filters, actor, ..VersionFilter::all(window) };
     let request = WindowActivityRequest { select, bucket: arguments.bucket, max_versions: None };
     let activity = service.changefeed.windows.activity(&request).await?;
-    activity.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-    match output {
-        Output::Json => print_json(&activity),
-        Output::Table => print(&activity),
-    }
+    activity.warnings.iter().for_each(standard_error::warning);
+    if format.is_table() { print(&activity) } else { print_list(format, &activity, &activity.items) }
 }
 
 fn print(activity: &WindowActivity) -> Result<()> {
     print_line(&format!("{} versions in buckets of {}", activity.versions, activity.bucket))?;
-    let terminal = Table::new().width();
+    let width = terminal::width();
     let bars: Vec<Bar> = activity.items.iter().map(bar).collect();
-    for line in lines(&bars, terminal.map_or(WIDTH, usize::from), terminal.is_none()) {
+    for line in lines(&bars, width.unwrap_or(WIDTH), width.is_none()) {
         print_line(&line)?;
     }
     let documents = activity.documents.iter();
@@ -61,15 +61,32 @@ fn print(activity: &WindowActivity) -> Result<()> {
     let fields: Vec<_> = activity.fields.iter().map(|of| vec![field(&of.path), of.versions.to_string()]).collect();
     let actors: Vec<_> = activity.actors.iter().map(|of| vec![of.actor.clone(), of.versions.to_string()]).collect();
     if !documents.is_empty() {
-        print_table(&["Document", "Partition key", "Versions"], documents)?;
+        print_table(&[Column::text("Document"), Column::text("Partition key"), Column::number("Versions")], documents)?;
     }
     if !fields.is_empty() {
-        print_table(&["Changed field", &format!("Versions, of {} read", activity.fields_sampled)], fields)?;
+        print_table(
+            &[Column::text("Changed field"), Column::number(format!("Versions, of {} read", activity.fields_sampled))],
+            fields,
+        )?;
     }
     if !actors.is_empty() {
-        print_table(&["Actor", "Versions"], actors)?;
+        print_table(&[Column::text("Actor"), Column::number("Versions")], actors)?;
     }
     Ok(())
+}
+
+impl ListItem for Bucket {
+    const CSV: &'static [&'static str] =
+        &["from", "counts.write", "counts.create", "counts.replace", "counts.delete", "counts.expire", "byRestore"];
+
+    fn columns() -> Vec<Column> {
+        vec![time::column("From"), Column::number("Versions"), Column::number("By restore")]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let versions: usize = self.counts.values().sum();
+        vec![time::text_in_column(&self.from).into(), versions.to_string().into(), self.by_restore.to_string().into()]
+    }
 }
 
 fn bar(item: &Bucket) -> Bar {

@@ -4,69 +4,117 @@ use anyhow::Result;
 use changefeed_history::{Blame, BlameRequest, BlamedField, Origin};
 
 use super::by_restore::by_restore;
-use crate::cli::output::{Output, field, print_json, print_line, print_table, shorten, version_time};
+use crate::cli::list::{ListFormat, ListItem, print_list};
+use crate::cli::output::{field, print_line, version_time};
+use crate::cli::standard_error;
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
 use crate::service::Service;
 
-const HEADER: [&str; 5] = ["Field", "Value", "Set at", "Version", "Actor"];
-
-pub(super) async fn run(service: &Service, request: &BlameRequest, output: Output) -> Result<()> {
+pub(super) async fn run(service: &Service, request: &BlameRequest, format: ListFormat) -> Result<()> {
     let blame = service.changefeed.restores.blame(request).await?;
+    let fields = match &blame {
+        Blame::Version { fields, .. } => fields.as_slice(),
+        Blame::Absent { .. } | Blame::Unknown { .. } => &[],
+    };
+    // For programs, lines and records have the fields alone. What else the answer says is for people.
+    let print_note = |note: &str| match format {
+        ListFormat::Table => print_line(note),
+        ListFormat::Json => Ok(()),
+        ListFormat::Jsonl | ListFormat::Csv => {
+            standard_error::note(note);
+            Ok(())
+        }
+    };
+    if let Blame::Version { may_be_deleted: true, .. } = &blame {
+        print_note("The document does not exist now. It may have been deleted before this time.")?;
+    }
+    if !(format.is_table() && fields.is_empty()) {
+        print_list(format, &blame, fields)?;
+    }
     match &blame {
-        blame if output == Output::Json => print_json(blame),
-        Blame::Version { fields, versions_read, may_be_deleted, .. } => {
-            if *may_be_deleted {
-                print_line("The document does not exist now. It may have been deleted before this time.")?;
-            }
-            print_table(&HEADER, fields.iter().map(row))?;
-            print_notes(fields, *versions_read)
+        Blame::Version { versions_read, .. } => {
+            notes(fields, *versions_read).iter().try_for_each(|note| print_note(note))
         }
         Blame::Absent { because: Some(because) } => {
-            print_line(&format!("The document does not exist: see version {because}"))
+            print_note(&format!("The document does not exist: see version {because}"))
         }
-        Blame::Absent { because: None } => print_line("The document does not exist, and no delete is recorded"),
+        Blame::Absent { because: None } => print_note("The document does not exist, and no delete is recorded"),
         Blame::Unknown { since: Some(since) } => {
-            print_line(&format!("Unknown: the history of this document starts at {}", time::of_second(*since)))
+            print_note(&format!("Unknown: the history of this document starts at {}", time::of_second(*since)))
         }
-        Blame::Unknown { since: None } => print_line("Unknown: this document has no versions"),
+        Blame::Unknown { since: None } => print_note("Unknown: this document has no versions"),
     }
 }
 
-fn row(blamed: &BlamedField) -> Vec<String> {
+impl ListItem for BlamedField {
+    const CSV: &'static [&'static str] = &[
+        "path",
+        "value",
+        "versionId",
+        "sourceTs",
+        "operation",
+        "actor",
+        "byRestore",
+        "requestedBy",
+        "exact",
+        "captured",
+        "atOrBefore",
+        "unknown",
+    ];
+
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::text("Field"),
+            Column::text("Value"),
+            time::column("Set at"),
+            Column::text("Version").optional(1),
+            Column::text("Actor").optional(2),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        row(self)
+    }
+}
+
+fn row(blamed: &BlamedField) -> Vec<Cell> {
     let (set_at, version, actor) = match &blamed.origin {
         Origin::Version(set_by) => {
             let mark = if set_by.exact { "" } else { " (inexact)" };
             let restore = by_restore(set_by.by_restore.as_deref(), set_by.requested_by.as_deref());
-            let version = format!("{}{mark}{restore}", set_by.version_id);
-            (time::of_second(set_by.source_ts), version, set_by.actor.clone().unwrap_or_default())
+            let version = Cell::version(set_by.version_id.to_string(), format!("{mark}{restore}"));
+            (time::in_column(set_by.source_ts), version, set_by.actor.clone().unwrap_or_default())
         }
         Origin::AtOrBefore { at_or_before } => {
-            let time = version_time(at_or_before).map_or_else(String::new, time::of_second);
-            (format!("{time} or before"), at_or_before.to_string(), String::new())
+            let time = version_time(at_or_before).map_or_else(String::new, time::in_column);
+            (format!("{time} or before"), Cell::version(at_or_before.to_string(), ""), String::new())
         }
-        Origin::Unknown { .. } => ("unknown".to_owned(), String::new(), String::new()),
+        Origin::Unknown { .. } => ("unknown".to_owned(), Cell::default(), String::new()),
     };
-    vec![field(&blamed.path), shorten(&blamed.value.to_string()), set_at, version, actor]
+    vec![field(&blamed.path).into(), blamed.value.to_string().into(), set_at.into(), version, actor.into()]
 }
 
-/// Says what the table leaves open, and why.
-fn print_notes(fields: &[BlamedField], versions_read: usize) -> Result<()> {
+/// What the list leaves open, and why.
+fn notes(fields: &[BlamedField], versions_read: usize) -> Vec<String> {
     let has = |is: fn(&Origin) -> bool| fields.iter().any(|field| is(&field.origin));
+    let mut notes = Vec::new();
     if has(|origin| matches!(origin, Origin::AtOrBefore { .. })) {
-        print_line(&format!(
+        notes.push(format!(
             "Some fields were not changed in the newest {versions_read} versions. Read more with --max-versions."
-        ))?;
+        ));
     }
     if has(|origin| matches!(origin, Origin::Unknown { .. })) {
-        print_line("Unknown: the history does not reach back to the version that set the field.")?;
+        notes.push("Unknown: the history does not reach back to the version that set the field.".to_owned());
     }
     if has(|origin| matches!(origin, Origin::Version(set_by) if !set_by.exact)) {
-        print_line(
-            "Inexact: the Functions host may have rewritten date-time strings in the version or in the one before it.",
-        )?;
+        notes.push(
+            "Inexact: the Functions host may have rewritten date-time strings in the version or in the one before it."
+                .to_owned(),
+        );
     }
     if has(|origin| matches!(origin, Origin::Version(set_by) if !set_by.captured)) {
-        print_line("The newest version is not captured yet. Another version before it may be missing too.")?;
+        notes.push("The newest version is not captured yet. Another version before it may be missing too.".to_owned());
     }
-    Ok(())
+    notes
 }

@@ -2,18 +2,20 @@
 
 use anyhow::Result;
 use changefeed_cosmos::FieldPath;
-use changefeed_history::{Change, ChangeOrder, Filter, Operation, Previous, VersionFilter};
+use changefeed_history::{Change, Operation, Previous};
 use changefeed_operations::{MarkedChange, WindowChangesRequest};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use serde_json::json;
 
 use super::by_restore::by_restore;
-use super::rows::Rows;
-use crate::cli::output::{OutputArguments, field};
+use super::selection_arguments::{OrderName, SelectionArguments};
+use crate::cli::list::{ListArguments, ListItem, ListPage, ListWriter, print_pages};
+use crate::cli::output::field;
+use crate::cli::standard_error;
+use crate::cli::table::{Cell, Column};
 use crate::cli::time;
-use crate::cli::window_arguments::WindowArguments;
 use crate::service::Service;
 
-const HEADER: [&str; 7] = ["Time", "Operation", "Id", "Partition key", "Actor", "Changed", "Version"];
 /// Changed paths that a table cell shows.
 const SHOWN_PATHS: usize = 3;
 const PAGE_ITEMS: u32 = 100;
@@ -21,92 +23,83 @@ const PAGE_ITEMS: u32 = 100;
 #[derive(Debug, Args)]
 pub struct ChangesArguments {
     #[command(flatten)]
-    window: WindowArguments,
-    /// Only this operation; if repeated, any of them
-    #[arg(long = "operation", value_enum)]
-    operations: Vec<OperationName>,
-    /// Filter, such as city_name=Davidson; if repeated, all must match
-    #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse)]
-    filters: Vec<Filter>,
-    /// Only versions of this actor
-    #[arg(long, value_name = "NAME")]
-    actor: Option<String>,
+    selection: SelectionArguments,
     /// Which versions come first
     #[arg(long, value_enum, default_value = "newest")]
-    order: Order,
-    /// Maximum number of versions; default: all
-    #[arg(long)]
-    max_items: Option<usize>,
+    order: OrderName,
     #[command(flatten)]
-    output: OutputArguments,
-}
-
-// Without doc comments, so that the help stays in its short form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OperationName {
-    Write,
-    Create,
-    Replace,
-    Delete,
-    Expire,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Order {
-    Newest,
-    Oldest,
+    list: ListArguments,
 }
 
 /// Lists the versions of a window.
 pub(super) async fn run(service: &Service, arguments: &ChangesArguments) -> Result<()> {
-    let output = arguments.output.output;
-    let operation = |name: &OperationName| match name {
-        OperationName::Write => Operation::Write,
-        OperationName::Create => Operation::Create,
-        OperationName::Replace => Operation::Replace,
-        OperationName::Delete => Operation::Delete,
-        OperationName::Expire => Operation::Expire,
-    };
-    let select = VersionFilter {
-        window: arguments.window.window(output)?,
-        operations: arguments.operations.iter().map(operation).collect(),
-        filters: arguments.filters.clone(),
-        actor: arguments.actor.clone(),
-    };
-    let order = if arguments.order == Order::Newest { ChangeOrder::Newest } else { ChangeOrder::Oldest };
-    let max_items = arguments.max_items.unwrap_or(usize::MAX);
-    let page_items = u32::try_from(max_items).unwrap_or(PAGE_ITEMS).clamp(1, PAGE_ITEMS);
-    let mut request =
-        WindowChangesRequest { select, order, values: false, max_items: Some(page_items), continuation: None };
-    let mut rows = Rows::new(output, max_items);
-    loop {
+    let format = arguments.list.output.format;
+    let select = arguments.selection.select(format.is_table())?;
+    let order = arguments.order.into();
+    let mut is_first = true;
+    print_pages(&arguments.list, PAGE_ITEMS, ListWriter::new(format)?, async |request| {
+        let request = WindowChangesRequest {
+            select: select.clone(),
+            order,
+            values: false,
+            max_items: request.max_items,
+            continuation: request.continuation,
+        };
         let page = service.changefeed.windows.changes(&request).await?;
-        if request.continuation.is_none() {
-            page.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        if std::mem::take(&mut is_first) {
+            page.warnings.iter().for_each(standard_error::warning);
         }
-        for item in &page.items {
-            if !rows.add(item, || cells(item))? {
-                return rows.print(&HEADER);
-            }
+        let mut rest = json!({"window": page.window});
+        if !page.warnings.is_empty() {
+            rest["warnings"] = json!(page.warnings);
         }
-        match page.continuation {
-            Some(continuation) => request.continuation = Some(continuation),
-            None => return rows.print(&HEADER),
-        }
-    }
+        Ok(ListPage { items: page.items, rest, continuation: page.continuation })
+    })
+    .await
 }
 
-fn cells(item: &MarkedChange) -> Vec<String> {
-    let change = &item.change;
-    vec![
-        time::of_second(change.source_ts),
-        operation(item),
-        change.id.clone(),
-        change.partition_key.to_string(),
-        change.actor.clone().unwrap_or_default(),
-        paths(change),
-        change.version_id.to_string(),
-    ]
+impl ListItem for MarkedChange {
+    const CSV: &'static [&'static str] = &[
+        "versionId",
+        "source",
+        "id",
+        "partitionKey",
+        "sourceTs",
+        "operation",
+        "inferred",
+        "actor",
+        "exact",
+        "previous",
+        "paths",
+        "pathsTotal",
+        "byRestore",
+        "requestedBy",
+    ];
+
+    fn columns() -> Vec<Column> {
+        vec![
+            time::column("Time"),
+            Column::text("Operation"),
+            Column::text("Id"),
+            Column::text("Partition key").optional(3),
+            Column::text("Actor").optional(2),
+            Column::text("Changed"),
+            Column::fixed("Version").optional(1),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let change = &self.change;
+        vec![
+            time::in_column(change.source_ts).into(),
+            Cell::state(operation(self)),
+            change.id.clone().into(),
+            change.partition_key.to_string().into(),
+            change.actor.clone().unwrap_or_default().into(),
+            paths(change).into(),
+            Cell::version(change.version_id.to_string(), ""),
+        ]
+    }
 }
 
 /// The operation and its marks. A write without an earlier version is never shown as a creation.

@@ -6,36 +6,43 @@ mod bar_chart;
 mod blame;
 mod by_restore;
 mod changes;
-mod rows;
+mod export;
+mod selection_arguments;
+mod version_row;
 
 use anyhow::Result;
-use changefeed_cosmos::FieldPath;
-use changefeed_history::{AsOf, BlameRequest, SearchRequest, SearchRow, Version, VersionsRequest};
+use changefeed_cosmos::{DocumentName, FieldPath};
+use changefeed_history::{AsOf, BlameRequest, FieldChange, SearchRequest, SearchRow, Version, VersionsRequest};
 use serde_json::Value;
 
 pub use self::arguments::HistoryCommand;
-use self::rows::Rows;
+use self::version_row::{VersionRow, operation, version_rows};
 use super::document_arguments::DocumentArguments;
 use super::exit_code::Exit;
-use super::output::{Output, cell, describe, field, print_json, print_line, print_table, shorten};
+use super::list::{ListArguments, ListItem, ListPage, ListWriter, print_list, print_pages};
+use super::output::{Output, cell, field, print_json, print_line};
+use super::standard_error;
+use super::table::{Cell, Column};
 use super::time;
+use super::version_argument::find_version;
 use crate::service::Service;
 
-/// Width of a document in a table, in bytes.
+/// The longest part of a document that a table shows, in bytes.
 const DOCUMENT_WIDTH: usize = 100;
+/// Stands for the live document in place of the id of a version.
+const LIVE: &str = "live";
 
-const VERSIONS_HEADER: [&str; 4] = ["Time", "Operation", "Version", "Changes"];
-/// Items of one page of versions.
+/// Items of one page.
 const PAGE_ITEMS: u32 = 100;
 
 /// Lists, shows, compares and searches versions, of a document or of a window of time.
 pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
     match command {
-        HistoryCommand::Versions { document, max_items, output } => {
-            versions(service, document, max_items.unwrap_or(usize::MAX), output.output).await
-        }
+        HistoryCommand::Versions { document, list } => versions(service, document, list).await,
         HistoryCommand::Show { version, document, output } => {
-            let version = service.changefeed.history.version(&document.name(), version).await?;
+            let name = document.name();
+            let id = find_version(service, &name, version).await?;
+            let version = service.changefeed.history.version(&name, &id).await?;
             print_version(&version, output.output)
         }
         HistoryCommand::Document { document, as_of, output } => {
@@ -58,95 +65,99 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
             }
         }
         HistoryCommand::Diff { document, from, to, output } => {
-            let difference = service.changefeed.history.difference(&document.name(), from, to).await?;
-            match output.output {
-                Output::Json => print_json(&difference),
-                Output::Table if difference.changes.is_empty() => print_line("No differences"),
-                Output::Table => {
-                    let value = |value: &Option<Value>| {
-                        value.as_ref().map_or_else(|| "-".to_owned(), |value| shorten(&value.to_string()))
-                    };
-                    let rows = difference
-                        .changes
-                        .iter()
-                        .map(|change| vec![field(&change.path), value(&change.before), value(&change.after)]);
-                    print_table(&["Field", "Before", "After"], rows)
-                }
+            let name = document.name();
+            let (from, to) = (state(service, &name, from).await?, state(service, &name, to).await?);
+            let difference = service.changefeed.history.difference(&name, &from, &to).await?;
+            if output.format.is_table() && difference.changes.is_empty() {
+                print_line("No differences")
+            } else {
+                print_list(output.format, &difference, &difference.changes)
             }
         }
         HistoryCommand::Blame { document, as_of, max_versions, output } => {
             let request = BlameRequest { document: document.name(), as_of: *as_of, max_versions: Some(*max_versions) };
-            blame::run(service, &request, output.output).await
+            blame::run(service, &request, output.format).await
         }
-        HistoryCommand::Search { filters, from, to, max_items, output } => {
+        HistoryCommand::Search { filters, from, to, list } => {
             let request = SearchRequest { filters: filters.clone(), from: *from, to: *to, ..SearchRequest::default() };
-            search(service, request, max_items.unwrap_or(usize::MAX), output.output).await
+            search(service, request, list).await
         }
         HistoryCommand::Activity(arguments) => activity::run(service, arguments).await,
         HistoryCommand::Changes(arguments) => changes::run(service, arguments).await,
+        HistoryCommand::Export(arguments) => return Box::pin(export::run(service, arguments)).await,
     }?;
     Ok(Exit::Done)
 }
 
-/// What happened, and who the document says did it.
-fn operation(version: &Version) -> String {
-    let operation = format!("{:?}", version.operation).to_lowercase();
-    match &version.actor {
-        _ if version.inferred => format!("{operation} (inferred)"),
-        Some(actor) => format!("{operation} by {actor}"),
-        None => operation,
-    }
+/// A state to compare: the whole id of a version, or `live`.
+async fn state(service: &Service, document: &DocumentName, given: &str) -> Result<String> {
+    if given == LIVE { Ok(given.to_owned()) } else { Ok(find_version(service, document, given).await?.into()) }
 }
 
-async fn versions(service: &Service, document: &DocumentArguments, max_items: usize, output: Output) -> Result<()> {
-    let mut request = VersionsRequest { document: document.name(), max_items: Some(PAGE_ITEMS), continuation: None };
-    let mut rows = Rows::new(output, max_items);
-    loop {
+async fn versions(service: &Service, document: &DocumentArguments, list: &ListArguments) -> Result<()> {
+    let document = document.name();
+    let format = list.output.format;
+    print_pages(list, PAGE_ITEMS, ListWriter::<VersionRow>::new(format)?, async |request| {
+        let request = VersionsRequest {
+            document: document.clone(),
+            max_items: request.max_items,
+            continuation: request.continuation,
+        };
         let page = service.changefeed.history.versions(&request).await?;
-        for (version, older) in page.items.iter().zip(page.items.iter().skip(1).map(Some).chain([None])) {
-            let changed = older.map_or_else(String::new, |older| describe_change(older, version));
-            let added = rows.add(version, || {
-                vec![time::of_second(version.source_ts), operation(version), version.id.to_string(), changed]
-            })?;
-            if !added {
-                return rows.print(&VERSIONS_HEADER);
-            }
-        }
-        match page.continuation {
-            Some(continuation) => request.continuation = Some(continuation),
-            None => return rows.print(&VERSIONS_HEADER),
-        }
+        Ok(ListPage::new(version_rows(page.items, format.is_table()), page.continuation))
+    })
+    .await
+}
+
+async fn search(service: &Service, request: SearchRequest, list: &ListArguments) -> Result<()> {
+    if let Ok((_, Some(warning))) = request.window(chrono::Utc::now()) {
+        standard_error::warning(warning);
+    }
+    print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |page| {
+        let request = SearchRequest { max_items: page.max_items, continuation: page.continuation, ..request.clone() };
+        let page = service.changefeed.history.search(&request).await?;
+        Ok(ListPage::new(page.items, page.continuation))
+    })
+    .await
+}
+
+impl ListItem for SearchRow {
+    const CSV: &'static [&'static str] =
+        &["kind", "sourceTs", "container", "id", "partitionKey", "versionId", "operation", "actor", "document"];
+
+    fn columns() -> Vec<Column> {
+        vec![
+            time::column("Time"),
+            Column::text("Container").optional(2),
+            Column::text("Id"),
+            Column::text("Partition key").optional(3),
+            Column::fixed("Version").optional(1),
+            Column::text("Document"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            time::in_column(self.source_ts).into(),
+            self.container.clone().into(),
+            self.id.clone().into(),
+            self.partition_key.to_string().into(),
+            Cell::version(self.version_id.clone(), ""),
+            brief(&self.document).into(),
+        ]
     }
 }
 
-async fn search(service: &Service, mut request: SearchRequest, max_items: usize, output: Output) -> Result<()> {
-    let header = ["Time", "Container", "Id", "Partition key", "Version", "Document"];
-    if let Ok((_, Some(warning))) = request.window(chrono::Utc::now()) {
-        eprintln!("warning: {warning}");
+impl ListItem for FieldChange {
+    const CSV: &'static [&'static str] = &["path", "before", "after"];
+
+    fn columns() -> Vec<Column> {
+        vec![Column::text("Field"), Column::text("Before"), Column::text("After")]
     }
-    let mut rows = Rows::new(output, max_items);
-    loop {
-        let page = service.changefeed.history.search(&request).await?;
-        for row in &page.items {
-            let SearchRow { source_ts, container, id, partition_key, version_id, document, .. } = row;
-            let added = rows.add(row, || {
-                vec![
-                    time::of_second(*source_ts),
-                    container.clone(),
-                    id.clone(),
-                    partition_key.to_string(),
-                    version_id.clone(),
-                    brief(document),
-                ]
-            })?;
-            if !added {
-                return rows.print(&header);
-            }
-        }
-        match page.continuation {
-            Some(continuation) => request.continuation = Some(continuation),
-            None => return rows.print(&header),
-        }
+
+    fn cells(&self) -> Vec<Cell> {
+        let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
+        vec![field(&self.path).into(), value(&self.before).into(), value(&self.after).into()]
     }
 }
 
@@ -165,11 +176,6 @@ fn brief(document: &Value) -> String {
         text = if text.is_empty() { part } else { format!("{text}, {part}") };
     }
     text
-}
-
-fn describe_change(older: &Version, newer: &Version) -> String {
-    let body = |version: &Version| version.document.clone().unwrap_or_default();
-    describe(&changefeed_history::changes(&body(older), &body(newer)))
 }
 
 fn print_version(version: &Version, output: Output) -> Result<()> {

@@ -4,12 +4,22 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::list::ListOutput;
 use crate::cli::start_from::StartFrom;
 use crate::feed::Feed;
 
 #[derive(Debug, Subcommand)]
 pub enum LeasesCommand {
+    /// List the leases, each with its lag
+    #[command(after_help = "Example:\n  changefeed leases list --output csv")]
+    List {
+        #[command(flatten)]
+        feed: FeedArguments,
+        #[command(flatten)]
+        output: ListOutput,
+    },
     /// Create missing leases; safe while processors run
+    #[command(after_help = "Examples:\n  changefeed leases repair\n  changefeed leases repair --jobs")]
     Repair {
         /// Start of the new leases: now, beginning, or a time; default: beginning (AllVersionsAndDeletes: now)
         #[arg(long, value_parser = StartFrom::parse, allow_hyphen_values = true)]
@@ -18,6 +28,7 @@ pub enum LeasesCommand {
         feed: FeedArguments,
     },
     /// Capture documents that stall leases of the Functions trigger, and move the leases past them; safe while it runs
+    #[command(after_help = "Example:\n  changefeed leases unblock")]
     Unblock {
         /// Longest time to look at the leases first, in seconds; the trigger tries again every 13 seconds
         #[arg(long, value_name = "SECONDS", default_value = "40")]
@@ -29,11 +40,13 @@ pub enum LeasesCommand {
         feed: FeedArguments,
     },
     /// Print the leases as JSON, for import
+    #[command(after_help = "Example:\n  changefeed leases export > leases.json")]
     Export {
         #[command(flatten)]
         feed: FeedArguments,
     },
     /// Store exported leases, also those of another prefix; stop all processors first
+    #[command(after_help = "Example:\n  changefeed leases import leases.json")]
     Import {
         /// File to read, or - for standard input
         file: PathBuf,
@@ -44,6 +57,7 @@ pub enum LeasesCommand {
         feed: FeedArguments,
     },
     /// Set all leases to another start; stop all processors first
+    #[command(after_help = "Example:\n  changefeed leases reset --to now")]
     Reset {
         /// New start: now, beginning, or a time
         #[arg(long, value_parser = StartFrom::parse, allow_hyphen_values = true)]
@@ -54,6 +68,13 @@ pub enum LeasesCommand {
         #[command(flatten)]
         feed: FeedArguments,
     },
+}
+
+impl LeasesCommand {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Export { .. })
+    }
 }
 
 /// Which change feed's leases.

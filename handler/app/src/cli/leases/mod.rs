@@ -10,19 +10,25 @@ use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
 pub use self::arguments::LeasesCommand;
-use super::confirm::confirm;
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
+use super::list::print_list;
 use super::output::{print_json, print_line};
 use super::start_from::StartFrom;
 use crate::feed::Feed;
 use crate::service::Service;
 use crate::stalled::{Start, unblock_by_hand};
+use crate::status::lease_statuses;
 
-/// Repairs, frees, exports, imports or resets leases.
+/// Lists, repairs, frees, exports, imports or resets leases.
 ///
 /// Ends with [`Exit::Found`] when a lease may still be stalled by a document.
 pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
     match command {
+        LeasesCommand::List { feed, output } => {
+            let leases = lease_statuses(service, feed.feed()).await?;
+            print_list(output.format, &json!({ "items": leases }), &leases)
+        }
         LeasesCommand::Repair { from, feed } => repair(service, *from, feed.feed()).await,
         LeasesCommand::Unblock { wait, from_beginning, feed } => {
             let start = if *from_beginning { Start::Beginning } else { Start::Unknown };
@@ -45,11 +51,12 @@ pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
             let leases = service.lease_set(feed.feed()).await?;
             if !yes {
                 let count = leases.all().await?.len();
-                confirm(
-                    service.settings(),
-                    &format!("Reset {count} leases and discard their checkpoints?"),
-                    "nothing was changed",
-                )?;
+                let prompt = Prompt {
+                    container: &service.settings().names.leases,
+                    question: format!("Reset {count} leases and discard their checkpoints?"),
+                    declined: "nothing was changed",
+                };
+                confirm(service.settings(), prompt)?;
             }
             let count = leases.reset(to.for_processor()).await?;
             print_line(&format!("reset {count} leases"))

@@ -6,6 +6,7 @@ use clap::Args;
 use local_host::TimeZone;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  changefeed local --populate 1000\n  changefeed local --data data --cosmos-only")]
 pub struct LocalArguments {
     /// Port of the stand-in Functions host; 0: any free port
     #[arg(long, default_value_t = 7071)]

@@ -10,6 +10,9 @@ use clap::Args;
 use crate::cli::start_from::StartFrom;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  changefeed process --health-port 9090\n  changefeed process --from beginning --print"
+)]
 pub struct ProcessArguments {
     /// Change feed mode: LatestVersion or AllVersionsAndDeletes; default: CHANGEFEED_MODE
     #[arg(long, value_parser = ChangeFeedMode::from_str)]

@@ -5,9 +5,10 @@ use changefeed_history::{Filter, TimeExpression};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::document_arguments::parse_key;
-use crate::cli::execution_arguments::ExecutionArguments;
+use crate::cli::execution_arguments::{EXECUTION, ExecutionArguments};
 use crate::cli::field_arguments::FieldArguments;
 use crate::cli::filter_help::FILTERS;
+use crate::cli::list::ListArguments;
 use crate::cli::output::OutputArguments;
 use crate::cli::time;
 
@@ -21,8 +22,10 @@ pub enum RestoreCommand {
     )))]
     Run(Box<RestoreArguments>),
     /// List restores, newest first
-    List(OutputArguments),
+    #[command(after_help = "Example:\n  changefeed restore list --wide")]
+    List(ListArguments),
     /// Show one restore, document by document
+    #[command(after_help = "Example:\n  changefeed restore show 1795790400-5f3a9c01 --follow")]
     Show {
         /// Id of the restore
         id: String,
@@ -32,14 +35,16 @@ pub enum RestoreCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// List every document of a restore; as JSON, one document per line
+    /// List every document of a restore
+    #[command(after_help = "Example:\n  changefeed restore items 1795790400-5f3a9c01 --output jsonl | head")]
     Items {
         /// Id of the restore
         id: String,
         #[command(flatten)]
-        output: OutputArguments,
+        list: ListArguments,
     },
     /// Execute the plan of a dry run that is a job, exactly as it was shown; once
+    #[command(after_help = "Example:\n  changefeed restore execute 1795790400-5f3a9c01")]
     Execute {
         /// Id of the dry run
         id: String,
@@ -50,6 +55,7 @@ pub enum RestoreCommand {
         output: OutputArguments,
     },
     /// Cancel a restore that is a job; documents already written are not changed back
+    #[command(after_help = "Example:\n  changefeed restore cancel 1795790400-5f3a9c01")]
     Cancel {
         /// Id of the restore
         id: String,
@@ -57,6 +63,7 @@ pub enum RestoreCommand {
         output: OutputArguments,
     },
     /// Show the plan of an undo, ask for confirmation, and execute it
+    #[command(after_help = "Example:\n  changefeed restore undo 1795790400-5f3a9c01 --dry-run")]
     Undo {
         /// Id of the restore
         id: String,
@@ -65,64 +72,74 @@ pub enum RestoreCommand {
     },
 }
 
+impl RestoreCommand {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Show { follow: false, .. } | Self::Items { .. })
+    }
+}
+
+/// The headings of the options of a restore.
+const DOCUMENTS: &str = "Which documents";
+const STATE: &str = "To which state";
+
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("target").required(true)))]
 pub struct RestoreArguments {
     /// Restore the document with this id; needs --pk or --partition-key
-    #[arg(long)]
+    #[arg(long, help_heading = DOCUMENTS)]
     pub id: Option<String>,
     /// Partition key value, if it is a single string; without --id, restore all its documents
-    #[arg(long)]
+    #[arg(long, help_heading = DOCUMENTS)]
     pub pk: Option<String>,
     /// Partition key value as a JSON array of its components
-    #[arg(long, value_name = "JSON", value_parser = parse_key, conflicts_with = "pk")]
+    #[arg(long, value_name = "JSON", value_parser = parse_key, conflicts_with = "pk", help_heading = DOCUMENTS)]
     pub partition_key: Option<Key>,
     /// Restore documents that match, such as city_name=Davidson; if repeated, all must match
-    #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse)]
+    #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse, help_heading = DOCUMENTS)]
     pub filters: Vec<Filter>,
     /// Document state that the filters match; default: target
-    #[arg(long, value_enum, requires = "filters")]
+    #[arg(long, value_enum, requires = "filters", help_heading = DOCUMENTS)]
     pub filter_on: Option<FilterOnArgument>,
     /// Restore every document
-    #[arg(long)]
+    #[arg(long, help_heading = DOCUMENTS)]
     pub all: bool,
     /// Restore the newest version at or before this time
-    #[arg(long, value_name = "TIME", group = "target", allow_hyphen_values = true, value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", group = "target", allow_hyphen_values = true, value_parser = time::parse, help_heading = STATE)]
     pub as_of: Option<TimeExpression>,
     /// Restore the newest version before this time
-    #[arg(long, value_name = "TIME", group = "target", allow_hyphen_values = true, value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", group = "target", allow_hyphen_values = true, value_parser = time::parse, help_heading = STATE)]
     pub before: Option<TimeExpression>,
-    /// Restore the version with this id; needs --id
-    #[arg(long, group = "target")]
+    /// Restore the version with this id, or the beginning of one; needs --id
+    #[arg(long, group = "target", help_heading = STATE)]
     pub version: Option<String>,
     /// Undo what changed between two times
     #[arg(
         long, value_names = ["FROM", "TO"], num_args = 2, group = "target", allow_hyphen_values = true,
-        value_parser = time::parse
-    )]
+        value_parser = time::parse, help_heading = DOCUMENTS)]
     pub changed_between: Vec<TimeExpression>,
     /// Documents changed later; default: conflict
-    #[arg(long, value_enum, value_name = "HOW", requires = "changed_between")]
+    #[arg(long, value_enum, value_name = "HOW", requires = "changed_between", help_heading = STATE)]
     pub later_changes: Option<LaterChangesArgument>,
     /// With --later-changes merge: a document that would keep any change of the window is a conflict
-    #[arg(long, requires = "later_changes")]
+    #[arg(long, requires = "later_changes", help_heading = STATE)]
     pub strict: bool,
     /// With --changed-between: only versions of this actor
-    #[arg(long, value_name = "NAME", requires = "changed_between")]
+    #[arg(long, value_name = "NAME", requires = "changed_between", help_heading = DOCUMENTS)]
     pub actor: Option<String>,
     #[command(flatten)]
     pub fields: FieldArguments,
     /// Delete documents that are known not to have existed at that time
-    #[arg(long)]
+    #[arg(long, help_heading = EXECUTION)]
     pub delete_created_after: bool,
     /// Write into this container instead of the monitored one
-    #[arg(long, value_name = "CONTAINER")]
+    #[arg(long, value_name = "CONTAINER", help_heading = EXECUTION)]
     pub into: Option<String>,
     /// With --dry-run: store the plan, to execute it later exactly as it was shown
-    #[arg(long, requires = "dry_run")]
+    #[arg(long, requires = "dry_run", help_heading = EXECUTION)]
     pub store: bool,
     /// Run as a job even if the restore is small
-    #[arg(long)]
+    #[arg(long, help_heading = EXECUTION)]
     pub job: bool,
     #[command(flatten)]
     pub execution: ExecutionArguments,

@@ -5,12 +5,13 @@ use changefeed_jobs::JobState;
 use changefeed_operations::RESTORE;
 use changefeed_operations::{Action, Counts, PlannedItem, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
 
-use super::items::{print_items, summary};
-use crate::cli::confirm::confirm;
+use super::items::{describe_lag, print_items, summary};
+use crate::cli::confirm::{Prompt, confirm};
 use crate::cli::execution_arguments::ExecutionArguments;
 use crate::cli::exit_code::Exit;
 use crate::cli::follow::{Followed, Following, follow};
 use crate::cli::output::{Output, print_json, print_line};
+use crate::cli::standard_error::note;
 use crate::cli::time;
 use crate::service::Service;
 
@@ -57,6 +58,7 @@ pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArg
     let counts = view.record.counts;
     if for_humans {
         show(&view, Output::Table)?;
+        view.record.capture_lag.iter().try_for_each(|lag| print_line(&describe_lag(lag)))?;
         view.record.warnings.iter().try_for_each(|warning| print_line(warning))?;
         if view.continuation.is_some() {
             print_unwritten(service, &view.record).await?;
@@ -70,7 +72,7 @@ pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArg
         }
         return Ok(exit_of(&view));
     }
-    confirm(service.settings(), &question(&counts), "nothing was written")?;
+    confirm(service.settings(), prompt(service, &counts, view.record.into.as_deref()))?;
     let record = service.changefeed.restores.execute_plan(&record.id).await?;
     finish(service, &record.id, execution.output.output).await
 }
@@ -82,14 +84,19 @@ pub async fn execute_stored_plan(service: &Service, id: &str, yes: bool, output:
         if output == Output::Table {
             show(&view, output)?;
         }
-        confirm(service.settings(), &question(&view.record.counts), "nothing was written")?;
+        confirm(service.settings(), prompt(service, &view.record.counts, view.record.into.as_deref()))?;
     }
     let record = service.changefeed.restores.execute_plan(id).await?;
     finish(service, &record.id, output).await
 }
 
-fn question(counts: &Counts) -> String {
-    format!("Write {} documents?", counts.writes())
+/// What is asked before a plan is executed. `into` is the container that is written to, if it is not the monitored one.
+pub fn prompt<'a>(service: &'a Service, counts: &Counts, into: Option<&'a str>) -> Prompt<'a> {
+    Prompt {
+        container: into.unwrap_or(&service.settings().names.monitored),
+        question: format!("Write {} documents?", counts.writes()),
+        declined: "nothing was written",
+    }
 }
 
 /// Follows a restore to its end and prints its result.
@@ -171,12 +178,12 @@ pub async fn follow_to_end(service: &Service, id: &str, output: Output) -> Resul
     let following = Following { id, action: "Restoring", phase: None, for_humans: output == Output::Table };
     if follow(service, following).await? == Followed::Detached {
         if service.changefeed.jobs.job(id).await?.job.only_on.is_none() {
-            eprintln!("The RunJobs function or `changefeed process` continues the restore.");
+            note("The RunJobs function or `changefeed process` continues the restore.");
         }
-        eprintln!(
+        note(format!(
             "To follow it and run it here: changefeed restore show {id} --follow\n\
              To cancel it: changefeed restore cancel {id}"
-        );
+        ));
         return Ok(false);
     }
     Ok(true)
@@ -206,20 +213,4 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
         print_line(&format!("{}{of} processed{left}", progress.done))?;
     }
     print_messages(view)
-}
-
-/// Prints every document of a restore, page by page.
-pub async fn print_all_items(service: &Service, id: &str, output: Output) -> Result<()> {
-    let mut continuation = None;
-    loop {
-        let page = service.changefeed.restores.items(id, continuation.as_deref()).await?;
-        match output {
-            Output::Json => page.items.iter().try_for_each(print_json)?,
-            Output::Table => print_items(&page.items)?,
-        }
-        continuation = page.continuation;
-        if continuation.is_none() {
-            return Ok(());
-        }
-    }
 }

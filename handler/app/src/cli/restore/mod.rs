@@ -5,7 +5,7 @@ mod items;
 mod large;
 
 use anyhow::Result;
-use changefeed_cosmos::{DocumentName, Key, PageRequest};
+use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{LaterChanges, TimeExpression, VersionFilter, Window};
 use changefeed_operations::RESTORE;
 use changefeed_operations::{
@@ -15,22 +15,31 @@ use changefeed_operations::{
 
 pub use self::arguments::RestoreCommand;
 use self::arguments::{FilterOnArgument, LaterChangesArgument, RestoreArguments};
-use self::items::{print_items, summary};
+use self::items::{describe_lag, print_items, summary};
 pub use self::large::{Large, run_large};
-use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_all_items, print_unwritten, show};
+use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_unwritten, prompt, show};
 use super::confirm::confirm;
 use super::execution_arguments::ExecutionArguments;
-use super::exit_code::{Exit, UsageError};
-use super::output::{Output, print_json, print_line, print_table};
-use super::time;
+use super::exit_code::{Exit, usage};
+use super::list::{ListPage, ListWriter, print_pages};
+use super::output::{Output, print_json, print_line};
+use super::version_argument::find_version;
 use crate::capture_lag::with_capture_lag;
 use crate::service::Service;
+
+/// Items of one page.
+const PAGE_ITEMS: u32 = 100;
 
 /// Runs, lists, shows, cancels or undoes restores.
 pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
     match command {
         RestoreCommand::Run(arguments) => {
-            let request = with_capture_lag(service, request(arguments)?).await;
+            let mut request = with_capture_lag(service, request(arguments)?).await;
+            if let (Target::Version(given), Selection::Documents(documents)) = (&request.target, &request.selection)
+                && let [document] = documents.as_slice()
+            {
+                request.target = Target::Version(find_version(service, document, given).await?.into());
+            }
             let plan = if request.is_job() { None } else { service.changefeed.restores.plan(&request).await? };
             match plan {
                 Some(plan) => execute(service, plan, &arguments.execution).await,
@@ -56,29 +65,12 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
                 None => run_large(service, Large::Undo(id.clone(), request), execution).await,
             }
         }
-        RestoreCommand::List(output) => {
-            let list = service.changefeed.restores.list(&PageRequest::default()).await?;
-            match output.output {
-                Output::Json => print_json(&list)?,
-                Output::Table => {
-                    let text = |text: Option<String>| text.unwrap_or_default();
-                    let rows = list.items.into_iter().map(|view| {
-                        let record = view.record;
-                        let undone = record.undone_by.map(|by| format!("undone by {by}"));
-                        let undo = record.undo_of.map(|of| format!("undo of {of}"));
-                        vec![
-                            record.id,
-                            time::of_text(&record.started_at),
-                            format!("{:?}", record.state).to_lowercase(),
-                            summary(&record.counts, true),
-                            text(record.requested_by),
-                            text(record.reason),
-                            text(undone.or(undo)),
-                        ]
-                    });
-                    print_table(&["Id", "Started", "State", "Documents", "Requested by", "Reason", "Undo"], rows)?;
-                }
-            }
+        RestoreCommand::List(list) => {
+            print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |request| {
+                let page = service.changefeed.restores.list(&request).await?;
+                Ok(ListPage::new(page.items, page.continuation))
+            })
+            .await?;
             Ok(Exit::Done)
         }
         RestoreCommand::Show { id, follow, output } => {
@@ -92,8 +84,12 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             }
             Ok(if *follow { exit_of(&view) } else { Exit::Done })
         }
-        RestoreCommand::Items { id, output } => {
-            print_all_items(service, id, output.output).await?;
+        RestoreCommand::Items { id, list } => {
+            print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |request| {
+                let page = service.changefeed.restores.items_page(id, &request).await?;
+                Ok(ListPage::new(page.items, page.continuation))
+            })
+            .await?;
             Ok(Exit::Done)
         }
         RestoreCommand::Execute { id, yes, output } => execute_stored_plan(service, id, *yes, output.output).await,
@@ -103,10 +99,6 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             Ok(Exit::Done)
         }
     }
-}
-
-fn usage(message: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(UsageError(message.into()))
 }
 
 fn request(arguments: &RestoreArguments) -> Result<RestoreRequest> {
@@ -205,6 +197,7 @@ async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) 
     if for_humans {
         print_items(&plan.items)?;
         print_line(&summary(&counts, false))?;
+        plan.capture_lag.iter().try_for_each(|lag| print_line(&describe_lag(lag)))?;
         plan.warnings.iter().try_for_each(|warning| print_line(warning))?;
     }
     if execution.dry_run || counts.writes() == 0 {
@@ -218,7 +211,7 @@ async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) 
         return Ok(exit);
     }
     if !execution.yes {
-        confirm(service.settings(), &format!("Write {} documents?", counts.writes()), "nothing was written")?;
+        confirm(service.settings(), prompt(service, &counts, plan.into.as_deref()))?;
     }
     let report = service.changefeed.restores.execute(plan).await?;
     print_report(&report, execution.output.output)?;

@@ -4,19 +4,31 @@ use changefeed_cosmos::Key;
 use clap::{Args, Subcommand};
 
 use crate::cli::document_arguments::parse_key;
+use crate::cli::list::ListArguments;
 use crate::cli::output::OutputArguments;
 use crate::cli::requester_arguments::RequesterArguments;
 
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Exit codes: 0 no differences, 1 failed, 3 differences found, 4 repair declined"
+    after_help = "Examples:\n  changefeed verify\n  changefeed verify --repair\n\nExit codes: 0 no differences, 1 failed, 3 differences found, 4 repair declined"
 )]
 pub struct VerifyArguments {
     #[command(subcommand)]
     pub command: Option<VerifyCommand>,
     #[command(flatten)]
     pub run: VerifyRunArguments,
+}
+
+impl VerifyArguments {
+    /// Whether the command only reads.
+    pub fn only_reads(&self) -> bool {
+        let command = self.command.as_ref();
+        command.is_some_and(|command| {
+            matches!(command, VerifyCommand::List(_) | VerifyCommand::Findings { .. })
+                || matches!(command, VerifyCommand::Show { follow: false, .. })
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -35,7 +47,7 @@ pub struct VerifyRunArguments {
     pub partition_key: Option<Key>,
     /// How long the capture may lag before a document counts as missing; default: 60
     #[arg(long, value_name = "SECONDS")]
-    pub grace: Option<u32>,
+    pub grace_seconds: Option<u32>,
     /// Limit in request units per second; default: no limit
     #[arg(long, value_name = "RU")]
     pub ru_per_second: Option<f64>,
@@ -48,8 +60,10 @@ pub struct VerifyRunArguments {
 #[derive(Debug, Subcommand)]
 pub enum VerifyCommand {
     /// List verifications, newest first
-    List(OutputArguments),
+    #[command(after_help = "Example:\n  changefeed verify list")]
+    List(ListArguments),
     /// Show the progress and the findings of a verification
+    #[command(after_help = "Example:\n  changefeed verify show 1795790400-5f3a9c01 --all")]
     Show {
         /// Id of the verification
         id: String,
@@ -62,7 +76,16 @@ pub enum VerifyCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// List every finding of a verification
+    #[command(after_help = "Example:\n  changefeed verify findings 1795790400-5f3a9c01 --output csv")]
+    Findings {
+        /// Id of the verification
+        id: String,
+        #[command(flatten)]
+        list: ListArguments,
+    },
     /// Cancel a verification; finished repairs are kept
+    #[command(after_help = "Example:\n  changefeed verify cancel 1795790400-5f3a9c01")]
     Cancel {
         /// Id of the verification
         id: String,

@@ -2,24 +2,29 @@
 //! confirmation, and repairs them.
 
 mod arguments;
+mod rows;
 
 use anyhow::Result;
 use changefeed_cosmos::{Key, PageRequest};
 use changefeed_jobs::JobState;
 use changefeed_operations::VERIFY;
-use changefeed_operations::{Finding, FindingKind, VerifyCounts, VerifyRequest, VerifyView};
+use changefeed_operations::{Finding, VerifyRequest, VerifyView};
 
 pub use self::arguments::VerifyArguments;
 use self::arguments::{VerifyCommand, VerifyRunArguments};
-use super::confirm::confirm;
+use self::rows::{state, summary};
+use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
 use super::follow::{Followed, Following, follow};
-use super::output::{Output, print_json, print_line, print_table, version_time};
-use super::time;
+use super::list::{ListItem, ListPage, ListWriter, print_pages};
+use super::output::{Output, print_json, print_line, print_table};
+use super::standard_error::note;
 use crate::service::Service;
 
 /// Findings that are shown without `--all`.
 const SHOWN: usize = 20;
+/// Items of one page.
+const PAGE_ITEMS: u32 = 100;
 /// Default grace time in seconds.
 const GRACE_SECONDS: u32 = 60;
 
@@ -27,8 +32,20 @@ const GRACE_SECONDS: u32 = 60;
 pub async fn run(service: &Service, arguments: &VerifyArguments) -> Result<Exit> {
     match &arguments.command {
         None => verify(service, &arguments.run).await,
-        Some(VerifyCommand::List(output)) => {
-            list(service, output.output).await?;
+        Some(VerifyCommand::List(list)) => {
+            print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |request| {
+                let page = service.changefeed.verifications.list(&request).await?;
+                Ok(ListPage::new(page.items, page.continuation))
+            })
+            .await?;
+            Ok(Exit::Done)
+        }
+        Some(VerifyCommand::Findings { id, list }) => {
+            print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |request| {
+                let page = service.changefeed.verifications.findings(id, &request).await?;
+                Ok(ListPage::new(page.items, page.continuation))
+            })
+            .await?;
             Ok(Exit::Done)
         }
         Some(VerifyCommand::Show { id, follow, all, output }) => {
@@ -55,7 +72,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
         repair: arguments.repair && arguments.yes,
         findings_of: None,
         partition_key: arguments.pk.as_ref().map(Key::text).or_else(|| arguments.partition_key.clone()),
-        grace_seconds: arguments.grace,
+        grace_seconds: arguments.grace_seconds,
         ru_per_second: arguments.ru_per_second,
         requested_by: arguments.requester.name(),
         key: None,
@@ -69,7 +86,12 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
     if !is_asking {
         return Ok(Exit::of_job(view.record.state));
     }
-    confirm(service.settings(), &format!("Repair {} findings?", view.record.counts.found()), "nothing was repaired")?;
+    let prompt = Prompt {
+        container: &service.settings().names.changes,
+        question: format!("Repair {} findings?", view.record.counts.found()),
+        declined: "nothing was repaired",
+    };
+    confirm(service.settings(), prompt)?;
     // What was not shown is not repaired.
     let shown = VerifyRequest { repair: true, findings_of: Some(view.record.id), partition_key: None, ..request };
     let Some(view) = verified(service, &shown, output).await? else { return Ok(Exit::Failed) };
@@ -95,11 +117,11 @@ async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bo
     let phase = (for_humans && request.findings_of.is_none()).then_some(("confirm", confirming));
     let following = Following { id, action: "Verifying", phase, for_humans };
     if follow(service, following).await? == Followed::Detached {
-        eprintln!(
+        note(format!(
             "The RunJobs function or `changefeed process` continues the verification.\n\
              To follow it and run it here: changefeed verify show {id} --follow\n\
              To cancel it: changefeed verify cancel {id}"
-        );
+        ));
         return Ok(false);
     }
     Ok(true)
@@ -117,20 +139,6 @@ async fn shown(service: &Service, id: &str, all: bool) -> Result<VerifyView> {
     Ok(view)
 }
 
-async fn list(service: &Service, output: Output) -> Result<()> {
-    let list = service.changefeed.verifications.list(&PageRequest::default()).await?;
-    if output == Output::Json {
-        return print_json(&list);
-    }
-    let rows = list.items.into_iter().map(|record| {
-        let counts = summary(&record.counts);
-        let mode = if record.request.repair { "repair" } else { "compare" };
-        let requester = record.requested_by.unwrap_or_default();
-        vec![record.id, time::of_text(&record.started_at), state(record.state), mode.to_owned(), counts, requester]
-    });
-    print_table(&["Id", "Started", "State", "Mode", "Findings", "Requested by"], rows)
-}
-
 fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
     if output == Output::Json {
         return print_json(view);
@@ -138,10 +146,7 @@ fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
     let record = &view.record;
     let limit = if all { usize::MAX } else { SHOWN };
     if !view.findings.is_empty() {
-        print_table(
-            &["Finding", "Id", "Partition key", "Version time", "Version", "Message"],
-            view.findings.iter().take(limit).map(row),
-        )?;
+        print_table(&Finding::columns(), view.findings.iter().take(limit).map(Finding::cells))?;
     }
     if view.continuation.is_some() || view.findings.len() > limit {
         print_line(&format!("… and more; to list all: changefeed verify show {} --all", record.id))?;
@@ -157,47 +162,4 @@ fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
         print_line(message)?;
     }
     Ok(())
-}
-
-fn row(finding: &Finding) -> Vec<String> {
-    let found = match finding.kind {
-        FindingKind::Missing => "missing",
-        FindingKind::NeverCaptured => "never captured",
-        FindingKind::Gone => "gone",
-        FindingKind::Inexact => "inexact",
-        FindingKind::Incomplete => "incomplete",
-        FindingKind::UnknownIdentity => "unknown identity",
-    };
-    let message = match (&finding.message, finding.repaired) {
-        (Some(message), _) => message.clone(),
-        (None, true) => "repaired".to_owned(),
-        (None, false) => String::new(),
-    };
-    // The id of a dead letter has no time.
-    let is_version = finding.kind != FindingKind::UnknownIdentity;
-    let since = version_time(&finding.version).filter(|_| is_version).map(time::of_second).unwrap_or_default();
-    let key = finding.partition_key.to_string();
-    vec![found.to_owned(), finding.id.clone(), key, since, finding.version.to_string(), message]
-}
-
-fn state(state: JobState) -> String {
-    format!("{state:?}").to_lowercase()
-}
-
-/// The counts as a sentence.
-fn summary(counts: &VerifyCounts) -> String {
-    let parts = [
-        (counts.missing, "missing"),
-        (counts.never_captured, "never captured"),
-        (counts.gone, "gone"),
-        (counts.inexact, "inexact"),
-        (counts.incomplete, "incomplete"),
-        (counts.unknown_identity, "unknown identity"),
-        (counts.repaired, "repaired"),
-        (counts.pending, "pending"),
-    ];
-    let found: Vec<String> =
-        parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
-    let found = if found.is_empty() { "no differences".to_owned() } else { found.join(", ") };
-    format!("{found}; compared {} documents and {} versions", counts.documents, counts.versions)
 }

@@ -44,6 +44,32 @@ impl CommandLine {
         (output.status.code().expect("an exit code"), document.unwrap_or_else(|_| panic!("{output:?}")))
     }
 
+    /// Runs a command on a terminal of so many columns, with these variables. Returns the exit code and what it printed.
+    #[cfg(target_os = "linux")]
+    pub async fn on_terminal(&self, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String) {
+        let quoted = arguments.iter().map(|argument| format!("'{argument}'")).collect::<Vec<_>>().join(" ");
+        let program = env!("CARGO_BIN_EXE_changefeed");
+        // `script` gives the command a terminal, and `stty` sets its width.
+        let command = format!("stty cols {columns} rows 40 && exec '{program}' {quoted}");
+        let mut script = self.with_settings(Command::new("script"));
+        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).env("TERM", "xterm").env("TZ", "UTC");
+        for variable in ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
+            script.env_remove(variable);
+        }
+        script.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let ran = tokio::task::spawn_blocking(move || {
+            let mut child = script.spawn().expect("script");
+            // `script` ends when its input does.
+            let input = child.stdin.take();
+            let output = child.wait_with_output().expect("ended");
+            drop(input);
+            output
+        });
+        let output = ran.await.expect("ran");
+        let printed = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+        (output.status.code().expect("an exit code"), printed)
+    }
+
     /// Runs a command on a terminal. When it has printed `question`, awaits `meanwhile` and answers yes. Returns the exit code and
     /// what it printed.
     #[cfg(target_os = "linux")]
@@ -54,7 +80,8 @@ impl CommandLine {
         meanwhile: impl Future<Output = ()>,
     ) -> (i32, String) {
         // `script` gives the command a terminal.
-        let command = [&[env!("CARGO_BIN_EXE_changefeed")], arguments].concat().join(" ");
+        let quoted = arguments.iter().map(|argument| format!("'{argument}'")).collect::<Vec<_>>().join(" ");
+        let command = format!("'{}' {quoted}", env!("CARGO_BIN_EXE_changefeed"));
         let mut script = self.with_settings(Command::new("script"));
         script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
         let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script");

@@ -7,6 +7,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use super::contract;
+
 /// A running handler, which is killed when dropped.
 pub struct Handler {
     child: Child,
@@ -43,11 +45,9 @@ impl Handler {
         content_type: &str,
         body: impl Into<reqwest::Body>,
     ) -> (StatusCode, Value) {
-        let request =
-            self.client.request(method, format!("{}{path}", self.url)).header("content-type", content_type).body(body);
-        let response = request.send().await.expect("an answer");
-        let status = response.status();
-        let text = response.text().await.expect("body");
+        let request = self.client.request(method.clone(), format!("{}{path}", self.url));
+        let request = request.header("content-type", content_type).body(body);
+        let (status, text) = checked(method, path, request.send().await.expect("an answer")).await;
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
@@ -59,10 +59,10 @@ impl Handler {
 
     /// Sends a request without a body as the Functions host does, with the id of an invocation.
     pub async fn send_as_host(&self, method: reqwest::Method, path: &str, invocation: &str) -> (StatusCode, Value) {
-        let request = self.client.request(method, format!("{}{path}", self.url));
+        let request = self.client.request(method.clone(), format!("{}{path}", self.url));
         let request = request.header("X-Azure-Functions-InvocationId", invocation);
-        let response = request.send().await.expect("an answer");
-        (response.status(), response.json().await.expect("a JSON answer"))
+        let (status, text) = checked(method, path, request.send().await.expect("an answer")).await;
+        (status, serde_json::from_str(&text).expect("a JSON answer"))
     }
 
     /// The address that it listens on: `http://127.0.0.1:<port>`.
@@ -123,6 +123,15 @@ impl Handler {
             }
         }
     }
+}
+
+/// The status and the body of an answer, which is as it is documented.
+async fn checked(method: reqwest::Method, path: &str, response: reqwest::Response) -> (StatusCode, String) {
+    let status = response.status();
+    let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text = response.text().await.expect("body");
+    contract::check(&method, path, status, &content_type.unwrap_or_default(), &text);
+    (status, text)
 }
 
 impl Drop for Handler {

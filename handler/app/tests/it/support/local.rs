@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use azure_data_cosmos::{CosmosClient, FeedScope};
 use futures::TryStreamExt;
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{client, until};
+use super::{client, contract, until};
 
 /// A running `changefeed local`, which is terminated when dropped.
 pub struct Local {
@@ -56,8 +57,9 @@ impl Local {
     pub async fn post(&self, function: &str, body: Value) -> Value {
         let url = format!("{}/{function}", self.ready["api"].as_str().expect("api"));
         let response = self.http.post(url).body(body.to_string()).send().await.expect("an answer");
-        let status = response.status();
-        let answer: Value = response.json().await.expect("a JSON answer");
+        let (status, text) = (response.status(), response.text().await.expect("body"));
+        contract::check(&Method::POST, &format!("/api/{function}"), status, "application/json", &text);
+        let answer: Value = serde_json::from_str(&text).expect("a JSON answer");
         assert!(status.is_success(), "{status}: {answer}");
         answer
     }
@@ -65,7 +67,10 @@ impl Local {
     /// Calls a function with `GET`.
     pub async fn get(&self, path: &str) -> Value {
         let url = format!("{}/{path}", self.ready["api"].as_str().expect("api"));
-        self.http.get(url).send().await.expect("an answer").json().await.expect("a JSON answer")
+        let response = self.http.get(url).send().await.expect("an answer");
+        let (status, text) = (response.status(), response.text().await.expect("body"));
+        contract::check(&Method::GET, &format!("/api/{path}"), status, "application/json", &text);
+        serde_json::from_str(&text).expect("a JSON answer")
     }
 
     /// A subcommand on the same containers, to which more arguments can be added.

@@ -3,6 +3,7 @@
 pub mod backups;
 mod client;
 mod command_line;
+pub mod contract;
 mod handler;
 pub mod identity;
 pub mod jobs;

@@ -1,0 +1,7 @@
+//! The description of the API: for programs at `/api/openapi.json`, for people at `/api`.
+
+mod document;
+mod index;
+
+pub use document::openapi;
+pub use index::index;

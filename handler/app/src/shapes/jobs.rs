@@ -1,0 +1,39 @@
+//! What every job has.
+
+use utoipa::ToSchema;
+
+/// The state of a job; see the table of states in `docs/reference/http.md`.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum JobState {
+    Planned,
+    Queued,
+    Running,
+    Done,
+    Conflicts,
+    Unknowns,
+    Findings,
+    Failed,
+    Cancelled,
+}
+
+/// The progress of a job.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobProgress {
+    done: u64,
+    #[schema(required = false)]
+    total: u64,
+    #[schema(required = false)]
+    rate_per_second: f64,
+    #[schema(required = false)]
+    seconds_left: u64,
+    #[schema(required = false)]
+    phase: String,
+    #[schema(required = false)]
+    runner: String,
+    #[schema(required = false)]
+    cancelling: bool,
+    #[schema(required = false)]
+    message: String,
+}

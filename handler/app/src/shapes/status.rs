@@ -1,0 +1,164 @@
+//! The status.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// The status of the service.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    version: String,
+    /// The settings by their names, without secrets.
+    settings: BTreeMap<String, Value>,
+    containers: Vec<Container>,
+    leases: Vec<Lease>,
+    /// A range that no lease covers.
+    #[schema(required = false, example = "-FF of capture")]
+    leases_gap: String,
+    /// A range that several leases cover.
+    #[schema(required = false)]
+    leases_overlap: String,
+    #[schema(required = false)]
+    leases_error: String,
+    #[schema(required = false)]
+    retention: Retention,
+    #[schema(required = false)]
+    retention_error: String,
+    #[schema(required = false)]
+    has_unknown_identity: bool,
+    since_start: Counts,
+}
+
+/// What a container is for.
+#[derive(ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    Monitored,
+    Changes,
+    Leases,
+    Jobs,
+    DeadLetters,
+}
+
+/// Whether a container can be used.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerState {
+    Ready,
+    Missing,
+    Failed,
+}
+
+/// A container.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    role: Role,
+    name: String,
+    state: ContainerState,
+    /// If it is ready.
+    #[schema(required = false)]
+    partition_key_paths: Vec<String>,
+    /// If it is ready; null if the service does not report it.
+    items: Option<u64>,
+    /// If it failed.
+    #[schema(required = false)]
+    message: String,
+}
+
+/// A change feed.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Feed {
+    Capture,
+    Jobs,
+}
+
+/// The state of a lease; see the table in `docs/reference/http.md`.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LeaseState {
+    Ok,
+    Free,
+    PossiblyStalled,
+    Stalled,
+    ReadsFail,
+    HandlerFails,
+    OwnerGone,
+}
+
+/// A lease and its lag.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    feed: Feed,
+    lease_token: String,
+    #[schema(required)]
+    owner: Option<String>,
+    is_free: bool,
+    /// Changes that are not captured yet; null if that is not known.
+    #[schema(required)]
+    lag: Option<i64>,
+    #[schema(required)]
+    lag_seconds: Option<i64>,
+    #[schema(required)]
+    last_written: Option<String>,
+    #[schema(required)]
+    last_checkpoint: Option<String>,
+    is_stuck: bool,
+    state: LeaseState,
+    #[schema(required = false)]
+    reason: String,
+    #[schema(required = false)]
+    unchanged_since: String,
+    #[schema(required = false)]
+    undeliverable: Undeliverable,
+    #[schema(required)]
+    failure: Option<LeaseFailure>,
+    #[schema(required = false)]
+    error: String,
+}
+
+/// A document that the Functions trigger cannot deliver.
+#[derive(ToSchema)]
+pub struct Undeliverable {
+    #[schema(required)]
+    id: Option<String>,
+    #[schema(required)]
+    lsn: Option<i64>,
+    reason: String,
+}
+
+/// Why the owner of a lease makes no progress.
+#[derive(ToSchema)]
+pub struct LeaseFailure {
+    since: String,
+    message: String,
+}
+
+/// The state of the retention.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Retention {
+    #[schema(required = false)]
+    days: u32,
+    #[schema(required = false)]
+    complete_since: String,
+    removed_versions: u64,
+    #[schema(required = false)]
+    swept_at: String,
+    #[schema(required = false)]
+    warning: String,
+}
+
+/// What this process has captured since it started.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    batches: u64,
+    failed_batches: u64,
+    versions: u64,
+    dead_letters: u64,
+}
