@@ -227,7 +227,7 @@ async fn head_is_answered_as_get_is_without_a_body() {
     for path in page_paths() {
         let response = handler.respond(Method::POST, &path, "").await;
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
-        assert_eq!(response.headers()["allow"], "GET, HEAD", "{path}");
+        assert_eq!(response.headers()["allow"], "GET, HEAD, OPTIONS", "{path}");
     }
 }
 
