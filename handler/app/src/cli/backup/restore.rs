@@ -1,6 +1,7 @@
 //! `changefeed backup restore`.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use changefeed_cosmos::Error;
 use changefeed_operations::{FilterOn, RestoreRequest, Selection, Target};
 
 use super::arguments::RestoreArguments;
@@ -33,5 +34,9 @@ pub async fn run(service: &Service, arguments: &RestoreArguments) -> Result<Exit
         capture_lag: None,
         ru_per_second: execution.ru_per_second,
     };
-    run_large(service, Large::Restore(Box::new(request)), execution).await
+    run_large(service, Large::Restore(Box::new(request)), execution).await.map_err(|error| {
+        let is_about_files = error.to_string().contains("backup") && error.is::<Error>();
+        // What a backup lacks is not wrong usage.
+        if is_about_files { anyhow!("{error:#}") } else { error }
+    })
 }
