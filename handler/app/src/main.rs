@@ -3,6 +3,7 @@
 mod capture_lag;
 mod cli;
 mod config;
+mod console;
 mod description;
 mod feed;
 mod functions;

@@ -7,9 +7,8 @@ use actix_web::http::{Method, Uri};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, guard};
 
-use crate::description;
-use crate::functions;
 use crate::http::{ApiError, NoQuery};
+use crate::{console, description, functions};
 
 /// A path and its methods. Each path also answers OPTIONS.
 struct Route {
@@ -72,13 +71,25 @@ const ROUTES: &[Route] = &[
     resource("/api/status", "GET, HEAD", |path| path.route(reading().to(functions::status::get))),
 ];
 
+/// A page of the console. Every page is read.
+const fn page(path: &'static str, add_methods: fn(Resource) -> Resource) -> Route {
+    Route { path, allowed: "GET, HEAD", add_methods }
+}
+
+const PAGES: &[Route] = &[
+    page("/api/console", |path| path.route(reading().to(console::start))),
+    page("/api/console/{id}", |path| path.route(reading().to(console::shell))),
+    page("/api/console/assets/{id}", |path| path.route(reading().to(console::asset))),
+    page("/api/views/{id}", |path| path.route(reading().to(console::view))),
+];
+
 /// GET, and HEAD, whose answer has the same headers and no body.
 fn reading() -> actix_web::Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 pub fn configure(config: &mut ServiceConfig) {
-    for route in ROUTES {
+    for route in ROUTES.iter().chain(PAGES) {
         let path = web::resource(route.path).app_data(Data::new(Allowed(format!("{}, OPTIONS", route.allowed))));
         let path = path.route(web::method(Method::OPTIONS).to(options)).default_service(web::to(wrong_method));
         config.service((route.add_methods)(path));
@@ -104,7 +115,7 @@ pub fn use_declared_spelling(request: &mut ServiceRequest) {
 
 fn declared_spelling(path: &str) -> Option<String> {
     let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
-    ROUTES.iter().find_map(|route| {
+    ROUTES.iter().chain(PAGES).find_map(|route| {
         let (typed, declared) = (path.split('/'), route.path.split('/'));
         if typed.clone().count() != declared.clone().count() {
             return None;

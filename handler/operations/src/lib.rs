@@ -23,9 +23,9 @@ pub use documents::{Documents, Progress};
 pub use populate::{PopulateReport, PopulateRequest};
 pub use query::{QueryPage, QueryRequest};
 pub use restore::{
-    Action, BackupLine, CaptureLag, Counts, FilterOn, Plan, PlannedItem, RESTORE, RestoreItems, RestoreList,
-    RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest, RestoreView, Restored, Restores, Selection, Target,
-    UndoRequest, WindowSelection,
+    Action, BackupLine, CaptureLag, Counts, ExecuteRequest, FilterOn, Plan, PlannedItem, RESTORE, RestoreItems,
+    RestoreList, RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest, RestoreView, Restored, Restores,
+    Selection, Target, UndoRequest, WindowSelection,
 };
 pub use truncate::{TruncateReport, TruncateRequest};
 pub use verify::{

@@ -1,14 +1,16 @@
-//! The OpenAPI document. Each function describes itself; this file puts the descriptions together.
+//! `GET /api/openapi.json` and `GET /api`. Each function describes itself; this file puts the descriptions together.
 
 use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{Accept, CONTENT_TYPE};
+use actix_web::web::Header;
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
 
+use super::index::Index;
 use crate::functions::{activity, backups, changes, dead_letters, history, populate, query, restores, status};
 use crate::functions::{truncate, verify};
 use crate::http::{ApiError, ErrorAnswer, FixedErrors, NoQuery, error_components};
@@ -25,7 +27,7 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
 #[openapi(
     info(title = "Changefeed", description = RULES),
     paths(
-        super::index::index,
+        index,
         openapi,
         history::versions,
         history::version,
@@ -132,7 +134,7 @@ impl Modify for Bodies {
 }
 
 /// The document, made once.
-pub(super) fn document() -> &'static utoipa::openapi::OpenApi {
+fn document() -> &'static utoipa::openapi::OpenApi {
     static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
     &DOCUMENT
 }
@@ -148,4 +150,40 @@ pub(super) fn document() -> &'static utoipa::openapi::OpenApi {
 )]
 pub async fn openapi(_: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).json(document()))
+}
+
+/// What the API has, as HTML, as text or as JSON: whichever the client prefers.
+#[utoipa::path(
+    get,
+    path = "/api",
+    operation_id = "index",
+    tag = "Description",
+    responses(
+        (status = 200, description = "The index.", content(
+            (Index = "application/json"),
+            (String = "text/html"),
+            (String = "text/plain")
+        )),
+        FixedErrors
+    ),
+    security(())
+)]
+pub async fn index(_: NoQuery, accept: Option<Header<Accept>>) -> Result<HttpResponse, ApiError> {
+    Ok(Index::new(document()).answer(accept.as_deref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_has_each_operation_with_its_key() {
+        let index = serde_json::to_value(Index::new(document())).expect("JSON");
+        let operations = index["operations"].as_array().expect("operations");
+        let key = |path: &str| &operations.iter().find(|found| found["path"] == path).expect(path)["key"];
+        assert_eq!((key("/api").as_str(), key("/api/status").as_str()), (Some("none"), Some("function")));
+        assert_eq!(key("/api/populate"), "master");
+        let summaries = operations.iter().filter_map(|operation| operation["summary"].as_str());
+        assert_eq!(summaries.filter(|summary| summary.ends_with('.')).count(), operations.len());
+    }
 }

@@ -1,16 +1,13 @@
-//! `GET /api`: what the API has, as a page, as text, or as JSON. It is made from the OpenAPI document.
+//! What the API has, as a page, as text, or as JSON. It is made from the OpenAPI document.
 
 use std::fmt::Write as _;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{Accept, VARY};
-use actix_web::web::Header;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
-
-use super::document::document;
-use crate::http::{ApiError, FixedErrors, NoQuery};
 
 /// What is worth a link, with its path. The paths are those of GET requests.
 const LINKS: &[(&str, &str)] =
@@ -104,9 +101,10 @@ impl Form {
 }
 
 impl Index {
-    fn new() -> Self {
+    /// The index of what a document describes.
+    pub(super) fn new(document: &OpenApi) -> Self {
         let mut operations = Vec::new();
-        for (path, item) in &document().paths.paths {
+        for (path, item) in &document.paths.paths {
             for (method, operation) in methods(item) {
                 let summary = operation.summary.clone().unwrap_or_default().replace('\n', " ");
                 operations.push(IndexedOperation {
@@ -119,6 +117,17 @@ impl Index {
         }
         let links = LINKS.iter().map(|(path, what)| Link { path, what }).collect();
         Self { name: "changefeed", version: env!("CARGO_PKG_VERSION"), reference: REFERENCE, links, operations }
+    }
+
+    /// The answer in the form that the client prefers.
+    pub(super) fn answer(&self, accept: Option<&Accept>) -> HttpResponse {
+        let mut answer = HttpResponse::Ok();
+        answer.insert_header((VARY, "Accept"));
+        match Form::preferred(accept) {
+            Form::Html => answer.content_type("text/html; charset=utf-8").body(self.html()),
+            Form::Json => answer.json(self),
+            Form::Text => answer.content_type("text/plain; charset=utf-8").body(self.text()),
+        }
     }
 
     fn text(&self) -> String {
@@ -171,33 +180,6 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// What the API has, as HTML, as text or as JSON: whichever the client prefers.
-#[utoipa::path(
-    get,
-    path = "/api",
-    operation_id = "index",
-    tag = "Description",
-    responses(
-        (status = 200, description = "The index.", content(
-            (Index = "application/json"),
-            (String = "text/html"),
-            (String = "text/plain")
-        )),
-        FixedErrors
-    ),
-    security(())
-)]
-pub async fn index(_: NoQuery, accept: Option<Header<Accept>>) -> Result<HttpResponse, ApiError> {
-    let index = Index::new();
-    let mut answer = HttpResponse::Ok();
-    answer.insert_header((VARY, "Accept"));
-    Ok(match Form::preferred(accept.as_ref().map(|accept| &accept.0)) {
-        Form::Html => answer.content_type("text/html; charset=utf-8").body(index.html()),
-        Form::Json => answer.json(index),
-        Form::Text => answer.content_type("text/plain; charset=utf-8").body(index.text()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::Header as _;
@@ -218,16 +200,5 @@ mod tests {
         assert_eq!(form("text/plain;q=0.5, application/json;q=0.4"), Form::Text);
         assert_eq!(form("image/png"), Form::Text);
         assert_eq!(Form::preferred(None), Form::Text);
-    }
-
-    #[test]
-    fn the_index_has_each_operation_with_its_key() {
-        let index = Index::new();
-        let key = |path: &str| index.operations.iter().find(|found| found.path == path).expect(path).key.name();
-        assert_eq!((key("/api"), key("/api/status"), key("/api/populate")), ("none", "function", "master"));
-        assert!(index.operations.iter().all(|operation| operation.summary.ends_with(['.', ':'])));
-        for text in [index.text(), index.html()] {
-            assert!(text.contains("/api/restores/{id}/undo") && text.contains(env!("CARGO_PKG_VERSION")), "{text}");
-        }
     }
 }

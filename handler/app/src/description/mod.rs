@@ -3,5 +3,4 @@
 mod document;
 mod index;
 
-pub use document::openapi;
-pub use index::index;
+pub use document::{index, openapi};

@@ -23,6 +23,8 @@ pub struct ChangesParameters {
     actor: Option<String>,
     #[serde(default)]
     order: ChangeOrder,
+    #[serde(default)]
+    values: bool,
     max_items: Option<u32>,
     continuation: Option<String>,
 }
@@ -43,10 +45,10 @@ pub async fn get(
     service: Data<Service>,
     Query(parameters): Query<ChangesParameters>,
 ) -> Result<HttpResponse, ApiError> {
-    let ChangesParameters { from, to, operation, filter, actor, order, max_items, continuation } = parameters;
+    let ChangesParameters { from, to, operation, filter, actor, order, values, max_items, continuation } = parameters;
     let (window, warning) = Window::new(from, to, Utc::now()).map_err(ApiError::bad_request)?;
     let select = VersionFilter { window, operations: operation, filters: filter, actor };
-    let request = WindowChangesRequest { select, order, max_items, continuation };
+    let request = WindowChangesRequest { select, order, values, max_items, continuation };
     let mut page = service.changefeed.windows.changes(&request).await?;
     page.warnings.splice(0..0, warning);
     Ok(HttpResponse::Ok().json(page))

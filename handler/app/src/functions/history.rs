@@ -200,7 +200,7 @@ pub async fn search(
 }
 
 /// A document: `pk` is a key of one string, `partitionKey` the JSON array of any key's components.
-fn document_name(id: String, pk: Option<String>, partition_key: Option<String>) -> Result<DocumentName, ApiError> {
+pub fn document_name(id: String, pk: Option<String>, partition_key: Option<String>) -> Result<DocumentName, ApiError> {
     let partition_key = match (pk, partition_key) {
         (Some(text), None) => Key::text(text),
         (None, Some(json)) => serde_json::from_str(&json).map_err(|error| {

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::RESTORE;
-use changefeed_operations::{RestoreRequest, RestoreView, Restored, Target, UndoRequest};
+use changefeed_operations::{ExecuteRequest, RestoreRequest, RestoreView, Restored, Target, UndoRequest};
 
 use crate::capture_lag::with_capture_lag;
 use crate::http::{
@@ -111,14 +111,22 @@ pub async fn items(
     operation_id = "executeRestore",
     tag = "Restores",
     params(("id" = String, Path, description = "Its id.")),
+    request_body(content = shapes::ExecuteRequest),
     responses(
         (status = 200, description = "The result of a plan that was executed before.", body = shapes::Restore),
         (status = 202, description = "It is a job. `Location` is the path that shows its progress.", body = shapes::Restore, headers(("Location" = String, description = "The path of the job."))),
-        WriteErrors
+        WriteBodyErrors
     )
 )]
-pub async fn execute(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
-    let record = service.changefeed.restores.execute_plan(&id).await?;
+pub async fn execute(
+    service: Data<Service>,
+    id: Path<String>,
+    _: NoQuery,
+    caller: Caller,
+    Json(request): Json<ExecuteRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let request = ExecuteRequest { requested_by: caller.or_named(request.requested_by), ..request };
+    let record = service.changefeed.restores.execute_plan_as(&id, &request).await?;
     if !record.state.is_end() {
         return Ok(under_way(record.view()));
     }

@@ -69,6 +69,11 @@ impl ApiError {
         Self::new(ErrorCode::UnsupportedMediaType, message)
     }
 
+    /// What failed, what was found and what is allowed.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// 503. The caller should retry, as the retry policy of the host does.
     pub fn try_again(error: &Error) -> Self {
         Self::new(ErrorCode::TryAgain, error.to_string()).retry_after(error)

@@ -21,4 +21,5 @@ pub use error_responses::{
 };
 pub use interpreted::Interpreted;
 pub use invocation::Invocation;
-pub use query::{NoQuery, Query};
+pub use query::{NoParameters, NoQuery, Query};
+pub use request_zone::request_zone;

@@ -5,6 +5,7 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
+use changefeed_history::TimeZone;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -29,8 +30,15 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let parsed = request_zone(request).within(|| parse(request.query_string()));
-        ready(parsed.map(Self).map_err(|refused| ApiError::bad_request(refused.to_string())))
+        ready(Self::read(request, &request_zone(request)).map(Self))
+    }
+}
+
+impl<T: DeserializeOwned> Query<T> {
+    /// Reads the parameters of a request. Times that name no zone are in `zone`.
+    pub fn read(request: &HttpRequest, zone: &TimeZone) -> Result<T, ApiError> {
+        let parsed = zone.within(|| parse(request.query_string()));
+        parsed.map_err(|refused| ApiError::bad_request(refused.to_string()))
     }
 }
 
@@ -89,6 +97,14 @@ impl<'de> Deserializer<'de> for Parameter {
         visitor.visit_some(self)
     }
 
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        match self.only_value()?.as_str() {
+            "true" => visitor.visit_bool(true),
+            "false" => visitor.visit_bool(false),
+            other => Err(Refused::Value(format!("{other:?} is not allowed; use true or false"))),
+        }
+    }
+
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         let value = self.only_value()?;
         match value.parse() {
@@ -111,7 +127,7 @@ impl<'de> Deserializer<'de> for Parameter {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct
+        i8 i16 i32 i64 i128 u8 u16 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct
         tuple tuple_struct map struct identifier ignored_any
     }
 }
@@ -162,6 +178,7 @@ mod tests {
         filter: Vec<Filter>,
         as_of: Option<TimeExpression>,
         max_items: Option<u32>,
+        values: Option<bool>,
     }
 
     fn refused(query_string: &str) -> String {
@@ -171,8 +188,10 @@ mod tests {
     #[test]
     fn parameters_are_decoded_and_the_function_key_is_ignored() {
         let example: Example =
-            parse("id=a%20b&filter=x%3D1&code=secret&filter=y%3D2&asOf=1592926406&maxItems=7").expect("parameters");
+            parse("id=a%20b&filter=x%3D1&code=secret&filter=y%3D2&asOf=1592926406&maxItems=7&values=true")
+                .expect("parameters");
         assert_eq!((example.id.as_str(), example.filter.len(), example.max_items), ("a b", 2, Some(7)));
+        assert_eq!(example.values, Some(true));
         assert_eq!(example.as_of.map(|moment| moment.second()), Some(1_592_926_406));
         let least: Example = parse("id=").expect("parameters");
         assert!(least.id.is_empty() && least.filter.is_empty() && least.as_of.is_none());
@@ -181,10 +200,14 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_what_is_allowed() {
-        assert_eq!(refused("id=1&colour=red"), "unknown parameter \"colour\"; allowed are id, filter, asOf, maxItems");
+        assert_eq!(
+            refused("id=1&colour=red"),
+            "unknown parameter \"colour\"; allowed are id, filter, asOf, maxItems, values"
+        );
         assert_eq!(refused("maxItems=1"), "id is missing in the query string");
         assert_eq!(refused("id=1&id=2"), "id: given 2 times; give it once");
         assert_eq!(refused("id=1&maxItems=many"), "maxItems: \"many\" is not a whole number");
+        assert_eq!(refused("id=1&values=yes"), "values: \"yes\" is not allowed; use true or false");
         assert!(refused("id=1&asOf=noon").starts_with("asOf: "));
         assert!(refused("id=1&filter=x%3D1&filter=a%20b%20c").starts_with("filter[1]: "));
         let none = parse::<NoParameters>("colour=red").err();

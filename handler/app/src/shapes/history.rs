@@ -59,7 +59,7 @@ pub struct VersionPage {
 pub enum AsOf {
     /// It was this version.
     Version {
-        version: Version,
+        version: Box<Version>,
         /// True if it may have been deleted before that time.
         #[schema(required = false)]
         #[serde(rename = "mayBeDeleted")]

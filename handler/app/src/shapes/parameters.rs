@@ -106,6 +106,9 @@ pub struct Changes {
     /// `newest` first, the default, or `oldest` first.
     #[param(required = false, nullable = false, inline)]
     order: Option<Order>,
+    /// Whether the versions have the values of the fields that they changed; not by default.
+    #[param(required = false, nullable = false)]
+    values: Option<bool>,
 }
 
 /// The order of changes.

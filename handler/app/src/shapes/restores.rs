@@ -140,6 +140,15 @@ pub struct UndoRequest {
     ru_per_second: Option<f64>,
 }
 
+/// What can be said when a plan is executed.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"reason": "release 42"}))]
+pub struct ExecuteRequest {
+    reason: Option<String>,
+    requested_by: Option<String>,
+}
+
 /// What a restore does with a document.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
+use super::history::FieldChange;
 use super::key::{Key, Operation, Window};
 
 /// The versions of a bucket.
@@ -88,6 +89,9 @@ pub struct Change {
     previous: Previous,
     /// JSON Pointers, at most 100.
     paths: Vec<String>,
+    /// With `values=true`: the values of the first ten paths, without long ones.
+    #[schema(required = false)]
+    changes: Vec<FieldChange>,
     /// The number of paths, if it is more than 100.
     #[schema(required = false)]
     paths_total: u64,

@@ -21,6 +21,14 @@ pub fn routes() -> Vec<(String, Vec<Method>)> {
     calls.map(|(path, rest)| (path.replace("{id}", "none"), methods(rest))).collect()
 }
 
+/// The paths of the pages in `routes.rs`, which are all read.
+pub fn page_paths() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/routes.rs");
+    let source = std::fs::read_to_string(path).expect("routes.rs");
+    let calls = source.split("page(\"").skip(1).filter_map(|rest| rest.split_once("\", "));
+    calls.map(|(path, _)| path.replace("{id}", "find")).collect()
+}
+
 #[tokio::test]
 async fn every_route_rejects_an_unknown_parameter() {
     let world = World::new().await;
@@ -214,6 +222,12 @@ async fn head_is_answered_as_get_is_without_a_body() {
             assert_eq!(get.headers().get(name), head.headers().get(name), "{path}: {name}");
         }
         assert_eq!(head.text().await.expect("body"), "", "{path}");
+    }
+    assert!(page_paths().len() > 3);
+    for path in page_paths() {
+        let response = handler.respond(Method::POST, &path, "").await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(response.headers()["allow"], "GET, HEAD, OPTIONS", "{path}");
     }
 }
 

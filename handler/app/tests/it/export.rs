@@ -270,7 +270,7 @@ async fn parquet_has_typed_columns_and_exact_documents() {
     let found = rows(&path);
     let text = |text: &str| Field::Str(text.to_owned());
     assert_eq!((&found[1]["document.none"], &found[0]["document.none"]), (&text("null"), &Field::Null));
-    assert_eq!(found[3]["document.address.\"zip code\""], text(r#"["28036",1]"#));
+    assert_eq!(found[4]["document.address.\"zip code\""], text(r#"["28036",1]"#));
     assert!(!found[0].contains_key("document"));
 }
 

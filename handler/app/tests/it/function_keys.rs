@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::all_routes::routes;
+use crate::all_routes::{page_paths, routes};
 use crate::support::Local;
 
 const HTTP: &str = "docs/reference/http.md";
@@ -83,7 +83,9 @@ fn passed_on() -> Vec<(String, String)> {
     let methods = |(path, methods): (String, Vec<Method>)| {
         methods.into_iter().map(move |method| (path.clone(), method.to_string()))
     };
-    routes.flat_map(methods).collect()
+    let reading = ["GET", "HEAD"].map(str::to_owned);
+    let pages = page_paths().into_iter().flat_map(|path| reading.clone().map(|method| (path.clone(), method)));
+    routes.flat_map(methods).chain(pages).collect()
 }
 
 #[test]
@@ -125,7 +127,8 @@ fn a_function_reads_or_writes_and_those_for_trying_out_need_the_master_key() {
         }
         let expected = match name.as_str() {
             "Populate" | "Truncate" => "admin",
-            "Index" | "OpenApi" => "anonymous",
+            // Pages and files without data, which a browser loads without a header.
+            "Index" | "OpenApi" | "Console" => "anonymous",
             _ => "function",
         };
         assert_eq!(function.level, expected, "{name}");

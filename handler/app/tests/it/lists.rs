@@ -178,7 +178,7 @@ async fn every_list_is_a_table_a_json_document_json_lines_and_csv() {
     let lists: Vec<&String> =
         commands.iter().filter(|(_, help)| help.contains(FORMATS)).map(|(command, _)| command).collect();
     assert!(lists.len() >= 16, "{lists:?}");
-    let data = Data::new().await;
+    let data = Box::pin(Data::new()).await;
     for command in lists {
         // Replays after the lists: they count attempts.
         let document: Value = serde_json::from_str(&data.run(command, "json").await)

@@ -90,7 +90,13 @@ async fn the_endpoint_requires_a_signature_on_request() {
 
 #[tokio::test]
 async fn the_control_interface_is_started_on_request_and_the_ready_line_has_its_address() {
-    assert!(Local::start(&[]).await.ready.get("control").is_none());
+    let local = Local::start(&[]).await;
+    assert!(local.ready.get("control").is_none());
+    let console = local.ready["console"].as_str().expect("console");
+    assert_eq!(console, format!("{}/console", local.ready["api"].as_str().expect("api")));
+    let client = reqwest::Client::builder().no_proxy().build().expect("client");
+    let page = client.get(console).send().await.expect("an answer").text().await.expect("a page");
+    assert!(page.contains("<title>changefeed</title>"), "{page}");
     let local = Local::start(&["--control-port", "0"]).await;
     let control = local.ready["control"].as_str().expect("control");
     let url = format!("{control}/partitions?database=dev&container=events");

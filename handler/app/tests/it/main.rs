@@ -15,6 +15,7 @@ mod capture_model;
 mod client_layer;
 mod closed_pipe;
 mod commands;
+mod console;
 mod dead_letters;
 mod docs_commands;
 mod docs_reference;

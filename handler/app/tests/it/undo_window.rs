@@ -263,12 +263,12 @@ async fn later_changes_are_reported_kept_or_overwritten_as_the_request_says() {
 
 #[tokio::test]
 async fn a_stored_plan_of_a_window_is_executed_as_it_was_shown() {
-    stored_plan(false).await;
+    Box::pin(stored_plan(false)).await;
 }
 
 #[tokio::test]
 async fn a_forced_plan_of_a_window_overwrites_later_changes_but_does_only_what_was_shown() {
-    stored_plan(true).await;
+    Box::pin(stored_plan(true)).await;
 }
 
 async fn stored_plan(force: bool) {

@@ -110,7 +110,7 @@ async fn what_was_not_shown_before_the_question_is_not_repaired() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
     let stored = write_and_delete(&world, &changefeed, 2).await;
-    let line = format!("'{}' verify --repair --grace 0", env!("CARGO_BIN_EXE_changefeed"));
+    let line = format!("'{}' verify --repair --grace-seconds 0", env!("CARGO_BIN_EXE_changefeed"));
     let mut asking = Command::new("script")
         .args(["--quiet", "--return", "--command", line.as_str(), "/dev/null"])
         .env("CosmosDB", world.endpoint.connection_string())

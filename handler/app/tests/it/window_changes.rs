@@ -109,6 +109,13 @@ async fn a_window_has_each_version_with_the_paths_that_it_changed_and_nothing_fr
         json!({"versionId": format!("{}-2-10", T + 110), "source": "default", "id": "2", "partitionKey": ["a"], "sourceTs": T + 110,
             "operation": "write", "exact": true, "previous": "unknown", "paths": []})
     );
+    let with_values = page(&handler, &format!("{window}&values=true")).await;
+    assert_eq!(
+        with_values["items"][5]["changes"],
+        json!([{"path": "/city", "before": "Davidson", "after": "DAVIDSON"}, {"path": "/address/street", "before": "x", "after": "y"},
+            {"path": "/tags", "before": [1], "after": [1, 2]}])
+    );
+    assert!([0, 1, 3, 4].iter().all(|at| with_values["items"][at].get("changes").is_none()), "{with_values}");
     let oldest: Vec<&str> = expected.iter().rev().copied().collect();
     for page_items in 1..=7 {
         let found = all(&handler, &format!("{window}&maxItems={page_items}")).await;

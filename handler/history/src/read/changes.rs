@@ -7,12 +7,14 @@ use changefeed_cosmos::{Container, Error, FieldPath, Key, page_items, page_token
 use chrono::{DateTime, SecondsFormat};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::previous::{Before, Previous, version_before};
 use super::rows_in_order::{PageEnd, rows_in_order};
 use super::total_order::ChangeOrder;
 use super::version_filter::{VersionFilter, VersionSelector};
-use crate::changed_paths::changed_paths;
+use crate::changed_paths::{PathChange, changed_paths, path_changes};
+use crate::difference::FieldChange;
 use crate::history::History;
 use crate::record::read_version;
 use crate::untracked_fields::UntrackedFields;
@@ -25,6 +27,10 @@ const DEFAULT_PAGE_ITEMS: usize = 100;
 const MAX_PATHS: usize = 100;
 /// Earlier versions that are read at a time.
 const CONCURRENT_READS: usize = 16;
+/// The most paths of one version whose values a list has.
+const MAX_VALUES: usize = 10;
+/// The longest JSON text of the values of a path, before and after together, that a list has.
+const MAX_VALUE_BYTES: usize = 1000;
 /// The name of the monitored container in answers.
 const SOURCE: &str = "default";
 const ACTION: &str = "listing changes";
@@ -40,6 +46,8 @@ pub struct ChangesRequest {
     pub max_items: Option<u32>,
     /// The continuation of the page before; `None` for the first page. The window of the first page counts.
     pub continuation: Option<String>,
+    /// Whether [`Change::changes`] is filled.
+    pub values: bool,
     /// The properties of documents that restores set.
     pub stamp_fields: Vec<String>,
 }
@@ -73,6 +81,10 @@ pub struct Change {
     /// The paths that changed, at most 100. The empty path is the document itself: it was created or deleted. None if the document before is
     /// not known.
     pub paths: Vec<FieldPath>,
+    /// If they were requested, the values before and after of the first ten paths, without those whose JSON has more than 1,000 bytes
+    /// together. A version that creates or removes a document has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
     /// The number of paths, if it is more than 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths_total: Option<usize>,
@@ -155,7 +167,7 @@ impl History {
         let horizon = self.horizon().await?;
         let items = versions.into_iter().zip(before).map(|(version, earlier)| {
             let before = Before::of_itself(&version).unwrap_or_else(|| Before::of_stored(&version, earlier, horizon));
-            change_of(version, &before, &untracked)
+            change_of(version, &before, &untracked, request.values)
         });
         let items = items.collect();
         let next = after.map(|after| page_token(&Continuation { window: select.window, order: request.order, after }));
@@ -194,10 +206,11 @@ impl History {
     }
 }
 
-fn change_of(version: Version, before: &Before, untracked: &UntrackedFields) -> Change {
+fn change_of(version: Version, before: &Before, untracked: &UntrackedFields, with_values: bool) -> Change {
     let mut paths = paths_of(&version, before, untracked);
     let total = paths.len();
     paths.truncate(MAX_PATHS);
+    let changes = if with_values { values_of(&version, before, untracked) } else { Vec::new() };
     Change {
         version_id: version.id,
         source: SOURCE,
@@ -210,6 +223,7 @@ fn change_of(version: Version, before: &Before, untracked: &UntrackedFields) -> 
         exact: version.exact,
         previous: before.state,
         paths,
+        changes,
         paths_total: Some(total).filter(|total| *total > MAX_PATHS),
     }
 }
@@ -222,6 +236,18 @@ pub(super) fn paths_of(version: &Version, before: &Before, untracked: &Untracked
         (Previous::Unknown, None) => vec![FieldPath::default()],
         (Previous::Known | Previous::None, after) => changed_paths(before.body.as_ref(), after, untracked),
     }
+}
+
+/// The values of the first paths that a version changed, without long ones.
+fn values_of(version: &Version, before: &Before, untracked: &UntrackedFields) -> Vec<FieldChange> {
+    let (Some(body), Some(after)) = (before.body.as_ref(), version.document.as_ref()) else { return Vec::new() };
+    if version.operation.is_removal() {
+        return Vec::new();
+    }
+    let bytes = |value: Option<&Value>| value.map_or(0, |value| value.to_string().len());
+    let is_short = |change: &PathChange<'_>| bytes(change.before) + bytes(change.after) <= MAX_VALUE_BYTES;
+    let changes = path_changes(Some(body), Some(after), untracked).into_iter().take(MAX_VALUES);
+    changes.filter(is_short).map(|change| change.to_field_change()).collect()
 }
 
 fn is_same_document(one: &Version, other: &Version) -> bool {

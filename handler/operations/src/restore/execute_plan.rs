@@ -6,6 +6,7 @@ use std::time::Instant;
 use changefeed_cosmos::{Error, ErrorKind, Key, retry, timestamp, without_system_properties};
 use changefeed_jobs::{JobState, Work};
 use chrono::Utc;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::planned_item::Counts;
@@ -13,14 +14,32 @@ use super::restore_record::RestoreRecord;
 use super::restores::{RESTORE, Restores};
 use super::undo_claim::UndoClaim;
 
+/// What can be said when a plan is executed. It replaces what the plan says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ExecuteRequest {
+    /// The reason, for the record.
+    pub reason: Option<String>,
+    /// Who requests it, for the record.
+    pub requested_by: Option<String>,
+}
+
 impl Restores {
+    /// [`Self::execute_plan_as`] for the reason and the requester of the plan.
+    ///
+    /// # Errors
+    /// As [`Self::execute_plan_as`].
+    pub async fn execute_plan(&self, id: &str) -> Result<RestoreRecord, Error> {
+        self.execute_plan_as(id, &ExecuteRequest::default()).await
+    }
+
     /// Starts the execution of a stored plan, once: of a plan that is or was executed, the record is returned. If it is the plan of an
     /// undo, and another undo was faster, that one is returned.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such restore; [`ErrorKind::Conflict`] when the plan is not complete yet;
     /// [`ErrorKind::Invalid`] when it is not a plan, or was not completed; and when the record cannot be read or written.
-    pub async fn execute_plan(&self, id: &str) -> Result<RestoreRecord, Error> {
+    pub async fn execute_plan_as(&self, id: &str, request: &ExecuteRequest) -> Result<RestoreRecord, Error> {
         let (jobs, key) = (self.jobs.open().await?, Key::text(id));
         let deadline = Instant::now() + self.options.timeout;
         loop {
@@ -39,7 +58,7 @@ impl Restores {
             {
                 return Ok(*undo);
             }
-            let (record, body) = started(plan, stored)?;
+            let (record, body) = started(plan, stored, request)?;
             match retry(deadline, || jobs.replace(&key, id, &body, &etag)).await {
                 Ok(_) => return Ok(record),
                 Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
@@ -65,7 +84,7 @@ fn check_executable(plan: &RestoreRecord) -> Result<(), Error> {
 }
 
 /// The record of a plan as a queued job that executes it. It does not expire any more.
-fn started(plan: RestoreRecord, mut stored: Value) -> Result<(RestoreRecord, Value), Error> {
+fn started(plan: RestoreRecord, mut stored: Value, said: &ExecuteRequest) -> Result<(RestoreRecord, Value), Error> {
     let work = plan.job.unwrap_or_default();
     let mut request = plan.request;
     if let Some(properties) = request.as_object_mut() {
@@ -75,6 +94,8 @@ fn started(plan: RestoreRecord, mut stored: Value) -> Result<(RestoreRecord, Val
     let record = RestoreRecord {
         state: JobState::Queued,
         request,
+        reason: said.reason.clone().or(plan.reason),
+        requested_by: said.requested_by.clone().or(plan.requested_by),
         planned_at: Some(plan.started_at),
         planned_counts: Some(plan.counts),
         started_at: timestamp(Utc::now()),

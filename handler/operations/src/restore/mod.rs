@@ -46,6 +46,7 @@ mod window_versions;
 mod write;
 
 pub use capture_lag::CaptureLag;
+pub use execute_plan::ExecuteRequest;
 pub use plan::Plan;
 pub use planned_item::{Action, BackupLine, Counts, PlannedItem};
 pub(crate) use restore_marks::RestoreMarks;

@@ -14,6 +14,8 @@ pub struct WindowChangesRequest {
     pub select: VersionFilter,
     /// The order of the list.
     pub order: ChangeOrder,
+    /// Whether the versions have the values of the paths that they changed.
+    pub values: bool,
     /// The maximum number of versions on a page, 1 to 1,000; 100 by default.
     pub max_items: Option<u32>,
     /// The continuation of the page before; `None` for the first page.
@@ -57,10 +59,17 @@ impl WindowReader {
     /// # Errors
     /// When the request is out of bounds, and when the containers cannot be read.
     pub async fn changes(&self, request: &WindowChangesRequest) -> Result<MarkedChanges, Error> {
-        let WindowChangesRequest { select, order, max_items, continuation } = request.clone();
+        let WindowChangesRequest { select, order, values, max_items, continuation } = request.clone();
         let page = self
             .history
-            .changes_in(&ChangesRequest { select, order, max_items, continuation, stamp_fields: self.restores.stamp() })
+            .changes_in(&ChangesRequest {
+                select,
+                order,
+                max_items,
+                continuation,
+                values,
+                stamp_fields: self.restores.stamp(),
+            })
             .await?;
         let times: Vec<_> = page.items.iter().map(|change| change.source_ts..=change.source_ts).collect();
         let marks = self.restores.marks(&times).await?;

@@ -2,6 +2,7 @@
 
 mod activity;
 mod changes;
+mod marks;
 mod reader;
 
 pub use activity::{WindowActivity, WindowActivityRequest};

@@ -41,6 +41,7 @@ pub(super) async fn run(service: &Service, arguments: &ChangesArguments) -> Resu
         let request = WindowChangesRequest {
             select: select.clone(),
             order,
+            values: false,
             max_items: request.max_items,
             continuation: request.continuation,
         };

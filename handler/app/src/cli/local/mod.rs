@@ -103,6 +103,9 @@ async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHo
     if let Some(key) = host.master_key() {
         ready["masterKey"] = json!(key);
     }
+    if let Some(console) = ready["console"].as_str() {
+        eprintln!("The console is at {console}");
+    }
     print_line(&ready.to_string())?;
     std::future::pending().await
 }
@@ -112,6 +115,7 @@ fn ready(endpoint: &Endpoint, api: Option<&str>) -> Value {
     let mut ready = json!({"event": "ready"});
     if let Some(api) = api {
         ready["api"] = json!(api);
+        ready["console"] = json!(format!("{api}/console"));
     }
     ready["cosmos"] = json!(endpoint.url());
     if let Some(control) = endpoint.control_url() {

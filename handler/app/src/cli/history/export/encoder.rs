@@ -86,3 +86,29 @@ impl Encoder {
         self.text_bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(format: ExportFormat, fields: Option<&[FieldPath]>, spreadsheet: bool) -> Option<String> {
+        Encoder::new(format, fields, spreadsheet).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_format_refuses_what_it_does_not_have() {
+        let fields = [FieldPath::property("city")];
+        for (format, fields, spreadsheet, expected) in [
+            (ExportFormat::Jsonl, Some(&fields[..]), false, Some("--fields")),
+            (ExportFormat::Jsonl, None, true, Some("--spreadsheet")),
+            (ExportFormat::Csv, Some(&fields[..]), true, None),
+        ] {
+            let found = refusal(format, fields, spreadsheet);
+            assert_eq!(found.is_some(), expected.is_some(), "{found:?}");
+            assert!(found.is_none_or(|found| found.contains(expected.unwrap_or_default())));
+        }
+        let parquet = refusal(ExportFormat::Parquet, Some(&fields[..]), false);
+        let expected = "this changefeed was built without the feature parquet; use --format jsonl or csv";
+        assert_eq!(parquet.as_deref(), (!cfg!(feature = "parquet")).then_some(expected));
+    }
+}

@@ -13,7 +13,7 @@ pub trait VersionSource {
 /// Versions of a history: each query is made once, and its pages are read as they are needed.
 pub enum HistorySource<'a> {
     /// Those of one document, newest first.
-    Document { versions: Versions<'a>, select: Box<VersionFilter>, selector: Box<VersionSelector> },
+    Document { versions: Box<Versions<'a>>, select: Box<VersionFilter>, selector: Box<VersionSelector> },
     /// Those of a window.
     Window(Box<VersionPages>),
 }
@@ -33,7 +33,7 @@ impl<'a> HistorySource<'a> {
         let Some(document) = document else { return Ok(Self::Window(Box::new(pages))) };
         history.check_key(&document.partition_key).await?;
         Ok(Self::Document {
-            versions: history.versions_until(document, select.window.to(), PAGE_ITEMS).await?,
+            versions: Box::new(history.versions_until(document, select.window.to(), PAGE_ITEMS).await?),
             select: Box::new(select.clone()),
             selector: Box::new(pages.into_selector()),
         })

@@ -1,0 +1,319 @@
+// The script of the console. It brings the content of a page into the shell, stores the function key for this tab, sends what is to be
+// written to the HTTP API, and handles keys and the choice of a window in the chart. Pages are made by the server.
+
+const SHELL = "/api/console/";
+const VIEWS = "/api/views/";
+const FIRST_PAGE = "overview";
+const KEY = "function-key";
+const RETRY_MS = 2000;
+
+const main = document.getElementById("main");
+const notice = document.getElementById("notice");
+const trusted = window.trustedTypes?.createPolicy("changefeed", { createHTML: (html) => html });
+
+// The request of the page that is shown. An older one must not replace it.
+let current = new AbortController();
+let refresh = 0;
+
+// Requests
+
+class Failure extends Error {}
+
+function headers(more) {
+  const key = sessionStorage.getItem(KEY);
+  return { "x-time-zone": Intl.DateTimeFormat().resolvedOptions().timeZone, ...(key ? { "x-functions-key": key } : {}), ...more };
+}
+
+// Sends a request. Asks for the key while the host refuses it.
+async function request(address, options = {}) {
+  for (;;) {
+    const answer = await fetch(address, { ...options, cache: "no-store", headers: headers(options.headers) });
+    if (answer.status !== 401) return answer;
+    await askForKey(sessionStorage.getItem(KEY) !== null);
+  }
+}
+
+let asking = null;
+
+function askForKey(wasRefused) {
+  asking ??= new Promise((resolve) => {
+    const dialog = document.getElementById("sign-in");
+    const field = document.getElementById("function-key");
+    const error = document.getElementById("sign-in-error");
+    error.textContent = wasRefused ? "The app refused this key." : "";
+    error.hidden = !wasRefused;
+    field.value = "";
+    dialog.addEventListener("cancel", (event) => event.preventDefault());
+    dialog.querySelector("form").onsubmit = () => {
+      sessionStorage.setItem(KEY, field.value.trim());
+      delete document.documentElement.dataset.access;
+      asking = null;
+      resolve();
+    };
+    if (!dialog.open) dialog.showModal();
+    field.focus();
+  });
+  return asking;
+}
+
+// Pages
+
+// The address of the view of a page.
+function viewOf(url) {
+  const page = url.pathname === "/api/console" || url.pathname === SHELL ? FIRST_PAGE : url.pathname.slice(SHELL.length);
+  return VIEWS + page + url.search;
+}
+
+function isPage(url) {
+  const path = url.pathname;
+  return url.origin === location.origin && (path === "/api/console" || (path.startsWith(SHELL) && !path.startsWith(SHELL + "assets/")));
+}
+
+// Shows the page of an address. `how` is push, replace, or none for one that is in the history of the tab already.
+async function show(url, how = "push", isRefresh = false) {
+  current.abort();
+  clearTimeout(refresh);
+  const mine = (current = new AbortController());
+  main.setAttribute("aria-busy", "true");
+  try {
+    const answer = await request(viewOf(url), { headers: { "x-console-fragment": "1" }, signal: mine.signal });
+    const html = await answer.text();
+    if (mine !== current) return;
+    if (how === "push") history.pushState({ depth: depth() + 1 }, "", url);
+    if (how === "replace") history.replaceState(history.state, "", url);
+    if (!answer.headers.get("content-type")?.startsWith("text/html")) throw new Failure(`The app answered with status ${answer.status}.`);
+    put(html, url, isRefresh);
+    say("");
+  } catch (error) {
+    if (mine !== current || error.name === "AbortError") return;
+    say(error instanceof Failure ? error.message : "The app cannot be reached. Trying again.", true);
+    if (!(error instanceof Failure)) refresh = setTimeout(() => show(url, how, isRefresh), RETRY_MS);
+  } finally {
+    if (mine === current) main.removeAttribute("aria-busy");
+  }
+}
+
+// How many pages of the console are before this one in the history of the tab.
+function depth() {
+  return history.state?.depth ?? 0;
+}
+
+// Puts a view into the page.
+function put(html, url, isRefresh) {
+  const focused = isRefresh ? document.activeElement?.id : "";
+  main.innerHTML = trusted ? trusted.createHTML(html) : html;
+  const view = main.firstElementChild;
+  const { title, scope, page, address } = view.dataset;
+  document.title = title;
+  const named = document.getElementById("scope");
+  named.textContent = scope;
+  named.hidden = false;
+  for (const link of document.querySelectorAll("header nav a")) {
+    const isCurrent = new URL(link.href).pathname === SHELL + page;
+    isCurrent ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+  }
+  // Times that were written relative to now are absolute in the address, so that a copied link shows the same.
+  if (address) history.replaceState(history.state, "", new URL(address, new URL(SHELL, location.href)));
+  if (isRefresh) {
+    if (focused) document.getElementById(focused)?.focus();
+  } else {
+    scrollTo(0, url.hash ? scrollY : 0);
+    if (document.activeElement === document.body || main.contains(document.activeElement)) main.focus({ preventScroll: true });
+  }
+  if (view.querySelector("[data-writes]")) learnAccess();
+  const seconds = view.querySelector("[data-refresh]")?.dataset.refresh;
+  if (seconds) refresh = setTimeout(() => show(new URL(location.href), "none", true), seconds * 1000);
+}
+
+function say(text, isError = false) {
+  notice.textContent = text;
+  notice.hidden = !text;
+  notice.classList.toggle("error", isError);
+}
+
+addEventListener("popstate", () => show(new URL(location.href), "none"));
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  const opens = event.target.closest("[data-opens]");
+  if (opens) return document.getElementById(opens.dataset.opens).showModal();
+  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  // The link of a drawing has an object here.
+  const url = new URL(link.getAttribute("href"), location.href);
+  if (!isPage(url) || link.getAttribute("href").startsWith("#")) return;
+  event.preventDefault();
+  show(url);
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method === "dialog") return;
+  event.preventDefault();
+  if (form.dataset.post) return void write(form, event.submitter);
+  const url = new URL(form.getAttribute("action"), location.href);
+  url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim()));
+  // Keys belong to the new page, not to the field.
+  document.activeElement.blur();
+  show(url);
+});
+
+// Writing
+
+// What the key may do. An empty request of a restore is always refused: with 400 by the app, and before that by the host if the key does
+// not open the function.
+async function learnAccess() {
+  const root = document.documentElement;
+  if (root.dataset.access) return;
+  const options = { method: "POST", body: "{}", headers: headers({ "content-type": "application/json" }) };
+  // Without an answer it stays unknown, until the next page.
+  const answer = await fetch("/api/restores", options).catch(() => null);
+  if (answer) root.dataset.access = answer.status === 400 ? "write" : "read";
+}
+
+// Sends a form to the HTTP API. `data-body` is the request; fields of the form are added to it.
+async function write(form, button) {
+  const needed = form.dataset.needs;
+  if (needed && !new FormData(form).has(needed)) return say("Choose at least one field.", true);
+  const body = JSON.parse(form.dataset.body ?? "{}");
+  const fields = [...new FormData(form, button)].filter(([, value]) => value.trim());
+  for (const [name, value] of fields) {
+    if (name.endsWith("[]")) (body[name.slice(0, -2)] ??= []).push(value);
+    else body[name] = value === "true" ? true : value === "false" ? false : value;
+  }
+  const buttons = form.querySelectorAll("button");
+  buttons.forEach((button) => (button.disabled = true));
+  say("");
+  try {
+    const answer = await request(form.dataset.post, { method: form.dataset.method ?? "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+    const text = await answer.text();
+    const read = text ? JSON.parse(text) : {};
+    if (!answer.ok) throw new Failure(read.error?.message ?? `The app answered with status ${answer.status}.`);
+    const next = (form.dataset.next ?? location.href).replace("{id}", encodeURIComponent(read.id ?? ""));
+    await show(new URL(next, location.href));
+  } catch (error) {
+    say(error instanceof Failure ? error.message : "The app cannot be reached. It is not known whether it got the request; reload the page to see.", true);
+  } finally {
+    buttons.forEach((button) => (button.disabled = false));
+  }
+}
+
+// Choosing a window in the chart
+
+document.addEventListener("pointerdown", (event) => {
+  const chart = event.target.closest("svg[data-chart]");
+  if (!chart || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const starts = chart.dataset.starts.split(" ").map(Number);
+  const buckets = starts.length - 1;
+  const box = chart.getBoundingClientRect();
+  const bucketAt = (x) => Math.min(buckets - 1, Math.max(0, Math.floor(((x - box.left) / box.width) * buckets)));
+  const first = bucketAt(event.clientX);
+  let last = first;
+  let band = null;
+  const move = (event) => {
+    last = bucketAt(event.clientX);
+    if (!band && Math.abs(event.clientX - startX) < 4) return;
+    if (!band) {
+      band = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      band.setAttribute("class", "band");
+      band.setAttribute("y", "0");
+      band.setAttribute("height", "100");
+      chart.append(band);
+    }
+    band.setAttribute("x", String(Math.min(first, last) * 10));
+    band.setAttribute("width", String((Math.abs(last - first) + 1) * 10));
+  };
+  const startX = event.clientX;
+  const finish = (event) => {
+    removeEventListener("pointermove", move);
+    removeEventListener("pointerup", finish);
+    removeEventListener("pointercancel", finish);
+    if (!band || event.type === "pointercancel") return void band?.remove();
+    // The end of a drag is not a click on the bar below it.
+    addEventListener("click", (click) => (click.preventDefault(), click.stopPropagation()), { capture: true, once: true });
+    setTimeout(() => {
+      const time = (second) => new Date(second * 1000).toISOString().replace(".000", "");
+      const url = new URL(chart.dataset.chart, location.href);
+      url.searchParams.set("from", time(starts[Math.min(first, last)]));
+      url.searchParams.set("to", time(starts[Math.max(first, last) + 1] - 1));
+      show(url);
+    });
+  };
+  addEventListener("pointermove", move);
+  addEventListener("pointerup", finish);
+  addEventListener("pointercancel", finish);
+});
+
+document.addEventListener("dragstart", (event) => {
+  if (event.target.closest("svg[data-chart]")) event.preventDefault();
+});
+
+// Keys
+
+function rows() {
+  return [...main.querySelectorAll("[data-open]")];
+}
+
+// Marked versions of a document. Two can be compared.
+let marked = [];
+
+function mark() {
+  const version = document.activeElement?.dataset?.version;
+  if (!version) return say("Move to a version with j and k first.");
+  marked = marked.includes(version) ? marked.filter((other) => other !== version) : [...marked.slice(-1), version];
+  for (const row of rows()) row.classList.toggle("marked", marked.includes(row.dataset.version));
+  say(marked.length === 2 ? "Two versions are marked; x compares them." : marked.length ? "One version is marked." : "");
+}
+
+function compareMarked() {
+  if (marked.length < 2) return say("Mark two versions with m first.");
+  // Ids of versions begin with their times.
+  const [older, newer] = [...marked].sort();
+  const url = new URL(location.href);
+  url.searchParams.set("version", newer);
+  url.searchParams.set("with", older);
+  url.searchParams.delete("view");
+  show(url);
+}
+
+function step(by) {
+  const all = rows();
+  if (!all.length) return;
+  const at = all.indexOf(document.activeElement);
+  const next = all[Math.min(all.length - 1, Math.max(0, at < 0 ? (by > 0 ? 0 : all.length - 1) : at + by))];
+  next.focus();
+  next.closest("tr, li")?.scrollIntoView({ block: "nearest" });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  const isWriting = event.target.matches("input:not([type=checkbox], [type=radio]), textarea, select");
+  if (isWriting) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (event.key.startsWith("Arrow") && event.target.matches("[type=radio], .scroll")) return;
+  const own = [...main.querySelectorAll(`[data-key="${CSS.escape(event.key)}"]`)].find((element) => element.getClientRects().length && !element.disabled);
+  const actions = {
+    "/": () => document.getElementById("search").focus(),
+    "?": () => document.getElementById("keys").showModal(),
+    j: () => step(1),
+    k: () => step(-1),
+    m: mark,
+    x: compareMarked,
+  };
+  if (own) {
+    event.preventDefault();
+    own.click();
+  } else if (actions[event.key]) {
+    event.preventDefault();
+    actions[event.key]();
+  } else if (event.key === "Escape" && depth() > 0) {
+    history.back();
+  }
+});
+
+document.documentElement.dataset.script = "";
+// Links within a page are relative to the folder of the pages.
+const start = new URL(location.href);
+if (!isPage(start) || start.pathname === "/api/console" || start.pathname === SHELL) start.pathname = SHELL + FIRST_PAGE;
+if (!main.querySelector("[data-final]")) show(start, "replace");

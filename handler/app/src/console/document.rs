@@ -1,0 +1,187 @@
+//! *Document*: its versions, what each of them changed, the document as it was and who set what.
+
+use actix_web::HttpRequest;
+use changefeed_cosmos::Key;
+use changefeed_history::{AsOf, Filter, SearchRequest, TimeExpression};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::address::Address;
+use super::blame_view::blame;
+use super::chosen_version::chosen;
+use super::comparison::comparison;
+use super::document_link::named;
+use super::document_parameters::{DocumentParameters, DocumentRequest, View};
+use super::elements::empty;
+use super::page::Page;
+use super::version_list::VersionList;
+use super::viewer::Viewer;
+use super::whole_view::whole;
+use crate::http::{ApiError, Query};
+use crate::service::Service;
+
+const NAME: &str = "document";
+const TITLE: &str = "Document";
+/// The most documents with one id that are looked for.
+const SEARCHED_ROWS: u32 = 100;
+
+/// The page for a request.
+pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
+    let parameters = match Query::<DocumentParameters>::read(request, viewer.zone()) {
+        Ok(parameters) => parameters,
+        Err(error) => return Page::of_error(NAME, TITLE, &error, &html! {}),
+    };
+    let title = if parameters.id.is_empty() { TITLE } else { &parameters.id };
+    match page(service, viewer, &parameters).await {
+        Ok(page) => page,
+        Err(error) => Page::of_error(NAME, title, &error, &html! { h1.mono { (title) } }),
+    }
+}
+
+async fn page(service: &Service, viewer: &Viewer, parameters: &DocumentParameters) -> Result<Page, ApiError> {
+    if parameters.id.is_empty() {
+        return Err(ApiError::bad_request("id is missing; give the id of a document"));
+    }
+    let mut request = if parameters.has_key() {
+        parameters.read(None)?
+    } else {
+        let keys = keys_of(service, &parameters.id).await?;
+        match <[Key; 1]>::try_from(keys) {
+            Ok([key]) => parameters.read(Some(key))?,
+            Err(keys) => return Ok(choice(&parameters.id, &keys)),
+        }
+    };
+    let as_of = match parameters.as_of.trim() {
+        "" => None,
+        text => {
+            let time = viewer.read(text).map_err(|message| ApiError::bad_request(format!("asOf: {message}")))?;
+            Some(as_of(service, viewer, &mut request, time).await?)
+        }
+    };
+    let content = content(service, viewer, &request, as_of.as_ref()).await?;
+    let address = Some(request.address()).filter(|_| request.continuation.is_none() && request.line == 0);
+    Ok(Page { address, ..Page::new(NAME, request.document.id.clone(), content) })
+}
+
+/// The keys of the documents with an id, live ones and former ones.
+async fn keys_of(service: &Service, id: &str) -> Result<Vec<Key>, ApiError> {
+    let filter = Filter::parse(&format!("id={}", Value::from(id))).map_err(ApiError::bad_request)?;
+    let search = SearchRequest { filters: vec![filter], max_items: Some(SEARCHED_ROWS), ..SearchRequest::default() };
+    let found = service.changefeed.history.search(&search).await?;
+    let mut keys: Vec<Key> = Vec::new();
+    for row in found.items {
+        if !keys.contains(&row.partition_key) {
+            keys.push(row.partition_key);
+        }
+    }
+    Ok(keys)
+}
+
+/// The page for an id that no document has, or several.
+fn choice(id: &str, keys: &[Key]) -> Page {
+    let content = html! {
+        h1.mono { (id) }
+        section.panel {
+            @if keys.is_empty() {
+                (empty("No document has this id.", &html! { p.muted { "Neither a live document nor a version in the history has it." } }))
+            } @else {
+                div.head { h2 { "Several documents have this id" } }
+                ul.counts.body {
+                    @for key in keys {
+                        li { a.mono href=(named(Address::of(NAME), id, key)) data-open { "partition key " (key) } }
+                    }
+                }
+            }
+        }
+    };
+    Page::new(NAME, id, content)
+}
+
+/// Chooses the version as of a time. Returns what is known, in a sentence.
+async fn as_of(
+    service: &Service,
+    viewer: &Viewer,
+    request: &mut DocumentRequest,
+    time: TimeExpression,
+) -> Result<Markup, ApiError> {
+    let found = service.changefeed.history.document_as_of(&request.document, time).await?;
+    let time = viewer.time(time.second());
+    Ok(match found {
+        AsOf::Version { version, may_be_deleted } => {
+            request.version = Some(version.id.to_string());
+            html! {
+                "At " (time) " the document was the version of " (viewer.time(version.source_ts)) "."
+                @if may_be_deleted { " It may have been deleted before that; no delete is recorded." }
+            }
+        }
+        AsOf::Absent { because } => {
+            request.version = Some(because.to_string());
+            html! { "At " (time) " the document did not exist: this version shows it." }
+        }
+        AsOf::Unknown { since: Some(since) } => {
+            html! { "What the document was at " (time) " is not known. Its history begins at " (viewer.time(since)) "." }
+        }
+        AsOf::Unknown { since: None } => {
+            html! { "What the document was at " (time) " is not known. It has no versions." }
+        }
+    })
+}
+
+async fn content(
+    service: &Service,
+    viewer: &Viewer,
+    request: &DocumentRequest,
+    as_of: Option<&Markup>,
+) -> Result<Markup, ApiError> {
+    let history = &service.changefeed.history;
+    let (list, live) =
+        tokio::try_join!(VersionList::read(service, request), async { Ok(history.live(&request.document).await?) })?;
+    let chosen = chosen(service, request, &list, live.as_ref()).await?;
+    let detail = match (request.view, &chosen) {
+        (_, None) => html! { (empty("This document has no versions and does not exist.", &html! {})) },
+        (View::Compare, Some(chosen)) => comparison(service, viewer, request, chosen, live.as_ref()).await?,
+        (View::Whole, Some(chosen)) => whole(viewer, request, chosen),
+        (View::Blame, Some(chosen)) => blame(service, viewer, request, chosen).await?,
+    };
+    Ok(html! {
+        div.row.heading {
+            div {
+                h1 { (request.name()) }
+                div.muted {
+                    @if live.is_some() { "live" } @else { strong { "does not exist now" } }
+                    " · " (viewer.zone_at(list.newest().unwrap_or_default()))
+                }
+            }
+            (tabs(request))
+            (as_of_form(request))
+        }
+        @if let Some(as_of) = as_of { p.notice { (as_of) } }
+        div.document {
+            section.panel aria-label="Versions" { (list.draw(viewer, request, chosen.as_ref().map(|chosen| &chosen.version))) }
+            div.stack { (detail) }
+        }
+    })
+}
+
+fn tabs(request: &DocumentRequest) -> Markup {
+    let views = [(View::Compare, "Compare"), (View::Whole, "Whole document"), (View::Blame, "Who set what")];
+    html! {
+        nav.right.choice aria-label="View" {
+            @for (view, name) in views {
+                a href=(request.viewed(view).address()) aria-current=[(view == request.view).then_some("true")] { (name) }
+            }
+        }
+    }
+}
+
+fn as_of_form(request: &DocumentRequest) -> Markup {
+    let key = Value::from_iter(request.document.partition_key.components().iter().cloned().map(Value::from));
+    html! {
+        form.as-of method="get" action=(NAME) {
+            input type="hidden" name="id" value=(request.document.id);
+            input type="hidden" name="partitionKey" value=(key);
+            input name="asOf" placeholder="as of: 10:31, yesterday" aria-label="Show the document as of a time" autocomplete="off";
+            button { "Go" }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Forms that make the plan of a restore. The script sends them to the HTTP API; nothing is written before the plan is confirmed.
+
+use changefeed_cosmos::DocumentName;
+use changefeed_history::{PathChange, Version, Window};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+use super::document_parameters::DocumentRequest;
+use super::elements::field;
+
+/// The most fields with a box of their own.
+const SHOWN_FIELDS: usize = 50;
+
+/// What a form for a plan has.
+pub struct PlanForm<'f> {
+    /// The request, without what makes it a plan.
+    pub request: Value,
+    /// The content: fields and the button.
+    pub content: &'f Markup,
+    /// The name of an input of which at least one must be given.
+    pub needs: Option<&'static str>,
+}
+
+impl PlanForm<'_> {
+    /// The form of a button that stands among others.
+    pub fn draw_button(self) -> Markup {
+        let mut body = self.request;
+        (body["dryRun"], body["store"]) = (true.into(), true.into());
+        html! { form.one data-post="/api/restores" data-body=(body) data-next="restore?id={id}" { (self.content) } }
+    }
+
+    /// The form. A reader without the right to write sees a sentence instead.
+    pub fn draw(self) -> Markup {
+        let mut body = self.request;
+        (body["dryRun"], body["store"]) = (true.into(), true.into());
+        html! {
+            form.writes data-writes data-post="/api/restores" data-body=(body) data-next="restore?id={id}" data-needs=[self.needs] { (self.content) }
+            (reads_only())
+        }
+    }
+}
+
+/// What a reader without the right to write sees instead of a form.
+pub fn reads_only() -> Markup {
+    html! {
+        p.reads-only.muted { "This key can read and not restore." }
+        p.no-script.muted { "Restores are made with JavaScript, or with the command line." }
+    }
+}
+
+fn request_of(document: &DocumentName, version: &Version) -> Value {
+    json!({"id": document.id, "partitionKey": document.partition_key, "version": version.id})
+}
+
+/// The form that undoes what versions of a window did.
+pub fn undo_window(window: Window, filters: &[String], actor: Option<&str>) -> Markup {
+    let (from, to) = window.times();
+    let mut request =
+        json!({"changedBetween": {"from": from, "to": to}, "laterChanges": "merge", "deleteCreatedAfter": true});
+    if !filters.is_empty() {
+        request["filter"] = json!(filters);
+    }
+    if let Some(actor) = actor {
+        request["actor"] = json!(actor);
+    }
+    let what = if filters.is_empty() && actor.is_none() { "Undo this window…" } else { "Undo these changes…" };
+    let content = html! {
+        button.primary.wide data-key="r" { (what) " " kbd { "r" } }
+        p.muted.small.center { "Shows a plan first. Nothing is written yet." }
+    };
+    PlanForm { request, content: &content, needs: None }.draw()
+}
+
+/// The form that restores a whole version.
+pub fn restore_version(request: &DocumentRequest, version: &Version) -> Markup {
+    let content = html! {
+        div.footer-bar.row {
+            div { strong { "Restore this version" } div.muted { "Shows a plan first. Nothing is written yet." } }
+            button.primary.right data-key="r" { "Preview: all of " (request.document.id) " " kbd { "r" } }
+        }
+    };
+    PlanForm { request: request_of(&request.document, version), content: &content, needs: None }.draw()
+}
+
+/// The form that restores fields, or all, of the first side of a comparison.
+pub fn restore_fields(request: &DocumentRequest, version: &Version, changes: &[PathChange<'_>]) -> Markup {
+    let whole = changes.iter().any(|change| change.path.segments().is_empty());
+    if whole {
+        return restore_version(request, version);
+    }
+    let content = html! {
+        div.footer-bar {
+            div.row {
+                div { strong { "Restore the earlier values" } div.muted { "Choose the fields; the rest of the live document stays." } }
+                button.primary.right data-key="r" { "Preview: these fields of " (request.document.id) " " kbd { "r" } }
+            }
+            fieldset.row {
+                legend.hidden { "Fields to restore" }
+                @for change in changes.iter().take(SHOWN_FIELDS) {
+                    label.chip.box { input type="checkbox" name="fields[]" value=(change.path.pointer()) checked; (field(&change.path)) }
+                }
+                @if changes.len() > SHOWN_FIELDS { span.muted { "and " (changes.len() - SHOWN_FIELDS) " more, which only the whole version has" } }
+            }
+        }
+    };
+    PlanForm { request: request_of(&request.document, version), content: &content, needs: Some("fields[]") }.draw()
+}

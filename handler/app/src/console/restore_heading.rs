@@ -1,0 +1,41 @@
+//! What a restore does, as a heading.
+
+use changefeed_operations::{RestoreRequest, Selection, Target};
+use maud::{Markup, html};
+
+use super::document_link::document;
+use super::elements::number;
+use super::viewer::Viewer;
+
+/// What a restore does: `Undo 10:31:04 – 10:40:12`.
+pub fn heading(viewer: &Viewer, request: Option<&RestoreRequest>, undo_of: Option<&str>) -> Markup {
+    if let Some(undone) = undo_of {
+        return html! { "Undo of restore " span.mono { (undone.get(..8).unwrap_or(undone)) } };
+    }
+    let target = match request.map(|request| &request.target) {
+        Some(Target::AsOf(time)) => html! { " as of " (viewer.time(time.second())) },
+        Some(Target::Before(time)) => html! { " before " (viewer.time(time.second())) },
+        Some(Target::Version(version)) => {
+            html! { @match version.get(..10).and_then(|second| second.parse().ok()) { Some(second) => { " to " (viewer.time(second)) } None => { " to a version" } } }
+        }
+        Some(Target::Backup(_)) => html! { " from a backup" },
+        Some(Target::BeforeWindow(_)) | None => html! {},
+    };
+    match request.map(|request| &request.selection) {
+        Some(Selection::Window(selection)) => {
+            let window = selection.versions.window;
+            html! {
+                "Undo " (viewer.range(window.from(), window.to()))
+                @if let Some(actor) = &selection.versions.actor { " by " span.mono { (actor) } }
+            }
+        }
+        Some(Selection::Documents(names)) => match names.as_slice() {
+            [name] => html! { "Restore " (document(&name.id, &name.partition_key)) (target) },
+            names => html! { "Restore " (number(names.len())) " documents" (target) },
+        },
+        Some(Selection::Partition(key)) => html! { "Restore partition " span.mono { (key) } (target) },
+        Some(Selection::Filter { .. }) => html! { "Restore the documents of a filter" (target) },
+        Some(Selection::All) => html! { "Restore every document" (target) },
+        None => html! { "Restore" },
+    }
+}

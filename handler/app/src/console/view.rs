@@ -1,0 +1,29 @@
+//! The views: what the pages show.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::job_list::JobKind;
+use super::page::Page;
+use super::shell::unknown;
+use super::viewer::Viewer;
+use super::{dead_letter_list, document, find, job_list, overview, restore, restore_list};
+use crate::service::Service;
+
+/// `GET /api/views/{id}`: the page with this name. Its parameters are those in the address of the page.
+pub async fn get(request: HttpRequest, service: Data<Service>, name: Path<String>) -> HttpResponse {
+    let viewer = Viewer::of(&request);
+    let page = match name.as_str() {
+        "backups" => Box::pin(job_list::view(&request, &service, &viewer, JobKind::Backups)).await,
+        "dead-letters" => Box::pin(dead_letter_list::view(&request, &service, &viewer)).await,
+        "document" => Box::pin(document::view(&request, &service, &viewer)).await,
+        "find" => Box::pin(find::view(&request, &service, &viewer)).await,
+        "overview" => Box::pin(overview::view(&request, &service, &viewer)).await,
+        "restore" => Box::pin(restore::view(&request, &service, &viewer)).await,
+        "restores" => Box::pin(restore_list::view(&request, &service, &viewer)).await,
+        "verifications" => Box::pin(job_list::view(&request, &service, &viewer, JobKind::Verifications)).await,
+        _ => Page { status: StatusCode::NOT_FOUND, ..Page::new("", "Not found", unknown()) },
+    };
+    page.answer(&request, &service)
+}

@@ -1,0 +1,56 @@
+// Plays the incident and writes pictures of the pages, for people who change them.
+//
+//     cd target/console && node ../../scripts/console.d/look.mjs <folder for the pictures>
+
+import { mkdirSync } from "node:fs";
+import { App, playIncident } from "./app.mjs";
+import { close, open, settled } from "./browser.mjs";
+
+const folder = process.argv[2] ?? "pictures";
+mkdirSync(folder, { recursive: true });
+const app = await App.start();
+let plan;
+try {
+  await playIncident(app);
+  for (const [name, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["narrow", { viewport: { width: 360, height: 780 } }]]) {
+    const page = await open(app, options);
+    const picture = (what) => page.screenshot({ path: `${folder}/${what}-${name}.png`, fullPage: name === "narrow" });
+    await page.goto("/api/console/find");
+    await settled(page);
+    await picture("find");
+    await page.keyboard.press("b");
+    await page.waitForURL(/chartFrom/);
+    await settled(page);
+    await picture("window");
+    await page.goto("/api/console/document?id=27004");
+    await settled(page);
+    await picture("document");
+    await page.goto("/api/console/document?id=27004&layout=columns");
+    await settled(page);
+    await picture("side");
+    await page.goto("/api/console/document?id=27004&view=blame");
+    await settled(page);
+    await picture("blame");
+    if (name === "light") {
+      await page.goto("/api/console/find?from=1h&actor=release-42");
+      await settled(page);
+      await page.keyboard.press("r");
+      await page.getByText("This is a plan.").waitFor();
+      plan = page.url();
+    }
+    for (const name of ["overview", "restores"]) {
+      await page.goto(`/api/console/${name}`);
+      await settled(page);
+      await picture(name);
+    }
+    await page.goto(plan);
+    await settled(page);
+    await page.waitForTimeout(500);
+    await picture("plan");
+    if (page.problems.length) console.log(name, page.problems);
+    await page.context().close();
+  }
+} finally {
+  await close();
+  await app.stop();
+}
