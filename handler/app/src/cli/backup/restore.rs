@@ -35,8 +35,7 @@ pub async fn run(service: &Service, arguments: &RestoreArguments) -> Result<Exit
         ru_per_second: execution.ru_per_second,
     };
     run_large(service, Large::Restore(Box::new(request)), execution).await.map_err(|error| {
-        let is_about_files = error.to_string().contains("backup") && error.is::<Error>();
-        // What a backup lacks is not wrong usage.
-        if is_about_files { anyhow!("{error:#}") } else { error }
+        // A missing or damaged backup is not wrong usage, and its error has the same kind.
+        if error.is::<Error>() { anyhow!("{error:#}") } else { error }
     })
 }
