@@ -43,7 +43,7 @@ async fn a_repair_in_all_versions_mode_starts_from_now_and_reports_it() {
     let before = documents().await;
     for start in ["beginning", "-1h"] {
         let (code, printed) = command_line.text(&["leases", "repair", "--from", start]).await;
-        assert!(code == 1 && printed.contains("always starts from now"), "{code}: {printed}");
+        assert!(code == 2 && printed.contains("always starts from now"), "{code}: {printed}");
     }
     assert_eq!(documents().await, before, "a refused repair changes nothing");
     let (code, printed) = command_line.text(&["leases", "repair"]).await;

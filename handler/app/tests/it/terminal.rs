@@ -68,6 +68,8 @@ async fn tables_fit_every_terminal_and_show_everything_when_asked_or_in_a_pipe()
             assert!(!printed.contains('\u{1b}'), "{list:?}: {printed:?}");
             let is_sentence = |line: &str| line.contains("To see everything: --wide") || line.ends_with('.');
             for line in printed.lines().filter(|line| !is_sentence(line)) {
+                // The id of a dead letter is useless in part.
+                let columns = if list[0] == "dead-letters" { columns.max(64) } else { columns };
                 assert!(line.width() <= columns, "{list:?} has {} of {columns} columns: {line}", line.width());
             }
         }

@@ -1,6 +1,7 @@
 //! `changefeed backup restore`.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use changefeed_cosmos::Error;
 use changefeed_operations::{FilterOn, RestoreRequest, Selection, Target};
 
 use super::arguments::RestoreArguments;
@@ -33,5 +34,8 @@ pub async fn run(service: &Service, arguments: &RestoreArguments) -> Result<Exit
         capture_lag: None,
         ru_per_second: execution.ru_per_second,
     };
-    run_large(service, Large::Restore(Box::new(request)), execution).await
+    run_large(service, Large::Restore(Box::new(request)), execution).await.map_err(|error| {
+        // A missing or damaged backup is not wrong usage, and its error has the same kind.
+        if error.is::<Error>() { anyhow!("{error:#}") } else { error }
+    })
 }

@@ -50,13 +50,15 @@ impl CommandLine {
         let quoted = arguments.iter().map(|argument| format!("'{argument}'")).collect::<Vec<_>>().join(" ");
         let program = env!("CARGO_BIN_EXE_changefeed");
         // `script` gives the command a terminal, and `stty` sets its width.
-        let command = format!("stty cols {columns} rows 40 && exec '{program}' {quoted}");
+        // The shell may set COLUMNS itself after `stty`.
+        let given = variables.iter().map(|(name, value)| format!("{name}='{value}'")).collect::<Vec<_>>().join(" ");
+        let command = format!("stty cols {columns} rows 40 && exec env -u COLUMNS {given} '{program}' {quoted}");
         let mut script = self.with_settings(Command::new("script"));
         script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).env("TERM", "xterm").env("TZ", "UTC");
         for variable in ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
             script.env_remove(variable);
         }
-        script.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        script.stdin(Stdio::piped()).stdout(Stdio::piped());
         let ran = tokio::task::spawn_blocking(move || {
             let mut child = script.spawn().expect("script");
             // `script` ends when its input does.
