@@ -24,10 +24,16 @@ pub fn operations() -> Vec<(&'static str, String, &'static Value)> {
     operations.collect()
 }
 
-/// Checks an answer. Paths outside of `/api` are for the host, and are not described.
+/// Whether a path is one of the pages of the console, which are for browsers and not described.
+pub fn is_page(path: &str) -> bool {
+    let path = path.to_lowercase();
+    ["/api/console", "/api/views"].iter().any(|start| path == *start || path.starts_with(&format!("{start}/")))
+}
+
+/// Checks an answer. Paths outside of `/api` are for the host, and are not described; neither are pages.
 pub fn check(method: &Method, target: &str, status: StatusCode, content_type: &str, body: &str) {
     let path = target.split('?').next().unwrap_or_default().trim_end_matches('/');
-    if !path.to_lowercase().starts_with("/api") {
+    if !path.to_lowercase().starts_with("/api") || is_page(path) {
         return;
     }
     let problems = problems(method, path, status, content_type, body);
