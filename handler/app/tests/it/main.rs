@@ -68,6 +68,7 @@ mod time_to_live;
 mod times;
 mod tryout_functions;
 mod undo_window;
+mod undo_window_refused;
 mod verify_concurrency;
 mod verify_entry_points;
 mod verify_findings;
