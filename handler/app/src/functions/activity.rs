@@ -7,7 +7,7 @@ use changefeed_operations::WindowActivityRequest;
 use chrono::Utc;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Query, WindowErrors};
+use crate::http::{ApiError, Interpreted, Query, WindowErrors};
 use crate::service::Service;
 use crate::shapes::{parameters, windows};
 
@@ -44,5 +44,5 @@ pub async fn get(
     let request = WindowActivityRequest { select, bucket, max_versions: None };
     let mut activity = service.changefeed.windows.activity(&request).await?;
     activity.warnings.splice(0..0, warning);
-    Ok(HttpResponse::Ok().json(activity))
+    Ok(HttpResponse::Ok().json(Interpreted::optional(activity, &[("from", from), ("to", to)], &service.time_zone())))
 }

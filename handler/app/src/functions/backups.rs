@@ -8,7 +8,9 @@ use changefeed_operations::BACKUP;
 use changefeed_operations::{BackupRequest, BackupView};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{ApiError, BackupErrors, Caller, Json, NoQuery, Query, ReadErrors, WriteErrors, accepted};
+use crate::http::{
+    ApiError, BackupErrors, Caller, Interpreted, Json, NoQuery, Query, ReadErrors, WriteErrors, accepted,
+};
 use crate::service::Service;
 use crate::shapes::{backups as shapes, parameters};
 
@@ -34,7 +36,9 @@ pub async fn post(
     Json(request): Json<BackupRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let request = BackupRequest { requested_by: caller.or_named(request.requested_by), ..request };
-    Ok(under_way(service.changefeed.backups.create_job(&request).await?))
+    let view = service.changefeed.backups.create_job(&request).await?;
+    let path = path(&view);
+    Ok(accepted(path, Interpreted::optional(view, &[("asOf", request.as_of)], &service.time_zone())))
 }
 
 /// The requested backups, newest first.
@@ -155,5 +159,9 @@ pub async fn verify(
 
 /// 202 with the state of the backup and its path.
 fn under_way(view: BackupView) -> HttpResponse {
-    accepted(format!("/api/backups/{}", view.id), view)
+    accepted(path(&view), view)
+}
+
+fn path(view: &BackupView) -> String {
+    format!("/api/backups/{}", view.id)
 }

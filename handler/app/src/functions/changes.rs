@@ -7,7 +7,7 @@ use changefeed_operations::WindowChangesRequest;
 use chrono::Utc;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Query, ReadErrors};
+use crate::http::{ApiError, Interpreted, Query, ReadErrors};
 use crate::service::Service;
 use crate::shapes::{parameters, windows};
 
@@ -51,5 +51,5 @@ pub async fn get(
     let request = WindowChangesRequest { select, order, values, max_items, continuation };
     let mut page = service.changefeed.windows.changes(&request).await?;
     page.warnings.splice(0..0, warning);
-    Ok(HttpResponse::Ok().json(page))
+    Ok(HttpResponse::Ok().json(Interpreted::optional(page, &[("from", from), ("to", to)], &service.time_zone())))
 }

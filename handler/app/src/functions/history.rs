@@ -6,7 +6,7 @@ use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{BlameRequest, Filter, SearchRequest, TimeExpression, VersionsRequest};
 use serde::Deserialize;
 
-use crate::http::{ApiError, Query, ReadErrors};
+use crate::http::{ApiError, Interpreted, Query, ReadErrors};
 use crate::service::Service;
 use crate::shapes::history as shapes;
 use crate::shapes::parameters;
@@ -100,7 +100,8 @@ pub async fn document(
     Query(parameters): Query<DocumentParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let document = document_name(parameters.id, parameters.pk, parameters.partition_key)?;
-    Ok(HttpResponse::Ok().json(service.changefeed.history.document_as_of(&document, parameters.as_of).await?))
+    let found = service.changefeed.history.document_as_of(&document, parameters.as_of).await?;
+    Ok(HttpResponse::Ok().json(Interpreted::new(found, [("asOf", parameters.as_of)], &service.time_zone())))
 }
 
 #[derive(Deserialize)]
@@ -164,7 +165,8 @@ pub async fn blame(
 ) -> Result<HttpResponse, ApiError> {
     let BlameParameters { id, pk, partition_key, as_of, max_versions } = parameters;
     let request = BlameRequest { document: document_name(id, pk, partition_key)?, as_of, max_versions };
-    Ok(HttpResponse::Ok().json(service.changefeed.restores.blame(&request).await?))
+    let blame = service.changefeed.restores.blame(&request).await?;
+    Ok(HttpResponse::Ok().json(Interpreted::optional(blame, &[("asOf", as_of)], &service.time_zone())))
 }
 
 #[derive(Deserialize)]
@@ -196,7 +198,8 @@ pub async fn search(
 ) -> Result<HttpResponse, ApiError> {
     let SearchParameters { filter, from, to, max_items, continuation } = parameters;
     let request = SearchRequest { filters: filter, from, to, max_items, continuation };
-    Ok(HttpResponse::Ok().json(service.changefeed.history.search(&request).await?))
+    let rows = service.changefeed.history.search(&request).await?;
+    Ok(HttpResponse::Ok().json(Interpreted::optional(rows, &[("from", from), ("to", to)], &service.time_zone())))
 }
 
 /// A document: `pk` is a key of one string, `partitionKey` the JSON array of any key's components.

@@ -43,10 +43,13 @@ pub async fn post(
         Target::BeforeWindow(window) => vec![("from", window.times().0), ("to", window.times().1)],
         Target::Version(_) | Target::Backup(_) => Vec::new(),
     };
-    let interpret = |report| Interpreted::new(report, times, &service.time_zone());
+    let zone = service.time_zone();
     Ok(match service.changefeed.restores.run(&request).await? {
-        Restored::Report(report) if report.dry_run => HttpResponse::Ok().json(interpret(report)),
-        restored => answer(restored),
+        Restored::Report(report) => HttpResponse::Ok().json(Interpreted::new(report, times, &zone)),
+        Restored::Job(record) => {
+            let view = record.view();
+            accepted(path(&view), Interpreted::new(view, times, &zone))
+        }
     })
 }
 
@@ -187,5 +190,9 @@ fn answer(restored: Restored) -> HttpResponse {
 
 /// 202 with the state of the restore and its path.
 fn under_way(view: RestoreView) -> HttpResponse {
-    accepted(format!("/api/restores/{}", view.record.id), view)
+    accepted(path(&view), view)
+}
+
+fn path(view: &RestoreView) -> String {
+    format!("/api/restores/{}", view.record.id)
 }

@@ -21,4 +21,9 @@ impl<T> Interpreted<T> {
         let interpreted = times.into_iter().map(|(name, time)| (name, time.interpreted(zone))).collect();
         Self { answer, interpreted }
     }
+
+    /// The answer to a request in which each of these times may be given.
+    pub fn optional(answer: T, times: &[(&'static str, Option<TimeExpression>)], zone: &TimeZone) -> Self {
+        Self::new(answer, times.iter().filter_map(|(name, time)| Some((*name, (*time)?))), zone)
+    }
 }

@@ -1,9 +1,12 @@
 //! Backups.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::jobs::{JobProgress, JobState};
+use super::key::InterpretedTime;
 use super::restores::Time;
 
 /// A backup to write.
@@ -43,6 +46,9 @@ pub struct BackupCounts {
 pub struct Backup {
     id: String,
     state: JobState,
+    /// The times of the request by their names, in the answer to the request itself.
+    #[schema(required = false)]
+    interpreted: BTreeMap<String, InterpretedTime>,
     /// The request, as it is stored.
     request: Value,
     started_at: String,

@@ -1,9 +1,11 @@
 //! Versions and what is read of them.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::key::{Key, Operation};
+use super::key::{InterpretedTime, Key, Operation};
 
 /// A version of a document; see `docs/reference/format.md`.
 #[derive(ToSchema)]
@@ -64,13 +66,24 @@ pub enum AsOf {
         #[schema(required = false)]
         #[serde(rename = "mayBeDeleted")]
         may_be_deleted: bool,
+        /// The times of the request by their names.
+        #[schema(required = false)]
+        interpreted: BTreeMap<String, InterpretedTime>,
     },
     /// It did not exist: this version shows it.
-    Absent { because: String },
+    Absent {
+        because: String,
+        /// The times of the request by their names.
+        #[schema(required = false)]
+        interpreted: BTreeMap<String, InterpretedTime>,
+    },
     /// The history does not reach back; it is complete since this second.
     Unknown {
         #[schema(required = false)]
         since: i64,
+        /// The times of the request by their names.
+        #[schema(required = false)]
+        interpreted: BTreeMap<String, InterpretedTime>,
     },
 }
 
@@ -126,16 +139,25 @@ pub enum Blame {
         #[serde(rename = "versionsRead")]
         versions_read: u64,
         fields: Vec<BlamedField>,
+        /// The times of the request by their names.
+        #[schema(required = false)]
+        interpreted: BTreeMap<String, InterpretedTime>,
     },
     /// It does not exist.
     Absent {
         #[schema(required = false)]
         because: String,
+        /// The times of the request by their names.
+        #[schema(required = false)]
+        interpreted: BTreeMap<String, InterpretedTime>,
     },
     /// The history does not reach back; it is complete since this second.
     Unknown {
         #[schema(required = false)]
         since: i64,
+        /// The times of the request by their names.
+        #[schema(required = false)]
+        interpreted: BTreeMap<String, InterpretedTime>,
     },
 }
 
@@ -202,4 +224,7 @@ pub struct SearchRows {
     items: Vec<SearchRow>,
     #[schema(required = false)]
     continuation: String,
+    /// The times of the request by their names.
+    #[schema(required = false)]
+    interpreted: BTreeMap<String, InterpretedTime>,
 }

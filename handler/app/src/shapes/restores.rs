@@ -257,6 +257,9 @@ pub struct Restore {
     id: String,
     kind: String,
     state: JobState,
+    /// The times of the request by their names, in the answer to the request itself.
+    #[schema(required = false)]
+    interpreted: BTreeMap<String, InterpretedTime>,
     /// The request, as it is stored.
     request: Value,
     #[schema(required = false)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::history::FieldChange;
-use super::key::{Key, Operation, Window};
+use super::key::{InterpretedTime, Key, Operation, Window};
 
 /// The versions of a bucket.
 #[derive(ToSchema)]
@@ -60,6 +60,9 @@ pub struct Activity {
     #[schema(required = false)]
     warnings: Vec<String>,
     request_charge: f64,
+    /// The times of the request by their names.
+    #[schema(required = false)]
+    interpreted: BTreeMap<String, InterpretedTime>,
 }
 
 /// What is known about the document before a version.
@@ -111,4 +114,7 @@ pub struct ChangesPage {
     warnings: Vec<String>,
     #[schema(required = false)]
     continuation: String,
+    /// The times of the request by their names.
+    #[schema(required = false)]
+    interpreted: BTreeMap<String, InterpretedTime>,
 }

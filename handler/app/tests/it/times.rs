@@ -148,6 +148,27 @@ async fn over_http_a_local_time_is_in_utc_or_in_the_zone_of_the_setting_and_a_pl
         for name in ["from", "to"] {
             assert_eq!(plan["interpreted"][name]["utc"], json!(time.format("%FT%TZ").to_string()), "{plan}");
         }
+        let time_of = |name: &str| {
+            json!({name: {
+                "utc": time.format("%FT%TZ").to_string(),
+                "local": format!("{}{offset}", local.format("%FT%T")),
+                "zone": zone,
+            }})
+        };
+        assert_eq!(found["interpreted"], time_of("asOf"), "{found}");
+        let at = written.replace(' ', "%20");
+        for (path, name) in [
+            (format!("blame?id=1&pk=a&asOf={at}"), "asOf"),
+            (format!("search?to={at}"), "to"),
+            (format!("changes?to={at}"), "to"),
+            (format!("activity?to={at}"), "to"),
+        ] {
+            let (status, answer) = handler.get(&format!("/api/history/{path}")).await;
+            assert_eq!((status.as_u16(), &answer["interpreted"]), (200, &time_of(name)), "{path}: {answer}");
+        }
+        let job = json!({"all": true, "asOf": written, "job": true});
+        let (status, answer) = handler.post("/api/restores", &job).await;
+        assert_eq!((status.as_u16(), &answer["interpreted"]), (202, &time_of("asOf")), "{answer}");
         let version = found["version"]["id"].clone();
         let request = json!({"id": "1", "partitionKey": ["a"], "version": version, "dryRun": true});
         let (_, plan) = handler.post("/api/restores", &request).await;
