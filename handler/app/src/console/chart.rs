@@ -89,7 +89,7 @@ impl<'a> Chart<'a> {
         let most = self.bars.iter().map(|bar| bar.versions).max().unwrap_or_default();
         let top = ceiling(most);
         let width = self.bars.len() * BUCKET;
-        let half = if top % 2 == 0 { (top / 2).to_string() } else { String::new() };
+        let half = if top.is_multiple_of(2) { (top / 2).to_string() } else { String::new() };
         html! {
             figure.chart {
                 div.y.muted aria-hidden="true" { span { (top) } span { (half) } span { "0" } }
@@ -151,16 +151,18 @@ impl<'a> Chart<'a> {
         let label = format!("{}: {}", self.viewer.short_clock(bar.from), parts.join(", "));
         let address = between(bar.from, bar.to).map(|window| self.request.at(window));
         let scale = |count: usize| count as f64 * (HEIGHT as f64 - 4.0) / top as f64;
-        let mut below = 0;
+        let rectangles = counts.iter().scan(0, |below, (name, count)| {
+            let height = scale(*count).max(0.8);
+            let y = HEIGHT as f64 - scale(*below) - height;
+            *below += count;
+            Some((name, y, height))
+        });
         html! {
             a href=[address] tabindex="-1" aria-label=(label) {
                 title { (label) }
                 rect.hit x=(at * BUCKET) y="0" width=(BUCKET) height=(HEIGHT) {}
-                @for (name, count) in counts {
-                    @let height = scale(count).max(0.8);
-                    @let y = HEIGHT as f64 - scale(below) - height;
+                @for (name, y, height) in rectangles {
                     rect class={ "bar " (name) } x=(at * BUCKET + 1) y=(format!("{y:.2}")) width=(BUCKET - 2) height=(format!("{height:.2}")) {}
-                    @let _ = { below += count; };
                 }
                 @if bar.bucket.by_restore > 0 {
                     rect.bar.restore x=(at * BUCKET + 1) y=(HEIGHT - 2) width=(BUCKET - 2) height="2" {}

@@ -137,26 +137,32 @@ fn others(request: &DocumentRequest) -> Markup {
 /// Draws the blocks until there are enough lines.
 fn drawn(lines: &[Line], draw: impl Fn(&[Line]) -> Markup) -> Markup {
     let mut left = PAGE_LINES;
-    html! {
-        @for block in blocks(lines) {
-            @if left > 0 {
-                @match block {
-                    Block::Shown(lines) => {
-                        (draw(&lines[..lines.len().min(left)]))
-                        @let _ = { left = left.saturating_sub(lines.len()); };
-                    }
-                    Block::Folded(lines, description) => {
-                        details {
-                            summary.fold { span aria-hidden="true" { "⋯" } span { (description) } }
-                            (draw(&lines[..lines.len().min(FOLDED_LINES)]))
-                            @if lines.len() > FOLDED_LINES { p.muted.more { (lines.len() - FOLDED_LINES) " more lines are in the whole document" } }
-                        }
-                        @let _ = { left -= 1; };
-                    }
-                }
-            }
+    let mut shown = Vec::new();
+    for block in blocks(lines) {
+        if left == 0 {
+            break;
         }
+        let (markup, used) = match block {
+            Block::Shown(lines) => (draw(&lines[..lines.len().min(left)]), lines.len()),
+            Block::Folded(lines, description) => (folded(lines, &description, &draw), 1),
+        };
+        shown.push(markup);
+        left = left.saturating_sub(used);
+    }
+    html! {
+        @for block in shown { (block) }
         @if left == 0 { p.muted.more { "The comparison has more lines. Look at the whole document of each version." } }
+    }
+}
+
+/// Equal lines, behind their description.
+fn folded(lines: &[Line], description: &str, draw: &impl Fn(&[Line]) -> Markup) -> Markup {
+    html! {
+        details {
+            summary.fold { span aria-hidden="true" { "⋯" } span { (description) } }
+            (draw(&lines[..lines.len().min(FOLDED_LINES)]))
+            @if lines.len() > FOLDED_LINES { p.muted.more { (lines.len() - FOLDED_LINES) " more lines are in the whole document" } }
+        }
     }
 }
 

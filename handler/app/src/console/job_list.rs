@@ -96,7 +96,7 @@ async fn content(request: &HttpRequest, service: &Service, viewer: &Viewer, kind
     };
     let next = continuation.map(|continuation| Address::of(kind.name()).with("continuation", continuation));
     let first = (!is_first).then(|| Address::of(kind.name()));
-    let is_running = records.iter().any(|record| is_under_way(record));
+    let is_running = records.iter().any(is_under_way);
     Ok(html! {
         div.heading { h1 { (kind.title()) } div.muted { span.zone { (viewer.zone_at(chrono::Utc::now().timestamp())) } } }
         section.panel aria-label=(kind.title()) data-refresh=[is_running.then_some(REFRESH_SECONDS)] {

@@ -38,7 +38,7 @@ struct Problem {
 /// The page for a request.
 pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
     match Query::<NoParameters>::read(request, viewer.zone()) {
-        Ok(NoParameters {}) => Page::new(NAME, TITLE, content(service, viewer).await),
+        Ok(NoParameters {}) => Page::new(NAME, TITLE, Box::pin(content(service, viewer)).await),
         Err(error) => Page::of_error(NAME, TITLE, &error, &html! { h1 { (TITLE) } }),
     }
 }

@@ -66,7 +66,7 @@ impl VersionList {
 
     /// A version of this page, and the one before it.
     pub fn with_previous(&self, id: &str) -> Option<(Version, Option<Version>)> {
-        self.at(self.versions.iter().position(|version| version.id.to_string() == id)?)
+        self.at(self.versions.iter().position(|version| version.id == *id)?)
     }
 
     fn at(&self, at: usize) -> Option<(Version, Option<Version>)> {

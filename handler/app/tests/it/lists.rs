@@ -65,7 +65,7 @@ impl Data {
         let (_, versions) = line.json(&["history", "versions", "--id", "1", "--pk", "a"]).await;
         let older = text(&versions["items"][1]["id"]);
         let (_, restore) = line.json(&["restore", "run", "--id", "1", "--pk", "a", "--version", &older, "--yes"]).await;
-        let (_, verification) = line.json(&["verify", "--grace", "0"]).await;
+        let (_, verification) = line.json(&["verify", "--grace-seconds", "0"]).await;
         assert_eq!(line.run(&["leases", "repair"]).await.status.code(), Some(0));
         let letter = text(&world.dead_letters().await[0]["id"]);
         Self { world, folder, older, restore: text(&restore["id"]), verification: text(&verification["id"]), letter }
@@ -234,7 +234,9 @@ fn no_command_has_an_argument_twice() {
     for command in commands().keys() {
         let path: Vec<String> = command.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let help = help(&path);
-        let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+        // The lines that continue a description are further to the right.
+        let options =
+            help.lines().filter(|line| line.find('-').is_some_and(|at| at <= 6 && line[..at].trim().is_empty()));
         let mut names: Vec<&str> =
             options.filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--"))).collect();
         names.sort_unstable();

@@ -189,7 +189,7 @@ async fn leases_are_repaired_exported_imported_and_reset() {
     assert_eq!(command(&["leases", "import", path, "--overwrite"]), (Some(0), "stored 4 leases\n".to_owned()));
     std::fs::write(file.path(), json!([deleted]).to_string()).expect("written");
     let (code, printed) = command(&["leases", "import", path, "--overwrite"]);
-    assert!(code == Some(1) && printed.contains("leave out the range"), "{printed}");
+    assert!(code == Some(2) && printed.contains("leave out the range"), "{printed}");
 }
 
 /// A lock makes the instance wait for another one that creates the leases.
@@ -243,7 +243,7 @@ async fn a_failed_start_reports_the_reason() {
         assert!(code == Some(2) && printed.contains(expected), "{arguments:?}: {printed}");
     }
     let (code, printed) = refused(&["--mode", "AllVersionsAndDeletes", "--from", "beginning"]);
-    assert!(code == Some(1) && printed.contains("starts from now"), "{printed}");
+    assert!(code == Some(2) && printed.contains("starts from now"), "{printed}");
     assert!(start(&world, &[]).end("-TERM").await.success());
     let (code, printed) = refused(&["--mode", "AllVersionsAndDeletes"]);
     assert!(code == Some(1) && printed.contains("LatestVersion") && printed.contains("another name"), "{printed}");
