@@ -94,7 +94,7 @@ async fn each_field_of_a_document_has_the_version_and_the_actor_that_set_it() {
     assert!(by_path(&answer).values().all(|origin| origin == "create by import"), "{answer}");
     assert_eq!(answer["versionId"], format!("{}-e10", START + 10));
     let answer = blame(&handler, &format!("id=1&pk=a&asOf={}", START + 5)).await;
-    assert_eq!(answer, json!({"state": "absent", "because": format!("{}-e10", START + 10)}));
+    assert_eq!((&answer["state"], &answer["because"]), (&json!("absent"), &json!(format!("{}-e10", START + 10))));
     let answer = by_path(&blame(&handler, "id=1&pk=a&maxVersions=2").await);
     let oldest = format!("at or before {}-e20", START + 20);
     assert_eq!(

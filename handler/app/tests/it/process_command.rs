@@ -246,7 +246,7 @@ async fn a_failed_start_reports_the_reason() {
     assert!(code == Some(2) && printed.contains("starts from now"), "{printed}");
     assert!(start(&world, &[]).end("-TERM").await.success());
     let (code, printed) = refused(&["--mode", "AllVersionsAndDeletes"]);
-    assert!(code == Some(1) && printed.contains("LatestVersion") && printed.contains("another name"), "{printed}");
+    assert!(code == Some(2) && printed.contains("LatestVersion") && printed.contains("another name"), "{printed}");
 
     let empty = Endpoint::start(Options::default()).await.expect("endpoint");
     let refused = Instance::start(&empty.connection_string(), &[]).err().expect("no containers");

@@ -35,8 +35,8 @@ impl Repair<'_> {
             partition_key: last.partition_key.clone(),
             operation: Operation::Delete,
             source_ts: self.suspected_at.max(last.source_ts),
-            // The real number is not known; it is after that of the version that was removed, which may have the same second.
-            lsn: Some(last.lsn.unwrap_or_default() + 1),
+            // The real number is not known; it is after that of the version that was removed.
+            lsn: last.lsn.map(|lsn| lsn + 1),
             etag: None,
             actor: None,
             expires_at: None,
