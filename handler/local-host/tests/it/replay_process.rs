@@ -95,7 +95,9 @@ async fn replay_ends(retry: &Value, row: &Value) {
 async fn the_handler_is_restarted_after_the_same_exit_codes() {
     let recording = recording::read("crash-codes.json");
     let retry = &recording["functionJson"]["retry"];
-    join_all(list(&recording["observed"]["table"]).iter().map(|row| replay_ends(retry, row))).await;
+    for row in list(&recording["observed"]["table"]) {
+        with_deadline(replay_ends(retry, row)).await;
+    }
 }
 
 /// The shortest and the longest pause before each retry, in shortest pauses.
