@@ -52,7 +52,8 @@ async fn replay_ends(retry: &Value, row: &Value) {
     let exits = row["exits"].as_u64().expect("a number");
     let starts = row["processStarts"].as_u64().expect("a number");
     let changes: [Change; 0] = [];
-    let (delivery, ()) = tokio::join!(host.running.deliver("CosmosChangeFeed", &changes), async {
+    // A process ends when it is dropped here, so the last one is kept until its answer has arrived.
+    let (delivery, _last) = tokio::join!(host.running.deliver("CosmosChangeFeed", &changes), async {
         let mut process = host.process().await;
         observe(&process);
         for (index, request) in list(&row["requests"]).iter().enumerate() {
@@ -73,6 +74,7 @@ async fn replay_ends(retry: &Value, row: &Value) {
                 observe(&process);
             }
         }
+        process
     });
     let delivery = delivery.expect("a function");
     if row["hostExitCode"].is_null() {
@@ -95,9 +97,7 @@ async fn replay_ends(retry: &Value, row: &Value) {
 async fn the_handler_is_restarted_after_the_same_exit_codes() {
     let recording = recording::read("crash-codes.json");
     let retry = &recording["functionJson"]["retry"];
-    for row in list(&recording["observed"]["table"]) {
-        with_deadline(replay_ends(retry, row)).await;
-    }
+    with_deadline(join_all(list(&recording["observed"]["table"]).iter().map(|row| replay_ends(retry, row)))).await;
 }
 
 /// The shortest and the longest pause before each retry, in shortest pauses.
