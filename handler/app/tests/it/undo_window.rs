@@ -238,8 +238,10 @@ async fn stored_plan(force: bool) {
     let mut changed = live_documents(&story.world).await[&name_of(&zipcode(150))].clone();
     changed["phone"] = json!("later");
     put(&story.events, &changed).await;
-    let late = json!({"current": {"id": "00010", "pk": "00010", "city_name": "LATE", "_ts": ago(2 * HOUR), "_etag": "\"late\""},
-        "metadata": {"operationType": "replace", "lsn": 1, "crts": ago(2 * HOUR)}});
+    // It is before the release, so that the name to return to is now another one.
+    let second = ago(2 * HOUR + 300);
+    let late = json!({"current": {"id": "00010", "pk": "00010", "city_name": "LATE", "_ts": second, "_etag": "\"late\""},
+        "metadata": {"operationType": "replace", "lsn": 1, "crts": second}});
     capture(&changefeed, &[late]).await;
     changefeed.restores.execute_plan(&plan).await.expect("execute");
     assert_eq!(finish(&changefeed, &plan).await, JobState::Conflicts);
