@@ -46,7 +46,7 @@ struct Change<'a> {
 pub(crate) async fn run(bulk: bool) -> Result<()> {
     let endpoint = std::env::var("COSMOS_ENDPOINT").context("COSMOS_ENDPOINT is not set")?;
     let floor = Data::new(Floor {
-        url: format!("{endpoint}dbs/db/colls/changes/docs"),
+        url: format!("{endpoint}dbs/dev/colls/changes/docs"),
         client: reqwest::Client::builder().no_proxy().build()?,
         bulk,
     });

@@ -39,7 +39,7 @@ struct State {
 }
 
 impl Sink {
-    /// Starts a sink with a database `db` that has the containers of a capture.
+    /// Starts a sink with a database `dev` that has the containers of a capture.
     pub(crate) async fn start() -> Result<Self> {
         let endpoint = Endpoint::start(Options::default()).await?;
         let client = reqwest::Client::builder().no_proxy().build()?;
@@ -103,7 +103,7 @@ async fn create_containers(state: &State) -> Result<()> {
         ensure!(answer.status().is_success(), "creating {path}: {}", answer.status());
         Ok(())
     };
-    create("dbs", json!({"id": "db"})).await?;
+    create("dbs", json!({"id": "dev"})).await?;
     let containers =
         [("events", "/pk"), ("changes", "/pk"), ("leases", "/id"), ("jobs", "/id"), ("dead-letters", "/id")];
     for (name, key) in containers {
@@ -111,7 +111,7 @@ async fn create_containers(state: &State) -> Result<()> {
             "changes" => json!({"paths": ["/pk", "/sourceId"], "kind": "MultiHash", "version": 2}),
             _ => json!({"paths": [key], "kind": "Hash", "version": 2}),
         };
-        create("dbs/db/colls", json!({"id": name, "partitionKey": key})).await?;
+        create("dbs/dev/colls", json!({"id": name, "partitionKey": key})).await?;
     }
     Ok(())
 }
@@ -176,7 +176,9 @@ fn batch(body: &[u8], state: &State) -> HttpResponse {
 }
 
 async fn forward(request: &HttpRequest, body: Bytes, state: &State) -> Result<HttpResponse> {
-    let target = format!("{}{}", state.endpoint, request.uri().to_string().trim_start_matches('/'));
+    // In HTTP/2, the URI names the host too.
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let target = format!("{}{}", state.endpoint, path.trim_start_matches('/'));
     let method = reqwest::Method::from_bytes(request.method().as_str().as_bytes())?;
     let mut forwarded = state.client.request(method, target).body(body);
     for (name, value) in request.headers() {

@@ -69,7 +69,7 @@ impl Subject {
             .env("COSMOS_ENDPOINT", sink.url())
             .env("COSMOS_KEY", sink.key())
             .env("WRITES", self.writes)
-            .env("RUST_LOG", "warn")
+            .env("RUST_LOG", "warn,changefeed::server=info")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

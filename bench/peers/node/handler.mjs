@@ -6,7 +6,7 @@ const CONCURRENT_WRITES = 32;
 const CONFLICT = 409;
 
 const client = new CosmosClient({ endpoint: process.env.COSMOS_ENDPOINT, key: process.env.COSMOS_KEY });
-const changes = client.database("db").container("changes");
+const changes = client.database("dev").container("changes");
 const SYSTEM_PROPERTIES = new Set(["_rid", "_self", "_etag", "_attachments", "_ts", "_lsn"]);
 
 function record(change) {

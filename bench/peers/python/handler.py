@@ -31,7 +31,7 @@ def record(change):
 
 async def main():
     client = CosmosClient(os.environ["COSMOS_ENDPOINT"], os.environ["COSMOS_KEY"])
-    changes = client.get_database_client("db").get_container_client("changes")
+    changes = client.get_database_client("dev").get_container_client("changes")
 
     async def store(records):
         remaining = iter(records)

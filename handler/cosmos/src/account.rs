@@ -6,14 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use azure_data_cosmos::CosmosClient;
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
+use crate::client::Client;
 use crate::error::Error;
-
-/// A client of the account.
-pub type Client = CosmosClient;
 
 /// Connects; called again until it has succeeded once.
 pub type Connect = Box<dyn Fn() -> BoxFuture<'static, Result<Client, Error>> + Send + Sync>;
@@ -54,7 +51,7 @@ impl Account {
     /// # Errors
     /// When the account cannot be reached.
     pub async fn host(&self) -> Result<String, Error> {
-        let endpoint = self.client().await?.endpoint();
+        let endpoint = self.client().await?.sdk().endpoint();
         let host = endpoint.host_str().unwrap_or_default();
         Ok(endpoint.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use azure_core::credentials::Secret;
 pub use azure_core::credentials::TokenCredential;
 use azure_core::http::Url;
-use azure_data_cosmos::{AccountEndpoint, AccountReference, CosmosClient, RoutingStrategy};
+use azure_data_cosmos::{AccountEndpoint, AccountReference};
 use azure_identity::{
     ClientSecretCredential, DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
     UserAssignedId,
 };
 
-use crate::account::Client;
 use crate::error::{Error, ErrorKind};
+use crate::gateway::{Authorization, Gateway};
 
 /// An endpoint and a key: `AccountEndpoint=https://…/;AccountKey=…;`, other parts are ignored. The key is never printed.
 #[derive(Clone)]
@@ -114,6 +114,30 @@ impl Connection {
     pub fn with_identity(endpoint: &str, identity: Identity) -> Result<Self, Error> {
         Ok(Self::Identity { endpoint: EndpointUrl::parse(endpoint)?, identity })
     }
+
+    pub(crate) fn to_sdk(&self) -> Result<AccountReference, Error> {
+        Ok(match self {
+            Self::Key(ConnectionString { endpoint, key }) => {
+                AccountReference::with_authentication_key(AccountEndpoint::from(endpoint.0.clone()), key.clone())
+            }
+            Self::Identity { endpoint, identity } => {
+                let credential = token_credential(identity.clone())?;
+                AccountReference::with_credential(AccountEndpoint::from(endpoint.0.clone()), credential)
+            }
+        })
+    }
+
+    /// What sends the requests that the SDK cannot send.
+    pub(crate) fn gateway(&self) -> Result<Gateway, Error> {
+        Ok(match self {
+            Self::Key(ConnectionString { endpoint, key }) => {
+                Gateway::new(endpoint.0.clone(), Authorization::Key(key.clone()))
+            }
+            Self::Identity { endpoint, identity } => {
+                Gateway::new(endpoint.0.clone(), Authorization::Token(token_credential(identity.clone())?))
+            }
+        })
+    }
 }
 
 impl fmt::Display for Connection {
@@ -136,28 +160,6 @@ impl fmt::Debug for Connection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, formatter)
     }
-}
-
-/// Connects to the account and reads its properties. Regions are used in the account's own order.
-///
-/// # Errors
-/// When the account cannot be read.
-pub async fn connect(connection: &Connection) -> Result<Client, Error> {
-    let account = match connection {
-        Connection::Key(ConnectionString { endpoint, key }) => {
-            AccountReference::with_authentication_key(AccountEndpoint::from(endpoint.0.clone()), key.clone())
-        }
-        Connection::Identity { endpoint, identity } => {
-            let credential = token_credential(identity.clone())?;
-            AccountReference::with_credential(AccountEndpoint::from(endpoint.0.clone()), credential)
-        }
-    };
-    let client = Box::pin(CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new()))).await;
-    client.map_err(|error| {
-        let error = Error::from_sdk("connecting to Cosmos DB", error);
-        // A 404 is the answer of a server that is not an account; the caller must not take it for a missing item.
-        if error.kind() == ErrorKind::NotFound { error.with_kind(ErrorKind::Unavailable) } else { error }
-    })
 }
 
 /// The credential of an identity, for Cosmos DB and for other services of Azure.
@@ -187,7 +189,6 @@ fn invalid(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[test]
     fn a_connection_string_is_read_whatever_the_order_of_its_parts_and_the_padding_of_the_key() {
@@ -218,24 +219,5 @@ mod tests {
         }
         let connection = ConnectionString::parse("AccountEndpoint=https://a/;AccountKey=secret").expect("read");
         assert!(!format!("{:?}", Connection::Key(connection)).contains("secret"));
-    }
-
-    #[tokio::test]
-    async fn a_server_that_does_not_know_the_account_is_not_mistaken_for_a_missing_item() {
-        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
-        let address = server.local_addr().expect("address");
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = server.accept().await {
-                let mut request = [0; 4096];
-                while stream.read(&mut request).await.is_ok_and(|bytes| bytes > 0) {
-                    let answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
-                    stream.write_all(answer).await.expect("answered");
-                }
-            }
-        });
-        let text = format!("AccountEndpoint=http://{address}/;AccountKey=c2VjcmV0;");
-        let connection = Connection::Key(ConnectionString::parse(&text).expect("read"));
-        let error = connect(&connection).await.map(drop).expect_err("not an account");
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
 }

@@ -16,11 +16,13 @@ use serde_json::Value;
 
 use crate::definition::{Definition, Staleness};
 use crate::error::Error;
+use crate::gateway::Gateway;
 use crate::item_address::{ItemAddress, PathId, printable};
 use crate::key::Key;
 use crate::key_path::KeyPath;
 use crate::key_range::KeyRange;
 use crate::meter::Meter;
+use crate::range_ids::RangeIds;
 
 /// Asks the service to report the number of items with a container's definition.
 const POPULATE_QUOTA_INFO: &str = "x-ms-documentdb-populatequotainfo";
@@ -29,9 +31,12 @@ const POPULATE_QUOTA_INFO: &str = "x-ms-documentdb-populatequotainfo";
 #[derive(Clone)]
 pub struct Container {
     pub(crate) client: ContainerClient,
+    pub(crate) gateway: Gateway,
+    pub(crate) range_ids: RangeIds,
+    pub(crate) database: String,
     pub(crate) name: String,
-    definition: Arc<Definition>,
-    staleness: Staleness,
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) staleness: Staleness,
     pub(crate) meter: Meter,
 }
 
@@ -72,16 +77,6 @@ impl std::fmt::Debug for Container {
 }
 
 impl Container {
-    pub(crate) fn new(
-        client: ContainerClient,
-        name: String,
-        definition: Arc<Definition>,
-        staleness: Staleness,
-        meter: Meter,
-    ) -> Self {
-        Self { client, name, definition, staleness, meter }
-    }
-
     /// The SDK's client of the container. Only the feed reader of the change feed processor uses it: its requests are not metered.
     pub fn sdk_client(&self) -> &ContainerClient {
         &self.client

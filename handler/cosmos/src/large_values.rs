@@ -5,10 +5,14 @@
 //! `xParts`, the number of part items whose `data`, joined in order, is that base64 text, and `xDigest`, which those parts
 //! carry too: parts that an interrupted write left behind are never taken for them.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::TryStreamExt;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -25,8 +29,48 @@ const LEVEL: i32 = 3;
 pub struct Item {
     /// Its id, which is in the body too.
     pub id: String,
-    /// The whole item.
-    pub body: Value,
+    /// The whole item: a JSON object. The SDK does not take it as text: see [`Item::value`].
+    pub(crate) body: Box<RawValue>,
+}
+
+impl Item {
+    fn new(id: String, body: &Value) -> Result<Self, Error> {
+        let body = to_raw_value(body).map_err(|error| Error::internal(format!("storing record {id}"), error))?;
+        Ok(Self { id, body })
+    }
+
+    /// The body as the SDK takes it: it sends no JSON text.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorKind::Internal) when the body is not JSON, which this program never makes.
+    pub fn value(&self) -> Result<Value, Error> {
+        let failed = |error| Error::internal(format!("reading item {}", self.id), error);
+        serde_json::from_str(self.body.get()).map_err(failed)
+    }
+
+    /// The body as JSON text.
+    pub fn text(&self) -> &str {
+        self.body.get()
+    }
+
+    /// The item's partition key in a container.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the item has another value there than a key may have.
+    pub fn key(&self, container: &Container) -> Result<Key, Error> {
+        let failed = |error| Error::internal(format!("reading the key of item {}", self.id), error);
+        let properties: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(self.body.get()).map_err(failed)?;
+        // The other properties may be large.
+        let mut with_key = Map::new();
+        for path in container.key_paths() {
+            if let Some(name) = path.segments().first()
+                && let Some(property) = properties.get(name.as_str())
+            {
+                with_key.insert(name.clone(), serde_json::from_str(property.get()).map_err(failed)?);
+            }
+        }
+        Key::of(&Value::Object(with_key), container.key_paths())
+    }
 }
 
 /// The items for a record of which the `large` fields may be too large: the parts come first and the record last. Part items
@@ -41,14 +85,16 @@ pub fn split_large_record(
     owner: &Map<String, Value>,
 ) -> Result<Vec<Item>, Error> {
     let internal = |error: String| Error::internal(format!("storing record {id}"), error);
+    let body = to_raw_value(record).map_err(|error| internal(error.to_string()))?;
+    if body.get().len() <= MAX_RECORD_BYTES && depth(body.get()) <= MAX_RECORD_DEPTH {
+        return Ok(vec![Item { id: id.to_owned(), body }]);
+    }
     let mut body = serde_json::to_value(record).map_err(|error| internal(error.to_string()))?;
     let mut items = Vec::new();
-    if size(&body) > MAX_RECORD_BYTES || depth(&body) > MAX_RECORD_DEPTH {
-        for field in large {
-            if let Some(value) = body.as_object_mut().and_then(|object| object.shift_remove(*field)) {
-                let encoded = compress(&value.to_string()).map_err(|error| internal(error.to_string()))?;
-                body[format!("{field}Zstd")] = Value::String(encoded);
-            }
+    for field in large {
+        if let Some(value) = body.as_object_mut().and_then(|object| object.shift_remove(*field)) {
+            let encoded = compress(&value.to_string()).map_err(|error| internal(error.to_string()))?;
+            body[format!("{field}Zstd")] = Value::String(encoded);
         }
     }
     if size(&body) > MAX_RECORD_BYTES {
@@ -62,11 +108,11 @@ pub fn split_large_record(
             body[format!("{field}Parts")] = json!(parts.len());
             body[format!("{field}Digest")] = json!(digest);
             for (number, data) in parts.into_iter().enumerate() {
-                items.push(part(id, field, &digest, number, data, owner));
+                items.push(part(id, field, &digest, number, data, owner)?);
             }
         }
     }
-    items.push(Item { id: id.to_owned(), body });
+    items.push(Item::new(id.to_owned(), &body)?);
     Ok(items)
 }
 
@@ -120,14 +166,21 @@ pub fn parts_prefix(id: &str) -> String {
     format!("{id}-")
 }
 
-fn part(id: &str, field: &str, digest: &str, number: usize, data: &str, owner: &Map<String, Value>) -> Item {
+fn part(
+    id: &str,
+    field: &str,
+    digest: &str,
+    number: usize,
+    data: &str,
+    owner: &Map<String, Value>,
+) -> Result<Item, Error> {
     let id_of_part = format!("{}{field}-{digest}-{number:04}", parts_prefix(id));
     let mut body =
         json!({"id": id_of_part, "partOf": id, "field": field, "digest": digest, "number": number, "data": data});
     if let Some(body) = body.as_object_mut() {
         body.extend(owner.clone());
     }
-    Item { id: id_of_part, body }
+    Item::new(id_of_part, &body)
 }
 
 /// Compresses a text to base64.
@@ -159,13 +212,23 @@ pub fn decompress(encoded: &str, max_bytes: usize) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}"))
 }
 
-/// The levels of nesting. What is measured was parsed before, so there are few.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
-        Value::Object(properties) => 1 + properties.values().map(depth).max().unwrap_or_default(),
-        _ => 0,
+/// The levels of nesting of a JSON text.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
     }
+    deepest
 }
 
 fn size(body: &Value) -> usize {
@@ -206,17 +269,33 @@ mod tests {
         assert!(decompress(&bomb, 1_000_000).is_err());
     }
 
-    fn split(document: Value) -> Vec<Item> {
+    /// The bodies of the items, which have the ids of the items.
+    fn split(document: Value) -> Vec<Value> {
         let owner = Map::from_iter([("pk".to_owned(), json!("a"))]);
         let record = json!({"id": "1", "pk": "a", "document": document});
-        split_large_record(&record, "1", &["document"], &owner).expect("items")
+        let items = split_large_record(&record, "1", &["document"], &owner).expect("items");
+        let bodies = items.iter().map(|item| (item, serde_json::from_str::<Value>(item.body.get()).expect("JSON")));
+        bodies.inspect(|(item, body)| assert_eq!(body["id"], item.id)).map(|(_, body)| body).collect()
+    }
+
+    #[test]
+    fn brackets_in_strings_are_no_nesting() {
+        for (text, levels) in [
+            ("1", 0),
+            ("[]", 1),
+            (r#"{"a":[1,{"b":2}],"c":[]}"#, 3),
+            (r#"["[[[", "\"[[", "\\", [1]]"#, 2),
+            (r#"["\\\"[", "\\"]"#, 1),
+        ] {
+            assert_eq!(depth(text), levels, "{text}");
+        }
     }
 
     #[test]
     fn a_large_record_is_compressed() {
         let text = "0123456789".repeat(200_000);
         let items = split(json!({ "text": text }));
-        let record = &items[0].body;
+        let record = &items[0];
         assert!(items.len() == 1 && record.get("document").is_none() && size(record) < MAX_RECORD_BYTES);
         let json = decompress(record["documentZstd"].as_str().expect("zstd"), 10_000_000).expect("text");
         assert_eq!(serde_json::from_str::<Value>(&json).expect("json")["text"], text);
@@ -226,8 +305,8 @@ mod tests {
     fn a_field_that_is_nested_too_deep_for_an_item_is_compressed() {
         let nested = |levels: usize| (1..levels).fold(json!(1), |inner, _| json!([inner]));
         let items = split(nested(MAX_RECORD_DEPTH + 1));
-        assert!(items[0].body.get("document").is_none() && items[0].body["documentZstd"].is_string());
-        assert!(split(nested(50))[0].body["document"].is_array());
+        assert!(items[0].get("document").is_none() && items[0]["documentZstd"].is_string());
+        assert!(split(nested(50))[0]["document"].is_array());
     }
 
     #[test]
@@ -240,10 +319,10 @@ mod tests {
         let text: String = std::iter::repeat_with(noise).take(900_000).collect();
         let items = split(json!({ "text": text }));
         let (record, parts) = items.split_last().expect("record");
-        assert!(parts.len() >= 2 && items.iter().all(|item| size(&item.body) <= MAX_RECORD_BYTES));
-        assert_eq!(record.body["documentParts"], parts.len());
-        assert!(parts.iter().all(|part| part.body["pk"] == "a" && part.body["partOf"] == record.id));
-        let encoded: String = parts.iter().filter_map(|part| part.body["data"].as_str()).collect();
+        assert!(parts.len() >= 2 && items.iter().all(|item| size(item) <= MAX_RECORD_BYTES));
+        assert_eq!(record["documentParts"], parts.len());
+        assert!(parts.iter().all(|part| part["pk"] == "a" && part["partOf"] == record["id"]));
+        let encoded: String = parts.iter().filter_map(|part| part["data"].as_str()).collect();
         let json = decompress(&encoded, 10_000_000).expect("text");
         assert_eq!(serde_json::from_str::<Value>(&json).expect("json")["text"], text);
     }

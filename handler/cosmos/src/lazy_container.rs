@@ -14,7 +14,9 @@ use crate::account::Account;
 use crate::container::Container;
 use crate::definition::{Definition, Staleness};
 use crate::error::Error;
+use crate::gateway::Gateway;
 use crate::meter::Meter;
+use crate::range_ids::RangeIds;
 use crate::resource_name::ResourceName;
 
 /// For how long a definition is used before it is read again.
@@ -35,6 +37,7 @@ pub struct LazyContainer {
 #[derive(Debug, Default)]
 struct Shared {
     known: RwLock<Option<Known>>,
+    range_ids: RangeIds,
     /// Held while the definition is read.
     reading: Mutex<()>,
 }
@@ -42,6 +45,7 @@ struct Shared {
 #[derive(Clone)]
 struct Known {
     client: ContainerClient,
+    gateway: Gateway,
     definition: Arc<Definition>,
     staleness: Staleness,
     /// When the request for it was sent.
@@ -148,9 +152,9 @@ impl LazyContainer {
         }
         let read_at = Instant::now();
         let known = match (self.read().await, before) {
-            (Ok((client, definition)), _) => {
+            (Ok((client, gateway, definition)), _) => {
                 let definition = Arc::new(definition);
-                Known { client, definition, staleness: Staleness::default(), read_at, failed_at: None }
+                Known { client, gateway, definition, staleness: Staleness::default(), read_at, failed_at: None }
             }
             (Err(error), Some(before)) if error.is_transient() => {
                 log::warn!("{error}; using the definition that was read {} s ago", before.read_at.elapsed().as_secs());
@@ -167,12 +171,13 @@ impl LazyContainer {
                 replaced.definition.resource_id,
                 known.definition.resource_id
             );
+            self.shared.range_ids.forget();
         }
         *self.shared.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
         Ok(self.container(known))
     }
 
-    async fn read(&self) -> Result<(ContainerClient, Definition), Error> {
+    async fn read(&self) -> Result<(ContainerClient, Gateway, Definition), Error> {
         let failed =
             |error| Error::from_sdk(format!("opening container {} of database {}", self.name, self.database), error);
         // A name is a segment of every path: another text could be the path of another container.
@@ -185,7 +190,8 @@ impl LazyContainer {
             })
         };
         let (database, name) = (valid(&self.database)?, valid(&self.name)?);
-        let database = self.account.client().await?.database_client(database);
+        let account = self.account.client().await?;
+        let database = account.sdk().database_client(database);
         let mut client = Box::pin(database.container_client(name.clone(), None)).await.map_err(failed)?;
         let properties =
             Box::pin(client.read(None)).await.and_then(|response| response.into_model()).map_err(failed)?;
@@ -194,7 +200,7 @@ impl LazyContainer {
             // A client of the SDK addresses the container that had the name when the client was made.
             client = Box::pin(database.container_client(name, None)).await.map_err(failed)?;
         }
-        Ok((client, definition))
+        Ok((client, account.gateway().clone(), definition))
     }
 
     fn known(&self) -> Option<Known> {
@@ -202,7 +208,16 @@ impl LazyContainer {
     }
 
     fn container(&self, known: Known) -> Container {
-        Container::new(known.client, self.name.clone(), known.definition, known.staleness, self.meter.clone())
+        Container {
+            client: known.client,
+            gateway: known.gateway,
+            range_ids: self.shared.range_ids.clone(),
+            database: self.database.clone(),
+            name: self.name.clone(),
+            definition: known.definition,
+            staleness: known.staleness,
+            meter: self.meter.clone(),
+        }
     }
 }
 

@@ -65,7 +65,7 @@ pub enum Created {
 /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is not a name, and as the service answers.
 pub async fn create_database(account: &Account, name: &str) -> Result<Created, Error> {
     valid(name)?;
-    let response = Box::pin(account.client().await?.create_database(name, None)).await;
+    let response = Box::pin(account.client().await?.sdk().create_database(name, None)).await;
     outcome(response, format!("creating database {name}"))
 }
 
@@ -81,7 +81,7 @@ pub async fn create_container(account: &Account, database: &str, spec: &Containe
     if let Some(policy) = spec.index.to_sdk() {
         properties = properties.with_indexing_policy(policy);
     }
-    let database_client = account.client().await?.database_client(database.to_owned());
+    let database_client = account.client().await?.sdk().database_client(database.to_owned());
     let response = Box::pin(database_client.create_container(properties, None)).await;
     outcome(response, format!("creating container {} of database {database}", spec.name))
 }
@@ -108,7 +108,7 @@ impl IndexUpdate {
         valid(database)?;
         valid(container)?;
         let failed = |error| Error::from_sdk(format!("reading container {container} of database {database}"), error);
-        let database_client = account.client().await?.database_client(database.to_owned());
+        let database_client = account.client().await?.sdk().database_client(database.to_owned());
         let client = Box::pin(database_client.container_client(container.to_owned(), None)).await.map_err(failed)?;
         let read = Box::pin(client.read(None)).await.and_then(|response| response.into_model());
         let mut properties: ContainerProperties = read.map_err(failed)?;

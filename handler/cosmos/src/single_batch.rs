@@ -153,7 +153,8 @@ fn is_refusal(error: &Error) -> bool {
 mod tests {
     use super::*;
     use crate::account::Account;
-    use crate::connection::{Connection, ConnectionString, connect};
+    use crate::client::connect;
+    use crate::connection::{Connection, ConnectionString};
     use crate::key_path::KeyPath;
     use crate::lazy_container::LazyContainer;
     use crate::management::{ContainerSpec, IndexPolicy, create_container, create_database};

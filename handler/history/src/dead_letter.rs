@@ -105,7 +105,7 @@ mod tests {
             let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: host };
             let letter = DeadLetter::new(&payload, &Unusable { code: "no-id", message }, &batch, DateTime::UNIX_EPOCH);
             let items = letter.items().expect("items");
-            prop_assert_eq!(serde_json::from_value::<DeadLetter>(items[0].body.clone()).expect("letter"), letter);
+            prop_assert_eq!(serde_json::from_str::<DeadLetter>(items[0].text()).expect("letter"), letter);
         }
     }
 

@@ -99,7 +99,7 @@ mod tests {
         );
         assert_eq!(items.len(), 1);
         assert_eq!(
-            items[0].body,
+            serde_json::from_str::<Value>(items[0].text()).expect("JSON"),
             json!({"id": "1592926406-0059", "pk": "28036", "sourceId": "28036", "partitionKey": ["28036"],
                 "operation": "write", "sourceTs": 1592926406, "lsn": 20591, "etag": "\"0059\"", "actor": "x", "expiresAt": 1592926409,
                 "capturedAt": "1970-01-01T00:00:00.000Z", "capturedBy": "i", "exact": true, "schema": 1,

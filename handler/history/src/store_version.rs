@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Item, Key, retry};
+use changefeed_cosmos::{Container, DocumentName, Error, Item};
 
 use crate::history::History;
 use crate::record::items;
@@ -17,13 +17,7 @@ impl History {
     /// When it cannot be stored before the deadline.
     pub async fn store_version(&self, version: &Version, deadline: Instant) -> Result<Option<f64>, Error> {
         let changes = self.changes.open().await?;
-        let mut request_charge = 0.0;
-        let mut created = None;
-        for item in items(version)? {
-            created = create_item(&changes, &item, deadline).await?;
-            request_charge += created.unwrap_or_default();
-        }
-        Ok(created.map(|_| request_charge))
+        create_record(&changes, &items(version)?, deadline).await
     }
 
     /// Ensures that there is an exact record of a version. If the existing record is not exact or cannot be read, another one is
@@ -56,12 +50,17 @@ impl History {
     }
 }
 
-/// Creates an item. Returns the charge, or `None` if it exists.
-pub(crate) async fn create_item(container: &Container, item: &Item, deadline: Instant) -> Result<Option<f64>, Error> {
-    let key = Key::of(&item.body, container.key_paths())?;
-    match retry(deadline, || container.create(&key, &item.id, &item.body)).await {
-        Ok(written) => Ok(Some(written.request_charge)),
-        Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
-        Err(error) => Err(error),
+/// Creates the items of a record, whose parts come first. Returns the charge, or `None` if the record exists.
+pub(crate) async fn create_record(
+    container: &Container,
+    items: &[Item],
+    deadline: Instant,
+) -> Result<Option<f64>, Error> {
+    let mut request_charge = 0.0;
+    let mut created = None;
+    for item in items {
+        created = container.create_one(&item.key(container)?, item, deadline).await?;
+        request_charge += created.unwrap_or_default();
     }
+    Ok(created.map(|_| request_charge))
 }

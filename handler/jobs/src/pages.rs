@@ -215,13 +215,13 @@ impl Jobs {
         let jobs = self.open().await?;
         let mut written = None;
         for item in split_large_record(page, &page.id, &["items"], &Map::new())? {
-            let key = Key::text(&item.id);
+            let (key, body) = (Key::text(&item.id), item.value()?);
             written = Some(if item.id != page.id {
-                retry(deadline, || jobs.upsert(&key, &item.id, &item.body)).await?
+                retry(deadline, || jobs.upsert(&key, &item.id, &body)).await?
             } else if let Some(etag) = etag {
-                retry(deadline, || jobs.replace(&key, &item.id, &item.body, etag)).await?
+                retry(deadline, || jobs.replace(&key, &item.id, &body, etag)).await?
             } else {
-                retry(deadline, || jobs.create(&key, &item.id, &item.body)).await?
+                retry(deadline, || jobs.create(&key, &item.id, &body)).await?
             });
         }
         Ok(written.and_then(|written| written.etag).unwrap_or_default())

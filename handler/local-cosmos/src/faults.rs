@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::incoming::Incoming;
-use crate::items::{id_of_body, ids_of_batch};
+use crate::items::{id_of_body, ids_of_batch, is_bulk};
 use crate::operation::{Action, Operation};
 use crate::reply::{Reply, header};
 
@@ -29,7 +29,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Limits the fault to requests that write, read or return the item with this id. A page of a query matches if it has the
+    /// Limits the fault to requests that write, read or return the item with this id. Of a bulk request, a status concerns the
+    /// operation for this item alone. A page of a query matches if it has the
     /// item whole or with its `id`.
     pub fn on_item(self, id: impl Into<String>) -> ItemFault {
         ItemFault { fault: self, item: Some(id.into()) }
@@ -123,6 +124,9 @@ impl Faults {
                 return false;
             }
             let Some(item) = &scoped.item else { return true };
+            if is_of_bulk_operation(scoped, operation, incoming) {
+                return false;
+            }
             ids.get_or_insert_with(|| requested_ids(operation, incoming)).contains(item)
         })
     }
@@ -135,11 +139,26 @@ impl Faults {
                 return false;
             }
             let Some(item) = &scoped.item else { return scoped.fault.effect == Effect::Garble };
+            if is_of_bulk_operation(scoped, operation, incoming) {
+                return false;
+            }
             let ids = ids.get_or_insert_with(|| match operation.action {
                 Action::Query | Action::ChangeFeed => returned_ids(reply),
                 _ => requested_ids(operation, incoming),
             });
             ids.contains(item)
+        })
+    }
+
+    /// Takes the status and the sub-status of a fault that is limited to the item of an operation of a bulk request.
+    pub(crate) fn of_bulk_operation(&self, operation: &Operation, id: &str) -> Option<(u16, u32)> {
+        let effect = self.take(|scoped| {
+            let is_status = matches!(scoped.fault.effect, Effect::Status { .. });
+            is_status && scoped.item.as_deref() == Some(id) && matches(&scoped.fault, operation)
+        });
+        effect.and_then(|effect| match effect {
+            Effect::Status { status, substatus } => Some((status, substatus)),
+            _ => None,
         })
     }
 
@@ -168,6 +187,11 @@ impl Effect {
         // SDKs wait for this time, and some fail without it.
         if status == 429 { reply.with("x-ms-retry-after-ms", "10") } else { reply }
     }
+}
+
+/// Whether a fault concerns one operation of a bulk request, and not the request.
+fn is_of_bulk_operation(scoped: &ItemFault, operation: &Operation, incoming: &Incoming) -> bool {
+    operation.action == Action::Batch && matches!(scoped.fault.effect, Effect::Status { .. }) && is_bulk(incoming)
 }
 
 fn matches(fault: &Fault, operation: &Operation) -> bool {

@@ -247,7 +247,9 @@ impl Gateway {
         }
         let now = self.clock.milliseconds();
         let reply = match operation.action {
-            Action::Batch => execute_batch(container, incoming, now),
+            Action::Batch => {
+                execute_batch(container, incoming, now, &|id| self.faults.of_bulk_operation(operation, id))
+            }
             Action::ChangeFeed => feed::read(container, incoming),
             Action::Query => query::execute(container, incoming, self.refuses_unindexed_queries.load(Ordering::SeqCst)),
             Action::Other => {

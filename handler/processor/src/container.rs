@@ -45,7 +45,7 @@ impl Container {
     /// service answers.
     pub async fn open(client: &Client, database: &str, container: &str) -> Result<Self, Error> {
         // Without the port, as in .NET.
-        let host = client.endpoint().host_str().unwrap_or_default().to_owned();
+        let host = client.sdk().endpoint().host_str().unwrap_or_default().to_owned();
         Self::with_name(LazyContainer::new(Account::connected(client.clone()), database, container), host).await
     }
 

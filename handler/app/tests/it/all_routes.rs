@@ -7,7 +7,7 @@ use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World, batch_of};
+use crate::support::{Handler, World, batch_of, version_id};
 
 /// The paths and methods in `routes.rs`.
 pub fn routes() -> Vec<(String, Vec<Method>)> {
@@ -150,16 +150,9 @@ async fn the_pages_of_a_list_have_every_record_once_newest_first() {
         documents.push(world.put("a", json!({"id": format!("{id}"), "pk": "a", "v": 2})).await);
     }
     handler.invoke(&batch_of(&documents), false).await;
-    let version = |document: &Value| {
-        format!(
-            "{:010}-{}",
-            document["_ts"].as_i64().expect("_ts"),
-            document["_etag"].as_str().expect("_etag").trim_matches('"')
-        )
-    };
     let mut restores = Vec::new();
     for document in documents.iter().step_by(2).take(3) {
-        let request = json!({"id": document["id"], "partitionKey": ["a"], "version": version(document)});
+        let request = json!({"id": document["id"], "partitionKey": ["a"], "version": version_id(document)});
         let (status, report) = handler.post("/api/restores", &request).await;
         assert_eq!(status, StatusCode::OK, "{report}");
         restores.push(report["id"].as_str().expect("id").to_owned());

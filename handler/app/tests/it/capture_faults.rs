@@ -33,7 +33,7 @@ async fn a_throttled_write_is_retried() {
     let world = World::new().await;
     let handler = world.handler();
     let batch = batch(&world, 10).await;
-    inject(&world, "changes", 60, Effect::Status { status: 429, substatus: 3200 });
+    inject(&world, "changes", 6, Effect::Status { status: 429, substatus: 3200 });
     let (status, answer) = handler.invoke(&batch, false).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(world.versions().await.len(), 10);

@@ -10,7 +10,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::support::{World, batch_of};
+use crate::support::{World, batch_of, version_id};
 
 const SEEDS: u64 = 6;
 const STEPS: usize = 40;
@@ -38,6 +38,17 @@ async fn run(seed: u64) {
         if random.random_bool(0.3) {
             world.endpoint.inject(random_fault(&mut random));
         }
+        if random.random_bool(0.3) {
+            // Of one record among those that are created together.
+            let status = [429, 449, 503][random.random_range(0..3)];
+            let (kind, effect) = (RequestKind::Write, Effect::Status { status, substatus: 0 });
+            let fault = Fault { container: Some("changes".into()), kind, times: random.random_range(1..4), effect };
+            world.endpoint.inject(fault.on_item(version_id(&written[random.random_range(0..written.len())])));
+        }
+        if random.random_bool(0.1) {
+            let duration = Duration::from_millis(random.random_range(0..100));
+            world.endpoint.split("dev", "changes", None, duration).await.expect("split");
+        }
         // Batches overlap with earlier ones and are not in the order of the writes.
         let mut batch: Vec<Value> =
             (0..random.random_range(1..20)).map(|_| written[random.random_range(0..written.len())].clone()).collect();
@@ -47,12 +58,7 @@ async fn run(seed: u64) {
         batch.shuffle(&mut random);
         handler.invoke_until_accepted(&batch_of(&batch)).await;
         for document in batch {
-            let id = format!(
-                "{:010}-{}",
-                document["_ts"].as_i64().expect("_ts"),
-                document["_etag"].as_str().expect("_etag").trim_matches('"')
-            );
-            model.insert(id, document["step"].clone());
+            model.insert(version_id(&document), document["step"].clone());
         }
     }
     let history: BTreeMap<String, Value> =
@@ -64,6 +70,7 @@ async fn run(seed: u64) {
 fn random_fault(random: &mut SmallRng) -> Fault {
     let effects = [
         Effect::LoseReply,
+        Effect::Garble,
         Effect::Status { status: 429, substatus: 3200 },
         Effect::Status { status: 503, substatus: 0 },
         Effect::Status { status: 408, substatus: 0 },

@@ -117,7 +117,7 @@ async fn versions_of_a_container_that_was_recreated_with_another_key_are_stored_
     let before = world.put("a", json!({"id": "1", "pk": "a", "region": "west"})).await;
     handler.invoke_until_accepted(&batch_of(&[before])).await;
 
-    let database = world.client.database_client("dev");
+    let database = world.client.sdk().database_client("dev");
     world.container("events").await.delete(None).await.expect("deleted");
     let key = PartitionKeyDefinition::new(vec!["/region".into()]);
     let properties = ContainerProperties::new("events", key).with_default_ttl(TimeToLive::NoDefault);

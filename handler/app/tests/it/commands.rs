@@ -43,7 +43,7 @@ async fn provisioning_is_repeatable_and_creates_the_changes_container_as_designe
     assert_eq!(first["items"].as_array().map(Vec::len), Some(6));
 
     let client = client(command_line.endpoint.url()).await;
-    let changes = client.database_client("dev").container_client("changes", None).await.expect("changes");
+    let changes = client.sdk().database_client("dev").container_client("changes", None).await.expect("changes");
     let definition = changes.read(None).await.expect("read").into_model().expect("definition");
     let definition = serde_json::to_value(definition).expect("json");
     assert_eq!(
@@ -59,7 +59,7 @@ async fn provisioning_adds_missing_paths_to_the_indexes_of_existing_containers_w
     let command_line = CommandLine::new().await;
     command_line.json(&["provision"]).await;
     let client = client(command_line.endpoint.url()).await;
-    let changes = client.database_client("dev").container_client("changes", None).await.expect("changes");
+    let changes = client.sdk().database_client("dev").container_client("changes", None).await.expect("changes");
     let definition = async || {
         let definition = changes.read(None).await.expect("read").into_model().expect("definition");
         serde_json::to_value(definition).expect("json")
@@ -244,7 +244,7 @@ async fn the_doctor_says_what_to_do_about_each_problem() {
 
     // The container as an earlier version of the program created it, and a clock that is wrong by an hour.
     let client = client(command_line.endpoint.url()).await;
-    let changes = client.database_client("dev").container_client("changes", None).await.expect("changes");
+    let changes = client.sdk().database_client("dev").container_client("changes", None).await.expect("changes");
     let definition = changes.read(None).await.expect("read").into_model().expect("definition");
     let mut earlier = serde_json::to_value(definition).expect("json");
     let paths = earlier["indexingPolicy"]["includedPaths"].as_array_mut().expect("paths");

@@ -11,7 +11,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 
-use crate::support::{Handler, World, batch_of};
+use crate::support::{Handler, World, batch_of, version_id};
 
 /// Values that are near each other in some order, and integers that share a double.
 fn value() -> impl Strategy<Value = Value> {
@@ -361,10 +361,7 @@ async fn a_field_is_named_in_the_same_ways_in_searches_restores_and_differences(
         let live = if live { one.clone() } else { BTreeSet::new() };
         assert_eq!(searched(&handler, filter).await, [live, one.clone()], "{filter}");
     }
-    let version = |stored: &Value| {
-        format!("{:010}-{}", stored["_ts"], stored["_etag"].as_str().expect("an etag").trim_matches('"'))
-    };
-    let target = format!("/api/history/diff?id=1&pk=a&from={}&to=live", version(&delivered[0]));
+    let target = format!("/api/history/diff?id=1&pk=a&from={}&to=live", version_id(&delivered[0]));
     let (status, difference) = handler.get(&target).await;
     assert_eq!(status, 200, "{difference}");
     let expected = json!([
@@ -373,7 +370,7 @@ async fn a_field_is_named_in_the_same_ways_in_searches_restores_and_differences(
         {"path": "/odd names/a.b//c~1d~0", "before": "28035", "after": "28036"},
     ]);
     assert_eq!(difference["changes"], expected);
-    let request = json!({"id": "1", "partitionKey": ["a"], "version": version(&delivered[0])});
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_id(&delivered[0])});
     let (_, restored) = handler.post("/api/restores", &request).await;
     let (_, record) = handler.get(&format!("/api/restores/{}", restored["id"].as_str().expect("id"))).await;
     for report in [&restored, &record] {

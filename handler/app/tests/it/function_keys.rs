@@ -224,7 +224,7 @@ async fn a_holder_of_the_function_key_reaches_no_function_that_the_host_calls_or
         connection.read_line(&mut line).await.expect("an answer");
         assert_eq!(line.split(' ').nth(1), Some(expected), "{path}: {line}");
     }
-    let changes = local.client.database_client("dev").container_client("changes", None).await.expect("changes");
+    let changes = local.client.sdk().database_client("dev").container_client("changes", None).await.expect("changes");
     let query = "SELECT * FROM c WHERE c.sourceId = 'forged'";
     let versions = changes.query_items::<Value>(query, FeedScope::full_container(), None).await.expect("query");
     assert_eq!(versions.try_collect::<Vec<_>>().await.expect("items"), Vec::<Value>::new());

@@ -46,7 +46,7 @@ async fn a_handler_ends_when_its_host_is_killed() {
 #[tokio::test]
 async fn values_that_the_host_rewrites_are_captured_as_stored() {
     let local = Local::start(&[]).await;
-    let events = local.client.database_client("dev").container_client("events", None).await.expect("events");
+    let events = local.client.sdk().database_client("dev").container_client("events", None).await.expect("events");
     let document: Value = serde_json::from_str(
         r#"{"id":"1","pk":"a","at":"2024-01-01T10:00:00+02:00","precise":0.1234567890123456789,"hundred":1e2,
             "midnight":"2024-01-01T00:00:00.0000000Z","old":"/Date(1)/"}"#,
@@ -84,7 +84,7 @@ async fn the_endpoint_requires_a_signature_on_request() {
         let url = format!("{}dbs", local.ready["cosmos"].as_str().expect("cosmos"));
         assert_eq!(client.get(&url).send().await.expect("answer").status(), expected, "{arguments:?}");
         // The client that the test has made signs its requests.
-        local.client.create_database("signed", None).await.expect("a signed request");
+        local.client.sdk().create_database("signed", None).await.expect("a signed request");
     }
 }
 

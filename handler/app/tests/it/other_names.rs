@@ -59,7 +59,7 @@ async fn a_restore_is_refused_into_an_own_container_whatever_its_name_in_the_req
     let world = World::new().await;
     world.create("leases", &["/id"]).await;
     let name = str::to_owned;
-    let database = world.client.database_client("dev").read(None).await.expect("database");
+    let database = world.client.sdk().database_client("dev").read(None).await.expect("database");
     let database = database.into_model().expect("database").system_properties.resource_id.expect("resource id");
     // The endpoint resolves resource ids of containers in a database that is addressed by its own.
     let names = ContainerNames {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::jobs::{capture, small_limits};
 use crate::support::verify::run_verification;
-use crate::support::{DEADLINE, Instance, World, batch_of, until};
+use crate::support::{DEADLINE, Instance, World, batch_of, until, version_id};
 
 fn document(lsn: &Value) -> Value {
     json!({"_lsn": lsn, "id": "1", "pk": "a", "n": 1})
@@ -59,7 +59,7 @@ async fn a_live_document_has_it_in_a_search_a_restore_and_an_undo() {
     let (_, found) = handler.get("/api/history/search?filter=n=1").await;
     assert_eq!(found["items"][0]["document"], document(&json!(5)), "{found}");
 
-    let version = format!("{:010}-{}", first["_ts"], first["_etag"].as_str().expect("_etag").trim_matches('"'));
+    let version = version_id(&first);
     let request = json!({"id": "1", "partitionKey": ["a"], "version": version});
     let (_, report) = handler.post("/api/restores", &request).await;
     assert_eq!(report["counts"]["replace"], 1, "{report}");

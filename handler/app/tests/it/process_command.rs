@@ -198,7 +198,8 @@ async fn an_instance_that_is_stopped_during_its_start_reports_its_state_and_rele
     let world = cart_world().await;
     assert!(start(&world, &[]).end("-TERM").await.success());
     let leases = world.query("leases", "SELECT * FROM c").await;
-    let jobs = world.client.database_client("dev").container_client("jobs".to_owned(), None).await.expect("container");
+    let jobs =
+        world.client.sdk().database_client("dev").container_client("jobs".to_owned(), None).await.expect("container");
     let rid =
         jobs.read(None).await.expect("read").into_model().expect("model").system_properties.resource_id.expect("rid");
     let info = leases.iter().filter_map(|lease| lease["id"].as_str());

@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::all_routes::routes;
-use crate::support::{DEADLINE, Handler, World, batch_of, until};
+use crate::support::{DEADLINE, Handler, World, batch_of, until, version_id};
 
 const INVOCATION: &str = "9b2d7c1e-0000-4000-8000-00000000000a";
 const OTHER_INVOCATION: &str = "9b2d7c1e-0000-4000-8000-00000000000b";
@@ -80,7 +80,7 @@ async fn stored(world: &World) -> Vec<(&'static str, Value)> {
 async fn put(world: &World, handler: &Handler, n: u32) -> String {
     let stored = world.put("a", json!({"id": "1", "pk": "a", "n": n})).await;
     handler.invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
-    format!("{:010}-{}", stored["_ts"], stored["_etag"].as_str().expect("an etag").trim_matches('"'))
+    version_id(&stored)
 }
 
 async fn id_of(handler: &Handler, path: &str, body: Value) -> String {

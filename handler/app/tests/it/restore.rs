@@ -6,7 +6,7 @@ use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Handler, World, batch_of, until};
+use crate::support::{DEADLINE, Handler, World, batch_of, until, version_id};
 
 /// Delivers versions of one document with these times and log sequence numbers, each with its own `n` and etag.
 async fn deliver(handler: &Handler, id: &str, times: &[(i64, i64)]) {
@@ -36,14 +36,6 @@ async fn put(world: &World, handler: &Handler, document: Value) -> Value {
     let stored = world.put(document["pk"].as_str().expect("pk").to_owned(), document).await;
     handler.invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
     stored
-}
-
-fn version_of(stored: &Value) -> String {
-    format!(
-        "{:010}-{}",
-        stored["_ts"].as_i64().expect("_ts"),
-        stored["_etag"].as_str().expect("_etag").trim_matches('"')
-    )
 }
 
 #[tokio::test]
@@ -108,7 +100,7 @@ async fn a_difference_is_reported_as_a_patch_and_by_field() {
     let first = put(&world, &handler, json!({"id": "1", "pk": "a", "city": "Davidson", "tags": [1]})).await;
     put(&world, &handler, json!({"id": "1", "pk": "a", "city": "Charlotte", "tags": [1], "new": null})).await;
     let (_, difference) =
-        handler.get(&format!("/api/history/diff?id=1&pk=a&from={}&to=live", version_of(&first))).await;
+        handler.get(&format!("/api/history/diff?id=1&pk=a&from={}&to=live", version_id(&first))).await;
     assert_eq!(
         difference["changes"],
         json!([{"path": "/city", "before": "Davidson", "after": "Charlotte"}, {"path": "/new", "after": null}])
@@ -123,7 +115,7 @@ async fn a_restored_document_is_the_version_with_a_timestamp_and_undo_restores_t
     let good = json!({"id": "1", "pk": "a", "z": [1.5, {"ü": ""}, []], "big": 9_007_199_254_740_993_i64, "n": null, "_type": "x", "e": {}});
     let stored = put(&world, &handler, good.clone()).await;
     put(&world, &handler, json!({"id": "1", "pk": "a", "z": "wrong"})).await;
-    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored), "reason": "a wrong release", "requestedBy": "me"});
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_id(&stored), "reason": "a wrong release", "requestedBy": "me"});
     let report = restore(&handler, &request).await;
     assert_eq!((&report["state"], &report["counts"]["replace"]), (&json!("done"), &json!(1)), "{report}");
 
@@ -155,8 +147,8 @@ async fn a_restore_saves_an_uncaptured_document_to_the_history_before_it_overwri
     let handler = world.handler();
     let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
     let uncaptured = world.put("a", json!({"id": "1", "pk": "a", "n": 2})).await;
-    let report = restore(&handler, &json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored)})).await;
-    let saved = world.versions().await.remove(&version_of(&uncaptured)).expect("the overwritten version");
+    let report = restore(&handler, &json!({"id": "1", "partitionKey": ["a"], "version": version_id(&stored)})).await;
+    let saved = world.versions().await.remove(&version_id(&uncaptured)).expect("the overwritten version");
     assert_eq!((&saved["document"]["n"], &saved["capturedBy"]), (&json!(2), &report["id"]));
     handler.invoke(&batch_of(&[uncaptured]), false).await;
     assert_eq!(world.versions().await.len(), 2, "the later delivery adds nothing");
@@ -201,7 +193,7 @@ async fn a_document_that_changes_between_plan_and_execution_is_a_conflict_unless
     let handler = world.handler();
     let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
     put(&world, &handler, json!({"id": "1", "pk": "a", "n": 2})).await;
-    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored)});
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_id(&stored)});
     // The record of the restore is written between plan and execution. A delay of this write leaves time for another writer.
     let delay_of_the_record = || Fault {
         container: Some("jobs".into()),
@@ -229,7 +221,7 @@ async fn a_document_that_changes_between_plan_and_execution_is_a_conflict_unless
     assert_eq!(report["state"], "done", "{report}");
     assert_eq!(world.live("a", "1").await.expect("live")["n"], 1);
     assert!(
-        world.versions().await.contains_key(&version_of(&overwritten)),
+        world.versions().await.contains_key(&version_id(&overwritten)),
         "the overwritten version is in the history"
     );
 }
@@ -240,7 +232,7 @@ async fn a_restore_whose_replies_are_lost_is_executed_once_and_reported_as_done(
     let handler = world.handler();
     let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
     put(&world, &handler, json!({"id": "1", "pk": "a", "n": 2})).await;
-    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored)});
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_id(&stored)});
     for times in [1, 2, 3] {
         world.endpoint.inject(Fault {
             container: Some("events".into()),
@@ -271,7 +263,7 @@ async fn a_restore_into_another_container_does_not_change_the_live_documents() {
     world.create("copies", &["/pk"]).await;
     let stored = put(&world, &handler, json!({"id": "1", "pk": "a", "n": 1})).await;
     put(&world, &handler, json!({"id": "1", "pk": "a", "n": 2})).await;
-    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_of(&stored), "into": "copies"});
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": version_id(&stored), "into": "copies"});
     let report = restore(&handler, &request).await;
     assert_eq!(report["counts"]["create"], 1, "{report}");
     let copy: Value =
@@ -337,9 +329,9 @@ async fn a_restore_stores_an_exact_version_before_it_overwrites_an_inexactly_cap
     let mut rewritten = second.clone();
     rewritten["at"] = json!("2024-01-01T08:00:00+00:00");
     handler.invoke(&batch_of(&[rewritten]), false).await;
-    assert_eq!(world.versions().await[&version_of(&second)]["exact"], false);
+    assert_eq!(world.versions().await[&version_id(&second)]["exact"], false);
 
-    let report = restore(&handler, &json!({"id": "1", "partitionKey": ["a"], "version": version_of(&first)})).await;
+    let report = restore(&handler, &json!({"id": "1", "partitionKey": ["a"], "version": version_id(&first)})).await;
     let undo = format!("/api/restores/{}/undo", report["id"].as_str().expect("id"));
     assert_eq!(handler.post(&undo, &json!({})).await.1["state"], "done");
     assert_eq!(world.live("a", "1").await.expect("live")["at"], "2024-01-01T10:00:00+02:00");
@@ -411,8 +403,8 @@ async fn an_undo_of_an_interrupted_restore_covers_the_documents_that_it_wrote() 
     }
     let live = [world.live("a", "1").await.expect("live"), world.live("a", "2").await.expect("live")];
     let item = |index: usize| {
-        json!({"id": good[index]["id"], "partitionKey": ["a"], "action": "replace", "version": version_of(&good[index]),
-            "replacedVersion": version_of(&live[index])})
+        json!({"id": good[index]["id"], "partitionKey": ["a"], "action": "replace", "version": version_id(&good[index]),
+            "replacedVersion": version_id(&live[index])})
     };
     let record = json!({"id": "r", "kind": "restore", "state": "running", "request": {}, "startedAt": "2026-11-20T10:00:00.000Z",
         "counts": {}, "items": [item(0), item(1)], "requestCharge": 0.0, "schema": 1});

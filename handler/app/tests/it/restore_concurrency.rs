@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::jobs::{capture, capture_as_one_state, finish, restore_view, small_limits, start_restore};
-use crate::support::{CommandLine, DEADLINE, Handler, World, batch_of, until};
+use crate::support::{CommandLine, DEADLINE, Handler, World, batch_of, until, version_id};
 
 const COUNT: usize = 40;
 
@@ -119,7 +119,7 @@ async fn a_document_that_another_writer_has_restored_is_unchanged() {
     let stored = put(&world, 1, 1).await;
     handler.invoke(&batch_of(std::slice::from_ref(&stored)), false).await;
     put(&world, 1, 2).await;
-    let request = json!({"id": id(1), "partitionKey": ["a"], "version": format!("{:010}-{}", stored["_ts"].as_i64().expect("_ts"), stored["_etag"].as_str().expect("_etag").trim_matches('"'))});
+    let request = json!({"id": id(1), "partitionKey": ["a"], "version": version_id(&stored)});
     world.endpoint.inject(delay_of_the_record(1));
     let ((_, report), ()) = tokio::join!(handler.post("/api/restores", &request), async {
         until("the record is being written", DEADLINE, async || world.endpoint.pending_faults() == 0).await;

@@ -175,7 +175,7 @@ async fn a_unique_key_that_refuses_a_document_is_named() {
     let properties = ContainerProperties::new("copies", PartitionKeyDefinition::new(vec!["/pk".into()]))
         .with_default_ttl(TimeToLive::NoDefault)
         .with_unique_key_policy(unique);
-    world.client.database_client("dev").create_container(properties, None).await.expect("container");
+    world.client.sdk().database_client("dev").create_container(properties, None).await.expect("container");
     let copies = world.container("copies").await;
     let copy = json!({"id": "2", "pk": "a", "email": "x@example.com", "first": "Ada", "last": null});
     copies.create_item("a", "2", copy, None).await.expect("a copy");
@@ -198,7 +198,7 @@ async fn a_unique_key_that_refuses_a_document_is_named() {
 /// A world whose documents have a unique `email` within their partition key.
 pub async fn world_with_unique_emails() -> World {
     let world = World::new().await;
-    let database = world.client.database_client("dev");
+    let database = world.client.sdk().database_client("dev");
     world.container("events").await.delete(None).await.expect("deleted");
     let unique = UniqueKeyPolicy::default().with_unique_key(UniqueKey::default().with_path("/email"));
     let properties = ContainerProperties::new("events", PartitionKeyDefinition::new(vec!["/pk".into()]))

@@ -13,13 +13,13 @@ mod unescape;
 
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, Error, KeyComponent, LazyContainer, Meter, digest, retry};
+use changefeed_cosmos::{Container, Error, Item, KeyComponent, LazyContainer, Meter, digest, retry};
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::identity::FeedImages;
 use self::permanent::is_permanent;
@@ -27,8 +27,8 @@ use crate::containers::Containers;
 use crate::dead_letter::DeadLetter;
 use crate::history::History;
 use crate::observed::{Batch, Observed, Unusable};
-use crate::record::version_of;
-use crate::store_version::create_item;
+use crate::record::{items, version_of};
+use crate::store_version::create_record;
 use crate::version::Operation;
 use crate::version_id::VersionId;
 
@@ -37,12 +37,14 @@ pub use identity::UNKNOWN_IDENTITY;
 
 /// The delivered bytes of the documents of a batch that are stored at the same time. A document takes a multiple of its size
 /// while it is stored. A larger document is stored alone.
-const BYTES_IN_FLIGHT: u32 = 4 * 1024 * 1024;
+const BYTES_IN_FLIGHT: usize = 4 * PART_BYTES;
+/// The delivered bytes of documents that are stored together: their records fit into one request.
+const PART_BYTES: usize = 1024 * 1024;
 
 /// How batches are captured.
 #[derive(Clone, Debug)]
 pub struct CaptureOptions {
-    /// Writes in flight for one batch.
+    /// Requests in flight for one document each, of one part of a batch.
     pub concurrency: usize,
     /// How long transient failures are retried within a batch before it is returned to be delivered again.
     pub batch_timeout: Duration,
@@ -61,9 +63,40 @@ pub struct CaptureReport {
     pub request_charge: f64,
 }
 
+/// The outcome of a document, with the request units.
 enum Outcome {
-    Stored(StoredVersion),
+    /// `None` if the version was stored before.
+    Stored(Option<f64>),
     DeadLettered(f64),
+}
+
+/// A document of a batch.
+struct Delivered {
+    payload: Box<RawValue>,
+    /// The change as the feed has it, if it was read again.
+    image: Option<Observed>,
+}
+
+/// A version that is ready to be stored.
+struct Prepared {
+    version: VersionId,
+    items: Vec<Item>,
+}
+
+/// Divides documents into parts that are stored together.
+fn parts(documents: impl Iterator<Item = Delivered>) -> Vec<Vec<Delivered>> {
+    let (mut parts, mut bytes) = (Vec::<Vec<Delivered>>::new(), 0);
+    for document in documents {
+        bytes += document.payload.get().len();
+        match parts.last_mut() {
+            Some(part) if bytes <= PART_BYTES => part.push(document),
+            _ => {
+                bytes = document.payload.get().len();
+                parts.push(vec![document]);
+            }
+        }
+    }
+    parts
 }
 
 /// A version in the history.
@@ -101,20 +134,21 @@ impl Capture {
         let context = self.context(batch, documents.iter().map(|document| document.get())).await?;
         let mut images = Box::pin(context.find_in_feed(documents.iter().map(|document| document.get()))).await?;
         let mut report = CaptureReport { request_charge: images.request_charge, ..CaptureReport::default() };
-        let documents = documents.into_iter().enumerate().map(|(index, payload)| (payload, images.take(index)));
+        let documents = documents.into_iter().enumerate();
+        let parts = parts(documents.map(|(index, payload)| Delivered { payload, image: images.take(index) }));
         // The first failure does not cancel writes that are under way: each success is one write less in the redelivery.
-        let outcomes: Vec<Result<Outcome, Error>> = futures::stream::iter(documents)
-            .map(|(payload, image)| context.capture_one(payload, image))
-            .buffer_unordered(self.options.concurrency)
+        let outcomes: Vec<Vec<Result<Outcome, Error>>> = futures::stream::iter(parts)
+            .map(|part| context.capture_part(part))
+            .buffer_unordered(BYTES_IN_FLIGHT / PART_BYTES)
             .collect()
             .await;
-        for outcome in outcomes {
+        for outcome in outcomes.into_iter().flatten() {
             let charge = match outcome? {
-                Outcome::Stored(StoredVersion { charge: Some(charge), .. }) => {
+                Outcome::Stored(Some(charge)) => {
                     report.stored += 1;
                     charge
                 }
-                Outcome::Stored(StoredVersion { charge: None, .. }) => {
+                Outcome::Stored(None) => {
                     report.already_stored += 1;
                     0.0
                 }
@@ -137,7 +171,15 @@ impl Capture {
     ) -> Result<Result<StoredVersion, Unusable>, Error> {
         let context = self.context(batch, std::iter::once(payload)).await?;
         let image = Box::pin(context.find_in_feed(std::iter::once(payload))).await?.take(0);
-        context.store_one(payload, image).await
+        let Prepared { version, items } = match context.prepare(payload, image).await? {
+            Ok(prepared) => prepared,
+            Err(unusable) => return Ok(Err(unusable)),
+        };
+        let changes = self.history.changes().open().await?;
+        match create_record(&changes, &items, context.deadline).await {
+            Ok(charge) => Ok(Ok(StoredVersion { version, charge })),
+            Err(error) => refusal(error).map(Err),
+        }
     }
 
     async fn context<'a>(
@@ -162,7 +204,7 @@ impl Capture {
                 );
             }
         }
-        let bytes_in_flight = Semaphore::new(BYTES_IN_FLIGHT as usize);
+        let bytes_in_flight = Semaphore::new(BYTES_IN_FLIGHT);
         Ok(Context { capture: self, batch, deadline, bytes_in_flight, monitored, changes_by_source })
     }
 }
@@ -184,6 +226,14 @@ fn resource_id(payload: &str) -> Option<String> {
     let payload: Payload = serde_json::from_str(payload).ok()?;
     let images = payload.current.into_iter().chain(payload.previous);
     payload.resource_id.or_else(|| images.into_iter().find_map(|image| image.resource_id))
+}
+
+/// Why a version can never be stored.
+///
+/// # Errors
+/// The same error, if it may be stored later.
+fn refusal(error: Error) -> Result<Unusable, Error> {
+    if is_permanent(&error) { Ok(Unusable { code: "refused", message: error.to_string() }) } else { Err(error) }
 }
 
 struct Context<'a> {
@@ -212,25 +262,57 @@ impl Context<'_> {
         identity::find_in_feed(&self.monitored, self.deadline, &delivered, others).await
     }
 
-    /// Stores a change; `image` is the same change as the feed has it, if it was read again.
-    async fn capture_one(&self, payload: Box<RawValue>, image: Option<Observed>) -> Result<Outcome, Error> {
-        let bytes = u32::try_from(payload.get().len()).unwrap_or(u32::MAX).min(BYTES_IN_FLIGHT);
-        let _in_flight = self
-            .bytes_in_flight
-            .acquire_many(bytes)
-            .await
-            .map_err(|closed| Error::internal("storing a batch", closed))?;
-        match self.store_one(payload.get(), image).await? {
-            Ok(stored) => Ok(Outcome::Stored(stored)),
-            Err(unusable) => self.dead_letter(&payload, &unusable).await,
+    /// Stores changes together.
+    async fn capture_part(&self, part: Vec<Delivered>) -> Vec<Result<Outcome, Error>> {
+        let bytes: usize = part.iter().map(|document| document.payload.get().len()).sum();
+        let bytes = u32::try_from(bytes.min(BYTES_IN_FLIGHT)).unwrap_or(u32::MAX);
+        let (_in_flight, changes) = match self.begin(bytes).await {
+            Ok(begun) => begun,
+            Err(error) => return vec![Err(error)],
+        };
+        let concurrency = self.capture.options.concurrency;
+        let prepared = futures::stream::iter(part)
+            .map(async |Delivered { payload, image }| (self.prepare(payload.get(), image).await, payload));
+        let (mut outcomes, mut records, mut in_parts) = (Vec::new(), (Vec::new(), Vec::new()), Vec::new());
+        for (prepared, payload) in prepared.buffered(concurrency).collect::<Vec<_>>().await {
+            match prepared {
+                Ok(Ok(Prepared { mut items, .. })) if items.len() == 1 => {
+                    records.0.append(&mut items);
+                    records.1.push(payload);
+                }
+                Ok(Ok(Prepared { items, .. })) => in_parts.push((items, payload)),
+                Ok(Err(unusable)) => outcomes.push(self.dead_letter(&payload, &unusable).await),
+                Err(error) => outcomes.push(Err(error)),
+            }
+        }
+        let created = changes.create_many(&records.0, concurrency, self.deadline).await;
+        for (created, payload) in created.into_iter().zip(records.1) {
+            outcomes.push(self.outcome(&payload, created).await);
+        }
+        for (items, payload) in in_parts {
+            let created = create_record(&changes, &items, self.deadline).await;
+            outcomes.push(self.outcome(&payload, created).await);
+        }
+        outcomes
+    }
+
+    /// Waits until as many bytes may be stored.
+    async fn begin(&self, bytes: u32) -> Result<(SemaphorePermit<'_>, Container), Error> {
+        let in_flight = self.bytes_in_flight.acquire_many(bytes).await;
+        let in_flight = in_flight.map_err(|closed| Error::internal("storing a batch", closed))?;
+        Ok((in_flight, self.capture.history.changes().open().await?))
+    }
+
+    /// The outcome of a document whose record was created, existed or was refused.
+    async fn outcome(&self, payload: &RawValue, created: Result<Option<f64>, Error>) -> Result<Outcome, Error> {
+        match created {
+            Ok(charge) => Ok(Outcome::Stored(charge)),
+            Err(error) => self.dead_letter(payload, &refusal(error)?).await,
         }
     }
 
-    async fn store_one(
-        &self,
-        payload: &str,
-        image: Option<Observed>,
-    ) -> Result<Result<StoredVersion, Unusable>, Error> {
+    /// The version of a change; `image` is the same change as the feed has it, if it was read again.
+    async fn prepare(&self, payload: &str, image: Option<Observed>) -> Result<Result<Prepared, Unusable>, Error> {
         let may_be_rewritten = self.batch.rewritten_by_host && image.is_none();
         let observed = match image.map_or_else(|| Observed::parse(payload, self.monitored.key_paths()), Ok) {
             Ok(observed) => observed,
@@ -249,10 +331,9 @@ impl Context<'_> {
             version.id =
                 VersionId::of_removal(version.source_ts, version.lsn.unwrap_or_default(), Some(&source_digest));
         }
-        match self.capture.history.store_version(&version, self.deadline).await {
-            Ok(charge) => Ok(Ok(StoredVersion { version: version.id, charge })),
-            Err(error) if is_permanent(&error) => Ok(Err(Unusable { code: "refused", message: error.to_string() })),
-            Err(error) => Err(error),
+        match items(&version) {
+            Ok(items) => Ok(Ok(Prepared { version: version.id, items })),
+            Err(error) => refusal(error).map(Err),
         }
     }
 
@@ -327,7 +408,8 @@ impl Context<'_> {
         let dead_letters = self.capture.dead_letters.open().await?;
         let mut request_charge = 0.0;
         for item in DeadLetter::new(payload.get(), unusable, self.batch, Utc::now()).items()? {
-            request_charge += create_item(&dead_letters, &item, self.deadline).await?.unwrap_or_default();
+            let key = item.key(&dead_letters)?;
+            request_charge += dead_letters.create_one(&key, &item, self.deadline).await?.unwrap_or_default();
         }
         Ok(Outcome::DeadLettered(request_charge))
     }

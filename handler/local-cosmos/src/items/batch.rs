@@ -10,8 +10,11 @@ use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS};
 use crate::reply::{Reply, header};
 use crate::requested_range::gone;
 
-/// Executes a batch. `now` is in milliseconds since 1970.
-pub(crate) fn execute(container: &Container, incoming: &Incoming, now: i64) -> Reply {
+/// A scripted status and sub-status in place of what an operation would have been answered with, by the id of its item.
+pub(crate) type Scripted<'s> = &'s dyn Fn(&str) -> Option<(u16, u32)>;
+
+/// Executes a batch. `now` is in milliseconds since 1970. `scripted` concerns the operations of a bulk request.
+pub(crate) fn execute(container: &Container, incoming: &Incoming, now: i64, scripted: Scripted<'_>) -> Reply {
     let form = Form::of(&incoming.body);
     let operations = match form.read(&incoming.body, incoming.wants_item()) {
         Ok(operations) => operations,
@@ -25,7 +28,7 @@ pub(crate) fn execute(container: &Container, incoming: &Incoming, now: i64) -> R
         return container.error(413, "RequestEntityTooLarge", "Request size is too large");
     }
     let executed = if is_bulk(incoming) {
-        bulk(container, operations, incoming, now)
+        bulk(container, operations, incoming, now, scripted)
     } else {
         transactional(container, operations, incoming, now)
     };
@@ -48,7 +51,8 @@ pub(crate) fn execute(container: &Container, incoming: &Incoming, now: i64) -> R
     reply
 }
 
-fn is_bulk(incoming: &Incoming) -> bool {
+/// Whether the operations of a batch are independent.
+pub(crate) fn is_bulk(incoming: &Incoming) -> bool {
     incoming.header("x-ms-cosmos-batch-atomic").is_some_and(|atomic| atomic.eq_ignore_ascii_case("false"))
 }
 
@@ -97,7 +101,13 @@ fn transactional(container: &Container, operations: Vec<BatchOperation>, incomin
     Ok((results, Position::of(partition)))
 }
 
-fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incoming, now: i64) -> Executed {
+fn bulk(
+    container: &Container,
+    operations: Vec<BatchOperation>,
+    incoming: &Incoming,
+    now: i64,
+    scripted: Scripted<'_>,
+) -> Executed {
     let index = container.index_policy();
     let rules = Rules { key: container.key(), index: &index };
     let asked = incoming.header(header::PARTITION_KEY_RANGE_ID);
@@ -109,6 +119,11 @@ fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incom
     let mut partition = asked.map(str::to_owned);
     let mut results = Vec::with_capacity(operations.len());
     for operation in operations {
+        let id = operation.operation.as_ref().ok().and_then(|operation| operation.id());
+        if let Some((status, substatus)) = id.and_then(scripted) {
+            results.push(BatchResult::scripted(status, substatus));
+            continue;
+        }
         let key = match operation_key(container, &operation, incoming) {
             Ok(key) => key,
             Err(message) => {
@@ -120,7 +135,7 @@ fn bulk(container: &Container, operations: Vec<BatchOperation>, incoming: &Incom
         let mut contents = container.store().write();
         let actual = &contents.partition_of(&key.epk).id;
         if asked.is_some_and(|asked| asked != actual) {
-            results.push(BatchResult { status: 410, substatus: Some("1002"), ..BatchResult::default() });
+            results.push(BatchResult { status: 410, substatus: Some("1002".into()), ..BatchResult::default() });
             continue;
         }
         partition.get_or_insert_with(|| actual.clone());

@@ -1,5 +1,7 @@
 //! The bodies of batches and bulk requests, in JSON and in HybridRow.
 
+use std::borrow::Cow;
+
 use hybrid_row::{Operation as Row, OperationKind, OperationResult};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -92,7 +94,7 @@ pub(crate) fn ids_of_batch(body: &[u8]) -> Vec<String> {
 #[derive(Debug, Default)]
 pub(crate) struct BatchResult {
     pub status: u16,
-    pub substatus: Option<&'static str>,
+    pub substatus: Option<Cow<'static, str>>,
     pub etag: Option<String>,
     /// The item.
     pub body: Option<Vec<u8>>,
@@ -107,6 +109,11 @@ impl BatchResult {
         Self { status: 424, ..Self::default() }
     }
 
+    /// The result of an operation that was not executed, because a test wants this status.
+    pub(crate) fn scripted(status: u16, substatus: u32) -> Self {
+        Self { status, substatus: Some(substatus.to_string().into()), ..Self::default() }
+    }
+
     pub(crate) fn of(result: &Result<Done, Refused>, wants_item: bool) -> Self {
         match result {
             Ok(done) => Self {
@@ -118,7 +125,7 @@ impl BatchResult {
             },
             Err(refused) => Self {
                 status: refused.status,
-                substatus: refused.substatus,
+                substatus: refused.substatus.map(Cow::Borrowed),
                 charge: refused.charge,
                 message: Some(refused.message.clone()),
                 ..Self::default()
@@ -218,7 +225,7 @@ impl<'r> JsonResult<'r> {
     fn of(result: &'r BatchResult) -> Self {
         Self {
             status_code: result.status,
-            sub_status_code: result.substatus.and_then(|substatus| substatus.parse().ok()),
+            sub_status_code: result.substatus.as_deref().and_then(|substatus| substatus.parse().ok()),
             request_charge: result.charge,
             e_tag: result.etag.as_deref(),
             resource_body: result.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()),
@@ -230,7 +237,7 @@ impl<'r> JsonResult<'r> {
 fn row(result: &BatchResult) -> OperationResult {
     OperationResult {
         status: i32::from(result.status),
-        substatus: result.substatus.and_then(|substatus| substatus.parse().ok()),
+        substatus: result.substatus.as_deref().and_then(|substatus| substatus.parse().ok()),
         etag: result.etag.clone(),
         body: result.body.clone(),
         retry_after_milliseconds: None,

@@ -9,7 +9,7 @@ mod point;
 mod reply;
 mod request_key;
 
-pub(crate) use batch::execute as execute_batch;
+pub(crate) use batch::{execute as execute_batch, is_bulk};
 pub(crate) use batch_body::ids_of_batch;
 pub(crate) use checks::id_of_body;
 pub(crate) use point::execute as execute_point;

@@ -31,6 +31,14 @@ pub(crate) enum ItemOperation {
 }
 
 impl ItemOperation {
+    /// The id of the item, if the operation has one.
+    pub(crate) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Create(item) | Self::Upsert(item) => item.value["id"].as_str(),
+            Self::Replace(id, _) | Self::Patch(id, _) | Self::Read(id) | Self::Delete(id) => Some(id),
+        }
+    }
+
     /// The item to store, if the operation has it whole.
     pub(crate) fn item(&self) -> Option<&Value> {
         match self {

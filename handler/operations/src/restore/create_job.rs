@@ -122,7 +122,7 @@ impl Restores {
         }
         let jobs = self.jobs.open().await?;
         for item in split_large_record(&list, &id, &["documents"], &Map::new())? {
-            jobs.upsert(&Key::text(&item.id), &item.id, &item.body).await?;
+            jobs.upsert(&Key::text(&item.id), &item.id, &item.value()?).await?;
         }
         Ok(())
     }

@@ -216,8 +216,8 @@ impl Restores {
         let jobs = self.jobs.open().await?;
         let deadline = Instant::now() + self.options.timeout;
         for item in self.split(record)? {
-            let key = Key::text(&item.id);
-            retry(deadline, || jobs.upsert(&key, &item.id, &item.body)).await?;
+            let (key, body) = (Key::text(&item.id), item.value()?);
+            retry(deadline, || jobs.upsert(&key, &item.id, &body)).await?;
         }
         Ok(())
     }
@@ -229,12 +229,12 @@ impl Restores {
         let jobs = self.jobs.open().await?;
         let deadline = Instant::now() + self.options.timeout;
         for item in items {
-            let key = Key::text(&item.id);
+            let (key, body) = (Key::text(&item.id), item.value()?);
             if item.id != record.id {
-                retry(deadline, || jobs.upsert(&key, &item.id, &item.body)).await?;
+                retry(deadline, || jobs.upsert(&key, &item.id, &body)).await?;
                 continue;
             }
-            match retry(deadline, || jobs.create(&key, &item.id, &item.body)).await {
+            match retry(deadline, || jobs.create(&key, &item.id, &body)).await {
                 Ok(_) => {}
                 // The reply to the creation may have been lost.
                 Err(error) if error.kind() == ErrorKind::Conflict => {

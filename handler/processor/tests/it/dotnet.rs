@@ -181,7 +181,8 @@ async fn leases_with_a_random_partition_key_are_resumed() {
     let shop = Shop::open().await;
     create(&shop.client, "random", "/partitionKey").await;
     shop.start(StartFrom::Now, &Seen::default()).await.stop().await;
-    let random = shop.client.database_client("acme-webstore").container_client("random", None).await.expect("random");
+    let random =
+        shop.client.sdk().database_client("acme-webstore").container_client("random", None).await.expect("random");
     for mut lease in shop.leases().await {
         let (id, key) = (lease["id"].as_str().expect("id").to_owned(), format!("guid-{}", lease["LeaseToken"]));
         lease["partitionKey"] = json!(key);

@@ -60,7 +60,8 @@ impl Observed {
 }
 
 async fn delete(shop: &Shop, container: &'static str) {
-    let container = shop.client.database_client(DATABASE).container_client(container, None).await.expect("container");
+    let container =
+        shop.client.sdk().database_client(DATABASE).container_client(container, None).await.expect("container");
     container.delete(None).await.expect("deleted");
 }
 
@@ -68,7 +69,7 @@ async fn delete(shop: &Shop, container: &'static str) {
 async fn container(shop: &Shop, name: &'static str) -> ContainerClient {
     let found = Mutex::new(None);
     until(name, async || {
-        let container = shop.client.database_client(DATABASE).container_client(name, None).await;
+        let container = shop.client.sdk().database_client(DATABASE).container_client(name, None).await;
         let container = match container {
             Ok(container) if container.read(None).await.is_ok() => Some(container),
             _ => None,
@@ -142,9 +143,9 @@ async fn a_database_that_is_deleted_and_created_again_is_read_from_the_start() {
     shop.put("old", 1).await;
     let observed = Observed::start(&shop, StartFrom::Beginning).await;
     observed.until_received("old=1").await;
-    shop.client.database_client(DATABASE).delete(None).await.expect("deleted");
+    shop.client.sdk().database_client(DATABASE).delete(None).await.expect("deleted");
     observed.until_checked("the missing database", Result::is_err).await;
-    shop.client.create_database(DATABASE, None).await.expect("database");
+    shop.client.sdk().create_database(DATABASE, None).await.expect("database");
     create(&shop.client, "lease", "/id").await;
     create(&shop.client, "cart", "/cartId").await;
     put(&shop, "new", 1).await;
@@ -230,7 +231,7 @@ async fn in_all_versions_mode_a_recreated_container_is_read_from_now() {
     delete(&shop, "cart").await;
     let properties = ContainerProperties::new("cart", PartitionKeyDefinition::from("/cartId"))
         .with_default_ttl(TimeToLive::NoDefault);
-    shop.client.database_client(DATABASE).create_container(properties, None).await.expect("container");
+    shop.client.sdk().database_client(DATABASE).create_container(properties, None).await.expect("container");
     let rid = resource_id(&shop, "cart").await;
     until("the new leases", async || {
         let leases = shop.leases().await;

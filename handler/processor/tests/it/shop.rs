@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use azure_data_cosmos::CosmosClient;
 use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
+use changefeed_cosmos::Client;
 use changefeed_processor::{
     Change, ChangeFeedProcessor, Container, ProcessorBuilder, RunningProcessor, StartFrom, connect,
 };
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 /// A monitored container, `cart`, and one for leases.
 pub struct Shop {
     pub endpoint: Endpoint,
-    pub client: CosmosClient,
+    pub client: Client,
     pub cart: ContainerClient,
 }
 
@@ -27,10 +27,10 @@ impl Shop {
     pub async fn open() -> Self {
         let endpoint = Endpoint::start(Options { partitions: Some(4), ..Options::default() }).await.expect("endpoint");
         let client = connect(&endpoint.connection_string()).await.expect("client");
-        client.create_database("acme-webstore", None).await.expect("database");
+        client.sdk().create_database("acme-webstore", None).await.expect("database");
         create(&client, "cart", "/cartId").await;
         create(&client, "lease", "/id").await;
-        let cart = client.database_client("acme-webstore").container_client("cart", None).await.expect("cart");
+        let cart = client.sdk().database_client("acme-webstore").container_client("cart", None).await.expect("cart");
         Self { endpoint, client, cart }
     }
 
@@ -49,7 +49,7 @@ impl Shop {
     }
 
     pub async fn lease_container(&self) -> ContainerClient {
-        self.client.database_client("acme-webstore").container_client("lease", None).await.expect("lease")
+        self.client.sdk().database_client("acme-webstore").container_client("lease", None).await.expect("lease")
     }
 
     /// Changes a lease document and replaces it.
@@ -101,10 +101,10 @@ impl Shop {
     }
 }
 
-pub async fn create(client: &CosmosClient, name: &'static str, key: &'static str) {
+pub async fn create(client: &Client, name: &'static str, key: &'static str) {
     let properties =
         ContainerProperties::new(name, PartitionKeyDefinition::from(key)).with_default_ttl(TimeToLive::NoDefault);
-    client.database_client("acme-webstore").create_container(properties, None).await.expect("container");
+    client.sdk().database_client("acme-webstore").create_container(properties, None).await.expect("container");
 }
 
 pub fn describe(change: &Change) -> String {

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use azure_data_cosmos::{CosmosClient, FeedScope};
+use azure_data_cosmos::FeedScope;
+use changefeed_cosmos::Client;
 use futures::TryStreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use super::{client, contract, until};
 pub struct Local {
     child: Child,
     pub ready: Value,
-    pub client: CosmosClient,
+    pub client: Client,
     http: reqwest::Client,
 }
 
@@ -94,7 +95,7 @@ impl Local {
 
     /// Overwrites a document with a wrong `seq`.
     pub async fn put_wrong(&self, document: &Value, seq: i64) {
-        let events = self.client.database_client("dev").container_client("events", None).await.expect("events");
+        let events = self.client.sdk().database_client("dev").container_client("events", None).await.expect("events");
         let id = document["id"].as_str().expect("id").to_owned();
         let mut wrong = document.clone();
         wrong["seq"] = json!(seq);
@@ -117,8 +118,13 @@ impl Local {
 
     /// The number of items in a container, without the handler.
     pub async fn count(&self, container: &str) -> usize {
-        let container =
-            self.client.database_client("dev").container_client(container.to_owned(), None).await.expect("container");
+        let container = self
+            .client
+            .sdk()
+            .database_client("dev")
+            .container_client(container.to_owned(), None)
+            .await
+            .expect("container");
         let ids = container
             .query_items::<Value>("SELECT c.id FROM c", FeedScope::full_container(), None)
             .await

@@ -7,9 +7,9 @@ use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::feed::ChangeFeedPageIterator;
 use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKeyDefinition, TimeToLive};
 use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
-use azure_data_cosmos::{CosmosClient, FeedScope, PartitionKey};
+use azure_data_cosmos::{FeedScope, PartitionKey};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Account, ContainerSpec, KeyPath, create_container};
+use changefeed_cosmos::{Account, Client, ContainerSpec, KeyPath, create_container};
 use changefeed_history::{ActorFields, ContainerNames, IndexedField, Role, container_spec};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::{Changefeed, ChangefeedOptions};
@@ -40,7 +40,7 @@ fn names() -> ContainerNames {
 }
 
 /// The library on the containers of the default settings, for tests that change its options.
-pub fn changefeed_on(client: &CosmosClient, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
+pub fn changefeed_on(client: &Client, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
     let mut options = ChangefeedOptions {
         concurrency: 16,
         batch_timeout: Duration::from_secs(30),
@@ -59,7 +59,7 @@ pub fn changefeed_on(client: &CosmosClient, change: impl FnOnce(&mut ChangefeedO
 /// An endpoint with containers, and a client that accesses them directly.
 pub struct World {
     pub endpoint: Endpoint,
-    pub client: CosmosClient,
+    pub client: Client,
 }
 
 impl World {
@@ -74,7 +74,7 @@ impl World {
         let endpoint = Endpoint::start(options).await.expect("endpoint");
         let client = client(endpoint.url()).await;
         let world = Self { endpoint, client };
-        world.client.create_database("dev", None).await.expect("database");
+        world.client.sdk().create_database("dev", None).await.expect("database");
         for (role, key) in
             [(Role::Monitored, events), (Role::Changes, changes), (Role::DeadLetters, &["/id"]), (Role::Jobs, &["/id"])]
         {
@@ -95,7 +95,7 @@ impl World {
     pub async fn create(&self, name: &'static str, key: &[&'static str]) {
         let key = PartitionKeyDefinition::new(key.iter().copied().map(Into::into).collect());
         let properties = ContainerProperties::new(name, key).with_default_ttl(TimeToLive::NoDefault);
-        self.client.database_client("dev").create_container(properties, None).await.expect("container");
+        self.client.sdk().database_client("dev").create_container(properties, None).await.expect("container");
     }
 
     /// Starts a handler on this endpoint.
@@ -109,7 +109,7 @@ impl World {
     }
 
     pub async fn container(&self, name: &str) -> ContainerClient {
-        self.client.database_client("dev").container_client(name.to_owned(), None).await.expect("container")
+        self.client.sdk().database_client("dev").container_client(name.to_owned(), None).await.expect("container")
     }
 
     /// Upserts a document in `events`; returns the stored document.
@@ -185,6 +185,12 @@ impl Feed {
         }
         changes
     }
+}
+
+/// The id of the version of a stored document.
+pub fn version_id(document: &Value) -> String {
+    let etag = document["_etag"].as_str().expect("_etag").trim_matches('"');
+    format!("{:010}-{etag}", document["_ts"].as_i64().expect("_ts"))
 }
 
 /// The text of a batch with these documents.

@@ -1,0 +1,375 @@
+//! Creates many items with few requests: one request has up to 100 of a physical partition, and each is answered for itself.
+//!
+//! The SDK has no such request. The protocol is that of the official SDKs for .NET, Java and JavaScript: a batch that is not
+//! atomic and continues after an error. What it does not settle (a refusal, a region that is away) is created by a request of
+//! its own through the SDK, which knows more about retries, and whose errors name the item.
+//!
+//! The session tokens of these answers are not known to the SDK: with session consistency, a later read by it may not see the
+//! items yet. So this is for items that the caller does not read back.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use azure_data_cosmos::options::ReadFeedRangesOptions;
+use futures::StreamExt;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::container::Container;
+use crate::error::{Error, ErrorKind};
+use crate::gateway::{Answer, Feed, Target};
+use crate::key::Key;
+use crate::key_range::KeyRange;
+use crate::large_values::Item;
+use crate::range_ids::Ranges;
+use crate::retry::{pause_before_retry, retry};
+
+/// Limits of the service: "Azure Cosmos DB service quotas" in Microsoft's documentation.
+const MAX_OPERATIONS: usize = 100;
+/// The service allows 2 MB. The rest is room for what surrounds the items.
+const MAX_BYTES: usize = 1_900_000;
+/// Of the text of an operation without its item and its key.
+const OPERATION_BYTES: usize = 100;
+/// Requests in flight of one call.
+const CONCURRENT_REQUESTS: usize = 16;
+/// Of a 410: the container is another one by now.
+const NAME_CACHE_STALE: u32 = 1000;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The result of an item: its charge, or `None` if an item of this id exists.
+type Created = Result<Option<f64>, Error>;
+
+/// What a bulk request says about one of its items.
+enum Settled {
+    Created(f64),
+    Exists,
+    /// To be sent again after this time.
+    Throttled(Option<Duration>),
+    /// To be sent to another partition.
+    Gone,
+    /// To be created by a request of its own.
+    Unsettled,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OperationResult {
+    status_code: u16,
+    #[serde(default)]
+    request_charge: f64,
+    retry_after_milliseconds: Option<u64>,
+}
+
+impl Container {
+    /// Creates items, each for itself and in no order. The result of an item is its charge, or `None` if an item of its id exists.
+    /// At most `concurrency` requests that are not in bulk are in flight.
+    ///
+    /// A result is an error when the item could not be created before the deadline.
+    pub async fn create_many(&self, items: &[Item], concurrency: usize, deadline: Instant) -> Vec<Created> {
+        let keys: Vec<Result<Key, Error>> = items.iter().map(|item| item.key(self)).collect();
+        let mut results: Vec<Option<Created>> = items.iter().map(|_| None).collect();
+        let sendable = (0..items.len()).filter(|index| keys[*index].is_ok()).collect();
+        if items.len() > 1 {
+            let bulk = Bulk { container: self, items, keys: &keys };
+            Box::pin(bulk.run(sendable, deadline, &mut results)).await;
+        }
+        let left = results.iter().enumerate().filter(|(_, result)| result.is_none()).map(|(index, _)| index);
+        let single = futures::stream::iter(left.collect::<Vec<_>>()).map(async |index| {
+            let created = match &keys[index] {
+                Ok(key) => self.create_one(key, &items[index], deadline).await,
+                Err(error) => Err(Error::new(error.kind(), "reading the key of an item", error.to_string())),
+            };
+            (index, created)
+        });
+        let single: Vec<_> = single.buffer_unordered(concurrency).collect().await;
+        for (index, created) in single {
+            results[index] = Some(created);
+        }
+        results.into_iter().flatten().collect()
+    }
+
+    /// Creates an item. Returns the charge, or `None` if an item of its id exists.
+    ///
+    /// # Errors
+    /// When it could not be created before the deadline.
+    pub async fn create_one(&self, key: &Key, item: &Item, deadline: Instant) -> Created {
+        let body = item.value()?;
+        match retry(deadline, || self.create(key, &item.id, &body)).await {
+            Ok(written) => Ok(Some(written.request_charge)),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A call of [`Container::create_many`].
+struct Bulk<'c> {
+    container: &'c Container,
+    items: &'c [Item],
+    keys: &'c [Result<Key, Error>],
+}
+
+impl Bulk<'_> {
+    /// Sends the items. Those that are throttled, and those of a partition that is being split, are sent again until the deadline.
+    async fn run(&self, mut pending: Vec<usize>, deadline: Instant, results: &mut [Option<Created>]) {
+        let mut backoff = FIRST_PAUSE;
+        while !pending.is_empty() {
+            let requests = match self.requests(std::mem::take(&mut pending)).await {
+                Ok(requests) => requests,
+                Err(error) => {
+                    log::debug!("items are created one by one: {error}");
+                    return;
+                }
+            };
+            let answers = futures::stream::iter(requests).map(async |(range, indexes)| {
+                let settled = self.send(&range, &indexes).await;
+                indexes.into_iter().zip(settled).collect::<Vec<_>>()
+            });
+            let answers: Vec<_> = answers.buffer_unordered(CONCURRENT_REQUESTS).collect().await;
+            let mut asked = None;
+            for (index, settled) in answers.into_iter().flatten() {
+                let refused = match settled {
+                    Settled::Created(charge) => {
+                        results[index] = Some(Ok(Some(charge)));
+                        continue;
+                    }
+                    Settled::Exists => {
+                        results[index] = Some(Ok(None));
+                        continue;
+                    }
+                    Settled::Unsettled => continue,
+                    Settled::Throttled(wait) => {
+                        asked = asked.max(wait);
+                        self.refused(ErrorKind::Throttled, index).with_retry_after(wait)
+                    }
+                    Settled::Gone => {
+                        self.container.range_ids.forget();
+                        self.refused(ErrorKind::Gone, index)
+                    }
+                };
+                results[index] = Some(Err(refused));
+                pending.push(index);
+            }
+            let pause = pause_before_retry(backoff, asked);
+            if pending.is_empty() || Instant::now() + pause >= deadline {
+                return;
+            }
+            for index in &pending {
+                results[*index] = None;
+            }
+            tokio::time::sleep(pause).await;
+            backoff = (backoff * 2).min(LAST_PAUSE);
+        }
+    }
+
+    fn refused(&self, kind: ErrorKind, index: usize) -> Error {
+        let message = match kind {
+            ErrorKind::Throttled => "the container has not enough throughput (429)",
+            _ => "its partition is being split or merged (410)",
+        };
+        Error::new(kind, self.container.action_on("creating", &self.items[index].id), message)
+    }
+
+    /// The items, divided into requests: each has the id of a partition and the indexes of its items. An item that is too large
+    /// to share a request is in none.
+    async fn requests(&self, indexes: Vec<usize>) -> Result<Vec<(String, Vec<usize>)>, Error> {
+        let mut is_fresh = false;
+        let mut ranges = match self.container.range_ids.known() {
+            Some(known) => known,
+            None => {
+                is_fresh = true;
+                self.read_ranges().await?
+            }
+        };
+        let mut by_range: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for index in indexes {
+            let Ok(key) = &self.keys[index] else { continue };
+            let mut id = self.range_of(key, &ranges, is_fresh).await?;
+            if id.is_none() && !is_fresh {
+                // The partition was split or merged since.
+                is_fresh = true;
+                ranges = self.read_ranges().await?;
+                id = self.range_of(key, &ranges, is_fresh).await?;
+            }
+            if let Some(id) = id {
+                by_range.entry(id).or_default().push(index);
+            }
+        }
+        let mut requests = Vec::new();
+        for (range, indexes) in by_range {
+            let mut bytes = 0;
+            let mut request = Vec::new();
+            for index in indexes {
+                let added = self.items[index].body.get().len() + OPERATION_BYTES;
+                if added > MAX_BYTES {
+                    continue;
+                }
+                if bytes + added > MAX_BYTES || request.len() == MAX_OPERATIONS {
+                    requests.push((range.clone(), std::mem::take(&mut request)));
+                    bytes = 0;
+                }
+                request.push(index);
+                bytes += added;
+            }
+            requests.push((range, request));
+        }
+        requests.retain(|(_, indexes)| !indexes.is_empty());
+        Ok(requests)
+    }
+
+    /// The id of the partition that a key belongs to.
+    async fn range_of(&self, key: &Key, ranges: &Ranges, is_fresh: bool) -> Result<Option<String>, Error> {
+        if ranges.len() == 1 {
+            return Ok(ranges.values().next().cloned());
+        }
+        let options = ReadFeedRangesOptions::default().with_force_refresh(is_fresh);
+        let found = self.container.client.feed_range_from_partition_key(key.to_sdk()?, Some(options)).await;
+        let found = found.map_err(|error| Error::from_sdk("finding the partition of a key", error))?;
+        let lower = found.first().map(|range| KeyRange::of(range).min);
+        Ok(lower.and_then(|lower| ranges.get(&lower).cloned()))
+    }
+
+    async fn read_ranges(&self) -> Result<Arc<Ranges>, Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Page {
+            partition_key_ranges: Vec<Range>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Range {
+            id: String,
+            min_inclusive: String,
+            #[serde(default)]
+            parents: Vec<String>,
+        }
+        let failed = |message: String| {
+            Error::new(ErrorKind::Unavailable, format!("reading the ranges of {}", self.container.name), message)
+        };
+        let (mut found, mut continuation) = (Vec::new(), None::<String>);
+        loop {
+            let headers: Vec<_> =
+                continuation.as_deref().map(|token| ("x-ms-continuation", token)).into_iter().collect();
+            let answer = self.container.gateway.send(self.target(Feed::Ranges), &headers, None).await?;
+            self.container.meter.add(answer.charge);
+            if answer.status != 200 {
+                return Err(failed(format!("answered with status {}", answer.status)));
+            }
+            let page: Page = serde_json::from_slice(&answer.body).map_err(|error| failed(error.to_string()))?;
+            found.extend(page.partition_key_ranges);
+            continuation = answer.continuation;
+            if continuation.is_none() {
+                break;
+            }
+        }
+        // After a split, the list can have both the parts and the whole.
+        let replaced: HashSet<String> = found.iter().flat_map(|range| range.parents.iter().cloned()).collect();
+        let current = found.into_iter().filter(|range| !replaced.contains(&range.id));
+        let ranges: Arc<Ranges> = Arc::new(current.map(|range| (range.min_inclusive, range.id)).collect());
+        self.container.range_ids.keep(&ranges);
+        Ok(ranges)
+    }
+
+    fn target(&self, feed: Feed) -> Target<'_> {
+        Target { database: &self.container.database, container: &self.container.name, feed }
+    }
+
+    /// Sends one request, and returns what it settled, in the order of `indexes`.
+    async fn send(&self, range: &str, indexes: &[usize]) -> Vec<Settled> {
+        let headers = [
+            ("x-ms-cosmos-is-batch-request", "True"),
+            ("x-ms-cosmos-batch-atomic", "False"),
+            ("x-ms-cosmos-batch-continue-on-error", "True"),
+            ("x-ms-documentdb-partitionkeyrangeid", range),
+            ("x-ms-cosmos-intended-collection-rid", &self.container.definition().resource_id),
+            ("prefer", "return=minimal"),
+        ];
+        let body = self.body(indexes);
+        match self.container.gateway.send(self.target(Feed::Items), &headers, Some(body)).await {
+            Ok(answer) => {
+                self.container.meter.add(answer.charge);
+                settled(&answer, indexes.len())
+            }
+            Err(error) => {
+                log::debug!("{} items are created one by one: {error}", indexes.len());
+                indexes.iter().map(|_| Settled::Unsettled).collect()
+            }
+        }
+    }
+
+    fn body(&self, indexes: &[usize]) -> Vec<u8> {
+        let bytes: usize = indexes.iter().map(|index| self.items[*index].body.get().len() + OPERATION_BYTES).sum();
+        let mut body = Vec::with_capacity(bytes);
+        for index in indexes {
+            let Ok(key) = &self.keys[*index] else { continue };
+            body.extend_from_slice(if body.is_empty() { b"[" } else { b"," });
+            // The key is JSON in a JSON string.
+            let key = Value::from(key.to_string()).to_string();
+            let before = [r#"{"operationType":"Create","partitionKey":"#, &key, r#","resourceBody":"#].concat();
+            body.extend_from_slice(before.as_bytes());
+            body.extend_from_slice(self.items[*index].body.get().as_bytes());
+            body.push(b'}');
+        }
+        body.push(b']');
+        body
+    }
+}
+
+/// What an answer says about each of the `count` items of its request.
+fn settled(answer: &Answer, count: usize) -> Vec<Settled> {
+    let all = |settled: fn(&Answer) -> Settled| (0..count).map(|_| settled(answer)).collect();
+    match answer.status {
+        200..=299 => {
+            // An answer that cannot be read says nothing about the items.
+            let results: Vec<OperationResult> = serde_json::from_slice(&answer.body).unwrap_or_default();
+            if results.len() == count { results.iter().map(settled_by).collect() } else { all(|_| Settled::Unsettled) }
+        }
+        429 => all(|answer| Settled::Throttled(answer.retry_after)),
+        410 if answer.sub_status != NAME_CACHE_STALE => all(|_| Settled::Gone),
+        _ => all(|_| Settled::Unsettled),
+    }
+}
+
+fn settled_by(result: &OperationResult) -> Settled {
+    match result.status_code {
+        200..=299 => Settled::Created(result.request_charge),
+        409 => Settled::Exists,
+        429 | 449 => Settled::Throttled(result.retry_after_milliseconds.map(Duration::from_millis)),
+        410 => Settled::Gone,
+        _ => Settled::Unsettled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let body = body.as_bytes().to_vec();
+        Answer { status, sub_status: 0, charge: 0.0, retry_after: None, continuation: None, body }
+    }
+
+    #[test]
+    fn each_item_of_a_request_is_answered_for_itself() {
+        let name = |settled: &Settled| match settled {
+            Settled::Created(_) => "created",
+            Settled::Exists => "exists",
+            Settled::Throttled(_) => "throttled",
+            Settled::Gone => "gone",
+            Settled::Unsettled => "unsettled",
+        };
+        let names = |answer: &Answer, count| settled(answer, count).iter().map(name).collect::<Vec<_>>();
+        let statuses = [201, 409, 429, 449, 410, 400, 413, 403, 500, 503];
+        let results: Vec<_> = statuses.iter().map(|status| serde_json::json!({"statusCode": status})).collect();
+        let found = names(&answer(207, &Value::from(results).to_string()), statuses.len());
+        let rest = ["unsettled"; 5];
+        assert_eq!(found, [["created", "exists", "throttled", "throttled", "gone"], rest].concat());
+        assert_eq!(names(&answer(200, r#"[{"statusCode":201}]"#), 2), ["unsettled"; 2]);
+        assert_eq!(names(&answer(200, "[{"), 1), ["unsettled"]);
+        assert_eq!(names(&answer(429, ""), 2), ["throttled"; 2]);
+        assert_eq!(names(&answer(410, ""), 2), ["gone"; 2]);
+        assert_eq!(names(&answer(503, ""), 2), ["unsettled"; 2]);
+    }
+}

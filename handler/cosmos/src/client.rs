@@ -1,0 +1,82 @@
+//! A client of an account: that of the SDK, and what sends the requests that the SDK cannot send.
+
+use std::fmt;
+
+use azure_data_cosmos::{CosmosClient, RoutingStrategy};
+
+use crate::connection::Connection;
+use crate::error::{Error, ErrorKind};
+use crate::gateway::Gateway;
+
+/// A client of the account.
+#[derive(Clone)]
+pub struct Client {
+    sdk: CosmosClient,
+    gateway: Gateway,
+}
+
+impl Client {
+    /// A client of the SDK, and how the account is reached.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the identity is incomplete.
+    pub fn with_sdk(sdk: CosmosClient, connection: &Connection) -> Result<Self, Error> {
+        Ok(Self { sdk, gateway: connection.gateway()? })
+    }
+
+    /// The client of the SDK.
+    pub fn sdk(&self) -> &CosmosClient {
+        &self.sdk
+    }
+
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").field("endpoint", self.sdk.endpoint()).finish_non_exhaustive()
+    }
+}
+
+/// Connects to the account and reads its properties. Regions are used in the account's own order.
+///
+/// # Errors
+/// When the account cannot be read.
+pub async fn connect(connection: &Connection) -> Result<Client, Error> {
+    let routing = RoutingStrategy::PreferredRegions(Vec::new());
+    let client = Box::pin(CosmosClient::builder().build(connection.to_sdk()?, routing)).await;
+    let client = client.map_err(|error| {
+        let error = Error::from_sdk("connecting to Cosmos DB", error);
+        // A 404 is the answer of a server that is not an account; the caller must not take it for a missing item.
+        if error.kind() == ErrorKind::NotFound { error.with_kind(ErrorKind::Unavailable) } else { error }
+    })?;
+    Client::with_sdk(client, connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::ConnectionString;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_server_that_does_not_know_the_account_is_not_mistaken_for_a_missing_item() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let address = server.local_addr().expect("address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = server.accept().await {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).await.is_ok_and(|bytes| bytes > 0) {
+                    let answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+                    stream.write_all(answer).await.expect("answered");
+                }
+            }
+        });
+        let text = format!("AccountEndpoint=http://{address}/;AccountKey=c2VjcmV0;");
+        let connection = Connection::Key(ConnectionString::parse(&text).expect("read"));
+        let error = connect(&connection).await.map(drop).expect_err("not an account");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+}

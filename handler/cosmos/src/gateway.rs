@@ -1,0 +1,231 @@
+//! Requests that the SDK cannot send: signed, to the gateway of the account's write region.
+//!
+//! A request is sent once. Its caller knows another way to the same result, and takes it after a failure; so there is no retry and
+//! no second region here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use azure_core::credentials::{Secret, TokenCredential};
+use azure_core::http::Url;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::Utc;
+use hmac::{Hmac, Mac};
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+use sha2::Sha256;
+use tokio::sync::OnceCell;
+use url::form_urlencoded::byte_serialize;
+
+use crate::error::{Error, ErrorKind};
+
+/// The version of the protocol, as the SDKs name it.
+const VERSION: &str = "2020-07-15";
+const TOKEN_SCOPE: &str = "https://cosmos.azure.com/.default";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of an answer: the service ends its own work after 60 seconds.
+const TIMEOUT: Duration = Duration::from_secs(65);
+/// Of a 403: the region does not take writes any more.
+const WRITE_FORBIDDEN: u32 = 3;
+
+/// How requests are authorized.
+#[derive(Clone)]
+pub(crate) enum Authorization {
+    Key(Secret),
+    Token(Arc<dyn TokenCredential>),
+}
+
+/// The gateway of an account. Clones share the connections.
+#[derive(Clone)]
+pub(crate) struct Gateway(Arc<State>);
+
+struct State {
+    endpoint: Url,
+    authorization: Authorization,
+    http: OnceCell<reqwest::Client>,
+    write_region: Mutex<Option<Url>>,
+}
+
+/// The target of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub database: &'a str,
+    pub container: &'a str,
+    pub feed: Feed,
+}
+
+/// A list of a container's resources.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Feed {
+    Items,
+    Ranges,
+}
+
+impl Feed {
+    /// The segment of the path, which is the type of the resource in a signature too.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Items => "docs",
+            Self::Ranges => "pkranges",
+        }
+    }
+}
+
+/// What the service answered.
+pub(crate) struct Answer {
+    pub status: u16,
+    pub sub_status: u32,
+    /// Request units.
+    pub charge: f64,
+    pub retry_after: Option<Duration>,
+    pub continuation: Option<String>,
+    pub body: Vec<u8>,
+}
+
+impl Gateway {
+    pub(crate) fn new(endpoint: Url, authorization: Authorization) -> Self {
+        let (http, write_region) = (OnceCell::new(), Mutex::new(None));
+        Self(Arc::new(State { endpoint, authorization, http, write_region }))
+    }
+
+    /// The body is empty for a read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when no answer arrives.
+    pub(crate) async fn send(
+        &self,
+        target: Target<'_>,
+        headers: &[(&'static str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, Error> {
+        let Target { database, container, feed } = target;
+        let method = if body.is_some() { reqwest::Method::POST } else { reqwest::Method::GET };
+        let link = format!("dbs/{database}/colls/{container}");
+        let mut url = self.write_region().await?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear().extend(["dbs", database, "colls", container, feed.name()]);
+        }
+        let request = self.signed(method, url, feed.name(), &link).await?;
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body),
+            None => request,
+        };
+        let answer = receive(request).await;
+        let is_of_another_region = |answer: &Answer| answer.status == 403 && answer.sub_status == WRITE_FORBIDDEN;
+        if answer.as_ref().map_or(true, is_of_another_region) {
+            *self.region() = None;
+        }
+        answer
+    }
+
+    /// The first region that takes writes, in the account's own order.
+    async fn write_region(&self) -> Result<Url, Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Account {
+            #[serde(default)]
+            writable_locations: Vec<Location>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Location {
+            database_account_endpoint: Url,
+        }
+        if let Some(known) = self.region().clone() {
+            return Ok(known);
+        }
+        let request = self.signed(reqwest::Method::GET, self.0.endpoint.clone(), "", "").await?;
+        let answer = receive(request).await?;
+        if answer.status != 200 {
+            return Err(unavailable(format!("the account was answered with status {}", answer.status)));
+        }
+        let account: Account = serde_json::from_slice(&answer.body).map_err(|error| unavailable(error.to_string()))?;
+        let mut locations = account.writable_locations.into_iter();
+        let region =
+            locations.next().map_or_else(|| self.0.endpoint.clone(), |location| location.database_account_endpoint);
+        *self.region() = Some(region.clone());
+        Ok(region)
+    }
+
+    fn region(&self) -> std::sync::MutexGuard<'_, Option<Url>> {
+        self.0.write_region.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn signed(
+        &self,
+        method: reqwest::Method,
+        url: Url,
+        resource_type: &str,
+        link: &str,
+    ) -> Result<reqwest::RequestBuilder, Error> {
+        let http = self.0.http.get_or_try_init(async || {
+            let builder =
+                reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).tcp_nodelay(true);
+            builder.user_agent(concat!("cosmos-changefeed/", env!("CARGO_PKG_VERSION"))).build()
+        });
+        let http = http.await.map_err(|error| Error::internal("making an HTTP client", error))?;
+        let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let authorization = match &self.0.authorization {
+            Authorization::Key(key) => {
+                let signature = signature(key, method.as_str(), resource_type, link, &date)?;
+                format!("type=master&ver=1.0&sig={signature}")
+            }
+            Authorization::Token(credential) => {
+                let token = credential.get_token(&[TOKEN_SCOPE], None).await;
+                let token = token.map_err(|error| unavailable(error.to_string()))?;
+                format!("type=aad&ver=1.0&sig={}", token.token.secret())
+            }
+        };
+        let authorization: String = byte_serialize(authorization.as_bytes()).collect();
+        let request = http.request(method, url).header("authorization", authorization);
+        Ok(request.header("x-ms-date", date).header("x-ms-version", VERSION))
+    }
+}
+
+/// The signature of a request, as "Access control in the Azure Cosmos DB SQL API" of Microsoft's documentation specifies it.
+fn signature(key: &Secret, method: &str, resource_type: &str, link: &str, date: &str) -> Result<String, Error> {
+    let key = STANDARD.decode(key.secret());
+    let key = key.map_err(|error| Error::invalid("reading the account key", error.to_string()))?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| Error::internal("signing a request", error))?;
+    let (method, date) = (method.to_lowercase(), date.to_lowercase());
+    mac.update(format!("{method}\n{resource_type}\n{link}\n{date}\n\n").as_bytes());
+    Ok(STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+async fn receive(request: reqwest::RequestBuilder) -> Result<Answer, Error> {
+    let failed = |error: reqwest::Error| unavailable(error.without_url().to_string());
+    let answer = request.send().await.map_err(failed)?;
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    Ok(Answer {
+        status,
+        sub_status: number(&headers, "x-ms-substatus").unwrap_or_default() as u32,
+        charge: number(&headers, "x-ms-request-charge").unwrap_or_default(),
+        retry_after: number(&headers, "x-ms-retry-after-ms").map(|ms| Duration::from_millis(ms as u64)),
+        continuation: headers.get("x-ms-continuation").and_then(|value| Some(value.to_str().ok()?.to_owned())),
+        body: answer.bytes().await.map_err(failed)?.into(),
+    })
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn unavailable(message: String) -> Error {
+    Error::new(ErrorKind::Unavailable, "sending a request to Cosmos DB", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_signed_as_the_documentation_shows() {
+        let key =
+            Secret::new("dsZQi3KtZmCv1ljt3VNWNm7sQUF1y5rJfC6kv5JiwvW0EndXdDku/dkKBp8/ufDToSxLzR4y+O/0H/t4bQtVNw==");
+        let date = "Thu, 27 Apr 2017 00:51:12 GMT";
+        let signature = signature(&key, "GET", "dbs", "dbs/ToDoList", date).expect("signature");
+        assert_eq!(signature, "c09PEVJrgp2uQRkr934kFbTqhByc7TVr3OHyqlu+c+c=");
+    }
+}
