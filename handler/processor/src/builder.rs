@@ -134,8 +134,8 @@ impl ProcessorBuilder {
         self
     }
 
-    /// How long to wait before polling a feed range again that had no new changes; 5 seconds by default,
-    /// 10 ms at least: a shorter delay counts as 10 ms.
+    /// The longest wait before a feed range that had no new changes is polled again; 5 seconds by default,
+    /// 10 ms at least: a shorter delay counts as 10 ms. After changes, the wait is a tenth of the time since then, 80 ms at least.
     pub fn poll_delay(mut self, delay: Duration) -> Self {
         self.settings.poll_delay = delay.max(MIN_PAUSE);
         self

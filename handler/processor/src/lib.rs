@@ -87,6 +87,7 @@ mod mode;
 mod observation;
 mod orphan;
 mod partition;
+mod polling;
 mod recovery;
 mod renewal;
 mod running;

@@ -29,6 +29,7 @@ use crate::lease::{FailureOf, FeedRange, Lease};
 use crate::locate::{locate, partitions};
 use crate::mode::ChangeFeedMode;
 use crate::orphan;
+use crate::polling::Polling;
 use crate::renewal::HeldLease;
 use crate::start_from::StartFrom;
 use crate::topology;
@@ -41,10 +42,18 @@ pub(crate) async fn process(instance: Arc<Instance>, held: Arc<HeldLease>, stop:
     let mut renewal = JoinSet::new();
     renewal.spawn(renew(Arc::clone(&instance), Arc::clone(&held), token.clone()));
     let failed =
-        RangeReader { instance: &instance, held: &held, stop, read_up_to: None, pages: 0, is_sole_lease: false }
-            .run(&token)
-            .await
-            .is_err();
+        RangeReader {
+            instance: &instance,
+            held: &held,
+            stop,
+            read_up_to: None,
+            pages: 0,
+            is_sole_lease: false,
+            polling: Polling::default(),
+        }
+        .run(&token)
+        .await
+        .is_err();
     drop(renewal);
     if held.lost().is_cancelled() {
         log::info!("lease {token} was lost: another instance has acquired it, or it was deleted");
@@ -77,6 +86,7 @@ struct RangeReader<'a> {
     pages: u64,
     /// Whether it is established that no other lease is within the range of this one.
     is_sole_lease: bool,
+    polling: Polling,
 }
 
 /// The lease is to be released, as a .NET processor does after a failure.
@@ -114,7 +124,12 @@ impl RangeReader<'_> {
                         self.record_failure(None).await;
                     }
                     (failures, retry_delay) = (0, settings.first_retry_delay);
-                    if matches!(progress, Progress::CaughtUp) { settings.poll_delay } else { Duration::ZERO }
+                    if matches!(progress, Progress::CaughtUp) {
+                        self.polling.pause(settings)
+                    } else {
+                        self.polling.note_changes(settings);
+                        Duration::ZERO
+                    }
                 }
                 // A handler may return an error when it is cancelled.
                 Err(_) if self.stop.is_cancelled() || self.held.lost().is_cancelled() => return Ok(()),

@@ -1,10 +1,11 @@
 //! Settings that a processor refuses or corrects.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, ErrorKind, LeaseSet, ManualClock};
+use changefeed_processor::{ChangeFeedEstimator, ChangeFeedProcessor, ErrorKind, LeaseSet, ManualClock, StartFrom};
 
-use crate::shop::{Shop, until};
+use crate::shop::{Seen, Shop, describe, until, until_seen};
 
 #[tokio::test]
 async fn a_processor_name_that_cannot_be_part_of_an_id_is_refused() {
@@ -57,5 +58,28 @@ async fn a_retry_without_a_delay_still_pauses() {
     // A pause before a retry has jitter.
     let is_pause = |wake: &chrono::DateTime<chrono::Utc>| (retry / 2..=retry).contains(&(*wake - now));
     until("the retry to pause", async || clock.sleepers().iter().any(is_pause)).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_soon_after_another_does_not_wait_for_the_poll_delay() {
+    let shop = Shop::open().await;
+    let seen = Seen::default();
+    shop.put("first", 1).await;
+    let builder = shop.builder().await.poll_delay(Duration::from_secs(3600)).start_from(StartFrom::Beginning);
+    let handler_seen = Arc::clone(&seen);
+    let processor = builder.build(move |_, changes| {
+        let seen = Arc::clone(&handler_seen);
+        async move {
+            seen.lock().expect("seen").extend(changes.iter().map(describe));
+            Ok::<(), std::io::Error>(())
+        }
+    });
+    let running = processor.start().await.expect("started");
+    until_seen(&seen, &["first=1"]).await;
+    for number in 2..5 {
+        shop.put("first", number).await;
+        until_seen(&seen, &[&format!("first={number}")]).await;
+    }
     running.stop().await;
 }

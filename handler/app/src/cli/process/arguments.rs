@@ -35,7 +35,7 @@ pub struct ProcessArguments {
     /// Maximum number of changes in a batch; default: the service's, 100
     #[arg(long)]
     pub max_items: Option<NonZeroU32>,
-    /// Wait between polls of an idle change feed [default: 5000]
+    /// Longest wait between polls of an idle change feed [default: 5000]. After a change, the wait begins at 80 ms and grows
     #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub poll_delay_ms: Option<u64>,
     /// Interval for acquiring leases [default: 13000]
