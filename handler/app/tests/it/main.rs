@@ -47,6 +47,7 @@ mod process_recovery;
 mod process_start;
 mod read_costs;
 mod repeated_requests;
+mod request_counts;
 mod restore;
 mod restore_concurrency;
 mod restore_exchanges;

@@ -102,13 +102,15 @@ async fn what_is_outside_of_a_window_costs_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_with_many_versions_is_listed_in_pages_of_bounded_cost() {
     let world = World::new().await;
-    store_versions(&world, "busy", many(), true).await;
+    // No document has more versions in a second.
+    let many = many().min(20_000);
+    store_versions(&world, "busy", many, true).await;
     let handler = world.handler();
     let window = format!("from={FIRST_SECOND}&to={FIRST_SECOND}");
     get(&handler, &format!("/api/history/changes?{window}&maxItems=1")).await;
     for order in ["newest", "oldest"] {
         let mut continuation = String::new();
-        let mut expected = if order == "newest" { many() - 1 } else { 0 };
+        let mut expected = if order == "newest" { many - 1 } else { 0 };
         for page in 0..3 {
             costs(&world);
             let path = format!("/api/history/changes?{window}&order={order}&maxItems={PAGE}{continuation}");

@@ -24,6 +24,7 @@ mod plan_missing;
 mod plan_scan;
 mod plan_window;
 mod planned_item;
+mod read_together;
 mod restore_job;
 mod restore_marks;
 mod restore_page;

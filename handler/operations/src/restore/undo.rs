@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::composition::Composition;
 use super::plan::Plan;
 use super::planned_item::{Action, PlannedItem, sorted};
+use super::read_together::{ReadTogether, groups};
 use super::restore_record::RestoreRecord;
 use super::restores::Restores;
 
@@ -89,15 +90,14 @@ impl Restores {
             return Err(Error::invalid(format!("undoing restore {id}"), message));
         }
         let container = self.target_container(record.into.as_deref()).await?;
-        let written = record.items.iter().filter(|item| may_be_written(item));
-        let plan = |item: &PlannedItem| {
-            let (item, container, record) = (item.clone(), &container, &record);
-            async move { self.plan_undo_item(item, container, record, request.force).await }
-        };
-        let items: Vec<PlannedItem> = futures::stream::iter(written.map(plan).collect::<Vec<_>>())
-            .buffer_unordered(self.options.concurrency)
-            .try_collect()
-            .await?;
+        let written: Vec<PlannedItem> = record.items.iter().filter(|item| may_be_written(item)).cloned().collect();
+        let mut items: Vec<PlannedItem> = Vec::with_capacity(written.len());
+        for group in groups(written) {
+            let together = ReadTogether::to_undo(self, &container, &group).await;
+            let plan = |item| self.plan_undo_item(item, &container, &record, request.force, &together);
+            let planned = futures::stream::iter(group).map(plan).buffer_unordered(self.options.concurrency);
+            items.extend(planned.try_collect::<Vec<_>>().await?);
+        }
         Ok(Some(Plan {
             request: json!({"undo": id}),
             undo_of: Some(record.id),
@@ -123,17 +123,25 @@ impl Restores {
         container: &Container,
         record: &RestoreRecord,
         force: bool,
+        together: &ReadTogether,
     ) -> Result<PlannedItem, Error> {
         let name = done.name();
         let done = PlannedItem { action: planned_action(&done), ..done };
-        let live = self.history.live_in(container, &name, "live").await?;
+        let live = match together.live_of(&name) {
+            Some(live) => live,
+            None => self.history.live_in(container, &name, "live").await?,
+        };
         let replaced = done.replaced_version.as_deref().map(VersionId::from);
         if live.as_ref().zip(replaced.as_ref()).is_some_and(|(live, replaced)| live.id == replaced.plain()) {
             return Ok(PlannedItem::without_write(name, Action::Unchanged));
         }
         let before = match &done.replaced_version {
             Some(version) if done.action != Action::Create && record.into.is_none() => {
-                match self.history.version(&name, version).await {
+                let read = match together.version(&name, version) {
+                    Some(version) => Ok(version.clone()),
+                    None => self.history.version(&name, version).await,
+                };
+                match read {
                     Ok(version) => Some(version),
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         let message = "the version that it replaced is not in the history: it has expired, or the restore was interrupted \
