@@ -29,7 +29,7 @@ async fn capture_all(changefeed: &Changefeed, events: &Container) {
 }
 
 /// A time, as seconds before now.
-fn ago(seconds: i64) -> i64 {
+pub fn ago(seconds: i64) -> i64 {
     Utc::now().timestamp() - seconds
 }
 
@@ -40,14 +40,14 @@ fn body(document: &Value) -> Value {
     body
 }
 
-async fn restore(changefeed: &Changefeed, request: Value) -> RestoreReport {
+pub async fn restore(changefeed: &Changefeed, request: Value) -> RestoreReport {
     match changefeed.restores.run(&restore_request(request)).await.expect("restore") {
         Restored::Report(report) => *report,
         Restored::Job(record) => panic!("it became a job: {record:?}"),
     }
 }
 
-async fn undo(changefeed: &Changefeed, id: &str) -> RestoreReport {
+pub async fn undo(changefeed: &Changefeed, id: &str) -> RestoreReport {
     match changefeed.restores.undo(id, &UndoRequest::default()).await.expect("undo") {
         Restored::Report(report) => *report,
         Restored::Job(record) => panic!("it became a job: {record:?}"),
@@ -55,24 +55,24 @@ async fn undo(changefeed: &Changefeed, id: &str) -> RestoreReport {
 }
 
 /// The story of a wrong release: what the documents were before it, after it, and after users have edited some of them.
-struct Story {
-    world: World,
-    changefeed: Changefeed,
+pub struct Story {
+    pub world: World,
+    pub changefeed: Changefeed,
     events: Container,
     before: Documents,
-    edited: Documents,
+    pub edited: Documents,
 }
 
-fn zipcode(n: usize) -> Value {
+pub fn zipcode(n: usize) -> Value {
     json!({"id": format!("{n:05}"), "pk": format!("{n:05}"), "city_name": format!("City {n}"), "seq": n, "updatedBy": "import",
         "location": {"type": "Point", "coordinates": [n, 2]}})
 }
 
 impl Story {
-    const RELEASED: usize = 400;
+    pub const RELEASED: usize = 400;
     const ALL: usize = 420;
 
-    async fn tell() -> Self {
+    pub async fn tell() -> Self {
         let world = World::new().await;
         let changefeed = world.changefeed(|_| {});
         let events = events(&changefeed).await;
@@ -109,13 +109,13 @@ impl Story {
         Self { world, changefeed, events, before, edited }
     }
 
-    fn request(&self) -> Value {
+    pub fn request(&self) -> Value {
         json!({"changedBetween": {"from": ago(2 * HOUR + 600), "to": ago(HOUR + 600)}, "laterChanges": "merge",
             "deleteCreatedAfter": true, "reason": "release 42"})
     }
 
     /// Every document as it should be: the edited ones have their old name and keep the edits.
-    fn expected(&self) -> Documents {
+    pub fn expected(&self) -> Documents {
         let mut expected = self.before.clone();
         for n in 0..12 {
             let name = name_of(&zipcode(n));

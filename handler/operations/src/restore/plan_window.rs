@@ -58,7 +58,8 @@ impl WindowPlanner<'_> {
         };
         // Read after the versions, so that it is not older than they are.
         let live = history.live(&name).await?;
-        Ok(versions.undo(self.window, live.as_ref()).map(|undone| self.item(name, undone, live)))
+        let fields = self.fields.map(RestoredFields::selection);
+        Ok(versions.undo(self.window, fields, live.as_ref()).map(|undone| self.item(name, undone, live)))
     }
 
     /// The document that is written: with `fields`, only those are taken from the content.
