@@ -1,5 +1,7 @@
 //! The versions of a window without their bodies.
 
+use std::collections::HashSet;
+
 use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, FieldPath, Key, printable};
 use chrono::{DateTime, SecondsFormat};
 use futures::TryStreamExt;
@@ -112,7 +114,18 @@ pub(super) async fn activity_rows(
             rows.push(ActivityRow { tested: Map::new(), ..row });
         }
     }
-    Ok(rows)
+    Ok(each_version_once(rows))
+}
+
+/// Leaves out the record of a version that is not exact, if there is an exact one too.
+fn each_version_once(mut rows: Vec<ActivityRow>) -> Vec<ActivityRow> {
+    let name = |row: &ActivityRow| (row.version.plain().to_owned(), row.id.clone(), row.partition_key.to_string());
+    let is_twin = |row: &ActivityRow| row.version.plain() != row.version.to_string();
+    let exact: HashSet<_> = rows.iter().filter(|row| is_twin(row)).map(name).collect();
+    if !exact.is_empty() {
+        rows.retain(|row| is_twin(row) || !exact.contains(&name(row)));
+    }
+    rows
 }
 
 async fn is_selected_by_body(
