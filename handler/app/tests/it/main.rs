@@ -31,6 +31,7 @@ mod host_recordings;
 mod host_recordings_keys;
 mod identity;
 mod identity_through_host;
+mod interrupted_undo;
 mod invalid_requests;
 mod job_entry_points;
 mod keys;

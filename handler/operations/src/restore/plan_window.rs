@@ -78,7 +78,8 @@ impl WindowPlanner<'_> {
                 Err(message) => without_write(Action::Conflict).with_message(message),
                 Ok(content) => {
                     let is_merged = is_merged || self.fields.is_some();
-                    let digest = base.is_none().then(|| self.restores.content_digest(&content));
+                    let is_composed = base.is_none() || self.fields.is_some();
+                    let digest = is_composed.then(|| self.restores.content_digest(&content));
                     let planned = self.restores.planned_body(name.clone(), Some(content), live, false);
                     let action =
                         if is_merged && planned.action == Action::Replace { Action::Merge } else { planned.action };
