@@ -51,6 +51,12 @@ impl Window {
         Ok((Self::between(from.map_or(0, TimeExpression::second), to)?, warning))
     }
 
+    /// The window without a start that ends at this second, or at the first one of all. It stands for the window of a continuation, which
+    /// has its own.
+    pub fn until(now: DateTime<Utc>) -> Self {
+        Self { from: 0, to: now.timestamp().max(0) }
+    }
+
     /// A window that was made before, and stored as its first and its last second.
     ///
     /// # Errors

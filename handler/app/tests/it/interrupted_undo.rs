@@ -12,7 +12,7 @@ fn body(id: &str, city: &str, phone: &str) -> Value {
     json!({"id": id, "pk": "a", "city": city, "phone": phone})
 }
 
-/// Three documents whose city was changed; and then the phone, by someone else. Returns the second before and the one of the wrong change.
+/// Three documents whose city was changed; and then the phone, by another writer. Returns the second before and the one of the wrong change.
 async fn changed() -> (World, Changefeed, i64, i64) {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| {});
@@ -32,7 +32,8 @@ async fn changed() -> (World, Changefeed, i64, i64) {
 /// Makes the record of a restore that of one whose process was killed before it stored the outcome.
 async fn interrupt(world: &World, id: &str) {
     let jobs = world.container("jobs").await;
-    let mut record: Value = jobs.read_item(id.to_owned(), id, None).await.expect("read").into_model().expect("a record");
+    let mut record: Value =
+        jobs.read_item(id.to_owned(), id, None).await.expect("read").into_model().expect("a record");
     let properties = record.as_object_mut().expect("an object");
     properties.retain(|name, _| !name.starts_with('_') && name != "finishedAt");
     (record["state"], record["startedAt"]) = (json!("running"), json!("2026-11-20T10:00:00.000Z"));

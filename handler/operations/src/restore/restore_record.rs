@@ -250,8 +250,7 @@ impl Restores {
     fn split(&self, record: &RestoreRecord) -> Result<Vec<Item>, Error> {
         let mut record = record.clone();
         record.items = record.items.into_iter().map(without_large_changes).collect();
-        let mut stored =
-            serde_json::to_value(&record).map_err(|error| Error::internal("storing a restore", error))?;
+        let mut stored = serde_json::to_value(&record).map_err(|error| Error::internal("storing a restore", error))?;
         // An undo compares the live document with it, should the restore be interrupted before the new etags are stored.
         for (number, item) in record.items.iter().enumerate() {
             if let Some(digest) = &item.body_digest {
