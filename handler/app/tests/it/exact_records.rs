@@ -144,3 +144,34 @@ async fn an_export_has_a_version_with_two_records_once() {
         }
     }
 }
+
+#[tokio::test]
+async fn versions_of_one_second_and_one_number_have_the_same_order_everywhere() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let batch = Batch { function: "test".into(), invocation_id: "test".into(), rewritten_by_host: false };
+    // Two writes of one transaction, captured in either order.
+    for (id, etags) in [("1", ["b", "a"]), ("2", ["a", "b"])] {
+        for etag in etags {
+            let mut version = write(id, 7, 1);
+            (version["_etag"], version["n"]) = (json!(format!("\"{etag}\"")), json!(etag));
+            let version = to_raw_value(&version).expect("raw");
+            changefeed.capture.capture(&batch, vec![version]).await.expect("captured");
+        }
+    }
+    let handler = world.handler();
+    for id in ["1", "2"] {
+        let etags = |items: &Value, name: &str| -> Vec<String> {
+            let of = items["items"].as_array().expect("items").iter();
+            of.map(|item| item[name].as_str().expect("an id").chars().last().expect("a letter").to_string()).collect()
+        };
+        let (_, versions) = handler.get(&format!("/api/history/versions?id={id}&pk=a")).await;
+        let (_, changes) = handler.get(&format!("/api/history/changes?from={T}&to={}&filter=id%3D{id}", T + 9)).await;
+        assert_eq!(
+            (etags(&versions, "id"), etags(&changes, "versionId")),
+            (vec!["b".into(), "a".into()], vec!["b".into(), "a".into()])
+        );
+        let (_, newest) = handler.get(&format!("/api/history/document?id={id}&pk=a&asOf={}", T + 9)).await;
+        assert_eq!(newest["version"]["document"]["n"], "b", "{newest}");
+    }
+}

@@ -50,6 +50,7 @@ mod read_costs;
 mod repeated_requests;
 mod restore;
 mod restore_concurrency;
+mod restore_deletes;
 mod restore_exchanges;
 mod restore_job_model;
 mod restore_jobs;

@@ -294,6 +294,14 @@ fn an_inexact_later_version_is_a_conflict_of_a_merge_without_force() {
 }
 
 #[test]
+fn a_delete_that_has_two_records_is_not_changed_later() {
+    for is_second_selected in [true, false] {
+        let story = Story::new(Some(json!({"a": 1}))).then(SELECTED, None).then(is_second_selected, None);
+        story.undo(&UndoOptions::default(), |undo| assert_eq!(action(&undo), "create"));
+    }
+}
+
+#[test]
 fn what_the_window_changed_and_changed_back_before_a_later_version_is_no_change() {
     let story =
         Story::new(Some(json!({"a": 1}))).selected(json!({"a": 2})).selected(json!({"a": 1})).later(json!({"a": 3}));

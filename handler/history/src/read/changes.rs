@@ -200,10 +200,17 @@ impl History {
         let reads = versions.iter().take(count).enumerate().map(|(number, version)| {
             let neighbour = neighbour(number);
             async move {
-                match neighbour {
-                    _ if Before::of_itself(version).is_some() => Ok(None),
-                    Some(neighbour) => Ok(Some(neighbour.clone())),
-                    None => version_before(changes, version).await,
+                let earlier = match neighbour {
+                    _ if Before::of_itself(version).is_some() => None,
+                    Some(neighbour) => Some(neighbour.clone()),
+                    None => version_before(changes, version).await?,
+                };
+                match earlier {
+                    // Both records are of one delete.
+                    Some(same) if version.id.is_removal_by_a_restore() && same.id.is_delivered_removal() => {
+                        version_before(changes, &same).await
+                    }
+                    earlier => Ok(earlier),
                 }
             }
         });
