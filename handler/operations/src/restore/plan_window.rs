@@ -92,7 +92,11 @@ impl WindowPlanner<'_> {
             UndoOutcome::Unknown => without_write(Action::Unknown),
             UndoOutcome::Conflict => without_write(Action::Conflict),
         };
-        PlannedItem { message: reason.or(item.message), kept_paths, ..item }
+        let message = match (reason, item.message) {
+            (Some(reason), Some(message)) => Some(format!("{reason}; {message}")),
+            (reason, message) => reason.or(message),
+        };
+        PlannedItem { message, kept_paths, ..item }
     }
 }
 
