@@ -72,6 +72,8 @@ mod times;
 mod tryout_functions;
 mod undo_window;
 mod undo_window_fields;
+mod undo_window_model;
+mod undo_window_plan;
 mod undo_window_refused;
 mod verify_concurrency;
 mod verify_entry_points;
