@@ -223,7 +223,7 @@ async fn random_windows_are_undone_as_a_model_says() {
     for seed in 0..12 {
         changed += Box::pin(random_window(seed, false)).await;
     }
-    assert!(changed > 60, "{changed} documents were changed");
+    assert!(changed > 20, "{changed} documents were changed");
 }
 
 #[tokio::test]
