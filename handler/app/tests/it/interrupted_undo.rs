@@ -69,18 +69,20 @@ async fn an_undo_covers_what_was_written(request: impl Fn(i64, i64) -> Value) {
 
 #[tokio::test]
 async fn an_undo_of_an_interrupted_merge_covers_the_documents_that_it_wrote() {
-    an_undo_covers_what_was_written(
+    Box::pin(an_undo_covers_what_was_written(
         |_, wrong| json!({"changedBetween": {"from": wrong, "to": wrong}, "laterChanges": "merge"}),
-    )
+    ))
     .await;
 }
 
 #[tokio::test]
 async fn an_undo_of_an_interrupted_restore_of_fields_covers_the_documents_that_it_wrote() {
-    an_undo_covers_what_was_written(|before, _| json!({"partitionKey": ["a"], "asOf": before, "fields": ["city"]}))
-        .await;
-    an_undo_covers_what_was_written(
+    Box::pin(an_undo_covers_what_was_written(
+        |before, _| json!({"partitionKey": ["a"], "asOf": before, "fields": ["city"]}),
+    ))
+    .await;
+    Box::pin(an_undo_covers_what_was_written(
         |_, wrong| json!({"changedBetween": {"from": wrong, "to": wrong}, "laterChanges": "overwrite", "fields": ["city"]}),
-    )
+    ))
     .await;
 }

@@ -1,13 +1,13 @@
 //! The plan of a window over HTTP: stored, shown, and executed as it was shown.
 
-use changefeed_history::Batch;
+use changefeed_history::{Batch, TimeExpression};
 use changefeed_jobs::JobState;
 use reqwest::StatusCode;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use crate::support::backups::{live_documents, name_of};
-use crate::support::jobs::{capture, finish};
+use crate::support::jobs::{capture, finish, restore_request};
 use crate::support::{DEADLINE, World, until};
 use crate::undo_window::{Story, ago, zipcode};
 
@@ -102,4 +102,28 @@ async fn a_merge_of_a_document_with_a_time_to_live_says_that_it_starts_again() {
     let (action, message) = message(request).await;
     assert_eq!(action, "replace", "{message}");
     assert!(message.contains("may have been rewritten") && message.ends_with(starts_again), "{message}");
+}
+
+#[tokio::test]
+async fn a_window_of_a_job_is_the_stored_one_whatever_the_clock_of_its_worker() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| {});
+    let mut feed = world.feed().await;
+    world.endpoint.set_clock(-60).expect("the clock");
+    world.put("a", json!({"id": "1", "pk": "a", "city": "Davidson"})).await;
+    capture(&changefeed, &feed.changes().await).await;
+    // By the clock of the service, and of the process that created the job, it is later than by the worker's.
+    world.endpoint.set_clock(30).expect("the clock");
+    world.put("a", json!({"id": "1", "pk": "a", "city": "DAVIDSON"})).await;
+    capture(&changefeed, &feed.changes().await).await;
+    let request = restore_request(json!({"changedBetween": {"from": ago(10)}, "dryRun": true, "store": true}));
+    let id = changefeed.restores.create_job(&request).await.expect("a job").id;
+    let jobs = world.container("jobs").await;
+    let mut record: Value = jobs.read_item(id.clone(), &id, None).await.expect("read").into_model().expect("a record");
+    record["request"]["changedBetween"]["to"] = json!(TimeExpression::from_second(ago(-60)));
+    record.as_object_mut().expect("an object").retain(|name, _| !name.starts_with('_'));
+    jobs.upsert_item(id.clone(), &id, record, None).await.expect("stored");
+    assert_eq!(finish(&changefeed, &id).await, JobState::Planned);
+    let planned = changefeed.restores.show(&id).await.expect("a plan").record;
+    assert_eq!(planned.counts.replace, 1, "{:?}", planned.items);
 }

@@ -124,7 +124,7 @@ async fn a_page_whose_filter_nothing_meets_costs_no_more_than_one_that_is_full()
         ("group%20!exists", 0),
         ("pk!%3Da", 0),
         ("id%3Dgone77", 1),
-        // The filters together are met by nothing, each of them by many.
+        // Nothing meets both filters, and many versions meet one of them.
         ("id%20starts%20with%20gone&filter=group%20exists", 0),
         ("id%20starts%20with%20gone", PAGE),
     ] {

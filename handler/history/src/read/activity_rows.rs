@@ -146,7 +146,7 @@ fn each_delete_once(mut rows: Vec<ActivityRow>) -> Vec<ActivityRow> {
 /// Leaves out the record of a version that is not exact, if there is an exact one too.
 fn each_version_once(mut rows: Vec<ActivityRow>) -> Vec<ActivityRow> {
     let name = |row: &ActivityRow| (row.version.plain().to_owned(), row.id.clone(), row.partition_key.to_string());
-    let is_twin = |row: &ActivityRow| row.version.plain() != row.version.to_string();
+    let is_twin = |row: &ActivityRow| row.version != *row.version.plain();
     let exact: HashSet<_> = rows.iter().filter(|row| is_twin(row)).map(name).collect();
     if !exact.is_empty() {
         rows.retain(|row| is_twin(row) || !exact.contains(&name(row)));
