@@ -69,6 +69,8 @@ pub enum RequestKind {
     /// Read of the account, a database, a container or its partition key ranges. With a container: read of that container or
     /// its partition key ranges.
     Metadata,
+    /// Replace and delete of a database or a container, and create of a container, which has no name yet.
+    Definition,
 }
 
 /// What happens to a request.
@@ -201,9 +203,11 @@ fn matches(fault: &Fault, operation: &Operation) -> bool {
         Action::ChangeFeed => RequestKind::ChangeFeed,
         _ if operation.is_write() => RequestKind::Write,
         _ if operation.is_metadata_read() => RequestKind::Metadata,
+        _ if operation.is_definition_write() => RequestKind::Definition,
         _ => return false,
     };
-    let is_kind = fault.kind == kind || fault.kind == RequestKind::Any && kind != RequestKind::Metadata;
+    let is_of_items = !matches!(kind, RequestKind::Metadata | RequestKind::Definition);
+    let is_kind = fault.kind == kind || fault.kind == RequestKind::Any && is_of_items;
     let name = operation.container.as_ref().map(|name| &name.container);
     is_kind && (fault.container.is_none() || fault.container.as_ref() == name)
 }

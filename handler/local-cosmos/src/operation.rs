@@ -93,6 +93,11 @@ impl Operation {
     pub(crate) fn is_metadata_read(&self) -> bool {
         self.action == Action::ReadMetadata
     }
+
+    /// Whether it creates, replaces or deletes a database or a container.
+    pub(crate) fn is_definition_write(&self) -> bool {
+        self.action == Action::Other && self.database.is_some() && matches!(self.address, Address::Resource(_))
+    }
 }
 
 fn action(incoming: &Incoming, address: &Address) -> Action {

@@ -185,7 +185,7 @@ impl Versions<'_> {
                     break;
                 }
             }
-            same_second.sort_by_key(|version| std::cmp::Reverse(version.order()));
+            same_second.sort_by(|one, other| other.compare(one));
             self.ready = same_second.into();
         }
         Ok(self.ready.pop_front())

@@ -45,6 +45,7 @@ mod window_selection;
 mod window_undo;
 mod window_versions;
 mod write;
+mod written_request;
 
 pub use capture_lag::CaptureLag;
 pub use execute_plan::ExecuteRequest;

@@ -16,8 +16,7 @@ use super::restores::Restores;
 
 /// The action of the plan, for an item too that failed, or that a worker wrote after it was refused and before it recorded that.
 fn planned_action(item: &PlannedItem) -> Action {
-    let has_body = item.version.is_some() || item.backup_line.is_some();
-    match (item.action, has_body, &item.replaced_version) {
+    match (item.action, item.has_body(), &item.replaced_version) {
         (Action::Failed | Action::Conflict, true, None) => Action::Create,
         (Action::Failed | Action::Conflict, true, Some(_)) => Action::Replace,
         (Action::Failed, false, _) => Action::Delete,
@@ -35,8 +34,7 @@ pub(super) fn may_be_written(item: &PlannedItem) -> bool {
     if item.id.is_empty() || item.partition_key.components().is_empty() {
         return false;
     }
-    let has_body = item.version.is_some() || item.backup_line.is_some();
-    let failed = item.action == Action::Failed && (has_body || item.replaced_version.is_some());
+    let failed = item.action == Action::Failed && (item.has_body() || item.replaced_version.is_some());
     item.action.is_write() || failed
 }
 
@@ -206,6 +204,9 @@ impl Restores {
         };
         if let Some(etag) = &done.restored_etag {
             return Ok(live.etag.as_ref() == Some(etag));
+        }
+        if let (Some(composed), None) = (&done.body_digest, &done.backup_line) {
+            return Ok(live.document.as_ref().is_some_and(|live| self.content_digest(live) == *composed));
         }
         let Some(version) = &done.version else { return Ok(false) };
         let restored = self.history.version(name, version).await?.document.unwrap_or_default();
