@@ -34,6 +34,7 @@ mod identity_through_host;
 mod invalid_requests;
 mod job_entry_points;
 mod keys;
+mod killed_endpoint;
 mod leases_command;
 mod leases_not_moved;
 mod lists;
