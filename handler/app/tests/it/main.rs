@@ -36,6 +36,7 @@ mod interrupted_undo;
 mod invalid_requests;
 mod job_entry_points;
 mod keys;
+mod killed_endpoint;
 mod leases_command;
 mod leases_not_moved;
 mod lists;
