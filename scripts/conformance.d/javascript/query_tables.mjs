@@ -10,6 +10,8 @@ const EXPRESSIONS = readTable("expressions.json");
 const QUERIES = readTable("queries.json");
 // The service refuses to plan a query that needs more features than the SDK lists.
 const MISSING_FEATURES = isOlder(SDK_VERSION, "4.2.0") ? ["CountIf"] : [];
+// What these versions list, and merge wrongly.
+const WRONG_FEATURES = !isOlder(SDK_VERSION, "4.2.0") && isOlder(SDK_VERSION, "4.5.0") ? ["CountIf"] : [];
 
 function readTable(name) {
   return JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), "utf8"));
@@ -55,7 +57,9 @@ const queries = topic("query table", ({ newContainer }) => {
 
   for (const { name, query: text, parameters, rows, ordered, partitionKey, features = [] } of QUERIES.checks) {
     const missing = partitionKey ? [] : features.filter((feature) => MISSING_FEATURES.includes(feature));
-    it(name, async () => {
+    const wrong = partitionKey ? [] : features.filter((feature) => WRONG_FEATURES.includes(feature));
+    const skip = wrong.length > 0 && `the JavaScript SDK merges ${wrong.join(", ")} wrongly`;
+    it(name, { skip }, async () => {
       const rowsOf = () => query(container, text, parameters, partitionKey ? { partitionKey } : {});
       if (missing.length > 0) {
         const error = await assertRejected(400, rowsOf());
