@@ -1,17 +1,16 @@
-// Plays the incident and writes pictures of the pages, for people who change them.
+// Writes pictures of the pages, for people who change them.
 //
 //     cd target/console && node ../../scripts/console.d/look.mjs <folder for the pictures>
 
 import { mkdirSync } from "node:fs";
-import { App, playIncident } from "./app.mjs";
+import { App } from "./app.mjs";
 import { close, open, settled } from "./browser.mjs";
 
 const folder = process.argv[2] ?? "pictures";
 mkdirSync(folder, { recursive: true });
-const app = await App.start();
+const app = await App.start("--incident");
 let plan;
 try {
-  await playIncident(app);
   for (const [name, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["narrow", { viewport: { width: 360, height: 780 } }]]) {
     const page = await open(app, options);
     const picture = (what) => page.screenshot({ path: `${folder}/${what}-${name}.png`, fullPage: name === "narrow" });
@@ -22,13 +21,13 @@ try {
     await page.waitForURL(/chartFrom/);
     await settled(page);
     await picture("window");
-    await page.goto("/api/console/document?id=27004");
+    await page.goto("/api/console/document?id=27011");
     await settled(page);
     await picture("document");
-    await page.goto("/api/console/document?id=27004&layout=columns");
+    await page.goto("/api/console/document?id=27011&layout=columns");
     await settled(page);
     await picture("side");
-    await page.goto("/api/console/document?id=27004&view=blame");
+    await page.goto("/api/console/document?id=27011&view=blame");
     await settled(page);
     await picture("blame");
     if (name === "light") {

@@ -41,19 +41,18 @@ pub(crate) async fn process(instance: Arc<Instance>, held: Arc<HeldLease>, stop:
     // running then and the lease must not expire.
     let mut renewal = JoinSet::new();
     renewal.spawn(renew(Arc::clone(&instance), Arc::clone(&held), token.clone()));
-    let failed =
-        RangeReader {
-            instance: &instance,
-            held: &held,
-            stop,
-            read_up_to: None,
-            pages: 0,
-            is_sole_lease: false,
-            polling: Polling::default(),
-        }
-        .run(&token)
-        .await
-        .is_err();
+    let failed = RangeReader {
+        instance: &instance,
+        held: &held,
+        stop,
+        read_up_to: None,
+        pages: 0,
+        is_sole_lease: false,
+        polling: Polling::default(),
+    }
+    .run(&token)
+    .await
+    .is_err();
     drop(renewal);
     if held.lost().is_cancelled() {
         log::info!("lease {token} was lost: another instance has acquired it, or it was deleted");

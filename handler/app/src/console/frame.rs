@@ -89,6 +89,7 @@ impl Frame<'_> {
                         div.top {
                             a.name href={ (base) "/overview" } { "changefeed" }
                             span.scope.mono id="scope" hidden[self.scope.is_empty()] { (self.scope) }
+                            @if self.is_shell { span #health hidden {} }
                             nav aria-label="Pages" {
                                 @for (name, shown) in PAGES {
                                     a href={ (base) "/" (name) } aria-current=[(name == self.page).then_some("page")] { (shown) }
