@@ -11,6 +11,13 @@ mkdirSync(folder, { recursive: true });
 const app = await App.start("--incident");
 let plan;
 try {
+  // A document whose parts moved.
+  const stop = (city) => ({ city, open: true, zip: 28036, note: `a stop in ${city}` });
+  const stops = ["Boone", "Cary", "Durham", "Raleigh"].map(stop);
+  await app.put({ id: "moved", pk: "moved", name: "Davidson", tags: ["a", "b", "c"], stops, updatedBy: "ana" });
+  await app.untilCaptured();
+  await app.put({ id: "moved", pk: "moved", city: "Davidson", tags: ["c", "a", "b"], stops: [...stops.slice(1, 3), { ...stops[3], open: false }, stops[0]], updatedBy: "bob" });
+  await app.untilCaptured();
   for (const [name, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["narrow", { viewport: { width: 360, height: 780 } }]]) {
     const page = await open(app, options);
     const picture = (what) => page.screenshot({ path: `${folder}/${what}-${name}.png`, fullPage: name === "narrow" });
@@ -37,10 +44,10 @@ try {
       await page.getByText("This is a plan.").waitFor();
       plan = page.url();
     }
-    for (const name of ["overview", "restores"]) {
-      await page.goto(`/api/console/${name}`);
+    for (const address of ["overview", "restores", "documents", "documents?filter=city_name+starts+with+DA", "document?id=moved"]) {
+      await page.goto(`/api/console/${address}`);
       await settled(page);
-      await picture(name);
+      await picture(address.replace(/[?=].*/, (query) => (query.includes("filter") ? "-found" : "-moved")));
     }
     await page.goto(plan);
     await settled(page);

@@ -148,7 +148,7 @@ test("each kind of error is a page in words, with a way on", async () => {
     ["restore?id=none", "Not found", /no such restore/],
     ["backups?id=none", "Not found", /no such backup/],
     ["verifications?id=none", "Not found", /no such verification/],
-    ["dead-letters?id=none", "Not found", /no such dead letter/],
+    ["dead-letters?id=none", "Not found", /there is no dead letter with this id/],
     ["nothing", "There is no such page", /Overview/],
   ]) {
     await page.goto(`/api/console/${address}`);

@@ -44,12 +44,12 @@ pub struct ListedItems<'l, I> {
     pub is_listed: &'l (dyn Fn(&I) -> bool + Sync),
 }
 
-/// The listed items of a stored page; `None` if they are stored in parts.
+/// A stored page with its listed items, and nothing in the place of others; no items if they are stored in parts.
 #[derive(Deserialize)]
 struct ListedPage<I> {
     id: String,
     state: PageState,
-    items: Option<Vec<I>>,
+    items: Option<Vec<Option<I>>>,
 }
 
 impl<'l, I> ListedItems<'l, I> {
@@ -66,7 +66,8 @@ impl<'l, I> ListedItems<'l, I> {
             return (query.to_owned(), parameters);
         }
         parameters.insert("@only".to_owned(), json!(values));
-        let items = format!("ARRAY(SELECT VALUE i FROM i IN c.items WHERE ARRAY_CONTAINS(@only, i[\"{property}\"]))");
+        let item = format!("ARRAY_CONTAINS(@only, i[\"{property}\"]) ? i : null");
+        let items = format!("ARRAY(SELECT VALUE ({item}) FROM i IN c.items)");
         let shown = format!("VALUE {{id: c.id, state: c.state, items: IS_DEFINED(c.items) ? {items} : null}}");
         (query.replacen('*', &shown, 1), parameters)
     }
@@ -165,11 +166,14 @@ impl Jobs {
             let page = jobs.query(&query, &parameters, None, stored_pages, position.page.as_deref()).await?;
             let pages: Vec<ListedPage<I>> = self.listed_pages(page.items, !only.is_empty()).await?;
             let shown = pages.into_iter().filter(|page| !done || page.state == PageState::Done);
-            let items = shown.flat_map(|page| page.items.into_iter().flatten()).filter(|item| is_listed(item));
+            let items =
+                shown.flat_map(|page| page.items.into_iter().flatten().flatten()).filter(|item| is_listed(item));
             let (items, next) = part_of(items.collect(), position.skipped, max_items);
             let next = match next {
                 Some(skipped) => Some(ItemsPosition { skipped, ..position }),
-                None => page.continuation.map(|page| ItemsPosition { page: Some(page), skipped: 0, only: only.clone() }),
+                None => {
+                    page.continuation.map(|page| ItemsPosition { page: Some(page), skipped: 0, only: only.clone() })
+                }
             };
             match next {
                 Some(next) if items.is_empty() => position = next,
@@ -189,7 +193,7 @@ impl Jobs {
     ) -> Result<Vec<ListedPage<I>>, Error> {
         let whole = |stored: StoredPage<I>| {
             let StoredPage { page, .. } = stored;
-            ListedPage { id: page.id, state: page.state, items: Some(page.items) }
+            ListedPage { id: page.id, state: page.state, items: Some(page.items.into_iter().map(Some).collect()) }
         };
         if !are_chosen {
             return Ok(self.parse_pages(records).await?.into_iter().map(whole).collect());

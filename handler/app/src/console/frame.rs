@@ -89,12 +89,12 @@ impl Frame<'_> {
                         div.top {
                             a.name href={ (base) "/overview" } { "changefeed" }
                             span.scope.mono id="scope" hidden[self.scope.is_empty()] { (self.scope) }
-                            @if self.is_shell { span #health hidden {} }
                             nav aria-label="Pages" {
                                 @for (name, shown) in PAGES {
                                     a href={ (base) "/" (name) } aria-current=[(name == self.page).then_some("page")] { (shown) }
                                 }
                             }
+                            @if self.is_shell { span #health hidden {} }
                             form.search action={ (base) "/document" } method="get" role="search" {
                                 input #search name="id" placeholder="Find a document by id" aria-label="Find a document by id"
                                     autocomplete="off" spellcheck="false";

@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use changefeed_cosmos::PageRequest;
-use changefeed_history::{ContainerState, ContainerStatus, Role, Window};
+use changefeed_history::{ContainerState, Role, Window};
 use changefeed_jobs::JobState;
 use changefeed_operations::WindowActivityRequest;
 use changefeed_processor::LeaseState;
@@ -19,10 +19,9 @@ use super::page::Page;
 use super::restore_parameters::restore;
 use super::viewer::Viewer;
 use crate::config::MODE;
-use crate::feed::Feed;
 use crate::http::{ApiError, NoParameters, Query};
 use crate::service::Service;
-use crate::status::{LeaseStatus, Status};
+use crate::status::Status;
 
 const NAME: &str = "overview";
 const TITLE: &str = "Overview";

@@ -132,8 +132,8 @@ async fn the_sample_data_has_an_incident_in_it_that_is_the_same_each_time() {
         .filter_map(|item| item["counts"]["write"].as_u64().filter(|count| *count > 0))
         .collect();
     assert_eq!(minutes, [52, 71, 66, 60, 48, 41, 33, 21, 8]);
-    let newest = local.query("events", "SELECT VALUE MAX(c._ts) FROM c WHERE c.updatedBy = 'release-42'").await;
-    let ago = now - newest[0].as_i64().expect("a second");
+    let times = local.query("events", "SELECT VALUE c._ts FROM c WHERE c.updatedBy = 'release-42'").await;
+    let ago = now - times.iter().filter_map(Value::as_i64).max().expect("a second");
     assert!((20 * 60..24 * 60).contains(&ago), "the release ended {ago} seconds ago");
     let edited = local.query("events", "SELECT c.id, c.city_name FROM c WHERE c.phone = '555-0100'").await;
     assert_eq!(edited.len(), 12);
@@ -143,7 +143,7 @@ async fn the_sample_data_has_an_incident_in_it_that_is_the_same_each_time() {
     let clock = local.query("events", "SELECT VALUE GetCurrentTimestamp() FROM c OFFSET 0 LIMIT 1").await;
     assert!((clock[0].as_i64().expect("a time") / 1000 - chrono::Utc::now().timestamp()).abs() < 60, "{clock:?}");
     let page = local.get("history/changes?from=1h&actor=user&maxItems=1").await;
-    assert_eq!(page["items"][0]["paths"], json!(["/phone", "/updatedBy"]), "{page}");
+    assert_eq!(page["items"][0]["paths"], json!(["/updatedBy", "/phone"]), "{page}");
     assert!(local.interrupt().success());
     // Documents that exist are not written again.
     let again = Local::start(&["--incident", "--data", data]).await;
