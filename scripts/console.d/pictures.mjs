@@ -35,7 +35,7 @@ function shiftTimes({ seconds, days }) {
       const name = MONTHS[date.getUTCMonth()];
       return `${weekday ? `${DAYS[date.getUTCDay()]} ` : ""}${date.getUTCDate()} ${month === MONTHS[number] ? name : name.slice(0, 3)}${year ? ` ${date.getUTCFullYear()}` : ""}`;
     })
-    .replace(/\b(\d\d):(\d\d)(?::(\d\d))?\b/g, clock);
+    .replace(/(?<!UTC[+-])\b(\d\d):(\d\d)(?::(\d\d))?\b/g, clock);
   const main = document.querySelector("main");
   const texts = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
@@ -68,7 +68,8 @@ export async function take() {
     await page.keyboard.press("b");
     await page.waitForURL(/chartFrom/);
     await picture("console-find");
-    await page.goto(`/api/console/document?id=${zip(5)}`);
+    const { items: versions } = await app.api(`history/versions?id=${zip(5)}&pk=${zip(5)}`);
+    await page.goto(`/api/console/document?id=${zip(5)}&pk=${zip(5)}&version=${versions[1].id}`);
     await picture("console-document");
     await page.goto("/api/console/find?from=1h&actor=release-42");
     await settled(page);
