@@ -1,6 +1,7 @@
-// Starts `changefeed local` for the tests of the console, and plays an incident in it.
+// Starts `changefeed local` for the tests of the console.
 
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
@@ -11,12 +12,12 @@ const DEADLINE_MS = 60_000;
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 // Waits until `condition` returns something, and returns that.
-export async function until(what, condition) {
-  const deadline = Date.now() + DEADLINE_MS;
+export async function until(what, condition, milliseconds = DEADLINE_MS) {
+  const deadline = Date.now() + milliseconds;
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${DEADLINE_MS / 1000} seconds`);
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${milliseconds / 1000} seconds`);
     await sleep(50);
   }
 }
@@ -26,7 +27,7 @@ export class App {
 
   static async start(...more) {
     const app = new App();
-    const ports = ["--cosmos-port", "0", "--host-port", "0", "--control-port", "0"];
+    const ports = ["--cosmos-port", "0", "--host-port", "0"];
     app.#child = spawn(program, ["local", ...ports, "--script-root", root, ...more], {
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, RUST_LOG: "error" },
@@ -44,12 +45,6 @@ export class App {
     if (this.#child.exitCode !== null) return;
     this.#child.kill("SIGTERM");
     await new Promise((resolve) => this.#child.once("exit", resolve));
-  }
-
-  // The clock of the endpoint: so many seconds before now.
-  async secondsAgo(seconds) {
-    const answer = await fetch(`${this.ready.control}/clock`, { method: "POST", body: JSON.stringify({ offsetSeconds: -seconds }) });
-    if (!answer.ok) throw new Error(await answer.text());
   }
 
   async #item(method, pk, id, body, more = {}) {
@@ -94,59 +89,10 @@ export class App {
   }
 }
 
+// What `changefeed local --incident` writes: a release wrote the names of the first 400 cities in capital letters, and users edited the first
+// twelve of these documents, and corrected the name of two. handler/app/src/cli/local/incident.rs describes all of it.
 export const RELEASED = 400;
-const IMPORTED = 520;
-const CONNECTIONS = 8;
-const CITIES = ["Asheville", "Boone", "Cary", "Chapel Hill", "Charlotte", "Davidson", "Durham", "Hickory", "Raleigh", "Wilmington"];
+const postalCodes = JSON.parse(readFileSync(`${root}data/nc_zipcodes.json`, "utf8"));
 
-export const zip = (number) => String(27001 + number);
-export const city = (number) => CITIES[number % CITIES.length];
-
-const imported = (number) => ({
-  id: zip(number), pk: zip(number), postal_cd: zip(number), country_cd: "US", city_name: city(number), state_abbrv: "NC",
-  latitude: 35 + number / 1000, longitude: -80 - number / 1000, seq: number, doctype: "zipcode", updatedBy: "import",
-  location: { type: "Point", coordinates: [-80 - number / 1000, 35 + number / 1000] },
-});
-
-// The wrong release: documents are imported; 30 minutes ago a release writes the names of 400 cities in capital letters, within nine
-// minutes; after that users edit twelve of them, and correct the name of two.
-export async function playIncident(app) {
-  const all = async (documents) => {
-    const left = documents.values();
-    const worker = async () => {
-      for (const document of left) await app.put(document);
-    };
-    await Promise.all(Array.from({ length: CONNECTIONS }, worker));
-  };
-  const numbers = (from, to) => Array.from({ length: to - from }, (_, at) => from + at);
-  await app.secondsAgo(3 * 86_400);
-  await all(numbers(0, IMPORTED).map(imported));
-  // The feed has the newest version of a document only, so each has to be captured before the next one.
-  await app.untilCaptured();
-  // Edits of every day, of other documents.
-  let edited = RELEASED;
-  for (let minute = 58; minute > 0; minute -= 2) {
-    await app.secondsAgo(minute * 60 + 7);
-    const count = 2 + ((minute * 7) % 4);
-    await all(numbers(edited, edited + count).map((number) => ({ ...imported(number), seq: 1000 + minute, updatedBy: "sync" })));
-    edited += count;
-    if (minute === 30) {
-      const released = (number) => ({ ...imported(number), city_name: city(number).toUpperCase(), updatedBy: "release-42" });
-      await app.untilCaptured();
-      let from = 0;
-      for (const [at, count] of [52, 71, 66, 60, 48, 41, 33, 21, 8].entries()) {
-        await app.secondsAgo((29 - at) * 60 + 20);
-        await all(numbers(from, from + count).map(released));
-        from += count;
-      }
-    }
-    if (minute === 10) {
-      await app.untilCaptured();
-      const live = await Promise.all(numbers(0, 12).map((number) => app.read(zip(number))));
-      await all(live.map(({ _rid, _self, _etag, _attachments, _ts, ...document }, number) =>
-        ({ ...document, ...(number < 2 && { city_name: `${city(number)}, by hand` }), phone: "555-0100", updatedBy: "user" })));
-    }
-  }
-  await app.secondsAgo(0);
-  await app.untilCaptured();
-}
+export const zip = (number) => postalCodes[number].postal_cd;
+export const city = (number) => postalCodes[number].city_name;

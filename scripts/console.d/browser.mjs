@@ -8,9 +8,13 @@ const axe = require("axe-core").source;
 
 let browser;
 
+function launch() {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+}
+
 // A new page in a context of its own. A message of the console, a failed script or a request to another host fails the test.
 export async function open(app, options = {}) {
-  browser ??= await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+  browser ??= await launch();
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, timezoneId: "Europe/Berlin", baseURL: app.origin, ...options });
   const page = await context.newPage();
   page.problems = [];
@@ -24,6 +28,12 @@ export async function open(app, options = {}) {
   });
   page.setDefaultTimeout(20_000);
   return page;
+}
+
+// An empty page.
+export async function blank() {
+  browser ??= await launch();
+  return (await browser.newContext()).newPage();
 }
 
 export async function close() {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { App, city, playIncident, zip } from "./app.mjs";
+import { App, city, zip } from "./app.mjs";
 import { close, open, settled } from "./browser.mjs";
 
 const STOPS = 150;
@@ -11,8 +11,7 @@ let app;
 let page;
 
 before(async () => {
-  app = await App.start();
-  await playIncident(app);
+  app = await App.start("--incident");
   page = await open(app);
 });
 after(async () => {

@@ -1,17 +1,23 @@
-// Plays the incident and writes pictures of the pages, for people who change them.
+// Writes pictures of the pages, for people who change them.
 //
 //     cd target/console && node ../../scripts/console.d/look.mjs <folder for the pictures>
 
 import { mkdirSync } from "node:fs";
-import { App, playIncident } from "./app.mjs";
+import { App } from "./app.mjs";
 import { close, open, settled } from "./browser.mjs";
 
 const folder = process.argv[2] ?? "pictures";
 mkdirSync(folder, { recursive: true });
-const app = await App.start();
+const app = await App.start("--incident");
 let plan;
 try {
-  await playIncident(app);
+  // A document whose parts moved.
+  const stop = (city) => ({ city, open: true, zip: 28036, note: `a stop in ${city}` });
+  const stops = ["Boone", "Cary", "Durham", "Raleigh"].map(stop);
+  await app.put({ id: "moved", pk: "moved", name: "Davidson", tags: ["a", "b", "c"], stops, updatedBy: "ana" });
+  await app.untilCaptured();
+  await app.put({ id: "moved", pk: "moved", city: "Davidson", tags: ["c", "a", "b"], stops: [...stops.slice(1, 3), { ...stops[3], open: false }, stops[0]], updatedBy: "bob" });
+  await app.untilCaptured();
   for (const [name, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["narrow", { viewport: { width: 360, height: 780 } }]]) {
     const page = await open(app, options);
     const picture = (what) => page.screenshot({ path: `${folder}/${what}-${name}.png`, fullPage: name === "narrow" });
@@ -22,13 +28,13 @@ try {
     await page.waitForURL(/chartFrom/);
     await settled(page);
     await picture("window");
-    await page.goto("/api/console/document?id=27004");
+    await page.goto("/api/console/document?id=27011");
     await settled(page);
     await picture("document");
-    await page.goto("/api/console/document?id=27004&layout=columns");
+    await page.goto("/api/console/document?id=27011&layout=columns");
     await settled(page);
     await picture("side");
-    await page.goto("/api/console/document?id=27004&view=blame");
+    await page.goto("/api/console/document?id=27011&view=blame");
     await settled(page);
     await picture("blame");
     if (name === "light") {
@@ -38,10 +44,10 @@ try {
       await page.getByText("This is a plan.").waitFor();
       plan = page.url();
     }
-    for (const name of ["overview", "restores"]) {
-      await page.goto(`/api/console/${name}`);
+    for (const address of ["overview", "restores", "documents", "documents?filter=city_name+starts+with+DA", "document?id=moved"]) {
+      await page.goto(`/api/console/${address}`);
       await settled(page);
-      await picture(name);
+      await picture(address.replace(/[?=].*/, (query) => (query.includes("filter") ? "-found" : "-moved")));
     }
     await page.goto(plan);
     await settled(page);

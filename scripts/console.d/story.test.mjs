@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { App, RELEASED, city, playIncident, zip } from "./app.mjs";
+import { App, RELEASED, city, zip } from "./app.mjs";
 import { close, open, settled, violations } from "./browser.mjs";
 
 let app;
@@ -10,8 +10,7 @@ let page;
 let plan = "restores";
 
 before(async () => {
-  app = await App.start();
-  await playIncident(app);
+  app = await App.start("--incident");
 });
 after(async () => {
   await close();
@@ -127,7 +126,7 @@ describe("the wrong release", () => {
     const found = [];
     for (const options of [{}, { colorScheme: "dark" }, { viewport: { width: 360, height: 780 } }]) {
       page = await open(app, { ...options, bypassCSP: true });
-      for (const address of ["find", "find?from=1h&actor=release-42", "find?from=noon", `document?id=${zip(12)}`, `document?id=${zip(12)}&layout=columns`,
+      for (const address of ["find", "find?from=1h&actor=release-42", "find?from=noon", "documents", "documents?filter=city_name+starts+with+BO", `document?id=${zip(12)}`, `document?id=${zip(12)}&layout=columns`,
         `document?id=${zip(12)}&view=blame`, `document?id=${zip(12)}&view=whole`, "document?id=none", "restore?id=none", "overview", "restores", "backups", "verifications", "dead-letters", "nothing", plan]) {
         await page.goto(`/api/console/${address}`);
         await settled(page);

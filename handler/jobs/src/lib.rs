@@ -30,7 +30,7 @@ mod state;
 pub use job::{Claim, Job, JobProgress, Work, job_to_run, new_id};
 pub use jobs::Jobs;
 pub use kind::{JobKind, Kind, Step};
-pub use list::page_of;
+pub use list::{ListedItems, page_of};
 pub use options::JobOptions;
 pub use pace::check_budget;
 pub use paged_query::{Found, PagedQuery};

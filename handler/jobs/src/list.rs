@@ -9,18 +9,68 @@ use changefeed_cosmos::{
 use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::jobs::Jobs;
 use crate::kind::Kind;
 use crate::pages::{PageState, StoredPage, pages_query};
 use crate::state::JobState;
 
-/// The position in a list of items: the continuation of the stored page that they are on, and how many of its items come before.
+const TWO: NonZeroU32 = NonZeroU32::new(2).expect("not zero");
+/// The most stored pages that one query reads in a list of few of the items.
+const MAX_STORED_PAGES: NonZeroU32 = NonZeroU32::new(32).expect("not zero");
+
+/// The position in a list of items: the continuation of the stored pages that they are on, and how many of their items come before.
 #[derive(Default, Serialize, Deserialize)]
 struct ItemsPosition {
     page: Option<String>,
     skipped: usize,
+    /// The values of the listed items: a continuation of another list must not skip items of this one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    only: Vec<Value>,
+}
+
+/// Which items of a job are listed.
+pub struct ListedItems<'l, I> {
+    /// The kind of their pages.
+    pub page_kind: &'l str,
+    /// Their job.
+    pub job_id: &'l str,
+    /// Only those of finished pages.
+    pub done: bool,
+    /// A property of the items, and its values. Only items with one of them are listed; all items without any value.
+    pub only: (&'static str, Vec<Value>),
+    /// Whether an item has one of the values.
+    pub is_listed: &'l (dyn Fn(&I) -> bool + Sync),
+}
+
+/// A stored page with its listed items, and nothing in the place of others; no items if they are stored in parts.
+#[derive(Deserialize)]
+struct ListedPage<I> {
+    id: String,
+    state: PageState,
+    items: Option<Vec<Option<I>>>,
+}
+
+impl<'l, I> ListedItems<'l, I> {
+    /// All items of a job, or those of finished pages.
+    pub fn all(page_kind: &'l str, job_id: &'l str, done: bool) -> Self {
+        Self { page_kind, job_id, done, only: ("", Vec::new()), is_listed: &|_| true }
+    }
+
+    /// The query for the listed items of each page. The items have no index, so they are chosen from the pages and not looked up.
+    fn query(&self) -> (String, Map<String, Value>) {
+        let (query, mut parameters) = pages_query(self.page_kind, self.job_id);
+        let (property, values) = &self.only;
+        if values.is_empty() {
+            return (query.to_owned(), parameters);
+        }
+        parameters.insert("@only".to_owned(), json!(values));
+        let item = format!("ARRAY_CONTAINS(@only, i[\"{property}\"]) ? i : null");
+        let items = format!("ARRAY(SELECT VALUE ({item}) FROM i IN c.items)");
+        let shown = format!("VALUE {{id: c.id, state: c.state, items: IS_DEFINED(c.items) ? {items} : null}}");
+        (query.replacen('*', &shown, 1), parameters)
+    }
 }
 
 /// The part of items that a request asks for, and the continuation for the next part.
@@ -31,7 +81,7 @@ pub fn page_of<I>(items: Vec<I>, request: &PageRequest) -> Result<(Vec<I>, Optio
     let max_items = items_on_page(request)?;
     let position: ItemsPosition = read_page_token(request.continuation.as_deref(), LISTING_ITEMS)?.unwrap_or_default();
     let (items, next) = part_of(items, position.skipped, max_items);
-    let next = next.map(|skipped| page_token(&ItemsPosition { page: None, skipped })).transpose()?;
+    let next = next.map(|skipped| page_token(&ItemsPosition { skipped, ..Default::default() })).transpose()?;
     Ok((items, next))
 }
 
@@ -92,37 +142,72 @@ impl Jobs {
         serde_json::from_value(record).map_err(|error| Error::corrupt(format!("reading {} {id}", kind.noun), error))
     }
 
-    /// A page of the items of a job, and the continuation for the next page. With `done`, those of finished pages only.
+    /// A page of the items of a job, and the continuation for the next page.
     ///
     /// # Errors
     /// When the request is out of bounds or its continuation is not one of this list, and when the container cannot be read.
     pub async fn items<I: DeserializeOwned>(
         &self,
-        page_kind: &str,
-        job_id: &str,
-        done: bool,
+        listed: ListedItems<'_, I>,
         request: &PageRequest,
     ) -> Result<(Vec<I>, Option<String>), Error> {
         let max_items = items_on_page(request)?;
         let position: Option<ItemsPosition> = read_page_token(request.continuation.as_deref(), LISTING_ITEMS)?;
-        let mut position = position.unwrap_or_default();
+        let (query, parameters) = listed.query();
+        let ListedItems { done, only: (_, only), is_listed, .. } = listed;
+        let mut position = position.unwrap_or_else(|| ItemsPosition { only: only.clone(), ..Default::default() });
+        if position.only != only {
+            return Err(Error::invalid(LISTING_ITEMS, "the continuation is of a list of other items"));
+        }
         let jobs = self.open().await?;
+        // Stored pages are large. More of them are read at once while none has a listed item.
+        let mut stored_pages = NonZeroU32::MIN;
         loop {
-            let (query, parameters) = pages_query(page_kind, job_id);
-            let page = jobs.query(query, &parameters, None, NonZeroU32::MIN, position.page.as_deref()).await?;
-            let pages: Vec<StoredPage<I>> = self.parse_pages(page.items).await?;
-            let shown = pages.into_iter().filter(|stored| !done || stored.page.state == PageState::Done);
-            let (items, next) =
-                part_of(shown.flat_map(|stored| stored.page.items).collect(), position.skipped, max_items);
+            let page = jobs.query(&query, &parameters, None, stored_pages, position.page.as_deref()).await?;
+            let pages: Vec<ListedPage<I>> = self.listed_pages(page.items, !only.is_empty()).await?;
+            let shown = pages.into_iter().filter(|page| !done || page.state == PageState::Done);
+            let items =
+                shown.flat_map(|page| page.items.into_iter().flatten().flatten()).filter(|item| is_listed(item));
+            let (items, next) = part_of(items.collect(), position.skipped, max_items);
             let next = match next {
                 Some(skipped) => Some(ItemsPosition { skipped, ..position }),
-                None => page.continuation.map(|page| ItemsPosition { page: Some(page), skipped: 0 }),
+                None => {
+                    page.continuation.map(|page| ItemsPosition { page: Some(page), skipped: 0, only: only.clone() })
+                }
             };
             match next {
                 Some(next) if items.is_empty() => position = next,
                 next => return Ok((items, next.map(|next| page_token(&next)).transpose()?)),
             }
+            if !only.is_empty() {
+                stored_pages = stored_pages.saturating_mul(TWO).min(MAX_STORED_PAGES);
+            }
         }
+    }
+
+    /// The pages of a query for listed items: `are_chosen` if it has chosen among the items.
+    async fn listed_pages<I: DeserializeOwned>(
+        &self,
+        records: Vec<Value>,
+        are_chosen: bool,
+    ) -> Result<Vec<ListedPage<I>>, Error> {
+        let whole = |stored: StoredPage<I>| {
+            let StoredPage { page, .. } = stored;
+            ListedPage { id: page.id, state: page.state, items: Some(page.items.into_iter().map(Some).collect()) }
+        };
+        if !are_chosen {
+            return Ok(self.parse_pages(records).await?.into_iter().map(whole).collect());
+        }
+        let mut pages = Vec::new();
+        for record in records {
+            let found: ListedPage<I> =
+                serde_json::from_value(record).map_err(|error| Error::corrupt(LISTING_ITEMS, error))?;
+            match found.items {
+                Some(_) => pages.push(found),
+                None => pages.extend(self.items_page(&found.id).await?.map(whole)),
+            }
+        }
+        Ok(pages)
     }
 }
 

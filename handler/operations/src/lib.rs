@@ -24,9 +24,10 @@ pub use populate::{PopulateReport, PopulateRequest};
 pub use query::{QueryPage, QueryRequest};
 pub use restore::{
     Action, BackupLine, CaptureLag, Counts, ExecuteRequest, FilterOn, Plan, PlannedItem, RESTORE, RestoreItems,
-    RestoreList, RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest, RestoreView, Restored, Restores,
-    Selection, Target, UndoRequest, WindowSelection,
+    RestoreItemsRequest, RestoreList, RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest, RestoreView,
+    Restored, Restores, Selection, Target, UndoRequest, WindowSelection,
 };
+pub use sample::sample_documents;
 pub use truncate::{TruncateReport, TruncateRequest};
 pub use verify::{
     Finding, FindingKind, Findings, VERIFY, Verifications, VerifyCounts, VerifyList, VerifyRecord, VerifyRequest,

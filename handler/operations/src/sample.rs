@@ -36,8 +36,7 @@ pub(crate) struct Sample {
 impl Sample {
     /// Random documents, or those of a seed. With a seed, the documents have times that depend on it.
     pub(crate) fn new(seed: Option<u64>) -> Result<Self, Error> {
-        let postal_codes =
-            serde_json::from_str(POSTAL_CODES).map_err(|error| Error::internal("reading the sample data", error))?;
+        let postal_codes = read_postal_codes()?;
         let random = seed.map_or_else(|| ChaCha8Rng::seed_from_u64(rand::random()), ChaCha8Rng::seed_from_u64);
         Ok(Self { postal_codes, random, seeded: seed.is_some(), seq: 0 })
     }
@@ -47,27 +46,51 @@ impl Sample {
     pub(crate) fn next(&mut self) -> (String, Value) {
         self.seq += 1;
         let postal_code = &self.postal_codes[self.random.random_range(0..self.postal_codes.len())];
-        let id = postal_code.postal_cd.clone();
-        let mut document = json!({
-            "location": postal_code.location,
-            "postal_cd": postal_code.postal_cd,
-            "country_cd": postal_code.country_cd,
-            "city_name": postal_code.city_name,
-            "state_abbrv": postal_code.state_abbrv,
-            "latitude": postal_code.latitude,
-            "longitude": postal_code.longitude,
-            "id": id,
-            "pk": id,
-            "seq": self.seq,
-            "doctype": "zipcode",
-            "timestamp": null,
-            "epoch": null,
-        });
+        let mut document = postal_code.document(self.seq);
         if self.seeded {
             set_time(&mut document, DateTime::from_timestamp(SEEDED_EPOCH + self.seq, 0).unwrap_or_default());
         }
-        (id, document)
+        (postal_code.postal_cd.clone(), document)
     }
+}
+
+impl PostalCode {
+    fn document(&self, seq: i64) -> Value {
+        json!({
+            "location": self.location,
+            "postal_cd": self.postal_cd,
+            "country_cd": self.country_cd,
+            "city_name": self.city_name,
+            "state_abbrv": self.state_abbrv,
+            "latitude": self.latitude,
+            "longitude": self.longitude,
+            "id": self.postal_cd,
+            "pk": self.postal_cd,
+            "seq": seq,
+            "doctype": "zipcode",
+            "timestamp": null,
+            "epoch": null,
+        })
+    }
+}
+
+/// The sample documents as of a time, each once, in the order of their ids. `seq` is the number of a document, from 0.
+///
+/// # Errors
+/// When the sample data cannot be read.
+pub fn sample_documents(time: DateTime<Utc>) -> Result<Vec<Value>, Error> {
+    let numbered = read_postal_codes()?.into_iter().zip(0..);
+    Ok(numbered
+        .map(|(postal_code, seq)| {
+            let mut document = postal_code.document(seq);
+            set_time(&mut document, time);
+            document
+        })
+        .collect())
+}
+
+fn read_postal_codes() -> Result<Vec<PostalCode>, Error> {
+    serde_json::from_str(POSTAL_CODES).map_err(|error| Error::internal("reading the sample data", error))
 }
 
 /// Whether a document has no time yet.
@@ -118,5 +141,14 @@ mod tests {
         let codes: Vec<&str> = davidson.map(|postal_code| postal_code.postal_cd.as_str()).collect();
         assert_eq!(codes, ["28035", "28036"]);
         assert!(sample.postal_codes.len() > 1000);
+    }
+
+    #[test]
+    fn each_sample_document_can_be_had_once_in_order() {
+        let documents = sample_documents(DateTime::from_timestamp(1_592_926_406, 0).expect("time")).expect("samples");
+        assert!(
+            documents.len() > 1000 && documents.is_sorted_by_key(|document| document["id"].as_str().map(str::to_owned))
+        );
+        assert_eq!((&documents[7]["seq"], &documents[7]["epoch"]), (&json!(7), &json!(1_592_926_406)));
     }
 }

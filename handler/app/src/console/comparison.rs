@@ -167,26 +167,52 @@ fn folded(lines: &[Line], description: &str, draw: &impl Fn(&[Line]) -> Markup) 
 }
 
 fn inline(lines: &[Line]) -> Markup {
-    let line = |line: &Line| {
-        let (class, sign, meaning) = match line.side {
-            Side::Both => ("same", "", ""),
-            Side::Before => ("minus", "−", "before: "),
-            Side::After => ("plus", "+", "after: "),
+    let line = |line: &Line, note: &Markup| {
+        let (class, sign, meaning) = match (line.side, &line.moved) {
+            (Side::Both, _) => ("same", "", ""),
+            (Side::Before, None) => ("minus", "−", "before: "),
+            (Side::After, None) => ("plus", "+", "after: "),
+            (Side::Before, Some(_)) => ("moved", "→", "moved from here: "),
+            (Side::After, Some(_)) => ("moved", "←", "moved here: "),
         };
         html! {
             div class=(class) {
                 span aria-hidden="true" { (sign) }
-                code { @if !meaning.is_empty() { span.hidden { (meaning) } } (indented(line)) }
+                code {
+                    @if !meaning.is_empty() { span.hidden { (meaning) } }
+                    (indented(line))
+                    (note)
+                }
             }
         }
     };
-    html! { div.diff { (drawn(lines, |lines| html! { @for shown in lines { (line(shown)) } })) } }
+    let all =
+        |lines: &[Line]| html! { @for (at, shown) in lines.iter().enumerate() { (line(shown, &note(lines, at))) } };
+    html! { div.diff { (drawn(lines, all)) } }
+}
+
+/// Where a value is on the other side, at its first line.
+fn note(lines: &[Line], at: usize) -> Markup {
+    let is_first = at == 0 || lines[at - 1].moved != lines[at].moved;
+    html! { @if let Some(note) = lines[at].moved_note().filter(|_| is_first) { " " span.moved-note { (note) } } }
 }
 
 /// Both sides beside each other. Lines of the first side are opposite to those of the second side that replace them.
 fn beside(lines: &[Line]) -> Markup {
     let cell = |line: Option<&Line>, class: &'static str| {
-        html! { code class=[line.map(|line| if line.side == Side::Both { "same" } else { class })] { @if let Some(line) = line { (indented(line)) } } }
+        let class = line.map(|line| match (line.side, &line.moved) {
+            (Side::Both, _) => "same",
+            (_, Some(_)) => "moved",
+            (_, None) => class,
+        });
+        html! {
+            code class=[class] {
+                @if let Some(line) = line {
+                    (indented(line))
+                    @if let Some(note) = line.moved_note() { " " span.moved-note { (note) } }
+                }
+            }
+        }
     };
     let rows = |lines: &[Line]| {
         let runs = lines.chunk_by(|one, other| (one.side == Side::Both) == (other.side == Side::Both));

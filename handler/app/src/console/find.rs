@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::address::Address;
 use super::chart::{Chart, bucket};
 use super::document_link::{document, named};
+use super::documents::kinds;
 use super::elements::{change, counted, empty, field, letter, number, operation, pager, restore_mark, warnings};
 use super::find_parameters::{FindParameters, FindRequest, OPERATIONS, between};
 use super::page::Page;
@@ -111,7 +112,8 @@ fn heading(times: &Markup, request: Option<&FindRequest>) -> Markup {
     html! {
         div.row.heading {
             div { h1 { (TITLE) } div.muted { (times) } }
-            nav.right.choice aria-label="Time before now" { @for (length, shown) in SINCE { a href=(since(length)) { (shown) } } }
+            (kinds(NAME))
+            nav.choice aria-label="Time before now" { @for (length, shown) in SINCE { a href=(since(length)) { (shown) } } }
         }
     }
 }

@@ -94,6 +94,7 @@ impl Frame<'_> {
                                     a href={ (base) "/" (name) } aria-current=[(name == self.page).then_some("page")] { (shown) }
                                 }
                             }
+                            @if self.is_shell { span #health hidden {} }
                             form.search action={ (base) "/document" } method="get" role="search" {
                                 input #search name="id" placeholder="Find a document by id" aria-label="Find a document by id"
                                     autocomplete="off" spellcheck="false";

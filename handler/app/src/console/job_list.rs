@@ -1,4 +1,4 @@
-//! *Backups* and *Verifications*: lists with their state and their numbers, and the findings of a verification.
+//! *Backups* and *Verifications*: lists with their state and their numbers, one backup, and the findings of a verification.
 
 use actix_web::HttpRequest;
 use changefeed_cosmos::PageRequest;
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::address::{API, Address};
+use super::backup;
 use super::document_link::{document, named};
 use super::elements::{empty, number, pager};
 use super::page::Page;
@@ -81,8 +82,11 @@ async fn content(request: &HttpRequest, service: &Service, viewer: &Viewer, kind
     let continuation = Some(parameters.continuation).filter(|continuation| !continuation.is_empty());
     let is_first = continuation.is_none();
     let page = PageRequest { max_items: Some(PAGE_ITEMS), continuation };
-    if kind == JobKind::Verifications && !parameters.id.is_empty() {
-        return findings(service, viewer, &parameters.id, &page).await;
+    if !parameters.id.is_empty() {
+        return match kind {
+            JobKind::Backups => Box::pin(backup::one(service, viewer, &parameters.id)).await,
+            JobKind::Verifications => findings(service, viewer, &parameters.id, &page).await,
+        };
     }
     let (records, continuation) = match kind {
         JobKind::Backups => {
@@ -125,9 +129,7 @@ fn row(viewer: &Viewer, kind: JobKind, record: &Value) -> Markup {
     let started = viewer.written_time(text("startedAt"));
     html! {
         tr {
-            td {
-                @if kind == JobKind::Verifications { a href=(Address::of(kind.name()).with("id", text("id"))) data-open { (started) } } @else { (started) }
-            }
+            td { a href=(Address::of(kind.name()).with("id", text("id"))) data-open { (started) } }
             td { span.pill.bad[is_bad] { (text("state")) } }
             td { (numbers(&record["counts"])) @if let Some(message) = record["progress"]["message"].as_str() { div.error-text { (message) } } }
             td.muted { (record["requestedBy"].as_str().unwrap_or("–")) }

@@ -1,15 +1,23 @@
 //! A document, or the difference of two, as lines of JSON.
 //!
-//! Objects are compared property by property, and arrays element by element between their equal beginnings and ends, so the time is linear
-//! in the size of the documents. Lines that are the same on both sides are folded, unless they are around a difference.
+//! Objects are compared property by property, and arrays element by element. An element that is elsewhere in its array on the other side has
+//! moved, and so has a property whose value is elsewhere in the document. Lines that are the same on both sides, and long values that moved,
+//! are folded, unless they are around a difference.
+
+use std::collections::HashMap;
+use std::ops::Range;
 
 use changefeed_history::same_value;
 use serde_json::{Map, Value};
+
+use super::array_alignment::{Step, align, digest};
 
 /// The longest text of a value in a line.
 const MAX_VALUE_CHARACTERS: usize = 2000;
 /// The least number of equal lines that are folded.
 const FOLDED: usize = 3;
+/// The least number of characters of a text or a number by which a field is recognised elsewhere in the document.
+const RECOGNISED: usize = 4;
 /// The most names in the description of folded lines.
 const FOLD_NAMES: usize = 5;
 
@@ -37,6 +45,8 @@ pub struct Line {
     name: Option<String>,
     /// Whether it encloses a difference.
     is_around: bool,
+    /// Of a value that moved, where it is on the other side: a JSON Pointer.
+    pub moved: Option<String>,
 }
 
 /// Lines that are shown or folded together.
@@ -44,7 +54,7 @@ pub struct Line {
 pub enum Block<'l> {
     /// Lines to show.
     Shown(&'l [Line]),
-    /// Equal lines, and what they are.
+    /// Equal lines or lines of a value that moved, and what they are.
     Folded(&'l [Line], String),
 }
 
@@ -55,25 +65,41 @@ pub fn lines_of(document: &Value) -> Vec<Line> {
 
 /// The lines of two documents. `None` stands for a document that does not exist.
 pub fn compare(before: Option<&Value>, after: Option<&Value>) -> Vec<Line> {
-    let mut comparison = Comparison { lines: Vec::new() };
+    let mut comparison = Comparison { lines: Vec::new(), path: String::new(), one_sided: Vec::new() };
     comparison.values(&Place { name: None, depth: 0, is_last: true }, before, after);
+    comparison.recognise();
     comparison.lines
 }
 
-/// Lines in blocks: runs of equal lines are folded.
+/// Lines in blocks: runs of equal lines are folded, and so are values that moved.
 pub fn blocks(lines: &[Line]) -> Vec<Block<'_>> {
-    let is_foldable = |line: &Line| line.side == Side::Both && !line.is_around;
-    let groups = lines.chunk_by(|one, other| is_foldable(one) == is_foldable(other));
+    let is_foldable = |line: &Line| line.moved.is_some() || line.side == Side::Both && !line.is_around;
+    let is_together = |one: &Line, other: &Line| {
+        is_foldable(one) == is_foldable(other)
+            && one.moved == other.moved
+            && (one.moved.is_none() || one.side == other.side)
+    };
     let mut blocks: Vec<Block<'_>> = Vec::new();
-    for group in groups {
+    for group in lines.chunk_by(is_together) {
         let folds = group.len() >= FOLDED && group.first().is_some_and(is_foldable);
         blocks.push(if folds { Block::Folded(group, description(group)) } else { Block::Shown(group) });
     }
     blocks
 }
 
+impl Line {
+    /// Where the value is on the other side, in words.
+    pub fn moved_note(&self) -> Option<String> {
+        let direction = if self.side == Side::Before { "to" } else { "from" };
+        self.moved.as_ref().map(|path| format!("moved {direction} {path}"))
+    }
+}
+
 /// The names of the properties in folded lines, the first ones and the last one.
 fn description(lines: &[Line]) -> String {
+    if let Some(note) = lines.first().and_then(Line::moved_note) {
+        return format!("{} lines {note}", lines.len());
+    }
     let names: Vec<&str> = lines.iter().filter_map(|line| line.name.as_deref()).collect();
     let listed = match names.as_slice() {
         [] => String::new(),
@@ -100,28 +126,38 @@ impl Place<'_> {
     }
 }
 
-struct Comparison {
+struct Comparison<'v> {
     lines: Vec<Line>,
+    /// Where the current value is: a JSON Pointer.
+    path: String,
+    one_sided: Vec<OneSided<'v>>,
 }
 
-impl Comparison {
-    fn values(&mut self, place: &Place<'_>, before: Option<&Value>, after: Option<&Value>) {
+/// A value that only one side has at its place.
+struct OneSided<'v> {
+    side: Side,
+    value: &'v Value,
+    path: String,
+    lines: Range<usize>,
+}
+
+impl<'v> Comparison<'v> {
+    fn values(&mut self, place: &Place<'_>, before: Option<&'v Value>, after: Option<&'v Value>) {
         match (before, after) {
             (Some(before), Some(after)) if same_value(before, after) => self.value(place, after, Side::Both),
             (Some(Value::Object(before)), Some(Value::Object(after))) => self.objects(place, before, after),
             (Some(Value::Array(before)), Some(Value::Array(after))) => self.arrays(place, before, after),
-            (before, after) => {
-                if let Some(before) = before {
-                    self.value(place, before, Side::Before);
-                }
-                if let Some(after) = after {
-                    self.value(place, after, Side::After);
-                }
+            (Some(before), Some(after)) => {
+                self.value(place, before, Side::Before);
+                self.value(place, after, Side::After);
             }
+            (Some(before), None) => self.one_sided(place, before, Side::Before),
+            (None, Some(after)) => self.one_sided(place, after, Side::After),
+            (None, None) => {}
         }
     }
 
-    fn objects(&mut self, place: &Place<'_>, before: &Map<String, Value>, after: &Map<String, Value>) {
+    fn objects(&mut self, place: &Place<'_>, before: &'v Map<String, Value>, after: &'v Map<String, Value>) {
         self.around(place, format!("{}{{", place.start()));
         let new = after.iter().filter(|(name, _)| !before.contains_key(*name));
         let pairs = before.iter().map(|(name, value)| (name, Some(value), after.get(name)));
@@ -129,42 +165,75 @@ impl Comparison {
         let depth = place.depth + 1;
         for (at, (name, before, after)) in pairs.iter().enumerate() {
             let is_last = at + 1 == pairs.len();
-            self.values(&Place { name: Some(name), depth, is_last }, *before, *after);
+            self.within(&name.replace('~', "~0").replace('/', "~1"), |comparison| {
+                comparison.values(&Place { name: Some(name), depth, is_last }, *before, *after);
+            });
         }
         self.around(place, format!("}}{}", place.end()));
     }
 
-    fn arrays(&mut self, place: &Place<'_>, before: &[Value], after: &[Value]) {
+    fn arrays(&mut self, place: &Place<'_>, before: &'v [Value], after: &'v [Value]) {
         self.around(place, format!("{}[", place.start()));
-        let is_same = |(one, other): &(&Value, &Value)| same_value(one, other);
-        let first = before.iter().zip(after).take_while(is_same).count();
-        let rest = (&before[first..], &after[first..]);
-        let last = rest.0.iter().rev().zip(rest.1.iter().rev()).take_while(is_same).count();
-        let (old, new) = (&rest.0[..rest.0.len() - last], &rest.1[..rest.1.len() - last]);
         let depth = place.depth + 1;
-        let element = |is_last| Place { name: None, depth, is_last };
-        for (at, value) in after[..first].iter().enumerate() {
-            self.value(&element(at + 1 == after.len()), value, Side::Both);
-        }
-        let ends = last == 0;
-        for at in 0..old.len().max(new.len()) {
-            let is_last = ends && at + 1 == old.len().max(new.len());
-            // Elements at the same place are compared if nothing was added or removed.
-            if old.len() == new.len() {
-                self.values(&element(is_last), old.get(at), new.get(at));
+        let old = |at: usize| Place { name: None, depth, is_last: at + 1 == before.len() };
+        let new = |at: usize| Place { name: None, depth, is_last: at + 1 == after.len() };
+        for step in align(before, after) {
+            match step {
+                Step::Same(_, to) => self.value(&new(to), &after[to], Side::Both),
+                Step::Changed(from, to) => self.within(&to.to_string(), |comparison| {
+                    comparison.values(&new(to), Some(&before[from]), Some(&after[to]));
+                }),
+                Step::Removed(from) => self.within(&from.to_string(), |comparison| {
+                    comparison.values(&old(from), Some(&before[from]), None);
+                }),
+                Step::Added(to) => self.within(&to.to_string(), |comparison| {
+                    comparison.values(&new(to), None, Some(&after[to]));
+                }),
+                Step::MovedAway(from, to) => self.moved(&old(from), &before[from], Side::Before, to),
+                Step::MovedHere(to, from) => self.moved(&new(to), &after[to], Side::After, from),
             }
         }
-        if old.len() != new.len() {
-            for (values, side) in [(old, Side::Before), (new, Side::After)] {
-                for (at, value) in values.iter().enumerate() {
-                    self.value(&element(ends && at + 1 == values.len()), value, side);
+        self.around(place, format!("]{}", place.end()));
+    }
+
+    /// Compares what is at a property or an element of the current value.
+    fn within(&mut self, segment: &str, compare: impl FnOnce(&mut Self)) {
+        let length = self.path.len();
+        self.path.push('/');
+        self.path.push_str(segment);
+        compare(self);
+        self.path.truncate(length);
+    }
+
+    /// An element of the current array that is at another place on the other side.
+    fn moved(&mut self, place: &Place<'_>, value: &Value, side: Side, other: usize) {
+        let first = self.lines.len();
+        self.value(place, value, side);
+        let path = format!("{}/{other}", self.path);
+        self.lines[first..].iter_mut().for_each(|line| line.moved = Some(path.clone()));
+    }
+
+    fn one_sided(&mut self, place: &Place<'_>, value: &'v Value, side: Side) {
+        let first = self.lines.len();
+        self.value(place, value, side);
+        let lines = first..self.lines.len();
+        self.one_sided.push(OneSided { side, value, path: self.path.clone(), lines });
+    }
+
+    /// Marks what was removed at one place and added at another one, if it is the only value like that.
+    fn recognise(&mut self) {
+        let mut alike: HashMap<u64, Vec<&OneSided<'v>>> = HashMap::new();
+        for found in self.one_sided.iter().filter(|found| is_recognised(found.value)) {
+            alike.entry(digest(found.value)).or_default().push(found);
+        }
+        for found in alike.into_values() {
+            let [one, other] = found.as_slice() else { continue };
+            if one.side != other.side && same_value(one.value, other.value) {
+                for (here, there) in [(one, other), (other, one)] {
+                    self.lines[here.lines.clone()].iter_mut().for_each(|line| line.moved = Some(there.path.clone()));
                 }
             }
         }
-        for (at, value) in after[after.len() - last..].iter().enumerate() {
-            self.value(&element(at + 1 == last), value, Side::Both);
-        }
-        self.around(place, format!("]{}", place.end()));
     }
 
     /// A value with all its lines.
@@ -192,11 +261,22 @@ impl Comparison {
 
     fn line(&mut self, place: &Place<'_>, text: String, side: Side) {
         let name = place.name.filter(|_| place.depth == 1).map(str::to_owned);
-        self.lines.push(Line { side, depth: place.depth, text, name, is_around: false });
+        self.lines.push(Line { side, depth: place.depth, text, name, is_around: false, moved: None });
     }
 
     fn around(&mut self, place: &Place<'_>, text: String) {
-        self.lines.push(Line { side: Side::Both, depth: place.depth, text, name: None, is_around: true });
+        self.lines.push(Line { side: Side::Both, depth: place.depth, text, name: None, is_around: true, moved: None });
+    }
+}
+
+/// Whether a value says enough to be recognised at another place.
+fn is_recognised(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) => false,
+        Value::Number(number) => number.to_string().len() >= RECOGNISED,
+        Value::String(text) => text.chars().count() >= RECOGNISED,
+        Value::Array(elements) => !elements.is_empty(),
+        Value::Object(properties) => !properties.is_empty(),
     }
 }
 
@@ -265,6 +345,41 @@ mod tests {
         assert_eq!(folds, ["3 unchanged lines: id, pk, zip", "4 unchanged lines: a"]);
         assert_eq!(shown(None, Some(&json!({"n": 1}))), ["+{", "+ \"n\": 1", "+}"]);
         assert_eq!(shown(Some(&json!({})), Some(&json!({}))), [" {}"]);
+    }
+
+    #[test]
+    fn what_moved_is_marked_and_long_values_that_moved_are_folded() {
+        let stop = |city: &str| json!({"city": city, "zip": 1, "at": [1, 2]});
+        let before = json!({"stops": [stop("Boone"), stop("Cary"), stop("Durham")], "name": "Davidson", "ok": true, "tags": ["a", "b"]});
+        let after = json!({"stops": [stop("Cary"), stop("Durham"), stop("Boone")], "tags": ["b", "a"], "place": {"city": "Davidson"}, "fine": true});
+        let lines = compare(Some(&before), Some(&after));
+        let noted = |text: &str| -> Vec<String> {
+            lines
+                .iter()
+                .filter(|line| line.text.contains(text))
+                .map(|line| line.moved_note().unwrap_or_default())
+                .collect()
+        };
+        assert_eq!(noted("Boone"), ["moved to /stops/2", "moved from /stops/0"]);
+        assert_eq!(noted("Cary"), [""]);
+        // Not alike: the name alone, and an object that has it.
+        assert_eq!(noted("Davidson"), ["", ""]);
+        assert_eq!((noted("\"ok\""), noted("\"fine\"")), (vec![String::new()], vec![String::new()]));
+        assert_eq!(
+            noted("\"b\"").concat().len() + noted("\"a\"").concat().len(),
+            "moved to /tags/0moved from /tags/0".len()
+        );
+        let folds: Vec<String> = blocks(&lines)
+            .iter()
+            .filter_map(|block| match block {
+                Block::Folded(_, description) => Some(description.clone()),
+                Block::Shown(_) => None,
+            })
+            .collect();
+        assert_eq!(folds, ["8 lines moved to /stops/2", "16 unchanged lines", "8 lines moved from /stops/0"]);
+        let renamed = compare(Some(&json!({"a": {"city": "Davidson"}})), Some(&json!({"a": {}, "b/c": "Davidson"})));
+        let notes: Vec<_> = renamed.iter().filter_map(Line::moved_note).collect();
+        assert_eq!(notes, ["moved to /b~1c", "moved from /a/city"]);
     }
 
     fn document() -> impl Strategy<Value = Value> {

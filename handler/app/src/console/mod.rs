@@ -4,7 +4,9 @@
 //! HTML is made with maud, which escapes every text. A file is a page, or an element that several pages have.
 
 mod address;
+mod array_alignment;
 mod asset;
+mod backup;
 mod blame_view;
 mod chart;
 mod chosen_version;
@@ -13,10 +15,12 @@ mod dead_letter_list;
 mod document;
 mod document_link;
 mod document_parameters;
+mod documents;
 mod elements;
 mod find;
 mod find_parameters;
 mod frame;
+mod health;
 mod job_list;
 mod json_lines;
 mod overview;

@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use changefeed_cosmos::PageRequest;
-use changefeed_history::{ContainerState, ContainerStatus, Role, Window};
+use changefeed_history::{ContainerState, Role, Window};
 use changefeed_jobs::JobState;
 use changefeed_operations::WindowActivityRequest;
 use changefeed_processor::LeaseState;
@@ -14,26 +14,20 @@ use super::address::Address;
 use super::chart::{Chart, bucket};
 use super::elements::{counted, empty, number};
 use super::find_parameters::{FindRequest, between};
+use super::health::Health;
 use super::page::Page;
 use super::restore_parameters::restore;
 use super::viewer::Viewer;
 use crate::config::MODE;
-use crate::feed::Feed;
 use crate::http::{ApiError, NoParameters, Query};
 use crate::service::Service;
-use crate::status::{LeaseStatus, Status};
+use crate::status::Status;
 
 const NAME: &str = "overview";
 const TITLE: &str = "Overview";
 const DAY_SECONDS: i64 = 86_400;
 /// Records of each kind that are read for a tile.
 const RECENT: u32 = 20;
-
-/// Something that needs action, and the action.
-struct Problem {
-    what: String,
-    action: String,
-}
 
 /// The page for a request.
 pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
@@ -46,10 +40,10 @@ pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> 
 async fn content(service: &Service, viewer: &Viewer) -> Markup {
     let now = Utc::now().timestamp();
     let (status, day, tiles) = tokio::join!(Status::read(service), day(service, viewer, now), tiles(service, viewer));
-    let problems = problems(&status);
+    let health = Health::of(&status);
     html! {
         div.row.heading { div { h1 { (TITLE) } div.muted { (viewer.time(now)) " · " span.zone { (viewer.zone_at(now)) } } } }
-        (capture(&status, &problems))
+        (capture(&status, &health))
         (tiles)
         (day)
         div.pair-of-panels {
@@ -59,84 +53,19 @@ async fn content(service: &Service, viewer: &Viewer) -> Markup {
     }
 }
 
-/// What needs action.
-fn problems(status: &Status) -> Vec<Problem> {
-    let problem = |what: String, action: &str| Problem { what, action: action.to_owned() };
-    let of_container = |container: &ContainerStatus| match &container.state {
-        ContainerState::Missing if container.role == Role::Leases => None,
-        ContainerState::Missing => {
-            Some(problem(format!("Container {} is missing.", container.name), "Create it with: changefeed provision"))
-        }
-        ContainerState::Failed { message } => Some(problem(
-            format!("Container {} cannot be read: {message}", container.name),
-            "Check the connection with: changefeed doctor",
-        )),
-        ContainerState::Ready { items: Some(1..), .. } if container.role == Role::DeadLetters => Some(problem(
-            "Some documents could not be captured.".to_owned(),
-            "Replay or discard them, on the page of dead letters or with: changefeed dead-letters list",
-        )),
-        ContainerState::Ready { .. } => None,
-    };
-    let of_lease = |lease: &LeaseStatus| {
-        let reason = lease.reason.as_ref().or(lease.error.as_ref())?;
-        let is_problem = lease.is_stuck || lease.error.is_some();
-        let text = format!("Lease {} of {}: {reason}", lease.lease_token, lease.feed.name());
-        is_problem.then(|| problem(text, "See the leases below, and changefeed doctor"))
-    };
-    let gap = status.leases_gap.as_ref().map(|range| {
-        let command =
-            if range.feed == Feed::Jobs { "changefeed leases repair --jobs" } else { "changefeed leases repair" };
-        problem(format!("No lease covers range {range}."), &format!("Create one with: {command}"))
-    });
-    let overlap = status.leases_overlap.as_ref().map(|range| {
-        problem(
-            format!("Several leases cover range {range}; its changes are delivered more than once."),
-            "Look at: changefeed leases list",
-        )
-    });
-    let others = [
-        status
-            .leases_error
-            .as_ref()
-            .map(|error| problem(format!("The leases cannot be read: {error}"), "Look at: changefeed doctor")),
-        status
-            .retention_error
-            .as_ref()
-            .map(|error| problem(format!("The retention cannot be read: {error}"), "Look at: changefeed doctor")),
-        status.has_unknown_identity.then(|| {
-            problem(
-                "Dead letters have changes of unknown documents.".to_owned(),
-                "Capture them with: changefeed verify --repair",
-            )
-        }),
-    ];
-    let all = status.containers.iter().filter_map(of_container).chain(status.leases.iter().filter_map(of_lease));
-    all.chain(gap).chain(overlap).chain(others.into_iter().flatten()).collect()
-}
-
 fn has_dead_letters(status: &Status) -> bool {
     let has_items = |state: &ContainerState| matches!(state, ContainerState::Ready { items: Some(1..), .. });
     status.containers.iter().any(|container| container.role == Role::DeadLetters && has_items(&container.state))
 }
 
-/// Whether everything is captured, in a sentence.
-fn capture(status: &Status, problems: &[Problem]) -> Markup {
-    let captured: Vec<&LeaseStatus> = status.leases.iter().filter(|lease| lease.feed == Feed::Capture).collect();
-    let waiting: Option<i64> = captured.iter().map(|lease| lease.lag).sum();
-    let behind = captured.iter().filter_map(|lease| lease.lag_seconds).max();
+/// Whether everything is captured, in a sentence, and what needs action.
+fn capture(status: &Status, health: &Health) -> Markup {
     let mode = status.settings[MODE.name].as_str().unwrap_or_default();
     html! {
-        section.panel.health.bad[!problems.is_empty()] aria-label="Capture" {
+        section.panel.health.bad[!health.problems.is_empty()] aria-label="Capture" {
             div.body {
-                h2 {
-                    @match (problems.len(), waiting) {
-                        (0, Some(0)) if !captured.is_empty() => "Everything is captured.",
-                        (0, Some(changes)) if !captured.is_empty() => { (counted(usize::try_from(changes).unwrap_or_default(), "change", "changes")) " to capture" @if let Some(seconds) = behind { ", the oldest " (seconds) " s ago" } "." }
-                        (0, _) => "Nothing was captured yet.",
-                        (count, _) => { (counted(count, "thing needs", "things need")) " action." }
-                    }
-                }
-                @for problem in problems { div.problem { p { (problem.what) } p.muted { (problem.action) } } }
+                h2 { (health.sentence()) }
+                @for problem in &health.problems { div.problem { p { (problem.what) } p.muted { (problem.action) } } }
                 @if has_dead_letters(status) { p { a href="dead-letters" { "Dead letters" } } }
                 @if mode == "LatestVersion" || mode == "latest-version" {
                     p.muted.small { "In latest-version mode deletes are not reported, and of several writes within a moment only the last one is seen." }

@@ -35,7 +35,7 @@ async fn page(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Resu
     let shown = parameters.read()?;
     let restores = &service.changefeed.restores;
     let shows = restores.record(&parameters.id).await?.view();
-    let items = Items::read(service, &shows.record, shown).await?;
+    let items = Items::read(service, &shows.record, &shown).await?;
     let names = &service.settings().names;
     let container = format!("{}/{}", names.database, shows.record.into.as_deref().unwrap_or(&names.monitored));
     let content = content(viewer, &shows, &items, &container);

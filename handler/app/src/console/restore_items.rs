@@ -1,22 +1,19 @@
 //! The documents of a restore, field by field: what they are now, and what they become.
 
-use changefeed_cosmos::PageRequest;
-use changefeed_operations::{Action, Counts, PlannedItem, RestoreRecord};
+use changefeed_operations::{Action, Counts, PlannedItem, RestoreItemsRequest, RestoreRecord};
 use maud::{Markup, html};
 
 use super::address::Address;
 use super::document_link::{document, named};
-use super::elements::{empty, field, number, value};
+use super::elements::{counted, empty, field, number, pager, value};
 use super::restore_parameters::{ACTIONS, Shown, count_of, restore};
 use crate::http::ApiError;
 use crate::service::Service;
 
 /// The documents on a page.
 const PAGE_ITEMS: usize = 100;
-/// The documents that one request to the history reads.
-const READ_ITEMS: u32 = 1000;
-/// The most documents that are read for a page.
-const MAX_READ: usize = 20_000;
+/// The most requests for a page. A request has at least one document, and often fewer than it asks for.
+const MAX_REQUESTS: usize = 10;
 /// The most fields of a document that are shown at once.
 const SHOWN_CHANGES: usize = 6;
 
@@ -24,9 +21,8 @@ const SHOWN_CHANGES: usize = 6;
 pub struct Items {
     found: Vec<PlannedItem>,
     action: Option<Action>,
-    skip: usize,
-    /// Whether documents were left out because there are too many.
-    is_partial: bool,
+    is_first: bool,
+    next: Option<String>,
 }
 
 impl Items {
@@ -34,33 +30,38 @@ impl Items {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn read(service: &Service, record: &RestoreRecord, shown: Shown) -> Result<Self, ApiError> {
+    pub async fn read(service: &Service, record: &RestoreRecord, shown: &Shown) -> Result<Self, ApiError> {
         let first = ACTIONS.iter().map(|(action, _)| *action).find(|action| count_of(&record.counts, *action) > 0);
         let action = shown.action.or(first);
-        let (mut found, mut read, mut seen) = (Vec::new(), 0, 0);
-        let mut request = PageRequest { max_items: Some(READ_ITEMS), continuation: None };
-        while found.len() < PAGE_ITEMS && read < MAX_READ {
+        let (mut found, mut next) = (Vec::new(), shown.continuation.clone());
+        for _ in 0..MAX_REQUESTS {
+            let request = RestoreItemsRequest {
+                action: action.into_iter().collect(),
+                max_items: Some((PAGE_ITEMS - found.len()) as u32),
+                continuation: next,
+            };
             let page = service.changefeed.restores.items_page(&record.id, &request).await?;
-            read += page.items.len();
-            for item in page.items.into_iter().filter(|item| Some(item.action) == action) {
-                seen += 1;
-                if seen > shown.skip && found.len() < PAGE_ITEMS {
-                    found.push(item);
-                }
-            }
-            request.continuation = page.continuation;
-            if request.continuation.is_none() {
+            found.extend(page.items);
+            next = page.continuation;
+            if next.is_none() || found.len() >= PAGE_ITEMS {
                 break;
             }
         }
-        Ok(Self { is_partial: read >= MAX_READ && request.continuation.is_some(), found, action, skip: shown.skip })
+        Ok(Self { found, action, is_first: shown.continuation.is_none(), next })
     }
 
     /// The table of the documents, with a tab for each action.
     pub fn draw(&self, id: &str, counts: &Counts, is_plan: bool) -> Markup {
-        let total = self.action.map_or(0, |action| count_of(counts, action));
-        let next = self.skip + self.found.len();
+        let total = self.action.map_or(0, |action| count_of(counts, action)) as usize;
         let (now, then) = if is_plan { ("Now", "After") } else { ("Before", "After") };
+        let name = ACTIONS.iter().find(|(action, _)| Some(*action) == self.action).map_or("", |(_, name)| name);
+        let first = restore(id).with("action", name);
+        let next = self.next.as_ref().map(|next| first.clone().with("continuation", next));
+        let shown = match (self.is_first, &next) {
+            (true, None) => counted(self.found.len(), "document", "documents"),
+            (true, Some(_)) => format!("the first {} of {}", self.found.len(), number(total)),
+            (false, _) => format!("{} more of {}", self.found.len(), number(total)),
+        };
         html! {
             section.panel aria-label="Documents" {
                 div.head {
@@ -80,16 +81,7 @@ impl Items {
                             @for item in &self.found { (rows(item)) }
                         }
                     }
-                    div.foot.row {
-                        span.muted {
-                            (number(self.skip + 1)) " to " (number(next)) " of " (number(total as usize))
-                            @if self.is_partial { "; the others are in the answer of the HTTP API" }
-                        }
-                        @if (next as u64) < total && !self.is_partial {
-                            @let name = ACTIONS.iter().find(|(action, _)| Some(*action) == self.action).map_or("", |(_, name)| name);
-                            a.button.right href=(restore(id).with("action", name).with("skip", next.to_string())) data-key="n" { "Next page" }
-                        }
-                    }
+                    (pager(&shown, (!self.is_first).then_some(&first), next.as_ref()))
                 }
             }
         }

@@ -13,16 +13,16 @@ pub struct RestoreParameters {
     /// The id of the restore.
     pub id: String,
     action: String,
-    skip: String,
+    continuation: String,
 }
 
 /// The documents of a restore that are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// Those with this action.
     pub action: Option<Action>,
-    /// Those after so many.
-    pub skip: usize,
+    /// Those after the page with this continuation; `None` for the first page.
+    pub continuation: Option<String>,
 }
 
 /// The actions in the order in which a person should look at them: first what needs a decision.
@@ -85,13 +85,8 @@ impl RestoreParameters {
                 }
             },
         };
-        let skip = match self.skip.as_str() {
-            "" => 0,
-            text => text
-                .parse()
-                .map_err(|_| ApiError::bad_request(format!("skip: {text:?} is not allowed; use a whole number")))?,
-        };
-        Ok(Shown { action, skip })
+        let continuation = Some(self.continuation.clone()).filter(|continuation| !continuation.is_empty());
+        Ok(Shown { action, continuation })
     }
 }
 

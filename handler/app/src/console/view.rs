@@ -8,7 +8,7 @@ use super::job_list::JobKind;
 use super::page::Page;
 use super::shell::unknown;
 use super::viewer::Viewer;
-use super::{dead_letter_list, document, find, job_list, overview, restore, restore_list};
+use super::{dead_letter_list, document, documents, find, health, job_list, overview, restore, restore_list};
 use crate::service::Service;
 
 /// `GET /api/views/{id}`: the page with this name. Its parameters are those in the address of the page.
@@ -18,7 +18,9 @@ pub async fn get(request: HttpRequest, service: Data<Service>, name: Path<String
         "backups" => Box::pin(job_list::view(&request, &service, &viewer, JobKind::Backups)).await,
         "dead-letters" => Box::pin(dead_letter_list::view(&request, &service, &viewer)).await,
         "document" => Box::pin(document::view(&request, &service, &viewer)).await,
+        "documents" => Box::pin(documents::view(&request, &service, &viewer)).await,
         "find" => Box::pin(find::view(&request, &service, &viewer)).await,
+        "health" => Box::pin(health::view(&request, &service, &viewer)).await,
         "overview" => Box::pin(overview::view(&request, &service, &viewer)).await,
         "restore" => Box::pin(restore::view(&request, &service, &viewer)).await,
         "restores" => Box::pin(restore_list::view(&request, &service, &viewer)).await,

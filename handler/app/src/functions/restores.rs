@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::RESTORE;
-use changefeed_operations::{ExecuteRequest, RestoreRequest, RestoreView, Restored, Target, UndoRequest};
+use changefeed_operations::{
+    ExecuteRequest, RestoreItemsRequest, RestoreRequest, RestoreView, Restored, Target, UndoRequest,
+};
 
 use crate::capture_lag::with_capture_lag;
 use crate::http::{
@@ -91,7 +93,7 @@ pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Resul
     path = "/api/restores/{id}/items",
     operation_id = "listRestoreItems",
     tag = "Restores",
-    params(("id" = String, Path, description = "Its id."), parameters::Page),
+    params(("id" = String, Path, description = "Its id."), parameters::RestoreItems, parameters::Page),
     responses(
         (status = 200, description = "A page, by default of 1,000 documents.", body = shapes::RestoreItems),
         ReadErrors
@@ -100,9 +102,9 @@ pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Resul
 pub async fn items(
     service: Data<Service>,
     id: Path<String>,
-    Query(page): Query<PageRequest>,
+    Query(request): Query<RestoreItemsRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.changefeed.restores.items_page(&id, &page).await?))
+    Ok(HttpResponse::Ok().json(service.changefeed.restores.items_page(&id, &request).await?))
 }
 
 /// Executes the stored plan of a dry run, once.

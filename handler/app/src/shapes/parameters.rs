@@ -3,6 +3,7 @@
 use utoipa::IntoParams;
 
 use super::key::Operation;
+use super::restores::Action;
 
 /// A document.
 #[derive(IntoParams)]
@@ -29,6 +30,15 @@ pub struct Page {
     /// The `continuation` of the page before.
     #[param(required = false, nullable = false)]
     continuation: Option<String>,
+}
+
+/// Which documents of a restore.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct RestoreItems {
+    /// Only documents with this action. May be repeated. A page of such documents may be shorter than `maxItems` and have a `continuation`.
+    #[param(required = false, nullable = false)]
+    action: Option<Vec<Action>>,
 }
 
 /// A window of time, and conditions.

@@ -116,6 +116,21 @@ async fn functions_create_verify_and_restore_a_backup_in_blobs() {
     assert_eq!((&done["state"], &done["counts"]["documents"]), (&json!("done"), &json!(60)), "{done}");
     let (_, verified) = handler.post(&format!("{path}/verify"), &json!({})).await;
     assert_eq!((&verified["sound"], &verified["documents"]), (&json!(true), &json!(60)), "{verified}");
+    // The console shows its files, and those of an increment with the backup that it continues.
+    let increment = location.replace("/b", "/c");
+    world.put("key-1", json!({"id": "later", "pk": "key-1"})).await;
+    let (status, second) = handler.post("/api/backups", &json!({"to": increment, "incrementalFrom": location})).await;
+    assert_eq!(status.as_u16(), 202, "{second}");
+    run_jobs(&world, &runner).await;
+    for (backup, parts) in [
+        (&backup, vec!["part-00000.ndjson.zst", "Preview the restore", "/verify\""]),
+        (&second, vec!["Continues", "With the backups that it continues."]),
+    ] {
+        let id = backup["id"].as_str().expect("id");
+        let page = crate::console::html(&handler, &format!("/api/views/backups?id={id}")).await;
+        assert!(page.contains(&location) && parts.iter().all(|part| page.contains(part)), "{page}");
+    }
+    world.container("events").await.delete_item("key-1", "later", None).await.expect("deleted");
     handler.post("/api/truncate", &json!({"container": "events", "max": 1000, "confirm": "events"})).await;
     let (status, restore) = handler.post("/api/restores", &json!({"from": location})).await;
     assert_eq!(status.as_u16(), 202, "{restore}");

@@ -6,25 +6,25 @@ use serde_json::{Value, json};
 use crate::support::{Handler, World, batch_of};
 
 /// A page: its status, its headers and its HTML.
-async fn get(handler: &Handler, path: &str) -> (StatusCode, reqwest::header::HeaderMap, String) {
+pub async fn get(handler: &Handler, path: &str) -> (StatusCode, reqwest::header::HeaderMap, String) {
     let answer = handler.respond(Method::GET, path, "").await;
     let (status, headers) = (answer.status(), answer.headers().clone());
     (status, headers, answer.text().await.expect("a body"))
 }
 
-async fn html(handler: &Handler, path: &str) -> String {
+pub async fn html(handler: &Handler, path: &str) -> String {
     let (status, _, html) = get(handler, path).await;
     assert_eq!(status, StatusCode::OK, "{path}: {html}");
     html
 }
 
 /// The handler of a world, which reads the actor of a version.
-fn start(world: &World) -> Handler {
+pub fn start(world: &World) -> Handler {
     Handler::start(&[("CosmosDB", &world.endpoint.connection_string()), ("CHANGEFEED_ACTOR_FIELDS", "updatedBy")])
 }
 
 /// What a browser would take for markup: the tags of a page. Each has whole attributes.
-fn tags(html: &str) -> Vec<&str> {
+pub fn tags(html: &str) -> Vec<&str> {
     let tags: Vec<&str> = html.split('<').skip(1).filter_map(|rest| rest.split('>').next()).collect();
     for tag in &tags {
         assert!(tag.matches('"').count() % 2 == 0, "markup within an attribute: <{tag}>");
@@ -39,12 +39,12 @@ fn attribute(html: &str, name: &str) -> String {
 }
 
 /// A text as a value in a query string.
-fn url(text: &str) -> String {
+pub fn url(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
 /// Captures documents that are live too.
-async fn store(world: &World, handler: &Handler, documents: &[Value]) {
+pub async fn store(world: &World, handler: &Handler, documents: &[Value]) {
     for document in documents {
         let key = document["pk"].as_str().expect("pk").to_owned();
         let stored = world.put(key, document.clone()).await;
@@ -325,7 +325,7 @@ async fn a_restore_is_shown_as_a_plan_with_its_documents_and_then_with_its_resul
         ("", 400, "id is missing"),
         ("id=none", 404, "no such restore"),
         ("id=none&action=move", 400, "use conflict, failed, unknown, "),
-        ("id=none&skip=x", 400, "use a whole number"),
+        ("id=none&skip=1", 400, "unknown parameter"),
         ("id=none&colour=red", 400, "unknown parameter"),
     ] {
         let (found, _, page) = get(&handler, &format!("/api/views/restore?{query}")).await;

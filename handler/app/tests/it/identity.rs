@@ -76,7 +76,7 @@ async fn a_batch_reads_each_range_of_the_feed_once_and_only_if_an_id_or_a_key_is
         assert_eq!(count(&requests, LoggedKind::Query), 0, "{requests:?}");
         let charged: f64 = requests
             .iter()
-            .filter(|request| matches!(request.kind, LoggedKind::ChangeFeed | LoggedKind::Create))
+            .filter(|request| matches!(request.kind, LoggedKind::ChangeFeed | LoggedKind::Create | LoggedKind::Batch))
             .map(|request| request.request_charge)
             .sum();
         assert!((report.request_charge - charged).abs() < 0.01, "{} and {charged}", report.request_charge);

@@ -1,5 +1,8 @@
 //! `changefeed local`: capture from end to end, function keys and the control interface.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, Local, signal, until};
@@ -103,4 +106,70 @@ async fn the_control_interface_is_started_on_request_and_the_ready_line_has_its_
     let client = reqwest::Client::builder().no_proxy().build().expect("client");
     let answer: Value = client.get(url).send().await.expect("answer").json().await.expect("JSON");
     assert_eq!(answer["partitions"][0]["min"], "", "{answer}");
+}
+
+#[tokio::test]
+async fn the_sample_data_has_an_incident_in_it_that_is_the_same_each_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a path");
+    let local = Local::start(&["--incident", "--data", data]).await;
+    let now = chrono::Utc::now().timestamp();
+    // Everything is captured before the ready line.
+    assert_eq!(local.count("events").await, 520);
+    let found = local.get("history/activity?from=4d&bucket=1d").await;
+    let actors: Vec<(&str, u64)> = found["actors"]
+        .as_array()
+        .expect("actors")
+        .iter()
+        .map(|found| (found["actor"].as_str().expect("a name"), found["versions"].as_u64().expect("a number")))
+        .collect();
+    assert_eq!(actors, [("import", 520), ("release-42", 400), ("sync", 88), ("user", 12)]);
+    let release = local.get("history/activity?from=1h&bucket=1m&actor=release-42").await;
+    let minutes: Vec<u64> = release["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .filter_map(|item| item["counts"]["write"].as_u64().filter(|count| *count > 0))
+        .collect();
+    assert_eq!(minutes, [52, 71, 66, 60, 48, 41, 33, 21, 8]);
+    let times = local.query("events", "SELECT VALUE c._ts FROM c WHERE c.updatedBy = 'release-42'").await;
+    let ago = now - times.iter().filter_map(Value::as_i64).max().expect("a second");
+    assert!((20 * 60..24 * 60).contains(&ago), "the release ended {ago} seconds ago");
+    let edited = local.query("events", "SELECT c.id, c.city_name FROM c WHERE c.phone = '555-0100'").await;
+    assert_eq!(edited.len(), 12);
+    assert!(edited.contains(&json!({"id": "27006", "city_name": "Advance, by hand"})), "{edited:?}");
+    assert!(edited.contains(&json!({"id": "27009", "city_name": "BELEWS CREEK"})), "{edited:?}");
+    // The clock is right again.
+    let clock = local.query("events", "SELECT VALUE GetCurrentTimestamp() FROM c OFFSET 0 LIMIT 1").await;
+    assert!((clock[0].as_i64().expect("a time") / 1000 - chrono::Utc::now().timestamp()).abs() < 60, "{clock:?}");
+    let page = local.get("history/changes?from=1h&actor=user&maxItems=1").await;
+    assert_eq!(page["items"][0]["paths"], json!(["/updatedBy", "/phone"]), "{page}");
+    assert!(local.interrupt().success());
+    // Documents that exist are not written again.
+    let again = Local::start(&["--incident", "--data", data]).await;
+    assert_eq!(again.count("changes").await, 520 + 400 + 88 + 12);
+}
+
+#[tokio::test]
+async fn the_console_is_opened_in_the_browser_and_it_is_no_error_if_there_is_none() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = tempfile::tempdir().expect("a folder");
+    let opened = folder.path().join("opened");
+    let start = async |script: &str| {
+        let launcher = folder.path().join("xdg-open");
+        std::fs::write(&launcher, script).expect("a launcher");
+        std::fs::set_permissions(&launcher, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+        let path = folder.path().to_str().expect("a path");
+        Local::start_with(&root, &["--host-port", "0", "--open"], &[("PATH", path)]).await
+    };
+    let local = start(&format!("#!/bin/sh\necho \"$1\" >> {}\n", opened.display())).await;
+    let console = local.ready["console"].as_str().expect("console").to_owned();
+    until("the browser", DEADLINE, async || std::fs::read_to_string(&opened).is_ok_and(|text| !text.is_empty())).await;
+    assert_eq!(std::fs::read_to_string(&opened).expect("an address").trim(), console);
+    drop(local);
+    let tried = folder.path().join("tried");
+    let local = start(&format!("#!/bin/sh\necho x > {}\nexit 3\n", tried.display())).await;
+    until("the launcher", DEADLINE, async || tried.exists()).await;
+    let status = local.get("status").await;
+    assert!(status["version"].is_string(), "{status}");
 }

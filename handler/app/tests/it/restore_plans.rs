@@ -284,6 +284,67 @@ async fn a_plan_is_stored_shown_and_executed_over_http() {
 }
 
 #[tokio::test]
+async fn the_documents_of_a_restore_are_listed_by_what_it_does_with_them() {
+    let world = World::new().await;
+    let (handler, command_line) = (world.handler(), CommandLine::new(&world));
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let second = write_and_change(&world, &changefeed).await;
+    // Three documents are as they were, on different pages of the job.
+    for n in [2, 9, 20] {
+        put(&world, n, 1).await;
+    }
+    let unchanged = ["item-002", "item-009", "item-020"];
+    let plan = stored_plan(&changefeed, json!({"all": true, "asOf": second})).await;
+    let request: changefeed_operations::RestoreRequest =
+        serde_json::from_value(json!({"all": true, "asOf": second, "reason": "at once"})).expect("a request");
+    let large = world.changefeed(|_| ());
+    let Restored::Report(report) = large.restores.run(&request).await.expect("a restore") else { panic!("a job") };
+    let recorded = report.id.expect("a record");
+    for restore in [&plan, &recorded] {
+        let list = async |query: &str| {
+            let (mut ids, mut continuation, mut requests) = (Vec::new(), String::new(), 0);
+            loop {
+                let (status, page) = handler.get(&format!("/api/restores/{restore}/items?{query}{continuation}")).await;
+                assert_eq!(status, StatusCode::OK, "{page}");
+                requests += 1;
+                for item in page["items"].as_array().expect("items") {
+                    ids.push((item["id"].as_str().expect("id").to_owned(), item["action"].clone()));
+                }
+                match page["continuation"].as_str() {
+                    Some(next) => continuation = format!("&continuation={next}"),
+                    None => break,
+                }
+            }
+            ids.sort_by(|(one, _), (other, _)| one.cmp(other));
+            (ids, requests)
+        };
+        let (found, requests) = list("action=unchanged&maxItems=2").await;
+        let expected = unchanged.map(|id| (id.to_owned(), json!("unchanged")));
+        assert_eq!(found, expected, "{restore}");
+        assert!(requests <= 4, "{requests} requests for three documents");
+        let (all, _) = list("maxItems=7").await;
+        assert_eq!(all.len(), COUNT);
+        assert_eq!(list("action=unchanged&action=replace&maxItems=7").await.0, all);
+        assert_eq!(list("action=conflict").await.0, []);
+        let items = ["restore", "items", restore, "--action", "unchanged", "--output", "csv"];
+        let (exit, printed) = command_line.text(&items).await;
+        assert!(
+            exit == 0 && unchanged.iter().all(|id| printed.contains(id)) && !printed.contains("item-003"),
+            "{printed}"
+        );
+    }
+    let (status, refused) = handler.get(&format!("/api/restores/{plan}/items?action=move")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{refused}");
+    let (_, first) = handler.get(&format!("/api/restores/{plan}/items?action=replace&maxItems=1")).await;
+    let continuation = first["continuation"].as_str().expect("more documents");
+    for other in ["", "&action=unchanged"] {
+        let path = format!("/api/restores/{plan}/items?continuation={continuation}{other}");
+        let (status, refused) = handler.get(&path).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "a continuation of other documents: {refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_command_executes_a_stored_plan() {
     let world = World::new().await;
     let command_line = CommandLine::new(&world);

@@ -67,7 +67,7 @@ impl Filter {
     }
 
     /// The fields that it tests. Of a field of any element of an array, the array.
-    pub(crate) fn fields(&self) -> Vec<&FieldPath> {
+    pub fn fields(&self) -> Vec<&FieldPath> {
         let mut fields = Vec::new();
         self.expression.each_test(&mut |test| fields.push(test.field.first()));
         fields

@@ -54,7 +54,7 @@ pub use planned_item::{Action, BackupLine, Counts, PlannedItem};
 pub(crate) use restore_marks::RestoreMarks;
 pub use restore_record::{RestoreRecord, RestoreReport};
 pub use restore_request::{FilterOn, RestoreRequest, Selection, Target};
-pub use restore_view::{RestoreItems, RestoreList, RestoreView};
+pub use restore_view::{RestoreItems, RestoreItemsRequest, RestoreList, RestoreView};
 pub use restores::{RESTORE, RestoreOptions, Restores};
 pub use run::Restored;
 pub use undo::UndoRequest;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use changefeed_cosmos::{DocumentName, Error, PageRequest};
-use changefeed_jobs::{Found, Jobs};
+use changefeed_jobs::{Found, Jobs, ListedItems};
 use tokio::sync::OnceCell;
 
 use super::plan_scan::list_page;
@@ -44,7 +44,8 @@ impl MissingPlanner<'_> {
     async fn read_planned(&self) -> Result<HashSet<String>, Error> {
         let (mut names, mut request) = (HashSet::new(), PageRequest::default());
         loop {
-            let (items, next) = self.jobs.items::<StoredItem>(PAGE_KIND, self.job_id, false, &request).await?;
+            let (items, next) =
+                self.jobs.items(ListedItems::<StoredItem>::all(PAGE_KIND, self.job_id, false), &request).await?;
             let items = items.into_iter().map(PlannedItem::from).filter(|item| item.backup_line.is_some());
             names.extend(items.map(|item| item.name().to_index_key()));
             if next.is_none() {

@@ -27,6 +27,11 @@ pub(super) struct StoredItem {
 }
 
 impl StoredItem {
+    /// The item without what only its plan needs.
+    pub(super) fn planned(&self) -> &PlannedItem {
+        &self.item
+    }
+
     /// The line of a backup that is restored.
     pub(super) fn backup_line(&self) -> Option<&BackupLine> {
         self.item.backup_line.as_ref()

@@ -1,10 +1,11 @@
 //! Restores as they are shown: a list, the progress of one, and its items page by page.
 
 use changefeed_cosmos::{Error, PageRequest};
-use changefeed_jobs::{JobProgress, page_of};
-use serde::Serialize;
+use changefeed_jobs::{JobProgress, ListedItems, page_of};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::planned_item::PlannedItem;
+use super::planned_item::{Action, PlannedItem};
 use super::restore_page::{PAGE_KIND, StoredItem};
 use super::restore_record::{RestoreRecord, nothing_matched};
 use super::restores::{RESTORE, Restores};
@@ -25,6 +26,29 @@ pub struct RestoreView {
     /// Says so when the selection matched nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// A request for items of a restore.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RestoreItemsRequest {
+    /// Only items with one of these actions; all without any.
+    #[serde(default)]
+    pub action: Vec<Action>,
+    /// The most items on the page, 1 to 1,000; by default 1,000.
+    pub max_items: Option<u32>,
+    /// The continuation of the page before; `None` for the first page.
+    pub continuation: Option<String>,
+}
+
+impl RestoreItemsRequest {
+    fn page(&self) -> PageRequest {
+        PageRequest { max_items: self.max_items, continuation: self.continuation.clone() }
+    }
+
+    fn selects(&self, item: &PlannedItem) -> bool {
+        self.action.is_empty() || self.action.contains(&item.action)
+    }
 }
 
 /// A page of a restore's items.
@@ -96,7 +120,7 @@ impl Restores {
         if record.job.is_none() {
             return Ok(record.view());
         }
-        let first = self.job_items(id, &PageRequest::default()).await?;
+        let first = self.job_items(id, &RestoreItemsRequest::default()).await?;
         let mut view = record.view();
         (view.record.items, view.continuation) = (first.items, first.continuation);
         Ok(view)
@@ -108,25 +132,33 @@ impl Restores {
     /// [`ErrorKind::NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such restore; and when the continuation is
     /// not one of this list.
     pub async fn items(&self, id: &str, continuation: Option<&str>) -> Result<RestoreItems, Error> {
-        self.items_page(id, &PageRequest::after(continuation)).await
+        let continuation = continuation.map(str::to_owned);
+        self.items_page(id, &RestoreItemsRequest { continuation, ..Default::default() }).await
     }
 
-    /// A page of the items of a restore, as long as the request says.
+    /// A page of the items of a restore, as the request says. A page of a job with some actions may be shorter than that, and not the last one.
     ///
     /// # Errors
     /// As [`Self::items`], and when the request is out of bounds.
-    pub async fn items_page(&self, id: &str, request: &PageRequest) -> Result<RestoreItems, Error> {
-        request.check()?;
+    pub async fn items_page(&self, id: &str, request: &RestoreItemsRequest) -> Result<RestoreItems, Error> {
+        let page = request.page();
+        page.check()?;
         let record = self.record(id).await?;
         if record.job.is_none() {
-            let (items, continuation) = page_of(record.items, request)?;
+            let selected = record.items.into_iter().filter(|item| request.selects(item));
+            let (items, continuation) = page_of(selected.collect(), &page)?;
             return Ok(RestoreItems { items, continuation });
         }
         self.job_items(id, request).await
     }
 
-    async fn job_items(&self, id: &str, request: &PageRequest) -> Result<RestoreItems, Error> {
-        let (items, continuation) = self.jobs.items::<StoredItem>(PAGE_KIND, id, false, request).await?;
+    async fn job_items(&self, id: &str, request: &RestoreItemsRequest) -> Result<RestoreItems, Error> {
+        let listed = ListedItems {
+            only: ("action", request.action.iter().map(|action| json!(action)).collect()),
+            is_listed: &|item: &StoredItem| request.selects(item.planned()),
+            ..ListedItems::all(PAGE_KIND, id, false)
+        };
+        let (items, continuation) = self.jobs.items(listed, &request.page()).await?;
         Ok(RestoreItems { items: items.into_iter().map(PlannedItem::from).collect(), continuation })
     }
 }

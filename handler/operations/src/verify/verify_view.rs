@@ -1,7 +1,7 @@
 //! Verifications as they are shown: their progress, and their findings page by page.
 
 use changefeed_cosmos::{Error, PageRequest};
-use changefeed_jobs::JobProgress;
+use changefeed_jobs::{JobProgress, ListedItems};
 use serde::Serialize;
 
 use super::finding::{Finding, PAGE_KIND};
@@ -67,7 +67,7 @@ impl Verifications {
     }
 
     async fn findings_page(&self, id: &str, request: &PageRequest) -> Result<Findings, Error> {
-        let (items, continuation) = self.jobs.items::<Finding>(PAGE_KIND, id, true, request).await?;
+        let (items, continuation) = self.jobs.items(ListedItems::<Finding>::all(PAGE_KIND, id, true), request).await?;
         Ok(Findings { items, continuation })
     }
 }

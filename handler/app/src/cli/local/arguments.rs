@@ -6,7 +6,9 @@ use clap::Args;
 use local_host::TimeZone;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  changefeed local --populate 1000\n  changefeed local --data data --cosmos-only")]
+#[command(
+    after_help = "Examples:\n  changefeed local --incident --open\n  changefeed local --populate 1000\n  changefeed local --data data --cosmos-only"
+)]
 pub struct LocalArguments {
     /// Port of the stand-in Functions host; 0: any free port
     #[arg(long, default_value_t = 7071)]
@@ -29,8 +31,14 @@ pub struct LocalArguments {
     /// With --populate: seed of the documents; the same seed writes the same documents
     #[arg(long, requires = "populate")]
     pub seed: Option<u64>,
+    /// Write sample documents with an incident in them: half an hour ago a release broke 400 of 520
+    #[arg(long, conflicts_with = "populate")]
+    pub incident: bool,
+    /// Open the console in the browser
+    #[arg(long)]
+    pub open: bool,
     /// Run only the embedded Cosmos DB endpoint
-    #[arg(long, conflicts_with_all = ["populate", "require_keys", "host_port", "host_time_zone"])]
+    #[arg(long, conflicts_with_all = ["populate", "incident", "open", "require_keys", "host_port", "host_time_zone"])]
     pub cosmos_only: bool,
     /// Require function keys, as Azure does
     #[arg(long)]

@@ -2,6 +2,8 @@
 //! functions in a child process, as with the real host. One JSON line on standard output reports their addresses.
 
 mod arguments;
+mod browser;
+mod incident;
 
 use std::collections::BTreeMap;
 
@@ -13,10 +15,12 @@ use local_host::{Host, HostOptions, RunningHost};
 use serde_json::{Value, json};
 
 pub use self::arguments::LocalArguments;
+use self::browser::open_in_browser;
 use super::exit_code::Exit;
 use super::interrupt::interrupted;
 use super::output::print_line;
 use super::progress::bar;
+use super::standard_error::{note, warning};
 use crate::config::{ACTOR_FIELDS, SETTINGS, SettingValue, Settings, Source};
 use crate::service::Service;
 
@@ -96,6 +100,14 @@ async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHo
         service.changefeed.documents.populate(&request, &|done, _| bar.set_position(done)).await?;
         bar.finish_and_clear();
     }
+    if arguments.incident {
+        let bar = bar("Writing", incident::writes());
+        let played = incident::play(endpoint, service, &|| bar.inc(1)).await.context("writing the incident")?;
+        bar.finish_and_clear();
+        if !played {
+            warning("the container has documents; the incident is not written again");
+        }
+    }
     let mut ready = ready(endpoint, Some(&host.api_url()));
     if let Some(key) = host.function_key() {
         ready["functionKey"] = json!(key);
@@ -103,10 +115,14 @@ async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHo
     if let Some(key) = host.master_key() {
         ready["masterKey"] = json!(key);
     }
-    if let Some(console) = ready["console"].as_str() {
-        eprintln!("The console is at {console}");
-    }
+    let console = ready["console"].as_str().unwrap_or_default();
+    // What happened in the last hour, if something did.
+    let page = if arguments.incident { format!("{console}/find?from=1h") } else { console.to_owned() };
+    note(format_args!("The console is at {page}"));
     print_line(&ready.to_string())?;
+    if arguments.open {
+        open_in_browser(&page);
+    }
     std::future::pending().await
 }
 

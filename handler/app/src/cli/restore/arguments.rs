@@ -2,6 +2,7 @@
 
 use changefeed_cosmos::Key;
 use changefeed_history::{Filter, TimeExpression};
+use changefeed_operations::Action;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::document_arguments::parse_key;
@@ -37,10 +38,15 @@ pub enum RestoreCommand {
         output: OutputArguments,
     },
     /// List every document of a restore
-    #[command(after_help = "Example:\n  changefeed restore items 1795790400-5f3a9c01 --output jsonl | head")]
+    #[command(
+        after_help = "Example:\n  changefeed restore items 1795790400-5f3a9c01 --action conflict --action failed"
+    )]
     Items {
         /// Id of the restore
         id: String,
+        /// Only documents with this action; if repeated, any of them
+        #[arg(long = "action", value_enum)]
+        actions: Vec<ActionName>,
         #[command(flatten)]
         list: ListArguments,
     },
@@ -171,4 +177,34 @@ pub enum FilterOnArgument {
     Target,
     // The live document.
     Live,
+}
+
+// Without doc comments, so that the help stays in its short form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ActionName {
+    Create,
+    Replace,
+    Merge,
+    Delete,
+    Unchanged,
+    Kept,
+    Unknown,
+    Conflict,
+    Failed,
+}
+
+impl From<ActionName> for Action {
+    fn from(name: ActionName) -> Self {
+        match name {
+            ActionName::Create => Self::Create,
+            ActionName::Replace => Self::Replace,
+            ActionName::Merge => Self::Merge,
+            ActionName::Delete => Self::Delete,
+            ActionName::Unchanged => Self::Unchanged,
+            ActionName::Kept => Self::Kept,
+            ActionName::Unknown => Self::Unknown,
+            ActionName::Conflict => Self::Conflict,
+            ActionName::Failed => Self::Failed,
+        }
+    }
 }

@@ -9,8 +9,8 @@ use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{LaterChanges, TimeExpression, VersionFilter, Window};
 use changefeed_operations::RESTORE;
 use changefeed_operations::{
-    Action, Counts, ExecuteRequest, FilterOn, Plan, PlannedItem, RestoreRecord, RestoreReport, RestoreRequest,
-    Selection, Target, UndoRequest, WindowSelection,
+    Action, Counts, ExecuteRequest, FilterOn, Plan, PlannedItem, RestoreItemsRequest, RestoreRecord, RestoreReport,
+    RestoreRequest, Selection, Target, UndoRequest, WindowSelection,
 };
 
 pub use self::arguments::RestoreCommand;
@@ -84,8 +84,13 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             }
             Ok(if *follow { exit_of(&view) } else { Exit::Done })
         }
-        RestoreCommand::Items { id, list } => {
+        RestoreCommand::Items { id, actions, list } => {
             print_pages(list, PAGE_ITEMS, ListWriter::new(list.output.format)?, async |request| {
+                let request = RestoreItemsRequest {
+                    action: actions.iter().copied().map(Action::from).collect(),
+                    max_items: request.max_items,
+                    continuation: request.continuation,
+                };
                 let page = service.changefeed.restores.items_page(id, &request).await?;
                 Ok(ListPage::new(page.items, page.continuation))
             })

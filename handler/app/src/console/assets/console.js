@@ -6,6 +6,7 @@ const VIEWS = "/api/views/";
 const FIRST_PAGE = "overview";
 const KEY = "function-key";
 const RETRY_MS = 2000;
+const HEALTH_MS = 15000;
 
 const main = document.getElementById("main");
 const notice = document.getElementById("notice");
@@ -98,11 +99,32 @@ function depth() {
   return history.state?.depth ?? 0;
 }
 
+// The element of a view. This is the only place where text becomes HTML.
+function parsed(html) {
+  const holder = document.createElement("div");
+  holder.innerHTML = trusted ? trusted.createHTML(html) : html;
+  return holder.firstElementChild;
+}
+
+let healthAsked = 0;
+
+// Shows in the head whether everything is captured. Without an answer, what it showed goes away.
+async function showHealth() {
+  if (document.hidden || Date.now() - healthAsked < HEALTH_MS) return;
+  healthAsked = Date.now();
+  const answer = await fetch(`${VIEWS}health`, { cache: "no-store", headers: headers({ "x-console-fragment": "1" }) }).catch(() => null);
+  const place = document.getElementById("health");
+  place.hidden = !answer?.ok;
+  if (answer?.ok) place.replaceChildren(...parsed(await answer.text()).childNodes);
+}
+
+setInterval(showHealth, HEALTH_MS);
+
 // Puts a view into the page.
 function put(html, url, isRefresh) {
   const focused = isRefresh ? document.activeElement?.id : "";
-  main.innerHTML = trusted ? trusted.createHTML(html) : html;
-  const view = main.firstElementChild;
+  const view = parsed(html);
+  main.replaceChildren(view);
   const { title, scope, page, address } = view.dataset;
   document.title = title;
   const named = document.getElementById("scope");
@@ -121,6 +143,7 @@ function put(html, url, isRefresh) {
     if (document.activeElement === document.body || main.contains(document.activeElement)) main.focus({ preventScroll: true });
   }
   if (view.querySelector("[data-writes]")) learnAccess();
+  showHealth();
   const seconds = view.querySelector("[data-refresh]")?.dataset.refresh;
   if (seconds) refresh = setTimeout(() => show(new URL(location.href), "none", true), seconds * 1000);
 }
@@ -150,6 +173,7 @@ document.addEventListener("submit", (event) => {
   if (form.method === "dialog") return;
   event.preventDefault();
   if (form.dataset.post) return void write(form, event.submitter);
+  if (form.dataset.verify) return void verify(form);
   const url = new URL(form.getAttribute("action"), location.href);
   url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim()));
   // Keys belong to the new page, not to the field.
@@ -194,6 +218,31 @@ async function write(form, button) {
     say(error instanceof Failure ? error.message : "The app cannot be reached. It is not known whether it got the request; reload the page to see.", true);
   } finally {
     buttons.forEach((button) => (button.disabled = false));
+  }
+}
+
+// Verifies a backup, part by part, and shows the result in the form.
+async function verify(form) {
+  const [button, output] = [form.querySelector("button"), form.querySelector("output")];
+  const read = { segments: 0, damages: [] };
+  let body = {};
+  button.disabled = true;
+  try {
+    do {
+      output.textContent = `${read.segments} files read`;
+      const answer = await request(form.dataset.verify, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+      const part = await answer.json();
+      if (!answer.ok) throw new Failure(part.error?.message ?? `The app answered with status ${answer.status}.`);
+      read.segments += part.segments;
+      read.damages.push(...part.damages);
+      body = { continuation: part.continuation };
+    } while (body.continuation);
+    const damages = read.damages.map(({ damage, segment }) => `${damage} ${segment ?? ""}`).join(", ");
+    output.textContent = damages ? `Damaged: ${damages}` : `Sound: ${read.segments} files, and every digest is right.`;
+  } catch (error) {
+    say(error instanceof Failure ? error.message : "The app cannot be reached.", true);
+  } finally {
+    button.disabled = false;
   }
 }
 

@@ -36,11 +36,17 @@ impl Local {
 
     /// The same with the functions of another folder, and a port for the host among the arguments.
     pub async fn start_in(root: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(root, arguments, &[]).await
+    }
+
+    /// The same with these environment variables.
+    pub async fn start_with(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_changefeed"))
             .args(["local", "--cosmos-port", "0", "--script-root"])
             .arg(root)
             .args(arguments)
             .env("RUST_LOG", "warn,azure_data_cosmos_driver=error")
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .expect("changefeed local");

@@ -1,0 +1,150 @@
+//! Whether everything is captured, and what needs action: for the overview, and for the head of every page.
+
+use actix_web::HttpRequest;
+use changefeed_history::{ContainerState, ContainerStatus, Role};
+use maud::{Markup, html};
+
+use super::elements::counted;
+use super::page::Page;
+use super::viewer::Viewer;
+use crate::feed::Feed;
+use crate::http::{NoParameters, Query};
+use crate::service::Service;
+use crate::status::{LeaseStatus, Status};
+
+const NAME: &str = "health";
+const TITLE: &str = "Capture";
+
+/// The state of the capture.
+pub struct Health {
+    /// What needs action, the most urgent first.
+    pub problems: Vec<Problem>,
+    /// Whether there is a lease.
+    has_lease: bool,
+    /// Changes that are not captured yet; `None` if that is not known.
+    waiting: Option<i64>,
+    /// The age in seconds of the oldest of them.
+    behind: Option<i64>,
+}
+
+/// Something that needs action, and the action.
+pub struct Problem {
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub action: String,
+}
+
+impl Health {
+    /// The health that a status shows.
+    pub fn of(status: &Status) -> Self {
+        let captured: Vec<&LeaseStatus> = status.leases.iter().filter(|lease| lease.feed == Feed::Capture).collect();
+        Self {
+            problems: problems(status),
+            has_lease: !captured.is_empty(),
+            waiting: captured.iter().map(|lease| lease.lag).sum(),
+            behind: captured.iter().filter_map(|lease| lease.lag_seconds).max(),
+        }
+    }
+
+    /// The state in a sentence.
+    pub fn sentence(&self) -> String {
+        match (self.problems.len(), self.waiting) {
+            (0, Some(0)) if self.has_lease => "Everything is captured.".to_owned(),
+            (0, Some(changes)) if self.has_lease => {
+                let changes = counted(usize::try_from(changes).unwrap_or_default(), "change", "changes");
+                match self.behind {
+                    Some(seconds) => format!("{changes} to capture, the oldest {seconds} s ago."),
+                    None => format!("{changes} to capture."),
+                }
+            }
+            (0, _) => "Nothing was captured yet.".to_owned(),
+            (count, _) => format!("{} action.", counted(count, "thing needs", "things need")),
+        }
+    }
+
+    /// The state in a few words, as a link to the overview. It is red only where action is needed, and then names the action.
+    fn pill(&self) -> Markup {
+        html! {
+            @match self.problems.first() {
+                Some(problem) => { a.pill.bad href="overview" title=(problem.what) { strong { "Action needed" } span.action { (problem.action) } } }
+                None => { a.pill href="overview" title=(self.sentence()) { (self.words()) } }
+            }
+        }
+    }
+
+    fn words(&self) -> String {
+        match (self.has_lease, self.waiting, self.behind) {
+            (false, ..) => "nothing captured yet".to_owned(),
+            (true, None, _) => "lag unknown".to_owned(),
+            (true, Some(0), _) => "all captured".to_owned(),
+            (true, Some(_), Some(seconds)) => format!("capture {seconds} s behind"),
+            (true, Some(changes), None) => {
+                format!("capture {} behind", counted(usize::try_from(changes).unwrap_or_default(), "change", "changes"))
+            }
+        }
+    }
+}
+
+/// The pill for the head of every page. The script asks for it.
+pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
+    match Query::<NoParameters>::read(request, viewer.zone()) {
+        Ok(NoParameters {}) => Page::new(NAME, TITLE, Health::of(&Status::read(service).await).pill()),
+        Err(error) => Page::of_error(NAME, TITLE, &error, &html! {}),
+    }
+}
+
+/// What needs action.
+fn problems(status: &Status) -> Vec<Problem> {
+    let problem = |what: String, action: &str| Problem { what, action: action.to_owned() };
+    let of_container = |container: &ContainerStatus| match &container.state {
+        ContainerState::Missing if container.role == Role::Leases => None,
+        ContainerState::Missing => {
+            Some(problem(format!("Container {} is missing.", container.name), "Create it with: changefeed provision"))
+        }
+        ContainerState::Failed { message } => Some(problem(
+            format!("Container {} cannot be read: {message}", container.name),
+            "Check the connection with: changefeed doctor",
+        )),
+        ContainerState::Ready { items: Some(1..), .. } if container.role == Role::DeadLetters => Some(problem(
+            "Some documents could not be captured.".to_owned(),
+            "Replay or discard them, on the page of dead letters or with: changefeed dead-letters list",
+        )),
+        ContainerState::Ready { .. } => None,
+    };
+    let of_lease = |lease: &LeaseStatus| {
+        let reason = lease.reason.as_ref().or(lease.error.as_ref())?;
+        let is_problem = lease.is_stuck || lease.error.is_some();
+        let text = format!("Lease {} of {}: {reason}", lease.lease_token, lease.feed.name());
+        is_problem.then(|| problem(text, "See the leases below, and changefeed doctor"))
+    };
+    let gap = status.leases_gap.as_ref().map(|range| {
+        let command =
+            if range.feed == Feed::Jobs { "changefeed leases repair --jobs" } else { "changefeed leases repair" };
+        problem(format!("No lease covers range {range}."), &format!("Create one with: {command}"))
+    });
+    let overlap = status.leases_overlap.as_ref().map(|range| {
+        problem(
+            format!("Several leases cover range {range}; its changes are delivered more than once."),
+            "Look at: changefeed leases list",
+        )
+    });
+    let others = [
+        status
+            .leases_error
+            .as_ref()
+            .map(|error| problem(format!("The leases cannot be read: {error}"), "Look at: changefeed doctor")),
+        status
+            .retention_error
+            .as_ref()
+            .map(|error| problem(format!("The retention cannot be read: {error}"), "Look at: changefeed doctor")),
+        status.has_unknown_identity.then(|| {
+            problem(
+                "Dead letters have changes of unknown documents.".to_owned(),
+                "Capture them with: changefeed verify --repair",
+            )
+        }),
+    ];
+    let all = status.containers.iter().filter_map(of_container).chain(status.leases.iter().filter_map(of_lease));
+    all.chain(gap).chain(overlap).chain(others.into_iter().flatten()).collect()
+}
