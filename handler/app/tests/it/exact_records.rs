@@ -75,7 +75,7 @@ async fn changes(handler: &Handler, query: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn the_list_of_changes_has_a_version_with_two_records_once_compared_with_the_version_before_it() {
-    let (world, _changefeed) = history().await;
+    let (world, _changefeed) = Box::pin(history()).await;
     let handler = world.handler();
     let oldest = expected();
     let newest: Vec<Value> = oldest.iter().rev().cloned().collect();
@@ -93,7 +93,7 @@ async fn the_list_of_changes_has_a_version_with_two_records_once_compared_with_t
 
 #[tokio::test]
 async fn the_activity_counts_a_version_with_two_records_once() {
-    let (world, _changefeed) = history().await;
+    let (world, _changefeed) = Box::pin(history()).await;
     for filter in ["", "&filter=n%3E%3D0"] {
         let path = format!("/api/history/activity?from={T}&to={}&bucket=1s{filter}", T + 1);
         let (status, activity) = world.handler().get(&path).await;
@@ -112,7 +112,7 @@ async fn the_activity_counts_a_version_with_two_records_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_has_a_version_with_two_records_once() {
-    let (world, changefeed) = history().await;
+    let (world, changefeed) = Box::pin(history()).await;
     let window = ["history", "export", "--from", &T.to_string(), "--to", &(T + 10).to_string()];
     for order in ["oldest", "newest"] {
         let printed = CommandLine::new(&world).run(&[&window[..], &["--order", order]].concat()).await;
