@@ -12,7 +12,10 @@ BATCH = 100
 VERSIONS = 10_000
 MAX_BYTES_PER_ITEM = 3 * 1024
 MAX_FEED_SECONDS = 0.1
+# Of a search without an index, for each item of 1 KB.
+MAX_SEARCH_MICROSECONDS = 20
 MAX_GROWTH = 1.2
+MAX_IDLE_SECONDS = 1
 # Two measurements of the same thing differ by this much on a busy machine.
 NOISE_SECONDS = 0.002
 
@@ -23,6 +26,7 @@ class Endpoint:
         self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         url = json.loads(self.process.stdout.readline())["cosmos"]
         self.connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"))
+        self.used_at = time.monotonic()
         self.send("POST", "/dbs", {"id": "db"})
         definition = {"id": "c", "partitionKey": {"paths": ["/pk"], "kind": "Hash", "version": 2}}
         self.send("POST", "/dbs/db/colls", definition)
@@ -33,9 +37,13 @@ class Endpoint:
 
     def send(self, method, path, body=None, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        # The endpoint closes connections that are idle; the next request opens another one.
+        if time.monotonic() - self.used_at > MAX_IDLE_SECONDS:
+            self.connection.close()
         self.connection.request(method, path, body if body is None else json.dumps(body), headers)
         reply = self.connection.getresponse()
         content = reply.read()
+        self.used_at = time.monotonic()
         if reply.status >= 400:
             sys.exit(f"{method} {path}: {reply.status} {content[:500]!r}")
         return reply, content
@@ -113,6 +121,12 @@ def page_of_versions(endpoint, key):
     assert len(rows) == 20, len(rows)
 
 
+def search(endpoint, condition, matches):
+    """Counts what no index finds: the condition has to be computed for every item."""
+    found = endpoint.query(f"SELECT VALUE COUNT(1) FROM c WHERE {condition}", x_ms_documentdb_partitionkeyrangeid="0")
+    assert found == [matches], (condition, found, matches)
+
+
 def read_many(endpoint, count):
     step = max(count // 100, 1)
     numbers = [number * step for number in range(100)]
@@ -161,6 +175,11 @@ def main(executable, items):
     write(endpoint, 20_000_000, VERSIONS, lambda _: "many")
     many_page = median_seconds(lambda: page_of_versions(endpoint, "many"))
     many_read = median_seconds(lambda: read_many(endpoint, items), 5)
+    # With the items of few and of many versions, of which a fiftieth has each kind.
+    stored = items + 100 + VERSIONS
+    text_search = median_seconds(lambda: search(endpoint, "CONTAINS(c.text, 'needle')", 0), 5) / stored
+    kind_search = median_seconds(lambda: search(endpoint, "CONTAINS(c.kind, '-49')", stored // 50), 5) / stored
+    filter_search = median_seconds(lambda: search(endpoint, "c.n % 50 = 49", stored // 50), 5) / stored
     feed_bytes = feed_page(endpoint)
     feed_seconds = median_seconds(lambda: feed_page(endpoint), 5)
 
@@ -168,6 +187,8 @@ def main(executable, items):
     check("writes, few to many", many_write / few_write, MAX_GROWTH, "times slower")
     check("page of 20 versions", many_page, few_page * MAX_GROWTH + NOISE_SECONDS, f"s, {few_page:.4g} s with few")
     check("100 items by id", many_read, few_read * MAX_GROWTH + NOISE_SECONDS, f"s, {few_read:.4g} s with few")
+    for name, seconds in (("a text that no item has", text_search), ("a text", kind_search), ("a number", filter_search)):
+        check(f"search without an index for {name}, an item", seconds * 1e6, MAX_SEARCH_MICROSECONDS, "µs")
     check(f"page of the change feed, {feed_bytes / 1e6:.1f} MB", feed_seconds, MAX_FEED_SECONDS, "s")
     check("memory of an item of 1 KB", per_item, MAX_BYTES_PER_ITEM, "bytes")
     endpoint.stop()

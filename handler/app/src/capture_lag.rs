@@ -1,7 +1,6 @@
 //! How far capture is behind, for restores that undo a time window and for exports of one.
 
 use changefeed_operations::{CaptureLag, RestoreRequest};
-use chrono::Utc;
 
 use crate::feed::Feed;
 use crate::service::Service;
@@ -29,7 +28,8 @@ pub async fn capture_lag(service: &Service) -> CaptureLag {
         );
     }
     let behind = || leases.iter().filter(|lease| lease.lag != Some(0));
-    let ages: Option<Vec<i64>> = behind().map(|lease| lease.lag_seconds).collect();
-    let oldest = ages.and_then(|ages| ages.into_iter().max()).map(|age| Utc::now().timestamp() - age);
+    // An age would be that of another moment: leases are read one after the other, and reading them takes time.
+    let times: Option<Vec<_>> = behind().map(|lease| lease.waiting_since).collect();
+    let oldest = times.and_then(|times| times.into_iter().min()).map(|time| time.timestamp());
     CaptureLag { changes: Some(behind().filter_map(|lease| lease.lag).sum()), oldest, message: None }
 }

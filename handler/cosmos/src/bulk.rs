@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use azure_data_cosmos::options::ReadFeedRangesOptions;
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,7 +19,6 @@ use crate::container::Container;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::{Answer, Feed, Target};
 use crate::key::Key;
-use crate::key_range::KeyRange;
 use crate::large_values::Item;
 use crate::range_ids::Ranges;
 use crate::retry::{pause_before_retry, retry};
@@ -224,11 +222,8 @@ impl Bulk<'_> {
         if ranges.len() == 1 {
             return Ok(ranges.values().next().cloned());
         }
-        let options = ReadFeedRangesOptions::default().with_force_refresh(is_fresh);
-        let found = self.container.client.feed_range_from_partition_key(key.to_sdk()?, Some(options)).await;
-        let found = found.map_err(|error| Error::from_sdk("finding the partition of a key", error))?;
-        let lower = found.first().map(|range| KeyRange::of(range).min);
-        Ok(lower.and_then(|lower| ranges.get(&lower).cloned()))
+        let range = self.container.find_range(key, is_fresh).await?;
+        Ok(ranges.get(&range.min).cloned())
     }
 
     async fn read_ranges(&self) -> Result<Arc<Ranges>, Error> {

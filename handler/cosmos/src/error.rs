@@ -8,6 +8,8 @@ use azure_data_cosmos::{CosmosError, SubStatusCode};
 const RESPONSE_BODY_INVALID: SubStatusCode = SubStatusCode::new(20020);
 /// The SDK's own sub-status for a query that it cannot run across partitions.
 const UNSUPPORTED_QUERY: SubStatusCode = SubStatusCode::new(20113);
+/// What the service says of a feature that the query needs and the SDK does not name among those that it has.
+const UNSUPPORTED_FEATURE: &str = "which the calling client does not support";
 /// The SDK's own sub-status of a 500: the parts of a partition that is being split or merged are not there yet.
 const SPLIT_RETRIES_EXHAUSTED: SubStatusCode = SubStatusCode::new(20206);
 /// The key in the request is not the one in the document: the container's key paths are not those that were read.
@@ -172,7 +174,8 @@ impl Error {
             408 | 449 | 500.. => ErrorKind::Unavailable,
             _ => ErrorKind::Invalid,
         };
-        let hint = if sub_status == Some(UNSUPPORTED_QUERY) {
+        let text = error.to_string();
+        let hint = if sub_status == Some(UNSUPPORTED_QUERY) || needs_merged_aggregates(&text) {
             " (COUNT and other aggregates need a partition key value: name one)"
         } else {
             ""
@@ -189,7 +192,7 @@ impl Error {
         Self {
             kind,
             action: action.into(),
-            message: format!("{error}{hint}"),
+            message: format!("{text}{hint}"),
             retry_after,
             definition_is_stale,
             is_unsupported: false,
@@ -205,6 +208,12 @@ impl Error {
             other => other,
         }
     }
+}
+
+/// Whether the service refuses to plan a query for the SDK, because that cannot merge the aggregates or groups of several partitions.
+fn needs_merged_aggregates(message: &str) -> bool {
+    let names = |feature: &str| message.contains(feature);
+    names(UNSUPPORTED_FEATURE) && ["Aggregate", "GroupBy", "DCount"].into_iter().any(names)
 }
 
 #[cfg(test)]
@@ -224,6 +233,20 @@ mod tests {
         let unparsed = failed.with_sub_status(20020);
         assert_eq!(Error::from_sdk("reading", error(unparsed)).kind(), ErrorKind::Corrupt);
         assert!(Error::of_write("writing", error(unparsed)).is_transient());
+    }
+
+    #[test]
+    fn a_query_whose_aggregates_the_sdk_cannot_merge_has_a_hint() {
+        let refused = |message: &'static str| {
+            let error =
+                CosmosError::builder().with_status(CosmosStatus::new(StatusCode::BadRequest)).with_message(message);
+            Error::from_sdk("querying", error.build()).message().to_owned()
+        };
+        let of_feature = refused("Query contained GroupBy, which the calling client does not support.");
+        assert!(of_feature.contains("need a partition key value"), "{of_feature}");
+        for other in ["Query contained HybridSearch, which the calling client does not support.", "GroupBy"] {
+            assert!(!refused(other).contains("need a partition key value"), "{other}");
+        }
     }
 
     #[test]

@@ -49,6 +49,15 @@ impl FieldSelection {
         }
     }
 
+    /// Whether a restore of the selection may change the field, a part of it, or what it is part of.
+    pub fn concerns(&self, path: &FieldPath) -> bool {
+        let is_inside = |path: &FieldPath, outer: &FieldPath| path.segments().starts_with(outer.segments());
+        match self {
+            Self::Only(fields) => fields.iter().any(|field| is_inside(field, path) || is_inside(path, field)),
+            Self::Except(fields) => !fields.iter().any(|field| is_inside(path, field)),
+        }
+    }
+
     /// The live document with the selected fields of the target. System properties, the stamp, the id and the key are the live document's.
     /// Without a live document the result has the id and the key of the target, and its selected fields.
     ///
@@ -147,6 +156,16 @@ mod tests {
 
     fn except(texts: &[&str], live: &Value, target: &Value) -> Value {
         FieldSelection::Except(paths(texts)).apply(Some(live), target, &untracked()).expect("applied")
+    }
+
+    #[test]
+    fn a_selection_concerns_its_fields_and_what_is_inside_or_around_them() {
+        let concerned = |selection: &FieldSelection| {
+            let all = paths(&["", "a", "a.b", "a.b.c", "a.bc", "ab", "d"]);
+            all.iter().filter(|path| selection.concerns(path)).map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(concerned(&FieldSelection::Only(paths(&["a.b"]))), ["", "a", "a.b", "a.b.c"]);
+        assert_eq!(concerned(&FieldSelection::Except(paths(&["a.b"]))), ["", "a", "a.bc", "ab", "d"]);
     }
 
     #[test]

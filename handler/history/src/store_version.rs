@@ -21,7 +21,7 @@ impl History {
     }
 
     /// Ensures that there is an exact record of a version. If the existing record is not exact or cannot be read, another one is
-    /// created beside it. Returns the id of the exact record.
+    /// created beside it. Returns the id of the exact record. `is_missing` says that there was no record, so that it is not read first.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] when both records exist and neither is exact, which this program never writes.
@@ -29,6 +29,7 @@ impl History {
         &self,
         name: &DocumentName,
         version: &Version,
+        is_missing: bool,
         deadline: Instant,
     ) -> Result<VersionId, Error> {
         let twin = Version { id: version.id.exact(), ..version.clone() };
@@ -37,7 +38,7 @@ impl History {
         };
         for record in [version, &twin] {
             // Usually capture has stored it already.
-            if is_exact(&record.id).await? {
+            if !(is_missing && record.id == version.id) && is_exact(&record.id).await? {
                 return Ok(record.id.clone());
             }
             let was_stored = self.store_version(record, deadline).await?.is_none();

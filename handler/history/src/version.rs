@@ -1,5 +1,7 @@
 //! The record of a version in the changes container. `docs/reference/format.md` specifies it.
 
+use std::cmp::Ordering;
+
 use changefeed_cosmos::{Key, KeyComponent};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -113,6 +115,11 @@ impl Version {
     /// the same time and number.
     pub fn order(&self) -> (i64, i64, bool) {
         (self.source_ts, self.lsn.unwrap_or_default(), self.exact && !self.inferred)
+    }
+
+    /// [`Self::order`], and by id where that is the same, as for two writes of one transaction.
+    pub fn compare(&self, other: &Self) -> Ordering {
+        self.order().cmp(&other.order()).then_with(|| self.id.cmp(&other.id))
     }
 
     /// The document as it was just before `next`, the version that follows this one. `None` if it did not exist then: this version is a

@@ -77,6 +77,11 @@ impl VersionId {
         self.0.split_once("-delete-").is_some_and(|(_, rest)| rest.split('-').count() > 2)
     }
 
+    /// Whether this is the id of a removal that the change feed delivered.
+    pub(crate) fn is_delivered_removal(&self) -> bool {
+        self.0.contains("-delete-") && !self.is_removal_by_a_restore()
+    }
+
     /// The id of the exact record of this version, beside one that is not exact.
     pub fn exact(&self) -> Self {
         Self(format!("{}{EXACT}", self.plain()))
@@ -191,5 +196,7 @@ mod tests {
         assert!(removal.is_removal_by_a_restore());
         assert!(!VersionId::of_removal(7, 9, Some("ef")).is_removal_by_a_restore());
         assert!(!VersionId::of_removal(7, 9, None).is_removal_by_a_restore());
+        assert!(VersionId::of_removal(7, 9, Some("ef")).is_delivered_removal() && !removal.is_delivered_removal());
+        assert!(!id.is_delivered_removal() && !id.gone().is_delivered_removal());
     }
 }

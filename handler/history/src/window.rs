@@ -51,6 +51,20 @@ impl Window {
         Ok((Self::between(from.map_or(0, TimeExpression::second), to)?, warning))
     }
 
+    /// The window without a start that ends at this second, or at the first one of all. It stands for the window of a continuation, which
+    /// has its own.
+    pub fn until(now: DateTime<Utc>) -> Self {
+        Self { from: 0, to: now.timestamp().max(0) }
+    }
+
+    /// A window that was made before, and stored as its first and its last second.
+    ///
+    /// # Errors
+    /// When `from` is after `to`.
+    pub fn of_stored(from: TimeExpression, to: TimeExpression) -> Result<Self, String> {
+        Self::between(from.second(), to.second())
+    }
+
     fn between(from: i64, to: i64) -> Result<Self, String> {
         if from > to {
             return Err(format!("from is {}, which is after to, {}; exchange them", utc(from), utc(to)));
@@ -94,7 +108,7 @@ impl TryFrom<StoredWindow> for Window {
     type Error = String;
 
     fn try_from(stored: StoredWindow) -> Result<Self, String> {
-        Self::between(stored.from.second(), stored.to.second())
+        Self::of_stored(stored.from, stored.to)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A container: its definition, its items, and what requests for it have in common.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,9 @@ pub(crate) struct Container {
     computed: Mutex<Arc<[ComputedProperty]>>,
     vectors: Mutex<Arc<[VectorProperty]>>,
     store: Store,
+    /// Whether AllVersionsAndDeletes mode includes previous images without a change feed policy.
+    has_previous_images_by_default: bool,
+    has_change_feed_policy: AtomicBool,
     budget: Mutex<Option<Budget>>,
 }
 
@@ -118,6 +122,16 @@ impl Container {
         })
     }
 
+    /// A container with a change feed policy has previous images. A definition that neither adds nor removes the policy leaves them as
+    /// they are, because the control interface may have set them.
+    fn apply_change_feed_policy(&self, definition: &ContainerDefinition) {
+        let has_policy = definition.change_feed_retention.is_some();
+        if self.has_change_feed_policy.swap(has_policy, Ordering::SeqCst) != has_policy {
+            let enabled = has_policy || self.has_previous_images_by_default;
+            self.store.write().log_mut().keep_previous_images(enabled);
+        }
+    }
+
     /// Which paths have an index.
     pub(crate) fn index_policy(&self) -> Arc<IndexPolicy> {
         Arc::clone(&lock(&self.index))
@@ -172,10 +186,7 @@ impl ContainerData for Container {
             (Some(files), Some(stored)) => Store::restored(rid, stored, unique_keys, ttl, files),
             (files, _) => Store::new(rid, ranges, unique_keys, ttl, files),
         };
-        // A container that is made with a retention of its own has previous images too.
-        let previous_images = context.previous_images || definition.change_feed_retention.is_some();
-        store.write().log_mut().keep_previous_images(previous_images);
-        Self {
+        let container = Self {
             rid,
             id: definition.id.clone(),
             key: KeyDefinition::from_json(&definition.partition_key.to_json()),
@@ -183,12 +194,18 @@ impl ContainerData for Container {
             computed: Mutex::new(computed_properties(&definition)),
             vectors: Mutex::new(vectors(&definition)),
             store,
+            has_previous_images_by_default: context.previous_images,
+            has_change_feed_policy: AtomicBool::new(false),
             budget: Mutex::default(),
-        }
+        };
+        container.store.write().log_mut().keep_previous_images(context.previous_images);
+        container.apply_change_feed_policy(&definition);
+        container
     }
 
     fn replace_definition(&self, definition: Arc<ContainerDefinition>) {
         self.store.write().set_default_ttl(definition.default_ttl);
+        self.apply_change_feed_policy(&definition);
         *lock(&self.index) = Arc::new(IndexPolicy::from(&definition.indexing_policy));
         *lock(&self.computed) = computed_properties(&definition);
         *lock(&self.vectors) = vectors(&definition);

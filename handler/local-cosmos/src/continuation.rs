@@ -1,8 +1,8 @@
 //! Continuations: where the next page of a query or of a list starts, as text for a header.
 //!
 //! The text is `1.`, the state as JSON in URL-safe base64, a dot, and a checksum. It is ASCII, since a header can have nothing else, and
-//! starts with no bracket, since SDKs parse such text themselves. The checksum also covers a scope, such as the container and the query,
-//! so that a continuation of another query is refused and not answered with wrong items. It detects damage and mistakes, not intent.
+//! starts with no bracket, since SDKs parse such text themselves. The checksum also covers a scope, such as the container and the query
+//! without its filter, so that a continuation of another query is refused and not answered with wrong items. It detects damage and mistakes, not intent.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -14,6 +14,7 @@ use crate::incoming::Incoming;
 use crate::items::{id_of_body, ids_of_batch, is_bulk};
 use crate::operation::{Action, Operation};
 use crate::reply::{Reply, header};
+use crate::scripted_status::ScriptedStatus;
 
 /// A fault of the next requests that match.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +70,8 @@ pub enum RequestKind {
     /// Read of the account, a database, a container or its partition key ranges. With a container: read of that container or
     /// its partition key ranges.
     Metadata,
+    /// Replace and delete of a database or a container, and create of a container, which has no name yet.
+    Definition,
 }
 
 /// What happens to a request.
@@ -150,14 +153,14 @@ impl Faults {
         })
     }
 
-    /// Takes the status and the sub-status of a fault that is limited to the item of an operation of a bulk request.
-    pub(crate) fn of_bulk_operation(&self, operation: &Operation, id: &str) -> Option<(u16, u32)> {
+    /// Takes the status of a fault that is limited to the item of an operation of a bulk request.
+    pub(crate) fn of_bulk_operation(&self, operation: &Operation, id: &str) -> Option<ScriptedStatus> {
         let effect = self.take(|scoped| {
             let is_status = matches!(scoped.fault.effect, Effect::Status { .. });
             is_status && scoped.item.as_deref() == Some(id) && matches(&scoped.fault, operation)
         });
         effect.and_then(|effect| match effect {
-            Effect::Status { status, substatus } => Some((status, substatus)),
+            Effect::Status { status, substatus } => Some(ScriptedStatus::new(status, substatus)),
             _ => None,
         })
     }
@@ -182,10 +185,15 @@ impl Faults {
 impl Effect {
     /// The reply in place of the one that the request would have had.
     pub(crate) fn refusal(status: u16, substatus: u32) -> Reply {
-        let reply = Reply::error(status, "Fault", "A scripted fault caused this failure.")
-            .with(header::SUBSTATUS, substatus.to_string());
-        // SDKs wait for this time, and some fail without it.
-        if status == 429 { reply.with("x-ms-retry-after-ms", "10") } else { reply }
+        let scripted = ScriptedStatus::new(status, substatus);
+        let mut reply = Reply::error(status, "Fault", "A scripted fault caused this failure.");
+        if let Some(substatus) = scripted.substatus() {
+            reply = reply.with(header::SUBSTATUS, substatus);
+        }
+        if let Some(wait) = scripted.retry_after_milliseconds() {
+            reply = reply.with("x-ms-retry-after-ms", wait.to_string());
+        }
+        reply
     }
 }
 
@@ -201,9 +209,11 @@ fn matches(fault: &Fault, operation: &Operation) -> bool {
         Action::ChangeFeed => RequestKind::ChangeFeed,
         _ if operation.is_write() => RequestKind::Write,
         _ if operation.is_metadata_read() => RequestKind::Metadata,
+        _ if operation.is_definition_write() => RequestKind::Definition,
         _ => return false,
     };
-    let is_kind = fault.kind == kind || fault.kind == RequestKind::Any && kind != RequestKind::Metadata;
+    let is_of_items = !matches!(kind, RequestKind::Metadata | RequestKind::Definition);
+    let is_kind = fault.kind == kind || fault.kind == RequestKind::Any && is_of_items;
     let name = operation.container.as_ref().map(|name| &name.container);
     is_kind && (fault.container.is_none() || fault.container.as_ref() == name)
 }

@@ -128,8 +128,10 @@ impl Gateway {
         }
         let mut operation = Operation::of(&incoming);
         let container = operation.container_path().map(|path| self.directory.container(path));
-        if let Some(Ok(found)) = &container {
-            operation = operation.with_container_name(&found.definition().id);
+        if let Some(Ok(found)) = &container
+            && let Some(database) = self.directory.database_of(found.rid)
+        {
+            operation = operation.with_names(database, found.data.id().to_owned());
         }
         let request = LoggedRequest::begin(&operation, &incoming);
         let (mut reply, effect) = self.execute_with_faults(&operation, container, incoming).await;

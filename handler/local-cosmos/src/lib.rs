@@ -33,6 +33,7 @@ mod reply;
 mod request_log;
 mod requested_range;
 mod resources;
+mod scripted_status;
 mod session_token;
 mod store;
 mod usage;

@@ -67,12 +67,9 @@ impl Operation {
         Self { action: action(incoming, &address), address, database, container }
     }
 
-    /// The same operation, with the name of the container, of which its address may have the resource id.
-    pub(crate) fn with_container_name(mut self, name: &str) -> Self {
-        if let Some(container) = &mut self.container {
-            container.container = name.to_owned();
-        }
-        self
+    /// The same operation, with the names of the container and its database, of which its address may have the resource ids.
+    pub(crate) fn with_names(self, database: String, container: String) -> Self {
+        Self { database: Some(database.clone()), container: Some(ContainerName { database, container }), ..self }
     }
 
     /// The container of the address, by names or resource ids.
@@ -92,6 +89,11 @@ impl Operation {
 
     pub(crate) fn is_metadata_read(&self) -> bool {
         self.action == Action::ReadMetadata
+    }
+
+    /// Whether it creates, replaces or deletes a database or a container.
+    pub(crate) fn is_definition_write(&self) -> bool {
+        self.action == Action::Other && self.database.is_some() && matches!(self.address, Address::Resource(_))
     }
 }
 

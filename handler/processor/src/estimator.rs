@@ -53,6 +53,8 @@ pub struct LeaseLag {
     pub error: Option<String>,
     /// The age in seconds of the oldest unprocessed change; 0 when there is none, `None` when unknown.
     pub lag_seconds: Option<i64>,
+    /// The time of the oldest unprocessed change; `None` when there is none, and when it is unknown.
+    pub waiting_since: Option<DateTime<Utc>>,
     /// When the lease was last acquired, renewed, checkpointed or released.
     pub last_written: Option<DateTime<Utc>>,
     /// The time of the last checkpoint, if this crate made it.
@@ -174,6 +176,7 @@ impl ChangeFeedEstimator {
                 Some(0) => Some(0),
                 _ => waiting_since.map(|since| (now - since).num_seconds().max(0)),
             },
+            waiting_since,
             lease_token: lease.lease_token,
             owner: lease.owner,
             is_free,

@@ -12,6 +12,7 @@ use crate::paths::{self, PropertyPath};
 use crate::plan::{self, Plan};
 use crate::prefilter::{self, Prefilter};
 use crate::prepare::prepare;
+use crate::print;
 use crate::run::{self, Document, Page, PageRequest};
 use crate::syntax::Select;
 use crate::vector::VectorProperty;
@@ -136,6 +137,12 @@ impl Query {
     #[must_use]
     pub fn reads_documents(&self) -> bool {
         !self.select.sources.is_empty()
+    }
+
+    /// The text of the query without its filter. It is the same for all pages of a query: clients that resume a sort change the filter.
+    #[must_use]
+    pub fn text_without_filter(&self) -> String {
+        print::query(&Select { filter: None, ..self.select.clone() })
     }
 
     /// Whether a document has a row: whether it meets the condition of a patch.

@@ -16,7 +16,7 @@ import {
   topic,
 } from "./sdk.mjs";
 
-export default topic("change feed", ({ filledContainer }) => {
+export default topic("change feed", ({ filledContainer, newContainer }) => {
   const ascending = (numbers) => numbers.every((number, index) => index === 0 || numbers[index - 1] < number);
 
   it("from the beginning every document is returned once in its latest version", since("4.0.0", "has no change feed iterator"), async () => {
@@ -118,6 +118,14 @@ export default topic("change feed", ({ filledContainer }) => {
       [4, 7, 10, 13, 16, 19, 22, 25, 28, 100],
     );
     assert.ok(ascending(changes.map((item) => item._lsn)));
+  });
+
+  it("a property _lsn of the document is replaced by the number of the change", since("4.0.0", "has no change feed iterator"), async () => {
+    const container = await newContainer();
+    await container.items.create({ id: "1", pk: "a", _lsn: "own" });
+    const [change] = await changed(container, Beginning());
+    assert.ok(Number.isSafeInteger(change._lsn), String(change._lsn));
+    assert.equal((await container.item("1", "a").read()).resource._lsn, "own");
   });
 
   it("a point read has no log sequence number", async () => {

@@ -26,6 +26,18 @@ export default topic("resource ids", ({ client, database, newContainer }) => {
     assert.equal((await byRid.read()).resource?.id, container.id);
   });
 
+  it("names and resource ids can be mixed in one address", async () => {
+    const container = await newContainer();
+    await container.items.create({ id: "1", pk: "a", number: 1 });
+    const databaseRid = (await database.read()).resource._rid;
+    const containerRid = (await container.read()).resource._rid;
+    for (const [one, other] of [[database.id, containerRid], [databaseRid, container.id]]) {
+      const mixed = client.database(one).container(other);
+      assert.equal((await mixed.read()).resource?.id, container.id);
+      assert.equal((await mixed.item("1", "a").read()).resource?.number, 1);
+    }
+  });
+
   it("names of databases and containers may be non-ASCII", async (test) => {
     const { database: other } = await client.databases.create({ id: randomName("Zürich 東京") });
     test.after(() => other.delete());

@@ -16,6 +16,10 @@ export const sdk = require("@azure/cosmos");
 
 export const SYSTEM_PROPERTIES = ["_rid", "_self", "_etag", "_attachments", "_ts"];
 export const PAGE_BYTES = 4 * 1024 * 1024;
+// Bodies of at most this size are recorded.
+const SHORT_BYTES = 10_000;
+// The address of the control interface, which only the embedded endpoint has.
+const CONTROL_URL = process.env.COSMOS_CONTROL_URL;
 // A container of this throughput has four physical partitions: one for each 10,000 RU/s.
 export const FOUR_PARTITIONS = 40_000;
 // The value of a missing partition key.
@@ -48,7 +52,8 @@ export function connect(options = {}) {
     const keep = ({ code, headers, result }) => {
       const bytes = result ? Buffer.byteLength(JSON.stringify(result)) : 0;
       const charge = Number(headers?.["x-ms-request-charge"] ?? 0);
-      responses.push({ method, path, status: Number(code), headers: headers ?? {}, charge, bytes });
+      const content = bytes <= SHORT_BYTES ? result : undefined;
+      responses.push({ method, path, status: Number(code), headers: headers ?? {}, charge, bytes, content });
     };
     try {
       const response = await next(request);
@@ -136,6 +141,17 @@ export async function assertRejected(status, promise) {
   assert.ok(error, `succeeded, but should fail with ${status}`);
   assert.equal(error.code, status, error.message);
   return error;
+}
+
+/** Options of a check that needs the control interface of the embedded endpoint. */
+export function controlled(options = {}) {
+  return CONTROL_URL ? options : { skip: "an endpoint without a control interface" };
+}
+
+/** Sends a request to the control interface. */
+export async function control(path, request) {
+  const answer = await fetch(`${CONTROL_URL}${path}`, { method: "POST", body: JSON.stringify(request) });
+  assert.equal(answer.status, 200, await answer.text());
 }
 
 export async function query(container, text, parameters = {}, options = {}) {

@@ -26,6 +26,12 @@ export default topic("sessions", ({ database, newContainer, filledContainer, res
     other.dispose?.();
   });
 
+  it("an empty session token counts as none", async () => {
+    const container = await filledContainer(1);
+    const { resource } = await container.item(itemName(0), "key-0").read({ initialHeaders: { "x-ms-session-token": "" } });
+    assert.equal(resource.number, 0);
+  });
+
   it("a session token that is not one is rejected with 400", async () => {
     const container = await filledContainer(1);
     await assertRejected(400, container.item(itemName(0), "key-0").read({ sessionToken: "no token" }));

@@ -70,9 +70,9 @@ export default topic("time to live", ({ newContainer }) => {
     assert.ok(await exists(container, "1"));
   });
 
-  it("a time to live of zero or of text is rejected with 400", async () => {
+  it("a time to live that is no positive whole number is rejected with 400", async () => {
     const container = await newContainer("/pk", { defaultTtl: -1 });
-    for (const ttl of [0, -2, "10", 1.5]) await assertRejected(400, container.items.create({ id: "1", pk: "a", ttl }));
+    for (const ttl of [0, -2, "10", 1.5, null]) await assertRejected(400, container.items.create({ id: "1", pk: "a", ttl }));
   });
 
   it("a write restarts the time to live", async () => {

@@ -122,6 +122,16 @@ class ChangeFeed(EndpointTest):
         self.assertEqual((last.status, last.bytes), (304, 0))
         self.assertTrue(last.headers["etag"])
 
+    def test_a_property_lsn_of_the_document_is_replaced_by_the_number_of_the_change(self):
+        container = self.container()
+        container.create_item({"id": "1", "pk": "a", "_lsn": "own"})
+        start = len(self.responses)
+        changes = self.changed(container, start_time="Beginning")
+        pages = [each.text for each in self.responses[start:] if each.text.count('"_lsn"')]
+        self.assertEqual([page.count('"_lsn"') for page in pages], [1])
+        self.assertIsInstance(changes[0]["_lsn"], int)
+        self.assertEqual(container.read_item("1", "a")["_lsn"], "own")
+
     def test_a_point_read_has_no_log_sequence_number(self):
         container = self.filled_container(1)
         self.assertNotIn("_lsn", container.read_item("item-0000", "key-0"))

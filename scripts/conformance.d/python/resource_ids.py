@@ -13,6 +13,16 @@ class ResourceIds(EndpointTest):
         by_rid = client.get_database_client(database_rid).get_container_client(container_rid)
         self.assertEqual(by_rid.read()["id"], container.id)
 
+    def test_names_and_resource_ids_can_be_mixed_in_one_address(self):
+        container = self.filled_container(1)
+        database_rid, container_rid = self.database.read()["_rid"], container.read()["_rid"]
+        client, _ = connect()
+        for database, name in ((self.database.id, container_rid), (database_rid, container.id)):
+            with self.subTest(database=database, container=name):
+                mixed = client.get_database_client(database).get_container_client(name)
+                self.assertEqual(mixed.read()["id"], container.id)
+                self.assertEqual(mixed.read_item("item-0000", "key-0")["number"], 0)
+
     def test_the_resource_ids_of_an_item_begin_with_those_of_its_container(self):
         import base64
 

@@ -25,6 +25,9 @@ except ImportError:
 CONNECTION_STRING = os.environ["COSMOS_CONNECTION_STRING"]
 SDK_VERSION = tuple(int(part) for part in azure.cosmos.__version__.split("."))
 SYSTEM_PROPERTIES = {"_rid", "_self", "_etag", "_attachments", "_ts"}
+SHORT_BYTES = 10_000
+# The address of the control interface, which only the embedded endpoint has.
+CONTROL_URL = os.environ.get("COSMOS_CONTROL_URL")
 # A container of this throughput has four physical partitions: one for each 10,000 RU/s.
 FOUR_PARTITIONS = 40_000
 
@@ -43,6 +46,8 @@ class Response(NamedTuple):
     bytes: int
     # The names of the headers of the request.
     asked: set
+    # The body, if it is short.
+    text: str
 
     @property
     def charge(self):
@@ -58,7 +63,9 @@ class Responses(list):
         # The SDK adds `etag` to the headers of some answers itself, therefore the copy.
         headers = {name.lower(): value for name, value in http.headers.items()}
         asked = {name.lower() for name in response.http_request.headers}
-        self.append(Response(response.http_request.method, path, http.status_code, headers, len(http.body()), asked))
+        content = http.body()
+        text = content.decode(errors="replace") if len(content) <= SHORT_BYTES else ""
+        self.append(Response(response.http_request.method, path, http.status_code, headers, len(content), asked, text))
 
 
 def connect(**options):

@@ -72,9 +72,9 @@ class TimeToLive(EndpointTest):
         time.sleep(2.5)
         self.assertTrue(self.exists(container, "1"))
 
-    def test_a_time_to_live_of_zero_or_of_text_is_rejected_with_400(self):
+    def test_a_time_to_live_that_is_no_positive_whole_number_is_rejected_with_400(self):
         container = self.container(default_ttl=-1)
-        for ttl in (0, -2, "10", 1.5):
+        for ttl in (0, -2, "10", 1.5, None):
             with self.subTest(ttl):
                 self.assert_rejected(400, container.create_item, {"id": "1", "pk": "a", "ttl": ttl})
 

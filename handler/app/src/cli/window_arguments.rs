@@ -29,9 +29,14 @@ impl WindowArguments {
             standard_error::warning(warning);
         }
         if for_humans {
-            let from = self.from.map_or_else(|| "the beginning".to_owned(), |_| time::of_second(window.from()));
-            print_line(&format!("From {from} to {}", time::of_second(window.to())))?;
+            self.print(window)?;
         }
         Ok(window)
+    }
+
+    /// Prints a window that these arguments mean.
+    pub fn print(&self, window: Window) -> Result<()> {
+        let from = self.from.map_or_else(|| "the beginning".to_owned(), |_| time::of_second(window.from()));
+        print_line(&format!("From {from} to {}", time::of_second(window.to())))
     }
 }

@@ -44,7 +44,7 @@ async fn page(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Resu
 
 fn content(viewer: &Viewer, shows: &RestoreView, items: &Items, container: &str) -> Markup {
     let record = &shows.record;
-    let request = serde_json::from_value::<RestoreRequest>(record.request.clone()).ok();
+    let request = RestoreRequest::of_record(record.request.clone()).ok();
     let is_plan = record.request["dryRun"] == true;
     let is_ready = record.state == JobState::Planned;
     let is_under_way = !record.state.is_end();

@@ -63,7 +63,7 @@ async fn content(request: &HttpRequest, service: &Service, viewer: &Viewer) -> R
 
 fn row(viewer: &Viewer, shows: &RestoreView) -> Markup {
     let record = &shows.record;
-    let request = serde_json::from_value::<RestoreRequest>(record.request.clone()).ok();
+    let request = RestoreRequest::of_record(record.request.clone()).ok();
     html! {
         tr {
             td { (viewer.written_time(&record.started_at)) }

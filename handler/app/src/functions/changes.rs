@@ -46,10 +46,22 @@ pub async fn get(
     Query(parameters): Query<ChangesParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let ChangesParameters { from, to, operation, filter, actor, order, values, max_items, continuation } = parameters;
-    let (window, warning) = Window::new(from, to, Utc::now()).map_err(ApiError::bad_request)?;
+    let is_first = continuation.is_none();
+    // The window of the first page counts for all pages. A time such as `10m` means another one by now.
+    let (window, warning) = match is_first {
+        true => Window::new(from, to, Utc::now()).map_err(ApiError::bad_request)?,
+        false => (Window::until(Utc::now()), None),
+    };
     let select = VersionFilter { window, operations: operation, filters: filter, actor };
     let request = WindowChangesRequest { select, order, values, max_items, continuation };
     let mut page = service.changefeed.windows.changes(&request).await?;
     page.warnings.splice(0..0, warning);
-    Ok(HttpResponse::Ok().json(Interpreted::optional(page, &[("from", from), ("to", to)], &service.time_zone())))
+    let times = match is_first {
+        true => [("from", from), ("to", to)],
+        false => {
+            let (first, last) = page.window.times();
+            [("from", from.map(|_| first)), ("to", to.map(|_| last))]
+        }
+    };
+    Ok(HttpResponse::Ok().json(Interpreted::optional(page, &times, &service.time_zone())))
 }

@@ -169,6 +169,13 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_is_too_wide_is_a_wrong_request_with_a_code_of_its_own() {
+        let error = ApiError::from(Error::new(ErrorKind::TooWide, "reading a window", "use a narrower window"));
+        assert_eq!((error.code, error.status_code()), (ErrorCode::WindowTooWide, StatusCode::BAD_REQUEST));
+        assert!(error.message.contains("use a narrower window"), "{error}");
+    }
+
+    #[test]
     fn a_wrong_method_is_answered_with_the_allowed_ones() {
         let error = ApiError::wrong_method("PUT", "/api/restores", "GET, POST".to_owned());
         assert_eq!(header(error, ALLOW).as_deref(), Some("GET, POST"));

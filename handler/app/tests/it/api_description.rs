@@ -193,8 +193,7 @@ const PAIRS: &[Pair] = &[
     Pair("restore list", "GET /api/restores", &[], &[]),
     Pair("restore show", "GET /api/restores/{id}", &[], &[]),
     Pair("restore items", "GET /api/restores/{id}/items", &[], &[]),
-    // The command executes a plan with its own reason.
-    Pair("restore execute", "POST /api/restores/{id}/execute", &[], &["reason", "requestedBy"]),
+    Pair("restore execute", "POST /api/restores/{id}/execute", &[], &[]),
     Pair("restore cancel", "POST /api/restores/{id}/cancel", &[], &[]),
     Pair("restore undo", "POST /api/restores/{id}/undo", &[], &[]),
     // The command writes to a folder too, where it can discard files.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
-use local_cosmos::{Endpoint, Options};
+use local_cosmos::{Effect, Endpoint, Fault, Options, RequestKind};
 use serde_json::{Value, json};
 
 use crate::support::client;
@@ -74,6 +74,20 @@ async fn provisioning_adds_missing_paths_to_the_indexes_of_existing_containers_w
 
     assert!(!command_line.json(&["provision"]).await.to_string().contains("actor"));
     assert_eq!(definition().await["indexingPolicy"], earlier["indexingPolicy"]);
+    // What the service answers to an identity.
+    let effect = Effect::Status { status: 403, substatus: 5300 };
+    let kind = RequestKind::Definition;
+    command_line.endpoint.inject(Fault { container: Some("changes".to_owned()), kind, times: 10, effect });
+    let refused = command_line.run(&["provision", "--update-index"]).await;
+    command_line.endpoint.clear_faults();
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{message}");
+    let command = "az cosmosdb sql container update --account-name <account> --resource-group <group> --database-name dev --name changes --idx '";
+    let (_, policy) = message.split_once(command).unwrap_or_else(|| panic!("{message}"));
+    let policy: Value = serde_json::from_str(policy.split_once('\'').expect("quotes").0).expect("a policy");
+    let paths = policy["includedPaths"].to_string();
+    assert!(paths.contains("/actor/?") && paths.contains("/document/own/?"), "{message}");
+    assert_eq!(definition().await["indexingPolicy"], earlier["indexingPolicy"], "nothing was changed");
     let updated = command_line.run(&["provision", "--update-index"]).await;
     let printed = String::from_utf8_lossy(&updated.stdout).into_owned();
     assert!(printed.contains("exists; indexes now /actor/?"), "{printed}");
@@ -214,10 +228,10 @@ async fn completions_and_manual_pages_have_every_command() {
 #[tokio::test]
 async fn the_doctor_says_what_to_do_about_each_problem() {
     let command_line = CommandLine::new().await;
-    let run = async |mode: &str| {
+    let run_with = async |mode: &str, retention_days: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
         command.args(["doctor", "--output", "json"]).env("CosmosDB", command_line.endpoint.connection_string());
-        command.env("CHANGEFEED_MODE", mode);
+        command.env("CHANGEFEED_MODE", mode).env("CHANGEFEED_RETENTION_DAYS", retention_days);
         let output = tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run");
         let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let check = |check: &Value| {
@@ -227,6 +241,7 @@ async fn the_doctor_says_what_to_do_about_each_problem() {
         let checks: BTreeMap<_, _> = found["items"].as_array().expect("checks").iter().map(check).collect();
         (output.status.code(), checks)
     };
+    let run = async |mode: &str| run_with(mode, "").await;
     let (code, checks) = run("LatestVersion").await;
     assert_eq!((code, checks["containers"].0.as_str()), (Some(3), "problem"));
     assert!(checks["containers"].1.contains("run changefeed provision"), "{checks:?}");
@@ -241,6 +256,20 @@ async fn the_doctor_says_what_to_do_about_each_problem() {
     assert!(checks["mode"].0 == "advice" && checks["mode"].1.contains("has AllVersionsAndDeletes"), "{checks:?}");
     assert!(checks["leases"].1.contains("nothing is captured yet"), "{checks:?}");
     assert_eq!(run("AllVersionsAndDeletes").await.1["mode"].0, "ok");
+    let forever = &checks["retention"];
+    assert!(forever.0 == "advice" && forever.1.contains("kept forever; set CHANGEFEED_RETENTION_DAYS"), "{checks:?}");
+    let (code, checks) = run_with("LatestVersion", "30").await;
+    let overdue = &checks["retention"];
+    assert!(code == Some(3) && overdue.0 == "problem", "{checks:?}");
+    assert!(overdue.1.contains("no sweep has run") && overdue.1.contains("check the function Retention"), "{checks:?}");
+    let mut sweep = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    sweep.args(["retention", "--yes"]).env("CosmosDB", command_line.endpoint.connection_string());
+    sweep.env("CHANGEFEED_RETENTION_DAYS", "30");
+    let swept = tokio::task::spawn_blocking(move || sweep.output().expect("changefeed")).await.expect("run");
+    assert!(swept.status.success(), "{swept:?}");
+    let (code, checks) = run_with("LatestVersion", "30").await;
+    let kept = ("ok".to_owned(), "superseded versions are kept for 30 days; ".to_owned());
+    assert_eq!((code, &checks["retention"]), (Some(0), &kept), "{checks:?}");
 
     // The container as an earlier version of the program created it, and a clock that is wrong by an hour.
     let client = client(command_line.endpoint.url()).await;

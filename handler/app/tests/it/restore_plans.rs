@@ -358,11 +358,16 @@ async fn a_command_executes_a_stored_plan() {
     put(&world, 2, 3).await;
     let (exit, printed) = command_line.text(&["restore", "execute", &plan]).await;
     assert!(exit == 1 && printed.contains(&format!("Write {COUNT} documents?")), "{printed}");
-    let (exit, printed) = command_line.text(&["restore", "execute", &plan, "--yes"]).await;
+    let time = chrono::DateTime::from_timestamp(second.parse().expect("a number"), 0).expect("a time");
+    let target = format!("The plan restores the state as of {}", time.format("%F %T UTC"));
+    assert!(printed.contains(&target), "{printed}");
+    let who = ["--reason", "wrong release", "--requested-by", "Ada"];
+    let (exit, printed) = command_line.text(&[&["restore", "execute", &plan, "--yes"], &who[..]].concat()).await;
     let expected = format!("Restore {plan}: {} replaced, 1 in conflict", COUNT - 1);
     assert!(exit == 3 && printed.contains(&expected), "{printed}");
     let (exit, again) = command_line.json(&["restore", "execute", &plan]).await;
     assert_eq!((exit, &again["id"], &again["state"]), (3, &json!(plan), &json!("conflicts")), "{again}");
+    assert_eq!((&again["reason"], &again["requestedBy"]), (&json!("wrong release"), &json!("Ada")), "{again}");
 }
 
 #[cfg(target_os = "linux")]

@@ -203,6 +203,10 @@ async fn failing_reads_a_failing_handler_and_an_owner_that_is_gone_are_distingui
     fail("events", RequestKind::ChangeFeed);
     world.put("a", json!({"id": "unread", "pk": "a"})).await;
     until_state("readsFail").await;
+    let command_line = CommandLine::new(&world);
+    // A command alone finds out by its own reads, which fail too.
+    let (code, text) = command_line.text(&["status"]).await;
+    assert!(code == 3 && text.contains("403"), "{code}: {text}");
     world.endpoint.clear_faults();
     until_captured(&world, &["before", "fails", "unread"]).await;
     host.stop().await;
@@ -215,6 +219,8 @@ async fn failing_reads_a_failing_handler_and_an_owner_that_is_gone_are_distingui
         leases.upsert_item(id.clone(), &id, lease, None).await.expect("an old lease");
     }
     until_state("ownerGone").await;
+    let (code, text) = command_line.text(&["status"]).await;
+    assert!(code == 3 && text.contains("OWNER GONE"), "{code}: {text}");
     assert_eq!(captured(&world).await, ["before", "fails", "unread"]);
 }
 
@@ -296,6 +302,23 @@ async fn a_job_that_stalls_the_jobs_is_worked_on_and_does_not_stop_the_others() 
             done += usize::from(handler.get(job).await.1["state"] == "done");
         }
         done == jobs.len()
+    })
+    .await;
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_frees_the_leases_of_the_jobs() {
+    let (world, app) = (world().await, app(|_| ()));
+    let host = host(&world, &app).await;
+    let (handler, command_line) = (handler(&world, &[]), CommandLine::new(&world));
+    let request = json!({"graceSeconds": 0, "requestedBy": UNREPRESENTABLE});
+    let (_, accepted) = handler.post("/api/verify", &request).await;
+    let job = format!("/api/verify/{}", accepted["id"].as_str().unwrap_or_else(|| panic!("{accepted}")));
+    until("the job is done", DEADLINE, async || {
+        let (code, text) = command_line.text(&["leases", "unblock", "--jobs", "--wait", "1"]).await;
+        assert!([0, 3].contains(&code), "{code}: {text}");
+        handler.get(&job).await.1["state"] == "done"
     })
     .await;
     host.stop().await;

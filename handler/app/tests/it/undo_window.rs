@@ -1,26 +1,22 @@
 //! A restore takes back what changed in a time window, and keeps what was changed later.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use changefeed_cosmos::{Container, Key};
 use changefeed_jobs::JobState;
 use changefeed_operations::{Changefeed, RestoreReport, Restored, UndoRequest};
 use chrono::Utc;
-use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::support::backups::{Documents, live_documents, name_of};
 use crate::support::identity::{delete, events, put, truth};
-use crate::support::jobs::{
-    capture, finish, finish_under_faults, restore_request, restore_view, small_limits, start_restore,
-};
+use crate::support::jobs::{capture, finish, restore_request, restore_view, small_limits, start_restore};
 use crate::support::{CommandLine, World};
 
-const HOUR: i64 = 3600;
+pub const HOUR: i64 = 3600;
 
 /// Captures every change of `events` in AllVersionsAndDeletes mode. What was captured before is not stored again.
-async fn capture_all(changefeed: &Changefeed, events: &Container) {
+pub async fn capture_all(changefeed: &Changefeed, events: &Container) {
     for changes in truth(events).await {
         for batch in changes.chunks(100) {
             capture(changefeed, batch).await;
@@ -29,7 +25,7 @@ async fn capture_all(changefeed: &Changefeed, events: &Container) {
 }
 
 /// A time, as seconds before now.
-fn ago(seconds: i64) -> i64 {
+pub fn ago(seconds: i64) -> i64 {
     Utc::now().timestamp() - seconds
 }
 
@@ -40,14 +36,14 @@ fn body(document: &Value) -> Value {
     body
 }
 
-async fn restore(changefeed: &Changefeed, request: Value) -> RestoreReport {
+pub async fn restore(changefeed: &Changefeed, request: Value) -> RestoreReport {
     match changefeed.restores.run(&restore_request(request)).await.expect("restore") {
         Restored::Report(report) => *report,
         Restored::Job(record) => panic!("it became a job: {record:?}"),
     }
 }
 
-async fn undo(changefeed: &Changefeed, id: &str) -> RestoreReport {
+pub async fn undo(changefeed: &Changefeed, id: &str) -> RestoreReport {
     match changefeed.restores.undo(id, &UndoRequest::default()).await.expect("undo") {
         Restored::Report(report) => *report,
         Restored::Job(record) => panic!("it became a job: {record:?}"),
@@ -55,24 +51,24 @@ async fn undo(changefeed: &Changefeed, id: &str) -> RestoreReport {
 }
 
 /// The story of a wrong release: what the documents were before it, after it, and after users have edited some of them.
-struct Story {
-    world: World,
-    changefeed: Changefeed,
+pub struct Story {
+    pub world: World,
+    pub changefeed: Changefeed,
     events: Container,
     before: Documents,
-    edited: Documents,
+    pub edited: Documents,
 }
 
-fn zipcode(n: usize) -> Value {
+pub fn zipcode(n: usize) -> Value {
     json!({"id": format!("{n:05}"), "pk": format!("{n:05}"), "city_name": format!("City {n}"), "seq": n, "updatedBy": "import",
         "location": {"type": "Point", "coordinates": [n, 2]}})
 }
 
 impl Story {
-    const RELEASED: usize = 400;
+    pub const RELEASED: usize = 400;
     const ALL: usize = 420;
 
-    async fn tell() -> Self {
+    pub async fn tell() -> Self {
         let world = World::new().await;
         let changefeed = world.changefeed(|_| {});
         let events = events(&changefeed).await;
@@ -109,13 +105,54 @@ impl Story {
         Self { world, changefeed, events, before, edited }
     }
 
-    fn request(&self) -> Value {
+    pub fn request(&self) -> Value {
         json!({"changedBetween": {"from": ago(2 * HOUR + 600), "to": ago(HOUR + 600)}, "laterChanges": "merge",
             "deleteCreatedAfter": true, "reason": "release 42"})
     }
 
+    /// What the release did shows as activity, and as a list of changes.
+    async fn assert_shown(&self) {
+        let handler = self.world.handler();
+        let window = format!("from={}&to={}", ago(2 * HOUR + 600), ago(HOUR + 600));
+        let (_, activity) = handler.get(&format!("/api/history/activity?{window}")).await;
+        assert_eq!(activity["versions"], 408, "{activity}");
+        // A delete has no actor.
+        assert_eq!(activity["actors"], json!([{"actor": "release-42", "versions": 403}]));
+        let top: Vec<&Value> =
+            activity["fields"].as_array().expect("fields").iter().map(|field| &field["path"]).collect();
+        assert_eq!(top, ["/city_name", "/updatedBy"], "{activity}");
+        assert_eq!(activity["fields"][0]["versions"], Self::RELEASED);
+        let (mut items, mut continuation) = (Vec::new(), String::new());
+        loop {
+            let (_, page) = handler.get(&format!("/api/history/changes?{window}&maxItems=1000{continuation}")).await;
+            items.extend(page["items"].as_array().expect("items").clone());
+            match page["continuation"].as_str() {
+                Some(token) => continuation = format!("&continuation={token}"),
+                None => break,
+            }
+        }
+        assert_eq!(items.len(), 408);
+        let of = |operation: &str| items.iter().filter(|item| item["operation"] == operation).collect::<Vec<_>>();
+        assert_eq!((of("replace").len(), of("delete").len(), of("create").len()), (Self::RELEASED, 5, 3));
+        assert!(of("replace").iter().all(|item| item["paths"] == json!(["/city_name", "/updatedBy"])));
+    }
+
+    /// Of a document that was merged, the name is the restore's and the phone the user's.
+    async fn assert_blamed(&self, restore: &str) {
+        capture_all(&self.changefeed, &self.events).await;
+        let (_, blame) = self.world.handler().get("/api/history/blame?id=00005&pk=00005").await;
+        let set_by = |path: &str| {
+            let fields = blame["fields"].as_array().expect("fields");
+            fields.iter().find(|field| field["path"] == path).expect("the field").clone()
+        };
+        assert_eq!(set_by("/city_name")["byRestore"], restore, "{blame}");
+        let phone = set_by("/phone");
+        assert_eq!((&phone["actor"], phone.get("byRestore")), (&json!("user"), None), "{blame}");
+        assert_eq!(set_by("/seq")["actor"], "import", "{blame}");
+    }
+
     /// Every document as it should be: the edited ones have their old name and keep the edits.
-    fn expected(&self) -> Documents {
+    pub fn expected(&self) -> Documents {
         let mut expected = self.before.clone();
         for n in 0..12 {
             let name = name_of(&zipcode(n));
@@ -132,6 +169,7 @@ impl Story {
 #[tokio::test]
 async fn a_wrong_release_is_undone_and_later_edits_stay() {
     let story = Story::tell().await;
+    story.assert_shown().await;
     let mut dry = story.request();
     dry["dryRun"] = json!(true);
     let plan = restore(&story.changefeed, dry).await;
@@ -152,6 +190,7 @@ async fn a_wrong_release_is_undone_and_later_edits_stay() {
     let report = restore(&story.changefeed, story.request()).await;
     assert_eq!((report.state, report.counts), (JobState::Done, plan.counts));
     assert_eq!(live_documents(&story.world).await, story.expected());
+    story.assert_blamed(report.id.as_deref().expect("an id")).await;
 
     let undone = undo(&story.changefeed, report.id.as_deref().expect("an id")).await;
     assert_eq!(undone.state, JobState::Done, "{:?}", undone.counts);
@@ -290,102 +329,6 @@ async fn some_fields_return_and_the_rest_of_the_document_stays() {
     let mut expected = story.edited[&name_of(&zipcode(333))].clone();
     expected["city_name"] = json!("City 333");
     assert_eq!(live[&name_of(&zipcode(333))], expected);
-}
-
-/// One document of the model: its state, and what it should be without the changes of the window.
-#[derive(Clone, Debug, Default)]
-struct Modelled {
-    now: Map<String, Value>,
-    undone: Map<String, Value>,
-}
-
-/// Random writes before, in and after a window, restored within one request or by a job under faults, equal a model that replays
-/// the later changes field by field; the undo returns every document to its bytes.
-async fn random_windows(seed: u64, as_job: bool) {
-    let mut random = SmallRng::seed_from_u64(seed);
-    let world = World::new().await;
-    let changefeed = world.changefeed(|options| {
-        if as_job {
-            options.jobs = small_limits();
-        }
-    });
-    let events = events(&changefeed).await;
-    let mut model: Vec<Modelled> = vec![Modelled::default(); 24];
-    let name = |n: usize| json!({"id": n.to_string(), "pk": format!("key-{}", n % 3)});
-    for (phase, offset) in [(0, -3 * HOUR), (1, -2 * HOUR), (2, -HOUR)] {
-        world.endpoint.set_clock(offset).expect("the clock");
-        for _ in 0..40 {
-            let n = random.random_range(0..model.len());
-            if phase > 0 && model[n].now.is_empty() {
-                continue;
-            }
-            let document = &mut model[n];
-            let mut next = document.now.clone();
-            next.insert("exists".to_owned(), json!(true));
-            for _ in 0..random.random_range(1..3) {
-                let field = format!("f{}", random.random_range(0..4));
-                match random.random_bool(0.8) {
-                    true => _ = next.insert(field, json!(random.random_range(0..3))),
-                    false => _ = next.shift_remove(&field),
-                }
-            }
-            let fields = document.now.keys().chain(next.keys());
-            let changed = fields.filter(|field| document.now.get(*field) != next.get(*field));
-            for field in changed.cloned().collect::<BTreeSet<_>>() {
-                match next.get(&field) {
-                    _ if phase == 1 => {}
-                    Some(value) => _ = document.undone.insert(field, value.clone()),
-                    None => _ = document.undone.shift_remove(&field),
-                }
-            }
-            document.now = next;
-            let mut body = name(n);
-            body.as_object_mut().expect("an object").extend(document.now.clone());
-            put(&events, &body).await;
-        }
-    }
-    world.endpoint.set_clock(0).expect("the clock");
-    capture_all(&changefeed, &events).await;
-    let before = live_documents(&world).await;
-    let request = json!({"changedBetween": {"from": ago(2 * HOUR + 60), "to": ago(HOUR + 60)}, "laterChanges": "merge", "job": as_job});
-    let id = if as_job {
-        let id = start_restore(&changefeed, request).await;
-        let state =
-            finish_under_faults(&world, &changefeed, &id, &mut random, |slice| 500..1500 + 300 * u64::from(slice))
-                .await;
-        assert_eq!(state, JobState::Done, "seed {seed}");
-        id
-    } else {
-        restore(&changefeed, request).await.id.expect("an id")
-    };
-    let after = live_documents(&world).await;
-    for (n, document) in model.iter().enumerate().filter(|(_, document)| !document.now.is_empty()) {
-        let mut expected = name(n);
-        expected.as_object_mut().expect("an object").extend(document.undone.clone());
-        assert_eq!(after[&name_of(&name(n))], expected, "seed {seed}, document {n}: {document:?}");
-    }
-    if as_job {
-        let undo = changefeed.restores.create_undo_job(&id, &UndoRequest::default()).await.expect("undo");
-        assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done, "seed {seed}");
-    } else {
-        undo(&changefeed, &id).await;
-    }
-    let texts = |documents: &Documents| documents.values().map(Value::to_string).collect::<Vec<_>>();
-    assert_eq!(texts(&live_documents(&world).await), texts(&before), "seed {seed}");
-}
-
-#[tokio::test]
-async fn random_windows_are_undone_as_a_model_says() {
-    for seed in 0..4 {
-        Box::pin(random_windows(seed, false)).await;
-    }
-}
-
-#[tokio::test]
-async fn random_windows_are_undone_by_jobs_under_faults() {
-    for seed in 10..12 {
-        Box::pin(random_windows(seed, true)).await;
-    }
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! The windows that a restore does not undo: what is not captured, what the retention has removed, and what a request gets wrong.
 
+use std::time::Duration;
+
 use changefeed_history::{ServiceTime, SweepRequest};
 use changefeed_operations::Restored;
 use chrono::Utc;
+use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -42,6 +45,14 @@ async fn a_window_is_refused_until_capture_has_reached_its_end() {
         message.contains("1 changes are not captured yet") && message.contains("capture has caught up"),
         "{refused}"
     );
+    // The time of what is not captured does not depend on how long it takes to read the leases and the change feed.
+    for (container, kind) in [("events", RequestKind::ChangeFeed), ("leases", RequestKind::Any)] {
+        let effect = Effect::Delay(Duration::from_millis(2500));
+        world.endpoint.inject(Fault { container: Some(container.into()), kind, times: 4, effect });
+        let (status, refused) = plan(second - 60, second, false).await;
+        world.endpoint.clear_faults();
+        assert_eq!(status, StatusCode::CONFLICT, "{container}: {refused}");
+    }
     // A window that ends before what is not captured can be undone, and a forced plan says how far capture is behind.
     let (status, earlier) = plan(second - 2 * HOUR, second - 60, false).await;
     assert_eq!((status, &earlier["captureLag"]["changes"]), (StatusCode::OK, &json!(1)), "{earlier}");

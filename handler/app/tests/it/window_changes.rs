@@ -429,6 +429,40 @@ async fn the_actor_of_a_version_is_shown_and_selected() {
 }
 
 #[tokio::test]
+async fn the_window_of_the_first_page_counts_for_later_pages_and_is_the_one_that_they_show() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let now = chrono::Utc::now().timestamp();
+    let versions: Vec<Value> = (0..4).map(|n| write("1", now - 100 + n, n, json!({"n": n}))).collect();
+    capture(&changefeed, &versions).await;
+    let handler = world.handler();
+    let first = page(&handler, "from=10m&to=0s&maxItems=1").await;
+    crate::support::until("the next second", crate::support::DEADLINE, async || {
+        chrono::Utc::now().timestamp() > now + 1
+    })
+    .await;
+    let token = first["continuation"].as_str().expect("more").to_owned();
+    // The times would make another window by now, and the last ones none at all.
+    for times in ["from=10m&to=0s", "from=0s&to=10m"] {
+        let later = page(&handler, &format!("{times}&maxItems=1&continuation={token}")).await;
+        assert_eq!(later["window"], first["window"], "{times}");
+        for name in ["from", "to"] {
+            assert_eq!(later["interpreted"][name]["utc"], first["window"][name], "{times}: {later}");
+        }
+        assert_eq!(later["items"][0]["sourceTs"], now - 98, "{later}");
+    }
+    let arguments =
+        ["history", "changes", "--from", "10m", "--to", "0s", "--time-zone", "UTC", "--continuation", &token];
+    let (code, table) = CommandLine::new(&world).text(&arguments).await;
+    let shown = |name: &str| {
+        let time =
+            chrono::DateTime::parse_from_rfc3339(first["window"][name].as_str().expect("a time")).expect("a time");
+        time.format("%F %T UTC").to_string()
+    };
+    assert!(code == 0 && table.contains(&format!("From {} to {}", shown("from"), shown("to"))), "{table}");
+}
+
+#[tokio::test]
 async fn a_wrong_window_is_refused_with_what_to_do() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::expression::Expression;
+use self::query_text::Place;
 use crate::limits::{MAX_FILTER_TESTS, MAX_FILTERS};
 
 /// A condition on documents. In JSON and in records it is its text.
@@ -74,7 +75,16 @@ impl Filter {
 
     /// The condition as query text on the document at `root` (`c` or `c.document`). Adds its parameters to `parameters`.
     pub fn condition(&self, root: &str, parameters: &mut Map<String, Value>) -> String {
-        query_text::condition(&self.expression, root, parameters)
+        query_text::condition(&self.expression, Place::Document(root), parameters)
+    }
+
+    /// The condition on columns in place of the fields of a document. A test on a field without a column is taken as true.
+    pub(crate) fn condition_on(
+        &self,
+        columns: &dyn Fn(&FieldPath) -> Option<&'static str>,
+        parameters: &mut Map<String, Value>,
+    ) -> String {
+        query_text::condition(&self.expression, Place::Columns(columns), parameters)
     }
 }
 

@@ -1,7 +1,8 @@
 //! A filter as the condition of a query.
 //!
-//! The query finds every document that the filter matches, and few others: those for `!=`, and for numbers beyond 2^53.
+//! The query finds every document that the filter matches, and few others: those for numbers beyond 2^53.
 
+use changefeed_cosmos::FieldPath;
 use serde_json::{Map, Number, Value};
 
 use super::expression::{Condition, Expression, Operator, SIGNS, Test};
@@ -11,30 +12,75 @@ const SPARSE: f64 = 9_007_199_254_740_992.0;
 /// From this many values on, a test for equality is an `IN`.
 const MANY_VALUES: usize = 3;
 
-/// The condition on the document at `root`, in brackets. Adds its parameters to `parameters`.
-pub(super) fn condition(expression: &Expression, root: &str, parameters: &mut Map<String, Value>) -> String {
+/// Where a query finds the fields of a document.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// In the document at this root, such as `c.document`.
+    Document(&'a str),
+    /// In these columns. A test on a field without one is taken as true.
+    Columns(&'a dyn Fn(&FieldPath) -> Option<&'static str>),
+}
+
+/// The condition on a document, in brackets. Adds its parameters to `parameters`.
+pub(super) fn condition(expression: &Expression, place: Place<'_>, parameters: &mut Map<String, Value>) -> String {
     let mut joined = |list: &[Expression], connective: &str| {
-        let parts: Vec<String> = list.iter().map(|expression| condition(expression, root, parameters)).collect();
+        let parts: Vec<String> = list.iter().map(|expression| condition(expression, place, parameters)).collect();
         format!("({})", parts.join(connective))
     };
     match expression {
         Expression::All(all) => joined(all, " AND "),
         Expression::Any(any) => joined(any, " OR "),
-        Expression::Test(test) => test_text(test, root, parameters),
+        Expression::Test(test) => test_text(test, place, parameters),
     }
 }
 
-fn test_text(Test { field, condition }: &Test, root: &str, parameters: &mut Map<String, Value>) -> String {
+fn test_text(Test { field, condition }: &Test, place: Place<'_>, parameters: &mut Map<String, Value>) -> String {
+    let column = match place {
+        Place::Document(_) => None,
+        Place::Columns(columns) => match field.path().and_then(columns) {
+            None => return "true".to_owned(),
+            column => column,
+        },
+    };
+    let on = |test: &mut dyn FnMut(&str) -> String| match (place, column) {
+        (Place::Document(root), _) => field.condition(root, test),
+        (Place::Columns(_), column) => test(column.unwrap_or_default()),
+    };
     let mut is_defined = |place: &str| format!("IS_DEFINED({place})");
     match condition {
-        Condition::Exists => format!("({})", field.condition(root, &mut is_defined)),
-        Condition::Missing => format!("(NOT ({}))", field.condition(root, &mut is_defined)),
-        // Evaluation decides which of them are equal.
-        Condition::Compare(Operator::NotEqual, _) => format!("({})", field.condition(root, &mut is_defined)),
+        Condition::Exists => format!("({})", on(&mut is_defined)),
+        Condition::Missing => format!("(NOT ({}))", on(&mut is_defined)),
+        Condition::Compare(Operator::NotEqual, values) => {
+            format!("({})", on(&mut |place| difference(place, values, parameters)))
+        }
         Condition::Compare(operator, values) => {
-            format!("({})", field.condition(root, &mut |place| comparison(place, *operator, values, parameters)))
+            format!("({})", on(&mut |place| comparison(place, *operator, values, parameters)))
         }
     }
+}
+
+/// That there is a value at a place of the document, and that it is none of these. A comparison of two values of different types is
+/// undefined in a query, so the type is tested first.
+fn difference(place: &str, values: &[Value], parameters: &mut Map<String, Value>) -> String {
+    let mut parts = vec![format!("IS_DEFINED({place})")];
+    for value in values {
+        let is_type = match value {
+            Value::Null => {
+                parts.push(format!("NOT IS_NULL({place})"));
+                continue;
+            }
+            Value::Bool(_) => "IS_BOOL",
+            // Evaluation decides which of these are equal.
+            Value::Number(_) if as_sparse(value).is_some() => continue,
+            Value::Number(_) => "IS_NUMBER",
+            Value::String(_) => "IS_STRING",
+            Value::Array(_) | Value::Object(_) => continue,
+        };
+        let name = format!("@filter{}", parameters.len());
+        parts.push(format!("(NOT {is_type}({place}) OR {place} != {name})"));
+        parameters.insert(name, value.clone());
+    }
+    format!("({})", parts.join(" AND "))
 }
 
 /// The comparison of the value at a place of the document with each of the values.

@@ -9,6 +9,7 @@ use super::states::{NoStates, States};
 use super::undo::{LaterChanges, Undo, UndoAction, UndoOptions};
 use super::window_version::{Base, WindowVersion};
 use crate::changed_paths::changed_paths;
+use crate::field_selection::FieldSelection;
 use crate::untracked_fields::UntrackedFields;
 use crate::version::Version;
 
@@ -24,6 +25,8 @@ pub struct DocumentWindow<'a> {
     pub versions: &'a [WindowVersion<'a>],
     /// The live document, read after the versions.
     pub live: Option<&'a Version>,
+    /// The fields that the undo is for; `None` for all. It decides which kept paths count.
+    pub fields: Option<&'a FieldSelection>,
 }
 
 impl<'a> DocumentWindow<'a> {
@@ -47,7 +50,7 @@ impl<'a> DocumentWindow<'a> {
             LaterChanges::Keep if has_later => Undo::of(UndoAction::Kept).because(later_message(&states)),
             _ if states.base == Base::Unknown => Undo::of(UndoAction::Unknown)
                 .because("its state before the window is not known: the history does not reach back that far"),
-            LaterChanges::Merge if has_later => merge(&states, options, untracked),
+            LaterChanges::Merge if has_later => merge(&states, options, self.fields, untracked),
             _ => return_to_base(&states, options, untracked),
         }
     }
@@ -74,10 +77,16 @@ fn return_to_base<'a>(states: &States<'a>, options: &UndoOptions, untracked: &Un
 }
 
 /// Takes back what the selected versions changed.
-fn merge<'a>(states: &States<'a>, options: &UndoOptions, untracked: &UntrackedFields) -> Undo<'a> {
+fn merge<'a>(
+    states: &States<'a>,
+    options: &UndoOptions,
+    fields: Option<&FieldSelection>,
+    untracked: &UntrackedFields,
+) -> Undo<'a> {
     let is_inexact = matches!(states.base, Base::Document { exact: false, .. })
         || states.changes.iter().any(|change| !change.is_exact);
-    let Replayed { tree, kept_paths } = replay(states, untracked);
+    let Replayed { tree, mut kept_paths } = replay(states, untracked);
+    kept_paths.retain(|path| fields.is_none_or(|fields| fields.concerns(path)));
     let undo = match (tree, states.live) {
         (Some(tree), Some(live)) => {
             let document = tree.written_over(live, untracked);

@@ -1,9 +1,11 @@
 //! Examples of each rule of a merge, and of the other ways to treat later changes.
 
+use changefeed_cosmos::FieldPath;
 use serde_json::{Value, json};
 
 use super::story::{MERGE, Story, action, pointers, untracked, version};
 use super::{Base, DocumentWindow, LaterChanges, UndoOptions, WindowVersion};
+use crate::field_selection::FieldSelection;
 use crate::version::Operation;
 
 const LATER: bool = false;
@@ -275,6 +277,72 @@ fn an_inexact_version_is_a_conflict_without_force() {
 }
 
 #[test]
+fn an_inexact_later_version_is_a_conflict_of_a_merge_without_force() {
+    let mut story = Story::new(Some(json!({"a": 1, "t": "2020-01-01T00:00:00Z"})))
+        .selected(json!({"a": 2, "t": "2020-01-01T00:00:00Z"}))
+        .later(json!({"a": 2, "t": "2020-01-01T00:00:00"}))
+        .later(json!({"a": 2, "t": "2020-01-01T00:00:00Z", "b": 1}));
+    story.versions[1].0.exact = false;
+    story.undo(&MERGE, |undo| {
+        assert_eq!(action(&undo), "conflict");
+        assert!(undo.reason.is_some_and(|reason| reason.contains("only with force")));
+    });
+    story.undo(&UndoOptions { force: true, ..MERGE }, |undo| assert_eq!(action(&undo), "merge"));
+    // Nothing of it is used to return to the state before the window.
+    let overwrite = UndoOptions { later_changes: LaterChanges::Overwrite, ..MERGE };
+    story.undo(&overwrite, |undo| assert_eq!(action(&undo), "replace"));
+}
+
+#[test]
+fn a_delete_that_has_two_records_is_not_changed_later() {
+    for is_second_selected in [true, false] {
+        let story = Story::new(Some(json!({"a": 1}))).then(SELECTED, None).then(is_second_selected, None);
+        story.undo(&UndoOptions::default(), |undo| assert_eq!(action(&undo), "create"));
+    }
+}
+
+#[test]
+fn what_the_window_changed_and_changed_back_before_a_later_version_is_no_change() {
+    let story =
+        Story::new(Some(json!({"a": 1}))).selected(json!({"a": 2})).selected(json!({"a": 1})).later(json!({"a": 3}));
+    story.undo(&UndoOptions { strict: true, ..MERGE }, |undo| {
+        assert_eq!((action(&undo), undo.kept_paths), ("unchanged", Vec::new()));
+    });
+}
+
+#[test]
+fn kept_paths_are_those_of_the_selected_fields() {
+    let story = Story::new(Some(json!({"a": 1, "b": {"c": 1, "d": 1}, "e": 1})))
+        .selected(json!({"a": 2, "b": {"c": 2, "d": 2}, "e": 2}))
+        .later(json!({"a": 2, "b": {"c": 3, "d": 3}, "e": 3}));
+    let live = story.live.clone();
+    let versions: Vec<WindowVersion<'_>> = story
+        .versions
+        .iter()
+        .map(|(version, is_selected)| WindowVersion { version, is_selected: *is_selected })
+        .collect();
+    let document = story.base.clone().expect("a document");
+    let base = Base::Document { document: &document, exact: true };
+    let path = |text: &str| text.parse::<FieldPath>().expect(text);
+    for (fields, kept, strict) in [
+        (FieldSelection::Only(vec![path("a")]), vec![], "merge"),
+        (FieldSelection::Only(vec![path("a"), path("b.c")]), vec!["/b/c"], "conflict"),
+        (FieldSelection::Only(vec![path("b")]), vec!["/b/c", "/b/d"], "conflict"),
+        (FieldSelection::Except(vec![path("b"), path("e")]), vec![], "merge"),
+        (FieldSelection::Except(vec![path("b.c")]), vec!["/b/d", "/e"], "conflict"),
+    ] {
+        let window = DocumentWindow { base, versions: &versions, live: live.as_ref(), fields: Some(&fields) };
+        let undo = window.undo(&MERGE, &untracked());
+        assert_eq!(
+            (action(&undo), pointers(&undo.kept_paths)),
+            ("merge", kept.iter().map(ToString::to_string).collect())
+        );
+        let undo = window.undo(&UndoOptions { strict: true, ..MERGE }, &untracked());
+        assert_eq!(action(&undo), strict, "{fields:?}");
+    }
+}
+
+#[test]
 fn an_exact_record_takes_the_place_of_the_inexact_one_of_its_version() {
     let mut story = Story::new(Some(json!({"a": 1, "t": "2020-01-01T00:00:00Z"})))
         .selected(json!({"a": 2, "t": "2020-01-01T00:00:00"}))
@@ -418,6 +486,7 @@ fn a_window_of_borrowed_versions_returns_the_borrowed_base() {
         base: Base::Document { document: &base, exact: true },
         versions: &versions,
         live: Some(&changed),
+        fields: None,
     };
     let undo = window.undo(&UndoOptions::default(), &untracked());
     assert!(undo.document().is_some_and(|document| std::ptr::eq(document, &base)));

@@ -95,7 +95,7 @@ impl Story {
             Some(document) => Base::Document { document, exact: true },
             None => Base::Absent,
         };
-        let window = DocumentWindow { base, versions: &versions, live: self.live.as_ref() };
+        let window = DocumentWindow { base, versions: &versions, live: self.live.as_ref(), fields: None };
         check(window.undo(options, &untracked()))
     }
 

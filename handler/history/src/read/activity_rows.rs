@@ -1,11 +1,14 @@
 //! The versions of a window without their bodies.
 
+use std::collections::{HashMap, HashSet};
+
 use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, FieldPath, Key, printable};
 use chrono::{DateTime, SecondsFormat};
 use futures::TryStreamExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::restore_deletes::{NumberedVersion, recorded_twice};
 use super::version_filter::VersionSelector;
 use crate::history::History;
 use crate::record::read_version;
@@ -112,7 +115,43 @@ pub(super) async fn activity_rows(
             rows.push(ActivityRow { tested: Map::new(), ..row });
         }
     }
-    Ok(rows)
+    Ok(each_delete_once(each_version_once(rows)))
+}
+
+/// Leaves out the deletes that the change feed delivered and that restores recorded too.
+fn each_delete_once(mut rows: Vec<ActivityRow>) -> Vec<ActivityRow> {
+    let name = |row: &ActivityRow| (row.id.clone(), row.partition_key.to_string());
+    let of_restores = rows.iter().filter(|row| row.version.is_removal_by_a_restore());
+    let mut documents: HashMap<_, Vec<NumberedVersion>> = of_restores.map(|row| (name(row), Vec::new())).collect();
+    if documents.is_empty() {
+        return rows;
+    }
+    for row in &rows {
+        if let Some(versions) = documents.get_mut(&name(row)) {
+            versions.push(NumberedVersion {
+                id: row.version.clone(),
+                source_ts: row.source_ts,
+                lsn: row.lsn,
+                partition_key: row.partition_key.clone(),
+            });
+        }
+    }
+    rows.retain(|row| {
+        let versions = documents.get(&name(row));
+        versions.is_none_or(|versions| !recorded_twice(versions).contains(&&row.version))
+    });
+    rows
+}
+
+/// Leaves out the record of a version that is not exact, if there is an exact one too.
+fn each_version_once(mut rows: Vec<ActivityRow>) -> Vec<ActivityRow> {
+    let name = |row: &ActivityRow| (row.version.plain().to_owned(), row.id.clone(), row.partition_key.to_string());
+    let is_twin = |row: &ActivityRow| row.version != *row.version.plain();
+    let exact: HashSet<_> = rows.iter().filter(|row| is_twin(row)).map(name).collect();
+    if !exact.is_empty() {
+        rows.retain(|row| is_twin(row) || !exact.contains(&name(row)));
+    }
+    rows
 }
 
 async fn is_selected_by_body(

@@ -31,6 +31,8 @@ const CONCURRENT_READS: usize = 16;
 const MAX_VALUES: usize = 10;
 /// The longest JSON text of the values of a path, before and after together, that a list has.
 const MAX_VALUE_BYTES: usize = 1000;
+/// The most times that one page reads rows, if none of those that it has read is selected.
+const MAX_READS: usize = 2;
 /// The name of the monitored container in answers.
 const SOURCE: &str = "default";
 const ACTION: &str = "listing changes";
@@ -134,8 +136,11 @@ impl History {
         let selector = select.selector(&changes, monitored.key_paths(), ACTION)?;
         let mut after = after.map(|after| after.after);
         let mut versions: Vec<Version> = Vec::new();
-        // Most rows that a query finds are selected. Where none is, the next ones are read.
-        while versions.is_empty() {
+        // Most rows that a query finds are selected. Where none is, the next ones are read, but a page stays bounded.
+        for _ in 0..MAX_READS {
+            if !versions.is_empty() {
+                break;
+            }
             let found = rows_in_order(&changes, &selector, request.order, after.as_ref(), max_items + 1).await?;
             let (mut more, is_stuck) = (found.column.is_some(), found.rows.is_empty());
             let column = found.column.unwrap_or_default();
@@ -195,10 +200,17 @@ impl History {
         let reads = versions.iter().take(count).enumerate().map(|(number, version)| {
             let neighbour = neighbour(number);
             async move {
-                match neighbour {
-                    _ if Before::of_itself(version).is_some() => Ok(None),
-                    Some(neighbour) => Ok(Some(neighbour.clone())),
-                    None => version_before(changes, version).await,
+                let earlier = match neighbour {
+                    _ if Before::of_itself(version).is_some() => None,
+                    Some(neighbour) => Some(neighbour.clone()),
+                    None => version_before(changes, version).await?,
+                };
+                match earlier {
+                    // Both records are of one delete.
+                    Some(same) if version.id.is_removal_by_a_restore() && same.id.is_delivered_removal() => {
+                        version_before(changes, &same).await
+                    }
+                    earlier => Ok(earlier),
                 }
             }
         });

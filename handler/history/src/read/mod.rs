@@ -9,6 +9,7 @@ mod diff;
 mod live;
 mod outline;
 mod previous;
+mod restore_deletes;
 mod rows_in_order;
 mod sampled_fields;
 mod search;

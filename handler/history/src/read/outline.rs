@@ -236,9 +236,9 @@ impl History {
     }
 }
 
-/// The newest version. Of several with equal order it is the first, as in lists of versions.
+/// The newest version; see [`Version::compare`].
 fn newest<'a>(versions: impl Iterator<Item = &'a Outline>) -> Option<&'a Outline> {
-    versions.reduce(|newest, other| if other.order() > newest.order() { other } else { newest })
+    versions.max_by(|one, other| one.order().cmp(&other.order()).then_with(|| one.id.cmp(&other.id)))
 }
 
 /// The outlines of a document, grouped by second.

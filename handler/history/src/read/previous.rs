@@ -96,6 +96,8 @@ async fn before(
 ) -> Result<Vec<Value>, Error> {
     let document = DocumentName { id: version.source_id.clone(), partition_key: version.partition_key.clone() };
     parameters.insert("@id".to_owned(), json!(document.id));
+    // The record of the same version that is not exact is no earlier version.
+    parameters.insert("@plain".to_owned(), json!(version.id.plain()));
     let is_key = match pk_of(&document.partition_key) {
         Some(pk) => {
             parameters.insert("@pk".to_owned(), pk);
@@ -103,7 +105,9 @@ async fn before(
         }
         None => "NOT IS_DEFINED(c.pk)",
     };
-    let query = format!("SELECT * FROM c WHERE c.sourceId = @id AND {is_key} AND {condition} ORDER BY c.{column} DESC");
+    let query = format!(
+        "SELECT * FROM c WHERE c.sourceId = @id AND {is_key} AND c.id != @plain AND {condition} ORDER BY c.{column} DESC"
+    );
     let scope = scope(changes, &document);
     let mut records = changes.select_few::<Value>(&query, &parameters, scope.as_ref(), ROWS_OF_A_SECOND).await?;
     let mut found: Vec<Value> = Vec::new();

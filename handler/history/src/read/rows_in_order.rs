@@ -8,14 +8,12 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::total_order::{COLUMNS, ChangeOrder, Place, TIME};
+use super::total_order::{COLUMNS, ChangeOrder, DOCUMENT_COLUMNS, Place, TIME};
 use super::version_filter::VersionSelector;
 use super::versions::scope;
 
 /// Rows that are read beyond a page, so that it seldom ends within a group of equal values.
 const ROWS_BEYOND_PAGE: usize = 8;
-/// The columns that name a document.
-const DOCUMENT_COLUMNS: usize = 3;
 
 /// Where a page ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +29,12 @@ pub(super) struct PageEnd {
 pub(super) struct Row {
     pub place: Place,
     pub record: Value,
+}
+
+impl Row {
+    fn is_exact(&self) -> bool {
+        self.record["exact"] != false
+    }
 }
 
 /// The rows of a page.
@@ -57,8 +61,46 @@ enum After {
     Group(Place),
 }
 
-/// Reads at least `wanted` rows after a place, if there are as many.
+/// Reads rows after a place: about `wanted`, if there are as many. Of two records of one version, of which one is exact, the rows have the
+/// exact one alone, even if a page ends between them.
 pub(super) async fn rows_in_order(
+    changes: &Container,
+    selector: &VersionSelector,
+    order: ChangeOrder,
+    after: Option<&PageEnd>,
+    wanted: usize,
+) -> Result<Rows, Error> {
+    // Of two records one row may be left.
+    let found = records_in_order(changes, selector, order, after, wanted.max(2)).await?;
+    let has_more = found.column.is_some();
+    let before = after.map(|after| &after.place);
+    Ok(Rows { rows: without_twins(found.rows, order, before, has_more), ..found })
+}
+
+/// Leaves out each record that is not exact and stands beside the exact one of its version. `before` is the place before the first row.
+fn without_twins(mut rows: Vec<Row>, order: ChangeOrder, before: Option<&Place>, has_more: bool) -> Vec<Row> {
+    if order == ChangeOrder::Oldest && has_more && rows.len() > 1 && rows.last().is_some_and(|last| !last.is_exact()) {
+        // Its exact record may be the next row, so the next page begins with it.
+        rows.pop();
+    }
+    let is_twin: Vec<bool> = (0..rows.len())
+        .map(|number| {
+            let beside = match order {
+                ChangeOrder::Oldest => rows.get(number + 1).map(|row| &row.place),
+                ChangeOrder::Newest => {
+                    number.checked_sub(1).and_then(|number| rows.get(number)).map(|row| &row.place).or(before)
+                }
+            };
+            beside.is_some_and(|beside| beside.is_exact_record_of(&rows[number].place))
+        })
+        .collect();
+    let mut is_twin = is_twin.into_iter();
+    rows.retain(|_| !is_twin.next().unwrap_or_default());
+    rows
+}
+
+/// Reads at least `wanted` records after a place, if there are as many.
+async fn records_in_order(
     changes: &Container,
     selector: &VersionSelector,
     order: ChangeOrder,

@@ -6,12 +6,19 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::version_id::VersionId;
+
 /// The columns of the order, the first one first.
 pub(super) const COLUMNS: [&str; 5] = ["sourceTs", "pk", "sourceId", "lsn", "id"];
 /// The column of the time of the change.
 pub(super) const TIME: usize = 0;
 /// The columns that order the versions of one document within a second.
 pub(super) const WITHIN_SECOND_OF_DOCUMENT: [usize; 2] = [3, 4];
+
+/// The column of the id of the record.
+const ID: usize = 4;
+/// The columns that name a document, after that of the time.
+pub(super) const DOCUMENT_COLUMNS: usize = 3;
 
 /// The direction in which versions are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +67,13 @@ impl Place {
     /// Whether both have the same values in the first columns.
     pub(super) fn has_same_start(&self, other: &Self, columns: usize) -> bool {
         (0..columns).all(|column| compare(self.column(column), other.column(column)).is_eq())
+    }
+
+    /// Whether this is the place of the exact record of a version, and `other` that of the record of the same version that is not exact.
+    pub(super) fn is_exact_record_of(&self, other: &Self) -> bool {
+        let id = |place: &Self| VersionId::from(place.column(ID).as_str().unwrap_or_default());
+        let (exact, inexact) = (id(self), id(other));
+        exact != inexact && exact == inexact.exact() && self.has_same_start(other, DOCUMENT_COLUMNS)
     }
 
     /// The order of two places.

@@ -1,6 +1,6 @@
 //! Which versions of a window a request selects: by operation, by the values of fields, and by actor.
 
-use changefeed_cosmos::{Container, Error, Key, KeyPath};
+use changefeed_cosmos::{Container, Error, FieldPath, Key, KeyPath};
 use serde_json::{Map, Value, json};
 
 use crate::filter::{Filter, check_filter_count, matches_all};
@@ -82,7 +82,7 @@ impl VersionSelector {
     }
 
     /// The conditions of a query for the versions, without those on the time. They also select versions that only
-    /// [`Self::selects`] can judge: those whose body is compressed, and removals. Adds their parameters to `parameters`.
+    /// [`Self::selects`] can judge: those whose body is compressed, and removals of documents with a key of several components. Adds their parameters to `parameters`.
     pub fn conditions(&self, parameters: &mut Map<String, Value>) -> Vec<String> {
         let VersionFilter { window: _, operations, filters, actor } = &self.select;
         let mut conditions = Vec::new();
@@ -95,16 +95,30 @@ impl VersionSelector {
             conditions.push("c.actor = @actor".to_owned());
         }
         if !filters.is_empty() {
-            let body: Vec<String> = filters.iter().map(|filter| filter.condition("c.document", parameters)).collect();
+            let mut body = vec!["NOT ARRAY_CONTAINS(@removals, c.operation)".to_owned()];
+            body.extend(filters.iter().map(|filter| filter.condition("c.document", parameters)));
             let mut alternatives = vec![format!("({})", body.join(" AND "))];
             alternatives.extend(COMPRESSED.map(|field| format!("IS_DEFINED(c.{field})")));
-            if self.removals.is_some() {
-                parameters.insert("@removals".to_owned(), json!([Operation::Delete, Operation::Expire]));
-                alternatives.push("ARRAY_CONTAINS(@removals, c.operation)".to_owned());
+            parameters.insert("@removals".to_owned(), json!([Operation::Delete, Operation::Expire]));
+            if let Some(removals) = &self.removals {
+                let mut removal = vec!["ARRAY_CONTAINS(@removals, c.operation)".to_owned()];
+                let column = |path: &FieldPath| self.column(path);
+                removal.extend(removals.iter().map(|filter| filter.condition_on(&column, parameters)));
+                alternatives.push(format!("({})", removal.join(" AND ")));
             }
             conditions.push(format!("({})", alternatives.join(" OR ")));
         }
         conditions
+    }
+
+    /// The column of a version that has a field of the document's identity. The components of a key of several are not indexed, and
+    /// have none.
+    fn column(&self, path: &FieldPath) -> Option<&'static str> {
+        match (path.segments(), self.key_paths.as_slice()) {
+            ([name], _) if name == "id" => Some("c.sourceId"),
+            (names, [only]) if only.segments() == names => Some("c.pk"),
+            _ => None,
+        }
     }
 
     /// Whether a version that a query with [`Self::conditions`] has found is selected.

@@ -105,12 +105,7 @@ impl History {
     /// When the changes container cannot be read.
     pub async fn record_of(&self, document: &DocumentName, id: &str) -> Result<Option<Value>, Error> {
         let changes = self.changes.open().await?;
-        let is_meant = |record: &Value| {
-            let of_another_key =
-                Key::deserialize(&record["partitionKey"]).is_ok_and(|key| key != document.partition_key);
-            let of_another_id = record["sourceId"].as_str().is_some_and(|id| is_named(document) && id != document.id);
-            record.get("partOf").is_none() && !of_another_key && !of_another_id
-        };
+        let is_meant = |record: &Value| is_meant(record, document);
         if let Some(key) = record_key(&changes, document, id) {
             return Ok(changes.read(&key, id).await?.filter(is_meant));
         }
@@ -128,6 +123,27 @@ impl History {
             }
         }
         Ok(None)
+    }
+
+    /// Versions of documents, in their order, as [`Self::version`] returns them; `None` where there is none, where the key of its record
+    /// does not follow from the name of the document, and where it is damaged.
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn versions_many(&self, versions: &[(DocumentName, String)]) -> Result<Vec<Option<Version>>, Error> {
+        let changes = self.changes.open().await?;
+        let keys = versions.iter().map(|(document, id)| record_key(&changes, document, id)).enumerate();
+        let (indexes, records): (Vec<usize>, Vec<DocumentName>) = keys
+            .filter_map(|(index, key)| {
+                Some((index, DocumentName { id: versions[index].1.clone(), partition_key: key? }))
+            })
+            .unzip();
+        let mut found = vec![None; versions.len()];
+        for (index, record) in indexes.into_iter().zip(changes.read_many(&records).await?) {
+            let Some(record) = record.filter(|record| is_meant(record, &versions[index].0)) else { continue };
+            found[index] = read_version(&changes, record).await.ok();
+        }
+        Ok(found)
     }
 
     /// The versions of a document up to a second since 1970, newest first. `expected` is the number that the caller expects to
@@ -169,7 +185,7 @@ impl Versions<'_> {
                     break;
                 }
             }
-            same_second.sort_by_key(|version| std::cmp::Reverse(version.order()));
+            same_second.sort_by(|one, other| other.compare(one));
             self.ready = same_second.into();
         }
         Ok(self.ready.pop_front())
@@ -196,6 +212,13 @@ pub(crate) fn scope(changes: &Container, document: &DocumentName) -> Option<Key>
 }
 
 /// The key of the record of a version; `None` if it does not follow from the name of the document, or if no record can have this id.
+/// Whether a record with the id that was asked for is of this document.
+fn is_meant(record: &Value, document: &DocumentName) -> bool {
+    let of_another_key = Key::deserialize(&record["partitionKey"]).is_ok_and(|key| key != document.partition_key);
+    let of_another_id = record["sourceId"].as_str().is_some_and(|id| is_named(document) && id != document.id);
+    record.get("partOf").is_none() && !of_another_key && !of_another_id
+}
+
 fn record_key(changes: &Container, document: &DocumentName, id: &str) -> Option<Key> {
     known_key(changes, document, Some(id)).filter(|_| VersionId::parse(id).is_ok() && is_named(document))
 }

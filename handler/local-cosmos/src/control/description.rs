@@ -40,7 +40,7 @@ const REQUESTS: [(&str, &str, &str, &str); 15] = [
     (
         "POST",
         "/faults",
-        r#"{"container"?, "item"?, "kind": "any"|"write"|"read"|"query"|"changeFeed"|"metadata", "times"?, and one of "status" (with "substatus"?), "delayMilliseconds", "loseReply": true, "garble": true}"#,
+        r#"{"container"?, "item"?, "kind": "any"|"write"|"read"|"query"|"changeFeed"|"metadata"|"definition", "times"?, and one of "status" (with "substatus"?), "delayMilliseconds", "loseReply": true, "garble": true}"#,
         "Makes the next requests fail, wait, lose their reply, or get a reply whose body is not valid JSON. item limits this to requests for the item with this id and to pages that have it.",
     ),
     ("GET", "/faults", "", "Lists the faults that have not happened yet."),

@@ -9,9 +9,10 @@ use crate::incoming::Incoming;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS};
 use crate::reply::{Reply, header};
 use crate::requested_range::gone;
+use crate::scripted_status::ScriptedStatus;
 
-/// A scripted status and sub-status in place of what an operation would have been answered with, by the id of its item.
-pub(crate) type Scripted<'s> = &'s dyn Fn(&str) -> Option<(u16, u32)>;
+/// The scripted status of an operation, by the id of its item.
+pub(crate) type Scripted<'s> = &'s dyn Fn(&str) -> Option<ScriptedStatus>;
 
 /// Executes a batch. `now` is in milliseconds since 1970. `scripted` concerns the operations of a bulk request.
 pub(crate) fn execute(container: &Container, incoming: &Incoming, now: i64, scripted: Scripted<'_>) -> Reply {
@@ -120,8 +121,8 @@ fn bulk(
     let mut results = Vec::with_capacity(operations.len());
     for operation in operations {
         let id = operation.operation.as_ref().ok().and_then(|operation| operation.id());
-        if let Some((status, substatus)) = id.and_then(scripted) {
-            results.push(BatchResult::scripted(status, substatus));
+        if let Some(scripted) = id.and_then(scripted) {
+            results.push(BatchResult::scripted(scripted));
             continue;
         }
         let key = match operation_key(container, &operation, incoming) {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::checks::{id_of_body, parse_item, text_body};
 use super::operation::{Conditions, Done, ItemOperation, Refused};
 use crate::patch::Patch;
+use crate::scripted_status::ScriptedStatus;
 
 /// An operation of a batch.
 #[derive(Debug)]
@@ -101,6 +102,8 @@ pub(crate) struct BatchResult {
     pub charge: f64,
     /// Why it was refused.
     pub message: Option<String>,
+    /// How long the client is to wait before it sends the operation again.
+    pub retry_after_milliseconds: Option<u32>,
 }
 
 impl BatchResult {
@@ -110,8 +113,13 @@ impl BatchResult {
     }
 
     /// The result of an operation that was not executed, because a test wants this status.
-    pub(crate) fn scripted(status: u16, substatus: u32) -> Self {
-        Self { status, substatus: Some(substatus.to_string().into()), ..Self::default() }
+    pub(crate) fn scripted(scripted: ScriptedStatus) -> Self {
+        Self {
+            status: scripted.status,
+            substatus: scripted.substatus().map(Cow::Owned),
+            retry_after_milliseconds: scripted.retry_after_milliseconds(),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn of(result: &Result<Done, Refused>, wants_item: bool) -> Self {
@@ -214,6 +222,8 @@ struct JsonResult<'r> {
     sub_status_code: Option<u32>,
     request_charge: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_milliseconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     e_tag: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_body: Option<&'r RawValue>,
@@ -227,6 +237,7 @@ impl<'r> JsonResult<'r> {
             status_code: result.status,
             sub_status_code: result.substatus.as_deref().and_then(|substatus| substatus.parse().ok()),
             request_charge: result.charge,
+            retry_after_milliseconds: result.retry_after_milliseconds,
             e_tag: result.etag.as_deref(),
             resource_body: result.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()),
             message: result.message.as_deref(),
@@ -240,7 +251,7 @@ fn row(result: &BatchResult) -> OperationResult {
         substatus: result.substatus.as_deref().and_then(|substatus| substatus.parse().ok()),
         etag: result.etag.clone(),
         body: result.body.clone(),
-        retry_after_milliseconds: None,
+        retry_after_milliseconds: result.retry_after_milliseconds,
         request_charge: Some(result.charge),
     }
 }

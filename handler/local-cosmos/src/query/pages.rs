@@ -95,7 +95,9 @@ fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -
     }
     if let Some(resume) = &page.resume {
         let limit = incoming.header("x-ms-documentdb-responsecontinuationtokenlimitinkb").map(continuation::limit_kb);
-        let token = limit.transpose().and_then(|limit| continuation::write(&container.rid.to_string(), resume, limit));
+        let token = limit
+            .transpose()
+            .and_then(|limit| continuation::write(&continuation_scope(container, &scan.query), resume, limit));
         let token = token.map_err(|message| container.error(400, "BadRequest", &message))?;
         reply = reply.with(header::CONTINUATION, token);
     }
@@ -164,10 +166,15 @@ struct Scan {
     loaded_bytes: Cell<usize>,
 }
 
+/// What a continuation belongs to. The filter of a query is not a part of it: clients that resume a sort change it.
+fn continuation_scope(container: &Container, query: &Query) -> String {
+    format!("{} {}", container.rid, query.text_without_filter())
+}
+
 fn run(container: &Container, contents: &Contents, scan: &Scan, incoming: &Incoming) -> Result<Page, Reply> {
     let resume: Option<Resume> = match incoming.header(header::CONTINUATION).filter(|token| !token.is_empty()) {
         Some(token) => {
-            let read = continuation::read(&container.rid.to_string(), token);
+            let read = continuation::read(&continuation_scope(container, &scan.query), token);
             Some(read.map_err(|message| container.error(400, "BadRequest", &message))?)
         }
         None => None,

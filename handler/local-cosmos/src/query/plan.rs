@@ -1,6 +1,6 @@
 //! Query plans, by which SDKs send a query to the partitions and merge their results.
 
-use query_engine::{HybridPlan, KeyFilter, Query, QueryError};
+use query_engine::{KeyFilter, Query, QueryError};
 use serde_json::{Value, json};
 
 use super::request;
@@ -25,22 +25,28 @@ pub(crate) fn answer(container: &Container, incoming: &Incoming) -> Reply {
     }
 }
 
-/// Refuses a plan that the client cannot execute: older SDKs would fail on the plan of a ranked query in other ways.
+/// Refuses a plan that the client cannot execute: it would merge wrongly, or fail in another way.
 fn check_features(container: &Container, incoming: &Incoming, query: &Query) -> Result<(), Reply> {
     let Some(supported) = incoming.header("x-ms-cosmos-supported-query-features") else { return Ok(()) };
-    let hybrid = query.hybrid_plan().map_err(|error| request::refusal(container, &error))?;
+    let refusal = |error: QueryError| request::refusal(container, &error);
+    let needed = match query.hybrid_plan().map_err(refusal)? {
+        Some(hybrid) => hybrid.features(),
+        None => query.plan().map_err(refusal)?.features(),
+    };
     let supported: Vec<&str> = supported.split(',').map(str::trim).collect();
-    let needed = hybrid.iter().flat_map(HybridPlan::features);
-    match needed.into_iter().find(|needed| !supported.contains(needed)) {
-        None => Ok(()),
-        Some(missing) => {
-            let message = format!(
-                "Query contains 1 or more unsupported features. Upgrade your SDK to a version that does support the requested features:\n\
-                 Query contained {missing}, which the calling client does not support."
-            );
-            Err(container.error(400, "BadRequest", &message))
-        }
+    let missing: Vec<&str> = needed.into_iter().filter(|needed| !supported.contains(needed)).collect();
+    if missing.is_empty() {
+        return Ok(());
     }
+    let missing: Vec<String> = missing
+        .iter()
+        .map(|missing| format!("Query contained {missing}, which the calling client does not support."))
+        .collect();
+    let message = format!(
+        "Query contains 1 or more unsupported features. Upgrade your SDK to a version that does support the requested features:\n{}",
+        missing.join("\n")
+    );
+    Err(container.error(400, "BadRequest", &message))
 }
 
 /// The plan of a query in this container.

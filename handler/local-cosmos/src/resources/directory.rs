@@ -23,7 +23,7 @@ use super::definition::ContainerDefinition;
 use super::offer::{Offer, OfferResource};
 use super::ranges::Ranges;
 use super::refusal::Refusal;
-use super::resource_id::{DatabaseRid, OfferRid};
+use super::resource_id::{ContainerRid, DatabaseRid, OfferRid};
 use super::throughput::{Throughput, partitions_for};
 
 /// The time in seconds since 1970.
@@ -106,6 +106,11 @@ impl<D: ContainerData> Directory<D> {
 
     pub(crate) fn container(&self, path: &ContainerPath) -> Result<Arc<Container<D>>, Missing> {
         self.read().container(path).cloned()
+    }
+
+    /// The name of the database of a container; `None` after the database was deleted.
+    pub(crate) fn database_of(&self, container: ContainerRid) -> Option<String> {
+        self.read().databases.get(&container.database()).map(|database| database.id.clone())
     }
 
     /// All containers with the names of their databases, in the order of their creation.

@@ -8,7 +8,7 @@ use azure_data_cosmos::models::PartitionKeyDefinition;
 use local_cosmos::{ItemScope, Options};
 use serde_json::{Value, json};
 
-use crate::rest::Answer;
+use crate::rest::{self, Answer};
 use crate::scene::{Reader, Scene};
 
 const FULL_FIDELITY: (&str, &str) = ("a-im", "Full-Fidelity Feed");
@@ -196,6 +196,38 @@ async fn previous_images_are_included_only_while_they_are_enabled() {
     let changes = changes(&scene, &etag).await;
     let previous: Vec<Option<i64>> = changes.iter().map(|change| change["previous"]["n"].as_i64()).collect();
     assert_eq!(previous, [None, Some(1), None, Some(3)]);
+}
+
+#[tokio::test]
+async fn a_change_feed_policy_that_is_added_or_removed_decides_about_previous_images() {
+    let scene = Scene::start().await;
+    let etag = now(&scene).await;
+    let replace = async |policy: Value| {
+        let key = json!({"paths": ["/pk"], "kind": "Hash", "version": 2});
+        let definition = json!({"id": "c", "partitionKey": key, "defaultTtl": -1, "changeFeedPolicy": policy});
+        let url = scene.endpoint.url();
+        let answer = rest::send(url, "PUT", "/dbs/db/colls/c", &[], &definition.to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    let policy = json!({"retentionDuration": 10});
+    scene.upsert("p", "a", 1).await;
+    scene.delete("p", "a").await;
+    replace(policy.clone()).await;
+    scene.upsert("p", "b", 2).await;
+    scene.delete("p", "b").await;
+    scene.endpoint.keep_previous_images("db", "c", false).await.expect("command");
+    replace(policy).await;
+    scene.upsert("p", "c", 3).await;
+    scene.delete("p", "c").await;
+    scene.endpoint.keep_previous_images("db", "c", true).await.expect("command");
+    replace(Value::Null).await;
+    scene.upsert("p", "d", 4).await;
+    scene.delete("p", "d").await;
+    let changes = changes(&scene, &etag).await;
+    let deletes = changes.iter().filter(|change| change["metadata"]["operationType"] == "delete");
+    let previous: Vec<Option<i64>> = deletes.map(|change| change["previous"]["n"].as_i64()).collect();
+    // The second replace changes nothing about the policy.
+    assert_eq!(previous, [None, Some(2), None, None]);
 }
 
 #[tokio::test]

@@ -210,3 +210,23 @@ impl HttpServer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_default_limit_of_a_body_is_that_of_the_real_host() {
+        let recording: Value =
+            serde_json::from_str(include_str!("../../tests/it/recordings/http-proxy.json")).expect("JSON");
+        let limit = body_limit_bytes(&Settings::new(BTreeMap::new()));
+        for row in recording["bodyLimit"].as_array().expect("rows") {
+            let is_accepted = row["bytes"].as_u64().expect("a number") <= limit;
+            assert_eq!(is_accepted, row["status"] == 200, "{row}, the limit is {limit}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use changefeed_cosmos::{DocumentName, Error, ErrorKind, printable};
 use changefeed_history::Version;
 use serde_json::Value;
 
+use super::composition::RestoredFields;
 use super::planned_item::PlannedItem;
 use super::window_versions::{UndoOutcome, WindowVersions};
 use super::write::DocumentWriter;
@@ -80,15 +81,18 @@ impl DocumentWriter<'_> {
     }
 
     fn content(&self, source: &Source, live: Option<&Version>) -> Option<Value> {
+        let fields = self.composition.fields.as_ref();
         let whole = match (source, &self.composition.window) {
             (Source::Document(document), _) => Cow::Borrowed(document),
-            (Source::Window(versions), Some(window)) => match versions.undo(window, live)?.outcome {
-                UndoOutcome::Write { content, .. } => Cow::Owned(content),
-                _ => return None,
-            },
+            (Source::Window(versions), Some(window)) => {
+                match versions.undo(window, fields.map(RestoredFields::selection), live)?.outcome {
+                    UndoOutcome::Write { content, .. } => Cow::Owned(content),
+                    _ => return None,
+                }
+            }
             (Source::Window(_), None) => return None,
         };
-        match &self.composition.fields {
+        match fields {
             Some(fields) => fields.of(live, &whole).ok(),
             None => Some(whole.into_owned()),
         }

@@ -44,6 +44,11 @@ impl Restores {
 }
 
 impl RestoredFields {
+    /// Which fields they are.
+    pub(super) fn selection(&self) -> &FieldSelection {
+        &self.selection
+    }
+
     /// The live document with the fields of the target.
     ///
     /// # Errors

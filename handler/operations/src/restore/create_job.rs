@@ -139,7 +139,7 @@ impl Restores {
             let list = jobs.read(&Key::text(&id), &id).await?.ok_or_else(missing)?;
             recorded["documents"] = reassemble(&jobs, list, &["documents"]).await?["documents"].take();
         }
-        let mut request: RestoreRequest = serde_json::from_value(recorded)
+        let mut request = RestoreRequest::of_record(recorded)
             .map_err(|error| Error::corrupt(format!("reading the request of restore {job_id}"), error))?;
         if let Selection::Documents(documents) = &mut request.selection {
             let mut names = HashSet::new();

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use super::backup_files::Bodies;
 use super::plan::Plan;
 use super::planned_item::PlannedItem;
+use super::read_together::{ReadTogether, groups};
 use super::restore_record::{RestoreRecord, RestoreReport};
 use super::restores::Restores;
 use super::undo_claim::UndoClaim;
@@ -50,12 +51,15 @@ impl Restores {
             was_begun: false,
             is_after_pages: false,
             bodies: &Bodies::new(),
+            together: None,
         };
-        let results: Vec<(PlannedItem, f64)> = futures::stream::iter(plan.items)
-            .map(|item| writer.write(item))
-            .buffered(self.options.concurrency)
-            .collect()
-            .await;
+        let mut results: Vec<(PlannedItem, f64)> = Vec::with_capacity(plan.items.len());
+        for items in groups(plan.items) {
+            let together = ReadTogether::to_write(self, &container, writer.is_monitored, &items).await;
+            let writer = DocumentWriter { together: Some(&together), ..writer };
+            let written = futures::stream::iter(items).map(|item| writer.write(item));
+            results.extend(written.buffered(self.options.concurrency).collect::<Vec<_>>().await);
+        }
         let mut request_charge = results.iter().map(|(_, charge)| charge).sum();
         let mut items: Vec<PlannedItem> = results.into_iter().map(|(item, _)| item).collect();
         match writer.write_refused(&mut items).await {

@@ -24,6 +24,7 @@ mod plan_missing;
 mod plan_scan;
 mod plan_window;
 mod planned_item;
+mod read_together;
 mod restore_job;
 mod restore_marks;
 mod restore_page;
@@ -44,6 +45,7 @@ mod window_selection;
 mod window_undo;
 mod window_versions;
 mod write;
+mod written_request;
 
 pub use capture_lag::CaptureLag;
 pub use execute_plan::ExecuteRequest;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 
-use changefeed_cosmos::{DocumentName, Error, ErrorKind, IdempotencyKey};
+use changefeed_cosmos::{DocumentName, Error, ErrorKind, IdempotencyKey, MAX_TOGETHER};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ use super::composition::Composition;
 use super::plan_document::DocumentPlanner;
 use super::plan_window::WindowPlanner;
 use super::planned_item::{PlannedItem, sorted};
+use super::read_together::ReadTogether;
 use super::restore_request::RestoreRequest;
 use super::restores::Restores;
 
@@ -86,19 +87,29 @@ impl Restores {
             looked_up: AtomicUsize::new(0),
         };
         let (planner, fields) = (&planner, composition.fields.as_ref());
-        let plan = |name: DocumentName| async move {
-            match window {
-                Some(window) => WindowPlanner { restores: self, window, fields }.plan(name).await,
-                None => planner.plan(name).await,
-            }
-        };
-        let mut planned = futures::stream::iter(candidates).map(plan).buffer_unordered(self.options.concurrency);
+        let monitored = self.history.monitored().open().await?;
         let (mut items, mut writes) = (Vec::new(), 0);
-        while let Some(item) = planned.try_next().await? {
-            writes += usize::from(item.as_ref().is_some_and(|item| item.action.is_write()));
-            items.extend(item);
-            if writes > self.jobs.options().max_restored {
-                return Ok(None);
+        for names in candidates.chunks(MAX_TOGETHER) {
+            let together = match window {
+                Some(_) => ReadTogether::default(),
+                None => ReadTogether::live(self, &monitored, names).await,
+            };
+            let together = &together;
+            let plan = |name: DocumentName| async move {
+                match (window, together.live_of(&name)) {
+                    (Some(window), _) => WindowPlanner { restores: self, window, fields }.plan(name).await,
+                    (None, Some(live)) => planner.plan_from(name, live, None).await,
+                    (None, None) => planner.plan(name).await,
+                }
+            };
+            let names = futures::stream::iter(names.iter().cloned());
+            let mut planned = names.map(plan).buffer_unordered(self.options.concurrency);
+            while let Some(item) = planned.try_next().await? {
+                writes += usize::from(item.as_ref().is_some_and(|item| item.action.is_write()));
+                items.extend(item);
+                if writes > self.jobs.options().max_restored {
+                    return Ok(None);
+                }
             }
         }
         Ok(Some(Plan {

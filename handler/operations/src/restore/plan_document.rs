@@ -162,9 +162,10 @@ impl Restores {
         match fields.of(live.as_ref(), target) {
             Err(message) => PlannedItem::without_write(name, Action::Conflict).with_message(message),
             Ok(content) => {
+                let body_digest = Some(self.content_digest(&content));
                 let item = self.planned_body(name, Some(content), live, false);
                 let action = if item.action == Action::Replace { Action::Merge } else { item.action };
-                PlannedItem { action, ..item }
+                PlannedItem { action, body_digest, ..item }
             }
         }
     }

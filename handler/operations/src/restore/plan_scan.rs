@@ -1,11 +1,12 @@
 //! Plans a page of documents that a scan observes, or of a list of documents.
 
-use changefeed_cosmos::{DocumentName, Error, KeyRange};
+use changefeed_cosmos::{DocumentName, Error, KeyRange, MAX_TOGETHER};
 use changefeed_jobs::Found;
 use futures::{StreamExt, TryStreamExt};
 
 use super::plan_document::DocumentPlanner;
 use super::planned_item::PlannedItem;
+use super::read_together::ReadTogether;
 use super::restore_page::page_item;
 use crate::scan::{Candidate, DocumentScan};
 
@@ -40,10 +41,21 @@ impl ScanPlanner<'_> {
         continuation: Option<&str>,
     ) -> Result<Found<PlannedItem>, Error> {
         let (page, next) = list_page(documents, continuation, self.scan.page_items)?;
-        let plan = |name: DocumentName| async move { page_item(name.clone(), self.planner.plan(name).await) };
         let processed = page.len() as u64;
-        let items: Vec<Option<PlannedItem>> =
-            futures::stream::iter(page).map(plan).buffered(self.scan.concurrency).try_collect().await?;
+        let monitored = self.scan.history.monitored().open().await?;
+        let mut items: Vec<Option<PlannedItem>> = Vec::new();
+        for names in page.chunks(MAX_TOGETHER) {
+            let together = &ReadTogether::live(self.planner.restores, &monitored, names).await;
+            let plan = |name: DocumentName| async move {
+                let planned = match together.live_of(&name) {
+                    Some(live) => self.planner.plan_from(name.clone(), live, None).await,
+                    None => self.planner.plan(name.clone()).await,
+                };
+                page_item(name, planned)
+            };
+            let names = futures::stream::iter(names.iter().cloned());
+            items.extend(names.map(plan).buffered(self.scan.concurrency).try_collect::<Vec<_>>().await?);
+        }
         Ok(Found { items: items.into_iter().flatten().collect(), next, processed })
     }
 

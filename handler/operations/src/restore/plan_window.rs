@@ -58,7 +58,8 @@ impl WindowPlanner<'_> {
         };
         // Read after the versions, so that it is not older than they are.
         let live = history.live(&name).await?;
-        Ok(versions.undo(self.window, live.as_ref()).map(|undone| self.item(name, undone, live)))
+        let fields = self.fields.map(RestoredFields::selection);
+        Ok(versions.undo(self.window, fields, live.as_ref()).map(|undone| self.item(name, undone, live)))
     }
 
     /// The document that is written: with `fields`, only those are taken from the content.
@@ -77,7 +78,8 @@ impl WindowPlanner<'_> {
                 Err(message) => without_write(Action::Conflict).with_message(message),
                 Ok(content) => {
                     let is_merged = is_merged || self.fields.is_some();
-                    let digest = base.is_none().then(|| self.restores.content_digest(&content));
+                    let is_composed = base.is_none() || self.fields.is_some();
+                    let digest = is_composed.then(|| self.restores.content_digest(&content));
                     let planned = self.restores.planned_body(name.clone(), Some(content), live, false);
                     let action =
                         if is_merged && planned.action == Action::Replace { Action::Merge } else { planned.action };
@@ -90,7 +92,11 @@ impl WindowPlanner<'_> {
             UndoOutcome::Unknown => without_write(Action::Unknown),
             UndoOutcome::Conflict => without_write(Action::Conflict),
         };
-        PlannedItem { message: reason.or(item.message), kept_paths, ..item }
+        let message = match (reason, item.message) {
+            (Some(reason), Some(message)) => Some(format!("{reason}; {message}")),
+            (reason, message) => reason.or(message),
+        };
+        PlannedItem { message, kept_paths, ..item }
     }
 }
 

@@ -71,8 +71,9 @@ pub struct PlannedItem {
     /// The etag of the live document in the plan; `None` when there was no document.
     #[serde(skip)]
     pub(crate) live_etag: Option<String>,
-    /// A digest of the document in the plan: of one on the line of a backup, or of one that is no stored version.
-    #[serde(skip)]
+    /// A digest of the document in the plan: of one on the line of a backup, or of the content of one that is composed. It is in records,
+    /// and not in answers.
+    #[serde(skip_serializing, default)]
     pub(super) body_digest: Option<String>,
     /// Why a unique key has refused the document.
     #[serde(skip)]
@@ -116,6 +117,11 @@ impl PlannedItem {
     /// The same item with a message.
     pub(super) fn with_message(self, message: impl Into<String>) -> Self {
         Self { message: Some(message.into()), ..self }
+    }
+
+    /// Whether the document has a body to write, and is not deleted.
+    pub(super) fn has_body(&self) -> bool {
+        self.version.is_some() || self.backup_line.is_some() || self.body_digest.is_some()
     }
 
     /// Whether a unique key has refused the document, and it is to be tried again.

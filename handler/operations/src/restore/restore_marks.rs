@@ -40,6 +40,11 @@ pub(crate) struct RestoreMarks {
 }
 
 impl RestoreMarks {
+    /// Whether no restore was at work.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.restores.is_empty()
+    }
+
     /// The restore that wrote a version; `None` if none did.
     pub(crate) fn of(&self, version: &VersionId) -> Option<&RestoreMark> {
         match version.etag() {

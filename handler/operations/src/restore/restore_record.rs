@@ -250,7 +250,14 @@ impl Restores {
     fn split(&self, record: &RestoreRecord) -> Result<Vec<Item>, Error> {
         let mut record = record.clone();
         record.items = record.items.into_iter().map(without_large_changes).collect();
-        split_large_record(&record, &record.id, &["items"], &Map::new())
+        let mut stored = serde_json::to_value(&record).map_err(|error| Error::internal("storing a restore", error))?;
+        // An undo compares the live document with it, should the restore be interrupted before the new etags are stored.
+        for (number, item) in record.items.iter().enumerate() {
+            if let Some(digest) = &item.body_digest {
+                stored["items"][number]["bodyDigest"] = json!(digest);
+            }
+        }
+        split_large_record(&stored, &record.id, &["items"], &Map::new())
     }
 
     /// Records on a restore that it was undone by another one.

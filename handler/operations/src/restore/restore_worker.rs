@@ -20,6 +20,7 @@ use super::plan_missing::{MissingPlanner, PlannedNames};
 use super::plan_scan::ScanPlanner;
 use super::plan_window::{WindowPages, WindowPlanner};
 use super::planned_item::{Counts, PlannedItem, UniqueKeyRetry};
+use super::read_together::{ReadTogether, groups};
 use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items, refused_tags};
 use super::restore_phase::Phase;
 use super::restore_record::{PLANNED_ITEMS_TTL, RestoreRecord};
@@ -388,20 +389,24 @@ impl<'a> RestoreWorker<'a> {
         let items: Vec<PlannedItem> =
             pages.iter().flat_map(|stored: &StoredPage<StoredItem>| planned_items(&stored.page)).collect();
         let processed = items.len() as u64;
-        let plan = |item: PlannedItem| async move {
-            let name = item.name();
-            let planned = async {
-                if item.is_waiting() && !self.restores.is_last_writer(&record.id, &name, &self.written).await? {
-                    return Ok(None);
-                }
-                self.restores.plan_undo_item(item, &self.written, record, self.force).await.map(Some)
-            };
-            page_item(name.clone(), planned.await)
-        };
         let written: Vec<PlannedItem> =
             items.into_iter().filter(|item| may_be_written(item) || item.is_waiting()).collect();
-        let planned: Vec<Option<PlannedItem>> =
-            futures::stream::iter(written).map(plan).buffered(self.concurrency()).try_collect().await?;
+        let mut planned: Vec<Option<PlannedItem>> = Vec::new();
+        for items in groups(written) {
+            let together = &ReadTogether::to_undo(self.restores, &self.written, &items).await;
+            let plan = |item: PlannedItem| async move {
+                let name = item.name();
+                let planned = async {
+                    if item.is_waiting() && !self.restores.is_last_writer(&record.id, &name, &self.written).await? {
+                        return Ok(None);
+                    }
+                    self.restores.plan_undo_item(item, &self.written, record, self.force, together).await.map(Some)
+                };
+                page_item(name.clone(), planned.await)
+            };
+            let items = futures::stream::iter(items).map(plan).buffered(self.concurrency());
+            planned.extend(items.try_collect::<Vec<_>>().await?);
+        }
         Ok(Found { items: planned.into_iter().flatten().collect(), next, processed })
     }
 
@@ -414,11 +419,13 @@ impl<'a> RestoreWorker<'a> {
         deadline: Instant,
     ) -> Result<RestorePage, Error> {
         let writer = self.writer(bodies, was_begun, deadline);
-        let results: Vec<Result<PlannedItem, Error>> = futures::stream::iter(planned_items(&stored.page))
-            .map(|item| writer.try_write(item))
-            .buffered(self.concurrency())
-            .collect()
-            .await;
+        let mut results: Vec<Result<PlannedItem, Error>> = Vec::new();
+        for items in groups(planned_items(&stored.page)) {
+            let together = ReadTogether::to_write(self.restores, &self.written, self.is_monitored, &items).await;
+            let writer = DocumentWriter { together: Some(&together), ..writer };
+            let written = futures::stream::iter(items).map(|item| writer.try_write(item));
+            results.extend(written.buffered(self.concurrency()).collect::<Vec<_>>().await);
+        }
         // All writes have ended. After a transient failure, the same plan is executed again.
         let mut items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
         writer.write_refused(&mut items).await?;
@@ -444,6 +451,7 @@ impl<'a> RestoreWorker<'a> {
             was_begun,
             is_after_pages: false,
             bodies,
+            together: None,
         }
     }
 

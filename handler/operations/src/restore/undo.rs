@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::composition::Composition;
 use super::plan::Plan;
 use super::planned_item::{Action, PlannedItem, sorted};
+use super::read_together::{ReadTogether, groups};
 use super::restore_record::RestoreRecord;
 use super::restores::Restores;
 
 /// The action of the plan, for an item too that failed, or that a worker wrote after it was refused and before it recorded that.
 fn planned_action(item: &PlannedItem) -> Action {
-    let has_body = item.version.is_some() || item.backup_line.is_some();
-    match (item.action, has_body, &item.replaced_version) {
+    match (item.action, item.has_body(), &item.replaced_version) {
         (Action::Failed | Action::Conflict, true, None) => Action::Create,
         (Action::Failed | Action::Conflict, true, Some(_)) => Action::Replace,
         (Action::Failed, false, _) => Action::Delete,
@@ -34,8 +34,7 @@ pub(super) fn may_be_written(item: &PlannedItem) -> bool {
     if item.id.is_empty() || item.partition_key.components().is_empty() {
         return false;
     }
-    let has_body = item.version.is_some() || item.backup_line.is_some();
-    let failed = item.action == Action::Failed && (has_body || item.replaced_version.is_some());
+    let failed = item.action == Action::Failed && (item.has_body() || item.replaced_version.is_some());
     item.action.is_write() || failed
 }
 
@@ -89,15 +88,14 @@ impl Restores {
             return Err(Error::invalid(format!("undoing restore {id}"), message));
         }
         let container = self.target_container(record.into.as_deref()).await?;
-        let written = record.items.iter().filter(|item| may_be_written(item));
-        let plan = |item: &PlannedItem| {
-            let (item, container, record) = (item.clone(), &container, &record);
-            async move { self.plan_undo_item(item, container, record, request.force).await }
-        };
-        let items: Vec<PlannedItem> = futures::stream::iter(written.map(plan).collect::<Vec<_>>())
-            .buffer_unordered(self.options.concurrency)
-            .try_collect()
-            .await?;
+        let written: Vec<PlannedItem> = record.items.iter().filter(|item| may_be_written(item)).cloned().collect();
+        let mut items: Vec<PlannedItem> = Vec::with_capacity(written.len());
+        for group in groups(written) {
+            let together = ReadTogether::to_undo(self, &container, &group).await;
+            let plan = |item| self.plan_undo_item(item, &container, &record, request.force, &together);
+            let planned = futures::stream::iter(group).map(plan).buffer_unordered(self.options.concurrency);
+            items.extend(planned.try_collect::<Vec<_>>().await?);
+        }
         Ok(Some(Plan {
             request: json!({"undo": id}),
             undo_of: Some(record.id),
@@ -123,17 +121,25 @@ impl Restores {
         container: &Container,
         record: &RestoreRecord,
         force: bool,
+        together: &ReadTogether,
     ) -> Result<PlannedItem, Error> {
         let name = done.name();
         let done = PlannedItem { action: planned_action(&done), ..done };
-        let live = self.history.live_in(container, &name, "live").await?;
+        let live = match together.live_of(&name) {
+            Some(live) => live,
+            None => self.history.live_in(container, &name, "live").await?,
+        };
         let replaced = done.replaced_version.as_deref().map(VersionId::from);
         if live.as_ref().zip(replaced.as_ref()).is_some_and(|(live, replaced)| live.id == replaced.plain()) {
             return Ok(PlannedItem::without_write(name, Action::Unchanged));
         }
         let before = match &done.replaced_version {
             Some(version) if done.action != Action::Create && record.into.is_none() => {
-                match self.history.version(&name, version).await {
+                let read = match together.version(&name, version) {
+                    Some(version) => Ok(version.clone()),
+                    None => self.history.version(&name, version).await,
+                };
+                match read {
                     Ok(version) => Some(version),
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         let message = "the version that it replaced is not in the history: it has expired, or the restore was interrupted \
@@ -198,6 +204,9 @@ impl Restores {
         };
         if let Some(etag) = &done.restored_etag {
             return Ok(live.etag.as_ref() == Some(etag));
+        }
+        if let (Some(composed), None) = (&done.body_digest, &done.backup_line) {
+            return Ok(live.document.as_ref().is_some_and(|live| self.content_digest(live) == *composed));
         }
         let Some(version) = &done.version else { return Ok(false) };
         let restored = self.history.version(name, version).await?.document.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The versions of one document around a time window, and what undoing the window makes of the document.
 
 use changefeed_cosmos::{DocumentName, Error, FieldPath};
-use changefeed_history::{Base, DocumentWindow, History, UndoAction, Version, WindowVersion};
+use changefeed_history::{Base, DocumentWindow, FieldSelection, History, UndoAction, Version, WindowVersion};
 use serde_json::Value;
 
 use super::window_undo::WindowUndo;
@@ -71,8 +71,14 @@ impl WindowVersions {
         self.versions.retain(condition);
     }
 
-    /// What undoing the selected versions does with the document, which is `live` now; `None` if none is selected.
-    pub(super) fn undo(&self, window: &WindowUndo, live: Option<&Version>) -> Option<Undone> {
+    /// What undoing the selected versions does with these fields of the document, which is `live` now; `None` if none is selected. The
+    /// content is that of the whole document.
+    pub(super) fn undo(
+        &self,
+        window: &WindowUndo,
+        fields: Option<&FieldSelection>,
+        live: Option<&Version>,
+    ) -> Option<Undone> {
         let versions: Vec<WindowVersion<'_>> = self
             .versions
             .iter()
@@ -80,7 +86,7 @@ impl WindowVersions {
             .collect();
         let first = versions.iter().position(|version| version.is_selected)?;
         let base = self.versions.first().map_or(Base::Unknown, |first| Base::before(first, self.earlier.as_ref()));
-        let undo = DocumentWindow { base, versions: &versions, live }.undo(&window.options, &window.untracked);
+        let undo = DocumentWindow { base, versions: &versions, live, fields }.undo(&window.options, &window.untracked);
         let stored_base = || {
             let document = undo.document()?;
             let before = self.earlier.iter().chain(self.versions.iter().take(first));

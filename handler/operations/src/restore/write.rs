@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::backup_files::Bodies;
 use super::composition::Composition;
 use super::planned_item::{Action, PlannedItem};
+use super::read_together::ReadTogether;
 use super::restores::Restores;
 use super::stamp::{Body, Comparison};
 use super::unique_keys::{Refusal, refusals};
@@ -28,6 +29,7 @@ const RECORDING: Duration = Duration::from_secs(2);
 const RECORDING_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Writes the documents of a restore.
+#[derive(Clone, Copy)]
 pub(super) struct DocumentWriter<'a> {
     pub restores: &'a Restores,
     pub container: &'a Container,
@@ -48,6 +50,8 @@ pub(super) struct DocumentWriter<'a> {
     pub is_after_pages: bool,
     /// The documents of a backup.
     pub bodies: &'a Bodies,
+    /// What was read before, for several items together.
+    pub together: Option<&'a ReadTogether>,
 }
 
 /// The outcome of a write.
@@ -119,7 +123,11 @@ impl DocumentWriter<'_> {
         };
         let mut expected = item.live_etag.clone();
         for attempt in 1.. {
-            let live = self.live(&name).await?;
+            let together = self.together.filter(|_| attempt == 1);
+            let live = match together.and_then(|read| read.planned_live_of(item, &name, self.is_monitored)) {
+                Some(live) => Some(live),
+                None => self.live(&name).await?,
+            };
             let live_etag = live.as_ref().and_then(|live| live.etag.clone());
             match self.is_written(item, &name, live.as_ref(), &body).await? {
                 Some(true) => {
@@ -231,7 +239,10 @@ impl DocumentWriter<'_> {
                 let content = self.composed(item, name, None).await?;
                 return Ok(Some(self.restores.stamped(content, self.second, self.restore_id)));
             }
-            (_, Some(version), _) => self.restores.history.version(name, version).await?.document.unwrap_or_default(),
+            (_, Some(version), _) => match self.together.and_then(|read| read.version(name, version)) {
+                Some(version) => version.document.clone().unwrap_or_default(),
+                None => self.restores.history.version(name, version).await?.document.unwrap_or_default(),
+            },
             (_, None, Some(line)) => {
                 let changed = || {
                     let message =
@@ -271,10 +282,11 @@ impl DocumentWriter<'_> {
 
     /// Ensures that the version that will be overwritten is stored exactly in the history. Returns its id there.
     pub(super) async fn save_version(&self, name: &DocumentName, live: &Version) -> Result<VersionId, Error> {
-        if !self.is_monitored {
+        if !self.is_monitored || self.together.is_some_and(|read| read.is_stored_exactly(name, live)) {
             return Ok(live.id.clone());
         }
-        self.restores.history.ensure_stored_exactly(name, live, self.deadline).await
+        let is_missing = self.together.is_some_and(|read| read.is_missing(name, live));
+        self.restores.history.ensure_stored_exactly(name, live, is_missing, self.deadline).await
     }
 
     /// Whether it was this restore that deleted a document, or wrote one without a stamp. A restore saves the overwritten version

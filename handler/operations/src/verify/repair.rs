@@ -23,7 +23,7 @@ impl Repair<'_> {
 
     /// Captures the live version.
     pub(super) async fn store_live(&self, name: &DocumentName, live: &Version) -> Result<Option<VersionId>, Error> {
-        self.history.ensure_stored_exactly(name, live, self.deadline).await.map(Some)
+        self.history.ensure_stored_exactly(name, live, false, self.deadline).await.map(Some)
     }
 
     /// Stores an inferred delete of a document that does not exist.

@@ -1,11 +1,15 @@
 //! The versions of a window, page by page.
 
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{DocumentName, Error};
 use changefeed_history::{Change, ChangeOrder, ChangesRequest, VersionFilter, Window};
+use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::reader::WindowReader;
 use crate::restore::RestoreMarks;
+
+/// Deletes that are looked up at a time.
+const CONCURRENT_READS: usize = 16;
 
 /// Which versions to list.
 #[derive(Clone, Debug)]
@@ -73,8 +77,27 @@ impl WindowReader {
             .await?;
         let times: Vec<_> = page.items.iter().map(|change| change.source_ts..=change.source_ts).collect();
         let marks = self.restores.marks(&times).await?;
-        let items = page.items.into_iter().map(|change| marked(change, &marks)).collect();
+        let items = self.each_delete_once(page.items, &marks).await?;
+        let items = items.into_iter().map(|change| marked(change, &marks)).collect();
         Ok(MarkedChanges { items, window: page.window, warnings: page.warnings, continuation: page.continuation })
+    }
+}
+
+impl WindowReader {
+    /// Leaves out the deletes that the change feed delivered and that a restore recorded too. Only while a restore was at work there can be
+    /// one, and each delete takes a request.
+    async fn each_delete_once(&self, changes: Vec<Change>, marks: &RestoreMarks) -> Result<Vec<Change>, Error> {
+        if marks.is_empty() {
+            return Ok(changes);
+        }
+        let checked = changes.into_iter().map(|change| async move {
+            let name = DocumentName { id: change.id.clone(), partition_key: change.partition_key.clone() };
+            let is_second = self.history.is_delete_by_restore(&name, &change.version_id, change.source_ts).await?;
+            Ok::<_, Error>((!is_second).then_some(change))
+        });
+        let checked: Vec<Option<Change>> =
+            futures::stream::iter(checked).buffered(CONCURRENT_READS).try_collect().await?;
+        Ok(checked.into_iter().flatten().collect())
     }
 }
 

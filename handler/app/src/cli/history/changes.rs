@@ -34,7 +34,11 @@ pub struct ChangesArguments {
 /// Lists the versions of a window.
 pub(super) async fn run(service: &Service, arguments: &ChangesArguments) -> Result<()> {
     let format = arguments.list.output.format;
-    let select = arguments.selection.select(format.is_table())?;
+    let is_continued = arguments.list.continuation.is_some();
+    let select = match is_continued {
+        true => arguments.selection.select_continued(),
+        false => arguments.selection.select(format.is_table())?,
+    };
     let order = arguments.order.into();
     let mut is_first = true;
     print_pages(&arguments.list, PAGE_ITEMS, ListWriter::new(format)?, async |request| {
@@ -47,6 +51,9 @@ pub(super) async fn run(service: &Service, arguments: &ChangesArguments) -> Resu
         };
         let page = service.changefeed.windows.changes(&request).await?;
         if std::mem::take(&mut is_first) {
+            if is_continued && format.is_table() {
+                arguments.selection.window.print(page.window)?;
+            }
             page.warnings.iter().for_each(standard_error::warning);
         }
         let mut rest = json!({"window": page.window});

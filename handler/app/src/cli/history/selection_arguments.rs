@@ -1,7 +1,8 @@
 //! Which versions: those of a window, with conditions.
 
 use anyhow::Result;
-use changefeed_history::{ChangeOrder, Filter, Operation, VersionFilter};
+use changefeed_history::{ChangeOrder, Filter, Operation, VersionFilter, Window};
+use chrono::Utc;
 use clap::{Args, ValueEnum};
 
 use crate::cli::window_arguments::WindowArguments;
@@ -50,6 +51,15 @@ impl From<OrderName> for ChangeOrder {
 impl SelectionArguments {
     /// The versions that were named. `for_humans`: the window is printed first.
     pub fn select(&self, for_humans: bool) -> Result<VersionFilter> {
+        Ok(self.select_in(self.window.window(for_humans)?))
+    }
+
+    /// The versions that were named, of the window of a continuation, which counts instead of the times of the arguments.
+    pub fn select_continued(&self) -> VersionFilter {
+        self.select_in(Window::until(Utc::now()))
+    }
+
+    fn select_in(&self, window: Window) -> VersionFilter {
         let operation = |name: &OperationName| match name {
             OperationName::Write => Operation::Write,
             OperationName::Create => Operation::Create,
@@ -57,11 +67,11 @@ impl SelectionArguments {
             OperationName::Delete => Operation::Delete,
             OperationName::Expire => Operation::Expire,
         };
-        Ok(VersionFilter {
-            window: self.window.window(for_humans)?,
+        VersionFilter {
+            window,
             operations: self.operations.iter().map(operation).collect(),
             filters: self.filters.clone(),
             actor: self.actor.clone(),
-        })
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::cli::field_arguments::FieldArguments;
 use crate::cli::filter_help::FILTERS;
 use crate::cli::list::ListArguments;
 use crate::cli::output::OutputArguments;
+use crate::cli::requester_arguments::RequesterArguments;
 use crate::cli::time;
 
 #[derive(Debug, Subcommand)]
@@ -50,10 +51,15 @@ pub enum RestoreCommand {
         list: ListArguments,
     },
     /// Execute the plan of a dry run that is a job, exactly as it was shown; once
-    #[command(after_help = "Example:\n  changefeed restore execute 1795790400-5f3a9c01")]
+    #[command(after_help = "Example:\n  changefeed restore execute 1795790400-5f3a9c01 --reason 'release of 10:31'")]
     Execute {
         /// Id of the dry run
         id: String,
+        /// Reason, stored with the restore; default: that of the dry run
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        requester: RequesterArguments,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,

@@ -3,7 +3,11 @@
 use anyhow::Result;
 use changefeed_jobs::JobState;
 use changefeed_operations::RESTORE;
-use changefeed_operations::{Action, Counts, PlannedItem, RestoreRecord, RestoreRequest, RestoreView, UndoRequest};
+use changefeed_operations::{
+    Action, Counts, ExecuteRequest, PlannedItem, RestoreRecord, RestoreRequest, RestoreView, UndoRequest,
+};
+
+use serde_json::Value;
 
 use super::items::{describe_lag, print_items, summary};
 use crate::cli::confirm::{Prompt, confirm};
@@ -78,16 +82,40 @@ pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArg
 }
 
 /// Shows a stored plan, asks for confirmation, and executes it. Of a plan that was executed, the result is shown.
-pub async fn execute_stored_plan(service: &Service, id: &str, yes: bool, output: Output) -> Result<Exit> {
+pub async fn execute_stored_plan(
+    service: &Service,
+    id: &str,
+    request: &ExecuteRequest,
+    yes: bool,
+    output: Output,
+) -> Result<Exit> {
     let view = service.changefeed.restores.show(id).await?;
     if view.record.state == JobState::Planned && !yes {
         if output == Output::Table {
             show(&view, output)?;
         }
+        note(target_of(&view.record.request));
         confirm(service.settings(), prompt(service, &view.record.counts, view.record.into.as_deref()))?;
     }
-    let record = service.changefeed.restores.execute_plan(id).await?;
+    let record = service.changefeed.restores.execute_plan_as(id, request).await?;
     finish(service, &record.id, output).await
+}
+
+/// What the request of a stored plan restores documents to. Its times were given to an earlier command.
+fn target_of(request: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let time = |value: &Value| time::of_text(&text(value));
+    let window = &request["changedBetween"];
+    let names = [("asOf", "as of"), ("before", "before"), ("version", "version"), ("undo", "restore")];
+    match names.iter().find(|(name, _)| request[*name].is_string()) {
+        _ if window.is_object() => {
+            format!("The plan takes back what changed from {} to {}", time(&window["from"]), time(&window["to"]))
+        }
+        Some(("undo", _)) => format!("The plan undoes restore {}", text(&request["undo"])),
+        Some(("version", _)) => format!("The plan restores version {}", text(&request["version"])),
+        Some((name, words)) => format!("The plan restores the state {words} {}", time(&request[*name])),
+        None => "The plan restores the documents of a backup".to_owned(),
+    }
 }
 
 /// What is asked before a plan is executed. `into` is the container that is written to, if it is not the monitored one.
@@ -213,4 +241,28 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
         print_line(&format!("{}{of} processed{left}", progress.done))?;
     }
     print_messages(view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_target_of_a_plan_is_named_with_its_times() {
+        let (from, to) = ("2026-11-20T10:31:00Z", "2026-11-20T10:40:00Z");
+        for (request, expected) in [
+            (
+                json!({"changedBetween": {"from": from, "to": to}}),
+                "The plan takes back what changed from 2026-11-20 10:31:00 UTC to 2026-11-20 10:40:00 UTC",
+            ),
+            (json!({"all": true, "asOf": from}), "The plan restores the state as of 2026-11-20 10:31:00 UTC"),
+            (json!({"all": true, "before": to}), "The plan restores the state before 2026-11-20 10:40:00 UTC"),
+            (json!({"id": "1", "version": "1-v"}), "The plan restores version 1-v"),
+            (json!({"undo": "9-ab"}), "The plan undoes restore 9-ab"),
+            (json!({"all": true, "from": "/backups/b"}), "The plan restores the documents of a backup"),
+        ] {
+            assert_eq!(target_of(&request), expected, "{request}");
+        }
+    }
 }

@@ -9,8 +9,8 @@ use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{LaterChanges, TimeExpression, VersionFilter, Window};
 use changefeed_operations::RESTORE;
 use changefeed_operations::{
-    Action, Counts, FilterOn, Plan, PlannedItem, RestoreItemsRequest, RestoreRecord, RestoreReport, RestoreRequest,
-    Selection, Target, UndoRequest, WindowSelection,
+    Action, Counts, ExecuteRequest, FilterOn, Plan, PlannedItem, RestoreItemsRequest, RestoreRecord, RestoreReport,
+    RestoreRequest, Selection, Target, UndoRequest, WindowSelection,
 };
 
 pub use self::arguments::RestoreCommand;
@@ -97,7 +97,10 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
             .await?;
             Ok(Exit::Done)
         }
-        RestoreCommand::Execute { id, yes, output } => execute_stored_plan(service, id, *yes, output.output).await,
+        RestoreCommand::Execute { id, reason, requester, yes, output } => {
+            let request = ExecuteRequest { reason: reason.clone(), requested_by: requester.name() };
+            execute_stored_plan(service, id, &request, *yes, output.output).await
+        }
         RestoreCommand::Cancel { id, output } => {
             service.changefeed.jobs.cancel(RESTORE, id).await?;
             show(&service.changefeed.restores.show(id).await?, output.output)?;

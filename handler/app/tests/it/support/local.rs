@@ -189,6 +189,12 @@ impl Local {
         signal("-INT", self.child.id());
         self.child.wait().expect("exit status")
     }
+
+    /// Kills the process, if it still runs, and waits for its end.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        self.child.wait().expect("exit status");
+    }
 }
 
 impl Drop for Local {

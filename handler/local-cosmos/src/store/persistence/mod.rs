@@ -7,6 +7,7 @@ mod error;
 mod records;
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,14 +93,18 @@ impl Persistence {
         std::fs::create_dir_all(folder).map_err(|error| at("cannot create", &error))?;
         let lock = File::create(folder.join("lock")).map_err(|error| at("cannot write to", &error))?;
         lock.try_lock().map_err(|_| at("cannot open", &"another process uses it"))?;
-        let format = folder.join("format");
-        match std::fs::read_to_string(&format) {
+        match std::fs::read_to_string(folder.join("format")) {
             Ok(found) if found.trim() == FORMAT => {}
+            // An earlier version left an empty file if it was killed before it had written the data.
+            Ok(found) if found.is_empty() => write_format(folder).map_err(|error| at("cannot write to", &error))?,
             Ok(found) => {
                 let problem = format!("its format is {}, and this version reads {FORMAT}", found.trim());
                 return Err(at("cannot open", &problem));
             }
-            Err(_) => std::fs::write(&format, FORMAT).map_err(|error| at("cannot write to", &error))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                write_format(folder).map_err(|error| at("cannot write to", &error))?;
+            }
+            Err(error) => return Err(at("cannot read", &error)),
         }
         let keyspace = Config::new(folder.join("data")).open().map_err(|error| at("cannot open", &error))?;
         let open = |name| keyspace.open_partition(name, PartitionCreateOptions::default());
@@ -133,6 +138,13 @@ impl Persistence {
     fn batch(&self) -> Batch {
         self.keyspace.batch().durability(Some(PersistMode::Buffer))
     }
+}
+
+/// Writes the file with the format, which has its content from the moment on at which it exists.
+fn write_format(folder: &Path) -> std::io::Result<()> {
+    let new = folder.join("format.tmp");
+    std::fs::write(&new, FORMAT)?;
+    std::fs::rename(new, folder.join("format"))
 }
 
 impl ContainerFiles {

@@ -4,7 +4,7 @@ use hybrid_row::{Operation, OperationKind, decode_results, encode_operations};
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
-use super::{CONTAINER, DOCS, P1, Scene, UPSERT};
+use super::{CONTAINER, DOCS, P1, RANGE, Scene, UPSERT};
 use crate::wire::headers;
 
 /// Without it the session token of the write is lost, and later reads send none or an older one, without any error.
@@ -126,4 +126,86 @@ async fn a_request_that_is_throttled_says_when_to_send_it_again() {
     assert_eq!((answer.status, answer.substatus()), (429, 3200), "{}", answer.summary());
     let wait = answer.header("x-ms-retry-after-ms").and_then(|text| text.parse::<u64>().ok());
     assert!(wait.is_some(), "{:?}", answer.headers);
+}
+
+/// The SDK sends a throttled operation of a bulk request again after the time in its result; without it, at once.
+#[tokio::test]
+async fn a_throttled_operation_of_a_bulk_request_says_when_to_send_it_again() {
+    let scene = Scene::start().await;
+    scene.endpoint.set_partition_count("db", "c", 1).await.expect("partitions");
+    let range = scene.ranges().await.remove(0);
+    let pairs = headers(&[
+        (RANGE, &range),
+        ("x-ms-cosmos-is-batch-request", "True"),
+        ("x-ms-cosmos-batch-atomic", "False"),
+        ("x-ms-cosmos-batch-continue-on-error", "True"),
+    ]);
+    let inject = |status, substatus| {
+        let effect = Effect::Status { status, substatus };
+        let fault = Fault { container: Some("c".into()), kind: RequestKind::Write, times: 1, effect };
+        scene.endpoint.inject(fault.on_item("b"));
+    };
+    let item = |id: &str| json!({"id": id, "pk": "p1"});
+
+    let operation = |id: &str| Operation {
+        body: Some(item(id).to_string().into_bytes()),
+        partition_key: Some("[\"p1\"]".to_owned()),
+        ..Operation::new(OperationKind::Upsert)
+    };
+    let rows = encode_operations(&["a", "b"].map(operation)).expect("a body");
+    inject(429, 3200);
+    let answer = scene.wire.send("POST", DOCS, &pairs, &rows).await;
+    assert_eq!(answer.status, 207, "{}", answer.summary());
+    let results = decode_results(&answer.body).expect("results");
+    let results: Vec<_> =
+        results.iter().map(|result| (result.status, result.substatus, result.retry_after_milliseconds)).collect();
+    assert_eq!(results, [(201, None, None), (429, Some(3200), Some(10))]);
+
+    let operation = |id| json!({"operationType": "Upsert", "partitionKey": "[\"p1\"]", "resourceBody": item(id)});
+    let operations = json!([operation("a"), operation("b")]).to_string();
+    inject(429, 3200);
+    let results = scene.wire.send("POST", DOCS, &pairs, operations.as_bytes()).await.json();
+    assert_eq!((&results[0]["statusCode"], results[0].get("retryAfterMilliseconds")), (&json!(200), None), "{results}");
+    let throttled = [&results[1]["statusCode"], &results[1]["subStatusCode"], &results[1]["retryAfterMilliseconds"]];
+    assert_eq!(throttled, [&json!(429), &json!(3200), &json!(10)], "{results}");
+
+    inject(400, 0);
+    let results = scene.wire.send("POST", DOCS, &pairs, operations.as_bytes()).await.json();
+    let refused = &results[1];
+    assert_eq!(refused["statusCode"], json!(400), "{results}");
+    assert_eq!((refused.get("subStatusCode"), refused.get("retryAfterMilliseconds")), (None, None), "{results}");
+}
+
+/// A sub-status of 0 is none.
+#[tokio::test]
+async fn an_answer_without_a_sub_status_has_no_header_for_it() {
+    let scene = Scene::start().await;
+    scene.upsert(&json!({"id": "a", "pk": "p1"})).await;
+    for (substatus, header) in [(0, None), (1, Some("1"))] {
+        let effect = Effect::Status { status: 503, substatus };
+        scene.endpoint.inject(Fault { container: None, kind: RequestKind::Read, times: 1, effect });
+        let answer = scene.get(&format!("{DOCS}/a"), &[P1]).await;
+        assert_eq!((answer.status, answer.header("x-ms-substatus")), (503, header), "{:?}", answer.headers);
+    }
+}
+
+/// The SDK takes the names of database and container from it for its caches.
+#[tokio::test]
+async fn the_content_path_has_names_however_the_request_is_addressed() {
+    let scene = Scene::start().await;
+    let (database, container) = (scene.rid("/dbs/db").await, scene.rid(CONTAINER).await);
+    for path in [
+        CONTAINER.to_owned(),
+        format!("/dbs/{database}/colls/{container}"),
+        format!("/dbs/{database}/colls/c"),
+        format!("/dbs/db/colls/{container}"),
+    ] {
+        let written =
+            scene.succeed("POST", &format!("{path}/docs"), &[P1, UPSERT], &json!({"id": "a", "pk": "p1"})).await;
+        let read = scene.get(&format!("{path}/docs/a"), &[P1]).await;
+        for answer in [written, read] {
+            assert_eq!(answer.header("x-ms-alt-content-path"), Some("dbs/db/colls/c"), "{path}: {}", answer.summary());
+            assert_eq!(answer.header("x-ms-content-path"), Some(container.as_str()), "{path}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod account_and_ranges;
 mod feeds;
 mod items;
 mod plans;
+mod resumed_orders;
 mod search;
 
 use local_cosmos::{Endpoint, Options};

@@ -109,26 +109,51 @@ async fn a_ranked_query_is_refused_with_its_plan() {
     }
 }
 
-/// A client that does not know plans of this kind fails on them without a reason.
+/// A client that does not know what a plan needs merges wrongly, or fails without a reason.
 #[tokio::test]
-async fn a_client_that_cannot_rank_gets_no_plan() {
+async fn a_client_gets_no_plan_that_it_cannot_execute() {
     let scene = library().await;
     let weighted =
         "SELECT TOP 3 c.id FROM c ORDER BY RANK RRF(FullTextScore(c.text, 'a'), FullTextScore(c.text, 'b'), [1, 2])";
-    for (features, status, missing) in [
-        ("OrderBy, Top", 400, "Query contained HybridSearch, which"),
-        ("OrderBy,Top,HybridSearch", 400, "Query contained WeightedRankFusion, which"),
-        ("OrderBy,Top,HybridSearch,WeightedRankFusion", 200, ""),
+    const ALL: &str = "Aggregate, CountIf, DCount, Distinct, GroupBy, HybridSearch, MultipleAggregates, MultipleOrderBy, \
+        NonStreamingOrderBy, NonValueAggregate, OffsetAndLimit, OrderBy, Top, WeightedRankFusion";
+    for (query, needed) in [
+        (weighted, vec!["HybridSearch", "WeightedRankFusion"]),
+        ("SELECT VALUE COUNT(1) FROM c", vec!["Aggregate"]),
+        ("SELECT c.text, COUNT(1) AS n FROM c GROUP BY c.text", vec!["GroupBy", "Aggregate"]),
+        ("SELECT VALUE COUNTIF(c.n > 1) FROM c", vec!["CountIf"]),
+        ("SELECT COUNT(1) AS n FROM (SELECT DISTINCT c.text FROM c)", vec!["DCount", "Distinct"]),
+        ("SELECT COUNT(1) AS n FROM c", vec!["NonValueAggregate"]),
+        ("SELECT MIN(c.n) AS low, MAX(c.n) AS high FROM c", vec!["MultipleAggregates", "NonValueAggregate"]),
+        ("SELECT * FROM c ORDER BY c.text", vec!["OrderBy"]),
+        ("SELECT * FROM c ORDER BY VectorDistance(c.v, [0, 0])", vec!["NonStreamingOrderBy"]),
+        ("SELECT TOP 3 * FROM c", vec!["Top"]),
+        ("SELECT * FROM c OFFSET 1 LIMIT 2", vec!["OffsetAndLimit"]),
     ] {
-        let pairs = [
-            ("x-ms-cosmos-is-query-plan-request", "True"),
-            ("x-ms-cosmos-supported-query-features", features),
-            ("content-type", "application/query+json"),
-        ];
-        let answer = scene.send("POST", DOCS, &pairs, &json!({"query": weighted})).await;
-        assert_eq!(answer.status, status, "{features}: {}", answer.summary());
-        assert!(answer.json()["message"].as_str().unwrap_or_default().contains(missing), "{}", answer.summary());
+        let plan = async |features: &str| {
+            let pairs = [
+                ("x-ms-cosmos-is-query-plan-request", "True"),
+                ("x-ms-cosmos-supported-query-features", features),
+                ("content-type", "application/query+json"),
+            ];
+            scene.send("POST", DOCS, &pairs, &json!({"query": query})).await
+        };
+        assert_eq!(plan(ALL).await.status, 200, "{query}");
+        for missing in needed {
+            let features = ALL.split(", ").filter(|feature| *feature != missing).collect::<Vec<_>>().join(",");
+            let answer = plan(&features).await;
+            assert_eq!(answer.status, 400, "{query} without {missing}: {}", answer.summary());
+            let message = answer.json()["message"].as_str().expect("a message").to_owned();
+            assert!(message.contains(&format!("Query contained {missing}, which")), "{message}");
+        }
     }
+    let filter = [
+        ("x-ms-cosmos-is-query-plan-request", "True"),
+        ("x-ms-cosmos-supported-query-features", ""),
+        ("content-type", "application/query+json"),
+    ];
+    let answer = scene.send("POST", DOCS, &filter, &json!({"query": "SELECT * FROM c WHERE c.text = 'a'"})).await;
+    assert_eq!(answer.status, 200, "nothing to merge: {}", answer.summary());
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ mod request;
 mod stage;
 
 pub use checks::covers_everything;
-pub use client_state::ranges_of;
+pub use client_state::{Range, ranges_of};
 
 async fn replay(file: &str) {
     replay::Replay::run(file).await;

@@ -8,6 +8,9 @@ use super::{CONTAINER, QUOTAS, Scene, row};
 use crate::wire::Wire;
 
 const CHARGES: &str = "Request Units in Azure Cosmos DB: a point read of 1 KB costs 1, of 100 KB costs 10";
+const WRITES: &str =
+    "Understand request units consumption in Azure Cosmos DB: operations on an item of 1 KB with 10 properties";
+const LARGE_WRITE: &str = "Optimize request cost in Azure Cosmos DB: a write of 100 KB costs 50";
 
 #[tokio::test]
 async fn an_empty_session_token_is_no_token() {
@@ -69,6 +72,57 @@ async fn point_reads_cost_what_is_published() {
         let read = scene.succeed(row("GET", &format!("docs/{id}"), CHARGES).key(&json!(["p"]))).await;
         let charge: f64 = read.header("x-ms-request-charge").and_then(|text| text.parse().ok()).expect("a charge");
         assert!((charge - right).abs() <= right * 0.2, "{bytes} bytes: {charge}; right: {right} ({CHARGES})");
+    }
+}
+
+#[tokio::test]
+async fn writes_cost_what_is_published() {
+    let scene = Scene::start().await;
+    let item = |id: &str, bytes: usize, changed: i64| {
+        json!({"id": id, "pk": "p", "a": 1, "b": changed, "c": "red", "d": true, "e": 2.5, "f": "north",
+            "g": changed, "text": "x".repeat(bytes)})
+    };
+    let row = |method, path: &str, source| row(method, path, source).key(&json!(["p"]));
+    let operations = json!([{"op": "set", "path": "/b", "value": 3}, {"op": "set", "path": "/g", "value": 3}]);
+    for (what, request, right) in [
+        ("create", row("POST", "docs", WRITES).body(&item("small", 900, 1)), 7.0),
+        ("replace", row("PUT", "docs/small", WRITES).body(&item("small", 900, 2)), 10.8),
+        ("patch", row("PATCH", "docs/small", WRITES).body(&operations), 11.6),
+        ("delete", row("DELETE", "docs/small", WRITES), 7.0),
+        ("create of 100 KB", row("POST", "docs", LARGE_WRITE).body(&item("large", 100 * 1024, 1)), 50.0),
+    ] {
+        let source = request.source;
+        let answer = scene.succeed(request).await;
+        let charge: f64 = answer.header("x-ms-request-charge").and_then(|text| text.parse().ok()).expect("a charge");
+        assert!((charge - right).abs() <= right * 0.2, "{what}: {charge}; right: {right} ({source})");
+    }
+}
+
+#[tokio::test]
+async fn a_continuation_of_another_query_is_refused() {
+    let scene = Scene::start().await;
+    for n in 0..6 {
+        scene.upsert(json!({"id": format!("{n}"), "pk": "p", "n": n, "m": -n})).await;
+    }
+    let page = |query: &str| row("POST", "docs", "").key(&json!(["p"])).header("x-ms-max-item-count", "2").query(query);
+    const SORTED: &str = "SELECT VALUE c.n FROM c WHERE c.n >= 0 ORDER BY c.n";
+    let first = scene.succeed(page(SORTED)).await;
+    let continuation = first.header("x-ms-continuation").expect("another page").to_owned();
+    for (query, status) in [
+        (SORTED, 200),
+        // Clients that resume a sort change the filter.
+        ("SELECT VALUE c.n FROM c WHERE c.n >= 2 ORDER BY c.n", 200),
+        ("SELECT VALUE c.n FROM c WHERE c.n >= 0 ORDER BY c.n DESC", 400),
+        ("SELECT VALUE c.n FROM c WHERE c.n >= 0 ORDER BY c.m", 400),
+        ("SELECT VALUE c.m FROM c WHERE c.n >= 0 ORDER BY c.n", 400),
+        ("SELECT VALUE c.n FROM c WHERE c.n >= 0", 400),
+    ] {
+        let answer = scene.send(&page(query).header("x-ms-continuation", &continuation)).await;
+        assert_eq!(answer.status, status, "{query}: {}", answer.summary());
+        match status {
+            200 => assert_eq!(answer.json()["Documents"], json!([2, 3]), "{query}"),
+            _ => assert!(answer.text().contains("belongs to another query"), "{query}: {}", answer.summary()),
+        }
     }
 }
 

@@ -1,0 +1,119 @@
+//! The requests that an operation needs for a document, counted on the wire. docs/performance.md has the table.
+
+use std::collections::BTreeMap;
+
+use changefeed_jobs::{JobOptions, JobState};
+use changefeed_operations::{Changefeed, Restored, UndoRequest};
+use local_cosmos::LoggedKind;
+use serde_json::{Value, json};
+
+use crate::support::World;
+use crate::support::jobs::{capture, capture_as_one_state, finish, restore_request, start_restore};
+
+const DOCUMENTS: usize = 200;
+const KEYS: usize = 20;
+
+/// Writes every document, in many partitions.
+async fn write(world: &World, state: &str) -> Vec<Value> {
+    let mut stored = Vec::new();
+    for n in 0..DOCUMENTS {
+        let key = format!("key-{}", n % KEYS);
+        let document = json!({"id": format!("document-{n}"), "pk": key, "state": state, "group": "all"});
+        stored.push(world.put(key.clone(), document).await);
+    }
+    stored
+}
+
+/// The requests for items since the last call, for each document: in all, and by kind and container.
+fn per_document(world: &World) -> (f64, BTreeMap<(LoggedKind, String), f64>) {
+    let mut counts: BTreeMap<_, f64> = BTreeMap::new();
+    for request in world.endpoint.take_requests() {
+        if !matches!(request.kind, LoggedKind::Metadata | LoggedKind::QueryPlan) {
+            *counts.entry((request.kind, request.container.unwrap_or_default())).or_default() += 1.0 / DOCUMENTS as f64;
+        }
+    }
+    (counts.values().sum(), counts)
+}
+
+fn check(world: &World, operation: &str, most: f64) {
+    let (all, counts) = per_document(world);
+    println!("{operation}: {all:.2} requests a document: {counts:.2?}");
+    assert!(all <= most, "{operation}: {all:.2} requests a document, {most} at most: {counts:.2?}");
+}
+
+/// The documents were good at a second, and are bad now. The bad ones are captured if `is_captured`.
+async fn broken(world: &World, changefeed: &Changefeed, is_captured: bool) -> i64 {
+    let good = capture_as_one_state(changefeed, &write(world, "good").await).await;
+    let bad = write(world, "bad").await;
+    if is_captured {
+        capture(changefeed, &bad).await;
+    }
+    // Containers and partitions are known from here on.
+    let one = json!({"asOf": good, "id": "document-0", "partitionKey": ["key-0"]});
+    changefeed.restores.plan(&restore_request(one)).await.expect("a plan");
+    world.endpoint.take_requests();
+    good
+}
+
+async fn restored(changefeed: &Changefeed, request: Value) -> String {
+    match changefeed.restores.run(&restore_request(request)).await.expect("restore") {
+        Restored::Report(report) => {
+            assert_eq!(report.counts.writes(), DOCUMENTS as u64);
+            report.id.expect("a record")
+        }
+        Restored::Job(record) => panic!("restore {} became a job", record.id),
+    }
+}
+
+async fn states(world: &World) -> Vec<Value> {
+    let mut states = world.query("events", "SELECT VALUE c.state FROM c WHERE c['group'] = 'all'").await;
+    states.dedup();
+    states
+}
+
+#[tokio::test]
+async fn a_restore_in_a_request_and_its_undo() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let good = broken(&world, &changefeed, true).await;
+    let names: Vec<Value> = (0..DOCUMENTS)
+        .map(|n| json!({"id": format!("document-{n}"), "partitionKey": [format!("key-{}", n % KEYS)]}))
+        .collect();
+    let id = restored(&changefeed, json!({"asOf": good, "documents": names})).await;
+    check(&world, "restore of a list", 3.5);
+    assert_eq!(states(&world).await, ["good"]);
+    world.endpoint.take_requests();
+    changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo");
+    check(&world, "undo of a restore that is not captured", 3.5);
+    assert_eq!(states(&world).await, ["bad"]);
+}
+
+#[tokio::test]
+async fn a_restore_of_documents_that_are_not_captured_saves_them() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let good = broken(&world, &changefeed, false).await;
+    restored(&changefeed, json!({"asOf": good, "filter": ["group=all"]})).await;
+    check(&world, "restore of documents that are not captured", 5.5);
+    assert_eq!(world.versions().await.len(), 2 * DOCUMENTS);
+}
+
+#[tokio::test]
+async fn a_restore_as_a_job_and_its_undo() {
+    let world = World::new().await;
+    let changefeed =
+        world.changefeed(|options| options.jobs = JobOptions { max_restored: 10, ..JobOptions::default() });
+    let good = broken(&world, &changefeed, true).await;
+    let id = start_restore(&changefeed, json!({"asOf": good, "filter": ["group=all"], "job": true})).await;
+    world.endpoint.take_requests();
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
+    check(&world, "restore as a job", 8.5);
+    assert_eq!(states(&world).await, ["good"]);
+    let Restored::Job(undo) = changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
+        panic!("the undo is no job")
+    };
+    world.endpoint.take_requests();
+    assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
+    check(&world, "undo as a job", 3.5);
+    assert_eq!(states(&world).await, ["bad"]);
+}

@@ -1,0 +1,130 @@
+//! Reads what several items of a restore need with few requests, before the items are planned or written one by one.
+//!
+//! Nothing depends on it: what was not read together is read by itself. A document that was read together may have changed when it is
+//! written. A write that it leads to carries its etag, so it fails then, and the document is read by itself.
+
+use std::collections::HashMap;
+
+use changefeed_cosmos::{Container, DocumentName, MAX_TOGETHER};
+use changefeed_history::Version;
+
+use super::planned_item::{Action, PlannedItem};
+use super::restores::Restores;
+
+/// Divides items into groups that are read together: their documents and versions are in memory at the same time.
+pub(super) fn groups(mut items: Vec<PlannedItem>) -> Vec<Vec<PlannedItem>> {
+    let mut groups = Vec::new();
+    while items.len() > MAX_TOGETHER {
+        let rest = items.split_off(MAX_TOGETHER);
+        groups.push(std::mem::replace(&mut items, rest));
+    }
+    groups.push(items);
+    groups
+}
+
+/// Documents and versions that were read together.
+#[derive(Debug, Default)]
+pub(super) struct ReadTogether {
+    live: HashMap<String, Option<Version>>,
+    versions: HashMap<(String, String), Version>,
+    /// Whether versions of the live documents were read.
+    has_captured: bool,
+}
+
+impl ReadTogether {
+    /// The live documents of these names.
+    pub(super) async fn live(restores: &Restores, container: &Container, names: &[DocumentName]) -> Self {
+        let mut read = Self::default();
+        read.add_live(restores, container, names).await;
+        read
+    }
+
+    /// What is needed to write these items: the live documents that are overwritten, the versions of them that are captured, and the
+    /// versions that are restored.
+    pub(super) async fn to_write(
+        restores: &Restores,
+        container: &Container,
+        is_monitored: bool,
+        items: &[PlannedItem],
+    ) -> Self {
+        let mut read = Self::default();
+        let writes = || items.iter().filter(|item| item.action.is_write());
+        // A delete records the sequence number of what it removes, which a document that was read together lacks.
+        let overwritten = writes().filter(|item| item.action != Action::Delete && item.live_etag.is_some());
+        read.add_live(restores, container, &overwritten.map(PlannedItem::name).collect::<Vec<_>>()).await;
+        let restored = writes().filter_map(|item| Some((item.name(), item.version.clone()?)));
+        let captured = writes().filter(|_| is_monitored).filter_map(|item| {
+            let name = item.name();
+            let live = read.live.get(&name.to_index_key())?.as_ref()?;
+            Some((name, live.id.to_string()))
+        });
+        let versions: Vec<(DocumentName, String)> = restored.chain(captured).collect();
+        read.has_captured = read.add_versions(restores, &versions).await;
+        read
+    }
+
+    /// What is needed to plan the undo of these items.
+    pub(super) async fn to_undo(restores: &Restores, container: &Container, items: &[PlannedItem]) -> Self {
+        let mut read = Self::default();
+        read.add_live(restores, container, &items.iter().map(PlannedItem::name).collect::<Vec<_>>()).await;
+        let replaced = items.iter().filter_map(|item| Some((item.name(), item.replaced_version.clone()?)));
+        read.add_versions(restores, &replaced.collect::<Vec<_>>()).await;
+        read
+    }
+
+    async fn add_live(&mut self, restores: &Restores, container: &Container, names: &[DocumentName]) {
+        match restores.history.live_many(container, names, "live").await {
+            Ok(live) => self.live.extend(names.iter().map(DocumentName::to_index_key).zip(live)),
+            Err(error) => log::debug!("documents are read one by one: {error}"),
+        }
+    }
+
+    async fn add_versions(&mut self, restores: &Restores, versions: &[(DocumentName, String)]) -> bool {
+        match restores.history.versions_many(versions).await {
+            Ok(found) => {
+                let keys = versions.iter().map(|(name, id)| (name.to_index_key(), id.clone()));
+                self.versions.extend(keys.zip(found).filter_map(|(key, version)| Some((key, version?))));
+                true
+            }
+            Err(error) => {
+                log::debug!("versions are read one by one: {error}");
+                false
+            }
+        }
+    }
+
+    /// The live document, if it was read; `Some(None)` if there is none. It has no sequence number.
+    pub(super) fn live_of(&self, name: &DocumentName) -> Option<Option<Version>> {
+        self.live.get(&name.to_index_key()).cloned()
+    }
+
+    /// The live document, if it was read, still has the etag of the plan, and need not be read again to be saved: its version is in
+    /// the history, exactly, or it has no history.
+    pub(super) fn planned_live_of(
+        &self,
+        item: &PlannedItem,
+        name: &DocumentName,
+        is_monitored: bool,
+    ) -> Option<Version> {
+        let live = self.live_of(name)??;
+        let is_saved = !is_monitored || self.is_stored_exactly(name, &live);
+        (live.etag == item.live_etag && is_saved).then_some(live)
+    }
+
+    /// A version, if it was read.
+    pub(super) fn version(&self, name: &DocumentName, id: &str) -> Option<&Version> {
+        self.versions.get(&(name.to_index_key(), id.to_owned()))
+    }
+
+    /// Whether the version of a live document was read from the history and is exact.
+    pub(super) fn is_stored_exactly(&self, name: &DocumentName, live: &Version) -> bool {
+        self.version(name, &live.id)
+            .is_some_and(|stored| stored.exact && stored.document.as_ref().is_some_and(serde_json::Value::is_object))
+    }
+
+    /// Whether the version of a live document was looked for and not found.
+    pub(super) fn is_missing(&self, name: &DocumentName, live: &Version) -> bool {
+        let was_read = matches!(self.live.get(&name.to_index_key()), Some(Some(read)) if read.id == live.id);
+        self.has_captured && was_read && self.version(name, &live.id).is_none()
+    }
+}
