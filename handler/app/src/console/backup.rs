@@ -42,7 +42,7 @@ pub async fn one(service: &Service, viewer: &Viewer, id: &str) -> Result<Markup,
             }
             (tiles(&backup))
             section.panel aria-label="Content" { (content(viewer, &backup, &chain)) }
-            section.panel aria-label="Files" { (listed(&files)) }
+            section.panel aria-label="Files" { (listed(viewer, &files)) }
             @if backup.state.is_end() && let Ok(Verification { manifest: Some(_), .. }) = &files {
                 (verification(&backup))
                 (restore(&chain))
@@ -153,7 +153,7 @@ fn content(viewer: &Viewer, backup: &BackupView, chain: &Result<Vec<BackupView>,
     }
 }
 
-fn listed(files: &Result<Verification, String>) -> Markup {
+fn listed(viewer: &Viewer, files: &Result<Verification, String>) -> Markup {
     let listing = match files {
         Ok(listing) => listing,
         Err(message) => {
@@ -169,13 +169,13 @@ fn listed(files: &Result<Verification, String>) -> Markup {
         div.head {
             h2 { "Files" }
             @if let Some(manifest) = &listing.manifest {
-                span.muted { (counted(count, "file", "files")) ", " (number(manifest.compressed_bytes() as usize)) " bytes; complete until " (manifest.complete_until().to_string()) }
+                span.muted { (counted(count, "file", "files")) ", " (number(manifest.compressed_bytes() as usize)) " bytes; complete until " (viewer.written_time(&manifest.complete_until().to_string())) }
             }
         }
         @for damage in &listing.damages { p.notice { (damage.to_string()) } }
         @if count > 0 {
             div.scroll tabindex="0" role="region" aria-label="Files, which may be wider than the page" {
-                table {
+                table.files {
                     thead { tr { th { "File" } th { "Holds" } th.num { "Lines" } th.num { "Bytes" } th.num { "Unpacked" } } }
                     tbody {
                         @for segment in segments.take(SHOWN_FILES) {

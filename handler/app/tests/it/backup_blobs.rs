@@ -117,7 +117,7 @@ async fn functions_create_verify_and_restore_a_backup_in_blobs() {
     let (_, verified) = handler.post(&format!("{path}/verify"), &json!({})).await;
     assert_eq!((&verified["sound"], &verified["documents"]), (&json!(true), &json!(60)), "{verified}");
     // The console shows its files, and those of an increment with the backup that it continues.
-    let increment = location.replace("/b", "/c");
+    let increment = format!("{location}-increment");
     world.put("key-1", json!({"id": "later", "pk": "key-1"})).await;
     let (status, second) = handler.post("/api/backups", &json!({"to": increment, "incrementalFrom": location})).await;
     assert_eq!(status.as_u16(), 202, "{second}");
