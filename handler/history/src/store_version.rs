@@ -24,7 +24,7 @@ impl History {
     /// created beside it. Returns the id of the exact record. `is_missing` says that there was no record, so that it is not read first.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] when both records exist and neither is exact, which this program never writes.
+    /// [`Corrupt`](changefeed_cosmos::ErrorKind::Corrupt) when both records exist and neither is exact, which this program never writes.
     pub async fn ensure_stored_exactly(
         &self,
         name: &DocumentName,
