@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::container::Container;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, NAME_CACHE_STALE};
 use crate::gateway::{Answer, Feed, Target};
 use crate::key::Key;
 use crate::large_values::Item;
@@ -31,8 +31,6 @@ const MAX_BYTES: usize = 1_900_000;
 const OPERATION_BYTES: usize = 100;
 /// Requests in flight of one call.
 const CONCURRENT_REQUESTS: usize = 16;
-/// Of a 410: the container is another one by now.
-const NAME_CACHE_STALE: u32 = 1000;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -173,23 +171,23 @@ impl Bulk<'_> {
     /// The items, divided into requests: each has the id of a partition and the indexes of its items. An item that is too large
     /// to share a request is in none.
     async fn requests(&self, indexes: Vec<usize>) -> Result<Vec<(String, Vec<usize>)>, Error> {
-        let mut is_fresh = false;
-        let mut ranges = match self.container.range_ids.known() {
+        // The SDK says in which range a key is, and keeps the ranges that it has read, as we keep their ids. Both are read again together,
+        // at most once.
+        let known = self.container.range_ids.known();
+        let (mut is_read, mut sdk_is_stale) = (known.is_none(), known.is_none());
+        let mut ranges = match known {
             Some(known) => known,
-            None => {
-                is_fresh = true;
-                self.read_ranges().await?
-            }
+            None => self.read_ranges().await?,
         };
         let mut by_range: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for index in indexes {
             let Ok(key) = &self.keys[index] else { continue };
-            let mut id = self.range_of(key, &ranges, is_fresh).await?;
-            if id.is_none() && !is_fresh {
+            let mut id = self.range_of(key, &ranges, std::mem::take(&mut sdk_is_stale)).await?;
+            if id.is_none() && !is_read {
                 // The partition was split or merged since.
-                is_fresh = true;
+                is_read = true;
                 ranges = self.read_ranges().await?;
-                id = self.range_of(key, &ranges, is_fresh).await?;
+                id = self.range_of(key, &ranges, true).await?;
             }
             if let Some(id) = id {
                 by_range.entry(id).or_default().push(index);
@@ -322,7 +320,7 @@ fn settled(answer: &Answer, count: usize) -> Vec<Settled> {
             if results.len() == count { results.iter().map(settled_by).collect() } else { all(|_| Settled::Unsettled) }
         }
         429 => all(|answer| Settled::Throttled(answer.retry_after)),
-        410 if answer.sub_status != NAME_CACHE_STALE => all(|_| Settled::Gone),
+        410 if answer.sub_status != u32::from(NAME_CACHE_STALE.value()) => all(|_| Settled::Gone),
         _ => all(|_| Settled::Unsettled),
     }
 }
@@ -365,6 +363,8 @@ mod tests {
         assert_eq!(names(&answer(200, "[{"), 1), ["unsettled"]);
         assert_eq!(names(&answer(429, ""), 2), ["throttled"; 2]);
         assert_eq!(names(&answer(410, ""), 2), ["gone"; 2]);
+        let of_another = Answer { sub_status: 1000, ..answer(410, "") };
+        assert_eq!(names(&of_another, 2), ["unsettled"; 2], "the container is another one by now");
         assert_eq!(names(&answer(503, ""), 2), ["unsettled"; 2]);
     }
 }

@@ -19,7 +19,7 @@ const RESOURCE_ID_MISMATCH: SubStatusCode = SubStatusCode::new(1024);
 /// Of a 404: no container has this name. Sub-status 1002 is an unavailable session, which is temporary.
 const OWNER_NOT_FOUND: SubStatusCode = SubStatusCode::new(1003);
 /// Of a 410: the name stands for another container by now.
-const NAME_CACHE_STALE: SubStatusCode = SubStatusCode::new(1000);
+pub(crate) const NAME_CACHE_STALE: SubStatusCode = SubStatusCode::new(1000);
 
 /// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -132,7 +132,12 @@ async fn records_find_their_partitions_after_splits_and_a_merge_between_and_duri
     let partitions = world.endpoint.partitions("dev", "changes").await.expect("partitions");
     world.endpoint.split("dev", "changes", Some(&partitions[1].id), Duration::ZERO).await.expect("split");
     let second = documents(&world, 50, "second").await;
+    world.endpoint.take_requests();
     accepted(&handler, &second).await;
+    // The ranges are read again for the batch, and not for each of its records.
+    let requests = world.endpoint.take_requests();
+    let metadata = requests.iter().filter(|request| request.kind == LoggedKind::Metadata).count();
+    assert!(metadata <= 6, "{metadata} requests for metadata: {requests:?}");
     expected.extend(second);
     let partitions = world.endpoint.partitions("dev", "changes").await.expect("partitions");
     let neighbors = [partitions[0].id.as_str(), partitions[1].id.as_str()];

@@ -89,6 +89,19 @@ async fn a_restore_in_a_request_and_its_undo() {
 }
 
 #[tokio::test]
+async fn an_undo_of_a_restore_that_is_captured() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let good = broken(&world, &changefeed, true).await;
+    let id = restored(&changefeed, json!({"asOf": good, "filter": ["group=all"]})).await;
+    capture(&changefeed, &world.feed().await.changes().await).await;
+    world.endpoint.take_requests();
+    changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo");
+    check(&world, "undo of a restore that is captured", 1.6);
+    assert_eq!(states(&world).await, ["bad"]);
+}
+
+#[tokio::test]
 async fn a_restore_of_documents_that_are_not_captured_saves_them() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
