@@ -80,9 +80,8 @@ impl<'l, I> ListedItems<'l, I> {
 pub fn page_of<I>(items: Vec<I>, request: &PageRequest) -> Result<(Vec<I>, Option<String>), Error> {
     let max_items = items_on_page(request)?;
     let position: ItemsPosition = read_page_token(request.continuation.as_deref(), LISTING_ITEMS)?.unwrap_or_default();
-    let (items, next) = part_of(items, position.skipped, max_items);
-    let next = next.map(|skipped| page_token(&ItemsPosition { skipped, ..Default::default() })).transpose()?;
-    Ok((items, next))
+    let (items, next) = position.part_of(items, max_items, None);
+    Ok((items, next.map(|next| page_token(&next)).transpose()?))
 }
 
 const LISTING_ITEMS: &str = "listing items";
@@ -91,11 +90,26 @@ fn items_on_page(request: &PageRequest) -> Result<usize, Error> {
     page_items(request.max_items, MAX_PAGE_ITEMS as usize, LISTING_ITEMS)
 }
 
-/// The items after those that are skipped, and how many the next part skips if there is one.
-fn part_of<I>(items: Vec<I>, skipped: usize, max_items: usize) -> (Vec<I>, Option<usize>) {
-    let next = skipped.saturating_add(max_items);
-    let is_last = items.len() <= next;
-    (items.into_iter().skip(skipped).take(max_items).collect(), (!is_last).then_some(next))
+impl ItemsPosition {
+    /// Of the items of the stored pages that follow the position, those that a page of the list gets, and the position after them if there
+    /// are more. `continuation` is the one of the stored pages after these.
+    ///
+    /// The next request may read fewer stored pages at once. So what it skips may reach beyond those that it reads first.
+    fn part_of<I>(
+        &self,
+        items: Vec<I>,
+        max_items: usize,
+        continuation: Option<String>,
+    ) -> (Vec<I>, Option<ItemsPosition>) {
+        let (only, end) = (self.only.clone(), self.skipped.saturating_add(max_items));
+        let next = if items.len() > end {
+            Some(Self { page: self.page.clone(), skipped: end, only })
+        } else {
+            let skipped = self.skipped.saturating_sub(items.len());
+            continuation.map(|page| Self { page: Some(page), skipped, only })
+        };
+        (items.into_iter().skip(self.skipped).take(max_items).collect(), next)
+    }
 }
 
 impl Jobs {
@@ -168,13 +182,7 @@ impl Jobs {
             let shown = pages.into_iter().filter(|page| !done || page.state == PageState::Done);
             let items =
                 shown.flat_map(|page| page.items.into_iter().flatten().flatten()).filter(|item| is_listed(item));
-            let (items, next) = part_of(items.collect(), position.skipped, max_items);
-            let next = match next {
-                Some(skipped) => Some(ItemsPosition { skipped, ..position }),
-                None => {
-                    page.continuation.map(|page| ItemsPosition { page: Some(page), skipped: 0, only: only.clone() })
-                }
-            };
+            let (items, next) = position.part_of(items.collect(), max_items, page.continuation);
             match next {
                 Some(next) if items.is_empty() => position = next,
                 next => return Ok((items, next.map(|next| page_token(&next)).transpose()?)),
@@ -214,6 +222,30 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_item_is_listed_once_however_many_stored_pages_a_request_reads() {
+        let stored: [&[u32]; 6] = [&[], &[0, 1, 2], &[3], &[], &[4, 5, 6, 7, 8], &[9]];
+        for (max_items, read_at_once) in [(1, 1), (2, 3), (3, 2), (4, 6), (7, 2)] {
+            let (mut listed, mut position) = (Vec::new(), ItemsPosition::default());
+            for request in 0.. {
+                // Only every other request reads more than one stored page.
+                let size = if request % 2 == 0 { read_at_once } else { 1 };
+                let from = position.page.as_deref().map_or(0, |page| page.parse::<usize>().expect("a page"));
+                let end = stored.len().min(from + size);
+                let items: Vec<u32> = stored[from..end].concat();
+                let continuation = (end < stored.len()).then(|| end.to_string());
+                let (items, next) = position.part_of(items, max_items, continuation);
+                assert!(items.len() <= max_items);
+                listed.extend(items);
+                match next {
+                    Some(next) => position = next,
+                    None => break,
+                }
+            }
+            assert_eq!(listed, (0..10).collect::<Vec<u32>>(), "{max_items} items, {read_at_once} stored pages");
+        }
+    }
 
     #[test]
     fn items_are_paged_without_a_gap() {
