@@ -59,9 +59,9 @@ pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{
     Activity, ActivityRequest, ActorActivity, AsOf, Blame, BlameRequest, Bucket, Change, ChangeOrder, ChangesPage,
-    ChangesRequest, Difference, DocumentActivity, FieldActivity, NewestVersions, Outline, Previous, SearchRequest,
-    SearchRow, SearchRows, VersionFilter, VersionPage, VersionPages, VersionSelector, Versions, VersionsRequest,
-    outline_fields,
+    ChangesRequest, Difference, DocumentActivity, FieldActivity, Known, NewestVersions, Outline, Previous,
+    SearchRequest, SearchRow, SearchRows, VersionFilter, VersionPage, VersionPages, VersionSelector, Versions,
+    VersionsRequest, outline_fields,
 };
 pub use retention::{
     Expired, HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest,

@@ -38,13 +38,36 @@ pub struct Found<I> {
 }
 
 impl PagedQuery<'_> {
-    /// Reads pages of rows of a range, or of the partition key value, until there are enough items for a page.
+    /// Reads pages of rows of a range, or of the partition key value, until there are enough items for a page. Each row becomes an
+    /// item or none.
     pub async fn page<T, I, F: Future<Output = Result<Option<I>, Error>>>(
         &self,
         range: &KeyRange,
         continuation: Option<&str>,
         read: impl Fn(Value) -> Result<T, Error>,
         plan: impl Fn(T) -> F,
+    ) -> Result<Found<I>, Error> {
+        self.page_together(range, continuation, read, |rows| self.each(rows, &plan)).await
+    }
+
+    /// Makes an item or none of each row, several at a time.
+    pub async fn each<T, I, F: Future<Output = Result<Option<I>, Error>>>(
+        &self,
+        rows: Vec<T>,
+        plan: impl Fn(T) -> F,
+    ) -> Result<Vec<I>, Error> {
+        let planned: Vec<Option<I>> =
+            futures::stream::iter(rows).map(plan).buffered(self.concurrency).try_collect().await?;
+        Ok(planned.into_iter().flatten().collect())
+    }
+
+    /// [`Self::page`], where the rows of a page become items together.
+    pub async fn page_together<T, I, F: Future<Output = Result<Vec<I>, Error>>>(
+        &self,
+        range: &KeyRange,
+        continuation: Option<&str>,
+        read: impl Fn(Value) -> Result<T, Error>,
+        plan: impl Fn(Vec<T>) -> F,
     ) -> Result<Found<I>, Error> {
         let conditions = if self.conditions.is_empty() {
             String::new()
@@ -63,9 +86,7 @@ impl PagedQuery<'_> {
             found.next.clone_from(&page.continuation);
             let rows = page.items.into_iter().map(&read).collect::<Result<Vec<T>, Error>>()?;
             found.processed += rows.len() as u64;
-            let planned: Vec<Option<I>> =
-                futures::stream::iter(rows).map(&plan).buffered(self.concurrency).try_collect().await?;
-            found.items.extend(planned.into_iter().flatten());
+            found.items.extend(plan(rows).await?);
             if found.next.is_none() || found.items.len() >= self.page_items.div_ceil(2) {
                 break;
             }

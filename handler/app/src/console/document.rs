@@ -111,7 +111,7 @@ async fn as_of(
             request.version = Some(version.id.to_string());
             html! {
                 "At " (time) " the document was the version of " (viewer.time(version.source_ts)) "."
-                @if may_be_deleted { " It may have been deleted before that; no delete is recorded." }
+                @if may_be_deleted { " It may have been deleted before that: no delete is recorded, but it was missing later." }
             }
         }
         AsOf::Absent { because } => {

@@ -50,6 +50,7 @@ mod process_command;
 mod process_recovery;
 mod process_start;
 mod read_costs;
+mod read_together;
 mod repeated_requests;
 mod request_counts;
 mod restore;

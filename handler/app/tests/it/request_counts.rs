@@ -4,47 +4,55 @@ use std::collections::BTreeMap;
 
 use changefeed_jobs::{JobOptions, JobState};
 use changefeed_operations::{Changefeed, Restored, UndoRequest};
+use futures::StreamExt;
 use local_cosmos::LoggedKind;
 use serde_json::{Value, json};
 
 use crate::support::World;
+use crate::support::backups::run_backup;
 use crate::support::jobs::{capture, capture_as_one_state, finish, restore_request, start_restore};
+use crate::support::verify::run_verification;
 
 const DOCUMENTS: usize = 200;
+/// Documents for operations that read pages: the requests of the job itself count little.
+const MANY: usize = 2_000;
 const KEYS: usize = 20;
 
-/// Writes every document, in many partitions.
-async fn write(world: &World, state: &str) -> Vec<Value> {
-    let mut stored = Vec::new();
-    for n in 0..DOCUMENTS {
+/// Writes documents in many partitions.
+async fn write(world: &World, documents: usize, state: &str) -> Vec<Value> {
+    let puts = (0..documents).map(|n| {
         let key = format!("key-{}", n % KEYS);
         let document = json!({"id": format!("document-{n}"), "pk": key, "state": state, "group": "all"});
-        stored.push(world.put(key.clone(), document).await);
-    }
-    stored
+        world.put(key, document)
+    });
+    futures::stream::iter(puts).buffered(16).collect().await
 }
 
 /// The requests for items since the last call, for each document: in all, and by kind and container.
-fn per_document(world: &World) -> (f64, BTreeMap<(LoggedKind, String), f64>) {
+fn per_document(world: &World, documents: usize) -> (f64, BTreeMap<(LoggedKind, String), f64>) {
     let mut counts: BTreeMap<_, f64> = BTreeMap::new();
     for request in world.endpoint.take_requests() {
         if !matches!(request.kind, LoggedKind::Metadata | LoggedKind::QueryPlan) {
-            *counts.entry((request.kind, request.container.unwrap_or_default())).or_default() += 1.0 / DOCUMENTS as f64;
+            *counts.entry((request.kind, request.container.unwrap_or_default())).or_default() += 1.0 / documents as f64;
         }
     }
     (counts.values().sum(), counts)
 }
 
 fn check(world: &World, operation: &str, most: f64) {
-    let (all, counts) = per_document(world);
+    check_of(world, DOCUMENTS, operation, most);
+}
+
+fn check_of(world: &World, documents: usize, operation: &str, most: f64) {
+    let (all, counts) = per_document(world, documents);
     println!("{operation}: {all:.2} requests a document: {counts:.2?}");
     assert!(all <= most, "{operation}: {all:.2} requests a document, {most} at most: {counts:.2?}");
 }
 
 /// The documents were good at a second, and are bad now. The bad ones are captured if `is_captured`.
 async fn broken(world: &World, changefeed: &Changefeed, is_captured: bool) -> i64 {
-    let good = capture_as_one_state(changefeed, &write(world, "good").await).await;
-    let bad = write(world, "bad").await;
+    let good = capture_as_one_state(changefeed, &write(world, DOCUMENTS, "good").await).await;
+    let bad = write(world, DOCUMENTS, "bad").await;
     if is_captured {
         capture(changefeed, &bad).await;
     }
@@ -80,7 +88,7 @@ async fn a_restore_in_a_request_and_its_undo() {
         .map(|n| json!({"id": format!("document-{n}"), "partitionKey": [format!("key-{}", n % KEYS)]}))
         .collect();
     let id = restored(&changefeed, json!({"asOf": good, "documents": names})).await;
-    check(&world, "restore of a list", 3.5);
+    check(&world, "restore of a list", 2.7);
     assert_eq!(states(&world).await, ["good"]);
     world.endpoint.take_requests();
     changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo");
@@ -107,7 +115,7 @@ async fn a_restore_of_documents_that_are_not_captured_saves_them() {
     let changefeed = world.changefeed(|_| ());
     let good = broken(&world, &changefeed, false).await;
     restored(&changefeed, json!({"asOf": good, "filter": ["group=all"]})).await;
-    check(&world, "restore of documents that are not captured", 5.5);
+    check(&world, "restore of documents that are not captured", 4.6);
     assert_eq!(world.versions().await.len(), 2 * DOCUMENTS);
 }
 
@@ -120,7 +128,7 @@ async fn a_restore_as_a_job_and_its_undo() {
     let id = start_restore(&changefeed, json!({"asOf": good, "filter": ["group=all"], "job": true})).await;
     world.endpoint.take_requests();
     assert_eq!(finish(&changefeed, &id).await, JobState::Done);
-    check(&world, "restore as a job", 8.5);
+    check(&world, "restore as a job", 3.0);
     assert_eq!(states(&world).await, ["good"]);
     let Restored::Job(undo) = changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo is no job")
@@ -129,4 +137,35 @@ async fn a_restore_as_a_job_and_its_undo() {
     assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
     check(&world, "undo as a job", 3.5);
     assert_eq!(states(&world).await, ["bad"]);
+}
+
+#[tokio::test]
+async fn a_verification_reads_pages() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    capture(&changefeed, &write(&world, MANY, "good").await).await;
+    world.endpoint.take_requests();
+    let (record, findings) = run_verification(&changefeed, json!({})).await;
+    assert_eq!((record.counts.documents, record.counts.versions, findings), (MANY as u64, MANY as u64, Vec::new()));
+    check_of(&world, MANY, "verification", 0.1);
+}
+
+#[tokio::test]
+async fn backups_read_pages() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let folder = tempfile::tempdir().expect("folder");
+    let to = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let good = capture_as_one_state(&changefeed, &write(&world, MANY, "good").await).await;
+    world.endpoint.take_requests();
+    let full = run_backup(&changefeed, json!({"to": to("full")})).await;
+    assert_eq!(full.counts.documents, MANY as u64);
+    check_of(&world, MANY, "full backup", 0.05);
+    run_backup(&changefeed, json!({"to": to("as-of"), "asOf": good})).await;
+    check_of(&world, MANY, "backup as of a time", 1.0);
+    capture(&changefeed, &write(&world, MANY, "bad").await).await;
+    world.endpoint.take_requests();
+    let increment = run_backup(&changefeed, json!({"to": to("increment"), "incrementalFrom": full.location()})).await;
+    assert_eq!(increment.counts.documents, MANY as u64);
+    check_of(&world, MANY, "incremental backup", 0.05);
 }

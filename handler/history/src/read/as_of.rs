@@ -42,6 +42,17 @@ pub enum AsOf {
     },
 }
 
+/// What was read of a document before its state is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The live document.
+    pub live: Option<Version>,
+    /// The newest captured version that is not after the last change. It is read if it is `None`.
+    pub newest: Option<Option<Version>>,
+    /// Whether it is certain that no delete was inferred after the last change.
+    pub is_settled: bool,
+}
+
 impl History {
     /// The document as of a time.
     ///
@@ -49,10 +60,11 @@ impl History {
     /// When the containers cannot be read.
     pub async fn document_as_of(&self, document: &DocumentName, time: TimeExpression) -> Result<AsOf, Error> {
         let second = time.second();
-        let captured = self.versions_until(document, second, EXPECTED_VERSIONS).await?.next().await?;
+        let newest = self.versions_until(document, second, EXPECTED_VERSIONS).await?.next().await?;
         let live = self.live(document).await?;
         let horizon = self.horizon().await?;
-        self.state_at(document, captured, live, second, second, horizon).await
+        let known = Known { live, newest: Some(newest), is_settled: false };
+        self.state_from(document, known, second, second, horizon).await
     }
 
     /// The horizon of the retention in seconds since 1970: for times from then on, no captured version was deleted. -1 if none was
@@ -64,37 +76,24 @@ impl History {
         self.horizon.second().await
     }
 
-    /// The state of a document at `second`, from its last change not after `last_change`; both in seconds since 1970. `newest` is
-    /// the newest captured version not after `last_change`, and is read if it is `None`. `live` is the live document. `horizon`
-    /// is the retention's, read after both of them, or known not to have changed since.
+    /// The state of a document at `second`, from its last change not after `last_change`; both in seconds since 1970. `horizon` is the
+    /// retention's, read after what is known, or known not to have changed since.
     ///
     /// # Errors
     /// When the containers cannot be read.
     pub async fn state_from(
         &self,
         document: &DocumentName,
-        newest: Option<Option<Version>>,
-        live: Option<Version>,
+        known: Known,
         last_change: i64,
         second: i64,
         horizon: i64,
     ) -> Result<AsOf, Error> {
+        let Known { live, newest, is_settled } = known;
         let captured = match newest {
             Some(newest) => newest,
             None => self.versions_until(document, last_change, EXPECTED_VERSIONS).await?.next().await?,
         };
-        self.state_at(document, captured, live, last_change, second, horizon).await
-    }
-
-    async fn state_at(
-        &self,
-        document: &DocumentName,
-        captured: Option<Version>,
-        live: Option<Version>,
-        last_change: i64,
-        second: i64,
-        horizon: i64,
-    ) -> Result<AsOf, Error> {
         if last_change < horizon
             && let Some(since) = self.current_at(document, live.as_ref(), horizon).await?
             && since > last_change
@@ -115,8 +114,12 @@ impl History {
             Some(version) if version.exists_at(second) => {
                 // No version follows the live one.
                 let is_live = live_id.is_some_and(|id| id == version.id);
-                let next = if is_live { None } else { self.first_outline_after(document, last_change).await? };
-                let may_be_deleted = next.map_or(is_missing, |next| next.inferred);
+                let may_be_deleted = if is_live || (is_settled && !is_missing) {
+                    false
+                } else {
+                    let next = self.first_outline_after(document, last_change).await?;
+                    next.map_or(is_missing, |next| next.inferred)
+                };
                 Ok(AsOf::Version { version: Box::new(version), may_be_deleted })
             }
             Some(version) => Ok(AsOf::Absent { because: version.id }),

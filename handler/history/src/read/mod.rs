@@ -20,7 +20,7 @@ mod version_prefix;
 mod versions;
 
 pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity};
-pub use as_of::AsOf;
+pub use as_of::{AsOf, Known};
 pub use blame::{Blame, BlameRequest};
 pub use changes::{Change, ChangesPage, ChangesRequest};
 pub use diff::Difference;

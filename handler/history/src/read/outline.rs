@@ -1,12 +1,15 @@
 //! Reads versions without their documents.
 
+use std::collections::HashSet;
+
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, Key};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::versions::scope;
+use super::versions::{is_meant, record_names, scope};
+use crate::filter::Filter;
 use crate::history::History;
 use crate::record::read_version;
 use crate::version::{Operation, Version};
@@ -55,6 +58,9 @@ pub struct Outline {
     /// Whether a field of the record is compressed or split into parts.
     #[serde(default)]
     pub is_large: bool,
+    /// Whether the stored document meets the filters of the query; the text of a large one is not looked at.
+    #[serde(default)]
+    pub meets: bool,
 }
 
 impl Outline {
@@ -78,6 +84,11 @@ enum TimeRange {
 
 /// The `SELECT` clause of a query for outlines.
 pub fn outline_fields() -> String {
+    format!("SELECT VALUE {}", outline_expression("true"))
+}
+
+/// The outline of the record `c`, as an expression of a query. `meets` is the condition for [`Outline::meets`].
+fn outline_expression(meets: &str) -> String {
     let fields = [
         "id",
         "sourceId",
@@ -95,7 +106,8 @@ pub fn outline_fields() -> String {
     let fields = format!("{}, recordedAt: c._ts", fields.join(", "));
     let large = ["documentZstd", "documentParts", "previousZstd", "previousParts"];
     let large: Vec<String> = large.iter().map(|field| format!("IS_DEFINED(c.{field})")).collect();
-    format!("SELECT VALUE {{{fields}, isPlain: IS_OBJECT(c.document), isLarge: ({})}}", large.join(" OR "))
+    let large = large.join(" OR ");
+    format!("{{{fields}, isPlain: IS_OBJECT(c.document), isLarge: ({large}), meets: ({meets})}}")
 }
 
 /// The newest versions of a document up to a time.
@@ -113,11 +125,11 @@ impl History {
     /// # Errors
     /// When the changes container cannot be read.
     pub async fn last_outline(&self, document: &DocumentName) -> Result<Option<Outline>, Error> {
-        Ok(self.outlines_until(document, i64::MAX, i64::MAX).await?.newest)
+        Ok(self.outlines_until(document, i64::MAX, i64::MAX, &[]).await?.newest)
     }
 
     /// The newest version of a document up to `second`, and the newest one whose record was written up to `recorded_until`; both in
-    /// seconds since 1970.
+    /// seconds since 1970. [`Outline::meets`] is about these filters.
     ///
     /// # Errors
     /// When the changes container cannot be read.
@@ -126,9 +138,10 @@ impl History {
         document: &DocumentName,
         second: i64,
         recorded_until: i64,
+        filters: &[Filter],
     ) -> Result<NewestVersions, Error> {
         let mut found = NewestVersions::default();
-        let mut rows = self.outlines(document, &TimeRange::Until(second)).await?;
+        let mut rows = self.filtered_outlines(document, &TimeRange::Until(second), filters).await?;
         loop {
             let same_second = rows.next().await?;
             if same_second.is_empty() {
@@ -193,7 +206,70 @@ impl History {
         self.outlines(document, &TimeRange::At(second)).await?.next().await
     }
 
+    /// The outlines of records of documents, in their order; `None` where there is no such record, and where its key does not follow
+    /// from the name of the document. Each record may be named once.
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn outlines_many(&self, records: &[(DocumentName, VersionId)]) -> Result<Vec<Option<Outline>>, Error> {
+        let changes = self.changes.open().await?;
+        let (indexes, names) = record_names(&changes, records);
+        let rows = changes.select_many(&outline_expression("true"), &names).await?;
+        let mut found = vec![None; records.len()];
+        for (index, row) in indexes.into_iter().zip(rows) {
+            let row = row.filter(|row| is_meant(row, &records[index].0));
+            found[index] = row.and_then(|row| Outline::deserialize(&row).ok());
+        }
+        Ok(found)
+    }
+
+    /// Whether the newest recorded version of each document, of those up to a second, is certainly the newest version of it, and no
+    /// delete was inferred after it: no version up to `last` was recorded after `recorded_until`, and no delete after `last` is
+    /// inferred. All in seconds since 1970. `false` where it is not known.
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn are_settled(
+        &self,
+        documents: &[DocumentName],
+        last: i64,
+        recorded_until: i64,
+    ) -> Result<Vec<bool>, Error> {
+        let changes = self.changes.open().await?;
+        let keys: Vec<Option<Key>> = documents.iter().map(|document| scope(&changes, document)).collect();
+        let parameters = Map::from_iter([
+            ("@last".to_owned(), json!(last)),
+            ("@recorded".to_owned(), json!(recorded_until)),
+            ("@delete".to_owned(), json!(Operation::Delete)),
+        ]);
+        let is_late = "c.sourceTs <= @last AND c._ts > @recorded";
+        let condition = format!("({is_late}) OR (c.sourceTs > @last AND c.operation = @delete)");
+        let row = format!("[c.sourceId, c.partitionKey, ({is_late}) OR c.inferred]");
+        let known: Vec<Key> = keys.iter().flatten().cloned().collect();
+        let rows = changes.select_of_keys(&row, &known, &condition, &parameters).await?;
+        let unsettled: HashSet<String> = rows
+            .into_iter()
+            .filter_map(|row| serde_json::from_value::<(String, Key, bool)>(row).ok())
+            .filter(|(_, _, is_unsettled)| *is_unsettled)
+            .map(|(id, partition_key, _)| (id, partition_key))
+            .map(|(id, partition_key)| DocumentName { id, partition_key }.to_index_key())
+            .collect();
+        let is_settled = |(document, key): (&DocumentName, &Option<Key>)| {
+            key.is_some() && !unsettled.contains(&document.to_index_key())
+        };
+        Ok(documents.iter().zip(&keys).map(is_settled).collect())
+    }
+
     async fn outlines<'a>(&self, document: &'a DocumentName, range: &TimeRange) -> Result<Outlines<'a>, Error> {
+        self.filtered_outlines(document, range, &[]).await
+    }
+
+    async fn filtered_outlines<'a>(
+        &self,
+        document: &'a DocumentName,
+        range: &TimeRange,
+        filters: &[Filter],
+    ) -> Result<Outlines<'a>, Error> {
         let changes = self.changes.open().await?;
         let (condition, order, second) = match range {
             TimeRange::Until(second) => ("<=", "DESC", second),
@@ -205,12 +281,15 @@ impl History {
             TimeRange::BoundariesUntil(_) => " AND c.operation IN ('create', 'delete', 'expire')",
             TimeRange::Until(_) | TimeRange::At(_) | TimeRange::After(_) => "",
         };
-        let query = format!(
-            "{} FROM c WHERE c.sourceId = @id AND c.sourceTs {condition} @second{boundaries} ORDER BY c.sourceTs {order}",
-            outline_fields()
-        );
-        let parameters =
+        let mut parameters =
             Map::from_iter([("@id".to_owned(), json!(document.id)), ("@second".to_owned(), json!(second))]);
+        let meets: Vec<String> = filters.iter().map(|filter| filter.condition("c.document", &mut parameters)).collect();
+        let meets = if meets.is_empty() { "true".to_owned() } else { meets.join(" AND ") };
+        let query = format!(
+            "SELECT VALUE {} FROM c WHERE c.sourceId = @id AND c.sourceTs {condition} @second{boundaries} ORDER BY c.sourceTs \
+             {order}",
+            outline_expression(&meets)
+        );
         let rows =
             changes.select_few::<Value>(&query, &parameters, scope(&changes, document).as_ref(), PAGE_OUTLINES).await?;
         Ok(Outlines { document, rows, ahead: None })

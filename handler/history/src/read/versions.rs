@@ -130,14 +130,9 @@ impl History {
     ///
     /// # Errors
     /// When the changes container cannot be read.
-    pub async fn versions_many(&self, versions: &[(DocumentName, String)]) -> Result<Vec<Option<Version>>, Error> {
+    pub async fn versions_many(&self, versions: &[(DocumentName, VersionId)]) -> Result<Vec<Option<Version>>, Error> {
         let changes = self.changes.open().await?;
-        let keys = versions.iter().map(|(document, id)| record_key(&changes, document, id)).enumerate();
-        let (indexes, records): (Vec<usize>, Vec<DocumentName>) = keys
-            .filter_map(|(index, key)| {
-                Some((index, DocumentName { id: versions[index].1.clone(), partition_key: key? }))
-            })
-            .unzip();
+        let (indexes, records) = record_names(&changes, versions);
         let mut found = vec![None; versions.len()];
         for (index, record) in indexes.into_iter().zip(changes.read_many(&records).await?) {
             let Some(record) = record.filter(|record| is_meant(record, &versions[index].0)) else { continue };
@@ -211,14 +206,26 @@ pub(crate) fn scope(changes: &Container, document: &DocumentName) -> Option<Key>
     known_key(changes, document, None)
 }
 
-/// The key of the record of a version; `None` if it does not follow from the name of the document, or if no record can have this id.
+/// The names of the records of versions, with the indexes of those whose key follows from the name of the document.
+pub(super) fn record_names(
+    changes: &Container,
+    versions: &[(DocumentName, VersionId)],
+) -> (Vec<usize>, Vec<DocumentName>) {
+    let names = versions.iter().enumerate().filter_map(|(index, (document, id))| {
+        let partition_key = record_key(changes, document, id)?;
+        Some((index, DocumentName { id: id.to_string(), partition_key }))
+    });
+    names.unzip()
+}
+
 /// Whether a record with the id that was asked for is of this document.
-fn is_meant(record: &Value, document: &DocumentName) -> bool {
+pub(super) fn is_meant(record: &Value, document: &DocumentName) -> bool {
     let of_another_key = Key::deserialize(&record["partitionKey"]).is_ok_and(|key| key != document.partition_key);
     let of_another_id = record["sourceId"].as_str().is_some_and(|id| is_named(document) && id != document.id);
     record.get("partOf").is_none() && !of_another_key && !of_another_id
 }
 
+/// The key of the record of a version; `None` if it does not follow from the name of the document, or if no record can have this id.
 fn record_key(changes: &Container, document: &DocumentName, id: &str) -> Option<Key> {
     known_key(changes, document, Some(id)).filter(|_| VersionId::parse(id).is_ok() && is_named(document))
 }

@@ -5,17 +5,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone as _, Utc};
-use chrono_tz::{OffsetComponents, Tz};
+use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
+use jiff::Timestamp;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZoneDatabase};
 
-/// The last year for which the rules of every zone are listed.
-const LAST_LISTED_YEAR: i32 = 2099;
-/// Every pair of day of the week and length of the year occurs once in so many years.
-const CALENDAR_CYCLE_YEARS: i32 = 28;
+static UTC: jiff::tz::TimeZone = jiff::tz::TimeZone::UTC;
 
-/// A time zone by its name in the IANA database, such as `America/New_York`. Default: UTC.
+/// A time zone by its name in the IANA database, such as `America/New_York`. Default: UTC. The database is the one in this program, so
+/// that every machine has the same rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeZone(Tz);
+pub struct TimeZone(&'static jiff::tz::TimeZone);
 
 /// A name that is not in the IANA database.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +23,7 @@ pub struct UnknownTimeZone(String);
 
 impl Default for TimeZone {
     fn default() -> Self {
-        Self(Tz::UTC)
+        Self(&UTC)
     }
 }
 
@@ -32,13 +31,17 @@ impl FromStr for TimeZone {
     type Err = UnknownTimeZone;
 
     fn from_str(name: &str) -> Result<Self, UnknownTimeZone> {
-        name.parse().map(Self).map_err(|_| UnknownTimeZone(name.to_owned()))
+        match TimeZoneDatabase::bundled().get(name) {
+            // A host has one zone, until its process ends.
+            Ok(zone) => Ok(Self(Box::leak(Box::new(zone)))),
+            Err(_) => Err(UnknownTimeZone(name.to_owned())),
+        }
     }
 }
 
 impl fmt::Display for TimeZone {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0.name())
+        formatter.write_str(self.0.iana_name().unwrap_or("UTC"))
     }
 }
 
@@ -56,42 +59,49 @@ impl TimeZone {
 
     /// Minutes east of UTC at a time in UTC.
     pub(super) fn offset_at(self, utc: NaiveDateTime) -> i32 {
-        self.minutes(&self.0.offset_from_utc_datetime(&in_listed_year(utc)))
+        self.minutes(self.0.to_offset(timestamp(utc.and_utc())))
     }
 
     /// Minutes east of UTC at a local time. Outside summer time where the local time occurs twice or never.
     pub(super) fn offset_at_local(self, local: NaiveDateTime) -> i32 {
-        match self.0.offset_from_local_datetime(&in_listed_year(local)) {
-            MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(_, offset) => self.minutes(&offset),
-            MappedLocalTime::None => whole_minutes(self.base()),
+        match self.0.to_ambiguous_timestamp(civil(local)).offset() {
+            AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { after: offset, .. } => {
+                self.minutes(offset)
+            }
+            AmbiguousOffset::Gap { .. } => self.base().seconds() / 60,
         }
     }
 
     /// .NET stores the difference to the base offset, without its seconds.
-    fn minutes(self, offset: &(impl Offset + OffsetComponents)) -> i32 {
-        let base = self.base();
-        let total = TimeDelta::seconds(offset.fix().local_minus_utc().into());
-        whole_minutes(base) + whole_minutes(total - base)
+    fn minutes(self, offset: Offset) -> i32 {
+        let base = self.base().seconds();
+        base / 60 + (offset.seconds() - base) / 60
     }
 
-    fn base(self) -> TimeDelta {
-        self.0.offset_from_utc_datetime(&Utc::now().naive_utc()).base_utc_offset()
+    /// The offset outside summer time, by the rules of today.
+    fn base(self) -> Offset {
+        let now = timestamp(Utc::now());
+        let info = self.0.to_offset_info(now);
+        let standard =
+            if info.dst().is_dst() { self.0.preceding(now).find(|change| !change.dst().is_dst()) } else { None };
+        standard.map_or(info.offset(), |change| change.offset())
     }
 }
 
-fn whole_minutes(difference: TimeDelta) -> i32 {
-    i32::try_from(difference.num_minutes()).unwrap_or_default()
+/// A time; after the last one that `jiff` knows, which is on the last day of the year 9999, that one.
+fn timestamp(time: DateTime<Utc>) -> Timestamp {
+    let last = if time.year() < 1970 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_second(time.timestamp()).unwrap_or(last)
 }
 
-/// The same day in the last listed year that has the same days of the week.
-fn in_listed_year(time: NaiveDateTime) -> NaiveDateTime {
-    if time.year() <= LAST_LISTED_YEAR {
-        return time;
-    }
-    let first_weekday = |year| NaiveDate::from_yo_opt(year, 1).map(|day| (day.weekday(), day.leap_year()));
-    let same = |year: &i32| first_weekday(*year) == first_weekday(time.year());
-    let listed = (LAST_LISTED_YEAR - 2 * CALENDAR_CYCLE_YEARS..=LAST_LISTED_YEAR).rev().find(same);
-    listed.and_then(|year| time.with_year(year)).unwrap_or(time)
+/// A local time of the years 1 to 9999, without its fraction of a second.
+fn civil(local: NaiveDateTime) -> jiff::civil::DateTime {
+    let small = |number: u32| i8::try_from(number).unwrap_or_default();
+    let (date, time) = (local.date(), local.time());
+    let year = i16::try_from(date.year()).unwrap_or(i16::MAX);
+    let [month, day] = [date.month(), date.day()].map(small);
+    let [hour, minute, second] = [time.hour(), time.minute(), time.second()].map(small);
+    jiff::civil::DateTime::new(year, month, day, hour, minute, second, 0).unwrap_or(jiff::civil::DateTime::MAX)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use changefeed_backup_format::{BackupDocument, BackupHeader, Content, Deletion, FeedPosition, Line};
 use changefeed_cosmos::{DocumentName, Error, Key, KeyPath, KeyRange};
-use changefeed_history::{AsOf, Filter, Version, matches_all};
+use changefeed_history::{AsOf, Filter, Known, Version, matches_all};
 use changefeed_jobs::{Found, Part};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::backup_record::BackupCounts;
 use super::backups::Backups;
 use super::format_conversions::{backup_document, key_components};
 use super::page_sizer::PageSizer;
-use crate::scan::{Candidate, DocumentScan, RecentStates, ScannedDocument};
+use crate::scan::{DocumentScan, RecentStates, ScannedDocument};
 
 /// The documents that are being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,15 +100,7 @@ impl Collector<'_> {
         }
         let scan = self.scan();
         let scan = &scan;
-        let each = |candidate: Candidate| {
-            let entry = async move {
-                match scan.observe(candidate).await? {
-                    Some(scanned) => self.entry(scanned).await,
-                    None => Ok(None),
-                }
-            };
-            entry.boxed()
-        };
+        let each = |scanned: ScannedDocument| self.entry(scanned).boxed();
         let found = match phase {
             Phase::Live => scan.live(range, continuation, each).await?,
             _ => scan.past(range, continuation, each).await?,
@@ -198,18 +190,19 @@ impl Collector<'_> {
     }
 
     async fn entry(&self, scanned: ScannedDocument) -> Result<Option<Entry>, Error> {
+        let (name, known) = (scanned.name, scanned.known?);
         match self.header.content {
-            Content::Live {} => Ok(self.gone(scanned).map(|deletion| Entry::Line(Line::Deletion(deletion)))),
-            Content::AsOf { moment } => self.as_of(scanned, moment.time().timestamp()).await,
+            Content::Live {} => Ok(self.gone(name, known).map(|deletion| Entry::Line(Line::Deletion(deletion)))),
+            Content::AsOf { moment } => self.as_of(name, known, moment.time().timestamp()).await,
         }
     }
 
     /// The deletion of a document that is not live, if the earlier backup may contain it.
-    fn gone(&self, scanned: ScannedDocument) -> Option<Deletion> {
-        let newest = scanned.newest.flatten();
+    fn gone(&self, name: DocumentName, known: Known) -> Option<Deletion> {
+        let newest = known.newest.flatten();
         let since = self.since().unwrap_or(i64::MIN);
         let ended_at = newest.as_ref().and_then(ended_at);
-        if scanned.live.is_some() || ended_at.is_some_and(|ended_at| ended_at < since) {
+        if known.live.is_some() || ended_at.is_some_and(|ended_at| ended_at < since) {
             return None;
         }
         // The earlier backup does not contain a document that did not meet the filter.
@@ -217,12 +210,11 @@ impl Collector<'_> {
             newest.source_ts >= since
                 || newest.document.as_ref().is_some_and(|document| matches_all(self.filters, document))
         });
-        was_selected.then(|| deletion(scanned.name, ended_at))
+        was_selected.then(|| deletion(name, ended_at))
     }
 
-    async fn as_of(&self, scanned: ScannedDocument, second: i64) -> Result<Option<Entry>, Error> {
-        let ScannedDocument { name, live, newest } = scanned;
-        let state = self.backups.history.state_from(&name, newest, live, second, second, self.horizon).await?;
+    async fn as_of(&self, name: DocumentName, known: Known, second: i64) -> Result<Option<Entry>, Error> {
+        let state = self.backups.history.state_from(&name, known, second, second, self.horizon).await?;
         Ok(match state {
             AsOf::Version { version, .. } => {
                 let is_selected = version.document.as_ref().is_some_and(|document| matches_all(self.filters, document));

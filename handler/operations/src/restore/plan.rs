@@ -92,13 +92,15 @@ impl Restores {
         for names in candidates.chunks(MAX_TOGETHER) {
             let together = match window {
                 Some(_) => ReadTogether::default(),
-                None => ReadTogether::live(self, &monitored, names).await,
+                None => {
+                    ReadTogether::to_plan(self, &monitored, names, request.target.seconds().map(|(last, _)| last)).await
+                }
             };
             let together = &together;
             let plan = |name: DocumentName| async move {
-                match (window, together.live_of(&name)) {
+                match (window, together.known(&name)) {
                     (Some(window), _) => WindowPlanner { restores: self, window, fields }.plan(name).await,
-                    (None, Some(live)) => planner.plan_from(name, live, None).await,
+                    (None, Some(known)) => planner.plan_from(name, known).await,
                     (None, None) => planner.plan(name).await,
                 }
             };

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use changefeed_cosmos::{Container, DocumentName, Error, own_ttl};
-use changefeed_history::{AsOf, TimeExpression, Version, changes, matches_all};
+use changefeed_history::{AsOf, Known, TimeExpression, Version, changes, matches_all};
 use serde_json::Value;
 
 use super::composition::RestoredFields;
@@ -35,19 +35,14 @@ impl DocumentPlanner<'_> {
     /// # Errors
     /// When the target is a version that does not exist, and when the containers cannot be read.
     pub(super) async fn plan(&self, name: DocumentName) -> Result<Option<PlannedItem>, Error> {
-        let monitored_live = self.restores.history.live(&name).await?;
-        self.plan_from(name, monitored_live, None).await
+        let live = self.restores.history.live(&name).await?;
+        self.plan_from(name, Known { live, ..Known::default() }).await
     }
 
-    /// [`Self::plan`] with the live document of the monitored container, and perhaps with the newest version that is not after
-    /// the target, if it was read already.
-    pub(super) async fn plan_from(
-        &self,
-        name: DocumentName,
-        monitored_live: Option<Version>,
-        newest: Option<Option<Version>>,
-    ) -> Result<Option<PlannedItem>, Error> {
-        let state = self.state(&name, monitored_live.clone(), newest).await?;
+    /// [`Self::plan`] with what was read of the document, in the monitored container and in the history.
+    pub(super) async fn plan_from(&self, name: DocumentName, known: Known) -> Result<Option<PlannedItem>, Error> {
+        let monitored_live = known.live.clone();
+        let state = self.state(&name, known).await?;
         if !self.is_selected(&state, monitored_live.as_ref()) {
             return Ok(None);
         }
@@ -86,12 +81,7 @@ impl DocumentPlanner<'_> {
     }
 
     /// The state of a document at the target.
-    async fn state(
-        &self,
-        name: &DocumentName,
-        live: Option<Version>,
-        newest: Option<Option<Version>>,
-    ) -> Result<AsOf, Error> {
+    async fn state(&self, name: &DocumentName, known: Known) -> Result<AsOf, Error> {
         let history = &self.restores.history;
         match &self.request.target {
             Target::Version(id) => {
@@ -107,7 +97,7 @@ impl DocumentPlanner<'_> {
             }
             Target::AsOf(_) | Target::Before(_) => {
                 let (last_change, second) = self.request.target.seconds().unwrap_or_default();
-                history.state_from(name, newest, live, last_change, second, self.horizon).await
+                history.state_from(name, known, last_change, second, self.horizon).await
             }
         }
     }
@@ -223,7 +213,9 @@ fn with_doubt(item: PlannedItem, exact: bool, may_be_deleted: bool, force: bool)
         return PlannedItem { action, ..item }.with_message(message);
     }
     if may_be_deleted {
-        return item.with_message("it does not exist now, and may have been deleted before the target time");
+        return item.with_message(
+            "it may have been deleted before the target time: no delete is recorded, but it was missing later",
+        );
     }
     item
 }

@@ -8,7 +8,7 @@ use super::plan_document::DocumentPlanner;
 use super::planned_item::PlannedItem;
 use super::read_together::ReadTogether;
 use super::restore_page::page_item;
-use crate::scan::{Candidate, DocumentScan};
+use crate::scan::{DocumentScan, ScannedDocument};
 
 /// A page of a list of documents, and the continuation of the next one. `continuation` is the index of the first one.
 pub(super) fn list_page(
@@ -45,10 +45,11 @@ impl ScanPlanner<'_> {
         let monitored = self.scan.history.monitored().open().await?;
         let mut items: Vec<Option<PlannedItem>> = Vec::new();
         for names in page.chunks(MAX_TOGETHER) {
-            let together = &ReadTogether::live(self.planner.restores, &monitored, names).await;
+            let last_change = self.planner.request.target.seconds().map(|(last, _)| last);
+            let together = &ReadTogether::to_plan(self.planner.restores, &monitored, names, last_change).await;
             let plan = |name: DocumentName| async move {
-                let planned = match together.live_of(&name) {
-                    Some(live) => self.planner.plan_from(name.clone(), live, None).await,
+                let planned = match together.known(&name) {
+                    Some(known) => self.planner.plan_from(name.clone(), known).await,
                     None => self.planner.plan(name.clone()).await,
                 };
                 page_item(name, planned)
@@ -61,20 +62,17 @@ impl ScanPlanner<'_> {
 
     /// Plans a page of the live documents of a range.
     pub(super) async fn live(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found<PlannedItem>, Error> {
-        self.scan.live(range, continuation, |candidate| self.plan(candidate)).await
+        self.scan.live(range, continuation, |scanned| self.plan(scanned)).await
     }
 
     /// Plans a page of the documents that a range of the versions represents.
     pub(super) async fn past(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found<PlannedItem>, Error> {
-        self.scan.past(range, continuation, |candidate| self.plan(candidate)).await
+        self.scan.past(range, continuation, |scanned| self.plan(scanned)).await
     }
 
-    async fn plan(&self, candidate: Candidate) -> Result<Option<PlannedItem>, Error> {
-        let name = candidate.name.clone();
-        let planned = async {
-            let Some(scanned) = self.scan.observe(candidate).await? else { return Ok(None) };
-            self.planner.plan_from(scanned.name, scanned.live, scanned.newest).await
-        };
-        page_item(name, planned.await)
+    async fn plan(&self, scanned: ScannedDocument) -> Result<Option<PlannedItem>, Error> {
+        let ScannedDocument { name, known } = scanned;
+        let planned = async { self.planner.plan_from(name.clone(), known?).await }.await;
+        page_item(name, planned)
     }
 }

@@ -3,10 +3,10 @@
 //! Nothing depends on it: what was not read together is read by itself. A document that was read together may have changed when it is
 //! written. A write that it leads to carries its etag, so it fails then, and the document is read by itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use changefeed_cosmos::{Container, DocumentName, MAX_TOGETHER};
-use changefeed_history::Version;
+use changefeed_history::{Known, Version, VersionId};
 
 use super::planned_item::{Action, PlannedItem};
 use super::restores::Restores;
@@ -29,13 +29,29 @@ pub(super) struct ReadTogether {
     versions: HashMap<(String, String), Version>,
     /// Whether versions of the live documents were read.
     has_captured: bool,
+    /// The documents of which no delete was inferred since the target.
+    settled: HashSet<String>,
 }
 
 impl ReadTogether {
-    /// The live documents of these names.
-    pub(super) async fn live(restores: &Restores, container: &Container, names: &[DocumentName]) -> Self {
+    /// What is needed to plan a restore of these documents to their states after the last change that counts, in seconds since 1970;
+    /// `None` if the target is no time.
+    pub(super) async fn to_plan(
+        restores: &Restores,
+        container: &Container,
+        names: &[DocumentName],
+        last_change: Option<i64>,
+    ) -> Self {
         let mut read = Self::default();
         read.add_live(restores, container, names).await;
+        let Some(last_change) = last_change else { return read };
+        match restores.history.are_settled(names, last_change, i64::MAX).await {
+            Ok(settled) => {
+                let settled = names.iter().zip(settled).filter(|(_, is_settled)| *is_settled);
+                read.settled = settled.map(|(name, _)| name.to_index_key()).collect();
+            }
+            Err(error) => log::debug!("inferred deletes are read one by one: {error}"),
+        }
         read
     }
 
@@ -52,13 +68,13 @@ impl ReadTogether {
         // A delete records the sequence number of what it removes, which a document that was read together lacks.
         let overwritten = writes().filter(|item| item.action != Action::Delete && item.live_etag.is_some());
         read.add_live(restores, container, &overwritten.map(PlannedItem::name).collect::<Vec<_>>()).await;
-        let restored = writes().filter_map(|item| Some((item.name(), item.version.clone()?)));
+        let restored = writes().filter_map(|item| Some((item.name(), VersionId::from(item.version.as_deref()?))));
         let captured = writes().filter(|_| is_monitored).filter_map(|item| {
             let name = item.name();
             let live = read.live.get(&name.to_index_key())?.as_ref()?;
-            Some((name, live.id.to_string()))
+            Some((name, live.id.clone()))
         });
-        let versions: Vec<(DocumentName, String)> = restored.chain(captured).collect();
+        let versions: Vec<(DocumentName, VersionId)> = restored.chain(captured).collect();
         read.has_captured = read.add_versions(restores, &versions).await;
         read
     }
@@ -67,7 +83,8 @@ impl ReadTogether {
     pub(super) async fn to_undo(restores: &Restores, container: &Container, items: &[PlannedItem]) -> Self {
         let mut read = Self::default();
         read.add_live(restores, container, &items.iter().map(PlannedItem::name).collect::<Vec<_>>()).await;
-        let replaced = items.iter().filter_map(|item| Some((item.name(), item.replaced_version.clone()?)));
+        let replaced =
+            items.iter().filter_map(|item| Some((item.name(), VersionId::from(item.replaced_version.as_deref()?))));
         read.add_versions(restores, &replaced.collect::<Vec<_>>()).await;
         read
     }
@@ -79,10 +96,10 @@ impl ReadTogether {
         }
     }
 
-    async fn add_versions(&mut self, restores: &Restores, versions: &[(DocumentName, String)]) -> bool {
+    async fn add_versions(&mut self, restores: &Restores, versions: &[(DocumentName, VersionId)]) -> bool {
         match restores.history.versions_many(versions).await {
             Ok(found) => {
-                let keys = versions.iter().map(|(name, id)| (name.to_index_key(), id.clone()));
+                let keys = versions.iter().map(|(name, id)| (name.to_index_key(), id.to_string()));
                 self.versions.extend(keys.zip(found).filter_map(|(key, version)| Some((key, version?))));
                 true
             }
@@ -96,6 +113,12 @@ impl ReadTogether {
     /// The live document, if it was read; `Some(None)` if there is none. It has no sequence number.
     pub(super) fn live_of(&self, name: &DocumentName) -> Option<Option<Version>> {
         self.live.get(&name.to_index_key()).cloned()
+    }
+
+    /// What is known of a document that is planned; `None` if its live document was not read.
+    pub(super) fn known(&self, name: &DocumentName) -> Option<Known> {
+        let is_settled = self.settled.contains(&name.to_index_key());
+        Some(Known { live: self.live_of(name)?, is_settled, ..Known::default() })
     }
 
     /// The live document, if it was read, still has the etag of the plan, and need not be read again to be saved: its version is in

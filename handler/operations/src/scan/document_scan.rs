@@ -9,12 +9,16 @@
 //! A document that had no such version, and is deleted before the scan reaches it, is not observed: the history of that time
 //! does not contain it.
 
-use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, read_id_and_key, select_id_and_key};
-use changefeed_history::{Filter, History, Version, VersionId, matches_all};
+use std::collections::HashMap;
+
+use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, MAX_TOGETHER};
+use changefeed_history::{Filter, History, Known, VersionId, matches_all};
 use changefeed_jobs::{Found, PagedQuery};
+use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::live_row::{LiveRow, select_live};
 use super::query_versions::query_versions;
 use super::scan_state::{RecentStates, ScanState};
 
@@ -41,19 +45,19 @@ pub(crate) struct DocumentScan<'a> {
     pub states: &'a RecentStates,
 }
 
-/// A document that a page names: a live one, or one that has a version.
-pub(crate) struct Candidate {
-    pub name: DocumentName,
-    version: Option<VersionId>,
+/// A version that a page names.
+struct PastRow {
+    name: DocumentName,
+    version: VersionId,
+    /// Whether the record is exact. Another record of the same version may represent the document otherwise.
+    is_exact: bool,
 }
 
 /// A document, where the scan observes it.
 pub(crate) struct ScannedDocument {
     pub name: DocumentName,
-    /// The live document.
-    pub live: Option<Version>,
-    /// The newest version that is not after the last change, if it was read.
-    pub newest: Option<Option<Version>>,
+    /// What was read of it; the error of a document that cannot be read.
+    pub known: Result<Known, Error>,
 }
 
 /// The fields of a version's record that identify it.
@@ -63,44 +67,53 @@ struct Row {
     id: VersionId,
     source_id: String,
     partition_key: Key,
+    exact: bool,
 }
 
 impl DocumentScan<'_> {
-    /// Reads a page of the live documents of a range.
+    /// Reads a page of the live documents of a range, and makes items of those that are observed there.
     pub(crate) async fn live<T, F: Future<Output = Result<Option<T>, Error>>>(
         &self,
         range: &KeyRange,
         continuation: Option<&str>,
-        each: impl Fn(Candidate) -> F,
+        each: impl Fn(ScannedDocument) -> F,
     ) -> Result<Found<T>, Error> {
         let monitored = self.history.monitored().open().await?;
+        let paths = monitored.key_paths();
         let mut parameters = Map::new();
         let conditions = self.filters.iter().map(|filter| filter.condition("c", &mut parameters)).collect();
         let source = PagedQuery {
             container: &monitored,
-            select: format!("SELECT VALUE {}", select_id_and_key(monitored.key_paths())),
+            select: select_live(paths),
             conditions,
             parameters,
             key: self.key.cloned(),
             page_items: self.page_items,
             concurrency: self.concurrency,
         };
-        let name = |item: Value| {
-            let name = read_id_and_key(&item, monitored.key_paths())?;
-            Ok(Candidate { name, version: None })
+        let (source, each) = (&source, &each);
+        let observe = |rows: Vec<LiveRow>| async move {
+            let rows = self.not_observed_past(rows).await;
+            let observed = |row: LiveRow| async move {
+                match self.observe_live(row.name).await {
+                    Some(document) => each(document).await,
+                    None => Ok(None),
+                }
+            };
+            source.each(rows, observed).await
         };
-        source.page(range, continuation, name, each).await
+        source.page_together(range, continuation, |row| LiveRow::read(&row, paths), observe).await
     }
 
-    /// Reads a page of the versions of a range.
+    /// Reads a page of the versions of a range, and makes items of the documents that are observed there.
     pub(crate) async fn past<T, F: Future<Output = Result<Option<T>, Error>>>(
         &self,
         range: &KeyRange,
         continuation: Option<&str>,
-        each: impl Fn(Candidate) -> F,
+        each: impl Fn(ScannedDocument) -> F,
     ) -> Result<Found<T>, Error> {
         let changes = self.history.changes().open().await?;
-        let select = "SELECT c.id, c.sourceId, c.partitionKey".to_owned();
+        let select = "SELECT c.id, c.sourceId, c.partitionKey, c.exact".to_owned();
         let mut source = PagedQuery {
             page_items: self.page_items,
             concurrency: self.concurrency,
@@ -108,85 +121,186 @@ impl DocumentScan<'_> {
         };
         source.conditions.push("c.sourceTs <= @last AND c._ts <= @recorded".to_owned());
         source.parameters.insert("@last".to_owned(), json!(self.newest_second()));
-        source.parameters.insert("@recorded".to_owned(), json!(self.recorded_until.unwrap_or(i64::MAX)));
+        source.parameters.insert("@recorded".to_owned(), json!(self.recorded_until()));
         if !self.filters.is_empty() {
             let fields: Vec<String> =
                 self.filters.iter().map(|filter| filter.condition("c.document", &mut source.parameters)).collect();
             let fields = fields.join(" AND ");
             source.conditions.push(format!("({fields} OR IS_DEFINED(c.documentZstd) OR IS_DEFINED(c.documentParts))"));
         }
-        let candidate = |item: Value| {
+        let row = |item: Value| {
             let row: Row = serde_json::from_value(item).map_err(|error| {
                 Error::corrupt(format!("listing the versions of container {}", changes.name()), error)
             })?;
             let name = DocumentName { id: row.source_id, partition_key: row.partition_key };
-            Ok(Candidate { name, version: Some(row.id) })
+            Ok(PastRow { name, version: row.id, is_exact: row.exact })
         };
-        source.page(range, continuation, candidate, each).await
+        let (source, each) = (&source, &each);
+        let observe = |rows: Vec<PastRow>| async move {
+            self.find_unchanged(&rows).await;
+            let represented = source.each(rows, |row| self.represented(row)).await?;
+            let mut items = Vec::new();
+            for rows in chunks(represented, MAX_TOGETHER) {
+                let known = self.known_of(&rows).await;
+                let documents = rows.into_iter().zip(known);
+                let observed = |(row, known): (PastRow, Option<Known>)| async move {
+                    let known = match known {
+                        Some(known) => Ok(known),
+                        None => self.read(&row.name).await,
+                    };
+                    each(ScannedDocument { name: row.name, known: known.map(|known| self.trusted(known)) }).await
+                };
+                items.extend(source.each(documents.collect(), observed).await?);
+            }
+            Ok(items)
+        };
+        source.page_together(range, continuation, row, observe).await
     }
 
-    /// Observes a candidate; `None` when the document is observed elsewhere in the scan, or is not selected.
-    ///
-    /// # Errors
-    /// When the containers cannot be read.
-    pub(crate) async fn observe(&self, candidate: Candidate) -> Result<Option<ScannedDocument>, Error> {
-        match candidate.version {
-            Some(version) => self.observe_past(candidate.name, &version).await,
-            None => self.observe_live(candidate.name).await,
+    /// Without the rows whose documents [`Self::past`] certainly observes: their live versions were recorded when the job began, and are
+    /// the newest of their documents.
+    async fn not_observed_past(&self, rows: Vec<LiveRow>) -> Vec<LiveRow> {
+        let Some(recorded_until) = self.recorded_until else { return rows };
+        let (old, mut rest): (Vec<LiveRow>, Vec<LiveRow>) =
+            rows.into_iter().partition(|row| row.ts <= self.newest_second() && self.is_of_key(&row.name.partition_key));
+        let records: Vec<_> = old.iter().map(|row| (row.name.clone(), row.version.clone())).collect();
+        let recorded = self.history.outlines_many(&records).await.unwrap_or_else(|error| {
+            log::debug!("the versions of live documents are read one by one: {error}");
+            vec![None; records.len()]
+        });
+        for (row, recorded) in old.into_iter().zip(recorded) {
+            match recorded.filter(|recorded| recorded.exact && recorded.recorded_at <= recorded_until) {
+                Some(recorded) => self.states.insert(&row.name, ScanState::RepresentedBy(Some(recorded.id))),
+                None => rest.push(row),
+            }
         }
+        rest
     }
 
-    async fn observe_live(&self, name: DocumentName) -> Result<Option<ScannedDocument>, Error> {
-        let live = self.history.live(&name).await?;
-        let Some(live) = live.filter(|live| self.meets(live.document.as_ref())) else { return Ok(None) };
-        if self.is_observed_past(&name).await? {
-            return Ok(None);
-        }
-        Ok(Some(ScannedDocument { name, live: Some(live), newest: None }))
+    /// Observes a live document; `None` when it is observed at one of its versions, or is not selected.
+    async fn observe_live(&self, name: DocumentName) -> Option<ScannedDocument> {
+        let known = async {
+            if self.is_observed_past(&name).await? {
+                return Ok(None);
+            }
+            let live = self.history.live(&name).await?;
+            Ok(live.filter(|live| self.meets(live.document.as_ref())))
+        };
+        let known = known.await.transpose()?.map(|live| Known { live: Some(live), ..Known::default() });
+        Some(ScannedDocument { name, known })
     }
 
     /// Whether [`Self::past`] observes the document at one of its versions.
     async fn is_observed_past(&self, name: &DocumentName) -> Result<bool, Error> {
         let Some(recorded_until) = self.recorded_until else { return Ok(false) };
-        let versions = self.history.outlines_until(name, self.newest_second(), recorded_until).await?;
-        let Some(version) =
-            versions.recorded.filter(|version| self.key.is_none_or(|key| *key == version.partition_key))
-        else {
-            return Ok(false);
-        };
-        if self.filters.is_empty() || version.is_large {
-            return Ok(true);
-        }
-        let record = self.history.record_of(name, &version.id).await?;
-        Ok(self.meets(record.as_ref().and_then(|record| record.get("document"))))
+        let versions =
+            self.history.outlines_until(name, self.newest_second(), recorded_until, self.filters).await?.recorded;
+        let represented_by = versions.as_ref().map(|version| version.id.clone());
+        self.states.insert(name, ScanState::RepresentedBy(represented_by));
+        Ok(versions.is_some_and(|version| {
+            self.is_of_key(&version.partition_key) && (self.filters.is_empty() || version.is_large || version.meets)
+        }))
     }
 
-    async fn observe_past(&self, name: DocumentName, version: &VersionId) -> Result<Option<ScannedDocument>, Error> {
-        if self.key.is_some_and(|key| *key != name.partition_key) {
+    /// Finds the rows whose versions represent their documents because they are live: no version follows them.
+    async fn find_unchanged(&self, rows: &[PastRow]) {
+        let is_unknown = |row: &&PastRow| row.is_exact && self.states.get(&row.name).is_none();
+        let unknown: Vec<&PastRow> = rows.iter().filter(is_unknown).collect();
+        let names: IndexMap<String, DocumentName> =
+            unknown.iter().map(|row| (row.name.to_index_key(), row.name.clone())).collect();
+        let names: Vec<DocumentName> = names.into_values().collect();
+        let live = async {
+            let monitored = self.history.monitored().open().await?;
+            monitored.select_many("[c._ts, c._etag]", &names).await
+        };
+        let live = live.await.unwrap_or_else(|error| {
+            log::debug!("unchanged documents are found one by one: {error}");
+            vec![None; names.len()]
+        });
+        let live: HashMap<String, VersionId> = names
+            .iter()
+            .zip(live)
+            .filter_map(|(name, live)| {
+                let (ts, etag): (i64, String) = serde_json::from_value(live?).ok()?;
+                Some((name.to_index_key(), VersionId::of_write(ts, &etag)))
+            })
+            .collect();
+        for row in unknown.into_iter().filter(|row| live.get(&row.name.to_index_key()) == Some(&row.version)) {
+            self.states.insert(&row.name, ScanState::RepresentedBy(Some(row.version.clone())));
+        }
+    }
+
+    /// The row, if its version represents its document.
+    async fn represented(&self, row: PastRow) -> Result<Option<PastRow>, Error> {
+        if !self.is_of_key(&row.name.partition_key) {
             return Ok(None);
         }
-        let newest = match self.states.get(&name) {
-            Some(ScanState::RepresentedBy(id)) if id.as_ref() != Some(version) => return Ok(None),
-            // An interrupted worker stopped here, or the version is on two pages.
-            Some(_) => self.history.versions_until(&name, self.newest_second(), NEWEST).await?.next().await?,
-            None => {
-                let recorded_until = self.recorded_until.unwrap_or(i64::MAX);
-                let versions = self.history.outlines_until(&name, self.newest_second(), recorded_until).await?;
-                let represented_by = versions.recorded.map(|recorded| recorded.id);
-                self.states.insert(&name, ScanState::RepresentedBy(represented_by.clone()));
-                if represented_by.as_ref() != Some(version) {
-                    return Ok(None);
-                }
-                match versions.newest {
-                    Some(newest) => Some(self.history.version(&name, &newest.id).await?),
-                    None => None,
-                }
+        let represented_by = match self.states.get(&row.name) {
+            Some(ScanState::RepresentedBy(id)) => id,
+            Some(ScanState::IsLive) | None => {
+                let (until, recorded_until) = (self.newest_second(), self.recorded_until());
+                let recorded = self.history.outlines_until(&row.name, until, recorded_until, &[]).await?.recorded;
+                let id = recorded.map(|recorded| recorded.id);
+                self.states.insert(&row.name, ScanState::RepresentedBy(id.clone()));
+                id
             }
         };
-        let live = self.history.live(&name).await?;
-        // Before the horizon, another version decides the state at the target.
-        let newest = Some(newest).filter(|_| self.horizon <= self.last_change);
-        Ok(Some(ScannedDocument { name, live, newest }))
+        Ok(Some(row).filter(|row| represented_by.as_ref() == Some(&row.version)))
+    }
+
+    /// What is known of documents that are represented by these versions, read with few requests; `None` for a document that has to be
+    /// read by itself.
+    async fn known_of(&self, rows: &[PastRow]) -> Vec<Option<Known>> {
+        self.read_together(rows).await.unwrap_or_else(|error| {
+            log::debug!("documents are observed one by one: {error}");
+            vec![None; rows.len()]
+        })
+    }
+
+    async fn read_together(&self, rows: &[PastRow]) -> Result<Vec<Option<Known>>, Error> {
+        let names: Vec<DocumentName> = rows.iter().map(|row| row.name.clone()).collect();
+        let monitored = self.history.monitored().open().await?;
+        let live = self.history.live_many(&monitored, &names, "live").await?;
+        let mut known = vec![None; rows.len()];
+        let mut changed = Vec::new();
+        for (index, (row, live)) in rows.iter().zip(live).enumerate() {
+            match live {
+                Some(live) if live.id == row.version => {
+                    let newest = Some(Some(live.clone()));
+                    known[index] = Some(Known { live: Some(live), newest, is_settled: false });
+                }
+                live => changed.push((index, row, live)),
+            }
+        }
+        let names: Vec<_> = changed.iter().map(|(_, row, _)| row.name.clone()).collect();
+        let versions: Vec<_> = changed.iter().map(|(_, row, _)| (row.name.clone(), row.version.clone())).collect();
+        let versions = self.history.versions_many(&versions).await?;
+        let settled = self.history.are_settled(&names, self.newest_second(), self.recorded_until()).await?;
+        for (((index, _, live), version), is_settled) in changed.into_iter().zip(versions).zip(settled) {
+            let newest = version.filter(|_| is_settled).map(Some);
+            known[index] = newest.map(|newest| Known { live, newest: Some(newest), is_settled });
+        }
+        Ok(known)
+    }
+
+    /// [`Self::known_of`] for one document.
+    async fn read(&self, name: &DocumentName) -> Result<Known, Error> {
+        let newest = self.history.versions_until(name, self.newest_second(), NEWEST).await?.next().await?;
+        let live = self.history.live(name).await?;
+        Ok(Known { live, newest: Some(newest), is_settled: false })
+    }
+
+    /// Before the horizon, another version than the newest decides the state at the target.
+    fn trusted(&self, known: Known) -> Known {
+        if self.horizon <= self.last_change { known } else { Known { newest: None, is_settled: false, ..known } }
+    }
+
+    fn is_of_key(&self, key: &Key) -> bool {
+        self.key.is_none_or(|wanted| wanted == key)
+    }
+
+    fn recorded_until(&self) -> i64 {
+        self.recorded_until.unwrap_or(i64::MAX)
     }
 
     fn meets(&self, document: Option<&Value>) -> bool {
@@ -198,4 +312,11 @@ impl DocumentScan<'_> {
     fn newest_second(&self) -> i64 {
         self.last_change.max(self.horizon)
     }
+}
+
+/// Divides rows into groups.
+fn chunks<T>(rows: Vec<T>, size: usize) -> Vec<Vec<T>> {
+    let mut rows = rows.into_iter();
+    std::iter::from_fn(|| Some(rows.by_ref().take(size).collect::<Vec<T>>()).filter(|group| !group.is_empty()))
+        .collect()
 }

@@ -1,14 +1,15 @@
 //! The first and second phase: reads the live documents and the versions, and returns suspicions.
 
-use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, read_id_and_key, select_id_and_key};
+use changefeed_cosmos::{DocumentName, Error, Key, KeyRange};
 use changefeed_history::{DeadLetters, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields};
 use changefeed_jobs::{Found, PagedQuery};
+use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::finding::{Finding, FindingKind};
-use crate::scan::{RecentStates, ScanState, query_versions};
+use crate::scan::{LiveRow, RecentStates, ScanState, query_versions, select_live};
 
 /// Checks pages of documents and versions.
 pub(super) struct Check<'a> {
@@ -32,13 +33,6 @@ pub(super) enum Suspicion {
     Suspected(Vec<Finding>),
     /// It is too early to judge: capture may lag.
     Pending,
-}
-
-/// The fields of a live document that identify its version.
-struct LiveRow {
-    name: DocumentName,
-    ts: i64,
-    etag: String,
 }
 
 /// Whether the history has a version.
@@ -93,27 +87,39 @@ impl Check<'_> {
         let paths = monitored.key_paths();
         let source = PagedQuery {
             container: &monitored,
-            select: format!("SELECT VALUE {{at: {}, ts: c._ts, etag: c._etag}}", select_id_and_key(paths)),
+            select: select_live(paths),
             conditions: Vec::new(),
             parameters: Map::new(),
             key: self.key.cloned(),
             page_items: self.page_items,
             concurrency: self.concurrency,
         };
-        let row = |item: Value| {
-            let name = read_id_and_key(&item["at"], paths)?;
-            let (Some(ts), Some(etag)) = (item["ts"].as_i64(), item["etag"].as_str()) else {
-                return Err(Error::corrupt("listing documents", format!("no _ts or _etag: the query returned {item}")));
-            };
-            Ok(LiveRow { name, ts, etag: etag.to_owned() })
+        let each = &source;
+        let suspect = |rows: Vec<LiveRow>| async move {
+            let rows = self.not_stored_exactly(rows).await;
+            each.each(rows, |row| self.suspect_live(row)).await
         };
-        source.page(range, continuation, row, |row| self.suspect_live(row)).await
+        source.page_together(range, continuation, |row| LiveRow::read(&row, paths), suspect).await
+    }
+
+    /// Without the rows whose versions are stored exactly, which are found with few requests.
+    async fn not_stored_exactly(&self, rows: Vec<LiveRow>) -> Vec<LiveRow> {
+        let versions: Vec<_> = rows.iter().map(|row| (row.name.clone(), row.version.clone())).collect();
+        match self.history.outlines_many(&versions).await {
+            Ok(stored) => {
+                let is_exact = |stored: &Option<Outline>| stored.as_ref().is_some_and(|stored| stored.exact);
+                rows.into_iter().zip(stored).filter(|(_, stored)| !is_exact(stored)).map(|(row, _)| row).collect()
+            }
+            Err(error) => {
+                log::debug!("the versions of documents are read one by one: {error}");
+                rows
+            }
+        }
     }
 
     async fn suspect_live(&self, row: LiveRow) -> Result<Option<Suspicion>, Error> {
-        let id = VersionId::of_write(row.ts, &row.etag);
-        let suspected = |kind| Ok(Some(Suspicion::Suspected(vec![Finding::new(kind, &row.name, &id)])));
-        match Presence::of(&id, self.history.outlines_at(&row.name, row.ts).await?) {
+        let suspected = |kind| Ok(Some(Suspicion::Suspected(vec![Finding::new(kind, &row.name, &row.version)])));
+        match Presence::of(&row.version, self.history.outlines_at(&row.name, row.ts).await?) {
             Presence::Exact(_) => Ok(None),
             Presence::Inexact => suspected(FindingKind::Inexact),
             Presence::Absent if self.history.clock().second().await? - row.ts < self.grace => {
@@ -133,7 +139,32 @@ impl Check<'_> {
         let mut source = PagedQuery { page_items, concurrency, ..query_versions(&changes, outline_fields(), self.key) };
         // Items that hold a part of a version have no time.
         source.conditions.push("IS_DEFINED(c.sourceTs)".to_owned());
-        source.page(range, continuation, Ok, |row| self.suspect_version(row)).await
+        let each = &source;
+        let suspect = |rows: Vec<Value>| async move {
+            self.find_live(&rows).await;
+            each.each(rows, |row| self.suspect_version(row)).await
+        };
+        source.page_together(range, continuation, Ok, suspect).await
+    }
+
+    /// Finds out with few requests which of the documents of these versions are live.
+    async fn find_live(&self, rows: &[Value]) {
+        let versions = rows.iter().filter_map(|row| Outline::deserialize(row).ok());
+        let versions = versions.filter(|version| !version.operation.is_removal());
+        let names =
+            versions.map(|version| DocumentName { id: version.source_id, partition_key: version.partition_key });
+        let unknown: IndexMap<String, DocumentName> =
+            names.filter(|name| self.states.get(name).is_none()).map(|name| (name.to_index_key(), name)).collect();
+        let names: Vec<DocumentName> = unknown.into_values().collect();
+        let live = async { self.history.monitored().open().await?.select_many("true", &names).await };
+        match live.await {
+            Ok(live) => {
+                for (name, _) in names.iter().zip(live).filter(|(_, live)| live.is_some()) {
+                    self.states.insert(name, ScanState::IsLive);
+                }
+            }
+            Err(error) => log::debug!("documents are looked up one by one: {error}"),
+        }
     }
 
     async fn suspect_version(&self, row: Value) -> Result<Option<Suspicion>, Error> {

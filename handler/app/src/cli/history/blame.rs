@@ -27,7 +27,9 @@ pub(super) async fn run(service: &Service, request: &BlameRequest, format: ListF
         }
     };
     if let Blame::Version { may_be_deleted: true, .. } = &blame {
-        print_note("The document does not exist now. It may have been deleted before this time.")?;
+        print_note(
+            "The document may have been deleted before this time: no delete is recorded, but it was missing later.",
+        )?;
     }
     if !(format.is_table() && fields.is_empty()) {
         print_list(format, &blame, fields)?;

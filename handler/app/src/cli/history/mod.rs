@@ -51,7 +51,9 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
                 (_, Output::Json) => print_json(&state),
                 (AsOf::Version { version, may_be_deleted }, _) => {
                     if *may_be_deleted {
-                        print_line("The document does not exist now. It may have been deleted before this time.")?;
+                        print_line(
+                            "The document may have been deleted before this time: no delete is recorded, but it was missing later.",
+                        )?;
                     }
                     print_version(version, Output::Table)
                 }

@@ -1,0 +1,130 @@
+//! What is read for many documents at once is as right as what is read for each by itself, and costs no more.
+
+use std::time::Duration;
+
+use changefeed_jobs::JobOptions;
+use changefeed_operations::{Changefeed, PlannedItem, Restored};
+use local_cosmos::{Effect, Fault, LoggedKind, RequestKind};
+use serde_json::{Value, json};
+
+use crate::support::jobs::{
+    capture, capture_as_one_state, finish, restore_request, restore_view, run_slice_until, small_limits, start_restore,
+};
+use crate::support::verify::{run_verification, version_of};
+use crate::support::{DEADLINE, World, until};
+
+const COUNT: usize = 30;
+
+fn id(n: usize) -> String {
+    format!("item-{n:02}")
+}
+
+async fn put_all(world: &World, state: &str) -> Vec<Value> {
+    let mut stored = Vec::new();
+    for n in 0..COUNT {
+        stored.push(world.put("a", json!({"id": id(n), "pk": "a", "state": state})).await);
+    }
+    stored
+}
+
+async fn next_second() {
+    let second = chrono::Utc::now().timestamp();
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+}
+
+/// The items of a restore, in the order of their ids.
+async fn items_of(changefeed: &Changefeed, id: &str) -> Vec<PlannedItem> {
+    let mut items = restore_view(changefeed, id).await.record.items;
+    items.sort_by(|one, other| one.id.cmp(&other.id));
+    items
+}
+
+#[tokio::test]
+async fn documents_of_other_tenants_with_the_same_id_are_not_read() {
+    const TENANTS: usize = 300;
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let write = async |state: &str| {
+        let mut stored = Vec::new();
+        for n in 0..TENANTS {
+            let tenant = format!("tenant-{n}");
+            stored.push(world.put(tenant.clone(), json!({"id": "settings", "pk": tenant, "state": state})).await);
+        }
+        stored
+    };
+    let good = capture_as_one_state(&changefeed, &write("good").await).await;
+    capture(&changefeed, &write("bad").await).await;
+    let names: Vec<Value> =
+        (0..COUNT).map(|n| json!({"id": "settings", "partitionKey": [format!("tenant-{n}")]})).collect();
+    world.endpoint.take_requests();
+    let request = restore_request(json!({"asOf": good, "documents": names}));
+    let Restored::Report(report) = changefeed.restores.run(&request).await.expect("restore") else { panic!("a job") };
+    assert_eq!(report.counts.replace, COUNT as u64);
+    let is_query = |kind: LoggedKind| matches!(kind, LoggedKind::Query);
+    let requests = world.endpoint.take_requests();
+    let of_events = requests.iter().filter(|request| request.container.as_deref() == Some("events"));
+    let read: usize = of_events.filter(|request| is_query(request.kind)).map(|request| request.items).sum();
+    assert!((COUNT..=2 * COUNT).contains(&read), "{read} documents were read to plan and to write {COUNT}");
+    let bad = world.query("events", "SELECT VALUE c.pk FROM c WHERE c.state = 'bad'").await;
+    assert_eq!(bad.len(), TENANTS - COUNT);
+}
+
+#[tokio::test]
+async fn a_version_that_is_captured_while_a_restore_runs_is_restored() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.jobs = JobOptions { parallel: 1, ..small_limits() });
+    capture_as_one_state(&changefeed, &put_all(&world, "old").await).await;
+    let good = put_all(&world, "good").await;
+    let second = good.iter().filter_map(|document| document["_ts"].as_i64()).max().expect("a second");
+    next_second().await;
+    let bad = put_all(&world, "bad").await;
+    let job = start_restore(&changefeed, json!({"all": true, "asOf": second})).await;
+    let slow = Effect::Delay(Duration::from_millis(300));
+    world.endpoint.inject(Fault {
+        container: Some("changes".into()),
+        kind: RequestKind::Query,
+        times: 10_000,
+        effect: slow,
+    });
+    let phase = async || changefeed.jobs.job(&job).await.expect("job").job.cursor["phase"].clone();
+    run_slice_until(&changefeed, &job, async || phase().await == "live").await;
+    assert_eq!(phase().await, "live", "no version is read yet");
+    world.endpoint.clear_faults();
+    capture(&changefeed, &good).await;
+    capture(&changefeed, &bad).await;
+    finish(&changefeed, &job).await;
+    let restored: Vec<Option<String>> =
+        items_of(&changefeed, &job).await.into_iter().map(|item| item.version).collect();
+    assert_eq!(restored, good.iter().map(|document| Some(version_of(document))).collect::<Vec<_>>());
+    let not_good = world.query("events", "SELECT VALUE c.id FROM c WHERE c.state != 'good'").await;
+    assert_eq!(not_good, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_document_that_was_found_missing_and_exists_again_may_have_been_deleted() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let good = capture_as_one_state(&changefeed, &put_all(&world, "good").await).await;
+    // Every third document is deleted, which a verification finds out.
+    let was_missing = |n: usize| n % 3 == 0;
+    for n in (0..COUNT).filter(|n| was_missing(*n)) {
+        world.container("events").await.delete_item("a", &id(n), None).await.expect("delete");
+    }
+    next_second().await;
+    let (record, _) = run_verification(&changefeed, json!({"repair": true})).await;
+    assert_eq!(record.counts.repaired, COUNT.div_ceil(3) as u64);
+    next_second().await;
+    capture(&changefeed, &put_all(&world, "again").await).await;
+    let names: Vec<Value> = (0..COUNT).map(|n| json!({"id": id(n), "partitionKey": ["a"]})).collect();
+    let list = restore_request(json!({"documents": names, "asOf": good}));
+    let listed = changefeed.restores.plan(&list).await.expect("a plan").expect("small enough").items;
+    let job = start_restore(&changefeed, json!({"all": true, "asOf": good, "dryRun": true, "job": true})).await;
+    finish(&changefeed, &job).await;
+    for items in [listed, items_of(&changefeed, &job).await] {
+        assert_eq!(items.len(), COUNT);
+        for (n, item) in items.iter().enumerate() {
+            let has_doubt = item.message.as_ref().is_some_and(|message| message.contains("may have been deleted"));
+            assert_eq!((item.id.clone(), has_doubt), (id(n), was_missing(n)), "{item:?}");
+        }
+    }
+}
