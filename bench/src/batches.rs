@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// The first second of the changes.
-const START: i64 = 1_760_000_000;
+pub(crate) const START: i64 = 1_760_000_000;
 
 /// The bodies of `count` invocations with `documents` changes each, of about `bytes` bytes.
 pub(crate) fn invocations(count: usize, documents: usize, bytes: usize, dates: bool) -> Vec<String> {
@@ -13,6 +13,25 @@ pub(crate) fn invocations(count: usize, documents: usize, bytes: usize, dates: b
 fn invocation(batch: usize, documents: usize, bytes: usize, dates: bool) -> String {
     let first = batch * documents;
     let changes: Vec<Value> = (first..first + documents).map(|number| change(number, bytes, dates)).collect();
+    body(changes)
+}
+
+/// The bodies of invocations with `versions` versions of one document, one in each second from `first` on.
+pub(crate) fn history(document: &str, first: i64, versions: usize, batch: usize) -> impl Iterator<Item = String> {
+    (0..versions).step_by(batch).map(move |start| {
+        let version = |number: usize| {
+            let mut version = change(number, 1000, false);
+            version["id"] = json!(document);
+            version["pk"] = json!("a");
+            version["_ts"] = json!(first + number as i64);
+            version
+        };
+        body((start..versions.min(start + batch)).map(version).collect())
+    })
+}
+
+/// The body of an invocation with these changes.
+fn body(changes: Vec<Value>) -> String {
     // The host encodes the documents as JSON text, and that text again.
     let documents = Value::String(Value::Array(changes).to_string()).to_string();
     let metadata =

@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: &CaptureArguments) -> Result<()> {
             let mut figures = vec![Vec::new(); subjects.len()];
             for _ in 0..arguments.rounds {
                 for (subject, figures) in subjects.iter().zip(&mut figures) {
-                    let running = subject.start(&sink)?;
+                    let running = subject.start(&sink.account())?;
                     let load = Load { client: &client, bodies: &bodies, in_flight: *in_flight, batch: arguments.batch };
                     load.apply(&running, WARM_UP, &sink).await?;
                     figures.push(load.apply(&running, arguments.duration(), &sink).await?);

@@ -1,10 +1,13 @@
 //! Measures how fast and at what cost batches of changes become stored records: this project's handler beside programs that a user would
-//! write instead. `scripts/bench` installs what the peers need and runs it.
+//! write instead. Also measures reads of long histories, and `changefeed process`. `scripts/bench` installs what the peers need and runs it.
 
+mod account;
 mod batches;
 mod capture;
 mod floor;
 mod proc;
+mod process;
+mod reads;
 mod sink;
 mod subject;
 
@@ -25,6 +28,45 @@ struct Arguments {
 enum Command {
     /// Capture: batches of changes, delivered as the Functions host does, into a sink that answers writes at once or after a latency
     Capture(CaptureArguments),
+    /// Reads of documents with few and with many versions
+    Reads {
+        /// The executable `changefeed`
+        #[arg(long = "changefeed", default_value = "target/release/changefeed")]
+        executable: PathBuf,
+        /// Versions of the document
+        #[arg(long, value_delimiter = ',', default_value = "100,10000,300000")]
+        versions: Vec<usize>,
+        /// Requests of a measurement
+        #[arg(long, default_value_t = 200)]
+        requests: usize,
+    },
+    /// `changefeed process`: the time from a write to its version
+    Lag {
+        /// The executable `changefeed`
+        #[arg(long = "changefeed", default_value = "target/release/changefeed")]
+        executable: PathBuf,
+        /// Writes
+        #[arg(long, default_value_t = 300)]
+        writes: usize,
+        /// Milliseconds from one write to the next
+        #[arg(long, default_value_t = 200)]
+        interval: u64,
+    },
+    /// `changefeed process`: what it costs while nothing changes
+    Idle {
+        /// The executable `changefeed`
+        #[arg(long = "changefeed", default_value = "target/release/changefeed")]
+        executable: PathBuf,
+        /// Leases, one for each physical partition
+        #[arg(long, default_value_t = 64)]
+        leases: u32,
+        /// Seconds before the measurement
+        #[arg(long, default_value_t = 60)]
+        settle: u64,
+        /// Seconds of the measurement
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// The least that a handler must do: parse a batch, write the records as JSON
     #[command(hide = true)]
     Floor {
@@ -72,8 +114,18 @@ impl CaptureArguments {
 }
 
 fn main() -> Result<()> {
-    match Arguments::parse().command {
-        Command::Capture(arguments) => actix_web::rt::System::new().block_on(capture::run(&arguments)),
-        Command::Floor { bulk } => actix_web::rt::System::new().block_on(floor::run(bulk)),
-    }
+    actix_web::rt::System::new().block_on(async {
+        match Arguments::parse().command {
+            Command::Capture(arguments) => capture::run(&arguments).await,
+            Command::Reads { executable, versions, requests } => reads::run(&executable, &versions, requests).await,
+            Command::Lag { executable, writes, interval } => {
+                process::lag(&executable, writes, Duration::from_millis(interval)).await
+            }
+            Command::Idle { executable, leases, settle, seconds } => {
+                let (settle, duration) = (Duration::from_secs(settle), Duration::from_secs(seconds));
+                process::idle(&executable, leases, settle, duration).await
+            }
+            Command::Floor { bulk } => floor::run(bulk).await,
+        }
+    })
 }

@@ -11,9 +11,11 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes, Data, PayloadConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer};
 use anyhow::{Context, Result, ensure};
-use local_cosmos::{EMULATOR_KEY, Endpoint, Options};
+use local_cosmos::{Endpoint, Options};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::account::Account;
 
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 /// The service charges about this for a record of 1 KB. Nothing depends on it.
@@ -68,16 +70,8 @@ impl Sink {
         Ok(Self { url, state, server: handle, _endpoint: endpoint })
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
-    pub(crate) fn key(&self) -> &'static str {
-        EMULATOR_KEY
-    }
-
-    pub(crate) fn connection_string(&self) -> String {
-        format!("AccountEndpoint={};AccountKey={EMULATOR_KEY};", self.url)
+    pub(crate) fn account(&self) -> Account {
+        Account { url: self.url.clone() }
     }
 
     pub(crate) fn set_latency(&self, milliseconds: u64) {

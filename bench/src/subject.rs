@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::sink::Sink;
+use crate::account::Account;
 
 /// A program and how it is started. Each prints `listening on <address>`, and takes batches at `/CosmosChangeFeed` there.
 #[derive(Clone, Debug)]
@@ -61,13 +61,13 @@ impl Subject {
         vec![node("Node.js, point creates", "point"), node("Node.js, bulk", "bulk"), python]
     }
 
-    /// Starts the program, and waits until it listens.
-    pub(crate) fn start(&self, sink: &Sink) -> Result<Running> {
+    /// Starts the program with an account, and waits until it listens.
+    pub(crate) fn start(&self, account: &Account) -> Result<Running> {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
-            .env("CosmosDB", sink.connection_string())
-            .env("COSMOS_ENDPOINT", sink.url())
-            .env("COSMOS_KEY", sink.key())
+            .env("CosmosDB", account.connection_string())
+            .env("COSMOS_ENDPOINT", &account.url)
+            .env("COSMOS_KEY", Account::KEY)
             .env("WRITES", self.writes)
             .env("RUST_LOG", "warn,changefeed::server=info")
             .stdin(Stdio::null())

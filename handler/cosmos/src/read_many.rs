@@ -2,7 +2,7 @@
 //!
 //! Items of a query have no sequence number. A caller that needs it reads the item by itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroU32;
 
 use azure_data_cosmos::options::ReadFeedRangesOptions;
@@ -26,10 +26,10 @@ const MAX_SELECTED: usize = 100;
 const CONCURRENT_REQUESTS: usize = 8;
 
 impl Container {
-    /// Reads the items of these names, in their order; `None` where there is no such item. Each name may be given once.
+    /// Reads the items of these names, in their order; `None` where there is no such item.
     ///
     /// # Errors
-    /// When a key does not match the container's key paths, and as the service answers.
+    /// When a name is given twice, when a key does not match the container's key paths, and as the service answers.
     pub async fn read_many<'n>(&self, names: &'n [DocumentName]) -> Result<Vec<Option<Value>>, Error> {
         let read = |range: KeyRange, group: Vec<&'n DocumentName>| async move {
             match group[..] {
@@ -90,6 +90,11 @@ impl Container {
         size: impl Fn(usize) -> usize,
         read: impl Fn(KeyRange, Vec<&'n DocumentName>) -> F,
     ) -> Result<Vec<Option<Value>>, Error> {
+        // An item is found by its name, so a second one of the same name would find nothing.
+        let distinct: HashSet<String> = names.iter().map(DocumentName::to_index_key).collect();
+        if distinct.len() < names.len() {
+            return Err(Error::internal("reading items together", "a name is given twice"));
+        }
         let mut groups = Vec::new();
         for (range, indexes) in self.by_range(names.iter().map(|name| &name.partition_key)).await? {
             let size = size(indexes.len());

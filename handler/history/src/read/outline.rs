@@ -207,10 +207,10 @@ impl History {
     }
 
     /// The outlines of records of documents, in their order; `None` where there is no such record, and where its key does not follow
-    /// from the name of the document. Each record may be named once.
+    /// from the name of the document.
     ///
     /// # Errors
-    /// When the changes container cannot be read.
+    /// When a record is named twice, and when the changes container cannot be read.
     pub async fn outlines_many(&self, records: &[(DocumentName, VersionId)]) -> Result<Vec<Option<Outline>>, Error> {
         let changes = self.changes.open().await?;
         let (indexes, names) = record_names(&changes, records);

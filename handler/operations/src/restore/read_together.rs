@@ -74,7 +74,9 @@ impl ReadTogether {
             let live = read.live.get(&name.to_index_key())?.as_ref()?;
             Some((name, live.id.clone()))
         });
-        let versions: Vec<(DocumentName, VersionId)> = restored.chain(captured).collect();
+        // The version that a merge starts from can be the live one.
+        let versions = restored.chain(captured).map(|(name, id)| ((name.to_index_key(), id.clone()), (name, id)));
+        let versions: Vec<_> = versions.collect::<HashMap<_, _>>().into_values().collect();
         read.has_captured = read.add_versions(restores, &versions).await;
         read
     }
