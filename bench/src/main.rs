@@ -5,6 +5,7 @@ mod account;
 mod batches;
 mod capture;
 mod floor;
+mod instructions;
 mod proc;
 mod process;
 mod reads;
@@ -28,6 +29,15 @@ struct Arguments {
 enum Command {
     /// Capture: batches of changes, delivered as the Functions host does, into a sink that answers writes at once or after a latency
     Capture(CaptureArguments),
+    /// Capture: the instructions for a version, as callgrind counts them
+    Instructions {
+        /// The executable `changefeed`
+        #[arg(long = "changefeed", default_value = "target/release/changefeed")]
+        executable: PathBuf,
+        /// Fail if the count differs from this one by more than a tenth
+        #[arg(long)]
+        recorded: Option<u64>,
+    },
     /// Reads of documents with few and with many versions
     Reads {
         /// The executable `changefeed`
@@ -117,6 +127,7 @@ fn main() -> Result<()> {
     actix_web::rt::System::new().block_on(async {
         match Arguments::parse().command {
             Command::Capture(arguments) => capture::run(&arguments).await,
+            Command::Instructions { executable, recorded } => instructions::run(&executable, recorded).await,
             Command::Reads { executable, versions, requests } => reads::run(&executable, &versions, requests).await,
             Command::Lag { executable, writes, interval } => {
                 process::lag(&executable, writes, Duration::from_millis(interval)).await

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::account::Account;
 
@@ -29,6 +29,14 @@ impl Subject {
     pub(crate) fn handler(name: String, executable: &Path) -> Self {
         let arguments = ["serve", "--port", "0"].map(str::to_owned).to_vec();
         Self { name, program: executable.display().to_string(), arguments, writes: "" }
+    }
+
+    /// The same program under callgrind, which writes to this log.
+    pub(crate) fn under_callgrind(self, log: &Path) -> Self {
+        let own = ["--tool=callgrind", "--callgrind-out-file=/dev/null"].map(str::to_owned);
+        let log = format!("--log-file={}", log.display());
+        let arguments = own.into_iter().chain([log, self.program]).chain(self.arguments).collect();
+        Self { program: "valgrind".to_owned(), arguments, ..self }
     }
 
     /// The least that a handler must do.
@@ -92,6 +100,15 @@ impl Subject {
 impl Running {
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Asks the program to end, and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let process = self.process();
+        let status = Command::new("kill").args(["-TERM", &process.to_string()]).status().context("starting kill")?;
+        ensure!(status.success(), "ending process {process}: {status}");
+        self.child.wait()?;
+        Ok(())
     }
 }
 

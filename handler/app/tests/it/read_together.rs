@@ -106,7 +106,7 @@ async fn a_document_that_was_found_missing_and_exists_again_may_have_been_delete
     let changefeed = world.changefeed(|_| ());
     let good = capture_as_one_state(&changefeed, &put_all(&world, "good").await).await;
     // Every third document is deleted, which a verification finds out.
-    let was_missing = |n: usize| n % 3 == 0;
+    let was_missing = |n: usize| n.is_multiple_of(3);
     for n in (0..COUNT).filter(|n| was_missing(*n)) {
         world.container("events").await.delete_item("a", &id(n), None).await.expect("delete");
     }

@@ -223,9 +223,9 @@ impl History {
         Ok(found)
     }
 
-    /// Whether the newest recorded version of each document, of those up to a second, is certainly the newest version of it, and no
-    /// delete was inferred after it: no version up to `last` was recorded after `recorded_until`, and no delete after `last` is
-    /// inferred. All in seconds since 1970. `false` where it is not known.
+    /// For each document: whether it is certain that no version up to `last` was recorded after `recorded_until`, and that no delete after
+    /// `last` was inferred. Then the newest version that was recorded by that time is the newest one of all up to `last`. Both are
+    /// seconds since 1970.
     ///
     /// # Errors
     /// When the changes container cannot be read.
@@ -251,8 +251,7 @@ impl History {
             .into_iter()
             .filter_map(|row| serde_json::from_value::<(String, Key, bool)>(row).ok())
             .filter(|(_, _, is_unsettled)| *is_unsettled)
-            .map(|(id, partition_key, _)| (id, partition_key))
-            .map(|(id, partition_key)| DocumentName { id, partition_key }.to_index_key())
+            .map(|(id, partition_key, _)| DocumentName { id, partition_key }.to_index_key())
             .collect();
         let is_settled = |(document, key): (&DocumentName, &Option<Key>)| {
             key.is_some() && !unsettled.contains(&document.to_index_key())
