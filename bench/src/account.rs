@@ -1,10 +1,11 @@
 //! The account that a program is started with.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use local_cosmos::EMULATOR_KEY;
+use tokio::process::Command;
 
 /// An endpoint.
 #[derive(Clone, Debug)]
@@ -21,12 +22,13 @@ impl Account {
     }
 
     /// Creates the containers of a capture as in production.
-    pub(crate) fn provision(&self, executable: &Path) -> Result<()> {
+    pub(crate) async fn provision(&self, executable: &Path) -> Result<()> {
         let status = Command::new(executable)
             .arg("provision")
             .env("CosmosDB", self.connection_string())
             .stdout(Stdio::null())
             .status()
+            .await
             .with_context(|| format!("starting {}", executable.display()))?;
         ensure!(status.success(), "changefeed provision: {status}");
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::CaptureArguments;
 use crate::batches::invocations;
@@ -49,8 +49,11 @@ pub(crate) async fn run(arguments: &CaptureArguments) -> Result<()> {
                 for (subject, figures) in subjects.iter().zip(&mut figures) {
                     let running = subject.start(&sink.account())?;
                     let load = Load { client: &client, bodies: &bodies, in_flight: *in_flight, batch: arguments.batch };
-                    load.apply(&running, WARM_UP, &sink).await?;
-                    figures.push(load.apply(&running, arguments.duration(), &sink).await?);
+                    let measured = async {
+                        load.apply(&running, WARM_UP, &sink).await?;
+                        load.apply(&running, arguments.duration(), &sink).await
+                    };
+                    figures.push(measured.await.with_context(|| format!("measuring {}", subject.name))?);
                 }
             }
             for (subject, figures) in subjects.iter().zip(&figures) {

@@ -64,7 +64,7 @@ async fn lag_of(events: &Container, changes: &Container, number: usize) -> Resul
 pub(crate) async fn lag(executable: &Path, writes: usize, interval: Duration) -> Result<()> {
     let endpoint = Endpoint::start(Options::default()).await?;
     let account = Account { url: endpoint.url().to_owned() };
-    account.provision(executable)?;
+    account.provision(executable).await?;
     let client = connect(&Connection::Key(ConnectionString::parse(&account.connection_string())?)).await?;
     let lazy = LazyContainer::new(changefeed_cosmos::Account::connected(client), "dev", "events");
     let (events, changes) = (lazy.open().await?, lazy.sibling("changes").open().await?);
@@ -91,11 +91,27 @@ pub(crate) async fn lag(executable: &Path, writes: usize, interval: Duration) ->
     Ok(())
 }
 
+/// Creates the monitored container with this many physical partitions: one for each 10,000 request units a second.
+async fn create_monitored(account: &Account, partitions: u32) -> Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let key = json!({"paths": ["/pk"], "kind": "Hash", "version": 2});
+    let database = client.post(format!("{}dbs", account.url)).body(json!({"id": "dev"}).to_string());
+    let container = client.post(format!("{}dbs/dev/colls", account.url));
+    let container = container.header("x-ms-offer-throughput", (partitions * 10_000).to_string());
+    let container = container.body(json!({"id": "events", "partitionKey": key}).to_string());
+    for (what, request) in [("the database", database), ("the container", container)] {
+        let answer = request.send().await?;
+        ensure!(answer.status().is_success(), "creating {what}: {}", answer.status());
+    }
+    Ok(())
+}
+
 /// Prints what an instance with leases for this many ranges costs while nothing changes.
 pub(crate) async fn idle(executable: &Path, leases: u32, settle: Duration, duration: Duration) -> Result<()> {
-    let endpoint = Endpoint::start(Options { partitions: Some(leases), ..Options::default() }).await?;
+    let endpoint = Endpoint::start(Options::default()).await?;
     let account = Account { url: endpoint.url().to_owned() };
-    account.provision(executable)?;
+    create_monitored(&account, leases).await?;
+    account.provision(executable).await?;
     let instance = Instance::start(executable, &account)?;
     tokio::time::sleep(settle).await;
     let before = cpu_seconds(instance.0.id())?;

@@ -25,7 +25,7 @@ pub(crate) async fn run(executable: &Path, sizes: &[usize], requests: usize) -> 
     for versions in sizes {
         let endpoint = Endpoint::start(Options::default()).await?;
         let account = Account { url: endpoint.url().to_owned() };
-        account.provision(executable)?;
+        account.provision(executable).await?;
         let handler = Subject::handler("cosmos-changefeed".to_owned(), executable).start(&account)?;
         let client = reqwest::Client::builder().no_proxy().build()?;
         for body in history("d", START, *versions, BATCH) {

@@ -113,7 +113,7 @@ async fn create_containers(state: &State) -> Result<()> {
 async fn answer(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpResponse {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let is_write = request.method() == Method::POST
-        && request.path().ends_with("/docs")
+        && request.path().trim_end_matches('/').ends_with("/docs")
         && header("x-ms-documentdb-isquery").is_none()
         && header("x-ms-cosmos-is-query-plan-request").is_none();
     if !is_write {

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { BulkOperationType, CosmosClient } from "@azure/cosmos";
 
 const CONCURRENT_WRITES = 32;
+const MAX_OPERATIONS = 100;
 const CONFLICT = 409;
 
 const client = new CosmosClient({ endpoint: process.env.COSMOS_ENDPOINT, key: process.env.COSMOS_KEY });
@@ -30,7 +31,8 @@ async function createEach(records) {
   const writer = async () => {
     while (next < records.length) {
       try {
-        await changes.items.create(records[next++], { contentResponseOnWriteEnabled: false });
+        // The SDK can leave out the body of the answer in bulk only.
+        await changes.items.create(records[next++]);
       } catch (error) {
         if (error.code !== CONFLICT) throw error;
       }
@@ -39,15 +41,20 @@ async function createEach(records) {
   await Promise.all(Array.from({ length: CONCURRENT_WRITES }, writer));
 }
 
+// `items.bulk` takes at most 100 operations. `executeBulkOperations`, its successor, waits for more operations before it sends a request, up
+// to a second: for batches of a change feed it is 20 times slower.
 async function createInBulk(records) {
-  const operations = records.map((resourceBody) => ({
-    operationType: BulkOperationType.Create,
-    partitionKey: [resourceBody.pk, resourceBody.sourceId],
-    resourceBody,
-  }));
-  const results = await changes.items.executeBulkOperations(operations, { contentResponseOnWriteEnabled: false });
-  const failed = results.find(({ response, error }) => error ? error.code !== CONFLICT : response.statusCode >= 400);
-  if (failed) throw failed.error ?? new Error(`status ${failed.response.statusCode}`);
+  const requests = [];
+  for (let first = 0; first < records.length; first += MAX_OPERATIONS) {
+    const operations = records.slice(first, first + MAX_OPERATIONS).map((resourceBody) => ({
+      operationType: BulkOperationType.Create,
+      partitionKey: [resourceBody.pk, resourceBody.sourceId],
+      resourceBody,
+    }));
+    requests.push(changes.items.bulk(operations, { continueOnError: true }, { contentResponseOnWriteEnabled: false }));
+  }
+  const failed = (await Promise.all(requests)).flat().find(({ statusCode }) => statusCode >= 400 && statusCode !== CONFLICT);
+  if (failed) throw new Error(`status ${failed.statusCode}`);
 }
 
 const write = process.env.WRITES === "bulk" ? createInBulk : createEach;
