@@ -4,6 +4,7 @@
 mod account;
 mod batches;
 mod capture;
+mod charges;
 mod floor;
 mod instructions;
 mod proc;
@@ -29,6 +30,12 @@ struct Arguments {
 enum Command {
     /// Capture: batches of changes, delivered as the Functions host does, into a sink that answers writes at once or after a latency
     Capture(CaptureArguments),
+    /// The request units for storing a version, by index policy and size, as the embedded endpoint charges them
+    Charges {
+        /// The executable `changefeed`
+        #[arg(long = "changefeed", default_value = "target/release/changefeed")]
+        executable: PathBuf,
+    },
     /// Capture: the instructions for a version, as callgrind counts them
     Instructions {
         /// The executable `changefeed`
@@ -127,6 +134,7 @@ fn main() -> Result<()> {
     actix_web::rt::System::new().block_on(async {
         match Arguments::parse().command {
             Command::Capture(arguments) => capture::run(&arguments).await,
+            Command::Charges { executable } => charges::run(&executable).await,
             Command::Instructions { executable, recorded } => instructions::run(&executable, recorded).await,
             Command::Reads { executable, versions, requests } => reads::run(&executable, &versions, requests).await,
             Command::Lag { executable, writes, interval } => {
