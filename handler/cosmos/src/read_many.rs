@@ -26,10 +26,10 @@ const MAX_SELECTED: usize = 100;
 const CONCURRENT_REQUESTS: usize = 8;
 
 impl Container {
-    /// Reads the items of these names, in their order; `None` where there is no such item.
+    /// Reads the items of these names, in their order; `None` where there is no such item. A name may be given twice.
     ///
     /// # Errors
-    /// When a name is given twice, when a key does not match the container's key paths, and as the service answers.
+    /// When a key does not match the container's key paths, and as the service answers.
     pub async fn read_many<'n>(&self, names: &'n [DocumentName]) -> Result<Vec<Option<Value>>, Error> {
         let read = |range: KeyRange, group: Vec<&'n DocumentName>| async move {
             match group[..] {
@@ -90,24 +90,31 @@ impl Container {
         size: impl Fn(usize) -> usize,
         read: impl Fn(KeyRange, Vec<&'n DocumentName>) -> F,
     ) -> Result<Vec<Option<Value>>, Error> {
-        // An item is found by its name, so a second one of the same name would find nothing.
-        let distinct: HashSet<String> = names.iter().map(DocumentName::to_index_key).collect();
-        if distinct.len() < names.len() {
-            return Err(Error::internal("reading items together", "a name is given twice"));
-        }
+        let keys: Vec<String> = names.iter().map(DocumentName::to_index_key).collect();
+        let distinct: Vec<&DocumentName> = {
+            let mut known = HashSet::new();
+            names.iter().zip(&keys).filter(|(_, key)| known.insert(*key)).map(|(name, _)| name).collect()
+        };
         let mut groups = Vec::new();
-        for (range, indexes) in self.by_range(names.iter().map(|name| &name.partition_key)).await? {
+        for (range, indexes) in self.by_range(distinct.iter().map(|name| &name.partition_key)).await? {
             let size = size(indexes.len());
             groups.extend(indexes.chunks(size).map(|indexes| (range.clone(), indexes.to_vec())));
         }
         let reads = futures::stream::iter(groups).map(|(range, indexes): (KeyRange, Vec<usize>)| {
-            let items = read(range, indexes.iter().map(|index| &names[*index]).collect());
-            async move { Ok::<_, Error>(indexes.into_iter().zip(items.await?).collect::<Vec<_>>()) }
+            let group: Vec<&DocumentName> = indexes.into_iter().map(|index| distinct[index]).collect();
+            let items = read(range, group.clone());
+            async move {
+                let items = items.await?;
+                Ok::<_, Error>(group.into_iter().map(DocumentName::to_index_key).zip(items).collect::<Vec<_>>())
+            }
         });
-        let read: Vec<Vec<(usize, Option<Value>)>> = reads.buffer_unordered(CONCURRENT_REQUESTS).try_collect().await?;
-        let mut items: HashMap<usize, Value> =
-            read.into_iter().flatten().filter_map(|(index, item)| Some((index, item?))).collect();
-        Ok((0..names.len()).map(|index| items.remove(&index)).collect())
+        let read: Vec<Vec<(String, Option<Value>)>> = reads.buffer_unordered(CONCURRENT_REQUESTS).try_collect().await?;
+        let mut items: HashMap<String, Value> =
+            read.into_iter().flatten().filter_map(|(key, item)| Some((key, item?))).collect();
+        if distinct.len() < names.len() {
+            return Ok(keys.iter().map(|key| items.get(key).cloned()).collect());
+        }
+        Ok(keys.iter().map(|key| items.remove(key)).collect())
     }
 
     /// The indexes of keys by the range of their physical partition.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use changefeed_jobs::JobOptions;
+use changefeed_jobs::{JobOptions, SliceEnd};
 use changefeed_operations::{Changefeed, PlannedItem, Restored};
 use local_cosmos::{Effect, Fault, LoggedKind, RequestKind};
 use serde_json::{Value, json};
@@ -127,4 +127,33 @@ async fn a_document_that_was_found_missing_and_exists_again_may_have_been_delete
             assert_eq!((item.id.clone(), has_doubt), (id(n), was_missing(n)), "{item:?}");
         }
     }
+}
+
+/// Versions of one second without sequence numbers have an order that does not follow from their times. Every worker must find the
+/// same one, whether the document was changed or not.
+#[tokio::test]
+async fn a_document_whose_versions_have_no_order_is_planned_once_by_many_workers() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.jobs = JobOptions { parallel: 1, ..small_limits() });
+    let mut stored = put_all(&world, "first").await;
+    for n in 0..COUNT {
+        for state in ["second", "third"] {
+            stored.push(world.put("a", json!({"id": id(n), "pk": "a", "state": state})).await);
+        }
+    }
+    assert!(stored.iter().all(|document| document["_lsn"].is_null()));
+    let second = capture_as_one_state(&changefeed, &stored).await;
+    let job = start_restore(&changefeed, json!({"all": true, "asOf": second, "dryRun": true, "job": true})).await;
+    let slow = Effect::Delay(Duration::from_millis(5));
+    world.endpoint.inject(Fault { container: None, kind: RequestKind::Query, times: 100_000, effect: slow });
+    for worker in 0.. {
+        assert!(worker < 1_000, "the job does not end");
+        let name = format!("worker-{worker}");
+        match changefeed.runner.run_slice(&job, &name, tokio::time::sleep(Duration::from_millis(60))).await {
+            Ok(SliceEnd::Ended(_)) => break,
+            end => assert!(matches!(end, Ok(SliceEnd::More | SliceEnd::Busy)), "{end:?}"),
+        }
+    }
+    let planned: Vec<String> = items_of(&changefeed, &job).await.into_iter().map(|item| item.id).collect();
+    assert_eq!(planned, (0..COUNT).map(id).collect::<Vec<_>>());
 }

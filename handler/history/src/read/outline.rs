@@ -210,7 +210,7 @@ impl History {
     /// from the name of the document.
     ///
     /// # Errors
-    /// When a record is named twice, and when the changes container cannot be read.
+    /// When the changes container cannot be read.
     pub async fn outlines_many(&self, records: &[(DocumentName, VersionId)]) -> Result<Vec<Option<Outline>>, Error> {
         let changes = self.changes.open().await?;
         let (indexes, names) = record_names(&changes, records);

@@ -143,11 +143,18 @@ mod tests {
 
     #[test]
     fn a_local_time_that_occurs_twice_or_never_is_outside_summer_time() {
-        let zone: TimeZone = "America/New_York".parse().expect("a zone");
-        for local in ["2024-11-03T01:30:00", "2024-03-10T02:30:00"] {
-            assert_eq!(zone.offset_at_local(local.parse().expect("a time")), -300, "{local}");
+        // One of the two zones has summer time on the day of the test.
+        for (zone, local, minutes) in [
+            ("America/New_York", "2024-11-03T01:30:00", -300),
+            ("America/New_York", "2024-03-10T02:30:00", -300),
+            ("America/New_York", "2024-07-01T00:00:00", -240),
+            ("Australia/Sydney", "2024-04-07T02:30:00", 600),
+            ("Australia/Sydney", "2024-10-06T02:30:00", 600),
+            ("Australia/Sydney", "2024-01-01T00:00:00", 660),
+        ] {
+            let zone: TimeZone = zone.parse().expect("a zone");
+            assert_eq!(zone.offset_at_local(local.parse().expect("a time")), minutes, "{zone} {local}");
         }
-        assert_eq!(zone.offset_at_local("2024-07-01T00:00:00".parse().expect("a time")), -240);
     }
 
     #[test]

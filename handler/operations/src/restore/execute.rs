@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, MAX_TOGETHER};
 use changefeed_jobs::{JobState, new_id};
 use chrono::Utc;
 use futures::StreamExt;
@@ -10,7 +10,7 @@ use futures::StreamExt;
 use super::backup_files::Bodies;
 use super::plan::Plan;
 use super::planned_item::PlannedItem;
-use super::read_together::{ReadTogether, groups};
+use super::read_together::ReadTogether;
 use super::restore_record::{RestoreRecord, RestoreReport};
 use super::restores::Restores;
 use super::undo_claim::UndoClaim;
@@ -54,7 +54,8 @@ impl Restores {
             together: None,
         };
         let mut results: Vec<(PlannedItem, f64)> = Vec::with_capacity(plan.items.len());
-        for items in groups(plan.items) {
+        let mut groups = futures::stream::iter(plan.items).chunks(MAX_TOGETHER);
+        while let Some(items) = groups.next().await {
             let together = ReadTogether::to_write(self, &container, writer.is_monitored, &items).await;
             let writer = DocumentWriter { together: Some(&together), ..writer };
             let written = futures::stream::iter(items).map(|item| writer.write(item));

@@ -5,22 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use changefeed_cosmos::{Container, DocumentName, MAX_TOGETHER};
+use changefeed_cosmos::{Container, DocumentName};
 use changefeed_history::{Known, Version, VersionId};
 
 use super::planned_item::{Action, PlannedItem};
 use super::restores::Restores;
-
-/// Divides items into groups that are read together: their documents and versions are in memory at the same time.
-pub(super) fn groups(mut items: Vec<PlannedItem>) -> Vec<Vec<PlannedItem>> {
-    let mut groups = Vec::new();
-    while items.len() > MAX_TOGETHER {
-        let rest = items.split_off(MAX_TOGETHER);
-        groups.push(std::mem::replace(&mut items, rest));
-    }
-    groups.push(items);
-    groups
-}
 
 /// Documents and versions that were read together.
 #[derive(Debug, Default)]
@@ -74,9 +63,7 @@ impl ReadTogether {
             let live = read.live.get(&name.to_index_key())?.as_ref()?;
             Some((name, live.id.clone()))
         });
-        // The version that a merge starts from can be the live one.
-        let versions = restored.chain(captured).map(|(name, id)| ((name.to_index_key(), id.clone()), (name, id)));
-        let versions: Vec<_> = versions.collect::<HashMap<_, _>>().into_values().collect();
+        let versions: Vec<(DocumentName, VersionId)> = restored.chain(captured).collect();
         read.has_captured = read.add_versions(restores, &versions).await;
         read
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, Error, ErrorKind, KeyRange, retry};
+use changefeed_cosmos::{Container, Error, ErrorKind, KeyRange, MAX_TOGETHER, retry};
 use changefeed_jobs::{Found, PageState, Part, PartPage, Parts, Planned, Run, StoredPage, plan_page};
 use futures::{StreamExt, TryStreamExt};
 
@@ -20,7 +20,7 @@ use super::plan_missing::{MissingPlanner, PlannedNames};
 use super::plan_scan::ScanPlanner;
 use super::plan_window::{WindowPages, WindowPlanner};
 use super::planned_item::{Counts, PlannedItem, UniqueKeyRetry};
-use super::read_together::{ReadTogether, groups};
+use super::read_together::ReadTogether;
 use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, page_item, planned_items, refused_tags};
 use super::restore_phase::Phase;
 use super::restore_record::{PLANNED_ITEMS_TTL, RestoreRecord};
@@ -392,7 +392,8 @@ impl<'a> RestoreWorker<'a> {
         let written: Vec<PlannedItem> =
             items.into_iter().filter(|item| may_be_written(item) || item.is_waiting()).collect();
         let mut planned: Vec<Option<PlannedItem>> = Vec::new();
-        for items in groups(written) {
+        let mut groups = futures::stream::iter(written).chunks(MAX_TOGETHER);
+        while let Some(items) = groups.next().await {
             let together = &ReadTogether::to_undo(self.restores, &self.written, &items).await;
             let plan = |item: PlannedItem| async move {
                 let name = item.name();
@@ -420,7 +421,8 @@ impl<'a> RestoreWorker<'a> {
     ) -> Result<RestorePage, Error> {
         let writer = self.writer(bodies, was_begun, deadline);
         let mut results: Vec<Result<PlannedItem, Error>> = Vec::new();
-        for items in groups(planned_items(&stored.page)) {
+        let mut groups = futures::stream::iter(planned_items(&stored.page)).chunks(MAX_TOGETHER);
+        while let Some(items) = groups.next().await {
             let together = ReadTogether::to_write(self.restores, &self.written, self.is_monitored, &items).await;
             let writer = DocumentWriter { together: Some(&together), ..writer };
             let written = futures::stream::iter(items).map(|item| writer.try_write(item));

@@ -1,7 +1,7 @@
 //! Plans the undo of a restore. An undo is another restore: every document that the restore wrote is restored to the version that
 //! it replaced, or deleted if there was none. A document that has changed since is a conflict.
 
-use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, IdempotencyKey};
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, IdempotencyKey, MAX_TOGETHER};
 use changefeed_history::{Version, VersionId};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::composition::Composition;
 use super::plan::Plan;
 use super::planned_item::{Action, PlannedItem, sorted};
-use super::read_together::{ReadTogether, groups};
+use super::read_together::ReadTogether;
 use super::restore_record::RestoreRecord;
 use super::restores::Restores;
 
@@ -90,7 +90,8 @@ impl Restores {
         let container = self.target_container(record.into.as_deref()).await?;
         let written: Vec<PlannedItem> = record.items.iter().filter(|item| may_be_written(item)).cloned().collect();
         let mut items: Vec<PlannedItem> = Vec::with_capacity(written.len());
-        for group in groups(written) {
+        let mut groups = futures::stream::iter(written).chunks(MAX_TOGETHER);
+        while let Some(group) = groups.next().await {
             let together = ReadTogether::to_undo(self, &container, &group).await;
             let plan = |item| self.plan_undo_item(item, &container, &record, request.force, &together);
             let planned = futures::stream::iter(group).map(plan).buffer_unordered(self.options.concurrency);

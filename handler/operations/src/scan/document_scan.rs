@@ -9,12 +9,10 @@
 //! A document that had no such version, and is deleted before the scan reaches it, is not observed: the history of that time
 //! does not contain it.
 
-use std::collections::HashMap;
-
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, MAX_TOGETHER};
-use changefeed_history::{Filter, History, Known, VersionId, matches_all};
+use changefeed_history::{Filter, History, Known, Outline, VersionId, matches_all};
 use changefeed_jobs::{Found, PagedQuery};
-use indexmap::IndexMap;
+use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -49,8 +47,9 @@ pub(crate) struct DocumentScan<'a> {
 struct PastRow {
     name: DocumentName,
     version: VersionId,
-    /// Whether the record is exact. Another record of the same version may represent the document otherwise.
-    is_exact: bool,
+    /// Whether no other record represents the document while this version is live: it is exact, so no other record of the version is
+    /// newer, and it has a sequence number, so no other version of its second is.
+    is_certain: bool,
 }
 
 /// A document, where the scan observes it.
@@ -68,6 +67,7 @@ struct Row {
     source_id: String,
     partition_key: Key,
     exact: bool,
+    lsn: Option<i64>,
 }
 
 impl DocumentScan<'_> {
@@ -113,7 +113,7 @@ impl DocumentScan<'_> {
         each: impl Fn(ScannedDocument) -> F,
     ) -> Result<Found<T>, Error> {
         let changes = self.history.changes().open().await?;
-        let select = "SELECT c.id, c.sourceId, c.partitionKey, c.exact".to_owned();
+        let select = "SELECT c.id, c.sourceId, c.partitionKey, c.exact, c.lsn".to_owned();
         let mut source = PagedQuery {
             page_items: self.page_items,
             concurrency: self.concurrency,
@@ -133,14 +133,15 @@ impl DocumentScan<'_> {
                 Error::corrupt(format!("listing the versions of container {}", changes.name()), error)
             })?;
             let name = DocumentName { id: row.source_id, partition_key: row.partition_key };
-            Ok(PastRow { name, version: row.id, is_exact: row.exact })
+            Ok(PastRow { name, version: row.id, is_certain: row.exact && row.lsn.is_some() })
         };
         let (source, each) = (&source, &each);
         let observe = |rows: Vec<PastRow>| async move {
             self.find_unchanged(&rows).await;
             let represented = source.each(rows, |row| self.represented(row)).await?;
             let mut items = Vec::new();
-            for rows in chunks(represented, MAX_TOGETHER) {
+            let mut groups = futures::stream::iter(represented).chunks(MAX_TOGETHER);
+            while let Some(rows) = groups.next().await {
                 let known = self.known_of(&rows).await;
                 let documents = rows.into_iter().zip(known);
                 let observed = |(row, known): (PastRow, Option<Known>)| async move {
@@ -168,8 +169,9 @@ impl DocumentScan<'_> {
             log::debug!("the versions of live documents are read one by one: {error}");
             vec![None; records.len()]
         });
+        let is_certain = |recorded: &Outline| recorded.exact && recorded.lsn.is_some();
         for (row, recorded) in old.into_iter().zip(recorded) {
-            match recorded.filter(|recorded| recorded.exact && recorded.recorded_at <= recorded_until) {
+            match recorded.filter(|recorded| is_certain(recorded) && recorded.recorded_at <= recorded_until) {
                 Some(recorded) => self.states.insert(&row.name, ScanState::RepresentedBy(Some(recorded.id))),
                 None => rest.push(row),
             }
@@ -204,11 +206,9 @@ impl DocumentScan<'_> {
 
     /// Finds the rows whose versions represent their documents because they are live: no version follows them.
     async fn find_unchanged(&self, rows: &[PastRow]) {
-        let is_unknown = |row: &&PastRow| row.is_exact && self.states.get(&row.name).is_none();
+        let is_unknown = |row: &&PastRow| row.is_certain && self.states.get(&row.name).is_none();
         let unknown: Vec<&PastRow> = rows.iter().filter(is_unknown).collect();
-        let names: IndexMap<String, DocumentName> =
-            unknown.iter().map(|row| (row.name.to_index_key(), row.name.clone())).collect();
-        let names: Vec<DocumentName> = names.into_values().collect();
+        let names: Vec<DocumentName> = unknown.iter().map(|row| row.name.clone()).collect();
         let live = async {
             let monitored = self.history.monitored().open().await?;
             monitored.select_many("[c._ts, c._etag]", &names).await
@@ -217,15 +217,11 @@ impl DocumentScan<'_> {
             log::debug!("unchanged documents are found one by one: {error}");
             vec![None; names.len()]
         });
-        let live: HashMap<String, VersionId> = names
-            .iter()
-            .zip(live)
-            .filter_map(|(name, live)| {
-                let (ts, etag): (i64, String) = serde_json::from_value(live?).ok()?;
-                Some((name.to_index_key(), VersionId::of_write(ts, &etag)))
-            })
-            .collect();
-        for row in unknown.into_iter().filter(|row| live.get(&row.name.to_index_key()) == Some(&row.version)) {
+        let is_live = |row: &PastRow, live: Option<Value>| {
+            let live: Option<(i64, String)> = live.and_then(|live| serde_json::from_value(live).ok());
+            live.is_some_and(|(ts, etag)| VersionId::of_write(ts, &etag) == row.version)
+        };
+        for (row, _) in unknown.into_iter().zip(live).filter(|(row, live)| is_live(row, live.clone())) {
             self.states.insert(&row.name, ScanState::RepresentedBy(Some(row.version.clone())));
         }
     }
@@ -312,11 +308,4 @@ impl DocumentScan<'_> {
     fn newest_second(&self) -> i64 {
         self.last_change.max(self.horizon)
     }
-}
-
-/// Divides rows into groups.
-fn chunks<T>(rows: Vec<T>, size: usize) -> Vec<Vec<T>> {
-    let mut rows = rows.into_iter();
-    std::iter::from_fn(|| Some(rows.by_ref().take(size).collect::<Vec<T>>()).filter(|group| !group.is_empty()))
-        .collect()
 }

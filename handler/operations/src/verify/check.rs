@@ -3,7 +3,6 @@
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange};
 use changefeed_history::{DeadLetters, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields};
 use changefeed_jobs::{Found, PagedQuery};
-use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
@@ -153,9 +152,7 @@ impl Check<'_> {
         let versions = versions.filter(|version| !version.operation.is_removal());
         let names =
             versions.map(|version| DocumentName { id: version.source_id, partition_key: version.partition_key });
-        let unknown: IndexMap<String, DocumentName> =
-            names.filter(|name| self.states.get(name).is_none()).map(|name| (name.to_index_key(), name)).collect();
-        let names: Vec<DocumentName> = unknown.into_values().collect();
+        let names: Vec<DocumentName> = names.filter(|name| self.states.get(name).is_none()).collect();
         let live = async { self.history.monitored().open().await?.select_many("true", &names).await };
         match live.await {
             Ok(live) => {
