@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use changefeed_cosmos::{DocumentName, Key};
 use changefeed_jobs::{JobOptions, SliceEnd};
 use changefeed_operations::{Changefeed, PlannedItem, Restored};
 use local_cosmos::{Effect, Fault, LoggedKind, RequestKind};
 use serde_json::{Value, json};
 
+use crate::support::identity::events;
 use crate::support::jobs::{
     capture, capture_as_one_state, finish, restore_request, restore_view, run_slice_until, small_limits, start_restore,
 };
@@ -37,6 +39,20 @@ async fn items_of(changefeed: &Changefeed, id: &str) -> Vec<PlannedItem> {
     let mut items = restore_view(changefeed, id).await.record.items;
     items.sort_by(|one, other| one.id.cmp(&other.id));
     items
+}
+
+#[tokio::test]
+async fn items_are_in_the_order_of_their_names_which_may_be_given_twice() {
+    let world = World::new().await;
+    put_all(&world, "good").await;
+    let events = events(&world.changefeed(|_| ())).await;
+    let numbers = [7, 3, 7, 99, 0, 1, 2, 3];
+    let names = numbers.map(|n| DocumentName { id: id(n), partition_key: Key::text("a") });
+    let expected = numbers.map(|n| (n < COUNT).then(|| json!(id(n))));
+    let ids = |items: Vec<Option<Value>>| items.into_iter().map(|item| Some(item?["id"].clone())).collect::<Vec<_>>();
+    assert_eq!(ids(events.read_many(&names).await.expect("items")), expected);
+    assert_eq!(ids(events.read_many(&names[..3]).await.expect("items read one by one")), expected[..3]);
+    assert_eq!(events.select_many("c.id", &names).await.expect("ids"), expected);
 }
 
 #[tokio::test]
@@ -135,12 +151,15 @@ async fn a_document_that_was_found_missing_and_exists_again_may_have_been_delete
 async fn a_document_whose_versions_have_no_order_is_planned_once_by_many_workers() {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = JobOptions { parallel: 1, ..small_limits() });
-    let mut stored = put_all(&world, "first").await;
-    for n in 0..COUNT {
-        for state in ["second", "third"] {
-            stored.push(world.put("a", json!({"id": id(n), "pk": "a", "state": state})).await);
-        }
-    }
+    let live = put_all(&world, "live").await;
+    // Earlier versions of the same second, whose etags are greater.
+    let earlier = live.iter().enumerate().map(|(n, document)| {
+        let mut earlier = document.clone();
+        earlier["state"] = json!("earlier");
+        earlier["_etag"] = json!(format!("\"ffffffff-0000-0000-0000-{n:012}\""));
+        earlier
+    });
+    let stored: Vec<Value> = earlier.chain(live.iter().cloned()).collect();
     assert!(stored.iter().all(|document| document["_lsn"].is_null()));
     let second = capture_as_one_state(&changefeed, &stored).await;
     let job = start_restore(&changefeed, json!({"all": true, "asOf": second, "dryRun": true, "job": true})).await;
