@@ -11,12 +11,15 @@ export const folder = fileURLToPath(new URL("../../docs/images", import.meta.url
 
 // In pictures, the wrong release began at this time.
 const RELEASE = "2026-11-26T10:31:40";
-const ZONE = "Europe/Berlin";
+// The name of the zone that pictures show. The browser has another one, in which it is about noon, so that a window of an hour lies within one day.
+const SHOWN_ZONE = "Europe/Berlin (UTC+01:00)";
+const BEFORE_NOON = 12 - new Date().getUTCHours() || 1;
+const ZONE = `Etc/GMT${BEFORE_NOON > 0 ? "-" : "+"}${Math.abs(BEFORE_NOON)}`;
 
 export const PICTURES = ["console-find", "console-document", "console-plan"];
 
-// Moves every time that a page shows by so many seconds, and every date by so many days.
-function shiftTimes({ seconds, days }) {
+// Moves every time that a page shows by so many seconds, and every date by so many days, and names another zone.
+function shiftTimes({ seconds, days, zone }) {
   const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
   const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
   const two = (number) => String(number).padStart(2, "0");
@@ -27,6 +30,7 @@ function shiftTimes({ seconds, days }) {
     return rest === undefined ? shown : `${shown}:${two(second % 60)}`;
   };
   const shifted = (text) => text
+    .replace(/Etc\/GMT[+-]\d+ \(UTC[+-][\d:]+\)/, zone)
     .replace(/(\d{4})-(\d\d)-(\d\d)/g, (_, year, month, day) => moved(new Date(Date.UTC(year, month - 1, day))).toISOString().slice(0, 10))
     .replace(/(?:(\w+day) )?(\d{1,2}) ([A-Z][a-z]{2,8})( \d{4})?(?=\W|$)/g, (whole, weekday, day, month, year) => {
       const number = MONTHS.findIndex((name) => name === month || name.slice(0, 3) === month);
@@ -40,7 +44,7 @@ function shiftTimes({ seconds, days }) {
   const texts = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const node = texts.currentNode;
-    if (!node.parentElement.closest(".zone, .diff, .items")) node.data = shifted(node.data);
+    if (!node.parentElement.closest(".diff, .items")) node.data = shifted(node.data);
   }
   for (const input of main.querySelectorAll("input")) input.value = shifted(input.value);
 }
@@ -59,7 +63,7 @@ export async function take() {
       const [now, then] = [local(items[0].sourceTs), new Date(`${RELEASE}Z`)];
       const days = Math.round((then.setUTCHours(0, 0, 0, 0) - new Date(now).setUTCHours(0, 0, 0, 0)) / 86_400_000);
       const seconds = Math.round((new Date(`${RELEASE}Z`) - now) / 1000) % 86_400;
-      await page.evaluate(shiftTimes, { seconds, days });
+      await page.evaluate(shiftTimes, { seconds, days, zone: SHOWN_ZONE });
       await page.evaluate(() => document.activeElement?.blur());
       taken[name] = await page.screenshot();
     };
