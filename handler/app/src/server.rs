@@ -8,7 +8,9 @@ use actix_web::middleware::DefaultHeaders;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::{Context, Result};
+use futures::future::{Either, ready};
 
+use crate::http::check_site;
 use crate::routes;
 use crate::service::Service;
 
@@ -25,7 +27,10 @@ pub async fn serve(service: Service, port: u16) -> Result<()> {
             .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")).add(("X-Content-Type-Options", "nosniff")))
             .wrap_fn(|mut request, app| {
                 routes::use_declared_spelling(&mut request);
-                app.call(request)
+                match check_site(&request) {
+                    Ok(()) => Either::Left(app.call(request)),
+                    Err(error) => Either::Right(ready(Ok(request.error_response(error)))),
+                }
             })
             .configure(routes::configure)
     };

@@ -4,14 +4,15 @@ use changefeed_history::{Blame, BlameRequest, BlamedField, Origin, TimeExpressio
 use maud::{Markup, html};
 
 use super::chosen_version::Chosen;
-use super::document_parameters::{DocumentRequest, View, With};
+use super::document_parameters::{DocumentRequest, Part, View, With};
+use super::document_part::more;
 use super::elements::{empty, field, number, operation, restore_mark, value};
 use super::viewer::Viewer;
 use crate::http::ApiError;
 use crate::service::Service;
 
-/// The most fields that are shown.
-const SHOWN_FIELDS: usize = 1000;
+/// The fields on a page.
+const PAGE_FIELDS: usize = 500;
 
 /// The fields of a version with what set them.
 ///
@@ -26,6 +27,7 @@ pub async fn blame(
     let as_of = request.version.is_some().then(|| TimeExpression::from_second(chosen.version.source_ts));
     let asked = BlameRequest { document: request.document.clone(), as_of, max_versions: None };
     let found = service.changefeed.restores.blame(&asked).await?;
+    let first = if let Part::Lines(first) = request.part { first } else { 0 };
     Ok(html! {
         section.panel aria-label="Who set what" {
             @match found {
@@ -37,10 +39,11 @@ pub async fn blame(
                     div.scroll tabindex="0" role="region" aria-label="Fields, which may be wider than the page" {
                         table.blame {
                             thead { tr { th { "Field" } th { "Value" } th { "Set" } th { "By" } } }
-                            tbody { @for found in fields.iter().take(SHOWN_FIELDS) { (row(viewer, request, found)) } }
+                            tbody { @for found in fields.iter().skip(first).take(PAGE_FIELDS) { (row(viewer, request, found)) } }
                         }
                     }
-                    @if fields.len() > SHOWN_FIELDS { p.foot.muted { (number(fields.len() - SHOWN_FIELDS)) " more fields are not shown." } }
+                    @let next = Some(first + PAGE_FIELDS).filter(|next| *next < fields.len());
+                    (more(request, "fields", first, next, fields.len()))
                 }
                 Blame::Absent { .. } => { (empty("The document does not exist here.", &html! { p.muted { "Choose an earlier version." } })) }
                 Blame::Unknown { .. } => { (empty("What the document was is not known.", &html! {})) }

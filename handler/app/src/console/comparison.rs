@@ -5,18 +5,16 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::chosen_version::Chosen;
-use super::document_parameters::{DocumentRequest, With};
+use super::comparison_lines::page;
+use super::document_parameters::{DocumentRequest, Part, With};
+use super::document_part::whole_value;
 use super::elements::empty;
-use super::json_lines::{Block, Line, Side, blocks, compare};
+use super::json_lines::compare;
 use super::restore_form::restore_fields;
 use super::version_note::version_note;
 use super::viewer::Viewer;
-use super::whole_view::{PAGE_LINES, indented};
 use crate::http::ApiError;
 use crate::service::Service;
-
-/// The most lines that a fold opens.
-const FOLDED_LINES: usize = 500;
 
 /// Both sides of a comparison; `None` stands for a document that does not exist.
 struct Sides<'v> {
@@ -48,6 +46,9 @@ pub async fn comparison(
     let untracked = history.untracked_fields().await?;
     let changes = path_changes(sides.before, sides.after, &untracked);
     let lines = compare(sides.before, sides.after);
+    if let Part::Value(line, character) = request.part {
+        return Ok(html! { section.panel aria-label="Value" { (whole_value(request, &lines, line, character)) } });
+    }
     let is_unknown = sides.before.is_none() && chosen.previous.is_none() && request.with == With::Previous;
     Ok(html! {
         section.panel aria-label="Comparison" {
@@ -60,10 +61,8 @@ pub async fn comparison(
                 (empty("The document exists on neither side.", &html! {}))
             } @else if changes.is_empty() {
                 (empty("No difference.", &html! { p.muted { "Every field has the same value on both sides." } }))
-            } @else if request.in_columns {
-                (beside(&lines))
             } @else {
-                (inline(&lines))
+                (page(request, &lines))
             }
             @if is_unknown { p.foot.muted { "The document before this version is not known." } }
             (version_note(viewer, &chosen.version))
@@ -132,103 +131,4 @@ fn others(request: &DocumentRequest) -> Markup {
         @if request.with != With::Previous { a.button href=(with(With::Previous)) data-key="d" { "Compare with previous " kbd { "d" } } }
         @if request.with != With::Live { a.button href=(with(With::Live)) data-key="l" { "Compare with live " kbd { "l" } } }
     }
-}
-
-/// Draws the blocks until there are enough lines.
-fn drawn(lines: &[Line], draw: impl Fn(&[Line]) -> Markup) -> Markup {
-    let mut left = PAGE_LINES;
-    let mut shown = Vec::new();
-    for block in blocks(lines) {
-        if left == 0 {
-            break;
-        }
-        let (markup, used) = match block {
-            Block::Shown(lines) => (draw(&lines[..lines.len().min(left)]), lines.len()),
-            Block::Folded(lines, description) => (folded(lines, &description, &draw), 1),
-        };
-        shown.push(markup);
-        left = left.saturating_sub(used);
-    }
-    html! {
-        @for block in shown { (block) }
-        @if left == 0 { p.muted.more { "The comparison has more lines. Look at the whole document of each version." } }
-    }
-}
-
-/// Equal lines, behind their description.
-fn folded(lines: &[Line], description: &str, draw: &impl Fn(&[Line]) -> Markup) -> Markup {
-    html! {
-        details {
-            summary.fold { span aria-hidden="true" { "⋯" } span { (description) } }
-            (draw(&lines[..lines.len().min(FOLDED_LINES)]))
-            @if lines.len() > FOLDED_LINES { p.muted.more { (lines.len() - FOLDED_LINES) " more lines are in the whole document" } }
-        }
-    }
-}
-
-fn inline(lines: &[Line]) -> Markup {
-    let line = |line: &Line, note: &Markup| {
-        let (class, sign, meaning) = match (line.side, &line.moved) {
-            (Side::Both, _) => ("same", "", ""),
-            (Side::Before, None) => ("minus", "−", "before: "),
-            (Side::After, None) => ("plus", "+", "after: "),
-            (Side::Before, Some(_)) => ("moved", "→", "moved from here: "),
-            (Side::After, Some(_)) => ("moved", "←", "moved here: "),
-        };
-        html! {
-            div class=(class) {
-                span aria-hidden="true" { (sign) }
-                code {
-                    @if !meaning.is_empty() { span.hidden { (meaning) } }
-                    (indented(line))
-                    (note)
-                }
-            }
-        }
-    };
-    let all =
-        |lines: &[Line]| html! { @for (at, shown) in lines.iter().enumerate() { (line(shown, &note(lines, at))) } };
-    html! { div.diff { (drawn(lines, all)) } }
-}
-
-/// Where a value is on the other side, at its first line.
-fn note(lines: &[Line], at: usize) -> Markup {
-    let is_first = at == 0 || lines[at - 1].moved != lines[at].moved;
-    html! { @if let Some(note) = lines[at].moved_note().filter(|_| is_first) { " " span.moved-note { (note) } } }
-}
-
-/// Both sides beside each other. Lines of the first side are opposite to those of the second side that replace them.
-fn beside(lines: &[Line]) -> Markup {
-    let cell = |line: Option<&Line>, class: &'static str| {
-        let class = line.map(|line| match (line.side, &line.moved) {
-            (Side::Both, _) => "same",
-            (_, Some(_)) => "moved",
-            (_, None) => class,
-        });
-        html! {
-            code class=[class] {
-                @if let Some(line) = line {
-                    (indented(line))
-                    @if let Some(note) = line.moved_note() { " " span.moved-note { (note) } }
-                }
-            }
-        }
-    };
-    let rows = |lines: &[Line]| {
-        let runs = lines.chunk_by(|one, other| (one.side == Side::Both) == (other.side == Side::Both));
-        html! {
-            @for run in runs {
-                @let (before, after) = opposite(run);
-                @for at in 0..before.len().max(after.len()) {
-                    div.pair { (cell(before.get(at).copied(), "minus")) (cell(after.get(at).copied(), "plus")) }
-                }
-            }
-        }
-    };
-    html! { div.diff.beside { (drawn(lines, rows)) } }
-}
-
-fn opposite(run: &[Line]) -> (Vec<&Line>, Vec<&Line>) {
-    let of = |without: Side| run.iter().filter(|line| line.side != without).collect();
-    (of(Side::After), of(Side::Before))
 }

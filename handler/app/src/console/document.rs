@@ -11,7 +11,7 @@ use super::blame_view::blame;
 use super::chosen_version::chosen;
 use super::comparison::comparison;
 use super::document_link::named;
-use super::document_parameters::{DocumentParameters, DocumentRequest, View};
+use super::document_parameters::{DocumentParameters, DocumentRequest, Part, View};
 use super::elements::empty;
 use super::page::Page;
 use super::version_list::VersionList;
@@ -59,7 +59,7 @@ async fn page(service: &Service, viewer: &Viewer, parameters: &DocumentParameter
         }
     };
     let content = content(service, viewer, &request, as_of.as_ref()).await?;
-    let address = Some(request.address()).filter(|_| request.continuation.is_none() && request.line == 0);
+    let address = Some(request.address()).filter(|_| request.part == Part::Lines(0));
     Ok(Page { address, ..Page::new(NAME, request.document.id.clone(), content) })
 }
 
@@ -136,6 +136,7 @@ async fn content(
     let history = &service.changefeed.history;
     let (list, live) =
         tokio::try_join!(VersionList::read(service, request), async { Ok(history.live(&request.document).await?) })?;
+    let request = &DocumentRequest { list: list.start().cloned(), ..request.clone() };
     let chosen = chosen(service, request, &list, live.as_ref()).await?;
     let detail = match (request.view, &chosen) {
         (_, None) => html! { (empty("This document has no versions and does not exist.", &html! {})) },

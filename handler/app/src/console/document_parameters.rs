@@ -1,6 +1,9 @@
 //! The parameters of the page of a document.
 
+use std::fmt::{self, Display, Formatter};
+
 use changefeed_cosmos::{DocumentName, Key};
+use changefeed_history::VersionId;
 use maud::Markup;
 use serde::Deserialize;
 
@@ -23,8 +26,11 @@ pub struct DocumentParameters {
     layout: String,
     /// Shows the document as of this time.
     pub as_of: String,
-    continuation: String,
+    list: String,
     line: String,
+    fold: String,
+    value: String,
+    character: String,
 }
 
 /// How a document is shown.
@@ -49,6 +55,26 @@ pub enum With {
     Version(String),
 }
 
+/// The part of a long document that is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// From this line on.
+    Lines(usize),
+    /// The folded lines of a comparison from this one on.
+    Fold(usize),
+    /// A value of which its line has only the beginning: the line, and the first character of the value.
+    Value(usize, usize),
+}
+
+/// The first version of a list of versions: its second and its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListStart {
+    /// Seconds since 1970.
+    pub second: i64,
+    /// The id of the version.
+    pub id: String,
+}
+
 /// What the page shows of a document.
 #[derive(Clone, Debug)]
 pub struct DocumentRequest {
@@ -62,10 +88,10 @@ pub struct DocumentRequest {
     pub view: View,
     /// Whether both sides of a comparison are beside each other.
     pub in_columns: bool,
-    /// The continuation of the list of versions.
-    pub continuation: Option<String>,
-    /// The first line that is shown.
-    pub line: usize,
+    /// Where the list of versions begins; `None` for the newest one.
+    pub list: Option<ListStart>,
+    /// The part that is shown.
+    pub part: Part,
 }
 
 impl DocumentParameters {
@@ -80,9 +106,6 @@ impl DocumentParameters {
     /// Names the parameter, its value, and what is allowed.
     pub fn read(&self, key: Option<Key>) -> Result<DocumentRequest, ApiError> {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        let refused = |name: &str, text: &str, allowed: &str| {
-            Err(ApiError::bad_request(format!("{name}: {text:?} is not allowed; use {allowed}")))
-        };
         let document = match key {
             Some(partition_key) => DocumentName { id: self.id.clone(), partition_key },
             None => document_name(self.id.clone(), given(&self.pk), given(&self.partition_key))?,
@@ -98,12 +121,23 @@ impl DocumentParameters {
             "columns" => true,
             other => return refused("layout", other, "inline or columns"),
         };
-        let line = match self.line.as_str() {
-            "" => 0,
+        let whole_number = |name: &str, text: &String| match text.as_str() {
+            "" => Ok(None),
             text => match text.parse() {
-                Ok(line) => line,
-                Err(_) => return refused("line", text, "a whole number"),
+                Ok(number) => Ok(Some(number)),
+                Err(_) => refused(name, text, "a whole number"),
             },
+        };
+        let part = match (whole_number("fold", &self.fold)?, whole_number("value", &self.value)?) {
+            (Some(line), _) => Part::Fold(line),
+            (_, Some(line)) => Part::Value(line, whole_number("character", &self.character)?.unwrap_or_default()),
+            (None, None) => Part::Lines(whole_number("line", &self.line)?.unwrap_or_default()),
+        };
+        let list = match ListStart::read(&self.list) {
+            None if !self.list.is_empty() => {
+                return refused("list", &self.list, "a second, a colon and the id of a version");
+            }
+            list => list,
         };
         Ok(DocumentRequest {
             document,
@@ -115,9 +149,32 @@ impl DocumentParameters {
             },
             view,
             in_columns,
-            continuation: given(&self.continuation),
-            line,
+            list,
+            part,
         })
+    }
+}
+
+/// The error about a parameter.
+fn refused<T>(name: &str, text: &str, allowed: &str) -> Result<T, ApiError> {
+    Err(ApiError::bad_request(format!("{name}: {text:?} is not allowed; use {allowed}")))
+}
+
+impl ListStart {
+    /// The start of a list at a version.
+    pub fn at(second: i64, id: &VersionId) -> Self {
+        Self { second, id: id.to_string() }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (second, id) = text.split_once(':')?;
+        Some(Self { second: second.parse().ok()?, id: id.to_owned() })
+    }
+}
+
+impl Display for ListStart {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.second, self.id)
     }
 }
 
@@ -141,20 +198,33 @@ impl DocumentRequest {
         if self.in_columns {
             address = address.with("layout", "columns");
         }
-        if let Some(continuation) = &self.continuation {
-            address = address.with("continuation", continuation);
+        if let Some(start) = &self.list {
+            address = address.with("list", start.to_string());
         }
-        address
+        match self.part {
+            Part::Lines(0) => address,
+            Part::Lines(line) => address.with("line", line.to_string()),
+            Part::Fold(line) => address.with("fold", line.to_string()),
+            Part::Value(line, 0) => address.with("value", line.to_string()),
+            Part::Value(line, character) => {
+                address.with("value", line.to_string()).with("character", character.to_string())
+            }
+        }
+    }
+
+    /// The address of another part.
+    pub fn part(&self, part: Part) -> Address {
+        Self { part, ..self.clone() }.address()
     }
 
     /// The same of another version, compared with something.
     pub fn of_version(&self, version: &str, with: With) -> Self {
-        Self { version: Some(version.to_owned()), with, line: 0, ..self.clone() }
+        Self { version: Some(version.to_owned()), with, part: Part::Lines(0), ..self.clone() }
     }
 
     /// The same in another view.
     pub fn viewed(&self, view: View) -> Self {
-        Self { view, line: 0, ..self.clone() }
+        Self { view, part: Part::Lines(0), ..self.clone() }
     }
 
     /// The name of the document, as a heading.

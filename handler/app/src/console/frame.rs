@@ -16,24 +16,27 @@ pub const PAGES: [(&str, &str); 6] = [
 ];
 
 /// Keys and what they do.
-const KEYS: [(&str, &str); 13] = [
+const KEYS: [(&str, &str); 16] = [
     ("/", "find"),
     ("j", "next row"),
     ("k", "previous row"),
     ("Enter", "open the row"),
+    ("n", "next page"),
     ("←", "move the window back"),
     ("→", "move the window forward"),
     ("b", "choose the busiest time"),
+    ("z", "zoom in: the window becomes the chart"),
     ("d", "compare with the version before"),
     ("l", "compare with the live document"),
     ("m", "mark a version"),
     ("x", "compare the marked versions"),
     ("r", "restore: make a plan"),
-    ("Esc", "back: close, or show everything"),
+    ("Esc", "back: close, show everything, or go to the page above"),
+    ("?", "these keys"),
 ];
 
 /// Words of the pages and what they mean.
-const WORDS: [(&str, &str); 9] = [
+const WORDS: [(&str, &str); 17] = [
     ("version", "A document as it was after one write, or the mark of its delete. Versions are never changed."),
     ("write", "A create or a replace: the latest-version mode of the change feed does not distinguish them."),
     ("first known version", "No earlier version is known. The document may have existed before."),
@@ -52,6 +55,30 @@ const WORDS: [(&str, &str); 9] = [
     ),
     ("merge", "Only what the chosen changes did is taken back. A field that was changed later keeps its value."),
     ("conflict", "A document that has changed since the plan, or that needs a decision. It is not written."),
+    (
+        "undo",
+        "A restore that takes another restore back: each document that it wrote returns to what it was before it. It has a plan of its own.",
+    ),
+    (
+        "mode",
+        "What the change feed tells. All-versions mode tells every write and every delete. Latest-version mode tells no deletes, and of several \
+         writes within a moment only the last one.",
+    ),
+    (
+        "found missing",
+        "The change feed did not report this delete. A verification found that the document no longer exists; it was deleted at this time or before.",
+    ),
+    ("expire", "A delete by the service, because the document reached its time to live."),
+    ("lease", "The record of how far a part of the container is captured, and of which instance captures it."),
+    ("lag", "How many changes of a lease are not captured yet, or for how many seconds the oldest of them has waited."),
+    (
+        "dead letter",
+        "A change that could not be captured. It is stored with the reason, and can be replayed or discarded.",
+    ),
+    (
+        "complete since",
+        "The retention removes old versions. Since this time the history has all versions that were captured.",
+    ),
 ];
 
 /// How a page is shown.
@@ -108,6 +135,8 @@ impl Frame<'_> {
                         @if self.is_shell {
                             button.plain type="button" data-opens="keys" { "Keys " kbd { "?" } }
                             button.plain type="button" data-opens="words" { "Words" }
+                        } @else {
+                            a.plain href={ (base) "/words" } { "Words" }
                         }
                     }
                     @if self.is_shell { (keys()) (words()) (sign_in()) }
@@ -138,11 +167,16 @@ fn words() -> Markup {
         dialog #words aria-labelledby="words-title" {
             form method="dialog" {
                 h2 #words-title { "Words" }
-                dl.words { @for (word, meaning) in WORDS { dt { (word) } dd.muted { (meaning) } } }
+                (meanings())
                 button autofocus { "Close" }
             }
         }
     }
+}
+
+/// The words of the pages with their meanings.
+pub fn meanings() -> Markup {
+    html! { dl.words { @for (word, meaning) in WORDS { dt { (word) } dd.muted { (meaning) } } } }
 }
 
 fn sign_in() -> Markup {

@@ -33,8 +33,8 @@ pub enum Side {
 }
 
 /// A line of JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line<'v> {
     /// The side that it is on.
     pub side: Side,
     /// Its indentation in steps.
@@ -47,24 +47,35 @@ pub struct Line {
     is_around: bool,
     /// Of a value that moved, where it is on the other side: a JSON Pointer.
     pub moved: Option<String>,
+    /// The value, if it is so long that the text has only its beginning.
+    pub cut: Option<&'v Value>,
 }
 
 /// Lines that are shown or folded together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Block<'l> {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Block<'l, 'v> {
     /// Lines to show.
-    Shown(&'l [Line]),
+    Shown(&'l [Line<'v>]),
     /// Equal lines or lines of a value that moved, and what they are.
-    Folded(&'l [Line], String),
+    Folded(&'l [Line<'v>], String),
+}
+
+impl<'l, 'v> Block<'l, 'v> {
+    /// The lines.
+    pub fn lines(&self) -> &'l [Line<'v>] {
+        match self {
+            Self::Shown(lines) | Self::Folded(lines, _) => lines,
+        }
+    }
 }
 
 /// The lines of a document.
-pub fn lines_of(document: &Value) -> Vec<Line> {
+pub fn lines_of(document: &Value) -> Vec<Line<'_>> {
     compare(Some(document), Some(document))
 }
 
 /// The lines of two documents. `None` stands for a document that does not exist.
-pub fn compare(before: Option<&Value>, after: Option<&Value>) -> Vec<Line> {
+pub fn compare<'v>(before: Option<&'v Value>, after: Option<&'v Value>) -> Vec<Line<'v>> {
     let mut comparison = Comparison { lines: Vec::new(), path: String::new(), one_sided: Vec::new() };
     comparison.values(&Place { name: None, depth: 0, is_last: true }, before, after);
     comparison.recognise();
@@ -72,14 +83,14 @@ pub fn compare(before: Option<&Value>, after: Option<&Value>) -> Vec<Line> {
 }
 
 /// Lines in blocks: runs of equal lines are folded, and so are values that moved.
-pub fn blocks(lines: &[Line]) -> Vec<Block<'_>> {
-    let is_foldable = |line: &Line| line.moved.is_some() || line.side == Side::Both && !line.is_around;
-    let is_together = |one: &Line, other: &Line| {
+pub fn blocks<'l, 'v>(lines: &'l [Line<'v>]) -> Vec<Block<'l, 'v>> {
+    let is_foldable = |line: &Line<'_>| line.moved.is_some() || line.side == Side::Both && !line.is_around;
+    let is_together = |one: &Line<'_>, other: &Line<'_>| {
         is_foldable(one) == is_foldable(other)
             && one.moved == other.moved
             && (one.moved.is_none() || one.side == other.side)
     };
-    let mut blocks: Vec<Block<'_>> = Vec::new();
+    let mut blocks = Vec::new();
     for group in lines.chunk_by(is_together) {
         let folds = group.len() >= FOLDED && group.first().is_some_and(is_foldable);
         blocks.push(if folds { Block::Folded(group, description(group)) } else { Block::Shown(group) });
@@ -87,7 +98,7 @@ pub fn blocks(lines: &[Line]) -> Vec<Block<'_>> {
     blocks
 }
 
-impl Line {
+impl Line<'_> {
     /// Where the value is on the other side, in words.
     pub fn moved_note(&self) -> Option<String> {
         let direction = if self.side == Side::Before { "to" } else { "from" };
@@ -96,7 +107,7 @@ impl Line {
 }
 
 /// The names of the properties in folded lines, the first ones and the last one.
-fn description(lines: &[Line]) -> String {
+pub fn description(lines: &[Line<'_>]) -> String {
     if let Some(note) = lines.first().and_then(Line::moved_note) {
         return format!("{} lines {note}", lines.len());
     }
@@ -127,7 +138,7 @@ impl Place<'_> {
 }
 
 struct Comparison<'v> {
-    lines: Vec<Line>,
+    lines: Vec<Line<'v>>,
     /// Where the current value is: a JSON Pointer.
     path: String,
     one_sided: Vec<OneSided<'v>>,
@@ -206,7 +217,7 @@ impl<'v> Comparison<'v> {
     }
 
     /// An element of the current array that is at another place on the other side.
-    fn moved(&mut self, place: &Place<'_>, value: &Value, side: Side, other: usize) {
+    fn moved(&mut self, place: &Place<'_>, value: &'v Value, side: Side, other: usize) {
         let first = self.lines.len();
         self.value(place, value, side);
         let path = format!("{}/{other}", self.path);
@@ -237,7 +248,7 @@ impl<'v> Comparison<'v> {
     }
 
     /// A value with all its lines.
-    fn value(&mut self, place: &Place<'_>, value: &Value, side: Side) {
+    fn value(&mut self, place: &Place<'_>, value: &'v Value, side: Side) {
         let depth = place.depth + 1;
         match value {
             Value::Object(properties) if !properties.is_empty() => {
@@ -255,17 +266,24 @@ impl<'v> Comparison<'v> {
                 }
                 self.line(&Place { name: None, ..*place }, format!("]{}", place.end()), side);
             }
-            leaf => self.line(place, format!("{}{}{}", place.start(), shortened(leaf), place.end()), side),
+            leaf => {
+                let (text, is_cut) = shortened(leaf);
+                self.line(place, format!("{}{text}{}", place.start(), place.end()), side);
+                if let Some(line) = self.lines.last_mut().filter(|_| is_cut) {
+                    line.cut = Some(leaf);
+                }
+            }
         }
     }
 
     fn line(&mut self, place: &Place<'_>, text: String, side: Side) {
         let name = place.name.filter(|_| place.depth == 1).map(str::to_owned);
-        self.lines.push(Line { side, depth: place.depth, text, name, is_around: false, moved: None });
+        self.lines.push(Line { side, depth: place.depth, text, name, is_around: false, moved: None, cut: None });
     }
 
     fn around(&mut self, place: &Place<'_>, text: String) {
-        self.lines.push(Line { side: Side::Both, depth: place.depth, text, name: None, is_around: true, moved: None });
+        let (side, depth) = (Side::Both, place.depth);
+        self.lines.push(Line { side, depth, text, name: None, is_around: true, moved: None, cut: None });
     }
 }
 
@@ -280,12 +298,15 @@ fn is_recognised(value: &Value) -> bool {
     }
 }
 
-/// The JSON of a value. The end of a very long text is left out, and its length is named.
-fn shortened(value: &Value) -> String {
-    let text = value.to_string();
+/// The JSON of a value, and whether it is only the beginning of a very long one.
+fn shortened(value: &Value) -> (String, bool) {
+    let mut text = value.to_string();
     match text.char_indices().nth(MAX_VALUE_CHARACTERS) {
-        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
-        None => text,
+        Some((end, _)) => {
+            text.truncate(end);
+            (text + "…", true)
+        }
+        None => (text, false),
     }
 }
 
@@ -296,7 +317,7 @@ mod tests {
     use serde_json::json;
 
     fn shown(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
-        let sign = |line: &Line| match line.side {
+        let sign = |line: &Line<'_>| match line.side {
             Side::Both => ' ',
             Side::Before => '-',
             Side::After => '+',
@@ -377,7 +398,8 @@ mod tests {
             })
             .collect();
         assert_eq!(folds, ["8 lines moved to /stops/2", "16 unchanged lines", "8 lines moved from /stops/0"]);
-        let renamed = compare(Some(&json!({"a": {"city": "Davidson"}})), Some(&json!({"a": {}, "b/c": "Davidson"})));
+        let (before, after) = (json!({"a": {"city": "Davidson"}}), json!({"a": {}, "b/c": "Davidson"}));
+        let renamed = compare(Some(&before), Some(&after));
         let notes: Vec<_> = renamed.iter().filter_map(Line::moved_note).collect();
         assert_eq!(notes, ["moved to /b~1c", "moved from /a/city"]);
     }
@@ -394,7 +416,7 @@ mod tests {
     }
 
     /// The document that the lines of a side are, whatever commas are at their ends.
-    fn read(lines: &[Line], side: Side) -> Option<Value> {
+    fn read(lines: &[Line<'_>], side: Side) -> Option<Value> {
         let own = lines.iter().filter(|line| line.side == Side::Both || line.side == side);
         let mut json = String::new();
         for line in own {
@@ -420,10 +442,7 @@ mod tests {
                 };
                 prop_assert!(is_same, "{side:?}: {found:?} is not {document:?}");
             }
-            let total: usize = blocks(&lines)
-                .iter()
-                .map(|block| match block { Block::Shown(lines) | Block::Folded(lines, _) => lines.len() })
-                .sum();
+            let total: usize = blocks(&lines).iter().map(|block| block.lines().len()).sum();
             prop_assert_eq!(total, lines.len());
         }
     }

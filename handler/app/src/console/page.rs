@@ -64,7 +64,9 @@ impl Page {
         let html = if request.headers().contains_key(FRAGMENT) {
             let address = self.address.map(|address| address.to_string());
             html! {
-                div.view data-title=(title) data-scope=(scope) data-page=(self.name) data-address=[address] { (self.content) }
+                div.view data-title=(title) data-scope=(scope) data-page=(self.name) data-address=[address] data-above=[above(self.name, request)] {
+                    (self.content)
+                }
             }
         } else {
             Frame { title: &title, page: self.name, scope: &scope, is_shell: false }
@@ -85,4 +87,16 @@ pub fn answer(status: StatusCode, html: Markup) -> HttpResponse {
         .insert_header((HeaderName::from_static("cross-origin-resource-policy"), "same-origin"))
         .insert_header((VARY, "x-console-fragment, x-time-zone, x-functions-key"))
         .body(html.into_string())
+}
+
+/// The page that is one step up: where the key *back* leads from a page that was opened by a link.
+fn above(page: &'static str, request: &HttpRequest) -> Option<&'static str> {
+    match page {
+        "document" | "documents" => Some("find"),
+        "restore" => Some("restores"),
+        "overview" => None,
+        // One record of a list.
+        list if request.query_string().split('&').any(|parameter| parameter.starts_with("id=")) => Some(list),
+        _ => Some("overview"),
+    }
 }

@@ -6,10 +6,12 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::document_parameters::DocumentRequest;
-use super::elements::field;
+use super::elements::{field, number};
 
 /// The most fields with a box of their own.
-const SHOWN_FIELDS: usize = 50;
+const SHOWN_FIELDS: usize = 1000;
+/// The number of fields from which on they can be chosen all at once.
+const MANY_FIELDS: usize = 4;
 
 /// What a form for a plan has.
 pub struct PlanForm<'f> {
@@ -94,12 +96,20 @@ pub fn restore_fields(request: &DocumentRequest, version: &Version, changes: &[P
                 div { strong { "Restore the earlier values" } div.muted { "Choose the fields; the rest of the live document stays." } }
                 button.primary.right data-key="r" { "Preview: these fields of " (request.document.id) " " kbd { "r" } }
             }
-            fieldset.row {
+            fieldset.row.fields {
                 legend.hidden { "Fields to restore" }
+                @if changes.len() >= MANY_FIELDS {
+                    span.row { button.plain type="button" data-checks="all" { "All" } button.plain type="button" data-checks="none" { "None" } }
+                }
                 @for change in changes.iter().take(SHOWN_FIELDS) {
                     label.chip.box { input type="checkbox" name="fields[]" value=(change.path.pointer()) checked; (field(&change.path)) }
                 }
-                @if changes.len() > SHOWN_FIELDS { span.muted { "and " (changes.len() - SHOWN_FIELDS) " more, which only the whole version has" } }
+            }
+            @if changes.len() > SHOWN_FIELDS {
+                label.row.other-field {
+                    span.muted { (number(changes.len() - SHOWN_FIELDS)) " more fields are not listed. Another field, as a JSON Pointer:" }
+                    input name="fields[]" placeholder="/address/city" autocomplete="off" spellcheck="false";
+                }
             }
         }
     };

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::address::Address;
 use super::document_link::{document, named};
-use super::elements::{counted, empty, field, number, pager, value};
+use super::elements::{change, counted, empty, field, number, pager, value};
 use super::restore_parameters::{ACTIONS, Shown, count_of, restore};
 use crate::http::ApiError;
 use crate::service::Service;
@@ -16,6 +16,9 @@ const PAGE_ITEMS: usize = 100;
 const MAX_REQUESTS: usize = 10;
 /// The most fields of a document that are shown at once.
 const SHOWN_CHANGES: usize = 6;
+/// The most fields of a document that can be opened, and of all documents of a page.
+const OPENED_CHANGES: usize = 200;
+const OPENED_CHANGES_OF_PAGE: usize = 2000;
 
 /// The documents of a restore with one action.
 pub struct Items {
@@ -62,6 +65,7 @@ impl Items {
             (true, Some(_)) => format!("the first {} of {}", self.found.len(), number(total)),
             (false, _) => format!("{} more of {}", self.found.len(), number(total)),
         };
+        let mut left = OPENED_CHANGES_OF_PAGE;
         html! {
             section.panel aria-label="Documents" {
                 div.head {
@@ -78,7 +82,7 @@ impl Items {
                     div.scroll tabindex="0" role="region" aria-label="Documents, which may be wider than the page" {
                         table.items {
                             thead { tr { th { "Document" } th { "Field" } th { (now) } th { (then) } } }
-                            @for item in &self.found { (rows(item)) }
+                            @for item in &self.found { (rows(item, &mut left)) }
                         }
                     }
                     (pager(&shown, (!self.is_first).then_some(&first), next.as_ref()))
@@ -88,13 +92,16 @@ impl Items {
     }
 }
 
-/// The rows of a document: a field each.
-fn rows(item: &PlannedItem) -> Markup {
+/// The rows of a document: a field each. `left` is the number of fields that can still be opened on the page.
+fn rows(item: &PlannedItem, left: &mut usize) -> Markup {
     let address = named(Address::of("document"), &item.id, &item.partition_key);
     let changes = item.changes.len().min(SHOWN_CHANGES);
     let kept = item.kept_paths.len().min(SHOWN_CHANGES);
-    let left_out = item.changes.len() - changes + item.kept_paths.len() - kept;
-    let lines = (changes + kept + usize::from(left_out > 0)).max(1);
+    let others = &item.changes[changes..];
+    let opened = &others[..others.len().min(OPENED_CHANGES).min(*left)];
+    *left -= opened.len();
+    let left_out = others.len() - opened.len() + item.kept_paths.len() - kept;
+    let lines = (changes + kept + usize::from(!opened.is_empty()) + usize::from(left_out > 0)).max(1);
     let head = html! {
         td rowspan=(lines) {
             a href=(address.with("with", "live")) data-open { (document(&item.id, &item.partition_key)) }
@@ -111,8 +118,20 @@ fn rows(item: &PlannedItem) -> Markup {
             td { (field(path)) } td.muted { "changed later" } td.muted { "stays" }
         }
     }));
+    if !opened.is_empty() {
+        cells.push(html! {
+            td colspan="3" {
+                details {
+                    summary { (counted(opened.len(), "more field", "more fields")) }
+                    @for found in opened { (change(found)) }
+                }
+            }
+        });
+    }
     if left_out > 0 {
-        cells.push(html! { td.muted colspan="3" { "and " (number(left_out)) " more fields" } });
+        cells.push(html! {
+            td.muted colspan="3" { "and " (counted(left_out, "more field", "more fields")) "; open the document to see all" }
+        });
     }
     if cells.is_empty() {
         cells.push(html! { td.muted colspan="3" { (without_fields(item.action)) } });

@@ -24,8 +24,8 @@ pub async fn get(page: Path<String>) -> HttpResponse {
 }
 
 /// The pages that are not in the navigation.
-const OTHER_PAGES: [(&str, &str); 3] =
-    [("document", "Document"), ("documents", "Find documents"), ("restore", "Restore")];
+const OTHER_PAGES: [(&str, &str); 4] =
+    [("document", "Document"), ("documents", "Find documents"), ("restore", "Restore"), ("words", "Words")];
 
 fn shell(page: &str) -> HttpResponse {
     let content = html! {

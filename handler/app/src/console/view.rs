@@ -3,7 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use maud::html;
 
+use super::frame::meanings;
 use super::job_list::JobKind;
 use super::page::Page;
 use super::shell::unknown;
@@ -25,7 +27,17 @@ pub async fn get(request: HttpRequest, service: Data<Service>, name: Path<String
         "restore" => Box::pin(restore::view(&request, &service, &viewer)).await,
         "restores" => Box::pin(restore_list::view(&request, &service, &viewer)).await,
         "verifications" => Box::pin(job_list::view(&request, &service, &viewer, JobKind::Verifications)).await,
+        "words" => words(),
         _ => Page { status: StatusCode::NOT_FOUND, ..Page::new("", "Not found", unknown()) },
     };
     page.answer(&request, &service)
+}
+
+/// The words of the pages, for a browser without scripts. Others have a dialog.
+fn words() -> Page {
+    let content = html! {
+        h1 { "Words" }
+        section.panel { div.body { (meanings()) } }
+    };
+    Page::new("words", "Words", content)
 }

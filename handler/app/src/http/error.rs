@@ -69,6 +69,13 @@ impl ApiError {
         Self::new(ErrorCode::UnsupportedMediaType, message)
     }
 
+    /// 415 for a request that a page of another site makes a browser send.
+    pub fn from_another_site() -> Self {
+        let message =
+            "the request comes from a page of another site, which may send application/json only, where CORS allows it";
+        Self::new(ErrorCode::UnsupportedMediaType, message)
+    }
+
     /// What failed, what was found and what is allowed.
     pub fn message(&self) -> &str {
         &self.message

@@ -10,6 +10,7 @@ mod interpreted;
 mod invocation;
 mod query;
 mod request_zone;
+mod site;
 
 pub use accepted::accepted;
 pub use body::{Json, RawJson};
@@ -23,3 +24,4 @@ pub use interpreted::Interpreted;
 pub use invocation::Invocation;
 pub use query::{NoParameters, NoQuery, Query};
 pub use request_zone::request_zone;
+pub use site::check_site;

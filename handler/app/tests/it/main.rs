@@ -17,6 +17,7 @@ mod client_layer;
 mod closed_pipe;
 mod commands;
 mod console;
+mod console_documents;
 mod console_pages;
 mod dead_letters;
 mod docs_commands;

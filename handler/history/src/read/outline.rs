@@ -1,5 +1,6 @@
 //! Reads versions without their documents.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, Key};
@@ -67,6 +68,11 @@ impl Outline {
     /// See [`Version::order`].
     pub fn order(&self) -> (i64, i64, bool) {
         (self.source_ts, self.lsn.unwrap_or_default(), self.exact && !self.inferred)
+    }
+
+    /// See [`Version::compare`].
+    fn compare(&self, other: &Self) -> Ordering {
+        self.order().cmp(&other.order()).then_with(|| self.id.cmp(&other.id))
     }
 }
 
@@ -154,6 +160,32 @@ impl History {
                 return Ok(found);
             }
         }
+    }
+
+    /// At most `count` versions of a document that are older than one, newest first: than a version of `second`, in seconds since 1970,
+    /// with this order and this id.
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn outlines_before(
+        &self,
+        document: &DocumentName,
+        second: i64,
+        last: &((i64, i64, bool), VersionId),
+        count: usize,
+    ) -> Result<Vec<Outline>, Error> {
+        let mut found = Vec::new();
+        let mut rows = self.outlines(document, &TimeRange::Until(second)).await?;
+        while found.len() < count {
+            let mut same_second = rows.next().await?;
+            if same_second.is_empty() {
+                break;
+            }
+            same_second.sort_by(|one, other| other.compare(one));
+            found.extend(same_second.into_iter().filter(|version| (version.order(), version.id.clone()) < *last));
+        }
+        found.truncate(count);
+        Ok(found)
     }
 
     /// The first version of a document after a second since 1970.
@@ -316,7 +348,7 @@ impl History {
 
 /// The newest version; see [`Version::compare`].
 fn newest<'a>(versions: impl Iterator<Item = &'a Outline>) -> Option<&'a Outline> {
-    versions.max_by(|one, other| one.order().cmp(&other.order()).then_with(|| one.id.cmp(&other.id)))
+    versions.max_by(|one, other| one.compare(other))
 }
 
 /// The outlines of a document, grouped by second.

@@ -142,6 +142,8 @@ function put(html, url, isRefresh) {
     scrollTo(0, url.hash ? scrollY : 0);
     if (document.activeElement === document.body || main.contains(document.activeElement)) main.focus({ preventScroll: true });
   }
+  forgetMarksOfOthers(new URL(location.href));
+  showMarks();
   if (view.querySelector("[data-writes]")) learnAccess();
   showHealth();
   const seconds = view.querySelector("[data-refresh]")?.dataset.refresh;
@@ -160,13 +162,38 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]");
   const opens = event.target.closest("[data-opens]");
   if (opens) return document.getElementById(opens.dataset.opens).showModal();
+  const checks = event.target.closest("[data-checks]");
+  if (checks) return check(checks.closest("form"), checks.dataset.checks === "all");
   if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   // The link of a drawing has an object here.
   const url = new URL(link.getAttribute("href"), location.href);
   if (!isPage(url) || link.getAttribute("href").startsWith("#")) return;
   event.preventDefault();
-  show(url);
+  if (link.dataset.unfold === undefined) show(url);
+  else unfold(link, url);
 });
+
+// Puts the lines that a fold stands for in its place.
+async function unfold(fold, url) {
+  fold.setAttribute("aria-busy", "true");
+  try {
+    const answer = await request(viewOf(url), { headers: { "x-console-fragment": "1" } });
+    const lines = parsed(await answer.text())?.querySelector(".diff");
+    if (!lines) throw new Failure("These lines could not be read.");
+    const [first] = lines.children;
+    fold.replaceWith(...lines.childNodes);
+    first?.setAttribute("tabindex", "-1");
+    first?.focus({ preventScroll: true });
+  } catch (error) {
+    fold.removeAttribute("aria-busy");
+    say(error instanceof Failure ? error.message : "The app cannot be reached.", true);
+  }
+}
+
+// Chooses all fields of a form, or none.
+function check(form, isChecked) {
+  for (const box of form.querySelectorAll("input[type=checkbox]")) box.checked = isChecked;
+}
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -189,26 +216,35 @@ async function learnAccess() {
   const root = document.documentElement;
   if (root.dataset.access) return;
   const options = { method: "POST", body: "{}", headers: headers({ "content-type": "application/json" }) };
-  // Without an answer it stays unknown, until the next page.
   const answer = await fetch("/api/restores", options).catch(() => null);
-  if (answer) root.dataset.access = answer.status === 400 ? "write" : "read";
+  const access = { 400: "write", 401: "read", 403: "read" }[answer?.status];
+  if (access) root.dataset.access = access;
+  // Another answer, as of an app that starts, says nothing about the key.
+  else setTimeout(learnAccess, RETRY_MS);
+}
+
+// The JSON text of an object with the properties of two. The first one is never read: JavaScript would round its large numbers.
+function joined(one, other) {
+  if (one === "{}") return other;
+  return other === "{}" ? one : `${one.slice(0, -1)},${other.slice(1)}`;
 }
 
 // Sends a form to the HTTP API. `data-body` is the request; fields of the form are added to it.
 async function write(form, button) {
-  const needed = form.dataset.needs;
-  if (needed && !new FormData(form).has(needed)) return say("Choose at least one field.", true);
-  const body = JSON.parse(form.dataset.body ?? "{}");
   const fields = [...new FormData(form, button)].filter(([, value]) => value.trim());
+  const needed = form.dataset.needs;
+  if (needed && !fields.some(([name]) => name === needed)) return say("Choose at least one field.", true);
+  const more = {};
   for (const [name, value] of fields) {
-    if (name.endsWith("[]")) (body[name.slice(0, -2)] ??= []).push(value);
-    else body[name] = value === "true" ? true : value === "false" ? false : value;
+    if (name.endsWith("[]")) (more[name.slice(0, -2)] ??= []).push(value);
+    else more[name] = value === "true" ? true : value === "false" ? false : value;
   }
+  const body = joined(form.dataset.body ?? "{}", JSON.stringify(more));
   const buttons = form.querySelectorAll("button");
   buttons.forEach((button) => (button.disabled = true));
   say("");
   try {
-    const answer = await request(form.dataset.post, { method: form.dataset.method ?? "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+    const answer = await request(form.dataset.post, { method: form.dataset.method ?? "POST", body, headers: { "content-type": "application/json" } });
     const text = await answer.text();
     const read = text ? JSON.parse(text) : {};
     if (!answer.ok) throw new Failure(read.error?.message ?? `The app answered with status ${answer.status}.`);
@@ -296,20 +332,53 @@ document.addEventListener("dragstart", (event) => {
   if (event.target.closest("svg[data-chart]")) event.preventDefault();
 });
 
+// Copying
+
+// Times are copied in UTC: a copy goes to people and programs of other time zones.
+document.addEventListener("copy", (event) => {
+  const selection = getSelection();
+  if (selection.isCollapsed || event.target.matches?.("input, textarea")) return;
+  const range = selection.getRangeAt(0);
+  const copy = document.createElement("div");
+  const around = range.commonAncestorContainer;
+  const within = (around.nodeType === Node.TEXT_NODE ? around.parentElement : around).closest("time");
+  copy.append(within ? within.cloneNode(true) : range.cloneContents());
+  const times = copy.querySelectorAll("time[datetime]");
+  if (!times.length) return;
+  for (const time of times) time.textContent = time.dateTime;
+  // Only what is in the page has a layout, which the text needs for its lines.
+  copy.className = "copied";
+  document.body.append(copy);
+  event.clipboardData.setData("text/plain", copy.innerText);
+  event.clipboardData.setData("text/html", copy.innerHTML);
+  copy.remove();
+  event.preventDefault();
+});
+
 // Keys
 
 function rows() {
   return [...main.querySelectorAll("[data-open]")];
 }
 
-// Marked versions of a document. Two can be compared.
+// Marked versions of the document that is shown. Two can be compared.
 let marked = [];
+let markedOf = "";
+
+function forgetMarksOfOthers(url) {
+  const name = JSON.stringify(["id", "pk", "partitionKey"].map((part) => url.searchParams.get(part)));
+  if (name !== markedOf) [marked, markedOf] = [[], name];
+}
+
+function showMarks() {
+  for (const row of rows()) row.classList.toggle("marked", marked.includes(row.dataset.version));
+}
 
 function mark() {
   const version = document.activeElement?.dataset?.version;
   if (!version) return say("Move to a version with j and k first.");
   marked = marked.includes(version) ? marked.filter((other) => other !== version) : [...marked.slice(-1), version];
-  for (const row of rows()) row.classList.toggle("marked", marked.includes(row.dataset.version));
+  showMarks();
   say(marked.length === 2 ? "Two versions are marked; x compares them." : marked.length ? "One version is marked." : "");
 }
 
@@ -358,6 +427,9 @@ document.addEventListener("keydown", (event) => {
     actions[event.key]();
   } else if (event.key === "Escape" && depth() > 0) {
     history.back();
+  } else if (event.key === "Escape") {
+    const { above } = main.querySelector(".view")?.dataset ?? {};
+    if (above) show(new URL(above, location.href));
   }
 });
 
