@@ -47,27 +47,40 @@ export class App {
     await new Promise((resolve) => this.#child.once("exit", resolve));
   }
 
-  async #item(method, pk, id, body, more = {}) {
-    const address = `${this.ready.cosmos}dbs/dev/colls/events/docs${id === undefined ? "" : `/${encodeURIComponent(id)}`}`;
-    const headers = { "x-ms-documentdb-partitionkey": JSON.stringify([pk]), ...more };
+  async #send(method, path, pk, body, more = {}) {
+    const address = `${this.ready.cosmos}dbs/dev/colls/${path}`;
+    // A key that is a text already is in JSON: it may have numbers that JavaScript does not have.
+    const headers = { "x-ms-documentdb-partitionkey": pk.startsWith?.("[") ? pk : JSON.stringify([pk]), ...more };
     const options = { method, headers, body: body && (typeof body === "string" ? body : JSON.stringify(body)) };
     // The endpoint may close an idle connection just when it is used again.
     const answer = await fetch(address, options).catch(() => fetch(address, options));
-    if (!answer.ok) throw new Error(`${method} ${id}: ${answer.status} ${await answer.text()}`);
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
     return answer.status === 204 ? undefined : answer.json();
   }
 
   // Writes a document: an object, or a JSON text, which may have numbers that JavaScript does not have.
   put(document, pk = document.pk) {
-    return this.#item("POST", pk, undefined, document, { "x-ms-documentdb-is-upsert": "true" });
+    return this.#send("POST", "events/docs", pk, document, { "x-ms-documentdb-is-upsert": "true" });
   }
 
   read(id, pk = id) {
-    return this.#item("GET", pk, id);
+    return this.#send("GET", `events/docs/${encodeURIComponent(id)}`, pk);
   }
 
   delete(id, pk = id) {
-    return this.#item("DELETE", pk, id);
+    return this.#send("DELETE", `events/docs/${encodeURIComponent(id)}`, pk);
+  }
+
+  // Creates an item of any container.
+  create(container, item, pk) {
+    return this.#send("POST", `${container}/docs`, pk, item);
+  }
+
+  // The items of a query in one partition.
+  async query(container, query, pk) {
+    const more = { "content-type": "application/query+json", "x-ms-documentdb-isquery": "true" };
+    const { Documents } = await this.#send("POST", `${container}/docs`, pk, { query, parameters: [] }, more);
+    return Documents;
   }
 
   // Calls a function of the HTTP API.

@@ -29,8 +29,9 @@ pub async fn chosen(
     list: &VersionList,
     live: Option<&Version>,
 ) -> Result<Option<Chosen>, ApiError> {
-    let found = match &request.version {
-        None => list.newest_with_previous().or_else(|| Some((live?.clone(), None))),
+    let id = request.version.as_deref().or_else(|| list.newest_id().map(|id| &**id));
+    let found = match id {
+        None => live.map(|live| (live.clone(), None)),
         Some(id) => match list.with_previous(id) {
             Some(found) => Some(found),
             None => Some(read(service, &request.document, id).await?),

@@ -16,6 +16,8 @@ use crate::service::Service;
 const PAGE_ITEMS: usize = 30;
 /// The size of documents in bytes after which no more of them are read for a page.
 const MAX_BYTES: usize = 1 << 20;
+/// The versions whose documents are read whatever their size: the first one, and the one before it.
+const LEAST_WHOLE: usize = 2;
 /// The most fields that a line names.
 const NAMED_FIELDS: usize = 3;
 
@@ -77,17 +79,14 @@ impl VersionList {
         self.start.as_ref()
     }
 
-    /// The newest version, and the one before it.
-    pub fn newest_with_previous(&self) -> Option<(Version, Option<Version>)> {
-        self.at(0)
+    /// The id of the newest version of the page.
+    pub fn newest_id(&self) -> Option<&VersionId> {
+        self.versions.first().map(Listed::id)
     }
 
     /// A version of this page and the one before it, if both were read with their documents.
     pub fn with_previous(&self, id: &str) -> Option<(Version, Option<Version>)> {
-        self.at(self.versions.iter().position(|version| *version.id() == *id)?)
-    }
-
-    fn at(&self, at: usize) -> Option<(Version, Option<Version>)> {
+        let at = self.versions.iter().position(|version| *version.id() == *id)?;
         let version = self.versions.get(at)?.whole()?.clone();
         match self.previous(at) {
             None => Some((version, None)),
@@ -212,7 +211,7 @@ async fn listed(
     let mut bytes = 0;
     let mut versions = history.versions_until(document, newest, PAGE_ITEMS + 1).await?;
     let mut is_before_start = start.is_some();
-    while found.len() <= PAGE_ITEMS && bytes < MAX_BYTES {
+    while found.len() <= PAGE_ITEMS && (found.len() < LEAST_WHOLE || bytes < MAX_BYTES) {
         let Some(version) = versions.next().await? else { return Ok(found) };
         // Versions of the second of the first one may be newer than it.
         is_before_start &= start.is_some_and(|start| version.source_ts == start.second && *version.id != *start.id);
