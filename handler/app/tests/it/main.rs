@@ -9,6 +9,7 @@ mod backup_increments;
 mod backup_jobs;
 mod blame;
 mod capture;
+mod capture_again;
 mod capture_bulk;
 mod capture_faults;
 mod capture_memory;

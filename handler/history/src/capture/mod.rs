@@ -5,6 +5,7 @@
 //! the id of a version follows from the version alone, versions are created and never changed, and the caller acknowledges
 //! only after [`Capture::capture`] has returned.
 
+mod again;
 mod delivery;
 mod fidelity;
 mod identity;
@@ -13,14 +14,15 @@ mod unescape;
 
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, Error, Item, KeyComponent, LazyContainer, Meter, digest, retry};
+use changefeed_cosmos::{Container, Error, Item, LazyContainer, Meter, digest};
 use chrono::Utc;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use self::again::{Seen, name_of};
 use self::identity::FeedImages;
 use self::permanent::is_permanent;
 use crate::containers::Containers;
@@ -171,7 +173,11 @@ impl Capture {
     ) -> Result<Result<StoredVersion, Unusable>, Error> {
         let context = self.context(batch, std::iter::once(payload)).await?;
         let image = Box::pin(context.find_in_feed(std::iter::once(payload))).await?.take(0);
-        let Prepared { version, items } = match context.prepare(payload, image).await? {
+        let seen = match context.see(payload, image) {
+            Ok(seen) => seen,
+            Err(unusable) => return Ok(Err(unusable)),
+        };
+        let Prepared { version, items } = match context.prepare(seen, None).await? {
             Ok(prepared) => prepared,
             Err(unusable) => return Ok(Err(unusable)),
         };
@@ -271,8 +277,19 @@ impl Context<'_> {
             Err(error) => return vec![Err(error)],
         };
         let concurrency = self.capture.options.concurrency;
-        let prepared = futures::stream::iter(part)
-            .map(async |Delivered { payload, image }| (self.prepare(payload.get(), image).await, payload));
+        let see = |Delivered { payload, image }: Delivered| (self.see(payload.get(), image), payload);
+        let seen: Vec<_> = part.into_iter().map(see).collect();
+        let mut stored = self.stored_together(seen.iter().filter_map(|(seen, _)| seen.as_ref().ok())).await;
+        let prepared = seen.into_iter().map(|(seen, payload)| {
+            let stored = seen.as_ref().ok().and_then(|seen| stored.remove(&name_of(&seen.observed).to_index_key()));
+            async move {
+                match seen {
+                    Ok(seen) => (self.prepare(seen, stored).await, payload),
+                    Err(unusable) => (Ok(Err(unusable)), payload),
+                }
+            }
+        });
+        let prepared = futures::stream::iter(prepared);
         let (mut outcomes, mut records, mut in_parts) = (Vec::new(), (Vec::new(), Vec::new()), Vec::new());
         for (prepared, payload) in prepared.buffered(concurrency).collect::<Vec<_>>().await {
             match prepared {
@@ -311,14 +328,9 @@ impl Context<'_> {
         }
     }
 
-    /// The version of a change; `image` is the same change as the feed has it, if it was read again.
-    async fn prepare(&self, payload: &str, image: Option<Observed>) -> Result<Result<Prepared, Unusable>, Error> {
-        let may_be_rewritten = self.batch.rewritten_by_host && image.is_none();
-        let observed = match image.map_or_else(|| Observed::parse(payload, self.monitored.key_paths()), Ok) {
-            Ok(observed) => observed,
-            Err(unusable) => return Ok(Err(unusable)),
-        };
-        let (observed, exact) = match self.exact(observed, may_be_rewritten).await? {
+    /// The version of a change. `stored` is its document as it is stored, if it was read.
+    async fn prepare(&self, seen: Seen, stored: Option<Value>) -> Result<Result<Prepared, Unusable>, Error> {
+        let (observed, exact) = match self.exact(seen, stored).await? {
             Ok(observed) => observed,
             Err(unusable) => return Ok(Err(unusable)),
         };
@@ -335,72 +347,6 @@ impl Context<'_> {
             Ok(items) => Ok(Ok(Prepared { version: version.id, items })),
             Err(error) => refusal(error).map(Err),
         }
-    }
-
-    /// Replaces a body that the host may have rewritten, or that lacks a property, by the stored one, if that is still the same
-    /// version, and an id and a key by the stored ones. Returns whether the document is exact, or that its id and key are not known.
-    async fn exact(
-        &self,
-        mut observed: Observed,
-        may_be_rewritten: bool,
-    ) -> Result<Result<(Observed, bool), Unusable>, Error> {
-        let is_suspicious = |document: &Value| may_be_rewritten && fidelity::may_be_rewritten(document);
-        let previous_suspicious = observed.previous.as_ref().is_some_and(is_suspicious);
-        let is_in_doubt = may_be_rewritten && identity::is_in_doubt(&observed);
-        // The host leaves no trace of a property `_lsn` of the document's own.
-        let lacks_own_lsn = observed.lacks_own_lsn
-            || may_be_rewritten && observed.operation == Operation::Write && self.capture.history.may_have_own_lsn();
-        let is_doubtful = |document: &&Value| lacks_own_lsn || is_in_doubt || is_suspicious(document);
-        let paths = self.monitored.key_paths();
-        let mut exact = !previous_suspicious;
-        if let Some(document) = observed.document.as_ref().filter(is_doubtful) {
-            exact = false;
-            let stored = match self.stored(&observed, document).await {
-                Ok(stored) => stored,
-                // An item that can never be read must not block the others.
-                Err(error) if is_permanent(&error) => None,
-                Err(error) => return Err(error),
-            };
-            if let Some(stored) = &stored {
-                self.capture.history.note_own_lsn(stored);
-            }
-            let current = stored.map(|stored| Observed::of_document(stored, observed.operation, observed.lsn, paths));
-            if let Some(Ok(current)) = current {
-                // The id and the key of an item never change, so they are right even if its content has changed since.
-                if current.etag == observed.etag {
-                    let previous = observed.previous.take();
-                    return Ok(Ok((Observed { previous, ..current }, !previous_suspicious)));
-                }
-                observed.rename(current.id, current.partition_key, paths);
-                return Ok(Ok((observed, false)));
-            }
-        }
-        if is_in_doubt {
-            let changes = self.capture.history.changes().open().await?;
-            match identity::known_key(&changes, self.deadline, &observed).await? {
-                Some(key) => observed.rename(observed.id.clone(), key, paths),
-                None => return Ok(Err(identity::unknown(&observed))),
-            }
-        }
-        Ok(Ok((observed, exact)))
-    }
-
-    /// The stored item: by its id and key, or by its resource id where the host may have rewritten those.
-    async fn stored(&self, observed: &Observed, document: &Value) -> Result<Option<Value>, Error> {
-        let texts = observed.partition_key.components().iter().filter_map(|component| match component {
-            KeyComponent::Text(text) => Some(text),
-            _ => None,
-        });
-        if !texts.chain([&observed.id]).any(|text| fidelity::text_may_be_rewritten(text)) {
-            return retry(self.deadline, || self.monitored.read(&observed.partition_key, &observed.id)).await;
-        }
-        let parameters = Map::from_iter([("@rid".to_owned(), document["_rid"].clone())]);
-        retry(self.deadline, || async {
-            let items =
-                self.monitored.select::<Value>("SELECT * FROM c WHERE c._rid = @rid", &parameters, None).await?;
-            items.boxed().try_next().await
-        })
-        .await
     }
 
     async fn dead_letter(&self, payload: &RawValue, unusable: &Unusable) -> Result<Outcome, Error> {
