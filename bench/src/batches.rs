@@ -39,7 +39,8 @@ fn body(changes: Vec<Value>) -> String {
     json!({"Data": {"documents": documents}, "Metadata": metadata}).to_string()
 }
 
-fn change(number: usize, bytes: usize, dates: bool) -> Value {
+/// A change: a document with its system properties.
+pub(crate) fn change(number: usize, bytes: usize, dates: bool) -> Value {
     let mut change = json!({
         "id": format!("document-{number}"),
         "pk": format!("{:05}", number % 50_000),

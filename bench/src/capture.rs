@@ -10,6 +10,7 @@ use crate::CaptureArguments;
 use crate::batches::invocations;
 use crate::proc::{cpu_seconds, peak_bytes};
 use crate::sink::Sink;
+use crate::stored::Stored;
 use crate::subject::{Running, Subject};
 
 /// Different invocations, which are delivered again and again: the sink stores nothing.
@@ -29,6 +30,7 @@ struct Figures {
 /// Measures every subject under every condition, and prints a table in Markdown for each condition.
 pub(crate) async fn run(arguments: &CaptureArguments) -> Result<()> {
     let sink = Sink::start().await?;
+    sink.set_documents(Stored { bytes: arguments.bytes, dates: arguments.dates });
     let client = reqwest::Client::builder().no_proxy().build()?;
     let bodies = Arc::new(invocations(INVOCATIONS, arguments.batch, arguments.bytes, arguments.dates));
     let subjects = subjects(arguments)?;

@@ -11,6 +11,7 @@ mod proc;
 mod process;
 mod reads;
 mod sink;
+mod stored;
 mod subject;
 
 use std::path::PathBuf;

@@ -1,9 +1,9 @@
-//! A Cosmos DB endpoint that stores nothing: writes are answered at once, or after a latency. All other requests are answered by the embedded
-//! endpoint, so that every SDK finds its account, containers and partitions.
+//! A Cosmos DB endpoint that stores nothing: writes, and reads of the documents of the batches, are answered at once, or after a latency. All
+//! other requests are answered by the embedded endpoint, so that every SDK finds its account, containers and partitions.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::account::Account;
+use crate::stored::Stored;
 
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 /// The service charges about this for a record of 1 KB. Nothing depends on it.
@@ -36,6 +37,7 @@ struct State {
     endpoint: String,
     client: reqwest::Client,
     latency_ms: AtomicU64,
+    documents: Mutex<Option<Stored>>,
     written: AtomicU64,
     requests: AtomicU64,
 }
@@ -52,6 +54,7 @@ impl Sink {
             endpoint: endpoint.url().to_owned(),
             client,
             latency_ms: AtomicU64::new(0),
+            documents: Mutex::new(None),
             written: AtomicU64::new(0),
             requests: AtomicU64::new(0),
         });
@@ -76,6 +79,11 @@ impl Sink {
 
     pub(crate) fn set_latency(&self, milliseconds: u64) {
         self.state.latency_ms.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// Answers reads of the documents of the batches from now on.
+    pub(crate) fn set_documents(&self, documents: Stored) {
+        *self.state.documents.lock().unwrap_or_else(PoisonError::into_inner) = Some(documents);
     }
 
     /// The number of records that were written, and of requests that wrote them.
@@ -116,15 +124,19 @@ async fn answer(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpRe
         && request.path().trim_end_matches('/').ends_with("/docs")
         && header("x-ms-documentdb-isquery").is_none()
         && header("x-ms-cosmos-is-query-plan-request").is_none();
+    let documents = *state.documents.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_query = header("x-ms-documentdb-isquery").is_some() && header("x-ms-cosmos-is-query-plan-request").is_none();
+    let read = documents.filter(|_| !is_write);
+    if let Some(read) = read.and_then(|documents| documents.answer(request.method(), request.path(), is_query, &body)) {
+        wait(&state).await;
+        return written(StatusCode::OK).body(read);
+    }
     if !is_write {
         return forward(&request, body, &state)
             .await
             .unwrap_or_else(|error| HttpResponse::BadGateway().body(format!("{error:#}")));
     }
-    let latency = state.latency_ms.load(Ordering::Relaxed);
-    if latency > 0 {
-        actix_web::rt::time::sleep(Duration::from_millis(latency)).await;
-    }
+    wait(&state).await;
     state.requests.fetch_add(1, Ordering::Relaxed);
     match header("x-ms-cosmos-is-batch-request") {
         Some(_) => batch(&body, &state),
@@ -133,6 +145,14 @@ async fn answer(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpRe
             let is_minimal = header("prefer").is_some_and(|prefer| prefer.contains("minimal"));
             written(StatusCode::CREATED).body(if is_minimal { Bytes::new() } else { stored(&body) })
         }
+    }
+}
+
+/// Waits as long as the service takes.
+async fn wait(state: &State) {
+    let latency = state.latency_ms.load(Ordering::Relaxed);
+    if latency > 0 {
+        actix_web::rt::time::sleep(Duration::from_millis(latency)).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The allocator, which returns the memory of a large batch to the system. That of glibc keeps more than 100 MB of it.
+//! The allocator, which returns the memory of a large batch to the system (that of glibc keeps more than 100 MB of it), and its pages.
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -12,6 +12,15 @@ pub const LARGE_BATCH_BYTES: usize = 8 * 1024 * 1024;
 pub fn return_freed() {
     // SAFETY: any thread may call it at any time; it touches only memory that is free.
     unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
+/// Makes the memory of this process consist of small pages. The allocator asks for huge ones, of 2 MB, and a process that needs little of
+/// many of them takes twice the memory.
+pub fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        log::debug!("huge pages stay in use: {error}");
+    }
 }
 
 #[cfg(target_os = "linux")]
