@@ -125,8 +125,34 @@ impl Jobs {
         request: &PageRequest,
     ) -> Result<(Vec<R>, Option<String>), Error> {
         let action = format!("listing each {}", kind.noun);
-        let list = NewestFirst { fields, time: "startedAt", only: Some(("kind", kind.name)) };
+        let list = NewestFirst { fields, time: "startedAt", only: Some(("kind", &[kind.name])) };
         self.open().await?.list_newest_first(&list, request, &action).await
+    }
+
+    /// A page of the records of several kinds with these fields, newest first, and the continuation for the next page; as [`Self::list`].
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub async fn list_kinds<R: DeserializeOwned>(
+        &self,
+        kinds: &[Kind],
+        fields: &[&str],
+        request: &PageRequest,
+    ) -> Result<(Vec<R>, Option<String>), Error> {
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+        let list = NewestFirst { fields, time: "startedAt", only: Some(("kind", &names)) };
+        self.open().await?.list_newest_first(&list, request, "listing jobs").await
+    }
+
+    /// The records with these fields of jobs of all kinds that have not ended, newest first, at most `most`.
+    ///
+    /// # Errors
+    /// When the container cannot be read.
+    pub async fn unfinished<R: DeserializeOwned>(&self, fields: &[&str], most: u32) -> Result<Vec<R>, Error> {
+        let list = NewestFirst { fields, time: "startedAt", only: Some(("state", &["queued", "running"])) };
+        let request = PageRequest { max_items: Some(most), continuation: None };
+        let (records, _) = self.open().await?.list_newest_first(&list, &request, "listing unfinished jobs").await?;
+        Ok(records)
     }
 
     /// Whether a job, of any kind, waits for a worker.

@@ -17,6 +17,8 @@ mod client_layer;
 mod closed_pipe;
 mod commands;
 mod console;
+mod console_jobs;
+mod console_overview;
 mod console_pages;
 mod dead_letters;
 mod docs_commands;
