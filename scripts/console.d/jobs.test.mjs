@@ -101,15 +101,25 @@ test("a restore that runs is cancelled from its row, and a finished one leads to
   await until("the restore has ended", async () => (await app.api(`restores/${one.id}`)).state === "done");
   await go("restores");
   const before = await app.read(zip(50));
-  await row(one.id).getByRole("button", { name: "Undo…" }).click();
-  await page.waitForURL(/restore\?id=/);
-  await shows("This is a plan. Nothing has been written.");
+  await row(one.id).getByRole("link", { name: "Undo…" }).click();
+  await page.waitForURL(/restore\?id=.*undo=true/);
+  await shows("Nothing has been written.");
   assert.deepEqual(await app.read(zip(50)), before);
   await page.getByRole("button", { name: "Replace 1 document in dev/events" }).click();
   await shows("Done. ");
   await go("restores");
   await row(one.id).getByText("undone").waitFor();
-  assert.equal(await row(one.id).getByRole("button").count(), 0, "it cannot be undone twice");
+  assert.equal(await row(one.id).getByText("Undo…").count(), 0, "it cannot be undone twice");
+  // The undo of a job has a stored plan.
+  const { id: planned } = await app.api("restores", { id: zip(51), pk: zip(51), asOf: "2d", dryRun: true, store: true });
+  await until("the plan", async () => (await app.api(`restores/${planned}`)).state === "planned");
+  await app.api(`restores/${planned}/execute`, {});
+  await until("the restore has ended", async () => (await app.api(`restores/${planned}`)).state === "done");
+  await go("jobs");
+  await row(planned).getByRole("button", { name: "Undo…" }).click();
+  await page.waitForURL(/restore\?id=/);
+  await shows("This is a plan. Nothing has been written.");
+  await page.getByRole("button", { name: "Replace 1 document in dev/events" }).waitFor();
 });
 
 test("dead letters are replayed together, those that fail are named, and one is discarded after words say what that means", async () => {
@@ -141,7 +151,7 @@ test("dead letters are replayed together, those that fail are named, and one is 
   await page.getByRole("link", { name: "All dead letters" }).click();
   await page.getByRole("link", { name: "no-etag" }).first().click();
   await page.waitForURL(/dead-letters\?id=/);
-  await shows("1 failed replay");
+  await shows("2 failed replays");
   await page.getByRole("link", { name: "Discard…" }).click();
   await page.waitForURL(/chosen=/);
   await shows("; it is never captured.");

@@ -2,25 +2,15 @@
 
 use changefeed_history::DeadLetter;
 use maud::{Markup, html};
-use serde_json::Value;
 
 use super::address::Address;
-use super::dead_letter_choice::{CHOSEN, replay};
+use super::dead_letter_choice::{CHOSEN, NAME, document_id, replay};
 use super::elements::{counted, number};
 use super::restore_form::reads_only;
 use super::viewer::Viewer;
 
-/// The page of the dead letters.
-pub const NAME: &str = "dead-letters";
 /// The most characters of a payload that are shown.
 const SHOWN_CHARACTERS: usize = 20_000;
-
-/// The id of the document in a payload, if it has one. A change of AllVersionsAndDeletes mode has the document inside.
-pub fn document_id(payload: &str) -> Option<String> {
-    let payload: Value = serde_json::from_str(payload).ok()?;
-    let places = ["/id", "/current/id", "/previous/id", "/metadata/id"];
-    places.iter().find_map(|place| payload.pointer(place)?.as_str()).map(str::to_owned)
-}
 
 /// The page of a dead letter.
 pub fn one(viewer: &Viewer, found: &DeadLetter) -> Markup {
@@ -51,23 +41,5 @@ pub fn one(viewer: &Viewer, found: &DeadLetter) -> Markup {
         }
         (reads_only())
         p { a href=(NAME) data-key="Escape" { "All dead letters" } }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_document_of_a_payload_is_found_in_both_modes() {
-        for (payload, id) in [
-            (r#"{"id": "1"}"#, Some("1")),
-            (r#"{"current": {"id": "2"}, "metadata": {}}"#, Some("2")),
-            (r#"{"current": {}, "metadata": {"id": "3"}}"#, Some("3")),
-            (r#"{"id": 4}"#, None),
-            ("{", None),
-        ] {
-            assert_eq!(document_id(payload).as_deref(), id, "{payload}");
-        }
     }
 }

@@ -5,16 +5,17 @@ use changefeed_cosmos::{ErrorKind, MAX_PAGE_ITEMS, PageRequest};
 use changefeed_history::DeadLetter;
 use futures::{StreamExt, TryStreamExt};
 use maud::{Markup, html};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::address::{API, Address};
-use super::dead_letter::{NAME, document_id};
 use super::elements::{counted, empty, number};
 use super::restore_form::reads_only;
 use super::viewer::Viewer;
 use crate::http::ApiError;
 use crate::service::Service;
 
+/// The page of the dead letters.
+pub const NAME: &str = "dead-letters";
 /// The parameter with the ids of chosen dead letters.
 pub const CHOSEN: &str = "chosen";
 /// The value of that parameter for all of them.
@@ -25,6 +26,13 @@ const MAX_CHOSEN: usize = 100;
 const LISTED: usize = 50;
 /// Payloads that are read concurrently.
 const CONCURRENT_READS: usize = 8;
+
+/// The id of the document in a payload, if it has one. A change of AllVersionsAndDeletes mode has the document inside.
+pub fn document_id(payload: &str) -> Option<String> {
+    let payload: Value = serde_json::from_str(payload).ok()?;
+    let places = ["/id", "/current/id", "/previous/id", "/metadata/id"];
+    places.iter().find_map(|place| payload.pointer(place)?.as_str()).map(str::to_owned)
+}
 
 /// A dead letter of the list.
 struct Chosen {
@@ -150,5 +158,23 @@ pub fn replay(ids: &[String], label: &str) -> Markup {
 fn form(path: &str, method: &str, ids: &[String], button: &Markup) -> Markup {
     html! {
         form data-each={ (API) "/dead-letters/{id}" (path) } data-method=(method) data-ids=(json!(ids)) { (button) output.strong {} ul.failures hidden {} }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_of_a_payload_is_found_in_both_modes() {
+        for (payload, id) in [
+            (r#"{"id": "1"}"#, Some("1")),
+            (r#"{"current": {"id": "2"}, "metadata": {}}"#, Some("2")),
+            (r#"{"current": {}, "metadata": {"id": "3"}}"#, Some("3")),
+            (r#"{"id": 4}"#, None),
+            ("{", None),
+        ] {
+            assert_eq!(document_id(payload).as_deref(), id, "{payload}");
+        }
     }
 }

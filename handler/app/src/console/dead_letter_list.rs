@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::address::Address;
-use super::dead_letter::{NAME, one};
-use super::dead_letter_choice::{ALL, CHOSEN, chosen};
+use super::dead_letter::one;
+use super::dead_letter_choice::{ALL, CHOSEN, NAME, chosen};
 use super::elements::{empty, number, pager};
 use super::page::Page;
 use super::restore_form::reads_only;

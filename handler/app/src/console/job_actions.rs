@@ -5,6 +5,9 @@ use maud::{Markup, html};
 
 use super::address::API;
 use super::job_kind::JobKind;
+use super::restore_parameters::restore;
+
+const PLAN_FIRST: &str = "Shows a plan first. Nothing is written yet.";
 
 /// The button that cancels a job. `next` is the page that is shown afterwards.
 pub fn cancel(kind: JobKind, id: &str, is_cancelling: bool, next: &str) -> Markup {
@@ -15,11 +18,16 @@ pub fn cancel(kind: JobKind, id: &str, is_cancelling: bool, next: &str) -> Marku
     }
 }
 
-/// The button that makes the plan of an undo. The page of the plan says what the undo would do, and asks for it.
-pub fn undo(id: &str) -> Markup {
+/// What leads to the undo of a restore. The page that it leads to says what the undo would do, and asks for it. That page is a stored plan
+/// if the restore was a job.
+pub fn undo(id: &str, is_job: bool, label: &str) -> Markup {
     html! {
-        form.writes data-writes data-post={ (API) "/restores/" (id) "/undo" } data-body=(r#"{"dryRun":true}"#) data-next="restore?id={id}" {
-            button id={ "undo-" (id) } title="Shows a plan first. Nothing is written yet." { "Undo…" span.hidden { " restore " (id) } }
+        @if is_job {
+            form.writes data-writes data-post={ (API) "/restores/" (id) "/undo" } data-body=(r#"{"dryRun":true}"#) data-next="restore?id={id}" {
+                button id={ "undo-" (id) } title=(PLAN_FIRST) { (label) span.hidden { " of " (id) } }
+            }
+        } @else {
+            a.button.writes data-writes id={ "undo-" (id) } title=(PLAN_FIRST) href=(restore(id).with("undo", "true")) { (label) span.hidden { " of " (id) } }
         }
     }
 }
@@ -31,9 +39,9 @@ pub fn actions(job: &ListedJob, next: &str) -> Markup {
     html! {
         // A restore without progress is done within one request, which cannot be cancelled.
         @if !job.state.is_end() {
-            @if let Some(progress) = progress { (cancel(kind, &job.id, progress.cancelling, next)) }
+            @if let Some(progress) = &progress { (cancel(kind, &job.id, progress.cancelling, next)) }
         } @else if kind == JobKind::Restores && !job.is_plan() && job.undone_by.is_none() && writes(job) > 0 {
-            (undo(&job.id))
+            (undo(&job.id, progress.is_some(), "Undo…"))
         }
     }
 }

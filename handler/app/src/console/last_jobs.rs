@@ -77,7 +77,7 @@ fn of_verifications(jobs: &[ListedJob]) -> Option<Problem> {
             JobState::Findings => {
                 let found = counted(open_findings(job), "difference", "differences");
                 let what = format!("The last verification found {found} between the live documents and the history.");
-                let action = "Look at the findings and repair them, on its page or with: changefeed verify --repair";
+                let action = "Repair the findings, on the page of the verification or with: changefeed verify --repair";
                 return Some(Problem::new(what, action).on(page));
             }
             JobState::Failed => {
@@ -95,7 +95,7 @@ fn of_backups(jobs: &[ListedJob]) -> Option<Problem> {
     let last = jobs.iter().find(|job| job.state.is_end() && job.state != JobState::Cancelled)?;
     (last.state == JobState::Failed).then(|| {
         let what = format!("The last backup failed: {}", message(last));
-        Problem::new(what, "Start another one with: changefeed backup create").on(JobKind::Backups.address(&last.id))
+        Problem::new(what, "Back up again with: changefeed backup create").on(JobKind::Backups.address(&last.id))
     })
 }
 

@@ -40,6 +40,7 @@ mod restore_items;
 mod restore_parameters;
 mod restore_plan;
 mod shell;
+mod undo_preview;
 mod verification;
 mod version_list;
 mod version_note;

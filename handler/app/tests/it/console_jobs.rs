@@ -73,6 +73,9 @@ pub async fn store_jobs(world: &World) {
         ),
     )
     .await;
+    // Done within one request.
+    let within = json!({"request": restore, "counts": restored(1), "job": null});
+    store_job(world, "r-request", "restore", "done", ended("2026-11-20T07:30:00.000Z", within)).await;
     store_job(
         world,
         "r-undone",
@@ -108,13 +111,14 @@ async fn every_job_is_in_one_list_with_its_state_its_progress_and_what_can_be_do
     assert!(page.contains("data-refresh=\"2\""), "some jobs run: {page}");
     let links: Vec<&str> =
         rows(&page).iter().filter_map(|row| row.split("href=\"").nth(1)?.split('"').next()).collect();
-    assert_eq!(links.len(), 8, "{page}");
+    assert_eq!(links.len(), 9, "{page}");
     assert_eq!(
         links[3..],
         [
             "verifications?id=v-done",
             "backups?id=b-failed",
             "restore?id=r-done",
+            "restore?id=r-request",
             "restore?id=r-undone",
             "restore?id=p-planned"
         ]
@@ -125,6 +129,7 @@ async fn every_job_is_in_one_list_with_its_state_its_progress_and_what_can_be_do
         ("v-queued", "waits for a worker", "/api/verify/v-queued/cancel"),
         ("r-running", "40 of 100 processed", "/api/restores/r-running/cancel"),
         ("r-done", "&lt;wrong&gt; names", "/api/restores/r-done/undo"),
+        ("r-request", "Restore", "restore?id=r-request&amp;undo=true"),
         ("r-undone", ">undone<", ""),
         ("b-failed", "the disk is full", ""),
         ("v-done", "1,200 documents", ""),
@@ -132,13 +137,13 @@ async fn every_job_is_in_one_list_with_its_state_its_progress_and_what_can_be_do
     ] {
         let row = row(id);
         assert!(row.contains(expected) && row.contains("<time") && row.contains("title=\"2026-11-20T"), "{id}: {row}");
-        assert_eq!(row.contains("data-post"), !action.is_empty(), "{id}: {row}");
+        assert_eq!(row.contains("data-writes"), !action.is_empty(), "{id}: {row}");
         assert!(row.contains(action), "{id}: {row}");
     }
     assert!(row("b-failed").contains("pill bad") && !row("v-done").contains("pill bad"), "{page}");
     // Each kind has its own list, with the same rows.
     for (name, ids) in [
-        ("restores", ["r-running", "r-done", "r-undone", "p-planned"].as_slice()),
+        ("restores", ["r-running", "r-done", "r-request", "r-undone", "p-planned"].as_slice()),
         ("backups", &["b-running", "b-failed"]),
         ("verifications", &["v-queued", "v-done"]),
     ] {
@@ -394,4 +399,37 @@ async fn a_page_that_the_service_does_not_answer_says_so_and_has_a_way_on() {
     assert!(overview.contains("The last 24 hours") && overview.contains("Running jobs"), "{overview}");
     world.endpoint.clear_faults();
     assert!(html(&handler, "/api/views/jobs").await.contains("There are no jobs yet"));
+}
+
+#[tokio::test]
+async fn the_undo_of_a_restore_within_a_request_is_shown_before_it_is_confirmed() {
+    let world = World::new().await;
+    let handler = start(&world);
+    let body = |city: &str| json!({"id": "1", "pk": "a", "city": city});
+    store(&world, &handler, &[body("Davidson"), body("DAVIDSON")]).await;
+    let (_, listed) = handler.get("/api/history/versions?id=1&pk=a").await;
+    let request = json!({"id": "1", "pk": "a", "version": listed["items"][1]["id"]});
+    let (status, done) = handler.post("/api/restores", &request).await;
+    assert_eq!(status, StatusCode::OK, "{done}");
+    let id = done["id"].as_str().expect("id");
+    let undo = format!("restore?id={id}&amp;undo=true");
+    for path in ["jobs".to_owned(), "restores".to_owned(), format!("restore?id={id}")] {
+        let page = html(&handler, &format!("/api/views/{path}")).await;
+        assert!(page.contains(&undo), "{path}: {page}");
+    }
+    let page = html(&handler, &format!("/api/views/restore?id={id}&undo=true")).await;
+    for part in [
+        "Nothing has been written.",
+        "Replace 1 document in dev/events",
+        "&quot;DAVIDSON&quot;",
+        "<strong>1</strong>replace",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert_eq!(world.live("a", "1").await.expect("live")["city"], "Davidson");
+    let (status, undone) = handler.post(&format!("/api/restores/{id}/undo"), &json!({"reason": "again"})).await;
+    assert_eq!(status, StatusCode::OK, "{undone}");
+    assert_eq!(world.live("a", "1").await.expect("live")["city"], "DAVIDSON");
+    let (status, _, page) = get(&handler, "/api/views/restore?id=x&undo=perhaps").await;
+    assert!(status == StatusCode::BAD_REQUEST && page.contains("use true or false"), "{page}");
 }

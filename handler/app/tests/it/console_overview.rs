@@ -33,7 +33,7 @@ async fn the_overview_lists_every_running_job_and_the_last_ones_are_links() {
     }
     for part in [
         "<a href=\"backups?id=b-failed\">The last backup failed: the disk is full</a>",
-        "Start another one with: changefeed backup create",
+        "Back up again with: changefeed backup create",
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
