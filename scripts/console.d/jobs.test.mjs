@@ -155,7 +155,7 @@ test("dead letters are replayed together, those that fail are named, and one is 
   await page.getByRole("link", { name: "Discard…" }).click();
   await page.waitForURL(/chosen=/);
   await shows("; it is never captured.");
-  assert.match(await page.locator(".footer-bar").innerText(), /Discard the change of document letter-3; it is never captured\. The payload is deleted\. This cannot be undone\./);
+  assert.match(await page.locator(".footer-bar").innerText(), /Discard the change of document letter-3; it is never captured\. Its payload is deleted\. This cannot be undone\./);
   assert.deepEqual(await deadLetters(), [1, 3]);
   await page.getByRole("button", { name: "Discard the change of letter-3" }).click();
   await shows("1 of 1 done: 1 discarded.");

@@ -83,6 +83,11 @@ impl ListedJob {
         self.job.as_ref().map(Work::progress)
     }
 
+    /// Whether a worker runs it or will. A restore within one request that has not ended runs in that request, or was interrupted.
+    pub fn is_under_way(&self) -> bool {
+        !self.state.is_end() && self.job.is_some()
+    }
+
     /// The only machine that can run it, because its files are there.
     pub fn only_on(&self) -> Option<&str> {
         self.job.as_ref()?.only_on.as_deref()
@@ -102,11 +107,13 @@ impl Changefeed {
         self.jobs.list_kinds(kinds, &FIELDS, request).await
     }
 
-    /// The jobs that have not ended, newest first, at most `most`.
+    /// The jobs of these kinds that have not ended, newest first, at most `most`. A restore that one request does is not among them.
     ///
     /// # Errors
     /// When the jobs container cannot be read.
-    pub async fn unfinished_jobs(&self, most: u32) -> Result<Vec<ListedJob>, Error> {
-        self.jobs.unfinished(&FIELDS, most).await
+    pub async fn unfinished_jobs(&self, kinds: &[Kind], most: u32) -> Result<Vec<ListedJob>, Error> {
+        let mut jobs: Vec<ListedJob> = self.jobs.unfinished(kinds, &FIELDS, most).await?;
+        jobs.retain(ListedJob::is_under_way);
+        Ok(jobs)
     }
 }

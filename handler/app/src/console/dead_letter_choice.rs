@@ -72,7 +72,7 @@ pub async fn chosen(service: &Service, viewer: &Viewer, ids: &[String]) -> Resul
         section.panel aria-label="Chosen dead letters" {
             @if listed.is_empty() { (empty("No chosen change is a dead letter now.", &html! { p { a href=(NAME) { "All dead letters" } } })) } @else {
                 div.scroll tabindex="0" role="region" aria-label="Chosen dead letters, which may be wider than the page" {
-                    table {
+                    table.chosen-letters {
                         thead { tr { th { "Delivered" } th { "Document" } th { "Reason" } th { "Message" } } }
                         tbody { @for found in &listed { (row(viewer, found)) } }
                     }
@@ -138,7 +138,7 @@ fn discarded(listed: &[Chosen], count: usize) -> Markup {
             }
             _ => { "Discard " (number(count)) " changes; they are never captured." }
         }
-        " The payload is deleted. This cannot be undone."
+        @if count == 1 { " Its payload is deleted." } @else { " Their payloads are deleted." } " This cannot be undone."
     }
 }
 

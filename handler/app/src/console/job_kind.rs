@@ -18,6 +18,8 @@ pub enum JobKind {
 
 /// All kinds.
 pub const ALL: [JobKind; 3] = [JobKind::Restores, JobKind::Backups, JobKind::Verifications];
+/// All kinds as they are stored.
+pub const STORED: [Kind; 3] = [RESTORE, BACKUP, VERIFY];
 
 impl JobKind {
     /// The kind of a job.

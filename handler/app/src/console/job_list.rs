@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use changefeed_cosmos::PageRequest;
 use changefeed_jobs::Kind;
+use changefeed_operations::ListedJob;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -78,7 +79,7 @@ impl JobList {
         let page = PageRequest { max_items: Some(PAGE_ITEMS), continuation };
         let (jobs, next) = service.changefeed.list_jobs(&kinds, &page).await?;
         let next = next.map(|continuation| Address::of(self.name).with("continuation", continuation));
-        let is_under_way = jobs.iter().any(|job| !job.state.is_end());
+        let is_under_way = jobs.iter().any(ListedJob::is_under_way);
         Ok(html! {
             div.heading { h1 { (self.title) } div.muted { (self.about) span.zone { (viewer.zone_at(chrono::Utc::now().timestamp())) } } }
             section.panel aria-label=(self.title) data-refresh=[is_under_way.then_some(REFRESH_SECONDS)] {

@@ -91,6 +91,7 @@ pub fn outcome(job: &ListedJob) -> Markup {
     html! {
         @match (&shown, job.state) {
             (_, JobState::Queued) => { "waits for a worker" @if let Some(host) = job.only_on() { " on " span.mono { (host) } } }
+            (None, JobState::Running) => "runs within one request, or was interrupted",
             (Some(shown), JobState::Running) => { (progress_bar(shown)) div { (progress(shown)) } }
             _ => { @match counts { Some(counts) => (counts), None if message.is_none() => "nothing", None => {} } }
         }

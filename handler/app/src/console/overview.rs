@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use super::day::day;
 use super::elements::{empty, number};
 use super::health::Health;
-use super::job_kind::JobKind;
+use super::job_kind::{JobKind, STORED};
 use super::job_row::{state_name, table};
 use super::last_jobs::{LastJobs, recent};
 use super::page::Page;
@@ -42,7 +42,7 @@ async fn content(service: &Service, viewer: &Viewer) -> Markup {
         Status::read(service),
         LastJobs::read(service),
         recent(service, JobKind::Restores, RECENT_RESTORES),
-        service.changefeed.unfinished_jobs(SHOWN_JOBS + 1),
+        service.changefeed.unfinished_jobs(&STORED, SHOWN_JOBS + 1),
         day(service, viewer, now)
     );
     let health = Health::of(&status, &last);
