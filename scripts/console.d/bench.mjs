@@ -22,7 +22,7 @@ try {
   }, CAPTURE_MS);
   const page = await open(app);
   console.log(`${count} documents were written. Milliseconds until the first paint, and until the content is shown (the middle of ${ROUNDS}):`);
-  for (const address of ["overview", "find?from=1h", "documents?filter=city_name=Davidson", "document?id=28036", "document?id=28036&view=blame", "restores", "backups", "verifications", "dead-letters"]) {
+  for (const address of ["overview", "find?from=1h", "documents?filter=city_name=Davidson", "document?id=28036", "document?id=28036&view=blame", "jobs", "restores", "backups", "verifications", "dead-letters"]) {
     const [paints, contents] = [[], []];
     for (let round = 0; round < ROUNDS; round++) {
       await page.goto(`/api/console/${address}`);

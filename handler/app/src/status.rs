@@ -2,7 +2,7 @@
 
 use changefeed_cosmos::Error;
 use changefeed_history::{ContainerState, ContainerStatus, RetentionStatus, Role};
-use changefeed_processor::{ChangeFeedEstimator, FeedRange, LeaseLag, LeaseSet, LeaseState};
+use changefeed_processor::{ChangeFeedEstimator, ChangeFeedMode, FeedRange, LeaseLag, LeaseSet, LeaseState};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -20,6 +20,9 @@ pub struct Status {
     pub settings: Value,
     /// Every container with its number of items.
     pub containers: Vec<ContainerStatus>,
+    /// The change feed mode of the leases of capture: `LatestVersion` or `AllVersionsAndDeletes`; `None` without a lease.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
     /// Every lease of both change feeds, with its lag.
     pub leases: Vec<LeaseStatus>,
     /// A range that no lease covers.
@@ -121,6 +124,7 @@ pub struct UndeliverableDocument {
 /// The leases of one feed.
 struct Leases {
     lags: Vec<LeaseLag>,
+    mode: Option<ChangeFeedMode>,
     gap: Option<FeedRange>,
     overlap: Option<FeedRange>,
 }
@@ -173,6 +177,7 @@ impl Status {
             service.changefeed.dead_letters.has_unknown_identity()
         );
         let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
+        let mode = captured.as_ref().ok().and_then(|read| read.mode).map(|mode| mode.to_string());
         for (feed, read) in [(Feed::Capture, captured), (Feed::Jobs, jobs)] {
             match read {
                 Ok(read) => {
@@ -200,6 +205,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION"),
             settings: service.settings().display(),
             containers,
+            mode,
             leases,
             leases_gap,
             leases_overlap,
@@ -251,5 +257,5 @@ async fn leases(service: &Service, feed: Feed) -> anyhow::Result<Leases> {
     let estimator =
         ChangeFeedEstimator::new(prefix, container, leases)?.stalled_after(service.settings().stalled_after);
     let lags = estimator.estimate_with(&observations).await?;
-    Ok(Leases { lags, gap: set.gap().await?, overlap: set.overlap().await? })
+    Ok(Leases { lags, mode: set.mode().await?, gap: set.gap().await?, overlap: set.overlap().await? })
 }

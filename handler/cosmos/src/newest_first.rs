@@ -23,8 +23,8 @@ pub struct NewestFirst<'a> {
     pub fields: &'a [&'a str],
     /// The field with the time of a record, RFC 3339 in UTC. Items without it are not listed.
     pub time: &'a str,
-    /// Only records whose field of this name has this value.
-    pub only: Option<(&'a str, &'a str)>,
+    /// Only records whose fields of these names have one of these values each.
+    pub only: &'a [(&'a str, &'a [&'a str])],
 }
 
 /// The position in a list: newest first, then by id. Many records can have the same time.
@@ -55,10 +55,12 @@ impl Container {
         let fields: Vec<String> = list.fields.iter().map(|field| format!("c.{field}")).collect();
         let newest = after.as_ref().map_or(END_OF_TIME, |after| after.0.0.as_str());
         let mut parameters = Map::from_iter([("@newest".to_owned(), json!(newest))]);
-        let only = list.only.map_or_else(String::new, |(field, value)| {
-            parameters.insert("@only".to_owned(), json!(value));
-            format!("c.{field} = @only AND ")
-        });
+        let mut only = String::new();
+        for (at, (field, values)) in list.only.iter().enumerate() {
+            let names: Vec<String> = (0..values.len()).map(|number| format!("@only{at}_{number}")).collect();
+            parameters.extend(names.iter().cloned().zip(values.iter().map(|value| json!(value))));
+            only += &format!("c.{field} IN ({}) AND ", names.join(", "));
+        }
         let (fields, time) = (fields.join(", "), list.time);
         let query = format!("SELECT {fields} FROM c WHERE {only}c.{time} <= @newest ORDER BY c.{time} DESC");
         let mut found = self.select_few::<Value>(&query, &parameters, None, max_items + 1).await?;

@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(starts, [600, 900, 1200, 1500]);
         assert_eq!(length.number(window(601, 1500), 1499), 2);
         let message = "1s".parse::<BucketLength>().expect("a length").check(window(0, 3600)).expect_err("too many");
-        assert_eq!(message, "bucket is 1s: the window has 3601 of them; at most 1000 are allowed, so use 5m");
+        assert_eq!(message, "bucket is 1s: the window has 3601 of them; at most 1500 are allowed, so use 5m");
     }
 
     proptest! {

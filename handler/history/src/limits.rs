@@ -18,6 +18,6 @@ pub(crate) const SWEEP_VERSIONS: usize = 500;
 /// The maximum number of versions with parts that a sweep deletes at a time.
 pub(crate) const SWEEP_SPLIT_VERSIONS: usize = 50;
 /// The most buckets of a window.
-pub(crate) const MAX_BUCKETS: i64 = 1000;
+pub(crate) const MAX_BUCKETS: i64 = 1500;
 /// The most versions that one request for the activity of a window reads.
 pub const MAX_ACTIVITY_VERSIONS: usize = 100_000;

@@ -125,8 +125,41 @@ impl Jobs {
         request: &PageRequest,
     ) -> Result<(Vec<R>, Option<String>), Error> {
         let action = format!("listing each {}", kind.noun);
-        let list = NewestFirst { fields, time: "startedAt", only: Some(("kind", kind.name)) };
+        let list = NewestFirst { fields, time: "startedAt", only: &[("kind", &[kind.name])] };
         self.open().await?.list_newest_first(&list, request, &action).await
+    }
+
+    /// A page of the records of several kinds with these fields, newest first, and the continuation for the next page; as [`Self::list`].
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub async fn list_kinds<R: DeserializeOwned>(
+        &self,
+        kinds: &[Kind],
+        fields: &[&str],
+        request: &PageRequest,
+    ) -> Result<(Vec<R>, Option<String>), Error> {
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+        let list = NewestFirst { fields, time: "startedAt", only: &[("kind", &names)] };
+        self.open().await?.list_newest_first(&list, request, "listing jobs").await
+    }
+
+    /// The records with these fields of jobs of several kinds that have not ended, newest first, at most `most`.
+    ///
+    /// # Errors
+    /// When the container cannot be read.
+    pub async fn unfinished<R: DeserializeOwned>(
+        &self,
+        kinds: &[Kind],
+        fields: &[&str],
+        most: u32,
+    ) -> Result<Vec<R>, Error> {
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+        let only: [(&str, &[&str]); 2] = [("kind", &names), ("state", &["queued", "running"])];
+        let list = NewestFirst { fields, time: "startedAt", only: &only };
+        let request = PageRequest { max_items: Some(most), continuation: None };
+        let (records, _) = self.open().await?.list_newest_first(&list, &request, "listing unfinished jobs").await?;
+        Ok(records)
     }
 
     /// Whether a job, of any kind, waits for a worker.

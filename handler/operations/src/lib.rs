@@ -6,6 +6,7 @@ mod backup;
 mod changefeed;
 mod documents;
 mod held_versions;
+mod listed_job;
 mod named_key;
 mod populate;
 mod query;
@@ -20,6 +21,7 @@ mod window;
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
 pub use changefeed::{Changefeed, ChangefeedOptions};
 pub use documents::{Documents, Progress};
+pub use listed_job::ListedJob;
 pub use populate::{PopulateReport, PopulateRequest};
 pub use query::{QueryPage, QueryRequest};
 pub use restore::{

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use super::address::{API, Address};
 use super::elements::{counted, empty, number};
+use super::job_actions::cancel;
+use super::job_kind::JobKind;
+use super::job_row::{progress as how_far, progress_bar};
 use super::restore_form::PlanForm;
 use super::viewer::Viewer;
 use crate::http::ApiError;
@@ -38,11 +41,14 @@ pub async fn one(service: &Service, viewer: &Viewer, id: &str) -> Result<Markup,
             }
             @if is_under_way { (progress(&backup)) }
             @if let Some(message) = backup.progress.message.as_ref().filter(|_| backup.state == JobState::Failed) {
-                section.panel.error role="alert" { div.body { h2 { "The backup failed" } p { (message) } } }
+                section.panel.error role="alert" { div.body { h2 { "The backup failed" } p { (message) } p.muted { "Start another one with " code { "changefeed backup create" } ", or over HTTP." } } }
             }
             (tiles(&backup))
             section.panel aria-label="Content" { (content(viewer, &backup, &chain)) }
-            section.panel aria-label="Files" { (listed(viewer, &files)) }
+            section.panel aria-label="Files" {
+                @if is_under_way { div.head { h2 { "Files" } } (empty("The files are listed when the backup has finished.", &html! {})) }
+                @else { (listed(viewer, &files)) }
+            }
             @if backup.state.is_end() && let Ok(Verification { manifest: Some(_), .. }) = &files {
                 (verification(&backup))
                 (restore(&chain))
@@ -81,10 +87,11 @@ async fn chain(service: &Service, last: &BackupView) -> Result<Vec<BackupView>, 
 
 fn state(viewer: &Viewer, backup: &BackupView) -> Markup {
     let finished = html! { @if let Some(finished) = &backup.finished_at { " " (viewer.written_time(finished)) } };
-    let by = html! { @if let Some(by) = backup.request["requestedBy"].as_str() { " by " (by) } };
+    let by = html! { @if let Some(by) = backup.request["requestedBy"].as_str() { ", requested by " (by) } };
     html! {
         @match backup.state {
-            JobState::Queued | JobState::Running => "It is being written",
+            JobState::Queued => { "It waits for a worker" @if let Some(host) = &backup.only_on { " on " span.mono { (host) } } }
+            JobState::Running => "It is being written",
             JobState::Cancelled => { "Cancelled" (finished) }
             JobState::Failed => { "Failed" (finished) }
             _ => { "Finished" (finished) }
@@ -95,11 +102,15 @@ fn state(viewer: &Viewer, backup: &BackupView) -> Markup {
 }
 
 fn progress(backup: &BackupView) -> Markup {
+    let address = JobKind::Backups.address(&backup.id).to_string();
     html! {
         section.panel aria-label="Progress" {
-            div.body.row {
-                span.muted { (number(backup.progress.done as usize)) " processed" @if let Some(message) = &backup.progress.message { " · retrying: " (message) } }
-                form.writes.right data-writes data-post={ (API) "/backups/" (backup.id) "/cancel" } data-next={ (BACKUPS) "?id=" (backup.id) } { button { "Cancel" } }
+            div.body {
+                (progress_bar(&backup.progress))
+                div.row {
+                    div.muted { @if backup.state == JobState::Running { (how_far(&backup.progress)) } @else { "Not started yet." } }
+                    div.right { (cancel(JobKind::Backups, &backup.id, backup.progress.cancelling, &address)) }
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! *Dead letters*: documents that could not be captured. Each can be replayed or discarded.
+//! *Dead letters*: documents that could not be captured. One, several or all of them can be replayed or discarded.
 
 use actix_web::HttpRequest;
 use changefeed_cosmos::PageRequest;
@@ -6,7 +6,9 @@ use changefeed_history::DeadLetter;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::address::{API, Address};
+use super::address::Address;
+use super::dead_letter::one;
+use super::dead_letter_choice::{ALL, CHOSEN, NAME, chosen};
 use super::elements::{empty, number, pager};
 use super::page::Page;
 use super::restore_form::reads_only;
@@ -14,17 +16,15 @@ use super::viewer::Viewer;
 use crate::http::{ApiError, Query};
 use crate::service::Service;
 
-const NAME: &str = "dead-letters";
 const TITLE: &str = "Dead letters";
 /// The dead letters on a page.
 const PAGE_ITEMS: u32 = 50;
-/// The most characters of a payload that are shown.
-const SHOWN_CHARACTERS: usize = 20_000;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct DeadLetterParameters {
     id: String,
+    chosen: Vec<String>,
     continuation: String,
 }
 
@@ -42,6 +42,9 @@ async fn content(request: &HttpRequest, service: &Service, viewer: &Viewer) -> R
     if !parameters.id.is_empty() {
         return Ok(one(viewer, &dead_letters.show(&parameters.id).await?));
     }
+    if !parameters.chosen.is_empty() {
+        return Box::pin(chosen(service, viewer, &parameters.chosen)).await;
+    }
     let continuation = Some(parameters.continuation).filter(|continuation| !continuation.is_empty());
     let first = continuation.is_some().then(|| Address::of(NAME));
     let found = dead_letters.list(&PageRequest { max_items: Some(PAGE_ITEMS), continuation }).await?;
@@ -55,12 +58,24 @@ async fn content(request: &HttpRequest, service: &Service, viewer: &Viewer) -> R
             @if found.items.is_empty() {
                 (empty("There are no dead letters.", &html! { p.muted { "Every document that was delivered is captured." } }))
             } @else {
-                div.scroll tabindex="0" role="region" aria-label="Dead letters, which may be wider than the page" {
-                    table {
-                        thead { tr { th { "Delivered" } th { "Reason" } th { "Message" } th.num { "Failed replays" } } }
-                        tbody { @for found in &found.items { (row(viewer, found)) } }
+                form action=(NAME) method="get" data-needs=(CHOSEN) {
+                    div.scroll tabindex="0" role="region" aria-label="Dead letters, which may be wider than the page" {
+                        table.letters {
+                            thead { tr { th.box { input type="checkbox" data-all=(CHOSEN) aria-label="Choose all on this page"; } th { "Delivered" } th { "Reason" } th { "Message" } th.num { "Failed replays" } } }
+                            tbody { @for found in &found.items { (row(viewer, found)) } }
+                        }
+                    }
+                    div.writes data-writes {
+                        div.foot.row {
+                            span.muted { "Choose changes to replay or discard. The next page says what will be done." }
+                            span.right.row {
+                                a.button href=(Address::of(NAME).with(CHOSEN, ALL)) { "Replay or discard all…" }
+                                button { "Replay or discard the chosen…" }
+                            }
+                        }
                     }
                 }
+                (reads_only())
                 (pager(&format!("{} on this page", number(found.items.len())), first.as_ref(), next.as_ref()))
             }
         }
@@ -70,44 +85,11 @@ async fn content(request: &HttpRequest, service: &Service, viewer: &Viewer) -> R
 fn row(viewer: &Viewer, found: &DeadLetter) -> Markup {
     html! {
         tr {
+            td.box { input type="checkbox" name=(CHOSEN) value=(found.id) aria-label={ "Choose " (found.reason) " of " (found.captured_at) }; }
             td { (viewer.written_time(&found.captured_at)) }
             td { a href=(Address::of(NAME).with("id", &found.id)) data-open { (found.reason) } }
             td { (found.message) }
             td.num { (found.attempts) }
         }
-    }
-}
-
-fn one(viewer: &Viewer, found: &DeadLetter) -> Markup {
-    let payload = found.payload.as_deref().unwrap_or_default();
-    let shown: String = payload.chars().take(SHOWN_CHARACTERS).collect();
-    let act = |path: &str, method: &str, button: Markup| {
-        html! { form data-post={ (API) "/dead-letters/" (found.id) (path) } data-method=(method) data-next=(NAME) { (button) } }
-    };
-    html! {
-        div.heading {
-            h1 { "Dead letter: " (found.reason) }
-            div.muted { "Delivered " (viewer.written_time(&found.captured_at)) " to " (found.function) }
-        }
-        p.notice { (found.message) }
-        section.panel aria-label="Payload" {
-            div.head { h2 { "Payload as it was delivered" } span.muted { (number(payload.len())) " bytes" } }
-            pre.payload tabindex="0" { (shown) @if shown.len() < payload.len() { "…" } }
-            div.foot.row {
-                span.muted { (found.attempts) " replays failed" @if let Some(time) = &found.attempted_at { ", the last one " (viewer.written_time(time)) } }
-                @if found.rewritten_by_host { span.pill title="The Functions host may have rewritten a date or a number in it" { "not exact" } }
-            }
-        }
-        div.writes data-writes {
-            div.footer-bar.row {
-                div { strong { "Capture it again, or discard it" } div.muted { "A replay stores the document as a version if that is possible now. What is discarded is gone, with its payload." } }
-                span.right.row {
-                    (act("", "DELETE", html! { button { "Discard this dead letter" } }))
-                    (act("/replay", "POST", html! { button.primary data-key="r" { "Replay " kbd { "r" } } }))
-                }
-            }
-        }
-        (reads_only())
-        p { a href=(NAME) data-key="Escape" { "All dead letters" } }
     }
 }

@@ -6,9 +6,10 @@ use super::address::API;
 use super::asset::addresses;
 
 /// The pages in the navigation: their names in addresses, and as they are shown.
-pub const PAGES: [(&str, &str); 6] = [
+pub const PAGES: [(&str, &str); 7] = [
     ("overview", "Overview"),
     ("find", "Find"),
+    ("jobs", "Jobs"),
     ("restores", "Restores"),
     ("backups", "Backups"),
     ("verifications", "Verifications"),

@@ -1,11 +1,15 @@
-//! Whether everything is captured, and what needs action: for the overview, and for the head of every page.
+//! Whether everything is captured, and what needs action: for the overview, and for the head of every page. The last verification and the
+//! last backup count: what one of them found, or that one failed, is not seen otherwise until the history is needed.
 
 use actix_web::HttpRequest;
 use changefeed_history::{ContainerState, ContainerStatus, Role};
 use maud::{Markup, html};
 
+use super::address::Address;
 use super::elements::counted;
+use super::last_jobs::LastJobs;
 use super::page::Page;
+use super::problem::Problem;
 use super::viewer::Viewer;
 use crate::feed::Feed;
 use crate::http::{NoParameters, Query};
@@ -27,20 +31,12 @@ pub struct Health {
     behind: Option<i64>,
 }
 
-/// Something that needs action, and the action.
-pub struct Problem {
-    /// What is wrong.
-    pub what: String,
-    /// What to do.
-    pub action: String,
-}
-
 impl Health {
-    /// The health that a status shows.
-    pub fn of(status: &Status) -> Self {
+    /// The health that a status and the last jobs show.
+    pub fn of(status: &Status, last: &LastJobs) -> Self {
         let captured: Vec<&LeaseStatus> = status.leases.iter().filter(|lease| lease.feed == Feed::Capture).collect();
         Self {
-            problems: problems(status),
+            problems: problems(status).into_iter().chain(last.problems()).collect(),
             has_lease: !captured.is_empty(),
             waiting: captured.iter().map(|lease| lease.lag).sum(),
             behind: captured.iter().filter_map(|lease| lease.lag_seconds).max(),
@@ -67,7 +63,7 @@ impl Health {
     fn pill(&self) -> Markup {
         html! {
             @match self.problems.first() {
-                Some(problem) => { a.pill.bad href="overview" title=(problem.what) { strong { "Action needed" } span.action { (problem.action) } } }
+                Some(problem) => { a.pill.bad href="overview" title={ (problem.what) " " (problem.action) } { strong { "Action needed" } span.action { (problem.action) } } }
                 None => { a.pill href="overview" title=(self.sentence()) { (self.words()) } }
             }
         }
@@ -89,14 +85,17 @@ impl Health {
 /// The pill for the head of every page. The script asks for it.
 pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
     match Query::<NoParameters>::read(request, viewer.zone()) {
-        Ok(NoParameters {}) => Page::new(NAME, TITLE, Health::of(&Status::read(service).await).pill()),
+        Ok(NoParameters {}) => {
+            let (status, last) = tokio::join!(Status::read(service), LastJobs::read(service));
+            Page::new(NAME, TITLE, Health::of(&status, &last).pill())
+        }
         Err(error) => Page::of_error(NAME, TITLE, &error, &html! {}),
     }
 }
 
 /// What needs action.
 fn problems(status: &Status) -> Vec<Problem> {
-    let problem = |what: String, action: &str| Problem { what, action: action.to_owned() };
+    let problem = |what: String, action: &str| Problem::new(what, action);
     let of_container = |container: &ContainerStatus| match &container.state {
         ContainerState::Missing if container.role == Role::Leases => None,
         ContainerState::Missing => {
@@ -106,10 +105,13 @@ fn problems(status: &Status) -> Vec<Problem> {
             format!("Container {} cannot be read: {message}", container.name),
             "Check the connection with: changefeed doctor",
         )),
-        ContainerState::Ready { items: Some(1..), .. } if container.role == Role::DeadLetters => Some(problem(
-            "Some documents could not be captured.".to_owned(),
-            "Replay or discard them, on the page of dead letters or with: changefeed dead-letters list",
-        )),
+        ContainerState::Ready { items: Some(1..), .. } if container.role == Role::DeadLetters => Some(
+            problem(
+                "Some documents could not be captured.".to_owned(),
+                "Replay or discard them, on the page of dead letters or with: changefeed dead-letters list",
+            )
+            .on(Address::of("dead-letters")),
+        ),
         ContainerState::Ready { .. } => None,
     };
     let of_lease = |lease: &LeaseStatus| {

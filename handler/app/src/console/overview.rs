@@ -1,33 +1,32 @@
 //! *Overview*: is everything captured? What needs action comes first, with the action named.
 
 use actix_web::HttpRequest;
-use changefeed_cosmos::PageRequest;
-use changefeed_history::{ContainerState, Role, Window};
+use changefeed_cosmos::Error;
+use changefeed_history::ContainerState;
 use changefeed_jobs::JobState;
-use changefeed_operations::WindowActivityRequest;
+use changefeed_operations::ListedJob;
 use changefeed_processor::LeaseState;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use maud::{Markup, html};
-use serde_json::Value;
 
-use super::address::Address;
-use super::chart::{Chart, bucket};
-use super::elements::{counted, empty, number};
-use super::find_parameters::{FindRequest, between};
+use super::day::day;
+use super::elements::{empty, number};
 use super::health::Health;
+use super::job_kind::{JobKind, STORED};
+use super::job_row::{state_name, table};
+use super::last_jobs::{LastJobs, recent};
 use super::page::Page;
-use super::restore_parameters::restore;
 use super::viewer::Viewer;
-use crate::config::MODE;
-use crate::http::{ApiError, NoParameters, Query};
+use crate::http::{NoParameters, Query};
 use crate::service::Service;
 use crate::status::Status;
 
 const NAME: &str = "overview";
 const TITLE: &str = "Overview";
-const DAY_SECONDS: i64 = 86_400;
-/// Records of each kind that are read for a tile.
-const RECENT: u32 = 20;
+/// The most unfinished jobs that are shown.
+const SHOWN_JOBS: u32 = 20;
+/// The restores and plans among which the last restore is looked for.
+const RECENT_RESTORES: u32 = 50;
 
 /// The page for a request.
 pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
@@ -39,36 +38,49 @@ pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> 
 
 async fn content(service: &Service, viewer: &Viewer) -> Markup {
     let now = Utc::now().timestamp();
-    let (status, day, tiles) = tokio::join!(Status::read(service), day(service, viewer, now), tiles(service, viewer));
-    let health = Health::of(&status);
+    let (status, last, restores, unfinished, day) = tokio::join!(
+        Status::read(service),
+        LastJobs::read(service),
+        recent(service, JobKind::Restores, RECENT_RESTORES),
+        service.changefeed.unfinished_jobs(&STORED, SHOWN_JOBS + 1),
+        day(service, viewer, now)
+    );
+    let health = Health::of(&status, &last);
     html! {
         div.row.heading { div { h1 { (TITLE) } div.muted { (viewer.time(now)) " · " span.zone { (viewer.zone_at(now)) } } } }
         (capture(&status, &health))
-        (tiles)
+        (under_way(viewer, &unfinished))
+        div.tiles {
+            (tile(viewer, "Last restore", restores.as_ref().map(|jobs| last_restore(jobs))))
+            (tile(viewer, "Last backup", last.backup()))
+            (tile(viewer, "Last verification", last.verification()))
+        }
         (day)
         div.pair-of-panels {
             section.panel aria-label="Leases" { (leases(viewer, &status)) }
-            section.panel aria-label="Containers" { (containers(&status)) }
+            section.panel aria-label="Containers" { (containers(viewer, &status)) }
         }
     }
 }
 
-fn has_dead_letters(status: &Status) -> bool {
-    let has_items = |state: &ContainerState| matches!(state, ContainerState::Ready { items: Some(1..), .. });
-    status.containers.iter().any(|container| container.role == Role::DeadLetters && has_items(&container.state))
-}
-
-/// Whether everything is captured, in a sentence, and what needs action.
+/// Whether everything is captured, in a sentence, what needs action, and what the mode of the change feed cannot show.
 fn capture(status: &Status, health: &Health) -> Markup {
-    let mode = status.settings[MODE.name].as_str().unwrap_or_default();
     html! {
         section.panel.health.bad[!health.problems.is_empty()] aria-label="Capture" {
             div.body {
                 h2 { (health.sentence()) }
-                @for problem in &health.problems { div.problem { p { (problem.what) } p.muted { (problem.action) } } }
-                @if has_dead_letters(status) { p { a href="dead-letters" { "Dead letters" } } }
-                @if mode == "LatestVersion" || mode == "latest-version" {
-                    p.muted.small { "In latest-version mode deletes are not reported, and of several writes within a moment only the last one is seen." }
+                @for problem in &health.problems {
+                    div.problem {
+                        p { @match &problem.page { Some(page) => { a href=(page) { (problem.what) } } None => (problem.what) } }
+                        p.muted { (problem.action) }
+                    }
+                }
+                p.muted.small {
+                    @match status.mode.as_deref() {
+                        Some(mode) => { "Change feed mode: " strong { (mode) } ". " (blind_spot(mode)) }
+                        None if status.leases_error.is_some() => "The change feed mode is not known, because the leases cannot be read.",
+                        None => "The change feed mode is known when capture has started.",
+                    }
                 }
                 @if let Some(warning) = status.retention.as_ref().and_then(|retention| retention.warning.as_ref()) { p.notice { (warning) } }
             }
@@ -76,90 +88,78 @@ fn capture(status: &Status, health: &Health) -> Markup {
     }
 }
 
-/// The versions of the last day.
-async fn day(service: &Service, viewer: &Viewer, now: i64) -> Markup {
-    let drawn = async {
-        let window: Window = between(now - DAY_SECONDS, now).ok_or_else(|| ApiError::bad_request("invalid window"))?;
-        let request = FindRequest::of_window(window);
-        let asked =
-            WindowActivityRequest { select: request.select(window), bucket: bucket(window), max_versions: None };
-        let activity = service.changefeed.windows.activity(&asked).await?;
-        Ok::<_, ApiError>((Chart::new(&request, viewer, &activity).draw(), activity.versions))
-    };
+/// What the history cannot have in a mode of the change feed.
+fn blind_spot(mode: &str) -> &'static str {
+    if mode == "AllVersionsAndDeletes" {
+        "Every write and delete since capture started is seen. What is older than the retention of the continuous backup cannot be read if capture stops for so long."
+    } else {
+        "Deletes and expired documents are not reported, and of several writes to a document in quick succession only the last one is seen."
+    }
+}
+
+/// The jobs that have not ended.
+fn under_way(viewer: &Viewer, unfinished: &Result<Vec<ListedJob>, Error>) -> Markup {
+    let shown = SHOWN_JOBS as usize;
     html! {
-        section.panel aria-label="The last 24 hours" {
-            @match drawn.await {
-                Ok((chart, versions)) => {
-                    div.head { h2 { "The last 24 hours" } span.muted { (counted(versions, "version", "versions")) } a.right href="find?from=24h" data-open { "What changed" } }
-                    div.body { (chart) }
+        @match unfinished {
+            Ok(jobs) if jobs.is_empty() => {}
+            Ok(jobs) => {
+                section.panel aria-label="Running jobs" {
+                    div.head {
+                        h2 { "Running jobs" }
+                        span.muted { @if jobs.len() > shown { "more than " (number(shown)) } @else { (number(jobs.len())) } }
+                        a.right href="jobs" { "All jobs" }
+                    }
+                    (table(viewer, jobs.get(..shown).unwrap_or(jobs), "Running jobs", NAME))
                 }
-                Err(error) => { div.head { h2 { "The last 24 hours" } } div.body { p.error-text { (error.message()) } } }
             }
+            Err(error) => { section.panel aria-label="Running jobs" { div.head { h2 { "Running jobs" } } div.body { p.error-text { (error.to_string()) } } } }
         }
     }
 }
 
-/// The last restore, backup and verification.
-async fn tiles(service: &Service, viewer: &Viewer) -> Markup {
-    let page = PageRequest { max_items: Some(RECENT), continuation: None };
-    let changefeed = &service.changefeed;
-    let (restores, backups, verifications) = tokio::join!(
-        changefeed.restores.list(&page),
-        changefeed.backups.list(&page),
-        changefeed.verifications.list(&page)
-    );
-    let is_running = |state: JobState| !state.is_end();
-    html! {
-        div.tiles {
-            @match restores {
-                Ok(found) => {
-                    @let running = found.items.iter().find(|restore| is_running(restore.record.state));
-                    (tile("Last restore", found.items.iter().find(|restore| restore.record.state != JobState::Planned).map(|found| (&found.record.started_at, found.record.state, restore(&found.record.id))), viewer))
-                    @if let Some(running) = running { div.tile { strong { a href=(restore(&running.record.id)) { "running" } } "a restore or a plan" } }
-                }
-                Err(error) => { div.tile { strong { "?" } (error.to_string()) } }
-            }
-            (last("Last backup", backups.map(|found| serde_json::json!(found.items.first())).map_err(|error| error.to_string()), viewer))
-            (last("Last verification", verifications.map(|found| serde_json::json!(found.items.first())).map_err(|error| error.to_string()), viewer))
-        }
-    }
+/// The last restore that has ended, or else the newest one. A plan is none.
+fn last_restore(jobs: &[ListedJob]) -> Option<&ListedJob> {
+    let mut restores = jobs.iter().filter(|job| !job.is_plan());
+    restores.clone().find(|job| job.state.is_end()).or_else(|| restores.next())
 }
 
-fn tile(name: &str, found: Option<(&String, JobState, Address)>, viewer: &Viewer) -> Markup {
+/// The last job of a kind: its state as a link to its page, red with the action if it needs one.
+fn tile(viewer: &Viewer, name: &str, found: Result<Option<&ListedJob>, &Error>) -> Markup {
     html! {
         @match found {
-            Some((started, state, address)) => {
-                div.tile { strong { a href=(address) { (state_name(state)) } } (name) div.muted.small { (viewer.written_time(started)) } }
-            }
-            None => { div.tile.zero { strong { "none" } (name) } }
-        }
-    }
-}
-
-/// A tile of a record that is known by its JSON.
-fn last(name: &str, found: Result<Value, String>, viewer: &Viewer) -> Markup {
-    html! {
-        @match found {
-            Ok(Value::Null) => { div.tile.zero { strong { "none" } (name) } }
-            Ok(record) => {
-                div.tile {
-                    strong { (record["state"].as_str().unwrap_or("?")) } (name)
-                    @if let Some(started) = record["startedAt"].as_str() { div.muted.small { (viewer.written_time(started)) } }
+            Ok(None) => { div.tile.zero { strong { "none" } (name) } }
+            Ok(Some(job)) => {
+                @let action = action(job);
+                div.tile.bad[action.is_some()] {
+                    strong { a href=(JobKind::of(job).address(&job.id)) { (state_name(job.state)) } }
+                    (name)
+                    div.muted.small { (viewer.written_time(&job.started_at)) }
+                    @if let Some(action) = action { div.small { (action) } }
                 }
             }
-            Err(message) => { div.tile { strong { "?" } (name) div.muted.small { (message) } } }
+            Err(error) => { div.tile { strong { "?" } (name) div.error-text.small { (error.to_string()) } } }
         }
     }
 }
 
-fn state_name(state: JobState) -> String {
-    serde_json::to_value(state).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+/// What to do about a job that has ended badly.
+fn action(job: &ListedJob) -> Option<&'static str> {
+    match (JobKind::of(job), job.state) {
+        (JobKind::Verifications, JobState::Findings) => Some("Open it to see and repair the findings."),
+        (JobKind::Verifications, JobState::Failed) => Some("Open it for the reason, then verify again."),
+        (JobKind::Backups, JobState::Failed) => Some("Open it for the reason, then back up again."),
+        (JobKind::Restores, JobState::Failed) => Some("Open it to see what was not written."),
+        (JobKind::Restores, JobState::Conflicts | JobState::Unknowns) => Some("Open it to see what was not restored."),
+        _ => None,
+    }
 }
 
 fn leases(viewer: &Viewer, status: &Status) -> Markup {
     html! {
         div.head { h2 { "Leases" } }
-        @if status.leases.is_empty() { (empty("There are no leases.", &html! { p.muted { "They are created when capture starts." } })) } @else {
+        @if let Some(error) = &status.leases_error { div.body { p.error-text { (error) } } }
+        @else if status.leases.is_empty() { (empty("There are no leases.", &html! { p.muted { "They are created when capture starts." } })) } @else {
             div.scroll tabindex="0" role="region" aria-label="Leases, which may be wider than the page" {
                 table {
                     thead { tr { th { "Feed" } th { "Lease" } th.num { "Changes behind" } th.num { "Seconds" } th { "Written" } th { "State" } } }
@@ -168,8 +168,8 @@ fn leases(viewer: &Viewer, status: &Status) -> Markup {
                             tr {
                                 td { (lease.feed.name()) }
                                 td.mono { (lease.lease_token) }
-                                td.num { (lease.lag.map_or_else(|| "?".to_owned(), |lag| lag.to_string())) }
-                                td.num { (lease.lag_seconds.map_or_else(|| "–".to_owned(), |seconds| seconds.to_string())) }
+                                td.num { (lease.lag.map_or_else(|| "?".to_owned(), count)) }
+                                td.num { (lease.lag_seconds.map_or_else(|| "–".to_owned(), count)) }
                                 td { @if let Some(written) = &lease.last_written { (viewer.written_time(written)) } @else { "–" } }
                                 td { @match lease.state { LeaseState::Ok => "ok", LeaseState::Free => "free", _ => { span.error-text { (lease.reason.as_deref().unwrap_or("stalled")) } } } }
                             }
@@ -181,7 +181,11 @@ fn leases(viewer: &Viewer, status: &Status) -> Markup {
     }
 }
 
-fn containers(status: &Status) -> Markup {
+fn count(count: i64) -> String {
+    number(usize::try_from(count).unwrap_or_default())
+}
+
+fn containers(viewer: &Viewer, status: &Status) -> Markup {
     html! {
         div.head { h2 { "Containers" } }
         table {
@@ -203,12 +207,7 @@ fn containers(status: &Status) -> Markup {
             }
         }
         @if let Some(since) = status.retention.as_ref().and_then(|retention| retention.complete_since.as_ref()) {
-            p.foot.muted { "The history is complete since " (since_text(since)) "." }
+            p.foot.muted { "The history is complete since " (viewer.written_time(since)) "." }
         }
     }
-}
-
-fn since_text(since: &str) -> String {
-    DateTime::parse_from_rfc3339(since)
-        .map_or_else(|_| since.to_owned(), |time| time.to_utc().format("%F %T UTC").to_string())
 }

@@ -41,16 +41,22 @@ impl Page {
     /// The page of an error, below what else the page has.
     pub fn of_error(name: &'static str, title: impl Into<String>, error: &ApiError, rest: &Markup) -> Self {
         let status = error.status_code();
+        let is_temporary = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let heading = match status {
             StatusCode::BAD_REQUEST => "This cannot be shown",
             StatusCode::NOT_FOUND => "Not found",
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "Not available now; try again",
+            _ if is_temporary => "Not available now; try again",
             _ => "This could not be read",
         };
         let content = html! {
             (rest)
             section.panel.error role="alert" {
-                div.body { h2 { (heading) } p { (error.message()) } }
+                div.body {
+                    h2 { (heading) }
+                    p { (error.message()) }
+                    // The address of the page itself.
+                    @if is_temporary { p { a.button href="" { "Try again" } } }
+                }
             }
         };
         Self { status, ..Self::new(name, title, content) }

@@ -7,12 +7,14 @@ use maud::{Markup, html};
 
 use super::address::API;
 use super::elements::{number, warnings};
+use super::job_actions::undo as undo_button;
 use super::page::Page;
 use super::restore_form::reads_only;
 use super::restore_heading::heading;
 use super::restore_items::Items;
 use super::restore_parameters::{COUNTED, RestoreParameters, count_of, restore};
 use super::restore_plan::{choices, confirmation};
+use super::undo_preview::preview;
 use super::viewer::Viewer;
 use crate::http::{ApiError, Query};
 use crate::service::Service;
@@ -35,9 +37,14 @@ async fn page(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Resu
     let shown = parameters.read()?;
     let restores = &service.changefeed.restores;
     let shows = restores.record(&parameters.id).await?.view();
-    let items = Items::read(service, &shows.record, &shown).await?;
     let names = &service.settings().names;
     let container = format!("{}/{}", names.database, shows.record.into.as_deref().unwrap_or(&names.monitored));
+    if parameters.undo
+        && let Some(content) = preview(service, viewer, &shows, &container).await?
+    {
+        return Ok(Page::new(NAME, TITLE, content));
+    }
+    let items = Items::read(service, &shows.record, &shown).await?;
     let content = content(viewer, &shows, &items, &container);
     Ok(Page::new(NAME, TITLE, content))
 }
@@ -141,10 +148,10 @@ fn undo(shows: &RestoreView) -> Markup {
         return html! {};
     }
     html! {
-        form.writes data-writes data-post={ (API) "/restores/" (record.id) "/undo" } data-body=(r#"{"dryRun":true}"#) data-next="restore?id={id}" {
+        div.writes data-writes {
             div.footer-bar.row {
                 div { strong { "Undo this restore" } div.muted { "Every document returns to what it was before. Shows a plan first." } }
-                button.right { "Preview the undo" }
+                div.right { (undo_button(&record.id, shows.progress.is_some(), "Preview the undo")) }
             }
         }
         (reads_only())

@@ -12,6 +12,8 @@ use crate::http::ApiError;
 pub struct RestoreParameters {
     /// The id of the restore.
     pub id: String,
+    /// Whether the page shows what the undo of the restore would do.
+    pub undo: bool,
     action: String,
     continuation: String,
 }

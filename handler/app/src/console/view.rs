@@ -6,11 +6,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use maud::html;
 
 use super::frame::meanings;
-use super::job_list::JobKind;
+use super::job_kind::JobKind;
 use super::page::Page;
 use super::shell::unknown;
 use super::viewer::Viewer;
-use super::{dead_letter_list, document, documents, find, health, job_list, overview, restore, restore_list};
+use super::{dead_letter_list, document, documents, find, health, job_list, overview, restore};
 use crate::service::Service;
 
 /// `GET /api/views/{id}`: the page with this name. Its parameters are those in the address of the page.
@@ -23,9 +23,10 @@ pub async fn get(request: HttpRequest, service: Data<Service>, name: Path<String
         "documents" => Box::pin(documents::view(&request, &service, &viewer)).await,
         "find" => Box::pin(find::view(&request, &service, &viewer)).await,
         "health" => Box::pin(health::view(&request, &service, &viewer)).await,
+        "jobs" => Box::pin(job_list::all(&request, &service, &viewer)).await,
         "overview" => Box::pin(overview::view(&request, &service, &viewer)).await,
         "restore" => Box::pin(restore::view(&request, &service, &viewer)).await,
-        "restores" => Box::pin(restore_list::view(&request, &service, &viewer)).await,
+        "restores" => Box::pin(job_list::restores(&request, &service, &viewer)).await,
         "verifications" => Box::pin(job_list::view(&request, &service, &viewer, JobKind::Verifications)).await,
         "words" => words(),
         _ => Page { status: StatusCode::NOT_FOUND, ..Page::new("", "Not found", unknown()) },

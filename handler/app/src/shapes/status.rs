@@ -13,6 +13,9 @@ pub struct Status {
     /// The settings by their names, without secrets.
     settings: BTreeMap<String, Value>,
     containers: Vec<Container>,
+    /// The change feed mode of the leases of capture; absent without a lease.
+    #[schema(required = false, example = "LatestVersion")]
+    mode: String,
     leases: Vec<Lease>,
     /// A range that no lease covers.
     #[schema(required = false, example = "-FF of capture")]

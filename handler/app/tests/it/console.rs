@@ -378,7 +378,8 @@ async fn a_dead_letter_is_shown_with_its_payload_which_never_becomes_markup() {
     let list = html(&handler, "/api/views/verifications").await;
     assert!(list.contains("queued") && list.contains("/cancel\"") && list.contains("data-refresh"), "{list}");
     let id = verification["id"].as_str().expect("id");
-    assert!(html(&handler, &format!("/api/views/verifications?id={id}")).await.contains("No findings."));
+    let page = html(&handler, &format!("/api/views/verifications?id={id}")).await;
+    assert!(page.contains("No findings so far.") && page.contains("It waits for a worker"), "{page}");
     assert!(html(&handler, "/api/views/backups").await.contains("There are none yet"));
     for (path, status) in [
         ("dead-letters?id=none", 404),

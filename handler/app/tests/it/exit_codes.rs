@@ -36,7 +36,7 @@ async fn every_command_ends_with_the_documented_code() {
         (2, of(&["history", "changes"], &future), "which is in the future"),
         (2, of(&["history", "search", "--filter", "n=1"], &future), "which is in the future"),
         (2, vec!["restore", "run", "--changed-between", "2200-01-01", "2200-01-02"], "which is in the future"),
-        (2, vec!["history", "activity", "--since", "30d", "--bucket", "1s"], "at most 1000"),
+        (2, vec!["history", "activity", "--since", "30d", "--bucket", "1s"], "at most 1500"),
         // A time that is no time.
         (2, vec!["history", "activity", "--since", "noon"], "invalid time"),
         (2, vec!["history", "changes", "--until", "noon"], "invalid time"),

@@ -19,6 +19,8 @@ mod closed_pipe;
 mod commands;
 mod console;
 mod console_documents;
+mod console_jobs;
+mod console_overview;
 mod console_pages;
 mod dead_letters;
 mod docs_commands;

@@ -155,7 +155,7 @@ async fn a_wrong_bucket_is_refused_with_one_that_fits() {
     let handler = world.handler();
     for (query, expected) in [
         ("bucket=5".to_owned(), "bucket: invalid bucket \"5\"; use a whole number and a unit: 30s, 5m, 1h or 1d"),
-        (format!("from={B}&to={}&bucket=1s", B + 3600), "at most 1000 are allowed, so use 5m"),
+        (format!("from={B}&to={}&bucket=1s", B + 3600), "at most 1500 are allowed, so use 5m"),
         (format!("from={}&to={B}", B + 1), "exchange them"),
         (format!("from={B}&operation=delete"), "unknown parameter"),
     ] {

@@ -28,7 +28,7 @@ impl DeadLetters {
     /// When the request is out of bounds, and when the container cannot be read.
     pub async fn list(&self, request: &PageRequest) -> Result<DeadLetterPage, Error> {
         // Parts of a dead letter have no `capturedAt`, so they are not listed.
-        let list = NewestFirst { fields: &LISTED_FIELDS, time: "capturedAt", only: None };
+        let list = NewestFirst { fields: &LISTED_FIELDS, time: "capturedAt", only: &[] };
         let container = self.container.open().await?;
         let (items, continuation) = container.list_newest_first(&list, request, "listing dead letters").await?;
         Ok(DeadLetterPage { items, continuation })

@@ -18,7 +18,12 @@ let refresh = 0;
 
 // Requests
 
-class Failure extends Error {}
+class Failure extends Error {
+  constructor(message, isTemporary = false) {
+    super(message);
+    this.isTemporary = isTemporary;
+  }
+}
 
 function headers(more) {
   const key = sessionStorage.getItem(KEY);
@@ -82,13 +87,15 @@ async function show(url, how = "push", isRefresh = false) {
     if (mine !== current) return;
     if (how === "push") history.pushState({ depth: depth() + 1 }, "", url);
     if (how === "replace") history.replaceState(history.state, "", url);
-    if (!answer.headers.get("content-type")?.startsWith("text/html")) throw new Failure(`The app answered with status ${answer.status}.`);
+    how = "none";
+    if (!answer.headers.get("content-type")?.startsWith("text/html")) throw new Failure(`The app answered with status ${answer.status}.`, answer.status >= 500);
     put(html, url, isRefresh);
     say("");
   } catch (error) {
     if (mine !== current || error.name === "AbortError") return;
-    say(error instanceof Failure ? error.message : "The app cannot be reached. Trying again.", true);
-    if (!(error instanceof Failure)) refresh = setTimeout(() => show(url, how, isRefresh), RETRY_MS);
+    const isFinal = error instanceof Failure && !error.isTemporary;
+    say(`${error instanceof Failure ? error.message : "The app cannot be reached."}${isFinal ? "" : " Trying again."}`, true);
+    if (!isFinal) refresh = setTimeout(() => show(url, how, isRefresh), RETRY_MS);
   } finally {
     if (mine === current) main.removeAttribute("aria-busy");
   }
@@ -201,6 +208,8 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   if (form.dataset.post) return void write(form, event.submitter);
   if (form.dataset.verify) return void verify(form);
+  if (form.dataset.each) return void each(form);
+  if (form.dataset.needs && !new FormData(form).has(form.dataset.needs)) return say("Choose at least one row.", true);
   const url = new URL(form.getAttribute("action"), location.href);
   url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim()));
   // Keys belong to the new page, not to the field.
@@ -281,6 +290,67 @@ async function verify(form) {
     button.disabled = false;
   }
 }
+
+// What the answer about an item says.
+const OUTCOMES = {
+  stored: "stored as a version",
+  alreadyStored: "stored before",
+  stillDead: "still cannot be stored",
+  discarded: "discarded",
+  gone: "no longer a dead letter",
+  failed: "failed",
+};
+
+// Sends a request for each of several items, in order, and lists those that failed, which can be tried again. Another page ends it.
+async function each(form) {
+  const [output, failures] = [form.querySelector("output"), form.querySelector("ul")];
+  const ids = JSON.parse(form.dataset.ids);
+  const buttons = main.querySelectorAll("form[data-each] button");
+  const counts = {};
+  const left = [];
+  const shown = () => Object.entries(counts).map(([outcome, count]) => `${count} ${OUTCOMES[outcome]}`).join(", ");
+  buttons.forEach((button) => (button.disabled = true));
+  say("");
+  failures.replaceChildren();
+  for (const [at, id] of ids.entries()) {
+    if (!form.isConnected) return;
+    output.textContent = `${at} of ${ids.length}: ${shown()}`;
+    const address = form.dataset.each.replace("{id}", encodeURIComponent(id));
+    const post = form.dataset.method === "POST" ? { body: "{}", headers: { "content-type": "application/json" } } : {};
+    let outcome = "failed";
+    let message = "";
+    try {
+      const answer = await request(address, { method: form.dataset.method, ...post });
+      const read = await answer.json().catch(() => ({}));
+      if (answer.ok) [outcome, message] = [read.outcome ?? "discarded", read.message];
+      else if (answer.status === 404) outcome = "gone";
+      else message = read.error?.message ?? `The app answered with status ${answer.status}.`;
+    } catch {
+      message = "The app cannot be reached. It is not known whether it got the request.";
+    }
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+    if (outcome !== "failed" && outcome !== "stillDead") continue;
+    left.push(id);
+    const item = document.createElement("li");
+    const link = document.createElement("a");
+    link.href = `dead-letters?id=${encodeURIComponent(id)}`;
+    link.textContent = id.slice(0, 8);
+    item.append(link, `: ${message}`);
+    failures.append(item);
+  }
+  output.textContent = `${ids.length - left.length} of ${ids.length} done: ${shown()}.`;
+  failures.hidden = !left.length;
+  form.dataset.ids = JSON.stringify(left);
+  if (left.length) buttons.forEach((button) => (button.disabled = false));
+  healthAsked = 0;
+  showHealth();
+}
+
+// Choosing all rows, or none.
+document.addEventListener("change", ({ target }) => {
+  const name = target.dataset.all;
+  if (name) for (const box of main.querySelectorAll(`input[name="${name}"]`)) box.checked = target.checked;
+});
 
 // Choosing a window in the chart
 
