@@ -6,7 +6,7 @@ use changefeed_cosmos::{DocumentName, Error, KeyComponent, retry};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 
-use super::Context;
+use super::context::Context;
 use super::permanent::is_permanent;
 use super::{fidelity, identity};
 use crate::observed::{Observed, Unusable};
@@ -32,7 +32,7 @@ impl Context<'_> {
         let is_in_doubt = may_be_rewritten && identity::is_in_doubt(&observed);
         // The host leaves no trace of a property `_lsn` of the document's own.
         let lacks_own_lsn = observed.lacks_own_lsn
-            || may_be_rewritten && observed.operation == Operation::Write && self.capture.history.may_have_own_lsn();
+            || may_be_rewritten && observed.operation == Operation::Write && self.history.may_have_own_lsn();
         let is_doubtful = |document: &Value| lacks_own_lsn || is_in_doubt || is_suspicious(document);
         Ok(Seen {
             is_doubtful: observed.document.as_ref().is_some_and(is_doubtful),
@@ -65,7 +65,7 @@ impl Context<'_> {
                 Err(error) => return Err(error),
             };
             if let Some(stored) = &stored {
-                self.capture.history.note_own_lsn(stored);
+                self.history.note_own_lsn(stored);
             }
             let current = stored.map(|stored| Observed::of_document(stored, observed.operation, observed.lsn, paths));
             if let Some(Ok(current)) = current {
@@ -79,7 +79,7 @@ impl Context<'_> {
             }
         }
         if is_in_doubt {
-            let changes = self.capture.history.changes().open().await?;
+            let changes = self.history.changes().open().await?;
             match identity::known_key(&changes, self.deadline, &observed).await? {
                 Some(key) => observed.rename(observed.id.clone(), key, paths),
                 None => return Ok(Err(identity::unknown(&observed))),

@@ -6,6 +6,7 @@
 //! only after [`Capture::capture`] has returned.
 
 mod again;
+mod context;
 mod delivery;
 mod fidelity;
 mod identity;
@@ -23,6 +24,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::again::{Seen, name_of};
+use self::context::Context;
 use self::identity::FeedImages;
 use self::permanent::is_permanent;
 use crate::containers::Containers;
@@ -211,7 +213,16 @@ impl Capture {
             }
         }
         let bytes_in_flight = Semaphore::new(BYTES_IN_FLIGHT);
-        Ok(Context { capture: self, batch, deadline, bytes_in_flight, monitored, changes_by_source })
+        Ok(Context {
+            history: &self.history,
+            dead_letters: &self.dead_letters,
+            concurrency: self.options.concurrency,
+            batch,
+            deadline,
+            bytes_in_flight,
+            monitored,
+            changes_by_source,
+        })
     }
 }
 
@@ -242,16 +253,6 @@ fn refusal(error: Error) -> Result<Unusable, Error> {
     if is_permanent(&error) { Ok(Unusable { code: "refused", message: error.to_string() }) } else { Err(error) }
 }
 
-struct Context<'a> {
-    capture: &'a Capture,
-    batch: &'a Batch,
-    deadline: Instant,
-    bytes_in_flight: Semaphore,
-    monitored: Container,
-    /// Whether the changes container is partitioned by the source's id.
-    changes_by_source: bool,
-}
-
 impl Context<'_> {
     /// The changes as the change feed has them, where the host may have rewritten an id or a key in the batch.
     async fn find_in_feed(&self, payloads: impl Iterator<Item = &str>) -> Result<FeedImages, Error> {
@@ -276,7 +277,7 @@ impl Context<'_> {
             Ok(begun) => begun,
             Err(error) => return vec![Err(error)],
         };
-        let concurrency = self.capture.options.concurrency;
+        let concurrency = self.concurrency;
         let see = |Delivered { payload, image }: Delivered| (self.see(payload.get(), image), payload);
         let seen: Vec<_> = part.into_iter().map(see).collect();
         let mut stored = self.stored_together(seen.iter().filter_map(|(seen, _)| seen.as_ref().ok())).await;
@@ -317,7 +318,7 @@ impl Context<'_> {
     async fn begin(&self, bytes: u32) -> Result<(SemaphorePermit<'_>, Container), Error> {
         let in_flight = self.bytes_in_flight.acquire_many(bytes).await;
         let in_flight = in_flight.map_err(|closed| Error::internal("storing a batch", closed))?;
-        Ok((in_flight, self.capture.history.changes().open().await?))
+        Ok((in_flight, self.history.changes().open().await?))
     }
 
     /// The outcome of a document whose record was created, existed or was refused.
@@ -337,7 +338,7 @@ impl Context<'_> {
         let captured_by = &self.batch.invocation_id;
         let default_ttl = self.monitored.default_ttl();
         let mut version =
-            version_of(observed, default_ttl, self.capture.history.actor_fields(), exact, captured_by, Utc::now());
+            version_of(observed, default_ttl, self.history.actor_fields(), exact, captured_by, Utc::now());
         if version.operation.is_removal() && !self.changes_by_source {
             let source_digest = digest(&version.source_id);
             version.id =
@@ -351,7 +352,7 @@ impl Context<'_> {
 
     async fn dead_letter(&self, payload: &RawValue, unusable: &Unusable) -> Result<Outcome, Error> {
         log::error!("a document cannot be stored as a version and becomes a dead letter: {unusable}");
-        let dead_letters = self.capture.dead_letters.open().await?;
+        let dead_letters = self.dead_letters.open().await?;
         let mut request_charge = 0.0;
         for item in DeadLetter::new(payload.get(), unusable, self.batch, Utc::now()).items()? {
             let key = item.key(&dead_letters)?;

@@ -1,0 +1,25 @@
+//! What the steps of the capture of a batch know.
+
+use std::time::Instant;
+
+use changefeed_cosmos::{Container, LazyContainer};
+use tokio::sync::Semaphore;
+
+use crate::history::History;
+use crate::observed::Batch;
+
+/// A batch that is being captured.
+pub(super) struct Context<'a> {
+    pub history: &'a History,
+    pub dead_letters: &'a LazyContainer,
+    /// Requests in flight for one document each, of one part of the batch.
+    pub concurrency: usize,
+    pub batch: &'a Batch,
+    /// Until then, transient failures are retried.
+    pub deadline: Instant,
+    /// Permits for the bytes of documents that are stored at the same time.
+    pub bytes_in_flight: Semaphore,
+    pub monitored: Container,
+    /// Whether the changes container is partitioned by the source's id.
+    pub changes_by_source: bool,
+}
