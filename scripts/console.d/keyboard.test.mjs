@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { App, city, zip } from "./app.mjs";
-import { close, open, settled } from "./browser.mjs";
+import { close, open, settled, violations } from "./browser.mjs";
 
 const STOPS = 150;
 
@@ -102,4 +102,43 @@ test("keys lead from the busiest time to the repaired documents", async () => {
   const names = live.map(({ city_name, phone }) => [city_name, phone]);
   assert.deepEqual(names, [[`${city(0)}, by hand`, "555-0100"], [city(2), "555-0100"], [city(13), undefined], [city(399), undefined]]);
   assert.deepEqual(page.problems, []);
+});
+
+test("keys and words are dialogs that say everything, and rows are walked up and down", async () => {
+  for (const colorScheme of ["light", "dark"]) {
+    const own = await open(app, { bypassCSP: true, colorScheme });
+    await own.goto("/api/console/find");
+    await settled(own);
+    const row = () => own.evaluate(() => [...document.querySelectorAll("[data-open]")].indexOf(document.activeElement));
+    const rows = [];
+    for (const key of ["j", "j", "j", "k"]) {
+      await own.keyboard.press(key);
+      rows.push(await row());
+    }
+    assert.deepEqual(rows, [0, 1, 2, 1]);
+    await own.keyboard.press("n");
+    await own.waitForURL(/continuation=/);
+    await settled(own);
+    // Every key of the page is in the list.
+    await own.keyboard.press("?");
+    const keys = own.getByRole("dialog", { name: "Keys" });
+    await keys.waitFor();
+    const listed = (await keys.locator("kbd").allInnerTexts()).map((key) => ({ "←": "ArrowLeft", "→": "ArrowRight", Esc: "Escape" })[key] ?? key);
+    const used = await own.evaluate(() => [...document.querySelectorAll("[data-key]")].map((element) => element.dataset.key));
+    for (const key of [...used, "/", "j", "k", "m", "x", "Enter", "n", "z"]) assert.ok(listed.includes(key), `${key} is not in ${listed}`);
+    assert.deepEqual(await violations(own), []);
+    await own.keyboard.press("Escape");
+    await own.getByRole("button", { name: "Words" }).click();
+    const words = own.getByRole("dialog", { name: "Words" });
+    await words.waitFor();
+    const text = await words.innerText();
+    for (const word of ["version", "unknown", "exact", "lease", "lag", "dead letter", "finding", "mode", "undo"]) assert.match(text, new RegExp(`^${word}$`, "m"));
+    assert.deepEqual(await violations(own), []);
+    await own.keyboard.press("Escape");
+    // Times have their UTC on hover.
+    const times = await own.locator("main time").evaluateAll((times) => times.map(({ title, dateTime }) => [title, dateTime]));
+    assert.ok(times.length > 0 && times.every(([title, utc]) => title === utc && /Z$/.test(utc)), JSON.stringify(times[0]));
+    assert.deepEqual(own.problems, []);
+    await own.context().close();
+  }
 });

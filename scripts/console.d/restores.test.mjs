@@ -130,7 +130,7 @@ test("a key that can only read hides what it cannot do", async () => {
   }
   await page.goto("/api/console/find?from=1h");
   await settled(page);
-  await shows(page, "This key can read and not restore.");
+  await shows(page, "This key can read, and not write.");
   await page.keyboard.press("r");
   assert.match(page.url(), /find/, "the key r does nothing");
   assert.ok(refused.every((url) => url.endsWith("/api/restores")), `only the question what the key may do: ${refused}`);

@@ -31,13 +31,13 @@ const KEYS: [(&str, &str); 16] = [
     ("l", "compare with the live document"),
     ("m", "mark a version"),
     ("x", "compare the marked versions"),
-    ("r", "restore: make a plan"),
+    ("r", "the main button of the page: restore, undo, replay or repair"),
     ("Esc", "back: close, show everything, or go to the page above"),
     ("?", "these keys"),
 ];
 
 /// Words of the pages and what they mean.
-const WORDS: [(&str, &str); 17] = [
+const WORDS: [(&str, &str); 18] = [
     ("version", "A document as it was after one write, or the mark of its delete. Versions are never changed."),
     ("write", "A create or a replace: the latest-version mode of the change feed does not distinguish them."),
     ("first known version", "No earlier version is known. The document may have existed before."),
@@ -70,6 +70,10 @@ const WORDS: [(&str, &str); 17] = [
         "The change feed did not report this delete. A verification found that the document no longer exists; it was deleted at this time or before.",
     ),
     ("expire", "A delete by the service, because the document reached its time to live."),
+    (
+        "finding",
+        "What a verification found wrong: a live version that the history lacks, a document that is gone without a delete, or a version that cannot be read back.",
+    ),
     ("lease", "The record of how far a part of the container is captured, and of which instance captures it."),
     ("lag", "How many changes of a lease are not captured yet, or for how many seconds the oldest of them has waited."),
     (
@@ -168,7 +172,7 @@ fn words() -> Markup {
         dialog #words aria-labelledby="words-title" {
             form method="dialog" {
                 h2 #words-title { "Words" }
-                (meanings())
+                div.meanings tabindex="0" role="region" aria-label="Words and their meanings" { (meanings()) }
                 button autofocus { "Close" }
             }
         }

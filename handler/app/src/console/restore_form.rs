@@ -45,8 +45,8 @@ impl PlanForm<'_> {
 /// What a reader without the right to write sees instead of a form.
 pub fn reads_only() -> Markup {
     html! {
-        p.reads-only.muted { "This key can read and not restore." }
-        p.no-script.muted { "Restores are made with JavaScript, or with the command line." }
+        p.reads-only.muted { "This key can read, and not write." }
+        p.no-script.muted { "Writing needs JavaScript, or the command line." }
     }
 }
 

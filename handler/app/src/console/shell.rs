@@ -39,7 +39,7 @@ fn shell(page: &str) -> HttpResponse {
                         ", and where the platform signs you in. "
                         a href={ (API) "/views/" (page) } { "Show the page without JavaScript" } "."
                     }
-                    p { "Restores are made with JavaScript, or with the command line." }
+                    p { "Writing needs JavaScript, or the command line." }
                 }
             }
         }
