@@ -20,5 +20,7 @@ mod stalled;
 mod status;
 
 fn main() -> std::process::ExitCode {
+    // First, because pages that are in use already stay as they are.
+    memory::use_small_pages();
     cli::run()
 }

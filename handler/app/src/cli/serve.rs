@@ -8,7 +8,6 @@ use clap::Args;
 
 use super::exit_code::Exit;
 use crate::config::Settings;
-use crate::memory;
 use crate::server;
 use crate::service::Service;
 
@@ -29,7 +28,6 @@ pub struct ServeArguments {
 
 /// Serves until the process receives a signal to stop, or the Functions host that has started it is gone.
 pub async fn run(settings: Settings, arguments: &ServeArguments) -> Result<Exit> {
-    memory::use_small_pages();
     let port = arguments.port.unwrap_or(settings.port);
     let serving = server::serve(Service::new(settings), port);
     tokio::select! {

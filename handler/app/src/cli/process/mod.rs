@@ -14,7 +14,6 @@ use super::exit_code::Exit;
 use super::interrupt::Interrupts;
 use super::output::print_line;
 use super::start_from::StartFrom;
-use crate::memory;
 use crate::process::{Health, HealthPort, ProcessOptions, Processing};
 use crate::service::Service;
 
@@ -24,7 +23,6 @@ const SIGNAL_INTERVAL: Duration = Duration::from_secs(2);
 /// Captures until a signal arrives, then finishes batches in progress and releases the leases. A second signal stops at
 /// once.
 pub async fn run(service: Service, arguments: ProcessArguments) -> Result<Exit> {
-    memory::use_small_pages();
     let options = options(&service, &arguments);
     let mode = options.mode;
     let mut interrupts = Interrupts::listen()?;
