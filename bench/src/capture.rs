@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::CaptureArguments;
-use crate::batches::invocations;
+use crate::batches::Documents;
 use crate::proc::{cpu_seconds, peak_bytes};
 use crate::sink::Sink;
-use crate::stored::Stored;
 use crate::subject::{Running, Subject};
 
 /// Different invocations, which are delivered again and again: the sink stores nothing.
@@ -30,9 +29,10 @@ struct Figures {
 /// Measures every subject under every condition, and prints a table in Markdown for each condition.
 pub(crate) async fn run(arguments: &CaptureArguments) -> Result<()> {
     let sink = Sink::start().await?;
-    sink.set_documents(Stored { bytes: arguments.bytes, dates: arguments.dates });
+    let documents = Arc::new(Documents::new(&sink.account(), arguments.bytes, arguments.dates).await?);
+    sink.set_documents(Arc::clone(&documents));
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let bodies = Arc::new(invocations(INVOCATIONS, arguments.batch, arguments.bytes, arguments.dates));
+    let bodies = Arc::new(documents.invocations(INVOCATIONS, arguments.batch));
     let subjects = subjects(arguments)?;
     for latency in &arguments.latency {
         sink.set_latency(*latency);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::batches::invocations;
+use crate::batches::Documents;
 use crate::sink::Sink;
 use crate::subject::Subject;
 
@@ -40,7 +40,7 @@ async fn instructions(executable: &Path, batches: usize) -> Result<u64> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let log = std::env::temp_dir().join(format!("changefeed-callgrind-{}.log", std::process::id()));
     let running = Subject::handler("callgrind".to_owned(), executable).under_callgrind(&log).start(&sink.account())?;
-    for body in invocations(batches, BATCH, BYTES, false) {
+    for body in Documents::new(&sink.account(), BYTES, false).await?.invocations(batches, BATCH) {
         let request = client.post(format!("{}/CosmosChangeFeed", running.url)).body(body);
         let answer = request.header("content-type", "application/json; charset=utf-8").send().await?;
         let status = answer.status();

@@ -7,12 +7,14 @@ use anyhow::{Result, ensure};
 use local_cosmos::{Endpoint, Options};
 
 use crate::account::Account;
-use crate::batches::{START, history};
+use crate::batches::{Documents, START};
 use crate::proc::cpu_seconds;
 use crate::subject::Subject;
 
 /// Versions in a batch.
 const BATCH: usize = 100;
+/// Bytes of a version.
+const BYTES: usize = 1000;
 /// Requests before those that are measured.
 const WARM_UP: usize = 10;
 /// Seconds of the window of changes, each with a version.
@@ -28,7 +30,7 @@ pub(crate) async fn run(executable: &Path, sizes: &[usize], requests: usize) -> 
         account.provision(executable).await?;
         let handler = Subject::handler("cosmos-changefeed".to_owned(), executable).start(&account)?;
         let client = reqwest::Client::builder().no_proxy().build()?;
-        for body in history("d", START, *versions, BATCH) {
+        for body in Documents::new(&account, BYTES, false).await?.history("d", START, *versions, BATCH) {
             let request = client.post(format!("{}/CosmosChangeFeed", handler.url));
             let answer = request.header("content-type", "application/json").body(body).send().await?;
             let status = answer.status();

@@ -16,7 +16,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::stored::Stored;
+use crate::batches::Documents;
+use crate::stored::stored as stored_documents;
 
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 /// The service charges about this for a record of 1 KB. Nothing depends on it.
@@ -37,7 +38,7 @@ struct State {
     endpoint: String,
     client: reqwest::Client,
     latency_ms: AtomicU64,
-    documents: Mutex<Option<Stored>>,
+    documents: Mutex<Option<Arc<Documents>>>,
     written: AtomicU64,
     requests: AtomicU64,
 }
@@ -82,7 +83,7 @@ impl Sink {
     }
 
     /// Answers reads of the documents of the batches from now on.
-    pub(crate) fn set_documents(&self, documents: Stored) {
+    pub(crate) fn set_documents(&self, documents: Arc<Documents>) {
         *self.state.documents.lock().unwrap_or_else(PoisonError::into_inner) = Some(documents);
     }
 
@@ -124,10 +125,12 @@ async fn answer(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpRe
         && request.path().trim_end_matches('/').ends_with("/docs")
         && header("x-ms-documentdb-isquery").is_none()
         && header("x-ms-cosmos-is-query-plan-request").is_none();
-    let documents = *state.documents.lock().unwrap_or_else(PoisonError::into_inner);
+    let documents = state.documents.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let is_query = header("x-ms-documentdb-isquery").is_some() && header("x-ms-cosmos-is-query-plan-request").is_none();
     let read = documents.filter(|_| !is_write);
-    if let Some(read) = read.and_then(|documents| documents.answer(request.method(), request.path(), is_query, &body)) {
+    if let Some(read) =
+        read.and_then(|documents| stored_documents(&documents, request.method(), request.path(), is_query, &body))
+    {
         wait(&state).await;
         return written(StatusCode::OK).body(read);
     }

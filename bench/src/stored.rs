@@ -5,17 +5,10 @@ use actix_web::web::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::batches::change;
+use crate::batches::Documents;
 
 /// Requests for live documents have this in their paths.
-const DOCUMENTS: &str = "/colls/events/docs";
-
-/// How the documents of the batches are made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stored {
-    pub bytes: usize,
-    pub dates: bool,
-}
+const PATH: &str = "/colls/events/docs";
 
 #[derive(Deserialize)]
 struct Query {
@@ -27,29 +20,29 @@ struct Parameter {
     value: Value,
 }
 
-impl Stored {
-    /// The answer to a read of one document, or to a query that names documents in its parameters; `None` for any other request.
-    pub(crate) fn answer(self, method: &Method, path: &str, is_query: bool, body: &Bytes) -> Option<String> {
-        let (_, rest) = path.split_once(DOCUMENTS)?;
-        if *method == Method::GET {
-            return Some(self.document(rest.strip_prefix('/')?)?.to_string());
-        }
-        if !is_query {
-            return None;
-        }
-        let query: Query = serde_json::from_slice(body).ok()?;
-        let names = query.parameters.iter().filter_map(|parameter| parameter.value.as_str());
-        let rows: Vec<Value> = names
-            .filter_map(|name| {
-                let document = self.document(name)?;
-                Some(json!([[document["id"], document["pk"]], document]))
-            })
-            .collect();
-        Some(json!({"_rid": "", "_count": rows.len(), "Documents": rows}).to_string())
+/// The answer to a read of one document, or to a query that names documents in its parameters and selects their names and themselves;
+/// `None` for any other request.
+pub(crate) fn stored(
+    documents: &Documents,
+    method: &Method,
+    path: &str,
+    is_query: bool,
+    body: &Bytes,
+) -> Option<String> {
+    let (_, rest) = path.split_once(PATH)?;
+    if *method == Method::GET {
+        return Some(documents.change(number_of(rest.strip_prefix('/')?)?).to_string());
     }
+    if !is_query {
+        return None;
+    }
+    let query: Query = serde_json::from_slice(body).ok()?;
+    let numbers = query.parameters.iter().filter_map(|parameter| number_of(parameter.value.as_str()?));
+    let row = |document: Value| json!([[document["id"], {"k": document["pk"]}], document]);
+    let rows: Vec<Value> = numbers.map(|number| row(documents.change(number))).collect();
+    Some(json!({"_rid": "", "_count": rows.len(), "Documents": rows}).to_string())
+}
 
-    fn document(self, id: &str) -> Option<Value> {
-        let number = id.strip_prefix("document-")?.parse().ok()?;
-        Some(change(number, self.bytes, self.dates))
-    }
+fn number_of(id: &str) -> Option<usize> {
+    id.strip_prefix("document-")?.parse().ok()
 }

@@ -61,7 +61,9 @@ impl ErrorCode {
             Self::Conflict => "the state of what the request is about does not allow it",
             Self::PreconditionFailed => "the item changed since it was read",
             Self::PayloadTooLarge => "the body or an item is too large",
-            Self::UnsupportedMediaType => "the body is not JSON, or a page of another site makes a browser send the request",
+            Self::UnsupportedMediaType => {
+                "the body is not JSON, or a page of another site makes a browser send the request"
+            }
             Self::Throttled => "Cosmos DB throttled the request, after retries",
             Self::CorruptData => "a stored record is damaged; the message names it",
             Self::InternalError => "a fault of this program",
