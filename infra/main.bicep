@@ -35,12 +35,12 @@ param indexedPaths array = []
 @description('Largest autoscale throughput of the changes container, in RU/s. 0: serverless, or shared throughput of the database.')
 param changesMaxThroughput int = 0
 
-@description('Change feed mode. AllVersionsAndDeletes needs continuous backup and the feature of the account. A function app needs a package of the same mode.')
-@allowed(['LatestVersion', 'AllVersionsAndDeletes'])
-param captureMode string = 'LatestVersion'
+@description('Change feed mode. AllVersionsAndDeletes needs continuous backup and the feature of the account. A function app needs a package of the same mode. Empty: AllVersionsAndDeletes in a new account, else LatestVersion.')
+@allowed(['', 'LatestVersion', 'AllVersionsAndDeletes'])
+param captureMode string = ''
 
-@description('Prefix of the lease ids. It is a part of the function.json files of a package in AllVersionsAndDeletes mode.')
-param leasePrefix string = captureMode == 'AllVersionsAndDeletes' ? 'all-versions-' : ''
+@description('Prefix of the lease ids. Empty: that of a package of the mode.')
+param leasePrefix string = ''
 
 @description('Other settings of the app, by name: {"CHANGEFEED_RETENTION_DAYS": "90"}')
 param settings object = {}
@@ -55,6 +55,8 @@ param containerRegistry string = ''
 param alertEmail string = ''
 
 var isNewAccount = empty(cosmosAccountName)
+var mode = !empty(captureMode) ? captureMode : isNewAccount ? 'AllVersionsAndDeletes' : 'LatestVersion'
+var prefix = empty(leasePrefix) && mode == 'AllVersionsAndDeletes' ? 'all-versions-' : leasePrefix
 var suffix = uniqueString(subscription().id, environmentName, location)
 var accountName = isNewAccount ? 'cosmos-${suffix}' : cosmosAccountName
 var accountGroup = isNewAccount || empty(cosmosResourceGroup) ? group.name : cosmosResourceGroup
@@ -76,8 +78,8 @@ var appSettings = union({
   CHANGEFEED_LEASES_CONTAINER: containers.leases
   CHANGEFEED_JOBS_CONTAINER: containers.jobs
   CHANGEFEED_DEAD_LETTERS_CONTAINER: containers.deadLetters
-  CHANGEFEED_MODE: captureMode
-  CHANGEFEED_LEASE_PREFIX: leasePrefix
+  CHANGEFEED_MODE: mode
+  CHANGEFEED_LEASE_PREFIX: prefix
 })
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
@@ -203,9 +205,11 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
   }
 }
 
+// azd reads this one. The Azure CLI can change the case of a first letter, so the others begin with a small one.
 output AZURE_RESOURCE_GROUP string = group.name
-output CHANGEFEED_APP string = hosting == 'containerApp' ? 'ca-${suffix}' : 'func-${suffix}'
-output CHANGEFEED_STORAGE string = storage.outputs.name
-output CHANGEFEED_COSMOS_ENDPOINT string = history.outputs.endpoint
-output CHANGEFEED_BACKUP_LOCATION string = storage.outputs.backupLocation
-output CHANGEFEED_IDENTITY_CLIENT_ID string = identity.outputs.clientId
+output app string = hosting == 'containerApp' ? 'ca-${suffix}' : 'func-${suffix}'
+output storageAccount string = storage.outputs.name
+output captureMode string = mode
+output cosmosEndpoint string = history.outputs.endpoint
+output backupLocation string = storage.outputs.backupLocation
+output identityClientId string = identity.outputs.clientId

@@ -86,11 +86,6 @@ fn the_files_of_a_deployment_use_settings_of_the_program() {
         "CHANGEFEED_COSMOS_ACCOUNT",
         "CHANGEFEED_COSMOS_RESOURCE_GROUP",
         "CHANGEFEED_ALERT_EMAIL",
-        "CHANGEFEED_APP",
-        "CHANGEFEED_STORAGE",
-        "CHANGEFEED_COSMOS_ENDPOINT",
-        "CHANGEFEED_BACKUP_LOCATION",
-        "CHANGEFEED_IDENTITY_CLIENT_ID",
     ];
     let mut used = 0;
     for (path, text) in texts("infra") {

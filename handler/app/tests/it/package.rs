@@ -76,6 +76,31 @@ fn a_package_has_what_belongs_in_it_and_the_same_bytes_each_time() {
     assert!(!licences.contains("fjall "));
 }
 
+/// Whether one of the patterns of `.funcignore` leaves out a name in the root.
+fn is_ignored(patterns: &str, name: &str) -> bool {
+    let patterns = patterns.lines().filter_map(|line| line.strip_prefix('/'));
+    patterns.into_iter().any(|pattern| match pattern.split_once('*') {
+        Some((start, end)) => name.len() > pattern.len() - 1 && name.starts_with(start) && name.ends_with(end),
+        None => name == pattern,
+    })
+}
+
+#[test]
+fn the_functions_tools_publish_what_a_package_has() {
+    let patterns = std::fs::read_to_string(root().join(".funcignore")).expect(".funcignore");
+    let tracked = run(Command::new("git").arg("ls-files").current_dir(root()));
+    let names: BTreeSet<&str> = tracked.lines().filter_map(|path| path.split('/').next()).collect();
+    for name in names {
+        let is_function = root().join(name).join("function.json").is_file();
+        let is_packed = is_function || ["host.json", "LICENSE"].contains(&name);
+        assert_eq!(is_ignored(&patterns, name), !is_packed, "{name}");
+    }
+    for name in ["target", "dist", "local.settings.json", ".git"] {
+        assert!(is_ignored(&patterns, name), "{name}");
+    }
+    assert!(!is_ignored(&patterns, "bin"));
+}
+
 /// Starts the stand-in host on an unpacked package, with the executable that its host.json names.
 async fn start(world: &World, app: &Path, settings: &[(&str, &str)]) -> RunningHost {
     let mut all = BTreeMap::from([("CosmosDB".to_owned(), world.endpoint.connection_string())]);
