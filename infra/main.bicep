@@ -183,6 +183,7 @@ module containerApp 'modules/container-app.bicep' = if (hosting == 'containerApp
     location: location
     tags: tags
     identityName: identity.outputs.name
+    identityClientId: identity.outputs.clientId
     workspaceName: monitoring.outputs.workspaceName
     accountEndpoint: history.outputs.endpoint
     image: containerImage

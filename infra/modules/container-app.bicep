@@ -3,6 +3,7 @@ param suffix string
 param location string
 param tags object
 param identityName string
+param identityClientId string
 param workspaceName string
 param accountEndpoint string
 param image string
@@ -21,7 +22,7 @@ var pull = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '7f
 var identitySettings = {
   CosmosDB__accountEndpoint: accountEndpoint
   CosmosDB__credential: 'managedidentity'
-  CosmosDB__clientId: identity.properties.clientId
+  CosmosDB__clientId: identityClientId
 }
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {

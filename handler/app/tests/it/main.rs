@@ -44,6 +44,7 @@ mod leases_not_moved;
 mod lists;
 mod local_command;
 mod odd_ids;
+mod operations_page;
 mod other_names;
 mod output_snapshots;
 mod own_lsn;
