@@ -29,7 +29,7 @@ param monitoredContainer string = 'events'
 @description('Paths of the partition key of the monitored container, if it is to be created. Empty: it exists. A new account has none yet.')
 param monitoredKeyPaths array = empty(cosmosAccountName) ? ['/pk'] : []
 
-@description('Paths of captured documents that the changes container indexes, for searches: /document/"city_name"/?')
+@description('Paths of captured documents that the changes container indexes, for searches: /document/"city_name"/?. Paths that are left out are removed.')
 param indexedPaths array = []
 
 @description('Largest autoscale throughput of the changes container, in RU/s. 0: serverless, or shared throughput of the database.')
