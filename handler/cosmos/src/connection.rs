@@ -9,7 +9,7 @@ use azure_core::http::Url;
 use azure_data_cosmos::{AccountEndpoint, AccountReference};
 use azure_identity::{
     ClientSecretCredential, DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId,
+    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
 use crate::error::{Error, ErrorKind};
@@ -79,6 +79,14 @@ impl ConnectionString {
 pub enum Identity {
     /// The identity of the app in Azure; by its client id if it is user-assigned.
     Managed(Option<String>),
+    /// The identity of a Kubernetes service account. What is not given is in the environment variables that the platform sets
+    /// (`AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_FEDERATED_TOKEN_FILE`).
+    Workload {
+        /// The directory.
+        tenant_id: Option<String>,
+        /// The application or the user-assigned identity.
+        client_id: Option<String>,
+    },
     /// An application with a secret.
     ClientSecret {
         /// The directory.
@@ -147,6 +155,7 @@ impl fmt::Display for Connection {
             Self::Identity { endpoint, identity } => {
                 let identity = match identity {
                     Identity::Managed(_) => "managed identity",
+                    Identity::Workload { .. } => "workload identity",
                     Identity::ClientSecret { .. } => "client secret",
                     Identity::DeveloperTools => "developer tools",
                 };
@@ -172,6 +181,10 @@ pub fn token_credential(identity: Identity) -> Result<Arc<dyn TokenCredential>, 
             let user_assigned_id = client_id.map(UserAssignedId::ClientId);
             let options = ManagedIdentityCredentialOptions { user_assigned_id, ..Default::default() };
             ManagedIdentityCredential::new(Some(options)).map(|credential| credential as _)
+        }
+        Identity::Workload { tenant_id, client_id } => {
+            let options = WorkloadIdentityCredentialOptions { tenant_id, client_id, ..Default::default() };
+            WorkloadIdentityCredential::new(Some(options)).map(|credential| credential as _)
         }
         Identity::ClientSecret { tenant_id, client_id, client_secret } => {
             ClientSecretCredential::new(&tenant_id, client_id, Secret::new(client_secret), None)

@@ -5,6 +5,7 @@ use changefeed_cosmos::{
 };
 use indexmap::IndexSet;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::containers::{ContainerNames, Containers, Role};
 use crate::indexed_field::IndexedField;
@@ -115,6 +116,8 @@ pub fn container_spec(
 
 /// How a command of the Azure CLI names the account.
 const AZ_ACCOUNT: &str = "--account-name <account> --resource-group <group>";
+/// The version of the resource provider's interface.
+const API_VERSION: &str = "2025-04-15";
 
 const JOB_INDEXES: [&str; 10] = [
     "/kind/?",
@@ -172,20 +175,39 @@ fn identity_commands(names: &ContainerNames, monitored_key: &[KeyPath], indexed_
     let mut commands = vec![format!("az cosmosdb sql database create {AZ_ACCOUNT} --name {}", names.database)];
     for role in Role::ALL {
         let spec = container_spec(role, names, monitored_key, indexed_fields);
-        let paths: Vec<String> = spec.key_paths.iter().map(|path| shell_argument(&path.to_string())).collect();
-        let kind = if paths.len() > 1 { " --partition-key-kind MultiHash" } else { "" };
-        let key = format!("--partition-key-path {}{kind}", paths.join(" "));
-        let index = spec
-            .index
-            .to_json()
-            .map(|policy| format!(" --idx {}", shell_argument(&policy.to_string())))
-            .unwrap_or_default();
-        commands.push(format!(
-            "az cosmosdb sql container create {AZ_ACCOUNT} --database-name {} --name {} {key} --ttl -1{index}",
-            names.database, spec.name
-        ));
+        commands.push(container_command(&names.database, &spec));
     }
     commands.join("\n")
+}
+
+/// The Azure CLI command that creates a container. `az cosmosdb sql container create` has no hierarchical keys, so these are sent to
+/// the resource provider.
+fn container_command(database: &str, spec: &ContainerSpec) -> String {
+    let name = &spec.name;
+    let paths: Vec<String> = spec.key_paths.iter().map(ToString::to_string).collect();
+    if let [path] = paths.as_slice() {
+        let index = spec.index.to_json().map(|policy| format!(" --idx {}", shell_argument(&policy.to_string())));
+        return format!(
+            "az cosmosdb sql container create {AZ_ACCOUNT} --database-name {database} --name {name} --partition-key-path {} --ttl -1{}",
+            shell_argument(path),
+            index.unwrap_or_default()
+        );
+    }
+    let mut resource = json!({
+        "id": name,
+        "partitionKey": {"paths": paths, "kind": "MultiHash", "version": 2},
+        "defaultTtl": -1,
+    });
+    if let Some(policy) = spec.index.to_json() {
+        resource["indexingPolicy"] = policy;
+    }
+    // The Azure CLI fills in the subscription.
+    let url = format!(
+        "/subscriptions/{{subscriptionId}}/resourceGroups/<group>/providers/Microsoft.DocumentDB/databaseAccounts/<account>\
+         /sqlDatabases/{database}/containers/{name}?api-version={API_VERSION}"
+    );
+    let body = json!({"properties": {"resource": resource}}).to_string();
+    format!("az rest --method put --url {} --body {}", shell_argument(&url), shell_argument(&body))
 }
 
 /// A text as one argument in a shell: in quotes if it has characters with a meaning there.
@@ -219,14 +241,21 @@ mod tests {
         let commands = identity_commands(&names(), &key, &fields);
         for role in Role::ALL {
             let spec = container_spec(role, &names(), &key, &fields);
-            let named = |line: &&str| line.contains(&format!(" --name {} ", spec.name));
-            let command = commands.lines().find(named).unwrap_or_else(|| panic!("{role:?}: {commands}"));
+            let name = &spec.name;
+            let is_named = |line: &&str| {
+                line.contains(&format!(" --name {name} ")) || line.contains(&format!("/containers/{name}?"))
+            };
+            let command = commands.lines().find(is_named).unwrap_or_else(|| panic!("{role:?}: {commands}"));
             match spec.index.to_json() {
                 None => assert!(!command.contains("--idx"), "{command}"),
+                Some(policy) if role == Role::Changes => {
+                    assert!(command.ends_with(&format!("\"indexingPolicy\":{policy}}}}}}}'")), "{command}");
+                }
                 Some(policy) => assert!(command.ends_with(&format!(" --idx '{policy}'")), "{command}"),
             }
         }
-        let changes = commands.lines().find(|line| line.contains("--name changes")).expect("a command");
+        let changes = commands.lines().find(|line| line.contains("/containers/changes?")).expect("a command");
+        assert!(changes.contains(r#""partitionKey":{"paths":["/pk","/sourceId"],"kind":"MultiHash","version":2}"#));
         let indexed = r#""includedPaths":[{"path":"/pk/?"},"#;
         assert!(changes.contains(indexed) && changes.contains(r#"{"path":"/document/\"city_name\"/?"}]"#), "{changes}");
         assert!(changes.contains(r#""excludedPaths":[{"path":"/*"}]"#), "{changes}");
@@ -234,9 +263,11 @@ mod tests {
 
     #[test]
     fn a_key_path_with_quotes_is_one_argument_of_the_command() {
-        let key = [r#"/"a b""#, "/'it'/c", "/d"].map(|path| path.parse().expect("a path"));
-        let commands = identity_commands(&names(), &key, &[]);
-        let expected = r#"--partition-key-path '/"a b"' '/'\''it'\''/c' /d --partition-key-kind MultiHash"#;
+        let paths = |texts: &[&str]| texts.iter().map(|path| path.parse().expect("a path")).collect::<Vec<KeyPath>>();
+        let commands = identity_commands(&names(), &paths(&[r#"/"a b""#]), &[]);
+        assert!(commands.contains(r#"--partition-key-path '/"a b"' --ttl -1"#), "{commands}");
+        let commands = identity_commands(&names(), &paths(&[r#"/"a b""#, "/'it'/c", "/d"]), &[]);
+        let expected = r#""paths":["/\"a b\"","/'\''it'\''/c","/d"]"#;
         assert!(commands.contains(expected), "{commands}");
     }
 

@@ -57,7 +57,10 @@ fn identity_settings(source: &Source, section: &str) -> Result<Identity> {
     }
     Ok(match (part("credential").as_deref(), tenant_id, client_id, part("clientSecret")) {
         (Some("managedidentity"), _, client_id, _) => Identity::Managed(client_id),
-        (Some(_), ..) => return Err(invalid(&format!("{section}__credential"), "managedidentity, or nothing")),
+        (Some("workloadidentity"), tenant_id, client_id, _) => Identity::Workload { tenant_id, client_id },
+        (Some(_), ..) => {
+            return Err(invalid(&format!("{section}__credential"), "managedidentity, workloadidentity, or nothing"));
+        }
         (None, Some(tenant_id), Some(client_id), Some(client_secret)) => {
             Identity::ClientSecret { tenant_id, client_id, client_secret }
         }
@@ -142,6 +145,8 @@ mod tests {
         let client = ("CosmosDB__clientId", "00000000-0000-0000-0000-00000000000c");
         let managed = [ENDPOINT, ("CosmosDB__credential", "managedidentity"), client];
         assert_eq!(read(managed), Ok("managed identity at https://a.documents.azure.com/".into()));
+        let workload = [ENDPOINT, ("CosmosDB__credential", "workloadidentity")];
+        assert_eq!(read(workload), Ok("workload identity at https://a.documents.azure.com/".into()));
         let secret =
             [ENDPOINT, ("CosmosDB__tenantId", "contoso.onmicrosoft.com"), client, ("CosmosDB__clientSecret", "s")];
         assert_eq!(read(secret), Ok("client secret at https://a.documents.azure.com/".into()));

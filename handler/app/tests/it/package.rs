@@ -1,0 +1,218 @@
+//! The package for a function app, as `scripts/package` writes it: unpacked into an empty folder, it runs on the stand-in host.
+//!
+//! The package of these tests has a script in place of the executable, which starts the one under test.
+//! `CHANGEFEED_TEST_PACKAGE=FILE` tests a package that was built for deployment, with the executable in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use local_host::{Host, HostOptions, RunningHost};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::docs_reference::root;
+use crate::support::{DEADLINE, Instance, World, until};
+
+/// Runs a program; it must succeed. Returns what it printed.
+fn run(command: &mut Command) -> String {
+    let output = command.output().expect("a program");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {stdout}{stderr}");
+    stdout.into_owned()
+}
+
+/// Writes a package into a folder.
+fn package(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
+    let executable = folder.join("changefeed");
+    std::fs::write(&executable, format!("#!/bin/sh\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_changefeed")))
+        .expect("a file");
+    std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+    let output = folder.join(name);
+    run(Command::new(root().join("scripts/package"))
+        .args(arguments)
+        .arg("--executable")
+        .arg(&executable)
+        .arg("--output")
+        .arg(&output)
+        .env("SOURCE_DATE_EPOCH", "1790000000"));
+    output
+}
+
+fn unpack(package: &Path) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(Command::new("unzip").arg("-q").arg(package).arg("-d").arg(folder.path()));
+    folder
+}
+
+#[test]
+fn a_package_has_what_belongs_in_it_and_the_same_bytes_each_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [first, second] = ["first.zip", "second.zip"].map(|name| package(folder.path(), name, &[]));
+    assert!(std::fs::read(&first).expect("a package") == std::fs::read(&second).expect("a package"));
+
+    let listed = run(Command::new("unzip").arg("-Z1").arg(&first));
+    let names: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+    let mut expected: BTreeSet<String> =
+        ["host.json", "LICENSE", "THIRD-PARTY-LICENCES.txt", "bin/changefeed"].map(str::to_owned).into();
+    for entry in std::fs::read_dir(root()).expect("root") {
+        let folder = entry.expect("entry").path();
+        if folder.join("function.json").is_file() {
+            let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+            expected.insert(format!("{name}/function.json"));
+        }
+    }
+    assert_eq!(names, expected);
+
+    let unpacked = unpack(&first);
+    let mode = |name: &str| std::fs::metadata(unpacked.path().join(name)).expect("a file").permissions().mode() & 0o777;
+    assert_eq!((mode("bin/changefeed"), mode("host.json")), (0o755, 0o644));
+    let licences = std::fs::read_to_string(unpacked.path().join("THIRD-PARTY-LICENCES.txt")).expect("licences");
+    for name in ["azure_data_cosmos 1.0.0 (MIT)", "Rust standard library", "aws-lc-sys ", "zstd-sys "] {
+        assert!(licences.contains(name), "{name}");
+    }
+    // The local tools are not in the executable.
+    assert!(!licences.contains("fjall "));
+}
+
+/// Whether one of the patterns of `.funcignore` leaves out a name in the root.
+fn is_ignored(patterns: &str, name: &str) -> bool {
+    let patterns = patterns.lines().filter_map(|line| line.strip_prefix('/'));
+    patterns.into_iter().any(|pattern| match pattern.split_once('*') {
+        Some((start, end)) => name.len() > pattern.len() - 1 && name.starts_with(start) && name.ends_with(end),
+        None => name == pattern,
+    })
+}
+
+#[test]
+fn the_functions_tools_publish_what_a_package_has() {
+    let patterns = std::fs::read_to_string(root().join(".funcignore")).expect(".funcignore");
+    let tracked = run(Command::new("git").arg("ls-files").current_dir(root()));
+    let names: BTreeSet<&str> = tracked.lines().filter_map(|path| path.split('/').next()).collect();
+    for name in names {
+        let is_function = root().join(name).join("function.json").is_file();
+        let is_packed = is_function || ["host.json", "LICENSE"].contains(&name);
+        assert_eq!(is_ignored(&patterns, name), !is_packed, "{name}");
+    }
+    for name in ["target", "dist", "local.settings.json", ".git"] {
+        assert!(is_ignored(&patterns, name), "{name}");
+    }
+    assert!(!is_ignored(&patterns, "bin"));
+}
+
+/// Starts the stand-in host on an unpacked package, with the executable that its host.json names.
+async fn start(world: &World, app: &Path, settings: &[(&str, &str)]) -> RunningHost {
+    let mut all = BTreeMap::from([("CosmosDB".to_owned(), world.endpoint.connection_string())]);
+    for (name, value) in [
+        ("CHANGEFEED_DATABASE", "dev"),
+        ("CHANGEFEED_MONITORED_CONTAINER", "events"),
+        ("CHANGEFEED_LEASES_CONTAINER", "leases"),
+        ("CHANGEFEED_JOBS_CONTAINER", "jobs"),
+    ] {
+        all.insert(name.to_owned(), value.to_owned());
+    }
+    all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let options =
+        HostOptions { script_root: app.to_owned(), port: 0, settings: all, executable: None, ..HostOptions::default() };
+    let host = Host::start(options).await.expect("a host");
+    tokio::time::timeout(DEADLINE, host.wait_until_ready()).await.expect("in time").expect("a host");
+    host
+}
+
+/// The leases of the capture that have an owner.
+async fn owned_leases(host: &RunningHost) -> usize {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let answer = client.get(format!("{}/status", host.api_url())).send().await.expect("an answer");
+    let status: Value = serde_json::from_str(&answer.text().await.expect("text")).expect("JSON");
+    let leases = status["leases"].as_array().cloned().unwrap_or_default();
+    leases.iter().filter(|lease| lease["feed"] == "capture" && lease["owner"].is_string()).count()
+}
+
+async fn operations(world: &World) -> Vec<String> {
+    let versions = world.versions().await;
+    let mut operations: Vec<String> =
+        versions.values().map(|version| version["operation"].as_str().expect("operation").to_owned()).collect();
+    operations.sort();
+    operations
+}
+
+async fn world() -> World {
+    let world = World::new().await;
+    world.create("leases", &["/id"]).await;
+    world
+}
+
+#[tokio::test]
+async fn an_unpacked_package_runs_on_the_host_and_captures() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let package = match std::env::var_os("CHANGEFEED_TEST_PACKAGE") {
+        Some(file) => root().join(file),
+        None => package(folder.path(), "changefeed.zip", &[]),
+    };
+    let (app, world) = (unpack(&package), world().await);
+    let host = start(&world, app.path(), &[]).await;
+    world.put("a", json!({"id": "1", "pk": "a"})).await;
+    until("the version", DEADLINE, async || operations(&world).await == ["write"]).await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_package_in_all_versions_mode_captures_deletes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let package = package(folder.path(), "changefeed.zip", &["--mode", "AllVersionsAndDeletes"]);
+    let (app, world) = (unpack(&package), world().await);
+    let settings = [("CHANGEFEED_LEASE_PREFIX", "all-versions-"), ("CHANGEFEED_MODE", "AllVersionsAndDeletes")];
+    let host = start(&world, app.path(), &settings).await;
+    until("the leases", DEADLINE, async || owned_leases(&host).await == 4).await;
+    world.put("a", json!({"id": "1", "pk": "a"})).await;
+    world.put("a", json!({"id": "1", "pk": "a", "n": 2})).await;
+    world.container("events").await.delete_item("a", "1", None).await.expect("deleted");
+    until("all versions", DEADLINE, async || operations(&world).await == ["create", "delete", "replace"]).await;
+    host.stop().await;
+}
+
+/// Creates and deletes a document.
+async fn create_and_delete(world: &World, id: &str) {
+    world.put("a", json!({"id": id, "pk": "a"})).await;
+    world.container("events").await.delete_item("a", id, None).await.expect("deleted");
+}
+
+/// The way that the page about deployment describes.
+#[tokio::test]
+async fn the_mode_of_an_app_changes_without_a_missed_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (latest, world) = (unpack(&package(folder.path(), "latest.zip", &[])), world().await);
+    let host = start(&world, latest.path(), &[]).await;
+    world.put("a", json!({"id": "before", "pk": "a"})).await;
+    until("the version", DEADLINE, async || operations(&world).await == ["write"]).await;
+
+    let connection = world.endpoint.connection_string();
+    let file = folder.path().join("settings.json");
+    let values = json!({"CosmosDB": connection, "CHANGEFEED_LEASE_PREFIX": "all-versions-"});
+    std::fs::write(&file, json!({"IsEncrypted": false, "Values": values}).to_string()).expect("a file");
+    let settings = file.to_str().expect("text");
+    let arguments = ["--settings", settings, "--mode", "AllVersionsAndDeletes", "--health-port", "0"];
+    let process = Instance::start(&connection, &arguments).expect("an instance");
+    until("the leases", DEADLINE, async || {
+        process.health("/metrics").await.1.contains("changefeed_leases_held{feed=\"capture\"} 4")
+    })
+    .await;
+    create_and_delete(&world, "with both modes").await;
+    host.stop().await;
+    create_and_delete(&world, "with the process alone").await;
+
+    let all = unpack(&package(folder.path(), "all.zip", &["--mode", "AllVersionsAndDeletes"]));
+    let settings = [("CHANGEFEED_LEASE_PREFIX", "all-versions-"), ("CHANGEFEED_MODE", "AllVersionsAndDeletes")];
+    let host = start(&world, all.path(), &settings).await;
+    create_and_delete(&world, "with the new package").await;
+    assert!(process.end("-TERM").await.success());
+    create_and_delete(&world, "with the trigger alone").await;
+    until("a version of each change", DEADLINE, async || {
+        let operations = operations(&world).await;
+        let deletes = operations.iter().filter(|operation| *operation == "delete").count();
+        (operations.len(), deletes) == (9, 4)
+    })
+    .await;
+    host.stop().await;
+}

@@ -1,0 +1,123 @@
+// The database and the containers in an account, and the data-plane roles of the app's identity.
+param accountName string
+param databaseName string
+@description('The names of the containers by their roles.')
+param containers object
+@description('Empty: the monitored container exists.')
+param monitoredKeyPaths array
+@description('Paths of captured documents that the changes container indexes besides those of its own queries.')
+param indexedPaths array
+@description('0: serverless, or shared throughput of the database.')
+param changesMaxThroughput int
+param principalId string
+
+// Keys and index policies as `changefeed provision` creates them. A test compares the file with the program.
+var definitions = loadJsonContent('../containers.json')
+// Cosmos DB Built-in Data Contributor: reads and writes items, runs queries, reads change feeds.
+var dataContributor = '${account.id}/sqlRoleDefinitions/00000000-0000-0000-0000-000000000002'
+var changesIndex = union(definitions.changes.indexingPolicy, {
+  includedPaths: concat(definitions.changes.indexingPolicy.includedPaths, map(indexedPaths, path => { path: path }))
+})
+
+resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' existing = {
+  name: accountName
+}
+
+resource database 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases@2025-04-15' = {
+  parent: account
+  name: databaseName
+  properties: {
+    resource: {
+      id: databaseName
+    }
+  }
+}
+
+resource monitored 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2025-04-15' = if (!empty(monitoredKeyPaths)) {
+  parent: database
+  name: containers.monitored
+  properties: {
+    resource: {
+      id: containers.monitored
+      partitionKey: {
+        paths: monitoredKeyPaths
+        kind: length(monitoredKeyPaths) > 1 ? 'MultiHash' : 'Hash'
+        version: 2
+      }
+      defaultTtl: -1
+    }
+  }
+}
+
+resource changes 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2025-04-15' = {
+  parent: database
+  name: containers.changes
+  properties: {
+    resource: {
+      id: containers.changes
+      partitionKey: definitions.changes.partitionKey
+      defaultTtl: definitions.changes.defaultTtl
+      indexingPolicy: changesIndex
+    }
+    options: changesMaxThroughput == 0 ? {} : {
+      autoscaleSettings: {
+        maxThroughput: changesMaxThroughput
+      }
+    }
+  }
+}
+
+resource others 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2025-04-15' = [for role in ['leases', 'jobs', 'deadLetters']: {
+  parent: database
+  name: containers[role]
+  properties: {
+    resource: union({ id: containers[role] }, definitions[role])
+  }
+}]
+
+// The trigger reads the resource id of the database, which a role on a container does not allow.
+resource metadataReader 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-04-15' = {
+  parent: account
+  name: guid(account.id, databaseName, 'changefeed metadata reader')
+  properties: {
+    roleName: 'changefeed metadata reader of ${databaseName}'
+    type: 'CustomRole'
+    assignableScopes: [
+      '${account.id}/dbs/${databaseName}'
+    ]
+    permissions: [
+      {
+        dataActions: [
+          'Microsoft.DocumentDB/databaseAccounts/readMetadata'
+        ]
+      }
+    ]
+  }
+  dependsOn: [database]
+}
+
+resource readsMetadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-04-15' = {
+  parent: account
+  name: guid(account.id, databaseName, principalId, 'metadata')
+  properties: {
+    principalId: principalId
+    roleDefinitionId: metadataReader.id
+    scope: '${account.id}/dbs/${databaseName}'
+  }
+}
+
+// On the five containers, and not on others of the database. Restores write the monitored one. An account accepts one change of its
+// roles at a time.
+@batchSize(1)
+resource usesContainer 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-04-15' = [for role in items(containers): {
+  parent: account
+  name: guid(account.id, databaseName, role.value, principalId)
+  properties: {
+    principalId: principalId
+    roleDefinitionId: dataContributor
+    scope: '${account.id}/dbs/${databaseName}/colls/${role.value}'
+  }
+  dependsOn: [monitored, changes, others, readsMetadata]
+}]
+
+output endpoint string = account.properties.documentEndpoint
