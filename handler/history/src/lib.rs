@@ -58,8 +58,8 @@ pub use merge::{Base, DocumentWindow, LaterChanges, Undo, UndoAction, UndoOption
 pub use observed::Batch;
 pub use provision::{Provisioned, container_spec};
 pub use read::{
-    Activity, ActivityRequest, ActorActivity, AsOf, Blame, BlameRequest, Bucket, Change, ChangeOrder, ChangesPage,
-    ChangesRequest, Difference, DocumentActivity, FieldActivity, Known, NewestVersions, Outline, Previous,
+    Activity, ActivityRequest, ActorActivity, AsOf, Blame, BlameRequest, BlamedState, Bucket, Change, ChangeOrder,
+    ChangesPage, ChangesRequest, Difference, DocumentActivity, FieldActivity, Known, NewestVersions, Outline, Previous,
     SearchRequest, SearchRow, SearchRows, VersionFilter, VersionPage, VersionPages, VersionSelector, Versions,
     VersionsRequest, outline_fields,
 };

@@ -1,12 +1,12 @@
 //! Who set what: each field of a document, with the version that set it.
 
-use changefeed_history::{Blame, BlameRequest, BlamedField, Origin, TimeExpression};
+use changefeed_history::{Blame, BlameRequest, BlamedField, BlamedState, Origin};
 use maud::{Markup, html};
 
 use super::chosen_version::Chosen;
 use super::document_parameters::{DocumentRequest, Part, View, With};
 use super::document_part::more;
-use super::elements::{empty, field, number, operation, restore_mark, value};
+use super::elements::{empty, field, number, operation, restore_mark, value, writer};
 use super::viewer::Viewer;
 use crate::http::ApiError;
 use crate::service::Service;
@@ -24,8 +24,9 @@ pub async fn blame(
     request: &DocumentRequest,
     chosen: &Chosen,
 ) -> Result<Markup, ApiError> {
-    let as_of = request.version.is_some().then(|| TimeExpression::from_second(chosen.version.source_ts));
-    let asked = BlameRequest { document: request.document.clone(), as_of, max_versions: None };
+    let id = request.version.as_ref().map(|_| chosen.version.id.to_string());
+    let state = id.map_or(BlamedState::Live, BlamedState::Version);
+    let asked = BlameRequest { document: request.document.clone(), state, max_versions: None };
     let found = service.changefeed.restores.blame(&asked).await?;
     let first = if let Part::Lines(first) = request.part { first } else { 0 };
     Ok(html! {
@@ -68,12 +69,12 @@ fn row(viewer: &Viewer, request: &DocumentRequest, found: &BlamedField) -> Marku
                         }
                         @if !set_by.exact { " " span.pill { "not exact" } }
                     }
-                    td.mono.muted { (set_by.requested_by.as_deref().or(set_by.actor.as_deref()).unwrap_or("–")) }
+                    td.mono.muted { (writer(set_by.by_restore.is_some(), set_by.requested_by.as_deref(), set_by.actor.as_deref())) }
                 }
                 Origin::AtOrBefore { at_or_before } => {
                     td {
                         a href=(request.viewed(View::Compare).of_version(&at_or_before.to_string(), With::Previous).address()) data-open {
-                            "then or earlier"
+                            "in this version or an earlier one"
                         }
                     }
                     td {}

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::elements::counted;
 use super::find_parameters::{FindRequest, OPERATIONS, between};
-use super::viewer::Viewer;
+use super::viewer::{Viewer, utc};
 
 /// The width of a bucket and the height of the chart, in units of the drawing. The drawing is stretched to the page.
 const BUCKET: usize = 10;
@@ -120,7 +120,7 @@ impl<'a> Chart<'a> {
         let versions = counted(self.activity.versions, "version", "versions");
         match self.bars.iter().find(|bar| bar.versions == most) {
             Some(bar) if most > 0 => {
-                format!("{versions} in buckets of {length}; the most, {most}, at {}", self.viewer.short_clock(bar.from))
+                format!("{versions} in buckets of {length}; the most, {most}, at {}", self.when(bar.from))
             }
             _ => format!("{versions} in buckets of {length}"),
         }
@@ -148,7 +148,7 @@ impl<'a> Chart<'a> {
             .map(|operation| (operation.name(), bar.bucket.counts.get(operation.name()).copied().unwrap_or_default()));
         let counts: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
         let parts: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        let label = format!("{}: {}", self.viewer.short_clock(bar.from), parts.join(", "));
+        let label = format!("{}: {}", self.when(bar.from), parts.join(", "));
         let address = between(bar.from, bar.to).map(|window| self.request.at(window));
         let scale = |count: usize| count as f64 * (HEIGHT as f64 - 4.0) / top as f64;
         let rectangles = counts.iter().scan(0, |below, (name, count)| {
@@ -169,6 +169,14 @@ impl<'a> Chart<'a> {
                 }
             }
         }
+    }
+
+    /// A time in a text: with its day, if the chart has several.
+    fn when(&self, second: i64) -> String {
+        let is_long = self.activity.window.to() - self.activity.window.from() > LABELS_WITH_DAYS;
+        let clock = self.viewer.short_clock(second);
+        let shown = if is_long { format!("{} {clock}", self.viewer.short_day(second)) } else { clock };
+        format!("{shown} ({})", utc(second))
     }
 
     /// The labels at equal distances from the start to the end.

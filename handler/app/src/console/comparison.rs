@@ -1,6 +1,6 @@
 //! A version compared with the one before it, with another one, or with the live document.
 
-use changefeed_history::{Version, path_changes};
+use changefeed_history::{PathChange, Version, path_changes};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::document_parameters::{DocumentRequest, Part, With};
 use super::document_part::whole_value;
 use super::elements::empty;
 use super::json_lines::compare;
-use super::restore_form::restore_fields;
+use super::restore_form::{restore_fields, restore_other, restore_version};
 use super::version_note::version_note;
 use super::viewer::Viewer;
 use crate::http::ApiError;
@@ -67,8 +67,31 @@ pub async fn comparison(
             @if is_unknown { p.foot.muted { "The document before this version is not known." } }
             (version_note(viewer, &chosen.version))
         }
-        @if let Some(version) = sides.restorable.filter(|_| !changes.is_empty()) { (restore_fields(request, version, &changes)) }
+        (restores(viewer, request, chosen, sides.restorable.filter(|_| !changes.is_empty()), live, &changes))
     })
+}
+
+/// The forms that restore the first side of a comparison, and the chosen version.
+fn restores(
+    viewer: &Viewer,
+    request: &DocumentRequest,
+    chosen: &Chosen,
+    first: Option<&Version>,
+    live: Option<&Version>,
+    changes: &[PathChange<'_>],
+) -> Markup {
+    let is_live = |version: &Version| live.is_some_and(|live| live.etag == version.etag);
+    let this = Some(&chosen.version).filter(|version| body(version).is_some() && !is_live(version));
+    let are_all_fields = changes.iter().any(|change| change.path.segments().is_empty());
+    html! {
+        @match first {
+            // Without a live document there are no fields to restore something in.
+            Some(first) if live.is_none() || are_all_fields => { (restore_version(viewer, request, first)) }
+            Some(first) => { (restore_fields(viewer, request, first, changes)) }
+            None => { @if let Some(this) = this { (restore_version(viewer, request, this)) } }
+        }
+        @if let Some(this) = this.filter(|this| first.is_some_and(|first| first.id != this.id)) { (restore_other(viewer, request, this)) }
+    }
 }
 
 fn body(version: &Version) -> Option<&Value> {
@@ -87,7 +110,7 @@ fn sides<'v>(
     match (with, other) {
         (With::Live, _) => Sides {
             heading: html! { "From " (time(version)) " to now" },
-            note: "this version and the live document",
+            note: if live.is_some() { "this version and the live document" } else { "the document does not exist now" },
             before: body(version),
             after: live.and_then(body),
             restorable: body(version).map(|_| version),

@@ -151,6 +151,7 @@ fn beside(request: &DocumentRequest, lines: &[Line<'_>], first: usize) -> Markup
         html! {
             code class=[class] {
                 @if let Some((at, line)) = line {
+                    @match line.side { Side::Both => {} Side::Before => { span.hidden { "before: " } } Side::After => { span.hidden { "after: " } } }
                     (text(request, line, *at))
                     @if let Some(note) = line.moved_note() { " " span.moved-note { (note) } }
                 }

@@ -22,8 +22,12 @@ use crate::service::Service;
 
 const NAME: &str = "document";
 const TITLE: &str = "Document";
-/// The most documents with one id that are looked for.
+/// How far the clock of this machine may be behind, in seconds.
+const CLOCK_SECONDS: i64 = 60;
+/// The versions and live documents with one id on a page that is read to find their keys.
 const SEARCHED_ROWS: u32 = 100;
+/// The most pages of rows that are read to find them.
+const SEARCHED_PAGES: usize = 20;
 
 /// The page for a request.
 pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
@@ -45,10 +49,10 @@ async fn page(service: &Service, viewer: &Viewer, parameters: &DocumentParameter
     let mut request = if parameters.has_key() {
         parameters.read(None)?
     } else {
-        let keys = keys_of(service, &parameters.id).await?;
-        match <[Key; 1]>::try_from(keys) {
-            Ok([key]) => parameters.read(Some(key))?,
-            Err(keys) => return Ok(choice(&parameters.id, &keys)),
+        let found = keys_of(service, &parameters.id).await?;
+        match found.keys.as_slice() {
+            [(key, _)] if found.is_whole => parameters.read(Some(key.clone()))?,
+            _ => return Ok(choice(&parameters.id, &found)),
         }
     };
     let as_of = match parameters.as_of.trim() {
@@ -58,38 +62,63 @@ async fn page(service: &Service, viewer: &Viewer, parameters: &DocumentParameter
             Some(as_of(service, viewer, &mut request, time).await?)
         }
     };
+    let is_unknown = matches!(as_of, Some(TimeState { is_known: false, .. }));
     let content = content(service, viewer, &request, as_of.as_ref()).await?;
-    let address = Some(request.address()).filter(|_| request.part == Part::Lines(0));
+    // What is not known at a time has no version that could stand for the time in the address.
+    let address = Some(request.address()).filter(|_| request.part == Part::Lines(0) && !is_unknown);
     Ok(Page { address, ..Page::new(NAME, request.document.id.clone(), content) })
 }
 
-/// The keys of the documents with an id, live ones and former ones.
-async fn keys_of(service: &Service, id: &str) -> Result<Vec<Key>, ApiError> {
+/// The documents with an id, live ones and former ones.
+struct Alike {
+    /// Their keys, and whether each is live.
+    keys: Vec<(Key, bool)>,
+    /// Whether there are no others.
+    is_whole: bool,
+}
+
+async fn keys_of(service: &Service, id: &str) -> Result<Alike, ApiError> {
     let filter = Filter::parse(&format!("id={}", Value::from(id))).map_err(ApiError::bad_request)?;
-    let search = SearchRequest { filters: vec![filter], max_items: Some(SEARCHED_ROWS), ..SearchRequest::default() };
-    let found = service.changefeed.history.search(&search).await?;
-    let mut keys: Vec<Key> = Vec::new();
-    for row in found.items {
-        if !keys.contains(&row.partition_key) {
-            keys.push(row.partition_key);
+    let mut search =
+        SearchRequest { filters: vec![filter], max_items: Some(SEARCHED_ROWS), ..SearchRequest::default() };
+    let mut found = Alike { keys: Vec::new(), is_whole: false };
+    for _ in 0..SEARCHED_PAGES {
+        let page = service.changefeed.history.search(&search).await?;
+        for row in page.items {
+            let is_live = row.kind == "live";
+            match found.keys.iter_mut().find(|(key, _)| *key == row.partition_key) {
+                Some((_, was_live)) => *was_live |= is_live,
+                None => found.keys.push((row.partition_key, is_live)),
+            }
+        }
+        search.continuation = page.continuation;
+        found.is_whole = search.continuation.is_none();
+        if found.is_whole {
+            break;
         }
     }
-    Ok(keys)
+    Ok(found)
 }
 
 /// The page for an id that no document has, or several.
-fn choice(id: &str, keys: &[Key]) -> Page {
+fn choice(id: &str, found: &Alike) -> Page {
     let content = html! {
         h1.mono { (id) }
         section.panel {
-            @if keys.is_empty() {
+            @if found.keys.is_empty() && found.is_whole {
                 (empty("No document has this id.", &html! { p.muted { "Neither a live document nor a version in the history has it." } }))
             } @else {
-                div.head { h2 { "Several documents have this id" } }
+                div.head { h2 { @if found.keys.len() == 1 { "A document with this id" } @else { "Several documents have this id" } } }
                 ul.counts.body {
-                    @for key in keys {
-                        li { a.mono href=(named(Address::of(NAME), id, key)) data-open { "partition key " (key) } }
+                    @for (key, is_live) in &found.keys {
+                        li {
+                            a.mono href=(named(Address::of(NAME), id, key)) data-open { "partition key " (key) }
+                            @if *is_live { span.pill { "live" } } @else { span.muted { "does not exist now" } }
+                        }
                     }
+                }
+                @if !found.is_whole {
+                    p.foot.muted { "There may be more: this id has many versions. Add the partition key to the address to see another one: " code { "&pk=…" } }
                 }
             }
         }
@@ -97,16 +126,28 @@ fn choice(id: &str, keys: &[Key]) -> Page {
     Page::new(NAME, id, content)
 }
 
-/// Chooses the version as of a time. Returns what is known, in a sentence.
+/// What is known of a document at a time.
+struct TimeState {
+    /// In a sentence.
+    sentence: Markup,
+    is_known: bool,
+}
+
+/// Chooses the version as of a time. Returns what is known.
 async fn as_of(
     service: &Service,
     viewer: &Viewer,
     request: &mut DocumentRequest,
     time: TimeExpression,
-) -> Result<Markup, ApiError> {
+) -> Result<TimeState, ApiError> {
+    let now = chrono::Utc::now().timestamp();
+    if time.second() > now + CLOCK_SECONDS {
+        return Err(ApiError::bad_request("asOf: the time is in the future; choose a time up to now"));
+    }
     let found = service.changefeed.history.document_as_of(&request.document, time).await?;
+    let is_known = !matches!(found, AsOf::Unknown { .. });
     let time = viewer.time(time.second());
-    Ok(match found {
+    let sentence = match found {
         AsOf::Version { version, may_be_deleted } => {
             request.version = Some(version.id.to_string());
             html! {
@@ -124,21 +165,25 @@ async fn as_of(
         AsOf::Unknown { since: None } => {
             html! { "What the document was at " (time) " is not known. It has no versions." }
         }
-    })
+    };
+    Ok(TimeState { sentence, is_known })
 }
 
 async fn content(
     service: &Service,
     viewer: &Viewer,
     request: &DocumentRequest,
-    as_of: Option<&Markup>,
+    as_of: Option<&TimeState>,
 ) -> Result<Markup, ApiError> {
     let history = &service.changefeed.history;
     let (list, live) =
         tokio::try_join!(VersionList::read(service, request), async { Ok(history.live(&request.document).await?) })?;
     let request = &DocumentRequest { list: list.start().cloned(), ..request.clone() };
     let chosen = chosen(service, request, &list, live.as_ref()).await?;
+    let is_unknown = as_of.is_some_and(|as_of| !as_of.is_known);
+    let chosen = chosen.filter(|_| !is_unknown);
     let detail = match (request.view, &chosen) {
+        (_, None) if is_unknown => html! {},
         (_, None) => html! { (empty("This document has no versions and does not exist.", &html! {})) },
         (View::Compare, Some(chosen)) => comparison(service, viewer, request, chosen, live.as_ref()).await?,
         (View::Whole, Some(chosen)) => whole(viewer, request, chosen),
@@ -156,7 +201,7 @@ async fn content(
             (tabs(request))
             (as_of_form(request))
         }
-        @if let Some(as_of) = as_of { p.notice { (as_of) } }
+        @if let Some(as_of) = as_of { p.notice { (as_of.sentence) } }
         div.document {
             section.panel aria-label="Versions" { (list.draw(viewer, request, chosen.as_ref().map(|chosen| &chosen.version))) }
             div.stack { (detail) }

@@ -75,7 +75,7 @@ async fn page(service: &Service, viewer: &Viewer, parameters: &DocumentsParamete
         section.panel aria-label="Documents and versions" {
             (form(parameters))
             @if found.items.is_empty() {
-                (empty("No document and no version is like that.", &html! { p.muted { "A text in a filter is written exactly, with its capital letters." } }))
+                (empty("No document and no version matches.", &html! { p.muted { "A text in a filter is written exactly, with its capital letters." } }))
             } @else {
                 div.scroll tabindex="0" role="region" aria-label="Documents and versions, which may be wider than the page" {
                     table.rows {

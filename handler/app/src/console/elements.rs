@@ -37,6 +37,16 @@ pub fn restore_mark(restore: &str) -> Markup {
     }
 }
 
+/// Who wrote a version: who asked for the restore that wrote it, or else whom its document names. A document that a restore wrote names who
+/// wrote it before.
+pub fn writer<'w>(by_restore: bool, requested_by: Option<&'w str>, actor: Option<&'w str>) -> &'w str {
+    match (by_restore, requested_by, actor) {
+        (true, Some(name), _) | (false, _, Some(name)) => name,
+        (true, None, _) => "a restore",
+        (false, _, None) => "–",
+    }
+}
+
 /// The name of a field.
 pub fn field(path: &FieldPath) -> Markup {
     html! {

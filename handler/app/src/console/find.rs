@@ -9,7 +9,9 @@ use super::address::Address;
 use super::chart::{Chart, bucket};
 use super::document_link::{document, named};
 use super::documents::kinds;
-use super::elements::{change, counted, empty, field, letter, number, operation, pager, restore_mark, warnings};
+use super::elements::{
+    change, counted, empty, field, letter, number, operation, pager, restore_mark, warnings, writer,
+};
 use super::find_parameters::{FindParameters, FindRequest, OPERATIONS, between};
 use super::page::Page;
 use super::restore_form::undo_window;
@@ -205,9 +207,13 @@ fn list(viewer: &Viewer, request: &FindRequest, total: usize, changes: &MarkedCh
         (None, Some(_)) => format!("the first {} of {}", changes.items.len(), number(total)),
         _ => format!("{} more of {}", changes.items.len(), number(total)),
     };
+    let is_one_day = viewer.day(request.window.from()) == viewer.day(request.window.to());
     html! {
         div.head {
-            h2 { (viewer.clock(request.window.from())) " – " (viewer.clock(request.window.to())) }
+            h2 {
+                @if is_one_day { (viewer.clock(request.window.from())) " – " (viewer.clock(request.window.to())) }
+                @else { (viewer.time(request.window.from())) " – " (viewer.time(request.window.to())) }
+            }
             span.muted { (counted(total, "version", "versions")) }
             a.right href=(request.reversed()) { (other_order) }
         }
@@ -217,7 +223,7 @@ fn list(viewer: &Viewer, request: &FindRequest, total: usize, changes: &MarkedCh
                     thead {
                         tr { th { "Time" } th { span.hidden { "Operation" } } th { "Document" } th { "What changed" } th { "By" } }
                     }
-                    tbody { @for item in &changes.items { (row(viewer, item)) } }
+                    tbody { @for item in &changes.items { (row(viewer, item, is_one_day)) } }
                 }
             }
             (pager(&shown, first.as_ref(), next.as_ref()))
@@ -234,12 +240,12 @@ fn nothing(request: &FindRequest) -> Markup {
     empty("No document changed in this window.", &rest)
 }
 
-fn row(viewer: &Viewer, item: &MarkedChange) -> Markup {
+fn row(viewer: &Viewer, item: &MarkedChange, is_one_day: bool) -> Markup {
     let version = &item.change;
     let address = named(Address::of("document"), &version.id, &version.partition_key);
     html! {
         tr {
-            td { (viewer.clock(version.source_ts)) }
+            td { @if is_one_day { (viewer.clock(version.source_ts)) } @else { (viewer.time(version.source_ts)) } }
             td.ops {
                 (operation(version.operation))
                 @if let Some(restore) = &item.by_restore { (restore_mark(restore)) }
@@ -278,11 +284,7 @@ fn what(item: &MarkedChange) -> Markup {
 
 fn actor(item: &MarkedChange) -> Markup {
     html! {
-        @match (&item.change.actor, &item.requested_by) {
-            (_, Some(requested_by)) => { (requested_by) }
-            (Some(actor), None) => { (actor) }
-            (None, None) => { span aria-label="unknown" { "–" } }
-        }
+        (writer(item.by_restore.is_some(), item.requested_by.as_deref(), item.change.actor.as_deref()))
     }
 }
 

@@ -48,7 +48,10 @@ impl FindParameters {
     /// The text of the field for the filter.
     pub fn filter_text(&self) -> String {
         let given: Vec<&str> = self.filter.iter().map(|filter| filter.trim()).filter(|text| !text.is_empty()).collect();
-        given.join(" and ")
+        match given.as_slice() {
+            [one] => (*one).to_owned(),
+            several => several.iter().map(|filter| format!("({filter})")).collect::<Vec<_>>().join(" and "),
+        }
     }
 
     /// The text of the field for the actor.

@@ -54,15 +54,18 @@ const WORDS: [(&str, &str); 18] = [
         "plan",
         "What a restore would do, document by document. It writes nothing. It is executed exactly as it was shown, once.",
     ),
-    ("merge", "Only what the chosen changes did is taken back. A field that was changed later keeps its value."),
+    (
+        "merge",
+        "Only the fields that the chosen changes set are restored. A field that was changed later keeps its value.",
+    ),
     ("conflict", "A document that has changed since the plan, or that needs a decision. It is not written."),
     (
         "undo",
-        "A restore that takes another restore back: each document that it wrote returns to what it was before it. It has a plan of its own.",
+        "A restore that reverts another restore: each document that it wrote returns to what it was before. It has a plan of its own.",
     ),
     (
         "mode",
-        "What the change feed tells. All-versions mode tells every write and every delete. Latest-version mode tells no deletes, and of several \
+        "What the change feed reports. In all-versions mode it reports every write and every delete. In latest-version mode it reports no deletes, and of several \
          writes within a moment only the last one.",
     ),
     (

@@ -46,7 +46,7 @@ impl Health {
     /// The state in a sentence.
     pub fn sentence(&self) -> String {
         match (self.problems.len(), self.waiting) {
-            (0, Some(0)) if self.has_lease => "Everything is captured.".to_owned(),
+            (0, Some(0)) if self.has_lease => "Every reported change is captured.".to_owned(),
             (0, Some(changes)) if self.has_lease => {
                 let changes = counted(usize::try_from(changes).unwrap_or_default(), "change", "changes");
                 match self.behind {

@@ -23,6 +23,8 @@ use crate::status::Status;
 
 const NAME: &str = "overview";
 const TITLE: &str = "Overview";
+/// After how many seconds the page is shown again. Each time it reads the versions of a day.
+const REFRESH_SECONDS: u32 = 60;
 /// The most unfinished jobs that are shown.
 const SHOWN_JOBS: u32 = 20;
 /// The restores and plans among which the last restore is looked for.
@@ -47,6 +49,7 @@ async fn content(service: &Service, viewer: &Viewer) -> Markup {
     );
     let health = Health::of(&status, &last);
     html! {
+        span data-refresh=(REFRESH_SECONDS) hidden {}
         div.row.heading { div { h1 { (TITLE) } div.muted { (viewer.time(now)) " · " span.zone { (viewer.zone_at(now)) } } } }
         (capture(&status, &health))
         (under_way(viewer, &unfinished))

@@ -11,7 +11,7 @@ use super::job_actions::undo as undo_button;
 use super::page::Page;
 use super::restore_form::reads_only;
 use super::restore_heading::heading;
-use super::restore_items::Items;
+use super::restore_items::{Items, Stage};
 use super::restore_parameters::{COUNTED, RestoreParameters, count_of, restore};
 use super::restore_plan::{choices, confirmation};
 use super::undo_preview::preview;
@@ -72,7 +72,8 @@ fn content(viewer: &Viewer, shows: &RestoreView, items: &Items, container: &str)
                 section.panel.error role="alert" { div.body { h2 { @if is_plan { "The plan failed" } @else { "The restore failed" } } p { (message) } } }
             }
             @if is_plan && is_ready && let Some(request) = &request && let Some(window) = request.window() { (choices(record, request, window)) }
-            (items.draw(&record.id, &record.counts, is_plan))
+            @let stage = if is_plan { Stage::Plan } else if is_under_way { Stage::UnderWay } else { Stage::Result };
+            (items.draw(viewer, &record.id, &record.counts, stage))
             @if is_plan && is_ready { (confirmation(record, container)) }
             @if !is_plan && record.state.is_end() { (undo(shows)) }
         }
@@ -86,24 +87,32 @@ fn state(viewer: &Viewer, shows: &RestoreView, is_plan: bool) -> Markup {
     let by = html! { @if let Some(by) = &record.requested_by { " by " (by) } };
     html! {
         @match (record.state, is_plan) {
-            (JobState::Planned, _) => "This is a plan. Nothing has been written.",
-            (JobState::Queued | JobState::Running, true) => "The plan is being made. Nothing is written.",
-            (JobState::Queued | JobState::Running, false) => { "Writing since " (time(&record.started_at)) (by) "." }
-            (JobState::Cancelled, _) => "It was cancelled. What was done stays done.",
+            (JobState::Planned, _) => { "This is a plan. Nothing has been written. Planned at " (time(record.finished_at.as_ref().unwrap_or(&record.started_at))) "." }
+            (JobState::Queued, true) => "The plan waits for a worker. Nothing is written.",
+            (JobState::Queued, false) => "Waits for a worker. Nothing has been written.",
+            (JobState::Running, true) => "The plan is being made. Nothing is written.",
+            (JobState::Running, false) => { "Writing since " (time(&record.started_at)) (by) "." }
+            (JobState::Cancelled, true) => "The plan was cancelled. Nothing was written.",
+            (JobState::Cancelled, false) => "It was cancelled. Documents that were already written stay as they were written.",
             (JobState::Failed, true) => "The plan could not be made. Nothing was written.",
             (state, _) => {
                 @match state {
                     JobState::Conflicts => "Done; some documents had changed and were not written. ",
                     JobState::Unknowns => "Done; for some documents the history does not reach back far enough. ",
+                    JobState::Failed if record.counts.writes() == 0 => "Nothing was written. ",
                     JobState::Failed => "Some documents could not be written. ",
                     _ => "Done. ",
                 }
                 "Finished " @if let Some(finished) = &record.finished_at { (time(finished)) } (by) "."
             }
         }
-        @if let Some(undone) = &record.undo_of { " " a href=(restore(undone)) { "The restore that it undoes." } }
+        @if let Some(undone) = &record.undo_of { " " a href=(restore(undone)) { "Open the restore that this undoes." } }
         @if let Some(reason) = &record.reason { " Reason: " (reason) "." }
-        @if let Some(undo) = &record.undone_by { " " a href=(restore(undo)) { "It was undone." } }
+        @match (&record.undone_by, &record.last_undo) {
+            (Some(undo), _) => { " " a href=(restore(undo)) { "It was undone." } }
+            (None, Some(undo)) => { " " a href=(restore(undo)) { "Open its last undo, which has not taken back everything." } }
+            (None, None) => {}
+        }
     }
 }
 
@@ -114,7 +123,7 @@ fn tiles(counts: &Counts, charge: f64) -> Markup {
                 @let count = count_of(counts, action);
                 @if count > 0 || matches!(action, Action::Conflict | Action::Unknown) { div.tile.zero[count == 0] { strong { (number(count as usize)) } (name) } }
             }
-            @if charge > 0.0 { div.tile.zero { strong { (number(charge.round() as usize)) } "RU" } }
+            @if charge > 0.0 { div.tile.zero { strong { (number(charge.round() as usize)) } "RU used" } }
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::document_parameters::DocumentRequest;
 use super::elements::{field, number};
+use super::viewer::Viewer;
 
 /// The most fields with a box of their own.
 const SHOWN_FIELDS: usize = 1000;
@@ -28,7 +29,7 @@ impl PlanForm<'_> {
     pub fn draw_button(self) -> Markup {
         let mut body = self.request;
         (body["dryRun"], body["store"]) = (true.into(), true.into());
-        html! { form.one data-post="/api/restores" data-body=(body) data-next="restore?id={id}" { (self.content) } }
+        html! { form.one data-post="/api/restores" data-body=(body) data-next="restore?id={id}" data-takes="reason" { (self.content) } }
     }
 
     /// The form. A reader without the right to write sees a sentence instead.
@@ -74,27 +75,42 @@ pub fn undo_window(window: Window, filters: &[String], actor: Option<&str>) -> M
 }
 
 /// The form that restores a whole version.
-pub fn restore_version(request: &DocumentRequest, version: &Version) -> Markup {
+pub fn restore_version(viewer: &Viewer, request: &DocumentRequest, version: &Version) -> Markup {
     let content = html! {
         div.footer-bar.row {
-            div { strong { "Restore this version" } div.muted { "Shows a plan first. Nothing is written yet." } }
-            button.primary.right data-key="r" { "Preview: all of " (request.document.id) " " kbd { "r" } }
+            div { strong { "Restore the version of " (viewer.time(version.source_ts)) } div.muted { "Shows a plan first. Nothing is written yet." } }
+            button.primary.right data-key="r" { "Preview: all of " (request.document.id) " as of " (viewer.clock_text(version.source_ts)) " " kbd { "r" } }
         }
     };
     PlanForm { request: request_of(&request.document, version), content: &content, needs: None }.draw()
 }
 
-/// The form that restores fields, or all, of the first side of a comparison.
-pub fn restore_fields(request: &DocumentRequest, version: &Version, changes: &[PathChange<'_>]) -> Markup {
-    let whole = changes.iter().any(|change| change.path.segments().is_empty());
-    if whole {
-        return restore_version(request, version);
-    }
+/// The button that restores a version beside the form for another one.
+pub fn restore_other(viewer: &Viewer, request: &DocumentRequest, version: &Version) -> Markup {
+    let content = html! {
+        div.footer-bar.row {
+            div.muted { "Or restore the version of " (viewer.time(version.source_ts)) ", which is chosen." }
+            button.right { "Preview: all of " (request.document.id) " as of " (viewer.clock_text(version.source_ts)) }
+        }
+    };
+    PlanForm { request: request_of(&request.document, version), content: &content, needs: None }.draw()
+}
+
+/// The form that restores fields of the first side of a comparison.
+pub fn restore_fields(
+    viewer: &Viewer,
+    request: &DocumentRequest,
+    version: &Version,
+    changes: &[PathChange<'_>],
+) -> Markup {
     let content = html! {
         div.footer-bar {
             div.row {
-                div { strong { "Restore the earlier values" } div.muted { "Choose the fields; the rest of the live document stays." } }
-                button.primary.right data-key="r" { "Preview: these fields of " (request.document.id) " " kbd { "r" } }
+                div {
+                    strong { "Restore values of " (viewer.time(version.source_ts)) }
+                    div.muted { "Choose the fields; the rest of the live document stays." }
+                }
+                button.primary.right data-key="r" { "Preview: these fields of " (request.document.id) " as of " (viewer.clock_text(version.source_ts)) " " kbd { "r" } }
             }
             fieldset.row.fields {
                 legend.hidden { "Fields to restore" }

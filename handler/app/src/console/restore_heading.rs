@@ -4,13 +4,20 @@ use changefeed_operations::{RestoreRequest, Selection, Target};
 use maud::{Markup, html};
 
 use super::document_link::document;
-use super::elements::number;
+use super::elements::{counted, number};
 use super::viewer::Viewer;
 
 /// What a restore does: `Undo 10:31:04 – 10:40:12`.
 pub fn heading(viewer: &Viewer, request: Option<&RestoreRequest>, undo_of: Option<&str>) -> Markup {
     if let Some(undone) = undo_of {
-        return html! { "Undo of restore " span.mono { (undone.get(..8).unwrap_or(undone)) } };
+        // The id of a job begins with its second.
+        let second = undone.split('-').next().and_then(|second| second.parse().ok());
+        return html! {
+            @match second {
+                Some(second) => { "Undo of the restore of " (viewer.time(second)) }
+                None => { "Undo of restore " span.mono { (undone) } }
+            }
+        };
     }
     let target = match request.map(|request| &request.target) {
         Some(Target::AsOf(time)) => html! { " as of " (viewer.time(time.second())) },
@@ -30,7 +37,13 @@ pub fn heading(viewer: &Viewer, request: Option<&RestoreRequest>, undo_of: Optio
             }
         }
         Some(Selection::Documents(names)) => match names.as_slice() {
-            [name] => html! { "Restore " (document(&name.id, &name.partition_key)) (target) },
+            [name] => {
+                let fields = request.map_or(0, |request| request.fields.len());
+                html! {
+                    "Restore " @if fields > 0 { (counted(fields, "field", "fields")) " of " }
+                    (document(&name.id, &name.partition_key)) (target)
+                }
+            }
             names => html! { "Restore " (number(names.len())) " documents" (target) },
         },
         Some(Selection::Partition(key)) => html! { "Restore partition " span.mono { (key) } (target) },

@@ -1,5 +1,6 @@
 //! The documents of a restore, field by field: what they are now, and what they become.
 
+use changefeed_history::VersionId;
 use changefeed_operations::{Action, Counts, PlannedItem, RestoreItemsRequest, RestoreRecord};
 use maud::{Markup, html};
 
@@ -7,6 +8,7 @@ use super::address::Address;
 use super::document_link::{document, named};
 use super::elements::{change, counted, empty, field, number, pager, value};
 use super::restore_parameters::{ACTIONS, Shown, count_of, restore};
+use super::viewer::Viewer;
 use crate::http::ApiError;
 use crate::service::Service;
 
@@ -19,6 +21,17 @@ const SHOWN_CHANGES: usize = 6;
 /// The most fields of a document that can be opened, and of all documents of a page.
 const OPENED_CHANGES: usize = 200;
 const OPENED_CHANGES_OF_PAGE: usize = 2000;
+
+/// How far a restore is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It is a plan.
+    Plan,
+    /// Its documents are being written.
+    UnderWay,
+    /// It has ended.
+    Result,
+}
 
 /// The documents of a restore with one action.
 pub struct Items {
@@ -54,9 +67,13 @@ impl Items {
     }
 
     /// The table of the documents, with a tab for each action.
-    pub fn draw(&self, id: &str, counts: &Counts, is_plan: bool) -> Markup {
+    pub fn draw(&self, viewer: &Viewer, id: &str, counts: &Counts, stage: Stage) -> Markup {
         let total = self.action.map_or(0, |action| count_of(counts, action)) as usize;
-        let (now, then) = if is_plan { ("Now", "After") } else { ("Before", "After") };
+        let (now, then) = match stage {
+            Stage::Plan => ("When planned", "After"),
+            Stage::UnderWay => ("When planned", "Planned"),
+            Stage::Result => ("Before", "After"),
+        };
         let name = ACTIONS.iter().find(|(action, _)| Some(*action) == self.action).map_or("", |(_, name)| name);
         let first = restore(id).with("action", name);
         let next = self.next.as_ref().map(|next| first.clone().with("continuation", next));
@@ -82,7 +99,7 @@ impl Items {
                     div.scroll tabindex="0" role="region" aria-label="Documents, which may be wider than the page" {
                         table.items {
                             thead { tr { th { "Document" } th { "Field" } th { (now) } th { (then) } } }
-                            @for item in &self.found { (rows(item, &mut left)) }
+                            @for item in &self.found { (rows(viewer, item, stage, &mut left)) }
                         }
                     }
                     (pager(&shown, (!self.is_first).then_some(&first), next.as_ref()))
@@ -93,11 +110,14 @@ impl Items {
 }
 
 /// The rows of a document: a field each. `left` is the number of fields that can still be opened on the page.
-fn rows(item: &PlannedItem, left: &mut usize) -> Markup {
+fn rows(viewer: &Viewer, item: &PlannedItem, stage: Stage, left: &mut usize) -> Markup {
     let address = named(Address::of("document"), &item.id, &item.partition_key);
-    let changes = item.changes.len().min(SHOWN_CHANGES);
+    // What was not written has no values before and after.
+    let is_not_written = matches!(item.action, Action::Conflict | Action::Failed | Action::Unknown);
+    let all = if is_not_written && stage == Stage::Result { &[][..] } else { &item.changes[..] };
+    let changes = all.len().min(SHOWN_CHANGES);
     let kept = item.kept_paths.len().min(SHOWN_CHANGES);
-    let others = &item.changes[changes..];
+    let others = &all[changes..];
     let opened = &others[..others.len().min(OPENED_CHANGES).min(*left)];
     *left -= opened.len();
     let left_out = others.len() - opened.len() + item.kept_paths.len() - kept;
@@ -105,10 +125,10 @@ fn rows(item: &PlannedItem, left: &mut usize) -> Markup {
     let head = html! {
         td rowspan=(lines) {
             a href=(address.with("with", "live")) data-open { (document(&item.id, &item.partition_key)) }
-            @if let Some(message) = &item.message { div.muted.small { (message) } }
+            @if let Some(message) = &item.message { div.muted.small { (explained(viewer, item, message)) } }
         }
     };
-    let mut cells: Vec<Markup> = item.changes.iter().take(changes).map(|change| html! {
+    let mut cells: Vec<Markup> = all.iter().take(changes).map(|change| html! {
         td { (field(&change.path)) }
         td.mono { @match &change.before { Some(before) => { del.was { (value(before)) } } None => { span.muted { "none" } } } }
         td.mono { @match &change.after { Some(after) => { ins.now { (value(after)) } } None => { span.muted { "removed" } } } }
@@ -143,6 +163,26 @@ fn rows(item: &PlannedItem, left: &mut usize) -> Markup {
     }
 }
 
+/// The reason of an action. A version that it names is a link with its time.
+fn explained(viewer: &Viewer, item: &PlannedItem, message: &str) -> Markup {
+    const VERSION: &str = "by version ";
+    let named_version = message.split_once(VERSION).and_then(|(before, rest)| {
+        let id = rest.split([' ', ',', ';']).next()?;
+        let second = id.get(..VersionId::TIME_DIGITS)?.parse().ok()?;
+        Some((before, id, second, &rest[id.len()..]))
+    });
+    html! {
+        @match named_version {
+            Some((before, id, second, after)) => {
+                (before) "by the "
+                a href=(named(Address::of("document"), &item.id, &item.partition_key).with("version", id)) { "version of " (viewer.time(second)) }
+                (after)
+            }
+            None => (message),
+        }
+    }
+}
+
 /// What is said of a document without changed fields.
 fn without_fields(action: Action) -> &'static str {
     match action {
@@ -153,7 +193,7 @@ fn without_fields(action: Action) -> &'static str {
         Action::Unchanged => "is as it should be",
         Action::Kept => "stays as it is",
         Action::Unknown => "the history does not reach back far enough; it stays as it is",
-        Action::Conflict => "stays as it is until you decide",
+        Action::Conflict => "is not written; open it to compare and to restore it by itself",
         Action::Failed => "could not be written",
     }
 }

@@ -22,6 +22,8 @@ pub fn choices(record: &RestoreRecord, request: &RestoreRequest, selection: &Win
     let changed = |name: &str, value: Value| {
         let mut request = record.request.clone();
         request[name] = value;
+        // The form takes it from the field.
+        _ = request.as_object_mut().map(|request| request.shift_remove("reason"));
         if request["laterChanges"] != "merge" {
             _ = request.as_object_mut().map(|request| request.shift_remove("strict"));
         }

@@ -40,7 +40,7 @@ fn content(viewer: &Viewer, shows: &RestoreView, report: &RestoreReport, contain
         div.stack {
             div.heading {
                 h1 { "Undo of the restore of " (viewer.written_time(&record.started_at)) " in " span.mono { (container) } }
-                div.muted { "Nothing has been written. " a href=(restore(&record.id)) { "The restore that it undoes" } ". " span.zone { (viewer.zone_at(chrono::Utc::now().timestamp())) } }
+                div.muted { "Nothing has been written. " a href=(restore(&record.id)) { "Open the restore that this undoes" } ". " span.zone { (viewer.zone_at(chrono::Utc::now().timestamp())) } }
             }
             div.tiles {
                 @for (action, name) in COUNTED {

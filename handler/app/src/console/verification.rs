@@ -218,7 +218,7 @@ fn repair(record: &VerifyRecord) -> Markup {
             div.footer-bar.row {
                 div {
                     strong { "Repair what was found" }
-                    div.muted { "Stores missing versions in the history and records unreported deletes. No document is changed. What changed since it was found is reported instead." }
+                    div.muted { "Stores missing versions in the history and records unreported deletes. No document is changed. Documents that changed since are reported, not repaired." }
                 }
                 button.primary.right data-key="r" { "Repair " (counted(open as usize, "finding", "findings")) " " kbd { "r" } }
             }

@@ -134,7 +134,7 @@ impl VersionList {
                     span.what {
                         @if let Some(restore) = self.restores.get(version.id()) { (restore_mark(restore)) " " }
                         (self.what(at))
-                        @if let Some(actor) = version.actor() { " " span.muted { "by " (actor) } }
+                        @if let Some(actor) = version.actor().filter(|_| !self.restores.contains_key(version.id())) { " " span.muted { "by " (actor) } }
                     }
                 }
                 @if let Some(address) = with_chosen {

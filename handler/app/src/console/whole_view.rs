@@ -38,6 +38,6 @@ pub fn whole(viewer: &Viewer, request: &DocumentRequest, chosen: &Chosen) -> Mar
             (more(request, "lines", first, next, lines.len()))
             (version_note(viewer, version))
         }
-        @if !lines.is_empty() { (restore_version(request, version)) }
+        @if !lines.is_empty() { (restore_version(viewer, request, version)) }
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_cosmos::{DocumentName, Key};
-use changefeed_history::{BlameRequest, Filter, SearchRequest, TimeExpression, VersionsRequest};
+use changefeed_history::{BlameRequest, BlamedState, Filter, SearchRequest, TimeExpression, VersionsRequest};
 use serde::Deserialize;
 
 use crate::http::{ApiError, Interpreted, Query, ReadErrors};
@@ -164,7 +164,11 @@ pub async fn blame(
     Query(parameters): Query<BlameParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let BlameParameters { id, pk, partition_key, as_of, max_versions } = parameters;
-    let request = BlameRequest { document: document_name(id, pk, partition_key)?, as_of, max_versions };
+    let request = BlameRequest {
+        document: document_name(id, pk, partition_key)?,
+        state: BlamedState::of_time(as_of),
+        max_versions,
+    };
     let blame = service.changefeed.restores.blame(&request).await?;
     Ok(HttpResponse::Ok().json(Interpreted::optional(blame, &[("asOf", as_of)], &service.time_zone())))
 }

@@ -297,7 +297,7 @@ async fn a_restore_is_shown_as_a_plan_with_its_documents_and_then_with_its_resul
     assert_eq!(status, StatusCode::ACCEPTED, "{job}");
     let path = format!("/api/views/restore?id={}", job["id"].as_str().expect("id"));
     let waiting = html(&handler, &path).await;
-    assert!(waiting.contains("The plan is being made") && waiting.contains("data-refresh=\"1\""), "{waiting}");
+    assert!(waiting.contains("The plan waits for a worker") && waiting.contains("data-refresh=\"1\""), "{waiting}");
     run_jobs(&world, &handler).await;
     let plan = html(&handler, &path).await;
     for part in [

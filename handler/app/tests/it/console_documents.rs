@@ -274,3 +274,87 @@ async fn a_page_names_the_one_above_it_and_the_words_are_there_without_a_script(
     assert!(html(&handler, "/api/console/words").await.contains("Words"));
     assert!(view(&handler, &format!("document?id={}", url("<b>"))).await.contains("&lt;b&gt;"));
 }
+
+#[tokio::test]
+async fn of_two_versions_of_one_second_each_is_shown_with_its_own_values() {
+    let world = World::new().await;
+    let handler = start(&world);
+    let body = |n: i64, by: &str| json!({"id": "1", "pk": "a", "n": n, "updatedBy": by, "_ts": FIRST_TS, "_lsn": n, "_etag": format!("\"{n}\"")});
+    let batch = batch_of(&[body(1, "ana"), body(2, "bob")]);
+    assert_eq!(handler.invoke(&batch, false).await.0, StatusCode::OK);
+    for (n, by, other) in [(1, "ana", "bob"), (2, "bob", "ana")] {
+        let page = view(&handler, &format!("document?id=1&pk=a&version={FIRST_TS}-{n}&view=blame")).await;
+        let (_, table) = page.split_once("<table class=\"blame\"").expect("a table");
+        assert!(table.contains(&format!("&quot;{by}&quot;")) && !table.contains(other), "{n}: {table}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_does_not_exist_now_is_restored_whole_and_a_first_version_can_be_restored() {
+    let world = World::new().await;
+    let handler = start(&world);
+    let ids = capture(&handler, (0..2).map(|n| json!({"n": n, "city": "Boone"}))).await;
+    // There is no live document.
+    for (version, restored) in [(&ids[1], &ids[0]), (&ids[0], &ids[0])] {
+        let page = view(&handler, &format!("document?id=1&pk=a&version={version}")).await;
+        assert!(!page.contains("fields[]") && page.contains("Preview: all of 1 as of"), "{page}");
+        assert!(page.contains(&format!("&quot;version&quot;:&quot;{restored}&quot;")), "{page}");
+    }
+    let live = view(&handler, &format!("document?id=1&pk=a&version={}&with=live", ids[0])).await;
+    assert!(live.contains("the document does not exist now") && !live.contains("the live document"), "{live}");
+    // With a live document, the chosen version can be restored beside the one before it.
+    world.put("a", json!({"id": "1", "pk": "a", "n": 5})).await;
+    let page = view(&handler, &format!("document?id=1&pk=a&version={}", ids[1])).await;
+    assert!(page.contains("Preview: these fields of 1 as of") && page.contains("which is chosen"), "{page}");
+    for id in &ids {
+        assert!(page.contains(&format!("&quot;version&quot;:&quot;{id}&quot;")), "{id}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_at_which_nothing_is_known_shows_no_version_that_could_be_restored() {
+    let world = World::new().await;
+    let handler = start(&world);
+    capture(&handler, [json!({"n": 1})]).await;
+    let page = view(&handler, "document?id=1&pk=a&asOf=2001-01-01").await;
+    assert!(page.contains("is not known. Its history begins at") && !page.contains("data-post"), "{page}");
+    let (status, _, page) = get(&handler, "/api/views/document?id=1&pk=a&asOf=2199-01-01").await;
+    assert!(status == StatusCode::BAD_REQUEST && page.contains("the time is in the future"), "{page}");
+}
+
+#[tokio::test]
+async fn every_document_with_an_id_is_offered_however_many_versions_one_of_them_has() {
+    let world = World::new().await;
+    let handler = start(&world);
+    capture(&handler, (0..150).map(|n| json!({"n": n}))).await;
+    world.put("b", json!({"id": "1", "pk": "b"})).await;
+    let page = view(&handler, "document?id=1").await;
+    for part in ["document?id=1&amp;pk=a", "document?id=1&amp;pk=b", "does not exist now", ">live</span>"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_window_of_several_days_has_the_day_of_each_version_and_a_restore_is_not_attributed_to_the_writer_before_it()
+{
+    let world = World::new().await;
+    let handler = start(&world);
+    capture(&handler, [json!({"n": 1, "updatedBy": "ana"})]).await;
+    let found = view(&handler, "find?from=2023-11-13&to=2023-11-16").await;
+    assert!(found.contains("14 Nov 2023 22:13:20") && found.contains(">ana<"), "{found}");
+    let one_day = view(&handler, "find?from=2023-11-14T22:00:00Z&to=2023-11-14T22:30:00Z").await;
+    assert!(!one_day.contains("14 Nov 2023 22:13:20") && one_day.contains(">22:13:20<"), "{one_day}");
+    let several = view(&handler, "find?from=2023-11-14&filter=n%3D1+or+n%3D2&filter=id%3D1").await;
+    assert!(several.contains("value=\"(n=1 or n=2) and (id=1)\""), "{several}");
+    // A restore writes the document again, with the name of who wrote it before.
+    let request = json!({"id": "1", "partitionKey": ["a"], "asOf": FIRST_TS, "requestedBy": "carl"});
+    let (status, report) = handler.post("/api/restores", &request).await;
+    assert_eq!((status, &report["counts"]["create"]), (StatusCode::OK, &json!(1)), "{report}");
+    let mut live = world.live("a", "1").await.expect("live");
+    live["_lsn"] = json!(9);
+    assert_eq!(handler.invoke(&batch_of(&[live]), false).await.0, StatusCode::OK);
+    let now = view(&handler, "find?from=10m").await;
+    assert!(now.contains(">carl<") && !now.contains("muted\">ana<"), "{now}");
+    let list = view(&handler, "document?id=1&pk=a").await;
+    assert_eq!(list.matches("by ana").count(), 2, "the list and the note of the version before: {list}");
+}

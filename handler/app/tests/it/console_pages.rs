@@ -36,7 +36,7 @@ async fn documents_and_versions_are_found_by_their_fields_page_by_page() {
     let live = html(&handler, "/api/views/documents?filter=city%3DDAVIDSON+and+id%3D07").await;
     assert!(live.contains(">live<") && live.contains("value=\"city=DAVIDSON and id=07\""), "{live}");
     let none = html(&handler, "/api/views/documents?filter=city%3DBoone").await;
-    assert!(none.contains("No document and no version is like that"), "{none}");
+    assert!(none.contains("No document and no version matches"), "{none}");
     // Times become absolute.
     let client = reqwest::Client::builder().no_proxy().build().expect("client");
     let request = client.get(format!("{}/api/views/documents?filter=n%3D1&from=1h", handler.url()));

@@ -25,10 +25,28 @@ const PAGE_VERSIONS: usize = 50;
 pub struct BlameRequest {
     /// The document.
     pub document: DocumentName,
-    /// The time whose state is explained; `None` for the live document.
-    pub as_of: Option<TimeExpression>,
+    /// The state that is explained.
+    pub state: BlamedState,
     /// The maximum number of versions to read, 1 to 1,000; default 1,000.
     pub max_versions: Option<u32>,
+}
+
+/// The state of a document whose fields are explained.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BlamedState {
+    /// The live document.
+    Live,
+    /// The document as of a time.
+    AsOf(TimeExpression),
+    /// A version, by its id: several versions may be of one second.
+    Version(String),
+}
+
+impl BlamedState {
+    /// The state as of a time, or the live one.
+    pub fn of_time(as_of: Option<TimeExpression>) -> Self {
+        as_of.map_or(Self::Live, Self::AsOf)
+    }
 }
 
 /// The fields of a document with the versions that set them.
@@ -75,13 +93,17 @@ impl History {
             return Err(Error::invalid("reading the request", message));
         }
         let document = &request.document;
-        let (version, may_be_deleted) = match request.as_of {
-            Some(time) => match self.document_as_of(document, time).await? {
+        let (version, may_be_deleted) = match &request.state {
+            BlamedState::Version(id) => match self.version(document, id).await? {
+                version if version.operation.is_removal() => return Ok(Blame::Absent { because: Some(version.id) }),
+                version => (version, false),
+            },
+            BlamedState::AsOf(time) => match self.document_as_of(document, *time).await? {
                 AsOf::Version { version, may_be_deleted } => (*version, may_be_deleted),
                 AsOf::Absent { because } => return Ok(Blame::Absent { because: Some(because) }),
                 AsOf::Unknown { since } => return Ok(Blame::Unknown { since }),
             },
-            None => match self.live(document).await? {
+            BlamedState::Live => match self.live(document).await? {
                 Some(version) => (version, false),
                 None => return self.blame_nothing(document).await,
             },

@@ -21,7 +21,7 @@ mod versions;
 
 pub use activity::{Activity, ActivityRequest, ActorActivity, Bucket, DocumentActivity, FieldActivity};
 pub use as_of::{AsOf, Known};
-pub use blame::{Blame, BlameRequest};
+pub use blame::{Blame, BlameRequest, BlamedState};
 pub use changes::{Change, ChangesPage, ChangesRequest};
 pub use diff::Difference;
 pub use outline::{NewestVersions, Outline, outline_fields};

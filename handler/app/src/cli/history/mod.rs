@@ -12,7 +12,9 @@ mod version_row;
 
 use anyhow::Result;
 use changefeed_cosmos::{DocumentName, FieldPath};
-use changefeed_history::{AsOf, BlameRequest, FieldChange, SearchRequest, SearchRow, Version, VersionsRequest};
+use changefeed_history::{
+    AsOf, BlameRequest, BlamedState, FieldChange, SearchRequest, SearchRow, Version, VersionsRequest,
+};
 use serde_json::Value;
 
 pub use self::arguments::HistoryCommand;
@@ -77,7 +79,11 @@ pub async fn run(service: &Service, command: &HistoryCommand) -> Result<Exit> {
             }
         }
         HistoryCommand::Blame { document, as_of, max_versions, output } => {
-            let request = BlameRequest { document: document.name(), as_of: *as_of, max_versions: Some(*max_versions) };
+            let request = BlameRequest {
+                document: document.name(),
+                state: BlamedState::of_time(*as_of),
+                max_versions: Some(*max_versions),
+            };
             blame::run(service, &request, output.format).await
         }
         HistoryCommand::Search { filters, from, to, list } => {

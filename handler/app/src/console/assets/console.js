@@ -85,11 +85,15 @@ async function show(url, how = "push", isRefresh = false) {
     const answer = await request(viewOf(url), { headers: { "x-console-fragment": "1" }, signal: mine.signal });
     const html = await answer.text();
     if (mine !== current) return;
-    if (how === "push") history.pushState({ depth: depth() + 1 }, "", url);
+    if (how === "push") {
+      history.replaceState({ ...history.state, scroll: scrollY, row: rows().indexOf(document.activeElement) }, "");
+      history.pushState({ depth: depth() + 1 }, "", url);
+    }
     if (how === "replace") history.replaceState(history.state, "", url);
     how = "none";
     if (!answer.headers.get("content-type")?.startsWith("text/html")) throw new Failure(`The app answered with status ${answer.status}.`, answer.status >= 500);
     put(html, url, isRefresh);
+    if (how === "back") returnToPlace();
     say("");
   } catch (error) {
     if (mine !== current || error.name === "AbortError") return;
@@ -163,7 +167,14 @@ function say(text, isError = false) {
   notice.classList.toggle("error", isError);
 }
 
-addEventListener("popstate", () => show(new URL(location.href), "none"));
+addEventListener("popstate", () => show(new URL(location.href), "back"));
+
+// Back on a page, where it was left.
+function returnToPlace() {
+  const { scroll, row } = history.state ?? {};
+  if (row >= 0) rows()[row]?.focus({ preventScroll: true });
+  if (scroll) scrollTo(0, scroll);
+}
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]");
@@ -246,8 +257,10 @@ async function write(form, button) {
   const more = {};
   for (const [name, value] of fields) {
     if (name.endsWith("[]")) (more[name.slice(0, -2)] ??= []).push(value);
-    else more[name] = value === "true" ? true : value === "false" ? false : value;
+    else more[name] = form.elements[name]?.type !== "text" && ["true", "false"].includes(value) ? value === "true" : value;
   }
+  const taken = form.dataset.takes && main.querySelector(`input[name="${form.dataset.takes}"]`)?.value.trim();
+  if (taken) more[form.dataset.takes] = taken;
   const body = joined(form.dataset.body ?? "{}", JSON.stringify(more));
   const buttons = form.querySelectorAll("button");
   buttons.forEach((button) => (button.disabled = true));
@@ -454,8 +467,9 @@ function mark() {
 
 function compareMarked() {
   if (marked.length < 2) return say("Mark two versions with m first.");
-  // Ids of versions begin with their times.
-  const [older, newer] = [...marked].sort();
+  // The list has the newer one first. Ids of versions begin with their times.
+  const places = marked.map((version) => rows().findIndex((row) => row.dataset.version === version));
+  const [newer, older] = places.every((place) => place >= 0) ? [...marked].sort((one, other) => places[marked.indexOf(one)] - places[marked.indexOf(other)]) : [...marked].sort().reverse();
   const url = new URL(location.href);
   url.searchParams.set("version", newer);
   url.searchParams.set("with", older);
@@ -477,6 +491,12 @@ document.addEventListener("keydown", (event) => {
   const isWriting = event.target.matches("input:not([type=checkbox], [type=radio]), textarea, select");
   if (isWriting) {
     if (event.key === "Escape") event.target.blur();
+    // Enter in a text must not write documents: it leads to the button, which says what it does.
+    const button = event.key === "Enter" && event.target.closest("form[data-post]")?.querySelector("button.primary");
+    if (button) {
+      event.preventDefault();
+      button.focus();
+    }
     return;
   }
   if (event.key.startsWith("Arrow") && event.target.matches("[type=radio], .scroll")) return;
