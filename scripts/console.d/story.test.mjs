@@ -80,7 +80,7 @@ describe("the wrong release", () => {
     await page.getByRole("button", { name: /Undo these changes/ }).click();
     await page.waitForURL(/restore\?id=/);
     await shows("This is a plan. Nothing has been written.");
-    assert.deepEqual(await tiles(), { unchanged: "2", replace: "388", merge: "10", unknown: "0", conflict: "0", RU: (await tiles()).RU });
+    assert.deepEqual(await tiles(), { unchanged: "2", replace: "388", merge: "10", unknown: "0", conflict: "0", "RU used": (await tiles())["RU used"] });
     // What needs a decision comes first.
     const [merge] = await page.locator("table.items tbody").allInnerTexts();
     assert.match(merge, /city_name/);

@@ -24,10 +24,8 @@ const NAME: &str = "document";
 const TITLE: &str = "Document";
 /// How far the clock of this machine may be behind, in seconds.
 const CLOCK_SECONDS: i64 = 60;
-/// The versions and live documents with one id on a page that is read to find their keys.
-const SEARCHED_ROWS: u32 = 100;
-/// The most pages of rows that are read to find them.
-const SEARCHED_PAGES: usize = 20;
+/// The most versions with one id that are looked at to find the keys of former documents.
+const SEARCHED_ROWS: u32 = 1000;
 
 /// The page for a request.
 pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
@@ -46,12 +44,16 @@ async fn page(service: &Service, viewer: &Viewer, parameters: &DocumentParameter
     if parameters.id.is_empty() {
         return Err(ApiError::bad_request("id is missing; give the id of a document"));
     }
+    let mut others_may_exist = false;
     let mut request = if parameters.has_key() {
         parameters.read(None)?
     } else {
         let found = keys_of(service, &parameters.id).await?;
         match found.keys.as_slice() {
-            [(key, _)] if found.is_whole => parameters.read(Some(key.clone()))?,
+            [(key, _)] => {
+                others_may_exist = !found.is_whole;
+                parameters.read(Some(key.clone()))?
+            }
             _ => return Ok(choice(&parameters.id, &found)),
         }
     };
@@ -64,40 +66,38 @@ async fn page(service: &Service, viewer: &Viewer, parameters: &DocumentParameter
     };
     let is_unknown = matches!(as_of, Some(TimeState { is_known: false, .. }));
     let content = content(service, viewer, &request, as_of.as_ref()).await?;
+    let content = html! {
+        @if others_may_exist {
+            p.notice { "This id has many versions. A former document with the same id and another partition key may be among those that were not looked at: to see it, add its key to the address, " code { "&pk=…" } "." }
+        }
+        (content)
+    };
     // What is not known at a time has no version that could stand for the time in the address.
     let address = Some(request.address()).filter(|_| request.part == Part::Lines(0) && !is_unknown);
     Ok(Page { address, ..Page::new(NAME, request.document.id.clone(), content) })
 }
 
-/// The documents with an id, live ones and former ones.
+/// The documents with an id.
 struct Alike {
     /// Their keys, and whether each is live.
     keys: Vec<(Key, bool)>,
-    /// Whether there are no others.
+    /// Whether every version with this id was looked at, so that no former document is missing here.
     is_whole: bool,
 }
 
+/// Finds all live documents with an id, and the former ones among the first versions with it.
 async fn keys_of(service: &Service, id: &str) -> Result<Alike, ApiError> {
+    let history = &service.changefeed.history;
     let filter = Filter::parse(&format!("id={}", Value::from(id))).map_err(ApiError::bad_request)?;
-    let mut search =
-        SearchRequest { filters: vec![filter], max_items: Some(SEARCHED_ROWS), ..SearchRequest::default() };
-    let mut found = Alike { keys: Vec::new(), is_whole: false };
-    for _ in 0..SEARCHED_PAGES {
-        let page = service.changefeed.history.search(&search).await?;
-        for row in page.items {
-            let is_live = row.kind == "live";
-            match found.keys.iter_mut().find(|(key, _)| *key == row.partition_key) {
-                Some((_, was_live)) => *was_live |= is_live,
-                None => found.keys.push((row.partition_key, is_live)),
-            }
-        }
-        search.continuation = page.continuation;
-        found.is_whole = search.continuation.is_none();
-        if found.is_whole {
-            break;
+    let search = SearchRequest { filters: vec![filter], max_items: Some(SEARCHED_ROWS), ..SearchRequest::default() };
+    let (live, page) = tokio::try_join!(history.live_keys(id), history.search(&search))?;
+    let mut keys: Vec<(Key, bool)> = live.into_iter().map(|key| (key, true)).collect();
+    for row in page.items {
+        if !keys.iter().any(|(key, _)| *key == row.partition_key) {
+            keys.push((row.partition_key, false));
         }
     }
-    Ok(found)
+    Ok(Alike { keys, is_whole: page.continuation.is_none() })
 }
 
 /// The page for an id that no document has, or several.
@@ -118,7 +118,7 @@ fn choice(id: &str, found: &Alike) -> Page {
                     }
                 }
                 @if !found.is_whole {
-                    p.foot.muted { "There may be more: this id has many versions. Add the partition key to the address to see another one: " code { "&pk=…" } }
+                    p.foot.muted { "There may be former documents with other partition keys: this id has many versions. To see one, add its key to the address: " code { "&pk=…" } }
                 }
             }
         }

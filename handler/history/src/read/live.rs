@@ -1,8 +1,9 @@
 //! Reads the live document as the newest version of its history.
 
-use changefeed_cosmos::{Container, DocumentName, Error, printable};
+use changefeed_cosmos::{Container, DocumentName, Error, Key, printable, read_id_and_key, select_id_and_key};
 use chrono::Utc;
-use serde_json::Value;
+use futures::TryStreamExt;
+use serde_json::{Map, Value, json};
 
 use crate::history::History;
 use crate::observed::Observed;
@@ -30,6 +31,20 @@ impl History {
     ) -> Result<Option<Version>, Error> {
         let stored = container.read_stored(&document.partition_key, &document.id).await?;
         stored.map(|stored| self.as_version(container, document, stored.document, stored.lsn, captured_by)).transpose()
+    }
+
+    /// The partition keys of the live documents with an id.
+    ///
+    /// # Errors
+    /// When the monitored container cannot be read.
+    pub async fn live_keys(&self, id: &str) -> Result<Vec<Key>, Error> {
+        let monitored = self.monitored.open().await?;
+        let name = select_id_and_key(monitored.key_paths());
+        let parameters = Map::from_iter([("@id".to_owned(), json!(id))]);
+        let query = format!("SELECT VALUE {name} FROM c WHERE c.id = @id");
+        let rows: Vec<Value> = monitored.select(&query, &parameters, None).await?.try_collect().await?;
+        let key = |row: &Value| Ok(read_id_and_key(row, monitored.key_paths())?.partition_key);
+        rows.iter().map(key).collect()
     }
 
     /// The live documents of these names as [`Self::live_in`] returns them, in their order, but without sequence numbers.
