@@ -64,8 +64,9 @@ def standard_text(package):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--target", required=True)
-    names = linked(parser.parse_args().target)
-    metadata = json.loads(cargo("metadata", "--format-version", "1"))
+    target = parser.parse_args().target
+    names = linked(target)
+    metadata = json.loads(cargo("metadata", "--format-version", "1", "--filter-platform", target))
     packages = [package for package in metadata["packages"] if (package["name"], package["version"]) in names]
     if len(packages) != len(names):
         sys.exit(f"licences: {len(names)} crates are in the executable, {len(packages)} were found")

@@ -40,10 +40,20 @@ fn package(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
     output
 }
 
-fn unpack(package: &Path) -> TempDir {
+/// Unpacks a zip as `unzip` does, which is not on every machine, and prints the names.
+const UNPACK: &str = "
+import os, sys, zipfile
+package = zipfile.ZipFile(sys.argv[1])
+for entry in package.infolist():
+    os.chmod(package.extract(entry, sys.argv[2]), entry.external_attr >> 16 & 0o777)
+    print(entry.filename)
+";
+
+/// A folder with what is in a package, and the names.
+fn unpack(package: &Path) -> (TempDir, BTreeSet<String>) {
     let folder = tempfile::tempdir().expect("a folder");
-    run(Command::new("unzip").arg("-q").arg(package).arg("-d").arg(folder.path()));
-    folder
+    let listed = run(Command::new("python3").arg("-c").arg(UNPACK).arg(package).arg(folder.path()));
+    (folder, listed.lines().map(str::to_owned).collect())
 }
 
 #[test]
@@ -52,8 +62,7 @@ fn a_package_has_what_belongs_in_it_and_the_same_bytes_each_time() {
     let [first, second] = ["first.zip", "second.zip"].map(|name| package(folder.path(), name, &[]));
     assert!(std::fs::read(&first).expect("a package") == std::fs::read(&second).expect("a package"));
 
-    let listed = run(Command::new("unzip").arg("-Z1").arg(&first));
-    let names: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+    let (unpacked, names) = unpack(&first);
     let mut expected: BTreeSet<String> =
         ["host.json", "LICENSE", "THIRD-PARTY-LICENCES.txt", "bin/changefeed"].map(str::to_owned).into();
     for entry in std::fs::read_dir(root()).expect("root") {
@@ -65,7 +74,6 @@ fn a_package_has_what_belongs_in_it_and_the_same_bytes_each_time() {
     }
     assert_eq!(names, expected);
 
-    let unpacked = unpack(&first);
     let mode = |name: &str| std::fs::metadata(unpacked.path().join(name)).expect("a file").permissions().mode() & 0o777;
     assert_eq!((mode("bin/changefeed"), mode("host.json")), (0o755, 0o644));
     let licences = std::fs::read_to_string(unpacked.path().join("THIRD-PARTY-LICENCES.txt")).expect("licences");
@@ -150,7 +158,7 @@ async fn an_unpacked_package_runs_on_the_host_and_captures() {
         Some(file) => root().join(file),
         None => package(folder.path(), "changefeed.zip", &[]),
     };
-    let (app, world) = (unpack(&package), world().await);
+    let ((app, _), world) = (unpack(&package), world().await);
     let host = start(&world, app.path(), &[]).await;
     world.put("a", json!({"id": "1", "pk": "a"})).await;
     until("the version", DEADLINE, async || operations(&world).await == ["write"]).await;
@@ -161,7 +169,7 @@ async fn an_unpacked_package_runs_on_the_host_and_captures() {
 async fn a_package_in_all_versions_mode_captures_deletes() {
     let folder = tempfile::tempdir().expect("a folder");
     let package = package(folder.path(), "changefeed.zip", &["--mode", "AllVersionsAndDeletes"]);
-    let (app, world) = (unpack(&package), world().await);
+    let ((app, _), world) = (unpack(&package), world().await);
     let settings = [("CHANGEFEED_LEASE_PREFIX", "all-versions-"), ("CHANGEFEED_MODE", "AllVersionsAndDeletes")];
     let host = start(&world, app.path(), &settings).await;
     until("the leases", DEADLINE, async || owned_leases(&host).await == 4).await;
@@ -182,7 +190,7 @@ async fn create_and_delete(world: &World, id: &str) {
 #[tokio::test]
 async fn the_mode_of_an_app_changes_without_a_missed_change() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (latest, world) = (unpack(&package(folder.path(), "latest.zip", &[])), world().await);
+    let ((latest, _), world) = (unpack(&package(folder.path(), "latest.zip", &[])), world().await);
     let host = start(&world, latest.path(), &[]).await;
     world.put("a", json!({"id": "before", "pk": "a"})).await;
     until("the version", DEADLINE, async || operations(&world).await == ["write"]).await;
@@ -202,7 +210,7 @@ async fn the_mode_of_an_app_changes_without_a_missed_change() {
     host.stop().await;
     create_and_delete(&world, "with the process alone").await;
 
-    let all = unpack(&package(folder.path(), "all.zip", &["--mode", "AllVersionsAndDeletes"]));
+    let (all, _) = unpack(&package(folder.path(), "all.zip", &["--mode", "AllVersionsAndDeletes"]));
     let settings = [("CHANGEFEED_LEASE_PREFIX", "all-versions-"), ("CHANGEFEED_MODE", "AllVersionsAndDeletes")];
     let host = start(&world, all.path(), &settings).await;
     create_and_delete(&world, "with the new package").await;
