@@ -57,6 +57,7 @@ fn unpack(package: &Path) -> (TempDir, BTreeSet<String>) {
 }
 
 #[test]
+#[ignore = "needs Python 3; scripts/check runs it"]
 fn a_package_has_what_belongs_in_it_and_the_same_bytes_each_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let [first, second] = ["first.zip", "second.zip"].map(|name| package(folder.path(), name, &[]));
@@ -94,6 +95,7 @@ fn is_ignored(patterns: &str, name: &str) -> bool {
 }
 
 #[test]
+#[ignore = "needs Python 3; scripts/check runs it"]
 fn the_functions_tools_publish_what_a_package_has() {
     let patterns = std::fs::read_to_string(root().join(".funcignore")).expect(".funcignore");
     let tracked = run(Command::new("git").arg("ls-files").current_dir(root()));
@@ -152,6 +154,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
+#[ignore = "needs Python 3; scripts/check runs it"]
 async fn an_unpacked_package_runs_on_the_host_and_captures() {
     let folder = tempfile::tempdir().expect("a folder");
     let package = match std::env::var_os("CHANGEFEED_TEST_PACKAGE") {
@@ -166,6 +169,7 @@ async fn an_unpacked_package_runs_on_the_host_and_captures() {
 }
 
 #[tokio::test]
+#[ignore = "needs Python 3; scripts/check runs it"]
 async fn a_package_in_all_versions_mode_captures_deletes() {
     let folder = tempfile::tempdir().expect("a folder");
     let package = package(folder.path(), "changefeed.zip", &["--mode", "AllVersionsAndDeletes"]);
@@ -188,6 +192,7 @@ async fn create_and_delete(world: &World, id: &str) {
 
 /// The way that the page about deployment describes.
 #[tokio::test]
+#[ignore = "needs Python 3; scripts/check runs it"]
 async fn the_mode_of_an_app_changes_without_a_missed_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let ((latest, _), world) = (unpack(&package(folder.path(), "latest.zip", &[])), world().await);
