@@ -70,6 +70,7 @@ impl Items {
     pub fn draw(&self, viewer: &Viewer, id: &str, counts: &Counts, stage: Stage) -> Markup {
         let total = self.action.map_or(0, |action| count_of(counts, action)) as usize;
         let (now, then) = match stage {
+            Stage::Plan if self.action == Some(Action::Conflict) => ("When planned", "If it was overwritten"),
             Stage::Plan => ("When planned", "After"),
             Stage::UnderWay => ("When planned", "Planned"),
             Stage::Result => ("Before", "After"),

@@ -358,3 +358,24 @@ async fn a_window_of_several_days_has_the_day_of_each_version_and_a_restore_is_n
     let list = view(&handler, "document?id=1&pk=a").await;
     assert_eq!(list.matches("by ana").count(), 2, "the list and the note of the version before: {list}");
 }
+
+#[tokio::test]
+async fn a_conflict_shows_the_later_version_and_what_an_overwrite_would_do() {
+    let world = World::new().await;
+    let handler = start(&world);
+    let ids = capture(&handler, ["Boone", "BOONE", "Cary"].map(|city| json!({"city": city}))).await;
+    world.put("a", json!({"id": "1", "pk": "a", "city": "Cary"})).await;
+    let (from, to) = (FIRST_TS + 1, FIRST_TS + 1);
+    let request = json!({"changedBetween": {"from": from, "to": to}, "laterChanges": "conflict", "dryRun": true, "store": true, "force": true});
+    let (status, job) = handler.post("/api/restores", &request).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{job}");
+    let jobs = world.query("jobs", "SELECT * FROM c WHERE c.state = 'queued'").await;
+    assert_eq!(handler.invoke_function("RunJobs", &batch_of(&jobs), false).await.0, StatusCode::OK);
+    let plan = view(&handler, &format!("restore?id={}", job["id"].as_str().expect("id"))).await;
+    for part in
+        ["If it was overwritten", "&quot;Cary&quot;", "&quot;Boone&quot;", &format!("version={}", ids[2]), "Planned at"]
+    {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    assert!(plan.contains("Nothing to write"), "{plan}");
+}

@@ -33,7 +33,8 @@ impl<'a> Base<'a> {
         }
     }
 
-    pub(super) fn document(self) -> Option<&'a Value> {
+    /// The document, if it existed and is known.
+    pub fn document(self) -> Option<&'a Value> {
         match self {
             Self::Document { document, .. } => Some(document),
             Self::Absent | Self::Unknown => None,

@@ -90,7 +90,14 @@ impl WindowPlanner<'_> {
             UndoOutcome::Unchanged => without_write(Action::Unchanged),
             UndoOutcome::Kept => without_write(Action::Kept),
             UndoOutcome::Unknown => without_write(Action::Unknown),
-            UndoOutcome::Conflict => without_write(Action::Conflict),
+            UndoOutcome::Conflict { overwritten } => {
+                // What it would become is shown, so that a person can decide.
+                let content = overwritten.and_then(|content| self.restored(live.as_ref(), content).ok());
+                let shown = content
+                    .filter(|_| live.is_some())
+                    .map(|content| self.restores.planned_body(name.clone(), Some(content), live, false).changes);
+                PlannedItem { changes: shown.unwrap_or_default(), ..without_write(Action::Conflict) }
+            }
         };
         let message = match (reason, item.message) {
             (Some(reason), Some(message)) => Some(format!("{reason}; {message}")),

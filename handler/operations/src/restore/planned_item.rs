@@ -56,7 +56,7 @@ pub struct PlannedItem {
     /// The live version that is replaced or deleted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replaced_version: Option<String>,
-    /// The differences from the live document to the restored one, at most 50.
+    /// The differences from the live document to the restored one, at most 50. Of a conflict, those that an overwrite would make.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub changes: Vec<FieldChange>,
     /// The fields that the time window changed and that stay as later changes made them.

@@ -41,7 +41,10 @@ pub(super) enum UndoOutcome {
     Unchanged,
     Kept,
     Unknown,
-    Conflict,
+    Conflict {
+        /// What it would get if later changes were overwritten, if that is known.
+        overwritten: Option<Value>,
+    },
 }
 
 impl WindowVersions {
@@ -86,6 +89,10 @@ impl WindowVersions {
             .collect();
         let first = versions.iter().position(|version| version.is_selected)?;
         let base = self.versions.first().map_or(Base::Unknown, |first| Base::before(first, self.earlier.as_ref()));
+        let overwritten = || match first.checked_sub(1) {
+            None => base.document().cloned(),
+            Some(before) => self.versions[before].document_before(&self.versions[first]).cloned(),
+        };
         let undo = DocumentWindow { base, versions: &versions, live, fields }.undo(&window.options, &window.untracked);
         let stored_base = || {
             let document = undo.document()?;
@@ -107,7 +114,7 @@ impl WindowVersions {
                 UndoAction::Unchanged => UndoOutcome::Unchanged,
                 UndoAction::Kept => UndoOutcome::Kept,
                 UndoAction::Unknown => UndoOutcome::Unknown,
-                UndoAction::Conflict => UndoOutcome::Conflict,
+                UndoAction::Conflict => UndoOutcome::Conflict { overwritten: overwritten() },
             },
             kept_paths: undo.kept_paths,
             reason: undo.reason,
