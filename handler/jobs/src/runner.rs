@@ -48,7 +48,7 @@ impl JobRunner {
         let claimed = tokio::select! {
             claimed = claim(&self.jobs, &self.kinds, id, worker) => claimed?,
             () = &mut until => {
-                let message = "another worker holds the job, and the time for this slice is over";
+                let message = "the job could not be claimed within this slice: another worker holds it, or the service is slow";
                 return Err(Error::new(ErrorKind::Unavailable, format!("claiming job {id}"), message));
             }
         };
