@@ -31,7 +31,7 @@ const KEYS: [(&str, &str); 16] = [
     ("l", "compare with the live document"),
     ("m", "mark a version"),
     ("x", "compare the marked versions"),
-    ("r", "the main button of the page: restore, undo, replay or repair"),
+    ("r", "the main button of the page: restore, replay or repair"),
     ("Esc", "back: close, show everything, or go to the page above"),
     ("?", "these keys"),
 ];

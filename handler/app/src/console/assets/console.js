@@ -230,14 +230,13 @@ document.addEventListener("submit", (event) => {
 
 // Writing
 
-// What the key may do. An empty request of a restore is always refused: with 400 by the app, and before that by the host if the key does
-// not open the function.
+// What the key may do. PUT belongs to the function that writes, and does nothing: it is refused with 405 by the app, and before that by the host
+// if the key does not open the function. HEAD belongs to the function that reads.
 async function learnAccess() {
   const root = document.documentElement;
   if (root.dataset.access) return;
-  const options = { method: "POST", body: "{}", headers: headers({ "content-type": "application/json" }) };
-  const answer = await fetch("/api/restores", options).catch(() => null);
-  const access = { 400: "write", 401: "read", 403: "read" }[answer?.status];
+  const answer = await fetch("/api/restores", { method: "PUT", headers: headers() }).catch(() => null);
+  const access = { 405: "write", 401: "read", 403: "read" }[answer?.status];
   if (access) root.dataset.access = access;
   // Another answer, as of an app that starts, says nothing about the key.
   else setTimeout(learnAccess, RETRY_MS);
