@@ -69,7 +69,7 @@ pub async fn finish(changefeed: &Changefeed, id: &str) -> JobState {
             Ok(SliceEnd::NoJob) => panic!("job {id} does not exist"),
             Ok(SliceEnd::Failing { message, .. }) => panic!("{message}"),
             // Another worker held the job for the whole slice: on a busy machine, or while saves are delayed.
-            Err(error) if error.to_string().contains("another worker holds the job") => {}
+            Err(error) if error.to_string().contains("could not be claimed within this slice") => {}
             Err(error) => panic!("{error}"),
         }
     }
