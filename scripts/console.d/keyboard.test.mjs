@@ -62,8 +62,10 @@ test("a document tells its story, and one of its fields is restored", async () =
   assert.match(await page.locator("table.items").innerText(), /city_name/);
   await tabTo("input[name=reason]");
   await page.keyboard.type("only the name");
-  // The first Enter leads to the button, which says what it does.
+  // The first Enter leads to the button, which says what it does, and writes nothing.
   await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.innerText), "Merge 1 document in dev/events");
+  await shows("Nothing has been written.");
   await page.keyboard.press("Enter");
   await shows("Reason: only the name.");
   await shows("Done.");
@@ -86,10 +88,13 @@ test("keys lead from the busiest time to the repaired documents", async () => {
   await page.goBack();
   await page.waitForURL(window.href);
   await settled(page);
-  // The first row, and back.
+  // The second row, and back to it.
+  await page.keyboard.press("j");
   await page.keyboard.press("j");
   await press("Enter", /document\?id=/);
   await press("Escape", window.href);
+  const isSecondRow = () => document.activeElement === document.querySelectorAll("main [data-open]")[1];
+  await page.waitForFunction(isSecondRow);
   await page.keyboard.press("?");
   await page.getByRole("dialog", { name: "Keys" }).waitFor();
   await page.keyboard.press("Escape");

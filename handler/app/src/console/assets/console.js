@@ -90,7 +90,8 @@ async function show(url, how = "push", isRefresh = false) {
       history.pushState({ depth: depth() + 1 }, "", url);
     }
     if (how === "replace") history.replaceState(history.state, "", url);
-    how = "none";
+    // A retry must not add the address again.
+    if (how !== "back") how = "none";
     if (!answer.headers.get("content-type")?.startsWith("text/html")) throw new Failure(`The app answered with status ${answer.status}.`, answer.status >= 500);
     put(html, url, isRefresh);
     if (how === "back") returnToPlace();
