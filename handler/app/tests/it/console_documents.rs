@@ -379,3 +379,29 @@ async fn a_conflict_shows_the_later_version_and_what_an_overwrite_would_do() {
     }
     assert!(plan.contains("Nothing to write"), "{plan}");
 }
+
+#[tokio::test]
+async fn a_result_shows_no_values_for_a_document_that_was_not_written() {
+    let world = World::new().await;
+    let handler = start(&world);
+    let ids = capture(&handler, ["Boone", "BOONE"].map(|city| json!({"city": city}))).await;
+    world.put("a", json!({"id": "1", "pk": "a", "city": "BOONE"})).await;
+    let run_jobs = async || {
+        let jobs = world.query("jobs", "SELECT * FROM c WHERE c.state = 'queued'").await;
+        assert_eq!(handler.invoke_function("RunJobs", &batch_of(&jobs), false).await.0, StatusCode::OK);
+    };
+    let request = json!({"id": "1", "partitionKey": ["a"], "version": ids[0], "dryRun": true, "store": true});
+    let (_, job) = handler.post("/api/restores", &request).await;
+    run_jobs().await;
+    let id = job["id"].as_str().expect("id");
+    let plan = view(&handler, &format!("restore?id={id}")).await;
+    assert!(plan.contains("class=\"now\"") && plan.contains("&quot;Boone&quot;"), "{plan}");
+    // Someone changes the document before the plan is executed.
+    world.put("a", json!({"id": "1", "pk": "a", "city": "Cary"})).await;
+    assert_eq!(handler.post(&format!("/api/restores/{id}/execute"), &json!({})).await.0, StatusCode::ACCEPTED);
+    run_jobs().await;
+    let result = view(&handler, &format!("restore?id={id}")).await;
+    assert!(result.contains("some documents had changed") && result.contains("is not written"), "{result}");
+    assert!(!result.contains("class=\"now\"") && !result.contains("class=\"was\""), "{result}");
+    assert_eq!(world.live("a", "1").await.expect("live")["city"], "Cary");
+}

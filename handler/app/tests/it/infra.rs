@@ -5,25 +5,17 @@
 
 use std::collections::BTreeSet;
 
-use changefeed_history::{ContainerNames, Role, container_spec};
+use changefeed_history::{Role, container_spec};
 use serde_json::{Map, Value, json};
 
 use crate::docs_reference::{read, root};
-use crate::support::{DEADLINE, Instance, World, until};
+use crate::support::{DEADLINE, Instance, World, names, until};
 
 const CONTAINERS: &str = "infra/containers.json";
 
 /// The definitions of the containers as `provision` creates them, in the form of the resource provider.
 fn containers() -> Value {
-    let name = str::to_owned;
-    let names = ContainerNames {
-        database: name("dev"),
-        monitored: name("events"),
-        changes: name("changes"),
-        leases: name("leases"),
-        jobs: name("jobs"),
-        dead_letters: name("dead-letters"),
-    };
+    let names = names();
     let roles = [
         ("changes", Role::Changes),
         ("leases", Role::Leases),

@@ -23,7 +23,7 @@ pub use help::subcommands;
 pub use local::{Local, signal};
 pub use process::{Instance, NotStarted, Starting};
 pub use snapshots::snapshots;
-pub use world::{Feed, World, batch_of, changefeed_on, version_id};
+pub use world::{Feed, World, batch_of, changefeed_on, names, version_id};
 
 /// How long a wait for a condition may take on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(180);

@@ -27,7 +27,8 @@ fn indexed_fields() -> Vec<IndexedField> {
     IndexedField::parse_list(INDEXED_FIELDS).expect("fields")
 }
 
-fn names() -> ContainerNames {
+/// The names of the containers of every world.
+pub fn names() -> ContainerNames {
     let name = str::to_owned;
     ContainerNames {
         database: name("dev"),
