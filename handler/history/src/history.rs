@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::actor::ActorFields;
 use crate::containers::Containers;
+use crate::erasure::{Erased, ErasureOptions};
 use crate::retention_record::Horizon;
 use crate::service_clock::ServiceClock;
 use crate::untracked_fields::UntrackedFields;
@@ -19,6 +20,7 @@ pub struct History {
     pub(crate) changes: LazyContainer,
     pub(crate) horizon: Horizon,
     clock: ServiceClock,
+    erased: Erased,
     actor_fields: ActorFields,
     /// The fields of the stamp that restores set.
     stamp_fields: Arc<[String]>,
@@ -27,8 +29,8 @@ pub struct History {
 }
 
 impl History {
-    /// The history in these containers. `actor_fields` are those of new versions.
-    pub fn new(containers: &Containers, actor_fields: ActorFields) -> Self {
+    /// The history in these containers. `actor_fields` are those of new versions; `erasure` says how soon an erasure is known.
+    pub fn new(containers: &Containers, actor_fields: ActorFields, erasure: ErasureOptions) -> Self {
         Self {
             monitored: containers.monitored.clone(),
             changes: containers.changes.clone(),
@@ -36,6 +38,7 @@ impl History {
             stamp_fields: Arc::default(),
             own_lsn_seen: Arc::default(),
             clock: ServiceClock::new(containers.jobs.clone()),
+            erased: Erased::new(containers.jobs.clone(), erasure),
             actor_fields,
         }
     }
@@ -54,6 +57,7 @@ impl History {
             stamp_fields: Arc::clone(&self.stamp_fields),
             own_lsn_seen: Arc::clone(&self.own_lsn_seen),
             clock: self.clock.clone(),
+            erased: self.erased.clone(),
             actor_fields: self.actor_fields.clone(),
         }
     }
@@ -71,6 +75,11 @@ impl History {
     /// The clock by which versions are ordered.
     pub fn clock(&self) -> &ServiceClock {
         &self.clock
+    }
+
+    /// The documents that are erased.
+    pub fn erased(&self) -> &Erased {
+        &self.erased
     }
 
     /// The fields of documents that name the actor of a version.

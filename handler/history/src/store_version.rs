@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use changefeed_cosmos::{Container, DocumentName, Error, Item};
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Item, printable};
 
+use crate::erasure::ERASED;
 use crate::history::History;
 use crate::record::items;
 use crate::version::Version;
@@ -14,8 +15,14 @@ impl History {
     /// that can be read is complete.
     ///
     /// # Errors
-    /// When it cannot be stored before the deadline.
+    /// [`Conflict`](ErrorKind::Conflict) when the document is erased, and when it cannot be stored before the deadline.
     pub async fn store_version(&self, version: &Version, deadline: Instant) -> Result<Option<f64>, Error> {
+        let document =
+            DocumentName { id: version.source_id.clone(), partition_key: version.partition_key.clone() };
+        if self.erased().current(deadline).await?.contains(&document) {
+            let action = format!("storing a version of document {}", printable(&document.id));
+            return Err(Error::new(ErrorKind::Conflict, action, ERASED));
+        }
         let changes = self.changes.open().await?;
         create_record(&changes, &items(version)?, deadline).await
     }

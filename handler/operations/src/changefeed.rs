@@ -6,13 +6,14 @@ use std::time::Duration;
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::Account;
 use changefeed_history::{
-    ActorFields, Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, History, IndexedField, Retention,
-    RetentionOptions, Role,
+    ActorFields, Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, ErasureOptions, History, IndexedField,
+    Retention, RetentionOptions, Role,
 };
 use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
 
 use crate::backup::Backups;
 use crate::documents::Documents;
+use crate::erase::Erasures;
 use crate::held_versions::JobsHoldVersions;
 use crate::restore::{RestoreOptions, Restores};
 use crate::verify::Verifications;
@@ -64,6 +65,8 @@ pub struct Changefeed {
     pub backups: Backups,
     /// Verifications.
     pub verifications: Verifications,
+    /// Erasures.
+    pub erasures: Erasures,
     /// The documents of the containers.
     pub documents: Documents,
     /// Runs jobs of all kinds.
@@ -75,7 +78,8 @@ impl Changefeed {
     pub fn new(account: &Account, names: ContainerNames, options: ChangefeedOptions) -> Self {
         let containers = Containers::new(account, names, options.indexed_fields);
         let stamp_fields = [&options.restored_at_field, &options.restore_id_field].into_iter().flatten().cloned();
-        let history = History::new(&containers, options.actor_fields).with_stamp_fields(stamp_fields);
+        let erasure = ErasureOptions::new(options.batch_timeout);
+        let history = History::new(&containers, options.actor_fields, erasure).with_stamp_fields(stamp_fields);
         let jobs = Jobs::new(containers.of(Role::Jobs).clone(), options.jobs, options.locations.host.clone());
         let (concurrency, timeout) = (options.concurrency, options.batch_timeout);
         let capture_options = CaptureOptions { concurrency, batch_timeout: timeout };
@@ -96,10 +100,15 @@ impl Changefeed {
         let backups = Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency);
         let dead_letters = DeadLetters::new(&containers, capture.clone(), timeout);
         let verifications = Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), concurrency);
+        let erasures = Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout);
         let held = Arc::new(JobsHoldVersions::new(jobs.clone(), restores.clone()));
         let retention_options = RetentionOptions { days: options.retention_days, concurrency, timeout };
-        let kinds: Vec<Arc<dyn JobKind>> =
-            vec![Arc::new(restores.clone()), Arc::new(backups.clone()), Arc::new(verifications.clone())];
+        let kinds: Vec<Arc<dyn JobKind>> = vec![
+            Arc::new(restores.clone()),
+            Arc::new(backups.clone()),
+            Arc::new(verifications.clone()),
+            Arc::new(erasures.clone()),
+        ];
         Self {
             dead_letters,
             retention: Retention::new(&containers, held, retention_options),
@@ -113,6 +122,7 @@ impl Changefeed {
             restores,
             backups,
             verifications,
+            erasures,
         }
     }
 }

@@ -111,7 +111,9 @@ impl HeldVersions for JobsHoldVersions {
     ) -> BoxFuture<'a, Result<(Vec<DocumentName>, Option<String>), Error>> {
         async move {
             let page = self.items(restore, continuation).await?;
-            Ok((page.items.iter().map(PlannedItem::name).collect(), page.continuation))
+            // An item of an erased document has no name.
+            let named = page.items.iter().filter(|item| !item.id.is_empty());
+            Ok((named.map(PlannedItem::name).collect(), page.continuation))
         }
         .boxed()
     }

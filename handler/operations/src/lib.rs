@@ -1,10 +1,11 @@
-//! The operations on a history: restore, back up, verify, populate, truncate, query.
+//! The operations on a history: restore, back up, verify, erase, populate, truncate, query.
 //!
 //! [`Changefeed`] creates all capabilities from the settings, in one place. Each of them owns only the containers that it needs.
 
 mod backup;
 mod changefeed;
 mod documents;
+mod erase;
 mod held_versions;
 mod listed_job;
 mod named_key;
@@ -21,6 +22,10 @@ mod window;
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
 pub use changefeed::{Changefeed, ChangefeedOptions};
 pub use documents::{Documents, Progress};
+pub use erase::{
+    ERASE, EraseCounts, ErasureList, ErasureRecord, ErasureRequest, ErasureView, Erasures, HoldingBackup, LiftReport,
+    LiftRequest, ServiceCopies,
+};
 pub use listed_job::ListedJob;
 pub use populate::{PopulateReport, PopulateRequest};
 pub use query::{QueryPage, QueryRequest};

@@ -1,10 +1,12 @@
 //! What the steps of the capture of a batch know.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use changefeed_cosmos::{Container, LazyContainer};
 use tokio::sync::Semaphore;
 
+use crate::erasure::ErasedSet;
 use crate::history::History;
 use crate::observed::Batch;
 
@@ -20,6 +22,8 @@ pub(super) struct Context<'a> {
     /// Permits for the bytes of documents that are stored at the same time.
     pub bytes_in_flight: Semaphore,
     pub monitored: Container,
+    /// The documents that are not captured.
+    pub erased: Arc<ErasedSet>,
     /// Whether the changes container is partitioned by the source's id.
     pub changes_by_source: bool,
 }

@@ -63,6 +63,8 @@ pub struct CaptureReport {
     pub already_stored: u64,
     /// Documents that can never be stored as versions, and are dead letters.
     pub dead_lettered: u64,
+    /// Changes of erased documents, which are not stored.
+    pub erased: u64,
     /// Request units of the writes, and of searching the change feed for ids and keys that the host may have rewritten.
     pub request_charge: f64,
 }
@@ -72,6 +74,16 @@ enum Outcome {
     /// `None` if the version was stored before.
     Stored(Option<f64>),
     DeadLettered(f64),
+    /// Not stored, because the document is erased.
+    Erased,
+}
+
+/// Why there is no version of a change.
+pub(crate) enum NotStored {
+    /// It can never be stored.
+    Unusable(Unusable),
+    /// Its document is erased.
+    Erased,
 }
 
 /// A document of a batch.
@@ -160,6 +172,10 @@ impl Capture {
                     report.dead_lettered += 1;
                     charge
                 }
+                Outcome::Erased => {
+                    report.erased += 1;
+                    0.0
+                }
             };
             report.request_charge += charge;
         }
@@ -172,22 +188,30 @@ impl Capture {
         &self,
         batch: &Batch,
         payload: &str,
-    ) -> Result<Result<StoredVersion, Unusable>, Error> {
+    ) -> Result<Result<StoredVersion, NotStored>, Error> {
         let context = self.context(batch, std::iter::once(payload)).await?;
+        if context.erased.is_in(payload, context.monitored.key_paths()) {
+            return Ok(Err(NotStored::Erased));
+        }
         let image = Box::pin(context.find_in_feed(std::iter::once(payload))).await?.take(0);
         let seen = match context.see(payload, image) {
             Ok(seen) => seen,
-            Err(unusable) => return Ok(Err(unusable)),
+            Err(unusable) => return Ok(Err(NotStored::Unusable(unusable))),
         };
         let Prepared { version, items } = match context.prepare(seen, None).await? {
             Ok(prepared) => prepared,
-            Err(unusable) => return Ok(Err(unusable)),
+            Err(not_stored) => return Ok(Err(not_stored)),
         };
         let changes = self.history.changes().open().await?;
         match create_record(&changes, &items, context.deadline).await {
             Ok(charge) => Ok(Ok(StoredVersion { version, charge })),
-            Err(error) => refusal(error).map(Err),
+            Err(error) => refusal(error).map(|unusable| Err(NotStored::Unusable(unusable))),
         }
+    }
+
+    /// The container whose documents are captured.
+    pub(crate) fn monitored(&self) -> &LazyContainer {
+        self.history.monitored()
     }
 
     async fn context<'a>(
@@ -213,6 +237,8 @@ impl Capture {
             }
         }
         let bytes_in_flight = Semaphore::new(BYTES_IN_FLIGHT);
+        // From here on, nothing of the batch is written later than `batch_timeout`.
+        let erased = self.history.erased().current(deadline).await?;
         Ok(Context {
             history: &self.history,
             dead_letters: &self.dead_letters,
@@ -221,6 +247,7 @@ impl Capture {
             deadline,
             bytes_in_flight,
             monitored,
+            erased,
             changes_by_source,
         })
     }
@@ -286,7 +313,7 @@ impl Context<'_> {
             async move {
                 match seen {
                     Ok(seen) => (self.prepare(seen, stored).await, payload),
-                    Err(unusable) => (Ok(Err(unusable)), payload),
+                    Err(unusable) => (Ok(Err(NotStored::Unusable(unusable))), payload),
                 }
             }
         });
@@ -299,7 +326,8 @@ impl Context<'_> {
                     records.1.push(payload);
                 }
                 Ok(Ok(Prepared { items, .. })) => in_parts.push((items, payload)),
-                Ok(Err(unusable)) => outcomes.push(self.dead_letter(&payload, &unusable).await),
+                Ok(Err(NotStored::Unusable(unusable))) => outcomes.push(self.dead_letter(&payload, &unusable).await),
+                Ok(Err(NotStored::Erased)) => outcomes.push(Ok(Outcome::Erased)),
                 Err(error) => outcomes.push(Err(error)),
             }
         }
@@ -330,11 +358,14 @@ impl Context<'_> {
     }
 
     /// The version of a change. `stored` is its document as it is stored, if it was read.
-    async fn prepare(&self, seen: Seen, stored: Option<Value>) -> Result<Result<Prepared, Unusable>, Error> {
+    async fn prepare(&self, seen: Seen, stored: Option<Value>) -> Result<Result<Prepared, NotStored>, Error> {
         let (observed, exact) = match self.exact(seen, stored).await? {
             Ok(observed) => observed,
-            Err(unusable) => return Ok(Err(unusable)),
+            Err(unusable) => return Ok(Err(NotStored::Unusable(unusable))),
         };
+        if self.erased.contains(&name_of(&observed)) {
+            return Ok(Err(NotStored::Erased));
+        }
         let captured_by = &self.batch.invocation_id;
         let default_ttl = self.monitored.default_ttl();
         let mut version =
@@ -346,11 +377,14 @@ impl Context<'_> {
         }
         match items(&version) {
             Ok(items) => Ok(Ok(Prepared { version: version.id, items })),
-            Err(error) => refusal(error).map(Err),
+            Err(error) => refusal(error).map(|unusable| Err(NotStored::Unusable(unusable))),
         }
     }
 
     async fn dead_letter(&self, payload: &RawValue, unusable: &Unusable) -> Result<Outcome, Error> {
+        if self.erased.is_in(payload.get(), self.monitored.key_paths()) {
+            return Ok(Outcome::Erased);
+        }
         log::error!("a document cannot be stored as a version and becomes a dead letter: {unusable}");
         let dead_letters = self.dead_letters.open().await?;
         let mut request_charge = 0.0;

@@ -4,6 +4,7 @@
 //! repeated, overtaken by another or interrupted at any point therefore finds the dead letter, the version, or both. A document
 //! that still cannot be stored stays a dead letter, with the new reason.
 
+mod erase;
 mod list;
 mod remove;
 mod repeated;

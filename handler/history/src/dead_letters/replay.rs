@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::DeadLetters;
 use super::list::missing;
+use crate::capture::NotStored;
 use crate::dead_letter::DeadLetter;
 use crate::observed::Unusable;
 
@@ -25,6 +26,8 @@ pub enum ReplayOutcome {
     AlreadyStored,
     /// The document still cannot be stored, and stays a dead letter.
     StillDead,
+    /// The document is erased; it is removed from the dead letters.
+    Erased,
 }
 
 /// The result of a replay.
@@ -103,7 +106,16 @@ impl DeadLetters {
                 self.remove(id).await?;
                 Ok(replay)
             }
-            Err(unusable) => {
+            Err(NotStored::Erased) => {
+                let replay = Replay {
+                    outcome: ReplayOutcome::Erased,
+                    ..Replay::still_dead(id, String::new(), String::new(), letter.attempts)
+                };
+                let replay = Replay { reason: None, message: None, ..replay };
+                self.remove(id).await?;
+                Ok(replay)
+            }
+            Err(NotStored::Unusable(unusable)) => {
                 let attempts = self.note_attempt(letter, record, &unusable, &attempt).await?;
                 Ok(Replay::still_dead(id, unusable.code.to_owned(), unusable.message, attempts))
             }

@@ -16,7 +16,6 @@
 mod count;
 mod expiry;
 mod pinned;
-mod removal;
 mod status;
 mod sweep;
 

@@ -28,6 +28,7 @@ impl Restores {
     /// When the request is invalid; when its backup is damaged or cannot be read; and when the job cannot be stored.
     pub async fn create_job(&self, request: &RestoreRequest) -> Result<RestoreRecord, Error> {
         check_budget(request.ru_per_second).map_err(|message| Error::invalid("planning a restore", message))?;
+        self.check_not_erased(request).await?;
         let target = self.target_container(request.into.as_deref()).await?;
         self.check_captured(request)?;
         // A request with a field that no restore can change is refused now.

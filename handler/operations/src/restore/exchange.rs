@@ -221,6 +221,10 @@ impl DocumentWriter<'_> {
     /// Reads a refused document again; `None` when it has changed since the plan. What is overwritten is saved to the history first.
     async fn read_refused(&self, index: usize, item: &mut PlannedItem) -> Result<Option<Refused>, Error> {
         let name = item.name();
+        if self.restores.erased(self.deadline).await?.contains(&name) {
+            *item = PlannedItem::erased();
+            return Ok(None);
+        }
         let live = self.live(&name).await?;
         let etag = live.as_ref().and_then(|live| live.etag.clone());
         if etag != item.live_etag && !self.force {

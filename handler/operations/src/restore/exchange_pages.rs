@@ -20,7 +20,7 @@ use super::backup_files::Bodies;
 use super::exchange_order::{Exchange, groups};
 use super::planned_item::{Action, PlannedItem, UniqueKeyRetry};
 use super::restore_page::{PAGE_KIND, RestorePage, StoredItem, document_tag, planned_items};
-use super::restore_worker::{PAGE_PATIENCE, PageOutcome, RestoreWorker};
+use super::restore_worker::{PageOutcome, RestoreWorker};
 use super::unique_keys::unique_values;
 use super::write::DocumentWriter;
 
@@ -82,7 +82,7 @@ impl RestoreWorker<'_> {
         let (pages, continuation) = self.refused_pages(range, part).await?;
         let mut outcome = PageOutcome::default();
         for stored in pages {
-            let (mut items, deadline) = (planned_items(&stored.page), Instant::now() + PAGE_PATIENCE);
+            let (mut items, deadline) = (planned_items(&stored.page), Instant::now() + self.restores.page_patience());
             let bodies = if self.run.is_cancelled() { self.stored_bodies(&stored.page).await? } else { Bodies::new() };
             let writer = DocumentWriter { is_after_pages: true, ..self.writer(&bodies, true, deadline) };
             let mut is_changed = false;
@@ -107,7 +107,7 @@ impl RestoreWorker<'_> {
         part: &Part,
     ) -> Result<(Vec<StoredPage<StoredItem>>, Option<String>), Error> {
         let (jobs, from) = (&self.restores.jobs, part.continuation.as_deref());
-        let deadline = Instant::now() + PAGE_PATIENCE;
+        let deadline = Instant::now() + self.restores.page_patience();
         retry(deadline, || jobs.tagged_pages_of(PAGE_KIND, &self.job_id, range, from)).await
     }
 
@@ -120,7 +120,7 @@ impl RestoreWorker<'_> {
         let bodies = self.stored_bodies(&stored.page).await?;
         for index in 0..items.len() {
             let Some(item) = items.get(index).filter(|item| item.is_waiting()) else { continue };
-            let deadline = Instant::now() + PAGE_PATIENCE;
+            let deadline = Instant::now() + self.restores.page_patience();
             let writer = DocumentWriter { is_after_pages: true, ..self.writer(&bodies, may_be_begun, deadline) };
             let tried = writer.try_write(planned_again(item.clone())).await?;
             if tried.refusal.is_none() {
@@ -130,7 +130,7 @@ impl RestoreWorker<'_> {
             let group = self.follow(&stored.page.id, &items, index, &bodies, deadline).await?;
             self.write_group(group, &stored.page.id, &mut items, index, may_be_begun).await?;
         }
-        let page = self.store(stored, &items, Instant::now() + PAGE_PATIENCE).await?;
+        let page = self.store(stored, &items, Instant::now() + self.restores.page_patience()).await?;
         if planned_items(&page).iter().any(PlannedItem::is_waiting) {
             let message = "another worker has stored the page meanwhile";
             return Err(Error::new(ErrorKind::Unavailable, format!("storing page {}", page.id), message));
@@ -212,13 +212,13 @@ impl RestoreWorker<'_> {
         let writer = |deadline| DocumentWriter { is_after_pages: true, ..self.writer(&bodies, may_be_begun, deadline) };
         let mut exchanges = Vec::new();
         for member in &members {
-            exchanges.push(self.exchange(&member.item, &writer(Instant::now() + PAGE_PATIENCE)).await?);
+            exchanges.push(self.exchange(&member.item, &writer(Instant::now() + self.restores.page_patience())).await?);
         }
         let order = groups(&exchanges.iter().collect::<Vec<_>>());
         let mut tried: Vec<PlannedItem> = members.iter().map(|member| member.item.clone()).collect();
         tried.extend(others);
         for numbers in order {
-            let deadline = Instant::now() + PAGE_PATIENCE;
+            let deadline = Instant::now() + self.restores.page_patience();
             for number in numbers {
                 if let Some(one) = tried.get_mut(number) {
                     *one = writer(deadline).try_write(planned_again(one.clone())).await?;
@@ -245,7 +245,7 @@ impl RestoreWorker<'_> {
             }
         }
         for (id, stored) in pages.iter().filter(|(id, _)| changed.contains(id.as_str())) {
-            let finished = self.restores.jobs.finish_items_page(stored.clone(), Instant::now() + PAGE_PATIENCE).await;
+            let finished = self.restores.jobs.finish_items_page(stored.clone(), Instant::now() + self.restores.page_patience()).await;
             if let Err(error) = finished {
                 // Its turn finds what was written by the stamps.
                 log::warn!("storing page {id} later: {error}");

@@ -11,6 +11,7 @@ mod capture_lag;
 mod composed_body;
 mod composition;
 mod create_job;
+mod erased_items;
 mod exchange;
 mod exchange_order;
 mod exchange_pages;

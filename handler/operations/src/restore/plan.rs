@@ -48,6 +48,7 @@ impl Restores {
     /// When the request is invalid, or names a version or a container that does not exist; when the retention removes versions
     /// of the target time; and when the containers cannot be read.
     pub async fn plan(&self, request: &RestoreRequest) -> Result<Option<Plan>, Error> {
+        self.check_not_erased(request).await?;
         let (last_change, _) = request.target.seconds().unwrap_or((i64::MAX, i64::MAX));
         let mut horizon = self.history.horizon().await?;
         for _ in 0..PLANS_UNDER_SWEEP {
@@ -118,7 +119,7 @@ impl Restores {
             request: request.recorded()?,
             undo_of: None,
             key: None,
-            items: sorted(items),
+            items: sorted(self.without_erased(items).await?),
             force: request.force,
             composition: composition.clone(),
             into: request.into.clone(),

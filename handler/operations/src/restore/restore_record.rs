@@ -215,7 +215,7 @@ impl Restores {
     pub(super) async fn save(&self, record: &RestoreRecord) -> Result<(), Error> {
         let jobs = self.jobs.open().await?;
         let deadline = Instant::now() + self.options.timeout;
-        for item in self.split(record)? {
+        for item in self.split(record).await? {
             let (key, body) = (Key::text(&item.id), item.value()?);
             retry(deadline, || jobs.upsert(&key, &item.id, &body)).await?;
         }
@@ -225,7 +225,7 @@ impl Restores {
     /// Stores the record of a restore that is about to be executed within one request, if there is none of its id. False when
     /// another request executes it.
     pub(super) async fn create_record(&self, record: &RestoreRecord) -> Result<bool, Error> {
-        let items = self.split(record)?;
+        let items = self.split(record).await?;
         let jobs = self.jobs.open().await?;
         let deadline = Instant::now() + self.options.timeout;
         for item in items {
@@ -246,10 +246,11 @@ impl Restores {
         Ok(true)
     }
 
-    /// The items of a record, without large differences.
-    fn split(&self, record: &RestoreRecord) -> Result<Vec<Item>, Error> {
+    /// The items of a record, without large differences and without the names of erased documents.
+    async fn split(&self, record: &RestoreRecord) -> Result<Vec<Item>, Error> {
         let mut record = record.clone();
-        record.items = record.items.into_iter().map(without_large_changes).collect();
+        let items = self.without_erased(record.items).await?;
+        record.items = items.into_iter().map(without_large_changes).collect();
         let mut stored = serde_json::to_value(&record).map_err(|error| Error::internal("storing a restore", error))?;
         // An undo compares the live document with it, should the restore be interrupted before the new etags are stored.
         for (number, item) in record.items.iter().enumerate() {

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use changefeed_cosmos::{Container, Error, ErrorKind, KeyRange, MAX_TOGETHER, retry};
 use changefeed_jobs::{Found, PageState, Part, PartPage, Parts, Planned, Run, StoredPage, plan_page};
@@ -30,8 +30,6 @@ use super::undo::may_be_written;
 use super::write::DocumentWriter;
 use crate::scan::{DocumentScan, RecentStates};
 
-/// How long transient failures of a page are retried within a slice.
-pub(super) const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 /// The approximate request units for planning and writing a document.
 const DOCUMENT_UNITS: f64 = 40.0;
 
@@ -164,12 +162,12 @@ impl<'a> RestoreWorker<'a> {
             return self.execute_stored(&parts.range(&part), &part, may_be_begun).await;
         }
         let id = self.page_id(phase, &part);
-        let deadline = Instant::now() + PAGE_PATIENCE;
+        let deadline = Instant::now() + self.restores.page_patience();
         let planned_bodies = Mutex::new(Bodies::new());
         let plan = || async {
             let (found, bodies) = self.plan(phase, parts, &part).await?;
             *planned_bodies.lock().unwrap_or_else(PoisonError::into_inner) = bodies;
-            let items = found.items.into_iter().map(StoredItem::from).collect();
+            let items = self.restores.without_erased(found.items).await?.into_iter().map(StoredItem::from).collect();
             let page = RestorePage::planned(id.clone(), PAGE_KIND, self.job_id.clone(), items);
             let ttl = self.dry_run.then_some(PLANNED_ITEMS_TTL);
             let from = part.continuation.clone().filter(|_| phase == Phase::Backup);
@@ -215,7 +213,7 @@ impl<'a> RestoreWorker<'a> {
         if self.is_to_stop().await {
             return Ok(None);
         }
-        let deadline = Instant::now() + PAGE_PATIENCE;
+        let deadline = Instant::now() + self.restores.page_patience();
         let (jobs, from) = (&self.restores.jobs, part.continuation.as_deref());
         let (pages, continuation) = if self.backup_planner().is_some() {
             // The lines of a file are executed in their order, because the later line of a document counts.

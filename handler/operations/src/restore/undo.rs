@@ -101,7 +101,7 @@ impl Restores {
             request: json!({"undo": id}),
             undo_of: Some(record.id),
             key: request.key.clone(),
-            items: sorted(items),
+            items: sorted(self.without_erased(items).await?),
             force: request.force,
             composition: Composition::default(),
             into: record.into,

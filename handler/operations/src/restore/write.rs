@@ -91,6 +91,9 @@ impl DocumentWriter<'_> {
     /// # Errors
     /// A transient failure.
     pub(super) async fn try_write(&self, mut item: PlannedItem) -> Result<PlannedItem, Error> {
+        if self.restores.erased(self.deadline).await?.contains(&item.name()) {
+            return Ok(PlannedItem::erased());
+        }
         if !item.action.is_write() {
             return Ok(item);
         }
@@ -102,10 +105,12 @@ impl DocumentWriter<'_> {
 
     /// Writes a document. Returns the item with the outcome, and the request units.
     pub(super) async fn write(&self, mut item: PlannedItem) -> (PlannedItem, f64) {
-        if !item.action.is_write() {
-            return (item, 0.0);
-        }
-        let outcome = self.execute(&mut item).await;
+        let outcome = match self.restores.erased(self.deadline).await {
+            Ok(erased) if erased.contains(&item.name()) => return (PlannedItem::erased(), 0.0),
+            _ if !item.action.is_write() => return (item, 0.0),
+            Ok(_) => self.execute(&mut item).await,
+            Err(error) => Err(error),
+        };
         concluded(item, outcome)
     }
 

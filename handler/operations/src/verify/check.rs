@@ -1,7 +1,7 @@
 //! The first and second phase: reads the live documents and the versions, and returns suspicions.
 
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange};
-use changefeed_history::{DeadLetters, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields};
+use changefeed_history::{DeadLetters, ErasedSet, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields};
 use changefeed_jobs::{Found, PagedQuery};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -12,6 +12,8 @@ use crate::scan::{LiveRow, RecentStates, ScanState, query_versions, select_live}
 
 /// Checks pages of documents and versions.
 pub(super) struct Check<'a> {
+    /// The documents that are erased: their history is to be empty.
+    pub erased: &'a ErasedSet,
     pub history: &'a History,
     pub dead_letters: &'a DeadLetters,
     /// The partition key value that the check is limited to.
@@ -103,6 +105,7 @@ impl Check<'_> {
 
     /// Without the rows whose versions are stored exactly, which are found with few requests.
     async fn not_stored_exactly(&self, rows: Vec<LiveRow>) -> Vec<LiveRow> {
+        let rows: Vec<LiveRow> = rows.into_iter().filter(|row| !self.erased.contains(&row.name)).collect();
         let versions: Vec<_> = rows.iter().map(|row| (row.name.clone(), row.version.clone())).collect();
         match self.history.outlines_many(&versions).await {
             Ok(stored) => {
@@ -178,7 +181,7 @@ impl Check<'_> {
             }
         };
         let name = DocumentName { id: version.source_id.clone(), partition_key: version.partition_key.clone() };
-        if self.key.is_some_and(|key| *key != name.partition_key) {
+        if self.key.is_some_and(|key| *key != name.partition_key) || self.erased.contains(&name) {
             return Ok(None);
         }
         let mut findings = Vec::new();

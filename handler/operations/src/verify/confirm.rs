@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, expires_at, own_ttl};
-use changefeed_history::{DeadLetters, History, Outline, ReplayOutcome, VersionId};
+use changefeed_history::{DeadLetters, ErasedSet, History, Outline, ReplayOutcome, VersionId};
 use tokio::sync::Semaphore;
 
 use super::check::Presence;
@@ -15,6 +15,8 @@ const ATTEMPTS: usize = 5;
 
 /// Confirms suspicions, and repairs what is confirmed.
 pub(super) struct Confirm<'a> {
+    /// The documents that are erased.
+    pub erased: &'a ErasedSet,
     pub history: &'a History,
     pub dead_letters: &'a DeadLetters,
     pub repair: Repair<'a>,
@@ -52,6 +54,9 @@ impl Confirm<'_> {
     /// A transient failure, and one that does not concern the document.
     pub(super) async fn confirm(&self, suspected: Finding) -> Result<Confirmed, Error> {
         let name = suspected.name();
+        if self.erased.contains(&name) {
+            return Ok(Confirmed::Nothing);
+        }
         let confirmed = match suspected.kind {
             FindingKind::Missing | FindingKind::NeverCaptured | FindingKind::Inexact => {
                 self.live(&name, &suspected).await
@@ -161,14 +166,18 @@ impl Confirm<'_> {
             true => self.dead_letters.replay(letter, None).await.map(|replay| match replay.outcome {
                 ReplayOutcome::Stored | ReplayOutcome::AlreadyStored => {
                     let version = VersionId::from(replay.version.unwrap_or_default().as_str());
-                    suspected.clone().repaired_by(version)
+                    suspected.clone().repaired_by(version).into()
                 }
-                ReplayOutcome::StillDead => suspected.clone().with_message(replay.message.unwrap_or_default()),
+                ReplayOutcome::StillDead => suspected.clone().with_message(replay.message.unwrap_or_default()).into(),
+                ReplayOutcome::Erased => Confirmed::Nothing,
             }),
-            false => self.dead_letters.show(letter).await.map(|letter| suspected.clone().with_message(letter.message)),
+            false => {
+                let letter = self.dead_letters.show(letter).await;
+                letter.map(|letter| suspected.clone().with_message(letter.message).into())
+            }
         };
         match found {
-            Ok(finding) => Ok(finding.into()),
+            Ok(confirmed) => Ok(confirmed),
             // It was replayed or discarded meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Confirmed::Nothing),
             Err(error) => Err(error),

@@ -188,9 +188,11 @@ impl<'a> Worker<'a> {
         may_be_begun: bool,
     ) -> Result<Advanced, Error> {
         let id = format!("{}-{PAGE_KIND}-{phase_name}-{:03}-{:05}", self.job_id, part.number, part.page);
-        let deadline = Instant::now() + PAGE_PATIENCE;
+        let deadline = Instant::now() + self.page_patience();
         let (range, continuation) = (parts.range(&part), part.continuation.as_deref());
+        let erased = self.verifications.history.erased().current(deadline).await?;
         let check = Check {
+            erased: &erased,
             history: &self.verifications.history,
             dead_letters: &self.verifications.dead_letters,
             key: self.request.partition_key.as_ref(),
@@ -253,7 +255,7 @@ impl<'a> Worker<'a> {
 
     /// Confirms the next page of suspicions of a range of the jobs container.
     async fn confirm(&self, phase: Phase, parts: &Parts, part: Part) -> Result<Advanced, Error> {
-        let deadline = Instant::now() + PAGE_PATIENCE;
+        let deadline = Instant::now() + self.page_patience();
         let (range, continuation): (KeyRange, _) = (parts.range(&part), part.continuation.as_deref());
         if self.run.is_stopping() {
             return Ok(None);
@@ -293,8 +295,10 @@ impl<'a> Worker<'a> {
         if self.run.is_stopping() {
             return Ok(None);
         }
-        let deadline = Instant::now() + PAGE_PATIENCE;
+        let deadline = Instant::now() + self.page_patience();
+        let erased = self.verifications.history.erased().current(deadline).await?;
         let confirm = Confirm {
+            erased: &erased,
             history: &self.verifications.history,
             dead_letters: &self.verifications.dead_letters,
             repair: Repair {
@@ -328,6 +332,11 @@ impl<'a> Worker<'a> {
         let page = ItemsPage { state: PageState::Done, items, pending, ..stored.page };
         let stored = StoredPage { page, etag: stored.etag, second: stored.second };
         self.verifications.jobs.finish_items_page(stored, deadline).await.map(Some)
+    }
+
+    /// How long transient failures of a page are retried: no longer than an erasure waits for them.
+    fn page_patience(&self) -> Duration {
+        PAGE_PATIENCE.min(self.verifications.history.erased().options().longest_write)
     }
 
     fn concurrency(&self) -> usize {

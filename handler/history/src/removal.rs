@@ -1,23 +1,63 @@
-//! Deletes a version that has parts.
+//! Deletes items of the changes container: every delete of the retention and of erasures goes through [`Remover::delete`].
 //!
-//! The record is deleted before its parts, so that a version that can be read is complete. If the process is killed in between,
-//! no query would find the remaining parts. Therefore the sweep first records which versions it is about to delete, and a
-//! later sweep deletes what is left.
+//! A version may have parts. The record is deleted before its parts, so that a version that can be read is complete. If the process is killed in between,
+//! no query would find the remaining parts. Therefore the sweep of the retention first records which versions it is about to delete, and a
+//! later sweep deletes what is left. An erasure finds what is left by the document's id and key, which parts have too.
 //!
 //! The race to mind: the same version is delivered again meanwhile. Capture may find the parts still stored and create the
 //! record again, which would then lose its parts. So the record is read once more at the end.
 
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, Error, Key, KeyComponent, parts_prefix, read_id_and_key, retry, select_id_and_key};
+use changefeed_cosmos::{
+    Container, DocumentName, Error, Key, KeyComponent, parts_prefix, read_id_and_key, retry, select_id_and_key,
+};
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
 use crate::retention_record::Removing;
+use crate::version::pk_of;
+
+/// An item of the changes container that holds something of a document.
+pub(crate) struct HeldItem {
+    /// The item's own id and key.
+    pub name: DocumentName,
+    /// Whether it is a part of a version that is too large for one item.
+    pub is_part: bool,
+}
+
+/// The items that hold something of a document: its versions, then parts, those without a version too. `scope` is the key of
+/// its versions, if that follows from the document's name.
+pub(crate) async fn items_of(
+    changes: &Container,
+    document: &DocumentName,
+    scope: Option<&Key>,
+) -> Result<Vec<HeldItem>, Error> {
+    let paths = changes.key_paths();
+    let mut parameters = Map::from_iter([("@id".to_owned(), json!(document.id))]);
+    let of_key = match pk_of(&document.partition_key) {
+        Some(pk) => {
+            parameters.insert("@pk".to_owned(), pk);
+            "c.pk = @pk"
+        }
+        None => "NOT IS_DEFINED(c.pk)",
+    };
+    let query = format!(
+        "SELECT VALUE {{name: {}, isPart: IS_DEFINED(c.partOf)}} FROM c WHERE c.sourceId = @id AND {of_key}",
+        select_id_and_key(paths)
+    );
+    let rows: Vec<Value> = changes.select(&query, &parameters, scope).await?.try_collect().await?;
+    let item = |row: &Value| {
+        Ok(HeldItem { name: read_id_and_key(&row["name"], paths)?, is_part: row["isPart"] == true })
+    };
+    let mut items = rows.iter().map(item).collect::<Result<Vec<_>, Error>>()?;
+    items.sort_by_key(|item| item.is_part);
+    Ok(items)
+}
 
 /// Deletes items of the changes container.
 #[derive(Clone, Copy)]
-pub(super) struct Remover<'a> {
+pub(crate) struct Remover<'a> {
     pub changes: &'a Container,
     /// How long the delete of one item is retried.
     pub timeout: Duration,
@@ -25,14 +65,14 @@ pub(super) struct Remover<'a> {
 
 impl Remover<'_> {
     /// Deletes one item, if it exists. Returns the charge.
-    pub(super) async fn delete(&self, id: &str, key: &Key) -> Result<f64, Error> {
+    pub(crate) async fn delete(&self, id: &str, key: &Key) -> Result<f64, Error> {
         let deadline = Instant::now() + self.timeout;
         let charge = retry(deadline, || self.changes.delete(key, id, None)).await?;
         Ok(charge.unwrap_or_default())
     }
 
     /// Deletes the record of a version, then its parts. Returns the charge.
-    pub(super) async fn delete_version(&self, version: &Removing) -> Result<f64, Error> {
+    pub(crate) async fn delete_version(&self, version: &Removing) -> Result<f64, Error> {
         let mut request_charge = 0.0;
         loop {
             request_charge += self.delete(&version.id, &version.key).await?;
@@ -45,7 +85,7 @@ impl Remover<'_> {
 
     /// Deletes the parts of a version whose removal was interrupted. Returns the charge. If the record still exists, nothing is
     /// deleted: the retention may have been made longer since, so the version has to be judged again.
-    pub(super) async fn delete_orphaned_parts(&self, version: &Removing) -> Result<f64, Error> {
+    pub(crate) async fn delete_orphaned_parts(&self, version: &Removing) -> Result<f64, Error> {
         if self.exists(version).await? { Ok(0.0) } else { self.delete_parts(version).await }
     }
 

@@ -1,0 +1,147 @@
+//! Records that documents are erased, and lifts that.
+//!
+//! Every write is under an etag and can be repeated. The revision is incremented each time, because an interrupted call may have written
+//! HMACs and not the revision.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, retry};
+
+use super::erased::{Erased, hash, hash_as_delivered, key_of};
+use super::erased_record::{Head, ID, Shard, load, shard_id};
+
+/// What becomes of HMACs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Add,
+    Remove,
+}
+
+impl Erased {
+    /// Records that documents are erased. Returns the HMACs of their names, in their order.
+    ///
+    /// # Errors
+    /// When the jobs container cannot be written before the deadline.
+    pub async fn register(&self, documents: &[DocumentName], deadline: Instant) -> Result<Vec<String>, Error> {
+        let jobs = self.jobs.open().await?;
+        let key = key_of(&self.head(&jobs, deadline).await?)?;
+        self.change(&jobs, &key, documents, Change::Add, deadline).await?;
+        Ok(documents.iter().map(|document| hash(&key, document)).collect())
+    }
+
+    /// Lifts the erasure of documents: they are captured again from now on. Returns the number of those that were erased.
+    ///
+    /// # Errors
+    /// When the jobs container cannot be written before the deadline.
+    pub async fn lift(&self, documents: &[DocumentName], deadline: Instant) -> Result<usize, Error> {
+        let jobs = self.jobs.open().await?;
+        let key = key_of(&self.head(&jobs, deadline).await?)?;
+        self.change(&jobs, &key, documents, Change::Remove, deadline).await
+    }
+
+    /// The HMACs of the names of documents, in their order; without a record of erased documents none.
+    ///
+    /// # Errors
+    /// When the jobs container cannot be read.
+    pub async fn hashes(&self, documents: &[DocumentName]) -> Result<Vec<String>, Error> {
+        let Some((head, _)) = load::<Head>(&self.jobs.open().await?, ID).await? else { return Ok(Vec::new()) };
+        let key = key_of(&head)?;
+        Ok(documents.iter().map(|document| hash(&key, document)).collect())
+    }
+
+    /// The record with the key; it is created if it does not exist.
+    async fn head(&self, jobs: &Container, deadline: Instant) -> Result<Head, Error> {
+        let partition = Key::text(ID);
+        loop {
+            if let Some((head, _)) = retry(deadline, || load(jobs, ID)).await? {
+                return Ok(head);
+            }
+            let head = Head::new();
+            let created = retry(deadline, || jobs.create(&partition, ID, &head)).await;
+            if !is_overtaken(created)? {
+                return Ok(head);
+            }
+        }
+    }
+
+    /// Changes the HMACs of documents, then the revision. Returns the number of documents whose HMACs were there.
+    async fn change(
+        &self,
+        jobs: &Container,
+        key: &[u8],
+        documents: &[DocumentName],
+        change: Change,
+        deadline: Instant,
+    ) -> Result<usize, Error> {
+        let mut by_digit: BTreeMap<char, BTreeSet<String>> = BTreeMap::new();
+        let own: BTreeSet<String> = documents.iter().map(|document| hash(key, document)).collect();
+        let delivered = documents.iter().filter_map(|document| hash_as_delivered(key, document));
+        for hash in own.iter().cloned().chain(delivered) {
+            by_digit.entry(hash.chars().next().unwrap_or_default()).or_default().insert(hash);
+        }
+        let mut found = 0;
+        for (digit, hashes) in by_digit {
+            let known = change_shard(jobs, digit, &hashes, change, deadline).await?;
+            found += known.intersection(&own).count();
+        }
+        increment_revision(jobs, deadline).await?;
+        self.forget().await;
+        Ok(found)
+    }
+}
+
+/// Changes the HMACs of one record. Returns those of `hashes` that it had.
+async fn change_shard(
+    jobs: &Container,
+    digit: char,
+    hashes: &BTreeSet<String>,
+    change: Change,
+    deadline: Instant,
+) -> Result<BTreeSet<String>, Error> {
+    let id = shard_id(digit);
+    let partition = Key::text(&id);
+    loop {
+        let stored = retry(deadline, || load::<Shard>(jobs, &id)).await?;
+        let (shard, etag) = stored.map_or_else(|| (Shard::new(digit), None), |(shard, etag)| (shard, Some(etag)));
+        let before: BTreeSet<String> = shard.hashes.iter().cloned().collect();
+        let after: BTreeSet<String> = match change {
+            Change::Add => before.union(hashes).cloned().collect(),
+            Change::Remove => before.difference(hashes).cloned().collect(),
+        };
+        let known = before.intersection(hashes).cloned().collect();
+        if after == before {
+            return Ok(known);
+        }
+        let shard = Shard { hashes: after.into_iter().collect(), ..shard };
+        let written = match &etag {
+            Some(etag) => retry(deadline, || jobs.replace(&partition, &id, &shard, etag)).await,
+            None => retry(deadline, || jobs.create(&partition, &id, &shard)).await,
+        };
+        if !is_overtaken(written)? {
+            return Ok(known);
+        }
+    }
+}
+
+async fn increment_revision(jobs: &Container, deadline: Instant) -> Result<(), Error> {
+    let partition = Key::text(ID);
+    loop {
+        let Some((head, etag)) = retry(deadline, || load::<Head>(jobs, ID)).await? else {
+            return Err(Error::corrupt("recording erased documents", "the record with the key was deleted"));
+        };
+        let head = Head { revision: head.revision + 1, ..head };
+        if !is_overtaken(retry(deadline, || jobs.replace(&partition, ID, &head, &etag)).await)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether another writer was faster, or the reply to this write was lost.
+fn is_overtaken(written: Result<Written, Error>) -> Result<bool, Error> {
+    match written {
+        Ok(_) => Ok(false),
+        Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::PreconditionFailed) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
