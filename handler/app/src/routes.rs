@@ -68,6 +68,11 @@ const ROUTES: &[Route] = &[
     resource("/api/verify/{id}", "GET, HEAD", |path| path.route(reading().to(functions::verify::show))),
     resource("/api/verify/{id}/findings", "GET, HEAD", |path| path.route(reading().to(functions::verify::findings))),
     resource("/api/verify/{id}/cancel", "POST", |path| path.route(web::post().to(functions::verify::cancel))),
+    resource("/api/erasures", "GET, HEAD, POST", |path| {
+        path.route(reading().to(functions::erasures::list)).route(web::post().to(functions::erasures::post))
+    }),
+    resource("/api/erasures/lift", "POST", |path| path.route(web::post().to(functions::erasures::lift))),
+    resource("/api/erasures/{id}", "GET, HEAD", |path| path.route(reading().to(functions::erasures::show))),
     resource("/api/status", "GET, HEAD", |path| path.route(reading().to(functions::status::get))),
 ];
 

@@ -47,9 +47,8 @@ pub(crate) async fn items_of(
         select_id_and_key(paths)
     );
     let rows: Vec<Value> = changes.select(&query, &parameters, scope).await?.try_collect().await?;
-    let item = |row: &Value| {
-        Ok(HeldItem { name: read_id_and_key(&row["name"], paths)?, is_part: row["isPart"] == true })
-    };
+    let item =
+        |row: &Value| Ok(HeldItem { name: read_id_and_key(&row["name"], paths)?, is_part: row["isPart"] == true });
     let mut items = rows.iter().map(item).collect::<Result<Vec<_>, Error>>()?;
     items.sort_by_key(|item| item.is_part);
     Ok(items)

@@ -6,8 +6,8 @@ use std::time::Duration;
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::Account;
 use changefeed_history::{
-    ActorFields, Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, ErasureOptions, History, IndexedField,
-    Retention, RetentionOptions, Role,
+    ActorFields, Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, ErasureOptions, History,
+    IndexedField, Retention, RetentionOptions, Role,
 };
 use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
 

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use super::backup::BackupCommand;
 use super::command_groups::with_groups;
 use super::dead_letters::DeadLettersCommand;
+use super::erase::EraseArguments;
 use super::history::HistoryCommand;
 use super::leases::LeasesCommand;
 use super::list::ListOutput;
@@ -136,6 +137,8 @@ pub enum Command {
     DeadLetters(DeadLettersCommand),
     /// Remove expired versions; the Retention function does this every hour
     Retention(RetentionArguments),
+    /// Remove everything that is stored of documents, and refuse them until that is lifted
+    Erase(EraseArguments),
     /// Compare live documents with the history, and repair differences
     Verify(VerifyArguments),
     /// Show settings, containers, and leases with their lag
@@ -174,6 +177,7 @@ impl Command {
             Self::DeadLetters(command) => command.only_reads(),
             Self::Leases(command) => command.only_reads(),
             Self::Verify(arguments) => arguments.only_reads(),
+            Self::Erase(arguments) => arguments.only_reads(),
             #[cfg(feature = "local")]
             Self::Local(_) => false,
             Self::Serve(_) | Self::Process(_) | Self::Provision(_) | Self::Populate(_) | Self::Truncate(_) => false,

@@ -19,20 +19,35 @@ pub struct Prompt<'a> {
     pub declined: &'static str,
 }
 
+/// Asks to type a text, so that no habit confirms. Names what [`confirm`] names.
+///
+/// # Errors
+/// [`Declined`] for any other text; a plain error when standard input is not a terminal.
+pub fn confirm_by_typing(settings: &Settings, prompt: Prompt<'_>, expected: &str) -> Result<()> {
+    let declined = prompt.declined;
+    let answer = ask(settings, &prompt, &prompt.question)?;
+    if answer.trim() == expected { Ok(()) } else { Err(Declined(declined).into()) }
+}
+
 /// Asks on the terminal. Names the account, the database and the container that are meant, and what the given times mean.
 ///
 /// # Errors
 /// [`Declined`] for any other answer than `y` or `yes`; a plain error when standard input is not a terminal.
 pub fn confirm(settings: &Settings, prompt: Prompt<'_>) -> Result<()> {
+    let answer = ask(settings, &prompt, &format!("{} [y/N]", prompt.question))?;
+    check(&answer, prompt.declined)
+}
+
+fn ask(settings: &Settings, prompt: &Prompt<'_>, text: &str) -> Result<String> {
     if !std::io::stdin().is_terminal() {
         bail!("{} Not a terminal; pass --yes to confirm", prompt.question);
     }
     note(format!("Container {} of database {}, {}", prompt.container, settings.names.database, settings.connection));
     time::print_interpretations();
-    question(format!("{} [y/N]", prompt.question));
+    question(text);
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
-    check(&answer, prompt.declined)
+    Ok(answer)
 }
 
 fn check(answer: &str, declined: &'static str) -> Result<()> {

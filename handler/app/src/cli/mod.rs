@@ -8,6 +8,7 @@ mod confirm;
 mod dead_letters;
 mod doctor;
 mod document_arguments;
+mod erase;
 mod execution_arguments;
 mod exit_code;
 mod field_arguments;
@@ -156,6 +157,7 @@ async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {
         Command::Backup(backup) => Box::pin(backup::run(source, &backup)).await,
         Command::Restore(restore) => restore::run(&service()?, &restore).await,
         Command::DeadLetters(dead_letters) => dead_letters::run(&service()?, &dead_letters).await,
+        Command::Erase(erase) => erase::run(&service()?, &erase).await,
         Command::Retention(retention) => retention::run(&service()?, &retention).await,
         Command::Verify(verify) => verify::run(&service()?, &verify).await,
         Command::Status(status) => status::run(&service()?, &status).await,

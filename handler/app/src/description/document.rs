@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::index::Index;
 use crate::functions::{activity, backups, changes, dead_letters, history, populate, query, restores, status};
-use crate::functions::{truncate, verify};
+use crate::functions::{erasures, truncate, verify};
 use crate::http::{ApiError, ErrorAnswer, FixedErrors, NoQuery, error_components};
 
 /// The rules for every request.
@@ -58,6 +58,10 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
         verify::show,
         verify::findings,
         verify::cancel,
+        erasures::post,
+        erasures::lift,
+        erasures::list,
+        erasures::show,
         query::post,
         populate::post,
         truncate::post,
@@ -73,6 +77,7 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
         (name = "Backups", description = "Backups as files."),
         (name = "Dead letters", description = "Documents that could not be captured."),
         (name = "Verify", description = "Comparing live documents with the history."),
+        (name = "Erasures", description = "Removing everything that is stored of a document."),
         (name = "Other", description = "Queries, functions for trying out, and the status.")
     )
 )]

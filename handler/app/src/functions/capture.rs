@@ -40,8 +40,8 @@ pub async fn post(
     };
     service.count(Ok(&report));
     let summary = format!(
-        "stored {} versions, {} already present, {} dead letters, {:.1} RU",
-        report.stored, report.already_stored, report.dead_lettered, report.request_charge
+        "stored {} versions, {} already present, {} dead letters, {} of erased documents, {:.1} RU",
+        report.stored, report.already_stored, report.dead_lettered, report.erased, report.request_charge
     );
     Ok(HttpResponse::Ok().json(json!({"Outputs": {}, "Logs": [summary], "ReturnValue": null})))
 }

@@ -39,6 +39,7 @@ pub enum ReplayOutcome {
     Stored,
     AlreadyStored,
     StillDead,
+    Erased,
 }
 
 /// The result of a replay.

@@ -10,6 +10,7 @@
 pub mod backups;
 pub mod dead_letters;
 pub mod documents;
+pub mod erasures;
 pub mod history;
 pub mod jobs;
 pub mod key;

@@ -209,6 +209,10 @@ const PAIRS: &[Pair] = &[
     Pair("verify findings", "GET /api/verify/{id}/findings", &[], &[]),
     Pair("verify show", "GET /api/verify/{id}", &["all"], &[]),
     Pair("verify cancel", "POST /api/verify/{id}/cancel", &[], &[]),
+    // The command reads documents from a file too, asks, and lifts.
+    Pair("erase", "POST /api/erasures", &["list", "lift"], &["documents", "confirm"]),
+    Pair("erase list", "GET /api/erasures", &[], &[]),
+    Pair("erase show", "GET /api/erasures/{id}", &[], &[]),
     // The text of the query is an argument without a name; a parameter is one of `parameters`.
     Pair("query", "POST /api/query", &["parameter"], &["query", "parameters"]),
     Pair("populate", "POST /api/populate", &[], &[]),
@@ -217,9 +221,15 @@ const PAIRS: &[Pair] = &[
     Pair("status", "GET /api/status", &[], &[]),
 ];
 
-/// Operations without a command: the description, and backups, which the command line lists, shows and verifies by their locations.
-const WITHOUT_COMMAND: [&str; 5] =
-    ["GET /api", "GET /api/openapi.json", "GET /api/backups", "GET /api/backups/{id}", "POST /api/backups/{id}/verify"];
+/// Operations without a command of their own: the description, `erase --lift`, and backups, which the command line lists, shows and verifies by their locations.
+const WITHOUT_COMMAND: [&str; 6] = [
+    "GET /api",
+    "GET /api/openapi.json",
+    "GET /api/backups",
+    "GET /api/backups/{id}",
+    "POST /api/backups/{id}/verify",
+    "POST /api/erasures/lift",
+];
 
 /// Commands without an operation: they run or set up the app, or work with files.
 const WITHOUT_OPERATION: [&str; 18] = [
@@ -260,11 +270,11 @@ fn flags(help: &str) -> BTreeSet<String> {
     flags.filter(|flag| !flag.is_empty()).map(camel_case).collect()
 }
 
-/// Every command without subcommands of its own, and `verify`, which has both.
+/// Every command without subcommands of its own, and `verify` and `erase`, which have both.
 fn commands(command: &[String], found: &mut BTreeMap<String, String>) {
     let help = help(command);
     let names = subcommands(&help);
-    if names.is_empty() || command == ["verify"] {
+    if names.is_empty() || command == ["verify"] || command == ["erase"] {
         found.insert(command.join(" "), help);
     }
     for name in names {

@@ -110,7 +110,10 @@ mod tests {
 
     fn named(payload: &str) -> Vec<(String, Option<String>)> {
         let paths = ["/pk", "/a/b"].map(|path| path.parse::<KeyPath>().expect("a path"));
-        images(payload, &paths).into_iter().map(|image| (image.id, image.partition_key.map(|key| key.to_string()))).collect()
+        images(payload, &paths)
+            .into_iter()
+            .map(|image| (image.id, image.partition_key.map(|key| key.to_string())))
+            .collect()
     }
 
     #[test]

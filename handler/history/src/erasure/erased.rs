@@ -59,9 +59,7 @@ impl Erased {
         }
         let at = Instant::now();
         let head = match self.jobs.open().await {
-            Ok(jobs) => {
-                retry(deadline, || load::<Head>(&jobs, ID)).await?.map(|(head, _)| (jobs, head))
-            }
+            Ok(jobs) => retry(deadline, || load::<Head>(&jobs, ID)).await?.map(|(head, _)| (jobs, head)),
             // Without a jobs container nothing was erased.
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
@@ -120,11 +118,12 @@ impl ErasedSet {
 
     /// Whether a change as it was delivered may hold an erased document.
     pub(crate) fn is_in(&self, payload: &str, key_paths: &[KeyPath]) -> bool {
-        !self.is_empty() && images(payload, key_paths).iter().any(|image| {
-            let key = image.partition_key.clone();
-            let name = key.map(|partition_key| DocumentName { id: image.id.clone(), partition_key });
-            name.is_some_and(|name| self.contains_delivered(&name))
-        })
+        !self.is_empty()
+            && images(payload, key_paths).iter().any(|image| {
+                let key = image.partition_key.clone();
+                let name = key.map(|partition_key| DocumentName { id: image.id.clone(), partition_key });
+                name.is_some_and(|name| self.contains_delivered(&name))
+            })
     }
 }
 
@@ -185,7 +184,8 @@ mod tests {
         ] {
             let payload = json!({"id": id, "pk": "a", "secret": 1}).to_string();
             assert_eq!(set.is_in(&payload, &paths), is_erased, "{id}");
-            let envelope = json!({"current": {}, "previous": {"id": id, "pk": "a"}, "metadata": {"operationType": "delete"}});
+            let envelope =
+                json!({"current": {}, "previous": {"id": id, "pk": "a"}, "metadata": {"operationType": "delete"}});
             assert_eq!(set.is_in(&envelope.to_string(), &paths), is_erased, "{id} in an envelope");
         }
         assert_eq!(hash_as_delivered(b"k", &name("1", "a")), None);

@@ -17,8 +17,8 @@ use serde_json::{Map, Value, json};
 use super::Retention;
 use super::expiry::{Row, Superseded};
 use super::pinned::PinnedVersions;
-use crate::removal::Remover;
 use crate::limits::{RETENTION_GRACE, SWEEP_ROWS, SWEEP_SPLIT_VERSIONS, SWEEP_VERSIONS};
+use crate::removal::Remover;
 use crate::retention_record::{NEVER, Releasing, Removing, Saved};
 use crate::service_clock::ServiceTime;
 

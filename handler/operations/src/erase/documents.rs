@@ -45,10 +45,5 @@ pub(super) async fn count_document(
 ) -> Result<EraseCounts, Error> {
     let live = !keep_live && erasures.history.live(document).await?.is_some();
     let items = erasures.history.count_items(document).await?;
-    Ok(EraseCounts {
-        live: u64::from(live),
-        versions: items.versions,
-        parts: items.parts,
-        ..EraseCounts::default()
-    })
+    Ok(EraseCounts { live: u64::from(live), versions: items.versions, parts: items.parts, ..EraseCounts::default() })
 }

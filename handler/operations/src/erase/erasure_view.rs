@@ -118,7 +118,9 @@ impl Erasures {
             let until = until.clone().unwrap_or_else(|| view.record.started_at.clone());
             view.backups = self.backups_until(&until).await?;
         }
-        view.service = until.filter(|_| removes && view.record.state != JobState::Cancelled).and_then(|until| ServiceCopies::of(&until));
+        view.service = until
+            .filter(|_| removes && view.record.state != JobState::Cancelled)
+            .and_then(|until| ServiceCopies::of(&until));
         Ok(view)
     }
 

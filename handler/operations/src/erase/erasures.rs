@@ -20,12 +20,7 @@ pub struct Erasures {
 
 impl Erasures {
     /// Erasures from this history; their records are in `jobs`. A request is retried for at most `timeout`.
-    pub fn new(
-        history: History,
-        jobs: Jobs,
-        dead_letters: DeadLetters,
-        timeout: Duration,
-    ) -> Self {
+    pub fn new(history: History, jobs: Jobs, dead_letters: DeadLetters, timeout: Duration) -> Self {
         Self { history, jobs, dead_letters, timeout }
     }
 

@@ -74,7 +74,8 @@ impl Erasures {
     /// written.
     pub async fn lift(&self, request: &LiftRequest) -> Result<LiftReport, Error> {
         const LIFTING: &str = "lifting an erasure";
-        check_confirmed(request.confirm, request.documents.len()).map_err(|message| Error::invalid(LIFTING, message))?;
+        check_confirmed(request.confirm, request.documents.len())
+            .map_err(|message| Error::invalid(LIFTING, message))?;
         for document in &request.documents {
             self.history.check_key(&document.partition_key).await?;
         }

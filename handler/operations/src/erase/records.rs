@@ -75,13 +75,7 @@ impl RecordSweep<'_> {
 }
 
 /// Replaces a record that still has this etag. False if it has another one, or was deleted.
-async fn replace(
-    jobs: &Container,
-    id: &str,
-    mut record: Value,
-    etag: &str,
-    deadline: Instant,
-) -> Result<bool, Error> {
+async fn replace(jobs: &Container, id: &str, mut record: Value, etag: &str, deadline: Instant) -> Result<bool, Error> {
     if let Some(properties) = record.as_object_mut() {
         for field in LARGE_FIELDS {
             for stored in ["Zstd", "Parts", "Digest"] {

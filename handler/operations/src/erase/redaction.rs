@@ -48,7 +48,9 @@ impl<'a> Redaction<'a> {
         for (name, value) in properties.iter_mut() {
             is_changed |= match (name.as_str(), value) {
                 ("items" | "documents", Value::Array(entries)) => self.entries(entries, is_findings),
-                ("tags", Value::Array(tags)) => retain(tags, |tag| tag.as_str().is_none_or(|tag| !self.tags.contains(tag))),
+                ("tags", Value::Array(tags)) => {
+                    retain(tags, |tag| tag.as_str().is_none_or(|tag| !self.tags.contains(tag)))
+                }
                 ("request", Value::Object(request)) => self.request(request),
                 ("job" | "counts", Value::Object(within)) => self.texts(within),
                 (name, value) if TEXTS.contains(&name) => self.text_of(value),
@@ -93,7 +95,9 @@ impl<'a> Redaction<'a> {
     /// Replaces a component of a key that is an id.
     fn key(&self, key: &mut Value) -> bool {
         match key {
-            Value::Array(components) => components.iter_mut().fold(false, |changed, component| self.key(component) | changed),
+            Value::Array(components) => {
+                components.iter_mut().fold(false, |changed, component| self.key(component) | changed)
+            }
             Value::String(text) if self.documents.documents().iter().any(|document| document.id == *text) => {
                 REPLACEMENT.clone_into(text);
                 true
@@ -189,13 +193,17 @@ mod tests {
         let other = json!({"id": "b", "partitionKey": ["a"], "action": "replace", "changes": [{"path": "/friend", "after": "ann-7"}]});
         let own = json!({"id": "ann-7", "partitionKey": ["a"], "action": "replace", "version": "1-v", "changes": [{"path": "/x"}]});
         let tag = digest(&set().documents()[0].to_index_key());
-        let page = json!({"id": "p", "kind": "restore-items", "items": [other, own], "tags": [tag, "other"], "next": "n"});
+        let page =
+            json!({"id": "p", "kind": "restore-items", "items": [other, own], "tags": [tag, "other"], "next": "n"});
         let nameless = json!({"id": "", "partitionKey": [], "action": "unknown", "message": "the document is erased"});
         assert_eq!(
             redacted(page),
-            Some(json!({"id": "p", "kind": "restore-items", "items": [other, nameless], "tags": ["other"], "next": "n"}))
+            Some(
+                json!({"id": "p", "kind": "restore-items", "items": [other, nameless], "tags": ["other"], "next": "n"})
+            )
         );
-        let of_other_key = json!({"kind": "restore", "items": [{"id": "ann-7", "partitionKey": ["b"], "action": "create"}]});
+        let of_other_key =
+            json!({"kind": "restore", "items": [{"id": "ann-7", "partitionKey": ["b"], "action": "create"}]});
         assert_eq!(redacted(of_other_key), None);
     }
 
@@ -205,7 +213,8 @@ mod tests {
         let expected = json!({"kind": "restore", "request": {"id": "", "partitionKey": [], "asOf": "t"}});
         assert_eq!(redacted(one), Some(expected));
         let list = json!({"request": {"documents": [{"id": "ann-7", "partitionKey": ["a"]}, {"id": "c", "partitionKey": ["a"]}]}});
-        let expected = json!({"request": {"documents": [{"id": "", "partitionKey": []}, {"id": "c", "partitionKey": ["a"]}]}});
+        let expected =
+            json!({"request": {"documents": [{"id": "", "partitionKey": []}, {"id": "c", "partitionKey": ["a"]}]}});
         assert_eq!(redacted(list), Some(expected));
         let key = json!({"kind": "verify", "request": {"partitionKey": ["ann-7"]}});
         assert_eq!(redacted(key), Some(json!({"kind": "verify", "request": {"partitionKey": ["erased"]}})));

@@ -245,7 +245,11 @@ impl RestoreWorker<'_> {
             }
         }
         for (id, stored) in pages.iter().filter(|(id, _)| changed.contains(id.as_str())) {
-            let finished = self.restores.jobs.finish_items_page(stored.clone(), Instant::now() + self.restores.page_patience()).await;
+            let finished = self
+                .restores
+                .jobs
+                .finish_items_page(stored.clone(), Instant::now() + self.restores.page_patience())
+                .await;
             if let Err(error) = finished {
                 // Its turn finds what was written by the stamps.
                 log::warn!("storing page {id} later: {error}");

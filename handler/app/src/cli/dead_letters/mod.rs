@@ -203,6 +203,7 @@ fn outcome(replay: &Replay) -> &'static str {
         ReplayOutcome::Stored => "stored",
         ReplayOutcome::AlreadyStored => "already stored",
         ReplayOutcome::StillDead => "still a dead letter",
+        ReplayOutcome::Erased => "erased and removed",
     }
 }
 
