@@ -10,15 +10,22 @@ use super::World;
 /// The command line with the settings of a world.
 pub struct CommandLine {
     connection: String,
+    settings: Vec<(&'static str, &'static str)>,
 }
 
 impl CommandLine {
     pub fn new(world: &World) -> Self {
-        Self { connection: world.endpoint.connection_string() }
+        Self { connection: world.endpoint.connection_string(), settings: Vec::new() }
+    }
+
+    /// The same command line with a further setting.
+    pub fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.settings.push((name, value));
+        self
     }
 
     fn with_settings(&self, mut command: Command) -> Command {
-        command.env("CosmosDB", &self.connection).env("USER", "tester");
+        command.env("CosmosDB", &self.connection).env("USER", "tester").envs(self.settings.iter().copied());
         command
     }
 

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod jobs;
 mod local;
 mod process;
+pub mod raw_items;
 mod snapshots;
 pub mod verify;
 mod world;
