@@ -65,13 +65,17 @@ async fn nothing_of_an_erased_document_is_left_and_nothing_brings_it_back() {
         written.push(put(&world, "bob", "bob's text", n).await);
     }
     // A version in parts, whose text is stored compressed.
-    let large = json!({"id": ANN, "pk": "a", "text": format!("{MARKER} {}", noise(600_000)), "n": 3});
-    written.push(world.put("a", large).await);
+    let large = |n: u64| json!({"id": ANN, "pk": "a", "text": format!("{MARKER} {n} {}", noise(600_000)), "n": n});
+    let previous = world.put("a", large(3)).await;
+    let current = world.put("a", large(4)).await;
+    let metadata = json!({"operationType": "replace", "crts": current["_ts"], "lsn": 9100, "previousImageLSN": 9099});
+    let replaced = json!({"current": current, "previous": previous, "metadata": metadata});
     capture(&changefeed, &written).await;
+    capture(&changefeed, std::slice::from_ref(&replaced)).await;
     let deleted = delete_of(&written[0], 9000);
     capture_report(&changefeed, std::slice::from_ref(&deleted)).await;
     let parts = world.query("changes", "SELECT VALUE c.id FROM c WHERE IS_DEFINED(c.partOf)").await;
-    assert!(!parts.is_empty(), "the large version is stored in parts");
+    assert!(parts.len() > 1, "the large version is stored in parts");
     // A dead letter, and one nested too deeply to be parsed.
     let refused = put(&world, ANN, MARKER, 4).await;
     let effect = Effect::Status { status: 413, substatus: 0 };
@@ -114,8 +118,9 @@ async fn nothing_of_an_erased_document_is_left_and_nothing_brings_it_back() {
     assert_eq!(without_ann(stored_items(&world, "bob").await), without_ann(of_bob));
 
     // Redelivery, a delete with the previous image, and a document that the application writes again.
-    let again = capture_report(&changefeed, &[written[0].clone(), deleted, refused, written[1].clone()]).await;
-    assert_eq!((again.erased, again.stored, again.dead_lettered), (3, 0, 0), "{again:?}");
+    let again =
+        capture_report(&changefeed, &[written[0].clone(), deleted, refused, replaced, written[1].clone()]).await;
+    assert_eq!((again.erased, again.stored, again.dead_lettered), (4, 0, 0), "{again:?}");
     let new = put(&world, ANN, MARKER, 10).await;
     assert_eq!(capture_report(&changefeed, std::slice::from_ref(&new)).await.erased, 1);
     let verification = VerifyRequest { repair: true, ..verification };

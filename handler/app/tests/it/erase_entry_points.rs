@@ -120,13 +120,13 @@ async fn documents_of_a_list_are_erased_on_the_command_line() {
     assert!(code == 0 && listed.contains("done") && listed.contains("dry run"), "{listed}");
 
     // The backup has both, and neither is restored until the erasure is lifted.
-    let (code, printed) = command_line.text(&["backup", "restore", "--from", backup, "--yes"]).await;
+    let (code, printed) = command_line.text(&["backup", "restore", backup, "--yes"]).await;
     assert_eq!(code, 3, "{printed}");
     assert_eq!((world.live("a", ANN).await, world.live("a", "bob").await), (None, None), "{printed}");
     assert_nowhere(&world, &[ANN, "bob"]).await;
     let (code, printed) = command_line.text(&["erase", "--id", ANN, "--pk", "a", "--lift", "--yes"]).await;
     assert!(code == 0 && printed.contains("lifted the erasure of 1 documents"), "{printed}");
-    let (code, printed) = command_line.text(&["backup", "restore", "--from", backup, "--yes"]).await;
+    let (code, printed) = command_line.text(&["backup", "restore", backup, "--yes"]).await;
     assert_eq!(code, 3, "{printed}");
     assert!(world.live("a", ANN).await.is_some() && world.live("a", "bob").await.is_none(), "{printed}");
 }

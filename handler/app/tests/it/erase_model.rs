@@ -103,20 +103,31 @@ impl Model<'_> {
                 self.deliver(&[payload]).await;
             }
             4 => self.plan().await,
-            5 => self.put(number, 500_000).await,
+            5 => {
+                self.put(number, 600_000).await;
+                self.put(number, 600_000).await;
+            }
             _ => self.put(number, 10).await,
         }
     }
 
+    /// Writes a document. A large one is delivered with its previous image, so that its version is stored in parts.
     async fn put(&mut self, number: usize, size: usize) {
+        let before = self.world.live(pk(number), &id(number)).await;
         let random: u32 = self.random.random();
         let text = format!("{} {random} {}", id(number), noise(size));
         let document = json!({"id": id(number), "pk": pk(number), "text": text});
         let stored = self.world.put(pk(number), document).await;
+        self.lsn += 2;
+        let metadata = json!({"operationType": "replace", "crts": stored["_ts"], "lsn": self.lsn, "previousImageLSN": self.lsn - 1});
+        let payload = match before.filter(|_| size > 10) {
+            Some(previous) => json!({"current": stored, "previous": previous, "metadata": metadata}),
+            None => stored,
+        };
         if self.random.random_bool(0.8) {
-            self.deliver(std::slice::from_ref(&stored)).await;
+            self.deliver(std::slice::from_ref(&payload)).await;
         }
-        self.delivered.push(stored);
+        self.delivered.push(payload);
     }
 
     async fn delete(&mut self, number: usize) {
