@@ -18,7 +18,7 @@ impl History {
     /// [`Conflict`](ErrorKind::Conflict) when the document is erased, and when it cannot be stored before the deadline.
     pub async fn store_version(&self, version: &Version, deadline: Instant) -> Result<Option<f64>, Error> {
         let document = DocumentName { id: version.source_id.clone(), partition_key: version.partition_key.clone() };
-        if self.erased().current(deadline).await?.contains(&document) {
+        if Box::pin(self.erased().current(deadline)).await?.contains(&document) {
             let action = format!("storing a version of document {}", printable(&document.id));
             return Err(Error::new(ErrorKind::Conflict, action, ERASED));
         }

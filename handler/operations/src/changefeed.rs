@@ -66,7 +66,7 @@ pub struct Changefeed {
     /// Verifications.
     pub verifications: Verifications,
     /// Erasures.
-    pub erasures: Erasures,
+    pub erasures: Arc<Erasures>,
     /// The documents of the containers.
     pub documents: Documents,
     /// Runs jobs of all kinds.
@@ -100,14 +100,14 @@ impl Changefeed {
         let backups = Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency);
         let dead_letters = DeadLetters::new(&containers, capture.clone(), timeout);
         let verifications = Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), concurrency);
-        let erasures = Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout);
+        let erasures = Arc::new(Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout));
         let held = Arc::new(JobsHoldVersions::new(jobs.clone(), restores.clone()));
         let retention_options = RetentionOptions { days: options.retention_days, concurrency, timeout };
         let kinds: Vec<Arc<dyn JobKind>> = vec![
             Arc::new(restores.clone()),
             Arc::new(backups.clone()),
             Arc::new(verifications.clone()),
-            Arc::new(erasures.clone()),
+            Arc::clone(&erasures) as Arc<dyn JobKind>,
         ];
         Self {
             dead_letters,

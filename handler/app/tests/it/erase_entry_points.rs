@@ -70,8 +70,8 @@ async fn a_document_is_erased_over_http_and_the_receipt_does_not_name_it() {
     // Its history is that of a document that never existed.
     for path in ["/api/history/versions", "/api/history/document", "/api/history/versions/none"] {
         let of = async |id: &str| handler.get(&format!("{path}?id={id}&pk=a")).await;
-        let (erased, unknown) = (of(ANN).await, of("nobody").await);
-        let renamed = unknown.1.to_string().replace("nobody", ANN);
+        let (erased, unknown) = (of(ANN).await, of("stranger").await);
+        let renamed = unknown.1.to_string().replace("stranger", ANN);
         assert_eq!((erased.0, erased.1.to_string()), (unknown.0, renamed), "{path}");
     }
     let (_, listed) = handler.get("/api/erasures").await;

@@ -8,11 +8,12 @@ const PARTS_OF_IDS: [&str; 3] = ["-exact", "-gone", "-delete-"];
 const GRAMMAR: &str = "handler/history/src/version_id.rs";
 
 /// The files of the history that write something other than versions, and may replace it: its own progress, the item
-/// that shows the time, and the reason of a dead letter.
-const REPLACING: [&str; 3] = [
+/// that shows the time, the reason of a dead letter, and which documents are erased.
+const REPLACING: [&str; 4] = [
     "handler/history/src/retention_record.rs",
     "handler/history/src/service_clock.rs",
     "handler/history/src/dead_letters/replay.rs",
+    "handler/history/src/erasure/register.rs",
 ];
 
 fn ids_made_elsewhere(sources: &[File]) -> Vec<String> {

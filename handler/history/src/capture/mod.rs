@@ -147,7 +147,7 @@ impl Capture {
     /// # Errors
     /// When one of them could be stored neither as a version nor as a dead letter: the batch must be delivered again.
     pub async fn capture(&self, batch: &Batch, documents: Vec<Box<RawValue>>) -> Result<CaptureReport, Error> {
-        let context = self.context(batch, documents.iter().map(|document| document.get())).await?;
+        let context = Box::pin(self.context(batch, documents.iter().map(|document| document.get()))).await?;
         let mut images = Box::pin(context.find_in_feed(documents.iter().map(|document| document.get()))).await?;
         let mut report = CaptureReport { request_charge: images.request_charge, ..CaptureReport::default() };
         let documents = documents.into_iter().enumerate();
@@ -238,7 +238,7 @@ impl Capture {
         }
         let bytes_in_flight = Semaphore::new(BYTES_IN_FLIGHT);
         // From here on, nothing of the batch is written later than `batch_timeout`.
-        let erased = self.history.erased().current(deadline).await?;
+        let erased = Box::pin(self.history.erased().current(deadline)).await?;
         Ok(Context {
             history: &self.history,
             dead_letters: &self.dead_letters,

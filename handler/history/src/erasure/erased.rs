@@ -21,10 +21,14 @@ const HASH_BYTES: usize = 16;
 
 /// The erased documents of a history. Clones share what was read.
 #[derive(Clone, Debug)]
-pub struct Erased {
-    pub(super) jobs: LazyContainer,
+pub struct Erased(Arc<Source>);
+
+/// Where the erased documents are recorded, and what was read of them.
+#[derive(Debug)]
+struct Source {
+    jobs: LazyContainer,
     options: ErasureOptions,
-    read: Arc<Mutex<Option<Read>>>,
+    read: Mutex<Option<Read>>,
 }
 
 /// What was read.
@@ -39,12 +43,17 @@ struct Read {
 impl Erased {
     /// The erased documents that the jobs container records.
     pub(crate) fn new(jobs: LazyContainer, options: ErasureOptions) -> Self {
-        Self { jobs, options, read: Arc::default() }
+        Self(Arc::new(Source { jobs, options, read: Mutex::default() }))
+    }
+
+    /// The container of the records.
+    pub(super) fn jobs(&self) -> &LazyContainer {
+        &self.0.jobs
     }
 
     /// How long it takes until an erasure is known everywhere.
     pub fn options(&self) -> ErasureOptions {
-        self.options
+        self.0.options
     }
 
     /// The erased documents, as they were at most [`ErasureOptions::refresh`] ago. Most calls send no request. One in that time reads
@@ -53,12 +62,12 @@ impl Erased {
     /// # Errors
     /// When the jobs container cannot be read before the deadline: then no document may be written.
     pub async fn current(&self, deadline: Instant) -> Result<Arc<ErasedSet>, Error> {
-        let mut read = self.read.lock().await;
-        if let Some(read) = read.as_ref().filter(|read| read.at.elapsed() < self.options.refresh) {
+        let mut read = self.0.read.lock().await;
+        if let Some(read) = read.as_ref().filter(|read| read.at.elapsed() < self.0.options.refresh) {
             return Ok(Arc::clone(&read.set));
         }
         let at = Instant::now();
-        let head = match self.jobs.open().await {
+        let head = match self.0.jobs.open().await {
             Ok(jobs) => retry(deadline, || load::<Head>(&jobs, ID)).await?.map(|(head, _)| (jobs, head)),
             // Without a jobs container nothing was erased.
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -76,7 +85,7 @@ impl Erased {
 
     /// The next call of [`Self::current`] reads again.
     pub(super) async fn forget(&self) {
-        *self.read.lock().await = None;
+        *self.0.read.lock().await = None;
     }
 }
 

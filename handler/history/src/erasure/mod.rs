@@ -10,7 +10,6 @@
 
 mod delivered;
 mod document_set;
-mod erase;
 mod erased;
 mod erased_record;
 mod register;
@@ -18,7 +17,6 @@ mod register;
 use std::time::Duration;
 
 pub use document_set::DocumentSet;
-pub use erase::RemovedItems;
 pub use erased::{Erased, ErasedSet};
 
 /// What messages say of a document that is erased.

@@ -24,7 +24,7 @@ impl Erased {
     /// # Errors
     /// When the jobs container cannot be written before the deadline.
     pub async fn register(&self, documents: &[DocumentName], deadline: Instant) -> Result<Vec<String>, Error> {
-        let jobs = self.jobs.open().await?;
+        let jobs = self.jobs().open().await?;
         let key = key_of(&self.head(&jobs, deadline).await?)?;
         self.change(&jobs, &key, documents, Change::Add, deadline).await?;
         Ok(documents.iter().map(|document| hash(&key, document)).collect())
@@ -35,7 +35,7 @@ impl Erased {
     /// # Errors
     /// When the jobs container cannot be written before the deadline.
     pub async fn lift(&self, documents: &[DocumentName], deadline: Instant) -> Result<usize, Error> {
-        let jobs = self.jobs.open().await?;
+        let jobs = self.jobs().open().await?;
         let key = key_of(&self.head(&jobs, deadline).await?)?;
         self.change(&jobs, &key, documents, Change::Remove, deadline).await
     }
@@ -45,7 +45,7 @@ impl Erased {
     /// # Errors
     /// When the jobs container cannot be read.
     pub async fn hashes(&self, documents: &[DocumentName]) -> Result<Vec<String>, Error> {
-        let Some((head, _)) = load::<Head>(&self.jobs.open().await?, ID).await? else { return Ok(Vec::new()) };
+        let Some((head, _)) = load::<Head>(&self.jobs().open().await?, ID).await? else { return Ok(Vec::new()) };
         let key = key_of(&head)?;
         Ok(documents.iter().map(|document| hash(&key, document)).collect())
     }

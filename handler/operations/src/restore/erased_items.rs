@@ -32,7 +32,7 @@ impl Restores {
     /// # Errors
     /// When the jobs container cannot be read before the deadline.
     pub(super) async fn erased(&self, deadline: Instant) -> Result<Arc<ErasedSet>, Error> {
-        self.history.erased().current(deadline).await
+        Box::pin(self.history.erased().current(deadline)).await
     }
 
     /// These items. Those of erased documents lose their names.

@@ -190,7 +190,7 @@ impl<'a> Worker<'a> {
         let id = format!("{}-{PAGE_KIND}-{phase_name}-{:03}-{:05}", self.job_id, part.number, part.page);
         let deadline = Instant::now() + self.page_patience();
         let (range, continuation) = (parts.range(&part), part.continuation.as_deref());
-        let erased = self.verifications.history.erased().current(deadline).await?;
+        let erased = Box::pin(self.verifications.history.erased().current(deadline)).await?;
         let check = Check {
             erased: &erased,
             history: &self.verifications.history,
@@ -296,7 +296,7 @@ impl<'a> Worker<'a> {
             return Ok(None);
         }
         let deadline = Instant::now() + self.page_patience();
-        let erased = self.verifications.history.erased().current(deadline).await?;
+        let erased = Box::pin(self.verifications.history.erased().current(deadline)).await?;
         let confirm = Confirm {
             erased: &erased,
             history: &self.verifications.history,
