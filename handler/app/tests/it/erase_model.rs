@@ -15,7 +15,7 @@ use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use crate::support::jobs::{finish, finish_under_faults, restore_request, small_limits};
-use crate::support::raw_items::{assert_nowhere, stored_items};
+use crate::support::raw_items::{assert_nowhere, stored_items, stored_texts};
 use crate::support::{World, noise};
 
 const SEEDS: u64 = 3;
@@ -29,9 +29,15 @@ fn id(number: usize) -> String {
 
 #[tokio::test]
 async fn erased_documents_are_gone_and_others_are_untouched_whatever_happened_before() {
+    let mut places = BTreeSet::new();
     for seed in 0..SEEDS {
-        Box::pin(run(seed)).await;
+        places.extend(Box::pin(run(seed)).await);
     }
+    // Otherwise nothing was tested.
+    for container in ["changes", "dead-letters", "events", "jobs"] {
+        assert!(places.contains(container), "no erased document was in {container}: {places:?}");
+    }
+    assert!(places.iter().any(|place| place.contains("parts of")), "{places:?}");
 }
 
 struct Model<'a> {
@@ -44,7 +50,8 @@ struct Model<'a> {
     lsn: i64,
 }
 
-async fn run(seed: u64) {
+/// Returns where the documents were that were erased.
+async fn run(seed: u64) -> BTreeSet<String> {
     let world = World::new().await;
     let changefeed = world.changefeed(|options| {
         options.batch_timeout = Duration::from_secs(4);
@@ -65,6 +72,11 @@ async fn run(seed: u64) {
     for number in others {
         before.push(stored_items(&world, &id(*number)).await);
     }
+    let words: Vec<String> = erased.iter().map(|number| id(*number)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let texts = stored_texts(&world).await.into_iter();
+    let places =
+        texts.filter(|(_, text)| words.iter().any(|word| text.contains(word))).map(|(place, _)| place).collect();
     let documents: Vec<Value> = erased.iter().map(|number| json!({"id": id(*number), "pk": pk(*number)})).collect();
     let request: ErasureRequest =
         serde_json::from_value(json!({"documents": documents, "confirm": documents.len()})).expect("request");
@@ -72,8 +84,6 @@ async fn run(seed: u64) {
     let lifetime = |slice: u32| if slice < 8 { 20..400 } else { 3000..8000 };
     let state = finish_under_faults(&world, &model.changefeed, &job.id, &mut model.random, lifetime).await;
     assert_eq!(state, JobState::Done, "seed {seed}");
-    let words: Vec<String> = erased.iter().map(|number| id(*number)).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     assert_nowhere(&world, &words).await;
     for (number, before) in others.iter().zip(before) {
         assert_eq!(stored_items(&world, &id(*number)).await, before, "seed {seed}: document {number}");
@@ -84,6 +94,7 @@ async fn run(seed: u64) {
     model.everything_else(&erased).await;
     assert_nowhere(&world, &words).await;
     assert!(stored_items(&world, "person-").await.len() > 1, "seed {seed}: the other documents are there");
+    places
 }
 
 fn pk(number: usize) -> String {

@@ -44,7 +44,7 @@ async fn interrupt(world: &World, id: &str) {
 }
 
 async fn an_undo_covers_what_was_written(request: impl Fn(i64, i64) -> Value) {
-    let (world, changefeed, before, wrong) = changed().await;
+    let (world, changefeed, before, wrong) = Box::pin(changed()).await;
     let request = request(before, wrong);
     let report = restore(&changefeed, request.clone()).await;
     assert_eq!((report.state, report.counts.merge), (JobState::Done, 3), "{request}: {:?}", report.items);
