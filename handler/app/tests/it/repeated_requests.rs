@@ -45,7 +45,7 @@ fn repetition(method: &Method, path: &str) -> Repetition {
     match (method.as_str(), path) {
         ("POST", "/CosmosChangeFeed" | "/Retention" | "/RunJobs" | "/WatchLeases") => Delivery,
         ("POST", "/api/populate" | "/api/truncate" | "/api/query" | "/api/restores" | "/api/backups") => Nothing,
-        ("POST", "/api/backups/none/verify") => Nothing,
+        ("POST", "/api/backups/none/verify" | "/api/erasures" | "/api/erasures/lift") => Nothing,
         ("POST", "/api/verify") => Effects(&[Story::Verify]),
         ("POST", "/api/verify/none/cancel") => Effects(&[Story::CancelVerification]),
         ("POST", "/api/restores/none/cancel") => Effects(&[Story::CancelRestore]),
