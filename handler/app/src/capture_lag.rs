@@ -5,7 +5,7 @@ use changefeed_processor::LeaseLag;
 
 use crate::feed::Feed;
 use crate::service::Service;
-use crate::status::lags;
+use crate::status::lags_and_gap;
 
 /// The request, with how far capture is behind if it undoes a time window.
 pub async fn with_capture_lag(service: &Service, mut request: RestoreRequest) -> RestoreRequest {
@@ -19,9 +19,10 @@ pub async fn with_capture_lag(service: &Service, mut request: RestoreRequest) ->
 pub async fn capture_lag(service: &Service) -> CaptureLag {
     let mut feeds = Vec::new();
     for feed in Feed::CAPTURED {
-        match lags(service, feed).await {
-            Ok(leases) if leases.is_empty() => {}
-            Ok(leases) => feeds.push(of_leases(&leases)),
+        match lags_and_gap(service, feed).await {
+            Ok((leases, _)) if leases.is_empty() => {}
+            Ok((_, Some(gap))) => feeds.push(unknown(format!("no lease covers range {gap}"))),
+            Ok((leases, None)) => feeds.push(of_leases(&leases)),
             Err(error) => feeds.push(unknown(error.to_string())),
         }
     }

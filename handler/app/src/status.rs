@@ -249,6 +249,12 @@ pub async fn lags(service: &Service, feed: Feed) -> anyhow::Result<Vec<LeaseLag>
     Ok(leases(service, feed).await?.lags)
 }
 
+/// The leases of a feed, each with its lag, and a range that none of them covers.
+pub async fn lags_and_gap(service: &Service, feed: Feed) -> anyhow::Result<(Vec<LeaseLag>, Option<FeedRange>)> {
+    let leases = leases(service, feed).await?;
+    Ok((leases.lags, leases.gap))
+}
+
 /// The leases of some feeds as they are shown.
 pub async fn lease_statuses(service: &Service, feeds: &[Feed]) -> anyhow::Result<Vec<LeaseStatus>> {
     let mut statuses = Vec::new();

@@ -222,7 +222,8 @@ const WITHOUT_COMMAND: [&str; 5] =
     ["GET /api", "GET /api/openapi.json", "GET /api/backups", "GET /api/backups/{id}", "POST /api/backups/{id}/verify"];
 
 /// Commands without an operation: they run or set up the app, or work with files.
-const WITHOUT_OPERATION: [&str; 18] = [
+const WITHOUT_OPERATION: [&str; 19] = [
+    "switch-mode",
     "serve",
     "local",
     "process",

@@ -17,7 +17,6 @@ use super::exit_code::Exit;
 use super::list::{ListItem, ListOutput, print_list};
 use super::output::print_line;
 use super::table::{Cell, Column};
-use crate::feed::Feed;
 use crate::service::Service;
 
 /// Between two looks.
@@ -97,13 +96,5 @@ impl ListItem for Step {
             StepState::Later => "later",
         };
         vec![self.name.into(), Cell::state(state), self.found.clone().into()]
-    }
-}
-
-/// The feed of a mode, and that of the other one.
-fn feeds(to: ChangeFeedMode) -> (Feed, Feed) {
-    match to {
-        ChangeFeedMode::LatestVersion => (Feed::Capture, Feed::CaptureAllVersions),
-        ChangeFeedMode::AllVersionsAndDeletes => (Feed::CaptureAllVersions, Feed::Capture),
     }
 }

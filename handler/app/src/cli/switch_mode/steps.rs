@@ -10,7 +10,6 @@ use changefeed_processor::{ChangeFeedMode, Lease, LeaseLag, LeaseSet};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::feeds;
 use super::record::SwitchRecord;
 use crate::feed::Feed;
 use crate::service::Service;
@@ -271,4 +270,12 @@ impl<'a> Switch<'a> {
 /// The command that sets a setting of the function app.
 fn setting(setting: &str) -> String {
     format!("az functionapp config appsettings set --name <app> --resource-group <group> --settings {setting}")
+}
+
+/// The feed of a mode, and that of the other one.
+fn feeds(to: ChangeFeedMode) -> (Feed, Feed) {
+    match to {
+        ChangeFeedMode::LatestVersion => (Feed::Capture, Feed::CaptureAllVersions),
+        ChangeFeedMode::AllVersionsAndDeletes => (Feed::CaptureAllVersions, Feed::Capture),
+    }
 }
