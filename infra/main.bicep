@@ -35,12 +35,9 @@ param indexedPaths array = []
 @description('Largest autoscale throughput of the changes container, in RU/s. 0: serverless, or shared throughput of the database.')
 param changesMaxThroughput int = 0
 
-@description('Change feed mode. AllVersionsAndDeletes needs continuous backup and the feature of the account. A function app needs a package of the same mode. Empty: AllVersionsAndDeletes in a new account, else LatestVersion.')
+@description('Change feed mode. AllVersionsAndDeletes needs continuous backup and the feature of the account. Change it with `changefeed switch-mode`. Empty: AllVersionsAndDeletes in a new account, else LatestVersion.')
 @allowed(['', 'LatestVersion', 'AllVersionsAndDeletes'])
 param captureMode string = ''
-
-@description('Prefix of the lease ids. Empty: that of a package of the mode.')
-param leasePrefix string = ''
 
 @description('Other settings of the app, by name: {"CHANGEFEED_RETENTION_DAYS": "90"}')
 param settings object = {}
@@ -56,7 +53,6 @@ param alertEmail string = ''
 
 var isNewAccount = empty(cosmosAccountName)
 var mode = !empty(captureMode) ? captureMode : isNewAccount ? 'AllVersionsAndDeletes' : 'LatestVersion'
-var prefix = empty(leasePrefix) && mode == 'AllVersionsAndDeletes' ? 'all-versions-' : leasePrefix
 var suffix = uniqueString(subscription().id, environmentName, location)
 var accountName = isNewAccount ? 'cosmos-${suffix}' : cosmosAccountName
 var accountGroup = isNewAccount || empty(cosmosResourceGroup) ? group.name : cosmosResourceGroup
@@ -79,7 +75,8 @@ var appSettings = union({
   CHANGEFEED_JOBS_CONTAINER: containers.jobs
   CHANGEFEED_DEAD_LETTERS_CONTAINER: containers.deadLetters
   CHANGEFEED_MODE: mode
-  CHANGEFEED_LEASE_PREFIX: prefix
+  'AzureWebJobs.CosmosChangeFeed.Disabled': string(mode != 'LatestVersion')
+  'AzureWebJobs.CosmosChangeFeedAllVersions.Disabled': string(mode == 'LatestVersion')
 })
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {

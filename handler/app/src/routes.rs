@@ -24,6 +24,7 @@ const fn resource(path: &'static str, allowed: &'static str, add_methods: fn(Res
 const ROUTES: &[Route] = &[
     resource("/", "GET, HEAD", |path| path.route(reading().to(root))),
     resource("/CosmosChangeFeed", "POST", |path| path.route(web::post().to(functions::capture::post))),
+    resource("/CosmosChangeFeedAllVersions", "POST", |path| path.route(web::post().to(functions::capture::post))),
     resource("/Retention", "POST", |path| path.route(web::post().to(functions::retention::post))),
     resource("/WatchLeases", "POST", |path| path.route(web::post().to(functions::watch_leases::post))),
     resource("/RunJobs", "POST", |path| path.route(web::post().to(functions::run_jobs::post))),

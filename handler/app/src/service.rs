@@ -1,9 +1,10 @@
 //! What functions and subcommands work with: the capabilities over the settings, and counters of this process.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use changefeed_cosmos::Account;
-use changefeed_history::{CaptureReport, TimeZone};
+use changefeed_cosmos::{Account, Error};
+use changefeed_history::{CaptureReport, Role, TimeZone};
 use changefeed_operations::Changefeed;
 use changefeed_processor::{Container, LeaseSet};
 use serde::Serialize;
@@ -85,7 +86,7 @@ impl Service {
     /// The leases of a feed.
     pub async fn lease_set(&self, feed: Feed) -> anyhow::Result<LeaseSet> {
         let (container, leases) = self.feed_containers(feed).await?;
-        Ok(LeaseSet::open(&self.settings.lease_prefix, container, leases)?)
+        Ok(LeaseSet::open(self.settings.lease_prefix(feed), container, leases)?)
     }
 
     /// The container that has this change feed, and the leases container.
@@ -93,12 +94,25 @@ impl Service {
         let names = &self.settings.names;
         let client = self.changefeed.containers.account().client().await?;
         let monitored = match feed {
-            Feed::Capture => &names.monitored,
+            Feed::Capture | Feed::CaptureAllVersions => &names.monitored,
             Feed::Jobs => &names.jobs,
         };
         let container = Container::open(client, &names.database, monitored).await?;
         let leases = Container::open(client, &names.database, &names.leases).await?;
         Ok((container, leases))
+    }
+
+    /// Reads a page of the monitored container in AllVersionsAndDeletes mode.
+    ///
+    /// # Errors
+    /// When the account does not have the mode, and when the container cannot be read.
+    pub async fn has_all_versions(&self) -> Result<(), Error> {
+        let probe = async {
+            let monitored = self.changefeed.containers.of(Role::Monitored).open().await?;
+            let Some(range) = monitored.ranges().await?.into_iter().next() else { return Ok(()) };
+            monitored.changes_after(&range, i64::from(i32::MAX), NonZeroU32::MIN).await.map(drop)
+        };
+        Box::pin(probe).await
     }
 
     /// The zone of times in requests that are written without one.

@@ -4,6 +4,7 @@ use changefeed_cosmos::Error;
 use changefeed_history::{ContainerState, ContainerStatus, RetentionStatus, Role};
 use changefeed_processor::{ChangeFeedEstimator, ChangeFeedMode, FeedRange, LeaseLag, LeaseSet, LeaseState};
 use chrono::{DateTime, Utc};
+use futures::future::join_all;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ pub struct Status {
     /// The change feed mode of the leases of capture: `LatestVersion` or `AllVersionsAndDeletes`; `None` without a lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
-    /// Every lease of both change feeds, with its lag.
+    /// Every lease of every change feed, with its lag.
     pub leases: Vec<LeaseStatus>,
     /// A range that no lease covers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +79,8 @@ impl Serialize for RangeOfFeed {
 pub struct LeaseStatus {
     /// Its change feed.
     pub feed: Feed,
+    /// The change feed mode in which it can be used: `LatestVersion` or `AllVersionsAndDeletes`.
+    pub mode: String,
     /// The range of the container, as the service writes it.
     pub lease_token: String,
     /// The instance that holds the lease.
@@ -148,6 +151,7 @@ impl LeaseStatus {
         });
         Self {
             feed,
+            mode: lease.mode.to_string(),
             state: lease.state,
             reason,
             unchanged_since: lease.unchanged_since.map(rfc3339),
@@ -169,18 +173,21 @@ impl LeaseStatus {
 impl Status {
     /// Reads the status. A part that cannot be read holds the reason instead.
     pub async fn read(service: &Service) -> Self {
-        let (containers, captured, jobs, retention, unknown_identity) = tokio::join!(
+        let (containers, feeds, retention, unknown_identity) = tokio::join!(
             service.changefeed.containers.status(),
-            leases(service, Feed::Capture),
-            leases(service, Feed::Jobs),
+            join_all(Feed::ALL.map(|feed| leases(service, feed))),
             service.changefeed.retention.status(chrono::Utc::now()),
             service.changefeed.dead_letters.has_unknown_identity()
         );
         let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
-        let mode = captured.as_ref().ok().and_then(|read| read.mode).map(|mode| mode.to_string());
-        for (feed, read) in [(Feed::Capture, captured), (Feed::Jobs, jobs)] {
+        // With leases of both modes, the last one is AllVersionsAndDeletes.
+        let mut mode = None;
+        for (feed, read) in Feed::ALL.into_iter().zip(feeds) {
             match read {
                 Ok(read) => {
+                    if feed.is_captured() {
+                        mode = read.mode.map(|mode| mode.to_string()).or(mode);
+                    }
                     let range = |range: FeedRange| RangeOfFeed { feed, range: range.to_string() };
                     leases.extend(read.lags.into_iter().map(|lease| LeaseStatus::of(feed, lease)));
                     leases_gap = leases_gap.or(read.gap.map(range));
@@ -229,11 +236,11 @@ async fn feed_without_leases(
     let has_versions = |container: &ContainerStatus| {
         container.role == Role::Changes && matches!(container.state, ContainerState::Ready { items: Some(1..), .. })
     };
-    let has_lease = |feed| leases.iter().any(|lease| lease.feed == feed);
-    if !has_lease(Feed::Capture) && containers.iter().any(has_versions) {
-        return Ok(Some(Feed::Capture));
+    if !leases.iter().any(|lease| lease.feed.is_captured()) && containers.iter().any(has_versions) {
+        return Ok(Some(Feed::captured_in(service.settings().mode)));
     }
-    let is_waiting = !has_lease(Feed::Jobs) && service.changefeed.jobs.has_queued().await?;
+    let has_lease = leases.iter().any(|lease| lease.feed == Feed::Jobs);
+    let is_waiting = !has_lease && service.changefeed.jobs.has_queued().await?;
     Ok(is_waiting.then_some(Feed::Jobs))
 }
 
@@ -242,9 +249,19 @@ pub async fn lags(service: &Service, feed: Feed) -> anyhow::Result<Vec<LeaseLag>
     Ok(leases(service, feed).await?.lags)
 }
 
-/// The leases of a feed as they are shown.
-pub async fn lease_statuses(service: &Service, feed: Feed) -> anyhow::Result<Vec<LeaseStatus>> {
-    Ok(lags(service, feed).await?.into_iter().map(|lease| LeaseStatus::of(feed, lease)).collect())
+/// The leases of a feed, each with its lag, and a range that none of them covers.
+pub async fn lags_and_gap(service: &Service, feed: Feed) -> anyhow::Result<(Vec<LeaseLag>, Option<FeedRange>)> {
+    let leases = leases(service, feed).await?;
+    Ok((leases.lags, leases.gap))
+}
+
+/// The leases of some feeds as they are shown.
+pub async fn lease_statuses(service: &Service, feeds: &[Feed]) -> anyhow::Result<Vec<LeaseStatus>> {
+    let mut statuses = Vec::new();
+    for feed in feeds.iter().copied() {
+        statuses.extend(lags(service, feed).await?.into_iter().map(|lease| LeaseStatus::of(feed, lease)));
+    }
+    Ok(statuses)
 }
 
 async fn leases(service: &Service, feed: Feed) -> anyhow::Result<Leases> {
@@ -252,7 +269,7 @@ async fn leases(service: &Service, feed: Feed) -> anyhow::Result<Leases> {
     // Without the record, which may be unreadable, the states are those of a single look.
     let record = WatchRecord::load(service.changefeed.containers.of(Role::Jobs)).await;
     let observations = record.map(|record| record.leases).unwrap_or_default();
-    let prefix = &service.settings().lease_prefix;
+    let prefix = service.settings().lease_prefix(feed);
     let set = LeaseSet::open(prefix, container.clone(), leases.clone())?;
     let estimator =
         ChangeFeedEstimator::new(prefix, container, leases)?.stalled_after(service.settings().stalled_after);

@@ -43,6 +43,8 @@ pub struct LeaseLag {
     pub lease_id: String,
     /// The lease token.
     pub lease_token: String,
+    /// The change feed mode in which it can be used.
+    pub mode: ChangeFeedMode,
     /// The instance that owns the lease, even if the lease has expired.
     pub owner: Option<String>,
     /// Whether any instance may acquire the lease: it has no owner or has expired.
@@ -171,6 +173,7 @@ impl ChangeFeedEstimator {
             state,
             unchanged_since: observation.map(|observation| observation.since),
             undeliverable,
+            mode: lease.mode(),
             lease_id: lease.id,
             lag_seconds: match lag {
                 Some(0) => Some(0),

@@ -232,6 +232,28 @@ impl LeaseSet {
         Ok(count)
     }
 
+    /// Deletes every lease. An instance that starts later creates new ones, and starts as if the processor had never run. Returns the
+    /// number of leases.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when an instance owns a lease: stop it first.
+    pub async fn remove_all(&self) -> Result<usize, Error> {
+        const ACTION: &str = "removing the leases";
+        let leases = self.leases.all().await?;
+        self.check_none_owned(&leases, ACTION)?;
+        // Without the marker, an instance that starts meanwhile creates the leases that are missing.
+        self.leases.forget_initialized().await?;
+        for lease in &leases {
+            match self.leases.delete(lease).await {
+                Err(error) if error.kind() == ErrorKind::PreconditionFailed => {
+                    return Err(acquired_meanwhile(lease, ACTION));
+                }
+                deleted => deleted?,
+            }
+        }
+        Ok(leases.len())
+    }
+
     /// The continuation tokens of a lease without unprocessed changes: one for each partition that its range is in now.
     async fn latest(&self, lease: &Lease) -> Result<Vec<(FeedRange, Option<String>)>, Error> {
         let mut ranges = match lease.range() {

@@ -6,15 +6,19 @@
 
 use changefeed_cosmos::{Error, ErrorKind, Key, KeyPath, Written, display_key_paths, without_system_properties};
 use chrono::{DateTime, Duration, Utc};
-use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
 use crate::container::Container;
+use crate::coverage::gap;
 use crate::lease::Lease;
 
 const UPDATE_ATTEMPTS: usize = 6;
+/// How often leases are read until they have no gap. A gap that is left is taken for a real one.
+const READS: usize = 3;
 /// A lock that is older was left behind by an instance that died.
 const LOCK_SECONDS: i64 = 30;
 /// Ids with these characters cannot be part of a URL path, and the processors of other SDKs address leases by their paths.
@@ -24,6 +28,20 @@ const FORBIDDEN_IN_ID: [char; 4] = ['/', '\\', '?', '#'];
 #[derive(Debug)]
 pub(crate) struct Lock {
     etag: Option<String>,
+}
+
+/// What is read, unless it has a gap that the next read does not have. Without any lease, there is no gap.
+async fn without_passing_gap<'a>(
+    read: impl Fn() -> BoxFuture<'a, Result<Vec<Lease>, Error>>,
+) -> Result<Vec<Lease>, Error> {
+    let mut leases = read().await?;
+    for _ in 1..READS {
+        if leases.is_empty() || gap(&leases).is_none() {
+            break;
+        }
+        leases = read().await?;
+    }
+    Ok(leases)
 }
 
 /// The outcome of an attempt to store a continuation token in a lease.
@@ -113,7 +131,14 @@ impl LeaseStore {
     }
 
     /// Every lease of this processor. A document that is not a valid lease is logged and skipped.
+    ///
+    /// A query is not a snapshot: it can miss a lease that was deleted during it and the one that was created in its place before. Who
+    /// takes such leases for all of them believes that a range has no changes. So leases with a gap are read again.
     pub(crate) async fn all(&self) -> Result<Vec<Lease>, Error> {
+        without_passing_gap(|| self.read_all().boxed()).await
+    }
+
+    async fn read_all(&self) -> Result<Vec<Lease>, Error> {
         let parameters = Map::from_iter([("@prefix".to_owned(), Value::from(self.lease_id("")))]);
         let query = "SELECT * FROM c WHERE STARTSWITH(c.id, @prefix)";
         let documents = self.container.items.select::<Value>(query, &parameters, None).await?;
@@ -382,5 +407,34 @@ mod tests {
         assert!(released.etag.is_some() && released.etag != first.etag);
         let stored = store.all().await.expect("leases").remove(0);
         assert_eq!((&stored.owner, &stored.etag), (&None, &released.etag));
+    }
+
+    fn covering(ranges: &[(&str, &str)]) -> Vec<Lease> {
+        let lease = |(min, max): &(&str, &str)| {
+            Lease::read(json!({"id": "x", "LeaseToken": min, "FeedRange": {"Range": {"min": min, "max": max}}}))
+        };
+        ranges.iter().map(|range| lease(range).expect("a lease")).collect()
+    }
+
+    #[tokio::test]
+    async fn leases_with_a_gap_are_read_again_because_a_query_can_miss_a_lease_and_its_successor() {
+        // What the reads show, and how many of them there are.
+        let cases = [
+            (vec![covering(&[("", "FF")])], 1),
+            (vec![covering(&[])], 1),
+            (vec![covering(&[("", "80")]), covering(&[("", "80"), ("80", "FF")])], 2),
+            (vec![covering(&[("", "80")]), covering(&[("80", "FF")]), covering(&[("", "80")])], 3),
+        ];
+        for (reads, expected) in cases {
+            let count = std::cell::Cell::new(0);
+            let read = || {
+                count.set(count.get() + 1);
+                futures::future::ready(Ok(reads[count.get() - 1].clone())).boxed()
+            };
+            let found = without_passing_gap(read).await.expect("leases");
+            assert_eq!(count.get(), expected);
+            let tokens = |leases: &[Lease]| leases.iter().map(|lease| lease.lease_token.clone()).collect::<Vec<_>>();
+            assert_eq!(tokens(&found), tokens(&reads[expected - 1]));
+        }
     }
 }

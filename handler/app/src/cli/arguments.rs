@@ -23,6 +23,7 @@ use super::query::QueryArguments;
 use super::restore::RestoreCommand;
 use super::retention::RetentionArguments;
 use super::serve::ServeArguments;
+use super::switch_mode::SwitchModeArguments;
 use super::terminal::TerminalArguments;
 use super::truncate::TruncateArguments;
 use super::verify::VerifyArguments;
@@ -151,6 +152,8 @@ pub enum Command {
     #[command(after_help = "Example:\n  changefeed leases repair")]
     #[command(subcommand)]
     Leases(LeasesCommand),
+    /// Change the change feed mode of the capture without missing a change; says which step is next
+    SwitchMode(SwitchModeArguments),
     /// Print the completions of a shell
     #[command(
         after_help = "Example:\n  changefeed completions bash > ~/.local/share/bash-completion/completions/changefeed"
@@ -181,7 +184,7 @@ impl Command {
             #[cfg(feature = "local")]
             Self::Local(_) => false,
             Self::Serve(_) | Self::Process(_) | Self::Provision(_) | Self::Populate(_) | Self::Truncate(_) => false,
-            Self::Retention(_) | Self::Manual { .. } => false,
+            Self::Retention(_) | Self::SwitchMode(_) | Self::Manual { .. } => false,
         }
     }
 }

@@ -108,7 +108,7 @@ async fn checks(service: &Service) -> Vec<Check> {
         index(service).await,
         permissions(service).await,
         clock(service).await,
-        mode(service).await,
+        mode(service, &status).await,
         leases(&status),
         retention(&status),
         dead_letters(&status),
@@ -199,32 +199,27 @@ async fn clock(service: &Service) -> Check {
 }
 
 /// Whether the account has the mode that sees every version and every delete.
-async fn mode(service: &Service) -> Check {
-    let mode = service.settings().mode;
-    let probe = async {
-        let monitored = service.changefeed.containers.of(Role::Monitored).open().await?;
-        let Some(range) = monitored.ranges().await?.into_iter().next() else { return Ok(()) };
-        monitored.changes_after(&range, i64::from(i32::MAX), std::num::NonZeroU32::MIN).await.map(drop)
-    };
-    let available = Box::pin(probe).await;
+async fn mode(service: &Service, status: &Status) -> Check {
+    let mode = status.mode.as_deref().and_then(|mode| mode.parse().ok()).unwrap_or(service.settings().mode);
+    let available = service.has_all_versions().await;
     match (mode, available) {
         (ChangeFeedMode::AllVersionsAndDeletes, Ok(())) => {
             Check::ok("mode", "AllVersionsAndDeletes: every version and delete")
         }
         (ChangeFeedMode::AllVersionsAndDeletes, Err(error)) => Check::problem(
             "mode",
-            format!("AllVersionsAndDeletes is set, and the account does not have it: {error}"),
-            "turn on continuous backup for the account, or set CHANGEFEED_MODE to LatestVersion",
+            format!("capture is in AllVersionsAndDeletes mode, and the account does not have it: {error}"),
+            "turn on continuous backup for the account, or: changefeed switch-mode --to LatestVersion",
         ),
         (ChangeFeedMode::LatestVersion, Ok(())) => Check::advice(
             "mode",
             "LatestVersion: no deletes, and changes in quick succession are one version",
-            "the account has AllVersionsAndDeletes mode; use it",
+            "the account has AllVersionsAndDeletes mode; use it: changefeed switch-mode --to AllVersionsAndDeletes",
         ),
         (ChangeFeedMode::LatestVersion, Err(_)) => Check::advice(
             "mode",
             "LatestVersion: no deletes, and changes in quick succession are one version",
-            "turn on continuous backup for the account, and use AllVersionsAndDeletes mode",
+            "turn on continuous backup for the account, then: changefeed switch-mode --to AllVersionsAndDeletes",
         ),
     }
 }

@@ -37,6 +37,7 @@ mod standard_error;
 mod standard_output;
 mod start_from;
 mod status;
+mod switch_mode;
 mod table;
 mod terminal;
 mod time;
@@ -163,6 +164,7 @@ async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {
         Command::Status(status) => status::run(&service()?, &status).await,
         Command::Doctor(output) => doctor::run(&service()?, &output).await,
         Command::Leases(leases) => leases::run(&service()?, &leases).await,
+        Command::SwitchMode(switch) => switch_mode::run(&service()?, &switch).await,
         Command::Completions { shell } => reference::completions(shell),
         Command::Manual { folder } => reference::manual(&folder),
     }

@@ -80,7 +80,7 @@ fn print_status(status: Status) -> Result<()> {
     print_table(&LeaseStatus::columns(), status.leases.iter().map(LeaseStatus::cells))?;
     if let Some(range) = status.leases_gap {
         let (consequence, command) = match range.feed {
-            Feed::Capture => ("its changes are not captured", "changefeed leases repair"),
+            Feed::Capture | Feed::CaptureAllVersions => ("its changes are not captured", "changefeed leases repair"),
             Feed::Jobs => ("queued jobs do not start", "changefeed leases repair --jobs"),
         };
         print_line(&format!("GAP: no lease covers range {range}, so {consequence}. To create one: {command}"))?;
@@ -132,6 +132,7 @@ fn describe(retention: &RetentionStatus) -> String {
 impl ListItem for LeaseStatus {
     const CSV: &'static [&'static str] = &[
         "feed",
+        "mode",
         "leaseToken",
         "owner",
         "isFree",
@@ -163,7 +164,7 @@ impl ListItem for LeaseStatus {
     fn cells(&self) -> Vec<Cell> {
         let unknown = || "-".to_owned();
         vec![
-            self.feed.name().into(),
+            feed_name(self.feed).into(),
             self.lease_token.clone().into(),
             self.owner.clone().unwrap_or_else(unknown).into(),
             self.lag.map_or_else(unknown, |lag| lag.to_string()).into(),
@@ -172,6 +173,11 @@ impl ListItem for LeaseStatus {
             Cell::state(lease_state(self)),
         ]
     }
+}
+
+/// The name of a feed, with its mode if that is not the default one.
+fn feed_name(feed: Feed) -> &'static str {
+    if feed == Feed::CaptureAllVersions { "capture (all versions)" } else { feed.name() }
 }
 
 fn lease_state(lease: &LeaseStatus) -> String {

@@ -18,6 +18,7 @@ use super::setting_value::{SettingValue, invalid};
 use super::source::Source;
 use super::storage::locations;
 use super::table::*;
+use crate::feed::Feed;
 
 const MAX_LEASE_PREFIX_BYTES: usize = 200;
 const CONCURRENCY_RANGE: std::ops::RangeInclusive<usize> = 1..=1000;
@@ -53,8 +54,10 @@ pub struct Settings {
     pub time_zone: Option<TimeZone>,
     /// The mode of the change feed for `changefeed process`.
     pub mode: ChangeFeedMode,
-    /// The processor's name in the ids of leases; the trigger's `leaseContainerPrefix`.
-    pub lease_prefix: String,
+    /// The processor's name in the ids of the leases of the jobs, and of capture in LatestVersion mode; `leaseContainerPrefix` of their triggers.
+    lease_prefix: String,
+    /// The same for capture in AllVersionsAndDeletes mode. It is another one.
+    all_versions_lease_prefix: String,
     /// How long a lease may make no progress before it counts as stalled.
     pub stalled_after: Duration,
     /// Whether the app moves leases past documents that the Functions trigger cannot deliver.
@@ -103,7 +106,8 @@ impl Settings {
             restore_id_field: stamp_field(source, &RESTORE_ID_FIELD)?,
             time_zone: time_zone(source)?,
             mode: mode(text(&MODE))?,
-            lease_prefix: lease_prefix(source)?,
+            lease_prefix: lease_prefix(source, &LEASE_PREFIX)?,
+            all_versions_lease_prefix: all_versions_lease_prefix(source)?,
             stalled_after: Duration::from_secs(number(&STALLED_AFTER, text(&STALLED_AFTER), STALLED_AFTER_RANGE)?),
             unblock_leases: on_or_off(&UNBLOCK_LEASES, text(&UNBLOCK_LEASES))?,
             app_root: source.get(APP_ROOT).map(|folder| PathBuf::from(folder.expose())),
@@ -111,6 +115,14 @@ impl Settings {
             tryout_functions: on_or_off(&TRYOUT_FUNCTIONS, text(&TRYOUT_FUNCTIONS))?,
             port: number(&PORT, text(&PORT), 0..=u16::MAX)?,
         })
+    }
+
+    /// The processor's name in the ids of a feed's leases.
+    pub fn lease_prefix(&self, feed: Feed) -> &str {
+        match feed {
+            Feed::Capture | Feed::Jobs => &self.lease_prefix,
+            Feed::CaptureAllVersions => &self.all_versions_lease_prefix,
+        }
     }
 
     /// The options of the store.
@@ -148,6 +160,7 @@ impl Settings {
             TIME_ZONE.name: self.time_zone.as_ref().map(TimeZone::to_string),
             MODE.name: self.mode.to_string(),
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
+            ALL_VERSIONS_LEASE_PREFIX.name: self.all_versions_lease_prefix,
             STALLED_AFTER.name: self.stalled_after.as_secs(),
             UNBLOCK_LEASES.name: as_on_or_off(self.unblock_leases),
             BACKUP_STORAGE.name: self.locations.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
@@ -228,17 +241,29 @@ fn mode(text: &str) -> Result<ChangeFeedMode> {
 }
 
 /// The prefix becomes part of an item's id.
-fn lease_prefix(source: &Source) -> Result<String> {
-    let Some(value) = source.get(LEASE_PREFIX.name) else { return Ok(String::new()) };
-    let prefix = value.printable(LEASE_PREFIX.name)?;
+fn lease_prefix(source: &Source, setting: &'static Setting) -> Result<String> {
+    let Some(value) = source.get(setting.name) else {
+        return Ok(if setting.default == "-" { String::new() } else { setting.default.to_owned() });
+    };
+    let prefix = value.printable(setting.name)?;
     let is_forbidden = |character: char| matches!(character, '/' | '\\' | '#' | '?') || character.is_control();
     if prefix.len() > MAX_LEASE_PREFIX_BYTES || prefix.contains(is_forbidden) {
         return Err(invalid(
-            LEASE_PREFIX.name,
+            setting.name,
             &format!("up to {MAX_LEASE_PREFIX_BYTES} bytes without / \\ # ? and control characters"),
         ));
     }
     Ok(prefix.to_owned())
+}
+
+/// A lease cannot be used in two modes.
+fn all_versions_lease_prefix(source: &Source) -> Result<String> {
+    let prefix = lease_prefix(source, &ALL_VERSIONS_LEASE_PREFIX)?;
+    if prefix == lease_prefix(source, &LEASE_PREFIX)? {
+        let (other, this) = (LEASE_PREFIX.name, ALL_VERSIONS_LEASE_PREFIX.name);
+        bail!("settings {other} and {this} have the same value; each change feed mode needs its own leases");
+    }
+    Ok(prefix)
 }
 
 /// The zone of times that are written without one, if the setting names one.
@@ -328,6 +353,10 @@ mod tests {
         assert!(message.contains("setting CHANGEFEED_BACKUP_STORAGE"), "{message}");
         assert!(refused("CHANGEFEED_TIME_ZONE", "Berlin").contains("allowed are names of the IANA database"));
         assert!(refused("CHANGEFEED_LEASE_PREFIX", "a/b").contains("CHANGEFEED_LEASE_PREFIX"));
+        assert!(
+            refused("CHANGEFEED_ALL_VERSIONS_LEASE_PREFIX", "a#b").contains("CHANGEFEED_ALL_VERSIONS_LEASE_PREFIX")
+        );
+        assert!(refused("CHANGEFEED_LEASE_PREFIX", "all-versions-").contains("have the same value"));
         for wrong in ["0", "-1", "1.5", "30d", "36501", "none"] {
             let message = refused("CHANGEFEED_RETENTION_DAYS", wrong);
             assert!(message.contains("allowed are whole numbers from 1 to 36500, or empty: keep forever"), "{message}");

@@ -25,6 +25,8 @@ pub const PORT: Setting = Setting { name: "FUNCTIONS_CUSTOMHANDLER_PORT", defaul
 pub const TIME_ZONE: Setting = Setting { name: "CHANGEFEED_TIME_ZONE", default: "-" };
 pub const MODE: Setting = Setting { name: "CHANGEFEED_MODE", default: "LatestVersion" };
 pub const LEASE_PREFIX: Setting = Setting { name: "CHANGEFEED_LEASE_PREFIX", default: "-" };
+pub const ALL_VERSIONS_LEASE_PREFIX: Setting =
+    Setting { name: "CHANGEFEED_ALL_VERSIONS_LEASE_PREFIX", default: "all-versions-" };
 pub const STALLED_AFTER: Setting = Setting { name: "CHANGEFEED_STALLED_AFTER_SECONDS", default: "600" };
 pub const UNBLOCK_LEASES: Setting = Setting { name: "CHANGEFEED_UNBLOCK_LEASES", default: "on" };
 pub const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
@@ -33,7 +35,7 @@ pub const TRYOUT_FUNCTIONS: Setting = Setting { name: "CHANGEFEED_TRYOUT_FUNCTIO
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the table in docs/reference/settings.md, without those of the connection.
-pub const SETTINGS: [Setting; 23] = [
+pub const SETTINGS: [Setting; 24] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -50,6 +52,7 @@ pub const SETTINGS: [Setting; 23] = [
     TIME_ZONE,
     MODE,
     LEASE_PREFIX,
+    ALL_VERSIONS_LEASE_PREFIX,
     STALLED_AFTER,
     UNBLOCK_LEASES,
     BACKUP_STORAGE,

@@ -34,7 +34,7 @@ pub struct Health {
 impl Health {
     /// The health that a status and the last jobs show.
     pub fn of(status: &Status, last: &LastJobs) -> Self {
-        let captured: Vec<&LeaseStatus> = status.leases.iter().filter(|lease| lease.feed == Feed::Capture).collect();
+        let captured: Vec<&LeaseStatus> = status.leases.iter().filter(|lease| lease.feed.is_captured()).collect();
         Self {
             problems: problems(status).into_iter().chain(last.problems()).collect(),
             has_lease: !captured.is_empty(),

@@ -1,4 +1,5 @@
-//! `CosmosChangeFeed`: the Cosmos DB trigger on the monitored container.
+//! `CosmosChangeFeed` and `CosmosChangeFeedAllVersions`: the Cosmos DB triggers on the monitored container, one for each mode. One of them is
+//! enabled; while the mode is switched, both.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -9,9 +10,7 @@ use crate::http::{ApiError, NoQuery, RawJson};
 use crate::memory;
 use crate::service::Service;
 
-const FUNCTION: &str = "CosmosChangeFeed";
-
-/// `POST /CosmosChangeFeed`: captures a batch. The answer is always a JSON object, because the host hangs on an empty body.
+/// `POST /CosmosChangeFeed` and `POST /CosmosChangeFeedAllVersions`: captures a batch. The answer is always a JSON object, because the host hangs on an empty body.
 pub async fn post(
     request: HttpRequest,
     service: Data<Service>,
@@ -22,7 +21,7 @@ pub async fn post(
     let documents = decode_delivery(body.into()).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let invocation_id = request.headers().get("x-azure-functions-invocationid");
     let batch = Batch {
-        function: FUNCTION.to_owned(),
+        function: request.path().trim_start_matches('/').to_owned(),
         invocation_id: invocation_id.and_then(|id| id.to_str().ok()).unwrap_or("unknown").to_owned(),
         rewritten_by_host: true,
     };

@@ -23,8 +23,9 @@ pub async fn processor(
     options: &ProcessOptions,
     health: &Health,
 ) -> Result<ChangeFeedProcessor> {
-    let (monitored, leases) = service.feed_containers(Feed::Capture).await?;
-    let processor_name = service.settings().lease_prefix.clone();
+    let feed = Feed::captured_in(options.mode);
+    let (monitored, leases) = service.feed_containers(feed).await?;
+    let processor_name = service.settings().lease_prefix(feed);
     let mut builder = ChangeFeedProcessor::builder(processor_name, monitored, leases)
         .mode(options.mode)
         .start_from(options.start_from);
@@ -43,9 +44,9 @@ pub async fn processor(
         mode: options.mode,
         on_captured: options.on_captured,
     });
-    health.watch(Feed::Capture, options.estimator(service, Feed::Capture).await?);
-    let builder = health.observe(Feed::Capture, options.lease_intervals(builder));
-    let builder = health.metrics().watch(Feed::Capture, builder);
+    health.watch(feed, options.estimator(service, feed).await?);
+    let builder = health.observe(feed, options.lease_intervals(builder));
+    let builder = health.metrics().watch(feed, builder);
     Ok(builder.build(move |context, changes| {
         let capturing = Arc::clone(&capturing);
         let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());

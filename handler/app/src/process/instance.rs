@@ -39,7 +39,7 @@ impl Processing {
         let capture = start_with_retries(health, async || {
             check_containers(&service).await?;
             let capture = processor(&service, &options, health).await?.start().await;
-            capture.context("starting the change feed processor named by CHANGEFEED_LEASE_PREFIX")
+            capture.context("starting the change feed processor for capture")
         });
         let capturing = tokio::select! {
             capturing = capture => capturing?,

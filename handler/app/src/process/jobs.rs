@@ -33,7 +33,7 @@ impl RunningJobs {
     ) -> Result<Self> {
         let (jobs, leases) = service.feed_containers(Feed::Jobs).await?;
         health.watch(Feed::Jobs, options.estimator(service, Feed::Jobs).await?);
-        let builder = ChangeFeedProcessor::builder(service.settings().lease_prefix.clone(), jobs, leases)
+        let builder = ChangeFeedProcessor::builder(service.settings().lease_prefix(Feed::Jobs), jobs, leases)
             .instance_name(instance_name)
             .start_from(StartFrom::Beginning)
             .poll_delay(options.poll_delay.unwrap_or(POLL_DELAY));

@@ -42,7 +42,7 @@ impl ProcessOptions {
     pub async fn estimator(&self, service: &Service, feed: Feed) -> Result<ChangeFeedEstimator> {
         let (container, leases) = service.feed_containers(feed).await?;
         let settings = service.settings();
-        let estimator = ChangeFeedEstimator::new(&settings.lease_prefix, container, leases)?;
+        let estimator = ChangeFeedEstimator::new(settings.lease_prefix(feed), container, leases)?;
         let estimator = estimator.stalled_after(settings.stalled_after);
         Ok(match self.lease_expiration_interval {
             Some(interval) => estimator.lease_expiration_interval(interval),

@@ -13,7 +13,7 @@ pub struct Status {
     /// The settings by their names, without secrets.
     settings: BTreeMap<String, Value>,
     containers: Vec<Container>,
-    /// The change feed mode of the leases of capture; absent without a lease.
+    /// The change feed mode of the leases of capture; absent without a lease. With leases of both modes: AllVersionsAndDeletes, which captures more.
     #[schema(required = false, example = "LatestVersion")]
     mode: String,
     leases: Vec<Lease>,
@@ -97,6 +97,9 @@ pub enum LeaseState {
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
     feed: Feed,
+    /// The change feed mode in which it can be used.
+    #[schema(example = "LatestVersion")]
+    mode: String,
     lease_token: String,
     #[schema(required)]
     owner: Option<String>,

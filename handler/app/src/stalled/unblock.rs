@@ -42,11 +42,7 @@ pub enum Start {
 impl Start {
     /// The start of the trigger of a feed, from its function.json in the folder of the app.
     pub fn of_trigger(app_root: Option<&Path>, feed: Feed) -> Self {
-        let function = match feed {
-            Feed::Capture => "CosmosChangeFeed",
-            Feed::Jobs => "RunJobs",
-        };
-        let read = |root: &Path| std::fs::read_to_string(root.join(function).join("function.json")).ok();
+        let read = |root: &Path| std::fs::read_to_string(root.join(feed.function()).join("function.json")).ok();
         let definition: Value =
             app_root.and_then(read).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let is_from_beginning = definition["bindings"][0]["startFromBeginning"] == Value::Bool(true);
@@ -136,7 +132,7 @@ pub async fn unblock(
 /// Does with a page what the function of the feed does.
 async fn process(service: &Service, feed: Feed, lease: &Lease, changes: &[Change]) -> Result<()> {
     match feed {
-        Feed::Capture => {
+        Feed::Capture | Feed::CaptureAllVersions => {
             let documents = changes.iter().map(|change| payload(lease.mode(), change)).collect::<Result<_, _>>()?;
             let invocation_id = format!("{FUNCTION}:{}", lease.lease_token);
             let batch = Batch { function: FUNCTION.to_owned(), invocation_id, rewritten_by_host: false };

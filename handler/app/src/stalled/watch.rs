@@ -1,4 +1,4 @@
-//! Looks at the leases of both feeds, and remembers those that make no progress.
+//! Looks at the leases of all feeds, and remembers those that make no progress.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub async fn look(service: &Service, pin: bool) -> Look {
         }
     };
     let earlier = record.as_ref().map(|record| record.leases.clone()).unwrap_or_default();
-    for feed in [Feed::Capture, Feed::Jobs] {
+    for feed in Feed::ALL {
         if let Err(error) = look_at(service, feed, &earlier, pin, &mut look).await {
             look.errors.push(format!("could not read the leases of {}: {error:#}", feed.name()));
         }
@@ -77,7 +77,7 @@ async fn look_at(
     look: &mut Look,
 ) -> Result<()> {
     let (container, leases) = service.feed_containers(feed).await?;
-    let prefix = &service.settings().lease_prefix;
+    let prefix = service.settings().lease_prefix(feed);
     let set = LeaseSet::open(prefix, container.clone(), leases.clone())?;
     if pin {
         look.pinned += set.pin_unstarted().await?;

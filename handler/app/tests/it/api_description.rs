@@ -232,7 +232,8 @@ const WITHOUT_COMMAND: [&str; 6] = [
 ];
 
 /// Commands without an operation: they run or set up the app, or work with files.
-const WITHOUT_OPERATION: [&str; 18] = [
+const WITHOUT_OPERATION: [&str; 19] = [
+    "switch-mode",
     "serve",
     "local",
     "process",

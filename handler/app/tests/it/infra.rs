@@ -93,10 +93,15 @@ fn the_files_of_a_deployment_use_settings_of_the_program() {
 }
 
 #[test]
-fn the_prefix_of_the_leases_is_the_one_of_a_package_in_all_versions_mode() {
-    let prefix = "'all-versions-'";
-    assert!(read("infra/main.bicep").contains(prefix));
-    assert!(read("scripts/package.d/mode.py").contains(&prefix.replace('\'', "\"")));
+fn a_deployment_enables_the_trigger_of_its_mode_alone() {
+    let template = read("infra/main.bicep");
+    let disabled = |function: &str, condition: &str| {
+        let line = format!("  'AzureWebJobs.{function}.Disabled': string(mode {condition} 'LatestVersion')\n");
+        assert!(template.contains(&line), "{line}");
+        assert!(root().join(function).join("function.json").is_file());
+    };
+    disabled("CosmosChangeFeed", "!=");
+    disabled("CosmosChangeFeedAllVersions", "==");
 }
 
 /// The names of the metrics in a text of Prometheus.

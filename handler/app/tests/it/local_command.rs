@@ -129,7 +129,7 @@ async fn the_sample_data_has_an_incident_in_it_that_is_the_same_each_time() {
         .as_array()
         .expect("items")
         .iter()
-        .filter_map(|item| item["counts"]["write"].as_u64().filter(|count| *count > 0))
+        .filter_map(|item| item["counts"]["replace"].as_u64().filter(|count| *count > 0))
         .collect();
     assert_eq!(minutes, [52, 71, 66, 60, 48, 41, 33, 21, 8]);
     let times = local.query("events", "SELECT VALUE c._ts FROM c WHERE c.updatedBy = 'release-42'").await;

@@ -81,6 +81,7 @@ mod service_clock;
 mod short_ids;
 mod stalled_leases;
 mod support;
+mod switch_mode;
 mod terminal;
 mod time_to_live;
 mod times;

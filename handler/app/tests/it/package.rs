@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::docs_reference::root;
-use crate::support::{DEADLINE, Instance, World, until};
+use crate::support::{DEADLINE, World, until};
 
 /// Runs a program; it must succeed. Returns what it printed.
 fn run(command: &mut Command) -> String {
@@ -24,14 +24,13 @@ fn run(command: &mut Command) -> String {
 }
 
 /// Writes a package into a folder.
-fn package(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
+fn package(folder: &Path, name: &str) -> PathBuf {
     let executable = folder.join("changefeed");
     std::fs::write(&executable, format!("#!/bin/sh\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_changefeed")))
         .expect("a file");
     std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).expect("permissions");
     let output = folder.join(name);
     run(Command::new(root().join("scripts/package"))
-        .args(arguments)
         .arg("--executable")
         .arg(&executable)
         .arg("--output")
@@ -60,7 +59,7 @@ fn unpack(package: &Path) -> (TempDir, BTreeSet<String>) {
 #[ignore = "needs Python 3; scripts/check runs it"]
 fn a_package_has_what_belongs_in_it_and_the_same_bytes_each_time() {
     let folder = tempfile::tempdir().expect("a folder");
-    let [first, second] = ["first.zip", "second.zip"].map(|name| package(folder.path(), name, &[]));
+    let [first, second] = ["first.zip", "second.zip"].map(|name| package(folder.path(), name));
     assert!(std::fs::read(&first).expect("a package") == std::fs::read(&second).expect("a package"));
 
     let (unpacked, names) = unpack(&first);
@@ -111,8 +110,8 @@ fn the_functions_tools_publish_what_a_package_has() {
     assert!(!is_ignored(&patterns, "bin"));
 }
 
-/// Starts the stand-in host on an unpacked package, with the executable that its host.json names.
-async fn start(world: &World, app: &Path, settings: &[(&str, &str)]) -> RunningHost {
+/// Starts the stand-in host on an unpacked package, with the executable that its host.json names and without a disabled function.
+async fn start(world: &World, app: &Path, disabled: &str) -> RunningHost {
     let mut all = BTreeMap::from([("CosmosDB".to_owned(), world.endpoint.connection_string())]);
     for (name, value) in [
         ("CHANGEFEED_DATABASE", "dev"),
@@ -122,7 +121,7 @@ async fn start(world: &World, app: &Path, settings: &[(&str, &str)]) -> RunningH
     ] {
         all.insert(name.to_owned(), value.to_owned());
     }
-    all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    all.insert(format!("AzureWebJobs.{disabled}.Disabled"), "true".to_owned());
     let options =
         HostOptions { script_root: app.to_owned(), port: 0, settings: all, executable: None, ..HostOptions::default() };
     let host = Host::start(options).await.expect("a host");
@@ -159,10 +158,10 @@ async fn an_unpacked_package_runs_on_the_host_and_captures() {
     let folder = tempfile::tempdir().expect("a folder");
     let package = match std::env::var_os("CHANGEFEED_TEST_PACKAGE") {
         Some(file) => root().join(file),
-        None => package(folder.path(), "changefeed.zip", &[]),
+        None => package(folder.path(), "changefeed.zip"),
     };
     let ((app, _), world) = (unpack(&package), world().await);
-    let host = start(&world, app.path(), &[]).await;
+    let host = start(&world, app.path(), "CosmosChangeFeedAllVersions").await;
     world.put("a", json!({"id": "1", "pk": "a"})).await;
     until("the version", DEADLINE, async || operations(&world).await == ["write"]).await;
     host.stop().await;
@@ -170,62 +169,15 @@ async fn an_unpacked_package_runs_on_the_host_and_captures() {
 
 #[tokio::test]
 #[ignore = "needs Python 3; scripts/check runs it"]
-async fn a_package_in_all_versions_mode_captures_deletes() {
+async fn a_package_captures_deletes_with_its_other_trigger() {
     let folder = tempfile::tempdir().expect("a folder");
-    let package = package(folder.path(), "changefeed.zip", &["--mode", "AllVersionsAndDeletes"]);
+    let package = package(folder.path(), "changefeed.zip");
     let ((app, _), world) = (unpack(&package), world().await);
-    let settings = [("CHANGEFEED_LEASE_PREFIX", "all-versions-"), ("CHANGEFEED_MODE", "AllVersionsAndDeletes")];
-    let host = start(&world, app.path(), &settings).await;
+    let host = start(&world, app.path(), "CosmosChangeFeed").await;
     until("the leases", DEADLINE, async || owned_leases(&host).await == 4).await;
     world.put("a", json!({"id": "1", "pk": "a"})).await;
     world.put("a", json!({"id": "1", "pk": "a", "n": 2})).await;
     world.container("events").await.delete_item("a", "1", None).await.expect("deleted");
     until("all versions", DEADLINE, async || operations(&world).await == ["create", "delete", "replace"]).await;
-    host.stop().await;
-}
-
-/// Creates and deletes a document.
-async fn create_and_delete(world: &World, id: &str) {
-    world.put("a", json!({"id": id, "pk": "a"})).await;
-    world.container("events").await.delete_item("a", id, None).await.expect("deleted");
-}
-
-/// The way that the page about deployment describes.
-#[tokio::test]
-#[ignore = "needs Python 3; scripts/check runs it"]
-async fn the_mode_of_an_app_changes_without_a_missed_change() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let ((latest, _), world) = (unpack(&package(folder.path(), "latest.zip", &[])), world().await);
-    let host = start(&world, latest.path(), &[]).await;
-    world.put("a", json!({"id": "before", "pk": "a"})).await;
-    until("the version", DEADLINE, async || operations(&world).await == ["write"]).await;
-
-    let connection = world.endpoint.connection_string();
-    let file = folder.path().join("settings.json");
-    let values = json!({"CosmosDB": connection, "CHANGEFEED_LEASE_PREFIX": "all-versions-"});
-    std::fs::write(&file, json!({"IsEncrypted": false, "Values": values}).to_string()).expect("a file");
-    let settings = file.to_str().expect("text");
-    let arguments = ["--settings", settings, "--mode", "AllVersionsAndDeletes", "--health-port", "0"];
-    let process = Instance::start(&connection, &arguments).expect("an instance");
-    until("the leases", DEADLINE, async || {
-        process.health("/metrics").await.1.contains("changefeed_leases_held{feed=\"capture\"} 4")
-    })
-    .await;
-    create_and_delete(&world, "with both modes").await;
-    host.stop().await;
-    create_and_delete(&world, "with the process alone").await;
-
-    let (all, _) = unpack(&package(folder.path(), "all.zip", &["--mode", "AllVersionsAndDeletes"]));
-    let settings = [("CHANGEFEED_LEASE_PREFIX", "all-versions-"), ("CHANGEFEED_MODE", "AllVersionsAndDeletes")];
-    let host = start(&world, all.path(), &settings).await;
-    create_and_delete(&world, "with the new package").await;
-    assert!(process.end("-TERM").await.success());
-    create_and_delete(&world, "with the trigger alone").await;
-    until("a version of each change", DEADLINE, async || {
-        let operations = operations(&world).await;
-        let deletes = operations.iter().filter(|operation| *operation == "delete").count();
-        (operations.len(), deletes) == (9, 4)
-    })
-    .await;
     host.stop().await;
 }

@@ -11,7 +11,7 @@ use crate::support::Handler;
 /// A secret that no output may have.
 const MARKER: &str = "hunter2marker";
 
-const SETTINGS: [&str; 34] = [
+const SETTINGS: [&str; 35] = [
     "AzureWebJobsCosmosDB",
     "AzureWebJobsCosmosDB__accountEndpoint",
     "CosmosDB",
@@ -36,6 +36,7 @@ const SETTINGS: [&str; 34] = [
     "CHANGEFEED_RESTORE_ID_FIELD",
     "CHANGEFEED_MODE",
     "CHANGEFEED_LEASE_PREFIX",
+    "CHANGEFEED_ALL_VERSIONS_LEASE_PREFIX",
     "CHANGEFEED_STALLED_AFTER_SECONDS",
     "CHANGEFEED_UNBLOCK_LEASES",
     "CHANGEFEED_BACKUP_STORAGE",
@@ -49,7 +50,7 @@ const SETTINGS: [&str; 34] = [
 ];
 
 /// Settings that are printed on purpose, and in which a short word cannot be recognized as a secret.
-const PRINTED: [&str; 12] = [
+const PRINTED: [&str; 13] = [
     "CHANGEFEED_DATABASE",
     "CHANGEFEED_MONITORED_CONTAINER",
     "CHANGEFEED_CHANGES_CONTAINER",
@@ -61,6 +62,7 @@ const PRINTED: [&str; 12] = [
     "CHANGEFEED_RESTORED_AT_FIELD",
     "CHANGEFEED_RESTORE_ID_FIELD",
     "CHANGEFEED_LEASE_PREFIX",
+    "CHANGEFEED_ALL_VERSIONS_LEASE_PREFIX",
     "CHANGEFEED_BACKUP_HOSTS",
 ];
 

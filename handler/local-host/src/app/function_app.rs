@@ -11,7 +11,7 @@ use crate::error::HostError;
 #[derive(Debug)]
 pub(crate) struct FunctionApp {
     pub host: HostJson,
-    /// Sorted by name, which is also the precedence of their routes.
+    /// Those that are not disabled, sorted by name, which is also the precedence of their routes.
     pub functions: Vec<Function>,
 }
 
@@ -24,7 +24,13 @@ impl FunctionApp {
             let folder = entry.map_err(unreadable)?.path();
             let file = folder.join("function.json");
             if file.is_file() {
-                functions.extend(Function::read(&folder, &file, settings)?);
+                functions.extend(Function::read(&folder, &file, settings)?.filter(|function| {
+                    let is_disabled = settings.is_disabled(&function.name);
+                    if is_disabled {
+                        log::info!("function {} is disabled", function.name);
+                    }
+                    !is_disabled
+                }));
             }
         }
         functions.sort_by_key(|function| function.name.to_lowercase());

@@ -39,6 +39,13 @@ impl Settings {
         self.0.get(name).cloned().or_else(|| std::env::var(name).ok())
     }
 
+    /// Whether a setting disables a function: `AzureWebJobs.<name>.Disabled`, or the same with underscores, is `1` or `true`.
+    pub(crate) fn is_disabled(&self, function: &str) -> bool {
+        let names = [format!("AzureWebJobs.{function}.Disabled"), format!("AzureWebJobs_{function}_Disabled")];
+        let is_true = |value: String| value == "1" || value.eq_ignore_ascii_case("true");
+        names.iter().any(|name| self.get(name).is_some_and(is_true))
+    }
+
     pub(crate) fn app_settings(&self) -> &BTreeMap<String, String> {
         &self.0
     }
@@ -109,6 +116,17 @@ mod tests {
         assert_eq!(settings.resolve("a-%Database%").as_deref(), Some("a-%Database%"));
         assert_eq!(settings.resolve("%"), Some("%".to_owned()));
         assert_eq!(settings.resolve("%NoSuchSettingAnywhere%"), None);
+    }
+
+    #[test]
+    fn a_function_is_disabled_by_a_setting_that_is_true_or_1() {
+        let settings = settings(&[
+            ("AzureWebJobs.A.Disabled", "True"),
+            ("AzureWebJobs_B_Disabled", "1"),
+            ("AzureWebJobs.C.Disabled", "yes"),
+            ("AzureWebJobs.D.Disabled", "false"),
+        ]);
+        assert_eq!(["A", "B", "C", "D", "E"].map(|name| settings.is_disabled(name)), [true, true, false, false, false]);
     }
 
     #[test]

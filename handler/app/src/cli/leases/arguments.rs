@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, bail};
+use changefeed_processor::ChangeFeedMode;
 use clap::{Args, Subcommand};
 
 use crate::cli::list::ListOutput;
 use crate::cli::start_from::StartFrom;
 use crate::feed::Feed;
+use crate::service::Service;
 
 #[derive(Debug, Subcommand)]
 pub enum LeasesCommand {
@@ -81,12 +84,43 @@ impl LeasesCommand {
 #[derive(Debug, Args)]
 pub struct FeedArguments {
     /// Use the leases of the jobs instead of those of the capture
+    #[arg(long, conflicts_with = "mode")]
+    jobs: bool,
+    /// Use the leases of the capture in this mode: LatestVersion or AllVersionsAndDeletes; default: the one that has leases
     #[arg(long)]
-    pub jobs: bool,
+    mode: Option<ChangeFeedMode>,
 }
 
 impl FeedArguments {
-    pub fn feed(&self) -> Feed {
-        if self.jobs { Feed::Jobs } else { Feed::Capture }
+    /// The feeds that were asked for.
+    pub fn feeds(&self) -> &'static [Feed] {
+        match (self.jobs, self.mode) {
+            (true, _) => &[Feed::Jobs],
+            (false, None) => &Feed::CAPTURED,
+            (false, Some(ChangeFeedMode::LatestVersion)) => &[Feed::Capture],
+            (false, Some(ChangeFeedMode::AllVersionsAndDeletes)) => &[Feed::CaptureAllVersions],
+        }
+    }
+
+    /// The one feed that was asked for: of the two that can be captured, the one that has leases, or else that of the setting.
+    ///
+    /// # Errors
+    /// When both have leases, and when the leases cannot be read.
+    pub async fn feed(&self, service: &Service) -> Result<Feed> {
+        let feeds = self.feeds();
+        if let [feed] = feeds {
+            return Ok(*feed);
+        }
+        let mut with_leases = Vec::new();
+        for feed in feeds.iter().copied() {
+            if !service.lease_set(feed).await?.all().await?.is_empty() {
+                with_leases.push(feed);
+            }
+        }
+        match with_leases.as_slice() {
+            [] => Ok(Feed::captured_in(service.settings().mode)),
+            [feed] => Ok(*feed),
+            _ => bail!("both modes have leases; pass --mode LatestVersion or --mode AllVersionsAndDeletes"),
+        }
     }
 }

@@ -26,29 +26,32 @@ use crate::status::lease_statuses;
 pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
     match command {
         LeasesCommand::List { feed, output } => {
-            let leases = lease_statuses(service, feed.feed()).await?;
+            let leases = lease_statuses(service, feed.feeds()).await?;
             print_list(output.format, &json!({ "items": leases }), &leases)
         }
-        LeasesCommand::Repair { from, feed } => repair(service, *from, feed.feed()).await,
+        LeasesCommand::Repair { from, feed } => repair(service, *from, feed.feed(service).await?).await,
         LeasesCommand::Unblock { wait, from_beginning, feed } => {
             let start = if *from_beginning { Start::Beginning } else { Start::Unknown };
             let (lines, is_any_stalled) =
-                unblock_by_hand(service, feed.feed(), start, Duration::from_secs(*wait)).await?;
+                unblock_by_hand(service, feed.feed(service).await?, start, Duration::from_secs(*wait)).await?;
             for line in lines {
                 print_line(&line)?;
             }
             return Ok(if is_any_stalled { Exit::Found } else { Exit::Done });
         }
-        LeasesCommand::Export { feed } => print_json(&json!(service.lease_set(feed.feed()).await?.export().await?)),
+        LeasesCommand::Export { feed } => {
+            let leases = service.lease_set(feed.feed(service).await?).await?;
+            print_json(&json!(leases.export().await?))
+        }
         LeasesCommand::Import { file, overwrite, feed } => {
             let text = read(file).with_context(|| format!("reading {}", file.display()))?;
             let documents: Vec<Value> = serde_json::from_str(&text)
                 .with_context(|| format!("{} is not a JSON array of leases", file.display()))?;
-            let stored = service.lease_set(feed.feed()).await?.import(documents, *overwrite).await?;
+            let stored = service.lease_set(feed.feed(service).await?).await?.import(documents, *overwrite).await?;
             print_line(&format!("stored {stored} leases"))
         }
         LeasesCommand::Reset { to, yes, feed } => {
-            let leases = service.lease_set(feed.feed()).await?;
+            let leases = service.lease_set(feed.feed(service).await?).await?;
             if !yes {
                 let count = leases.all().await?.len();
                 let prompt = Prompt {
@@ -67,12 +70,7 @@ pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
 
 async fn repair(service: &Service, from: Option<StartFrom>, feed: Feed) -> Result<()> {
     let leases = service.lease_set(feed).await?;
-    // Without any lease, the mode of the settings is the one that processors will ask for.
-    let configured = match feed {
-        Feed::Capture => service.settings().mode,
-        Feed::Jobs => ChangeFeedMode::LatestVersion,
-    };
-    let mode = leases.mode().await?.unwrap_or(configured);
+    let mode = leases.mode().await?.unwrap_or(feed.mode());
     let created = leases.repair(StartFrom::or_default(from, mode), mode).await?;
     print_line(&format!("created {created} leases"))?;
     if mode == ChangeFeedMode::AllVersionsAndDeletes && created > 0 {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use changefeed_processor::ChangeFeedMode;
 use clap::Args;
 use local_host::TimeZone;
 
@@ -25,6 +26,9 @@ pub struct LocalArguments {
     /// Physical partitions of a new container; default: one for each 10,000 RU/s of its throughput
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub partitions: Option<u32>,
+    /// Change feed mode of the capture; default: CHANGEFEED_MODE, or else AllVersionsAndDeletes
+    #[arg(long)]
+    pub mode: Option<ChangeFeedMode>,
     /// Write this many sample documents before reporting ready
     #[arg(long, value_name = "COUNT")]
     pub populate: Option<u64>,
@@ -38,7 +42,7 @@ pub struct LocalArguments {
     #[arg(long)]
     pub open: bool,
     /// Run only the embedded Cosmos DB endpoint
-    #[arg(long, conflicts_with_all = ["populate", "incident", "open", "require_keys", "host_port", "host_time_zone"])]
+    #[arg(long, conflicts_with_all = ["populate", "incident", "open", "require_keys", "mode", "host_port", "host_time_zone"])]
     pub cosmos_only: bool,
     /// Require function keys, as Azure does
     #[arg(long)]

@@ -141,9 +141,11 @@ impl Incident<'_> {
     /// Waits until the history has the newest version of every document.
     async fn until_captured(&self) -> Result<()> {
         loop {
-            let leases = lags(self.service, Feed::Capture).await?;
-            if !leases.is_empty() && leases.iter().all(|lease| lease.lag == Some(0)) {
-                return Ok(());
+            for feed in Feed::CAPTURED {
+                let leases = lags(self.service, feed).await?;
+                if !leases.is_empty() && leases.iter().all(|lease| lease.lag == Some(0)) {
+                    return Ok(());
+                }
             }
             tokio::time::sleep(CAPTURE_POLL).await;
         }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use changefeed_cosmos::KeyPath;
 use changefeed_operations::PopulateRequest;
+use changefeed_processor::ChangeFeedMode;
 use local_cosmos::{Endpoint, StartError};
 use local_host::{Host, HostOptions, RunningHost};
 use serde_json::{Value, json};
@@ -21,7 +22,8 @@ use super::interrupt::interrupted;
 use super::output::print_line;
 use super::progress::bar;
 use super::standard_error::{note, warning};
-use crate::config::{ACTOR_FIELDS, SETTINGS, SettingValue, Settings, Source};
+use crate::config::{ACTOR_FIELDS, MODE, SETTINGS, SettingValue, Settings, Source};
+use crate::feed::Feed;
 use crate::service::Service;
 
 /// Runs until Ctrl-C or SIGTERM.
@@ -50,7 +52,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
         return Ok(Exit::Done);
     }
 
-    let settings = app_settings(source, &endpoint);
+    let settings = app_settings(source, arguments.mode, &endpoint);
     let service = Service::new(Settings::read(&Source::from(settings.clone()))?);
     service
         .changefeed
@@ -94,6 +96,8 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
 
 async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHost, service: &Service) -> Result<()> {
     host.wait_until_ready().await?;
+    // Capture that is killed before its first checkpoint would start from a later moment.
+    service.lease_set(Feed::CaptureAllVersions).await?.pin_unstarted().await?;
     if let Some(count) = arguments.populate {
         let bar = bar("Writing", count);
         let request = PopulateRequest { count, seed: arguments.seed, ..PopulateRequest::default() };
@@ -143,14 +147,18 @@ fn ready(endpoint: &Endpoint, api: Option<&str>) -> Value {
 
 /// The fields that name the actor of a version, unless a setting says otherwise.
 const LOCAL_ACTOR_FIELDS: &str = "updatedBy";
+/// The change feed mode of the capture, unless the arguments or a setting say otherwise.
+const LOCAL_MODE: &str = "AllVersionsAndDeletes";
 
 /// The settings of the functions: the environment, defaults for the rest, and the embedded endpoint as the account.
-fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String> {
+fn app_settings(source: &Source, mode: Option<ChangeFeedMode>, endpoint: &Endpoint) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     for setting in SETTINGS.iter().filter(|setting| setting.name.starts_with("CHANGEFEED_")) {
         let default = match setting.name {
             // So that the actor of a version shows as soon as a document has one.
             name if name == ACTOR_FIELDS.name => LOCAL_ACTOR_FIELDS,
+            // The embedded endpoint has the mode that misses nothing.
+            name if name == MODE.name => LOCAL_MODE,
             _ => setting.default,
         };
         let default = Some(default).filter(|default| *default != "-");
@@ -161,6 +169,15 @@ fn app_settings(source: &Source, endpoint: &Endpoint) -> BTreeMap<String, String
                 .or(default)
                 .map(|value| (setting.name.to_owned(), value.to_owned())),
         );
+    }
+    if let Some(mode) = mode {
+        settings.insert(MODE.name.to_owned(), mode.to_string());
+    }
+    for feed in Feed::CAPTURED {
+        let name = format!("AzureWebJobs.{}.Disabled", feed.function());
+        let is_other = settings.get(MODE.name).is_some_and(|mode| !feed.mode().to_string().eq_ignore_ascii_case(mode));
+        let value = source.get(&name).map_or_else(|| is_other.to_string(), |value| value.expose().to_owned());
+        settings.insert(name, value);
     }
     // Both names, because the trigger prefers the longer one.
     for name in ["AzureWebJobsCosmosDB", "CosmosDB"] {
