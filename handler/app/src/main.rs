@@ -10,6 +10,7 @@ mod functions;
 mod http;
 mod jobs;
 mod memory;
+mod metrics;
 mod payload;
 mod process;
 mod routes;

@@ -74,6 +74,7 @@ const ROUTES: &[Route] = &[
     }),
     resource("/api/erasures/lift", "POST", |path| path.route(web::post().to(functions::erasures::lift))),
     resource("/api/erasures/{id}", "GET, HEAD", |path| path.route(reading().to(functions::erasures::show))),
+    resource("/api/metrics", "GET, HEAD", |path| path.route(reading().to(functions::metrics::get))),
     resource("/api/status", "GET, HEAD", |path| path.route(reading().to(functions::status::get))),
 ];
 

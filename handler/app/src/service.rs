@@ -1,41 +1,23 @@
 //! What functions and subcommands work with: the capabilities over the settings, and counters of this process.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use changefeed_cosmos::{Account, Error};
-use changefeed_history::{CaptureReport, Role, TimeZone};
+use changefeed_history::{Role, TimeZone};
 use changefeed_operations::Changefeed;
 use changefeed_processor::{Container, LeaseSet};
-use serde::Serialize;
 
 use crate::config::{Settings, connect};
 use crate::feed::Feed;
+use crate::metrics::Metrics;
 
 /// The capabilities over the settings, and what this process has captured.
 pub struct Service {
     /// The monitored container and its history.
     pub changefeed: Changefeed,
     settings: Settings,
-    counters: Counters,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    batches: AtomicU64,
-    failed_batches: AtomicU64,
-    versions: AtomicU64,
-    dead_letters: AtomicU64,
-}
-
-/// What this process has captured since it started.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Counts {
-    batches: u64,
-    failed_batches: u64,
-    versions: u64,
-    dead_letters: u64,
+    metrics: Arc<Metrics>,
 }
 
 impl Service {
@@ -43,7 +25,7 @@ impl Service {
     pub fn new(settings: Settings) -> Self {
         let account = Account::new(connect(settings.connection.clone()));
         let changefeed = Changefeed::new(&account, settings.names.clone(), settings.changefeed_options());
-        Self { changefeed, settings, counters: Counters::default() }
+        Self { changefeed, settings, metrics: Arc::new(Metrics::new()) }
     }
 
     /// A service for a command. Folders of this machine are locations of backups, too.
@@ -57,30 +39,9 @@ impl Service {
         self.settings.batch_timeout
     }
 
-    /// Counts a batch.
-    pub fn count(&self, batch: Result<&CaptureReport, ()>) {
-        let add = |counter: &AtomicU64, number| counter.fetch_add(number, Ordering::Relaxed);
-        add(&self.counters.batches, 1);
-        match batch {
-            Ok(report) => {
-                add(&self.counters.versions, report.stored);
-                add(&self.counters.dead_letters, report.dead_lettered);
-            }
-            Err(()) => {
-                add(&self.counters.failed_batches, 1);
-            }
-        }
-    }
-
     /// What this process has captured since it started.
-    pub fn counts(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counts {
-            batches: read(&self.counters.batches),
-            failed_batches: read(&self.counters.failed_batches),
-            versions: read(&self.counters.versions),
-            dead_letters: read(&self.counters.dead_letters),
-        }
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// The leases of a feed.

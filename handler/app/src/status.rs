@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::feed::Feed;
-use crate::service::{Counts, Service};
+use crate::metrics::Counts;
+use crate::service::Service;
 use crate::stalled::{WatchRecord, problem};
 
 /// The status of the service.
@@ -221,7 +222,7 @@ impl Status {
             retention_error,
             // The state of the container shows why it cannot be read.
             has_unknown_identity: unknown_identity.unwrap_or_default(),
-            since_start: service.counts(),
+            since_start: service.metrics().counts(),
         }
     }
 }

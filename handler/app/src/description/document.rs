@@ -11,7 +11,7 @@ use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
 
 use super::index::Index;
-use crate::functions::{activity, backups, changes, dead_letters, history, populate, query, restores, status};
+use crate::functions::{activity, backups, changes, dead_letters, history, metrics, populate, query, restores, status};
 use crate::functions::{erasures, truncate, verify};
 use crate::http::{ApiError, ErrorAnswer, FixedErrors, NoQuery, error_components};
 
@@ -65,7 +65,8 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
         query::post,
         populate::post,
         truncate::post,
-        status::get
+        status::get,
+        metrics::get
     ),
     components(schemas(ErrorAnswer)),
     security(("functionKey" = []), ("functionKeyInQuery" = [])),
@@ -78,7 +79,7 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
         (name = "Dead letters", description = "Documents that could not be captured."),
         (name = "Verify", description = "Comparing live documents with the history."),
         (name = "Erasures", description = "Removing everything that is stored of a document."),
-        (name = "Other", description = "Queries, functions for trying out, and the status.")
+        (name = "Other", description = "Queries, functions for trying out, the status and the metrics.")
     )
 )]
 struct Document;

@@ -32,12 +32,12 @@ pub async fn post(
     let report = match captured {
         Ok(report) => report,
         Err(error) => {
-            service.count(Err(()));
+            service.metrics().batch(None);
             log::warn!("could not store batch {}; it is delivered again: {error}", batch.invocation_id);
             return Err(ApiError::try_again(&error));
         }
     };
-    service.count(Ok(&report));
+    service.metrics().batch(Some(&report));
     let summary = format!(
         "stored {} versions, {} already present, {} dead letters, {} of erased documents, {:.1} RU",
         report.stored, report.already_stored, report.dead_lettered, report.erased, report.request_charge

@@ -7,6 +7,7 @@ pub mod changes;
 pub mod dead_letters;
 pub mod erasures;
 pub mod history;
+pub mod metrics;
 pub mod populate;
 pub mod query;
 pub mod restores;

@@ -7,7 +7,6 @@ use changefeed_history::{Batch, CaptureReport};
 use changefeed_processor::{Change, ChangeFeedMode, ChangeFeedProcessor};
 
 use super::health::Health;
-use super::metrics::Metrics;
 use super::options::ProcessOptions;
 use crate::feed::Feed;
 use crate::memory;
@@ -38,15 +37,11 @@ pub async fn processor(
     if let Some(delay) = options.poll_delay {
         builder = builder.poll_delay(delay);
     }
-    let capturing = Arc::new(Capturing {
-        service: Arc::clone(service),
-        metrics: health.metrics(),
-        mode: options.mode,
-        on_captured: options.on_captured,
-    });
+    let capturing =
+        Arc::new(Capturing { service: Arc::clone(service), mode: options.mode, on_captured: options.on_captured });
     health.watch(feed, options.estimator(service, feed).await?);
     let builder = health.observe(feed, options.lease_intervals(builder));
-    let builder = health.metrics().watch(feed, builder);
+    let builder = service.metrics().watch(feed, builder);
     Ok(builder.build(move |context, changes| {
         let capturing = Arc::clone(&capturing);
         let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
@@ -56,7 +51,6 @@ pub async fn processor(
 
 struct Capturing {
     service: Arc<Service>,
-    metrics: Arc<Metrics>,
     mode: ChangeFeedMode,
     on_captured: Option<fn(&[Change])>,
 }
@@ -70,7 +64,7 @@ impl Capturing {
         if bytes > memory::LARGE_BATCH_BYTES {
             memory::return_freed();
         }
-        self.metrics.batch(captured.as_ref().ok());
+        self.service.metrics().batch(captured.as_ref().ok());
         let CaptureReport { stored, already_stored, dead_lettered, erased, request_charge } = captured?;
         log::info!(
             "{}: stored {stored} versions, {already_stored} already present, {dead_lettered} dead letters, {erased} of erased documents, \

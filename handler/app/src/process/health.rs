@@ -14,21 +14,17 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::{Context, Result};
 use changefeed_cosmos::Error;
-use changefeed_processor::{ChangeFeedEstimator, LeaseLag, LeaseObservation, ProcessorBuilder};
+use changefeed_processor::{ChangeFeedEstimator, LeaseObservation, ProcessorBuilder};
 
 use super::containers::check_containers;
-use super::metrics::Metrics;
 use crate::feed::Feed;
+use crate::metrics::{CONTENT_TYPE, Leases, Metrics};
 use crate::service::Service;
 
-/// How long the state of the leases is cached, because reading it costs request units.
-const LAG_CACHE_TIME: Duration = Duration::from_secs(10);
 /// How long the state of the containers is cached.
 const CONTAINERS_CACHE_TIME: Duration = Duration::from_secs(10);
 /// Time limit for reading the state of the leases. Without it the counters are still served.
 const LAG_TIMEOUT: Duration = Duration::from_secs(3);
-
-const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The health of an instance.
 #[derive(Clone)]
@@ -41,7 +37,6 @@ struct State {
     containers: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
     metrics: Arc<Metrics>,
     estimators: Mutex<Vec<(Feed, ChangeFeedEstimator)>>,
-    leases: tokio::sync::Mutex<Option<(Instant, Leases)>>,
     looked: Mutex<Looked>,
 }
 
@@ -51,9 +46,6 @@ struct Looked {
     observations: Vec<LeaseObservation>,
     problems: Vec<String>,
 }
-
-/// The leases of the feeds that could be read.
-type Leases = Vec<(Feed, Vec<LeaseLag>)>;
 
 #[derive(Clone)]
 enum Stage {
@@ -65,21 +57,15 @@ enum Stage {
 
 impl Health {
     /// The health of an instance that is starting.
-    pub fn new() -> Self {
+    pub fn new(metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(State {
             stage: Mutex::new(Stage::Starting(None)),
             failures: Mutex::default(),
             containers: tokio::sync::Mutex::default(),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             estimators: Mutex::default(),
-            leases: tokio::sync::Mutex::default(),
             looked: Mutex::default(),
         }))
-    }
-
-    /// The metrics of the instance.
-    pub fn metrics(&self) -> Arc<Metrics> {
-        Arc::clone(&self.0.metrics)
     }
 
     /// Adds the lag of a feed's leases to the metrics.
@@ -138,12 +124,7 @@ impl Health {
         *lock(&self.0.looked) = Looked { observations, problems };
     }
 
-    /// The leases, from the cache or read now.
     async fn leases(&self) -> Leases {
-        let mut known = self.0.leases.lock().await;
-        if let Some((_, leases)) = known.as_ref().filter(|(read, _)| read.elapsed() < LAG_CACHE_TIME) {
-            return leases.clone();
-        }
         let estimators = lock(&self.0.estimators).clone();
         let observations = lock(&self.0.looked).observations.clone();
         let mut leases = Leases::new();
@@ -154,7 +135,6 @@ impl Health {
                 Err(_) => log::warn!("reading the lag of the leases of {} timed out", feed.name()),
             }
         }
-        *known = Some((Instant::now(), leases.clone()));
         leases
     }
 }
@@ -234,8 +214,8 @@ fn not_ready(stage: String) -> HttpResponse {
 }
 
 async fn metrics(health: Data<Health>) -> HttpResponse {
-    match health.0.metrics.text(&health.leases().await) {
-        Ok(text) => HttpResponse::Ok().content_type(METRICS_TYPE).body(text),
+    match health.0.metrics.text(health.leases()).await {
+        Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
 }

@@ -38,7 +38,7 @@ impl RunningJobs {
             .start_from(StartFrom::Beginning)
             .poll_delay(options.poll_delay.unwrap_or(POLL_DELAY));
         let builder = health.observe(Feed::Jobs, options.lease_intervals(builder));
-        let builder = health.metrics().watch(Feed::Jobs, builder);
+        let builder = service.metrics().watch(Feed::Jobs, builder);
         let stop = watch::Sender::new(false);
         let stopped = stop.subscribe();
         let service = Arc::clone(service);

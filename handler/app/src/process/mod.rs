@@ -5,7 +5,6 @@ mod containers;
 mod health;
 mod instance;
 mod jobs;
-mod metrics;
 mod options;
 mod retention;
 mod start;

@@ -49,7 +49,9 @@ mod tests {
             let kind = if attempts.get() == 1 { ErrorKind::Unavailable } else { ErrorKind::Forbidden };
             Err::<(), _>(Error::new(kind, "reading", "failed")).context("starting")
         };
-        let error = start_with_retries(&Health::new(), start).await.expect_err("permanent");
+        let error = start_with_retries(&Health::new(std::sync::Arc::new(crate::metrics::Metrics::new())), start)
+            .await
+            .expect_err("permanent");
         assert_eq!((attempts.get(), format!("{error:#}").as_str()), (2, "starting: reading: failed"));
     }
 }

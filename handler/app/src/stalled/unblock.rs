@@ -137,7 +137,7 @@ async fn process(service: &Service, feed: Feed, lease: &Lease, changes: &[Change
             let invocation_id = format!("{FUNCTION}:{}", lease.lease_token);
             let batch = Batch { function: FUNCTION.to_owned(), invocation_id, rewritten_by_host: false };
             let captured = service.changefeed.capture.capture(&batch, documents).await;
-            service.count(captured.as_ref().map_err(|_| ()));
+            service.metrics().batch(captured.as_ref().ok());
             captured?;
         }
         Feed::Jobs => {

@@ -255,7 +255,7 @@ fn reading() -> Vec<String> {
     let functions = http_functions().into_iter();
     // A query only reads, although it is sent with POST.
     let opens = |name: &str, function: &HttpFunction| {
-        let is_alone = ["Status", "Query"].contains(&name);
+        let is_alone = ["Status", "Metrics", "Query"].contains(&name);
         function.level == "function" && (is_alone || function.only_reads())
     };
     functions.filter(|(name, function)| opens(name, function)).map(|(name, _)| name).collect()

@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 
 use changefeed_history::{Role, container_spec};
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::docs_reference::{read, root};
-use crate::support::{DEADLINE, Instance, World, names, until};
+use crate::support::{DEADLINE, Instance, World, batch_of, names, until};
 
 const CONTAINERS: &str = "infra/containers.json";
 
@@ -111,7 +112,7 @@ fn metric_names(text: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn the_alert_rules_and_the_dashboard_use_metrics_that_process_exports() {
+async fn the_alert_rules_and_the_dashboard_use_metrics_that_process_and_the_function_app_export() {
     let mut used = BTreeSet::new();
     for (_, text) in texts("infra/monitoring") {
         used.extend(words(&text, "changefeed_"));
@@ -128,6 +129,18 @@ async fn the_alert_rules_and_the_dashboard_use_metrics_that_process_exports() {
     let exported = exported().await;
     let unknown: Vec<&String> = used.difference(&exported).collect();
     assert!(unknown.is_empty(), "not exported: {unknown:?}; exported: {exported:?}");
+
+    // Under the trigger, only the processor's own counters are missing.
+    let handler = world.handler();
+    handler.invoke(&batch_of(&[json!({"id": "1", "pk": "a", "_ts": 1, "_lsn": 1, "_etag": "e"})]), true).await;
+    let answer = handler.respond(Method::GET, "/api/metrics", "").await;
+    let content_type = answer.headers()["content-type"].to_str().expect("text").to_owned();
+    assert!(content_type.starts_with("application/openmetrics-text"), "{content_type}");
+    let text = answer.text().await.expect("text");
+    assert!(text.contains("\nchangefeed_versions_stored_total 1\n") && text.ends_with("# EOF\n"), "{text}");
+    let of_processor = ["changefeed_leases_held", "changefeed_lease_errors_total"].map(str::to_owned).into();
+    let missing: BTreeSet<String> = exported.difference(&metric_names(&text)).cloned().collect();
+    assert!(missing.is_subset(&of_processor), "{missing:?}");
 }
 
 /// The source of the program, without line breaks.

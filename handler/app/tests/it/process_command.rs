@@ -133,8 +133,8 @@ async fn instances_share_the_leases_report_their_health_and_release_their_leases
     let (_, metrics) = first.health("/metrics").await;
     for expected in [
         "changefeed_leases_held{feed=\"capture\"} 4",
-        "changefeed_lease_lag_transactions{feed=\"capture\",lease=\"0\"} 0",
-        "changefeed_lease_stuck{feed=\"jobs\",lease=\"0\"} 0",
+        "changefeed_lease_lag_transactions{feed=\"capture\",mode=\"LatestVersion\",lease=\"0\"} 0",
+        "changefeed_lease_stuck{feed=\"jobs\",mode=\"LatestVersion\",lease=\"0\"} 0",
         "# EOF",
     ] {
         assert!(metrics.contains(expected), "{expected}: {metrics}");

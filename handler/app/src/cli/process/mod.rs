@@ -26,7 +26,7 @@ pub async fn run(service: Service, arguments: ProcessArguments) -> Result<Exit> 
     let options = options(&service, &arguments);
     let mode = options.mode;
     let mut interrupts = Interrupts::listen()?;
-    let health = Health::new();
+    let health = Health::new(Arc::clone(service.metrics()));
     // First, so that a port in use fails before any lease is acquired.
     let health_port = match arguments.health_port {
         Some(port) => Some(HealthPort::serve(arguments.health_address, port, &health)?),

@@ -1,7 +1,7 @@
 //! Metrics in the text format of Prometheus.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use changefeed_history::CaptureReport;
 use changefeed_processor::{LeaseLag, ProcessorBuilder};
@@ -10,21 +10,33 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use serde::Serialize;
 
 use crate::feed::Feed;
 
-/// `feed`, and `lease` for metrics of a lease.
+/// The content type of the text.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How long the state of the leases is remembered, because reading it costs request units.
+const LEASES_LIFETIME: Duration = Duration::from_secs(10);
+
+/// The leases of the feeds that could be read.
+pub type Leases = Vec<(Feed, Vec<LeaseLag>)>;
+
+/// `feed`, and for metrics of a lease `mode` and `lease`.
 type Labels = Vec<(String, String)>;
 type Gauges = Family<Labels, Gauge>;
 
-/// Counters of this instance, and the state of all leases.
+/// Counters of this process, and the state of all leases.
 pub struct Metrics {
     registry: Registry,
+    /// The leases as they were read last.
+    leases: tokio::sync::Mutex<Option<(Instant, Leases)>>,
     batches: Counter,
     failed_batches: Counter,
     stored: Counter,
     already_stored: Counter,
     dead_lettered: Counter,
+    erased: Counter,
     request_units: Counter<f64, AtomicU64>,
     lease_errors: Family<Labels, Counter>,
     leases_held: Gauges,
@@ -34,15 +46,28 @@ pub struct Metrics {
     state: Gauges,
 }
 
+/// What this process has captured since it started.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    batches: u64,
+    failed_batches: u64,
+    versions: u64,
+    dead_letters: u64,
+}
+
 impl Metrics {
+    /// Metrics of a process that has captured nothing yet.
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("changefeed"),
+            leases: tokio::sync::Mutex::default(),
             batches: Counter::default(),
             failed_batches: Counter::default(),
             stored: Counter::default(),
             already_stored: Counter::default(),
             dead_lettered: Counter::default(),
+            erased: Counter::default(),
             request_units: Counter::default(),
             lease_errors: Family::default(),
             leases_held: Family::default(),
@@ -65,6 +90,11 @@ impl Metrics {
             metrics.already_stored.clone(),
         );
         registry.register("dead_letters", "Documents that could not be captured", metrics.dead_lettered.clone());
+        registry.register(
+            "erased_changes",
+            "Changes of erased documents, which are not stored",
+            metrics.erased.clone(),
+        );
         registry.register("request_units", "Request units used to capture versions", metrics.request_units.clone());
         registry.register("lease_errors", "Failures that delayed a lease", metrics.lease_errors.clone());
         registry.register("leases_held", "Leases that this instance holds", metrics.leases_held.clone());
@@ -94,11 +124,22 @@ impl Metrics {
         self.stored.inc_by(report.stored);
         self.already_stored.inc_by(report.already_stored);
         self.dead_lettered.inc_by(report.dead_lettered);
+        self.erased.inc_by(report.erased);
         self.request_units.inc_by(report.request_charge);
     }
 
+    /// What was captured.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            batches: self.batches.get() + self.failed_batches.get(),
+            failed_batches: self.failed_batches.get(),
+            versions: self.stored.get(),
+            dead_letters: self.dead_lettered.get(),
+        }
+    }
+
     /// Counts the leases that a feed's processor acquires and releases, and its errors.
-    pub fn watch(self: Arc<Self>, feed: Feed, builder: ProcessorBuilder) -> ProcessorBuilder {
+    pub fn watch(&self, feed: Feed, builder: ProcessorBuilder) -> ProcessorBuilder {
         let label = vec![label_of(feed)];
         let errors = self.lease_errors.get_or_create_owned(&label);
         let held = self.leases_held.get_or_create_owned(&label);
@@ -115,13 +156,26 @@ impl Metrics {
             })
     }
 
-    /// All metrics as text, with these leases.
-    pub fn text(&self, leases: &[(Feed, Vec<LeaseLag>)]) -> Result<String, std::fmt::Error> {
+    /// All metrics as text. `read` reads the leases; it is not awaited if they were read a moment ago.
+    ///
+    /// # Errors
+    /// When they cannot be written as text.
+    pub async fn text(&self, read: impl Future<Output = Leases>) -> Result<String, std::fmt::Error> {
+        let mut known = self.leases.lock().await;
+        let leases = match known.take().filter(|(read, _)| read.elapsed() < LEASES_LIFETIME) {
+            Some(known) => known,
+            None => (Instant::now(), read.await),
+        };
+        let (_, leases) = known.insert(leases);
         for family in [&self.lag, &self.lag_seconds, &self.stuck, &self.state] {
             family.clear();
         }
         for (feed, lease) in leases.iter().flat_map(|(feed, leases)| leases.iter().map(move |lease| (*feed, lease))) {
-            let labels = vec![label_of(feed), ("lease".to_owned(), lease.lease_token.clone())];
+            let labels = vec![
+                label_of(feed),
+                ("mode".to_owned(), lease.mode.to_string()),
+                ("lease".to_owned(), lease.lease_token.clone()),
+            ];
             let set = |family: &Gauges, value: Option<i64>| {
                 if let Some(value) = value {
                     family.get_or_create(&labels).set(value);

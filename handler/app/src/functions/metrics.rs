@@ -1,0 +1,41 @@
+//! `Metrics`: what this process has captured, and the state of all leases, for monitoring.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use crate::feed::Feed;
+use crate::http::{NoQuery, StatusErrors};
+use crate::metrics::{CONTENT_TYPE, Leases};
+use crate::service::Service;
+use crate::status::lags;
+
+/// The metrics in the text format of Prometheus: the counters of this process since its start, and the lag and state of each lease. An instance that the platform starts
+/// counts from zero.
+#[utoipa::path(
+    get,
+    path = "/api/metrics",
+    operation_id = "showMetrics",
+    tag = "Other",
+    responses(
+        (status = 200, description = "The metrics.", body = String, content_type = "application/openmetrics-text"),
+        StatusErrors
+    )
+)]
+pub async fn get(service: Data<Service>, _: NoQuery) -> HttpResponse {
+    match service.metrics().text(leases(&service)).await {
+        Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}
+
+async fn leases(service: &Service) -> Leases {
+    let mut leases = Leases::new();
+    for feed in Feed::ALL {
+        match lags(service, feed).await {
+            Ok(lags) => leases.push((feed, lags)),
+            // Without them the counters are still there.
+            Err(error) => log::warn!("could not read the lag of the leases of {}: {error:#}", feed.name()),
+        }
+    }
+    leases
+}
