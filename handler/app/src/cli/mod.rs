@@ -21,6 +21,7 @@ mod leases;
 mod list;
 #[cfg(feature = "local")]
 mod local;
+mod logging;
 mod output;
 mod populate;
 mod process;
@@ -51,17 +52,16 @@ use std::process::ExitCode;
 use self::arguments::{Arguments, Command};
 use self::exit_code::Exit;
 use self::standard_output::{OutputClosed, end_with_the_reader};
-use crate::config::{DATABASE, MONITORED, RUST_LOG, Settings, Source, invalid, time_zone};
+use crate::config::{DATABASE, MONITORED, Settings, Source, time_zone};
 use crate::service::Service;
 use anyhow::Result;
-use changefeed_cosmos::{COMMAND_LOG_FILTER, SERVING_LOG_FILTER};
 use changefeed_history::TimeZone;
 
 /// Reads the arguments and runs the subcommand.
 pub fn run() -> ExitCode {
     let arguments = Arguments::of_process();
     arguments.terminal.apply();
-    start_logging(&arguments.command);
+    logging::start(&arguments.command);
     if arguments.command.only_reads() {
         end_with_the_reader();
     }
@@ -108,39 +108,6 @@ fn in_zone(arguments: Arguments) -> Result<(Arguments, Source)> {
     };
     time::set_zone(zone);
     Ok((Arguments::of_process(), source))
-}
-
-/// `serve` logs to standard output without times, because the host reports standard error as errors and adds times
-/// itself. Other commands log to standard error, because standard output is their answer.
-fn start_logging(command: &Command) {
-    let serving = format!("info,actix_server=warn,{SERVING_LOG_FILTER}");
-    let command_filter = format!("warn,{COMMAND_LOG_FILTER}");
-    let (target, filter) = match command {
-        Command::Serve(_) => (env_logger::Target::Stdout, serving),
-        #[cfg(feature = "local")]
-        Command::Local(_) => (env_logger::Target::Stderr, serving),
-        Command::Process(_) => (env_logger::Target::Stderr, serving),
-        _ => (env_logger::Target::Stderr, command_filter),
-    };
-    let mut builder = env_logger::Builder::new();
-    let is_parsed = match std::env::var(RUST_LOG.name) {
-        // The logger would print an invalid value, which could be a secret.
-        Ok(text) => env_filter::Builder::new().try_parse(&text).map(|_| builder.parse_filters(&text)).is_ok(),
-        Err(std::env::VarError::NotPresent) => {
-            builder.parse_filters(&filter);
-            true
-        }
-        Err(std::env::VarError::NotUnicode(_)) => false,
-    };
-    if !is_parsed {
-        let allowed = "log levels in the syntax of env_logger, such as info,changefeed=debug";
-        standard_error::warning(format!("{:#}; using {filter}", invalid(RUST_LOG.name, allowed)));
-        builder.parse_filters(&filter);
-    }
-    if matches!(command, Command::Serve(_)) {
-        builder.format_timestamp(None);
-    }
-    builder.target(target).init();
 }
 
 async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {

@@ -11,9 +11,9 @@ pub use connection::connect;
 #[cfg(feature = "local")]
 pub use setting_value::SettingValue;
 pub use setting_value::invalid;
-pub use settings::{Settings, time_zone};
+pub use settings::{LogFormat, Settings, time_zone};
 pub use source::Source;
 pub use storage::locations;
 #[cfg(feature = "local")]
 pub use table::{ACTOR_FIELDS, SETTINGS};
-pub use table::{DATABASE, MODE, MONITORED, RUST_LOG, TRYOUT_FUNCTIONS};
+pub use table::{DATABASE, LOG_FORMAT, MODE, MONITORED, RUST_LOG, TRYOUT_FUNCTIONS};

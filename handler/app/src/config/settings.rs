@@ -70,6 +70,28 @@ pub struct Settings {
     pub tryout_functions: bool,
     /// The port that the Functions host calls.
     pub port: u16,
+    log_format: LogFormat,
+}
+
+/// The form of the lines of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line of text.
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
+    }
 }
 
 impl Settings {
@@ -114,6 +136,7 @@ impl Settings {
             locations: locations(source)?,
             tryout_functions: on_or_off(&TRYOUT_FUNCTIONS, text(&TRYOUT_FUNCTIONS))?,
             port: number(&PORT, text(&PORT), 0..=u16::MAX)?,
+            log_format: text(&LOG_FORMAT).parse().map_err(|()| invalid(LOG_FORMAT.name, "text and json"))?,
         })
     }
 
@@ -167,6 +190,7 @@ impl Settings {
             BACKUP_HOSTS.name: self.locations.token_hosts,
             TRYOUT_FUNCTIONS.name: as_on_or_off(self.tryout_functions),
             PORT.name: self.port,
+            LOG_FORMAT.name: if self.log_format == LogFormat::Json { "json" } else { "text" },
         })
     }
 }
@@ -335,6 +359,7 @@ mod tests {
         assert!(refused("FUNCTIONS_CUSTOMHANDLER_PORT", "65536").contains("65535"));
         assert!(refused("CHANGEFEED_STALLED_AFTER_SECONDS", "0").contains("from 1 to 86400"));
         assert!(refused("CHANGEFEED_UNBLOCK_LEASES", "no").contains("on"));
+        assert!(refused("CHANGEFEED_LOG_FORMAT", "xml").contains("text and json"));
         for wrong in ["a/b", "..", "./jobs", "a ", "a\n", "a\tb"] {
             let message = refused("CHANGEFEED_DATABASE", wrong);
             let expected = "setting CHANGEFEED_DATABASE has an invalid value";

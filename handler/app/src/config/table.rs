@@ -32,10 +32,11 @@ pub const UNBLOCK_LEASES: Setting = Setting { name: "CHANGEFEED_UNBLOCK_LEASES",
 pub const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
 pub const BACKUP_HOSTS: Setting = Setting { name: "CHANGEFEED_BACKUP_HOSTS", default: "-" };
 pub const TRYOUT_FUNCTIONS: Setting = Setting { name: "CHANGEFEED_TRYOUT_FUNCTIONS", default: "on" };
+pub const LOG_FORMAT: Setting = Setting { name: "CHANGEFEED_LOG_FORMAT", default: "text" };
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the table in docs/reference/settings.md, without those of the connection.
-pub const SETTINGS: [Setting; 24] = [
+pub const SETTINGS: [Setting; 25] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -59,5 +60,6 @@ pub const SETTINGS: [Setting; 24] = [
     BACKUP_HOSTS,
     TRYOUT_FUNCTIONS,
     PORT,
+    LOG_FORMAT,
     RUST_LOG,
 ];

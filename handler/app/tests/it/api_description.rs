@@ -221,8 +221,9 @@ const PAIRS: &[Pair] = &[
     Pair("status", "GET /api/status", &[], &[]),
 ];
 
-/// Operations without a command of their own: the description, `erase --lift`, and backups, which the command line lists, shows and verifies by their locations.
-const WITHOUT_COMMAND: [&str; 6] = [
+/// Operations without a command of their own: the description, the metrics, `erase --lift`, and backups, which the command line lists, shows and verifies by their locations.
+const WITHOUT_COMMAND: [&str; 7] = [
+    "GET /api/metrics",
     "GET /api",
     "GET /api/openapi.json",
     "GET /api/backups",

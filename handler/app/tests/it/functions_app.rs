@@ -116,3 +116,27 @@ async fn the_status_has_settings_without_secrets_containers_and_counts() {
     assert_eq!(container("leases")["state"], "missing");
     assert_eq!(status["sinceStart"]["versions"], 1);
 }
+
+#[tokio::test]
+async fn the_lines_of_the_log_are_json_objects_if_a_setting_says_so() {
+    let world = World::new().await;
+    let mut handler = Command::new(env!("CARGO_BIN_EXE_changefeed"))
+        .args(["serve", "--port", "0"])
+        .env("CosmosDB", world.endpoint.connection_string())
+        .env("CHANGEFEED_LOG_FORMAT", "json")
+        .env_remove("RUST_LOG")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("changefeed serve");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(handler.stdout.take().expect("stdout")));
+    let line = lines.next().expect("a line").expect("text");
+    let read: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    assert!(
+        read["message"].as_str().is_some_and(|message| message.contains("listening on http://127.0.0.1:")),
+        "{line}"
+    );
+    assert_eq!(read["level"], "info");
+    assert!(read["time"].as_str().expect("a time").ends_with('Z') && read["target"].is_string(), "{line}");
+    handler.kill().expect("killed");
+    handler.wait().expect("ended");
+}

@@ -111,14 +111,12 @@ fn all_versions_app() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     std::fs::copy(root.join("host.json"), folder.path().join("host.json")).expect("host.json");
-    let function = std::fs::read_to_string(root.join("CosmosChangeFeed/function.json")).expect("function.json");
+    let file = "CosmosChangeFeedAllVersions/function.json";
+    let function = std::fs::read_to_string(root.join(file)).expect("function.json");
     let mut function: Value = serde_json::from_str(&function).expect("JSON");
-    let binding = function["bindings"][0].as_object_mut().expect("a binding");
-    binding.remove("startFromBeginning");
-    binding.insert("changeFeedMode".to_owned(), json!("AllVersionsAndDeletes"));
-    binding.insert("feedPollDelay".to_owned(), json!(50));
-    std::fs::create_dir(folder.path().join("CosmosChangeFeed")).expect("a folder");
-    std::fs::write(folder.path().join("CosmosChangeFeed/function.json"), function.to_string()).expect("function.json");
+    function["bindings"][0]["feedPollDelay"] = json!(50);
+    std::fs::create_dir(folder.path().join("CosmosChangeFeedAllVersions")).expect("a folder");
+    std::fs::write(folder.path().join(file), function.to_string()).expect("function.json");
     folder
 }
 

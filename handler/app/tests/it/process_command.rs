@@ -245,7 +245,13 @@ async fn a_failed_start_reports_the_reason() {
     }
     let (code, printed) = refused(&["--mode", "AllVersionsAndDeletes", "--from", "beginning"]);
     assert!(code == Some(2) && printed.contains("starts from now"), "{printed}");
-    assert!(start(&world, &[]).end("-TERM").await.success());
+    let settings = tempfile::NamedTempFile::new().expect("a file");
+    let prefixes =
+        json!({"CHANGEFEED_LEASE_PREFIX": "all-versions-", "CHANGEFEED_ALL_VERSIONS_LEASE_PREFIX": "others-"});
+    let file = json!({"IsEncrypted": false, "Values": prefixes}).to_string();
+    std::fs::write(settings.path(), file).expect("written");
+    let with_settings = ["--settings", settings.path().to_str().expect("a path")];
+    assert!(start(&world, &with_settings).end("-TERM").await.success());
     let (code, printed) = refused(&["--mode", "AllVersionsAndDeletes"]);
     assert!(code == Some(2) && printed.contains("LatestVersion") && printed.contains("another name"), "{printed}");
 

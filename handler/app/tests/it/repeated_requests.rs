@@ -43,7 +43,9 @@ enum Story {
 fn repetition(method: &Method, path: &str) -> Repetition {
     use Repetition::{Delivery, Effects, Nothing};
     match (method.as_str(), path) {
-        ("POST", "/CosmosChangeFeed" | "/Retention" | "/RunJobs" | "/WatchLeases") => Delivery,
+        ("POST", "/CosmosChangeFeed" | "/CosmosChangeFeedAllVersions" | "/Retention" | "/RunJobs" | "/WatchLeases") => {
+            Delivery
+        }
         ("POST", "/api/populate" | "/api/truncate" | "/api/query" | "/api/restores" | "/api/backups") => Nothing,
         ("POST", "/api/backups/none/verify" | "/api/erasures" | "/api/erasures/lift") => Nothing,
         ("POST", "/api/verify") => Effects(&[Story::Verify]),

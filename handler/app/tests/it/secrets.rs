@@ -11,7 +11,7 @@ use crate::support::Handler;
 /// A secret that no output may have.
 const MARKER: &str = "hunter2marker";
 
-const SETTINGS: [&str; 35] = [
+const SETTINGS: [&str; 36] = [
     "AzureWebJobsCosmosDB",
     "AzureWebJobsCosmosDB__accountEndpoint",
     "CosmosDB",
@@ -44,6 +44,7 @@ const SETTINGS: [&str; 35] = [
     "CHANGEFEED_TRYOUT_FUNCTIONS",
     "FUNCTIONS_CUSTOMHANDLER_PORT",
     "FUNCTIONS_APP_ROOT_PATH",
+    "CHANGEFEED_LOG_FORMAT",
     "RUST_LOG",
     "USER",
     "CHANGEFEED_UNKNOWN",

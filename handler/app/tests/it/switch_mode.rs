@@ -195,6 +195,15 @@ async fn leases_of_both_modes_are_listed_and_changed_only_when_one_is_named() {
     assert_eq!(code, 0);
     let of_mode = |mode: &str| printed.lines().filter(|line| line.contains(mode)).count();
     assert_eq!((of_mode("capture,LatestVersion,"), of_mode("capture,AllVersionsAndDeletes,")), (4, 4), "{printed}");
+    // Exported leases have their mode.
+    let (code, exported) = command_line.text(&["leases", "export", "--mode", "AllVersionsAndDeletes"]).await;
+    assert_eq!(code, 0, "{exported}");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), exported).expect("written");
+    let import = ["leases", "import", file.path().to_str().expect("a path"), "--overwrite"];
+    assert_eq!(command_line.text(&import).await, (0, "stored 4 leases\n".to_owned()));
+    let (code, printed) = command_line.text(&[&import[..], &["--mode", "LatestVersion"]].concat()).await;
+    assert!(code == 1 && printed.contains("are of AllVersionsAndDeletes mode"), "{code}: {printed}");
     let (code, printed) = command_line.text(&["leases", "reset", "--to", "now", "--yes"]).await;
     assert!(code == 1 && printed.contains("both modes have leases; pass --mode"), "{code}: {printed}");
     let reset = ["leases", "reset", "--to", "now", "--yes", "--mode", "LatestVersion"];

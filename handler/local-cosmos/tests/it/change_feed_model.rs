@@ -176,7 +176,8 @@ async fn run(seed: u64) {
         read_until(&mut all, &done),
         read_until(&mut latest, &done),
     );
-    assert!(transitions > 5, "{transitions} transitions");
+    // On a busy machine a transition takes longer, and the writers do not.
+    assert!(transitions > 2, "{transitions} transitions");
     assert_eq!(events(&versions), written, "every version once and in order, seed {seed}");
 
     // A deleted item may have been read before. The last read of an existing item is its newest write.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use changefeed_processor::ChangeFeedMode;
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use crate::cli::list::ListOutput;
 use crate::cli::start_from::StartFrom;
@@ -100,6 +101,21 @@ impl FeedArguments {
             (false, Some(ChangeFeedMode::LatestVersion)) => &[Feed::Capture],
             (false, Some(ChangeFeedMode::AllVersionsAndDeletes)) => &[Feed::CaptureAllVersions],
         }
+    }
+
+    /// The feed of exported leases, which have the mode in which they can be used.
+    ///
+    /// # Errors
+    /// When they are of another mode than the one that was asked for.
+    pub fn feed_of(&self, leases: &[Value]) -> Result<Feed> {
+        // A lease without a mode is in LatestVersion mode. What is no lease is refused later.
+        let mode =
+            leases.first().and_then(|lease| serde_json::from_value(lease["Mode"].clone()).ok()).unwrap_or_default();
+        let feed = if self.jobs { Feed::Jobs } else { Feed::captured_in(self.mode.unwrap_or(mode)) };
+        if feed.mode() != mode {
+            bail!("the leases are of {mode} mode, and cannot be used in {} mode", feed.mode());
+        }
+        Ok(feed)
     }
 
     /// The one feed that was asked for: of the two that can be captured, the one that has leases, or else that of the setting.

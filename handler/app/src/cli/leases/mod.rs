@@ -47,7 +47,8 @@ pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
             let text = read(file).with_context(|| format!("reading {}", file.display()))?;
             let documents: Vec<Value> = serde_json::from_str(&text)
                 .with_context(|| format!("{} is not a JSON array of leases", file.display()))?;
-            let stored = service.lease_set(feed.feed(service).await?).await?.import(documents, *overwrite).await?;
+            let feed = feed.feed_of(&documents)?;
+            let stored = service.lease_set(feed).await?.import(documents, *overwrite).await?;
             print_line(&format!("stored {stored} leases"))
         }
         LeasesCommand::Reset { to, yes, feed } => {

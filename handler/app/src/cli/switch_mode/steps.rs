@@ -169,9 +169,16 @@ impl<'a> Switch<'a> {
                 format!("{without_checkpoint} of {} leases have no checkpoint yet", leases.len()),
             ));
         }
-        if SwitchRecord::load(self.jobs(), self.to).await?.is_none() && !self.former_lags.is_empty() {
-            let now = self.service.changefeed.history.clock().second().await?;
-            SwitchRecord::begin(self.jobs(), self.to, now).await?;
+        if !self.former_lags.is_empty() {
+            let clock = self.service.changefeed.history.clock();
+            let record = match SwitchRecord::load(self.jobs(), self.to).await? {
+                Some(record) => record,
+                None => SwitchRecord::begin(self.jobs(), self.to, clock.second().await?).await?,
+            };
+            // Changes have whole seconds. One of the same second may come after the former mode has caught up, and would count as missed.
+            if !clock.is_over(record.captured_after).await? {
+                return Ok(Step::waits(name, "the new mode captures since a moment"));
+            }
         }
         let lags = lags(self.service, feeds(self.to).0).await?;
         let free = lags.iter().filter(|lease| lease.is_free).count();
