@@ -3,11 +3,13 @@
 use anyhow::Result;
 use changefeed_cosmos::KeyPath;
 use changefeed_history::Provisioned;
+use changefeed_processor::ChangeFeedMode;
 use clap::Args;
 use serde_json::json;
 
 use super::exit_code::Exit;
 use super::list::{ListItem, ListOutput, print_list};
+use super::standard_error::note;
 use super::table::{Cell, Column};
 use crate::service::Service;
 
@@ -30,6 +32,12 @@ pub struct ProvisionArguments {
 pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<Exit> {
     let provisioned = service.changefeed.containers.provision(&arguments.partition_key, arguments.update_index).await?;
     print_list(arguments.output.format, &json!({ "items": provisioned }), &provisioned)?;
+    if service.settings().mode == ChangeFeedMode::LatestVersion && service.has_all_versions().await.is_ok() {
+        note(
+            "The account has AllVersionsAndDeletes mode, which misses no version and no delete. To capture in it: \
+             changefeed switch-mode --to AllVersionsAndDeletes",
+        );
+    }
     Ok(Exit::Done)
 }
 

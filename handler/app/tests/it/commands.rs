@@ -41,6 +41,10 @@ async fn provisioning_is_repeatable_and_creates_the_changes_container_as_designe
     let second = command_line.json(&["provision"]).await;
     assert!(second["items"].as_array().expect("array").iter().all(|item| item["created"] == false), "{second}");
     assert_eq!(first["items"].as_array().map(Vec::len), Some(6));
+    // The embedded endpoint has the mode that misses nothing.
+    let printed = command_line.run(&["provision"]).await.stderr;
+    let printed = String::from_utf8_lossy(&printed);
+    assert!(printed.contains("changefeed switch-mode --to AllVersionsAndDeletes"), "{printed}");
 
     let client = client(command_line.endpoint.url()).await;
     let changes = client.sdk().database_client("dev").container_client("changes", None).await.expect("changes");

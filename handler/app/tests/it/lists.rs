@@ -101,7 +101,8 @@ impl Data {
         let output = CommandLine::new(&self.world).run(&arguments).await;
         let code = output.status.code();
         // The letter is still dead, and the doctor finds it. A step of the switch is left.
-        let is_expected = code == Some(0) || code == Some(3) && ["dead-letters replay", "doctor", "switch-mode"].contains(&command);
+        let is_expected =
+            code == Some(0) || code == Some(3) && ["dead-letters replay", "doctor", "switch-mode"].contains(&command);
         assert!(is_expected, "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).expect("UTF-8")
     }
