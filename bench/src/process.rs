@@ -65,7 +65,7 @@ pub(crate) async fn lag(executable: &Path, writes: usize, interval: Duration) ->
     let endpoint = Endpoint::start(Options::default()).await?;
     let account = Account { url: endpoint.url().to_owned() };
     account.provision(executable).await?;
-    let client = connect(&Connection::Key(ConnectionString::parse(&account.connection_string())?)).await?;
+    let client = connect(&Connection::Key(ConnectionString::parse(&account.connection_string())?), &[]).await?;
     let lazy = LazyContainer::new(changefeed_cosmos::Account::connected(client), "dev", "events");
     let (events, changes) = (lazy.open().await?, lazy.sibling("changes").open().await?);
     let _instance = Instance::start(executable, &account)?;

@@ -23,7 +23,7 @@ pub struct Service {
 impl Service {
     /// Sets up a service. It connects to Cosmos DB when it first needs to.
     pub fn new(settings: Settings) -> Self {
-        let account = Account::new(connect(settings.connection.clone()));
+        let account = Account::new(connect(settings.connection.clone(), settings.preferred_regions.clone()));
         let changefeed = Changefeed::new(&account, settings.names.clone(), settings.changefeed_options());
         Self { changefeed, settings, metrics: Arc::new(Metrics::new()) }
     }

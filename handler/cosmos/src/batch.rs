@@ -41,7 +41,8 @@ impl Container {
                 }
             };
         }
-        let response = match Box::pin(self.client.execute_transactional_batch(batch, None)).await {
+        let response = match Box::pin(self.client.execute_transactional_batch(batch, Some(self.batch_options()))).await
+        {
             Ok(response) => response,
             Err(error) => {
                 let error = failed(error);

@@ -279,6 +279,9 @@ impl Bulk<'_> {
             ("x-ms-cosmos-intended-collection-rid", &self.container.definition().resource_id),
             ("prefer", "return=minimal"),
         ];
+        let background = self.container.meter.headers();
+        let background = background.iter().map(|(name, value)| (*name, value.as_str()));
+        let headers: Vec<_> = headers.into_iter().chain(background).collect();
         let body = self.body(indexes);
         match self.container.gateway.send(self.target(Feed::Items), &headers, Some(body)).await {
             Ok(answer) => {

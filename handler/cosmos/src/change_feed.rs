@@ -90,6 +90,7 @@ impl Container {
         let mut options = ChangeFeedOptions::default()
             .with_feed_options(FeedOptions::default().with_max_fan_out(MAX_FAN_OUT))
             .with_mode(mode)
+            .with_operation_options(self.meter.operation())
             .with_max_item_count(MaxItemCountHint::Limit(max_items));
         let start = match start {
             FeedStart::Now => ChangeFeedStartFrom::Now,

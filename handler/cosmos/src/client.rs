@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use azure_data_cosmos::options::Region;
 use azure_data_cosmos::{CosmosClient, RoutingStrategy};
 
 use crate::connection::Connection;
@@ -40,12 +41,14 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Connects to the account and reads its properties. Regions are used in the account's own order.
+/// Connects to the account and reads its properties. It is read from the first of these regions that it has, and otherwise from its other
+/// regions in its own order; writes go to the region that takes them.
 ///
 /// # Errors
 /// When the account cannot be read.
-pub async fn connect(connection: &Connection) -> Result<Client, Error> {
-    let routing = RoutingStrategy::PreferredRegions(Vec::new());
+pub async fn connect(connection: &Connection, preferred_regions: &[String]) -> Result<Client, Error> {
+    let regions = preferred_regions.iter().map(|region| Region::new(region.clone())).collect();
+    let routing = RoutingStrategy::PreferredRegions(regions);
     let client = Box::pin(CosmosClient::builder().build(connection.to_sdk()?, routing)).await;
     let client = client.map_err(|error| {
         let error = Error::from_sdk("connecting to Cosmos DB", error);
@@ -76,7 +79,7 @@ mod tests {
         });
         let text = format!("AccountEndpoint=http://{address}/;AccountKey=c2VjcmV0;");
         let connection = Connection::Key(ConnectionString::parse(&text).expect("read"));
-        let error = connect(&connection).await.map(drop).expect_err("not an account");
+        let error = connect(&connection, &[]).await.map(drop).expect_err("not an account");
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
 }

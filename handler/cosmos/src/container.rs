@@ -11,7 +11,9 @@ use azure_core::http::headers::{HeaderName, HeaderValue};
 use azure_data_cosmos::CosmosError;
 use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::models::{ItemResponse, ResponseHeaders};
-use azure_data_cosmos::options::{ItemWriteOptions, Precondition, ReadContainerOptions, ReadFeedRangesOptions};
+use azure_data_cosmos::options::{
+    ItemReadOptions, ItemWriteOptions, Precondition, ReadContainerOptions, ReadFeedRangesOptions,
+};
 use serde_json::Value;
 
 use crate::definition::{Definition, Staleness};
@@ -107,7 +109,7 @@ impl Container {
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) when an item of this id exists.
     pub async fn create(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
-        let response = Box::pin(self.client.create_item(key.to_sdk()?, id, item, None)).await;
+        let response = Box::pin(self.client.create_item(key.to_sdk()?, id, item, Some(self.write_options()))).await;
         response.map(|response| self.written(&response)).map_err(|error| self.write_failed("creating", id, error))
     }
 
@@ -116,7 +118,7 @@ impl Container {
     /// # Errors
     /// As the service answers.
     pub async fn upsert(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
-        let response = Box::pin(self.client.upsert_item(key.to_sdk()?, id, item, None)).await;
+        let response = Box::pin(self.client.upsert_item(key.to_sdk()?, id, item, Some(self.write_options()))).await;
         response.map(|response| self.written(&response)).map_err(|error| self.write_failed("upserting", id, error))
     }
 
@@ -180,7 +182,8 @@ impl Container {
 
     async fn read_by_path(&self, key: &Key, id: PathId<'_>) -> Result<Option<Stored>, Error> {
         let id = id.as_str();
-        match Box::pin(self.client.read_item(key.to_sdk()?, id, None)).await {
+        let options = ItemReadOptions::default().with_operation_options(self.meter.operation());
+        match Box::pin(self.client.read_item(key.to_sdk()?, id, Some(options))).await {
             Ok(response) => {
                 self.charge(response.headers());
                 let lsn = response.headers().item_lsn().and_then(|lsn| i64::try_from(lsn).ok());
@@ -198,15 +201,19 @@ impl Container {
         item: &impl serde::Serialize,
         etag: &str,
     ) -> Result<Written, Error> {
-        let response =
-            Box::pin(self.client.replace_item(key.to_sdk()?, id.as_str(), item, Some(options_if_match(etag)))).await;
+        let options = self.write_options().with_precondition(if_match(etag));
+        let response = Box::pin(self.client.replace_item(key.to_sdk()?, id.as_str(), item, Some(options))).await;
         let failed = |error| self.write_failed("replacing", id.as_str(), error);
         response.map(|response| self.written(&response)).map_err(failed)
     }
 
     async fn delete_by_path(&self, key: &Key, id: PathId<'_>, etag: Option<&str>) -> Result<Option<f64>, Error> {
         let id = id.as_str();
-        match Box::pin(self.client.delete_item(key.to_sdk()?, id, etag.map(options_if_match))).await {
+        let mut options = self.write_options();
+        if let Some(etag) = etag {
+            options = options.with_precondition(if_match(etag));
+        }
+        match Box::pin(self.client.delete_item(key.to_sdk()?, id, Some(options))).await {
             Ok(response) => Ok(Some(self.charge(response.headers()))),
             Err(error) if error.status().is_not_found() => self.absent_or("deleting", id, error),
             Err(error) => Err(self.write_failed("deleting", id, error)),
@@ -247,6 +254,10 @@ impl Container {
             Some(HashMap::from([(HeaderName::from_static(POPULATE_QUOTA_INFO), HeaderValue::from_static("true"))]));
         let response = Box::pin(self.client.read(Some(options))).await.map_err(failed)?;
         Ok(response.headers().resource_usage().and_then(documents_count))
+    }
+
+    fn write_options(&self) -> ItemWriteOptions {
+        ItemWriteOptions::default().with_operation_options(self.meter.operation())
     }
 
     fn written(&self, response: &ItemResponse) -> Written {
@@ -309,10 +320,6 @@ fn documents_count(resource_usage: &str) -> Option<u64> {
 
 pub(crate) fn if_match(etag: &str) -> Precondition {
     Precondition::IfMatch(Etag::from(etag.to_owned()))
-}
-
-fn options_if_match(etag: &str) -> ItemWriteOptions {
-    ItemWriteOptions::default().with_precondition(if_match(etag))
 }
 
 pub(crate) fn charge(headers: &ResponseHeaders) -> f64 {

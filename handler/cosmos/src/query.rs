@@ -70,7 +70,7 @@ impl Container {
         let container = self.clone();
         let failed = move |error| container.query_failed(error);
         let (query, scope) = self.prepared(text, parameters, key)?;
-        let options = options(page_items);
+        let options = self.query_options(page_items);
         let pages =
             Box::pin(self.client.query_items::<T>(query, scope, Some(options))).await.map_err(&failed)?.into_pages();
         let meter = self.meter.clone();
@@ -123,7 +123,7 @@ impl Container {
         continuation: Option<&str>,
     ) -> Result<Page, Error> {
         let failed = |error| self.query_failed(error);
-        let mut options = options(Some(max_items));
+        let mut options = self.query_options(Some(max_items));
         if let Some(token) = continuation {
             if decoded(token).is_none_or(|token| token["op"] != "Query") {
                 return Err(Error::invalid(
@@ -177,14 +177,14 @@ impl Container {
     fn query_failed(&self, error: azure_data_cosmos::CosmosError) -> Error {
         self.noted(Error::from_sdk(format!("querying container {}", self.name), error))
     }
-}
 
-fn options(page_items: Option<NonZeroU32>) -> QueryOptions {
-    let mut feed = FeedOptions::default().with_max_fan_out(MAX_FAN_OUT);
-    if let Some(page_items) = page_items {
-        feed = feed.with_max_item_count(MaxItemCountHint::Limit(page_items));
+    fn query_options(&self, page_items: Option<NonZeroU32>) -> QueryOptions {
+        let mut feed = FeedOptions::default().with_max_fan_out(MAX_FAN_OUT);
+        if let Some(page_items) = page_items {
+            feed = feed.with_max_item_count(MaxItemCountHint::Limit(page_items));
+        }
+        QueryOptions::default().with_feed_options(feed).with_operation_options(self.meter.operation())
     }
-    QueryOptions::default().with_feed_options(feed)
 }
 
 /// The content of a token of the SDK: base64url JSON after `c1.`.

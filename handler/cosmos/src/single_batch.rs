@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use azure_core::http::StatusCode;
 use azure_data_cosmos::models::TransactionalBatchOperationResult;
-use azure_data_cosmos::options::{BatchDeleteOptions, BatchReplaceOptions};
+use azure_data_cosmos::options::{BatchDeleteOptions, BatchOptions, BatchReplaceOptions};
 use azure_data_cosmos::{CosmosError, CosmosStatus, TransactionalBatch};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -86,8 +86,12 @@ impl Container {
         }
     }
 
+    pub(crate) fn batch_options(&self) -> BatchOptions {
+        BatchOptions::default().with_operation_options(self.meter.operation())
+    }
+
     async fn execute_single(&self, batch: TransactionalBatch) -> Result<BatchResult, BatchFailure> {
-        let response = Box::pin(self.client.execute_transactional_batch(batch, None)).await?;
+        let response = Box::pin(self.client.execute_transactional_batch(batch, Some(self.batch_options()))).await?;
         let request_charge = self.charge(response.headers());
         let lsn = response.headers().lsn().and_then(|lsn| i64::try_from(lsn).ok());
         let results = response.into_model()?;
@@ -174,7 +178,7 @@ mod tests {
         let options = Options { require_key: true, ..Options::default() };
         let endpoint = Endpoint::start(options).await.expect("endpoint");
         let connection = ConnectionString::parse(&endpoint.connection_string()).expect("connection string");
-        let account = Account::connected(connect(&Connection::Key(connection)).await.expect("client"));
+        let account = Account::connected(connect(&Connection::Key(connection), &[]).await.expect("client"));
         create_database(&account, "db").await.expect("database");
         let (name, key_paths, index) = ("c".to_owned(), vec![KeyPath::property("pk")], IndexPolicy::default());
         create_container(&account, "db", &ContainerSpec { name, key_paths, index }).await.expect("container");

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use changefeed_cosmos::Background;
+
 /// What becomes a job, and how large and how long its steps are. The defaults are for the service; tests use smaller values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobOptions {
@@ -24,6 +26,8 @@ pub struct JobOptions {
     /// How long to wait until a second that has ended by one clock of the service has ended by all of its clocks. It is more than a
     /// second.
     pub settle: Duration,
+    /// How the requests of jobs are sent.
+    pub background: Background,
 }
 
 impl JobOptions {
@@ -48,6 +52,7 @@ impl Default for JobOptions {
             save_interval: Duration::from_secs(2),
             slice: Duration::from_secs(50),
             settle: Duration::from_secs(2),
+            background: Background::default(),
         }
     }
 }

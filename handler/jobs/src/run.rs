@@ -51,7 +51,7 @@ struct State {
 
 impl Run {
     pub(crate) fn new(jobs: &Jobs, by: String, job: Job, etag: String) -> Self {
-        let meter = Meter::default();
+        let meter = Meter::of_background(jobs.options().background);
         let jobs = jobs.metered(&meter);
         let budget = job.job.ru_per_second;
         let pace = budget.map(|budget| Mutex::new(Pace::new(budget, job.job.paid_until, seconds())));

@@ -33,6 +33,12 @@ pub struct LoggedRequest {
     /// The text of a query.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
+    /// The priority level that it asked for. It has no effect here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority_level: Option<String>,
+    /// The throughput bucket that it named. It has no effect here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throughput_bucket: Option<String>,
 }
 
 /// What a logged request did.
@@ -116,6 +122,8 @@ impl LoggedRequest {
             query: matches!(kind, LoggedKind::Query | LoggedKind::QueryPlan)
                 .then(|| query_text(&incoming.body))
                 .flatten(),
+            priority_level: incoming.header("x-ms-cosmos-priority-level").map(str::to_owned),
+            throughput_bucket: incoming.header("x-ms-cosmos-throughput-bucket").map(str::to_owned),
         }
     }
 
@@ -165,6 +173,8 @@ mod tests {
             status,
             request_charge: 0.0,
             query: None,
+            priority_level: None,
+            throughput_bucket: None,
         };
         for _ in 0..MAX_LOGGED_REQUESTS {
             log.add(request(200));

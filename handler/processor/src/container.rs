@@ -11,7 +11,7 @@ use changefeed_cosmos::{Account, Client, Connection, ConnectionString, Error, La
 /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when a part is missing or malformed, and any kind when the account
 /// cannot be read.
 pub async fn connect(connection_string: &str) -> Result<Client, Error> {
-    changefeed_cosmos::connect(&Connection::Key(ConnectionString::parse(connection_string)?)).await
+    changefeed_cosmos::connect(&Connection::Key(ConnectionString::parse(connection_string)?), &[]).await
 }
 
 /// A container with its definition as it was when it was opened.
@@ -35,7 +35,7 @@ impl Container {
     ///
     /// # async fn example() -> Result<(), changefeed_processor::Error> {
     /// let connection = Connection::with_identity("https://….documents.azure.com/", Identity::Managed(None))?;
-    /// let client = changefeed_cosmos::connect(&connection).await?;
+    /// let client = changefeed_cosmos::connect(&connection, &[]).await?;
     /// # Ok(())
     /// # }
     /// ```

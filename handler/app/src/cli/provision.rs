@@ -34,8 +34,8 @@ pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<Ex
     print_list(arguments.output.format, &json!({ "items": provisioned }), &provisioned)?;
     if service.settings().mode == ChangeFeedMode::LatestVersion && service.has_all_versions().await.is_ok() {
         note(
-            "The account has AllVersionsAndDeletes mode, which misses no version and no delete. To capture in it: \
-             changefeed switch-mode --to AllVersionsAndDeletes",
+            "The account has AllVersionsAndDeletes mode, which misses no version and no delete. \
+             `changefeed switch-mode --to AllVersionsAndDeletes` says how to capture in it.",
         );
     }
     Ok(Exit::Done)

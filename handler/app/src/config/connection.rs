@@ -103,10 +103,10 @@ impl fmt::Debug for ConnectionSettings {
 }
 
 /// A function that connects to the account.
-pub fn connect(ConnectionSettings(connection): ConnectionSettings) -> Connect {
+pub fn connect(ConnectionSettings(connection): ConnectionSettings, preferred_regions: Vec<String>) -> Connect {
     Box::new(move || {
-        let connection = connection.clone();
-        async move { changefeed_cosmos::connect(&connection).await }.boxed()
+        let (connection, regions) = (connection.clone(), preferred_regions.clone());
+        async move { changefeed_cosmos::connect(&connection, &regions).await }.boxed()
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{FieldPath, NAME_GRAMMAR, ResourceName};
+use changefeed_cosmos::{Background, FieldPath, NAME_GRAMMAR, ResourceName};
 use changefeed_history::{ActorFields, ContainerNames, IndexedField, TimeZone};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::ChangefeedOptions;
@@ -24,6 +24,7 @@ const MAX_LEASE_PREFIX_BYTES: usize = 200;
 const CONCURRENCY_RANGE: std::ops::RangeInclusive<usize> = 1..=1000;
 const BATCH_TIMEOUT_RANGE: std::ops::RangeInclusive<u64> = 1..=86_400;
 const STALLED_AFTER_RANGE: std::ops::RangeInclusive<u64> = 1..=86_400;
+const THROUGHPUT_BUCKETS: std::ops::RangeInclusive<u32> = 1..=5;
 const RETENTION_RANGE: std::ops::RangeInclusive<u32> = 1..=36_500;
 
 /// The variable with the folder of the app, which the Functions host sets.
@@ -66,6 +67,10 @@ pub struct Settings {
     pub app_root: Option<PathBuf>,
     /// Access to the locations of backups.
     pub locations: LocationAccess,
+    /// The throughput bucket of the requests of jobs; `None`: no bucket.
+    throughput_bucket: Option<u32>,
+    /// The regions that are read from first, in this order; empty: in the account's own order.
+    pub preferred_regions: Vec<String>,
     /// Whether the functions for trying out, `Populate` and `Truncate`, do anything.
     pub tryout_functions: bool,
     /// The port that the Functions host calls.
@@ -134,6 +139,8 @@ impl Settings {
             unblock_leases: on_or_off(&UNBLOCK_LEASES, text(&UNBLOCK_LEASES))?,
             app_root: source.get(APP_ROOT).map(|folder| PathBuf::from(folder.expose())),
             locations: locations(source)?,
+            throughput_bucket: throughput_bucket(source)?,
+            preferred_regions: preferred_regions(source)?,
             tryout_functions: on_or_off(&TRYOUT_FUNCTIONS, text(&TRYOUT_FUNCTIONS))?,
             port: number(&PORT, text(&PORT), 0..=u16::MAX)?,
             log_format: text(&LOG_FORMAT).parse().map_err(|()| invalid(LOG_FORMAT.name, "text and json"))?,
@@ -158,14 +165,17 @@ impl Settings {
             restored_at_field: self.restored_at_field.clone(),
             restore_id_field: self.restore_id_field.clone(),
             retention_days: self.retention_days,
-            jobs: JobOptions::default(),
+            jobs: JobOptions {
+                background: Background { throughput_bucket: self.throughput_bucket },
+                ..JobOptions::default()
+            },
             locations: self.locations.clone(),
         }
     }
 
     /// The settings for display, without secrets.
     pub fn display(&self) -> Value {
-        json!({
+        let mut shown = json!({
             "connection": self.connection.to_string(),
             DATABASE.name: self.names.database,
             MONITORED.name: self.names.monitored,
@@ -184,14 +194,23 @@ impl Settings {
             MODE.name: self.mode.to_string(),
             LEASE_PREFIX.name: Some(&self.lease_prefix).filter(|prefix| !prefix.is_empty()).map_or("-", String::as_str),
             ALL_VERSIONS_LEASE_PREFIX.name: self.all_versions_lease_prefix,
+        });
+        let others = json!({
             STALLED_AFTER.name: self.stalled_after.as_secs(),
             UNBLOCK_LEASES.name: as_on_or_off(self.unblock_leases),
             BACKUP_STORAGE.name: self.locations.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
             BACKUP_HOSTS.name: self.locations.token_hosts,
+            THROUGHPUT_BUCKET.name: self.throughput_bucket,
+            PREFERRED_REGIONS.name: self.preferred_regions,
             TRYOUT_FUNCTIONS.name: as_on_or_off(self.tryout_functions),
             PORT.name: self.port,
             LOG_FORMAT.name: if self.log_format == LogFormat::Json { "json" } else { "text" },
-        })
+        });
+        // One macro with all of them is too deep for the compiler.
+        if let (Value::Object(shown), Value::Object(others)) = (&mut shown, others) {
+            shown.extend(others);
+        }
+        shown
     }
 }
 
@@ -300,6 +319,29 @@ pub fn time_zone(source: &Source) -> Result<Option<TimeZone>> {
     zone.map(Some).map_err(|_| invalid(TIME_ZONE.name, "names of the IANA database, such as Europe/Berlin or UTC"))
 }
 
+/// The service has five buckets.
+fn throughput_bucket(source: &Source) -> Result<Option<u32>> {
+    let Some(text) = source.get(THROUGHPUT_BUCKET.name) else { return Ok(None) };
+    number(&THROUGHPUT_BUCKET, text.expose(), THROUGHPUT_BUCKETS).map(Some)
+}
+
+/// The names of regions, as the service shows them.
+fn preferred_regions(source: &Source) -> Result<Vec<String>> {
+    let Some(value) = source.get(PREFERRED_REGIONS.name) else { return Ok(Vec::new()) };
+    let regions: Vec<String> =
+        value.printable(PREFERRED_REGIONS.name)?.split(',').map(|region| region.trim().to_owned()).collect();
+    let is_name = |region: &String| {
+        !region.is_empty() && region.chars().all(|character| character.is_ascii_alphanumeric() || character == ' ')
+    };
+    if !regions.iter().all(is_name) {
+        return Err(invalid(
+            PREFERRED_REGIONS.name,
+            "names of Azure regions with commas between them, such as West Europe,North Europe",
+        ));
+    }
+    Ok(regions)
+}
+
 fn retention_days(source: &Source) -> Result<Option<u32>> {
     let Some(text) = source.get(RETENTION_DAYS.name) else { return Ok(None) };
     let days = number(&RETENTION_DAYS, text.expose(), RETENTION_RANGE);
@@ -359,6 +401,8 @@ mod tests {
         assert!(refused("FUNCTIONS_CUSTOMHANDLER_PORT", "65536").contains("65535"));
         assert!(refused("CHANGEFEED_STALLED_AFTER_SECONDS", "0").contains("from 1 to 86400"));
         assert!(refused("CHANGEFEED_UNBLOCK_LEASES", "no").contains("on"));
+        assert!(refused("CHANGEFEED_THROUGHPUT_BUCKET", "6").contains("from 1 to 5"));
+        assert!(refused("CHANGEFEED_PREFERRED_REGIONS", "West Europe,,x").contains("names of Azure regions"));
         assert!(refused("CHANGEFEED_LOG_FORMAT", "xml").contains("text and json"));
         for wrong in ["a/b", "..", "./jobs", "a ", "a\n", "a\tb"] {
             let message = refused("CHANGEFEED_DATABASE", wrong);

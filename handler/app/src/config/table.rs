@@ -31,12 +31,14 @@ pub const STALLED_AFTER: Setting = Setting { name: "CHANGEFEED_STALLED_AFTER_SEC
 pub const UNBLOCK_LEASES: Setting = Setting { name: "CHANGEFEED_UNBLOCK_LEASES", default: "on" };
 pub const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
 pub const BACKUP_HOSTS: Setting = Setting { name: "CHANGEFEED_BACKUP_HOSTS", default: "-" };
+pub const THROUGHPUT_BUCKET: Setting = Setting { name: "CHANGEFEED_THROUGHPUT_BUCKET", default: "-" };
+pub const PREFERRED_REGIONS: Setting = Setting { name: "CHANGEFEED_PREFERRED_REGIONS", default: "-" };
 pub const TRYOUT_FUNCTIONS: Setting = Setting { name: "CHANGEFEED_TRYOUT_FUNCTIONS", default: "on" };
 pub const LOG_FORMAT: Setting = Setting { name: "CHANGEFEED_LOG_FORMAT", default: "text" };
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the table in docs/reference/settings.md, without those of the connection.
-pub const SETTINGS: [Setting; 25] = [
+pub const SETTINGS: [Setting; 27] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -58,6 +60,8 @@ pub const SETTINGS: [Setting; 25] = [
     UNBLOCK_LEASES,
     BACKUP_STORAGE,
     BACKUP_HOSTS,
+    THROUGHPUT_BUCKET,
+    PREFERRED_REGIONS,
     TRYOUT_FUNCTIONS,
     PORT,
     LOG_FORMAT,

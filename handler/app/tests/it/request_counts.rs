@@ -171,3 +171,39 @@ async fn backups_read_pages() {
     assert_eq!(increment.counts.documents, MANY as u64);
     check_of(&world, MANY, "incremental backup", 0.05);
 }
+
+/// The requests for items since the last call, by whether their priority is low and whether they name the bucket.
+fn item_requests(world: &World, bucket: Option<&str>) -> (usize, usize) {
+    let requests = world.endpoint.take_requests();
+    let of_items = requests.iter().filter(|request| {
+        !matches!(request.kind, LoggedKind::Metadata | LoggedKind::QueryPlan) && request.container.is_some()
+    });
+    let (low, others): (Vec<_>, Vec<_>) =
+        of_items.partition(|request| request.priority_level.as_deref() == Some("Low"));
+    assert!(low.iter().all(|request| request.throughput_bucket.as_deref() == bucket), "{low:#?}");
+    assert!(others.iter().all(|request| request.throughput_bucket.is_none()), "{others:#?}");
+    (low.len(), others.len())
+}
+
+#[tokio::test]
+async fn the_requests_of_jobs_have_a_low_priority_and_a_bucket_and_no_others_have() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| {
+        options.jobs.background.throughput_bucket = Some(3);
+    });
+    let good = broken(&world, &changefeed, true).await;
+    assert_eq!(item_requests(&world, None).0, 0, "capture is no background work");
+    restored(&changefeed, json!({"asOf": good, "filter": ["group=all"], "dryRun": true})).await;
+    let (low, others) = item_requests(&world, None);
+    assert!(low == 0 && others > 0, "a restore within one request is waited for");
+
+    let id = start_restore(&changefeed, json!({"asOf": good, "filter": ["group=all"], "job": true})).await;
+    world.endpoint.take_requests();
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
+    let (low, others) = item_requests(&world, Some("3"));
+    // What finds and claims the job is not its work.
+    assert!(low > 2 * DOCUMENTS && others < 10, "{low} with a low priority, {others} others");
+    run_verification(&changefeed, json!({})).await;
+    let (low, others) = item_requests(&world, Some("3"));
+    assert!(low > 5 && others < 10, "{low} with a low priority, {others} others");
+}

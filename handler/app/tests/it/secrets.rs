@@ -11,7 +11,7 @@ use crate::support::Handler;
 /// A secret that no output may have.
 const MARKER: &str = "hunter2marker";
 
-const SETTINGS: [&str; 36] = [
+const SETTINGS: [&str; 38] = [
     "AzureWebJobsCosmosDB",
     "AzureWebJobsCosmosDB__accountEndpoint",
     "CosmosDB",
@@ -41,6 +41,8 @@ const SETTINGS: [&str; 36] = [
     "CHANGEFEED_UNBLOCK_LEASES",
     "CHANGEFEED_BACKUP_STORAGE",
     "CHANGEFEED_BACKUP_HOSTS",
+    "CHANGEFEED_THROUGHPUT_BUCKET",
+    "CHANGEFEED_PREFERRED_REGIONS",
     "CHANGEFEED_TRYOUT_FUNCTIONS",
     "FUNCTIONS_CUSTOMHANDLER_PORT",
     "FUNCTIONS_APP_ROOT_PATH",
@@ -51,7 +53,7 @@ const SETTINGS: [&str; 36] = [
 ];
 
 /// Settings that are printed on purpose, and in which a short word cannot be recognized as a secret.
-const PRINTED: [&str; 13] = [
+const PRINTED: [&str; 14] = [
     "CHANGEFEED_DATABASE",
     "CHANGEFEED_MONITORED_CONTAINER",
     "CHANGEFEED_CHANGES_CONTAINER",
@@ -65,6 +67,7 @@ const PRINTED: [&str; 13] = [
     "CHANGEFEED_LEASE_PREFIX",
     "CHANGEFEED_ALL_VERSIONS_LEASE_PREFIX",
     "CHANGEFEED_BACKUP_HOSTS",
+    "CHANGEFEED_PREFERRED_REGIONS",
 ];
 
 /// Values with the secret: in the user and in the query of a URL, as an account key, in connection strings, and alone.

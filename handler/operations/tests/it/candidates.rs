@@ -16,7 +16,7 @@ async fn provisioned() -> (Endpoint, Changefeed) {
     let endpoint =
         Endpoint::start(Options { refuse_unindexed_queries: true, ..Options::default() }).await.expect("endpoint");
     let connection = ConnectionString::parse(&endpoint.connection_string()).expect("connection string");
-    let client = connect(&Connection::Key(connection)).await.expect("connected");
+    let client = connect(&Connection::Key(connection), &[]).await.expect("connected");
     let account = Account::connected(client);
     let name = str::to_owned;
     let names = ContainerNames {
