@@ -24,7 +24,7 @@ class Scale:
         self.log = open(os.path.join(self.folder, "log"), "ab")
         self.endpoint = self.spawn(["local", "--cosmos-only", "--cosmos-port", "0"], stdout=subprocess.PIPE)
         ready = json.loads(self.endpoint.stdout.readline())
-        self.settings = {"CosmosDB": ready["connectionString"], "COSMOS_DISABLE_IMDS": "1"}
+        self.settings = {"CosmosDB": ready["connectionString"], "COSMOS_DISABLE_IMDS": "1", "CHANGEFEED_JOB_BUDGET": "unlimited"}
         self.run(["provision"])
         self.capture = self.spawn(["process", "--poll-delay-ms", "200"], stdout=subprocess.PIPE)
         self.capture.stdout.readline()

@@ -26,6 +26,7 @@ impl Instance {
         let child = Command::new(executable)
             .arg("process")
             .env("CosmosDB", account.connection_string())
+            .env("CHANGEFEED_JOB_BUDGET", "unlimited")
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

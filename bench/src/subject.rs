@@ -77,6 +77,7 @@ impl Subject {
             .env("COSMOS_ENDPOINT", &account.url)
             .env("COSMOS_KEY", Account::KEY)
             .env("WRITES", self.writes)
+            .env("CHANGEFEED_JOB_BUDGET", "unlimited")
             .env("RUST_LOG", "warn,changefeed::server=info")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,7 +1,7 @@
 //! The status of the service: settings without secrets, containers, leases, retention and counters.
 
 use changefeed_cosmos::Error;
-use changefeed_history::{ContainerState, ContainerStatus, RetentionStatus, Role};
+use changefeed_history::{ContainerState, ContainerStatus, Growth, RetentionStatus, Role};
 use changefeed_processor::{ChangeFeedEstimator, ChangeFeedMode, FeedRange, LeaseLag, LeaseSet, LeaseState};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
@@ -42,6 +42,9 @@ pub struct Status {
     /// Why the state of the retention could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_error: Option<String>,
+    /// How the container of the versions has grown; absent until it was observed for an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub growth: Option<Growth>,
     /// Whether a dead letter is a change whose id or key is not known.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_unknown_identity: bool,
@@ -174,10 +177,11 @@ impl LeaseStatus {
 impl Status {
     /// Reads the status. A part that cannot be read holds the reason instead.
     pub async fn read(service: &Service) -> Self {
-        let (containers, feeds, retention, unknown_identity) = tokio::join!(
+        let (containers, feeds, retention, growth, unknown_identity) = tokio::join!(
             service.changefeed.containers.status(),
             join_all(Feed::ALL.map(|feed| leases(service, feed))),
-            service.changefeed.retention.status(chrono::Utc::now()),
+            service.changefeed.retention.status(Utc::now()),
+            service.changefeed.containers.growth(Utc::now()),
             service.changefeed.dead_letters.has_unknown_identity()
         );
         let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
@@ -220,7 +224,8 @@ impl Status {
             leases_error,
             retention,
             retention_error,
-            // The state of the container shows why it cannot be read.
+            // The state of the containers shows why they cannot be read.
+            growth: growth.unwrap_or_default(),
             has_unknown_identity: unknown_identity.unwrap_or_default(),
             since_start: service.metrics().counts(),
         }

@@ -30,6 +30,14 @@ impl Client {
         &self.sdk
     }
 
+    /// Whether several regions of the account take writes. Versions of different regions have no common order.
+    ///
+    /// # Errors
+    /// When the account cannot be read.
+    pub async fn has_several_write_regions(&self) -> Result<bool, Error> {
+        self.gateway.has_several_write_regions().await
+    }
+
     pub(crate) fn gateway(&self) -> &Gateway {
         &self.gateway
     }

@@ -3,17 +3,13 @@
 //! Every request for an item is made here, and each one that names an item asks [`ItemAddress`] how: no request leaves whose
 //! URL is that of another item, of the container or of the database.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use azure_core::http::Etag;
-use azure_core::http::headers::{HeaderName, HeaderValue};
 use azure_data_cosmos::CosmosError;
 use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::models::{ItemResponse, ResponseHeaders};
-use azure_data_cosmos::options::{
-    ItemReadOptions, ItemWriteOptions, Precondition, ReadContainerOptions, ReadFeedRangesOptions,
-};
+use azure_data_cosmos::options::{ItemReadOptions, ItemWriteOptions, Precondition, ReadFeedRangesOptions};
 use serde_json::Value;
 
 use crate::definition::{Definition, Staleness};
@@ -25,9 +21,6 @@ use crate::key_path::KeyPath;
 use crate::key_range::KeyRange;
 use crate::meter::Meter;
 use crate::range_ids::RangeIds;
-
-/// Asks the service to report the number of items with a container's definition.
-const POPULATE_QUOTA_INFO: &str = "x-ms-documentdb-populatequotainfo";
 
 /// An open container, with its definition as it was when it was opened.
 #[derive(Clone)]
@@ -243,19 +236,6 @@ impl Container {
         Ok(ranges.iter().map(KeyRange::of).collect())
     }
 
-    /// The number of items as the service counted them last: writes of the last moments may be missing.
-    ///
-    /// # Errors
-    /// As the service answers.
-    pub async fn count(&self) -> Result<Option<u64>, Error> {
-        let failed = |error| Error::from_sdk(format!("reading container {}", self.name), error);
-        let mut options = ReadContainerOptions::default();
-        options.operation.custom_headers =
-            Some(HashMap::from([(HeaderName::from_static(POPULATE_QUOTA_INFO), HeaderValue::from_static("true"))]));
-        let response = Box::pin(self.client.read(Some(options))).await.map_err(failed)?;
-        Ok(response.headers().resource_usage().and_then(documents_count))
-    }
-
     fn write_options(&self) -> ItemWriteOptions {
         ItemWriteOptions::default().with_operation_options(self.meter.operation())
     }
@@ -310,12 +290,6 @@ impl Container {
         }
         error
     }
-}
-
-/// The number of documents in `documentSize=0;documentsSize=5;documentsCount=17;…`.
-fn documents_count(resource_usage: &str) -> Option<u64> {
-    let count = resource_usage.split(';').find_map(|part| part.strip_prefix("documentsCount="))?;
-    count.parse().ok()
 }
 
 pub(crate) fn if_match(etag: &str) -> Precondition {

@@ -72,6 +72,21 @@ impl Feed {
     }
 }
 
+/// The properties of the account.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Account {
+    writable_locations: Vec<Location>,
+    enable_multiple_write_locations: bool,
+}
+
+/// A region of the account.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Location {
+    database_account_endpoint: Url,
+}
+
 /// What the service answered.
 pub(crate) struct Answer {
     pub status: u16,
@@ -122,31 +137,28 @@ impl Gateway {
 
     /// The first region that takes writes, in the account's own order.
     async fn write_region(&self) -> Result<Url, Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Account {
-            #[serde(default)]
-            writable_locations: Vec<Location>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Location {
-            database_account_endpoint: Url,
-        }
         if let Some(known) = self.region().clone() {
             return Ok(known);
         }
+        let mut locations = self.account().await?.writable_locations.into_iter();
+        let region =
+            locations.next().map_or_else(|| self.0.endpoint.clone(), |location| location.database_account_endpoint);
+        *self.region() = Some(region.clone());
+        Ok(region)
+    }
+
+    /// Whether several regions of the account take writes.
+    pub(crate) async fn has_several_write_regions(&self) -> Result<bool, Error> {
+        Ok(self.account().await?.enable_multiple_write_locations)
+    }
+
+    async fn account(&self) -> Result<Account, Error> {
         let request = self.signed(reqwest::Method::GET, self.0.endpoint.clone(), "", "").await?;
         let answer = receive(request).await?;
         if answer.status != 200 {
             return Err(unavailable(format!("the account was answered with status {}", answer.status)));
         }
-        let account: Account = serde_json::from_slice(&answer.body).map_err(|error| unavailable(error.to_string()))?;
-        let mut locations = account.writable_locations.into_iter();
-        let region =
-            locations.next().map_or_else(|| self.0.endpoint.clone(), |location| location.database_account_endpoint);
-        *self.region() = Some(region.clone());
-        Ok(region)
+        serde_json::from_slice(&answer.body).map_err(|error| unavailable(error.to_string()))
     }
 
     fn region(&self) -> std::sync::MutexGuard<'_, Option<Url>> {

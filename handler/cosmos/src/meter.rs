@@ -8,8 +8,11 @@ use azure_data_cosmos::options::{
 
 /// Adds up the request units of all requests that are made through the containers that share it, and says how they are sent.
 #[derive(Clone, Debug, Default)]
-pub struct Meter {
-    total: Arc<Mutex<f64>>,
+pub struct Meter(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    total: Mutex<f64>,
     background: Option<Background>,
 }
 
@@ -24,21 +27,21 @@ pub struct Background {
 impl Meter {
     /// A meter for work in the background.
     pub fn of_background(background: Background) -> Self {
-        Self { background: Some(background), ..Self::default() }
+        Self(Arc::new(State { background: Some(background), ..State::default() }))
     }
 
     pub(crate) fn add(&self, request_units: f64) {
-        *self.total.lock().unwrap_or_else(PoisonError::into_inner) += request_units;
+        *self.0.total.lock().unwrap_or_else(PoisonError::into_inner) += request_units;
     }
 
     /// Request units since the meter was made.
     pub fn total(&self) -> f64 {
-        *self.total.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.total.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The options of a request of the SDK.
     pub(crate) fn operation(&self) -> OperationOptions {
-        let Some(background) = self.background else { return OperationOptions::default() };
+        let Some(background) = self.0.background else { return OperationOptions::default() };
         let mut control = ThroughputControlOptionsBuilder::new().with_priority_level(PriorityLevel::Low);
         if let Some(bucket) = background.throughput_bucket {
             control = control.with_throughput_bucket(bucket);
@@ -48,7 +51,7 @@ impl Meter {
 
     /// The headers of a request of our own: the same.
     pub(crate) fn headers(&self) -> Vec<(&'static str, String)> {
-        let Some(background) = self.background else { return Vec::new() };
+        let Some(background) = self.0.background else { return Vec::new() };
         let bucket = background.throughput_bucket.map(|bucket| ("x-ms-cosmos-throughput-bucket", bucket.to_string()));
         [("x-ms-cosmos-priority-level", PriorityLevel::Low.to_string())].into_iter().chain(bucket).collect()
     }

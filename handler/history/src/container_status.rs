@@ -28,6 +28,8 @@ pub enum ContainerState {
         partition_key_paths: Vec<String>,
         /// The number of items, if the service reports it.
         items: Option<u64>,
+        /// The bytes of its items and their index, if the service reports them.
+        bytes: Option<u64>,
     },
     /// There is no container with this name.
     Missing,
@@ -54,9 +56,11 @@ impl Containers {
 
     async fn read_state(&self, role: Role) -> Result<ContainerState, Error> {
         let container = self.of(role).open().await?;
+        let usage = container.usage().await?;
         Ok(ContainerState::Ready {
             partition_key_paths: container.key_paths().iter().map(ToString::to_string).collect(),
-            items: container.count().await?,
+            items: usage.map(|usage| usage.items),
+            bytes: usage.map(|usage| usage.bytes),
         })
     }
 }

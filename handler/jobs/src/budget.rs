@@ -1,37 +1,47 @@
-//! Changes the budget of a job that is resumed.
+//! The request units that a new job may use in a second.
 
-use chrono::Utc;
+/// The budgets that are allowed, in request units a second.
+pub(crate) const ALLOWED: std::ops::RangeInclusive<f64> = 10.0..=10_000_000.0;
 
-use crate::job::{Job, Read};
-use crate::jobs::Jobs;
-use crate::pace::check_budget;
-use changefeed_cosmos::{Error, ErrorKind};
+/// The budget of a job whose request names none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DefaultBudget {
+    /// No limit.
+    Unlimited,
+    /// So many request units in a second.
+    Fixed(f64),
+    /// This share of the throughput that is provisioned, above 0 and at most 1. No limit where none is provisioned, or where it cannot be read.
+    Share(f64),
+}
 
-impl Jobs {
-    /// Gives a job another budget of request units a second, from its next slice on. A job that a worker has claimed, or that
-    /// has ended, is not changed: its worker uses the budget that the slice began with. Returns the job as it is then.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such job, when the budget is out of bounds, and when the jobs container cannot
-    /// be read or written.
-    pub async fn set_budget(&self, id: &str, ru_per_second: f64) -> Result<Job, Error> {
-        let action = || format!("changing the budget of job {id}");
-        check_budget(Some(ru_per_second)).map_err(|message| Error::invalid(action(), message))?;
-        loop {
-            let missing = || Error::not_found(action(), "there is no such job");
-            let Read { mut job, etag } = self.read(id).await?.ok_or_else(missing)?;
-            let is_set = job.job.ru_per_second == Some(ru_per_second);
-            if is_set || job.state.is_end() || job.job.is_claimed(Utc::now()) {
-                return Ok(job);
-            }
-            job.job.ru_per_second = Some(ru_per_second);
-            // Past use was within the budget of its time.
-            job.job.paid_until = None;
-            match self.replace(&job, &etag).await {
-                Ok(_) => return Ok(job),
-                Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
-                Err(error) => return Err(error),
-            }
-        }
+/// The request units that a job may use in a second. [`Jobs::budget`](crate::Jobs::budget) makes it, so that no job is created without asking for the
+/// default.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Budget {
+    /// `None`: no limit.
+    pub(crate) ru_per_second: Option<f64>,
+    /// The provisioned throughput that it is a share of.
+    pub(crate) share_of: Option<u64>,
+}
+
+impl Budget {
+    /// Without a limit: for a job that does no work.
+    pub fn unlimited() -> Self {
+        Self::default()
+    }
+}
+
+/// Checks a budget of request units a second.
+///
+/// # Errors
+/// The value and the allowed range.
+pub fn check_budget(ru_per_second: Option<f64>) -> Result<(), String> {
+    match ru_per_second {
+        Some(budget) if !ALLOWED.contains(&budget) => Err(format!(
+            "ruPerSecond is {budget}; allowed are {} to {} request units a second",
+            ALLOWED.start(),
+            ALLOWED.end()
+        )),
+        _ => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::budget::Budget;
 use crate::state::JobState;
 
 /// A job of any kind. The properties that only its kind knows are in `other`.
@@ -62,6 +63,9 @@ pub struct Work {
     /// The budget: request units in a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ru_per_second: Option<f64>,
+    /// The provisioned throughput that the budget is a share of, if the request names no budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of: Option<u64>,
     /// Until when past use is within the budget, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paid_until: Option<f64>,
@@ -122,12 +126,24 @@ pub struct JobProgress {
     /// Why the last slice failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The budget: request units in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ru_per_second: Option<f64>,
+    /// The provisioned throughput that the budget is a share of, if the request names no budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of: Option<u64>,
 }
 
 impl Work {
     /// The work of a job that no worker has claimed yet.
-    pub fn queued(ru_per_second: Option<f64>) -> Self {
-        Self { ru_per_second, updated_at: timestamp(Utc::now()), ..Self::default() }
+    pub fn queued(budget: Budget) -> Self {
+        let Budget { ru_per_second, share_of } = budget;
+        Self { ru_per_second, share_of, updated_at: timestamp(Utc::now()), ..Self::default() }
+    }
+
+    /// Its budget.
+    pub fn budget(&self) -> Budget {
+        Budget { ru_per_second: self.ru_per_second, share_of: self.share_of }
     }
 
     /// Whether a worker has claimed the job and the claim has not expired.
@@ -149,6 +165,8 @@ impl Work {
             runner: self.claim.as_ref().map(|claim| claim.by.clone()),
             cancelling: self.cancel,
             message: self.message.clone(),
+            ru_per_second: self.ru_per_second,
+            share_of: self.share_of,
         }
     }
 }

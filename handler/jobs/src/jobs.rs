@@ -1,5 +1,7 @@
 //! The jobs container.
 
+use std::sync::Arc;
+
 use changefeed_cosmos::{
     Container, Error, ErrorKind, Key, LazyContainer, Meter, check_record_id, without_system_properties,
 };
@@ -12,15 +14,31 @@ use crate::options::JobOptions;
 #[derive(Clone, Debug)]
 pub struct Jobs {
     container: LazyContainer,
+    settings: Arc<Settings>,
+}
+
+#[derive(Clone, Debug)]
+struct Settings {
     options: JobOptions,
     host: Option<String>,
+    limited_by: Vec<LazyContainer>,
 }
 
 impl Jobs {
     /// The jobs of a container that is partitioned by `/id`. `host` is the name of this machine, if it may run jobs that need
     /// its files.
     pub fn new(container: LazyContainer, options: JobOptions, host: Option<String>) -> Self {
-        Self { container, options, host }
+        Self { container, settings: Arc::new(Settings { options, host, limited_by: Vec::new() }) }
+    }
+
+    /// The same jobs, whose default budget is a share of the lowest throughput that is provisioned for one of these containers.
+    pub fn limited_by_throughput_of(self, containers: Vec<LazyContainer>) -> Self {
+        let settings = Settings { limited_by: containers, ..Settings::clone(&self.settings) };
+        Self { settings: Arc::new(settings), ..self }
+    }
+
+    pub(crate) fn limited_by(&self) -> &[LazyContainer] {
+        &self.settings.limited_by
     }
 
     /// The same jobs, whose requests another meter counts.
@@ -30,12 +48,12 @@ impl Jobs {
 
     /// How jobs are run.
     pub fn options(&self) -> &JobOptions {
-        &self.options
+        &self.settings.options
     }
 
     /// The name of this machine, if it may run jobs that need its files.
     pub(crate) fn host(&self) -> Option<&String> {
-        self.host.as_ref()
+        self.settings.host.as_ref()
     }
 
     /// The container, opened.

@@ -12,6 +12,7 @@
 mod budget;
 mod cancel;
 mod claim;
+mod default_budget;
 mod job;
 mod jobs;
 mod kind;
@@ -25,14 +26,15 @@ mod repeated;
 mod requeue;
 mod run;
 mod runner;
+mod set_budget;
 mod state;
 
+pub use budget::{Budget, DefaultBudget, check_budget};
 pub use job::{Claim, Job, JobProgress, Work, job_to_run, new_id};
 pub use jobs::Jobs;
 pub use kind::{JobKind, Kind, Step};
 pub use list::{ListedItems, page_of};
 pub use options::JobOptions;
-pub use pace::check_budget;
 pub use paged_query::{Found, PagedQuery};
 pub use pages::{ItemsPage, PageState, Planned, StoredPage, plan_page};
 pub use parts::{Part, PartPage, Parts, PartsReader, read_parts, read_to_end};

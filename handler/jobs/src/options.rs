@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use changefeed_cosmos::Background;
 
+use crate::budget::DefaultBudget;
+
 /// What becomes a job, and how large and how long its steps are. The defaults are for the service; tests use smaller values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobOptions {
@@ -26,6 +28,8 @@ pub struct JobOptions {
     /// How long to wait until a second that has ended by one clock of the service has ended by all of its clocks. It is more than a
     /// second.
     pub settle: Duration,
+    /// The budget of a job whose request names none.
+    pub default_budget: DefaultBudget,
     /// How the requests of jobs are sent.
     pub background: Background,
 }
@@ -52,6 +56,7 @@ impl Default for JobOptions {
             save_interval: Duration::from_secs(2),
             slice: Duration::from_secs(50),
             settle: Duration::from_secs(2),
+            default_budget: DefaultBudget::Unlimited,
             background: Background::default(),
         }
     }

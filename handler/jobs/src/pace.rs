@@ -5,24 +5,6 @@ use std::time::Duration;
 /// The most unused budget that a job saves up, in seconds.
 const CREDIT_SECONDS: f64 = 3.0;
 
-/// The budgets that are allowed, in request units a second.
-const BUDGET: std::ops::RangeInclusive<f64> = 10.0..=10_000_000.0;
-
-/// Checks a budget of request units a second.
-///
-/// # Errors
-/// The value and the allowed range.
-pub fn check_budget(ru_per_second: Option<f64>) -> Result<(), String> {
-    match ru_per_second {
-        Some(budget) if !BUDGET.contains(&budget) => Err(format!(
-            "ruPerSecond is {budget}; allowed are {} to {} request units a second",
-            BUDGET.start(),
-            BUDGET.end()
-        )),
-        _ => Ok(()),
-    }
-}
-
 /// The request units used so far, as the time that they take at the rate of the budget.
 #[derive(Debug)]
 pub(crate) struct Pace {

@@ -14,7 +14,7 @@ use crate::feed;
 use crate::growth;
 use crate::incoming::Incoming;
 use crate::items::{execute_batch, execute_point};
-use crate::keys::check_authorization;
+use crate::keys::{check_authorization, has_token};
 use crate::operation::{Action, ContainerName, Operation};
 use crate::options::Options;
 use crate::partition_key::KeyRange;
@@ -33,6 +33,8 @@ pub(crate) type Found = DirectoryContainer<Container>;
 
 /// Sub-status of a 400: the request is intended for another container of that name.
 const COLLECTION_RID_MISMATCH: &str = "1024";
+/// Sub-status of a 403: a token does not authorize requests of this kind.
+const NOT_WITH_A_TOKEN: &str = "5300";
 
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -41,6 +43,7 @@ pub(crate) struct Gateway {
     clock: Arc<Clock>,
     /// Whether every request must be signed. A signature is checked in any case.
     requires_key: bool,
+    several_write_regions: bool,
     /// How long AllVersionsAndDeletes mode reaches back.
     retention: Duration,
     refuses_unindexed_queries: AtomicBool,
@@ -76,6 +79,7 @@ impl Gateway {
             directory: directory(options, &clock)?,
             clock,
             requires_key: options.require_key,
+            several_write_regions: options.several_write_regions,
             retention: options.change_feed_retention,
             refuses_unindexed_queries: AtomicBool::new(options.refuse_unindexed_queries),
             usage: UsageMeter::new(),
@@ -185,8 +189,13 @@ impl Gateway {
         incoming: &Incoming,
     ) -> Reply {
         let reply = match &operation.address {
-            Address::Account => account(incoming),
+            Address::Account => account(incoming, self.several_write_regions),
             Address::Unknown => Reply::error(404, "NotFound", format!("No resource has the path {}.", incoming.path)),
+            Address::Resource(Resource::Offers | Resource::Offer(_)) if has_token(incoming) => {
+                let message =
+                    "An identity cannot read or set the throughput: a token does not authorize requests for offers.";
+                Reply::error(403, "Forbidden", message).with(header::SUBSTATUS, NOT_WITH_A_TOKEN)
+            }
             Address::Resource(resource) => {
                 let reply = self.answer_resource(resource, incoming);
                 if let (Resource::Offer(offer), &Method::PUT, 200) = (resource, &incoming.method, reply.status) {
@@ -301,12 +310,12 @@ fn directory(options: &Options, clock: &Arc<Clock>) -> Result<Directory<Containe
 }
 
 /// The account, under the address that the client dialled.
-fn account(incoming: &Incoming) -> Reply {
+fn account(incoming: &Incoming, several_write_regions: bool) -> Reply {
     if incoming.method != Method::GET {
         return Reply::error(405, "MethodNotAllowed", format!("{} is not supported for the account.", incoming.method));
     }
     let mut reply = Reply::new(200).with(header::REQUEST_CHARGE, "0");
-    reply.body = resources::account::to_json(&incoming.host).to_string().into_bytes();
+    reply.body = resources::account::to_json(&incoming.host, several_write_regions).to_string().into_bytes();
     reply
 }
 

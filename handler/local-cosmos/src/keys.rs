@@ -19,7 +19,7 @@ pub const EMULATOR_KEY: &str =
 /// token of an identity cannot be checked here, so it counts as no signature. The error is a message for the client.
 pub(crate) fn check_authorization(incoming: &Incoming, is_required: bool) -> Result<(), String> {
     let authorization = incoming.header("authorization").map(percent_decode).unwrap_or_default();
-    if authorization.is_empty() || authorization.starts_with("type=aad&") {
+    if authorization.is_empty() || is_token(&authorization) {
         return match is_required {
             false => Ok(()),
             true => Err("The request is not signed, and this endpoint requires the account key.".to_owned()),
@@ -30,6 +30,15 @@ pub(crate) fn check_authorization(incoming: &Incoming, is_required: bool) -> Res
         return Ok(());
     }
     Err("The signature of the request is wrong: it was made with another key, or for another request.".to_owned())
+}
+
+/// Whether a request is authorized with the token of an identity.
+pub(crate) fn has_token(incoming: &Incoming) -> bool {
+    incoming.header("authorization").is_some_and(|authorization| is_token(&percent_decode(authorization)))
+}
+
+fn is_token(authorization: &str) -> bool {
+    authorization.starts_with("type=aad&")
 }
 
 /// Whether `authorization` is the signature of the request with this key.

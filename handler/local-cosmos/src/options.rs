@@ -23,6 +23,8 @@ pub struct Options {
     /// Whether a query that filters or sorts by a path without an index is answered with 400. The service executes such a
     /// filter as a scan of all items; a test that wants to know switches this on.
     pub refuse_unindexed_queries: bool,
+    /// Whether the account says that several of its regions take writes. It has one region in any case.
+    pub several_write_regions: bool,
     /// The loopback port of the control interface; 0 for any free port, `None` for no control interface.
     pub control_port: Option<u16>,
 }
@@ -38,6 +40,7 @@ impl Default for Options {
             partitions: None,
             data: None,
             refuse_unindexed_queries: false,
+            several_write_regions: false,
             control_port: None,
         }
     }

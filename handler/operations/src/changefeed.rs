@@ -80,7 +80,8 @@ impl Changefeed {
         let stamp_fields = [&options.restored_at_field, &options.restore_id_field].into_iter().flatten().cloned();
         let erasure = ErasureOptions::new(options.batch_timeout);
         let history = History::new(&containers, options.actor_fields, erasure).with_stamp_fields(stamp_fields);
-        let jobs = Jobs::new(containers.of(Role::Jobs).clone(), options.jobs, options.locations.host.clone());
+        let jobs = Jobs::new(containers.of(Role::Jobs).clone(), options.jobs, options.locations.host.clone())
+            .limited_by_throughput_of([Role::Monitored, Role::Changes].map(|role| containers.of(role).clone()).into());
         let (concurrency, timeout) = (options.concurrency, options.batch_timeout);
         let capture_options = CaptureOptions { concurrency, batch_timeout: timeout };
         let capture = Capture::new(&containers, history.clone(), capture_options);

@@ -30,9 +30,9 @@ pub use listed_job::ListedJob;
 pub use populate::{PopulateReport, PopulateRequest};
 pub use query::{QueryPage, QueryRequest};
 pub use restore::{
-    Action, BackupLine, CaptureLag, Counts, ExecuteRequest, FilterOn, Plan, PlannedItem, RESTORE, RestoreItems,
-    RestoreItemsRequest, RestoreList, RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest, RestoreView,
-    Restored, Restores, Selection, Target, UndoRequest, WindowSelection,
+    Action, BackupLine, CaptureLag, Counts, ExecuteRequest, FilterOn, Forecast, Plan, PlannedItem, RESTORE,
+    RestoreItems, RestoreItemsRequest, RestoreList, RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest,
+    RestoreView, Restored, Restores, Selection, Target, UndoRequest, WindowSelection,
 };
 pub use sample::sample_documents;
 pub use truncate::{TruncateReport, TruncateRequest};

@@ -100,7 +100,7 @@ async fn checks(service: &Service) -> Vec<Check> {
     let status = Status::read(service).await;
     let mut checks = containers(&status);
     if checks.iter().any(|check| check.state == State::Problem) {
-        let others = ["index", "permissions", "clock", "mode", "leases", "retention", "dead letters"];
+        let others = ["index", "permissions", "clock", "regions", "mode", "leases", "retention", "dead letters"];
         checks.extend(others.map(Check::not_checked));
         return checks;
     }
@@ -108,6 +108,7 @@ async fn checks(service: &Service) -> Vec<Check> {
         index(service).await,
         permissions(service).await,
         clock(service).await,
+        regions(service).await,
         mode(service, &status).await,
         leases(&status),
         retention(&status),
@@ -195,6 +196,20 @@ async fn clock(service: &Service) -> Check {
             let found = format!("this machine's clock differs by {difference} s from the service's");
             Check::problem("clock", found, "set the clock of this machine; the retention refuses to run")
         }
+    }
+}
+
+/// Whether one region takes writes, so that the versions have an order.
+async fn regions(service: &Service) -> Check {
+    let read = async { service.changefeed.containers.account().client().await?.has_several_write_regions().await };
+    match read.await {
+        Ok(false) => Check::ok("regions", "one region takes writes"),
+        Ok(true) => Check::advice(
+            "regions",
+            "several regions take writes: the versions of different regions have no common order, and the loser of a conflict may have no version",
+            "let one region of the account take writes, or write each document in one region only",
+        ),
+        Err(error) => Check::problem("regions", error.to_string(), "check the network between the app and the account"),
     }
 }
 

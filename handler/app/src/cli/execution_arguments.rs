@@ -26,7 +26,7 @@ pub struct ExecutionArguments {
     /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Limit in request units per second; runs the restore as a job
+    /// Limit in request units per second; runs the restore as a job; default of a job: CHANGEFEED_JOB_BUDGET
     #[arg(long, value_name = "RU")]
     pub ru_per_second: Option<f64>,
     #[command(flatten)]

@@ -1,8 +1,9 @@
 //! `changefeed status`: containers, leases and retention.
 
 use anyhow::{Result, bail};
-use changefeed_history::{ContainerState, ContainerStatus, RetentionStatus, Role};
+use changefeed_history::{ContainerState, ContainerStatus, Growth, RetentionStatus, Role};
 use changefeed_processor::LeaseState;
+use indicatif::DecimalBytes;
 
 use super::exit_code::Exit;
 use super::list::ListItem;
@@ -65,16 +66,26 @@ fn print_connection(status: &Status) -> Result<()> {
 fn print_status(status: Status) -> Result<()> {
     print_connection(&status)?;
     let container = |container: ContainerStatus| {
-        let (key, items) = match container.state {
-            ContainerState::Ready { partition_key_paths, items } => {
-                (partition_key_paths.join(" "), items.map_or_else(|| "?".to_owned(), |items| items.to_string()))
+        let (key, items, size) = match container.state {
+            ContainerState::Ready { partition_key_paths, items, bytes } => (
+                partition_key_paths.join(" "),
+                items.map_or_else(|| "?".to_owned(), |items| items.to_string()),
+                bytes.map(|bytes| DecimalBytes(bytes).to_string()).unwrap_or_default(),
+            ),
+            ContainerState::Missing => {
+                (String::new(), "missing; create it with: changefeed provision".to_owned(), String::new())
             }
-            ContainerState::Missing => (String::new(), "missing; create it with: changefeed provision".to_owned()),
-            ContainerState::Failed { message } => (String::new(), message),
+            ContainerState::Failed { message } => (String::new(), message, String::new()),
         };
-        vec![role(container.role).to_owned(), container.name, key, items]
+        vec![role(container.role).to_owned(), container.name, key, items, size]
     };
-    let header = [Column::fixed("Role"), Column::text("Container"), Column::text("Key"), Column::text("Items")];
+    let header = [
+        Column::fixed("Role"),
+        Column::text("Container"),
+        Column::text("Key"),
+        Column::text("Items"),
+        Column::fixed("Size").optional(1),
+    ];
     print_table(&header, status.containers.into_iter().map(container))?;
     print_line("")?;
     print_table(&LeaseStatus::columns(), status.leases.iter().map(LeaseStatus::cells))?;
@@ -96,6 +107,7 @@ fn print_status(status: Status) -> Result<()> {
     if status.has_unknown_identity {
         print_line("Dead letters have changes of unknown documents. To capture them: changefeed verify --repair")?;
     }
+    status.growth.iter().try_for_each(|growth| print_line(&describe_growth(growth)))?;
     match (status.retention, status.retention_error) {
         (Some(retention), _) => print_line(&describe(&retention)),
         (None, Some(error)) => print_line(&format!("Could not read the retention status: {error}")),
@@ -111,6 +123,16 @@ fn role(role: Role) -> &'static str {
         Role::Jobs => "jobs",
         Role::DeadLetters => "dead letters",
     }
+}
+
+fn describe_growth(growth: &Growth) -> String {
+    let bytes = growth.bytes_per_day();
+    let verb = if bytes < 0.0 { "shrinks" } else { "grows" };
+    let size = DecimalBytes(bytes.abs() as u64);
+    let cost =
+        growth.request_units_per_day.map(|units| format!("; storing its versions costs about {units:.0} RU a day"));
+    let hours = (growth.seconds as f64 / 3600.0).round();
+    format!("The history {verb} by {size} a day, observed for {hours} h{}", cost.unwrap_or_default())
 }
 
 fn describe(retention: &RetentionStatus) -> String {

@@ -15,5 +15,5 @@ pub use settings::{LogFormat, Settings, time_zone};
 pub use source::Source;
 pub use storage::locations;
 #[cfg(feature = "local")]
-pub use table::{ACTOR_FIELDS, SETTINGS};
+pub use table::{ACTOR_FIELDS, JOB_BUDGET, SETTINGS};
 pub use table::{DATABASE, LOG_FORMAT, MODE, MONITORED, RUST_LOG, TRYOUT_FUNCTIONS};

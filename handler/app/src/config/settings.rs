@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Background, FieldPath, NAME_GRAMMAR, ResourceName};
 use changefeed_history::{ActorFields, ContainerNames, IndexedField, TimeZone};
-use changefeed_jobs::JobOptions;
+use changefeed_jobs::{DefaultBudget, JobOptions, check_budget};
 use changefeed_operations::ChangefeedOptions;
 use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
@@ -67,6 +67,8 @@ pub struct Settings {
     pub app_root: Option<PathBuf>,
     /// Access to the locations of backups.
     pub locations: LocationAccess,
+    /// The budget of a job whose request names none.
+    job_budget: DefaultBudget,
     /// The throughput bucket of the requests of jobs; `None`: no bucket.
     throughput_bucket: Option<u32>,
     /// The regions that are read from first, in this order; empty: in the account's own order.
@@ -139,6 +141,7 @@ impl Settings {
             unblock_leases: on_or_off(&UNBLOCK_LEASES, text(&UNBLOCK_LEASES))?,
             app_root: source.get(APP_ROOT).map(|folder| PathBuf::from(folder.expose())),
             locations: locations(source)?,
+            job_budget: job_budget(text(&JOB_BUDGET))?,
             throughput_bucket: throughput_bucket(source)?,
             preferred_regions: preferred_regions(source)?,
             tryout_functions: on_or_off(&TRYOUT_FUNCTIONS, text(&TRYOUT_FUNCTIONS))?,
@@ -166,6 +169,7 @@ impl Settings {
             restore_id_field: self.restore_id_field.clone(),
             retention_days: self.retention_days,
             jobs: JobOptions {
+                default_budget: self.job_budget,
                 background: Background { throughput_bucket: self.throughput_bucket },
                 ..JobOptions::default()
             },
@@ -200,6 +204,11 @@ impl Settings {
             UNBLOCK_LEASES.name: as_on_or_off(self.unblock_leases),
             BACKUP_STORAGE.name: self.locations.account().ok().flatten().unwrap_or_else(|| "-".to_owned()),
             BACKUP_HOSTS.name: self.locations.token_hosts,
+            JOB_BUDGET.name: match self.job_budget {
+                DefaultBudget::Unlimited => "unlimited".to_owned(),
+                DefaultBudget::Fixed(ru_per_second) => ru_per_second.to_string(),
+                DefaultBudget::Share(share) => format!("{}%", (share * 100.0).round()),
+            },
             THROUGHPUT_BUCKET.name: self.throughput_bucket,
             PREFERRED_REGIONS.name: self.preferred_regions,
             TRYOUT_FUNCTIONS.name: as_on_or_off(self.tryout_functions),
@@ -319,6 +328,23 @@ pub fn time_zone(source: &Source) -> Result<Option<TimeZone>> {
     zone.map(Some).map_err(|_| invalid(TIME_ZONE.name, "names of the IANA database, such as Europe/Berlin or UTC"))
 }
 
+/// A share of the provisioned throughput, or request units a second.
+fn job_budget(text: &str) -> Result<DefaultBudget> {
+    if text == "unlimited" {
+        return Ok(DefaultBudget::Unlimited);
+    }
+    let budget = match text.strip_suffix('%') {
+        Some(percent) => percent
+            .parse::<u32>()
+            .ok()
+            .filter(|percent| (1..=100).contains(percent))
+            .map(|percent| DefaultBudget::Share(f64::from(percent) / 100.0)),
+        None => text.parse().ok().filter(|units| check_budget(Some(*units)).is_ok()).map(DefaultBudget::Fixed),
+    };
+    let allowed = "a share of the provisioned throughput from 1% to 100%, request units a second from 10 to 10000000, and unlimited";
+    budget.ok_or_else(|| invalid(JOB_BUDGET.name, allowed))
+}
+
 /// The service has five buckets.
 fn throughput_bucket(source: &Source) -> Result<Option<u32>> {
     let Some(text) = source.get(THROUGHPUT_BUCKET.name) else { return Ok(None) };
@@ -401,6 +427,9 @@ mod tests {
         assert!(refused("FUNCTIONS_CUSTOMHANDLER_PORT", "65536").contains("65535"));
         assert!(refused("CHANGEFEED_STALLED_AFTER_SECONDS", "0").contains("from 1 to 86400"));
         assert!(refused("CHANGEFEED_UNBLOCK_LEASES", "no").contains("on"));
+        for budget in ["0%", "101%", "half", "5", "NaN", "-50%", "1e9"] {
+            assert!(refused("CHANGEFEED_JOB_BUDGET", budget).contains("from 1% to 100%"), "{budget}");
+        }
         assert!(refused("CHANGEFEED_THROUGHPUT_BUCKET", "6").contains("from 1 to 5"));
         assert!(refused("CHANGEFEED_PREFERRED_REGIONS", "West Europe,,x").contains("names of Azure regions"));
         assert!(refused("CHANGEFEED_LOG_FORMAT", "xml").contains("text and json"));

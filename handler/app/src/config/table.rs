@@ -31,6 +31,7 @@ pub const STALLED_AFTER: Setting = Setting { name: "CHANGEFEED_STALLED_AFTER_SEC
 pub const UNBLOCK_LEASES: Setting = Setting { name: "CHANGEFEED_UNBLOCK_LEASES", default: "on" };
 pub const BACKUP_STORAGE: Setting = Setting { name: "CHANGEFEED_BACKUP_STORAGE", default: "-" };
 pub const BACKUP_HOSTS: Setting = Setting { name: "CHANGEFEED_BACKUP_HOSTS", default: "-" };
+pub const JOB_BUDGET: Setting = Setting { name: "CHANGEFEED_JOB_BUDGET", default: "50%" };
 pub const THROUGHPUT_BUCKET: Setting = Setting { name: "CHANGEFEED_THROUGHPUT_BUCKET", default: "-" };
 pub const PREFERRED_REGIONS: Setting = Setting { name: "CHANGEFEED_PREFERRED_REGIONS", default: "-" };
 pub const TRYOUT_FUNCTIONS: Setting = Setting { name: "CHANGEFEED_TRYOUT_FUNCTIONS", default: "on" };
@@ -38,7 +39,7 @@ pub const LOG_FORMAT: Setting = Setting { name: "CHANGEFEED_LOG_FORMAT", default
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the table in docs/reference/settings.md, without those of the connection.
-pub const SETTINGS: [Setting; 27] = [
+pub const SETTINGS: [Setting; 28] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -60,6 +61,7 @@ pub const SETTINGS: [Setting; 27] = [
     UNBLOCK_LEASES,
     BACKUP_STORAGE,
     BACKUP_HOSTS,
+    JOB_BUDGET,
     THROUGHPUT_BUCKET,
     PREFERRED_REGIONS,
     TRYOUT_FUNCTIONS,

@@ -66,6 +66,7 @@ fn content(viewer: &Viewer, shows: &RestoreView, items: &Items, container: &str)
             }
             @if is_under_way { (progress(shows)) }
             (tiles(&record.counts, record.request_charge))
+            @if let Some(forecast) = &shows.forecast { p.muted { (forecast) } }
             (warnings(&record.warnings))
             @if let Some(message) = &shows.message { p.notice { (message) } }
             @if record.state == JobState::Failed && let Some(message) = shows.progress.as_ref().and_then(|progress| progress.message.as_ref()) {

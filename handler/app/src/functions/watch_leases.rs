@@ -1,10 +1,11 @@
-//! `WatchLeases`: the timer trigger that looks at the leases, and frees those that a document stalls.
+//! `WatchLeases`: the timer trigger that looks at the leases, frees those that a document stalls, and notes the size of the history.
 
 use std::time::Instant;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use changefeed_processor::LeaseState;
+use chrono::Utc;
 use serde_json::json;
 
 use crate::http::{NoQuery, RawJson};
@@ -41,6 +42,9 @@ pub async fn post(service: Data<Service>, _: NoQuery, _: RawJson) -> HttpRespons
         };
         log::warn!("{line}");
         logs.push(line);
+    }
+    if let Err(error) = service.changefeed.containers.note_size(Utc::now()).await {
+        log::warn!("could not note the size of the history: {error}");
     }
     HttpResponse::Ok().json(json!({"Outputs": {}, "Logs": logs, "ReturnValue": null}))
 }

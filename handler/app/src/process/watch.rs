@@ -1,9 +1,10 @@
 //! Looks at the leases without the timer of the Functions host, for `/ready`, the metrics and the log. It frees no lease: this
-//! instance acquires a lease that the trigger has released, and can deliver its document.
+//! instance acquires a lease that the trigger has released, and can deliver its document. It notes the size of the history too.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::task::JoinHandle;
 
 use super::health::Health;
@@ -29,6 +30,9 @@ impl Watching {
                 let problems = look.problems();
                 problems.iter().for_each(|problem| log::warn!("{problem}"));
                 health.set_looked(look.observations, problems);
+                if let Err(error) = service.changefeed.containers.note_size(Utc::now()).await {
+                    log::warn!("could not note the size of the history: {error}");
+                }
             }
         }))
     }

@@ -36,4 +36,10 @@ pub struct JobProgress {
     cancelling: bool,
     #[schema(required = false)]
     message: String,
+    /// The budget; absent without one.
+    #[schema(required = false)]
+    ru_per_second: f64,
+    /// The provisioned throughput that the budget is a share of.
+    #[schema(required = false)]
+    share_of: u64,
 }

@@ -296,11 +296,24 @@ pub struct Restore {
     /// Present if it is a job.
     #[schema(required = false)]
     progress: JobProgress,
+    /// Present if it is a stored plan.
+    #[schema(required = false)]
+    forecast: Forecast,
     /// For the next items.
     #[schema(required = false)]
     continuation: String,
     #[schema(required = false)]
     message: String,
+}
+
+/// About what the execution of a plan takes.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Forecast {
+    request_units: f64,
+    /// The least time within the budget; absent without a budget.
+    #[schema(required = false)]
+    seconds: f64,
 }
 
 /// Restores, newest first, without their items.

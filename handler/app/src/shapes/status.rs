@@ -29,9 +29,25 @@ pub struct Status {
     retention: Retention,
     #[schema(required = false)]
     retention_error: String,
+    /// Absent until the container of the versions was observed for an hour.
+    #[schema(required = false)]
+    growth: Growth,
     #[schema(required = false)]
     has_unknown_identity: bool,
     since_start: Counts,
+}
+
+/// How the container of the versions has grown. What the retention has removed is subtracted.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Growth {
+    /// The time in which it has: at most a day and an hour.
+    seconds: i64,
+    items: i64,
+    bytes: i64,
+    /// About what it costs to store the versions at this rate; absent if there are fewer than before.
+    #[schema(required = false)]
+    request_units_per_day: f64,
 }
 
 /// What a container is for.
@@ -66,6 +82,8 @@ pub struct Container {
     partition_key_paths: Vec<String>,
     /// If it is ready; null if the service does not report it.
     items: Option<u64>,
+    /// With the index. If it is ready; null if the service does not report it.
+    bytes: Option<u64>,
     /// If it failed.
     #[schema(required = false)]
     message: String,

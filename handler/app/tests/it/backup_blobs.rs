@@ -1,6 +1,6 @@
 //! Backups in Azure Blob Storage or its emulator, with commands and with functions. `scripts/azurite` runs these tests.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use changefeed_backup_format::LocationAccess;
 use changefeed_jobs::{SliceEnd, job_to_run};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::read_costs::store_versions;
 use crate::support::backups::{Documents, live_documents};
-use crate::support::{Handler, World};
+use crate::support::{Handler, World, executable};
 
 fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: scripts/azurite sets it"))
@@ -33,7 +33,7 @@ async fn world_with_documents() -> World {
 }
 
 async fn run(world: &World, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut command = executable();
     command
         .args(arguments)
         .env("CosmosDB", world.endpoint.connection_string())

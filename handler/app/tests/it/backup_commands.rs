@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::backups::{Documents, live_documents};
-use crate::support::{DEADLINE, Handler, World, signal, until};
+use crate::support::{DEADLINE, Handler, World, executable, signal, until};
 
 /// Containers with documents, and a folder for backups.
 struct Setup {
@@ -41,7 +41,7 @@ impl Setup {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        let mut command = executable();
         command.args(arguments).env("CosmosDB", self.world.endpoint.connection_string()).stdin(Stdio::null());
         command
     }
@@ -230,7 +230,7 @@ async fn damaged_and_missing_backups_are_named_and_have_distinct_exit_codes() {
         assert!(printed.contains("it has no id") && !printed.contains("To undo it"), "{printed}");
     }
     // Verifying a backup does not need Cosmos DB.
-    let mut verify = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut verify = executable();
     let output = verify.args(["backup", "verify", &location]).env_remove("CosmosDB").output().expect("changefeed");
     assert_eq!(output.status.code(), Some(3));
 

@@ -1,12 +1,14 @@
 //! Commands that access Cosmos DB directly: provisioning, sample documents, queries, exit codes.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use chrono::{TimeDelta, Utc};
 use local_cosmos::{Effect, Endpoint, Fault, Options, RequestKind};
 use serde_json::{Value, json};
 
-use crate::support::client;
+use crate::support::jobs::capture;
+use crate::support::{self, World, client, executable};
 
 /// A command line with an empty account.
 struct CommandLine {
@@ -15,13 +17,15 @@ struct CommandLine {
 
 impl CommandLine {
     async fn new() -> Self {
-        Self {
-            endpoint: Endpoint::start(Options { partitions: Some(4), ..Options::default() }).await.expect("endpoint"),
-        }
+        Self::with(Options { partitions: Some(4), ..Options::default() }).await
+    }
+
+    async fn with(options: Options) -> Self {
+        Self { endpoint: Endpoint::start(options).await.expect("endpoint") }
     }
 
     async fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        let mut command = executable();
         command.args(arguments).env("CosmosDB", self.endpoint.connection_string());
         tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run")
     }
@@ -117,7 +121,7 @@ async fn status_shows_a_missing_container_with_exit_code_3_and_the_reason_of_a_f
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
     let address = format!("127.0.0.1:{port}");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut command = executable();
     let connection =
         command_line.endpoint.connection_string().replace(command_line.endpoint.url(), &format!("http://{address}/"));
     command.arg("status").env("CosmosDB", connection);
@@ -230,10 +234,60 @@ async fn completions_and_manual_pages_have_every_command() {
 }
 
 #[tokio::test]
+async fn the_doctor_warns_of_several_write_regions() {
+    let command_line = CommandLine::with(Options { several_write_regions: true, ..Options::default() }).await;
+    command_line.json(&["provision"]).await;
+    let checks = command_line.json(&["doctor"]).await;
+    let regions = checks["items"].as_array().expect("checks").iter().find(|check| check["name"] == "regions");
+    let regions = regions.expect("a check");
+    assert_eq!(regions["state"], "advice");
+    assert!(regions["found"].as_str().is_some_and(|found| found.contains("no common order")), "{regions}");
+}
+
+#[tokio::test]
+async fn the_status_says_how_the_history_grows() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let (containers, now) = (&changefeed.containers, Utc::now());
+    let put = async |numbers: std::ops::Range<usize>| {
+        for n in numbers {
+            let stored = world.put("one", json!({"id": n.to_string(), "pk": "one", "text": "x".repeat(2000)})).await;
+            capture(&changefeed, &[stored]).await;
+        }
+    };
+    put(0..10).await;
+    assert_eq!(containers.growth(now).await.expect("read"), None, "nothing was observed");
+    // Of two who note it at once, one does.
+    for hour in [6, 5, 5, 4] {
+        let hour = TimeDelta::hours(hour);
+        let (one, other) = tokio::join!(containers.note_size(now - hour), containers.note_size(now - hour));
+        one.and(other).expect("noted");
+    }
+    put(10..40).await;
+    let growth = containers.growth(now).await.expect("read").expect("a growth");
+    assert_eq!((growth.seconds, growth.items), (6 * 3600, 30));
+    assert!((60_000..120_000).contains(&growth.bytes), "{growth:?}");
+
+    let stored = world.put("one", json!({"id": "more", "pk": "one", "text": "x".repeat(2000)})).await;
+    let before = world.endpoint.usage().request_units;
+    capture(&changefeed, &[stored]).await;
+    let took = world.endpoint.usage().request_units - before;
+    let estimated = growth.request_units_per_day.expect("an estimate") / (30.0 * 4.0);
+    assert!((0.7..1.4).contains(&(estimated / took)), "{estimated} for {took}");
+
+    let (code, printed) = support::CommandLine::new(&world).text(&["status"]).await;
+    assert!(
+        printed.contains("The history grows by ") && printed.contains("a day, observed for 6 h; storing"),
+        "{code} {printed}"
+    );
+    assert!(printed.contains("Size") && printed.contains("kB"), "{printed}");
+}
+
+#[tokio::test]
 async fn the_doctor_says_what_to_do_about_each_problem() {
     let command_line = CommandLine::new().await;
     let run_with = async |mode: &str, retention_days: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        let mut command = executable();
         command.args(["doctor", "--output", "json"]).env("CosmosDB", command_line.endpoint.connection_string());
         command.env("CHANGEFEED_MODE", mode).env("CHANGEFEED_RETENTION_DAYS", retention_days);
         let output = tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run");
@@ -254,7 +308,7 @@ async fn the_doctor_says_what_to_do_about_each_problem() {
     command_line.json(&["provision"]).await;
     let (code, checks) = run("LatestVersion").await;
     assert_eq!(code, Some(0), "{checks:?}");
-    for name in ["connection", "containers", "index", "permissions", "clock", "dead letters"] {
+    for name in ["connection", "containers", "index", "permissions", "clock", "regions", "dead letters"] {
         assert_eq!(checks[name].0, "ok", "{name}: {checks:?}");
     }
     assert!(checks["mode"].0 == "advice" && checks["mode"].1.contains("has AllVersionsAndDeletes"), "{checks:?}");
@@ -266,7 +320,7 @@ async fn the_doctor_says_what_to_do_about_each_problem() {
     let overdue = &checks["retention"];
     assert!(code == Some(3) && overdue.0 == "problem", "{checks:?}");
     assert!(overdue.1.contains("no sweep has run") && overdue.1.contains("check the function Retention"), "{checks:?}");
-    let mut sweep = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut sweep = executable();
     sweep.args(["retention", "--yes"]).env("CosmosDB", command_line.endpoint.connection_string());
     sweep.env("CHANGEFEED_RETENTION_DAYS", "30");
     let swept = tokio::task::spawn_blocking(move || sweep.output().expect("changefeed")).await.expect("run");

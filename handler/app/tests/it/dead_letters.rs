@@ -1,13 +1,13 @@
 //! Documents that could not be captured: listed, shown, replayed, discarded.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World, batch_of, noise};
+use crate::support::{Handler, World, batch_of, executable, noise};
 
 const REJECTION: Effect = Effect::Status { status: 413, substatus: 0 };
 
@@ -220,7 +220,7 @@ async fn an_unknown_dead_letter_is_distinguished_from_an_invalid_request() {
 }
 
 fn run(world: &World, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut command = executable();
     command.arg("dead-letters").args(arguments).env("CosmosDB", world.endpoint.connection_string());
     command.stdin(Stdio::null());
     tokio::task::block_in_place(|| command.output().expect("changefeed"))

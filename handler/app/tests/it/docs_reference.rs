@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::{World, subcommands};
+use crate::support::{World, executable, subcommands};
 
 const COMMAND_LINE: &str = "docs/reference/command-line.md";
 const HTTP: &str = "docs/reference/http.md";
@@ -48,7 +48,7 @@ fn check(page: &str, generated: &str) {
 
 /// What the program prints about a command.
 pub fn help(command: &[String]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_changefeed"))
+    let output = executable()
         .args(command)
         .arg("--help")
         .env("COLUMNS", "120")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use changefeed_cosmos::FieldPath;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::read_costs::{FIRST_SECOND, costs, items, store_versions};
 use crate::support::backups::delete_event;
 use crate::support::jobs::capture;
-use crate::support::{CommandLine, DEADLINE, World, signal, until};
+use crate::support::{CommandLine, DEADLINE, World, executable, signal, until};
 
 /// A second since 1970, before any real clock.
 const T: i64 = 1_700_000_000;
@@ -322,7 +322,7 @@ async fn an_interrupted_export_leaves_no_file_that_looks_complete() {
             times: 4,
             effect: slow,
         });
-        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        let mut command = executable();
         command.args(["history", "export", "--file"]).arg(folder.path().join("v.jsonl"));
         command.env("CosmosDB", world.endpoint.connection_string()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("changefeed");

@@ -2,11 +2,10 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{World, batch_of};
+use crate::support::{World, batch_of, executable};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -76,12 +75,8 @@ fn the_trigger_retries_a_batch_indefinitely() {
 #[test]
 fn a_start_with_an_invalid_setting_fails_and_names_it() {
     let start = |settings: &[(&str, &str)]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_changefeed"))
-            .arg("serve")
-            .env_remove("CosmosDB")
-            .envs(settings.iter().copied())
-            .output()
-            .expect("serve");
+        let output =
+            executable().arg("serve").env_remove("CosmosDB").envs(settings.iter().copied()).output().expect("serve");
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
@@ -120,7 +115,7 @@ async fn the_status_has_settings_without_secrets_containers_and_counts() {
 #[tokio::test]
 async fn the_lines_of_the_log_are_json_objects_if_a_setting_says_so() {
     let world = World::new().await;
-    let mut handler = Command::new(env!("CARGO_BIN_EXE_changefeed"))
+    let mut handler = executable()
         .args(["serve", "--port", "0"])
         .env("CosmosDB", world.endpoint.connection_string())
         .env("CHANGEFEED_LOG_FORMAT", "json")

@@ -1,16 +1,9 @@
 //! Snapshots of the help of every command, so that changes of the command line are visible in review.
 
-use std::process::Command;
-
-use crate::support::{snapshots, subcommands};
+use crate::support::{executable, snapshots, subcommands};
 
 fn help(path: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_changefeed"))
-        .args(path)
-        .arg("--help")
-        .env("COLUMNS", "120")
-        .output()
-        .expect("changefeed");
+    let output = executable().args(path).arg("--help").env("COLUMNS", "120").output().expect("changefeed");
     assert!(output.status.success(), "{path:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }

@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::jobs::{capture, small_limits, start_restore};
-use crate::support::{DEADLINE, Handler, Local, World, batch_of, signal, until};
+use crate::support::{DEADLINE, Handler, Local, World, batch_of, executable, signal, until};
 
 /// The batch with a job that the change feed of the jobs container delivers.
 async fn job_batch(world: &World, id: &str) -> String {
@@ -206,7 +206,7 @@ async fn the_change_feed_runs_a_job_to_its_end_in_the_functions_app() {
 }
 
 fn command(world: &World, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut command = executable();
     command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).stdin(Stdio::null());
     command
 }

@@ -1,21 +1,20 @@
 //! Every list of the command line, in every format. The lists are found in the help of the commands, so none can be forgotten.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use changefeed_cosmos::FieldPath;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::jobs::capture;
-use crate::support::{CommandLine, World, subcommands};
+use crate::support::{CommandLine, World, executable, subcommands};
 
 /// A second since 1970, before any real clock.
 const T: i64 = 1_700_000_000;
 const FORMATS: &str = "[possible values: table, json, jsonl, csv]";
 
 fn help(path: &[String]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_changefeed")).args(path).arg("--help").output().expect("changefeed");
+    let output = executable().args(path).arg("--help").output().expect("changefeed");
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
@@ -221,7 +220,7 @@ fn a_command_without_a_list_refuses_formats_of_lists_and_one_with_pages_has_them
         );
         if help.contains("[possible values: table, json]") {
             for format in ["jsonl", "csv"] {
-                let mut changefeed = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+                let mut changefeed = executable();
                 let output =
                     changefeed.args(command.split(' ')).args(["--output", format]).output().expect("changefeed");
                 let message = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -43,6 +43,7 @@ mod identity_through_host;
 mod infra;
 mod interrupted_undo;
 mod invalid_requests;
+mod job_budgets;
 mod job_entry_points;
 mod keys;
 mod killed_endpoint;

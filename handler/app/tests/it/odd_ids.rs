@@ -1,7 +1,7 @@
 //! Documents whose ids cannot be part of a URL path. Some SDKs create them. Each is captured, listed, restored, verified and backed
 //! up like any other, and no request for one of them reaches a neighbor, the container or the database.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use azure_data_cosmos::TransactionalBatch;
 use changefeed_cosmos::{DocumentName, Key};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::backups::{Documents, assert_sound, live_documents, name_of, run_backup, run_restore, truncate};
 use crate::support::jobs::{capture, finish, restore_request, restore_view, small_limits, start_restore};
 use crate::support::verify::run_verification;
-use crate::support::{DEADLINE, World, batch_of, until};
+use crate::support::{DEADLINE, World, batch_of, executable, until};
 
 const ODD: [&str; 13] = [
     ".",
@@ -354,7 +354,7 @@ async fn an_id_that_no_record_of_ours_can_have_is_refused_with_what_is_allowed()
         &["verify", "show", "a\tb"],
         &["history", "show", "../../..", "--id", "precious", "--pk", "a"],
     ] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        let mut command = executable();
         command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).stdin(Stdio::null());
         let output = tokio::task::block_in_place(|| command.output().expect("changefeed"));
         let error = String::from_utf8_lossy(&output.stderr);

@@ -1,10 +1,10 @@
 //! Snapshots of output: tables of the command line and JSON responses of the main routes.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World, batch_of, snapshots};
+use crate::support::{Handler, World, batch_of, executable, snapshots};
 
 /// A history with two versions of a document and one dead letter. Returns the id of the older version too.
 async fn history() -> (World, Handler, String) {
@@ -24,7 +24,7 @@ async fn history() -> (World, Handler, String) {
 }
 
 async fn command_output(world: &World, arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut command = executable();
     command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).env("TZ", "UTC").stdin(Stdio::null());
     command.env("RUST_LOG", "off").env("COSMOS_DISABLE_IMDS", "1");
     let output = tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run");

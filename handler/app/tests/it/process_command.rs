@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
-use std::process::Command;
 use std::time::Duration;
 
 use azure_data_cosmos::options::{ContentResponseOnWrite, ItemWriteOptions};
@@ -11,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Instance, Starting, World, until};
+use crate::support::{DEADLINE, Instance, Starting, World, executable, until};
 
 /// Containers for carts: `events` has the partition key `/cartId`.
 async fn cart_world() -> World {
@@ -158,7 +157,7 @@ async fn leases_are_repaired_exported_imported_and_reset() {
     let world = cart_world().await;
     assert!(start(&world, &[]).end("-TERM").await.success());
     let command = |arguments: &[&str]| {
-        let run = Command::new(env!("CARGO_BIN_EXE_changefeed"))
+        let run = executable()
             .args(arguments)
             .env("CosmosDB", world.endpoint.connection_string())
             .env("COSMOS_DISABLE_IMDS", "1")

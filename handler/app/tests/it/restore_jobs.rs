@@ -1,6 +1,6 @@
 //! Restores that are too large for a request and run as jobs.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use changefeed_cosmos::ErrorKind;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::jobs::{
     capture, finish, item_summaries, restore_request, restore_view, run_slice_until, small_limits, start_restore,
 };
-use crate::support::{DEADLINE, World, until};
+use crate::support::{DEADLINE, World, executable, until};
 
 /// Writes and captures the documents `0..count`. Returns the second of the last write, which has passed.
 async fn write_and_capture(world: &World, changefeed: &Changefeed, count: usize) -> i64 {
@@ -301,7 +301,7 @@ async fn another_worker_resumes_the_job_of_a_killed_process() {
         let world = World::new().await;
         let changefeed = world.changefeed(|options| options.jobs = small_limits());
         let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_changefeed"))
+        let mut child = executable()
             .args(["restore", "show", &id, "--follow"])
             .env("CosmosDB", world.endpoint.connection_string())
             .stdout(Stdio::null())

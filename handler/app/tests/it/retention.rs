@@ -1,6 +1,6 @@
 //! Removal of expired versions by the timer and by the command line, and the answers of the history afterwards.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use changefeed_history::{Batch, ServiceTime, SweepRequest, SweepState};
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::support::jobs::{capture, finish, restore_request, small_limits, start_restore};
-use crate::support::{DEADLINE, Handler, World, batch_of, noise, until};
+use crate::support::{DEADLINE, Handler, World, batch_of, executable, noise, until};
 
 const DAY: i64 = 86_400;
 
@@ -213,7 +213,7 @@ async fn the_parts_of_a_removed_version_are_removed_even_if_the_sweep_is_interru
 }
 
 fn run(world: &World, days: &str, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut command = executable();
     command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).env("CHANGEFEED_RETENTION_DAYS", days);
     command.stdin(Stdio::null());
     tokio::task::block_in_place(|| command.output().expect("changefeed"))

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use local_cosmos::{Endpoint, Options};
 use serde_json::Value;
 
-use crate::support::Handler;
+use crate::support::{Handler, executable};
 
 /// A secret that no output may have.
 const MARKER: &str = "hunter2marker";
 
-const SETTINGS: [&str; 38] = [
+const SETTINGS: [&str; 39] = [
     "AzureWebJobsCosmosDB",
     "AzureWebJobsCosmosDB__accountEndpoint",
     "CosmosDB",
@@ -41,6 +41,7 @@ const SETTINGS: [&str; 38] = [
     "CHANGEFEED_UNBLOCK_LEASES",
     "CHANGEFEED_BACKUP_STORAGE",
     "CHANGEFEED_BACKUP_HOSTS",
+    "CHANGEFEED_JOB_BUDGET",
     "CHANGEFEED_THROUGHPUT_BUCKET",
     "CHANGEFEED_PREFERRED_REGIONS",
     "CHANGEFEED_TRYOUT_FUNCTIONS",
@@ -96,7 +97,7 @@ fn is_printed_on_purpose(setting: &str, value: &str) -> bool {
 
 /// A command whose environment has no other settings than these.
 fn command(arguments: &[&str], connection: &str, setting: &str, value: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut command = executable();
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env("COSMOS_DISABLE_IMDS", "1").env_remove("RUST_LOG");
     // The settings of an identity are read only without a connection string.
@@ -211,12 +212,8 @@ fn a_settings_file_of_another_shape_is_reported_without_its_values() {
         format!(r#"{{"Values": {{"CosmosDB": "{MARKER}"#),
     ] {
         std::fs::write(&file, &text).expect("file");
-        let output = Command::new(env!("CARGO_BIN_EXE_changefeed"))
-            .args(["status", "--settings"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .output()
-            .expect("changefeed");
+        let output =
+            executable().args(["status", "--settings"]).arg(&file).stdin(Stdio::null()).output().expect("changefeed");
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert_hidden(&output, &text);
         assert!(String::from_utf8_lossy(&output.stderr).contains("at line 1 column"), "{text}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use local_cosmos::{Effect, Fault, RequestKind};
@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{CommandLine, DEADLINE, Handler, Instance, World, until};
+use crate::support::{CommandLine, DEADLINE, Handler, Instance, World, executable, until};
 
 pub const UNREPRESENTABLE: &str = "9999-12-31T24:00:00Z";
 const STALLED_AFTER: (&str, &str) = ("CHANGEFEED_STALLED_AFTER_SECONDS", "1");
@@ -376,7 +376,7 @@ async fn unblock_and_kill(world: &World, step: u32, effect: &Effect) -> bool {
         world.endpoint.inject(fault(step, Effect::Delay(Duration::ZERO)));
     }
     world.endpoint.inject(fault(1, effect.clone()));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"))
+    let mut command = executable()
         .args(["leases", "unblock", "--wait", "0", "--from-beginning"])
         .env("CosmosDB", world.endpoint.connection_string())
         .stdout(Stdio::null())

@@ -1,11 +1,9 @@
 //! Times as people write them, on the command line and over HTTP: how they are read, and how they are echoed.
 
-use std::process::Command;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::support::{Handler, World, batch_of};
+use crate::support::{Handler, World, batch_of, executable};
 
 /// A zone that has had no daylight saving time since 1951, so that every local time exists once.
 const TOKYO: &str = "Asia/Tokyo";
@@ -21,7 +19,7 @@ async fn world() -> (World, DateTime<Utc>) {
 
 /// Runs a command with more settings; returns its exit code, output and errors.
 async fn run(world: &World, settings: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut command = executable();
     command.env("CosmosDB", world.endpoint.connection_string()).env("TZ", "UTC").args(arguments);
     command.envs(settings.iter().copied());
     let output = tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::jobs::small_limits;
 use crate::support::verify::write_and_delete;
-use crate::support::{DEADLINE, World, batch_of, signal, until};
+use crate::support::{DEADLINE, World, batch_of, executable, signal, until};
 
 #[tokio::test]
 async fn a_verification_over_http_is_a_job_that_the_trigger_runs() {
@@ -56,7 +56,7 @@ async fn a_verification_over_http_is_a_job_that_the_trigger_runs() {
 }
 
 fn command(world: &World, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut command = executable();
     command.args(arguments).env("CosmosDB", world.endpoint.connection_string()).stdin(Stdio::null());
     command
 }

@@ -8,8 +8,9 @@ const PARTS_OF_IDS: [&str; 3] = ["-exact", "-gone", "-delete-"];
 const GRAMMAR: &str = "handler/history/src/version_id.rs";
 
 /// The files of the history that write something other than versions, and may replace it: its own progress, the item
-/// that shows the time, the reason of a dead letter, and which documents are erased.
-const REPLACING: [&str; 4] = [
+/// that shows the time, the sizes of a day, the reason of a dead letter, and which documents are erased.
+const REPLACING: [&str; 5] = [
+    "handler/history/src/growth.rs",
     "handler/history/src/retention_record.rs",
     "handler/history/src/service_clock.rs",
     "handler/history/src/dead_letters/replay.rs",

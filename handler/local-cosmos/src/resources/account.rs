@@ -7,7 +7,7 @@ const REGION: &str = "Local";
 
 /// The body of `GET /`. `host` is the host and port that the client connected to, as in its header `host`: clients send all
 /// further requests to the addresses in this body.
-pub(crate) fn to_json(host: &str) -> Value {
+pub(crate) fn to_json(host: &str, several_write_regions: bool) -> Value {
     let name = name(host);
     let locations = json!([{"name": REGION, "databaseAccountEndpoint": format!("http://{host}/")}]);
     json!({
@@ -19,7 +19,7 @@ pub(crate) fn to_json(host: &str) -> Value {
         "_dbs": "//dbs/",
         "writableLocations": locations,
         "readableLocations": locations,
-        "enableMultipleWriteLocations": false,
+        "enableMultipleWriteLocations": several_write_regions,
         "continuousBackupEnabled": false,
         "enableNRegionSynchronousCommit": false,
         "enablePerPartitionFailoverBehavior": false,
@@ -72,7 +72,7 @@ mod tests {
     /// What SDKs need, found by leaving members out.
     #[test]
     fn the_account_has_what_clients_need() {
-        let account = to_json("127.0.0.1:8081");
+        let account = to_json("127.0.0.1:8081", false);
         let configuration = account["queryEngineConfiguration"].as_str().expect("a text");
         let configuration: Value = serde_json::from_str(configuration).expect("JSON");
         assert!(configuration.as_object().is_some_and(|members| !members.is_empty()));
@@ -92,7 +92,7 @@ mod tests {
             ("localhost", "localhost"),
             ("cosmos.example.net:443", "cosmos"),
         ] {
-            assert_eq!(to_json(host)["id"], expected, "{host}");
+            assert_eq!(to_json(host, false)["id"], expected, "{host}");
         }
     }
 }

@@ -52,6 +52,19 @@ fn signature(verb: &str, resource_type: &str, link: &str) -> String {
 }
 
 #[tokio::test]
+async fn an_identity_cannot_read_or_set_the_throughput() {
+    let scene = Scene::start().await;
+    let url = scene.endpoint.url();
+    let token = [("authorization", "type%3Daad%26ver%3D1.0%26sig%3Dtoken")];
+    for (verb, path) in [("GET", "/offers"), ("POST", "/offers"), ("GET", "/offers/none"), ("PUT", "/offers/none")] {
+        let answer = send(url, verb, path, &token, "{}").await;
+        assert_eq!(answer.status, 403, "{verb} {path}: {}", answer.text);
+    }
+    assert_eq!(send(url, "GET", "/offers", &[], "").await.status, 200);
+    assert_eq!(send(url, "GET", "/dbs/db", &token, "").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_wrong_signature_is_refused_and_none_is_needed_unless_it_is_required() {
     let scene = Scene::start().await;
     let url = scene.endpoint.url();

@@ -109,10 +109,8 @@ impl Backups {
             counts: json!({}),
             request_charge: 0.0,
             job: Work {
-                ru_per_second: request.ru_per_second,
                 only_on: self.locations.required_host(locations),
-                updated_at: timestamp(now),
-                ..Work::default()
+                ..Work::queued(self.jobs.budget(request.ru_per_second).await?)
             },
             other: Map::from_iter([("request".to_owned(), json!(request)), ("schema".to_owned(), json!(SCHEMA))]),
         };

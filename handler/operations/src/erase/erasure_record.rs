@@ -6,7 +6,7 @@ use changefeed_cosmos::{
     DocumentName, Error, Item, Key, PageRequest, reassemble, retry, split_large_record, timestamp,
 };
 use changefeed_history::SCHEMA;
-use changefeed_jobs::{JobState, Work, new_id};
+use changefeed_jobs::{Budget, JobState, Work, new_id};
 use chrono::Utc;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ pub struct ErasureRecord {
 
 impl ErasureRecord {
     /// The record of an erasure that no worker has started.
-    pub(super) fn queued(id: String, request: Value, ru_per_second: Option<f64>) -> Self {
+    pub(super) fn queued(id: String, request: Value, budget: Budget) -> Self {
         let now = Utc::now();
         Self {
             id,
@@ -79,7 +79,7 @@ impl ErasureRecord {
             finished_at: None,
             counts: EraseCounts::default(),
             request_charge: 0.0,
-            job: Some(Work::queued(ru_per_second)),
+            job: Some(Work::queued(budget)),
             schema: SCHEMA,
         }
     }
@@ -109,10 +109,11 @@ impl Erasures {
         if let Some(units) = request.ru_per_second {
             recorded["ruPerSecond"] = json!(units);
         }
+        let budget = self.jobs.budget(request.ru_per_second).await?;
         let mut record = ErasureRecord {
             requested_by: request.requested_by.clone(),
             reason: request.reason.clone(),
-            ..ErasureRecord::queued(id, recorded, request.ru_per_second)
+            ..ErasureRecord::queued(id, recorded, budget)
         };
         // If this is interrupted before the job exists, the documents are not captured and still there, until the request is repeated.
         if !request.dry_run {

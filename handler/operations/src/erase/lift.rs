@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, Key, timestamp};
-use changefeed_jobs::{JobState, new_id};
+use changefeed_jobs::{Budget, JobState, new_id};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -97,7 +97,7 @@ impl Erasures {
             reason: request.reason.clone(),
             finished_at: Some(timestamp(now)),
             job: None,
-            ..ErasureRecord::queued(new_id(now), recorded, None)
+            ..ErasureRecord::queued(new_id(now), recorded, Budget::unlimited())
         };
         self.jobs.create(&record.id, &record).await?;
         Ok(LiftReport { id: record.id, lifted, not_erased: request.documents.len() - lifted })

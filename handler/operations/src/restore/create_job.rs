@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use changefeed_backup_format::BackupLocation;
 use changefeed_cosmos::{DocumentName, Error, Key, reassemble, split_large_record, timestamp};
 use changefeed_history::SCHEMA;
-use changefeed_jobs::{JobState, Work, check_budget, new_id};
+use changefeed_jobs::{Budget, JobState, Work, check_budget, new_id};
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
@@ -49,7 +49,7 @@ impl Restores {
             reason: request.reason.clone(),
             capture_lag: request.capture_lag.clone(),
             warnings: self.warnings(request).await?,
-            ..queued(request.recorded()?, request.ru_per_second)
+            ..queued(request.recorded()?, self.jobs.budget(request.ru_per_second).await?)
         };
         if let Selection::Documents(documents) = &request.selection
             && documents.len() > MAX_LISTED
@@ -91,7 +91,7 @@ impl Restores {
             .map_err(|message| Error::invalid(format!("undoing restore {id}"), message))?;
         let record = self.record(id).await?;
         self.check_undoable(&record)?;
-        let queued = queued(request.recorded(id), request.ru_per_second);
+        let queued = queued(request.recorded(id), self.jobs.budget(request.ru_per_second).await?);
         let undo_id = if request.dry_run {
             queued.id.clone()
         } else {
@@ -164,7 +164,7 @@ fn list_id(job_id: &str) -> String {
 }
 
 /// The record of a job that no worker has started.
-fn queued(request: Value, ru_per_second: Option<f64>) -> RestoreRecord {
+fn queued(request: Value, budget: Budget) -> RestoreRecord {
     let now = Utc::now();
     RestoreRecord {
         id: new_id(now),
@@ -187,7 +187,7 @@ fn queued(request: Value, ru_per_second: Option<f64>) -> RestoreRecord {
         counts: Counts::default(),
         items: Vec::new(),
         request_charge: 0.0,
-        job: Some(Work::queued(ru_per_second)),
+        job: Some(Work::queued(budget)),
         schema: SCHEMA,
     }
 }

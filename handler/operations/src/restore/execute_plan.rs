@@ -101,7 +101,7 @@ fn started(plan: RestoreRecord, mut stored: Value, said: &ExecuteRequest) -> Res
         started_at: timestamp(Utc::now()),
         finished_at: None,
         counts: Counts::default(),
-        job: Some(Work { only_on: work.only_on, ..Work::queued(work.ru_per_second) }),
+        job: Some(Work { only_on: work.only_on.clone(), ..Work::queued(work.budget()) }),
         ..plan
     };
     let updated = serde_json::to_value(&record).map_err(|error| Error::internal("storing a restore", error))?;

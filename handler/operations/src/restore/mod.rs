@@ -17,6 +17,7 @@ mod exchange_order;
 mod exchange_pages;
 mod execute;
 mod execute_plan;
+mod forecast;
 mod latest_entries;
 mod plan;
 mod plan_backup;
@@ -50,6 +51,7 @@ mod written_request;
 
 pub use capture_lag::CaptureLag;
 pub use execute_plan::ExecuteRequest;
+pub use forecast::Forecast;
 pub use plan::Plan;
 pub use planned_item::{Action, BackupLine, Counts, PlannedItem};
 pub(crate) use restore_marks::RestoreMarks;

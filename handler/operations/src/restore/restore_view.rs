@@ -5,6 +5,7 @@ use changefeed_jobs::{JobProgress, ListedItems, page_of};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::forecast::Forecast;
 use super::planned_item::{Action, PlannedItem};
 use super::restore_page::{PAGE_KIND, StoredItem};
 use super::restore_record::{RestoreRecord, nothing_matched};
@@ -20,6 +21,9 @@ pub struct RestoreView {
     /// Its progress, if it is a job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<JobProgress>,
+    /// What its execution takes, if it is a stored plan; absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// For the next items; absent after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<String>,
@@ -77,7 +81,7 @@ impl RestoreRecord {
     pub fn view(mut self) -> RestoreView {
         let progress = self.job.take().map(|job| job.progress());
         let message = nothing_matched(self.state, self.undo_of.as_ref(), &self.counts);
-        RestoreView { record: self, progress, continuation: None, message }
+        RestoreView { record: self, progress, forecast: None, continuation: None, message }
     }
 }
 
@@ -123,6 +127,7 @@ impl Restores {
         let first = self.job_items(id, &RestoreItemsRequest::default()).await?;
         let mut view = record.view();
         (view.record.items, view.continuation) = (first.items, first.continuation);
+        view.forecast = self.forecast(&view.record, view.progress.as_ref()).await?;
         Ok(view)
     }
 

@@ -94,7 +94,7 @@ impl Verifications {
             finished_at: None,
             counts: VerifyCounts::default(),
             request_charge: 0.0,
-            job: Some(Work::queued(request.ru_per_second)),
+            job: Some(Work::queued(self.jobs.budget(request.ru_per_second).await?)),
             schema: SCHEMA,
         };
         self.jobs.create(&record.id, &record).await?;

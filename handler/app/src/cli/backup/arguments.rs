@@ -91,7 +91,7 @@ pub struct CreateArguments {
     pub reason: Option<String>,
     #[command(flatten)]
     pub requester: RequesterArguments,
-    /// Limit in request units per second; default: no limit
+    /// Limit in request units per second; default: CHANGEFEED_JOB_BUDGET
     #[arg(long, value_name = "RU")]
     pub ru_per_second: Option<f64>,
     #[command(flatten)]

@@ -63,7 +63,7 @@ pub struct EraseRunArguments {
     /// Do not count first, and do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Limit in request units per second
+    /// Limit in request units per second; default: CHANGEFEED_JOB_BUDGET
     #[arg(long, value_name = "RU")]
     pub ru_per_second: Option<f64>,
     #[command(flatten)]

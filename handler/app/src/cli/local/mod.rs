@@ -22,7 +22,7 @@ use super::interrupt::interrupted;
 use super::output::print_line;
 use super::progress::bar;
 use super::standard_error::{note, warning};
-use crate::config::{ACTOR_FIELDS, MODE, SETTINGS, SettingValue, Settings, Source};
+use crate::config::{ACTOR_FIELDS, JOB_BUDGET, MODE, SETTINGS, SettingValue, Settings, Source};
 use crate::feed::Feed;
 use crate::service::Service;
 
@@ -149,6 +149,8 @@ fn ready(endpoint: &Endpoint, api: Option<&str>) -> Value {
 const LOCAL_ACTOR_FIELDS: &str = "updatedBy";
 /// The change feed mode of the capture, unless the arguments or a setting say otherwise.
 const LOCAL_MODE: &str = "AllVersionsAndDeletes";
+/// The budget of a job, unless the request or a setting names one.
+const LOCAL_JOB_BUDGET: &str = "unlimited";
 
 /// The settings of the functions: the environment, defaults for the rest, and the embedded endpoint as the account.
 fn app_settings(source: &Source, mode: Option<ChangeFeedMode>, endpoint: &Endpoint) -> BTreeMap<String, String> {
@@ -159,6 +161,8 @@ fn app_settings(source: &Source, mode: Option<ChangeFeedMode>, endpoint: &Endpoi
             name if name == ACTOR_FIELDS.name => LOCAL_ACTOR_FIELDS,
             // The embedded endpoint has the mode that misses nothing.
             name if name == MODE.name => LOCAL_MODE,
+            // Its containers say that they have the least throughput, and no throughput limits them.
+            name if name == JOB_BUDGET.name => LOCAL_JOB_BUDGET,
             _ => setting.default,
         };
         let default = Some(default).filter(|default| *default != "-");

@@ -240,6 +240,7 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
         let left = progress.seconds_left.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
         print_line(&format!("{}{of} processed{left}", progress.done))?;
     }
+    view.forecast.iter().try_for_each(|forecast| print_line(&forecast.to_string()))?;
     print_messages(view)
 }
 

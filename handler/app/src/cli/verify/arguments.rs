@@ -48,7 +48,7 @@ pub struct VerifyRunArguments {
     /// How long the capture may lag before a document counts as missing; default: 60
     #[arg(long, value_name = "SECONDS")]
     pub grace_seconds: Option<u32>,
-    /// Limit in request units per second; default: no limit
+    /// Limit in request units per second; default: CHANGEFEED_JOB_BUDGET
     #[arg(long, value_name = "RU")]
     pub ru_per_second: Option<f64>,
     #[command(flatten)]

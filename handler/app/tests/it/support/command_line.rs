@@ -31,7 +31,7 @@ impl CommandLine {
 
     /// Runs a command without a terminal.
     pub async fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = self.with_settings(Command::new(env!("CARGO_BIN_EXE_changefeed")));
+        let mut command = self.with_settings(super::executable());
         command.args(arguments);
         tokio::task::spawn_blocking(move || command.output().expect("changefeed")).await.expect("run")
     }

@@ -1,7 +1,7 @@
 //! `changefeed serve`, started and called as the Functions host does.
 
 use std::io::{self, BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -19,7 +19,7 @@ pub struct Handler {
 impl Handler {
     /// Starts the handler with these settings, on a free port.
     pub fn start(settings: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+        let mut command = super::executable();
         command
             .args(["serve", "--port", "0"])
             .stdout(Stdio::piped())

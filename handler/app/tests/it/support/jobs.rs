@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use changefeed_cosmos::Background;
 use changefeed_history::Batch;
-use changefeed_jobs::{JobOptions, JobState, SliceEnd};
+use changefeed_jobs::{DefaultBudget, JobOptions, JobState, SliceEnd};
 use changefeed_operations::{Changefeed, PlannedItem, RestoreRequest, RestoreView, Restored};
 use futures::FutureExt;
 use local_cosmos::{Effect, Fault, RequestKind};
@@ -30,6 +30,7 @@ pub fn small_limits() -> JobOptions {
         slice: Duration::from_secs(10),
         // The endpoint has one clock, so one second and a margin are enough.
         settle: Duration::from_millis(1010),
+        default_budget: DefaultBudget::Unlimited,
         background: Background::default(),
     }
 }

@@ -41,7 +41,7 @@ impl Local {
 
     /// The same with these environment variables.
     pub async fn start_with(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_changefeed"))
+        let mut child = super::executable()
             .args(["local", "--cosmos-port", "0", "--script-root"])
             .arg(root)
             .args(arguments)
@@ -85,7 +85,7 @@ impl Local {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let connection_string = self.ready["connectionString"].as_str().expect("connectionString").to_owned();
         move |more| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+            let mut command = super::executable();
             command.args(&arguments).args(more).env("CosmosDB", &connection_string).stdin(Stdio::null());
             command.output().expect("changefeed")
         }
@@ -140,7 +140,7 @@ impl Local {
 
     /// Writes sample documents from another process, at a rate per second.
     pub fn populate_in_background(&self, count: &str, rate: &str) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_changefeed"))
+        super::executable()
             .args(["populate", "--count", count, "--rate-per-second", rate])
             .env("CosmosDB", self.ready["connectionString"].as_str().expect("connectionString"))
             .stdout(Stdio::null())

@@ -15,6 +15,7 @@ mod snapshots;
 pub mod verify;
 mod world;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 pub use client::client;
@@ -28,6 +29,13 @@ pub use world::{Feed, World, batch_of, changefeed_on, names, version_id};
 
 /// How long a wait for a condition may take on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(180);
+
+/// The executable. Half of the throughput of the containers of tests, which is the least that the service gives, would be too slow.
+pub fn executable() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    command.env("CHANGEFEED_JOB_BUDGET", "unlimited");
+    command
+}
 
 /// Waits until the condition holds.
 pub async fn until(what: &str, within: Duration, condition: impl AsyncFn() -> bool) {

@@ -106,7 +106,7 @@ impl Starting {
 }
 
 fn command(connection_string: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_changefeed"));
+    let mut command = super::executable();
     command
         .args(["process", "--print", "--poll-delay-ms", "20", "--lease-acquire-interval-ms", "100"])
         .args(["--lease-renew-interval-ms", "200", "--lease-expiration-interval-ms", "1000"])
