@@ -1,12 +1,14 @@
 """Prints the licence texts of the crates, and of the standard library, that are in the executable as it is deployed.
 
 Usage: licences.py --target TRIPLE
+       licences.py --list --target TRIPLE [--target TRIPLE]...     a list of the crates instead, as CSV
 
 Crates that only run while building are left out. A crate without a licence file gets the text of its licence with its authors;
 a crate whose licence has no text here ends the program with an error.
 """
 
 import argparse
+import csv
 import json
 import os
 import pathlib
@@ -61,19 +63,35 @@ def standard_text(package):
     return text.replace("AUTHORS", ", ".join(package["authors"]) or f"the authors of {package['name']}")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--target", required=True)
-    target = parser.parse_args().target
+def foreign_packages(target):
+    """The crates of others in the executable."""
     names = linked(target)
     metadata = json.loads(cargo("metadata", "--format-version", "1", "--filter-platform", target))
     packages = [package for package in metadata["packages"] if (package["name"], package["version"]) in names]
     if len(packages) != len(names):
         sys.exit(f"licences: {len(names)} crates are in the executable, {len(packages)} were found")
+    return [package for package in packages if package["source"] is not None]
+
+
+def print_list(targets):
+    rows = {(package["name"], package["version"], package["license"] or "", target) for target in targets for package in foreign_packages(target)}
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["name", "version", "licence", "target"])
+    writer.writerows(sorted(rows))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--target", required=True, action="append")
+    parser.add_argument("--list", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print_list(arguments.target)
+        return
+    if len(arguments.target) != 1:
+        sys.exit("licences: the texts are those of one target")
     users = {}
-    for package in packages:
-        if package["source"] is None:
-            continue
+    for package in foreign_packages(arguments.target[0]):
         folder = pathlib.Path(package["manifest_path"]).parent
         texts = [file.read_text(errors="replace") for file in licence_files(folder, package["license"] or "")] or [standard_text(package)]
         title = f"{package['name']} {package['version']} ({package['license']})"

@@ -62,6 +62,7 @@ mod process_recovery;
 mod process_start;
 mod read_costs;
 mod read_together;
+mod release;
 mod repeated_requests;
 mod request_counts;
 mod restore;
