@@ -67,7 +67,8 @@ var containers = {
 var appSettings = union({
   CHANGEFEED_TRYOUT_FUNCTIONS: 'off'
   RUST_LOG: 'info'
-}, settings, {
+// The identity of the app cannot read the throughput, of which jobs use half.
+}, changesMaxThroughput == 0 ? {} : { CHANGEFEED_JOB_BUDGET: string(changesMaxThroughput / 2) }, settings, {
   CHANGEFEED_DATABASE: databaseName
   CHANGEFEED_MONITORED_CONTAINER: containers.monitored
   CHANGEFEED_CHANGES_CONTAINER: containers.changes

@@ -45,18 +45,23 @@ def check_manifests():
                 found.append(f"{name}: {'.'.join(map(str, error.path))}: {error.message}")
 
 
+# Settings with a default that a scaler needs too.
+DEFAULTS = {"CHANGEFEED_ALL_VERSIONS_LEASE_PREFIX": "all-versions-"}
+
+
 def check_scaler():
     """The scaler looks for the leases that the app writes."""
     trigger = yaml.safe_load((FOLDER / "scaled-object.yaml").read_text())["spec"]["triggers"][0]["metadata"]
     app = settings()
+    prefix = "CHANGEFEED_LEASE_PREFIX" if app["CHANGEFEED_MODE"] == "LatestVersion" else "CHANGEFEED_ALL_VERSIONS_LEASE_PREFIX"
     pairs = [
-        ("processorName", "CHANGEFEED_LEASE_PREFIX"), ("databaseId", "CHANGEFEED_DATABASE"), ("leaseDatabaseId", "CHANGEFEED_DATABASE"),
+        ("processorName", prefix), ("databaseId", "CHANGEFEED_DATABASE"), ("leaseDatabaseId", "CHANGEFEED_DATABASE"),
         ("containerId", "CHANGEFEED_MONITORED_CONTAINER"), ("endpoint", "CosmosDB__accountEndpoint"),
         ("leaseEndpoint", "CosmosDB__accountEndpoint"),
     ]
     for name, setting in pairs:
-        if not trigger[name] or trigger[name] != app[setting]:
-            found.append(f"scaled-object.yaml: {name} is {trigger[name]!r}; {setting} in settings.env is {app[setting]!r}")
+        if not trigger[name] or trigger[name] != app.get(setting, DEFAULTS.get(setting)):
+            found.append(f"scaled-object.yaml: {name} is {trigger[name]!r}; {setting} in settings.env is {app.get(setting, DEFAULTS.get(setting))!r}")
 
 
 def check_azure_yaml():
