@@ -12,6 +12,7 @@ use changefeed_history::{
 use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
 
 use crate::backup::Backups;
+use crate::backup_policy::BackupPolicies;
 use crate::documents::Documents;
 use crate::erase::Erasures;
 use crate::held_versions::JobsHoldVersions;
@@ -63,6 +64,8 @@ pub struct Changefeed {
     pub restores: Restores,
     /// Backups.
     pub backups: Backups,
+    /// The policy of backups.
+    pub backup_policy: BackupPolicies,
     /// Verifications.
     pub verifications: Verifications,
     /// Erasures.
@@ -98,6 +101,8 @@ impl Changefeed {
             restore_options,
         );
         let backups = Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency);
+        let backup_policy =
+            BackupPolicies::new(backups.clone(), containers.of(Role::Jobs).clone(), options.locations.clone());
         let dead_letters = DeadLetters::new(&containers, capture.clone(), timeout);
         let verifications = Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), concurrency);
         let erasures = Arc::new(Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout));
@@ -121,6 +126,7 @@ impl Changefeed {
             jobs,
             restores,
             backups,
+            backup_policy,
             verifications,
             erasures,
         }

@@ -3,6 +3,7 @@
 //! [`Changefeed`] creates all capabilities from the settings, in one place. Each of them owns only the containers that it needs.
 
 mod backup;
+mod backup_policy;
 mod changefeed;
 mod documents;
 mod erase;
@@ -20,6 +21,9 @@ mod verify;
 mod window;
 
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
+pub use backup_policy::{
+    BackupPolicies, BackupPolicy, DeletesKnown, Interval, PolicyEvent, PolicyLook, PolicyView, RunView, TimeOfDay,
+};
 pub use changefeed::{Changefeed, ChangefeedOptions};
 pub use documents::{Documents, Progress};
 pub use erase::{

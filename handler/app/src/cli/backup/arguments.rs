@@ -10,6 +10,8 @@ use crate::cli::output::OutputArguments;
 use crate::cli::requester_arguments::RequesterArguments;
 use crate::cli::time;
 
+use super::policy::PolicyCommand;
+
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
     /// Create a backup; run the same command again to resume an interrupted one
@@ -38,6 +40,12 @@ pub enum BackupCommand {
         #[command(flatten)]
         output: ListOutput,
     },
+    /// Take backups on a schedule, and keep some of them
+    #[command(
+        after_help = "Example:\n  changefeed backup policy set --to backups --every 1d --at 02:00 --keep-daily 7"
+    )]
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Cancel a backup that is still being written
     #[command(after_help = "Example:\n  changefeed backup cancel 1795790400-5f3a9c01")]
     Cancel {
@@ -51,7 +59,7 @@ pub enum BackupCommand {
 impl BackupCommand {
     /// Whether the command only reads.
     pub fn only_reads(&self) -> bool {
-        matches!(self, Self::List { .. } | Self::Verify { .. })
+        matches!(self, Self::List { .. } | Self::Verify { .. } | Self::Policy(PolicyCommand::Show(_)))
     }
 }
 

@@ -4,6 +4,7 @@ mod arguments;
 mod create;
 mod inspect;
 mod location;
+mod policy;
 mod restore;
 
 use anyhow::Result;
@@ -26,6 +27,7 @@ pub async fn run(source: &Source, command: &BackupCommand) -> Result<Exit> {
         BackupCommand::Restore(arguments) => restore::run(&service()?, arguments).await,
         BackupCommand::Verify { location, output } => inspect::verify(&access()?, location, output.output).await,
         BackupCommand::List { location, output } => inspect::list(&access()?, location, output.format).await,
+        BackupCommand::Policy(command) => policy::run(&service()?, command).await,
         BackupCommand::Cancel { id, output } => {
             let service = service()?;
             service.changefeed.backups.show(id).await?;

@@ -1,0 +1,94 @@
+//! Whether a backup of the policy is a full one or an increment, and of which backup.
+
+use changefeed_backup_format::{BackupLocation, Content, Damage, Inventory, Source, StoredBackup, verify_listing};
+use changefeed_cosmos::Error;
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+use super::interval::Interval;
+use crate::backup::format_error;
+
+/// The form of the name of a slot's folder. Names sort by time.
+const FOLDER: &str = "%Y-%m-%dT%H%M%SZ";
+
+/// The name of the folder of a slot.
+pub(super) fn folder_of(slot: DateTime<Utc>) -> String {
+    slot.format(FOLDER).to_string()
+}
+
+/// The time by which a backup is counted: the slot that its folder is named after, or when it was started.
+pub(super) fn time_of(backup: &StoredBackup) -> DateTime<Utc> {
+    let slot = NaiveDateTime::parse_from_str(&backup.name, FOLDER).map(|slot| slot.and_utc());
+    slot.unwrap_or_else(|_| backup.header.started_at.time())
+}
+
+/// Whether a backup has all live documents of a container.
+pub(super) fn is_of_policy(backup: &StoredBackup, source: &Source) -> bool {
+    let header = &backup.header;
+    header.source == *source && header.filter.is_empty() && matches!(header.content, Content::Live {})
+}
+
+/// What is backed up, and what is known of it.
+pub(super) struct Wanted<'w> {
+    pub slot: DateTime<Utc>,
+    pub source: &'w Source,
+    /// The container whose change feed is read.
+    pub resource_id: &'w str,
+    pub full_every: Interval,
+    /// The second since 1970 from which on every delete was captured, or why that is not so.
+    pub deletes_known_since: Result<i64, &'w str>,
+    /// The last backup of the policy.
+    pub last_done: Option<&'w str>,
+}
+
+/// The backup that an increment continues, or why a full backup is taken.
+pub(super) enum Choice<'i> {
+    Increment(&'i StoredBackup),
+    Full(String),
+}
+
+impl Wanted<'_> {
+    /// Chooses the newest backup below a location, if an increment that continues it can be restored.
+    pub(super) async fn choose<'i>(
+        &self,
+        location: &BackupLocation,
+        inventory: &'i Inventory,
+    ) -> Result<Choice<'i>, Error> {
+        let full = |why: String| Ok(Choice::Full(why));
+        let own = inventory.backups.iter().filter(|backup| is_of_policy(backup, self.source));
+        let newest = own.max_by_key(|backup| (backup.header.started_at, time_of(backup)));
+        if let Some(last) = self.last_done.filter(|last| newest.is_none_or(|newest| newest.header.id != **last)) {
+            return full(format!("the last backup, {last}, is missing or damaged, or another one is newer"));
+        }
+        let Some(newest) = newest else { return full("there is no earlier backup at the location".into()) };
+        let chain = match inventory.chain(newest) {
+            Ok(chain) => chain,
+            Err(broken) => return full(broken),
+        };
+        let began = chain.first().map_or(self.slot, |first| time_of(first));
+        if self.slot - began >= self.full_every.duration() {
+            return full(format!("a full one is due every {}", self.full_every));
+        }
+        let newest_id = &newest.header.id;
+        match self.deletes_known_since {
+            Err(why) => return full(format!("deletes are not known: {why}")),
+            Ok(since) if since > newest.header.started_at.time().timestamp() => {
+                return full(format!("deletes were not captured at the time of the last backup, {newest_id}"));
+            }
+            Ok(_) => {}
+        }
+        if newest.feed_resource_id.as_deref() != Some(self.resource_id) {
+            return full(format!(
+                "the last backup, {newest_id}, has no position in the change feed of this container: it was created again"
+            ));
+        }
+        for backup in chain {
+            let found =
+                verify_listing(&location.child(&backup.name).map_err(format_error)?).await.map_err(format_error)?;
+            // A file of someone else takes nothing away from a backup.
+            if let Some(damage) = found.damages.iter().find(|damage| !matches!(damage, Damage::Foreign { .. })) {
+                return full(format!("backup {} is damaged: {damage}", backup.header.id));
+            }
+        }
+        Ok(Choice::Increment(newest))
+    }
+}
