@@ -22,7 +22,8 @@ mod window;
 
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
 pub use backup_policy::{
-    BackupPolicies, BackupPolicy, DeletesKnown, Interval, PolicyEvent, PolicyLook, PolicyView, RunView, TimeOfDay,
+    BackupPolicies, BackupPolicy, DeletesKnown, Interval, Keep, PolicyEvent, PolicyLook, PolicyView, ProtectedFolder,
+    PruneAction, PrunePlan, PruneReport, PruneRequest, PrunedFolder, RunView, TimeOfDay,
 };
 pub use changefeed::{Changefeed, ChangefeedOptions};
 pub use documents::{Documents, Progress};

@@ -4,7 +4,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use changefeed_operations::BackupPolicy;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::backup_policy::look;
 use crate::http::{ApiError, BackupErrors, Caller, Json, NoQuery, RawJson, ReadErrors, WriteErrors};
@@ -29,12 +29,15 @@ pub async fn run(service: Data<Service>, _: NoQuery, _: RawJson) -> HttpResponse
     operation_id = "showBackupPolicy",
     tag = "Backups",
     responses(
-        (status = 200, description = "The policy.", body = shapes::BackupPolicyView),
+        (status = 200, description = "The policy; null if none is set.", body = shapes::BackupPolicyView),
         ReadErrors
     )
 )]
 pub async fn show(service: Data<Service>, _: NoQuery) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(service.changefeed.backup_policy.show().await?))
+    Ok(match service.changefeed.backup_policy.show().await? {
+        Some(policy) => HttpResponse::Ok().json(policy),
+        None => HttpResponse::Ok().json(not_set()),
+    })
 }
 
 /// Sets the backup policy.
@@ -68,11 +71,15 @@ pub async fn put(
     operation_id = "removeBackupPolicy",
     tag = "Backups",
     responses(
-        (status = 200, description = "No policy is set.", body = shapes::BackupPolicyRemoved),
+        (status = 200, description = "No policy is set.", body = shapes::BackupPolicyView),
         WriteErrors
     )
 )]
 pub async fn remove(service: Data<Service>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.backup_policy.remove().await?;
-    Ok(HttpResponse::Ok().json(json!({"policy": null})))
+    Ok(HttpResponse::Ok().json(not_set()))
+}
+
+fn not_set() -> Value {
+    json!({"policy": null})
 }

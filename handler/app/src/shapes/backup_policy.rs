@@ -41,7 +41,10 @@ pub struct BackupPolicy {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupPolicyView {
-    policy: BackupPolicy,
+    /// Null if none is set; then there is nothing else.
+    #[schema(required)]
+    policy: Option<BackupPolicy>,
+    #[schema(required = false)]
     set_at: String,
     /// The only machine that can run its backups.
     #[schema(required = false)]
@@ -70,12 +73,30 @@ pub struct BackupPolicyRun {
     /// Absent before its job is created.
     #[schema(required = false)]
     backup: Backup,
+    /// What the prune after it deleted; absent before, and where every backup is kept.
+    #[schema(required = false)]
+    pruned: PruneReport,
 }
 
-/// The state after a policy was removed.
+/// What a prune has deleted.
 #[derive(ToSchema)]
-pub struct BackupPolicyRemoved {
-    /// Always null.
-    #[schema(required)]
-    policy: Option<bool>,
+#[serde(rename_all = "camelCase")]
+pub struct PruneReport {
+    /// The names of the folders.
+    deleted: Vec<String>,
+    /// Their size.
+    bytes: u64,
+    /// Folders that the storage does not allow to delete, and what these continue.
+    protected: Vec<ProtectedFolder>,
+    /// Time was over before all were deleted; the next prune deletes the others.
+    #[schema(required = false)]
+    out_of_time: bool,
+}
+
+/// A backup that was to be deleted and is kept.
+#[derive(ToSchema)]
+pub struct ProtectedFolder {
+    name: String,
+    /// Why it is kept.
+    message: String,
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, json};
 use super::backup_record::BackupView;
 use super::backups::{BACKUP, Backups};
 use super::format_conversions::{filter_texts, format_error, read_error};
+use super::removal_record::RemovalRecord;
 
 /// An incremental backup starts this long before the start of its earlier backup, to allow for clock skew.
 const CLOCK_MARGIN: TimeDelta = TimeDelta::seconds(300);
@@ -185,6 +186,9 @@ impl Backups {
         resource_id: &str,
     ) -> Result<EarlierBackup, Error> {
         let location = self.locations.open(location).map_err(format_error)?;
+        if RemovalRecord::load(&self.jobs.open().await?).await?.has(&location) {
+            return Err(invalid(format!("the earlier backup in {location} is being deleted; continue another one")));
+        }
         let read = read_manifest(&location).await;
         let (manifest, digest) = read.map_err(|error| read_error(&location, "reading the earlier backup", error))?;
         let until = manifest.complete_until();

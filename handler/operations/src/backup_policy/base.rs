@@ -1,6 +1,6 @@
 //! Whether a backup of the policy is a full one or an increment, and of which backup.
 
-use changefeed_backup_format::{BackupLocation, Content, Damage, Inventory, Source, StoredBackup, verify_listing};
+use changefeed_backup_format::{BackupLocation, Content, Inventory, Source, StoredBackup, missing_segment};
 use changefeed_cosmos::Error;
 use chrono::{DateTime, NaiveDateTime, Utc};
 
@@ -82,10 +82,8 @@ impl Wanted<'_> {
             ));
         }
         for backup in chain {
-            let found =
-                verify_listing(&location.child(&backup.name).map_err(format_error)?).await.map_err(format_error)?;
-            // A file of someone else takes nothing away from a backup.
-            if let Some(damage) = found.damages.iter().find(|damage| !matches!(damage, Damage::Foreign { .. })) {
+            let folder = location.child(&backup.name).map_err(format_error)?;
+            if let Some(damage) = missing_segment(&folder).await.map_err(format_error)? {
                 return full(format!("backup {} is damaged: {damage}", backup.header.id));
             }
         }

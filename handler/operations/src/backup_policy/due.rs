@@ -1,6 +1,7 @@
 //! A look at the policy: notes how its last backup ended, and starts the one that is due.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use changefeed_backup_format::Inventory;
 use changefeed_cosmos::{Error, ErrorKind, timestamp};
@@ -11,7 +12,11 @@ use sha2::{Digest, Sha256};
 use super::base::{Choice, Wanted, folder_of};
 use super::policies::BackupPolicies;
 use super::policy_record::{PolicyRecord, PolicyRun, Saved};
+use super::prune_report::PruneReport;
 use crate::backup::{BackupRequest, format_error};
+
+/// How long a look deletes backups; the next look continues.
+const PRUNE_TIME: Duration = Duration::from_secs(60);
 
 /// Whether every delete is captured now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +42,10 @@ pub enum PolicyEvent {
     Running(String),
     /// A backup was started: its id, and its content with the reason.
     Started(String, String),
+    /// Backups that no rule keeps were deleted.
+    Pruned(PruneReport),
+    /// Backups could not be deleted, for this reason.
+    NotPruned(String),
     /// The next backup is due at this time.
     NextAt(DateTime<Utc>),
 }
@@ -54,6 +63,8 @@ impl fmt::Display for PolicyEvent {
             Self::Ended(id, state) => write!(formatter, "backup {id}: {}", format!("{state:?}").to_lowercase()),
             Self::Running(id) => write!(formatter, "backup {id} is being written"),
             Self::Started(id, what) => write!(formatter, "started backup {id}: {what}"),
+            Self::Pruned(report) => report.fmt(formatter),
+            Self::NotPruned(why) => write!(formatter, "backups that no rule keeps could not be deleted: {why}"),
             Self::NextAt(time) => write!(formatter, "the next backup is due at {}", timestamp(*time)),
         }
     }
@@ -131,6 +142,7 @@ impl BackupPolicies {
         let is_running = look.events.iter().any(|event| matches!(event, PolicyEvent::Running(_)));
         saved.save(&self.jobs_container, PolicyRecord { problem: saved.record.problem.clone(), ..record }).await?;
         if !is_running {
+            self.prune_after(saved, look).await?;
             self.start_if_due(saved, now, deletes, is_missing, look).await?;
         }
         let record = PolicyRecord { problem: None, ..saved.record.clone() };
@@ -160,6 +172,36 @@ impl BackupPolicies {
         Ok(false)
     }
 
+    /// Prunes once after a backup that has succeeded. What cannot be deleted does not keep the next backup from being taken.
+    async fn prune_after(&self, saved: &mut Saved, look: &mut PolicyLook) -> Result<(), Error> {
+        let record = &saved.record;
+        let is_due =
+            record.last.as_ref().is_some_and(|last| last.state == Some(JobState::Done) && last.pruned.is_none());
+        let Some(request) = record.policy.prune_request()?.filter(|_| is_due) else { return Ok(()) };
+        let pruned = async {
+            let plan = self.plan_prune(&request).await?;
+            self.prune(&request, &plan, Instant::now() + PRUNE_TIME).await
+        };
+        match pruned.await {
+            Ok(report) if report.out_of_time => look.events.push(PolicyEvent::Pruned(report)),
+            Ok(report) => {
+                look.events.push(PolicyEvent::Pruned(report.clone()));
+                let mut record = saved.record.clone();
+                for run in [&mut record.last, &mut record.last_done].into_iter().flatten() {
+                    if run.state == Some(JobState::Done) && run.pruned.is_none() {
+                        run.pruned = Some(report.clone());
+                    }
+                }
+                saved.save(&self.jobs_container, record).await?;
+            }
+            Err(error) => {
+                log::warn!("backups that no rule keeps could not be deleted: {error}");
+                look.events.push(PolicyEvent::NotPruned(error.to_string()));
+            }
+        }
+        Ok(())
+    }
+
     async fn start_if_due(
         &self,
         saved: &mut Saved,
@@ -174,7 +216,7 @@ impl BackupPolicies {
         let is_due = saved.record.last.as_ref().is_none_or(|last| last.slot < slot || is_missing && last.slot == slot);
         if is_due {
             let backup = job_id(slot, &saved.record.policy.to);
-            let last = PolicyRun { slot, backup: backup.clone(), state: None };
+            let last = PolicyRun { slot, backup: backup.clone(), state: None, pruned: None };
             // Before the job is created: another instance must not start the backup of a later slot meanwhile.
             let record = PolicyRecord { last: Some(last), ..saved.record.clone() };
             saved.save(&self.jobs_container, record).await?;

@@ -10,14 +10,23 @@
 mod base;
 mod due;
 mod interval;
+mod keep;
 mod policies;
 mod policy;
 mod policy_record;
 mod policy_view;
+mod prune;
+mod prune_plan;
+mod prune_report;
+mod prune_request;
 mod schedule;
 
 pub use due::{DeletesKnown, PolicyEvent, PolicyLook};
 pub use interval::{Interval, TimeOfDay};
+pub use keep::Keep;
 pub use policies::BackupPolicies;
 pub use policy::BackupPolicy;
 pub use policy_view::{PolicyView, RunView};
+pub use prune_plan::{PruneAction, PrunePlan, PrunedFolder};
+pub use prune_report::{ProtectedFolder, PruneReport};
+pub use prune_request::PruneRequest;

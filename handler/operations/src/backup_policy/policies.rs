@@ -18,10 +18,6 @@ pub struct BackupPolicies {
     pub(super) locations: LocationAccess,
 }
 
-fn not_set(action: &str) -> Error {
-    Error::not_found(action, "no backup policy is set")
-}
-
 impl BackupPolicies {
     /// The policy of these backups. Its record is in the jobs container.
     pub fn new(backups: Backups, jobs_container: LazyContainer, locations: LocationAccess) -> Self {
@@ -55,10 +51,10 @@ impl BackupPolicies {
                     Err(error) if error.kind() == ErrorKind::Conflict => continue,
                     created => created?,
                 }
-                return self.show().await;
+                return self.view(record).await;
             };
             if saved.record.policy == policy && saved.record.only_on == only_on {
-                return self.show().await;
+                return self.view(saved.record).await;
             }
             let mut record =
                 PolicyRecord { policy: policy.clone(), set_at, only_on: only_on.clone(), ..saved.record.clone() };
@@ -67,21 +63,24 @@ impl BackupPolicies {
             }
             match saved.save(&self.jobs_container, record).await {
                 Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
-                saved => {
-                    saved?;
-                    return self.show().await;
+                written => {
+                    written?;
+                    return self.view(saved.record).await;
                 }
             }
         }
     }
 
-    /// The policy, its next run and its last ones.
+    /// The policy, its next run and its last ones; none if no policy is set.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) when no policy is set, and when the jobs container cannot be read.
-    pub async fn show(&self) -> Result<PolicyView, Error> {
-        let saved = Saved::load(&self.jobs_container).await?.ok_or_else(|| not_set("reading the backup policy"))?;
-        let record = saved.record;
+    /// When the jobs container cannot be read.
+    pub async fn show(&self) -> Result<Option<PolicyView>, Error> {
+        let Some(saved) = Saved::load(&self.jobs_container).await? else { return Ok(None) };
+        self.view(saved.record).await.map(Some)
+    }
+
+    async fn view(&self, record: PolicyRecord) -> Result<PolicyView, Error> {
         let last = self.run_view(record.last.as_ref()).await?;
         let last_done = self.run_view(record.last_done.as_ref()).await?;
         Ok(PolicyView {
@@ -102,7 +101,7 @@ impl BackupPolicies {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(Some(RunView { slot: timestamp(run.slot), id: run.backup.clone(), backup }))
+        Ok(Some(RunView { slot: timestamp(run.slot), id: run.backup.clone(), backup, pruned: run.pruned.clone() }))
     }
 
     /// Removes the policy, if one is set; whether it was. Its backups are not changed, and one that is being written is finished.

@@ -7,6 +7,8 @@ use changefeed_jobs::check_budget;
 use serde::{Deserialize, Serialize};
 
 use super::interval::{Interval, TimeOfDay};
+use super::keep::Keep;
+use super::prune_request::PruneRequest;
 use super::schedule::Schedule;
 use crate::backup::format_error;
 
@@ -107,6 +109,21 @@ impl BackupPolicy {
 
     pub(super) fn schedule(&self) -> Result<Schedule, Error> {
         Ok(Schedule { every: self.every, at: self.at.unwrap_or_default(), zone: self.zone()? })
+    }
+
+    /// Which backups are kept; nothing where every backup is.
+    fn keep(&self) -> Keep {
+        let count = |count: Option<u32>| count.unwrap_or(0);
+        Keep { daily: count(self.keep_daily), weekly: count(self.keep_weekly), monthly: count(self.keep_monthly) }
+    }
+
+    /// What it asks to prune; nothing where every backup is kept.
+    pub fn prune_request(&self) -> Result<Option<PruneRequest>, Error> {
+        let keep = self.keep();
+        if keep.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(PruneRequest { location: self.to.clone(), keep, zone: self.zone()? }))
     }
 
     pub(super) fn full_every(&self) -> Interval {

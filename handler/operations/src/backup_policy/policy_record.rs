@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::policy::BackupPolicy;
+use super::prune_report::PruneReport;
 
 const ID: &str = "backup-policy";
 
@@ -51,6 +52,9 @@ pub(super) struct PolicyRun {
     /// Its state at its end; none before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub state: Option<JobState>,
+    /// What the prune after it deleted; none before, and where every backup is kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pruned: Option<PruneReport>,
 }
 
 impl PolicyRecord {
@@ -143,7 +147,7 @@ mod tests {
             record.deletes_known_since = second;
             record.problem = keep.map(|_| text.clone());
             record.last = second.map(|second| PolicyRun {
-                slot: DateTime::from_timestamp(second, 0).expect("a time"), backup: text, state: ended.then_some(JobState::Done),
+                slot: DateTime::from_timestamp(second, 0).expect("a time"), backup: text, state: ended.then_some(JobState::Done), pruned: ended.then(PruneReport::default),
             });
             record.last_done = record.last.clone();
             let stored = serde_json::to_string(&record).expect("json");

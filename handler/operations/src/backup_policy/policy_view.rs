@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::policy::BackupPolicy;
+use super::prune_report::PruneReport;
 use crate::backup::BackupView;
 
 /// The policy, its next run and its last ones. Times are RFC 3339 in UTC.
@@ -40,4 +41,7 @@ pub struct RunView {
     /// The backup; absent before its job is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupView>,
+    /// What the prune after it deleted; absent before, and where every backup is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<PruneReport>,
 }

@@ -11,6 +11,7 @@ use crate::cli::requester_arguments::RequesterArguments;
 use crate::cli::time;
 
 use super::policy::PolicyCommand;
+use super::prune::PruneArguments;
 
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
@@ -46,6 +47,12 @@ pub enum BackupCommand {
     )]
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Delete backups that no rule keeps and that no kept backup needs; show the plan and ask first
+    #[command(
+        after_help = "Folders that are not finished backups of this container are listed and left. A policy prunes after each of its backups.\n\n\
+                      Examples:\n  changefeed backup prune --dry-run\n  changefeed backup prune backups --keep-daily 7 --keep-monthly 12"
+    )]
+    Prune(PruneArguments),
     /// Cancel a backup that is still being written
     #[command(after_help = "Example:\n  changefeed backup cancel 1795790400-5f3a9c01")]
     Cancel {

@@ -11,7 +11,7 @@ pub enum PolicyCommand {
     /// Set the policy; the first backup is due at once
     #[command(
         after_help = "Use a blob container that is immutable: with versioning and a time-based retention policy. Then no one can delete or \
-                      change a backup before that time, and prune goes on later.\n\n\
+                      change a backup before that time.\n\n\
                       Examples:\n  \
                       changefeed backup policy set --to https://account.blob.core.windows.net/backups/orders --every 1d --at 02:00\n  \
                       changefeed backup policy set --to backups --every 6h --keep-daily 7 --keep-weekly 4 --keep-monthly 12"

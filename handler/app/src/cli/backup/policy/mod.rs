@@ -10,8 +10,8 @@ use serde_json::json;
 pub use self::arguments::PolicyCommand;
 use self::arguments::SetArguments;
 use self::show::print;
-use super::create::print as print_backup;
 use super::location::absolute;
+use super::summary::print as print_backup;
 use crate::backup_policy::look;
 use crate::cli::exit_code::Exit;
 use crate::cli::follow::{Followed, Following, follow};
@@ -25,15 +25,15 @@ pub async fn run(service: &Service, command: &PolicyCommand) -> Result<Exit> {
     match command {
         PolicyCommand::Set(arguments) => set(service, arguments).await,
         PolicyCommand::Show(output) => {
-            print(&service.changefeed.backup_policy.show().await?, output.output)?;
+            show(service, output.output).await?;
             Ok(Exit::Done)
         }
         PolicyCommand::Remove(output) => {
             let was_set = service.changefeed.backup_policy.remove().await?;
-            match output.output {
-                Output::Json => print_json(&json!({"policy": null}))?,
-                Output::Table if was_set => print_line("The backup policy was removed. Its backups are not changed.")?,
-                Output::Table => print_line("No backup policy is set.")?,
+            if was_set && output.output == Output::Table {
+                print_line("The backup policy was removed. Its backups are not changed.")?;
+            } else {
+                print_not_set(output.output)?;
             }
             Ok(Exit::Done)
         }
@@ -59,6 +59,20 @@ async fn set(service: &Service, arguments: &SetArguments) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+async fn show(service: &Service, output: Output) -> Result<()> {
+    match service.changefeed.backup_policy.show().await? {
+        Some(policy) => print(&policy, output),
+        None => print_not_set(output),
+    }
+}
+
+fn print_not_set(output: Output) -> Result<()> {
+    match output {
+        Output::Json => print_json(&json!({"policy": null})),
+        Output::Table => print_line("No backup policy is set."),
+    }
+}
+
 /// Starts the backup that is due, or takes part in the one that is being written, and follows it to its end.
 async fn run_due(service: &Service, output: Output) -> Result<Exit> {
     let for_humans = output == Output::Table;
@@ -74,7 +88,7 @@ async fn run_due(service: &Service, output: Output) -> Result<Exit> {
     });
     let Some(id) = open else {
         if output == Output::Json {
-            print_json(&service.changefeed.backup_policy.show().await?)?;
+            show(service, output).await?;
         }
         return Ok(Exit::Done);
     };
@@ -87,7 +101,7 @@ async fn run_due(service: &Service, output: Output) -> Result<Exit> {
     look_once().await?;
     let backup = service.changefeed.backups.show(&id).await?;
     match output {
-        Output::Json => print_json(&service.changefeed.backup_policy.show().await?)?,
+        Output::Json => show(service, output).await?,
         Output::Table => print_backup(&backup, output)?,
     }
     Ok(Exit::of_job(backup.state))
