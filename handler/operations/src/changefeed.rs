@@ -16,6 +16,7 @@ use crate::backup_policy::BackupPolicies;
 use crate::documents::Documents;
 use crate::erase::Erasures;
 use crate::held_versions::JobsHoldVersions;
+use crate::rehearsal::Rehearsals;
 use crate::restore::{RestoreOptions, Restores};
 use crate::verify::Verifications;
 use crate::window::WindowReader;
@@ -64,6 +65,8 @@ pub struct Changefeed {
     pub restores: Restores,
     /// Backups.
     pub backups: Backups,
+    /// Rehearsals of restores from backups.
+    pub rehearsals: Rehearsals,
     /// The policy of backups.
     pub backup_policy: BackupPolicies,
     /// Verifications.
@@ -103,6 +106,13 @@ impl Changefeed {
         let backups = Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency);
         let backup_policy =
             BackupPolicies::new(backups.clone(), containers.of(Role::Jobs).clone(), options.locations.clone());
+        let rehearsals = Rehearsals::new(
+            backups.clone(),
+            restores.clone(),
+            jobs.clone(),
+            containers.of(Role::Monitored).clone(),
+            options.locations.clone(),
+        );
         let dead_letters = DeadLetters::new(&containers, capture.clone(), timeout);
         let verifications = Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), concurrency);
         let erasures = Arc::new(Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout));
@@ -126,6 +136,7 @@ impl Changefeed {
             jobs,
             restores,
             backups,
+            rehearsals,
             backup_policy,
             verifications,
             erasures,

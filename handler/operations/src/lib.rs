@@ -12,6 +12,7 @@ mod listed_job;
 mod named_key;
 mod populate;
 mod query;
+mod rehearsal;
 mod restore;
 mod sample;
 mod scan;
@@ -34,6 +35,7 @@ pub use erase::{
 pub use listed_job::ListedJob;
 pub use populate::{PopulateReport, PopulateRequest};
 pub use query::{QueryPage, QueryRequest};
+pub use rehearsal::{Rehearsal, RehearsalReport, Rehearsals};
 pub use restore::{
     Action, BackupLine, CaptureLag, Counts, ExecuteRequest, FilterOn, Plan, PlannedItem, RESTORE, RestoreItems,
     RestoreItemsRequest, RestoreList, RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest, RestoreView,

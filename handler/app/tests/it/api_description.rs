@@ -236,7 +236,7 @@ const WITHOUT_COMMAND: [&str; 7] = [
 ];
 
 /// Commands without an operation: they run or set up the app, or work with files.
-const WITHOUT_OPERATION: [&str; 21] = [
+const WITHOUT_OPERATION: [&str; 22] = [
     "switch-mode",
     "serve",
     "local",
@@ -251,6 +251,7 @@ const WITHOUT_OPERATION: [&str; 21] = [
     "backup list",
     "backup policy run",
     "backup prune",
+    "backup rehearse",
     "leases list",
     "leases repair",
     "leases unblock",

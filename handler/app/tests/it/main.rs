@@ -10,6 +10,7 @@ mod backup_jobs;
 mod backup_policy;
 mod backup_policy_entry_points;
 mod backup_prune;
+mod backup_rehearse;
 mod blame;
 mod capture;
 mod capture_again;

@@ -12,6 +12,7 @@ use crate::cli::time;
 
 use super::policy::PolicyCommand;
 use super::prune::PruneArguments;
+use super::rehearse::RehearseArguments;
 
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
@@ -53,6 +54,11 @@ pub enum BackupCommand {
                       Examples:\n  changefeed backup prune --dry-run\n  changefeed backup prune backups --keep-daily 7 --keep-monthly 12"
     )]
     Prune(PruneArguments),
+    /// Restore a backup into a container of its own, compare every document, and remove the container
+    #[command(after_help = "The container is created for the rehearsal, which needs the key of the account.\n\n\
+                      Examples:\n  changefeed backup rehearse\n  changefeed backup rehearse backups/tuesday --ru-per-second 1000\n\n\
+                      Exit codes: 0 all documents are the same, 1 failed, 3 a document is different")]
+    Rehearse(RehearseArguments),
     /// Cancel a backup that is still being written
     #[command(after_help = "Example:\n  changefeed backup cancel 1795790400-5f3a9c01")]
     Cancel {

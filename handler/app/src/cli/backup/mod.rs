@@ -6,6 +6,7 @@ mod inspect;
 mod location;
 mod policy;
 mod prune;
+mod rehearse;
 mod restore;
 mod summary;
 
@@ -30,6 +31,7 @@ pub async fn run(source: &Source, command: &BackupCommand) -> Result<Exit> {
         BackupCommand::Verify { location, output } => inspect::verify(&access()?, location, output.output).await,
         BackupCommand::List { location, output } => inspect::list(&access()?, location, output.format).await,
         BackupCommand::Prune(arguments) => prune::run(&service()?, arguments).await,
+        BackupCommand::Rehearse(arguments) => Box::pin(rehearse::run(&service()?, arguments)).await,
         BackupCommand::Policy(command) => policy::run(&service()?, command).await,
         BackupCommand::Cancel { id, output } => {
             let service = service()?;
