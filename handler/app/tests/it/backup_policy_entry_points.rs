@@ -6,7 +6,7 @@ use changefeed_backup_format::{BackupLocation, Inventory};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{CommandLine, DEADLINE, Handler, Instance, World, until};
+use crate::support::{BlobService, CommandLine, DEADLINE, Handler, Instance, World, batch_of, until};
 
 const PATH: &str = "/api/backup-policy";
 
@@ -127,4 +127,39 @@ async fn instances_of_process_take_the_backup_that_is_due_once() {
     for instance in [first, second] {
         assert!(instance.end("-TERM").await.success());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timer_takes_backups_into_blobs_and_prunes_them() {
+    let world = World::new().await;
+    world.put("a", json!({"id": "1", "pk": "a"})).await;
+    let service = BlobService::start().await;
+    let (connection, storage) = (world.endpoint.connection_string(), service.connection_string());
+    let handler = Handler::start(&[("CosmosDB", &connection), ("CHANGEFEED_BACKUP_STORAGE", &storage)]);
+    let to = service.location("backups/orders");
+    let policy =
+        json!({"to": format!("{to}/"), "every": "1h", "keepDaily": 1, "ruPerSecond": 5000, "reason": "orders"});
+    let (status, set) = put(&handler, &policy).await;
+    assert_eq!((status, &set["policy"]["to"]), (StatusCode::OK, &json!(to)), "{set}");
+    assert_eq!((&set["policy"]["timeZone"], set.get("onlyOn")), (&json!("UTC"), None), "{set}");
+    assert_eq!(put(&handler, &policy).await, (status, set), "the same policy changes nothing");
+    let log = tick(&handler).await;
+    assert!(log.contains("started backup") && log.contains("the next backup is due at"), "{log}");
+    let (_, running) = handler.get(PATH).await;
+    let id = running["last"]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(running["last"]["backup"]["state"], "queued", "{running}");
+    assert!(tick(&handler).await.contains("is being written"));
+    let job = world.query("jobs", &format!("SELECT * FROM c WHERE c.id = '{id}'")).await;
+    handler.invoke_function("RunJobs", &batch_of(&job), false).await;
+    let log = tick(&handler).await;
+    assert!(log.contains(": done") && log.contains("deleted 0 backups"), "{log}");
+    let (_, done) = handler.get(PATH).await;
+    assert_eq!((&done["lastDone"]["id"], &done["lastDone"]["pruned"]["deleted"]), (&json!(id), &json!([])), "{done}");
+    assert_eq!(done["lastDone"]["backup"]["counts"]["documents"], 1, "{done}");
+    assert!(service.paths().iter().any(|path| path.ends_with("/manifest.json")), "{:?}", service.paths());
+    let jobs = json!(world.query("jobs", "SELECT * FROM c").await).to_string();
+    assert!(!jobs.contains("c2VjcmV0") && !jobs.contains("AccountKey"), "{jobs}");
+    let (status, removed) = handler.send(Method::DELETE, PATH, "", "").await;
+    assert_eq!((status, removed), (StatusCode::OK, json!({"policy": null})));
+    assert_eq!(handler.get(PATH).await.1, json!({"policy": null}));
 }

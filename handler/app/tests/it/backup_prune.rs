@@ -35,6 +35,8 @@ struct Made {
     time: DateTime<Utc>,
     /// Whether the rules are for it.
     is_counted: bool,
+    /// Whether it is of another container.
+    is_foreign: bool,
 }
 
 async fn write(location: &BackupLocation, name: &str, header: BackupHeader, is_finished: bool) -> Option<Digest> {
@@ -94,7 +96,7 @@ async fn what_is_kept_can_be_restored_whenever_a_prune_is_killed() {
         for number in 0..random.random_range(1..25) {
             time += TimeDelta::hours(random.random_range(1..200));
             let name = time.format("%Y-%m-%dT%H%M%SZ").to_string();
-            let earlier: Vec<Made> = all.values().cloned().collect();
+            let earlier: Vec<Made> = all.values().filter(|made| !made.is_foreign).cloned().collect();
             let base = earlier.choose(&mut random).filter(|_| random.random_bool(0.75));
             let mut header = BackupHeader {
                 id: format!("b{number}"),
@@ -125,7 +127,10 @@ async fn what_is_kept_can_be_restored_whenever_a_prune_is_killed() {
             let id = header.id.clone();
             match write(&location, &name, header, kind != 2).await {
                 Some(digest) => {
-                    all.insert(digest, Made { name, id, digest, base, time, is_counted: kind > 2 });
+                    all.insert(
+                        digest,
+                        Made { name, id, digest, base, time, is_counted: kind > 2, is_foreign: kind == 1 },
+                    );
                 }
                 None => {
                     unfinished_bases.extend(base);

@@ -4,7 +4,9 @@ use changefeed_backup_format::{BackupLocation, Content, Inventory, Source, Store
 use changefeed_cosmos::Error;
 use chrono::{DateTime, NaiveDateTime, Utc};
 
+use super::deletes::DeletesKnown;
 use super::interval::Interval;
+use super::policy_record::PolicyRun;
 use crate::backup::format_error;
 
 /// The form of the name of a slot's folder. Names sort by time.
@@ -34,10 +36,9 @@ pub(super) struct Wanted<'w> {
     /// The container whose change feed is read.
     pub resource_id: &'w str,
     pub full_every: Interval,
-    /// The second since 1970 from which on every delete was captured, or why that is not so.
-    pub deletes_known_since: Result<i64, &'w str>,
-    /// The last backup of the policy.
-    pub last_done: Option<&'w str>,
+    pub deletes: &'w DeletesKnown,
+    /// The last run of the policy that has succeeded.
+    pub last_done: Option<&'w PolicyRun>,
 }
 
 /// The backup that an increment continues, or why a full backup is taken.
@@ -56,8 +57,10 @@ impl Wanted<'_> {
         let full = |why: String| Ok(Choice::Full(why));
         let own = inventory.backups.iter().filter(|backup| is_of_policy(backup, self.source));
         let newest = own.max_by_key(|backup| (backup.header.started_at, time_of(backup)));
-        if let Some(last) = self.last_done.filter(|last| newest.is_none_or(|newest| newest.header.id != **last)) {
-            return full(format!("the last backup, {last}, is missing or damaged, or another one is newer"));
+        if let Some(last) = self.last_done
+            && newest.is_none_or(|newest| newest.header.id != last.backup)
+        {
+            return full(format!("the last backup, {}, is missing or damaged, or another one is newer", last.backup));
         }
         let Some(newest) = newest else { return full("there is no earlier backup at the location".into()) };
         let chain = match inventory.chain(newest) {
@@ -69,12 +72,11 @@ impl Wanted<'_> {
             return full(format!("a full one is due every {}", self.full_every));
         }
         let newest_id = &newest.header.id;
-        match self.deletes_known_since {
-            Err(why) => return full(format!("deletes are not known: {why}")),
-            Ok(since) if since > newest.header.started_at.time().timestamp() => {
-                return full(format!("deletes were not captured at the time of the last backup, {newest_id}"));
-            }
-            Ok(_) => {}
+        if let DeletesKnown::No(why) = self.deletes {
+            return full(format!("deletes are not known: {why}"));
+        }
+        if !self.last_done.is_some_and(|last| last.deletes_known) {
+            return full(format!("deletes may not have been captured since the last backup, {newest_id}"));
         }
         if newest.feed_resource_id.as_deref() != Some(self.resource_id) {
             return full(format!(

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::base::{Choice, Wanted, folder_of};
+use super::deletes::DeletesKnown;
 use super::policies::BackupPolicies;
 use super::policy_record::{PolicyRecord, PolicyRun, Saved};
 use super::prune_report::PruneReport;
@@ -17,15 +18,6 @@ use crate::backup::{BackupRequest, format_error};
 
 /// How long a look deletes backups; the next look continues.
 const PRUNE_TIME: Duration = Duration::from_secs(60);
-
-/// Whether every delete is captured now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeletesKnown {
-    /// It is.
-    Yes,
-    /// It is not, for this reason.
-    No(String),
-}
 
 /// What a look found or did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,14 +125,14 @@ impl BackupPolicies {
         look: &mut PolicyLook,
     ) -> Result<(), Error> {
         let mut record = saved.record.clone();
-        record.deletes_known_since = match (deletes, record.deletes_known_since) {
-            (DeletesKnown::No(_), _) => None,
-            (DeletesKnown::Yes, None) => Some(self.clock().second().await?),
-            (DeletesKnown::Yes, since) => since,
-        };
+        if *deletes != DeletesKnown::Yes {
+            for run in [&mut record.last, &mut record.last_done].into_iter().flatten() {
+                run.deletes_known = false;
+            }
+        }
         let is_missing = self.note_end(&mut record, look).await?;
         let is_running = look.events.iter().any(|event| matches!(event, PolicyEvent::Running(_)));
-        saved.save(&self.jobs_container, PolicyRecord { problem: saved.record.problem.clone(), ..record }).await?;
+        saved.save(&self.jobs_container, record).await?;
         if !is_running {
             self.prune_after(saved, look).await?;
             self.start_if_due(saved, now, deletes, is_missing, look).await?;
@@ -216,7 +208,13 @@ impl BackupPolicies {
         let is_due = saved.record.last.as_ref().is_none_or(|last| last.slot < slot || is_missing && last.slot == slot);
         if is_due {
             let backup = job_id(slot, &saved.record.policy.to);
-            let last = PolicyRun { slot, backup: backup.clone(), state: None, pruned: None };
+            let last = PolicyRun {
+                slot,
+                backup: backup.clone(),
+                state: None,
+                deletes_known: *deletes == DeletesKnown::Yes,
+                pruned: None,
+            };
             // Before the job is created: another instance must not start the backup of a later slot meanwhile.
             let record = PolicyRecord { last: Some(last), ..saved.record.clone() };
             saved.save(&self.jobs_container, record).await?;
@@ -243,17 +241,13 @@ impl BackupPolicies {
         let folder = |name: &str| location.child(name).map(|child| child.to_string()).map_err(format_error);
         let inventory = Inventory::take(&location).await.map_err(format_error)?;
         let (source, resource_id) = self.backups.source().await?;
-        let deletes_known_since = match (deletes, record.deletes_known_since) {
-            (DeletesKnown::No(why), _) => Err(why.as_str()),
-            (DeletesKnown::Yes, since) => since.ok_or("they were captured only from now on"),
-        };
         let wanted = Wanted {
             slot,
             source: &source,
             resource_id: &resource_id,
             full_every: policy.full_every(),
-            deletes_known_since,
-            last_done: record.last_done.as_ref().map(|last| last.backup.as_str()),
+            deletes,
+            last_done: record.last_done.as_ref(),
         };
         let (incremental_from, what) = match wanted.choose(&location, &inventory).await? {
             Choice::Increment(base) => (Some(folder(&base.name)?), format!("an increment of {}", base.header.id)),

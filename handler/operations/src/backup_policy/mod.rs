@@ -8,6 +8,7 @@
 //! only under its etag, and names the job before the job is created. An instance that finds the name without the job creates the job.
 
 mod base;
+mod deletes;
 mod due;
 mod interval;
 mod keep;
@@ -21,7 +22,8 @@ mod prune_report;
 mod prune_request;
 mod schedule;
 
-pub use due::{DeletesKnown, PolicyEvent, PolicyLook};
+pub use deletes::DeletesKnown;
+pub use due::{PolicyEvent, PolicyLook};
 pub use interval::{Interval, TimeOfDay};
 pub use keep::Keep;
 pub use policies::BackupPolicies;

@@ -26,9 +26,6 @@ pub(super) struct PolicyRecord {
     /// The only machine that can run its backups, because their files are there.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub only_on: Option<String>,
-    /// The second since 1970 from which on every delete was captured; none if that is not so now.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub deletes_known_since: Option<i64>,
     /// The last run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last: Option<PolicyRun>,
@@ -52,6 +49,9 @@ pub(super) struct PolicyRun {
     /// Its state at its end; none before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub state: Option<JobState>,
+    /// Whether every delete since its start was captured, as far as the looks since then have seen.
+    #[serde(default)]
+    pub deletes_known: bool,
     /// What the prune after it deleted; none before, and where every backup is kept.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pruned: Option<PruneReport>,
@@ -65,7 +65,6 @@ impl PolicyRecord {
             policy,
             set_at,
             only_on,
-            deletes_known_since: None,
             last: None,
             last_done: None,
             problem: None,
@@ -144,10 +143,9 @@ mod tests {
         ) {
             let policy = json!({"to": text, "every": format!("{hours}h"), "keepDaily": keep, "reason": text, "at": "02:30"});
             let mut record = PolicyRecord::new(serde_json::from_value(policy).expect("policy"), text.clone(), Some(text.clone()));
-            record.deletes_known_since = second;
             record.problem = keep.map(|_| text.clone());
             record.last = second.map(|second| PolicyRun {
-                slot: DateTime::from_timestamp(second, 0).expect("a time"), backup: text, state: ended.then_some(JobState::Done), pruned: ended.then(PruneReport::default),
+                slot: DateTime::from_timestamp(second, 0).expect("a time"), backup: text, state: ended.then_some(JobState::Done), deletes_known: ended, pruned: ended.then(PruneReport::default),
             });
             record.last_done = record.last.clone();
             let stored = serde_json::to_string(&record).expect("json");

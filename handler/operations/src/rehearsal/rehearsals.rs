@@ -1,5 +1,6 @@
 //! Begins, checks and ends a rehearsal. The caller runs the two jobs between these steps.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use changefeed_backup_format::{Inventory, LocationAccess, StoredBackup, read_manifest};
@@ -10,6 +11,7 @@ use changefeed_cosmos::{
 use changefeed_jobs::Jobs;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::rehearsal_record::{RehearsalRecord, Saved};
 use crate::backup::{Backups, format_error, read_error};
@@ -44,8 +46,6 @@ pub struct Rehearsals {
 pub struct Rehearsal {
     saved: Saved,
     locations: Vec<String>,
-    /// Whether the backups have a filter: then what they do not have is not known.
-    has_filter: bool,
 }
 
 /// The result of a rehearsal.
@@ -60,9 +60,10 @@ pub struct RehearsalReport {
     pub restored: u64,
     /// Documents of the backup that are the same in the container.
     pub same: u64,
-    /// Documents of the backup that are not in the container, or are different there, and documents that the backup records as deleted and
-    /// that exist there.
+    /// Documents of the backup that are not in the container, or are different there.
     pub different: u64,
+    /// Documents in the container that the backup does not have.
+    pub unexpected: u64,
     /// Documents of the backup that are erased: a restore refuses them.
     pub erased: u64,
     /// The first differences.
@@ -175,7 +176,7 @@ impl Rehearsals {
             saved.remove(&jobs).await?;
             return Err(error);
         }
-        Ok(Rehearsal { saved, locations, has_filter: !manifest.backup.filter.is_empty() })
+        Ok(Rehearsal { saved, locations })
     }
 
     /// Creates the job that restores the backups into the container; or, with `compare`, the one that compares them with it.
@@ -197,7 +198,7 @@ impl Rehearsals {
             dry_run: compare,
             // A document that is different is reported as one that would be replaced, not as one that exists.
             force: compare,
-            delete_created_after: compare && !rehearsal.has_filter,
+            delete_created_after: false,
             into: Some(rehearsal.container().to_owned()),
             reason: Some(if compare { "rehearsal: comparison" } else { "rehearsal" }.to_owned()),
             requested_by,
@@ -237,13 +238,8 @@ impl Rehearsals {
         };
         let (restored, compared) = (self.restores.record(restored).await?, self.restores.record(compared).await?);
         let counts = compared.counts;
-        let different = counts.create
-            + counts.replace
-            + counts.merge
-            + counts.delete
-            + counts.kept
-            + counts.conflict
-            + counts.failed;
+        let changed = counts.replace + counts.merge + counts.kept + counts.conflict;
+        let different = changed + counts.create + counts.delete + counts.failed;
         let mut differences = Vec::new();
         let mut request = RestoreItemsRequest {
             action: vec![
@@ -273,11 +269,32 @@ impl Rehearsals {
             restored: restored.counts.create,
             same: counts.unchanged,
             different,
+            unexpected: self.count(rehearsal.container()).await?.saturating_sub(counts.unchanged + changed),
             erased: counts.unknown,
             differences,
             seconds: duration.as_secs_f64(),
             request_charge: restored.request_charge + compared.request_charge,
         })
+    }
+
+    /// The number of documents in a container. The service keeps a number of its own, which may be behind.
+    async fn count(&self, name: &str) -> Result<u64, Error> {
+        let container = self.monitored.sibling(name).open().await?;
+        let mut count = 0;
+        for range in container.ranges().await? {
+            let mut continuation = None;
+            loop {
+                let query = "SELECT VALUE COUNT(1) FROM c";
+                let page =
+                    container.query_range(query, &Map::new(), &range, NonZeroU32::MIN, continuation.as_deref()).await?;
+                count += page.items.iter().filter_map(Value::as_u64).sum::<u64>();
+                continuation = page.continuation;
+                if continuation.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(count)
     }
 
     /// Ends the jobs of a rehearsal that have not ended, and removes its container and its record.

@@ -60,7 +60,7 @@ pub async fn run(service: &Service, arguments: &RehearseArguments) -> Result<Exi
         }
         Some(report) => {
             print(&report, output)?;
-            Ok(if report.different > 0 { Exit::Found } else { Exit::Done })
+            Ok(if report.different > 0 || report.unexpected > 0 { Exit::Found } else { Exit::Done })
         }
     }
 }
@@ -121,7 +121,14 @@ fn print(report: &RehearsalReport, output: Output) -> Result<()> {
     }
     let erased = if report.erased > 0 { format!(", {} erased", report.erased) } else { String::new() };
     print_line(&format!(
-        "Rehearsal: {} documents restored, {} the same, {} different{erased}, in {:.1} s for {:.0} RU; container {} was removed",
-        report.restored, report.same, report.different, report.seconds, report.request_charge, report.container
+        "Rehearsal: {} documents restored, {} the same, {} different, {} unexpected{erased}, in {:.1} s for {:.0} RU; \
+         container {} was removed",
+        report.restored,
+        report.same,
+        report.different,
+        report.unexpected,
+        report.seconds,
+        report.request_charge,
+        report.container
     ))
 }
