@@ -1,15 +1,15 @@
 //! Begins, checks and ends a rehearsal. The caller runs the two jobs between these steps.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use changefeed_backup_format::{Inventory, LocationAccess, StoredBackup, read_manifest};
 use changefeed_cosmos::{
-    ContainerSpec, Created, Error, ErrorKind, IndexPolicy, KeyPath, LazyContainer, create_container_without_expiry,
-    delete_container, timestamp,
+    ContainerSpec, Created, Error, ErrorKind, IndexPolicy, KeyPath, LazyContainer, Meter,
+    create_container_without_expiry, delete_container, timestamp,
 };
 use changefeed_jobs::Jobs;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -70,7 +70,7 @@ pub struct RehearsalReport {
     pub differences: Vec<PlannedItem>,
     /// How long the restore and the comparison took, in seconds.
     pub seconds: f64,
-    /// Request units of both.
+    /// Request units of both, and of counting the documents.
     pub request_charge: f64,
 }
 
@@ -263,38 +263,29 @@ impl Rehearsals {
             }
         }
         differences.truncate(LISTED as usize);
+        let (count, counting) = self.count(rehearsal.container()).await?;
         Ok(RehearsalReport {
             locations: rehearsal.locations.clone(),
             container: rehearsal.container().to_owned(),
             restored: restored.counts.create,
             same: counts.unchanged,
             different,
-            unexpected: self.count(rehearsal.container()).await?.saturating_sub(counts.unchanged + changed),
+            unexpected: count.saturating_sub(counts.unchanged + changed),
             erased: counts.unknown,
             differences,
             seconds: duration.as_secs_f64(),
-            request_charge: restored.request_charge + compared.request_charge,
+            request_charge: restored.request_charge + compared.request_charge + counting,
         })
     }
 
-    /// The number of documents in a container. The service keeps a number of its own, which may be behind.
-    async fn count(&self, name: &str) -> Result<u64, Error> {
-        let container = self.monitored.sibling(name).open().await?;
-        let mut count = 0;
-        for range in container.ranges().await? {
-            let mut continuation = None;
-            loop {
-                let query = "SELECT VALUE COUNT(1) FROM c";
-                let page =
-                    container.query_range(query, &Map::new(), &range, NonZeroU32::MIN, continuation.as_deref()).await?;
-                count += page.items.iter().filter_map(Value::as_u64).sum::<u64>();
-                continuation = page.continuation;
-                if continuation.is_none() {
-                    break;
-                }
-            }
-        }
-        Ok(count)
+    /// The number of documents in a container, and the request units of counting them. The service keeps a number of its own, which may be
+    /// behind; and the SDK has no COUNT over several partitions.
+    async fn count(&self, name: &str) -> Result<(u64, f64), Error> {
+        let meter = Meter::of_background(self.jobs.options().background);
+        let container = self.monitored.metered(&meter).sibling(name).open().await?;
+        let ones = container.select::<Value>("SELECT VALUE 1 FROM c", &Map::new(), None).await?;
+        let count = ones.try_fold(0, |count, _| std::future::ready(Ok(count + 1))).await?;
+        Ok((count, meter.total()))
     }
 
     /// Ends the jobs of a rehearsal that have not ended, and removes its container and its record.
