@@ -77,23 +77,30 @@ impl Saved {
     /// [`PreconditionFailed`](ErrorKind::PreconditionFailed) when another process has taken it for one that was killed.
     pub(super) async fn replace(&mut self, jobs: &Container, record: RehearsalRecord) -> Result<(), Error> {
         let etag = match jobs.replace(&Key::text(ID), ID, &record, &self.etag).await {
-            Ok(written) => written.etag.unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::PreconditionFailed => {
-                let found = Self::load(jobs).await?.filter(|found| found.record == record);
-                found.ok_or(error)?.etag
+                let etag = self.own_etag(jobs).await?.ok_or(error)?;
+                jobs.replace(&Key::text(ID), ID, &record, &etag).await?.etag
             }
-            Err(error) => return Err(error),
+            written => written?.etag,
         };
-        (self.record, self.etag) = (record, etag);
+        (self.record, self.etag) = (record, etag.unwrap_or_default());
         Ok(())
     }
 
-    /// Removes the record, if it is still this one.
+    /// Removes the record, if it is still that of this rehearsal.
     pub(super) async fn remove(&self, jobs: &Container) -> Result<(), Error> {
-        match jobs.delete(&Key::text(ID), ID, Some(&self.etag)).await {
+        let Some(etag) = self.own_etag(jobs).await? else { return Ok(()) };
+        match jobs.delete(&Key::text(ID), ID, Some(&etag)).await {
             Err(error) if !matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound) => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// The etag of the record, if it is still that of this rehearsal. A write of this process may have been done without its reply.
+    async fn own_etag(&self, jobs: &Container) -> Result<Option<String>, Error> {
+        let is_own =
+            |found: &Self| (&found.record.container, &found.record.by) == (&self.record.container, &self.record.by);
+        Ok(Self::load(jobs).await?.filter(is_own).map(|found| found.etag))
     }
 }
 
