@@ -209,3 +209,58 @@ fn kept_as(kinds: &BTreeSet<KeptAs>) -> String {
     });
     names.collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use changefeed_backup_format::{BackupHeader, OtherFolder};
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+
+    fn source() -> Source {
+        Source {
+            account: "a".into(),
+            database: "d".into(),
+            container: "c".into(),
+            partition_key_paths: vec!["/pk".into()],
+        }
+    }
+
+    /// A full backup of a day.
+    fn full(day: u32) -> StoredBackup {
+        let name = format!("2026-11-{day:02}T020000Z");
+        let started: DateTime<Utc> = format!("2026-11-{day:02}T02:00:07Z").parse().expect("a time");
+        let header = BackupHeader {
+            id: format!("b{day}"),
+            source: source(),
+            content: Content::Live {},
+            filter: Vec::new(),
+            incremental_from: None,
+            started_at: started.into(),
+            created_by: "test".into(),
+        };
+        StoredBackup { digest: Digest::of(name.as_bytes()), name, header, feed_resource_id: None, compressed_bytes: 7 }
+    }
+
+    /// The actions of the newest backup and then of older ones, when one a day is kept.
+    fn actions(inventory: &Inventory, in_use: &[&str]) -> Vec<PruneAction> {
+        let in_use = in_use.iter().map(|name| (*name).to_owned()).collect();
+        let known = Known { inventory, source: &source(), zone: &TimeZone::UTC, in_use: &in_use };
+        let plan = known.plan(Keep { daily: 1, ..Keep::default() });
+        let action = |backup: &StoredBackup| {
+            plan.folders.iter().find(|folder| folder.name == backup.name).map(|folder| folder.action).expect("a folder")
+        };
+        inventory.backups.iter().rev().map(action).collect()
+    }
+
+    #[test]
+    fn nothing_is_deleted_that_a_backup_of_a_newer_format_or_one_under_way_may_need() {
+        use PruneAction::{Delete, Keep};
+        let mut inventory = Inventory { backups: vec![full(1), full(2), full(3)], others: Vec::new() };
+        assert_eq!(actions(&inventory, &[]), [Keep, Delete, Delete]);
+        assert_eq!(actions(&inventory, &["2026-11-01T020000Z"]), [Keep, Delete, Keep]);
+        let state = OtherState::Damaged(Damage::NewerFormat { found: 3, known: 2 });
+        inventory.others.push(OtherFolder { name: "later".into(), state });
+        assert_eq!(actions(&inventory, &[]), [Keep, Keep, Keep]);
+    }
+}
