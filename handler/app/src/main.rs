@@ -1,5 +1,6 @@
 //! `changefeed`: stores every version of every document of an Azure Cosmos DB container.
 
+mod backup_policy;
 mod capture_lag;
 mod cli;
 mod config;

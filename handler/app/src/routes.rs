@@ -27,6 +27,7 @@ const ROUTES: &[Route] = &[
     resource("/CosmosChangeFeedAllVersions", "POST", |path| path.route(web::post().to(functions::capture::post))),
     resource("/Retention", "POST", |path| path.route(web::post().to(functions::retention::post))),
     resource("/WatchLeases", "POST", |path| path.route(web::post().to(functions::watch_leases::post))),
+    resource("/BackupPolicy", "POST", |path| path.route(web::post().to(functions::backup_policy::run))),
     resource("/RunJobs", "POST", |path| path.route(web::post().to(functions::run_jobs::post))),
     resource("/api", "GET, HEAD", |path| path.route(reading().to(description::index))),
     resource("/api/openapi.json", "GET, HEAD", |path| path.route(reading().to(description::openapi))),
@@ -55,6 +56,11 @@ const ROUTES: &[Route] = &[
     resource("/api/backups/{id}", "GET, HEAD", |path| path.route(reading().to(functions::backups::show))),
     resource("/api/backups/{id}/verify", "POST", |path| path.route(web::post().to(functions::backups::verify))),
     resource("/api/backups/{id}/cancel", "POST", |path| path.route(web::post().to(functions::backups::cancel))),
+    resource("/api/backup-policy", "GET, HEAD, PUT, DELETE", |path| {
+        path.route(reading().to(functions::backup_policy::show))
+            .route(web::put().to(functions::backup_policy::put))
+            .route(web::delete().to(functions::backup_policy::remove))
+    }),
     resource("/api/dead-letters", "GET, HEAD", |path| path.route(reading().to(functions::dead_letters::list))),
     resource("/api/dead-letters/{id}", "GET, HEAD, DELETE", |path| {
         path.route(reading().to(functions::dead_letters::show))

@@ -1,7 +1,7 @@
 //! A chain: a full backup and the incremental backups that continue it.
 
 use super::digest::Digest;
-use super::manifest::Manifest;
+use super::manifest::{BackupHeader, Manifest};
 
 /// Checks that manifests, each with its digest, form a chain: a full backup, then its increments in order, without a gap.
 ///
@@ -14,29 +14,30 @@ pub fn check_chain(backups: &[(Manifest, Digest)]) -> Result<(), String> {
     }
     for pair in backups.windows(2) {
         let [(before, digest), (after, _)] = pair else { continue };
-        let (before_id, after_id) = (&before.backup.id, &after.backup.id);
-        match &after.backup.incremental_from {
-            Some(earlier) if earlier.digest != *digest => {
-                return Err(format!("{after_id} continues {}, not {before_id}", earlier.id));
-            }
-            Some(earlier) if earlier.since > before.complete_until() => {
-                return Err(format!(
-                    "the changes between {} and {} are in neither {before_id} nor {after_id}",
-                    before.complete_until(),
-                    earlier.since
-                ));
-            }
-            Some(_) if after.backup.source != before.backup.source => {
-                return Err(format!("{after_id} and {before_id} are backups of different containers"));
-            }
-            Some(_) if after.backup.filter != before.backup.filter => {
-                return Err(format!("{after_id} and {before_id} have different filters"));
-            }
-            Some(_) => (),
-            None => return Err(format!("{after_id} is a full backup and does not continue {before_id}")),
-        }
+        check_link(&before.backup, *digest, &after.backup)?;
     }
     Ok(())
+}
+
+/// Checks that a backup continues another one, whose manifest has this digest.
+pub(crate) fn check_link(before: &BackupHeader, digest: Digest, after: &BackupHeader) -> Result<(), String> {
+    let (before_id, after_id) = (&before.id, &after.id);
+    match &after.incremental_from {
+        Some(earlier) if earlier.digest != digest => {
+            Err(format!("{after_id} continues {}, not {before_id}", earlier.id))
+        }
+        Some(earlier) if earlier.since > before.complete_until() => Err(format!(
+            "the changes between {} and {} are in neither {before_id} nor {after_id}",
+            before.complete_until(),
+            earlier.since
+        )),
+        Some(_) if after.source != before.source => {
+            Err(format!("{after_id} and {before_id} are backups of different containers"))
+        }
+        Some(_) if after.filter != before.filter => Err(format!("{after_id} and {before_id} have different filters")),
+        Some(_) => Ok(()),
+        None => Err(format!("{after_id} is a full backup and does not continue {before_id}")),
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub enum ErrorKind {
     PlaceNotAllowed,
     /// Access was denied, or there are no credentials.
     Forbidden,
+    /// The storage does not allow the file to be changed or deleted: it is immutable.
+    Protected,
     /// The storage account still throttled the request after retries.
     Throttled,
     /// The location cannot be reached now; a later attempt may succeed.

@@ -100,6 +100,16 @@ pub struct EarlierBackup {
     pub feed: Option<FeedPosition>,
 }
 
+impl BackupHeader {
+    /// Until when the backup is certainly complete, once it is finished.
+    pub fn complete_until(&self) -> Timestamp {
+        match self.content {
+            Content::Live {} => self.started_at,
+            Content::AsOf { moment } => moment,
+        }
+    }
+}
+
 impl Manifest {
     /// The manifest of a backup with these segments.
     pub fn new(backup: BackupHeader, created_at: Timestamp, segments: Vec<SegmentRecord>) -> Self {
@@ -133,10 +143,7 @@ impl Manifest {
 
     /// Until when the backup is certainly complete. Changes after this time belong in the next backup.
     pub fn complete_until(&self) -> Timestamp {
-        match self.backup.content {
-            Content::Live {} => self.backup.started_at,
-            Content::AsOf { moment } => moment,
-        }
+        self.backup.complete_until()
     }
 
     /// A reference to this backup, for an incremental backup that continues it and compares all documents.

@@ -104,6 +104,24 @@ pub async fn verify_listing(location: &BackupLocation) -> Result<Verification, E
     Ok(verification)
 }
 
+/// The first segment of a finished backup that is missing, without reading any; none if all are there, and `NoManifest` if there is no
+/// backup any longer.
+///
+/// # Errors
+/// When the location cannot be read.
+pub async fn missing_segment(location: &BackupLocation) -> Result<Option<Damage>, Error> {
+    let contents = Contents::list(location).await?;
+    let present: BTreeSet<SegmentName> = contents.segments.iter().map(|(segment, _)| *segment).collect();
+    match read_manifest(location).await {
+        Ok((manifest, _)) => {
+            let mut segments = manifest.segments.iter().map(|segment| segment.name);
+            Ok(segments.find(|name| !present.contains(name)).map(|segment| Damage::Missing { segment }))
+        }
+        Err(ReadError::Damage(damage)) => Ok(Some(damage)),
+        Err(ReadError::Location(error)) => Err(error),
+    }
+}
+
 /// Verifies one segment: the other parts of [`verify`].
 ///
 /// # Errors

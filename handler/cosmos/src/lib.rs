@@ -67,7 +67,10 @@ pub use large_values::{Item, compress, decompress, digest, parts_prefix, reassem
 pub use lazy_container::LazyContainer;
 pub use limits::{MAX_DOCUMENT_BYTES, MAX_FAN_OUT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_PAGE_ITEMS, MAX_RECORD_BYTES};
 pub use log_filter::{COMMAND_LOG_FILTER, SERVING_LOG_FILTER};
-pub use management::{ContainerSpec, Created, IndexPolicy, IndexUpdate, create_container, create_database};
+pub use management::{
+    ContainerSpec, Created, IndexPolicy, IndexUpdate, create_container, create_container_without_expiry,
+    create_database, delete_container,
+};
 pub use meter::{Background, Meter};
 pub use newest_first::NewestFirst;
 pub use page_token::{PageRequest, page_items, page_token, read_page_token};

@@ -74,16 +74,57 @@ pub async fn create_database(account: &Account, name: &str) -> Result<Created, E
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is not a name, and as the service answers.
 pub async fn create_container(account: &Account, database: &str, spec: &ContainerSpec) -> Result<Created, Error> {
+    create(account, database, spec, Some(TimeToLive::NoDefault)).await
+}
+
+/// Creates a container whose items never expire, whatever time to live they have, unless it exists.
+///
+/// # Errors
+/// As [`create_container`].
+pub async fn create_container_without_expiry(
+    account: &Account,
+    database: &str,
+    spec: &ContainerSpec,
+) -> Result<Created, Error> {
+    create(account, database, spec, None).await
+}
+
+async fn create(
+    account: &Account,
+    database: &str,
+    spec: &ContainerSpec,
+    time_to_live: Option<TimeToLive>,
+) -> Result<Created, Error> {
     valid(database)?;
     valid(&spec.name)?;
     let key = PartitionKeyDefinition::new(spec.key_paths.iter().map(|path| path.to_string().into()).collect());
-    let mut properties = ContainerProperties::new(spec.name.clone(), key).with_default_ttl(TimeToLive::NoDefault);
+    let mut properties = ContainerProperties::new(spec.name.clone(), key);
+    if let Some(time_to_live) = time_to_live {
+        properties = properties.with_default_ttl(time_to_live);
+    }
     if let Some(policy) = spec.index.to_sdk() {
         properties = properties.with_indexing_policy(policy);
     }
     let database_client = account.client().await?.sdk().database_client(database.to_owned());
     let response = Box::pin(database_client.create_container(properties, None)).await;
     outcome(response, format!("creating container {} of database {database}", spec.name))
+}
+
+/// Deletes a container with its items, if it exists.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for a text that is not a name, and as the service answers.
+pub async fn delete_container(account: &Account, database: &str, name: &str) -> Result<(), Error> {
+    valid(database)?;
+    valid(name)?;
+    let database_client = account.client().await?.sdk().database_client(database.to_owned());
+    let deleted = async { Box::pin(database_client.container_client(name.to_owned(), None)).await?.delete(None).await };
+    match deleted.await {
+        Err(error) if !error.status().is_not_found() => {
+            Err(Error::of_write(format!("deleting container {name} of database {database}"), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Paths to add to the index policy of a container.

@@ -57,6 +57,15 @@ impl TimeZone {
         time.with_timezone(&offset_of(offset))
     }
 
+    /// The time of day on a day, counted from 1970-01-01, in this zone. Where clocks skip it, it is that much later; where it exists twice, it
+    /// is the first one. `None` outside of the years -9999 to 9999.
+    pub fn on_day(&self, day: i64, hour: i8, minute: i8) -> Option<DateTime<Utc>> {
+        let date = jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().try_days(day).ok()?).ok()?;
+        let time = jiff::civil::Time::new(hour, minute, 0, 0).ok()?;
+        let zoned = date.to_datetime(time).to_zoned(self.zone.clone()).ok()?;
+        DateTime::from_timestamp_millis(zoned.timestamp().as_millisecond())
+    }
+
     pub(crate) fn zone(&self) -> &jiff::tz::TimeZone {
         &self.zone
     }
@@ -110,6 +119,24 @@ mod tests {
             let message = wrong.parse::<TimeZone>().expect_err(wrong);
             assert!(message.starts_with("unknown time zone") && message.contains("Europe/Berlin"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_time_of_day_exists_once_on_every_day() {
+        let zone: TimeZone = "Europe/Berlin".parse().expect("a zone");
+        let day = |date: &str| date.parse::<chrono::NaiveDate>().expect("a date").to_epoch_days();
+        for (date, expected) in [
+            ("2026-03-28", "2026-03-28T01:30:00Z"),
+            // The clocks skip 02:30.
+            ("2026-03-29", "2026-03-29T01:30:00Z"),
+            // 02:30 exists twice.
+            ("2026-10-25", "2026-10-25T00:30:00Z"),
+            ("2026-10-26", "2026-10-26T01:30:00Z"),
+        ] {
+            let time = zone.on_day(i64::from(day(date)), 2, 30).expect("a time");
+            assert_eq!(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), expected, "{date}");
+        }
+        assert_eq!((zone.on_day(i64::MAX, 2, 30), zone.on_day(0, 24, 0)), (None, None));
     }
 
     #[test]

@@ -12,9 +12,11 @@ use changefeed_history::{
 use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
 
 use crate::backup::Backups;
+use crate::backup_policy::BackupPolicies;
 use crate::documents::Documents;
 use crate::erase::Erasures;
 use crate::held_versions::JobsHoldVersions;
+use crate::rehearsal::Rehearsals;
 use crate::restore::{RestoreOptions, Restores};
 use crate::verify::Verifications;
 use crate::window::WindowReader;
@@ -63,6 +65,10 @@ pub struct Changefeed {
     pub restores: Restores,
     /// Backups.
     pub backups: Backups,
+    /// Rehearsals of restores from backups.
+    pub rehearsals: Rehearsals,
+    /// The policy of backups.
+    pub backup_policy: BackupPolicies,
     /// Verifications.
     pub verifications: Verifications,
     /// Erasures.
@@ -99,6 +105,15 @@ impl Changefeed {
             restore_options,
         );
         let backups = Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency);
+        let backup_policy =
+            BackupPolicies::new(backups.clone(), containers.of(Role::Jobs).clone(), options.locations.clone());
+        let rehearsals = Rehearsals::new(
+            backups.clone(),
+            restores.clone(),
+            jobs.clone(),
+            containers.of(Role::Monitored).clone(),
+            options.locations.clone(),
+        );
         let dead_letters = DeadLetters::new(&containers, capture.clone(), timeout);
         let verifications = Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), concurrency);
         let erasures = Arc::new(Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout));
@@ -122,6 +137,8 @@ impl Changefeed {
             jobs,
             restores,
             backups,
+            rehearsals,
+            backup_policy,
             verifications,
             erasures,
         }

@@ -3,6 +3,7 @@
 //! [`Changefeed`] creates all capabilities from the settings, in one place. Each of them owns only the containers that it needs.
 
 mod backup;
+mod backup_policy;
 mod changefeed;
 mod documents;
 mod erase;
@@ -11,6 +12,7 @@ mod listed_job;
 mod named_key;
 mod populate;
 mod query;
+mod rehearsal;
 mod restore;
 mod sample;
 mod scan;
@@ -20,6 +22,10 @@ mod verify;
 mod window;
 
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
+pub use backup_policy::{
+    BackupPolicies, BackupPolicy, DeletesKnown, Interval, Keep, PolicyEvent, PolicyLook, PolicyView, ProtectedFolder,
+    PruneAction, PrunePlan, PruneReport, PruneRequest, PrunedFolder, RunView, TimeOfDay,
+};
 pub use changefeed::{Changefeed, ChangefeedOptions};
 pub use documents::{Documents, Progress};
 pub use erase::{
@@ -29,6 +35,7 @@ pub use erase::{
 pub use listed_job::ListedJob;
 pub use populate::{PopulateReport, PopulateRequest};
 pub use query::{QueryPage, QueryRequest};
+pub use rehearsal::{Rehearsal, RehearsalReport, Rehearsals};
 pub use restore::{
     Action, BackupLine, CaptureLag, Counts, ExecuteRequest, FilterOn, Forecast, Plan, PlannedItem, RESTORE,
     RestoreItems, RestoreItemsRequest, RestoreList, RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest,

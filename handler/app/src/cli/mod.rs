@@ -115,7 +115,7 @@ async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {
     match arguments.command {
         Command::Serve(serve) => serve::run(Settings::read(source)?, &serve).await,
         #[cfg(feature = "local")]
-        Command::Local(local) => local::run(local, source).await,
+        Command::Local(local) => Box::pin(local::run(local, source)).await,
         Command::Process(process) => Box::pin(process::run(service()?, process)).await,
         Command::Provision(provision) => provision::run(&service()?, &provision).await,
         Command::Populate(populate) => populate::run(&service()?, &populate).await,

@@ -11,7 +11,9 @@ use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
 
 use super::index::Index;
-use crate::functions::{activity, backups, changes, dead_letters, history, metrics, populate, query, restores, status};
+use crate::functions::{
+    activity, backup_policy, backups, changes, dead_letters, history, metrics, populate, query, restores, status,
+};
 use crate::functions::{erasures, truncate, verify};
 use crate::http::{ApiError, ErrorAnswer, FixedErrors, NoQuery, error_components};
 
@@ -49,6 +51,9 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
         backups::show,
         backups::verify,
         backups::cancel,
+        backup_policy::show,
+        backup_policy::put,
+        backup_policy::remove,
         dead_letters::list,
         dead_letters::show,
         dead_letters::replay,

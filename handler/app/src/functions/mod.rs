@@ -1,6 +1,7 @@
 //! The functions that the host calls, one file each.
 
 pub mod activity;
+pub mod backup_policy;
 pub mod backups;
 pub mod capture;
 pub mod changes;

@@ -1,10 +1,11 @@
-//! A running instance: one processor that captures, one that runs jobs, the retention, and looks at the leases.
+//! A running instance: one processor that captures, one that runs jobs, the retention, the backup policy, and looks at the leases.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use changefeed_processor::RunningProcessor;
 
+use super::backup_policy::BackingUp;
 use super::capture::processor;
 use super::containers::check_containers;
 use super::health::Health;
@@ -21,6 +22,7 @@ pub struct Processing {
     working: RunningJobs,
     _sweeping: Sweeping,
     _watching: Watching,
+    _backing_up: BackingUp,
 }
 
 impl Processing {
@@ -56,7 +58,14 @@ impl Processing {
             Ok(Some(working)) => {
                 health.set_ready(&service);
                 let watching = Watching::start(Arc::clone(&service), health.clone());
-                Ok(Some(Self { capturing, working, _sweeping: Sweeping::start(service), _watching: watching }))
+                let backing_up = BackingUp::start(Arc::clone(&service));
+                Ok(Some(Self {
+                    capturing,
+                    working,
+                    _sweeping: Sweeping::start(service),
+                    _watching: watching,
+                    _backing_up: backing_up,
+                }))
             }
             not_started => {
                 capturing.stop().await;

@@ -1,5 +1,6 @@
 //! Capture without the Functions host: the change feed processor in this process, as one of any number of instances.
 
+mod backup_policy;
 mod capture;
 mod containers;
 mod health;

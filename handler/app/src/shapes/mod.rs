@@ -7,6 +7,7 @@
 
 #![expect(dead_code, reason = "they describe JSON and are never constructed")]
 
+pub mod backup_policy;
 pub mod backups;
 pub mod dead_letters;
 pub mod documents;

@@ -198,6 +198,9 @@ const PAIRS: &[Pair] = &[
     Pair("restore undo", "POST /api/restores/{id}/undo", &[], &[]),
     // The command writes to a folder too, where it can discard files.
     Pair("backup create", "POST /api/backups", &["discard"], &[]),
+    Pair("backup policy set", "PUT /api/backup-policy", &[], &[]),
+    Pair("backup policy show", "GET /api/backup-policy", &[], &[]),
+    Pair("backup policy remove", "DELETE /api/backup-policy", &[], &[]),
     Pair("backup cancel", "POST /api/backups/{id}/cancel", &[], &[]),
     Pair("dead-letters list", "GET /api/dead-letters", &[], &[]),
     Pair("dead-letters show", "GET /api/dead-letters/{id}", &[], &[]),
@@ -233,7 +236,7 @@ const WITHOUT_COMMAND: [&str; 7] = [
 ];
 
 /// Commands without an operation: they run or set up the app, or work with files.
-const WITHOUT_OPERATION: [&str; 19] = [
+const WITHOUT_OPERATION: [&str; 22] = [
     "switch-mode",
     "serve",
     "local",
@@ -246,6 +249,9 @@ const WITHOUT_OPERATION: [&str; 19] = [
     "backup verify",
     "backup restore",
     "backup list",
+    "backup policy run",
+    "backup prune",
+    "backup rehearse",
     "leases list",
     "leases repair",
     "leases unblock",

@@ -12,13 +12,14 @@ use serde_json::json;
 use crate::support::{DEADLINE, Local, until};
 
 /// The pages whose blocks are run, and how many blocks each has at least.
-const PAGES: [(&str, usize); 8] = [
+const PAGES: [(&str, usize); 9] = [
     ("README.md", 2),
     ("docs/tutorial.md", 12),
     ("docs/how-to/restore-one-document.md", 6),
     ("docs/how-to/undo-a-time-window.md", 5),
     ("docs/how-to/export-versions.md", 4),
     ("docs/how-to/nightly-backups.md", 5),
+    ("docs/how-to/backup-policy.md", 4),
     ("docs/how-to/move-leases.md", 3),
     ("docs/how-to/practise-failures.md", 6),
 ];

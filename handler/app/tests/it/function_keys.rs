@@ -139,7 +139,7 @@ fn a_function_reads_or_writes_and_those_for_trying_out_need_the_master_key() {
 fn the_http_page_has_the_table_of_functions() {
     let page = std::fs::read_to_string(root().join(HTTP)).expect("page");
     for (name, function) in http_functions() {
-        let known = ["GET", "HEAD", "POST", "DELETE"];
+        let known = ["GET", "HEAD", "POST", "PUT", "DELETE"];
         let served = function.served();
         let methods: Vec<&str> = known.into_iter().filter(|method| served.contains(*method)).collect();
         let methods = if methods.is_empty() { "none".to_owned() } else { methods.join(", ") };

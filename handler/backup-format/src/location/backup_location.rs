@@ -204,6 +204,17 @@ impl BackupLocation {
         }
     }
 
+    /// Deletes the folder if it is empty. Blobs have no folders.
+    ///
+    /// # Errors
+    /// When it cannot be deleted.
+    pub(crate) async fn remove_if_empty(&self) -> Result<(), Error> {
+        match &self.0 {
+            Storage::Folder(folder) => folder.remove_if_empty().await,
+            Storage::Blobs(_) => Ok(()),
+        }
+    }
+
     /// Deletes a file if it still has this revision, and succeeds if it does not exist.
     ///
     /// # Errors

@@ -27,6 +27,8 @@ use crate::error::{Error, ErrorKind};
 const DOWNLOAD_BYTES: NonZero<usize> = NonZero::new(4 * 1024 * 1024).expect("not zero");
 /// Larger than any file, so that each file is written by one request and is complete or does not exist.
 const UPLOAD_BYTES: NonZero<u64> = NonZero::new(256 * 1024 * 1024).expect("not zero");
+/// How the codes of errors start that say that a blob is immutable: by a retention policy or by a legal hold.
+const IMMUTABLE: &str = "BlobImmutable";
 /// The number of retries of a request; all of them together take a few seconds.
 const RETRIES: u32 = 5;
 
@@ -318,6 +320,9 @@ fn quoted(etag: String) -> Revision {
 
 fn failure(action: String, error: &azure_core::Error) -> Error {
     let kind = match (error.http_status().map(u16::from), error.kind()) {
+        (_, SdkErrorKind::HttpResponse { error_code: Some(code), .. }) if code.starts_with(IMMUTABLE) => {
+            ErrorKind::Protected
+        }
         (Some(404), _) => ErrorKind::NotFound,
         (Some(409), _) => ErrorKind::Conflict,
         (Some(412), _) => ErrorKind::PreconditionFailed,

@@ -180,6 +180,15 @@ impl Folder {
         if deleted.await? { Ok(()) } else { Err(self.changed("deleting", name)) }
     }
 
+    pub(super) async fn remove_if_empty(&self) -> Result<(), Error> {
+        match tokio::fs::remove_dir(&self.path).await {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+                Err(failure(format!("deleting {self}"), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn changed(&self, what: &str, name: &str) -> Error {
         let message = "the file was changed since it was read";
         Error::new(ErrorKind::PreconditionFailed, format!("{what} {name} in {self}"), message)

@@ -14,6 +14,7 @@ use serde_json::{Map, json};
 use super::backup_record::BackupView;
 use super::backups::{BACKUP, Backups};
 use super::format_conversions::{filter_texts, format_error, read_error};
+use super::removal_record::RemovalRecord;
 
 /// An incremental backup starts this long before the start of its earlier backup, to allow for clock skew.
 const CLOCK_MARGIN: TimeDelta = TimeDelta::seconds(300);
@@ -74,6 +75,11 @@ impl Backups {
     /// When the request is invalid; [`Conflict`](ErrorKind::Conflict) when the location is not empty; and when the job cannot be
     /// stored.
     pub async fn create_job(&self, request: &BackupRequest) -> Result<BackupView, Error> {
+        self.create_job_as(new_id(Utc::now()), request).await
+    }
+
+    /// Creates the job of a backup under this id: see [`create_job`](Self::create_job).
+    pub(crate) async fn create_job_as(&self, id: String, request: &BackupRequest) -> Result<BackupView, Error> {
         check_budget(request.ru_per_second).map_err(invalid)?;
         check_filter_count(&request.filter).map_err(invalid)?;
         let location = self.locations.open(&request.to).map_err(format_error)?;
@@ -101,7 +107,7 @@ impl Backups {
         check_empty(&location).await.map_err(format_error)?;
         let locations = std::iter::once(request.to.as_str()).chain(request.incremental_from.as_deref());
         let job = Job {
-            id: new_id(now),
+            id,
             kind: BACKUP.name.to_owned(),
             state: JobState::Queued,
             started_at: timestamp(now),
@@ -136,19 +142,13 @@ impl Backups {
     /// The header of a backup that begins now. An increment reads the change feed if the earlier backup has a position in the feed
     /// of this container, and both are backups of the live documents.
     pub(super) async fn backup_header(&self, request: &BackupRequest, id: &str) -> Result<BackupHeader, Error> {
-        let monitored = self.history.monitored().open().await?;
         if let Some(moment) = request.as_of
             && !self.history.clock().is_over(moment.second()).await?
         {
             let now = timestamp(self.history.clock().now().await?.time());
             return Err(invalid(format!("asOf is not over yet: it is now {now}; use an earlier time")));
         }
-        let source = Source {
-            account: self.history.monitored().account().host().await?,
-            database: self.history.monitored().database().to_owned(),
-            container: self.history.monitored().name().to_owned(),
-            partition_key_paths: monitored.key_paths().iter().map(ToString::to_string).collect(),
-        };
+        let (source, resource_id) = self.source().await?;
         let mut header = BackupHeader {
             id: id.to_owned(),
             source,
@@ -159,10 +159,21 @@ impl Backups {
             created_by: format!("changefeed {}", env!("CARGO_PKG_VERSION")),
         };
         if let Some(location) = &request.incremental_from {
-            header.incremental_from =
-                Some(self.earlier_backup(location, &header, &monitored.definition().resource_id).await?);
+            header.incremental_from = Some(self.earlier_backup(location, &header, &resource_id).await?);
         }
         Ok(header)
+    }
+
+    /// The container that is backed up, as a header names it, and its resource id.
+    pub(crate) async fn source(&self) -> Result<(Source, String), Error> {
+        let monitored = self.history.monitored().open().await?;
+        let source = Source {
+            account: self.history.monitored().account().host().await?,
+            database: self.history.monitored().database().to_owned(),
+            container: self.history.monitored().name().to_owned(),
+            partition_key_paths: monitored.key_paths().iter().map(ToString::to_string).collect(),
+        };
+        Ok((source, monitored.definition().resource_id.clone()))
     }
 
     /// The backup that another one continues, as the header of the later one names it.
@@ -173,6 +184,9 @@ impl Backups {
         resource_id: &str,
     ) -> Result<EarlierBackup, Error> {
         let location = self.locations.open(location).map_err(format_error)?;
+        if RemovalRecord::load(&self.jobs.open().await?).await?.has(&location) {
+            return Err(invalid(format!("the earlier backup in {location} is being deleted; continue another one")));
+        }
         let read = read_manifest(&location).await;
         let (manifest, digest) = read.map_err(|error| read_error(&location, "reading the earlier backup", error))?;
         let until = manifest.complete_until();

@@ -2,7 +2,7 @@
 
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::Meter;
-use changefeed_history::History;
+use changefeed_history::{History, ServiceClock};
 use changefeed_jobs::{Jobs, Kind};
 
 /// The kind of backups among the jobs.
@@ -21,6 +21,11 @@ impl Backups {
     /// Backups of this history; their records are in `jobs`. `concurrency` is the number of documents that are read at once.
     pub fn new(history: History, jobs: Jobs, locations: LocationAccess, concurrency: usize) -> Self {
         Self { history, jobs, locations, concurrency }
+    }
+
+    /// The clock by which backups are ordered.
+    pub(crate) fn clock(&self) -> &ServiceClock {
+        self.history.clock()
     }
 
     /// The same backups, whose requests another meter counts.

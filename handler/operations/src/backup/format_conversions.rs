@@ -13,7 +13,7 @@ pub fn format_error(error: format::Error) -> Error {
         format::ErrorKind::Conflict => ErrorKind::Conflict,
         format::ErrorKind::PreconditionFailed => ErrorKind::PreconditionFailed,
         format::ErrorKind::PlaceNotAllowed => ErrorKind::PlaceNotAllowed,
-        format::ErrorKind::Forbidden => ErrorKind::Forbidden,
+        format::ErrorKind::Forbidden | format::ErrorKind::Protected => ErrorKind::Forbidden,
         format::ErrorKind::Throttled => ErrorKind::Throttled,
         format::ErrorKind::Unavailable => ErrorKind::Unavailable,
         format::ErrorKind::TooLarge => ErrorKind::TooLarge,

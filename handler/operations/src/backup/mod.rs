@@ -21,6 +21,7 @@ mod feed_reader;
 mod format_conversions;
 mod limits;
 mod page_sizer;
+mod removal_record;
 mod removals;
 
 pub use backup_record::{BackupCounts, BackupList, BackupView};
@@ -28,3 +29,4 @@ pub use backup_request::BackupRequest;
 pub use backups::{BACKUP, Backups};
 pub use format_conversions::format_error;
 pub(crate) use format_conversions::{damage_error, key_from_components, read_error};
+pub(crate) use removal_record::{RemovalRecord, Removing};

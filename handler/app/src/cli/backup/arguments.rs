@@ -10,6 +10,10 @@ use crate::cli::output::OutputArguments;
 use crate::cli::requester_arguments::RequesterArguments;
 use crate::cli::time;
 
+use super::policy::PolicyCommand;
+use super::prune::PruneArguments;
+use super::rehearse::RehearseArguments;
+
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
     /// Create a backup; run the same command again to resume an interrupted one
@@ -38,6 +42,23 @@ pub enum BackupCommand {
         #[command(flatten)]
         output: ListOutput,
     },
+    /// Take backups on a schedule, and keep some of them
+    #[command(
+        after_help = "Example:\n  changefeed backup policy set --to backups --every 1d --at 02:00 --keep-daily 7"
+    )]
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Delete backups that no rule keeps and that no kept backup needs; show the plan and ask first
+    #[command(
+        after_help = "Folders that are not finished backups of this container are listed and left. A policy prunes after each of its backups.\n\n\
+                      Examples:\n  changefeed backup prune --dry-run\n  changefeed backup prune backups --keep-daily 7 --keep-monthly 12"
+    )]
+    Prune(PruneArguments),
+    /// Restore a backup into a container of its own, compare every document, and remove the container
+    #[command(after_help = "The container is created for the rehearsal, which needs the key of the account.\n\n\
+                      Examples:\n  changefeed backup rehearse\n  changefeed backup rehearse backups/tuesday --ru-per-second 1000\n\n\
+                      Exit codes: 0 all documents are the same, 1 failed, 3 a document is different")]
+    Rehearse(RehearseArguments),
     /// Cancel a backup that is still being written
     #[command(after_help = "Example:\n  changefeed backup cancel 1795790400-5f3a9c01")]
     Cancel {
@@ -51,7 +72,7 @@ pub enum BackupCommand {
 impl BackupCommand {
     /// Whether the command only reads.
     pub fn only_reads(&self) -> bool {
-        matches!(self, Self::List { .. } | Self::Verify { .. })
+        matches!(self, Self::List { .. } | Self::Verify { .. } | Self::Policy(PolicyCommand::Show(_)))
     }
 }
 

@@ -4,7 +4,11 @@ mod arguments;
 mod create;
 mod inspect;
 mod location;
+mod policy;
+mod prune;
+mod rehearse;
 mod restore;
+mod summary;
 
 use anyhow::Result;
 use changefeed_backup_format::LocationAccess;
@@ -26,11 +30,14 @@ pub async fn run(source: &Source, command: &BackupCommand) -> Result<Exit> {
         BackupCommand::Restore(arguments) => restore::run(&service()?, arguments).await,
         BackupCommand::Verify { location, output } => inspect::verify(&access()?, location, output.output).await,
         BackupCommand::List { location, output } => inspect::list(&access()?, location, output.format).await,
+        BackupCommand::Prune(arguments) => prune::run(&service()?, arguments).await,
+        BackupCommand::Rehearse(arguments) => Box::pin(rehearse::run(&service()?, arguments)).await,
+        BackupCommand::Policy(command) => policy::run(&service()?, command).await,
         BackupCommand::Cancel { id, output } => {
             let service = service()?;
             service.changefeed.backups.show(id).await?;
             service.changefeed.jobs.cancel(BACKUP, id).await?;
-            create::print(&service.changefeed.backups.show(id).await?, output.output)?;
+            summary::print(&service.changefeed.backups.show(id).await?, output.output)?;
             Ok(Exit::Done)
         }
     }

@@ -1,6 +1,7 @@
 //! Helpers of the tests.
 
 pub mod backups;
+mod blob_service;
 mod client;
 mod command_line;
 pub mod contract;
@@ -18,6 +19,7 @@ mod world;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+pub use blob_service::BlobService;
 pub use client::client;
 pub use command_line::CommandLine;
 pub use handler::Handler;

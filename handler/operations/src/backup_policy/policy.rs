@@ -1,0 +1,178 @@
+//! A policy: what people set.
+
+use changefeed_backup_format::LocationAccess;
+use changefeed_cosmos::Error;
+use changefeed_history::TimeZone;
+use changefeed_jobs::check_budget;
+use serde::{Deserialize, Serialize};
+
+use super::interval::{Interval, TimeOfDay};
+use super::keep::Keep;
+use super::prune_request::PruneRequest;
+use super::schedule::Schedule;
+use crate::backup::format_error;
+
+/// How often a full backup is taken, where the policy does not say it.
+const DEFAULT_FULL_EVERY: Interval = Interval::days(7);
+/// The most increments between two full backups: a restore reads all of them.
+const MAX_INCREMENTS: i64 = 500;
+/// The most backups of a kind that can be kept.
+const MAX_KEPT: u32 = 10_000;
+
+/// When backups of the live documents are taken, where they are stored, and which of them are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackupPolicy {
+    /// The location below which each backup has a folder: the path of a folder, or a URL of blobs without a SAS.
+    pub to: String,
+    /// How often a backup is taken.
+    pub every: Interval,
+    /// The time of day of backups that are taken every so many days; midnight if it is not set.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub at: Option<TimeOfDay>,
+    /// The zone of the time of day, and of the days, weeks and months by which backups are kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub time_zone: Option<String>,
+    /// How often a full backup is taken instead of an increment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub full_every: Option<Interval>,
+    /// Of how many days the newest backup is kept. Without any of the three numbers, no backup is deleted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub keep_daily: Option<u32>,
+    /// Of how many weeks, which begin on Monday.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub keep_weekly: Option<u32>,
+    /// Of how many months.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub keep_monthly: Option<u32>,
+    /// The budget of a backup: request units a second.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ru_per_second: Option<f64>,
+    /// The reason, for the record of each backup.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Who set it, for the record of each backup.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requested_by: Option<String>,
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::invalid("setting the backup policy", message)
+}
+
+impl BackupPolicy {
+    /// The policy with its defaults, after it was checked. Nothing is sent.
+    pub(super) fn checked(self, access: &LocationAccess, zone: &TimeZone) -> Result<Self, Error> {
+        let to = self.to.trim_end_matches('/').to_owned();
+        access.open(&to).map_err(format_error)?;
+        check_budget(self.ru_per_second).map_err(invalid)?;
+        if self.at.is_some() && self.every.whole_days().is_none() {
+            let message = format!(
+                "at: a time of day needs an interval of whole days, and every is {}; use 1d, or leave out at: backups every few \
+                 hours are at whole multiples of the interval since 1970-01-01T00:00:00Z",
+                self.every
+            );
+            return Err(invalid(message));
+        }
+        let full_every = self.full_every.unwrap_or(DEFAULT_FULL_EVERY.max(self.every));
+        if full_every < self.every {
+            let message =
+                format!("fullEvery: {full_every} is shorter than every, {}; use {0} for full backups only", self.every);
+            return Err(invalid(message));
+        }
+        if full_every.seconds() / self.every.seconds() > MAX_INCREMENTS {
+            return Err(invalid(format!(
+                "fullEvery: {full_every} is more than {MAX_INCREMENTS} increments, one every {}; use a shorter time",
+                self.every
+            )));
+        }
+        let keep =
+            [("keepDaily", self.keep_daily), ("keepWeekly", self.keep_weekly), ("keepMonthly", self.keep_monthly)];
+        if let Some((name, Some(count))) = keep.iter().find(|(_, count)| count.is_some_and(|count| count > MAX_KEPT)) {
+            return Err(invalid(format!("{name} is {count}; allowed are 0 to {MAX_KEPT}")));
+        }
+        if keep.iter().any(|(_, count)| count.is_some()) && keep.iter().all(|(_, count)| count.unwrap_or(0) == 0) {
+            let message =
+                "keepDaily, keepWeekly and keepMonthly are all 0; set one of them, or none to keep every backup";
+            return Err(invalid(message));
+        }
+        let name = self.time_zone.clone().unwrap_or_else(|| zone.to_string());
+        let zone: TimeZone = name.parse().map_err(|message| invalid(format!("timeZone: {message}")))?;
+        Ok(Self { to, full_every: Some(full_every), time_zone: Some(zone.to_string()), ..self })
+    }
+
+    /// The zone of its times.
+    pub(super) fn zone(&self) -> Result<TimeZone, Error> {
+        let name = self.time_zone.as_deref().unwrap_or("UTC");
+        name.parse().map_err(|message: String| Error::corrupt("reading the backup policy", message))
+    }
+
+    pub(super) fn schedule(&self) -> Result<Schedule, Error> {
+        Ok(Schedule { every: self.every, at: self.at.unwrap_or_default(), zone: self.zone()? })
+    }
+
+    /// Which backups are kept; nothing where every backup is.
+    fn keep(&self) -> Keep {
+        let count = |count: Option<u32>| count.unwrap_or(0);
+        Keep { daily: count(self.keep_daily), weekly: count(self.keep_weekly), monthly: count(self.keep_monthly) }
+    }
+
+    /// What it asks to prune; nothing where every backup is kept.
+    pub fn prune_request(&self) -> Result<Option<PruneRequest>, Error> {
+        let keep = self.keep();
+        if keep.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(PruneRequest { location: self.to.clone(), keep, zone: self.zone()? }))
+    }
+
+    pub(super) fn full_every(&self) -> Interval {
+        self.full_every.unwrap_or(DEFAULT_FULL_EVERY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn checked(policy: Value) -> Result<BackupPolicy, String> {
+        let access = LocationAccess { host: Some("here".into()), ..LocationAccess::default() };
+        let policy: BackupPolicy = serde_json::from_value(policy).map_err(|error| error.to_string())?;
+        policy.checked(&access, &"Europe/Berlin".parse().expect("a zone")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_policy_gets_its_defaults() {
+        let policy = checked(json!({"to": "/backups/", "every": "1d"})).expect("a policy");
+        let expected = json!({"to": "/backups", "every": "1d", "timeZone": "Europe/Berlin", "fullEvery": "7d"});
+        assert_eq!(json!(policy), expected);
+        let monthly = checked(json!({"to": "/backups", "every": "30d", "timeZone": "utc"})).expect("a policy");
+        assert_eq!((json!(monthly)["fullEvery"].as_str(), monthly.time_zone.as_deref()), (Some("30d"), Some("UTC")));
+    }
+
+    #[test]
+    fn a_wrong_policy_is_refused_with_what_is_allowed() {
+        for (change, expected) in [
+            (json!({"every": "30m"}), "from 1h to 366d"),
+            (json!({"every": "6h", "at": "02:00"}), "needs an interval of whole days"),
+            (json!({"at": "2"}), "such as 02:30"),
+            (json!({"fullEvery": "12h"}), "shorter than every, 1d"),
+            (json!({"every": "1h", "fullEvery": "366d"}), "more than 500 increments"),
+            (json!({"keepDaily": 0}), "all 0"),
+            (json!({"keepMonthly": 10_001}), "keepMonthly is 10001; allowed are 0 to 10000"),
+            (json!({"keepDaily": -1}), "invalid value"),
+            (json!({"timeZone": "Berlin"}), "timeZone: unknown time zone"),
+            (json!({"ruPerSecond": 1}), "ruPerSecond"),
+            (json!({"to": "https://a.blob.core.windows.net/c?sig=s3cret"}), "BACKUP_STORAGE"),
+            (json!({"to": ""}), "empty"),
+            (json!({"colour": "red"}), "unknown field `colour`"),
+        ] {
+            let mut policy = json!({"to": "/backups", "every": "1d"});
+            policy.as_object_mut().expect("object").extend(change.as_object().expect("object").clone());
+            let message = checked(policy.clone()).expect_err("refused");
+            assert!(message.contains(expected) && !message.contains("s3cret"), "{policy}: {message}");
+        }
+    }
+}
