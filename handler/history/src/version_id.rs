@@ -77,6 +77,12 @@ impl VersionId {
         self.0.split_once("-delete-").is_some_and(|(_, rest)| rest.split('-').count() > 2)
     }
 
+    /// The id without the digest of the document's id at its end; `None` if it has none.
+    pub(crate) fn without_source_digest(&self) -> Option<&str> {
+        let (_, rest) = self.0.split_once("-delete-")?;
+        rest.contains('-').then(|| self.0.rsplit_once('-').map(|(short, _)| short)).flatten()
+    }
+
     /// Whether this is the id of a removal that the change feed delivered.
     pub(crate) fn is_delivered_removal(&self) -> bool {
         self.0.contains("-delete-") && !self.is_removal_by_a_restore()
