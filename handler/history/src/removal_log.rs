@@ -54,6 +54,14 @@ pub struct Removals {
     pub second: i64,
 }
 
+/// The time of the first item that meets a condition, from one second on and before another.
+async fn first_second(container: &Container, condition: &str, from: i64, to: i64) -> Result<Option<i64>, Error> {
+    let query = format!("SELECT c._ts FROM c WHERE {condition} AND c._ts >= @from AND c._ts < @to ORDER BY c._ts");
+    let parameters = Map::from_iter([("@from".to_owned(), json!(from)), ("@to".to_owned(), json!(to))]);
+    let mut rows = container.select_few::<Value>(&query, &parameters, None, 1).await?;
+    Ok(rows.try_next().await?.and_then(|row| row["_ts"].as_f64()).map(|second| second as i64))
+}
+
 /// Records removals in the jobs container.
 #[derive(Clone, Copy)]
 pub(crate) struct RemovalLog<'a> {
@@ -71,7 +79,7 @@ impl RemovalLog<'_> {
         }
         let mut names = Vec::with_capacity(versions.len());
         for (id, key) in versions {
-            if VersionId::from(*id).without_source_digest().is_none() {
+            if VersionId::from(*id).shared_removal_id().is_none() {
                 names.push((*id).to_owned());
             } else if let Some(record) = retry(deadline, || self.changes.read(key, id)).await? {
                 names.push(RecordDigest::of(self.changes, record).await?.name);
@@ -113,6 +121,23 @@ impl History {
         let mut removals = rows.into_iter().map(parse).collect::<Result<Vec<Removals>, Error>>()?;
         removals.sort_by(|one, other| (one.second, &one.id).cmp(&(other.second, &other.id)));
         Ok(removals)
+    }
+
+    /// The second of the first removals that were recorded from one second on and before another.
+    ///
+    /// # Errors
+    /// When the jobs container cannot be read.
+    pub async fn first_removals(&self, from: i64, to: i64) -> Result<Option<i64>, Error> {
+        let condition = format!("c.kind = '{REMOVALS}'");
+        first_second(&self.jobs().open().await?, &condition, from, to).await
+    }
+
+    /// The second at which the first version was stored from one second on and before another.
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn first_stored(&self, from: i64, to: i64) -> Result<Option<i64>, Error> {
+        first_second(&self.changes.open().await?, "NOT IS_DEFINED(c.partOf)", from, to).await
     }
 
     /// Whether the retention or an erasure has ever begun to remove versions.

@@ -12,6 +12,7 @@ use changefeed_history::{
 use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
 
 use crate::backup::Backups;
+use crate::digests::Digests;
 use crate::documents::Documents;
 use crate::erase::Erasures;
 use crate::held_versions::JobsHoldVersions;
@@ -65,6 +66,8 @@ pub struct Changefeed {
     pub backups: Backups,
     /// Verifications.
     pub verifications: Verifications,
+    /// Digests of the history.
+    pub digests: Digests,
     /// Erasures.
     pub erasures: Arc<Erasures>,
     /// The documents of the containers.
@@ -99,7 +102,9 @@ impl Changefeed {
         );
         let backups = Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency);
         let dead_letters = DeadLetters::new(&containers, capture.clone(), timeout);
-        let verifications = Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), concurrency);
+        let digests = Digests::new(history.clone(), jobs.clone(), options.locations.clone());
+        let verifications =
+            Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), digests.clone(), concurrency);
         let erasures = Arc::new(Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout));
         let held = Arc::new(JobsHoldVersions::new(jobs.clone(), restores.clone()));
         let retention_options = RetentionOptions { days: options.retention_days, concurrency, timeout };
@@ -107,6 +112,7 @@ impl Changefeed {
             Arc::new(restores.clone()),
             Arc::new(backups.clone()),
             Arc::new(verifications.clone()),
+            Arc::new(digests.clone()),
             Arc::clone(&erasures) as Arc<dyn JobKind>,
         ];
         Self {
@@ -122,6 +128,7 @@ impl Changefeed {
             restores,
             backups,
             verifications,
+            digests,
             erasures,
         }
     }

@@ -4,6 +4,7 @@
 
 mod backup;
 mod changefeed;
+mod digests;
 mod documents;
 mod erase;
 mod held_versions;
@@ -21,6 +22,7 @@ mod window;
 
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
 pub use changefeed::{Changefeed, ChangefeedOptions};
+pub use digests::{DIGEST, DigestCounts, DigestList, DigestRequest, DigestView, Digests};
 pub use documents::{Documents, Progress};
 pub use erase::{
     ERASE, EraseCounts, ErasureList, ErasureRecord, ErasureRequest, ErasureView, Erasures, HoldingBackup, LiftReport,
