@@ -9,6 +9,7 @@
 
 pub mod backups;
 pub mod dead_letters;
+pub mod digests;
 pub mod documents;
 pub mod erasures;
 pub mod history;

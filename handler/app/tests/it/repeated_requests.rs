@@ -31,6 +31,7 @@ enum Story {
     CancelVerification,
     CancelRestore,
     CancelBackup,
+    CancelDigests,
     ExecutePlan,
     Undo,
     UndoInConflict,
@@ -47,11 +48,12 @@ fn repetition(method: &Method, path: &str) -> Repetition {
             Delivery
         }
         ("POST", "/api/populate" | "/api/truncate" | "/api/query" | "/api/restores" | "/api/backups") => Nothing,
-        ("POST", "/api/backups/none/verify" | "/api/erasures" | "/api/erasures/lift") => Nothing,
+        ("POST", "/api/backups/none/verify" | "/api/erasures" | "/api/erasures/lift" | "/api/digests") => Nothing,
         ("POST", "/api/verify") => Effects(&[Story::Verify]),
         ("POST", "/api/verify/none/cancel") => Effects(&[Story::CancelVerification]),
         ("POST", "/api/restores/none/cancel") => Effects(&[Story::CancelRestore]),
         ("POST", "/api/backups/none/cancel") => Effects(&[Story::CancelBackup]),
+        ("POST", "/api/digests/none/cancel") => Effects(&[Story::CancelDigests]),
         ("POST", "/api/restores/none/execute") => Effects(&[Story::ExecutePlan]),
         ("POST", "/api/restores/none/undo") => Effects(&[Story::Undo, Story::UndoInConflict]),
         ("POST", "/api/dead-letters/none/replay") => Effects(&[Story::Replay, Story::ReplayInVain]),
@@ -134,6 +136,11 @@ impl Story {
                 let backup = world.changefeed(|_| ()).backups.create_job(&request).await.expect("a job");
                 format!("/api/backups/{}/cancel", backup.id)
             }
+            Self::CancelDigests => {
+                let request = serde_json::from_value(json!({ "to": folder.path() })).expect("a request");
+                let job = world.changefeed(|_| ()).digests.create_job(&request).await.expect("a job");
+                format!("/api/digests/{}/cancel", job.id)
+            }
             Self::ExecutePlan => format!("/api/restores/{}/execute", planned(world, handler).await),
             Self::Undo => format!("/api/restores/{}/undo", restored(world, handler).await),
             Self::UndoInConflict => {
@@ -169,7 +176,7 @@ impl Story {
         };
         match self {
             Self::Verify => count("jobs", &|job| job["kind"] == "verify") == 1,
-            Self::CancelVerification | Self::CancelRestore | Self::CancelBackup => {
+            Self::CancelVerification | Self::CancelRestore | Self::CancelBackup | Self::CancelDigests => {
                 count("jobs", &|job| job["state"] == "cancelled") == 1
             }
             Self::ExecutePlan => count("jobs", &|job| job["state"] == "queued") == 1,
@@ -222,7 +229,7 @@ async fn a_request_without_a_body_that_is_sent_again_has_the_same_answer_and_no_
             stories += 1;
         }
     }
-    assert_eq!(stories, 10);
+    assert_eq!(stories, 11);
 }
 
 #[tokio::test]
@@ -302,7 +309,7 @@ async fn other_requests_without_a_body_change_nothing() {
         assert_eq!(handler.send_as_host(method, &path, INVOCATION).await, first, "{path}");
         sent += 1;
     }
-    assert_eq!(sent, 8);
+    assert_eq!(sent, 9);
     assert_eq!(stored(&world).await, before);
 }
 

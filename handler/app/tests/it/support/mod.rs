@@ -4,6 +4,7 @@ pub mod backups;
 mod client;
 mod command_line;
 pub mod contract;
+pub mod digests;
 mod handler;
 mod help;
 pub mod identity;

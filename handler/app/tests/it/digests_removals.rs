@@ -1,0 +1,149 @@
+//! Versions that the retention or an erasure removes are entries of the digests, and no findings.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use changefeed_history::{ServiceTime, SweepRequest, SweepState};
+use changefeed_jobs::JobState;
+use changefeed_operations::{Changefeed, ErasureRequest};
+use chrono::{TimeDelta, Utc};
+use local_cosmos::{Effect, Fault, RequestKind};
+use serde_json::{Value, json};
+
+use crate::support::World;
+use crate::support::digests::{HOUR, LATER, at, digest_lines, verify_digests, write, write_digests};
+use crate::support::jobs::{capture, finish, small_limits};
+use crate::support::verify::{delete_record, finding_summaries, text_larger_than_an_item};
+
+const DAY: i64 = 86_400;
+
+/// The library with a retention of 30 days.
+fn with_retention(world: &World, seconds: i64) -> Changefeed {
+    world.endpoint.set_clock(seconds).expect("the clock");
+    world.changefeed(|options| {
+        options.jobs = small_limits();
+        options.batch_timeout = std::time::Duration::from_secs(4);
+        options.retention_days = Some(30);
+    })
+}
+
+async fn sweep(changefeed: &Changefeed, seconds: i64) -> Result<u64, String> {
+    let now = ServiceTime::new(Utc::now() + TimeDelta::seconds(seconds));
+    let request = SweepRequest { now, dry_run: false, time_limit: None };
+    let swept = changefeed.retention.sweep(&request).await.map_err(|error| error.to_string())?;
+    assert_eq!(swept.state, SweepState::Done);
+    Ok(swept.versions)
+}
+
+/// A version that was written some days ago, and is captured now.
+fn old(id: &str, days: i64, text: &str) -> Value {
+    let ts = Utc::now().timestamp() - days * DAY;
+    json!({"id": id, "pk": "a", "text": text, "_ts": ts, "_etag": format!("\"{id}-{days}\""), "_lsn": 1000 - days})
+}
+
+async fn assert_no_findings(changefeed: &Changefeed, folder: &Path) {
+    let (record, findings) = verify_digests(changefeed, folder).await;
+    assert_eq!((record.state, findings), (JobState::Done, Vec::new()));
+}
+
+/// The names in the removals of the chain, with their causes.
+fn removals(folder: &Path) -> BTreeSet<(String, String)> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let lines = digest_lines(folder);
+    lines.iter().filter_map(|line| Some((text(&line["removed"])?, text(&line["cause"])?))).collect()
+}
+
+#[tokio::test]
+async fn versions_that_have_expired_are_no_findings_and_then_entries_of_the_chain() {
+    let (world, folder) = (World::new().await, tempfile::tempdir().expect("folder"));
+    let changefeed = with_retention(&world, 0);
+    let large = text_larger_than_an_item();
+    let mut changes: Vec<Value> = (0..40).flat_map(|n| [300, 200, 100].map(|days| old(&n.to_string(), days, "text"))).collect();
+    changes.extend([old("large", 300, &large), old("large", 200, "small")]);
+    capture(&changefeed, &changes).await;
+    let changefeed = with_retention(&world, LATER);
+    write_digests(&changefeed, folder.path()).await;
+    let before: BTreeSet<String> = world.versions().await.into_keys().collect();
+
+    // The removals are recorded, and the process dies before the deletes.
+    let effect = Effect::Status { status: 403, substatus: 0 };
+    let container = Some("changes".to_owned());
+    world.endpoint.inject(Fault { container, kind: RequestKind::Write, times: 1, effect });
+    assert!(sweep(&changefeed, LATER).await.is_err());
+    world.endpoint.clear_faults();
+    assert_no_findings(&changefeed, folder.path()).await;
+
+    assert!(sweep(&changefeed, LATER).await.expect("swept") > 0);
+    let remaining: BTreeSet<String> = world.versions().await.into_keys().collect();
+    let removed: BTreeSet<String> = before.difference(&remaining).cloned().collect();
+    assert_eq!((removed.len(), remaining.len()), (81, 41));
+    assert_no_findings(&changefeed, folder.path()).await;
+    let recorded = world.query("jobs", "SELECT * FROM c WHERE c.kind = 'removals'").await;
+    assert!(recorded.len() <= 5, "one record for many removals: {}", recorded.len());
+
+    let changefeed = with_retention(&world, LATER + HOUR);
+    write_digests(&changefeed, folder.path()).await;
+    let chained: BTreeSet<String> = removals(folder.path()).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(chained, removed);
+    assert!(removals(folder.path()).iter().all(|(_, cause)| cause == "retention"));
+    // The chain alone says that they were removed.
+    for record in recorded {
+        let id = record["id"].as_str().expect("id");
+        world.container("jobs").await.delete_item(id.to_owned(), id, None).await.expect("deleted");
+    }
+    assert_no_findings(&changefeed, folder.path()).await;
+
+    let victim = &world.versions().await[remaining.first().expect("a version")];
+    delete_record(&world, victim).await;
+    let (_, findings) = verify_digests(&changefeed, folder.path()).await;
+    let id = victim["id"].as_str().expect("id").to_owned();
+    assert_eq!(finding_summaries(&findings), [("removed".to_owned(), String::new(), id)]);
+}
+
+#[tokio::test]
+async fn a_sweep_records_removals_only_where_digests_are_written() {
+    let world = World::new().await;
+    let changefeed = with_retention(&world, 0);
+    capture(&changefeed, &[old("1", 300, "text"), old("1", 200, "text")]).await;
+    assert_eq!(sweep(&changefeed, 0).await, Ok(1));
+    assert_eq!(world.query("jobs", "SELECT * FROM c WHERE c.kind = 'removals'").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn an_erased_document_is_no_finding_and_nothing_of_it_is_in_the_digests() {
+    let (world, folder) = (World::new().await, tempfile::tempdir().expect("folder"));
+    let changefeed = at(&world, 0);
+    write(&world, &changefeed, &["ann-7", "bob"], "ann's secret").await;
+    // A delete by a restore has a digest of the document's id in the id of its version.
+    let restore = json!({"id": "ann-7", "pk": "a", "asOf": "2001-01-01T00:00:00Z", "deleteCreatedAfter": true, "force": true});
+    let restore = crate::support::jobs::restore_request(restore);
+    changefeed.restores.run(&restore).await.expect("deleted by a restore");
+    let delete = changefeed_cosmos::digest("ann-7");
+    assert!(world.versions().await.keys().any(|id| id.ends_with(&delete)), "{:?}", world.versions().await.keys());
+    let changefeed = at(&world, LATER);
+    write_digests(&changefeed, folder.path()).await;
+    assert_no_findings(&changefeed, folder.path()).await;
+
+    let request: ErasureRequest =
+        serde_json::from_value(json!({"documents": [{"id": "ann-7", "pk": "a"}], "confirm": 1})).expect("request");
+    let id = changefeed.erasures.create_job(&request).await.expect("a job").id;
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
+    assert_no_findings(&changefeed, folder.path()).await;
+    let changefeed = at(&world, LATER + HOUR);
+    write_digests(&changefeed, folder.path()).await;
+    assert_no_findings(&changefeed, folder.path()).await;
+    let removed = removals(folder.path());
+    assert!(removed.len() == 2 && removed.iter().all(|(_, cause)| cause == "erasure"), "{removed:?}");
+    let text = json!(digest_lines(folder.path())).to_string();
+    assert!(!text.contains("ann") && !text.contains(&delete), "{text}");
+    crate::support::raw_items::assert_nowhere(&world, &["ann-7", &delete]).await;
+
+    // Captured again after the erasure was lifted, the version needs another removal.
+    let lift = serde_json::from_value(json!({"documents": [{"id": "bob", "pk": "a"}], "confirm": 1})).expect("request");
+    changefeed.erasures.lift(&lift).await.expect("nothing to lift");
+    let bob = world.versions().await;
+    let bob = bob.values().find(|version| version["sourceId"] == "bob").expect("a version");
+    delete_record(&world, bob).await;
+    let (_, findings) = verify_digests(&changefeed, folder.path()).await;
+    assert_eq!(finding_summaries(&findings).len(), 1, "{findings:?}");
+}
