@@ -46,9 +46,9 @@ pub use segment::{SegmentKind, SegmentName, SegmentRecord};
 pub use segment_reader::{Line, SegmentReader};
 pub use segment_writer::SegmentWriter;
 pub use timestamp::Timestamp;
+pub use verify::{Verification, verify, verify_listing, verify_segment};
 pub use version_digests::{
     ChainFile, ChainFlaw, ChainLink, CheckedChain, DigestFile, RemovedVersion, VersionDigest, check_digest_chain,
     create_digest_file, digest_file_name, digest_file_names, read_digest_file,
 };
-pub use verify::{Verification, verify, verify_listing, verify_segment};
 pub use write::{BackupWriter, Resumed, check_empty, has_unfinished_backup};

@@ -117,7 +117,8 @@ impl History {
             ("@to".to_owned(), json!(to)),
         ]);
         let rows: Vec<Value> = self.jobs().open().await?.select(query, &parameters, None).await?.try_collect().await?;
-        let parse = |row| serde_json::from_value(row).map_err(|error| Error::corrupt("reading recorded removals", error));
+        let parse =
+            |row| serde_json::from_value(row).map_err(|error| Error::corrupt("reading recorded removals", error));
         let mut removals = rows.into_iter().map(parse).collect::<Result<Vec<Removals>, Error>>()?;
         removals.sort_by(|one, other| (one.second, &one.id).cmp(&(other.second, &other.id)));
         Ok(removals)

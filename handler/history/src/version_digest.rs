@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn equal_values_have_one_text() {
-        let value: Value = serde_json::from_str(r#"{"b": [1.0, 1.5e-7, -0.0, "ä\n"], "a": {"d": 1e2, "c": null}}"#).expect("JSON");
+        let value: Value =
+            serde_json::from_str(r#"{"b": [1.0, 1.5e-7, -0.0, "ä\n"], "a": {"d": 1e2, "c": null}}"#).expect("JSON");
         assert_eq!(canonical(&value), r#"{"a":{"c":null,"d":100},"b":[1,1.5e-7,0,"ä\n"]}"#);
         let more: Value = serde_json::from_str("[9007199254740993, 18446744073709551615, 1e300]").expect("JSON");
         assert_eq!(canonical(&more), "[9007199254740993,18446744073709551615,1e300]");
@@ -162,7 +163,8 @@ mod tests {
         leaf.prop_recursive(3, 12, 3, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-                prop::collection::vec(("[ab]{0,2}", inner), 0..3).prop_map(|fields| Value::Object(fields.into_iter().collect())),
+                prop::collection::vec(("[ab]{0,2}", inner), 0..3)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
             ]
         })
     }

@@ -70,7 +70,8 @@ async fn two_writers_at_once_continue_one_chain() {
     let changefeed = at(&world, HOURS * HOUR + LATER);
     let folder = tempfile::tempdir().expect("folder");
     // A job that is under way is not started again; under another name of the folder there are two.
-    let (one, same) = (start_digests(&changefeed, folder.path()).await, start_digests(&changefeed, folder.path()).await);
+    let (one, same) =
+        (start_digests(&changefeed, folder.path()).await, start_digests(&changefeed, folder.path()).await);
     assert_eq!(one, same);
     let other = start_digests(&changefeed, &folder.path().join(".")).await;
     assert_ne!(one, other);

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use changefeed_history::{ServiceTime, SweepRequest, SweepState};
 use changefeed_jobs::JobState;
-use changefeed_operations::{Changefeed, ErasureRequest};
+use changefeed_operations::{Changefeed, ErasureRequest, Restored};
 use chrono::{TimeDelta, Utc};
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::digests::{HOUR, LATER, at, digest_lines, verify_digests, write, write_digests};
-use crate::support::jobs::{capture, finish, small_limits};
+use crate::support::jobs::{capture, finish, restore_request, small_limits};
+use crate::support::raw_items::assert_nowhere;
 use crate::support::verify::{delete_record, finding_summaries, text_larger_than_an_item};
 
 const DAY: i64 = 86_400;
@@ -58,7 +59,8 @@ async fn versions_that_have_expired_are_no_findings_and_then_entries_of_the_chai
     let (world, folder) = (World::new().await, tempfile::tempdir().expect("folder"));
     let changefeed = with_retention(&world, 0);
     let large = text_larger_than_an_item();
-    let mut changes: Vec<Value> = (0..40).flat_map(|n| [300, 200, 100].map(|days| old(&n.to_string(), days, "text"))).collect();
+    let mut changes: Vec<Value> =
+        (0..40).flat_map(|n| [300, 200, 100].map(|days| old(&n.to_string(), days, "text"))).collect();
     changes.extend([old("large", 300, &large), old("large", 200, "small")]);
     capture(&changefeed, &changes).await;
     let changefeed = with_retention(&world, LATER);
@@ -113,11 +115,14 @@ async fn a_sweep_records_removals_only_where_digests_are_written() {
 async fn an_erased_document_is_no_finding_and_nothing_of_it_is_in_the_digests() {
     let (world, folder) = (World::new().await, tempfile::tempdir().expect("folder"));
     let changefeed = at(&world, 0);
-    write(&world, &changefeed, &["ann-7", "bob"], "ann's secret").await;
+    write(&world, &changefeed, &["bob"], "bob's text").await;
+    let ann = world.put("k", json!({"id": "ann-7", "pk": "k", "text": "ann's secret"})).await;
+    let metadata = json!({"operationType": "create", "crts": ann["_ts"], "lsn": 9000});
+    capture(&changefeed, &[json!({"current": ann, "metadata": metadata})]).await;
     // A delete by a restore has a digest of the document's id in the id of its version.
-    let restore = json!({"id": "ann-7", "pk": "a", "asOf": "2001-01-01T00:00:00Z", "deleteCreatedAfter": true, "force": true});
-    let restore = crate::support::jobs::restore_request(restore);
-    changefeed.restores.run(&restore).await.expect("deleted by a restore");
+    let restore = json!({"partitionKey": ["k"], "asOf": "2001-01-01T00:00:00Z", "deleteCreatedAfter": true});
+    let restored = changefeed.restores.run(&restore_request(restore)).await.expect("deleted by a restore");
+    assert!(matches!(&restored, Restored::Report(report) if report.counts.delete == 1), "{restored:?}");
     let delete = changefeed_cosmos::digest("ann-7");
     assert!(world.versions().await.keys().any(|id| id.ends_with(&delete)), "{:?}", world.versions().await.keys());
     let changefeed = at(&world, LATER);
@@ -125,7 +130,7 @@ async fn an_erased_document_is_no_finding_and_nothing_of_it_is_in_the_digests() 
     assert_no_findings(&changefeed, folder.path()).await;
 
     let request: ErasureRequest =
-        serde_json::from_value(json!({"documents": [{"id": "ann-7", "pk": "a"}], "confirm": 1})).expect("request");
+        serde_json::from_value(json!({"documents": [{"id": "ann-7", "pk": "k"}], "confirm": 1})).expect("request");
     let id = changefeed.erasures.create_job(&request).await.expect("a job").id;
     assert_eq!(finish(&changefeed, &id).await, JobState::Done);
     assert_no_findings(&changefeed, folder.path()).await;
@@ -136,11 +141,8 @@ async fn an_erased_document_is_no_finding_and_nothing_of_it_is_in_the_digests() 
     assert!(removed.len() == 2 && removed.iter().all(|(_, cause)| cause == "erasure"), "{removed:?}");
     let text = json!(digest_lines(folder.path())).to_string();
     assert!(!text.contains("ann") && !text.contains(&delete), "{text}");
-    crate::support::raw_items::assert_nowhere(&world, &["ann-7", &delete]).await;
+    assert_nowhere(&world, &["ann-7", &delete]).await;
 
-    // Captured again after the erasure was lifted, the version needs another removal.
-    let lift = serde_json::from_value(json!({"documents": [{"id": "bob", "pk": "a"}], "confirm": 1})).expect("request");
-    changefeed.erasures.lift(&lift).await.expect("nothing to lift");
     let bob = world.versions().await;
     let bob = bob.values().find(|version| version["sourceId"] == "bob").expect("a version");
     delete_record(&world, bob).await;

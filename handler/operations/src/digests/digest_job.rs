@@ -94,7 +94,9 @@ impl Digests {
             return Ok(ChainEnd::default());
         };
         let last = read_file(location, &name).await?;
-        Ok(last.map(|(file, sha256)| ChainEnd { to: file.to, last: Some(ChainLink { name, sha256 }) }).unwrap_or_default())
+        Ok(last
+            .map(|(file, sha256)| ChainEnd { to: file.to, last: Some(ChainLink { name, sha256 }) })
+            .unwrap_or_default())
     }
 
     /// Waits until no removal is under way that was not recorded. Whether it has waited long enough.

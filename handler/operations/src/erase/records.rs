@@ -14,8 +14,7 @@ use super::erasures::Erasures;
 use super::redaction::{LARGE_FIELDS, Redaction};
 
 /// The kinds of items of the jobs container that never name a document, or are changed by what they record alone.
-const OTHER_KINDS: [&str; 7] =
-    ["erased", "request", "clock", "lease-watch", "retention", DIGESTS_RECORD, REMOVALS];
+const OTHER_KINDS: [&str; 7] = ["erased", "request", "clock", "lease-watch", "retention", DIGESTS_RECORD, REMOVALS];
 
 /// Rewrites records of the jobs container.
 pub(super) struct RecordSweep<'a> {

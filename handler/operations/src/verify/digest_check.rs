@@ -212,7 +212,8 @@ mod tests {
             stored("f", 7, None),
         ];
         let pairs = pair(&versions, found);
-        let names = |stored: &[StoredVersion]| stored.iter().map(|stored| stored.digest.name.clone()).collect::<Vec<_>>();
+        let names =
+            |stored: &[StoredVersion]| stored.iter().map(|stored| stored.digest.name.clone()).collect::<Vec<_>>();
         assert_eq!((names(&pairs.altered), names(&pairs.added)), (vec!["c".into(), "d~95".into()], vec!["f".into()]));
         assert_eq!(pairs.missing, [&version("e", 6)]);
     }

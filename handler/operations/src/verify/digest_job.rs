@@ -181,7 +181,9 @@ mod tests {
         let (mut from, mut steps) = (50, Vec::new());
         while from < file.to {
             let period = period_from(&file, from);
-            assert!(period.to > from && period.versions.iter().all(|version| (from..period.to).contains(&version.second)));
+            assert!(
+                period.to > from && period.versions.iter().all(|version| (from..period.to).contains(&version.second))
+            );
             steps.push(period.versions.len());
             from = period.to;
         }

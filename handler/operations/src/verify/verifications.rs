@@ -27,13 +27,7 @@ pub struct Verifications {
 
 impl Verifications {
     /// Verifications of this history; their records are in `jobs`. `concurrency` is the number of documents that are read at once.
-    pub fn new(
-        history: History,
-        jobs: Jobs,
-        dead_letters: DeadLetters,
-        digests: Digests,
-        concurrency: usize,
-    ) -> Self {
+    pub fn new(history: History, jobs: Jobs, dead_letters: DeadLetters, digests: Digests, concurrency: usize) -> Self {
         Self { history, jobs, dead_letters, digests, concurrency, chain: Arc::default() }
     }
 

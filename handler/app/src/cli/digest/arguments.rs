@@ -9,9 +9,7 @@ use crate::cli::requester_arguments::RequesterArguments;
 #[derive(Debug, Subcommand)]
 pub enum DigestCommand {
     /// Write the digests of the hours that are over, and continue the chain at the location
-    #[command(
-        after_help = "Examples:\n  changefeed digest write --to backups\n  changefeed verify --digests backups"
-    )]
+    #[command(after_help = "Examples:\n  changefeed digest write --to backups\n  changefeed verify --digests backups")]
     Write(WriteArguments),
     /// List jobs that write digests, newest first
     #[command(after_help = "Example:\n  changefeed digest list")]

@@ -116,7 +116,8 @@ async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bo
     let grace = request.grace_seconds.unwrap_or(GRACE_SECONDS);
     let for_humans = output == Output::Table;
     let confirming = format!("Re-checking differences; missing documents are re-checked after {grace} s");
-    let phase = (for_humans && request.findings_of.is_none() && request.digests.is_none()).then_some(("confirm", confirming));
+    let phase =
+        (for_humans && request.findings_of.is_none() && request.digests.is_none()).then_some(("confirm", confirming));
     let following = Following { id, action: "Verifying", phase, for_humans };
     if follow(service, following).await? == Followed::Detached {
         note(format!(

@@ -23,9 +23,14 @@ fn start() -> i64 {
     *START.get_or_init(|| (HOUR + 600 - Utc::now().timestamp() % HOUR) % HOUR)
 }
 
+/// Sets the clock of the service to this many seconds from the start.
+pub fn set_clock(world: &World, seconds: i64) {
+    world.endpoint.set_clock(start() + seconds).expect("the clock");
+}
+
 /// The library at this many seconds from the start, by the clock of the service.
 pub fn at(world: &World, seconds: i64) -> Changefeed {
-    world.endpoint.set_clock(start() + seconds).expect("the clock");
+    set_clock(world, seconds);
     world.changefeed(|options| {
         options.jobs = small_limits();
         options.batch_timeout = std::time::Duration::from_secs(4);
@@ -71,9 +76,7 @@ pub fn digest_files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let Ok(entries) = std::fs::read_dir(folder.join("digests")) else { return BTreeMap::new() };
     let entries = entries.map(|entry| entry.expect("an entry"));
     entries
-        .map(|entry| {
-            (entry.file_name().into_string().expect("a name"), std::fs::read(entry.path()).expect("a file"))
-        })
+        .map(|entry| (entry.file_name().into_string().expect("a name"), std::fs::read(entry.path()).expect("a file")))
         .collect()
 }
 
