@@ -85,7 +85,7 @@ async fn each_hour_has_a_file_that_continues_the_one_before_and_is_written_once(
         assert_eq!(header["from"].as_i64(), before.map_or(Some(0), |before| headers[before]["to"].as_i64()));
         assert_eq!(header["previous"]["name"].as_str(), before.map(|before| names[before].as_str()));
     }
-    // The same content has the same bytes, whoever writes it.
+    // The same content has the same bytes.
     let other = tempfile::tempdir().expect("folder");
     let written = write_digests(&sealed.changefeed, other.path()).await;
     assert_eq!((written.counts.files, written.counts.versions, written.counts.removals), (4, 12, 0));
@@ -121,7 +121,7 @@ async fn altered_removed_and_added_versions_are_named() {
     altered["document"]["n"] = json!(1.25);
     overwrite_record(world, altered).await;
     let mut with_other_author = record(1, 2);
-    with_other_author["actor"] = json!("somebody");
+    with_other_author["actor"] = json!("eve");
     overwrite_record(world, with_other_author).await;
     // A version that expires is not as it was.
     let mut expiring = record(3, 0);

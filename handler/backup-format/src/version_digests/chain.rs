@@ -3,25 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::{Deserialize, Serialize};
 
-use super::file::{DigestFile, RemovedVersion, digest_file_name, digest_file_names, read_digest_file};
+use super::file::{ChainLink, DigestFile, RemovedVersion, digest_file_name, digest_file_names, read_digest_file};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::location::BackupLocation;
 
 /// Files that are read at the same time.
 const CONCURRENCY: usize = 8;
-
-/// A file of a chain and the digest of its text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ChainLink {
-    /// The name of the file.
-    pub name: String,
-    /// The digest of its text.
-    pub sha256: Digest,
-}
 
 /// A file of a checked chain that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

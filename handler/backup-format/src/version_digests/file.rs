@@ -5,7 +5,6 @@ use std::io::{self, Read};
 use chrono::{DateTime, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
-use super::chain::ChainLink;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_SEGMENT_BYTES, MAX_UNPACKED_SEGMENT_BYTES, MAX_WINDOW_LOG};
@@ -42,6 +41,16 @@ pub struct RemovedVersion {
     pub cause: String,
 }
 
+/// A file of a chain and the digest of its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChainLink {
+    /// The name of the file.
+    pub name: String,
+    /// The digest of its text.
+    pub sha256: Digest,
+}
+
 /// A file of digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestFile {
@@ -73,7 +82,7 @@ struct Header {
 }
 
 impl DigestFile {
-    /// The text of the file. The same content has the same text, whoever writes it.
+    /// The text of the file. The same content has the same text.
     fn text(&self) -> io::Result<String> {
         let mut lines = String::new();
         let mut add = |line: serde_json::Result<String>| {

@@ -10,8 +10,8 @@
 mod chain;
 mod file;
 
-pub use chain::{ChainFile, ChainFlaw, ChainLink, CheckedChain, check_digest_chain};
+pub use chain::{ChainFile, ChainFlaw, CheckedChain, check_digest_chain};
 pub use file::{
-    DigestFile, RemovedVersion, VersionDigest, create_digest_file, digest_file_name, digest_file_names,
+    ChainLink, DigestFile, RemovedVersion, VersionDigest, create_digest_file, digest_file_name, digest_file_names,
     read_digest_file,
 };

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::all::{DIGEST, Digests};
-use super::digest_request::LISTED_FIELDS;
 
 /// What was added to the chain since the job began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,3 +97,7 @@ impl Digests {
         self.jobs.record::<Job>(DIGEST, id, &[]).await.map(DigestView::of)
     }
 }
+
+/// The fields of a job's record in a list.
+pub(super) const LISTED_FIELDS: [&str; 10] =
+    ["id", "kind", "state", "startedAt", "finishedAt", "counts", "requestCharge", "job", "request", "schema"];

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::all::{DIGEST, Digests};
-use super::digest_record::DigestView;
+use super::digest_record::{DigestView, LISTED_FIELDS};
 
 /// The default grace time, in seconds: for clocks of the service that differ.
 const GRACE_SECONDS: u32 = 900;
@@ -82,7 +82,3 @@ impl Digests {
         Ok(DigestView::of(job))
     }
 }
-
-/// The fields of a job's record in a list.
-pub(super) const LISTED_FIELDS: [&str; 10] =
-    ["id", "kind", "state", "startedAt", "finishedAt", "counts", "requestCharge", "job", "request", "schema"];
