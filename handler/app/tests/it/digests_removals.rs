@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use changefeed_history::{ServiceTime, SweepRequest, SweepState};
-use changefeed_jobs::JobState;
+use changefeed_jobs::{JobState, SliceEnd};
 use changefeed_operations::{Changefeed, ErasureRequest, Restored};
 use chrono::{TimeDelta, Utc};
 use local_cosmos::{Effect, Fault, RequestKind};
 use serde_json::{Value, json};
 
 use crate::support::World;
-use crate::support::digests::{HOUR, LATER, at, digest_lines, verify_digests, write, write_digests};
+use crate::support::digests::{
+    HOUR, LATER, at, digest_files, digest_lines, start_digests, verify_digests, write, write_digests,
+};
 use crate::support::jobs::{capture, finish, restore_request, small_limits};
 use crate::support::raw_items::assert_nowhere;
 use crate::support::verify::{delete_record, finding_summaries, text_larger_than_an_item};
@@ -23,7 +26,7 @@ fn with_retention(world: &World, seconds: i64) -> Changefeed {
     world.endpoint.set_clock(seconds).expect("the clock");
     world.changefeed(|options| {
         options.jobs = small_limits();
-        options.batch_timeout = std::time::Duration::from_secs(4);
+        options.batch_timeout = Duration::from_secs(4);
         options.retention_days = Some(30);
     })
 }
@@ -109,6 +112,23 @@ async fn a_sweep_records_removals_only_where_digests_are_written() {
     capture(&changefeed, &[old("1", 300, "text"), old("1", 200, "text")]).await;
     assert_eq!(sweep(&changefeed, 0).await, Ok(1));
     assert_eq!(world.query("jobs", "SELECT * FROM c WHERE c.kind = 'removals'").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn the_first_digests_wait_for_removals_that_were_under_way_and_not_recorded() {
+    let (world, folder) = (World::new().await, tempfile::tempdir().expect("folder"));
+    let changefeed = with_retention(&world, 0);
+    capture(&changefeed, &[old("1", 300, "text"), old("1", 200, "text")]).await;
+    assert_eq!(sweep(&changefeed, 0).await, Ok(1));
+    let changefeed = with_retention(&world, LATER);
+    let id = start_digests(&changefeed, folder.path()).await;
+    let slice = changefeed.runner.run_slice(&id, "test", tokio::time::sleep(Duration::from_secs(2))).await;
+    assert!(matches!(slice, Ok(SliceEnd::More)), "{slice:?}");
+    assert_eq!(digest_files(folder.path()).len(), 0);
+    let changefeed = with_retention(&world, LATER + 70);
+    assert_eq!(finish(&changefeed, &id).await, JobState::Done);
+    assert_eq!(digest_files(folder.path()).len(), 1);
+    assert_no_findings(&changefeed, folder.path()).await;
 }
 
 #[tokio::test]

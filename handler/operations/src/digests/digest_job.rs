@@ -62,11 +62,12 @@ async fn work(digests: &Digests, run: &Run) -> Result<Step, Error> {
     if !digests.settle(run, cursor.recording_since).await? {
         return Ok(Step::More);
     }
-    let step = digests.write(run, &location, &mut cursor, &mut counts).await?;
+    let step = digests.write(run, &location, &mut cursor, &mut counts).await;
+    // Also after a failure: what was written is to be there from now on.
     if let Some(last) = &cursor.end.last {
         digests.set_last_file(&location, last).await?;
     }
-    Ok(step)
+    step
 }
 
 impl Digests {
