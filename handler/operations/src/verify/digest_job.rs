@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest_check::{Chain, DigestCheck, Period, chain_finding};
 use super::finding::{Finding, PAGE_KIND, VerifyCounts};
-use super::verifications::Verifications;
+use super::verifications::{ReadChain, Verifications};
 use crate::backup::format_error;
 
 /// How long transient failures of a step are retried within a slice.
@@ -81,8 +81,8 @@ impl Worker<'_> {
     /// The chain. A process reads it once for a verification.
     async fn chain(&self) -> Result<Arc<Chain>, Error> {
         let mut known = self.verifications.chain.lock().await;
-        if let Some((_, chain)) = known.as_ref().filter(|(job, _)| *job == self.job_id) {
-            return Ok(Arc::clone(chain));
+        if let Some(read) = known.as_ref().filter(|read| read.job_id == self.job_id) {
+            return Ok(Arc::clone(&read.chain));
         }
         let last = self.verifications.digests.last_file(&self.location).await?;
         let mut chain = Chain::default();
@@ -90,7 +90,7 @@ impl Worker<'_> {
         let checked = check_digest_chain(&self.location, last.as_ref(), add).await.map_err(format_error)?;
         chain.checked = checked;
         let chain = Arc::new(chain);
-        *known = Some((self.job_id.clone(), Arc::clone(&chain)));
+        *known = Some(ReadChain { job_id: self.job_id.clone(), chain: Arc::clone(&chain) });
         Ok(chain)
     }
 

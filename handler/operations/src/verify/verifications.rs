@@ -21,8 +21,14 @@ pub struct Verifications {
     pub(super) dead_letters: DeadLetters,
     pub(super) digests: Digests,
     pub(super) concurrency: usize,
-    /// The chain of digests that a verification has read, and the id of that job.
-    pub(super) chain: Arc<Mutex<Option<(String, Arc<Chain>)>>>,
+    pub(super) chain: Arc<Mutex<Option<ReadChain>>>,
+}
+
+/// The chain of digests that a verification has read.
+#[derive(Debug)]
+pub(super) struct ReadChain {
+    pub job_id: String,
+    pub chain: Arc<Chain>,
 }
 
 impl Verifications {
