@@ -77,7 +77,7 @@ test("of 10,000 versions a page shows some, and every one has an address", async
   await app.untilCaptured();
   const [record] = await app.query("changes", "SELECT * FROM c WHERE c.sourceId = 'many'", '["many","many"]');
   const versions = Array.from({ length: VERSIONS }, (_, at) => at + 1);
-  const copy = (at) => ({ ...record, id: `${record.sourceTs - at}-version-${at}`, sourceTs: record.sourceTs - at, lsn: undefined, document: { ...record.document, n: -at } });
+  const copy = (at) => ({ ...record, operation: "replace", id: `${record.sourceTs - at}-version-${at}`, sourceTs: record.sourceTs - at, lsn: undefined, document: { ...record.document, n: -at } });
   while (versions.length > 0) await Promise.all(versions.splice(0, AT_ONCE).map((at) => app.create("changes", copy(at), JSON.stringify([record.pk, record.sourceId]))));
   page = await open(app);
   await show("document?id=many");

@@ -50,7 +50,8 @@ describe("the wrong release", () => {
     await settled(page);
     // Drag over the nine minutes of the spike.
     const bars = page.locator("svg[data-chart] a");
-    const counts = await bars.evaluateAll((links) => links.map((link) => Number(link.getAttribute("aria-label").match(/write (\d+)/)[1])));
+    const labels = await bars.evaluateAll((links) => links.map((link) => link.getAttribute("aria-label")));
+    const counts = labels.map((label) => [...label.matchAll(/(?:create|replace) (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0));
     const first = counts.findIndex((count) => count > 20);
     const last = counts.findLastIndex((count) => count > 20);
     const box = async (at) => bars.nth(at).locator(".hit").boundingBox();

@@ -75,6 +75,11 @@ const ROUTES: &[Route] = &[
     resource("/api/verify/{id}", "GET, HEAD", |path| path.route(reading().to(functions::verify::show))),
     resource("/api/verify/{id}/findings", "GET, HEAD", |path| path.route(reading().to(functions::verify::findings))),
     resource("/api/verify/{id}/cancel", "POST", |path| path.route(web::post().to(functions::verify::cancel))),
+    resource("/api/digests", "GET, HEAD, POST", |path| {
+        path.route(reading().to(functions::digests::list)).route(web::post().to(functions::digests::post))
+    }),
+    resource("/api/digests/{id}", "GET, HEAD", |path| path.route(reading().to(functions::digests::show))),
+    resource("/api/digests/{id}/cancel", "POST", |path| path.route(web::post().to(functions::digests::cancel))),
     resource("/api/erasures", "GET, HEAD, POST", |path| {
         path.route(reading().to(functions::erasures::list)).route(web::post().to(functions::erasures::post))
     }),

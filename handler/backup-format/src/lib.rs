@@ -29,6 +29,7 @@ mod segment_reader;
 mod segment_writer;
 mod timestamp;
 mod verify;
+mod version_digests;
 mod write;
 
 pub use chain::check_chain;
@@ -50,4 +51,8 @@ pub use segment_reader::{Line, SegmentReader};
 pub use segment_writer::SegmentWriter;
 pub use timestamp::Timestamp;
 pub use verify::{Verification, missing_segment, verify, verify_listing, verify_segment};
+pub use version_digests::{
+    ChainFile, ChainFlaw, ChainLink, CheckedChain, DigestFile, RemovedVersion, VersionDigest, check_digest_chain,
+    create_digest_file, digest_file_name, digest_file_names, read_digest_file,
+};
 pub use write::{BackupWriter, Resumed, check_empty, has_unfinished_backup};

@@ -7,7 +7,8 @@ use changefeed_cosmos::{DocumentName, Error, KeyComponent, retry};
 
 use crate::history::History;
 use crate::read::scope;
-use crate::removal::{Remover, items_of};
+use crate::removal::{HeldItem, Remover, items_of};
+use crate::removal_log::{RECORDED_TOGETHER, RemovalCause, RemovalLog};
 use crate::retention_record::Saved;
 
 /// The items of the changes container that held a document.
@@ -47,11 +48,17 @@ impl History {
     pub async fn remove_items(&self, document: &DocumentName, timeout: Duration) -> Result<RemovedItems, Error> {
         let changes = self.changes.open().await?;
         let (scope, remover) = (scope(&changes, document), Remover { changes: &changes, timeout });
+        let jobs = self.horizon.jobs().open().await?;
+        let log = RemovalLog { jobs: &jobs, changes: &changes, cause: RemovalCause::Erasure };
         let (mut removed, mut ids) = (RemovedItems::default(), HashSet::new());
         loop {
             let items = items_of(&changes, document, scope.as_ref()).await?;
             if items.is_empty() {
                 break;
+            }
+            let versions: Vec<_> = items.iter().filter(|item| !item.is_part).map(HeldItem::id_and_key).collect();
+            for versions in versions.chunks(RECORDED_TOGETHER) {
+                log.record(versions, Instant::now() + timeout).await?;
             }
             for item in items {
                 remover.delete(&item.name.id, &item.name.partition_key).await?;

@@ -29,6 +29,7 @@ mod provision;
 mod read;
 mod record;
 mod removal;
+mod removal_log;
 mod retention;
 mod retention_record;
 mod same_value;
@@ -38,6 +39,7 @@ mod time_expression;
 mod time_zone;
 mod untracked_fields;
 mod version;
+mod version_digest;
 mod version_id;
 mod window;
 mod written_time;
@@ -70,6 +72,7 @@ pub use read::{
     SearchRequest, SearchRow, SearchRows, VersionFilter, VersionPage, VersionPages, VersionSelector, Versions,
     VersionsRequest, outline_fields,
 };
+pub use removal_log::{DIGESTS_RECORD, REMOVALS, RemovalCause, Removals};
 pub use retention::{
     Expired, HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest,
     SweepState,
@@ -80,5 +83,6 @@ pub use time_expression::{InterpretedTime, TimeExpression};
 pub use time_zone::TimeZone;
 pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
+pub use version_digest::RecordDigest;
 pub use version_id::VersionId;
 pub use window::Window;

@@ -13,7 +13,7 @@ use crate::version::{SCHEMA, Version, pk_of};
 use crate::version_id::VersionId;
 
 /// The fields of a version that may be stored in parts.
-const LARGE_FIELDS: [&str; 2] = ["document", "previous"];
+pub(crate) const LARGE_FIELDS: [&str; 2] = ["document", "previous"];
 
 /// The version of an observed change. `default_ttl` is the monitored container's, `None` if time to live is off.
 pub(crate) fn version_of(

@@ -4,6 +4,8 @@
 //! no query would find the remaining parts. Therefore the sweep of the retention first records which versions it is about to delete, and a
 //! later sweep deletes what is left. An erasure finds what is left by the document's id and key, which parts have too.
 //!
+//! The caller records a removal in the [removal log](crate::removal_log) before it deletes the version.
+//!
 //! The race to mind: the same version is delivered again meanwhile. Capture may find the parts still stored and create the
 //! record again, which would then lose its parts. So the record is read once more at the end.
 
@@ -24,6 +26,12 @@ pub(crate) struct HeldItem {
     pub name: DocumentName,
     /// Whether it is a part of a version that is too large for one item.
     pub is_part: bool,
+}
+
+impl HeldItem {
+    pub(crate) fn id_and_key(&self) -> (&str, &Key) {
+        (&self.name.id, &self.name.partition_key)
+    }
 }
 
 /// The items that hold something of a document: its versions, then parts, those without a version too. `scope` is the key of

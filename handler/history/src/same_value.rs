@@ -40,7 +40,7 @@ fn same_number(one: &Number, other: &Number) -> bool {
 }
 
 /// The number as an integer, if it is one.
-fn integer(number: &Number) -> Option<i128> {
+pub(crate) fn integer(number: &Number) -> Option<i128> {
     number.as_i128().or_else(|| {
         let float = number.as_f64()?;
         (float.fract() == 0.0 && float.abs() < INTEGERS_END).then_some(float as i128)

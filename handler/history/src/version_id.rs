@@ -77,6 +77,14 @@ impl VersionId {
         self.0.split_once("-delete-").is_some_and(|(_, rest)| rest.split('-').count() > 2)
     }
 
+    /// The id of a removal without the digest of the document's id, if it has one; `None` if it is not the id of a removal. Several
+    /// removals may share what is left.
+    pub(crate) fn shared_removal_id(&self) -> Option<&str> {
+        let (_, rest) = self.0.split_once("-delete-")?;
+        let short = rest.contains('-').then(|| self.0.rsplit_once('-')).flatten();
+        Some(short.map_or(&self.0, |(short, _)| short))
+    }
+
     /// Whether this is the id of a removal that the change feed delivered.
     pub(crate) fn is_delivered_removal(&self) -> bool {
         self.0.contains("-delete-") && !self.is_removal_by_a_restore()

@@ -13,6 +13,7 @@ use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
 
 use crate::backup::Backups;
 use crate::backup_policy::BackupPolicies;
+use crate::digests::Digests;
 use crate::documents::Documents;
 use crate::erase::Erasures;
 use crate::held_versions::JobsHoldVersions;
@@ -71,6 +72,8 @@ pub struct Changefeed {
     pub backup_policy: BackupPolicies,
     /// Verifications.
     pub verifications: Verifications,
+    /// Digests of the history.
+    pub digests: Digests,
     /// Erasures.
     pub erasures: Arc<Erasures>,
     /// The documents of the containers.
@@ -115,7 +118,9 @@ impl Changefeed {
             options.locations.clone(),
         );
         let dead_letters = DeadLetters::new(&containers, capture.clone(), timeout);
-        let verifications = Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), concurrency);
+        let digests = Digests::new(history.clone(), jobs.clone(), options.locations.clone());
+        let verifications =
+            Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), digests.clone(), concurrency);
         let erasures = Arc::new(Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout));
         let held = Arc::new(JobsHoldVersions::new(jobs.clone(), restores.clone()));
         let retention_options = RetentionOptions { days: options.retention_days, concurrency, timeout };
@@ -123,6 +128,7 @@ impl Changefeed {
             Arc::new(restores.clone()),
             Arc::new(backups.clone()),
             Arc::new(verifications.clone()),
+            Arc::new(digests.clone()),
             Arc::clone(&erasures) as Arc<dyn JobKind>,
         ];
         Self {
@@ -140,6 +146,7 @@ impl Changefeed {
             rehearsals,
             backup_policy,
             verifications,
+            digests,
             erasures,
         }
     }

@@ -5,6 +5,7 @@
 mod backup;
 mod backup_policy;
 mod changefeed;
+mod digests;
 mod documents;
 mod erase;
 mod held_versions;
@@ -27,6 +28,7 @@ pub use backup_policy::{
     PruneAction, PrunePlan, PruneReport, PruneRequest, PrunedFolder, RunView, TimeOfDay,
 };
 pub use changefeed::{Changefeed, ChangefeedOptions};
+pub use digests::{DIGEST, DigestCounts, DigestList, DigestRequest, DigestView, Digests};
 pub use documents::{Documents, Progress};
 pub use erase::{
     ERASE, EraseCounts, ErasureList, ErasureRecord, ErasureRequest, ErasureView, Erasures, HoldingBackup, LiftReport,

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use super::backup::BackupCommand;
 use super::command_groups::with_groups;
 use super::dead_letters::DeadLettersCommand;
+use super::digest::DigestCommand;
 use super::erase::EraseArguments;
 use super::history::HistoryCommand;
 use super::leases::LeasesCommand;
@@ -140,8 +141,12 @@ pub enum Command {
     Retention(RetentionArguments),
     /// Remove everything that is stored of documents, and refuse them until that is lifted
     Erase(EraseArguments),
-    /// Compare live documents with the history, and repair differences
+    /// Compare live documents with the history, and repair differences; or the history with its digests
     Verify(VerifyArguments),
+    /// Write digests of the history, by which altered and removed versions are found
+    #[command(after_help = "Example:\n  changefeed digest write --to backups")]
+    #[command(subcommand)]
+    Digest(DigestCommand),
     /// Show settings, containers, and leases with their lag
     #[command(after_help = "Example:\n  changefeed status")]
     Status(OutputArguments),
@@ -180,6 +185,7 @@ impl Command {
             Self::DeadLetters(command) => command.only_reads(),
             Self::Leases(command) => command.only_reads(),
             Self::Verify(arguments) => arguments.only_reads(),
+            Self::Digest(command) => command.only_reads(),
             Self::Erase(arguments) => arguments.only_reads(),
             #[cfg(feature = "local")]
             Self::Local(_) => false,

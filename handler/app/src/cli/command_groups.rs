@@ -7,7 +7,10 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Read the history", &["history"]),
     ("Put back", &["restore", "backup"]),
     ("Run", &["provision", "serve", "process"]),
-    ("Look after", &["status", "doctor", "verify", "dead-letters", "leases", "switch-mode", "retention", "erase"]),
+    (
+        "Look after",
+        &["status", "doctor", "verify", "digest", "dead-letters", "leases", "switch-mode", "retention", "erase"],
+    ),
     ("Try out", &["local", "populate", "query", "truncate"]),
     ("About the program", &["completions", "manual", "help"]),
 ];

@@ -6,6 +6,7 @@ mod color;
 mod command_groups;
 mod confirm;
 mod dead_letters;
+mod digest;
 mod doctor;
 mod document_arguments;
 mod erase;
@@ -125,6 +126,7 @@ async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {
         Command::Backup(backup) => Box::pin(backup::run(source, &backup)).await,
         Command::Restore(restore) => restore::run(&service()?, &restore).await,
         Command::DeadLetters(dead_letters) => dead_letters::run(&service()?, &dead_letters).await,
+        Command::Digest(digest) => digest::run(&service()?, &digest).await,
         Command::Erase(erase) => erase::run(&service()?, &erase).await,
         Command::Retention(retention) => retention::run(&service()?, &retention).await,
         Command::Verify(verify) => verify::run(&service()?, &verify).await,

@@ -46,7 +46,7 @@ pub fn title(viewer: &Viewer, job: &ListedJob) -> Markup {
 /// What a verification does.
 pub fn verification_title(request: &VerifyRequest) -> Markup {
     html! {
-        @if request.findings_of.is_some() { "Repair of findings" } @else if request.repair { "Verification with repair" } @else { "Verification" }
+        @if request.findings_of.is_some() { "Repair of findings" } @else if request.repair { "Verification with repair" } @else if request.digests.is_some() { "Verification with digests" } @else { "Verification" }
         @if let Some(key) = &request.partition_key { " of partition " span.mono { (key) } }
     }
 }

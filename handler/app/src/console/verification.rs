@@ -81,6 +81,8 @@ fn state(viewer: &Viewer, record: &VerifyRecord) -> Markup {
         "."
         @if let Some(shown) = &request.findings_of {
             " It repairs the findings of " a href=(JobKind::Verifications.address(shown)) { "another verification" } "."
+        } @else if let Some(location) = &request.digests {
+            " It compares the versions with the digests in " (location) "; nothing is written."
         } @else if request.repair { " It repairs what it finds." } @else { " It only compares; nothing is written." }
     }
 }
@@ -109,6 +111,8 @@ fn phase(name: Option<&str>) -> &'static str {
         Some("live") => "Comparing the live documents with the history",
         Some("past") => "Reading every version back",
         Some("found") => "Reading the findings to repair",
+        Some("chain") => "Reading the digests",
+        Some("digests") => "Comparing the versions with their digests",
         Some("confirm") => "Checking each difference again",
         _ => "Starting",
     }
@@ -164,6 +168,7 @@ fn none(record: &VerifyRecord) -> Markup {
             &html! {
                 p.muted {
                     @if record.request.findings_of.is_some() { "There was nothing left to repair." }
+                    @else if record.request.digests.is_some() { "No version was altered or removed since its digest was written." }
                     @else { "The history has every live document that was compared, and every version can be read back." }
                 }
             },
@@ -178,6 +183,8 @@ fn row(finding: &Finding) -> Markup {
             td {
                 @if finding.kind == FindingKind::UnknownIdentity {
                     a href=(Address::of("dead-letters").with("id", finding.version.to_string())) data-open { "a dead letter" }
+                } @else if matches!(finding.kind, FindingKind::Removed | FindingKind::ChainBroken) {
+                    (finding.version)
                 } @else {
                     a href=(named(Address::of("document"), &finding.id, &finding.partition_key)) data-open { (document(&finding.id, &finding.partition_key)) }
                 }
@@ -199,13 +206,18 @@ fn meaning(kind: FindingKind) -> &'static str {
         FindingKind::Inexact => "The live version is stored with values that the Functions host may have rewritten.",
         FindingKind::Incomplete => "A version cannot be read back.",
         FindingKind::UnknownIdentity => "A change is a dead letter: its id or its key is not known.",
+        FindingKind::Altered => "A version has another content than when its digest was written.",
+        FindingKind::Removed => "A version does not exist, and no removal of it is recorded.",
+        FindingKind::Added => "A version is not among the digests of the time at which it was stored.",
+        FindingKind::ChainBroken => "A file of the digests is missing, was changed, or is not at its place.",
     }
 }
 
 /// The form that repairs the findings. Its button says what is written.
 fn repair(record: &VerifyRecord) -> Markup {
     let open = record.counts.found().saturating_sub(record.counts.repaired);
-    if record.state != JobState::Findings {
+    // What was altered or removed cannot be repaired from here.
+    if record.state != JobState::Findings || record.request.digests.is_some() {
         return html! {};
     }
     let mut body = json!({"repair": true, "findingsOf": record.id});

@@ -14,7 +14,7 @@ use super::index::Index;
 use crate::functions::{
     activity, backup_policy, backups, changes, dead_letters, history, metrics, populate, query, restores, status,
 };
-use crate::functions::{erasures, truncate, verify};
+use crate::functions::{digests, erasures, truncate, verify};
 use crate::http::{ApiError, ErrorAnswer, FixedErrors, NoQuery, error_components};
 
 /// The rules for every request.
@@ -63,6 +63,10 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
         verify::show,
         verify::findings,
         verify::cancel,
+        digests::post,
+        digests::list,
+        digests::show,
+        digests::cancel,
         erasures::post,
         erasures::lift,
         erasures::list,
@@ -82,7 +86,8 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
         (name = "Restores", description = "Restores, and undoing them."),
         (name = "Backups", description = "Backups as files."),
         (name = "Dead letters", description = "Documents that could not be captured."),
-        (name = "Verify", description = "Comparing live documents with the history."),
+        (name = "Verify", description = "Comparing live documents with the history, and the history with its digests."),
+        (name = "Digests", description = "Digests of the history, by which altered and removed versions are found."),
         (name = "Erasures", description = "Removing everything that is stored of a document."),
         (name = "Other", description = "Queries, functions for trying out, the status and the metrics.")
     )

@@ -6,6 +6,7 @@ pub mod backups;
 pub mod capture;
 pub mod changes;
 pub mod dead_letters;
+pub mod digests;
 pub mod erasures;
 pub mod history;
 pub mod metrics;

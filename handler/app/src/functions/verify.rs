@@ -1,4 +1,4 @@
-//! `Verify`: compares live documents with the history, and repairs differences.
+//! `Verify`: compares live documents with the history, and repairs differences; or compares the history with its digests.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -7,12 +7,12 @@ use changefeed_operations::VERIFY;
 use changefeed_operations::{VerifyRequest, VerifyView};
 
 use crate::http::{
-    ApiError, Caller, Invocation, Json, NoQuery, Query, ReadErrors, WriteBodyErrors, WriteErrors, accepted,
+    ApiError, BackupErrors, Caller, Invocation, Json, NoQuery, Query, ReadErrors, WriteErrors, accepted,
 };
 use crate::service::Service;
 use crate::shapes::{parameters, verify as shapes};
 
-/// Compares live documents with the history, as a job.
+/// Compares live documents with the history, or the history with its digests, as a job.
 #[utoipa::path(
     post,
     path = "/api/verify",
@@ -21,7 +21,7 @@ use crate::shapes::{parameters, verify as shapes};
     request_body(content = shapes::VerifyRequest),
     responses(
         (status = 202, description = "It is a job. `Location` is the path that shows its progress.", body = shapes::Verify, headers(("Location" = String, description = "The path of the job."))),
-        WriteBodyErrors
+        BackupErrors
     )
 )]
 pub async fn post(

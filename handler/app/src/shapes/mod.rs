@@ -10,6 +10,7 @@
 pub mod backup_policy;
 pub mod backups;
 pub mod dead_letters;
+pub mod digests;
 pub mod documents;
 pub mod erasures;
 pub mod history;

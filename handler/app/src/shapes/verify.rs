@@ -15,6 +15,8 @@ pub struct VerifyRequest {
     repair: bool,
     /// With `repair`: the verification whose findings are repaired.
     findings_of: Option<String>,
+    /// A blob URL: compares the versions with the digests there, and nothing else.
+    digests: Option<String>,
     /// Only this partition, a key of one text.
     pk: Option<String>,
     partition_key: Option<Key>,
@@ -35,6 +37,8 @@ pub struct StoredVerifyRequest {
     #[schema(required = false)]
     findings_of: String,
     #[schema(required = false)]
+    digests: String,
+    #[schema(required = false)]
     partition_key: Key,
     #[schema(required = false)]
     grace_seconds: u32,
@@ -52,15 +56,19 @@ pub enum FindingKind {
     Inexact,
     Incomplete,
     UnknownIdentity,
+    Altered,
+    Removed,
+    Added,
+    ChainBroken,
 }
 
-/// A difference between live documents and the history.
+/// A difference between live documents and the history, or between the history and its digests.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     kind: FindingKind,
     id: String,
-    /// Empty for an unknown identity.
+    /// Empty for an unknown identity, a removed version, and a broken chain.
     partition_key: Vec<serde_json::Value>,
     version: String,
     /// The version that a repair stored.
@@ -84,6 +92,10 @@ pub struct VerifyCounts {
     inexact: u64,
     incomplete: u64,
     unknown_identity: u64,
+    altered: u64,
+    removed: u64,
+    added: u64,
+    chain_broken: u64,
     repaired: u64,
     pending: u64,
 }

@@ -67,7 +67,7 @@ async fn a_path_may_have_any_case_and_a_slash_at_its_end_and_no_answer_is_cached
 }
 
 /// The paths that return one record. Every other path of a GET is a list.
-const NOT_LISTS: [&str; 16] = [
+const NOT_LISTS: [&str; 17] = [
     "/api/metrics",
     "/",
     "/api",
@@ -82,6 +82,7 @@ const NOT_LISTS: [&str; 16] = [
     "/api/backup-policy",
     "/api/dead-letters/none",
     "/api/verify/none",
+    "/api/digests/none",
     "/api/erasures/none",
     "/api/status",
 ];

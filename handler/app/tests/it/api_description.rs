@@ -212,6 +212,10 @@ const PAIRS: &[Pair] = &[
     Pair("verify findings", "GET /api/verify/{id}/findings", &[], &[]),
     Pair("verify show", "GET /api/verify/{id}", &["all"], &[]),
     Pair("verify cancel", "POST /api/verify/{id}/cancel", &[], &[]),
+    Pair("digest write", "POST /api/digests", &[], &[]),
+    Pair("digest list", "GET /api/digests", &[], &[]),
+    Pair("digest show", "GET /api/digests/{id}", &[], &[]),
+    Pair("digest cancel", "POST /api/digests/{id}/cancel", &[], &[]),
     // The command reads documents from a file too, asks, and lifts.
     Pair("erase", "POST /api/erasures", &["list", "lift"], &["documents", "confirm"]),
     Pair("erase list", "GET /api/erasures", &[], &[]),

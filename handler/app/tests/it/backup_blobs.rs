@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::read_costs::store_versions;
 use crate::support::backups::{Documents, live_documents};
+use crate::support::verify::overwrite_record;
 use crate::support::{Handler, World, executable};
 
 fn setting(name: &str) -> String {
@@ -82,6 +83,37 @@ async fn versions_are_exported_to_a_blob() {
     let (folder, name) = access.open(&location).expect("a location").split().expect("a name");
     let (bytes, _) = folder.read(&name, 1 << 20).await.expect("a blob");
     assert_eq!(csv::Reader::from_reader(bytes.as_ref()).records().count(), 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a storage account: scripts/azurite"]
+async fn digests_in_blobs_name_an_altered_version_and_a_missing_file() {
+    let world = World::new().await;
+    store_versions(&world, "d", 60, false).await;
+    world.endpoint.set_clock(4600).expect("the clock");
+    let location = location("history");
+    let digest = json_output(&world, &["digest", "write", "--to", &location]).await;
+    assert!(digest["counts"]["versions"] == 60 && digest.get("onlyOn").is_none(), "{digest}");
+    let verified = json_output(&world, &["verify", "--digests", &location]).await;
+    assert_eq!((&verified["state"], &verified["counts"]["versions"]), (&json!("done"), &json!(60)), "{verified}");
+    let mut version = world.versions().await.pop_first().expect("a version").1;
+    version["document"]["altered"] = json!(true);
+    overwrite_record(&world, version.clone()).await;
+    let access = LocationAccess { connection_string: Some(setting("CHANGEFEED_TEST_STORAGE")), ..Default::default() };
+    let folder = access.open(&location).and_then(|location| location.child("digests")).expect("a location");
+    let verify = ["verify", "--digests", &location, "--output", "json"];
+    let found = async || {
+        let output = run(&world, &verify).await;
+        assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["findings"].clone()
+    };
+    let findings = found().await;
+    assert_eq!((&findings[0]["kind"], &findings[0]["version"]), (&json!("altered"), &version["id"]), "{findings}");
+    for file in folder.list().await.expect("files") {
+        folder.delete(&file.name).await.expect("deleted");
+    }
+    let findings = found().await;
+    assert_eq!(findings[0]["kind"], "chainBroken", "{findings}");
 }
 
 /// Runs every job that any machine can run, as the trigger does.

@@ -61,6 +61,7 @@ impl Data {
         let folder = tempfile::tempdir().expect("folder");
         let backup = folder.path().join("b").display().to_string();
         line.json(&["backup", "create", "--to", &backup]).await;
+        line.json(&["digest", "write", "--to", &backup]).await;
         let (_, versions) = line.json(&["history", "versions", "--id", "1", "--pk", "a"]).await;
         let older = text(&versions["items"][1]["id"]);
         let (_, restore) = line.json(&["restore", "run", "--id", "1", "--pk", "a", "--version", &older, "--yes"]).await;
@@ -87,8 +88,8 @@ impl Data {
             "dead-letters replay" => &[&self.letter],
             "query" => &["--container", "changes", "SELECT * FROM c"],
             "switch-mode" => &["--to", "AllVersionsAndDeletes", "--wait", "0"],
-            "restore list" | "erase list" | "verify list" | "dead-letters list" | "leases list" | "doctor"
-            | "provision" => &[],
+            "restore list" | "erase list" | "digest list" | "verify list" | "dead-letters list" | "leases list"
+            | "doctor" | "provision" => &[],
             other => panic!("changefeed {other} is a list, and this test does not know its arguments"),
         };
         command.split(' ').chain(more.iter().copied()).map(str::to_owned).collect()

@@ -31,6 +31,7 @@ enum Story {
     CancelVerification,
     CancelRestore,
     CancelBackup,
+    CancelDigests,
     ExecutePlan,
     Undo,
     UndoInConflict,
@@ -52,11 +53,12 @@ fn repetition(method: &Method, path: &str) -> Repetition {
         // Removing it again has the same answer.
         ("DELETE", "/api/backup-policy") => Delivery,
         ("POST", "/api/populate" | "/api/truncate" | "/api/query" | "/api/restores" | "/api/backups") => Nothing,
-        ("POST", "/api/backups/none/verify" | "/api/erasures" | "/api/erasures/lift") => Nothing,
+        ("POST", "/api/backups/none/verify" | "/api/erasures" | "/api/erasures/lift" | "/api/digests") => Nothing,
         ("POST", "/api/verify") => Effects(&[Story::Verify]),
         ("POST", "/api/verify/none/cancel") => Effects(&[Story::CancelVerification]),
         ("POST", "/api/restores/none/cancel") => Effects(&[Story::CancelRestore]),
         ("POST", "/api/backups/none/cancel") => Effects(&[Story::CancelBackup]),
+        ("POST", "/api/digests/none/cancel") => Effects(&[Story::CancelDigests]),
         ("POST", "/api/restores/none/execute") => Effects(&[Story::ExecutePlan]),
         ("POST", "/api/restores/none/undo") => Effects(&[Story::Undo, Story::UndoInConflict]),
         ("POST", "/api/dead-letters/none/replay") => Effects(&[Story::Replay, Story::ReplayInVain]),
@@ -139,6 +141,11 @@ impl Story {
                 let backup = world.changefeed(|_| ()).backups.create_job(&request).await.expect("a job");
                 format!("/api/backups/{}/cancel", backup.id)
             }
+            Self::CancelDigests => {
+                let request = serde_json::from_value(json!({ "to": folder.path() })).expect("a request");
+                let job = world.changefeed(|_| ()).digests.create_job(&request).await.expect("a job");
+                format!("/api/digests/{}/cancel", job.id)
+            }
             Self::ExecutePlan => format!("/api/restores/{}/execute", planned(world, handler).await),
             Self::Undo => format!("/api/restores/{}/undo", restored(world, handler).await),
             Self::UndoInConflict => {
@@ -174,7 +181,7 @@ impl Story {
         };
         match self {
             Self::Verify => count("jobs", &|job| job["kind"] == "verify") == 1,
-            Self::CancelVerification | Self::CancelRestore | Self::CancelBackup => {
+            Self::CancelVerification | Self::CancelRestore | Self::CancelBackup | Self::CancelDigests => {
                 count("jobs", &|job| job["state"] == "cancelled") == 1
             }
             Self::ExecutePlan => count("jobs", &|job| job["state"] == "queued") == 1,
@@ -227,7 +234,7 @@ async fn a_request_without_a_body_that_is_sent_again_has_the_same_answer_and_no_
             stories += 1;
         }
     }
-    assert_eq!(stories, 10);
+    assert_eq!(stories, 11);
 }
 
 #[tokio::test]

@@ -15,16 +15,19 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Retention;
-use super::expiry::{Row, Superseded};
+use super::expiry::Superseded;
 use super::pinned::PinnedVersions;
 use crate::limits::{RETENTION_GRACE, SWEEP_ROWS, SWEEP_SPLIT_VERSIONS, SWEEP_VERSIONS};
 use crate::removal::Remover;
+use crate::removal_log::{RECORDED_TOGETHER, RemovalCause, RemovalLog};
 use crate::retention_record::{NEVER, Releasing, Removing, Saved};
 use crate::service_clock::ServiceTime;
 
 const DAY: i64 = 86_400;
 /// Documents that are swept at the same time.
 const CONCURRENT_DOCUMENTS: usize = 8;
+/// Documents whose superseded versions are found before they are deleted, so that one record can name many removals.
+const DOCUMENTS_TOGETHER: usize = 64;
 /// A sweep uses one in this many of the concurrent writes, so that it does not slow down capture.
 const SHARE_OF_WRITES: usize = 4;
 /// The longest time that one delete is retried.
@@ -114,6 +117,16 @@ pub(super) struct Step {
     pub names: Vec<DocumentName>,
     /// The last second.
     pub last: i64,
+}
+
+/// Versions of a document that are to be deleted.
+#[derive(Default)]
+struct SupersededVersions {
+    unsplit: Vec<Removing>,
+    /// Those with parts.
+    split: Vec<Removing>,
+    /// The document, if it may have more.
+    has_more: Option<DocumentName>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -358,63 +371,68 @@ impl Sweep<'_> {
         self.counts().documents += names.len() as u64;
         let mut names = names;
         while !names.is_empty() {
-            let sweep = &*self;
-            let split: Vec<Vec<(DocumentName, Removing)>> = futures::stream::iter(names)
-                .map(|name| async move { sweep.sweep_document(name, until).await })
-                .buffer_unordered(CONCURRENT_DOCUMENTS)
-                .try_collect()
-                .await?;
-            // A document that reached the limit may have more versions with parts.
-            names = split
-                .iter()
-                .filter(|found| found.len() == SWEEP_SPLIT_VERSIONS)
-                .filter_map(|found| found.first().map(|(name, _)| name.clone()))
-                .collect();
-            let split: Vec<Removing> = split.into_iter().flatten().map(|(_, version)| version).collect();
-            for chunk in split.chunks(SWEEP_SPLIT_VERSIONS) {
-                self.delete_split_versions(chunk).await?;
+            let mut unfinished = Vec::new();
+            for group in names.chunks(DOCUMENTS_TOGETHER) {
+                let sweep = &*self;
+                let found: Vec<SupersededVersions> = futures::stream::iter(group.to_vec())
+                    .map(|name| sweep.superseded_versions(name, until))
+                    .buffer_unordered(CONCURRENT_DOCUMENTS)
+                    .try_collect()
+                    .await?;
+                let (mut unsplit, mut split) = (Vec::new(), Vec::new());
+                for found in found {
+                    unsplit.extend(found.unsplit);
+                    split.extend(found.split);
+                    unfinished.extend(found.has_more);
+                }
+                self.delete_unsplit_versions(&unsplit).await?;
+                for chunk in split.chunks(SWEEP_SPLIT_VERSIONS) {
+                    self.delete_split_versions(chunk).await?;
+                }
             }
+            names = unfinished;
         }
         Ok(())
     }
 
-    /// Deletes the superseded versions without parts, and returns those with parts, at most [`SWEEP_SPLIT_VERSIONS`].
-    async fn sweep_document(&self, name: DocumentName, until: i64) -> Result<Vec<(DocumentName, Removing)>, Stop> {
-        loop {
-            self.check_time()?;
-            let (mut unsplit, mut split) = (Vec::new(), Vec::new());
-            let mut superseded = Superseded::at(&self.changes, &name, until).await?;
-            while let Some(row) = superseded.next().await? {
-                match row {
-                    row if self.pinned.contains(&name, &row.id) => {}
-                    row if !row.split => unsplit.push(row),
-                    row if split.len() < SWEEP_SPLIT_VERSIONS => {
-                        split.push((name.clone(), Removing { id: row.id.into(), key: row.key }));
-                    }
-                    _ => {}
-                }
-                if unsplit.len() == SWEEP_VERSIONS {
-                    break;
-                }
+    /// The superseded versions of a document, up to the limits.
+    async fn superseded_versions(&self, name: DocumentName, until: i64) -> Result<SupersededVersions, Stop> {
+        self.check_time()?;
+        let mut found = SupersededVersions::default();
+        let mut superseded = Superseded::at(&self.changes, &name, until).await?;
+        while let Some(row) = superseded.next().await? {
+            if self.pinned.contains(&name, &row.id) {
+                continue;
             }
-            // The query is not read further after deletes.
-            drop(superseded);
-            let has_more = unsplit.len() == SWEEP_VERSIONS;
-            let remover = self.remover();
-            let delete = |row: Row| async move {
-                self.check_time()?;
-                let request_charge = remover.delete(&row.id, &row.key).await?;
-                let mut counts = self.counts();
-                (counts.versions, counts.request_charge) =
-                    (counts.versions + 1, counts.request_charge + request_charge);
-                Ok::<(), Stop>(())
-            };
-            let share = (self.retention.options.concurrency / SHARE_OF_WRITES / CONCURRENT_DOCUMENTS).max(1);
-            futures::stream::iter(unsplit).map(delete).buffer_unordered(share).try_collect::<()>().await?;
-            if !has_more {
-                return Ok(split);
+            let versions = if row.split { &mut found.split } else { &mut found.unsplit };
+            let limit = if row.split { SWEEP_SPLIT_VERSIONS } else { SWEEP_VERSIONS };
+            if versions.len() == limit {
+                // The query is not read further after deletes.
+                found.has_more = Some(name);
+                break;
             }
+            versions.push(Removing { id: row.id.into(), key: row.key });
         }
+        Ok(found)
+    }
+
+    /// Deletes versions without parts, after recording their removal.
+    async fn delete_unsplit_versions(&self, versions: &[Removing]) -> Result<(), Stop> {
+        let remover = self.remover();
+        let delete = |version: Removing| async move {
+            self.check_time()?;
+            let request_charge = remover.delete(&version.id, &version.key).await?;
+            let mut counts = self.counts();
+            (counts.versions, counts.request_charge) = (counts.versions + 1, counts.request_charge + request_charge);
+            Ok::<(), Stop>(())
+        };
+        let concurrency = (self.retention.options.concurrency / SHARE_OF_WRITES).max(CONCURRENT_DOCUMENTS);
+        for versions in versions.chunks(RECORDED_TOGETHER) {
+            self.record_removals(versions).await?;
+            let deletes = futures::stream::iter(versions.to_vec()).map(delete);
+            deletes.buffer_unordered(concurrency).try_collect::<()>().await?;
+        }
+        Ok(())
     }
 
     /// Deletes versions with parts, after recording that they are being removed.
@@ -422,12 +440,21 @@ impl Sweep<'_> {
         self.check_time()?;
         self.saved.progress.removing = versions.to_vec();
         self.save().await?;
+        self.record_removals(versions).await?;
         for version in versions {
             let request_charge = self.remover().delete_version(version).await?;
             let mut counts = self.counts();
             (counts.versions, counts.request_charge) = (counts.versions + 1, counts.request_charge + request_charge);
         }
         self.saved.progress.removing.clear();
+        Ok(())
+    }
+
+    async fn record_removals(&self, versions: &[Removing]) -> Result<(), Stop> {
+        self.check_time()?;
+        let versions: Vec<_> = versions.iter().map(|version| (version.id.as_str(), &version.key)).collect();
+        let log = RemovalLog { jobs: &self.jobs, changes: &self.changes, cause: RemovalCause::Retention };
+        log.record(&versions, Instant::now() + self.retention.options.timeout.min(DELETE_TIMEOUT)).await?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use changefeed_cosmos::{Container, Error, ErrorKind, Key, parts_prefix, reassemble, retry, split_large_record};
+use changefeed_history::{DIGESTS_RECORD, REMOVALS};
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,8 @@ use super::erasures::Erasures;
 use super::redaction::{LARGE_FIELDS, Redaction};
 
 /// The kinds of items of the jobs container that never name a document, or are changed by what they record alone.
-const OTHER_KINDS: [&str; 6] = ["erased", "request", "clock", "lease-watch", "retention", "sizes"];
+const OTHER_KINDS: [&str; 8] =
+    ["erased", "request", "clock", "lease-watch", "retention", "sizes", DIGESTS_RECORD, REMOVALS];
 
 /// Rewrites records of the jobs container.
 pub(super) struct RecordSweep<'a> {

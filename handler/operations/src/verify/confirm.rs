@@ -65,6 +65,10 @@ impl Confirm<'_> {
             FindingKind::Incomplete => self.incomplete(&name, &suspected).await,
             // A replay is a capture, whose future is large.
             FindingKind::UnknownIdentity => Box::pin(self.unknown_identity(&suspected)).await,
+            // These are findings as they are, and cannot be repaired.
+            FindingKind::Altered | FindingKind::Removed | FindingKind::Added | FindingKind::ChainBroken => {
+                Ok(suspected.clone().into())
+            }
         };
         match confirmed {
             Err(error) if is_permanent(&error) => Ok(suspected.with_message(error.to_string()).into()),

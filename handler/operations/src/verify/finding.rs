@@ -1,4 +1,4 @@
-//! Findings: differences between the live documents and the history.
+//! Findings: differences between the live documents and the history, or between the history and its digests.
 
 use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::VersionId;
@@ -23,6 +23,14 @@ pub enum FindingKind {
     Incomplete,
     /// A change is a dead letter because its id or its key, which the host may have rewritten, is not known.
     UnknownIdentity,
+    /// With digests: a version has another content than when its digest was written.
+    Altered,
+    /// With digests: a version does not exist, and no removal of it is recorded.
+    Removed,
+    /// With digests: a version has a time whose digests are written, and is not among them.
+    Added,
+    /// With digests: a file of the digests is missing, was changed, or is not at its place.
+    ChainBroken,
 }
 
 /// A difference.
@@ -36,7 +44,8 @@ pub struct Finding {
     /// Its partition key value.
     pub partition_key: Key,
     /// The id of the version that it concerns: the live one, the newest one of a document that does not exist, or the one that
-    /// cannot be read back. The id of the dead letter for [`FindingKind::UnknownIdentity`], which has no other id and no key.
+    /// cannot be read back. The id of the dead letter for [`FindingKind::UnknownIdentity`], which has no other id and no key. The name
+    /// of the version for [`FindingKind::Removed`] and of the file for [`FindingKind::ChainBroken`], which have no other id either.
     pub version: VersionId,
     /// The id of the version that a repair stored.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -100,6 +109,14 @@ pub struct VerifyCounts {
     pub incomplete: u64,
     /// See [`FindingKind::UnknownIdentity`].
     pub unknown_identity: u64,
+    /// See [`FindingKind::Altered`].
+    pub altered: u64,
+    /// See [`FindingKind::Removed`].
+    pub removed: u64,
+    /// See [`FindingKind::Added`].
+    pub added: u64,
+    /// See [`FindingKind::ChainBroken`].
+    pub chain_broken: u64,
     /// Findings that were repaired.
     pub repaired: u64,
     /// Documents that cannot be judged yet, because capture may lag.
@@ -118,6 +135,10 @@ impl VerifyCounts {
                 FindingKind::Inexact => &mut counts.inexact,
                 FindingKind::Incomplete => &mut counts.incomplete,
                 FindingKind::UnknownIdentity => &mut counts.unknown_identity,
+                FindingKind::Altered => &mut counts.altered,
+                FindingKind::Removed => &mut counts.removed,
+                FindingKind::Added => &mut counts.added,
+                FindingKind::ChainBroken => &mut counts.chain_broken,
             };
             *count += 1;
             counts.repaired += u64::from(finding.repaired);
@@ -134,12 +155,18 @@ impl VerifyCounts {
         self.inexact += other.inexact;
         self.incomplete += other.incomplete;
         self.unknown_identity += other.unknown_identity;
+        self.altered += other.altered;
+        self.removed += other.removed;
+        self.added += other.added;
+        self.chain_broken += other.chain_broken;
         self.repaired += other.repaired;
         self.pending += other.pending;
     }
 
     /// The number of findings, including repaired ones.
     pub fn found(&self) -> u64 {
-        self.missing + self.never_captured + self.gone + self.inexact + self.incomplete + self.unknown_identity
+        let of_documents = self.missing + self.never_captured + self.gone + self.inexact;
+        let of_history = self.incomplete + self.unknown_identity;
+        of_documents + of_history + self.altered + self.removed + self.added + self.chain_broken
     }
 }

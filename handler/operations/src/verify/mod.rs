@@ -11,6 +11,8 @@
 //! A repair of the findings of another verification, which a person has seen, takes its suspicions from there and reads no documents
 //! or versions to find more. It repairs a finding as it was found, or reports that it changed.
 //!
+//! With digests, a verification compares the versions with the digests that were written of them, and reads no documents.
+//!
 //! Properties wanted: nothing is reported that is not so, while other processes write, delete and capture; each document is
 //! reported once, even if workers are killed; nothing is written without `repair`; a repair that two jobs or two workers do
 //! has the same result as one.
@@ -34,10 +36,15 @@
 //! * *Versions are captured behind the scan of the second phase.* A document that only they show is verified the next time. A
 //!   document that was suspected at an older version may be suspected again at a newer one; it is then pending, or was repaired.
 //!
+//! * *A version is removed while it is compared with its digest.* Its removal is recorded first. The recorded removals are read after the
+//!   version was found to be missing.
+//!
 //! Ages are measured by the clock of the service.
 
 mod check;
 mod confirm;
+mod digest_check;
+mod digest_job;
 mod finding;
 mod repair;
 mod verifications;

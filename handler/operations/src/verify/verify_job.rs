@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::check::{Check, Suspicion};
 use super::confirm::{Confirm, Confirmed};
+use super::digest_job;
 use super::finding::{Finding, FindingKind, PAGE_KIND, VerifyCounts};
 use super::repair::Repair;
 use super::verifications::{VERIFY, Verifications};
@@ -80,6 +81,9 @@ impl JobKind for Verifications {
 /// Works on a verification until it is done or the run is stopping.
 async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
     let worker = Worker::new(verifications, run)?;
+    if let Some(location) = &worker.request.digests {
+        return digest_job::work(verifications, run, location).await;
+    }
     let mut counts: VerifyCounts = run.counts()?;
     let mut cursor = match run.cursor::<Cursor>()? {
         Some(cursor) => cursor,

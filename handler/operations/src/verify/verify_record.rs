@@ -1,5 +1,6 @@
 //! The record of a verification in the jobs container. `docs/reference/format.md` specifies it.
 
+use changefeed_backup_format::digest_file_names;
 use changefeed_cosmos::{Error, ErrorKind, PageRequest, timestamp};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobProgress, JobState, Work};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::finding::VerifyCounts;
 use super::verifications::{VERIFY, Verifications};
 use super::verify_request::VerifyRequest;
+use crate::backup::format_error;
 
 /// The record of a verification.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,8 +84,12 @@ impl Verifications {
         if let Some(shown) = &request.findings_of {
             self.check_has_ended(shown).await?;
         }
+        if let Some(location) = &request.digests {
+            self.check_digests(location).await?;
+        }
         let id = self.jobs.id_for(request.key.as_ref()).await?;
         let now = Utc::now();
+        let only_on = request.digests.as_deref().and_then(|location| self.digests.required_host(location));
         let record = VerifyRecord {
             id,
             kind: VERIFY.name.to_owned(),
@@ -94,7 +100,7 @@ impl Verifications {
             finished_at: None,
             counts: VerifyCounts::default(),
             request_charge: 0.0,
-            job: Some(Work::queued(self.jobs.budget(request.ru_per_second).await?)),
+            job: Some(Work { only_on, ..Work::queued(self.jobs.budget(request.ru_per_second).await?) }),
             schema: SCHEMA,
         };
         self.jobs.create(&record.id, &record).await?;
@@ -104,13 +110,28 @@ impl Verifications {
     /// Refuses the findings of a verification that does not exist, still runs, or did not complete.
     async fn check_has_ended(&self, id: &str) -> Result<(), Error> {
         let refused = |kind, message: &str| Err(Error::new(kind, format!("repairing what {id} found"), message));
-        match self.record(id).await?.state {
+        let other = self.record(id).await?;
+        if other.request.digests.is_some() {
+            return refused(ErrorKind::Invalid, "what a verification with digests finds cannot be repaired");
+        }
+        match other.state {
             JobState::Done | JobState::Findings => Ok(()),
             state if !state.is_end() => {
                 refused(ErrorKind::Conflict, "that verification has not ended yet; wait for its end")
             }
             _ => refused(ErrorKind::Invalid, "that verification failed or was cancelled; verify again"),
         }
+    }
+
+    /// Refuses a location at which no digests are and none were written.
+    async fn check_digests(&self, location: &str) -> Result<(), Error> {
+        let location = self.digests.open(location)?;
+        let is_empty = digest_file_names(&location).await.map_err(format_error)?.is_empty();
+        if is_empty && self.digests.last_file(&location).await?.is_none() {
+            let message = format!("{location} has no digests; write them with `changefeed digest write`");
+            return Err(Error::invalid("verifying", message));
+        }
+        Ok(())
     }
 
     /// A page of the verifications, newest first. A page has 100 unless the request says otherwise.

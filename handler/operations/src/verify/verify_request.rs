@@ -24,6 +24,9 @@ pub struct VerifyRequest {
     /// found them is reported instead. It also decides the partition key value, so that this request has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings_of: Option<String>,
+    /// The location of digests: compares the versions with them, and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digests: Option<String>,
     /// The partition key value to verify, as the array of its components; all documents without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition_key: Option<Key>,
@@ -47,6 +50,7 @@ pub struct VerifyRequest {
 struct RawVerifyRequest {
     repair: bool,
     findings_of: Option<String>,
+    digests: Option<String>,
     pk: Option<String>,
     partition_key: Option<Key>,
     grace_seconds: Option<u32>,
@@ -61,6 +65,7 @@ impl TryFrom<RawVerifyRequest> for VerifyRequest {
         Ok(Self {
             repair: raw.repair,
             findings_of: raw.findings_of,
+            digests: raw.digests,
             partition_key: named_key(raw.pk, raw.partition_key)?,
             grace_seconds: raw.grace_seconds,
             ru_per_second: raw.ru_per_second,
@@ -82,6 +87,16 @@ impl VerifyRequest {
         }
         if self.findings_of.is_some() && self.partition_key.is_some() {
             return Err("findingsOf and partitionKey exclude each other".to_owned());
+        }
+        if self.digests.is_some() {
+            let others = [
+                ("repair", self.repair),
+                ("partitionKey", self.partition_key.is_some()),
+                ("graceSeconds", self.grace_seconds.is_some()),
+            ];
+            if let Some((name, _)) = others.into_iter().find(|(_, is_given)| *is_given) {
+                return Err(format!("digests and {name} exclude each other: digests are compared with all versions"));
+            }
         }
         match self.grace_seconds {
             Some(grace) if !ALLOWED_GRACE.contains(&grace) => {

@@ -15,7 +15,7 @@ use changefeed_backup_format::LocationAccess;
 use changefeed_operations::BACKUP;
 
 pub use self::arguments::BackupCommand;
-pub use self::location::open_location;
+pub use self::location::{absolute, open_location};
 use super::exit_code::Exit;
 use crate::config::{Settings, Source, locations};
 use crate::jobs::host;

@@ -11,7 +11,7 @@ use crate::cli::requester_arguments::RequesterArguments;
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  changefeed verify\n  changefeed verify --repair\n\nExit codes: 0 no differences, 1 failed, 3 differences found, 4 repair declined"
+    after_help = "Examples:\n  changefeed verify\n  changefeed verify --repair\n  changefeed verify --digests backups\n\nExit codes: 0 no differences, 1 failed, 3 differences found, 4 repair declined"
 )]
 pub struct VerifyArguments {
     #[command(subcommand)]
@@ -39,6 +39,9 @@ pub struct VerifyRunArguments {
     /// With --repair: do not show the differences and do not ask for confirmation
     #[arg(long, requires = "repair")]
     pub yes: bool,
+    /// Compare every version with its digest in this folder or blob URL, instead of documents with versions
+    #[arg(long, value_name = "LOCATION", conflicts_with_all = ["repair", "pk", "partition_key", "grace_seconds"])]
+    pub digests: Option<String>,
     /// Compare only documents of this partition key value, if it is a single string
     #[arg(long, conflicts_with = "partition_key")]
     pub pk: Option<String>,

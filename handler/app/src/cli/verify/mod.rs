@@ -1,4 +1,4 @@
-//! `changefeed verify`: compares live documents with the history. With `--repair` it shows the differences, asks for
+//! `changefeed verify`: compares live documents with the history, or with `--digests` the history with its digests. With `--repair` it shows the differences, asks for
 //! confirmation, and repairs them.
 
 mod arguments;
@@ -13,6 +13,7 @@ use changefeed_operations::{Finding, VerifyRequest, VerifyView};
 pub use self::arguments::VerifyArguments;
 use self::arguments::{VerifyCommand, VerifyRunArguments};
 use self::rows::{state, summary};
+use super::backup::absolute;
 use super::confirm::{Prompt, confirm};
 use super::exit_code::Exit;
 use super::follow::{Followed, Following, follow};
@@ -71,6 +72,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
     let request = VerifyRequest {
         repair: arguments.repair && arguments.yes,
         findings_of: None,
+        digests: arguments.digests.as_deref().map(absolute).transpose()?,
         partition_key: arguments.pk.as_ref().map(Key::text).or_else(|| arguments.partition_key.clone()),
         grace_seconds: arguments.grace_seconds,
         ru_per_second: arguments.ru_per_second,
@@ -114,7 +116,8 @@ async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bo
     let grace = request.grace_seconds.unwrap_or(GRACE_SECONDS);
     let for_humans = output == Output::Table;
     let confirming = format!("Re-checking differences; missing documents are re-checked after {grace} s");
-    let phase = (for_humans && request.findings_of.is_none()).then_some(("confirm", confirming));
+    let phase =
+        (for_humans && request.findings_of.is_none() && request.digests.is_none()).then_some(("confirm", confirming));
     let following = Following { id, action: "Verifying", phase, for_humans };
     if follow(service, following).await? == Followed::Detached {
         note(format!(

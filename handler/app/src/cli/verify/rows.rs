@@ -25,6 +25,10 @@ impl ListItem for VerifyRecord {
         "counts.inexact",
         "counts.incomplete",
         "counts.unknownIdentity",
+        "counts.altered",
+        "counts.removed",
+        "counts.added",
+        "counts.chainBroken",
         "counts.repaired",
         "counts.pending",
         "requestCharge",
@@ -44,7 +48,11 @@ impl ListItem for VerifyRecord {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let mode = if self.request.repair { "repair" } else { "compare" };
+        let mode = match (self.request.repair, &self.request.digests) {
+            (true, _) => "repair",
+            (false, Some(_)) => "digests",
+            (false, None) => "compare",
+        };
         vec![
             self.id.clone().into(),
             time::text_in_column(&self.started_at).into(),
@@ -78,14 +86,18 @@ impl ListItem for Finding {
             FindingKind::Inexact => "inexact",
             FindingKind::Incomplete => "incomplete",
             FindingKind::UnknownIdentity => "unknown identity",
+            FindingKind::Altered => "altered",
+            FindingKind::Removed => "removed",
+            FindingKind::Added => "added",
+            FindingKind::ChainBroken => "chain broken",
         };
         let message = match (&self.message, self.repaired) {
             (Some(message), _) => message.clone(),
             (None, true) => "repaired".to_owned(),
             (None, false) => String::new(),
         };
-        // The id of a dead letter has no time.
-        let is_version = self.kind != FindingKind::UnknownIdentity;
+        // The id of a dead letter or the name of a file has no time.
+        let is_version = !matches!(self.kind, FindingKind::UnknownIdentity | FindingKind::ChainBroken);
         let since = version_time(&self.version).filter(|_| is_version).map(time::in_column).unwrap_or_default();
         let key = self.partition_key.to_string();
         vec![
@@ -112,6 +124,10 @@ pub(super) fn summary(counts: &VerifyCounts) -> String {
         (counts.inexact, "inexact"),
         (counts.incomplete, "incomplete"),
         (counts.unknown_identity, "unknown identity"),
+        (counts.altered, "altered"),
+        (counts.removed, "removed"),
+        (counts.added, "added"),
+        (counts.chain_broken, "files of digests missing or changed"),
         (counts.repaired, "repaired"),
         (counts.pending, "pending"),
     ];

@@ -5,6 +5,7 @@ mod blob_service;
 mod client;
 mod command_line;
 pub mod contract;
+pub mod digests;
 mod handler;
 mod help;
 pub mod identity;
