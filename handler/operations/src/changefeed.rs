@@ -66,9 +66,9 @@ pub struct Changefeed {
     /// Backups.
     pub backups: Backups,
     /// Rehearsals of restores from backups.
-    pub rehearsals: Rehearsals,
+    pub rehearsals: Arc<Rehearsals>,
     /// The policy of backups.
-    pub backup_policy: BackupPolicies,
+    pub backup_policy: Arc<BackupPolicies>,
     /// Verifications.
     pub verifications: Verifications,
     /// Erasures.
@@ -136,8 +136,8 @@ impl Changefeed {
             jobs,
             restores,
             backups,
-            rehearsals,
-            backup_policy,
+            rehearsals: Arc::new(rehearsals),
+            backup_policy: Arc::new(backup_policy),
             verifications,
             erasures,
         }
