@@ -64,13 +64,13 @@ pub struct Changefeed {
     /// Restores.
     pub restores: Restores,
     /// Backups.
-    pub backups: Backups,
+    pub backups: Arc<Backups>,
     /// Rehearsals of restores from backups.
     pub rehearsals: Arc<Rehearsals>,
     /// The policy of backups.
     pub backup_policy: Arc<BackupPolicies>,
     /// Verifications.
-    pub verifications: Verifications,
+    pub verifications: Arc<Verifications>,
     /// Erasures.
     pub erasures: Arc<Erasures>,
     /// The documents of the containers.
@@ -103,7 +103,7 @@ impl Changefeed {
             options.locations.clone(),
             restore_options,
         );
-        let backups = Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency);
+        let backups = Arc::new(Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency));
         let backup_policy =
             BackupPolicies::new(backups.clone(), containers.of(Role::Jobs).clone(), options.locations.clone());
         let rehearsals = Rehearsals::new(
@@ -114,14 +114,15 @@ impl Changefeed {
             options.locations.clone(),
         );
         let dead_letters = DeadLetters::new(&containers, capture.clone(), timeout);
-        let verifications = Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), concurrency);
+        let verifications =
+            Arc::new(Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), concurrency));
         let erasures = Arc::new(Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout));
         let held = Arc::new(JobsHoldVersions::new(jobs.clone(), restores.clone()));
         let retention_options = RetentionOptions { days: options.retention_days, concurrency, timeout };
         let kinds: Vec<Arc<dyn JobKind>> = vec![
             Arc::new(restores.clone()),
-            Arc::new(backups.clone()),
-            Arc::new(verifications.clone()),
+            Arc::clone(&backups) as Arc<dyn JobKind>,
+            Arc::clone(&verifications) as Arc<dyn JobKind>,
             Arc::clone(&erasures) as Arc<dyn JobKind>,
         ];
         Self {
