@@ -65,13 +65,13 @@ pub struct Changefeed {
     /// Restores.
     pub restores: Restores,
     /// Backups.
-    pub backups: Backups,
+    pub backups: Arc<Backups>,
     /// Rehearsals of restores from backups.
-    pub rehearsals: Rehearsals,
+    pub rehearsals: Arc<Rehearsals>,
     /// The policy of backups.
-    pub backup_policy: BackupPolicies,
+    pub backup_policy: Arc<BackupPolicies>,
     /// Verifications.
-    pub verifications: Verifications,
+    pub verifications: Arc<Verifications>,
     /// Digests of the history.
     pub digests: Digests,
     /// Erasures.
@@ -107,7 +107,7 @@ impl Changefeed {
             options.locations.clone(),
             restore_options,
         );
-        let backups = Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency);
+        let backups = Arc::new(Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency));
         let backup_policy =
             BackupPolicies::new(backups.clone(), containers.of(Role::Jobs).clone(), options.locations.clone());
         let rehearsals = Rehearsals::new(
@@ -121,13 +121,14 @@ impl Changefeed {
         let digests = Digests::new(history.clone(), jobs.clone(), options.locations.clone());
         let verifications =
             Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), digests.clone(), concurrency);
+        let verifications = Arc::new(verifications);
         let erasures = Arc::new(Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout));
         let held = Arc::new(JobsHoldVersions::new(jobs.clone(), restores.clone()));
         let retention_options = RetentionOptions { days: options.retention_days, concurrency, timeout };
         let kinds: Vec<Arc<dyn JobKind>> = vec![
             Arc::new(restores.clone()),
-            Arc::new(backups.clone()),
-            Arc::new(verifications.clone()),
+            Arc::clone(&backups) as Arc<dyn JobKind>,
+            Arc::clone(&verifications) as Arc<dyn JobKind>,
             Arc::new(digests.clone()),
             Arc::clone(&erasures) as Arc<dyn JobKind>,
         ];
@@ -143,8 +144,8 @@ impl Changefeed {
             jobs,
             restores,
             backups,
-            rehearsals,
-            backup_policy,
+            rehearsals: Arc::new(rehearsals),
+            backup_policy: Arc::new(backup_policy),
             verifications,
             digests,
             erasures,

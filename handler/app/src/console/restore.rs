@@ -36,7 +36,7 @@ async fn page(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Resu
     let parameters = Query::<RestoreParameters>::read(request, viewer.zone())?;
     let shown = parameters.read()?;
     let restores = &service.changefeed.restores;
-    let shows = restores.record(&parameters.id).await?.view();
+    let shows = restores.show_without_pages(&parameters.id).await?;
     let names = &service.settings().names;
     let container = format!("{}/{}", names.database, shows.record.into.as_deref().unwrap_or(&names.monitored));
     if parameters.undo

@@ -1,5 +1,7 @@
 //! Sets, shows and removes the policy.
 
+use std::sync::Arc;
+
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Error, ErrorKind, LazyContainer, timestamp};
 use changefeed_history::{ServiceClock, TimeZone};
@@ -13,14 +15,14 @@ use crate::backup::{Backups, format_error};
 /// The policy of the backups of a container.
 #[derive(Clone, Debug)]
 pub struct BackupPolicies {
-    pub(super) backups: Backups,
+    pub(super) backups: Arc<Backups>,
     pub(super) jobs_container: LazyContainer,
     pub(super) locations: LocationAccess,
 }
 
 impl BackupPolicies {
     /// The policy of these backups. Its record is in the jobs container.
-    pub fn new(backups: Backups, jobs_container: LazyContainer, locations: LocationAccess) -> Self {
+    pub fn new(backups: Arc<Backups>, jobs_container: LazyContainer, locations: LocationAccess) -> Self {
         Self { backups, jobs_container, locations }
     }
 

@@ -75,7 +75,10 @@ impl Digests {
             finished_at: None,
             counts: json!({}),
             request_charge: 0.0,
-            job: Work { only_on: self.required_host(&request.to), ..Work::queued(self.jobs.budget(request.ru_per_second).await?) },
+            job: Work {
+                only_on: self.required_host(&request.to),
+                ..Work::queued(self.jobs.budget(request.ru_per_second).await?)
+            },
             other: Map::from_iter([("request".to_owned(), json!(request)), ("schema".to_owned(), json!(SCHEMA))]),
         };
         self.jobs.create(&job.id, &job).await?;

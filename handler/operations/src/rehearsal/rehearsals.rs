@@ -1,5 +1,6 @@
 //! Begins, checks and ends a rehearsal. The caller runs the two jobs between these steps.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use changefeed_backup_format::{Inventory, LocationAccess, StoredBackup, read_manifest};
@@ -34,7 +35,7 @@ const REHEARSING: &str = "rehearsing a restore";
 /// Rehearsals of the backups of a container.
 #[derive(Clone, Debug)]
 pub struct Rehearsals {
-    backups: Backups,
+    backups: Arc<Backups>,
     restores: Restores,
     jobs: Jobs,
     monitored: LazyContainer,
@@ -89,7 +90,7 @@ impl Rehearsal {
 impl Rehearsals {
     /// Rehearsals of these backups.
     pub(crate) fn new(
-        backups: Backups,
+        backups: Arc<Backups>,
         restores: Restores,
         jobs: Jobs,
         monitored: LazyContainer,

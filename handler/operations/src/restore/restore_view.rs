@@ -120,13 +120,20 @@ impl Restores {
     /// # Errors
     /// [`ErrorKind::NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such restore.
     pub async fn show(&self, id: &str) -> Result<RestoreView, Error> {
-        let record = self.record(id).await?;
-        if record.job.is_none() {
-            return Ok(record.view());
+        let mut view = self.show_without_pages(id).await?;
+        if view.progress.is_some() {
+            let first = self.job_items(id, &RestoreItemsRequest::default()).await?;
+            (view.record.items, view.continuation) = (first.items, first.continuation);
         }
-        let first = self.job_items(id, &RestoreItemsRequest::default()).await?;
-        let mut view = record.view();
-        (view.record.items, view.continuation) = (first.items, first.continuation);
+        Ok(view)
+    }
+
+    /// A restore without the items that are in pages of their own: those of a job.
+    ///
+    /// # Errors
+    /// As [`Self::show`].
+    pub async fn show_without_pages(&self, id: &str) -> Result<RestoreView, Error> {
+        let mut view = self.record(id).await?.view();
         view.forecast = self.forecast(&view.record, view.progress.as_ref()).await?;
         Ok(view)
     }
