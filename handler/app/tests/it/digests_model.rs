@@ -175,14 +175,14 @@ impl Model {
         // An altered delete is reported as altered or as removed.
         let is_delete = record["operation"] == "delete";
         // A version whose hour is not written yet is written as it is then.
-        let found = match ["alter", "remove", "rewrite"].choose(&mut self.random).expect("a way") {
-            &"alter" => {
+        let found = match *["alter", "remove", "rewrite"].choose(&mut self.random).expect("a way") {
+            "alter" => {
                 let mut record = record;
                 record["capturedBy"] = json!("an attacker");
                 self.overwrite(record).await;
                 Some("altered")
             }
-            &"remove" => {
+            "remove" => {
                 self.changefeed();
                 delete_record(&self.world, &record).await;
                 Some("removed")
