@@ -13,8 +13,8 @@ pub enum PolicyCommand {
         after_help = "Use a blob container that is immutable: with versioning and a time-based retention policy. Then no one can delete or \
                       change a backup before that time.\n\n\
                       Examples:\n  \
-                      changefeed backup policy set --to https://account.blob.core.windows.net/backups/orders --every 1d --at 02:00\n  \
-                      changefeed backup policy set --to backups --every 6h --keep-daily 7 --keep-weekly 4 --keep-monthly 12"
+                      changefeed backup policy set --to https://account.blob.core.windows.net/backups --every 6h\n  \
+                      changefeed backup policy set --to backups --every 1d --at 02:00 --keep-daily 7 --keep-monthly 12"
     )]
     Set(Box<SetArguments>),
     /// Show the policy, its next run and its last ones
