@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::digests::{
-    HOUR, LATER, at, digest_files, digest_lines, start_digests, verify_digests, write, write_digests,
+    HOUR, LATER, at, digest_files, digest_lines, set_clock, start, start_digests, verify_digests, write, write_digests,
 };
 use crate::support::jobs::{capture, finish, restore_request, small_limits};
 use crate::support::raw_items::assert_nowhere;
@@ -23,7 +23,7 @@ const DAY: i64 = 86_400;
 
 /// The library with a retention of 30 days.
 fn with_retention(world: &World, seconds: i64) -> Changefeed {
-    world.endpoint.set_clock(seconds).expect("the clock");
+    set_clock(world, seconds);
     world.changefeed(|options| {
         options.jobs = small_limits();
         options.batch_timeout = Duration::from_secs(4);
@@ -32,7 +32,7 @@ fn with_retention(world: &World, seconds: i64) -> Changefeed {
 }
 
 async fn sweep(changefeed: &Changefeed, seconds: i64) -> Result<u64, String> {
-    let now = ServiceTime::new(Utc::now() + TimeDelta::seconds(seconds));
+    let now = ServiceTime::new(Utc::now() + TimeDelta::seconds(start() + seconds));
     let request = SweepRequest { now, dry_run: false, time_limit: None };
     let swept = changefeed.retention.sweep(&request).await.map_err(|error| error.to_string())?;
     assert_eq!(swept.state, SweepState::Done);

@@ -18,7 +18,7 @@ pub const LATER: i64 = 4600;
 pub const HOUR: i64 = 3600;
 
 /// What is added to the clock of this machine, so that a test begins ten minutes after the start of an hour.
-fn start() -> i64 {
+pub fn start() -> i64 {
     static START: OnceLock<i64> = OnceLock::new();
     *START.get_or_init(|| (HOUR + 600 - Utc::now().timestamp() % HOUR) % HOUR)
 }
