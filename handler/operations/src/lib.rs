@@ -9,6 +9,7 @@ mod digests;
 mod documents;
 mod erase;
 mod held_versions;
+mod job_view;
 mod listed_job;
 mod named_key;
 mod populate;
@@ -34,6 +35,7 @@ pub use erase::{
     ERASE, EraseCounts, ErasureList, ErasureRecord, ErasureRequest, ErasureView, Erasures, HoldingBackup, LiftReport,
     LiftRequest, ServiceCopies,
 };
+pub use job_view::{JobList, JobView};
 pub use listed_job::ListedJob;
 pub use populate::{PopulateReport, PopulateRequest};
 pub use query::{QueryPage, QueryRequest};
