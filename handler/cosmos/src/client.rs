@@ -68,9 +68,54 @@ pub async fn connect(connection: &Connection, preferred_regions: &[String]) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::connection::ConnectionString;
+    use local_cosmos::{Endpoint, LoggedKind, Options};
+    use serde_json::json;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::{
+        Account, ConnectionString, ContainerSpec, IndexPolicy, Key, KeyPath, LazyContainer, create_container,
+        create_database,
+    };
+
+    /// An endpoint with an item, which is the same in every region.
+    async fn region(further_regions: Vec<(String, String)>) -> (Endpoint, Connection) {
+        let endpoint = Endpoint::start(Options { further_regions, ..Options::default() }).await.expect("endpoint");
+        let connection = ConnectionString::parse(&endpoint.connection_string()).expect("connection string");
+        let connection = Connection::Key(connection);
+        let account = Account::connected(connect(&connection, &[]).await.expect("client"));
+        create_database(&account, "db").await.expect("database");
+        let (name, key_paths, index) = ("c".to_owned(), vec![KeyPath::property("pk")], IndexPolicy::default());
+        create_container(&account, "db", &ContainerSpec { name, key_paths, index }).await.expect("container");
+        let container = LazyContainer::new(account, "db", "c").open().await.expect("container");
+        container.create(&Key::text("a"), "i", &json!({"id": "i", "pk": "a"})).await.expect("created");
+        endpoint.take_requests();
+        (endpoint, connection)
+    }
+
+    fn items(endpoint: &Endpoint) -> Vec<LoggedKind> {
+        endpoint
+            .take_requests()
+            .iter()
+            .map(|request| request.kind)
+            .filter(|kind| *kind != LoggedKind::Metadata)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn reads_go_to_the_preferred_region_and_writes_to_the_one_that_takes_them() {
+        let (north, _) = region(Vec::new()).await;
+        let (west, connection) = region(vec![("North Europe".to_owned(), north.url().to_owned())]).await;
+        for (preferred, read_in_north) in [(vec!["North Europe".to_owned()], true), (Vec::new(), false)] {
+            let account = Account::connected(connect(&connection, &preferred).await.expect("client"));
+            let container = LazyContainer::new(account, "db", "c").open().await.expect("container");
+            container.read(&Key::text("a"), "i").await.expect("read").expect("the item");
+            let expected = if read_in_north { (1, 0) } else { (0, 1) };
+            assert_eq!((items(&north).len(), items(&west).len()), expected, "{preferred:?}");
+            container.upsert(&Key::text("a"), "i", &json!({"id": "i", "pk": "a"})).await.expect("written");
+            assert_eq!((items(&north).len(), items(&west).len()), (0, 1), "{preferred:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_server_that_does_not_know_the_account_is_not_mistaken_for_a_missing_item() {

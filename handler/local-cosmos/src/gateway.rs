@@ -44,6 +44,7 @@ pub(crate) struct Gateway {
     /// Whether every request must be signed. A signature is checked in any case.
     requires_key: bool,
     several_write_regions: bool,
+    further_regions: Vec<(String, String)>,
     /// How long AllVersionsAndDeletes mode reaches back.
     retention: Duration,
     refuses_unindexed_queries: AtomicBool,
@@ -80,6 +81,7 @@ impl Gateway {
             clock,
             requires_key: options.require_key,
             several_write_regions: options.several_write_regions,
+            further_regions: options.further_regions.clone(),
             retention: options.change_feed_retention,
             refuses_unindexed_queries: AtomicBool::new(options.refuse_unindexed_queries),
             usage: UsageMeter::new(),
@@ -189,7 +191,7 @@ impl Gateway {
         incoming: &Incoming,
     ) -> Reply {
         let reply = match &operation.address {
-            Address::Account => account(incoming, self.several_write_regions),
+            Address::Account => self.account(incoming),
             Address::Unknown => Reply::error(404, "NotFound", format!("No resource has the path {}.", incoming.path)),
             Address::Resource(Resource::Offers | Resource::Offer(_)) if has_token(incoming) => {
                 let message =
@@ -221,6 +223,22 @@ impl Gateway {
             },
         };
         self.usage.count(reply.request_charge());
+        reply
+    }
+
+    /// The account, under the address that the client dialled.
+    fn account(&self, incoming: &Incoming) -> Reply {
+        if incoming.method != Method::GET {
+            return Reply::error(
+                405,
+                "MethodNotAllowed",
+                format!("{} is not supported for the account.", incoming.method),
+            );
+        }
+        let mut reply = Reply::new(200).with(header::REQUEST_CHARGE, "0");
+        reply.body = resources::account::to_json(&incoming.host, self.several_write_regions, &self.further_regions)
+            .to_string()
+            .into_bytes();
         reply
     }
 
@@ -307,16 +325,6 @@ fn directory(options: &Options, clock: &Arc<Clock>) -> Result<Directory<Containe
     }
     let failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
     if failures.is_empty() { Ok(directory) } else { Err(failures.join("; ")) }
-}
-
-/// The account, under the address that the client dialled.
-fn account(incoming: &Incoming, several_write_regions: bool) -> Reply {
-    if incoming.method != Method::GET {
-        return Reply::error(405, "MethodNotAllowed", format!("{} is not supported for the account.", incoming.method));
-    }
-    let mut reply = Reply::new(200).with(header::REQUEST_CHARGE, "0");
-    reply.body = resources::account::to_json(&incoming.host, several_write_regions).to_string().into_bytes();
-    reply
 }
 
 /// The id and the key of the item that a path names by resource ids only, as `_self` does.

@@ -25,6 +25,8 @@ pub struct Options {
     pub refuse_unindexed_queries: bool,
     /// Whether the account says that several of its regions take writes. It has one region in any case.
     pub several_write_regions: bool,
+    /// Further regions that the account says it can be read from, by name and URL: other endpoints. Nothing is replicated to them.
+    pub further_regions: Vec<(String, String)>,
     /// The loopback port of the control interface; 0 for any free port, `None` for no control interface.
     pub control_port: Option<u16>,
 }
@@ -41,6 +43,7 @@ impl Default for Options {
             data: None,
             refuse_unindexed_queries: false,
             several_write_regions: false,
+            further_regions: Vec::new(),
             control_port: None,
         }
     }

@@ -2,14 +2,17 @@
 
 use serde_json::{Value, json};
 
-/// The only region.
+/// The region that takes writes.
 const REGION: &str = "Local";
 
 /// The body of `GET /`. `host` is the host and port that the client connected to, as in its header `host`: clients send all
 /// further requests to the addresses in this body.
-pub(crate) fn to_json(host: &str, several_write_regions: bool) -> Value {
+pub(crate) fn to_json(host: &str, several_write_regions: bool, further_regions: &[(String, String)]) -> Value {
     let name = name(host);
-    let locations = json!([{"name": REGION, "databaseAccountEndpoint": format!("http://{host}/")}]);
+    let location = |name: &str, url: &str| json!({"name": name, "databaseAccountEndpoint": url});
+    let own = location(REGION, &format!("http://{host}/"));
+    let further = further_regions.iter().map(|(name, url)| location(name, url));
+    let readable: Vec<Value> = std::iter::once(own.clone()).chain(further).collect();
     json!({
         "_self": "",
         "id": name,
@@ -17,8 +20,8 @@ pub(crate) fn to_json(host: &str, several_write_regions: bool) -> Value {
         "media": "//media/",
         "addresses": "//addresses/",
         "_dbs": "//dbs/",
-        "writableLocations": locations,
-        "readableLocations": locations,
+        "writableLocations": [own],
+        "readableLocations": readable,
         "enableMultipleWriteLocations": several_write_regions,
         "continuousBackupEnabled": false,
         "enableNRegionSynchronousCommit": false,
@@ -72,7 +75,7 @@ mod tests {
     /// What SDKs need, found by leaving members out.
     #[test]
     fn the_account_has_what_clients_need() {
-        let account = to_json("127.0.0.1:8081", false);
+        let account = to_json("127.0.0.1:8081", false, &[]);
         let configuration = account["queryEngineConfiguration"].as_str().expect("a text");
         let configuration: Value = serde_json::from_str(configuration).expect("JSON");
         assert!(configuration.as_object().is_some_and(|members| !members.is_empty()));
@@ -92,7 +95,7 @@ mod tests {
             ("localhost", "localhost"),
             ("cosmos.example.net:443", "cosmos"),
         ] {
-            assert_eq!(to_json(host, false)["id"], expected, "{host}");
+            assert_eq!(to_json(host, false, &[])["id"], expected, "{host}");
         }
     }
 }
