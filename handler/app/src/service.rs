@@ -76,6 +76,13 @@ impl Service {
         Box::pin(probe).await
     }
 
+    /// Notes the size of the history, once an hour. A failure is logged: the next call tries again.
+    pub async fn note_size(&self) {
+        if let Err(error) = self.changefeed.containers.note_size(chrono::Utc::now()).await {
+            log::warn!("could not note the size of the history: {error}");
+        }
+    }
+
     /// The zone of times in requests that are written without one.
     pub fn time_zone(&self) -> TimeZone {
         self.settings.time_zone.clone().unwrap_or(TimeZone::UTC)

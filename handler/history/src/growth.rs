@@ -52,15 +52,16 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// Adds a size, if the last one is an hour old, and forgets those that are older than a day but one: that one begins the day.
-    fn add(&mut self, second: i64, usage: Usage) -> bool {
-        if self.samples.last().is_some_and(|last| second < last.second + HOUR) {
-            return false;
-        }
+    /// Whether the last size is an hour old.
+    fn is_due(&self, second: i64) -> bool {
+        self.samples.last().is_none_or(|last| second >= last.second + HOUR)
+    }
+
+    /// Adds a size, and forgets those that are older than a day but one: that one begins the day.
+    fn add(&mut self, second: i64, usage: Usage) {
         self.samples.push(Sample { second, items: usage.items, bytes: usage.bytes });
         let old = self.samples.iter().filter(|sample| sample.second <= second - DAY).count();
         self.samples.drain(..old.saturating_sub(1));
-        true
     }
 
     /// The growth since the size of a day before, or the first one after that. `None` within the first hour.
@@ -98,13 +99,11 @@ impl Containers {
     pub async fn note_size(&self, now: DateTime<Utc>) -> Result<(), Error> {
         let (mut sizes, etag) = self.sizes().await?;
         let second = now.timestamp();
-        if sizes.samples.last().is_some_and(|last| second < last.second + HOUR) {
+        if !sizes.is_due(second) {
             return Ok(());
         }
         let Some(usage) = self.changes.open().await?.usage().await? else { return Ok(()) };
-        if !sizes.add(second, usage) {
-            return Ok(());
-        }
+        sizes.add(second, usage);
         let record = serde_json::json!({"id": ID, "kind": ID, "samples": sizes.samples, "schema": SCHEMA});
         let (jobs, key) = (self.jobs.open().await?, Key::text(ID));
         let written = match etag {
@@ -150,8 +149,8 @@ mod tests {
     fn the_growth_is_that_of_the_last_day_or_since_the_first_size() {
         let mut sizes = Sizes::default();
         assert_eq!(sizes.growth(0, usage(5)), None);
-        assert!(sizes.add(0, usage(100)));
-        assert!(!sizes.add(HOUR - 1, usage(150)), "once an hour");
+        sizes.add(0, usage(100));
+        assert!(!sizes.is_due(HOUR - 1) && sizes.is_due(HOUR), "once an hour");
         assert_eq!(sizes.growth(HOUR - 1, usage(150)), None);
         let growth = sizes.growth(2 * HOUR, usage(300)).expect("a growth");
         assert_eq!((growth.seconds, growth.items, growth.bytes), (2 * HOUR, 200, 220_000));
@@ -160,7 +159,7 @@ mod tests {
         assert!((units / (12.0 * 200.0) - 6.83).abs() < 0.01, "{units}");
 
         for hour in 1..=60 {
-            assert!(sizes.add(hour * HOUR, usage(100 + hour.unsigned_abs())));
+            sizes.add(hour * HOUR, usage(100 + hour.unsigned_abs()));
         }
         assert_eq!(sizes.samples.len(), 25);
         let growth = sizes.growth(60 * HOUR + 10, usage(90)).expect("a growth");
@@ -168,7 +167,7 @@ mod tests {
         assert_eq!(growth.request_units_per_day, None, "the retention has removed more than was stored");
         // Nothing was noted for ten days.
         assert_eq!(sizes.growth(300 * HOUR, usage(900)), None);
-        assert!(sizes.add(300 * HOUR, usage(1000)));
+        sizes.add(300 * HOUR, usage(1000));
         assert_eq!(sizes.growth(302 * HOUR, usage(1100)).expect("a growth").seconds, 2 * HOUR);
     }
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use changefeed_processor::LeaseState;
-use chrono::Utc;
 use serde_json::json;
 
 use crate::http::{NoQuery, RawJson};
@@ -43,8 +42,6 @@ pub async fn post(service: Data<Service>, _: NoQuery, _: RawJson) -> HttpRespons
         log::warn!("{line}");
         logs.push(line);
     }
-    if let Err(error) = service.changefeed.containers.note_size(Utc::now()).await {
-        log::warn!("could not note the size of the history: {error}");
-    }
+    service.note_size().await;
     HttpResponse::Ok().json(json!({"Outputs": {}, "Logs": logs, "ReturnValue": null}))
 }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use tokio::task::JoinHandle;
 
 use super::health::Health;
@@ -30,9 +29,7 @@ impl Watching {
                 let problems = look.problems();
                 problems.iter().for_each(|problem| log::warn!("{problem}"));
                 health.set_looked(look.observations, problems);
-                if let Err(error) = service.changefeed.containers.note_size(Utc::now()).await {
-                    log::warn!("could not note the size of the history: {error}");
-                }
+                service.note_size().await;
             }
         }))
     }
