@@ -2,6 +2,7 @@
 
 mod arguments;
 mod backup;
+mod budget_argument;
 mod color;
 mod command_groups;
 mod confirm;

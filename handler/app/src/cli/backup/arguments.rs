@@ -3,6 +3,7 @@
 use changefeed_history::{Filter, TimeExpression};
 use clap::{Args, Subcommand};
 
+use crate::cli::budget_argument::BudgetArgument;
 use crate::cli::execution_arguments::ExecutionArguments;
 use crate::cli::field_arguments::FieldArguments;
 use crate::cli::list::ListOutput;
@@ -112,9 +113,8 @@ pub struct CreateArguments {
     pub reason: Option<String>,
     #[command(flatten)]
     pub requester: RequesterArguments,
-    /// Limit in request units per second; default: CHANGEFEED_JOB_BUDGET
-    #[arg(long, value_name = "RU")]
-    pub ru_per_second: Option<f64>,
+    #[command(flatten)]
+    pub budget: BudgetArgument,
     #[command(flatten)]
     pub output: OutputArguments,
 }

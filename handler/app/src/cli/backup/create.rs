@@ -30,7 +30,7 @@ pub async fn run(service: &Service, arguments: &CreateArguments) -> Result<Exit>
         incremental_from: arguments.incremental_from.as_deref().map(absolute).transpose()?,
         reason: arguments.reason.clone(),
         requested_by: arguments.requester.name(),
-        ru_per_second: arguments.ru_per_second,
+        ru_per_second: arguments.budget.ru_per_second,
     };
     let id = match resumable(service, &request, arguments.as_of, arguments.discard).await? {
         Some(id) => id,

@@ -3,6 +3,7 @@
 mod arguments;
 mod create;
 mod inspect;
+mod keep_arguments;
 mod location;
 mod policy;
 mod prune;

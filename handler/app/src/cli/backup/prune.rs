@@ -7,6 +7,7 @@ use changefeed_operations::{Keep, PruneAction, PrunePlan, PruneReport, PruneRequ
 use clap::Args;
 use serde_json::json;
 
+use super::keep_arguments::KeepArguments;
 use super::location::absolute;
 use crate::cli::confirm::{Prompt, confirm};
 use crate::cli::exit_code::{Exit, usage};
@@ -21,15 +22,8 @@ const TIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct PruneArguments {
     /// Folder or blob URL below which the backups are; default: the location of the policy, and what it keeps
     pub location: Option<String>,
-    /// Keep the newest backup of each of so many days
-    #[arg(long, value_name = "COUNT")]
-    pub keep_daily: Option<u32>,
-    /// Keep the newest backup of each of so many weeks
-    #[arg(long, value_name = "COUNT")]
-    pub keep_weekly: Option<u32>,
-    /// Keep the newest backup of each of so many months
-    #[arg(long, value_name = "COUNT")]
-    pub keep_monthly: Option<u32>,
+    #[command(flatten)]
+    pub keep: KeepArguments,
     /// Show the plan and delete nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -78,7 +72,7 @@ pub async fn run(service: &Service, arguments: &PruneArguments) -> Result<Exit> 
 }
 
 async fn request(service: &Service, arguments: &PruneArguments) -> Result<PruneRequest> {
-    let counts = [arguments.keep_daily, arguments.keep_weekly, arguments.keep_monthly];
+    let counts = [arguments.keep.keep_daily, arguments.keep.keep_weekly, arguments.keep.keep_monthly];
     let [daily, weekly, monthly] = counts.map(|count| count.unwrap_or(0));
     let keep = Keep { daily, weekly, monthly };
     let is_given = counts.iter().any(Option::is_some);

@@ -8,6 +8,7 @@ use changefeed_operations::{Rehearsal, RehearsalReport};
 use clap::Args;
 
 use super::location::absolute;
+use crate::cli::budget_argument::BudgetArgument;
 use crate::cli::exit_code::{Exit, usage};
 use crate::cli::follow::{Followed, Following, follow};
 use crate::cli::output::{Output, OutputArguments, print_json, print_line};
@@ -23,9 +24,8 @@ pub struct RehearseArguments {
     /// Name of the container that is created and removed; default: changefeed-rehearsal- and a random number
     #[arg(long, value_name = "CONTAINER")]
     pub into: Option<String>,
-    /// Limit in request units per second; default: no limit
-    #[arg(long, value_name = "RU")]
-    pub ru_per_second: Option<f64>,
+    #[command(flatten)]
+    pub budget: BudgetArgument,
     #[command(flatten)]
     pub requester: RequesterArguments,
     #[command(flatten)]
@@ -75,7 +75,7 @@ async fn rehearse(
     let start = Instant::now();
     for (compare, action) in [(false, "Restoring"), (true, "Comparing")] {
         let requester = arguments.requester.name();
-        let job = rehearsals.start(rehearsal, compare, arguments.ru_per_second, requester).await?;
+        let job = rehearsals.start(rehearsal, compare, arguments.budget.ru_per_second, requester).await?;
         let following =
             Following { id: &job.id, action, phase: None, for_humans: arguments.output.output == Output::Table };
         let renewing = async {

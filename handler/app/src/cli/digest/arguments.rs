@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use crate::cli::budget_argument::BudgetArgument;
 use crate::cli::list::ListArguments;
 use crate::cli::output::OutputArguments;
 use crate::cli::requester_arguments::RequesterArguments;
@@ -50,9 +51,8 @@ pub struct WriteArguments {
     /// How long an hour is over before it is written; default: 900
     #[arg(long, value_name = "SECONDS")]
     pub grace_seconds: Option<u32>,
-    /// Limit in request units per second; default: no limit
-    #[arg(long, value_name = "RU")]
-    pub ru_per_second: Option<f64>,
+    #[command(flatten)]
+    pub budget: BudgetArgument,
     #[command(flatten)]
     pub requester: RequesterArguments,
     #[command(flatten)]

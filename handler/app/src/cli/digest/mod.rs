@@ -56,7 +56,7 @@ async fn write(service: &Service, arguments: &WriteArguments) -> Result<Exit> {
         to: absolute(&arguments.to)?,
         grace_seconds: arguments.grace_seconds,
         requested_by: arguments.requester.name(),
-        ru_per_second: arguments.ru_per_second,
+        ru_per_second: arguments.budget.ru_per_second,
     };
     let id = service.changefeed.digests.create_job(&request).await?.id;
     follow_to_end(service, &id, arguments.output.output).await

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use changefeed_cosmos::Key;
 use clap::{Args, Subcommand};
 
+use crate::cli::budget_argument::BudgetArgument;
 use crate::cli::document_arguments::parse_key;
 use crate::cli::list::ListArguments;
 use crate::cli::output::OutputArguments;
@@ -63,9 +64,8 @@ pub struct EraseRunArguments {
     /// Do not count first, and do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Limit in request units per second; default: CHANGEFEED_JOB_BUDGET
-    #[arg(long, value_name = "RU")]
-    pub ru_per_second: Option<f64>,
+    #[command(flatten)]
+    pub budget: BudgetArgument,
     #[command(flatten)]
     pub output: OutputArguments,
 }

@@ -58,7 +58,7 @@ async fn erase(service: &Service, arguments: &EraseRunArguments) -> Result<Exit>
         keep_live: arguments.keep_live,
         reason: arguments.reason.clone(),
         requested_by: arguments.requester.name(),
-        ru_per_second: arguments.ru_per_second,
+        ru_per_second: arguments.budget.ru_per_second,
         ..request
     };
     if arguments.dry_run || !arguments.yes {

@@ -3,6 +3,7 @@
 use changefeed_cosmos::Key;
 use clap::{Args, Subcommand};
 
+use crate::cli::budget_argument::BudgetArgument;
 use crate::cli::document_arguments::parse_key;
 use crate::cli::list::ListArguments;
 use crate::cli::output::OutputArguments;
@@ -51,9 +52,8 @@ pub struct VerifyRunArguments {
     /// How long the capture may lag before a document counts as missing; default: 60
     #[arg(long, value_name = "SECONDS")]
     pub grace_seconds: Option<u32>,
-    /// Limit in request units per second; default: CHANGEFEED_JOB_BUDGET
-    #[arg(long, value_name = "RU")]
-    pub ru_per_second: Option<f64>,
+    #[command(flatten)]
+    pub budget: BudgetArgument,
     #[command(flatten)]
     pub requester: RequesterArguments,
     #[command(flatten)]

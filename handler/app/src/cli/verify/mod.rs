@@ -75,7 +75,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
         digests: arguments.digests.as_deref().map(absolute).transpose()?,
         partition_key: arguments.pk.as_ref().map(Key::text).or_else(|| arguments.partition_key.clone()),
         grace_seconds: arguments.grace_seconds,
-        ru_per_second: arguments.ru_per_second,
+        ru_per_second: arguments.budget.ru_per_second,
         requested_by: arguments.requester.name(),
         key: None,
     };

@@ -3,6 +3,8 @@
 use changefeed_operations::{Interval, TimeOfDay};
 use clap::{Args, Subcommand};
 
+use crate::cli::backup::keep_arguments::KeepArguments;
+use crate::cli::budget_argument::BudgetArgument;
 use crate::cli::output::OutputArguments;
 use crate::cli::requester_arguments::RequesterArguments;
 
@@ -11,7 +13,7 @@ pub enum PolicyCommand {
     /// Set the policy; the first backup is due at once
     #[command(
         after_help = "Use a blob container that is immutable: with versioning and a time-based retention policy. Then no one can delete or \
-                      change a backup before that time.\n\n\
+                      change a backup before that time. Without a --keep option, every backup is kept.\n\n\
                       Examples:\n  \
                       changefeed backup policy set --to https://account.blob.core.windows.net/backups --every 6h\n  \
                       changefeed backup policy set --to backups --every 1d --at 02:00 --keep-daily 7 --keep-monthly 12"
@@ -45,18 +47,10 @@ pub struct SetArguments {
     /// How often a full backup is taken instead of an increment; default: 7d
     #[arg(long, value_name = "INTERVAL")]
     pub full_every: Option<Interval>,
-    /// Keep the newest backup of each of so many days; without the three --keep options, every backup is kept
-    #[arg(long, value_name = "COUNT")]
-    pub keep_daily: Option<u32>,
-    /// Keep the newest backup of each of so many weeks
-    #[arg(long, value_name = "COUNT")]
-    pub keep_weekly: Option<u32>,
-    /// Keep the newest backup of each of so many months
-    #[arg(long, value_name = "COUNT")]
-    pub keep_monthly: Option<u32>,
-    /// Limit of each backup in request units per second; default: no limit
-    #[arg(long, value_name = "RU")]
-    pub ru_per_second: Option<f64>,
+    #[command(flatten)]
+    pub keep: KeepArguments,
+    #[command(flatten)]
+    pub budget: BudgetArgument,
     /// Reason, stored with each backup
     #[arg(long)]
     pub reason: Option<String>,
