@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use changefeed_cosmos::{Error, FEED_LSN, Key, LazyContainer, Meter, display_key_paths};
 use serde_json::Value;
@@ -85,6 +86,14 @@ impl History {
     /// The fields of documents that name the actor of a version.
     pub fn actor_fields(&self) -> &ActorFields {
         &self.actor_fields
+    }
+
+    /// Records that versions from before a second since 1970 may be missing. The horizon never moves back.
+    ///
+    /// # Errors
+    /// When the record cannot be written before the deadline.
+    pub async fn raise_horizon(&self, second: i64, deadline: Instant) -> Result<(), Error> {
+        self.horizon.raise(second, deadline).await
     }
 
     /// The fields that are never among the changed paths of a document of the monitored container.

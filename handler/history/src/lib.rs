@@ -28,6 +28,7 @@ mod observed;
 mod provision;
 mod read;
 mod record;
+mod rehome;
 mod removal;
 mod removal_log;
 mod retention;
@@ -52,7 +53,7 @@ pub use changed_paths::{PathChange, changed_paths, path_changes};
 pub use container_status::{ContainerState, ContainerStatus};
 pub use containers::{ContainerNames, Containers, Role};
 pub use dead_letter::DeadLetter;
-pub use dead_letters::{DeadLetterPage, DeadLetters, Replay, ReplayOutcome};
+pub use dead_letters::{CopiedLetters, DeadLetterPage, DeadLetters, Replay, ReplayOutcome};
 pub use difference::{FieldChange, changes};
 pub use erase_versions::RemovedItems;
 pub use erasure::{DocumentSet, ERASED, Erased, ErasedSet, ErasureOptions};
@@ -72,6 +73,9 @@ pub use read::{
     SearchRequest, SearchRow, SearchRows, VersionFilter, VersionPage, VersionPages, VersionSelector, Versions,
     VersionsRequest, outline_fields,
 };
+pub use rehome::{
+    ChangeToFold, FlatChange, FlatFields, FoldedChange, LastVersion, NextVersions, Placed, VersionPlacer, fold_changes,
+};
 pub use removal_log::{DIGESTS_RECORD, REMOVALS, RemovalCause, Removals};
 pub use retention::{
     Expired, HeldVersions, PinnedVersions, Retention, RetentionOptions, RetentionStatus, SweepReport, SweepRequest,
@@ -83,6 +87,6 @@ pub use time_expression::{InterpretedTime, TimeExpression};
 pub use time_zone::TimeZone;
 pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
-pub use version_digest::RecordDigest;
+pub use version_digest::{RecordDigest, document_digest};
 pub use version_id::VersionId;
 pub use window::Window;

@@ -167,6 +167,24 @@ impl Horizon {
     }
 }
 
+impl Horizon {
+    /// Records that versions from before a second since 1970 may be missing. The horizon never moves back.
+    ///
+    /// # Errors
+    /// When the record cannot be written before the deadline.
+    pub(crate) async fn raise(&self, second: i64, deadline: Instant) -> Result<(), Error> {
+        let jobs = self.jobs.open().await?;
+        loop {
+            let mut saved = retry(deadline, || Saved::load(&jobs)).await?;
+            if saved.progress.horizon >= second {
+                return Ok(());
+            }
+            saved.progress.horizon = second;
+            saved.save(&jobs, deadline).await?;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

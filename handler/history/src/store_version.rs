@@ -26,6 +26,34 @@ impl History {
         create_record(&changes, &items(version)?, deadline).await
     }
 
+    /// Stores versions. The result of each is its charge, or `None` if it is stored already. The caller leaves out those of erased
+    /// documents.
+    ///
+    /// # Errors
+    /// When a version is not JSON, and when the container cannot be opened. A result is an error when the version cannot be stored before
+    /// the deadline.
+    pub async fn store_versions(
+        &self,
+        versions: &[Version],
+        concurrency: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Result<Option<f64>, Error>>, Error> {
+        let changes = self.changes.open().await?;
+        let (mut together, mut in_parts) = (Vec::new(), Vec::new());
+        for version in versions {
+            let mut items = items(version)?;
+            match items.len() {
+                1 => together.append(&mut items),
+                _ => in_parts.push(items),
+            }
+        }
+        let mut stored = changes.create_many(&together, concurrency, deadline).await;
+        for items in in_parts {
+            stored.push(create_record(&changes, &items, deadline).await);
+        }
+        Ok(stored)
+    }
+
     /// Ensures that there is an exact record of a version. If the existing record is not exact or cannot be read, another one is
     /// created beside it. Returns the id of the exact record. `is_missing` says that there was no record, so that it is not read first.
     ///

@@ -51,9 +51,7 @@ impl RecordDigest {
     }
 
     fn of_content(id: VersionId, content: &Value, damage: Option<String>) -> Self {
-        let mut text = String::new();
-        write_canonical(&mut text, content);
-        let sha256: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        let sha256 = document_digest(content);
         let name = match id.shared_removal_id() {
             None => id.to_string(),
             Some(short) => format!("{short}~{}", hex::encode(&sha256[..NAME_BYTES])),
@@ -77,7 +75,18 @@ fn without_encoded_fields(mut record: Value) -> Value {
     record
 }
 
-/// Writes a value as JSON with sorted properties and one spelling of numbers.
+/// The digest of a document: the order of properties and the spelling of numbers do not matter.
+pub fn document_digest(document: &Value) -> [u8; 32] {
+    Sha256::digest(canonical(document).as_bytes()).into()
+}
+
+/// A value as JSON with sorted properties and one spelling of numbers.
+fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(&mut text, value);
+    text
+}
+
 fn write_canonical(text: &mut String, value: &Value) {
     match value {
         Value::Object(properties) => {
@@ -120,12 +129,6 @@ mod tests {
     use crate::same_value::same_value;
     use proptest::prelude::*;
     use serde_json::json;
-
-    fn canonical(value: &Value) -> String {
-        let mut text = String::new();
-        write_canonical(&mut text, value);
-        text
-    }
 
     #[test]
     fn equal_values_have_one_text() {

@@ -16,6 +16,7 @@ const TIME_DIGITS: usize = 10;
 const MAX_CHARACTERS: usize = 255;
 const EXACT: &str = "-exact";
 const GONE: &str = "-gone";
+const IMPORT: &str = "import-";
 
 /// The id of a version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,6 +51,11 @@ impl VersionId {
         Self(format!("{source_ts:0TIME_DIGITS$}-{}", etag.trim_matches('"')))
     }
 
+    /// The id of a change that was copied by another program, so that its etag is not known.
+    pub(crate) fn of_import(source_ts: i64, digest: &str) -> Self {
+        Self(format!("{source_ts:0TIME_DIGITS$}-{IMPORT}{digest}"))
+    }
+
     /// The id of a removal, which has no etag, from its time and its sequence number. Removals in one transaction share both, so
     /// `source_digest` distinguishes them if they are stored in one partition.
     pub(crate) fn of_removal(source_ts: i64, lsn: i64, source_digest: Option<&str>) -> Self {
@@ -62,9 +68,15 @@ impl VersionId {
         Self(format!("{source_ts:0TIME_DIGITS$}-delete-{restore_id}-{source_digest}"))
     }
 
-    /// The etag of the version, without quotes; `None` for a removal.
+    /// The etag of the version, without quotes; `None` for a removal, and for a change that another program has copied.
     pub fn etag(&self) -> Option<&str> {
-        self.plain().get(TIME_DIGITS + 1..).filter(|rest| !rest.starts_with("delete-") && !self.0.ends_with(GONE))
+        let has_none = |rest: &str| rest.starts_with("delete-") || rest.starts_with(IMPORT) || rest.ends_with(GONE);
+        self.plain().get(TIME_DIGITS + 1..).filter(|rest| !has_none(rest))
+    }
+
+    /// Whether this is the id of a change that another program has copied.
+    pub fn is_import(&self) -> bool {
+        self.0.get(TIME_DIGITS + 1..).is_some_and(|rest| rest.starts_with(IMPORT))
     }
 
     /// Whether this is the id of a removal by this restore.

@@ -18,6 +18,7 @@ use crate::documents::Documents;
 use crate::erase::Erasures;
 use crate::held_versions::JobsHoldVersions;
 use crate::rehearsal::Rehearsals;
+use crate::rehome::{Connections, Rehomes};
 use crate::restore::{RestoreOptions, Restores};
 use crate::verify::Verifications;
 use crate::window::WindowReader;
@@ -43,6 +44,8 @@ pub struct ChangefeedOptions {
     pub jobs: JobOptions,
     /// The access to the locations of backups.
     pub locations: LocationAccess,
+    /// The accounts of other histories.
+    pub connections: Connections,
 }
 
 /// A monitored container, its history, and the operations on them.
@@ -76,6 +79,8 @@ pub struct Changefeed {
     pub digests: Digests,
     /// Erasures.
     pub erasures: Arc<Erasures>,
+    /// Moves of other histories into this one.
+    pub rehomes: Arc<Rehomes>,
     /// The documents of the containers.
     pub documents: Documents,
     /// Runs jobs of all kinds.
@@ -123,6 +128,15 @@ impl Changefeed {
             Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), digests.clone(), concurrency);
         let verifications = Arc::new(verifications);
         let erasures = Arc::new(Erasures::new(history.clone(), jobs.clone(), dead_letters.clone(), timeout));
+        let rehomes = Arc::new(Rehomes::new(
+            containers.clone(),
+            history.clone(),
+            dead_letters.clone(),
+            jobs.clone(),
+            options.connections,
+            options.locations.host.clone(),
+            concurrency,
+        ));
         let held = Arc::new(JobsHoldVersions::new(jobs.clone(), restores.clone()));
         let retention_options = RetentionOptions { days: options.retention_days, concurrency, timeout };
         let kinds: Vec<Arc<dyn JobKind>> = vec![
@@ -131,6 +145,7 @@ impl Changefeed {
             Arc::clone(&verifications) as Arc<dyn JobKind>,
             Arc::new(digests.clone()),
             Arc::clone(&erasures) as Arc<dyn JobKind>,
+            Arc::clone(&rehomes) as Arc<dyn JobKind>,
         ];
         Self {
             dead_letters,
@@ -149,6 +164,7 @@ impl Changefeed {
             verifications,
             digests,
             erasures,
+            rehomes,
         }
     }
 }

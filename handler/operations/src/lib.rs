@@ -1,4 +1,4 @@
-//! The operations on a history: restore, back up, verify, erase, populate, truncate, query.
+//! The operations on a history: restore, back up, verify, erase, move, populate, truncate, query.
 //!
 //! [`Changefeed`] creates all capabilities from the settings, in one place. Each of them owns only the containers that it needs.
 
@@ -15,6 +15,7 @@ mod named_key;
 mod populate;
 mod query;
 mod rehearsal;
+mod rehome;
 mod restore;
 mod sample;
 mod scan;
@@ -40,6 +41,7 @@ pub use listed_job::ListedJob;
 pub use populate::{PopulateReport, PopulateRequest};
 pub use query::{QueryPage, QueryRequest};
 pub use rehearsal::{Rehearsal, RehearsalReport, Rehearsals};
+pub use rehome::{Connections, REHOME, RehomeCounts, RehomeList, RehomeRequest, RehomeSource, RehomeView, Rehomes};
 pub use restore::{
     Action, BackupLine, CaptureLag, Counts, ExecuteRequest, FilterOn, Forecast, Plan, PlannedItem, RESTORE,
     RestoreItems, RestoreItemsRequest, RestoreList, RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest,

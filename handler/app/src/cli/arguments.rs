@@ -21,6 +21,7 @@ use super::populate::PopulateArguments;
 use super::process::ProcessArguments;
 use super::provision::ProvisionArguments;
 use super::query::QueryArguments;
+use super::rehome::RehomeArguments;
 use super::restore::RestoreCommand;
 use super::retention::RetentionArguments;
 use super::serve::ServeArguments;
@@ -141,6 +142,8 @@ pub enum Command {
     Retention(RetentionArguments),
     /// Remove everything that is stored of documents, and refuse them until that is lifted
     Erase(EraseArguments),
+    /// Move the history of another account, of a container with another partition key, or of copied changes here
+    Rehome(RehomeArguments),
     /// Compare live documents with the history, and repair differences; or the history with its digests
     Verify(VerifyArguments),
     /// Write digests of the history, by which altered and removed versions are found
@@ -187,6 +190,7 @@ impl Command {
             Self::Verify(arguments) => arguments.only_reads(),
             Self::Digest(command) => command.only_reads(),
             Self::Erase(arguments) => arguments.only_reads(),
+            Self::Rehome(arguments) => arguments.only_reads(),
             #[cfg(feature = "local")]
             Self::Local(_) => false,
             Self::Serve(_) | Self::Process(_) | Self::Provision(_) | Self::Populate(_) | Self::Truncate(_) => false,

@@ -31,6 +31,7 @@ mod progress;
 mod provision;
 mod query;
 mod reference;
+mod rehome;
 mod requester_arguments;
 mod restore;
 mod retention;
@@ -129,6 +130,7 @@ async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {
         Command::DeadLetters(dead_letters) => dead_letters::run(&service()?, &dead_letters).await,
         Command::Digest(digest) => digest::run(&service()?, &digest).await,
         Command::Erase(erase) => erase::run(&service()?, &erase).await,
+        Command::Rehome(rehome) => Box::pin(rehome::run(&service()?, &rehome)).await,
         Command::Retention(retention) => retention::run(&service()?, &retention).await,
         Command::Verify(verify) => verify::run(&service()?, &verify).await,
         Command::Status(status) => status::run(&service()?, &status).await,

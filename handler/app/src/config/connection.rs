@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
-use changefeed_cosmos::{Connect, Connection, ConnectionString, Identity, TokenCredential, token_credential};
+use changefeed_cosmos::{
+    Account, Connect, Connection, ConnectionString, Error, Identity, TokenCredential, token_credential,
+};
+use changefeed_operations::Connections;
 use futures::FutureExt;
 
 use super::setting_value::invalid;
@@ -22,7 +25,12 @@ impl ConnectionSettings {
     /// Reads the connection. `AzureWebJobsCosmosDB` takes precedence over `CosmosDB`, and a connection string over an
     /// endpoint.
     pub fn read(source: &Source) -> Result<Self> {
-        let sections = [format!("AzureWebJobs{NAME}"), NAME.to_owned()];
+        Self::named(source, NAME)
+    }
+
+    /// Reads the connection of this name.
+    fn named(source: &Source, name: &str) -> Result<Self> {
+        let sections = [format!("AzureWebJobs{name}"), name.to_owned()];
         for section in &sections {
             if let Some(text) = source.get(section) {
                 let connection = ConnectionString::parse(text.expose());
@@ -37,7 +45,7 @@ impl ConnectionSettings {
             }
         }
         bail!(
-            "no connection to Cosmos DB: set {NAME} to a connection string, or {NAME}__accountEndpoint to the URL of the account"
+            "no connection to Cosmos DB: set {name} to a connection string, or {name}__accountEndpoint to the URL of the account"
         )
     }
 }
@@ -107,6 +115,22 @@ pub fn connect(ConnectionSettings(connection): ConnectionSettings, preferred_reg
     Box::new(move || {
         let (connection, regions) = (connection.clone(), preferred_regions.clone());
         async move { changefeed_cosmos::connect(&connection, &regions).await }.boxed()
+    })
+}
+
+/// Finds the accounts of other connections in the settings.
+pub fn connections(source: &Source, preferred_regions: &[String]) -> Connections {
+    let (source, regions) = (source.clone(), preferred_regions.to_vec());
+    Connections::new(move |name| {
+        let invalid = |message: String| Error::invalid("connecting to another account", message);
+        // The name becomes that of settings, which a message may have.
+        if name.is_empty() || !name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_') {
+            return Err(invalid(
+                "the name of a connection has ASCII letters, digits and _, such as OldCosmosDB".to_owned(),
+            ));
+        }
+        let connection = ConnectionSettings::named(&source, name).map_err(|error| invalid(error.to_string()))?;
+        Ok(Account::new(connect(connection, regions.clone())))
     })
 }
 

@@ -9,11 +9,11 @@ use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Background, FieldPath, NAME_GRAMMAR, ResourceName};
 use changefeed_history::{ActorFields, ContainerNames, IndexedField, TimeZone};
 use changefeed_jobs::{DefaultBudget, JobOptions, check_budget};
-use changefeed_operations::ChangefeedOptions;
+use changefeed_operations::{ChangefeedOptions, Connections};
 use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
-use super::connection::ConnectionSettings;
+use super::connection::{ConnectionSettings, connections};
 use super::setting_value::{SettingValue, invalid};
 use super::source::Source;
 use super::storage::locations;
@@ -65,6 +65,8 @@ pub struct Settings {
     pub unblock_leases: bool,
     /// The folder of the function app, if the Functions host has started this process.
     pub app_root: Option<PathBuf>,
+    /// The accounts of other histories.
+    connections: Connections,
     /// Access to the locations of backups.
     pub locations: LocationAccess,
     /// The budget of a job whose request names none.
@@ -140,6 +142,7 @@ impl Settings {
             stalled_after: Duration::from_secs(number(&STALLED_AFTER, text(&STALLED_AFTER), STALLED_AFTER_RANGE)?),
             unblock_leases: on_or_off(&UNBLOCK_LEASES, text(&UNBLOCK_LEASES))?,
             app_root: source.get(APP_ROOT).map(|folder| PathBuf::from(folder.expose())),
+            connections: connections(source, &preferred_regions(source)?),
             locations: locations(source)?,
             job_budget: job_budget(text(&JOB_BUDGET))?,
             throughput_bucket: throughput_bucket(source)?,
@@ -174,6 +177,7 @@ impl Settings {
                 ..JobOptions::default()
             },
             locations: self.locations.clone(),
+            connections: self.connections.clone(),
         }
     }
 

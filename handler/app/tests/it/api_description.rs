@@ -240,8 +240,11 @@ const WITHOUT_COMMAND: [&str; 7] = [
 ];
 
 /// Commands without an operation: they run or set up the app, or work with files.
-const WITHOUT_OPERATION: [&str; 22] = [
+const WITHOUT_OPERATION: [&str; 25] = [
     "switch-mode",
+    "rehome list",
+    "rehome show",
+    "rehome cancel",
     "serve",
     "local",
     "process",

@@ -69,6 +69,9 @@ impl Data {
         assert_eq!(line.run(&["leases", "repair"]).await.status.code(), Some(0));
         let erase = ["erase", "--id", "none", "--pk", "none", "--dry-run"];
         assert_eq!(line.run(&erase).await.status.code(), Some(0));
+        world.create("copies", &["/id"]).await;
+        let rehome = ["rehome", "--from-changes", "copies", "--flat", "--dry-run"];
+        assert_eq!(line.run(&rehome).await.status.code(), Some(0));
         let letter = text(&world.dead_letters().await[0]["id"]);
         Self { world, folder, older, restore: text(&restore["id"]), verification: text(&verification["id"]), letter }
     }
@@ -88,8 +91,8 @@ impl Data {
             "dead-letters replay" => &[&self.letter],
             "query" => &["--container", "changes", "SELECT * FROM c"],
             "switch-mode" => &["--to", "AllVersionsAndDeletes", "--wait", "0"],
-            "restore list" | "erase list" | "digest list" | "verify list" | "dead-letters list" | "leases list"
-            | "doctor" | "provision" => &[],
+            "restore list" | "erase list" | "digest list" | "rehome list" | "verify list" | "dead-letters list"
+            | "leases list" | "doctor" | "provision" => &[],
             other => panic!("changefeed {other} is a list, and this test does not know its arguments"),
         };
         command.split(' ').chain(more.iter().copied()).map(str::to_owned).collect()

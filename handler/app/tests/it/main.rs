@@ -70,6 +70,8 @@ mod process_recovery;
 mod process_start;
 mod read_costs;
 mod read_together;
+mod rehome;
+mod rehome_model;
 mod release;
 mod repeated_requests;
 mod request_counts;

@@ -12,7 +12,7 @@ use serde_json::Value;
 const DOUBLE_DIGITS: usize = 17;
 
 /// Whether any value in the document may have been rewritten. The service's own properties are ignored.
-pub(super) fn may_be_rewritten(document: &Value) -> bool {
+pub(crate) fn may_be_rewritten(document: &Value) -> bool {
     let is_user_property = |name: &&String| !SYSTEM_PROPERTIES.contains(&name.as_str());
     match document {
         Value::Object(properties) => {

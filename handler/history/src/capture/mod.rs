@@ -37,6 +37,7 @@ use crate::version::Operation;
 use crate::version_id::VersionId;
 
 pub use delivery::{DeliveryError, decode_delivery};
+pub(crate) use fidelity::may_be_rewritten;
 pub use identity::UNKNOWN_IDENTITY;
 
 /// The delivered bytes of the documents of a batch that are stored at the same time. A document takes a multiple of its size

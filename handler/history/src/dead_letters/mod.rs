@@ -4,6 +4,7 @@
 //! repeated, overtaken by another or interrupted at any point therefore finds the dead letter, the version, or both. A document
 //! that still cannot be stored stays a dead letter, with the new reason.
 
+mod copy;
 mod erase;
 mod list;
 mod remove;
@@ -17,6 +18,7 @@ use changefeed_cosmos::{Container, Error, LazyContainer, Meter};
 use crate::capture::Capture;
 use crate::containers::Containers;
 
+pub use copy::CopiedLetters;
 pub use list::DeadLetterPage;
 pub use replay::{Replay, ReplayOutcome};
 

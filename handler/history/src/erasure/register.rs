@@ -9,7 +9,7 @@ use std::time::Instant;
 use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, retry};
 
 use super::erased::{Erased, hash, hash_as_delivered, key_of};
-use super::erased_record::{Head, ID, Shard, load, shard_id};
+use super::erased_record::{DIGITS, Head, ID, Shard, load, shard_id};
 
 /// What becomes of HMACs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,51 @@ impl Erased {
         let Some((head, _)) = load::<Head>(&self.jobs().open().await?, ID).await? else { return Ok(Vec::new()) };
         let key = key_of(&head)?;
         Ok(documents.iter().map(|document| hash(&key, document)).collect())
+    }
+
+    /// Records the erased documents of another history here. Returns the number of their HMACs.
+    ///
+    /// The key of the HMACs is copied too, because the names of the documents are not stored. So it is possible only while nothing was
+    /// erased here, and again after it was done.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when documents were erased here under another key, and when the containers cannot be read, or
+    /// not be written before the deadline.
+    pub async fn copy_from(&self, other: &Self, deadline: Instant) -> Result<u64, Error> {
+        let (jobs, from, partition) = (self.jobs().open().await?, other.jobs().open().await?, Key::text(ID));
+        let Some((theirs, _)) = retry(deadline, || load::<Head>(&from, ID)).await? else { return Ok(0) };
+        loop {
+            match retry(deadline, || load::<Head>(&jobs, ID)).await? {
+                Some((own, _)) if own.key == theirs.key => break,
+                Some(_) => {
+                    let message = "documents were erased in both histories; their names are not stored, so the two lists cannot become one";
+                    return Err(Error::new(ErrorKind::Conflict, "copying the erased documents", message));
+                }
+                None => {
+                    let head = Head { revision: 0, ..theirs.clone() };
+                    is_overtaken(retry(deadline, || jobs.create(&partition, ID, &head)).await)?;
+                }
+            }
+        }
+        let mut copied = 0;
+        for digit in DIGITS.chars() {
+            let id = shard_id(digit);
+            let Some((shard, _)) = retry(deadline, || load::<Shard>(&from, &id)).await? else { continue };
+            let hashes: BTreeSet<String> = shard.hashes.into_iter().collect();
+            copied += hashes.len() as u64;
+            change_shard(&jobs, digit, &hashes, Change::Add, deadline).await?;
+        }
+        increment_revision(&jobs, deadline).await?;
+        self.forget().await;
+        Ok(copied)
+    }
+
+    /// Whether documents are erased, or were.
+    ///
+    /// # Errors
+    /// When the jobs container cannot be read.
+    pub async fn has_any(&self) -> Result<bool, Error> {
+        Ok(load::<Head>(&self.jobs().open().await?, ID).await?.is_some())
     }
 
     /// The record with the key; it is created if it does not exist.

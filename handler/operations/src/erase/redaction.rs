@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 /// The fields of records that may be large, and have entries about documents.
 pub(super) const LARGE_FIELDS: [&str; 2] = ["items", "documents"];
 /// The properties whose texts may name a document.
-const TEXTS: [&str; 6] = ["reason", "message", "messages", "warnings", "filter", "filters"];
+const TEXTS: [&str; 7] = ["reason", "message", "messages", "problems", "warnings", "filter", "filters"];
 /// What takes the place of an id in a text.
 const REPLACEMENT: &str = "erased";
 
@@ -52,10 +52,33 @@ impl<'a> Redaction<'a> {
                     retain(tags, |tag| tag.as_str().is_none_or(|tag| !self.tags.contains(tag)))
                 }
                 ("request", Value::Object(request)) => self.request(request),
-                ("job" | "counts", Value::Object(within)) => self.texts(within),
+                ("job", Value::Object(job)) => self.texts(job) | self.positions(job),
+                ("counts", Value::Object(counts)) => self.texts(counts),
                 (name, value) if TEXTS.contains(&name) => self.text_of(value),
                 _ => false,
             };
+        }
+        is_changed
+    }
+
+    /// Removes documents with further versions from the positions of a move.
+    fn positions(&self, job: &mut Map<String, Value>) -> bool {
+        let active = job.get_mut("cursor").and_then(|cursor| cursor.pointer_mut("/parts/active"));
+        let Some(Value::Array(active)) = active else { return false };
+        let mut is_changed = false;
+        for continuation in active.iter_mut().filter_map(|part| part.get_mut("continuation")) {
+            let position = continuation.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+            let Some(mut position) = position else { continue };
+            let Some(Value::Array(unfinished)) = position.get_mut("unfinished") else { continue };
+            // In this history the document may have another key.
+            let is_named = |entry: &Value| {
+                let here = json!({"id": entry["document"]["id"], "partitionKey": entry["last"]["key"]});
+                self.documents.is_named_by(&entry["document"]) || self.documents.is_named_by(&here)
+            };
+            if retain(unfinished, |entry| !is_named(entry)) {
+                *continuation = json!(position.to_string());
+                is_changed = true;
+            }
         }
         is_changed
     }
@@ -181,6 +204,19 @@ mod tests {
 
     fn set() -> DocumentSet {
         DocumentSet::new(vec![DocumentName { id: "ann-7".into(), partition_key: Key::text("a") }])
+    }
+
+    #[test]
+    fn the_position_of_a_move_loses_the_document() {
+        let unfinished = |id: &str, key: &str, new: &str| json!({"document": {"id": id, "partitionKey": [key]}, "second": 5, "last": {"key": [new]}});
+        let record = |unfinished: Value| {
+            let position = json!({"next": "n", "unfinished": unfinished}).to_string();
+            json!({"kind": "rehome", "job": {"cursor": {"phase": "versions", "parts": {"active": [{"part": 0, "continuation": position}]}}}})
+        };
+        let (own, renamed, other) =
+            (unfinished("ann-7", "a", "x"), unfinished("ann-7", "old", "a"), unfinished("b", "a", "x"));
+        assert_eq!(redacted(record(json!([own, other.clone(), renamed]))), Some(record(json!([other.clone()]))));
+        assert_eq!(redacted(record(json!([other]))), None);
     }
 
     fn redacted(mut record: Value) -> Option<Value> {

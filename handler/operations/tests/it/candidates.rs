@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Account, Connection, ConnectionString, KeyPath, connect, create_container, create_database};
+use changefeed_cosmos::{
+    Account, Connection, ConnectionString, Error, KeyPath, connect, create_container, create_database,
+};
 use changefeed_history::{ActorFields, Batch, ContainerNames, IndexedField, Role, container_spec};
 use changefeed_jobs::JobOptions;
-use changefeed_operations::{Changefeed, ChangefeedOptions};
+use changefeed_operations::{Changefeed, ChangefeedOptions, Connections};
 use local_cosmos::{Endpoint, Options};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -47,6 +49,7 @@ async fn provisioned() -> (Endpoint, Changefeed) {
         retention_days: None,
         jobs: JobOptions { max_candidates: 2, ..JobOptions::default() },
         locations: LocationAccess::default(),
+        connections: Connections::new(|name| Err(Error::invalid("connecting", format!("no connection {name}")))),
     };
     (endpoint, Changefeed::new(&account, names, options))
 }

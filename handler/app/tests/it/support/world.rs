@@ -9,10 +9,10 @@ use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKe
 use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
 use azure_data_cosmos::{FeedScope, PartitionKey};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Account, Client, ContainerSpec, KeyPath, create_container};
+use changefeed_cosmos::{Account, Client, ContainerSpec, Error, KeyPath, create_container};
 use changefeed_history::{ActorFields, ContainerNames, IndexedField, Role, container_spec};
 use changefeed_jobs::JobOptions;
-use changefeed_operations::{Changefeed, ChangefeedOptions};
+use changefeed_operations::{Changefeed, ChangefeedOptions, Connections};
 use futures::{StreamExt, TryStreamExt};
 use local_cosmos::{Endpoint, Options};
 use serde_json::Value;
@@ -52,6 +52,7 @@ pub fn changefeed_on(client: &Client, change: impl FnOnce(&mut ChangefeedOptions
         retention_days: None,
         jobs: JobOptions::default(),
         locations: LocationAccess { host: Some("here".to_owned()), ..LocationAccess::default() },
+        connections: Connections::new(|name| Err(Error::invalid("connecting", format!("no connection {name}")))),
     };
     change(&mut options);
     Changefeed::new(&Account::connected(client.clone()), names(), options)
