@@ -19,7 +19,7 @@ impl Telemetry {
         let set = ENDPOINTS.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
         if let Some(name) = set.filter(|_| is_service) {
             log::warn!(
-                "{name} is set, but this build exports no telemetry; use a build with the feature otlp, such as that of scripts/package --otlp"
+                "{name} is set, but this build exports no telemetry; use one with the feature otlp, such as that of CHANGEFEED_FEATURES=otlp scripts/package"
             );
         }
         Self
