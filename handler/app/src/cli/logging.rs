@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::arguments::Command;
 use super::standard_error;
 use crate::config::{LOG_FORMAT, LogFormat, RUST_LOG, invalid};
+use crate::jobs::worker;
 use crate::telemetry::Telemetry;
 
 /// `serve` logs to standard output without times, because the host reports standard error as errors and adds times
@@ -50,7 +51,7 @@ pub fn start(command: &Command) -> Telemetry {
         Ok(Ok(LogFormat::Text) | Err(())) | Err(_) => {}
     }
     let is_service = matches!(command, Command::Serve(_) | Command::Process(_));
-    Telemetry::start(builder.target(target).build(), is_service)
+    Telemetry::start(builder.target(target).build(), is_service.then(worker))
 }
 
 /// A line as a JSON object.

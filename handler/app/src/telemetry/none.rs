@@ -10,14 +10,14 @@ const ENDPOINTS: [&str; 3] =
 pub struct Telemetry;
 
 impl Telemetry {
-    /// Starts the log. A service that should export says that this build cannot.
-    pub fn start(logger: env_logger::Logger, is_service: bool) -> Self {
+    /// Starts the log. A service that should export says that this build cannot. `instance` is the name of a service's process.
+    pub fn start(logger: env_logger::Logger, instance: Option<String>) -> Self {
         let level = logger.filter();
         if log::set_boxed_logger(Box::new(logger)).is_ok() {
             log::set_max_level(level);
         }
         let set = ENDPOINTS.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-        if let Some(name) = set.filter(|_| is_service) {
+        if let Some(name) = set.filter(|_| instance.is_some()) {
             log::warn!(
                 "{name} is set, but this build exports no telemetry; use one with the feature otlp, such as that of CHANGEFEED_FEATURES=otlp scripts/package"
             );

@@ -248,7 +248,8 @@ async fn what_the_exporter_logs_is_not_exported() {
 #[tokio::test]
 async fn the_variables_of_open_telemetry_have_effect_and_a_wrong_one_is_named() {
     let (world, collector) = (World::new().await, Collector::start(Answer::Accept));
-    let named = [("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"), ("OTEL_SERVICE_NAME", "orders")];
+    let named =
+        [("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=one,service.name=other"), ("OTEL_SERVICE_NAME", "orders")];
     for (settings, service) in [(&named[..], "orders"), (&[], "changefeed")] {
         let settings = [&[("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret")][..], settings].concat();
         let handler = handler(&world, &collector.url, &settings);
@@ -256,8 +257,8 @@ async fn the_variables_of_open_telemetry_have_effect_and_a_wrong_one_is_named() 
         let of_service = |span: &Span| span.resource["service.name"] == service;
         let span = collector.span(service, of_service).await;
         assert_eq!(span.resource["service.version"], env!("CARGO_PKG_VERSION"));
-        assert_eq!(span.resource.contains_key("deployment.environment.name"), service == "orders");
-        assert!(text(&span.resource["service.instance.id"]).contains(':'));
+        let instance = text(&span.resource["service.instance.id"]);
+        assert_eq!((instance == "one", instance.contains(':')), (service == "orders", service != "orders"));
         assert!(!handler.logged().contains("secret"));
     }
     assert!(!collector.keys().is_empty() && collector.keys().iter().all(|key| key == "secret"));

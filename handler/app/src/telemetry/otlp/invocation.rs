@@ -42,9 +42,9 @@ impl Invocation {
             Some(name) => ("timer", name.to_owned()),
             None => {
                 let method = request.method().to_string();
-                let route = pattern.unwrap_or_default();
-                let name = format!("{method} {route}").trim_end().to_owned();
-                attributes.extend([KeyValue::new("http.request.method", method), KeyValue::new("http.route", route)]);
+                let name = format!("{method} {}", pattern.as_deref().unwrap_or("unknown path"));
+                attributes.push(KeyValue::new("http.request.method", method));
+                attributes.extend(pattern.map(|pattern| KeyValue::new("http.route", pattern)));
                 ("http", name)
             }
         };

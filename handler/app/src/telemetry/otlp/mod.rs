@@ -17,6 +17,7 @@ use opentelemetry_http::HttpClient;
 use opentelemetry_otlp::{LogExporter, SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use self::collector::Collector;
@@ -36,9 +37,10 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts the log, and the export of a service whose settings name a collector. A wrong setting is logged, and stops nothing.
-    pub fn start(logger: env_logger::Logger, is_service: bool) -> Self {
-        let exporting = if is_service { Self::exporting() } else { Ok(Self::default()) };
+    /// Starts the log, and the export of a service whose settings name a collector. A wrong setting is logged, and stops nothing. `instance`
+    /// is the name of a service's process.
+    pub fn start(logger: env_logger::Logger, instance: Option<String>) -> Self {
+        let exporting = instance.map_or_else(|| Ok(Self::default()), Self::exporting);
         let (telemetry, problem) = match exporting {
             Ok(telemetry) => (telemetry, None),
             Err(error) => (Self::default(), Some(error)),
@@ -54,24 +56,27 @@ impl Telemetry {
         telemetry
     }
 
-    fn exporting() -> Result<Self> {
+    fn exporting(instance: String) -> Result<Self> {
         let signals = Signals::of_environment()?;
         if !signals.traces && !signals.logs {
             return Ok(Self::default());
         }
         let collector: Arc<dyn HttpClient> = Arc::new(Collector::new(settings::timeout())?);
+        let resource = resource(instance);
         let mut telemetry = Self::default();
-        if signals.traces {
+        if signals.logs {
             let exporter =
-                SpanExporter::builder().with_http().with_shared_http_client(Arc::clone(&collector)).build()?;
-            let traces = SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build();
+                LogExporter::builder().with_http().with_shared_http_client(Arc::clone(&collector)).build()?;
+            let logs =
+                SdkLoggerProvider::builder().with_resource(resource.clone()).with_batch_exporter(exporter).build();
+            telemetry.logs = Some(logs);
+        }
+        if signals.traces {
+            let exporter = SpanExporter::builder().with_http().with_shared_http_client(collector).build()?;
+            let traces = SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build();
+            // Last, so that an error before leaves no export.
             global::set_tracer_provider(traces.clone());
             telemetry.traces = Some(traces);
-        }
-        if signals.logs {
-            let exporter = LogExporter::builder().with_http().with_shared_http_client(collector).build()?;
-            let logs = SdkLoggerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build();
-            telemetry.logs = Some(logs);
         }
         Ok(telemetry)
     }
@@ -88,14 +93,18 @@ impl Telemetry {
     }
 }
 
-/// Where the telemetry comes from. The variables of OpenTelemetry come first.
-fn resource() -> Resource {
-    let resource = Resource::builder().with_attributes([
+/// Where the telemetry comes from, unless the variables of OpenTelemetry say something else.
+fn resource(instance: String) -> Resource {
+    let ours = [
+        KeyValue::new("service.name", env!("CARGO_PKG_NAME")),
         KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-        KeyValue::new("service.instance.id", crate::jobs::worker()),
-    ]);
-    match settings::has_service_name() {
-        true => resource.build(),
-        false => resource.with_service_name(env!("CARGO_PKG_NAME")).build(),
+        KeyValue::new("service.instance.id", instance),
+    ];
+    let resource = Resource::builder_empty()
+        .with_attributes(ours)
+        .with_detectors(&[Box::new(TelemetryResourceDetector), Box::new(EnvResourceDetector::new())]);
+    match settings::service_name() {
+        Some(name) => resource.with_service_name(name).build(),
+        None => resource.build(),
     }
 }

@@ -57,11 +57,9 @@ pub fn timeout() -> Duration {
     milliseconds.map_or(OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Duration::from_millis)
 }
 
-/// Whether a variable names the service.
-pub fn has_service_name() -> bool {
-    let attributes = value("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
-    value("OTEL_SERVICE_NAME").is_some()
-        || attributes.split(',').any(|attribute| attribute.trim_start().starts_with("service.name="))
+/// The name of the service, if the variable for it names one.
+pub fn service_name() -> Option<String> {
+    value("OTEL_SERVICE_NAME")
 }
 
 /// A variable's value. An empty value is the same as none.
