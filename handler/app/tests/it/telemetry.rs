@@ -32,7 +32,7 @@ fn handler(world: &World, endpoint: &str, settings: &[(&str, &str)]) -> Handler 
         ("OTEL_BSP_SCHEDULE_DELAY", "20"),
         ("OTEL_BLRP_SCHEDULE_DELAY", "20"),
     ];
-    Handler::start(&[&first, settings].concat())
+    Handler::start(&[&first[..], settings].concat())
 }
 
 /// Captures a document.
@@ -64,8 +64,8 @@ async fn a_batch_of_the_host_is_a_span_with_the_id_of_its_invocation() {
     assert_eq!(status, StatusCode::OK, "{answer}");
 
     let span = collector.span("the batch", is_named("CosmosChangeFeed")).await;
-    let head = recorded["head"].as_array().expect("lines").iter().map(text);
-    let invocation = head.filter_map(|line| line.strip_prefix("X-Azure-Functions-InvocationId: ")).next();
+    let mut head = recorded["head"].as_array().expect("lines").iter().map(text);
+    let invocation = head.find_map(|line| line.strip_prefix("X-Azure-Functions-InvocationId: "));
     assert_eq!(Some(text(&span.attributes["faas.invocation_id"])), invocation);
     assert_eq!(span.attributes.keys().collect::<Vec<_>>(), CAPTURED);
     assert_eq!(span.attributes["changefeed.documents"], elements(recorded).len());
@@ -140,12 +140,12 @@ async fn a_slice_of_a_job_is_a_span_and_lines_of_the_log_have_its_ids() {
 #[tokio::test]
 async fn a_batch_that_fails_is_a_failed_span_and_its_reason_is_in_the_log_only() {
     let (world, collector) = (World::new().await, Collector::start(Answer::Accept));
-    let settings = [("CHANGEFEED_BATCH_TIMEOUT_SECONDS", "5")];
-    let handler = handler(&world, &collector.url, &settings);
+    let handler = handler(&world, &collector.url, &[]);
     let stored = world.put("a", json!({"id": "1", "pk": "a"})).await;
-    let effect = Effect::Status { status: 403, substatus: 0 };
+    // A missing permission.
+    let effect = Effect::Status { status: 403, substatus: 5300 };
     let container = Some("changes".to_owned());
-    world.endpoint.inject(Fault { container, kind: RequestKind::Write, times: u32::MAX, effect });
+    world.endpoint.inject(Fault { container, kind: RequestKind::Write, times: 1, effect });
     let (status, answer) = handler.invoke(&batch_of(&[stored]), false).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
     let span = collector.span("the batch", is_named("CosmosChangeFeed")).await;
@@ -250,7 +250,7 @@ async fn the_variables_of_open_telemetry_have_effect_and_a_wrong_one_is_named() 
     let (world, collector) = (World::new().await, Collector::start(Answer::Accept));
     let named =
         [("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=one,service.name=other"), ("OTEL_SERVICE_NAME", "orders")];
-    for (settings, service) in [(&named[..], "orders"), (&[], "changefeed")] {
+    for (settings, service) in [(&named[..], "orders"), (&named[..0], "changefeed")] {
         let settings = [&[("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret")][..], settings].concat();
         let handler = handler(&world, &collector.url, &settings);
         handler.get("/api").await;

@@ -145,7 +145,7 @@ async fn receive(
     let received = || received.lock().unwrap_or_else(PoisonError::into_inner);
     let path = request.path().to_owned();
     assert_eq!(request.headers().get("content-type").expect("a type"), "application/x-protobuf");
-    let mut answers = answers.as_ref().clone();
+    let mut answers = answers.get_ref().clone();
     if *answers.borrow() == Answer::Hold {
         received().held.push(path.clone());
     }
