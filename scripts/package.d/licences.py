@@ -4,7 +4,7 @@ Usage: licences.py --target TRIPLE
        licences.py --list --target TRIPLE [--target TRIPLE]...     a list of the crates instead, as CSV
 
 Crates that only run while building are left out. A crate without a licence file gets the text of its licence with its authors;
-a crate whose licence has no text here ends the program with an error.
+a crate whose licence has no text here ends the program with an error. CHANGEFEED_FEATURES names the features of the executable.
 """
 
 import argparse
@@ -20,7 +20,7 @@ NAME = re.compile(r"(licen[cs]e|copying|copyright|notice|unlicense)([-._].*)?", 
 # Folders of tests and of tools are not in the executable.
 NOT_LINKED = {"tests", "test", "benches", "examples", "fuzz", "programs", "contrib", "doc", "docs", "scripts", "util", "ci", "target"}
 # The licence that is chosen where a crate offers several and has no file.
-TEXTS = ["MIT"]
+TEXTS = ["MIT", "Apache-2.0"]
 
 
 def cargo(*arguments):
@@ -31,7 +31,7 @@ def cargo(*arguments):
 def linked(target):
     """The names and versions of the crates in the executable."""
     tree = cargo(
-        "tree", "--package", "changefeed", "--no-default-features", "--edges", "normal,no-proc-macro",
+        "tree", "--package", "changefeed", "--no-default-features", "--features", os.environ.get("CHANGEFEED_FEATURES", ""), "--edges", "normal,no-proc-macro",
         "--target", target, "--prefix", "none", "--format", "{p}",
     )
     lines = (line.split() for line in tree.splitlines() if line)

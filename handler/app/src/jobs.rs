@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use changefeed_cosmos::{Error, pause_before_retry};
-use changefeed_jobs::{JobRunner, SliceEnd};
+use changefeed_jobs::{JobRunner, JobToRun, SliceEnd};
 use futures::{FutureExt, StreamExt};
+
+use crate::telemetry;
 
 /// The name of this machine.
 pub fn host() -> String {
@@ -29,15 +31,14 @@ const MIN_SLICE_DURATION: Duration = Duration::from_secs(2);
 /// The first job that could not be claimed or saved, after the others have ended. The jobs must be delivered again.
 pub async fn run_jobs(
     runner: &JobRunner,
-    ids: BTreeSet<String>,
+    jobs: BTreeSet<JobToRun>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Vec<String>, Error> {
-    let worker = worker();
     let stop = stop.shared();
-    let rounds = u32::try_from(ids.len().div_ceil(PARALLEL)).unwrap_or(u32::MAX).max(1);
+    let rounds = u32::try_from(jobs.len().div_ceil(PARALLEL)).unwrap_or(u32::MAX).max(1);
     let slice_duration = (runner.slice_duration() / rounds).max(MIN_SLICE_DURATION);
-    let slice = |id: String| {
-        let (worker, stop) = (&worker, stop.clone());
+    let slice = |job: JobToRun| {
+        let stop = stop.clone();
         async move {
             let sleep = async |duration| {
                 tokio::select! {
@@ -45,7 +46,8 @@ pub async fn run_jobs(
                     () = stop.clone() => {}
                 }
             };
-            Ok(match runner.run_slice(&id, worker, sleep(slice_duration)).await? {
+            let id = &job.id;
+            Ok(match run_slice(runner, &job, sleep(slice_duration)).await? {
                 SliceEnd::Ended(state) => format!("job {id}: {}", format!("{state:?}").to_lowercase()),
                 SliceEnd::More => format!("job {id}: continues with the next slice"),
                 SliceEnd::Failing { failures, message } => {
@@ -59,8 +61,31 @@ pub async fn run_jobs(
         }
     };
     let ends: Vec<Result<String, Error>> =
-        futures::stream::iter(ids).map(slice).buffer_unordered(PARALLEL).collect().await;
+        futures::stream::iter(jobs).map(slice).buffer_unordered(PARALLEL).collect().await;
     ends.into_iter().collect()
+}
+
+/// Runs one slice of a job, within a span.
+///
+/// # Errors
+/// As [`JobRunner::run_slice`].
+pub async fn run_slice(
+    runner: &JobRunner,
+    job: &JobToRun,
+    until: impl Future<Output = ()> + Send,
+) -> Result<SliceEnd, Error> {
+    let slice = async {
+        telemetry::note("changefeed.job.id", &job.id);
+        telemetry::note("changefeed.job.kind", &job.kind);
+        let end = runner.run_slice(&job.id, &worker(), until).await;
+        match &end {
+            Ok(SliceEnd::Ended(state)) => telemetry::job_state(*state),
+            Ok(SliceEnd::More | SliceEnd::Busy | SliceEnd::NoJob) => {}
+            Ok(SliceEnd::Failing { .. }) | Err(_) => telemetry::failed(),
+        }
+        end
+    };
+    telemetry::in_span("job slice", slice).await
 }
 
 /// How long a job pauses after so many consecutive failures. The pauses of jobs that failed together differ.

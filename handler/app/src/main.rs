@@ -20,6 +20,7 @@ mod service;
 mod shapes;
 mod stalled;
 mod status;
+mod telemetry;
 
 fn main() -> std::process::ExitCode {
     // First, because pages that are in use already stay as they are.

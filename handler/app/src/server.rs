@@ -13,6 +13,7 @@ use futures::future::{Either, ready};
 use crate::http::check_site;
 use crate::routes;
 use crate::service::Service;
+use crate::telemetry::Invocation;
 
 /// How long a connection may be idle, between requests or within the head of one. Under load the host takes seconds to
 /// send a request, and it pools connections: closing them earlier answers it with 408 or a reset.
@@ -27,10 +28,11 @@ pub async fn serve(service: Service, port: u16) -> Result<()> {
             .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")).add(("X-Content-Type-Options", "nosniff")))
             .wrap_fn(|mut request, app| {
                 routes::use_declared_spelling(&mut request);
-                match check_site(&request) {
+                let invocation = Invocation::of(&request);
+                invocation.around(match check_site(&request) {
                     Ok(()) => Either::Left(app.call(request)),
                     Err(error) => Either::Right(ready(Ok(request.error_response(error)))),
-                }
+                })
             })
             .configure(routes::configure)
     };

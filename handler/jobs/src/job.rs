@@ -177,13 +177,23 @@ pub(crate) struct Read {
     pub etag: String,
 }
 
-/// The id of the job in a changed item of the jobs container, if it has work left. A job that only one machine can run is left
+/// A job with work left.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobToRun {
+    /// Its id.
+    pub id: String,
+    /// The name of its kind.
+    pub kind: String,
+}
+
+/// The job in a changed item of the jobs container, if it has work left. A job that only one machine can run is left
 /// to the command line there. An item whose id no job can have is not a job, and must not hold up those that are.
-pub fn job_to_run(item: &Value) -> Option<&str> {
+pub fn job_to_run(item: &Value) -> Option<JobToRun> {
     let state = JobState::deserialize(&item["state"]).ok()?;
     let is_for_all = item["job"].is_object() && item["job"].get("onlyOn").is_none();
     let id = item["id"].as_str().filter(|id| check_record_id("job", id).is_ok());
-    id.filter(|_| is_for_all && !state.is_end())
+    let id = id.filter(|_| is_for_all && !state.is_end())?;
+    Some(JobToRun { id: id.to_owned(), kind: item["kind"].as_str().unwrap_or_default().to_owned() })
 }
 
 /// A new id. Ids sort by time.
@@ -219,8 +229,9 @@ mod tests {
 
     #[test]
     fn an_item_is_run_if_it_has_the_id_of_a_job_and_work_left() {
-        let item = |id: &str, state: &str| json!({"id": id, "state": state, "job": {}});
-        assert_eq!(job_to_run(&item("1764267000-0a1b2c3d", "queued")), Some("1764267000-0a1b2c3d"));
+        let item = |id: &str, state: &str| json!({"id": id, "kind": "verify", "state": state, "job": {}});
+        let job = JobToRun { id: "1764267000-0a1b2c3d".to_owned(), kind: "verify".to_owned() };
+        assert_eq!(job_to_run(&item(&job.id, "queued")), Some(job));
         assert_eq!(job_to_run(&item("1764267000-0a1b2c3d", "done")), None);
         for id in ["..", "a/b", "a\tb", ""] {
             assert_eq!(job_to_run(&item(id, "queued")), None, "{id:?}");

@@ -30,7 +30,7 @@ mod set_budget;
 mod state;
 
 pub use budget::{Budget, DefaultBudget, check_budget};
-pub use job::{Claim, Job, JobProgress, Work, job_to_run, new_id};
+pub use job::{Claim, Job, JobProgress, JobToRun, Work, job_to_run, new_id};
 pub use jobs::Jobs;
 pub use kind::{JobKind, Kind, Step};
 pub use list::{ListedItems, page_of};

@@ -9,10 +9,13 @@ use serde_json::{Value, json};
 use super::arguments::Command;
 use super::standard_error;
 use crate::config::{LOG_FORMAT, LogFormat, RUST_LOG, invalid};
+use crate::jobs::worker;
+use crate::telemetry::Telemetry;
 
 /// `serve` logs to standard output without times, because the host reports standard error as errors and adds times
-/// itself. Other commands log to standard error, because standard output is their answer.
-pub fn start(command: &Command) {
+/// itself. Other commands log to standard error, because standard output is their answer. The commands that serve and process export
+/// their telemetry.
+pub fn start(command: &Command) -> Telemetry {
     let serving = format!("info,actix_server=warn,{SERVING_LOG_FILTER}");
     let command_filter = format!("warn,{COMMAND_LOG_FILTER}");
     let (target, filter) = match command {
@@ -47,7 +50,8 @@ pub fn start(command: &Command) {
         // The settings are checked later, unless the command needs none.
         Ok(Ok(LogFormat::Text) | Err(())) | Err(_) => {}
     }
-    builder.target(target).init();
+    let is_service = matches!(command, Command::Serve(_) | Command::Process(_));
+    Telemetry::start(builder.target(target).build(), is_service.then(worker))
 }
 
 /// A line as a JSON object.

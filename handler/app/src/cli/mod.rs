@@ -64,7 +64,7 @@ use changefeed_history::TimeZone;
 pub fn run() -> ExitCode {
     let arguments = Arguments::of_process();
     arguments.terminal.apply();
-    logging::start(&arguments.command);
+    let telemetry = logging::start(&arguments.command);
     if arguments.command.only_reads() {
         end_with_the_reader();
     }
@@ -87,6 +87,7 @@ pub fn run() -> ExitCode {
         report(&error);
         Exit::of_error(&error)
     });
+    telemetry.stop();
     exit.into()
 }
 

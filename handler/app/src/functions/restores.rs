@@ -15,6 +15,7 @@ use crate::http::{
 };
 use crate::service::Service;
 use crate::shapes::{parameters, restores as shapes};
+use crate::telemetry::restoring;
 
 /// Plans a restore and executes it, unless `dryRun` is given.
 ///
@@ -46,7 +47,7 @@ pub async fn post(
         Target::Version(_) | Target::Backup(_) => Vec::new(),
     };
     let zone = service.time_zone();
-    Ok(match service.changefeed.restores.run(&request).await? {
+    Ok(match restoring("restore", service.changefeed.restores.run(&request)).await? {
         Restored::Report(report) => HttpResponse::Ok().json(Interpreted::new(report, times, &zone)),
         Restored::Job(record) => {
             let view = record.view();
@@ -180,7 +181,7 @@ pub async fn undo(
     Json(request): Json<UndoRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let request = UndoRequest { key, requested_by: caller.or_named(request.requested_by), ..request };
-    Ok(answer(service.changefeed.restores.undo(&id, &request).await?))
+    Ok(answer(restoring("undo", service.changefeed.restores.undo(&id, &request)).await?))
 }
 
 fn answer(restored: Restored) -> HttpResponse {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::http::{ApiError, NoQuery, RawJson};
 use crate::service::Service;
+use crate::telemetry;
 
 /// `POST /Retention`: sweeps within the time limit of an invocation. The timer's body is ignored, because a sweep resumes
 /// where the last one stopped. The answer is always a JSON object, because the host hangs on an empty body.
@@ -21,6 +22,7 @@ pub async fn post(service: Data<Service>, _: NoQuery, _: RawJson) -> Result<Http
         log::warn!("could not remove expired versions; the next sweep retries: {error}");
         ApiError::try_again(&error)
     })?;
+    telemetry::swept(&report);
     let end = match report.state {
         SweepState::Off => "no retention is set",
         SweepState::Done => "no expired versions are left",

@@ -13,11 +13,11 @@ use crate::service::Service;
 /// `POST /RunJobs`: runs the jobs of a batch. The answer is always a JSON object, because the host hangs on an empty body.
 pub async fn post(service: Data<Service>, _: NoQuery, RawJson(body): RawJson) -> Result<HttpResponse, ApiError> {
     let documents = decode_delivery(body.into()).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let ids = documents.iter().filter_map(|document| {
+    let jobs = documents.iter().filter_map(|document| {
         let document: Value = serde_json::from_str(document.get()).ok()?;
-        job_to_run(&document).map(str::to_owned)
+        job_to_run(&document)
     });
-    let logs = run_jobs(&service.changefeed.runner, ids.collect(), std::future::pending()).await.map_err(|error| {
+    let logs = run_jobs(&service.changefeed.runner, jobs.collect(), std::future::pending()).await.map_err(|error| {
         log::warn!("could not run a job; the batch is retried: {error}");
         ApiError::try_again(&error)
     })?;

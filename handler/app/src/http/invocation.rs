@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpRequest};
 use changefeed_cosmos::IdempotencyKey;
 
 /// The header with the id of the invocation. The Functions host sets it, whatever its client sends.
-const HEADER: &str = "X-Azure-Functions-InvocationId";
+pub const INVOCATION_ID: &str = "X-Azure-Functions-InvocationId";
 
 /// The id of the invocation, the same when the host sends a request again; `None` for a request that does not come through the host.
 pub struct Invocation(pub Option<IdempotencyKey>);
@@ -18,7 +18,7 @@ impl FromRequest for Invocation {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
+        let id = request.headers().get(INVOCATION_ID).and_then(|value| value.to_str().ok());
         ready(Ok(Self(id.and_then(IdempotencyKey::new))))
     }
 }

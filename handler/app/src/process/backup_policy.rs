@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use changefeed_jobs::SliceEnd;
+use changefeed_jobs::{JobToRun, SliceEnd};
+use changefeed_operations::BACKUP;
 use tokio::task::JoinHandle;
 
 use crate::backup_policy::look;
-use crate::jobs::worker;
+use crate::jobs::run_slice;
 use crate::service::Service;
+use crate::telemetry;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Pause after a slice that failed.
@@ -22,7 +24,7 @@ impl BackingUp {
     pub fn start(service: Arc<Service>) -> Self {
         Self(tokio::spawn(async move {
             loop {
-                let job = match look(&service).await {
+                let job = match telemetry::in_span("BackupPolicy", look(&service)).await {
                     Ok(look) => {
                         look.events.iter().for_each(|event| log::debug!("backup policy: {event}"));
                         look.to_run_here
@@ -45,8 +47,9 @@ impl BackingUp {
 /// Runs slices of a job until it ends or cannot be run.
 async fn run_here(service: &Service, id: &str) {
     let runner = &service.changefeed.runner;
+    let job = JobToRun { id: id.to_owned(), kind: BACKUP.name.to_owned() };
     loop {
-        match runner.run_slice(id, &worker(), tokio::time::sleep(runner.slice_duration())).await {
+        match run_slice(runner, &job, tokio::time::sleep(runner.slice_duration())).await {
             Ok(SliceEnd::Ended(_) | SliceEnd::NoJob) => return,
             Ok(SliceEnd::More) => {}
             Ok(SliceEnd::Busy) => tokio::time::sleep(RETRY_PAUSE).await,

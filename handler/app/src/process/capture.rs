@@ -12,6 +12,7 @@ use crate::feed::Feed;
 use crate::memory;
 use crate::payload::payload;
 use crate::service::Service;
+use crate::telemetry;
 
 /// The name of this function in dead letters.
 const FUNCTION: &str = "process";
@@ -45,7 +46,7 @@ pub async fn processor(
     Ok(builder.build(move |context, changes| {
         let capturing = Arc::clone(&capturing);
         let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
-        async move { capturing.capture(invocation_id, changes).await }
+        telemetry::in_span(FUNCTION, async move { capturing.capture(invocation_id, changes).await })
     }))
 }
 
@@ -60,7 +61,9 @@ impl Capturing {
         let documents: Vec<_> = changes.iter().map(|change| payload(self.mode, change)).collect::<Result<_, _>>()?;
         let bytes: usize = documents.iter().map(|document| document.get().len()).sum();
         let batch = Batch { function: FUNCTION.to_owned(), invocation_id, rewritten_by_host: false };
+        telemetry::note("faas.invocation_id", &batch.invocation_id);
         let captured = self.service.changefeed.capture.capture(&batch, documents).await;
+        telemetry::captured(changes.len(), captured.as_ref().ok());
         if bytes > memory::LARGE_BATCH_BYTES {
             memory::return_freed();
         }

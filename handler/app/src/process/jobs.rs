@@ -45,9 +45,9 @@ impl RunningJobs {
         let processor = builder.build(move |_, changes| {
             let (service, mut stopped) = (Arc::clone(&service), stopped.clone());
             async move {
-                let ids = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?)).map(str::to_owned);
+                let jobs = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?)).collect();
                 let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
-                for line in run_jobs(&service.changefeed.runner, ids.collect(), stop).await? {
+                for line in run_jobs(&service.changefeed.runner, jobs, stop).await? {
                     log::info!("{line}");
                 }
                 Ok::<(), changefeed_cosmos::Error>(())

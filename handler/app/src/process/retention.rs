@@ -10,6 +10,7 @@ use chrono::Utc;
 use tokio::task::JoinHandle;
 
 use crate::service::Service;
+use crate::telemetry;
 
 /// Delay before the first sweep.
 const FIRST_DELAY: Duration = Duration::from_secs(60);
@@ -29,7 +30,7 @@ impl Sweeping {
             loop {
                 tokio::time::sleep(pause).await;
                 pause = INTERVAL;
-                match sweep(&service).await {
+                match telemetry::in_span("Retention", sweep(&service)).await {
                     Ok(report) => {
                         log::info!("removed {} expired versions, {:.1} RU", report.versions, report.request_charge)
                     }
@@ -43,7 +44,9 @@ impl Sweeping {
 async fn sweep(service: &Service) -> Result<SweepReport, Error> {
     let retention = &service.changefeed.retention;
     let now = retention.now(Utc::now).await?;
-    retention.sweep(&SweepRequest { now, dry_run: false, time_limit: Some(INTERVAL / 2) }).await
+    let report = retention.sweep(&SweepRequest { now, dry_run: false, time_limit: Some(INTERVAL / 2) }).await?;
+    telemetry::swept(&report);
+    Ok(report)
 }
 
 impl Drop for Sweeping {

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use super::health::Health;
 use crate::service::Service;
 use crate::stalled::look;
+use crate::telemetry;
 
 /// The longest time between two looks; the shortest.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -25,7 +26,7 @@ impl Watching {
             let interval = (service.settings().stalled_after / LOOKS).clamp(MIN_INTERVAL, INTERVAL);
             loop {
                 tokio::time::sleep(interval).await;
-                let look = look(&service, false).await;
+                let look = telemetry::in_span("WatchLeases", look(&service, false)).await;
                 let problems = look.problems();
                 problems.iter().for_each(|problem| log::warn!("{problem}"));
                 health.set_looked(look.observations, problems);

@@ -5,7 +5,6 @@
 //! checkpoint moves under the etag of a lease without an owner. So a crash in between repeats the capture, and of two
 //! processes that free the same lease, one finds it moved.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -22,6 +21,7 @@ use crate::feed::Feed;
 use crate::jobs::run_jobs;
 use crate::payload::payload;
 use crate::service::Service;
+use crate::telemetry;
 
 /// The name of this function in dead letters.
 const FUNCTION: &str = "unblock";
@@ -136,14 +136,18 @@ async fn process(service: &Service, feed: Feed, lease: &Lease, changes: &[Change
             let documents = changes.iter().map(|change| payload(lease.mode(), change)).collect::<Result<_, _>>()?;
             let invocation_id = format!("{FUNCTION}:{}", lease.lease_token);
             let batch = Batch { function: FUNCTION.to_owned(), invocation_id, rewritten_by_host: false };
-            let captured = service.changefeed.capture.capture(&batch, documents).await;
+            let capturing = async {
+                let captured = service.changefeed.capture.capture(&batch, documents).await;
+                telemetry::captured(changes.len(), captured.as_ref().ok());
+                captured
+            };
+            let captured = telemetry::in_span(FUNCTION, capturing).await;
             service.metrics().batch(captured.as_ref().ok());
             captured?;
         }
         Feed::Jobs => {
-            let ids = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?)).map(str::to_owned);
-            let ids: BTreeSet<String> = ids.collect();
-            for line in run_jobs(&service.changefeed.runner, ids, std::future::pending()).await? {
+            let jobs = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?)).collect();
+            for line in run_jobs(&service.changefeed.runner, jobs, std::future::pending()).await? {
                 log::info!("{line}");
             }
         }

@@ -119,9 +119,9 @@ async fn digests_in_blobs_name_an_altered_version_and_a_missing_file() {
 /// Runs every job that any machine can run, as the trigger does.
 async fn run_jobs(world: &World, changefeed: &Changefeed) {
     for item in world.query("jobs", "SELECT * FROM c").await {
-        let Some(id) = job_to_run(&item) else { continue };
+        let Some(job) = job_to_run(&item) else { continue };
         while !matches!(
-            changefeed.runner.run_slice(id, "test", std::future::pending()).await.expect("slice"),
+            changefeed.runner.run_slice(&job.id, "test", std::future::pending()).await.expect("slice"),
             SliceEnd::Ended(_)
         ) {}
     }

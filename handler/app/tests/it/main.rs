@@ -94,6 +94,7 @@ mod short_ids;
 mod stalled_leases;
 mod support;
 mod switch_mode;
+mod telemetry;
 mod terminal;
 mod time_to_live;
 mod times;

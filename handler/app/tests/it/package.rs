@@ -82,6 +82,12 @@ fn a_package_has_what_belongs_in_it_and_the_same_bytes_each_time() {
     }
     // The local tools are not in the executable.
     assert!(!licences.contains("fjall "));
+    let with_export = run(Command::new("python3")
+        .arg(root().join("scripts/package.d/licences.py"))
+        .args(["--target", "x86_64-unknown-linux-gnu"])
+        .env("CHANGEFEED_FEATURES", "otlp"));
+    let is_licensed = |licences: &str| licences.contains("opentelemetry-otlp ");
+    assert_eq!((is_licensed(&licences), is_licensed(&with_export)), (false, true));
 }
 
 /// Whether one of the patterns of `.funcignore` leaves out a name in the root.

@@ -1,7 +1,9 @@
 //! `changefeed serve`, started and called as the Functions host does.
 
 use std::io::{self, BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -13,6 +15,8 @@ use super::contract;
 pub struct Handler {
     child: Child,
     url: String,
+    logged: Arc<Mutex<String>>,
+    reading: Option<JoinHandle<()>>,
     client: reqwest::Client,
 }
 
@@ -33,8 +37,32 @@ impl Handler {
                 break url.to_owned();
             }
         };
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url, client: reqwest::Client::builder().no_proxy().build().expect("client") }
+        let logged = Arc::<Mutex<String>>::default();
+        let log = Arc::clone(&logged);
+        let reading = std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *log.lock().expect("log") += &(line + "\n");
+            }
+        });
+        Self {
+            child,
+            url,
+            logged,
+            reading: Some(reading),
+            client: reqwest::Client::builder().no_proxy().build().expect("client"),
+        }
+    }
+
+    /// The log since it listens.
+    pub fn logged(&self) -> String {
+        self.logged.lock().expect("log").clone()
+    }
+
+    /// Sends SIGTERM and waits for the exit. Returns the log, too.
+    pub async fn end(mut self) -> (ExitStatus, String) {
+        let status = super::process::end(&mut self.child, "TERM").await;
+        self.reading.take().expect("a thread").join().expect("the whole log");
+        (status, self.logged())
     }
 
     /// Sends a request; returns the status and the JSON body, or the text if the body is not JSON.

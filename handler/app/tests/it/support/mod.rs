@@ -3,6 +3,7 @@
 pub mod backups;
 mod blob_service;
 mod client;
+mod collector;
 mod command_line;
 pub mod contract;
 pub mod digests;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 pub use blob_service::BlobService;
 pub use client::client;
+pub use collector::{Answer, Collector, Span};
 pub use command_line::CommandLine;
 pub use handler::Handler;
 pub use help::subcommands;

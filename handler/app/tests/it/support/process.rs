@@ -30,7 +30,17 @@ pub struct NotStarted {
 impl Instance {
     /// Starts an instance with short intervals and waits for its ready line.
     pub fn start(connection_string: &str, arguments: &[&str]) -> Result<Self, NotStarted> {
+        Self::start_with(connection_string, arguments, &[])
+    }
+
+    /// The same with these environment variables.
+    pub fn start_with(
+        connection_string: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Self, NotStarted> {
         let mut command = command(connection_string, arguments);
+        command.envs(variables.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("changefeed process");
         let stderr = BufReader::new(child.stderr.take().expect("stderr"));
         let logged = Arc::<Mutex<String>>::default();
@@ -117,7 +127,8 @@ fn command(connection_string: &str, arguments: &[&str]) -> Command {
     command
 }
 
-async fn end(child: &mut Child, by: &str) -> ExitStatus {
+/// Sends the signal and waits for the exit.
+pub async fn end(child: &mut Child, by: &str) -> ExitStatus {
     signal(by, child.id());
     let (child, ended) = (Mutex::new(child), Mutex::new(None));
     until("the exit of the instance", DEADLINE, async || {

@@ -1,0 +1,67 @@
+//! Traces and logs for a collector of OpenTelemetry, with the feature `otlp`; without it, nothing. Other modules see only this interface, and the
+//! crates below know nothing of it.
+//!
+//! A span has no content, id or key of a document, and no message of an error: these can be personal data.
+
+#[cfg(not(feature = "otlp"))]
+mod none;
+#[cfg(feature = "otlp")]
+mod otlp;
+
+use changefeed_cosmos::Error;
+use changefeed_history::{CaptureReport, SweepReport};
+use changefeed_jobs::JobState;
+use changefeed_operations::Restored;
+
+#[cfg(not(feature = "otlp"))]
+pub use self::none::{Invocation, Telemetry, count, failed, in_span, note, request_charge};
+#[cfg(feature = "otlp")]
+pub use self::otlp::{Invocation, Telemetry, count, failed, in_span, note, request_charge};
+
+/// Adds the outcome of a batch to the current span; `None` if it failed.
+pub fn captured(documents: usize, report: Option<&CaptureReport>) {
+    count("changefeed.documents", documents as u64);
+    let Some(report) = report else { return failed() };
+    count("changefeed.versions.stored", report.stored);
+    count("changefeed.versions.already_stored", report.already_stored);
+    count("changefeed.dead_letters", report.dead_lettered);
+    count("changefeed.erased", report.erased);
+    request_charge(report.request_charge);
+}
+
+/// Adds what a sweep of the retention has removed.
+pub fn swept(report: &SweepReport) {
+    count("changefeed.versions.removed", report.versions);
+    request_charge(report.request_charge);
+}
+
+/// Adds the state of a job.
+pub fn job_state(state: JobState) {
+    note("changefeed.job.state", &format!("{state:?}").to_lowercase());
+}
+
+/// Restores, or undoes a restore, within a span.
+pub async fn restoring(
+    name: &'static str,
+    work: impl Future<Output = Result<Restored, Error>>,
+) -> Result<Restored, Error> {
+    in_span(name, async {
+        let restored = work.await;
+        let (id, state) = match &restored {
+            Ok(Restored::Report(report)) => {
+                count("changefeed.documents", report.items.len() as u64);
+                request_charge(report.request_charge);
+                (report.id.as_deref(), report.state)
+            }
+            Ok(Restored::Job(record)) => (Some(record.id.as_str()), record.state),
+            Err(_) => {
+                failed();
+                return restored;
+            }
+        };
+        note("changefeed.job.id", id.unwrap_or_default());
+        job_state(state);
+        restored
+    })
+    .await
+}
