@@ -304,5 +304,5 @@ async fn batches_and_slices_of_the_processor_are_spans() {
     let (_, job) = handler.post("/api/verify", &json!({})).await;
     let is_slice = |span: &Span| span.name == "job slice" && span.attributes["changefeed.job.id"] == job["id"];
     collector.span("a slice", is_slice).await;
-    assert!(instance.end("TERM").await.success());
+    assert!(instance.end("-TERM").await.success());
 }

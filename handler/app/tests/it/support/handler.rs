@@ -60,7 +60,7 @@ impl Handler {
 
     /// Sends SIGTERM and waits for the exit. Returns the log, too.
     pub async fn end(mut self) -> (ExitStatus, String) {
-        let status = super::process::end(&mut self.child, "TERM").await;
+        let status = super::process::end(&mut self.child, "-TERM").await;
         self.reading.take().expect("a thread").join().expect("the whole log");
         (status, self.logged())
     }
