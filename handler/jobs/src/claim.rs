@@ -47,7 +47,7 @@ pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, wor
             return Ok(Claimed::Not(SliceEnd::Ended(job.state)));
         }
         if let Some(host) = job.job.only_on.as_ref().filter(|host| Some(*host) != jobs.host()) {
-            let message = format!("it needs files on machine {host} and can run only there");
+            let message = format!("it needs files or settings of machine {host} and can run only there");
             return Err(Error::invalid(format!("running job {id}"), message));
         }
         if job.job.claim.as_ref().is_some_and(|claim| claim.by == by) {

@@ -142,7 +142,7 @@ pub enum Command {
     Retention(RetentionArguments),
     /// Remove everything that is stored of documents, and refuse them until that is lifted
     Erase(EraseArguments),
-    /// Move the history of another account, of a container with another partition key, or of copied changes here
+    /// Copy a history from another account, from another partition key, or from copies of changes
     Rehome(RehomeArguments),
     /// Compare live documents with the history, and repair differences; or the history with its digests
     Verify(VerifyArguments),

@@ -47,7 +47,7 @@ pub async fn post(
         Target::Version(_) | Target::Backup(_) => Vec::new(),
     };
     let zone = service.time_zone();
-    Ok(match restoring("restore", service.changefeed.restores.run(&request)).await? {
+    Ok(match restoring("restore", Box::pin(service.changefeed.restores.run(&request))).await? {
         Restored::Report(report) => HttpResponse::Ok().json(Interpreted::new(report, times, &zone)),
         Restored::Job(record) => {
             let view = record.view();
@@ -181,7 +181,7 @@ pub async fn undo(
     Json(request): Json<UndoRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let request = UndoRequest { key, requested_by: caller.or_named(request.requested_by), ..request };
-    Ok(answer(restoring("undo", service.changefeed.restores.undo(&id, &request)).await?))
+    Ok(answer(restoring("undo", Box::pin(service.changefeed.restores.undo(&id, &request))).await?))
 }
 
 fn answer(restored: Restored) -> HttpResponse {

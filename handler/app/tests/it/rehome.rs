@@ -209,7 +209,7 @@ async fn a_request_that_cannot_be_meant_is_refused_with_what_is_there() {
         (json!({"from": {"changes": "changes"}}), "changes is a container of this history"),
         (json!({"from": {"changes": "nowhere"}}), "nowhere"),
         (json!({"from": {"connection": "Unknown", "changes": "changes"}}), "set Unknown"),
-        (json!({"from": {"connection": "OldCosmosDB", "changes": "copies"}}), "request flat"),
+        (json!({"from": {"connection": "OldCosmosDB", "changes": "copies"}}), "--flat"),
         (
             json!({"from": {"connection": "OldCosmosDB", "changes": "changes"}, "flat": {}}),
             "is a version of this program",
@@ -233,9 +233,12 @@ async fn a_request_that_cannot_be_meant_is_refused_with_what_is_there() {
         serde_json::from_value(json!({"documents": [{"id": "other", "pk": "a"}], "confirm": 1})).expect("request");
     let job = changefeed.erasures.create_job(&erase).await.expect("a job");
     finish(&changefeed, &job.id).await;
-    let view = moved(&changefeed, from_account()).await;
-    let message = view.progress.message.unwrap_or_default();
-    assert!(view.state == JobState::Failed && message.contains("erased in both"), "{message}");
+    let message = refused(&changefeed, from_account()).await;
+    assert!(message.contains("erased in both") && message.contains("--without-erased"), "{message}");
+    // The same container under another name of the account.
+    let itself = library(&old, &old);
+    let message = refused(&itself, from_account()).await;
+    assert!(message.contains("is the container of this history"), "{message}");
     let mut without = from_account();
     without["withoutErased"] = json!(true);
     assert_eq!(moved(&changefeed, without).await.state, JobState::Done);
@@ -359,6 +362,74 @@ async fn copies_of_changes_become_versions_and_duplicates_become_one() {
     let of_copy = restore_request(json!({"id": "order-7", "pk": "a", "version": version}));
     let restored = changefeed.restores.run(&of_copy).await.expect("restored");
     assert_eq!(new.live("a", "order-7").await.expect("a document")["n"], 3, "{restored:?}");
+}
+
+#[tokio::test]
+async fn copies_are_found_where_the_id_is_in_the_partition_key() {
+    for key in [&["/id"][..], &["/tenant", "/id"]] {
+        let (old, new) = (World::new().await, World::with_keys(key, &["/pk", "/sourceId"]).await);
+        let changefeed = library(&new, &old);
+        old.create("copies", &["/pk"]).await;
+        for n in 0..6 {
+            let document = json!({"id": format!("order-{}", n % 3), "pk": "a", "tenant": "north", "n": n});
+            let copy = copy(&format!("r{n}"), &document, Some(n));
+            old.container("copies").await.create_item("a", &format!("r{n}"), copy, None).await.expect("a copy");
+        }
+        let of = json!({"from": {"connection": "OldCosmosDB", "changes": "copies"}, "flat": {}});
+        let view = moved(&changefeed, of).await;
+        assert_eq!(
+            (view.state, view.counts.records, view.counts.versions),
+            (JobState::Done, 6, 6),
+            "{key:?}: {view:?}"
+        );
+        let versions = new.versions().await;
+        let is_of_document =
+            |version: &Value| version["partitionKey"].to_string().contains(&version["sourceId"].to_string());
+        assert!(versions.len() == 6 && versions.values().all(is_of_document), "{versions:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_copied_later_does_not_give_a_change_another_time() {
+    let (old, new) = (World::new().await, World::new().await);
+    let changefeed = library(&new, &old);
+    old.create("copies", &["/id"]).await;
+    let copies = old.container("copies").await;
+    let of = json!({"from": {"connection": "OldCosmosDB", "changes": "copies"}, "flat": {"timeField": "at"}});
+    for (id, at, lsn) in [("r1", 1000, 1), ("r2", 1010, 2)] {
+        let mut copy = copy(id, &json!({"id": "1", "pk": "a", "n": lsn}), Some(lsn));
+        copy["at"] = json!(at);
+        copies.create_item(id, id, copy, None).await.expect("a copy");
+    }
+    assert_eq!(moved(&changefeed, of.clone()).await.counts.versions, 2);
+    // By its own time, the third change was before the first one.
+    let mut third = copy("r3", &json!({"id": "1", "pk": "a", "n": 3}), Some(3));
+    third["at"] = json!(900);
+    copies.create_item("r3", "r3", third, None).await.expect("a copy");
+    let again = moved(&changefeed, of).await;
+    assert_eq!((again.state, again.counts.versions, again.counts.already_stored), (JobState::Done, 1, 2), "{again:?}");
+    assert_eq!(new.versions().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_dead_letter_of_an_erased_document_is_not_moved() {
+    let (old, new) = (World::new().await, World::new().await);
+    let (of_old, changefeed) = (library(&old, &new), library(&new, &old));
+    deliver(
+        &of_old,
+        &[json!({"id": "ann", "pk": "a", "text": "no etag"}), json!({"id": "bob", "pk": "a", "text": "no etag"})],
+    )
+    .await;
+    let kept = old.put("a", json!({"id": "bob", "pk": "a"})).await;
+    capture(&of_old, &[kept]).await;
+    let erase: ErasureRequest =
+        serde_json::from_value(json!({"documents": [{"id": "ann", "pk": "a"}], "confirm": 1})).expect("request");
+    let job = changefeed.erasures.create_job(&erase).await.expect("a job");
+    assert_eq!(finish(&changefeed, &job.id).await, JobState::Done);
+    let of = json!({"from": {"connection": "OldCosmosDB", "changes": "changes", "deadLetters": "dead-letters"}});
+    let view = moved(&changefeed, of).await;
+    assert_eq!((view.state, view.counts.dead_letters, view.counts.erased), (JobState::Done, 1, 1), "{view:?}");
+    crate::support::raw_items::assert_nowhere(&new, &["ann"]).await;
 }
 
 #[tokio::test]

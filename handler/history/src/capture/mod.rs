@@ -29,6 +29,7 @@ use self::identity::FeedImages;
 use self::permanent::is_permanent;
 use crate::containers::Containers;
 use crate::dead_letter::DeadLetter;
+use crate::erasure::Erased;
 use crate::history::History;
 use crate::observed::{Batch, Observed, Unusable};
 use crate::record::{items, version_of};
@@ -208,6 +209,11 @@ impl Capture {
             Ok(charge) => Ok(Ok(StoredVersion { version, charge })),
             Err(error) => refusal(error).map(|unusable| Err(NotStored::Unusable(unusable))),
         }
+    }
+
+    /// The documents that are erased.
+    pub(crate) fn erased(&self) -> &Erased {
+        self.history.erased()
     }
 
     /// The container whose documents are captured.

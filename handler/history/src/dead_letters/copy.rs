@@ -18,6 +18,8 @@ const PAGE_RECORDS: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
 pub struct CopiedLetters {
     /// The number of dead letters that were copied now.
     pub copied: u64,
+    /// The number of those that hold an erased document, which are not copied.
+    pub erased: u64,
     /// Those that cannot be read: what is wrong with each of them.
     pub damaged: Vec<String>,
     /// Where the next page starts; `None` at the end.
@@ -39,6 +41,8 @@ impl DeadLetters {
         deadline: Instant,
     ) -> Result<CopiedLetters, Error> {
         let (from, to) = (from.open().await?, self.container.open().await?);
+        let monitored = self.capture.monitored().open().await?;
+        let erased = Box::pin(self.capture.erased().current(deadline)).await?;
         let (query, none) = ("SELECT * FROM c WHERE NOT IS_DEFINED(c.partOf)", Map::new());
         let page = retry(deadline, || from.query_range(query, &none, range, PAGE_RECORDS, continuation)).await?;
         let mut copied = CopiedLetters { next: page.continuation, ..CopiedLetters::default() };
@@ -49,6 +53,9 @@ impl DeadLetters {
                     .map_err(|error| Error::corrupt(format!("reading dead letter {id}"), error))
             });
             match letter {
+                Ok(letter) if erased.is_in(letter.payload.as_deref().unwrap_or_default(), monitored.key_paths()) => {
+                    copied.erased += 1;
+                }
                 Ok(letter) => copied.copied += u64::from(!store || is_new(&to, &letter, deadline).await?),
                 Err(error) if error.kind() == ErrorKind::Corrupt => copied.damaged.push(error.to_string()),
                 Err(error) => return Err(error),

@@ -87,6 +87,16 @@ impl Erased {
         Ok(copied)
     }
 
+    /// Whether [`Self::copy_from`] can copy the list of another history.
+    ///
+    /// # Errors
+    /// When the jobs containers cannot be read.
+    pub async fn can_copy_from(&self, other: &Self) -> Result<bool, Error> {
+        let own = load::<Head>(&self.jobs().open().await?, ID).await?;
+        let theirs = load::<Head>(&other.jobs().open().await?, ID).await?;
+        Ok(own.zip(theirs).is_none_or(|((own, _), (theirs, _))| own.key == theirs.key))
+    }
+
     /// Whether documents are erased, or were.
     ///
     /// # Errors

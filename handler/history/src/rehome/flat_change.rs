@@ -22,6 +22,8 @@ use crate::version_id::VersionId;
 const ID_FIELD: &str = "_originalId";
 /// Numbers of seconds since 1970 are smaller, and numbers of milliseconds are larger.
 const MILLISECONDS_FROM: f64 = 1e11;
+/// How far the clock of the program may be ahead of the service's, in seconds.
+const CLOCKS_APART: i64 = 86_400;
 /// The largest integer up to which a double has each of them.
 const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
 /// The bytes of the digest that are in the id of a version.
@@ -101,14 +103,23 @@ impl FlatFields {
         let id = text(&self.id_field).ok_or_else(|| format!("it has no text {}", self.id_field))?;
         let copied_at = copy["_ts"].as_i64().ok_or("it has no _ts")?;
         let second = match &self.time_field {
-            Some(name) => second_of(&copy[name]).ok_or_else(|| format!("{name} is no time: {}", copy[name]))?,
+            Some(name) => second_of(&copy[name]).filter(|second| *second <= copied_at + CLOCKS_APART).ok_or_else(|| {
+                format!(
+                    "invalid {name} {}; use the time of the change, before the copy was stored: seconds or milliseconds since 1970, or RFC 3339",
+                    copy[name]
+                )
+            })?,
             None => copied_at,
         };
-        let lsn = copy[&self.lsn_field].as_i64();
+        let lsn = match &copy[&self.lsn_field] {
+            Value::Null => None,
+            Value::String(digits) => Some(digits.parse().map_err(|_| invalid_lsn(&self.lsn_field, &copy))?),
+            number => Some(number.as_i64().ok_or_else(|| invalid_lsn(&self.lsn_field, &copy))?),
+        };
         let mut document = without_system_properties(copy);
         if let Value::Object(properties) = &mut document {
             let added = [&self.id_field].into_iter().chain(&self.time_field).chain(&self.added_fields);
-            for name in added.chain(lsn.is_some().then_some(&self.lsn_field)) {
+            for name in added.chain([&self.lsn_field]) {
                 properties.shift_remove(name);
             }
             properties.insert("id".to_owned(), Value::from(id.as_str()));
@@ -162,6 +173,10 @@ fn has_large_integer(value: &Value) -> bool {
     }
 }
 
+fn invalid_lsn(name: &str, copy: &Value) -> String {
+    format!("invalid {name} {}; use a whole number", copy[name])
+}
+
 fn second_of(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => {
@@ -203,6 +218,16 @@ mod tests {
         assert!(version.id.starts_with("1592926400-import-") && version.id.etag().is_none(), "{}", version.id);
         assert_eq!((version.source_ts, version.exact, version.document), (1592926400, true, Some(document)));
         assert_eq!(version.captured_at, "2020-06-23T15:33:26.000Z");
+    }
+
+    #[test]
+    fn the_number_of_the_feed_is_never_in_the_document() {
+        for (written, lsn) in [(json!(71), Some(71)), (json!("71"), Some(71)), (json!(null), None)] {
+            let mut copy = copy();
+            copy["_lsn"] = written;
+            let change = FlatFields::default().read(copy, &paths()).expect("a change");
+            assert_eq!((change.lsn, change.document.get("_lsn")), (lsn, None));
+        }
     }
 
     #[test]
@@ -256,7 +281,15 @@ mod tests {
             fields.read(copy, &paths()).expect_err("no change")
         };
         assert_eq!(refused(&|copy| copy["_originalId"] = json!(7)), "it has no text _originalId");
-        assert_eq!(refused(&|copy| copy["at"] = json!("yesterday")), "at is no time: \"yesterday\"");
+        for time in [
+            json!("yesterday"),
+            json!(638_000_000_000_000_000_i64),
+            json!(1_592_926_406_000_000_i64),
+            json!(1_593_100_000),
+        ] {
+            assert!(refused(&|copy| copy["at"] = time.clone()).starts_with("invalid at "), "{time}");
+        }
+        assert!(refused(&|copy| copy["_lsn"] = json!("x7")).starts_with("invalid _lsn \"x7\""));
         assert_eq!(refused(&|copy| copy["_ts"] = json!(null)), "it has no _ts");
         assert!(refused(&|copy| copy["pk"] = json!(["a"])).contains("pk"));
         for name in ["", "id", "_etag"] {

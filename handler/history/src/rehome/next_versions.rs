@@ -9,7 +9,7 @@ use crate::read::scope;
 use crate::record::read_version;
 use crate::version::Version;
 
-/// Bytes of records after which no further second is read.
+/// Bytes of documents after which no further second is read.
 const STEP_BYTES: usize = 2 * 1024 * 1024;
 
 /// Some versions of a document, and where the next ones begin.
@@ -21,6 +21,10 @@ pub struct NextVersions {
     pub damaged: Vec<String>,
     /// The last second that was read, if the document has later versions.
     pub last_second: Option<i64>,
+}
+
+fn size(body: &Value) -> usize {
+    body.to_string().len()
 }
 
 impl History {
@@ -50,11 +54,14 @@ impl History {
                 break;
             }
             (read, last) = (read + 1, second);
-            bytes += record.to_string().len();
             let id = record["id"].as_str().unwrap_or_default().to_owned();
             match read_version(&changes, record).await {
                 // The query selects by id only. Documents with the same id can have different keys.
-                Ok(version) if version.partition_key == document.partition_key => next.versions.push(version),
+                Ok(version) if version.partition_key == document.partition_key => {
+                    // Of a large version, the record has only a part.
+                    bytes += [&version.document, &version.previous].into_iter().flatten().map(size).sum::<usize>();
+                    next.versions.push(version);
+                }
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Corrupt => next.damaged.push(format!("{id}: {error}")),
                 Err(error) => return Err(error),

@@ -53,7 +53,9 @@ impl Rehomes {
         match given.into_iter().flatten().find(own) {
             Some(name) => Err(Error::invalid(
                 ACTION,
-                format!("{name} is a container of this history; a history is moved from other containers"),
+                format!(
+                    "{name} is a container of this history; name another one, or another database (--from-database) or account (--from-connection)"
+                ),
             )),
             None => Ok(()),
         }

@@ -15,11 +15,14 @@ const PAGE_VERSIONS: usize = 100;
 /// Changes that are stored together.
 const CHUNK: usize = 50;
 
+/// The times of the changes that were moved before, by number and digest.
+type Imported = HashMap<(i64, [u8; 32]), i64>;
+
 impl Pages<'_> {
     /// Moves or compares the changes of a document.
     pub(super) async fn move_copies(&self, flat: &FlatFields, name: &DocumentName) -> Result<RehomeCounts, Error> {
         let mut counts = RehomeCounts::default();
-        let mut changes = self.captured(name).await?;
+        let (mut changes, imported) = self.captured(name).await?;
         let captured = changes.len();
         let mut copies = self.copies(flat, name, None).await?;
         while let Some(copy) = copies.try_next().await? {
@@ -43,21 +46,30 @@ impl Pages<'_> {
             counts.duplicates += (copied - folded.len()) as u64;
         }
         for chunk in folded.chunks(CHUNK) {
-            let versions = self.versions_of(flat, name, chunk).await?;
+            let versions = self.versions_of(flat, name, chunk, &imported).await?;
             counts.add(self.put(versions).await?);
         }
         Ok(counts)
     }
 
-    /// The versions of a document that this history has captured itself.
-    async fn captured(&self, name: &DocumentName) -> Result<Vec<ChangeToFold>, Error> {
-        let (mut captured, mut second) = (Vec::new(), None);
+    /// The versions of a document that this history has captured itself, and the times of those that were moved before.
+    async fn captured(&self, name: &DocumentName) -> Result<(Vec<ChangeToFold>, Imported), Error> {
+        let (mut captured, mut imported, mut second) = (Vec::new(), Imported::new(), None);
         loop {
             let next = self.rehomes.history.versions_after(name, second, PAGE_VERSIONS).await?;
-            captured.extend(next.versions.into_iter().filter(|version| !version.id.is_import()).map(to_fold));
+            for version in next.versions {
+                let is_import = version.id.is_import();
+                match to_fold(version) {
+                    ChangeToFold { lsn: Some(lsn), digest: Some(digest), second, .. } if is_import => {
+                        imported.insert((lsn, digest), second);
+                    }
+                    _ if is_import => {}
+                    change => captured.push(change),
+                }
+            }
             match next.last_second {
                 Some(last) => second = Some(last),
-                None => return Ok(captured),
+                None => return Ok((captured, imported)),
             }
         }
     }
@@ -95,6 +107,7 @@ impl Pages<'_> {
         flat: &FlatFields,
         name: &DocumentName,
         folded: &[FoldedChange],
+        imported: &Imported,
     ) -> Result<Vec<Version>, Error> {
         let ids: Vec<&str> = folded.iter().map(|change| change.copy_id.as_str()).collect();
         let by_id: HashMap<&str, &FoldedChange> = ids.iter().copied().zip(folded).collect();
@@ -106,8 +119,11 @@ impl Pages<'_> {
             let Some(change) = by_id.get(copy.copy_id.as_str()).filter(|_| seen.insert(copy.copy_id.clone())) else {
                 continue;
             };
+            // A change that was moved before keeps its time, and so its id, whatever was copied or captured since.
+            let before = copy.lsn.and_then(|lsn| imported.get(&(lsn, copy.digest)));
+            let change = FoldedChange { second: before.copied().unwrap_or(change.second), ..(*change).clone() };
             let actors = self.rehomes.history.actor_fields();
-            versions.push(copy.version(change, self.default_ttl, actors, &self.placer.captured_by));
+            versions.push(copy.version(&change, self.default_ttl, actors, &self.placer.captured_by));
         }
         Ok(versions)
     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use changefeed_cosmos::{
-    DocumentName, Error, FieldPath, Key, KeyRange, key_components, read_id_and_key, retry, timestamp,
+    DocumentName, Error, FieldPath, Key, KeyPath, KeyRange, key_components, read_id_and_key, retry, timestamp,
 };
 use changefeed_history::{History, Version, VersionId, VersionPlacer};
 use changefeed_jobs::{Part, PartPage, Parts, Run};
@@ -106,14 +106,20 @@ impl<'a> Pages<'a> {
             counts.erased += (found - documents.len()) as u64;
         }
         let wanted = self.page_items.div_ceil(documents.len().max(1));
-        let moved = futures::stream::iter(documents)
-            .map(|document| async move { retry(deadline, || self.step(document.clone(), wanted)).await });
+        let moved = futures::stream::iter(documents).map(|document| async move {
+            if self.run.is_stopping() {
+                return Ok((RehomeCounts::default(), Some(document)));
+            }
+            retry(deadline, || self.step(document.clone(), wanted)).await
+        });
         let moved: Vec<_> = moved.buffered(CONCURRENT_DOCUMENTS).try_collect().await?;
         for (of_document, unfinished) in moved {
             counts.documents += u64::from(unfinished.is_none() && self.mode != Mode::Compare);
             counts.add(of_document);
             position.unfinished.extend(unfinished);
         }
+        let erased = Box::pin(self.rehomes.history.erased().current(Instant::now() + self.patience())).await?;
+        position.unfinished.retain(|document| !document.names().iter().any(|name| erased.contains(name)));
         Ok(Some(PartPage { continuation: position.write()?, is_numbered: false, was_begun: false, result: counts }))
     }
 
@@ -140,9 +146,17 @@ impl<'a> Pages<'a> {
         let select = match &self.source.flat {
             Some(flat) => {
                 let id = FieldPath::property(&flat.id_field).query_properties().concat();
-                format!("SELECT VALUE {{id: c.id, name: [c{id}{}]}} FROM c", key_components(key_paths))
+                // The copy has an id of its own.
+                let component = |path: &KeyPath| match path.is_property("id") {
+                    true => format!(", {{k: c{id}}}"),
+                    false => key_components(std::slice::from_ref(path)),
+                };
+                let components: String = key_paths.iter().map(component).collect();
+                format!("SELECT VALUE {{id: c.id, name: [c{id}{components}]}} FROM c")
             }
-            None => "SELECT c.id, c.sourceId, c.partitionKey FROM c WHERE NOT IS_DEFINED(c.partOf)".to_owned(),
+            None => {
+                "SELECT c.id, c.sourceId, c.sourceTs, c.partitionKey FROM c WHERE NOT IS_DEFINED(c.partOf)".to_owned()
+            }
         };
         let items = u32::try_from(self.page_items.min(PAGE_DOCUMENTS)).ok().and_then(NonZeroU32::new);
         let items = items.unwrap_or(NonZeroU32::MIN);
@@ -150,6 +164,9 @@ impl<'a> Pages<'a> {
         let none = Map::new();
         let page = retry(deadline, || changes.query_range(&select, &none, range, items, continuation)).await?;
         let (mut documents, mut counts) = (Vec::new(), RehomeCounts::default());
+        if self.mode != Mode::Compare {
+            counts.records = page.items.len() as u64;
+        }
         for row in page.items {
             let name = match &self.source.flat {
                 Some(_) => read_id_and_key(&row["name"], key_paths).ok(),
@@ -161,7 +178,7 @@ impl<'a> Pages<'a> {
                 None if self.mode == Mode::Compare => {}
                 None => {
                     counts.unreadable += 1;
-                    counts.name(format!("item {} of container {} names no document", row["id"], changes.name()));
+                    counts.name(format!("item {} of container {} does not name a document", row["id"], changes.name()));
                 }
             }
         }
@@ -244,5 +261,6 @@ async fn read_stored(history: &History, versions: &[Version]) -> Result<Vec<Opti
 
 fn name_of_version(row: &Value) -> Option<DocumentName> {
     let partition_key = Key::deserialize(&row["partitionKey"]).ok()?;
+    row["sourceTs"].as_i64()?;
     Some(DocumentName { id: row["sourceId"].as_str()?.to_owned(), partition_key })
 }

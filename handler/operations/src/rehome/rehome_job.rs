@@ -64,10 +64,7 @@ async fn work(rehomes: &Rehomes, run: &Run) -> Result<Step, Error> {
     let mut cursor = match run.cursor::<Cursor>()? {
         Some(cursor) => cursor,
         None => {
-            if !worker.request.dry_run {
-                let deadline = Instant::now() + PATIENCE;
-                worker.source.carry_over(&rehomes.history, worker.request.without_erased, deadline).await?;
-            }
+            worker.carry_over().await?;
             let first = worker.begin(Phase::Versions).await?;
             run.begin(&first, &counts).await?;
             first
@@ -78,10 +75,16 @@ async fn work(rehomes: &Rehomes, run: &Run) -> Result<Step, Error> {
         if !cursor.parts.is_done() {
             return Ok(Step::More);
         }
+        if cursor.phase == Phase::Versions {
+            counts.account();
+        }
         let Some(next) = worker.after(cursor.phase) else { break };
+        // Also what was erased there meanwhile.
+        worker.carry_over().await?;
         cursor = worker.begin(next).await?;
         run.begin(&cursor, &counts).await?;
     }
+    run.advance(&cursor, &counts, 0)?;
     Ok(Step::Ended(match (worker.request.dry_run, counts.has_problems()) {
         (true, _) => JobState::Planned,
         (false, true) => JobState::Findings,
@@ -90,6 +93,14 @@ async fn work(rehomes: &Rehomes, run: &Run) -> Result<Step, Error> {
 }
 
 impl Worker<'_> {
+    async fn carry_over(&self) -> Result<(), Error> {
+        if self.request.dry_run {
+            return Ok(());
+        }
+        let deadline = Instant::now() + PATIENCE;
+        self.source.carry_over(&self.rehomes.history, self.request.without_erased, deadline).await
+    }
+
     fn after(&self, phase: Phase) -> Option<Phase> {
         match phase {
             Phase::Versions if self.source.has_dead_letters() => Some(Phase::Letters),
@@ -141,7 +152,7 @@ impl Worker<'_> {
         if self.run.is_stopping() {
             return Ok(None);
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE.min(self.rehomes.history.erased().options().longest_write);
         let from = self.source.containers.of(Role::DeadLetters).metered(self.run.meter());
         let (range, continuation) = (parts.range(&part), part.continuation.as_deref());
         let store = mode == Mode::Store;
@@ -150,6 +161,7 @@ impl Worker<'_> {
                 .await?;
         let mut counts = RehomeCounts {
             dead_letters: copied.copied,
+            erased: copied.erased,
             unreadable: copied.damaged.len() as u64,
             ..RehomeCounts::default()
         };

@@ -14,6 +14,8 @@ const NAMED_PROBLEMS: usize = 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RehomeCounts {
+    /// Versions or copies that were found in the other container.
+    pub records: u64,
     /// Documents whose versions are stored.
     pub documents: u64,
     /// Versions that were stored.
@@ -46,6 +48,7 @@ pub struct RehomeCounts {
 impl RehomeCounts {
     /// Adds the counts of a page.
     pub(super) fn add(&mut self, other: Self) {
+        self.records += other.records;
         self.documents += other.documents;
         self.versions += other.versions;
         self.already_stored += other.already_stored;
@@ -65,6 +68,17 @@ impl RehomeCounts {
     pub(super) fn name(&mut self, problem: String) {
         if self.problems.len() < NAMED_PROBLEMS {
             self.problems.push(problem);
+        }
+    }
+
+    /// Names the problem if not every record that was found was stored, or left out for a reason that is counted. The versions of an
+    /// erased document are not counted one by one.
+    pub(super) fn account(&mut self) {
+        let settled = self.versions + self.already_stored + self.duplicates + self.without_key + self.unreadable;
+        let left = (self.records + self.ended).saturating_sub(settled);
+        if left > 0 && self.erased == 0 {
+            self.missing += left;
+            self.name(format!("{left} of the {} items of the other container were found and not stored", self.records));
         }
     }
 

@@ -30,7 +30,7 @@ pub struct RehomeSource {
 pub struct RehomeRequest {
     /// Where it is.
     pub from: RehomeSource,
-    /// How copies of changes look like; without it, the items are versions of this program.
+    /// What copies of changes look like; without it, the items are versions of this program.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub flat: Option<FlatFields>,
     /// Whether the documents had another partition key.
@@ -66,7 +66,7 @@ impl RehomeRequest {
             ("jobs", self.from.jobs.is_some()),
         ];
         match others.into_iter().find(|(_, is_given)| *is_given) {
-            Some((name, _)) => Err(format!("flat and {name} exclude each other: copies of changes have none of that")),
+            Some((name, _)) => Err(format!("flat and {name} exclude each other: copies of changes are moved without")),
             None => Ok(()),
         }
     }

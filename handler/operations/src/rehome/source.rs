@@ -18,7 +18,7 @@ pub(super) struct Source {
     /// Its versions, or the copies of changes.
     pub history: History,
     pub containers: Containers,
-    /// How copies of changes look like; `None` for versions.
+    /// What copies of changes look like; `None` for versions.
     pub flat: Option<FlatFields>,
     has_dead_letters: bool,
     has_jobs: bool,
@@ -70,6 +70,11 @@ impl Source {
     /// What is there instead.
     pub(super) async fn check(&self, rehomes: &Rehomes, request: &RehomeRequest) -> Result<(), Error> {
         let changes = self.history.changes().open().await?;
+        let own = rehomes.history.changes();
+        let is_same_account = own.account().host().await? == self.history.changes().account().host().await?;
+        if is_same_account && changes.definition().is_same_container(own.open().await?.definition()) {
+            return Err(Error::invalid(ACTION, format!("{} is the container of this history", changes.name())));
+        }
         let others = [(Role::DeadLetters, self.has_dead_letters), (Role::Jobs, self.has_jobs)];
         for (role, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
             self.containers.of(role).open().await?;
@@ -83,31 +88,43 @@ impl Source {
         match &self.flat {
             None if !is_version => {
                 return refused(format!(
-                    "item {id} of container {} is no version of this program; for copies of changes that another program has made, \
-                     request flat",
+                    "item {id} of container {} is not a version of this program; for copies of changes that another program has made, \
+                     add flat (--flat)",
                     changes.name()
                 ));
             }
             Some(_) if is_version => {
-                return refused(format!("item {id} of container {} is a version of this program", changes.name()));
+                return refused(format!(
+                    "item {id} of container {} is a version of this program; leave out flat (--flat)",
+                    changes.name()
+                ));
             }
             Some(flat) => {
                 let monitored = rehomes.history.monitored().open().await?;
                 if let Err(message) = flat.read(item, monitored.key_paths()) {
                     return refused(format!(
-                        "item {id} of container {} is no copy of a change: {message}",
+                        "item {id} of container {} is not a copy of a change: {message}",
                         changes.name()
                     ));
                 }
             }
             None => {}
         }
-        if self.has_jobs && request.new_key && !request.without_erased && self.history.erased().has_any().await? {
-            let message = "documents were erased in the other history; their names are not stored, so they cannot be recorded with the new \
-                           partition key: erase them here, and request the move without the erased documents";
-            return Err(Error::new(ErrorKind::Conflict, ACTION, message));
+        if !self.has_jobs || request.without_erased {
+            return Ok(());
         }
-        Ok(())
+        let (own, theirs) = (rehomes.history.erased(), self.history.erased());
+        let problem = if request.new_key && theirs.has_any().await? {
+            "documents were erased in the other history, and cannot be recorded with the new partition key"
+        } else if !own.can_copy_from(theirs).await? {
+            "documents were erased in both histories, and the two lists cannot become one"
+        } else {
+            return Ok(());
+        };
+        let message = format!(
+            "{problem}, because their names are not stored; erase them here too, then add withoutErased (--without-erased)"
+        );
+        Err(Error::new(ErrorKind::Conflict, ACTION, message))
     }
 
     /// Records here what the other history says of itself: from when on it is complete, and which documents are erased.

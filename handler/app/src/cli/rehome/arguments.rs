@@ -42,13 +42,13 @@ pub struct RehomeRunArguments {
     /// Its database; default: this database
     #[arg(long, value_name = "NAME", requires = "from_changes")]
     pub from_database: Option<String>,
-    /// Container with its jobs: says from when on it is complete, and which documents are erased
+    /// Container with its jobs: has the time since which it is complete, and which documents are erased
     #[arg(long, value_name = "NAME", requires = "from_changes")]
     pub from_jobs: Option<String>,
     /// Container with its dead letters
     #[arg(long, value_name = "NAME", requires = "from_changes")]
     pub from_dead_letters: Option<String>,
-    /// The documents had another partition key: find the new one in each version
+    /// The documents had another partition key: take the key of each version from its body
     #[arg(long, conflicts_with = "flat")]
     pub new_key: bool,
     /// Move although documents were erased in the other history and cannot be recorded as erased here
@@ -60,7 +60,7 @@ pub struct RehomeRunArguments {
     /// Property of a copy with the id of the document; default: _originalId
     #[arg(long, value_name = "PROPERTY", requires = "flat")]
     pub id_field: Option<String>,
-    /// Property with the time of the change: seconds or milliseconds since 1970, or RFC 3339; default: when the copy was stored
+    /// Property that the program has added, with the time of the change: seconds or milliseconds since 1970, or RFC 3339; default: when the copy was stored
     #[arg(long, value_name = "PROPERTY", requires = "flat")]
     pub time_field: Option<String>,
     /// Property with the sequence number of the change feed; default: _lsn
@@ -127,7 +127,7 @@ pub enum RehomeCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// Cancel a move; versions that are stored stay
+    /// Cancel a move; stored versions remain
     #[command(after_help = "Example:\n  changefeed rehome cancel 1795790400-5f3a9c01")]
     Cancel {
         /// Id of the move

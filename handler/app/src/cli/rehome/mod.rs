@@ -20,6 +20,7 @@ use crate::service::Service;
 
 /// Items of one page.
 const PAGE_ITEMS: u32 = 100;
+const MOVING: &str = "Moving the history";
 
 /// Moves a history, or lists, shows or cancels moves.
 pub async fn run(service: &Service, arguments: &RehomeArguments) -> Result<Exit> {
@@ -38,7 +39,7 @@ pub async fn run(service: &Service, arguments: &RehomeArguments) -> Result<Exit>
             // The id may be that of another kind of job.
             let view = rehomes.show(id).await?;
             if *follow {
-                return match follow_to_end(service, id, output.output).await? {
+                return match follow_to_end(service, id, output.output, MOVING).await? {
                     Some(view) => print_end(&view, output.output),
                     None => Ok(Exit::Failed),
                 };
@@ -61,14 +62,16 @@ async fn rehome(service: &Service, arguments: &RehomeRunArguments) -> Result<Exi
     if arguments.dry_run || !arguments.yes {
         let counting = RehomeRequest { dry_run: true, ..request.clone() };
         let id = service.changefeed.rehomes.create_job(&counting).await?.id;
-        let Some(view) = follow_to_end(service, &id, output).await? else { return Ok(Exit::Failed) };
+        let Some(view) = follow_to_end(service, &id, output, "Counting what would be stored").await? else {
+            return Ok(Exit::Failed);
+        };
         if arguments.dry_run || view.state != JobState::Planned {
             return print_end(&view, output);
         }
         ask(service, &request, &view)?;
     }
     let id = service.changefeed.rehomes.create_job(&request).await?.id;
-    match follow_to_end(service, &id, output).await? {
+    match follow_to_end(service, &id, output, MOVING).await? {
         Some(view) => print_end(&view, output),
         None => Ok(Exit::Failed),
     }
@@ -82,7 +85,7 @@ fn ask(service: &Service, request: &RehomeRequest, counted: &RehomeView) -> Resu
     let prompt = Prompt {
         container: &names.changes,
         question: format!(
-            "Store {} from container {}? They cannot be removed again one by one.",
+            "Store {} from container {}? A stored version cannot be removed individually.",
             moved(counted),
             request.from.changes
         ),
@@ -92,10 +95,15 @@ fn ask(service: &Service, request: &RehomeRequest, counted: &RehomeView) -> Resu
 }
 
 /// The move at its end; `None` if Ctrl-C detached from it.
-async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<Option<RehomeView>> {
+async fn follow_to_end(
+    service: &Service,
+    id: &str,
+    output: Output,
+    action: &'static str,
+) -> Result<Option<RehomeView>> {
     let for_humans = output == Output::Table;
     let phase = for_humans.then(|| ("compare", "Comparing what is stored with the other history".to_owned()));
-    let followed = follow(service, Following { id, action: "Moving the history", phase, for_humans }).await?;
+    let followed = follow(service, Following { id, action, phase, for_humans }).await?;
     let view = service.changefeed.rehomes.show(id).await?;
     if followed == Followed::Detached {
         if view.only_on.is_none() {

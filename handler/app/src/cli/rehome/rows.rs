@@ -14,6 +14,7 @@ impl ListItem for RehomeView {
         "request",
         "startedAt",
         "finishedAt",
+        "counts.records",
         "counts.documents",
         "counts.versions",
         "counts.alreadyStored",
@@ -36,7 +37,7 @@ impl ListItem for RehomeView {
             Column::fixed("Id"),
             time::column("Started").optional(2),
             Column::fixed("State"),
-            Column::text("Moved"),
+            Column::text("Versions"),
             Column::text("From").optional(1),
         ]
     }
@@ -74,11 +75,12 @@ pub(super) fn moved(view: &RehomeView) -> String {
 pub(super) fn sentence(view: &RehomeView) -> String {
     let counts = &view.counts;
     let (id, state, from, charge) = (&view.id, state(view.state), from(view), view.request_charge);
-    let mut text = format!("{id}  {state}  {} from {from}", moved(view));
+    let stored = if view.state == JobState::Planned { "would store" } else { "stored" };
+    let mut text = format!("{id}  {state}  {stored} {} from {from}", moved(view));
     for (number, what) in [
-        (counts.already_stored, "here before"),
+        (counts.already_stored, "already stored"),
         (counts.duplicates, "copied more than once"),
-        (counts.ended, "deletes because the partition key changes"),
+        (counts.ended, "deletes added because the partition key changed"),
         (counts.without_key, "deletes without a known partition key, not stored"),
         (counts.erased, "erased documents, not stored"),
         (counts.unreadable, "not readable"),
