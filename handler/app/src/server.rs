@@ -10,7 +10,7 @@ use actix_web::{App, HttpServer};
 use anyhow::{Context, Result};
 use futures::future::{Either, ready};
 
-use crate::http::check_site;
+use crate::http::{check_site, invocation_id};
 use crate::routes;
 use crate::service::Service;
 use crate::telemetry::Invocation;
@@ -28,7 +28,7 @@ pub async fn serve(service: Service, port: u16) -> Result<()> {
             .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")).add(("X-Content-Type-Options", "nosniff")))
             .wrap_fn(|mut request, app| {
                 routes::use_declared_spelling(&mut request);
-                let invocation = Invocation::of(&request);
+                let invocation = Invocation::of(&request, invocation_id(request.request()));
                 invocation.around(match check_site(&request) {
                     Ok(()) => Either::Left(app.call(request)),
                     Err(error) => Either::Right(ready(Ok(request.error_response(error)))),

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use changefeed_history::{Batch, decode_delivery};
 use serde_json::json;
 
-use crate::http::{ApiError, INVOCATION_ID, NoQuery, RawJson};
+use crate::http::{ApiError, NoQuery, RawJson, invocation_id};
 use crate::memory;
 use crate::service::Service;
 use crate::telemetry;
@@ -20,10 +20,9 @@ pub async fn post(
 ) -> Result<HttpResponse, ApiError> {
     let is_large = body.len() > memory::LARGE_BATCH_BYTES;
     let documents = decode_delivery(body.into()).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let invocation_id = request.headers().get(INVOCATION_ID);
     let batch = Batch {
         function: request.path().trim_start_matches('/').to_owned(),
-        invocation_id: invocation_id.and_then(|id| id.to_str().ok()).unwrap_or("unknown").to_owned(),
+        invocation_id: invocation_id(&request).unwrap_or("unknown").to_owned(),
         rewritten_by_host: true,
     };
     let count = documents.len();

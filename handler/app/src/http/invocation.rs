@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpRequest};
 use changefeed_cosmos::IdempotencyKey;
 
 /// The header with the id of the invocation. The Functions host sets it, whatever its client sends.
-pub const INVOCATION_ID: &str = "X-Azure-Functions-InvocationId";
+const HEADER: &str = "X-Azure-Functions-InvocationId";
 
 /// The id of the invocation, the same when the host sends a request again; `None` for a request that does not come through the host.
 pub struct Invocation(pub Option<IdempotencyKey>);
@@ -18,7 +18,11 @@ impl FromRequest for Invocation {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = request.headers().get(INVOCATION_ID).and_then(|value| value.to_str().ok());
-        ready(Ok(Self(id.and_then(IdempotencyKey::new))))
+        ready(Ok(Self(invocation_id(request).and_then(IdempotencyKey::new))))
     }
+}
+
+/// The id of the invocation as text.
+pub fn invocation_id(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(HEADER)?.to_str().ok()
 }

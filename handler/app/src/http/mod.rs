@@ -21,7 +21,7 @@ pub use error_responses::{
     WindowErrors, WriteBodyErrors, WriteErrors, error_components,
 };
 pub use interpreted::Interpreted;
-pub use invocation::{INVOCATION_ID, Invocation};
+pub use invocation::{Invocation, invocation_id};
 pub use query::{NoParameters, NoQuery, Query};
 pub use request_zone::request_zone;
 pub use site::check_site;

@@ -32,7 +32,7 @@ impl Telemetry {
 pub struct Invocation;
 
 impl Invocation {
-    pub fn of(_: &ServiceRequest) -> Self {
+    pub fn of(_: &ServiceRequest, _: Option<&str>) -> Self {
         Self
     }
 

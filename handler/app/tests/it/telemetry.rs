@@ -267,7 +267,7 @@ async fn the_variables_of_open_telemetry_have_effect_and_a_wrong_one_is_named() 
     for (setting, value, problem) in [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", Some("allowed are http/protobuf")),
         ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "collector:4318", Some("allowed are URLs such as http://localhost:4318")),
-        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", Some("zstd")),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd", Some("allowed are gzip")),
         ("OTEL_SDK_DISABLED", "true", None),
     ] {
         let handler = handler(&world, &off.url, &[(setting, value)]);

@@ -13,7 +13,6 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 use super::span::{count, failed};
 use crate::feed::Feed;
-use crate::http::INVOCATION_ID;
 
 /// What is known of an invocation before it is answered; `None` for the path that the host polls at the start.
 pub struct Invocation(Option<Start>);
@@ -27,15 +26,13 @@ struct Start {
 
 impl Invocation {
     /// The invocation that a request belongs to. Of its path, the pattern is known to the span: not the ids in it.
-    pub fn of(request: &ServiceRequest) -> Self {
+    pub fn of(request: &ServiceRequest, id: Option<&str>) -> Self {
         let pattern = request.match_pattern();
         if pattern.as_deref() == Some("/") {
             return Self(None);
         }
-        let mut attributes = Vec::new();
-        if let Some(id) = request.headers().get(INVOCATION_ID).and_then(|id| id.to_str().ok()) {
-            attributes.push(KeyValue::new("faas.invocation_id", id.to_owned()));
-        }
+        let id = id.map(|id| KeyValue::new("faas.invocation_id", id.to_owned()));
+        let mut attributes = Vec::from_iter(id);
         let function = pattern.as_deref().filter(|pattern| !pattern.starts_with("/api"));
         let (trigger, name) = match function.map(|path| path.trim_start_matches('/')) {
             Some(name) if Feed::ALL.iter().any(|feed| feed.function() == name) => ("datasource", name.to_owned()),

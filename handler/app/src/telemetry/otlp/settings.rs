@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use opentelemetry_otlp::{
-    OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL_HTTP_PROTOBUF,
+    OTEL_EXPORTER_OTLP_COMPRESSION, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL,
     OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT,
 };
 use url::Url;
@@ -43,12 +43,14 @@ fn is_exported(signal: &str) -> Result<bool> {
     if url.is_none() {
         return Err(invalid(&name, "URLs such as http://localhost:4318"));
     }
-    match first(OTEL_EXPORTER_OTLP_PROTOCOL) {
-        Some((protocol, name)) if protocol != OTEL_EXPORTER_OTLP_PROTOCOL_HTTP_PROTOBUF => {
-            Err(invalid(&name, OTEL_EXPORTER_OTLP_PROTOCOL_HTTP_PROTOBUF))
+    for (variable, allowed) in
+        [(OTEL_EXPORTER_OTLP_PROTOCOL, "http/protobuf"), (OTEL_EXPORTER_OTLP_COMPRESSION, "gzip")]
+    {
+        if let Some((_, name)) = first(variable).filter(|(value, _)| value != allowed) {
+            return Err(invalid(&name, allowed));
         }
-        _ => Ok(true),
     }
+    Ok(true)
 }
 
 /// How long a request may take.

@@ -31,19 +31,17 @@ impl Handler {
         command.envs(settings.iter().copied());
         let mut child = command.spawn().expect("changefeed serve");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        let logged = Arc::<Mutex<String>>::default();
+        let log = Arc::clone(&logged);
+        let add = move |line: &str| *log.lock().expect("log") += &format!("{line}\n");
         let url = loop {
             let line = lines.next().expect("the handler exited before it listened").expect("line");
+            add(&line);
             if let Some((_, url)) = line.split_once("listening on ") {
                 break url.to_owned();
             }
         };
-        let logged = Arc::<Mutex<String>>::default();
-        let log = Arc::clone(&logged);
-        let reading = std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                *log.lock().expect("log") += &(line + "\n");
-            }
-        });
+        let reading = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| add(&line)));
         Self {
             child,
             url,
@@ -53,7 +51,7 @@ impl Handler {
         }
     }
 
-    /// The log since it listens.
+    /// The log so far.
     pub fn logged(&self) -> String {
         self.logged.lock().expect("log").clone()
     }
