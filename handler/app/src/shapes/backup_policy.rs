@@ -3,6 +3,7 @@
 use utoipa::ToSchema;
 
 use super::backups::Backup;
+use super::digests::Digests;
 
 /// When backups are taken, where they are stored, and which of them are kept.
 #[derive(ToSchema)]
@@ -31,6 +32,8 @@ pub struct BackupPolicy {
     keep_weekly: Option<u32>,
     /// Of how many months.
     keep_monthly: Option<u32>,
+    /// Whether digests of the history are written to the location with each backup; default: true.
+    digests: Option<bool>,
     #[schema(minimum = 10, maximum = 10_000_000)]
     ru_per_second: Option<f64>,
     reason: Option<String>,
@@ -58,6 +61,9 @@ pub struct BackupPolicyView {
     /// The last run that has succeeded.
     #[schema(required = false)]
     last_done: BackupPolicyRun,
+    /// The last job that writes digests; absent before the first one.
+    #[schema(required = false)]
+    last_digests: Digests,
     /// Why the last look at the policy failed.
     #[schema(required = false)]
     problem: String,
