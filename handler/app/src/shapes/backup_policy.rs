@@ -4,6 +4,7 @@ use utoipa::ToSchema;
 
 use super::backups::Backup;
 use super::digests::Digests;
+use super::prune::PruneReport;
 
 /// When backups are taken, where they are stored, and which of them are kept.
 #[derive(ToSchema)]
@@ -82,27 +83,4 @@ pub struct BackupPolicyRun {
     /// What the prune after it deleted; absent before, and where every backup is kept.
     #[schema(required = false)]
     pruned: PruneReport,
-}
-
-/// What a prune has deleted.
-#[derive(ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PruneReport {
-    /// The names of the folders.
-    deleted: Vec<String>,
-    /// Their size.
-    bytes: u64,
-    /// Folders that the storage does not allow to delete, and what these continue.
-    protected: Vec<ProtectedFolder>,
-    /// Time was over before all were deleted; the next prune deletes the others.
-    #[schema(required = false)]
-    out_of_time: bool,
-}
-
-/// A backup that was to be deleted and is kept.
-#[derive(ToSchema)]
-pub struct ProtectedFolder {
-    name: String,
-    /// Why it is kept.
-    message: String,
 }

@@ -201,6 +201,8 @@ const PAIRS: &[Pair] = &[
     Pair("backup policy set", "PUT /api/backup-policy", &[], &[]),
     Pair("backup policy show", "GET /api/backup-policy", &[], &[]),
     Pair("backup policy remove", "DELETE /api/backup-policy", &[], &[]),
+    // The location is an argument without a name. The command asks.
+    Pair("backup prune", "POST /api/backups/prune", &[], &["location", "confirm"]),
     Pair("backup cancel", "POST /api/backups/{id}/cancel", &[], &[]),
     Pair("dead-letters list", "GET /api/dead-letters", &[], &[]),
     Pair("dead-letters show", "GET /api/dead-letters/{id}", &[], &[]),
@@ -240,7 +242,7 @@ const WITHOUT_COMMAND: [&str; 7] = [
 ];
 
 /// Commands without an operation: they run or set up the app, or work with files.
-const WITHOUT_OPERATION: [&str; 22] = [
+const WITHOUT_OPERATION: [&str; 21] = [
     "switch-mode",
     "serve",
     "local",
@@ -254,7 +256,6 @@ const WITHOUT_OPERATION: [&str; 22] = [
     "backup restore",
     "backup list",
     "backup policy run",
-    "backup prune",
     "backup rehearse",
     "leases list",
     "leases repair",

@@ -9,9 +9,10 @@ use changefeed_operations::{
     BackupView, Changefeed, DeletesKnown, Keep, PolicyEvent, PolicyLook, PolicyView, PruneAction, PruneRequest,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use local_cosmos::{Effect, Fault, RequestKind};
+use local_cosmos::{Effect, Fault, LoggedKind, RequestKind};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -365,7 +366,7 @@ async fn a_policy_writes_digests_to_its_location_and_they_show_what_was_altered(
     assert_eq!(finish(&setup.changefeed, &first).await, JobState::Done);
     assert_eq!(digest_files(setup.to().as_ref()).len(), 0);
     finish(&setup.changefeed, look.backup().expect("a backup")).await;
-    set_clock(world, LATER);
+    setup.changefeed = at(world, LATER);
     let look = setup.look_at(start + days(1)).await;
     assert!(look.events.contains(&PolicyEvent::DigestsEnded(first, JobState::Done)), "{look:?}");
     let second = look.digests().expect("digests").to_owned();
@@ -430,4 +431,64 @@ async fn digests_that_cannot_be_started_are_shown_and_started_at_the_next_look_a
     assert!(shown.state == JobState::Failed && shown.progress.message.is_some(), "{shown:?}");
     let look = setup.look_at(start + days(3)).await;
     assert!(look.digests().is_some_and(|next| next != job), "{look:?}");
+}
+
+#[tokio::test]
+async fn a_policy_that_is_behind_is_seen_by_monitoring_at_the_cost_of_one_small_item() {
+    let mut setup = Setup::start().await;
+    setup.world.create("leases", &["/id"]).await;
+    setup.put("1", 1).await;
+    // Each handler scrapes once: it remembers what it has read for ten seconds.
+    let scrape = async |setup: &Setup| {
+        let handler = setup.world.handler();
+        setup.world.endpoint.take_requests();
+        let text = handler.respond(Method::GET, "/api/metrics", "").await.text().await.expect("text");
+        let items =
+            setup.world.endpoint.take_requests().into_iter().filter(|request| request.kind != LoggedKind::Metadata);
+        let value = |name: &str| {
+            let value =
+                text.lines().find_map(|line| line.strip_prefix(&format!("changefeed_backup_{name}_seconds{{}} ")));
+            value.map(|value| value.parse::<i64>().expect("a number"))
+        };
+        (value("age"), value("overdue"), items.collect::<Vec<_>>())
+    };
+    let (age, overdue, without) = scrape(&setup).await;
+    assert_eq!((age, overdue), (None, None));
+    let line = CommandLine::new(&setup.world);
+    let doctor = async || {
+        let (code, answer) = line.json(&["doctor"]).await;
+        let checks = answer["items"].as_array().expect("checks").clone();
+        (code, checks.into_iter().find(|check| check["name"] == "backups").expect("a check"))
+    };
+    assert_eq!(doctor().await.1["state"], "advice");
+
+    setup.set(json!({"every": "1h"})).await;
+    let now = Utc::now();
+    setup.back_up_at(now - TimeDelta::hours(9)).await;
+    let (age, overdue, items) = scrape(&setup).await;
+    let (age, overdue) = (age.expect("an age") / 3600, overdue.expect("a time") / 3600);
+    assert!((9..=10).contains(&age) && (8..=9).contains(&overdue), "{age} {overdue}");
+    let of_policy: Vec<_> = items.iter().filter(|item| item.path.ends_with("/docs/backup-policy")).collect();
+    assert_eq!((of_policy.len(), items.len()), (1, without.len()), "{items:?}");
+    assert!(of_policy[0].kind == LoggedKind::Read && of_policy[0].request_charge <= 1.5, "{of_policy:?}");
+    let (code, check) = doctor().await;
+    assert!(code == 3 && check["found"].as_str().is_some_and(|found| found.contains("overdue since")), "{check}");
+    let (code, status) = line.text(&["status"]).await;
+    assert!(code == 3 && status.contains("OVERDUE: one is due since"), "{status}");
+    let (_, status) = line.json(&["status"]).await;
+    assert!(status["backups"]["overdueSince"].is_string() && status["backups"]["newest"].is_string(), "{status}");
+
+    let look = setup.look_at(now).await;
+    assert!(look.events.iter().any(|event| matches!(event, PolicyEvent::Overdue(_))), "{look:?}");
+    finish(&setup.changefeed, look.backup().expect("a backup")).await;
+    let look = setup.look_at(now).await;
+    assert!(!look.events.iter().any(|event| matches!(event, PolicyEvent::Overdue(_))), "{look:?}");
+    let (age, overdue, _) = scrape(&setup).await;
+    assert!(
+        age.is_some_and(|age| age < 2 * 3600) && overdue.is_some_and(|overdue| overdue < 3600),
+        "{age:?} {overdue:?}"
+    );
+    assert_eq!(doctor().await.1["state"], "ok");
+    let (_, status) = line.text(&["status"]).await;
+    assert!(status.contains("The newest backup of the policy is of") && !status.contains("OVERDUE"), "{status}");
 }

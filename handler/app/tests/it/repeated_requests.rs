@@ -54,6 +54,8 @@ fn repetition(method: &Method, path: &str) -> Repetition {
         ("DELETE", "/api/backup-policy") => Delivery,
         ("POST", "/api/populate" | "/api/truncate" | "/api/query" | "/api/restores" | "/api/backups") => Nothing,
         ("POST", "/api/backups/none/verify" | "/api/erasures" | "/api/erasures/lift" | "/api/digests") => Nothing,
+        // Without the number of backups, nothing is deleted.
+        ("POST", "/api/backups/prune") => Nothing,
         ("POST", "/api/verify") => Effects(&[Story::Verify]),
         ("POST", "/api/verify/none/cancel") => Effects(&[Story::CancelVerification]),
         ("POST", "/api/restores/none/cancel") => Effects(&[Story::CancelRestore]),

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::base::{Choice, Wanted, folder_of};
 use super::deletes::DeletesKnown;
+use super::lateness::BackupLateness;
 use super::policies::{BackupPolicies, found};
 use super::policy_record::{PolicyRecord, PolicyRun, Saved};
 use super::prune_report::PruneReport;
@@ -46,6 +47,8 @@ pub enum PolicyEvent {
     DigestsStarted(String),
     /// The job that writes digests could not be started, for this reason; the next look tries again.
     DigestsNotStarted(String),
+    /// A backup that was due at this time is overdue.
+    Overdue(DateTime<Utc>),
     /// The next backup is due at this time.
     NextAt(DateTime<Utc>),
 }
@@ -71,6 +74,7 @@ impl fmt::Display for PolicyEvent {
             Self::DigestsRunning(id) => write!(formatter, "digest job {id} is under way"),
             Self::DigestsStarted(id) => write!(formatter, "started digest job {id}"),
             Self::DigestsNotStarted(why) => write!(formatter, "the digests could not be started: {why}"),
+            Self::Overdue(since) => write!(formatter, "a backup of the policy is overdue since {}", timestamp(*since)),
             Self::NextAt(time) => write!(formatter, "the next backup is due at {}", timestamp(*time)),
         }
     }
@@ -145,6 +149,8 @@ impl BackupPolicies {
                 return Err(error);
             }
         }
+        let overdue = BackupLateness::of(&saved.record, now)?.overdue_since(now);
+        look.events.extend(overdue.map(PolicyEvent::Overdue));
         if saved.record.only_on.is_some() {
             look.to_run_here = look.unfinished().map(str::to_owned).collect();
         }
