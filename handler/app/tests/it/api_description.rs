@@ -198,7 +198,8 @@ const PAIRS: &[Pair] = &[
     Pair("restore undo", "POST /api/restores/{id}/undo", &[], &[]),
     // The command writes to a folder too, where it can discard files.
     Pair("backup create", "POST /api/backups", &["discard"], &[]),
-    Pair("backup policy set", "PUT /api/backup-policy", &[], &[]),
+    // Digests are on unless they are turned off.
+    Pair("backup policy set", "PUT /api/backup-policy", &["noDigests"], &["digests"]),
     Pair("backup policy show", "GET /api/backup-policy", &[], &[]),
     Pair("backup policy remove", "DELETE /api/backup-policy", &[], &[]),
     // The location is an argument without a name. The command asks.

@@ -163,8 +163,16 @@ async fn written() -> Written {
     until("the first version", DEADLINE, async || world.versions().await.len() == 1).await;
     assert!(instance.end("-TERM").await.success());
 
-    let changefeed = at(&world, 0);
+    // Now the lease has something to process.
     let second = world.put("a", json!({"id": "plain", "pk": "a", "n": 2, "updatedBy": "me"})).await;
+    let retention = ("CHANGEFEED_RETENTION_DAYS", "400");
+    let handler = Handler::start(&[("CosmosDB", &world.endpoint.connection_string()), retention]);
+    for timer in ["/Retention", "/WatchLeases"] {
+        let (status, answer) = handler.post(timer, &json!({"Data": {"timer": {}}, "Metadata": {}})).await;
+        assert_eq!(status, StatusCode::OK, "{timer}: {answer}");
+    }
+
+    let changefeed = at(&world, 0);
     capture(&changefeed, &[second]).await;
     let deleted = write(&world, &changefeed, &["deleted", "gone", "erased"], "a text").await;
     for id in ["deleted", "gone"] {
@@ -204,12 +212,6 @@ async fn written() -> Written {
     assert_eq!(finish(&changefeed, &erasure.id).await, JobState::Done);
     take_backup_of_policy(&changefeed, &location("policy")).await;
 
-    let retention = ("CHANGEFEED_RETENTION_DAYS", "400");
-    let handler = Handler::start(&[("CosmosDB", &world.endpoint.connection_string()), retention]);
-    for timer in ["/Retention", "/WatchLeases"] {
-        let (status, answer) = handler.post(timer, &json!({"Data": {"timer": {}}, "Metadata": {}})).await;
-        assert_eq!(status, StatusCode::OK, "{timer}: {answer}");
-    }
     let mut written = Written { items: BTreeMap::new(), folder };
     written.collect(&world, &["changes", "dead-letters", "jobs", "leases"]).await;
 
