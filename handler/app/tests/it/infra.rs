@@ -127,7 +127,7 @@ async fn the_alert_rules_and_the_dashboard_use_metrics_that_process_and_the_func
     let exported = async || metric_names(&instance.health("/metrics").await.1);
     until("the metrics of the leases", DEADLINE, async || {
         let names = exported().await;
-        ["changefeed_lease_lag", "changefeed_backup_age"]
+        ["changefeed_lease_lag", "changefeed_backup_overdue"]
             .iter()
             .all(|start| names.iter().any(|name| name.starts_with(start)))
     })

@@ -316,7 +316,7 @@ async fn other_requests_without_a_body_change_nothing() {
         assert_eq!(handler.send_as_host(method, &path, INVOCATION).await, first, "{path}");
         sent += 1;
     }
-    assert_eq!(sent, 10);
+    assert_eq!(sent, 11);
     assert_eq!(stored(&world).await, before);
 }
 
