@@ -45,6 +45,14 @@ var rules = concat([
     threshold: 2
     operator: 'GreaterThan'
   }
+  {
+    name: 'backup-overdue'
+    description: 'A backup of the policy was due more than six hours ago, and has not succeeded.'
+    severity: 2
+    query: '${lines} | where message has "a backup of the policy is overdue since"'
+    threshold: 0
+    operator: 'GreaterThan'
+  }
 ], isContainerApp ? [] : [
   {
     name: 'app-does-not-run'

@@ -4,7 +4,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use changefeed_history::CaptureReport;
+use changefeed_operations::{BackupLateness, BackupPolicies};
 use changefeed_processor::{LeaseLag, ProcessorBuilder};
+use chrono::{DateTime, Utc};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,11 +18,28 @@ use crate::feed::Feed;
 
 /// The content type of the text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// How long the state of the leases is remembered, because reading it costs request units.
-const LEASES_LIFETIME: Duration = Duration::from_secs(10);
+/// How long the state of the leases and of the backup policy is remembered, because reading it costs request units.
+const OBSERVED_LIFETIME: Duration = Duration::from_secs(10);
 
 /// The leases of the feeds that could be read.
 pub type Leases = Vec<(Feed, Vec<LeaseLag>)>;
+
+/// What is read for the metrics.
+pub struct Observed {
+    /// The leases.
+    pub leases: Leases,
+    /// The backups of the policy; none if no policy is set, or if it could not be read.
+    pub backups: Option<BackupLateness>,
+}
+
+impl Observed {
+    /// Reads how far the backups of the policy are behind, which is one item. Without it the other metrics are still there.
+    pub async fn of(leases: Leases, policies: &BackupPolicies) -> Self {
+        let backups = policies.lateness(Utc::now()).await;
+        let backups = backups.inspect_err(|error| log::warn!("could not read the backup policy: {error}"));
+        Self { leases, backups: backups.unwrap_or_default() }
+    }
+}
 
 /// `feed`, and for metrics of a lease `mode` and `lease`.
 type Labels = Vec<(String, String)>;
@@ -29,8 +48,8 @@ type Gauges = Family<Labels, Gauge>;
 /// Counters of this process, and the state of all leases.
 pub struct Metrics {
     registry: Registry,
-    /// The leases as they were read last.
-    leases: tokio::sync::Mutex<Option<(Instant, Leases)>>,
+    /// What was read last.
+    observed: tokio::sync::Mutex<Option<(Instant, Observed)>>,
     batches: Counter,
     failed_batches: Counter,
     stored: Counter,
@@ -44,6 +63,8 @@ pub struct Metrics {
     lag_seconds: Gauges,
     stuck: Gauges,
     state: Gauges,
+    backup_age: Gauges,
+    backup_overdue: Gauges,
 }
 
 /// What this process has captured since it started.
@@ -61,7 +82,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("changefeed"),
-            leases: tokio::sync::Mutex::default(),
+            observed: tokio::sync::Mutex::default(),
             batches: Counter::default(),
             failed_batches: Counter::default(),
             stored: Counter::default(),
@@ -75,6 +96,8 @@ impl Metrics {
             lag_seconds: Family::default(),
             stuck: Family::default(),
             state: Family::default(),
+            backup_age: Family::default(),
+            backup_overdue: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("batches", "Captured batches", metrics.batches.clone());
@@ -111,6 +134,18 @@ impl Metrics {
             metrics.stuck.clone(),
         );
         registry.register("lease_state", "1 for the state of a lease, by lease and state", metrics.state.clone());
+        registry.register_with_unit(
+            "backup_age",
+            "Age of the newest backup of the policy that has succeeded",
+            Unit::Seconds,
+            metrics.backup_age.clone(),
+        );
+        registry.register_with_unit(
+            "backup_overdue",
+            "Time since a backup of the policy was due that has not succeeded",
+            Unit::Seconds,
+            metrics.backup_overdue.clone(),
+        );
         metrics
     }
 
@@ -156,19 +191,26 @@ impl Metrics {
             })
     }
 
-    /// All metrics as text. `read` reads the leases; it is not awaited if they were read a moment ago.
+    /// All metrics as text. `read` reads the leases and the backup policy; it is not awaited if they were read a moment ago.
     ///
     /// # Errors
     /// When they cannot be written as text.
-    pub async fn text(&self, read: impl Future<Output = Leases>) -> Result<String, std::fmt::Error> {
-        let mut known = self.leases.lock().await;
-        let leases = match known.take().filter(|(read, _)| read.elapsed() < LEASES_LIFETIME) {
+    pub async fn text(&self, read: impl Future<Output = Observed>) -> Result<String, std::fmt::Error> {
+        let mut known = self.observed.lock().await;
+        let observed = match known.take().filter(|(read, _)| read.elapsed() < OBSERVED_LIFETIME) {
             Some(known) => known,
             None => (Instant::now(), read.await),
         };
-        let (_, leases) = known.insert(leases);
-        for family in [&self.lag, &self.lag_seconds, &self.stuck, &self.state] {
+        let (_, Observed { leases, backups }) = known.insert(observed);
+        for family in [&self.lag, &self.lag_seconds, &self.stuck, &self.state, &self.backup_age, &self.backup_overdue] {
             family.clear();
+        }
+        if let Some(backups) = backups {
+            let age = |since: Option<DateTime<Utc>>| since.map(|since| (Utc::now() - since).num_seconds());
+            if let Some(age) = age(backups.newest) {
+                self.backup_age.get_or_create(&Labels::new()).set(age);
+            }
+            self.backup_overdue.get_or_create(&Labels::new()).set(age(backups.due_since).unwrap_or(0));
         }
         for (feed, lease) in leases.iter().flat_map(|(feed, leases)| leases.iter().map(move |lease| (*feed, lease))) {
             let labels = vec![

@@ -53,6 +53,7 @@ const ROUTES: &[Route] = &[
     resource("/api/backups", "GET, HEAD, POST", |path| {
         path.route(reading().to(functions::backups::list)).route(web::post().to(functions::backups::post))
     }),
+    resource("/api/backups/prune", "POST", |path| path.route(web::post().to(functions::backups::prune))),
     resource("/api/backups/{id}", "GET, HEAD", |path| path.route(reading().to(functions::backups::show))),
     resource("/api/backups/{id}/verify", "POST", |path| path.route(web::post().to(functions::backups::verify))),
     resource("/api/backups/{id}/cancel", "POST", |path| path.route(web::post().to(functions::backups::cancel))),

@@ -1,7 +1,8 @@
 //! The status of the service: settings without secrets, containers, leases, retention and counters.
 
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, timestamp};
 use changefeed_history::{ContainerState, ContainerStatus, Growth, RetentionStatus, Role};
+use changefeed_operations::BackupLateness;
 use changefeed_processor::{ChangeFeedEstimator, ChangeFeedMode, FeedRange, LeaseLag, LeaseSet, LeaseState};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
@@ -45,10 +46,41 @@ pub struct Status {
     /// How the container of the versions has grown; absent until it was observed for an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub growth: Option<Growth>,
+    /// The backup policy; absent if none is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backups: Option<BackupStatus>,
+    /// Why the backup policy could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backups_error: Option<String>,
     /// Whether a dead letter is a change whose id or key is not known.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_unknown_identity: bool,
     since_start: Counts,
+}
+
+/// Whether the backups of the policy are taken. Times are RFC 3339 in UTC.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupStatus {
+    /// The slot of the newest one that has succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
+    /// Since when one is overdue: it was due more than six hours ago, and has not succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overdue_since: Option<String>,
+    /// Why the last look at the policy failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl BackupStatus {
+    fn of(lateness: BackupLateness) -> Self {
+        Self {
+            newest: lateness.newest.map(timestamp),
+            overdue_since: lateness.overdue_since(Utc::now()).map(timestamp),
+            problem: lateness.problem,
+        }
+    }
 }
 
 /// A part of a change feed; in JSON a text: `-FF of capture`.
@@ -177,11 +209,12 @@ impl LeaseStatus {
 impl Status {
     /// Reads the status. A part that cannot be read holds the reason instead.
     pub async fn read(service: &Service) -> Self {
-        let (containers, feeds, retention, growth, unknown_identity) = tokio::join!(
+        let (containers, feeds, retention, growth, backups, unknown_identity) = tokio::join!(
             service.changefeed.containers.status(),
             join_all(Feed::ALL.map(|feed| leases(service, feed))),
             service.changefeed.retention.status(Utc::now()),
             service.changefeed.containers.growth(Utc::now()),
+            service.changefeed.backup_policy.lateness(Utc::now()),
             service.changefeed.dead_letters.has_unknown_identity()
         );
         let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
@@ -213,6 +246,10 @@ impl Status {
             Ok(retention) => (Some(retention), None),
             Err(error) => (None, Some(error.to_string())),
         };
+        let (backups, backups_error) = match backups {
+            Ok(lateness) => (lateness.map(BackupStatus::of), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         Self {
             version: env!("CARGO_PKG_VERSION"),
             settings: service.settings().display(),
@@ -226,6 +263,8 @@ impl Status {
             retention_error,
             // The state of the containers shows why they cannot be read.
             growth: growth.unwrap_or_default(),
+            backups,
+            backups_error,
             has_unknown_identity: unknown_identity.unwrap_or_default(),
             since_start: service.metrics().counts(),
         }

@@ -80,7 +80,7 @@ impl Jobs {
     /// When it cannot be stored.
     pub async fn create(&self, id: &str, record: &impl Serialize) -> Result<(), Error> {
         match self.open().await?.create(&Key::text(id), id, record).await {
-            // Ids are random: it is the same job, and the reply to its creation was lost.
+            // Ids are random, or follow from what the job is for: it is the same job, created by another instance or with a lost reply.
             Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
             _ => Ok(()),
         }

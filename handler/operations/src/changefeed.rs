@@ -113,8 +113,13 @@ impl Changefeed {
             restore_options,
         );
         let backups = Arc::new(Backups::new(history.clone(), jobs.clone(), options.locations.clone(), concurrency));
-        let backup_policy =
-            BackupPolicies::new(backups.clone(), containers.of(Role::Jobs).clone(), options.locations.clone());
+        let digests = Digests::new(history.clone(), jobs.clone(), options.locations.clone());
+        let backup_policy = BackupPolicies::new(
+            backups.clone(),
+            digests.clone(),
+            containers.of(Role::Jobs).clone(),
+            options.locations.clone(),
+        );
         let rehearsals = Rehearsals::new(
             backups.clone(),
             restores.clone(),
@@ -123,7 +128,6 @@ impl Changefeed {
             options.locations.clone(),
         );
         let dead_letters = DeadLetters::new(&containers, capture.clone(), timeout);
-        let digests = Digests::new(history.clone(), jobs.clone(), options.locations.clone());
         let verifications =
             Verifications::new(history.clone(), jobs.clone(), dead_letters.clone(), digests.clone(), concurrency);
         let verifications = Arc::new(verifications);

@@ -26,8 +26,8 @@ mod window;
 
 pub use backup::{BACKUP, BackupCounts, BackupList, BackupRequest, BackupView, Backups, format_error};
 pub use backup_policy::{
-    BackupPolicies, BackupPolicy, DeletesKnown, Interval, Keep, PolicyEvent, PolicyLook, PolicyView, ProtectedFolder,
-    PruneAction, PrunePlan, PruneReport, PruneRequest, PrunedFolder, RunView, TimeOfDay,
+    BackupLateness, BackupPolicies, BackupPolicy, DeletesKnown, Interval, Keep, PolicyEvent, PolicyLook, PolicyView,
+    ProtectedFolder, PruneAction, PruneOrder, PrunePlan, PruneReport, PruneRequest, PrunedFolder, RunView, TimeOfDay,
 };
 pub use changefeed::{Changefeed, ChangefeedOptions};
 pub use digests::{DIGEST, DigestCounts, DigestList, DigestRequest, DigestView, Digests};

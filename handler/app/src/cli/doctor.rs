@@ -100,7 +100,8 @@ async fn checks(service: &Service) -> Vec<Check> {
     let status = Status::read(service).await;
     let mut checks = containers(&status);
     if checks.iter().any(|check| check.state == State::Problem) {
-        let others = ["index", "permissions", "clock", "regions", "mode", "leases", "retention", "dead letters"];
+        let others =
+            ["index", "permissions", "clock", "regions", "mode", "leases", "retention", "backups", "dead letters"];
         checks.extend(others.map(Check::not_checked));
         return checks;
     }
@@ -112,6 +113,7 @@ async fn checks(service: &Service) -> Vec<Check> {
         mode(service, &status).await,
         leases(&status),
         retention(&status),
+        backups(&status),
         dead_letters(&status),
     ]);
     checks
@@ -278,6 +280,28 @@ fn retention(status: &Status) -> Check {
             ),
         },
         (None, None) => Check::not_checked("retention"),
+    }
+}
+
+/// Whether the backups of the policy are taken.
+fn backups(status: &Status) -> Check {
+    const ADVICE: &str = "look at it: changefeed backup policy show; and at the log of the function BackupPolicy or of changefeed process";
+    if let Some(error) = &status.backups_error {
+        return Check::problem("backups", error, "let the app read the container of the jobs");
+    }
+    let Some(backups) = &status.backups else {
+        return Check::advice(
+            "backups",
+            "no backup policy is set: the history is only in the account that it protects",
+            "set one: changefeed backup policy set",
+        );
+    };
+    let newest = backups.newest.as_ref().map(|newest| format!("the newest is of {newest}"));
+    let newest = newest.unwrap_or_else(|| "none has succeeded yet".to_owned());
+    match (&backups.overdue_since, &backups.problem) {
+        (Some(since), _) => Check::problem("backups", format!("one is overdue since {since}; {newest}"), ADVICE),
+        (None, Some(problem)) => Check::problem("backups", problem, ADVICE),
+        (None, None) => Check::ok("backups", newest),
     }
 }
 

@@ -13,11 +13,12 @@ use super::time;
 use crate::config::{DATABASE, MODE};
 use crate::feed::Feed;
 use crate::service::Service;
-use crate::status::{LeaseStatus, Status};
+use crate::status::{BackupStatus, LeaseStatus, Status};
 
 /// Shows containers and leases.
 ///
-/// Ends with [`Exit::Found`] when a container is missing, leases have gaps or overlap, or a lease makes no progress or is unreadable.
+/// Ends with [`Exit::Found`] when a container is missing, leases have gaps or overlap, a lease makes no progress or is unreadable, or a backup is
+/// overdue.
 ///
 /// # Errors
 /// When containers or leases cannot be read.
@@ -27,7 +28,8 @@ pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<Exit>
     let failed = status.containers.iter().any(|container| matches!(container.state, ContainerState::Failed { .. }));
     // A missing container also makes the leases unreadable, which is no failure of its own.
     let failed = failed || status.leases_error.is_some() && !is_missing;
-    let is_flawed = is_missing || status.leases_gap.is_some() || status.leases_overlap.is_some();
+    let is_overdue = status.backups.as_ref().is_some_and(|backups| backups.overdue_since.is_some());
+    let is_flawed = is_missing || is_overdue || status.leases_gap.is_some() || status.leases_overlap.is_some();
     let found = is_flawed || status.leases.iter().any(|lease| lease.is_stuck || lease.error.is_some());
     if arguments.output == Output::Json {
         print_json(&status)?;
@@ -107,6 +109,12 @@ fn print_status(status: Status) -> Result<()> {
     if status.has_unknown_identity {
         print_line("Dead letters have changes of unknown documents. To capture them: changefeed verify --repair")?;
     }
+    if let Some(backups) = &status.backups {
+        print_line(&describe_backups(backups))?;
+    }
+    if let Some(error) = status.backups_error {
+        print_line(&format!("Could not read the backup policy: {error}"))?;
+    }
     status.growth.iter().try_for_each(|growth| print_line(&describe_growth(growth)))?;
     match (status.retention, status.retention_error) {
         (Some(retention), _) => print_line(&describe(&retention)),
@@ -123,6 +131,20 @@ fn role(role: Role) -> &'static str {
         Role::Jobs => "jobs",
         Role::DeadLetters => "dead letters",
     }
+}
+
+fn describe_backups(backups: &BackupStatus) -> String {
+    let newest = backups.newest.as_ref();
+    let newest = newest.map_or_else(
+        || "No backup of the policy has succeeded yet".to_owned(),
+        |newest| format!("The newest backup of the policy is of {}", time::of_text(newest)),
+    );
+    let overdue = backups.overdue_since.as_ref();
+    let overdue = overdue.map(|since| {
+        format!(". OVERDUE: one is due since {}. To see why: changefeed backup policy show", time::of_text(since))
+    });
+    let problem = backups.problem.as_ref().map(|problem| format!(". The last look at the policy failed: {problem}"));
+    format!("{newest}{}{}", overdue.unwrap_or_default(), problem.unwrap_or_default())
 }
 
 fn describe_growth(growth: &Growth) -> String {

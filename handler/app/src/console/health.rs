@@ -131,7 +131,14 @@ fn problems(status: &Status) -> Vec<Problem> {
             "Look at: changefeed leases list",
         )
     });
+    let overdue = status.backups.as_ref().and_then(|backups| backups.overdue_since.as_ref());
     let others = [
+        overdue.map(|since| {
+            problem(
+                format!("A backup of the policy is overdue since {since}."),
+                "Look at: changefeed backup policy show",
+            )
+        }),
         status
             .leases_error
             .as_ref()

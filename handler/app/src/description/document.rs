@@ -51,6 +51,7 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
         backups::show,
         backups::verify,
         backups::cancel,
+        backups::prune,
         backup_policy::show,
         backup_policy::put,
         backup_policy::remove,

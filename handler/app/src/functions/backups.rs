@@ -1,21 +1,25 @@
 //! `Backups`: writes backups to blobs, and verifies them.
 
+use std::time::{Duration, Instant};
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use changefeed_backup_format::{Verification, verify_listing, verify_segment};
 use changefeed_cosmos::PageRequest;
-use changefeed_operations::BACKUP;
-use changefeed_operations::{BackupRequest, BackupView};
+use changefeed_operations::{BACKUP, BackupRequest, BackupView, PruneOrder};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::http::{
     ApiError, BackupErrors, Caller, Interpreted, Json, NoQuery, Query, ReadErrors, WriteErrors, accepted,
 };
 use crate::service::Service;
-use crate::shapes::{backups as shapes, parameters};
+use crate::shapes::{backups as shapes, parameters, prune as prune_shapes};
 
 /// Compressed bytes that one verification request reads.
 const VERIFIED_BYTES: u64 = 256 * 1024 * 1024;
+/// How long a request deletes backups.
+const PRUNE_TIME: Duration = Duration::from_secs(60);
 
 /// Creates a backup, which is a job.
 #[utoipa::path(
@@ -155,6 +159,38 @@ pub async fn verify(
     // The manifest is long, and the answer holds its numbers.
     verification.manifest = None;
     Ok(HttpResponse::Ok().json(Verified { verification, sound, continuation }))
+}
+
+/// Deletes the backups that no rule keeps and that no kept backup needs.
+///
+/// What is not given is that of the policy. A dry run answers with the plan, and deletes nothing. To delete, repeat the number of backups that the plan
+/// deletes as `confirm`. A request deletes for a minute; `outOfTime` says that there are more.
+#[utoipa::path(
+    post,
+    path = "/api/backups/prune",
+    operation_id = "pruneBackups",
+    tag = "Backups",
+    request_body(content = prune_shapes::PruneRequest),
+    responses(
+        (status = 200, description = "What was deleted; or, of a dry run, the plan.", body = prune_shapes::Pruned),
+        BackupErrors
+    )
+)]
+pub async fn prune(
+    service: Data<Service>,
+    _: NoQuery,
+    Json(order): Json<PruneOrder>,
+) -> Result<HttpResponse, ApiError> {
+    let policies = &service.changefeed.backup_policy;
+    let request = policies.prune_request(&order, &service.time_zone()).await?;
+    let plan = policies.plan_prune(&request).await?;
+    if order.dry_run {
+        return Ok(HttpResponse::Ok().json(json!({"items": plan.folders})));
+    }
+    order.check_confirmed(&plan)?;
+    let report = policies.prune(&request, &plan, Instant::now() + PRUNE_TIME).await?;
+    log::info!("{report} in {}", request.location);
+    Ok(HttpResponse::Ok().json(report))
 }
 
 /// 202 with the state of the backup and its path.

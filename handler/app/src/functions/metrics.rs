@@ -5,11 +5,11 @@ use actix_web::web::Data;
 
 use crate::feed::Feed;
 use crate::http::{NoQuery, StatusErrors};
-use crate::metrics::{CONTENT_TYPE, Leases};
+use crate::metrics::{CONTENT_TYPE, Leases, Observed};
 use crate::service::Service;
 use crate::status::lags;
 
-/// The metrics in the text format of Prometheus: the counters of this process since its start, and the lag and state of each lease. An instance that the platform starts
+/// The metrics in the text format of Prometheus: the counters of this process since its start, the lag and state of each lease, and how far the backup policy is behind. An instance that the platform starts
 /// counts from zero.
 #[utoipa::path(
     get,
@@ -22,13 +22,13 @@ use crate::status::lags;
     )
 )]
 pub async fn get(service: Data<Service>, _: NoQuery) -> HttpResponse {
-    match service.metrics().text(leases(&service)).await {
+    match service.metrics().text(observed(&service)).await {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
 }
 
-async fn leases(service: &Service) -> Leases {
+async fn observed(service: &Service) -> Observed {
     let mut leases = Leases::new();
     for feed in Feed::ALL {
         match lags(service, feed).await {
@@ -37,5 +37,5 @@ async fn leases(service: &Service) -> Leases {
             Err(error) => log::warn!("could not read the lag of the leases of {}: {error:#}", feed.name()),
         }
     }
-    leases
+    Observed::of(leases, &service.changefeed.backup_policy).await
 }

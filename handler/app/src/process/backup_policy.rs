@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use changefeed_jobs::{JobToRun, SliceEnd};
-use changefeed_operations::BACKUP;
+use futures::future::join_all;
 use tokio::task::JoinHandle;
 
 use crate::backup_policy::look;
@@ -24,45 +24,39 @@ impl BackingUp {
     pub fn start(service: Arc<Service>) -> Self {
         Self(tokio::spawn(async move {
             loop {
-                let job = match telemetry::in_span("BackupPolicy", look(&service)).await {
+                let jobs = match telemetry::in_span("BackupPolicy", look(&service)).await {
                     Ok(look) => {
                         look.events.iter().for_each(|event| log::debug!("backup policy: {event}"));
                         look.to_run_here
                     }
                     Err(error) => {
                         log::warn!("could not look at the backup policy, trying again later: {error:#}");
-                        None
+                        Vec::new()
                     }
                 };
-                match job {
-                    // The feed of the jobs leaves a backup into a folder to its machine: this one.
-                    Some(id) => run_here(&service, &id).await,
-                    None => tokio::time::sleep(INTERVAL).await,
+                if jobs.is_empty() {
+                    tokio::time::sleep(INTERVAL).await;
                 }
+                // The feed of the jobs leaves a job that writes into a folder to its machine: this one. After a slice of each, the policy is
+                // looked at again: a long digest job does not delay the next backup.
+                join_all(jobs.iter().map(|job| run_here(&service, job))).await;
             }
         }))
     }
 }
 
-/// Runs slices of a job until it ends or cannot be run.
-async fn run_here(service: &Service, id: &str) {
-    let runner = &service.changefeed.runner;
-    let job = JobToRun { id: id.to_owned(), kind: BACKUP.name.to_owned() };
-    loop {
-        match run_slice(runner, &job, tokio::time::sleep(runner.slice_duration())).await {
-            Ok(SliceEnd::Ended(_) | SliceEnd::NoJob) => return,
-            Ok(SliceEnd::More) => {}
-            Ok(SliceEnd::Busy) => tokio::time::sleep(RETRY_PAUSE).await,
-            Ok(SliceEnd::Failing { failures, message }) => {
-                log::warn!("backup {id} failed, {failures} times in a row, and is retried: {message}");
-                tokio::time::sleep(RETRY_PAUSE).await;
-            }
-            Err(error) => {
-                log::warn!("could not run backup {id}, trying again later: {error}");
-                return tokio::time::sleep(RETRY_PAUSE).await;
-            }
+/// Runs a slice of a job, and pauses after a failure.
+async fn run_here(service: &Service, job: &JobToRun) {
+    let (runner, id) = (&service.changefeed.runner, &job.id);
+    match run_slice(runner, job, tokio::time::sleep(runner.slice_duration())).await {
+        Ok(SliceEnd::Ended(_) | SliceEnd::NoJob | SliceEnd::More) => return,
+        Ok(SliceEnd::Busy) => {}
+        Ok(SliceEnd::Failing { failures, message }) => {
+            log::warn!("job {id} failed, {failures} times in a row, and is retried: {message}");
         }
+        Err(error) => log::warn!("could not run job {id}, trying again later: {error}"),
     }
+    tokio::time::sleep(RETRY_PAUSE).await;
 }
 
 impl Drop for BackingUp {

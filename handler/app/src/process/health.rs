@@ -18,7 +18,7 @@ use changefeed_processor::{ChangeFeedEstimator, LeaseObservation, ProcessorBuild
 
 use super::containers::check_containers;
 use crate::feed::Feed;
-use crate::metrics::{CONTENT_TYPE, Leases, Metrics};
+use crate::metrics::{CONTENT_TYPE, Leases, Metrics, Observed};
 use crate::service::Service;
 
 /// How long the state of the containers is cached.
@@ -124,6 +124,13 @@ impl Health {
         *lock(&self.0.looked) = Looked { observations, problems };
     }
 
+    async fn observed(&self) -> Observed {
+        let leases = self.leases().await;
+        let stage = lock(&self.0.stage).clone();
+        let Stage::Ready(service) = stage else { return Observed { leases, backups: None } };
+        Observed::of(leases, &service.changefeed.backup_policy).await
+    }
+
     async fn leases(&self) -> Leases {
         let estimators = lock(&self.0.estimators).clone();
         let observations = lock(&self.0.looked).observations.clone();
@@ -214,7 +221,7 @@ fn not_ready(stage: String) -> HttpResponse {
 }
 
 async fn metrics(health: Data<Health>) -> HttpResponse {
-    match health.0.metrics.text(health.leases()).await {
+    match health.0.metrics.text(health.observed()).await {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }

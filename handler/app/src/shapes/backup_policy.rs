@@ -3,6 +3,8 @@
 use utoipa::ToSchema;
 
 use super::backups::Backup;
+use super::digests::Digests;
+use super::prune::PruneReport;
 
 /// When backups are taken, where they are stored, and which of them are kept.
 #[derive(ToSchema)]
@@ -31,6 +33,8 @@ pub struct BackupPolicy {
     keep_weekly: Option<u32>,
     /// Of how many months.
     keep_monthly: Option<u32>,
+    /// Whether digests of the history are written to the location with each backup; default: true.
+    digests: Option<bool>,
     #[schema(minimum = 10, maximum = 10_000_000)]
     ru_per_second: Option<f64>,
     reason: Option<String>,
@@ -58,6 +62,9 @@ pub struct BackupPolicyView {
     /// The last run that has succeeded.
     #[schema(required = false)]
     last_done: BackupPolicyRun,
+    /// The last job that writes digests; absent before the first one.
+    #[schema(required = false)]
+    last_digests: Digests,
     /// Why the last look at the policy failed.
     #[schema(required = false)]
     problem: String,
@@ -76,27 +83,4 @@ pub struct BackupPolicyRun {
     /// What the prune after it deleted; absent before, and where every backup is kept.
     #[schema(required = false)]
     pruned: PruneReport,
-}
-
-/// What a prune has deleted.
-#[derive(ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PruneReport {
-    /// The names of the folders.
-    deleted: Vec<String>,
-    /// Their size.
-    bytes: u64,
-    /// Folders that the storage does not allow to delete, and what these continue.
-    protected: Vec<ProtectedFolder>,
-    /// Time was over before all were deleted; the next prune deletes the others.
-    #[schema(required = false)]
-    out_of_time: bool,
-}
-
-/// A backup that was to be deleted and is kept.
-#[derive(ToSchema)]
-pub struct ProtectedFolder {
-    name: String,
-    /// Why it is kept.
-    message: String,
 }

@@ -17,6 +17,7 @@ pub mod history;
 pub mod jobs;
 pub mod key;
 pub mod parameters;
+pub mod prune;
 pub mod restores;
 pub mod status;
 pub mod verify;

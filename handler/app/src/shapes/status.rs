@@ -32,9 +32,29 @@ pub struct Status {
     /// Absent until the container of the versions was observed for an hour.
     #[schema(required = false)]
     growth: Growth,
+    /// Absent if no backup policy is set.
+    #[schema(required = false)]
+    backups: BackupStatus,
+    #[schema(required = false)]
+    backups_error: String,
     #[schema(required = false)]
     has_unknown_identity: bool,
     since_start: Counts,
+}
+
+/// Whether the backups of the policy are taken.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupStatus {
+    /// The time for which the newest backup was due that has succeeded.
+    #[schema(required = false)]
+    newest: String,
+    /// Since when a backup is overdue: it was due more than six hours ago, and has not succeeded.
+    #[schema(required = false)]
+    overdue_since: String,
+    /// Why the last look at the policy failed.
+    #[schema(required = false)]
+    problem: String,
 }
 
 /// How the container of the versions has grown. What the retention has removed is subtracted.

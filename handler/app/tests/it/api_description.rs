@@ -198,9 +198,12 @@ const PAIRS: &[Pair] = &[
     Pair("restore undo", "POST /api/restores/{id}/undo", &[], &[]),
     // The command writes to a folder too, where it can discard files.
     Pair("backup create", "POST /api/backups", &["discard"], &[]),
-    Pair("backup policy set", "PUT /api/backup-policy", &[], &[]),
+    // Digests are on unless they are turned off.
+    Pair("backup policy set", "PUT /api/backup-policy", &["noDigests"], &["digests"]),
     Pair("backup policy show", "GET /api/backup-policy", &[], &[]),
     Pair("backup policy remove", "DELETE /api/backup-policy", &[], &[]),
+    // The location is an argument without a name. The command asks.
+    Pair("backup prune", "POST /api/backups/prune", &[], &["location", "confirm"]),
     Pair("backup cancel", "POST /api/backups/{id}/cancel", &[], &[]),
     Pair("dead-letters list", "GET /api/dead-letters", &[], &[]),
     Pair("dead-letters show", "GET /api/dead-letters/{id}", &[], &[]),
@@ -240,7 +243,7 @@ const WITHOUT_COMMAND: [&str; 7] = [
 ];
 
 /// Commands without an operation: they run or set up the app, or work with files.
-const WITHOUT_OPERATION: [&str; 25] = [
+const WITHOUT_OPERATION: [&str; 24] = [
     "switch-mode",
     "rehome list",
     "rehome show",
@@ -257,7 +260,6 @@ const WITHOUT_OPERATION: [&str; 25] = [
     "backup restore",
     "backup list",
     "backup policy run",
-    "backup prune",
     "backup rehearse",
     "leases list",
     "leases repair",

@@ -67,7 +67,7 @@ async fn commands_set_run_show_and_remove_the_policy() {
     let set = [&["backup", "policy", "set", "--to", &to, "--every", "1d", "--at", "2:00"][..], &keep].concat();
     let (code, set) = command.json(&set).await;
     let policy = json!({"to": to, "every": "1d", "at": "02:00", "timeZone": "Europe/Berlin", "fullEvery": "7d",
-        "keepDaily": 7, "keepMonthly": 12, "requestedBy": set["policy"]["requestedBy"]});
+        "digests": true, "keepDaily": 7, "keepMonthly": 12, "requestedBy": set["policy"]["requestedBy"]});
     assert_eq!((code, &set["policy"]), (0, &policy), "{set}");
     assert!(set["policy"]["requestedBy"].as_str().is_some_and(|name| name.starts_with("tester@")), "{set}");
     assert!(set["onlyOn"].is_string() && set["nextRun"].is_string() && set.get("last").is_none(), "{set}");
@@ -84,9 +84,13 @@ async fn commands_set_run_show_and_remove_the_policy() {
     let (code, again) = command.text(&["backup", "policy", "run"]).await;
     assert!(code == 0 && again.contains("the next backup is due at") && !again.contains("started"), "{code}: {again}");
     let (code, shown) = command.text(&["backup", "policy", "show"]).await;
-    for expected in
-        ["every 1d at 02:00 (Europe/Berlin); a full backup every 7d", "7 daily, 12 monthly", ", done, 20 documents"]
-    {
+    for expected in [
+        "every 1d at 02:00 (Europe/Berlin); a full backup every 7d",
+        "7 daily, 12 monthly",
+        ", done, 20 documents",
+        "written with each backup",
+        "Last digests job ",
+    ] {
         assert!(code == 0 && shown.contains(expected), "{expected}: {shown}");
     }
     let (_, shown) = command.json(&["backup", "policy", "show"]).await;

@@ -13,12 +13,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::backup_policy::{Setup, days, started};
 use crate::support::backups::{live_documents, run_restore, truncate};
 use crate::support::jobs::{finish, small_limits};
-use crate::support::{BlobService, CommandLine, World};
+use crate::support::{BlobService, CommandLine, Handler, World};
 
 /// Time without limit.
 fn later() -> Instant {
@@ -369,7 +370,7 @@ async fn the_command_shows_the_plan_asks_and_deletes() {
     let (to, prune) = (setup.to(), ["backup", "prune"]);
     let count = async || setup.inventory().await.backups.len();
     let (code, text) = command.text(&[&prune[..], &[&to]].concat()).await;
-    assert!(code == 2 && text.contains("--keep-daily"), "{code}: {text}");
+    assert!(code == 2 && text.contains("set keepDaily, keepWeekly or keepMonthly"), "{code}: {text}");
     let (code, text) = command.text(&[&prune[..], &[&to, "--keep-daily", "0"]].concat()).await;
     assert!(code == 2 && text.contains("nothing would be kept"), "{code}: {text}");
     // By the policy, nothing is deleted.
@@ -396,4 +397,74 @@ async fn the_command_shows_the_plan_asks_and_deletes() {
     assert!(code == 0 && text.contains("deleted 0 backups"), "{code}: {text}");
     assert!(std::fs::exists(format!("{to}/notes")).expect("read"));
     assert!(started(&setup.look_at(start + days(4)).await).is_some(), "the policy takes the next one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_a_dry_run_says_what_is_deleted_and_its_number_confirms_it() {
+    let world = World::new().await;
+    let service = BlobService::start().await;
+    let storage = service.connection_string();
+    let handler =
+        Handler::start(&[("CosmosDB", &world.endpoint.connection_string()), ("CHANGEFEED_BACKUP_STORAGE", &storage)]);
+    let (source, location) = (source_of(&world).await, service.location("backups/orders"));
+    let place = BackupLocation::blobs_by_connection_string(&storage, &location).expect("a location");
+    for day in 2..6 {
+        let time: DateTime<Utc> = format!("2026-11-0{day}T02:00:00Z").parse().expect("a time");
+        let header = BackupHeader {
+            id: format!("b{day}"),
+            source: source.clone(),
+            content: Content::Live {},
+            filter: Vec::new(),
+            incremental_from: None,
+            started_at: time.into(),
+            created_by: "test".into(),
+        };
+        write(&place, &time.format("%Y-%m-%dT%H%M%SZ").to_string(), header, true).await;
+    }
+    let prune = async |body: Value| handler.post("/api/backups/prune", &body).await;
+    let names = async || -> Vec<String> {
+        let inventory = Inventory::take(&place).await.expect("inventory");
+        inventory.backups.iter().map(|backup| backup.header.id.clone()).collect()
+    };
+    for (body, expected) in [
+        (json!({}), "no backup policy is set"),
+        (json!({ "location": location }), "set keepDaily, keepWeekly or keepMonthly"),
+        (json!({"location": location, "keepDaily": 0, "dryRun": true}), "nothing would be kept"),
+        (json!({"location": location, "keepDaily": 2, "timeZone": "Berlin"}), "timeZone: unknown time zone"),
+        (json!({"location": location, "keepDaily": 2}), "confirm is missing; look at the plan with dryRun"),
+        (json!({"location": location, "keepDaily": 2, "confirm": 3}), "confirm is 3; look at the plan with dryRun"),
+        (json!({"location": "/folder", "keepDaily": 2, "dryRun": true}), "available only to the command line"),
+        (json!({"location": location, "keepDaily": 2, "colour": 1}), "unknown field `colour`"),
+    ] {
+        let (status, answer) = prune(body.clone()).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == StatusCode::BAD_REQUEST && message.contains(expected), "{body}: {answer}");
+    }
+    let (_, elsewhere) = prune(json!({"location": "https://a.example.com/c", "keepDaily": 2, "dryRun": true})).await;
+    assert_eq!(elsewhere["error"]["code"], "PlaceNotAllowed", "{elsewhere}");
+    assert_eq!(names().await, ["b2", "b3", "b4", "b5"], "nothing is deleted by a refused request");
+
+    let (status, plan) = prune(json!({"location": location, "keepDaily": 2, "dryRun": true})).await;
+    let actions: Vec<_> =
+        plan["items"].as_array().expect("items").iter().map(|item| (&item["backup"], &item["action"])).collect();
+    let expected = [("b4", "keep"), ("b5", "keep"), ("b2", "delete"), ("b3", "delete")]
+        .map(|(id, action)| (json!(id), json!(action)));
+    assert_eq!(status, StatusCode::OK);
+    assert!(actions.iter().eq(expected.iter().map(|(id, action)| (id, action)).collect::<Vec<_>>().iter()), "{plan}");
+    assert_eq!(names().await.len(), 4, "a dry run deletes nothing");
+    let confirmed = json!({"location": location, "keepDaily": 2, "confirm": 2});
+    let (status, report) = prune(confirmed.clone()).await;
+    assert_eq!((status, report["deleted"].as_array().map(Vec::len)), (StatusCode::OK, Some(2)), "{report}");
+    assert_eq!(names().await, ["b4", "b5"]);
+    // The same request again deletes nothing, and says that the plan is another one.
+    let (status, again) = prune(confirmed).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{again}");
+
+    // Without a location, the policy says what is kept, and where.
+    let policy = json!({"to": location, "every": "1d", "keepDaily": 1});
+    let (status, set) = handler.send(Method::PUT, "/api/backup-policy", "application/json", policy.to_string()).await;
+    assert_eq!(status, StatusCode::OK, "{set}");
+    let (status, report) = prune(json!({"confirm": 1})).await;
+    assert_eq!((status, report["deleted"].as_array().map(Vec::len)), (StatusCode::OK, Some(1)), "{report}");
+    assert_eq!(names().await, ["b5"]);
 }

@@ -130,3 +130,45 @@ async fn documents_of_a_list_are_erased_on_the_command_line() {
     assert_eq!(code, 3, "{printed}");
     assert!(world.live("a", ANN).await.is_some() && world.live("a", "bob").await.is_none(), "{printed}");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn nothing_is_erased_before_the_id_or_the_number_of_documents_is_typed() {
+    let (world, _handler, command_line) = captured().await;
+    let folder = tempfile::tempdir().expect("folder");
+    let list = folder.path().join("documents.jsonl");
+    std::fs::write(&list, "{\"id\": \"ann-7\", \"pk\": \"a\"}\n{\"id\": \"bob\", \"pk\": \"a\"}\n").expect("list");
+    let list = list.to_str().expect("a path");
+    let state = async || {
+        let erasures = world.query("jobs", "SELECT * FROM c WHERE c.kind = 'erase' AND c.state != 'planned'").await;
+        (world.versions().await, world.live("a", ANN).await, world.live("a", "bob").await, erasures)
+    };
+    let before = state().await;
+    assert_eq!((before.0.len(), before.3.len()), (3, 0));
+    let (one, several) = (["erase", "--id", ANN, "--pk", "a"], ["erase", "--list", list]);
+    for (arguments, question, wrong) in [
+        (&one[..], "Type ann-7 to confirm:", ["", "y", "yes", "ANN-7", "ann-7 ann-7", "1"]),
+        (&several[..], "Type 2 to confirm:", ["", "y", "yes", "1", "22", ANN]),
+    ] {
+        for text in wrong {
+            let (code, printed) = Box::pin(command_line.answer(arguments, question, text, async {})).await;
+            assert!(code == 4 && printed.contains("nothing was erased"), "{text:?}: {code} {printed}");
+            assert_eq!(state().await, before, "{text:?}");
+        }
+    }
+    let (code, printed) = Box::pin(command_line.answer(&one, "Type ann-7 to confirm:", ANN, async {})).await;
+    assert!(code == 0 && printed.contains("erased ann-7"), "{code} {printed}");
+    assert!(printed.contains("1 live documents, 2 versions"), "the question says what is erased: {printed}");
+    assert_nowhere(&world, &[ANN]).await;
+    let (versions, _, bob, _) = state().await;
+    assert_eq!((versions.len(), &bob), (1, &before.2), "the other document stays");
+
+    let lift = ["erase", "--id", ANN, "--pk", "a", "--lift"];
+    let (code, printed) = Box::pin(command_line.answer(&lift, "[y/N]", ANN, async {})).await;
+    assert!(code == 4 && printed.contains("nothing was lifted"), "{code} {printed}");
+    let (code, printed) = Box::pin(command_line.confirm(&lift, "[y/N]", async {})).await;
+    assert!(code == 0 && printed.contains("lifted the erasure of 1 documents"), "{code} {printed}");
+    let (code, printed) = Box::pin(command_line.answer(&several, "Type 2 to confirm:", "2", async {})).await;
+    assert!(code == 0 && printed.contains("erased bob"), "{code} {printed}");
+    assert_nowhere(&world, &[ANN, "bob"]).await;
+}

@@ -120,10 +120,16 @@ async fn the_alert_rules_and_the_dashboard_use_metrics_that_process_and_the_func
     assert!(used.len() > 8, "{used:?}");
     let world = World::new().await;
     world.create("leases", &["/id"]).await;
+    let folder = tempfile::tempdir().expect("folder");
+    let policy = serde_json::from_value(json!({"to": folder.path(), "every": "1d"})).expect("a policy");
+    world.changefeed(|_| {}).backup_policy.set(policy, &changefeed_history::TimeZone::UTC).await.expect("set");
     let instance = Instance::start(&world.endpoint.connection_string(), &["--health-port", "0"]).expect("an instance");
     let exported = async || metric_names(&instance.health("/metrics").await.1);
     until("the metrics of the leases", DEADLINE, async || {
-        exported().await.iter().any(|name| name.starts_with("changefeed_lease_lag"))
+        let names = exported().await;
+        ["changefeed_lease_lag", "changefeed_backup_overdue"]
+            .iter()
+            .all(|start| names.iter().any(|name| name.starts_with(start)))
     })
     .await;
     let exported = exported().await;

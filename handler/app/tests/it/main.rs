@@ -43,6 +43,7 @@ mod export;
 mod filters;
 mod function_keys;
 mod functions_app;
+mod golden;
 mod help_snapshots;
 mod host_recordings;
 mod host_recordings_keys;

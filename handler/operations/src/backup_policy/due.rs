@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use changefeed_backup_format::Inventory;
 use changefeed_cosmos::{Error, ErrorKind, timestamp};
-use changefeed_jobs::JobState;
+use changefeed_jobs::{JobState, JobToRun, Kind};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::base::{Choice, Wanted, folder_of};
 use super::deletes::DeletesKnown;
-use super::policies::BackupPolicies;
+use super::lateness::BackupLateness;
+use super::policies::{BackupPolicies, found};
 use super::policy_record::{PolicyRecord, PolicyRun, Saved};
 use super::prune_report::PruneReport;
-use crate::backup::{BackupRequest, format_error};
+use crate::backup::{BACKUP, BackupRequest, format_error};
+use crate::digests::DIGEST;
 
 /// How long a look deletes backups; the next look continues.
 const PRUNE_TIME: Duration = Duration::from_secs(60);
@@ -38,6 +40,16 @@ pub enum PolicyEvent {
     Pruned(PruneReport),
     /// Backups could not be deleted, for this reason.
     NotPruned(String),
+    /// A job that writes digests has ended.
+    DigestsEnded(String, JobState),
+    /// Digests are being written.
+    DigestsRunning(String),
+    /// A job that writes digests was started, or an earlier one at the location has not ended.
+    DigestsStarted(String),
+    /// The job that writes digests could not be started, for this reason; the next look tries again.
+    DigestsNotStarted(String),
+    /// A backup that was due at this time is overdue.
+    Overdue(DateTime<Utc>),
     /// The next backup is due at this time.
     NextAt(DateTime<Utc>),
 }
@@ -57,6 +69,13 @@ impl fmt::Display for PolicyEvent {
             Self::Started(id, what) => write!(formatter, "started backup {id}: {what}"),
             Self::Pruned(report) => report.fmt(formatter),
             Self::NotPruned(why) => write!(formatter, "backups that no rule keeps could not be deleted: {why}"),
+            Self::DigestsEnded(id, state) => {
+                write!(formatter, "digest job {id}: {}", format!("{state:?}").to_lowercase())
+            }
+            Self::DigestsRunning(id) => write!(formatter, "digest job {id} is under way"),
+            Self::DigestsStarted(id) => write!(formatter, "started digest job {id}"),
+            Self::DigestsNotStarted(why) => write!(formatter, "the digests could not be started: {why}"),
+            Self::Overdue(since) => write!(formatter, "a backup of the policy is overdue since {}", timestamp(*since)),
             Self::NextAt(time) => write!(formatter, "the next backup is due at {}", timestamp(*time)),
         }
     }
@@ -67,8 +86,38 @@ impl fmt::Display for PolicyEvent {
 pub struct PolicyLook {
     /// What it found and did, in order.
     pub events: Vec<PolicyEvent>,
-    /// A backup that has not ended and that only this machine can run: no change feed brings it to another one.
-    pub to_run_here: Option<String>,
+    /// The jobs that have not ended and that only this machine can run: no change feed brings them to another one.
+    pub to_run_here: Vec<JobToRun>,
+}
+
+impl PolicyLook {
+    /// The ids of the jobs that have not ended: of the backup first.
+    pub fn unfinished(&self) -> impl Iterator<Item = &str> {
+        self.backup().into_iter().chain(self.digests())
+    }
+
+    /// The jobs that have not ended: the backup first.
+    fn jobs(&self) -> Vec<JobToRun> {
+        let job = |id: &str, kind: Kind| JobToRun { id: id.to_owned(), kind: kind.name.to_owned() };
+        let backup = self.backup().map(|id| job(id, BACKUP));
+        backup.into_iter().chain(self.digests().map(|id| job(id, DIGEST))).collect()
+    }
+
+    /// The id of the backup, if it has not ended.
+    pub fn backup(&self) -> Option<&str> {
+        self.events.iter().find_map(|event| match event {
+            PolicyEvent::Running(id) | PolicyEvent::Started(id, _) => Some(id.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The id of the job that writes digests, if it has not ended.
+    pub fn digests(&self) -> Option<&str> {
+        self.events.iter().find_map(|event| match event {
+            PolicyEvent::DigestsRunning(id) | PolicyEvent::DigestsStarted(id) => Some(id.as_str()),
+            _ => None,
+        })
+    }
 }
 
 impl BackupPolicies {
@@ -78,7 +127,7 @@ impl BackupPolicies {
     /// When the jobs container or the location cannot be read. The next look repeats everything; until then the record has the failure.
     pub async fn look(&self, deletes: &DeletesKnown) -> Result<PolicyLook, Error> {
         match Saved::load(&self.jobs_container).await? {
-            None => Ok(PolicyLook { events: vec![PolicyEvent::NotSet], to_run_here: None }),
+            None => Ok(PolicyLook { events: vec![PolicyEvent::NotSet], to_run_here: Vec::new() }),
             Some(_) => self.look_at(self.clock().now().await?.time(), deletes).await,
         }
     }
@@ -108,11 +157,10 @@ impl BackupPolicies {
                 return Err(error);
             }
         }
+        let overdue = BackupLateness::of(&saved.record, now)?.overdue_since(now);
+        look.events.extend(overdue.map(PolicyEvent::Overdue));
         if saved.record.only_on.is_some() {
-            look.to_run_here = look.events.iter().find_map(|event| match event {
-                PolicyEvent::Running(id) | PolicyEvent::Started(id, _) => Some(id.clone()),
-                _ => None,
-            });
+            look.to_run_here = look.jobs();
         }
         Ok(look)
     }
@@ -133,11 +181,18 @@ impl BackupPolicies {
         let is_missing = self.note_end(&mut record, look).await?;
         let is_running = look.events.iter().any(|event| matches!(event, PolicyEvent::Running(_)));
         saved.save(&self.jobs_container, record).await?;
-        if !is_running {
-            self.prune_after(saved, look).await?;
-            self.start_if_due(saved, now, deletes, is_missing, look).await?;
-        }
-        let record = PolicyRecord { problem: None, ..saved.record.clone() };
+        let backup = async {
+            if !is_running {
+                self.prune_after(saved, look).await?;
+                self.start_if_due(saved, now, deletes, is_missing, look).await?;
+            }
+            Ok(())
+        };
+        let backup: Result<(), Error> = backup.await;
+        // Digests do not wait for a backup that cannot be started, nor a backup for digests.
+        let problem = self.advance_digests(saved, look).await?;
+        backup?;
+        let record = PolicyRecord { problem, ..saved.record.clone() };
         saved.save(&self.jobs_container, record).await
     }
 
@@ -147,11 +202,7 @@ impl BackupPolicies {
         let Some(last) = record.last.as_mut().filter(|last| last.state != Some(JobState::Done)) else {
             return Ok(false);
         };
-        let job = match self.backups.show(&last.backup).await {
-            Ok(job) => job,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(last.state.is_none()),
-            Err(error) => return Err(error),
-        };
+        let Some(job) = found(self.backups.show(&last.backup).await)? else { return Ok(last.state.is_none()) };
         if !job.state.is_end() {
             look.events.push(PolicyEvent::Running(last.backup.clone()));
         } else if last.state != Some(job.state) {
@@ -272,16 +323,13 @@ impl BackupPolicies {
 
     /// What the job of a slot does, if there is one.
     async fn existing(&self, id: &str) -> Result<Option<String>, Error> {
-        match self.backups.show(id).await {
-            Ok(backup) => Ok(Some(backup.request["reason"].as_str().unwrap_or_default().to_owned())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let backup = found(self.backups.show(id).await)?;
+        Ok(backup.map(|backup| backup.request["reason"].as_str().unwrap_or_default().to_owned()))
     }
 }
 
-/// The id of the job of a slot. Ids sort by time.
-fn job_id(slot: DateTime<Utc>, to: &str) -> String {
+/// The id of a job of a slot that writes to a location. Ids sort by time.
+pub(super) fn job_id(slot: DateTime<Utc>, to: &str) -> String {
     let digest = Sha256::digest(to.as_bytes());
     let [a, b, c, d] = [digest[0], digest[1], digest[2], digest[3]];
     format!("{:010}-{:08x}", slot.timestamp(), u32::from_be_bytes([a, b, c, d]))

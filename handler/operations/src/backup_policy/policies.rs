@@ -11,19 +11,26 @@ use super::policy::BackupPolicy;
 use super::policy_record::{self, PolicyRecord, PolicyRun, Saved};
 use super::policy_view::{PolicyView, RunView};
 use crate::backup::{Backups, format_error};
+use crate::digests::Digests;
 
 /// The policy of the backups of a container.
 #[derive(Clone, Debug)]
 pub struct BackupPolicies {
     pub(super) backups: Arc<Backups>,
+    pub(super) digests: Digests,
     pub(super) jobs_container: LazyContainer,
     pub(super) locations: LocationAccess,
 }
 
 impl BackupPolicies {
-    /// The policy of these backups. Its record is in the jobs container.
-    pub fn new(backups: Arc<Backups>, jobs_container: LazyContainer, locations: LocationAccess) -> Self {
-        Self { backups, jobs_container, locations }
+    /// The policy of these backups and digests. Its record is in the jobs container.
+    pub fn new(
+        backups: Arc<Backups>,
+        digests: Digests,
+        jobs_container: LazyContainer,
+        locations: LocationAccess,
+    ) -> Self {
+        Self { backups, digests, jobs_container, locations }
     }
 
     pub(super) fn clock(&self) -> &ServiceClock {
@@ -61,7 +68,7 @@ impl BackupPolicies {
             let mut record =
                 PolicyRecord { policy: policy.clone(), set_at, only_on: only_on.clone(), ..saved.record.clone() };
             if saved.record.policy.to != policy.to {
-                (record.last, record.last_done, record.problem) = (None, None, None);
+                (record.last, record.last_done, record.digests, record.problem) = (None, None, None, None);
             }
             match saved.save(&self.jobs_container, record).await {
                 Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
@@ -85,6 +92,10 @@ impl BackupPolicies {
     async fn view(&self, record: PolicyRecord) -> Result<PolicyView, Error> {
         let last = self.run_view(record.last.as_ref()).await?;
         let last_done = self.run_view(record.last_done.as_ref()).await?;
+        let last_digests = match &record.digests {
+            Some(digests) => found(self.digests.show(&digests.job).await)?,
+            None => None,
+        };
         Ok(PolicyView {
             next_run: next_run(&record, Utc::now())?.map(timestamp),
             policy: record.policy,
@@ -92,17 +103,14 @@ impl BackupPolicies {
             only_on: record.only_on,
             last,
             last_done,
+            last_digests,
             problem: record.problem,
         })
     }
 
     async fn run_view(&self, run: Option<&PolicyRun>) -> Result<Option<RunView>, Error> {
         let Some(run) = run else { return Ok(None) };
-        let backup = match self.backups.show(&run.backup).await {
-            Ok(backup) => Some(backup),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
+        let backup = found(self.backups.show(&run.backup).await)?;
         Ok(Some(RunView { slot: timestamp(run.slot), id: run.backup.clone(), backup, pruned: run.pruned.clone() }))
     }
 
@@ -112,6 +120,15 @@ impl BackupPolicies {
     /// When the jobs container cannot be written.
     pub async fn remove(&self) -> Result<bool, Error> {
         policy_record::remove(&self.jobs_container).await
+    }
+}
+
+/// What was read; none where it does not exist.
+pub(super) fn found<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -16,6 +16,8 @@ use crate::backup::format_error;
 const DEFAULT_FULL_EVERY: Interval = Interval::days(7);
 /// The most increments between two full backups: a restore reads all of them.
 const MAX_INCREMENTS: i64 = 500;
+/// The longest time between two digest jobs: removals are remembered for them for 90 days.
+const MAX_DIGEST_INTERVAL: Interval = Interval::days(60);
 /// The most backups of a kind that can be kept.
 const MAX_KEPT: u32 = 10_000;
 
@@ -45,7 +47,11 @@ pub struct BackupPolicy {
     /// Of how many months.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub keep_monthly: Option<u32>,
-    /// The budget of a backup: request units a second.
+    /// Whether digests of the history are written to the location with each backup. They are, unless a policy says otherwise; a policy that
+    /// was stored without this field has none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digests: Option<bool>,
+    /// The budget of a backup, and of its digests: request units a second.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ru_per_second: Option<f64>,
     /// The reason, for the record of each backup.
@@ -96,9 +102,17 @@ impl BackupPolicy {
                 "keepDaily, keepWeekly and keepMonthly are all 0; set one of them, or none to keep every backup";
             return Err(invalid(message));
         }
+        let digests = self.digests.unwrap_or(true);
+        if digests && self.every > MAX_DIGEST_INTERVAL {
+            return Err(invalid(format!(
+                "digests: every is {}, and digests need at most {MAX_DIGEST_INTERVAL}, because removals are remembered for 90 days; use a \
+                 shorter interval, or no digests",
+                self.every
+            )));
+        }
         let name = self.time_zone.clone().unwrap_or_else(|| zone.to_string());
         let zone: TimeZone = name.parse().map_err(|message| invalid(format!("timeZone: {message}")))?;
-        Ok(Self { to, full_every: Some(full_every), time_zone: Some(zone.to_string()), ..self })
+        Ok(Self { to, full_every: Some(full_every), time_zone: Some(zone.to_string()), digests: Some(digests), ..self })
     }
 
     /// The zone of its times.
@@ -146,10 +160,13 @@ mod tests {
     #[test]
     fn a_policy_gets_its_defaults() {
         let policy = checked(json!({"to": "/backups/", "every": "1d"})).expect("a policy");
-        let expected = json!({"to": "/backups", "every": "1d", "timeZone": "Europe/Berlin", "fullEvery": "7d"});
+        let expected =
+            json!({"to": "/backups", "every": "1d", "timeZone": "Europe/Berlin", "fullEvery": "7d", "digests": true});
         assert_eq!(json!(policy), expected);
         let monthly = checked(json!({"to": "/backups", "every": "30d", "timeZone": "utc"})).expect("a policy");
         assert_eq!((json!(monthly)["fullEvery"].as_str(), monthly.time_zone.as_deref()), (Some("30d"), Some("UTC")));
+        let rare = checked(json!({"to": "/backups", "every": "61d", "digests": false})).expect("a policy");
+        assert_eq!(rare.digests, Some(false));
     }
 
     #[test]
@@ -164,6 +181,7 @@ mod tests {
             (json!({"keepMonthly": 10_001}), "keepMonthly is 10001; allowed are 0 to 10000"),
             (json!({"keepDaily": -1}), "invalid value"),
             (json!({"timeZone": "Berlin"}), "timeZone: unknown time zone"),
+            (json!({"every": "61d"}), "digests: every is 61d, and digests need at most 60d"),
             (json!({"ruPerSecond": 1}), "ruPerSecond"),
             (json!({"to": "https://a.blob.core.windows.net/c?sig=s3cret"}), "BACKUP_STORAGE"),
             (json!({"to": ""}), "empty"),

@@ -32,6 +32,9 @@ pub(super) struct PolicyRecord {
     /// The last run that has succeeded.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_done: Option<PolicyRun>,
+    /// The digests of the last slot for which their job was started.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digests: Option<SlotDigests>,
     /// Why the last look at the policy failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub problem: Option<String>,
@@ -57,6 +60,18 @@ pub(super) struct PolicyRun {
     pub pruned: Option<PruneReport>,
 }
 
+/// The digests of a slot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct SlotDigests {
+    /// The slot.
+    pub slot: DateTime<Utc>,
+    /// The id of the job that writes them.
+    pub job: String,
+    /// Its state at its end; none before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub state: Option<JobState>,
+}
+
 impl PolicyRecord {
     pub(super) fn new(policy: BackupPolicy, set_at: String, only_on: Option<String>) -> Self {
         Self {
@@ -67,6 +82,7 @@ impl PolicyRecord {
             only_on,
             last: None,
             last_done: None,
+            digests: None,
             problem: None,
             schema: SCHEMA,
         }
@@ -148,6 +164,7 @@ mod tests {
                 slot: DateTime::from_timestamp(second, 0).expect("a time"), backup: text, state: ended.then_some(JobState::Done), deletes_known: ended, pruned: ended.then(PruneReport::default),
             });
             record.last_done = record.last.clone();
+            record.digests = record.last.as_ref().map(|run| SlotDigests { slot: run.slot, job: run.backup.clone(), state: run.state });
             let stored = serde_json::to_string(&record).expect("json");
             prop_assert_eq!(serde_json::from_str::<PolicyRecord>(&stored).expect("record"), record);
         }

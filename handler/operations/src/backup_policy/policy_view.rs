@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::policy::BackupPolicy;
 use super::prune_report::PruneReport;
 use crate::backup::BackupView;
+use crate::digests::DigestView;
 
 /// The policy, its next run and its last ones. Times are RFC 3339 in UTC.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,6 +27,9 @@ pub struct PolicyView {
     /// The last run that has succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_done: Option<RunView>,
+    /// The last job that writes digests; absent before the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_digests: Option<DigestView>,
     /// Why the last look at the policy failed; absent when it succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,

@@ -11,7 +11,7 @@ use crate::backup::format_error;
 pub const DIGEST: Kind = Kind { name: "digest", noun: "digest job" };
 
 /// The folder of the digests below the location of backups.
-const FOLDER: &str = "digests";
+pub(crate) const DIGESTS_FOLDER: &str = "digests";
 
 /// Digests of a history.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Digests {
 
     /// The folder of the digests at a location of backups.
     pub(crate) fn open(&self, location: &str) -> Result<BackupLocation, Error> {
-        self.locations.open(location).and_then(|location| location.child(FOLDER)).map_err(format_error)
+        self.locations.open(location).and_then(|location| location.child(DIGESTS_FOLDER)).map_err(format_error)
     }
 
     /// The only machine that can access a location; none if any can.

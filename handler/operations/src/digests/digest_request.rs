@@ -60,18 +60,22 @@ impl Digests {
     /// # Errors
     /// When the request is invalid, and when the job cannot be stored.
     pub async fn create_job(&self, request: &DigestRequest) -> Result<DigestView, Error> {
+        self.create_job_as(new_id(Utc::now()), request).await
+    }
+
+    /// Creates the job under this id: see [`create_job`](Self::create_job).
+    pub(crate) async fn create_job_as(&self, id: String, request: &DigestRequest) -> Result<DigestView, Error> {
         request.check().map_err(|message| Error::invalid("writing digests", message))?;
         self.open(&request.to)?;
         let unfinished: Vec<Job> = self.jobs.unfinished(&[DIGEST], &LISTED_FIELDS, MAX_UNFINISHED).await?;
         if let Some(same) = unfinished.into_iter().map(DigestView::of).find(|job| job.location() == request.to) {
             return Ok(same);
         }
-        let now = Utc::now();
         let job = Job {
-            id: new_id(now),
+            id,
             kind: DIGEST.name.to_owned(),
             state: JobState::Queued,
-            started_at: timestamp(now),
+            started_at: timestamp(Utc::now()),
             finished_at: None,
             counts: json!({}),
             request_charge: 0.0,

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use changefeed_operations::{Keep, PruneAction, PrunePlan, PruneReport, PruneRequest};
+use changefeed_operations::{PruneAction, PruneOrder, PrunePlan, PruneReport};
 use clap::Args;
 use serde_json::json;
 
 use super::keep_arguments::KeepArguments;
 use super::location::absolute;
 use crate::cli::confirm::{Prompt, confirm};
-use crate::cli::exit_code::{Exit, usage};
+use crate::cli::exit_code::Exit;
 use crate::cli::output::{Output, OutputArguments, print_json, print_line};
 use crate::cli::time;
 use crate::service::Service;
@@ -37,7 +37,14 @@ pub struct PruneArguments {
 /// Deletes the backups that no rule keeps and that no backup needs which is kept.
 pub async fn run(service: &Service, arguments: &PruneArguments) -> Result<Exit> {
     let policies = &service.changefeed.backup_policy;
-    let request = request(service, arguments).await?;
+    let order = PruneOrder {
+        location: arguments.location.as_deref().map(absolute).transpose()?,
+        keep_daily: arguments.keep.keep_daily,
+        keep_weekly: arguments.keep.keep_weekly,
+        keep_monthly: arguments.keep.keep_monthly,
+        ..PruneOrder::default()
+    };
+    let request = policies.prune_request(&order, &time::zone()).await?;
     let plan = policies.plan_prune(&request).await?;
     let for_humans = arguments.output.output == Output::Table;
     if for_humans {
@@ -69,32 +76,6 @@ pub async fn run(service: &Service, arguments: &PruneArguments) -> Result<Exit> 
         print_json(&report)?
     }
     Ok(Exit::Done)
-}
-
-async fn request(service: &Service, arguments: &PruneArguments) -> Result<PruneRequest> {
-    let counts = [arguments.keep.keep_daily, arguments.keep.keep_weekly, arguments.keep.keep_monthly];
-    let [daily, weekly, monthly] = counts.map(|count| count.unwrap_or(0));
-    let keep = Keep { daily, weekly, monthly };
-    let is_given = counts.iter().any(Option::is_some);
-    if let (Some(location), true) = (&arguments.location, is_given) {
-        return Ok(PruneRequest { location: absolute(location)?, keep, zone: time::zone() });
-    }
-    if arguments.location.is_some() {
-        return Err(usage(
-            "give what to keep: --keep-daily, --keep-weekly or --keep-monthly; or leave out the location to prune by the policy",
-        ));
-    }
-    let Some(view) = service.changefeed.backup_policy.show().await? else {
-        return Err(usage(
-            "no backup policy is set; give a location and --keep-daily, --keep-weekly or --keep-monthly",
-        ));
-    };
-    match view.policy.prune_request()? {
-        Some(request) if !is_given => Ok(request),
-        Some(request) => Ok(PruneRequest { keep, ..request }),
-        None if is_given => Ok(PruneRequest { location: view.policy.to, keep, zone: time::zone() }),
-        None => Err(usage("the policy keeps every backup; give --keep-daily, --keep-weekly or --keep-monthly")),
-    }
 }
 
 fn print_plan(plan: &PrunePlan) -> Result<()> {

@@ -88,6 +88,18 @@ impl CommandLine {
         question: &str,
         meanwhile: impl Future<Output = ()>,
     ) -> (i32, String) {
+        self.answer(arguments, question, "y", meanwhile).await
+    }
+
+    /// The same with another answer.
+    #[cfg(target_os = "linux")]
+    pub async fn answer(
+        &self,
+        arguments: &[&str],
+        question: &str,
+        text: &str,
+        meanwhile: impl Future<Output = ()>,
+    ) -> (i32, String) {
         // `script` gives the command a terminal.
         let quoted = arguments.iter().map(|argument| format!("'{argument}'")).collect::<Vec<_>>().join(" ");
         let command = format!("'{}' {quoted}", env!("CARGO_BIN_EXE_changefeed"));
@@ -108,7 +120,7 @@ impl CommandLine {
         });
         let (mut terminal, mut printed) = asked.await.expect("asked");
         meanwhile.await;
-        answer.write_all(b"y\n").expect("answered");
+        answer.write_all(format!("{text}\n").as_bytes()).expect("answered");
         let ended = tokio::task::spawn_blocking(move || {
             terminal.read_to_end(&mut printed).expect("terminal");
             drop(answer);

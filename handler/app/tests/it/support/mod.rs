@@ -7,6 +7,7 @@ mod collector;
 mod command_line;
 pub mod contract;
 pub mod digests;
+pub mod golden;
 mod handler;
 mod help;
 pub mod identity;

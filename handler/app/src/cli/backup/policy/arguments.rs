@@ -49,6 +49,9 @@ pub struct SetArguments {
     pub full_every: Option<Interval>,
     #[command(flatten)]
     pub keep: KeepArguments,
+    /// Write no digests of the history to the location; default: they are written after each backup is started
+    #[arg(long)]
+    pub no_digests: bool,
     #[command(flatten)]
     pub budget: BudgetArgument,
     /// Reason, stored with each backup

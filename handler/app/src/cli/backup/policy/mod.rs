@@ -51,6 +51,7 @@ async fn set(service: &Service, arguments: &SetArguments) -> Result<Exit> {
         keep_daily: arguments.keep.keep_daily,
         keep_weekly: arguments.keep.keep_weekly,
         keep_monthly: arguments.keep.keep_monthly,
+        digests: Some(!arguments.no_digests),
         ru_per_second: arguments.budget.ru_per_second,
         reason: arguments.reason.clone(),
         requested_by: arguments.requester.name(),
@@ -73,7 +74,7 @@ fn print_not_set(output: Output) -> Result<()> {
     }
 }
 
-/// Starts the backup that is due, or takes part in the one that is being written, and follows it to its end.
+/// Starts the backup and the digests that are due, or takes part in those that are being written, and follows them to their end.
 async fn run_due(service: &Service, output: Output) -> Result<Exit> {
     let for_humans = output == Output::Table;
     let look_once = async || {
@@ -82,27 +83,27 @@ async fn run_due(service: &Service, output: Output) -> Result<Exit> {
         anyhow::Ok(look)
     };
     let look = look_once().await?;
-    let open = look.events.iter().find_map(|event| match event {
-        PolicyEvent::Running(id) | PolicyEvent::Started(id, _) => Some(id.clone()),
-        _ => None,
-    });
-    let Some(id) = open else {
-        if output == Output::Json {
-            show(service, output).await?;
+    let not_started = look.events.iter().any(|event| matches!(event, PolicyEvent::DigestsNotStarted(_)));
+    let mut exit = if not_started { Exit::Failed } else { Exit::Done };
+    let jobs = [(look.backup(), "Backing up"), (look.digests(), "Writing digests")];
+    for (id, action) in jobs.into_iter().filter_map(|(id, action)| Some((id?, action))) {
+        match follow(service, Following { id, action, phase: None, for_humans }).await? {
+            Followed::Ended(state) if exit == Exit::Done => exit = Exit::of_job(state),
+            Followed::Ended(_) => {}
+            Followed::Detached => {
+                note("To continue, run the same command again.");
+                return Ok(Exit::Failed);
+            }
         }
-        return Ok(Exit::Done);
-    };
-    let following = Following { id: &id, action: "Backing up", phase: None, for_humans };
-    if follow(service, following).await? == Followed::Detached {
-        note("To continue the backup, run the same command again.");
-        return Ok(Exit::Failed);
     }
-    // Notes how the backup has ended.
-    look_once().await?;
-    let backup = service.changefeed.backups.show(&id).await?;
-    match output {
-        Output::Json => show(service, output).await?,
-        Output::Table => print_backup(&backup, output)?,
+    if look.unfinished().next().is_some() {
+        // Notes how they have ended.
+        look_once().await?;
     }
-    Ok(Exit::of_job(backup.state))
+    match (output, look.backup()) {
+        (Output::Json, _) => show(service, output).await?,
+        (Output::Table, Some(id)) => print_backup(&service.changefeed.backups.show(id).await?, output)?,
+        (Output::Table, None) => {}
+    }
+    Ok(exit)
 }

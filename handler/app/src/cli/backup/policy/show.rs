@@ -1,7 +1,7 @@
 //! Prints the policy.
 
 use anyhow::Result;
-use changefeed_operations::{BackupPolicy, PolicyView, RunView};
+use changefeed_operations::{BackupPolicy, DigestView, PolicyView, RunView};
 
 use crate::cli::output::{Output, print_json, print_line};
 use crate::cli::standard_error::note;
@@ -19,6 +19,7 @@ pub fn print(view: &PolicyView, output: Output) -> Result<()> {
     line("Location", &policy.to)?;
     line("Schedule", &format!("every {}{at} ({zone}){full}", policy.every))?;
     line("Keeps", &kept(policy))?;
+    line("Digests", if policy.digests == Some(true) { "written with each backup" } else { "not written" })?;
     line("Set", &time::of_text(&view.set_at))?;
     if let Some(host) = &view.only_on {
         line("Runs on", &format!("{host} only, with changefeed process or changefeed backup policy run"))?;
@@ -33,6 +34,9 @@ pub fn print(view: &PolicyView, output: Output) -> Result<()> {
     {
         line("Last done", &run(done))?;
     }
+    if let Some(digests) = &view.last_digests {
+        line("Last digests", &job_of(digests))?;
+    }
     if let Some(problem) = &view.problem {
         line("Problem", problem)?;
     }
@@ -46,7 +50,7 @@ pub fn print(view: &PolicyView, output: Output) -> Result<()> {
 }
 
 fn line(title: &str, text: &str) -> Result<()> {
-    print_line(&format!("{title:<10} {text}"))
+    print_line(&format!("{title:<12} {text}"))
 }
 
 fn kept(policy: &BackupPolicy) -> String {
@@ -64,4 +68,12 @@ fn run(run: &RunView) -> String {
     let message = backup.progress.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     let reason = backup.request["reason"].as_str().unwrap_or_default();
     format!("{slot}: backup {}, {state}{message}, {} documents; {reason}", run.id, backup.counts.documents)
+}
+
+fn job_of(digests: &DigestView) -> String {
+    let state = format!("{:?}", digests.state).to_lowercase();
+    let message = digests.progress.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    let until = digests.counts.complete_until.as_ref();
+    let until = until.map(|until| format!("; complete until {}", time::of_text(until))).unwrap_or_default();
+    format!("job {}, {state}{message}{until}", digests.id)
 }
