@@ -19,108 +19,18 @@ use serde_json::{Value, json};
 
 use crate::support::backups::{assert_sound, body_of, run_backup};
 use crate::support::digests::{LATER, at, verify_digests, write, write_digests};
+use crate::support::golden::{HIERARCHICAL, KINDS, Names, kind_of, shape};
 use crate::support::jobs::{capture, finish, start_restore};
 use crate::support::verify::{run_verification, text_larger_than_an_item};
 use crate::support::{DEADLINE, Handler, Instance, World, until};
 
-/// The kinds of items, each with the container in which it is. Each has a file.
-const KINDS: &[(&str, &str)] = &[
-    ("version", "changes"),
-    ("version-compressed", "changes"),
-    ("version-with-parts", "changes"),
-    ("version-part", "changes"),
-    ("version-delete", "changes"),
-    ("version-inferred-delete", "changes"),
-    ("version-inexact", "changes"),
-    ("version-exact-twin", "changes"),
-    ("version-of-hierarchical-key", "changes"),
-    ("dead-letter", "dead-letters"),
-    ("restore", "jobs"),
-    ("restore-job", "jobs"),
-    ("restore-items", "jobs"),
-    ("backup-job", "jobs"),
-    ("verify-job", "jobs"),
-    ("findings", "jobs"),
-    ("digest-job", "jobs"),
-    ("digests", "jobs"),
-    ("removals", "jobs"),
-    ("erase-job", "jobs"),
-    ("erased", "jobs"),
-    ("erased-hashes", "jobs"),
-    ("backup-policy", "jobs"),
-    ("retention", "jobs"),
-    ("sizes", "jobs"),
-    ("lease-watch", "jobs"),
-    ("clock", "jobs"),
-    ("lease", "leases"),
-    ("lease-info", "leases"),
-];
-/// The kind with a container of its own: its documents have another partition key.
-const HIERARCHICAL: &str = "version-of-hierarchical-key";
 /// Files of these folders, below the folder of the backups.
 const FOLDERS: [&str; 3] = ["digests", "finished", "unfinished"];
-/// Fields whose values are part of the shape.
-const VALUES: [&str; 5] = ["kind", "operation", "inferred", "exact", "schema"];
 /// A document that fits into a record only when it is compressed.
 const COMPRESSED_LENGTH: usize = 1_900_000;
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-}
-
-/// The kind of a stored item.
-fn kind_of(container: &str, item: &Value) -> String {
-    let has = |name: &str| item.get(name).is_some();
-    let id = item["id"].as_str().expect("an id");
-    let of_version = || match item {
-        _ if has("partOf") => "part",
-        _ if has("documentParts") => "with-parts",
-        _ if has("documentZstd") => "compressed",
-        _ if has("inferred") => "inferred-delete",
-        _ if item["operation"] == "delete" => "delete",
-        _ if id.ends_with("-exact") => "exact-twin",
-        _ if item["exact"] == false => "inexact",
-        _ if item["partitionKey"].as_array().is_some_and(|key| key.len() > 1) => "of-hierarchical-key",
-        _ => "",
-    };
-    let kind = item["kind"].as_str().unwrap_or("none");
-    match container {
-        "changes" => format!("version-{}", of_version()).trim_end_matches('-').to_owned(),
-        "dead-letters" => "dead-letter".to_owned(),
-        "leases" if id.contains(".info") => "lease-info".to_owned(),
-        "leases" => "lease".to_owned(),
-        _ if kind == "erased" && has("hashes") => "erased-hashes".to_owned(),
-        _ if has("job") => format!("{kind}-job"),
-        _ => kind.to_owned(),
-    }
-}
-
-/// What is different in each world, and its name in the files.
-struct Names(Vec<(String, &'static str)>);
-
-impl Names {
-    async fn of(world: &World, folder: &Path) -> Self {
-        let events = world.container("events").await.read(None).await.expect("read").into_model().expect("a container");
-        let container = json!(events)["_rid"].as_str().expect("a resource id").to_owned();
-        let account = world.endpoint.url().trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let host = account.split(':').next().unwrap_or_default().to_owned();
-        let folder = folder.to_str().expect("a path").to_owned();
-        Self(vec![
-            (folder, "{folder}"),
-            (container, "{container}"),
-            (account, "{account}"),
-            (format!("{host}_"), "{host}_"),
-        ])
-    }
-
-    fn hide(&self, item: &Value) -> Value {
-        let text = self.0.iter().fold(item.to_string(), |text, (name, place)| text.replace(name, place));
-        serde_json::from_str(&text).expect("JSON")
-    }
-
-    fn show(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, (name, place)| text.replace(place, name))
-    }
 }
 
 /// What the present program stores.
@@ -194,10 +104,15 @@ async fn written() -> Written {
     let large = json!({"id": "compressed", "pk": "a", "text": "a".repeat(COMPRESSED_LENGTH)});
     capture(&changefeed, &[world.put("a", large).await]).await;
     run_verification(&changefeed, json!({"repair": true})).await;
-    // Of two documents it is not known when they were deleted.
-    let job = start_restore(&changefeed, json!({"all": true, "asOf": "-0s", "job": true})).await;
+    // At the time of the first version, the other documents had none.
+    let third = world.put("a", json!({"id": "plain", "pk": "a", "n": 3, "updatedBy": "me"})).await;
+    capture(&changefeed, &[third]).await;
+    let request = json!({"all": true, "asOf": first["_ts"], "job": true});
+    let job = start_restore(&changefeed, request.clone()).await;
     assert_eq!(finish(&changefeed, &job).await, JobState::Unknowns);
-    let plan = start_restore(&changefeed, json!({"all": true, "asOf": "-0s", "job": true, "dryRun": true})).await;
+    let mut dry_run = request;
+    dry_run["dryRun"] = json!(true);
+    let plan = start_restore(&changefeed, dry_run).await;
     assert_eq!(finish(&changefeed, &plan).await, JobState::Planned);
 
     run_backup(&changefeed, json!({"to": location("finished")})).await;
@@ -250,32 +165,6 @@ async fn take_backup_of_policy(changefeed: &Changefeed, to: &str) {
         assert_eq!(finish(changefeed, id).await, JobState::Done);
     }
     look().await;
-}
-
-/// The paths of the fields of some items, with the types and, of some fields, the values that they have.
-fn shape(items: &[Value]) -> BTreeSet<String> {
-    fn add(path: &str, value: &Value, found: &mut BTreeSet<String>) {
-        let name = path.rsplit('.').next().unwrap_or_default();
-        let kind = match value {
-            _ if VALUES.contains(&name) => value.to_string(),
-            Value::Null => "null".to_owned(),
-            Value::Bool(_) => "a boolean".to_owned(),
-            Value::Number(_) => "a number".to_owned(),
-            Value::String(_) => "a text".to_owned(),
-            Value::Array(items) => {
-                items.iter().for_each(|item| add(&format!("{path}[]"), item, found));
-                "an array".to_owned()
-            }
-            Value::Object(fields) => {
-                fields.iter().for_each(|(name, value)| add(&format!("{path}.{name}"), value, found));
-                "an object".to_owned()
-            }
-        };
-        found.insert(format!("{path}: {kind}"));
-    }
-    let mut found = BTreeSet::new();
-    items.iter().for_each(|item| add("", item, &mut found));
-    found
 }
 
 fn file(kind: &str) -> PathBuf {

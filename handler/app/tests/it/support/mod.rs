@@ -6,6 +6,7 @@ mod client;
 mod command_line;
 pub mod contract;
 pub mod digests;
+pub mod golden;
 mod handler;
 mod help;
 pub mod identity;
